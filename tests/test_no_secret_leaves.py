@@ -31,7 +31,8 @@ SECRETS = {name: f"secret-of-{name}-" + "x" * 24 for name in ("mail", "srs", "li
 HOOK_SECRET = "whsec_c2VjcmV0LW9mLWhvb2stbWFya2VkLW1hcmtlZA=="
 MARK = re.compile(r"marked\.|secret-of-|whsec_c2Vj|"
                   + "|".join(map(re.escape, (PASSWORD, ENCODED))))
-TEXT = "<marked.someone@mark.example> %s " + f"{SECRETS['mail']} {SECRETS['srs']} {SECRETS['links']} {HOOK_SECRET}"
+TEXT = ("<marked.someone@mark.example> %s "
+        f"{SECRETS['mail']} {SECRETS['srs']} {SECRETS['links']} {HOOK_SECRET}")
 LINK = f"https://us:{SECRETS['link']}@mark.example/?token={SECRETS['link']}"
 BUGS = (("retry_webhooks", "jobs_lib.features.webhooks.run:send_due"),
         ("list", "jobs_lib.catalogue:load_all"), ("run-due", "jobs_lib.runner.runner:run"),

@@ -80,7 +80,8 @@ class Host:
         """So much time passes. A second more, so that no two runs come to have the same slot."""
         span = f"-{minutes * 60 + 1} seconds"
         with sqlite3.connect(self.folder / "var" / "jobs.db") as db:
-            for table, in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            names = "SELECT name FROM sqlite_master WHERE type = 'table'"
+            for table, in db.execute(names).fetchall():
                 for column in [row[1] for row in db.execute(f'PRAGMA table_info("{table}")')]:
                     db.execute(f'UPDATE "{table}" SET "{column}" = datetime("{column}", ?) '
                                f'WHERE "{column}" GLOB ?', (span, TIME))
@@ -109,8 +110,10 @@ class Host:
         db, now = connect(f"sqlite:///{self.folder}/var/jobs.db"), clock.now()
         user = db.insert("users", email="jo@home.example", name="Jo", created_at=now)
         owner = {"user_id": user,
-                 "alias_id": db.insert("aliases", user_id=user, address="box@alias.example", created_at=now),
-                 "destination_id": db.insert("destinations", user_id=user, email="jo@home.example", created_at=now)}
+                 "alias_id": db.insert("aliases", user_id=user, address="box@alias.example",
+                                       created_at=now),
+                 "destination_id": db.insert("destinations", user_id=user, email="jo@home.example",
+                                             created_at=now)}
         for at in range(number):
             (self.folder / "var" / "spool"
              / f"m{at}").write_bytes(b"Subject: hello\r\n\r\nHello.\r\n")

@@ -146,7 +146,8 @@ class Trial:
 
     def _say_result(self, result: dict, log_dir: str) -> None:
         lines = trial.events(_log_lines(log_dir, self.job.name, result["run_id"]))
-        self.say("", self.paint("bold", "What it did"), *lines, f"  {outcome.outcome_words(result)}")
+        self.say("", self.paint("bold", "What it did"), *lines,
+                 f"  {outcome.outcome_words(result)}")
 
     def _end(self, document: dict) -> None:
         if self.args.json:

@@ -37,9 +37,8 @@ Northwind Bank
 
 # The TXT record of mail._domainkey.northwind.example.
 PUBLIC_KEY = (
-    "v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAt68Y2/P/Hb32b+JgAZRmI+60jlwtQ10z52"
-    "CSQieb8R4wne7/yi5z27lCirMY2wVHkQGWVs1n6GVmgiz8xqCnszczfKZor81637sYaSa5o0L+s1xaKYMVAOuGYe0VAQbWfW"
-    "BYh+UKq9wwEvcu9H+dyoFYBP+erw+lL9gvO016MpfzkZypaJ6LwHsHcQuqWZx36jDuauzsK6m63g3Yuu7Ji1Gm7RJZ5sCIlq"
-    "Ei8KIsGWvMeWrJ1+ojsNM9XwkStwIcCxpRSAQosxT/X7UU6BxN23c4H0LOPKIXWeWgaEREQuVfCyMtUDHD9gWF8DGxM/7fBq"
-    "z9yVSAzMt4BjK/rG9LdwIDAQAB"
-)
+    "v=DKIM1; k=rsa; p=MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAt68Y2/P/Hb32b+JgAZRmI+60jlwtQ1"
+    "0z52CSQieb8R4wne7/yi5z27lCirMY2wVHkQGWVs1n6GVmgiz8xqCnszczfKZor81637sYaSa5o0L+s1xaKYMVAOuGYe"
+    "0VAQbWfWBYh+UKq9wwEvcu9H+dyoFYBP+erw+lL9gvO016MpfzkZypaJ6LwHsHcQuqWZx36jDuauzsK6m63g3Yuu7Ji1"
+    "Gm7RJZ5sCIlqEi8KIsGWvMeWrJ1+ojsNM9XwkStwIcCxpRSAQosxT/X7UU6BxN23c4H0LOPKIXWeWgaEREQuVfCyMtUD"
+    "HD9gWF8DGxM/7fBqz9yVSAzMt4BjK/rG9LdwIDAQAB")

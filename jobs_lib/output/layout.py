@@ -7,8 +7,8 @@ GAP = 2
 
 
 def paragraphs(text: str, width: int, indent: str = "") -> list[str]:
-    """The text's paragraphs, folded; one with an indented line is a table or a list, and stays as it
-    is."""
+    """The text's paragraphs, folded; one with an indented line is a table or a list, and is not
+    changed."""
     lines: list[str] = []
     for block in text.strip().split("\n\n"):
         if lines:

@@ -40,9 +40,11 @@ def fill(service: Shell, rows: int) -> None:
     now = clock.now()
     service.db.insert("users", id=1, email="owner@home.example", created_at=now)
     for start in range(0, rows, FILLED_AT_ONCE):
-        bulk(service.db, "message_logs", ["user_id", "alias_id", "direction", "status", "bytes_used", "created_at"],
-             [(1, n % 40, ("forward", "reply")[n % 9 == 0], ("delivered", "spam")[n % 11 == 0], n * 7919 % 100_000,
-               now - timedelta(seconds=rows - n)) for n in range(start, min(start + FILLED_AT_ONCE, rows))])
+        bulk(service.db, "message_logs",
+             ["user_id", "alias_id", "direction", "status", "bytes_used", "created_at"],
+             [(1, n % 40, ("forward", "reply")[n % 9 == 0], ("delivered", "spam")[n % 11 == 0],
+               n * 7919 % 100_000, now - timedelta(seconds=rows - n))
+              for n in range(start, min(start + FILLED_AT_ONCE, rows))])
 
 
 def spent(work) -> tuple[float, float]:

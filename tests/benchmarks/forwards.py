@@ -36,18 +36,22 @@ relay.quit()
 """
 DJANGO = """
 import sys, os, time
-kind, folder, port, number, step = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
+kind, folder, port, number, step = sys.argv[1:6]
+port, number = int(port), int(number)
 import django
 from django.conf import settings
 app = {"mailer": "mailer", "post_office": "post_office"}[kind]
 backend = {"mailer": "mailer.backend.DbBackend", "post_office": "post_office.EmailBackend"}[kind]
 smtp = "django.core.mail.backends.smtp.EmailBackend"
-settings.configure(INSTALLED_APPS=["django.contrib.contenttypes", app], EMAIL_BACKEND=backend, USE_TZ=True,
-    SECRET_KEY="x", MAILER_EMAIL_BACKEND=smtp, POST_OFFICE={"BACKENDS": {"default": smtp}, "BATCH_SIZE": 5000},
+settings.configure(
+    INSTALLED_APPS=["django.contrib.contenttypes", app], EMAIL_BACKEND=backend, USE_TZ=True,
+    SECRET_KEY="x", MAILER_EMAIL_BACKEND=smtp,
+    POST_OFFICE={"BACKENDS": {"default": smtp}, "BATCH_SIZE": 5000},
     MAILER_EMAIL_MAX_BATCH=None, EMAIL_HOST="127.0.0.1", EMAIL_PORT=port,
     DEFAULT_AUTO_FIELD="django.db.models.AutoField",
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": folder + "/db.sqlite3"}},
-    TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}], MAILER_LOCK_PATH=folder + "/lock")
+    TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
+    MAILER_LOCK_PATH=folder + "/lock")
 django.setup()
 from django.core.management import call_command
 if step == "fill":
@@ -59,7 +63,8 @@ if step == "fill":
         for at in range(number):
             send_mail("A message", body, "a@shop.example", ["b@alias.example"])
 else:
-    call_command(*{"mailer": ["send_mail"], "post_office": ["send_queued_mail", "--processes", "1"]}[kind])
+    call_command(*{"mailer": ["send_mail"],
+                   "post_office": ["send_queued_mail", "--processes", "1"]}[kind])
 """
 
 
@@ -106,7 +111,8 @@ def notices(port: int, number: int) -> float:
         began = time.perf_counter()
         service.run("send_notifications")
         seconds = time.perf_counter() - began
-        assert service.db.value("SELECT COUNT(*) FROM {notifications} WHERE status = 'sent'") == number
+        sent = service.db.value("SELECT COUNT(*) FROM {notifications} WHERE status = 'sent'")
+        assert sent == number
         service.db.close()
     return seconds
 

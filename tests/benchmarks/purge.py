@@ -6,13 +6,16 @@ the writer's waits.
                                      [--engine mariadb] [--rows 1000000] [--rows 5000000] [--rounds
                                      3]
 
-    plain      audit rows of 200 bytes, one in a thousand of the old ones critical, so that it stays; beside one
-               DELETE, a LIMIT in a loop, and pt-archiver
-    stats      message logs, with all their indexes, whose totals are kept; beside one INSERT ... SELECT of all totals
-               and one DELETE in one transaction. After it: how long one user's totals take to be
+    plain      audit rows of 200 bytes, one in a thousand of the old ones critical, so that it
+               stays; beside one DELETE, a LIMIT in a loop, and pt-archiver
+    stats      message logs, with all their indexes, whose totals are kept; beside one INSERT ...
+               SELECT of all totals and one DELETE in one transaction. After it: how long one user's
+               totals take to be
                read
-    account    message logs, every second one of which goes with its account, by delete_accounts; beside one DELETE
-    archive    the audit rows, first written to a folder; beside a gzip of JSON lines in one go and one DELETE
+    account    message logs, every second one of which is deleted with its account, by
+               delete_accounts; beside one DELETE
+    archive    the audit rows, first written to a folder; beside a gzip of JSON lines in one go and
+               one DELETE
 
 The writer inserts new rows and updates rows that stay, 200 times a second. MariaDB is a private
 server with the durability of a real one. Times are those of the deleting alone, pt-archiver's
@@ -104,7 +107,8 @@ class Race:
     """One case on one engine with so many rows."""
 
     def __init__(self, name: str, place, rows: int, args) -> None:
-        self.name, self.case, self.place, self.rows, self.args = name, CASES[name], place, rows, args
+        self.name, self.case = name, CASES[name]
+        self.place, self.rows, self.args = place, rows, args
 
     def run(self) -> dict:
         """Each contestant in turn, `rounds` times: {name: [outcome, ...]}."""

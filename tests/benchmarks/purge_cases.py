@@ -34,10 +34,16 @@ USERS_ASKED = 200
 
 Case = namedtuple("Case",
                   "title table columns row where cutoff index contestants peers write old check")
-Case.__doc__ = """title     what is done              table, columns, row(number, rows)    what is filled in
-where     which rows go, with `:cutoff`          index     one that is left out unless asked for, or None
-peers     whether pt-archiver takes part           write     function of (db, number, rows) -> what was done
-old       function of rows -> how many go        check     function of (db, deleted, outcome): after the race
+Case.__doc__ = """One statement of a job beside other ways to do the same.
+
+title     what is done
+table     with columns and row(number, rows): what is filled in
+where     which rows are deleted, with `:cutoff`
+index     one that is left out unless asked for, or None
+peers     whether pt-archiver takes part
+write     function of (db, number, rows) -> what was done
+old       function of rows -> how many are deleted
+check     function of (db, deleted, outcome): after the race
 """
 
 
@@ -117,7 +123,8 @@ def limit_loop(url: str, folder: str, most: int) -> None:
     db, deleted = connect(url, timeout=60.0), most
     sql = f"DELETE FROM {{audit_logs}} WHERE {AUDIT_WHERE} ORDER BY created_at LIMIT {most}"
     if db.dialect.by_key:                # SQLite, whose usual builds have no DELETE ... LIMIT
-        sql = f"DELETE FROM {{audit_logs}} WHERE id IN (SELECT id FROM {{audit_logs}} WHERE {AUDIT_WHERE} LIMIT {most})"
+        sql = ("DELETE FROM {audit_logs} WHERE id IN (SELECT id FROM {audit_logs} "
+               f"WHERE {AUDIT_WHERE} LIMIT {most})")
     while deleted == most:
         deleted = db.execute(sql, cutoff=AUDIT_CUTOFF)
 

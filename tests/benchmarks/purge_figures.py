@@ -75,7 +75,8 @@ def compare_sizes(title: str, sizes: dict) -> None:
     small, large = min(sizes), max(sizes)
     if small == large or not all("ours" in found for found in sizes.values()):
         return
-    rate = statistics.median(rates(sizes[large])["ours"]) / statistics.median(rates(sizes[small])["ours"])
+    rate = (statistics.median(rates(sizes[large])["ours"])
+            / statistics.median(rates(sizes[small])["ours"]))
     memory = middle(sizes[large]["ours"], "memory") / middle(sizes[small]["ours"], "memory")
     print(f"\n{title}: {large:,} rows of {small:,}: rows/s {rate:.2f} (linear: "
           f"{'yes' if rate >= LINEAR else 'no'}), peak memory {memory:.2f} (flat: "

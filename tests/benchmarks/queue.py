@@ -32,7 +32,8 @@ PAST, LATER = "2026-11-24 12:00:00", "2026-11-24 15:00:00"
 QUEUES = {"failed_emails": ("retry_forwards", mail_queues.forwards), "notifications": (
     "send_notifications", mail_queues.notices), "webhook_deliveries": ("retry_webhooks",
                                                                        deliveries.queue)}
-COLUMNS = {"failed_emails": {"alias_id": 1, "envelope_to": "to@home.example", "raw_path": "one.eml"},
+COLUMNS = {"failed_emails": {"alias_id": 1, "envelope_to": "to@home.example",
+                             "raw_path": "one.eml"},
            "notifications": {"kind": "overflow_warning", "to_email": "to@home.example"},
            "webhook_deliveries": {"webhook_id": 1, "event_id": "e", "payload": "{}"}}
 

@@ -22,7 +22,8 @@ def written(kind: str) -> set[str]:
 
 def test_every_kind_that_has_templates_can_be_previewed_and_no_template_is_left_over():
     assert {path.name for path in TEMPLATES.iterdir()} == {
-        *written("layout"), *written("domain_records"), *(name for kind in SAMPLES for name in written(kind))}
+        *written("layout"), *written("domain_records"),
+        *(name for kind in SAMPLES for name in written(kind))}
     assert set(SAMPLES) == set(KINDS)
 
 
@@ -97,7 +98,8 @@ def test_a_kind_as_mail_and_as_page(line, kind):
 def test_a_single_kind_is_shown_as_text(line):
     answer = line.on_terminal("preview", "overflow_warning")
     assert any("Subject: 2 messages will be deleted" in row for row in answer)
-    assert answer[-1] == "overflow_warning: preview/overflow_warning.eml, preview/overflow_warning.html"
+    assert answer[-1] == ("overflow_warning: preview/overflow_warning.eml, "
+                          "preview/overflow_warning.html")
 
 
 def test_a_broken_template_of_ones_own_is_reported(line):

@@ -112,7 +112,8 @@ def test_it_says_when_the_attempt_is_the_only_one_and_when_the_job_is_paused(ser
 def test_what_can_only_be_cancelled_is_said(service):
     [gone] = service.forwards(1, **FAILED)
     service.db.execute("UPDATE {users} SET status = 'deleted'")
-    only = f"forward {gone}: the next run of retry_forwards can only cancel it, since the account is deleted."
+    only = (f"forward {gone}: the next run of retry_forwards can only cancel it, since the account "
+            "is deleted.")
     assert replay(service, gone)[0][1:] == [only]
     service.db.execute("UPDATE {failed_emails} SET status = 'failed'")
     living = service.owner(email="other@home.example")

@@ -41,7 +41,7 @@ def replay(service, *words, code: int = 0) -> tuple[list[str], list[str]]:
 
 
 # R41
-def test_failed_and_delivered_ones_are_as_new_and_the_next_run_sends_them_under_the_same_id(service):
+def test_the_next_run_sends_failed_and_delivered_ones_again_under_the_same_id(service):
     service.db.execute("UPDATE {webhook_deliveries} SET status = 'delivered' WHERE id = 2")
     out, err = replay(service, 1, 2)
     assert (out, err) == (["webhook 1: back in the queue, due now",

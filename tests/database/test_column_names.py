@@ -33,23 +33,30 @@ SELECT COUNT(*), MAX(id) AS last FROM {users} -> SELECT COUNT(*), MAX(nr) AS las
 
 SELECT {users}.email FROM {users} -> SELECT members.mail AS email FROM members
 
-SELECT u.email AS mail FROM {users} u WHERE u.id = :id -> SELECT u.mail AS mail FROM members u WHERE u.nr = :id
+SELECT u.email AS mail FROM {users} u WHERE u.id = :id -> SELECT u.mail AS mail FROM members u WHERE
+u.nr = :id
 
 SELECT name FROM {job_runs} -> SELECT name FROM job_runs
 
-UPDATE {users} SET status = :status WHERE id IN (:ids) -> UPDATE members SET name = :status WHERE nr IN (:ids)
+UPDATE {users} SET status = :status WHERE id IN (:ids) -> UPDATE members SET name = :status WHERE nr
+IN (:ids)
 
 DELETE FROM {users} NOT INDEXED WHERE id < :id -> DELETE FROM members NOT INDEXED WHERE nr < :id
 
 -- Each name belongs to the innermost query that has it.
-SELECT id FROM {users} WHERE NOT EXISTS (SELECT 1 FROM {aliases} WHERE user_id = {users}.id AND active = 1)
--> SELECT nr AS id FROM members WHERE NOT EXISTS (SELECT 1 FROM aliases WHERE userId = members.nr AND active = 1)
+SELECT id FROM {users} WHERE NOT EXISTS (SELECT 1 FROM {aliases} WHERE user_id = {users}.id AND
+active = 1)
+-> SELECT nr AS id FROM members WHERE NOT EXISTS (SELECT 1 FROM aliases WHERE userId = members.nr
+AND active = 1)
 
 SELECT id FROM {aliases} WHERE (SELECT status FROM {users} WHERE {users}.id = user_id) = :status
--> SELECT id FROM aliases WHERE (SELECT name AS status FROM members WHERE members.nr = userId) = :status
+-> SELECT id FROM aliases WHERE (SELECT name AS status FROM members WHERE members.nr = userId) =
+:status
 
-SELECT id FROM {notifications} WHERE status = :a AND (SELECT status FROM {users} WHERE {users}.id = 1) = :b
--> SELECT id FROM notifications WHERE status = :a AND (SELECT name AS status FROM members WHERE members.nr = 1) = :b
+SELECT id FROM {notifications} WHERE status = :a AND (SELECT status FROM {users} WHERE {users}.id =
+1) = :b
+-> SELECT id FROM notifications WHERE status = :a AND (SELECT name AS status FROM members WHERE
+members.nr = 1) = :b
 
 -- Where an output's name goes before a column's, the table is said.
 SELECT name FROM {users} ORDER BY name, status
@@ -58,20 +65,27 @@ SELECT name FROM {users} ORDER BY name, status
 SELECT MAX(email) AS email FROM {users} GROUP BY status ORDER BY email
 -> SELECT MAX(mail) AS email FROM members GROUP BY members.name ORDER BY email
 
-SELECT day, SUM(n) AS n FROM (SELECT DATE(created_at) AS day, 1 AS n FROM {message_logs}) AS parts GROUP BY day
--> SELECT day, SUM(n) AS n FROM (SELECT DATE(at) AS day, 1 AS n FROM message_logs) AS parts GROUP BY day
+SELECT day, SUM(n) AS n FROM (SELECT DATE(created_at) AS day, 1 AS n FROM {message_logs}) AS parts
+GROUP BY day
+-> SELECT day, SUM(n) AS n FROM (SELECT DATE(at) AS day, 1 AS n FROM message_logs) AS parts GROUP BY
+day
 
-SELECT email FROM (SELECT email FROM {users} UNION ALL SELECT address FROM {aliases} ORDER BY email) AS all_of_them
--> SELECT email FROM (SELECT mail AS email FROM members UNION ALL SELECT full_address AS address FROM aliases
+SELECT email FROM (SELECT email FROM {users} UNION ALL SELECT address FROM {aliases} ORDER BY email)
+AS all_of_them
+-> SELECT email FROM (SELECT mail AS email FROM members UNION ALL SELECT full_address AS address
+FROM aliases
    ORDER BY email) AS all_of_them
 
-INSERT INTO {message_stats} (user_id, bytes_used) SELECT user_id, SUM(bytes_used) FROM {message_logs} WHERE id = 1
+INSERT INTO {message_stats} (user_id, bytes_used) SELECT user_id, SUM(bytes_used) FROM
+{message_logs} WHERE id = 1
    ON CONFLICT (user_id) DO UPDATE SET bytes_used = {message_stats}.bytes_used + excluded.bytes_used
--> INSERT INTO message_stats (user_id, bytes_used) SELECT user_id, SUM(size) FROM message_logs WHERE id = 1
+-> INSERT INTO message_stats (user_id, bytes_used) SELECT user_id, SUM(size) FROM message_logs WHERE
+id = 1
    ON CONFLICT (user_id) DO UPDATE SET bytes_used = message_stats.bytes_used + excluded.bytes_used
 
 INSERT INTO {users} (email) VALUES (:email) ON CONFLICT (email) DO UPDATE SET name = excluded.name
--> INSERT INTO members (mail) VALUES (:email) ON CONFLICT (mail) DO UPDATE SET status = excluded.status
+-> INSERT INTO members (mail) VALUES (:email) ON CONFLICT (mail) DO UPDATE SET status =
+excluded.status
 """
 PAIRS = [" ".join(line.strip() for line in block.split("\n")
                   if not line.startswith("--")).split(" -> ")

@@ -14,7 +14,8 @@ before = set(sys.modules)
 from jobs_lib.database.connection import connect
 db = connect("sqlite:///" + sys.argv[1], create=True)
 from jobs_lib.database.schema import NAMES
-db.query("SELECT name FROM sqlite_master WHERE name = :name AND type IN (:types)", name="x", types=["table"])
+db.query("SELECT name FROM sqlite_master WHERE name = :name AND type IN (:types)",
+         name="x", types=["table"])
 print(*sorted(set(sys.modules) - before))
 """
 

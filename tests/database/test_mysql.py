@@ -544,7 +544,8 @@ def test_a_writer_in_another_time_zone_gets_utc_too(db, mariadb, url):
     name = url.partition("?")[0].rpartition("/")[2]
     # the server's zone is -05:00
     mariadb.root(f"INSERT INTO `{name}`.users (email) VALUES ('theirs')")
-    age = "SELECT TIMESTAMPDIFF(SECOND, created_at, UTC_TIMESTAMP()) FROM {users} WHERE email = 'theirs'"
+    age = ("SELECT TIMESTAMPDIFF(SECOND, created_at, UTC_TIMESTAMP()) FROM {users} "
+           "WHERE email = 'theirs'")
     assert 0 <= db.value(age) < 60
 
 

@@ -55,7 +55,8 @@ def test_a_verified_server_is_sent_it_by_tls(tmp_path):
     for tls in ("", "&tls=ca"):                     # by its name; and whatever its name is
         with RogueMySQL("caching", tls=authority.context("localhost" if not tls
                                                          else "elsewhere.example")) as server:
-            refused(f"mysql://jobs:{PASSWORD}@localhost:{server.port}/mail?ssl_ca={authority.ca_file}{tls}")
+            refused(f"mysql://jobs:{PASSWORD}@localhost:{server.port}/mail"
+                    f"?ssl_ca={authority.ca_file}{tls}")
             assert server.learned(PASSWORD)
 
 
@@ -82,7 +83,8 @@ def test_tls_is_asked_for_off_this_machine_unless_switched_off_by_name(rest, exp
 
 def test_a_file_of_this_machine_is_never_given():                            # R71
     with RogueMySQL("file") as rogue:
-        assert "asked for a file of this machine" in refused(f"mysql://jobs:{PASSWORD}@127.0.0.1:{rogue.port}/mail")
+        url = f"mysql://jobs:{PASSWORD}@127.0.0.1:{rogue.port}/mail"
+        assert "asked for a file of this machine" in refused(url)
         assert b"A stranger in the database server's place" not in rogue.got
 
 

@@ -68,7 +68,8 @@ def test_a_relative_path_counts_from_the_given_folder(tmp_path):
     connect(f"sqlite:///{tmp_path}/data/jobs.db", base="/elsewhere").close()
 
 
-@pytest.mark.parametrize("name", ["a b.db", "a?b#c%20.db", "ü 📧.db", "a&mode=memory.db", "it's.db"])
+@pytest.mark.parametrize("name", ["a b.db", "a?b#c%20.db", "ü 📧.db", "a&mode=memory.db",
+                                  "it's.db"])
 def test_any_file_name_is_that_file(tmp_path, name):
     # `?` in a URL begins its parameters, so it is given as a folder here
     folder = tmp_path / name
@@ -331,7 +332,8 @@ def test_a_dry_run_reads_what_a_killed_writer_left(url, tmp_path):
 
 def test_a_file_that_we_may_only_read_says_so():
     code = ("import os, sys; sys.path.insert(0, '.')\n"
-            "from jobs_lib.errors import DatabaseError\nfrom jobs_lib.database.connection import connect\n"
+            "from jobs_lib.errors import DatabaseError\n"
+            "from jobs_lib.database.connection import connect\n"
             # while all files may be read
             "import jobs_lib.database.dialects.sqlite, jobs_lib.masking\n"
             # root may do all
@@ -346,7 +348,8 @@ def test_a_file_that_we_may_only_read_says_so():
         done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True)
         os.chmod(folder, 0o755)
     assert done.stderr == ""
-    assert "must be able to write to its folder" in done.stdout or "is another user's" in done.stdout
+    assert ("must be able to write to its folder" in done.stdout
+            or "is another user's" in done.stdout)
 
 
 # R23: one such row must not stop a job
@@ -367,4 +370,5 @@ def test_text_that_is_no_utf_8_is_read_with_marks(tmp_path):
 def test_a_folder_in_place_of_the_file_is_named_as_one(tmp_path):
     with pytest.raises(DatabaseError) as caught:
         connect(f"sqlite:///{tmp_path}", create=True)
-    assert str(caught.value) == f"cannot open {tmp_path}: it is a folder: name a file in [core] database"
+    assert str(caught.value) == (f"cannot open {tmp_path}: it is a folder: name a file in "
+                                 "[core] database")

@@ -37,8 +37,8 @@ def test_where_none_died_all_is_well(installed):
 
 def test_runs_that_died_after_the_same_time_lead_to_a_budget(installed):
     died(installed, 118, 121, 120, memory=64)
-    found = installed.one("runs", "killed runs (retry_forwards (3)) died after 118-121 s, holding 64 "
-                       "MB at most")
+    found = installed.one("runs", "killed runs (retry_forwards (3)) died after 118-121 s, holding "
+                          "64 MB at most")
     assert (found.level, found.fix.split("\n")[1:]) == ("warning", ["  [core]", "  budget = 80s"])
 
 

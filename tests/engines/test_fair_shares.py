@@ -201,7 +201,8 @@ def test_what_is_kept_for_urgent_mail_is_kept_from_no_urgent_mail(shared):     #
     fill(shared, NOTICES, FLOOD, 500, priority=0)
     fill(shared, NOTICES, NEIGHBOUR, 100)
     shared.attempt(NOTICES)
-    assert shared.result["stop_reason"] == "[mail] per_hour = 100 is reached, except 10 reserved for urgent mail"
+    assert shared.result["stop_reason"] == ("[mail] per_hour = 100 is reached, except 10 reserved "
+                                            "for urgent mail")
     assert sent(shared) == {"u1": 60, "u2": 30}         # half, and half of what is kept
 
 
@@ -281,7 +282,8 @@ def test_the_urgent_reserve_of_an_hour_is_not_that_of_the_day(crowded):     # R6
         crowded.attempt(NOTICES)
         assert sent(crowded) == {"u400": 18 * (hour + 1), "u1": hour + 1, "u2": hour + 1}
         crowded.now += timedelta(minutes=62)
-    assert crowded.db.value("SELECT SUM(recipients) FROM {mail_shares} WHERE owner = 'urgent:hour'") == 8
+    assert crowded.db.value("SELECT SUM(recipients) FROM {mail_shares} "
+                            "WHERE owner = 'urgent:hour'") == 8
     assert not crowded.db.value("SELECT SUM(recipients) FROM {mail_shares} "
                                 "WHERE owner = 'urgent:day'")
 

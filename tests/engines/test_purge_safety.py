@@ -40,8 +40,8 @@ def test_a_shorter_limit_that_would_empty_the_table_stops_before_it_deletes(benc
     bench.run(LOGS)
     assert bench.fails(LOGS, keep="9d") == (
         "20 of 20 rows of message_logs would be deleted: [purge_logs] keep is 9d, it was 90d at "
-        "the last good run. Nothing was deleted. If this is intended, run `jobs.py purge_logs --yes` "
-        "once, with the same --set if there was one; if not, correct the option")
+        "the last good run. Nothing was deleted. If this is intended, run `jobs.py purge_logs "
+        "--yes` once, with the same --set if there was one; if not, correct the option")
     assert len(bench.ids("message_logs")) == 20
     assert bench.events("purge_logs")[-2]["event"] == "safety stop"
     assert bench.events("purge_logs")[-2]["level"] == "error"

@@ -75,7 +75,8 @@ def commands(text: str) -> list[list[str]]:
     """The words of each `jobs.py ...` in it, the placeholders replaced. What stands behind two
     spaces explains it."""
     found = [match.partition("  ")[0].split() for match in COMMAND.findall(text)]
-    return [[PLACEHOLDERS.get(word.strip("[]"), word) for word in words if word != "..."] for words in found
+    return [[PLACEHOLDERS.get(word.strip("[]"), word) for word in words if word != "..."]
+            for words in found
             if words and not words[0].endswith(":")]          # `jobs.py run-due: ...` is a message
 
 
@@ -184,10 +185,13 @@ def wrong_span(text: str) -> str:
 
 
 FORBIDDEN = (
-    (r"\b(?:issues?|tickets?)\b(?!_)", "the project's own papers"), (r"\bBJ-\d+", "the project's own papers"),
+    (r"\b(?:issues?|tickets?)\b(?!_)", "the project's own papers"),
+    (r"\bBJ-\d+", "the project's own papers"),
     (r"(?<![\w(/&])#\d+\b", "a number of the tracker"), (r"\bR\d{1,2}\b", "a requirement's number"),
-    (r"\b(?:design|contract|tickets|requirements|style|measurements)\.md\b", "a page that is not here"),
-    (r"pypi\.org|pythonhosted\.org|npmjs\.|crates\.io|proxy\.golang\.org|rubygems\.org|packagist\.org", "a registry"),
+    (r"\b(?:design|contract|tickets|requirements|style|measurements)\.md\b",
+     "a page that is not here"),
+    ((r"pypi\.org|pythonhosted\.org|npmjs\.|crates\.io|proxy\.golang\.org|rubygems\.org"
+      r"|packagist\.org"), "a registry"),
     (r"/work/|/root/|/home/(?!you\b)|/Users/", "a path of somebody's machine"),
 )
 

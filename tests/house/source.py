@@ -40,8 +40,10 @@ def comments(path: Path) -> str:
 @cache
 def docstrings(path: Path) -> str:
     """All docstrings of a module, on one line."""
-    return " ".join(" ".join(ast.get_docstring(node) or "" for node in ast.walk(tree(path)) if isinstance(
-        node, (ast.Module, ast.ClassDef, ast.FunctionDef))).split())
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    texts = (ast.get_docstring(node) or "" for node in ast.walk(tree(path))
+             if isinstance(node, documented))
+    return " ".join(" ".join(texts).split())
 
 
 @cache

@@ -116,7 +116,8 @@ def file_named(text: str) -> str | None:
 
 def is_there(path: str, page, made: set[str]) -> bool:
     first = path.partition("/")[0]
-    return (any((folder / path).exists() for folder in (ROOT, ROOT / "jobs_lib", page.parent)) or first in ELSEWHERE
+    return (any((folder / path).exists() for folder in (ROOT, ROOT / "jobs_lib", page.parent))
+            or first in ELSEWHERE
             or path.removeprefix("var/") in made or path.replace("state_dir/", "state/") in made)
 
 
@@ -127,9 +128,10 @@ def test_every_file_that_is_named_exists(page, made):
                                                                                            page,
                                                                                            made)]
     wrong += [f"line {piece.line}: {path}" for piece in code(page) if piece.language
-              for word in re.findall(r"(?:/home/you/jobs/|(?<![\w/.])(?:\./|docs/|jobs_lib/|tests/|var/))[\w./-]*\w",
-                                     piece.text)
-              if (path := file_named(word)) and path not in MADE_UP and not is_there(path, page, made)]
+              for word in re.findall(r"(?:/home/you/jobs/|(?<![\w/.])(?:\./|docs/|jobs_lib/|tests/"
+                                     r"|var/))[\w./-]*\w", piece.text)
+              if (path := file_named(word)) and path not in MADE_UP
+              and not is_there(path, page, made)]
     assert wrong == []
 
 
@@ -145,7 +147,8 @@ def test_every_link_leads_somewhere(page):
         there = (page.parent / path).resolve() if path else page
         if not there.exists():
             wrong.append(target)
-        elif anchor and there.suffix == ".md" and anchor not in pages.slugs(there.read_text(encoding="utf-8")):
+        elif (anchor and there.suffix == ".md"
+              and anchor not in pages.slugs(there.read_text(encoding="utf-8"))):
             wrong.append(f"{target}: no such heading")
     assert wrong == []
 
@@ -272,23 +275,27 @@ def test_the_program_for_bounces_notifies_the_owner_and_never_the_sender(bench):
     assert not space["is_our_bounce"](address, "other")
     bench.table("users", [{"id": 1, "email": "jane@home.example"},
                           {"id": 2, "email": "eve@eve.example"}])
-    bench.table("destinations", [{"user_id": 1, "email": "jane@home.example", "verified_at": bench.ago(days=1)},
-                                 {"user_id": 1, "email": "jane@work.example", "verified_at": bench.ago(days=1)},
+    verified = bench.ago(days=1)
+    bench.table("destinations", [{"user_id": 1, "email": "jane@home.example",
+                                  "verified_at": verified},
+                                 {"user_id": 1, "email": "jane@work.example",
+                                  "verified_at": verified},
                                  # not proven to be hers
                                  {"user_id": 2, "email": "jane@home.example"}])
     for _ in range(2):
         space["take_bounce"](bench.db, BOUNCE, bench.now)
     notice, = bench.rows("notifications")
     assert (notice["user_id"], notice["to_email"]) == (1, "jane@work.example")
-    assert [(row["user_id"], row["status"]) for row in bench.rows("message_logs")] == [(1, "bounced")] * 2
+    logged = [(row["user_id"], row["status"]) for row in bench.rows("message_logs")]
+    assert logged == [(1, "bounced")] * 2
     assert bench.run("send_notifications")["sent"] == 1
     assert bench.outbox[0].recipient == "jane@work.example"
 
 
 # What Python, the system or cron say, in their words; and what stands for any reason.
-NOT_SAID_BY_US = re.compile(r"Connection refused|Name or service|certificate has expired|unable to get local"
-                            r"|disk I/O error|WRONG_VERSION|No space left|Disk quota|Traceback|No such file"
-                            r"|denied to user|Hostname mismatch")
+NOT_SAID_BY_US = re.compile(r"Connection refused|Name or service|certificate has expired"
+                            r"|unable to get local|disk I/O error|WRONG_VERSION|No space left"
+                            r"|Disk quota|Traceback|No such file|denied to user|Hostname mismatch")
 
 
 @cache

@@ -33,7 +33,8 @@ def test_every_job_and_option_is_documented(name):
     assert f"`{job.schedule}`" in page
     for option in job.options:
         assert f"| `{option}` |" in page
-    assert f"](jobs.md#{name}) | {' '.join(job.idempotency.split())} |" in FILES["docs/idempotency.md"]
+    reason = " ".join(job.idempotency.split())
+    assert f"](jobs.md#{name}) | {reason} |" in FILES["docs/idempotency.md"]
     assert f" {name} --scheduled\n" in FILES["crontab.txt"]
     assert f"\n[{name}]\n" in FILES["config.ini.example"]
 
@@ -49,7 +50,7 @@ def test_every_section_and_option_is_documented(section):
 
 
 # R63
-def test_the_example_of_env_has_each_jobs_schedule_delays_and_retention_and_says_what_holds(tmp_path):
+def test_the_env_example_has_each_jobs_schedule_delays_and_retention(tmp_path):
     lines = [line[1:] for line in FILES[".env.example"].splitlines() if line.startswith("#JOBS_")]
     (tmp_path / ".env").write_text("\n".join(lines))
     given = loader.load(None, beside=str(tmp_path), environ={})

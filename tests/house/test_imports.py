@@ -65,7 +65,9 @@ def layer(name: str) -> tuple[int, str]:
 
 def package(name: str) -> str:
     """The folder that a module lies in; of a loose one, itself."""
-    return name if modules()[name].name == "__init__.py" or name.count(".") == 1 else name.rpartition(".")[0]
+    if modules()[name].name == "__init__.py" or name.count(".") == 1:
+        return name
+    return name.rpartition(".")[0]
 
 
 def feature(name: str) -> str:

@@ -181,7 +181,8 @@ def test_a_dry_run_counts_the_same_and_touches_nothing(bench):      # R11
     told = bench.run(JOB, dry_run=True)
     assert databases.rows(bench.db) == before
     assert not (bench.folder / "archives").exists()
-    assert bench.samples[0]["step"] == f"archive 3 rows in 1 file or more, in {bench.folder}/archives"
+    step = bench.samples[0]["step"]
+    assert step == f"archive 3 rows in 1 file or more, in {bench.folder}/archives"
     assert bench.run(JOB) == told
 
 

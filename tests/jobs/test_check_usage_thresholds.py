@@ -196,9 +196,10 @@ def test_one_notice_tells_of_both_limits_the_higher_first(bench):
     assert (row["kind"], row["persona"], row["to_email"], row["dedupe_key"]) == (
         "usage_threshold", "porter", "u1@home.example", "usage-threshold:1:2026-11-15:emails:80")
     assert row["subject"] == "You have used 80% of your email allowance"
-    assert ("You have used 82% of your email allowance for this billing period: 4,100 of 5,000 emails. "
-            "You have used 70% of your data allowance for this billing period: 7.0 GB of 10 GB. "
-            "A new billing period begins on 15 December 2026.") in " ".join(row["body_text"].split())
+    text = " ".join(row["body_text"].split())
+    assert ("You have used 82% of your email allowance for this billing period: 4,100 of 5,000 "
+            "emails. You have used 70% of your data allowance for this billing period: 7.0 GB of "
+            "10 GB. A new billing period begins on 15 December 2026.") in text
 
 
 def test_what_is_used_up_is_said_so(bench):
@@ -207,7 +208,8 @@ def test_what_is_used_up_is_said_so(bench):
     bench.run(JOB)
     [row] = bench.rows("notifications")
     text = " ".join(row["body_text"].split())
-    assert "You have used all of your data allowance for this billing period: 5.3 MB of 5.0 MB." in text
+    assert ("You have used all of your data allowance for this billing period: 5.3 MB of 5.0 MB."
+            in text)
     assert "we may hold new messages instead of forwarding them." in text
 
 

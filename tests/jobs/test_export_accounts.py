@@ -317,7 +317,8 @@ def test_the_token_opens_the_export_and_stands_in_no_table(bench):      # R54
     assert (found.user_id, found.bytes) == (7, zips(bench)[0].stat().st_size)
     assert len(key) == 43
     assert key not in json.dumps(whole_database(bench.db), default=str)
-    assert bench.rows("export_requests")[0]["token_hash"] == hashlib.sha256(key.encode()).hexdigest()
+    token_hash = bench.rows("export_requests")[0]["token_hash"]
+    assert token_hash == hashlib.sha256(key.encode()).hexdigest()
 
 
 def test_the_queued_notice_holds_no_token_either(bench):        # R54
@@ -686,7 +687,8 @@ def test_a_disk_that_is_full_in_the_middle_is_told_of_in_one_sentence(bench):
          / "config.ini", "export_accounts"], cwd=HOME, preexec_fn=limit, restore_signals=False,
         text=True, capture_output=True,
         timeout=60, check=False)
-    row, said = bench.rows("export_requests")[0], f"[export] dir = {bench.folder / 'exports'}: File too large"
+    row = bench.rows("export_requests")[0]
+    said = f"[export] dir = {bench.folder / 'exports'}: File too large"
     assert (row["status"], row["attempts"], row["error"], zips(bench)) == ("queued", 0, said, [])
     assert ended.stderr == (f"export_accounts: failed: {said}. No request has lost an attempt; the "
                             "next run tries again\n")

@@ -37,7 +37,8 @@ CALLS = {                                       # before or after that call
     "before it is read back": ("jobs_lib.features.exports.writer:_read_back", 1, "before"),
     "before it has its name": ("jobs_lib.features.exports.run:publish", 1, "before"),
     "after it has its name": ("jobs_lib.features.exports.run:publish", 1, "after"),
-    "after it is stored as `ready`": ("jobs_lib.features.exports.requests:forget_files", 1, "before"),
+    "after it is stored as `ready`": (
+        "jobs_lib.features.exports.requests:forget_files", 1, "before"),
 }
 
 

@@ -187,4 +187,5 @@ def test_unknown_results_still_end_well(bench, failed):
     failed(1, status="pending", created_at=bench.ago(hours=3), finished_at=None)
     bench.outbox.answer = lambda envelope: Result(FINAL, 550, "5.7.1", "spam")
     assert bench.run("retry_forwards")["notices"] == 1
-    assert "because of its policies, often as suspected spam" in " ".join(notice(bench)["body_text"].split())
+    text = " ".join(notice(bench)["body_text"].split())
+    assert "because of its policies, often as suspected spam" in text

@@ -60,7 +60,9 @@ class History:
             for _ in range(self.chance.randint(1, 40))])
 
     def _size(self) -> int:
-        return self.chance.choice(NO_SIZES) if self.chance.random() < 0.1 else self.chance.randint(0, 2 ** 40)
+        if self.chance.random() < 0.1:
+            return self.chance.choice(NO_SIZES)
+        return self.chance.randint(0, 2 ** 40)
 
     def late(self) -> None:
         self.rows(120 * 86_400)
@@ -114,7 +116,8 @@ class History:
             self.check()
 
     def roll_up(self) -> None:
-        while self.bench.run(JOB, limit=self.chance.choice((None, 5))) and self.bench.result["status"] == "partial":
+        while (self.bench.run(JOB, limit=self.chance.choice((None, 5)))
+               and self.bench.result["status"] == "partial"):
             pass
         self.check()
 

@@ -98,8 +98,9 @@ def test_one_that_is_replayed_keeps_its_date_whatever_the_relay_does_meanwhile(b
         return results.pop(0)
     bench.outbox.send = send
     bench.attempt(JOB)
-    bench.db.execute("UPDATE {notifications} SET status = 'pending', attempts = 0, next_attempt_at = NULL,"
-                     " finished_at = NULL WHERE id = :id", id=id)       # as a replay does
+    bench.db.execute("UPDATE {notifications} SET status = 'pending', attempts = 0, "
+                     "next_attempt_at = NULL, finished_at = NULL WHERE id = :id",
+                     id=id)                                             # as a replay does
     for _ in range(2):
         bench.now = bench.ahead(hours=2)
         bench.attempt(JOB)
@@ -150,7 +151,8 @@ def test_each_kind_of_ours_has_a_persona_that_there_is():
 
 
 @pytest.mark.parametrize("subject", ["Grüße aus Köln", "x" * 190, "two\r\nBcc: evil@x.example",
-                                     "=?utf-8?q?=0AX:_y?=", "日本語" * 40, "a " * 90, "\u202eabc\x00"])
+                                     "=?utf-8?q?=0AX:_y?=", "日本語" * 40, "a " * 90,
+                                     "\u202eabc\x00"])
 def test_no_subject_adds_a_header(bench, owner, subject):       # R35
     notice(bench, subject=subject)
     bench.run(JOB)
@@ -166,7 +168,8 @@ def test_no_subject_adds_a_header(bench, owner, subject):       # R35
 
 
 def test_any_text_arrives_as_it_was_written(bench, owner):
-    text = "Zeile mit Ümlaut = und Leerzeichen am Ende \n.\n..\nFrom here\n" + "lang " * 60 + "\n\n日本\n"
+    text = ("Zeile mit Ümlaut = und Leerzeichen am Ende \n.\n..\nFrom here\n"
+            + "lang " * 60 + "\n\n日本\n")
     notice(bench, body_text=text, body_html=f"<p>{text}</p>")
     bench.run(JOB)
     assert content(parsed(bench).get_body("plain")) == text
@@ -197,7 +200,8 @@ def test_a_share_of_the_limit_is_kept_for_urgent_ones(bench, owner):    # R38
     for _ in range(12):
         notice(bench, priority=1)
     assert bench.run(JOB)["sent"] == 8
-    assert bench.result["stop_reason"] == "[mail] per_hour = 10 is reached, except 2 reserved for urgent mail"
+    assert bench.result["stop_reason"] == ("[mail] per_hour = 10 is reached, except 2 reserved for "
+                                           "urgent mail")
     notice(bench, priority=0, subject="urgent")
     bench.table("users", [{"id": 8}])               # an owner alone gets half of what is reserved
     notice(bench, user_id=8, priority=1, subject="waits as long as it may",

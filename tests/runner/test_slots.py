@@ -22,7 +22,8 @@ def slots(site, job: str) -> list:
 @pytest.fixture
 def hosts(request, tmp_path, mariadb_url):
     """Two installations on one MariaDB, by kind of lock."""
-    made = [Shell.with_odd_jobs(tmp_path / name, mariadb_url, lock=request.param) for name in ("one", "two")]
+    made = [Shell.with_odd_jobs(tmp_path / name, mariadb_url, lock=request.param)
+            for name in ("one", "two")]
     for host in made:
         host.enable("tick_normal", "tick_low")
     yield made

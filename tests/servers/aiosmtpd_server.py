@@ -14,7 +14,8 @@ class Mailbox:
         self.messages = []
 
     async def handle_DATA(self, server, session, envelope):
-        secure = session.ssl is not None or server.transport.get_extra_info("ssl_object") is not None
+        of_transport = server.transport.get_extra_info("ssl_object")
+        secure = session.ssl is not None or of_transport is not None
         self.messages.append((session.auth_data, secure, envelope.mail_from, envelope.rcpt_tos,
                               envelope.content))
         return "250 2.0.0 Ok"

@@ -156,8 +156,9 @@ class Authority(_Server):
         self.serial += 1
         if name not in self.zones:
             self.zones.append(name)
-        (self.folder / f"{name}.zone").write_text(f"$ORIGIN {name.rstrip('.')}.\n{SOA.format(serial=self.serial)}"
-                                                  + re.sub(r"(?m)^\s+", "", records) + "\n")
+        head = f"$ORIGIN {name.rstrip('.')}.\n{SOA.format(serial=self.serial)}"
+        (self.folder / f"{name}.zone").write_text(
+            head + re.sub(r"(?m)^\s+", "", records) + "\n")
         lines = "".join(f"  - domain: {zone}\n    file: {self.folder}/{zone}.zone\n"
                         for zone in self.zones)
         (self.folder / "knot.conf").write_text(KNOT.format(port=self.port, folder=self.folder)

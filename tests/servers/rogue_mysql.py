@@ -30,9 +30,10 @@ class RogueMySQL:
     """`with RogueMySQL("clear") as rogue`; `rogue.learned(password)` tells whether the password was
     given away.
 
-    how    clear, dialog, old, caching, sha256 (asked in the first packet), sha256-switch; file: signed in without a
-           question, and then a file is asked for
-    path   a socket in place of a port           tls    a server's TLS context, or None: none is offered
+    how    clear, dialog, old, caching, sha256 (asked in the first packet), sha256-switch; file:
+           signed in without a question, and then a file is asked for
+    path   a socket in place of a port
+    tls    a server's TLS context, or None: none is offered
     """
 
     def __init__(self, how: str, path: str = "", tls: ssl.SSLContext | None = None) -> None:
@@ -107,8 +108,8 @@ class RogueMySQL:
             # the key for who asks, and whatever else comes
             number, payload = self._receive(connection, payload if self.how == "sha256" else b"")
             if payload in (b"\x01", b"\x02") or (self.how == "sha256" and number == 1):
-                pem = self._key.public_key().public_bytes(serialization.Encoding.PEM,
-                                                          serialization.PublicFormat.SubjectPublicKeyInfo)
+                pem = self._key.public_key().public_bytes(
+                    serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
                 self._send(connection, number + 1, b"\x01" + pem)
 
     def _receive(self, connection, given: bytes = b"") -> tuple[int, bytes]:

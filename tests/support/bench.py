@@ -1,8 +1,8 @@
 """`bench`: one installation in a temporary folder with the real schema, real runs, and a time that
 is given.
 
-    bench.table("sessions", [{"id": 1, "expires_at": bench.ago(days=1)}])    what a row leaves out is filled in
-    assert bench.run("purge_sessions") == {"deleted": 1}                     through the real runner
+    bench.table("sessions", [{"id": 1, "expires_at": bench.ago(days=1)}])    other columns filled
+    assert bench.run("purge_sessions") == {"deleted": 1}                     by the real runner
     assert bench.ids("sessions") == []
 
 Only the clock and the ends of the ports are ours: seconds pass when a job sleeps, `bench.outbox`
@@ -198,7 +198,7 @@ class Bench:
             ports.close()
         if job.tables:
             unsaid = adopted.named(ports.heard, self.db.dialect) - adopted.needed(job)
-            assert not unsaid, f"{job.name} works on {sorted(unsaid)}, and its `tables` does not say so"
+            assert not unsaid, f"{job.name} works on {sorted(unsaid)}, missing from its `tables`"
         self.samples = console.samples
         return self.result
 

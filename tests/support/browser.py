@@ -33,8 +33,10 @@ function behind(view, node) {
 function faint(view) {            // text with less contrast than WCAG AA asks for (4.5 to 1)
     const found = [];
     for (const node of view.document.querySelectorAll("body *")) {
-        if (node.closest("svg") || ![...node.childNodes].some(n => n.nodeType === 3 && n.data.trim())) continue;
-        const [a, b] = [numbers(view.getComputedStyle(node).color), behind(view, node)].map(luminance);
+        const hasText = [...node.childNodes].some(n => n.nodeType === 3 && n.data.trim());
+        if (node.closest("svg") || !hasText) continue;
+        const colors = [numbers(view.getComputedStyle(node).color), behind(view, node)];
+        const [a, b] = colors.map(luminance);
         const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
         if (ratio < 4.5) found.push(node.textContent.trim().slice(0, 40) + " " + ratio.toFixed(2));
     }

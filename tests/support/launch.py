@@ -3,11 +3,11 @@
 The environment says what, each for tests/support/shell.py's argument of that name:
 
 LAUNCH_NOW        the clock begins at this UTC time, `2026-11-24 14:30:05`
-LAUNCH_KILL       where the process ends itself with SIGKILL; LAUNCH_TERMINATE the same with SIGTERM, and
-                     LAUNCH_ALARM with SIGALRM, which is how the hard limit strikes
+LAUNCH_KILL       where the process ends itself with SIGKILL; LAUNCH_TERMINATE the same with
+                     SIGTERM, and LAUNCH_ALARM with SIGALRM, as the hard limit does
 LAUNCH_BREAKS     `module:name`: each call of the function says that the database went away
 LAUNCH_BUG        `module:name=Exception:words`: each call of the function raises that
-LAUNCH_SMALL      `module:NAME=number,...`: these constants are so small
+LAUNCH_SMALL      `module:NAME=number,...`: these constants are this small
 LAUNCH_ODD_JOBS   the jobs are those of odd_jobs/, not the real ones
 
 A point to strike at is `sql:NUMBER:PART`, just before the statement with PART in it that is the

@@ -1,5 +1,5 @@
-"""`Shell`: an installation in a temporary folder, run as cron and an operator run it: real processes,
-real files.
+"""`Shell`: an installation in a temporary folder, run as cron and an operator run it: real
+processes, real files.
 
     shell("list")                            `jobs.py list` to its end: .code .out .err .seconds
     shell.run("status")                      the same, which has to end with 0: what it prints
@@ -134,7 +134,8 @@ class Shell:
         process = subprocess.Popen([sys.executable, launcher, *words], cwd=self.folder, text=True,
                                    encoding="utf-8", stdin=subprocess.DEVNULL, stdout=stdout,
                                    stderr=stderr, start_new_session=start_new_session,
-                                   preexec_fn=preexec_fn, env={name: value for name, value in environment.items()
+                                   preexec_fn=preexec_fn,
+                                   env={name: value for name, value in environment.items()
                                         if value is not None})
         self._started.append(process)
         return process

@@ -3,9 +3,9 @@ password.
 
 A password itself, and not a hash of it, is sent only by TLS to a server whose certificate was
 verified, or by a socket that root, mysql or this user listens on. Elsewhere PyMySQL would send it
-to any server that asks: in clear (`mysql_clear_password`, `dialog`), or encrypted with a key that came from
-the other side (`sha256_password`, `caching_sha2_password`). docs/decisions.md, "What the database's
-server may ask for".
+to any server that asks: in clear (`mysql_clear_password`, `dialog`), or encrypted with a key that
+came from the other side (`sha256_password`, `caching_sha2_password`). docs/decisions.md, "What the
+database's server may ask for".
 """
 from __future__ import annotations
 

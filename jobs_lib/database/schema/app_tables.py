@@ -17,7 +17,7 @@ TABLES = {
         deleted_at          time     null
         index email: email                       # sign-in
         index status: status, deleted_at         # delete_accounts: deleted ones, oldest first
-        index retention: log_retention_days      # purge_message_logs: users with their own retention
+        index retention: log_retention_days      # purge_message_logs: own retentions
         """,
     "aliases": """
         The addresses that mail comes in by.
@@ -27,7 +27,7 @@ TABLES = {
         address             address
         active              flag     = 1
         expires_at          time     null
-        expiry_notified_at  time     null        # when its owner was notified; a new expires_at NULLs it
+        expiry_notified_at  time     null        # of this end; NULL it with a new expires_at
         created_at          now
         unique address: address                  # the mail hook: whose is this recipient
         index user: user_id                      # an account's aliases: pages, export, deletion
@@ -43,7 +43,7 @@ TABLES = {
         reminded_at         time     null
         removal_notified_at time     null
         created_at          now
-        index user: user_id                      # an account's destinations: pages, export, deletion
+        index user: user_id                      # an account's destinations: export, deletion
         index verified: verified_at, created_at  # expire_destination_verifications: oldest first
         """,
     "alias_destinations": """
@@ -95,7 +95,7 @@ TABLES = {
         bytes_used          big      = 0
         created_at          now
         index created: created_at, user_id, bytes_used   # purge_message_logs; covers rollup_usage
-        index user: user_id, created_at          # an account's log: pages, retention, export, deletion
+        index user: user_id, created_at          # an account's log: retention, export, deletion
         """,
     "header_snapshots": """
         Encrypted headers of logged messages.
@@ -129,9 +129,9 @@ TABLES = {
         claim_token         word     null
         claim_run           word     null
         lease_until         time     null
-        uncertain           int      = 0         # 1: lost in flight, is retried once; 2: was retried
+        uncertain           int      = 0         # 1: lost in flight, retried once; 2: was retried
         told_at             time     null        # when the owner was notified of the final failure
-        notice_id           ref      null        # the notice that lists it; NULL: show it in the app
+        notice_id           ref      null        # the notice that lists it; NULL: show in the app
         index due: status, next_attempt_at, created_at   # retry_forwards: all that is due
         index turns: status, user_id, next_attempt_at, created_at   # retry_forwards: owners in turn
         index run: claim_run                     # retry_forwards: what a dead run held
@@ -254,7 +254,7 @@ TABLES = {
         uncertain           int      = 0
         index due: status, next_attempt_at, last_attempt_at  # retry_webhooks: what is due
         index run: claim_run                     # retry_webhooks: what a dead run held
-        index hook: webhook_id, status           # an endpoint's queue, when it is disabled or deleted
+        index hook: webhook_id, status           # an endpoint's queue, when disabled or deleted
         index turn: status, user_id, webhook_id, next_attempt_at, created_at  # owners in turn
         index age: status, created_at            # purge_webhook_deliveries: finished ones by age
         index user: user_id                      # deletion

@@ -12,7 +12,7 @@ TABLES = {
         subject             line     = ''
         body_text           text     null
         body_html           text     null
-        dedupe_key          label    null        # names the occurrence: a purged row repeats nothing
+        dedupe_key          label    null        # names the occurrence, so that none is repeated
         priority            int      = 1         # 0 urgent, 1 normal, 2 low
         status              word     = pending   # pending, sending, sent, failed
         attempts            int      = 0
@@ -80,7 +80,7 @@ TABLES = {
         One row: up to which log row the days of usage are known.
         id                  int
         log_row             big      = 0         # its id; only later rows are read
-        newest              big      = 0         # the highest id at `noted_at`; final 30 minutes later
+        newest              big      = 0         # the highest id at `noted_at`
         noted_at            time     null        # NULL: no run has looked for all days
         key id
         """,
@@ -165,7 +165,7 @@ TABLES = {
         """,
     "gauges": """
         What was measured in each hour of the last 30 days: the charts of the status page.
-        name                word                 # queue.depth.NAME, queue.age.NAME, mail.hour, disk.free
+        name                word                 # queue.depth.*, queue.age.*, mail.hour, disk.free
         at                  time                 # the hour
         value               big                  # a number, seconds, recipients, bytes
         key name, at
@@ -225,7 +225,7 @@ TABLES = {
         last_error          text     null
         command             line     = ''        # to run next
         first_seen_at       time                 # by check_jobs
-        cleared_at          time     null        # not found since; if it returns soon, it is the same
+        cleared_at          time     null        # not found since; may return soon
         resolved_at         time     null        # over
         email_told_at       time     null        # when this channel last reported it
         webhook_told_at     time     null

@@ -98,8 +98,8 @@ def _due(ctx) -> tuple[str, dict]:
 
 
 def _wanted(ctx, row: dict) -> bool:
-    """Whether the owner is still to be notified of this end: a notice from before its span was about
-    an earlier one."""
+    """Whether the owner is still to be notified of this end: a notice from before its span was
+    about an earlier one."""
     notified, end = (clock.parse_any(row[name]) for name in ("expiry_notified_at", "expires_at"))
     return end is not None and (notified is None or notified < end - ctx.options.warn_before)
 

@@ -24,8 +24,8 @@ MESSAGE_MINIMUM = 60
 
 # Quota: replies that speak of the sending account's limit and not of this recipient. Every further
 # message would get the same, so all mail is paused until it passes, which it does by itself.
-# Compared without case, anywhere in the text. A recipient's full mailbox ("quota exceeded", 5.2.2) must
-# never match, so each pattern holds words that only a relay says to its customer.
+# Compared without case, anywhere in the text. A recipient's full mailbox ("quota exceeded", 5.2.2)
+# must never match, so each pattern holds words that only a relay says to its customer.
 DEFAULT_PAUSE_PATTERNS = (
     # cPanel with Exim: "Domain x has exceeded the max emails per hour (125/100 (125%)) allowed"
     "max emails per hour", "max defers and failures per hour",

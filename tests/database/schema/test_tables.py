@@ -27,9 +27,11 @@ PUBLIC = """
         recheck_requested_at failing_since failures warned_at verified_at created_at
     message_logs: user_id alias_id? direction status bytes_used created_at
     header_snapshots: message_log_id user_id ciphertext created_at
-    failed_emails: user_id alias_id destination_id? envelope_from envelope_to raw_path size_bytes status
+    failed_emails: user_id alias_id destination_id? envelope_from envelope_to raw_path size_bytes
+        status
         attempts next_attempt_at? last_attempt_at last_code last_error created_at finished_at
-    overflow_hold: user_id alias_id sender subject size_bytes raw_path held_at warned_at? warning_id?
+    overflow_hold: user_id alias_id sender subject size_bytes raw_path held_at warned_at?
+        warning_id?
         released_at?
     spam_quarantine: user_id alias_id sender subject score size_bytes raw_path quarantined_at
         released_at?
@@ -38,9 +40,11 @@ PUBLIC = """
     sessions: user_id token_hash created_at last_seen_at expires_at
     webhooks: user_id url secret previous_secret? previous_secret_expires_at? active disabled_at
         disabled_reason failing_since created_at
-    webhook_deliveries: webhook_id user_id event_id event_type payload status attempts next_attempt_at
+    webhook_deliveries: webhook_id user_id event_id event_type payload status attempts
+        next_attempt_at
         last_attempt_at response_status response_excerpt last_error created_at finished_at
-    export_requests: user_id status progress file_name file_bytes sha256 token_hash token_nonce attempts
+    export_requests: user_id status progress file_name file_bytes sha256 token_hash token_nonce
+        attempts
         requested_at started_at finished_at expires_at error
     notifications: user_id? kind persona to_email subject body_text body_html? dedupe_key? priority
         status attempts next_attempt_at last_error created_at sent_at
@@ -53,7 +57,8 @@ PUBLIC = """
     account_deletions: user_ref requested_at revoked_at completed_at counts
     retired_addresses: address_hash created_at
     job_state: job paused_at due_after last_options
-    job_runs: run_id job slot? trigger_type installation lock_name heartbeat_at progress host pid status
+    job_runs: run_id job slot? trigger_type installation lock_name heartbeat_at progress host pid
+        status
         started_at finished_at duration_ms counts stop_reason error
     """
 
@@ -149,24 +154,32 @@ def test_names_are_short_enough_with_a_prefix_and_unique():
 # Reserved in MySQL 8 (https://dev.mysql.com/doc/refman/8.0/en/keywords.html) or in MariaDB.
 RESERVED = set("""
     accessible add all alter analyze and as asc asensitive before between bigint binary blob both by
-    call cascade case change char character check collate column condition constraint continue convert
-    create cross cube cume_dist current_date current_role current_time current_timestamp current_user
-    cursor database databases day_hour day_microsecond day_minute day_second dec decimal declare default
-    delayed delete dense_rank desc describe deterministic distinct distinctrow div double drop dual each
+    call cascade case change char character check collate column condition constraint continue
+    convert
+    create cross cube cume_dist current_date current_role current_time current_timestamp
+    current_user
+    cursor database databases day_hour day_microsecond day_minute day_second dec decimal declare
+    default
+    delayed delete dense_rank desc describe deterministic distinct distinctrow div double drop dual
+    each
     else elseif empty enclosed escaped except exists exit explain false fetch first_value float for
-    force foreign from fulltext function generated get grant group grouping groups having high_priority
-    hour_microsecond hour_minute hour_second if ignore in index infile inner inout insensitive insert
+    force foreign from fulltext function generated get grant group grouping groups having
+    high_priority
+    hour_microsecond hour_minute hour_second if ignore in index infile inner inout insensitive
+    insert
     int integer intersect interval into is iterate join json_table key keys kill lag
     last_value lateral lead leading leave left like limit linear lines load localtime localtimestamp
     lock long longblob longtext loop low_priority match maxvalue mediumblob mediumint mediumtext
     middleint mod modifies natural not nth_value ntile null numeric of offset on optimize
-    optimizer_costs option optionally or order out outer outfile over parallel partition percent_rank
+    optimizer_costs option optionally or order out outer outfile over parallel partition
+    percent_rank
     precision primary procedure purge qualify range rank read reads real recursive references regexp
     release rename repeat replace require resignal restrict return returning revoke right rlike row
     row_number rows schema schemas second_microsecond select sensitive separator set show signal
     smallint spatial specific sql sqlexception sqlstate sqlwarning ssl starting stored straight_join
     system table tablesample terminated then tinyblob tinyint tinytext to trailing trigger true undo
-    union unique unlock unsigned update usage use using utc_date utc_time utc_timestamp values varbinary
+    union unique unlock unsigned update usage use using utc_date utc_time utc_timestamp values
+    varbinary
     varchar varying virtual when where while window with write xor year_month zerofill
     """.split())
 

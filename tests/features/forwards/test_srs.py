@@ -32,7 +32,9 @@ use Mail::SRS;
 our ($now, $secret, $action, @addresses) = @ARGV;
 my $srs = Mail::SRS->new(Secret => $secret, MaxAge => 21);
 for (@addresses) {
-    my $answer = eval { $action eq 'forward' ? $srs->forward($_, 'ours.example') : $srs->reverse($_) };
+    my $answer = eval {
+        $action eq 'forward' ? $srs->forward($_, 'ours.example') : $srs->reverse($_)
+    };
     print $answer // 'refused', "\\n";
 }
 """

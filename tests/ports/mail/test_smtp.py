@@ -49,7 +49,8 @@ def test_the_senders_dkim_signature_still_verifies(sink, opened, stored, line_en
                                 serialization.NoEncryption())
     public = key.public_key().public_bytes(serialization.Encoding.DER,
                                            serialization.PublicFormat.SubjectPublicKeyInfo)
-    body = b"From: a@b.example\r\nSubject: x\r\n\r\n.one\r\n..two\r\n\r\n  three \xc3\xa9\r\n\r\n\r\n"
+    body = (b"From: a@b.example\r\nSubject: x\r\n\r\n"
+            b".one\r\n..two\r\n\r\n  three \xc3\xa9\r\n\r\n\r\n")
     signature = dkim.sign(body, b"s1", b"b.example", private, canonicalize=(b"simple", b"simple"))
     message = stored((signature + body).replace(b"\r\n", line_end), head=b"X-Trace: 1" + line_end)
     assert opened(port=sink.port).send(ENVELOPE, message, soon(), 1).outcome == "sent"

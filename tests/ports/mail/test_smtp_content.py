@@ -80,7 +80,8 @@ def test_25_megabytes_raise_memory_by_less_than_8(stored):     # R33
         transport = open_transport(section(port=int(port)))
         # not ru_maxrss: that one starts from the peak of the process that started us
         peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
-        assert transport.send(ENVELOPE, Message(small, b""), time.monotonic() + 60, 1).outcome == "sent"
+        result = transport.send(ENVELOPE, Message(small, b""), time.monotonic() + 60, 1)
+        assert result.outcome == "sent"
         before = peak()
         result = transport.send(ENVELOPE, Message(large, b"X: 1\\r\\n"), time.monotonic() + 120, 2)
         print(result.outcome, peak() - before)

@@ -251,7 +251,8 @@ def test_a_relay_that_is_not_there_says_where(opened, stored):
 
 
 def test_the_stored_text_is_printable_and_short(relay, opened, stored):     # R27
-    reply = b"550-5.1.1 one\x1b[31m \xe2\x80\xae two\r\n550-5.1.1 three \xff\r\n550 5.1.1 " + b"x" * 2000
+    reply = (b"550-5.1.1 one\x1b[31m \xe2\x80\xae two\r\n550-5.1.1 three \xff\r\n550 5.1.1 "
+             + b"x" * 2000)
     result = opened(port=relay(RCPT=reply).port).send(ENVELOPE, stored(), soon(), 1)
     assert (result.code, result.enhanced) == (550, "5.1.1")
     assert result.text.startswith("one?[31m ? two three \ufffd xxx")
