@@ -120,14 +120,15 @@ class _Tick:
         service outside know."""
         from jobs_lib.runner.log import open_log
         error, outages = folders.no_access(error), self.launch.outages()
-        met = outages.failed(error)
+        recorded = outages.record_error(error)
         log = open_log(self.config.section("core"), "run-due", now=self.ports.now, silent=True,
                        job="run-due", run_id=None)
         log.error("no job can run", error=str(error))
         log.close()
-        self.launch.results, self.failures = [], [] if met.early else [str(error)]
+        self.launch.results, self.failures = [], [] if recorded.is_early else [str(error)]
         self._ping()
-        return outages.answer(error, met, always=repeat or self.console.level > 0)
+        return outages.raise_or_exit_code(error, recorded,
+                                          always=repeat or self.console.level > 0)
 
     def _ping(self) -> None:
         """Tell the service outside that cron still starts us, and whether the last job could look
@@ -162,7 +163,7 @@ class _Tick:
         if not theirs:
             return found, []
         from jobs_lib import shards
-        left, missing = self.launch.outages().hand_over(theirs)
+        left, missing = self.launch.outages().hand_over_jobs(theirs)
         # A run that is no worker's does the work of all shards.
         mine = [due for due in found if due.job not in theirs or (
             due.job in left and due.job.name == shards.whole(due.job.name))]
@@ -227,10 +228,10 @@ class _Tick:
         if not self.no_access:
             return
         alone = any(job.priority == LAST for job, _ in self.no_access)
-        met = self.launch.outages().failed(self.no_access[0][1], alert=alone)
+        recorded = self.launch.outages().record_error(self.no_access[0][1], alert=alone)
         for job, error in self.no_access:
             self.failures.append(f"{job.name}: {error}")
-            if met.say:
+            if recorded.print_now:
                 self.console.fail(self.failures[-1])
         self.codes.append(FAILED)
 

@@ -44,8 +44,8 @@ def arguments(parser) -> None:
 def run(job, args, make_session, config_path) -> int:
     """Run it once as the arguments say, show the outcome, return the exit code.
 
-    What keeps every job from running is said once to cron, and not by each line of a crontab at
-    each tick (outages.py).
+    What keeps every job from running is printed once for cron, and not by each line of a crontab
+    at each tick (outages.py).
     """
     session = make_session(config_path, args.level, args.set, job)
     launch = Launch(session)
@@ -59,7 +59,8 @@ def run(job, args, make_session, config_path) -> int:
         if not by_cron and (args.dry_run or not is_outage):
             raise
         outages, cause = launch.outages(), folders.no_access(error)
-        return outages.answer(cause, outages.failed(cause), always=not by_cron)
+        recorded = outages.record_error(cause)
+        return outages.raise_or_exit_code(cause, recorded, always=not by_cron)
 
 
 def _run(job, args, launch: Launch, by_cron: bool) -> int:
@@ -90,7 +91,7 @@ def _run(job, args, launch: Launch, by_cron: bool) -> int:
 def _taken_by_workers(launch: Launch, job) -> bool:
     """Whether its workers have got it; else this process is to run it."""
     parts = shards.parts(job, launch.session.config.shards(job))
-    return not launch.outages().hand_over(parts)[0]
+    return not launch.outages().hand_over_jobs(parts)[0]
 
 
 def _answer(session, result: dict, **more) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from jobs_lib import shards
 from jobs_lib.database.schema import version
 from jobs_lib.errors import FAILED, OK
-from jobs_lib.runner import slots, standing
+from jobs_lib.runner import incident_files, slots
 
 CHECK = "check_jobs"
 
@@ -22,7 +22,7 @@ class Launch:
         self.results: list[dict] = []
 
     def outages(self):
-        """What says, alerts and ends what keeps every job from running (launch/outages.py)."""
+        """What prints, alerts and ends the incidents that keep every job from running."""
         from .outages import Outages
         return Outages(self.session, self.start)
 
@@ -32,10 +32,10 @@ class Launch:
         ports = self.session.ports
         db = ports.database()
         version.check(db)
-        if lasting := standing.names(self.session.config.section("core")):
-            if standing.UNWRITABLE in lasting:
+        if lasting := incident_files.lasting_incidents(self.session.config.section("core")):
+            if incident_files.UNWRITABLE in lasting:
                 version.writable(db, ports.now())       # raises what it was
-            self.outages().back(lasting)
+            self.outages().end_incidents(lasting)
 
     def open_slot(self, job):
         """The latest slot, or None where nothing is to be done: paused, disabled, or before the
@@ -63,9 +63,9 @@ class Launch:
         not OK when the database was busy for all of them, and has been for long."""
         from jobs_lib.runner import outcome
         if self.results and all(map(outcome.found_busy, self.results)):
-            return self.outages().busy(self.results[-1])
+            return self.outages().record_busy(self.results[-1])
         if held := next(filter(outcome.held_by_stranger, self.results), None):
-            self.outages().lock_held(held)
+            self.outages().record_lock_holder(held)
         return OK
 
     def publish(self) -> int:

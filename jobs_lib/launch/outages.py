@@ -1,19 +1,46 @@
-"""What keeps every job from running, as a tick of cron meets it: said once, alerted, and said once
-when it is over.
+"""What keeps every job from running, as a tick of cron meets it: an incident that is printed and
+alerted once, and printed once when it is over.
 
-Loaded only when something is wrong, or was: monitoring/database_outage.py has the alerts,
-runner/standing.py the memory.
+The alerts take a path that does not need what is missing: no database, no lock, no room on the
+disk. Files remember the incident (runner/incident_files.py); e-mail and webhook are sent from here,
+without a row, a queue or a count. When it is over, check_jobs reports how long it lasted, or that
+cron had stopped (monitoring/incidents.past). Loaded only when something is wrong, or was.
 """
 from __future__ import annotations
 
 import os
+from collections import namedtuple
+from datetime import timedelta
+from functools import partial
 
-from jobs_lib import catalogue, shards
-from jobs_lib.errors import FAILED, OK, Busy, ConfigError, DatabaseError, JobsError
+from jobs_lib import catalogue, schedule, shards
+from jobs_lib.errors import FAILED, OK, Busy, ConfigError, DatabaseError, JobsError, ReadOnly, Unfit
 from jobs_lib.job import CRON
-from jobs_lib.monitoring import database_outage
-from jobs_lib.runner import access, history, locks, outcome, standing
+from jobs_lib.monitoring import alert_messages, incidents
+from jobs_lib.monitoring.alert_channels import attempt, configured, send_email, send_webhook
+from jobs_lib.paths import program
+from jobs_lib.runner import access, history, incident_files, locks, outcome
+from jobs_lib.runner.incident_files import (
+    ALERTED,
+    DATABASE,
+    FILES,
+    LOCKS,
+    LOG,
+    PRINTED,
+    UNWRITABLE,
+    WORKERS,
+    IncidentFile,
+)
 from jobs_lib.runner.log import open_log
+
+EMAIL_SECONDS = 20.0
+DAY = timedelta(days=1)
+# another writer that holds the database for longer is an incident
+PATIENCE = timedelta(minutes=15)
+# of each hour, in which an incident that cannot be recorded is alerted
+UNRECORDED_ALERTS = timedelta(minutes=15)
+Recorded = namedtuple("Recorded", "print_now is_early")
+Recorded.__doc__ = """`print_now`: cron is to print the incident now; `is_early`: it is none yet."""
 
 
 class Outages:
@@ -23,86 +50,167 @@ class Outages:
         self._config, self._ports, self._console = session.config, session.ports, session.console
         self._start = start
 
-    def failed(self, error, alert: bool = True):
-        """A DatabaseError, or a file that cannot be used. database_outage.Met."""
-        name = standing.FILES
-        if isinstance(error, DatabaseError):
-            name = database_outage.of_error(error, database_outage.reads(self._ports))
-        return self._met(name, error, alert)
+    # An incident begins, or lasts
 
-    def answer(self, error, met, always: bool) -> int:
-        """What `failed` has met: raised if it is to be printed, `always` or at this time. Else the
+    def record_error(self, error, alert: bool = True) -> Recorded:
+        """The incident that a DatabaseError is, or a file that cannot be used."""
+        name = self._database_incident(error) if isinstance(error, DatabaseError) else FILES
+        return self.record_incident(name, error, alert)
+
+    def raise_or_exit_code(self, error, recorded: Recorded, always: bool) -> int:
+        """The recorded error is raised if it is to be printed, `always` or at this time. Else the
         exit code."""
-        if met.say or always:
-            raise Busy(_words(error)) if isinstance(error, Busy) and not met.early else error
-        return OK if met.early else FAILED
+        if recorded.print_now or always:
+            is_incident = isinstance(error, Busy) and not recorded.is_early
+            raise Busy(_no_job_can_run(error)) if is_incident else error
+        return OK if recorded.is_early else FAILED
 
-    def busy(self, result: dict) -> int:
+    def record_busy(self, result: dict) -> int:
         """Another writer held the database, so no run could begin: an incident as soon as that
         lasts. The exit code."""
         error = Busy(result["stop_reason"][len(outcome.BUSY):])
-        met = self.failed(error)
-        if met.say:
-            self._say(_words(error))
-        return OK if met.early else FAILED
+        recorded = self.record_error(error)
+        if recorded.print_now:
+            self._print(_no_job_can_run(error))
+        return OK if recorded.is_early else FAILED
 
-    def hand_over(self, jobs: list) -> tuple[list, list[str]]:
+    def record_lock_holder(self, result: dict) -> None:
+        """An unknown connection has the database lock of this job."""
+        holder = result["stop_reason"][len(outcome.HELD):]
+        error = f"the database lock of {result['job']} is held by {holder}"
+        if self.record_incident(LOCKS, error).print_now:
+            self._print(error)
+
+    def hand_over_jobs(self, jobs: list) -> tuple[list, list[str]]:
         """Give these to their workers: (what cron is to run itself, the packages that are missing,
         a sentence each). check_jobs alerts."""
         from jobs_lib.workers import dispatch
         left, problems, package = dispatch.hand_over(self._config, jobs)
         for problem in problems:
-            if self._met(standing.WORKERS, problem, False).say or self._console.level > 0:
-                self._say(problem)
+            recorded = self.record_incident(WORKERS, problem, alert=False)
+            if recorded.print_now or self._console.level > 0:
+                self._print(problem)
         if not problems:
-            self.handed_over({self._config.mode(job) for job in jobs})
+            self.end_workers_incident({self._config.mode(job) for job in jobs})
         return left, problems if package else []
 
-    def lock_held(self, result: dict) -> None:
-        """Alert of a job whose database lock somebody has who is no run of ours."""
-        holder = result["stop_reason"][len(outcome.HELD):]
-        error = f"the database lock of {result['job']} is held by {holder}"
-        if self._met(standing.LOCKS, error).say:
-            self._say(error)
+    def record_incident(self, name: str, error, alert: bool = True) -> Recorded:
+        """Remember the incident, and alert immediately, then once each `[alerts] remind`. Never
+        raises.
 
-    def back(self, names) -> None:
-        """These are over, unless another look says otherwise."""
+        Another writer that holds the database is an incident only after PATIENCE.
+        """
+        try:
+            core, now = self._config.section("core"), self._ports.now()
+        except ConfigError:                 # the error that cron mails is this one
+            return Recorded(True, False)
+        file = IncidentFile(core, name)
+        since = file.record_error(now, incidents.short_error(str(error)))
+        if isinstance(error, Busy) and now - since < PATIENCE:
+            return Recorded(False, True)
+        try:
+            alerts = self._config.section("alerts")
+        except ConfigError:                 # in the line that cron mails
+            alerts = None
+        remind = alerts.remind if alerts else DAY
+        if alert and alerts:
+            self._alert(file, incidents.of_file(name, error, since), alerts, now)
+        print_now = file.is_due(PRINTED, now, remind)
+        if print_now:
+            file.mark(PRINTED, now)
+        return Recorded(print_now, False)
+
+    def _database_incident(self, error) -> str:
+        """Which incident a DatabaseError is: whether the database answers, asked after something in
+        it went wrong."""
+        if isinstance(error, (Busy, ReadOnly, Unfit)):
+            return DATABASE if isinstance(error, Unfit) else UNWRITABLE
+        from jobs_lib.database.schema import version
+        try:
+            db = self._ports.connect()
+            try:
+                version.check(db)
+            finally:
+                db.close()
+        except DatabaseError:
+            return DATABASE
+        return UNWRITABLE
+
+    def _alert(self, file: IncidentFile, incident: incidents.Incident, alerts, now) -> None:
+        if not file.is_due(ALERTED, now, alerts.remind):
+            return
+        if not file.began_at() and now.minute * timedelta(minutes=1) >= UNRECORDED_ALERTS:
+            return
+        try:
+            zone = schedule.zone(self._config.section("core").timezone)
+            alert = alert_messages.urgent(incident, alerts.remind, zone,
+                                          program(self._config.path))
+            errors = [attempt(partial(self._send, channel, alert, alerts, now))
+                      for channel in configured(alerts)]
+            if "" in errors:
+                file.mark(ALERTED, now)
+        except (ConfigError, OSError):
+            # what is wrong with these is in the line that cron mails
+            pass
+
+    def _send(self, channel: str, alert, alerts, now) -> str:
+        if channel == "webhook":
+            from jobs_lib.ports.http.message import trusted
+            poster = self._ports.http(trusted(self._config.section("webhooks"), alerts.timeout))
+            return send_webhook(alert, alerts, poster)
+        mail = self._config.section("mail")
+        transport = self._ports.mail(mail)
+        try:
+            return send_email(alert, alerts, mail, transport,
+                              self._ports.monotonic() + EMAIL_SECONDS, now)
+        finally:
+            transport.close()
+
+    # An incident is over
+
+    def end_incidents(self, names) -> None:
+        """End these, unless another look finds that they last."""
         for name in names:
             if not self._lasts(name):
-                self._over(name)
+                self._end_incident(name)
 
-    def handed_over(self, modes: set) -> None:
-        """The workers of these engines were given their jobs. An incident is over when the others
+    def end_workers_incident(self, modes: set) -> None:
+        """The workers of these engines were given their jobs. The incident is over when the others
         can be given theirs, too."""
         from jobs_lib.workers import dispatch
-        if standing.WORKERS not in standing.names(self._config.section("core")):
+        if WORKERS not in incident_files.lasting_incidents(self._config.section("core")):
             return
         try:
             for mode in self._modes() - {CRON, *modes}:
                 dispatch.engine(mode).enqueue(self._config, [])
         except JobsError:
             return
-        self._over(standing.WORKERS)
+        self._end_incident(WORKERS)
 
-    def _met(self, name: str, error, alert: bool = True):
-        return database_outage.met(self._config, self._ports, name, error, alert)
-
-    def _over(self, name: str) -> None:
-        if words := database_outage.over(self._config, self._ports, name):
-            self._say(words)
+    def _end_incident(self, name: str) -> None:
+        """End it, and print that, if cron has printed that it began."""
+        core = self._config.section("core")
+        file = IncidentFile(core, name)
+        since, printed = file.began_at(), file.time_of(PRINTED)
+        file.end_incident()
+        if since and printed:
+            lasted = incidents.time_span(since, max(since, self._ports.now()),
+                                         schedule.zone(core.timezone))
+            subject, again = incidents.OVER.get(name, ("something failed", "It works again"))
+            self._print(f"{again}: {subject} {lasted}")
 
     def _lasts(self, name: str) -> bool:
         """Whether it still does, for any job, as far as that can be seen without its run."""
-        if name == standing.FILES:
+        if name == FILES:
             return bool(access.unusable(self._config))
-        if name == standing.LOCKS:
-            return self._strangers()
-        if name == standing.WORKERS:
+        if name == LOCKS:
+            return self._has_unknown_lock_holder()
+        if name == WORKERS:
             return self._modes() != {CRON}
-        return name == standing.LOG and not self._log_is_back()
+        return name == LOG and not self._can_write_logs()
 
-    def _strangers(self) -> bool:
-        """Whether somebody has the database lock of any job who is no run of ours."""
+    def _has_unknown_lock_holder(self) -> bool:
+        """Whether a connection that belongs to no run has the database lock of any job."""
         core, db, now = self._config.section("core"), self._ports.database(), self._ports.now()
         if core.lock == "file":
             return False
@@ -125,7 +233,7 @@ class Outages:
             found.append(job)
         return found
 
-    def _log_is_back(self) -> bool:
+    def _can_write_logs(self) -> bool:
         """Whether all logs can be opened, and a line of ours be written."""
         from jobs_lib.folders import open_own
         core = self._config.section("core")
@@ -140,10 +248,10 @@ class Outages:
         log.close()
         return not log.broken
 
-    def _say(self, words: str) -> None:
-        self._console.fail(f"{self._start}: {words}")
+    def _print(self, text: str) -> None:
+        self._console.fail(f"{self._start}: {text}")
 
 
-def _words(error: Busy) -> str:
+def _no_job_can_run(error: Busy) -> str:
     """That another writer holds the database alone does not say what follows from it."""
     return f"no job can run, since the database cannot be written: {error}"

@@ -88,7 +88,7 @@ def tick(*asked) -> list[str]:
     with _launch() as launch:
         config, ports = launch.session.config, launch.session.ports
         names = dispatch.enqueue_due(config, ports)
-        launch.outages().handed_over({config.mode(catalogue.part(name)) for name in names})
+        launch.outages().end_workers_incident({config.mode(catalogue.part(name)) for name in names})
         return names
 
 
@@ -100,7 +100,7 @@ def _launch():
     try:
         yield launch
     except (DatabaseError, NoAccess) as error:
-        launch.outages().failed(error)
+        launch.outages().record_error(error)
         raise
     finally:
         launch.session.ports.close()

@@ -7,9 +7,9 @@ from jobs_lib import catalogue, clock
 from jobs_lib.engines.relay_limits import Relay
 from jobs_lib.errors import JobsError
 from jobs_lib.paths import program
-from jobs_lib.runner import standing
+from jobs_lib.runner import incident_files
 
-from . import alert_messages, alert_rows, database_outage, health, incidents, metrics_samples
+from . import alert_messages, alert_rows, health, incidents, metrics_samples
 from .alert_channels import EMAIL_SECONDS, attempt, configured, send_email, send_webhook
 
 LEAST_SECONDS = 5.0
@@ -24,7 +24,7 @@ def check(ctx, counts: dict) -> None:
     open_before = table.open()
     table.reconcile(found, ctx.now)
     table.store(ctx.db)
-    database_outage.forget(ctx.section("core"))
+    incident_files.forget_past_incidents(ctx.section("core"))
     _log(ctx, table, open_before)
     counts["incidents"] = len(table.open())
     error = _notify(ctx, table, counts, looked.zone)
@@ -84,11 +84,11 @@ def _look(ctx, counts: dict) -> tuple:
     broken: list[str] = []
     looked = health.collect(ctx.db, ctx.config, catalogue.load_all(broken), ctx.now, broken)
     counts.update(jobs=len(looked.jobs), queues=len(looked.queues))
-    found = [*database_outage.returned(ctx.section("core"), looked),
+    found = [*incidents.past(looked, ctx.section("core")),
              *incidents.find(looked, ctx.config)]
     # This run notices broken channels when it sends, and shows that the database can be written;
     # of itself there is nothing to report, since it runs.
-    known_better = (alert_rows.CHANNEL, standing.UNWRITABLE)
+    known_better = (alert_rows.CHANNEL, incident_files.UNWRITABLE)
     own = [f"{kind}:{ctx.job.name}" for kind in ("failing", "late")]
     return looked, [each for each in found
                     if each.kind not in known_better and each.alert_key not in own]

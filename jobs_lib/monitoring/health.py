@@ -19,14 +19,14 @@ from jobs_lib.database import stored
 from jobs_lib.database.schema import version
 from jobs_lib.engines.relay_limits import Relay
 from jobs_lib.errors import ConfigError
-from jobs_lib.runner import access, clock_doubt, dead_runs, slots, standing
+from jobs_lib.runner import access, clock_doubt, dead_runs, incident_files, slots
 
 from . import heartbeat
 from .heartbeat import TICKS, past
 from .queues import queues
 
 Health = namedtuple("Health",
-                    "now jobs queues host problems channels zone blocked standing unusable clock",
+                    "now jobs queues host problems channels zone blocked recorded unusable clock",
                     defaults=((), (), None))
 Health.__doc__ = """Everything, at `now`.
 
@@ -37,7 +37,7 @@ problems  [(job or section, sentence)]: what cannot be used at all
 channels  rows of `alerts` about channels that do not work
 zone      `[core] timezone`, for texts
 blocked   Blocked: which jobs refuse because the app's tables lack something
-standing  [(name, since, error)]: incidents that files remember (runner/standing.py)
+recorded  [(name, since, error)]: incidents that last, by runner/incident_files.py
 unusable  sentences about files of ours that this user, or the user of the jobs, cannot use
 clock     ClockHealth, or None while nothing is wrong with it
 """
@@ -120,14 +120,16 @@ def collect(db, config, jobs, now, broken=()) -> Health:
                                "FROM {alerts} WHERE kind = 'channel' AND resolved_at IS NULL "
                                "ORDER BY alert_key")
     return Health(now, found, queues(db, config, able, now, found), host, problems, broken_channels,
-                  view.zone, blocked, _standing(config), access.unusable(config),
+                  view.zone, blocked, _recorded(config), access.unusable(config),
                   _clock(db, config, now, clock_changed))
 
 
-def _standing(config) -> list:
+def _recorded(config) -> list:
     core = config.section("core")
-    incidents = [standing.Incident(core, name) for name in standing.names(core)]
-    return [(each.name, since, each.error()) for each in incidents if (since := each.since())]
+    files = [incident_files.IncidentFile(core, name)
+             for name in incident_files.lasting_incidents(core)]
+    return [(file.name, since, file.last_error()) for file in files
+            if (since := file.began_at())]
 
 
 def _clock(db, config, now, changed: bool) -> ClockHealth | None:

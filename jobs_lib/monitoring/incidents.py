@@ -15,7 +15,7 @@ from jobs_lib.config.option_types import show_duration, show_size
 from jobs_lib.database import stored
 from jobs_lib.errors import ConfigError, Unfit
 from jobs_lib.masking import text as masked
-from jobs_lib.runner.standing import BARS_ALL
+from jobs_lib.runner import incident_files
 from jobs_lib.text import size
 
 from .queues import in_words
@@ -36,7 +36,7 @@ explains   the jobs of which nothing else is reported
 KINDS = ("failing", "late", "vanished", "waiting", "undelivered", "relay", "disk", "archive",
          "config", "tables", "clock", "cron", "database", "unwritable", "files", "workers", "log",
          "locks", "away", "gap", "channel")
-STANDING = {                # {name: (subject, what, command)}
+LASTING = {                # {name: (subject, what, command)}
     "unwritable": (
         "the database cannot be written to",
         ("It answers, but nothing can be stored, so no job runs. Another process has locked it, "
@@ -62,6 +62,15 @@ STANDING = {                # {name: (subject, what, command)}
         "The jobs still run, but what they would log is lost.",
         "doctor"),
 }
+OVER = {                    # {name: (what was impossible, what is possible again)}
+    "database": ("no job could use the database", "The database can be used again"),
+    "unwritable": ("no job could write to the database", "The database can be written to again"),
+    "files": ("no job could be started", "The files and folders of the jobs can be used again"),
+    "workers": ("jobs could not be handed to the workers",
+                "Jobs can be handed to the workers again"),
+    "locks": ("an unknown connection held a database lock", "All jobs can be started again"),
+    "log": ("the log could not be written", "The log can be written again"),
+}
 FULL = ("no space left on device", "disk quota exceeded", "database or disk is full")
 RELAY = "the relay cannot be used"   # how the error of a job begins that could not use the relay
 MANY = 20                   # attempts of a day, of which none succeeded
@@ -74,7 +83,7 @@ ERROR_LENGTH = 500
 def find(health, config) -> list[Incident]:
     """The incidents, the ones that explain others first. ConfigError when [alerts] is wrong."""
     alerts = config.section("alerts")
-    found = [*_standing(health), *_clock(health), *_stopped(health), *_disks(health, alerts),
+    found = [*_recorded(health), *_clock(health), *_stopped(health), *_disks(health, alerts),
              *_relay(health), *_unusable(health), *_tables(health)]
     causes = {each.kind for each in found}
     found += _failing(health, config, alerts, causes)
@@ -106,13 +115,45 @@ def unreachable(error, since, now) -> Incident:
                     short_error(str(error)), error.command if unfit else "doctor")
 
 
-def standing(name: str, error, since) -> Incident:
-    """An incident that a file remembers (runner/standing.py), so that it is known without a
+def of_file(name: str, error, since) -> Incident:
+    """An incident that a file records (runner/incident_files.py), so that it is known without a
     database."""
     if name == "database":
         return unreachable(error, since, since)
-    subject, what, command = STANDING[name]
+    subject, what, command = LASTING[name]
     return Incident(name, name, subject, since, what, short_error(str(error)), command)
+
+
+def past(health, core) -> list[Incident]:
+    """The incidents that are over and are reported once: the time without a database, or else the
+    time without cron.
+
+    Asked by check_jobs, whose run shows that the database can be written.
+    """
+    gap, found = health.host.gap, []
+    if gap:
+        found.append(_past("gap", gap, health.zone, "no job was started",
+                           "Cron or the host had stopped"))
+    for name in incident_files.STOP_ALL_JOBS:
+        file = incident_files.IncidentFile(core, name)
+        since = file.ended_since()
+        if since is None:
+            continue
+        away = _past("away", (since, health.now), health.zone, *OVER[name], file.last_error())
+        if gap and gap[0] <= since <= gap[1]:
+            # one cause, one alert: the next run finds that the gap was reported
+            away = away._replace(alert_key=f"gap:{clock.text(gap[0])}")
+            found = [each for each in found if each.alert_key != away.alert_key]
+        found.append(away)
+    return found
+
+
+def _past(kind: str, span: tuple, zone, subject: str, why: str, error: str = "") -> Incident:
+    begin, end = span
+    return Incident(f"{kind}:{clock.text(begin)}", kind,
+                    f"{subject} {time_span(begin, end, zone)}", begin,
+                    f"{why}. Jobs that were missed run now, once each.", short_error(error),
+                    "history")
 
 
 def short_error(error: str | None) -> str:
@@ -144,13 +185,13 @@ def time_span(begin, end, zone) -> str:
 
 # What explains others
 
-def _standing(health) -> list[Incident]:
-    """What files remember, and which of our files this user cannot use, even if no run has noticed
+def _recorded(health) -> list[Incident]:
+    """What files record, and which of our files this user cannot use, even if no run has noticed
     it yet."""
-    known = {name: standing(name, error, since) for name, since, error in health.standing
-             if name in STANDING}
+    known = {name: of_file(name, error, since) for name, since, error in health.recorded
+             if name in LASTING}
     if health.unusable:
-        found = known.get("files", standing("files", "", health.now))
+        found = known.get("files", of_file("files", "", health.now))
         sentences = short_error("; ".join(health.unusable))
         known["files"] = found._replace(what=f"{found.what} {sentences}.", last_error="")
     return list(known.values())
@@ -158,8 +199,9 @@ def _standing(health) -> list[Incident]:
 
 def _stopped(health) -> list[Incident]:
     since = health.host.stopped
-    # while one of BARS_ALL lasts, cron works but can start nothing
-    if not since or any(name in BARS_ALL for name, _, _ in health.standing):
+    # while one of these lasts, cron works but can start nothing
+    if not since or any(name in incident_files.STOP_ALL_JOBS
+                           for name, _, _ in health.recorded):
         return []
     return [Incident("cron", "cron", f"no job has started since {short_time(since, health.zone)}",
                      since, "Cron does not start `run-due`, or every start fails immediately. No "

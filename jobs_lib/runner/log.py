@@ -2,9 +2,9 @@
 
 Written by our own few lines, since importing `logging` costs as much as starting Python. A line is
 one `write` to a file opened for appending, so lines of several processes never mix. A log that
-cannot be written never stops a job: the first run says so on stderr, with what went wrong in it,
-and remembers it (runner/standing.py), so that the next one does not repeat it; all else is dropped,
-since cron would mail it.
+cannot be written never stops a job: the first run prints that on stderr, with what went wrong in
+it, and records it (runner/incident_files.py), so that the next one does not repeat it; all else is
+dropped, since cron would mail it.
 """
 from __future__ import annotations
 
@@ -17,10 +17,15 @@ import sys
 from jobs_lib import clock
 from jobs_lib.folders import open_own, private
 
+from .incident_files import PRINTED
+
 
 class Log:
-    """Events of one job's run. `fields` are on every line (job, run_id). `incident` remembers that
-    none can be written; `silent`: nothing is printed then, and `broken` alone tells."""
+    """Events of one job's run. `fields` are on every line (job, run_id).
+
+    incident  the IncidentFile that records that no line can be written
+    silent    nothing is printed then, and `broken` alone shows it
+    """
 
     def __init__(self, folder: str, name: str, *, size: int, files: int, now=clock.now,
                  incident=None, silent: bool = False, **fields) -> None:
@@ -43,21 +48,21 @@ class Log:
                 return
             if not self.broken:
                 self.broken = True
-                self._silent = not self._say(f"the log {self.path} cannot be written "
-                                             f"({error.strerror}): only what went wrong is shown "
-                                             "here")
+                self._silent = not self._print_once(
+                    f"the log {self.path} cannot be written ({error.strerror}): only what went "
+                    "wrong is shown here")
             if level != "info" and not self._silent:
                 sys.stderr.write(line)
 
-    def _say(self, words: str) -> bool:
-        """Say it on stderr, unless an earlier run has. Whether it was said."""
+    def _print_once(self, message: str) -> bool:
+        """Print it on stderr, unless an earlier run has. Whether it was printed."""
         incident = self._incident
         if incident is not None:
-            incident.begin(self._now(), words)
-            if not incident.due("said", self._now(), None):
+            incident.record_error(self._now(), message)
+            if not incident.is_due(PRINTED, self._now(), None):
                 return False
-            incident.note("said", self._now())
-        print(words, file=sys.stderr)
+            incident.mark(PRINTED, self._now())
+        print(message, file=sys.stderr)
         return True
 
     def warning(self, event: str, **fields) -> None:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from jobs_lib import clock, errors, folders, schedule, shards
 from jobs_lib.database.schema import version
 
-from . import clock_doubt, history, locks, slots, standing, unrecorded
+from . import clock_doubt, history, incident_files, locks, slots, unrecorded
 from .call import call, out_of_memory
 from .context import Context
 from .limits import RunLimits
@@ -80,8 +80,9 @@ class _Attempt:
         # as far as is known, the app's tables have all that jobs need
         self.complete = True
         self.ping_url = "" if request.dry_run else config.job(job).ping_url
+        log_incident = incident_files.IncidentFile(core, incident_files.LOG)
         self.log = NoLog() if request.dry_run else open_log(
-            core, job.name, now=ports.now, incident=standing.Incident(core, standing.LOG),
+            core, job.name, now=ports.now, incident=log_incident,
             job=job.name, run_id=self.result["run_id"])
         # A worker takes its own shard; any other run takes all shards and holds all their locks
         self.shards = config.shards(job)

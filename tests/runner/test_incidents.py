@@ -24,7 +24,7 @@ from jobs_lib.engines.spool import mark_folder
 from jobs_lib.errors import JobsError
 from jobs_lib.monitoring import incidents, overview
 from jobs_lib.output.console import Console
-from jobs_lib.runner import dead_runs, history, standing
+from jobs_lib.runner import dead_runs, history, incident_files
 from jobs_lib.runner.resources import Ports, Session
 from tests.servers.web import Web
 from tests.support.shell import LAUNCH, ODD_JOBS, utc
@@ -138,8 +138,8 @@ def test_an_outage_of_the_database_is_one_line_and_one_alert_and_one_line_when_i
                                "the database from 14:35 to 15:30 UTC on 24 Nov")
     assert heard == ["once away", "ping"]
     assert hours.tick() == (0, [], ["ping"])
-    assert standing.names(loader.load(None, beside=str(hours.site.folder),
-                                      environ={}).section("core")) == []
+    core = loader.load(None, beside=str(hours.site.folder), environ={}).section("core")
+    assert incident_files.lasting_incidents(core) == []
 
 
 def hold(hours):
