@@ -15,5 +15,5 @@ def names() -> list[str]:
 
 
 def load(name: str):
-    """The module of a command."""
+    """Import and return a command's module."""
     return __import__(f"{__name__}.{name.replace('-', '_')}", fromlist=["run"])

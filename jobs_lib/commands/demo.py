@@ -100,11 +100,11 @@ class _Past:
     back = LATER
 
     def now(self):
-        """The present, for the jobs."""
+        """The time that the jobs are given."""
         return clock.now() - self.back
 
     def catch_up(self) -> None:
-        """The five minutes are over."""
+        """Let the jobs' time be the real one again."""
         self.back = timedelta(0)
 
 

@@ -53,5 +53,5 @@ def local(session, time, now) -> str:
 
 
 def answer(session, found: dict) -> None:
-    """Print it as JSON."""
+    """Print the job's state as JSON."""
     session.console.document(found)

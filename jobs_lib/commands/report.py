@@ -19,7 +19,7 @@ def arguments(parser) -> None:
 
 
 def run(args, make_session, config_path) -> int:
-    """Write or print it."""
+    """Write the report to a file or print it."""
     from jobs_lib.monitoring import publish
 
     session = make_session(config_path)

@@ -95,7 +95,7 @@ class _Tick:
         self.no_access: list = []       # (job, why it cannot use its files)
 
     def run(self) -> tuple[list[dict], int]:
-        """(outcomes, exit code)."""
+        """Run what is due; returns (outcomes, exit code)."""
         self.launch.check_database()
         broken: list[str] = []          # a job's broken file stops no other
         jobs = catalogue.load_all(broken)

@@ -97,7 +97,7 @@ class Trial:
         return outcome.exit_code(result) or (FAILED if missing else OK)
 
     def live(self) -> int:
-        """The real run."""
+        """Run the job for real."""
         self.say(*trial.about(self.paint, self._about()))
         result = runner.run(self.session, self.job, self.request)
         self._say_result(result, self.config.section("core").log_dir)

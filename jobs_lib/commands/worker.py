@@ -33,7 +33,7 @@ def arguments(parser) -> None:
 
 
 def run(args, make_session, config_path) -> int:
-    """Until it is stopped."""
+    """Work until the worker is stopped."""
     session = make_session(config_path)
     config = session.config
     jobs = catalogue.load_all()

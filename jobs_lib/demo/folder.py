@@ -101,7 +101,7 @@ def notice(folder: str, row: dict) -> str:
 
 
 def archives(folder: str) -> list[str]:
-    """The files of archived rows."""
+    """The paths of the archives of audit rows."""
     path = os.path.join(folder, ARCHIVE)
     names = sorted(os.listdir(path)) if os.path.isdir(path) else []
     return [os.path.join(path, name) for name in names if name.endswith(".jsonl.gz")]

@@ -61,7 +61,7 @@ class Receiver:
         take = self.take
 
         class Handler(BaseHTTPRequestHandler):
-            """One connection."""
+            """Answers the requests of one connection."""
 
             timeout = 10
 
@@ -72,7 +72,7 @@ class Receiver:
                 self.end_headers()
 
             def log_message(self, *_):
-                """The demo shows what came."""
+                """Print nothing: the demo itself shows what was received."""
         return Handler
 
 

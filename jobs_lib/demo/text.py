@@ -111,7 +111,7 @@ def _deleted(after: dict) -> str:
 
 
 def held(paint, before: dict, after: dict, now) -> list[str]:
-    """The held messages."""
+    """What became of the held messages."""
     return _fates(paint, "subject", [
         (number, row["subject"], _held_before(row, now), _held_fate(row, after[number]))
         for number, row in before.items()])
@@ -139,7 +139,7 @@ def _held_fate(before: dict, after: dict) -> tuple[str, str]:
 
 
 def webhooks(paint, before: dict, after: dict, arrived: list, now) -> list[str]:
-    """The deliveries that waited."""
+    """What became of the waiting deliveries."""
     return _fates(paint, "event, endpoint", [
         (number, f"{row['event_type']}, {row['endpoint']}", _webhook_before(row, now),
          _webhook_fate(row, after[number], arrived))

@@ -45,7 +45,7 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
     """,
 )
 def job(ctx):
-    """Send what is due."""
+    """Send the deliveries that are due."""
     from jobs_lib.features.webhooks import run
 
     if ctx.dry_run:

@@ -44,7 +44,7 @@ from jobs_lib.job import declare
     """,
 )
 def job(ctx):
-    """Send what is due."""
+    """Send the notifications that are due."""
     from jobs_lib.engines import mail_queues, mail_sending
     from jobs_lib.features.exports import link
     from jobs_lib.features.notifications import kinds, outbox

@@ -41,7 +41,7 @@ def alert(pending: list, remind, zone, start: str = START) -> Alert:
 
 
 def trial() -> Alert:
-    """What `--set try=yes` sends."""
+    """The test alert that `--set try=yes` sends."""
     return _alert("this is a test", TEST, "", [])
 
 

@@ -61,7 +61,7 @@ style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'">
 
 
 def page(found: dict, zone, zone_name: str, private: bool = False) -> str:
-    """The whole page."""
+    """The whole page, as HTML."""
     times = Times(clock.parse(found["generated_at"]), zone)
     title, made, zone_name = _verdict(found), times.made(), escape(zone_name)
     main = "\n".join([_hero(found, title, times, private), queues(found, times),

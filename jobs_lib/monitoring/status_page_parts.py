@@ -33,7 +33,7 @@ class Times:
         self.now, self.zone = now, zone
 
     def made(self) -> str:
-        """When the page was made."""
+        """When the page was made, as text."""
         local = self.now.astimezone(self.zone)
         return (f'<time datetime="{self.now:%Y-%m-%dT%H:%M:%SZ}">{local.day} '
                 f'{MONTHS[local.month - 1]} {local:%H:%M}</time>')
@@ -45,7 +45,7 @@ class Times:
 
 
 def day_name(text: str) -> str:
-    """`24 Nov`."""
+    """A day as `24 Nov`."""
     day = date(int(text[:4]), int(text[5:7]), int(text[8:10]))
     return f"{day.day} {MONTHS[day.month - 1]}"
 
@@ -57,7 +57,7 @@ def total(days) -> dict[str, int]:
 
 
 def runs(day: dict) -> str:
-    """`288 runs, 2 failed`."""
+    """A day's runs as `288 runs, 2 failed`."""
     number = day["ok"] + day["early"] + day["bad"]
     parts = [f"{number:,} run" if number == 1 else f"{number:,} runs"]
     if day["early"]:
@@ -156,7 +156,7 @@ def _meter(name: str, text: str, share: float, label: str) -> str:
 
 
 def history(found: dict) -> str:
-    """All runs of 30 days."""
+    """The chart of all runs of 30 days."""
     jobs = found["jobs"]
     if not any(job["days"] for job in jobs):
         return ""

@@ -113,7 +113,7 @@ class Terminal:
         return len(text)
 
     def writelines(self, lines) -> None:
-        """Each of them."""
+        """Write each of the lines."""
         for line in lines:
             self.write(line)
 
@@ -134,7 +134,7 @@ class Output:
         return self._named(self.bare.write, text)
 
     def flush(self) -> None:
-        """Likewise."""
+        """Flush the stream below."""
         self._named(self.bare.flush)
 
     def _named(self, call, *arguments):

@@ -19,7 +19,7 @@ fix    what to do; lines after the first that begin with two spaces are to be co
 
 
 def ok(what: str) -> Finding:
-    """As it should be."""
+    """A finding that something is as it should be."""
     return Finding("ok", "", what, "", "")
 
 

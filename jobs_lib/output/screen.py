@@ -34,5 +34,5 @@ class Screen:
         return f"It is {self.now.astimezone(self.zone):%H:%M} in {self.zone_name}."
 
     def below(self, text: str) -> list[str]:
-        """A paragraph, indented."""
+        """An indented paragraph below a heading."""
         return wrapped(text, self.width, INDENT, INDENT)

@@ -21,7 +21,7 @@ def joined(cells: list[str]) -> str:
 
 
 def total_width(rows: list[list[str]]) -> int:
-    """Columns that the rows take."""
+    """How many columns of a terminal the rows take."""
     widths = _widths(rows)
     return sum(widths) + len(GAP) * (len(widths) - 1)
 

@@ -97,6 +97,6 @@ def spool(found: dict) -> list[str]:
 
 
 def outbox(mail: list[dict]) -> list[str]:
-    """What would have been sent."""
+    """The lines about what would have been sent."""
     lines = [f"  {line}" for line in table(mail[:MOST_LINES], width=WIDTH - 2)]
     return lines + _more(len(mail) - MOST_LINES)

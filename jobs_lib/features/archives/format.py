@@ -50,7 +50,7 @@ class Tally:
         self._digest = hashlib.sha256()
 
     def row(self, row: dict) -> None:
-        """One row, as a dict."""
+        """Count one more row, a dict."""
         id, time = row["id"], row["created_at"]
         self.ids.append(id)
         self.first_time = min(self.first_time or time, time)
@@ -62,7 +62,7 @@ class Tally:
         self._digest.update(block)
 
     def facts(self) -> Facts:
-        """All of it so far."""
+        """The facts about all lines so far."""
         return Facts(len(self.ids), min(self.ids, default=None), max(self.ids, default=None),
                      self.first_time or None, self.last_time or None, self.rows_bytes, self.bytes,
                      self._digest.hexdigest())

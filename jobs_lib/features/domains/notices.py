@@ -25,7 +25,7 @@ def queue(ctx, user: dict, row: dict, change, results: dict, now) -> None:
 
 
 def values(row: dict, change, results: dict, now, options) -> dict:
-    """What the templates show."""
+    """The values that the templates show."""
     after = {**row, **{name: clock.text(value) if hasattr(value, "tzinfo") else value
                        for name, value in change.values.items()}}
     wrong = [_record(name, result) for name, result in results.items()

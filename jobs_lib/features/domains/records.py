@@ -308,7 +308,7 @@ def _answer(answers: dict, name: str, kind: str):
 
 
 def _texts(answers: dict, name: str) -> tuple:
-    """(the Answer, its texts)."""
+    """Returns (the Answer, its texts)."""
     answer = _answer(answers, name, "TXT")
     return answer, list(answer.records) if answer.outcome == FOUND else []
 

@@ -41,7 +41,7 @@ def csv_writer(file):
 
 
 def cells(rows: list[dict], columns: tuple):
-    """The rows as lists of cells."""
+    """The rows as lists of cells for CSV."""
     for row in rows:
         yield [cell(row[name]) for name in columns]
 

@@ -47,11 +47,11 @@ class Window:
         self.values = {**part.values, "first_log": first, "last_log": last}
 
     def count(self, db) -> int:
-        """How many they are."""
+        """How many snapshots are deleted."""
         return db.value(f"SELECT COUNT(*) FROM {{{TABLE}}} WHERE {self.sql}", **self.values)
 
     def sample(self, ctx) -> list[dict]:
-        """A few of them."""
+        """A few of the snapshots, for a dry run."""
         return ctx.db.query(f"SELECT {', '.join(ctx.job.sample)} FROM {{{TABLE}}} WHERE {self.sql}"
                             " ORDER BY message_log_id LIMIT :most", **self.values, most=SAMPLE_ROWS)
 

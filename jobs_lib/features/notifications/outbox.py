@@ -62,7 +62,7 @@ class Notices(mail_sending.MailSource):
         return clock.parse(row["next_attempt_at"] or row["created_at"]) + wait <= self.ctx.now
 
     def failed_before(self, row: dict) -> bool:
-        """Whether this is a repeat."""
+        """Whether an earlier attempt has failed."""
         return row["attempts"] > 0
 
     def send_message(self, row: dict) -> Result:

@@ -171,7 +171,7 @@ class Dispatcher:
         return begun
 
     def dispatch(self, rows: list[dict]) -> None:
-        """Send these."""
+        """Send these deliveries."""
         for row in rows:
             self.requests.send(row, self.known[row["webhook_id"]])
 

@@ -30,7 +30,7 @@ class Attempt:
 
     @property
     def owner(self):
-        """Whose delivery it is."""
+        """The user whose delivery this is."""
         return self.row["user_id"]
 
     @property
@@ -40,7 +40,7 @@ class Attempt:
 
 
 class Requests:
-    """What one run has in flight."""
+    """The requests that one run has in flight."""
 
     def __init__(self, ctx) -> None:
         self.ctx, self.poster = ctx, ctx.http()

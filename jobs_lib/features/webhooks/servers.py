@@ -20,7 +20,7 @@ BUSY_TRIES = 3              # so often a host whose address is busy is tried in 
 
 
 class Servers:
-    """What one run knows of them."""
+    """What one run knows about the servers of endpoints."""
 
     def __init__(self) -> None:
         self._has_waited = False            # whether anything has held this run up

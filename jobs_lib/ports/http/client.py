@@ -60,7 +60,7 @@ class Poster:
         return resolves(name, self.seconds)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Does nothing: no connection is kept."""
 
     def context(self):
         """What verifies certificates; made once, at the first need, since it reads the system's

@@ -157,7 +157,7 @@ class Places:
             return taken < PER_ADDRESS
 
     def give_back(self, address: str) -> None:
-        """That connection is closed."""
+        """Note that a connection to this address is closed."""
         with self._lock:
             self._taken[address] -= 1
 

@@ -32,11 +32,11 @@ class FilePoster:
         return Response(ANSWERED, 200, "", "written into a file, not sent")
 
     def resolves(self, name: str) -> bool:
-        """No network is needed."""
+        """True: no network is needed."""
         return True
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Does nothing: no connection is kept."""
 
 
 def _private(path: str, flags: int) -> int:

@@ -44,7 +44,7 @@ class MaildirTransport:
             return Result(RELAY, None, "", plain(text))
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Does nothing: no connection is kept."""
 
     def _store(self, sender: str, recipient: str, head: bytes, file, item_id) -> Result:
         if self.read is None:

@@ -55,7 +55,7 @@ class FolderStore(Store):
             publish(draft, path)
 
     def read(self, name: str):
-        """The file's bytes."""
+        """The bytes of the file, in chunks."""
         with self._advised():
             try:
                 handle = os.open(self.location(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -66,7 +66,7 @@ class FolderStore(Store):
                     yield block
 
     def has(self, name: str) -> bool:
-        """Whether the file is there."""
+        """Whether the store has this file."""
         return os.path.isfile(self.location(name))
 
     def remove(self, name: str) -> None:

@@ -40,7 +40,7 @@ class FtpsStore(Store):
         self._used = 0.0
 
     def put(self, name: str, blocks) -> None:
-        """Send a new file."""
+        """Send a new file; its name appears when it is whole."""
         with self._session() as ftp:
             data: Any = ftp.transfercmd(f"STOR {name}{PARTIAL}")
             with data:
@@ -53,7 +53,7 @@ class FtpsStore(Store):
             ftp.rename(name + PARTIAL, name)
 
     def read(self, name: str):
-        """Fetch a file."""
+        """Fetch a file's bytes, in chunks."""
         with self._session() as ftp:
             try:
                 data: Any = ftp.transfercmd(f"RETR {name}")
@@ -70,7 +70,7 @@ class FtpsStore(Store):
             ftp.voidresp()
 
     def has(self, name: str) -> bool:
-        """Whether the file is there."""
+        """Whether the server has this file."""
         with self._session() as ftp:
             return not _is_missing(ftp, name)
 
