@@ -20,7 +20,7 @@ another file.
 formula. The JSON files have each text as it is. All are UTF-8.
 - Not in here: your mail itself, which we do not keep (what is held or quarantined for a while \
 can be read in the app); the encrypted headers, which can be read only there; passwords, tokens \
-and keys, since anyone who finds this file could sign in with them; and the bookkeeping of our own \
+and keys, since whoever finds this file could sign in with them; and the bookkeeping of our own \
 programs.
 - Whoever has this file has this data: delete it where you no longer need it.
 """
