@@ -111,7 +111,7 @@ def _settle_in(session, db) -> None:
     known = {row["job"] for row in db.query("SELECT job FROM {job_state}")}
     for name in catalogue.names():
         if name not in known:
-            slots.first_seen(db, name, session.ports.now())
+            slots.note_first_seen(db, name, session.ports.now())
     _compile()
 
 

@@ -15,7 +15,7 @@ LOCKS = "/proc/locks"
 TICK = "run-due"
 
 Held = namedtuple("Held", "job who look end")
-Held.__doc__ = """A lock that a stranger has.
+Held.__doc__ = """A lock that no run of ours has.
 
 job   whose it is; TICK for that of `run-due`       who   in words
 look  a command or statement that shows more        end   one that ends the holder

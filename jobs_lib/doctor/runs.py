@@ -122,8 +122,7 @@ def wrong_clock(installation):
 
 
 def held_locks(installation):
-    """Locks that strangers have, which keeps jobs from running and nobody from thinking that all is
-    well."""
+    """Locks that no run of ours has: they keep jobs from running, and nothing else shows them."""
     found = holders.held(installation)
     if found:
         # a run of ours may be about to write its row, or have just ended
@@ -137,7 +136,7 @@ def held_locks(installation):
                       run("Look what that is. If it may be ended, end it; a restart of the host or "
                           "server does, too:", *filter(None, (each.look, each.end))))
     if not found:
-        yield ok("no lock of a job is held by a stranger")
+        yield ok("no unknown process or connection holds the lock of a job")
 
 
 CHECKS = (vanished, timeouts, wrong_clock, held_locks)

@@ -69,7 +69,7 @@ def _run(job, args, launch: Launch, by_cron: bool) -> int:
     if args.scheduled and not args.dry_run:
         # what would be done does not depend on the slot
         launch.check_database()
-        slot = launch.open_slot(job)
+        slot = launch.prepare_slot(job)
         if slot is None:
             if args.json:
                 _answer(session, outcome.blank(job, request, session.ports.now(), status="skipped",

@@ -27,8 +27,8 @@ class Launch:
         return Outages(self.session, self.start)
 
     def check_database(self) -> None:
-        """Refuse a database that is out of reach or has another schema: DatabaseError. Which
-        incidents are over is reported."""
+        """Refuse a database that is out of reach or has another schema: DatabaseError. Incidents
+        that are over are ended."""
         ports = self.session.ports
         db = ports.database()
         version.check(db)
@@ -37,16 +37,16 @@ class Launch:
                 version.writable(db, ports.now())       # raises what it was
             self.outages().end_incidents(lasting)
 
-    def open_slot(self, job):
-        """The latest slot, or None where nothing is to be done: paused, disabled, or before the
-        first install."""
+    def prepare_slot(self, job):
+        """The job's latest slot (`slots.prepare_slot`), or None where nothing is to be done: it is
+        paused, disabled, or was not installed yet."""
         db, name = self.session.ports.database(), shards.whole(job.name)
         state = db.row("SELECT paused_at, due_after FROM {job_state} WHERE job = :job", job=name)
-        return slots.open_slot(self.session.config, job._replace(name=name), db,
+        return slots.prepare_slot(self.session.config, job._replace(name=name), db,
                                self.session.ports.now(), state)
 
     def run(self, job, request) -> dict:
-        """One run; its outcome."""
+        """Run the job once; the outcome, which `report` and `publish` look at later."""
         from jobs_lib.runner import runner
         self.results.append(runner.run(self.session, job, request))
         return self.results[-1]
@@ -64,7 +64,7 @@ class Launch:
         from jobs_lib.runner import outcome
         if self.results and all(map(outcome.found_busy, self.results)):
             return self.outages().record_busy(self.results[-1])
-        if held := next(filter(outcome.held_by_stranger, self.results), None):
+        if held := next(filter(outcome.held_by_unknown_connection, self.results), None):
             self.outages().record_lock_holder(held)
         return OK
 

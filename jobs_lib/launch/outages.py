@@ -44,7 +44,7 @@ Recorded.__doc__ = """`print_now`: cron is to print the incident now; `is_early`
 
 
 class Outages:
-    """For one process. `start` is what a line on stderr begins with."""
+    """The incidents as one process meets them. `start` is what a line on stderr begins with."""
 
     def __init__(self, session, start: str) -> None:
         self._config, self._ports, self._console = session.config, session.ports, session.console

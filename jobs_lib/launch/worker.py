@@ -51,7 +51,7 @@ def perform(*asked) -> dict:
     with _launch() as launch:
         job, scheduled = _asked_for(asked, launch.session.config)
         launch.check_database()
-        slot = launch.open_slot(job) if scheduled else None
+        slot = launch.prepare_slot(job) if scheduled else None
         if scheduled and slot is None:
             return {}
         result = launch.run(job, runner.Request(runner.WORKER, slot))

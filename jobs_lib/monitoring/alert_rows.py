@@ -47,7 +47,7 @@ class AlertTable:
         self._changes: dict[str, dict] = {}
 
     def open(self) -> dict[str, dict]:
-        """Those of the rows that are not over."""
+        """The rows of incidents that are not over."""
         return {key: row for key, row in self.rows.items() if row["resolved_at"] is None}
 
     def reconcile(self, found: list, now) -> None:

@@ -27,9 +27,9 @@ class Heartbeat:
         rows = db.query("SELECT started_at FROM {job_runs} WHERE job = :job ORDER BY id DESC "
                         "LIMIT :most", job=JOB, most=RUNS_A_DAY)
         # in the order in which they were written, newest first
-        self._beats = [start for row in rows if (start := stored.time(row["started_at"]))]
+        self._starts = [start for row in rows if (start := stored.time(row["started_at"]))]
         # by their times, which a wrong clock mixes up
-        self._ordered = sorted((beat for beat in self._beats if beat <= now), reverse=True)
+        self._ordered = sorted((start for start in self._starts if start <= now), reverse=True)
         self._state, self._now = state, now
         self._waited_for = past(state and state["due_after"], now)
 
@@ -61,6 +61,6 @@ class Heartbeat:
 
     def _ran_between(self, earlier, later) -> bool:
         """Whether there were runs between these two that a wrong clock has dated elsewhere."""
-        between = self._beats[self._beats.index(later) + 1:self._beats.index(earlier)]
-        return any(not earlier - clock_doubt.APART <= beat <= later + clock_doubt.APART
-                   for beat in between)
+        between = self._starts[self._starts.index(later) + 1:self._starts.index(earlier)]
+        return any(not earlier - clock_doubt.APART <= start <= later + clock_doubt.APART
+                   for start in between)

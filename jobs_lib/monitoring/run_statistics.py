@@ -58,7 +58,7 @@ def _day(db, start: datetime) -> dict[str, Day]:
 
 
 def _sum(rows: list[dict]) -> Day:
-    """Of the rows of one job, one for each status."""
+    """The Day that the rows of one job add up to; there is one row for each status."""
     numbers = {"ok": 0, "early": 0, "bad": 0}
     for row in rows:
         numbers[ENDS[row["status"]]] += int(row["runs"])

@@ -28,7 +28,7 @@ def unusable(config) -> list[str]:
 
 
 def found(config) -> list[Unusable]:
-    """One for each folder of which something is wrong."""
+    """One Unusable for each folder of which something cannot be used."""
     answer = []
     for section, option in FOLDERS:
         try:

@@ -78,7 +78,7 @@ def stored(db) -> Look | None:
 
 
 def sentence(why: str, begun: Look) -> str:
-    """The whole of it, as a run's stop reason."""
+    """The doubt in a sentence, as a run's stop reason."""
     return (f"{clock.IN_DOUBT}: {why}; nothing is deleted, expired or given up by its age until "
             + ("both agree" if "database" in why else
                f"a run after {begun.at + SECOND_LOOK:%H:%M} UTC finds no further jump")
@@ -112,7 +112,7 @@ def _jumped(here: Look, last: Look | None, most: timedelta, next_slot) -> Why | 
 
 
 def _passed(earlier: Look, later: Look) -> timedelta | None:
-    """By the host's own count, where both looks were made since it was started."""
+    """The time between two looks by the host's own count, where both were made since it started."""
     if not later.boot or earlier.boot != later.boot or later.seconds < earlier.seconds:
         return None
     return timedelta(seconds=later.seconds - earlier.seconds)

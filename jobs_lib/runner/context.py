@@ -47,7 +47,7 @@ class Context:
         self._transport = self._poster = None
         self._key: str | None = None
         # when progress was stored last; the first report is stored at once
-        self._beaten = limits.started - PROGRESS_SECONDS
+        self._heartbeat_at = limits.started - PROGRESS_SECONDS
         self.defects: dict = {}                                 # {item: what it met}, in order
         self.progressed: dict = {}                              # the last report
         # why, in a sentence; None: the clock is trusted
@@ -157,13 +157,14 @@ class Context:
         return self._limits.hard
 
     def seconds_left(self) -> float:
-        """Until the budget is spent."""
+        """Seconds until the budget is spent."""
         return self._limits.soft - self._ports.monotonic()
 
     def should_stop(self, done: int = 0) -> bool:
         """Asked between items and batches: budget, memory, SIGTERM, a lost lock, or `stop()`.
 
-        `done`: so many items were handled in this step; `--limit` allows no more than its number.
+        `done`: so many items were handled in this step. Once that is the number of `--limit`, this
+        call stops the run.
         """
         if self.limit is not None and done >= self.limit:
             self.stop("limit")
@@ -180,8 +181,8 @@ class Context:
 
     def may_expire(self) -> bool:
         """Whether what is past its time may be deleted, expired or given up. Not while the clock is
-        in doubt (runner/clock_doubt.py): what does not depend on it goes on, and the run ends as
-        `partial` and says why."""
+        in doubt (runner/clock_doubt.py): asking then marks the run as `suspended`. What does not
+        depend on the clock goes on, and the run ends as `partial` and says why."""
         self.suspended = self.clock_in_doubt
         return self.clock_in_doubt is None
 
@@ -210,10 +211,11 @@ class Context:
         self.progressed = {"done": done, **({"total": total} if total is not None else {}), **pace}
         self._console.progress(self.job.name, done, total, pace.get("rate"),
                                pace.get("seconds_left"))
-        if not self.dry_run and now - self._beaten >= PROGRESS_SECONDS:
-            self._beaten = now
-            history.beat(self.db, self.run_id, self.clock(),
-                         {**self.progressed, history.MEMORY: resident_bytes() // MB})
+        if not self.dry_run and now - self._heartbeat_at >= PROGRESS_SECONDS:
+            self._heartbeat_at = now
+            memory = {history.MEMORY: resident_bytes() // MB}
+            history.record_heartbeat(self.db, self.run_id, self.clock(),
+                                     {**self.progressed, **memory})
 
     def _pace(self, now: float, done: int, total: int | None, rate: float | None) -> dict:
         """`rate` and `seconds_left`, as far as they are known."""
@@ -240,7 +242,7 @@ class Context:
                              text(note))
 
     def close(self) -> None:
-        """Give back what was opened."""
+        """Close the journal and what mail() and http() have opened; the database stays open."""
         self._journal.close()
         self.db.journal = None
         for opened in (self._transport, self._poster):

@@ -89,8 +89,8 @@ def store_kept(db, state_dir: str, job: str, installation: str, log) -> None:
     os.unlink(path)
 
 
-def beat(db, run_id: str, now, progress: dict | None) -> None:
-    """Note that the run lives, and how far it is: what a sweep tells of it if it dies."""
+def record_heartbeat(db, run_id: str, now, progress: dict | None) -> None:
+    """Store that the run lives, and how far it is: what a sweep reports of it if it dies."""
     try:
         db.execute("UPDATE {job_runs} SET heartbeat_at = :now, progress = :progress "
                    "WHERE run_id = :run_id",

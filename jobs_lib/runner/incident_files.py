@@ -99,7 +99,7 @@ class IncidentFile:
         return last is None or last > now or (again is not None and now - last >= again)
 
     def mark(self, suffix: str, now: datetime) -> None:
-        """It was printed, or alerted."""
+        """Record that it was printed or alerted (PRINTED, ALERTED)."""
         if self.began_at():
             self._write(suffix, now)
 

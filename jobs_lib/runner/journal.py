@@ -55,13 +55,13 @@ class Journal:
         self._before = dict(self.counts)
 
     def committed(self) -> None:
-        """It is stored, and so is what was counted in it."""
+        """The transaction is stored: what was counted and logged in it is final."""
         self._final += self._held
         self._held, self._before = [], None
         self._write()
 
     def rolled_back(self) -> None:
-        """Nothing of it is stored. Without an open transaction this does nothing."""
+        """Nothing of the transaction is stored. Without an open one this does nothing."""
         before, self._held = self._before, []
         if before is not None:
             self.counts.clear()

@@ -249,16 +249,16 @@ class Locks:
 
     @property
     def names(self) -> list[str]:
-        """Those of all."""
+        """The name of each lock: its run is dead if it says `running` under one of them."""
         return [lock.name for lock in self._locks]
 
     @property
     def name(self) -> str:
-        """The one that excludes most: a lock in the database, if there is one."""
+        """The name of the lock that excludes most: a lock in the database, if there is one."""
         return next((name for name in self.names if name.startswith(DATABASE)), self.names[0])
 
     def acquire(self, about: str) -> None:
-        """Take all or none."""
+        """Take all locks, or none."""
         taken: list = []
         try:
             for lock in self._locks:
@@ -277,7 +277,7 @@ class Locks:
         return all(lock.check() for lock in self._locks)
 
     def release(self) -> None:
-        """Give them back."""
+        """Give the locks back, the last one first."""
         for lock in reversed(self._locks):
             lock.release()
 

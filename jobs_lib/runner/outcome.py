@@ -14,7 +14,7 @@ EXIT_CODES = {"failed": errors.FAILED, "timeout": errors.HARD_LIMIT,
               "interrupted": errors.TERMINATED}
 # how the stop reason of a run begins, or ends, that was not started
 HELD, BUSY = "the lock is held by ", "the database was busy: "
-STRANGER = ", and no run of ours lives"
+UNKNOWN_HOLDER = ", and no run of ours lives"
 
 # a count may say what became of them: `files_removed`
 THINGS = {"bytes", "files", "rows", "users"}
@@ -53,10 +53,10 @@ def found_busy(result: dict) -> bool:
     return result["status"] == "skipped" and result["stop_reason"].startswith(BUSY)
 
 
-def held_by_stranger(result: dict) -> bool:
+def held_by_unknown_connection(result: dict) -> bool:
     """Whether it could not begin, since its database lock is held by something that is no run of
     ours."""
-    return result["status"] == "skipped" and result["stop_reason"].endswith(STRANGER)
+    return result["status"] == "skipped" and result["stop_reason"].endswith(UNKNOWN_HOLDER)
 
 
 def outcome_words(result: dict) -> str:

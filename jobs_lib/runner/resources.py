@@ -60,7 +60,7 @@ class Ports:
         return open_resolver(section)
 
     def close(self) -> None:
-        """End what was opened."""
+        """Close the connection of this process."""
         if self._database is not None:
             self._database.close()
             self._database = None

@@ -17,7 +17,7 @@ from .call import call, out_of_memory
 from .context import Context
 from .limits import RunLimits
 from .log import NoLog, open_log
-from .outcome import BUSY, EXIT_CODES, HELD, STRANGER, as_json, blank, outcome_words
+from .outcome import BUSY, EXIT_CODES, HELD, UNKNOWN_HOLDER, as_json, blank, outcome_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:                # `typing` is not loaded otherwise
@@ -179,7 +179,7 @@ class _Attempt:
                 return holder
             if wait:
                 self.ports.sleep(wait)          # it may be about to write its row
-        return holder + STRANGER
+        return holder + UNKNOWN_HOLDER
 
     def _not_started(self, why: str) -> None:
         self.result.update(status="skipped", stop_reason=why)

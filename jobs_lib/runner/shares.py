@@ -34,7 +34,7 @@ def is_roomy(budget: float, grace: float) -> bool:
 
 
 class Shares:
-    """Of one tick."""
+    """How one tick divides its seconds among the due jobs."""
 
     def __init__(self, db, budget: float, grace: float, found: list) -> None:
         self._db, self._budget, self._full = db, budget, min(least(grace), budget)

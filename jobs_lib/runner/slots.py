@@ -3,6 +3,12 @@
 Work is chosen by "due and not done", never by "now is the minute", so a cron that stalls, skips or
 ticks rarely changes nothing but the hour. A tick that finds nothing to do ends here: keep its
 imports few.
+
+due_slots     all due jobs of a tick, in the order to start them
+prepare_slot  does the job's latest slot count? It writes `job_state` for a job that is new, or was
+              just enabled or disabled
+state_of      is this one slot due, for a run that is about to begin?
+reconcile     the rule behind both: a slot against the runs that it had
 """
 from __future__ import annotations
 
@@ -48,7 +54,7 @@ def due_slots(config, ports, jobs, budget: float = 0.0) -> tuple[list[Due], list
     wanted, problems = [], []
     for job in jobs:
         try:
-            if slot := open_slot(config, job, db, now, states.get(job.name)):
+            if slot := prepare_slot(config, job, db, now, states.get(job.name)):
                 wanted += [(part, slot) for part in shards.parts(job, config.shards(job))]
         except ConfigError as error:            # one job's mistake stops no other
             problems += error.problems
@@ -62,9 +68,10 @@ def due_slots(config, ports, jobs, budget: float = 0.0) -> tuple[list[Due], list
     return _ordered(config, db, now, found, states, budget) if found else [], problems
 
 
-def open_slot(config, job, db, now, state: dict | None):
+def prepare_slot(config, job, db, now, state: dict | None):
     """The latest slot of the job's schedule, as aware UTC; None where it does not count: the job is
-    paused, disabled, or was not known at that time. `state`: its row of `job_state`.
+    paused, disabled, or was not known at that time. `state`: its row of `job_state`, which is
+    brought up to date.
 
     One that was just enabled begins with its next slot, or with the present minute's: cron has come
     for that one, and the next may be a day away.
@@ -77,7 +84,7 @@ def open_slot(config, job, db, now, state: dict | None):
             db.upsert("job_state", {"job": job.name}, {"due_after": OFF})
         return None
     if state is None:
-        first_seen(db, job.name, now)
+        note_first_seen(db, job.name, now)
         return None
     slot = latest_slot(config, job, now)
     if due_after == OFF:
@@ -136,8 +143,8 @@ def _is_dead(row: dict, core, ports) -> bool:
         return False
 
 
-def first_seen(db, job: str, now) -> None:
-    """A job that came with a new version of the bundle: nothing older than this moment is due."""
+def note_first_seen(db, job: str, now) -> None:
+    """Store that a job came with a new version of the bundle: nothing older than `now` is due."""
     db.upsert("job_state", {"job": job}, {"due_after": now})
 
 
@@ -166,26 +173,38 @@ def is_early(when, slot, due_after: str | None, now, zone) -> bool:
 
 
 def _ordered(config, db, now, found: list[Due], states: dict, budget: float) -> list[Due]:
-    """Urgent ones first, where the budget leaves others enough; then those that got no turn in the
-    last tick, by lateness; then by priority and lateness. One that hung or died last time goes
-    after all others, once."""
+    """The due jobs in the order to start them (`_rank`), each with `late` and `cut`."""
     from . import shares
 
-    waited = shares.waiting(db)
-    roomy = shares.is_roomy(budget, config.section("core").grace.total_seconds())
-    pairs = []
+    waiting = shares.waiting(db)
+    is_roomy = shares.is_roomy(budget, config.section("core").grace.total_seconds())
+    ranked = []
     for due in found:
         last = db.row("SELECT status, stop_reason, started_at FROM {job_runs} WHERE job = :job "
                       "AND status <> 'skipped' ORDER BY id DESC LIMIT 1", job=due.job.name)
         died = last is not None and last["status"] in ("timeout", "vanished", "running")
-        due = due._replace(late=_lateness(config, due, now, last,
-                                          states[shards.whole(due.job.name)]["due_after"]), cut=died
-                           or (last is not None and last["stop_reason"] == "budget"))
-        waits, name, priority = due.job.name in waited, due.job.name, due.job.priority
-        pairs.append(((priority == LAST, died and not waits,
-                       not (roomy and priority == shares.URGENT), not waits, -due.late if waits
-                       else timedelta(0), PRIORITIES.index(priority), -due.late, name), due))
-    return [due for _, due in sorted(pairs, key=lambda pair: pair[0])]
+        spent_budget = last is not None and last["stop_reason"] == "budget"
+        due_after = states[shards.whole(due.job.name)]["due_after"]
+        due = due._replace(late=_lateness(config, due, now, last, due_after),
+                           cut=died or spent_budget)
+        goes_first = is_roomy and due.job.priority == shares.URGENT
+        ranked.append((_rank(due, goes_first, due.job.name in waiting, died), due))
+    return [due for _, due in sorted(ranked, key=lambda pair: pair[0])]
+
+
+def _rank(due: Due, goes_first: bool, has_waited: bool, died: bool) -> tuple:
+    """What due jobs are sorted by; the smallest starts first.
+
+    Urgent ones first, where the budget leaves others enough; then those that got no turn in the
+    last tick, by lateness; then by priority and lateness. One that hung or died last time goes
+    after all others, once.
+    """
+    is_last = due.job.priority == LAST
+    is_put_back = died and not has_waited
+    time_waited = due.late if has_waited else timedelta(0)
+    priority = PRIORITIES.index(due.job.priority)
+    return (is_last, is_put_back, not goes_first, not has_waited, -time_waited, priority, -due.late,
+            due.job.name)
 
 
 def _lateness(config, due: Due, now, last: dict | None, due_after: str | None) -> timedelta:
