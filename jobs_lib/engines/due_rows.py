@@ -188,12 +188,13 @@ class DueRows:
         """(how many rows are due in this way, the first time in the kind's column), of `most` that
         are looked at."""
         rule, values = self.of(priority)
-        values = {**kind.values, **values, "most": most, "dawn": clock.FIRST}
+        values = {**kind.values, **values, "most": most, "earliest": clock.FIRST}
         ids = [owner for owner in without if isinstance(owner, int)]
         row = self.db.row(
             # A time that is none, such as 0000-00-00, must not hide since when the others wait.
             "SELECT COUNT(*) AS looked_at, COUNT({users}.id) AS barred,"
-            " MIN(CASE WHEN {users}.id IS NULL AND found.due >= :dawn THEN found.due END) AS since"
+            " MIN(CASE WHEN {users}.id IS NULL AND found.due >= :earliest THEN found.due END)"
+            " AS since"
             f" FROM (SELECT user_id AS owner, {kind.column} AS due FROM {self.table}"
             f" WHERE status = 'pending'{rule} AND {kind.rule} ORDER BY {kind.order} LIMIT :most)"
             " found LEFT JOIN {users} ON {users}.id = found.owner"
@@ -214,7 +215,7 @@ class DueRows:
             allowed = [owner for owner in owners if owner not in barred]
             whose = "user_id IS NULL" if owners == [None] else "user_id IN (:owners)"
             row = allowed and self.db.row(
-                "SELECT COUNT(*) AS number, MIN(CASE WHEN due >= :dawn THEN due END) AS since "
+                "SELECT COUNT(*) AS number, MIN(CASE WHEN due >= :earliest THEN due END) AS since "
                 f"FROM (SELECT {kind.column} AS due FROM {self.table}"
                 f" WHERE status = 'pending'{rule} AND {whose} AND {kind.rule}"
                 " LIMIT :most) found", owners=allowed, **{**values, "most": most - total})

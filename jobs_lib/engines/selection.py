@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-# An empty text, a number or MySQL's 0000-00-00 is no time: such a row is nobody's oldest, and
-# stays.
-DAWN = "1000-01-01 00:00:00"
+from jobs_lib import clock
 
 Branch = namedtuple("Branch", "sql age")
 Branch.__doc__ = "A condition, and the column of times that its rows are ordered by."
@@ -32,7 +30,8 @@ class Selection:
     def __init__(self, table: str, rules: list, ctx) -> None:
         self.table, self.cutoffs = table, [cutoff for _, cutoff in rules]
         self.branches: list[Branch] = []
-        self.values: dict = {"dawn": DAWN}
+        # an empty text, a number or MySQL's 0000-00-00 is no time: such a row stays
+        self.values: dict = {"earliest": clock.FIRST}
         for number, (rule, cutoff) in enumerate(rules):
             before = f"before{number}"
             self.values[before] = cutoff
@@ -40,7 +39,7 @@ class Selection:
             more = self._also(rule, ctx)
             for age, missing in ((rule.age, ()), (rule.fallback, (f"{rule.age} IS NULL",))):
                 if age:
-                    past = f"{age} >= :dawn AND {age} < :{before}"
+                    past = f"{age} >= :earliest AND {age} < :{before}"
                     self.branches.append(Branch(" AND ".join([*only, *missing, past, *more]), age))
         self.sql = _any(self.branches)
 

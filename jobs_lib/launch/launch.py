@@ -43,7 +43,7 @@ class Launch:
         db, name = self.session.ports.database(), shards.whole(job.name)
         state = db.row("SELECT paused_at, due_after FROM {job_state} WHERE job = :job", job=name)
         return slots.prepare_slot(self.session.config, job._replace(name=name), db,
-                               self.session.ports.now(), state)
+                                  self.session.ports.now(), state)
 
     def run(self, job, request) -> dict:
         """Run the job once; the outcome, which `report` and `publish` look at later."""

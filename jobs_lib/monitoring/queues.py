@@ -118,8 +118,9 @@ def _domains(db, now) -> tuple[int, str | None]:
 def _due(db, table: str, column: str, where: str, **values) -> dict:
     """`number` of rows, and `since`: the earliest valid time in the column. 0000-00-00 hides no
     other."""
-    return db.row(f"SELECT COUNT(*) AS number, MIN(CASE WHEN {column} >= :dawn THEN {column} END)"
-                  f" AS since FROM {{{table}}} WHERE {where}", dawn=clock.FIRST, **values)
+    oldest = f"MIN(CASE WHEN {column} >= :earliest THEN {column} END)"
+    return db.row(f"SELECT COUNT(*) AS number, {oldest} AS since FROM {{{table}}} WHERE {where}",
+                  earliest=clock.FIRST, **values)
 
 
 def _added_up(rows: list[dict]) -> tuple[int, str | None]:

@@ -71,12 +71,12 @@ def test_the_filter_serves_an_index_from_end_to_end():
     rule = Rule("finished_at", "created_at", {"status": "failed", "told_at": PRESENT})
     chosen = Selection("failed_emails", [(rule, "T")], None)
     assert [branch.sql for branch in chosen.branches] == [
-        ("status = :only0_status AND told_at IS NOT NULL AND finished_at >= :dawn "
+        ("status = :only0_status AND told_at IS NOT NULL AND finished_at >= :earliest "
         "AND finished_at < :before0"),
         ("status = :only0_status AND told_at IS NOT NULL AND finished_at IS NULL"
-         " AND created_at >= :dawn AND created_at < :before0")]
+         " AND created_at >= :earliest AND created_at < :before0")]
     assert chosen.values == {"only0_status": "failed", "before0": "T",
-                             "dawn": "1000-01-01 00:00:00"}
+                             "earliest": "1000-01-01 00:00:00"}
     assert "COALESCE" not in chosen.sql
 
 

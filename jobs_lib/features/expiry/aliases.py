@@ -23,7 +23,7 @@ EVENT = "alias.expired"
 MOST = 500
 # of an older end nobody is notified any more: it was long ago, as on a first run
 NEWS = timedelta(days=7)
-PAST = "active = 1 AND expires_at >= :dawn AND expires_at < :ended"
+PAST = "active = 1 AND expires_at >= :earliest AND expires_at < :ended"
 COLUMNS = "id, user_id, address, expires_at"
 
 
@@ -32,7 +32,7 @@ def expire(ctx) -> None:
     in one commit. A dry run shows it."""
     if not ctx.may_expire():
         return
-    past = {"dawn": clock.FIRST, "ended": ctx.now}     # MySQL's 0000-00-00 is no end
+    past = {"earliest": clock.FIRST, "ended": ctx.now}     # MySQL's 0000-00-00 is no end
     sample: list[dict] = []
     for user_id in owners(ctx, "aliases", "expires_at", PAST, past):
         with alone(ctx, user_id):

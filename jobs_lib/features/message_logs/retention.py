@@ -87,7 +87,7 @@ def keep_totals(db, rows) -> None:
     again before the DELETE comes. They are added in the order of the key, so that two runs at once
     do not wait for each other in a circle.
     """
-    day = f"COALESCE({db.dialect.day('created_at')}, '{rollup.DAWN}')"     # the totals need one
+    day = f"COALESCE({db.dialect.day('created_at')}, '{rollup.EARLIEST}')"     # the totals need one
     direction, status = db.dialect.word("direction"), db.dialect.word("status")
     db.insert_select_adding(
         "message_stats", KEY, ("email_count", "bytes_used"),

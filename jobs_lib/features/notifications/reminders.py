@@ -98,8 +98,8 @@ def owners(ctx, table: str, age: str, sql: str, values: dict, columns: tuple = (
     """
     seen: set = set()
     listed = ", ".join(dict.fromkeys(["id", "user_id", age, *columns]))
-    for rows in ctx.db.pages(f"SELECT {listed} FROM {{{table}}} WHERE {age} >= :dawn AND {sql}",
-                             key=(age, "id"), size=PAGE, **{**values, "dawn": clock.FIRST}):
+    for rows in ctx.db.pages(f"SELECT {listed} FROM {{{table}}} WHERE {age} >= :earliest AND {sql}",
+                             key=(age, "id"), size=PAGE, **{**values, "earliest": clock.FIRST}):
         for row in rows:
             if row["user_id"] not in seen and (wanted is None or wanted(ctx, row)):
                 seen.add(row["user_id"])
@@ -131,10 +131,10 @@ def _due(ctx, reminder: Reminder, user_id: int) -> list[dict]:
     age = reminder.age
     # Bare, the condition would make SQLite take its index and read the due rows of all owners for
     # each of them.
-    of_them = f"user_id = :user_id AND CASE WHEN {age} >= :dawn AND {sql} THEN 1 ELSE 0 END = 1"
+    of_them = f"user_id = :user_id AND CASE WHEN {age} >= :earliest AND {sql} THEN 1 ELSE 0 END = 1"
     for rows in ctx.db.pages(f"SELECT {listed} FROM {{{reminder.table}}} WHERE {of_them}",
                              key=(age, "id"), size=reminder.most, end=ctx.db.for_update,
-                             **{**values, "dawn": clock.FIRST}, user_id=user_id):
+                             **{**values, "earliest": clock.FIRST}, user_id=user_id):
         timed = [row for row in rows if clock.parse_any(row[age])]
         if len(timed) < len(rows):
             ctx.count(INVALID, len(rows) - len(timed))

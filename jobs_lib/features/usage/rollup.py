@@ -24,7 +24,7 @@ SCANNED = 20_000                # ids looked at in one query
 SHOWN = 5
 DAY = timedelta(days=1)
 # what is not between them is no day: its week has no end
-DAWN, DUSK = "1000-01-01", "9999-12-27"
+EARLIEST, LATEST = "1000-01-01", "9999-12-27"
 NUMBERS = ("email_count", "bytes_used")
 
 # One statement reads both tables at one moment: a purge that moves rows from one to the other moves
@@ -62,7 +62,7 @@ def preview(ctx) -> dict:
 
     first = _first(ctx)
     days = {row["day"] for row in ctx.db.query("SELECT day FROM {rollup_days} "
-                                               f"WHERE {_due(ctx.db)}", first=first, dusk=DUSK)}
+                                               f"WHERE {_due(ctx.db)}", first=first, latest=LATEST)}
     for more, _ in _found(ctx, first):
         days.update(more)
     rows: list = []
@@ -112,7 +112,7 @@ TABLES = {"usage_weekly": "week_start", "usage_daily": "day"}
 def _first(ctx) -> str:
     """The first day that is kept, a Monday. While the clock is in doubt each day is kept."""
     if ctx.options.keep is None or not ctx.may_expire():
-        return DAWN
+        return EARLIEST
     return _monday((ctx.now - ctx.options.keep).date().isoformat())
 
 
@@ -135,7 +135,7 @@ def _asked(ctx, first: str) -> list[str]:
             raise JobsError(f"--set from={since}: that is after the last day, {until}")
         if until.isoformat() < first:
             raise JobsError(f"--set to={until}: [rollup_usage] keep goes back to {first} only")
-        before = DUSK if until.isoformat() >= DUSK else _after(until.isoformat())
+        before = LATEST if until.isoformat() >= LATEST else _after(until.isoformat())
         days.update(_days(ctx, max(first, since.isoformat()), before))
     return [day for day in days if day >= first]
 
@@ -155,7 +155,7 @@ def _unseen(ctx, first: str):
                      stored.time(state["noted_at"])) if state else (-1, None)
     if noted_at is None or not 0 <= low <= last:
         # first run; another log, or its end is gone; unreadable memory
-        days = _days(ctx, first, DUSK)
+        days = _days(ctx, first, LATEST)
         if not ctx.should_stop():               # else the next run has to look for all of them
             yield days, {"log_row": last, **noted}
         return
@@ -169,7 +169,7 @@ def _unseen(ctx, first: str):
         rows = db.query(f"SELECT DISTINCT {db.dialect.day('created_at')} AS day "
                         "FROM {message_logs}"
                         f"{db.dialect.by_key} WHERE id > :low AND id <= :high", low=low, high=high)
-        yield [row["day"] for row in rows if row["day"] and first <= row["day"] < DUSK], {
+        yield [row["day"] for row in rows if row["day"] and first <= row["day"] < LATEST], {
             "log_row": min(high, settled), **noted}
         low = high
 
@@ -212,11 +212,11 @@ def _put_down(db, days, state: dict) -> None:
 def _add_up_due(ctx, first: str) -> None:
     due = _due(ctx.db)
     total = ctx.db.value(f"SELECT COUNT(*) FROM {{rollup_days}} WHERE {due}", first=first,
-                         dusk=DUSK)
+                         latest=LATEST)
     ctx.progress(0, total)
     while True:
         day = ctx.db.value(f"SELECT day FROM {{rollup_days}} WHERE {due} ORDER BY day DESC LIMIT 1",
-                           first=first, dusk=DUSK)
+                           first=first, latest=LATEST)
         if day is None or ctx.should_stop(ctx.counts["days"]):
             return
         users = _paced(ctx, partial(_add_up, ctx.db, day))
@@ -229,7 +229,7 @@ def _add_up_due(ctx, first: str) -> None:
 
 def _due(db) -> str:
     """The condition for what is a day among those that are due."""
-    return f"day >= :first AND day < :dusk AND {db.dialect.day('day')} = day"
+    return f"day >= :first AND day < :latest AND {db.dialect.day('day')} = day"
 
 
 def _add_up(db, day: str) -> int | None:
@@ -295,7 +295,7 @@ def _stale(db, table: str, column: str, first: str) -> int:
 def _delete_old(ctx, first: str) -> None:
     """Day by day, and no day that is past its time is due any more."""
     for table, column in TABLES.items():
-        for day in _steps(ctx, table, column, DAWN, first):
+        for day in _steps(ctx, table, column, EARLIEST, first):
             if ctx.should_stop():
                 return
             delete = partial(ctx.db.execute, f"DELETE FROM {{{table}}} WHERE {column} >= :day "
