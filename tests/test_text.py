@@ -6,20 +6,20 @@ import pytest
 from jobs_lib.text import size
 
 
-@pytest.mark.parametrize("number, said", [
+@pytest.mark.parametrize("number, expected", [
     (0, "0 bytes"), (740, "740 bytes"), (999, "999 bytes"), (1000, "1 kB"), (12_345, "12 kB"),
     (999_499, "999 kB"),
     (999_500, "1.0 MB"), (1_000_000, "1.0 MB"), (3_440_000, "3.4 MB"), (9_949_999, "9.9 MB"),
     (9_950_000, "10 MB"),
     (25_600_000, "26 MB"),
 ])
-def test_sizes_for_users(number, said):
-    assert size(number, 1000) == said
+def test_sizes_for_users(number, expected):
+    assert size(number, 1000) == expected
 
 
-@pytest.mark.parametrize("number, said", [
+@pytest.mark.parametrize("number, expected", [
     (1023, "1,023 bytes"), (1024, "1 kB"), (310 << 20, "310 MB"), (int(1.44 * (1 << 30)), "1.4 GB"),
     (25 << 30, "25 GB"), (3 << 40, "3.0 TB"), (-1, "unknown"), (None, "unknown"),
 ])
-def test_sizes_for_operators(number, said):
-    assert size(number) == said
+def test_sizes_for_operators(number, expected):
+    assert size(number) == expected

@@ -33,7 +33,7 @@ FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
 
 
 def arguments(parser) -> None:
-    """ACTION, FILE..., what to choose, and --json."""
+    """Declares ACTION, FILE..., what to choose, and --json."""
     parser.add_argument("action", metavar="|".join(ACTIONS), type=one_of(*ACTIONS))
     parser.add_argument("files", metavar="FILE", nargs="*", default=[], help="an archive, or its "
                         "manifest")
@@ -153,14 +153,14 @@ def print_found(console, found, as_json: bool) -> int:
         if as_json:
             continue
         if one["ok"]:
-            console.tell(_about(one))
+            console.report(_about(one))
         else:
             console.fail(f"{one['location']}: {one['problem']}")
     ok = all(one["ok"] for one in archives)
     if as_json:
         console.document({"ok": ok, "archives": archives})
     elif not archives:
-        console.tell("There is no archive yet.")
+        console.report("There is no archive yet.")
     return OK if ok else FAILED
 
 
@@ -189,7 +189,7 @@ def show(console, args) -> int:
             code = FAILED
     if not number and code == OK and not args.json:
         filtered = any(getattr(args, name) is not None for name in FILTERS)
-        console.tell("There is no such row." if filtered else "There is no row.")
+        console.report("There is no such row." if filtered else "There is no row.")
     return code
 
 

@@ -21,7 +21,7 @@ TOP = "jobs"
 
 
 def arguments(parser) -> None:
-    """--output and --packages."""
+    """Declares --output and --packages."""
     parser.add_argument("--output", metavar="FILE", help="a name that ends in .zip or .pyz, or a "
                         f"folder (default: dist/jobs-{VERSION}.zip)")
     parser.add_argument("--packages", metavar="DIR", help="take the packages from this folder that "
@@ -44,10 +44,10 @@ def run(args, make_session, config_path) -> int:
         digest = _write(output,
                         _packing.zipped(files, TOP)) if output.endswith(".zip") else _fill(output,
                                                                                            files)
-    console.tell(f"{shown(output)}: {digest}")
+    console.report(f"{shown(output)}: {digest}")
     for name, version, pythons in found:
-        console.tell(f"  with {name} {version}, for Python {pythons or 'of any version'}")
-    console.tell(_advice(output))
+        console.report(f"  with {name} {version}, for Python {pythons or 'of any version'}")
+    console.report(_advice(output))
     return OK
 
 

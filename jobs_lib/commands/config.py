@@ -21,13 +21,13 @@ from jobs_lib.errors import OK, ConfigError, UsageError
 from jobs_lib.output.console import WIDEST, columns
 from jobs_lib.output.findings_text import in_full
 from jobs_lib.output.paint import Paint
-from jobs_lib.text import did_you_mean, one_of
+from jobs_lib.text import counted, did_you_mean, one_of
 
 ACTIONS = ("show", "check", "example")
 
 
 def arguments(parser) -> None:
-    """ACTION, SECTION and --json."""
+    """Declares ACTION, SECTION and --json."""
     parser.add_argument("action", metavar="|".join(ACTIONS), type=one_of(*ACTIONS))
     parser.add_argument("section", metavar="SECTION", nargs="?", help="show: only this section, or "
                         "a job's")
@@ -35,7 +35,7 @@ def arguments(parser) -> None:
 
 
 def run(args, make_session, config_path) -> int:
-    """Do one of the three."""
+    """Run the action: show, check or example."""
     if args.section and args.action != "show":
         raise UsageError(f"config {args.action}: unexpected argument {args.section!r}")
     if args.json and args.action != "show":
@@ -65,8 +65,9 @@ def check(session, jobs: list, broken: list[str]) -> int:
         session.console.answer("\n".join(lines))
     if wrong:
         raise ConfigError(*wrong)
-    session.console.tell(f"{config.path} is in order." if config.sources.found
-                         else "The configuration is in order.")
+    file = config.path if config.sources.found else "The configuration"
+    session.console.report(f"No errors, {counted(len(warned), 'warning')}." if warned
+                           else f"{file} is in order.")
     return OK
 
 

@@ -26,14 +26,14 @@ WEEKS = 53
 
 
 def arguments(parser) -> None:
-    """--style, --verify and --installed."""
+    """Declares --style, --verify and --installed."""
     parser.add_argument("--style", type=one_of(*lines.STYLES), default=lines.STYLES[0],
                         metavar="|".join(lines.STYLES), help="one line for everything (the "
                         "default), or one a job")
     parser.add_argument("--verify", action="store_true", help="compare with what is installed; 1 "
                         "if something is wrong")
     parser.add_argument("--installed", metavar="FILE", help="with --verify: a copy of what is "
-                        "installed, where `crontab -l` cannot tell; - for stdin")
+                        "installed, where `crontab -l` does not work; - for stdin")
 
 
 def run(args, make_session, config_path) -> int:
@@ -60,7 +60,7 @@ def run(args, make_session, config_path) -> int:
 def _verify(console, path: str | None, where: lines.Place, entries: list, same: bool) -> int:
     found = verify.compare(_installed(path), where, entries, same)
     for finding in found:
-        console.tell(("WRONG  " if finding.wrong else "ok     ") + finding.words)
+        console.report(("WRONG  " if finding.wrong else "ok     ") + finding.words)
     return FAILED if any(finding.wrong for finding in found) else OK
 
 

@@ -45,7 +45,7 @@ TO_TRY = (
 
 
 def arguments(parser) -> None:
-    """--dir."""
+    """Declares --dir."""
     parser.add_argument("--dir", metavar="DIR", default=os.path.join(HOME, "demo"),
                         help="where the sample service goes: a new or empty folder, or one that a "
                         "demo made (default: demo, beside jobs.py)")

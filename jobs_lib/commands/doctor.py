@@ -13,7 +13,7 @@ from jobs_lib.output.findings import note, problem
 
 
 def arguments(parser) -> None:
-    """-v, --offline and --json."""
+    """Declares -v, --offline and --json."""
     parser.add_argument("-v", "--verbose", action="store_true", help="show what is fine, too, and "
                         "notes in full")
     parser.add_argument("--offline", action="store_true", help="ask neither the mail relay nor "

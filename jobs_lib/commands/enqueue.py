@@ -8,7 +8,7 @@ from jobs_lib.workers import dispatch
 
 
 def arguments(parser) -> None:
-    """JOB."""
+    """Declares JOB."""
     parser.add_argument("job", metavar="JOB", help="a job whose mode is rq or celery")
 
 

@@ -18,7 +18,7 @@ LIMIT, MOST = 20, 100_000
 
 
 def arguments(parser) -> None:
-    """JOB, --limit, -v and --json."""
+    """Declares JOB, --limit, -v and --json."""
     parser.add_argument("job", nargs="?", metavar="JOB", help="only the runs of this job")
     parser.add_argument("--limit", type=at_most(MOST), default=LIMIT, metavar="N",
                         help=f"show N runs (default: {LIMIT}, at most {MOST})")
@@ -46,7 +46,7 @@ def run(args, make_session, config_path) -> int:
         session.console.document(runs)
         return OK
     if not runs:
-        session.console.tell(f"No run {f'of {name} ' if name else ''}yet. `jobs.py "
+        session.console.report(f"No run {f'of {name} ' if name else ''}yet. `jobs.py "
                              f"{name or 'run-due'}` makes one.")
         return OK
     from jobs_lib.output.console import columns

@@ -15,7 +15,7 @@ MOST_NEXT = 100
 
 
 def arguments(parser) -> None:
-    """--next and --json."""
+    """Declares --next and --json."""
     parser.add_argument("--next", type=at_most(MOST_NEXT), default=1, metavar="N",
                         help=f"show the next N runs (default: 1, at most {MOST_NEXT})")
     parser.add_argument("--json", action="store_true", help="print an array of objects, one a job")

@@ -10,13 +10,13 @@ from jobs_lib.errors import OK
 
 
 def arguments(parser) -> None:
-    """--output."""
+    """Declares --output."""
     parser.add_argument("--output", metavar="FILE", help="replace this file, such as jobs.prom "
                         "(default, or -: print it)")
 
 
 def run(args, make_session, config_path) -> int:
-    """Write or print it."""
+    """Write the metrics to a file or print them."""
     from jobs_lib.monitoring import publish
 
     session = make_session(config_path)

@@ -21,7 +21,7 @@ TO_DO = ("Your app's own tables still lack this. Put it into your app's migratio
 
 
 def arguments(parser) -> None:
-    """--dry-run, --check, --own-tables."""
+    """Declares --dry-run, --check, --own-tables."""
     parser.add_argument("--dry-run", action="store_true", help="print the SQL, change nothing")
     parser.add_argument("--check", action="store_true", help="exit 1 if the schema is not up to "
                         "date")

@@ -11,7 +11,7 @@ from jobs_lib.text import moment
 
 
 def arguments(parser) -> None:
-    """JOB and --json."""
+    """Declares JOB and --json."""
     parser.add_argument("job", metavar="JOB", type=catalogue.load, help="the job's name")
     parser.add_argument("--json", action="store_true", help="print the state as one JSON document, "
                         "times in UTC")
@@ -33,10 +33,10 @@ def run(args, make_session, config_path) -> int:
         answer(session, {"job": name, "paused_at": since or clock.text(now),
                          "changed": since is None})
     elif since is not None:
-        session.console.tell(f"{name} is paused already, since "
+        session.console.report(f"{name} is paused already, since "
                              f"{local(session, clock.parse(since), now)}.")
     else:
-        session.console.tell(f"{name} is paused: cron will not start it. You can still run it by "
+        session.console.report(f"{name} is paused: cron will not start it. You can still run it by "
                              f"hand. To end the pause: `jobs.py resume {name}`")
     return OK
 

@@ -24,7 +24,7 @@ EXAMPLE = "https://app.example"          # where no [core] app_url is set
 
 
 def arguments(parser) -> None:
-    """KIND, --output and --json."""
+    """Declares KIND, --output and --json."""
     parser.add_argument("kind", metavar="KIND", nargs="?", type=one_of(*SAMPLES), help="one of "
                         + ", ".join(SAMPLES))
     parser.add_argument("--output", metavar="DIR", default="preview",
@@ -51,9 +51,9 @@ def run(args, make_session, config_path) -> int:
         return FAILED if wrong else OK
     if args.kind and found:
         letter = found[args.kind]
-        session.console.tell(f"Subject: {letter.subject}\n\n{letter.text}")
+        session.console.report(f"Subject: {letter.subject}\n\n{letter.text}")
     for kind, names in files.items():
-        session.console.tell(f"{kind}: {', '.join(os.path.relpath(name) for name in names)}")
+        session.console.report(f"{kind}: {', '.join(os.path.relpath(name) for name in names)}")
     for words in wrong.values():
         session.console.fail(words)
     return FAILED if wrong else OK

@@ -19,7 +19,7 @@ KINDS = {queue.REPLAY.name: queue.REPLAY for queue in (forwards, outbox, webhook
 
 
 def arguments(parser) -> None:
-    """KIND, ID... and --json."""
+    """Declares KIND, ID... and --json."""
     parser.add_argument("kind", metavar="|".join(KINDS), type=one_of(*KINDS),
                         help="which queue: rows of failed_emails, webhook_deliveries or "
                         "notifications")
@@ -58,9 +58,9 @@ def run(args, make_session, config_path) -> int:
         if id in refused:
             session.console.fail(f"{args.kind} {id}: refused, {refused[id]}")
         else:
-            session.console.tell(f"{args.kind} {id}: back in the queue, due now")
+            session.console.report(f"{args.kind} {id}: back in the queue, due now")
     for words in requeue.hints(db, kind, session, done, now):
-        session.console.tell(words)
+        session.console.report(words)
     return FAILED if refused else OK
 
 
@@ -71,8 +71,8 @@ def _endpoint(args, session, db, now) -> int:
         session.console.document({"kind": args.kind, "replayed": done, "refused": []})
         return OK
     what = "delivery" if len(done) == 1 else "deliveries"
-    session.console.tell(f"endpoint {args.endpoint}: {len(done):,} {what} back in the queue, due "
+    session.console.report(f"endpoint {args.endpoint}: {len(done):,} {what} back in the queue, due "
                          "now")
     for words in requeue.hints(db, KINDS["webhook"], session, done, now):
-        session.console.tell(words)
+        session.console.report(words)
     return OK

@@ -11,7 +11,7 @@ from jobs_lib.errors import OK
 
 
 def arguments(parser) -> None:
-    """--output and --private."""
+    """Declares --output and --private."""
     parser.add_argument("--output", metavar="FILE", help="replace this file (default, or -: print "
                         "the page)")
     parser.add_argument("--private", action="store_true",

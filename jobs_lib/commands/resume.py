@@ -18,7 +18,7 @@ MAIL = "mail"
 
 
 def arguments(parser) -> None:
-    """JOB or mail, and --json."""
+    """Declares JOB or mail, and --json."""
     parser.add_argument("what", metavar="JOB|mail", type=lambda word: word if word == MAIL
                         else catalogue.load(word), help="the job's name, or mail")
     parser.add_argument("--json", action="store_true", help="print the state as one JSON document, "
@@ -56,7 +56,7 @@ def run(args, make_session, config_path) -> int:
         words += f" Next run: {local(session, next_slot, now)}."
     else:
         words += f" But it is disabled: [{job.name}] enabled = no."
-    session.console.tell(words)
+    session.console.report(words)
     return OK
 
 
@@ -67,8 +67,8 @@ def _mail(session, as_json: bool) -> int:
     if as_json:
         answer(session, {"mail": "goes out", "changed": changed})
     elif changed:
-        session.console.tell(f"Mail was paused {paused}. The next run tries again: `jobs.py "
+        session.console.report(f"Mail was paused {paused}. The next run tries again: `jobs.py "
                              "retry_forwards -v`")
     else:
-        session.console.tell("Mail is not paused; nothing was changed.")
+        session.console.report("Mail is not paused; nothing was changed.")
     return OK

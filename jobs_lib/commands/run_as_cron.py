@@ -23,7 +23,7 @@ PATH = "/usr/bin:/bin"              # cron's own, on Debian and on most hosts
 
 
 def arguments(parser) -> None:
-    """JOB."""
+    """Declares JOB."""
     parser.add_argument("what", metavar="JOB|run-due", help="what to run; it does its real work")
 
 
@@ -39,10 +39,10 @@ def run(args, make_session, config_path) -> int:
     console.answer(f"$ {line}")
     ended = started(line)
     if ended.returncode < 0:
-        console.tell(f"It was killed by signal {-ended.returncode}.")
+        console.report(f"It was killed by signal {-ended.returncode}.")
     else:
-        console.tell(f"It ended with {ended.returncode}.")
-    console.tell("Cron would mail this:" if ended.stdout else "Cron would mail nothing.")
+        console.report(f"It ended with {ended.returncode}.")
+    console.report("Cron would mail this:" if ended.stdout else "Cron would mail nothing.")
     if ended.stdout:
         console.answer(ended.stdout.rstrip("\n"))
     return OK if ended.returncode == 0 and not ended.stdout else FAILED

@@ -30,7 +30,7 @@ LAST_SECONDS = 20.0
 
 
 def arguments(parser) -> None:
-    """--budget, --json and -v."""
+    """Declares --budget, --json and -v."""
     from jobs_lib.config.option_types import duration
 
     from ._arguments import parsed_as

@@ -11,7 +11,7 @@ from jobs_lib.errors import FAILED, OK
 
 
 def arguments(parser) -> None:
-    """--json."""
+    """Declares --json."""
     parser.add_argument("--json", action="store_true", help="print one object: incidents, jobs, "
                         "queues, mail, disks")
 

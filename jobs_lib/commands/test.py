@@ -31,7 +31,7 @@ MAX_SIZE = "1GB"
 
 
 def arguments(parser) -> None:
-    """JOB, how real the run is, and the options of `jobs.py JOB`."""
+    """Declares JOB, how real the run is, and the options of `jobs.py JOB`."""
     parser.add_argument("job", metavar="JOB", help="a job; `jobs.py list` shows them")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--live", action="store_true", help="run for real, and show what was done")

@@ -18,7 +18,7 @@ MOST_PROCESSES = 64
 
 
 def arguments(parser) -> None:
-    """--engine, --priorities, --processes, --burst, --scheduler."""
+    """Declares --engine, --priorities, --processes, --burst, --scheduler."""
     parser.add_argument("--engine", type=one_of(*MODES[1:]), metavar="|".join(MODES[1:]),
                         help="which engine, if the configuration names both")
     parser.add_argument("--priorities", metavar="LIST", default=",".join(PRIORITIES),

@@ -77,7 +77,7 @@ class Receiver:
 
 
 def is_genuine(secret: str, headers: dict, body: bytes, now: float) -> bool:
-    """As docs/webhooks.md tells receivers to verify; `headers` by their names in lower case."""
+    """Verified as docs/webhooks.md describes; `headers` by their names in lower case."""
     moment = headers.get("webhook-timestamp", "")
     if not moment.isdecimal() or abs(now - int(moment)) > TOLERANCE:
         return False

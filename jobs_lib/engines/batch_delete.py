@@ -40,8 +40,8 @@ class BatchSizer:
         self.rows = min(FIRST, self._most)
 
     def pause_after(self, rows: int, seconds: float) -> float:
-        """Learn from a batch of so many rows that held its locks so long; the pause it calls for,
-        in seconds."""
+        """Learn from a batch of this many rows that held its locks this long; returns the pause
+        that it calls for, in seconds."""
         aim = rows * self._batches.seconds / max(seconds, 1e-6)
         self.rows = int(max(self._least, min(self._most, self.rows * 2, max(self.rows / 2, aim))))
         # a few rows bar nobody for long
@@ -167,7 +167,7 @@ class BatchDeleter:
         return number
 
     def _most(self, wanted: int) -> int:
-        """At most so many rows now: as the sizer has it, and `--limit`."""
+        """At most how many rows now: by the sizer and by `--limit`."""
         return self.ctx.within_limit(min(wanted, self.sizer.rows), self.rows)
 
     def _may_go_on(self) -> bool:

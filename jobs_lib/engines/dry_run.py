@@ -25,7 +25,7 @@ def preview(ctx, due, more=()) -> dict:
     ctx.counts["deleted"] = ctx.within_limit(number)
     show_deletion(ctx, chosen.table, ctx.counts["deleted"], _sample(ctx, chosen), due.unconfirmed)
     if files:
-        if ctx.limit is None:           # else nobody can tell which rows it will be
+        if ctx.limit is None:           # else it is unknown which rows it will be
             _count_files(ctx, chosen, files)
         from .orphan_files import preview as sweep_preview
         sweep_preview(ctx)
@@ -33,7 +33,7 @@ def preview(ctx, due, more=()) -> dict:
 
 
 def show_deletion(ctx, table: str, number: int, rows: list[dict], unconfirmed: str | None) -> None:
-    """Show that so many rows would be deleted, some of them, and why a run would stop instead."""
+    """Show how many rows would be deleted, some of them, and why a run would stop instead."""
     ctx.show(f"delete {counted(number, 'row')} of {table}", rows,
              would_stop(unconfirmed))
 

@@ -23,7 +23,7 @@ OWNERS_AT_ONCE = 500                # looked up in one statement
 PATIENCE = timedelta(hours=1)       # after which an uncertain row no longer waits behind the others
 # the longest wait besides the schedule: what another server may ask for
 LONGEST_ASKED = timedelta(days=1)
-# so much later than any schedule allows is no clock of another host
+# a time further ahead than a schedule and this allow is not from another host's clock
 CLOCKS_DIFFER = timedelta(hours=1)
 SURE, TRY_AGAIN, TRIED_AGAIN = 0, 1, 2          # the column `uncertain`
 
@@ -116,7 +116,7 @@ class DueRows:
     # Rows
 
     def select(self, kinds: tuple, most: int, rule: str = "", **values) -> list[dict]:
-        """At most so many rows of each kind that nobody has claimed, the longest due first: id,
+        """At most `most` rows of each kind that nobody has claimed, the longest due first: id,
         owner and due."""
         rows: list[dict] = []
         for kind in kinds:
@@ -138,8 +138,8 @@ class DueRows:
         return {**row, "due": str(row["scheduled"])}
 
     def suspended(self, owners) -> set:
-        """Those of the owners whose rows wait where they are. The users are read at each claim
-        anew."""
+        """Those of the owners whose rows wait where they are. The users are read again at each
+        claim."""
         ids = [owner for owner in owners if isinstance(owner, int)]
         return {row["id"] for row in self.db.query(
             "SELECT id FROM {users} WHERE id IN (:ids) AND status = 'suspended'",
@@ -147,7 +147,7 @@ class DueRows:
 
     def due_values(self, columns: str, most: int, uncertain: bool,
                    only: tuple = ("1 = 1", {})) -> list[dict]:
-        """These columns of due rows, so many at most, in no order: for a caller that parts the
+        """These columns of due rows, at most `most`, in no order: for a caller that parts the
         queue by itself."""
         rule, values = only
         found: list = []
@@ -192,7 +192,7 @@ class DueRows:
         ids = [owner for owner in without if isinstance(owner, int)]
         row = self.db.row(
             # A time that is none, such as 0000-00-00, must not hide since when the others wait.
-            "SELECT COUNT(*) AS looked_at, COUNT({users}.id) AS barred,"
+            "SELECT COUNT(*) AS looked_at, COUNT({users}.id) AS blocked,"
             " MIN(CASE WHEN {users}.id IS NULL AND found.due >= :earliest THEN found.due END)"
             " AS since"
             f" FROM (SELECT user_id AS owner, {kind.column} AS due FROM {self.table}"
@@ -200,9 +200,9 @@ class DueRows:
             " found LEFT JOIN {users} ON {users}.id = found.owner"
             " AND ({users}.status = 'suspended' OR {users}.id IN (:ids))",
             ids=ids or [-1], **values)
-        if row["barred"] and row["looked_at"] == most:
+        if row["blocked"] and row["looked_at"] == most:
             return self._count_by_owners(kind, rule, values, without)
-        return row["looked_at"] - row["barred"], row["since"]
+        return row["looked_at"] - row["blocked"], row["since"]
 
     def _count_by_owners(self, kind: Kind, rule: str, values: dict,
                          without) -> tuple[int, object]:
@@ -211,8 +211,8 @@ class DueRows:
         most = values["most"]
         total, since, owners = 0, [], [None]
         while owners and total < most:
-            barred = self.suspended(owners) | set(without)
-            allowed = [owner for owner in owners if owner not in barred]
+            blocked = self.suspended(owners) | set(without)
+            allowed = [owner for owner in owners if owner not in blocked]
             whose = "user_id IS NULL" if owners == [None] else "user_id IN (:owners)"
             row = allowed and self.db.row(
                 "SELECT COUNT(*) AS number, MIN(CASE WHEN due >= :earliest THEN due END) AS since "

@@ -1,6 +1,6 @@
 """Nobody uses up a limit of the relay while others wait: neither an owner nor a queue.
 
-An owner that has had half of a limit stands aside while others have due mail: of a minute's limit
+An owner that has had half of a limit waits while others have due mail: of a minute's limit
 while others of the same queue have, of an hour's or a day's while others of either queue have. The
 other queue of mail is left as much room as it has due rows. (docs/decisions.md)
 """
@@ -15,36 +15,36 @@ LONGER = WINDOWS[1:]            # the windows of which runs do not wait for the 
 
 
 class FairShare:
-    """Who stands aside in this run, and what the other queue is left."""
+    """Which owners wait in this run, and what the other queue is left."""
 
     def __init__(self, ctx, claims: QueueClaims, relay: Relay) -> None:
         self.ctx, self.claims, self.relay = ctx, claims, relay
         self.table = claims.queue.table
         self.aside: dict = {}           # {owner that has had half of a limit: the refusal}
-        self.put_off: list[dict] = []   # their rows in our hands
+        self.deferred: list[dict] = []   # their rows in our hands
         # the windows of which an owner gets half: not while it is alone
         self.halves: tuple = WINDOWS
         # due rows of the other queue at most; None: not counted, as most claims need not know
         self.others: int | None = None
 
     def claim(self, most: int) -> list[dict]:
-        """The next rows: of owners that stand aside only where nobody else has any."""
+        """The next rows: of owners that have to wait only where nobody else has any."""
         self.others = None
         for self.halves in (WINDOWS, LONGER, ()):
-            barred = frozenset(filter(self._stands_aside, self.aside))
-            rows = self._rows_put_off(most) or self.claims.claim(most, without=barred)
-            if rows or not barred:
+            waiting = frozenset(filter(self._must_wait, self.aside))
+            rows = self._rows_deferred(most) or self.claims.claim(most, without=waiting)
+            if rows or not waiting:
                 return rows
             if self.halves == LONGER and self._count_others():
-                self.stop(self.aside[next(iter(barred))])
+                self.stop(self.aside[next(iter(waiting))])
                 break
         return []
 
-    def puts_off(self, row: dict) -> bool:
-        """Whether the row's owner stands aside: then the row stays in our hands."""
-        if not self._stands_aside(row["user_id"]):
+    def defers(self, row: dict) -> bool:
+        """Whether the row's owner has to wait: then the row stays in our hands."""
+        if not self._must_wait(row["user_id"]):
             return False
-        self.put_off.append(row)
+        self.deferred.append(row)
         return True
 
     def asked(self, row: dict, failed_before: bool, urgent: bool) -> Asked:
@@ -62,17 +62,17 @@ class FairShare:
         """End the run for this refusal."""
         self.ctx.stop(self.relay.in_words(refusal, self.table))
 
-    def _stands_aside(self, owner) -> bool:
+    def _must_wait(self, owner) -> bool:
         return owner in self.aside and self.aside[owner].window in self.halves
 
-    def _rows_put_off(self, most: int) -> list[dict]:
-        """Rows that were put off and may go now, of their owners in turn."""
+    def _rows_deferred(self, most: int) -> list[dict]:
+        """Rows that were deferred and may go now, of their owners in turn."""
         whose: dict = {}
-        for row in self.put_off:
-            if not self._stands_aside(row["user_id"]):
+        for row in self.deferred:
+            if not self._must_wait(row["user_id"]):
                 whose.setdefault(row["user_id"], []).append(row)
         rows = mixed(list(whose.values()))[:most]
-        self.put_off = [row for row in self.put_off if row not in rows]
+        self.deferred = [row for row in self.deferred if row not in rows]
         return rows
 
     def _count_others(self) -> int:

@@ -8,7 +8,7 @@
 
 Forwards and notices go this way. What differs between them, such as where a message comes from, is
 a `MailSource`'s; the loop and what a failure of the relay means are here, the limits in
-relay_limits.py, and who waits for whom in fair_share.py.
+relay_limits.py, and which owner waits for which in fair_share.py.
 """
 from __future__ import annotations
 
@@ -125,8 +125,8 @@ class MailSender:
                     self.ctx.progress(self.done, self.total)
 
     def finish(self) -> JobsError | None:
-        """Say why the run ends before all is sent, and tell the other processes how the relay is.
-        What is wrong with it, or None."""
+        """Report why the run ends before all is sent, and share the relay's state with the other
+        processes. Returns what is wrong with it, or None."""
         if self.ctx.within_limit(1, self.done) == 0 and self.claims.due(1):
             self.ctx.stop("limit")
         if self.failures_reached:
@@ -172,7 +172,7 @@ class MailSender:
             self.ctx.stop(reason)
 
     def _count_total(self) -> int | None:
-        """How many messages this run may have to send, as far as that can be told without counting
+        """How many messages this run may have to send, as far as that is known without counting
         them all."""
         due = self.claims.count_due(COUNTED)
         within = self.ctx.within_limit(due)
@@ -187,7 +187,7 @@ class MailSender:
     def _begin(self, row: dict) -> bool:
         """Reserve room under the relay's limits and mark the row `sending`, in one commit. What may
         not go stays claimed and untouched until the end, or until its owner's turn comes."""
-        while not self.share.puts_off(row):
+        while not self.share.defers(row):
             begun, refusal = self.ctx.db.batch(lambda: self._reserve_and_begin(row))
             if refusal is None:
                 return begun

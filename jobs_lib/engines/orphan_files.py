@@ -110,7 +110,7 @@ class Sweep:
         return True
 
     def unconfirmed(self, reported: bool = True) -> str | None:
-        """Why so many files must not be removed: the database is wrong, not the files."""
+        """Why this many files must not be removed: the database is wrong, not the files."""
         return unconfirmed(
             self.ctx, f"files in {self.folder}", self.unnamed, self.total,
             why="no row names them, which looks like a wrong or an empty database",

@@ -120,8 +120,8 @@ class QueueClaims(DueRows):
             for priority in self.priorities():
                 rule, values = self.of(priority)
                 rows = self.select((self.uncertain_kind(),), most, rule, **values)
-                barred = self.suspended({row["owner"] for row in rows}) | without
-                ids += [row["id"] for row in rows if row["owner"] not in barred]
+                blocked = self.suspended({row["owner"] for row in rows}) | without
+                ids += [row["id"] for row in rows if row["owner"] not in blocked]
         return ids[:most]
 
     def _only(self, most: int, only: tuple, uncertain: bool | None) -> list[int]:

@@ -11,8 +11,8 @@ LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, an
 def preview(ctx, claims: QueueClaims, reasons_to_cancel, title, note: str = "") -> None:
     """Show and count what a run would send and cancel.
 
-    `reasons_to_cancel(rows)`: {row id: why}. `title(number, rows)`: what is said of so many that
-    would be sent; `rows` are those of the first ones that are valid.
+    `reasons_to_cancel(rows)`: {row id: why}. `title(number, rows)`: the heading for `number` rows
+    that would be sent; `rows` are those of the first ones that are valid.
     """
     count_unclaimable(claims)
     due = ctx.within_limit(claims.count_due())

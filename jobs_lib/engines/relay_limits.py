@@ -78,7 +78,7 @@ class Relay:
                 limit in self.limits}
 
     def count(self, now) -> None:
-        """Count one recipient whom we write to whatever the limits say: an alert to the
+        """Count one recipient that we write to whatever the limits say: an alert to the
         operator."""
         for window, _ in self.limits:
             self._add(window, int(now.timestamp()), "recipients", 1)

@@ -56,7 +56,7 @@ def walk(read, place, fewest: int, most: int):
     """Owner by owner along an index, from the one behind `place` on, and around to it: pages, each
     a list of Groups.
 
-    `read(behind, up_to, size)`: (the Groups in so many entries behind this owner, whether they are
+    `read(behind, up_to, size)`: (the Groups in `size` entries behind this owner, whether they are
     the last of those up to that one). None is the beginning, and the end. Each time that
     nothing is due, more of them are read.
     """

@@ -21,7 +21,7 @@ class Rule(namedtuple("Rule", "age fallback only option later also",
     fallback  the column instead, where that one is NULL
     only      {column: value}; None is NULL, PRESENT any value but NULL
     option    the option that says how long they are kept; None: `age` is when they are deleted
-    later     kept so much longer than the option says
+    later     kept this much longer than the option says
     also      function of the Context -> (SQL, values): one more condition, judged again in each
               DELETE
     """

@@ -27,7 +27,7 @@ def unconfirmed(ctx, what: str, going: int, total: int, *, why: str, fix: str, h
     what   of which `going` out of `total` would be deleted, such as "rows of sessions"
     why    what makes it so many             fix   what to do if it is a mistake
     how    to confirm it, besides `--yes`    most  and `share`: what needs no confirmation
-    reported  whether an earlier run has said so: nothing else can be confirmed
+    reported  whether an earlier run has reported it: nothing else can be confirmed
     """
     if going <= (MOST_ROWS if most is None else most) or going <= share * total:
         return None

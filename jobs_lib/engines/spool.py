@@ -61,8 +61,8 @@ def named(db, raw_paths) -> set[str]:
 
 
 def remove(folder: str, raw_path: str) -> int | None:
-    """Delete the file and return its bytes; None when it is gone already, is no regular file or has
-    a bad name.
+    """Delete the file and return its bytes; None when it was deleted already, is no regular file
+    or has a bad name.
 
     Each folder on the way is opened by itself and never through a link, so that nothing which is
     put in its place meanwhile leads elsewhere. OSError when the system refuses.

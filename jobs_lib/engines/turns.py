@@ -23,7 +23,7 @@ from .rows import UNCLAIMED
 
 URGENT, NORMAL, LOW = 0, 1, 2        # of notices, as `priority` holds them
 WINDOW = 300                # rows: if fewer are due, they are all that is due
-TURN = 10                   # an owner gets one row in so many of a claim, while others wait
+TURN = 10                   # rows of a claim of which an owner gets one, while others wait
 # entries of the index in one step: few where owners have many rows, more where nothing is due
 FEWEST, MOST = 20, 5000
 LISTED = 500                # of so many each is looked at; of more, by the index alone
@@ -51,7 +51,7 @@ class Turns:
         self._left = STEPS                  # what the walk of this claim may still spend
 
     def choose(self, most: int, without: frozenset) -> list[int]:
-        """The ids of at most so many due rows, in the order in which they are to be served: a
+        """The ids of at most `most` due rows, in the order in which they are to be served: a
         claim."""
         ids: dict = {}
         self._order = {}
@@ -118,10 +118,10 @@ class Turns:
             self._crowded.add(rank)
             found, ring = self._walk(rank, most, without)
         if sum(map(len, found.values())) < most:
-            barred = self.claims.suspended({row["owner"] for row in rows}) | without
+            blocked = self.claims.suspended({row["owner"] for row in rows}) | without
             window: dict = {}
             for row in rows:
-                if row["owner"] not in barred:
+                if row["owner"] not in blocked:
                     window.setdefault(row["owner"], []).append(row["id"])
             place = self._place(rank.priority) if len(window) > 1 else rotation.BEGINNING
             for owner in rotation.in_order(window, place):
@@ -170,7 +170,7 @@ class Turns:
                                             key=itemgetter("due", "id"))]
 
     def _read(self, rank: Rank, behind, up_to, size: int) -> tuple[list[Group], bool]:
-        """(the owners of so many entries, whether these are the last): each owner's own in the
+        """(the owners of that many entries, whether these are the last): each owner's own in the
         order in which they are due."""
         rule, values = self.claims.of(rank.priority)
         where, after = f"FROM {self.claims.table} WHERE status = 'pending'{rule}", ">"

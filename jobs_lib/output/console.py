@@ -15,7 +15,7 @@ SPACES = ("\n\t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u200
 # calls letters or marks
 HIDDEN_SIGNS = ("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0"
                 "\ufff0-\ufff8\U000e0000-\U000e0fff]")
-# columns: of a terminal that does not tell, and as far as text is read well
+# columns: of a terminal of unknown width, and as far as text is read well
 NARROW, WIDEST = 80, 100
 
 
@@ -35,12 +35,12 @@ class Console:
         self.samples: list = []
 
     def say(self, words: str = "") -> None:
-        """A line for someone who looks."""
+        """Print a line for someone at a terminal."""
         if self.level > 0:
-            self.tell(words)
+            self.report(words)
 
-    def tell(self, words: str) -> None:
-        """A sentence that was asked for, on stdout, at every level."""
+    def report(self, words: str) -> None:
+        """Print a sentence that was asked for, on stdout, at every level."""
         self.answer(folded(words, sys.stdout))
 
     def answer(self, text: str) -> None:

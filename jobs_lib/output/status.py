@@ -61,7 +61,7 @@ def _oldest(queue: dict) -> str:
 
 
 def _jobs(found: dict, screen: Screen) -> list[str]:
-    """A line a job, and below it what no incident has said of it."""
+    """A line for each job, and below it what no incident reports already."""
     rows = []
     for job in found["jobs"]:
         outcome, began = "-", "-"
@@ -71,11 +71,11 @@ def _jobs(found: dict, screen: Screen) -> list[str]:
                      screen.at(job["next_at"]) if job["next_at"] else job["state"]])
     head, *table = map(joined, padded([["JOB", "LAST", "BEGAN", "NEXT"], *rows]))
     lines = [screen.paint("bold", head)]
-    said = " ".join(f"{each['subject']} {each['what']}" for each in found["incidents"])
+    reported = " ".join(f"{each['subject']} {each['what']}" for each in found["incidents"])
     cron_stopped = any(each["kind"] == "cron" for each in found["incidents"])
     for job, line in zip(found["jobs"], table):
         lines.append(screen.paint(_colour(job["last"]), line))
-        if job["name"] not in said:
+        if job["name"] not in reported:
             lines += [_cut_below(note, screen) for note in _notes(job, screen, cron_stopped)]
     return lines
 

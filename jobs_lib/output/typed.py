@@ -14,7 +14,7 @@ def shown(path: str) -> str:
     """The path as it can be typed in the current folder: relative below it, else absolute."""
     try:
         relative = os.path.relpath(path)
-    except OSError:                         # the current folder is gone
+    except OSError:                         # the current folder was deleted
         return path
     return path if relative.split(os.sep)[0] == os.pardir else relative
 

@@ -25,7 +25,7 @@ PORT = 53
 RESOLV_CONF = "/etc/resolv.conf"
 # a packet may get lost, or be forged: who gave no answer is asked again
 ROUNDS = 2
-# all questions about one item together may take so many times `timeout`
+# all questions about one item together may take this many times `timeout`
 ITEM_SHARE = 3
 # between two looks whether the run is to stop, while answers are awaited
 LOOK_SECONDS = 0.2

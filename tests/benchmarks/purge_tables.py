@@ -60,7 +60,7 @@ class Files:
 
 
 class Server:
-    """MariaDB: the table is filled anew from a copy of it, all others are emptied."""
+    """MariaDB: the table is refilled from a copy of it, all others are emptied."""
 
     name, archiver = "MariaDB", True
 

@@ -76,7 +76,7 @@ def test_version(line):
 
 # Wrong words
 
-@pytest.mark.parametrize("words, said", [
+@pytest.mark.parametrize("words, expected", [
     (["retry_forward"],
      "there is no job or command 'retry_forward'; did you mean 'retry_forwards'?"),
     (["retry"],
@@ -109,13 +109,13 @@ def test_version(line):
      "'forwards': expected forward, notification or webhook; did you mean 'forward'?"),
     (["list", "--config"], "--config: expected a file after it"),
 ], ids=" ".join)
-def test_a_wrong_word_is_one_sentence_with_the_nearest_right_one(tmp_path, words, said):
+def test_a_wrong_argument_is_one_sentence_with_the_nearest_right_one(tmp_path, words, expected):
     line = Shell(tmp_path)
     line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
     line("migrate")
     answer = line(*words)
     assert answer.code == 2, answer
-    assert said in answer.err
+    assert expected in answer.err
     assert answer.err.startswith("jobs.py: ")
     assert answer.err.count("\n") == 1
     assert answer.out == ""

@@ -65,7 +65,7 @@ def test_line_numbers_are_those_of_an_editor(tmp_path):
     ("[m]\na = b\n".encode("utf-16"), "FILE is in UTF-16: save it as UTF-8"),
     (b"[m]\na = 1\nb = caf\xe9\n", "FILE line 3 is not in UTF-8: save it as UTF-8"),
 ])
-def test_another_encoding_is_told(tmp_path, data, problem):
+def test_another_encoding_is_reported(tmp_path, data, problem):
     assert ini(tmp_path, data) == ({}, [problem])
 
 
@@ -74,7 +74,7 @@ def test_a_file_that_is_not_there_is_no_problem(tmp_path):
     assert read_dotenv(str(tmp_path / ".env"), []) == {}
 
 
-def test_a_folder_in_its_place_is_told(tmp_path):
+def test_a_folder_in_its_place_is_reported(tmp_path):
     problems: list = []
     assert read_ini(str(tmp_path), problems) == {}
     assert problems == [f"{tmp_path} is not a file: name your config.ini"]
@@ -107,7 +107,7 @@ APP_KEY=base64:x\r
     (b"JOBS_A=1\n\nJOBS_A=2\n", "JOBS_A is set twice (FILE lines 1 and 3): keep one"),
     (b"JOBS_A=\xe9\n", "FILE line 1 is not in UTF-8: save it as UTF-8"),
 ])
-def test_a_broken_line_of_dotenv_is_told(tmp_path, data, problem):      # R63
+def test_a_broken_line_of_dotenv_is_reported(tmp_path, data, problem):      # R63
     assert dotenv(tmp_path, data)[1] == [problem]
 
 

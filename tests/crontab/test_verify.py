@@ -24,17 +24,17 @@ def verify(line):
 
 @pytest.mark.parametrize("style", ["one-line", "per-job"])
 def test_what_is_printed_is_in_order(line, verify, style):          # R64
-    code, said = verify(line("crontab", "--style", style).out)
-    assert (code, "WRONG" in said) == (0, False), said
+    code, output = verify(line("crontab", "--style", style).out)
+    assert (code, "WRONG" in output) == (0, False), output
 
 
 def test_the_one_line_in_another_hand_is_in_order_too(verify):
     for schedule, words in (("*/5 * * * *", "every 5 minutes"),
                             ("7,22,37,52 * * * *", "every 15 minutes"),
                             ("@hourly", "once an hour")):
-        code, said = verify(f"MAILTO=me@example.org\n{schedule} cd {ROOT} && {sys.executable} "
+        code, output = verify(f"MAILTO=me@example.org\n{schedule} cd {ROOT} && {sys.executable} "
                             "jobs.py run-due\n")
-        assert (code, said) == (0, f"ok     line 2 runs what is due {words}\n")
+        assert (code, output) == (0, f"ok     line 2 runs what is due {words}\n")
 
 
 @pytest.mark.parametrize("entry", [
@@ -42,10 +42,10 @@ def test_the_one_line_in_another_hand_is_in_order_too(verify):
     "JOBS_CONFIG={folder}/other.ini {run} run-due"])
 def test_a_line_for_another_configuration_starts_nothing_of_this_one(line, verify, entry):
     line.ini("[core]\n")
-    code, said = verify("*/5 * * * * " + entry.format(run=RUN, folder=line.folder) + "\n")
+    code, output = verify("*/5 * * * * " + entry.format(run=RUN, folder=line.folder) + "\n")
     assert code == 1
-    assert f"and not for {line.folder}/config.ini" in said
-    assert f"no line runs {SCRIPT} with --config {line.folder}/config.ini" in said
+    assert f"and not for {line.folder}/config.ini" in output
+    assert f"no line runs {SCRIPT} with --config {line.folder}/config.ini" in output
 
 
 @pytest.mark.parametrize("entry", [
@@ -56,23 +56,23 @@ def test_a_line_for_another_configuration_starts_nothing_of_this_one(line, verif
     "*/5 * * * * {run} --config {folder}/config.ini run-due\n*/5 * * * * {run} run-due"])
 def test_a_configuration_may_be_named_in_any_way(line, verify, entry):
     line.ini("[core]\n")
-    code, said = verify(entry.format(run=RUN, folder=line.folder) + "\n")
-    assert (code, "runs what is due every 5 minutes" in said) == (0, True), said
+    code, output = verify(entry.format(run=RUN, folder=line.folder) + "\n")
+    assert (code, "runs what is due every 5 minutes" in output) == (0, True), output
 
 
 def test_an_empty_crontab_starts_nothing(verify):
-    code, said = verify("# nothing yet\n")
+    code, output = verify("# nothing yet\n")
     assert code == 1
-    assert f"no line runs {SCRIPT}, so nothing is ever started" in said
+    assert f"no line runs {SCRIPT}, so nothing is ever started" in output
 
 
 def test_another_copy_is_named_and_does_not_count(verify):
-    code, said = verify("*/5 * * * * /usr/bin/python3 /home/other/jobs/jobs.py run-due\n")
+    code, output = verify("*/5 * * * * /usr/bin/python3 /home/other/jobs/jobs.py run-due\n")
     assert code == 1
-    assert "line 1 runs another copy of this program" in said
+    assert "line 1 runs another copy of this program" in output
 
 
-@pytest.mark.parametrize("entry, told", [
+@pytest.mark.parametrize("entry, message", [
     (f"0 4 * * * {RUN} run-due", "too rarely"),
     (f"*/5 * * * * /nowhere/python3 {SCRIPT} run-due", "there is no program /nowhere/python3"),
     (f"*/5 * * * * {RUN} run-due >/dev/null 2>&1", "throws away what it prints"),
@@ -80,46 +80,47 @@ def test_another_copy_is_named_and_does_not_count(verify):
     (f"*/5 * * * * {RUN} run-due\n3 * * * * {RUN} purge_nothing --scheduled",
      "there is no job 'purge_nothing'"),
 ])
-def test_each_mistake_is_reported_with_its_line(verify, entry, told):
-    code, said = verify(entry + "\n")
+def test_each_mistake_is_reported_with_its_line(verify, entry, message):
+    code, output = verify(entry + "\n")
     assert code == 1
-    assert told in said
-    assert "line " in said
+    assert message in output
+    assert "line " in output
 
 
 def test_a_second_run_due_is_harmless(verify):
-    code, said = verify(f"*/5 * * * * {RUN} run-due\n*/10 * * * * {RUN} run-due\n")
+    code, output = verify(f"*/5 * * * * {RUN} run-due\n*/10 * * * * {RUN} run-due\n")
     assert code == 0
-    assert "line 2 does the same again: harmless" in said
+    assert "line 2 does the same again: harmless" in output
 
 
 def test_a_job_without_a_line_is_missed_unless_run_due_makes_up_for_it(line, verify):
     printed = line("crontab", "--style", "per-job").out
     without = "".join(entry for entry in printed.splitlines(True)
                       if " purge_sessions --scheduled" not in entry)
-    code, said = verify(without)
+    code, output = verify(without)
     assert code == 0
-    assert "purge_sessions has no line; run-due makes up for it" in said
+    assert "purge_sessions has no line; run-due makes up for it" in output
     alone = "".join(entry for entry in without.splitlines(True)
                     if not entry.rstrip().endswith("run-due"))
-    code, said = verify(alone)
+    code, output = verify(alone)
     assert code == 1
-    assert "WRONG  purge_sessions has no line\n" in said
+    assert "WRONG  purge_sessions has no line\n" in output
 
 
 def test_a_line_from_before_a_schedule_was_changed_is_reported(line, verify):
     line.ini("[core]\n")
     printed = line("crontab", "--style", "per-job").out
     line.ini("[purge_sessions]\nschedule = 11 17 * * *\n[purge_magic_links]\nenabled = no\n")
-    said = verify(printed)[1]
-    assert "for its schedule '11 17 * * *' it should be" in said
-    assert "purge_magic_links is switched off in config.ini, and is started all the same" in said
+    output = verify(printed)[1]
+    assert "for its schedule '11 17 * * *' it should be" in output
+    assert "purge_magic_links is switched off in config.ini, and is started all the same" in output
 
 
 def test_a_schedule_that_cron_refuses_is_wrong_in_any_line(verify):
-    code, said = verify(f"*/5 * * * * {RUN} run-due\n61 * * * * {RUN} purge_sessions --scheduled\n")
+    code, output = verify(f"*/5 * * * * {RUN} run-due\n"
+                          f"61 * * * * {RUN} purge_sessions --scheduled\n")
     assert code == 1
-    assert "WRONG  line 2: '61 * * * *' is not a valid schedule" in said
+    assert "WRONG  line 2: '61 * * * *' is not a valid schedule" in output
 
 
 def test_without_crontab_a_file_can_be_compared(line):

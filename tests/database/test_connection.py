@@ -202,7 +202,7 @@ def test_text_is_compared_exactly(db):
     assert db.value("SELECT COUNT(*) FROM {magic_links} WHERE token_hash = 'ABC'") == 0
 
 
-def test_a_second_row_with_a_unique_key_is_a_duplicate_and_its_value_is_not_told(db):
+def test_a_second_row_with_a_unique_key_is_a_duplicate_and_its_value_is_not_shown(db):
     alias(db, "someone@example.org")
     with pytest.raises(Duplicate) as caught:
         alias(db, "someone@example.org")

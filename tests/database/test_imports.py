@@ -29,7 +29,7 @@ def test_sqlite_loads_nothing_beyond_our_own_modules(tmp_path):
     # R10: `re`, `typing`, `logging`, `urllib`, `importlib` would each cost more than all of ours
     assert loaded(LOADED, str(tmp_path / "jobs.db")) == {
         "jobs_lib.database", "jobs_lib.database.connection", "jobs_lib.database.names",
-        "jobs_lib.database.statement",
+        "jobs_lib.database.statement", "jobs_lib.folders",
         "jobs_lib.database.transaction",
         "jobs_lib.database.dialects", "jobs_lib.database.dialects.base",
         "jobs_lib.database.dialects.sqlite", "jobs_lib.database.dialects.urls",

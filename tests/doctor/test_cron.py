@@ -34,7 +34,7 @@ def installed(installed, ago: timedelta) -> None:
 
 @pytest.fixture
 def quiet(lite):
-    """No job is ever overdue, so only what a test does is told."""
+    """No job is ever overdue, so only what a test does is reported."""
     lite.now = NOW
     for job in lite.examined().jobs:
         lite.db.upsert("job_state", {"job": job.name}, {"due_after": slots.OFF})
@@ -75,7 +75,7 @@ def test_a_run_by_hand_is_no_tick(quiet):
     assert "came last 3 h ago" in quiet.one("cron", "Cron").what
 
 
-def test_how_often_the_host_really_ticks_is_told(quiet):
+def test_how_often_the_host_really_ticks_is_reported(quiet):
     every(quiet, 15, 8)
     found = quiet.one("cron", "Cron really comes every 15 min here, not every 5 min")
     assert found.level == "note"
@@ -87,7 +87,7 @@ def test_a_host_that_keeps_time_is_in_order(quiet):
     assert "cron comes every 5 min" in [found.what for found in quiet.all("cron")]
 
 
-def test_a_long_silence_is_told(quiet):
+def test_a_long_silence_is_reported(quiet):
     ran(quiet, timedelta(hours=4, minutes=40))
     every(quiet, 5, 8)
     assert "Cron stayed away for 4 h" in quiet.one("cron", "stayed away").what
@@ -106,7 +106,7 @@ def lines(installed, *words: str) -> str:
                    for each in words)
 
 
-def test_two_lines_that_do_the_same_are_told(quiet):
+def test_two_lines_that_do_the_same_are_reported(quiet):
     ran(quiet, timedelta(minutes=3))
     quiet.crontab = ("MAILTO=you@example.org\n" + lines(quiet, "run-due", "run-due"), "")
     found = quiet.one("cron", "The crontab runs `jobs.py run-due` in 2 lines (2, 3)")
@@ -122,7 +122,7 @@ def test_a_line_for_each_job_and_one_for_the_rest_are_in_order(quiet):
     assert quiet.found("cron") == []
 
 
-def test_two_installations_on_one_database_are_told(quiet):
+def test_two_installations_on_one_database_are_reported(quiet):
     ran(quiet, timedelta(minutes=3))
     ran(quiet, timedelta(minutes=4), installation="f00", host="other-host")
     found = quiet.one("cron", "Another installation has worked on this database")

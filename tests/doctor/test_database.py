@@ -1,4 +1,4 @@
-"""The database area: each thing that may be wrong with it is named, with what mends it."""
+"""The database area: each thing that may be wrong with it is named, with how to fix it."""
 from __future__ import annotations
 
 import json
@@ -96,9 +96,9 @@ def test_a_database_without_tables_asks_for_migrate(installed, request):
                                          ("usage_daily", ("database", "runs"))])
 def test_a_wrong_name_for_a_table_of_ours_is_told_once(lite, ours, areas):
     lite.configure("tables", **{ours: "elsewhere"})
-    told = [found for found in lite.found(*areas) if found.level != "note"]
-    assert [found.what for found in told] == ["A table is missing: elsewhere"]
-    assert told[0].fix.startswith("If it has another name, correct [tables]")
+    findings = [found for found in lite.found(*areas) if found.level != "note"]
+    assert [found.what for found in findings] == ["A table is missing: elsewhere"]
+    assert findings[0].fix.startswith("If it has another name, correct [tables]")
 
 
 def test_a_table_of_somebody_else_is_not_to_be_altered(lite):
@@ -138,7 +138,7 @@ def test_what_cannot_be_reached_is_one_problem(installed):
 
 
 @on_mariadb
-def test_a_wrong_password_is_told_and_not_shown(installed, request):
+def test_a_wrong_password_is_reported_and_not_shown(installed, request):
     server = request.getfixturevalue("mariadb")
     url = f"mysql://nobody:hunter2hunter2@localhost/x?unix_socket={server.socket}"
     installed.configure("core", database=url)
@@ -146,7 +146,7 @@ def test_a_wrong_password_is_told_and_not_shown(installed, request):
     assert "hunter2" not in "".join(found)
 
 
-def test_a_server_that_says_nothing_is_told_and_costs_a_few_seconds(lite, monkeypatch):
+def test_a_server_that_says_nothing_is_reported_and_costs_a_few_seconds(lite, monkeypatch):
     monkeypatch.setattr(doctor, "CHECK_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
@@ -169,7 +169,7 @@ def test_nothing_stays_of_the_row_that_is_written(installed):
 
 
 @on_mariadb
-def test_a_user_who_may_only_read_is_told(installed, request):
+def test_a_user_who_may_only_read_is_reported(installed, request):
     name = installed.url.partition("?")[0].rpartition("/")[2]
     server = request.getfixturevalue("mariadb")
     server.root("CREATE OR REPLACE USER 'reader'@'localhost' IDENTIFIED BY 'hunter2hunter2'")
@@ -181,7 +181,7 @@ def test_a_user_who_may_only_read_is_told(installed, request):
     assert (found.level, "SELECT, INSERT, UPDATE" in found.fix) == ("problem", True)
 
 
-def test_a_spool_folder_of_another_database_is_told(lite):
+def test_a_spool_folder_of_another_database_is_reported(lite):
     (lite.folder / "spool" / ".jobs-spool").write_text("another\n")
     assert "docs/failures.md" in lite.one("database", str(lite.folder / "spool")).fix
 
@@ -216,70 +216,70 @@ def server(request):
     url = mariadb.database()
     db = migrated(url)
 
-    def told(now=None):
+    def findings(now=None):
         return [found for found in database.judge(db.dialect).examine(db, now or clock.now())
                 if found.level != "ok"]
 
-    yield db, told
+    yield db, findings
     db.close()
     mariadb.drop(url)
 
 
-def test_wrong_isolation_is_told(server):
-    db, told = server
-    assert told() == []
+def test_wrong_isolation_is_reported(server):
+    db, findings = server
+    assert findings() == []
     db.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-    assert [found.what for found in told()] == [
+    assert [found.what for found in findings()] == [
         "Our connection asks for isolation = READ-COMMITTED, and has REPEATABLE-READ"]
 
 
-def test_a_mode_that_is_not_strict_is_told(server):
-    db, told = server
+def test_a_mode_that_is_not_strict_is_reported(server):
+    db, findings = server
     db.execute("SET SESSION sql_mode = ''")
-    assert told()[0].what.startswith("Our connection asks for sql_mode = STRICT_ALL_TABLES")
+    assert findings()[0].what.startswith("Our connection asks for sql_mode = STRICT_ALL_TABLES")
 
 
 def test_a_table_of_another_engine_is_told_with_its_alter_table(server):
-    db, told = server
+    db, findings = server
     db.execute("ALTER TABLE sessions ENGINE=MyISAM")
-    found, = told()
+    found, = findings()
     assert found.what == "The table sessions is MyISAM, not InnoDB"
     db.execute(found.fix.split("\n")[1])
-    assert told() == []
+    assert findings() == []
 
 
 @pytest.mark.parametrize("seconds, words", [(-3600, "3600 seconds ahead of"),
                                             (3600, "3600 seconds behind"), (2, "")])
 def test_the_servers_clock_is_compared(server, seconds, words):
-    _, told = server
-    found = told(clock.now() + timedelta(seconds=seconds))
+    _, findings = server
+    found = findings(clock.now() + timedelta(seconds=seconds))
     assert [each.level for each in found] == (["warning"] if words else [])
     assert not words or words.partition(" ")[2] in found[0].what
 
 
-def test_statement_logging_a_small_packet_and_few_connections_are_told(server):
+def test_statement_logging_a_small_packet_and_few_connections_are_reported(server):
     db, _ = server
     health = database.judge(db.dialect)
     fine = {"log_bin": "ON", "binlog_format": "MIXED", "max_allowed_packet": "16777216",
             "max_user_connections": "0", "max_connections": "100"}
 
-    def told(**changed):
+    def findings(**changed):
         values = {**fine, **changed}
         return [found.what for found in (*health._log(values), *health._limits(db, values))
                 if found.level != "ok"]
 
-    assert told() == []
-    assert told(binlog_format="STATEMENT") == ["The server's binlog_format is STATEMENT"]
-    assert told(log_bin="OFF", binlog_format="STATEMENT") == []
-    assert told(max_allowed_packet="1048576") == ["max_allowed_packet = 1024 KB"]
-    assert told(max_user_connections="2") == [("This user may have 2 connections at once "
+    assert findings() == []
+    assert findings(binlog_format="STATEMENT") == ["The server's binlog_format is STATEMENT"]
+    assert findings(log_bin="OFF", binlog_format="STATEMENT") == []
+    assert findings(max_allowed_packet="1048576") == ["max_allowed_packet = 1024 KB"]
+    assert findings(max_user_connections="2") == [("This user may have 2 connections at once "
                                               "(max_user_connections)")]
-    assert told(max_connections="1")[0].endswith("of the server's 1 connections are in use")
+    assert findings(max_connections="1")[0].endswith("of the server's 1 connections are in use")
 
 
 # SQLite
 
-def test_a_journal_that_bars_readers_is_told(lite):
+def test_a_journal_that_bars_readers_is_reported(lite):
     lite.db.close()
     raw = sqlite3.connect(lite.folder / "jobs.db")
     assert raw.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
@@ -288,7 +288,7 @@ def test_a_journal_that_bars_readers_is_told(lite):
     assert (found.level, "jobs.py migrate" in found.fix) == ("warning", True)
 
 
-def test_a_damaged_file_is_told(lite):
+def test_a_damaged_file_is_reported(lite):
     lite.db.execute("INSERT INTO {meta} (name, value) VALUES ('long', :value)", value="x" * 1500)
     lite.db.close()
     path = lite.folder / "jobs.db"

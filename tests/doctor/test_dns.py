@@ -36,12 +36,12 @@ def test_silence_is_a_problem_and_costs_little(checking):
         assert time.monotonic() - began < 5
 
 
-def test_a_mail_server_that_is_not_in_dns_is_told(checking):
+def test_a_mail_server_that_is_not_in_dns_is_reported(checking):
     checking.configure("dns", mx_hosts="mx9.service.example")
     assert checking.one("dns", "DNS has no name mx9.service.example").level == "warning"
 
 
-def test_that_nothing_but_the_owner_is_checked_is_told(checking):
+def test_that_nothing_but_the_owner_is_checked_is_reported(checking):
     checking.configure("dns", mx_hosts="")
     checking.configure("check_domains", require="ownership")
     assert "mx_hosts" in checking.one("dns", "only the owner").what

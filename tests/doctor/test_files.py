@@ -213,7 +213,7 @@ def mounts(lite, kind: str) -> str:
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "nfs", "cifs", "fuse.sshfs"])
-def test_a_network_file_system_is_told(lite, kind):
+def test_a_network_file_system_is_reported(lite, kind):
     lite.mounts = mounts(lite, kind)
     locks, database = lite.found("files")
     assert (locks.level, database.level) == ("warning", "problem")
@@ -236,7 +236,7 @@ def test_the_innermost_mount_counts():
     assert file_system("", "/home") == ""
 
 
-def test_a_disk_that_is_nearly_full_is_told(lite, monkeypatch):
+def test_a_disk_that_is_nearly_full_is_reported(lite, monkeypatch):
     """On a disk of a few megabytes, if one may be mounted here; else by where the limits lie."""
     free = os.statvfs(lite.folder)
     monkeypatch.setattr(files, "TIGHT", free.f_bavail * free.f_frsize * 2)

@@ -49,18 +49,18 @@ def host_of(line, **environment):
 
 
 @pytest.mark.slow
-def test_half_an_upload_is_told(upload):                                    # R65
+def test_half_an_upload_is_reported(upload):                                    # R65
     assert "problem" not in host_of(upload)
     path = upload.script.parent / "jobs_lib" / "engines" / "dry_run.py"
     path.write_bytes(path.read_bytes()[:700])
     (upload.script.parent / "jobs_lib" / "jobs" / "purge_sessions.py").write_text("")
     (upload.script.parent / "jobs_lib" / "addresses.py").write_text("# of another version\n")
-    told = host_of(upload)
+    found = host_of(upload)
     for words in ("jobs_lib/engines/dry_run.py is cut off",
                   "the job purge_sessions cannot be loaded", "cannot be loaded: cannot import name",
                   "Delete the folder jobs_lib first", ("upload jobs.py and the whole folder "
                   "jobs_lib again")):
-        assert words in told
+        assert words in found
 
 
 @pytest.mark.slow
@@ -96,7 +96,7 @@ def test_a_trial_of_check_domains_tells_that_dnspython_is_missing(upload):
     assert "dnspython: not installed:" in " ".join(bare.stdout.split()), bare.stdout
 
 
-def test_limits_of_the_process_are_told(lite, monkeypatch):
+def test_limits_of_the_process_are_reported(lite, monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda what: (100 * 1024 ** 2 if what
                                                              == resource.RLIMIT_AS else 30, 0))
     time_found, memory = lite.found("host")
@@ -143,6 +143,6 @@ def test_when_the_time_is_up_the_rest_is_not_begun(lite, monkeypatch):
         "the checks before it took all the time"}
 
 
-def test_a_name_that_is_none_is_told():
+def test_a_name_that_is_none_is_reported():
     assert resolve("127.0.0.1", 25) is None
     assert "there is no host 'a..b'" in resolve("a..b", 25)

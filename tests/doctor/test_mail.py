@@ -44,7 +44,7 @@ def test_a_relay_that_lets_us_in_is_in_order(lite, secure, authority):
     assert server.mailbox.messages == []
 
 
-def test_a_self_signed_certificate_is_refused_and_told(lite, secure, authority):            # R34
+def test_a_self_signed_certificate_is_refused_and_reported(lite, secure, authority):        # R34
     secure(authority.context("127.0.0.1", self_signed=True), authority.ca_file)
     found = lite.one("mail", "the certificate is not accepted")
     assert found.level == "problem"
@@ -52,7 +52,7 @@ def test_a_self_signed_certificate_is_refused_and_told(lite, secure, authority):
     assert "docs/failures.md" in found.fix
 
 
-def test_a_certificate_of_another_name_is_refused_and_told(lite, secure, authority):        # R34
+def test_a_certificate_of_another_name_is_refused_and_reported(lite, secure, authority):    # R34
     secure(authority.context("relay.example"), authority.ca_file)
     assert "the certificate is not accepted" in lite.one("mail", "127.0.0.1").what
 
@@ -63,7 +63,7 @@ def test_a_refused_login_is_told_without_the_password(lite, secure, authority):
     assert "another-secret" not in "".join(found)
 
 
-def test_a_dead_relay_is_told(lite):
+def test_a_dead_relay_is_reported(lite):
     port = free_port()
     lite.configure("mail", transport="smtp", host="127.0.0.1", port=port, security="none")
     assert lite.one("mail", f"127.0.0.1:{port}: Connection refused").level == "problem"
@@ -79,7 +79,7 @@ def test_a_relay_that_says_nothing_costs_a_few_seconds(lite, monkeypatch):
         assert time.monotonic() - began < 4
 
 
-def test_what_the_relay_does_not_offer_is_told(lite):
+def test_what_the_relay_does_not_offer_is_reported(lite):
     with Relay(extensions=("SIZE 2000000",)) as relay:
         lite.configure("mail", transport="smtp", host="127.0.0.1", port=relay.port, security="none")
         size, bits, letters = lite.found("mail")
@@ -134,7 +134,7 @@ def test_a_relay_with_a_known_limit_is_compared_with_ours(lite):
     assert told(per_day="1600") == []
 
 
-def test_a_relay_that_rests_is_told(lite):
+def test_a_paused_relay_is_reported(lite):
     lite.db.upsert("relay_state", {"id": 1}, {"paused_until": "2999-01-01 00:00:00",
                                               "since": "2998-12-31 23:00:00",
                                               "reason": "Connection refused", "failures": 3})

@@ -71,13 +71,13 @@ def test_the_time_counts_from_the_start_of_the_process(lite):
     assert "  budget = 80s" in lite.one("runs", "died after 110 s").fix
 
 
-@pytest.mark.parametrize("days, told", [(13, True), (15, False)])
-def test_only_the_last_two_weeks_count(lite, days, told):
+@pytest.mark.parametrize("days, reported", [(13, True), (15, False)])
+def test_only_the_last_two_weeks_count(lite, days, reported):
     died(lite, 118, started_at=NOW - timedelta(days=days), heartbeat_at=NOW - timedelta(days=days))
-    assert bool(lite.found("runs")) == told
+    assert bool(lite.found("runs")) == reported
 
 
-def test_runs_that_hung_are_told(lite):
+def test_runs_that_hung_are_reported(lite):
     died(lite, 270, status="timeout")
     assert "retry_forwards (1)" in lite.one("runs", "hung and were ended by force").what
 

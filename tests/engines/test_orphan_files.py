@@ -84,7 +84,7 @@ def test_a_clock_set_back_does_not_stop_the_sweeps(swept):
     assert swept.spooled() == ["named.eml", "orphan.eml"]
 
 
-def test_a_file_that_got_a_row_between_the_sweeps_stays_and_starts_anew(swept):
+def test_a_file_that_got_a_row_between_the_sweeps_is_kept(swept):
     swept.run(JOB)
     [row] = swept.table("spam_quarantine", [{"raw_path": "orphan.eml"}])
     swept.now += HOUR

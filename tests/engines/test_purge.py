@@ -113,7 +113,7 @@ def test_one_more_condition_is_judged_again_when_the_row_goes(bench):
     assert bench.ids("sessions") == [1, 2]
 
 
-def test_the_step_before_comes_first_and_its_counts_are_told(bench):
+def test_the_step_before_comes_first_and_its_counts_are_reported(bench):
     logs(bench, {1: 91, 2: 1})
 
     def run(ctx, declared) -> dict:

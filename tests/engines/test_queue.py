@@ -220,7 +220,7 @@ def test_a_flood_of_invalid_rows_ends_within_the_budget(bench):     # R67 R4
 # A clock that was wrong
 
 @pytest.mark.parametrize("job", ["retry_forwards", "send_notifications"])
-def test_what_a_wrong_clock_has_put_off_for_years_is_due(bench, job):     # R68
+def test_what_a_wrong_clock_has_delayed_for_years_is_due(bench, job):     # R68
     table = {"retry_forwards": "failed_emails", "send_notifications": "notifications"}[job]
     forwards(bench, 3)
     bench.db.execute("UPDATE {failed_emails} SET next_attempt_at = :later WHERE id = 1",

@@ -32,15 +32,15 @@ def code(page) -> list[pages.Code]:
 def blocks(page, language: str | None = None) -> list[str]:
     """The fenced blocks of a page."""
     found = re.findall(r"(?ms)^ *```(\w*)\n(.*?)^ *```", page.read_text(encoding="utf-8"))
-    return [text for said, text in found if language is None or said == language]
+    return [text for tag, text in found if language is None or tag == language]
 
 
 # Commands
 
 @by_page
 def test_every_command_line_is_one_that_the_program_takes(page):
-    wrong = [f"line {piece.line}: jobs.py {' '.join(words)}: {trouble}" for piece in code(page)
-             for words in pages.commands(piece.text) if (trouble := pages.wrong_command(words))]
+    wrong = [f"line {piece.line}: jobs.py {' '.join(words)}: {problem}" for piece in code(page)
+             for words in pages.commands(piece.text) if (problem := pages.wrong_command(words))]
     assert wrong == []
 
 
@@ -69,8 +69,8 @@ def test_install_sh_knows_every_word_that_it_is_called_with(page):
 
 @by_page
 def test_every_option_setting_variable_and_column_in_a_sentence_exists(page):
-    wrong = [f"line {piece.line}: `{piece.text}`: {trouble}" for piece in code(page)
-             if piece.language is None and (trouble := pages.wrong_span(piece.text))]
+    wrong = [f"line {piece.line}: `{piece.text}`: {problem}" for piece in code(page)
+             if piece.language is None and (problem := pages.wrong_span(piece.text))]
     assert wrong == []
 
 
@@ -88,7 +88,7 @@ def test_every_setting_in_a_block_exists(page):
                 wrong.append(pages.wrong_setting(section, "", None))
             elif setting and section:
                 wrong.append(pages.wrong_setting(section, setting[1], setting[2]))
-    assert [trouble for trouble in wrong if trouble] == []
+    assert [problem for problem in wrong if problem] == []
 
 
 # Files
@@ -177,7 +177,7 @@ def test_a_page_speaks_of_nothing_that_its_reader_cannot_see(page):
 
 def test_every_page_and_heading_that_the_code_names_is_there():
     """In its messages, docstrings and comments."""
-    everything = "\0".join([said(), *(comments(path) for path in modules().values())])
+    everything = "\0".join([our_messages(), *(comments(path) for path in modules().values())])
     pages_named = set(re.findall(r"docs/([a-z-]+\.md)", everything))
     assert len(pages_named) > 10
     assert [page for page in pages_named if not (ROOT / "docs" / page).exists()] == []
@@ -299,7 +299,7 @@ NOT_SAID_BY_US = re.compile(r"Connection refused|Name or service|certificate has
 
 
 @cache
-def said() -> str:
+def our_messages() -> str:
     """Every text in the program, what is put into it left out."""
     import ast
     found = []
@@ -315,7 +315,7 @@ def said() -> str:
 
 def test_every_message_that_is_explained_is_one_that_the_program_says():
     page = ROOT / "docs" / "failures.md"
-    text, everything = page.read_text(encoding="utf-8"), said()
+    text, everything = page.read_text(encoding="utf-8"), our_messages()
     messages = [line.strip() for block in blocks(page) for line in block.split("\n")
                 if "problems in" not in line]
     messages += [found[1] for found in re.finditer(r"(?m)^\| `([^`|]+)`", text)]

@@ -399,7 +399,7 @@ def test_the_unverified_archive_in_another_folder_is_removed_there(disk):
 
 
 @pytest.mark.parametrize("place", ["ftps://backup.example/audit", "/nowhere/archives"])
-def test_an_unverified_archive_that_cannot_be_reached_is_told(disk, place):
+def test_an_unverified_archive_that_cannot_be_reached_is_reported(disk, place):
     id = someone_else(disk, "writing", "vanished")
     disk.db.execute("UPDATE {audit_archives} SET location = :there", there=f"{place}/{OTHERS}")
     disk.run(JOB)

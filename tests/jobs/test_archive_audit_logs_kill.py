@@ -48,7 +48,7 @@ LEFTOVERS = {
 
 @pytest.fixture(scope="module", params=["sqlite", "mariadb"])
 def service(request, tmp_path_factory):
-    """One for all points: `fill` begins anew."""
+    """One for all points: `fill` starts again."""
     folder = tmp_path_factory.mktemp("archiving")
     server = request.getfixturevalue("mariadb") if request.param == "mariadb" else None
     url = server.database() if server else f"sqlite:///{folder}/jobs.db"

@@ -15,7 +15,7 @@ from jobs_lib.ports.dns import UNKNOWN, Answer
 from tests.servers.dns_servers import Authority, BlackHole, Unbound
 from tests.support.databases import bulk
 from tests.support.engines import on_sqlite
-from tests.support.plans import analyse, troubles
+from tests.support.plans import analyse, problems
 from tests.support.repeats import REPEATS
 from tests.support.shell import Shell, at_sql
 
@@ -348,7 +348,7 @@ def test_a_mistake_of_ours_fails_the_run_and_stops_no_other_domain(owned):      
 
 @on_sqlite          # MariaDB stores no such value
 @pytest.mark.parametrize("when", ["", 5])
-def test_a_date_of_the_next_look_that_is_none_is_mended_by_the_look(owned, when):
+def test_a_date_of_the_next_look_that_cannot_be_read_is_fixed_by_the_look(owned, when):
     domain(owned, name="other.example", next_check_at=owned.ago(hours=1))
     domain(owned)
     owned.db.execute("UPDATE {domains} SET next_check_at = :when, recheck_requested_at = :when "
@@ -530,7 +530,7 @@ def test_every_statement_is_served_by_an_index(owned):                          
     owned.fails(JOB, domain="exampel.org")
     owned.on_statement = None
     assert len(heard) > 15
-    assert [why for sql, values in heard.items() for why in troubles(owned.db, sql, values,
+    assert [why for sql, values in heard.items() for why in problems(owned.db, sql, values,
                                                                      ["domains"])] == []
 
 

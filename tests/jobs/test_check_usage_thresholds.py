@@ -161,7 +161,7 @@ def test_no_limit_any_more_fires_nothing(bench):
     assert bench.run(JOB) == NONE
 
 
-def test_the_next_cycle_begins_anew(bench):
+def test_the_next_cycle_starts_from_zero(bench):
     bench.table("users", [user(emails=100)])
     bench.table("usage_daily", [used(100), used(80, day="2026-12-16")])
     bench.run(JOB)
@@ -176,7 +176,7 @@ def test_the_next_cycle_begins_anew(bench):
 @pytest.mark.parametrize(("now", "found"), [
     ((2026, 11, 15, 0, 0, 0), [80, 100]), ((2026, 11, 17, 0, 0, 0), [80, 100]),
     ((2026, 11, 17, 0, 0, 1), [])])
-def test_for_48_hours_a_cycle_that_has_ended_is_recorded_and_nobody_told(bench, now, found):
+def test_for_48_hours_a_cycle_that_has_ended_is_recorded_without_a_notice(bench, now, found):
     at(bench, *now)
     bench.table("users", [user(emails=100)])
     bench.table("usage_daily", [used(100, day="2026-11-14")])
@@ -188,7 +188,7 @@ def test_for_48_hours_a_cycle_that_has_ended_is_recorded_and_nobody_told(bench, 
 
 # The notice
 
-def test_one_notice_tells_of_both_limits_the_higher_first(bench):
+def test_one_notice_names_both_limits_the_higher_first(bench):
     bench.table("users", [user(emails=5000, bytes=10 * GB)])
     bench.table("usage_daily", [used(4100, 7 * GB)])
     assert bench.run(JOB) == {"users": 1, "events": 5, "notices": 1}

@@ -597,7 +597,7 @@ def test_only_an_account_in_the_ledger_of_deletions_has_late_rows(bench):
 
 # After a backup was put back
 
-def test_a_restored_account_is_deleted_again_at_once_and_nobody_is_told(bench):
+def test_a_restored_account_is_deleted_again_at_once_and_nobody_is_notified(bench):
     # R56
     made = bench.ago(days=100)
     jane = user(bench, deleted_at=bench.ago(days=8), created_at=made)

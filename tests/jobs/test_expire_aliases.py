@@ -89,16 +89,16 @@ def test_owners_who_are_not_active_or_gone_hear_nothing_and_their_aliases_end_al
     assert audited(owned) == [1, 2, 3]
 
 
-def test_an_alias_whose_end_is_put_off_meanwhile_stays_on(owned):
+def test_an_alias_whose_end_is_postponed_meanwhile_stays_on(owned):
     owned.table("aliases", [alias(1, owned.ago(days=1)), alias(2, owned.ago(days=1))])
     other = connect(owned.url)
 
     # after the owners were found, before the transaction
-    def put_off(sql, _):
+    def postpone(sql, _):
         if sql.startswith(("BEGIN", "START")):
             other.execute("UPDATE {aliases} SET expires_at = :later WHERE id = 1",
                           later=owned.ahead(days=9))
-    owned.on_statement = put_off
+    owned.on_statement = postpone
     assert owned.run(JOB) == {"expired": 1, "notices": 1}
     other.close()
     assert active(owned) == [1]
@@ -209,7 +209,7 @@ def test_three_days_before_its_end_an_alias_is_announced_once(owned):
 
 
 @pytest.mark.parametrize("later", [timedelta(days=1), timedelta(days=60)])
-def test_an_alias_whose_end_was_put_off_is_announced_again(owned, later):
+def test_an_alias_whose_end_was_postponed_is_announced_again(owned, later):
     end = owned.ahead(days=2, hours=23)
     owned.table("aliases", [alias(1, end)])
     owned.run(JOB)

@@ -310,7 +310,7 @@ def test_a_folder_that_holds_nothing_else_is_made_private(bench):
 
 # The link
 
-def test_the_token_opens_the_export_and_stands_in_no_table(bench):      # R54
+def test_the_token_opens_the_export_and_is_in_no_table(bench):      # R54
     key = exported(bench)
     found = opens(bench, key)
     assert found.path == str(zips(bench)[0])
@@ -625,7 +625,7 @@ def test_while_nobody_knows_whether_it_is_ready_its_file_is_left_alone(bench, mo
     assert [path.name for path in zips(bench)] == [row["file_name"]]
 
 
-def test_after_three_attempts_it_has_failed_and_both_are_told(bench, monkeypatch):
+def test_after_three_attempts_it_has_failed_and_both_are_notified(bench, monkeypatch):
     broken(bench, monkeypatch, ValueError("odd row of jo@home.example"))
     for _ in range(2):
         assert bench.run("export_accounts")["put_off"] == 1
@@ -669,7 +669,7 @@ def test_what_finds_no_room_loses_no_attempt_and_stops_no_smaller_one(bench):
 
 
 @on_mariadb          # whose own file the limit would meet first
-def test_a_disk_that_is_full_in_the_middle_is_told_of_in_one_sentence(bench):
+def test_a_disk_that_is_full_in_the_middle_is_reported_in_one_sentence(bench):
     account(bench)
     ask(bench)
     bench.bulk("webhook_deliveries", [{"user_id": 7, "webhook_id": 1, "event_id": f"e{at}",

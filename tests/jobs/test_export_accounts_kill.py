@@ -44,7 +44,7 @@ CALLS = {                                       # before or after that call
 
 @pytest.fixture(scope="module", params=["sqlite", "mariadb"])
 def service(request, tmp_path_factory):
-    """One for all points: `fill` begins anew."""
+    """One for all points: `fill` starts again."""
     folder = tmp_path_factory.mktemp("exporting")
     server = request.getfixturevalue("mariadb") if request.param == "mariadb" else None
     url = server.database() if server else f"sqlite:///{folder}/jobs.db"
@@ -137,7 +137,7 @@ def test_killed_within_a_file(on_disk, point):          # R52, proven by kill
         finish(on_disk)
 
 
-def test_killed_three_times_it_has_failed_and_its_owner_is_told(on_disk):
+def test_killed_three_times_it_has_failed_and_its_owner_is_notified(on_disk):
     fill(on_disk)
     for _ in range(3):
         on_disk.run(JOB, code=-signal.SIGKILL, kill=at_sql("SET status = 'ready'"))

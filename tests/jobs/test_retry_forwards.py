@@ -323,7 +323,7 @@ def test_a_pipe_in_the_spool_is_no_message_and_holds_nobody_up(bench, forward): 
 
 
 # R23
-def test_files_that_may_not_be_read_cost_no_attempt_and_are_told(bench, forward, monkeypatch):
+def test_files_that_may_not_be_read_cost_no_attempt_and_are_reported(bench, forward, monkeypatch):
     forward(1), forward(2)
     access = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: not path.endswith("1.eml")

@@ -8,7 +8,7 @@ from jobs_lib import clock
 from jobs_lib.ports.http.message import ANSWERED, Response
 from tests.jobs.test_retry_webhooks import JOB, SECRET, flood, row
 from tests.support.databases import bulk
-from tests.support.plans import analyse, troubles
+from tests.support.plans import analyse, problems
 
 LARGE = ("webhooks", "webhook_deliveries")
 COLUMNS = ["user_id", "webhook_id", "event_id", "payload", "attempts", "created_at",
@@ -115,5 +115,5 @@ def test_the_search_is_served_by_an_index(bench):       # R15
     bench.on_statement = heard.setdefault
     bench.run(JOB, limit=100)
     assert sum("is_later" in sql for sql in heard) >= 3
-    assert [why for sql, values in heard.items() for why in troubles(bench.db, sql, values,
+    assert [why for sql, values in heard.items() for why in problems(bench.db, sql, values,
                                                                      LARGE)] == []

@@ -270,7 +270,7 @@ def test_a_late_row_that_is_purged_while_the_first_run_looks_for_days_is_counted
 
 
 @pytest.mark.parametrize("last", [3, None])
-def test_a_log_whose_ids_begin_anew_is_looked_at_as_a_whole(bench, last):
+def test_a_log_whose_ids_start_again_is_read_as_a_whole(bench, last):
     users(bench)
     bench.table("message_logs", [log(bench.now, id=5000)])
     bench.run(JOB)

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 from jobs_lib.monitoring import run_statistics
 from jobs_lib.monitoring.run_statistics import Day
-from tests.support.plans import analyse, troubles
+from tests.support.plans import analyse, problems
 
 TODAY = date(2026, 11, 24)
 
@@ -58,5 +58,5 @@ def test_an_index_serves_each_day(bench):          # R15
     run_statistics.by_job(bench.db, bench.now)
     bench.db.on_statement = None
     assert len(heard) == 30
-    assert [why for sql, values in heard for why in troubles(bench.db, sql, values,
+    assert [why for sql, values in heard for why in problems(bench.db, sql, values,
                                                              ("job_runs",))] == []

@@ -9,7 +9,7 @@ import pytest
 from jobs_lib import catalogue, clock
 from jobs_lib.demo import service
 from jobs_lib.monitoring import health
-from jobs_lib.monitoring import incidents as troubles
+from jobs_lib.monitoring import incidents as problems
 from jobs_lib.ports.mail.message import Result
 from jobs_lib.ports.outcomes import RETRY, SENT
 from jobs_lib.runner import clock_doubt
@@ -33,7 +33,7 @@ def session(bench, **row) -> None:
 def incidents(bench) -> list:
     """What `status` says needs somebody."""
     found = health.collect(bench.db, bench._config, catalogue.load_all([]), bench.now)
-    return [(each.kind, each.subject) for each in troubles.find(found, bench._config)]
+    return [(each.kind, each.subject) for each in problems.find(found, bench._config)]
 
 
 def of_clock(bench) -> list:
@@ -358,7 +358,7 @@ def test_an_export_made_by_a_clock_that_was_ahead_does_not_stay_for_so_long(benc
     assert bench.rows("export_requests")[0]["expires_at"] == clock.text(bench.ahead(days=7))
 
 
-def test_domains_put_off_by_a_clock_that_was_ahead_are_looked_at_now(bench):                   # R68
+def test_domains_delayed_by_a_clock_that_was_ahead_are_looked_at_now(bench):                   # R68
     bench.config(dns={"mx_hosts": "mx.example.org"})
     bench.table("users", [{"id": 1, "email": "jane@home.example", "status": "active"}])
     bench.table("domains", [{"user_id": 1, "name": "ahead.example", "status": "verified",

@@ -120,7 +120,7 @@ def test_kills_at_random_moments(any_site):                                  # R
         worker.kill()
         kills += ended(worker, 0).code == -signal.SIGKILL
         any_site.db.execute("UPDATE {job_runs} SET slot = NULL, trigger_type = 'manual'"
-                            # so that the next tick starts it anew
+                            # so that the next tick starts it again
                             " WHERE status IN ('ok', 'running')")
         if any_site.dug() == 40:
             any_site.db.execute("DELETE FROM {usage_events}")

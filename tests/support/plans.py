@@ -17,7 +17,7 @@ def analyse(database, names) -> None:
         database.query(f"ANALYZE TABLE {{{name}}}")
 
 
-def troubles(database, sql: str, values: dict, large) -> list[str]:
+def problems(database, sql: str, values: dict, large) -> list[str]:
     """What is wrong with the plan of a statement on the tables in `large`; empty if an index serves
     it."""
     if not sql.lstrip().upper().startswith(EXPLAINED):

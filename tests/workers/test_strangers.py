@@ -81,9 +81,9 @@ def test_redis_with_foreign_messages_gives_them_nothing(small, rq, tmp_path):   
     failed = {id.decode() for id in redis.zrange(f"rq:failed:{queue}", 0, -1)}
     # RQ knows no such id: it is passed over
     assert failed == {*foreign, "fields"} - {RED}
-    told = small.events("worker")
-    assert [event["event"] for event in told] == ["message refused"] * (len(foreign) + 1)
-    assert "'os.system', which is no function of these jobs" in told[1]["why"]
+    events = small.events("worker")
+    assert [event["event"] for event in events] == ["message refused"] * (len(foreign) + 1)
+    assert "'os.system', which is no function of these jobs" in events[1]["why"]
     assert "\x1b" not in ended.err
     assert "Traceback" not in ended.err
     other.close()

@@ -46,7 +46,7 @@ def batch_sizer(ctx) -> BatchSizer:
 
 
 def user_ref(ctx, user_id: int) -> str:
-    """What stands for a user's id once nobody may know it any more."""
+    """What replaces a user's id once it may not be known any more."""
     return hmac.digest(ctx.secret(LABEL), str(user_id).encode(), "sha256").hex()
 
 

@@ -58,8 +58,8 @@ def columns(name: str) -> frozenset:
 
 @cache
 def next_key(name: str) -> str:
-    """`id`, or what comes second in a key of several columns: a user's rows are told apart by
-    it."""
+    """`id`, or what comes second in a key of several columns: it distinguishes a user's
+    rows."""
     return table(name).key[-1 if len(table(name).key) == 1 else 1]
 
 

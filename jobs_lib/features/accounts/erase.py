@@ -28,8 +28,8 @@ def is_due(ctx, account) -> bool:
 
 
 def unconfirmed(ctx, guard, going: list) -> str | None:
-    """Why none of these may go: so many may be a mistake of the app. `--yes` confirms all that were
-    deleted up to now, for the next runs too."""
+    """Why none of these may be deleted: so many may be a mistake of the app. `--yes` confirms all
+    that were deleted up to now, for the next runs too."""
     last = guard.last.get(CONFIRMED, 0)
     newest = max((_seconds(account.deleted_at) for account in going), default=0)
     if ctx.confirmed and not ctx.dry_run and newest > last:

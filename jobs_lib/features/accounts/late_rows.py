@@ -20,7 +20,7 @@ PAGE = 500                          # users in one question
 
 
 def owners(ctx) -> list[int]:
-    """Users who were deleted lately, are not there, and whom a row names."""
+    """Users who were deleted recently, are not there, and are named by a row."""
     found: set[int] = set()
     for ids in chunked(ledger.recent(ctx, ctx.now - LOOKED_FOR), PAGE):
         there = {row["id"] for row in ctx.db.query("SELECT id FROM {users} WHERE id IN (:ids)",

@@ -16,7 +16,7 @@ LABEL = "retired-address"        # of the derived key, Context.secret
 
 
 def address_hash(key: bytes, address: str) -> str:
-    """What stands in `retired_addresses` for this address, however its letters are written."""
+    """This address's entry in `retired_addresses`, the same in upper and lower case."""
     return hmac.digest(key, address.strip().lower().encode("utf-8", "surrogateescape"),
                        "sha256").hex()
 
@@ -28,7 +28,7 @@ def is_there(db, key: bytes, address: str) -> bool:
 
 
 def is_retired(address: str, config_path: str | None = None) -> bool:
-    """What `jobs_lib.is_retired` tells an app."""
+    """What `jobs_lib.is_retired` returns to an app."""
     from jobs_lib.config import loader
     from jobs_lib.folders import secret_key
     from jobs_lib.runner.resources import Ports

@@ -20,7 +20,7 @@ from . import deleted
 from .deletion_order import Removal
 
 NOTICE = "account_deletion_scheduled"
-# so long what a request or a run that was under way has written is looked for, too
+# how long rows that a request or a run under way has written are looked for, too
 AGAIN = timedelta(hours=1)
 WHY = "the account is deleted"
 THEIR_DESTINATIONS = "destination_id IN (SELECT id FROM {destinations} WHERE user_id = :user)"

@@ -39,8 +39,8 @@ def lost(ctx) -> str | None:
 def go_without(ctx) -> None:
     """Before rows are deleted without a store: ConfigError if one was lost, a warning if there was
     one at all."""
-    if trouble := lost(ctx):
-        raise ConfigError(trouble)
+    if problem := lost(ctx):
+        raise ConfigError(problem)
     known = ctx.db.value("SELECT COUNT(*) FROM {audit_archives}")
     if known:
         ctx.log.warning("archives are known, but no store is set", number=known)

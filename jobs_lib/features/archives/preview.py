@@ -1,4 +1,4 @@
-"""What archiving would do, for a dry run: as far as it can be told without looking into the
+"""What archiving would do, for a dry run: as far as it is known without looking into the
 store."""
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def preview(ctx, chosen) -> None:
         notes.append(f"first, the unfinished {waiting['writing']} is discarded")
     ctx.show(f"archive {counted(rows, 'row')} in {counted(files, 'file')} or more, in {place}"
              if rows else "archive nothing", [], "; ".join(notes))
-    # those that were moved to this place by hand cannot be told from here
+    # those that were moved to this place by hand cannot be seen from here
     expired = [row for row in old(ctx) if is_in(place, row["location"])]
     if expired:
         ctx.show(f"remove {counted(len(expired), 'old archive')} from the store",

@@ -81,7 +81,7 @@ def _removed(location: str) -> bool:
 
 
 def _verified(store, row: dict, look) -> Verified:
-    """It, read once more."""
+    """The archive of this row, read again and compared."""
     location = row["location"]
     if not store.has(names(location)[0]):
         raise ArchiveError(f"{location} is verified and its rows are not all deleted yet, but it "
@@ -100,8 +100,7 @@ def expire(ctx, store):
     """Remove the archives in this store that are past `[archive] keep`, and yield the location of
     each.
 
-    SafetyStop if that is most of them, or some because `keep` became shorter, and nobody said
-    `--yes`.
+    SafetyStop if that is most of them, or some because `keep` became shorter, without `--yes`.
     """
     here: list[dict] = []
     elsewhere: list[dict] = []
@@ -120,8 +119,8 @@ def expire(ctx, store):
             return
         for name in names(row["location"]):
             store.remove(name)
-        # The row last: killed in between, it names a file that is gone, and the next run finds that
-        # out.
+        # The row last: killed in between, it names a file that is missing, which the next run
+        # notices.
         ctx.db.execute("DELETE FROM {audit_archives} WHERE id = :id AND status = 'purged'",
                        id=row["id"])
         ctx.log.event("archive expired", location=row["location"])

@@ -1,7 +1,7 @@
 """Archiving audit rows: write, read back, then delete just what was read back (docs/archives.md).
 
 The table `audit_archives` says how far each archive is: `writing` (worth nothing yet), `verified`
-(read back from the store; its rows are being deleted), `purged` (its rows are gone from the table).
+(read back from the store; its rows are being deleted), `purged` (its rows have been deleted).
 There is never more than one that is not purged, so no row can get into a second archive. The file's
 name ends with the run that writes it: as long as that run lives, wherever, others leave its archive
 alone; of a dead one they finish what is verified and discard the rest.
@@ -57,25 +57,27 @@ def _archive(ctx, chosen) -> None:
     try:
         store = open_for(ctx.db, section)
     except ArchiveError as error:
-        raise _told(error, counts) from None
+        raise _with_rows(error, counts) from None
     try:
         _work(ctx, chosen, store, deleter, counts)
     except _Enough:
-        pass                                # what stops the run is told by itself
+        pass                                # what stops the run reports itself
     except Busy as error:
         ctx.stop("busy")
         ctx.log.warning("database busy", error=str(error))
     except ArchiveError as error:
-        raise _told(error, counts) from None
+        raise _with_rows(error, counts) from None
     finally:
         store.close()
     log_deletion(ctx, deleter, chosen.cutoffs)
 
 
-def _told(error: ArchiveError, counts: dict) -> ArchiveError:
+def _with_rows(error: ArchiveError, counts: dict) -> ArchiveError:
     """The same, with what it means for the rows."""
-    gone = counts["deleted"]
-    rows = f"Rows deleted: {gone:,}, all of them in an archive" if gone else "No row was deleted"
+    deleted = counts["deleted"]
+    rows = "No row was deleted"
+    if deleted:
+        rows = f"Rows deleted: {deleted:,}, all of them in an archive"
     return ArchiveError(f"{error}. {rows}")
 
 
@@ -83,17 +85,17 @@ def _work(ctx, chosen, store, deleter, counts: dict) -> None:
     """Finish what a dead run left, drop what is too old, then archive until nothing is left."""
     total = 2 * chosen.count(ctx.db)        # each row is written and deleted
 
-    def tell() -> None:
+    def show_progress() -> None:
         done = counts["archived"] + counts["deleted"]
         ctx.progress(done, max(total, done), archived=counts["archived"], deleted=counts["deleted"])
 
     def look() -> None:
-        tell()
+        show_progress()
         if ctx.should_stop():
             raise _Enough
 
     for left in unfinished(ctx, store, look):
-        _delete(ctx, deleter, left, counts, tell)
+        _delete(ctx, deleter, left, counts, show_progress)
         if ctx.should_stop():
             break
     if ctx.should_stop():
@@ -107,10 +109,10 @@ def _work(ctx, chosen, store, deleter, counts: dict) -> None:
             return
         counts["archives"] += 1
         counts["archived"] += len(written.ids)
-        _delete(ctx, deleter, written, counts, tell)
+        _delete(ctx, deleter, written, counts, show_progress)
 
 
-def _delete(ctx, deleter, archived: Verified, counts: dict, tell) -> None:
+def _delete(ctx, deleter, archived: Verified, counts: dict, show_progress) -> None:
     """Delete these rows, and stop the run if that cannot be finished.
 
     One that got another time since stays: with an old engine its id may have a new owner.
@@ -118,7 +120,7 @@ def _delete(ctx, deleter, archived: Verified, counts: dict, tell) -> None:
     still = Exactly(TABLE, "(created_at < :cutoff)", {"cutoff": archived.cutoff})
     for batch in deleter.delete_ids(still, archived.ids):
         counts["deleted"] += batch.rows
-        tell()
+        show_progress()
     if ctx.stop_reason:
         return
     ctx.db.execute("UPDATE {audit_archives} SET status = 'purged' WHERE id = :id "

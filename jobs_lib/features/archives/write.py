@@ -22,7 +22,7 @@ def write(ctx, store, chosen, number: int, most: int | None, look) -> Verified |
     run archives.
 
     `number` is the archive's in this run; `look()` is called every few hundred rows: it may raise
-    to end this. Then, and after an error, it stays `writing`, and the next run begins it anew.
+    to end this. Then, and after an error, it stays `writing`, and the next run starts it again.
     """
     pages = _pages(ctx.db, chosen)
     first = next(pages, None)
@@ -102,7 +102,7 @@ def _read_back(store, name: str, tally: form.Tally, look):
             raise form.Damaged("it is another file")
     except form.Damaged as error:
         raise form.Damaged(f"{store.location(name)} is not what was written: {error}. Nothing of "
-                           "it was deleted; the next run writes it anew") from None
+                           "it was deleted; the next run writes it again") from None
     return read.ids
 
 

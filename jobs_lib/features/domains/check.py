@@ -27,14 +27,14 @@ PAGE = 500                       # domains read together
 OF_AN_OWNER = 20                 # of each owner, when more are due than that
 SHOWN = 5                        # of them, by a dry run
 EARLY = timedelta(minutes=1)     # cron is not to the second: what is due by then is due now
-AHEAD = timedelta(days=1)        # so far ahead an app's clock may be and its request still counts
-# so many domains are looked at before the resolver itself is doubted
+AHEAD = timedelta(days=1)        # how far ahead an app's clock may be while its request counts
+# domains that are checked before the resolver itself is doubted
 SUSPICIOUS = 10
 LONGEST = timedelta(days=1)      # between two looks, besides `recheck`
-LEFT_OUT_FOR = timedelta(days=1) # so long a domain waits whose row makes no sense
+LEFT_OUT_FOR = timedelta(days=1) # how long a domain with an unusable row waits
 MOST_FAILURES = 2 ** 31 - 1      # one more is no number that the column takes
 LONGEST_RULE = timedelta(days=36_500)        # any rule adds less than that to a time
-OF_ONE_OWNER = 2                 # so many domains of one owner say something about the resolver
+OF_ONE_OWNER = 2                 # domains of one owner that count as evidence
 RESOLVER_DOWN = "resolver down"
 CHANGED = "changed"              # the row, while its records were asked for
 
@@ -142,7 +142,7 @@ def _arms(ctx):
                                                                                 **asked}
         yield (f"status = :status AND next_check_at <= :until{others}", "next_check_at, id",
                {"status": status, "until": ctx.now + EARLY, **asked})
-        # Later than any look is put off: the clock was wrong.
+        # Later than any check can be due: the clock was wrong.
         yield (f"status = :status AND next_check_at > :beyond{others}", "next_check_at, id",
                {"status": status, "beyond": ctx.now + max(ctx.options.recheck, LONGEST) + TOO_FAR,
                 **asked})
@@ -234,12 +234,12 @@ def _alone(ctx, row: dict):
     except Invalid as error:
         ctx.log.warning("domain invalid", domain_id=row["id"], reason=str(error))
         ctx.count(INVALID)
-        ctx.db.batch(partial(_put_off, ctx, row))
+        ctx.db.batch(partial(_postpone, ctx, row))
     except JobsError:
         raise                           # the database's, for one: everybody's
     except Exception as error:          # noqa: BLE001  (recorded with its place, and the run fails)
         ctx.defect(error, f"domain {row['id']}")
-        ctx.db.batch(partial(_put_off, ctx, row))
+        ctx.db.batch(partial(_postpone, ctx, row))
 
 
 def _judge_row(row: dict) -> None:
@@ -257,7 +257,7 @@ def _judge_row(row: dict) -> None:
             raise Invalid(f"its {column} is out of range")
 
 
-def _put_off(ctx, seen: dict) -> None:
+def _postpone(ctx, seen: dict) -> None:
     ctx.db.execute("UPDATE {domains} SET next_check_at = :later WHERE id = :id", id=seen["id"],
                    later=ctx.now + LEFT_OUT_FOR)
     _forget_request(ctx, seen)
@@ -280,7 +280,7 @@ class Doubt:
         self._all: Counter = Counter()                  # {verdict: how many}
         self._fair: Counter = Counter()                 # the same, of each owner's first ones alone
         self._of: Counter = Counter()                   # {owner: how many}
-        # our own name was answered: so many looks until the next time
+        # our own name was answered: this many checks until the next time
         self._ask_from = 0
 
     def is_down(self, resolver, owner: int, verdict: str) -> bool:

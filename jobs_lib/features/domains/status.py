@@ -28,7 +28,7 @@ PACE = ((DAY, timedelta(minutes=15)), (7 * DAY, HOUR))
 AGAIN = HOUR                                 # after a first failure, or no answer, at the latest
 # an hour, with room for a cron that is late or early by some minutes
 WARN_AFTER = timedelta(minutes=55)
-WARNED_FOR = DAY                             # so long before its end a domain's owner has known
+WARNED_FOR = DAY                             # how long before its end the owner was warned
 WARN_EVERY = 30 * DAY
 FAILURES = 3
 

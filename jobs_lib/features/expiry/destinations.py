@@ -14,7 +14,7 @@ from jobs_lib.features.notifications.reminders import Reminder, remind
 
 EVENT = "destination.removed"
 REMOVAL = "destination_removal"
-# a notice that waits so long to be sent holds nothing back any more
+# a notice that waits longer than this to be sent holds nothing back any more
 GIVEN_UP = timedelta(days=7)
 # a notice so old is written again: removals were off, or an alias used it meanwhile
 FORGOTTEN = timedelta(days=30)

@@ -13,7 +13,7 @@ from jobs_lib.text import size
 
 KIND = "overflow_warning"
 NOTICE = timedelta(hours=24)        # between a sent warning and deleting: the owner's time to act
-# a warning that waits so long to be sent holds nothing back any more
+# a warning that waits longer than this to be sent holds nothing back any more
 GIVEN_UP = timedelta(days=7)
 SUBJECT_SHOWN = 200                 # signs: a line of the mail, not a page of it
 

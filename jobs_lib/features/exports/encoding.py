@@ -1,9 +1,9 @@
-"""How a value stands in the two forms of an export: exact in JSON, harmless in CSV.
+"""How a value is written in the two forms of an export: exact in JSON, harmless in CSV.
 
-A spreadsheet takes a cell for a formula if it begins with one of a few signs, whoever wrote it: the
-subject of a message can be `=HYPERLINK(...)`. Such a cell gets an apostrophe in front, which a
-spreadsheet takes for "this is text" (OWASP, CSV Injection). Numbers stay numbers, so that `-3` can
-be added up. All text stands in quotes.
+A spreadsheet takes a cell for a formula if it begins with one of a few signs, no matter who wrote
+it: the subject of a message can be `=HYPERLINK(...)`. Such a cell gets an apostrophe in front,
+which a spreadsheet takes for "this is text" (OWASP, CSV Injection). Numbers stay numbers, so that
+`-3` can be added up. All text is in quotes.
 
 Who opens the file with another separator, as spreadsheets in many countries do by themselves, gets
 a cell wherever a text has a semicolon, a tab or the end of a line: a sign behind one of these gets
@@ -49,7 +49,7 @@ def cells(rows: list[dict], columns: tuple):
 def cell(value):
     """A value as a cell that no spreadsheet runs."""
     if value.__class__ is str:
-        # In nearly all cells the first letter tells, and the rest is looked through once.
+        # In nearly all cells the first letter decides, and the rest is searched once.
         if value[:1].isalnum() and not BEHIND.search(value) and "\0" not in value:
             return value
         return _harmless(value)

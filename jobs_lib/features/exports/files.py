@@ -135,7 +135,7 @@ def _changed(path: str) -> float:
 
 
 def _remove(ctx, folder: str, name: str) -> int:
-    """Whether a file of this name was there and is gone."""
+    """Whether a file of this name existed and is missing."""
     path = os.path.join(folder, name)
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):

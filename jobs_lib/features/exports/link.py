@@ -52,13 +52,13 @@ def fill(ctx, row: dict) -> None:
 
 
 def _number(row: dict) -> int:
-    """The request that a notice tells of, by its key; 0 if it names none."""
+    """The request that a notice is about, by its key; 0 if it names none."""
     start, _, number = (row["dedupe_key"] or "").rpartition(":")
     return int(number) if f"{start}:" == READY and number.isdecimal() and len(number) < 19 else 0
 
 
 def _ready(ctx, numbers: list[int]) -> dict:
-    # A clock in doubt ends none: whoever asks for the file is answered by the clock of that moment.
+    # A clock in doubt ends none: a download is judged by the clock of its own moment.
     now = clock.FIRST if ctx.clock_in_doubt else clock.text(ctx.clock())
     return {row["id"]: row for row in ctx.db.query(
         "SELECT id, user_id, token_hash, token_nonce FROM {export_requests} WHERE id IN (:ids) "

@@ -1,5 +1,5 @@
-"""What the owner of an account is told about an export; called in the transaction that makes it
-so."""
+"""The notices to the owner of an account about an export; queued in the transaction that changes
+the request."""
 from __future__ import annotations
 
 from jobs_lib import clock, text
@@ -11,18 +11,18 @@ READY = "export-ready:"      # and the request's number: by its key a notice nam
 
 
 def ready(ctx, user: dict, row: dict, size: int, expires) -> None:
-    """It can be downloaded. The link is put in when the notice is sent (link.py)."""
+    """The export can be downloaded. The link is put in when the notice is sent (link.py)."""
     notify(ctx, user, EXPORT_READY, f"{READY}{row['id']}", {
         "requested": _day(row), "size": text.size(size, 1000), "expires": render.minute(expires)})
 
 
 def failed(ctx, user: dict | None, row: dict) -> None:
-    """It was tried several times, in vain."""
+    """The export failed at each of several attempts."""
     _failed(ctx, user, f"export-failed:{row['id']}", {"requested": _day(row), "why": ""})
 
 
 def refused(ctx, user: dict | None, row: dict, why: str) -> None:
-    """It is not made, for a reason that the owner can read. Of many in a day, one is told."""
+    """The export is not made, for a reason that the owner can read: one notice a day."""
     _failed(ctx, user, f"export-refused:{row['user_id']}:{ctx.now:%Y-%m-%d}", {
         "requested": _day(row), "why": why})
 

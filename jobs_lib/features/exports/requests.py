@@ -319,5 +319,5 @@ def put_back(ctx, taken: Claim, why: str, is_counted: bool) -> None:
 def message(error: Exception) -> str:
     """An error for the row and the log, without anyone's address."""
     from jobs_lib.masking import text
-    said = str(error) if isinstance(error, DatabaseError) else f"{type(error).__name__}: {error}"
-    return text(said)[:500]
+    words = str(error) if isinstance(error, DatabaseError) else f"{type(error).__name__}: {error}"
+    return text(words)[:500]

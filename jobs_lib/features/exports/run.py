@@ -47,7 +47,7 @@ def make_all(ctx) -> None:
 def _claimed(ctx):
     """Each request that this run is to fulfil, and the path of its file: one of each owner, then
     another of each."""
-    # owners for whom another run makes an export: their other requests wait
+    # owners whose export another run makes: their other requests wait
     out: set = set()
     tried: dict = {}            # {owner: requests that this run has met}
     while not ctx.should_stop():
@@ -99,9 +99,10 @@ def _make(ctx, taken, path: str) -> None:
         put_back(requests.message(error), False)
         raise
     except OSError as error:
-        said = f"{files.OPTION} = {os.path.dirname(path)}: {error.strerror or error}"
-        put_back(said, False)
-        raise _NoRoom(f"{said}. No request has lost an attempt; the next run tries again") from None
+        message = f"{files.OPTION} = {os.path.dirname(path)}: {error.strerror or error}"
+        put_back(message, False)
+        raise _NoRoom(f"{message}. No request has lost an attempt; the next run tries "
+                      "again") from None
     except Exception as error:      # noqa: BLE001  one account's rows must not stop the others
         put_back(requests.message(error), True)
         if not isinstance(error, (JobsError, ValueError)):

@@ -22,7 +22,7 @@ KEY = ("user_id", "alias_id", "day", "direction", "status")
 
 
 def own(days: int, keep: timedelta) -> timedelta:
-    """The retention of a user who chose so many days, where the deployment has `keep`."""
+    """The retention of a user who chose this many days, where the deployment has `keep`."""
     return min(keep, max(days, LEAST_DAYS) * DAY)
 
 

@@ -24,9 +24,9 @@ def cycle(anchor: int, day: date) -> Cycle:
 
 
 def elapsed_percent(found: Cycle, now: datetime) -> int:
-    """How much of the cycle has gone at an aware UTC time, in whole percent: 0-100."""
-    gone = now - datetime.combine(found.start, time(), timezone.utc)
-    return max(0, min(100, gone * 100 // (found.end - found.start)))
+    """How much of the cycle has passed at an aware UTC time, in whole percent: 0-100."""
+    passed = now - datetime.combine(found.start, time(), timezone.utc)
+    return max(0, min(100, passed * 100 // (found.end - found.start)))
 
 
 def _anchored(anchor: int, months: int) -> date:

@@ -17,8 +17,8 @@ from jobs_lib.engines.safety_stop import RetentionGuard
 from jobs_lib.errors import Busy, JobsError
 from jobs_lib.text import counted
 
-OPEN = timedelta(hours=48)      # so long a day may change by other means than by rows that come in
-# so long after a row with a higher id one with a lower may be committed
+OPEN = timedelta(hours=48)      # how long a day may change other than by new rows
+# how long after a row with a higher id one with a lower id may be committed
 SETTLES = timedelta(minutes=30)
 SCANNED = 20_000                # ids looked at in one query
 SHOWN = 5
@@ -105,7 +105,7 @@ def mark_unseen(db, rows) -> None:
 
 # Which days are due
 
-# deleted in this order: a week is whole, or gone
+# deleted in this order: a week is whole, or deleted
 TABLES = {"usage_weekly": "week_start", "usage_daily": "day"}
 
 
@@ -154,7 +154,7 @@ def _unseen(ctx, first: str):
     low, noted_at = (stored.number(state["log_row"], -1),
                      stored.time(state["noted_at"])) if state else (-1, None)
     if noted_at is None or not 0 <= low <= last:
-        # first run; another log, or its end is gone; unreadable memory
+        # first run; another log, or its end is missing; unreadable memory
         days = _days(ctx, first, LATEST)
         if not ctx.should_stop():               # else the next run has to look for all of them
             yield days, {"log_row": last, **noted}
@@ -238,7 +238,7 @@ def _add_up(db, day: str) -> int | None:
     week = _monday(day)
     # One after the other, since two days of one week would not see each other.
     db.value(f"SELECT log_row FROM {{rollup_state}} WHERE id = 1{db.for_update}")
-    # Before its rows are read: whoever puts the day down after this read finds it due again.
+    # Before its rows are read: a day that is marked after this read is due again.
     if not db.execute("DELETE FROM {rollup_days} WHERE day = :day", day=day):
         return None
     _write(db, "usage_daily", "day", DETAIL, day=day, next_day=_after(day))
@@ -262,11 +262,11 @@ def _count_invalid(ctx, day: str) -> None:
 
 
 def _write(db, table: str, column: str, detail: str, **values) -> None:
-    """What the detail adds up to; rows without any become 0 and go, and so do those of users who
-    are gone.
+    """What the detail adds up to; rows without any become 0 and are deleted, and so are those of
+    deleted users.
 
-    InnoDB reads the users of this DELETE as they are now and locks them until the commit. So
-    whoever deletes an account, whose first step is its status, either finds these rows or makes us
+    InnoDB reads the users of this DELETE as they are now and locks them until the commit. So the
+    deletion of an account, whose first step is its status, either finds these rows or makes us
     delete them.
     """
     db.insert_select_replacing(

@@ -25,12 +25,12 @@ from . import billing
 # users at once: few for SQLite's page cache, enough for many in each question
 PAGE = 2000
 AT_ONCE = 50                        # users in one commit, with their notices
-ENDED = timedelta(hours=48)         # so long the last hours of a cycle may take to be counted
+ENDED = timedelta(hours=48)         # how long the last hours of a cycle may take to be counted
 KIND = "usage_threshold"
 
 Metric = namedtuple("Metric", "name limit of_what amounts")
 Period = namedtuple("Period", "cycle elapsed counting is_over")
-Period.__doc__ = """A cycle as it stands now.
+Period.__doc__ = """A cycle as it is now.
 
 elapsed   whole percent of it that have passed
 counting  the percentages that count now, ascending
@@ -75,8 +75,8 @@ def check(ctx) -> None:
 # Who has used how much
 
 def _suspects(ctx):
-    """(Period, {user id: usage}) of a few users at a time who have crossed what no event tells of
-    yet."""
+    """(Period, {user id: usage}) of a few users at a time who have crossed a threshold that has no
+    event yet."""
     periods = _periods(ctx)
     looked = 0
     for page in ctx.db.pages(USERS, size=PAGE):
@@ -126,7 +126,7 @@ def _groups(ctx, page: list[dict], periods: dict) -> list:
 
 
 def _judge(db, user: dict, periods: dict) -> None:
-    """Invalid for what no cycle, or no share, can be told by."""
+    """Raises Invalid when no cycle, or no share, can be computed."""
     name = db.name.column
     if user["anchor"] not in periods:
         raise Invalid(f"{name('users', 'billing_anchor')} = {user['anchored']!r} is not a valid "

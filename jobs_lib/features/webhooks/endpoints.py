@@ -26,9 +26,9 @@ COLUMNS = ("id, user_id, url, secret, previous_secret, previous_secret_expires_a
 EARLIEST = 2000
 ASKED_AT_ONCE = 100         # few enough that an engine reads them by their key
 SLOW = 0.5                  # of the time limit: an answer that takes longer makes an endpoint slow
-WARN_BEFORE = timedelta(days=2)     # so long before it is disabled its owner is warned, once
+WARN_BEFORE = timedelta(days=2)     # how long before it is disabled its owner is warned, once
 CANCEL = 500                        # rows in one commit
-TRIES_OF = timedelta(days=7)        # so long it is remembered how an endpoint answered
+TRIES_OF = timedelta(days=7)        # how long an endpoint's answers are remembered
 FORGOTTEN = 500                     # rows of that in one run
 # what is known of an endpoint that this run has learned nothing of
 UNKNOWN = {"host": "", "server": ("", 0), "failing_since": None, "user_id": None, "slow": 0,
@@ -212,8 +212,8 @@ def cancel(ctx, id: int, reason: str) -> None:
 
 
 def forget_tries(ctx) -> None:
-    """What was tried so long ago holds nobody up any more; a time to come is that of a clock that
-    was wrong."""
+    """What was tried longer ago than this holds nothing up any more; a future time is from a clock
+    that was wrong."""
     if ctx.clock_in_doubt:
         return
     ctx.db.execute("DELETE FROM {endpoint_state} WHERE webhook_id IN (:ids)", ids=[

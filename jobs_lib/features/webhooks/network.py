@@ -13,8 +13,8 @@ from jobs_lib.ports.outcomes import GIVEN_BACK
 
 from .outcomes import given_back
 
-HOSTS = 10                  # so many that were not reached, and nobody that was
-OWNERS = 3                  # of so many owners at least
+HOSTS = 10                  # hosts that were not reached, when none was
+OWNERS = 3                  # of at least this many owners
 
 
 class Network:
@@ -47,7 +47,7 @@ class Network:
         return attempts
 
     def release(self) -> list:
-        """What was held back, as it is: of too few hosts to tell."""
+        """What was held back, as it is: of too few hosts to judge."""
         held, self.held = self.held, []
         return held
 

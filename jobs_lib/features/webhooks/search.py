@@ -3,8 +3,8 @@
 What it costs does not grow with the backlog: while few rows are due, one query finds them all; when
 there are more, the owners and the endpoints of each are looked for along an index, and only as far
 as there are free slots for them. Many may have nothing but rows that are not due yet. So each time
-that slots are free, only so many queries go by; then what is known already is begun, and the search
-goes on when slots are free again.
+that slots are free, only a few queries are made; then what is known already is begun, and the
+search goes on when slots are free again.
 """
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QUERIES = 4                 # along the index for each slot that is free
 FEWEST, MOST = 50, 1000
 # endpoints of an owner that are looked up together, when there are more due rows than PAGE
 AT_FIRST = 4
-# in place of what is looked for: a query has gone by; there is no more
+# in place of what is looked for: a query was made; there is no more
 PAUSE, END = object(), object()
 
 LAST_TRIED = ("SELECT webhook_id FROM {endpoint_state} WHERE user_id = :owner "
@@ -81,9 +81,9 @@ class Search:
         for page in self._walk("user_id", self.place, "1 = 1"):
             owners = [group.owner for group in page if group.is_due is not False
                       and (group.owner is not None or None in self.certain)]
-            barred = self.claims.suspended(owners)
+            blocked = self.claims.suspended(owners)
             yield from [(owner, self.due_endpoints(owner), AT_FIRST) for owner in owners
-                        if owner not in barred]
+                        if owner not in blocked]
             yield PAUSE
 
     def due_endpoints(self, owner):

@@ -15,7 +15,7 @@ from .turns import Plan
 
 PER_HOST = 2                # and to an address
 PER_OWNER = PER_HOST // 2   # while something of another owner waits for it
-# one slot in so many is for endpoints that have been failing, while others wait
+# one slot in this many is for endpoints that have been failing, while others wait
 FAILING_SHARE = 8
 
 
@@ -66,7 +66,7 @@ class Slots:
         return max(1, self.number // FAILING_SHARE) - self._failing
 
     def note(self, attempt) -> None:
-        """What a completed request tells of the address that it went to."""
+        """What a completed request shows about the address that it went to."""
         response = attempt.response
         if response.address:
             self._address_of[attempt.endpoint["host"]] = response.address

@@ -101,7 +101,7 @@ class Plan:
         return mine
 
     def _take(self, owner: Owner, most: int) -> list:
-        """The ids of so many more of an owner's endpoints with due rows, or fewer. If it has none
+        """The ids of `most` more of an owner's endpoints with due rows, or fewer. If it has none
         in its lanes and the search for them is cut short, those that are known without one."""
         ids: list = []
         while len(ids) < most and not owner.ended and self.search.may_go_on():

@@ -198,7 +198,7 @@ def _connected(family, address: tuple, allowed, seconds: float):
         sock.settimeout(seconds)
         sock.connect(address)
         if sock.getsockname()[0] == address[0] and not public_addresses.is_in(address[0], allowed):
-            # one of our own that could not be told before
+            # one of our own that could not be recognized before
             raise Failure(REFUSED, NOT_PUBLIC, None)
         return sock
     except BaseException:

@@ -25,7 +25,7 @@ with its source:
   7526), Teredo (RFC 4380). ISATAP (RFC 5214) hides in any network's last 64 bits, and is refused
   unless the IPv4 address in it is public.
 
-What this host itself is called in the network no list can tell: the port that connects looks
+Which addresses are this host's own no list can know: the port that connects looks
 (ports/http/connect.py).
 """
 from __future__ import annotations

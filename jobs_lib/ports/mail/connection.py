@@ -30,7 +30,7 @@ class Connection:
         self.total = self.until = time.monotonic()
 
     def allow(self, seconds: float) -> None:
-        """Begins a phase of at most so many seconds."""
+        """Begins a phase of at most this many seconds."""
         self.until = min(self.total, time.monotonic() + seconds)
 
     def _left(self) -> float:

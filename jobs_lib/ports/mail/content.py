@@ -58,7 +58,7 @@ def open_raw(path):
 
 
 def chunks(file):
-    """The file's bytes from where it stands. Raises Unsendable when reading fails."""
+    """The file's bytes from its position on. Raises Unsendable when reading fails."""
     while True:
         try:
             chunk = file.read(CHUNK)

@@ -2,7 +2,7 @@
 
 A message goes to `tmp/`, onto the disk, and by one rename to `new/`, under a name made from its
 item: a repeat after a crash replaces the file and never doubles it, and one that a mail reader has
-moved to `cur/` stays as it is. The envelope stands in two X-Envelope lines at the top.
+moved to `cur/` stays as it is. The envelope is in two X-Envelope lines at the top.
 """
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ Reply = namedtuple("Reply", "code text")           # text: bytes, the lines join
 
 
 class Disconnected(Exception):
-    """The connection broke, fell silent beyond its limit, or said what is no SMTP."""
+    """The connection broke, was silent beyond its limit, or sent what is no SMTP."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -52,8 +52,8 @@ def judge(reply: Reply, phase: str, sender: str, pause_patterns) -> Result:
         # every message bears a sender in our own domain: the domain is wrong, or the relay not set
         # up for it
         outcome = RELAY
-        said = f"{code} {enhanced} {text}" if enhanced else f"{code} {text}"
-        text = plain(f"the relay refuses our sender <{mask(sender)}>: {said}")
+        reply = f"{code} {enhanced} {text}" if enhanced else f"{code} {text}"
+        text = plain(f"the relay refuses our sender <{mask(sender)}>: {reply}")
     elif kind == 5:
         outcome = FINAL
     elif kind == 4:

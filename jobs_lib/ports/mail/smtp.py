@@ -69,7 +69,7 @@ class SmtpTransport:
         dead."""
         session = self.session
         if session is not None and session.connection.has_spoken():
-            self._drop()                  # it said goodbye meanwhile, or is out of step with us
+            self._drop()                  # it closed meanwhile, or is out of step with us
         elif session is not None:
             result = self._try(session, sender, recipient, content, deadline, reused=True)
             if result.outcome != LOST or deadline - time.monotonic() < RECONNECT_MINIMUM:

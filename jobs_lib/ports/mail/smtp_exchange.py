@@ -92,7 +92,7 @@ class MailTransaction:
             except Disconnected:
                 if refusal is None:
                     raise
-                # the refusal stands, whatever became of the connection
+                # the refusal is valid, whatever became of the connection
                 self.session.unusable = True
                 return refusal
             if (reply.code == 354) if phase == "DATA" else (reply.code // 100 == 2):

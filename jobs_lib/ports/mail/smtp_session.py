@@ -31,7 +31,7 @@ LIMITS = Limits(connect=30, greeting=60, ehlo=30, tls=30, auth=60, again=30, mai
 
 
 class NoSession(Exception):
-    """The relay could not be reached or did not let us in; `reply` is what it said, or None."""
+    """The relay could not be reached or did not let us in; `reply` is its reply, or None."""
 
     def __init__(self, text: str, reply=None) -> None:
         super().__init__(text)
@@ -47,7 +47,7 @@ class SmtpSession(smtplib.SMTP):
         self.speak_over(sock, deadline)
         # the last transaction was refused and may still be open
         self.needs_reset = False
-        # out of step or told to go: not for another message
+        # out of step or asked to close: not for another message
         self.unusable = False
 
     def speak_over(self, sock: socket.socket, deadline: float) -> None:
@@ -55,7 +55,7 @@ class SmtpSession(smtplib.SMTP):
         self.sock = sock
         self.connection = Connection(sock)
         self.connection.total = deadline
-        # so that EHLO is said again, which clears its features
+        # so that EHLO is sent again, which clears its features
         self.helo_resp = self.ehlo_resp = None
 
     def send(self, s) -> None:

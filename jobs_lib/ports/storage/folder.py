@@ -17,7 +17,7 @@ ADVICE = {
     errno.ENOSPC: NO_ROOM, errno.EDQUOT: NO_ROOM, errno.EFBIG: NO_ROOM,
     errno.EACCES: NOT_OURS, errno.EPERM: NOT_OURS, errno.EROFS: NOT_OURS,
     errno.EEXIST: A_FILE, errno.ENOTDIR: A_FILE,
-    errno.EISDIR: "a folder stands where a file should be: move it away",
+    errno.EISDIR: "a folder is where a file should be: move it away",
     errno.ENOENT: "it is not there, and cannot be made there: name another folder",
 }
 

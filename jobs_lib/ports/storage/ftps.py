@@ -17,14 +17,14 @@ from typing import Any
 from .base import BLOCK, PARTIAL, ArchiveError, Login, Store, place_of_url
 
 CONNECT_SECONDS, ANSWER_SECONDS = 20, 60    # to reach the server; for each answer and each block
-# so long without a word, the connection is tried before it is used
+# after this long without a command, the connection is tried before it is used
 FRESH_SECONDS = 15
 MISSING = "550"                             # also says "not allowed": see `_is_missing`
 SHOWN = 200                                 # of a server's words
 
 
 class _Refused(Exception):
-    """The server said no, and we know what that means."""
+    """The server refused, and we know what that means."""
 
 
 FAILURES: tuple[type[BaseException], ...] = (*ftplib.all_errors, ValueError, _Refused)
@@ -183,7 +183,7 @@ def _is_missing(ftp: _Session, name: str) -> bool:
     except ftplib.error_perm as error:
         if str(error).startswith(MISSING):
             return True
-        with suppress(ftplib.error_perm):       # it knows no SIZE (RFC 3659), or may not tell
+        with suppress(ftplib.error_perm):       # it knows no SIZE (RFC 3659), or refuses it
             return name not in ftp.nlst()
     return False
 

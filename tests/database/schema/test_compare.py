@@ -1,4 +1,4 @@
-"""What a database lacks is named, with the statement that mends it, on both engines."""
+"""What a database lacks is named, with the statement that fixes it, on both engines."""
 from __future__ import annotations
 
 import pytest
@@ -21,7 +21,7 @@ def short(db, only=None):
     return [(each.table and each.table.name, each.kind, each.name) for each in found]
 
 
-def mend(db):
+def fix(db):
     for found in compare.differences(db):
         for sql in found.statements:
             db.execute(sql)
@@ -39,7 +39,7 @@ def test_a_missing_index_comes_with_its_create_index(db):          # R15
     sql, = found.statements
     assert sql == (f"CREATE INDEX {quote('sessions_expiry')} ON {quote('sessions')} "
                    f"({quote('expires_at')})")
-    mend(db)
+    fix(db)
     assert compare.differences(db) == []
 
 
@@ -61,7 +61,7 @@ def test_a_unique_index_that_is_none_is_missed_and_made_again(db):
     slot = next(index for index in table("job_runs").indexes if index.unique)
     db.execute(ddl.create_index(db, table("job_runs"), slot._replace(unique=False)))
     assert short(db) == [("job_runs", "unique index", "job_runs_slot")]
-    mend(db)
+    fix(db)
     assert compare.differences(db) == []
 
 
@@ -84,7 +84,7 @@ def test_columns_tables_and_the_view_are_missed(db, blank_url):
     column = compare.differences(db)[0]
     assert column.statements[0].startswith(f"ALTER TABLE {db.dialect.quote('magic_links')} ADD "
                                            "COLUMN ")
-    mend(db)
+    fix(db)
     assert compare.differences(db) == []
 
 

@@ -10,7 +10,7 @@ from jobs_lib import catalogue
 from jobs_lib.monitoring import publish
 from tests.support.bench import Bench
 from tests.support.databases import NOW, bulk
-from tests.support.plans import analyse, troubles
+from tests.support.plans import analyse, problems
 
 pytestmark = pytest.mark.slow
 PAST = "2026-11-01 00:00:00"
@@ -173,7 +173,7 @@ def test_every_statement_of_a_job_is_served_by_an_index(busy, job, dry_run):
     busy.on_statement = lambda sql, values: heard.setdefault(sql, values)
     counts = busy.run(job, limit=None if dry_run else 200, dry_run=dry_run)
     assert any(counts.values()), f"{job} found nothing to do among the rows"
-    assert [why for sql, values in heard.items() for why in troubles(busy.db, sql, values,
+    assert [why for sql, values in heard.items() for why in problems(busy.db, sql, values,
                                                                      LARGE)] == []
 
 
@@ -182,7 +182,7 @@ def test_finding_all_days_of_usage_takes_one_step_in_an_index_for_each(busy):
     heard = {}
     busy.on_statement = lambda sql, values: heard.setdefault(sql, values)
     assert busy.run("rollup_usage", dry_run=True, limit=5, **{"from": "2025-01-01"})["days"] == 5
-    assert [why for sql, values in heard.items() for why in troubles(busy.db, sql, values,
+    assert [why for sql, values in heard.items() for why in problems(busy.db, sql, values,
                                                                      LARGE)] == []
     steps = {sql: values for sql, values in heard.items() if sql.endswith("LIMIT 1")
              and ">= :since" in sql}
@@ -205,7 +205,7 @@ def test_what_status_the_page_and_the_metrics_ask_is_served_by_an_index(busy):  
     publish.metrics(busy._config, busy.db, busy.now)
     busy.db.on_statement = None
     assert len(heard) > 30
-    assert [why for sql, values in heard.items() for why in troubles(busy.db, sql, values,
+    assert [why for sql, values in heard.items() for why in problems(busy.db, sql, values,
                                                                      LARGE)] == []
 
 
@@ -247,7 +247,7 @@ COMING = {
 
 def test_what_the_coming_jobs_will_ask_is_served_too(busy):
     # R15
-    assert [why for sql in COMING.values() for why in troubles(busy.db, sql, {"past": PAST},
+    assert [why for sql in COMING.values() for why in problems(busy.db, sql, {"past": PAST},
                                                                LARGE)] == []
 
 
@@ -255,7 +255,7 @@ def test_the_judge_sees_a_statement_that_no_index_serves(busy):
     for sql in ("SELECT id FROM {failed_emails} WHERE envelope_from = 'x'",
                 "DELETE FROM {job_runs} WHERE host = 'x'",
                 "UPDATE {failed_emails} SET attempts = 0 WHERE last_code = 5"):
-        assert len(troubles(busy.db, sql, {}, LARGE)) == 1
+        assert len(problems(busy.db, sql, {}, LARGE)) == 1
 
 
 def test_after_an_outage_a_claim_takes_the_oldest_without_sorting_all(busy):
@@ -265,7 +265,7 @@ def test_after_an_outage_a_claim_takes_the_oldest_without_sorting_all(busy):
     analyse(busy.db, ["failed_emails"])
     claim = ("SELECT id FROM {failed_emails} WHERE status = 'pending' AND next_attempt_at <= :now"
              " AND claim_token IS NULL ORDER BY next_attempt_at, created_at, id LIMIT 50")
-    assert troubles(busy.db, claim, {"now": NOW}, LARGE) == []
+    assert problems(busy.db, claim, {"now": NOW}, LARGE) == []
     plan = str(busy.db.explain(claim, now=NOW))
     assert "failed_emails_due" in plan
     assert "filesort" not in plan

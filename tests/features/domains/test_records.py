@@ -408,7 +408,7 @@ def test_a_first_failure_is_looked_at_again_in_an_hour():
                              + timedelta(hours=1)}
 
 
-def test_the_last_look_is_not_put_off_past_the_72_hours():
+def test_the_last_check_is_not_later_than_the_72_hours():
     failing = row("verified", failing_since=NOW - timedelta(hours=60), failures=3, warned_at=NOW
                   - timedelta(hours=59))
     assert domain_rules.after(failing, "fail", NOW,

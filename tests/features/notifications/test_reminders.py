@@ -121,7 +121,7 @@ def test_who_has_no_usable_address_is_marked_and_logged_and_stands_in_nobodys_wa
             if event["event"] == "owner cannot be notified"] == [("warning", 1)]
 
 
-def test_more_owners_than_a_page_are_all_told(bench, monkeypatch):
+def test_more_owners_than_a_page_are_all_notified(bench, monkeypatch):
     monkeypatch.setattr(reminders, "PAGE", 7)
     many_owners(bench, 30, rows=3)
     assert bench.run(job()) == {"notices": 30}
@@ -152,7 +152,7 @@ def test_an_owner_none_of_whose_rows_is_wanted_costs_no_transaction(owned):
 
 # The key
 
-def test_a_key_that_was_used_marks_its_row_and_the_others_are_told(owned):
+def test_a_key_that_was_used_marks_its_row_and_the_others_are_notified(owned):
     owned.table("destinations", [row(owned, 1, days=12), row(owned, 2, days=11),
                                  row(owned, 3, days=10)])
     owned.table("notifications", [{"kind": "k", "dedupe_key": f"test:{id}"} for id in (1, 2)])
@@ -321,7 +321,7 @@ def test_no_end_is_none_however_an_app_writes_it(bench, never):         # R67
 
 
 @pytest.mark.parametrize("error", [AttributeError, TypeError, ValueError, KeyError])
-def test_a_mistake_of_ours_is_no_bad_row_and_the_others_are_told(owned, error):        # R73
+def test_a_mistake_of_ours_is_no_bad_row_and_the_others_are_notified(owned, error):        # R73
     def values(ctx, user, rows):
         if user["id"] == 1:
             raise error("of ours")
@@ -333,7 +333,7 @@ def test_a_mistake_of_ours_is_no_bad_row_and_the_others_are_told(owned, error): 
     assert told(owned) == [2]
 
 
-def test_a_row_that_cannot_be_read_is_counted_and_its_owners_others_are_told(owned):    # R67
+def test_a_row_that_cannot_be_read_is_counted_and_its_owners_others_are_notified(owned):    # R67
     owned.table("destinations", [row(owned, 1), row(owned, 2)])
     if owned.db.dialect.name == "sqlite":               # MariaDB takes only times there
         owned.db.execute("UPDATE {destinations} SET created_at = '2026-02-30 10:00:00' "

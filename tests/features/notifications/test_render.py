@@ -196,7 +196,7 @@ def test_one_that_is_broken_is_an_error_and_ours_is_sent(own, content, why):
     assert errors[-1]["kind"] == "odd_kind"
 
 
-def test_a_layout_without_the_notice_is_told(own):
+def test_a_layout_without_the_notice_is_reported(own):
     folder, letter, bench = own
     (folder / "layout.html").write_text("<p>only a frame</p>")
     assert "only a frame" not in letter().html
@@ -206,7 +206,7 @@ def test_a_layout_without_the_notice_is_told(own):
 
 
 @pytest.mark.parametrize("odd", ["link", "pipe", "no folder"])
-def test_what_is_no_file_is_told_and_holds_nobody_up(own, odd):
+def test_what_is_no_file_is_reported_and_holds_nobody_up(own, odd):
     folder, letter, bench = own
     if odd == "link":
         (folder / "odd_kind.txt").symlink_to("nowhere")

@@ -31,7 +31,7 @@ def test_lost_before_the_content_on_a_new_connection_costs_no_attempt(       # R
     *((phase, answer) for phase in ("MAIL", "RCPT", "DATA") for answer in (HANG, *BREAKS)),
     ("MAIL", Bye(b"421 4.4.2 idle")),          # to RCPT and DATA it is an answer to the message
 ])
-def test_a_connection_that_died_meanwhile_is_made_anew_once(       # R29
+def test_a_connection_that_died_meanwhile_is_reopened_once(       # R29
         relay, opened, stored, extensions, phase, answer):
     server = relay(extensions, **{phase: [b"", answer]})
     transport = opened(port=server.port, limits=FAST if answer == HANG else None)
@@ -42,7 +42,7 @@ def test_a_connection_that_died_meanwhile_is_made_anew_once(       # R29
 
 
 @pytest.mark.parametrize("answer", [DROP, RESET])
-def test_made_anew_only_once(relay, opened, stored, answer):     # R29
+def test_it_is_reopened_only_once(relay, opened, stored, answer):     # R29
     server = relay(MAIL=[b"", answer, answer, answer])
     transport = opened(port=server.port)
     assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(2)] == ["sent",

@@ -76,7 +76,7 @@ def test_non_ascii_addresses_and_long_srs_senders_are_taken(postfix, opened, sto
                           soon(), 2).outcome == "sent"
 
 
-def test_notices_meet_a_relay_that_limits_and_one_that_puts_off(tmp_path):      # R27 R37
+def test_notices_meet_a_relay_that_limits_and_one_that_defers(tmp_path):      # R27 R37
     with Postfix(a_minute=3, later=["grey@home.example"]) as server:
         service = Shell(tmp_path, f"sqlite:///{tmp_path}/jobs.db", mail={"port": server.port})
         for to in ("grey@home.example", *(f"u{number}@home.example" for number in range(6))):

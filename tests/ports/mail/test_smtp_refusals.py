@@ -69,7 +69,7 @@ def test_a_refusal_of_mail_for_what_the_message_is_stays_its_own(relay, opened, 
 @pytest.mark.parametrize("reply", [b"451 4.7.0 too many messages in this session", b"550 5.7.1 no",
                                    b"454 Throttling failure"])
 # R28
-def test_on_an_old_connection_a_refused_sender_is_asked_anew(relay, opened, stored, reply):
+def test_on_an_old_connection_a_refused_sender_is_asked_again(relay, opened, stored, reply):
     server = relay(MAIL=[b"", reply])
     transport = opened(port=server.port)
     assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(3)] == ["sent"] * 3

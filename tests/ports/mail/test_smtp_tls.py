@@ -187,7 +187,7 @@ def test_a_silent_relay_behind_tls_has_its_limit(opened, stored):     # R30
         assert soon(0) - began < 1.5
 
 
-def test_a_dead_tls_connection_is_made_anew(tls_relay, authority, opened, stored):     # R29
+def test_a_dead_tls_connection_is_reopened(tls_relay, authority, opened, stored):     # R29
     server = tls_relay(authority.context("127.0.0.1"), "tls")
     transport = opened(port=server.port, security="tls", ca_file=authority.ca_file)
     assert transport.send(ENVELOPE, stored(), soon(), 1).outcome == "sent"

@@ -87,7 +87,7 @@ def test_removing_takes_both_names_and_what_is_not_there_is_no_error(store):
     assert listed(store) == ["b.gz"]
 
 
-def test_a_missing_file_is_told(store):
+def test_a_missing_file_is_reported(store):
     with pytest.raises(ArchiveError, match=r"a\.gz is not in "):
         content(store, "a.gz")
     store.put("b.gz", [b"x"])
@@ -116,7 +116,7 @@ def test_a_folder_that_was_there_refuses_the_web_too_and_keeps_what_it_says(tmp_
     assert (tmp_path / ".htaccess").read_text() == "Deny from all"
 
 
-def test_a_folder_that_is_gone_is_not_made_anew(tmp_path):
+def test_a_folder_that_is_missing_is_not_created_again(tmp_path):
     with pytest.raises(ArchiveError,
                        match=r"there is no folder .*: see whether its disk is mounted"):
         open_store(section(tmp_path / "archives"))
@@ -230,7 +230,7 @@ def test_a_server_without_tls_gets_no_password():
         open_store(section(server.url(), server.ca_file)).has("a.gz")
 
 
-def test_a_server_that_is_gone_is_told():
+def test_an_unreachable_server_is_reported():
     with Ftps() as gone:
         store = open_store(section(gone.url(), gone.ca_file))
         store.put("a.gz", [b"x"])
@@ -242,7 +242,7 @@ def test_a_server_that_is_gone_is_told():
         store.close()
 
 
-def test_a_server_that_ends_in_the_middle_of_a_file_is_told():
+def test_a_server_that_ends_in_the_middle_of_a_file_is_reported():
     with Ftps() as server:
         store = open_store(section(server.url(), server.ca_file))
 
