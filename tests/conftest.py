@@ -66,7 +66,7 @@ def engine_url(request):
 
 @pytest.fixture(params=ENGINES)
 def blank_url(request, tmp_path):
-    """The same of one without any table, for who makes them himself."""
+    """The same of one without any table, for tests that create them."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/jobs.db"
         return

@@ -149,7 +149,7 @@ OLD = 24 * 3600 + 60
 
 
 def left(path: Path, age: float = OLD) -> Path:
-    """A file or folder that was last changed so many seconds ago."""
+    """A file or folder that was last changed this many seconds ago."""
     os.utime(path, (time.time() - age,) * 2)
     return path
 

@@ -206,7 +206,7 @@ def test_a_crontab_line_is_read_as_argparse_would_read_it():
     assert vars(parser.parse_args(["--scheduled"])) == by_hand.SCHEDULED
 
 
-# A shell, cron, and what stands in between
+# A shell, cron, and what is in between
 
 def test_a_reader_that_stops_early_is_no_error(line):
     run = subprocess.run(f"{JOBS_PY} config example | head -n 1", shell=True,

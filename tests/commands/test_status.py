@@ -28,7 +28,7 @@ def service(tmp_path, engine_url):
 
 @pytest.fixture(scope="module")
 def trouble(tmp_path_factory):
-    """A database of a service in trouble, to be copied."""
+    """A database of a service with incidents, to be copied."""
     path = tmp_path_factory.mktemp("trouble") / "jobs.db"
     db = migrated(f"sqlite:///{path}")
     fill(db, clock.now(), troubled=True)
@@ -38,7 +38,7 @@ def trouble(tmp_path_factory):
 
 @pytest.fixture
 def troubled(tmp_path, trouble, line):
-    """A service in trouble; `line` calls it."""
+    """A service with incidents; `line` calls it."""
     shutil.copy(trouble, tmp_path / "jobs.db")
     return Shell(tmp_path, f"sqlite:///{tmp_path}/jobs.db", mail={"per_hour": "80"})
 

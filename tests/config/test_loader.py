@@ -1,4 +1,4 @@
-"""The configuration: typed values from four places; every problem told at once, with its place,
+"""The configuration: typed values from four places; every problem reported at once, with its place,
 without a secret."""
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def load(tmp_path):
 
 
 def problems(given: loader.Config, *sections: str) -> list[str]:
-    """What is wrong, as a run that needs these sections (or all, and all jobs) is told."""
+    """What is wrong for a run that needs these sections (or all, and all jobs)."""
     with pytest.raises(ConfigError) as caught:
         given.check([] if sections else catalogue.load_all(), sections or tuple(settings.SECTIONS))
     return caught.value.problems

@@ -1,4 +1,4 @@
-"""Every wrong configuration that has a message of its own: what is written, and what is said of it.
+"""Every wrong configuration that has a message of its own: what is written, and the message.
 
 `config check`, `doctor` and a job that needs the section say the same.
 """
@@ -22,7 +22,7 @@ SERVER = "expected an address such as 192.0.2.1 or 192.0.2.1:5353, not a name"
 PORT = "expected a port of 1-65535 behind the host"
 WRAPPED = "goes on in the next line, since that begins with a space; expected one line"
 
-# (section, option, value, what is said behind `[section] option = 'value': `)
+# (section, option, value, the message behind `[section] option = 'value': `)
 VALUES = [
     # text and paths
     ("core", "state_dir", "", "expected a path"),
@@ -154,7 +154,7 @@ VALUES = [
 
 @pytest.fixture
 def said(tmp_path):
-    """What is said of a config.ini with this text: each sentence without its place."""
+    """The messages about a config.ini with this text: each sentence without its place."""
     def say(text: str) -> list[str]:
         (tmp_path / "config.ini").write_text(text, encoding="utf-8")
         config = loader.load(None, beside=str(tmp_path), environ={})
@@ -172,7 +172,7 @@ def test_a_wrong_value_says_what_is_expected(said, section, option, value, words
     assert found[0].partition(" = ")[2].partition(": ")[2].startswith(words), found
 
 
-# (the whole text, everything that is said of it)
+# (the whole text, every message about it)
 TEXTS = [
     ("port = 25", "HERE/config.ini line 1: expected a [section] first"),
     ("[mail]\nport: 25", "HERE/config.ini line 2: expected option = value in [mail]"),

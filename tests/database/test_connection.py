@@ -127,7 +127,7 @@ def test_a_time_in_another_zone_is_stored_in_utc(db):
     ("\udcff", ValueError),                  # a lone surrogate: bytes that were no text
     (2 ** 63, ValueError), ({}, TypeError), (object(), TypeError)])
 def test_what_cannot_be_stored_is_refused_before_it_is_sent(db, value, error):
-    # R23: one bad value is the trouble of its item; connection and transaction go on
+    # R23: one bad value affects its item alone; connection and transaction go on
     with db.transaction():
         alias(db, "a@example.org")
         with pytest.raises(error):

@@ -289,7 +289,7 @@ def test_a_transaction_whose_connection_is_killed_stores_nothing_and_says_so(db,
                 add(db, 2)                   # would stand alone, outside any transaction
 
     with pytest.raises(Lost, match="nothing of it is stored"):
-        # who swallows that is told at the end
+        # code that swallows that gets the error at the end
         transact(db, lambda: add(db, 1), lambda: mariadb.root(f"KILL {number(db)}"), go_on)
     assert limits(db) == [0, 0]
 
@@ -466,7 +466,7 @@ def test_a_wrong_password(mariadb):
 
 
 def test_no_such_database(mariadb):
-    # the user is granted test_%, so he is told; elsewhere the server only says that he may not
+    # the user is granted test_%, so the server says so; elsewhere it only denies access
     assert "has no database 'test_none'" in _words(mariadb.url("test_none"))
     assert "may not use the database 'mysql'" in _words(mariadb.url("mysql"))
 

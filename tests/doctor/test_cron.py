@@ -13,7 +13,7 @@ NOW = clock.now()
 
 
 def ran(installed, ago: timedelta, job: str = "retry_forwards", **values) -> None:
-    """A run that cron started so long ago."""
+    """A run that cron started this long ago."""
     started = NOW - ago
     installed.db.insert("job_runs", **{
         "run_id": os.urandom(8).hex(), "job": job, "trigger_type": "scheduled", "status": "ok",

@@ -21,7 +21,7 @@ NOW = clock.now()
 
 def died(installed, *seconds: int, memory: int | None = None, status: str = "vanished",
          **values) -> None:
-    """Runs that gave their last sign of life so long after their start."""
+    """Runs that gave their last sign of life this long after their start."""
     for number, lived in enumerate(seconds, 1):
         started = NOW - timedelta(hours=number)
         installed.db.insert("job_runs", **{
@@ -127,7 +127,7 @@ def test_a_lock_file_that_is_not_used_is_nothing(installed):
 
 
 def living(job: str, pid: int | None = None) -> dict:
-    """The row of a run that works; of this process, if no other is said."""
+    """The row of a run that works; by default of this process."""
     return {"run_id": os.urandom(8).hex(), "job": job, "status": "running", "started_at": NOW,
             "heartbeat_at": NOW, "host": history.host(), "pid": pid or os.getpid(),
             "lease_until": clock.now() + timedelta(minutes=5)}

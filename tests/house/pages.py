@@ -134,7 +134,7 @@ def sections() -> dict:
 
 
 def wrong_setting(section: str | None, option: str, value: str | None) -> str:
-    """Whether [section] has the option, or any section if none is said, and takes the value."""
+    """Whether [section] has the option, or any section if none is given, and takes the value."""
     known = sections()
     if section is not None and section not in known:
         return f"there is no section [{section}]"
@@ -197,6 +197,6 @@ FORBIDDEN = (
 
 
 def forbidden(text: str) -> list[str]:
-    """What stands in the text and must not."""
+    """What is in the text and must not be."""
     return [f"{found[0]!r} names {what}" for pattern, what in FORBIDDEN
             for found in re.finditer(pattern, text, re.IGNORECASE if "issue" in pattern else 0)]

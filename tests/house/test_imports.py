@@ -1,4 +1,4 @@
-"""Who may import whom: downwards only, imports inside functions included, and nothing in a
+"""What may import what: downwards only, imports inside functions included, and nothing in a
 circle."""
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from tests.house.source import imports, is_empty, is_in, modules, where
 
-# From the top. A package imports itself, what stands below it, and nothing else.
+# From the top. A package imports itself, what is below it, and nothing else.
 LAYERS = (
     ("jobs",),
     ("jobs_lib.cli",),
@@ -56,7 +56,7 @@ def own(name: str, at_start: bool = False) -> list:
 
 
 def layer(name: str) -> tuple[int, str]:
-    """(which layer it stands in, the package or leaf of that layer)."""
+    """(which layer it is in, the package or leaf of that layer)."""
     found = [(number, package) for number, packages in enumerate(LAYERS) for package in packages
              if is_in(name, package)]
     assert len(found) == 1, f"{name} has no place in LAYERS"

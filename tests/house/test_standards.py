@@ -1,5 +1,5 @@
 """docs/standards.md names each standard with the file that follows it, and that file names the
-standard: in a comment or a docstring, where whoever changes the code reads it."""
+standard: in a comment or a docstring, where it is read when the code is changed."""
 from __future__ import annotations
 
 import re

@@ -458,7 +458,7 @@ def test_two_hosts_at_once_archive_each_row_once(tmp_path, engine_url):      # R
 # Old archives
 
 def aged(bench, *days: int) -> None:
-    """An archive of so many days, each."""
+    """An archive for each of this many days."""
     for number in days:
         old(bench, 1)
         bench.run(JOB)

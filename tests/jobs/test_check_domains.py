@@ -59,7 +59,7 @@ def kinds(bench) -> list[str]:
 
 
 def look(bench, hours: int = 1) -> dict:
-    """A run so many hours later."""
+    """A run this many hours later."""
     bench.now = bench.ahead(hours=hours)
     return bench.run(JOB)
 
@@ -552,7 +552,7 @@ def authority():
 
 
 def serviced(folder, url: str, port: int, number: int = 1, **options) -> Shell:
-    """An installation that asks this port, with so many domains d0.example, d1.example ..."""
+    """An installation that asks this port, with `number` domains d0.example, d1.example ..."""
     made = Shell(folder, url, dns={**DNS, "nameservers": f"127.0.0.1:{port}", **options})
     user = made.owner()["user_id"]
     for at in range(number):

@@ -1,4 +1,4 @@
-"""A threshold is recorded once in a cycle, and its user is told once of the highest."""
+"""A threshold is recorded once in a cycle, and its user is notified once, of the highest."""
 from __future__ import annotations
 
 import signal
@@ -422,7 +422,7 @@ def test_a_kill_leaves_no_event_without_its_notice(tmp_path, engine_url, bench, 
 
 
 def peak(folder, url: str, number: int) -> int:
-    """KiB of a run over so many users, of whom a thousand are told."""
+    """KiB of a run over this many users, a thousand of whom are notified."""
     folder.mkdir()
     service, now = Shell(folder, url), clock.now()
     empty(service.db)

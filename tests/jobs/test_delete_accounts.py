@@ -43,7 +43,7 @@ def test_an_account_with_every_kind_of_row_goes_with_all_of_it_and_no_other(benc
         if reference.target == "users":
             owners = {row[reference.column] for row in bench.rows(reference.table)}
             assert owners <= {sam.id, None}, reference
-    # and one that tells of the deletion
+    # and one about the deletion
     anonymous = {"audit_logs": jane.rows["audit_logs"] + 1}
     assert {name: len(bench.rows(name)) for name in before} == {
         name: number - jane.rows[name] + anonymous.get(name, 0) for name, number in before.items()}
@@ -529,7 +529,7 @@ def test_very_many_at_once_are_shut_and_go_only_when_confirmed(bench):
     assert bench.ids("sessions") == []
     assert len(bench.ids("users")) == 100
     bench.run(JOB, limit=10, yes=True)
-    # said once, it holds for them
+    # confirmed once, it holds for them
     bench.run(JOB)
     assert bench.ids("users") == list(range(61, 101))
     bench.bulk("users", [{"id": number, "status": "deleted", "deleted_at": bench.ago(days=9)}

@@ -29,7 +29,7 @@ def owned(bench):
 
 
 def destination(bench, id: int, *, user_id: int = 1, told=None, **age) -> dict:
-    """Added so long ago; `told` is how many days ago its owner was told of its removal."""
+    """Added this long ago; `told`: how many days ago its owner was notified of its removal."""
     row = {"id": id, "user_id": user_id, "email": f"d{id}@far.example",
            "created_at": bench.ago(**age)}
     return row if told is None else {**row, "removal_notified_at": bench.ago(days=told),
@@ -37,7 +37,7 @@ def destination(bench, id: int, *, user_id: int = 1, told=None, **age) -> dict:
 
 
 def notice(bench, **values) -> None:
-    """The notice that told of a removal."""
+    """The notice about a removal."""
     bench.table("notifications", [{"user_id": 1, "kind": "destination_removal", "status": "sent",
                                    **values}])
 
@@ -60,7 +60,7 @@ def test_expired_tokens_go(owned):
         # exactly at the limit stays
         {"id": 2, "destination_id": 1, "expires_at": owned.now},
         {"id": 3, "destination_id": 1, "expires_at": owned.ahead(days=1)},
-        # of a destination that is gone
+        # of a destination that was deleted
         {"id": 4, "destination_id": 9, "expires_at": owned.ago(days=99)},
     ])
     assert owned.run(JOB) == {"tokens": 2, "notices": 0, "removed": 0}

@@ -43,7 +43,7 @@ def notice(bench, id: int, status: str, **times) -> None:
 
 
 def sent(bench, **ago) -> None:
-    """What waits in the queue has been sent, so long ago."""
+    """What waits in the queue has been sent, this long ago."""
     bench.db.execute("UPDATE {notifications} SET status = 'sent', sent_at = :at, finished_at = :at"
                      " WHERE status = 'pending'", at=bench.ago(**ago))
 
@@ -203,7 +203,7 @@ def test_where_the_warning_was_not_sent_a_message_waits_24_hours_or_a_week(hold)
             (5, week, 5), (6, week + SECOND, 5), (7, week, 6), (8, week + SECOND, 6),
             # the owner had no usable address
             (9, week, None), (10, week + SECOND, None),
-            # the notice's row is gone
+            # the notice's row was deleted
             (11, week, 77), (12, week + SECOND, 77),
         ]])
     assert hold.run(JOB) == {"notices": 0, "waiting": 6, "deleted": 6, "files": 6,
@@ -302,7 +302,7 @@ def test_a_keep_shorter_than_the_warning_warns_at_once(hold):
     assert "on or after 25 November 2026 at 14:30 UTC" in hold.rows("notifications")[0]["body_text"]
 
 
-# Who is told
+# Who is notified
 
 def test_owners_who_cannot_be_told_delay_their_mail_or_keep_it(hold):
     hold.table("users", [{"id": 2, "email": "nobody"}, {"id": 3, "status": "deleted"}])

@@ -39,12 +39,12 @@ def bench(bench, engine_url):     # pytest 8 finds the engines of a fixture of t
 
 
 def opens(bench, link_token: str, **later):
-    """What the app finds for a token, so much later."""
+    """What the app finds for a token, this much later."""
     return jobs_lib.find_export(link_token, str(bench.folder / "config.ini"), bench.ahead(**later))
 
 
 def exported(bench, **values) -> str:
-    """An export of account 7 that was made and told of; the token of its link."""
+    """An export of account 7 that was made and announced; the token of its link."""
     if not bench.ids("users", "id = 7"):
         account(bench)
     ask(bench, **values)
@@ -228,7 +228,7 @@ def test_a_file_that_no_row_needs_goes(bench):
 def test_files_that_move_with_the_folder_open_and_are_deleted_in_time(bench):       # R54
     key = exported(bench)
     page = (HOME / "docs" / "exports.md").read_text(encoding="utf-8")
-    # as the page tells it
+    # as the page describes it
     make, move = re.search(r"^(mkdir -m 700 .*)\n(mv .*)$", page, re.MULTILINE).groups()
     bench.config(core=APP, export={"dir": "new"}, mail={"per_hour": "off"})
     for command in (make, move):

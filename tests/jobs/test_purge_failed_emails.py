@@ -35,7 +35,7 @@ def test_failed_ones_go_a_week_after_they_failed(bench):
 
 def test_a_failure_waits_for_its_notice_but_for_a_day_at_most(bench):
     bench.table("failed_emails", [
-        # nobody was told yet
+        # nobody was notified yet
         forward(bench, 1, "failed", finished_at=bench.ago(days=7, seconds=1)),
         forward(bench, 2, "failed", finished_at=bench.ago(days=8)),
         forward(bench, 3, "failed", finished_at=bench.ago(days=8, seconds=1)),

@@ -1,4 +1,4 @@
-"""Header snapshots go when their log row is gone, or past its time; no others ever do."""
+"""Header snapshots are deleted when their log row is missing or expired; no others ever are."""
 from __future__ import annotations
 
 import json
@@ -26,7 +26,7 @@ def pair(bench, id: int, created_at, user_id: int = 1) -> None:
 
 
 def many(db, logs: int, snapshots: int, created_at) -> None:
-    """So many log rows, and so many snapshots, from id 1 on."""
+    """This many log rows, and this many snapshots, from id 1 on."""
     bulk(db, "message_logs", ["id", "user_id", "direction", "status", "created_at"],
          [(id, 1, "send", "spam", created_at) for id in range(1, logs + 1)])
     bulk(db, "header_snapshots", ["id", "message_log_id", "user_id"],
@@ -91,7 +91,7 @@ def test_more_choices_than_fit_one_condition(bench, monkeypatch):
     ("", "60d", {50: False, 61: True}),                     # as the logs
     ("30d", "60d", {29: False, 31: True}),                  # shorter than the logs
     ("30d", "20d", {19: False, 21: True}),                  # never longer than the logs
-    ("30d", "off", {29: False, 31: True}),                  # said for headers alone
+    ("30d", "off", {29: False, 31: True}),                  # set for headers alone
     ("", "off", {900: False}),
     ("off", "60d", {900: False}),
 ])

@@ -14,7 +14,7 @@ OTHERS = "job <> 'purge_job_history'"           # but for the run that purges
 
 
 def runs(bench, job: str, *days: float, status: str = "ok", **values) -> list[int]:
-    """Runs of a job by hand, begun so many days ago each. Their ids."""
+    """Runs of a job by hand, begun this many days ago each. Their ids."""
     return bench.table("job_runs",
                        [{"run_id": f"{job}-{status}-{day}", "job": job, "status": status,
                          "started_at": bench.ago(days=day), "finished_at": bench.ago(days=day),

@@ -285,7 +285,7 @@ class Writer:
         return sum(self.did.values())
 
     def work(self) -> None:
-        """Until it is told to stop."""
+        """Work until it has to stop."""
         db, chance = connect(self.bench.url), random.Random(9)
         while not self.stop.is_set():
             with contextlib.suppress(Busy):

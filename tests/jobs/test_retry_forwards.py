@@ -191,7 +191,7 @@ def test_lost_a_second_time_it_waits_for_its_schedule(bench, forward):     # R29
     assert row(bench, 1)["attempts"] == 1
 
 
-# The relay's trouble is nobody's attempt
+# A failure of the relay costs nobody an attempt
 
 def test_a_relay_that_cannot_be_used_pauses_and_costs_no_attempt(bench, forward):
     forward(1), forward(2)

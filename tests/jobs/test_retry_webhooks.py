@@ -1,4 +1,4 @@
-"""Webhooks arrive signed, on their schedule, and an endpoint that is dead or gone problems nobody
+"""Webhooks arrive signed, on their schedule, and an endpoint that is dead or gone holds up nobody
 else."""
 from __future__ import annotations
 

@@ -229,7 +229,7 @@ def test_no_mail_after_deletion_but_the_one_that_names_the_date(bench, owner):
     bench.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :now", now=bench.now)
     notice(bench, kind="overflow_warning")
     notice(bench, kind="account_deletion_scheduled", subject="goodbye")
-    # the account is gone for good
+    # the account is deleted for good
     notice(bench, kind="account_deletion_scheduled", user_id=99)
     notice(bench, user_id=None, kind="operator", subject="to nobody's account")
     assert bench.run(JOB)["cancelled"] == 2

@@ -17,7 +17,7 @@ def values(text: str, read=read_openmetrics) -> dict:
 
 @pytest.fixture(scope="module")
 def troubled(tmp_path_factory):
-    """A service in trouble."""
+    """A service with incidents."""
     with ready(tmp_path_factory.mktemp("service"), troubled=True) as bench:
         yield bench
 

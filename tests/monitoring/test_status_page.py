@@ -52,7 +52,7 @@ def well(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def troubled(tmp_path_factory):
-    """A service in trouble."""
+    """A service with incidents."""
     with ready(tmp_path_factory.mktemp("troubled"), troubled=True) as bench:
         yield bench
 

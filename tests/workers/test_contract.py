@@ -24,7 +24,7 @@ def slots(site, job: str) -> int:
 
 
 def ended(site, job: str, number: int = 1) -> list[str]:
-    """Wait until so many runs of the job are over; how all ended."""
+    """Wait until this many runs of the job are over; how all ended."""
     until(lambda: sum(row["status"] != "running" for row in site.runs(job)) >= number)
     return site.outcomes(job)
 

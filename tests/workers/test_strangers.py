@@ -34,7 +34,7 @@ def small(tmp_path, sqlite_url):
 
 
 def _put(redis, queue: str, id: str, data, **fields) -> None:
-    """A message, as whoever can write to this Redis puts it there."""
+    """A message, as anyone who can write to this Redis puts it there."""
     packed = data if isinstance(data, bytes) else json.dumps(data).encode()
     redis.hset(f"rq:job:{id}", mapping={"data": packed, "origin": queue, "status": "queued",
                                         "created_at": "2026-11-24T12:00:00.000000Z", **fields})

@@ -1,4 +1,4 @@
-"""The one list of who refers to whom is complete and right."""
+"""The one list of which table refers to which is complete and right."""
 from __future__ import annotations
 
 from jobs_lib.database.schema.references import NOT_REFERENCES, REFERENCES, to

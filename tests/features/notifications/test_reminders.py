@@ -1,5 +1,5 @@
-"""Owners are told of what is due, each once, all of it in one notice, however late, and through any
-kill."""
+"""Owners are notified of what is due, each once, all of it in one notice, however late, and through
+any kill."""
 from __future__ import annotations
 
 import signal
@@ -78,7 +78,7 @@ def many_owners(bench, number: int, rows: int = 1) -> None:
           for id in range(1, number * rows + 1)])
 
 
-# Who is told of what
+# Who is notified of what
 
 def test_all_that_an_owner_is_to_know_is_in_one_notice_oldest_first(owned):
     owned.table("destinations", [row(owned, 1, days=8), row(owned, 2, 4), row(owned, 3, days=9),

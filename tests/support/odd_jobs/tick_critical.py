@@ -1,4 +1,4 @@
-"""A job of priority critical that takes as long as it is told."""
+"""A job of priority critical that takes as long as the test sets."""
 from __future__ import annotations
 
 from jobs_lib.config import option_types as kind
