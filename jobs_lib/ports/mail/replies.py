@@ -52,8 +52,8 @@ def judge(reply: Reply, phase: str, sender: str, pause_patterns) -> Result:
         # every message bears a sender in our own domain: the domain is wrong, or the relay not set
         # up for it
         outcome = RELAY
-        reply = f"{code} {enhanced} {text}" if enhanced else f"{code} {text}"
-        text = plain(f"the relay refuses our sender <{mask(sender)}>: {reply}")
+        answer = f"{code} {enhanced} {text}" if enhanced else f"{code} {text}"
+        text = plain(f"the relay refuses our sender <{mask(sender)}>: {answer}")
     elif kind == 5:
         outcome = FINAL
     elif kind == 4:
