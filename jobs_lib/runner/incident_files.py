@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 from datetime import datetime, timedelta
 
-from jobs_lib import clock
+from jobs_lib import clock, folders
 
 PREFIX = "incident-"
 PRINTED, ALERTED, PAST = ".said", ".told", ".over"      # suffixes that installations have on disk
@@ -54,7 +54,7 @@ class IncidentFile:
     """The files of one incident."""
 
     def __init__(self, core, name: str) -> None:
-        self.name = name
+        self.name, self._state_dir = name, core.state_dir
         self._paths = [os.path.join(folder, PREFIX + name) for folder in _folders(core)]
 
     def time_of(self, suffix: str) -> datetime | None:
@@ -89,6 +89,7 @@ class IncidentFile:
 
     def record_error(self, now: datetime, error: str) -> datetime:
         """Record the incident with its latest error. Since when it lasts."""
+        _try(folders.private, self._state_dir)      # a worker may be the first process on its host
         since = self.began_at() or now
         self._write("", since, error)
         return since

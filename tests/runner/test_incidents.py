@@ -13,6 +13,7 @@ import sys
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -281,6 +282,17 @@ def ours(path: Path) -> None:
     path.chmod(0o600)
     if os.geteuid() == 0:
         os.chown(path, 0, 0)
+
+
+# R69: a worker on a new host meets it before any run has made the folder
+def test_an_incident_is_recorded_in_a_folder_that_is_not_there_yet(tmp_path):
+    core = SimpleNamespace(state_dir=str(tmp_path / "new" / "state"),
+                           log_dir=str(tmp_path / "log"))
+    file = incident_files.IncidentFile(core, incident_files.DATABASE)
+    file.record_error(utc("2026-11-24 14:30"), "no answer")
+    assert file.began_at() == utc("2026-11-24 14:30")
+    assert incident_files.lasting_incidents(core) == ["database"]
+    assert os.stat(core.state_dir).st_mode & 0o777 == 0o700
 
 
 def unprivileged(site, *words: str, **environment: str) -> subprocess.CompletedProcess:
