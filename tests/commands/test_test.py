@@ -298,7 +298,7 @@ def test_a_full_disk_is_reported_before_anything_is_copied(service, monkeypatch)
                                                                         {"free": 10 * 1024 ** 2}))
     session = demo_session(service)
     with pytest.raises(sandbox.UsageError,
-                       match=r"has 10\.0 MB left: make room, or set the environment variable "
+                       match=r"has 10 MB left: make room, or set the environment variable "
                              r"TMPDIR"):
         sandbox.Sandbox(session, 10 ** 9)
 
