@@ -13,6 +13,9 @@ from jobs_lib.hostnames import exact_ascii
 
 MAX_OCTETS = 254            # RFC 5321 4.5.3.1.3: a path is 256 with its angles
 
+# besides what cannot be printed, which all other white space is; U+FFFD was read in the place of
+# octets that are no UTF-8, so it is not the address that was stored
+_REFUSED = frozenset(" <>,\ufffd")
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-\u0080-\U0010ffff]+\Z")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)+"\Z')
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")     # senders do use underscores
@@ -30,11 +33,9 @@ def check(address: str) -> str:
     """
     if not isinstance(address, str) or not address:
         raise AddressError("the address is empty")
-    for sign in address:
-        # U+FFFD: it was read in the place of octets that are no UTF-8, so this is not the address
-        # that was stored.
-        if not sign.isprintable() or sign.isspace() or sign in "<>,\ufffd":
-            raise AddressError(f"the address holds {sign!a}, which no address may")
+    if not (address.isprintable() and _REFUSED.isdisjoint(address)):
+        sign = next(sign for sign in address if not sign.isprintable() or sign in _REFUSED)
+        raise AddressError(f"the address holds {sign!a}, which no address may")
     local, at, domain = address.rpartition("@")
     if not (local and at and domain):
         raise AddressError("the address is not of the form name@domain")

@@ -24,9 +24,7 @@ def text(moment: datetime) -> str:
     ValueError."""
     if moment.tzinfo is None:
         raise ValueError(f"a time without a zone: {moment!r}")
-    moment = moment.astimezone(UTC)
-    # strftime writes year 1 without its zeros
-    return f"{moment.year:04d}-{moment:%m-%d %H:%M:%S}"
+    return moment.astimezone(UTC).isoformat(" ")[:19]
 
 
 def parse(value: str) -> datetime:
