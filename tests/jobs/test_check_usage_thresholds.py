@@ -241,8 +241,8 @@ def test_suspended_users_get_the_event_only_and_deleted_ones_nothing(bench):
     bench.table("usage_daily", [used(70, user_id=id) for id in (1, 2, 3, 4)])
     assert bench.run(JOB) == {"users": 2, "events": 4, "notices": 0}
     assert {row[0] for row in events(bench)} == {1, 3}
-    assert [line["user_id"] for line in bench.events(JOB) if line["event"] == "owner cannot be "
-            "told"] == [3]
+    assert [line["user_id"] for line in bench.events(JOB)
+            if line["event"] == "owner cannot be notified"] == [3]
 
 
 def test_notices_can_be_switched_off(bench):

@@ -8,7 +8,7 @@ import pytest
 from jobs_lib import clock
 from jobs_lib.ports.http.message import ANSWERED, Response
 from tests.support.databases import bulk
-from tests.support.plans import analyse, troubles
+from tests.support.plans import analyse, problems
 
 ENDPOINTS, DELIVERIES = 2000, 24_000
 LARGE = ("webhooks", "webhook_deliveries")
@@ -39,5 +39,5 @@ def test_every_statement_is_served_by_an_index(bench):     # R15
     assert len(counts) >= 4, counts                     # all of the answers came
     bench.run("retry_webhooks", dry_run=True)
     assert len(heard) > 15
-    assert [why for sql, values in heard.items() for why in troubles(bench.db, sql, values,
+    assert [why for sql, values in heard.items() for why in problems(bench.db, sql, values,
                                                                      LARGE)] == []

@@ -173,7 +173,7 @@ def test_a_folder_that_cannot_be_made_says_what_to_do(tmp_path, store, said):
 def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
     (tmp_path / "a.gz.part").mkdir()
     with pytest.raises(ArchiveError,
-                       match=r"Is a directory \(.*/a\.gz\.part\): a folder stands where"):
+                       match=r"Is a directory \(.*/a\.gz\.part\): a folder is where"):
         open_store(section(tmp_path)).put("a.gz", [DATA])
 
 
