@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import re
 
-from jobs_lib.hostnames import exact_ascii
-
 MAX_OCTETS = 254            # RFC 5321 4.5.3.1.3: a path is 256 with its angles
 
 # besides what cannot be printed, which all other white space is; U+FFFD was read in the place of
@@ -41,11 +39,13 @@ def check(address: str) -> str:
         raise AddressError("the address is not of the form name@domain")
     if not (_ATOM.match(local) or _QUOTED.match(local)):
         raise AddressError("the part of the address before the @ is not a valid name")
-    try:
-        domain = exact_ascii(domain)
-    except ValueError:
-        raise AddressError(f"the domain {domain!a} has no safe ASCII form; write it as "
-                           "xn--...") from None
+    if not domain.isascii():
+        from jobs_lib.hostnames import exact_ascii  # few runs need it
+        try:
+            domain = exact_ascii(domain)
+        except ValueError:
+            raise AddressError(f"the domain {domain!a} has no safe ASCII form; write it as "
+                               "xn--...") from None
     if not all(_LABEL.match(label) for label in domain.split(".")):
         raise AddressError(f"{domain!a} is not a domain name")
     if len(local.encode()) + 1 + len(domain) > MAX_OCTETS:

@@ -1,11 +1,10 @@
-"""The call of a job: whatever it returns or raises becomes the outcome of the run."""
+"""The call of a job: whatever it returns or raises becomes the outcome of the run.
+
+What only a failed run needs is imported there: most runs find nothing to do, and end in a moment.
+"""
 from __future__ import annotations
 
 from jobs_lib import errors
-from jobs_lib.config.secrets import secrets
-from jobs_lib.database.schema import app_gaps
-
-from . import defects, table_gaps
 
 
 def call(job, ctx, limits, result: dict, complete: bool) -> None:
@@ -27,8 +26,12 @@ def call(job, ctx, limits, result: dict, complete: bool) -> None:
     except errors.JobsError as error:
         result.update(status="failed", error=str(error))
         if isinstance(error, errors.Missing) and not ctx.dry_run:
-            app_gaps.forget(ctx.db)
+            from jobs_lib.database.schema.app_gaps import forget
+            forget(ctx.db)
     except (Exception, SystemExit) as error:    # noqa: BLE001  a defect, whatever it is
+        from jobs_lib.config.secrets import secrets
+
+        from . import defects
         hidden = secrets(ctx.config)
         result.update(status="failed", error=defects.sentence(error, hidden))
         ctx.log.error("exception", traceback=defects.trace(error, hidden))
@@ -39,7 +42,8 @@ def call(job, ctx, limits, result: dict, complete: bool) -> None:
 def _work(job, ctx, complete: bool) -> None:
     try:
         if not complete:
-            table_gaps.need(ctx.db, job, store=not ctx.dry_run)
+            from .table_gaps import need
+            need(ctx.db, job, store=not ctx.dry_run)
         returned = job.run(ctx) or {}
     except MemoryError as error:
         raise errors.JobsError(out_of_memory(error, ctx.db)) from None
@@ -53,6 +57,7 @@ def out_of_memory(error: MemoryError, db) -> str:
     error as a sentence."""
     _clear_frames(error)            # before anything else
     db.invalidate()                 # it may have struck within a statement
+    from . import defects
     try:
         where = f" ({defects.place(error)})"
     except MemoryError:
