@@ -9,7 +9,7 @@ if sys.version_info < (3, 9):
 
 # With less memory an import or a thread fails, in words that do not say why, or the process ends by
 # a signal.
-LEAST_MEMORY = 40 * 1024 ** 2
+LEAST_MEMORY = 44 * 1024 ** 2
 try:
     import resource
     memory = resource.getrlimit(resource.RLIMIT_AS)[0]
