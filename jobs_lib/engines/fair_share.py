@@ -1,8 +1,8 @@
 """Nobody uses up a limit of the relay while others wait: neither an owner nor a queue.
 
-An owner that has had half of a limit waits while others have due mail: of a minute's limit
-while others of the same queue have, of an hour's or a day's while others of either queue have. The
-other queue of mail is left as much room as it has due rows. (docs/decisions.md)
+An owner that has had half of a limit waits while others have due mail: for a minute's limit, others
+in the same queue; for an hour's or a day's, others in either queue. The other queue of mail is left
+as much room as it has due rows. (docs/decisions.md)
 """
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class FairShare:
         self.ctx, self.claims, self.relay = ctx, claims, relay
         self.table = claims.queue.table
         self.aside: dict = {}           # {owner that has had half of a limit: the refusal}
-        self.deferred: list[dict] = []   # their rows in our hands
+        self.deferred: list[dict] = []  # their rows in our hands
         # the windows of which an owner gets half: not while it is alone
         self.halves: tuple = WINDOWS
         # due rows of the other queue at most; None: not counted, as most claims need not know
@@ -31,12 +31,12 @@ class FairShare:
         """The next rows: of owners that have to wait only where nobody else has any."""
         self.others = None
         for self.halves in (WINDOWS, LONGER, ()):
-            waiting = frozenset(filter(self._must_wait, self.aside))
-            rows = self._rows_deferred(most) or self.claims.claim(most, without=waiting)
-            if rows or not waiting:
+            owners = frozenset(filter(self._must_wait, self.aside))
+            rows = self._rows_deferred(most) or self.claims.claim(most, without=owners)
+            if rows or not owners:
                 return rows
             if self.halves == LONGER and self._count_others():
-                self.stop(self.aside[next(iter(waiting))])
+                self.stop(self.aside[next(iter(owners))])
                 break
         return []
 

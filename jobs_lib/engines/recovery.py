@@ -1,4 +1,4 @@
-"""Before a run works on a queue: what dead runs left, and what no claim would find, is put right.
+"""Before a run works on a queue it repairs what dead runs left and what no claim would find.
 
 A run that dies leaves claims behind, and each names its run: once that run is known to be dead they
 are free at once. A row lost in `sending` is *uncertain*: the other side may have it or not. It is
@@ -26,7 +26,7 @@ def recover(rows: DueRows) -> None:
 
 
 def count_unclaimable(rows: DueRows) -> None:
-    """Rows that nothing will ever take are counted, so that somebody sees them."""
+    """Count the rows that no run will ever claim, so that an operator sees them."""
     count_unknown_status(rows.ctx, rows.queue.table,
                          ("pending", "sending", rows.queue.done, "failed"))
 
