@@ -98,8 +98,9 @@ ROWS = {
     "message_stats": ("user_id alias_id day direction status email_count bytes_used", 2500,
                       lambda n: (
         n % USERS + 1, n % 90, ago(n * 1440)[:10], "forward", "delivered", 1, n)),
+    # Ten days apart: of a week that held most of the table, an engine would rightly read all.
     "usage_daily": ("user_id day email_count bytes_used", 2500, lambda n: (
-        n % USERS + 1, ago((n // USERS + (0 if n % 25 else 805)) * DAY)[:10], n % 9, n)),
+        n % USERS + 1, ago((n // USERS * 10 + (0 if n % 25 else 805)) * DAY)[:10], n % 9, n)),
     "usage_weekly": ("user_id week_start email_count bytes_used", 2500, lambda n: (
         n % USERS + 1, monday((n // USERS * 7 + (0 if n % 25 else 805)) * DAY), n % 9, n)),
     "usage_events": ("user_id cycle_start metric threshold", 2500, lambda n: (
