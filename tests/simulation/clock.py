@@ -1,0 +1,64 @@
+"""The time of the simulation, shared by all its processes: it passes only when somebody lets it."""
+from __future__ import annotations
+
+import mmap
+from datetime import datetime, timedelta, timezone
+
+UTC = timezone.utc
+START = datetime(2027, 1, 4, 6, 0, tzinfo=UTC)          # a Monday
+UP = 5_000_000                                          # seconds that the host is up by then
+NUMBERS = 256                                           # of 8 bytes each, in the shared memory
+
+
+class Shared:
+    """Numbers that a parent and its forked children see alike, also after a SIGKILL."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, 8 * NUMBERS)
+        self.floats = memoryview(self._memory).cast("d")
+        self.counts = memoryview(self._memory).cast("q")
+
+
+class VirtualClock:
+    """Seconds since START, in shared memory. `skew` is how far the host's clock is off."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._floats = shared.floats                    # 0: seconds, 1: skew, 2: starts of the host
+
+    @property
+    def seconds(self) -> float:
+        """Since START; never goes back."""
+        return self._floats[0]
+
+    @seconds.setter
+    def seconds(self, value: float) -> None:
+        self._floats[0] = max(value, self._floats[0])
+
+    @property
+    def skew(self) -> float:
+        """Seconds that the host's clock is ahead of the time that it is."""
+        return self._floats[1]
+
+    @skew.setter
+    def skew(self, value: float) -> None:
+        self._floats[1] = value
+
+    def true_time(self) -> datetime:
+        """The time that it is."""
+        return START + timedelta(seconds=int(self.seconds))
+
+    def now(self) -> datetime:
+        """The time that the host believes it is."""
+        return START + timedelta(seconds=int(self.seconds + self.skew))
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that nobody sets."""
+        return UP + self.seconds
+
+    def boot(self) -> tuple[str, int]:
+        """Which start of the host, and the seconds since."""
+        return f"start-{int(self._floats[2])}", int(UP + self.seconds)
+
+    def sleep(self, seconds: float) -> None:
+        """Let them pass at once."""
+        self._floats[0] += seconds

@@ -1,0 +1,90 @@
+"""What goes wrong, and when: drawn from the seed before the first tick, so that a list of faults
+can be made shorter and tried again."""
+from __future__ import annotations
+
+import random
+import signal
+from collections import namedtuple
+
+from .points import POINTS
+
+HOUR, DAY = 3600, 86400
+
+Fault = namedtuple("Fault", "at kind about")
+Fault.__doc__ = """One thing that goes wrong.
+
+at     the second at which it begins
+kind   a key of KINDS
+about  strike: (point, number, signal); spell: (what, how, seconds); cron: (seconds,);
+       clock: (seconds that it is off, seconds that this lasts); database: (how, seconds)
+"""
+# Points that are rare, or where most is at stake, are struck more often than chance would.
+WEIGHTS = {"after message": 8, "before message": 3, "after commit": 5, "before commit": 3,
+           "after request": 4, "before request": 2, "after statement": 4, "before statement": 3,
+           "before unlink": 3, "after unlink": 3, "before rename": 2, "after rename": 2,
+           "before write": 1, "after write": 1}
+# How far away the point may be: between two of them a run makes so many.
+FAR = {"statement": 300, "commit": 60, "message": 3, "request": 4, "unlink": 4, "rename": 4,
+       "write": 4}
+SPELLS = (("relay", ("refusing", "silent", "slow", "over quota", "breaking", "denied")),
+          ("network", ("away", "silent")), ("dns", ("silent",)))
+
+
+def draw(seed: int, days: int, kinds=None, strikes_per_day: int = 14) -> list[Fault]:
+    """The faults of so many days; a third of the days, and the last, have none. `kinds`: only
+    these."""
+    chosen = random.Random(f"{seed} faults")
+    found: list[Fault] = []
+    for day in range(days - 1):
+        if chosen.random() < 1 / 3:
+            continue
+        moments = [day * DAY + chosen.randrange(DAY) for _ in range(strikes_per_day)]
+        found += [_strike(chosen, moment) for moment in moments]
+        for kind, likely, make in OTHERS:
+            if chosen.random() < likely:
+                found.append(Fault(day * DAY + chosen.randrange(DAY), kind, make(chosen)))
+    return sorted(fault for fault in found if kinds is None or fault.kind in kinds)
+
+
+def _strike(chosen: random.Random, at: int) -> Fault:
+    point = chosen.choices(POINTS, [WEIGHTS[point] for point in POINTS])[0]
+    action = chosen.choices((signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP), (40, 2, 1))[0]
+    return Fault(at, "strike", (point, 1 + chosen.randrange(FAR[point.split()[1]]), int(action)))
+
+
+def _spell(chosen: random.Random) -> tuple:
+    what, kinds = chosen.choice(SPELLS)
+    return what, chosen.choice(kinds), chosen.choice((HOUR // 4, HOUR, 5 * HOUR, DAY))
+
+
+def _cron(chosen: random.Random) -> tuple:
+    return (chosen.choices((HOUR, 6 * HOUR, DAY, 7 * DAY), (8, 4, 2, 1))[0],)
+
+
+def _clock(chosen: random.Random) -> tuple:
+    ahead = chosen.choice((-2 * HOUR, -HOUR, HOUR // 2, HOUR, -30 * DAY, 40 * DAY, 366 * DAY))
+    return ahead, chosen.choice((HOUR // 2, 3 * HOUR, 10 * HOUR))
+
+
+def _database(chosen: random.Random) -> tuple:
+    return chosen.choice(("gone", "busy")), chosen.choice((HOUR // 4, HOUR, 4 * HOUR))
+
+
+# (kind, how likely it is on a bad day, what draws the rest)
+OTHERS = (("spell", 0.4, _spell), ("cron", 0.1, _cron), ("clock", 0.06, _clock),
+          ("database", 0.1, _database))
+KINDS = ("strike", *(kind for kind, _, _ in OTHERS))
+
+
+def words(fault: Fault) -> str:
+    """For the story."""
+    about = fault.about
+    if fault.kind == "strike":
+        return f"{signal.Signals(about[2]).name} {about[0]} no. {about[1]}"
+    if fault.kind == "spell":
+        return f"{about[0]} {about[1]} for {about[2] / HOUR:g} h"
+    if fault.kind == "cron":
+        return f"cron is away for {about[0] / HOUR:g} h"
+    if fault.kind == "clock":
+        return f"the clock is {about[0] / HOUR:+g} h off for {about[1] / HOUR:g} h"
+    return f"the database is {about[0]} for {about[1] / HOUR:g} h"

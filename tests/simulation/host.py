@@ -1,0 +1,151 @@
+"""One installation of the product: its folder, its configuration, and its commands, each of which
+runs in a process forked from this one, on the simulated clock and world."""
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import pkgutil
+import random
+import signal
+import stat
+import sys
+import traceback
+from pathlib import Path
+from types import SimpleNamespace
+
+from jobs_lib import catalogue
+
+from . import points
+
+STATE = ("state", "log", "spool", "exports", "archive")
+
+
+class Host:
+    """`options`: {section: {option: value}} of its config.ini, which `configure` writes."""
+
+    def __init__(self, folder: Path, simulation, shared: Path | None = None) -> None:
+        self.folder, self.simulation = folder, simulation
+        folder.mkdir(parents=True)
+        beside = shared or folder
+        self.options: dict[str, dict] = {
+            "core": {"database": simulation.url, "state_dir": "state", "log_dir": "log",
+                     "timezone": "Europe/Berlin", "app_url": "https://app.service.example",
+                     "secret_key": "k" * 40,
+                     "lock": "database" if "mysql" in simulation.url else "file"},
+            "spool": {"dir": beside / "spool"}, "export": {"dir": beside / "exports"},
+            "archive": {"store": beside / "archive"},
+            "mail": {"transport": "maildir", "maildir": "unused", "domain": "alias.example",
+                     "from": "postmaster@alias.example", "srs_secret": "s" * 40},
+            "dns": {"mx_hosts": "mx1.service.example"},
+            "alerts": {"email": "operator@ops.test"},
+        }
+        self.stopped: list[int] = []            # processes that were stopped
+        self.configure()
+
+    def configure(self, **sections: dict) -> None:
+        """Change options, and write config.ini."""
+        for name, values in sections.items():
+            self.options.setdefault(name, {}).update(values)
+        (self.folder / "config.ini").write_text("".join(
+            f"[{name}]\n" + "".join(f"{option} = {value}\n" for option, value in values.items())
+            for name, values in self.options.items()))
+        (self.folder / "config.ini").chmod(stat.S_IRUSR | stat.S_IWUSR)
+
+    @staticmethod
+    def warm() -> None:
+        """Load what the processes need, so that each of them has it."""
+        import jobs_lib
+        for _, name, _ in pkgutil.walk_packages(jobs_lib.__path__, "jobs_lib."):
+            if not name.startswith("jobs_lib.workers"):
+                importlib.import_module(name)
+        catalogue.load_all([])
+
+    def run(self, *words: str) -> int:
+        """`jobs.py WORDS` in a process of its own. Its exit code, or minus the signal that ended or
+        stopped it."""
+        child = os.fork()
+        if child == 0:
+            code = 70
+            try:
+                code = self._become(words)
+            except BaseException:           # noqa: BLE001  a mistake of the simulation
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        return self._wait(child)
+
+    def go_on(self, child: int) -> int:
+        """Let a stopped process continue, until it ends or is stopped again."""
+        self.stopped.remove(child)
+        os.kill(child, signal.SIGCONT)
+        return self._wait(child)
+
+    def _wait(self, child: int) -> int:
+        _, status = os.waitpid(child, os.WUNTRACED)
+        if os.WIFSTOPPED(status):
+            self.stopped.append(child)
+            return -os.WSTOPSIG(status)
+        return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+    def _become(self, words: tuple) -> int:
+        """Be the product."""
+        from jobs_lib import clock
+        from jobs_lib.cli import main
+        from jobs_lib.features.webhooks import requests
+        from jobs_lib.runner import resources
+        from tests.support import databases
+
+        os.chdir(self.folder)
+        printed = os.open("printed", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(printed, 1)
+        os.dup2(printed, 2)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        simulation = self.simulation
+        chosen = random.Random(f"{simulation.seed} {self.folder.name} {simulation.tick}")
+        os.urandom = chosen.randbytes
+        clock.now, clock.boot = simulation.clock.now, simulation.clock.boot
+        resources.time = SimpleNamespace(monotonic=simulation.clock.monotonic,
+                                         sleep=simulation.clock.sleep)
+        requests.threading = SimpleNamespace(Thread=_AtOnce)
+        connect, outside = resources.Ports.connect, simulation.outside
+
+        def connected(ports, **how):
+            if trouble := simulation.database_trouble():
+                raise trouble
+            db = connect(ports, timeout=simulation.timeout, **how)
+            databases.set_clock(db, simulation.clock.now())
+            return db
+        resources.Ports.connect = connected
+        resources.Ports.mail = lambda _, section: outside.mail(section)
+        resources.Ports.http = lambda _, section: outside.http(section)
+        resources.Ports.dns = lambda _, section: outside.dns(section)
+        points.install(simulation.strikes)
+        try:
+            return main.main([*words, "--config", str(self.folder / "config.ini")])
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+
+    def printed(self) -> str:
+        """What its commands printed since this was last asked."""
+        path = self.folder / "printed"
+        try:
+            text = path.read_text()
+            path.unlink()
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            return ""
+        return text
+
+
+class _AtOnce:
+    """A thread that does its work when it is started: the order of requests is always the same."""
+
+    def __init__(self, target, args, daemon) -> None:
+        self._work = lambda: target(*args)
+
+    def start(self) -> None:
+        """Do it."""
+        self._work()

@@ -1,0 +1,74 @@
+"""The rules that the service has to keep, over plain rows and what reached the world outside.
+
+Nothing here imports the product: each module states some rules of its documentation once more, in
+dictionaries. After each tick a rule gets a Step and yields a sentence for everything that is wrong.
+"""
+from __future__ import annotations
+
+from collections import namedtuple
+from datetime import datetime, timedelta, timezone
+
+HOUR, DAY = 3600, 86400
+START = datetime(2027, 1, 4, 6, 0, tzinfo=timezone.utc)
+
+Step = namedtuple("Step", "began ended before after journal struck quiet_since trouble files "
+                          "late options clock_right_since")
+Step.__doc__ = """One tick, as it is seen from outside.
+
+began, ended   seconds since START
+before, after  {table: {id: row}}: as the app left it, and as the tick did; rows are dicts of the
+               columns, times are text in UTC
+journal        what reached the world outside meanwhile, a dict each (outside.py)
+struck         the points at which the process was killed, stopped or asked to end
+quiet_since    the second since which nothing has gone wrong; after `ended` while something does
+trouble        what goes wrong at this moment, in words; empty when nothing does
+files          {folder: set of paths}: spool, exports, archive
+late           seconds between this tick and the one before it, on any host
+clock_right_since  the second since which the host's clock has been right
+options        {section: {option: value}} that are not the defaults
+"""
+
+
+class Rule:
+    """`check(step)` yields what is wrong; `finish(step)` is asked once, after the last tick, when
+    all has been quiet for a day."""
+
+    def check(self, step: Step):
+        """Sentences."""
+        return ()
+
+    def finish(self, step: Step):
+        """Sentences."""
+        return ()
+
+
+def seconds(text: str | None) -> int | None:
+    """A column's time, in seconds since START."""
+    if text is None:
+        return None
+    moment = datetime.strptime(str(text)[:19], "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
+    return int((moment - START).total_seconds())
+
+
+def text(second: float) -> str:
+    """The same as a column has it."""
+    return (START + timedelta(seconds=second)).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def gone(step: Step, table: str) -> dict:
+    """{id: row} of what this tick deleted."""
+    after = step.after[table]
+    return {id: row for id, row in step.before[table].items() if id not in after}
+
+
+def changed(step: Step, table: str) -> list[tuple[dict, dict]]:
+    """(row before, row after) of what this tick changed."""
+    before = step.before[table]
+    return [(before[id], row) for id, row in step.after[table].items()
+            if id in before and before[id] != row]
+
+
+def new(step: Step, table: str) -> dict:
+    """{id: row} of what this tick added."""
+    before = step.before[table]
+    return {id: row for id, row in step.after[table].items() if id not in before}

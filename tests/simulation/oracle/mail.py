@@ -1,0 +1,151 @@
+"""Forwards, notices and the limits of the relay (docs/mail.md, docs/guarantees.md)."""
+from __future__ import annotations
+
+from collections import Counter, deque
+
+from . import DAY, HOUR, Rule, gone, seconds
+
+DELAYS = {"forward": (HOUR, 6 * HOUR, 24 * HOUR, 48 * HOUR),
+          "notice": (0, 300, 900, HOUR, 4 * HOUR, 12 * HOUR, 24 * HOUR)}
+TABLES = {"forward": "failed_emails", "notice": "notifications"}
+ACCEPTED = ("sent", "uncertain")
+PER_HOUR = 80
+SLACK = 2 * HOUR             # between what is due and its attempt, when all is quiet
+
+
+class Copies(Rule):
+    """Each message reaches the relay once; a second time only if a process was struck, or the
+    connection broke, while it was on its way."""
+
+    def __init__(self) -> None:
+        self.accepted: Counter = Counter()
+        self.allowed: Counter = Counter()
+        self.digests: dict[str, str] = {}
+
+    def check(self, step):
+        """What was handed over in this tick, then what its end left in the air."""
+        for entry in step.journal:
+            if entry["what"] != "mail" or entry["item"].partition("-")[0] not in TABLES:
+                continue
+            item = entry["item"]
+            if self.digests.setdefault(item, entry["digest"]) != entry["digest"]:
+                yield f"{item} was sent with other bytes than at its attempt before"
+            if entry["outcome"] not in ACCEPTED:
+                continue
+            if self.accepted[item] > self.allowed[item]:
+                yield (f"{item} was handed over {self.accepted[item] + 1} times, of which "
+                       f"{self.allowed[item]} are excused")
+            self.accepted[item] += 1
+            self.allowed[item] += entry["outcome"] == "uncertain"
+        if step.struck or step.trouble:
+            in_the_air = [f"{name}-{id}" for name, table in TABLES.items()
+                          for id, row in step.after[table].items()
+                          if row["status"] == "sending"
+                          and row != step.before[table].get(id)]
+            self.allowed.update(in_the_air)
+            if len(in_the_air) > max(1, len(step.struck)):
+                yield f"{len(in_the_air)} messages are in the air after one strike: {in_the_air}"
+        elif not step.trouble:
+            for name, table in TABLES.items():
+                for id, row in step.after[table].items():
+                    if row["status"] == "sending":
+                        yield f"{name}-{id} is still marked as being sent after a whole run"
+
+
+class NothingIsLost(Rule):
+    """A forward is delivered, or its owner is notified, or nobody waits for it any more."""
+
+    def __init__(self) -> None:
+        self.accepted: set[str] = set()
+
+    def check(self, step):
+        """Whatever is final has its reason."""
+        self.accepted.update(entry["item"] for entry in step.journal
+                             if entry["what"] == "mail" and entry["outcome"] in ACCEPTED)
+        users = step.after["users"]
+        for id, row in gone(step, "failed_emails").items():
+            owner = step.before["users"].get(row["user_id"])
+            if not owner or owner["status"] == "deleted":
+                continue
+            if row["status"] not in ("sent", "failed"):
+                yield f"forward-{id} was deleted while it was {row['status']}"
+            elif seconds(row["finished_at"]) > step.ended - 7 * DAY:
+                yield f"forward-{id} was deleted before its 7 days were over"
+        for id, row in step.after["failed_emails"].items():
+            if row["status"] == "sent" and f"forward-{id}" not in self.accepted:
+                yield f"forward-{id} is marked as sent and no copy of it reached the relay"
+            owner = users.get(row["user_id"])
+            if (row["status"] == "failed" and row["told_at"] is None and owner
+                    and owner["status"] == "active"
+                    # one notice a day for each destination
+                    and _is_due(step, seconds(row["finished_at"]) + DAY)
+                    and not str(row["last_error"]).startswith("cancelled")):
+                yield f"forward-{id} has failed and its owner was not notified"
+
+
+class InTime(Rule):
+    """No attempt before its time; none much after it, when all is quiet."""
+
+    def __init__(self) -> None:
+        self.attempts: dict[str, list] = {}
+        self.uncertain: set[str] = set()
+
+    def check(self, step):
+        """What was sent; then what should have been."""
+        for entry in step.journal:
+            if entry["what"] != "mail" or entry["outcome"] in ("relay", "lost"):
+                continue
+            name, _, id = entry["item"].partition("-")
+            row = step.before.get(TABLES.get(name), {}).get(int(id)) if name in TABLES else None
+            if row is None:                     # it was queued in this very tick
+                continue
+            due = seconds(row["next_attempt_at"])
+            if due is None:
+                due = seconds(row["created_at"]) + DELAYS[name][0]
+            # a clock that is set back, or was ahead, costs an attempt (docs/guarantees.md)
+            clock_is_right = step.ended - step.clock_right_since > 3 * DAY
+            if (entry["at"] < due - 1 and row["status"] == "pending" and not row["uncertain"]
+                    and clock_is_right):
+                yield f"{entry['item']} was sent {due - entry['at']} s before its time"
+        if _is_quiet(step):
+            for name, table in TABLES.items():
+                for id, row in step.after[table].items():
+                    due = seconds(row["next_attempt_at"] or row["created_at"])
+                    if name == "forward" and row["next_attempt_at"] is None:
+                        due += HOUR
+                    owner = step.after["users"].get(row["user_id"])
+                    if (row["status"] == "pending" and step.ended - due > SLACK
+                            and (not owner or owner["status"] == "active")):
+                        yield (f"{name}-{id} has been due for {(step.ended - due) / HOUR:.1f} h, "
+                               f"and nothing has gone wrong for "
+                               f"{(step.ended - step.quiet_since) / HOUR:.1f} h")
+
+
+class Limits(Rule):
+    """In no hour more recipients than the limit."""
+
+    def __init__(self) -> None:
+        self.sent: deque = deque()
+
+    def check(self, step):
+        """Each message against the hour before it."""
+        for entry in step.journal:
+            if entry["what"] != "mail" or entry["outcome"] not in ACCEPTED:
+                continue
+            self.sent.append(entry["at"])
+            while self.sent[0] <= entry["at"] - HOUR:
+                self.sent.popleft()
+            if len(self.sent) > PER_HOUR:
+                yield f"{len(self.sent)} messages within an hour, and the limit is {PER_HOUR}"
+
+
+def _is_quiet(step, hours: float = 12) -> bool:
+    return not step.trouble and step.ended - step.quiet_since > hours * HOUR
+
+
+def _is_due(step, since: int) -> bool:
+    """Whether something that was to follow at once should have, by now."""
+    return _is_quiet(step, 3) and step.ended - since > SLACK
+
+
+RULES = (Copies, NothingIsLost, InTime, Limits)

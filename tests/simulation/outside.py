@@ -1,0 +1,223 @@
+"""The world outside: the relay, the endpoints of webhooks, and the DNS, as they are at each moment.
+
+Whatever they answer follows from the seed, the time and who is asked, so two processes that ask the
+same get the same answer. All that reaches them is written into a journal before the answer is
+given, which a SIGKILL of the asking process leaves as it is.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import namedtuple
+
+from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer
+from jobs_lib.ports.http.message import ANSWERED, FAILED, TIMEOUT, Response
+from jobs_lib.ports.mail.message import IN_MEMORY, Result
+from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN
+
+Spell = namedtuple("Spell", "start end kind")
+Spell.__doc__ = "From one second to another something is as `kind` says."
+
+
+def chance(*about) -> float:
+    """A number from 0 to 1 that depends on nothing but the arguments."""
+    digest = hashlib.sha256(repr(about).encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2 ** 48
+
+
+class Journal:
+    """What reached the world outside, one JSON line each."""
+
+    def __init__(self, path) -> None:
+        self.path, self._read = str(path), 0
+
+    def write(self, **entry) -> None:
+        """Written at once, as a whole."""
+        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.write(file, json.dumps(entry).encode() + b"\n")
+        os.close(file)
+
+    def new(self) -> list[dict]:
+        """What came since this was last asked."""
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self._read)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        self._read += len(data)
+        return [json.loads(line) for line in data.splitlines()]
+
+
+class Weather:
+    """How things are: `relay` and `dns` have spells, as have single endpoints and domains."""
+
+    def __init__(self, clock) -> None:
+        self._clock = clock
+        self.spells: dict[str, list[Spell]] = {}
+
+    def add(self, what: str, spell: Spell) -> None:
+        """Something will be so."""
+        self.spells.setdefault(what, []).append(spell)
+
+    def now(self, what: str, otherwise: str = "good") -> str:
+        """How it is at this moment; the spell that was added last counts."""
+        second = self._clock.seconds
+        return next((spell.kind for spell in reversed(self.spells.get(what, ()))
+                     if spell.start <= second < spell.end), otherwise)
+
+
+class Outside:
+    """All of it; `weather` says how it is. Used in the processes of the product."""
+
+    def __init__(self, seed: int, clock, strikes, weather: Weather, journal: Journal) -> None:
+        self.seed, self.clock, self.strikes = seed, clock, strikes
+        self.weather, self.journal = weather, journal
+
+    def mail(self, _section):
+        """In place of `Ports.mail`."""
+        return Relay(self)
+
+    def http(self, _section):
+        """In place of `Ports.http`."""
+        return Web(self)
+
+    def dns(self, _section):
+        """In place of `Ports.dns`."""
+        return Zones(self)
+
+    def chance(self, *about) -> float:
+        """A number from 0 to 1 for this question at this second."""
+        return chance(self.seed, int(self.clock.seconds), *about)
+
+
+# How long one message takes, by the weather of the relay.
+SECONDS = {"good": 0.3, "slow": 25.0, "silent": 65.0}
+ANSWERS = {
+    "refusing": Result(RELAY, None, "", "Connection refused"),
+    "silent": Result(LOST, None, "", "no answer within 60 seconds"),
+    "over quota": Result(RELAY, 452, "4.3.2", "Domain alias.example has exceeded the max emails "
+                                              "per hour (125/100 (125%)) allowed"),
+    "denied": Result(RELAY, 535, "5.7.8", "authentication failed"),
+}
+
+
+class Relay:
+    """A mail relay. What it accepts is a copy in the journal."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    def send(self, envelope, message, _deadline, item_id) -> Result:
+        """One message."""
+        outside = self._outside
+        outside.strikes.reached("message", 0)
+        now = outside.weather.now("relay")
+        outside.clock.sleep(SECONDS.get(now, SECONDS["good"]))
+        answer = ANSWERS.get(now)
+        if answer is None and message.path is not IN_MEMORY and not os.path.exists(message.path):
+            return Result(FINAL, None, "", "the stored message is missing")
+        answer = answer or self._answer(envelope.recipient, str(item_id))
+        if answer.outcome == SENT and now == "breaking" and outside.chance("dot", item_id) < 0.3:
+            answer = Result(UNCERTAIN, None, "", "the connection broke after the message")
+        raw = message.head + (b"" if message.path is IN_MEMORY else _content(message.path))
+        outside.journal.write(
+            what="mail", item=str(item_id), to=envelope.recipient, sender=envelope.sender,
+            outcome=answer.outcome, code=answer.code, at=int(outside.clock.seconds),
+            digest=hashlib.sha256(raw).hexdigest()[:16], subject=_subject(raw))
+        if answer.outcome in (SENT, UNCERTAIN):
+            outside.strikes.reached("message", 1)
+        return answer
+
+    def _answer(self, recipient: str, item: str) -> Result:
+        """By the nature of the mailbox, which its name tells."""
+        nature = recipient.partition("@")[0].rpartition("-")[2]
+        if nature == "gone":
+            return Result(FINAL, 550, "5.1.1", "no such user here")
+        if nature == "full":
+            return Result(RETRY, 452, "4.2.2", "mailbox full")
+        if nature == "flaky" and self._outside.chance(item) < 0.5:
+            return Result(RETRY, 451, "4.7.1", "greylisted, try again later")
+        return Result(SENT, 250, "2.0.0", "queued")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _content(path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _subject(raw: bytes) -> str:
+    head = raw.partition(b"\r\n\r\n")[0].replace(b"\r\n ", b" ")
+    return next((line[9:].decode("ascii", "replace") for line in head.split(b"\r\n")
+                 if line.lower().startswith(b"subject: ")), "")
+
+
+class Web:
+    """The endpoints of webhooks: a host's name tells its nature, its spells say the rest."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    def post(self, request) -> Response:
+        """One request."""
+        outside = self._outside
+        outside.strikes.reached("request", 0)
+        host = request.url.split("/")[2]
+        now = outside.weather.now(host, outside.weather.now("network"))
+        outside.clock.sleep({"silent": 10.0}.get(now, 0.2))
+        answer = {
+            "silent": Response(TIMEOUT, text="no answer within 10 seconds", reached=False),
+            "away": Response(FAILED, text="connection refused", reached=False),
+            "broken": Response(ANSWERED, 500, excerpt="oops"),
+            "gone": Response(ANSWERED, 410, excerpt="gone"),
+            "busy": Response(ANSWERED, 429, retry_after="120"),
+        }.get(now, Response(ANSWERED, 204))
+        headers = {name.lower(): value for name, value in request.headers}
+        outside.journal.write(what="request", item=str(request.item_id), url=request.url,
+                              id=headers.get("webhook-id"), status=answer.status,
+                              at=int(outside.clock.seconds))
+        if answer.status:
+            outside.strikes.reached("request", 1)
+        return answer
+
+    def resolves(self, _name: str) -> bool:
+        """Whether a name server answers for the service's own names."""
+        return self._outside.weather.now("network") == "good"
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Zones:
+    """The DNS of users' domains: `right` or `wrong`, by the weather of their names."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    def look_up(self, name: str, kind: str) -> Answer:
+        """The answer to one question."""
+        weather = self._outside.weather
+        if weather.now("dns") != "good":
+            return Answer(UNKNOWN, why="no name server answered")
+        labels = name.split(".")
+        domain = ".".join(labels[-2:])
+        how = weather.now(domain, "missing")
+        if how == "missing":
+            return Answer(NXDOMAIN)
+        if name != domain or how == "wrong":
+            return Answer(NODATA)
+        if kind == "TXT":
+            return Answer(FOUND, (f"porter-verify=token-{labels[-2]}",))
+        return Answer(FOUND, ((10, "mx1.service.example"),)) if kind == "MX" else Answer(NODATA)
+
+    def each(self, items, _stopped, follow_up):
+        """One item after the other."""
+        for item, questions in items:
+            answers = {question: self.look_up(*question) for question in questions}
+            while question := follow_up(item, answers):
+                answers[question] = self.look_up(*question)
+            yield item, answers

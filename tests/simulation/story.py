@@ -1,0 +1,294 @@
+"""One run of the simulation: acts, faults and ticks in order of time, judged after each tick."""
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import tempfile
+from collections import Counter, deque, namedtuple
+from pathlib import Path
+
+from jobs_lib.database.schema import NAMES
+from jobs_lib.errors import Lost
+
+from . import acts, oracle, outside, points
+from . import faults as faults_
+from .clock import Shared, VirtualClock
+from .faults import DAY, HOUR, Fault
+from .host import Host
+from .oracle.all import RULES
+from .world import World
+
+MINUTE = 60
+LONGEST = 30 * MINUTE            # between two ticks in which nothing is due
+TOLD = 40                        # lines of the story that are kept
+BY_TWO = {"notification_optouts": ("user_id", "kind"), "alias_destinations":
+          ("alias_id", "destination_id"), "usage_daily": ("user_id", "day"),
+          "usage_weekly": ("user_id", "week_start"), "message_stats":
+          ("user_id", "alias_id", "day", "direction", "status"), "job_state": ("job",),
+          "retired_addresses": ("address_hash",), "meta": ("name",)}
+
+Wrong = namedtuple("Wrong", "second sentence story")
+Wrong.__doc__ = "A rule that was broken: when, what, and the last lines of the story."
+
+
+class Simulation:
+    """What all parts of one run share, and the run itself. `run()` ends with `wrong` set, or None.
+
+    `digest` stands for all that happened: the same seed has the same one.
+    """
+
+    timeout = 0.2                # seconds that a process waits for another's write
+
+    def __init__(self, seed: int, days: int, url=None, faults: list[Fault] | None = None,
+                 folder: Path | None = None, hosts: int = 1, progress=None) -> None:
+        self.seed, self.days = seed, days
+        base = "/dev/shm" if os.path.isdir("/dev/shm") else None
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="simulation-", dir=base))
+        self.url = url or f"sqlite:///{self.folder}/jobs.db"
+        self.faults = faults_.draw(seed, days) if faults is None else faults
+        shared = Shared()
+        self.clock, self.strikes = VirtualClock(shared), points.Strikes(shared)
+        self.journal = outside.Journal(self.folder / "journal")
+        self.weather = outside.Weather(self.clock)
+        self.outside = outside.Outside(seed, self.clock, self.strikes, self.weather, self.journal)
+        self.world = World(self)
+        self.hosts = [Host(self.folder / f"host{number}", self, self.folder)
+                      for number in range(1, hosts + 1)]
+        self.rules = [rule() for rule in RULES]
+        self.tick, self.counts = 0, Counter()
+        self.lines: deque = deque(maxlen=TOLD)
+        self.wrong: Wrong | None = None
+        self.progress = progress
+        self._hash = hashlib.sha256()
+        self._away: list[tuple] = []            # (from, to) in which cron is away
+        self._bad: list[tuple] = []             # (from, to, words) in which something is wrong
+        self._database: list[tuple] = []        # (from, to, how)
+        self._clocks: list[tuple] = []          # (second, skew)
+        self._paused: list[tuple] = []          # (second, host, pid)
+        self._last_trouble = 0.0
+        self._clock_right_since = -3.0 * DAY
+        self._last_tick = 0.0
+        self._acts: list = []
+        self._faults = sorted(self.faults, reverse=True)
+        self._seen: dict = {}
+
+    # The run
+
+    def run(self) -> Wrong | None:
+        """All of it. The folder is removed unless a rule was broken."""
+        Host.warm()
+        for name in ("spool", "exports", "archive"):
+            (self.folder / name).mkdir(mode=0o700)
+        self._must(self.hosts[0], "migrate")
+        acts.mail.begin(self.world)
+        self._say("the service begins")
+        end = self.days * DAY
+        for day in range(self.days):
+            self._acts = self.world.acts_of(day)[::-1]
+            self._acts = [(second, day, number, act) for second, number, act in self._acts]
+            while not self.wrong and (moment := self._next(min((day + 1) * DAY, end))) is not None:
+                self._go_to(moment)
+            if self.wrong:
+                break
+            self._end_of_day(day)
+        if not self.wrong:
+            self._judge(self._step((), {}), finish=True)
+        self.world.close()
+        for host in self.hosts:
+            for child in [*host.stopped]:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+        if not self.wrong:
+            shutil.rmtree(self.folder)
+        return self.wrong
+
+    @property
+    def digest(self) -> str:
+        """Of all that was told."""
+        return self._hash.hexdigest()[:16]
+
+    # Time
+
+    def _next(self, end: float) -> float | None:
+        """The next second at which something happens; None at the end of the day."""
+        moments = [self._next_tick()]
+        moments += [each[-1][0] for each in (self._acts, self._faults) if each]
+        moments += [second for second, *_ in (*self._clocks, *self._paused)]
+        moment = max(min(moments), self.clock.seconds)
+        return moment if moment < end else None
+
+    def _next_tick(self) -> float:
+        """When cron starts the next tick that may find something to do."""
+        second = self._last_tick + LONGEST
+        for due in self._due():
+            second = min(second, max(due, self._last_tick + MINUTE))
+        for start, stop in self._away:
+            if start <= second < stop:
+                second = stop
+        return -(-second // MINUTE) * MINUTE
+
+    def _due(self):
+        """When rows of the queues are due."""
+        for table, first in (("failed_emails", HOUR), ("notifications", 0),
+                             ("webhook_deliveries", 0)):
+            for row in self._seen.get(table, {}).values():
+                if row["status"] in ("pending", "sending"):
+                    due = oracle.seconds(row["next_attempt_at"])
+                    if due is None:
+                        due = oracle.seconds(row["created_at"]) + first
+                    yield max(due, self._last_tick + 5 * MINUTE)
+
+    def _go_to(self, moment: float) -> None:
+        """Let time pass until then, and do what is to happen."""
+        self.clock.seconds = moment
+        if self._acts and self._acts[-1][0] <= moment:
+            _, day, number, act = self._acts.pop()
+            if words := self.world.do(day, number, act):
+                self._say(words)
+        elif self._faults and self._faults[-1].at <= moment:
+            self._begin_fault(self._faults.pop())
+        elif self._clocks and self._clocks[0][0] <= moment:
+            _, self.clock.skew = self._clocks.pop(0)
+            self._say("the clock is right again" if not self.clock.skew else "the clock jumps")
+        elif self._paused and self._paused[0][0] <= moment:
+            _, host, child = self._paused.pop(0)
+            self._tick(host, child)
+        else:
+            self._last_tick = moment
+            for host in self.hosts:
+                if not self.wrong:
+                    self._tick(host)
+
+    def _end_of_day(self, day: int) -> None:
+        self.clock.seconds = (day + 1) * DAY
+        self.strikes.disarm()
+        if self.progress:
+            self.progress(self, day + 1)
+
+    # Faults
+
+    def _begin_fault(self, fault: Fault) -> None:
+        about, now = fault.about, self.clock.seconds
+        self._say(faults_.words(fault))
+        self.counts[f"fault: {fault.kind}"] += 1
+        if fault.kind == "strike":
+            if not self.strikes.armed(about[0]):
+                self.strikes.arm(*about)
+            return
+        self._bad.append((now, now + about[-1], faults_.words(fault)))
+        if fault.kind == "spell":
+            self.weather.add(about[0], outside.Spell(now, now + about[2], about[1]))
+        elif fault.kind == "cron":
+            self._away.append((now, now + about[0]))
+        elif fault.kind == "clock":
+            self.clock.skew = about[0]
+            self._clock_right_since = now + about[1]
+            self._clocks = [(now + about[1], 0.0)]
+        else:
+            self._database.append((now, now + about[1], about[0]))
+
+    def trouble(self) -> str:
+        """What is wrong at this moment, in words."""
+        now = self.clock.seconds
+        return "; ".join(words for start, stop, words in self._bad if start <= now < stop)
+
+    def database_trouble(self):
+        """What a process meets that connects now: an exception, or None."""
+        now = self.clock.seconds
+        for start, stop, how in self._database:
+            if start <= now < stop:
+                return Lost("the database server went away") if how == "gone" else None
+        return None
+
+    # Ticks
+
+    def _tick(self, host: Host, child: int | None = None) -> None:
+        before = self._look()
+        began, self.tick = self.clock.seconds, self.tick + 1
+        self.world.close()
+        code = host.go_on(child) if child else host.run("run-due")
+        struck = []
+        if code < 0 or (point := self.strikes.last()):
+            point = self.strikes.last() if code < 0 else point
+            struck = [f"{signal.Signals(-code).name if code < 0 else 'SIGTERM'} {point}"]
+            self.counts[struck[0]] += 1
+            self._say(f"{host.folder.name}: {struck[0]}")
+            if code == -signal.SIGSTOP:
+                self._paused.append((began + HOUR * (1 + self.tick % 5), host, host.stopped[-1]))
+        elif code < 0:
+            raise RuntimeError(f"a tick ended with signal {-code} that was not armed")
+        self.counts["ticks"] += 1
+        self._stamp(host)
+        printed = host.printed()
+        if code not in (0, 143) and code > 0:
+            self._say(f"{host.folder.name} ends with {code}: {printed[:300]!r}")
+        if code == 70:
+            raise RuntimeError(printed)
+        if struck or self.trouble() or self._paused:
+            self._last_trouble = self.clock.seconds
+        self._judge(self._step(struck, before, began))
+
+    def _must(self, host: Host, *words: str) -> None:
+        code = host.run(*words)
+        if code:
+            raise RuntimeError(f"jobs.py {' '.join(words)} ended with {code}: {host.printed()}")
+
+    def _stamp(self, host: Host) -> None:
+        """Give the files that were written just now the time that it is here."""
+        moment, started = self.clock.now().timestamp(), oracle.START.timestamp()
+        for folder in (host.folder / "state", self.folder / "exports", self.folder / "archive",
+                       self.folder / "spool"):
+            for path in folder.rglob("*") if folder.exists() else ():
+                if path.stat().st_mtime < started:
+                    os.utime(path, (moment, moment))
+
+    # Judgement
+
+    def _look(self) -> dict:
+        """All rows of all tables, as {table: {id: row}}."""
+        self.world.open()
+        found = {}
+        for table in NAMES:
+            key = BY_TWO.get(table, ("id",))
+            rows = self.world.db.query(f"SELECT * FROM {{{table}}}")
+            if rows and any(name not in rows[0] for name in key):
+                key = (next(iter(rows[0])),)
+            found[table] = {row[key[0]] if len(key) == 1 else tuple(row[name] for name in key): row
+                            for row in rows}
+        self._seen = found
+        return found
+
+    def _step(self, struck, before, began: float | None = None) -> oracle.Step:
+        after = self._look()
+        files = {name: {str(path.relative_to(self.folder / name))
+                        for path in (self.folder / name).rglob("*") if path.is_file()}
+                 for name in ("spool", "exports", "archive")}
+        now = self.clock.seconds
+        return oracle.Step(now if began is None else began, now, before or after, after,
+                           self.journal.new(), struck, self._last_trouble, self.trouble(), files,
+                           now - self._last_tick, self.hosts[0].options,
+                           self._clock_right_since)
+
+    def _judge(self, step: oracle.Step, finish: bool = False) -> None:
+        for entry in step.journal:
+            self.counts[f"{entry['what']} {entry.get('outcome') or entry.get('status')}"] += 1
+            self._say(" ".join(f"{value}" for name, value in entry.items()
+                               if name in ("what", "item", "to", "outcome", "status", "url")))
+        for table in ("failed_emails", "notifications", "webhook_deliveries"):
+            for id, row in step.after[table].items():
+                was = step.before[table].get(id, {}).get("status", "new")
+                if was != row["status"]:
+                    self._say(f"{table} {id}: {was} -> {row['status']}")
+        for rule in self.rules:
+            for sentence in (rule.finish(step) if finish else rule.check(step)):
+                self.wrong = Wrong(self.clock.seconds, f"{type(rule).__name__}: {sentence}",
+                                   [*self.lines])
+                return
+
+    def _say(self, words: str) -> None:
+        line = f"{oracle.text(self.clock.seconds)}  {words}"
+        self.lines.append(line)
+        self._hash.update(line.encode() + b"\n")
+

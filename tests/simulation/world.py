@@ -1,0 +1,120 @@
+"""The service: who uses it, and what its app, its mail hook and its operator do each day.
+
+An act is a function of the world and a random generator; how often it happens a day stands with it.
+Acts write plain rows and files, as docs/data-model.md has it, and never through a job.
+"""
+from __future__ import annotations
+
+import os
+import random
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from jobs_lib import clock as texts
+from jobs_lib.database.connection import connect
+
+# (how often a day, function): what the modules of acts/ declare
+ACTS: list[tuple] = []
+MINUTE, HOUR, DAY = 60, 3600, 86400
+# Of a mailbox; see outside.py
+NATURES = ("good", "good", "good", "good", "flaky", "flaky", "full", "gone")
+
+
+def act(per_day: float):
+    """Mark a function as something that happens so often a day."""
+    def mark(function):
+        ACTS.append((per_day, function))
+        return function
+    return mark
+
+
+class World:
+    """`db` is open while acts are done, and closed before a process is forked. `did` counts acts;
+    `changed` is called with words for each."""
+
+    def __init__(self, simulation) -> None:
+        self.simulation, self.clock, self.seed = simulation, simulation.clock, simulation.seed
+        self.spool: Path = simulation.folder / "spool"
+        self.did: dict[str, int] = {}
+        self.numbers = iter(range(1, 10 ** 9))
+        self.db = None
+
+    def open(self) -> None:
+        """Connect."""
+        if self.db is None:
+            self.db = connect(self.simulation.url, base=str(self.simulation.folder), timeout=5)
+
+    def close(self) -> None:
+        """Disconnect: an SQLite connection must not be carried into another process."""
+        if self.db is not None:
+            self.db.close()
+            self.db = None
+
+    # When
+
+    def acts_of(self, day: int) -> list[tuple]:
+        """(second, number, function) of all acts of a day, in order. They follow from the seed
+        alone."""
+        chosen, found = random.Random(f"{self.seed} acts {day}"), []
+        for per_day, function in ACTS:
+            number = int(per_day) + (chosen.random() < per_day % 1)
+            found += [(day * DAY + chosen.randrange(DAY), function) for _ in range(number)]
+        found.sort(key=lambda each: (each[0], each[1].__name__))
+        return [(second, at, function) for at, (second, function) in enumerate(found)]
+
+    def do(self, day: int, number: int, function) -> str:
+        """Do one act; words for the story, or "" where there was nothing to do it with."""
+        self.open()
+        chosen = random.Random(f"{self.seed} {day} {number} {function.__name__}")
+        words = function(self, chosen) or ""
+        if words:
+            self.did[function.__name__] = self.did.get(function.__name__, 0) + 1
+        return words
+
+    # What acts are made of
+
+    def now(self) -> datetime:
+        """The time that it is, for the app's columns."""
+        return self.clock.true_time()
+
+    def text(self, **ago) -> str:
+        """So long ago, as a column has it."""
+        return texts.text(self.now() - timedelta(**ago))
+
+    def add(self, table: str, **values) -> int:
+        """A row; its id."""
+        return self.db.insert(table, **values)
+
+    def add_link(self, alias: int, destination: int) -> None:
+        """Let the alias forward there."""
+        self.db.execute("INSERT INTO {alias_destinations} (alias_id, destination_id) "
+                        "VALUES (:alias, :destination)", alias=alias, destination=destination)
+
+    def pick(self, chosen, table: str, where: str = "1 = 1", **values) -> dict | None:
+        """One of the rows, or None."""
+        rows = self.db.query(f"SELECT * FROM {{{table}}} WHERE {where} ORDER BY id", **values)
+        return chosen.choice(rows) if rows else None
+
+    def user(self, chosen) -> dict | None:
+        """An active user."""
+        return self.pick(chosen, "users", "status = 'active'")
+
+    def hash(self) -> str:
+        """Of a token."""
+        return f"{next(self.numbers):064x}"
+
+    def spooled(self, size: int) -> str:
+        """A raw message in the spool; its path there."""
+        path = f"{self.now():%Y/%m}/m{next(self.numbers)}.eml"
+        file = self.spool / path
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        head = (f"From: someone@sender.test\r\nMessage-ID: <{path}>\r\nSubject: {path}\r\n\r\n")
+        file.write_bytes(head.encode() + b"x" * max(0, size - len(head)))
+        file.chmod(0o600)
+        moment = self.now().timestamp()
+        os.utime(file, (moment, moment))
+        return path
+
+    def mailbox(self, chosen, user: int) -> str:
+        """An address of a user's, whose name tells how it behaves."""
+        return f"u{user}n{next(self.numbers)}-{chosen.choice(NATURES)}@home.test"
