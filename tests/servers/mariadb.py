@@ -100,10 +100,10 @@ class MariaDB:
             process.kill()
             process.wait()
 
-    def database(self) -> str:
-        """The URL of a new, empty database."""
+    def database(self, name: str = "") -> str:
+        """The URL of a new, empty database, called so or by a number."""
         self._number += 1
-        name = f"test_{self._number}"
+        name = f"test_{name or self._number}"
         self.root(f"CREATE DATABASE `{name}`")
         return self.url(name)
 

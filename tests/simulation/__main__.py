@@ -1,41 +1,151 @@
-"""The command line of the simulation."""
+"""The command line of the simulation: `python3 -m tests.simulation --help`."""
 from __future__ import annotations
 
 import argparse
+import json
+import multiprocessing
 import os
 import sys
 import time
+from contextlib import ExitStack
+from pathlib import Path
 
+from . import faults
+from .shrink import shrink
 from .story import Simulation
 
+HERE = Path(__file__).resolve().parent
+FIGURES = HERE / "figures.jsonl"
+EXAMPLES = """\
+python3 -m tests.simulation --days 30                 a month of a fresh seed, on SQLite
+python3 -m tests.simulation --days 365 --seed 7       a year of seed 7
+python3 -m tests.simulation --engine both             the same story on SQLite and on MariaDB
+python3 -m tests.simulation --minutes 60 --jobs 2     fresh seeds for an hour, two at a time
+"""
 
-def main() -> int:
-    """Run what is asked for; 1 when a rule was broken."""
-    parser = argparse.ArgumentParser(prog="python3 -m tests.simulation", description=__doc__)
-    parser.add_argument("--seed", type=int, default=None, help="of all that happens (default: a "
-                        "fresh one)")
+
+def arguments(argv: list[str]) -> argparse.Namespace:
+    """What is asked for."""
+    parser = argparse.ArgumentParser(
+        prog="python3 -m tests.simulation", epilog=EXAMPLES,
+        description="Lets months of a small service pass, with faults drawn from a seed, and judges"
+                    " each tick. It ends with 1 when a rule was broken.",
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, help="of all that happens (default: a fresh one)")
     parser.add_argument("--days", type=int, default=30, help="that pass (default: 30)")
-    options = parser.parse_args()
-    seed = int.from_bytes(os.urandom(3), "big") if options.seed is None else options.seed
-    began = time.monotonic()
+    parser.add_argument("--engine", choices=("sqlite", "mariadb", "both"), default="sqlite",
+                        help="both: one after the other, and their stories have to be equal")
+    parser.add_argument("--hosts", type=int, default=1, help="that work on one database, which "
+                        "takes MariaDB (default: 1)")
+    parser.add_argument("--faults", help=f"only these kinds, of {', '.join(faults.KINDS)}; none: "
+                        "nothing goes wrong")
+    parser.add_argument("--minutes", type=float, help="further seeds until so much time has passed")
+    parser.add_argument("--jobs", type=int, default=1, help="seeds at a time (default: 1)")
+    parser.add_argument("--figures", action="store_true", help="add a line for each run to "
+                        f"{FIGURES.name}")
+    return parser.parse_args(argv)
 
-    def progress(simulation, day) -> None:
-        if sys.stderr.isatty() or day % 30 == 0 or day == options.days:
-            print(f"seed {seed}: day {day}, {simulation.counts['ticks']} ticks, "
-                  f"{time.monotonic() - began:.0f} s", file=sys.stderr)
-    simulation = Simulation(seed, options.days, progress=progress)
-    wrong = simulation.run()
-    for name, number in sorted(simulation.counts.items()):
-        print(f"  {number:7,}  {name}")
-    for name, number in sorted(simulation.world.did.items()):
-        print(f"  {number:7,}  {name}")
-    print(f"seed {seed}, {options.days} days, {simulation.counts['ticks']} ticks, digest "
-          f"{simulation.digest}, {time.monotonic() - began:.1f} s")
-    if wrong:
-        print("\n".join(wrong.story))
-        print(f"\nWRONG: {wrong.sentence}\nfiles: {simulation.folder}")
-    return 1 if wrong else 0
+
+def main(argv: list[str]) -> int:
+    """Run what is asked for; 1 when a rule was broken."""
+    options = arguments(argv)
+    first = int.from_bytes(os.urandom(3), "big") if options.seed is None else options.seed
+    until = time.monotonic() + (options.minutes or 0) * 60
+    with ExitStack() as stack:
+        server = None
+        if options.engine != "sqlite":
+            from tests.servers.mariadb import MariaDB
+            server = stack.enter_context(MariaDB())
+        work = multiprocessing.get_context("fork")
+        numbers = work.Value("i", 0)
+        told = work.SimpleQueue()
+
+        def one_after_the_other(worker: int) -> None:
+            while True:
+                with numbers.get_lock():
+                    number, numbers.value = numbers.value, numbers.value + 1
+                if number >= options.jobs and time.monotonic() > until:
+                    return
+                told.put(run(options, first + number, server, worker))
+        workers = [work.Process(target=one_after_the_other, args=(number,))
+                   for number in range(options.jobs)]
+        for worker in workers:
+            worker.start()
+        good = True
+        while any(worker.is_alive() for worker in workers) or not told.empty():
+            if told.empty():
+                time.sleep(0.05)
+                continue
+            found = told.get()
+            good = good and not found["wrong"]
+            if options.figures:
+                with open(FIGURES, "a", encoding="utf-8") as file:
+                    file.write(json.dumps(found) + "\n")
+        return 0 if good and not any(worker.exitcode for worker in workers) else 1
+
+
+def run(options, seed: int, server, worker: int) -> dict:
+    """One seed, told on the terminal; its figures."""
+    kinds = None if options.faults is None else options.faults.split(",")
+    planned = faults.draw(seed, options.days, kinds, alike=options.engine == "both")
+    began, digests, found = time.monotonic(), [], {}
+    for engine in ("sqlite", "mariadb") if options.engine == "both" else (options.engine,):
+        # each worker has numbers of its own for its databases
+        url = server.database(f"seed_{seed}_{worker}") if engine == "mariadb" else None
+
+        def make(some, url=url, progress=None) -> Simulation:
+            return Simulation(seed, options.days, url=url, faults=some, hosts=options.hosts,
+                              progress=progress)
+        simulation = make(planned, progress=progress_of(seed, engine, options.days, began))
+        wrong = simulation.run()
+        digests.append(simulation.digest)
+        found = figures(simulation, options, began)
+        print(summary(found), flush=True)
+        if wrong:
+            print(f"\nWRONG: {wrong.sentence}\n\n" + "\n".join(wrong.story) + f"\n\nits files are "
+                  f"in {simulation.folder}", flush=True)
+            least = shrink(make, planned, wrong, server)
+            print(f"{len(least)} of {len(planned)} faults are enough:\n" + "\n".join(
+                f"  {faults.at(fault)}  {faults.words(fault)}" for fault in least), flush=True)
+        if server and url:
+            server.drop(url)
+        if wrong:
+            return found
+    if len(set(digests)) > 1:
+        found["wrong"] = f"SQLite and MariaDB differ: {digests}"
+        print(f"WRONG: {found['wrong']}", flush=True)
+    return found
+
+
+def progress_of(seed: int, engine: str, days: int, began: float):
+    """What tells how far it is: each day on a terminal, every 30 days elsewhere."""
+    def progress(simulation, day: int) -> None:
+        if sys.stderr.isatty() or day % 30 == 0:
+            print(f"seed {seed} on {engine}: day {day} of {days}, "
+                  f"{simulation.counts['ticks']:,} ticks, {time.monotonic() - began:.0f} s",
+                  file=sys.stderr)
+    return progress
+
+
+def figures(simulation: Simulation, options, began: float) -> dict:
+    """A run in numbers."""
+    counts = {name: simulation.counts[name] for name in sorted(simulation.counts)}
+    return {"seed": simulation.seed, "days": options.days, "engine": options.engine,
+            "hosts": options.hosts, "faults": options.faults or "all",
+            "digest": simulation.digest, "seconds": round(time.monotonic() - began, 1),
+            "wrong": simulation.wrong.sentence if simulation.wrong else "", "counts": counts,
+            "acts": {name: simulation.world.did[name] for name in sorted(simulation.world.did)}}
+
+
+def summary(found: dict) -> str:
+    """The same for a person."""
+    groups = [*found["counts"].items(), *(("act: " + name.replace("_", " "), number)
+                                          for name, number in found["acts"].items())]
+    rows = "\n".join(f"  {number:8,}  {name}" for name, number in groups)
+    return (f"{rows}\nseed {found['seed']}, {found['days']} days on {found['engine']}, digest "
+            f"{found['digest']}, {found['seconds']} s: "
+            + (found["wrong"] or "every rule was kept"))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -6,9 +6,11 @@ import random
 import signal
 from collections import namedtuple
 
+from .oracle import text
 from .points import POINTS
 
 HOUR, DAY = 3600, 86400
+STRIKES = 40                 # that are armed on a bad day; some meet nothing to strike
 
 Fault = namedtuple("Fault", "at kind about")
 Fault.__doc__ = """One thing that goes wrong.
@@ -30,20 +32,26 @@ SPELLS = (("relay", ("refusing", "silent", "slow", "over quota", "breaking", "de
           ("network", ("away", "silent")), ("dns", ("silent",)))
 
 
-def draw(seed: int, days: int, kinds=None, strikes_per_day: int = 14) -> list[Fault]:
+def draw(seed: int, days: int, kinds=None, alike: bool = False) -> list[Fault]:
     """The faults of so many days; a third of the days, and the last, have none. `kinds`: only
-    these."""
+    these. `alike`: only what SQLite and MariaDB meet at the same moment of a story, which leaves
+    out single statements, as each engine has some of its own."""
     chosen = random.Random(f"{seed} faults")
     found: list[Fault] = []
     for day in range(days - 1):
         if chosen.random() < 1 / 3:
             continue
-        moments = [day * DAY + chosen.randrange(DAY) for _ in range(strikes_per_day)]
+        moments = [day * DAY + chosen.randrange(DAY) for _ in range(STRIKES)]
         found += [_strike(chosen, moment) for moment in moments]
         for kind, likely, make in OTHERS:
             if chosen.random() < likely:
                 found.append(Fault(day * DAY + chosen.randrange(DAY), kind, make(chosen)))
-    return sorted(fault for fault in found if kinds is None or fault.kind in kinds)
+    return sorted(fault for fault in found if (kinds is None or fault.kind in kinds)
+                  and not (alike and _is_an_engine_s_own(fault)))
+
+
+def _is_an_engine_s_own(fault: Fault) -> bool:
+    return "statement" in fault.about[0] if fault.kind == "strike" else fault.kind == "database"
 
 
 def _strike(chosen: random.Random, at: int) -> Fault:
@@ -74,6 +82,11 @@ def _database(chosen: random.Random) -> tuple:
 OTHERS = (("spell", 0.4, _spell), ("cron", 0.1, _cron), ("clock", 0.06, _clock),
           ("database", 0.1, _database))
 KINDS = ("strike", *(kind for kind, _, _ in OTHERS))
+
+
+def at(fault: Fault) -> str:
+    """When it begins, for the story."""
+    return text(fault.at)
 
 
 def words(fault: Fault) -> str:

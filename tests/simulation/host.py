@@ -11,6 +11,7 @@ import signal
 import stat
 import sys
 import traceback
+import zoneinfo
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -60,6 +61,9 @@ class Host:
             if not name.startswith("jobs_lib.workers"):
                 importlib.import_module(name)
         catalogue.load_all([])
+        for name in ("encodings.ascii", "encodings.utf_8_sig", "tests.support.databases"):
+            importlib.import_module(name)
+        zoneinfo.ZoneInfo("Europe/Berlin")
 
     def run(self, *words: str) -> int:
         """`jobs.py WORDS` in a process of its own. Its exit code, or minus the signal that ended or
@@ -101,6 +105,9 @@ class Host:
         os.dup2(printed, 1)
         os.dup2(printed, 2)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        # a test may have replaced them
+        sys.stdout = os.fdopen(1, "w", closefd=False)
+        sys.stderr = os.fdopen(2, "w", closefd=False)
         simulation = self.simulation
         chosen = random.Random(f"{simulation.seed} {self.folder.name} {simulation.tick}")
         os.urandom = chosen.randbytes
@@ -111,8 +118,7 @@ class Host:
         connect, outside = resources.Ports.connect, simulation.outside
 
         def connected(ports, **how):
-            if trouble := simulation.database_trouble():
-                raise trouble
+            simulation.connecting()
             db = connect(ports, timeout=simulation.timeout, **how)
             databases.set_clock(db, simulation.clock.now())
             return db

@@ -6,11 +6,14 @@ import os
 import shutil
 import signal
 import tempfile
+import time
 from collections import Counter, deque, namedtuple
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
+from jobs_lib.database.connection import connect
 from jobs_lib.database.schema import NAMES
-from jobs_lib.errors import Lost
+from jobs_lib.errors import DatabaseError, Lost
 
 from . import acts, oracle, outside, points
 from . import faults as faults_
@@ -21,7 +24,9 @@ from .oracle.all import RULES
 from .world import World
 
 MINUTE = 60
-LONGEST = 30 * MINUTE            # between two ticks in which nothing is due
+# Between two ticks: one that finds nothing due would only show that it costs nothing.
+LONGEST = 60 * MINUTE
+BUSY_TABLES = ("failed_emails", "notifications", "webhook_deliveries")
 TOLD = 40                        # lines of the story that are kept
 BY_TWO = {"notification_optouts": ("user_id", "kind"), "alias_destinations":
           ("alias_id", "destination_id"), "usage_daily": ("user_id", "day"),
@@ -31,6 +36,24 @@ BY_TWO = {"notification_optouts": ("user_id", "kind"), "alias_destinations":
 
 Wrong = namedtuple("Wrong", "second sentence story")
 Wrong.__doc__ = "A rule that was broken: when, what, and the last lines of the story."
+
+
+Played = namedtuple("Played", "digest counts wrong told seconds")
+Played.__doc__ = """What a run that another process made has come to.
+
+wrong  in words, with the last lines of the story; "" when every rule was kept
+told   all lines of the story        seconds  that were simulated
+"""
+
+
+def play(seed: int, days: int, minutes: float = 0.0, **how) -> Played:
+    """Make a run, and say what came of it."""
+    simulation = Simulation(seed, days, **how)
+    simulation.lines = deque()
+    wrong = simulation.run(until=time.monotonic() + minutes * 60 if minutes else None)
+    words = "\n".join([wrong.sentence, *wrong.story[-TOLD:]]) if wrong else ""
+    return Played(simulation.digest, simulation.counts, words, [*simulation.lines],
+                  simulation.clock.seconds)
 
 
 class Simulation:
@@ -76,8 +99,9 @@ class Simulation:
 
     # The run
 
-    def run(self) -> Wrong | None:
-        """All of it. The folder is removed unless a rule was broken."""
+    def run(self, until: float | None = None) -> Wrong | None:
+        """All of it, or as many days as end before `until` on time.monotonic(). The folder is
+        removed unless a rule was broken."""
         Host.warm()
         for name in ("spool", "exports", "archive"):
             (self.folder / name).mkdir(mode=0o700)
@@ -93,7 +117,10 @@ class Simulation:
             if self.wrong:
                 break
             self._end_of_day(day)
-        if not self.wrong:
+            if until and time.monotonic() > until:
+                self.days = day + 1
+                break
+        else:
             self._judge(self._step((), {}), finish=True)
         self.world.close()
         for host in self.hosts:
@@ -101,8 +128,12 @@ class Simulation:
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
         if not self.wrong:
-            shutil.rmtree(self.folder)
+            self.remove()
         return self.wrong
+
+    def remove(self) -> None:
+        """Remove its folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def digest(self) -> str:
@@ -192,15 +223,18 @@ class Simulation:
     def trouble(self) -> str:
         """What is wrong at this moment, in words."""
         now = self.clock.seconds
-        return "; ".join(words for start, stop, words in self._bad if start <= now < stop)
+        found = [words for start, stop, words in self._bad if start <= now < stop]
+        return "; ".join(found + ["a process is stopped"] * bool(self._paused))
 
-    def database_trouble(self):
-        """What a process meets that connects now: an exception, or None."""
+    def database_is(self, how: str) -> bool:
+        """Whether the database is so at this moment."""
         now = self.clock.seconds
-        for start, stop, how in self._database:
-            if start <= now < stop:
-                return Lost("the database server went away") if how == "gone" else None
-        return None
+        return any(start <= now < stop and how == kind for start, stop, kind in self._database)
+
+    def connecting(self) -> None:
+        """Raises what a process meets that connects now."""
+        if self.database_is("gone"):
+            raise Lost("the database server went away")
 
     # Ticks
 
@@ -208,7 +242,8 @@ class Simulation:
         before = self._look()
         began, self.tick = self.clock.seconds, self.tick + 1
         self.world.close()
-        code = host.go_on(child) if child else host.run("run-due")
+        with self._busy() if self.database_is("busy") else nullcontext():
+            code = host.go_on(child) if child else host.run("run-due")
         struck = []
         if code < 0 or (point := self.strikes.last()):
             point = self.strikes.last() if code < 0 else point
@@ -226,9 +261,31 @@ class Simulation:
             self._say(f"{host.folder.name} ends with {code}: {printed[:300]!r}")
         if code == 70:
             raise RuntimeError(printed)
-        if struck or self.trouble() or self._paused:
+        if struck or self.trouble():
             self._last_trouble = self.clock.seconds
         self._judge(self._step(struck, before, began))
+
+    @contextmanager
+    def _busy(self):
+        """Another process is writing, and takes its time."""
+        ready, done = os.pipe(), os.pipe()
+        child = os.fork()
+        if child == 0:
+            db = connect(self.url, timeout=30)
+            with suppress(DatabaseError), db.transaction():
+                for table in BUSY_TABLES:
+                    db.execute(f"UPDATE {{{table}}} SET user_id = user_id")
+                os.write(ready[1], b"x")
+                os.read(done[0], 1)
+            os._exit(0)
+        os.read(ready[0], 1)
+        try:
+            yield
+        finally:
+            os.write(done[1], b"x")
+            os.waitpid(child, 0)
+            for file in (*ready, *done):
+                os.close(file)
 
     def _must(self, host: Host, *words: str) -> None:
         code = host.run(*words)

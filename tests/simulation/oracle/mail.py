@@ -83,6 +83,46 @@ class NothingIsLost(Rule):
                 yield f"forward-{id} has failed and its owner was not notified"
 
 
+class Outcomes(Rule):
+    """What the relay answered is what becomes of the row: no attempt too few, none too many."""
+
+    def __init__(self) -> None:
+        self.refused: Counter = Counter()
+        self.refused_for_good: set[str] = set()
+
+    def check(self, step):
+        """The answers of this tick, then the rows."""
+        answers: dict[str, list] = {}
+        for entry in step.journal:
+            if entry["what"] == "mail" and entry["item"].partition("-")[0] in TABLES:
+                answers.setdefault(entry["item"], []).append(entry["outcome"])
+                self.refused[entry["item"]] += entry["outcome"] in ("retry", "uncertain")
+                if entry["outcome"] == "final":
+                    self.refused_for_good.add(entry["item"])
+        for name, table in TABLES.items():
+            for id, row in step.after[table].items():
+                item, was = f"{name}-{id}", step.before[table].get(id)
+                if item in answers and not (step.struck or step.trouble):
+                    yield from self._expected(item, row, answers[item][-1])
+                if (row["status"] == "failed" and was and was["status"] != "failed"
+                        and item not in self.refused_for_good
+                        and not str(row["last_error"]).startswith("cancelled")
+                        and self.refused[item] < len(DELAYS[name])
+                        and step.ended - seconds(row["created_at"]) < 7 * DAY):
+                    yield (f"{item} was given up after {self.refused[item]} attempts: "
+                           f"{row['last_error']}")
+
+    def _expected(self, item: str, row: dict, answer: str):
+        name = item.partition("-")[0]
+        last = self.refused[item] >= len(DELAYS[name])
+        expected = {"sent": "sent", "final": "failed", "uncertain": row["status"],
+                    "retry": "failed" if last else "pending"}.get(answer, "pending")
+        # one older than 7 days is given up earlier; an account may be closed meanwhile
+        if row["status"] not in (expected, "failed") or (
+                row["status"] == "failed" and expected == "sent"):
+            yield f"{item} is {row['status']} after the answer {answer!r}"
+
+
 class InTime(Rule):
     """No attempt before its time; none much after it, when all is quiet."""
 
@@ -148,4 +188,4 @@ def _is_due(step, since: int) -> bool:
     return _is_quiet(step, 3) and step.ended - since > SLACK
 
 
-RULES = (Copies, NothingIsLost, InTime, Limits)
+RULES = (Copies, NothingIsLost, Outcomes, InTime, Limits)

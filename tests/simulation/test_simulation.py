@@ -1,0 +1,79 @@
+"""Days of a small service pass, and its rules are kept: with a fresh seed, and with all that have
+once failed."""
+from __future__ import annotations
+
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.simulation import faults
+from tests.simulation.faults import DAY, HOUR, Fault
+from tests.simulation.story import play
+
+pytestmark = pytest.mark.slow
+FRESH_MINUTES = 1.0
+KEPT = [line.partition("#")[0].split() for line in
+        (Path(__file__).parent / "kept.txt").read_text().splitlines() if line[:1].isdigit()]
+
+
+@pytest.fixture(scope="module")
+def player():
+    """`player(seed, days, ...)` makes a run in a process of its own, which has no threads and may
+    so be forked."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        yield lambda *given, **how: pool.apply(play, given, how)
+
+
+def test_a_fresh_seed_breaks_no_rule(player):
+    # R76
+    seed = int.from_bytes(os.urandom(3), "big")
+    played = player(seed, 60, minutes=FRESH_MINUTES)
+    assert not played.wrong, f"seed {seed}"
+    assert played.counts["ticks"] > 30
+    assert sum(number for name, number in played.counts.items() if "SIGKILL" in name) > 3
+
+
+@pytest.mark.parametrize("seed, days, engine, kinds", KEPT)
+def test_what_once_failed_does_not_fail_again(seed, days, engine, kinds, request, player):
+    # R76
+    server = request.getfixturevalue("mariadb") if engine == "mariadb" else None
+    url = server.database() if server else None
+    planned = faults.draw(int(seed), int(days), None if kinds == "all" else kinds.split(","))
+    assert not player(int(seed), int(days), url=url, faults=planned).wrong
+    if server:
+        server.drop(url)
+
+
+def test_a_seed_tells_the_same_story_on_both_engines_and_twice(mariadb, player):
+    # R76
+    days, url = 2, mariadb.database()
+    planned = faults.draw(9, days, alike=True)
+    assert sum(fault.kind == "strike" for fault in planned) > 20
+    played = [player(9, days, url=url, faults=planned) for url in (None, None, url)]
+    assert [each.wrong for each in played] == ["", "", ""]
+    assert played[0].told == played[1].told
+    assert played[0].told == played[2].told
+    assert len({each.digest for each in played}) == 1
+    assert played[0].counts["ticks"] > 30
+    mariadb.drop(url)
+
+
+@pytest.mark.parametrize("fault, met", [
+    (Fault(3 * HOUR, "strike", ("after message", 1, 9)), "SIGKILL after message"),
+    (Fault(3 * HOUR, "strike", ("before statement", 50, 15)), "SIGTERM before statement"),
+    (Fault(3 * HOUR, "strike", ("after commit", 10, 19)), "SIGSTOP after commit"),
+    (Fault(3 * HOUR, "spell", ("relay", "silent", 5 * HOUR)), " lost"),
+    (Fault(3 * HOUR, "database", ("gone", 3 * HOUR)), "ends with 1"),
+    (Fault(3 * HOUR, "database", ("busy", 3 * HOUR)), "ends with 1"),
+    (Fault(3 * HOUR, "cron", (6 * HOUR,)), "cron is away"),
+    (Fault(3 * HOUR, "clock", (-2 * HOUR, 3 * HOUR)), "the clock is right again"),
+], ids=lambda value: faults.words(value) if isinstance(value, Fault) else "")
+def test_each_kind_of_fault_is_met_and_survived(fault, met, player):
+    # R76
+    played = player(7, 2, faults=[fault])
+    assert not played.wrong
+    assert played.seconds >= 2 * DAY
+    assert any(met in words for words in played.told if words[21:] != faults.words(fault)
+               or fault.kind == "cron")
