@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import sys
+import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -37,10 +38,14 @@ def arguments(argv: list[str]) -> argparse.Namespace:
                         help="both: one after the other, and their stories have to be equal")
     parser.add_argument("--hosts", type=int, default=1, help="that work on one database, which "
                         "takes MariaDB (default: 1)")
+    parser.add_argument("--workers", action="store_true", help="now and then the operator moves a "
+                        "job to the workers of RQ, and back")
     parser.add_argument("--faults", help=f"only these kinds, of {', '.join(faults.KINDS)}; none: "
                         "nothing goes wrong")
     parser.add_argument("--minutes", type=float, help="further seeds until so much time has passed")
     parser.add_argument("--jobs", type=int, default=1, help="seeds at a time (default: 1)")
+    parser.add_argument("--no-shrink", action="store_true", help="do not look for the fewest faults"
+                        " after a failure, and end with it")
     parser.add_argument("--figures", action="store_true", help="add a line for each run to "
                         f"{FIGURES.name}")
     return parser.parse_args(argv)
@@ -56,6 +61,11 @@ def main(argv: list[str]) -> int:
         if options.engine != "sqlite":
             from tests.servers.mariadb import MariaDB
             server = stack.enter_context(MariaDB())
+        redis = ""
+        if options.workers:
+            from tests.servers.brokers import Redis
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            redis = stack.enter_context(Redis(folder)).url
         work = multiprocessing.get_context("fork")
         numbers = work.Value("i", 0)
         told = work.SimpleQueue()
@@ -66,7 +76,11 @@ def main(argv: list[str]) -> int:
                     number, numbers.value = numbers.value, numbers.value + 1
                 if number >= options.jobs and time.monotonic() > until:
                     return
-                told.put(run(options, first + number, server, worker))
+                found = run(options, first + number, server, redis, worker,
+                            until if options.minutes else None)
+                told.put(found)
+                if found["wrong"] and options.no_shrink:
+                    return
         workers = [work.Process(target=one_after_the_other, args=(number,))
                    for number in range(options.jobs)]
         for worker in workers:
@@ -84,8 +98,9 @@ def main(argv: list[str]) -> int:
         return 0 if good and not any(worker.exitcode for worker in workers) else 1
 
 
-def run(options, seed: int, server, worker: int) -> dict:
-    """One seed, told on the terminal; its figures."""
+def run(options, seed: int, server, redis: str, worker: int,
+        until: float | None = None) -> dict:
+    """One seed, told on the terminal; its figures. No day begins after `until`."""
     kinds = None if options.faults is None else options.faults.split(",")
     planned = faults.draw(seed, options.days, kinds, alike=options.engine == "both")
     began, digests, found = time.monotonic(), [], {}
@@ -95,15 +110,17 @@ def run(options, seed: int, server, worker: int) -> dict:
 
         def make(some, url=url, progress=None) -> Simulation:
             return Simulation(seed, options.days, url=url, faults=some, hosts=options.hosts,
-                              progress=progress)
+                              redis=redis, progress=progress)
         simulation = make(planned, progress=progress_of(seed, engine, options.days, began))
-        wrong = simulation.run()
+        wrong = simulation.run(None if options.engine == "both" else until)
         digests.append(simulation.digest)
         found = figures(simulation, options, began)
         print(summary(found), flush=True)
         if wrong:
             print(f"\nWRONG: {wrong.sentence}\n\n" + "\n".join(wrong.story) + f"\n\nits files are "
                   f"in {simulation.folder}", flush=True)
+            if options.no_shrink:
+                return found
             least = shrink(make, planned, wrong, server)
             print(f"{len(least)} of {len(planned)} faults are enough:\n" + "\n".join(
                 f"  {faults.at(fault)}  {faults.words(fault)}" for fault in least), flush=True)
@@ -130,8 +147,8 @@ def progress_of(seed: int, engine: str, days: int, began: float):
 def figures(simulation: Simulation, options, began: float) -> dict:
     """A run in numbers."""
     counts = {name: simulation.counts[name] for name in sorted(simulation.counts)}
-    return {"seed": simulation.seed, "days": options.days, "engine": options.engine,
-            "hosts": options.hosts, "faults": options.faults or "all",
+    return {"seed": simulation.seed, "days": simulation.days, "engine": options.engine,
+            "hosts": options.hosts, "workers": options.workers, "faults": options.faults or "all",
             "digest": simulation.digest, "seconds": round(time.monotonic() - began, 1),
             "wrong": simulation.wrong.sentence if simulation.wrong else "", "counts": counts,
             "acts": {name: simulation.world.did[name] for name in sorted(simulation.world.did)}}

@@ -37,10 +37,12 @@ class Host:
             "spool": {"dir": beside / "spool"}, "export": {"dir": beside / "exports"},
             "archive": {"store": beside / "archive"},
             "mail": {"transport": "maildir", "maildir": "unused", "domain": "alias.example",
-                     "from": "postmaster@alias.example", "srs_secret": "s" * 40},
+                     "from": "postmaster@alias.example", "srs_secret": "s" * 40, "per_hour": 30},
             "dns": {"mx_hosts": "mx1.service.example"},
             "alerts": {"email": "operator@ops.test"},
         }
+        if simulation.redis:
+            self.options["worker"] = {"redis": simulation.redis}
         self.stopped: list[int] = []            # processes that were stopped
         self.configure()
 
@@ -53,14 +55,22 @@ class Host:
             for name, values in self.options.items()))
         (self.folder / "config.ini").chmod(stat.S_IRUSR | stat.S_IWUSR)
 
+    @property
+    def has_workers(self) -> bool:
+        """Whether the workers of RQ do some of the jobs."""
+        return any(values.get("mode") == "rq" for values in self.options.values())
+
     @staticmethod
-    def warm() -> None:
+    def warm(redis: str = "") -> None:
         """Load what the processes need, so that each of them has it."""
         import jobs_lib
         for _, name, _ in pkgutil.walk_packages(jobs_lib.__path__, "jobs_lib."):
             if not name.startswith("jobs_lib.workers"):
                 importlib.import_module(name)
         catalogue.load_all([])
+        if redis:
+            for name in ("rq", "jobs_lib.workers.rq", "jobs_lib.workers.dispatch"):
+                importlib.import_module(name)
         for name in ("encodings.ascii", "encodings.utf_8_sig", "tests.support.databases"):
             importlib.import_module(name)
         zoneinfo.ZoneInfo("Europe/Berlin")

@@ -19,7 +19,9 @@ ACTIONS = (None, signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP)
 # Places in the shared memory: how many points of a kind there were, the countdown, the action, and
 # how often it has struck.
 SEEN, LEFT, ACTION, STRUCK = 16, 64, 112, 160
-REPORT = 208                # where the last strike was: the index of its point, plus one
+# Where the last strike was (the index of its point, plus one), and its signal; who forks the
+# processes of the product.
+REPORT, SIGNAL, PARENT = 208, 209, 210
 
 
 class Strikes:
@@ -27,6 +29,7 @@ class Strikes:
 
     def __init__(self, shared: Shared) -> None:
         self._counts = shared.counts
+        self._counts[PARENT] = os.getpid()
 
     def arm(self, point: str, number: int, action: int) -> None:
         """Strike at that point, the `number`-th of its kind from now on."""
@@ -43,9 +46,9 @@ class Strikes:
             self._counts[LEFT + at] = 0
 
     def last(self) -> str:
-        """The point of the last strike, forgotten by this question; or ""."""
+        """The last strike in words, forgotten by this question; or ""."""
         at, self._counts[REPORT] = self._counts[REPORT], 0
-        return POINTS[at - 1] if at else ""
+        return f"{signal.Signals(self._counts[SIGNAL]).name} {POINTS[at - 1]}" if at else ""
 
     def seen(self) -> dict[str, int]:
         """How many points of each kind there were."""
@@ -64,8 +67,11 @@ class Strikes:
             counts[LEFT + at] -= 1
             if not counts[LEFT + at]:
                 counts[STRUCK + at] += 1
-                counts[REPORT] = at + 1
-                os.kill(os.getpid(), ACTIONS[counts[ACTION + at]])
+                how = ACTIONS[counts[ACTION + at]]
+                if how == signal.SIGSTOP and os.getppid() != counts[PARENT]:
+                    how = signal.SIGKILL        # a worker would wait for its stopped run
+                counts[REPORT], counts[SIGNAL] = at + 1, how
+                os.kill(os.getpid(), how)
 
     def around(self, kind: str, function):
         """The function, with a point before it and one after."""

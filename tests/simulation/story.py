@@ -65,7 +65,8 @@ class Simulation:
     timeout = 0.2                # seconds that a process waits for another's write
 
     def __init__(self, seed: int, days: int, url=None, faults: list[Fault] | None = None,
-                 folder: Path | None = None, hosts: int = 1, progress=None) -> None:
+                 folder: Path | None = None, hosts: int = 1, redis: str = "",
+                 progress=None) -> None:
         self.seed, self.days = seed, days
         base = "/dev/shm" if os.path.isdir("/dev/shm") else None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="simulation-", dir=base))
@@ -77,6 +78,7 @@ class Simulation:
         self.weather = outside.Weather(self.clock)
         self.outside = outside.Outside(seed, self.clock, self.strikes, self.weather, self.journal)
         self.world = World(self)
+        self.redis = redis
         self.hosts = [Host(self.folder / f"host{number}", self, self.folder)
                       for number in range(1, hosts + 1)]
         self.rules = [rule() for rule in RULES]
@@ -102,7 +104,7 @@ class Simulation:
     def run(self, until: float | None = None) -> Wrong | None:
         """All of it, or as many days as end before `until` on time.monotonic(). The folder is
         removed unless a rule was broken."""
-        Host.warm()
+        Host.warm(self.redis)
         for name in ("spool", "exports", "archive"):
             (self.folder / name).mkdir(mode=0o700)
         self._must(self.hosts[0], "migrate")
@@ -242,18 +244,15 @@ class Simulation:
         before = self._look()
         began, self.tick = self.clock.seconds, self.tick + 1
         self.world.close()
+        struck = []
         with self._busy() if self.database_is("busy") else nullcontext():
             code = host.go_on(child) if child else host.run("run-due")
-        struck = []
-        if code < 0 or (point := self.strikes.last()):
-            point = self.strikes.last() if code < 0 else point
-            struck = [f"{signal.Signals(-code).name if code < 0 else 'SIGTERM'} {point}"]
-            self.counts[struck[0]] += 1
-            self._say(f"{host.folder.name}: {struck[0]}")
-            if code == -signal.SIGSTOP:
-                self._paused.append((began + HOUR * (1 + self.tick % 5), host, host.stopped[-1]))
-        elif code < 0:
-            raise RuntimeError(f"a tick ended with signal {-code} that was not armed")
+            self._note_strike(host, code, struck)
+            if host.has_workers and not child:
+                code = max(code, 0) or host.run("worker", "--burst")
+                self._note_strike(host, code, struck)
+        if code == -signal.SIGSTOP:
+            self._paused.append((began + HOUR * (1 + self.tick % 5), host, host.stopped[-1]))
         self.counts["ticks"] += 1
         self._stamp(host)
         printed = host.printed()
@@ -264,6 +263,14 @@ class Simulation:
         if struck or self.trouble():
             self._last_trouble = self.clock.seconds
         self._judge(self._step(struck, before, began))
+
+    def _note_strike(self, host: Host, code: int, struck: list) -> None:
+        if words := self.strikes.last():
+            struck.append(words)
+            self.counts[words] += 1
+            self._say(f"{host.folder.name}: {words}")
+        elif code < 0:
+            raise RuntimeError(f"a tick ended with signal {-code}, which was not armed")
 
     @contextmanager
     def _busy(self):

@@ -7,6 +7,6 @@ are given.
 """
 from __future__ import annotations
 
-from . import mail
+from . import mail, workers
 
-MODULES = (mail,)
+MODULES = (mail, workers)

@@ -9,7 +9,7 @@ DELAYS = {"forward": (HOUR, 6 * HOUR, 24 * HOUR, 48 * HOUR),
           "notice": (0, 300, 900, HOUR, 4 * HOUR, 12 * HOUR, 24 * HOUR)}
 TABLES = {"forward": "failed_emails", "notice": "notifications"}
 ACCEPTED = ("sent", "uncertain")
-PER_HOUR = 80
+PER_HOUR = 30
 SLACK = 2 * HOUR             # between what is due and its attempt, when all is quiet
 
 
@@ -88,6 +88,7 @@ class Outcomes(Rule):
 
     def __init__(self) -> None:
         self.refused: Counter = Counter()
+        self.lost: Counter = Counter()          # attempts of which nobody knows what came of them
         self.refused_for_good: set[str] = set()
 
     def check(self, step):
@@ -95,32 +96,42 @@ class Outcomes(Rule):
         answers: dict[str, list] = {}
         for entry in step.journal:
             if entry["what"] == "mail" and entry["item"].partition("-")[0] in TABLES:
-                answers.setdefault(entry["item"], []).append(entry["outcome"])
+                answers.setdefault(entry["item"], []).append(
+                    (entry["outcome"], entry["at"]))
                 self.refused[entry["item"]] += entry["outcome"] in ("retry", "uncertain")
                 if entry["outcome"] == "final":
                     self.refused_for_good.add(entry["item"])
         for name, table in TABLES.items():
             for id, row in step.after[table].items():
                 item, was = f"{name}-{id}", step.before[table].get(id)
+                self.lost[item] += row["status"] == "sending" and row != was
                 if item in answers and not (step.struck or step.trouble):
-                    yield from self._expected(item, row, answers[item][-1])
+                    answer, second = answers[item][-1]
+                    yield from self._expected(item, row, answer, second)
                 if (row["status"] == "failed" and was and was["status"] != "failed"
                         and item not in self.refused_for_good
                         and not str(row["last_error"]).startswith("cancelled")
-                        and self.refused[item] < len(DELAYS[name])
+                        and self.refused[item] + self.lost[item] < len(DELAYS[name])
                         and step.ended - seconds(row["created_at"]) < 7 * DAY):
                     yield (f"{item} was given up after {self.refused[item]} attempts: "
                            f"{row['last_error']}")
 
-    def _expected(self, item: str, row: dict, answer: str):
+    def _expected(self, item: str, row: dict, answer: str, second: int):
         name = item.partition("-")[0]
         last = self.refused[item] >= len(DELAYS[name])
+        if self.lost[item] and answer == "retry":
+            last = row["status"] == "failed"    # whether a lost attempt counts is its own affair
         expected = {"sent": "sent", "final": "failed", "uncertain": row["status"],
                     "retry": "failed" if last else "pending"}.get(answer, "pending")
         # one older than 7 days is given up earlier; an account may be closed meanwhile
         if row["status"] not in (expected, "failed") or (
                 row["status"] == "failed" and expected == "sent"):
             yield f"{item} is {row['status']} after the answer {answer!r}"
+        elif answer == "retry" and row["status"] == "pending" and not self.lost[item]:
+            wait = seconds(row["next_attempt_at"]) - second
+            if abs(wait - DELAYS[name][self.refused[item]]) > 5:
+                yield (f"{item} waits for {wait / HOUR:.2f} h after {self.refused[item]} refused "
+                       "attempts")
 
 
 class InTime(Rule):
@@ -162,7 +173,7 @@ class InTime(Rule):
 
 
 class Limits(Rule):
-    """In no hour more recipients than the limit."""
+    """In no hour more recipients than the limit; alerts to the operator go whatever it says."""
 
     def __init__(self) -> None:
         self.sent: deque = deque()
@@ -170,7 +181,8 @@ class Limits(Rule):
     def check(self, step):
         """Each message against the hour before it."""
         for entry in step.journal:
-            if entry["what"] != "mail" or entry["outcome"] not in ACCEPTED:
+            if (entry["what"] != "mail" or entry["outcome"] not in ACCEPTED
+                    or entry["item"].partition("-")[0] not in TABLES):
                 continue
             self.sent.append(entry["at"])
             while self.sent[0] <= entry["at"] - HOUR:
