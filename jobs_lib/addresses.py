@@ -14,7 +14,8 @@ MAX_OCTETS = 254            # RFC 5321 4.5.3.1.3: a path is 256 with its angles
 # besides what cannot be printed, which all other white space is; U+FFFD was read in the place of
 # octets that are no UTF-8, so it is not the address that was stored
 _REFUSED = frozenset(" <>,\ufffd")
-_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-\u0080-\U0010ffff]+\Z")
+# all but spaces, control characters and the specials of RFC 5322; of other alphabets anything
+_ATOM = re.compile(r'[^\x00-\x20"(),:;<>@\[\\\]\x7f]+\Z')
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)+"\Z')
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")     # senders do use underscores
 

@@ -26,6 +26,10 @@ def load(name: str) -> Job:
         from .text import did_you_mean
         raise UsageError(f"there is no job {name!r}{did_you_mean(name, names())} (`jobs.py list` "
                          "shows every job)")
+    return _load(name)
+
+
+def _load(name: str) -> Job:
     try:
         module = __import__(f"{JOBS}.{name}", fromlist=["job"])
         doc = (module.__doc__ or "").strip()
@@ -46,7 +50,7 @@ def load_all(broken: list[str] | None = None) -> list[Job]:
     found = []
     for name in names():
         try:
-            found.append(load(name))
+            found.append(_load(name))
         except JobsError as error:
             if broken is None:
                 raise

@@ -39,8 +39,8 @@ def _main(argv: list[str]) -> int:
         words, config_path = take_config(argv)
         if words == [TICK]:
             return _tick(config_path)
-        if words[1:] == ["--scheduled"] and words[0] in catalogue.names():
-            return _scheduled(words[0], config_path)
+        if words[1:] in ([], ["--scheduled"]) and words and words[0] in catalogue.names():
+            return _job(words[0], len(words) == 2, config_path)
         from .arguments import dispatch
         return dispatch(words, open_session, config_path)
     except ConfigError as error:
@@ -154,13 +154,13 @@ def _tick(config_path: str | None) -> int:
     return run_due.tick(session, session.config.section("core").budget.total_seconds())[1]
 
 
-def _scheduled(name: str, config_path: str | None) -> int:
-    """`JOB --scheduled` as cron says it, past argparse too."""
+def _job(name: str, scheduled: bool, config_path: str | None) -> int:
+    """`JOB`, or `JOB --scheduled` as a crontab line of its own says it, past argparse too."""
     from types import SimpleNamespace
 
     from jobs_lib.launch import by_hand
-    return by_hand.run(catalogue.load(name), SimpleNamespace(**by_hand.SCHEDULED), open_session,
-                       config_path)
+    args = SimpleNamespace(**{**by_hand.DEFAULTS, "scheduled": scheduled})
+    return by_hand.run(catalogue.load(name), args, open_session, config_path)
 
 
 def _listed(error: ConfigError) -> str:

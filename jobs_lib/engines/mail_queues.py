@@ -1,5 +1,8 @@
 """The two queues of mail as the engine sees them: each has to know the other's, since they share
-the relay's limits."""
+the relay's limits.
+
+A run that finds nothing due ends here and loads nothing that sends: keep the imports few.
+"""
 from __future__ import annotations
 
 from datetime import timedelta
@@ -7,9 +10,12 @@ from types import SimpleNamespace
 
 from jobs_lib import schedule
 from jobs_lib.database import stored
-from jobs_lib.errors import ConfigError
+from jobs_lib.errors import ConfigError, JobsError
+from jobs_lib.ports.mail.message import MESSAGE_MINIMUM
 
 from .due_rows import COUNTED, DueRows, Queue
+from .queue import QueueClaims
+from .recovery import recover
 from .turns import LOW, NORMAL, URGENT, Rank
 
 # times of its schedule without a run, after which a job is not waited for
@@ -36,6 +42,24 @@ def notices(ctx) -> Queue:
              Rank(NORMAL), Rank(LOW))
     return Queue(NOTICES, "sent", (timedelta(0), *options.delays), ("1 = 1", {}), OF_NOTICES,
                  options.give_up_after, ranks, in_turns=True)
+
+
+def claims_if_due(ctx, queue: Queue) -> QueueClaims | None:
+    """What a run claims the rows of the queue by, once what dead runs have left is put right; None
+    where nothing is due.
+
+    Raises JobsError for a run that is too short to begin any message.
+    """
+    longest = ctx.options.budget + ctx.section("core").grace
+    if longest.total_seconds() <= MESSAGE_MINIMUM:
+        raise JobsError(f"[{ctx.job.name}] budget and [core] grace together are {longest.seconds} "
+                        f"seconds, and no message is begun with less than {MESSAGE_MINIMUM}: make "
+                        "the budget longer")
+    for name in ("sent", "retried", "failed"):
+        ctx.count(name, 0)
+    claims = QueueClaims(ctx, queue)
+    recover(claims)
+    return claims if claims.due(1) else None
 
 
 OTHER = {FORWARDS: ("send_notifications", notices), NOTICES: ("retry_forwards", forwards)}

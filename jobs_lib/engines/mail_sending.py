@@ -25,7 +25,6 @@ from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNREADABLE
 from .due_rows import COUNTED, Queue
 from .fair_share import FairShare
 from .queue import CLAIM, QueueClaims, until_stored
-from .recovery import recover
 from .relay_limits import FAILURES, HALF, QUOTA_PAUSE, URGENT_HALF, Refusal, Relay
 
 # connections lost in a row before DATA: the relay's problem, not a message's
@@ -76,35 +75,27 @@ class MailSource:
         return {}
 
 
-def send_due(ctx, queue: Queue, source: MailSource) -> JobsError | None:
+def send_due(ctx, claims: QueueClaims, source: MailSource) -> JobsError | None:
     """Try every due row once, longest due first, until all are done or the run has to stop.
 
     Returns what is wrong with the relay, if it does not work; the messages keep their attempts.
     """
-    longest = ctx.options.budget + ctx.section("core").grace
-    if longest.total_seconds() <= MESSAGE_MINIMUM:
-        raise JobsError(f"[{ctx.job.name}] budget and [core] grace together are {longest.seconds} "
-                        f"seconds, and no message is begun with less than {MESSAGE_MINIMUM}: make "
-                        "the budget longer")
-    for name in ("sent", "retried", "failed"):
-        ctx.count(name, 0)
-    sender = MailSender(ctx, queue, source)
-    recover(sender.claims)
+    sender = MailSender(ctx, claims, source)
     try:
         sender.send_all()
     finally:
-        sender.claims.release()
+        claims.release()
     return sender.finish()
 
 
 class MailSender:
     """The loop over the due rows of one queue."""
 
-    def __init__(self, ctx, queue: Queue, source: MailSource) -> None:
-        self.ctx, self.source, self.mail = ctx, source, ctx.section("mail")
-        self.claims = QueueClaims(ctx, queue)
+    def __init__(self, ctx, claims: QueueClaims, source: MailSource) -> None:
+        self.ctx, self.claims, self.source = ctx, claims, source
+        self.mail = ctx.section("mail")
         self.relay = Relay(ctx.db, self.mail)
-        self.share = FairShare(ctx, self.claims, self.relay)
+        self.share = FairShare(ctx, claims, self.relay)
         self.done = 0
         self.total: int | None = None
         self.claimed: list[dict] = []

@@ -151,7 +151,7 @@ def foreign(folder: str, **places: str) -> str | None:
 def mark(folder: str, marker: str = MARKER) -> str | None:
     """The database id that the folder is marked with, if it is marked."""
     try:
-        with open(os.path.join(folder, marker), encoding="ascii") as file:
+        with open(os.path.join(folder, marker), encoding="utf-8") as file:
             return file.read(100).strip()
     except (OSError, ValueError):
         return None

@@ -46,14 +46,14 @@ def job(ctx):
     """Send what is due; notify the owners of what has finally failed; delete the files of what was
     sent."""
     from jobs_lib.engines import spool
-    from jobs_lib.features.forwards import queue
+    from jobs_lib.features.forwards import run
 
     spool.need_folder(ctx.db, ctx.section("spool").dir)
     if ctx.dry_run:
-        queue.preview(ctx)
+        run.preview(ctx)
         return
-    queue.drop_sent_files(ctx)
-    failure = queue.send_due(ctx)
-    queue.notify_owners(ctx)
+    run.drop_sent_files(ctx)
+    failure = run.send_due(ctx)
+    run.notify_owners(ctx)
     if failure:
         raise failure

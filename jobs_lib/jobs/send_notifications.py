@@ -45,12 +45,18 @@ from jobs_lib.job import declare
 )
 def job(ctx):
     """Send the notifications that are due."""
-    from jobs_lib.engines import mail_queues, mail_sending
+    from jobs_lib.engines import mail_queues
+
+    queue = mail_queues.notices(ctx)
+    claims = None if ctx.dry_run else mail_queues.claims_if_due(ctx, queue)
+    if claims is None and not ctx.dry_run:          # most runs need load no more
+        return
+    from jobs_lib.engines import mail_sending
     from jobs_lib.features.exports import link
     from jobs_lib.features.notifications import kinds, outbox
 
-    queue, notices = mail_queues.notices(ctx), outbox.Notices(ctx, {kinds.EXPORT_READY: link})
-    if ctx.dry_run:
+    notices = outbox.Notices(ctx, {kinds.EXPORT_READY: link})
+    if claims is None:
         mail_sending.preview(ctx, queue, notices)
-    elif failure := mail_sending.send_due(ctx, queue, notices):
+    elif failure := mail_sending.send_due(ctx, claims, notices):
         raise failure

@@ -216,7 +216,7 @@ class RunLimits(Signals):
 def resident_bytes() -> int:
     """The memory this process holds now; its peak where the system has no /proc."""
     try:
-        with open("/proc/self/statm", encoding="ascii") as file:
+        with open("/proc/self/statm", encoding="utf-8") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         import resource

@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from collections import namedtuple
-from contextlib import closing
 from datetime import timedelta
 
 from jobs_lib import clock, errors, folders, schedule, shards
@@ -154,6 +153,7 @@ class _Attempt:
 
     def _skip(self, holder: str) -> None:
         """Record that the lock is held, and by whom."""
+        from contextlib import closing
         try:
             with closing(self.ports.connect(timeout=SKIP_SECONDS)) as db:
                 db.left = self._left

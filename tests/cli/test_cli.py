@@ -203,7 +203,8 @@ def test_a_run_lists_what_is_wrong_in_all_its_sections_at_once(line):       # R6
 def test_a_crontab_line_is_read_as_argparse_would_read_it():
     parser = argparse.ArgumentParser()
     by_hand.arguments(parser)
-    assert vars(parser.parse_args(["--scheduled"])) == by_hand.SCHEDULED
+    assert vars(parser.parse_args([])) == by_hand.DEFAULTS
+    assert vars(parser.parse_args(["--scheduled"])) == {**by_hand.DEFAULTS, "scheduled": True}
 
 
 # A shell, cron, and what is in between

@@ -71,6 +71,21 @@ def test_an_idle_run_loads_nothing_heavy(idle):         # R10
     assert [name for name in HEAVY if name in loaded] == []
 
 
+# What a job does without that finds nothing to do, though the runner needs some of HEAVY.
+WORK = ("argparse", "textwrap", "gettext", "locale", "contextlib", "hashlib", "hmac", "email",
+        "smtplib", "ssl", "logging", "typing", "jobs_lib.output.tables",
+        "jobs_lib.database.schema.tables", "jobs_lib.engines.mail_sending")
+
+
+@pytest.mark.parametrize("words", [["retry_forwards"], ["retry_forwards", "--scheduled"],
+                                   ["send_notifications"]], ids=" ".join)
+def test_a_job_with_nothing_to_do_loads_nothing_that_only_work_needs(idle, words):     # R10
+    loaded = idle("import sys; from jobs_lib.cli.main import main; "
+                  f"code = main({words!r}); print(*sys.modules); sys.exit(code)").split()
+    assert f"jobs_lib.jobs.{words[0]}" in loaded
+    assert [name for name in WORK if name in loaded] == []
+
+
 def test_an_idle_run_writes_nothing_to_the_database(idle, tmp_path):        # R10
     def stored() -> dict:
         files = {file.name: file.read_bytes() for file in tmp_path.glob("jobs.db*") if file.suffix

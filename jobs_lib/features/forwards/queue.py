@@ -5,19 +5,13 @@ from __future__ import annotations
 import os
 
 from jobs_lib.addresses import check
-from jobs_lib.engines import mail_queues, mail_sending, requeue, spool
+from jobs_lib.engines import mail_sending, requeue, spool
 from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import Envelope, Message, Result
 from jobs_lib.ports.outcomes import FINAL, UNREADABLE
-from jobs_lib.text import counted
 
 from . import srs
 from .headers import loop_reason, trace_head
-
-
-def send_due(ctx):
-    """Try every due row once: mail_sending.send_due."""
-    return mail_sending.send_due(ctx, mail_queues.forwards(ctx), Forwards(ctx))
 
 
 class Forwards(mail_sending.MailSource):
@@ -73,52 +67,6 @@ def reasons_to_cancel(db, rows: list[dict]) -> dict:
         elif row["destination_id"] and row["destination_id"] not in destinations:
             reasons[row["id"]] = "the destination is gone"
     return reasons
-
-
-def notify_owners(ctx) -> None:
-    """Queue the notices that are owed for what has finally failed."""
-    if ctx.db.row("SELECT id FROM {failed_emails} WHERE status = 'failed' AND told_at IS NULL "
-                  "LIMIT 1"):
-        from . import failure_notice  # most runs owe none and need not load it
-
-        failure_notice.queue_notices(ctx)
-
-
-def preview(ctx) -> None:
-    """A dry run: what would be sent, and which owners would be notified of failures."""
-    mail_sending.preview(ctx, mail_queues.forwards(ctx), Forwards(ctx))
-    owed = ctx.db.value("SELECT COUNT(*) FROM (SELECT DISTINCT user_id, envelope_to "
-                        "FROM {failed_emails} WHERE status = 'failed' AND told_at IS NULL) AS owed")
-    ctx.count("notices", owed)
-    if owed:
-        ctx.show(f"queue {counted(owed, 'notice')} of messages that finally failed", [])
-
-
-def drop_sent_files(ctx) -> None:
-    """Delete the raw files of what was sent in the runs before, unless another row still needs
-    them.
-
-    What a long backlog leaves behind goes with its row, in `purge_failed_emails`.
-    """
-    since = ctx.db.value("SELECT started_at FROM {job_runs} WHERE job = :job "
-                         "AND status IN ('ok', 'partial') ORDER BY id DESC LIMIT 1",
-                         job=ctx.job.name)
-    rows = ctx.db.query("SELECT DISTINCT raw_path FROM {failed_emails} WHERE status = 'sent'"
-                        " AND finished_at >= :since AND finished_at <= :now LIMIT 5000",
-                        since=since or ctx.now - ctx.options.give_up_after, now=ctx.now)
-    folder = ctx.section("spool").dir
-    for row in rows:
-        if ctx.should_stop():
-            return
-        if not spool.unneeded(ctx.db, row["raw_path"], "status <> 'sent'"):
-            continue
-        try:
-            removed = spool.remove(folder, row["raw_path"]) is not None
-        except OSError as error:
-            # no reason to keep mail waiting; the purge tries again
-            ctx.log.warning("file not removed", path=row["raw_path"], error=error.strerror)
-            continue
-        ctx.count("files", removed)
 
 
 # Sent again on request

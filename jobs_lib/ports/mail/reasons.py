@@ -8,13 +8,13 @@ version stored must still be understood. A reason that RFC 3463 has a fitting st
 from __future__ import annotations
 
 import re
-from collections import namedtuple
-
-_VALUE = re.compile(r"{\w+}")
 
 
-class Reason(namedtuple("Reason", "sentence")):
+class Reason:
     """A sentence with {names} in the place of what differs from message to message."""
+
+    def __init__(self, sentence: str) -> None:
+        self.sentence = sentence
 
     def text(self, **values) -> str:
         """The sentence about one message."""
@@ -22,7 +22,7 @@ class Reason(namedtuple("Reason", "sentence")):
 
     def explains(self, text: str) -> bool:
         """Whether the text, or what it begins with, is this sentence."""
-        pattern = ".*".join(re.escape(part) for part in _VALUE.split(self.sentence))
+        pattern = ".*".join(re.escape(part) for part in re.split(r"{\w+}", self.sentence))
         return re.match(pattern, text, re.DOTALL) is not None
 
 

@@ -1,0 +1,68 @@
+"""One run of the forwards: the files of what was sent before, then everything that is due, then the
+notices of what has finally failed.
+
+Most runs find nothing to do, and load nothing that only work needs.
+"""
+from __future__ import annotations
+
+from jobs_lib.engines import mail_queues, spool
+
+
+def drop_sent_files(ctx) -> None:
+    """Delete the raw files of what was sent in the runs before, unless another row still needs
+    them.
+
+    What a long backlog leaves behind goes with its row, in `purge_failed_emails`.
+    """
+    since = ctx.db.value("SELECT started_at FROM {job_runs} WHERE job = :job "
+                         "AND status IN ('ok', 'partial') ORDER BY id DESC LIMIT 1",
+                         job=ctx.job.name)
+    rows = ctx.db.query("SELECT DISTINCT raw_path FROM {failed_emails} WHERE status = 'sent'"
+                        " AND finished_at >= :since AND finished_at <= :now LIMIT 5000",
+                        since=since or ctx.now - ctx.options.give_up_after, now=ctx.now)
+    folder = ctx.section("spool").dir
+    for row in rows:
+        if ctx.should_stop():
+            return
+        if not spool.unneeded(ctx.db, row["raw_path"], "status <> 'sent'"):
+            continue
+        try:
+            removed = spool.remove(folder, row["raw_path"]) is not None
+        except OSError as error:
+            # no reason to keep mail waiting; the purge tries again
+            ctx.log.warning("file not removed", path=row["raw_path"], error=error.strerror)
+            continue
+        ctx.count("files", removed)
+
+
+def send_due(ctx):
+    """Try every due row once. Returns what is wrong with the relay, if it does not work."""
+    claims = mail_queues.claims_if_due(ctx, mail_queues.forwards(ctx))
+    if claims is None:
+        return None
+    from jobs_lib.engines import mail_sending
+
+    from .queue import Forwards
+    return mail_sending.send_due(ctx, claims, Forwards(ctx))
+
+
+def notify_owners(ctx) -> None:
+    """Queue the notices that are owed for what has finally failed."""
+    if ctx.db.row("SELECT id FROM {failed_emails} WHERE status = 'failed' AND told_at IS NULL "
+                  "LIMIT 1"):
+        from . import failure_notice
+        failure_notice.queue_notices(ctx)
+
+
+def preview(ctx) -> None:
+    """A dry run: what would be sent, and which owners would be notified of failures."""
+    from jobs_lib.engines import mail_sending
+    from jobs_lib.text import counted
+
+    from .queue import Forwards
+    mail_sending.preview(ctx, mail_queues.forwards(ctx), Forwards(ctx))
+    owed = ctx.db.value("SELECT COUNT(*) FROM (SELECT DISTINCT user_id, envelope_to "
+                        "FROM {failed_emails} WHERE status = 'failed' AND told_at IS NULL) AS owed")
+    ctx.count("notices", owed)
+    if owed:
+        ctx.show(f"queue {counted(owed, 'notice')} of messages that finally failed", [])
