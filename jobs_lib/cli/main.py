@@ -16,7 +16,7 @@ from jobs_lib.errors import (
     Stopped,
     UsageError,
 )
-from jobs_lib.launch.session import open_session
+from jobs_lib.launch.launch import open_session
 from jobs_lib.output.console import Output, folded, guard
 from jobs_lib.paths import HOME
 

@@ -19,6 +19,7 @@ from . import option_types, settings
 from .files import read_dotenv, read_ini, shown_name
 from .option_types import Option
 
+PREFIX = "JOBS_"              # of the variables that are read
 CONFIG_VARIABLE = "JOBS_CONFIG"
 LONGEST_SHOWN = 60
 MOST_COMPARED = 20            # unknown names
@@ -28,15 +29,22 @@ Written.__doc__ = """What is set for an option: as text, by what, and where that
 
 origin  `--set`, `environment`, `.env`, `file` or `default`        place  in words, for a message
 """
-Sources = namedtuple("Sources", "values environ dotenv problems found")
-Sources.__doc__ = """What was read.
 
-values    {section: {option: (text, line)}} of config.ini
-environ   the process's environment
-dotenv    {variable: (text, line)} of .env
-problems  lines and sections that make no sense
-found     whether there is a config.ini
-"""
+
+class Sources:
+    """What was read.
+
+    values    {section: {option: (text, line)}} of config.ini
+    environ   {variable: text} of the process's environment, as far as its names are ours
+    dotenv    {variable: (text, line)} of .env
+    problems  lines and sections that make no sense
+    found     whether there is a config.ini
+    """
+
+    def __init__(self, values: dict, environ: dict, dotenv: dict, problems: list[str],
+                 found: bool) -> None:
+        self.values, self.environ, self.dotenv = values, environ, dotenv
+        self.problems, self.found = problems, found
 
 
 class Config:
@@ -207,11 +215,10 @@ class Config:
         unknown = [(name, f"{self.path} line {line}")
                    for name, (_, line) in sources.values.get(section, {}).items()
                    if name not in known]
-        variables = {variable_name(section, name) for name in known}
         unknown += [(variable[len(start):].lower(), f"variable {variable}")
                     for variable in (*sources.environ, *sources.dotenv)
-                    if variable.startswith(start) and variable not in variables
-                    and not _of_longer_section(variable, start)]
+                    if variable.startswith(start) and not _of_longer_section(variable, start)
+                    and variable not in {variable_name(section, name) for name in known}]
         near = _nearest([name for name, _ in unknown], known)
         return [f"[{section}] {shown_name(name)}: there is no such option{near.get(name, '')} "
                 f"({place})" for name, place in unknown]
@@ -246,7 +253,8 @@ def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
     near = _nearest(unknown, known)
     problems += [f"[{section}]: there is no such section{near.get(section, '')} "
                  f"({path} line {begins[section]})" for section in unknown]
-    return Config(path, Sources(values or {}, environ, dotenv, problems, values is not None))
+    ours = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
+    return Config(path, Sources(values or {}, ours, dotenv, problems, values is not None))
 
 
 def _nearest(unknown: list[str], known) -> dict:
@@ -266,7 +274,7 @@ def known_sections() -> list[str]:
 def variable_name(section: str, option: str) -> str:
     """`JOBS_MAIL_HOST` for `[mail] host`, `JOBS_COLUMNS_USERS_EMAIL` for `[columns]
     users.email`."""
-    return f"JOBS_{section}_{option}".upper().replace(".", "_")
+    return f"{PREFIX}{section}_{option}".upper().replace(".", "_")
 
 
 def _of_longer_section(variable: str, start: str) -> bool:

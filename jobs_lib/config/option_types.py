@@ -41,7 +41,7 @@ def option_type(name: str, show=str, mask=None):
 
 SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
 BYTES = {"GB": 1024 ** 3, "MB": 1024 ** 2, "KB": 1024, "B": 1}
-LONGEST, LARGEST = "36500d", "1000000GB"
+LONGEST, LARGEST = 36_500 * SECONDS["d"], 1_000_000 * BYTES["GB"]
 YES, NO = ("yes", "on", "true", "1"), ("no", "off", "false", "0")
 STARS = "********"
 SHORTEST_KEY = 32            # characters of a key that signs: 128 bits, if it is in hex
@@ -272,7 +272,7 @@ def check_port(url: str) -> None:
 
 # Numbers, times, switches
 
-def _in_units(value: str, units: dict, most: str, expected: str) -> int:
+def _in_units(value: str, units: dict, most: int, expected: str) -> int:
     """`36h` in the smallest of the units. ValueError for 0, for more than `most`, and for what is
     no whole number with one of the units."""
     word = value.strip()
@@ -284,8 +284,8 @@ def _in_units(value: str, units: dict, most: str, expected: str) -> int:
     if size is None or not number.isdecimal() or len(number) > 15:
         raise ValueError(expected)
     found = int(number) * size
-    if word != most and found > _in_units(most, units, most, expected):
-        raise ValueError(f"expected at most {most}")
+    if found > most:
+        raise ValueError(f"expected at most {_with_unit(most, units)}")
     return found
 
 

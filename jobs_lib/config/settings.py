@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from jobs_lib import shards
 from jobs_lib.job import CRON, MODES
-from jobs_lib.ports.mail.message import DEFAULT_PAUSE_PATTERNS
 
 from . import option_types as kind
 from .option_types import Option
@@ -16,6 +15,27 @@ LOCAL = "localhost"             # until the service has a domain
 LEAST_MEMORY = "32MB"           # Python, the standard library and our own code take about 20
 _BUDGET = kind.limited(kind.duration, "1s", "1d")
 _LIMIT = kind.optional(kind.integer(1, 10_000_000))
+
+# Quota: replies that speak of the sending account's limit and not of this recipient. Every further
+# message would get the same, so all mail is paused until it passes, which it does by itself.
+# Compared without case, anywhere in the text. A recipient's full mailbox ("quota exceeded", 5.2.2)
+# must never match, so each pattern holds words that only a relay says to its customer.
+PAUSE_PATTERNS = (
+    # cPanel with Exim: "Domain x has exceeded the max emails per hour (125/100 (125%)) allowed"
+    "max emails per hour", "max defers and failures per hour",
+    # Postfix: "450 4.7.1 Error: too much mail from 192.0.2.1"
+    "error: too much mail from", "error: too many recipients from",
+    # Mailgun: "421 Domain x is not allowed to send: recipient limit exceeded, try again after ..."
+    "is not allowed to send: recipient limit exceeded",
+    # Amazon SES: "454 Throttling failure: Daily message quota exceeded"
+    "throttling failure",
+    # Gmail: "550 5.4.5 Daily user sending limit exceeded"; its relay: "Peak SMTP relay limit
+    # exceeded"
+    "daily user sending", "daily sending quota exceeded", "smtp relay limit exceeded",
+    # Microsoft 365, SendGrid, GoDaddy
+    "submissionquotaexceeded", "concurrent connections limit exceeded", "maximum credits exceeded",
+    "24-hour sending limit",
+)
 
 
 def _archive_store(value: str) -> str:
@@ -110,7 +130,7 @@ SECTIONS = {
         "failures_per_hour": Option(_LIMIT, "off", "Failed deliveries an hour, where the host "
                                     "blocks a domain for them (cPanel: try 4). When they are used "
                                     "up, only messages that failed before wait."),
-        "pause_patterns": Option(kind.several(kind.text), ", ".join(DEFAULT_PAUSE_PATTERNS),
+        "pause_patterns": Option(kind.several(kind.text), ", ".join(PAUSE_PATTERNS),
                                  "Words in a refusal that mean the relay's own limit: sending "
                                  "pauses, and no message pays for it. Your list takes the place of "
                                  "the default."),
@@ -292,6 +312,5 @@ def job_options(job) -> dict:
     """All options of a job's own section, with the declaration's defaults."""
     declared = {"schedule": job.schedule, "enabled": "yes" if job.enabled else "no",
                 "budget": job.budget}
-    common = {name: option._replace(default=declared.get(name, option.default))
-              for name, option in JOB_OPTIONS.items()}
-    return {**common, **job.options}
+    return {**JOB_OPTIONS, **{name: JOB_OPTIONS[name]._replace(default=default)
+                              for name, default in declared.items()}, **job.options}

@@ -14,7 +14,6 @@ from jobs_lib.hostnames import LOCAL, LOOPBACK
 from jobs_lib.output.findings import Finding, note, run, warning
 from jobs_lib.text import did_you_mean
 
-PREFIX = "JOBS_"
 TLS_PORT, KNOWN_PORTS = 465, (25, 465, 587)
 SHORTEST_KEPT, LONGEST_KEPT = timedelta(days=1), timedelta(days=3660)
 
@@ -40,8 +39,7 @@ def rarely_meant(config: Config, jobs: list) -> list[Finding]:
 def _no_file(config: Config, _jobs):
     if config.sources.found:
         return
-    set_otherwise = any(name.startswith(PREFIX) and name != CONFIG_VARIABLE
-                        for name in (*config.sources.environ, *config.sources.dotenv))
+    set_otherwise = {*config.sources.environ, *config.sources.dotenv} - {CONFIG_VARIABLE}
     say = note if set_otherwise else warning
     yield say(f"There is no {config.path}: the defaults hold",
               "Most of all [mail] and [core] database have no default that fits you.",
@@ -70,7 +68,7 @@ def _unknown_variables(config: Config, _jobs):
     starts = tuple(variable_name(section, "") for section in known_sections())
     known = [variable_name(section, name) for section, name, _ in settings.shared_options()]
     for variable in (*config.sources.environ, *config.sources.dotenv):
-        if not variable.startswith(PREFIX) or variable == CONFIG_VARIABLE:
+        if variable == CONFIG_VARIABLE:
             continue
         if not variable.startswith(starts):
             source = "environment" if variable in config.sources.environ else ".env"

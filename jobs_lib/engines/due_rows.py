@@ -233,6 +233,11 @@ class DueRows:
             **{**values, "at": -2 ** 63 if owner is None else owner})]
 
 
+def in_words(number: int) -> str:
+    """How many are due: `12,345`, or `10,000+` where no more were counted."""
+    return f"{number:,}+" if number >= COUNTED else f"{number:,}"
+
+
 def _later(value, delay: timedelta) -> str:
     """So long after a time of the database; what is no time comes last."""
     moment = clock.parse_any(value)

@@ -1,5 +1,5 @@
-"""What every way in to a run has in common: the slot, the run, what a person sees of it, the files
-of [status], and what keeps all jobs from running.
+"""What every way in to a run has in common: what one command line works with, the slot, the run,
+what a person sees of it, the files of [status], and what keeps all jobs from running.
 
 `by_hand`, `worker` and `run-due` only translate arguments and exit codes. A tick that finds nothing
 due loads no runner: keep the imports few.
@@ -7,11 +7,25 @@ due loads no runner: keep the imports few.
 from __future__ import annotations
 
 from jobs_lib import shards
+from jobs_lib.config import loader
 from jobs_lib.database.schema import version
 from jobs_lib.errors import FAILED, OK
+from jobs_lib.output.console import Console
+from jobs_lib.paths import HOME
 from jobs_lib.runner import incident_files, slots
+from jobs_lib.runner.resources import Ports, Session
 
 CHECK = "check_jobs"
+
+
+def open_session(config_path: str | None, level: int | None = None, overrides=(),
+                 job=None) -> Session:
+    """Read the configuration, with `--set` over it; no connection is made yet."""
+    console = Console(level)
+    config = loader.load(config_path, beside=HOME)
+    if overrides:
+        config = config.with_overrides(overrides, job)
+    return Session(config, Ports(config), console)
 
 
 class Launch:

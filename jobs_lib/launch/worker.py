@@ -21,8 +21,7 @@ from jobs_lib.runner.log import open_log
 from jobs_lib.workers import dispatch
 from jobs_lib.workers.dispatch import Refused
 
-from .launch import Launch
-from .session import open_session
+from .launch import Launch, open_session
 
 _serving: dict = {}
 

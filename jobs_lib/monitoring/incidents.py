@@ -13,12 +13,11 @@ from datetime import timedelta
 from jobs_lib import clock
 from jobs_lib.config.option_types import show_duration, show_size
 from jobs_lib.database import stored
+from jobs_lib.engines.due_rows import in_words
 from jobs_lib.errors import ConfigError, Unfit
 from jobs_lib.masking import text as masked
 from jobs_lib.runner import incident_files
 from jobs_lib.text import size
-
-from .queues import in_words
 
 Incident = namedtuple("Incident", "alert_key kind subject since what last_error command explains",
                       defaults=((),))

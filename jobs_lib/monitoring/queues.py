@@ -86,11 +86,6 @@ def _health(db, queue: Queue, depth: int, due: int, since, now, names, interval)
                        tried, since if stalled else None)
 
 
-def in_words(number: int) -> str:
-    """`12,345`, or `10,000+` where no more were counted."""
-    return f"{number:,}+" if number >= COUNTED else f"{number:,}"
-
-
 def unfinished(db, table: str) -> int:
     """How many rows are: one status at a time, so that an index alone answers, a million rows in
     some 100 ms."""

@@ -5,10 +5,10 @@ from datetime import date, timedelta
 from html import escape
 
 from jobs_lib.database import stored
+from jobs_lib.engines.due_rows import in_words
 from jobs_lib.text import moment, size, span
 
 from . import charts
-from .queues import in_words
 
 BAD, NONE = "\u2715", "\u2013"
 # {outcome: (style, sign)}

@@ -1,2 +1,2 @@
 """What a terminal shows: tables, colours, lists, the example configuration. It may import
-monitoring and below."""
+engines and below."""

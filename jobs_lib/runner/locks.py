@@ -13,7 +13,6 @@ import errno
 import fcntl
 import os
 import time
-from collections import namedtuple
 
 from jobs_lib.errors import ConfigError, DatabaseError, JobsError, LockHeld, NoAccess
 from jobs_lib.folders import open_own, private
@@ -26,8 +25,11 @@ STARTING = "another run that is just starting"
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
 
-Holder = namedtuple("Holder", "number user")
-Holder.__doc__ = "A connection that has a lock: its number, and `user NAME` or `another user`."
+class Holder:
+    """A connection that has a lock: its number, and `user NAME` or `another user`."""
+
+    def __init__(self, number: int, user: str) -> None:
+        self.number, self.user = number, user
 
 
 class NoLocks(JobsError):

@@ -3,12 +3,15 @@ to all below."""
 from __future__ import annotations
 
 import time
-from collections import namedtuple
 
 from jobs_lib import clock
 
-Session = namedtuple("Session", "config ports console")
-Session.__doc__ = "What one command line works with; `console` shows what a person is to see."
+
+class Session:
+    """What one command line works with; `console` shows what a person is to see."""
+
+    def __init__(self, config, ports, console) -> None:
+        self.config, self.ports, self.console = config, ports, console
 
 
 class Ports:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from jobs_lib import catalogue
 from jobs_lib.config import option_types as kind
 from jobs_lib.config import settings
-from jobs_lib.ports.mail.message import DEFAULT_PAUSE_PATTERNS
 
 EVERY = [(f"{section}.{name}", option) for section, known in settings.SECTIONS.items()
          for name, option in known.items()]
@@ -139,7 +138,7 @@ def test_a_value_that_nobody_means_is_refused(name, low, high):            # R63
 
 def test_the_mail_ports_patterns_can_be_written_as_a_list():
     option = settings.SECTIONS["mail"]["pause_patterns"]
-    assert option.kind.parse(option.default) == DEFAULT_PAUSE_PATTERNS
+    assert option.kind.parse(option.default) == settings.PAUSE_PATTERNS
 
 
 @pytest.mark.parametrize("url", [

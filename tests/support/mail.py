@@ -4,6 +4,7 @@ from __future__ import annotations
 import time
 import types
 
+from jobs_lib.config.settings import PAUSE_PATTERNS
 from jobs_lib.ports.mail.message import Envelope
 from jobs_lib.ports.mail.smtp_session import LIMITS
 
@@ -21,7 +22,8 @@ def section(**changes):
     values = {"transport": "smtp", "maildir": "", "host": "127.0.0.1", "port": 25,
               "security": "none",
               "username": "", "password": "", "ca_file": "", "from_": "porter@service.example",
-              "domain": "service.example", "srs_secret": "s3cret" * 6, "pause_patterns": None}
+              "domain": "service.example", "srs_secret": "s3cret" * 6,
+              "pause_patterns": PAUSE_PATTERNS}
     return types.SimpleNamespace(**{**values, **changes})
 
 

@@ -10,7 +10,6 @@ TLS = ("off", "on", "ca", "verify")           # what ?tls= may be, the most care
 PARAMETERS = {"unix_socket", "ssl_ca", "tls"}
 FORM = "mysql://user:password@host:3306/name"
 
-File = namedtuple("File", "path parameters")
 Server = namedtuple("Server", "user password host port socket ca tls database")
 Server.__doc__ = """As the URL says it, decoded; what it leaves out is "", or 0 for the port."""
 
@@ -26,12 +25,12 @@ def check(url: str) -> None:
         raise ValueError("expected sqlite:///file.db or mysql://user:password@host/name")
 
 
-def file(url: str) -> File:
-    """The parts of `sqlite:///relative.db?vfs=...` or `sqlite:////absolute.db`."""
+def file(url: str) -> tuple[str, str]:
+    """(path, parameters) of `sqlite:///relative.db?vfs=...` or `sqlite:////absolute.db`."""
     path, _, parameters = url[len("sqlite://"):].partition("?")
     if len(path) < 2 or path[0] != "/" or (parameters and not parameters.startswith("vfs=")):
         raise ValueError("expected sqlite:///file.db or sqlite:////folder/file.db")
-    return File(path[1:], parameters)
+    return path[1:], parameters
 
 
 def server(url: str) -> Server:

@@ -22,29 +22,9 @@ Result = namedtuple("Result", "outcome code enhanced text")
 # A message is not begun with less time than this (seconds) before the hard limit: the caller looks.
 MESSAGE_MINIMUM = 60
 
-# Quota: replies that speak of the sending account's limit and not of this recipient. Every further
-# message would get the same, so all mail is paused until it passes, which it does by itself.
-# Compared without case, anywhere in the text. A recipient's full mailbox ("quota exceeded", 5.2.2)
-# must never match, so each pattern holds words that only a relay says to its customer.
-DEFAULT_PAUSE_PATTERNS = (
-    # cPanel with Exim: "Domain x has exceeded the max emails per hour (125/100 (125%)) allowed"
-    "max emails per hour", "max defers and failures per hour",
-    # Postfix: "450 4.7.1 Error: too much mail from 192.0.2.1"
-    "error: too much mail from", "error: too many recipients from",
-    # Mailgun: "421 Domain x is not allowed to send: recipient limit exceeded, try again after ..."
-    "is not allowed to send: recipient limit exceeded",
-    # Amazon SES: "454 Throttling failure: Daily message quota exceeded"
-    "throttling failure",
-    # Gmail: "550 5.4.5 Daily user sending limit exceeded"; its relay: "Peak SMTP relay limit
-    # exceeded"
-    "daily user sending", "daily sending quota exceeded", "smtp relay limit exceeded",
-    # Microsoft 365, SendGrid, GoDaddy
-    "submissionquotaexceeded", "concurrent connections limit exceeded", "maximum credits exceeded",
-    "24-hour sending limit",
-)
-
 # Denied: the account may not send at all until somebody sees to it. No message pays either, but the
-# operator is notified, whatever `pause_patterns` says: no waiting helps. Compared in the same way.
+# operator is notified, whatever `pause_patterns` says: no waiting helps. Compared without
+# case, anywhere in the text.
 DENIED_PATTERNS = (
     # not signed in, or no longer: no recipient would be taken (Postfix, Exim, Sendmail)
     "relay access denied", "relay not permitted", "relaying denied",

@@ -8,7 +8,7 @@ from jobs_lib.ports.outcomes import FINAL, LOST, RELAY
 
 from . import reasons
 from .content import Content, Unsendable
-from .message import DEFAULT_PAUSE_PATTERNS, Envelope, Message, Result
+from .message import Envelope, Message, Result
 from .replies import Disconnected, judge, judge_loss, judge_no_session, plain
 from .smtp_exchange import MailTransaction, unsendable
 from .smtp_session import LIMITS, NoSession, SmtpSession, open_session
@@ -24,8 +24,7 @@ class SmtpTransport:
         self.stop = stop
         self.limits = limits
         self.session: SmtpSession | None = None
-        patterns = DEFAULT_PAUSE_PATTERNS if mail.pause_patterns is None else mail.pause_patterns
-        self.pause_patterns = [pattern.lower() for pattern in patterns if pattern]
+        self.pause_patterns = [pattern.lower() for pattern in mail.pause_patterns if pattern]
 
     def send(self, envelope: Envelope, message: Message, deadline: float,
              item_id: object) -> Result:

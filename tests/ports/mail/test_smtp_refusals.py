@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobs_lib.ports.mail.message import DEFAULT_PAUSE_PATTERNS, DENIED_PATTERNS, Envelope
+from jobs_lib.config.settings import PAUSE_PATTERNS
+from jobs_lib.ports.mail.message import DENIED_PATTERNS, Envelope
 from jobs_lib.ports.mail.replies import speaks_of
 from tests.servers.misbehaving import DROP, HANG, RESET, Bye, Drip, Extra
 from tests.servers.smtp_sink import Sink
@@ -201,12 +202,12 @@ def test_a_quota_pauses_the_relay_and_costs_no_message(relay, opened, stored, ph
     b"554 Message rejected: Sending paused for this account.",
     b"421 Domain mg.example.org is not allowed to send: Please activate your account",
 ])
-@pytest.mark.parametrize("patterns", [None, [], ["hour limit"]])
+@pytest.mark.parametrize("patterns", [PAUSE_PATTERNS, [], ["hour limit"]])
 def test_denial_costs_no_message_and_is_no_quota(relay, opened, stored, patterns, text):     # R27
     result = opened(port=relay(RCPT=text).port, pause_patterns=patterns).send(ENVELOPE, stored(),
                                                                               soon(), 1)
     assert (result.outcome, result.code) == ("relay", int(text[:3]))
-    assert not speaks_of(result.text, DEFAULT_PAUSE_PATTERNS)
+    assert not speaks_of(result.text, PAUSE_PATTERNS)
 
 
 @pytest.mark.parametrize("text", [
@@ -230,7 +231,7 @@ def test_the_operators_own_patterns_replace_the_defaults(relay, opened, stored):
     assert outcome(b"550 Hour Limit Reached", ["hour limit"]) == "relay"
     assert outcome(b"550 max emails per hour", ["hour limit"]) == "final"
     assert outcome(b"550 max emails per hour", []) == "final"
-    assert all(pattern == pattern.lower() for pattern in DEFAULT_PAUSE_PATTERNS + DENIED_PATTERNS)
+    assert all(pattern == pattern.lower() for pattern in PAUSE_PATTERNS + DENIED_PATTERNS)
 
 
 @pytest.mark.parametrize("phase, answer", [
