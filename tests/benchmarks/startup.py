@@ -3,12 +3,14 @@ engines, in one run.
 
     python -m tests.benchmarks.startup [--rounds 25] [--no-peers]
 
-Whole processes, in turn; the median of the ratios to bare Python, taken within a round.
+Whole processes, in turn; the median of the ratios to bare Python, taken within a round: of the time
+from start to end, and of the processor's time, which other work on the machine changes less.
 """
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -22,12 +24,18 @@ from tests.support.shell import ROOT, Shell
 GOALS = {"run-due, nothing due": 2.5, "retry_forwards by cron, nothing to do": 4.0}
 
 
-def timed(command: list[str], environment: dict) -> float:
-    """Seconds of a whole process."""
-    began = time.perf_counter()
+def timed(command: list[str], environment: dict) -> tuple[float, float]:
+    """Seconds of a whole process, and those of the processor."""
+    began, used = time.perf_counter(), children()
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL,
                    stderr=subprocess.DEVNULL)
-    return time.perf_counter() - began
+    return time.perf_counter() - began, children() - used
+
+
+def children() -> float:
+    """Processor seconds of all processes that were started and have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def main() -> None:
@@ -68,10 +76,14 @@ def main() -> None:
     print(f"Python {subprocess.check_output([python, '--version'], text=True).split()[1]}, "
           f"{args.rounds} rounds")
     for name, values in seconds.items():
-        ratio = statistics.median(value / base for value, base in zip(values, first))
         goal = f"   goal: {GOALS[name]} or less" if name in GOALS else ""
-        print(f"  {name:<43} {statistics.median(values) * 1000:7.1f} ms   {ratio:5.2f} of bare "
-              f"Python{goal}")
+        figures = []
+        for which, what in enumerate(("ms", "ms of CPU")):
+            middle = statistics.median(value[which] for value in values)
+            ratio = statistics.median(value[which] / base[which]
+                                      for value, base in zip(values, first))
+            figures.append(f"{middle * 1000:7.1f} {what}, {ratio:5.2f} of bare Python")
+        print(f"  {name:<43} {';'.join(figures)}{goal}")
 
 
 if __name__ == "__main__":
