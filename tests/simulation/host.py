@@ -7,6 +7,7 @@ import importlib
 import os
 import pkgutil
 import random
+import resource
 import signal
 import stat
 import sys
@@ -19,6 +20,7 @@ from jobs_lib import catalogue
 
 from . import points
 
+LONGEST = 60                    # seconds of the processor that a command may take
 STATE = ("state", "log", "spool", "exports", "archive")
 
 
@@ -40,6 +42,11 @@ class Host:
                      "from": "postmaster@alias.example", "srs_secret": "s" * 40, "per_hour": 30},
             "dns": {"mx_hosts": "mx1.service.example"},
             "alerts": {"email": "operator@ops.test"},
+            # short enough to be reached within the days that are simulated (oracle/retention.py)
+            "archive_audit_logs": {"keep": "25d", "keep_critical": "40d"},
+            "purge_message_logs": {"keep": "35d"}, "purge_notifications": {"keep": "20d"},
+            "purge_webhook_deliveries": {"keep": "10d"}, "purge_job_history": {"keep": "6d"},
+            "rollup_usage": {"keep": "45d"},
         }
         if simulation.redis:
             self.options["worker"] = {"redis": simulation.redis}
@@ -110,6 +117,8 @@ class Host:
         from jobs_lib.runner import resources
         from tests.support import databases
 
+        # a loop without an end is an error too, and no budget ends it: time does not pass by itself
+        resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
         os.chdir(self.folder)
         printed = os.open("printed", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(printed, 1)

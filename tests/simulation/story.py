@@ -109,6 +109,7 @@ class Simulation:
             (self.folder / name).mkdir(mode=0o700)
         self._must(self.hosts[0], "migrate")
         acts.mail.begin(self.world)
+        acts.upkeep.begin(self.world)
         self._say("the service begins")
         end = self.days * DAY
         for day in range(self.days):
@@ -154,7 +155,8 @@ class Simulation:
 
     def _next_tick(self) -> float:
         """When cron starts the next tick that may find something to do."""
-        second = self._last_tick + LONGEST
+        # on the half hour, as acts choose their times too: what is just at its limit is met
+        second = (self._last_tick // LONGEST + 1) * LONGEST
         for due in self._due():
             second = min(second, max(due, self._last_tick + MINUTE))
         for start, stop in self._away:
@@ -333,7 +335,7 @@ class Simulation:
         return oracle.Step(now if began is None else began, now, before or after, after,
                            self.journal.new(), struck, self._last_trouble, self.trouble(), files,
                            now - self._last_tick, self.hosts[0].options,
-                           self._clock_right_since)
+                           self._clock_right_since, self.clock.skew)
 
     def _judge(self, step: oracle.Step, finish: bool = False) -> None:
         for entry in step.journal:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from jobs_lib import clock as texts
 from jobs_lib.database.connection import connect
+from jobs_lib.errors import Busy
 
 # (how often a day, function): what the modules of acts/ declare
 ACTS: list[tuple] = []
@@ -42,7 +43,7 @@ class World:
     def open(self) -> None:
         """Connect."""
         if self.db is None:
-            self.db = connect(self.simulation.url, base=str(self.simulation.folder), timeout=5)
+            self.db = connect(self.simulation.url, base=str(self.simulation.folder), timeout=1)
 
     def close(self) -> None:
         """Disconnect: an SQLite connection must not be carried into another process."""
@@ -66,7 +67,10 @@ class World:
         """Do one act; words for the story, or "" where there was nothing to do it with."""
         self.open()
         chosen = random.Random(f"{self.seed} {day} {number} {function.__name__}")
-        words = function(self, chosen) or ""
+        try:
+            words = function(self, chosen) or ""
+        except Busy:                # a process was stopped in the middle of a transaction
+            return "the app finds the database busy"
         if words:
             self.did[function.__name__] = self.did.get(function.__name__, 0) + 1
         return words

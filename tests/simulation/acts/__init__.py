@@ -7,6 +7,6 @@ are given.
 """
 from __future__ import annotations
 
-from . import mail, workers
+from . import mail, upkeep, workers
 
-MODULES = (mail, workers)
+MODULES = (mail, upkeep, workers)

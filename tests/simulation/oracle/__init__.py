@@ -12,7 +12,7 @@ HOUR, DAY = 3600, 86400
 START = datetime(2027, 1, 4, 6, 0, tzinfo=timezone.utc)
 
 Step = namedtuple("Step", "began ended before after journal struck quiet_since trouble files "
-                          "late options clock_right_since")
+                          "late options clock_right_since skew")
 Step.__doc__ = """One tick, as it is seen from outside.
 
 began, ended   seconds since START
@@ -25,6 +25,7 @@ trouble        what goes wrong at this moment, in words; empty when nothing does
 files          {folder: set of paths}: spool, exports, archive
 late           seconds between this tick and the one before it, on any host
 clock_right_since  the second since which the host's clock has been right
+skew           seconds that it is ahead of the time that it is
 options        {section: {option: value}} that are not the defaults
 """
 

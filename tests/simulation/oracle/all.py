@@ -1,6 +1,6 @@
 """All rules, in the order in which they are asked."""
 from __future__ import annotations
 
-from . import mail
+from . import expiry, files, mail, retention, usage
 
-RULES = (*mail.RULES,)
+RULES = (*mail.RULES, *retention.RULES, *expiry.RULES, *usage.RULES, *files.RULES)

@@ -1,0 +1,290 @@
+"""What is purged, expires or is added up: logs, held mail and spam, links and sessions,
+destinations that nobody verifies, aliases that end, and files that nobody names.
+
+Times are often a full half hour, as most ticks are, so that rows are met exactly at their limit.
+"""
+from __future__ import annotations
+
+import os
+import random
+from datetime import timedelta
+
+from ..world import DAY, HOUR, act
+
+HISTORY = 34                    # days before the first one of which there are rows
+STATUSES = ("delivered",) * 6 + ("blocked", "held", "spam", "bounced", "failed")
+KINDS = ("usage_threshold", "alias_expiring", "alias_expired", "destination_reminder")
+OF_ACTIVE = "user_id IN (SELECT id FROM {users} WHERE status = 'active')"
+# table: when a message came in
+STORED = {"overflow_hold": "held_at", "spam_quarantine": "quarantined_at"}
+
+
+def begin(world) -> None:
+    """What is there already: some of each, of all ages."""
+    chosen = random.Random(f"{world.seed} history")
+    for day in range(HISTORY, 0, -1):
+        days = day - chosen.randrange(48) / 48
+        for _ in range(3):
+            message_passes(world, chosen, days)
+        for function, likely in ((message_held, 0.4), (message_quarantined, 0.6),
+                                 (something_is_audited, 1), (adds_destination, 0.2),
+                                 (signs_in, 0.3)):
+            if chosen.random() < likely:
+                function(world, chosen, days)
+        if chosen.random() < 0.1:
+            uses_destination(world, chosen)
+
+
+def _time(world, chosen, days: float = 0) -> str:
+    """So many days ago. Of the present day often the last full half hour, or one of last night,
+    when most of the jobs are due."""
+    past, which = world.clock.seconds % (HOUR / 2), chosen.random()
+    if which < 0.25:
+        since_one = (world.now() - timedelta(hours=1)).hour * HOUR + world.clock.seconds % HOUR
+        past = since_one - chosen.randrange(7) * HOUR / 2
+        past += DAY * (past < 0)
+    return world.text(days=days, seconds=past if which < 0.5 else 0)
+
+
+def _now(world, chosen) -> str:
+    """Often the last full half hour."""
+    return world.text(seconds=world.clock.seconds % (HOUR / 2) if chosen.random() < 0.5 else 0)
+
+
+# Messages
+
+@act(per_day=12)
+def message_passes(world, chosen, days: float = 0) -> str:
+    """A message came through, or was stopped: a row in the log, with its headers or without."""
+    if not (user := world.user(chosen)):
+        return ""
+    alias = world.pick(chosen, "aliases", "user_id = :user", user=user["id"])
+    late = chosen.randrange(1, 240) / 24 if chosen.random() < 0.06 else 0
+    size = -5 if chosen.random() < 0.02 else int(10 ** chosen.uniform(2.5, 5.3))
+    log = world.add("message_logs", user_id=user["id"],
+                    alias_id=alias["id"] if alias and chosen.random() < 0.9 else None,
+                    direction=chosen.choice(("forward", "forward", "forward", "reply", "send")),
+                    status=chosen.choice(STATUSES), bytes_used=size,
+                    created_at=_time(world, chosen, days + late))
+    if chosen.random() < 0.5:
+        # now and then of a row that was never written
+        number = log if chosen.random() < 0.95 else 10 ** 6 + log
+        world.add("header_snapshots", message_log_id=number, user_id=user["id"],
+                  ciphertext=b"x" * 40, created_at=_time(world, chosen, days))
+    return f"user {user['id']} has a message {log} of {size} bytes" + (" (late)" if late else "")
+
+
+def _stored(world, chosen, table: str, days: float) -> str:
+    size = chosen.randrange(200, 3000)
+    path, when = world.spooled(size), _time(world, chosen, days)
+    ids = []
+    # one message for two aliases is one file, whatever becomes of each
+    for name in [table, chosen.choice([*STORED])][:1 if chosen.random() < 0.7 else 2]:
+        alias = world.pick(chosen, "aliases", OF_ACTIVE)
+        ids.append(alias and world.add(
+            name, user_id=alias["user_id"], alias_id=alias["id"], sender="someone@sender.test",
+            subject=f"Subject {path}", size_bytes=size, raw_path=path, **{STORED[name]: when}))
+    return f"{table} {ids}"
+
+
+@act(per_day=0.8)
+def message_held(world, chosen, days: float = 0) -> str:
+    """A message over its owner's limit is held."""
+    return _stored(world, chosen, "overflow_hold", days)
+
+
+@act(per_day=1.2)
+def message_quarantined(world, chosen, days: float = 0) -> str:
+    """A message is judged to be spam."""
+    return _stored(world, chosen, "spam_quarantine", days)
+
+
+@act(per_day=0.3)
+def second_recipient(world, chosen) -> str:
+    """A message that waits was for another destination too: two rows name its file."""
+    row = world.pick(chosen, "failed_emails", f"status = 'pending' AND {OF_ACTIVE}")
+    if not row or not (world.spool / row["raw_path"]).exists():
+        return ""
+    id = world.add("failed_emails", user_id=row["user_id"], alias_id=row["alias_id"],
+                   envelope_from=row["envelope_from"],
+                   envelope_to=world.mailbox(chosen, row["user_id"]), raw_path=row["raw_path"],
+                   size_bytes=row["size_bytes"], created_at=world.text())
+    return f"forward {id} is of the same message as {row['id']}"
+
+
+@act(per_day=0.5)
+def owner_releases(world, chosen) -> str:
+    """An owner wants a message after all: the app forwards it, or leaves that to the jobs."""
+    table = chosen.choice([*STORED])
+    row = world.pick(chosen, table, f"released_at IS NULL AND {OF_ACTIVE}")
+    if not row or not world.db.execute(
+            f"UPDATE {{{table}}} SET released_at = :now WHERE id = :id AND released_at IS NULL",
+            now=_now(world, chosen), id=row["id"]):
+        return ""
+    if chosen.random() < 0.5:
+        world.add("failed_emails", user_id=row["user_id"], alias_id=row["alias_id"],
+                  envelope_from=row["sender"], envelope_to=world.mailbox(chosen, row["user_id"]),
+                  raw_path=row["raw_path"], size_bytes=row["size_bytes"], created_at=world.text())
+    return f"user {row['user_id']} releases {table} {row['id']}"
+
+
+@act(per_day=0.3)
+def file_without_row(world, chosen) -> str:
+    """The mail hook was ended between the file and its row; or it is only slow."""
+    path = world.spooled(500)
+    ago = chosen.choice((0, 2 * HOUR))
+    moment = world.now().timestamp() - ago
+    os.utime(world.spool / path, (moment, moment))
+    return f"the file {path} has no row"
+
+
+# Accounts
+
+@act(per_day=3)
+def something_is_audited(world, chosen, days: float = 0) -> str:
+    """The app notes what somebody did."""
+    user = world.user(chosen)
+    severity = chosen.choice(("info",) * 6 + ("warning", "warning", "critical", "critical"))
+    id = world.add("audit_logs", user_id=user["id"] if user and chosen.random() < 0.9 else None,
+                   actor="app", event=chosen.choice(("login", "alias.created", "password.changed")),
+                   severity=severity, ip="192.0.2.7", details='{"n": 1}',
+                   created_at=_time(world, chosen, days))
+    return f"audit row {id} ({severity})"
+
+
+@act(per_day=2)
+def asks_for_link(world, chosen) -> str:
+    """A link to sign in."""
+    if not (user := world.user(chosen)):
+        return ""
+    id = world.add("magic_links", user_id=user["id"], token_hash=world.hash(),
+                   created_at=world.text(),
+                   expires_at=_time(world, chosen, -chosen.choice((0.1, 1, 1, 3))))
+    return f"user {user['id']} asks for link {id}"
+
+
+@act(per_day=1)
+def uses_link(world, chosen) -> str:
+    """It is good once."""
+    link = world.pick(chosen, "magic_links", "used_at IS NULL AND expires_at > :now "
+                      f"AND {OF_ACTIVE}", now=world.text())
+    if not link:
+        return ""
+    world.db.execute("UPDATE {magic_links} SET used_at = :now WHERE id = :id",
+                     now=_now(world, chosen), id=link["id"])
+    return f"link {link['id']} is used"
+
+
+@act(per_day=1.5)
+def signs_in(world, chosen, days: float = 0) -> str:
+    """A session, with an absolute limit."""
+    if not (user := world.user(chosen)):
+        return ""
+    id = world.add("sessions", user_id=user["id"], token_hash=world.hash(),
+                   created_at=world.text(days=days), last_seen_at=_time(world, chosen, days),
+                   expires_at=_time(world, chosen, days - chosen.choice((1, 14, 90, 90))))
+    return f"user {user['id']} signs in: session {id}"
+
+
+@act(per_day=1.5)
+def comes_back(world, chosen) -> str:
+    """A session is seen again."""
+    session = world.pick(chosen, "sessions", f"expires_at > :now AND {OF_ACTIVE}", now=world.text())
+    if not session:
+        return ""
+    world.db.execute("UPDATE {sessions} SET last_seen_at = :now WHERE id = :id",
+                     now=_now(world, chosen), id=session["id"])
+    return f"session {session['id']} is seen again"
+
+
+@act(per_day=0.2)
+def changes_choices(world, chosen) -> str:
+    """A user's own retention, a limit, or the day of the bill."""
+    if not (user := world.user(chosen)):
+        return ""
+    column, values = chosen.choice((
+        ("log_retention_days", (None, 0, 3, 5, 30, 400)), ("email_limit", (None, 20, 40, 100)),
+        ("bandwidth_limit_bytes", (None, 0, 10 ** 6, 10 ** 7)),
+        ("billing_anchor", ("2026-01-31", "2026-12-15", None))))
+    value = chosen.choice(values)
+    world.db.execute(f"UPDATE {{users}} SET {column} = :value WHERE id = :id", value=value,
+                     id=user["id"])
+    return f"user {user['id']} has {column} = {value}"
+
+
+@act(per_day=0.06)
+def opts_out(world, chosen) -> str:
+    """Of one kind of notice."""
+    if not (user := world.user(chosen)):
+        return ""
+    kind = chosen.choice(KINDS)
+    world.db.upsert("notification_optouts", {"user_id": user["id"], "kind": kind}, {})
+    return f"user {user['id']} opts out of {kind}"
+
+
+# Destinations and aliases
+
+@act(per_day=0.6)
+def adds_destination(world, chosen, days: float = 0) -> str:
+    """An address that is to be verified."""
+    if not (user := world.user(chosen)):
+        return ""
+    id = world.add("destinations", user_id=user["id"], email=world.mailbox(chosen, user["id"]),
+                   created_at=_time(world, chosen, days))
+    _token(world, chosen, id, days)
+    return f"user {user['id']} adds destination {id}"
+
+
+def _token(world, chosen, destination: int, days: float = 0) -> None:
+    world.add("destination_verifications", destination_id=destination, token_hash=world.hash(),
+              created_at=world.text(days=days), expires_at=_time(world, chosen, days - 1))
+
+
+@act(per_day=0.2)
+def asks_for_token(world, chosen) -> str:
+    """The mail is sent again."""
+    if not (row := world.pick(chosen, "destinations", f"verified_at IS NULL AND {OF_ACTIVE}")):
+        return ""
+    _token(world, chosen, row["id"])
+    return f"destination {row['id']} gets another token"
+
+
+@act(per_day=0.25)
+def verifies(world, chosen) -> str:
+    """A token comes back in time."""
+    token = world.pick(chosen, "destination_verifications", "expires_at > :now AND destination_id "
+                       f"IN (SELECT id FROM {{destinations}} WHERE {OF_ACTIVE})", now=world.text())
+    if not token:
+        return ""
+    world.db.execute("UPDATE {destinations} SET verified_at = :now WHERE id = :id",
+                     now=world.text(), id=token["destination_id"])
+    world.db.execute("DELETE FROM {destination_verifications} WHERE destination_id = :id",
+                     id=token["destination_id"])
+    return f"destination {token['destination_id']} is verified"
+
+
+@act(per_day=0.1)
+def uses_destination(world, chosen) -> str:
+    """An alias is to forward to a destination that is not verified, or no longer."""
+    row = world.pick(chosen, "destinations", f"verified_at IS NULL AND {OF_ACTIVE}")
+    alias = row and world.pick(chosen, "aliases", "user_id = :user", user=row["user_id"])
+    if not alias:
+        return ""
+    link = {"alias": alias["id"], "destination": row["id"]}
+    where = " WHERE alias_id = :alias AND destination_id = :destination"
+    if not world.db.execute("DELETE FROM {alias_destinations}" + where, **link):
+        world.add_link(alias["id"], row["id"])
+    return f"alias {alias['id']} and destination {row['id']}"
+
+
+@act(per_day=0.25)
+def changes_end(world, chosen) -> str:
+    """An alias gets another end, or none; the app switches it on again."""
+    row = world.pick(chosen, "aliases", f"expires_at IS NOT NULL AND {OF_ACTIVE}")
+    if not row:
+        return ""
+    days = chosen.choice((None, 1, 2, 4, 10))
+    end = None if days is None else _time(world, chosen, -days)
+    world.db.execute("UPDATE {aliases} SET expires_at = :end, expiry_notified_at = NULL, "
+                     "active = 1 WHERE id = :id", end=end, id=row["id"])
+    return f"alias {row['id']} ends {end or 'never'}"

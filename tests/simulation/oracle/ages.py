@@ -1,0 +1,82 @@
+"""When something may happen by its age, and when it must have: what the rules of several modules
+share."""
+from __future__ import annotations
+
+from collections import deque
+
+from . import DAY, HOUR, Rule, seconds
+
+PATIENCE = 12 * HOUR            # a process that was stopped goes on with the time at its start
+DOUBT = DAY                     # a clock that jumps by more is not trusted for an hour
+REACHED = ("sent", "uncertain")
+
+
+class Aged(Rule):
+    """A rule about ages. `check` of a subclass begins with `self.look(step)`."""
+
+    def __init__(self) -> None:
+        self._skews: deque = deque()
+        self._doubted: float | None = None
+        self.now = 0.0                  # the latest time that a process may have believed it was
+        self.in_doubt = False           # a clock has just jumped: nothing goes because of its age
+
+    def look(self, step) -> None:
+        """What the clocks say."""
+        if abs(step.skew) <= DOUBT:
+            self._doubted = None
+        elif self._doubted is None:
+            self._doubted = step.began
+        self._skews.append((step.ended, step.skew))
+        while self._skews[0][0] < step.ended - PATIENCE:
+            self._skews.popleft()
+        self.now = step.ended + max(0, *(skew for _, skew in self._skews))
+        self.in_doubt = self._doubted is not None and step.ended - self._doubted < HOUR - 60
+
+    def is_over(self, second: float) -> bool:
+        """Whether a limit may be past by now: what is exactly at it stays."""
+        return self.now > second
+
+
+def is_owed(step, since: float, within: float) -> bool:
+    """Whether what has been due since then must have happened: all has been quiet for so long."""
+    return not step.trouble and step.ended - max(since, step.quiet_since) > within
+
+
+def is_leaving(step, row) -> bool:
+    """Whether the row's owner deletes the account, or is gone: then other rules apply to it."""
+    owner = step.before["users"].get(row["user_id"])
+    return row["user_id"] is not None and (owner is None or owner["status"] == "deleted")
+
+
+class Notices:
+    """When each notice reached its reader, or was given up."""
+
+    def __init__(self) -> None:
+        self._reached: dict[int, float] = {}
+        self._ended: dict[int, float] = {}
+
+    def look(self, step) -> None:
+        """What was sent in this tick. The time that counts is the earlier of the true one and the
+        one that the host believed in, which has no fractions of a second."""
+        for entry in step.journal:
+            name, _, id = entry["item"].partition("-")
+            if entry["what"] == "mail" and name == "notice" and entry["outcome"] in REACHED:
+                self._reached.setdefault(int(id), entry["at"] - 1 + min(0, step.skew))
+        for id, row in step.after["notifications"].items():
+            if row["status"] in ("sent", "failed"):
+                self._ended.setdefault(id, step.ended)
+
+    def earliest(self, step, id: int | None, written: int, least: int) -> float:
+        """The second until which a notice holds back what it announces: so long after it was sent,
+        or was given up; 7 days after it was written, if it still waits or is no longer there."""
+        if id in self._reached:
+            return self._reached[id] + least
+        row = step.after["notifications"].get(id) or step.before["notifications"].get(id)
+        if row and row["status"] == "failed":
+            return seconds(row["finished_at"]) + least
+        return written + 7 * DAY
+
+    def latest(self, id: int | None, written: int, least: int) -> float:
+        """The second from which on it holds nothing back, even if it was sent and a kill kept that
+        from being known."""
+        return self._ended.get(id, written + 7 * DAY - least) + least

@@ -1,0 +1,224 @@
+"""What is added up: totals to the byte, usage by day and week, thresholds (docs/usage.md)."""
+from __future__ import annotations
+
+from calendar import monthrange
+from collections import Counter
+from datetime import date, timedelta
+
+from . import DAY, Rule, changed, gone, new, text
+from .ages import Aged, is_leaving
+
+KEEP = 45                                   # days of usage, in whole weeks
+THRESHOLDS = {60: 50, 70: 70, 80: 101, 100: 101}    # percent: up to which percent of the cycle
+METRICS = {"bandwidth": "bandwidth_limit_bytes", "emails": "email_limit"}
+AFTER_THE_END = 2                           # days in which a cycle is still looked at
+LARGEST = 2 ** 40                           # no message has more bytes
+
+
+def _size(row: dict) -> int:
+    return row["bytes_used"] if 0 <= row["bytes_used"] <= LARGEST else 0
+
+
+def _monday(day: str) -> str:
+    found = date.fromisoformat(day)
+    return str(found - timedelta(days=found.weekday()))
+
+
+def _living(step) -> set[int]:
+    return {id for id, row in step.after["users"].items() if row["status"] != "deleted"}
+
+
+def ran_well(step, job: str) -> bool:
+    """Whether a run of the job began and ended well in this tick."""
+    return any(row["job"] == job and row["status"] == "ok"
+               for row in new(step, "job_runs").values())
+
+
+class Sums:
+    """Our own sums of all log rows that the app ever wrote, each seen before a tick."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self.totals: dict[tuple, tuple] = {}    # as in message_stats
+        self.days: dict[tuple, tuple] = {}      # (user, day)
+
+    def look(self, step) -> None:
+        """Add what is new."""
+        for id, row in step.before["message_logs"].items():
+            if id not in self._seen:
+                self._seen.add(id)
+                day = str(row["created_at"])[:10]
+                _add(self.totals, (row["user_id"], row["alias_id"] or 0, day, row["direction"],
+                                   row["status"]), 1, _size(row))
+                _add(self.days, (row["user_id"], day), 1, _size(row))
+
+
+def _add(sums: dict, key: tuple, number: int, size: int) -> None:
+    count, total = sums.get(key, (0, 0))
+    sums[key] = count + number, total + size
+
+
+class Totals(Rule):
+    """The log and the kept totals together never change, whatever is purged."""
+
+    def __init__(self) -> None:
+        self.sums = Sums()
+
+    def check(self, step):
+        """After each tick, to the byte."""
+        self.sums.look(step)
+        found: dict[tuple, tuple] = {}
+        for row in step.after["message_stats"].values():
+            _add(found, (row["user_id"], row["alias_id"], str(row["day"]), row["direction"],
+                         row["status"]), row["email_count"], row["bytes_used"])
+        for row in step.after["message_logs"].values():
+            _add(found, (row["user_id"], row["alias_id"] or 0, str(row["created_at"])[:10],
+                         row["direction"], row["status"]), 1, _size(row))
+        living = _living(step)
+        for key in self.sums.totals.keys() | found.keys():
+            if key[0] in living and self.sums.totals.get(key) != found.get(key):
+                yield (f"totals of {key} are {found.get(key)} and should be "
+                       f"{self.sums.totals.get(key)}")
+
+
+class Usage(Aged):
+    """After a good run of rollup_usage each day and week is exactly what was written for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sums = Sums()
+        self._floor = ""                        # weeks before it may have been deleted
+
+    def check(self, step):
+        """All days and weeks that are kept."""
+        self.look(step)
+        self.sums.look(step)
+        first = _monday(text(self.now - KEEP * DAY)[:10])
+        self._floor = max(self._floor, first)
+        for (user, week), row in gone(step, "usage_weekly").items():
+            if not is_leaving(step, row) and (str(week) >= first or self.in_doubt):
+                yield f"the usage of user {user} in the week of {week} was deleted"
+        if not ran_well(step, "rollup_usage"):
+            return
+        living = _living(step)
+        days = {key: value for key, value in self.sums.days.items()
+                if key[0] in living and key[1] >= self._floor}
+        weeks: dict[tuple, tuple] = {}
+        for (user, day), value in days.items():
+            _add(weeks, (user, _monday(day)), *value)
+        for table, own in (("usage_daily", days), ("usage_weekly", weeks)):
+            found = {(user, str(day)): (row["email_count"], row["bytes_used"])
+                     for (user, day), row in step.after[table].items()
+                     if user in living and str(day) >= self._floor}
+            for key in sorted(own.keys() | found.keys()):
+                if own.get(key) != found.get(key):
+                    yield f"{table} of {key} is {found.get(key)} and should be {own.get(key)}"
+
+
+def cycle(user: dict, day: date) -> tuple[date, date]:
+    """The first day of the billing cycle that a day is in, and of the next one."""
+    anchor = int(str(user["billing_anchor"] or user["created_at"])[8:10])
+
+    def start(months: int) -> date:
+        year, month = divmod(months, 12)
+        return date(year, month + 1, min(anchor, monthrange(year, month + 1)[1]))
+    months = day.year * 12 + day.month - 1
+    months -= start(months) > day
+    return start(months), start(months + 1)
+
+
+class Thresholds(Rule):
+    """Each threshold is recorded once in a cycle, when it is crossed, and not without."""
+
+    def __init__(self) -> None:
+        self._recorded: set[tuple] = set()
+
+    def check(self, step):
+        """Events that are new, then those that are missing."""
+        news: Counter = Counter()
+        for row in new(step, "usage_events").values():
+            key = (row["user_id"], str(row["cycle_start"]), row["metric"], row["threshold"])
+            if key in self._recorded:
+                yield f"{key} was recorded twice"
+            self._recorded.add(key)
+            yield from self._crossed(step, row)
+            owner = step.after["users"][row["user_id"]]
+            if (owner["status"] == "active"
+                    and str(cycle(owner, _today(step, step.ended))[0]) == key[1]):
+                known = [old["threshold"] for each, old in step.before["usage_events"].items()
+                         if (old["user_id"], str(old["cycle_start"]), old["metric"]) == key[:3]]
+                news[row["user_id"]] += row["threshold"] > max(known, default=0)
+        if changed(step, "usage_events"):
+            yield "events of usage were changed"
+        told = Counter(row["user_id"] for row in new(step, "notifications").values()
+                       if row["kind"] == "usage_threshold")
+        for user, number in news.items():
+            if number and told[user] != 1 and step.skew == 0:
+                yield f"user {user} crossed {number} thresholds and got {told[user]} notices"
+        for user in told.keys() - news.keys():
+            yield f"user {user} got a notice of usage, and no threshold was crossed"
+        if ran_well(step, "check_usage_thresholds"):
+            for id in _living(step):
+                yield from self._missing(step, id)
+
+    def _crossed(self, step, row):
+        user = step.before["users"][row["user_id"]]
+        name = f"{row['metric']} {row['threshold']} % of user {row['user_id']}"
+        cycles = {cycle(user, _today(step, second) - timedelta(days=ago))
+                  for second in (step.began, step.ended) for ago in (0, AFTER_THE_END)}
+        found = next((each for each in cycles if str(each[0]) == str(row["cycle_start"])), None)
+        if found is None:
+            yield f"{name}: {row['cycle_start']} begins no cycle"
+            return
+        limit, used = user[METRICS[row["metric"]]], row["used"]
+        if limit is None or limit != row["limit_value"]:
+            yield f"{name}: its limit is {limit} and not {row['limit_value']}"
+        elif not _reaches(used, limit, row["threshold"]):
+            yield f"{name}: {used} of {limit} is less"
+        if used not in {_used(step, rows, row["user_id"], row["metric"], found)
+                        for rows in (step.before, step.after)}:
+            yield f"{name}: {used} is not what was used"
+        elapsed = [_elapsed(step, second, found) for second in (step.began, step.ended)]
+        if not min(elapsed) <= row["elapsed_percent"] <= max(elapsed):
+            yield f"{name}: {row['elapsed_percent']} % have passed, and not {elapsed}"
+        if row["elapsed_percent"] >= THRESHOLDS[row["threshold"]]:
+            yield f"{name}: it no longer counts after {row['elapsed_percent']} % of the cycle"
+
+    def _missing(self, step, id: int):
+        user = step.before["users"].get(id)
+        found = user and cycle(user, _today(step, step.began))
+        if not found or found != cycle(user, _today(step, step.ended)):
+            return
+        elapsed = _elapsed(step, step.ended, found)
+        for metric, column in METRICS.items():
+            limit, used = user[column], _used(step, step.before, id, metric, found)
+            for threshold, until in THRESHOLDS.items():
+                key = (id, str(found[0]), metric, threshold)
+                if (limit is not None and used and elapsed < until
+                        and _reaches(used, limit, threshold) and key not in self._recorded):
+                    yield f"{key} was crossed with {used} of {limit}, and there is no event"
+
+
+def _today(step, second: float) -> date:
+    return date.fromisoformat(text(second + step.skew)[:10])
+
+
+def _used(step, rows: dict, user: int, metric: str, found: tuple) -> int:
+    column = "bytes_used" if metric == "bandwidth" else "email_count"
+    return sum(row[column] for (owner, day), row in rows["usage_daily"].items()
+               if owner == user and str(found[0]) <= str(day) < str(found[1]))
+
+
+def _elapsed(step, second: float, found: tuple) -> int:
+    days = (found[1] - found[0]).days
+    now = text(second + step.skew)
+    passed = (date.fromisoformat(now[:10]) - found[0]).days * DAY + sum(
+        int(part) * unit for part, unit in zip(now[11:].split(":"), (3600, 60, 1)))
+    return max(0, min(100, passed * 100 // (days * DAY)))
+
+
+def _reaches(used: int, limit: int, percent: int) -> bool:
+    return used * 100 >= limit * percent if limit > 0 else used > 0
+
+
+RULES = (Totals, Usage, Thresholds)
