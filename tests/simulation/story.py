@@ -342,6 +342,8 @@ class Simulation:
             self.counts[f"{entry['what']} {entry.get('outcome') or entry.get('status')}"] += 1
             self._say(" ".join(f"{value}" for name, value in entry.items()
                                if name in ("what", "item", "to", "outcome", "status", "url")))
+        for row in oracle.new(step, "job_runs").values():
+            self.counts[f"runs: {row['trigger_type']}"] += 1
         for table in ("failed_emails", "notifications", "webhook_deliveries"):
             for id, row in step.after[table].items():
                 was = step.before[table].get(id, {}).get("status", "new")
