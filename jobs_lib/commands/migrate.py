@@ -43,14 +43,8 @@ def run(args, make_session, config_path) -> int:
             print(sql.rstrip(";") + ";")
         _tell_app(app_gaps.statements(db, planned), session.console, "-- ")
         return OK
-    core = session.config.section("core")
-    if wrong := path_checks.wrong(session.config, MADE):
-        raise ConfigError(*wrong)
-    for path in (core.state_dir, core.log_dir):
-        folders.private(path)
-    db = session.ports.connect(create=True)
-    done = migrations.migrate(db, session.ports.now(), args.own_tables)
-    _settle_in(session, db)
+    db, done = install(session, args.own_tables)
+    _compile()
     lacks = app_gaps.statements(db)
     ours = "our own tables" if lacks else "the schema"
     made = f"{counted(len(done), 'statement')} run"
@@ -58,6 +52,21 @@ def run(args, make_session, config_path) -> int:
                            else f"{ours} {'were' if lacks else 'was'} up to date already")
     _tell_app(lacks, session.console)
     return OK
+
+
+def install(session, own_tables: bool = False) -> tuple:
+    """Make the private folders and the tables. (the connection, the statements that were run)."""
+    from jobs_lib.database.schema import migrations
+
+    core = session.config.section("core")
+    if wrong := path_checks.wrong(session.config, MADE):
+        raise ConfigError(*wrong)
+    for path in (core.state_dir, core.log_dir):
+        folders.private(path)
+    db = session.ports.connect(create=True)
+    done = migrations.migrate(db, session.ports.now(), own_tables)
+    _settle_in(session, db)
+    return db, done
 
 
 def _to_be_read(session):
@@ -112,7 +121,6 @@ def _settle_in(session, db) -> None:
     for name in catalogue.names():
         if name not in known:
             slots.note_first_seen(db, name, session.ports.now())
-    _compile()
 
 
 def _compile() -> None:

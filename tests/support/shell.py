@@ -26,7 +26,10 @@ from functools import cached_property
 from pathlib import Path
 
 from jobs_lib import clock
+from jobs_lib.commands import migrate
+from jobs_lib.config import loader
 from jobs_lib.database.connection import connect
+from jobs_lib.runner.resources import Ports, Session
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH = ROOT / "tests" / "support" / "launch.py"
@@ -77,7 +80,7 @@ class Shell:
             for name, options in sections.items():
                 self.sections.setdefault(name, {}).update(options)
             self.configure()
-            self.run("migrate")
+            self._install()
 
     @classmethod
     def with_odd_jobs(cls, folder, url: str, **core: str) -> Shell:
@@ -89,6 +92,14 @@ class Shell:
         made.configure(**{"database": url, "state_dir": "state", "log_dir": "log",
                           "max_clock_jump": "off", **core})
         return made
+
+    def _install(self) -> None:
+        """What `jobs.py migrate` does, in this process: a process of its own takes ten times as
+        long, and each test of a command or a kill would wait for it. (As a process it is tested in
+        tests/runner/test_settling_in.py.)"""
+        settings = loader.load(None, beside=str(self.folder), environ={})
+        db, _ = migrate.install(Session(settings, Ports(settings), console=None))
+        db.close()
 
     @cached_property
     def db(self):
