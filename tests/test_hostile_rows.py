@@ -279,4 +279,6 @@ def test_bad_rows_of_a_table_stop_no_job_and_no_neighbour(bench, name):       # 
     bench.now += timedelta(days=1)
     bench.clock.seconds += 86_400
     wrong += all_run(bench, serves=False)
+    for mail in bench.outbox:
+        assert isinstance(mail.subject + mail.text, str), mail          # each can be read
     assert not wrong, "\n".join(wrong)

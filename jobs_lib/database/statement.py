@@ -8,6 +8,7 @@ in a list are written out, since SQLite before 3.32 binds only 999 values; anyth
 from __future__ import annotations
 
 from datetime import date, datetime
+from functools import lru_cache
 
 from jobs_lib import clock
 
@@ -16,8 +17,12 @@ LARGEST = 2 ** 63
 LISTS = (list, tuple, set, frozenset)
 
 
-def scan(sql: str) -> list:
-    """`[(kind, text), ...]` with kind "text", "quoted", "table" or "value"."""
+@lru_cache(maxsize=1000)
+def scan(sql: str) -> tuple:
+    """`((kind, text), ...)` with kind "text", "quoted", "table" or "value".
+
+    Kept for the next connection: each export, and each run in a worker, makes its own.
+    """
     pieces: list = []
     for number, chunk in enumerate(sql.split("'")):
         if number % 2:
@@ -38,7 +43,7 @@ def scan(sql: str) -> list:
             else:
                 at += 1
         pieces.append(("text", chunk[start:]))
-    return [piece for piece in pieces if piece[1]]
+    return tuple(piece for piece in pieces if piece[1])
 
 
 class Statement:
@@ -51,7 +56,7 @@ class Statement:
         self.names: list = []
         self.star: dict = {}             # {their column: ours} for the rows of a `SELECT *`
         text = ""
-        pieces = scan(sql)
+        pieces = list(scan(sql))
         if table.columns and any(kind == "table" and piece in table.columns for kind,
                                  piece in pieces):
             from .column_names import translate

@@ -17,6 +17,7 @@ import os
 from collections import namedtuple
 from datetime import datetime, timedelta, timezone
 from email import message_from_bytes, policy
+from functools import cached_property
 from pathlib import Path
 
 from jobs_lib import catalogue, clock
@@ -35,7 +36,26 @@ from tests.support import adopted, databases
 
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
 UP = timedelta(days=20_000)         # that the host is up by then: whatever time a test may choose
-Mail = namedtuple("Mail", "sender recipient subject text raw item_id")
+
+
+class Mail(namedtuple("Mail", "sender recipient raw item_id")):
+    """A mail that was sent. It is read when a test asks what is in it: most count thousands."""
+
+    @cached_property
+    def parsed(self):
+        """The message."""
+        return message_from_bytes(self.raw, policy=policy.default)
+
+    @property
+    def subject(self) -> str:
+        """Its subject."""
+        return self.parsed["Subject"]
+
+    @property
+    def text(self) -> str:
+        """What a person reads."""
+        body = self.parsed.get_body(("plain", "html"))
+        return body.get_content() if body else ""
 
 
 class Bench:
@@ -259,10 +279,7 @@ class Outbox(list):
         if result.outcome == SENT:
             raw = message.head + (b"" if message.path is IN_MEMORY
                                   else Path(message.path).read_bytes())
-            parsed = message_from_bytes(raw, policy=policy.default)
-            body = parsed.get_body(("plain", "html"))
-            self.append(Mail(envelope.sender, envelope.recipient, parsed["Subject"],
-                             body.get_content() if body else "", raw, item_id))
+            self.append(Mail(envelope.sender, envelope.recipient, raw, item_id))
         return result
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ into its own. Only who asks for a table reads its text: a run pays nothing for i
 from __future__ import annotations
 
 from collections import namedtuple
+from functools import cache
 
 from . import NAMES, app_tables
 
@@ -21,7 +22,13 @@ NO_DEFAULT = object()
 
 def table(name: str) -> Table:
     """The table's description; KeyError for a name that is not ours."""
-    lines = [line.strip() for line in NAMES[name].strip().splitlines()]
+    return _read(name, NAMES[name])
+
+
+@cache
+def _read(name: str, text: str) -> Table:
+    """It is asked for again and again: for each kind of data of each export."""
+    lines = [line.strip() for line in text.strip().splitlines()]
     columns: list = []
     indexes: list = []
     key: tuple = ("id",)
