@@ -174,7 +174,7 @@ class Web:
             "away": Response(FAILED, text="connection refused", reached=False),
             "broken": Response(ANSWERED, 500, excerpt="oops"),
             "gone": Response(ANSWERED, 410, excerpt="gone"),
-            "busy": Response(ANSWERED, 429, retry_after="120"),
+            "busy": Response(ANSWERED, 429, retry_after="5400"),
         }.get(now, Response(ANSWERED, 204))
         headers = {name.lower(): value for name, value in request.headers}
         outside.journal.write(what="request", item=str(request.item_id), url=request.url,
@@ -206,6 +206,9 @@ class Zones:
         labels = name.split(".")
         domain = ".".join(labels[-2:])
         how = weather.now(domain, "missing")
+        if name == domain and kind in ("TXT", "MX"):
+            self._outside.journal.write(what="dns", item=domain, kind=kind, outcome=how,
+                                        at=int(self._outside.clock.seconds))
         if how == "missing":
             return Answer(NXDOMAIN)
         if name != domain or how == "wrong":

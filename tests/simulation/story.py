@@ -228,6 +228,8 @@ class Simulation:
         """What is wrong at this moment, in words."""
         now = self.clock.seconds
         found = [words for start, stop, words in self._bad if start <= now < stop]
+        found += [f"{job} is paused" for job, row in self._seen.get("job_state", {}).items()
+                  if row["paused_at"]]
         return "; ".join(found + ["a process is stopped"] * bool(self._paused))
 
     def database_is(self, how: str) -> bool:
@@ -242,20 +244,24 @@ class Simulation:
 
     # Ticks
 
-    def _tick(self, host: Host, child: int | None = None) -> None:
+    def command(self, host: Host, *words: str) -> None:
+        """What the operator types there, judged like a tick."""
+        self._tick(host, words=words)
+
+    def _tick(self, host: Host, child: int | None = None, words: tuple = ("run-due",)) -> None:
         before = self._look()
         began, self.tick = self.clock.seconds, self.tick + 1
         self.world.close()
         struck = []
         with self._busy() if self.database_is("busy") else nullcontext():
-            code = host.go_on(child) if child else host.run("run-due")
+            code = host.go_on(child) if child else host.run(*words)
             self._note_strike(host, code, struck)
-            if host.has_workers and not child:
+            if host.has_workers and not child and words == ("run-due",):
                 code = max(code, 0) or host.run("worker", "--burst")
                 self._note_strike(host, code, struck)
         if code == -signal.SIGSTOP:
             self._paused.append((began + HOUR * (1 + self.tick % 5), host, host.stopped[-1]))
-        self.counts["ticks"] += 1
+        self.counts["ticks" if words == ("run-due",) else "commands"] += 1
         self._stamp(host)
         printed = host.printed()
         if code not in (0, 143) and code > 0:
@@ -264,7 +270,8 @@ class Simulation:
             raise RuntimeError(printed)
         if struck or self.trouble():
             self._last_trouble = self.clock.seconds
-        self._judge(self._step(struck, before, began))
+        self._judge(self._step(struck, before, began)._replace(
+            words=words, code=code, printed=printed))
 
     def _note_strike(self, host: Host, code: int, struck: list) -> None:
         if words := self.strikes.last():
@@ -335,7 +342,7 @@ class Simulation:
         return oracle.Step(now if began is None else began, now, before or after, after,
                            self.journal.new(), struck, self._last_trouble, self.trouble(), files,
                            now - self._last_tick, self.hosts[0].options,
-                           self._clock_right_since, self.clock.skew)
+                           self._clock_right_since, self.clock.skew, (), 0, "")
 
     def _judge(self, step: oracle.Step, finish: bool = False) -> None:
         for entry in step.journal:

@@ -12,7 +12,7 @@ HOUR, DAY = 3600, 86400
 START = datetime(2027, 1, 4, 6, 0, tzinfo=timezone.utc)
 
 Step = namedtuple("Step", "began ended before after journal struck quiet_since trouble files "
-                          "late options clock_right_since skew")
+                          "late options clock_right_since skew words code printed")
 Step.__doc__ = """One tick, as it is seen from outside.
 
 began, ended   seconds since START
@@ -27,6 +27,8 @@ late           seconds between this tick and the one before it, on any host
 clock_right_since  the second since which the host's clock has been right
 skew           seconds that it is ahead of the time that it is
 options        {section: {option: value}} that are not the defaults
+words          what was run: `run-due`, or what the operator typed
+code, printed  its exit code, or minus the signal that ended it; and what it printed
 """
 
 

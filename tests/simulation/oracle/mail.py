@@ -185,6 +185,8 @@ class Limits(Rule):
                     or entry["item"].partition("-")[0] not in TABLES):
                 continue
             self.sent.append(entry["at"])
+            if entry["item"].startswith("alert-"):      # counts, and no limit delays it
+                continue
             while self.sent[0] <= entry["at"] - HOUR:
                 self.sent.popleft()
             if len(self.sent) > PER_HOUR:
