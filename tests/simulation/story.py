@@ -28,6 +28,8 @@ MINUTE = 60
 LONGEST = 60 * MINUTE
 BUSY_TABLES = ("failed_emails", "notifications", "webhook_deliveries")
 TOLD = 40                        # lines of the story that are kept
+SENT_BY = {"failed_emails": "retry_forwards", "notifications": "send_notifications",
+           "webhook_deliveries": "retry_webhooks"}
 BY_TWO = {"notification_optouts": ("user_id", "kind"), "alias_destinations":
           ("alias_id", "destination_id"), "usage_daily": ("user_id", "day"),
           "usage_weekly": ("user_id", "week_start"), "message_stats":
@@ -165,11 +167,15 @@ class Simulation:
         return -(-second // MINUTE) * MINUTE
 
     def _due(self):
-        """When rows of the queues are due."""
+        """When rows of the queues are due that do not wait for something else."""
+        users = self._seen.get("users", {})
+        paused = {job for job, row in self._seen.get("job_state", {}).items() if row["paused_at"]}
         for table, first in (("failed_emails", HOUR), ("notifications", 0),
                              ("webhook_deliveries", 0)):
-            for row in self._seen.get(table, {}).values():
-                if row["status"] in ("pending", "sending"):
+            for row in self._seen.get(table, {}).values() if SENT_BY[table] not in paused else ():
+                owner = users.get(row["user_id"])
+                if row["status"] in ("pending", "sending") and not (
+                        owner and owner["status"] == "suspended"):
                     due = oracle.seconds(row["next_attempt_at"])
                     if due is None:
                         due = oracle.seconds(row["created_at"]) + first

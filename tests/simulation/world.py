@@ -37,6 +37,7 @@ class World:
         self.simulation, self.clock, self.seed = simulation, simulation.clock, simulation.seed
         self.spool: Path = simulation.folder / "spool"
         self.did: dict[str, int] = {}
+        self.usual: dict[str, str] = {}         # what the operator has changed for a while
         self.numbers = iter(range(1, 10 ** 9))
         self.db = None
 

@@ -7,6 +7,6 @@ are given.
 """
 from __future__ import annotations
 
-from . import mail, upkeep, workers
+from . import accounts, mail, operator, upkeep, web, workers
 
-MODULES = (mail, upkeep, workers)
+MODULES = (accounts, mail, operator, upkeep, web, workers)

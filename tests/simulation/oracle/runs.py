@@ -1,0 +1,115 @@
+"""Runs, the commands of the operator, and alerts (docs/cron.md, docs/operate.md, docs/alerts.md)."""
+from __future__ import annotations
+
+from collections import Counter
+
+from . import DAY, HOUR, Rule, changed, new, seconds
+
+# How often each job is due at least.
+OFTEN = ("retry_forwards", "send_notifications", "delete_accounts", "retry_webhooks",
+         "check_domains", "export_accounts", "check_jobs", "check_usage_thresholds",
+         "expire_aliases", "expire_overflow_hold", "rollup_usage")
+DAILY = ("archive_audit_logs", "expire_destination_verifications", "purge_failed_emails",
+         "purge_header_snapshots", "purge_job_history", "purge_magic_links", "purge_message_logs",
+         "purge_notifications", "purge_sessions", "purge_spam_quarantine",
+         "purge_webhook_deliveries")
+EVERY = {**dict.fromkeys(OFTEN, 3 * HOUR), **dict.fromkeys(DAILY, DAY + 3 * HOUR)}
+CODES = (0, 1, 124, 143)
+# What ends with 1 when it has found something.
+MAY_FIND = ("status", "doctor", "replay", "migrate", "archive", "check_jobs")
+SAFETY_STOP = "Nothing was deleted"
+OPERATOR = "operator@ops.test"
+REMIND = 24 * HOUR
+# An incident is over when it was not found for half an hour. One may be found for a moment: the
+# domains of an account are due at once when it is active again.
+LASTS = 4 * HOUR
+# Incidents that others cause, and that may last: no endpoint works.
+OF_OTHERS = ("undelivered",)
+
+
+class Runs(Rule):
+    """Each slot is started at most once, no run stays behind, and every job is run in time."""
+
+    def __init__(self) -> None:
+        self.started: dict[str, int] = {}
+
+    def check(self, step):
+        """The rows of job_runs."""
+        rows = step.after["job_runs"]
+        fresh = new(step, "job_runs")
+        slots = Counter((row["job"], str(row["slot"])) for row in rows.values() if row["slot"])
+        for (job, slot), number in slots.items():
+            if number > 1:
+                yield f"{job} was started {number} times for {slot}"
+        for was, row in changed(step, "job_runs"):
+            if was["status"] != "running" and was["status"] != row["status"]:
+                yield f"run {row['id']} of {row['job']} was {was['status']}, is {row['status']}"
+        quiet = step.began - step.quiet_since
+        later = Counter(row["job"] for row in fresh.values())
+        for id, row in rows.items():
+            if row["status"] == "running" and not step.struck and quiet > 0:
+                if id in step.before["job_runs"] and later[row["job"]]:
+                    yield f"run {id} of {row['job']} is dead, and a later one has not seen it"
+                if id in fresh:
+                    yield f"run {id} of {row['job']} is running after its process has ended"
+        for row in fresh.values():
+            self.started[row["job"]] = int(step.ended)
+            if row["status"] in ("failed", "timeout") and quiet > HOUR and not step.trouble:
+                if SAFETY_STOP not in str(row["error"]):
+                    yield f"{row['job']} has {row['status']}: {row['error']}"
+        if step.words == ("run-due",) and not step.trouble:
+            for job, often in EVERY.items():
+                since = max(self.started.get(job, 0), step.quiet_since, step.clock_right_since)
+                if step.ended - since > often:
+                    yield f"{job} has not run for {(step.ended - since) / HOUR:.1f} h"
+
+
+class Commands(Rule):
+    """Each command ends as docs/operate.md says."""
+
+    def check(self, step):
+        """Its exit code, and what it printed."""
+        if step.code >= 0 and step.code not in CODES:
+            yield f"{' '.join(step.words)} ended with {step.code}: {step.printed}"
+        if "Traceback" in step.printed:
+            yield f"{' '.join(step.words)} has crashed: {step.printed}"
+        if (step.code == 1 and not step.trouble and step.words and step.words[0] not in MAY_FIND
+                and step.began - step.quiet_since > HOUR and SAFETY_STOP not in step.printed):
+            yield f"{' '.join(step.words)} has failed: {step.printed}"
+
+
+class Alerts(Rule):
+    """The operator is alerted once to an incident, reminded once a day, and told when it is over;
+    none stays open that is over."""
+
+    def __init__(self) -> None:
+        self.last: dict[tuple, int] = {}            # (incident, its beginning): when he was told
+
+    def check(self, step):
+        """The rows of `alerts`, and the mail."""
+        told = 0
+        for key, row in step.after["alerts"].items():
+            was = step.before["alerts"].get(key, {})
+            if row["email_told_at"] in (None, was.get("email_told_at")):
+                continue
+            told += 1
+            incident = key, str(row["first_seen_at"])
+            now, last = seconds(row["email_told_at"]), self.last.get(incident)
+            is_right = step.ended - step.clock_right_since > 3 * DAY
+            if (last is not None and not row["resolved_at"] and now - last < REMIND - 60
+                    and is_right):
+                yield f"the operator was alerted to {key} again after {(now - last) / HOUR:.1f} h"
+            self.last[incident] = now
+        mails = sum(entry["what"] == "mail" and entry["to"] == OPERATOR
+                    and entry["outcome"] == "sent" for entry in step.journal)
+        quiet = step.began - step.quiet_since
+        if mails > told and not step.struck and quiet > HOUR and not step.trouble:
+            yield f"the operator got {mails} alerts of {told} incidents"
+        if quiet > DAY + 2 * HOUR and not step.trouble:
+            for key, row in step.after["alerts"].items():
+                open_for = step.ended - seconds(row["first_seen_at"])
+                if not row["resolved_at"] and row["kind"] not in OF_OTHERS and open_for > LASTS:
+                    yield f"the incident {key} is open after a quiet day: {row['subject']}"
+
+
+RULES = (Runs, Commands, Alerts)
