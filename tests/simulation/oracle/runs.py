@@ -1,4 +1,4 @@
-"""Runs, the commands of the operator, and alerts (docs/cron.md, docs/operate.md, docs/alerts.md)."""
+"""Runs, the operator's commands, and alerts (docs/cron.md, docs/operate.md, docs/alerts.md)."""
 from __future__ import annotations
 
 from collections import Counter
@@ -54,9 +54,9 @@ class Runs(Rule):
                     yield f"run {id} of {row['job']} is running after its process has ended"
         for row in fresh.values():
             self.started[row["job"]] = int(step.ended)
-            if row["status"] in ("failed", "timeout") and quiet > HOUR and not step.trouble:
-                if SAFETY_STOP not in str(row["error"]):
-                    yield f"{row['job']} has {row['status']}: {row['error']}"
+            if (row["status"] in ("failed", "timeout") and quiet > HOUR and not step.trouble
+                    and SAFETY_STOP not in str(row["error"])):
+                yield f"{row['job']} has {row['status']}: {row['error']}"
         if step.words == ("run-due",) and not step.trouble:
             for job, often in EVERY.items():
                 since = max(self.started.get(job, 0), step.quiet_since, step.clock_right_since)

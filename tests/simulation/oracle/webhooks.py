@@ -78,9 +78,9 @@ class Deliveries(Rule):
         id, error = row["id"], str(row["last_error"])
         if row["status"] == "delivered" and not self.accepted[id]:
             yield f"delivery {id} is marked as delivered, and no endpoint has taken it"
-        if row["status"] == "failed" and row["attempts"] <= len(DELAYS):
-            if not error.startswith(WHY):
-                yield f"delivery {id} has failed after {row['attempts']} attempts: {error}"
+        if (row["status"] == "failed" and row["attempts"] <= len(DELAYS)
+                and not error.startswith(WHY)):
+            yield f"delivery {id} has failed after {row['attempts']} attempts: {error}"
 
 
 class DeliveryTimes(Rule):
