@@ -255,6 +255,22 @@ def test_the_rest_of_an_endpoint_waits_as_long_as_it_asked_and_pays_nothing(benc
     assert bench.run(JOB) == NONE
 
 
+def test_what_comes_while_an_endpoint_has_asked_to_wait_waits_too(bench, hook):     # R41
+    bench.web.answer = answers(429, retry_after="5400")
+    last = delivery(bench, attempts=4, last_attempt_at=bench.ago(hours=3))
+    bench.run(JOB)
+    assert row(bench, last)["status"] == "failed"       # nothing else waits for this endpoint
+    until, bench.web.answer = bench.ahead(minutes=90), None
+    bench.now = bench.ahead(minutes=30)
+    late, other = delivery(bench), delivery(bench, endpoint(bench, url="https://other.example/"))
+    assert bench.run(JOB) == {**NONE, "delivered": 1}
+    assert row(bench, other)["status"] == "delivered"
+    stored = row(bench, late)
+    assert (stored["attempts"], stored["next_attempt_at"]) == (1, clock.text(until))
+    bench.now = until
+    assert bench.run(JOB) == {**NONE, "delivered": 1}
+
+
 def test_410_disables_at_once_cancels_its_queue_and_tells_the_owner(bench, hook):     # R41
     bench.web.answer = answers(410)
     ids = [delivery(bench) for _ in range(3)] + [delivery(bench,

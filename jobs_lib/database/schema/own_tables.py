@@ -237,6 +237,7 @@ TABLES = {
         user_id             ref
         tried_at            time                 # when a run last sent something
         slow                flag     = 0         # it took over half of the time limit: others first
+        paused_until        time     null        # nothing is sent to it before: it has asked so
         key webhook_id
         index user: user_id, tried_at            # retry_webhooks: where to continue; deletion
         index age: tried_at                      # purging rows that were not used for long

@@ -158,7 +158,8 @@ NOT_EXPORTED = {
                         "file_name": PATH, "sha256": "it is about the work, not about the person",
                         "token_hash": TOKEN, "token_nonce": TOKEN, "claim_token": CLAIM,
                         "claim_run": CLAIM, "lease_until": CLAIM},
-    "endpoint_state": dict.fromkeys(("webhook_id", "user_id", "tried_at", "slow"), CLAIM),
+    "endpoint_state": dict.fromkeys(("webhook_id", "user_id", "tried_at", "slow",
+                                     "paused_until"), CLAIM),
     "notifications": {"user_id": OWNER, "body_text": "it is emptied once it is sent; one that "
                       "waits may hold a link that signs in", "body_html": "as body_text",
                       "dedupe_key": CLAIM, "claim_token": CLAIM, "claim_run": CLAIM,

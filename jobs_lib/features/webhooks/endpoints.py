@@ -19,6 +19,7 @@ from jobs_lib.ports.outcomes import GIVEN_BACK, SENT
 from jobs_lib.runner.clock_doubt import AHEAD
 
 from .deliveries import first_due, text
+from .outcomes import LONGEST_WAIT
 
 COLUMNS = ("id, user_id, url, secret, previous_secret, previous_secret_expires_at, active, "
            "failing_since")
@@ -32,7 +33,7 @@ TRIES_OF = timedelta(days=7)        # how long an endpoint's answers are remembe
 FORGOTTEN = 500                     # rows of that in one run
 # what is known of an endpoint that this run has learned nothing of
 UNKNOWN = {"host": "", "server": ("", 0), "failing_since": None, "user_id": None, "slow": 0,
-           "tried_at": "", "is_noted": False}
+           "tried_at": "", "is_noted": False, "paused_until": None}
 
 
 def current(db, ids: list) -> dict[int, dict]:
@@ -46,10 +47,11 @@ def with_state(db, ids: list) -> dict[int, dict]:
     """{id: the endpoint, with `slow`, and `tried_at`, when a run last sent something to it}, of all
     of these, even if there is no such endpoint."""
     found = current(db, ids)
-    states = {row["webhook_id"]: {"slow": row["slow"], "tried_at": str(row["tried_at"])}
+    states = {row["webhook_id"]: {"slow": row["slow"], "tried_at": str(row["tried_at"]),
+                                   "paused_until": clock.parse_any(row["paused_until"])}
               for part in chunked(ids, ASKED_AT_ONCE)
-              for row in db.query("SELECT webhook_id, tried_at, slow FROM {endpoint_state} "
-                                  "WHERE webhook_id IN (:ids)", ids=part)}
+              for row in db.query("SELECT webhook_id, tried_at, slow, paused_until "
+                                  "FROM {endpoint_state} WHERE webhook_id IN (:ids)", ids=part)}
     return {id: {**UNKNOWN, "id": id, **found.get(id, {}), **states.get(id, {})} for id in ids}
 
 
@@ -112,14 +114,26 @@ def store_attempt(ctx, attempt, waits: tuple) -> tuple[dict, str]:
 
 
 def _note_try(ctx, attempt, now) -> dict:
-    """A run has sent something to this endpoint."""
+    """A run has sent something to this endpoint, which may have asked to be left alone."""
     endpoint, limit = attempt.endpoint, ctx.section("webhooks").timeout.total_seconds()
     slow = int(attempt.response.outcome == ANSWERED and attempt.seconds > SLOW * limit)
-    if endpoint["is_noted"] and slow == endpoint["slow"]:
+    wait = attempt.verdict.wait
+    paused = {"paused_until": now + wait} if wait else {}
+    if endpoint["is_noted"] and slow == endpoint["slow"] and not wait:
         return {}
     ctx.db.upsert("endpoint_state", {"webhook_id": endpoint["id"]}, {
-        "user_id": endpoint["user_id"], "tried_at": now, "slow": slow})
-    return {"is_noted": True, "slow": slow}
+        "user_id": endpoint["user_id"], "tried_at": now, "slow": slow, **paused})
+    return {"is_noted": True, "slow": slow, **paused}
+
+
+def is_paused(ctx, endpoint: dict, waits: tuple) -> bool:
+    """Whether it has asked that nothing is sent to it for now: then what has come since waits as
+    long. A time further ahead than that can be is from a clock that was wrong."""
+    until, now = endpoint["paused_until"], ctx.clock()
+    if until is None or not now < until <= now + LONGEST_WAIT:
+        return False
+    ctx.db.batch(lambda: _pause(ctx, endpoint, waits, until))
+    return True
 
 
 def _set_failing_since(db, endpoint: dict, since) -> None:

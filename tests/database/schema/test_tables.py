@@ -247,7 +247,7 @@ def test_a_writer_may_leave_out_whatever_has_a_default(db):
                  if not column.null and column.default is NO_DEFAULT and column.type not in ("id",
                                                                                              "now")}
         if entry.name == "schema_migrations":
-            least["version"] = 5
+            least["version"] = 99
         if entry.name == "users":
             least["name"] = "x"          # each row says something
         db.insert(entry.name, **least)

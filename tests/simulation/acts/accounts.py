@@ -28,8 +28,8 @@ def account_restored(world, chosen) -> str:
     _set(world, user, "active", None)
     world.db.execute("UPDATE {aliases} SET active = 1 WHERE user_id = :id", id=user["id"])
     world.db.execute(
-        "UPDATE {webhooks} SET active = 1, disabled_at = NULL, disabled_reason = NULL "
-        "WHERE user_id = :id AND disabled_reason = :why", id=user["id"], why=WAITS)
+        "UPDATE {webhooks} SET active = 1, disabled_at = NULL, disabled_reason = NULL, "
+        "failing_since = NULL WHERE user_id = :id AND disabled_reason = :why", id=user["id"], why=WAITS)
     return f"user {user['id']} is restored"
 
 
