@@ -4,7 +4,7 @@ from __future__ import annotations
 from ..world import act
 
 FEWEST_USERS = 4
-WAITS = "the account is deleted"        # docs/deletion.md
+CLOSED = "the account is deleted"        # docs/deletion.md
 
 
 @act(per_day=0.16)
@@ -29,7 +29,8 @@ def account_restored(world, chosen) -> str:
     world.db.execute("UPDATE {aliases} SET active = 1 WHERE user_id = :id", id=user["id"])
     world.db.execute(
         "UPDATE {webhooks} SET active = 1, disabled_at = NULL, disabled_reason = NULL, "
-        "failing_since = NULL WHERE user_id = :id AND disabled_reason = :why", id=user["id"], why=WAITS)
+        "failing_since = NULL WHERE user_id = :id AND disabled_reason = :why",
+        id=user["id"], why=CLOSED)
     return f"user {user['id']} is restored"
 
 

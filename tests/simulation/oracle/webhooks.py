@@ -89,6 +89,7 @@ class DeliveryTimes(Rule):
     def __init__(self) -> None:
         self.last: dict[int, int] = {}          # when a delivery was last sent
         self.not_before: dict[str, int] = {}    # until when an endpoint has asked to wait
+        self.active_since: dict[int, float] = {}
 
     def check(self, step):
         """What was sent; then what should have been."""
@@ -113,7 +114,11 @@ class DeliveryTimes(Rule):
             self.last[id] = at
             if entry["status"] == 429:
                 self.not_before[url] = at + RETRY_AFTER
-        if step.trouble or step.ended - step.quiet_since < 12 * HOUR:
+        for id, user in step.after["users"].items():
+            if user["status"] == "suspended":       # what has waited with its owner is due now
+                self.active_since[id] = step.ended
+        if (step.trouble or step.ended - step.quiet_since < 12 * HOUR
+                or step.words != ("run-due",)):
             return
         for id, row in step.after["webhook_deliveries"].items():
             owner = step.after["users"].get(row["user_id"])
@@ -123,6 +128,7 @@ class DeliveryTimes(Rule):
             if due is None:
                 wait = DELAYS[row["attempts"] - 1] if row["attempts"] else 0
                 due = seconds(row["last_attempt_at"] or row["created_at"]) + wait
+            due = max(due, self.active_since.get(row["user_id"], 0))
             if (step.ended - due > SLACK
                     and not (owner and owner["status"] == "suspended")):
                 yield f"delivery {id} has been due for {(step.ended - due) / HOUR:.1f} h"
