@@ -22,6 +22,11 @@ STORED = {"overflow_hold": "held_at", "spam_quarantine": "quarantined_at"}
 def begin(world) -> None:
     """What is there already: some of each, of all ages."""
     chosen = random.Random(f"{world.seed} history")
+    # limits that are reached
+    for user in world.db.query("SELECT id FROM {users} ORDER BY id"):
+        world.db.execute("UPDATE {users} SET email_limit = :emails, bandwidth_limit_bytes = :bytes "
+                         "WHERE id = :id", id=user["id"], emails=chosen.choice((10, 20, 40, 60)),
+                         bytes=chosen.choice((3 * 10 ** 5, 10 ** 6, 10 ** 7)))
     for day in range(HISTORY, 0, -1):
         days = day - chosen.randrange(48) / 48
         for _ in range(3):
@@ -36,13 +41,13 @@ def begin(world) -> None:
 
 
 def _time(world, chosen, days: float = 0) -> str:
-    """So many days ago. Of the present day often the last full half hour, or one of last night,
-    when most of the jobs are due."""
+    """So many days ago, or ahead. Often it is a full half hour, or one of the night before (after,
+    if it is ahead), when most of the jobs are due."""
     past, which = world.clock.seconds % (HOUR / 2), chosen.random()
     if which < 0.25:
         since_one = (world.now() - timedelta(hours=1)).hour * HOUR + world.clock.seconds % HOUR
         past = since_one - chosen.randrange(7) * HOUR / 2
-        past += DAY * (past < 0)
+        past += DAY * ((past < 0) - (days < 0))
     return world.text(days=days, seconds=past if which < 0.5 else 0)
 
 
@@ -197,13 +202,13 @@ def comes_back(world, chosen) -> str:
     return f"session {session['id']} is seen again"
 
 
-@act(per_day=0.2)
+@act(per_day=0.3)
 def changes_choices(world, chosen) -> str:
     """A user's own retention, a limit, or the day of the bill."""
     if not (user := world.user(chosen)):
         return ""
     column, values = chosen.choice((
-        ("log_retention_days", (None, 0, 3, 5, 30, 400)), ("email_limit", (None, 20, 40, 100)),
+        ("log_retention_days", (None, 0, 3, 5, 30, 400)), ("email_limit", (None, 20, 40, 60)),
         ("bandwidth_limit_bytes", (None, 0, 10 ** 6, 10 ** 7)),
         ("billing_anchor", ("2026-01-31", "2026-12-15", None))))
     value = chosen.choice(values)
@@ -263,7 +268,7 @@ def verifies(world, chosen) -> str:
     return f"destination {token['destination_id']} is verified"
 
 
-@act(per_day=0.1)
+@act(per_day=0.5)
 def uses_destination(world, chosen) -> str:
     """An alias is to forward to a destination that is not verified, or no longer."""
     row = world.pick(chosen, "destinations", f"verified_at IS NULL AND {OF_ACTIVE}")
