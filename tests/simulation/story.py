@@ -127,6 +127,8 @@ class Simulation:
                 break
         else:
             self._judge(self._step((), {}), finish=True)
+        for rule in self.rules:
+            self.counts.update(rule.figures())
         self.world.close()
         for host in self.hosts:
             for child in [*host.stopped]:

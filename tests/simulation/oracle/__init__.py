@@ -44,6 +44,10 @@ class Rule:
         """Sentences."""
         return ()
 
+    def figures(self) -> dict[str, int]:
+        """What it has counted, for the summary of the run."""
+        return {}
+
 
 def seconds(text: str | None) -> int | None:
     """A column's time, in seconds since START."""

@@ -52,6 +52,12 @@ class Copies(Rule):
                         yield f"{name}-{id} is still marked as being sent after a whole run"
 
 
+    def figures(self):
+        """How many messages, and how many of them came twice."""
+        return {"messages accepted": len(self.accepted),
+                "second copies": sum(number - 1 for number in self.accepted.values())}
+
+
 class NothingIsLost(Rule):
     """A forward is delivered, or its owner is notified, or nobody waits for it any more."""
 
