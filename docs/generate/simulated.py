@@ -31,7 +31,7 @@ def runs() -> list[dict]:
 
 def figures() -> str:
     """A row for each way to run, and their sum."""
-    groups: dict[str, Counter] = {}
+    groups: dict[str, Counter] = {"together": Counter()}
     for run in runs():
         name = ENGINES[run["engine"]] + (f", {run['hosts']} hosts" if run["hosts"] > 1 else "") + (
             ", workers of RQ" if run["workers"] else "")
