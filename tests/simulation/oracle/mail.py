@@ -24,6 +24,9 @@ class Copies(Rule):
 
     def check(self, step):
         """What was handed over in this tick, then what its end left in the air."""
+        for item in _replayed(step):
+            self.allowed[item] += 1
+            self.digests.pop(item, None)
         for entry in step.journal:
             if entry["what"] != "mail" or entry["item"].partition("-")[0] not in TABLES:
                 continue
@@ -99,6 +102,9 @@ class Outcomes(Rule):
 
     def check(self, step):
         """The answers of this tick, then the rows."""
+        for item in _replayed(step):
+            del self.refused[item], self.lost[item]
+            self.refused_for_good.discard(item)
         answers: dict[str, list] = {}
         for entry in step.journal:
             if entry["what"] == "mail" and entry["item"].partition("-")[0] in TABLES:
@@ -197,6 +203,13 @@ class Limits(Rule):
                 self.sent.popleft()
             if len(self.sent) > PER_HOUR:
                 yield f"{len(self.sent)} messages within an hour, and the limit is {PER_HOUR}"
+
+
+def _replayed(step) -> list[str]:
+    """What the operator has put back, with all its attempts."""
+    return [f"{name}-{id}" for name, table in TABLES.items() if step.words[:1] == ("replay",)
+            for id, row in step.after[table].items() if row["status"] == "pending"
+            and step.before[table].get(id, row)["status"] == "failed"]
 
 
 def _is_quiet(step, hours: float = 12) -> bool:
