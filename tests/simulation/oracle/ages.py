@@ -17,6 +17,7 @@ class Aged(Rule):
     def __init__(self) -> None:
         self._skews: deque = deque()
         self._doubted: float | None = None
+        self._active: dict[int, float] = {}
         self.now = 0.0                  # the latest time that a process may have believed it was
         self.in_doubt = False           # a clock has just jumped: nothing goes because of its age
 
@@ -31,6 +32,16 @@ class Aged(Rule):
             self._skews.popleft()
         self.now = step.ended + max(0, *(skew for _, skew in self._skews))
         self.in_doubt = self._doubted is not None and step.ended - self._doubted < HOUR - 60
+
+        for id, row in step.after["users"].items():
+            if row["status"] != "active":
+                self._active.pop(id, None)
+            else:
+                self._active.setdefault(id, step.ended)
+
+    def active_since(self, user: int) -> float:
+        """Since when its owner, perhaps suspended or deleted before, can be notified; 0: is not."""
+        return self._active.get(user, 0)
 
     def is_over(self, second: float) -> bool:
         """Whether a limit may be past by now: what is exactly at it stays."""

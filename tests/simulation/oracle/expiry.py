@@ -61,7 +61,8 @@ class HeldMail(Aged):
             end = self._limit(row, self.notices.latest)
             if end is not None and is_owed(step, end, HOURLY):
                 yield f"held {id} is there {(step.ended - end) / HOUR:.1f} h after its time"
-            elif (end is None and is_owed(step, warn, DAY + HOURLY)
+            elif (end is None
+                    and is_owed(step, max(warn, self.active_since(row["user_id"])), DAY + HOURLY)
                     and _can_be_told(step, row["user_id"], ("active", "suspended"))):
                 yield f"held {id} is due in a day and nobody is warned of it"
 
@@ -126,7 +127,8 @@ class AliasEnds(Aged):
             end, told = seconds(row["expires_at"]), seconds(row["expiry_notified_at"])
             if is_owed(step, end, HOURLY):
                 yield f"alias {id} is active {(step.ended - end) / HOUR:.1f} h after its end"
-            if (end > step.ended and is_owed(step, end - WARN_ALIAS, HOURLY + DAY)
+            since = max(end - WARN_ALIAS, self.active_since(row["user_id"]))
+            if (end > step.ended and is_owed(step, since, HOURLY + DAY)
                     and _can_be_told(step, row["user_id"])
                     and (told is None or told < end - WARN_ALIAS)):
                 yield f"alias {id} ends in {(end - step.ended) / DAY:.1f} days, unannounced"
@@ -191,13 +193,14 @@ class Destinations(Aged):
         if row["verified_at"] is not None or not _can_be_told(step, row["user_id"]):
             return
         id, made = row["id"], seconds(row["created_at"])
+        active = self.active_since(row["user_id"])
         if (row["reminded_at"] is None and row["removal_notified_at"] is None
-                and is_owed(step, made + REMIND, LATE)):
+                and is_owed(step, max(active, made + REMIND), LATE)):
             yield f"destination {id} is not verified, and its owner was not reminded"
         if self._is_used(step, id):
             self._free.pop(id, None)
             return
-        since = self._free.setdefault(id, step.ended)
+        since = max(active, self._free.setdefault(id, step.ended))
         if row["removal_notified_at"] is None:
             if is_owed(step, max(since, made + REMOVE - WARN_REMOVAL), LATE):
                 yield f"destination {id} is old, and its removal is not announced"
