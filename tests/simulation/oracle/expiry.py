@@ -95,6 +95,10 @@ class AliasEnds(Aged):
     """An alias is switched off after its end, with an audit row and a notice; and announced 3 days
     before."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._given: dict[tuple, float] = {}    # (alias, end): when it got that end
+
     def check(self, step):
         """Changes, then what should have changed."""
         self.look(step)
@@ -127,7 +131,8 @@ class AliasEnds(Aged):
             end, told = seconds(row["expires_at"]), seconds(row["expiry_notified_at"])
             if is_owed(step, end, HOURLY):
                 yield f"alias {id} is active {(step.ended - end) / HOUR:.1f} h after its end"
-            since = max(end - WARN_ALIAS, self.active_since(row["user_id"]))
+            since = max(end - WARN_ALIAS, self.active_since(row["user_id"]),
+                        self._given.setdefault((id, end), step.began))
             if (end > step.ended and is_owed(step, since, HOURLY + DAY)
                     and _can_be_told(step, row["user_id"])
                     and (told is None or told < end - WARN_ALIAS)):
