@@ -106,6 +106,11 @@ class Outcomes(Rule):
             del self.refused[item], self.lost[item]
             self.refused_for_good.discard(item)
         answers: dict[str, list] = {}
+        for name, table in TABLES.items():
+            for id, row in step.before[table].items():
+                if row["status"] == "pending" and not row["attempts"]:
+                    # as new: it may have been put into the queue again by hand
+                    self.refused[f"{name}-{id}"] = self.lost[f"{name}-{id}"] = 0
         for entry in step.journal:
             if entry["what"] == "mail" and entry["item"].partition("-")[0] in TABLES:
                 answers.setdefault(entry["item"], []).append(
