@@ -2,10 +2,10 @@
 from __future__ import annotations
 
 import mmap
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 
-UTC = timezone.utc
-START = datetime(2027, 1, 4, 6, 0, tzinfo=UTC)          # a Monday
+from .oracle import START
+
 UP = 5_000_000                                          # seconds that the host is up by then
 NUMBERS = 256                                           # of 8 bytes each, in the shared memory
 

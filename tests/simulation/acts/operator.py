@@ -18,7 +18,7 @@ REPLAYED = {"forward": "failed_emails", "webhook": "webhook_deliveries",
             "notification": "notifications"}
 # (job, for how long it is to keep rows for a change)
 RETENTIONS = (("purge_webhook_deliveries", "4d"), ("purge_webhook_deliveries", "60d"),
-              ("purge_job_history", "5d"))
+              ("purge_job_history", "30d"))
 NO_OPTION = {"purge_webhook_deliveries": "30d", "purge_job_history": "90d"}
 
 
