@@ -54,7 +54,7 @@ def seconds(text: str | None) -> int | None:
     """A column's time, in seconds since START."""
     if text is None:
         return None
-    moment = datetime.strptime(str(text)[:19], "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
+    moment = datetime.fromisoformat(str(text)[:19]).replace(tzinfo=timezone.utc)
     return int((moment - START).total_seconds())
 
 

@@ -29,6 +29,7 @@ class Domains(Rule):
         self.last_warning: dict[int, int] = {}
         self.looked: dict[int, int] = {}
         self.active_since: dict[int, float] = {}
+        self.last_answers: dict[int, str] = {}
 
     def check(self, step):
         """Answers, changes, notices, and what should have been looked at."""
@@ -41,7 +42,8 @@ class Domains(Rule):
                 events["warned", row["user_id"]] += 1
             if row["status"] != was["status"]:
                 events[row["status"], row["user_id"]] += 1
-                yield from self._moved(step, was, row, answers.get(id))
+                # a process that was stopped goes on with the answer that it had
+                yield from self._moved(step, was, row, self.last_answers.get(id))
         told = Counter((name, row["user_id"]) for row in new(step, "notifications").values()
                        for name, kind in KINDS.items() if row["kind"] == kind)
         if told != events:
@@ -63,6 +65,7 @@ class Domains(Rule):
                 self.looked[ids[entry["item"]]] = entry["at"]
         answers = {id: min(hows, key=("missing", "wrong", "right").index)
                    for id, hows in found.items()}
+        self.last_answers.update(answers)
         for id, how in answers.items():
             spell = self.spells.setdefault(id, Spell())
             if how != "right":

@@ -129,7 +129,7 @@ class AliasEnds(Aged):
             if not row["active"] or row["expires_at"] is None or is_leaving(step, row):
                 continue
             end, told = seconds(row["expires_at"]), seconds(row["expiry_notified_at"])
-            if is_owed(step, end, HOURLY):
+            if is_owed(step, max(end, self.active_since(row["user_id"])), HOURLY):
                 yield f"alias {id} is active {(step.ended - end) / HOUR:.1f} h after its end"
             since = max(end - WARN_ALIAS, self.active_since(row["user_id"]),
                         self._given.setdefault((id, end), step.began))

@@ -12,7 +12,7 @@ from .ages import Aged, is_leaving, is_owed
 # Days; where they are not the defaults, host.py sets them.
 KEEP = {"failed_emails": 7, "overflow_hold": 30, "released": 7, "spam_quarantine": 30,
         "message_logs": 35, "audit_logs": 25, "critical": 40, "used_links": 1, "idle": 30,
-        "webhook_deliveries": 10, "job_runs": 6, "notifications": 20}
+        "job_runs": 3, "notifications": 20}
 REMOVALS_KEPT = 60              # days: the notices that announce a removal
 LEAST = 3                       # days of a log, whatever its owner chose
 FINISHED = {"failed_emails": ("sent", "failed"), "notifications": ("sent", "failed"),
@@ -62,10 +62,12 @@ def limit(table: str, row: dict, step) -> float | None:
     if table == "audit_logs":
         return seconds(row["created_at"]) + DAY * KEEP[
             "critical" if row["severity"] == "critical" else table]
-    column, days = {"failed_emails": ("finished_at", KEEP[table]),
-                    "spam_quarantine": ("quarantined_at", KEEP[table]),
-                    "webhook_deliveries": ("created_at", KEEP[table]),
-                    "notifications": ("created_at", KEEP[table])}[table]
+    column, days = {"failed_emails": ("finished_at", KEEP["failed_emails"]),
+                    "spam_quarantine": ("quarantined_at", KEEP["spam_quarantine"]),
+                    # the operator changes this one now and then
+                    "webhook_deliveries": ("created_at", int(step.options[
+                        "purge_webhook_deliveries"]["keep"].rstrip("d"))),
+                    "notifications": ("created_at", KEEP["notifications"])}[table]
     if row.get("kind") == "destination_removal":
         days = REMOVALS_KEPT
     return seconds(row[column]) + days * DAY
