@@ -25,7 +25,7 @@ from .world import World
 
 MINUTE = 60
 # Between two ticks: one that finds nothing due would only show that it costs nothing.
-LONGEST = 60 * MINUTE
+LONGEST = 90 * MINUTE
 # What acts write; the rest changes in ticks and commands alone.
 ACTED_ON = ("users", "aliases", "destinations", "alias_destinations", "destination_verifications",
             "domains", "message_logs", "header_snapshots", "failed_emails", "overflow_hold",
@@ -186,7 +186,7 @@ class Simulation:
                     due = oracle.seconds(row["next_attempt_at"])
                     if due is None:
                         due = oracle.seconds(row["created_at"]) + first
-                    yield max(due, self._last_tick + 5 * MINUTE)
+                    yield max(due, self._last_tick + 10 * MINUTE)
 
     def _go_to(self, moment: float) -> None:
         """Let time pass until then, and do what is to happen."""

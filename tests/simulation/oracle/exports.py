@@ -46,7 +46,9 @@ class Exports(Rule):
             if was in ("failed", "expired") and row["status"] != was:
                 yield f"export {id} was {was} and is {row['status']}"
             if row["status"] == "ready":
-                if row["file_name"] not in step.files["exports"]:
+                # whose account is deleted is let in no more, and its file goes before its row
+                is_open = step.after["users"].get(row["user_id"], {}).get("status") != "deleted"
+                if is_open and row["file_name"] not in step.files["exports"]:
                     yield f"export {id} may be downloaded, and its file is not there"
             elif row["token_hash"]:
                 yield f"export {id} is {row['status']}, and still has a token"

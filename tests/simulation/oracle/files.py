@@ -22,8 +22,10 @@ class Spool(Rule):
     def check(self, step):
         """Rows, files, and both."""
         named = {row["raw_path"] for table in TABLES for row in step.after[table].values()}
+        # an account's files are deleted just before its rows, which it will not see again
+        leaving = {id for id, user in step.after["users"].items() if user["status"] == "deleted"}
         needed = {row["raw_path"] for table in TABLES for row in step.after[table].values()
-                  if row.get("status") != "sent"}
+                  if row.get("status") != "sent" and row["user_id"] not in leaving}
         self._named |= named
         self._named.update(row["raw_path"] for table in TABLES
                            for row in step.before[table].values())

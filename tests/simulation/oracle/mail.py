@@ -3,10 +3,11 @@ from __future__ import annotations
 
 from collections import Counter, deque
 
-from . import DAY, HOUR, Rule, gone, seconds
+from . import DAY, HOUR, Rule, gone, new, seconds
 
 DELAYS = {"forward": (HOUR, 6 * HOUR, 24 * HOUR, 48 * HOUR),
           "notice": (0, 300, 900, HOUR, 4 * HOUR, 12 * HOUR, 24 * HOUR)}
+JOBS = {"forward": "retry_forwards", "notice": "send_notifications"}
 TABLES = {"forward": "failed_emails", "notice": "notifications"}
 ACCEPTED = ("sent", "uncertain")
 PER_HOUR = 30
@@ -78,8 +79,6 @@ class NothingIsLost(Rule):
                 continue
             if row["status"] not in ("sent", "failed"):
                 yield f"forward-{id} was deleted while it was {row['status']}"
-            elif seconds(row["finished_at"]) > step.ended - 7 * DAY:
-                yield f"forward-{id} was deleted before its 7 days were over"
         for id, row in step.after["failed_emails"].items():
             if row["status"] == "sent" and f"forward-{id}" not in self.accepted:
                 yield f"forward-{id} is marked as sent and no copy of it reached the relay"
