@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 
-from . import DAY, HOUR, Rule, gone, new, seconds
+from . import DAY, HOUR, Rule, gone, seconds
 
 DELAYS = {"forward": (HOUR, 6 * HOUR, 24 * HOUR, 48 * HOUR),
           "notice": (0, 300, 900, HOUR, 4 * HOUR, 12 * HOUR, 24 * HOUR)}
