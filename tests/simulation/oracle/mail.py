@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 
-from . import DAY, HOUR, Rule, gone, seconds
+from . import DAY, HOUR, Rule, gone, new, seconds
 
 DELAYS = {"forward": (HOUR, 6 * HOUR, 24 * HOUR, 48 * HOUR),
           "notice": (0, 300, 900, HOUR, 4 * HOUR, 12 * HOUR, 24 * HOUR)}
@@ -49,12 +49,12 @@ class Copies(Rule):
             self.allowed.update(in_the_air)
             if len(in_the_air) > max(1, len(step.struck)):
                 yield f"{len(in_the_air)} messages are in the air after one strike: {in_the_air}"
-        elif not step.trouble and step.words == ("run-due",):
-            for name, table in TABLES.items():
+        for name, table in TABLES.items():
+            if any(run["job"] == JOBS[name] and run["status"] == "ok"
+                   for run in new(step, "job_runs").values()):
                 for id, row in step.after[table].items():
-                    if row["status"] == "sending":
+                    if row["status"] == "sending" and row == step.before[table].get(id):
                         yield f"{name}-{id} is still marked as being sent after a whole run"
-
 
     def figures(self):
         """How many messages, and how many of them came twice."""
