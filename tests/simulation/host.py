@@ -2,8 +2,11 @@
 runs in a process forked from this one, on the simulated clock and world."""
 from __future__ import annotations
 
+import contextlib
 import errno
+import gc
 import importlib
+import io
 import os
 import pkgutil
 import random
@@ -11,6 +14,7 @@ import resource
 import signal
 import stat
 import sys
+import tempfile
 import traceback
 import zoneinfo
 from pathlib import Path
@@ -81,6 +85,24 @@ class Host:
         for name in ("encodings.ascii", "encodings.utf_8_sig", "tests.support.databases"):
             importlib.import_module(name)
         zoneinfo.ZoneInfo("Europe/Berlin")
+        Host._run_once()
+        gc.collect()
+        gc.freeze()                             # the children share it, and copy nothing
+
+    @staticmethod
+    def _run_once() -> None:
+        """Have the product read its own statements and options once, in this process."""
+        from jobs_lib.cli import main
+        with tempfile.TemporaryDirectory() as folder:
+            config = Path(folder, "config.ini")
+            config.write_text(f"[core]\ndatabase = sqlite:///{folder}/jobs.db\n"
+                              f"state_dir = {folder}/state\nlog_dir = {folder}/log\n"
+                              "[mail]\ntransport = maildir\nmaildir = unused\n"
+                              "[check_domains]\nenabled = no\n")
+            config.chmod(0o600)
+            with contextlib.redirect_stdout(io.StringIO()):
+                for words in ("migrate", "run-due"):
+                    main.main([words, "--config", str(config)])
 
     def run(self, *words: str) -> int:
         """`jobs.py WORDS` in a process of its own. Its exit code, or minus the signal that ended or
@@ -119,6 +141,7 @@ class Host:
 
         # a loop without an end is an error too, and no budget ends it: time does not pass by itself
         resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
+        gc.disable()
         os.chdir(self.folder)
         printed = os.open("printed", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(printed, 1)

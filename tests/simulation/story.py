@@ -25,7 +25,8 @@ from .world import World
 
 MINUTE = 60
 # Between two ticks: one that finds nothing due would only show that it costs nothing.
-LONGEST = 90 * MINUTE
+LONGEST = 120 * MINUTE
+APART = 15 * MINUTE             # two ticks for the same rows
 # What acts write; the rest changes in ticks and commands alone.
 ACTED_ON = ("users", "aliases", "destinations", "alias_destinations", "destination_verifications",
             "domains", "message_logs", "header_snapshots", "failed_emails", "overflow_hold",
@@ -186,7 +187,7 @@ class Simulation:
                     due = oracle.seconds(row["next_attempt_at"])
                     if due is None:
                         due = oracle.seconds(row["created_at"]) + first
-                    yield max(due, self._last_tick + 10 * MINUTE)
+                    yield max(due, self._last_tick + APART)
 
     def _go_to(self, moment: float) -> None:
         """Let time pass until then, and do what is to happen."""
