@@ -51,7 +51,10 @@ def draw(seed: int, days: int, kinds=None, alike: bool = False) -> list[Fault]:
 
 
 def _is_an_engine_s_own(fault: Fault) -> bool:
-    return "statement" in fault.about[0] if fault.kind == "strike" else fault.kind == "database"
+    """A process that is stopped may have locked all of an SQLite file."""
+    if fault.kind == "strike":
+        return "statement" in fault.about[0] or fault.about[2] == signal.SIGSTOP
+    return fault.kind == "database"
 
 
 def _strike(chosen: random.Random, at: int) -> Fault:

@@ -48,15 +48,15 @@ def test_what_once_failed_does_not_fail_again(seed, days, engine, kinds, request
 
 def test_a_seed_tells_the_same_story_on_both_engines_and_twice(mariadb, player):
     # R76
-    days, url = 2, mariadb.database()
-    planned = faults.draw(9, days, alike=True)
+    url = mariadb.database()
+    planned = [fault for fault in faults.draw(9, 2, alike=True) if fault.at < DAY]
     assert sum(fault.kind == "strike" for fault in planned) > 20
-    played = [player(9, days, url=url, faults=planned) for url in (None, None, url)]
+    played = [player(9, 1, url=url, faults=planned) for url in (None, None, url)]
     assert [each.wrong for each in played] == ["", "", ""]
     assert played[0].told == played[1].told
     assert played[0].told == played[2].told
     assert len({each.digest for each in played}) == 1
-    assert played[0].counts["ticks"] > 30
+    assert played[0].counts["ticks"] > 15
     mariadb.drop(url)
 
 
@@ -72,8 +72,8 @@ def test_a_seed_tells_the_same_story_on_both_engines_and_twice(mariadb, player):
 ], ids=lambda value: faults.words(value) if isinstance(value, Fault) else "")
 def test_each_kind_of_fault_is_met_and_survived(fault, met, player):
     # R76
-    played = player(7, 2, faults=[fault])
+    played = player(7, 1, faults=[fault])
     assert not played.wrong
-    assert played.seconds >= 2 * DAY
+    assert played.seconds >= DAY
     assert any(met in words for words in played.told if words[21:] != faults.words(fault)
                or fault.kind == "cron")

@@ -80,3 +80,9 @@ def new(step: Step, table: str) -> dict:
     """{id: row} of what this tick added."""
     before = step.before[table]
     return {id: row for id, row in step.after[table].items() if id not in before}
+
+
+def ran_well(step: Step, *jobs: str) -> bool:
+    """Whether a run of one of the jobs began and ended well in this tick."""
+    return any(row["job"] in jobs and row["status"] == "ok"
+               for row in new(step, "job_runs").values())

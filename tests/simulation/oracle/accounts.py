@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from . import DAY, HOUR, Rule, changed, gone, seconds
+from . import DAY, HOUR, Rule, changed, gone, ran_well, seconds
 
 GRACE = 7 * DAY
 WITHIN = 600                        # seconds until an account is closed
@@ -43,7 +43,7 @@ class Closed(Rule):
                 if deletion in self.told or not user or user["status"] != "deleted":
                     yield f"user {row['user_id']} is told again of the day of erasure, or in vain"
                 self.told.add(deletion)
-        if step.trouble or step.words != ("run-due",):
+        if step.trouble or not ran_well(step, "delete_accounts"):
             return
         for id, user in step.after["users"].items():
             if user["status"] == "deleted" and min(

@@ -98,6 +98,7 @@ class AliasEnds(Aged):
     def __init__(self) -> None:
         super().__init__()
         self._given: dict[tuple, float] = {}    # (alias, end): when it got that end
+        self._ended: set[tuple] = set()
 
     def check(self, step):
         """Changes, then what should have changed."""
@@ -123,8 +124,12 @@ class AliasEnds(Aged):
                 yield f"alias {row['id']} was announced too early"
         if extra := set(audited) - {row["id"] for row in expired}:
             yield f"aliases {sorted(extra)} have an audit row and were not switched off"
+        ends = {row["id"]: row["expires_at"] for row in expired}
         yield from _told(step, "alias_expired", [
-            row for row in expired if seconds(row["expires_at"]) > self.now - NEWS + DAY])
+            row for row in expired if seconds(row["expires_at"]) > self.now - NEWS + DAY
+            # that of an account that was restored has ended before
+            and (row["id"], row["expires_at"]) not in self._ended])
+        self._ended |= ends.items()
         for id, row in step.after["aliases"].items():
             if not row["active"] or row["expires_at"] is None or is_leaving(step, row):
                 continue

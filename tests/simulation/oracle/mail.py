@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 
-from . import DAY, HOUR, Rule, gone, new, seconds
+from . import DAY, HOUR, Rule, gone, ran_well, seconds
 
 DELAYS = {"forward": (HOUR, 6 * HOUR, 24 * HOUR, 48 * HOUR),
           "notice": (0, 300, 900, HOUR, 4 * HOUR, 12 * HOUR, 24 * HOUR)}
@@ -52,8 +52,7 @@ class Copies(Rule):
             if len(in_the_air) > max(1, len(step.struck)):
                 yield f"{len(in_the_air)} messages are in the air after one strike: {in_the_air}"
         for name, table in TABLES.items():
-            if any(run["job"] == JOBS[name] and run["status"] == "ok"
-                   for run in new(step, "job_runs").values()):
+            if ran_well(step, JOBS[name]):
                 for id, row in step.after[table].items():
                     if row["status"] == "sending" and row == step.before[table].get(id):
                         yield f"{name}-{id} is still marked as being sent after a whole run"
@@ -176,8 +175,9 @@ class InTime(Rule):
             if (entry["at"] < due - 1 and row["status"] == "pending" and not row["uncertain"]
                     and clock_is_right):
                 yield f"{entry['item']} was sent {due - entry['at']} s before its time"
-        if _is_quiet(step):
-            for name, table in TABLES.items():
+        for name, table in TABLES.items():
+            # else it says itself what it waits for, such as the limit of the hour
+            if _is_quiet(step) and ran_well(step, JOBS[name]):
                 for id, row in step.after[table].items():
                     due = seconds(row["next_attempt_at"] or row["created_at"])
                     if name == "forward" and row["next_attempt_at"] is None:

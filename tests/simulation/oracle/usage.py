@@ -5,7 +5,7 @@ from calendar import monthrange
 from collections import Counter
 from datetime import date, timedelta
 
-from . import DAY, Rule, changed, gone, new, text
+from . import DAY, Rule, changed, gone, new, ran_well, text
 from .ages import Aged, is_leaving
 
 KEEP = 45                                   # days of usage, in whole weeks
@@ -26,12 +26,6 @@ def _monday(day: str) -> str:
 
 def _living(step) -> set[int]:
     return {id for id, row in step.after["users"].items() if row["status"] != "deleted"}
-
-
-def ran_well(step, job: str) -> bool:
-    """Whether a run of the job began and ended well in this tick."""
-    return any(row["job"] == job and row["status"] == "ok"
-               for row in new(step, "job_runs").values())
 
 
 class Sums:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from . import DAY, HOUR, Rule, changed, gone, new, seconds
+from . import DAY, HOUR, Rule, changed, gone, new, ran_well, seconds
 
 DELAYS = (60, 300, 1800, 7200)      # after each attempt
 RETRY_AFTER = 5400                  # what a busy endpoint asks for (outside.py)
@@ -70,8 +70,7 @@ class Deliveries(Rule):
             self.allowed.update(begun)
             if len(begun) > TOGETHER * max(1, len(step.struck)):
                 yield f"{len(begun)} deliveries are in the air after one strike"
-        if any(run["job"] == "retry_webhooks" and run["status"] == "ok"
-               for run in new(step, "job_runs").values()):
+        if ran_well(step, "retry_webhooks"):
             for id in found:
                 if step.before["webhook_deliveries"].get(id) != step.after[
                         "webhook_deliveries"][id]:
@@ -133,7 +132,9 @@ class DeliveryTimes(Rule):
                 wait = DELAYS[row["attempts"] - 1] if row["attempts"] else 0
                 due = seconds(row["last_attempt_at"] or row["created_at"]) + wait
             due = max(due, self.active_since.get(row["user_id"], 0))
-            if (step.ended - due > SLACK
+            hook = step.after["webhooks"].get(row["webhook_id"])
+            # an endpoint that fails has a few of its deliveries tried in each run
+            if (step.ended - due > SLACK and not (hook and hook["failing_since"])
                     and not (owner and owner["status"] == "suspended")):
                 yield f"delivery {id} has been due for {(step.ended - due) / HOUR:.1f} h"
 
