@@ -115,7 +115,8 @@ class DeliveryTimes(Rule):
                 if all(owner and owner["status"] == "suspended" for owner in owners):
                     yield f"delivery {id} was sent while its owner is suspended"
             self.last[id] = at
-            if entry["status"] == 429:
+            # of a process that was struck nobody may have heard the answer
+            if entry["status"] == 429 and not step.struck:
                 self.not_before[url] = at + RETRY_AFTER
         for id, user in step.after["users"].items():
             if user["status"] == "suspended":       # what has waited with its owner is due now
