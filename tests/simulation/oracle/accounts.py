@@ -132,8 +132,10 @@ class Erased(Rule):
         users = step.after["users"]
         for table in {parent for _, _, parent in PARTS}:
             for id, row in gone(step, table).items():
-                if row["user_id"] in self.erased or (
-                        users.get(row["user_id"], {}).get("status") == "deleted"):
+                user = users.get(row["user_id"], {})
+                # before that, what goes is past its own retention
+                if row["user_id"] in self.erased or (user.get("status") == "deleted" and (
+                        step.ended - seconds(user["deleted_at"]) >= GRACE)):
                     self.parts.setdefault(table, set()).add(id)
         named = {row["raw_path"] for table in SPOOLED for row in step.after[table].values()}
         for table in SPOOLED:
