@@ -5,7 +5,7 @@ import os
 import sys
 
 # The modules that a run loads are no garbage, and to look for some among them takes a tenth of an
-# idle run: so rarely, from here on, and not once more at the end.
+# idle run: so rarely, from here on.
 gc.set_threshold(20_000)
 if sys.version_info < (3, 9):
     sys.exit("jobs.py needs Python 3.9 or newer; this is %d.%d. Your host may have a newer one by "
@@ -37,6 +37,4 @@ for packages in (".venv/lib/python%d.%d/site-packages" % sys.version_info[:2], "
 from jobs_lib.cli.main import main
 
 if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    gc.freeze()
-    sys.exit(code)
+    sys.exit(main(sys.argv[1:]))

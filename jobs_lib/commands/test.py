@@ -23,6 +23,7 @@ from jobs_lib.output.screen import Screen
 from jobs_lib.output.tables import dry_lines
 from jobs_lib.output.typed import jobs, shown
 from jobs_lib.runner import access, dead_runs, history, outcome, runner
+from jobs_lib.runner.resources import Session
 from jobs_lib.text import positive, size
 
 from ._arguments import parsed_as
@@ -120,8 +121,8 @@ class Trial:
             inside = make_session(self.config_path, self.console.level,
                                   [*self.args.set, *box.settings()], self.job)
             try:
-                result = runner.run(inside._replace(console=self.console), self.job,
-                                    self.request)
+                shown = Session(inside.config, inside.ports, self.console)
+                result = runner.run(shown, self.job, self.request)
             finally:
                 inside.ports.close()
             self._say_result(result, box.path("log"))
