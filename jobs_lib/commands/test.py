@@ -121,8 +121,8 @@ class Trial:
             inside = make_session(self.config_path, self.console.level,
                                   [*self.args.set, *box.settings()], self.job)
             try:
-                shown = Session(inside.config, inside.ports, self.console)
-                result = runner.run(shown, self.job, self.request)
+                session = Session(inside.config, inside.ports, self.console)
+                result = runner.run(session, self.job, self.request)
             finally:
                 inside.ports.close()
             self._say_result(result, box.path("log"))

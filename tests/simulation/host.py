@@ -25,7 +25,6 @@ from jobs_lib import catalogue
 from . import points
 
 LONGEST = 60                    # seconds of the processor that a command may take
-STATE = ("state", "log", "spool", "exports", "archive")
 
 
 class Host:

@@ -44,8 +44,6 @@ BY_TWO = {"notification_optouts": ("user_id", "kind"), "alias_destinations":
 
 Wrong = namedtuple("Wrong", "second sentence story")
 Wrong.__doc__ = "A rule that was broken: when, what, and the last lines of the story."
-
-
 Played = namedtuple("Played", "digest counts wrong told seconds")
 Played.__doc__ = """What a run that another process made has come to.
 

@@ -30,8 +30,8 @@ def act(per_day: float):
 
 
 class World:
-    """`db` is open while acts are done, and closed before a process is forked. `did` counts acts;
-    `changed` is called with words for each."""
+    """`db` is open while acts are done, and closed before a process is forked. `did` counts
+    acts."""
 
     def __init__(self, simulation) -> None:
         self.simulation, self.clock, self.seed = simulation, simulation.clock, simulation.seed
