@@ -11,11 +11,16 @@ BEGIN, END = "<!-- The drawing: made by `python3 -m docs.generate`. -->\n", "<!-
 
 def page(text: str) -> str:
     """The page with the drawing as it is now. ValueError where its two marks are missing."""
-    before, mark, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (mark and end):
-        raise ValueError(f"{PAGE} has lost the marks around its drawing: {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n```\n{drawing()}```\n\n{END}{after}"
+    return between(text, BEGIN, END, f"\n```\n{drawing()}```\n\n")
+
+
+def between(text: str, begin: str, end: str, made: str) -> str:
+    """The text with what was made between its two marks. ValueError where one is missing."""
+    before, first, rest = text.partition(begin)
+    _, last, after = rest.partition(end)
+    if not (first and last):
+        raise ValueError(f"a page has lost its marks {begin!r} and {end!r}")
+    return f"{before}{begin}{made}{end}{after}"
 
 
 def drawing() -> str:

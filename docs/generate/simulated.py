@@ -5,6 +5,8 @@ import json
 import os
 from collections import Counter
 
+from .drawing import between
+
 PAGE = "docs/guarantees.md"
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__)))), "tests", "simulation")
@@ -16,11 +18,7 @@ HEAD = ("what ran on", "seeds", "days", "ticks", "SIGKILLs", "messages", "second
 
 def page(text: str) -> str:
     """The page with the figures as they are now. ValueError where its two marks are missing."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{PAGE} has lost the marks around its figures: {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n{figures()}\n{faults()}\n{END}{after}"
+    return between(text, BEGIN, END, f"\n{figures()}\n{faults()}\n")
 
 
 def runs() -> list[dict]:

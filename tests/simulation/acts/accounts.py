@@ -11,8 +11,7 @@ CLOSED = "the account is deleted"        # docs/deletion.md
 def account_deleted(world, chosen) -> str:
     """A user deletes the account."""
     user = world.pick(chosen, "users", "status <> 'deleted'")
-    if not user or world.db.value("SELECT COUNT(*) FROM {users} WHERE status = 'active'"
-                                  ) <= FEWEST_USERS:
+    if not user or _are_few(world):
         return ""
     _set(world, user, "deleted", world.text())
     return f"user {user['id']} deletes the account"
@@ -41,8 +40,7 @@ def account_restored(world, chosen) -> str:
 def account_suspended(world, chosen) -> str:
     """The operator suspends an account."""
     user = world.user(chosen)
-    if not user or world.db.value("SELECT COUNT(*) FROM {users} WHERE status = 'active'"
-                                  ) <= FEWEST_USERS:
+    if not user or _are_few(world):
         return ""
     _set(world, user, "suspended", None)
     return f"user {user['id']} is suspended"
@@ -92,6 +90,11 @@ def _notice(world, user: dict, priority: int) -> int:
     return world.add("notifications", user_id=user["id"], kind="news", to_email=user["email"],
                      subject=f"News {number}", body_text="Hello.", dedupe_key=f"news:{number}",
                      priority=priority, created_at=world.text())
+
+
+def _are_few(world) -> bool:
+    return world.db.value(
+        "SELECT COUNT(*) FROM {users} WHERE status = 'active'") <= FEWEST_USERS
 
 
 def _set(world, user: dict, status: str, deleted_at) -> None:
