@@ -130,7 +130,7 @@ class Simulation:
                 self.days = day + 1
                 break
         else:
-            self._judge(self._step((), {}), finish=True)
+            self._judge(self._step(self.clock.seconds, self._look()), finish=True)
         for rule in self.rules:
             self.counts.update(rule.figures())
         self.world.close()
@@ -282,8 +282,7 @@ class Simulation:
             raise RuntimeError(printed)
         if struck or self.trouble():
             self._last_trouble = self.clock.seconds
-        self._judge(self._step(struck, before, began)._replace(
-            words=words, code=code, printed=printed))
+        self._judge(self._step(began, before, struck, words, code, printed))
 
     def _note_strike(self, host: Host, code: int, struck: list) -> None:
         if words := self.strikes.last():
@@ -345,16 +344,17 @@ class Simulation:
         self._seen = found
         return found
 
-    def _step(self, struck, before, began: float | None = None) -> oracle.Step:
+    def _step(self, began: float, before: dict, struck=(), words=(), code=0,
+              printed="") -> oracle.Step:
         after = self._look()
         files = {name: {str(path.relative_to(self.folder / name))
                         for path in (self.folder / name).rglob("*") if path.is_file()}
                  for name in ("spool", "exports", "archive")}
         now = self.clock.seconds
-        return oracle.Step(now if began is None else began, now, before or after, after,
-                           self.journal.new(), struck, self._last_trouble, self.trouble(), files,
-                           now - self._last_tick, self.hosts[0].options,
-                           self._clock_right_since, self.clock.skew, (), 0, "")
+        return oracle.Step(began, now, before, after, self.journal.new(), struck,
+                           self._last_trouble, self.trouble(), files, now - self._last_tick,
+                           self.hosts[0].options, self._clock_right_since, self.clock.skew, words,
+                           code, printed)
 
     def _judge(self, step: oracle.Step, finish: bool = False) -> None:
         for entry in step.journal:

@@ -50,6 +50,11 @@ class Rule:
         return {}
 
 
+def is_calm_tick(step: Step) -> bool:
+    """Whether this was a tick of cron, in which the jobs do what is due, and nothing is wrong."""
+    return not step.trouble and step.words == ("run-due",)
+
+
 def seconds(text: str | None) -> int | None:
     """A column's time, in seconds since START."""
     if text is None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from . import DAY, HOUR, Rule, changed, gone, ran_well, seconds
+from . import DAY, HOUR, Rule, changed, gone, is_calm_tick, ran_well, seconds
 
 GRACE = 7 * DAY
 WITHIN = 600                        # seconds until an account is closed
@@ -107,7 +107,7 @@ class Erased(Rule):
                 yield f"user {id} was erased before the 7 days were over"
         yield from self._others(step)
         self._note(step)
-        if not step.trouble and step.words == ("run-due",):
+        if is_calm_tick(step):
             for id, user in step.after["users"].items():
                 if user["status"] == "deleted" and is_right and min(
                         step.began - seconds(user["deleted_at"]) - GRACE,

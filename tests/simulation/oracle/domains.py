@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from . import DAY, HOUR, Rule, changed, new, seconds
+from . import DAY, HOUR, Rule, changed, is_calm_tick, new, seconds
 
 GRACE, GIVE_UP = 3 * DAY, 30 * DAY
 FAILURES = 3
@@ -110,7 +110,7 @@ class Domains(Rule):
                 self.active_since.pop(id, None)
             else:
                 self.active_since.setdefault(id, step.ended)
-        if step.trouble or step.words != ("run-due",):
+        if not is_calm_tick(step):
             return
         for id, row in step.after["domains"].items():
             age = step.ended - seconds(row["created_at"])

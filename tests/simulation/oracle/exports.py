@@ -7,7 +7,7 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
-from . import DAY, HOUR, Rule, new, seconds
+from . import DAY, HOUR, Rule, is_calm_tick, new, seconds
 
 KEEP, PER_DAY = 7 * DAY, 2
 # {file in the zip: table}
@@ -68,7 +68,7 @@ class Exports(Rule):
 
     def _in_time(self, step, rows: dict):
         """What should have been made or ended by now."""
-        if step.trouble or step.words != ("run-due",):
+        if not is_calm_tick(step):
             return
         quiet = step.ended - step.quiet_since
         for id, row in rows.items():

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 
-from . import DAY, HOUR, Rule, gone, ran_well, seconds
+from . import DAY, HOUR, Rule, gone, is_calm_tick, ran_well, seconds
 
 DELAYS = {"forward": (HOUR, 6 * HOUR, 24 * HOUR, 48 * HOUR),
           "notice": (0, 300, 900, HOUR, 4 * HOUR, 12 * HOUR, 24 * HOUR)}
@@ -219,8 +219,7 @@ def _replayed(step) -> list[str]:
 
 
 def _is_quiet(step, hours: float = 12) -> bool:
-    return (not step.trouble and step.ended - step.quiet_since > hours * HOUR
-            and step.words == ("run-due",))
+    return is_calm_tick(step) and step.ended - step.quiet_since > hours * HOUR
 
 
 def _is_due(step, since: int) -> bool:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from . import DAY, HOUR, Rule, changed, new, seconds
+from . import DAY, HOUR, Rule, changed, is_calm_tick, new, seconds
 
 # How often each job is due at least.
 OFTEN = ("retry_forwards", "send_notifications", "delete_accounts", "retry_webhooks",
@@ -57,7 +57,7 @@ class Runs(Rule):
             if (row["status"] in ("failed", "timeout") and quiet > HOUR and not step.trouble
                     and SAFETY_STOP not in str(row["error"])):
                 yield f"{row['job']} has {row['status']}: {row['error']}"
-        if step.words == ("run-due",) and not step.trouble:
+        if is_calm_tick(step):
             for job, often in EVERY.items():
                 since = max(self.started.get(job, 0), step.quiet_since, step.clock_right_since)
                 if step.ended - since > often:

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from . import DAY, HOUR, Rule, changed, gone, new, ran_well, seconds
+from . import DAY, HOUR, Rule, changed, gone, is_calm_tick, new, ran_well, seconds
 
 DELAYS = (60, 300, 1800, 7200)      # after each attempt
 RETRY_AFTER = 5400                  # what a busy endpoint asks for (outside.py)
@@ -121,8 +121,7 @@ class DeliveryTimes(Rule):
         for id, user in step.after["users"].items():
             if user["status"] == "suspended":       # what has waited with its owner is due now
                 self.active_since[id] = step.ended
-        if (step.trouble or step.ended - step.quiet_since < 12 * HOUR
-                or step.words != ("run-due",)):
+        if not is_calm_tick(step) or step.ended - step.quiet_since < 12 * HOUR:
             return
         for id, row in step.after["webhook_deliveries"].items():
             owner = step.after["users"].get(row["user_id"])
@@ -182,7 +181,7 @@ class Endpoints(Rule):
         if told != disabled:
             yield f"endpoints disabled by owner: {dict(disabled)}; notices: {dict(told)}"
         yield from self._warnings(step, notices, ends, failed)
-        if not step.struck and not step.trouble and step.words == ("run-due",):
+        if not step.struck and is_calm_tick(step):
             yield from self._still_there(step, hooks, ends, was_gone)
 
     def _warnings(self, step, notices, ends: dict, failed: set):
