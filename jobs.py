@@ -37,4 +37,6 @@ for packages in (".venv/lib/python%d.%d/site-packages" % sys.version_info[:2], "
 from jobs_lib.cli.main import main
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    gc.freeze()                 # a last look for garbage would take as long as an idle run's work
+    sys.exit(code)

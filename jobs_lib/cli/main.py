@@ -28,21 +28,28 @@ LONGEST_WORD, SHOWN = 1000, 60          # of an argument that is quoted
 def main(argv: list[str]) -> int:
     """Run the command line and return the exit code; whatever goes wrong is one clear sentence on
     stderr."""
-    code = _main(argv)
+    sessions: list = []
+
+    def make_session(*about, **more):
+        sessions.append(open_session(*about, **more))
+        return sessions[-1]
+    code = _main(argv, make_session)
+    for session in sessions:
+        session.ports.close()
     return code if _flushed(sys.stdout) else code or FAILED
 
 
-def _main(argv: list[str]) -> int:
+def _main(argv: list[str], make_session) -> int:
     config_path = None
     try:
         guard()
         words, config_path = take_config(argv)
         if words == [TICK]:
-            return _tick(config_path)
+            return _tick(make_session(config_path))
         if words[1:] in ([], ["--scheduled"]) and words and words[0] in catalogue.names():
-            return _job(words[0], len(words) == 2, config_path)
+            return _job(words[0], len(words) == 2, make_session, config_path)
         from .arguments import dispatch
-        return dispatch(words, open_session, config_path)
+        return dispatch(words, make_session, config_path)
     except ConfigError as error:
         return _say(_listed(error), CONFIG)
     except JobsError as error:
@@ -145,22 +152,21 @@ def take_config(argv: list[str]) -> tuple[list[str], str | None]:
     return words, path
 
 
-def _tick(config_path: str | None) -> int:
+def _tick(session) -> int:
     """`run-due` as cron says it, past argparse: most ticks find nothing to do and should cost
     nothing."""
     from jobs_lib.commands import run_due
 
-    session = open_session(config_path)
     return run_due.tick(session, session.config.section("core").budget.total_seconds())[1]
 
 
-def _job(name: str, scheduled: bool, config_path: str | None) -> int:
+def _job(name: str, scheduled: bool, make_session, config_path: str | None) -> int:
     """`JOB`, or `JOB --scheduled` as a crontab line of its own says it, past argparse too."""
     from types import SimpleNamespace
 
     from jobs_lib.launch import by_hand
     args = SimpleNamespace(**{**by_hand.DEFAULTS, "scheduled": scheduled})
-    return by_hand.run(catalogue.load(name), args, open_session, config_path)
+    return by_hand.run(catalogue.load(name), args, make_session, config_path)
 
 
 def _listed(error: ConfigError) -> str:
