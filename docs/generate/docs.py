@@ -70,7 +70,8 @@ and for a single run `--set OPTION=VALUE` (of the job) or `--set SECTION.OPTION=
 
     python3 jobs.py config check      all mistakes at once, and values that are rarely intended
     python3 jobs.py config show       each value, and what set it; secrets are masked
-    python3 jobs.py config example    a new config.ini, every option explained
+    python3 jobs.py config set mail.port 465    one option; a wrong value is refused
+    python3 jobs.py config example    a new config.ini, every option explained; --short: a dozen
 
 A mistake in one job's section stops only that job; one in `[core]`, or a section that does not
 exist, stops them all, since a setting that is silently ignored does more harm.

@@ -1,9 +1,13 @@
-"""Show, check or print the configuration: `show` what holds and why, `check` for mistakes,
-`example` for a new file.
+"""Show, check, set or print the configuration: `show` what holds and why, `check` for mistakes,
+`set` one option, `example` for a new file.
 
   show      each option's value and where it comes from; secrets are masked
   check     every mistake in all sections and jobs, and what is rarely meant
-  example   config.ini with every option, what it means and its default
+  set       SECTION.OPTION VALUE: checks the value, and changes that line of
+            config.ini alone. A secret goes into .env; without VALUE it is
+            asked for, so that no other user sees it
+  example   config.ini with every option, what it means and its default; with
+            --short the dozen that matter first
 """
 from __future__ import annotations
 
@@ -23,32 +27,44 @@ from jobs_lib.output.findings_text import in_full
 from jobs_lib.output.paint import Paint
 from jobs_lib.text import counted, did_you_mean, one_of
 
-ACTIONS = ("show", "check", "example")
+ACTIONS = ("show", "check", "set", "example")
 
 
 def arguments(parser) -> None:
-    """Declares ACTION, SECTION and --json."""
+    """Declares ACTION, SECTION, VALUE, --short and --json."""
     parser.add_argument("action", metavar="|".join(ACTIONS), type=one_of(*ACTIONS))
     parser.add_argument("section", metavar="SECTION", nargs="?", help="show: only this section, or "
-                        "a job's")
+                        "a job's. set: SECTION.OPTION, such as mail.host")
+    parser.add_argument("value", metavar="VALUE", nargs="?", help="set: what it is to be")
+    parser.add_argument("--short", action="store_true", help="example: only what nearly every "
+                        "service sets")
     parser.add_argument("--json", action="store_true", help="show: print one JSON document")
 
 
 def run(args, make_session, config_path) -> int:
-    """Run the action: show, check or example."""
-    if args.section and args.action != "show":
-        raise UsageError(f"config {args.action}: unexpected argument {args.section!r}")
+    """Run the action."""
+    unexpected = args.value if args.action == "show" else args.section
+    if unexpected and args.action != "set":
+        raise UsageError(f"config {args.action}: unexpected argument {unexpected!r}")
+    if args.action == "set" and not args.section:
+        raise UsageError("config set: expected SECTION.OPTION and a value, such as `config set "
+                         "mail.host mail.example.org`")
     if args.json and args.action != "show":
         raise UsageError(f"config {args.action}: --json goes with show only")
+    if args.short and args.action != "example":
+        raise UsageError(f"config {args.action}: --short goes with example only")
     broken: list[str] = []
     jobs = catalogue.load_all(broken)
     if args.action == "example":
-        from jobs_lib.output.config_example import config_ini
-        print(config_ini(jobs), end="")
+        from jobs_lib.output.config_example import config_ini, short_ini
+        print(short_ini() if args.short else config_ini(jobs), end="")
         return OK
     session = make_session(config_path)
     if args.action == "check":
         return check(session, jobs, broken)
+    if args.action == "set":
+        from ._config_set import change
+        return change(session, args.section, args.value, jobs)
     return show(session, jobs, args.section, args.json)
 
 

@@ -123,16 +123,24 @@ class Config:
                 for name, option in options.items() if option.kind.mask]
 
     def _default(self, section: str, option: Option) -> str:
-        """A persona that is not set writes from the service's own domain."""
-        text, local = option.default, f"@{settings.LOCAL}"
-        if section != "personas" or local not in text:
-            return text
-        domain = settings.SECTIONS["mail"]["domain"]
+        """A persona that is not set writes from the service's own domain, under the name of [mail]
+        from if it has one."""
+        name, _, local = option.default.rpartition("<")
+        if section != "personas" or not local.endswith(f"@{settings.LOCAL}>"):
+            return option.default
+        address = local.replace(settings.LOCAL, self._mail("domain") or settings.LOCAL)
+        named = option_types.sender_name(self._mail("from"))
+        return f"{named or name.strip()} <{address}"
+
+    def _mail(self, name: str) -> str:
+        """An option of [mail] as text; "" of a wrong one, which [mail] itself reports."""
+        option = settings.SECTIONS["mail"][name]
+        text = self.written("mail", name, option).text
         try:
-            known = domain.kind.parse(self.written("mail", "domain", domain).text)
-        except ValueError:              # [mail] says what is wrong with it
-            return text
-        return text.replace(local, f"@{known}")
+            option.kind.parse(text)
+        except ValueError:
+            return ""
+        return text
 
     def resolved(self, value, option: Option):
         """A path counts from the file's folder; other values, URLs in place of a path too, are left

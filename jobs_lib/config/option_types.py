@@ -217,6 +217,19 @@ def mailbox(value: str) -> str:
     return value
 
 
+@option_type("address, or Name <address>")
+def sender(value: str) -> str:
+    """The address alone; the name of it is asked for by `sender_name`."""
+    if "<" in value or ">" in value:
+        return mailbox.parse(value).rpartition("<")[2][:-1]
+    return address.parse(value)
+
+
+def sender_name(value: str) -> str:
+    """`Porter` of `Porter <porter@example.org>`, "" of an address alone."""
+    return value.rpartition("<")[0].strip()
+
+
 def show_nameserver(value: tuple) -> str:
     """`192.0.2.1`, or `[2001:db8::1]:5353`."""
     host, port = value

@@ -113,8 +113,9 @@ SECTIONS = {
         "password": Option(kind.secret, "", "Never sent in clear, except to this machine itself."),
         "ca_file": Option(kind.or_empty(kind.file), "", "A file with the authority that signed the "
                           "relay's certificate, if the system does not know it."),
-        "from": Option(kind.or_empty(kind.address), "",
-                       "The address that our own notices come from, e.g. notices@example.org."),
+        "from": Option(kind.or_empty(kind.sender), "",
+                       "The address that our own notices come from, e.g. notices@example.org, or "
+                       "Name <address>: then each persona that is not set has that name."),
         "domain": Option(kind.host, LOCAL,
                          "The service's own domain: forwards leave with a sender in it."),
         "srs_secret": Option(kind.signing_key, "", "Signs rewritten senders (SRS): at least 32 "

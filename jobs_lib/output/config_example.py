@@ -1,5 +1,8 @@
-"""config.ini.example and .env.example: every option with what it means and its default."""
+"""config.ini.example and .env.example: every option with what it means and its default. And a short
+config.ini to begin with."""
 from __future__ import annotations
+
+import re
 
 from jobs_lib.config import settings
 from jobs_lib.config.loader import variable_name
@@ -25,6 +28,19 @@ INI_HEAD = """\
 # JOBS_MAIL_HOST for [mail] host. This file and .env hold secrets: keep them at
 # mode 0600, and out of the web root.
 """
+SHORT_HEAD = """\
+# What nearly every service sets. All other options, each explained, are in
+# config.ini.example: copy what you need here, below its [section].
+#
+# Remove the # before what you set, or let it be done and checked:
+#   python3 jobs.py config set mail.host mail.example.org
+#
+# This file may hold secrets: keep it at mode 0600, and out of the web root.
+"""
+SHORT = {"core": ("database", "app_url"),
+         "mail": ("host", "port", "security", "username", "password", "from", "domain",
+                  "per_hour"),
+         "dns": ("mx_hosts",), "alerts": ("email", "ping_url")}
 ENV_HEAD = """\
 # Secrets, and each job's schedule, retries and retention, if you prefer not to have them
 # in config.ini: copy this file to .env, beside it, with mode 0600, and remove the #
@@ -57,6 +73,18 @@ def config_ini(jobs: list) -> str:
     parts.append(_also())
     parts += [_section(job.name, f"{job.summary}.", _own(job)) for job in jobs]
     return "\n".join(parts)
+
+
+def short_ini() -> str:
+    """The text of a new config.ini: the options of SHORT, each with the first sentence about it."""
+    lines = [SHORT_HEAD]
+    for section, names in SHORT.items():
+        lines += [f"[{section}]", ""]
+        for name in names:
+            option = settings.SECTIONS[section][name]
+            lines += [*_comment(re.split(r"(?<=[.:]) (?=[A-Z])", option.meaning)[0]),
+                      *_default(name, option), ""]
+    return "\n".join(lines)
 
 
 def env(jobs: list) -> str:

@@ -95,6 +95,12 @@ def test_a_persona_that_is_not_set_writes_from_the_services_domain(load):
     assert found.section("personas").porter == "Porter <porter@alias.example>"
     assert found.section("personas").security == "Safety <safety@other.example>"
     assert load("[core]\n").section("personas").porter == "Porter <porter@localhost>"
+    # the name of [mail] from is that of each persona that is not set
+    found = load("[mail]\ndomain = alias.example\nfrom = Acme Mail <n@alias.example>\n[personas]\n"
+                 "security = Safety <safety@other.example>\n")
+    assert found.section("mail").from_ == "n@alias.example"
+    assert found.section("personas").overflow == "Acme Mail <overflow@alias.example>"
+    assert found.section("personas").security == "Safety <safety@other.example>"
     assert load("[mail]\ndomain = a b\n").section("personas").porter == "Porter <porter@localhost>"
 
 

@@ -1,0 +1,109 @@
+"""`config set`: one line of config.ini or .env, checked before a byte is written."""
+from __future__ import annotations
+
+import stat
+from types import SimpleNamespace
+
+import pytest
+
+from jobs_lib import catalogue
+from jobs_lib.commands._config_set import change
+from jobs_lib.config import loader
+from jobs_lib.output.config_example import config_ini
+
+INI = "# my relay\n[mail]\nport = 25\n\n[core]\n; kept\n"
+
+
+def mode(path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_it_changes_that_line_alone_and_says_where(line):
+    path = line.ini(INI)
+    path.chmod(0o640)
+    answer = line("config", "set", "mail.port", "587")
+    assert answer == (0, f"[mail] port = 587 ({path})\n", "")
+    assert path.read_text() == INI.replace("25", "587")
+    assert mode(path) == 0o640
+
+
+def test_the_line_of_the_full_example_is_used(line):
+    text = config_ini(catalogue.load_all())
+    path = line.ini(text)
+    assert line("config", "set", "purge_sessions.keep", "10d").code == 2
+    assert line("config", "set", "retry_forwards.delays", "1h, 6h").code == 0
+    changed = path.read_text().splitlines()
+    before = text.splitlines()
+    assert len(changed) == len(before)
+    assert [pair for pair in zip(before, changed) if pair[0] != pair[1]] == [
+        ("#delays = 1h, 6h, 24h, 48h", "delays = 1h, 6h")]
+
+
+def test_without_a_file_the_short_example_is_the_beginning(tmp_path):
+    config = loader.load(None, beside=str(tmp_path), environ={})
+    console = SimpleNamespace(report=lambda words: None)
+    session = SimpleNamespace(config=config, console=console)
+    assert change(session, "mail.host", "relay.example.org", catalogue.load_all()) == 0
+    path = tmp_path / "config.ini"
+    assert mode(path) == 0o600
+    text = path.read_text()
+    assert "\nhost = relay.example.org\n" in text
+    assert "config.ini.example" in text
+    assert len(text.splitlines()) < 70
+
+
+# R63
+@pytest.mark.parametrize("where, value, said, code", [
+    ("mail.port", "abc", "expected a whole number, 1-65535; nothing was changed", 78),
+    ("core.lock", "database", "no locks of that kind; expected file; nothing was changed", 78),
+    ("core.secret_key", "short", "[core] secret_key = ...: expected at least 32 characters", 78),
+    ("retry_forwards.schedule", "61 * * * *", "[retry_forwards] schedule", 78),
+    ("mial.port", "25", "there is no section [mial]; did you mean 'mail'?", 2),
+    ("mail.prot", "25", "[mail] has no option 'prot'; did you mean 'port'?", 2),
+    ("mail", "25", "expected SECTION.OPTION, such as mail.transport", 2),
+    ("check_jobs.try", "yes", "try is about one run: `jobs.py check_jobs --set try=VALUE`", 2),
+    ("tables.nothing", "x", "[tables] nothing: there is no such option", 78),
+])
+def test_what_the_loader_would_refuse_changes_nothing(line, where, value, said, code):
+    path = line.ini(INI)
+    answer = line("config", "set", where, value)
+    assert answer.code == code
+    assert said in answer.err
+    assert value not in answer.err or where != "core.secret_key"
+    assert path.read_text() == INI
+    assert sorted(each.name for each in line.folder.iterdir()) == ["config.ini"]
+
+
+def test_a_secret_goes_into_dotenv_and_out_of_config_ini(line):        # R71
+    path = line.ini("[mail]\npassword = old one\nport = 25\n")
+    answer = line("config", "set", "mail.password", "new 'secret'")
+    assert answer.code == 0
+    assert "new 'secret'" not in answer.out + answer.err
+    assert "other users of this machine can see a command line" in answer.err
+    dotenv = line.folder / ".env"
+    assert mode(dotenv) == 0o600
+    assert path.read_text() == "[mail]\n# password: JOBS_MAIL_PASSWORD in .env\nport = 25\n"
+    assert line.json("config", "show", "mail")["sections"]["mail"]["password"]["origin"] == ".env"
+    url = "mysql://me:it's@localhost/name"
+    assert line("config", "set", "core.database", url).code == 0
+    assert dotenv.read_text() == ("JOBS_MAIL_PASSWORD='new \\'secret\\''\n"
+                                  "JOBS_CORE_DATABASE='mysql://me:it\\'s@localhost/name'\n")
+    # what .env has is set there, since it wins
+    assert line("config", "set", "core.database", "sqlite:///jobs.db").code == 0
+    assert dotenv.read_text().endswith("JOBS_CORE_DATABASE=sqlite:///jobs.db\n")
+
+
+def test_the_environment_that_wins_is_named(line):
+    line.ini(INI)
+    answer = line("config", "set", "mail.port", "587", JOBS_MAIL_PORT="26")
+    assert "JOBS_MAIL_PORT wins over it" in answer.out
+
+
+def test_a_file_that_is_no_text_is_left_alone(line):
+    path = line.folder / "config.ini"
+    path.write_bytes("[mail]\nhost = ä\n".encode("utf-16"))
+    before = path.read_bytes()
+    answer = line("config", "set", "mail.port", "25")
+    assert answer.code == 78
+    assert "is in UTF-16" in answer.err
+    assert path.read_bytes() == before
