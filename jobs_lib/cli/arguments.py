@@ -37,6 +37,9 @@ JOBS_CONFIG).
 """
 
 
+VERSION_WORDS = ("version", "--version", "-V")
+
+
 class Parser(argparse.ArgumentParser):
     """argparse, with errors as ours: one sentence, and the nearest option for a wrong one."""
 
@@ -76,7 +79,7 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(overview(), end="")
         return OK
-    if words[0] == "--version":
+    if words[0] in VERSION_WORDS:
         from jobs_lib.paths import VERSION
         print(f"jobs.py {VERSION}, Python {sys.version.split()[0]}")
         return OK

@@ -1,6 +1,7 @@
 """Show every job: what it does, when, its next runs, how its last run ended.
 
-It works without a database too; then nothing is known of past runs. Times are in `[core] timezone`,
+With --short each job is one line. `jobs.py status JOB` shows one job alone, with its last runs. It
+works without a database too; then nothing is known of past runs. Times are in `[core] timezone`,
 in the JSON in UTC.
 """
 from __future__ import annotations
@@ -15,7 +16,8 @@ MOST_NEXT = 100
 
 
 def arguments(parser) -> None:
-    """Declares --next and --json."""
+    """Declares --short, --next and --json."""
+    parser.add_argument("--short", action="store_true", help="one line a job")
     parser.add_argument("--next", type=at_most(MOST_NEXT), default=1, metavar="N",
                         help=f"show the next N runs (default: 1, at most {MOST_NEXT})")
     parser.add_argument("--json", action="store_true", help="print an array of objects, one a job")
@@ -29,15 +31,18 @@ def run(args, make_session, config_path) -> int:
     broken: list[str] = []
     jobs = catalogue.load_all(broken)
     states, runs, unknown = past(session, jobs)
-    since = waiting(session, jobs, states, runs, now, zone) if states else {}
+    since = {}
+    if states:
+        since = waiting(session.ports.database(), config, jobs, states, runs, now, zone)
     found = [{**about(config, job, states.get(job.name), runs.get(job.name), now, zone, args.next),
               **since.get(job.name, {"due_since": None, "overdue": False})} for job in jobs]
     if args.json:
         session.console.document(found)
     else:
-        from jobs_lib.output.listing import listing
+        from jobs_lib.output.listing import listing, short_listing
         from jobs_lib.output.screen import Screen
-        session.console.answer(listing(found, [*broken, *unknown], Screen(session)))
+        show = short_listing if args.short else listing
+        session.console.answer(show(found, [*broken, *unknown], Screen(session)))
     return OK
 
 
@@ -53,14 +58,18 @@ def about(config, job, state: dict | None, last: dict | None, now, zone, number:
         options = config.job(job)
     except ConfigError as error:
         return {**found, "problems": error.problems}
+    found = {**found, "schedule": options.schedule.text, "enabled": options.enabled,
+             "when": schedule_text.words(options.schedule)}
+    try:
+        config.check([job], ("core", *job.sections))            # as a run does
+    except ConfigError as error:
+        return {**found, "problems": error.problems}
     times: list[str] = []
     moment = now
     while options.enabled and not paused and len(times) < number:
         moment = schedule.following(options.schedule, moment, zone)
         times.append(clock.text(moment))
-    return {**found, "schedule": options.schedule.text,
-            "when": schedule_text.words(options.schedule), "enabled": options.enabled,
-            "next": times}
+    return {**found, "next": times}
 
 
 def run_object(row: dict) -> dict:

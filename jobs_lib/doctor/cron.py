@@ -118,7 +118,8 @@ def late(installation):
     zone = schedule.zone(installation.section("core").timezone)
     found = {}
     if states:
-        found = waiting(session, installation.jobs, states, runs, installation.now, zone)
+        found = waiting(installation.database(), installation.config, installation.jobs, states,
+                        runs, installation.now, zone)
     overdue = [f"{job} since {state['due_since']} UTC" for job, state in sorted(found.items())
                if state["overdue"]]
     if overdue:

@@ -33,7 +33,7 @@ Health.__doc__ = """Everything, at `now`.
 jobs      {name: JobHealth}
 queues    {name: QueueHealth} (monitoring/queues.py)
 host      Host
-problems  [(job or section, sentence)]: what cannot be used at all
+problems  [Problem]: what cannot be used at all
 channels  rows of `alerts` about channels that do not work
 zone      `[core] timezone`, for texts
 blocked   Blocked: which jobs refuse because the app's tables lack something
@@ -41,6 +41,9 @@ recorded  [(name, since, error)]: incidents that last, by runner/incident_files.
 unusable  sentences about files of ours that this user, or the user of the jobs, cannot use
 clock     ClockHealth, or None while nothing is wrong with it
 """
+Problem = namedtuple("Problem", "name sentence jobs", defaults=((),))
+Problem.__doc__ = """A job or a section (`name`) that cannot be used, why, and which jobs do not run
+for it."""
 ClockHealth = namedtuple("ClockHealth", "doubt since ahead latest")
 ClockHealth.__doc__ = """What is wrong with the clock.
 
@@ -104,17 +107,18 @@ def collect(db, config, jobs, now, broken=()) -> Health:
     gap, clock_changed = heart.gap(), _clock_changed(db, last, now)
     view = View(db, config, now, schedule.zone(config.section("core").timezone), states,
                 (now, now) if clock_changed else gap)
-    problems = [("jobs_lib/jobs", sentence) for sentence in broken]
+    problems = [Problem("jobs_lib/jobs", sentence) for sentence in broken]
     found, usable = {}, []
     for job in jobs:
         try:
             found[job.name] = _job(view, job)
             usable.append(job)
         except ConfigError as error:
-            problems.append((job.name, "; ".join(error.problems)))
+            problems.append(Problem(job.name, "; ".join(error.problems), (job.name,)))
+    problems += _sections(config, usable)
     blocked = _blocked(db, usable, found)
     able = [job for job in usable if job.name not in blocked.jobs]
-    relay, sent = _mail(db, config, now, problems)
+    relay, sent = _mail(db, config, now)
     host = Host(relay, sent, disks(config), last, heart.stopped(last), gap)
     broken_channels = db.query("SELECT alert_key, kind, subject, since, what, last_error, command "
                                "FROM {alerts} WHERE kind = 'channel' AND resolved_at IS NULL "
@@ -156,6 +160,21 @@ def _clock_changed(db, last, now) -> bool:
                                   "FROM {job_runs})"))
     return latest is not None and (latest > now + clock_doubt.APART
                                    or (last is not None and latest < last - clock_doubt.APART))
+
+
+def _sections(config, jobs) -> list[Problem]:
+    """The shared sections that cannot be used: none of the jobs that read one runs."""
+    readers: dict[str, list] = {"mail": []}
+    for job in jobs:
+        for section in job.sections:
+            readers.setdefault(section, []).append(job.name)
+    found = []
+    for section, names in readers.items():
+        try:
+            config.section(section)
+        except ConfigError as error:
+            found.append(Problem(section, "; ".join(error.problems), tuple(names)))
+    return found
 
 
 def _blocked(db, jobs, health: dict) -> Blocked:
@@ -281,14 +300,12 @@ def late(options, after, now, zone, every, gap):
 
 # The host
 
-def _mail(db, config, now, problems: list) -> tuple:
-    """(the pause of the relay, what was sent). A section that cannot be used is added to
-    `problems`."""
+def _mail(db, config, now) -> tuple:
+    """(the pause of the relay, what was sent)."""
     try:
         limits = Relay(db, config.section("mail"))
         return limits.pause_now(now), limits.used(now)
-    except ConfigError as error:
-        problems.append(("mail", "; ".join(error.problems)))
+    except ConfigError:                     # a Problem
         return None, {}
 
 

@@ -75,7 +75,7 @@ RELAY = "the relay cannot be used"   # how the error of a job begins that could 
 MANY = 20                   # attempts of a day, of which none succeeded
 RELAY_PAUSES = 2            # in a row: one of five minutes is nothing to wake anybody for
 MAIL_QUEUES = ("forwards", "notifications")
-ARCHIVE_JOB = "archive_audit_logs"
+ARCHIVE_JOB, ALERT_JOB = "archive_audit_logs", "check_jobs"
 ERROR_LENGTH = 500
 
 
@@ -93,7 +93,9 @@ def find(health, config) -> list[Incident]:
     idle += _queues(health, alerts, _explained([*found, *idle]), causes)
     if idle and health.host.last_run_at is None:
         idle = [_never_started(idle)]
-    return [*found, *idle, *(_channel(row, health.now) for row in health.channels)]
+    channels = [_channel(row, health.now) for row in health.channels]
+    return [*found, *idle, *(each for each in channels
+                             if not _is_known(each.last_error, health))]
 
 
 def _channel(row: dict, now) -> Incident:
@@ -263,9 +265,16 @@ def _relay(health) -> list[Incident]:
 
 def _unusable(health) -> list[Incident]:
     """Sections of config.ini, and files of jobs, that are wrong: those jobs do not run."""
-    return [Incident(f"config:{name}", "config", f"{name} cannot be used", health.now,
-                     "It does not run until this is fixed.", short_error(sentence), "config check")
-            for name, sentence in health.problems]
+    return [Incident(f"config:{each.name}", "config", f"{each.name} cannot be used", health.now,
+                     _not_running(each), short_error(each.sentence), "config check", each.jobs)
+            for each in health.problems]
+
+
+def _not_running(problem) -> str:
+    others = [name for name in problem.jobs if name != problem.name]
+    if not others:
+        return "It does not run until this is fixed."
+    return f"Not running until this is fixed: {', '.join(others)}."
 
 
 def _tables(health) -> list[Incident]:
@@ -292,7 +301,8 @@ def _failing(health, config, alerts, causes: set) -> list[Incident]:
     jobs = [job for job in health.jobs.values()
             if job.failures >= _threshold(config, job.name, alerts)
             and job.name not in health.blocked.jobs
-            and not _is_explained(job.last_error or "", causes)]
+            and not _is_explained(job.last_error or "", causes)
+            and not _is_known(job.last_error or "", health)]
     groups: dict = {}
     for job in sorted(jobs, key=lambda job: (job.failing_since, job.name)):
         groups.setdefault(without_digits(job.last_error), []).append(job)
@@ -310,6 +320,11 @@ def _threshold(config, name: str, alerts) -> int:
 def _is_explained(error: str, causes: set) -> bool:
     no_room = any(sign in error.lower() for sign in FULL)
     return ("disk" in causes and no_room) or ("relay" in causes and error.startswith(RELAY))
+
+
+def _is_known(error: str, health) -> bool:
+    """Whether it quotes what is wrong in the configuration, which is an incident of its own."""
+    return any(short_error(each.sentence) in error for each in health.problems)
 
 
 def without_digits(error: str | None) -> str:

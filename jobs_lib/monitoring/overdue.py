@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs_lib import clock, schedule
+from jobs_lib import clock, schedule, shards
 from jobs_lib.errors import ConfigError, DatabaseError
 from jobs_lib.runner import dead_runs, history, slots
 
@@ -26,14 +26,14 @@ def past(session, jobs) -> tuple[dict, dict, list[str]]:
         return {}, {}, [f"Nothing is known of past runs: {error}"]
 
 
-def waiting(session, jobs, states: dict, runs: dict, now, zone) -> dict[str, dict]:
+def waiting(db, config, jobs, states: dict, runs: dict, now, zone) -> dict[str, dict]:
     """{job: {"due_since", "overdue"}} of those whose latest slot was not started: since the first
     that was missed."""
-    found = {}
+    wanted = {}
     for job in jobs:
-        state, last = states.get(job.name), runs.get(job.name)
+        state = states.get(job.name)
         try:
-            options = session.config.job(job)
+            options = config.job(job)
         except ConfigError:
             continue                            # shown beside the job
         if state is None or state["paused_at"] or state["due_after"] == slots.OFF:
@@ -41,13 +41,18 @@ def waiting(session, jobs, states: dict, runs: dict, now, zone) -> dict[str, dic
         if not options.enabled:
             continue
         slot = schedule.previous(options.schedule, now, zone)
-        if slots.is_early(options.schedule, slot, state["due_after"], now, zone):
+        if not slots.is_early(options.schedule, slot, state["due_after"], now, zone):
+            wanted[job.name] = options.schedule, shards.parts(job, _shards(config, job)), slot
+    started = slots.first_runs(db, [(part, slot) for _, parts, slot in wanted.values()
+                                    for part in parts])
+    found = {}
+    for name, (when, parts, slot) in wanted.items():
+        if all(part.name in started for part in parts):
             continue
-        item = slots.state_of(job, slot, session.ports.database(), now)
-        if item is None or item.trigger != "scheduled":
-            continue
-        first = slots.first_missed(options.schedule, slot, last, state["due_after"], zone)
-        found[job.name] = {"due_since": clock.text(first), "overdue": now - first > OVERDUE}
+        last = runs.get(name)
+        ran = last if last and last["status"] != "skipped" else None
+        first = slots.first_missed(when, slot, ran, states[name]["due_after"], zone)
+        found[name] = {"due_since": clock.text(first), "overdue": now - first > OVERDUE}
     return found
 
 

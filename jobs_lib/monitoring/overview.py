@@ -15,7 +15,7 @@ from jobs_lib.database.schema import NAMES
 from jobs_lib.database.values import INVALID, UNKNOWN_STATUS
 from jobs_lib.paths import VERSION, program
 
-from . import health, incidents, metrics_samples, run_statistics
+from . import health, incidents, metrics_samples, overdue, queues, run_statistics
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 DISKS = {"[core] database": "database", "[core] state_dir": "state", "[core] log_dir": "logs",
@@ -27,6 +27,7 @@ OF_QUEUE = ("name", "job", "what", "depth", "due", "oldest_due_at", "uncertain_l
             "done_last_day", "failed_last_day", "stalled_since")
 MISCONFIGURED = {**dict.fromkeys(OF_JOB), "when": "", "failures": 0, "state": "misconfigured",
                  "last": None, "error": None, "invalid": 0}
+NOT_DUE = {"due_since": None, "overdue": False}
 
 
 def collect(config, db, now) -> dict:
@@ -35,9 +36,12 @@ def collect(config, db, now) -> dict:
     jobs = catalogue.load_all(broken)
     found = health.collect(db, config, jobs, now, broken)
     start, invalid = program(config.path), _invalid_rows(db, found.jobs.values())
+    due = _due(config, db, found, jobs)
+    wrong = {name for problem in found.problems for name in problem.jobs}
     return {"generated_at": clock.text(now), "version": VERSION,
             "incidents": [_incident(each, now, start) for each in incidents.find(found, config)],
-            "jobs": [_job(job, found.jobs.get(job.name), invalid) for job in jobs],
+            "jobs": [{**_job(job, found.jobs.get(job.name), invalid, job.name in wrong),
+                      **due.get(job.name, NOT_DUE)} for job in jobs],
             "queues": [{**_plain(queue, OF_QUEUE),
                         "oldest_due_seconds": queue.oldest_due_seconds(now)}
                        for queue in found.queues.values()],
@@ -99,16 +103,39 @@ def _incident(each, now, start: str) -> dict:
     seconds = int((now - each.since).total_seconds())
     return {"key": each.alert_key, **_plain(each, ("kind", "subject", "since", "what")),
             "seconds": max(0, seconds), "error": each.last_error or None,
+            "jobs": _concerned(each),
             "command": f"{start} {each.command}" if each.command else None}
 
 
-def _job(job, found, invalid: dict) -> dict:
+def _concerned(each) -> list[str]:
+    """The jobs that an incident is about; none where it is about all of them, or the host."""
+    subject = each.alert_key.partition(":")[2]
+    watched = {queue.name: queue.job for queue in queues.QUEUES}
+    if each.kind == "relay":
+        return [watched[name] for name in incidents.MAIL_QUEUES]
+    if each.kind in ("waiting", "undelivered"):
+        return [watched[subject]]
+    if each.kind == "channel":
+        return [incidents.ALERT_JOB]
+    return list(each.explains) or ([subject] if each.kind in ("vanished", "config") else [])
+
+
+def _due(config, db, found, jobs) -> dict[str, dict]:
+    states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after "
+                                                  "FROM {job_state}")}
+    runs = {name: job.last for name, job in found.jobs.items()}
+    return overdue.waiting(db, config, jobs, states, runs, found.now, found.zone)
+
+
+def _job(job, found, invalid: dict, is_wrong: bool) -> dict:
     """`found`: its JobHealth, None if its section is wrong. `invalid`: {id of a run: rows}."""
     known = {"name": job.name, "summary": job.summary, "priority": job.priority}
     if found is None:
         return {**known, **MISCONFIGURED}
-    last = found.last
-    return {**known, **_plain(found, OF_JOB), "state": _state(found),
+    last, facts = found.last, _plain(found, OF_JOB)
+    if is_wrong:
+        facts["next_at"] = None
+    return {**known, **facts, "state": "misconfigured" if is_wrong else _state(found),
             "last": last and {name: last[name] for name in OF_RUN},
             "error": incidents.short_error(found.last_error) or None,
             "invalid": invalid.get(last["id"], 0) if last else 0}

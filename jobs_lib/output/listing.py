@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import sys
 
+from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.runner.outcome import counts_words
 from jobs_lib.text import span, took
@@ -33,6 +34,39 @@ def listing(jobs: list[dict], notes: list[str], screen: Screen) -> str:
             lines += screen.below(text)
         lines.append("")
     return "\n".join([*lines, screen.clock()])
+
+
+def short_listing(jobs: list[dict], notes: list[str], screen: Screen) -> str:
+    """Each job in a line; on a terminal too narrow for it, without its schedule."""
+    rows = [["JOB", "WHEN", "LAST", "AGO", "NEXT"], *(_short(job, screen) for job in jobs)]
+    if total_width(rows) > screen.width and sys.stdout is not None and sys.stdout.isatty():
+        rows = [[row[0], *row[2:]] for row in rows]
+    head, *lines = map(joined, padded(rows))
+    lines = [screen.paint(_colour(job["last_run"]), line) for job, line in zip(jobs, lines)]
+    return "\n".join([*(line for note in notes for line in [*wrapped(note, screen.width), ""]),
+                      screen.paint("bold", head), *lines])
+
+
+def _colour(run: dict | None) -> str:
+    return COLOURS.get(run["status"], "red") if run and run["status"] != "ok" else ""
+
+
+def _short(job: dict, screen: Screen) -> list[str]:
+    run = job["last_run"]
+    began = stored.time(run["started_at"]) if run else None
+    states = (("misconfigured", job["problems"]), ("off", not job["enabled"]),
+              ("paused", job["paused_at"]), ("overdue", job["overdue"]),
+              ("due now", job["due_since"]))
+    following = next((state for state, applies in states if applies), None)
+    if following is None:
+        following = f"in {_about(clock.parse(job['next'][0]) - screen.now)}" if job["next"] else "-"
+    return [job["name"], job["when"] or job["schedule"], run["status"] if run else "-",
+            _about(screen.now - began) if began else "-", following]
+
+
+def _about(length) -> str:
+    """In its largest unit alone: `12 h`."""
+    return " ".join(span(length).split()[:2])
 
 
 def _next(job: dict, screen: Screen) -> str:

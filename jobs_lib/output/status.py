@@ -27,13 +27,19 @@ def _incidents(found: dict, screen: Screen) -> list[str]:
     number = len(incidents)
     lines = [paint("bold", "1 thing needs you." if number == 1 else f"{number} things need you.")]
     for each in incidents:
-        lasts = f" (for {span(timedelta(seconds=each['seconds']))})" if each["seconds"] else ""
-        head = wrapped(each["subject"] + lasts, screen.width, "! ", "  ")
-        lines += ["", *(paint("red", line) for line in head), *screen.below(each["what"])]
-        if each["error"]:
-            lines.append(_cut_below(each["error"], screen))
-        if each["command"]:
-            lines.append(f"{INDENT}-> {each['command']}")
+        lines += ["", *incident_lines(each, screen)]
+    return lines
+
+
+def incident_lines(each: dict, screen: Screen) -> list[str]:
+    """What is wrong, since when, and the command to run next."""
+    lasts = f" (for {span(timedelta(seconds=each['seconds']))})" if each["seconds"] else ""
+    head = wrapped(each["subject"] + lasts, screen.width, "! ", "  ")
+    lines = [*(screen.paint("red", line) for line in head), *screen.below(each["what"])]
+    if each["error"]:
+        lines.append(_cut_below(each["error"], screen))
+    if each["command"]:
+        lines.append(f"{INDENT}-> {each['command']}")
     return lines
 
 
@@ -52,6 +58,15 @@ def _queues(found: dict, screen: Screen) -> list[str]:
               for queue, line in zip(found["queues"], lines))]
 
 
+def queue_words(queue: dict) -> str:
+    """A queue in a sentence."""
+    oldest = f", the oldest for {_oldest(queue)}" if queue["due"] else ""
+    stalled = "; it is stalled" if queue["stalled_since"] else ""
+    return (f"{queue['depth']:,} {queue['what']} waiting, {in_words(queue['due'])} due{oldest}"
+            f"{stalled}; {queue['done_last_day']:,} done and {queue['failed_last_day']:,} failed "
+            "in 24 hours")
+
+
 def _oldest(queue: dict) -> str:
     if not queue["due"]:
         return "-"
@@ -67,8 +82,7 @@ def _jobs(found: dict, screen: Screen) -> list[str]:
         outcome, began = "-", "-"
         if job["last"]:
             outcome, began = job["last"]["status"], screen.at(job["last"]["started_at"] or "")
-        rows.append([job["name"], outcome, began,
-                     screen.at(job["next_at"]) if job["next_at"] else job["state"]])
+        rows.append([job["name"], outcome, began, _next(job, screen)])
     head, *table = map(joined, padded([["JOB", "LAST", "BEGAN", "NEXT"], *rows]))
     lines = [screen.paint("bold", head)]
     reported = " ".join(f"{each['subject']} {each['what']}" for each in found["incidents"])
@@ -76,8 +90,23 @@ def _jobs(found: dict, screen: Screen) -> list[str]:
     for job, line in zip(found["jobs"], table):
         lines.append(screen.paint(_colour(job["last"]), line))
         if job["name"] not in reported:
-            lines += [_cut_below(note, screen) for note in _notes(job, screen, cron_stopped)]
+            lines += note_lines(job, screen, cron_stopped)
     return lines
+
+
+def note_lines(job: dict, screen: Screen, cron_stopped: bool = False) -> list[str]:
+    """What is not well with a job, though it is no incident."""
+    return [_cut_below(note, screen) for note in _notes(job, screen, cron_stopped)]
+
+
+def _next(job: dict, screen: Screen) -> str:
+    """When it runs next; one that is late, or behind a cron that has stopped, is in a note or an
+    incident."""
+    if not job["next_at"]:
+        return job["state"]
+    if job["due_since"]:
+        return "overdue" if job["overdue"] else "due now"
+    return screen.at(job["next_at"])
 
 
 def _colour(last: dict | None) -> str:
@@ -98,6 +127,8 @@ def _notes(job: dict, screen: Screen, cron_stopped: bool) -> list[str]:
         notes.append(f"{rows} in its last run: its log says which")
     if job["late_since"] and not cron_stopped:
         notes.append(f"late: due since {screen.at(job['late_since'])}")
+    elif job["overdue"] and not cron_stopped:
+        notes.append(f"overdue: due since {screen.at(job['due_since'])}")
     return notes
 
 

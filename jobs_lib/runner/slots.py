@@ -62,7 +62,7 @@ def due_slots(config, ports, jobs, budget: float = 0.0) -> tuple[list[Due], list
     def is_dead(row: dict) -> bool:
         return _is_dead(row, config.section("core"), ports)
 
-    first = _first_runs(db, wanted)
+    first = first_runs(db, wanted)
     found = [due for job, slot in wanted
              if (due := reconcile(job, slot, db, now, first.get(job.name), is_dead))]
     return _ordered(config, db, now, found, states, budget) if found else [], problems
@@ -96,7 +96,7 @@ def prepare_slot(config, job, db, now, state: dict | None):
 
 def state_of(job, slot, db, now, is_dead=lambda row: False) -> Due | None:
     """`reconcile` for one slot alone; unless told otherwise, a run that says `running` lives."""
-    return reconcile(job, slot, db, now, _first_runs(db, [(job, slot)]).get(job.name), is_dead)
+    return reconcile(job, slot, db, now, first_runs(db, [(job, slot)]).get(job.name), is_dead)
 
 
 def reconcile(job, slot, db, now, first: dict | None, is_dead) -> Due | None:
@@ -152,7 +152,7 @@ COLUMNS = ("id, job, status, stop_reason, started_at, finished_at, installation,
            "heartbeat_at, lease_until")
 
 
-def _first_runs(db, slots: list) -> dict[str, dict]:
+def first_runs(db, slots: list) -> dict[str, dict]:
     """{job: the run that its slot began with}, in one query for all of them."""
     if not slots:
         return {}

@@ -281,7 +281,7 @@ def test_a_tick_makes_them_though_a_job_could_not_run(service):
     for job in ("retry_forwards", "check_jobs"):
         service.db.upsert("job_state", {"job": job}, {"due_after": clock.now() - timedelta(days=1)})
     service.run("run-due", code=78)
-    assert " need you" in (service.folder / "status.html").read_text()
+    assert "1 thing needs you" in (service.folder / "status.html").read_text()
 
 
 def test_files_that_cannot_be_written_are_one_line(service):
