@@ -13,13 +13,13 @@ import subprocess
 
 from jobs_lib import catalogue
 from jobs_lib.crontab import lines
+from jobs_lib.crontab.program import PATH
 from jobs_lib.errors import FAILED, OK, UsageError
 from jobs_lib.text import did_you_mean
 
 from .crontab import place
 
 TICK = "run-due"
-PATH = "/usr/bin:/bin"              # cron's own, on Debian and on most hosts
 
 
 def arguments(parser) -> None:

@@ -50,6 +50,14 @@ def body(style: str, place: Place, entries: list[Entry], *, zone: str, same_cloc
     return per_job(place, entries, zone, same_clock)
 
 
+def block(style: str, place: Place, entries: list[Entry], *, zone: str, same_clock: bool,
+          budget: str) -> list[str]:
+    """The lines that `crontab --install` puts in: without what a person may choose instead."""
+    if style == "one-line":
+        return every_five_minutes(place, budget)
+    return per_job(place, entries, zone, same_clock)
+
+
 def opening(place: Place) -> list[str]:
     """What holds for all lines: who gets cron's mail, where programs are found."""
     return [
@@ -72,16 +80,22 @@ def one_line(place: Place, budget: str) -> list[str]:
     """One line for every job, and what to use where cron may run only rarely."""
     key, run_due = _key(place.seed), command(place, "run-due")
     return [
-        *comment("Every 5 minutes: all jobs that are due, most critical first, one after the "
-                 f"other, for at most {budget}. When nothing is due it ends at once. What was "
-                 "missed is made up."),
-        f"{1 + key % 4}-59/5 * * * * {run_due}",
+        *every_five_minutes(place, budget),
         "",
         *comment("If your host allows only every 15 minutes, or once an hour, use one of these "
                  "instead, without the #. Nothing is lost; things happen later."),
         f"#{1 + key % 14}-59/15 * * * * {run_due}",
         f"#{1 + key % 59} * * * * {run_due}",
     ]
+
+
+def every_five_minutes(place: Place, budget: str) -> list[str]:
+    """The one line, and what it does."""
+    return [
+        *comment("Every 5 minutes: all jobs that are due, most critical first, one after the "
+                 f"other, for at most {budget}. When nothing is due it ends at once. What was "
+                 "missed is made up."),
+        f"{1 + _key(place.seed) % 4}-59/5 * * * * {command(place, 'run-due')}"]
 
 
 def per_job(place: Place, entries: list[Entry], zone: str, same_clock: bool) -> list[str]:

@@ -3,13 +3,12 @@ program, and its failures are mailed."""
 from __future__ import annotations
 
 import os
-import shlex
 from collections import namedtuple
 
 from jobs_lib import schedule
 from jobs_lib.schedule_text import members
 
-from . import installed
+from . import installed, program
 from . import lines as crontab
 
 TICK = "run-due"
@@ -20,15 +19,16 @@ Finding.__doc__ = "A sentence; `wrong`: something is not run, or its failures ar
 
 
 def compare(text: str, place: crontab.Place, jobs: list[crontab.Entry],
-            same_clock: bool) -> list[Finding]:
-    """The findings about the crontab `text`; there is always one."""
+            same_clock: bool, has_users: bool = False) -> list[Finding]:
+    """The findings about the crontab `text`; there is always one. `has_users`: it is a table of the
+    system, whose lines name a user before the command."""
     entries = installed.entries(text, place.script)
     ours = [entry for entry in entries if entry.words is not None]
     lines = [line for line in ours if _config(line.config, place) == _config(place.config, place)]
     ticks = [line for line in lines if line.words[:1] == [TICK]]
     own = {line.words[0]: line for line in lines if line.words and line.words[0] != TICK}
     found = [*_no_line(entries, place, lines), *_others(ours, place, lines),
-             *(finding for line in lines for finding in _command(line, place))]
+             *(finding for line in lines for finding in _command(line, place, has_users))]
     gaps = {line.number: _longest_gap(line) for line in ticks}
     shortest = min(filter(None, gaps.values()), default=None)
     found += _ticks(ticks, gaps, shortest, bool(own))
@@ -61,19 +61,14 @@ def _others(ours: list, place: crontab.Place, lines: list) -> list[Finding]:
                     f"for {_config(place.config, place)}") for line in ours if line not in lines]
 
 
-def _command(line, place: crontab.Place) -> list[Finding]:
+def _command(line, place: crontab.Place, has_users: bool) -> list[Finding]:
     """What is wrong with the command of a line, whatever it starts."""
-    try:
-        words = shlex.split(line.command)
-    except ValueError:
-        return [Finding(True, f"line {line.number}: a quote in it is never closed")]
-    name = os.path.basename(place.script)
-    at = next((at for at, word in enumerate(words) if os.path.basename(word) == name), 0)
-    python = words[at - 1] if at else place.script
-    found = []
-    if os.path.isabs(python) and not os.access(python, os.X_OK):
-        found.append(Finding(True, f"line {line.number}: there is no program {python}, or it may "
-                             "not be run"))
+    why = program.wrong(line, place, has_users)
+    found = [Finding(True, f"line {line.number}: {why}")] if why else []
+    to, number = line.variables.get("MAILTO", ("somebody", 0))
+    if not to:
+        found.append(Finding(True, f"line {line.number}: MAILTO is empty in line {number}, so "
+                             "no failure is ever mailed: name your address there, or remove it"))
     if "/dev/null" in line.command:
         found.append(Finding(True, f"line {line.number} throws away what it prints, so no failure "
                              "is ever mailed: remove `>/dev/null` and the like; a good run prints "

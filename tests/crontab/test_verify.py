@@ -1,6 +1,7 @@
 """`crontab --verify`: what is installed, beside what would be printed."""
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -87,6 +88,37 @@ def test_each_mistake_is_reported_with_its_line(verify, entry, message):
     assert "line " in output
 
 
+@pytest.mark.parametrize("entry, message", [
+    (f"*/5 * * * * cd {ROOT} && ./jobs.py run-due", "cannot be started by itself, since its mode"),
+    (f"*/5 * * * * {SCRIPT} run-due", f"put {sys.executable} before it"),
+    (f"*/5 * * * * A=1 {SCRIPT} run-due", "cannot be started by itself"),
+    (f"PATH=/nowhere\n*/5 * * * * python3 {SCRIPT} run-due",
+     "line 2: cron finds no program python3 in its PATH (/nowhere)"),
+    (f"*/5 * * * * cd {ROOT}; python3.99 -u jobs.py run-due",
+     "cron finds no program python3.99 in its PATH (/usr/bin:/bin)"),
+    (f"*/5 * * * * cd {ROOT} && .venv/nowhere/python jobs.py run-due",
+     "there is no program .venv/nowhere/python"),
+    (f"*/5 * * * * root {RUN} run-due", "it begins with the user root"),
+    (f'MAILTO=""\n*/5 * * * * {RUN} run-due', "line 2: MAILTO is empty in line 1"),
+    (f"MAILTO=\n*/5 * * * * {RUN} run-due", "MAILTO is empty in line 1"),
+])
+def test_a_line_is_judged_as_cron_will(verify, entry, message):
+    assert not os.access(SCRIPT, os.X_OK)
+    code, output = verify(entry + "\n")
+    assert (code, message in output) == (1, True), output
+
+
+@pytest.mark.parametrize("entry", [
+    f"PATH={os.path.dirname(sys.executable)}\n*/5 * * * * python3 {SCRIPT} run-due",
+    f"*/5 * * * * nice -n 10 timeout 300 {RUN} run-due",
+    f"*/5 * * * * PATH={os.path.dirname(sys.executable)}:$PATH python3 {SCRIPT} run-due",
+    f'MAILTO=""\nMAILTO=me@example.org\n*/5 * * * * {RUN} run-due',
+    f"MAILTO=me@example.org\n*/5 * * * * {RUN} run-due\nMAILTO=\"\"\n0 4 * * * /bin/true"])
+def test_a_line_that_cron_can_start_is_in_order(verify, entry):
+    code, output = verify(entry + "\n")
+    assert (code, "WRONG" in output) == (0, False), output
+
+
 def test_a_second_run_due_is_harmless(verify):
     code, output = verify(f"*/5 * * * * {RUN} run-due\n*/10 * * * * {RUN} run-due\n")
     assert code == 0
@@ -132,3 +164,11 @@ def test_without_crontab_a_file_can_be_compared(line):
 
 def test_installed_alone_makes_no_sense(line):
     assert line("crontab", "--installed", "x").code == 2
+
+
+def test_a_table_of_the_system_names_a_user():
+    from jobs_lib.crontab import installed, lines, program
+    where = lines.Place(sys.executable, str(SCRIPT), None, "x")
+    entry, = installed.entries(f"*/5 * * * * root {RUN} run-due\n", str(SCRIPT))
+    assert program.wrong(entry, where, has_users=True) == ""
+    assert "the user root" in program.wrong(entry, where, has_users=False)
