@@ -13,7 +13,7 @@ LAST = "last"
 CRON, RQ, CELERY = MODES = ("cron", "rq", "celery")         # who runs it
 
 Job = namedtuple("Job", "name summary doc schedule priority budget enabled options sections "
-                 "idempotency sample run sharded tables", defaults=(False, ""))
+                 "idempotency sample run sharded tables coming", defaults=(False, "", None))
 Job.__doc__ = """One job.
 
 name         the module's file name: command, lock, log, config section, docs, test
@@ -30,6 +30,8 @@ sharded      whether several workers may share its queue (docs/workers.md)
 tables       what it reads and writes of the app's tables, each line `table: column column`; a table
              may have several lines. A function that returns them, where they come from a list.
              tests/test_tables.py proves it
+coming       function of a Context -> what it will do in the coming days, a list of Coming
+             (engines/outlook.py); of a purge, what it does besides that
 """
 # What several jobs work on: those that notify owners, those that write audit rows, and those that
 # look up which rows name a file of the spool.
@@ -41,7 +43,7 @@ SHARD = "#"         # between a job's name and the number of a shard: `retry_for
 
 def declare(*, schedule: str, priority: str = "normal", budget: str = "4m", enabled: bool = True,
             options: dict | None = None, sections: tuple = (), idempotency: str, sample: tuple = (),
-            sharded: bool = False, tables=""):
+            sharded: bool = False, tables="", coming=None):
     """Describe the function below as a job; nothing is registered, the module's name is its
     name."""
     if priority not in PRIORITIES:
@@ -49,5 +51,5 @@ def declare(*, schedule: str, priority: str = "normal", budget: str = "4m", enab
 
     def make(run) -> Job:
         return Job(run.__module__.rpartition(".")[2], "", "", schedule, priority, budget, enabled,
-                   options or {}, sections, idempotency, sample, run, sharded, tables)
+                   options or {}, sections, idempotency, sample, run, sharded, tables, coming)
     return make

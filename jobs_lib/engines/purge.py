@@ -37,11 +37,9 @@ def run(ctx, purge) -> dict:
 def begin(ctx, purge) -> Due | None:
     """What is due now; None where all rules are off or the clock is in doubt. SafetyStop where a
     retention was shortened by what looks like a mistake."""
-    limits = {rule.option: getattr(ctx.options, rule.option)
-              for rule in purge.rules if rule.option}
-    rules = [rule for rule in purge.rules if not rule.option or limits[rule.option] is not None]
+    timed = cutoffs(purge, ctx.options, ctx.now)
     ctx.count("deleted", 0)
-    if not rules:
+    if not timed:
         ctx.log.event("purge", table=purge.table, reason="off")
         return None
     if not ctx.may_expire():
@@ -50,19 +48,35 @@ def begin(ctx, purge) -> Due | None:
         from .spool import need_folder
         # else rows would be deleted and their files stay
         need_folder(ctx.db, ctx.section("spool").dir)
-    timed = [(rule, ctx.now - limits.get(rule.option, timedelta(0)) - rule.later)
-             for rule in rules]
+    retentions = guard(ctx, timed)
+    unconfirmed = confirm(ctx, retentions, purge, timed)
+    return Due(purge, Selection(purge.table, timed, ctx), retentions, unconfirmed)
 
-    def by_age() -> int:
-        # A retention that is too short is seen by age alone, also where rows wait for something
-        # else before they are deleted.
-        bare = [(rule._replace(also=None), before) for rule, before in timed]
-        return Selection(purge.table, bare, ctx).count(ctx.db)
 
-    guard = RetentionGuard(ctx, {name: limit for name, limit in limits.items()
-                                 if limit is not None})
-    unconfirmed = guard.confirm(purge.table, by_age)
-    return Due(purge, Selection(purge.table, timed, ctx), guard, unconfirmed)
+def cutoffs(purge, options, now) -> list:
+    """[(Rule, the time before which its rows are deleted)] of the rules that are not off."""
+    limits = {rule.option: getattr(options, rule.option) for rule in purge.rules if rule.option}
+    return [(rule, now - limits.get(rule.option, timedelta(0)) - rule.later)
+            for rule in purge.rules if not rule.option or limits[rule.option] is not None]
+
+
+def by_age(timed: list) -> list:
+    """The same rules by age alone: so a retention that is too short is seen also where rows wait
+    for something else before they are deleted."""
+    return [(rule._replace(also=None), before) for rule, before in timed]
+
+
+def guard(ctx, timed: list) -> RetentionGuard:
+    """The retentions of these rules, beside those of the last good run."""
+    return RetentionGuard(ctx, {rule.option: getattr(ctx.options, rule.option)
+                                for rule, _ in timed if rule.option})
+
+
+def confirm(ctx, retentions: RetentionGuard, purge, timed: list) -> str | None:
+    """Why a run must not delete these rows, by their age alone; None where it may. SafetyStop
+    outside of a dry run."""
+    return retentions.confirm(
+        purge.table, lambda: Selection(purge.table, by_age(timed), ctx).count(ctx.db))
 
 
 def finish(ctx, due: Due, *, within=None, more=()) -> dict:

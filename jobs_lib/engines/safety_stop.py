@@ -86,11 +86,20 @@ class RetentionGuard:
 
     def shortened(self) -> dict:
         """`why`, `how` and `fix` for `confirm`, when a retention is shorter than it was."""
+        changes = self._changes(lambda seconds, last: seconds < last)
+        return {"why": changes, "fix": "correct the option",
+                "how": ", with the same --set if there was one"} if changes else {}
+
+    def lengthened(self) -> str:
+        """The limits that are longer than they were, or ""."""
+        return self._changes(lambda seconds, last: seconds > last)
+
+    def _changes(self, is_changed) -> str:
         changes = [f"{self.names.get(name) or f'[{self.ctx.job.name}] {name}'} is "
                    f"{_text(seconds)}, it was {_text(self.last[name])}"
-                   for name, seconds in self.limits.items() if seconds < self.last.get(name, 0)]
-        return {"why": f"{', '.join(changes)} at the last good run", "fix": "correct the option",
-                "how": ", with the same --set if there was one"} if changes else {}
+                   for name, seconds in self.limits.items()
+                   if name in self.last and is_changed(seconds, self.last[name])]
+        return f"{', '.join(changes)} at the last good run" if changes else ""
 
     def store(self, **numbers: int) -> None:
         """Remember these retentions, and these numbers."""

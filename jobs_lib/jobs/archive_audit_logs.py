@@ -24,6 +24,11 @@ def _run(ctx, declared) -> dict:
     return run(ctx, declared)
 
 
+def _coming(ctx) -> list:
+    from jobs_lib.features.archives.recover import coming
+    return coming(ctx)
+
+
 job = purge(
     table="audit_logs", schedule="29 4 * * *", sections=("archive", "spool"),
     options={
@@ -40,4 +45,5 @@ job = purge(
     "by its age; a killed or repeated run discards an unverified archive, finishes a verified one, "
     "and continues.",
     sample=("id", "event", "severity", "actor", "created_at"),
+    coming=_coming,
 )

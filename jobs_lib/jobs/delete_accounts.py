@@ -37,6 +37,11 @@ def _tables() -> str:
     """
 
 
+def _coming(ctx) -> list:
+    from jobs_lib.features.accounts.erase import coming
+    return coming(ctx)
+
+
 @declare(
     schedule="*/5 * * * *", priority="high", sections=("spool", "personas", "export"),
     options={
@@ -51,6 +56,7 @@ def _tables() -> str:
     "what is left and continues.",
     sample=("id", "status", "deleted_at", "erase_after"),
     tables=_tables,
+    coming=_coming,
 )
 def job(ctx):
     """Close what is new, delete what is due, then what came in late."""

@@ -21,6 +21,11 @@ from jobs_lib.config.option_types import Option
 from jobs_lib.job import AUDITS, NOTIFIES, declare
 
 
+def _coming(ctx) -> list:
+    from jobs_lib.features.expiry.destinations import coming
+    return coming(ctx)
+
+
 @declare(
     schedule="47 4 * * *", priority="low", sections=("personas",),
     options={
@@ -44,15 +49,15 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
         destination_verifications: id destination_id expires_at created_at
         failed_emails: id user_id destination_id status
     """,
+    coming=_coming,
 )
 def job(ctx):
     """Tokens, reminders, notices of removals, removals."""
-    from jobs_lib.engines.rules import Purge, Rule
     from jobs_lib.features.expiry import destinations
     from jobs_lib.features.notifications.reminders import remind
 
     counts = ctx.counts
-    Purge("destination_verifications", (Rule("expires_at", option=None),))(ctx)
+    destinations.TOKENS(ctx)
     counts.update(tokens=counts.pop("deleted"), notices=0, removed=0)
     if ctx.options.remind_after is not None and not ctx.should_stop():
         remind(ctx, destinations.UNVERIFIED)

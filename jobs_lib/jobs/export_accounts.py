@@ -29,6 +29,11 @@ def _tables() -> str:
     """
 
 
+def _coming(ctx) -> list:
+    from jobs_lib.features.exports.requests import coming
+    return coming(ctx)
+
+
 @declare(
     schedule="*/5 * * * *", priority="normal", sections=("export", "personas"),
     options={
@@ -42,6 +47,7 @@ def _tables() -> str:
     sample=("id", "status", "attempts", "requested_at", "expires_at", "file_bytes"),
     sharded=True,
     tables=_tables,
+    coming=_coming,
 )
 def job(ctx):
     """Expire what is over, then make what waits."""

@@ -15,6 +15,7 @@ import itertools
 import json
 import os
 from collections import namedtuple
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from email import message_from_bytes, policy
 from functools import cached_property
@@ -231,6 +232,15 @@ class Bench:
         finally:
             ports.close()
         return {result["job"]: result for result in results}
+
+    @contextmanager
+    def ports(self):
+        """(configuration, ports), for what is no run: what a command is given."""
+        ports = _Ports(self._config, self)
+        try:
+            yield self._config, ports
+        finally:
+            ports.close()
 
     def second_host(self) -> Bench:
         """Another installation on the same database and spool, with locks, log and clock of its

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from jobs_lib import clock
-from jobs_lib.engines import audit, safety_stop
+from jobs_lib.engines import audit, outlook, safety_stop
 from jobs_lib.features.notifications.reminders import alone
 
 from . import deleted, ledger
@@ -22,9 +22,14 @@ def due(ctx) -> list:
 
 def is_due(ctx, account) -> bool:
     """Whether the grace of the account is over: never sooner than its owner was notified of."""
+    return erase_after(ctx, account) <= ctx.now
+
+
+def erase_after(ctx, account):
+    """When the grace of the account is over."""
     named = clock.parse_any(account.deletion["erase_after"]) if is_revoked(account) else None
     since = clock.parse_any(account.deleted_at) or ctx.now
-    return (named or clock.plus(since, ctx.options.grace)) <= ctx.now
+    return named or clock.plus(since, ctx.options.grace)
 
 
 def unconfirmed(ctx, guard, going: list) -> str | None:
@@ -107,3 +112,9 @@ def complete(ctx, deletion_id: int, now) -> None:
     if ctx.db.execute("UPDATE {account_deletions} SET completed_at = :now WHERE id = :id "
                       "AND completed_at IS NULL", id=deletion_id, now=now):
         audit.record(ctx.db, now=now, user_id=None, event=EVENT, details={"deletion": deletion_id})
+
+
+def coming(_ctx) -> list:
+    """For `forecast`: the accounts whose grace ends."""
+    return [outlook.Coming("erase", "deleted accounts", dates=lambda ctx: (
+        erase_after(ctx, account) for account in deleted.deleted(ctx)))]

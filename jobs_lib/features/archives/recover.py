@@ -164,3 +164,14 @@ def remember(ctx) -> None:
 def _guard(ctx) -> RetentionGuard:
     keep = ctx.section("archive").keep
     return RetentionGuard(ctx, {KEEP: NEVER if keep is None else keep}, {KEEP: "[archive] keep"})
+
+
+def coming(ctx) -> list:
+    """For `forecast`: the archives that are past `[archive] keep`."""
+    from jobs_lib.engines import outlook
+    from jobs_lib.engines.rules import Rule
+    keep = ctx.section("archive").keep
+    if keep is None:
+        return []
+    return [outlook.rows("remove", "old archives", "audit_archives",
+                         Rule("created_at", only={"status": "purged"}, option=None, later=keep))]

@@ -6,7 +6,8 @@ from datetime import timedelta
 from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.engines import audit
+from jobs_lib.engines import audit, outlook
+from jobs_lib.engines.rules import Rule
 from jobs_lib.errors import Conflict
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.reminders import (
@@ -125,3 +126,21 @@ EXPIRED = Reminder(kind="alias_expired", table="aliases", age="expires_at", due=
                    columns=("address",), notified=(), key=partial(_key, "alias-expired"),
                    values=_values,
                    most=MOST)
+
+
+# The coming days
+
+def coming(ctx) -> list:
+    """For `forecast`: which aliases end, and whose owners are notified before."""
+    ended = outlook.rows("deactivate", "aliases that have ended", "aliases",
+                         Rule("expires_at", only={"active": 1}, option=None))
+    if ctx.options.warn_before is None:
+        return [ended]
+    return [ended, outlook.rows(
+        "notify of", "aliases that are about to end", "aliases",
+        Rule("expires_at", only={"active": 1, "expiry_notified_at": None}, option=None,
+             later=-ctx.options.warn_before, also=_not_ended))]
+
+
+def _not_ended(ctx) -> tuple[str, dict]:
+    return "expires_at >= :ended", {"ended": ctx.now}

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.chunks import chunked
-from jobs_lib.engines import audit
+from jobs_lib.engines import audit, outlook
 from jobs_lib.engines.purge import begin, finish
 from jobs_lib.engines.rules import Purge, Rule
 from jobs_lib.features.notifications import render
@@ -74,6 +74,7 @@ def _with_them(ctx, rows) -> None:
         for row in found])
 
 
+TOKENS = Purge("destination_verifications", (Rule("expires_at", option=None),))
 UNUSED = Purge("destinations", (
     Rule("created_at", only={"verified_at": None}, option="remove_after", also=_may_go),))
 
@@ -142,3 +143,30 @@ UNVERIFIED = Reminder(kind="destination_reminder", table="destinations", age="cr
 TO_GO = Reminder(kind=REMOVAL, table="destinations", age="created_at", columns=("email",),
                  due=_due_removal, notified=("removal_notified_at", "reminded_at"),
                  key=_removal_key, values=_removal_values, must_know=True)
+
+
+# The coming days
+
+def coming(ctx) -> list:
+    """For `forecast`: tokens, reminders, notices of removals, removals."""
+    options, found = ctx.options, [outlook.deletes(TOKENS)]
+    if options.remind_after is not None:
+        found.append(outlook.rows(
+            "remind of", "unverified destinations", "destinations",
+            Rule("created_at", only={"verified_at": None, "reminded_at": None,
+                                     "removal_notified_at": None},
+                 option=None, later=options.remind_after)))
+    if options.remove_after is not None:
+        announced = max(options.remove_after - options.warn_before, timedelta(0))
+        found += [
+            outlook.rows("notify of", "removals of destinations", "destinations",
+                         Rule("created_at", only={"verified_at": None, "removal_notified_at": None},
+                              option=None, later=announced, also=_is_unused)),
+            outlook.deletes(UNUSED)._replace(
+                what="unverified destinations",
+                later=tuple(rule._replace(also=_is_unused) for rule in UNUSED.rules))]
+    return found
+
+
+def _is_unused(_ctx) -> tuple[str, dict]:
+    return f"{USE} IS NULL", {}

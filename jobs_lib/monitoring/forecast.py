@@ -1,0 +1,326 @@
+"""What the coming days will delete, warn of and send, how that fits the limits, and what stands out
+in it, as one document.
+
+It reads only. What a job will do is declared with it (`Job.coming`, and the rules of each Purge),
+and counted by engines/outlook.py, each job within its share of the time.
+"""
+from __future__ import annotations
+
+import threading
+from collections import namedtuple
+from datetime import datetime, timedelta
+
+from jobs_lib import catalogue, clock, schedule
+from jobs_lib.database import stored
+from jobs_lib.engines import purge, relay_limits
+from jobs_lib.engines.outlook import MOST, Counter, deletes
+from jobs_lib.engines.rules import Purge
+from jobs_lib.errors import ConfigError, DatabaseError
+from jobs_lib.text import counted, span
+
+from . import queues
+
+SECONDS = 60.0                  # for all counting; a job gets half of what is left
+AGAIN_SECONDS = 1.0             # between two interrupts of a statement that takes too long
+DAY = timedelta(days=1)
+RUNS = 10                       # good runs of a job that show what is usual
+LEAST_RUNS = 3                  # without so many, nothing is known to be usual
+# more than so many times the largest of these runs, and more than so many rows, is no usual run
+TIMES, ROWS = 10, 100
+MISTAKE = "If that is a mistake, correct the option."
+WARNS = ("notify of", "remind of", "warn of")       # acts that write notices
+
+Backlog = namedtuple("Backlog", "window limit usable free seconds")
+Backlog.__doc__ = """How one limit of the relay holds up what waits.
+
+usable   recipients a window that are not reserved for urgent mail
+free     of these, still to be had in the present one       seconds  until all that waits is sent
+"""
+
+
+class View:
+    """What counting needs of a Context: a job as a dry run sees it."""
+
+    dry_run, confirmed = True, False
+
+    def __init__(self, job, config, db, now) -> None:
+        self.job, self.config, self.db, self.now = job, config, db, now
+        self.options = config.job(job)
+
+    def section(self, name: str):
+        """A shared section's values."""
+        return self.config.section(name)
+
+    def secret(self, label: str) -> bytes:
+        """As Context.secret, without making a key."""
+        from jobs_lib.folders import secret_key
+        from jobs_lib.runner.context import derived
+        core = self.section("core")
+        return derived(secret_key(core.state_dir, core.secret_key, make=False), label)
+
+
+class TimeLimit:
+    """Ends the statement in hand when the time is over, and each one after it; a context
+    manager."""
+
+    def __init__(self, db, seconds: float, monotonic) -> None:
+        self._db, self._seconds, self._monotonic = db, seconds, monotonic
+        self._end, self._over = monotonic() + seconds, threading.Event()
+
+    def has_time(self) -> bool:
+        """Whether there is some left."""
+        return self._monotonic() < self._end
+
+    def __enter__(self) -> TimeLimit:
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        wait = self._seconds
+        while not self._over.wait(wait):
+            self._db.interrupt()
+            wait = AGAIN_SECONDS
+
+
+def collect(config, db, ports, days: int, seconds: float = SECONDS) -> dict:
+    """The forecast. Times are UTC as text; numbers that were not counted to the end have `more`."""
+    now = ports.now()
+    broken: list[str] = []
+    zone = schedule.zone(config.section("core").timezone)
+    moments = steps(now, days, zone)
+    jobs = catalogue.load_all(broken)
+    states = {row["job"]: row for row in db.query("SELECT job, paused_at FROM {job_state}")}
+    end, found, warnings = ports.monotonic() + seconds, [], []
+    for job in jobs:
+        try:
+            view = View(job, config, db, now)
+        except ConfigError as error:
+            warnings.append(_warning(job.name, "does not run", "; ".join(error.problems)))
+            continue
+        share = max(1.0, (end - ports.monotonic()) / 2)
+        with TimeLimit(db, share, ports.monotonic) as limit:
+            one = _job(view, states.get(job.name), Counter(view, moments, limit.has_time),
+                       limit, zone)
+        warnings += one.pop("warnings")
+        found.append(one)
+    waiting = _waiting(config, db, now, found)
+    mail = _mail(config, db, now, waiting, days, found)
+    warnings += mail.pop("warnings") + _idle(found, waiting)
+    return {"generated_at": clock.text(now), "days": days, "until": clock.text(moments[-1]),
+            "warnings": warnings, "jobs": found, "queues": waiting, "mail": mail,
+            "problems": broken}
+
+
+def steps(now, days: int, zone) -> list:
+    """Now, each midnight of the zone in the coming days, and the end of them."""
+    end, found = now + days * DAY, [now]
+    day = now.astimezone(zone).date()
+    while True:
+        day += timedelta(days=1)
+        midnight = datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(clock.UTC)
+        if midnight >= end:
+            return [*found, end]
+        if midnight > now:
+            found.append(midnight)
+
+
+def _warning(job: str | None, subject: str, what: str, fix: str = "") -> dict:
+    return {"job": job, "subject": subject, "what": what, "fix": fix}
+
+
+# Jobs
+
+def _job(view: View, state: dict | None, counter: Counter, limit: TimeLimit, zone) -> dict:
+    job, options = view.job, view.options
+    paused = state and state["paused_at"]
+    runs = options.enabled and not paused
+    found = {"name": job.name, "enabled": options.enabled,
+             "paused_at": paused and (clock.text(stored.time(paused) or view.now)),
+             "next_run": clock.text(schedule.following(options.schedule, view.now, zone))
+             if runs else None,
+             "items": [], "off": [], "not_counted": None, "warnings": []}
+    for coming in [*([deletes(job.run)] if isinstance(job.run, Purge) else []),
+                   *(job.coming(view) if job.coming else [])]:
+        try:
+            outlook = counter.outlook(coming)
+            if outlook is None:
+                found["off"].append(f"{coming.act} {coming.what}")
+                continue
+            item = _item(coming, outlook, counter.moments, zone)
+            found["items"].append(item)
+            if coming.act == "delete":
+                found["warnings"] += _judge(view, coming, item)
+        except DatabaseError as error:
+            if limit.has_time():
+                found["not_counted"] = str(error)
+                break
+            found["not_counted"] = "the database did not answer in time"
+            found["warnings"] += _judge_uncounted(view, coming)
+    return found
+
+
+def _judge_uncounted(view: View, coming) -> list[dict]:
+    """A retention that was shortened, where nobody can tell in time what that means."""
+    if coming.act != "delete":
+        return []
+    guard = purge.guard(view, purge.cutoffs(coming.purge, view.options, view.now))
+    return [_shorter(view.job.name, guard, "it was not counted in time what that deletes: "
+                     f"`jobs.py {view.job.name} --dry-run` does")] if guard.shortened() else []
+
+
+def _shorter(job: str, guard, what: str) -> dict:
+    return _warning(job, f"{job}: a retention is shorter than it was",
+                    f"{guard.shortened()['why']}; {what}.", MISTAKE)
+
+
+def _item(coming, outlook, moments: list, zone) -> dict:
+    busiest = max(range(len(outlook.days)), key=outlook.days.__getitem__)
+    most = outlook.days[busiest]
+    return {"act": coming.act, "what": coming.what, "now": outlook.now,
+            "held_back": outlook.held_back if coming.act == "delete" else 0,
+            "total": outlook.now + sum(outlook.days),
+            "busiest": most,
+            "busiest_day": str(moments[busiest].astimezone(zone).date()) if most else None,
+            "more": not outlook.whole}
+
+
+def _judge(view: View, coming, item: dict) -> list[dict]:
+    """What stands out in what a purge will delete: a retention that was mistyped, most of all."""
+    timed = purge.cutoffs(coming.purge, view.options, view.now)
+    job, what = view.job.name, coming.what
+    guard = purge.guard(view, timed)
+    stop = purge.confirm(view, guard, coming.purge, timed)
+    number = _number(item["now"] + item["held_back"], item["now"] >= MOST)
+    if stop:
+        return [_warning(job, f"{job}: its next run will stop before it deletes anything", stop)]
+    usual = _usual(view.db, job)
+    most = max(usual, default=0)
+    known = len(usual) >= LEAST_RUNS
+    before = f"the last {len(usual)} good runs deleted at most {most:,}"
+    if item["now"] > max(ROWS, TIMES * most) and (known or guard.shortened()):
+        # too few rows, or too small a share of all, for the safety stop
+        why = guard.shortened()["why"] if guard.shortened() else "no retention was changed"
+        return [_warning(
+            job, f"{job}: its next run will delete far more than usual",
+            f"{number} {what}, where {before}; {why}. No safety stop holds this back.",
+            f"If that is a mistake, correct the option, or `jobs.py pause {job}` first.")]
+    if guard.shortened() and number != "0":
+        return [_shorter(job, guard, f"the next run will delete up to {number} {what}")]
+    if not item["total"] and not item["held_back"] and known and min(usual) > 0:
+        why = guard.lengthened() or "no retention was changed"
+        return [_warning(job, f"{job}: nothing becomes due any more",
+                         f"no {what} within the forecast, where {before}; {why}.",
+                         "If a retention is too long, correct it.")]
+    if guard.lengthened():
+        return [_warning(job, f"{job}: a retention is longer than it was", f"{guard.lengthened()}.",
+                         MISTAKE)]
+    return []
+
+
+def _usual(db, job: str) -> list[int]:
+    """What the last good runs deleted each."""
+    found = [stored.counts(row["counts"]) for row in db.query(
+        "SELECT counts FROM {job_runs} WHERE job = :job AND status = 'ok' ORDER BY id DESC "
+        "LIMIT :most", job=job, most=RUNS)]
+    return [stored.count(counts, "deleted") for counts in found if "deleted" in counts]
+
+
+def _number(number: int, more: bool) -> str:
+    return f"{number:,}{'+' if more else ''}"
+
+
+# Queues and mail
+
+def _waiting(config, db, now, found: list[dict]) -> list[dict]:
+    """What waits in the queues that send."""
+    jobs = {job["name"]: job for job in found}
+    listed = []
+    for queue in queues.QUEUES:
+        job = jobs.get(queue.job)
+        if job and queue.table in queues.ENGINES:
+            listed.append({"name": queue.name, "job": queue.job,
+                           "waiting": queues.unfinished(db, queue.table)})
+    return listed
+
+
+def _mail(config, db, now, waiting: list[dict], days: int, found: list[dict]) -> dict:
+    """When the mail that waits is sent at the relay's limits, and the notices that are to come."""
+    mail = {"waiting": 0, "paused_until": None, "limits": [], "done_at": now, "bound_by": None,
+            "notices": 0, "notices_more": False, "busiest_notices": 0, "warnings": []}
+    numbers = {queue["name"]: queue["waiting"] for queue in waiting}
+    mail["waiting"] = numbers.get("forwards", 0) + numbers.get("notifications", 0)
+    written = [item for job in found if job["next_run"] for item in job["items"]
+               if item["act"] in WARNS]
+    mail["notices"] = sum(item["total"] for item in written)
+    mail["notices_more"] = any(item["more"] for item in written)
+    mail["busiest_notices"] = max((max(item["now"], item["busiest"]) for item in written),
+                                  default=0)
+    try:
+        section = config.section("mail")
+    except ConfigError as error:
+        mail["warnings"].append(_warning(None, "[mail] cannot be used", "; ".join(error.problems)))
+        return {**mail, "done_at": None}
+    relay = relay_limits.Relay(db, section)
+    if pause := relay.pause_now(now):
+        mail["paused_until"] = pause["paused_until"]
+    begin = stored.time(mail["paused_until"]) or now
+    backlogs = [_backlog(window, limit, relay.used(now)[window.name][0], section.urgent_share,
+                         mail["waiting"]) for window, limit in relay.limits]
+    mail["limits"] = [{"per": each.window.name, "limit": each.limit, "usable": each.usable,
+                       "free": each.free} for each in backlogs]
+    slowest = max(backlogs, key=lambda each: each.seconds, default=None)
+    seconds = slowest.seconds if slowest else 0
+    mail["done_at"] = clock.text(clock.plus(begin, timedelta(seconds=seconds)))
+    if slowest and seconds:
+        mail["bound_by"] = f"[mail] per_{slowest.window.name} = {slowest.limit}"
+    if seconds > DAY.total_seconds():
+        mail["warnings"].append(_warning(
+            None, "mail waits longer than a day",
+            f"{counted(mail['waiting'], 'message')} at {mail['bound_by']} take "
+            f"{span(timedelta(seconds=seconds))}; what comes in meanwhile waits behind them.",
+            "Raise the limit if the relay allows more."))
+    day = next((each for each in backlogs if each.window.name == "day"), None)
+    if day and mail["busiest_notices"] > day.usable:
+        mail["warnings"].append(_warning(
+            None, "more notices than a day's mail",
+            f"up to {mail['busiest_notices']:,} items are to be notified of on one day, and [mail] "
+            f"per_day = {day.limit} leaves {day.usable:,} that are not urgent.",
+            "They are sent on the days after; raise the limit if the relay allows more."))
+    return mail
+
+
+def _backlog(window, limit: int, used: int, urgent_share: int, waiting: int) -> Backlog:
+    """As many as fit now, then a windowful each window. A minute has nothing reserved, as in
+    relay_limits."""
+    kept = 0 if window == relay_limits.MINUTE else limit * urgent_share // 100
+    usable = max(1, limit - kept)
+    free = max(0, usable - used)
+    windows = -(-max(0, waiting - free) // usable)
+    return Backlog(window, limit, usable, free, windows * window.span)
+
+
+def _idle(found: list[dict], waiting: list[dict]) -> list[dict]:
+    """Jobs that have something to do and will not do it."""
+    sends = {queue["job"]: (queue["waiting"], queue["name"]) for queue in waiting}
+    warnings = []
+    for job in found:
+        if job["next_run"]:
+            continue
+        what = [f"{_number(item['total'], item['more'])} {item['what']}"
+                for item in job["items"] if item["total"]]
+        number, words = sends.get(job["name"], (0, ""))
+        if number:
+            what.append(f"{number:,} {words}")
+        if what:
+            name = job["name"]
+            why = "is paused" if job["enabled"] else "is disabled"
+            fix = (f"`jobs.py resume {name}` ends the pause." if job["enabled"]
+                   else f"[{name}] enabled = yes starts it again.")
+            warnings.append(_warning(name, f"{name} {why}", "It will not handle: "
+                                     f"{', '.join(what)}.", fix))
+    return warnings
