@@ -104,14 +104,28 @@ class DueRows:
     def ahead_kinds(self) -> tuple[Kind, ...]:
         """Stored under a clock that was ahead: later than any schedule leads to, or not even failed
         yet."""
-        horizon = self.ctx.now + max(*self.queue.delays, LONGEST_ASKED) + CLOCKS_DIFFER
-        put_off = Kind("next_attempt_at > :horizon", {"horizon": horizon}, "next_attempt_at",
-                       f"next_attempt_at, {self.queue.second}, id")
+        put_off = Kind("next_attempt_at > :horizon", {"horizon": self.horizon()},
+                       "next_attempt_at", f"next_attempt_at, {self.queue.second}, id")
         if "created_at" not in self.queue.first_due[0]:
             return (put_off,)
         return put_off, Kind("next_attempt_at IS NULL AND created_at > :tomorrow",
                              {"tomorrow": self.ctx.now + LONGEST_ASKED}, "created_at",
                              "created_at, id")
+
+    def later_kinds(self, at_first: tuple) -> tuple[Kind, ...]:
+        """Not due yet: never claimed, but listed. `at_first`: (SQL, values) of those that have no
+        `next_attempt_at`."""
+        rule, values = at_first
+        on_schedule = Kind("next_attempt_at > :until AND next_attempt_at <= :horizon",
+                           {"until": self.ctx.now, "horizon": self.horizon()}, "next_attempt_at",
+                           f"next_attempt_at, {self.queue.second}, id")
+        never_tried = Kind(f"next_attempt_at IS NULL AND {rule}", values, "created_at",
+                           f"{self.queue.second}, id")
+        return on_schedule, never_tried
+
+    def horizon(self):
+        """The latest time that a schedule, or another server, leads to."""
+        return self.ctx.now + max(*self.queue.delays, LONGEST_ASKED) + CLOCKS_DIFFER
 
     # Rows
 

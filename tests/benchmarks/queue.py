@@ -20,10 +20,10 @@ from types import SimpleNamespace
 from jobs_lib import catalogue
 from jobs_lib.config import loader
 from jobs_lib.engines import mail_queues
+from jobs_lib.engines.claimed_queue import unfinished
 from jobs_lib.engines.due_rows import COUNTED
 from jobs_lib.engines.queue import QueueClaims
 from jobs_lib.features.webhooks import deliveries
-from jobs_lib.monitoring import queues
 from tests.servers.mariadb import MariaDB
 from tests.support.databases import NOW, bulk, migrated
 from tests.support.plans import analyse
@@ -84,7 +84,7 @@ def measure(db, table: str, claims: int) -> dict[str, float]:
                            lambda: running[-1].release())
     taken = taken[:claims]
     found["count"] = timed(lambda: claims_of(db, table).count_due(COUNTED), 3)
-    found["depth"] = timed(lambda: queues.unfinished(db, table), 3)
+    found["depth"] = timed(lambda: unfinished(db, table), 3)
     reached = [number for number, owners in enumerate(taken, 1) if 9_000_000 in owners]
     found["reached"] = reached[0] if reached else 0
     return found

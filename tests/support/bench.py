@@ -11,17 +11,19 @@ keeps what was sent, `bench.web` what was posted, and `bench.dns` says what name
 from __future__ import annotations
 
 import copy
+import io
 import itertools
 import json
 import os
 from collections import namedtuple
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import datetime, timedelta, timezone
 from email import message_from_bytes, policy
 from functools import cached_property
 from pathlib import Path
 
 from jobs_lib import catalogue, clock
+from jobs_lib.cli.arguments import dispatch
 from jobs_lib.commands import run_due
 from jobs_lib.config import loader
 from jobs_lib.database.schema.tables import NO_DEFAULT, table
@@ -222,6 +224,19 @@ class Bench:
             assert not unsaid, f"{job.name} works on {sorted(unsaid)}, missing from its `tables`"
         self.samples = console.samples
         return self.result
+
+    def command(self, *words: str, code: int = 0) -> str:
+        """Run a command in this process, as `jobs.py WORDS`; what it prints, errors too. It has to
+        end with that code."""
+        ports, printed = _Ports(self._config, self), io.StringIO()
+        with redirect_stdout(printed), redirect_stderr(printed):
+            session = Session(self._config, ports, Console(0))
+            try:
+                found = dispatch(list(words), lambda _: session, None)
+            finally:
+                ports.close()
+        assert found == code, printed.getvalue()
+        return printed.getvalue()
 
     def tick(self, budget: float = 3600.0) -> dict[str, dict]:
         """Run what is due, as cron does each minute: {job: the outcome of its last run}."""

@@ -22,6 +22,7 @@ from . import notices, records
 from . import status as domain_rules
 from .records import FAIL, PASS, UNKNOWN, Wanted, unset
 from .status import FAILED, FAILING, PENDING, VERIFIED
+from .work_queue import ACTIVE
 
 PAGE = 500                       # domains read together
 OF_AN_OWNER = 20                 # of each owner, when more are due than that
@@ -40,8 +41,6 @@ CHANGED = "changed"              # the row, while its records were asked for
 
 COLUMNS = ("id, user_id, name, ownership_token, status, dns_results, checked_at, next_check_at, "
            "recheck_requested_at, failing_since, failures, warned_at, verified_at, created_at")
-ACTIVE = (" AND EXISTS (SELECT 1 FROM {users} WHERE {users}.id = {domains}.user_id"
-          " AND {users}.status = 'active')")
 COUNTS = {VERIFIED: "verified", FAILING: "warned", FAILED: "failed"}
 
 

@@ -23,9 +23,8 @@ from jobs_lib.errors import DatabaseError, Invalid
 from jobs_lib.runner.clock_doubt import AHEAD
 
 from . import download_token, files
+from .work_queue import ATTEMPTS
 
-# unfinished ones: a request that cannot be fulfilled is not tried for ever
-ATTEMPTS = 3
 DAY = timedelta(days=1)      # in which an account gets `per_day` exports
 AT_ONCE = 200                # rows read at once
 REFUSED_AT_ONCE = 500        # surplus requests of an owner in one commit

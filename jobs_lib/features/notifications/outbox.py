@@ -37,24 +37,11 @@ class Notices(mail_sending.MailSource):
     def reasons_to_cancel(self, rows: list[dict]) -> dict:
         """Its account is deleted, its owner does not want this kind, or the export that it is about
         is deleted."""
-        users = sorted({row["user_id"] for row in rows if row["user_id"] is not None})
-        statuses = {row["id"]: row["status"] for row in self.ctx.db.query(
-            "SELECT id, status FROM {users} WHERE id IN (:ids)", ids=users)} if users else {}
-        optouts = {(row["user_id"], row["kind"]) for row in self.ctx.db.query(
-            "SELECT user_id, kind FROM {notification_optouts} WHERE user_id IN (:ids)",
-            ids=users)} if users else set()
         reasons: dict = {}
         for kind, links in self.links.items():
             if theirs := [row for row in rows if row["kind"] == kind]:
                 reasons.update(links.gone(self.ctx, theirs))
-        for row in rows:
-            user, kind = row["user_id"], row["kind"]
-            is_deleted = user is not None and statuses.get(user, "deleted") == "deleted"
-            if is_deleted and not (user in statuses and kind in AFTER_DELETION):
-                reasons[row["id"]] = "the account is deleted"
-            elif (user, kind) in optouts and not required(kind):
-                reasons[row["id"]] = "its owner has opted out of this kind"
-        return reasons
+        return {**reasons, **unwanted(self.ctx.db, rows)}
 
     def is_urgent(self, row: dict) -> bool:
         """By its class, or since it has waited as long as its class may."""
@@ -94,6 +81,25 @@ class Notices(mail_sending.MailSource):
                                  persona=words(row["persona"])[:64], instead=PORTER)
         content, author = compose(row, recipient, self.personas, self.mail.domain, link)
         return content, self.mail.from_ or author
+
+
+def unwanted(db, rows: list[dict]) -> dict:
+    """{row id: why its owner is not to get it}: the account is deleted, or has opted out."""
+    users = sorted({row["user_id"] for row in rows if row["user_id"] is not None})
+    statuses = {row["id"]: row["status"] for row in db.query(
+        "SELECT id, status FROM {users} WHERE id IN (:ids)", ids=users)} if users else {}
+    optouts = {(row["user_id"], row["kind"]) for row in db.query(
+        "SELECT user_id, kind FROM {notification_optouts} WHERE user_id IN (:ids)",
+        ids=users)} if users else set()
+    reasons: dict = {}
+    for row in rows:
+        user, kind = row["user_id"], row["kind"]
+        is_deleted = user is not None and statuses.get(user, "deleted") == "deleted"
+        if is_deleted and not (user in statuses and kind in AFTER_DELETION):
+            reasons[row["id"]] = "the account is deleted"
+        elif (user, kind) in optouts and not required(kind):
+            reasons[row["id"]] = "its owner has opted out of this kind"
+    return reasons
 
 
 def _words(value):

@@ -1,0 +1,51 @@
+"""What the commands about single items share: which owner is meant, since when, and the tables
+that they need."""
+from __future__ import annotations
+
+from datetime import datetime
+
+from jobs_lib import clock
+from jobs_lib.database.schema import version
+from jobs_lib.engines.work_queue import LARGEST_ID, WorkQueue, view
+from jobs_lib.errors import UsageError
+from jobs_lib.masking import text
+
+
+def moment(words: str) -> datetime:
+    """A time in UTC, for argparse: `2026-11-24`, `2026-11-24 14:30`, `2026-11-24T14:30:05Z`."""
+    try:
+        found = datetime.fromisoformat(words.strip().replace("Z", "+00:00"))
+        return (found if found.tzinfo else found.replace(tzinfo=clock.UTC)).astimezone(clock.UTC)
+    except (ValueError, OverflowError):
+        import argparse
+        raise argparse.ArgumentTypeError("expected a time such as '2026-11-24 14:30', not "
+                                         f"{words[:40]!r}") from None
+
+
+def database(session):
+    """The database, with the schema that this bundle needs."""
+    db = session.ports.database()
+    version.check(db)
+    return db
+
+
+def looked(session, queue: WorkQueue):
+    """What the queue is looked at with."""
+    return view(session.ports.database(), session.config, session.ports.now(),
+                session.config.job_named(queue.job))
+
+
+def owners(db, word: str) -> list[int]:
+    """The ids of the accounts that a number or an address means: one of its own, or of an alias.
+    UsageError if there is none."""
+    if word.isascii() and word.isdecimal():
+        # a deleted account may have rows that have come in late
+        return [min(int(word), LARGEST_ID)]
+    for address in dict.fromkeys((word, word.lower())):
+        rows = (db.query("SELECT id FROM {users} WHERE email = :address", address=address)
+                or db.query("SELECT user_id AS id FROM {aliases} WHERE address = :address",
+                            address=address))
+        if rows:
+            return sorted({row["id"] for row in rows if isinstance(row["id"], int)})
+    raise UsageError(f"--owner {text(word)}: no account and no alias has this address; the number "
+                     "of an account will do as well")

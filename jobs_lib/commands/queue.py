@@ -1,0 +1,98 @@
+"""Show what waits in the queues, what has failed, and why.
+
+Without a queue: a line for each. With one: a line an item, and below it what it waits for and what
+the other side said last. Without --due, --waiting or --failed that is all that is not finished, the
+longest due first; with --owner it is all that is stored for that account, finished items too, the
+newest first. Times are in `[core] timezone`, in the JSON in UTC. `jobs.py show` tells the whole
+story of one item.
+"""
+from __future__ import annotations
+
+from jobs_lib.engines.work_queue import COUNTED, FILTERS, Wanted
+from jobs_lib.errors import OK, ConfigError, UsageError
+from jobs_lib.text import at_most, one_of
+
+from . import _items
+
+LIMIT, MOST = 20, 100_000
+NAMES = ("forwards", "notifications", "webhooks", "domains", "exports", "deletions")
+
+
+def arguments(parser) -> None:
+    """Declares QUEUE, the filters, --limit and --json."""
+    parser.add_argument("queue", nargs="?", metavar="QUEUE", type=one_of(*NAMES),
+                        help=", ".join(NAMES[:-1]) + f" or {NAMES[-1]}")
+    which = parser.add_mutually_exclusive_group()
+    for name, meaning in zip(FILTERS, ("what the next run takes", "what is not due yet",
+                                       "what has failed for good, the latest first")):
+        which.add_argument(f"--{name}", dest="state", action="store_const", const=name,
+                           help=f"only {meaning}")
+    parser.add_argument("--owner", metavar="ID|ADDRESS", help="only what belongs to this account: "
+                        "its number, its address, or that of one of its aliases")
+    parser.add_argument("--since", metavar="TIME", type=_items.moment,
+                        help="only what came in since then, in UTC, such as '2026-11-24 14:30'")
+    parser.add_argument("--limit", type=at_most(MOST), default=LIMIT, metavar="N",
+                        help=f"show N items (default: {LIMIT})")
+    parser.add_argument("--json", action="store_true", help="print an object: the queue, what "
+                        "holds it up, its items; without a queue an array of objects, one a queue")
+
+
+def run(args, make_session, config_path) -> int:
+    """Print the summary or the items."""
+    from jobs_lib.monitoring import queues
+
+    if not args.queue and (args.state or args.owner or args.since):
+        raise UsageError("queue: say which queue, such as `jobs.py queue forwards --failed`")
+    session = make_session(config_path)
+    db = _items.database(session)
+    if not args.queue:
+        return _summary(session, queues.QUEUES, args.json)
+    queue = queues.named(args.queue)
+    ctx = _items.looked(session, queue)
+    owners = None if args.owner is None else _items.owners(db, args.owner)
+    # one more shows that there are more
+    rows = queue.select(ctx, Wanted(args.state, owners, args.since, args.limit + 1))
+    items, more = queue.describe(ctx, rows[:args.limit]), len(rows) > args.limit
+    from jobs_lib.monitoring.stories import plain
+
+    found = {"queue": queue.name, "job": queue.job, "holds": queue.holds(ctx),
+             "items": [plain(item) for item in items], "more": more}
+    if args.json:
+        session.console.document(found)
+        return OK
+    from jobs_lib.output.queue_text import listing
+    from jobs_lib.output.screen import Screen
+    session.console.answer(listing(found, _nothing(args, queue), queue.item, Screen(session)))
+    return OK
+
+
+def _nothing(args, queue) -> str:
+    """What is said where there is nothing to list."""
+    kind = args.state or ("stored" if args.owner else "not finished")
+    whose = " of this account" if args.owner else ""
+    since = " that came in since then" if args.since else ""
+    return f"No {queue.item}{whose}{since} is {kind}." if kind != "failed" else (
+        f"No {queue.item}{whose}{since} has failed.")
+
+
+def _summary(session, all_queues, as_json: bool) -> int:
+    found = []
+    for queue in all_queues:
+        line = {"queue": queue.name, "job": queue.job, "what": queue.what}
+        try:
+            ctx = _items.looked(session, queue)
+        except ConfigError as error:            # the others can be shown all the same
+            line.update(waiting=None, due=None, oldest_due_at=None, failed=None,
+                        holds=[f"[{queue.job}]: {problem}" for problem in error.problems])
+        else:
+            waiting, due, oldest = queue.backlog(ctx, COUNTED)
+            line.update(waiting=waiting, due=due, oldest_due_at=oldest,
+                        failed=queue.count_failed(ctx), holds=queue.holds(ctx))
+        found.append(line)
+    if as_json:
+        session.console.document(found)
+        return OK
+    from jobs_lib.output.queue_text import summary
+    from jobs_lib.output.screen import Screen
+    session.console.answer(summary(found, Screen(session)))
+    return OK

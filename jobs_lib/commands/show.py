@@ -1,0 +1,51 @@
+"""Tell the whole story of one item: what is stored, what happened, what is next and why.
+
+An item is called by its number, as `jobs.py queue` lists it; a domain also by its name, a deletion
+by the number of its account. Each attempt is listed with its answer and how long it took. At the
+end it says until when the item is kept, and by which option. Addresses are masked; contents are
+never shown.
+"""
+from __future__ import annotations
+
+from jobs_lib.errors import FAILED, OK, UsageError
+from jobs_lib.masking import text
+from jobs_lib.text import one_of
+
+from . import _items
+
+KINDS = ("forward", "notification", "webhook", "domain", "export", "deletion")
+
+
+def arguments(parser) -> None:
+    """Declares KIND, ID and --json."""
+    parser.add_argument("kind", metavar="KIND", type=one_of(*KINDS),
+                        help=", ".join(KINDS[:-1]) + f" or {KINDS[-1]}")
+    parser.add_argument("id", metavar="ID", help="its number; a domain also by its name")
+    parser.add_argument("--json", action="store_true", help="print one object, times in UTC")
+
+
+def run(args, make_session, config_path) -> int:
+    """Print it; 1 when nothing is known of it."""
+    from jobs_lib.monitoring import queues, stories
+
+    session = make_session(config_path)
+    _items.database(session)
+    queue = queues.of_item(args.kind)
+    ctx = _items.looked(session, queue)
+    id: int | None
+    if args.id.isascii() and args.id.isdecimal():
+        id = int(args.id)
+    elif (id := queue.find(ctx, args.id)) is None and args.kind != "domain":
+        raise UsageError(f"show {args.kind}: expected its number, not {args.id[:40]!r}")
+    found = None if id is None else stories.story(queue, ctx, id)
+    if found is None:
+        session.console.fail(f"{args.kind} {text(args.id)}: there is no such row (it may have been "
+                             "purged)")
+        return FAILED
+    if args.json:
+        session.console.document(found)
+        return OK
+    from jobs_lib.output.queue_text import story
+    from jobs_lib.output.screen import Screen
+    session.console.answer(story(found, Screen(session)))
+    return OK

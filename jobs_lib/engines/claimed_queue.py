@@ -1,0 +1,246 @@
+"""A queue whose rows are claimed by runs (queue.py), as an operator sees it: forwards, notices,
+webhook deliveries."""
+from __future__ import annotations
+
+from jobs_lib import clock
+from jobs_lib.database import stored
+from jobs_lib.database.values import one_line, words
+
+from .due_rows import TRY_AGAIN, DueRows, Queue
+from .rows import invalid
+from .work_queue import (
+    DUE,
+    FAILED,
+    INVALID,
+    LARGEST_ID,
+    SENDING,
+    WAITING,
+    Item,
+    Wanted,
+    WorkQueue,
+    owners_in,
+    since_rule,
+)
+
+# of what the engine needs of each row
+ENGINE = ("id", "user_id", "status", "attempts", "next_attempt_at", "last_attempt_at", "last_error",
+          "created_at", "finished_at", "uncertain", "claim_run")
+PAGE, PAGES = 500, 20           # rows that are looked at when only some since a time are wanted
+CANCELLED, CANCELLED_BY = "cancelled", "cancelled: "
+DEFERRED = "the others go first, since it was lost in flight"
+
+
+class ClaimedQueue(WorkQueue):
+    """What is common to the three.
+
+    age        columns behind `status` in the index of finished rows, which they are listed by
+    why_lost   (row, session): why it cannot be sent again, or None; `needs`: SQL that it needs of
+               the row
+    reset      SQL: what else starts over when it is sent again
+    notified   columns that get the present time when it is cancelled: its owner is not notified
+    """
+
+    age: tuple = ("created_at",)
+    needs = "1 AS whole"
+    reset = ""
+    notified: tuple = ()
+
+    def engine(self, ctx) -> Queue:
+        """The queue as the engine sees it, under the options of its job."""
+        raise NotImplementedError
+
+    def to(self, row: dict) -> str:
+        """To whom or to what it is sent."""
+        raise NotImplementedError
+
+    def reasons_to_cancel(self, ctx, rows: list[dict]) -> dict:
+        """{row id: why the job's next run can only cancel it}."""
+        return {}
+
+    def reasons_to_wait(self, ctx, rows: list[dict]) -> dict:
+        """{row id: why it waits although it is due}, besides what holds for every queue."""
+        return {}
+
+    def why_lost(self, row: dict, session) -> str | None:
+        """Why it cannot be sent again, or None."""
+        raise NotImplementedError
+
+    # For `status`
+
+    def backlog(self, ctx, most: int) -> tuple:
+        """The unfinished ones are all counted."""
+        due, oldest = DueRows(ctx, self.engine(ctx)).oldest_due(most)
+        return unfinished(ctx.db, self.table), due, oldest
+
+    # For `queue`
+
+    def select(self, ctx, wanted: Wanted) -> list[dict]:
+        """What waits by when it is due, the longest due first; else the newest first."""
+        ids = self._ids(ctx, wanted)
+        columns = ", ".join(dict.fromkeys((*ENGINE, *self.reads)))
+        found = {row["id"]: row for row in ctx.db.query(
+            f"SELECT {columns} FROM {{{self.table}}} WHERE id IN (:ids)", ids=ids)} if ids else {}
+        return [found[id] for id in ids if id in found]
+
+    def _ids(self, ctx, wanted: Wanted) -> list[int]:
+        if wanted.owners is not None and wanted.state not in (DUE, WAITING):
+            return self._of_owners(ctx, wanted)
+        if wanted.state == FAILED:
+            return self._failed(ctx, wanted)
+        if wanted.owners is None and wanted.since is not None:
+            return self._since(ctx, wanted)
+        return self._waiting(ctx, wanted)
+
+    def _of_owners(self, ctx, wanted: Wanted) -> list[int]:
+        """By the owner's index, which has the rows in the order of their ids."""
+        rule, values = since_rule(wanted, self.added)
+        if wanted.state == FAILED:
+            rule += " AND +status = 'failed'"
+        return _ids_of(ctx.db.query(
+            f"SELECT id FROM {{{self.table}}} WHERE user_id IN (:owners){rule} "
+            "ORDER BY id DESC LIMIT :most", owners=wanted.owners, most=wanted.limit, **values))
+
+    def _failed(self, ctx, wanted: Wanted) -> list[int]:
+        rule, values = since_rule(wanted, self.added)
+        if rule and self.age[0] != self.added:
+            rule += f" AND {self.age[0]} >= :came_in"       # it failed later than it came in
+        order = ", ".join(f"{column} DESC" for column in (*self.age, "id"))
+        return _ids_of(ctx.db.query(
+            f"SELECT id FROM {{{self.table}}} WHERE status = 'failed'{rule} ORDER BY {order} "
+            "LIMIT :most", most=wanted.limit, **values))
+
+    def _waiting(self, ctx, wanted: Wanted) -> list[int]:
+        """What is not finished: what is being sent, what is due, what is not yet due."""
+        rows = DueRows(ctx, self.engine(ctx))
+        rule, values = since_rule(wanted, self.added)
+        if wanted.owners is not None:
+            rule, values = f" AND user_id IN (:owners){rule}", {**values, "owners": wanted.owners}
+        ids: list[int] = []
+        if wanted.state is None:
+            ids += _ids_of(ctx.db.query(
+                f"SELECT id FROM {{{self.table}}} WHERE status = 'sending'{rule} "
+                "ORDER BY id LIMIT :most", most=wanted.limit, **values))
+        due = (*rows.kinds(), rows.uncertain_kind(), *rows.ahead_kinds())
+        later = rows.later_kinds(self.later_at_first(ctx, rows.queue))
+        for state, kinds in ((DUE, due), (WAITING, later)):
+            if wanted.state in (None, state) and len(ids) < wanted.limit:
+                ids += self._of_kinds(rows, kinds, wanted.limit, rule, values)
+        return ids[:wanted.limit]
+
+    def _of_kinds(self, rows: DueRows, kinds: tuple, most: int, rule: str,
+                  values: dict) -> list[int]:
+        """Pending rows of these kinds, claimed ones too, the longest due first."""
+        found: list[dict] = []
+        for priority in rows.priorities():
+            of, more = rows.of(priority)
+            for kind in kinds:
+                found += rows.db.query(
+                    "SELECT id, next_attempt_at AS scheduled, created_at AS created "
+                    f"FROM {{{self.table}}} WHERE status = 'pending'{of}{rule} AND {kind.rule} "
+                    f"ORDER BY {kind.order} LIMIT :most", most=most,
+                    **{**kind.values, **values, **more})
+        found = sorted(map(rows.dated, found), key=lambda row: (row["due"], row["id"]))
+        return _ids_of(found)
+
+    def _since(self, ctx, wanted: Wanted) -> list[int]:
+        """What is not finished and came in since then, the newest first, by the index of ages: in
+        it `finished_at` is NULL, where that comes before. Of those in one state at most the newest
+        PAGES * PAGE rows are looked at."""
+        empty = "".join(f" AND {column} IS NULL" for column in self.age if column != self.added)
+        columns = ", ".join(dict.fromkeys((*ENGINE, *self.reads)))
+        size = PAGE if wanted.state else wanted.limit
+        found: list[tuple] = []
+        for status in ("pending",) if wanted.state else ("sending", "pending"):
+            behind = ""
+            last: dict = {}
+            for _ in range(PAGES):
+                rows = ctx.db.query(
+                    f"SELECT {columns} FROM {{{self.table}}} WHERE status = :status{empty} "
+                    f"AND {self.added} >= :since{behind} ORDER BY {self.added} DESC, id DESC "
+                    "LIMIT :most", status=status, since=wanted.since, most=size, **last)
+                states = {item.id: item.state for item in self.describe(ctx, rows)
+                          } if wanted.state else {}
+                found += [(str(row[self.added]), row["id"]) for row in rows
+                          if not states or states[row["id"]] == wanted.state]
+                if not states or len(rows) < size or len(found) >= wanted.limit:
+                    break
+                behind = (f" AND {self.added} <= :before AND ({self.added} < :before "
+                          "OR id < :last)")
+                last = {"before": rows[-1][self.added], "last": rows[-1]["id"]}
+        return [id for _, id in sorted(found, reverse=True)][:wanted.limit]
+
+    def describe(self, ctx, rows: list[dict]) -> list[Item]:
+        """The rows in words. A row that holds nonsense is described all the same."""
+        rows = [dict(row) for row in rows]
+        kept = [dict(row) for row in rows]
+        wrong = invalid(self.table, rows)
+        valid = [row for row in rows if row["id"] not in wrong]
+        pending = [row for row in valid if row["status"] == "pending"]
+        cancelled = self.reasons_to_cancel(ctx, pending) if pending else {}
+        waits = self.reasons_to_wait(ctx, pending) if pending else {}
+        owners = owners_in(ctx.db, pending)
+        engine = self.engine(ctx)
+        items = []
+        for row, bare in zip(rows, kept):
+            if row["id"] in wrong:
+                items.append(self._invalid(bare, len(engine.delays), wrong[row["id"]]))
+                continue
+            next_at = self.next_at(ctx, engine, row) if row["status"] == "pending" else None
+            state, why = self._state(ctx, engine, row, next_at), ""
+            if row["id"] in cancelled:
+                why = f"the next run of {self.job} cancels it: {cancelled[row['id']]}"
+            elif row["status"] == "pending" and owners.get(row["user_id"]) == "suspended":
+                why = "its owner is suspended"
+            elif row["id"] in waits:
+                why = waits[row["id"]]
+            elif row["uncertain"] == TRY_AGAIN and row["status"] == "pending":
+                why = DEFERRED
+            items.append(Item(row["id"], row["user_id"], self.to(row), state, row["attempts"],
+                              len(engine.delays), stored.time(row[self.added]), next_at, why,
+                              one_line(row["last_error"] or "", 512)))
+        return items
+
+    def _invalid(self, row: dict, most: int, reason: str) -> Item:
+        over = row["status"] not in ("pending", "sending")
+        return Item(row["id"], row["user_id"], one_line(words(self.to(row))),
+                    one_line(words(row["status"])) if over else INVALID, row["attempts"], most,
+                    stored.time(row[self.added]), None,
+                    "" if over else f"the next run of {self.job} ends it: {reason}",
+                    one_line(row["last_error"] or "", 512))
+
+    def _state(self, ctx, engine: Queue, row: dict, next_at) -> str:
+        status = row["status"]
+        if status == "pending":
+            return WAITING if next_at and next_at > ctx.now else DUE
+        if status == "sending":
+            return SENDING
+        if status == "failed" and words(row["last_error"]).startswith(CANCELLED_BY):
+            return CANCELLED
+        return one_line(status)
+
+    def next_at(self, ctx, engine: Queue, row: dict):
+        """When a pending row is due. One that lies further ahead than any schedule leads to is due
+        now: the clock was wrong."""
+        when = clock.parse_any(row["next_attempt_at"]) or self.first_at(engine, row)
+        horizon = DueRows(ctx, engine).horizon()
+        return ctx.now if when is None or when > horizon else when
+
+    def later_at_first(self, ctx, engine: Queue) -> tuple[str, dict]:
+        """(SQL, values): rows without `next_attempt_at` that are not due yet."""
+        return "1 = 0", {}
+
+    def first_at(self, engine: Queue, row: dict):
+        """When a row without `next_attempt_at` is due."""
+        created = clock.parse_any(row["created_at"])
+        return created and clock.plus(created, engine.delays[0])
+
+
+def unfinished(db, table: str) -> int:
+    """How many rows are: one status at a time, so that an index alone answers, a million rows in
+    some 100 ms."""
+    return sum(db.value(f"SELECT COUNT(*) AS number FROM {{{table}}} WHERE status = :status",
+                        status=status) for status in ("pending", "sending"))
+
+
+def _ids_of(rows: list[dict]) -> list[int]:
+    return [row["id"] for row in rows if abs(row["id"]) <= LARGEST_ID]

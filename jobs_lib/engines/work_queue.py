@@ -1,0 +1,163 @@
+"""What a queue is to an operator: one declaration for `status`, `queue`, `show`, `replay` and
+`cancel`.
+
+Each feature declares its own (features/*/work_queue.py); monitoring/queues.py gathers them. Nothing
+here writes.
+"""
+from __future__ import annotations
+
+from collections import namedtuple
+from types import SimpleNamespace
+
+from jobs_lib import clock
+
+DUE, WAITING, FAILED = FILTERS = ("due", "waiting", "failed")
+SENDING, INVALID = "being sent", "invalid"      # further states of an item
+COUNTED = 10_000                # rows that are counted; there may be more
+LARGEST_ID = 2 ** 63 - 1
+
+Wanted = namedtuple("Wanted", "state owners since limit", defaults=(None, None, None, 20))
+Wanted.__doc__ = """Which items are listed.
+
+state   DUE, WAITING, FAILED, or None: all that is not finished; with `owners` all that is stored
+owners  ids of users, or None: of everybody
+since   items that came in then or later, or None
+limit   how many at most
+"""
+Item = namedtuple("Item", "id owner to state attempts most since next_at why answer")
+Item.__doc__ = """One item of a queue, in words. Times are aware UTC, or None.
+
+id, owner  of its row; of its user, or None         to       to whom, or what it is about
+state      a word: `due`, `waiting`, `failed`, ...  attempts made so far; most: of so many, or None
+since      when it came in                          next_at  when it is tried next
+why        what it waits for, or ""                 answer   what the other side said last, or ""
+"""
+Kept = namedtuple("Kept", "until option rule")
+Kept.__doc__ = """How long a row stays.
+
+until   when it is deleted, aware UTC; None: not while it is as it is
+option  `[purge_failed_emails] keep = 7d`, or ""
+rule    in words
+"""
+
+
+def view(db, config, now, options) -> SimpleNamespace:
+    """What a queue is looked at with: a run's Context has the same names. `options`: its job's."""
+    def secret(label: str) -> bytes:
+        from jobs_lib.folders import secret_key
+        from jobs_lib.runner.context import derived
+        core = config.section("core")
+        return derived(secret_key(core.state_dir, core.secret_key, make=False), label)
+    return SimpleNamespace(db=db, config=config, now=now, options=options, section=config.section,
+                           secret=secret)
+
+
+class WorkQueue:
+    """One queue. Rows are dicts, `ctx` is a view.
+
+    name, item    on the command line: many, one     what   in `status`
+    table         its rows                           job    which works it off
+    done, failed  counts of the job                  reads  columns that are read of a row
+    moments       ((column, what happened then),...) added  the column: when it came in
+    """
+
+    name = item = what = table = job = ""
+    done: tuple = ()
+    failed: tuple = ()
+    reads: tuple = ()
+    moments: tuple = ()
+    added = "created_at"
+
+    # For `status`
+
+    def backlog(self, ctx, most: int) -> tuple:
+        """(rows that are not finished, those of them that are due, since when the oldest is), of
+        `most` that are counted."""
+        raise NotImplementedError
+
+    def count_failed(self, ctx, most: int = COUNTED) -> int:
+        """How many have failed for good, `most` of them counted."""
+        return count(ctx.db, self.table, "status = 'failed'", most)
+
+    # For `queue`
+
+    def select(self, ctx, wanted: Wanted) -> list[dict]:
+        """The rows that are wanted, in the order in which they are listed. By indexes: what it
+        costs does not grow with the queue."""
+        raise NotImplementedError
+
+    def describe(self, ctx, rows: list[dict]) -> list[Item]:
+        """The rows in words."""
+        raise NotImplementedError
+
+    def holds(self, ctx) -> list[str]:
+        """Sentences: what holds up the queue as a whole."""
+        found, name = [], self.job
+        paused = ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=name)
+        if paused:
+            found.append(f"{name} is paused since {paused} UTC: `jobs.py resume {name}`.")
+        if not ctx.options.enabled:
+            found.append(f"{name} is switched off: [{name}] enabled = no.")
+        return found
+
+    # For `show`
+
+    def find(self, ctx, word: str) -> int | None:
+        """The id of the item that is called so, besides its number; None if there is none."""
+        return None
+
+    def read(self, ctx, id: int) -> dict | None:
+        """All of a row."""
+        if id > LARGEST_ID:
+            return None
+        return ctx.db.row(f"SELECT * FROM {{{self.table}}} WHERE id = :id", id=id)
+
+    def kept(self, ctx, row: dict) -> Kept:
+        """Until when the row is kept, and by which option."""
+        raise NotImplementedError
+
+
+def count(db, table: str, rule: str, most: int, **values) -> int:
+    """How many rows a rule has, `most` at most."""
+    return db.value(f"SELECT COUNT(*) AS number FROM (SELECT 1 AS one FROM {{{table}}} "
+                    f"WHERE {rule} LIMIT :most) found", most=most, **values)
+
+
+def due_backlog(db, table: str, column: str, where: str, **values) -> dict:
+    """`number` of rows, and `since`: the earliest valid time in the column. 0000-00-00 hides no
+    other."""
+    oldest = f"MIN(CASE WHEN {column} >= :earliest THEN {column} END)"
+    return db.row(f"SELECT COUNT(*) AS number, {oldest} AS since FROM {{{table}}} WHERE {where}",
+                  earliest=clock.FIRST, **values)
+
+
+def owners_in(db, rows: list[dict], column: str = "user_id") -> dict:
+    """{id of a user that the rows name: its status}."""
+    ids = sorted({row[column] for row in rows if isinstance(row[column], int)
+                  and abs(row[column]) <= LARGEST_ID})
+    return {row["id"]: row["status"] for row in db.query(
+        "SELECT id, status FROM {users} WHERE id IN (:ids)", ids=ids)} if ids else {}
+
+
+def since_rule(wanted: Wanted, column: str) -> tuple[str, dict]:
+    """(SQL, values) to be put behind a condition."""
+    if wanted.since is None:
+        return "", {}
+    return f" AND {column} >= :came_in", {"came_in": wanted.since}
+
+
+def purged(ctx, row: dict, job: str, age: str, fallback: str = "", option: str = "keep") -> Kept:
+    """Kept by an option of a purge, from the time in the column `age` on."""
+    keep = getattr(ctx.config.job_named(job), option)
+    if keep is None:
+        return Kept(None, f"[{job}] {option} = off", "it is kept for ever")
+    start = clock.parse_any(row[age]) or (clock.parse_any(row[fallback]) if fallback else None)
+    written = ctx.config.written(job, option, _option(job, option)).text
+    return Kept(start and clock.plus(start, keep), f"[{job}] {option} = {written}",
+                f"counted from {age if row[age] is not None or not fallback else fallback}")
+
+
+def _option(job: str, option: str):
+    from jobs_lib import catalogue
+    return catalogue.load(job).options[option]
+

@@ -1,0 +1,51 @@
+"""The notices as an operator sees them."""
+from __future__ import annotations
+
+from jobs_lib.database.values import one_line
+from jobs_lib.engines import mail_queues
+from jobs_lib.engines.claimed_queue import ClaimedQueue
+from jobs_lib.engines.due_rows import Queue
+from jobs_lib.engines.work_queue import Kept, purged
+
+
+class NoticeQueue(ClaimedQueue):
+    """Rows of `notifications`."""
+
+    name, item, what = "notifications", "notification", "notices"
+    table, job = mail_queues.NOTICES, "send_notifications"
+    done, failed = ("sent",), ("failed",)
+    reads = ("kind", "to_email", "priority")
+    moments = (("created_at", "was queued"), ("sent_at", "was sent"), ("finished_at", "was over"))
+    needs = "CASE WHEN body_text IS NULL AND body_html IS NULL THEN 0 ELSE 1 END AS whole"
+
+    def engine(self, ctx) -> Queue:
+        """On the schedule of send_notifications."""
+        return mail_queues.notices(ctx)
+
+    def to(self, row: dict) -> str:
+        """What it is about, and its recipient."""
+        return f"{one_line(row['kind'])} to {one_line(row['to_email'])}"
+
+    def holds(self, ctx) -> list[str]:
+        """The relay, too."""
+        return [*super().holds(ctx), *mail_queues.holds(ctx)]
+
+    def reasons_to_cancel(self, ctx, rows: list[dict]) -> dict:
+        """Its account is deleted, or its owner does not want this kind."""
+        from .outbox import unwanted
+        return unwanted(ctx.db, rows)
+
+    def why_lost(self, row: dict, session) -> str | None:
+        """Its text is not kept."""
+        if row["status"] == "sent":
+            return "it was sent, and its text is gone since then"
+        return None if row["whole"] else "it was cancelled, and its text is gone since then"
+
+    def kept(self, ctx, row: dict) -> Kept:
+        """From when it was queued on, once it is over."""
+        if row["status"] not in ("sent", "failed"):
+            return Kept(None, "", "as long as it is in the queue")
+        return purged(ctx, row, "purge_notifications", "created_at")
+
+
+QUEUE = NoticeQueue()

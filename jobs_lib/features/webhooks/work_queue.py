@@ -1,0 +1,74 @@
+"""The webhook deliveries as an operator sees them."""
+from __future__ import annotations
+
+from jobs_lib import clock
+from jobs_lib.database.values import one_line
+from jobs_lib.engines.claimed_queue import ClaimedQueue
+from jobs_lib.engines.due_rows import Queue
+from jobs_lib.engines.work_queue import Kept, purged
+
+from . import deliveries
+from .outcomes import LONGEST_WAIT
+
+
+class DeliveryQueue(ClaimedQueue):
+    """Rows of `webhook_deliveries`."""
+
+    name, item, what = "webhooks", "webhook", "webhook deliveries"
+    table, job = "webhook_deliveries", "retry_webhooks"
+    done, failed = ("delivered",), ("failed",)
+    reads = ("webhook_id", "event_type")
+    moments = (("created_at", "came in"), ("finished_at", "was over"))
+    needs = "CASE WHEN payload IS NULL THEN 0 ELSE 1 END AS whole"
+
+    def engine(self, ctx) -> Queue:
+        """On the schedule of retry_webhooks."""
+        return deliveries.queue(ctx)
+
+    def to(self, row: dict) -> str:
+        """The endpoint, and the event."""
+        return f"endpoint {one_line(row['webhook_id'])}, {one_line(row['event_type'])}"
+
+    def first_at(self, engine: Queue, row: dict):
+        """As long after the app's own attempt as its number says."""
+        last = clock.parse_any(row["last_attempt_at"])
+        if last is None:
+            return clock.parse_any(row["created_at"])
+        return clock.plus(last, engine.delays[min(row["attempts"], len(engine.delays) - 1)])
+
+    def later_at_first(self, ctx, engine: Queue) -> tuple[str, dict]:
+        """The app's own attempt was so lately that the delay is not over."""
+        rule, values = engine.first_due
+        return (f"last_attempt_at > :recent AND NOT {rule}",
+                {**values, "recent": ctx.now - max(engine.delays)})
+
+    def reasons_to_cancel(self, ctx, rows: list[dict]) -> dict:
+        """Its account or endpoint is deleted, or the endpoint is disabled."""
+        from . import endpoints
+        return endpoints.reasons_to_cancel(ctx.db, rows, endpoints.current(
+            ctx.db, sorted({row["webhook_id"] for row in rows})))
+
+    def reasons_to_wait(self, ctx, rows: list[dict]) -> dict:
+        """Its endpoint has asked to be left alone."""
+        paused = {}
+        for row in ctx.db.query("SELECT webhook_id, paused_until FROM {endpoint_state} "
+                                "WHERE webhook_id IN (:ids) AND paused_until > :now "
+                                "AND paused_until <= :most",
+                                ids=sorted({row["webhook_id"] for row in rows}), now=ctx.now,
+                                most=ctx.now + LONGEST_WAIT):
+            paused[row["webhook_id"]] = row["paused_until"]
+        return {row["id"]: f"its endpoint has asked for no request until "
+                f"{paused[row['webhook_id']]} UTC" for row in rows if row["webhook_id"] in paused}
+
+    def why_lost(self, row: dict, session) -> str | None:
+        """Its payload is not kept."""
+        return None if row["whole"] else "its payload is gone"
+
+    def kept(self, ctx, row: dict) -> Kept:
+        """From when it came in on, once it is over."""
+        if row["status"] not in ("delivered", "failed"):
+            return Kept(None, "", "as long as it is in the queue")
+        return purged(ctx, row, "purge_webhook_deliveries", "created_at")
+
+
+QUEUE = DeliveryQueue()

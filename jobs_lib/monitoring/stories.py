@@ -1,0 +1,79 @@
+"""The whole story of one item of a queue: what is stored, what happened, what is next and why, and
+until when it is kept. Addresses are masked, secrets and contents left out (masking.py)."""
+from __future__ import annotations
+
+from datetime import datetime
+
+from jobs_lib import clock, masking
+from jobs_lib.database import stored
+from jobs_lib.database.values import one_line, words
+from jobs_lib.engines.work_queue import DUE, SENDING, WAITING, Item, WorkQueue
+
+LONGEST = 2000                  # characters of a value
+# the next attempt and how long the row is kept are said in words
+NOT_LISTED = ("deletion", "claim_token", "claim_run", "lease_until")
+
+
+def plain(item: Item) -> dict:
+    """An item as `--json` prints it."""
+    found = {**item._asdict(), "to": masking.text(item.to), "why": masking.text(item.why),
+             "answer": masking.text(item.answer)}
+    return {name: clock.text(value) if isinstance(value, datetime) else value
+            for name, value in found.items()}
+
+
+def story(queue: WorkQueue, ctx, id: int) -> dict | None:
+    """Of the item with this id; None if nothing is known of it. Times are UTC, as text."""
+    row = queue.read(ctx, id)
+    if row is None:
+        return None
+    item, = queue.describe(ctx, [row])
+    kept = queue.kept(ctx, row)
+    return {"kind": queue.item, **plain(item), "events": _events(queue, ctx, row),
+            "next": _next(queue, ctx, item),
+            "kept": {"until": kept.until and clock.text(kept.until), "option": kept.option,
+                     "rule": kept.rule},
+            "holds": [masking.text(each) for each in queue.holds(ctx)],
+            "stored": shown(row)}
+
+
+def shown(row: dict) -> dict:
+    """A row, fit to be shown."""
+    return {name: _value(name, value) for name, value in row.items() if name not in NOT_LISTED}
+
+
+def _value(name: str, value):
+    value = masking.value(name, value)
+    return one_line(value, LONGEST) if isinstance(value, str) else value
+
+
+def _events(queue: WorkQueue, ctx, row: dict) -> list[dict]:
+    """What happened, in the order of time."""
+    found = [_event(row[column], what) for column, what in queue.moments if row.get(column)]
+    if row.get("last_attempt_at"):
+        found.insert(1, _event(row["last_attempt_at"], "the last attempt",
+                            answer=masking.text(one_line(words(row["last_error"]), LONGEST)),
+                            code=row.get("last_code", row.get("response_status"))))
+    return sorted(found, key=lambda event: event["at"] or "")
+
+
+def _event(at, what: str, **more) -> dict:
+    moment = stored.time(at)
+    return {"at": moment and clock.text(moment), "event": what,
+            "outcome": None, "code": None, "answer": "", "duration_ms": None, "run_id": None,
+               **more}
+
+
+def _next(queue: WorkQueue, ctx, item: Item) -> dict:
+    """When it is tried next, and what for."""
+    if item.next_at is None:
+        why = item.why or (f"a run of {queue.job} has it in hand" if item.state == SENDING
+                           else "nothing: it is over")
+        return {"at": None, "what": "", "why": masking.text(why)}
+    number = ""
+    if item.most and isinstance(item.attempts, int) and item.state in (DUE, WAITING):
+        number = f"attempt {item.attempts + 1} of {max(item.most, item.attempts + 1)}"
+    why = item.why
+    if not why and item.next_at <= ctx.now:
+        why = f"it is due: the next run of {queue.job} takes it in its turn"
+    return {"at": clock.text(item.next_at), "what": number, "why": masking.text(why)}

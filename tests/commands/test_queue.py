@@ -1,0 +1,268 @@
+"""`queue` lists what waits and what has failed, and why; `show` tells the story of one item."""
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib import clock
+from jobs_lib.monitoring import queues
+from tests.support.plans import analyse, problems
+
+ANN, BEN = 1, 2
+
+
+@pytest.fixture
+def service(bench):
+    bench.table("users", [{"id": ANN, "email": "ann@home.example", "status": "active"},
+                          {"id": BEN, "email": "ben@home.example", "status": "suspended"}])
+    bench.table("aliases", [{"id": 1, "user_id": ANN, "address": "shop@alias.example"}])
+    bench.table("destinations", [{"id": 1, "user_id": ANN}])
+    return bench
+
+
+def forward(bench, id: int, **values) -> None:
+    bench.table("failed_emails", [{
+        "id": id, "user_id": ANN, "alias_id": 1, "destination_id": 1,
+        "envelope_to": "ann@home.example", "envelope_from": "shop@shop.example",
+        "created_at": bench.ago(hours=2), **values}])
+
+
+def listed(bench, *words) -> list[int]:
+    return [item["id"] for item in items(bench, *words)]
+
+
+def items(bench, *words) -> list[dict]:
+    return json.loads(bench.command("queue", *words, "--json"))["items"]
+
+
+def fill(bench) -> None:
+    """One of each state."""
+    ago, ahead = bench.ago, bench.ahead
+    forward(bench, 1, next_attempt_at=ahead(hours=3), attempts=1, last_error="4.2.2 full")
+    forward(bench, 2)                                           # due for an hour
+    forward(bench, 3, created_at=ago(minutes=1))                # its first delay is not over
+    forward(bench, 4, user_id=BEN, next_attempt_at=ago(hours=9))
+    forward(bench, 5, status="sending", claim_run="r", next_attempt_at=ahead(hours=6))
+    forward(bench, 6, status="failed", finished_at=ago(hours=1), last_error="5.1.1 <x@y.example>?")
+    forward(bench, 7, status="failed", finished_at=ago(minutes=1), created_at=ago(days=3),
+            last_error="cancelled: the alias is gone")
+    forward(bench, 8, status="sent", finished_at=ago(minutes=1))
+    forward(bench, 9, next_attempt_at=ahead(days=900))          # by a wrong clock
+
+
+def test_items_are_listed_by_what_they_wait_for(service):       # R77
+    fill(service)
+    assert listed(service, "forwards") == [5, 4, 2, 9, 3, 1]
+    assert listed(service, "forwards", "--due") == [4, 2, 9]
+    assert listed(service, "forwards", "--waiting") == [3, 1]
+    assert listed(service, "forwards", "--failed") == [7, 6]
+    assert listed(service, "forwards", "--due", "--limit", "1") == [4]
+
+
+def test_of_an_owner_all_is_listed_that_is_stored(service):     # R77
+    fill(service)
+    for owner in ("1", "ann@home.example", "ANN@home.example", "shop@alias.example"):
+        assert listed(service, "forwards", "--owner", owner) == [9, 8, 7, 6, 5, 3, 2, 1]
+    assert listed(service, "forwards", "--owner", "1", "--due") == [2, 9]
+    assert listed(service, "forwards", "--owner", "1", "--waiting") == [3, 1]
+    assert listed(service, "forwards", "--owner", "1", "--failed") == [7, 6]
+    assert listed(service, "forwards", "--owner", "77") == []
+
+
+def test_since_goes_by_when_an_item_came_in(service):           # R77
+    fill(service)
+    since = ("--since", clock.text(service.ago(hours=3)))
+    assert listed(service, "forwards", *since) == [3, 9, 5, 4, 2, 1]
+    assert listed(service, "forwards", *since, "--due") == [9, 4, 2]
+    assert listed(service, "forwards", *since, "--waiting") == [3, 1]
+    assert listed(service, "forwards", *since, "--failed") == [6]
+    assert listed(service, "forwards", *since, "--owner", "1", "--failed") == [6]
+
+
+def test_each_item_says_its_state_and_why_it_waits(service):    # R77
+    fill(service)
+    found = {item["id"]: item for item in items(service, "forwards", "--owner", "1")}
+    assert {id: item["state"] for id, item in found.items()} == {
+        1: "waiting", 2: "due", 3: "waiting", 5: "being sent", 6: "failed", 7: "cancelled",
+        8: "sent", 9: "due"}
+    assert found[1] == {
+        "id": 1, "owner": ANN, "to": "a***@home.example", "state": "waiting", "attempts": 1,
+        "most": 4, "since": clock.text(service.ago(hours=2)),
+        "next_at": clock.text(service.ahead(hours=3)), "why": "", "answer": "4.2.2 full"}
+    assert found[3]["next_at"] == clock.text(service.ahead(minutes=59))
+    assert found[6]["answer"] == "5.1.1 <x***@y.example>?"
+    held, = items(service, "forwards", "--owner", "2")
+    assert held["why"] == "its owner is suspended"
+
+
+def test_what_can_only_be_cancelled_is_said(service):           # R77
+    forward(service, 1, alias_id=99)
+    item, = items(service, "forwards")
+    assert item["why"] == "the next run of retry_forwards cancels it: the alias is gone"
+
+
+def test_what_holds_up_a_whole_queue_is_said_first(service):    # R77
+    service.table("job_state", [{"job": "retry_forwards", "paused_at": service.now}])
+    service.table("relay_state", [{"id": 1, "paused_until": service.ahead(minutes=5),
+                                   "reason": "no route"}])
+    service.table("mail_counters", [{"span": "hour", "recipients": 80,
+                                     "bucket": int(service.now.timestamp()) // 60}])
+    forward(service, 1)
+    assert json.loads(service.command("queue", "forwards", "--json"))["holds"] == [
+        "retry_forwards is paused since 2026-11-24 14:30:05 UTC: `jobs.py resume retry_forwards`.",
+        "The relay is paused until 2026-11-24 14:35:05 UTC: no route.",
+        "[mail] per_hour = 80 is reached."]
+    assert service.command("queue", "forwards").startswith("retry_forwards is paused since")
+
+
+def test_the_summary_has_a_line_for_each_queue(service):        # R77
+    fill(service)
+    found = {each["queue"]: each for each in json.loads(service.command("queue", "--json"))}
+    assert list(found) == [queue.name for queue in queues.QUEUES]
+    forwards = found["forwards"]
+    assert [forwards[name] for name in ("waiting", "due", "failed", "oldest_due_at")] == [
+        6, 2, 2, clock.text(service.ago(hours=1))]
+    assert service.command("queue").splitlines()[0].split() == [
+        "QUEUE", "WAITING", "DUE", "FAILED", "DUE", "FOR", "JOB"]
+
+
+def test_the_other_queues_are_listed_too(service):              # R77
+    ago, ahead = service.ago, service.ahead
+    service.table("notifications", [
+        {"id": 1, "user_id": ANN, "kind": "k", "priority": 2, "created_at": ago(hours=2)},
+        {"id": 2, "user_id": ANN, "kind": "k", "priority": 0, "next_attempt_at": ahead(hours=2)},
+        {"id": 3, "user_id": ANN, "kind": "k", "status": "failed", "created_at": ago(days=2)}])
+    service.table("webhooks", [{"id": 1, "user_id": ANN, "active": 0}])
+    service.table("webhook_deliveries", [
+        {"id": 1, "webhook_id": 1, "user_id": ANN, "attempts": 1, "last_attempt_at": ago(hours=2)},
+        {"id": 2, "webhook_id": 1, "user_id": ANN, "attempts": 1,
+         "last_attempt_at": ago(seconds=30)},
+        {"id": 3, "webhook_id": 1, "user_id": ANN, "status": "failed"}])
+    service.table("domains", [
+        {"id": 1, "user_id": ANN, "name": "a.example", "created_at": ago(days=1)},
+        {"id": 2, "user_id": ANN, "name": "b.example", "status": "verified",
+         "next_check_at": ahead(hours=2)},
+        {"id": 3, "user_id": BEN, "name": "c.example", "status": "failed"}])
+    service.table("export_requests", [{"id": 1, "user_id": ANN, "requested_at": ago(hours=2)},
+                                      {"id": 2, "user_id": ANN, "status": "running"},
+                                      {"id": 3, "user_id": ANN, "status": "failed"}])
+    service.table("users", [{"id": 3, "status": "deleted", "deleted_at": ago(days=1)}])
+    service.run("delete_accounts")
+    service.table("users", [{"id": 4, "status": "deleted", "deleted_at": ago(days=2)}])
+    for name, due, waiting, failed in (
+            ("notifications", [1], [2], [3]), ("webhooks", [1], [2], [3]),
+            ("domains", [1], [2], [3]), ("exports", [1], [], [3]), ("deletions", [4], [3], [])):
+        assert listed(service, name, "--due") == due, name
+        assert listed(service, name, "--waiting") == waiting, name
+        assert listed(service, name, "--failed") == failed, name
+        assert set(listed(service, name)) >= {*due, *waiting}, name
+        text = service.command("queue", name)
+        assert all(len(line) <= 80 for line in text.splitlines()), text
+    assert items(service, "webhooks", "--due")[0]["why"] == (
+        "the next run of retry_webhooks cancels it: the endpoint is disabled")
+    # waits for none of its own any more but the last one
+    assert set(listed(service, "notifications", "--owner", "3")) <= {4}
+
+
+def test_a_story_has_what_is_stored_what_happened_and_what_is_next(service):    # R77
+    forward(service, 16, status="failed", attempts=4, last_attempt_at=service.ago(hours=1),
+            finished_at=service.ago(hours=1), last_code=550, last_error="5.1.1 no x@y.example",
+            created_at=service.ago(days=4), raw_path="16.eml")
+    found = json.loads(service.command("show", "forward", "16", "--json"))
+    assert (found["kind"], found["id"], found["state"]) == ("forward", 16, "failed")
+    assert [event["at"] for event in found["events"]] == [
+        clock.text(service.ago(days=4)), *2 * [clock.text(service.ago(hours=1))]]
+    assert (found["events"][1]["code"], found["events"][1]["answer"]) == (550,
+                                                                          "5.1.1 no x***@y.example")
+    assert found["kept"] == {"until": clock.text(service.ahead(days=6, hours=23)),
+                             "option": "[purge_failed_emails] keep = 7d",
+                             "rule": "counted from finished_at"}
+    assert found["next"]["at"] is None
+    assert found["stored"]["envelope_to"] == "a***@home.example"
+    assert found["stored"]["raw_path"] == "16.eml"
+    text = service.command("show", "forward", "16")
+    assert text.startswith("forward 16: failed\n")
+    assert "2026-12-01 13:30:05  [purge_failed_emails] keep = 7d; counted from finished_at" in text
+    assert all(len(line) <= 80 for line in text.splitlines()), text
+
+
+def test_of_what_waits_the_story_says_for_what(service):        # R77
+    forward(service, 1, attempts=1, next_attempt_at=service.ahead(hours=1))
+    found = json.loads(service.command("show", "forward", "1", "--json"))
+    assert found["next"] == {"at": clock.text(service.ahead(hours=1)), "what": "attempt 2 of 4",
+                             "why": ""}
+    assert found["kept"]["rule"] == "as long as it is in the queue"
+
+
+def test_a_domain_has_a_name_too_and_a_deletion_that_of_its_account(service):   # R77
+    service.table("domains", [{"id": 5, "user_id": ANN, "name": "club.example", "dns_results":
+                               '{"mx": {"state": "fail", "problem": "no MX record"}}'}])
+    service.table("users", [{"id": 3, "status": "deleted",
+                             "deleted_at": service.ago(days=1)}])
+    service.run("delete_accounts")
+    domain = json.loads(service.command("show", "domain", "Club.example", "--json"))
+    assert (domain["id"], domain["answer"]) == (5, "mx: no MX record")
+    deletion = json.loads(service.command("show", "deletion", "3", "--json"))
+    assert deletion["kept"]["until"] == clock.text(service.ahead(days=6))
+    service.now += timedelta(days=7)
+    service.was_looked_at()
+    assert service.run("delete_accounts")["erased"] == 1, service.result
+    erased = json.loads(service.command("show", "deletion", "3", "--json"))
+    assert erased["state"] == "erased"
+
+
+@pytest.mark.parametrize("words, said", [
+    (("forward", "99"), "forward 99: there is no such row (it may have been purged)\n"),
+    (("forward", str(10 ** 30)), f"forward {10 ** 30}: there is no such row"),
+    (("domain", "no.example"), "domain no.example: there is no such row")])
+def test_an_item_that_is_not_there_is_reported(service, words, said):       # R77
+    assert service.command("show", *words, code=1).startswith(said)
+
+
+@pytest.mark.parametrize("words, said", [
+    (("queue", "letters"), "expected forwards, notifications"),
+    (("queue", "--failed"), "say which queue"),
+    (("queue", "forwards", "--due", "--failed"), "not allowed with"),
+    (("queue", "forwards", "--owner", "x@y.example"), "no account and no alias has this address"),
+    (("queue", "forwards", "--since", "yesterday"), "expected a time such as"),
+    (("queue", "forwards", "--since", "0001-01-01T00:00+14:00"), "expected a time such as"),
+    (("show", "forward", "x"), "expected its number"),
+    (("show", "letter", "1"), "expected forward, notification")])
+def test_wrong_words_are_one_sentence(line, words, said):       # R77
+    line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
+    line.run("migrate")
+    answer = line(*words)
+    assert (answer.code, answer.err.count("\n")) == (2, 1), answer
+    assert said in answer.err
+
+
+def test_a_list_reads_only_what_it_shows(service):              # R77
+    names = ("failed_emails", "notifications", "webhook_deliveries", "domains", "export_requests",
+             "users")
+    at, rows = clock.text(service.ago(hours=2)), 3000
+    for name in names:
+        values = [{"user_id": number % 50 + 10, "status": "failed" if number % 2 else "pending"}
+                  for number in range(rows)]
+        if name == "users":
+            values = [{"id": number + 100, "status": "deleted" if number < 20 else "active",
+                       "deleted_at": at} for number in range(rows)]
+        service.bulk(name, values)
+    analyse(service.db, names)
+    wrong: list = []
+    larges = {service.db.name(name) for name in names}
+
+    def look(sql: str, values: dict) -> None:
+        if sql.lstrip().startswith("SELECT"):
+            heard.append((sql, dict(values)))
+    heard: list = []
+    service.on_statement = look
+    for name in (queue.name for queue in queues.QUEUES):
+        for words in ((), ("--due",), ("--waiting",), ("--failed",), ("--owner", "12"),
+                      ("--owner", "12", "--failed"), ("--failed", "--since", at)):
+            service.command("queue", name, *words)
+    service.on_statement = None
+    for sql, values in heard:
+        wrong += problems(service.db, sql, values, larges)
+    assert not wrong, "\n".join(wrong)
