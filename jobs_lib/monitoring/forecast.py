@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from jobs_lib import catalogue, clock, schedule
 from jobs_lib.database import stored
 from jobs_lib.engines import purge, relay_limits
+from jobs_lib.engines.claimed_queue import ClaimedQueue, unfinished
 from jobs_lib.engines.outlook import MOST, Counter, deletes
 from jobs_lib.engines.rules import Purge
 from jobs_lib.errors import ConfigError, DatabaseError
@@ -242,9 +243,9 @@ def _waiting(config, db, now, found: list[dict]) -> list[dict]:
     listed = []
     for queue in queues.QUEUES:
         job = jobs.get(queue.job)
-        if job and queue.table in queues.ENGINES:
+        if job and isinstance(queue, ClaimedQueue):
             listed.append({"name": queue.name, "job": queue.job,
-                           "waiting": queues.unfinished(db, queue.table)})
+                           "waiting": unfinished(db, queue.table)})
     return listed
 
 
