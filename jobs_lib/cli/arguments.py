@@ -12,31 +12,6 @@ from jobs_lib.output.console import WIDEST, columns
 from jobs_lib.output.layout import pairs, paragraphs
 from jobs_lib.text import did_you_mean
 
-USAGE = """\
-usage: jobs.py JOB [options]        run one job now
-       jobs.py COMMAND [options]
-
-The work behind an e-mail forwarding service: retries, expiry, clean-up. Cron
-runs what is due by `jobs.py run-due`; every job can be run by hand as well.
-
-{jobs}
-
-{commands}
-
-first steps:
-  jobs.py demo                      a demo service, run and shown
-  jobs.py migrate                   create the tables
-  jobs.py config check              is config.ini in order?
-  jobs.py doctor                    is everything else? and how to fix it
-  jobs.py JOB --dry-run             see what a job would do; nothing is changed
-  jobs.py crontab                   the lines for cron
-
-`jobs.py JOB --help` and `jobs.py COMMAND --help` explain more. All of them take
---config FILE (default: config.ini beside jobs.py, or the environment variable
-JOBS_CONFIG).
-"""
-
-
 VERSION_WORDS = ("version", "--version", "-V")
 
 
@@ -74,9 +49,14 @@ class Parser(argparse.ArgumentParser):
 
 def dispatch(words: list[str], make_session, config_path: str | None) -> int:
     """Find the command or job in the words, parse the rest, run it and return its exit code."""
+    if words in (["help", "all"], ["help", "--all"]):
+        from .overview import everything
+        print(everything(_width()), end="")
+        return OK
     if words[:1] == ["help"]:
         words = [*words[1:2], "--help"]
     if not words or words[0] in ("-h", "--help"):
+        from .overview import overview
         print(overview(), end="")
         return OK
     if words[0] in VERSION_WORDS:
@@ -104,24 +84,6 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
     parser = _parser(name, _about(job), _options(job)) if asked else _parser(name, "")
     by_hand.arguments(parser)
     return by_hand.run(job, parser.parse_args(rest), make_session, config_path)
-
-
-def overview() -> str:
-    """The text of `jobs.py --help`."""
-    broken: list[str] = []
-    jobs = [(job.name, job.summary) for job in catalogue.load_all(broken)]
-    others = [(name, _first_sentence(commands.load(name).__doc__ or ""))
-              for name in commands.names()]
-    text = USAGE.format(jobs=_listed("jobs", jobs), commands=_listed("commands", others))
-    return text + "".join(f"\n{words}\n" for words in broken)
-
-
-def _first_sentence(doc: str) -> str:
-    return " ".join(doc.split()).partition(". ")[0].rstrip(".")
-
-
-def _listed(title: str, rows: list[tuple[str, str]]) -> str:
-    return "\n".join([f"{title}:", *pairs(rows, _width())])
 
 
 def _about(job) -> str:

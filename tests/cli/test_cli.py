@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from jobs_lib import catalogue, commands
+from jobs_lib.cli import overview
 from jobs_lib.config.settings import JOB_OPTIONS, job_options
 from jobs_lib.launch import by_hand
 from tests.support.shell import ROOT, Shell
@@ -23,17 +24,36 @@ JOBS_PY = shlex.join([sys.executable, str(ROOT / "jobs.py")])
 
 # Help
 
-def test_the_overview_shows_every_job_and_command(line):
+def test_the_overview_is_one_screen_with_every_command_and_job(line):
     out = line("--help").out
     assert line().out == line("help").out == line("-h").out == out
+    lines = out.splitlines()
+    assert len(lines) <= 28                     # a terminal has 24 or more
+    assert max(map(len, lines)) <= 80
+    commands, _, jobs = out.partition("\njobs ")
+    for name in COMMANDS:
+        assert re.search(rf"(^|  ){name}  +\w", commands, re.M), name
+    assert sorted(jobs.split()) == JOBS
+    titles = [text.split("  ")[0] for text in lines if re.match(r"\w[\w ]* {2,}\w", text)]
+    assert titles[:4] == ["see", "act", "try", "set up"]
+
+
+def test_a_command_that_the_overview_does_not_know_is_among_the_others(monkeypatch):
+    monkeypatch.delitem(overview.WANTED["see"], "history")
+    assert re.search(r"(?m)^more +history +Show past runs", overview.overview())
+
+
+def test_help_all_lists_every_job_and_command(line):
+    out = line("help", "all").out
     for name in [*COMMANDS, *JOBS]:
         assert re.search(rf"^  {name}  +\w", out, re.M), name
+    assert out.index("commands:") < out.index("jobs:")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_overview_has_the_whole_first_sentence_of_a_command(line, name):
     sentence = " ".join((commands.load(name).__doc__ or "").split()).partition(". ")[0]
-    assert sentence.rstrip(".") in " ".join(line("--help").out.split())
+    assert sentence.rstrip(".") in " ".join(line("help", "all").out.split())
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, *JOBS])
@@ -60,7 +80,8 @@ def test_a_jobs_help_shows_its_schedule_its_options_and_their_defaults(line, nam
         assert f"  {option_name} = {option.default}\n" in out
 
 
-@pytest.mark.parametrize("words", [[], *([name, "--help"] for name in [*COMMANDS, *JOBS]),
+@pytest.mark.parametrize("words", [[], ["help", "all"],
+                                   *([name, "--help"] for name in [*COMMANDS, *JOBS]),
                                    ["config", "show"], ["crontab", "--help"], ["list"],
                                    ["retry_forwards", "--limt", "5"],
                                    ["config", "check"]], ids=" ".join)
@@ -101,7 +122,7 @@ def test_version(line):
      "argument --limit: expected a whole number above 0, not '0'"),
     (["retry_forwards", "--set", "dleays=1h"],
      "[retry_forwards] has no such option; did you mean 'delays'?"),
-    (["config", "shwo"], "'shwo': expected show, check or example; did you mean 'show'?"),
+    (["config", "shwo"], "'shwo': expected show, check, set or example; did you mean 'show'?"),
     (["config", "show", "mial"], "there is no section [mial]; did you mean 'mail'?"),
     (["crontab", "--style", "perjob"],
      "'perjob': expected one-line or per-job; did you mean 'per-job'?"),
