@@ -33,23 +33,23 @@ JOBS_CONFIG).
 WANTED = {
     "see": {
         "status": "what needs you and waits", "list": "the jobs: when and how",
-        "history": "past runs, how they ended", "logs": "events; -f follows",
-        "queue": "items that wait or failed", "show": "one item's whole story",
+        "history": "past runs and outcomes", "logs": "events; -f follows",
+        "queue": "items waiting or failed", "show": "one item's whole story",
         "forecast": "what will happen, when", "doctor": "what is wrong: fixes"},
     "act": {
-        "run-due": "all that is due, for cron", "pause": "cron leaves a job",
+        "run-due": "what is due, for cron", "pause": "cron leaves a job",
         "resume": "cron starts it again", "stop": "end a run at work",
         "replay": "send failed ones again", "cancel": "never send these items"},
     "try": {
         "demo": "a sample service, shown", "run-as-cron": "as cron would start it",
         "test": "a job: what it would do", "preview": "notices to users"},
     "set up": {
-        "migrate": "create or upgrade tables", "config": "show, check, set",
+        "migrate": "make or upgrade tables", "config": "show, check, set",
         "crontab": "the lines for cron", "mail": "send a test mail",
         "adopt": "an app's own tables", "move": "from SQLite to MySQL",
         "bundle": "one file to upload", "completion": "names by the Tab key"},
     "publish": {
-        "report": "the status as a web page", "metrics": "for Prometheus",
+        "report": "the status as a page", "metrics": "for Prometheus",
         "archive": "old audit rows, read"},
     "workers": {
         "worker": "start one (RQ, Celery)", "enqueue": "give them a job now"},
