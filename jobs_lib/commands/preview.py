@@ -4,39 +4,51 @@ browser.
 The content is an example; templates, personas and addresses are yours. Without KIND all of them are
 written. A template of your own ([notifications] templates) that cannot be used is reported, and
 nothing of that kind is written.
+
+With --send ADDRESS it is sent there instead, by the relay of [mail] and within its limits, and each
+step is shown, as `jobs.py mail test` does.
 """
 from __future__ import annotations
 
 import os
 
 from jobs_lib import clock, folders
-from jobs_lib.errors import FAILED, OK, JobsError
+from jobs_lib.addresses import check
+from jobs_lib.config import option_types
+from jobs_lib.errors import FAILED, OK, JobsError, UsageError
 from jobs_lib.features.exports import download_token
 from jobs_lib.features.exports.link import PLACE
 from jobs_lib.features.notifications import outbox, render, unsubscribe
 from jobs_lib.features.notifications.kinds import KINDS, optional
 from jobs_lib.features.notifications.mustache import TemplateError, escape
 from jobs_lib.features.notifications.samples import SAMPLES
+from jobs_lib.ports.mail.message import Envelope
 from jobs_lib.text import one_of
+
+from ._arguments import parsed_as
 
 READER = "jane@home.example"
 EXAMPLE = "https://app.example"          # where no [core] app_url is set
 
 
 def arguments(parser) -> None:
-    """Declares KIND, --output and --json."""
+    """Declares KIND, --output, --send and --json."""
     parser.add_argument("kind", metavar="KIND", nargs="?", type=one_of(*SAMPLES), help="one of "
                         + ", ".join(SAMPLES))
     parser.add_argument("--output", metavar="DIR", default="preview",
                         help="the folder for the files, made if it is missing (default: preview, "
                         "where you are)")
+    parser.add_argument("--send", metavar="ADDRESS", type=parsed_as(option_types.address),
+                        help="send this one notice to the address; no file is written")
     parser.add_argument("--json", action="store_true", help="print the names of the files and what "
                         "is wrong")
 
 
 def run(args, make_session, config_path) -> int:
-    """Write, and print the text of a single one."""
+    """Write, and print the text of a single one; or send it."""
     session = make_session(config_path)
+    if args.send:
+        return _send(session, args.kind, args.send, args.json)
     kinds, folder = [args.kind] if args.kind else list(SAMPLES), os.path.abspath(args.output)
     found, wrong = {}, {}
     for kind in kinds:
@@ -72,7 +84,27 @@ def _letter(config, kind: str) -> render.Letter:
                            html=letter.html.replace(PLACE, escape(link)))
 
 
-def _write(session, folder: str, kind: str, letter) -> list[str]:
+def _send(session, kind: str | None, address: str, as_json: bool) -> int:
+    """The notice goes to this address, under the subject that its reader will see."""
+    from . import _sending
+
+    if kind is None:
+        raise UsageError("preview: --send needs the KIND of the notice, such as `preview "
+                         f"{next(iter(SAMPLES))} --send {address}`")
+    session.config.check([], ("core", "mail", "personas", "notifications", "export"))
+    try:
+        letter = _letter(session.config, kind)
+    except TemplateError as error:
+        raise JobsError(str(error)) from None
+    recipient = check(address)
+    content, author = _composed(session, kind, letter, recipient)
+    sender = session.config.section("mail").from_ or author
+    return _sending.send(session, Envelope(sender, recipient), content,
+                         f"preview-{kind}-{os.urandom(4).hex()}", as_json)
+
+
+def _composed(session, kind: str, letter, reader: str) -> tuple[bytes, str]:
+    """(the message, its author's address)."""
     config = session.config
     now = clock.text(session.ports.now())
     row = {"id": 1, "kind": kind, "persona": KINDS[kind].persona, "created_at": now,
@@ -81,9 +113,12 @@ def _write(session, folder: str, kind: str, letter) -> list[str]:
     url = config.section("notifications").unsubscribe_url
     link = unsubscribe.link(url, b"a preview: no key of yours", 1,
                             kind) if url and optional(kind) else ""
-    content, _ = outbox.compose(row, READER, vars(config.section("personas")),
-                                config.section("mail").domain,
-                                       link)
+    return outbox.compose(row, reader, vars(config.section("personas")),
+                          config.section("mail").domain, link)
+
+
+def _write(session, folder: str, kind: str, letter) -> list[str]:
+    content, _ = _composed(session, kind, letter, READER)
     names = [os.path.join(folder, f"{kind}.{suffix}") for suffix in ("eml", "html")]
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)

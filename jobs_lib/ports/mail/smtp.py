@@ -11,7 +11,7 @@ from .content import Content, Unsendable
 from .message import Envelope, Message, Result
 from .replies import Disconnected, judge, judge_loss, judge_no_session, plain
 from .smtp_exchange import MailTransaction, unsendable
-from .smtp_session import LIMITS, NoSession, SmtpSession, open_session
+from .smtp_session import LIMITS, NoSession, SmtpSession, open_session, unseen
 
 RECONNECT_MINIMUM = 10       # seconds that a second try over a new connection needs
 
@@ -19,9 +19,10 @@ RECONNECT_MINIMUM = 10       # seconds that a second try over a new connection n
 class SmtpTransport:
     """Sends over one connection, made at the first message and again when it has broken."""
 
-    def __init__(self, mail, stop=None, limits=LIMITS) -> None:
+    def __init__(self, mail, stop=None, limits=LIMITS, step=unseen) -> None:
         self.mail = mail
         self.stop = stop
+        self.step = step
         self.limits = limits
         self.session: SmtpSession | None = None
         self.pause_patterns = [pattern.lower() for pattern in mail.pause_patterns if pattern]
@@ -78,7 +79,8 @@ class SmtpTransport:
         if deadline <= time.monotonic():
             return Result(LOST, None, "", reasons.NO_TIME.text())
         try:
-            self.session = session = open_session(self.mail, self.limits, deadline)
+            self.session = session = open_session(self.mail, self.limits, deadline,
+                                                  self.step)
         except NoSession as failure:
             return judge_no_session(failure)
         return self._try(session, sender, recipient, content, deadline, reused=False)
@@ -90,7 +92,7 @@ class SmtpTransport:
         refusal = unsendable(session.esmtp_features, sender, recipient, content)
         if refusal is not None:
             return refusal
-        transaction = MailTransaction(session, self.limits, deadline, reused)
+        transaction = MailTransaction(session, self.limits, deadline, reused, self.step)
         try:
             reply = transaction.run(sender, recipient, content)
         except Disconnected as lost:

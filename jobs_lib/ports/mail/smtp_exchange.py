@@ -34,8 +34,8 @@ class MailTransaction:
     """`run` gives the reply that decides; `phase` says what it answered, or where the connection
     was lost."""
 
-    def __init__(self, session, limits, deadline: float, reused: bool) -> None:
-        self.reused = reused
+    def __init__(self, session, limits, deadline: float, reused: bool, step) -> None:
+        self.reused, self.step = reused, step
         self.session = session
         self.connection = session.connection
         self.limits = limits
@@ -89,6 +89,7 @@ class MailTransaction:
                 elif number == 0:
                     self._write("\r\n".join(line for _, line, _ in commands), seconds)
                 reply = self._answer(seconds)
+                self.step(phase, reply)
             except Disconnected:
                 if refusal is None:
                     raise
@@ -135,7 +136,9 @@ class MailTransaction:
             self.connection.write(block)
         # only now: as long as a write fails, its end with the dot was never sent
         self.phase = "dot"
-        return self._answer(self._dot_seconds())
+        reply = self._answer(self._dot_seconds())
+        self.step("content", reply)
+        return reply
 
     def _dot_seconds(self) -> float:
         return min(self.limits.dot, self.deadline - time.monotonic())

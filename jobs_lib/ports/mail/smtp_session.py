@@ -30,6 +30,11 @@ LIMITS = Limits(connect=30, greeting=60, ehlo=30, tls=30, auth=60, again=30, mai
                 block=180, dot=600, quit=2, margin=5)
 
 
+def unseen(_step: str, _answer) -> None:
+    """What is called after each step of a session, with its name and what was answered: a text, or
+    the Reply. This one is for nobody; `jobs.py mail test` shows them."""
+
+
 class NoSession(Exception):
     """The relay could not be reached or did not let us in; `reply` is its reply, or None."""
 
@@ -74,13 +79,14 @@ class SmtpSession(smtplib.SMTP):
             raise NoSession(f"the relay refused {what}", Reply(*answer))
 
 
-def open_session(mail, limits: Limits, deadline: float) -> SmtpSession:
+def open_session(mail, limits: Limits, deadline: float, step=unseen) -> SmtpSession:
     """A session ready for MAIL. Raises NoSession with words for the operator."""
     session = None
     try:
         session = SmtpSession(ehlo_name(mail), _connect(mail.host, mail.port, limits, deadline),
                           deadline)
-        _introduce(session, mail, limits, deadline)
+        step("connect", f"{mail.host}:{mail.port} ({session.connection.sock.getpeername()[0]})")
+        _introduce(session, mail, limits, deadline, step)
         return session
     except BaseException as error:
         if session is not None:
@@ -142,14 +148,15 @@ def _connect(host: str, port: int, limits: Limits, deadline: float):
     raise failure
 
 
-def _introduce(session: SmtpSession, mail, limits: Limits, deadline: float) -> None:
+def _introduce(session: SmtpSession, mail, limits: Limits, deadline: float, step) -> None:
     """Greeting, EHLO, TLS and AUTH, as the section asks for."""
     if mail.security == "tls":              # before a word in clear: RFC 8314 3.3
-        _encrypt(session, mail, limits, deadline)
+        _encrypt(session, mail, limits, deadline, step)
     session.connection.allow(limits.greeting)
-    session.expect("the connection", session.getreply(), 220)
-    session.connection.allow(limits.ehlo)
-    session.ehlo_or_helo_if_needed()
+    greeting = session.getreply()
+    session.expect("the connection", greeting, 220)
+    step("greeting", Reply(*greeting))
+    _ehlo(session, limits, step)
     if mail.security == "starttls":
         if "starttls" not in session.esmtp_features:
             raise NoSession("the relay does not offer STARTTLS, which [mail] security = "
@@ -160,20 +167,29 @@ def _introduce(session: SmtpSession, mail, limits: Limits, deadline: float) -> N
             # bytes that came in clear together with the 220 would be read as if they had come
             # encrypted
             raise NoSession("the relay sent data in clear after agreeing to STARTTLS")
-        _encrypt(session, mail, limits, deadline)
-        session.connection.allow(limits.ehlo)
-        session.ehlo_or_helo_if_needed()
+        _encrypt(session, mail, limits, deadline, step)
+        _ehlo(session, limits, step)
     if mail.username:
         _sign_in(session, mail, limits)
+        step("AUTH", f"signed in as {mail.username}")
 
 
-def _encrypt(session: SmtpSession, mail, limits: Limits, deadline: float) -> None:
+def _ehlo(session: SmtpSession, limits: Limits, step) -> None:
+    session.connection.allow(limits.ehlo)
+    session.ehlo_or_helo_if_needed()
+    offers = ", ".join(sorted(name.upper() for name in session.esmtp_features)) or "no extension"
+    step("EHLO", f"we are {session.local_hostname}; the relay offers {offers}")
+
+
+def _encrypt(session: SmtpSession, mail, limits: Limits, deadline: float, step) -> None:
     """TLS, or NoSession; what came before it is forgotten."""
     context = tls_context(mail.ca_file)
     sock = session.connection.sock
     # for the whole handshake
     sock.settimeout(max(0.001, min(limits.tls, deadline - time.monotonic())))
-    session.speak_over(context.wrap_socket(sock, server_hostname=mail.host), deadline)
+    encrypted = context.wrap_socket(sock, server_hostname=mail.host)
+    session.speak_over(encrypted, deadline)
+    step("TLS", f"{encrypted.version()}, with a valid certificate for {mail.host}")
 
 
 def tls_context(ca_file: str) -> ssl.SSLContext:

@@ -1,0 +1,177 @@
+"""One message sent by hand, with each step of it in words: for `mail test` and `preview --send`.
+
+It goes the way of all mail: the transport of [mail], within its limits, and counted against them.
+"""
+from __future__ import annotations
+
+import sys
+import time
+
+from jobs_lib import masking
+from jobs_lib.config.secrets import redacted, secrets
+from jobs_lib.database.schema import version
+from jobs_lib.engines.relay_limits import Asked, Refusal, Relay
+from jobs_lib.errors import FAILED, OK
+from jobs_lib.output.console import WIDEST, columns
+from jobs_lib.output.layout import wrapped
+from jobs_lib.output.paint import Paint
+from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message, Result
+from jobs_lib.ports.mail.replies import digest
+from jobs_lib.ports.mail.transports import open_transport
+from jobs_lib.ports.outcomes import FINAL, RELAY, RETRY, SENT, UNCERTAIN
+from jobs_lib.text import span
+
+SECONDS = 65.0           # for all of it; the transport keeps 5 of them
+STEP = 10                # columns
+PAGE = "docs/failures.md, Mail is not going out, explains more messages."
+
+# What to do where it failed: (a part of the message, in lower case, and the advice); the first that
+# fits, "" always does.
+CREDENTIALS = ("Correct [mail] username and password (`jobs.py config set mail.password` asks for "
+               "it). The user name is often the whole address, and some relays want an app "
+               "password.")
+ADVICE = {
+    "connect": (
+        ("name", "Correct [mail] host: there is no such name, or this host cannot look it up."),
+        ("", ("Correct [mail] host and port, or ask your host which relay to use: many block port "
+         "25, and some all ports to other machines."))),
+    "greeting": (("", ("Something else answers there, or it expects TLS first: port 465 needs "
+                  "[mail] security = tls, port 587 starttls.")),),
+    "EHLO": (("", "Set [mail] domain to your service's own domain: it is the name that we give."),),
+    "TLS": (
+        ("ca_file", "Correct [mail] ca_file, or remove it."),
+        ("mismatch", ("Set [mail] host to the name in the certificate, often that of the host and "
+         "not your domain.")),
+        ("expired", "The relay's operator has to renew the certificate."),
+        ("certificate", ("The authority that signed it is not known here: name its file in [mail] "
+         "ca_file.")),
+        ("wrong version", "Port 587 needs [mail] security = starttls; tls is for port 465."),
+        ("offer starttls", ("Port 465 needs [mail] security = tls. For a relay on this machine "
+                            "none may do.")),
+        ("", ("Set [mail] port and security as your relay's operator says: 465 with tls, 587 with "
+         "starttls."))),
+    "AUTH": (
+        ("offers no auth", ("Correct [mail] port, or leave username empty for a relay without "
+         "login.")),
+        ("shows the password", "Set [mail] security = starttls or tls."),
+        ("", CREDENTIALS)),
+    "MAIL": (
+        ("auth", "The relay wants a login: set [mail] username and password."),
+        ("", ("The relay does not take this sender: set [mail] from to an address that your login "
+         "may send as."))),
+    "RCPT": (
+        ("relay", ("The relay sends nothing to others without a login: set [mail] username and "
+         "password.")),
+        ("greylist", "Nothing is wrong: try again in some minutes, as the jobs do."),
+        ("", "Is the address right? Else the relay's answer says what it does not like.")),
+    "DATA": (("", "The relay's answer says what it does not like: ask its operator."),),
+}
+ADVICE["content"] = ADVICE["DATA"]
+
+
+class Steps:
+    """What was answered at each step, and at which one it failed."""
+
+    def __init__(self, mail) -> None:
+        first = ("connect", "TLS", "greeting", "EHLO")
+        if mail.security != "tls":
+            first = ("connect", "greeting", "EHLO",
+                     *(("TLS", "EHLO") if mail.security == "starttls" else ()))
+        self.expected = [*first, *(["AUTH"] if mail.username else []), "MAIL", "RCPT", "DATA",
+                         "content"]
+        self.done: list[dict] = []
+
+    def step(self, name: str, answer) -> None:
+        """As the transport calls it (ports/mail/smtp_session.unseen)."""
+        fine = True
+        if not isinstance(answer, str):
+            code, enhanced, text = digest(answer)
+            fine, answer = code < 400, f"{code} {enhanced} {text}".replace("  ", " ")
+        if name != "RSET":
+            self.done.append({"step": name, "ok": fine, "answer": answer})
+
+    def failed(self, result: Result) -> None:
+        """Mark the step at which it ended, and what was said then."""
+        refused = [each for each in self.done if not each["ok"]]
+        if refused:
+            self.done = self.done[:self.done.index(refused[0]) + 1]
+            return
+        at = self.expected[min(len(self.done), len(self.expected) - 1)]
+        reply = " ".join(str(each) for each in (result.code or "", result.enhanced) if each)
+        self.done.append({"step": at, "ok": False,
+                          "answer": f"{result.text}{f' ({reply})' if reply else ''}"})
+
+
+def send(session, envelope: Envelope, content: bytes, item: str, as_json: bool) -> int:
+    """Send it and show how: 0 when it was accepted."""
+    config, mail = session.config, session.config.section("mail")
+    db = session.ports.database()
+    version.check(db)
+    relay, now = Relay(db, mail), session.ports.now()
+    if pause := relay.paused(now):
+        session.console.fail(f"note: all mail is paused {pause}. This message is sent all the "
+                             "same. `jobs.py resume mail` ends the pause.")
+    with db.transaction():
+        room = relay.reserve(now, Asked(urgent=True))
+    if isinstance(room, Refusal):
+        wait = f" There is room again in {span_of(room.seconds)}." if room.seconds else ""
+        session.console.fail(f"jobs.py: {relay.in_words(room, 'notifications')}, and this message "
+                             f"would count too.{wait}")
+        return FAILED
+    steps = Steps(mail)
+    transport = open_transport(mail, step=steps.step)
+    result = Result(RELAY, None, "", "nothing was sent")
+    try:
+        result = transport.send(envelope, Message(IN_MEMORY, content), time.monotonic() + SECONDS,
+                                item)
+    finally:
+        transport.close()
+        with db.transaction():
+            relay.correct(room, session.ports.now(),
+                          handed_over=result.outcome in (SENT, UNCERTAIN) or bool(
+                              result.code and result.outcome in (RETRY, FINAL)),
+                          failed=result.outcome in (RETRY, FINAL) and bool(result.code))
+    if result.outcome == SENT and mail.transport == "maildir":
+        steps.done.append({"step": "maildir", "ok": True, "answer": f"a file in {mail.maildir}"})
+    elif result.outcome != SENT:
+        if mail.transport == "maildir":
+            steps.expected = ["maildir"]
+        steps.failed(result)
+    hidden = secrets(config)
+    for each in steps.done:
+        each["answer"] = redacted(masking.text(each["answer"]), hidden)
+    _show(session.console, steps.done, envelope, as_json)
+    return OK if result.outcome == SENT else FAILED
+
+
+def span_of(seconds: float) -> str:
+    """A time to wait, in words."""
+    from datetime import timedelta
+    return span(timedelta(seconds=seconds))
+
+
+def _show(console, done: list[dict], envelope: Envelope, as_json: bool) -> None:
+    last = done[-1]
+    fix = "" if last["ok"] else _advice(last)
+    if as_json:
+        console.document({"ok": last["ok"], "steps": done, "fix": fix})
+        return
+    # a pipe gets whole lines
+    width = min(columns(), WIDEST) if sys.stdout.isatty() else sys.maxsize
+    paint = Paint(sys.stdout)
+    for each in done:
+        first, *rest = wrapped(("" if each["ok"] else "FAILED: ") + each["answer"], width,
+                               f"{each['step']:<{STEP}}", " " * STEP)
+        console.answer("\n".join([first if each["ok"] else paint("red", first), *rest]))
+    if fix:
+        console.report(f"-> {fix} {PAGE}")
+    else:
+        console.report(f"Accepted for {masking.text(envelope.recipient)}. If it does not arrive, "
+                       "look into the folder for spam; the relay's last answer helps its operator "
+                       "to find it.")
+
+
+def _advice(failed: dict) -> str:
+    words = failed["answer"].lower()
+    return next((advice for part, advice in ADVICE.get(failed["step"], ()) if part in words),
+                "See what the message says about the folder.")

@@ -1,0 +1,51 @@
+"""Send one small test message by the relay of [mail], and show each step: connection, TLS, login,
+sender, recipient, content.
+
+Every answer is in words, and where it fails, what to do. The message counts against the limits of
+[mail], and is not sent when they are used up. 0 when the relay has accepted it.
+"""
+from __future__ import annotations
+
+import os
+
+from jobs_lib.addresses import check
+from jobs_lib.config import option_types
+from jobs_lib.engines import mime
+from jobs_lib.ports.mail.message import Envelope
+from jobs_lib.text import one_of
+
+from . import _sending
+from ._arguments import parsed_as
+
+SUBJECT = "A test message of your background jobs"
+TEXT = """\
+This is the message of `jobs.py mail test`. It has arrived, so the jobs can send mail.
+
+Look at its headers, too: a receiver that trusts your domain has written spf=pass and dkim=pass
+there.
+"""
+
+
+def arguments(parser) -> None:
+    """Declares test, ADDRESS and --json."""
+    parser.add_argument("action", metavar="test", type=one_of("test"), help="send a test message")
+    parser.add_argument("address", metavar="ADDRESS", type=parsed_as(option_types.address),
+                        help="where it is sent, such as your own address elsewhere")
+    parser.add_argument("--json", action="store_true", help="print one JSON document: ok, steps, "
+                        "fix")
+
+
+def run(args, make_session, config_path) -> int:
+    """Send it; 1 when it was not accepted."""
+    session = make_session(config_path)
+    config = session.config
+    config.check([], ("core", "mail", "personas"))
+    mail, recipient = config.section("mail"), check(args.address)
+    author, address = mime.mailbox(config.section("personas").porter)
+    now = session.ports.now()
+    name = f"test.{now:%Y%m%d%H%M%S}.{os.urandom(4).hex()}"
+    domain = check(f"x@{mail.domain}").rpartition("@")[2]
+    headers = [("From", author), ("To", recipient), ("Subject", SUBJECT), ("Date", mime.date(now)),
+               ("Message-ID", f"<{name}@{domain}>"), ("Auto-Submitted", "auto-generated")]
+    return _sending.send(session, Envelope(mail.from_ or address, recipient),
+                         mime.message(headers, TEXT, None, name), name, args.json)
