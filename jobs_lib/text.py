@@ -88,14 +88,18 @@ def _plain(word: str) -> str:
     return word.strip().lower().replace("-", "_").strip("_")
 
 
-def one_of(*words: str):
-    """A type for argparse: one of these words, or UsageError with the nearest of them."""
-    def parse(word: str) -> str:
-        if word in words:
+class one_of:
+    """A type for argparse: one of these `words`, or UsageError with the nearest of them."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def __call__(self, word: str) -> str:
+        if word in self.words:
             return word
-        listed = f"{', '.join(words[:-1])} or {words[-1]}" if words[1:] else words[0]
-        raise UsageError(f"{word!r}: expected {listed}{did_you_mean(word, words)}")
-    return parse
+        listed = (f"{', '.join(self.words[:-1])} or {self.words[-1]}" if self.words[1:]
+                  else self.words[0])
+        raise UsageError(f"{word!r}: expected {listed}{did_you_mean(word, self.words)}")
 
 
 def positive(word: str) -> int:

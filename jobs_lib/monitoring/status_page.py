@@ -16,7 +16,7 @@ from html import escape
 from jobs_lib import clock
 from jobs_lib.text import span, took
 
-from . import charts
+from . import advice, charts
 from .status_page_parts import (
     Times,
     badge,
@@ -64,11 +64,15 @@ def page(found: dict, zone, zone_name: str, private: bool = False) -> str:
     """The whole page, as HTML."""
     times = Times(clock.parse(found["generated_at"]), zone)
     title, made, zone_name = _verdict(found), times.made(), escape(zone_name)
-    main = "\n".join([_hero(found, title, times, private), queues(found, times),
-                      _jobs(found, times, private), mail(found, times, private), history(found),
-                      storage(found, times)])
+    parts = {"": _hero(found, title, times, private), "Queues": queues(found, times),
+             "Jobs": _jobs(found, times, private), "Mail": mail(found, times, private),
+             "Runs": history(found), "Disk": storage(found, times)}
+    links = "".join(f'<a href="#{name.lower()}">{name}</a>' for name, part in parts.items()
+                    if name and part)
+    main = "\n".join(parts.values())
     return (f'{_head(title)}{charts.PATTERNS}\n<header><div class="pair"><h1>Background jobs</h1>'
-            f'<span class="soft">as of {made} in {zone_name}</span></div></header>\n'
+            f'<span class="soft">as of {made} in {zone_name}</span></div>'
+            f'<nav aria-label="Parts of this page">{links}</nav></header>\n'
             f"<main>\n{main}\n</main>\n<footer>Made {made} ({zone_name}) by jobs.py "
             f'{escape(found["version"])}. '
             "If this page should be updated every few minutes and shows an older time, cron has "
@@ -91,8 +95,10 @@ def _verdict(found: dict) -> str:
 
 def _hero(found: dict, title: str, times: Times, private: bool) -> str:
     if found["incidents"]:
-        items = "".join(_incident(incident, private) for incident in found["incidents"])
-        style, body = "hero bad", f'<ul class="incidents">{items}</ul>'
+        links = _anchors(found)
+        items = "".join(_incident(incident, links, private) for incident in found["incidents"])
+        style = "hero bad"
+        body = f'<ul class="incidents">{items}</ul><p class="soft">{escape(advice.BY_CRON)}</p>'
     else:
         style = "hero" if any(job["last"] for job in found["jobs"]) else "hero none"
         body = f'<p class="soft">{_all_well(found, times)}</p>'
@@ -116,16 +122,29 @@ def _all_well(found: dict, times: Times) -> str:
     return " ".join([*sentences, f"{waiting:,} {items} in the queues."])
 
 
-def _incident(incident: dict, private: bool) -> str:
+def _anchors(found: dict) -> dict[str, str]:
+    """{an incident's kind, or the end of its key: a link to the part of this page with more}."""
+    queued = {queue["name"]: (f"queue-{queue['name']}", "the queue") for queue in found["queues"]}
+    jobs = {job["name"]: (f"job-{job['name']}", "the job") for job in found["jobs"]}
+    parts = {**jobs, **queued, "relay": ("mail", "mail"), "disk": ("disk", "disk space")}
+    return {name: f' <a href="#{escape(anchor)}">See {text}</a>'
+            for name, (anchor, text) in parts.items()}
+
+
+def _incident(incident: dict, links: dict[str, str], private: bool) -> str:
     details = [incident[name] for name in ("what", "error") if private and incident[name]]
     lines = "".join(f'<span class="error">{escape(text)}</span>' for text in details)
+    do, no_shell = advice.ADVICE.get(incident["kind"], ("", ""))
+    lines += f"<p>{escape(do)}</p>" if do else ""
     if incident["command"]:
         lines += f'<div><code>{escape(incident["command"])}</code></div>'
+    if no_shell:
+        lines += f'<p class="soft">{escape(no_shell)}</p>'
     # since when a setting is wrong or a disk is full is not known
     lasts = (f'<span class="soft">for {span(timedelta(seconds=incident["seconds"]))}</span>'
              if incident["seconds"] else "")
-    return (f'<li><strong>{escape(incident["subject"])}</strong>{lasts}{lines}<div class="soft">'
-            f'What it means: docs/alerts.md#{escape(incident["kind"])}</div></li>')
+    link = links.get(incident["key"].partition(":")[2]) or links.get(incident["kind"], "")
+    return f'<li><strong>{escape(incident["subject"])}</strong>{lasts}{link}{lines}</li>'
 
 
 def _jobs(found: dict, times: Times, private: bool) -> str:
@@ -154,8 +173,11 @@ def _job(job: dict, days: list[str], times: Times, private: bool) -> str:
     following = times.at(job["next_at"]) if job["next_at"] else "-"
     if job["state"] == "paused":
         following = "paused"
+    elif job["due_since"] and job["next_at"]:
+        following = "overdue" if job["overdue"] else "due now"
     style, name = ' class="problem"' if notes else "", escape(job["name"]).replace("_", "_<wbr>")
-    return (f'<tr{style}><th scope="row">{name}<small>{escape(job["when"])}</small></th>'
+    return (f'<tr{style} id="job-{escape(job["name"])}"><th scope="row">{name}'
+            f'<small>{escape(job["when"])}</small></th>'
             f'<td class="last">{badge(job)}{began}{note}</td><td class="next">{following}</td>'
             f'<td class="took">{took(last and last["duration_ms"])}</td>'
             f'<td class="days">{_strip(job, days)}</td></tr>')

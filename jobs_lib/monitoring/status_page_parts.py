@@ -94,8 +94,10 @@ def definitions(*marks: tuple[str, str]) -> str:
 
 def queues(found: dict, times: Times) -> str:
     """What waits: how much, since when, and how that was in 30 days."""
-    cards = "".join(_queue(queue, found["series"], times) for queue in found["queues"])
-    return f'<section><h2>Queues</h2><div class="grid">{cards}</div></section>' if cards else ""
+    stalled_first = sorted(found["queues"], key=lambda queue: not queue["stalled_since"])
+    cards = "".join(_queue(queue, found["series"], times) for queue in stalled_first)
+    return (f'<section><h2 id="queues">Queues</h2><div class="grid queues">{cards}</div></section>'
+            if cards else "")
 
 
 def _queue(queue: dict, series: dict, times: Times) -> str:
@@ -112,7 +114,8 @@ def _queue(queue: dict, series: dict, times: Times) -> str:
         facts += f", {queue['uncertain_last_day']:,} lost in flight and tried again"
     waiting = _trend(series.get(f"queue.depth.{queue['name']}"), "Waiting", times, _number)
     oldest = _trend(series.get(f"queue.age.{queue['name']}"), "Oldest due", times, _age)
-    return (f'<div class="card"><div class="pair"><h3>{escape(_capital(queue["what"]))}</h3>'
+    return (f'<div class="card" id="queue-{escape(queue["name"])}"><div class="pair">'
+            f'<h3>{escape(_capital(queue["what"]))}</h3>'
             f'{state}</div><p class="big">{queue["depth"]:,} <small>waiting, '
             f'{in_words(queue["due"])} due</small></p><p class="soft">{facts}</p>'
             f'<div class="halves">{waiting}{oldest}</div></div>')
@@ -140,7 +143,7 @@ def mail(found: dict, times: Times, private: bool) -> str:
                 f'{times.at(facts["paused_until"])}{escape(why)}.</p>{rows}')
     rows = rows or '<p class="soft">No limit is set in [mail], so nothing is counted.</p>'
     trend = _trend(found["series"].get("mail.hour"), "Recipients in an hour", times, _number)
-    return ('<section><h2>Mail sent against the limits</h2>'
+    return ('<section><h2 id="mail">Mail sent against the limits</h2>'
             f'<div class="card">{rows}{trend}</div></section>')
 
 
@@ -167,7 +170,7 @@ def history(found: dict) -> str:
     chart = charts.stacked([(f"{day_name(name)}: {runs(day)}", day["ok"], day["early"], day["bad"])
                             for name, day in days.items()], f"Runs of all jobs in 30 days: {whole}")
     worst = "".join(f"<li>{escape(text)}</li>" for text in _worst(jobs))
-    return ('<section><h2>Runs in 30 days</h2><div class="card">'
+    return ('<section><h2 id="runs">Runs in 30 days</h2><div class="card">'
             f'<div class="pair"><span>{whole}</span>'
             f'<span class="soft">at most {most:,} a day</span></div>'
             f'<div class="whole">{chart}</div>{_ends(day_name(found["days"][0]))}'
@@ -190,7 +193,8 @@ def storage(found: dict, times: Times) -> str:
     rows = "".join(_table(table) for table in found["tables"][:SHOWN_TABLES] if table["rows"])
     trend = _trend(found["series"].get("disk.free"), "Free space", times, size)
     table = SIZES.format(rows=rows) if rows else ""
-    return (f'<section><h2>Disk and tables</h2><div class="grid"><div class="card">{disks}{trend}'
+    return ('<section><h2 id="disk">Disk and tables</h2><div class="grid">'
+            f'<div class="card">{disks}{trend}'
             f'<p class="soft">The database takes {size(found["database_bytes"])}.</p></div>'
             f'{table}</div></section>')
 

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from jobs_lib import catalogue
-from jobs_lib.monitoring import incidents, overview, publish
+from jobs_lib.monitoring import advice, incidents, overview, publish
 from tests.support.past import SECRETS, fill, ready
 
 VOID = ("meta", "link", "br", "img", "wbr", "input", "hr")
@@ -73,7 +73,7 @@ def test_incidents_are_first_with_what_to_run(troubled):
     text = Page(page(troubled)).text
     assert "3 things need you" in text
     # incidents, queues, then jobs
-    first, _, rest = text.partition(" Queues ")
+    first, _, rest = text.partition(" Queues Webhook deliveries ")
     parts = [rest.index(text) for text in ("! stalled", " Jobs Job Last run", "Runs in 30 days")]
     assert parts == sorted(parts)
     assert "retry_webhooks has failed" in first
@@ -121,14 +121,58 @@ def test_private_adds_the_messages_escaped_and_without_addresses(troubled):
 def test_nothing_is_loaded_and_nothing_runs(troubled, private):
     text = page(troubled, private)
     read = Page(text)
-    assert {tag for tag, _ in read.tags} & {"script", "link", "img", "iframe", "object", "form",
-                                            "a"} == set()
+    assert {tag for tag, _ in read.tags} & {"script", "link", "img", "iframe", "object",
+                                            "form"} == set()
     assert [name for _, found in read.tags for name in found
-            if name in ("style", "src", "href") or name.startswith("on")] == []
+            if name in ("style", "src") or name.startswith("on")] == []
+    assert [found["href"] for _, found in read.tags
+            if not found.get("href", "#").startswith("#")] == []
     assert re.findall(r"url\((?!#)", text) == []
     style = re.search(r"(?s)<style>(.*?)</style>", text)[1]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert f"default-src 'none'; style-src 'sha256-{digest}'" in text
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_every_link_leads_to_a_part_of_the_page(troubled, well, private):
+    for bench in (troubled, well):
+        tags = Page(page(bench, private)).tags
+        ids = [found["id"] for _, found in tags if "id" in found]
+        links = [found["href"][1:] for tag, found in tags if tag == "a"]
+        assert len(ids) == len(set(ids))
+        assert set(links) >= {"queues", "jobs", "mail", "runs", "disk"}
+        assert [link for link in links if link not in ids] == []
+    links = [found["href"] for tag, found in Page(page(troubled)).tags if tag == "a"]
+    assert {"#job-retry_webhooks", "#job-purge_sessions"} < set(links)
+
+
+def test_each_incident_says_what_to_do_with_a_shell_and_without(troubled):
+    text = Page(page(troubled)).text
+    for each in overview.collect(troubled._config, troubled.db, troubled.now)["incidents"]:
+        do, no_shell = advice.ADVICE[each["kind"]]
+        start = text.index(each["subject"])
+        assert text.index(do, start) < text.index(" Queues ", start)
+        assert no_shell in text
+    assert advice.BY_CRON in text
+    assert "docs/" not in text                  # it is often read where these are not
+
+
+@pytest.mark.parametrize("kind", incidents.KINDS)
+def test_there_is_advice_for_each_kind_of_incident(kind):
+    do, no_shell = advice.ADVICE[kind]
+    assert 40 < len(do) < 260
+    assert not no_shell or no_shell.startswith("No shell? ")
+
+
+def test_a_stalled_queue_is_first(troubled):
+    text = Page(page(troubled)).text
+    assert text.index("Webhook deliveries ! stalled") < text.index("Forwarded mail")
+
+
+def test_a_job_that_cron_has_not_started_is_due(bench):
+    bench.table("job_state", [{"job": "retry_forwards", "due_after": bench.ago(minutes=20)}])
+    row = page(bench).partition('id="job-retry_forwards"')[2].partition("</tr>")[0]
+    assert '<td class="next">due now</td>' in row
 
 
 def test_every_chart_has_words(well):
