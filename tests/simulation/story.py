@@ -280,8 +280,12 @@ class Simulation:
             self._say(f"{host.folder.name} ends with {code}: {printed[:300]!r}")
         if code == 70:
             raise RuntimeError(printed)
+        now = self.clock.seconds
+        # what no tick has met counts too: while cron was away, nothing could be done in time
+        self._last_trouble = max(self._last_trouble, *(stop for _, stop, _ in self._bad
+                                                       if stop <= now), 0)
         if struck or self.trouble():
-            self._last_trouble = self.clock.seconds
+            self._last_trouble = now
         self._judge(self._step(began, before, struck, words, code, printed))
 
     def _note_strike(self, host: Host, code: int, struck: list) -> None:
