@@ -224,7 +224,9 @@ class Destinations(Aged):
                        if each["kind"] == "destination_removal"
                        and each["user_id"] == row["user_id"]
                        and each["created_at"] == row["removal_notified_at"]), None)
-        return max(seconds(row["created_at"]) + REMOVE, free(notice, told, WARN_REMOVAL))
+        # a wrong clock may have announced it for later, which harms nobody
+        return max(seconds(row["created_at"]) + REMOVE, told + WARN_REMOVAL,
+                   free(notice, told, WARN_REMOVAL))
 
     def _is_used(self, step, id: int) -> bool:
         return (any(row["destination_id"] == id
