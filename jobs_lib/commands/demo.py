@@ -1,14 +1,16 @@
-"""Build a sample service in a folder, run what is due in it, and show what became of every message.
+"""Build a sample service in a folder, run what is due in it, and show what became of it.
 
 Nothing leaves this machine: the database is SQLite, mail is delivered into a Maildir, webhooks go
 to an endpoint and DNS questions to a name server of the demo's own, both on a loopback port and
-stopped with it. Your own configuration is neither read nor touched. The folder stays, to try the
-commands in; the next demo replaces it.
+stopped with it. Your own configuration is neither read nor touched. The folder stays, with a month
+of made-up history: an installation like any other, to try the commands in. The next demo replaces
+it. With -v it shows each job, each message and each notice.
 """
 from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 from contextlib import ExitStack
 from datetime import timedelta
@@ -16,7 +18,7 @@ from types import SimpleNamespace
 
 from jobs_lib import clock
 from jobs_lib.config import loader
-from jobs_lib.demo import data, nameserver, service, state, text
+from jobs_lib.demo import data, history, nameserver, service, state, text
 from jobs_lib.demo import folder as demo_folder
 from jobs_lib.demo.receiver import Receiver
 from jobs_lib.errors import FAILED, TERMINATED, JobsError, UsageError
@@ -34,18 +36,23 @@ from . import migrate, run_due
 WARNING = "overflow_warning"
 LATER = timedelta(minutes=5)        # between the two ticks: the first one is dated so long ago
 WINS_OVER_FILE = ("JOBS_CORE_", "JOBS_SPOOL_", "JOBS_MAIL_")
+# the first so many are shown without -v
+SHORT = 4
 TO_TRY = (
-    ("list", "every job: what it does, when, how it went"),
     ("status", "what needs you, what waits, the state of every job"),
     ("replay forward 16", "put no. 16, which had failed for good, into the queue again"),
     ("test purge_message_logs --set keep=14d",
      "what a shorter retention would delete; nothing is changed"),
+    ("crontab", "the line with which cron keeps it alive"),
+    ("list", "every job: what it does, when, how it went"),
     ("test retry_forwards --sandbox", "a real run on a copy, with each row that changes"),
 )
 
 
 def arguments(parser) -> None:
-    """Declares --dir."""
+    """Declares --dir and -v."""
+    parser.add_argument("-v", "--verbose", action="store_true",
+                        help="show what each job did, and what became of each message")
     parser.add_argument("--dir", metavar="DIR", default=os.path.join(HOME, "demo"),
                         help="where the sample service goes: a new or empty folder, or one that a "
                         "demo made (default: demo, beside jobs.py)")
@@ -66,7 +73,11 @@ def run(args, make_session, config_path) -> int:
         port, missing = _nameserver(stack, folder)
         session = _filled(folder, demo_folder.configure(folder, port), past.now, receiver.url)
         stack.callback(session.ports.close)
-        return Story(session, Paint(sys.stdout), past, receiver, missing).tell()
+        history.fill(session.ports.database(), session.config, past.now(),
+                     shutil.disk_usage(folder).free)
+        code = Story(session, Paint(sys.stdout), past, receiver, missing, args.verbose).tell()
+    demo_folder.leave(folder)
+    return code
 
 
 def build(folder: str):
@@ -147,13 +158,13 @@ def _no_arguments(command):
 class Story:
     """One demo, printed section by section as it happens."""
 
-    def __init__(self, session, paint, past, receiver, no_domains: str) -> None:
+    def __init__(self, session, paint, past, receiver, no_domains: str, verbose: bool) -> None:
         self.session, self.paint, self.past, self.receiver = session, paint, past, receiver
         self.db, self.config, self.folder = session.ports.database(), session.config, session.folder
         self.spool = self.config.section("spool").dir
         self.maildir = self.config.section("mail").maildir
         self.no_domains = no_domains            # why none are checked, or ""
-        self.now = session.ports.now()
+        self.now, self.verbose = session.ports.now(), verbose
 
     def tell(self) -> int:
         """Run what is due, by the very code of cron's `jobs.py run-due`, and show the results."""
@@ -162,19 +173,44 @@ class Story:
         self._print(self._opening(before))
         self._print(["", self.paint("bold", "$ jobs.py run-due")])
         results, code = self._tick()
-        self._print(text.outcomes(self.paint, results))
+        if self.verbose:
+            self._print(text.outcomes(self.paint, results))
         if code == TERMINATED:
             return code
         self.past.catch_up()
         why = self.paint("dim", "   # five minutes later, for what the first one queued")
-        self._print(["", self.paint("bold", "$ jobs.py run-due") + why])
+        self._print([*([""] if self.verbose else []),
+                     self.paint("bold", "$ jobs.py run-due") + why])
         more, second = self._tick()
-        busy = [result for result in more
-                if result["status"] != "ok" or any(result["counts"].values())]
-        self._print(text.outcomes(self.paint, busy, heading=False))
-        self._results(before, state.look(self.db, self.spool, before), originals)
-        self._section("What you can do next", self._next())
+        after = state.look(self.db, self.spool, before)
+        if self.verbose:
+            busy = [result for result in more
+                    if result["status"] != "ok" or any(result["counts"].values())]
+            self._print(text.outcomes(self.paint, busy, heading=False))
+            self._results(before, after, originals)
+            self._section("What you can do next", self._next(len(TO_TRY)))
+        else:
+            self._summary(before, after, originals, [*results, *more])
         return code or second or (0 if results else FAILED)
+
+    def _summary(self, before: state.State, after: state.State, originals: dict,
+                 results: list) -> None:
+        """All of it in a few lines, and what to look at."""
+        bad = [result for result in results if result["status"] != "ok"]
+        if bad:
+            self._print(text.outcomes(self.paint, bad, heading=False))
+        sent = self._sent()
+        arrived = state.delivered_forwards(self.maildir, originals)
+        self._print(["", *text.summary(self.paint, text.Facts(
+            before, after, results, self.now, len(sent), all(arrived.values()),
+            self.receiver.arrived, self.no_domains,
+            state.opened_export(self.db, self.config, self.maildir, self.session.ports.now())))])
+        looks = [("the status page", shown(os.path.join(self.folder, demo_folder.PAGE)))]
+        looks += [("a notice to an owner", os.path.join(shown(row["place"]), row["file"]))
+                  for row in sent if row["kind"] == WARNING][:1]
+        self._section("Look at it in a browser", text.looks(self.paint, looks))
+        self._section("Try", [*self._next(SHORT), "", *text.paragraph(
+            "`jobs.py demo -v` shows each job, each message and each notice.")])
 
     def _tick(self) -> tuple[list, int]:
         budget = self.config.section("core").budget.total_seconds()
@@ -211,8 +247,9 @@ class Story:
         self._print([*text.heading(self.paint, title), *lines])
 
     def _opening(self, before: state.State) -> list[str]:
+        made = self.paint("dim", f"(jobs.py migrate: {self.session.console.last})")
         return [self.paint("bold", f"A sample mail forwarding service, in {shown(self.folder)}"),
-                self.paint("dim", f"(jobs.py migrate: {self.session.console.last})"), "",
+                *([made] if self.verbose else []), "",
                 *text.paragraph(
                     f"It forwards mail for its aliases to their owners. {len(before.forwards)} "
                     f"forwards failed at their first try, {len(before.held)} messages are held "
@@ -233,30 +270,42 @@ class Story:
     def _notices(self) -> None:
         """All that were sent, as files; the warning as its reader sees it, from what was
         delivered."""
-        rows = self.db.query("SELECT id, kind FROM {notifications} WHERE finished_at >= :since "
-                             "ORDER BY id", since=self.now)
-        sent = [{**row, **notice} for row in rows
-                if (notice := state.delivered_notice(self.maildir, row["id"]))]
+        sent = self._sent()
         if not sent:
             return
-        for row in sent:
-            row["place"], row["file"] = os.path.split(demo_folder.notice(self.folder, row))
         place = shown(sent[0]["place"])
         for row in [row for row in sent if row["kind"] == WARNING][:1]:
             self._section("The warning, as its owner sees it", [
                 *text.notice(self.paint, row), "",
                 f"  In a browser: {os.path.join(place, row['file'])}"])
         self._section(f"All notices that were sent, as files in {place}",
-                      text.notices(self.paint, sent, len(rows) - len(sent)))
+                      text.notices(self.paint, sent, len(self._finished()) - len(sent)))
 
-    def _next(self) -> list[str]:
+    def _finished(self) -> list[dict]:
+        return self.db.query("SELECT id, kind FROM {notifications} WHERE finished_at >= :since "
+                             "ORDER BY id", since=self.now)
+
+    def _sent(self) -> list[dict]:
+        """The notices that were delivered, each with the `file` in the folder `place` that shows
+        it."""
+        sent = [{**row, **notice} for row in self._finished()
+                if (notice := state.delivered_notice(self.maildir, row["id"]))]
+        for row in sent:
+            row["place"], row["file"] = os.path.split(demo_folder.notice(self.folder, row))
+        return sent
+
+    def _next(self, number: int) -> list[str]:
+        """The first so many commands to try."""
         config = os.path.join(self.folder, "config.ini")
         lines: list[str] = []
         winners = sorted(name for name in os.environ if name.startswith(WINS_OVER_FILE))
         if winners:
             lines = [*text.paragraph(f"Your environment sets {', '.join(winners)}, which wins over "
                                      "the demo's config.ini: unset it before you try these."), ""]
-        commands = [(jobs(*line.split(), config=config), meaning) for line, meaning in TO_TRY]
+        commands = [(jobs(*line.split(), config=config), meaning)
+                    for line, meaning in TO_TRY[:number]]
+        if not self.verbose:
+            return lines + text.command_lines(self.paint, commands)
         commands += [(shlex.join(["zcat", shown(path)]),
                       "the audit rows that were archived before they were deleted")
                      for path in demo_folder.archives(self.folder)[:1]]

@@ -146,7 +146,7 @@ MAIL: dict[str, tuple[str, tuple]] = {
              "welcome.eml", "pending", 0, -2 * H, None, None, None, None, None, None),
             # finished
             ("@jane", "@shop", "@home", HOME, "tickets@rail.example", "ticket.eml",
-             "sent", 1, -4 * H, None, -3 * H, None, None, -3 * H, None),
+             "sent", 1, -64 * M, None, -4 * M, None, None, -4 * M, None),
             ("@jane", "@club", "@work", WORK, "post@cookery.example", "recipe.eml",
              "sent", 2, -10 * D, None, -9 * D, None, None, -9 * D, None),
             ("@jane", "@shop", "@work", WORK, "ask@survey.example", "survey.eml",

@@ -40,6 +40,9 @@ overflow = Overflow desk <overflow@alias.example>
 security = Security <security@alias.example>
 postmaster = Postmaster <postmaster@alias.example>
 
+[alerts]
+email = operator@alias.example
+
 [webhooks]
 # The demo's own endpoint, which ended with it. Never allow this network on a real service: anyone
 # who may register an endpoint could then reach everything that listens there.
@@ -58,6 +61,11 @@ nameservers = 127.0.0.1:{port}
 NO_DOMAINS = """
 [check_domains]
 # No name server could be started here: `jobs.py demo` says why.
+enabled = no
+"""
+NO_MORE_DOMAINS = """
+[check_domains]
+# Its name server ended with the demo, and no other one may be asked for made-up domains.
 enabled = no
 """
 NOBODY = 9                      # a port at which no name server answers
@@ -90,6 +98,15 @@ def configure(folder: str, dns_port: int | None) -> str:
     path = os.path.join(folder, "config.ini")
     folders.write(path, CONFIG.format(port=dns_port or NOBODY) + ("" if dns_port else NO_DOMAINS))
     return path
+
+
+def leave(folder: str) -> None:
+    """Let it go on without the demo's name server: every run would wait for it in vain."""
+    path = os.path.join(folder, "config.ini")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    if "[check_domains]" not in text:
+        folders.write(path, text + NO_MORE_DOMAINS)
 
 
 def notice(folder: str, row: dict) -> str:

@@ -1,8 +1,9 @@
-"""What the demo prints: what the jobs did, each message before and after, the totals, the notices,
+"""What the demo prints: a summary, or what the jobs did, each message before and after, the totals, the notices,
 what to do next."""
 from __future__ import annotations
 
 import textwrap
+from collections import namedtuple
 from datetime import timedelta
 
 from jobs_lib import clock, text
@@ -16,6 +17,72 @@ FORWARD_DELAYS = tuple(timedelta(hours=hours) for hours in (1, 6, 24, 48))
 WEBHOOK_DELAYS = tuple(timedelta(minutes=minutes) for minutes in (0, 1, 5, 30, 120))
 SUBJECT, BEFORE = 27, 23         # columns; what became of it takes the rest
 GOOD, BAD, WAITS, DIM = "green", "red", "yellow", "dim"
+
+
+Facts = namedtuple("Facts", "before after results now notices unchanged arrived no_domains export")
+Facts.__doc__ = """What the summary is made of.
+
+before, after  State; results: outcomes of all runs; now: when it began
+notices        how many were delivered
+unchanged      whether each forward arrived byte for byte
+arrived        requests of webhooks; no_domains: why none were checked; export: or None
+"""
+SHORT = {"failed: owner notified": "failed (owner notified)", "kept for now": "kept",
+         "owner warned": "soon to be deleted (owner warned)", "row and file deleted": "deleted",
+         "endpoint disabled": "cancelled (endpoint disabled)"}
+DELETES = ("purge", "archive")          # how jobs begin that delete what is past its retention
+
+
+def summary(paint, facts: Facts) -> list[str]:
+    """What became of everything, a line a subject."""
+    before, after = facts.before, facts.after
+    fates = [_forward_fate(row, after.forwards[number], facts.now)[1]
+             for number, row in before.forwards.items() if row["status"] == "pending"]
+    held = [_held_fate(row, after.held[number])[1] for number, row in before.held.items()]
+    hooks = [_webhook_fate(row, after.deliveries[number], facts.arrived)[1]
+             for number, row in before.deliveries.items() if row["status"] == "pending"]
+    delivered = sum(fate == "delivered" for fate in fates)
+    signed = all(each.genuine for each in facts.arrived)
+    deleted = sum(value for result in facts.results for name, value in result["counts"].items()
+                  if name == "deleted" and result["job"].startswith(DELETES))
+    same = [{**row, "rows": 0} for row in before.totals] == [
+        {**row, "rows": 0} for row in after.totals]
+    domain = (f"not checked here: {facts.no_domains}" if facts.no_domains
+              else f"{after.domain['name']}: {before.domain['status']} -> {after.domain['status']}")
+    lines = [
+        ("forwards", _good(paint, f"{delivered} delivered", facts.unchanged and delivered > 0,
+                           "changed on the way, a defect")
+         + f" byte for byte; {_counted_fates(fates, 'delivered')}"),
+        ("held mail", _counted_fates(held)),
+        ("webhooks", _good(paint, f"{sum('delivered' in fate for fate in hooks)} delivered",
+                           signed, "with a wrong signature, a defect")
+         + f" and signed; {_counted_fates([each for each in hooks if 'delivered' not in each])}"),
+        ("notices", f"{facts.notices} sent, as files in the folder notices"),
+        ("domain", domain),
+        ("export", "an account's own data as a zip, by a link that works for seven days"
+         if facts.export else "none"),
+        ("deleted", f"{deleted:,} rows past their retention; "
+         + _good(paint, "the totals of each user are equal", same, "TOTALS CHANGED, a defect"))]
+    room = max(len(name) for name, _ in lines) + 2
+    return [line for name, words in lines
+            for line in wrapped(words, WIDTH, f"  {name:<{room}}", " " * (room + 2))]
+
+
+def _good(paint, words: str, is_good: bool, otherwise: str) -> str:
+    return words if is_good else paint(BAD, f"{words} {otherwise}")
+
+
+def _counted_fates(fates: list[str], but: str = "") -> str:
+    """`2 failed (owner notified), 1 cancelled`; what waits is one thing, whatever it waits for."""
+    short = ["waiting" if fate.startswith("waits") else SHORT.get(fate, fate)
+             for fate in fates if fate != but]
+    return ", ".join(f"{short.count(fate)} {fate}" for fate in dict.fromkeys(short))
+
+
+def looks(paint, files: list[tuple[str, str]]) -> list[str]:
+    """(what a file shows, its path), a line each."""
+    room = max(len(meaning) for meaning, _ in files)
+    return [f"  {paint(DIM, f'{meaning:<{room}}')}  {path}" for meaning, path in files]
 
 
 def heading(paint, title: str) -> list[str]:

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 
@@ -23,7 +24,7 @@ import pytest
 
 from jobs_lib import catalogue, clock
 from jobs_lib.database.connection import connect
-from jobs_lib.demo import data, nameserver, signed
+from jobs_lib.demo import data, nameserver, signed, state
 from jobs_lib.demo import text as story
 from jobs_lib.demo.messages import MESSAGES, raw
 from jobs_lib.demo.receiver import is_genuine
@@ -50,7 +51,7 @@ def run(folder: Path, *words: str, code: int = 0, python=(sys.executable, "-S"),
 def demo(tmp_path_factory):
     """One demo in the folder `demo` of an empty one: (the folder above, what was printed)."""
     above = tmp_path_factory.mktemp("above")
-    return above, run(above, "--dir", "demo")
+    return above, run(above, "--dir", "demo", "-v")
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_it_shows_every_state_and_what_became_of_it(demo, db):
                   "in 40 min: retry 1 of 4  waits, due in 40 min",
                   "due, owner suspended     waits for its owner",
                   "due, owner deleted       cancelled",
-                  "sent 3 h ago             its file is deleted",
+                  "sent 4 min ago           its file is deleted",
                   "sent 9 d ago             row and file deleted",
                   "failed 8 d ago           row deleted, file kept",
                   "failed 2 d ago           kept for now"):
@@ -117,8 +118,80 @@ def section(done, title: str) -> list[str]:
     return lines[start:end - 2]
 
 
-def test_the_story_is_short(demo):
+def test_the_whole_story_is_short_enough(demo):
     assert len(demo[1].stdout.splitlines()) <= 200
+
+
+# What a newcomer reads
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """A demo as a newcomer runs it: (the folder above, what was printed)."""
+    above = tmp_path_factory.mktemp("short")
+    return above, run(above, "--dir", "demo")
+
+
+def asked(short, *words: str, code: int = 0) -> str:
+    """What jobs.py says of the demo's installation afterwards."""
+    done = subprocess.run([sys.executable, str(ROOT / "jobs.py"), "--config", "demo/config.ini",
+                           *words], cwd=short[0], capture_output=True, text=True, timeout=60,
+                          env={**PLAIN, "PYTHONDONTWRITEBYTECODE": "1"})
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_newcomer_reads_one_screen_or_a_little_more(short):
+    lines = short[1].stdout.splitlines()
+    assert len(lines) <= 40
+    assert [line for line in lines if len(line) > 80 and "jobs.py" not in line] == []
+    text = " ".join(short[1].stdout.split())
+    for words in (("forwards 6 delivered byte for byte; 3 waiting, 2 failed (owner notified), "
+                  "1 cancelled"), "webhooks 2 delivered and signed",
+                  ("held mail 2 soon to be deleted (owner warned), 2 deleted, 1 waiting, "
+                   "2 kept"),
+                  "notices 12 sent", "the totals of each user are equal",
+                  "`jobs.py demo -v` shows"):
+        assert words in text
+    shown = re.findall(r"(?m)^  .*  (demo/\S+html)$", short[1].stdout)
+    assert len(shown) == 2
+    assert all((short[0] / path).exists() for path in shown)
+
+
+def test_it_goes_on_living(short):
+    found = json.loads(asked(short, "doctor", "--json"))
+    assert [each for each in found if each["level"] in ("problem", "warning")
+            and each["area"] != "cron"] == []
+    assert asked(short, "status").startswith("All is well.")
+    page = (short[0] / "demo" / "status.html").read_text()
+    assert "All is well" in page
+    # a strip with a bar for each of a month's days, for every job
+    for row in re.findall(r'(?s)<tr id="job-(.*?)</tr>', page):
+        assert row.count("<g>") >= 29, row[:40]
+
+
+def test_a_run_due_afterwards_is_quick_although_its_servers_are_gone(short):
+    db = connect("sqlite:///jobs.db", base=str(short[0] / "demo"))
+    db.execute("DELETE FROM {job_runs} WHERE host <> 'sample'")      # all are due again
+    db.execute("UPDATE {webhook_deliveries} SET status = 'pending', attempts = 1, "
+               "last_attempt_at = created_at WHERE status <> 'failed'")
+    db.close()
+    began = time.monotonic()
+    results = json.loads(asked(short, "run-due", "--json"))
+    assert time.monotonic() - began < 10
+    assert len(results) >= 20
+    assert {result["status"] for result in results} == {"ok"}
+
+
+def test_what_goes_wrong_is_never_left_out_of_the_summary():
+    row = {"user_id": 1, "name": "Jane", "rows": 5, "emails": 9, "bytes": 100}
+    one = {"owner": "active", "status": "pending", "is_kept": True, "next_attempt_at": None,
+           "created_at": "2026-11-24 10:00:00", "last_error": None, "is_there": True}
+    before = state.State({1: one}, {}, {}, {"name": "x", "status": "pending"}, [row])
+    after = before._replace(forwards={1: {**one, "status": "sent"}}, totals=[{**row, "bytes": 1}])
+    facts = story.Facts(before, after, [], clock.now(), 0, False, [], "", None)
+    text = "\n".join(story.summary(lambda style, words: words, facts))
+    assert "1 delivered changed on the way, a defect" in text
+    assert "TOTALS CHANGED, a defect" in text
 
 
 # What the retention jobs did
@@ -244,7 +317,7 @@ def whole(tmp_path_factory):
     """A demo with all packages and a name server: (the folder above, what was printed)."""
     program("knotd", "knot")
     above = tmp_path_factory.mktemp("whole")
-    return above, run(above, "--dir", "demo", python=(sys.executable,))
+    return above, run(above, "--dir", "demo", "-v", python=(sys.executable,))
 
 
 def is_free(port: int) -> bool:
@@ -381,7 +454,9 @@ def test_what_is_not_past_its_time_stays(db):
     assert [row["status"] for row in db.query("SELECT status FROM {webhook_deliveries} "
                                               "ORDER BY id")] == [
         "delivered", "delivered", "failed", "pending", "pending", "delivered", "delivered"]
-    assert db.value("SELECT COUNT(*) FROM {job_runs} WHERE host = 'sample'") == 10
+    month, older = (clock.now() - timedelta(days=days) for days in (31, 89))
+    assert db.value("SELECT COUNT(*) FROM {job_runs} WHERE started_at < :at", at=older) == 0
+    assert db.value("SELECT COUNT(*) FROM {job_runs} WHERE started_at < :at", at=month) == 0
     assert db.value("SELECT COUNT(*) FROM {header_snapshots} WHERE message_log_id NOT IN"
                     " (SELECT id FROM {message_logs})") == 0
 
@@ -448,7 +523,7 @@ def commands(done) -> list[str]:
 @pytest.mark.parametrize("inside", [".", "demo", "demo/spool"])
 def test_the_commands_it_ends_with_can_be_typed_where_you_are(demo, inside, tmp_path):
     here = demo[0] / inside
-    done = run(here, "--dir", str(demo[0] / "demo"))
+    done = run(here, "--dir", str(demo[0] / "demo"), "-v")
     assert len(commands(done)) >= 3
     for command in commands(done):
         typed = subprocess.run(command, shell=True, cwd=here, text=True, capture_output=True,
@@ -487,7 +562,7 @@ def test_its_own_folder_is_replaced_and_only_its_own_files_are_deleted(tmp_path)
     (tmp_path / "demo" / "spool" / "left.eml").write_text("from the demo before")
     (tmp_path / "demo" / "notes.txt").write_text("my own")
     done = run(tmp_path, "--dir", "demo")
-    assert "6 sent" in done.stdout
+    assert "6 delivered" in done.stdout
     assert not (tmp_path / "demo" / "spool" / "left.eml").exists()
     assert (tmp_path / "demo" / "notes.txt").read_text() == "my own"
 
@@ -520,8 +595,8 @@ def test_only_loopback_is_connected_to_and_nothing_written_outside_its_folder(tm
 def on_a_terminal(folder: Path, **environment: str) -> str:
     """What a person sees: the demo's output through a terminal of its own."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen([sys.executable, str(ROOT / "jobs.py"), "demo", "--dir", "demo"],
-                               cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs,
+    process = subprocess.Popen([sys.executable, str(ROOT / "jobs.py"), "demo", "--dir", "demo",
+                                "-v"], cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs,
                                env={**PLAIN, "PYTHONDONTWRITEBYTECODE": "1", **environment})
     os.close(theirs)
     seen = b""
@@ -541,7 +616,7 @@ def test_colours_are_for_terminals_that_have_them(tmp_path):
 
 
 def test_a_terminal_without_umlauts_is_no_reason_to_fail(tmp_path):
-    done = run(tmp_path, "--dir", "demo", PYTHONIOENCODING="ascii", LC_ALL="C")
+    done = run(tmp_path, "--dir", "demo", "-v", PYTHONIOENCODING="ascii", LC_ALL="C")
     assert "aus K" in done.stdout
 
 
