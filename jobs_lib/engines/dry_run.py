@@ -22,8 +22,9 @@ def preview(ctx, due, more=()) -> dict:
     """
     chosen, files = due.chosen, due.purge.files
     number = chosen.count(ctx.db) + sum(others.count(ctx.db) for others in more)
-    ctx.counts["deleted"] = ctx.within_limit(number)
-    show_deletion(ctx, chosen.table, ctx.counts["deleted"], _sample(ctx, chosen), due.unconfirmed)
+    number = ctx.within_limit(number)
+    ctx.count("deleted", number)            # a job may have several purges
+    show_deletion(ctx, chosen.table, number, _sample(ctx, chosen), due.unconfirmed)
     if files:
         if ctx.limit is None:           # else it is unknown which rows it will be
             _count_files(ctx, chosen, files)

@@ -22,6 +22,7 @@ from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Result
 from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNREADABLE
 
+from .attempts import Tried
 from .due_rows import COUNTED, Queue
 from .fair_share import FairShare
 from .queue import CLAIM, QueueClaims, until_stored
@@ -111,7 +112,10 @@ class MailSender:
         while self._claim():
             for row in self.claimed:
                 if self._may_go_on() and self._begin(row):
-                    self._settle(row, self._send(row))
+                    began = self.ctx.monotonic()
+                    result = self._send(row)
+                    row["took_ms"] = int(1000 * (self.ctx.monotonic() - began))
+                    self._settle(row, result)
                     self.done += 1
                     self.ctx.progress(self.done, self.total)
 
@@ -301,12 +305,13 @@ class MailSender:
                 wait = QUOTA_PAUSE if self._is_quota(result.text) else LOST_DELAY
                 stored["next_attempt_at"] = now + wait
         uses_attempt = self.claims.meanings[outcome].uses_attempt
+        reply = f"{result.enhanced} {result.text}".strip()[:ERROR_LENGTH]
         if uses_attempt:
-            reply = f"{result.enhanced} {result.text}".strip()[:ERROR_LENGTH]
             stored.update(last_code=result.code, last_error=None if outcome == SENT else reply)
         else:
             stored["last_attempt_at"] = row["last_attempt_at"]
-        settled = self.claims.settle(row, outcome, **stored)
+        tried = Tried(result.code, reply, row["took_ms"])
+        settled = self.claims.settle(row, outcome, tried, **stored)
         if settled.stored:
             refused_by_us = outcome == FINAL and not result.code    # the relay never saw it
             self.relay.correct(row["reserved"], now,

@@ -21,6 +21,7 @@ from jobs_lib import clock
 from jobs_lib.errors import DatabaseError, Duplicate, Missing
 from jobs_lib.ports.outcomes import FINAL, SENT, UNCERTAIN, meanings
 
+from .attempts import Tried, record
 from .due_rows import SURE, TRIED_AGAIN, TRY_AGAIN, DueRows, Queue
 from .rows import UNCLAIMED, invalid
 from .turns import Turns
@@ -180,7 +181,7 @@ class QueueClaims(DueRows):
         meanwhile)."""
         repeats = row["uncertain"] == TRY_AGAIN     # the attempt that was lost
         now, attempt = self.ctx.clock(), row["attempts"] + (not repeats)
-        row["attempt"] = attempt
+        row["attempt"], row["began_at"] = attempt, now
         self.turns.served(row)
         values = {"attempts": attempt, "last_attempt_at": now,
                   "next_attempt_at": self._next(attempt, now),
@@ -192,8 +193,9 @@ class QueueClaims(DueRows):
         # A row of ours that is `sending` already was begun in a COMMIT whose answer was lost.
         return self._update(row, "sending", values, " AND status IN ('pending', 'sending')")
 
-    def settle(self, row: dict, outcome: str, **stored) -> Settled:
-        """Store what came of it (ports/outcomes.py), and `stored` with it."""
+    def settle(self, row: dict, outcome: str, tried: Tried | None = None, **stored) -> Settled:
+        """Store what came of it (ports/outcomes.py), and `stored` with it; the attempt, too, unless
+        nothing was `tried`."""
         now = self.ctx.clock()
         outcome = self._or_final(row, outcome)
         meaning, first_loss = self.meanings[outcome], row["uncertain"] == SURE
@@ -211,8 +213,11 @@ class QueueClaims(DueRows):
         else:
             values["next_attempt_at"] = self._next(row["attempt"], now)
         values.update(stored)
-        return Settled(meaning, values["next_attempt_at"],
-                       self._update(row, meaning.status, values))
+        is_ours = self._update(row, meaning.status, values)
+        if is_ours and tried:
+            record(self.db, self.queue.table, row, run_id=self.ctx.run_id, began=row["began_at"],
+                   outcome=meaning.logged if meaning.uses_attempt else outcome, tried=tried)
+        return Settled(meaning, values["next_attempt_at"], is_ours)
 
     def _or_final(self, row: dict, outcome: str) -> str:
         """FINAL in place of a failure that was the row's last attempt."""

@@ -7,9 +7,13 @@ waits for its schedule.
 """
 from __future__ import annotations
 
+from functools import partial
+
 from jobs_lib import clock
 from jobs_lib.database.statement import MOST_BOUND
+from jobs_lib.ports.outcomes import UNCERTAIN
 
+from . import attempts
 from .due_rows import SURE, TRIED_AGAIN, TRY_AGAIN, DueRows
 from .rows import UNCLAIMED, count_unknown_status, lost
 
@@ -33,7 +37,8 @@ def count_unclaimable(rows: DueRows) -> None:
 
 def _free_dead_claims(rows: DueRows) -> None:
     ctx, db = rows.ctx, rows.db
-    columns = f"SELECT id, status, claim_run, lease_until, uncertain FROM {rows.table}"
+    columns = ("SELECT id, status, claim_run, lease_until, uncertain, user_id, last_attempt_at "
+               f"FROM {rows.table}")
     # Not `IS NOT NULL`, for which SQLite takes no index. One that is `sending` for nobody was lost
     # too.
     claimed = (db.query(f"{columns} WHERE claim_run > :mine OR claim_run < :mine", mine=ctx.run_id)
@@ -49,19 +54,31 @@ def _free_dead_claims(rows: DueRows) -> None:
             if row["claim_run"] not in alive or str(row["lease_until"] or "") < now]
     rule, values = lost(rows.queue.table, now)
     for row in dead:
-        uncertain, again = _after_loss(row)
-        db.execute(
-            f"UPDATE {rows.table} SET status = 'pending', claim_token = NULL, claim_run = NULL,"
-            " lease_until = NULL, uncertain = :uncertain, next_attempt_at ="
-            " CASE WHEN :again = 1 THEN :now ELSE next_attempt_at END"
-            f" WHERE id = :id AND status = :status AND {rule}",
-            id=row["id"], status=row["status"], now=now, uncertain=uncertain, again=int(again),
-            **values)
+        db.batch(partial(_free, rows, row, now, rule, values))
     in_flight = sum(row["status"] == "sending" for row in dead)
     if in_flight:
         ctx.count("uncertain", in_flight)
         ctx.log.warning("lost in flight", rows=in_flight, what="a run was killed while "
                         "these were being sent")
+
+
+def _free(rows: DueRows, row: dict, now: str, rule: str, values: dict) -> None:
+    """Free one, unless its run turned out to live. Of what it was sending the attempt is recorded
+    with it."""
+    uncertain, again = _after_loss(row)
+    is_free = rows.db.execute(
+        f"UPDATE {rows.table} SET status = 'pending', claim_token = NULL, claim_run = NULL,"
+        " lease_until = NULL, uncertain = :uncertain, next_attempt_at ="
+        " CASE WHEN :again = 1 THEN :now ELSE next_attempt_at END"
+        f" WHERE id = :id AND status = :status AND {rule}",
+        id=row["id"], status=row["status"], now=now, uncertain=uncertain, again=int(again),
+        **values)
+    if is_free and row["status"] == "sending":
+        run = row["claim_run"]
+        attempts.record(rows.db, rows.queue.table, row, outcome=UNCERTAIN,
+                        run_id=run if isinstance(run, str) and run.isascii() else None,
+                        began=clock.parse_any(row["last_attempt_at"]) or rows.ctx.now,
+                        tried=attempts.Tried(None, attempts.LOST))
 
 
 def _after_loss(row: dict) -> tuple:

@@ -1,5 +1,8 @@
 """Delete the history of runs after 90 days, except what is still needed.
 
+The attempts on forwards, notices, deliveries, domains and exports, which `jobs.py show` tells, are
+deleted after 30 days.
+
 A row that says `running` stays: the sweep of dead runs needs it. For each job the last ten runs,
 the last ten good ones and the last ten slots stay too, however old they are, and of the runs that
 continued the last slot the last one and those that failed. The row of a slot keeps it from being
@@ -11,7 +14,7 @@ Crash safety: each batch is one commit, and the next run finds what is left by i
 from __future__ import annotations
 
 from jobs_lib import clock
-from jobs_lib.engines.rules import Rule, keep, purge
+from jobs_lib.engines.rules import Purge, Rule, keep, purge
 
 KEPT = 10               # of each job; as many good runs as history.usual_seconds() looks at
 
@@ -51,9 +54,28 @@ def _needed(db, job: str) -> list[dict]:
     return rows + found(LAST[0], kept=KEPT) + found(LAST[1], kept=KEPT)
 
 
+ATTEMPTS = Purge("attempts", (Rule("began_at", option="keep_attempts"),))
+
+
+def _both(ctx, runs: Purge) -> dict:
+    from jobs_lib.engines import purge as engine
+    found = [engine.begin(ctx, each) for each in (runs, ATTEMPTS)]
+    for due in filter(None, found):
+        engine.finish(ctx, due)
+    return ctx.counts
+
+
+def _coming(ctx) -> list:
+    from jobs_lib.engines.outlook import deletes
+    return [deletes(ATTEMPTS)]
+
+
 job = purge(
-    table="job_runs", schedule="13 2 * * *",
-    options={"keep": keep("90d", "How long a run is kept in the history.")},
+    table="job_runs", schedule="13 2 * * *", run=_both, coming=_coming,
+    options={"keep": keep("90d", "How long a run is kept in the history."),
+             "keep_attempts": keep("30d", "How long it is kept what was tried with each item of a "
+                                   "queue, for `jobs.py show`.")},
     rules=(Rule("started_at", also=_not_needed),),
+    tables="attempts: id began_at\n",
     sample=("id", "job", "slot", "status", "started_at", "duration_ms"),
 )

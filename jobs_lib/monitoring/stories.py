@@ -7,9 +7,41 @@ from datetime import datetime
 from jobs_lib import clock, masking
 from jobs_lib.database import stored
 from jobs_lib.database.values import one_line, words
-from jobs_lib.engines.work_queue import DUE, SENDING, WAITING, Item, WorkQueue
+from jobs_lib.engines import attempts
+from jobs_lib.engines.work_queue import (
+    DUE,
+    LARGEST_ID,
+    SENDING,
+    WAITING,
+    Item,
+    WorkQueue,
+    purged,
+)
+from jobs_lib.ports.outcomes import (
+    FINAL,
+    GIVEN_BACK,
+    LOST,
+    RELAY,
+    RETRY,
+    SENT,
+    UNCERTAIN,
+    UNREADABLE,
+)
 
 LONGEST = 2000                  # characters of a value
+ATTEMPTS = 200                  # the latest ones of an item
+PURGED = "purged"
+OUTCOMES = {
+    SENT: "sent", "delivered": "delivered", RETRY: "an attempt failed", FINAL: "failed",
+    "failed": "failed for good", UNCERTAIN: "an attempt whose result was lost: it may have arrived",
+    RELAY: "not sent, the relay could not be used (no attempt is used up)",
+    LOST: "not sent, the connection was lost before it began (no attempt is used up)",
+    UNREADABLE: "not sent, its file cannot be read (no attempt is used up)",
+    GIVEN_BACK: "not done, for a reason of our own (no attempt is used up)",
+    attempts.REPLAYED: "put back into the queue by the operator",
+    attempts.CANCELLED: "cancelled by the operator",
+    "pass": "checked: in order", "fail": "checked: wrong", "unknown": "checked: no answer",
+    "ready": "made"}
 # the next attempt and how long the row is kept are said in words
 NOT_LISTED = ("deletion", "claim_token", "claim_run", "lease_until")
 
@@ -26,7 +58,7 @@ def story(queue: WorkQueue, ctx, id: int) -> dict | None:
     """Of the item with this id; None if nothing is known of it. Times are UTC, as text."""
     row = queue.read(ctx, id)
     if row is None:
-        return None
+        return _purged(queue, ctx, id)
     item, = queue.describe(ctx, [row])
     kept = queue.kept(ctx, row)
     return {"kind": queue.item, **plain(item), "events": _events(queue, ctx, row),
@@ -35,6 +67,20 @@ def story(queue: WorkQueue, ctx, id: int) -> dict | None:
                      "rule": kept.rule},
             "holds": [masking.text(each) for each in queue.holds(ctx)],
             "stored": shown(row)}
+
+
+def _purged(queue: WorkQueue, ctx, id: int) -> dict | None:
+    """What is still known of an item whose row was deleted: the attempts."""
+    events = _events(queue, ctx, {"id": min(id, LARGEST_ID)})
+    if not events:
+        return None
+    nothing = Item(id, None, "", PURGED, None, None, None, None, "", "")
+    keep = purged(ctx, {"began_at": events[-1]["at"]}, "purge_job_history", "began_at",
+                  option="keep_attempts")
+    return {"kind": queue.item, **plain(nothing), "events": events,
+            "next": {"at": None, "what": "", "why": "nothing: its row was deleted"},
+            "kept": {"until": keep.until and clock.text(keep.until), "option": keep.option,
+                     "rule": "the attempts"}, "holds": [], "stored": {}}
 
 
 def shown(row: dict) -> dict:
@@ -50,11 +96,16 @@ def _value(name: str, value):
 def _events(queue: WorkQueue, ctx, row: dict) -> list[dict]:
     """What happened, in the order of time."""
     found = [_event(row[column], what) for column, what in queue.moments if row.get(column)]
-    if row.get("last_attempt_at"):
-        found.insert(1, _event(row["last_attempt_at"], "the last attempt",
-                            answer=masking.text(one_line(words(row["last_error"]), LONGEST)),
-                            code=row.get("last_code", row.get("response_status"))))
-    return sorted(found, key=lambda event: event["at"] or "")
+    tried = [{**_event(each["began_at"], OUTCOMES.get(each["outcome"], one_line(each["outcome"]))),
+              **{name: each[name] for name in ("outcome", "code", "duration_ms", "run_id")},
+              "answer": masking.text(one_line(each["answer"] or "", LONGEST))}
+             for each in attempts.of_item(ctx.db, queue.item, row["id"], ATTEMPTS)]
+    if not tried and row.get("last_attempt_at"):        # made before attempts were kept
+        tried = [_event(row["last_attempt_at"], "the last attempt",
+                        answer=masking.text(one_line(words(row["last_error"]), LONGEST)),
+                        code=row.get("last_code", row.get("response_status")))]
+    # of the same second, what came of an attempt is after it
+    return sorted([*found[:1], *tried, *found[1:]], key=lambda event: event["at"] or "")
 
 
 def _event(at, what: str, **more) -> dict:

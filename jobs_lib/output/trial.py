@@ -7,7 +7,8 @@ from .tables import cell, table
 WIDTH = 80
 MOST_ROWS, MOST_LINES = 5, 15    # of a table; of the log, the spool and the outbox
 # Kept with every run, whatever it does: a line for all of it is enough.
-BOOKS = ("job_runs", "job_state", "mail_counters", "relay_state", "meta", "spool_suspects")
+BOOKS = ("job_runs", "job_state", "mail_counters", "relay_state", "meta", "spool_suspects",
+         "attempts")
 LABELS = 9                       # columns
 LONGEST_VALUE = 60
 CHANGES = ("added", "changed", "deleted")

@@ -88,7 +88,8 @@ MIGRATIONS = {1: _first, 2: _notices_end,
               3: _completed("job_runs", "export_requests", "account_deletions"),
               # what fair turns, and the other guards against a neighbour, need
               4: _completed("failed_emails", "notifications", "webhook_deliveries"),
-              5: _completed("endpoint_state")}
+              5: _completed("endpoint_state"),
+              6: _completed("attempts")}
 assert max(MIGRATIONS) == SCHEMA_VERSION
 # in `meta`: which tables the first `migrate` was for
 SCOPE, OWN, ALL = "tables", "own", "all"

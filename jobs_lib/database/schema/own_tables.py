@@ -242,6 +242,22 @@ TABLES = {
         index user: user_id, tried_at            # retry_webhooks: where to continue; deletion
         index age: tried_at                      # purging rows that were not used for long
         """,
+    "attempts": """
+        What was tried with each item of a queue, and what came of it: `jobs.py show` tells them.
+        id                  id
+        kind                word                 # forward, notification, webhook, domain, export
+        item_id             ref                  # of its row, which may have been purged since
+        user_id             ref      null
+        run_id              word     null        # NULL: by the operator
+        began_at            time
+        duration_ms         big      null        # NULL: not known
+        outcome             word                 # sent, retry, failed, uncertain, replayed, ...
+        code                int      null        # SMTP reply code, HTTP status
+        answer              line     null        # shortened, addresses masked
+        index item: kind, item_id                # the story of an item
+        index user: user_id                      # deletion
+        index age: began_at                      # purging old ones
+        """,
     "spool_suspects": """
         Files that no row named in a sweep: deleted only if a later sweep finds the same.
         path_hash           hash

@@ -41,6 +41,7 @@ REFERENCES = tuple(Reference(*line.split()) for line in """
     webhook_deliveries        user_id         users           with
     endpoint_state            webhook_id      webhooks        with
     endpoint_state            user_id         users           with
+    attempts                  user_id         users           with
     export_requests           user_id         users           with
     notifications             user_id         users           with
     notification_optouts      user_id         users           with
@@ -54,6 +55,7 @@ REFERENCES = tuple(Reference(*line.split()) for line in """
 # Columns that end in _id and name no row of another table: ids given by others, or by us to
 # something else.
 NOT_REFERENCES = {("webhook_deliveries", "event_id"), ("job_runs", "run_id"),
+                  ("attempts", "run_id"), ("attempts", "item_id"),
                   ("audit_archives", "first_id"), ("audit_archives", "last_id")}
 
 

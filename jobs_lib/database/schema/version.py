@@ -8,7 +8,7 @@ from __future__ import annotations
 from jobs_lib import clock
 from jobs_lib.errors import Missing, Unfit
 
-SCHEMA_VERSION = 5           # the last of the migrations
+SCHEMA_VERSION = 6           # the last of the migrations
 APP_TABLES = "app_tables"    # in `meta`: what database/schema/app_gaps.py found out
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database.values import INVALID, is_text, number
-from jobs_lib.engines import audit, rotation
+from jobs_lib.engines import attempts, audit, rotation
 from jobs_lib.engines.rotation import mixed
 from jobs_lib.engines.rows import count_unknown_status
 from jobs_lib.errors import Invalid, JobsError
@@ -22,7 +22,7 @@ from . import notices, records
 from . import status as domain_rules
 from .records import FAIL, PASS, UNKNOWN, Wanted, unset
 from .status import FAILED, FAILING, PENDING, VERIFIED
-from .work_queue import ACTIVE
+from .work_queue import ACTIVE, in_words
 
 PAGE = 500                       # domains read together
 OF_AN_OWNER = 20                 # of each owner, when more are due than that
@@ -353,6 +353,8 @@ def _change(ctx, seen: dict, results: dict, verdict: str) -> str | None:
     sets = ", ".join(f"{name} = :{name}" for name in values)
     ctx.db.execute(f"UPDATE {{domains}} SET {sets} WHERE id = :id", id=row["id"], **values)
     _forget_request(ctx, seen)
+    attempts.record(ctx.db, "domains", row, run_id=ctx.run_id, began=ctx.clock(), outcome=verdict,
+                    tried=attempts.Tried(answer=in_words(results)))
     if change.event:
         notices.queue(ctx, user, row, change, results, now)
     if change.event in (VERIFIED, FAILED):

@@ -115,7 +115,7 @@ class DomainQueue(WorkQueue):
             items.append(Item(row["id"], row["user_id"], one_line(row["name"], 254),
                               one_line(words(row["status"])), row["failures"], None,
                               stored.time(row["created_at"]), next_at, why,
-                              result_in_words(row["dns_results"])))
+                              in_words(stored.document(row["dns_results"]))))
         return items
 
     def find(self, ctx, word: str) -> int | None:
@@ -131,10 +131,10 @@ class DomainQueue(WorkQueue):
         return Kept(None, "", "as long as its owner keeps it, or until the account is deleted")
 
 
-def result_in_words(text) -> str:
-    """What its last check found wrong, or who gave no answer."""
+def in_words(results: dict) -> str:
+    """What a check found wrong, or who gave no answer."""
     parts = []
-    for check, result in stored.document(text).items():
+    for check, result in results.items():
         if isinstance(result, dict) and result.get("state") not in ("pass", None):
             parts.append(f"{check}: {one_line(result.get('problem') or result['state'], 200)}")
         elif isinstance(result, dict) and result.get("unanswered"):

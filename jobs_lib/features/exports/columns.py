@@ -160,6 +160,8 @@ NOT_EXPORTED = {
                         "claim_run": CLAIM, "lease_until": CLAIM},
     "endpoint_state": dict.fromkeys(("webhook_id", "user_id", "tried_at", "slow",
                                      "paused_until"), CLAIM),
+    "attempts": dict.fromkeys(("id", "kind", "item_id", "user_id", "run_id", "began_at",
+                               "duration_ms", "outcome", "code", "answer"), CLAIM),
     "notifications": {"user_id": OWNER, "body_text": "it is emptied once it is sent; one that "
                       "waits may hold a link that signs in", "body_html": "as body_text",
                       "dedupe_key": CLAIM, "claim_token": CLAIM, "claim_run": CLAIM,

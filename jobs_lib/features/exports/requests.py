@@ -17,9 +17,10 @@ from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database.values import INVALID, number
-from jobs_lib.engines import rotation
+from jobs_lib.engines import attempts, rotation
 from jobs_lib.engines.rows import count_unknown_status, lost
 from jobs_lib.errors import DatabaseError, Invalid
+from jobs_lib.ports.outcomes import GIVEN_BACK, RETRY
 from jobs_lib.runner.clock_doubt import AHEAD
 
 from . import download_token, files
@@ -45,8 +46,8 @@ def recover(ctx) -> None:
     removed."""
     count_unknown_status(ctx, "export_requests", STATUSES)
     dead, values = lost("export_requests", clock.text(ctx.now))
-    rows = ctx.db.query(f"SELECT {COLUMNS} FROM {{export_requests}} WHERE status = 'running' "
-                        f"AND {dead}", **values)
+    rows = ctx.db.query(f"SELECT {COLUMNS}, started_at, claim_run FROM {{export_requests}} "
+                        f"WHERE status = 'running' AND {dead}", **values)
     for row in rows:
         if is_valid(ctx, row):
             ctx.db.batch(partial(_unfinished, ctx, row, "the run was killed", (dead, values)))
@@ -87,6 +88,7 @@ def _unfinished(ctx, row: dict, why: str, ours: tuple, given_back: int = 0) -> N
                           f"WHERE id = :id AND status = 'running' AND {rule}", now=ctx.clock(),
                           error=why, given_back=given_back, id=row["id"], **values):
         return
+    _record(ctx, row, "failed" if failed else GIVEN_BACK if given_back else RETRY, why)
     if failed:
         ctx.count("failed")
         ctx.log.error("export failed", id=row["id"], attempts=row["attempts"], error=why)
@@ -95,6 +97,17 @@ def _unfinished(ctx, row: dict, why: str, ours: tuple, given_back: int = 0) -> N
     else:
         ctx.count("put_off")
         ctx.log.warning("export unfinished", id=row["id"], attempt=row["attempts"], error=why)
+
+
+def _record(ctx, row: dict, outcome: str, answer: str) -> None:
+    """The attempt, with its result. Of one that a killed run has left `row` has no `since`."""
+    if "since" in row:
+        took, run, began = int(1000 * (ctx.monotonic() - row["since"])), ctx.run_id, row["began"]
+    else:
+        took, run, began = None, row["claim_run"], clock.parse_any(row["started_at"])
+        run = run if isinstance(run, str) and run.isascii() else None
+    attempts.record(ctx.db, "export_requests", row, run_id=run, began=began or ctx.clock(),
+                    outcome=outcome, tried=attempts.Tried(None, answer, took))
 
 
 def over(ctx, most: int) -> list[dict]:
@@ -190,8 +203,8 @@ def _claim(ctx, row: dict) -> Claim | None:
     if ctx.db.value("SELECT COUNT(*) FROM {export_requests} WHERE user_id = :user "
                     "AND status = 'running'", user=row["user_id"]):
         return None                         # another run makes one for this account: this one waits
-    taken = Claim({**row, "attempts": row["attempts"] + 1}, os.urandom(16).hex(),
-                  files.new_name(row["id"]))
+    row = {**row, "attempts": row["attempts"] + 1, "began": ctx.clock(), "since": ctx.monotonic()}
+    taken = Claim(row, os.urandom(16).hex(), files.new_name(row["id"]))
     lease = ctx.clock() + timedelta(seconds=ctx.hard_limit - ctx.monotonic()) + LEASE_MARGIN
     return taken if ctx.db.execute(
         "UPDATE {export_requests} SET status = 'running', progress = 0, "
@@ -283,6 +296,7 @@ def _finish(ctx, taken: Claim, written, older: list) -> bool:
             bytes=written.bytes, sha256=written.sha256, hash=download_token.hashed(token),
             nonce=nonce, now=now, expires=expires, id=row["id"], token=taken.token):
         return _is_ready(ctx, taken)        # by a COMMIT whose answer was lost
+    _record(ctx, row, "ready", f"{written.rows:,} rows")
     older[:] = ctx.db.query(f"SELECT {FILE_COLUMNS} FROM {{export_requests}} WHERE user_id = :user "
                             "AND status = 'ready' AND id <> :id", user=row["user_id"],
                             id=row["id"])

@@ -15,6 +15,7 @@ import time
 from functools import partial
 
 from jobs_lib import clock
+from jobs_lib.engines.attempts import Tried
 from jobs_lib.engines.queue import QueueClaims, until_stored
 from jobs_lib.errors import DatabaseError
 from jobs_lib.ports.outcomes import RETRY, SENT
@@ -227,9 +228,11 @@ class Dispatcher:
         row, response, verdict = attempt.row, attempt.response, attempt.verdict
         values = {"response_status": response.status, "response_excerpt": response.excerpt or None,
                   "last_error": verdict.error, **self._next_attempt(row, verdict)}
+        tried: Tried | None = Tried(response.status, verdict.error or "",
+                                    int(1000 * attempt.seconds))
         if attempt.is_void:
-            values = {"last_attempt_at": row["last_attempt_at"]}
-        settled = self.claims.settle(row, verdict.outcome, **values)
+            values, tried = {"last_attempt_at": row["last_attempt_at"]}, None
+        settled = self.claims.settle(row, verdict.outcome, tried, **values)
         return settled, *endpoints.store_attempt(self.ctx, attempt, self.waits)
 
     def _next_attempt(self, row: dict, verdict) -> dict:

@@ -1,0 +1,58 @@
+"""What was tried with each item of a queue, and what came of it: a row of `attempts` each, written
+in the transaction that settles the item. `jobs.py show` tells them."""
+from __future__ import annotations
+
+from collections import namedtuple
+
+LONGEST_ANSWER = 512            # characters
+# the kind of an item, by its table
+KINDS = {"failed_emails": "forward", "notifications": "notification",
+         "webhook_deliveries": "webhook", "domains": "domain", "export_requests": "export"}
+REPLAYED, CANCELLED = "replayed", "cancelled"        # by the operator: no attempt of a run
+LOST = "the run was killed in the midst of it"
+
+Tried = namedtuple("Tried", "code answer duration_ms", defaults=(None, "", None))
+Tried.__doc__ = """How the other side took it.
+
+code         of the reply, or None      answer  in its words, or ours; "" for none
+duration_ms  until it was known, or None
+"""
+
+
+def record(db, table: str, row: dict, *, run_id: str | None, began, outcome: str,
+           tried: Tried) -> None:
+    """Add one. `row`: its `id` and `user_id`. Called inside the transaction that stores the result.
+    """
+    db.insert("attempts", kind=KINDS[table], item_id=row["id"], user_id=owner(row["user_id"]),
+              run_id=run_id, began_at=began, duration_ms=tried.duration_ms, outcome=outcome,
+              code=tried.code if type(tried.code) is int else None,
+              answer=answer(tried.answer) or None)
+
+
+def record_act(db, table: str, ids: list[int], now, outcome: str, note: str) -> None:
+    """Add one for each of the rows: what an operator did with them."""
+    db.execute("INSERT INTO {attempts} (kind, item_id, user_id, began_at, outcome, answer) "
+               f"SELECT :kind, id, user_id, :now, :outcome, :note FROM {{{table}}} "
+               "WHERE id IN (:ids)", kind=KINDS[table], ids=ids, now=now, outcome=outcome,
+               note=note)
+
+
+def owner(value) -> int | None:
+    """The owner's id, or None for what is none: an app may have written anything."""
+    return value if type(value) is int and abs(value) < 2 ** 63 else None
+
+
+def answer(text: str) -> str:
+    """Short, and without anybody's address."""
+    if not text:
+        return ""
+    from jobs_lib import masking  # only where something was tried: it would slow every idle run
+    return masking.text(" ".join(text[:LONGEST_ANSWER].split()))[:LONGEST_ANSWER]
+
+
+def of_item(db, kind: str, id: int, most: int) -> list[dict]:
+    """The latest ones of an item, `most` at most, in the order in which they were made."""
+    rows = db.query("SELECT id, began_at, duration_ms, outcome, code, answer, run_id "
+                    "FROM {attempts} WHERE kind = :kind AND item_id = :id "
+                    "ORDER BY id DESC LIMIT :most", kind=kind, id=id, most=most)
+    return rows[::-1]

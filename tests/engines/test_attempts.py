@@ -1,0 +1,177 @@
+"""Every attempt on an item is recorded in the commit that settles it; one that a kill took with it
+by the run that finds it."""
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib import catalogue, clock
+from jobs_lib.database.schema import migrations
+from jobs_lib.engines import attempts
+from jobs_lib.errors import DatabaseError
+from jobs_lib.ports.http.message import ANSWERED, Response
+from jobs_lib.ports.mail.message import Result
+from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY
+from tests.support import databases
+from tests.support.hooks import SECRET
+
+
+@pytest.fixture
+def owner(bench):
+    bench.table("users", [{"id": 1, "email": "ann@home.example"}])
+    bench.table("aliases", [{"id": 1, "user_id": 1, "address": "shop@alias.example"}])
+    bench.table("destinations", [{"id": 1, "user_id": 1}])
+    return bench
+
+
+def forward(bench, **values) -> int:
+    name = f"{len(bench.spooled())}.eml"
+    bench.spool(name)
+    id, = bench.table("failed_emails", [{
+        "user_id": 1, "alias_id": 1, "destination_id": 1, "envelope_to": "ann@home.example",
+        "envelope_from": "shop@shop.example", "raw_path": name, "created_at": bench.ago(hours=2),
+        **values}])
+    return id
+
+
+def recorded(bench, *names: str) -> list[tuple]:
+    return [tuple(row[name] for name in names) for row in bench.rows("attempts")]
+
+
+@pytest.mark.parametrize("result, outcome, code, answer", [
+    (None, "sent", 250, "2.0.0 taken"),
+    (Result(RETRY, 451, "4.7.1", "later, ann@home.example"), "retry", 451,
+     "4.7.1 later, a***@home.example"),
+    (Result(FINAL, 550, "5.1.1", "no\r\nsuch user"), "failed", 550, "5.1.1 no such user"),
+    (Result(RELAY, None, "", "no route"), "relay", None, "no route"),
+    (Result(LOST, None, "", "x" * 5000), "lost", None, "x" * 512)])
+def test_an_attempt_is_recorded_with_its_answer(owner, result, outcome, code, answer):     # R77
+    id = forward(owner)
+    if result:
+        owner.outbox.answer = lambda envelope: result
+    owner.attempt("retry_forwards")
+    assert recorded(owner, "kind", "item_id", "user_id", "outcome", "code", "answer") == [
+        ("forward", id, 1, outcome, code, answer)]
+    assert recorded(owner, "run_id", "began_at") == [(owner.result["run_id"],
+                                                      clock.text(owner.now))]
+    assert recorded(owner, "duration_ms")[0][0] >= 0
+
+
+def test_notices_deliveries_domains_and_exports_are_recorded_too(owner):       # R77
+    owner.table("notifications", [{"id": 3, "user_id": 1, "kind": "k", "to_email": "a@b.example",
+                                   "subject": "s", "body_text": "t"}])
+    owner.table("webhooks", [{"id": 1, "user_id": 1, "url": "https://hook.example/",
+                              "secret": SECRET}])
+    owner.table("webhook_deliveries", [{"id": 4, "webhook_id": 1, "user_id": 1, "event_id": "e",
+                                        "payload": "{}"}])
+    owner.table("domains", [{"id": 5, "user_id": 1, "name": "club.example"}])
+    owner.table("export_requests", [{"id": 6, "user_id": 1, "requested_at": owner.now}])
+    owner.config(dns={"mx_hosts": "mx.service.example"},
+                 export={"url": "https://service.example/export"})
+    owner.web.answer = lambda request: Response(ANSWERED, 503)
+    for job in ("send_notifications", "retry_webhooks", "check_domains", "export_accounts"):
+        owner.run(job)
+    assert recorded(owner, "kind", "item_id", "user_id", "outcome", "code") == [
+        ("notification", 3, 1, "sent", 250), ("webhook", 4, 1, "retry", 503),
+        ("domain", 5, 1, "fail", None), ("export", 6, 1, "ready", None)]
+    assert "ownership: " in recorded(owner, "answer")[2][0]
+
+
+def test_a_result_that_is_not_stored_leaves_no_attempt(owner):     # R77
+    forward(owner)
+
+    def breaks(sql, values):
+        if "INSERT INTO {attempts}" in sql:
+            raise DatabaseError("the disk is full")
+    owner.on_statement = breaks
+    assert "the disk is full" in owner.fails("retry_forwards")
+    owner.on_statement = None
+    assert owner.rows("attempts") == []
+    assert owner.db.value("SELECT status FROM {failed_emails}") == "sending"
+
+
+def test_what_a_killed_run_was_sending_is_recorded_by_the_next(owner):     # R77
+    id = forward(owner, status="sending", attempts=1, claim_run="dead", claim_token="t",
+                 last_attempt_at=owner.ago(hours=1), lease_until=owner.ago(minutes=50),
+                 next_attempt_at=owner.ahead(hours=5))
+    forward(owner, claim_run="dead", claim_token="t", next_attempt_at=owner.ahead(hours=5))
+    owner.table("export_requests", [{"user_id": 1, "status": "running", "attempts": 1,
+                                     "claim_run": "dead", "started_at": owner.ago(hours=3)}])
+    owner.run("retry_forwards")
+    owner.config(export={"url": "https://service.example/export"})
+    owner.run("export_accounts")
+    found = recorded(owner, "kind", "item_id", "run_id", "began_at", "outcome", "answer")
+    assert found[0] == ("forward", id, "dead", clock.text(owner.ago(hours=1)), "uncertain",
+                        attempts.LOST)
+    assert ("export", 1, "dead", clock.text(owner.ago(hours=3)), "retry",
+            "the run was killed") in found
+
+
+@pytest.mark.parametrize("values", [
+    {"claim_run": b"\xff\xfe", "user_id": "abc", "last_attempt_at": "soon"},
+    {"claim_run": "", "user_id": -2**63, "last_attempt_at": b"\x00"}])
+def test_a_hostile_row_that_was_lost_in_flight_stops_nothing(owner, values):       # R67, R77
+    if owner.db.dialect.name == "mysql":
+        values = {"user_id": -5}
+    forward(owner, status="sending", **values)
+    good = forward(owner)
+    owner.run("retry_forwards")
+    assert (good, "sent") in recorded(owner, "item_id", "outcome")
+
+
+def test_a_story_lists_every_attempt_in_order(owner):      # R77
+    id = forward(owner)
+    owner.outbox.answer = lambda envelope: Result(RETRY, 452, "4.2.2", "full")
+    owner.run("retry_forwards")
+    owner.now += timedelta(hours=7)
+    owner.outbox.answer = None
+    owner.run("retry_forwards")
+    events = json.loads(owner.command("show", "forward", str(id), "--json"))["events"]
+    assert [(event["outcome"], event["code"], event["answer"]) for event in events] == [
+        (None, None, ""), ("retry", 452, "4.2.2 full"), ("sent", 250, "2.0.0 taken"),
+        (None, None, "")]
+    text = owner.command("show", "forward", str(id))
+    assert "an attempt failed: 452 4.2.2 full, " in text
+    # what was tried is known even when the row is gone
+    owner.db.execute("DELETE FROM {failed_emails}")
+    gone = json.loads(owner.command("show", "forward", str(id), "--json"))
+    assert (gone["state"], [event["outcome"] for event in gone["events"]]) == (
+        "purged", ["retry", "sent"])
+
+
+def test_old_attempts_are_deleted_by_their_own_option(owner):      # R77
+    owner.table("attempts", [{"kind": "forward", "item_id": 1, "outcome": "sent",
+                              "began_at": owner.ago(days=days)} for days in (31, 30, 29)])
+    assert owner.run("purge_job_history", dry_run=True)["deleted"] == 1
+    assert owner.run("purge_job_history")["deleted"] == 1
+    assert owner.ids("attempts") == [2, 3]
+    assert owner.run("purge_job_history", keep_attempts="off", keep="off") == {"deleted": 0}
+    assert owner.run("purge_job_history", keep_attempts="1d", yes=True)["deleted"] == 2
+
+
+def test_a_deleted_account_takes_its_attempts_with_it(owner):      # R77
+    forward(owner)
+    owner.run("retry_forwards")
+    owner.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :at",
+                     at=owner.ago(days=8))
+    owner.run("delete_accounts")
+    assert owner.rows("attempts") == []
+
+
+def test_an_older_database_gets_the_table(sqlite_url, monkeypatch):        # R77
+    db = databases.migrated(sqlite_url)
+    db.execute("DROP TABLE {attempts}")
+    db.execute("DELETE FROM {schema_migrations} WHERE version = 6")
+    assert migrations.pending(db) == [6]
+    migrations.migrate(db, clock.now())
+    assert "item_id" in db.columns("attempts")
+    db.close()
+
+
+def test_each_kind_is_that_of_its_queue():     # R77
+    from jobs_lib.monitoring.queues import QUEUES
+    assert {queue.table: queue.item for queue in QUEUES if queue.item != "deletion"
+            } == attempts.KINDS
+    assert "keep_attempts" in catalogue.load("purge_job_history").options
