@@ -112,10 +112,7 @@ class MailSender:
         while self._claim():
             for row in self.claimed:
                 if self._may_go_on() and self._begin(row):
-                    began = self.ctx.monotonic()
-                    result = self._send(row)
-                    row["took_ms"] = int(1000 * (self.ctx.monotonic() - began))
-                    self._settle(row, result)
+                    self._settle(row, self._send(row))
                     self.done += 1
                     self.ctx.progress(self.done, self.total)
 
@@ -235,6 +232,7 @@ class MailSender:
 
     def _send(self, row: dict) -> Result:
         """Hand the message over. Whatever goes wrong with this one is this one's result."""
+        began = self.ctx.monotonic()
         try:
             result = self.source.send_message(row)
         except AddressError as error:
@@ -246,6 +244,7 @@ class MailSender:
         except Exception as error:      # noqa: BLE001  (an error of ours stops no other message)
             self.ctx.defect(error, f"{self.source.event} {row['id']}")
             result = Result(RETRY, None, "", reasons.DEFECT.text(error=type(error).__name__))
+        row["took_ms"] = int(1000 * (self.ctx.monotonic() - began))
         self._watch_relay(result)
         return result
 
@@ -310,7 +309,7 @@ class MailSender:
             stored.update(last_code=result.code, last_error=None if outcome == SENT else reply)
         else:
             stored["last_attempt_at"] = row["last_attempt_at"]
-        tried = Tried(result.code, reply, row["took_ms"])
+        tried = Tried(result.code, reply, row.get("took_ms"))
         settled = self.claims.settle(row, outcome, tried, **stored)
         if settled.stored:
             refused_by_us = outcome == FINAL and not result.code    # the relay never saw it

@@ -224,7 +224,9 @@ def test_off_ends_before_any_sql(bench, job):
     fill(bench, job)
     bench.was_looked_at()
     before = left(bench, job)
-    assert bench.run(job, **dict.fromkeys(options(job), "off")) == {"deleted": 0}
+    # a job may have a second purge, with an option of its own
+    all_of_them = {*options(job), *(name for name in job.options if name.startswith("keep"))}
+    assert bench.run(job, **dict.fromkeys(all_of_them, "off")) == {"deleted": 0}
     assert left(bench, job) == before
     # each run has a row in that one
     untouched = {job.run.table, "job_state", "meta"} - {"job_runs"}
@@ -387,7 +389,8 @@ def test_a_shorter_limit_that_would_empty_the_table_stops_before_anything_is_don
 def test_a_run_logs_one_summary(bench, job):
     oldest(bench, job, 3)
     bench.run(job)
-    summaries = [event for event in bench.events(job.name) if event["event"] == "purge"]
+    summaries = [event for event in bench.events(job.name)
+                 if event["event"] == "purge" and event["table"] == job.run.table]
     assert [(found["table"], found["deleted"], found["reason"])
             for found in summaries] == [(job.run.table, 3, "done")]
 
