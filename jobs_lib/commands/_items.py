@@ -38,14 +38,21 @@ def looked(session, queue: WorkQueue):
 def owners(db, word: str) -> list[int]:
     """The ids of the accounts that a number or an address means: one of its own, or of an alias.
     UsageError if there is none."""
-    if word.isascii() and word.isdecimal():
-        # a deleted account may have rows that have come in late
-        return [min(int(word), LARGEST_ID)]
-    for address in dict.fromkeys((word, word.lower())):
-        rows = (db.query("SELECT id FROM {users} WHERE email = :address", address=address)
-                or db.query("SELECT user_id AS id FROM {aliases} WHERE address = :address",
-                            address=address))
-        if rows:
-            return sorted({row["id"] for row in rows if isinstance(row["id"], int)})
+    if found := ids(db, word, {"users": "email", "aliases": "address"}, "user_id"):
+        return found                # a deleted account, too, may have rows that have come in late
     raise UsageError(f"--owner {text(word)}: no account and no alias has this address; the number "
                      "of an account will do as well")
+
+
+def ids(db, word: str, columns: dict, of_aliases: str = "id") -> list[int]:
+    """What a number means, or an address in one of these columns, {table: column}: the `id` of the
+    rows, of aliases what is asked for."""
+    if word.isascii() and word.isdecimal():
+        return [min(int(word), LARGEST_ID)]
+    for table, column in columns.items():
+        name = of_aliases if table == "aliases" else "id"
+        rows = db.query(f"SELECT {name} AS id FROM {{{table}}} WHERE {column} IN (:addresses)",
+                        addresses=[word, word.lower()])
+        if found := sorted({row["id"] for row in rows if isinstance(row["id"], int)}):
+            return found
+    return []

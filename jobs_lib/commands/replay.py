@@ -1,78 +1,129 @@
 """Put failed items back into their queue, as if they had never been tried: due now, with all
 attempts ahead.
 
-Sent items can be sent again too: a forward as long as its raw message is still in the spool, a
-webhook under the same id, by which its endpoint recognises it; a sent notice cannot, since its text
-is not kept. Items that are in the queue already, or have lost their content, are refused. The
-others are put back, in one transaction.
+Items are named by their ids, or it is --all that has failed. Many are not due at once: 20 are, the
+others one after the other, at half of the relay's limits, so that new mail is not behind them; what
+does not fit into a day is left for another time. It says when the last one will be due.
+
+Sent items can be sent again too, by their ids: a forward as long as its raw message is still in the
+spool, a webhook under the same id, by which its endpoint recognises it; a sent notice cannot, since
+its text is not kept. Items that are in the queue already, or have lost their content, are refused;
+with --all also what a run could only cancel, and what you have cancelled. `jobs.py show` tells that
+an item was put back.
 """
 from __future__ import annotations
 
-from jobs_lib.engines import requeue
+from jobs_lib import clock
+from jobs_lib.engines.work_queue import LARGEST_ID
 from jobs_lib.errors import FAILED, OK, UsageError
-from jobs_lib.features.forwards import queue as forwards
-from jobs_lib.features.notifications import outbox
-from jobs_lib.features.webhooks import replay as webhooks
-from jobs_lib.text import one_of, positive
+from jobs_lib.text import counted, one_of, positive
 
-KINDS = {queue.REPLAY.name: queue.REPLAY for queue in (forwards, outbox, webhooks)}
+from . import _items
+
+KINDS = ("forward", "notification", "webhook")
 
 
 def arguments(parser) -> None:
-    """Declares KIND, ID... and --json."""
+    """Declares KIND, ID..., --all with its filters, and --json."""
     parser.add_argument("kind", metavar="|".join(KINDS), type=one_of(*KINDS),
-                        help="which queue: rows of failed_emails, webhook_deliveries or "
-                        "notifications")
+                        help="which queue: rows of failed_emails, notifications or "
+                        "webhook_deliveries")
     parser.add_argument("ids", metavar="ID", type=positive, nargs="*", help="the rows' ids")
+    parser.add_argument("--all", action="store_true", help="instead of ids: all that has failed")
+    parser.add_argument("--owner", metavar="ID|ADDRESS", help="with --all: only what belongs to "
+                        "this account")
+    parser.add_argument("--since", metavar="TIME", type=_items.moment,
+                        help="with --all or --endpoint: only what came in since then, in UTC, such "
+                        "as '2026-11-24 14:30'")
     parser.add_argument("--endpoint", metavar="ID", type=positive,
-                        help="instead of ids: all failed deliveries to this endpoint, a row of "
-                        "webhooks")
-    parser.add_argument("--since", metavar="TIME", type=requeue.moment,
-                        help="with --endpoint: of the events since then, in UTC, such as "
-                        "'2026-11-24 14:30'")
+                        help="all failed deliveries to this endpoint, a row of webhooks")
     parser.add_argument("--json", action="store_true", help="print what was put back and what was "
                         "refused, and why")
 
 
 def run(args, make_session, config_path) -> int:
-    """Put them back; 1 if any was refused."""
-    if (args.endpoint is None) != (args.since is None):
-        raise UsageError("replay: --endpoint and --since go together")
+    """Put them back; 1 if an id was refused."""
+    from jobs_lib.engines import requeue
+    from jobs_lib.monitoring import queues
+
+    _check(args)
+    session = make_session(config_path)
+    db = _items.database(session)
+    queue = queues.claimed(args.kind)
+    ctx = _items.looked(session, queue)
+    if args.ids:
+        found = requeue.replay(ctx, queue, session, list(dict.fromkeys(args.ids)))
+    else:
+        owners = None if args.owner is None else _items.owners(db, args.owner)
+        found = requeue.replay_failed(
+            ctx, queue, session, owners=owners, since=args.since,
+            endpoint=None if args.endpoint is None else min(args.endpoint, LARGEST_ID))
+    refused_code = FAILED if found.refused and args.ids else OK
+    if args.json:
+        session.console.document({
+            "kind": args.kind, "replayed": found.done,
+            "refused": [{"id": id, "reason": why} for id, why in found.refused.items()],
+            "last_due_at": clock.text(found.last_due_at) if found.done else None,
+            "more": found.more})
+        return refused_code
+    if args.ids:
+        _report_each(session, queue, args.ids, found)
+    else:
+        _report_all(session, queue, args, found)
+    for words in requeue.hints(ctx, queue, found.done):
+        session.console.report(words)
+    return refused_code
+
+
+def _check(args) -> None:
     if args.endpoint is not None and args.kind != "webhook":
         raise UsageError("replay: --endpoint is for webhooks: `jobs.py replay webhook --endpoint "
                          "ID --since TIME`")
-    if bool(args.ids) == (args.endpoint is not None):
-        raise UsageError("replay: say which rows: ids, or for webhooks --endpoint and --since")
-    session = make_session(config_path)
-    db, now, kind = session.ports.database(), session.ports.now(), KINDS[args.kind]
-    if args.endpoint is not None:
-        return _endpoint(args, session, db, now)
-    ids = list(dict.fromkeys(args.ids))
-    refused = db.batch(lambda: requeue.put_back(db, kind, session, ids, now))
-    done = [id for id in ids if id not in refused]
-    if args.json:
-        session.console.document({"kind": args.kind, "replayed": done, "refused": [
-            {"id": id, "reason": reason} for id, reason in refused.items()]})
-        return FAILED if refused else OK
-    for id in ids:
-        if id in refused:
-            session.console.fail(f"{args.kind} {id}: refused, {refused[id]}")
-        else:
-            session.console.report(f"{args.kind} {id}: back in the queue, due now")
-    for words in requeue.hints(db, kind, session, done, now):
-        session.console.report(words)
-    return FAILED if refused else OK
+    if args.endpoint is not None and args.since is None and not args.all:
+        raise UsageError("replay: --endpoint and --since go together, or --endpoint and --all")
+    if (args.since or args.owner) and not (args.all or args.endpoint is not None):
+        raise UsageError("replay: --since and --owner go together with --all")
+    if bool(args.ids) == bool(args.all or args.endpoint is not None):
+        raise UsageError("replay: say which rows: ids, or --all that has failed, or for webhooks "
+                         "--endpoint and --since")
 
 
-def _endpoint(args, session, db, now) -> int:
-    """All that failed for one endpoint since a moment."""
-    done = webhooks.failed_since(db, args.endpoint, args.since, now)
-    if args.json:
-        session.console.document({"kind": args.kind, "replayed": done, "refused": []})
-        return OK
-    what = "delivery" if len(done) == 1 else "deliveries"
-    session.console.report(f"endpoint {args.endpoint}: {len(done):,} {what} back in the queue, due "
-                         "now")
-    for words in requeue.hints(db, KINDS["webhook"], session, done, now):
-        session.console.report(words)
-    return OK
+def _report_each(session, queue, ids: list[int], found) -> None:
+    from jobs_lib.engines.requeue import AT_FIRST
+
+    for id in dict.fromkeys(ids):
+        if id in found.refused:
+            session.console.fail(f"{queue.item} {id}: refused, {found.refused[id]}")
+        elif len(found.done) <= AT_FIRST:
+            session.console.report(f"{queue.item} {id}: back in the queue, due now")
+    if len(found.done) > AT_FIRST:
+        session.console.report(_spread(queue, found))
+
+
+def _report_all(session, queue, args, found) -> None:
+    from jobs_lib.engines.requeue import AT_FIRST, LISTED
+
+    if found.more and not found.done:
+        session.console.report("Nothing was put back: as many as fit into a day wait already.")
+    elif not found.done:
+        session.console.report(f"Nothing was put back: no {queue.item} has failed that can be sent "
+                               "again.")
+    elif len(found.done) <= AT_FIRST:
+        session.console.report(f"{counted(len(found.done), queue.item)} back in the queue, due now")
+    else:
+        session.console.report(_spread(queue, found))
+    for id, why in list(found.refused.items())[:LISTED]:
+        session.console.report(f"{queue.item} {id}: left as it is, {why}")
+    if len(found.refused) > LISTED:
+        session.console.report(f"... and {len(found.refused) - LISTED:,} more are left as they "
+                               "are.")
+    if found.more:
+        session.console.report("More have failed than fit into a day at half of the limits: the "
+                               "rest is left as it is. Run the same command again tomorrow.")
+
+
+def _spread(queue, found) -> str:
+    """Since they are many: when they are due."""
+    from jobs_lib.engines.requeue import AT_FIRST
+    return (f"{len(found.done):,} {queue.name} back in the queue: {AT_FIRST} due now, the others "
+            f"little by little, the last at {clock.text(found.last_due_at)} UTC")

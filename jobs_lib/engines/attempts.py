@@ -29,12 +29,11 @@ def record(db, table: str, row: dict, *, run_id: str | None, began, outcome: str
               answer=answer(tried.answer) or None)
 
 
-def record_act(db, table: str, ids: list[int], now, outcome: str, note: str) -> None:
+def record_act(db, table: str, ids: list[int], now, outcome: str) -> None:
     """Add one for each of the rows: what an operator did with them."""
-    db.execute("INSERT INTO {attempts} (kind, item_id, user_id, began_at, outcome, answer) "
-               f"SELECT :kind, id, user_id, :now, :outcome, :note FROM {{{table}}} "
-               "WHERE id IN (:ids)", kind=KINDS[table], ids=ids, now=now, outcome=outcome,
-               note=note)
+    db.execute("INSERT INTO {attempts} (kind, item_id, user_id, began_at, outcome) "
+               f"SELECT :kind, id, user_id, :now, :outcome FROM {{{table}}} WHERE id IN (:ids)",
+               kind=KINDS[table], ids=ids, now=now, outcome=outcome)
 
 
 def owner(value) -> int | None:

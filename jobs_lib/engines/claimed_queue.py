@@ -18,6 +18,7 @@ from .work_queue import (
     Item,
     Wanted,
     WorkQueue,
+    count,
     owners_in,
     since_rule,
 )
@@ -26,6 +27,7 @@ from .work_queue import (
 ENGINE = ("id", "user_id", "status", "attempts", "next_attempt_at", "last_attempt_at", "last_error",
           "created_at", "finished_at", "uncertain", "claim_run")
 PAGE, PAGES = 500, 20           # rows that are looked at when only some since a time are wanted
+MOST_PER_DAY = 100 * 24 * 60    # rows that are sent again, where no limit says less
 CANCELLED, CANCELLED_BY = "cancelled", "cancelled: "
 DEFERRED = "the others go first, since it was lost in flight"
 
@@ -61,6 +63,21 @@ class ClaimedQueue(WorkQueue):
         """{row id: why it waits although it is due}, besides what holds for every queue."""
         return {}
 
+    def per_day(self, ctx) -> int:
+        """How many that are sent again may be due in a day: new ones have room beside them."""
+        return MOST_PER_DAY
+
+    def count_put_off(self, ctx, most: int) -> int:
+        """How many that are sent again are not due yet, `most` at most: a row that was never tried
+        has no other reason to be scheduled."""
+        rows, number = DueRows(ctx, self.engine(ctx)), 0
+        for priority in rows.priorities():
+            rule, values = rows.of(priority)
+            number += count(ctx.db, self.table, f"status = 'pending'{rule} "
+                            "AND next_attempt_at > :now AND attempts = 0", most, now=ctx.now,
+                            **values)
+        return min(number, most)
+
     def why_lost(self, row: dict, session) -> str | None:
         """Why it cannot be sent again, or None."""
         raise NotImplementedError
@@ -90,6 +107,28 @@ class ClaimedQueue(WorkQueue):
         if wanted.owners is None and wanted.since is not None:
             return self._since(ctx, wanted)
         return self._waiting(ctx, wanted)
+
+    def failed_pages(self, ctx, size: int, *, owners=None, since=None, endpoint=None):
+        """The ids of all that has failed, in lists: of some owners, that came in since then, or for
+        an endpoint of webhooks."""
+        rule, values = since_rule(Wanted(None, owners, since), self.added)
+        values = {**values, "owners": owners, "endpoint": endpoint}
+        failed, keys, (first, *_) = "status = 'failed'", (*self.age, "id"), self.age
+        if endpoint is not None:
+            theirs = "" if owners is None else " AND user_id IN (:owners)"
+            ways = [(f"webhook_id = :endpoint AND {failed}{theirs}", ("id",))]
+        elif owners is not None:
+            ways = [(f"user_id IN (:owners) AND +{failed}", ("id",))]
+        elif first == self.added:
+            ways = [(failed, keys)]
+        else:
+            reached = f" AND {first} >= :came_in" if rule else f" AND {first} IS NOT NULL"
+            # and those whose end an app has not noted
+            ways = [(failed + reached, keys), (f"{failed} AND {first} IS NULL", keys[1:])]
+        for where, key in ways:
+            for rows in ctx.db.pages(f"SELECT {', '.join(key)} FROM {{{self.table}}} "
+                                     f"WHERE {where}{rule}", key=key, size=size, **values):
+                yield _ids_of(rows)
 
     def _of_owners(self, ctx, wanted: Wanted) -> list[int]:
         """By the owner's index, which has the rows in the order of their ids."""

@@ -62,6 +62,14 @@ def claims_if_due(ctx, queue: Queue) -> QueueClaims | None:
     return claims if claims.due(1) else None
 
 
+def half_a_day(ctx, most: int) -> int:
+    """Half of the messages that the relay's limits allow in a day; at most so many."""
+    from .relay_limits import WINDOWS, Relay
+    day = WINDOWS[-1].span
+    return min([most, *(max(1, limit * day // window.span // 2)
+                        for window, limit in Relay(ctx.db, ctx.section("mail")).limits)])
+
+
 def holds(ctx) -> list[str]:
     """Sentences: why no mail goes out now, or less than is due."""
     from .relay_limits import Relay

@@ -1,93 +1,188 @@
-"""Rows that go back into their queue as if they had never been tried: due now, all attempts
-ahead."""
+"""What an operator does to rows of a queue by hand: put them back as if they had never been tried,
+or take them out.
+
+Many rows are not due at once: the first AT_FIRST are, the others so many a minute, at half of what
+the relay's limits allow. So new mail, for their owners too, is never behind all of them. What would
+be due later than in a day is not put back: such a time counts as a wrong clock's.
+"""
 from __future__ import annotations
 
 from collections import namedtuple
-from datetime import datetime
+from datetime import timedelta
+from functools import partial
 
-from jobs_lib import clock
 from jobs_lib.chunks import chunked
 
+from . import attempts
+from .claimed_queue import CANCELLED_BY, ClaimedQueue
+from .rows import invalid
+from .work_queue import LARGEST_ID
+
 FINISHED = ("failed", "sent", "delivered")
-LARGEST_ID = 2 ** 63 - 1
 AT_ONCE = 500                   # rows in one transaction
 LISTED = 10                     # reasons that are given one by one
+AT_FIRST = 20                   # rows that are due at once
+MINUTES = 24 * 60               # within which the last of them is due
+TOO_MANY = "it would be due in more than a day: replay it later"
+BY_HAND = f"{CANCELLED_BY}by the operator"
 
-Kind = namedtuple("Kind", "name table job columns why_lost reset reasons_to_cancel expires")
-Kind.__doc__ = """One queue, as far as its rows differ from those of another.
+Replayed = namedtuple("Replayed", "done refused last_due_at more")
+Replayed.__doc__ = """What was put back.
 
-name      what a row is called
-table     its table; job: which job works it off
-columns   SQL: what `why_lost` needs of a row
-why_lost  function of (row, session): why it cannot be sent again, or None
-reset     SQL: what else starts over
-reasons_to_cancel  function of (db, ids): {id: why the job can only cancel it}
-expires   whether the job has `give_up_after`
+done         ids                               refused  {id: why it was not}
+last_due_at  when the last of them is due      more     whether some were left for another day
 """
 
 
-def put_back(db, kind: Kind, session, ids: list[int], now) -> dict[int, str]:
-    """Put rows back, inside a transaction. {id: why it was refused}."""
+class Pace:
+    """When each of many rows is due: the first ones now, then `per_day` of them evenly. `number`
+    were put back."""
+
+    def __init__(self, now, per_day: int) -> None:
+        self.now, self.per_day, self.number = now, per_day, 0
+
+    def left(self) -> int:
+        """How many more are due within a day."""
+        return max(0, AT_FIRST + self.per_day - self.number)
+
+    def due(self, number: int):
+        """When the row of this number is due, from 1 on: in whole minutes from now."""
+        behind = max(0, number - AT_FIRST)
+        return self.now + timedelta(minutes=-(-behind * MINUTES // self.per_day))
+
+    def plan(self, ids: list) -> dict:
+        """{time: those of the ids that are due then}."""
+        found: dict = {}
+        for number, id in enumerate(ids, self.number + 1):
+            found.setdefault(self.due(number), []).append(id)
+        return found
+
+
+def replay(ctx, queue: ClaimedQueue, session, ids: list[int]) -> Replayed:
+    """Put these rows back, whatever became of them."""
+    pace, done, refused = Pace(ctx.now, queue.per_day(ctx)), [], {}
+    for some in chunked(ids, AT_ONCE):
+        refused.update(dict.fromkeys(some[pace.left():], TOO_MANY))
+        some = some[:pace.left()]
+        refused.update(ctx.db.batch(partial(_put_back, ctx, queue, session, some, pace, False)))
+        good = [id for id in some if id not in refused]
+        pace.number += len(good)
+        done += good
+    return Replayed(done, refused, pace.due(pace.number), False)
+
+
+def replay_failed(ctx, queue: ClaimedQueue, session, **which) -> Replayed:
+    """Put back all that has failed, as `queue.failed_pages` takes `which`; what a run could only
+    cancel is refused. Each page is one commit: after a kill the same again puts back the rest,
+    behind what waits since then."""
+    pace, done, refused, more = Pace(ctx.now, queue.per_day(ctx)), [], {}, False
+    if waiting := queue.count_put_off(ctx, AT_FIRST + pace.per_day):
+        pace.number = AT_FIRST + waiting        # behind those of the time before
+    for ids in queue.failed_pages(ctx, AT_ONCE, **which):
+        more = len(ids) > pace.left()
+        if not (some := ids[:pace.left()]):
+            break
+        no = ctx.db.batch(partial(_put_back, ctx, queue, session, some, pace, True))
+        refused.update(no)
+        good = [id for id in some if id not in no]
+        pace.number += len(good)
+        done += good
+        if more:
+            break
+    return Replayed(done, refused, pace.due(pace.number), more)
+
+
+def _put_back(ctx, queue: ClaimedQueue, session, ids: list[int], pace: Pace,
+              failed_only: bool) -> dict[int, str]:
+    """Inside a transaction. {id: why it was refused}."""
+    db = ctx.db
     rows = {row["id"]: row for row in db.query(
-        f"SELECT id, status, {kind.columns} FROM {{{kind.table}}} "
-        f"WHERE id IN (:ids){db.for_update}",
+        f"SELECT id, user_id, status, last_error, {', '.join(queue.reads)}, {queue.needs} "
+        f"FROM {{{queue.table}}} WHERE id IN (:ids){db.for_update}",
         ids=[id for id in ids if id <= LARGEST_ID])}
-    refused = {id: reason for id in ids if (reason := _refusal(kind, rows.get(id), session))}
-    reset(db, kind, [id for id in ids if id not in refused], now)
+    known = ("id", "user_id", *queue.reads)
+    wrong = invalid(queue.table, [{name: row[name] for name in known} for row in rows.values()])
+    refused = {id: reason for id in ids if (reason := wrong.get(id) or _refusal(
+        queue, rows.get(id), session, failed_only))}
+    if failed_only:
+        good = [row for id, row in rows.items() if id not in refused]
+        refused.update(queue.reasons_to_cancel(ctx, good) if good else {})
+    good = [id for id in ids if id not in refused]
+    for due, some in pace.plan(good).items():
+        db.execute(f"UPDATE {{{queue.table}}} SET status = 'pending', attempts = 0,"
+                   " next_attempt_at = :due, finished_at = NULL, uncertain = 0, claim_token = NULL,"
+                   f" claim_run = NULL, lease_until = NULL{queue.reset} WHERE id IN (:ids)",
+                   ids=some, due=due)
+    if good:
+        attempts.record_act(db, queue.table, good, ctx.now, attempts.REPLAYED)
     return refused
 
 
-def _refusal(kind: Kind, row: dict | None, session) -> str | None:
+def _refusal(queue: ClaimedQueue, row: dict | None, session, failed_only: bool) -> str | None:
     if row is None:
         return "there is no such row (it may have been purged)"
     if row["status"] not in FINISHED:
         return f"it is in the queue already ({row['status']})"
-    return kind.why_lost(row, session)
+    if failed_only and row["status"] != "failed":
+        return f"it has not failed ({row['status']})"
+    if failed_only and row["last_error"] == BY_HAND:
+        return "you have cancelled it; by its id it can be replayed"
+    return queue.why_lost(row, session)
 
 
-def reset(db, kind: Kind, ids: list[int], now) -> None:
-    """Have them start over, whatever they are."""
-    db.execute(f"UPDATE {{{kind.table}}} SET status = 'pending', attempts = 0,"
-               " next_attempt_at = :now, finished_at = NULL, uncertain = 0, claim_token = NULL,"
-               f" claim_run = NULL, lease_until = NULL{kind.reset} WHERE id IN (:ids)",
-               ids=ids, now=now)
+def cancel(ctx, queue: ClaimedQueue, ids: list[int]) -> dict[int, str]:
+    """End rows that wait, without an attempt, inside a transaction. {id: why it was refused}. A run
+    that has claimed such a row finds it gone before it begins."""
+    db = ctx.db
+    rows = {row["id"]: row for row in db.query(
+        f"SELECT id, status FROM {{{queue.table}}} WHERE id IN (:ids){db.for_update}",
+        ids=[id for id in ids if id <= LARGEST_ID])}
+    refused = {id: reason for id in ids if (reason := _why_not_cancelled(rows.get(id)))}
+    good = [id for id in ids if id not in refused]
+    if good:
+        notified = "".join(f", {column} = :now" for column in queue.notified)
+        db.execute(f"UPDATE {{{queue.table}}} SET status = 'failed', finished_at = :now,"
+                   " next_attempt_at = NULL, last_error = :error, claim_token = NULL,"
+                   f" claim_run = NULL, lease_until = NULL{notified}"
+                   " WHERE id IN (:ids) AND +status = 'pending'", ids=good, now=ctx.now,
+                   error=BY_HAND)
+        attempts.record_act(db, queue.table, good, ctx.now, attempts.CANCELLED)
+    return refused
 
 
-def hints(db, kind: Kind, session, done: list[int], now) -> list[str]:
+def _why_not_cancelled(row: dict | None) -> str | None:
+    if row is None:
+        return "there is no such row (it may have been purged)"
+    if row["status"] == "sending":
+        return "it is being sent: what comes of it is stored"
+    return None if row["status"] == "pending" else f"it is over already ({row['status']})"
+
+
+def hints(ctx, queue: ClaimedQueue, done: list[int]) -> list[str]:
     """What else the operator may want to know of the rows that were put back."""
     if not done:
         return []
     reasons: dict = {}
+    old, life = 0, queue.engine(ctx).lifetime
     for ids in chunked(done, AT_ONCE):
-        reasons.update(kind.reasons_to_cancel(db, ids))
-    hints = [f"{kind.name} {id}: the next run of {kind.job} can only cancel it, since {why}."
+        rows = ctx.db.query(f"SELECT id, user_id, {', '.join(queue.reads)} "
+                            f"FROM {{{queue.table}}} WHERE id IN (:ids)", ids=ids)
+        reasons.update(queue.reasons_to_cancel(ctx, rows) if rows else {})
+        old += 0 if life is None else ctx.db.value(
+            f"SELECT COUNT(*) FROM {{{queue.table}}} WHERE id IN (:ids) AND created_at <= :oldest",
+            ids=ids, oldest=ctx.now - life)
+    hints = [f"{queue.item} {id}: the next run of {queue.job} can only cancel it, since {why}."
              for id, why in list(reasons.items())[:LISTED]]
     if len(reasons) > LISTED:
         hints.append(f"The same goes for {len(reasons) - LISTED:,} others.")
     if len(done) > len(reasons):
         which = "the rest" if reasons else "it" if len(done) == 1 else "them"
-        hints.append(f"The next run of {kind.job} sends {which}.")
-    old = _past_their_time(db, kind, session, done, now) if kind.expires else 0
+        many = len(done) > AT_FIRST
+        hints.append(f"The next run{'s' if many else ''} of {queue.job} send{'' if many else 's'} "
+                     f"{which}.")
     if old:
-        hints.append(f"Older than [{kind.job}] give_up_after: {old}. For "
+        hints.append(f"Older than [{queue.job}] give_up_after: {old}. For "
                      f"{'it' if old == 1 else 'these'} that attempt is the only one.")
-    if db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=kind.job):
-        hints.append(f"{kind.job} is paused: `jobs.py resume {kind.job}`.")
+    if ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=queue.job):
+        hints.append(f"{queue.job} is paused: `jobs.py resume {queue.job}`.")
     return hints
-
-
-def _past_their_time(db, kind: Kind, session, ids: list[int], now) -> int:
-    age = session.config.job_named(kind.job).give_up_after
-    return db.value(f"SELECT COUNT(*) FROM {{{kind.table}}} WHERE id IN (:ids) "
-                    "AND created_at <= :oldest", ids=ids, oldest=now - age)
-
-
-def moment(words: str) -> datetime:
-    """A time in UTC, for argparse: `2026-11-24`, `2026-11-24 14:30`, `2026-11-24T14:30:05Z`."""
-    try:
-        found = datetime.fromisoformat(words.strip().replace("Z", "+00:00"))
-    except ValueError:
-        import argparse
-        raise argparse.ArgumentTypeError("expected a time such as '2026-11-24 14:30', not "
-                                         f"{words!r}") from None
-    return (found if found.tzinfo else found.replace(tzinfo=clock.UTC)).astimezone(clock.UTC)

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from jobs_lib import shards
 from jobs_lib.database import stored
+from jobs_lib.engines.claimed_queue import ClaimedQueue
 from jobs_lib.engines.due_rows import COUNTED
 from jobs_lib.engines.work_queue import WorkQueue, view
 from jobs_lib.features.accounts import work_queue as deletions
@@ -16,9 +17,9 @@ from jobs_lib.features.forwards import work_queue as forwards
 from jobs_lib.features.notifications import work_queue as notifications
 from jobs_lib.features.webhooks import work_queue as webhooks
 
-# the first three can be replayed and cancelled
-QUEUES: tuple[WorkQueue, ...] = tuple(each.QUEUE for each in (
-    forwards, notifications, webhooks, exports, domains, deletions))
+# whose rows are claimed: these can be replayed and cancelled
+CLAIMED: tuple[ClaimedQueue, ...] = (forwards.QUEUE, notifications.QUEUE, webhooks.QUEUE)
+QUEUES: tuple[WorkQueue, ...] = (*CLAIMED, exports.QUEUE, domains.QUEUE, deletions.QUEUE)
 WATCHED = tuple(queue for queue in QUEUES if queue.done)        # their jobs say what was done
 DAY = timedelta(days=1)
 RUNS_A_DAY = 400
@@ -55,6 +56,11 @@ def named(name: str) -> WorkQueue:
 def of_item(item: str) -> WorkQueue:
     """The queue of such items, such as `forward`."""
     return next(queue for queue in QUEUES if queue.item == item)
+
+
+def claimed(item: str) -> ClaimedQueue:
+    """The same, of those that can be replayed and cancelled."""
+    return next(queue for queue in CLAIMED if queue.item == item)
 
 
 def queues(db, config, jobs, now, health: dict) -> dict:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from jobs_lib.database import stored
-from jobs_lib.engines.due_rows import in_words
+from jobs_lib.engines.due_rows import COUNTED, in_words
 from jobs_lib.text import span, took
 
 from .layout import one_line, pairs, wrapped
@@ -94,6 +94,35 @@ def story(found: dict, screen: Screen) -> str:
                               if value not in (None, "")], screen)
     zone = f"Times are in {screen.zone_name}, those of `Stored` in UTC. {screen.clock()}"
     return "\n".join([*lines, "", *wrapped(zone, screen.width)])
+
+
+def account(found: dict, screen: Screen) -> str:
+    """Of an account or an alias: what is stored of it, and when that goes."""
+    lines = [screen.paint("bold", f"{found['kind']} {found['id']}: {found['state']}")]
+    rows = []
+    for each in found["tables"]:
+        for number, rule in enumerate(each["rules"]):
+            rows.append([each["table"] if not number else "",
+                         f"{rule['rows']:,}{'+' if rule['rows'] >= COUNTED else ''}",
+                         screen.at(rule["next_at"]), rule["option"] or rule["rule"]])
+    if rows:
+        head, *table = padded([["TABLE", "ROWS", "FIRST GOES", "BY"], *rows], "lrll")
+        lines += ["", screen.paint("bold", joined(head)), *map(joined, table)]
+    lines += _part("Latest", [(f"{each['kind']} {each['id']}", _latest(each, screen))
+                              for each in found["latest"]], screen)
+    kept = found["kept"]
+    lines += _part("Kept until", [(_exact(kept["until"], screen), "; ".join(filter(None, (
+        kept["option"], kept["rule"]))))], screen)
+    lines += _part("Stored", [(name, cell(value, 500)) for name, value in found["stored"].items()
+                              if value not in (None, "")], screen)
+    zone = f"Times are in {screen.zone_name}, those of `Stored` in UTC. {screen.clock()}"
+    return "\n".join([*lines, "", *wrapped(zone, screen.width)])
+
+
+def _latest(each: dict, screen: Screen) -> str:
+    parts = [f"{each['state']}, since {screen.at(each['since'])}", each["to"], each["why"],
+             one_line(each["answer"] or "")]
+    return "; ".join(filter(None, parts))
 
 
 def _part(title: str, rows: list[tuple[str, str]], screen: Screen) -> list[str]:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import clock
+from jobs_lib.errors import DatabaseError
 from jobs_lib.monitoring import queues
 from tests.support.plans import analyse, problems
 
@@ -266,3 +267,85 @@ def test_a_list_reads_only_what_it_shows(service):              # R77
     for sql, values in heard:
         wrong += problems(service.db, sql, values, larges)
     assert not wrong, "\n".join(wrong)
+
+
+def test_of_an_account_it_says_what_is_stored_and_when_it_goes(service):       # R77
+    forward(service, 1, status="failed", finished_at=service.ago(days=1), told_at=service.now)
+    forward(service, 2)
+    service.table("sessions", [{"user_id": ANN, "last_seen_at": service.ago(days=2),
+                                "expires_at": service.ahead(days=5)}])
+    service.table("message_logs", [{"user_id": ANN, "alias_id": 1,
+                                    "created_at": service.ago(days=10)}])
+    service.table("notifications", [{"id": 7, "user_id": ANN, "kind": "k", "status": "sent",
+                                     "created_at": service.ago(days=10)}])
+    for word in ("1", "ann@home.example"):
+        found = json.loads(service.command("show", "user", word, "--json"))
+        assert (found["kind"], found["id"], found["state"]) == ("user", ANN, "active")
+        tables = {each["table"]: each for each in found["tables"]}
+        assert {name: each["rows"] for name, each in tables.items()} == {
+            "aliases": 1, "destinations": 1, "failed_emails": 2, "sessions": 1, "message_logs": 1,
+            "notifications": 1}
+        assert tables["aliases"]["rules"] == [{"rows": 1, "option": "", "next_at": None,
+                                               "rule": "as long as the account"}]
+        assert tables["failed_emails"]["rules"] == [{
+            "rows": 1, "option": "[purge_failed_emails] keep = 7d",
+            "rule": "counted from finished_at", "next_at": clock.text(service.ahead(days=6))},
+            {"rows": 1, "option": "", "rule": "by no rule yet: it is in use", "next_at": None}]
+        assert tables["notifications"]["rules"][0]["next_at"] == clock.text(service.ahead(days=80))
+        assert [(each["kind"], each["id"]) for each in found["latest"]] == [
+            ("forward", 2), ("forward", 1), ("notification", 7)]
+        assert found["stored"]["email"] == "a***@home.example"
+    text = service.command("show", "user", "1")
+    assert all(len(line) <= 80 for line in text.splitlines()), text
+    deleted, = service.table("users", [{"id": 3, "status": "deleted",
+                                        "deleted_at": service.ago(days=1)}])
+    service.run("delete_accounts")
+    kept = json.loads(service.command("show", "user", str(deleted), "--json"))["kept"]
+    assert (kept["until"], kept["option"]) == (clock.text(service.ahead(days=6)),
+                                               "[delete_accounts] grace = 7d")
+
+
+def test_of_an_alias_too(service):     # R77
+    service.db.execute("UPDATE {aliases} SET expires_at = :end", end=service.ahead(days=2))
+    forward(service, 1)
+    service.table("message_logs", [{"user_id": ANN, "alias_id": alias} for alias in (1, 1, 2)])
+    found = json.loads(service.command("show", "alias", "SHOP@alias.example", "--json"))
+    assert (found["id"], found["state"]) == (1, "active")
+    assert found["kept"]["until"] == clock.text(service.ahead(days=2))
+    assert {each["table"]: each["rows"] for each in found["tables"]} == {"failed_emails": 1,
+                                                                         "message_logs": 2}
+    assert [each["id"] for each in found["latest"]] == [1]
+    assert all(len(line) <= 80 for line in service.command("show", "alias", "1").splitlines())
+    assert service.command("show", "alias", "no@alias.example", code=1).startswith(
+        "alias n***@alias.example: there is no such row")
+
+
+def test_hostile_rows_are_listed_and_told_like_others(service):        # R67, R77
+    hostile = ("abc", "", -5, 2**62, "9999-99-99", None)
+    if service.db.dialect.name == "mysql":
+        hostile = (-5, 2**31 - 1)
+    columns = {"failed_emails": ("user_id", "attempts", "alias_id", "next_attempt_at"),
+               "notifications": ("user_id", "attempts", "priority"),
+               "webhook_deliveries": ("webhook_id", "attempts", "user_id"),
+               "domains": ("user_id", "failures", "dns_results"),
+               "export_requests": ("user_id", "attempts"),
+               "aliases": ("user_id", "active"), "users": ("log_retention_days",)}
+    given = {"failed_emails": {"last_error": "x\x1b[31m\u202e" * 99},
+             "notifications": {"kind": "k"},
+             "webhook_deliveries": {}, "domains": {}, "export_requests": {}, "aliases": {},
+             "users": {}}
+    number = 100
+    kinds = {queue.table: queue for queue in queues.QUEUES}
+    for table, names in columns.items():
+        for name in names:
+            for value in hostile:
+                number += 1
+                try:
+                    service.table(table, [{"id": number, **given[table], name: value}])
+                except DatabaseError:               # the engine takes no such value
+                    continue
+                kind = {"aliases": "alias", "users": "user"}.get(table) or kinds[table].item
+                service.command("show", kind, str(number))
+    for queue in queues.QUEUES:
+        for words in ((), ("--due",), ("--waiting",), ("--failed",), ("--owner", "1")):
+            service.command("queue", queue.name, *words, "--limit", "500")

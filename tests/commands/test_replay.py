@@ -96,8 +96,10 @@ def test_each_id_is_reported_once_and_the_good_ones_go_through(service):
 
 def test_the_json_says_what_was_refused_and_why(service):
     [id] = service.forwards(1, **FAILED)
-    assert json.loads(service.run("replay", "forward", str(id), "99", "--json", code=1)) == {
-        "kind": "forward", "replayed": [id],
+    found = json.loads(service.run("replay", "forward", str(id), "99", "--json", code=1))
+    assert clock.now() - clock.parse(found.pop("last_due_at")) < timedelta(minutes=1)
+    assert found == {
+        "more": False, "kind": "forward", "replayed": [id],
         "refused": [{"id": 99, "reason": "there is no such row (it may have been purged)"}]}
 
 

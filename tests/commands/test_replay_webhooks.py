@@ -8,8 +8,11 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import clock
+from jobs_lib.config import loader
 from jobs_lib.database.connection import connect
-from jobs_lib.features.webhooks.replay import failed_since
+from jobs_lib.engines import requeue
+from jobs_lib.engines.work_queue import view
+from jobs_lib.monitoring import queues
 from tests.servers.web import Web
 from tests.support.hooks import fill
 from tests.support.shell import Shell
@@ -81,12 +84,11 @@ def test_all_that_failed_for_an_endpoint_since_a_time(service):
     service.db.execute("UPDATE {webhook_deliveries} SET status = 'delivered' WHERE id = :id",
                        id=mine[1])
     out, _ = replay(service, "--endpoint", 1, "--since", clock.text(AGO))
-    assert out == ["endpoint 1: 1 delivery back in the queue, due now",
+    assert out == ["1 webhook back in the queue, due now",
                    "The next run of retry_webhooks sends it."]
     assert service.statuses("webhook_deliveries") == {"pending": 1, "failed": 4, "delivered": 1}
     since = (AGO - timedelta(days=1)).strftime("%Y-%m-%dT%H:%MZ")
-    assert replay(service, "--endpoint", 1, "--since", since)[0][0].startswith("endpoint 1: 1 "
-                                                                               "delivery")
+    assert replay(service, "--endpoint", 1, "--since", since)[0][0].startswith("1 webhook back")
 
 
 def test_what_can_only_be_cancelled_is_said(service):
@@ -113,22 +115,21 @@ def test_wrong_arguments_are_reported(line, words, said):
 
 
 def test_only_rows_that_were_put_back_are_reported_as_put_back(service):
-    heard: list = []
+    class Racing(type(queues.claimed("webhook"))):
+        """Another puts one back, once we have asked which there are."""
 
-    def statement(sql, *_) -> None:
-        heard.append(sql)
-        if len(heard) == 2:                 # another put one back, since we asked which there are
-            db = connect(service.url)
-            db.execute("UPDATE {webhook_deliveries} SET status = 'pending', attempts = 3 "
-                       "WHERE id = 1")
-            db.close()
-    db = connect(service.url)
-    db.on_statement = statement
-    mine = [each["id"] for each in db.query("SELECT id FROM {webhook_deliveries} "
-                                            "WHERE webhook_id = 1")]
-    heard.clear()
-    assert failed_since(db, 1, AGO - timedelta(days=1), clock.now()) == [id for id in mine if id
-                                                                         != 1]
-    assert 1 in mine
-    db.close()
+        def failed_pages(self, ctx, size, **which):
+            for ids in super().failed_pages(ctx, size, **which):
+                other = connect(service.url)
+                other.execute("UPDATE {webhook_deliveries} SET status = 'pending', attempts = 3 "
+                              "WHERE id = 1")
+                other.close()
+                yield ids
+    config = loader.load(None, beside=str(service.folder), environ={})
+    mine = [each["id"] for each in service.db.query("SELECT id FROM {webhook_deliveries} "
+                                                    "WHERE webhook_id = 1")]
+    ctx = view(service.db, config, clock.now(), config.job_named("retry_webhooks"))
+    found = requeue.replay_failed(ctx, Racing(), None, endpoint=1)
+    assert found.done == [id for id in mine if id != 1]
+    assert found.refused == {1: "it is in the queue already (pending)"}
     assert row(service, 1)["attempts"] == 3

@@ -136,10 +136,14 @@ def in_words(results: dict) -> str:
     parts = []
     for check, result in results.items():
         if isinstance(result, dict) and result.get("state") not in ("pass", None):
-            parts.append(f"{check}: {one_line(result.get('problem') or result['state'], 200)}")
+            parts.append(f"{check}: {one_line(_why(result), 200)}")
         elif isinstance(result, dict) and result.get("unanswered"):
             parts.append(f"{check}: no answer lately")
     return "; ".join(parts)
+
+
+def _why(result: dict):
+    return result.get("problem") or result.get("reason") or result["state"]
 
 
 QUEUE = DomainQueue()

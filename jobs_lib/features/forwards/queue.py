@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from jobs_lib.addresses import check
-from jobs_lib.engines import mail_sending, requeue, spool
+from jobs_lib.engines import mail_sending, spool
 from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import Envelope, Message, Result
 from jobs_lib.ports.outcomes import FINAL, UNREADABLE
@@ -67,27 +67,3 @@ def reasons_to_cancel(db, rows: list[dict]) -> dict:
         elif row["destination_id"] and row["destination_id"] not in destinations:
             reasons[row["id"]] = "the destination is gone"
     return reasons
-
-
-# Sent again on request
-
-
-def _reasons_to_cancel(db, ids: list[int]) -> dict:
-    return reasons_to_cancel(db, db.query(
-        "SELECT id, user_id, alias_id, destination_id FROM {failed_emails} WHERE id IN (:ids)",
-        ids=ids))
-
-
-def _why_lost(row: dict, session) -> str | None:
-    try:
-        path = spool.locate(session.config.section("spool").dir, row["raw_path"])
-    except spool.SpoolError as error:
-        return str(error)
-    if os.path.isfile(path):
-        return None
-    return f"its raw message {row['raw_path']} is gone from the spool"
-
-
-# told_at and notice_id: when it fails again, its owner is notified again.
-REPLAY = requeue.Kind("forward", "failed_emails", "retry_forwards", "raw_path", _why_lost,
-                      ", told_at = NULL, notice_id = NULL", _reasons_to_cancel, True)

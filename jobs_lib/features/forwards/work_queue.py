@@ -32,6 +32,10 @@ class ForwardQueue(ClaimedQueue):
         """The recipient."""
         return one_line(row["envelope_to"])
 
+    def per_day(self, ctx) -> int:
+        """Half of what the relay's limits allow."""
+        return mail_queues.half_a_day(ctx, super().per_day(ctx))
+
     def holds(self, ctx) -> list[str]:
         """The relay, too."""
         return [*super().holds(ctx), *mail_queues.holds(ctx)]

@@ -7,7 +7,7 @@ from datetime import timedelta
 from jobs_lib import clock
 from jobs_lib.addresses import check
 from jobs_lib.database.values import words
-from jobs_lib.engines import mail_sending, mime, requeue
+from jobs_lib.engines import mail_sending, mime
 from jobs_lib.engines.turns import LOW, NORMAL
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message, Result
 from jobs_lib.ports.outcomes import FINAL
@@ -132,18 +132,3 @@ def compose(row: dict, recipient: str, personas: dict, domain: str,
                     ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")]
         text, html = unsubscribe.with_link(text, html, unsubscribe_link)
     return mime.message(headers, text, html, name), address
-
-
-# Sent again on request
-
-
-def _why_lost(row: dict, _session) -> str | None:
-    if row["status"] == "sent":
-        return "it was sent, and its text is gone since then"
-    return None if row["whole"] else "it was cancelled, and its text is gone since then"
-
-
-REPLAY = requeue.Kind("notification", "notifications", "send_notifications",
-                      "CASE WHEN body_text IS NULL AND body_html IS NULL THEN 0 ELSE 1 END"
-                      " AS whole",
-                      _why_lost, "", lambda _db, _ids: {}, True)

@@ -26,6 +26,10 @@ class NoticeQueue(ClaimedQueue):
         """What it is about, and its recipient."""
         return f"{one_line(row['kind'])} to {one_line(row['to_email'])}"
 
+    def per_day(self, ctx) -> int:
+        """Half of what the relay's limits allow."""
+        return mail_queues.half_a_day(ctx, super().per_day(ctx))
+
     def holds(self, ctx) -> list[str]:
         """The relay, too."""
         return [*super().holds(ctx), *mail_queues.holds(ctx)]

@@ -1,0 +1,53 @@
+"""End items that wait in a queue, without an attempt: nothing is sent, and no owner is notified.
+
+Refused is what is being sent and what is over already. A cancelled item is kept as long as a failed
+one; until then `jobs.py replay` takes it back, by its id. `jobs.py show` tells that it was
+cancelled.
+"""
+from __future__ import annotations
+
+from functools import partial
+
+from jobs_lib.errors import FAILED, OK
+from jobs_lib.text import one_of, positive
+
+from . import _items
+from .replay import KINDS
+
+
+def arguments(parser) -> None:
+    """Declares KIND, ID... and --json."""
+    parser.add_argument("kind", metavar="|".join(KINDS), type=one_of(*KINDS),
+                        help="which queue: rows of failed_emails, notifications or "
+                        "webhook_deliveries")
+    parser.add_argument("ids", metavar="ID", type=positive, nargs="+", help="the rows' ids")
+    parser.add_argument("--json", action="store_true", help="print what was cancelled and what was "
+                        "refused, and why")
+
+
+def run(args, make_session, config_path) -> int:
+    """Cancel them; 1 if any was refused."""
+    from jobs_lib.chunks import chunked
+    from jobs_lib.engines import requeue
+    from jobs_lib.monitoring import queues
+
+    session = make_session(config_path)
+    db = _items.database(session)
+    queue = queues.claimed(args.kind)
+    ctx, ids = _items.looked(session, queue), list(dict.fromkeys(args.ids))
+    refused: dict = {}
+    for some in chunked(ids, requeue.AT_ONCE):
+        refused.update(db.batch(partial(requeue.cancel, ctx, queue, some)))
+    code = FAILED if refused else OK
+    if args.json:
+        session.console.document({"kind": args.kind, "cancelled": [id for id in ids
+                                                                   if id not in refused],
+                                  "refused": [{"id": id, "reason": why}
+                                              for id, why in refused.items()]})
+        return code
+    for id in ids:
+        if id in refused:
+            session.console.fail(f"{args.kind} {id}: refused, {refused[id]}")
+        else:
+            session.console.report(f"{args.kind} {id}: cancelled, nothing is sent")
+    return code

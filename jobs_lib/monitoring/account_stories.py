@@ -1,0 +1,142 @@
+"""The story of an account or an alias: what is stored of it, by which rule that goes and when, and
+the latest of its mail and notices. Counts end at COUNTED rows a table."""
+from __future__ import annotations
+
+from jobs_lib import catalogue, clock
+from jobs_lib.database.schema import references
+from jobs_lib.database.schema.tables import table
+from jobs_lib.engines.rules import PRESENT, Purge, Rule
+from jobs_lib.engines.work_queue import COUNTED, LARGEST_ID, Wanted, view
+
+from . import queues
+from .stories import plain, shown
+
+LATEST = 5                      # items of a queue
+OWN_RETENTION = "users.log_retention_days"
+# what is no Purge of its own job: (job, rule)
+FURTHER = {"header_snapshots": ("purge_message_logs", Rule("created_at")),
+           "attempts": ("purge_job_history", Rule("began_at", option="keep_attempts"))}
+WITH_IT, BY_NONE = "as long as the account", "by no rule yet: it is in use"
+
+
+def of_user(db, config, now, id: int) -> dict | None:
+    """An account; None if there is none."""
+    row = db.row("SELECT * FROM {users} WHERE id = :id", id=min(id, LARGEST_ID))
+    if row is None:
+        return None
+    deletions = queues.named("deletions")
+    ctx = view(db, config, now, config.job_named(deletions.job))
+    kept = deletions.kept(ctx, deletions.read(ctx, row["id"]) or row)
+    return {"kind": "user", "id": row["id"], "state": row["status"],
+            "tables": _tables(db, config, [reference.table for reference
+                                           in references.to("users")],
+                              "user_id = :id", {"id": row["id"]}, row["log_retention_days"]),
+            "latest": _latest(db, config, now, lambda queue, ctx: queue.select(
+                ctx, Wanted(None, [row["id"]], None, LATEST))),
+            "kept": {"until": kept.until and clock.text(kept.until), "option": kept.option,
+                     "rule": kept.rule}, "stored": shown(row)}
+
+
+def of_alias(db, config, now, id: int) -> dict | None:
+    """An alias; None if there is none."""
+    row = db.row("SELECT * FROM {aliases} WHERE id = :id", id=min(id, LARGEST_ID))
+    if row is None:
+        return None
+
+    def latest(queue, ctx) -> list[dict]:
+        if queue.name != "forwards":
+            return []
+        ids = [each["id"] for each in db.query(
+            "SELECT id FROM {failed_emails} WHERE alias_id = :id ORDER BY id DESC LIMIT :most",
+            id=row["id"], most=LATEST)]
+        found = [queue.read(ctx, each) for each in ids]
+        return [each for each in found if each]
+
+    owner = db.row("SELECT id, status, log_retention_days FROM {users} WHERE id = :id",
+                   id=row["user_id"])
+    # by the owner's index, which each of these tables has
+    found = _tables(db, config, [reference.table for reference in references.to("aliases")
+                                 if "user_id" in _columns(reference.table)],
+                    "user_id = :owner AND alias_id = :id",
+                    {"id": row["id"], "owner": row["user_id"]},
+                    owner and owner["log_retention_days"])
+    end = clock.parse_any(row["expires_at"])
+    return {"kind": "alias", "id": row["id"], "state": "active" if row["active"] == 1
+            else "switched off", "tables": found, "latest": _latest(db, config, now, latest),
+            "kept": {"until": clock.text(end) if end and row["active"] == 1 else None, "option": "",
+                     "rule": "then expire_aliases switches it off; it is kept as long as its owner "
+                     "keeps it" if end and row["active"] == 1 else
+                     "as long as its owner keeps it, or until the account is deleted"},
+            "stored": shown(row)}
+
+
+def _columns(name: str) -> set:
+    return {column.name for column in table(name).columns}
+
+
+def _latest(db, config, now, select) -> list[dict]:
+    found = []
+    for queue in queues.QUEUES[:5]:             # a deletion is the account itself
+        ctx = view(db, config, now, config.job_named(queue.job))
+        found += [{"kind": queue.item, **plain(item)}
+                  for item in queue.describe(ctx, select(queue, ctx))]
+    return found
+
+
+def _tables(db, config, names: list[str], rule: str, values: dict, own_days) -> list[dict]:
+    """A line for each table with rows, and for each rule by which they go."""
+    rules: dict = {name: [each] for name, each in FURTHER.items()}
+    for job in catalogue.load_all():
+        if isinstance(job.run, Purge):
+            rules.setdefault(job.run.table, []).extend((job.name, each) for each in job.run.rules)
+    lines = []
+    for name in dict.fromkeys(names):
+        number, _ = _count(db, name, rule, values)
+        found = [by_rule for job, each in rules.get(name, ()) if number and (
+            by_rule := _by_rule(db, config, name, job, each, rule, values, own_days))]
+        left = number - sum(each["rows"] for each in found)
+        if left > 0:
+            found.append({"rows": left, "option": "", "next_at": None,
+                          "rule": BY_NONE if name in rules else WITH_IT})
+        if number:
+            lines.append({"table": name, "rows": number, "more": number == COUNTED,
+                          "rules": found})
+    return lines
+
+
+def _by_rule(db, config, name: str, job: str, rule: Rule, owned: str, values: dict,
+             own_days) -> dict | None:
+    """How many of the rows go by this rule, and when the first of them; None if none does."""
+    conditions, given = [owned], dict(values)
+    for column, value in rule.only.items():
+        if value is None or value is PRESENT:
+            conditions.append(f"{column} IS {'NOT ' if value is PRESENT else ''}NULL")
+        else:
+            conditions.append(f"+{column} = :only_{column}")
+            given[f"only_{column}"] = value
+    age = rule.age if rule.fallback is None else f"COALESCE({rule.age}, {rule.fallback})"
+    number, oldest = _count(db, name, " AND ".join(conditions), given, age)
+    if not number:
+        return None
+    wait, option = rule.later, ""
+    if rule.option:
+        keep = getattr(config.job_named(job), rule.option)
+        written = config.written(job, rule.option, catalogue.load(job).options[rule.option]).text
+        option = f"[{job}] {rule.option} = {written}"
+        if keep is None:
+            return {"rows": number, "option": option, "rule": "never", "next_at": None}
+        wait = wait + keep
+    first = clock.parse_any(oldest)
+    words = f"counted from {rule.age}"
+    if name == "message_logs" and own_days is not None:
+        words += f"; its owner's own retention is {own_days} days ({OWN_RETENTION})"
+    return {"rows": number, "option": option or job, "rule": words,
+            "next_at": clock.text(clock.plus(first, wait)) if first else None}
+
+
+def _count(db, name: str, rule: str, values: dict, age: str = "NULL") -> tuple:
+    """(how many rows, the earliest valid time in `age`), of COUNTED that are looked at."""
+    row = db.row("SELECT COUNT(*) AS number, MIN(CASE WHEN age >= :earliest THEN age END) AS oldest"
+                 f" FROM (SELECT {age} AS age FROM {{{name}}} WHERE {rule} LIMIT :most) found",
+                 **values, most=COUNTED, earliest=clock.FIRST)
+    return row["number"], row["oldest"]
