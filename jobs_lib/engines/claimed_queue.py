@@ -118,7 +118,8 @@ class ClaimedQueue(WorkQueue):
             theirs = "" if owners is None else " AND user_id IN (:owners)"
             ways = [(f"webhook_id = :endpoint AND {failed}{theirs}", ("id",))]
         elif owners is not None:
-            ways = [(f"user_id IN (:owners) AND +{failed}", ("id",))]
+            ways = [(f"{_theirs(owners)} AND +{failed}", ("id",))]
+            values["owner"] = owners[0]
         elif first == self.added:
             ways = [(failed, keys)]
         else:
@@ -136,8 +137,9 @@ class ClaimedQueue(WorkQueue):
         if wanted.state == FAILED:
             rule += " AND +status = 'failed'"
         return _ids_of(ctx.db.query(
-            f"SELECT id FROM {{{self.table}}} WHERE user_id IN (:owners){rule} "
-            "ORDER BY id DESC LIMIT :most", owners=wanted.owners, most=wanted.limit, **values))
+            f"SELECT id FROM {{{self.table}}} WHERE {_theirs(wanted.owners)}{rule} "
+            "ORDER BY id DESC LIMIT :most", owners=wanted.owners, most=wanted.limit,
+            owner=wanted.owners[0], **values))
 
     def _failed(self, ctx, wanted: Wanted) -> list[int]:
         rule, values = since_rule(wanted, self.added)
@@ -153,7 +155,8 @@ class ClaimedQueue(WorkQueue):
         rows = DueRows(ctx, self.engine(ctx))
         rule, values = since_rule(wanted, self.added)
         if wanted.owners is not None:
-            rule, values = f" AND user_id IN (:owners){rule}", {**values, "owners": wanted.owners}
+            rule = f" AND {_theirs(wanted.owners)}{rule}"
+            values = {**values, "owners": wanted.owners, "owner": wanted.owners[0]}
         ids: list[int] = []
         if wanted.state is None:
             ids += _ids_of(ctx.db.query(
@@ -272,6 +275,11 @@ class ClaimedQueue(WorkQueue):
         """When a row without `next_attempt_at` is due."""
         created = clock.parse_any(row["created_at"])
         return created and clock.plus(created, engine.delays[0])
+
+
+def _theirs(owners: list[int]) -> str:
+    """The condition for their rows. Those of one lie in the index in the order of their ids."""
+    return "user_id = :owner" if len(owners) == 1 else "user_id IN (:owners)"
 
 
 def unfinished(db, table: str) -> int:
