@@ -12,7 +12,7 @@ from tests.support.browser import picture
 from tests.support.past import ready
 
 TARGET = Path(__file__).resolve().parents[2] / "docs" / "status.png"
-WIDTH, HEIGHT = 1280, 940
+WIDTH, HEIGHT = 1280, 1800
 
 
 def main() -> None:
