@@ -9,7 +9,7 @@ import json
 import random
 from datetime import timedelta
 
-from jobs_lib import catalogue, clock, schedule
+from jobs_lib import catalogue, schedule
 
 DAYS = 30
 # as often as jobs ran that run every few minutes: rows of two days are looked at one by one
@@ -33,11 +33,12 @@ ROWS = 40                       # of a statement
 def fill(db, config, now, free: int) -> None:
     """The rows. Each job's latest slot is left to be due. `free`: bytes of the disk."""
     chance, zone = random.Random(5), schedule.zone(config.section("core").timezone)
-    there = {(row["job"], row["slot"]) for row in db.query("SELECT job, slot FROM {job_runs}")}
-    runs = [run for job in catalogue.load_all() for run in _runs(job, now, zone, chance)
-            if (run["job"], clock.text(run["slot"])) not in there]
+    runs = [run for job in catalogue.load_all() for run in _runs(job, now, zone, chance)]
     runs.sort(key=lambda run: run["started_at"])
     with db.transaction():
+        # those of the sample data, which would be out of order among these
+        db.execute("DELETE FROM {job_runs} WHERE started_at > :since",
+                   since=now - timedelta(days=DAYS))
         _insert(db, "job_runs", runs)
         _insert(db, "gauges", list(_samples(now, free, chance)))
 

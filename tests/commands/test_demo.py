@@ -162,6 +162,10 @@ def test_it_goes_on_living(short):
     assert [each for each in found if each["level"] in ("problem", "warning")
             and each["area"] != "cron"] == []
     assert asked(short, "status").startswith("All is well.")
+    starts = [run["started_at"] for run in json.loads(asked(short, "history", "purge_sessions",
+                                                           "--json", "--limit", "40"))]
+    assert len(starts) >= 30
+    assert starts == sorted(starts, reverse=True)
     page = (short[0] / "demo" / "status.html").read_text()
     assert "All is well" in page
     # a strip with a bar for each of a month's days, for every job
