@@ -11,11 +11,17 @@ home=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 
 usage() {
     cat <<END
-./install.sh              set up this host: packages, private folders, config.ini, database; prints the crontab
+./install.sh              set up this host: packages, private folders, config.ini, database. On a terminal it asks
+                          for the few values that matter; nothing that is there is overwritten
+./install.sh --with LIST  the same, and the packages for: mysql, domains, rq, celery (parted by commas)
 ./install.sh demo [ARGS]  a sample service in a folder of its own, real runs, everything shown; changes nothing else
 ./install.sh bundle [ARGS]  get the packages, and make one zip of all that a host without a shell needs
-./install.sh test [ARGS]  run the tests in an environment of their own; ARGS go to pytest
-./install.sh test-env     only make that environment, and print the path of its Python
+./install.sh test [ARGS]  run the tests in an environment of their own, as far as this machine has the servers that
+                          they talk to; ARGS go to pytest
+./install.sh test --with-servers [--yes] [ARGS]
+                          install what is missing of them first (Debian), after a list and a question; --yes: without
+                          the question
+./install.sh test-env     only make that environment, and print the path of its Python; --with-servers as above
 
 PYTHON=/path/to/python3   which Python to use; otherwise the newest one found (3.9 or later)
 END
@@ -70,7 +76,22 @@ pip_install() { "$@" --quiet --disable-pip-version-check --no-input; }
 
 # --- A host
 
+# set_up [--with LIST]
 set_up() {
+    with=''
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --with=*) with="$with,${1#--with=}" ;;
+            --with)
+                [ $# -gt 1 ] || wrong_word "--with: expected a list after it, such as mysql,rq"
+                with="$with,$2"
+                shift
+                ;;
+            *) wrong_word "$1: there is no such word" ;;
+        esac
+        shift
+    done
+    extras=$(extras "$with") || exit 2
     cd "$home"
     umask 077
     find_python
@@ -79,13 +100,45 @@ set_up() {
     folders
     configuration
     database
-    printf "\nCrontab: these lines go to your host's cron page, or into \`crontab -e\`.\n\n"
-    "$python" jobs.py crontab
+    next_steps
 }
 
-# Into .venv, or into vendor/ where Python came without its venv module. $python becomes the one to use.
+wrong_word() {
+    warn "$1"
+    usage >&2
+    exit 2
+}
+
+# --- Packages
+
+# extras LIST: the words of the list and of former installations, one a line. What is always installed is none.
+extras() {
+    for word in $(say "$1" | tr ',' ' '); do
+        case $word in
+            mysql | domains) ;;
+            rq | celery) say "$word" ;;
+            *)
+                warn "--with $word: expected mysql, domains, rq or celery"
+                exit 2
+                ;;
+        esac
+    done
+    cat "$home/.venv/.with" "$home/vendor/.with" 2>/dev/null || true
+}
+
+# What the workers need, of requirements-workers.txt: `rq redis` for RQ, `celery redis` for Celery.
+worker_packages() {
+    for word in $extras; do
+        grep -E "^($word|redis)[<>=]" requirements-workers.txt | sed 's/ *#.*//'
+    done | sort -u
+}
+
+# Into .venv, or into vendor/ where Python came without its venv module. $python becomes the one to use. A system's own
+# Python is left alone: Debian refuses to install into it ("externally-managed").
 packages() {
-    wanted=$({ cat requirements.txt; say "$python $version"; } | cksum)
+    extras=$(say "$extras" | sort -u)
+    more=$(worker_packages)
+    wanted=$({ cat requirements-bundle.txt; say "$python $version $more"; } | cksum)
     if has_venv "$python"; then
         # One made for a Python that the host has since replaced does not start any more.
         if ! .venv/bin/python -c '' 2>/dev/null; then
@@ -93,29 +146,37 @@ packages() {
             "$python" -m venv .venv
         fi
         python=$home/.venv/bin/python
-        fill .venv "$python" -m pip install -r requirements.txt
+        fill .venv "$python" -m pip install
     elif "$python" -m pip --version >/dev/null 2>&1; then
         mkdir -p vendor
-        fill vendor "$python" -m pip install --upgrade --target vendor -r requirements.txt
+        fill vendor "$python" -m pip install --upgrade --target vendor
     else
         warn "$python has neither the venv module nor pip, so no package was installed (Debian: apt-get install" \
             "python3-venv). SQLite needs none; MySQL needs PyMySQL, a .env file python-dotenv."
     fi
 }
 
-# fill FOLDER COMMAND...: installs, unless the same was installed there before.
+# fill FOLDER PIP...: installs, unless the same was installed there before. Of the packages of the bundle only the files
+# whose hashes are known.
 fill() {
     folder=$1
     shift
     if [ "$(cat "$folder/.installed" 2>/dev/null)" = "$wanted" ]; then
         say "Packages: $folder is up to date"
-    elif pip_install "$@"; then
+    elif pip_install "$@" --require-hashes -r requirements-bundle.txt && install_more "$@"; then
         say "$wanted" >"$folder/.installed"
+        say "$extras" >"$folder/.with"
         say "Packages: installed into $folder"
     else
         warn "the packages could not be installed, for the reason above. SQLite needs none; MySQL needs PyMySQL," \
             "a .env file python-dotenv. Fix it and run this again."
     fi
+}
+
+install_more() {
+    [ -n "$more" ] || return 0
+    # shellcheck disable=SC2086  # a list of packages, each without a space
+    pip_install "$@" $more
 }
 
 folders() {
@@ -124,21 +185,96 @@ folders() {
     say "Folders: var is private"
 }
 
+# --- Configuration
+
 configuration() {
     if [ -f config.ini ]; then
         say "Configuration: config.ini is there already"
     else
-        cp config.ini.example config.ini
-        say "Configuration: made config.ini from config.ini.example; every option is explained in it"
+        "$python" jobs.py config example --short >config.ini.new
+        mv config.ini.new config.ini
+        say "Configuration: made a short config.ini; config.ini.example has all options, each explained"
+        if [ -t 0 ] && [ -t 1 ]; then ask_values; fi
     fi
     chmod 600 config.ini
     if [ -f .env ]; then chmod 600 .env; fi
 }
 
+# The few values that no service can do without. Each is checked, and can be changed at any time.
+ask_values() {
+    say
+    say "A few questions. Enter leaves a value as it is; \`jobs.py config set\` changes it at any time."
+    ask mail.domain "The domain of your service, such as example.org"
+    domain=$answer
+    ask mail.from "The address that its notices come from${domain:+, such as notices@$domain}"
+    ask mail.host "Your mail relay, such as mail.example.org"
+    ask mail.username "Your user name there"
+    if [ -n "$answer" ]; then set_secret mail.password "Your password there"; fi
+    ask alerts.email "Your own address, for alerts"
+    printf 'Is your database MySQL or MariaDB, not SQLite? [y/N] '
+    read -r answer || answer=''
+    case $answer in
+        [yY]*) set_secret core.database "Its URL, mysql://user:password@localhost/name" ;;
+    esac
+    say
+}
+
+# ask OPTION QUESTION: asks until the value can be, or is empty. Sets $answer.
+ask() {
+    while :; do
+        printf '%s: ' "$2"
+        read -r answer || answer=''
+        if [ -z "$answer" ] || "$python" jobs.py config set "$1" "$answer"; then return; fi
+    done
+}
+
+# set_secret OPTION QUESTION: what is typed is not shown. Three attempts.
+set_secret() {
+    say "$2 (it is not shown):"
+    for _ in 1 2 3; do
+        if "$python" jobs.py config set "$1"; then return; fi
+    done
+}
+
 database() {
-    "$python" jobs.py migrate || die "the database is not ready, for the reason above. Fix it and run this again."
+    "$python" jobs.py migrate ||
+        die "the database is not ready, for the reason above. Fix it and run this again." \
+            "\`$(start) config set core.database\` asks for another one."
     say "Database: ready"
-    "$python" jobs.py config check || die "edit config.ini as said above, then run this again."
+    found=$("$python" jobs.py config check 2>&1) || {
+        say "$found" >&2
+        die "correct config.ini as said above, then run this again."
+    }
+    say "Configuration: $(say "$found" | tail -n 1)"
+}
+
+# How jobs.py is started by hand: by any Python of the version that has the packages.
+start() {
+    other=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || other=''
+    case $python in
+        "$home"/.venv/*) if [ "$other" = "$version" ]; then say "python3 jobs.py"; else say ".venv/bin/python jobs.py"; fi ;;
+        *) if [ "$other" = "$version" ]; then say "python3 jobs.py"; else say "$python jobs.py"; fi ;;
+    esac
+}
+
+next_steps() {
+    jobs=$(start)
+    say
+    say "Next:"
+    {
+        say "config check|what config.ini lacks, and why"
+        say "config set mail.host HOST|sets a value; or edit the file"
+        say "doctor|is all else in order?"
+        say "mail test you@example.org|does mail leave?"
+        if command -v crontab >/dev/null 2>&1; then
+            say "crontab --install|from then on cron runs the jobs"
+        else
+            say "crontab|the line for your host's cron page"
+        fi
+    } | while IFS='|' read -r words meaning; do
+        printf "  %-$((${#jobs} + 28))s%s\n" "$jobs $words" "$meaning"
+    done
+    say "Go on with docs/install.md."
 }
 
 # --- The tests
@@ -160,8 +296,8 @@ is_there() {
     esac
 }
 
-# Each missing program is named, and installed where we may.
-get_programs() {
+# Sets $missing: the Debian packages of programs that tests want and that are not here.
+find_missing() {
     missing=''
     for pair in $(programs); do
         package=${pair#*=}
@@ -170,15 +306,50 @@ get_programs() {
     case $python in
         /usr/bin/python3 | /usr/bin/python3.*) has_venv "$python" || missing="$missing python$version-venv" ;;
     esac
-    if [ -z "$missing" ]; then
-        return
-    elif can_apt; then
-        warn "installing$missing"
-        # shellcheck disable=SC2086  # a list of names
-        apt_install $missing || warn "apt-get could not install$missing, for the reason above; tests that need it will say so"
-    else
-        warn "not installed:$missing (Debian names); tests that need it will say so"
+}
+
+# What is missing is installed only with --with-servers, and after a question. This machine may serve mail: another
+# mail server would be removed by it.
+get_programs() {
+    find_missing
+    if [ -z "$missing" ] || [ -z "$with_servers" ]; then return; fi
+    can_apt || die "--with-servers needs apt-get, as root or by sudo without a password. Missing are (Debian names):$missing"
+    warn "these packages are missing:$missing"
+    # shellcheck disable=SC2086  # a list of names
+    removed=$(apt-get install -s --no-install-recommends $missing 2>/dev/null | sed -n 's/^Remv \([^ ]*\).*/ \1/p' | tr -d '\n')
+    [ -z "$removed" ] || warn "apt-get would REMOVE for them:$removed"
+    if [ -z "$yes" ]; then
+        [ -t 0 ] || die "install them by \`$0 $verb --with-servers --yes\`; nobody can be asked here"
+        printf 'Install them on this machine? [y/N] ' >&2
+        read -r answer || answer=''
+        case $answer in
+            [yY]*) ;;
+            *) die "nothing was installed. Without --with-servers the tests run as far as this machine has the servers" ;;
+        esac
     fi
+    # shellcheck disable=SC2086
+    apt_install $missing || warn "apt-get could not install$missing, for the reason above; tests that need it will say so"
+}
+
+# server_words WORDS: takes --with-servers and --yes from the front. Sets $with_servers, $yes and $taken.
+server_words() {
+    with_servers='' yes='' taken=0
+    for word in "$@"; do
+        case $word in
+            --with-servers) with_servers=1 ;;
+            --yes) yes=1 ;;
+            *) return 0 ;;
+        esac
+        taken=$((taken + 1))
+    done
+}
+
+# How many tests run at once: some only wait, so one more than there are processors. Not where ARGS say otherwise.
+parallel() {
+    case " $* " in
+        *" -n"* | *" --pdb "* | *" --co "* | *" --collect-only "* | *" -p no:xdist "*) return ;;
+    esac
+    say "-n $(($(getconf _NPROCESSORS_ONLN 2>/dev/null || say 1) + 1)) --dist worksteal"
 }
 
 # The packages that run on every Python that we do, whichever makes the bundle, and of those only the files whose
@@ -201,7 +372,7 @@ bundle() {
     exec "$python" jobs.py bundle --packages dist/packages "$@"
 }
 
-# Without a question, and without starting a service: the tests start servers of their own.
+# Without starting a service: the tests start servers of their own.
 apt_install() {
     root=''
     [ "$(id -u)" = 0 ] || root='sudo -n'
@@ -252,7 +423,7 @@ test_environment() {
 }
 
 case ${1:-} in
-    '') set_up ;;
+    '' | --with | --with=*) set_up "$@" ;;
     demo)
         shift
         find_python
@@ -263,12 +434,21 @@ case ${1:-} in
         bundle "$@"
         ;;
     test)
+        verb='test'
         shift
+        server_words "$@"
+        shift "$taken"
         test_environment
         cd "$home"
-        exec "$environment/bin/python" -m pytest "$@"
+        # shellcheck disable=SC2046  # words
+        exec "$environment/bin/python" -m pytest $(parallel "$@") "$@"
         ;;
     test-env)
+        verb='test-env'
+        shift
+        server_words "$@"
+        shift "$taken"
+        [ $# = 0 ] || wrong_word "$1: there is no such word"
         test_environment
         say "$environment/bin/python"
         ;;

@@ -8,7 +8,7 @@ import pytest
 from tests.servers.mariadb import MariaDB
 from tests.support.bench import Bench
 from tests.support.databases import Pool
-from tests.support.require import program
+from tests.support.require import left_out, program
 from tests.support.shell import Shell
 
 # Started in the background or by nohup, a test run ignores these, and so would every process that
@@ -27,6 +27,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "mariadb" in item.fixturenames:
             item.add_marker("mariadb")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """What this machine could not test, so that nobody takes a part for the whole."""
+    if lines := left_out(terminalreporter.stats.get("skipped", [])):
+        terminalreporter.section("left out on this machine")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@ written."""
 from __future__ import annotations
 
 import copy
-import importlib.util
 import os
 import stat
 import sys
@@ -38,8 +37,7 @@ def change(session, where: str, value: str | None, jobs: list) -> int:
     value = value.strip()
     _refuse(config, section, name, option, value, jobs)
     variable = variable_name(section, name)
-    has_dotenv = importlib.util.find_spec("dotenv") is not None
-    if variable in config.sources.dotenv or (_is_secret(option, value) and has_dotenv):
+    if variable in config.sources.dotenv or (_is_secret(option, value) and _can_read_dotenv()):
         place = _into_dotenv(config, section, name, value)
     else:
         place = _into_ini(config, section, name, option, value)
@@ -78,6 +76,15 @@ def _options(section: str) -> dict:
 
 def _is_secret(option: Option, value: str) -> bool:
     return bool(option.kind.mask) and option.kind.mask(value) != value
+
+
+def _can_read_dotenv() -> bool:
+    """Whether this Python has what reads .env: else a secret in there would stop every run."""
+    try:
+        import dotenv.parser  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def _asked(where: str, option: Option) -> str:

@@ -18,7 +18,8 @@ from jobs_lib.errors import JobsError
 PACKAGES = ("PyMySQL", "python-dotenv", "dnspython")
 NEEDED = ("jobs.py", "jobs_lib", ".htaccess", "config.ini.example", ".env.example", "crontab.txt",
           "requirements.txt")
-WELCOME = ("README.md", "LICENSE", "CHANGELOG.md", "install.sh", "requirements-bundle.txt", "docs")
+WELCOME = ("README.md", "LICENSE", "CHANGELOG.md", "install.sh", "requirements-bundle.txt",
+           "requirements-workers.txt", "docs")
 PROGRAMS = ("jobs.py", "install.sh")
 SUFFIXES = (".py", ".txt", ".html", ".css", ".md", ".png", ".sh", ".example", ".htaccess",
             "LICENSE")

@@ -44,7 +44,7 @@ SHORT = {"core": ("database", "app_url"),
 ENV_HEAD = """\
 # Secrets, and each job's schedule, retries and retention, if you prefer not to have them
 # in config.ini: copy this file to .env, beside it, with mode 0600, and remove the #
-# before what you change. It needs python-dotenv (python3 -m pip install python-dotenv).
+# before what you change. It needs python-dotenv, which ./install.sh installs.
 #
 # Every other option can be set here as well: JOBS_<SECTION>_<OPTION>, as in
 # config.ini.example. It wins over config.ini, and a variable of the environment wins

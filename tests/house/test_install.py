@@ -8,17 +8,22 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
+import pty
 import re
+import select
 import shutil
 import stat
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from jobs_lib.output.config_example import short_ini
 from tests.house.source import ROOT, tree, where
+from tests.support.require import left_out
 from tests.support.shell import copy_program
 
 SCRIPT = (ROOT / "install.sh").read_text(encoding="utf-8")
@@ -76,7 +81,8 @@ def assert_host_is_ready(host: Path, run: subprocess.CompletedProcess[str]) -> N
     assert mode(host / "config.ini") == 0o600
     assert mode(host / "var") == 0o700
     assert (host / "var" / "jobs.db").exists()
-    assert f"{host}/jobs.py" in run.stdout.replace("'", "").replace("\\", "")
+    assert "\nNext:\n" in run.stdout
+    assert len(run.stdout.splitlines()) < 20
 
 
 @pytest.mark.slow
@@ -95,8 +101,7 @@ def test_sqlite_needs_neither_venv_nor_pip(host, install):
 
 
 def test_without_venv_packages_go_into_vendor(host, install, tmp_path):
-    for name, version in (("pymysql", "1.1.1"), ("python_dotenv", "1.0.1"), ("dnspython", "2.7.0")):
-        wheel(tmp_path / "wheels", name, version)
+    lock(host, tmp_path)
     run = install(blocked=("venv",))
     assert_host_is_ready(host, run)
     assert run.stderr == ""
@@ -108,8 +113,7 @@ def test_without_venv_packages_go_into_vendor(host, install, tmp_path):
 
 @pytest.mark.slow
 def test_a_second_run_changes_nothing(host, install, tmp_path):
-    for name, version in (("pymysql", "1.1.1"), ("python_dotenv", "1.0.1"), ("dnspython", "2.7.0")):
-        wheel(tmp_path / "wheels", name, version)
+    lock(host, tmp_path)
     assert_host_is_ready(host, install())
     (host / "config.ini").write_text((host / "config.ini").read_text() + "\n; mine\n")
     (host / "config.ini").chmod(0o644)
@@ -128,8 +132,9 @@ def test_install_sh_and_crontab_name_the_same_python_which_works_under_cron(host
     run = install()
     ours = host / ".venv" / "bin" / "python"
     assert f"Python: {sys.version_info[0]}.{sys.version_info[1]} ({ours})" in run.stdout.split("\n")
-    printed = run.stdout.partition("crontab -e`.\n\n")[2]
-    for python in (sys.executable, "/usr/bin/python3", str(ours)):
+    printed = subprocess.run([ours, host / "jobs.py", "crontab"], capture_output=True, text=True,
+                             env={}, timeout=60).stdout
+    for python in (sys.executable, "/usr/bin/python3"):
         if os.access(python, os.X_OK):
             assert subprocess.run([python, host / "jobs.py", "crontab"], capture_output=True,
                                   text=True, env={}, timeout=60).stdout == printed
@@ -146,12 +151,146 @@ def test_install_sh_and_crontab_name_the_same_python_which_works_under_cron(host
     assert f" * * * * {sys.executable} " in again.stdout
 
 
-def test_a_broken_configuration_is_told_and_no_crontab_is_printed(host, install):
+def test_a_broken_configuration_is_told_and_no_next_step(host, install):
     (host / "config.ini").write_text("[mail]\nport = abc\n")
     run = install(blocked=("venv", "pip"))
     assert run.returncode != 0
     assert "[mail] port" in run.stderr
-    assert "jobs.py" not in run.stdout
+    assert "Next:" not in run.stdout
+
+
+def test_config_ini_is_short_and_the_full_example_lies_beside_it(host, install):
+    install(blocked=("venv", "pip"))
+    text = (host / "config.ini").read_text()
+    assert text == short_ini()
+    assert len([line for line in text.splitlines() if re.match(r"#\w+ =", line)]) < 15
+    assert (host / "config.ini.example").exists()
+
+
+def on_terminal(host: Path, typed: str, **environment: str) -> str:
+    """`sh install.sh` with this typed on its terminal: what is seen there."""
+    environment = {"PATH": "/usr/bin:/bin", "PYTHON": sys.executable, "TERM": "dumb",
+                   **environment}
+    terminal, inner = pty.openpty()
+    process = subprocess.Popen(["/bin/sh", str(host / "install.sh")], env=environment, stdin=inner,
+                               stdout=inner, stderr=inner, start_new_session=True)
+    os.close(inner)
+    answers, seen = typed.split("\n"), b""
+    try:
+        while True:
+            # one answer at each question: getpass throws away what was typed before it
+            if re.search(rb"(: |\] )\Z", seen) and answers:
+                os.write(terminal, answers.pop(0).encode() + b"\n")
+            if select.select([terminal], [], [], 60)[0]:
+                seen += os.read(terminal, 4096)
+            else:
+                process.kill()
+    except OSError:                                          # it has ended
+        pass
+    os.close(terminal)
+    assert process.wait(60) == 0, seen
+    return seen.decode()
+
+
+def test_on_a_terminal_the_few_values_that_matter_are_asked_for(host, tmp_path):
+    blocked = tmp_path / "shadow"
+    blocked.mkdir()
+    for module in ("venv", "pip", "dotenv"):
+        (blocked / f"{module}.py").write_text("raise ImportError('this Python has none')\n")
+    seen = on_terminal(host, "alias example\nalias.example\nAcme <n@alias.example>\nrelay.example\n"
+                       "me\ngeheim\nops@elsewhere.example\nn", PYTHONPATH=str(blocked))
+    assert "[mail] domain = 'alias example': expected a host name" in seen
+    assert "geheim" not in seen
+    text = (host / "config.ini").read_text()
+    for line in ("domain = alias.example", "from = Acme <n@alias.example>", "host = relay.example",
+                 "username = me", "password = geheim", "email = ops@elsewhere.example",
+                 "#database = sqlite:///var/jobs.db"):
+        assert f"\n{line}\n" in text
+    assert mode(host / "config.ini") == 0o600
+    assert "\r\nNext:\r\n" in seen
+    # once it is there, nobody is asked, and nothing is overwritten
+    again = on_terminal(host, "", PYTHONPATH=str(blocked))
+    assert "config.ini is there already" in again
+    assert (host / "config.ini").read_text() == text
+
+
+@pytest.mark.slow
+def test_with_adds_packages_and_keeps_them(host, install, tmp_path):        # R71
+    lock(host, tmp_path)
+    wheel(tmp_path / "wheels", "rq", "2.6.0")
+    wheel(tmp_path / "wheels", "redis", "6.0.0")
+    assert_host_is_ready(host, install("--with", "mysql,rq"))
+    ours = host / ".venv" / "bin" / "python"
+    assert subprocess.run([ours, "-c", "import rq"], capture_output=True,
+                          text=True).stderr == "this is rq 2.6.0\n"
+    shutil.rmtree(host / ".venv" / "lib")
+    again = install(blocked=())
+    assert again.returncode == 0, again.stderr
+    assert (host / ".venv" / ".with").read_text() == "rq\n"
+
+
+def test_with_refuses_what_it_does_not_know(host, install):
+    run = install("--with", "mysql,postgres")
+    assert run.returncode == 2
+    assert "--with postgres: expected mysql, domains, rq or celery" in run.stderr
+    assert not (host / "var").exists()
+    assert install("--with").returncode == 2
+
+
+def test_the_worker_packages_are_those_that_the_tests_use():
+    def ranges(name: str) -> set[str]:
+        lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+        return {line.partition("#")[0].strip() for line in lines
+                if re.match("rq|redis|celery", line)}
+    assert ranges("requirements-workers.txt") == ranges("requirements-dev.txt")
+    assert len(ranges("requirements-workers.txt")) == 3
+
+
+# The tests' own environment
+
+@pytest.fixture
+def bare_tests(host, tmp_path):
+    """The bundle with a single test, which wants a server that no machine has; no packages, and an
+    apt-get that only notes what it is told."""
+    (host / "tests").mkdir()
+    (host / "tests" / "some.py").write_text('program("no-such-server", "no-such-package")\n')
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        (host / name).write_text("")
+    fake = tmp_path / "fake"
+    fake.mkdir()
+    for name, text in {"apt-get": f"echo $* >>{tmp_path}/apt; echo Remv exim4 [4.98]",
+                       "sudo": "exit 0"}.items():
+        (fake / name).write_text(f"#!/bin/sh\n{text}\n")
+        (fake / name).chmod(0o755)
+    return {"PATH": f"{fake}:/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path / "cache")}
+
+
+@pytest.mark.slow
+def test_without_a_word_for_it_no_system_package_is_installed(install, bare_tests, tmp_path):
+    run = install("test-env", **bare_tests)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith(f"{tmp_path}/cache/mail-jobs-tests/python")
+    assert not (tmp_path / "apt").exists()
+
+
+def test_system_packages_need_a_yes(install, bare_tests, tmp_path):
+    run = install("test", "--with-servers", "tests/some.py", **bare_tests)
+    assert run.returncode == 1
+    assert "these packages are missing:" in run.stderr
+    assert " no-such-package" in run.stderr
+    assert "apt-get would REMOVE for them: exim4" in run.stderr
+    assert "nobody can be asked here" in run.stderr
+    assert {line.split()[1] for line in (tmp_path / "apt").read_text().splitlines()} == {"-s"}
+
+
+def test_what_was_left_out_is_counted_by_its_reason():
+    def skipped(reason: str) -> SimpleNamespace:
+        return SimpleNamespace(longrepr=("a.py", 1, f"Skipped: {reason}"))
+    server = "mariadbd is not installed (Debian: apt-get install mariadb-server)"
+    assert left_out([skipped(server), skipped("no crash here"), skipped(server)]) == [
+        f"2 tests: {server}", "1 test: no crash here",
+        "./install.sh test --with-servers installs what is missing, after a list and a question."]
+    assert left_out([]) == []
 
 
 def test_the_demo_needs_nothing_but_python(host, install, tmp_path):
@@ -207,10 +346,15 @@ def test_the_script_is_plain_posix_sh_and_may_be_run():
 PACKED = (("pymysql", "1.1.1"), ("python_dotenv", "1.0.1"), ("dnspython", "2.7.0"))
 
 
-def test_the_bundle_gets_the_packages_for_the_oldest_python(host, install, tmp_path):       # R65
+def lock(host: Path, tmp_path: Path) -> None:
+    """The packages of the bundle are wheels of ours, by their hashes."""
     (host / "requirements-bundle.txt").write_text("".join(
         f"{name}=={version} --hash=sha256:{wheel(tmp_path / 'wheels', name, version)}\n" for name,
         version in PACKED))
+
+
+def test_the_bundle_gets_the_packages_for_the_oldest_python(host, install, tmp_path):       # R65
+    lock(host, tmp_path)
     run = install("bundle", "--output", str(tmp_path / "made.zip"))
     assert run.returncode == 0, run.stderr
     names = zipfile.ZipFile(tmp_path / "made.zip").namelist()
