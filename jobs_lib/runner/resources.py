@@ -20,6 +20,7 @@ class Ports:
     def __init__(self, config) -> None:
         self._config = config
         self._database = None
+        self._made: list = []
         self.now, self.boot = clock.now, clock.boot
         self.monotonic, self.sleep = time.monotonic, time.sleep
 
@@ -39,9 +40,10 @@ class Ports:
         """A new connection to the configured database."""
         from jobs_lib.database.connection import connect
         core = self._config.section("core")
-        return connect(core.database, prefix=core.prefix, tables=self._config.tables(),
-                       columns=self._config.columns(), base=self._config.folder,
-                       hidden=self._secrets, **how)
+        self._made.append(connect(
+            core.database, prefix=core.prefix, tables=self._config.tables(),
+            columns=self._config.columns(), base=self._config.folder, hidden=self._secrets, **how))
+        return self._made[-1]
 
     def _secrets(self) -> list[str]:
         from jobs_lib.config.secrets import secrets
@@ -63,7 +65,7 @@ class Ports:
         return open_resolver(section)
 
     def close(self) -> None:
-        """Close the connection of this process."""
-        if self._database is not None:
-            self._database.close()
-            self._database = None
+        """Close all connections: one that is open at the end leaves SQLite's journal behind."""
+        while self._made:
+            self._made.pop().close()
+        self._database = None

@@ -27,8 +27,9 @@ def loaded(code, *arguments):
 
 
 def test_sqlite_loads_nothing_beyond_our_own_modules(tmp_path):
-    # R10: `re`, `typing`, `logging`, `urllib`, `importlib` would each cost more than all of ours
-    assert loaded(LOADED, str(tmp_path / "jobs.db")) == {
+    # R10: `re`, `typing`, `logging`, `urllib`, `importlib` would each cost more than all of ours.
+    # Of the two that are left out, 3.12 and newer have loaded those at their start.
+    assert loaded(LOADED, str(tmp_path / "jobs.db")) - {"functools", "types"} == {
         "jobs_lib.database", "jobs_lib.database.connection", "jobs_lib.database.names",
         "jobs_lib.database.statement", "jobs_lib.folders",
         "jobs_lib.database.transaction",

@@ -52,10 +52,10 @@ def urls(tmp_path, mariadb, engine: str) -> list[str]:
 def test_ten_times_the_rows_in_the_same_memory(tmp_path, mariadb, engine, words):      # R18
     sizes = []
     for factor, url in zip((1, 10), urls(tmp_path, mariadb, engine)):
-        made = service(tmp_path / str(factor), url, 4000 * factor, 1000 * factor)
+        made = service(tmp_path / str(factor), url, 2000 * factor, 500 * factor)
         sizes.append(peak(made, *words))
         left = made.db.value("SELECT COUNT(*) FROM {failed_emails}")
-        assert left == (0 if words == (JOB,) else 4000 * factor)
+        assert left == (0 if words == (JOB,) else 2000 * factor)
         made.db.close()
     assert sizes[1] <= sizes[0] * 1.1, sizes
 
