@@ -14,6 +14,8 @@ from jobs_lib.text import one_of, positive
 from . import _items
 from .replay import KINDS
 
+BY_FILE = True
+
 
 def arguments(parser) -> None:
     """Declares KIND, ID... and --json."""

@@ -10,6 +10,7 @@ from jobs_lib.errors import OK
 from jobs_lib.text import at_most
 
 DAYS, MOST_DAYS = 30, 366
+BY_FILE = True
 
 
 def arguments(parser) -> None:

@@ -13,6 +13,7 @@ from jobs_lib.monitoring.overdue import past, waiting
 from jobs_lib.text import at_most
 
 MOST_NEXT = 100
+BY_FILE = True
 
 
 def arguments(parser) -> None:

@@ -9,6 +9,8 @@ from jobs_lib import catalogue, clock, schedule
 from jobs_lib.errors import OK
 from jobs_lib.text import moment
 
+BY_FILE = True
+
 
 def arguments(parser) -> None:
     """Declares JOB and --json."""

@@ -16,6 +16,7 @@ from . import _items
 
 LIMIT, MOST = 20, 100_000
 NAMES = ("forwards", "notifications", "webhooks", "domains", "exports", "deletions")
+BY_FILE = True
 
 
 def arguments(parser) -> None:

@@ -21,6 +21,7 @@ from jobs_lib.text import counted, one_of, positive
 from . import _items
 
 KINDS = ("forward", "notification", "webhook")
+BY_FILE = True
 
 
 def arguments(parser) -> None:

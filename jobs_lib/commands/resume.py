@@ -15,6 +15,7 @@ from jobs_lib.errors import OK
 from .pause import answer, local, paused_since
 
 MAIL = "mail"
+BY_FILE = True
 
 
 def arguments(parser) -> None:

@@ -20,7 +20,7 @@ UNKNOWN_HOLDER = ", and no run of ours lives"
 THINGS = {"bytes", "files", "rows", "users"}
 WORDS = {"ok": "done in {took}{why}",
          "partial": "stopped early after {took}{why}, the next run goes on",
-         "interrupted": "stopped by a signal after {took}{why}, the next run goes on",
+         "interrupted": "stopped after {took}{why}, the next run goes on",
          "timeout": "ended by force in {took}{why}",
          "skipped": "not started{because}",
          "failed": "failed{because}",

@@ -84,7 +84,7 @@ def outcome(**changes) -> dict:
     (outcome(status="partial", stop_reason="budget", counts={"sent": 3}),
      "retry_x: stopped early after 1.2 s (budget), the next run goes on: 3 sent"),
     (outcome(status="interrupted", stop_reason="SIGTERM"),
-     "retry_x: stopped by a signal after 1.2 s (SIGTERM), the next run goes on"),
+     "retry_x: stopped after 1.2 s (SIGTERM), the next run goes on"),
     (outcome(status="failed", error="the relay\n  is\tgone", counts={"sent": 3}),
      "retry_x: failed: the relay is gone"),
     (outcome(status="skipped", stop_reason="the lock is held"),
