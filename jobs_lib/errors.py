@@ -33,6 +33,10 @@ class DatabaseError(JobsError):
     """The database refused, or could not be reached."""
 
 
+class NotInstalled(DatabaseError):
+    """The package that the database is spoken to by is missing; the message says how to get it."""
+
+
 class Unfit(DatabaseError):
     """The database answers, and has another schema than this bundle needs; `command` is what to
     run."""

@@ -251,8 +251,9 @@ def zone(name: str) -> tzinfo:
     try:
         zoneinfo.ZoneInfo("Europe/London")
     except (KeyError, OSError):
-        raise ScheduleError("this machine has no time zone data; expected UTC, or install it: "
-                            "python3 -m pip install tzdata") from None
+        from .paths import way_to
+        raise ScheduleError("this machine has no time zone data; expected UTC, or install the "
+                            "system's package tzdata; or " + way_to("tzdata", None)) from None
     raise ScheduleError("expected UTC or a zone such as Europe/Berlin")
 
 

@@ -18,7 +18,7 @@ from jobs_lib.config import settings
 from jobs_lib.config.option_types import hide_password
 from jobs_lib.doctor.files import changeable_by_others, readable
 from jobs_lib.doctor.host import another_users
-from jobs_lib.doctor.mistakes import mistakes
+from jobs_lib.doctor.mistakes import missing_package, mistakes
 from jobs_lib.doctor.rarely_meant import open_folder, rarely_meant
 from jobs_lib.doctor.writable import open_to_others
 from jobs_lib.errors import OK, ConfigError, UsageError
@@ -72,7 +72,8 @@ def run(args, make_session, config_path) -> int:
 def check(session, jobs: list, broken: list[str]) -> int:
     """ConfigError with every mistake; warnings alone are no failure."""
     config = session.config
-    wrong = [*broken, *(finding.what for finding in mistakes(config, jobs))]
+    wrong = [*broken, *(finding.what for finding in mistakes(config, jobs)),
+             *filter(None, [missing_package(config)])]
     warned = [*another_users(config, "config check"), *readable(config),
               *changeable_by_others(open_to_others(config)),
               *open_folder(config, "export", "dir", "exports"), *rarely_meant(config, jobs)]

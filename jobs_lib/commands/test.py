@@ -22,6 +22,7 @@ from jobs_lib.output.paint import Paint
 from jobs_lib.output.screen import Screen
 from jobs_lib.output.tables import dry_lines
 from jobs_lib.output.typed import jobs, shown
+from jobs_lib.paths import way_to
 from jobs_lib.runner import access, dead_runs, history, outcome, runner
 from jobs_lib.runner.resources import Session
 from jobs_lib.text import positive, size
@@ -198,7 +199,7 @@ class Trial:
         if "dns" in sections:
             found.append(_need("package", "dnspython", "there", "there") if find_spec("dns") else
                          _need("package", "dnspython", "missing", "not installed: "
-                               f"{sys.executable} -m pip install dnspython"))
+                               + way_to("dnspython", "domains")))
         found += [_folder("state", core.state_dir, made=True),
                   _folder("log", core.log_dir, made=True)]
         for sentence in access.unusable(self.config):

@@ -65,10 +65,9 @@ def read_dotenv(path: str, problems: list[str]) -> dict:
     try:
         from dotenv.parser import parse_stream
     except ImportError:
-        import sys
-        problems.append(f"{path} needs python-dotenv, which is not installed: run "
-                        f"`{sys.executable} -m pip install python-dotenv`, or move its settings "
-                        "into config.ini")
+        from jobs_lib.paths import way_to
+        problems.append(f"{path} needs python-dotenv, which is not installed: "
+                        f"{way_to('python-dotenv')}, or move its settings into config.ini")
         return {}
     from io import StringIO
 

@@ -9,11 +9,12 @@ from contextlib import suppress
 from jobs_lib.database import dialects
 from jobs_lib.database.schema import compare, migrations, version
 from jobs_lib.engines.spool import need_folder
-from jobs_lib.errors import Busy, DatabaseError, JobsError, Missing, Stopped
+from jobs_lib.errors import Busy, DatabaseError, JobsError, Missing, NotInstalled, Stopped
 from jobs_lib.output.findings import note, ok, problem, run, warning
 from jobs_lib.runner.table_gaps import concerned
 
 from . import NothingToAsk, holders
+from .files import LITTLE, free, is_read_only
 from .network import resolve
 
 SLOW = 1.0               # seconds to connect
@@ -31,6 +32,11 @@ def connection(installation):
     try:
         _look_up(installation)
         installation.database()
+    except NotInstalled:
+        installation.give_up()
+        yield note("Nothing is known about the database, since a package is missing",
+                   "That is reported under host.", "Install it first.")
+        return
     except DatabaseError as error:
         fix = (f"Correct [core] database in {installation.config.path}, or ask your host whether "
                "the server is up.")
@@ -151,10 +157,19 @@ def writing(installation):
     except Missing:                          # reported with the schema
         raise NothingToAsk from None
     except DatabaseError as error:
+        if _is_reported(installation):
+            raise NothingToAsk from None
         yield problem(f"A row cannot be written: {error}", "Each job writes at least its own run.",
                       judge(db.dialect).MAY_WRITE)
     else:
         yield ok("rows can be written")
+
+
+def _is_reported(installation) -> bool:
+    """Whether doctor/files.py has said why nothing can be written: the disk is full, or read-only.
+    """
+    path = dialects.file_of(installation.section("core").database, installation.config.folder)
+    return bool(path) and os.path.exists(path) and (is_read_only(path) or free(path) < LITTLE)
 
 
 def _writer(installation, error: Busy):

@@ -2,6 +2,7 @@
 the disk."""
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -59,6 +60,28 @@ def _database_file(installation) -> str | None:
     return path if os.path.isfile(path) else None
 
 
+def is_read_only(path: str) -> bool:
+    """Whether the file system there is mounted for reading alone."""
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+
+
+def free(path: str) -> int:
+    """Bytes that this user can still write on the disk there."""
+    disk = os.statvfs(path)
+    return disk.f_bavail * disk.f_frsize
+
+
+def read_only(installation):
+    """One cause for everything that cannot be written."""
+    found = {name: path for name, path in _places(installation).items() if is_read_only(path)}
+    if found:
+        listed = ", ".join(f"{name} ({path})" for name, path in found.items())
+        yield problem(f"Mounted read-only is the disk of {listed}",
+                      "Nothing can be written there, so no job runs.",
+                      "A system mounts a disk so when it finds errors on it: ask your host. If you "
+                      "are root, look at `dmesg`, and then `mount -o remount,rw` it.")
+
+
 def configuration(installation):
     """config.ini and .env can be read by nobody else, as soon as they hold a secret."""
     config = installation.config
@@ -105,13 +128,16 @@ def _secret_options(config, source: str) -> list[str]:
 
 def private_folders(installation):
     """The folders are there, are this user's, and nobody else's."""
+    missing = [(option, path) for option, path in _folders(installation).items()
+               if option in ("[core] state_dir", "[spool] dir") and not os.path.lexists(path)]
+    if missing:
+        options, paths = (", ".join(words) for words in zip(*missing))
+        yield problem(f"{options}: there is no folder {paths}", "Nothing can run without it.",
+                      "`jobs.py migrate` makes it, if the path is right.")
     for option, path in _folders(installation).items():
         try:
             status = os.stat(path)
         except FileNotFoundError:
-            if option in ("[core] state_dir", "[spool] dir"):
-                yield problem(f"{option}: there is no folder {path}", "Nothing can run without it.",
-                              "`jobs.py migrate` makes it, if the path is right.")
             continue
         if not stat.S_ISDIR(status.st_mode):            # reported with the configuration
             continue
@@ -126,6 +152,8 @@ def private_folders(installation):
                       f"{status.st_mode & 0o777:o})",
                       "It holds keys, people's messages, or who wrote to whom.",
                       run(TAKE_AWAY, f"chmod 700 {path}"))
+        elif is_read_only(path):                        # by read_only
+            continue
         elif not os.access(path, os.W_OK | os.X_OK):
             yield problem(f"{option}: {path} cannot be written",
                           "Locks, logs and files are written there.",
@@ -310,14 +338,13 @@ def room(installation):
     """Bytes and files that still fit on each disk."""
     seen: set = set()
     for name, path in _places(installation).items():
-        if os.stat(path).st_dev in seen:
+        if os.stat(path).st_dev in seen or is_read_only(path):
             continue
         seen.add(os.stat(path).st_dev)
-        disk = os.statvfs(path)
-        free = disk.f_bavail * disk.f_frsize
-        if free < TIGHT:
-            say = problem if free < LITTLE else warning
-            yield say(f"{size(free)} are free on the disk of {name} ({path})",
+        disk, left = os.statvfs(path), free(path)
+        if left < TIGHT:
+            say = problem if left < LITTLE else warning
+            yield say(f"{size(left)} are free on the disk of {name} ({path})",
                       "Full, a run ends with an error, and mail that comes in cannot be kept.",
                       "Make room: `du -sh *` in your home folder shows what takes it.")
         elif disk.f_files and disk.f_favail < FEW_INODES:
@@ -325,7 +352,7 @@ def room(installation):
                           "Each stored message is a file.",
                           "Remove old files, such as sessions and caches of your app.")
         else:
-            yield ok(f"{size(free)} free for {name}")
+            yield ok(f"{size(left)} free for {name}")
 
 
 def a_file(installation):
@@ -341,9 +368,15 @@ def a_file(installation):
             os.fsync(file.fileno())
             status = os.fstat(file.fileno())
     except OSError as error:
+        if free(state) < 2 * TEST_BYTES:         # reported by room
+            raise NothingToAsk from None
+        used_up = error.errno in (errno.ENOSPC, errno.EDQUOT)
         yield problem(f"A file of 1 MB cannot be written to {state}: {error.strerror}",
-                      "The disk or this account's quota is used up, or the folder is read-only.",
-                      "Make room, or allow this user to write there.")
+                      "The disk has room, so the quota of this account is used up." if used_up else
+                      "Locks, logs and messages are written there.",
+                      "Make room: `du -sh *` in your home folder shows what takes it; or ask your "
+                      "host for more." if used_up else "Ask your host what that means for this "
+                      "folder, or name another in [core] state_dir.")
         return
     if status.st_mode & OTHERS:
         yield warning(f"Files in {state} get the mode {status.st_mode & 0o777:o}, whatever is "
@@ -369,5 +402,5 @@ def refusal(installation):
                        run(f"Put a file .htaccess into {path}:", HTACCESS.rstrip()))
 
 
-CHECKS = (configuration, private_folders, files_of_others, secret_files, changeable, web_root,
-          refusal, locks, room, a_file)
+CHECKS = (read_only, configuration, private_folders, files_of_others, secret_files, changeable,
+          web_root, refusal, locks, room, a_file)

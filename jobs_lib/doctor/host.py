@@ -13,21 +13,21 @@ from collections import namedtuple
 
 import jobs_lib
 from jobs_lib.database import dialects
-from jobs_lib.errors import DatabaseError, JobsError
+from jobs_lib.errors import DatabaseError, JobsError, NotInstalled
 from jobs_lib.output.findings import Finding, note, ok, problem, run, warning
-from jobs_lib.paths import HOME, VERSION
+from jobs_lib.paths import HOME, VERSION, way_to
 
 from .writable import run_as
 
-Package = namedtuple("Package", "module name least purpose missing")
-Package.__doc__ = """`missing`: how bad it would be here if it were missing: `problem`, `note`, or
-None where it is not needed."""
+Package = namedtuple("Package", "module name least word purpose missing")
+Package.__doc__ = """`word`: of `./install.sh --with`. `missing`: how bad it would be here if it
+were missing: `problem`, `note`, or None where it is not needed."""
 # bytes: a run needs about 30 MB, sending large messages a little more
 LEAST_MEMORY = 128 * 1024 ** 2
 LEAST_CPU = 60                           # seconds
 AGAIN = ("Delete the folder jobs_lib first, so that no file of another version stays. Then upload "
          "jobs.py and the whole folder jobs_lib again.")
-INSTALL = "Install it (without a shell: docs/install.md, The bundle):"
+WITHOUT_A_SHELL = "Without a shell: docs/install.md, The bundle."
 
 
 def python(installation):
@@ -108,15 +108,16 @@ def packages(installation):
         say = package.missing(installation)
         if say is None:
             continue
-        version, command = _version(package.name), f"{sys.executable} -m pip install"
+        version = _version(package.name)
+        way = f"{way_to(package.name, package.word)}. {WITHOUT_A_SHELL}"
         if not _is_there(package.module):
             yield say(f"{package.name} is not installed", f"It is needed for {package.purpose}.",
-                      run(INSTALL, f"{command} {package.name}"))
+                      way[:1].upper() + way[1:])
         elif version and _numbers(version) < package.least:
             least = ".".join(map(str, package.least))
             yield warning(f"{package.name} {version} is older than {least}",
                           "The jobs were written for that one and later.",
-                          run(INSTALL, f"{command} --upgrade {package.name}"))
+                          f"Get a newer one: {way}")
         else:
             yield ok(f"{package.name} {version or 'is there'}")
 
@@ -125,8 +126,10 @@ def _for_mysql(installation):
     url = installation.section("core").database
     try:
         needed = dialects.load(url).package == "PyMySQL"
-    except DatabaseError:               # just because it is not there
-        needed = not installation.is_wrong("core", "database")
+    except NotInstalled:
+        needed = True
+    except DatabaseError:               # reported with the configuration
+        needed = False
     return problem if needed else None
 
 
@@ -185,8 +188,8 @@ def limits(installation):
 
 
 PACKAGES = (
-    Package("pymysql", "PyMySQL", (1, 0, 2), "a mysql:// database", _for_mysql),
-    Package("dotenv", "python-dotenv", (0, 20), "the settings in .env", _for_dotenv),
-    Package("dns", "dnspython", (2, 2), "check_domains, once users have domains of their own",
-            _for_domains))
+    Package("pymysql", "PyMySQL", (1, 0, 2), "mysql", "a mysql:// database", _for_mysql),
+    Package("dotenv", "python-dotenv", (0, 20), "", "the settings in .env", _for_dotenv),
+    Package("dns", "dnspython", (2, 2), "domains",
+            "check_domains, once users have domains of their own", _for_domains))
 CHECKS = (python, upload, packages, limits)

@@ -1,13 +1,15 @@
 """What is wrong in the configuration: each finding keeps something from running."""
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 from jobs_lib.config import path_checks, settings
 from jobs_lib.config.loader import Config
 from jobs_lib.config.separate_folders import misplaced
-from jobs_lib.errors import ConfigError, DatabaseError
-from jobs_lib.output.findings import Finding, problem
+from jobs_lib.errors import ConfigError, DatabaseError, NotInstalled
+from jobs_lib.output.findings import Finding, problem, run
+from jobs_lib.paths import program
 
 
 def mistakes(config: Config, jobs: list) -> list[Finding]:
@@ -21,9 +23,33 @@ def mistakes(config: Config, jobs: list) -> list[Finding]:
     for check in (_database, _folders, _status):
         with suppress(ConfigError):         # a section that cannot be read: reported above
             found += check(config)
-    return [problem(text, "What needs this section does not run.",
-                    f"Correct it in {config.path}; `jobs.py config check` looks at all of it "
-                    "again.") for text in found]
+    return [problem(text, "What needs this section does not run.", _fix(config, text))
+            for text in found]
+
+
+def _fix(config: Config, text: str) -> str:
+    """Where it is corrected, by the sentence's own option and place."""
+    named = re.match(r"\[(\w+)\] ([\w.]+) =", text)
+    if "environment variable " in text:
+        return "Correct that variable, or remove it, where the jobs are started."
+    if not named:
+        return f"Correct it in {config.path}; `jobs.py config check` looks at all of it again."
+    return run("Correct it there, or by this, which checks the value:",
+               f"{program(config.path)} config set {named[1]}.{named[2]} VALUE")
+
+
+def missing_package(config: Config) -> str:
+    """What the database of this configuration needs and this Python has not, and how to get it; or
+    "". It is no mistake in a file."""
+    from jobs_lib.database import dialects
+
+    try:
+        dialects.load(config.section("core").database)
+    except NotInstalled as error:
+        return str(error)
+    except (ConfigError, DatabaseError):
+        pass
+    return ""
 
 
 def _database(config: Config):
@@ -33,6 +59,8 @@ def _database(config: Config):
     core = config.section("core")
     try:
         dialects.target(core.database, config.folder)
+    except NotInstalled:                     # missing_package
+        return
     except DatabaseError as error:
         yield str(error)
         return

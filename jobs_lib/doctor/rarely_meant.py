@@ -12,6 +12,7 @@ from jobs_lib.config.option_types import show_duration
 from jobs_lib.errors import ConfigError, DatabaseError
 from jobs_lib.hostnames import LOCAL, LOOPBACK
 from jobs_lib.output.findings import Finding, note, run, warning
+from jobs_lib.paths import program
 from jobs_lib.text import did_you_mean
 
 TLS_PORT, KNOWN_PORTS = 465, (25, 465, 587)
@@ -34,6 +35,11 @@ def rarely_meant(config: Config, jobs: list) -> list[Finding]:
     return list(dict.fromkeys(found))
 
 
+def _set(config: Config, option: str, value: str, words: str = "Set it, to yours:") -> str:
+    """A fix that is one command."""
+    return run(words, f"{program(config.path)} config set {option} {value}")
+
+
 # The whole configuration
 
 def _no_file(config: Config, _jobs):
@@ -43,7 +49,8 @@ def _no_file(config: Config, _jobs):
     say = note if set_otherwise else warning
     yield say(f"There is no {config.path}: the defaults hold",
               "Most of all [mail] and [core] database have no default that fits you.",
-              "Copy config.ini.example to config.ini and look through it.")
+              "`./install.sh` makes one and asks for what matters. Without a shell, copy "
+              "config.ini.example to config.ini and look through it.")
 
 
 def _odd_values(config: Config, jobs: list):
@@ -84,28 +91,32 @@ def _mail(config: Config, _jobs):
     if mail.domain in LOCAL:
         yield warning("[mail] domain = localhost",
                       "Forwards leave with a sender that no other host can reply to.",
-                      "Set it to your service's domain.")
+                      _set(config, "mail.domain", "example.org"))
     if not mail.from_:
         yield warning("[mail] from is not set", "Our own notices need an address to come from.",
-                      "Set it to an address of your service.")
+                      _set(config, "mail.from", "notices@example.org"))
     local = [name for name, value in vars(personas).items()
              if value.rpartition("@")[2].rstrip(">") in LOCAL]
     if local and mail.domain not in LOCAL:
         yield warning(f"[personas] {', '.join(local)} at localhost",
                       "Notices come from an address that nobody can reply to.",
-                      "Set addresses in your service's domain.")
+                      _set(config, f"personas.{local[0]}",
+                           f"'{local[0].title()} <{local[0]}@{mail.domain}>'"))
     if mail.username and not mail.password:
         yield warning("[mail] username is set, password is not",
-                      "The relay will not accept the login.", "Set both, or neither.")
+                      "The relay will not accept the login.",
+                      run("It is asked for, and not shown, by:",
+                          f"{program(config.path)} config set mail.password"))
     if (mail.port == TLS_PORT) != (mail.security == "tls") and mail.port in KNOWN_PORTS:
         expected = "tls" if mail.port == TLS_PORT else "starttls or none"
         yield warning(f"[mail] port {mail.port} goes with security = {expected}, not "
                       f"{mail.security}", "The connection will most likely fail.",
-                      "Set the port and security that your relay's operator names.")
+                      _set(config, "mail.security", expected.partition(" ")[0],
+                           "Set what your relay's operator names, such as:"))
     if mail.security == "none" and mail.host not in LOOPBACK:
         yield warning(f"[mail] security = none: mail goes to {mail.host} in clear",
                       "Anyone in between can read it, and the password.",
-                      "Set security = starttls, or tls.")
+                      _set(config, "mail.security", "starttls"))
 
 
 def _database(config: Config, _jobs):
@@ -227,5 +238,7 @@ def _no_archive(config: Config, job, options):
     if "archive" not in job.sections or "keep" not in job.options or not options.enabled:
         return
     if options.keep and not config.section("archive").store:
-        yield warning(f"Audit rows are deleted after {show_duration(options.keep)} without an "
-                      "archive", "They cannot be restored.", "Set [archive] store.")
+        yield warning(f"[{job.name}] keep = {show_duration(options.keep)}, and [archive] store is "
+                      "empty: audit rows are deleted then, without an archive",
+                      "They cannot be restored.",
+                      _set(config, "archive.store", "var/archives", "Name a folder for them:"))

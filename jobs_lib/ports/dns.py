@@ -233,7 +233,7 @@ def _dnspython():
         import dns.query
         import dns.rcode
     except ImportError:
-        import sys
-        raise JobsError("checking domains needs dnspython, which is not installed: run "
-                        f"`{sys.executable} -m pip install dnspython`") from None
+        from jobs_lib.paths import way_to
+        raise JobsError("checking domains needs dnspython, which is not installed: "
+                        + way_to("dnspython", "domains")) from None
     return dns

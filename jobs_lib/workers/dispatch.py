@@ -7,6 +7,7 @@ from collections import namedtuple
 from jobs_lib import catalogue
 from jobs_lib.errors import JobsError
 from jobs_lib.job import CRON, PRIORITIES
+from jobs_lib.paths import way_to
 from jobs_lib.runner import slots
 
 MARGIN = 60                     # seconds after its own hard limit that an engine ends a run
@@ -48,8 +49,8 @@ def engine(mode: str):
         return __import__(f"{__package__}.{mode}", fromlist=["enqueue"])
     except ImportError as error:
         package = "celery" if mode == "celery" else "rq"
-        raise JobsError(f"mode = {mode} needs {package}, which is not installed ({error}): run "
-                        f"`python3 -m pip install {package}`, or set [core] mode = cron") from error
+        raise JobsError(f"mode = {mode} needs {package}, which is not installed ({error}): "
+                        f"{way_to(package, package)}, or set [core] mode = cron") from error
 
 
 def queues(config) -> list[str]:

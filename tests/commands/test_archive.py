@@ -306,8 +306,8 @@ def test_the_store_shows_no_password_and_a_wrong_one_says_what_is_expected(line)
 def test_check_says_that_nothing_is_archived(line, text, warned):
     line.ini(text)
     said = line("config", "check").out
-    assert ("Audit rows are deleted after 365d without an archive." in said) == warned
-    assert ("-> Set [archive] store." in said) == warned
+    assert ("audit rows are deleted then, without an archive." in said) == warned
+    assert ("config set archive.store var/archives" in said) == warned
 
 
 @pytest.mark.parametrize("store, said", [

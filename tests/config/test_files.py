@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from jobs_lib.config.files import read_dotenv, read_ini
+from jobs_lib.paths import way_to
 from tests.support.shell import ROOT
 
 
@@ -128,8 +129,7 @@ def test_without_python_dotenv_one_sentence_tells_what_to_do(tmp_path):
     run = without_dotenv(tmp_path, "JOBS_MAIL_PASSWORD=hunter2\n")
     assert run.returncode == 78
     assert run.stderr == (f"jobs.py: {tmp_path}/.env needs python-dotenv, which is not installed: "
-                          f"run `{sys.executable} -m pip install python-dotenv`, or move its "
-                          "settings into config.ini\n")
+                          f"{way_to('python-dotenv')}, or move its settings into config.ini\n")
 
 
 def test_the_web_apps_own_dotenv_needs_nothing(tmp_path):

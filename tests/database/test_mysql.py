@@ -562,19 +562,7 @@ def test_without_pymysql_one_sentence_tells_the_command():
             "connect\nfrom jobs_lib.errors import DatabaseError\n"
             "try: connect('mysql://u:hidden@h/x')\nexcept DatabaseError as error: print(error)")
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
-    assert done.stdout.strip() == ("a mysql:// database needs PyMySQL, which is not installed: "
-                                   f"run `{sys.executable} -m pip install PyMySQL`")
-
-
-def test_a_python_of_another_version_is_told_which_one_has_pymysql(tmp_path):
-    from jobs_lib.database.dialects.base import way_to_pymysql
-    (tmp_path / ".venv" / "bin").mkdir(parents=True)
-    (tmp_path / ".venv" / "bin" / "python").touch()
-    (tmp_path / ".venv" / "lib" / "python3.0").mkdir(parents=True)
-    advice = f"`.venv/bin/python jobs.py` in {tmp_path} has it: use that Python"
-    assert way_to_pymysql(str(tmp_path)) == advice
-    (tmp_path / ".venv" / "lib" / "python{}.{}".format(*sys.version_info)).mkdir()
-    assert way_to_pymysql(str(tmp_path)) == f"run `{sys.executable} -m pip install PyMySQL`"
+    assert done.stdout.startswith("a mysql:// database needs PyMySQL, which is not installed: run ")
 
 
 def test_localhost_prefers_the_socket(monkeypatch, tmp_path, mariadb):

@@ -33,6 +33,22 @@ def test_every_mistake_is_a_problem_with_its_place(lite):                  # R63
     assert any("did you mean" in each and "[mial]" in each for each in found)
 
 
+def test_each_remedy_fits_its_cause(lite):
+    lite.configure("mail", port="abc", transport="smtp", **{"from": ""})
+    lite.configure("archive", store="")
+    fixes = {each.what.partition(" (")[0]: each.fix for each in lite.found("config")}
+    start = f"python3 jobs.py --config {lite.folder}/config.ini config set"
+    assert fixes["[mail] port = 'abc': expected a whole number, 1-65535"].endswith(
+        f"\n  {start} mail.port VALUE")
+    audit = next(what for what in fixes if "audit rows" in what)
+    assert audit.startswith("[archive_audit_logs] keep = 365d, and [archive] store is empty")
+    assert fixes[audit].endswith(f"\n  {start} archive.store var/archives")
+    lite.configure("mail", port="25", username="me")
+    fixes = {each.what: each.fix for each in lite.found("config")}
+    assert fixes["[mail] username is set, password is not"].endswith(f"{start} mail.password")
+    assert fixes["[mail] from is not set"].endswith(f"{start} mail.from notices@example.org")
+
+
 def test_a_mistake_in_one_section_stops_no_other_check(lite):
     lite.configure("core", budget="soon", timezone="Mars/Olympus")
     assert not [found for area in AREAS if area not in ("config", "cron", "mail")

@@ -1,6 +1,7 @@
 """The files area: modes, web roots, network file systems, room."""
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -243,6 +244,41 @@ def test_a_disk_that_is_nearly_full_is_reported(lite, monkeypatch):
     assert lite.one("files", "are free on the disk").level == "warning"
     monkeypatch.setattr(files, "LITTLE", free.f_bavail * free.f_frsize * 2)
     assert lite.one("files", "are free on the disk").level == "problem"
+
+
+def test_a_full_disk_is_told_once(lite, monkeypatch):
+    """By its room; that no file can be written follows from it."""
+    monkeypatch.setattr(files, "free", lambda path: 0)
+    monkeypatch.setattr(os, "fsync", _no_space)
+    assert "Make room" in lite.one("files", "0 bytes are free on the disk").fix
+
+
+def test_a_quota_that_is_used_up_is_no_full_disk(lite, monkeypatch):
+    monkeypatch.setattr(os, "fsync", _no_space)
+    found = lite.one("files", "A file of 1 MB cannot be written")
+    assert found.why == "The disk has room, so the quota of this account is used up."
+    assert "ask your host for more" in found.fix
+
+
+def _no_space(handle: int):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_disk_that_is_mounted_read_only_is_one_cause(lite, monkeypatch):
+    lite.configure("export", dir="exports")
+    monkeypatch.setattr(files, "is_read_only", lambda path: True)
+    monkeypatch.setattr(os, "access", lambda path, mode: mode & os.W_OK == 0)
+    found = lite.one("files", "Mounted read-only is the disk of [core] state_dir (")
+    assert "[core] log_dir (" in found.what
+    assert "chmod" not in found.fix
+    assert "ask your host" in found.fix
+
+
+def test_folders_that_are_missing_are_one_cause(lite):
+    for name in ("state", "spool"):
+        shutil.rmtree(lite.folder / name)
+    assert "`jobs.py migrate` makes it" in lite.one(
+        "files", "[core] state_dir, [spool] dir: there is no folder").fix
 
 
 def test_nothing_stays_of_what_is_written(lite):

@@ -26,8 +26,6 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
 """
 from __future__ import annotations
 
-import os
-import sys
 from collections import namedtuple
 
 Batches = namedtuple("Batches", "seconds least most pause share")
@@ -39,12 +37,3 @@ pause        seconds after it, at least
 share        of the batch's own time that the pause lasts
 """
 
-
-def way_to_pymysql(home: str) -> str:
-    """What to run: the Python that install.sh gave it to, if there is one and it is another version
-    than this."""
-    python = os.path.join(home, ".venv", "bin", "python")
-    ours = os.path.join(home, ".venv", "lib", "python{}.{}".format(*sys.version_info))
-    if os.path.exists(python) and not os.path.isdir(ours):
-        return f"`.venv/bin/python jobs.py` in {home} has it: use that Python"
-    return f"run `{sys.executable} -m pip install PyMySQL`"

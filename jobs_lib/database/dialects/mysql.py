@@ -6,15 +6,25 @@ import select
 import socket
 from collections import namedtuple
 
-from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost, Missing, ReadOnly
+from jobs_lib.errors import (
+    Busy,
+    Conflict,
+    DatabaseError,
+    Duplicate,
+    Lost,
+    Missing,
+    NotInstalled,
+    ReadOnly,
+)
+from jobs_lib.paths import way_to
 
-from .base import Batches, way_to_pymysql
+from .base import Batches
 
 try:
     import pymysql
 except ImportError:
-    raise DatabaseError("a mysql:// database needs PyMySQL, which is not installed: "
-                        + way_to_pymysql(__file__.rpartition("/jobs_lib/")[0])) from None
+    raise NotInstalled("a mysql:// database needs PyMySQL, which is not installed: "
+                       + way_to("PyMySQL", "mysql")) from None
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
 

@@ -14,14 +14,14 @@ import os
 import socket
 import ssl
 import struct
-import sys
 from typing import Any
 
 import pymysql
 from pymysql.connections import Connection
 from pymysql.constants import CLIENT
 
-from jobs_lib.errors import DatabaseError
+from jobs_lib.errors import DatabaseError, NotInstalled
+from jobs_lib.paths import way_to
 
 # bytes of the packet before TLS begins; the one with the user's name is longer
 SSL_REQUEST = 32
@@ -48,8 +48,8 @@ def sign_in(target, seconds: float, converters: dict):
     try:
         raw.connect()
     except RuntimeError:             # the one thing PyMySQL says this way
-        raise DatabaseError("the database server's way to sign in needs the package pynacl: run "
-                            f"`{sys.executable} -m pip install pynacl`") from None
+        raise NotInstalled("the database server's way to sign in needs the package pynacl: "
+                           + way_to("pynacl", None)) from None
     except pymysql.MySQLError as error:
         raise (_about_tls(error, target) or error) from None
     raw.encoding = MARKED
