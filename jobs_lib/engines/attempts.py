@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import namedtuple
 
 LONGEST_ANSWER = 512            # characters
+READ = 8192                     # characters of what the other side said
 # the kind of an item, by its table
 KINDS = {"failed_emails": "forward", "notifications": "notification",
          "webhook_deliveries": "webhook", "domains": "domain", "export_requests": "export"}
@@ -26,7 +27,7 @@ def record(db, table: str, row: dict, *, run_id: str | None, began, outcome: str
     db.insert("attempts", kind=KINDS[table], item_id=row["id"], user_id=owner(row["user_id"]),
               run_id=run_id, began_at=began, duration_ms=tried.duration_ms, outcome=outcome,
               code=tried.code if type(tried.code) is int else None,
-              answer=answer(tried.answer) or None)
+              answer=answer(tried.answer, db.hidden) or None)
 
 
 def record_act(db, table: str, ids: list[int], now, outcome: str) -> None:
@@ -41,12 +42,14 @@ def owner(value) -> int | None:
     return value if type(value) is int and abs(value) < 2 ** 63 else None
 
 
-def answer(text: str) -> str:
-    """Short, and without anybody's address."""
+def answer(text: str, hidden=tuple) -> str:
+    """Short, and without anybody's address or a secret; `hidden()` returns those. It is cut last:
+    half a secret is not recognized."""
     if not text:
         return ""
     from jobs_lib import masking  # only where something was tried: it would slow every idle run
-    return masking.text(" ".join(text[:LONGEST_ANSWER].split()))[:LONGEST_ANSWER]
+    words = " ".join(text[:READ].split())
+    return masking.without_secrets(words, hidden())[:LONGEST_ANSWER]
 
 
 def of_item(db, kind: str, id: int, most: int) -> list[dict]:

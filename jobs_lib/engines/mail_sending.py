@@ -304,9 +304,10 @@ class MailSender:
                 wait = QUOTA_PAUSE if self._is_quota(result.text) else LOST_DELAY
                 stored["next_attempt_at"] = now + wait
         uses_attempt = self.claims.meanings[outcome].uses_attempt
-        reply = f"{result.enhanced} {result.text}".strip()[:ERROR_LENGTH]
+        reply = f"{result.enhanced} {result.text}".strip()
         if uses_attempt:
-            stored.update(last_code=result.code, last_error=None if outcome == SENT else reply)
+            error = None if outcome == SENT else reply[:ERROR_LENGTH]
+            stored.update(last_code=result.code, last_error=error)
         else:
             stored["last_attempt_at"] = row["last_attempt_at"]
         tried = Tried(result.code, reply, row.get("took_ms"))

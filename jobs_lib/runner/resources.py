@@ -19,6 +19,7 @@ class Ports:
 
     def __init__(self, config) -> None:
         self._config = config
+        self._hidden: list[str] | None = None
         self._database = None
         self._made: list = []
         self.now, self.boot = clock.now, clock.boot
@@ -46,8 +47,10 @@ class Ports:
         return self._made[-1]
 
     def _secrets(self) -> list[str]:
-        from jobs_lib.config.secrets import secrets
-        return secrets(self._config)
+        if self._hidden is None:            # asked for each attempt that is recorded
+            from jobs_lib.config.secrets import secrets
+            self._hidden = secrets(self._config)
+        return self._hidden
 
     def mail(self, section):
         """A mail transport as `[mail]` asks for it."""
