@@ -239,7 +239,10 @@ class CommandFiles:
     def _run(self, words: list[str]) -> tuple[int | None, str]:
         """(exit code, what it printed). In a process of its own: what becomes of it is nothing to
         the tick."""
-        line = [sys.executable, SCRIPT, "--config", self.session.config.path, *words]
+        config = self.session.config
+        # without a file all is in the environment
+        given = ["--config", os.path.abspath(config.path)] if config.sources.found else []
+        line = [sys.executable, SCRIPT, *given, *words]
         try:
             ended = subprocess.run(
                 line, cwd=HOME, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

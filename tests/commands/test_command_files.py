@@ -110,6 +110,21 @@ def test_it_is_done_while_another_tick_is_at_work(site, folder):        # R77
     lock.release()
 
 
+@pytest.mark.parametrize("how", ["relative", "no file"])
+def test_the_command_has_the_configuration_of_the_tick(site, folder, how):
+    drop(folder, "a", "config show core")
+    if how == "relative":
+        done = site("run-due", "--config", "config.ini")
+    else:
+        (site.folder / "config.ini").rename(site.folder / "aside.ini")
+        done = site("run-due", JOBS_CORE_DATABASE=site.url, JOBS_CORE_LOG_DIR=str(site.folder),
+                    JOBS_CORE_STATE_DIR=str(site.folder / "state"), JOBS_SPOOL_DIR=str(site.spool))
+    assert names(folder) == ["a.answer.txt"], done
+    answer = (folder / "a.answer.txt").read_text()
+    assert answer.startswith("The command ended with 0, ")
+    assert str(site.folder / "state") in answer
+
+
 def test_a_wrong_command_is_answered_by_its_own_error(site, folder):
     drop(folder, "typo", "pause retry_forward")
     look(site)

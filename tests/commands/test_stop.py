@@ -1,6 +1,7 @@
 """`stop`: a run at work ends after the item in hand, here or on another host.  # R77"""
 from __future__ import annotations
 
+import signal
 import time
 
 import pytest
@@ -53,10 +54,12 @@ def test_from_another_host(site, tmp_path):                     # R77
 
 def test_it_need_not_wait_for_the_end(site):
     process = digging(site)
+    process.send_signal(signal.SIGSTOP)             # as in a long item
     out = site.run("stop", "dig", "--wait", "off")
     assert out.startswith("dig is asked to stop: ")
     assert "after the item in hand" in out
     assert site.run("stop", "dig", "--wait", "off").startswith("dig was asked to stop already")
+    process.send_signal(signal.SIGCONT)
     assert ended(process, time.monotonic()).code == 143
 
 
