@@ -121,7 +121,7 @@ def _into_ini(config: Config, section: str, name: str, option: Option, value: st
     text = _read(config.path, config) if config.sources.found else short_ini()
     default = option.default if option.default is not None else ""
     changed = edit.with_option(text, section, name, value, default)
-    _write(config.path, changed, _mode(config.path))
+    _write(config.path, changed, 0o600 if _is_secret(option, value) else _mode(config.path))
     return config.path
 
 

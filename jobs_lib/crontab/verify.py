@@ -49,7 +49,8 @@ def _no_line(entries: list, place: crontab.Place, lines: list) -> list[Finding]:
     if not lines:
         runs = place.script + (f" with --config {place.config}" if place.config else "")
         found.append(Finding(True, f"no line runs {runs}, so nothing is ever started: put in what "
-                                   "`jobs.py crontab` prints"))
+                                   "`jobs.py crontab` prints, or let `jobs.py crontab --install` "
+                                   "do it"))
     return found
 
 

@@ -34,6 +34,9 @@ def arriving(installation):
     fix = run("See that the line is in your host's cron page or in `crontab -e`, with paths that "
                "are right:", "python3 jobs.py crontab", "python3 jobs.py crontab --verify")
     text, why = installation.crontab()
+    if text is not None and not ours(text, installation.script):
+        fix = run("Put the line into this user's crontab, or print it, for your host's cron page:",
+                  "python3 jobs.py crontab --install", "python3 jobs.py crontab")
     entered = "" if text is None else (" A line is in this user's crontab."
                                        if ours(text, installation.script) else
                                        " No line for this jobs.py is in this user's crontab.")

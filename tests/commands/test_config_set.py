@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from jobs_lib import catalogue
+from jobs_lib.commands import _config_set
 from jobs_lib.commands._config_set import change
 from jobs_lib.config import loader
 from jobs_lib.output.config_example import config_ini
@@ -91,6 +92,20 @@ def test_a_secret_goes_into_dotenv_and_out_of_config_ini(line):        # R71
     # what .env has is set there, since it wins
     assert line("config", "set", "core.database", "sqlite:///jobs.db").code == 0
     assert dotenv.read_text().endswith("JOBS_CORE_DATABASE=sqlite:///jobs.db\n")
+
+
+def test_without_what_reads_dotenv_a_secret_goes_into_config_ini_and_makes_it_private(
+        line, monkeypatch):                                            # R71
+    path = line.ini("[mail]\nport = 25\n")
+    path.chmod(0o644)
+    monkeypatch.setattr(_config_set, "_can_read_dotenv", lambda: False)
+    config = loader.load(None, beside=str(line.folder), environ={})
+    console = SimpleNamespace(report=lambda words: None, fail=lambda words: None)
+    session = SimpleNamespace(config=config, console=console)
+    assert change(session, "mail.password", "geheim", catalogue.load_all()) == 0
+    assert path.read_text() == "[mail]\nport = 25\npassword = geheim\n"
+    assert mode(path) == 0o600
+    assert not (line.folder / ".env").exists()
 
 
 def test_the_environment_that_wins_is_named(line):
