@@ -113,7 +113,7 @@ def test_an_unpacked_bundle_runs_with_an_empty_environment(archive, tmp_path, sc
 def test_a_single_file_runs_alone_and_keeps_its_data_beside_it(bundle, tmp_path):
     shutil.copy(bundle("jobs.pyz"), tmp_path / "jobs.pyz")
     run(tmp_path, "jobs.pyz", "migrate")
-    assert "6 sent" in run(tmp_path, "jobs.pyz", "demo")
+    assert "6 sent" in run(tmp_path, "jobs.pyz", "demo", "-v")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["demo", "jobs.pyz", "var"]
 
 
