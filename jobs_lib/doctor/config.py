@@ -54,6 +54,8 @@ def identity(installation):
 
 def alerts(installation):
     """Who is alerted when something stops working. An alert that only logs is none."""
+    if installation.has_mistakes("alerts"):
+        raise NothingToAsk
     section = installation.section("alerts")
     if not (section.email or section.webhook):
         yield warning("[alerts] email and webhook are not set: nobody is alerted when a job fails "

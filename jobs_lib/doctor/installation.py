@@ -72,6 +72,15 @@ class Installation:
             return True
         return False
 
+    def has_mistakes(self, section: str) -> bool:
+        """Whether anything of a shared section is wrong: that is reported, and what its defaults
+        would lead to is not."""
+        try:
+            self._config().section(section)
+        except ConfigError:
+            return True
+        return False
+
     def _lenient(self, name: str, known: dict) -> SimpleNamespace:
         config, typed = self._config(), SimpleNamespace()
         for option, declared in known.items():

@@ -48,6 +48,10 @@ def relay(installation):
     mail = installation.section("mail")
     if mail.transport != "smtp":
         raise NothingToAsk
+    if installation.has_mistakes("mail"):
+        yield note("The relay is not asked: [mail] has mistakes", "They are listed under config.",
+                   "Correct them first.")
+        return
     fix = ("docs/failures.md, Mail is not going out, explains the message. Then look at [mail] in "
            "config.ini.")
     why = "All mail waits, and the queues grow."

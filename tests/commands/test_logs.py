@@ -36,7 +36,7 @@ def line(event: str = "forward", level: str = "info", **fields) -> str:
                        "job": "retry_forwards", "run_id": "a9b5", **fields}) + "\n"
 
 
-def test_each_event_is_a_line_in_words_in_the_operators_zone(logs):
+def test_each_event_is_a_line_in_words_in_the_operators_zone(logs):      # R61
     logs.file.write_text(
         line("run started", trigger="scheduled", slot="2026-11-24 15:30:00")
         + line("forward", "warning", id=4, attempt=3, outcome="retry", code=451, enhanced=None,

@@ -48,7 +48,7 @@ def ran(asked, job: str, status: str = "ok", ago: timedelta = timedelta(minutes=
 
 
 @pytest.mark.parametrize("minutes, word", [(12, "due now"), (50, "overdue")])
-def test_status_and_list_agree_on_what_is_due(asked, minutes, word):
+def test_status_and_list_agree_on_what_is_due(asked, minutes, word):       # R59
     known(asked, "retry_forwards", minutes)
     listed = {job["name"]: job for job in json.loads(asked("list", "--json")[1])}
     shown = {job["name"]: job for job in json.loads(asked("status", "--json")[1])["jobs"]}
@@ -82,7 +82,7 @@ def test_a_short_list_in_json_is_the_list(asked):
     assert asked("list", "--short", "--json")[1] == asked("list", "--json")[1]
 
 
-def test_one_jobs_health_shows_its_runs_its_next_one_and_its_queue(asked):
+def test_one_jobs_health_shows_its_runs_its_next_one_and_its_queue(asked):      # R59
     known(asked, "retry_forwards", 2)
     ran(asked, "retry_forwards", counts='{"sent": 3}')
     ran(asked, "send_notifications", "failed", error="not about this one")

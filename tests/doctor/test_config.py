@@ -49,6 +49,16 @@ def test_each_remedy_fits_its_cause(lite):
     assert fixes["[mail] from is not set"].endswith(f"{start} mail.from notices@example.org")
 
 
+@pytest.mark.parametrize("section, option", [("alerts", "emial"), ("mail", "hots")])
+def test_a_mistake_is_told_once_and_not_what_its_default_leads_to(lite, section, option):     # R63
+    if section == "alerts":
+        lite.sections["alerts"].pop("email")        # what it should have been
+    lite.configure(section, **{option: "x.example.org"})
+    found = [each for area in ("config", "mail") for each in lite.found(area)
+             if each.level in ("problem", "warning")]
+    assert [each.what.partition(":")[0] for each in found] == [f"[{section}] {option}"]
+
+
 def test_a_mistake_in_one_section_stops_no_other_check(lite):
     lite.configure("core", budget="soon", timezone="Mars/Olympus")
     assert not [found for area in AREAS if area not in ("config", "cron", "mail")
