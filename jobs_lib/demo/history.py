@@ -12,8 +12,10 @@ from datetime import timedelta
 from jobs_lib import catalogue, schedule
 
 DAYS = 30
-# as often as jobs ran that run every few minutes: rows of two days are looked at one by one
-LATELY, OFTEN, SELDOM = timedelta(days=2), timedelta(minutes=5), timedelta(hours=1)
+# as often as those jobs are made to run that run every few minutes: lately so that `doctor` sees
+# how often cron comes, before as a page needs it, with no gap of an hour
+LATELY, OFTEN, SELDOM = timedelta(hours=2, minutes=30), timedelta(minutes=5), timedelta(minutes=55)
+CALM = timedelta(days=2)        # since the last failure
 # what a run of them counts, and how much at most
 COUNTS = {"retry_forwards": ("sent", 3), "send_notifications": ("sent", 4),
           "retry_webhooks": ("delivered", 6), "check_domains": ("checked", 2),
@@ -27,7 +29,8 @@ SAMPLES = {"queue.depth.forwards": 14, "queue.age.forwards": 240, "queue.depth.n
            "queue.depth.exports": 1, "queue.age.exports": 40, "queue.depth.domains": 4,
            "queue.age.domains": 300, "mail.hour": 38}
 USED_AN_HOUR = 8 << 20          # bytes of the disk
-ROWS = 40                       # of a statement
+SAMPLED_HOURS = 3               # between two samples: enough for a chart of a month
+ROWS = 15                       # of a statement: SQLite looks for each name among all of them
 
 
 def fill(db, config, now, free: int) -> None:
@@ -54,7 +57,7 @@ def _runs(job, now, zone, chance):
             before = schedule.previous(parsed, slot - step, zone)
         slot = before
         status = "ok"
-        if slot < now - LATELY and chance.random() < 0.006:
+        if slot < now - CALM and chance.random() < 0.006:
             status = chance.choice(tuple(ERRORS))
         took = int(usual * chance.uniform(0.6, 1.5))
         started = slot + timedelta(seconds=chance.randint(1, 9))
@@ -74,10 +77,10 @@ def _samples(now, free: int, chance):
     hour = now.replace(minute=0, second=0, microsecond=0)
     for name, level in SAMPLES.items():
         value = float(level)
-        for back in range(DAYS * 24 - 1, 0, -1):
+        for back in range(DAYS * 24 - 1, 0, -SAMPLED_HOURS):
             value = max(0.0, value + chance.uniform(-0.3, 0.3) * level + (level - value) / 8)
             yield {"name": name, "at": hour - timedelta(hours=back), "value": int(value)}
-    for back in range(DAYS * 24 - 1, 0, -1):
+    for back in range(DAYS * 24 - 1, 0, -SAMPLED_HOURS):
         yield {"name": "disk.free", "at": hour - timedelta(hours=back),
                "value": free + back * USED_AN_HOUR}
 
