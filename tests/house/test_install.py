@@ -253,7 +253,9 @@ def bare_tests(host, tmp_path):
     """The bundle with a single test, which wants a server that no machine has; no packages, and an
     apt-get that only notes what it is told."""
     (host / "tests").mkdir()
-    (host / "tests" / "some.py").write_text('program("no-such-server", "no-such-package")\n')
+    # in two parts, or install.sh would find it here, too
+    text = '{}("no-such-server", "no-such-package")\n'.format("program")
+    (host / "tests" / "some.py").write_text(text)
     for name in ("requirements.txt", "requirements-dev.txt"):
         (host / name).write_text("")
     fake = tmp_path / "fake"
