@@ -29,8 +29,8 @@ def database(session):
     return db
 
 
-def looked(session, queue: WorkQueue):
-    """What the queue is looked at with."""
+def queue_view(session, queue: WorkQueue):
+    """What the queue reads by: engines/work_queue.view."""
     return view(session.ports.database(), session.config, session.ports.now(),
                 session.config.job_named(queue.job))
 

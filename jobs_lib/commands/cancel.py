@@ -36,7 +36,7 @@ def run(args, make_session, config_path) -> int:
     session = make_session(config_path)
     db = _items.database(session)
     queue = queues.claimed(args.kind)
-    ctx, ids = _items.looked(session, queue), list(dict.fromkeys(args.ids))
+    ctx, ids = _items.queue_view(session, queue), list(dict.fromkeys(args.ids))
     refused: dict = {}
     for some in chunked(ids, requeue.AT_ONCE):
         refused.update(db.batch(partial(requeue.cancel, ctx, queue, some)))

@@ -49,7 +49,7 @@ def run(args, make_session, config_path) -> int:
     if not args.queue:
         return _summary(session, queues.QUEUES, args.json)
     queue = queues.named(args.queue)
-    ctx = _items.looked(session, queue)
+    ctx = _items.queue_view(session, queue)
     owners = None if args.owner is None else _items.owners(db, args.owner)
     # one more shows that there are more
     rows = queue.select(ctx, Wanted(args.state, owners, args.since, args.limit + 1))
@@ -81,7 +81,7 @@ def _summary(session, all_queues, as_json: bool) -> int:
     for queue in all_queues:
         line = {"queue": queue.name, "job": queue.job, "what": queue.what}
         try:
-            ctx = _items.looked(session, queue)
+            ctx = _items.queue_view(session, queue)
         except ConfigError as error:            # the others can be shown all the same
             line.update(waiting=None, due=None, oldest_due_at=None, failed=None,
                         holds=[f"[{queue.job}]: {problem}" for problem in error.problems])

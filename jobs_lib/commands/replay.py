@@ -51,13 +51,13 @@ def run(args, make_session, config_path) -> int:
     session = make_session(config_path)
     db = _items.database(session)
     queue = queues.claimed(args.kind)
-    ctx = _items.looked(session, queue)
+    ctx = _items.queue_view(session, queue)
     if args.ids:
-        found = requeue.replay(ctx, queue, session, list(dict.fromkeys(args.ids)))
+        found = requeue.replay(ctx, queue, list(dict.fromkeys(args.ids)))
     else:
         owners = None if args.owner is None else _items.owners(db, args.owner)
         found = requeue.replay_failed(
-            ctx, queue, session, owners=owners, since=args.since,
+            ctx, queue, owners=owners, since=args.since,
             endpoint=None if args.endpoint is None else min(args.endpoint, LARGEST_ID))
     refused_code = FAILED if found.refused and args.ids else OK
     if args.json:
@@ -70,7 +70,7 @@ def run(args, make_session, config_path) -> int:
     if args.ids:
         _report_each(session, queue, args.ids, found)
     else:
-        _report_all(session, queue, args, found)
+        _report_all(session, queue, found)
     for words in requeue.hints(ctx, queue, found.done):
         session.console.report(words)
     return refused_code
@@ -101,7 +101,7 @@ def _report_each(session, queue, ids: list[int], found) -> None:
         session.console.report(_spread(queue, found))
 
 
-def _report_all(session, queue, args, found) -> None:
+def _report_all(session, queue, found) -> None:
     from jobs_lib.engines.requeue import AT_FIRST, LISTED
 
     if found.more and not found.done:

@@ -37,7 +37,7 @@ def run(args, make_session, config_path) -> int:
     if args.kind in ("user", "alias"):
         return _account(session, db, args)
     queue = queues.of_item(args.kind)
-    ctx = _items.looked(session, queue)
+    ctx = _items.queue_view(session, queue)
     id: int | None
     if args.id.isascii() and args.id.isdecimal():
         id = int(args.id)

@@ -10,7 +10,7 @@ READ = 8192                     # characters of what the other side said
 KINDS = {"failed_emails": "forward", "notifications": "notification",
          "webhook_deliveries": "webhook", "domains": "domain", "export_requests": "export"}
 REPLAYED, CANCELLED = "replayed", "cancelled"        # by the operator: no attempt of a run
-LOST = "the run was killed in the midst of it"
+LOST = "the run was killed in the middle of it"
 
 Tried = namedtuple("Tried", "code answer duration_ms", defaults=(None, "", None))
 Tried.__doc__ = """How the other side took it.
@@ -23,9 +23,10 @@ duration_ms  until it was known, or None
 def record(db, table: str, row: dict, *, run_id: str | None, began, outcome: str,
            tried: Tried) -> None:
     """Add one. `row`: its `id` and `user_id`. Called inside the transaction that stores the result.
-    """
-    db.insert("attempts", kind=KINDS[table], item_id=row["id"], user_id=owner(row["user_id"]),
-              run_id=run_id, began_at=began, duration_ms=tried.duration_ms, outcome=outcome,
+    An owner or a run that is none is left out: an app may have written anything."""
+    db.insert("attempts", kind=KINDS[table], item_id=row["id"], user_id=_owner(row["user_id"]),
+              run_id=run_id if isinstance(run_id, str) and run_id.isascii() else None,
+              began_at=began, duration_ms=tried.duration_ms, outcome=outcome,
               code=tried.code if type(tried.code) is int else None,
               answer=answer(tried.answer, db.hidden) or None)
 
@@ -37,8 +38,7 @@ def record_act(db, table: str, ids: list[int], now, outcome: str) -> None:
                kind=KINDS[table], ids=ids, now=now, outcome=outcome)
 
 
-def owner(value) -> int | None:
-    """The owner's id, or None for what is none: an app may have written anything."""
+def _owner(value) -> int | None:
     return value if type(value) is int and abs(value) < 2 ** 63 else None
 
 

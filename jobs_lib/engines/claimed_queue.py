@@ -16,10 +16,12 @@ from .work_queue import (
     SENDING,
     WAITING,
     Item,
+    Kept,
     Wanted,
     WorkQueue,
     count,
     owners_in,
+    purged,
     since_rule,
 )
 
@@ -28,6 +30,7 @@ ENGINE = ("id", "user_id", "status", "attempts", "next_attempt_at", "last_attemp
           "created_at", "finished_at", "uncertain", "claim_run")
 PAGE, PAGES = 500, 20           # rows that are looked at when only some since a time are wanted
 MOST_PER_DAY = 100 * 24 * 60    # rows that are sent again, where no limit says less
+FINISHED = ("failed", "sent", "delivered")
 CANCELLED, CANCELLED_BY = "cancelled", "cancelled: "
 DEFERRED = "the others go first, since it was lost in flight"
 
@@ -36,13 +39,14 @@ class ClaimedQueue(WorkQueue):
     """What is common to the three.
 
     age        columns behind `status` in the index of finished rows, which they are listed by
-    why_lost   (row, session): why it cannot be sent again, or None; `needs`: SQL that it needs of
-               the row
+    purge      the job that deletes them, by the first of these columns that has a time
+    needs      SQL: what `why_lost` needs of a row
     reset      SQL: what else starts over when it is sent again
     notified   columns that get the present time when it is cancelled: its owner is not notified
     """
 
     age: tuple = ("created_at",)
+    purge = ""
     needs = "1 AS whole"
     reset = ""
     notified: tuple = ()
@@ -78,7 +82,7 @@ class ClaimedQueue(WorkQueue):
                             **values)
         return min(number, most)
 
-    def why_lost(self, row: dict, session) -> str | None:
+    def why_lost(self, ctx, row: dict) -> str | None:
         """Why it cannot be sent again, or None."""
         raise NotImplementedError
 
@@ -94,10 +98,13 @@ class ClaimedQueue(WorkQueue):
     def select(self, ctx, wanted: Wanted) -> list[dict]:
         """What waits by when it is due, the longest due first; else the newest first."""
         ids = self._ids(ctx, wanted)
-        columns = ", ".join(dict.fromkeys((*ENGINE, *self.reads)))
         found = {row["id"]: row for row in ctx.db.query(
-            f"SELECT {columns} FROM {{{self.table}}} WHERE id IN (:ids)", ids=ids)} if ids else {}
+            f"SELECT {self._columns()} FROM {{{self.table}}} WHERE id IN (:ids)",
+            ids=ids)} if ids else {}
         return [found[id] for id in ids if id in found]
+
+    def _columns(self) -> str:
+        return ", ".join(dict.fromkeys((*ENGINE, *self.reads)))
 
     def _ids(self, ctx, wanted: Wanted) -> list[int]:
         if wanted.owners is not None and wanted.state not in (DUE, WAITING):
@@ -189,7 +196,6 @@ class ClaimedQueue(WorkQueue):
         it `finished_at` is NULL, where that comes before. Of those in one state at most the newest
         PAGES * PAGE rows are looked at."""
         empty = "".join(f" AND {column} IS NULL" for column in self.age if column != self.added)
-        columns = ", ".join(dict.fromkeys((*ENGINE, *self.reads)))
         size = PAGE if wanted.state else wanted.limit
         found: list[tuple] = []
         for status in ("pending",) if wanted.state else ("sending", "pending"):
@@ -197,7 +203,8 @@ class ClaimedQueue(WorkQueue):
             last: dict = {}
             for _ in range(PAGES):
                 rows = ctx.db.query(
-                    f"SELECT {columns} FROM {{{self.table}}} WHERE status = :status{empty} "
+                    f"SELECT {self._columns()} FROM {{{self.table}}} "
+                    f"WHERE status = :status{empty} "
                     f"AND {self.added} >= :since{behind} ORDER BY {self.added} DESC, id DESC "
                     "LIMIT :most", status=status, since=wanted.since, most=size, **last)
                 states = {item.id: item.state for item in self.describe(ctx, rows)
@@ -275,6 +282,14 @@ class ClaimedQueue(WorkQueue):
         """When a row without `next_attempt_at` is due."""
         created = clock.parse_any(row["created_at"])
         return created and clock.plus(created, engine.delays[0])
+
+    # For `show`
+
+    def kept(self, ctx, row: dict) -> Kept:
+        """By its purge, once it is finished."""
+        if row["status"] not in FINISHED:
+            return Kept(None, "", "as long as it is in the queue")
+        return purged(ctx, row, self.purge, *self.age)
 
 
 def _theirs(owners: list[int]) -> str:

@@ -74,9 +74,7 @@ def _free(rows: DueRows, row: dict, now: str, rule: str, values: dict) -> None:
         id=row["id"], status=row["status"], now=now, uncertain=uncertain, again=int(again),
         **values)
     if is_free and row["status"] == "sending":
-        run = row["claim_run"]
-        attempts.record(rows.db, rows.queue.table, row, outcome=UNCERTAIN,
-                        run_id=run if isinstance(run, str) and run.isascii() else None,
+        attempts.record(rows.db, rows.queue.table, row, outcome=UNCERTAIN, run_id=row["claim_run"],
                         began=clock.parse_any(row["last_attempt_at"]) or rows.ctx.now,
                         tried=attempts.Tried(None, attempts.LOST))
 

@@ -14,15 +14,15 @@ from functools import partial
 from jobs_lib.chunks import chunked
 
 from . import attempts
-from .claimed_queue import CANCELLED_BY, ClaimedQueue
+from .claimed_queue import CANCELLED_BY, FINISHED, ClaimedQueue
 from .rows import invalid
 from .work_queue import LARGEST_ID
 
-FINISHED = ("failed", "sent", "delivered")
 AT_ONCE = 500                   # rows in one transaction
 LISTED = 10                     # reasons that are given one by one
 AT_FIRST = 20                   # rows that are due at once
 MINUTES = 24 * 60               # within which the last of them is due
+NO_ROW = "there is no such row (it may have been purged)"
 TOO_MANY = "it would be due in more than a day: replay it later"
 BY_HAND = f"{CANCELLED_BY}by the operator"
 
@@ -58,20 +58,16 @@ class Pace:
         return found
 
 
-def replay(ctx, queue: ClaimedQueue, session, ids: list[int]) -> Replayed:
+def replay(ctx, queue: ClaimedQueue, ids: list[int]) -> Replayed:
     """Put these rows back, whatever became of them."""
     pace, done, refused = Pace(ctx.now, queue.per_day(ctx)), [], {}
     for some in chunked(ids, AT_ONCE):
         refused.update(dict.fromkeys(some[pace.left():], TOO_MANY))
-        some = some[:pace.left()]
-        refused.update(ctx.db.batch(partial(_put_back, ctx, queue, session, some, pace, False)))
-        good = [id for id in some if id not in refused]
-        pace.number += len(good)
-        done += good
+        done += _put_back(ctx, queue, some[:pace.left()], pace, refused)
     return Replayed(done, refused, pace.due(pace.number), False)
 
 
-def replay_failed(ctx, queue: ClaimedQueue, session, **which) -> Replayed:
+def replay_failed(ctx, queue: ClaimedQueue, **which) -> Replayed:
     """Put back all that has failed, as `queue.failed_pages` takes `which`; what a run could only
     cancel is refused. Each page is one commit: after a kill the same again puts back the rest,
     behind what waits since then."""
@@ -82,18 +78,24 @@ def replay_failed(ctx, queue: ClaimedQueue, session, **which) -> Replayed:
         more = len(ids) > pace.left()
         if not (some := ids[:pace.left()]):
             break
-        no = ctx.db.batch(partial(_put_back, ctx, queue, session, some, pace, True))
-        refused.update(no)
-        good = [id for id in some if id not in no]
-        pace.number += len(good)
-        done += good
+        done += _put_back(ctx, queue, some, pace, refused, failed_only=True)
         if more:
             break
     return Replayed(done, refused, pace.due(pace.number), more)
 
 
-def _put_back(ctx, queue: ClaimedQueue, session, ids: list[int], pace: Pace,
-              failed_only: bool) -> dict[int, str]:
+def _put_back(ctx, queue: ClaimedQueue, ids: list[int], pace: Pace, refused: dict,
+              failed_only: bool = False) -> list[int]:
+    """Put these back, in one commit. Those that were; the others are added to `refused`."""
+    why_not = ctx.db.batch(partial(_reset, ctx, queue, ids, pace, failed_only))
+    refused.update(why_not)
+    done = [id for id in ids if id not in why_not]
+    pace.number += len(done)
+    return done
+
+
+def _reset(ctx, queue: ClaimedQueue, ids: list[int], pace: Pace,
+           failed_only: bool) -> dict[int, str]:
     """Inside a transaction. {id: why it was refused}."""
     db = ctx.db
     rows = {row["id"]: row for row in db.query(
@@ -103,7 +105,7 @@ def _put_back(ctx, queue: ClaimedQueue, session, ids: list[int], pace: Pace,
     known = ("id", "user_id", *queue.reads)
     wrong = invalid(queue.table, [{name: row[name] for name in known} for row in rows.values()])
     refused = {id: reason for id in ids if (reason := wrong.get(id) or _refusal(
-        queue, rows.get(id), session, failed_only))}
+        ctx, queue, rows.get(id), failed_only))}
     if failed_only:
         good = [row for id, row in rows.items() if id not in refused]
         refused.update(queue.reasons_to_cancel(ctx, good) if good else {})
@@ -118,16 +120,16 @@ def _put_back(ctx, queue: ClaimedQueue, session, ids: list[int], pace: Pace,
     return refused
 
 
-def _refusal(queue: ClaimedQueue, row: dict | None, session, failed_only: bool) -> str | None:
+def _refusal(ctx, queue: ClaimedQueue, row: dict | None, failed_only: bool) -> str | None:
     if row is None:
-        return "there is no such row (it may have been purged)"
+        return NO_ROW
     if row["status"] not in FINISHED:
         return f"it is in the queue already ({row['status']})"
     if failed_only and row["status"] != "failed":
         return f"it has not failed ({row['status']})"
     if failed_only and row["last_error"] == BY_HAND:
         return "you have cancelled it; by its id it can be replayed"
-    return queue.why_lost(row, session)
+    return queue.why_lost(ctx, row)
 
 
 def cancel(ctx, queue: ClaimedQueue, ids: list[int]) -> dict[int, str]:
@@ -152,7 +154,7 @@ def cancel(ctx, queue: ClaimedQueue, ids: list[int]) -> dict[int, str]:
 
 def _why_not_cancelled(row: dict | None) -> str | None:
     if row is None:
-        return "there is no such row (it may have been purged)"
+        return NO_ROW
     if row["status"] == "sending":
         return "it is being sent: what comes of it is stored"
     return None if row["status"] == "pending" else f"it is over already ({row['status']})"
@@ -183,6 +185,4 @@ def hints(ctx, queue: ClaimedQueue, done: list[int]) -> list[str]:
     if old:
         hints.append(f"Older than [{queue.job}] give_up_after: {old}. For "
                      f"{'it' if old == 1 else 'these'} that attempt is the only one.")
-    if ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=queue.job):
-        hints.append(f"{queue.job} is paused: `jobs.py resume {queue.job}`.")
-    return hints
+    return [*hints, *queue.holds(ctx)]

@@ -148,16 +148,16 @@ def since_rule(wanted: Wanted, column: str) -> tuple[str, dict]:
 
 def purged(ctx, row: dict, job: str, age: str, fallback: str = "", option: str = "keep") -> Kept:
     """Kept by an option of a purge, from the time in the column `age` on."""
-    keep = getattr(ctx.config.job_named(job), option)
+    keep, named = getattr(ctx.config.job_named(job), option), written(ctx.config, job, option)
     if keep is None:
-        return Kept(None, f"[{job}] {option} = off", "it is kept for ever")
+        return Kept(None, named, "it is kept for ever")
     start = clock.parse_any(row[age]) or (clock.parse_any(row[fallback]) if fallback else None)
-    written = ctx.config.written(job, option, _option(job, option)).text
-    return Kept(start and clock.plus(start, keep), f"[{job}] {option} = {written}",
+    return Kept(start and clock.plus(start, keep), named,
                 f"counted from {age if row[age] is not None or not fallback else fallback}")
 
 
-def _option(job: str, option: str):
+def written(config, job: str, option: str) -> str:
+    """An option of a job as it is set: `[purge_failed_emails] keep = 7d`."""
     from jobs_lib import catalogue
-    return catalogue.load(job).options[option]
-
+    text = config.written(job, option, catalogue.load(job).options[option]).text
+    return f"[{job}] {option} = {text}"

@@ -6,10 +6,10 @@ from jobs_lib import catalogue, clock
 from jobs_lib.database.schema import references
 from jobs_lib.database.schema.tables import table
 from jobs_lib.engines.rules import PRESENT, Purge, Rule
-from jobs_lib.engines.work_queue import COUNTED, LARGEST_ID, Wanted, view
+from jobs_lib.engines.work_queue import COUNTED, LARGEST_ID, Kept, Wanted, view, written
 
 from . import queues
-from .stories import plain, shown
+from .stories import plain, plain_kept, shown
 
 LATEST = 5                      # items of a queue
 OWN_RETENTION = "users.log_retention_days"
@@ -33,8 +33,7 @@ def of_user(db, config, now, id: int) -> dict | None:
                               "user_id = :id", {"id": row["id"]}, row["log_retention_days"]),
             "latest": _latest(db, config, now, lambda queue, ctx: queue.select(
                 ctx, Wanted(None, [row["id"]], None, LATEST))),
-            "kept": {"until": kept.until and clock.text(kept.until), "option": kept.option,
-                     "rule": kept.rule}, "stored": shown(row)}
+            "kept": plain_kept(kept), "stored": shown(row)}
 
 
 def of_alias(db, config, now, id: int) -> dict | None:
@@ -60,14 +59,13 @@ def of_alias(db, config, now, id: int) -> dict | None:
                     "user_id = :owner AND alias_id = :id",
                     {"id": row["id"], "owner": row["user_id"]},
                     owner and owner["log_retention_days"])
-    end = clock.parse_any(row["expires_at"])
+    kept = Kept(None, "", "as long as its owner keeps it, or until the account is deleted")
+    if row["active"] == 1 and (end := clock.parse_any(row["expires_at"])):
+        kept = Kept(end, "", "then expire_aliases switches it off; it is kept as long as its owner "
+                    "keeps it")
     return {"kind": "alias", "id": row["id"], "state": "active" if row["active"] == 1
             else "switched off", "tables": found, "latest": _latest(db, config, now, latest),
-            "kept": {"until": clock.text(end) if end and row["active"] == 1 else None, "option": "",
-                     "rule": "then expire_aliases switches it off; it is kept as long as its owner "
-                     "keeps it" if end and row["active"] == 1 else
-                     "as long as its owner keeps it, or until the account is deleted"},
-            "stored": shown(row)}
+            "kept": plain_kept(kept), "stored": shown(row)}
 
 
 def _columns(name: str) -> set:
@@ -121,8 +119,7 @@ def _by_rule(db, config, name: str, job: str, rule: Rule, owned: str, values: di
     wait, option = rule.later, ""
     if rule.option:
         keep = getattr(config.job_named(job), rule.option)
-        written = config.written(job, rule.option, catalogue.load(job).options[rule.option]).text
-        option = f"[{job}] {rule.option} = {written}"
+        option = written(config, job, rule.option)
         if keep is None:
             return {"rows": number, "option": option, "rule": "never", "next_at": None}
         wait = wait + keep

@@ -15,6 +15,7 @@ from jobs_lib.engines.work_queue import (
     SENDING,
     WAITING,
     Item,
+    Kept,
     WorkQueue,
     purged,
 )
@@ -55,17 +56,20 @@ def plain(item: Item) -> dict:
             for name, value in found.items()}
 
 
+def plain_kept(kept: Kept) -> dict:
+    """How long a row stays, as `--json` prints it."""
+    return {**kept._asdict(), "until": kept.until and clock.text(kept.until)}
+
+
 def story(queue: WorkQueue, ctx, id: int) -> dict | None:
     """Of the item with this id; None if nothing is known of it. Times are UTC, as text."""
     row = queue.read(ctx, id)
     if row is None:
         return _purged(queue, ctx, id)
     item, = queue.describe(ctx, [row])
-    kept = queue.kept(ctx, row)
     return {"kind": queue.item, **plain(item), "events": _events(queue, ctx, row),
             "next": _next(queue, ctx, item),
-            "kept": {"until": kept.until and clock.text(kept.until), "option": kept.option,
-                     "rule": kept.rule},
+            "kept": plain_kept(queue.kept(ctx, row)),
             "holds": [masking.text(each) for each in queue.holds(ctx)],
             "stored": shown(row)}
 
@@ -80,8 +84,7 @@ def _purged(queue: WorkQueue, ctx, id: int) -> dict | None:
                   option="keep_attempts")
     return {"kind": queue.item, **plain(nothing), "events": events,
             "next": {"at": None, "what": "", "why": "nothing: its row was deleted"},
-            "kept": {"until": keep.until and clock.text(keep.until), "option": keep.option,
-                     "rule": "the attempts"}, "holds": [], "stored": {}}
+            "kept": plain_kept(keep._replace(rule="the attempts")), "holds": [], "stored": {}}
 
 
 def shown(row: dict) -> dict:
@@ -120,7 +123,7 @@ def _event(at, what: str, **more) -> dict:
     moment = stored.time(at)
     return {"at": moment and clock.text(moment), "event": what,
             "outcome": None, "code": None, "answer": "", "duration_ms": None, "run_id": None,
-               **more}
+            **more}
 
 
 def _next(queue: WorkQueue, ctx, item: Item) -> dict:

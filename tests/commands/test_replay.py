@@ -108,7 +108,9 @@ def test_it_says_when_the_attempt_is_the_only_one_and_when_the_job_is_paused(ser
     service.run("pause", "retry_forwards")
     out, _ = replay(service, old)
     assert out[2:] == [("Older than [retry_forwards] give_up_after: 1. For it that attempt is the "
-                       "only one."), "retry_forwards is paused: `jobs.py resume retry_forwards`."]
+                       "only one."), out[3]]
+    assert out[3].startswith("retry_forwards is paused since 20")
+    assert out[3].endswith(" UTC: `jobs.py resume retry_forwards`.")
 
 
 def test_what_can_only_be_cancelled_is_said(service):

@@ -129,7 +129,7 @@ def test_only_rows_that_were_put_back_are_reported_as_put_back(service):
     mine = [each["id"] for each in service.db.query("SELECT id FROM {webhook_deliveries} "
                                                     "WHERE webhook_id = 1")]
     ctx = view(service.db, config, clock.now(), config.job_named("retry_webhooks"))
-    found = requeue.replay_failed(ctx, Racing(), None, endpoint=1)
+    found = requeue.replay_failed(ctx, Racing(), endpoint=1)
     assert found.done == [id for id in mine if id != 1]
     assert found.refused == {1: "it is in the queue already (pending)"}
     assert row(service, 1)["attempts"] == 3

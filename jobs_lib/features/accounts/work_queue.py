@@ -13,6 +13,7 @@ from jobs_lib.engines.work_queue import (
     Wanted,
     WorkQueue,
     count,
+    written,
 )
 
 LOOKED_AT = 5_000           # deleted accounts, at most, to find those that are due
@@ -24,7 +25,6 @@ class DeletionQueue(WorkQueue):
 
     name, item, what = "deletions", "deletion", "accounts to delete"
     table, job, added = "users", "delete_accounts", "deleted_at"
-    moments = ()
 
     def backlog(self, ctx, most: int) -> tuple:
         """Those that are due, of the first LOOKED_AT."""
@@ -66,11 +66,11 @@ class DeletionQueue(WorkQueue):
     def next_at(self, ctx, row: dict):
         """When the next step is due: at once for one that is not closed yet, else the date that
         its owner was given."""
-        known = row["deletion"]
         if not _is_closed(row):
             return ctx.now
         since = clock.parse_any(row["deleted_at"]) or ctx.now
-        return clock.parse_any(known["erase_after"]) or clock.plus(since, ctx.options.grace)
+        return (clock.parse_any(row["deletion"]["erase_after"])
+                or clock.plus(since, ctx.options.grace))
 
     def describe(self, ctx, rows: list[dict]) -> list[Item]:
         """The rows in words."""
@@ -107,19 +107,15 @@ class DeletionQueue(WorkQueue):
             return Kept(None, "", "what stays says no more than that an account was deleted")
         if row["status"] != "deleted":
             return Kept(None, "", "the account is not deleted")
-        grace = ctx.config.written("delete_accounts", "grace", _grace()).text
-        return Kept(self.next_at(ctx, row), f"[delete_accounts] grace = {grace}",
+        return Kept(self.next_at(ctx, row), written(ctx.config, self.job, "grace"),
                     "then all that the account has is deleted")
 
 
 def _is_closed(row: dict) -> bool:
+    """As revoke.is_revoked. A time that an app wrote may have a fraction, ours has none."""
     known = row["deletion"]
-    return bool(known and known["revoked_at"] and known["requested_at"] == row["deleted_at"])
-
-
-def _grace():
-    from jobs_lib import catalogue
-    return catalogue.load("delete_accounts").options["grace"]
+    return bool(known and known["revoked_at"]
+                and known["requested_at"] == str(row["deleted_at"])[:19])
 
 
 QUEUE = DeletionQueue()

@@ -105,7 +105,6 @@ def _record(ctx, row: dict, outcome: str, answer: str) -> None:
         took, run, began = int(1000 * (ctx.monotonic() - row["since"])), ctx.run_id, row["began"]
     else:
         took, run, began = None, row["claim_run"], clock.parse_any(row["started_at"])
-        run = run if isinstance(run, str) and run.isascii() else None
     attempts.record(ctx.db, "export_requests", row, run_id=run, began=began or ctx.clock(),
                     outcome=outcome, tried=attempts.Tried(None, answer, took))
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from jobs_lib import clock
+from jobs_lib.config.settings import SECTIONS
 from jobs_lib.database import stored
 from jobs_lib.database.values import one_line, words
 from jobs_lib.engines.work_queue import (
@@ -30,7 +31,7 @@ class ExportQueue(WorkQueue):
     name, item, what = "exports", "export", "exports"
     table, job, added = "export_requests", "export_accounts", "requested_at"
     done, failed = ("exported",), ("failed",)
-    moments = (("requested_at", "was asked for"), ("finished_at", "was over"),
+    moments = (("requested_at", "was requested"), ("finished_at", "ended"),
                ("expires_at", "its link expires"))
 
     def backlog(self, ctx, most: int) -> tuple:
@@ -70,7 +71,7 @@ class ExportQueue(WorkQueue):
                     why = f"the next run of {self.job} refuses it: the account is {state}"
                 elif row["user_id"] in busy:
                     why = "another export of the account is being made"
-            what = f"{size(row['file_bytes'])}" if row["file_bytes"] else "all of the account"
+            what = size(row["file_bytes"]) if row["file_bytes"] else "all of the account"
             items.append(Item(row["id"], row["user_id"], what,
                               DUE if status == "queued" else status, row["attempts"], ATTEMPTS,
                               stored.time(row["requested_at"]),
@@ -82,15 +83,10 @@ class ExportQueue(WorkQueue):
         """Its file by [export] keep; its row with the account."""
         until = clock.parse_any(row["expires_at"])
         if row["status"] == "ready" and until:
-            keep = ctx.config.written("export", "keep", _keep()).text
+            keep = ctx.config.written("export", "keep", SECTIONS["export"]["keep"]).text
             return Kept(until, f"[export] keep = {keep}",
                         "then its file is deleted; its row stays as long as the account")
         return Kept(None, "", "its row stays as long as the account")
-
-
-def _keep():
-    from jobs_lib.config.settings import SECTIONS
-    return SECTIONS["export"]["keep"]
 
 
 QUEUE = ExportQueue()

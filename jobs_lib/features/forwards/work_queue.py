@@ -5,7 +5,6 @@ from jobs_lib.database.values import one_line
 from jobs_lib.engines import mail_queues
 from jobs_lib.engines.claimed_queue import ClaimedQueue
 from jobs_lib.engines.due_rows import Queue
-from jobs_lib.engines.work_queue import Kept, purged
 
 
 class ForwardQueue(ClaimedQueue):
@@ -15,10 +14,10 @@ class ForwardQueue(ClaimedQueue):
     table, job = mail_queues.FORWARDS, "retry_forwards"
     done, failed = ("sent",), ("failed",)
     reads = ("envelope_to", "alias_id", "destination_id")
-    age = ("finished_at", "created_at")
+    age, purge = ("finished_at", "created_at"), "purge_failed_emails"
     moments = (("created_at", "came in, after the app's own attempt had failed"),
                ("told_at", "its owner was notified of the failure"),
-               ("finished_at", "was over"))
+               ("finished_at", "ended"))
     needs = "raw_path"
     # when it fails again, its owner is notified again
     reset = ", told_at = NULL, notice_id = NULL"
@@ -49,24 +48,18 @@ class ForwardQueue(ClaimedQueue):
         from .queue import reasons_to_cancel
         return reasons_to_cancel(ctx.db, rows)
 
-    def why_lost(self, row: dict, session) -> str | None:
+    def why_lost(self, ctx, row: dict) -> str | None:
         """Its raw message is not in the spool."""
         import os
 
         from jobs_lib.engines import spool
         try:
-            path = spool.locate(session.config.section("spool").dir, row["raw_path"])
+            path = spool.locate(ctx.section("spool").dir, row["raw_path"])
         except spool.SpoolError as error:
             return str(error)
         if os.path.isfile(path):
             return None
         return f"its raw message {row['raw_path']} is gone from the spool"
-
-    def kept(self, ctx, row: dict) -> Kept:
-        """With its raw message, some days after its end."""
-        if row["status"] not in ("sent", "failed"):
-            return Kept(None, "", "as long as it is in the queue")
-        return purged(ctx, row, "purge_failed_emails", "finished_at", "created_at")
 
 
 QUEUE = ForwardQueue()

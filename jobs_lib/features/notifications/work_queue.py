@@ -5,7 +5,6 @@ from jobs_lib.database.values import one_line
 from jobs_lib.engines import mail_queues
 from jobs_lib.engines.claimed_queue import ClaimedQueue
 from jobs_lib.engines.due_rows import Queue
-from jobs_lib.engines.work_queue import Kept, purged
 
 
 class NoticeQueue(ClaimedQueue):
@@ -15,7 +14,8 @@ class NoticeQueue(ClaimedQueue):
     table, job = mail_queues.NOTICES, "send_notifications"
     done, failed = ("sent",), ("failed",)
     reads = ("kind", "to_email", "priority")
-    moments = (("created_at", "was queued"), ("sent_at", "was sent"), ("finished_at", "was over"))
+    purge = "purge_notifications"
+    moments = (("created_at", "was queued"), ("sent_at", "was sent"), ("finished_at", "ended"))
     needs = "CASE WHEN body_text IS NULL AND body_html IS NULL THEN 0 ELSE 1 END AS whole"
 
     def engine(self, ctx) -> Queue:
@@ -39,17 +39,11 @@ class NoticeQueue(ClaimedQueue):
         from .outbox import unwanted
         return unwanted(ctx.db, rows)
 
-    def why_lost(self, row: dict, session) -> str | None:
+    def why_lost(self, ctx, row: dict) -> str | None:
         """Its text is not kept."""
         if row["status"] == "sent":
             return "it was sent, and its text is gone since then"
         return None if row["whole"] else "it was cancelled, and its text is gone since then"
-
-    def kept(self, ctx, row: dict) -> Kept:
-        """From when it was queued on, once it is over."""
-        if row["status"] not in ("sent", "failed"):
-            return Kept(None, "", "as long as it is in the queue")
-        return purged(ctx, row, "purge_notifications", "created_at")
 
 
 QUEUE = NoticeQueue()

@@ -5,7 +5,6 @@ from jobs_lib import clock
 from jobs_lib.database.values import one_line
 from jobs_lib.engines.claimed_queue import ClaimedQueue
 from jobs_lib.engines.due_rows import Queue
-from jobs_lib.engines.work_queue import Kept, purged
 
 from . import deliveries
 from .outcomes import LONGEST_WAIT
@@ -18,7 +17,8 @@ class DeliveryQueue(ClaimedQueue):
     table, job = "webhook_deliveries", "retry_webhooks"
     done, failed = ("delivered",), ("failed",)
     reads = ("webhook_id", "event_type")
-    moments = (("created_at", "came in"), ("finished_at", "was over"))
+    purge = "purge_webhook_deliveries"
+    moments = (("created_at", "came in"), ("finished_at", "ended"))
     needs = "CASE WHEN payload IS NULL THEN 0 ELSE 1 END AS whole"
 
     def engine(self, ctx) -> Queue:
@@ -60,15 +60,9 @@ class DeliveryQueue(ClaimedQueue):
         return {row["id"]: f"its endpoint has asked for no request until "
                 f"{paused[row['webhook_id']]} UTC" for row in rows if row["webhook_id"] in paused}
 
-    def why_lost(self, row: dict, session) -> str | None:
+    def why_lost(self, ctx, row: dict) -> str | None:
         """Its payload is not kept."""
         return None if row["whole"] else "its payload is gone"
-
-    def kept(self, ctx, row: dict) -> Kept:
-        """From when it came in on, once it is over."""
-        if row["status"] not in ("delivered", "failed"):
-            return Kept(None, "", "as long as it is in the queue")
-        return purged(ctx, row, "purge_webhook_deliveries", "created_at")
 
 
 QUEUE = DeliveryQueue()
