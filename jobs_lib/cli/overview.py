@@ -32,12 +32,12 @@ JOBS_CONFIG).
 # {what a person wants: {command: what it is for, in a few words}}, in the order of the screen
 WANTED = {
     "see": {
-        "status": "what needs you and waits", "list": "the jobs: when and how",
+        "status": "what needs you or waits", "list": "the jobs: when and how",
         "history": "past runs and outcomes", "logs": "events; -f follows",
         "queue": "items waiting or failed", "show": "one item's whole story",
-        "forecast": "what will happen, when", "doctor": "what is wrong: fixes"},
+        "forecast": "what will happen, when", "doctor": "what to fix, and how"},
     "act": {
-        "run-due": "what is due, for cron", "pause": "cron leaves a job",
+        "run-due": "what is due, for cron", "pause": "cron skips a job",
         "resume": "cron starts it again", "stop": "end a run at work",
         "replay": "send failed ones again", "cancel": "never send these items"},
     "try": {
@@ -47,7 +47,7 @@ WANTED = {
         "migrate": "make or upgrade tables", "config": "show, check, set",
         "crontab": "the lines for cron", "mail": "send a test mail",
         "adopt": "an app's own tables", "move": "from SQLite to MySQL",
-        "bundle": "one file to upload", "completion": "names by the Tab key"},
+        "bundle": "one file to upload", "completion": "for the Tab key"},
     "publish": {
         "report": "the status as a page", "metrics": "for Prometheus",
         "archive": "old audit rows, read"},

@@ -42,32 +42,28 @@ class Refused(Exception):
     """The file is not done; why, in a sentence."""
 
 
-def is_done(name: str) -> bool:
-    """Whether a file in the folder asks for nothing: an answer, what was refused, a hidden file."""
-    return name.startswith(".") or name.endswith((ANSWER, REFUSED, folders.DRAFT))
-
-
-def do_all(session, folder: str, names: list[str]) -> None:
-    """Do what the files in the folder ask for, a few in each tick."""
+def do_all(session, folder: str, waiting: list[str], names: list[str]) -> None:
+    """Do what the `waiting` files in the folder ask for, a few in each tick. `names`: all that is
+    in it."""
     status = os.lstat(folder)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
         session.console.say(f"{folder}: no folder of the user of the jobs, nothing in it is done")
         return
     files = CommandFiles(session, folder)
+    asked = [name for name in waiting if not name.endswith(TAKEN)]
     if status.st_mode & 0o022:
         # whoever could write may have changed what is in it
         os.chmod(folder, 0o700)
-        for name in sorted(names):
-            if not is_done(name) and not name.endswith(TAKEN):
-                files.refuse(name, f"others could write to the folder {os.path.basename(folder)}. "
-                             "It is closed to them now: upload the file again")
+        for name in asked:
+            files.refuse(name, f"others could write to the folder {os.path.basename(folder)}. "
+                         "It is closed to them now: upload the file again")
         return
     files.sweep(names)
     end = time.monotonic() + COMMAND_SECONDS
-    for name in sorted(name for name in names if name.endswith(TAKEN)):
-        files.recover(name[:-len(TAKEN)])
-    waiting = sorted(name for name in names if not is_done(name) and not name.endswith(TAKEN))
-    for name in waiting[:MOST_FILES]:
+    for name in waiting:
+        if name.endswith(TAKEN):
+            files.recover(name[:-len(TAKEN)])
+    for name in asked[:MOST_FILES]:
         if time.monotonic() > end:
             break
         files.do(name)
@@ -148,7 +144,8 @@ class CommandFiles:
         self._log(name, how)
 
     def sweep(self, names: list[str]) -> None:
-        """Remove old answers and what was refused."""
+        """Remove old answers, what was refused, and drafts of a killed process."""
+        folders.sweep_drafts(self.folder, self.now)
         for name in names:
             with suppress(OSError):
                 if name.endswith((ANSWER, REFUSED)) and self.now - os.lstat(

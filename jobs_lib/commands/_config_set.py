@@ -35,7 +35,7 @@ def change(session, where: str, value: str | None, jobs: list) -> int:
                              f"shell keeps it. Next time: `jobs.py config set {where}`, which asks "
                              "for the value.")
     value = value.strip()
-    _refuse(config, section, name, option, value, jobs)
+    _refuse(config, section, name, value, jobs)
     variable = variable_name(section, name)
     if variable in config.sources.dotenv or (_is_secret(option, value) and _can_read_dotenv()):
         place = _into_dotenv(config, section, name, value)
@@ -97,8 +97,7 @@ def _asked(where: str, option: Option) -> str:
     return sys.stdin.readline()
 
 
-def _refuse(config: Config, section: str, name: str, option: Option, value: str,
-            jobs: list) -> None:
+def _refuse(config: Config, section: str, name: str, value: str, jobs: list) -> None:
     """ConfigError with what would be wrong with this value and is not wrong already."""
     if any(sign in value for sign in "\n\r"):
         raise ConfigError(f"[{section}] {name}: expected one line; nothing was changed")

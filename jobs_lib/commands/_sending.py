@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import timedelta
 
 from jobs_lib import masking
-from jobs_lib.config.secrets import redacted, secrets
 from jobs_lib.database.schema import version
 from jobs_lib.engines.relay_limits import Asked, Refusal, Relay
 from jobs_lib.errors import FAILED, OK
@@ -104,7 +104,7 @@ class Steps:
 
 def send(session, envelope: Envelope, content: bytes, item: str, as_json: bool) -> int:
     """Send it and show how: 0 when it was accepted."""
-    config, mail = session.config, session.config.section("mail")
+    mail = session.config.section("mail")
     db = session.ports.database()
     version.check(db)
     relay, now = Relay(db, mail), session.ports.now()
@@ -114,7 +114,8 @@ def send(session, envelope: Envelope, content: bytes, item: str, as_json: bool) 
     with db.transaction():
         room = relay.reserve(now, Asked(urgent=True))
     if isinstance(room, Refusal):
-        wait = f" There is room again in {span_of(room.seconds)}." if room.seconds else ""
+        wait = (f" There is room again in {span(timedelta(seconds=room.seconds))}."
+                if room.seconds else "")
         session.console.fail(f"jobs.py: {relay.in_words(room, 'notifications')}, and this message "
                              f"would count too.{wait}")
         return FAILED
@@ -127,27 +128,21 @@ def send(session, envelope: Envelope, content: bytes, item: str, as_json: bool) 
     finally:
         transport.close()
         with db.transaction():
-            relay.correct(room, session.ports.now(),
-                          handed_over=result.outcome in (SENT, UNCERTAIN) or bool(
-                              result.code and result.outcome in (RETRY, FINAL)),
-                          failed=result.outcome in (RETRY, FINAL) and bool(result.code))
+            # not of one that the relay never saw
+            refused = result.outcome in (RETRY, FINAL) and bool(result.code)
+            relay.correct(room, session.ports.now(), failed=refused,
+                          handed_over=refused or result.outcome in (SENT, UNCERTAIN))
     if result.outcome == SENT and mail.transport == "maildir":
         steps.done.append({"step": "maildir", "ok": True, "answer": f"a file in {mail.maildir}"})
     elif result.outcome != SENT:
         if mail.transport == "maildir":
             steps.expected = ["maildir"]
         steps.failed(result)
-    hidden = secrets(config)
+    hidden = db.hidden()
     for each in steps.done:
-        each["answer"] = redacted(masking.text(each["answer"]), hidden)
+        each["answer"] = masking.without_secrets(each["answer"], hidden)
     _show(session.console, steps.done, envelope, as_json)
     return OK if result.outcome == SENT else FAILED
-
-
-def span_of(seconds: float) -> str:
-    """A time to wait, in words."""
-    from datetime import timedelta
-    return span(timedelta(seconds=seconds))
 
 
 def _show(console, done: list[dict], envelope: Envelope, as_json: bool) -> None:

@@ -122,7 +122,7 @@ def _write(text: str) -> None:
 
 
 def _verify(console, path: str | None, where: lines.Place, entries: list, same: bool) -> int:
-    system = os.path.realpath(path or "").startswith(SYSTEM_TABLES)
+    system = path is not None and os.path.realpath(path).startswith(SYSTEM_TABLES)
     return _reported(console, verify.compare(_installed(path), where, entries, same, system))
 
 

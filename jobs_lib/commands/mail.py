@@ -17,7 +17,7 @@ from jobs_lib.text import one_of
 from . import _sending
 from ._arguments import parsed_as
 
-SUBJECT = "A test message of your background jobs"
+SUBJECT = "A test message from your background jobs"
 TEXT = """\
 This is the message of `jobs.py mail test`. It has arrived, so the jobs can send mail.
 

@@ -26,7 +26,8 @@ from jobs_lib.runner import locks, slots
 
 NAME = "jobs.py run-due"
 COMMANDS = "commands"           # the folder in state_dir for commands by file
-ANSWERED = (".answer.txt", ".refused")          # how names in it end that ask for nothing
+# how names in it end that ask for nothing (_command_files.py): an answer, a refusal, a draft
+ANSWERED = (".answer.txt", ".refused", folders.DRAFT)
 # that found the database busy, one after the other, before the tick gives up
 BUSY_JOBS = 2
 # that a job of priority `last` may take when the others have used up the budget
@@ -96,11 +97,13 @@ def do_command_files(session, state_dir: str) -> None:
         names = os.listdir(folder)
     except OSError:
         return
-    if all(name.startswith(".") or name.endswith(ANSWERED) for name in names):
+    waiting = sorted(name for name in names
+                     if not name.startswith(".") and not name.endswith(ANSWERED))
+    if not waiting:
         return
     from . import _command_files
     try:
-        _command_files.do_all(session, folder, names)
+        _command_files.do_all(session, folder, waiting, names)
     except OSError as error:                # a full disk, perhaps: the jobs go on
         session.console.fail(f"{NAME}: commands by file: {folders.cause(error)}")
 

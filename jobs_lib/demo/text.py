@@ -1,5 +1,5 @@
-"""What the demo prints: a summary, or what the jobs did, each message before and after, the totals, the notices,
-what to do next."""
+"""What the demo prints: a summary, or what the jobs did, each message before and after, the totals,
+the notices, what to do next."""
 from __future__ import annotations
 
 import textwrap

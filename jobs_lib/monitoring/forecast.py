@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import namedtuple
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 from jobs_lib import catalogue, clock, schedule
 from jobs_lib.database import stored
@@ -16,6 +17,7 @@ from jobs_lib.engines import purge, relay_limits
 from jobs_lib.engines.claimed_queue import ClaimedQueue, unfinished
 from jobs_lib.engines.outlook import MOST, Counter, deletes
 from jobs_lib.engines.rules import Purge
+from jobs_lib.engines.work_queue import view
 from jobs_lib.errors import ConfigError, DatabaseError
 from jobs_lib.text import counted, span
 
@@ -37,27 +39,6 @@ Backlog.__doc__ = """How one limit of the relay holds up what waits.
 usable   recipients a window that are not reserved for urgent mail
 free     of these, still to be had in the present one       seconds  until all that waits is sent
 """
-
-
-class View:
-    """What counting needs of a Context: a job as a dry run sees it."""
-
-    dry_run, confirmed = True, False
-
-    def __init__(self, job, config, db, now) -> None:
-        self.job, self.config, self.db, self.now = job, config, db, now
-        self.options = config.job(job)
-
-    def section(self, name: str):
-        """A shared section's values."""
-        return self.config.section(name)
-
-    def secret(self, label: str) -> bytes:
-        """As Context.secret, without making a key."""
-        from jobs_lib.folders import secret_key
-        from jobs_lib.runner.context import derived
-        core = self.section("core")
-        return derived(secret_key(core.state_dir, core.secret_key, make=False), label)
 
 
 class TimeLimit:
@@ -99,18 +80,20 @@ def collect(config, db, ports, days: int, seconds: float = SECONDS) -> dict:
     end, found, warnings = ports.monotonic() + seconds, [], []
     for job in jobs:
         try:
-            view = View(job, config, db, now)
+            # as a dry run sees it
+            ctx = SimpleNamespace(**vars(view(db, config, now, config.job(job))), job=job,
+                                  dry_run=True, confirmed=False)
         except ConfigError as error:
             warnings.append(_warning(job.name, "does not run", "; ".join(error.problems)))
             continue
         share = max(1.0, (end - ports.monotonic()) / 2)
         with TimeLimit(db, share, ports.monotonic) as limit:
-            one = _job(view, states.get(job.name), Counter(view, moments, limit.has_time),
-                       limit, zone)
+            one = _job(ctx, states.get(job.name), Counter(ctx, moments, limit.has_time), limit,
+                       zone)
         warnings += one.pop("warnings")
         found.append(one)
-    waiting = _waiting(config, db, now, found)
-    mail = _mail(config, db, now, waiting, days, found)
+    waiting = _waiting(db, found)
+    mail = _mail(config, db, now, waiting, found)
     warnings += mail.pop("warnings") + _idle(found, waiting)
     return {"generated_at": clock.text(now), "days": days, "until": clock.text(moments[-1]),
             "warnings": warnings, "jobs": found, "queues": waiting, "mail": mail,
@@ -136,17 +119,17 @@ def _warning(job: str | None, subject: str, what: str, fix: str = "") -> dict:
 
 # Jobs
 
-def _job(view: View, state: dict | None, counter: Counter, limit: TimeLimit, zone) -> dict:
-    job, options = view.job, view.options
+def _job(ctx, state: dict | None, counter: Counter, limit: TimeLimit, zone) -> dict:
+    job, options = ctx.job, ctx.options
     paused = state and state["paused_at"]
     runs = options.enabled and not paused
     found = {"name": job.name, "enabled": options.enabled,
-             "paused_at": paused and (clock.text(stored.time(paused) or view.now)),
-             "next_run": clock.text(schedule.following(options.schedule, view.now, zone))
+             "paused_at": paused and (clock.text(stored.time(paused) or ctx.now)),
+             "next_run": clock.text(schedule.following(options.schedule, ctx.now, zone))
              if runs else None,
              "items": [], "off": [], "not_counted": None, "warnings": []}
     for coming in [*([deletes(job.run)] if isinstance(job.run, Purge) else []),
-                   *(job.coming(view) if job.coming else [])]:
+                   *(job.coming(ctx) if job.coming else [])]:
         try:
             outlook = counter.outlook(coming)
             if outlook is None:
@@ -155,23 +138,23 @@ def _job(view: View, state: dict | None, counter: Counter, limit: TimeLimit, zon
             item = _item(coming, outlook, counter.moments, zone)
             found["items"].append(item)
             if coming.act == "delete":
-                found["warnings"] += _judge(view, coming, item)
+                found["warnings"] += _judge(ctx, coming, item)
         except DatabaseError as error:
             if limit.has_time():
                 found["not_counted"] = str(error)
                 break
             found["not_counted"] = "the database did not answer in time"
-            found["warnings"] += _judge_uncounted(view, coming)
+            found["warnings"] += _judge_uncounted(ctx, coming)
     return found
 
 
-def _judge_uncounted(view: View, coming) -> list[dict]:
+def _judge_uncounted(ctx, coming) -> list[dict]:
     """A retention that was shortened, where nobody can tell in time what that means."""
     if coming.act != "delete":
         return []
-    guard = purge.guard(view, purge.cutoffs(coming.purge, view.options, view.now))
-    return [_shorter(view.job.name, guard, "it was not counted in time what that deletes: "
-                     f"`jobs.py {view.job.name} --dry-run` does")] if guard.shortened() else []
+    guard = purge.guard(ctx, purge.cutoffs(coming.purge, ctx.options, ctx.now))
+    return [_shorter(ctx.job.name, guard, "it was not counted in time what that deletes: "
+                     f"`jobs.py {ctx.job.name} --dry-run` does")] if guard.shortened() else []
 
 
 def _shorter(job: str, guard, what: str) -> dict:
@@ -190,16 +173,16 @@ def _item(coming, outlook, moments: list, zone) -> dict:
             "more": not outlook.whole}
 
 
-def _judge(view: View, coming, item: dict) -> list[dict]:
+def _judge(ctx, coming, item: dict) -> list[dict]:
     """What stands out in what a purge will delete: a retention that was mistyped, most of all."""
-    timed = purge.cutoffs(coming.purge, view.options, view.now)
-    job, what = view.job.name, coming.what
-    guard = purge.guard(view, timed)
-    stop = purge.confirm(view, guard, coming.purge, timed)
+    timed = purge.cutoffs(coming.purge, ctx.options, ctx.now)
+    job, what = ctx.job.name, coming.what
+    guard = purge.guard(ctx, timed)
+    stop = purge.confirm(ctx, guard, coming.purge, timed)
     number = _number(item["now"] + item["held_back"], item["now"] >= MOST)
     if stop:
         return [_warning(job, f"{job}: its next run will stop before it deletes anything", stop)]
-    usual = _usual(view.db, job)
+    usual = _usual(ctx.db, job)
     most = max(usual, default=0)
     known = len(usual) >= LEAST_RUNS
     before = f"the last {len(usual)} good runs deleted at most {most:,}"
@@ -237,7 +220,7 @@ def _number(number: int, more: bool) -> str:
 
 # Queues and mail
 
-def _waiting(config, db, now, found: list[dict]) -> list[dict]:
+def _waiting(db, found: list[dict]) -> list[dict]:
     """What waits in the queues that send."""
     jobs = {job["name"]: job for job in found}
     listed = []
@@ -249,7 +232,7 @@ def _waiting(config, db, now, found: list[dict]) -> list[dict]:
     return listed
 
 
-def _mail(config, db, now, waiting: list[dict], days: int, found: list[dict]) -> dict:
+def _mail(config, db, now, waiting: list[dict], found: list[dict]) -> dict:
     """When the mail that waits is sent at the relay's limits, and the notices that are to come."""
     mail = {"waiting": 0, "paused_until": None, "limits": [], "done_at": now, "bound_by": None,
             "notices": 0, "notices_more": False, "busiest_notices": 0, "warnings": []}

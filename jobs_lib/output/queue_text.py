@@ -87,13 +87,7 @@ def story(found: dict, screen: Screen) -> str:
         found["next"]["what"], found["next"]["why"]))))], screen)
     for hold in found["holds"] if found["next"]["at"] else ():
         lines += wrapped(hold, screen.width, "  ", "  ")
-    kept = found["kept"]
-    lines += _part("Kept until", [(_exact(kept["until"], screen), "; ".join(filter(None, (
-        kept["option"], kept["rule"]))))], screen)
-    lines += _part("Stored", [(name, cell(value, 500)) for name, value in found["stored"].items()
-                              if value not in (None, "")], screen)
-    zone = f"Times are in {screen.zone_name}, those of `Stored` in UTC. {screen.clock()}"
-    return "\n".join([*lines, "", *wrapped(zone, screen.width)])
+    return "\n".join([*lines, *_ending(found, screen)])
 
 
 def account(found: dict, screen: Screen) -> str:
@@ -110,13 +104,18 @@ def account(found: dict, screen: Screen) -> str:
         lines += ["", screen.paint("bold", joined(head)), *map(joined, table)]
     lines += _part("Latest", [(f"{each['kind']} {each['id']}", _latest(each, screen))
                               for each in found["latest"]], screen)
+    return "\n".join([*lines, *_ending(found, screen)])
+
+
+def _ending(found: dict, screen: Screen) -> list[str]:
+    """Until when it is kept, and what is stored."""
     kept = found["kept"]
-    lines += _part("Kept until", [(_exact(kept["until"], screen), "; ".join(filter(None, (
-        kept["option"], kept["rule"]))))], screen)
-    lines += _part("Stored", [(name, cell(value, 500)) for name, value in found["stored"].items()
-                              if value not in (None, "")], screen)
+    until = (_exact(kept["until"], screen), "; ".join(filter(None, (kept["option"], kept["rule"]))))
+    stored_values = [(name, cell(value, 500)) for name, value in found["stored"].items()
+                     if value not in (None, "")]
     zone = f"Times are in {screen.zone_name}, those of `Stored` in UTC. {screen.clock()}"
-    return "\n".join([*lines, "", *wrapped(zone, screen.width)])
+    return [*_part("Kept until", [until], screen), *_part("Stored", stored_values, screen), "",
+            *wrapped(zone, screen.width)]
 
 
 def _latest(each: dict, screen: Screen) -> str:
