@@ -60,7 +60,8 @@ class Pace:
 
 def replay(ctx, queue: ClaimedQueue, ids: list[int]) -> Replayed:
     """Put these rows back, whatever became of them."""
-    pace, done, refused = Pace(ctx.now, queue.per_day(ctx)), [], {}
+    pace, done = Pace(ctx.now, queue.per_day(ctx)), []
+    refused: dict[int, str] = {}
     for some in chunked(ids, AT_ONCE):
         refused.update(dict.fromkeys(some[pace.left():], TOO_MANY))
         done += _put_back(ctx, queue, some[:pace.left()], pace, refused)
@@ -71,7 +72,8 @@ def replay_failed(ctx, queue: ClaimedQueue, **which) -> Replayed:
     """Put back all that has failed, as `queue.failed_pages` takes `which`; what a run could only
     cancel is refused. Each page is one commit: after a kill the same again puts back the rest,
     behind what waits since then."""
-    pace, done, refused, more = Pace(ctx.now, queue.per_day(ctx)), [], {}, False
+    pace, done, more = Pace(ctx.now, queue.per_day(ctx)), [], False
+    refused: dict[int, str] = {}
     if waiting := queue.count_put_off(ctx, AT_FIRST + pace.per_day):
         pace.number = AT_FIRST + waiting        # behind those of the time before
     for ids in queue.failed_pages(ctx, AT_ONCE, **which):
@@ -84,7 +86,7 @@ def replay_failed(ctx, queue: ClaimedQueue, **which) -> Replayed:
     return Replayed(done, refused, pace.due(pace.number), more)
 
 
-def _put_back(ctx, queue: ClaimedQueue, ids: list[int], pace: Pace, refused: dict,
+def _put_back(ctx, queue: ClaimedQueue, ids: list[int], pace: Pace, refused: dict[int, str],
               failed_only: bool = False) -> list[int]:
     """Put these back, in one commit. Those that were; the others are added to `refused`."""
     why_not = ctx.db.batch(partial(_reset, ctx, queue, ids, pace, failed_only))
