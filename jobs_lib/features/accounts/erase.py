@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from jobs_lib import clock
-from jobs_lib.engines import audit, outlook, safety_stop
+from jobs_lib.engines import audit, safety_stop
 from jobs_lib.features.notifications.reminders import alone
 
 from . import deleted, ledger
@@ -116,5 +116,6 @@ def complete(ctx, deletion_id: int, now) -> None:
 
 def coming(_ctx) -> list:
     """For `forecast`: the accounts whose grace ends."""
+    from jobs_lib.engines import outlook
     return [outlook.Coming("erase", "deleted accounts", dates=lambda ctx: (
         erase_after(ctx, account) for account in deleted.deleted(ctx)))]

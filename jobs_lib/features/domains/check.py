@@ -21,8 +21,7 @@ from jobs_lib.text import counted, did_you_mean
 from . import notices, records
 from . import status as domain_rules
 from .records import FAIL, PASS, UNKNOWN, Wanted, unset
-from .status import FAILED, FAILING, PENDING, VERIFIED
-from .work_queue import ACTIVE, in_words
+from .status import ACTIVE, FAILED, FAILING, PENDING, VERIFIED
 
 PAGE = 500                       # domains read together
 OF_AN_OWNER = 20                 # of each owner, when more are due than that
@@ -353,6 +352,7 @@ def _change(ctx, seen: dict, results: dict, verdict: str) -> str | None:
     sets = ", ".join(f"{name} = :{name}" for name in values)
     ctx.db.execute(f"UPDATE {{domains}} SET {sets} WHERE id = :id", id=row["id"], **values)
     _forget_request(ctx, seen)
+    from .work_queue import in_words  # only where one was checked
     attempts.record(ctx.db, "domains", row, run_id=ctx.run_id, began=ctx.clock(), outcome=verdict,
                     tried=attempts.Tried(answer=in_words(results)))
     if change.event:

@@ -21,6 +21,10 @@ from .records import FAIL, PASS
 PENDING, VERIFIED, FAILED = "pending", "verified", "failed"
 # an event alone: still verified, and its owner is warned
 FAILING = "failing"
+STATUSES = (PENDING, VERIFIED, FAILED)
+# behind a condition, in SQL: others are not checked
+ACTIVE = (" AND EXISTS (SELECT 1 FROM {users} WHERE {users}.id = {domains}.user_id"
+          " AND {users}.status = 'active')")
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # of a pending one: up to this age, so often; then daily

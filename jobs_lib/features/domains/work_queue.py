@@ -18,13 +18,10 @@ from jobs_lib.engines.work_queue import (
     since_rule,
 )
 
-from .status import PENDING, VERIFIED
+from .status import ACTIVE, PENDING, STATUSES, VERIFIED
 
-STATUSES = (PENDING, VERIFIED, "failed")
 COLUMNS = ("id, user_id, name, status, dns_results, checked_at, next_check_at, "
            "recheck_requested_at, failing_since, failures, created_at")
-ACTIVE = (" AND EXISTS (SELECT 1 FROM {users} WHERE {users}.id = {domains}.user_id"
-          " AND {users}.status = 'active')")
 
 
 class DomainQueue(WorkQueue):

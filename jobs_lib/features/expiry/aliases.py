@@ -6,8 +6,7 @@ from datetime import timedelta
 from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.engines import audit, outlook
-from jobs_lib.engines.rules import Rule
+from jobs_lib.engines import audit
 from jobs_lib.errors import Conflict
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.reminders import (
@@ -132,6 +131,8 @@ EXPIRED = Reminder(kind="alias_expired", table="aliases", age="expires_at", due=
 
 def coming(ctx) -> list:
     """For `forecast`: which aliases end, and whose owners are notified before."""
+    from jobs_lib.engines import outlook
+    from jobs_lib.engines.rules import Rule
     ended = outlook.rows("deactivate", "aliases that have ended", "aliases",
                          Rule("expires_at", only={"active": 1}, option=None))
     if ctx.options.warn_before is None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.chunks import chunked
-from jobs_lib.engines import audit, outlook
+from jobs_lib.engines import audit
 from jobs_lib.engines.purge import begin, finish
 from jobs_lib.engines.rules import Purge, Rule
 from jobs_lib.features.notifications import render
@@ -149,6 +149,7 @@ TO_GO = Reminder(kind=REMOVAL, table="destinations", age="created_at", columns=(
 
 def coming(ctx) -> list:
     """For `forecast`: tokens, reminders, notices of removals, removals."""
+    from jobs_lib.engines import outlook
     options, found = ctx.options, [outlook.deletes(TOKENS)]
     if options.remind_after is not None:
         found.append(outlook.rows(

@@ -6,9 +6,7 @@ from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.database.values import one_line, ordered
-from jobs_lib.engines import outlook
 from jobs_lib.engines.purge import begin, finish
-from jobs_lib.engines.rules import Rule
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.reminders import Reminder, remind
 from jobs_lib.text import size
@@ -114,6 +112,8 @@ WARNING = Reminder(kind=KIND, table="overflow_hold", age="held_at", due=_due,
 
 def coming(ctx) -> list:
     """For `forecast`: the messages whose owners are warned."""
+    from jobs_lib.engines import outlook
+    from jobs_lib.engines.rules import Rule
     if ctx.options.keep is None:
         return []
     return [outlook.rows("warn of", "held messages", "overflow_hold",

@@ -24,9 +24,10 @@ from jobs_lib.ports.outcomes import GIVEN_BACK, RETRY
 from jobs_lib.runner.clock_doubt import AHEAD
 
 from . import download_token, files
-from .work_queue import ATTEMPTS
 
 DAY = timedelta(days=1)      # in which an account gets `per_day` exports
+# unfinished ones: a request that cannot be fulfilled is not tried for ever
+ATTEMPTS = 3
 AT_ONCE = 200                # rows read at once
 REFUSED_AT_ONCE = 500        # surplus requests of an owner in one commit
 MOST_ATTEMPTS = 1000         # no request was ever tried as often: what says so makes no sense

@@ -19,8 +19,6 @@ from jobs_lib.engines.work_queue import (
 )
 from jobs_lib.text import size
 
-# unfinished ones: a request that cannot be fulfilled is not tried for ever
-ATTEMPTS = 3
 COLUMNS = ("id, user_id, status, progress, file_bytes, attempts, requested_at, started_at, "
            "finished_at, expires_at, error")
 
@@ -60,6 +58,7 @@ class ExportQueue(WorkQueue):
 
     def describe(self, ctx, rows: list[dict]) -> list[Item]:
         """The rows in words."""
+        from .requests import ATTEMPTS
         owners = owners_in(ctx.db, rows)
         busy = {row["user_id"] for row in rows if row["status"] == "running"}
         items = []
