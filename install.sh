@@ -13,7 +13,7 @@ usage() {
     cat <<END
 ./install.sh              set up this host: packages, private folders, config.ini, database. On a terminal it asks
                           for the few values that matter; nothing that is there is overwritten
-./install.sh --with LIST  the same, and the packages for: mysql, domains, rq, celery (parted by commas)
+./install.sh --with LIST  the same, and the packages for: mysql, domains, rq, celery (separated by commas)
 ./install.sh demo [ARGS]  a sample service in a folder of its own, real runs, everything shown; changes nothing else
 ./install.sh bundle [ARGS]  get the packages, and make one zip of all that a host without a shell needs
 ./install.sh test [ARGS]  run the tests in an environment of their own, as far as this machine has the servers that
@@ -87,7 +87,7 @@ set_up() {
                 with="$with,$2"
                 shift
                 ;;
-            *) wrong_word "$1: there is no such word" ;;
+            *) wrong_word "unexpected argument: $1" ;;
         esac
         shift
     done
@@ -448,7 +448,7 @@ case ${1:-} in
         shift
         server_words "$@"
         shift "$taken"
-        [ $# = 0 ] || wrong_word "$1: there is no such word"
+        [ $# = 0 ] || wrong_word "unexpected argument: $1"
         test_environment
         say "$environment/bin/python"
         ;;

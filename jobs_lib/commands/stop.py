@@ -50,7 +50,7 @@ def run(args, make_session, config_path) -> int:
     if not rows:
         session.console.report(f"No run of {name} is at work; nothing was changed.")
     for row in rows:
-        session.console.report(_words(name, row, new.get(row["run_id"])))
+        session.console.report(_words(row, new.get(row["run_id"])))
     if new:
         session.console.report(_what_follows(name, paused))
     return OK
@@ -69,7 +69,7 @@ def _now(session, db, before: list[dict]) -> list[dict]:
                            session.ports.now(), db)
 
 
-def _words(name: str, row: dict, new: bool | None) -> str:
+def _words(row: dict, new: bool | None) -> str:
     where = f"process {row['pid']} on {row['host']}"
     if row["status"] == dead_runs.VANISHED:
         return (f"The process of this run of {row['job']} has ended already: {where}. The next run "
@@ -78,9 +78,8 @@ def _words(name: str, row: dict, new: bool | None) -> str:
         asked = "is asked to stop" if new else "was asked to stop already"
         return f"{row['job']} {asked}: {where} ends after the item in hand."
     if row["status"] == "interrupted":
-        _, _, how = outcome_words(row).partition(": ")
-        return f"{row['job']} was {how.replace('stopped after', 'stopped: after', 1)}"
-    return f"The run had come to its end: {outcome_words(row)}"
+        return f"{row['job']} was {outcome_words(row).partition(': ')[2]}"
+    return f"The run has ended by itself: {outcome_words(row)}"
 
 
 def _what_follows(name: str, paused: bool) -> str:

@@ -39,7 +39,7 @@ def test_a_run_ends_after_the_item_in_hand(site):               # R77
     assert (row["status"], row["stop_reason"]) == ("interrupted", "asked to stop")
     assert row["counts"] == f'{{"dug": {dug(site)}}}'
     assert 0 < dug(site) < 100
-    assert out.startswith("dig was stopped: after ")
+    assert out.startswith("dig was stopped after ")
     assert "Nothing that waits is lost" in out
     assert "`jobs.py pause dig`" in out
 
