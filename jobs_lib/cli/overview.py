@@ -32,16 +32,16 @@ JOBS_CONFIG).
 # {what a person wants: {command: what it is for, in a few words}}, in the order of the screen
 WANTED = {
     "see": {
-        "status": "what needs you or waits", "list": "the jobs: when and how",
+        "status": "what needs you or waits", "list": "the jobs: when, how",
         "history": "past runs and outcomes", "logs": "events; -f follows",
-        "queue": "items waiting or failed", "show": "one item's whole story",
+        "queue": "items waiting or failed", "show": "one item's full story",
         "forecast": "what will happen, when", "doctor": "what to fix, and how"},
     "act": {
         "run-due": "what is due, for cron", "pause": "cron skips a job",
         "resume": "cron starts it again", "stop": "end a run at work",
-        "replay": "send failed ones again", "cancel": "never send these items"},
+        "replay": "send failed ones again", "cancel": "never send these"},
     "try": {
-        "demo": "a sample service, shown", "run-as-cron": "as cron would start it",
+        "demo": "a sample service, shown", "run-as-cron": "as cron would do it",
         "test": "a job: what it would do", "preview": "notices to users"},
     "set up": {
         "migrate": "make or upgrade tables", "config": "show, check, set",

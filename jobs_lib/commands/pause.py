@@ -1,4 +1,5 @@
-"""Pause a job: cron will not start it until `resume`. It can still be run by hand.
+"""Pause a job: cron will not start it until `resume`. It can still be run by hand. `pause all`
+pauses every job.
 
 A run in progress is not interrupted. What a paused job would have done waits in the database:
 nothing is lost.
@@ -10,36 +11,44 @@ from jobs_lib.errors import OK
 from jobs_lib.text import moment
 
 BY_FILE = True
+ALL = "all"
 
 
 def arguments(parser) -> None:
-    """Declares JOB and --json."""
-    parser.add_argument("job", metavar="JOB", type=catalogue.load, help="the job's name")
+    """Declares JOB or all, and --json."""
+    parser.add_argument("what", metavar=f"JOB|{ALL}", type=lambda word: word if word == ALL
+                        else catalogue.load(word), help=f"the job's name, or {ALL}")
     parser.add_argument("--json", action="store_true", help="print the state as one JSON document, "
-                        "times in UTC")
+                        f"times in UTC; of {ALL}, an array")
 
 
 def run(args, make_session, config_path) -> int:
     """Record the pause. Of a job that is paused already, the time since when is kept."""
     session = make_session(config_path)
-    db, now, name = session.ports.database(), session.ports.now(), args.job.name
+    db, now = session.ports.database(), session.ports.now()
 
-    def work() -> str | None:
+    def work(name: str) -> str | None:
         since = paused_since(db, name)
         if since is None:
             db.upsert("job_state", {"job": name}, {"paused_at": now})
         return since
 
-    since = db.batch(work)
+    names = catalogue.names() if args.what == ALL else [args.what.name]
+    before = {name: db.batch(lambda name=name: work(name)) for name in names}
     if args.json:
-        answer(session, {"job": name, "paused_at": since or clock.text(now),
-                         "changed": since is None})
-    elif since is not None:
-        session.console.report(f"{name} is paused already, since "
+        found = [{"job": name, "paused_at": since or clock.text(now), "changed": since is None}
+                 for name, since in before.items()]
+        answer(session, found if args.what == ALL else found[0])
+    elif args.what == ALL:
+        session.console.report(f"All {len(names)} jobs are paused: cron will not start them. Those "
+                               f"at work end by themselves. To end the pause: `jobs.py resume "
+                               f"{ALL}`")
+    elif since := before[names[0]]:
+        session.console.report(f"{names[0]} is paused already, since "
                              f"{local(session, clock.parse(since), now)}.")
     else:
-        session.console.report(f"{name} is paused: cron will not start it. You can still run it by "
-                             f"hand. To end the pause: `jobs.py resume {name}`")
+        session.console.report(f"{names[0]} is paused: cron will not start it. You can still run "
+                             f"it by hand. To end the pause: `jobs.py resume {names[0]}`")
     return OK
 
 
@@ -54,6 +63,6 @@ def local(session, time, now) -> str:
     return f"{moment(time, now, schedule.zone(name))} ({name})"
 
 
-def answer(session, found: dict) -> None:
-    """Print the job's state as JSON."""
+def answer(session, found) -> None:
+    """Print a job's state as JSON, or those of all."""
     session.console.document(found)

@@ -1,5 +1,5 @@
-"""Resume a paused job, from the next time of its schedule on. `resume mail` ends a pause of the
-relay.
+"""Resume a paused job, from the next time of its schedule on. `resume all` resumes every one,
+`resume mail` ends a pause of the relay.
 
 The job is not run for the times that passed while it was paused. To run it now: `jobs.py JOB`.
 
@@ -12,18 +12,19 @@ from jobs_lib import catalogue, clock, schedule
 from jobs_lib.engines.relay_limits import Relay
 from jobs_lib.errors import OK
 
-from .pause import answer, local, paused_since
+from .pause import ALL, answer, local, paused_since
 
 MAIL = "mail"
 BY_FILE = True
 
 
 def arguments(parser) -> None:
-    """Declares JOB or mail, and --json."""
-    parser.add_argument("what", metavar="JOB|mail", type=lambda word: word if word == MAIL
-                        else catalogue.load(word), help="the job's name, or mail")
+    """Declares JOB, all or mail, and --json."""
+    parser.add_argument("what", metavar=f"JOB|{ALL}|{MAIL}",
+                        type=lambda word: word if word in (ALL, MAIL) else catalogue.load(word),
+                        help=f"the job's name, {ALL}, or {MAIL}")
     parser.add_argument("--json", action="store_true", help="print the state as one JSON document, "
-                        "times in UTC")
+                        "times in UTC; of all, an array")
 
 
 def run(args, make_session, config_path) -> int:
@@ -31,8 +32,22 @@ def run(args, make_session, config_path) -> int:
     session = make_session(config_path)
     if args.what == MAIL:
         return _mail(session, args.json)
-    job, now = args.what, session.ports.now()
-    db, options = session.ports.database(), session.config.job(job)
+    jobs = catalogue.load_all() if args.what == ALL else [args.what]
+    found = [_resume(session, job) for job in jobs]
+    if args.json:
+        answer(session, found if args.what == ALL else found[0])
+        return OK
+    for job, state in zip(jobs, found):
+        if args.what != ALL or state["changed"]:
+            session.console.report(_words(session, job, state))
+    if args.what == ALL and not any(state["changed"] for state in found):
+        session.console.report("No job is paused; nothing was changed.")
+    return OK
+
+
+def _resume(session, job) -> dict:
+    """Resume it; its state as an object of the JSON."""
+    db, now, options = session.ports.database(), session.ports.now(), session.config.job(job)
 
     def work() -> str | None:
         since = paused_since(db, job.name)
@@ -43,22 +58,21 @@ def run(args, make_session, config_path) -> int:
     since = db.batch(work)
     next_slot = schedule.following(options.schedule, now,
                                    schedule.zone(session.config.section("core").timezone))
-    if args.json:
-        answer(session, {"job": job.name, "paused_at": None, "was_paused_at": since,
-                         "changed": since is not None, "next": clock.text(next_slot)
-                         if options.enabled else None})
-        return OK
+    return {"job": job.name, "paused_at": None, "was_paused_at": since,
+            "changed": since is not None,
+            "next": clock.text(next_slot) if options.enabled else None}
+
+
+def _words(session, job, state: dict) -> str:
+    now, since = session.ports.now(), state["was_paused_at"]
     if since is None:
         words = f"{job.name} is not paused; nothing was changed."
     else:
         paused = local(session, clock.parse(since), now)
         words = f"{job.name} is resumed. It was paused since {paused}."
-    if options.enabled:
-        words += f" Next run: {local(session, next_slot, now)}."
-    else:
-        words += f" But it is disabled: [{job.name}] enabled = no."
-    session.console.report(words)
-    return OK
+    if state["next"]:
+        return f"{words} Next run: {local(session, clock.parse(state['next']), now)}."
+    return f"{words} But it is disabled: [{job.name}] enabled = no."
 
 
 def _mail(session, as_json: bool) -> int:

@@ -92,7 +92,7 @@ class Database:
             full = len(rows) == most
             if full:
                 last = {f"last_{name}": rows[-1][name] for name in keys}
-                behind = f" AND {_behind(keys)}"
+                behind = f" AND {rows_behind(keys)}"
             if rows:
                 yield rows
             if not full:
@@ -359,9 +359,9 @@ class Database:
         self._closed = True
 
 
-def _behind(keys: tuple) -> str:
+def rows_behind(keys: tuple) -> str:
     """The condition for the rows behind the last one read, as an index over `keys` serves it."""
     first, *rest = keys
     if not rest:
         return f"{first} > :last_{first}"
-    return f"{first} >= :last_{first} AND ({first} > :last_{first} OR {_behind(tuple(rest))})"
+    return f"{first} >= :last_{first} AND ({first} > :last_{first} OR {rows_behind(tuple(rest))})"

@@ -38,12 +38,13 @@ class Ports:
         return self.connect()
 
     def connect(self, **how):
-        """A new connection to the configured database."""
+        """A new connection to the configured database; `how` as `database.connection.connect`."""
         from jobs_lib.database.connection import connect
         core = self._config.section("core")
+        how = {"columns": self._config.columns(), **how}
         self._made.append(connect(
             core.database, prefix=core.prefix, tables=self._config.tables(),
-            columns=self._config.columns(), base=self._config.folder, hidden=self._secrets, **how))
+            base=self._config.folder, hidden=self._secrets, **how))
         return self._made[-1]
 
     def _secrets(self) -> list[str]:

@@ -98,3 +98,15 @@ def test_resume_mail_ends_a_pause_of_the_relay_at_once(service):
     assert service.job("retry_forwards")["counts"]["sent"] == 1
     assert json.loads(service.run("resume", "mail", "--json"))["changed"] is False
     assert service.run("resume", "mail") == "Mail is not paused; nothing was changed.\n"
+
+
+def test_all_jobs_are_paused_and_resumed_at_once(service):
+    said = service.run("pause", "all")
+    assert said.startswith(f"All {len(catalogue.names())} jobs are paused")
+    paused = "SELECT COUNT(*) FROM {job_state} WHERE paused_at IS NOT NULL"
+    assert service.db.value(paused) == len(catalogue.names())
+    states = json.loads(service.run("resume", "all", "--json"))
+    assert [state["job"] for state in states] == catalogue.names()
+    assert all(state["changed"] for state in states)
+    assert service.db.value(paused) == 0
+    assert service.run("resume", "all") == "No job is paused; nothing was changed.\n"

@@ -23,6 +23,8 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
                                               for database/schema/ddl.py
     named_locks                               whether it has locks for runner/locks.py
     batches, by_key, after_batch              for engines/batch_delete.py: rows in short batches
+    changes, last_ids                         for moving.py, of what can be its source
+    largest_statement, next_id(table, number)     the same, of what can be its target
 """
 from __future__ import annotations
 

@@ -250,12 +250,19 @@ def translated(error: pymysql.MySQLError, target: Target) -> DatabaseError:
     if code in UNREACHABLE:
         return _unreachable(getattr(error, "original_exception", None), target)
     if code in WITH_VALUES:
-        text = text.partition("'")[0].strip() + " ..."
+        text = text.partition("'")[0].strip() + " ..." + _column(text)
     kind, sentence = SENTENCES.get(code, OTHER)
     return kind(sentence.format(
         code=code, text=text, user=target.user, database=target.database,
         where=target.socket or f"{target.host}:{target.port}", key=text.rpartition("for key ")[2],
         reference=text.partition("(")[2].rstrip(")")))
+
+
+def _column(text: str) -> str:
+    """The column that a text with a value names at its end; "" where it names none."""
+    import re
+    named = re.search(r" for column [`'][\w`.]+[`'] at row \d+$", text)
+    return named[0] if named else ""
 
 
 def _unreachable(cause, target: Target) -> DatabaseError:
@@ -344,3 +351,11 @@ indexes = ("SELECT index_name AS name, column_name AS column_name, non_unique = 
 sizes = ("SELECT table_name AS name, data_length + index_length AS bytes "
          "FROM information_schema.tables"
          " WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'")
+
+# For moving.py.
+largest_statement = "SELECT @@max_allowed_packet"
+
+
+def next_id(table: str, number: int) -> str:
+    """The statement after which a table gives no smaller id."""
+    return f"ALTER TABLE {quote(table)} AUTO_INCREMENT = {number}"

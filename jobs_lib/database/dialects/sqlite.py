@@ -348,3 +348,8 @@ indexes = ("SELECT l.name AS name, i.name AS column_name, l.\"unique\" AS is_uni
            " pragma_index_info(l.name) i ORDER BY l.name, i.seqno")
 sizes = ("SELECT '' AS name, page_count * page_size AS bytes FROM pragma_page_count, "
          "pragma_page_size")
+
+# For moving.py: what changes with each write of another connection, and the largest id that each
+# table ever gave.
+changes = "PRAGMA data_version"
+last_ids = "SELECT name, seq AS last FROM sqlite_sequence"
