@@ -14,7 +14,7 @@ import sys
 
 from jobs_lib import catalogue, clock, folders, shards
 from jobs_lib.config.loader import Config
-from jobs_lib.errors import FAILED, OK, JobsError, LockHeld, UsageError
+from jobs_lib.errors import FAILED, OK, DatabaseError, JobsError, LockHeld, UsageError
 from jobs_lib.runner.resources import Ports
 from jobs_lib.text import counted
 
@@ -144,7 +144,7 @@ class _Command:
         if not self.args.dry_run:
             _need_pauses(config, named)
         source = self.session.ports.connect(readonly=True, columns={})
-        target = self.ports.connect(columns={}, readonly=self.args.dry_run)
+        target = self._target()
         if not (self.args.json or self.args.dry_run):
             self.console.say("Your app must be stopped until you have followed the last lines.")
         move = moving.Move(source, target, Names(columns=config.columns()),
@@ -164,6 +164,13 @@ class _Command:
         if move.version() != before:
             self.found["changed"] = move.changed()
         return self._end(move, state, compared)
+
+    def _target(self):
+        """A connection to the target; what is wrong with it is said of --to."""
+        try:
+            return self.ports.connect(columns={}, readonly=self.args.dry_run)
+        except DatabaseError as error:
+            raise DatabaseError(f"move: {str(error).replace('[core] database', '--to')}") from None
 
     def _dry(self, counts: dict, state: dict) -> int:
         self.found["tables"] = [{"table": name, "rows": rows} for name, rows in counts.items()]

@@ -324,6 +324,13 @@ def test_a_wrong_target_is_refused_in_a_sentence(move, to, said):
     assert err.count("\n") == 1
 
 
+def test_a_target_that_refuses_us_is_said_of_the_option(move, mariadb_url):
+    code, _, err = move(to=mariadb_url.replace("test-pass", "wrong"))
+    assert code == 1
+    assert "wrong name or password in --to" in err
+    assert "word%2F1" not in err
+
+
 def test_the_password_is_read_from_stdin(service, move, mariadb_url, monkeypatch, target):
     login, _, rest = mariadb_url.partition("@")
     scheme, _, login = login.partition("://")
