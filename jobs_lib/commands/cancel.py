@@ -1,7 +1,7 @@
 """End items that wait in a queue, without an attempt: nothing is sent, and no owner is notified.
 
-Refused is what is being sent and what is over already. A cancelled item is kept as long as a failed
-one; until then `jobs.py replay` takes it back, by its id. `jobs.py show` tells that it was
+What is being sent, or has ended already, is refused. A cancelled item is kept as long as a failed
+one; until it is deleted, `jobs.py replay` puts it back, by its id. `jobs.py show` says that it was
 cancelled.
 """
 from __future__ import annotations

@@ -8,8 +8,8 @@ again.
 --install puts the lines into this user's crontab, between two marks, and replaces only what is
 between them; --remove takes them out. Every other line stays as it is.
 
---verify compares it with the crontab that is installed, and says what is not started, or goes
-unheard.
+--verify compares it with the crontab that is installed, and says what is not started, and whose
+failures nobody hears of.
 """
 from __future__ import annotations
 

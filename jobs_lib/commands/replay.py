@@ -1,14 +1,13 @@
-"""Put failed items back into their queue, as if they had never been tried: due now, with all
-attempts ahead.
+"""Put failed items back into their queue, as if they had never been tried, with all attempts ahead.
 
-Items are named by their ids, or it is --all that has failed. Many are not due at once: 20 are, the
-others one after the other, at half of the relay's limits, so that new mail is not behind them; what
-does not fit into a day is left for another time. It says when the last one will be due.
+Name items by their ids, or take --all that has failed. 20 are due now, the others one after the
+other, at half of the relay's limits, so that new mail is not behind them; what does not fit into a
+day is left as it is. It says when the last one will be due.
 
 Sent items can be sent again too, by their ids: a forward as long as its raw message is still in the
 spool, a webhook under the same id, by which its endpoint recognises it; a sent notice cannot, since
 its text is not kept. Items that are in the queue already, or have lost their content, are refused;
-with --all also what a run could only cancel, and what you have cancelled. `jobs.py show` tells that
+with --all also what a run could only cancel, and what you have cancelled. `jobs.py show` says that
 an item was put back.
 """
 from __future__ import annotations

@@ -25,7 +25,7 @@ def arguments(parser) -> None:
     parser.add_argument("job", metavar="JOB", type=catalogue.load, help="the job's name")
     parser.add_argument("--wait", metavar="DURATION",
                         type=parsed_as(option_types.optional(option_types.duration)),
-                        default=WAIT, help="wait so long for the end of the run, or off "
+                        default=WAIT, help="how long to wait for the end of the run, or off "
                         f"(default: {WAIT})")
     parser.add_argument("--json", action="store_true", help="print one object: job, paused, runs; "
                         "times in UTC")

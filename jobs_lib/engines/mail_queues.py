@@ -62,30 +62,6 @@ def claims_if_due(ctx, queue: Queue) -> QueueClaims | None:
     return claims if claims.due(1) else None
 
 
-def half_a_day(ctx, most: int) -> int:
-    """Half of the messages that the relay's limits allow in a day; at most so many."""
-    from .relay_limits import WINDOWS, Relay
-    day = WINDOWS[-1].span
-    return min([most, *(max(1, limit * day // window.span // 2)
-                        for window, limit in Relay(ctx.db, ctx.section("mail")).limits)])
-
-
-def holds(ctx) -> list[str]:
-    """Sentences: why no mail goes out now, or less than is due."""
-    from .relay_limits import Relay
-
-    relay, found = Relay(ctx.db, ctx.section("mail")), []
-    if paused := relay.paused(ctx.now):
-        found.append(f"The relay is paused {paused}.")
-    for name, (used, limit) in relay.used(ctx.now).items():
-        if used >= limit:
-            found.append(f"[mail] per_{name} = {limit} is reached.")
-    if relay.failures_full(ctx.now):
-        found.append(f"[mail] failures_per_hour = {relay.mail.failures_per_hour} is reached: what "
-                     "has failed before waits.")
-    return found
-
-
 OTHER = {FORWARDS: ("send_notifications", notices), NOTICES: ("retry_forwards", forwards)}
 
 

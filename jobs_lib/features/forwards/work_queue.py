@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from jobs_lib.database.values import one_line
 from jobs_lib.engines import mail_queues
-from jobs_lib.engines.claimed_queue import ClaimedQueue
 from jobs_lib.engines.due_rows import Queue
+from jobs_lib.engines.mail_work_queue import MailQueue
 
 
-class ForwardQueue(ClaimedQueue):
+class ForwardQueue(MailQueue):
     """Rows of `failed_emails`."""
 
     name, item, what = "forwards", "forward", "forwarded mail"
@@ -30,14 +30,6 @@ class ForwardQueue(ClaimedQueue):
     def to(self, row: dict) -> str:
         """The recipient."""
         return one_line(row["envelope_to"])
-
-    def per_day(self, ctx) -> int:
-        """Half of what the relay's limits allow."""
-        return mail_queues.half_a_day(ctx, super().per_day(ctx))
-
-    def holds(self, ctx) -> list[str]:
-        """The relay, too."""
-        return [*super().holds(ctx), *mail_queues.holds(ctx)]
 
     def later_at_first(self, ctx, engine: Queue) -> tuple[str, dict]:
         """The first delay is not over."""

@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from jobs_lib.database.values import one_line
 from jobs_lib.engines import mail_queues
-from jobs_lib.engines.claimed_queue import ClaimedQueue
 from jobs_lib.engines.due_rows import Queue
+from jobs_lib.engines.mail_work_queue import MailQueue
 
 
-class NoticeQueue(ClaimedQueue):
+class NoticeQueue(MailQueue):
     """Rows of `notifications`."""
 
     name, item, what = "notifications", "notification", "notices"
@@ -25,14 +25,6 @@ class NoticeQueue(ClaimedQueue):
     def to(self, row: dict) -> str:
         """What it is about, and its recipient."""
         return f"{one_line(row['kind'])} to {one_line(row['to_email'])}"
-
-    def per_day(self, ctx) -> int:
-        """Half of what the relay's limits allow."""
-        return mail_queues.half_a_day(ctx, super().per_day(ctx))
-
-    def holds(self, ctx) -> list[str]:
-        """The relay, too."""
-        return [*super().holds(ctx), *mail_queues.holds(ctx)]
 
     def reasons_to_cancel(self, ctx, rows: list[dict]) -> dict:
         """Its account is deleted, or its owner does not want this kind."""
