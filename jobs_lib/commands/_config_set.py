@@ -17,6 +17,8 @@ from jobs_lib.errors import OK, ConfigError, NoAccess, UsageError
 from jobs_lib.output.config_example import short_ini
 from jobs_lib.text import did_you_mean
 
+from ._arguments import SEEN, asked
+
 NEW_LINE = 0             # what stands for the line that is not written yet
 
 
@@ -29,11 +31,11 @@ def change(session, where: str, value: str | None, jobs: list) -> int:
         raise UsageError(f"config set: this installation belongs to user {owner.name}: run "
                          f"`{owner.command(f'config set {where} ...')}`")
     if value is None:
-        value = _asked(where, option)
+        if not option.kind.mask and sys.stdin.isatty():
+            raise UsageError(f"config set {where}: expected a value after it")
+        value = asked(where)
     elif _is_secret(option, value.strip()):
-        session.console.fail("note: other users of this machine can see a command line, and your "
-                             f"shell keeps it. Next time: `jobs.py config set {where}`, which asks "
-                             "for the value.")
+        session.console.fail(f"{SEEN}: `jobs.py config set {where}`, which asks for the value.")
     value = value.strip()
     _refuse(config, section, name, value, jobs)
     variable = variable_name(section, name)
@@ -85,16 +87,6 @@ def _can_read_dotenv() -> bool:
     except ImportError:
         return False
     return True
-
-
-def _asked(where: str, option: Option) -> str:
-    """The value, from a terminal without showing it, or a line of stdin."""
-    if not option.kind.mask and sys.stdin.isatty():
-        raise UsageError(f"config set {where}: expected a value after it")
-    if sys.stdin.isatty():
-        from getpass import getpass
-        return getpass(f"{where}: ")
-    return sys.stdin.readline()
 
 
 def _refuse(config: Config, section: str, name: str, value: str, jobs: list) -> None:

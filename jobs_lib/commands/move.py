@@ -10,13 +10,14 @@ if the URL has a user and none. Nobody else sees either.
 from __future__ import annotations
 
 import os
-import sys
 
 from jobs_lib import catalogue, clock, folders, shards
 from jobs_lib.config.loader import Config
 from jobs_lib.errors import FAILED, OK, DatabaseError, JobsError, LockHeld, UsageError
 from jobs_lib.runner.resources import Ports
 from jobs_lib.text import counted
+
+from ._arguments import SEEN, asked
 
 SHOWN = 10                      # values that do not fit
 NEXT = """
@@ -69,7 +70,7 @@ def _url(given: str | None, session) -> str:
     from jobs_lib.database import dialects
     from jobs_lib.database.dialects import urls
 
-    url = (_asked("--to") if given is None else given).strip()
+    url = (asked("--to") if given is None else given).strip()
     try:
         database.parse(url)
     except ValueError as error:
@@ -79,21 +80,11 @@ def _url(given: str | None, session) -> str:
     scheme, _, rest = url.partition("://")
     login, _, server = rest.rpartition("@")
     if ":" not in login:
-        password = _asked(f"password of {login}")
+        password = asked(f"password of {login}")
         return f"{scheme}://{login}:{quote(password, safe='')}@{server}" if password else url
     if given is not None and urls.server(url).password:
-        session.console.fail("note: other users of this machine can see a command line, and your "
-                             "shell keeps it. Next time leave the password out of --to: it is "
-                             "asked for.")
+        session.console.fail(f"{SEEN} leave the password out of --to: it is asked for.")
     return url
-
-
-def _asked(what: str) -> str:
-    """From a terminal without showing it, or a line of stdin."""
-    if sys.stdin.isatty():
-        from getpass import getpass
-        return getpass(f"{what}: ")
-    return sys.stdin.readline().rstrip("\r\n")
 
 
 def _held(session):

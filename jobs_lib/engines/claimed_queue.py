@@ -6,6 +6,7 @@ from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.database.values import one_line, words
 
+from .attempts import LONGEST_ANSWER
 from .due_rows import TRY_AGAIN, DueRows, Queue
 from .rows import invalid
 from .work_queue import (
@@ -246,7 +247,7 @@ class ClaimedQueue(WorkQueue):
                 why = DEFERRED
             items.append(Item(row["id"], row["user_id"], self.to(row), state, row["attempts"],
                               len(engine.delays), stored.time(row[self.added]), next_at, why,
-                              one_line(row["last_error"] or "", 512)))
+                              one_line(row["last_error"] or "", LONGEST_ANSWER)))
         return items
 
     def _invalid(self, row: dict, most: int, reason: str) -> Item:
@@ -255,7 +256,7 @@ class ClaimedQueue(WorkQueue):
                     one_line(words(row["status"])) if over else INVALID, row["attempts"], most,
                     stored.time(row[self.added]), None,
                     "" if over else f"the next run of {self.job} ends it: {reason}",
-                    one_line(row["last_error"] or "", 512))
+                    one_line(row["last_error"] or "", LONGEST_ANSWER))
 
     def _state(self, ctx, engine: Queue, row: dict, next_at) -> str:
         status = row["status"]

@@ -8,8 +8,10 @@ import pytest
 
 from jobs_lib import catalogue
 from jobs_lib.commands import _config_set
+from jobs_lib.commands._arguments import asked
 from jobs_lib.commands._config_set import change
 from jobs_lib.config import loader
+from jobs_lib.errors import UsageError
 from jobs_lib.output.config_example import config_ini
 
 INI = "# my relay\n[mail]\nport = 25\n\n[core]\n; kept\n"
@@ -92,6 +94,15 @@ def test_a_secret_goes_into_dotenv_and_out_of_config_ini(line):        # R71
     # what .env has is set there, since it wins
     assert line("config", "set", "core.database", "sqlite:///jobs.db").code == 0
     assert dotenv.read_text().endswith("JOBS_CORE_DATABASE=sqlite:///jobs.db\n")
+
+
+def test_a_terminal_that_ends_instead_of_an_answer_is_one_sentence(monkeypatch):        # R71
+    def ended(_prompt):
+        raise EOFError
+    monkeypatch.setattr("getpass.getpass", ended)
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    with pytest.raises(UsageError, match=r"^mail\.password: no value was given$"):
+        asked("mail.password")
 
 
 def test_without_what_reads_dotenv_a_secret_goes_into_config_ini_and_makes_it_private(

@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import clock
+from jobs_lib.commands import queue as queue_command
+from jobs_lib.commands import replay, show
 from jobs_lib.errors import DatabaseError
 from jobs_lib.monitoring import queues
 from tests.support.plans import analyse, problems
@@ -28,6 +30,12 @@ def forward(bench, id: int, **values) -> None:
         "id": id, "user_id": ANN, "alias_id": 1, "destination_id": 1,
         "envelope_to": "ann@home.example", "envelope_from": "shop@shop.example",
         "created_at": bench.ago(hours=2), **values}])
+
+
+def test_the_commands_name_every_queue_and_item():          # R77
+    assert set(queue_command.NAMES) == {each.name for each in queues.QUEUES}
+    assert set(show.KINDS) == {each.item for each in queues.QUEUES} | {"user", "alias"}
+    assert replay.KINDS == tuple(each.item for each in queues.CLAIMED)
 
 
 def listed(bench, *words) -> list[int]:

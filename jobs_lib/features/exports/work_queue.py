@@ -5,6 +5,7 @@ from jobs_lib import clock
 from jobs_lib.config.settings import SECTIONS
 from jobs_lib.database import stored
 from jobs_lib.database.values import one_line, words
+from jobs_lib.engines.attempts import LONGEST_ANSWER
 from jobs_lib.engines.work_queue import (
     DUE,
     FAILED,
@@ -75,7 +76,7 @@ class ExportQueue(WorkQueue):
                               DUE if status == "queued" else status, row["attempts"], ATTEMPTS,
                               stored.time(row["requested_at"]),
                               ctx.now if status == "queued" else None, why,
-                              one_line(row["error"] or "", 512)))
+                              one_line(row["error"] or "", LONGEST_ANSWER)))
         return items
 
     def kept(self, ctx, row: dict) -> Kept:
