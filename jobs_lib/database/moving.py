@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import namedtuple
+from contextlib import suppress
 from graphlib import TopologicalSorter
 from hashlib import sha256
 
@@ -167,23 +168,31 @@ class Move:
             self.problems += found
 
     def _refused(self, name: str, rows: list[dict]) -> list[Problem]:
-        """The rows of a refused batch that are refused by themselves, and why."""
+        """The rows of a refused batch that are refused by themselves, or else beside the others,
+        and why."""
         found: list = []
         for row in rows:
-            try:
-                with self.target.transaction():
-                    found += self._write(name, [row])
-                    raise _Undo
-            except _Undo:
-                pass
-            except (Busy, Lost, Missing, ReadOnly):
-                raise
-            except DatabaseError as error:
-                column, what = _named(str(error))
-                found.append(Problem(name, self._key(name, row), column, what))
+            with suppress(_Undo), self.target.transaction():
+                found += self._tried(name, row)
+                raise _Undo
             if len(found) >= MOST_PROBLEMS:
                 break
+        if not found:
+            with suppress(_Undo), self.target.transaction():
+                for row in rows:
+                    found += self._tried(name, row)
+                raise _Undo
         return found
+
+    def _tried(self, name: str, row: dict) -> list[Problem]:
+        """What is wrong with a row, found by inserting it."""
+        try:
+            return self._write(name, [row])
+        except (Busy, Lost, Missing, ReadOnly):
+            raise
+        except DatabaseError as error:
+            column, what = _named(str(error))
+            return [Problem(name, self._key(name, row), column, what)]
 
     def _write(self, name: str, rows: list[dict]) -> list[Problem]:
         """Insert the rows and read them back; what was stored as something else."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import suppress
 from urllib.parse import unquote
 
 import pytest
@@ -13,9 +14,12 @@ from jobs_lib.database import moving
 from jobs_lib.database.connection import connect
 from jobs_lib.database.moving import Move
 from jobs_lib.database.schema import NAMES
+from jobs_lib.database.schema.tables import table
+from jobs_lib.errors import DatabaseError
 from jobs_lib.runner.locks import FileLock
 from tests.support import databases
 from tests.support.shell import Shell, at_sql
+from tests.test_hostile_rows import HOSTILE, Octets
 
 DUE = "2026-11-24 10:00:00"
 
@@ -357,3 +361,44 @@ def test_an_apps_own_tables_and_columns_are_copied_under_their_names(service, mo
     assert code == 0, (found, err)
     assert target.query("SELECT number, mail, plan FROM members") == [
         {"number": 1, "mail": "owner@home.example", "plan": "gold"}]
+
+
+def test_hostile_rows_are_moved_as_they_are_or_named(service, move, target, monkeypatch):
+    monkeypatch.setattr(moving, "MOST_PROBLEMS", 10_000)
+    rows_of = {"users": {"email": "a@home.example"},
+               "failed_emails": {"user_id": 1, "alias_id": 1, "envelope_to": "a@home.example",
+                                 "raw_path": "x"},
+               "usage_events": {"user_id": 1, "cycle_start": "2026-11-01", "metric": "bandwidth",
+                                "threshold": 60},
+               "header_snapshots": {"message_log_id": 1, "user_id": 1}}
+    put = 0
+    for name, row in rows_of.items():
+        for column in table(name).columns[1:]:
+            for value in HOSTILE:
+                marked, bound = (":value", value) if not isinstance(value, Octets) else (
+                    "CAST(:value AS TEXT)", value.stored)
+                values = {**row, column.name: None}
+                named = ", ".join(values)
+                marks = ", ".join(marked if each == column.name else f":{each}" for each in values)
+                with suppress(DatabaseError):           # SQLite refuses some itself
+                    service.db.execute(f"INSERT INTO {{{name}}} ({named}) VALUES ({marks})",
+                                       **{**values, "value": bound})
+                    put += 1
+    assert put > 1000
+    all_wrong = set()
+    # what only collides with another row is found when nothing else is wrong
+    while (result := move())[0]:
+        misfits = result[1]["misfits"]
+        wrong = {(each["table"], each["key"].split()[-1]) for each in misfits}
+        assert wrong
+        assert not wrong & all_wrong
+        assert all(each["column"] or "unique key" in each["what"] for each in misfits)
+        for name, key in wrong:
+            service.db.execute(f"DELETE FROM {{{name}}} WHERE id = :id", id=int(key))
+        all_wrong |= wrong
+    assert 100 < len(all_wrong) < put - 300
+    assert result[1]["finished"]
+    for name in rows_of:
+        assert target.value(f"SELECT COUNT(*) FROM {{{name}}}") > 20
+    for text in ("a\r\nBcc: b@example.org", "\x00\x1b[31m\x07\u202e", "-1"):
+        assert target.value("SELECT COUNT(*) FROM {users} WHERE name = :text", text=text) == 1
