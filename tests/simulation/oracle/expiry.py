@@ -72,8 +72,10 @@ class HeldMail(Aged):
             return seconds(row["released_at"]) + KEEP["released"] * DAY
         if row["warned_at"] is None:
             return None
-        return max(seconds(row["held_at"]) + KEEP["overflow_hold"] * DAY,
-                   free(row["warning_id"], seconds(row["warned_at"]), TO_ACT))
+        warned = seconds(row["warned_at"])
+        # a wrong clock may have warned of it for later, which harms nobody
+        return max(seconds(row["held_at"]) + KEEP["overflow_hold"] * DAY, warned + TO_ACT,
+                   free(row["warning_id"], warned, TO_ACT))
 
     def _warned(self, step, was, row):
         id = row["id"]
