@@ -156,7 +156,9 @@ class Sweep:
         known = {row["path_hash"] for row in self.db.query(
             "SELECT path_hash FROM {spool_suspects} WHERE path_hash IN (:some)", some=list(hashes))}
         if known:
-            self.db.execute("UPDATE {spool_suspects} SET last_seen_at = :now "
+            # first seen in the future is first seen under a wrong clock: from now on it counts
+            self.db.execute("UPDATE {spool_suspects} SET last_seen_at = :now, first_seen_at = "
+                            "CASE WHEN first_seen_at > :now THEN :now ELSE first_seen_at END "
                             "WHERE path_hash IN (:some)", now=self.ctx.now, some=list(known))
         for number, path in hashes.items():
             if number not in known and self.new < NEW_SUSPECTS:

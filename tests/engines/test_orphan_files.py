@@ -74,6 +74,16 @@ def test_a_folder_is_looked_at_once_an_hour_at_most(swept):
     assert not any("spool_suspects" in sql for sql in swept.statements)
 
 
+def test_what_was_found_under_a_wrong_clock_goes_an_hour_after_it_is_right(swept):     # R68
+    swept.config(core={"max_clock_jump": "off"})
+    swept.now += timedelta(days=40)
+    swept.run(JOB)
+    swept.now -= timedelta(days=40)
+    assert "orphans" not in twice(swept, HOUR - timedelta(minutes=1))
+    swept.now += HOUR
+    assert swept.run(JOB)["orphans"] == 1
+
+
 def test_a_clock_set_back_does_not_stop_the_sweeps(swept):
     swept.config(core={"max_clock_jump": "off"})
     swept.now += timedelta(days=30)
