@@ -90,15 +90,15 @@ def _tables(db, config, names: list[str], rule: str, values: dict, own_days) -> 
     lines = []
     for name in dict.fromkeys(names):
         number, _ = _count(db, name, rule, values)
-        found = [by_rule for job, each in rules.get(name, ()) if number and (
+        if not number:
+            continue
+        found = [by_rule for job, each in rules.get(name, ()) if (
             by_rule := _by_rule(db, config, name, job, each, rule, values, own_days))]
         left = number - sum(each["rows"] for each in found)
         if left > 0:
             found.append({"rows": left, "option": "", "next_at": None,
                           "rule": BY_NONE if name in rules else WITH_IT})
-        if number:
-            lines.append({"table": name, "rows": number, "more": number == COUNTED,
-                          "rules": found})
+        lines.append({"table": name, "rows": number, "more": number == COUNTED, "rules": found})
     return lines
 
 

@@ -72,8 +72,7 @@ def queues(db, config, jobs, now, health: dict) -> dict:
         job = by_name.get(queue.job)
         # nobody waits for the next check of a domain while checks are disabled
         if job and (config.job(job).enabled or queue.name != "domains"):
-            looked = view(db, config, now, config.job(job))
-            depth, due, oldest = queue.backlog(looked, most)
+            depth, due, oldest = queue.backlog(view(db, config, now, config.job(job)), most)
             names = shards.names(job.name, config.shards(job))
             found[queue.name] = _health(db, queue, depth, due, stored.time(oldest), now, names,
                                         health[job.name].interval)

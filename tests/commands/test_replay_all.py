@@ -77,7 +77,7 @@ def test_what_a_run_could_only_cancel_stays_as_it_is(service):     # R77
     found = replay(service, "forward", "--all")
     assert found["replayed"] == [good]
     assert {each["id"]: each["reason"] for each in found["refused"]} == {
-        lost: "its raw message gone.eml is gone from the spool", gone: "the alias is gone",
+        lost: "its raw message gone.eml is missing from the spool", gone: "the alias is gone",
         mine: "you have cancelled it; by its id it can be replayed"}
     assert replay(service, "forward", str(mine))["replayed"] == [mine]
 

@@ -45,9 +45,9 @@ def test_what_cannot_be_sent_is_refused_and_the_others_go_back(service):
     waiting = notice(service, status="pending")
     old = notice(service, created_at=clock.now() - timedelta(days=8))
     out, err = replay(service, sent, cancelled, waiting, old, 999, code=1)
-    assert err == [f"notification {sent}: refused, it was sent, and its text is gone since then",
-                   (f"notification {cancelled}: refused, it was cancelled, and its text is gone "
-                   "since then"),
+    assert err == [f"notification {sent}: refused, it was sent, and its text was deleted then",
+                   (f"notification {cancelled}: refused, it was cancelled, and its text was "
+                   "deleted then"),
                    f"notification {waiting}: refused, it is in the queue already (pending)",
                    "notification 999: refused, there is no such row (it may have been purged)"]
     assert out == [f"notification {old}: back in the queue, due now",

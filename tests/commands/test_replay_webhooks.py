@@ -67,7 +67,7 @@ def test_what_cannot_be_sent_is_refused_and_the_rest_goes_through(service):
     out, err = replay(service, 1, 2, 3, 99, 10 ** 30, code=1)
     assert out[0] == "webhook 3: back in the queue, due now"
     assert err == ["webhook 1: refused, it is in the queue already (pending)",
-                   "webhook 2: refused, its payload is gone",
+                   "webhook 2: refused, its payload was deleted",
                    "webhook 99: refused, there is no such row (it may have been purged)",
                    f"webhook {10 ** 30}: refused, there is no such row (it may have been purged)"]
     document = json.loads(service.run("replay", "webhook", "4", "99", "--json", code=1))

@@ -51,7 +51,7 @@ class ForwardQueue(MailQueue):
             return str(error)
         if os.path.isfile(path):
             return None
-        return f"its raw message {row['raw_path']} is gone from the spool"
+        return f"its raw message {row['raw_path']} is missing from the spool"
 
 
 QUEUE = ForwardQueue()

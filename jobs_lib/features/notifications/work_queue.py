@@ -34,8 +34,8 @@ class NoticeQueue(MailQueue):
     def why_lost(self, ctx, row: dict) -> str | None:
         """Its text is not kept."""
         if row["status"] == "sent":
-            return "it was sent, and its text is gone since then"
-        return None if row["whole"] else "it was cancelled, and its text is gone since then"
+            return "it was sent, and its text was deleted then"
+        return None if row["whole"] else "it was cancelled, and its text was deleted then"
 
 
 QUEUE = NoticeQueue()

@@ -62,7 +62,7 @@ class DeliveryQueue(ClaimedQueue):
 
     def why_lost(self, ctx, row: dict) -> str | None:
         """Its payload is not kept."""
-        return None if row["whole"] else "its payload is gone"
+        return None if row["whole"] else "its payload was deleted"
 
 
 QUEUE = DeliveryQueue()
