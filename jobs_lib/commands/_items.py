@@ -47,12 +47,19 @@ def owners(db, word: str) -> list[int]:
 def ids(db, word: str, columns: dict, of_aliases: str = "id") -> list[int]:
     """What a number means, or an address in one of these columns, {table: column}: the `id` of the
     rows, of aliases what is asked for."""
-    if word.isascii() and word.isdecimal():
-        return [min(int(word), LARGEST_ID)]
+    if (found := number(word)) is not None:
+        return [found]
     for table, column in columns.items():
         name = of_aliases if table == "aliases" else "id"
         rows = db.query(f"SELECT {name} AS id FROM {{{table}}} WHERE {column} IN (:addresses)",
                         addresses=[word, word.lower()])
-        if found := sorted({row["id"] for row in rows if isinstance(row["id"], int)}):
-            return found
+        if known := sorted({row["id"] for row in rows if isinstance(row["id"], int)}):
+            return known
     return []
+
+
+def number(word: str) -> int | None:
+    """The id that is written so, at most the largest that there can be; None for other words."""
+    if not (word.isascii() and word.isdecimal()):
+        return None
+    return min(int(word.lstrip("0")[:20] or 0), LARGEST_ID)

@@ -38,10 +38,8 @@ def run(args, make_session, config_path) -> int:
         return _account(session, db, args)
     queue = queues.of_item(args.kind)
     ctx = _items.queue_view(session, queue)
-    id: int | None
-    if args.id.isascii() and args.id.isdecimal():
-        id = int(args.id)
-    elif (id := queue.find(ctx, args.id)) is None and args.kind != "domain":
+    id = _items.number(args.id)
+    if id is None and (id := queue.find(ctx, args.id)) is None and args.kind != "domain":
         raise UsageError(f"show {args.kind}: expected its number, not {args.id[:40]!r}")
     return _answer(session, args, None if id is None else stories.story(queue, ctx, id))
 
@@ -58,8 +56,8 @@ def _account(session, db, args) -> int:
 
 def _answer(session, args, found: dict | None) -> int:
     if found is None:
-        session.console.fail(f"{args.kind} {text(args.id)}: there is no such row (it may have been "
-                             "purged)")
+        session.console.fail(f"{args.kind} {text(args.id[:254])}: there is no such row (it "
+                             "may have been purged)")
         return FAILED
     if args.json:
         session.console.document(found)

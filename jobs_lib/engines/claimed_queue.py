@@ -43,14 +43,12 @@ class ClaimedQueue(WorkQueue):
     purge      the job that deletes them, by the first of these columns that has a time
     needs      SQL: what `why_lost` needs of a row
     reset      SQL: what else starts over when it is sent again
-    notified   columns that get the present time when it is cancelled: its owner is not notified
     """
 
     age: tuple = ("created_at",)
     purge = ""
     needs = "1 AS whole"
     reset = ""
-    notified: tuple = ()
 
     def engine(self, ctx) -> Queue:
         """The queue as the engine sees it, under the options of its job."""
@@ -264,7 +262,7 @@ class ClaimedQueue(WorkQueue):
             return WAITING if next_at and next_at > ctx.now else DUE
         if status == "sending":
             return SENDING
-        if status == "failed" and words(row["last_error"]).startswith(CANCELLED_BY):
+        if status == "failed" and is_cancelled(row):
             return CANCELLED
         return one_line(status)
 
@@ -291,6 +289,11 @@ class ClaimedQueue(WorkQueue):
         if row["status"] not in FINISHED:
             return Kept(None, "", "as long as it is in the queue")
         return purged(ctx, row, self.purge, *self.age)
+
+
+def is_cancelled(row: dict) -> bool:
+    """Whether it was ended without an attempt, by a job or by hand."""
+    return words(row.get("last_error")).startswith(CANCELLED_BY)
 
 
 def _theirs(owners: list[int]) -> str:

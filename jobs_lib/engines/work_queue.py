@@ -59,6 +59,7 @@ class WorkQueue:
     table         its rows                           job    which works it off
     done, failed  counts of the job                  reads  columns that are read of a row
     moments       ((column, what happened then),...) added  the column: when it came in
+    notified      columns that get the present time when it is cancelled: its owner is not notified
     """
 
     name = item = what = table = job = ""
@@ -66,6 +67,7 @@ class WorkQueue:
     failed: tuple = ()
     reads: tuple = ()
     moments: tuple = ()
+    notified: tuple = ()
     added = "created_at"
 
     # For `status`

@@ -8,7 +8,7 @@ from jobs_lib import clock, masking
 from jobs_lib.database import stored
 from jobs_lib.database.values import one_line, words
 from jobs_lib.engines import attempts
-from jobs_lib.engines.claimed_queue import CANCELLED_BY
+from jobs_lib.engines.claimed_queue import is_cancelled
 from jobs_lib.engines.work_queue import (
     DUE,
     LARGEST_ID,
@@ -100,7 +100,7 @@ def _value(name: str, value):
 def _events(queue: WorkQueue, ctx, row: dict) -> list[dict]:
     """What happened, in the order of time."""
     # a cancelled row has times that say who need not be notified any more
-    hidden = getattr(queue, "notified", ()) if _is_cancelled(row) else ()
+    hidden = queue.notified if is_cancelled(row) else ()
     found = [_event(row[column], what) for column, what in queue.moments
              if row.get(column) and column not in hidden]
     tried = [{**_event(each["began_at"], OUTCOMES.get(each["outcome"], one_line(each["outcome"]))),
@@ -113,10 +113,6 @@ def _events(queue: WorkQueue, ctx, row: dict) -> list[dict]:
                         code=row.get("last_code", row.get("response_status")))]
     # of the same second, what came of an attempt is after it
     return sorted([*found[:1], *tried, *found[1:]], key=lambda event: event["at"] or "")
-
-
-def _is_cancelled(row: dict) -> bool:
-    return words(row.get("last_error")).startswith(CANCELLED_BY)
 
 
 def _event(at, what: str, **more) -> dict:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 BLOCK = 64 * 1024
-MOST = 8 * 1024 * 1024          # bytes that are read of one file for its last lines, or at a time
+MOST = 8 * 1024 * 1024          # bytes that are read of one file for its last lines
 
 
 class Reader:
@@ -71,7 +71,7 @@ class Reader:
         if os.fstat(self._file.fileno()).st_size < self._file.tell():
             self._file.seek(0)              # somebody has emptied it
             self._rest = b""
-        *lines, self._rest = (self._rest + self._file.read(MOST)).split(b"\n")
+        *lines, self._rest = (self._rest + self._file.read()).split(b"\n")
         return lines
 
 
