@@ -104,10 +104,10 @@ class one_of:
 
 def positive(word: str) -> int:
     """A whole number above 0, for argparse."""
-    if not word.isdecimal() or int(word) < 1:
-        from argparse import ArgumentTypeError
-        raise ArgumentTypeError(f"expected a whole number above 0, not {word!r}")
-    return int(word)
+    if word.isascii() and word.isdecimal() and len(word) <= 40 and int(word) >= 1:
+        return int(word)
+    from argparse import ArgumentTypeError
+    raise ArgumentTypeError(f"expected a whole number above 0, not {word[:40]!r}")
 
 
 def at_most(most: int):

@@ -52,6 +52,8 @@ def change(session, where: str, value: str | None, jobs: list) -> int:
 
 def _option(section: str, name: str) -> Option:
     """What is known of it; UsageError for a section or an option that there is not."""
+    if not section:
+        raise UsageError("config set: expected SECTION.OPTION, such as mail.host")
     known = known_sections()
     if section not in known or not name:
         near = did_you_mean(section, known) if section not in known else ""

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from jobs_lib import clock
 from jobs_lib.database.schema import version
+from jobs_lib.database.values import one_line
 from jobs_lib.engines.work_queue import LARGEST_ID, WorkQueue, view
 from jobs_lib.errors import UsageError
 from jobs_lib.masking import text
@@ -40,8 +41,8 @@ def owners(db, word: str) -> list[int]:
     UsageError if there is none."""
     if found := ids(db, word, {"users": "email", "aliases": "address"}, "user_id"):
         return found                # a deleted account, too, may have rows that have come in late
-    raise UsageError(f"--owner {text(word)}: no account and no alias has this address; the number "
-                     "of an account will do as well")
+    raise UsageError(f"--owner {one_line(text(word), 254)}: no account and no alias has this "
+                     "address; the number of an account will do as well")
 
 
 def ids(db, word: str, columns: dict, of_aliases: str = "id") -> list[int]:

@@ -9,6 +9,7 @@ never shown.
 """
 from __future__ import annotations
 
+from jobs_lib.database.values import one_line
 from jobs_lib.errors import FAILED, OK, UsageError
 from jobs_lib.masking import text
 from jobs_lib.text import one_of
@@ -56,8 +57,8 @@ def _account(session, db, args) -> int:
 
 def _answer(session, args, found: dict | None) -> int:
     if found is None:
-        session.console.fail(f"{args.kind} {text(args.id[:254])}: there is no such row (it "
-                             "may have been purged)")
+        session.console.fail(f"{args.kind} {one_line(text(args.id), 254)}: there is no such row "
+                             "(it may have been purged)")
         return FAILED
     if args.json:
         session.console.document(found)

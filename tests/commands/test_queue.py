@@ -225,7 +225,8 @@ def test_a_domain_has_a_name_too_and_a_deletion_that_of_its_account(service):   
 @pytest.mark.parametrize("words, said", [
     (("forward", "99"), "forward 99: there is no such row (it may have been purged)\n"),
     (("forward", str(10 ** 30)), f"forward {10 ** 30}: there is no such row"),
-    (("forward", "9" * 5000), "forward " + "9" * 254 + ": there is no such row"),
+    (("forward", "9" * 5000), "forward " + "9" * 250),
+    (("domain", "no\x1b[31m.example"), "domain no [31m.example: there is no such row"),
     (("domain", "no.example"), "domain no.example: there is no such row")])
 def test_an_item_that_is_not_there_is_reported(service, words, said):       # R77
     assert service.command("show", *words, code=1).startswith(said)
