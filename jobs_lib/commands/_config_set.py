@@ -3,12 +3,14 @@ written."""
 from __future__ import annotations
 
 import copy
+import fcntl
 import os
 import stat
 import sys
+from contextlib import contextmanager, suppress
 
 from jobs_lib import catalogue, folders
-from jobs_lib.config import edit, option_types, settings
+from jobs_lib.config import edit, loader, option_types, settings
 from jobs_lib.config.loader import Config, known_sections, variable_name
 from jobs_lib.config.option_types import Option
 from jobs_lib.doctor.mistakes import mistakes
@@ -36,18 +38,37 @@ def change(session, where: str, value: str | None, jobs: list) -> int:
         value = asked(where)
     elif _is_secret(option, value.strip()):
         session.console.fail(f"{SEEN}: `jobs.py config set {where}`, which asks for the value.")
-    value = value.strip()
-    _refuse(config, section, name, value, jobs)
-    variable = variable_name(section, name)
-    if variable in config.sources.dotenv or (_is_secret(option, value) and _can_read_dotenv()):
-        place = _into_dotenv(config, section, name, value)
-    else:
-        place = _into_ini(config, section, name, option, value)
+    value, variable = value.strip(), variable_name(section, name)
+    with _alone(config.folder):
+        # another `config set` may have written since this process read the files
+        config = loader.load(config.path if config.sources.found else None, beside=config.folder)
+        _refuse(config, section, name, value, jobs)
+        if variable in config.sources.dotenv or (_is_secret(option, value) and _can_read_dotenv()):
+            place = _into_dotenv(config, section, name, value)
+        else:
+            place = _into_ini(config, section, name, option, value)
     shown = option.kind.mask(value) if option.kind.mask else value
     session.console.report(f"[{section}] {name} = {shown} ({place})")
     if variable in config.sources.environ:
         session.console.report(f"The environment variable {variable} wins over it: remove that.")
     return OK
+
+
+@contextmanager
+def _alone(folder: str):
+    """One `config set` at a time: the lock is on the folder itself, so it leaves no file. Where a
+    file system has no locks for folders, there is none."""
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:                             # what is written into it reports that
+        yield
+        return
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _option(section: str, name: str) -> Option:

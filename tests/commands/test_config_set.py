@@ -1,7 +1,10 @@
 """`config set`: one line of config.ini or .env, checked before a byte is written."""
 from __future__ import annotations
 
+import fcntl
+import os
 import stat
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -53,6 +56,28 @@ def test_without_a_file_the_short_example_is_the_beginning(tmp_path):
     assert "\nhost = relay.example.org\n" in text
     assert "config.ini.example" in text
     assert len(text.splitlines()) < 70
+
+
+def test_of_two_at_the_same_time_the_second_waits_and_keeps_what_the_first_has_set(tmp_path):  # R63
+    (tmp_path / "config.ini").write_text(INI)
+    reports: list = []
+    console = SimpleNamespace(report=reports.append)
+    session = SimpleNamespace(config=loader.load(None, beside=str(tmp_path), environ={}),
+                              console=console)
+    handle = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    second = threading.Thread(target=change, args=(session, "mail.per_day", "901",
+                                                   catalogue.load_all()))
+    second.start()
+    second.join(0.3)
+    assert reports == []
+    (tmp_path / "config.ini").write_text(INI.replace("port = 25", "port = 25\nper_hour = 71"))
+    os.close(handle)
+    second.join(20)
+    assert reports
+    text = (tmp_path / "config.ini").read_text()
+    assert "per_hour = 71" in text
+    assert "per_day = 901" in text
 
 
 # R63
