@@ -30,6 +30,8 @@ RUNS = 10                       # good runs of a job that show what is usual
 LEAST_RUNS = 3                  # without so many, nothing is known to be usual
 # more than so many times the largest of these runs, and more than so many rows, is no usual run
 TIMES, ROWS = 10, 100
+# before the first good run: more than so many rows, and than this share of all, stand out
+FIRST_ROWS, FIRST_SHARE = 300, 0.5
 MISTAKE = "If that is a mistake, correct the option."
 WARNS = ("notify of", "remind of", "warn of")       # acts that write notices
 
@@ -153,6 +155,11 @@ def _judge_uncounted(ctx, coming) -> list[dict]:
     if coming.act != "delete":
         return []
     guard = purge.guard(ctx, purge.cutoffs(coming.purge, ctx.options, ctx.now))
+    below = _below_default(ctx, guard)
+    if below and _is_first(ctx, guard):
+        return [_warning(ctx.job.name, f"{ctx.job.name}: a retention is shorter than its default",
+                         f"first run: it was not counted in time what it deletes; {below}.",
+                         MISTAKE)]
     return [_shorter(ctx.job.name, guard, "it was not counted in time what that deletes: "
                      f"`jobs.py {ctx.job.name} --dry-run` does")] if guard.shortened() else []
 
@@ -182,6 +189,8 @@ def _judge(ctx, coming, item: dict) -> list[dict]:
     number = _number(item["now"] + item["held_back"], item["now"] >= MOST)
     if stop:
         return [_warning(job, f"{job}: its next run will stop before it deletes anything", stop)]
+    if _is_first(ctx, guard):
+        return _judge_first(ctx, guard, coming, item)
     usual = _usual(ctx.db, job)
     most = max(usual, default=0)
     known = len(usual) >= LEAST_RUNS
@@ -204,6 +213,43 @@ def _judge(ctx, coming, item: dict) -> list[dict]:
         return [_warning(job, f"{job}: a retention is longer than it was", f"{guard.lengthened()}.",
                          MISTAKE)]
     return []
+
+
+def _is_first(ctx, guard) -> bool:
+    """Whether there is no good run to compare to, and nobody has confirmed these retentions."""
+    return not guard.last.keys() & guard.limits.keys() and ctx.db.row(
+        "SELECT id FROM {job_runs} WHERE job = :job AND status = 'ok' LIMIT 1",
+        job=ctx.job.name) is None
+
+
+def _judge_first(ctx, guard, coming, item: dict) -> list[dict]:
+    """The same before the first good run: there are only the defaults to compare to, and no safety
+    stop."""
+    job, below, number = ctx.job.name, _below_default(ctx, guard), _number(
+        item["now"], item["now"] >= MOST)
+    if item["now"] > FIRST_ROWS:
+        total = ctx.db.value(f"SELECT COUNT(*) FROM {{{coming.purge.table}}}")
+        if item["now"] > FIRST_SHARE * total or item["now"] >= MOST:
+            return [_warning(
+                job, f"{job}: its first run will delete a large share of a table",
+                f"first run: {number} of {total:,} {coming.what}; "
+                f"{below or 'no retention is shorter than its default'}. No safety stop holds this "
+                "back.",
+                f"If that is a mistake, correct the option, or `jobs.py pause {job}` first.")]
+    return [_warning(job, f"{job}: a retention is shorter than its default",
+                     f"first run: {number} {coming.what}; {below}.", MISTAKE)] if below else []
+
+
+def _below_default(ctx, guard) -> str:
+    """The retentions that are shorter than their defaults, or ""."""
+    found = []
+    for name in guard.limits:
+        option, limit = ctx.job.options[name], getattr(ctx.options, name)
+        default = option.kind.parse(option.default)
+        if default is None or limit < default:
+            found.append(f"[{ctx.job.name}] {name} is {option.kind.show(limit)}, the default is "
+                         f"{option.default}")
+    return ", ".join(found)
 
 
 def _usual(db, job: str) -> list[int]:

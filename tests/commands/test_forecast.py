@@ -183,6 +183,36 @@ def test_many_rows_without_a_change_are_unusual_too(bench):
     assert "no retention was changed" in warning["what"]
 
 
+def test_a_first_run_that_deletes_a_large_share(bench):                # R77
+    sessions(bench, 301, days=5)
+    sessions(bench, 50, days=1)
+    bench.config(purge_sessions={"idle": "3d"})
+    [warning] = collect(bench)["warnings"]
+    assert warning["subject"] == ("purge_sessions: its first run will delete a large share of a "
+                                  "table")
+    assert warning["what"] == (
+        "first run: 301 of 351 rows of sessions; [purge_sessions] idle is 3d, the default is 30d. "
+        "No safety stop holds this back.")
+    sessions(bench, 302, days=2)                                        # now it is less than half
+    assert subjects(collect(bench)) == ["purge_sessions: a retention is shorter than its default"]
+
+
+def test_a_first_run_by_a_shorter_retention_than_the_default(bench):
+    bench.config(purge_sessions={"idle": "3d"})
+    [warning] = collect(bench)["warnings"]
+    assert warning["what"] == (
+        "first run: 0 rows of sessions; [purge_sessions] idle is 3d, the default is 30d.")
+    good_runs(bench, "purge_sessions", 0, idle=3 * 86400)
+    assert subjects(collect(bench)) == []
+
+
+def test_a_first_run_by_the_default_deletes_a_large_share_too(bench):
+    sessions(bench, 301, days=31)
+    [warning] = collect(bench)["warnings"]
+    assert warning["what"].startswith(
+        "first run: 301 of 301 rows of sessions; no retention is shorter than its default.")
+
+
 def test_a_first_run_and_a_usual_one_stand_out_in_nothing(bench):
     sessions(bench, 150, days=31)
     assert subjects(collect(bench)) == []
