@@ -104,6 +104,10 @@ class WorkQueue:
 
     # For `show`
 
+    def what_happened(self, ctx, row: dict) -> list[tuple]:
+        """`moments` in the words for this row."""
+        return list(self.moments)
+
     def find(self, ctx, word: str) -> int | None:
         """The id of the item that is called so, besides its number; None if there is none."""
         return None

@@ -101,7 +101,7 @@ def _events(queue: WorkQueue, ctx, row: dict) -> list[dict]:
     """What happened, in the order of time."""
     # a cancelled row has times that say who need not be notified any more
     hidden = queue.notified if is_cancelled(row) else ()
-    found = [_event(row[column], what) for column, what in queue.moments
+    found = [_event(row[column], what) for column, what in queue.what_happened(ctx, row)
              if row.get(column) and column not in hidden]
     tried = [{**_event(each["began_at"], OUTCOMES.get(each["outcome"], one_line(each["outcome"]))),
               **{name: each[name] for name in ("outcome", "code", "duration_ms", "run_id")},

@@ -359,3 +359,24 @@ def test_hostile_rows_are_listed_and_told_like_others(service):        # R67, R7
     for queue in queues.QUEUES:
         for words in ((), ("--due",), ("--waiting",), ("--failed",), ("--owner", "1")):
             service.command("queue", queue.name, *words, "--limit", "500")
+
+
+def events(bench, kind: str, id: int) -> list[str]:
+    return [event["event"] for event in json.loads(
+        bench.command("show", kind, str(id), "--json"))["events"]]
+
+
+def test_of_a_failure_it_says_whether_a_notice_was_written_and_what_became_of_it(service):  # R77
+    ended = {"status": "failed", "finished_at": service.ago(hours=1), "told_at": service.now}
+    sent = service.ago(minutes=5)
+    service.table("notifications", [
+        {"id": 1, "user_id": ANN, "kind": "k"},
+        {"id": 2, "user_id": ANN, "kind": "k", "status": "sent", "sent_at": sent}])
+    for id, notice in ((1, None), (2, 1), (3, 2), (4, 99)):
+        forward(service, id, notice_id=notice, **ended)
+    assert [events(service, "forward", id)[-1] for id in (1, 2, 3, 4)] == [
+        ("no notice was written: mail to all addresses of its owner has just failed, or a machine "
+         "had sent this mail"),
+        "a notice to its owner was written: notification 1, waiting",
+        f"a notice to its owner was written: notification 2, sent at {clock.text(sent)} UTC",
+        "a notice to its owner was written: notification 99, which is deleted by now"]

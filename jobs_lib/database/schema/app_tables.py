@@ -130,7 +130,7 @@ TABLES = {
         claim_run           word     null
         lease_until         time     null
         uncertain           int      = 0         # 1: lost in flight, retried once; 2: was retried
-        told_at             time     null        # when the owner was notified of the final failure
+        told_at             time     null        # when a notice was written, or none could be
         notice_id           ref      null        # the notice that lists it; NULL: show in the app
         index due: status, next_attempt_at, created_at   # retry_forwards: all that is due
         index turns: status, user_id, next_attempt_at, created_at   # retry_forwards: owners in turn

@@ -1,7 +1,7 @@
 """The failed forwards as an operator sees them."""
 from __future__ import annotations
 
-from jobs_lib.database.values import one_line
+from jobs_lib.database.values import one_line, words
 from jobs_lib.engines import mail_queues
 from jobs_lib.engines.due_rows import Queue
 from jobs_lib.engines.mail_work_queue import MailQueue
@@ -16,7 +16,7 @@ class ForwardQueue(MailQueue):
     reads = ("envelope_to", "alias_id", "destination_id")
     age, purge = ("finished_at", "created_at"), "purge_failed_emails"
     moments = (("created_at", "came in, after the app's own attempt had failed"),
-               ("told_at", "its owner was notified of the failure"),
+               ("told_at", "a notice was written"),
                ("finished_at", "ended"))
     needs = "raw_path"
     # when it fails again, its owner is notified again
@@ -40,6 +40,13 @@ class ForwardQueue(MailQueue):
         from .queue import reasons_to_cancel
         return reasons_to_cancel(ctx.db, rows)
 
+    def what_happened(self, ctx, row: dict) -> list[tuple]:
+        """Which notice lists it, and what became of that one."""
+        found = dict(super().what_happened(ctx, row))
+        if row.get("told_at"):
+            found["told_at"] = _notified(ctx.db, row["notice_id"])
+        return list(found.items())
+
     def why_lost(self, ctx, row: dict) -> str | None:
         """Its raw message is not in the spool."""
         import os
@@ -52,6 +59,22 @@ class ForwardQueue(MailQueue):
         if os.path.isfile(path):
             return None
         return f"its raw message {row['raw_path']} is missing from the spool"
+
+
+def _notified(db, id: int | None) -> str:
+    """What `told_at` means."""
+    if id is None:
+        return ("no notice was written: mail to all addresses of its owner has just failed, or a "
+                "machine had sent this mail")
+    notice = db.row("SELECT status, sent_at FROM {notifications} WHERE id = :id", id=id)
+    if notice is None:
+        state = "which is deleted by now"
+    elif notice["status"] == "sent":
+        state = f"sent at {notice['sent_at']} UTC" if notice["sent_at"] else "sent"
+    else:
+        state = {"pending": "waiting", "sending": "being sent"}.get(
+            notice["status"], one_line(words(notice["status"])))
+    return f"a notice to its owner was written: notification {id}, {state}"
 
 
 QUEUE = ForwardQueue()
