@@ -130,8 +130,10 @@ def _job(ctx, state: dict | None, counter: Counter, limit: TimeLimit, zone) -> d
              "next_run": clock.text(schedule.following(options.schedule, ctx.now, zone))
              if runs else None,
              "items": [], "off": [], "not_counted": None, "warnings": []}
-    for coming in [*([deletes(job.run)] if isinstance(job.run, Purge) else []),
-                   *(job.coming(ctx) if job.coming else [])]:
+    everything = [*([deletes(job.run)] if isinstance(job.run, Purge) else []),
+                  *(job.coming(ctx) if job.coming else [])]
+    purges = [coming.purge for coming in everything if coming.act == "delete"]
+    for coming in everything:
         try:
             outlook = counter.outlook(coming)
             if outlook is None:
@@ -147,6 +149,9 @@ def _job(ctx, state: dict | None, counter: Counter, limit: TimeLimit, zone) -> d
                 break
             found["not_counted"] = "the database did not answer in time"
             found["warnings"] += _judge_uncounted(ctx, coming)
+    if purges and not found["not_counted"] and not found["warnings"]:
+        found["warnings"] += _judge_longer(ctx, purges, [item for item in found["items"]
+                                                         if item["act"] == "delete"])
     return found
 
 
@@ -194,25 +199,38 @@ def _judge(ctx, coming, item: dict) -> list[dict]:
     usual = _usual(ctx.db, job)
     most = max(usual, default=0)
     known = len(usual) >= LEAST_RUNS
-    before = f"the last {len(usual)} good runs deleted at most {most:,}"
     if item["now"] > max(ROWS, TIMES * most) and (known or guard.shortened()):
         # too few rows, or too small a share of all, for the safety stop
         why = guard.shortened()["why"] if guard.shortened() else "no retention was changed"
         return [_warning(
             job, f"{job}: its next run will delete far more than usual",
-            f"{number} {what}, where {before}; {why}. No safety stop holds this back.",
+            f"{number} {what}, where {_before(usual)}; {why}. No safety stop holds this back.",
             f"If that is a mistake, correct the option, or `jobs.py pause {job}` first.")]
     if guard.shortened() and number != "0":
         return [_shorter(job, guard, f"the next run will delete up to {number} {what}")]
-    if not item["total"] and not item["held_back"] and known and min(usual) > 0:
-        why = guard.lengthened() or "no retention was changed"
-        return [_warning(job, f"{job}: nothing becomes due any more",
-                         f"no {what} within the forecast, where {before}; {why}.",
-                         "If a retention is too long, correct it.")]
-    if guard.lengthened():
-        return [_warning(job, f"{job}: a retention is longer than it was", f"{guard.lengthened()}.",
-                         MISTAKE)]
     return []
+
+
+def _judge_longer(ctx, purges: list, items: list[dict]) -> list[dict]:
+    """A retention that was made longer, or with which nothing becomes due any more. A run counts
+    what all purges of its job deleted, so they are judged together."""
+    job, usual = ctx.job.name, _usual(ctx.db, ctx.job.name)
+    timed = [each for one in purges for each in purge.cutoffs(one, ctx.options, ctx.now)]
+    longer = purge.guard(ctx, timed).lengthened()
+    if (not any(item["total"] or item["held_back"] for item in items)
+            and len(usual) >= LEAST_RUNS and min(usual) > 0):
+        what = " and no ".join(item["what"] for item in items)
+        return [_warning(job, f"{job}: nothing becomes due any more",
+                         f"no {what} within the forecast, where {_before(usual)}; "
+                         f"{longer or 'no retention was changed'}.",
+                         "If a retention is too long, correct it.")] if items else []
+    return [_warning(job, f"{job}: a retention is longer than it was", f"{longer}.", MISTAKE)
+            ] if longer else []
+
+
+def _before(usual: list[int]) -> str:
+    runs = "good run" if len(usual) == 1 else f"{len(usual)} good runs"
+    return f"the last {runs} deleted at most {max(usual, default=0):,}"
 
 
 def _is_first(ctx, guard) -> bool:

@@ -176,6 +176,17 @@ def test_a_retention_of_a_hundred_years(bench):                         # R77
     assert subjects(collect(bench)) == [warning["subject"]]
 
 
+def test_a_job_of_two_purges_is_judged_by_what_both_delete(bench):
+    good_runs(bench, "purge_job_history", 4, 5, 6)
+    bench.table("attempts", [{"began_at": bench.ago(days=31)}])
+    assert subjects(collect(bench)) == []
+    bench.db.execute("DELETE FROM {attempts}")
+    [warning] = collect(bench)["warnings"]
+    assert warning["what"] == (
+        "no rows of job_runs and no rows of attempts within the forecast, where the last 3 good "
+        "runs deleted at most 6; no retention was changed.")
+
+
 def test_many_rows_without_a_change_are_unusual_too(bench):
     sessions(bench, 150, days=31)
     good_runs(bench, "purge_sessions", 1, 2, 1, idle=30 * 86400)
