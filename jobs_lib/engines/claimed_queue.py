@@ -8,7 +8,7 @@ from jobs_lib.database.values import one_line, words
 
 from .attempts import LONGEST_ANSWER
 from .due_rows import TRY_AGAIN, DueRows, Queue
-from .rows import invalid
+from .rows import invalid, of_unknown_status
 from .work_queue import (
     DUE,
     FAILED,
@@ -33,6 +33,7 @@ PAGE, PAGES = 500, 20           # rows that are looked at when only some since a
 MOST_PER_DAY = 100 * 24 * 60    # rows that are sent again, where no limit says less
 FINISHED = ("failed", "sent", "delivered")
 CANCELLED, CANCELLED_BY = "cancelled", "cancelled: "
+UNKNOWN = "no run takes it, and none deletes it: this status is unknown"
 DEFERRED = "the others go first, since it was lost in flight"
 
 
@@ -170,10 +171,17 @@ class ClaimedQueue(WorkQueue):
                 "ORDER BY id LIMIT :most", most=wanted.limit, **values))
         due = (*rows.kinds(), rows.uncertain_kind(), *rows.ahead_kinds())
         later = rows.later_kinds(self.later_at_first(ctx, rows.queue))
-        for state, kinds in ((DUE, due), (WAITING, later)):
-            if wanted.state in (None, state) and len(ids) < wanted.limit:
-                ids += self._of_kinds(rows, kinds, wanted.limit, rule, values)
-        return ids[:wanted.limit]
+        parts = {None: ((due, ""), (later, "")), DUE: ((due, rows.owner_may),),
+                 WAITING: ((later, ""), (due, rows.owner_suspended))}[wanted.state]
+        for kinds, owner in parts:
+            if len(ids) < wanted.limit:
+                ids += self._of_kinds(rows, kinds, wanted.limit, rule + owner, values)
+        if wanted.state is None and wanted.owners is None and len(ids) < wanted.limit:
+            ids += of_unknown_status(ctx.db, self.table, self._statuses())
+        return list(dict.fromkeys(ids))[:wanted.limit]      # an invalid row may be of two kinds
+
+    def _statuses(self) -> tuple:
+        return ("pending", "sending", *self.done, *self.failed)
 
     def _of_kinds(self, rows: DueRows, kinds: tuple, most: int, rule: str,
                   values: dict) -> list[int]:
@@ -235,10 +243,12 @@ class ClaimedQueue(WorkQueue):
                 continue
             next_at = self.next_at(ctx, engine, row) if row["status"] == "pending" else None
             state, why = self._state(ctx, engine, row, next_at), ""
-            if row["id"] in cancelled:
+            if row["status"] == "pending" and owners.get(row["user_id"]) == "suspended":
+                state, next_at, why = WAITING, None, "its owner is suspended"
+            elif row["id"] in cancelled:
                 why = f"the next run of {self.job} cancels it: {cancelled[row['id']]}"
-            elif row["status"] == "pending" and owners.get(row["user_id"]) == "suspended":
-                why = "its owner is suspended"
+            elif row["status"] not in self._statuses():
+                why = UNKNOWN
             elif row["id"] in waits:
                 why = waits[row["id"]]
             elif row["uncertain"] == TRY_AGAIN and row["status"] == "pending":
@@ -253,7 +263,8 @@ class ClaimedQueue(WorkQueue):
         return Item(row["id"], row["user_id"], one_line(words(self.to(row))),
                     one_line(words(row["status"])) if over else INVALID, row["attempts"], most,
                     stored.time(row[self.added]), None,
-                    "" if over else f"the next run of {self.job} ends it: {reason}",
+                    f"the next run of {self.job} ends it: {reason}" if not over else
+                    "" if row["status"] in self._statuses() else UNKNOWN,
                     one_line(row["last_error"] or "", LONGEST_ANSWER))
 
     def _state(self, ctx, engine: Queue, row: dict, next_at) -> str:
@@ -286,6 +297,8 @@ class ClaimedQueue(WorkQueue):
 
     def kept(self, ctx, row: dict) -> Kept:
         """By its purge, once it is finished."""
+        if row["status"] not in self._statuses():
+            return Kept(None, "", "until somebody deletes it or changes its status")
         if row["status"] not in FINISHED:
             return Kept(None, "", "as long as it is in the queue")
         return purged(ctx, row, self.purge, *self.age)

@@ -59,9 +59,9 @@ class DueRows:
     def __init__(self, ctx, queue: Queue) -> None:
         self.ctx, self.db, self.queue = ctx, ctx.db, queue
         self.table = "{" + queue.table + "}"
-        self.owner_may = (" AND NOT EXISTS (SELECT 1 FROM {users} "
-                          f"WHERE {{users}}.id = {self.table}.user_id"
-                          " AND {users}.status = 'suspended')")
+        suspended = (f"EXISTS (SELECT 1 FROM {{users}} WHERE {{users}}.id = {self.table}.user_id"
+                     " AND {users}.status = 'suspended')")
+        self.owner_may, self.owner_suspended = f" AND NOT {suspended}", f" AND {suspended}"
 
     # The ways to be due
 

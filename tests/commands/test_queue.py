@@ -64,10 +64,10 @@ def fill(bench) -> None:
 def test_items_are_listed_by_what_they_wait_for(service):       # R77
     fill(service)
     assert listed(service, "forwards") == [5, 4, 2, 9, 3, 1]
-    assert listed(service, "forwards", "--due") == [4, 2, 9]
-    assert listed(service, "forwards", "--waiting") == [3, 1]
+    assert listed(service, "forwards", "--due") == [2, 9]
+    assert listed(service, "forwards", "--waiting") == [3, 1, 4]
     assert listed(service, "forwards", "--failed") == [7, 6]
-    assert listed(service, "forwards", "--due", "--limit", "1") == [4]
+    assert listed(service, "forwards", "--due", "--limit", "1") == [2]
 
 
 def test_of_an_owner_all_is_listed_that_is_stored(service):     # R77
@@ -84,8 +84,8 @@ def test_since_goes_by_when_an_item_came_in(service):           # R77
     fill(service)
     since = ("--since", clock.text(service.ago(hours=3)))
     assert listed(service, "forwards", *since) == [3, 9, 5, 4, 2, 1]
-    assert listed(service, "forwards", *since, "--due") == [9, 4, 2]
-    assert listed(service, "forwards", *since, "--waiting") == [3, 1]
+    assert listed(service, "forwards", *since, "--due") == [9, 2]
+    assert listed(service, "forwards", *since, "--waiting") == [3, 4, 1]
     assert listed(service, "forwards", *since, "--failed") == [6]
     assert listed(service, "forwards", *since, "--owner", "1", "--failed") == [6]
 
@@ -103,7 +103,8 @@ def test_each_item_says_its_state_and_why_it_waits(service):    # R77
     assert found[3]["next_at"] == clock.text(service.ahead(minutes=59))
     assert found[6]["answer"] == "5.1.1 <x***@y.example>?"
     held, = items(service, "forwards", "--owner", "2")
-    assert held["why"] == "its owner is suspended"
+    assert (held["state"], held["next_at"], held["why"]) == ("waiting", None,
+                                                             "its owner is suspended")
 
 
 def test_what_can_only_be_cancelled_is_said(service):           # R77
@@ -380,3 +381,19 @@ def test_of_a_failure_it_says_whether_a_notice_was_written_and_what_became_of_it
         "a notice to its owner was written: notification 1, waiting",
         f"a notice to its owner was written: notification 2, sent at {clock.text(sent)} UTC",
         "a notice to its owner was written: notification 99, which is deleted by now"]
+
+
+def test_a_row_of_an_unknown_status_is_listed_and_said_to_be_one(service):     # R77
+    forward(service, 1, status="held")
+    item, = items(service, "forwards")
+    said = "no run takes it, and none deletes it: this status is unknown"
+    assert (item["state"], item["why"]) == ("held", said)
+    found = json.loads(service.command("show", "forward", "1", "--json"))
+    assert (found["next"]["why"], found["kept"]["rule"]) == (
+        said, "until somebody deletes it or changes its status")
+
+
+def test_a_row_from_a_clock_that_was_ahead_is_listed_once_as_due(service):     # R77
+    forward(service, 1, created_at=service.ahead(days=900))
+    assert listed(service, "forwards") == listed(service, "forwards", "--due") == [1]
+    assert listed(service, "forwards", "--waiting") == []

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from jobs_lib.database.values import one_line, words
 from jobs_lib.engines import mail_queues
-from jobs_lib.engines.due_rows import Queue
+from jobs_lib.engines.due_rows import LONGEST_ASKED, Queue
 from jobs_lib.engines.mail_work_queue import MailQueue
 
 
@@ -32,8 +32,9 @@ class ForwardQueue(MailQueue):
         return one_line(row["envelope_to"])
 
     def later_at_first(self, ctx, engine: Queue) -> tuple[str, dict]:
-        """The first delay is not over."""
-        return "created_at > :first", engine.first_due[1]
+        """The first delay is not over. By a clock that was ahead, it is due."""
+        return ("created_at > :first AND created_at <= :tomorrow",
+                {**engine.first_due[1], "tomorrow": ctx.now + LONGEST_ASKED})
 
     def reasons_to_cancel(self, ctx, rows: list[dict]) -> dict:
         """Its owner, alias or destination is deleted."""
