@@ -17,6 +17,7 @@ from jobs_lib.engines import purge, relay_limits
 from jobs_lib.engines.claimed_queue import ClaimedQueue, unfinished
 from jobs_lib.engines.outlook import MOST, Counter, deletes
 from jobs_lib.engines.rules import Purge
+from jobs_lib.engines.safety_stop import NEVER, RetentionGuard
 from jobs_lib.engines.work_queue import view
 from jobs_lib.errors import ConfigError, DatabaseError
 from jobs_lib.text import counted, span
@@ -206,7 +207,7 @@ def _judge(ctx, coming, item: dict) -> list[dict]:
             job, f"{job}: its next run will delete far more than usual",
             f"{number} {what}, where {_before(usual)}; {why}. No safety stop holds this back.",
             f"If that is a mistake, correct the option, or `jobs.py pause {job}` first.")]
-    if guard.shortened() and number != "0":
+    if guard.shortened():
         return [_shorter(job, guard, f"the next run will delete up to {number} {what}")]
     return []
 
@@ -215,15 +216,20 @@ def _judge_longer(ctx, purges: list, items: list[dict]) -> list[dict]:
     """A retention that was made longer, or with which nothing becomes due any more. A run counts
     what all purges of its job deleted, so they are judged together."""
     job, usual = ctx.job.name, _usual(ctx.db, ctx.job.name)
-    timed = [each for one in purges for each in purge.cutoffs(one, ctx.options, ctx.now)]
-    longer = purge.guard(ctx, timed).lengthened()
-    if (not any(item["total"] or item["held_back"] for item in items)
-            and len(usual) >= LEAST_RUNS and min(usual) > 0):
+    options = {rule.option for one in purges for rule in one.rules if rule.option}
+    limits = {name: getattr(ctx.options, name) for name in sorted(options)}
+    # Runs of a job that is off remember nothing: ten of them that deleted nothing, and it is known.
+    if not items and (len(usual) < RUNS or max(usual) > 0):
+        limits = {name: NEVER if limit is None else limit for name, limit in limits.items()}
+    longer = RetentionGuard(ctx, {name: limit for name, limit in limits.items()
+                                  if limit is not None}).lengthened()
+    if items and (not any(item["total"] or item["held_back"] for item in items)
+                  and len(usual) >= LEAST_RUNS and min(usual) > 0):
         what = " and no ".join(item["what"] for item in items)
         return [_warning(job, f"{job}: nothing becomes due any more",
                          f"no {what} within the forecast, where {_before(usual)}; "
                          f"{longer or 'no retention was changed'}.",
-                         "If a retention is too long, correct it.")] if items else []
+                         "If a retention is too long, correct it.")]
     return [_warning(job, f"{job}: a retention is longer than it was", f"{longer}.", MISTAKE)
             ] if longer else []
 

@@ -187,6 +187,25 @@ def test_a_job_of_two_purges_is_judged_by_what_both_delete(bench):
         "runs deleted at most 6; no retention was changed.")
 
 
+def test_a_retention_that_was_switched_off(bench):                     # R77
+    good_runs(bench, "purge_failed_emails", 4, keep=30 * 86400)
+    bench.config(purge_failed_emails={"keep": "off"})
+    [warning] = collect(bench)["warnings"]
+    assert warning["subject"] == "purge_failed_emails: a retention is longer than it was"
+    assert "[purge_failed_emails] keep is off, it was 30d at the last good run" in warning["what"]
+    bench.db.execute("DELETE FROM {job_runs}")
+    good_runs(bench, "purge_failed_emails", *[0] * 10, keep=30 * 86400)   # it has long been off
+    assert subjects(collect(bench)) == []
+
+
+def test_a_shorter_retention_by_which_nothing_is_due(bench):
+    good_runs(bench, "purge_sessions", 1, idle=30 * 86400)
+    bench.config(purge_sessions={"idle": "3d"})
+    [warning] = collect(bench)["warnings"]
+    assert warning["what"] == ("[purge_sessions] idle is 3d, it was 30d at the last good run; the "
+                               "next run will delete up to 0 rows of sessions.")
+
+
 def test_many_rows_without_a_change_are_unusual_too(bench):
     sessions(bench, 150, days=31)
     good_runs(bench, "purge_sessions", 1, 2, 1, idle=30 * 86400)
