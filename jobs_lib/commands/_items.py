@@ -36,11 +36,17 @@ def queue_view(session, queue: WorkQueue):
                 session.config.job_named(queue.job))
 
 
-def owners(db, word: str) -> list[int]:
+def owners(db, word: str, table: str) -> list[int]:
     """The ids of the accounts that a number or an address means: one of its own, or of an alias.
-    UsageError if there is none."""
+    UsageError if there is none. A deleted account, too, may have rows in the queue's table, that
+    have come in late."""
+    if (id := number(word)) is not None:
+        if db.row("SELECT id FROM {users} WHERE id = :id", id=id) or (table != "users" and db.row(
+                f"SELECT id FROM {{{table}}} WHERE user_id = :id LIMIT 1", id=id)):
+            return [id]
+        raise UsageError(f"--owner {word[:20]}: no account has this number")
     if found := ids(db, word, {"users": "email", "aliases": "address"}, "user_id"):
-        return found                # a deleted account, too, may have rows that have come in late
+        return found
     raise UsageError(f"--owner {one_line(text(word), 254)}: no account and no alias has this "
                      "address; the number of an account will do as well")
 

@@ -50,7 +50,7 @@ def run(args, make_session, config_path) -> int:
         return _summary(session, queues.QUEUES, args.json)
     queue = queues.named(args.queue)
     ctx = _items.queue_view(session, queue)
-    owners = None if args.owner is None else _items.owners(db, args.owner)
+    owners = None if args.owner is None else _items.owners(db, args.owner, queue.table)
     # one more shows that there are more
     rows = queue.select(ctx, Wanted(args.state, owners, args.since, args.limit + 1))
     items, more = queue.describe(ctx, rows[:args.limit]), len(rows) > args.limit

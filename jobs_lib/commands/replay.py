@@ -54,7 +54,7 @@ def run(args, make_session, config_path) -> int:
     if args.ids:
         found = requeue.replay(ctx, queue, list(dict.fromkeys(args.ids)))
     else:
-        owners = None if args.owner is None else _items.owners(db, args.owner)
+        owners = None if args.owner is None else _items.owners(db, args.owner, queue.table)
         found = requeue.replay_failed(
             ctx, queue, owners=owners, since=args.since,
             endpoint=None if args.endpoint is None else min(args.endpoint, LARGEST_ID))

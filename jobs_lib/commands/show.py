@@ -42,7 +42,13 @@ def run(args, make_session, config_path) -> int:
     id = _items.number(args.id)
     if id is None and (id := queue.find(ctx, args.id)) is None and args.kind != "domain":
         raise UsageError(f"show {args.kind}: expected its number, not {args.id[:40]!r}")
-    return _answer(session, args, None if id is None else stories.story(queue, ctx, id))
+    found = None if id is None else stories.story(queue, ctx, id)
+    if found and args.kind == "deletion" and (status := found["stored"].get("status")) not in (
+            None, "deleted", "erased"):
+        session.console.fail(f"deletion {id}: this account is not being deleted "
+                             f"({one_line(status)})")
+        return FAILED
+    return _answer(session, args, found)
 
 
 def _account(session, db, args) -> int:

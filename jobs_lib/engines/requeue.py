@@ -14,7 +14,7 @@ from functools import partial
 from jobs_lib.chunks import chunked
 
 from . import attempts
-from .claimed_queue import CANCELLED_BY, FINISHED, ClaimedQueue
+from .claimed_queue import CANCELLED_BY, FINISHED, ClaimedQueue, is_cancelled
 from .rows import invalid
 from .work_queue import LARGEST_ID
 
@@ -139,7 +139,7 @@ def cancel(ctx, queue: ClaimedQueue, ids: list[int]) -> dict[int, str]:
     that has claimed such a row finds it gone before it begins."""
     db = ctx.db
     rows = {row["id"]: row for row in db.query(
-        f"SELECT id, status FROM {{{queue.table}}} WHERE id IN (:ids){db.for_update}",
+        f"SELECT id, status, last_error FROM {{{queue.table}}} WHERE id IN (:ids){db.for_update}",
         ids=[id for id in ids if id <= LARGEST_ID])}
     refused = {id: reason for id in ids if (reason := _why_not_cancelled(rows.get(id)))}
     good = [id for id in ids if id not in refused]
@@ -159,6 +159,8 @@ def _why_not_cancelled(row: dict | None) -> str | None:
         return NO_ROW
     if row["status"] == "sending":
         return "it is being sent: what comes of it is stored"
+    if is_cancelled(row) and row["status"] == "failed":
+        return "it is cancelled already"
     return None if row["status"] == "pending" else f"it is over already ({row['status']})"
 
 

@@ -44,6 +44,9 @@ OUTCOMES = {
     attempts.CANCELLED: "cancelled by the operator",
     "pass": "checked: in order", "fail": "checked: wrong", "unknown": "checked: no answer",
     "ready": "made"}
+# after one of these the item is finished
+ENDINGS = (SENT, "delivered", FINAL, "failed", "ready", attempts.CANCELLED)
+ENDED = ("sent_at", "finished_at")
 # the next attempt and how long the row is kept are said in words
 NOT_LISTED = ("deletion", "claim_token", "claim_run", "lease_until")
 
@@ -99,20 +102,30 @@ def _value(name: str, value):
 
 def _events(queue: WorkQueue, ctx, row: dict) -> list[dict]:
     """What happened, in the order of time."""
-    # a cancelled row has times that say who need not be notified any more
-    hidden = queue.notified if is_cancelled(row) else ()
-    found = [_event(row[column], what) for column, what in queue.what_happened(ctx, row)
-             if row.get(column) and column not in hidden]
     tried = [{**_event(each["began_at"], OUTCOMES.get(each["outcome"], one_line(each["outcome"]))),
               **{name: each[name] for name in ("outcome", "code", "duration_ms", "run_id")},
               "answer": masking.text(one_line(each["answer"] or "", LONGEST))}
              for each in attempts.of_item(ctx.db, queue.item, row["id"], ATTEMPTS)]
+    cancelled = is_cancelled(row)
+    # a cancelled row has times that say who need not be notified any more
+    hidden = queue.notified if cancelled else ()
+    if tried and tried[-1]["outcome"] in ENDINGS:
+        hidden += ENDED                 # the attempt says it
+    elif row.get("sent_at"):
+        hidden += ("finished_at",)
+    found = [_event(row[column], _reason(row) if cancelled and column == "finished_at" else what)
+             for column, what in queue.what_happened(ctx, row)
+             if row.get(column) and column not in hidden]
     if not tried and row.get("last_attempt_at"):        # made before attempts were kept
         tried = [_event(row["last_attempt_at"], "the last attempt",
-                        answer=masking.text(one_line(words(row["last_error"]), LONGEST)),
+                        answer="" if cancelled else _reason(row),
                         code=row.get("last_code", row.get("response_status")))]
     # of the same second, what came of an attempt is after it
     return sorted([*found[:1], *tried, *found[1:]], key=lambda event: event["at"] or "")
+
+
+def _reason(row: dict) -> str:
+    return masking.text(one_line(words(row["last_error"]), LONGEST))
 
 
 def _event(at, what: str, **more) -> dict:

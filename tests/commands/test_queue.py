@@ -9,7 +9,7 @@ import pytest
 from jobs_lib import clock
 from jobs_lib.commands import queue as queue_command
 from jobs_lib.commands import replay, show
-from jobs_lib.errors import DatabaseError
+from jobs_lib.errors import DatabaseError, UsageError
 from jobs_lib.monitoring import queues
 from tests.support.plans import analyse, problems
 
@@ -77,7 +77,10 @@ def test_of_an_owner_all_is_listed_that_is_stored(service):     # R77
     assert listed(service, "forwards", "--owner", "1", "--due") == [2, 9]
     assert listed(service, "forwards", "--owner", "1", "--waiting") == [3, 1]
     assert listed(service, "forwards", "--owner", "1", "--failed") == [7, 6]
-    assert listed(service, "forwards", "--owner", "77") == []
+    with pytest.raises(UsageError, match="no account has this number"):
+        service.command("queue", "forwards", "--owner", "77")
+    forward(service, 20, user_id=77)        # came in late, for an account that is deleted
+    assert listed(service, "forwards", "--owner", "77") == [20]
 
 
 def test_since_goes_by_when_an_item_came_in(service):           # R77
@@ -255,7 +258,7 @@ def test_a_list_reads_only_what_it_shows(service):              # R77
              "users")
     at, rows = clock.text(service.ago(hours=2)), 3000
     for name in names:
-        values = [{"user_id": number % 50 + 10, "status": "failed" if number % 2 else "pending"}
+        values = [{"user_id": number % 50 + 100, "status": "failed" if number % 2 else "pending"}
                   for number in range(rows)]
         if name == "users":
             values = [{"id": number + 100, "status": "deleted" if number < 20 else "active",
@@ -271,8 +274,8 @@ def test_a_list_reads_only_what_it_shows(service):              # R77
     heard: list = []
     service.on_statement = look
     for name in (queue.name for queue in queues.QUEUES):
-        for words in ((), ("--due",), ("--waiting",), ("--failed",), ("--owner", "12"),
-                      ("--owner", "12", "--failed"), ("--failed", "--since", at)):
+        for words in ((), ("--due",), ("--waiting",), ("--failed",), ("--owner", "112"),
+                      ("--owner", "112", "--failed"), ("--failed", "--since", at)):
             service.command("queue", name, *words)
     service.on_statement = None
     for sql, values in heard:
@@ -397,3 +400,34 @@ def test_a_row_from_a_clock_that_was_ahead_is_listed_once_as_due(service):     #
     forward(service, 1, created_at=service.ahead(days=900))
     assert listed(service, "forwards") == listed(service, "forwards", "--due") == [1]
     assert listed(service, "forwards", "--waiting") == []
+
+
+def test_an_account_deleted_without_a_time_is_due(service):        # R77
+    service.table("users", [{"id": 6, "status": "deleted", "deleted_at": None}])
+    item, = items(service, "deletions")
+    why = "deleted_at is empty: the next run of delete_accounts sets it"
+    assert (item["id"], item["state"], item["why"]) == (6, "due", why)
+    assert json.loads(service.command("show", "deletion", "6", "--json"))["kept"] == {
+        "until": None, "option": "[delete_accounts] grace = 7d",
+        "rule": "counted from the next run of delete_accounts"}
+
+
+def test_the_deletion_of_an_active_account_is_none(service):       # R77
+    assert service.command("show", "deletion", "1", code=1) == (
+        "deletion 1: this account is not being deleted (active)\n")
+
+
+def test_of_a_cancelled_item_the_reason_is_what_happened(service):     # R77
+    at = service.ago(hours=1)
+    forward(service, 1, status="failed", finished_at=at, told_at=at, attempts=1,
+            last_attempt_at=service.ago(hours=2), last_error="cancelled: the alias is gone")
+    assert events(service, "forward", 1)[1:] == ["the last attempt", "cancelled: the alias is gone"]
+
+
+def test_one_event_is_said_once(service):      # R77
+    service.table("notifications", [{"id": 1, "user_id": ANN, "kind": "k", "status": "sent",
+                                     "sent_at": service.now, "finished_at": service.now}])
+    assert events(service, "notification", 1) == ["was queued", "was sent"]
+    service.table("attempts", [{"kind": "notification", "item_id": 1, "outcome": "sent",
+                                "began_at": service.now}])
+    assert events(service, "notification", 1) == ["was queued", "sent"]

@@ -198,7 +198,9 @@ def test_cancel_ends_what_waits_and_refuses_the_rest(service):     # R77
         "failed", "cancelled: by the operator", None, *2 * [clock.text(service.now)]]
     story = json.loads(service.command("show", "forward", str(waits), "--json"))
     assert (story["state"], [event["outcome"] for event in story["events"]]) == (
-        "cancelled", [None, "cancelled", None])
+        "cancelled", [None, "cancelled"])
+    assert service.command("cancel", "forward", str(waits), code=1) == (
+        f"forward {waits}: refused, it is cancelled already\n")
     service.db.execute("DELETE FROM {failed_emails} WHERE status = 'sending'")
     assert service.run("retry_forwards")["sent"] == 0
     assert len(service.outbox) == 0

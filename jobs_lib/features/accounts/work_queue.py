@@ -2,6 +2,8 @@
 user."""
 from __future__ import annotations
 
+from itertools import chain
+
 from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.engines.work_queue import (
@@ -55,7 +57,9 @@ class DeletionQueue(WorkQueue):
 
     def _accounts(self, ctx, wanted: Wanted):
         from . import deleted
-        for number, account in enumerate(deleted.deleted(ctx)):
+        timeless = (deleted.Account(id, None, None, None, None, None, None)
+                    for ids in deleted.timeless(ctx) for id in ids)
+        for number, account in enumerate(chain(timeless, deleted.deleted(ctx))):
             if number == LOOKED_AT:
                 return
             since = clock.parse_any(account.deleted_at)
@@ -83,8 +87,10 @@ class DeletionQueue(WorkQueue):
             next_at, closed = self.next_at(ctx, row), _is_closed(row)
             state = DUE if next_at <= ctx.now else CLOSED
             what = "all of the account is deleted" if closed else "the account is closed first"
+            why = "" if clock.parse_any(row["deleted_at"]) else (
+                f"deleted_at is empty: the next run of {self.job} sets it")
             items.append(Item(row["id"], row["user_id"], what, state, None, None,
-                              stored.time(row["deleted_at"]), next_at, "", ""))
+                              stored.time(row["deleted_at"]), next_at, why, ""))
         return items
 
     def read(self, ctx, id: int) -> dict | None:
@@ -107,6 +113,9 @@ class DeletionQueue(WorkQueue):
             return Kept(None, "", "what stays says no more than that an account was deleted")
         if row["status"] != "deleted":
             return Kept(None, "", "the account is not deleted")
+        if not clock.parse_any(row["deleted_at"]):
+            return Kept(None, written(ctx.config, self.job, "grace"),
+                        f"counted from the next run of {self.job}")
         return Kept(self.next_at(ctx, row), written(ctx.config, self.job, "grace"),
                     "then all that the account has is deleted")
 
