@@ -89,6 +89,11 @@ class NoAccess(JobsError):
     room left."""
 
 
+class WrongUser(NoAccess):
+    """The state folder is another user's. Nothing is written, not even that a run was refused:
+    that user could not use a file that this one leaves there."""
+
+
 class LockHeld(JobsError):
     """Another run holds the lock; only `--fail-if-locked` turns it into an exit code."""
 

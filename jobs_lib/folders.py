@@ -4,7 +4,7 @@ from __future__ import annotations
 import errno
 import os
 
-from .errors import NoAccess
+from .errors import NoAccess, WrongUser
 
 LINK = (errno.ELOOP, errno.EMLINK)       # what O_NOFOLLOW says of a link: EMLINK in FreeBSD
 # what a file system says that does this for files alone: it has done what it can
@@ -182,7 +182,7 @@ def shared(path: str, others) -> str | None:
 
 
 def own(path: str) -> str:
-    """`private`, for the folder that decides which run may work: NoAccess if it is another
+    """`private`, for the folder that decides which run may work: WrongUser if it is another
     user's."""
     private(path)
     owner = os.stat(path).st_uid
@@ -190,7 +190,7 @@ def own(path: str) -> str:
         what = (f"run the jobs as that user: `{as_user(owner, 'python3 jobs.py ...')}`"
                 if os.geteuid() == 0 else "run the jobs always as the same user, or give the "
                 "folder with all that is in it to this one")
-        raise NoAccess(f"{path} belongs to user {owner}, and this is user {os.geteuid()}: {what}")
+        raise WrongUser(f"{path} belongs to user {owner}, and this is user {os.geteuid()}: {what}")
     return path
 
 

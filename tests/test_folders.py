@@ -13,9 +13,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from jobs_lib import folders
-from jobs_lib.errors import JobsError
-from jobs_lib.runner import locks
+from jobs_lib import clock, folders
+from jobs_lib.commands import mail, pause, resume
+from jobs_lib.config import loader
+from jobs_lib.errors import JobsError, UsageError
+from jobs_lib.runner import access, incident_files, locks
 from jobs_lib.runner.log import Log
 from tests.support.shell import ROOT, Shell
 
@@ -112,13 +114,50 @@ def test_a_bundle_is_not_written_through_a_link(tmp_path, victim):
 @pytest.mark.parametrize("words", [["purge_sessions"], ["run-due"]])
 # R71
 def test_a_state_folder_of_another_user_is_refused(tmp_path, pool, words):
+    """And the refused run leaves no file there, which that user could not use."""
     service = Shell(tmp_path, pool.sqlite(tmp_path))
-    os.chown(tmp_path / "state", 65534, -1)
+    for path in (tmp_path / "state", *(tmp_path / "state").rglob("*")):
+        os.chown(path, 65534, -1)
+    before = sorted(tmp_path.rglob("*"))
     process = service.start(*words)
     err = process.communicate(timeout=60)[1]
     service.db.close()
     assert process.returncode == 1
     assert f"{tmp_path}/state belongs to user 65534, and this is user 0" in err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.parametrize("module, command, what", [
+    (pause, "pause", SimpleNamespace(name="retry_forwards")), (pause, "pause", "all"),
+    (resume, "resume", "mail"), (mail, "mail test", "me@example.org")])
+# R71
+def test_root_changes_nothing_for_another_user(tmp_path, module, command, what):
+    (tmp_path / "state").mkdir()
+    os.chown(tmp_path / "state", 65534, -1)
+    (tmp_path / "config.ini").write_text("[core]\nstate_dir = state\n")
+    session = SimpleNamespace(config=loader.load(None, beside=str(tmp_path), environ={}))
+    args = SimpleNamespace(what=what, address=what, json=False)
+    with pytest.raises(UsageError, match=f"belongs to user nobody: run `sudo -u nobody .* {command} "
+                                         f"{getattr(what, 'name', what)}`"):
+        module.run(args, lambda _path: session, None)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+# R71
+def test_the_fix_for_several_files_is_for_their_folder(tmp_path):
+    state = tmp_path / "state"
+    state.mkdir()
+    for name in ("incident-files", "incident-files.said"):
+        (state / name).touch(mode=0o600)
+    os.chown(state, 65534, -1)
+    (tmp_path / "config.ini").write_text("[core]\nstate_dir = state\n")
+    config = loader.load(None, beside=str(tmp_path), environ={})
+    assert [each.fix for each in access.found(config)] == [
+        f"run the jobs always as nobody, and `chown -R nobody {state}` as root"]
+    incident = incident_files.IncidentFile(config.section("core"), incident_files.DATABASE)
+    incident.record_error(clock.now(), "no answer")             # by root: nowhere
+    assert not list(state.glob("incident-database*"))
 
 
 @pytest.mark.parametrize("call", ["mkdir", "write", "rename"])

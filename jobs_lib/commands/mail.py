@@ -10,6 +10,7 @@ import os
 
 from jobs_lib.addresses import check
 from jobs_lib.config import option_types
+from jobs_lib.doctor.writable import refuse_root
 from jobs_lib.engines import mime
 from jobs_lib.ports.mail.message import Envelope
 from jobs_lib.text import one_of
@@ -39,6 +40,7 @@ def run(args, make_session, config_path) -> int:
     """Send it; 1 when it was not accepted."""
     session = make_session(config_path)
     config = session.config
+    refuse_root(config, f"mail test {args.address}")
     config.check([], ("core", "mail", "personas"))
     mail, recipient = config.section("mail"), check(args.address)
     author, address = mime.mailbox(config.section("personas").porter)

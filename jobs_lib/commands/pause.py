@@ -7,6 +7,7 @@ nothing is lost.
 from __future__ import annotations
 
 from jobs_lib import catalogue, clock, schedule
+from jobs_lib.doctor.writable import refuse_root
 from jobs_lib.errors import OK
 from jobs_lib.text import moment
 
@@ -25,6 +26,7 @@ def arguments(parser) -> None:
 def run(args, make_session, config_path) -> int:
     """Record the pause. Of a job that is paused already, the time since when is kept."""
     session = make_session(config_path)
+    refuse_root(session.config, f"pause {getattr(args.what, 'name', args.what)}")
     db, now = session.ports.database(), session.ports.now()
 
     def work(name: str) -> str | None:

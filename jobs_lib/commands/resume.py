@@ -9,6 +9,7 @@ When the relay cannot be used, all mail is paused, for up to an hour. Once you h
 from __future__ import annotations
 
 from jobs_lib import catalogue, clock, schedule
+from jobs_lib.doctor.writable import refuse_root
 from jobs_lib.engines.relay_limits import Relay
 from jobs_lib.errors import OK
 
@@ -30,6 +31,7 @@ def arguments(parser) -> None:
 def run(args, make_session, config_path) -> int:
     """End the pause; slots up to now are never due (`due_after`)."""
     session = make_session(config_path)
+    refuse_root(session.config, f"resume {getattr(args.what, 'name', args.what)}")
     if args.what == MAIL:
         return _mail(session, args.json)
     jobs = catalogue.load_all() if args.what == ALL else [args.what]

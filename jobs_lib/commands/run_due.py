@@ -19,6 +19,7 @@ from jobs_lib.errors import (
     JobsError,
     LockHeld,
     NoAccess,
+    WrongUser,
 )
 from jobs_lib.job import CRON, LAST
 from jobs_lib.launch.launch import Launch, show
@@ -79,6 +80,8 @@ def tick(session, budget: float, repeat: bool = False) -> tuple[list[dict], int]
         # an NFS home without them; the lock of each job is in the database
         if core.lock != "database":
             raise
+    except WrongUser:
+        raise
     except (NoAccess, OSError) as error:
         return [], ticking.outage(error, repeat)
     try:

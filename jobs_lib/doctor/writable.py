@@ -8,7 +8,7 @@ import stat
 from collections import namedtuple
 
 from jobs_lib.config import settings
-from jobs_lib.errors import ConfigError
+from jobs_lib.errors import ConfigError, UsageError
 from jobs_lib.folders import as_user, is_ours, user_name
 from jobs_lib.paths import HOME, SCRIPT
 
@@ -44,6 +44,18 @@ def run_as(config, home: str = HOME) -> Owner | None:
     if config and os.path.abspath(config.path) != os.path.join(home, "config.ini"):
         start += f" --config {shlex.quote(os.path.abspath(config.path))}"
     return Owner(user_name(user), user, start)
+
+
+def refuse_root(config, words: str) -> None:
+    """UsageError where the state folder is another user's and this is root, whose files that one
+    could not use. `words`: the command, as that user is to give it."""
+    try:
+        user = os.stat(config.section("core").state_dir).st_uid
+    except OSError:                              # not there yet
+        return
+    if os.geteuid() == 0 != user and (owner := run_as(config)):
+        raise UsageError(f"{words.split()[0]}: this installation belongs to user {owner.name}: run "
+                         f"`{owner.command(words)}`")
 
 
 def owner(config, home: str = HOME) -> int:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from jobs_lib import folders, shards
-from jobs_lib.errors import OK, Busy, DatabaseError, NoAccess
+from jobs_lib.errors import OK, Busy, DatabaseError, NoAccess, WrongUser
 from jobs_lib.job import CRON
 from jobs_lib.runner import outcome, runner
 from jobs_lib.text import positive
@@ -51,7 +51,7 @@ def run(job, args, make_session, config_path) -> int:
     by_cron = args.scheduled and args.level is None and not (args.json or args.dry_run)
     try:
         return _run(job, args, launch, by_cron)
-    except BrokenPipeError:
+    except (BrokenPipeError, WrongUser):
         raise
     except (DatabaseError, NoAccess, OSError) as error:
         is_outage = isinstance(error, DatabaseError) and not isinstance(error, Busy)

@@ -41,7 +41,7 @@ def found(config) -> list[Unusable]:
         if not os.path.isdir(folder):
             answer.append(Unusable(name, folder, folder, "it is no folder", "name one"))
         elif wrong := _wrong(folder, option):
-            answer.append(Unusable(name, wrong[0], _paths(wrong), *_cause(wrong[0], folder)))
+            answer.append(Unusable(name, wrong[0], _paths(wrong), *_cause(wrong, folder)))
     return answer
 
 
@@ -90,10 +90,14 @@ def _paths(wrong: list[str]) -> str:
     return ", ".join(wrong[:SHOWN]) + (f" and {len(wrong) - SHOWN} more" if wrong[SHOWN:] else "")
 
 
-def _cause(path: str, folder: str) -> tuple[str, str]:
-    """(why, how to fix it)."""
+def _cause(wrong: list[str], folder: str) -> tuple[str, str]:
+    """(why, how to fix all that is wrong); of several files, the command is for the folder."""
+    path = wrong[0]
     if not os.access(path, os.R_OK | os.W_OK):
         why, _, fix = owner_words(path).partition(": ")
+        if wrong[1:]:
+            fix = fix.replace(f"chmod u+rwX {path}`", f"chmod -R u+rwX {folder}`").replace(
+                f" {path}`", f" {folder}`")
         return why, fix
     owner, runs = user_name(os.stat(path).st_uid), user_name(os.stat(folder).st_uid)
     return (f"{path} belongs to {owner}, and {folder} to {runs}",
