@@ -90,8 +90,8 @@ class NoAccess(JobsError):
 
 
 class WrongUser(NoAccess):
-    """The state folder is another user's. Nothing is written, not even that a run was refused:
-    that user could not use a file that this one leaves there."""
+    """This is root, and the state folder is another user's. Nothing is written, not even that a run
+    was refused: that user could not use a file that root leaves there."""
 
 
 class LockHeld(JobsError):

@@ -182,15 +182,17 @@ def shared(path: str, others) -> str | None:
 
 
 def own(path: str) -> str:
-    """`private`, for the folder that decides which run may work: WrongUser if it is another
+    """`private`, for the folder that decides which run may work: NoAccess if it is another
     user's."""
     private(path)
     owner = os.stat(path).st_uid
     if owner != os.geteuid():
-        what = (f"run the jobs as that user: `{as_user(owner, 'python3 jobs.py ...')}`"
-                if os.geteuid() == 0 else "run the jobs always as the same user, or give the "
-                "folder with all that is in it to this one")
-        raise WrongUser(f"{path} belongs to user {owner}, and this is user {os.geteuid()}: {what}")
+        words = f"{path} belongs to user {owner}, and this is user {os.geteuid()}: "
+        if os.geteuid() == 0:
+            raise WrongUser(words + "run the jobs as that user: "
+                            f"`{as_user(owner, 'python3 jobs.py ...')}`")
+        raise NoAccess(words + "run the jobs always as the same user, or give the folder with all "
+                       "that is in it to this one")
     return path
 
 
