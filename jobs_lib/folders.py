@@ -189,9 +189,10 @@ def own(path: str) -> str:
     if owner != os.geteuid():
         words = f"{path} belongs to user {owner}, and this is user {os.geteuid()}: "
         if os.geteuid() == 0:
-            raise WrongUser(words + "run the jobs as that user: "
-                            f"`{as_user(owner, 'python3 jobs.py ...')}`")
-        raise NoAccess(words + "run the jobs always as the same user, or give the folder with all "
+            kind = WrongUser if os.access(path, os.W_OK) else NoAccess
+            raise kind(f"{words}run the jobs as that user: "
+                       f"`{as_user(owner, 'python3 jobs.py ...')}`")
+        raise NoAccess(f"{words}run the jobs always as the same user, or give the folder with all "
                        "that is in it to this one")
     return path
 
