@@ -124,7 +124,7 @@ class Outcomes(Rule):
                 self.lost[item] += row["status"] == "sending" and row != was
                 if item in answers and not (step.struck or step.trouble):
                     answer, second = answers[item][-1]
-                    yield from self._expected(item, row, answer, second)
+                    yield from self._expected(step, item, row, answer, second)
                 if (row["status"] == "failed" and was and was["status"] != "failed"
                         and item not in self.refused_for_good
                         and not str(row["last_error"]).startswith("cancelled")
@@ -133,18 +133,21 @@ class Outcomes(Rule):
                     yield (f"{item} was given up after {self.refused[item]} attempts: "
                            f"{row['last_error']}")
 
-    def _expected(self, item: str, row: dict, answer: str, second: int):
+    def _expected(self, step, item: str, row: dict, answer: str, second: int):
         name = item.partition("-")[0]
         last = self.refused[item] >= len(DELAYS[name])
-        if self.lost[item] and answer == "retry":
-            last = row["status"] == "failed"    # whether a lost attempt counts is its own affair
+        in_doubt = step.skew or step.ended - step.clock_right_since < 2 * HOUR
+        if answer == "retry" and (self.lost[item] or in_doubt):
+            # whether a lost attempt counts is its own affair; a clock in doubt allows one more
+            last = row["status"] == "failed"
         expected = {"sent": "sent", "final": "failed", "uncertain": row["status"],
                     "retry": "failed" if last else "pending"}.get(answer, "pending")
         # one older than 7 days is given up earlier; an account may be closed meanwhile
         if row["status"] not in (expected, "failed") or (
                 row["status"] == "failed" and expected == "sent"):
             yield f"{item} is {row['status']} after the answer {answer!r}"
-        elif answer == "retry" and row["status"] == "pending" and not self.lost[item]:
+        elif (answer == "retry" and row["status"] == "pending" and not self.lost[item]
+                and not in_doubt):
             wait = seconds(row["next_attempt_at"]) - second
             if abs(wait - DELAYS[name][self.refused[item]]) > 5:
                 yield (f"{item} waits for {wait / HOUR:.2f} h after {self.refused[item]} refused "
