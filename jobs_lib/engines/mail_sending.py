@@ -21,6 +21,7 @@ from jobs_lib.errors import DatabaseError, JobsError
 from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Result
 from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNREADABLE
+from jobs_lib.text import counted
 
 from .attempts import Tried
 from .due_rows import COUNTED, Queue
@@ -337,7 +338,7 @@ def preview(ctx, queue: Queue, source: MailSource) -> None:
     paused = Relay(ctx.db, ctx.section("mail")).paused(ctx.now)
     transport = ctx.section("mail").transport
     queue_preview.preview(ctx, QueueClaims(ctx, queue), source.reasons_to_cancel,
-                          lambda number, _: f"send {number:,} due messages by {transport}",
+                          lambda number, _: f"send {counted(number, 'due message')} by {transport}",
                           f"not now: the relay is paused {paused}" if paused else "")
 
 

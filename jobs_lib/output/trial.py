@@ -46,7 +46,7 @@ def events(lines: list[dict]) -> list[str]:
 
 
 def _fields(line: dict) -> str:
-    fields = {name: ", ".join(value) if isinstance(value, list) else value
+    fields = {name: ", ".join(map(str, value)) if isinstance(value, list) else value
               for name, value in line.items() if value not in (None, "")
               and name not in ("time", "level", "event", "job", "run_id")}
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in fields.items())

@@ -96,4 +96,5 @@ def _counted(name: str, value: int) -> str:
     things, _, rest = words.partition(" ")
     if value == 1 and rest and things in THINGS:
         return f"{things[:-1]} {rest}"
-    return words[:-1] if value == 1 and words.endswith("s") and not words.endswith("ss") else words
+    is_plural = words.endswith("s") and not words.endswith(("ss", "us"))       # 1 unknown status
+    return words[:-1] if value == 1 and is_plural else words

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from jobs_lib import text as times
-from jobs_lib.output import layout
+from jobs_lib.output import layout, trial
 from jobs_lib.runner import outcome as outcomes
 from jobs_lib.schedule import zone
 from jobs_lib.text import did_you_mean
@@ -102,9 +102,17 @@ def test_an_outcome_is_one_line(result, said):
      "50 of 50 done, 2,000 a second, 1 failed"),
     ({"done": 10}, "10 done"),
     ({"files_removed": 1, "rows": 2}, "1 file removed, 2 rows"),
+    ({"unknown_status": 1, "rows": 1}, "1 unknown status, 1 row"),
 ])
 def test_progress_has_items_done_rate_and_time_left(counts, said):
     assert outcomes.counts_words(counts) == said
+
+
+def test_a_log_line_may_list_numbers():
+    event = {"time": "2026-11-23 10:00:00", "event": "unknown status", "level": "warning",
+             "ids": [7, 8], "table": "failed_emails"}
+    assert trial.events([event]) == [
+        "  10:00:00  unknown status: ids 7, 8, table failed_emails"]
 
 
 @pytest.mark.parametrize("number, plural, expected", [

@@ -4,6 +4,7 @@ from __future__ import annotations
 from jobs_lib.engines.queue import QueueClaims
 from jobs_lib.engines.recovery import recover
 from jobs_lib.errors import JobsError
+from jobs_lib.text import counted
 
 from . import deliveries
 
@@ -39,6 +40,6 @@ def preview(ctx) -> None:
         return endpoints.reasons_to_cancel(ctx.db, rows, endpoints.current(ctx.db, ids))
 
     def title(number: int, rows: list[dict]) -> str:
-        return (f"send {number:,} due deliveries to "
-                f"{len({row['webhook_id'] for row in rows}):,} endpoints")
+        to = counted(len({row["webhook_id"] for row in rows}), "endpoint")
+        return f"send {counted(number, 'due delivery', 'due deliveries')} to {to}"
     queue_preview.preview(ctx, QueueClaims(ctx, deliveries.queue(ctx)), reasons_to_cancel, title)
