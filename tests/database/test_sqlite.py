@@ -348,8 +348,34 @@ def test_a_file_that_we_may_only_read_says_so():
         done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True)
         os.chmod(folder, 0o755)
     assert done.stderr == ""
-    assert ("must be able to write to its folder" in done.stdout
-            or "is another user's" in done.stdout)
+    # root's file, or, where the tests are not root, this user's own
+    assert (f"{folder}/jobs.db cannot be used: it belongs to root, and the jobs" in done.stdout
+            or "its permissions refuse it: run `chmod u+rwX" in done.stdout)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("name, mode", [("jobs.db", 0), ("jobs.db-shm", 0o400),
+                                        ("jobs.db-wal", 0o400)])
+def test_the_file_that_cannot_be_used_is_named_with_what_to_do(name, mode):        # R63
+    code = ("import os, sys\n"
+            "from jobs_lib.errors import DatabaseError\n"
+            "from jobs_lib.database.connection import connect\n"
+            "import jobs_lib.database.dialects.sqlite, jobs_lib.masking\n"
+            "os.setgroups([]) or os.setgid(65534) or os.setuid(65534)\n"
+            "try: connect(sys.argv[1]).execute(\"UPDATE {meta} SET value = '1'\")\n"
+            "except DatabaseError as error: print(error)")
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/jobs.db"
+        db = migrated(url)
+        os.chown(folder, 65534, 65534)
+        for each in os.listdir(folder):
+            os.chown(f"{folder}/{each}", 65534, 65534)
+        os.chmod(f"{folder}/{name}", mode)
+        done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True)
+        db.close()
+    assert done.stderr == ""
+    assert (f"{folder}/{name} cannot be used: its permissions refuse it: run `chmod u+rwX "
+            f"{folder}/{name}`") in done.stdout
 
 
 # R23: one such row must not stop a job

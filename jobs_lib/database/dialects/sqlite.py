@@ -6,7 +6,7 @@ import sqlite3
 from collections import namedtuple
 
 from jobs_lib.errors import Busy, DatabaseError, Duplicate, Missing, ReadOnly
-from jobs_lib.folders import new_file
+from jobs_lib.folders import new_file, owner_words
 
 from .base import Batches
 from .urls import file as parse_file
@@ -233,7 +233,7 @@ SENTENCES = (
     ("UNIQUE constraint failed", Duplicate,
      "a row with this unique key is there already: {detail}"),
     ("readonly database", ReadOnly,
-     "{path} cannot be written: it is opened for reading, or is another user's"),
+     "{path} cannot be written: {cause}"),
     ("no such table", Missing, "{path} has no table: {detail}: run `jobs.py migrate`"),
     ("no such column", Missing, "{path}: {text}: compare the table with docs/data-model.md"),
     (" has no column named ", Missing, "{path}: {text}: compare the table with docs/data-model.md"),
@@ -247,9 +247,21 @@ def translated(error: sqlite3.Error, target: Target) -> DatabaseError:
     """The driver's error in our words."""
     text = str(error)
     kind, sentence = next((kind, sentence) for part, kind, sentence in SENTENCES if part in text)
-    cause = _cause(target.path) if "{cause}" in sentence else ""
+    cause = ""
+    if "{cause}" in sentence:
+        cause = _refused(target.path) or (
+            "it is opened for reading, or is another user's" if kind is ReadOnly
+            else _cause(target.path))
     return kind(sentence.format(path=target.path, wait=target.timeout, text=text, cause=cause,
                                 detail=text.partition(": ")[2]))
+
+
+def _refused(path: str) -> str:
+    """Which of the database's files this user may not use, and what to do; "" for none."""
+    for each in (path, f"{path}-wal", f"{path}-shm"):
+        if os.path.isfile(each) and not os.access(each, os.R_OK | os.W_OK):
+            return f"{each} cannot be used: {owner_words(each)}"
+    return ""
 
 
 def _cause(path: str) -> str:
