@@ -17,6 +17,7 @@ from jobs_lib.doctor.mistakes import mistakes
 from jobs_lib.doctor.writable import run_as
 from jobs_lib.errors import OK, ConfigError, NoAccess, UsageError
 from jobs_lib.output.config_example import short_ini
+from jobs_lib.paths import SCRIPT
 from jobs_lib.text import did_you_mean
 
 from ._arguments import SEEN, asked
@@ -36,6 +37,9 @@ def change(session, where: str, value: str | None, jobs: list) -> int:
         if not option.kind.mask and sys.stdin.isatty():
             raise UsageError(f"config set {where}: expected a value after it")
         value = asked(where)
+        if not value.strip() and sys.stdin.isatty():
+            session.console.report(f"{where} is as it was: no value was given")
+            return OK
     elif _is_secret(option, value.strip()):
         session.console.fail(f"{SEEN}: `jobs.py config set {where}`, which asks for the value.")
     value, variable = value.strip(), variable_name(section, name)
@@ -135,7 +139,8 @@ def _into_ini(config: Config, section: str, name: str, option: Option, value: st
     text = _read(config.path, config) if config.sources.found else short_ini()
     default = option.default if option.default is not None else ""
     changed = edit.with_option(text, section, name, value, default)
-    _write(config.path, changed, 0o600 if _is_secret(option, value) else _mode(config.path))
+    _write(config.path, changed, 0o600 if _is_secret(option, value) else _mode(config.path),
+           config)
     return config.path
 
 
@@ -144,11 +149,11 @@ def _into_dotenv(config: Config, section: str, name: str, value: str) -> str:
     """
     path, variable = os.path.join(config.folder, ".env"), variable_name(section, name)
     text = _read(path, config) if os.path.exists(path) else ""
-    _write(path, edit.with_variable(text, variable, value), 0o600)
+    _write(path, edit.with_variable(text, variable, value), 0o600, config)
     if name in config.sources.values.get(section, {}):
         ini = _read(config.path, config)
         changed = edit.without_option(ini, section, name, f"{name}: {variable} in .env")
-        _write(config.path, changed, _mode(config.path))
+        _write(config.path, changed, _mode(config.path), config)
     return path
 
 
@@ -162,14 +167,25 @@ def _read(path: str, config: Config) -> str:
         raise ConfigError(*(config.sources.problems or
                             [f"{path} is not in UTF-8: save it as UTF-8"])) from None
     except OSError as error:
-        raise NoAccess(folders.cause(error)) from None
+        raise _no_access(path, config, error) from None
 
 
-def _write(path: str, text: str, mode: int) -> None:
+def _write(path: str, text: str, mode: int, config: Config) -> None:
     try:
         folders.write(os.path.realpath(path), text, mode)       # a link stays one
     except OSError as error:
-        raise NoAccess(folders.cause(error)) from None
+        raise _no_access(os.path.dirname(os.path.realpath(path)), config, error) from None
+
+
+def _no_access(path: str, config: Config, error: OSError) -> NoAccess:
+    """Never that the file be given to this user: its owner's cron could not read it then."""
+    if not isinstance(error, PermissionError):
+        return NoAccess(folders.cause(error))
+    owner = os.stat(path).st_uid
+    if owner == os.geteuid():
+        return NoAccess(f"{path} cannot be used: {folders.owner_words(path)}")
+    command = folders.as_user(owner, f"python3 {SCRIPT} --config {config.path} config set ...")
+    return NoAccess(f"{path} belongs to {folders.user_name(owner)}: run `{command}`")
 
 
 def _mode(path: str) -> int:

@@ -4,7 +4,11 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import subprocess
+import sys
+import tempfile
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -17,6 +21,8 @@ from jobs_lib.config import loader
 from jobs_lib.errors import UsageError
 from jobs_lib.output.config_example import config_ini
 
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = f"python3 {ROOT}/jobs.py --config"
 INI = "# my relay\n[mail]\nport = 25\n\n[core]\n; kept\n"
 
 
@@ -128,6 +134,48 @@ def test_a_terminal_that_ends_instead_of_an_answer_is_one_sentence(monkeypatch):
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
     with pytest.raises(UsageError, match=r"^mail\.password: no value was given$"):
         asked("mail.password")
+
+
+def test_enter_at_a_secret_leaves_it_as_it_is(line, monkeypatch):
+    path = line.ini(INI)
+    monkeypatch.setattr("getpass.getpass", lambda _prompt: "")
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
+    reports: list = []
+    session = SimpleNamespace(config=loader.load(None, beside=str(line.folder), environ={}),
+                              console=SimpleNamespace(report=reports.append))
+    assert change(session, "mail.password", None, catalogue.load_all()) == 0
+    assert reports == ["mail.password is as it was: no value was given"]
+    assert path.read_text() == INI
+    assert not (line.folder / ".env").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_on_the_installation_of_another_user_it_says_whose_it_is(mode):        # R63
+    code = ("import sys\n"
+            "from types import SimpleNamespace\n"
+            "from jobs_lib import catalogue\n"
+            "from jobs_lib.commands._config_set import change\n"
+            "from jobs_lib.config import loader\n"
+            "from jobs_lib.errors import JobsError\n"
+            "import os\n"
+            "jobs = catalogue.load_all()\n"
+            "os.setgroups([]) or os.setgid(65534) or os.setuid(65534)\n"
+            "config = loader.load(sys.argv[1], beside='', environ={})\n"
+            "try: change(SimpleNamespace(config=config), 'mail.port', '587', jobs)\n"
+            "except JobsError as error: print(error)")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        path = f"{folder}/config.ini"
+        with open(path, "w") as file:
+            file.write(INI)
+        os.chmod(path, mode)
+        done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True,
+                              cwd=ROOT)
+    assert "chown" not in done.stdout + done.stderr
+    assert ".part" not in done.stdout
+    assert f"belongs to root: run `sudo -u root {PROGRAM} {path} config set ...`" in (
+        done.stdout)
 
 
 def test_without_what_reads_dotenv_a_secret_goes_into_config_ini_and_makes_it_private(
