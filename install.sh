@@ -93,6 +93,8 @@ set_up() {
     done
     extras=$(extras "$with") || exit 2
     cd "$home"
+    [ -w . ] || die "user $(id -un) may not write into $home: run it as the user that the folder belongs to, or give" \
+        "the folder to this user"
     umask 077
     find_python
     packages

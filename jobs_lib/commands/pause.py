@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from jobs_lib import catalogue, clock, schedule
 from jobs_lib.doctor.writable import refuse_root
-from jobs_lib.errors import OK
+from jobs_lib.errors import OK, UsageError
 from jobs_lib.text import moment
 
 BY_FILE = True
@@ -17,10 +17,17 @@ ALL = "all"
 
 def arguments(parser) -> None:
     """Declares JOB or all, and --json."""
-    parser.add_argument("what", metavar=f"JOB|{ALL}", type=lambda word: word if word == ALL
-                        else catalogue.load(word), help=f"the job's name, or {ALL}")
+    parser.add_argument("what", metavar=f"JOB|{ALL}", type=_asked, help=f"the job's name, or {ALL}")
     parser.add_argument("--json", action="store_true", help="print the state as one JSON document, "
                         f"times in UTC; of {ALL}, an array")
+
+
+def _asked(word: str):
+    if word == "mail":
+        raise UsageError("pause: expected a job, or all: mail is paused by the jobs themselves "
+                         "while the relay cannot be used, and `resume mail` ends that. To send "
+                         "none, pause retry_forwards and send_notifications")
+    return word if word == ALL else catalogue.load(word)
 
 
 def run(args, make_session, config_path) -> int:

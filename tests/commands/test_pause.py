@@ -2,12 +2,15 @@
 old."""
 from __future__ import annotations
 
+import argparse
 import json
 from datetime import timedelta
 
 import pytest
 
 from jobs_lib import catalogue, clock
+from jobs_lib.commands import pause
+from jobs_lib.errors import UsageError
 from tests.support.shell import Shell
 
 OTHERS_OFF = {name: {"enabled": "no"} for name in catalogue.names() if name != "retry_forwards"}
@@ -77,6 +80,13 @@ def test_a_job_that_was_never_seen_can_be_paused(service):
     service.run("run-due")
     assert runs(service) == []
     assert json.loads(service.run("resume", "retry_forwards", "--json"))["changed"] is True
+
+
+def test_mail_cannot_be_paused_and_what_can_is_said():
+    parser = argparse.ArgumentParser()
+    pause.arguments(parser)
+    with pytest.raises(UsageError, match=r"`resume mail` ends that. .* pause retry_forwards"):
+        parser.parse_args(["mail"])
 
 
 def test_resuming_a_disabled_job_says_so(service):
