@@ -34,6 +34,7 @@ TIMES, ROWS = 10, 100
 # before the first good run: more than so many rows, and than this share of all, stand out
 FIRST_ROWS, FIRST_SHARE = 300, 0.5
 MISTAKE = "If that is a mistake, correct the option."
+MAIL_QUEUES = ("forwards", "notifications")
 WARNS = ("notify of", "remind of", "warn of")       # acts that write notices
 
 Backlog = namedtuple("Backlog", "window limit usable free seconds")
@@ -298,16 +299,26 @@ def _waiting(db, found: list[dict]) -> list[dict]:
         job = jobs.get(queue.job)
         if job and isinstance(queue, ClaimedQueue):
             listed.append({"name": queue.name, "job": queue.job,
-                           "waiting": unfinished(db, queue.table)})
+                           "waiting": unfinished(db, queue.table),
+                           "suspended": _of_suspended(db, queue.table),
+                           "runs": job["next_run"] is not None})
     return listed
+
+
+def _of_suspended(db, table: str) -> int:
+    """How many rows wait for as long as their owner is suspended."""
+    return db.value(f"SELECT COUNT(*) AS number FROM {{{table}}} "
+                    f"JOIN {{users}} ON {{users}}.id = {{{table}}}.user_id "
+                    f"WHERE {{{table}}}.status = 'pending' AND {{users}}.status = 'suspended'")
 
 
 def _mail(config, db, now, waiting: list[dict], found: list[dict]) -> dict:
     """When the mail that waits is sent at the relay's limits, and the notices that are to come."""
     mail = {"waiting": 0, "paused_until": None, "limits": [], "done_at": now, "bound_by": None,
             "notices": 0, "notices_more": False, "busiest_notices": 0, "warnings": []}
-    numbers = {queue["name"]: queue["waiting"] for queue in waiting}
-    mail["waiting"] = numbers.get("forwards", 0) + numbers.get("notifications", 0)
+    # what will be sent as things are
+    mail["waiting"] = sum(queue["waiting"] - queue["suspended"] for queue in waiting
+                          if queue["name"] in MAIL_QUEUES and queue["runs"])
     written = [item for job in found if job["next_run"] for item in job["items"]
                if item["act"] in WARNS]
     mail["notices"] = sum(item["total"] for item in written)

@@ -55,8 +55,9 @@ def _jobs(found: dict, screen: Screen) -> list[str]:
         for item in items:
             lines.append(table.pop(0))
             if item["held_back"]:
-                lines += screen.below(f"{item['held_back']:,} more are old enough, and are kept "
-                                      "for another reason")
+                are = "is" if item["held_back"] == 1 else "are"
+                lines += screen.below(f"{item['held_back']:,} more {are} old enough, and {are} "
+                                      "kept for another reason")
         if job["not_counted"]:
             lines += screen.below(f"not counted: {job['not_counted']}")
     return lines
@@ -91,16 +92,17 @@ def _rest(found: dict, screen: Screen) -> list[str]:
 def _mail(found: dict, screen: Screen) -> list[str]:
     """What waits to be sent, and when that is done."""
     mail = found["mail"]
-    facts = [f"{queue['waiting']:,} {queue['name']}" for queue in found["queues"]]
-    text = f"{', '.join(facts)} wait. " if any(queue["waiting"] for queue in found["queues"]) else (
-        "No mail and no delivery waits. ")
+    waiting = [queue for queue in found["queues"] if queue["waiting"]]
+    text = "" if waiting else "No mail and no delivery waits. "
+    for queue in waiting:
+        text += f"{_wait(queue['waiting'], queue['name'])}{_unsent(queue)}. "
     if mail["paused_until"]:
         text += f"Mail is paused until {screen.at(mail['paused_until'])}. "
     if mail["bound_by"]:
-        text += (f"With {mail['bound_by']} all mail that waits now is sent by "
+        text += (f"With {mail['bound_by']} all mail that is not held up otherwise is sent by "
                  f"{screen.at(mail['done_at'])} at the earliest. ")
     elif mail["waiting"] and stored.time(mail["done_at"]):
-        text += "The mail limits let all of that go at once. "
+        text += f"The mail limits let {counted(mail['waiting'], 'message')} go at once. "
     if mail["notices"]:
         more = "+" if mail["notices_more"] else ""
         text += (f"Owners are to be notified of {mail['notices']:,}{more} items, one notice an "
@@ -108,3 +110,16 @@ def _mail(found: dict, screen: Screen) -> list[str]:
     limits = [f"{each['limit']:,} per {each['per']}" for each in mail["limits"]]
     text += f"Limits: {', '.join(limits)}." if limits else "No mail limit is set."
     return wrapped(text, screen.width, "Mail: ", "      ")
+
+
+def _wait(number: int, name: str) -> str:
+    return f"{counted(number, name[:-1])} {'waits' if number == 1 else 'wait'}"
+
+
+def _unsent(queue: dict) -> str:
+    """Why some of a queue, or all of it, will not be sent as things are."""
+    if not queue["runs"]:
+        return f", and {queue['job']} does not run"
+    if queue["suspended"]:
+        return f", {queue['suspended']:,} of them because the owner is suspended"
+    return ""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +14,7 @@ from jobs_lib import catalogue
 from jobs_lib.engines import outlook, safety_stop
 from jobs_lib.engines.rules import Purge, Rule, keep, purge
 from jobs_lib.monitoring import forecast
+from jobs_lib.output import forecast as shown
 from tests.support.databases import bulk
 from tests.support.shell import Shell
 
@@ -279,6 +281,23 @@ def test_when_the_mail_that_waits_is_sent(bench, limits, waiting, hours, bound_b
     mail = collect(bench)["mail"]
     assert (mail["waiting"], mail["bound_by"]) == (waiting, bound_by)
     assert mail["done_at"] == f"{bench.ahead(hours=hours):%Y-%m-%d %H:%M:%S}"
+
+
+def test_mail_that_is_not_sent_as_things_are(bench):                    # R77
+    bench.table("users", [{"id": 7, "email": "ann@example.org", "status": "suspended"}])
+    bench.table("failed_emails", [{"status": "pending", "user_id": 7}, {"status": "pending"},
+                                  {"status": "pending"}])
+    bench.table("webhook_deliveries", [{"status": "pending"}])
+    bench.table("notifications", [{"status": "pending"}])
+    bench.db.upsert("job_state", {"job": "send_notifications"}, {"paused_at": bench.ago(days=1)})
+    found = collect(bench)
+    assert found["mail"]["waiting"] == 2
+    screen = SimpleNamespace(width=10_000, at=str)
+    [line] = shown._mail(found, screen)
+    assert line.startswith(
+        "Mail: 3 forwards wait, 1 of them because the owner is suspended. 1 notification waits, "
+        "and send_notifications does not run. 1 webhook waits. The mail limits let 2 messages go "
+        "at once. ")
 
 
 def test_what_was_sent_counts_and_a_long_queue_stands_out(bench):
