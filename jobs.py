@@ -34,7 +34,10 @@ for packages in (".venv/lib/python%d.%d/site-packages" % sys.version_info[:2], "
     if os.path.isdir(os.path.join(here, packages)) or os.path.isfile(here):
         sys.path.insert(1, os.path.join(here, packages))
 
-from jobs_lib.cli.main import main
+try:
+    from jobs_lib.cli.main import main
+except KeyboardInterrupt:
+    sys.exit("jobs.py: stopped by Ctrl-C")
 
 if __name__ == "__main__":
     code = main(sys.argv[1:])

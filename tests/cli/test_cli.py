@@ -366,3 +366,12 @@ def test_a_closed_stdout_is_no_traceback(line):
 @pytest.mark.parametrize("name", [name for name in [*COMMANDS, *JOBS] if name != "demo"])
 def test_every_help_says_where_the_configuration_comes_from(line, name):
     assert "--config FILE, anywhere on the line" in line(name, "--help").out
+
+
+def test_ctrl_c_while_the_program_is_loaded_is_one_sentence(tmp_path):
+    (tmp_path / "jobs_lib" / "cli").mkdir(parents=True)
+    (tmp_path / "jobs_lib" / "cli" / "main.py").write_text("raise KeyboardInterrupt\n")
+    script = tmp_path / "jobs.py"
+    script.write_text((ROOT / "jobs.py").read_text())
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "jobs.py: stopped by Ctrl-C\n")
