@@ -1,14 +1,15 @@
 """Put failed items back into their queue, as if they had never been tried, with all attempts ahead.
 
 Name items by their ids, or take --all that has failed. 20 are due now, the others one after the
-other, at half of the relay's limits, so that new mail is not behind them; what does not fit into a
-day is left as it is. It says when the last one will be due.
+other: forwards and notices at half of the limits in [mail], so that new mail is not behind them,
+webhooks at 100 a minute. What does not fit into a day is left as it is. It says when the last one
+will be due.
 
 Sent items can be sent again too, by their ids: a forward as long as its raw message is still in the
 spool, a webhook under the same id, by which its endpoint recognises it; a sent notice cannot, since
-its text is not kept. Items that are in the queue already, or have lost their content, are refused;
-with --all also what a run could only cancel, and what you have cancelled. `jobs.py show` says that
-an item was put back.
+its text is not kept. Items that are in the queue already, have lost their content, or would be
+cancelled by the next run are refused; with --all also what you have cancelled. `jobs.py show` says
+that an item was put back.
 """
 from __future__ import annotations
 
@@ -34,7 +35,7 @@ def arguments(parser) -> None:
                         "this account")
     parser.add_argument("--since", metavar="TIME", type=_items.moment,
                         help="with --all or --endpoint: only what came in since then, in UTC, such "
-                        "as '2026-11-24 14:30'")
+                        "as '2026-11-24 14:30', 'yesterday' or '24h'")
     parser.add_argument("--endpoint", metavar="ID", type=positive,
                         help="all failed deliveries to this endpoint, a row of webhooks")
     parser.add_argument("--json", action="store_true", help="print what was put back and what was "
@@ -118,7 +119,7 @@ def _report_all(session, queue, found) -> None:
         session.console.report(f"... and {len(found.refused) - LISTED:,} more are left as they "
                                "are.")
     if found.more:
-        session.console.report("More have failed than fit into a day at half of the limits: the "
+        session.console.report("More have failed than fit into a day at this pace: the "
                                "rest is left as it is. Run the same command again tomorrow.")
 
 

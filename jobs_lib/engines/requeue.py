@@ -1,9 +1,10 @@
 """What an operator does to rows of a queue by hand: put them back as if they had never been tried,
 or take them out.
 
-Many rows are not due at once: the first AT_FIRST are, the others so many a minute, at half of what
-the relay's limits allow. So new mail, for their owners too, is never behind all of them. What would
-be due later than in a day is not put back: such a time counts as a wrong clock's.
+Many rows are not due at once: the first AT_FIRST are, the others so many a minute: of mail half of
+what the relay's limits allow, of webhooks 100. So new mail, for their owners too, is never behind
+all of them. What would be due later than in a day is not put back: such a time counts as a wrong
+clock's.
 """
 from __future__ import annotations
 
@@ -108,9 +109,9 @@ def _reset(ctx, queue: ClaimedQueue, ids: list[int], pace: Pace,
     wrong = invalid(queue.table, [{name: row[name] for name in known} for row in rows.values()])
     refused = {id: reason for id in ids if (reason := wrong.get(id) or _refusal(
         ctx, queue, rows.get(id), failed_only))}
-    if failed_only:
-        good = [row for id, row in rows.items() if id not in refused]
-        refused.update(queue.reasons_to_cancel(ctx, good) if good else {})
+    good = [row for id, row in rows.items() if id not in refused]
+    # such a row would be cancelled by the next run
+    refused.update(queue.reasons_to_cancel(ctx, good) if good else {})
     good = [id for id in ids if id not in refused]
     for due, some in pace.plan(good).items():
         db.execute(f"UPDATE {{{queue.table}}} SET status = 'pending', attempts = 0,"
@@ -168,24 +169,15 @@ def hints(ctx, queue: ClaimedQueue, done: list[int]) -> list[str]:
     """What else the operator may want to know of the rows that were put back."""
     if not done:
         return []
-    reasons: dict = {}
     old, life = 0, queue.engine(ctx).lifetime
     for ids in chunked(done, AT_ONCE):
-        rows = ctx.db.query(f"SELECT id, user_id, {', '.join(queue.reads)} "
-                            f"FROM {{{queue.table}}} WHERE id IN (:ids)", ids=ids)
-        reasons.update(queue.reasons_to_cancel(ctx, rows) if rows else {})
         old += 0 if life is None else ctx.db.value(
             f"SELECT COUNT(*) FROM {{{queue.table}}} WHERE id IN (:ids) AND created_at <= :oldest",
             ids=ids, oldest=ctx.now - life)
-    hints = [f"{queue.item} {id}: the next run of {queue.job} can only cancel it, since {why}."
-             for id, why in list(reasons.items())[:LISTED]]
-    if len(reasons) > LISTED:
-        hints.append(f"The same goes for {len(reasons) - LISTED:,} others.")
-    if len(done) > len(reasons):
-        which = "the rest" if reasons else "it" if len(done) == 1 else "them"
-        many = len(done) > AT_FIRST
-        hints.append(f"The next run{'s' if many else ''} of {queue.job} send{'' if many else 's'} "
-                     f"{which}.")
+    many = len(done) > AT_FIRST
+    them = "it" if len(done) == 1 else "them"
+    hints = [f"The next runs of {queue.job} send them." if many else
+             f"The next run of {queue.job} sends {them}."]
     if old:
         hints.append(f"Older than [{queue.job}] give_up_after: {old}. For "
                      f"{'it' if old == 1 else 'these'} that attempt is the only one.")

@@ -115,7 +115,7 @@ def test_what_does_not_fit_into_a_day_is_left_for_another(service):        # R77
     # again at once: there is no room before tomorrow
     again = service.command("replay", "forward", "--all").splitlines()
     assert again[0] == "Nothing was put back: as many as fit into a day wait already."
-    assert again[1].startswith("More have failed than fit into a day at half of the limits")
+    assert again[1].startswith("More have failed than fit into a day at this pace")
     # no time of it counts as a wrong clock's
     service.db.execute("UPDATE {failed_emails} SET status = 'sent' WHERE next_attempt_at <= :now",
                        now=service.now)
