@@ -2,7 +2,7 @@
 that they need."""
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from jobs_lib import clock
 from jobs_lib.database.schema import version
@@ -13,13 +13,21 @@ from jobs_lib.masking import text
 
 
 def moment(words: str) -> datetime:
-    """A time in UTC, for argparse: `2026-11-24`, `2026-11-24 14:30`, `2026-11-24T14:30:05Z`."""
+    """A time in UTC, for argparse: `2026-11-24`, `2026-11-24 14:30`, `2026-11-24T14:30:05Z`,
+    `yesterday` (its first second), `24h` or `7d` (so long ago)."""
+    from jobs_lib.config.option_types import duration
     try:
+        if words in ("today", "yesterday"):
+            today = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+            return today - timedelta(days=words == "yesterday")
+        if words.endswith(("s", "m", "h", "d", "w")):
+            return clock.now() - duration.parse(words)
         found = datetime.fromisoformat(words.strip().replace("Z", "+00:00"))
         return (found if found.tzinfo else found.replace(tzinfo=clock.UTC)).astimezone(clock.UTC)
     except (ValueError, OverflowError):
         import argparse
-        raise argparse.ArgumentTypeError("expected a time such as '2026-11-24 14:30', not "
+        raise argparse.ArgumentTypeError("expected a time such as '2026-11-24 14:30', "
+                                         "'yesterday' or '24h', not "
                                          f"{words[:40]!r}") from None
 
 
@@ -54,6 +62,7 @@ def owners(db, word: str, table: str) -> list[int]:
 def ids(db, word: str, columns: dict, of_aliases: str = "id") -> list[int]:
     """What a number means, or an address in one of these columns, {table: column}: the `id` of the
     rows, of aliases what is asked for."""
+    word = word.strip()
     if (found := number(word)) is not None:
         return [found]
     for table, column in columns.items():

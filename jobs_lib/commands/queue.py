@@ -31,7 +31,8 @@ def arguments(parser) -> None:
     parser.add_argument("--owner", metavar="ID|ADDRESS", help="only what belongs to this account: "
                         "its number, its address, or that of one of its aliases")
     parser.add_argument("--since", metavar="TIME", type=_items.moment,
-                        help="only what came in since then, in UTC, such as '2026-11-24 14:30'")
+                        help="only what came in since then, in UTC, such as "
+                        "'2026-11-24 14:30', 'yesterday' or '24h'")
     parser.add_argument("--limit", type=at_most(MOST), default=LIMIT, metavar="N",
                         help=f"show N items (default: {LIMIT})")
     parser.add_argument("--json", action="store_true", help="print an object: the queue, what "
@@ -72,6 +73,9 @@ def _nothing(args, queue) -> str:
     kind = args.state or ("stored" if args.owner else "not finished")
     whose = " of this account" if args.owner else ""
     since = " that came in since then" if args.since else ""
+    if kind == "not finished":
+        return (f"No {queue.item}{since} is waiting.\n"
+                f"`jobs.py queue {queue.name} --failed` lists what has failed.")
     return f"No {queue.item}{whose}{since} is {kind}." if kind != "failed" else (
         f"No {queue.item}{whose}{since} has failed.")
 

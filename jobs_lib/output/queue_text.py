@@ -100,7 +100,11 @@ def account(found: dict, screen: Screen) -> str:
                          f"{rule['rows']:,}{'+' if rule['rows'] >= COUNTED else ''}",
                          screen.at(rule["next_at"]), rule["option"] or rule["rule"]])
     if rows:
-        head, *table = padded([["TABLE", "ROWS", "FIRST GOES", "BY"], *rows], "lrll")
+        rows = [["TABLE", "ROWS", "FIRST GOES", "BY"], *rows]
+        room = screen.width - total_width([[*row[:3], ""] for row in rows])
+        rows = [[*(row[:3] if not number else ["", "", ""]), part] for row in rows
+                for number, part in enumerate(wrapped(row[3], max(NARROWEST, room)))]
+        head, *table = padded(rows, "lrll")
         lines += ["", screen.paint("bold", joined(head)), *map(joined, table)]
     lines += _part("Latest", [(f"{each['kind']} {each['id']}", _latest(each, screen))
                               for each in found["latest"]], screen)
@@ -113,7 +117,8 @@ def _ending(found: dict, screen: Screen) -> list[str]:
     until = (_exact(kept["until"], screen), "; ".join(filter(None, (kept["option"], kept["rule"]))))
     stored_values = [(name, cell(value, 500)) for name, value in found["stored"].items()
                      if value not in (None, "")]
-    zone = f"Times are in {screen.zone_name}, those of `Stored` in UTC. {screen.clock()}"
+    others = "" if screen.zone_name == "UTC" else ", those of `Stored` in UTC"
+    zone = f"Times are in {screen.zone_name}{others}. {screen.clock()}"
     return [*_part("Kept until", [until], screen), *_part("Stored", stored_values, screen), "",
             *wrapped(zone, screen.width)]
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import clock
+from jobs_lib.commands import _items, replay, show
 from jobs_lib.commands import queue as queue_command
-from jobs_lib.commands import replay, show
 from jobs_lib.errors import DatabaseError, UsageError
 from jobs_lib.monitoring import queues
 from tests.support.plans import analyse, problems
@@ -241,7 +241,8 @@ def test_an_item_that_is_not_there_is_reported(service, words, said):       # R7
     (("queue", "--failed"), "say which queue"),
     (("queue", "forwards", "--due", "--failed"), "not allowed with"),
     (("queue", "forwards", "--owner", "x@y.example"), "no account and no alias has this address"),
-    (("queue", "forwards", "--since", "yesterday"), "expected a time such as"),
+    (("queue", "forwards", "--since", "last year"), "expected a time such as"),
+    (("queue", "forwards", "--since", "99999999d"), "expected a time such as"),
     (("queue", "forwards", "--since", "0001-01-01T00:00+14:00"), "expected a time such as"),
     (("show", "forward", "x"), "expected its number"),
     (("show", "letter", "1"), "expected forward, notification")])
@@ -431,3 +432,26 @@ def test_one_event_is_said_once(service):      # R77
     service.table("attempts", [{"kind": "notification", "item_id": 1, "outcome": "sent",
                                 "began_at": service.now}])
     assert events(service, "notification", 1) == ["was queued", "sent"]
+
+
+def test_since_takes_natural_words():      # R77
+    now = clock.now()
+    assert abs(_items.moment("24h") - (now - timedelta(days=1))) < timedelta(minutes=1)
+    assert abs(_items.moment("7d") - (now - timedelta(days=7))) < timedelta(minutes=1)
+    assert _items.moment("yesterday").date() == (clock.now() - timedelta(days=1)).date()
+    assert clock.text(_items.moment("yesterday")).endswith("00:00:00")
+
+
+def test_an_empty_queue_is_said_in_plain_words(service):       # R77
+    assert service.command("queue", "webhooks").splitlines()[:2] == [
+        "No webhook is waiting.", "`jobs.py queue webhooks --failed` lists what has failed."]
+
+
+def test_of_an_account_no_line_is_wider_than_the_terminal(service):        # R77
+    service.table("webhook_deliveries", [{"user_id": ANN, "status": "failed",
+                                          "finished_at": service.ago(days=1)}] * 2)
+    service.table("message_logs", [{"user_id": ANN, "alias_id": 1,
+                                    "created_at": service.ago(days=10)}])
+    text = service.command("show", "user", "ann@home.example ")
+    assert all(len(line) <= 80 for line in text.splitlines()), text
+    assert "Times are in UTC. It is" in text
