@@ -148,7 +148,7 @@ def test_a_day_from_the_upload_to_a_cron_that_stops(tmp_path):          # R59 R6
         assert [host.tick(4) for _ in range(2)] == ["", ""]             # it rests
         assert host.told() == []
         assert "<strong>outgoing mail has been paused since " in page.read_text()
-        assert "docs/alerts.md#relay<" in page.read_text()
+        assert "Check host, user name and password in [mail]" in page.read_text()
 
         with Sink(port=relay) as sink:                                  # it is up again
             assert host.tick(5) == ""
