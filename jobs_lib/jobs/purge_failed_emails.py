@@ -5,9 +5,10 @@ is never touched, however old it is. A failure that its owner has not been notif
 the notice, but for one day at most: a notice that cannot be written must not keep people's mail for
 ever.
 
-A spool file is deleted with the last row that names it, held and quarantined mail included. Files
-that no row names are deleted too, once two runs at least an hour apart have found them so; if they
-are many, the run stops and says so.
+A spool file is deleted with the last row that names it; rows of held and of quarantined mail count,
+too. That of a sent forward goes earlier, with the next run of retry_forwards. Files that no row
+names are deleted once two runs at least an hour apart have found them so; if they are many, the run
+stops and says so.
 
 Crash safety: rows are deleted in small commits and files after them, so a row never loses its file
 first, and at most a hundred files are left without a row, for a later run to find.
