@@ -113,7 +113,10 @@ def _whole(step, folder: Path, row: dict):
             found = {each["id"] for each in json.loads(text)}
             ids = [{id for id, each in rows[table].items() if each["user_id"] == row["user_id"]}
                    for rows in (step.before, step.after)]
-            if not ids[0] & ids[1] <= found <= ids[0] | ids[1]:
+            least = ids[0] & ids[1]
+            if step.ended - seconds(row["started_at"]) > HOUR:
+                least = set()       # its process was stopped: it has the rows of when it began
+            if not least <= found <= ids[0] | ids[1]:
                 yield (f"export {row['id']} has the {name} {sorted(found)}, and user "
                        f"{row['user_id']} has {sorted(ids[0])}")
         for name in archive.namelist():

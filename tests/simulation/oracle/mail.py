@@ -129,7 +129,7 @@ class Outcomes(Rule):
                         and item not in self.refused_for_good
                         and not str(row["last_error"]).startswith("cancelled")
                         and self.refused[item] + self.lost[item] < len(DELAYS[name])
-                        and step.ended - seconds(row["created_at"]) < 7 * DAY):
+                        and step.ended + step.skew - seconds(row["created_at"]) < 7 * DAY):
                     yield (f"{item} was given up after {self.refused[item]} attempts: "
                            f"{row['last_error']}")
 
