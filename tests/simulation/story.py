@@ -256,11 +256,11 @@ class Simulation:
 
     # Ticks
 
-    def command(self, host: Host, *words: str) -> None:
-        """What the operator types there, judged like a tick."""
-        self._tick(host, words=words)
+    def command(self, host: Host, *words: str) -> int:
+        """What the operator types there, judged like a tick. Its exit code, or minus a signal."""
+        return self._tick(host, words=words)
 
-    def _tick(self, host: Host, child: int | None = None, words: tuple = ("run-due",)) -> None:
+    def _tick(self, host: Host, child: int | None = None, words: tuple = ("run-due",)) -> int:
         before = self._look(ACTED_ON) if self._seen else self._look()
         began, self.tick = self.clock.seconds, self.tick + 1
         self.world.close()
@@ -287,6 +287,7 @@ class Simulation:
         if struck or self.trouble():
             self._last_trouble = now
         self._judge(self._step(began, before, struck, words, code, printed))
+        return code
 
     def _note_strike(self, host: Host, code: int, struck: list) -> None:
         if words := self.strikes.last():

@@ -89,5 +89,5 @@ class Notices:
 
     def latest(self, id: int | None, written: int, least: int) -> float:
         """The second from which on it holds nothing back, even if it was sent and a kill kept that
-        from being known."""
-        return self._ended.get(id, written + 7 * DAY - least) + least
+        from being known. What a wrong clock announced for later may stay until then."""
+        return max(self._ended.get(id, written + 7 * DAY - least), written) + least

@@ -72,10 +72,8 @@ class HeldMail(Aged):
             return seconds(row["released_at"]) + KEEP["released"] * DAY
         if row["warned_at"] is None:
             return None
-        warned = seconds(row["warned_at"])
-        # a wrong clock may have warned of it for later, which harms nobody
-        return max(seconds(row["held_at"]) + KEEP["overflow_hold"] * DAY, warned + TO_ACT,
-                   free(row["warning_id"], warned, TO_ACT))
+        return max(seconds(row["held_at"]) + KEEP["overflow_hold"] * DAY,
+                   free(row["warning_id"], seconds(row["warned_at"]), TO_ACT))
 
     def _warned(self, step, was, row):
         id = row["id"]
@@ -226,9 +224,7 @@ class Destinations(Aged):
                        if each["kind"] == "destination_removal"
                        and each["user_id"] == row["user_id"]
                        and each["created_at"] == row["removal_notified_at"]), None)
-        # a wrong clock may have announced it for later, which harms nobody
-        return max(seconds(row["created_at"]) + REMOVE, told + WARN_REMOVAL,
-                   free(notice, told, WARN_REMOVAL))
+        return max(seconds(row["created_at"]) + REMOVE, free(notice, told, WARN_REMOVAL))
 
     def _is_used(self, step, id: int) -> bool:
         return (any(row["destination_id"] == id
