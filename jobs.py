@@ -41,5 +41,5 @@ except KeyboardInterrupt:
 
 if __name__ == "__main__":
     code = main(sys.argv[1:])
-    gc.freeze()                 # a last look for garbage would take as long as an idle run's work
+    gc.freeze()                 # a last look for garbage takes another tenth of an idle run
     sys.exit(code)
