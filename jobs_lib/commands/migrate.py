@@ -41,6 +41,8 @@ def run(args, make_session, config_path) -> int:
         planned = migrations.plan(db, args.own_tables)
         for sql in planned:
             print(sql.rstrip(";") + ";")
+        if not planned:
+            print("-- the schema is up to date: nothing to run")
         _tell_app(app_gaps.statements(db, planned), session.console, "-- ")
         return OK
     db, done = install(session, args.own_tables)

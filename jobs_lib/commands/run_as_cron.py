@@ -42,7 +42,9 @@ def run(args, make_session, config_path) -> int:
         console.report(f"It was killed by signal {-ended.returncode}.")
     else:
         console.report(f"It ended with {ended.returncode}.")
-    console.report("Cron would mail this:" if ended.stdout else "Cron would mail nothing.")
+    console.report("Cron would mail this:" if ended.stdout else
+                   "Cron would mail nothing. What is wrong is mailed once; `jobs.py status` shows "
+                   "it as long as it lasts.")
     if ended.stdout:
         console.answer(ended.stdout.rstrip("\n"))
     return OK if ended.returncode == 0 and not ended.stdout else FAILED

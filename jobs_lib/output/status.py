@@ -23,7 +23,9 @@ def status(found: dict, screen: Screen) -> str:
 def _incidents(found: dict, screen: Screen) -> list[str]:
     incidents, paint = found["incidents"], screen.paint
     if not incidents:
-        return [paint("green", "All is well.") if found["last_run_at"] else "No job has run yet."]
+        paused = ", ".join(job["name"] for job in found["jobs"] if job["state"] == "paused")
+        return [paint("green", "All is well.") if found["last_run_at"] else "No job has run yet.",
+                *(wrapped(f"Paused: {paused}.", screen.width, "", "  ") if paused else ())]
     number = len(incidents)
     lines = [paint("bold", "1 thing needs you." if number == 1 else f"{number} things need you.")]
     for each in incidents:

@@ -133,6 +133,8 @@ def test_what_migrate_would_run_can_be_read_before_there_is_a_file(line):
     answer = line("migrate", "--dry-run")
     assert (answer.code, answer.out.count('CREATE TABLE "bj_') > 30) == (0, True)
     assert not (line.folder / "new.db").exists()
+    line("migrate")
+    assert line("migrate", "--dry-run").out == "-- the schema is up to date: nothing to run\n"
 
 
 @pytest.mark.parametrize("lock", ["database", "both"])

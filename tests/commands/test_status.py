@@ -51,6 +51,12 @@ def test_a_new_installation_has_no_incident(service):
     assert [job["name"] for job in found["jobs"]] == catalogue.names()
 
 
+def test_a_job_that_is_paused_stands_beside_all_is_well(service):        # R59
+    service.run("purge_sessions")
+    service.run("pause", "purge_magic_links")
+    assert service.run("status").startswith("All is well.\nPaused: purge_magic_links.\n")
+
+
 def test_every_job_shows_its_outcome_lateness_and_failures(service):        # R59
     now = clock.now()
     service.db.upsert("job_state", {"job": "retry_forwards"},

@@ -531,6 +531,11 @@ def test_a_dead_host_is_tried_once_a_run_and_delays_nobody(bench, hook):     # R
     assert {(one["status"], one["attempts"], one["claim_token"], one["next_attempt_at"])
             for one in untouched} == {
         ("pending", 1, None, None)}
+    skipped = {each["webhook_id"]: each["reason"] for each in bench.events(JOB)
+               if each.get("outcome") == "skipped"}
+    assert sorted(skipped) == dead
+    assert set(skipped.values()) <= {"it did not answer in this run",
+                                     "others of its owner at this server did not answer"}
 
 
 def test_endpoints_known_to_fail_stand_behind_the_others(bench, hook):     # R44

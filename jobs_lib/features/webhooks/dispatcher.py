@@ -116,8 +116,10 @@ class Dispatcher:
         """The next row of the first item in turn that has one and may begin it."""
         for item in self.plan.candidates(failing, self.slots.may_have_more):
             owner, id = item
-            if (self.servers.skips(owner, self.known[id])
-                    or endpoints.is_paused(self.ctx, self.known[id], self.waits)):
+            reason = self.servers.why_skipped(owner, self.known[id])
+            if reason or endpoints.is_paused(self.ctx, self.known[id], self.waits):
+                self.ctx.log.event("endpoint", webhook_id=id, outcome="skipped",
+                                   reason=reason or "it asked to wait")
                 self.plan.drop(item)
                 self.claimed.pop(item, None)        # given back at the end
             elif self.slots.may_take(owner, self.known[id]) and (row := self._take_row(item)):

@@ -64,13 +64,22 @@ class Servers:
         if unreached or len(hanging) >= OWNERS:
             self._skipped.add(server)
 
-    def skips(self, owner, endpoint: dict) -> bool:
-        """Whether nothing more is sent to this endpoint in this run. One that has been failing is
-        not begun once anything has hung: so all of those together make a run one time limit longer
-        at most."""
+    def why_skipped(self, owner, endpoint: dict) -> str:
+        """Why nothing more is sent to this endpoint in this run, or "". One that has been failing
+        is not begun once anything has hung: so all of those together make a run one time limit
+        longer at most."""
         id, server = endpoint["id"], endpoint["server"]
         hung = self._hung.get(server, {}).get(owner, ())
-        return bool(id in self._skipped or server in self._skipped or id in hung
-                    or self._busy[endpoint["host"]] >= BUSY_TRIES
-                    or (endpoint["failing_since"] and self._has_waited)
-                    or (len(hung) >= ENDPOINTS and id not in self._answering))
+        if id in self._skipped:
+            return "it asked to wait, or is disabled"
+        if server in self._skipped:
+            return "its server does not answer"
+        if id in hung:
+            return "it did not answer in this run"
+        if self._busy[endpoint["host"]] >= BUSY_TRIES:
+            return "the address of its host is busy"
+        if endpoint["failing_since"] and self._has_waited:
+            return "it was failing before, and another one has held this run up"
+        if len(hung) >= ENDPOINTS and id not in self._answering:
+            return "others of its owner at this server did not answer"
+        return ""
