@@ -9,7 +9,7 @@ from __future__ import annotations
 from jobs_lib import catalogue, clock, schedule, schedule_text
 from jobs_lib.database import stored
 from jobs_lib.errors import OK, ConfigError
-from jobs_lib.monitoring.overdue import past, waiting
+from jobs_lib.monitoring.overdue import UNCONFIRMED, past, waiting
 from jobs_lib.text import at_most
 
 MOST_NEXT = 100
@@ -53,7 +53,8 @@ def about(config, job, state: dict | None, last: dict | None, now, zone, number:
     if paused and not stored.time(paused):
         paused = stored.UNKNOWN
     found = {"name": job.name, "summary": job.summary, "schedule": job.schedule, "when": "",
-             "priority": job.priority, "enabled": job.enabled, "paused_at": paused, "next": [],
+             "priority": job.priority, "enabled": job.enabled, "paused_at": paused,
+             "unconfirmed": state is not None and state["due_after"] == UNCONFIRMED, "next": [],
              "last_run": last and run_object(last), "problems": []}
     try:
         options = config.job(job)
@@ -67,7 +68,7 @@ def about(config, job, state: dict | None, last: dict | None, now, zone, number:
         return {**found, "problems": error.problems}
     times: list[str] = []
     moment = now
-    while options.enabled and not paused and len(times) < number:
+    while options.enabled and not (paused or found["unconfirmed"]) and len(times) < number:
         moment = schedule.following(options.schedule, moment, zone)
         times.append(clock.text(moment))
     return {**found, "next": times}

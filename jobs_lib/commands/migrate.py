@@ -53,6 +53,7 @@ def run(args, make_session, config_path) -> int:
     session.console.answer(f"{made}: {ours} {'are' if lacks else 'is'} up to date" if done
                            else f"{ours} {'were' if lacks else 'was'} up to date already")
     _tell_app(lacks, session.console)
+    _tell_unconfirmed(db, session.console)
     return OK
 
 
@@ -90,6 +91,14 @@ def _tell_app(statements: list, console, remark: str = "") -> None:
     do."""
     if statements:
         console.answer("\n".join([f"\n{remark}{TO_DO}", "", *statements]))
+
+
+def _tell_unconfirmed(db, console) -> None:
+    """Which jobs stay off on the app's tables, and what shows why."""
+    from jobs_lib.runner import adoption
+
+    if names := adoption.unconfirmed(db):
+        console.report("\n" + adoption.sentence(names))
 
 
 def _check(db, migrations) -> int:

@@ -153,6 +153,10 @@ class Database:
         """The engine's own plan for a statement."""
         return self.query(self.dialect.explain + sql, **values)
 
+    def as_text(self, sql: str) -> str:
+        """A statement without values as the database takes it, for a person to run."""
+        return Statement(sql, self.dialect, self.name).plain
+
     def _row(self, values: dict) -> str:
         for name in values:
             if not is_word(name):

@@ -6,8 +6,9 @@ import os
 import time
 from contextlib import suppress
 
+from jobs_lib import catalogue
 from jobs_lib.database import dialects
-from jobs_lib.database.schema import compare, migrations, version
+from jobs_lib.database.schema import app_gaps, compare, migrations, version
 from jobs_lib.engines.spool import need_folder
 from jobs_lib.errors import Busy, DatabaseError, JobsError, Missing, NotInstalled, Stopped
 from jobs_lib.output.findings import note, ok, problem, run, warning
@@ -108,9 +109,10 @@ def schema(installation):
         yield problem(f"{'Tables are' if len(ours) > 1 else 'A table is'} missing: {names}",
                       WHY["table"], f"{start} `jobs.py migrate`, which makes what is not there.")
     for difference in others[:SHOWN]:
-        yield _missing(difference, _needed(installation, difference))
+        yield _missing(db, difference, _needed(installation, difference))
     if others[SHOWN:]:
-        statements = [f"{sql};" for each in others[SHOWN:] for sql in each.statements]
+        statements = [f"{sql};" for each in others[SHOWN:]
+                      for sql in (*each.statements, *app_gaps.closings(db, each))]
         yield problem(f"{len(others) - SHOWN} more tables, columns and indexes are missing",
                       "Only the first are listed one by one.", run(RUN_SQL, *statements))
     if not (differences or strangers):
@@ -125,7 +127,7 @@ def _needed(installation, difference) -> bool:
         concerned(job, [table.name]) for job in installation.jobs if installation.job(job).enabled)
 
 
-def _missing(difference, needed: bool):
+def _missing(db, difference, needed: bool):
     table, kind = difference.table, difference.kind
     what = f"The {kind} {difference.name}"
     if table and kind != "table":
@@ -133,12 +135,32 @@ def _missing(difference, needed: bool):
     why = WHY[kind] if needed else "No job that is switched on works on it, so nothing fails."
     if difference.purpose:
         why += f" It is for: {difference.purpose}."
+    if old := app_gaps.counts_as(db, difference):
+        why += f" Old rows count as: {old}."
     other_name = ""
     if table and table.owner == "app" and kind in ("table", "column"):
         other_name = f"If your app calls it otherwise, name it in [{kind}s]. Else: "
     say = note if not needed else warning if kind == "view" else problem
     return say(f"{what} is missing", why,
-               run(f"{other_name}{RUN_SQL}", *(f"{sql};" for sql in difference.statements)))
+               run(f"{other_name}{RUN_SQL}",
+                   *(f"{sql};" for sql in (*difference.statements,
+                                           *app_gaps.closings(db, difference)))))
+
+
+def confirmed(installation):
+    """Jobs that stay off on an app's tables, which the operator has not confirmed."""
+    from jobs_lib.runner import adoption
+    db = installation.database()
+    if not version.found(db):
+        raise NothingToAsk
+    names = [name for name in adoption.unconfirmed(db, installation.jobs)
+             if installation.job(catalogue.load(name)).enabled]
+    if names:
+        who = f"{names[0]} stays off" if len(names) == 1 else f"{len(names)} jobs stay off"
+        yield warning(f"{who} until you have confirmed what is done at once with your app's rows",
+                      f"Cron does not start {', '.join(names)}.",
+                      "`jobs.py adopt` shows what each would do; `jobs.py adopt --confirm` starts "
+                      "them.")
 
 
 def writing(installation):
@@ -240,4 +262,4 @@ def judge(dialect):
     return __import__(f"{__package__}.{dialect.name}", fromlist=["examine"])
 
 
-CHECKS = (connection, health, schema, writing, spool, exports)
+CHECKS = (connection, health, schema, confirmed, writing, spool, exports)

@@ -71,6 +71,16 @@ class ClaimedQueue(WorkQueue):
         """How many that are sent again may be due in a day: new ones have room beside them."""
         return MOST_PER_DAY
 
+    def lifetime(self, ctx):
+        """As the engine has it."""
+        return self.engine(ctx).lifetime
+
+    def ended(self) -> str:
+        """As `cancel` does it."""
+        notified = "".join(f", {column} = :now" for column in self.notified)
+        return ("status = 'failed', finished_at = :now, next_attempt_at = NULL, last_error = :why, "
+                f"claim_token = NULL, claim_run = NULL, lease_until = NULL{notified}")
+
     def count_put_off(self, ctx, most: int) -> int:
         """How many that are sent again are not due yet, `most` at most: a row that was never tried
         has no other reason to be scheduled."""

@@ -37,7 +37,7 @@ done       the status of success: `sent` or `delivered`
 delays     timedeltas: before each attempt, counted from the one before
 first_due  (SQL, values): when a row with no `next_attempt_at` is due
 columns    what the caller needs of a row, besides the engine's own
-lifetime   a retry after this age is the last, or None
+lifetime   a retry after this age is the last
 ranks      rows of the first go before those of the second, and so on
 in_turns   whether owners take turns (turns.py); else the longest due goes first
 notified   columns that get the present time when a row is cancelled: its owner is not notified

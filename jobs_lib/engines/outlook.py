@@ -7,6 +7,7 @@ least that it will be.
 from __future__ import annotations
 
 from collections import namedtuple
+from itertools import islice
 
 from .purge import by_age, cutoffs
 from .rules import Purge
@@ -14,7 +15,11 @@ from .selection import Selection
 
 MOST = 100_000
 
-Coming = namedtuple("Coming", "act what purge later dates", defaults=(None, None, None))
+# acts by which an owner gets a notice, at once or when it is done
+NOTIFIES = ("notify of", "remind of", "warn of", "deactivate", "make", "close")
+
+Coming = namedtuple("Coming", "act what purge later dates owners",
+                    defaults=(None, None, None, None))
 Coming.__doc__ = """Something that a job will do as time passes.
 
 act, what  in words: "delete", "rows of sessions"; "warn of", "aliases that end"
@@ -22,6 +27,8 @@ purge      Purge: its rules say what is due, whether or not it is then deleted
 later      the rules for the coming days; None: those of the purge by age alone, since what else
            they ask for is not known yet
 dates      instead of a purge: function of the Context -> the times at which items become due
+owners     and another -> the ids of the users whose items are due now; of a purge, they are in
+           its rows
 """
 Outlook = namedtuple("Outlook", "now held_back days whole")
 Outlook.__doc__ = """The numbers of a Coming.
@@ -66,6 +73,19 @@ class Counter:
         aged = now if all(rule.also is None for rule, _ in timed) else self._count(
             purge.table, by_age(timed))
         return Outlook(now, max(0, aged - now), self._by_days(coming), self._whole)
+
+    def owners(self, coming: Coming, most: int) -> list:
+        """The ids of the users whose items are due now, each once, `most` at most."""
+        if coming.owners:
+            return list(islice(dict.fromkeys(coming.owners(self.ctx)), most))
+        column = coming.purge and _owner_column(coming.purge.table)
+        timed = column and cutoffs(coming.purge, self.ctx.options, self.moments[0])
+        if not timed:
+            return []
+        chosen = Selection(coming.purge.table, timed, self.ctx)
+        return [row["owner"] for row in self.ctx.db.query(
+            f"SELECT DISTINCT {column} AS owner FROM {{{coming.purge.table}}} WHERE {chosen.sql} "
+            "LIMIT :most", **chosen.values, most=most)]
 
     def _by_dates(self, dates) -> Outlook:
         days = [0] * len(self.moments)
@@ -112,6 +132,12 @@ class Counter:
             number += found
             others.append(f"({branch.sql})")
         return number
+
+
+def _owner_column(table: str) -> str:
+    """Which column of a table has the id of a user; "" where none has."""
+    from jobs_lib.database.schema.tables import column_names
+    return "id" if table == "users" else "user_id" if "user_id" in column_names(table) else ""
 
 
 def _not(condition: str) -> str:

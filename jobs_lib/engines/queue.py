@@ -234,8 +234,8 @@ class QueueClaims(DueRows):
 
     def is_old(self, row: dict) -> bool:
         """Whether an attempt now is the row's last, whatever its schedule says."""
-        life, created = self.queue.lifetime, clock.parse_any(row["created_at"])
-        if life is None or (created and self.ctx.clock() - created < life):
+        created = clock.parse_any(row["created_at"])
+        if created and self.ctx.clock() - created < self.queue.lifetime:
             return False
         return self.ctx.may_expire()
 

@@ -145,12 +145,8 @@ def cancel(ctx, queue: ClaimedQueue, ids: list[int]) -> dict[int, str]:
     refused = {id: reason for id in ids if (reason := _why_not_cancelled(rows.get(id)))}
     good = [id for id in ids if id not in refused]
     if good:
-        notified = "".join(f", {column} = :now" for column in queue.notified)
-        db.execute(f"UPDATE {{{queue.table}}} SET status = 'failed', finished_at = :now,"
-                   " next_attempt_at = NULL, last_error = :error, claim_token = NULL,"
-                   f" claim_run = NULL, lease_until = NULL{notified}"
-                   " WHERE id IN (:ids) AND +status = 'pending'", ids=good, now=ctx.now,
-                   error=BY_HAND)
+        db.execute(f"UPDATE {{{queue.table}}} SET {queue.ended()} WHERE id IN (:ids) "
+                   f"AND +{queue.waits}", ids=good, now=ctx.now, why=BY_HAND)
         attempts.record_act(db, queue.table, good, ctx.now, attempts.CANCELLED)
     return refused
 
@@ -169,11 +165,11 @@ def hints(ctx, queue: ClaimedQueue, done: list[int]) -> list[str]:
     """What else the operator may want to know of the rows that were put back."""
     if not done:
         return []
-    old, life = 0, queue.engine(ctx).lifetime
+    old, oldest = 0, ctx.now - queue.lifetime(ctx)
     for ids in chunked(done, AT_ONCE):
-        old += 0 if life is None else ctx.db.value(
+        old += ctx.db.value(
             f"SELECT COUNT(*) FROM {{{queue.table}}} WHERE id IN (:ids) AND created_at <= :oldest",
-            ids=ids, oldest=ctx.now - life)
+            ids=ids, oldest=oldest)
     many = len(done) > AT_FIRST
     them = "it" if len(done) == 1 else "them"
     hints = [f"The next runs of {queue.job} send them." if many else

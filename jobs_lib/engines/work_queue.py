@@ -56,19 +56,21 @@ class WorkQueue:
     """One queue. Rows are dicts, `ctx` is a view.
 
     name, item    on the command line: many, one     what   in `status`
+    act           what its job does to an item; "": that is among what the job declares as `coming`
     table         its rows                           job    which works it off
     done, failed  counts of the job                  reads  columns that are read of a row
     moments       ((column, what happened then),...) added  the column: when it came in
+    waits         SQL: a row that waits, and was perhaps never tried
     notified      columns that get the present time when it is cancelled: its owner is not notified
     """
 
-    name = item = what = table = job = ""
+    name = item = what = table = job = act = ""
     done: tuple = ()
     failed: tuple = ()
     reads: tuple = ()
     moments: tuple = ()
     notified: tuple = ()
-    added = "created_at"
+    added, waits = "created_at", "status = 'pending'"
 
     # For `status`
 
@@ -80,6 +82,17 @@ class WorkQueue:
     def count_failed(self, ctx, most: int = COUNTED) -> int:
         """How many have failed for good, `most` of them counted."""
         return count(ctx.db, self.table, "status = 'failed'", most)
+
+    # For `adopt`
+
+    def lifetime(self, ctx):
+        """How old an item is, at most, when the job starts with it by itself: a timedelta."""
+        raise NotImplementedError
+
+    def ended(self) -> str:
+        """SQL: what is set in a row that ends without an attempt, with `:now` and `:why`; its owner
+        is not notified."""
+        raise NotImplementedError
 
     # For `queue`
 

@@ -34,6 +34,8 @@ class Launch:
     def __init__(self, session, start: str = "jobs.py") -> None:
         self.session, self.start = session, start
         self.results: list[dict] = []
+        # as far as the database has been asked, every job may run
+        self.complete = True
 
     def outages(self):
         """What prints, alerts and ends the incidents that keep every job from running."""
@@ -45,16 +47,29 @@ class Launch:
         that are over are ended."""
         ports = self.session.ports
         db = ports.database()
-        version.check(db)
+        self.complete = version.check(db)
         if lasting := incident_files.lasting_incidents(self.session.config.section("core")):
             if incident_files.UNWRITABLE in lasting:
                 version.writable(db, ports.now())       # raises what it was
             self.outages().end_incidents(lasting)
 
+    def unconfirmed(self, jobs) -> list[str]:
+        """Those of the jobs that stay off until the operator has confirmed them; a person who
+        looks is told."""
+        if self.complete:
+            return []
+        from jobs_lib.runner import adoption
+        names = adoption.unconfirmed(self.session.ports.database(), jobs)
+        if names:
+            self.session.console.say(adoption.sentence(names))
+        return names
+
     def prepare_slot(self, job):
         """The job's latest slot (`slots.prepare_slot`), or None where nothing is to be done: it is
-        paused, disabled, or was not installed yet."""
+        paused, disabled, was not installed yet, or stays off on an app's tables."""
         db, name = self.session.ports.database(), shards.whole(job.name)
+        if self.unconfirmed([job._replace(name=name)]):
+            return None
         state = db.row("SELECT paused_at, due_after FROM {job_state} WHERE job = :job", job=name)
         return slots.prepare_slot(self.session.config, job._replace(name=name), db,
                                   self.session.ports.now(), state)

@@ -84,9 +84,7 @@ def collect(config, db, ports, days: int, seconds: float = SECONDS) -> dict:
     end, found, warnings = ports.monotonic() + seconds, [], []
     for job in jobs:
         try:
-            # as a dry run sees it
-            ctx = SimpleNamespace(**vars(view(db, config, now, config.job(job))), job=job,
-                                  dry_run=True, confirmed=False)
+            ctx = looked_at(db, config, now, job)
         except ConfigError as error:
             warnings.append(_warning(job.name, "does not run", "; ".join(error.problems)))
             continue
@@ -102,6 +100,19 @@ def collect(config, db, ports, days: int, seconds: float = SECONDS) -> dict:
     return {"generated_at": clock.text(now), "days": days, "until": clock.text(moments[-1]),
             "warnings": warnings, "jobs": found, "queues": waiting, "mail": mail,
             "problems": broken}
+
+
+def looked_at(db, config, now, job) -> SimpleNamespace:
+    """A job as a dry run sees it. ConfigError when its section is wrong."""
+    return SimpleNamespace(**vars(view(db, config, now, config.job(job))), job=job, dry_run=True,
+                           confirmed=False)
+
+
+def coming_of(ctx) -> list:
+    """All that a job says that it will do: Coming."""
+    job = ctx.job
+    return [*([deletes(job.run)] if isinstance(job.run, Purge) else []),
+            *(job.coming(ctx) if job.coming else [])]
 
 
 def steps(now, days: int, zone) -> list:
@@ -132,8 +143,7 @@ def _job(ctx, state: dict | None, counter: Counter, limit: TimeLimit, zone) -> d
              "next_run": clock.text(schedule.following(options.schedule, ctx.now, zone))
              if runs else None,
              "items": [], "off": [], "not_counted": None, "warnings": []}
-    everything = [*([deletes(job.run)] if isinstance(job.run, Purge) else []),
-                  *(job.coming(ctx) if job.coming else [])]
+    everything = coming_of(ctx)
     purges = [coming.purge for coming in everything if coming.act == "delete"]
     for coming in everything:
         try:

@@ -21,7 +21,7 @@ from jobs_lib.engines.relay_limits import Relay
 from jobs_lib.errors import ConfigError
 from jobs_lib.runner import access, clock_doubt, dead_runs, incident_files, slots
 
-from . import heartbeat
+from . import heartbeat, overdue
 from .heartbeat import TICKS, past
 from .queues import queues
 
@@ -36,7 +36,7 @@ host      Host
 problems  [Problem]: what cannot be used at all
 channels  rows of `alerts` about channels that do not work
 zone      `[core] timezone`, for texts
-blocked   Blocked: which jobs refuse because the app's tables lack something
+blocked   Blocked: which jobs do not work on the app's tables
 recorded  [(name, since, error)]: incidents that last, by runner/incident_files.py
 unusable  sentences about files of ours that this user, or the user of the jobs, cannot use
 clock     ClockHealth, or None while nothing is wrong with it
@@ -52,12 +52,14 @@ since   when that began
 ahead   how many runs of the last day are dated in the future
 latest  the time of the last of these, or None
 """
-Blocked = namedtuple("Blocked", "jobs idle lack")
-Blocked.__doc__ = """Jobs that refuse because the app's tables lack something.
+Blocked = namedtuple("Blocked", "jobs idle lack off", defaults=((),))
+Blocked.__doc__ = """Jobs that do not work on the app's tables: these lack something, or the
+operator has not let them yet.
 
 jobs  all of them; their queues are not reported
-idle  those of them that are enabled and not paused
+idle  those that lack something, are enabled and not paused
 lack  what these need, as a sentence
+off   those that the operator has not confirmed, are enabled and not paused
 """
 JobHealth = namedtuple("JobHealth", "name priority enabled paused_at when last last_ok_at failures "
                        "failing_since last_error running vanished vanished_at late_since next_at "
@@ -99,8 +101,7 @@ RUN = ("id, run_id, job, slot, trigger_type, status, started_at, finished_at, du
 
 def collect(db, config, jobs, now, broken=()) -> Health:
     """All of it. `broken`: sentences about job files that cannot be loaded (catalogue.load_all)."""
-    states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after "
-                                                  "FROM {job_state}")}
+    states = overdue.states(db, jobs)
     heart = heartbeat.Heartbeat(db, states.get(heartbeat.JOB), now)
     last = stored.time(db.value("SELECT MAX(started_at) AS last FROM {job_runs} "
                                 "WHERE started_at <= :now", now=now))
@@ -181,13 +182,16 @@ def _blocked(db, jobs, health: dict) -> Blocked:
     if version.check(db):
         return Blocked((), (), "")
     from jobs_lib.database.schema.app_gaps import lacking
-    from jobs_lib.runner import table_gaps
+    from jobs_lib.runner import adoption, table_gaps
     lacks = lacking(db)
     missing = {job.name: gaps for job in jobs if (gaps := table_gaps.concerned(job, lacks))}
-    idle = [name for name in missing if health[name].enabled and not health[name].paused_at]
+    off = adoption.unconfirmed(db, jobs)
+    runs = {name for name, job in health.items() if job.enabled and not job.paused_at}
+    idle = [name for name in missing if name in runs]
     needed = {gap for name in idle for gap in missing[name]}
-    return Blocked(tuple(missing), tuple(idle),
-                   table_gaps.words(db.name, [gap for gap in lacks if gap in needed]))
+    return Blocked(tuple({**missing, **dict.fromkeys(off)}), tuple(idle),
+                   table_gaps.words(db.name, [gap for gap in lacks if gap in needed]),
+                   tuple(name for name in off if name in runs))
 
 
 # Jobs
@@ -228,14 +232,16 @@ def _shard(view: View, name: str, priority, options, state: dict | None) -> JobH
     runs_by_itself = options.enabled and not paused
     every = interval(options.schedule, rows, now, view.zone)
     after = max(filter(None, (last_ok, past(due_after, now))), default=None)
-    awaited = runs_by_itself and state is not None and due_after != slots.OFF and after
+    awaited = (runs_by_itself and state is not None
+               and due_after not in (slots.OFF, overdue.UNCONFIRMED) and after)
     return JobHealth(
         name, priority, options.enabled, (stored.time(paused) or now) if paused else None,
         schedule_text.words(options.schedule), rows[0] if rows else None, last_ok, failures,
         failing_since, error, next((row for row in rows if row["status"] == "running"), None),
         len(vanished), (stored.time(vanished[0]["started_at"]) or now) if vanished else None,
         late(options, after, now, view.zone, every, view.pause) if awaited else None,
-        schedule.following(options.schedule, now, view.zone) if runs_by_itself else None, every)
+        schedule.following(options.schedule, now, view.zone) if runs_by_itself
+        and due_after != overdue.UNCONFIRMED else None, every)
 
 
 def _did_its_work(row: dict) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock, schedule, shards
+from jobs_lib.database.schema import version
 from jobs_lib.errors import ConfigError, DatabaseError
 from jobs_lib.runner import dead_runs, history, slots
 
@@ -11,32 +12,48 @@ from jobs_lib.runner import dead_runs, history, slots
 OVERDUE = timedelta(minutes=30)
 
 
+# in place of `due_after`, of a job that stays off on an app's tables
+UNCONFIRMED = "unconfirmed"
+
+
+def states(db, jobs) -> dict[str, dict]:
+    """{job: paused_at, due_after}, as `job_state` and the operator's confirmations have it."""
+    found = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after "
+                                                 "FROM {job_state}")}
+    if not version.check(db):
+        from jobs_lib.runner import adoption
+        for name in adoption.unconfirmed(db, jobs):
+            found[name] = {"job": name, "paused_at": None, **found.get(name, {}),
+                           "due_after": UNCONFIRMED}
+    return found
+
+
 def past(session, jobs) -> tuple[dict, dict, list[str]]:
     """({job: its job_state}, {job: its last run}, why nothing is known of them: sentences)."""
     try:
         db = session.ports.database()
-        states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after "
-                                                      "FROM {job_state}")}
+        known = states(db, jobs)
         runs = {job.name: last_that_ran(rows) for job in jobs
                 if (rows := dead_runs.shown(history.last_runs(db, job.name, 20,
                                                               _shards(session.config, job)),
                                             session.config, session.ports.now(), db))}
-        return states, runs, []
+        return known, runs, []
     except DatabaseError as error:
         return {}, {}, [f"Nothing is known of past runs: {error}"]
 
 
-def waiting(db, config, jobs, states: dict, runs: dict, now, zone) -> dict[str, dict]:
+def waiting(db, config, jobs, known: dict, runs: dict, now, zone) -> dict[str, dict]:
     """{job: {"due_since", "overdue"}} of those whose latest slot was not started: since the first
-    that was missed."""
+    that was missed. `known`: their states."""
     wanted = {}
     for job in jobs:
-        state = states.get(job.name)
+        state = known.get(job.name)
         try:
             options = config.job(job)
         except ConfigError:
             continue                            # shown beside the job
-        if state is None or state["paused_at"] or state["due_after"] == slots.OFF:
+        if state is None or state["paused_at"] or state["due_after"] in (
+                slots.OFF, UNCONFIRMED):
             continue
         if not options.enabled:
             continue
@@ -51,7 +68,7 @@ def waiting(db, config, jobs, states: dict, runs: dict, now, zone) -> dict[str, 
             continue
         last = runs.get(name)
         ran = last if last and last["status"] != "skipped" else None
-        first = slots.first_missed(when, slot, ran, states[name]["due_after"], zone)
+        first = slots.first_missed(when, slot, ran, known[name]["due_after"], zone)
         found[name] = {"due_since": clock.text(first), "overdue": now - first > OVERDUE}
     return found
 

@@ -55,8 +55,8 @@ def _short(job: dict, screen: Screen) -> list[str]:
     run = job["last_run"]
     began = stored.time(run["started_at"]) if run else None
     states = (("misconfigured", job["problems"]), ("off", not job["enabled"]),
-              ("paused", job["paused_at"]), ("overdue", job["overdue"]),
-              ("due now", job["due_since"]))
+              ("paused", job["paused_at"]), ("unconfirmed", job["unconfirmed"]),
+              ("overdue", job["overdue"]), ("due now", job["due_since"]))
     following = next((state for state, applies in states if applies), None)
     if following is None:
         following = f"in {_about(clock.parse(job['next'][0]) - screen.now)}" if job["next"] else "-"
@@ -76,6 +76,8 @@ def _next(job: dict, screen: Screen) -> str:
         return "Switched off (enabled = no)"
     if job["paused_at"]:
         return f"Paused since {screen.at(job['paused_at'])}"
+    if job["unconfirmed"]:
+        return "Off until you have confirmed it (jobs.py adopt)"
     if job["due_since"]:
         since = screen.at(job["due_since"])
         if job["overdue"]:

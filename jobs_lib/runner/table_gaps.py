@@ -6,9 +6,11 @@ A job says itself which tables and columns it works on (`tables` in job.py).
 from __future__ import annotations
 
 from jobs_lib.database.schema import app_gaps
-from jobs_lib.database.schema.app_tables import TABLES
 from jobs_lib.database.schema.version import complete
 from jobs_lib.errors import JobsError
+
+from . import adoption
+from .works_on import works_on
 
 MOST = 4                     # tables named in the sentence
 
@@ -18,8 +20,10 @@ class Incomplete(JobsError):
 
 
 def need(db, job, store: bool = True) -> None:
-    """Raise Incomplete when the job needs what is missing. `store`: what was found out may be
-    written down."""
+    """Raise Incomplete when the job needs what is missing, or Unconfirmed when the operator has
+    not let it work yet. `store`: it is no dry run, so what was found out may be written down."""
+    if store:
+        adoption.need(db, job)
     look = app_gaps.note if store else app_gaps.lacking
     first, *names = app_gaps.noted(db).split() or [""]
     if first != complete(db.name):
@@ -39,16 +43,6 @@ def concerned(job, names: list[str]) -> list[str]:
     worked_on = works_on(job)
     return [name for name in names for table, _, column in [name.partition(".")]
             if table in worked_on and (not column or column in worked_on[table])]
-
-
-def works_on(job) -> dict[str, set]:
-    """{table of the app's: its columns} that the job reads or writes."""
-    found: dict = {}
-    for line in (job.tables() if callable(job.tables) else job.tables).splitlines():
-        table, _, columns = line.partition(":")
-        if table.strip() in TABLES:
-            found.setdefault(table.strip(), set()).update(columns.split())
-    return found
 
 
 def words(names, missing: list[str]) -> str:

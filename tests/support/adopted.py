@@ -9,7 +9,7 @@ from jobs_lib.database.names import Names
 from jobs_lib.database.schema import app_tables, ddl
 from jobs_lib.database.schema.tables import table
 from jobs_lib.database.statement import Statement, scan
-from jobs_lib.runner import table_gaps
+from jobs_lib.runner.works_on import works_on
 
 TABLES = {name: f"app_{name}" for name in app_tables.TABLES}
 COLUMNS = {name: {column.name: f"its_{column.name}" for column in table(name).columns}
@@ -73,5 +73,15 @@ def named(statements, dialect) -> set[str]:
 
 def needed(job) -> set[str]:
     """The same of all that the job says it works on."""
-    return {name for table, columns in table_gaps.works_on(job).items()
+    return {name for table, columns in works_on(job).items()
             for name in (table, *(f"{table}.{column}" for column in columns))}
+
+
+def ini(url: str) -> str:
+    """A configuration that names all of it."""
+    return "\n".join([
+        "[core]", f"database = {url}", "state_dir = state", "log_dir = log", "[spool]",
+        "dir = spool", "[mail]", "host = 127.0.0.1", "security = none", "domain = service.example",
+        "[tables]", *(f"{ours} = {theirs}" for ours, theirs in TABLES.items()), "[columns]",
+        *(f"{name}.{ours} = {theirs}" for name, renamed in COLUMNS.items()
+          for ours, theirs in renamed.items())]) + "\n"

@@ -38,6 +38,7 @@ clock = "UTC_TIMESTAMP()"            # the server's own
 for_update = " FOR UPDATE"
 explain = "EXPLAIN "
 transactional_ddl = False
+adds_now = True                      # to a table with rows: a column that begins with the time
 named_locks = True                   # GET_LOCK
 # no DEFINER: where a dump is restored that user may not exist
 create_view = "CREATE SQL SECURITY INVOKER VIEW"

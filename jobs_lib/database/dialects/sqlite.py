@@ -19,6 +19,7 @@ clock = "NULL"                       # the server's own clock: there is no serve
 for_update = ""
 explain = "EXPLAIN QUERY PLAN "
 transactional_ddl = True
+adds_now = False                     # to a table with rows: a column that begins with the time
 named_locks = False
 create_view = "CREATE VIEW"
 table_options = ""

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from jobs_lib.errors import DatabaseError
 
-from . import app_tables, compare
+from . import app_tables, compare, old_rows
 from .tables import NO_DEFAULT, table
 from .version import APP_TABLES, complete
 
@@ -67,13 +67,41 @@ def statements(db, planned=()) -> list[str]:
             if sql not in planned:
                 (whole if difference.kind == "table" else found).append(sql + ";"
                                                                         + _remark(db, difference))
+                found += [f"{closing};" for closing in closings(db, difference)]
     return found + whole
 
 
+def closings(db, difference) -> list[str]:
+    """What keeps the rows that are there from being due for a column that is added."""
+    column, table = _added(db, difference), difference.table
+    if column is None:
+        return []
+    names = [each.name for each in table.columns]
+    # those before it in this table have just been added
+    there = db.columns(table.name).union(names[:names.index(column.name)])
+    return old_rows.closings(db, table, column, there)
+
+
+def counts_as(db, difference) -> str:
+    """What the rows that are there count as, with the column that is added; "" where none is."""
+    column = _added(db, difference)
+    return "" if column is None else old_rows.words(difference.table, column)
+
+
+def _added(db, difference):
+    """The column of ours that a difference adds, or None."""
+    table = difference.table
+    return next((column for column in table.columns if difference.kind == "column"
+                 and db.name.column(table.name, column.name) == difference.name),
+                None) if table is not None and table.owner == "app" else None
+
+
 def _remark(db, difference) -> str:
-    """Of a column that no writer may leave out."""
-    needed = (db.name.column(difference.table.name, column.name)
-              for column in difference.table.columns if column.default is NO_DEFAULT
-              and not column.null)
-    is_needed = difference.kind == "column" and difference.name in needed
-    return "   -- your app has to fill it" if is_needed else ""
+    """Of a column: whether no writer may leave it out, and what old rows count as."""
+    column = _added(db, difference)
+    if column is None:
+        return ""
+    given = column.type == "now" and db.dialect.adds_now
+    needed = column.default is NO_DEFAULT and not (column.null or given)
+    return (("   -- your app has to fill it" if needed else "")
+            + f"\n-- old rows: {counts_as(db, difference)}")

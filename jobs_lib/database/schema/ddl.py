@@ -85,7 +85,9 @@ def drop_index(db, table, name: str) -> list:
 def add_column(db, table, column) -> str:
     """One column by itself. Rows that are there get NULL unless it has a default."""
     quote = db.dialect.quote
-    if column.default is NO_DEFAULT:
+    if column.type == "now" and not db.dialect.adds_now:
+        column = column._replace(type="time", null=True)
+    if column.default is NO_DEFAULT and column.type != "now":
         column = column._replace(null=True)
     return (f"ALTER TABLE {quote(db.name(table.name))} "
             f"ADD COLUMN {_list(db, table, [column.name])} {_type(db, column)}")

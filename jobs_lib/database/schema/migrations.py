@@ -15,7 +15,7 @@ from jobs_lib.errors import DatabaseError, Duplicate
 
 from . import app_gaps, ddl
 from .tables import VIEW, table, tables
-from .version import SCHEMA_VERSION, check, found, newer
+from .version import SCHEMA_VERSION, UNCONFIRMED, check, found, newer
 
 __all__ = ("MIGRATIONS", "SCHEMA_VERSION", "check", "migrate", "pending", "plan")
 
@@ -93,6 +93,7 @@ MIGRATIONS = {1: _first, 2: _notices_end,
 assert max(MIGRATIONS) == SCHEMA_VERSION
 # in `meta`: which tables the first `migrate` was for
 SCOPE, OWN, ALL = "tables", "own", "all"
+EVERY = "*"                  # as the value of UNCONFIRMED: each job that works on the app's tables
 
 
 def pending(db) -> list:
@@ -157,7 +158,10 @@ def _apply(db, number: int, now, own_only: bool) -> list:
             statements = MIGRATIONS[number](db, own_only)
             if sql in statements:
                 raise                    # else another `migrate` made it at the same moment
-    for name, value in (("database_id", os.urandom(16).hex()), (SCOPE, OWN if own_only else ALL)):
+    facts = {"database_id": os.urandom(16).hex(), SCOPE: OWN if own_only else ALL}
+    if own_only and not found(db):   # before the version: no tick begins without it
+        facts[UNCONFIRMED] = EVERY
+    for name, value in facts.items():
         with suppress(Duplicate):        # made before: it stays for the life of the database
             db.insert("meta", name=name, value=value)
     if number == 1:

@@ -9,7 +9,9 @@ from jobs_lib import clock
 from jobs_lib.errors import Missing, Unfit
 
 SCHEMA_VERSION = 6           # the last of the migrations
-APP_TABLES = "app_tables"    # in `meta`: what database/schema/app_gaps.py found out
+# In `meta`: what database/schema/app_gaps.py found out, and which jobs stay off until the operator
+# has confirmed that they may work on an app's rows (runner/adoption.py)
+APP_TABLES, UNCONFIRMED = "app_tables", "unconfirmed"
 
 
 def found(db) -> int:
@@ -23,13 +25,15 @@ def found(db) -> int:
 def check(db) -> bool:
     """Raise Unfit, in one sentence, unless the schema is the one that this bundle was written for.
 
-    Returns whether the app's tables are known to be complete; else `need` of runner/table_gaps.py
-    finds out what a job can do.
+    Returns whether every job may run: the app's tables are known to be complete, and no job waits
+    for the operator's confirmation; else `need` of runner/table_gaps.py finds out what a job can
+    do.
     """
     try:
         row = db.row("SELECT MAX(version) AS version, (SELECT value FROM {meta} "
-                     "WHERE name = :name) AS app_tables"
-                     " FROM {schema_migrations}", name=APP_TABLES)
+                     "WHERE name = :name) AS app_tables, (SELECT value FROM {meta} "
+                     "WHERE name = :unconfirmed) AS unconfirmed"
+                     " FROM {schema_migrations}", name=APP_TABLES, unconfirmed=UNCONFIRMED)
     except Missing:
         row = {"version": found(db)}
         if row["version"] == SCHEMA_VERSION:
@@ -39,7 +43,7 @@ def check(db) -> bool:
     # an app that has tables keeps its own
     command = f"`jobs.py migrate{' --own-tables' * bool(db.name.mapped)}`"
     if version == SCHEMA_VERSION:
-        return row["app_tables"] == complete(db.name)
+        return row["app_tables"] == complete(db.name) and not row["unconfirmed"]
     if version > SCHEMA_VERSION:
         raise newer(version)
     if version == 0:

@@ -115,7 +115,14 @@ def complete(ctx, deletion_id: int, now) -> None:
 
 
 def coming(_ctx) -> list:
-    """For `forecast`: the accounts whose grace ends."""
+    """For `forecast`: the accounts that are closed by the next run, and whose grace ends."""
     from jobs_lib.engines import outlook
-    return [outlook.Coming("erase", "deleted accounts", dates=lambda ctx: (
-        erase_after(ctx, account) for account in deleted.deleted(ctx)))]
+
+    def unclosed(ctx):
+        return (account for account in deleted.deleted(ctx) if not is_revoked(account))
+
+    return [outlook.Coming("close", "deleted accounts",
+                           dates=lambda ctx: (ctx.now for _ in unclosed(ctx)),
+                           owners=lambda ctx: (account.user_id for account in unclosed(ctx))),
+            outlook.Coming("erase", "deleted accounts", dates=lambda ctx: (
+                erase_after(ctx, account) for account in deleted.deleted(ctx)))]

@@ -345,6 +345,9 @@ def _change(ctx, seen: dict, results: dict, verdict: str) -> str | None:
     # fixed for the run: a slow one puts no domain off its rhythm
     now = ctx.now
     change = domain_rules.after(row, verdict, now, ctx.options)
+    if verdict == FAIL and not row["ownership_token"] and "ownership" in ctx.options.require:
+        # its owner was never given a code, so it has lost nothing
+        change = domain_rules.Change({"next_check_at": now + ctx.options.recheck}, None)
     if change.event in (FAILING, FAILED) and not ctx.may_expire():
         # both go by how long it has failed
         change = domain_rules.Change({"next_check_at": now + domain_rules.AGAIN}, None)

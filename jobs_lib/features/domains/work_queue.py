@@ -27,7 +27,7 @@ COLUMNS = ("id, user_id, name, status, dns_results, checked_at, next_check_at, "
 class DomainQueue(WorkQueue):
     """Rows of `domains`."""
 
-    name, item, what = "domains", "domain", "domains to check"
+    name, item, what, act = "domains", "domain", "domains to check", "check"
     table, job = "domains", "check_domains"
     done = ("checked",)
     moments = (("created_at", "was added"), ("recheck_requested_at", "a check was asked for"),
@@ -53,6 +53,14 @@ class DomainQueue(WorkQueue):
         oldest = min((str(row["since"]) for row in found if row["since"]), default=None)
         number = sum(row["number"] for row in found)
         return number, number, oldest
+
+    def lifetime(self, ctx):
+        """As long as a new domain is checked."""
+        return ctx.options.give_up_after
+
+    def ended(self) -> str:
+        """It is checked again once its owner asks for it."""
+        return "status = 'failed', next_check_at = NULL"
 
     def select(self, ctx, wanted: Wanted) -> list[dict]:
         """Those that are due, then by their next check; those of an owner by their ids."""

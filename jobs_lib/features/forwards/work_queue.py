@@ -10,7 +10,7 @@ from jobs_lib.engines.mail_work_queue import MailQueue
 class ForwardQueue(MailQueue):
     """Rows of `failed_emails`."""
 
-    name, item, what = "forwards", "forward", "forwarded mail"
+    name, item, what, act = "forwards", "forward", "forwarded mail", "send"
     table, job = mail_queues.FORWARDS, "retry_forwards"
     done, failed = ("sent",), ("failed",)
     reads = ("envelope_to", "alias_id", "destination_id")

@@ -10,7 +10,7 @@ from jobs_lib.engines.mail_work_queue import MailQueue
 class NoticeQueue(MailQueue):
     """Rows of `notifications`."""
 
-    name, item, what = "notifications", "notification", "notices"
+    name, item, what, act = "notifications", "notification", "notices", "send"
     table, job = mail_queues.NOTICES, "send_notifications"
     done, failed = ("sent",), ("failed",)
     reads = ("kind", "to_email", "priority")

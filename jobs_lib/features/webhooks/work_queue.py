@@ -13,7 +13,7 @@ from .outcomes import LONGEST_WAIT
 class DeliveryQueue(ClaimedQueue):
     """Rows of `webhook_deliveries`."""
 
-    name, item, what = "webhooks", "webhook", "webhook deliveries"
+    name, item, what, act = "webhooks", "webhook", "webhook deliveries", "send"
     table, job = "webhook_deliveries", "retry_webhooks"
     done, failed = ("delivered",), ("failed",)
     reads = ("webhook_id", "event_type")

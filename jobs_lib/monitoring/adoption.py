@@ -1,0 +1,117 @@
+"""What each job would do at once with the rows that an app has, as one document: what `adopt` shows
+before the first run.
+
+It reads only, and asks nothing that is not declared elsewhere: what a job will do (`Job.coming`,
+the rules of each Purge), what waits in its queue (features/*/work_queue.py), and what its tables
+lack.
+"""
+from __future__ import annotations
+
+from jobs_lib import catalogue, clock, masking
+from jobs_lib.config.option_types import show_duration
+from jobs_lib.database.schema import app_gaps
+from jobs_lib.database.schema.app_tables import TABLES
+from jobs_lib.database.values import words
+from jobs_lib.engines import past_time
+from jobs_lib.engines.outlook import MOST, NOTIFIES, Counter
+from jobs_lib.engines.work_queue import COUNTED, DUE, Wanted
+from jobs_lib.errors import ConfigError, DatabaseError, JobsError
+from jobs_lib.runner import adoption, table_gaps
+from jobs_lib.runner.works_on import works_on
+
+from . import queues
+from .forecast import SECONDS, TimeLimit, coming_of, looked_at
+
+OWNERS = 10_000             # that are counted
+SAMPLE = 3                  # of them, by their addresses
+
+
+def refusing(db, jobs) -> dict[str, str]:
+    """{job: what its tables lack, as a sentence} of those that could not run."""
+    lacks = app_gaps.lacking(db)
+    return {job.name: table_gaps.words(db.name, missing) for job in jobs
+            if (missing := table_gaps.concerned(job, lacks))}
+
+
+def end_old(config, db, ports, names: list[str]) -> dict[str, int]:
+    """End what is past its time in the queues of these jobs: {job: how many}."""
+    found = {}
+    for queue in queues.QUEUES:
+        if queue.job in names and queue.act and queue.table in TABLES:
+            ctx = looked_at(db, config, ports.now(), catalogue.load(queue.job))
+            found[queue.job] = past_time.end(ctx, queue)
+    return {name: number for name, number in found.items() if number}
+
+
+def collect(config, db, ports, seconds: float = SECONDS) -> dict:
+    """Every job that works on the app's tables. `number` and `owners` that were not counted to the
+    end have `more` and `owners_more`."""
+    broken: list[str] = []
+    jobs = [job for job in catalogue.load_all(broken) if works_on(job)]
+    off, refuse = adoption.unconfirmed(db, jobs), refusing(db, jobs)
+    end, found = ports.monotonic() + seconds, []
+    for job in jobs:
+        one = {"name": job.name, "confirmed": job.name not in off, "enabled": True, "items": [],
+               "refuses": None, "not_counted": None}
+        found.append(one)
+        try:
+            ctx = looked_at(db, config, ports.now(), job)
+        except ConfigError as error:
+            one["refuses"] = "; ".join(error.problems)
+            continue
+        one["enabled"] = ctx.options.enabled
+        if job.name in refuse:
+            one["refuses"] = refuse[job.name]
+            continue
+        with TimeLimit(db, max(1.0, (end - ports.monotonic()) / 2), ports.monotonic) as limit:
+            try:
+                one["items"] = [item for item in _items(ctx, limit, one["confirmed"]) if item["number"]]
+            except DatabaseError as error:
+                one["not_counted"] = (str(error) if limit.has_time()
+                                      else "the database did not answer in time")
+            except JobsError as error:
+                one["not_counted"] = str(error)
+    return {"generated_at": clock.text(ports.now()), "unconfirmed": off, "jobs": found,
+            "problems": broken}
+
+
+def _items(ctx, limit, confirmed: bool):
+    """What the job would do, each with a number."""
+    now = ctx.now
+    counter = Counter(ctx, [now, now], limit.has_time)
+    mine = [queue for queue in queues.QUEUES if queue.job == ctx.job.name and queue.act]
+    acts = {queue.act for queue in mine}
+    for coming in coming_of(ctx):
+        if coming.act in acts:              # counted by its queue
+            continue
+        outlook = counter.outlook(coming)
+        if outlook is None:
+            continue
+        notifies = coming.act in NOTIFIES
+        owners = counter.owners(coming, OWNERS) if notifies and outlook.now else []
+        yield _item(ctx.db, coming.act, coming.what, outlook.now, outlook.now >= MOST, notifies,
+                    owners)
+    for queue in mine:
+        life = queue.lifetime(ctx)
+        rows = queue.select(ctx, Wanted(DUE, since=now - life, limit=COUNTED))
+        owners = list(dict.fromkeys(row["user_id"] for row in rows))
+        yield _item(ctx.db, queue.act, queue.name, len(rows), len(rows) == COUNTED,
+                    queue.act in NOTIFIES, owners)
+        if not confirmed and queue.table in TABLES:
+            yield _item(ctx.db, "end unsent" if queue.act == "send" else "give up",
+                        f"{queue.name} older than {show_duration(life)}",
+                        past_time.number(ctx, queue), False, False, [])
+
+
+def _item(db, act: str, what: str, number: int, more: bool, notifies: bool,
+          owners: list) -> dict:
+    return {"act": act, "what": what, "number": number, "more": more, "notifies": notifies,
+            "owners": len(owners), "owners_more": more or len(owners) >= OWNERS,
+            "sample": _addresses(db, owners[:SAMPLE])}
+
+
+def _addresses(db, ids: list) -> list[str]:
+    """Who they are, masked; an id where there is no such user."""
+    known = {row["id"]: row["email"] for row in db.query(
+        "SELECT id, email FROM {users} WHERE id IN (:ids)", ids=ids)} if ids else {}
+    return [masking.text(words(known[id])) if known.get(id) else f"user {words(id)}" for id in ids]

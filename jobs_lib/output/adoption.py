@@ -1,0 +1,65 @@
+"""What `adopt` prints: each job with what it would do at once, then what starts them."""
+from __future__ import annotations
+
+from .layout import wrapped
+from .screen import INDENT, Screen
+from .tables import joined, padded
+
+
+def adoption(found: dict, screen: Screen) -> str:
+    """The whole answer. `found`: monitoring/adoption.py."""
+    head = "What each job would do at once with the rows that your app has. Nothing is changed."
+    busy = [job for job in found["jobs"] if job["items"] or job["refuses"] or job["not_counted"]]
+    lines = wrapped(head, screen.width)
+    for problem in found["problems"]:
+        lines += wrapped(problem, screen.width, "! ", "  ")
+    lines += ["", *_jobs(busy, screen)] if busy else []
+    idle = [job["name"] for job in found["jobs"] if job not in busy]
+    if idle:
+        lines += ["", *wrapped(f"Nothing at once: {', '.join(idle)}.", screen.width)]
+    return "\n".join([*lines, "", *wrapped(end(found["unconfirmed"]), screen.width)])
+
+
+def end(off: list[str]) -> str:
+    """Which jobs stay off, and what starts them."""
+    if not off:
+        return "All of these jobs are confirmed."
+    who = f"{len(off)} jobs are" if len(off) > 1 else f"{off[0]} is"
+    return (f"{who} not confirmed, and off until then. To start them, or only some: `jobs.py adopt "
+            "--confirm [JOB ...]`. Those that you do not want: enabled = no in their section.")
+
+
+def _jobs(jobs: list[dict], screen: Screen) -> list[str]:
+    rows = [["", "AT ONCE", "OWNERS"]]
+    rows += [[f"  {item['act']} {item['what']}", _number(item["number"], item["more"]),
+              _owners(item)] for job in jobs for item in job["items"]]
+    head, *table = map(joined, padded(rows, "lrr"))
+    lines = [screen.paint("bold", head)]
+    for job in jobs:
+        lines.append(f"{screen.paint('bold', job['name'])}: {_state(job, screen)}")
+        for item in job["items"]:
+            lines.append(table.pop(0))
+            if item["sample"]:
+                lines += wrapped(_who(item), screen.width, INDENT, INDENT)
+        for why, text in (("refuses", job["refuses"]), ("not counted", job["not_counted"])):
+            if text:
+                lines += wrapped(f"{why}: {text}", screen.width, INDENT, INDENT)
+    return lines
+
+
+def _state(job: dict, screen: Screen) -> str:
+    state = "confirmed" if job["confirmed"] else screen.paint("yellow", "not confirmed")
+    return state if job["enabled"] else f"{state}; switched off (enabled = no)"
+
+
+def _number(number: int, more: bool) -> str:
+    return f"{number:,}{'+' if more else ''}"
+
+
+def _owners(item: dict) -> str:
+    return _number(item["owners"], item["owners_more"]) if item["sample"] else ""
+
+
+def _who(item: dict) -> str:
+    more = "such as " if item["owners"] > len(item["sample"]) else ""
+    return f"{'notified' if item['notifies'] else 'of'}: {more}{', '.join(item['sample'])}"

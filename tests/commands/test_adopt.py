@@ -1,0 +1,216 @@
+"""The first run on the tables of an app that has rows: nothing starts by itself."""
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib import catalogue, clock
+from jobs_lib.database.connection import connect
+from jobs_lib.database.schema import app_tables
+from jobs_lib.database.schema.old_rows import OLD_ROWS
+from jobs_lib.database.schema.tables import table
+from jobs_lib.runner.works_on import works_on
+from tests.support import adopted
+
+YEARS = timedelta(days=800)
+# which an app has for itself hardly ever: what only the jobs need
+OURS = ("failed_emails.status", "failed_emails.attempts", "failed_emails.next_attempt_at",
+        "failed_emails.told_at", "failed_emails.claim_token", "failed_emails.claim_run",
+        "failed_emails.lease_until", "failed_emails.uncertain", "failed_emails.notice_id",
+        "webhook_deliveries.status", "webhook_deliveries.next_attempt_at",
+        "webhook_deliveries.last_attempt_at", "webhook_deliveries.claim_run",
+        "export_requests.status", "domains.status", "domains.next_check_at",
+        "domains.ownership_token", "domains.checked_at", "destinations.verified_at",
+        "destinations.reminded_at", "destinations.removal_notified_at", "aliases.active",
+        "aliases.expiry_notified_at", "users.deleted_at", "users.email_limit")
+JOBS = {"retry_forwards", "retry_webhooks", "export_accounts", "check_domains", "expire_aliases",
+        "expire_destination_verifications", "delete_accounts"}
+
+
+def fill(db, lacking: tuple = ()) -> None:
+    """Two years of rows in each queue of an app, without the columns that it lacks."""
+    old = clock.now() - YEARS
+
+    def insert(table_name: str, **values) -> None:
+        named = {column: value for column, value in values.items()
+                 if f"{table_name}.{column}" not in lacking}
+        marks = ", ".join(f":{column}" for column in named)
+        db.execute(f"INSERT INTO {{{table_name}}} ({', '.join(named)}) VALUES ({marks})", **named)
+
+    for number in range(3):
+        insert("users", email=f"jo{number}@home.example", created_at=old)
+        insert("aliases", user_id=number + 1, address=f"a{number}@alias.example", created_at=old,
+               expires_at=clock.now() + timedelta(days=2 * number - 1))
+        insert("destinations", user_id=number + 1, email=f"jo{number}@home.example",
+               created_at=old)
+        insert("failed_emails", user_id=number + 1, alias_id=1, envelope_to="jo@home.example",
+               raw_path=f"m{number}", created_at=old)
+        insert("webhooks", user_id=number + 1, url="https://hook.example/", secret="whsec_AAAA",
+               created_at=old)
+        insert("webhook_deliveries", webhook_id=number + 1, user_id=number + 1, payload="{}",
+               event_id=f"e{number}", created_at=old, last_attempt_at=old, attempts=1)
+        insert("export_requests", user_id=number + 1, requested_at=old)
+        insert("domains", user_id=number + 1, name=f"club{number}.example", created_at=old)
+
+
+def opened(url: str):
+    """A connection that knows the app's names."""
+    return connect(url, tables=adopted.TABLES, columns=adopted.COLUMNS)
+
+
+def statements(text: str) -> list[str]:
+    """What an operator pastes of what `migrate --own-tables` prints, remarks and all."""
+    lines = [line.partition("   --")[0] for line in text.splitlines()]
+    return [line for line in lines if line.startswith(("ALTER", "CREATE", "UPDATE"))]
+
+
+@pytest.fixture
+def app(line, blank_url):
+    """jobs.py beside an app's database with old rows, which lacks what only the jobs need."""
+    adopted.make(blank_url, OURS)
+    db = opened(blank_url)
+    fill(db, OURS)
+    line.ini(adopted.ini(blank_url))
+    line.app = db
+    yield line
+    db.close()
+
+
+def at_once(app) -> dict:
+    """{(job, act, what): number}, as `adopt --json` counts it."""
+    found = app.json("adopt")
+    assert [job["name"] for job in found["jobs"] if job["not_counted"] or job["refuses"]] == []
+    return {(job["name"], item["act"], item["what"]): item["number"] for job in found["jobs"]
+            for item in job["items"]}
+
+
+def test_with_the_statements_that_are_printed_nothing_old_is_due(app):             # R74
+    for sql in statements(app.run("migrate", "--own-tables")):
+        app.app.execute(sql.rstrip(";"))
+    assert app.run("migrate", "--check") == "the schema is up to date\n"
+    # by their age alone, whatever was added
+    assert {act for _, act, _ in at_once(app)} == {"delete"}
+    assert app.json("adopt", "--confirm")["ended"] == {}
+    app.app.execute("UPDATE {job_state} SET due_after = '2020-01-01 00:00:00'")
+    app.run("run-due")
+    assert app.app.query("SELECT kind FROM {notifications}") == []
+    assert {row["status"] for row in app.app.query("SELECT status FROM {failed_emails}")} == {
+        "failed"}
+
+
+def test_without_the_updates_each_old_row_is_counted_and_none_is_begun(app):       # R74
+    for sql in statements(app.run("migrate", "--own-tables")):
+        if not sql.startswith("UPDATE"):
+            app.app.execute(sql.rstrip(";"))
+    found = at_once(app)
+    assert found["retry_forwards", "end unsent", "forwards older than 7d"] == 3
+    assert found["retry_webhooks", "end unsent", "webhooks older than 7d"] == 3
+    assert found["export_accounts", "give up", "exports older than 7d"] == 3
+    assert found["check_domains", "give up", "domains older than 30d"] == 3
+    assert found["expire_destination_verifications", "notify of",
+                 "removals of destinations"] == 3
+    assert found["expire_aliases", "deactivate", "aliases that have ended"] >= 1
+    ended = app.json("adopt", "--confirm", *sorted(JOBS))["ended"]
+    assert ended == dict.fromkeys(("retry_forwards", "retry_webhooks", "export_accounts",
+                                   "check_domains"), 3)
+    app.app.execute("UPDATE {job_state} SET due_after = '2020-01-01 00:00:00' WHERE job IN (:jobs)",
+                    jobs=["retry_forwards", "retry_webhooks", "export_accounts", "check_domains"])
+    app.run("run-due")
+    assert app.app.query("SELECT kind FROM {notifications}") == []
+    for name in ("failed_emails", "webhook_deliveries", "export_requests", "domains"):
+        assert {row["status"] for row in app.app.query(f"SELECT status FROM {{{name}}}")} == {
+            "failed"}, name
+
+
+def test_a_job_that_touches_rows_of_the_app_stays_off_until_it_is_confirmed(app):  # R74
+    for sql in statements(app.run("migrate", "--own-tables")):
+        app.app.execute(sql.rstrip(";"))
+    sentence = "stay off until you have confirmed"
+    assert sentence in app.run("migrate", "--own-tables")
+    app.app.execute("UPDATE {job_state} SET due_after = '2020-01-01 00:00:00'")
+    app.app.insert("sessions", user_id=1, token_hash="x", expires_at=clock.now() - YEARS)
+    said = app.run("run-due", "-v")
+    assert sentence in said
+    assert "jobs.py adopt" in said
+    begun = {row["job"] for row in app.app.query("SELECT job FROM {job_runs}")}
+    assert "check_jobs" in begun
+    assert [job.name for job in catalogue.load_all() if job.name in begun and works_on(job)] == []
+    assert app("purge_sessions", "--scheduled", "-v").code == 0
+    refused = app("purge_sessions")
+    assert refused.code == 1
+    assert "purge_sessions stays off until you have confirmed" in refused.err
+    assert json.loads(app("purge_sessions", "--dry-run", "--json").out)["counts"] == {"deleted": 1}
+    incident, = (each for each in app.json("status", code=1)["incidents"]
+                 if each["kind"] == "unconfirmed")
+    assert incident["command"].endswith(" adopt")
+    states = {job["name"]: job["state"] for job in app.json("status", code=1)["jobs"]}
+    assert (states["purge_sessions"], states["retry_forwards"]) == ("unconfirmed",) * 2
+    assert sentence in app("doctor", "--offline").out
+    # one of them, and then all
+    assert app.json("adopt", "--confirm", "purge_sessions")["confirmed"] == ["purge_sessions"]
+    assert app.job("purge_sessions")["counts"] == {"deleted": 1}
+    assert app("retry_forwards").code == 1
+    app.run("adopt", "--confirm")
+    assert app.json("adopt")["unconfirmed"] == []
+    assert app.job("retry_forwards")["status"] == "ok"
+    assert "stay" not in app.run("run-due", "-v")
+    assert app.run("adopt", "--confirm") == "There was nothing to confirm.\n"
+
+
+def test_what_a_table_lacks_keeps_its_jobs_from_being_confirmed(app):              # R74
+    app.run("migrate", "--own-tables")
+    done = app("adopt", "--confirm", "retry_forwards", "purge_sessions")
+    assert done.code == 1
+    assert "purge_sessions confirmed: it runs from the next slot on." in done.out
+    assert "retry_forwards stays off: the table app_destinations has no " in done.err
+    assert "retry_forwards" in app.json("adopt")["unconfirmed"]
+
+
+def test_tables_of_our_own_and_an_upgrade_ask_for_nothing(line, blank_url):        # R74
+    line.ini(f"[core]\ndatabase = {blank_url}\nstate_dir = state\nlog_dir = log\n")
+    line.run("migrate")
+    assert line.json("adopt")["unconfirmed"] == []
+    # `migrate --own-tables` later, as by an operator who upgrades
+    line.run("migrate", "--own-tables")
+    assert line.json("adopt")["unconfirmed"] == []
+    assert line.job("purge_sessions")["status"] == "ok"
+
+
+@pytest.mark.parametrize(("word", "code"), [("yes", 0), ("n", 2)])
+def test_a_person_is_shown_what_would_be_done_and_asked(line, tmp_path, word, code):   # R74
+    url = adopted.make(f"sqlite:///{tmp_path}/jobs.db")
+    line.ini(adopted.ini(url))
+    line.run("migrate", "--own-tables")
+    db = opened(url)
+    fill(db)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, str(line.script), "adopt", "--confirm", "retry_forwards"],
+        cwd=line.folder, stdin=theirs, stdout=theirs, stderr=theirs,
+        env={**line.environment(), "TERM": "vt100", "NO_COLOR": "1", "COLUMNS": "80"})
+    os.close(theirs)
+    seen = b""
+    while b"Type yes: " not in seen:
+        seen += os.read(ours, 65536)
+    os.write(ours, f"{word}\n".encode())
+    assert process.wait(60) == code
+    os.close(ours)
+    assert b"end unsent forwards older than 7d" in seen
+    assert max(map(len, seen.decode().splitlines())) <= 80
+    assert ("retry_forwards" in line.json("adopt")["unconfirmed"]) == bool(code)
+    db.close()
+
+
+def test_what_is_said_of_old_rows_is_of_columns_that_there_are():
+    known = {f"{name}.{column.name}" for name in app_tables.TABLES
+             for column in table(name).columns}
+    assert set(OLD_ROWS) <= known
+    needed = {f"{name.partition('.')[0]}.{need}" for name, old in OLD_ROWS.items()
+              for closing in old.closings for need in closing.needs}
+    assert needed <= known
