@@ -27,16 +27,18 @@ idempotency  one sentence: why running it twice, or killing it, does no harm
 sample       columns that a dry run may show
 run          function of a Context, returns counts ({"deleted": 12})
 sharded      whether several workers may share its queue (docs/workers.md)
-tables       what it reads and writes of the app's tables, each line `table: column column`; a table
+tables       what it reads and writes of the app's tables, each line `table: column column=`: what
+             it writes has a `=`, and `+` and `-` stand for rows that it adds and deletes; a table
              may have several lines. A function that returns them, where they come from a list.
              tests/test_tables.py proves it
 coming       function of a Context -> what it will do in the coming days, a list of Coming
              (engines/outlook.py); of a purge, what it does besides that
 """
+INSERTS, DELETES, WRITTEN = "+", "-", "="
 # What several jobs work on: those that notify owners, those that write audit rows, and those that
 # look up which rows name a file of the spool.
 NOTIFIES = "users: id email name status\n"
-AUDITS = "audit_logs: user_id actor event severity details created_at\n"
+AUDITS = "audit_logs: + user_id= actor= event= severity= details= created_at=\n"
 NAMES_FILES = "failed_emails: raw_path\noverflow_hold: raw_path\nspam_quarantine: raw_path\n"
 SHARD = "#"         # between a job's name and the number of a shard: `retry_forwards#2`
 

@@ -31,6 +31,7 @@ def filled(bench) -> None:
             if name == "users" and deleted:
                 rows = [{**row, "status": "deleted", "deleted_at": deleted} for row in rows]
             bench.table(name, rows)
+    bench.table("users", [{"id": 9_003, "status": "deleted"}])          # without a time
     # More than half of a limit: then the one queue of mail looks whether others wait in the other.
     bench.table("notifications", [{**due(bench, OWNER)["notifications"][0], "id": 50_000 + number}
                                   for number in range(NOTICES)])
@@ -39,20 +40,25 @@ def filled(bench) -> None:
     bench.web.answer = lambda request: Response(ANSWERED, 410)
 
 
-def test_each_job_needs_just_what_its_statements_name(bench):        # R14 R20
+def test_each_job_needs_just_what_its_statements_name(bench):        # R14 R20 R75
     filled(bench)
     named: dict = {job.name: set() for job in JOBS}
+    changed: dict = {job.name: set() for job in JOBS}
     for options in ({"mail.per_hour": str(NOTICES)}, {}, {}):       # a day each
         for job in JOBS:
             for dry_run in (True, False):
                 bench.run(job, dry_run=dry_run, **options)
                 named[job.name] |= adopted.named(bench.statements, bench.db.dialect)
+                changed[job.name] |= adopted.changed(bench.statements)
         bench.now += timedelta(days=1)
     unsaid = {job.name: names for job in JOBS
               if (names := sorted(named[job.name] - adopted.needed(job)))}
     unused = {job.name: names for job in JOBS
               if (names := sorted(adopted.needed(job) - named[job.name]))}
     assert (unsaid, unused) == ({}, {})
+    wrong = {job.name: names for job in JOBS
+             if (names := sorted(changed[job.name] ^ adopted.changes(job)))}
+    assert wrong == {}
 
 
 def test_the_look_at_a_queue_needs_no_more_than_its_job(bench):     # R59

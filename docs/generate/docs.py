@@ -195,7 +195,8 @@ def _job(job) -> list[str]:
     if tables := works_on(job):
         lines.append("- Needs these tables and columns, if your app has its own:")
         for name in filter(tables.get, TABLES):
-            listed = ", ".join(column for column in column_names(name) if column in tables[name])
+            listed = ", ".join(column for column in column_names(name)
+                               if column in tables[name].columns)
             lines += wrapped(f"`{name}`: {listed}", WIDTH, "  - ", "    ")
     options, arguments = _parted(job)
     return [*lines, *(["", *_table(options)] if options else []),

@@ -52,7 +52,7 @@ class Purge(namedtuple("Purge", "table rules files run", defaults=(None, None)))
         """The lines of Job's `tables` that follow from the rules and the sample."""
         columns = [column for rule in self.rules for column in (rule.age, rule.fallback, *rule.only)
                    if column]
-        return (f"{self.table}: id {' '.join((*columns, *sample))}\n"
+        return (f"{self.table}: - id {' '.join((*columns, *sample))}\n"
                 + (NAMES_FILES if self.files else ""))
 
 

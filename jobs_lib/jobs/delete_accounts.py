@@ -27,13 +27,15 @@ from jobs_lib.job import declare
 def _tables() -> str:
     from jobs_lib.features.accounts.deletion_order import works_on
     return works_on() + """
-        users: id email name status created_at deleted_at
-        aliases: active
-        failed_emails: next_attempt_at last_error finished_at claim_token claim_run told_at
-        audit_logs: actor event severity ip details created_at
-        webhooks: active disabled_at disabled_reason
-        webhook_deliveries: next_attempt_at last_error finished_at claim_token claim_run
-        export_requests: token_hash token_nonce
+        users: - id email name status created_at deleted_at=
+        aliases: active=
+        failed_emails: status= lease_until=
+        failed_emails: next_attempt_at= last_error= finished_at= claim_token= claim_run= told_at=
+        audit_logs: + actor= event= severity= ip= details= created_at=
+        webhooks: active= disabled_at= disabled_reason=
+        webhook_deliveries: status= lease_until=
+        webhook_deliveries: next_attempt_at= last_error= finished_at= claim_token= claim_run=
+        export_requests: status= file_name= token_hash= token_nonce=
     """
 
 

@@ -39,7 +39,7 @@ def _coming(ctx) -> list:
     "that is no longer true after it: a killed or repeated run finds what is left and continues.",
     sample=("id", "user_id", "address", "expires_at"),
     tables=NOTIFIES + AUDITS + """
-        aliases: id user_id address active expires_at expiry_notified_at
+        aliases: id user_id address active= expires_at expiry_notified_at=
     """,
     coming=_coming,
 )

@@ -44,9 +44,9 @@ def _coming(ctx) -> list:
     "again in each DELETE: a killed or repeated run finds what is left and continues.",
     sample=("id", "user_id", "destination_id", "email", "created_at", "expires_at"),
     tables=NOTIFIES + AUDITS + """
-        destinations: id user_id email verified_at reminded_at removal_notified_at created_at
+        destinations: - id user_id email verified_at reminded_at= removal_notified_at= created_at
         alias_destinations: alias_id destination_id
-        destination_verifications: id destination_id expires_at created_at
+        destination_verifications: - id destination_id expires_at created_at
         failed_emails: id user_id destination_id status
     """,
     coming=_coming,

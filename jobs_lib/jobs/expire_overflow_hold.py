@@ -55,7 +55,7 @@ job = purge(
     run=_run,
     tables=NOTIFIES + """
         aliases: id address
-        overflow_hold: alias_id sender subject warning_id
+        overflow_hold: alias_id sender subject warned_at= warning_id=
     """,
     idempotency="A message is marked in the commit that queues the one warning of its owner and "
     "day, and is deleted only when that warning was sent 24 hours ago, judged again in each "

@@ -24,8 +24,9 @@ from jobs_lib.job import declare
 def _tables() -> str:
     from jobs_lib.features.exports.writer import works_on
     return works_on() + """
-        export_requests: progress file_name sha256 token_hash token_nonce
-        export_requests: claim_token claim_run lease_until
+        export_requests: status= attempts= started_at= finished_at= expires_at= file_bytes= error=
+        export_requests: progress= file_name= sha256= token_hash= token_nonce=
+        export_requests: claim_token= claim_run= lease_until=
     """
 
 

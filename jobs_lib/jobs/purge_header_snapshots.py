@@ -32,7 +32,7 @@ from jobs_lib.job import declare
     tables="""
         users: id log_retention_days
         message_logs: id user_id created_at
-        header_snapshots: id message_log_id user_id created_at
+        header_snapshots: - id message_log_id user_id created_at
     """,
 )
 def job(ctx):

@@ -29,7 +29,7 @@ job = purge(
     tables="""
         users: id log_retention_days
         message_logs: user_id alias_id
-        header_snapshots: message_log_id
+        header_snapshots: - message_log_id
     """,
     idempotency="Each batch adds its rows to the totals and deletes them in one commit: a killed "
     "or repeated run finds what is left and counts no message twice.",

@@ -37,9 +37,10 @@ from jobs_lib.job import NAMES_FILES, NOTIFIES, declare
     tables=NOTIFIES + NAMES_FILES + """
         aliases: id address
         destinations: id user_id email verified_at
-        failed_emails: id user_id alias_id destination_id envelope_from envelope_to raw_path status
-        failed_emails: attempts next_attempt_at last_attempt_at last_code last_error created_at
-        failed_emails: finished_at claim_token claim_run lease_until uncertain told_at notice_id
+        failed_emails: id user_id alias_id destination_id envelope_from envelope_to raw_path status=
+        failed_emails: attempts= next_attempt_at= last_attempt_at= last_code= last_error= created_at
+        failed_emails: finished_at= claim_token= claim_run= lease_until= uncertain= told_at=
+        failed_emails: notice_id=
     """,
 )
 def job(ctx):

@@ -65,7 +65,8 @@ def collect(config, db, ports, seconds: float = SECONDS) -> dict:
             continue
         with TimeLimit(db, max(1.0, (end - ports.monotonic()) / 2), ports.monotonic) as limit:
             try:
-                one["items"] = [item for item in _items(ctx, limit, one["confirmed"]) if item["number"]]
+                items = _items(ctx, limit, one["confirmed"])
+                one["items"] = [item for item in items if item["number"]]
             except DatabaseError as error:
                 one["not_counted"] = (str(error) if limit.has_time()
                                       else "the database did not answer in time")

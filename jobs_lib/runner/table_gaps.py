@@ -42,7 +42,7 @@ def concerned(job, names: list[str]) -> list[str]:
         return []
     worked_on = works_on(job)
     return [name for name in names for table, _, column in [name.partition(".")]
-            if table in worked_on and (not column or column in worked_on[table])]
+            if table in worked_on and (not column or column in worked_on[table].columns)]
 
 
 def words(names, missing: list[str]) -> str:

@@ -264,7 +264,9 @@ def app(line, tmp_path):
 
 TO_RUN = """
 ALTER TABLE "app_users" ADD COLUMN "its_email_limit" BIGINT NULL;
+-- old rows: no limit
 ALTER TABLE "app_aliases" ADD COLUMN "its_user_id" BIGINT NULL;   -- your app has to fill it
+-- old rows: NULL
 CREATE INDEX "aliases_user" ON "app_aliases" ("its_user_id");
 """
 
@@ -278,10 +280,11 @@ def test_migrate_makes_its_own_tables_and_prints_what_the_app_has_to_add(app, tm
     db = connect(f"sqlite:///{tmp_path}/jobs.db", tables=adopted.TABLES, columns=adopted.COLUMNS)
     assert set(adopted.TABLES.values()) < db.tables()
     for sql in TO_RUN.strip().splitlines():
-        db.execute(sql.partition(";")[0])
+        if not sql.startswith("--"):
+            db.execute(sql.partition(";")[0])
     db.close()
     assert app("migrate", "--check").code == 0
-    assert app("migrate").out == "the schema was up to date already\n"
+    assert app("migrate").out.startswith("the schema was up to date already\n")
 
 
 # What the app has declared besides

@@ -2,6 +2,7 @@
 their columns."""
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from jobs_lib.database.connection import connect
@@ -73,8 +74,46 @@ def named(statements, dialect) -> set[str]:
 
 def needed(job) -> set[str]:
     """The same of all that the job says it works on."""
-    return {name for table, columns in works_on(job).items()
-            for name in (table, *(f"{table}.{column}" for column in columns))}
+    return {name for table, work in works_on(job).items()
+            for name in (table, *(f"{table}.{column}" for column in work.columns))}
+
+
+CHANGES = re.compile(r"\s*(UPDATE|INSERT INTO|DELETE FROM) \{(\w+)\}(.*)", re.DOTALL)
+
+
+@lru_cache(None)
+def _changed(sql: str) -> frozenset[str]:
+    found = CHANGES.match(sql)
+    if not found or found[2] not in TABLES:
+        return frozenset()
+    what, table, rest = found.groups()
+    if what == "DELETE FROM":
+        return frozenset({f"-{table}"})
+    if what == "INSERT INTO":
+        names = re.match(r" \(([^)]*)\)", rest)[1]
+        return frozenset({f"+{table}", *(f"{table}.{name}" for name in re.findall(r"\w+", names))})
+    names, depth, text = set(), 0, rest.partition(" SET ")[2]
+    for piece in re.split(r"([(),]| WHERE |CASE | END)", text):
+        depth += (piece in ("(", "CASE ")) - (piece in (")", " END"))
+        if piece == " WHERE " and not depth:
+            break
+        if not depth and (named := re.match(r"\s*[`\"\[]?(\w+)[`\"\]]?\s*=", piece)):
+            names.add(f"{table}.{named[1]}")
+    return frozenset(names)
+
+
+def changed(statements) -> set[str]:
+    """`table.column` that these statements write; `+table` and `-table` where they add and delete
+    rows."""
+    return {name for sql in set(statements) for name in _changed(sql)}
+
+
+def changes(job) -> set[str]:
+    """The same of what the job says that it does."""
+    return {name for table, work in works_on(job).items()
+            for name in (*(f"{table}.{column}" for column in work.written),
+                         *([f"+{table}"] if work.inserts else []),
+                         *([f"-{table}"] if work.deletes else []))}
 
 
 def ini(url: str) -> str:

@@ -221,6 +221,7 @@ class Bench:
             ports.close()
         if job.tables:
             unsaid = adopted.named(ports.heard, self.db.dialect) - adopted.needed(job)
+            unsaid |= adopted.changed(ports.heard) - adopted.changes(job)
             assert not unsaid, f"{job.name} works on {sorted(unsaid)}, missing from its `tables`"
         self.samples = console.samples
         return self.result

@@ -53,8 +53,8 @@ OLD_ROWS = {
     "destinations.removal_notified_at": Old(
         "not announced: those that are not verified within 27 days are, and removed 3 days "
         "later; [expire_destination_verifications] remove_after = off keeps them"),
-    "domains.ownership_token": Old("without a token, so their status stays as it is until your app gives "
-                                   "them one"),
+    "domains.ownership_token": Old("without a token, so their status stays as it is until your app "
+                                   "gives them one"),
     "domains.status": Old("pending, so that those of more than 30 days would be given up, with a "
                           "notice", (Closing("UPDATE {domains} SET status = 'verified'"),)),
     "domains.next_check_at": Old("due for a check", (

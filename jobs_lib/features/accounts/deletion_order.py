@@ -11,6 +11,7 @@ from functools import cache
 
 from jobs_lib.database.schema import references
 from jobs_lib.database.schema.tables import table
+from jobs_lib.job import DELETES, WRITTEN
 
 # A row in the hands of a run that lives: its owner stores what comes of it, and the next run takes
 # it.
@@ -41,7 +42,9 @@ def works_on() -> str:
            for name in dict.fromkeys(reference.table for reference in references.REFERENCES)}
     for reference in references.REFERENCES:
         if reference.goes != "later":
-            own[reference.table].add(reference.column)
+            changed = WRITTEN if reference.goes in ("unset", "stays") else ""
+            own[reference.table] |= {reference.column + changed,
+                                     *((DELETES,) if reference.goes == "with" else ())}
     return "".join(f"{name}: {' '.join(sorted(found))}\n" for name, found in own.items())
 
 
