@@ -32,6 +32,8 @@ def filled(bench) -> None:
                 rows = [{**row, "status": "deleted", "deleted_at": deleted} for row in rows]
             bench.table(name, rows)
     bench.table("users", [{"id": 9_003, "status": "deleted"}])          # without a time
+    bench.table("domains", [{**due(bench, OWNER)["domains"][0], "id": 9_004, "name": "a.example",
+                             "recheck_requested_at": bench.ago(minutes=5)}])
     # More than half of a limit: then the one queue of mail looks whether others wait in the other.
     bench.table("notifications", [{**due(bench, OWNER)["notifications"][0], "id": 50_000 + number}
                                   for number in range(NOTICES)])

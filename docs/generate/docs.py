@@ -7,9 +7,9 @@ from jobs_lib import schedule, schedule_text
 from jobs_lib.config import settings
 from jobs_lib.database.schema.app_tables import TABLES
 from jobs_lib.database.schema.tables import column_names
+from jobs_lib.database.schema.works_on import works_on
 from jobs_lib.job import PRIORITIES
 from jobs_lib.output.layout import wrapped
-from jobs_lib.runner.works_on import works_on
 
 WIDTH = 100
 GENERATED = ("<!-- Generated from the declarations in jobs_lib. To generate it again: "

@@ -35,7 +35,7 @@ def run(args, make_session, config_path) -> int:
 
     session = make_session(config_path)
     if args.check:
-        return _check(session.ports.connect(), migrations)
+        return _check(session, session.ports.connect(), migrations)
     if args.dry_run:
         db = _to_be_read(session)
         planned = migrations.plan(db, args.own_tables)
@@ -53,6 +53,8 @@ def run(args, make_session, config_path) -> int:
     session.console.answer(f"{made}: {ours} {'are' if lacks else 'is'} up to date" if done
                            else f"{ours} {'were' if lacks else 'was'} up to date already")
     _tell_app(lacks, session.console)
+    for sentence in _wrong(db, session.config):
+        session.console.report(sentence)
     _tell_unconfirmed(db, session.console)
     return OK
 
@@ -101,7 +103,17 @@ def _tell_unconfirmed(db, console) -> None:
         console.report("\n" + adoption.sentence(names))
 
 
-def _check(db, migrations) -> int:
+def _wrong(db, config) -> list[str]:
+    """What the app's tables have in a way that a job which is switched on cannot work with."""
+    from jobs_lib.database.schema import app_gaps, misfits
+    from jobs_lib.runner.table_gaps import concerned
+
+    on = [job for job in catalogue.load_all([]) if config.job(job).enabled]
+    return [misfits.sentence(db.name, code) for code in app_gaps.lacking(db)
+            if ":" in code and any(concerned(job, [code]) for job in on)]
+
+
+def _check(session, db, migrations) -> int:
     from jobs_lib.database.schema import app_gaps
 
     waiting = migrations.pending(db)
@@ -116,6 +128,10 @@ def _check(db, migrations) -> int:
     if missing := app_gaps.statements(db):
         print("the app's own tables lack something: `jobs.py migrate --own-tables` prints the "
               f"{len(missing)} statement(s) to run")
+    wrong = _wrong(db, session.config)
+    for sentence in wrong:
+        print(sentence)
+    if missing or wrong:
         return FAILED
     print("the schema is up to date")
     return OK

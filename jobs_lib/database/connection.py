@@ -262,6 +262,29 @@ class Database:
             found.setdefault(table, set()).add(self.name.ours(table).get(column, column))
         return found
 
+    def catalogue(self, tables) -> dict[str, dict]:
+        """What the engine knows of the columns of these tables of ours: {our table: {our column:
+        name, type, whole, nullable, given, computed, touched, longest, engine, is_view}}, without
+        tables that
+        are not there."""
+        ours = {self.name(table).lower(): table for table in tables}
+        found: dict = {}
+        for row in self.query(self.dialect.catalogue, names=[self.name(table)
+                                                             for table in tables]):
+            table, column = ours[row["table_name"].lower()], row["name"].lower()
+            found.setdefault(table, {})[self.name.ours(table).get(column, column)] = row
+        return found
+
+    def keeping(self, tables) -> list[dict]:
+        """The foreign keys of other tables that keep rows of these tables of ours from being
+        deleted: `table`, the key's `name`, and `child` in the database."""
+        if not self.dialect.keeping:
+            return []
+        ours = {self.name(table).lower(): table for table in tables}
+        return [{"table": ours[row["parent"].lower()], "name": row["name"], "child": row["child"]}
+                for row in self.query(self.dialect.keeping, names=list(ours))
+                if row["child"].lower() not in ours]
+
     def indexes(self, table: str, unique: bool = False) -> dict[str, list[str]]:
         """`{index: [columns]}` of a table of ours in the database, by our names; with `unique`,
         those alone that let no two rows have the same values."""
@@ -339,7 +362,8 @@ class Database:
         """What is raised for a driver's exception. A trigger of the app may say in it whatever it
         likes."""
         translated = self.dialect.translated(error, self._target)
-        if isinstance(translated, (Busy, Conflict, Duplicate, Lost)):
+        if isinstance(translated, (Busy, Conflict, Lost)) or (
+                isinstance(translated, Duplicate) and "@" not in str(translated)):
             # our own text, and common in any run
             return translated
         from jobs_lib.masking import without_secrets

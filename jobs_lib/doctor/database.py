@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from datetime import timedelta
 
 from jobs_lib import catalogue
-from jobs_lib.database import dialects
-from jobs_lib.database.schema import app_gaps, compare, migrations, version
+from jobs_lib.database import dialects, stored
+from jobs_lib.database.schema import app_gaps, app_tables, compare, migrations, misfits, version
 from jobs_lib.engines.spool import need_folder
 from jobs_lib.errors import Busy, DatabaseError, JobsError, Missing, NotInstalled, Stopped
 from jobs_lib.output.findings import note, ok, problem, run, warning
@@ -19,6 +20,14 @@ from .files import LITTLE, free, is_read_only
 from .network import resolve
 
 SLOW = 1.0               # seconds to connect
+# of the app's tables, the column that a new row has the time of its making in
+WRITTEN_NOW = {"message_logs": "created_at", "sessions": "created_at", "users": "created_at",
+               "magic_links": "created_at", "failed_emails": "created_at",
+               "webhook_deliveries": "created_at", "audit_logs": "created_at",
+               "aliases": "created_at", "export_requests": "requested_at",
+               "overflow_hold": "held_at", "spam_quarantine": "quarantined_at"}
+NEWEST = 20              # rows of each
+CLOCKS_DIFFER = timedelta(minutes=15)
 SHOWN = 10               # differences listed one by one
 WHY = {"table": "Jobs that work on it fail.", "view": "Your audits read it; no job does.",
        "column": "Statements that name it fail.",
@@ -115,8 +124,24 @@ def schema(installation):
                       for sql in (*each.statements, *app_gaps.closings(db, each))]
         yield problem(f"{len(others) - SHOWN} more tables, columns and indexes are missing",
                       "Only the first are listed one by one.", run(RUN_SQL, *statements))
-    if not (differences or strangers):
+    wrong = list(_misfits(installation, db))
+    yield from wrong
+    if not (differences or strangers or wrong):
         yield ok(f"schema {found}, with every table, column and index")
+
+
+def _misfits(installation, db):
+    """What is there, and not as the jobs need it."""
+    for code in app_gaps.lacking(db):
+        if ":" not in code or ":engine:" in code:           # which mysql.py reports of all tables
+            continue
+        jobs = [job.name for job in installation.jobs if concerned(job, [code])]
+        on = [name for name in jobs if installation.job(catalogue.load(name)).enabled]
+        what, fix = misfits.in_words(db.name, code)
+        say = problem if on else note
+        yield say(what[0].upper() + what[1:] if what.startswith(("the ", "no ")) else what,
+                  f"{'These jobs refuse' if on else 'Disabled jobs would refuse'} to run: "
+                  f"{', '.join(on or jobs)}.", fix[0].upper() + fix[1:] + ".")
 
 
 def _needed(installation, difference) -> bool:
@@ -208,6 +233,31 @@ def _writer(installation, error: Busy):
                    run("Look what that is. If it may be ended, end it:", look, end))
 
 
+def local_times(installation):
+    """Whether the newest rows are dated in the future: an app that writes local times."""
+    db, ahead = installation.database(), {}
+    if not version.found(db):
+        raise NothingToAsk
+    there = db.catalogue(app_tables.TABLES)
+    for name, column in WRITTEN_NOW.items():
+        if {"id", column} <= there.get(name, {}).keys():
+            rows = db.query(f"SELECT {column} AS moment FROM {{{name}}} ORDER BY id DESC "
+                            "LIMIT :newest", newest=NEWEST)
+            newest = max(filter(None, (stored.time(row["moment"]) for row in rows)), default=None)
+            if newest and newest - installation.now > CLOCKS_DIFFER:
+                ahead[f"{db.name(name)}.{db.name.column(name, column)}"] = newest - installation.now
+    if ahead:
+        hours = max(ahead.values()).total_seconds() / 3600
+        yield problem(f"The newest rows are dated up to {hours:.1f} hours in the future: "
+                      f"{', '.join(ahead)}",
+                      "The jobs read these as UTC: with local times all that goes by an age comes "
+                      "so many hours too late, or too soon in a zone west of Greenwich.",
+                      "Let your app write UTC, or map a column that has it: docs/adoption.md, What "
+                      "must be true of your tables.")
+    else:
+        yield ok("no row of the app is dated in the future")
+
+
 def spool(installation):
     """The spool folder belongs to this database: else nothing is ever removed from it."""
     db, folder = installation.database(), installation.section("spool").dir
@@ -262,4 +312,4 @@ def judge(dialect):
     return __import__(f"{__package__}.{dialect.name}", fromlist=["examine"])
 
 
-CHECKS = (connection, health, schema, confirmed, writing, spool, exports)
+CHECKS = (connection, health, schema, confirmed, writing, local_times, spool, exports)

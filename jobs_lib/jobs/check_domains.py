@@ -42,7 +42,7 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
     sharded=True,
     tables=NOTIFIES + AUDITS + """
         domains: id user_id name ownership_token status= dns_results= checked_at= next_check_at=
-        domains: recheck_requested_at failing_since= failures= warned_at= verified_at= created_at
+        domains: recheck_requested_at= failing_since= failures= warned_at= verified_at= created_at
     """,
 )
 def job(ctx):

@@ -11,13 +11,13 @@ from jobs_lib import catalogue, clock, masking
 from jobs_lib.config.option_types import show_duration
 from jobs_lib.database.schema import app_gaps
 from jobs_lib.database.schema.app_tables import TABLES
+from jobs_lib.database.schema.works_on import works_on
 from jobs_lib.database.values import words
 from jobs_lib.engines import past_time
 from jobs_lib.engines.outlook import MOST, NOTIFIES, Counter
 from jobs_lib.engines.work_queue import COUNTED, DUE, Wanted
 from jobs_lib.errors import ConfigError, DatabaseError, JobsError
 from jobs_lib.runner import adoption, table_gaps
-from jobs_lib.runner.works_on import works_on
 
 from . import queues
 from .forecast import SECONDS, TimeLimit, coming_of, looked_at

@@ -10,10 +10,10 @@ from __future__ import annotations
 from jobs_lib import catalogue, shards
 from jobs_lib.database.schema.migrations import EVERY
 from jobs_lib.database.schema.version import UNCONFIRMED
+from jobs_lib.database.schema.works_on import works_on
 from jobs_lib.errors import JobsError
 
 from . import slots
-from .works_on import works_on
 
 COMMAND = "adopt"
 

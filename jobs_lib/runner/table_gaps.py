@@ -5,12 +5,12 @@ A job says itself which tables and columns it works on (`tables` in job.py).
 """
 from __future__ import annotations
 
-from jobs_lib.database.schema import app_gaps
+from jobs_lib.database.schema import app_gaps, misfits
 from jobs_lib.database.schema.version import complete
+from jobs_lib.database.schema.works_on import works_on
 from jobs_lib.errors import JobsError
 
 from . import adoption
-from .works_on import works_on
 
 MOST = 4                     # tables named in the sentence
 
@@ -32,21 +32,30 @@ def need(db, job, store: bool = True) -> None:
         names = look(db)                    # it may be there by now
     missing = concerned(job, names)
     if missing:
-        raise Incomplete(f"nothing was done: {words(db.name, missing)}. `jobs.py migrate "
-                         "--own-tables` prints the statements that add what is missing")
+        raise Incomplete(f"nothing was done: {words(db.name, missing)}" + (
+            ". `jobs.py migrate --own-tables` prints the statements that add what is missing"
+            if any(":" not in name for name in missing) else ""))
 
 
 def concerned(job, names: list[str]) -> list[str]:
-    """Those of `names` (a table, or table.column) that the job works on."""
+    """Those of `names` (a table, table.column, or a code of misfits.py) that matter for the
+    job."""
     if not names:
         return []
-    worked_on = works_on(job)
-    return [name for name in names for table, _, column in [name.partition(".")]
-            if table in worked_on and (not column or column in worked_on[table].columns)]
+    worked_on, found = works_on(job), []
+    for name in names:
+        table, column, kind, _ = misfits.parts(name)
+        work = worked_on.get(table)
+        if work and (misfits.concerns(name, work) if kind
+                     else not column or column in work.columns):
+            found.append(name)
+    return found
 
 
 def words(names, missing: list[str]) -> str:
     """`the database has no table overflow; members lacks mail, size`."""
+    wrong = [misfits.sentence(names, name) for name in missing if ":" in name]
+    missing = [name for name in missing if ":" not in name]
     tables = [names(name) for name in missing if "." not in name]
     parts = [f"the database has no table {', '.join(tables)}"] if tables else []
     columns: dict = {}
@@ -56,5 +65,6 @@ def words(names, missing: list[str]) -> str:
             columns.setdefault(table, []).append(names.column(table, column))
     parts += [f"the table {names(table)} has no {', '.join(found)}" for table,
               found in columns.items()]
+    parts += wrong
     more = f", and {len(parts) - MOST} more tables lack something" if len(parts) > MOST else ""
     return "; ".join(parts[:MOST]) + more

@@ -15,7 +15,7 @@ from jobs_lib.database.connection import connect
 from jobs_lib.database.schema import app_tables
 from jobs_lib.database.schema.old_rows import OLD_ROWS
 from jobs_lib.database.schema.tables import table
-from jobs_lib.runner.works_on import works_on
+from jobs_lib.database.schema.works_on import works_on
 from tests.support import adopted
 
 YEARS = timedelta(days=800)

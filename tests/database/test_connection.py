@@ -215,6 +215,21 @@ def test_a_second_row_with_a_unique_key_is_a_duplicate_and_its_value_is_not_show
     assert addresses(db) == ["someone@example.org", "b@example.org"]
 
 
+def test_a_triggers_own_words_are_masked_whatever_kind_of_error_they_look_like(db):       # R72
+    lite = db.dialect.name == "sqlite"
+    words = "UNIQUE constraint failed: jo.doe@home.example" if lite else (
+        "Duplicate entry for key jo.doe@home.example")
+    refuse = (f"BEGIN SELECT RAISE(ABORT, '{words}'); END" if lite else
+              "FOR EACH ROW SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 1062, "
+              f"MESSAGE_TEXT = '{words}'")
+    db.execute(f"CREATE TRIGGER refuse BEFORE INSERT ON sessions {refuse}")
+    with pytest.raises(Duplicate) as raised:
+        db.insert("sessions", user_id=1, token_hash="x", expires_at="2026-11-24 14:30:05")
+    assert "j***@home.example" in str(raised.value)
+    assert "jo.doe" not in str(raised.value)
+    db.execute("DROP TRIGGER refuse")
+
+
 def test_a_run_without_a_slot_is_never_a_duplicate(db):
     for slot, expected in ((None, 1), (None, 2), (NOW, 3)):
         db.insert("job_runs", run_id=str(expected), job="j", slot=slot, status="ok", started_at=NOW)

@@ -187,6 +187,17 @@ def test_a_spool_folder_of_another_database_is_reported(lite):
 
 
 # R54, R56
+def test_an_app_that_writes_local_times_is_named_with_the_hours(installed):     # R75
+    now = clock.now()
+    installed.db.insert("message_logs", user_id=1, direction="forward", status="delivered",
+                        created_at=now)
+    assert installed.found("database") == []
+    installed.db.insert("sessions", user_id=1, token_hash="x", expires_at=now + timedelta(days=9),
+                        created_at=now + timedelta(hours=5, minutes=30))
+    found = installed.one("database", "dated up to 5.5 hours in the future")
+    assert (found.level, "sessions.created_at" in found.what) == ("problem", True)
+
+
 def test_exports_that_are_not_in_their_folder_are_warned_of(installed):
     names, later = [new_name(number) for number in (1, 2, 3)], clock.now() + timedelta(days=1)
     for status, name, expires in [*(("ready", name, later) for name in names),
@@ -306,5 +317,6 @@ def test_a_damaged_file_is_reported(lite):
 
 
 def test_the_checks_are_those_of_the_area():
-    assert [check.__name__ for check in database.CHECKS] == ["connection", "health", "schema",
-                                                             "writing", "spool", "exports"]
+    assert [check.__name__ for check in database.CHECKS] == [
+        "connection", "health", "schema", "confirmed", "writing", "local_times", "spool",
+        "exports"]

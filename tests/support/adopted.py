@@ -9,18 +9,20 @@ from jobs_lib.database.connection import connect
 from jobs_lib.database.names import Names
 from jobs_lib.database.schema import app_tables, ddl
 from jobs_lib.database.schema.tables import table
+from jobs_lib.database.schema.works_on import works_on
 from jobs_lib.database.statement import Statement, scan
-from jobs_lib.runner.works_on import works_on
 
 TABLES = {name: f"app_{name}" for name in app_tables.TABLES}
 COLUMNS = {name: {column.name: f"its_{column.name}" for column in table(name).columns}
            for name in TABLES}
 
 
-def make(url: str, lacking: tuple = (), types: dict | None = None) -> str:
+def make(url: str, lacking: tuple = (), types: dict | None = None,
+         columns: dict | None = None) -> str:
     """Make the app's tables, all but the tables and `table.column`s that it lacks; the URL.
 
-    `types`: the database's words for some of our kinds of columns, where the app has taken others.
+    `types`: the database's words for some of our kinds of columns, where the app has taken others;
+    `columns`: {table.column: the whole declaration} of single ones.
     """
     db = connect(url, create=True, tables=TABLES, columns=COLUMNS)
     before = dict(db.dialect.types)
@@ -28,11 +30,15 @@ def make(url: str, lacking: tuple = (), types: dict | None = None) -> str:
     for name in TABLES:
         if name not in lacking:
             whole = table(name)
-            columns = tuple(column for column in whole.columns
-                            if f"{name}.{column.name}" not in lacking)
-            has = {column.name for column in columns}
+            there = tuple(column for column in whole.columns
+                          if f"{name}.{column.name}" not in lacking)
+            has = {column.name for column in there}
             indexes = tuple(index for index in whole.indexes if has.issuperset(index.columns))
-            for sql in ddl.create_table(db, whole._replace(columns=columns, indexes=indexes)):
+            for sql in ddl.create_table(db, whole._replace(columns=there, indexes=indexes)):
+                for column in there:
+                    if other := (columns or {}).get(f"{name}.{column.name}"):
+                        quoted = db.dialect.quote(f"its_{column.name}")
+                        sql = re.sub(rf"(?m)^  {quoted} .*?(,?)$", rf"  {quoted} {other}\1", sql)
                 db.execute(sql)
     db.dialect.types.update(before)
     db.close()

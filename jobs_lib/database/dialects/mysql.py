@@ -342,6 +342,21 @@ tables = "SELECT table_name AS name FROM information_schema.tables WHERE table_s
 columns = ("SELECT table_name AS table_name, column_name AS name "
                "FROM information_schema.columns"
                " WHERE table_schema = DATABASE() AND table_name IN (:names)")
+catalogue = ("SELECT c.table_name AS table_name, c.column_name AS name, LOWER(c.data_type) AS type,"
+             " LOWER(c.column_type) AS whole, c.is_nullable = 'YES' AS nullable,"
+             " c.extra LIKE '%VIRTUAL%' OR c.extra LIKE '%STORED%' OR c.extra LIKE '%PERSISTENT%'"
+             " AS computed, c.extra LIKE '%on update%' AS touched,"
+             " c.column_default IS NOT NULL OR c.extra LIKE '%auto_increment%' AS given,"
+             " c.character_maximum_length AS longest, t.engine AS engine,"
+             " t.table_type LIKE '%VIEW%' AS is_view"
+             " FROM information_schema.columns c JOIN information_schema.tables t"
+             " ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
+             " WHERE c.table_schema = DATABASE() AND c.table_name IN (:names)")
+keeping = ("SELECT constraint_name AS name, table_name AS child, referenced_table_name AS parent"
+           " FROM information_schema.referential_constraints"
+           " WHERE constraint_schema = DATABASE() AND LOWER(referenced_table_name) IN (:names)"
+           " AND delete_rule IN ('RESTRICT', 'NO ACTION') ORDER BY table_name, constraint_name")
+any_type = False                     # a column takes values of its type
 # A unique one over the beginning of a text alone (`sub_part`) also refuses what differs only after
 # it.
 indexes = ("SELECT index_name AS name, column_name AS column_name, non_unique = 0 "

@@ -353,9 +353,18 @@ def day(column: str) -> str:
 
 tables = ("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
           " AND name NOT LIKE 'sqlite!_%' ESCAPE '!'")
+# table_info leaves out generated columns
 columns = ("SELECT m.name AS table_name, c.name AS name "
-               "FROM sqlite_master m, pragma_table_info(m.name) c"
+               "FROM sqlite_master m, pragma_table_xinfo(m.name) c"
                " WHERE m.name COLLATE NOCASE IN (:names) AND m.type IN ('table', 'view')")
+catalogue = ("SELECT m.name AS table_name, c.name AS name, LOWER(c.type) AS type, "
+             "LOWER(c.type) AS whole, c.\"notnull\" = 0 AS nullable,"
+             " c.hidden IN (2, 3) AS computed, 0 AS touched, NULL AS longest, NULL AS engine,"
+             " c.dflt_value IS NOT NULL OR c.pk > 0 AS given, m.type = 'view' AS is_view "
+             "FROM sqlite_master m, pragma_table_xinfo(m.name) c"
+             " WHERE m.name COLLATE NOCASE IN (:names) AND m.type IN ('table', 'view')")
+keeping = ""                         # foreign keys are enforced for those who ask for it
+any_type = True                      # a column takes values of any type
 indexes = ("SELECT l.name AS name, i.name AS column_name, l.\"unique\" AS is_unique "
            "FROM pragma_index_list(:name) l,"
            " pragma_index_info(l.name) i ORDER BY l.name, i.seqno")

@@ -1,8 +1,8 @@
-"""What the app's own tables lack. It is found out once, and noted in `meta` for the runs that
-follow.
+"""What the app's own tables lack, or have in a way that the jobs cannot work with. It is found out
+once, and noted in `meta` for the runs that follow.
 
-The note names what is missing, as `users` or `users.email`, after the schema and the names that it
-was found under.
+The note names what is missing, as `users` or `users.email`, and what does not fit, as misfits.py
+has it, after the schema and the names that it was found under.
 """
 from __future__ import annotations
 
@@ -10,18 +10,27 @@ from contextlib import suppress
 
 from jobs_lib.errors import DatabaseError
 
-from . import app_tables, compare, old_rows
+from . import app_tables, compare, misfits, old_rows
 from .tables import NO_DEFAULT, table
 from .version import APP_TABLES, complete
+from .works_on import of_all
 
 LONGEST = 2000               # of a value in `meta`: a longer list is looked up again by each run
 
 
 def lacking(db) -> list[str]:
-    """The tables, and the columns of the others, that the app's part of the database lacks."""
-    there = db.columns_of(app_tables.TABLES)
-    missing = [name for name in app_tables.TABLES if name not in there]
-    return missing + [f"{name}.{column.name}" for name in app_tables.TABLES if name in there
+    """The tables, and the columns of the others, that the app's part of the database lacks, and
+    what does not fit a job."""
+    works, there = of_all(), db.catalogue(app_tables.TABLES)
+    return [*missing(there), *(code for code in misfits.look(db, works, there)
+                               if misfits.concerns(code, works[misfits.parts(code)[0]]))]
+
+
+def missing(there: dict) -> list[str]:
+    """The tables, and the columns of the others, that the app's part of the database lacks.
+    `there`: {table: its columns}."""
+    tables = [name for name in app_tables.TABLES if name not in there]
+    return tables + [f"{name}.{column.name}" for name in app_tables.TABLES if name in there
                       for column in table(name).columns if column.name not in there[name]]
 
 

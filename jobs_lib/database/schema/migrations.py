@@ -80,8 +80,9 @@ def _completed(*names: str):
 
 def _is_made_here(db, each, own_only: bool) -> bool:
     """Whether `migrate` makes the table: all of ours, and of the app's those that it does not have
-    itself."""
-    return each.owner == "bundle" or not (own_only or each.name in db.name.mapped)
+    itself; also the audit log, to which the jobs add rows, where the app has none that fits."""
+    return (each.owner == "bundle" or each.name == AUDIT
+            or not (own_only or each.name in db.name.mapped))
 
 
 MIGRATIONS = {1: _first, 2: _notices_end,
@@ -93,6 +94,7 @@ MIGRATIONS = {1: _first, 2: _notices_end,
 assert max(MIGRATIONS) == SCHEMA_VERSION
 # in `meta`: which tables the first `migrate` was for
 SCOPE, OWN, ALL = "tables", "own", "all"
+AUDIT = "audit_logs"
 EVERY = "*"                  # as the value of UNCONFIRMED: each job that works on the app's tables
 
 

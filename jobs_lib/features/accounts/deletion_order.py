@@ -29,7 +29,8 @@ def order() -> list:
     from graphlib import TopologicalSorter
 
     mine = {reference.table: reference for reference in references.to("users")}
-    before = {name: sorted({other.table for other in references.to(name) if other.goes == "with"}
+    before = {name: sorted({other.table for other in references.to(name)
+                            if other.goes in ("with", "later")}
                            & set(mine)) for name in mine}
     names = sorted(TopologicalSorter(before).static_order(), key=lambda name: not is_queue(name))
     return [mine[name] for name in names]

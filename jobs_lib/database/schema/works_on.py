@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from jobs_lib.database.schema.app_tables import TABLES
+from jobs_lib import catalogue
 from jobs_lib.job import DELETES, INSERTS, WRITTEN
+
+from .app_tables import TABLES
 
 Work = namedtuple("Work", "columns written inserts deletes")
 Work.__doc__ = """What a job does to a table of the app's.
@@ -23,6 +25,17 @@ def works_on(job) -> dict[str, Work]:
         if table.strip() in TABLES:
             words.setdefault(table.strip(), []).extend(columns.split())
     return {table: _work(set(named)) for table, named in words.items()}
+
+
+def of_all() -> dict[str, Work]:
+    """{table of the app's: what all jobs together do to it}."""
+    found: dict[str, Work] = {}
+    for job in catalogue.load_all([]):
+        for table, work in works_on(job).items():
+            known = found.get(table, Work(set(), set(), False, False))
+            found[table] = Work(known.columns | work.columns, known.written | work.written,
+                                known.inserts or work.inserts, known.deletes or work.deletes)
+    return found
 
 
 def _work(words: set) -> Work:

@@ -1,0 +1,178 @@
+"""What an app's tables have that the jobs cannot work with, by the database's own catalogue: a
+column may be there and still not do.
+
+Each finding is a code without a space, for the note in `meta`: `failed_emails.status:not_null`, and
+behind another colon what its sentence says besides. `concerns` says for which jobs it matters.
+"""
+from __future__ import annotations
+
+import re
+
+from jobs_lib.errors import Busy, DatabaseError, Lost, Missing, ReadOnly
+
+from .tables import table
+
+TIMES = ("time", "now", "date")
+NUMBERS = re.compile(r"int|real|floa|doub|decimal|numeric|year")
+LOOKED_AT = 20              # rows whose times are looked at, where any column takes any value
+LARGEST = 2 ** 63 - 1
+# characters that are written at most, by the column's name or else its type
+LONGEST = {"claim_token": 32, "claim_run": 16, "status": 9, "token_hash": 64, "token_nonce": 32,
+           "sha256": 64, "file_name": 80, "last_error": 512, "error": 512, "disabled_reason": 255,
+           "response_excerpt": 2048, "dns_results": 16_000, "actor": 4, "event": 30, "severity": 8,
+           "details": 1000}
+ANY, WRITTEN, CHANGED, DELETED, ADDED = "any", "written", "changed", "deleted", "added"
+# what can be done about a table of the app's to which jobs add rows, whatever does not fit
+OWN_AUDIT = ("or let [tables] audit_logs name a table that is not there: `jobs.py migrate` makes "
+             "it, for what the jobs write")
+# {kind: (what a job does that it matters for, what is wrong, what to do)}
+KINDS = {
+    "bits": (ANY, "{column} is a BIT, which is read as bytes", "make it a TINYINT(1)"),
+    "number": (ANY, "{column} holds numbers where a time in UTC belongs",
+               "make it a DATETIME, or map a column that is"),
+    "touched": (ANY, "{column} changes with each update of its row (ON UPDATE)",
+                "take that from the column, or map another"),
+    "large": (ANY, "{column} has a number above 2^63 - 1", "the jobs can use only smaller ones"),
+    "computed": (WRITTEN, "{column} is computed by the database, and the jobs write it",
+                 "map a column that can be written"),
+    "view": (WRITTEN, "{column} cannot be written through that view",
+             "make it a plain column of the view, or name its table in [tables]"),
+    "not_null": (WRITTEN, "{column} is NOT NULL, and the jobs write NULL into it",
+                 "let it be NULL"),
+    "short": (WRITTEN, "{column} takes {0} characters, and up to {1} are written",
+              "make it longer"),
+    "enum": (WRITTEN, "{column} is an ENUM without {0}", "add that"),
+    "required": (ADDED, "{0} of {table} has to be given, and the jobs add rows without it",
+                 "give it a default"),
+    "undeletable": (DELETED, "no row can be deleted through the view {table}",
+                    "name its table in [tables]"),
+    "kept": (DELETED, "the foreign key {0} of {1} keeps rows of {table} from being deleted",
+             "give it ON DELETE CASCADE or SET NULL"),
+    "engine": (CHANGED, "the table {table} is {0}, which has no transactions",
+               "ALTER TABLE {table} ENGINE=InnoDB"),
+}
+
+
+def look(db, works: dict, catalogue: dict) -> list[str]:
+    """The codes. `works`: {table: the Work of all jobs on it, together}; `catalogue`: {table:
+    {column: facts}}, as Database.catalogue has them."""
+    found = []
+    for name, columns in catalogue.items():
+        found += _of_table(db, name, columns, works[name])
+    for row in db.keeping(catalogue):
+        found.append(_code(row["table"], "", "kept", row["name"], row["child"]))
+    return found
+
+
+def parts(code: str) -> tuple[str, str, str, list[str]]:
+    """(table, column, kind, the rest) of a code; without a kind, of what is missing."""
+    name, _, rest = code.partition(":")
+    name, _, column = name.partition(".")
+    kind, *more = rest.split(":")
+    return name, column, kind, more
+
+
+def concerns(code: str, work) -> bool:
+    """Whether a finding matters for what a job does with that table."""
+    _, column, kind, _ = parts(code)
+    return {ANY: column in work.columns, WRITTEN: column in work.written,
+            DELETED: work.deletes, ADDED: work.inserts,
+            CHANGED: bool(work.written or work.inserts or work.deletes)}[KINDS[kind][0]]
+
+
+def in_words(names, code: str) -> tuple[str, str]:
+    """(what is wrong, what to do)."""
+    name, column, kind, more = parts(code)
+    words = {"table": names(name), "column": f"{names(name)}.{names.column(name, column)}"}
+    _, what, fix = KINDS[kind]
+    own = f"; {OWN_AUDIT}" if name == "audit_logs" and kind not in ("kept", "engine") else ""
+    return what.format(*more, **words), fix.format(*more, **words) + own
+
+
+def sentence(names, code: str) -> str:
+    """Both at once."""
+    return ": ".join(in_words(names, code))
+
+
+def _of_table(db, name: str, columns: dict, work) -> list[str]:
+    ours = {column.name: column for column in table(name).columns}
+    known = {column: facts for column, facts in columns.items() if column in ours}
+    found = []
+    for column, facts in known.items():
+        for kind, *more in _of_column(ours[column], facts):
+            found.append(_code(name, column, kind, *more))
+    if work.inserts:
+        found += [_code(name, "", "required", facts["name"]) for column, facts in columns.items()
+                  if column not in ours and not (facts["nullable"] or facts["given"]
+                                                 or facts["computed"])]
+    first = next(iter(columns.values()))
+    if first["is_view"]:
+        found += _of_view(db, name, known, work)
+    elif first["engine"] and first["engine"].lower() not in ("innodb", "rocksdb", "xtradb"):
+        found.append(_code(name, "", "engine", first["engine"]))
+    return found + _of_rows(db, name, ours, known)
+
+
+def _of_column(ours, facts: dict):
+    kind = facts["type"]
+    if kind == "bit":
+        yield ("bits",)
+    if ours.type in TIMES and NUMBERS.search(kind):
+        yield ("number",)
+    if facts["touched"]:
+        yield ("touched",)
+    if facts["computed"]:
+        yield ("computed",)
+    if ours.null and not facts["nullable"]:
+        yield ("not_null",)
+    most = LONGEST.get(ours.name)
+    if most and facts["longest"] is not None and int(facts["longest"]) < most and kind != "enum":
+        yield "short", int(facts["longest"]), most
+    if kind == "enum" and ours.name == "status":
+        there = {word.lower() for word in re.findall(r"'([^']*)'", facts["whole"])}
+        lacks = [word.strip() for word in ours.about.split(",") if word.strip() not in there]
+        if lacks:
+            yield "enum", ",".join(lacks)
+
+
+def _of_view(db, name: str, known: dict, work) -> list[str]:
+    """What the server says that it would not do, asked without doing it."""
+    found = [_code(name, column, "view") for column in known if column in work.written
+             and _is_refused(db, f"UPDATE {{{name}}} SET {column} = {column} WHERE 1 = 0")]
+    if work.deletes and _is_refused(db, f"DELETE FROM {{{name}}} WHERE 1 = 0"):
+        found.append(_code(name, "", "undeletable"))
+    return found
+
+
+def _is_refused(db, sql: str) -> bool:
+    try:
+        db.explain(db.as_text(sql))
+    except (Busy, Lost, Missing, ReadOnly):
+        return False                    # that says nothing of the view
+    except DatabaseError:
+        return True
+    return False
+
+
+def _of_rows(db, name: str, ours: dict, known: dict) -> list[str]:
+    """What only the rows tell: numbers for times in a column that takes anything, and ids that do
+    not fit."""
+    found = []
+    if db.dialect.any_type:
+        times = [column for column in known if ours[column].type in TIMES
+                 and not NUMBERS.search(known[column]["type"])]
+        kinds = ", ".join(f"TYPEOF({column}) AS {column}" for column in times)
+        # as text, since it is the look of no job
+        rows = db.query(db.as_text(f"SELECT {kinds} FROM {{{name}}} LIMIT {LOOKED_AT}")
+                        ) if times else []
+        found += [_code(name, column, "number") for column in times
+                  if any(row[column] in ("integer", "real") for row in rows)]
+    elif "unsigned" in (known.get("id") or {"whole": ""})["whole"]:
+        most = db.value(db.as_text(f"SELECT MAX(id) FROM {{{name}}}"))
+        found += [_code(name, "id", "large")] if most and int(most) > LARGEST else []
+    return found
+
+
+def _code(name: str, column: str, kind: str, *more) -> str:
+    words = [re.sub(r"[\s:]+", "_", str(word)) for word in more]
+    return ":".join([f"{name}.{column}" if column else name, kind, *words])

@@ -1,0 +1,157 @@
+"""What an app's tables have that the jobs cannot work with is read from the catalogue and named."""
+from __future__ import annotations
+
+import pytest
+
+from jobs_lib.database.connection import connect
+from jobs_lib.database.schema.app_gaps import lacking, statements
+from tests.support import adopted
+
+# {what the app has in place of ours: the code}
+EVERYWHERE = {
+    "sessions.expires_at": ("INTEGER", "sessions.expires_at:number"),
+    "failed_emails.last_error": ("VARCHAR(600) NOT NULL DEFAULT ''",
+                                 "failed_emails.last_error:not_null"),
+    "domains.status": ("VARCHAR(20) GENERATED ALWAYS AS ('pending') VIRTUAL",
+                       "domains.status:computed"),
+}
+WITHOUT_RUNNING = "ENUM('queued', 'ready', 'expired', 'failed') NOT NULL DEFAULT 'queued'"
+ON_SERVERS = {
+    "webhooks.active": ("BIT(1) NOT NULL DEFAULT 1", "webhooks.active:bits"),
+    "magic_links.used_at": ("TIMESTAMP NULL ON UPDATE CURRENT_TIMESTAMP",
+                            "magic_links.used_at:touched"),
+    "webhook_deliveries.last_error": ("VARCHAR(100)",
+                                      "webhook_deliveries.last_error:short:100:512"),
+    "export_requests.status": (WITHOUT_RUNNING, "export_requests.status:enum:running"),
+    "users.id": ("BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY", "users.id:large"),
+}
+SENTENCES = (
+    ("app_sessions.its_expires_at holds numbers where a time in UTC belongs: make it a DATETIME, "
+     "or map a column that is"),
+    ("app_failed_emails.its_last_error is NOT NULL, and the jobs write NULL into it: let it be "
+     "NULL"),
+    ("app_domains.its_status is computed by the database, and the jobs write it: map a column that "
+     "can be written"),
+)
+SENTENCES_OF_SERVERS = (
+    "app_webhooks.its_active is a BIT, which is read as bytes: make it a TINYINT(1)",
+    ("app_magic_links.its_used_at changes with each update of its row (ON UPDATE): take that from "
+     "the column, or map another"),
+    ("app_webhook_deliveries.its_last_error takes 100 characters, and up to 512 are written: make "
+     "it longer"),
+    "app_export_requests.its_status is an ENUM without running: add that",
+    "app_users.its_id has a number above 2^63 - 1: the jobs can use only smaller ones",
+    ("the foreign key of_session of devices keeps rows of app_sessions from being deleted: give it "
+     "ON DELETE CASCADE or SET NULL"),
+    ("the table app_spam_quarantine is MyISAM, which has no transactions: ALTER TABLE "
+     "app_spam_quarantine ENGINE=InnoDB"),
+    ("tenant of app_audit_logs has to be given, and the jobs add rows without it: give it a "
+     "default; or let [tables] audit_logs name a table that is not there: `jobs.py migrate` makes "
+     "it, for what the jobs write"),
+)
+REFUSE = {"purge_sessions", "retry_forwards", "check_domains"}
+REFUSE_ON_SERVERS = {"retry_webhooks", "purge_magic_links", "export_accounts",
+                     "purge_spam_quarantine", "expire_aliases",
+                     "expire_destination_verifications"}
+
+
+def opened(url: str):
+    """A connection that knows the app's names."""
+    return connect(url, tables=adopted.TABLES, columns=adopted.COLUMNS)
+
+
+def replaced(url: str, wrong: dict) -> list[str]:
+    """Make the app's tables with these columns in place of ours; the codes."""
+    adopted.make(url, types={}, columns={name: sql for name, (sql, _) in wrong.items()})
+    return [code for _, code in wrong.values()]
+
+
+@pytest.fixture
+def app(line, blank_url):
+    """jobs.py beside an app's database with every trap at once."""
+    server = not blank_url.startswith("sqlite")
+    codes = replaced(blank_url, {**EVERYWHERE, **(ON_SERVERS if server else {})})
+    db = opened(blank_url)
+    if server:
+        db.execute("CREATE TABLE devices (session_id BIGINT, CONSTRAINT of_session FOREIGN KEY "
+                   "(session_id) REFERENCES app_sessions (its_id))")
+        db.execute("ALTER TABLE app_spam_quarantine ENGINE=MyISAM")
+        db.execute("ALTER TABLE app_audit_logs ADD COLUMN tenant INT NOT NULL")
+        db.execute("INSERT INTO app_users (its_id) VALUES (9223372036854775808)")
+        codes += ["sessions:kept:of_session:devices", "spam_quarantine:engine:MyISAM",
+                  "audit_logs:required:tenant"]
+    line.ini(adopted.ini(blank_url))
+    line.app, line.codes, line.server = db, codes, server
+    yield line
+    db.close()
+
+
+def test_each_trap_is_found_by_the_catalogue(app):                                 # R75
+    assert sorted(lacking(app.app)) == sorted(app.codes)
+    assert [sql for sql in statements(app.app) if sql.startswith("ALTER")] == []
+
+
+def test_each_is_named_and_the_jobs_that_it_concerns_refuse(app):                  # R75
+    sentences = (*SENTENCES, *(SENTENCES_OF_SERVERS if app.server else ()))
+    made = app.run("migrate", "--own-tables")
+    checked = app.run("migrate", "--check", code=1)
+    for sentence in sentences:
+        assert sentence in made.splitlines()
+        assert sentence in checked.splitlines()
+    found = app.json("adopt")
+    refuse = REFUSE | (REFUSE_ON_SERVERS if app.server else set())
+    refused = {job["name"]: job["refuses"] for job in found["jobs"] if job["refuses"]}
+    assert refuse <= set(refused)
+    assert "app_sessions.its_expires_at holds numbers" in refused["purge_sessions"]
+    seen = {finding["what"].lower(): finding for finding in app.json(
+        "doctor", "--offline", code=1)}
+    for sentence in sentences:
+        what, _, fix = sentence.partition(": ")
+        if "MyISAM" in what:            # of any table, by the check of the server
+            what, fix = "the table app_spam_quarantine is myisam, not innodb", "make a backup"
+        assert seen[what.lower()]["level"] == "problem"
+        assert seen[what.lower()]["fix"].lower().startswith(fix.lower())
+    assert app("adopt", "--confirm").code == 1
+    refusal = app("purge_sessions", "--dry-run")
+    assert "nothing was done: app_sessions.its_expires_at holds numbers" in refusal.out
+    # whose tables have no trap
+    assert app.job("purge_webhook_deliveries")["status"] == "ok"
+
+
+def test_times_that_are_numbers_in_a_column_of_any_type_are_found_by_their_rows(tmp_path):   # R75
+    url = adopted.make(f"sqlite:///{tmp_path}/jobs.db")
+    db = opened(url)
+    assert lacking(db) == []
+    db.execute("INSERT INTO app_sessions (its_user_id, its_token_hash, its_expires_at) "
+               "VALUES (1, 'x', 1764000000)")
+    assert lacking(db) == ["sessions.expires_at:number"]
+    db.close()
+
+
+def test_a_view_is_asked_what_can_be_written_through_it(blank_url):                # R75
+    adopted.make(blank_url, ("domains",))
+    db = opened(blank_url)
+    names = [name for name in adopted.COLUMNS["domains"] if name != "status"]
+    db.execute(f"CREATE TABLE places ({', '.join(f'{name} VARCHAR(190)' for name in names)})")
+    columns = ", ".join(f"{name} AS its_{name}" for name in names)
+    db.execute(f"CREATE VIEW app_domains AS SELECT {columns}, 'pending' AS its_status FROM places")
+    found = lacking(db)
+    assert "domains.status:view" in found
+    # a server writes through to the plain columns, SQLite through triggers alone
+    plain = "domains.next_check_at:view" in found
+    assert plain == (db.dialect.name == "sqlite")
+    db.close()
+
+
+def test_an_audit_log_is_made_where_the_app_has_none(line, blank_url):             # R75
+    adopted.make(blank_url, ("audit_logs",))
+    line.ini(adopted.ini(blank_url))
+    line.run("migrate", "--own-tables")
+    db = opened(blank_url)
+    assert "app_audit_logs" in db.tables()
+    line.run("adopt", "--confirm", "expire_aliases")
+    db.insert("users", email="jo@home.example")
+    db.insert("aliases", user_id=1, address="a@alias.example", expires_at="2020-01-01 00:00:00")
+    assert line.job("expire_aliases")["status"] == "ok"
+    assert db.value("SELECT COUNT(*) FROM {audit_logs}") == 1
+    db.close()
