@@ -16,11 +16,13 @@ usage() {
 ./install.sh --with LIST  the same, and the packages for: mysql, domains, rq, celery (separated by commas)
 ./install.sh demo [ARGS]  a sample service in a folder of its own, real runs, everything shown; changes nothing else
 ./install.sh bundle [ARGS]  get the packages, and make one zip of all that a host without a shell needs
-./install.sh test [ARGS]  run the tests in an environment of their own, as far as this machine has the servers that
-                          they talk to; ARGS go to pytest
-./install.sh test --with-servers [--yes] [ARGS]
-                          install what is missing of them first (Debian), after a list and a question; --yes: without
-                          the question
+./install.sh test         run the tests in an environment of their own, as far as this machine has the servers that
+                          they talk to, without the slow ones
+./install.sh test --all   the slow ones too: storms of kills, large tables, real waiting
+./install.sh test ARGS    run those that ARGS, which go to pytest, select
+./install.sh test --with-servers [--yes] [...]
+                          install what is missing of the servers first (Debian), after a list and a question; --yes:
+                          without the question
 ./install.sh test-env     only make that environment, and print the path of its Python; --with-servers as above
 
 PYTHON=/path/to/python3   which Python to use; otherwise the newest one found (3.9 or later)
@@ -333,13 +335,14 @@ get_programs() {
     apt_install $missing || warn "apt-get could not install$missing, for the reason above; tests that need it will say so"
 }
 
-# server_words WORDS: takes --with-servers and --yes from the front. Sets $with_servers, $yes and $taken.
-server_words() {
-    with_servers='' yes='' taken=0
+# own_words WORDS: takes our own options from the front. Sets $with_servers, $yes, $all and $taken.
+own_words() {
+    with_servers='' yes='' all='' taken=0
     for word in "$@"; do
         case $word in
             --with-servers) with_servers=1 ;;
             --yes) yes=1 ;;
+            --all) all=1 ;;
             *) return 0 ;;
         esac
         taken=$((taken + 1))
@@ -438,17 +441,21 @@ case ${1:-} in
     test)
         verb='test'
         shift
-        server_words "$@"
+        own_words "$@"
         shift "$taken"
         test_environment
         cd "$home"
+        if [ -z "$all" ] && [ $# = 0 ]; then
+            set -- -m 'not slow'
+            warn "the slow tests are left out; ./install.sh test --all runs them too"
+        fi
         # shellcheck disable=SC2046  # words
         exec "$environment/bin/python" -m pytest $(parallel "$@") "$@"
         ;;
     test-env)
         verb='test-env'
         shift
-        server_words "$@"
+        own_words "$@"
         shift "$taken"
         [ $# = 0 ] || wrong_word "unexpected argument: $1"
         test_environment

@@ -8,7 +8,7 @@ from .errors import JobsError, UsageError
 from .job import Job
 
 # a folder of plug-ins: named, and not imported, since those import what loads them
-JOBS = f"{__package__}.jobs"
+JOBS = f"{__name__.rpartition('.')[0]}.jobs"     # Python 3.9 sets no __package__ within a zip
 
 
 def names() -> list[str]:

@@ -165,8 +165,19 @@ def _store(db, here: Look, doubt: Look | None, trusted: Look | None, known: str 
         return
     if known is not None:
         db.execute("DELETE FROM {meta} WHERE name = :name", name=DOUBTED)
+    if known is not None or (trusted and trusted.at > here.at + APART):
+        _give_slots_back(db, here.at)
     if trusted is None or trusted.boot != here.boot or abs(here.at - trusted.at) >= REFRESH:
         db.upsert("meta", {"name": TRUSTED}, {"value": _text(here)})
+
+
+def _give_slots_back(db, now) -> None:
+    """Slots that have not come yet were taken by a clock that was ahead: else nothing would run
+    when they do."""
+    ids = [row["id"] for row in db.query("SELECT id FROM {job_runs} WHERE slot > :ahead",
+                                         ahead=now + APART)]
+    if ids:
+        db.execute("UPDATE {job_runs} SET slot = NULL WHERE id IN (:ids)", ids=ids)
 
 
 def _text(look: Look) -> str:

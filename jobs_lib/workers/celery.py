@@ -7,6 +7,8 @@ and commands by the broker are off; whatever else a stranger puts there is refus
 """
 from __future__ import annotations
 
+import socket
+
 from celery import Celery
 from kombu.exceptions import OperationalError
 
@@ -40,7 +42,8 @@ def enqueue(config, messages: list[Message]) -> None:
 
 
 def _words(error: BaseException) -> str:
-    if isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError):
+    # no TimeoutError before Python 3.10
+    if any(isinstance(each, socket.timeout) for each in (error, error.__cause__)):
         return (f"no answer within {ANSWER_SECONDS} seconds: it may be out of memory or disk, and "
                 "take nothing")
     return str(error) or type(error).__name__

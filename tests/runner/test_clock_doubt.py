@@ -325,6 +325,29 @@ def test_three_ticks_400_days_ahead_lose_nothing_and_the_right_clock_goes_on(ben
             == "refused.eml"] == ["sent"] * 2
 
 
+@pytest.mark.parametrize("ahead", [timedelta(hours=3), timedelta(days=41)])
+@pytest.mark.parametrize("ticks", [1, 3], ids=["for a tick", "until it is trusted"])
+def test_a_slot_that_a_clock_ahead_has_taken_is_run_when_its_time_comes(bench, ahead, ticks):  # R68
+    bench.tick()
+    minutes(bench, 60)
+    wrong = bench.now + ahead
+    bench.set_clock(seconds=ahead.total_seconds())
+    often = {"retry_forwards", "send_notifications", "check_jobs"}
+    assert often <= set(bench.tick())
+    for _ in range(1, ticks):
+        minutes(bench, 35)
+        bench.tick()
+    bench.set_clock()
+    bench.tick()                    # after a clock that was trusted, this one is in doubt at first
+    minutes(bench, 65)
+    bench.tick()
+    while bench.now < wrong - timedelta(hours=12):
+        minutes(bench, 11 * 60)
+        bench.tick()
+    bench.now = wrong
+    assert often <= set(bench.tick())
+
+
 def test_what_was_resumed_by_a_clock_that_was_ahead_is_due_by_the_right_one(bench):            # R68
     bench.table("job_state", [{"job": job.name, "due_after": bench.ahead(minutes=1)}
                               for job in catalogue.load_all([])])

@@ -62,8 +62,17 @@ def test_too_little_memory_is_a_sentence(site):                                 
 def test_a_job_that_uses_up_all_memory_ends_as_failed_and_the_others_run(any_site, words):
     site = any_site
     site.enable("hoard", "tick_low")
-    done = site(*words, now="2026-11-24 14:31:00",
-                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (160 * MB, 160 * MB)))
+    def little_memory() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (160 * MB, 160 * MB))
+
+    done = site(*words, now="2026-11-24 14:31:00", preexec_fn=little_memory)
+    if sys.version_info < (3, 10) and not done.err.startswith("hoard: "):
+        # Python 3.9 itself may give up, or find no memory for the catch: a kill like any other
+        site("hoard", now="2026-11-24 14:36:00", preexec_fn=little_memory)
+        site("tick_low", now="2026-11-24 14:36:00")
+        assert site.runs("hoard")[0]["status"] == "vanished"
+        assert site.outcomes("tick_low") == ["ok"]
+        return
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1), done
     assert done.err.startswith("hoard: failed: there was not enough memory (")
     run, = site.runs("hoard")

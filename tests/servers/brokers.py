@@ -72,7 +72,7 @@ class Redis(_Server):
     def fill(self, full: bool) -> None:
         """Let it refuse every write for want of memory, or no more."""
         from redis import Redis as Client
-        Client(port=self.port).config_set("maxmemory", "1mb" if full else "0")
+        Client(port=self.port).config_set("maxmemory", "1" if full else "0")
 
 
 class RabbitMQ(_Server):
