@@ -27,7 +27,7 @@ from jobs_lib.job import declare
 def _tables() -> str:
     from jobs_lib.features.accounts.deletion_order import works_on
     return works_on() + """
-        users: - id email name status created_at deleted_at=
+        users: - id email name status= created_at deleted_at=
         aliases: active=
         failed_emails: status= lease_until=
         failed_emails: next_attempt_at= last_error= finished_at= claim_token= claim_run= told_at=

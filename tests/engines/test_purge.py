@@ -120,8 +120,8 @@ def test_the_step_before_comes_first_and_its_counts_are_reported(bench):
         due = begin(ctx, declared)
         ctx.count("made_old")
         if not ctx.dry_run:
-            ctx.db.execute("UPDATE {message_logs} SET created_at = :old WHERE id = 2",
-                           old=bench.ago(days=91))
+            bench.db.execute("UPDATE {message_logs} SET created_at = :old WHERE id = 2",
+                             old=bench.ago(days=91))
         return finish(ctx, due)
     job = LOGS._replace(run=Purge("message_logs", (Rule("created_at"),), run=run))
     assert bench.run(job, dry_run=True) == {"made_old": 1, "deleted": 1}

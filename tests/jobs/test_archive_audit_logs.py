@@ -209,10 +209,10 @@ def test_a_row_that_changed_after_it_was_archived_goes_too(disk, monkeypatch):
     real = run._delete
 
     def delete(ctx, *args):
-        ctx.db.execute("UPDATE {audit_logs} SET user_id = NULL, actor = 'anonymous' WHERE id = :id",
-                       id=before[0]["id"])
+        disk.db.execute("UPDATE {audit_logs} SET user_id = NULL, actor = 'anonymous' "
+                        "WHERE id = :id", id=before[0]["id"])
         # somebody else was quicker
-        ctx.db.execute("DELETE FROM {audit_logs} WHERE id = :id", id=before[1]["id"])
+        disk.db.execute("DELETE FROM {audit_logs} WHERE id = :id", id=before[1]["id"])
         real(ctx, *args)
     monkeypatch.setattr(run, "_delete", delete)
     assert disk.run(JOB)["deleted"] == 2
