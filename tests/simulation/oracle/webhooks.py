@@ -9,6 +9,7 @@ DELAYS = (60, 300, 1800, 7200)      # after each attempt
 RETRY_AFTER = 5400                  # what a busy endpoint asks for (outside.py)
 TOGETHER = 8                        # requests that are open at once
 FAILING, WARNED = 5 * DAY, 3 * DAY  # how long an endpoint may fail, and when its owner is warned
+GIVE_UP = 7 * DAY
 WHY = ("cancelled: the endpoint is disabled", "cancelled: the endpoint was disabled",
        "cancelled: the endpoint is gone", "cancelled: the account is deleted",
        "the endpoint answered 410")
@@ -55,7 +56,7 @@ class Deliveries(Rule):
         yield from self._in_the_air(step)
         for was, row in changed(step, "webhook_deliveries"):
             if row["status"] != was["status"]:
-                yield from self._ended(row)
+                yield from self._ended(step, row)
         for id, row in gone(step, "webhook_deliveries").items():
             owner = step.after["users"].get(row["user_id"])
             # with a wrong clock it may come to its end and be old in one tick
@@ -79,11 +80,12 @@ class Deliveries(Rule):
                     continue
                 yield f"delivery {id} is still marked as being sent after a whole run"
 
-    def _ended(self, row: dict):
+    def _ended(self, step, row: dict):
         id, error = row["id"], str(row["last_error"])
         if row["status"] == "delivered" and not self.accepted[id]:
             yield f"delivery {id} is marked as delivered, and no endpoint has taken it"
-        if (row["status"] == "failed" and row["attempts"] <= len(DELAYS)
+        age = step.ended + step.skew - seconds(row["created_at"])
+        if (row["status"] == "failed" and row["attempts"] <= len(DELAYS) and age < GIVE_UP
                 and not error.startswith(WHY)):
             yield f"delivery {id} has failed after {row['attempts']} attempts: {error}"
 
