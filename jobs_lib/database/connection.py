@@ -55,6 +55,8 @@ class Database:
         self._raw = None
         self._closed = False
         self._cache: dict = {}
+        self._text_keys: frozenset | None = None
+        self.key_types: dict | None = None              # for schema/keys.py
 
     # Statements
 
@@ -242,6 +244,23 @@ class Database:
         return None
 
     # The catalogue
+
+    @property
+    def text_keys(self) -> frozenset[str]:
+        """The tables of the app's whose `id` is text, as `meta` says (schema/keys.py); of all
+        others it is a whole number."""
+        if self._text_keys is None:
+            from .schema.version import stored_text_keys
+            self._text_keys = stored_text_keys(self)
+        return self._text_keys
+
+    @text_keys.setter
+    def text_keys(self, names: frozenset[str]) -> None:
+        self._text_keys = names
+
+    def by_key(self, table: str) -> str:
+        """What is put behind the table's name in a statement that goes by its key."""
+        return "" if table in self.text_keys else self.dialect.by_key
 
     def tables(self) -> set[str]:
         """All tables and views, by their names in the database."""

@@ -209,12 +209,12 @@ def test_a_job_deletes_and_changes_rows_through_a_view_of_one_table(tmp_path, ma
     mariadb.drop(url)
 
 
-def test_a_table_without_its_own_number_is_named_and_no_statement_made_up(tmp_path, fresh):
+def test_a_table_without_a_key_is_named_and_no_statement_made_up(tmp_path, fresh):
     db = connect(adopted.make(fresh("app"), ("sessions",)), tables=adopted.TABLES,
                  columns=adopted.COLUMNS)
     db.execute("CREATE TABLE app_sessions (uuid VARCHAR(36) PRIMARY KEY)")
-    remark = ("-- app_sessions needs a whole number that grows with each row: name it by [columns] "
-              "sessions.id")
+    remark = ("-- app_sessions needs a key of one column, a whole number or a text: name it by "
+              "[columns] sessions.id")
     assert statements(db)[0] == remark
     assert [sql for sql in statements(db) if "its_id" in sql] == []
     db.close()

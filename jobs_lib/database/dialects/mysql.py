@@ -357,6 +357,12 @@ keeping = ("SELECT constraint_name AS name, table_name AS child, referenced_tabl
            " WHERE constraint_schema = DATABASE() AND LOWER(referenced_table_name) IN (:names)"
            " AND delete_rule IN ('RESTRICT', 'NO ACTION') ORDER BY table_name, constraint_name")
 any_type = False                     # a column takes values of its type
+key_types = ("SELECT table_name AS table_name, column_name AS name, column_type AS type, "
+             "character_maximum_length AS size, CASE WHEN collation_name IS NULL THEN '' ELSE "
+             "CONCAT('CHARACTER SET ', character_set_name, ' COLLATE ', collation_name) END "
+             "AS collation"
+             " FROM information_schema.columns"
+             " WHERE table_schema = DATABASE() AND table_name IN (:names)")
 # A unique one over the beginning of a text alone (`sub_part`) also refuses what differs only after
 # it.
 indexes = ("SELECT index_name AS name, column_name AS column_name, non_unique = 0 "

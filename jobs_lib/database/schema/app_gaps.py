@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from jobs_lib.errors import DatabaseError
 
-from . import app_tables, compare, misfits, old_rows
+from . import app_tables, compare, keys, misfits, old_rows
 from .tables import NO_DEFAULT, table
 from .version import APP_TABLES, complete
 from .works_on import of_all
@@ -36,6 +36,7 @@ def missing(there: dict) -> list[str]:
 
 def note(db) -> list[str]:
     """Look, write down what was found, and return it."""
+    keys.note(db)
     names = lacking(db)
     text = " ".join([complete(db.name), *names])
     if len(text) > LONGEST:
@@ -69,8 +70,8 @@ def statements(db, planned=()) -> list[str]:
         if each is None or each.owner != "app":
             continue
         if difference.kind == "column" and difference.name == db.name.column(each.name, "id"):
-            found.append(f"-- {db.name(each.name)} needs a whole number that grows with each row: "
-                         f"name it by [columns] {each.name}.id")
+            found.append(f"-- {db.name(each.name)} needs a key of one column, a whole number or "
+                         f"a text: name it by [columns] {each.name}.id")
             continue
         for sql in difference.statements:
             if sql not in planned:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
+from . import keys
 from .tables import NO_DEFAULT, VIEW
 
 Difference = namedtuple("Difference", "table kind name purpose statements")
@@ -23,7 +24,7 @@ TOTALLED = ("user_id", "alias_id", "created_at", "direction", "status", "bytes_u
 def create_table(db, table) -> list:
     """The table with its indexes: one statement on MySQL, which cannot take back half of it."""
     quote = db.dialect.quote
-    inside = [f"{_list(db, table, [column.name])} {_type(db, column)}" for column in table.columns]
+    inside = [f"{_list(db, table, [column.name])} {_type(db, table, column)}" for column in table.columns]
     if table.columns[0].type != "id":
         inside.append(f"PRIMARY KEY ({_list(db, table, table.key)})")
     if not db.dialect.transactional_ddl:
@@ -90,7 +91,27 @@ def add_column(db, table, column) -> str:
     if column.default is NO_DEFAULT and column.type != "now":
         column = column._replace(null=True)
     return (f"ALTER TABLE {quote(db.name(table.name))} "
-            f"ADD COLUMN {_list(db, table, [column.name])} {_type(db, column)}")
+            f"ADD COLUMN {_list(db, table, [column.name])} {_type(db, table, column)}")
+
+
+def fit_keys(db, table) -> list:
+    """The statements after which a table of ours takes the keys of the app's where they are text.
+    SQLite changes no column, so there the table is made again; none has many rows yet."""
+    wanting = [column for name, column in keys.unfit(db) if name == table.name]
+    if not wanting:
+        return []
+    quote, name = db.dialect.quote, db.name(table.name)
+    if not db.dialect.transactional_ddl:
+        changes = ", ".join(f"MODIFY COLUMN {_list(db, table, [column.name])} "
+                            f"{_type(db, table, column)}"
+                            for column in table.columns if column.name in wanting)
+        return [f"ALTER TABLE {quote(name)} {changes}"]
+    kept, there = quote(f"{name}_before"), db.columns(table.name)
+    columns = _list(db, table, [column.name for column in table.columns if column.name in there])
+    return [f"CREATE TABLE {kept} AS SELECT {columns} FROM {quote(name)}",
+            f"DROP TABLE {quote(name)}", *create_table(db, table),
+            f"INSERT INTO {quote(name)} ({columns}) SELECT {columns} FROM {kept}",
+            f"DROP TABLE {kept}"]
 
 
 def is_size(column: str) -> str:
@@ -115,7 +136,7 @@ def create_totals(db) -> str:
             f"SELECT {key}, SUM(email_count) AS email_count, SUM(bytes_used) AS bytes_used FROM (\n"
             f"  SELECT {key}, email_count, bytes_used FROM {quote(db.name('message_stats'))}\n"
             "  UNION ALL\n"
-            f"  SELECT {user}, COALESCE({alias}, 0), {db.dialect.day(created)}, {direction}, "
+            f"  SELECT {user}, COALESCE({alias}, {keys.none_of(keys.types(db), 'aliases')}), {db.dialect.day(created)}, {direction}, "
             f"{status}, 1,"
             f" {size(used)} FROM {quote(db.name('message_logs'))}\n"
             f") AS parts GROUP BY {key}")
@@ -126,8 +147,9 @@ def _list(db, table, names) -> str:
     return ", ".join(db.dialect.quote(db.name.column(table.name, name)) for name in names)
 
 
-def _type(db, column) -> str:
-    words = db.dialect.types[column.type]
+def _type(db, table, column) -> str:
+    text = keys.column_type(db, table.name, column.name)
+    words = text or db.dialect.types[column.type]
     if column.type == "id":
         return words
     if column.null:
@@ -136,5 +158,6 @@ def _type(db, column) -> str:
         return f"{words} NOT NULL {db.dialect.now_default(db)}".rstrip()
     if column.default is NO_DEFAULT:
         return f"{words} NOT NULL"
-    value = column.default if isinstance(column.default, int) else f"'{column.default}'"
+    value = "''" if text else (column.default if isinstance(column.default, int)
+                               else f"'{column.default}'")
     return f"{words} NOT NULL DEFAULT {value}"

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from jobs_lib.errors import DatabaseError, Duplicate
 
-from . import app_gaps, ddl
+from . import app_gaps, ddl, keys
 from .tables import VIEW, table, tables
 from .version import SCHEMA_VERSION, UNCONFIRMED, check, found, newer
 
@@ -31,6 +31,8 @@ def _first(db, own_only: bool) -> list:
         if name in present:
             if first_time and _lacking(db, each):
                 raise DatabaseError(stranger(db, each.name))
+            if each.owner == "bundle":
+                statements += ddl.fit_keys(db, each)
         elif _is_made_here(db, each, own_only):
             statements += ddl.create_table(db, each)
     return statements + _totals(db, own_only, present)
@@ -137,6 +139,7 @@ def _steps(db, own_only: bool) -> list:
     """(number, whether for our own tables only): the new migrations, then the others, for tables
     that got lost."""
     version = found(db)
+    keys.forget(db)
     if version > SCHEMA_VERSION:
         raise newer(version)
     if version == SCHEMA_VERSION:               # before, one of ours lacks what is yet to come

@@ -55,10 +55,23 @@ REFERENCES = tuple(Reference(*line.split()) for line in """
 # Columns that end in _id and name no row of another table: ids given by others, or by us to
 # something else.
 NOT_REFERENCES = {("webhook_deliveries", "event_id"), ("job_runs", "run_id"),
-                  ("attempts", "run_id"), ("attempts", "item_id"),
-                  ("audit_archives", "first_id"), ("audit_archives", "last_id")}
+                  ("attempts", "run_id")}
+# Those that hold keys of these tables, some of which may have been deleted long ago.
+PAST_KEYS = {
+    ("attempts", "item_id"): ("failed_emails", "notifications", "webhook_deliveries", "domains",
+                              "export_requests"),
+    ("audit_archives", "first_id"): ("audit_logs",),
+    ("audit_archives", "last_id"): ("audit_logs",),
+}
 
 
 def to(target: str) -> list:
     """The references to the table `target`."""
     return [reference for reference in REFERENCES if reference.target == target]
+
+
+def targets(table: str, column: str) -> tuple:
+    """The tables whose keys a column holds."""
+    return PAST_KEYS.get((table, column)) or tuple(
+        reference.target for reference in REFERENCES
+        if (reference.table, reference.column) == (table, column))

@@ -1,7 +1,7 @@
 """Which schema this bundle was written for, and whether the database has it: one query in each run.
 
 The same query returns whether the app's own tables were found to have all that the jobs need: then
-they are not checked again.
+they are not checked again. It also returns which of their keys are text.
 """
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ SCHEMA_VERSION = 6           # the last of the migrations
 # In `meta`: what database/schema/app_gaps.py found out, and which jobs stay off until the operator
 # has confirmed that they may work on an app's rows (runner/adoption.py)
 APP_TABLES, UNCONFIRMED = "app_tables", "unconfirmed"
+TEXT_KEYS = "text_keys"      # in `meta`: what database/schema/keys.py found out
 
 
 def found(db) -> int:
@@ -32,14 +33,16 @@ def check(db) -> bool:
     try:
         row = db.row("SELECT MAX(version) AS version, (SELECT value FROM {meta} "
                      "WHERE name = :name) AS app_tables, (SELECT value FROM {meta} "
-                     "WHERE name = :unconfirmed) AS unconfirmed"
-                     " FROM {schema_migrations}", name=APP_TABLES, unconfirmed=UNCONFIRMED)
+                     "WHERE name = :unconfirmed) AS unconfirmed, (SELECT value FROM {meta} "
+                     "WHERE name = :keys) AS text_keys FROM {schema_migrations}",
+                     name=APP_TABLES, unconfirmed=UNCONFIRMED, keys=TEXT_KEYS)
     except Missing:
         row = {"version": found(db)}
         if row["version"] == SCHEMA_VERSION:
             raise Missing(f"the database has no table {db.name('meta')}: correct [tables] in "
                           "config.ini, or run `jobs.py migrate`") from None
     version = row["version"] or 0
+    db.text_keys = frozenset((row.get("text_keys") or "").split())
     # an app that has tables keeps its own
     command = f"`jobs.py migrate{' --own-tables' * bool(db.name.mapped)}`"
     if version == SCHEMA_VERSION:
@@ -50,6 +53,15 @@ def check(db) -> bool:
         raise Unfit(f"the database has no tables of this bundle yet: run {command}")
     raise Unfit(f"the database is at schema {version}, this bundle needs {SCHEMA_VERSION}: run "
                 f"{command}")
+
+
+def stored_text_keys(db) -> frozenset[str]:
+    """What `meta` says of them, for whoever has not asked `check`."""
+    try:
+        text = db.value("SELECT value FROM {meta} WHERE name = :name", name=TEXT_KEYS)
+    except Missing:
+        text = ""
+    return frozenset((text or "").split())
 
 
 def writable(db, now) -> None:

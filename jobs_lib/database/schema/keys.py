@@ -1,0 +1,95 @@
+"""What kind of key each table of the app's has: whole numbers that grow, or text, such as a UUID or
+a ULID.
+
+The catalogue says it. It is asked by `migrate`, and by a run that looks at the app's tables anyway.
+They write down in `meta` which tables have text for a key; each run reads that with the version of
+the schema, as `text_keys` of its database. Rows with numbers are read and deleted by ranges, those
+with text by lists of keys: little else depends on it.
+
+A column that refers to a text key has the type of that key, with its length, character set and
+collation. So two keys are equal in our own tables just where they are in the app's.
+"""
+from __future__ import annotations
+
+from jobs_lib.errors import Unfit
+
+from . import app_tables, own_tables, references
+from .tables import column_names
+from .version import TEXT_KEYS
+
+LONGEST = 255                # characters: an index over several such columns takes no more
+TEXTS = ("CHAR", "TEXT", "CLOB", "UUID", "GUID", "ULID")     # in the name of a type
+
+
+def types(db) -> dict[str, str]:
+    """{table of the app's: the type of its key, in SQL} of those whose key is text. The catalogue
+    is asked once, until `forget`."""
+    if db.key_types is None:
+        found = _columns(db, app_tables.TABLES)
+        db.key_types = {name: _words(found[name, "id"]) for name in app_tables.TABLES
+                        if (name, "id") in found and _is_text(found[name, "id"])}
+    return db.key_types
+
+
+def forget(db) -> None:
+    """Ask the catalogue again: tables may have been made or changed."""
+    db.key_types = None
+
+
+def note(db) -> None:
+    """Ask, and write down which keys are text. Unfit where one of our own columns takes no such
+    key."""
+    forget(db)
+    found = frozenset(types(db))
+    for name in {name for name, _ in unfit(db)}:
+        raise Unfit(f"the table {db.name(name)} takes numbers for keys of the app, which are text: "
+                    "run `jobs.py migrate --own-tables`")
+    if found != db.text_keys:
+        db.upsert("meta", {"name": TEXT_KEYS}, {"value": " ".join(sorted(found))})
+        db.text_keys = found
+
+
+def column_type(db, name: str, column: str) -> str | None:
+    """The type, in SQL, of a column that refers to text keys; None of any other column."""
+    text = [types(db)[target] for target in references.targets(name, column)
+            if target in types(db)]
+    if text and (name, column) in references.PAST_KEYS:     # no row is compared with these
+        return db.dialect.types["label"]
+    return text[0] if text else None
+
+
+def none_of(text_keys, target: str) -> str:
+    """SQL: what stands for no row of a table in a column that cannot be NULL."""
+    return "''" if target in text_keys else "0"
+
+
+def unfit(db) -> list[tuple[str, str]]:
+    """(table, column) of our own columns that are numbers and refer to keys that are text."""
+    if not types(db):
+        return []
+    there = _columns(db, own_tables.TABLES)
+    return [(name, column) for name in own_tables.TABLES for column in column_names(name)
+            if (name, column) in there and column_type(db, name, column)
+            and not _is_text(there[name, column])]
+
+
+def _columns(db, names) -> dict:
+    """{(table, column) of ours: its row of the catalogue}."""
+    ours = {db.name(name).lower(): name for name in names}
+    found = {}
+    for row in db.query(db.dialect.key_types, names=[db.name(name) for name in names]):
+        name, column = ours[row["table_name"].lower()], row["name"].lower()
+        found[name, db.name.ours(name).get(column, column)] = row
+    return found
+
+
+def _is_text(row: dict) -> bool:
+    return any(word in row["type"].upper() for word in TEXTS)
+
+
+def _words(row: dict) -> str:
+    """A text without a limit, such as that of a view, gets one: MySQL has no other keys."""
+    size = row["size"]
+    kind = row["type"] if size is None or size <= LONGEST else f"VARCHAR({LONGEST})"
+    return f"{kind} {row['collation']}".rstrip()
+
