@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from jobs_lib import clock
 from jobs_lib.database.schema import version
-from jobs_lib.database.values import one_line
-from jobs_lib.engines.work_queue import LARGEST_ID, WorkQueue, view
+from jobs_lib.database.values import LARGEST_KEY, LONGEST_KEY, keys_in, one_line, ordered
+from jobs_lib.engines.work_queue import WorkQueue, view
 from jobs_lib.errors import UsageError
 from jobs_lib.masking import text
 
@@ -44,32 +44,37 @@ def queue_view(session, queue: WorkQueue):
                 session.config.job_named(queue.job))
 
 
-def owners(db, word: str, table: str) -> list[int]:
-    """The ids of the accounts that a number or an address means: one of its own, or of an alias.
+def owners(db, word: str, table: str) -> list:
+    """The ids of the accounts that an id or an address means: one of its own, or of an alias.
     UsageError if there is none. A deleted account, too, may have rows in the queue's table, that
     have come in late."""
-    if (id := number(word)) is not None:
-        if db.row("SELECT id FROM {users} WHERE id = :id", id=id) or (table != "users" and db.row(
-                f"SELECT id FROM {{{table}}} WHERE user_id = :id LIMIT 1", id=id)):
-            return [id]
-        raise UsageError(f"--owner {word[:20]}: no account has this number")
+    if (id := key(db, "users", word)) is not None:
+        found = db.row("SELECT id FROM {users} WHERE id = :id", id=id) or (
+            table != "users" and db.row(f"SELECT user_id AS id FROM {{{table}}} "
+                                        "WHERE user_id = :id LIMIT 1", id=id))
+        if found:
+            return [found["id"]]
+        if isinstance(id, int):
+            raise UsageError(f"--owner {word[:20]}: no account has this number")
     if found := ids(db, word, {"users": "email", "aliases": "address"}, "user_id"):
         return found
     raise UsageError(f"--owner {one_line(text(word), 254)}: no account and no alias has this "
-                     "address; the number of an account will do as well")
+                     f"address; the {called(db, 'users')} of an account will do as well")
 
 
-def ids(db, word: str, columns: dict, of_aliases: str = "id") -> list[int]:
-    """What a number means, or an address in one of these columns, {table: column}: the `id` of the
-    rows, of aliases what is asked for."""
+def ids(db, word: str, columns: dict, of_aliases: str = "id") -> list:
+    """What an id means, of the first table, or an address in one of these columns, {table: column}:
+    the `id` of the rows, of aliases what is asked for."""
     word = word.strip()
-    if (found := number(word)) is not None:
-        return [found]
+    first = next(iter(columns))
+    id = key(db, first, word)
+    if isinstance(id, int) or (id and db.row(f"SELECT id FROM {{{first}}} WHERE id = :id", id=id)):
+        return [id]
     for table, column in columns.items():
         name = of_aliases if table == "aliases" else "id"
         rows = db.query(f"SELECT {name} AS id FROM {{{table}}} WHERE {column} IN (:addresses)",
                         addresses=[word, word.lower()])
-        if known := sorted({row["id"] for row in rows if isinstance(row["id"], int)}):
+        if known := sorted(keys_in({row["id"] for row in rows}), key=ordered):
             return known
     return []
 
@@ -78,4 +83,26 @@ def number(word: str) -> int | None:
     """The id that is written so, at most the largest that there can be; None for other words."""
     if not (word.isascii() and word.isdecimal()):
         return None
-    return min(int(word.lstrip("0")[:20] or 0), LARGEST_ID)
+    return min(int(word.lstrip("0")[:20] or 0), LARGEST_KEY)
+
+
+def key(db, table: str, word: str):
+    """The id of a row of the table that is written so: as it is where ids are text, else a number;
+    None for what can be none."""
+    if table in db.text_keys:
+        return word if 0 < len(word) <= LONGEST_KEY else None
+    return number(word)
+
+
+def keys(db, table: str, words: list[str]) -> list:
+    """The ids that are written so, once each. UsageError for what can be none."""
+    found = [key(db, table, word) for word in words]
+    if None in found or 0 in found:
+        wrong = next(word for word, id in zip(words, found) if id in (None, 0))
+        raise UsageError(f"argument ID: expected a whole number above 0, not {wrong[:40]!r}")
+    return list(dict.fromkeys(found))
+
+
+def called(db, table: str) -> str:
+    """What an id of the table is to a reader."""
+    return "id" if table in db.text_keys else "number"

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 
+from jobs_lib.database.values import words
 from jobs_lib.errors import FAILED, OK, JobsError, UsageError
 from jobs_lib.features.archives import format as form
 from jobs_lib.features.archives.catalogue import verify, verify_known
 from jobs_lib.output import tables
 from jobs_lib.ports.storage.folder import FolderStore
 from jobs_lib.ports.storage.stores import open_store
-from jobs_lib.text import counted, one_of, positive
+from jobs_lib.text import counted, one_of
 
 ACTIONS = ("verify", "show")
 FILTERS = ("user", "event", "since", "until")
@@ -37,7 +38,7 @@ def arguments(parser) -> None:
     parser.add_argument("action", metavar="|".join(ACTIONS), type=one_of(*ACTIONS))
     parser.add_argument("files", metavar="FILE", nargs="*", default=[], help="an archive, or its "
                         "manifest")
-    parser.add_argument("--user", type=positive, metavar="ID", help="show: only rows of this user")
+    parser.add_argument("--user", metavar="ID", help="show: only rows of this user")
     parser.add_argument("--event", metavar="NAME", help="show: only this event; `login*`: all that "
                         "begin so")
     parser.add_argument("--since", type=_time, metavar="TIME", help="show: from this time on "
@@ -196,7 +197,7 @@ def show(console, args) -> int:
 def wanted(row: dict, args) -> bool:
     """Whether a row is one of those asked for."""
     event = str(row.get("event"))
-    return ((args.user is None or row.get("user_id") == args.user)
+    return ((args.user is None or words(row.get("user_id")) == args.user)
             and (args.event is None or event == args.event
                  or (args.event.endswith("*") and event.startswith(args.event[:-1])))
             and (args.since is None or row["created_at"] >= args.since)

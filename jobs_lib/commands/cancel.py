@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from jobs_lib.errors import FAILED, OK
-from jobs_lib.text import one_of, positive
+from jobs_lib.text import one_of
 
 from . import _items
 from .replay import KINDS
@@ -22,7 +22,7 @@ def arguments(parser) -> None:
     parser.add_argument("kind", metavar="|".join(KINDS), type=one_of(*KINDS),
                         help="which queue: rows of failed_emails, notifications or "
                         "webhook_deliveries")
-    parser.add_argument("ids", metavar="ID", type=positive, nargs="+", help="the rows' ids")
+    parser.add_argument("ids", metavar="ID", nargs="+", help="the rows' ids")
     parser.add_argument("--json", action="store_true", help="print what was cancelled and what was "
                         "refused, and why")
 
@@ -36,7 +36,7 @@ def run(args, make_session, config_path) -> int:
     session = make_session(config_path)
     db = _items.database(session)
     queue = queues.claimed(args.kind)
-    ctx, ids = _items.queue_view(session, queue), list(dict.fromkeys(args.ids))
+    ctx, ids = _items.queue_view(session, queue), _items.keys(db, queue.table, args.ids)
     refused: dict = {}
     for some in chunked(ids, requeue.AT_ONCE):
         refused.update(db.batch(partial(requeue.cancel, ctx, queue, some)))

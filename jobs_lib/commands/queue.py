@@ -29,7 +29,7 @@ def arguments(parser) -> None:
         which.add_argument(f"--{name}", dest="state", action="store_const", const=name,
                            help=f"only {meaning}")
     parser.add_argument("--owner", metavar="ID|ADDRESS", help="only what belongs to this account: "
-                        "its number, its address, or that of one of its aliases")
+                        "its id, its address, or that of one of its aliases")
     parser.add_argument("--since", metavar="TIME", type=_items.moment,
                         help="only what came in since then, in UTC, such as "
                         "'2026-11-24 14:30', 'yesterday' or '24h'")

@@ -14,9 +14,8 @@ that an item was put back.
 from __future__ import annotations
 
 from jobs_lib import clock
-from jobs_lib.engines.work_queue import LARGEST_ID
 from jobs_lib.errors import FAILED, OK, UsageError
-from jobs_lib.text import counted, one_of, positive
+from jobs_lib.text import counted, one_of
 
 from . import _items
 
@@ -29,14 +28,14 @@ def arguments(parser) -> None:
     parser.add_argument("kind", metavar="|".join(KINDS), type=one_of(*KINDS),
                         help="which queue: rows of failed_emails, notifications or "
                         "webhook_deliveries")
-    parser.add_argument("ids", metavar="ID", type=positive, nargs="*", help="the rows' ids")
+    parser.add_argument("ids", metavar="ID", nargs="*", help="the rows' ids")
     parser.add_argument("--all", action="store_true", help="instead of ids: all that has failed")
     parser.add_argument("--owner", metavar="ID|ADDRESS", help="with --all: only what belongs to "
                         "this account")
     parser.add_argument("--since", metavar="TIME", type=_items.moment,
                         help="with --all or --endpoint: only what came in since then, in UTC, such "
                         "as '2026-11-24 14:30', 'yesterday' or '24h'")
-    parser.add_argument("--endpoint", metavar="ID", type=positive,
+    parser.add_argument("--endpoint", metavar="ID",
                         help="all failed deliveries to this endpoint, a row of webhooks")
     parser.add_argument("--json", action="store_true", help="print what was put back and what was "
                         "refused, and why")
@@ -52,13 +51,15 @@ def run(args, make_session, config_path) -> int:
     db = _items.database(session)
     queue = queues.claimed(args.kind)
     ctx = _items.queue_view(session, queue)
+    ids = _items.keys(db, queue.table, args.ids)
     if args.ids:
-        found = requeue.replay(ctx, queue, list(dict.fromkeys(args.ids)))
+        found = requeue.replay(ctx, queue, ids)
     else:
         owners = None if args.owner is None else _items.owners(db, args.owner, queue.table)
         found = requeue.replay_failed(
             ctx, queue, owners=owners, since=args.since,
-            endpoint=None if args.endpoint is None else min(args.endpoint, LARGEST_ID))
+            endpoint=None if args.endpoint is None
+            else _items.keys(db, "webhooks", [args.endpoint])[0])
     refused_code = FAILED if found.refused and args.ids else OK
     if args.json:
         session.console.document({
@@ -68,7 +69,7 @@ def run(args, make_session, config_path) -> int:
             "more": found.more})
         return refused_code
     if args.ids:
-        _report_each(session, queue, args.ids, found)
+        _report_each(session, queue, ids, found)
     else:
         _report_all(session, queue, found)
     for words in requeue.hints(ctx, queue, found.done):
@@ -89,10 +90,10 @@ def _check(args) -> None:
                          "--endpoint and --since")
 
 
-def _report_each(session, queue, ids: list[int], found) -> None:
+def _report_each(session, queue, ids: list, found) -> None:
     from jobs_lib.engines.requeue import AT_FIRST
 
-    for id in dict.fromkeys(ids):
+    for id in ids:
         if id in found.refused:
             session.console.fail(f"{queue.item} {id}: refused, {found.refused[id]}")
         elif len(found.done) <= AT_FIRST:

@@ -1,7 +1,7 @@
 """Tell the whole story of one item: what is stored, what happened, what is next and why.
 
-An item is called by its number, as `jobs.py queue` lists it; a domain also by its name, a deletion
-by the number of its account, a user and an alias also by their address. Each attempt is listed with
+An item is called by its id, as `jobs.py queue` lists it; a domain also by its name, a deletion
+by the id of its account, a user and an alias also by their address. Each attempt is listed with
 its answer and how long it took. At the end it says until when the item is kept, and by which
 option. Of a user or an alias it lists how many rows of each table belong to it, by which option and
 when they are deleted, and the latest of its mail and notices. Addresses are masked; contents are
@@ -24,7 +24,7 @@ def arguments(parser) -> None:
     """Declares KIND, ID and --json."""
     parser.add_argument("kind", metavar="KIND", type=one_of(*KINDS),
                         help=", ".join(KINDS[:-1]) + f" or {KINDS[-1]}")
-    parser.add_argument("id", metavar="ID", help="its number; a domain also by its name, "
+    parser.add_argument("id", metavar="ID", help="its id; a domain also by its name, "
                         "a user or an alias by its address")
     parser.add_argument("--json", action="store_true", help="print one object, times in UTC")
 
@@ -39,10 +39,13 @@ def run(args, make_session, config_path) -> int:
         return _account(session, db, args)
     queue = queues.of_item(args.kind)
     ctx = _items.queue_view(session, queue)
-    id = _items.number(args.id)
-    if id is None and (id := queue.find(ctx, args.id)) is None and args.kind != "domain":
-        raise UsageError(f"show {args.kind}: expected its number, not {args.id[:40]!r}")
+    id = _items.key(db, queue.table, args.id)
     found = None if id is None else stories.story(queue, ctx, id)
+    if found is None and not isinstance(id, int):
+        if (named := queue.find(ctx, args.id)) is not None:
+            found = stories.story(queue, ctx, named)
+        elif id is None and args.kind != "domain":
+            raise UsageError(f"show {args.kind}: expected its number, not {args.id[:40]!r}")
     if found and args.kind == "deletion" and (status := found["stored"].get("status")) not in (
             None, "deleted", "erased"):
         session.console.fail(f"deletion {id}: this account is not being deleted "

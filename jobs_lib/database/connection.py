@@ -55,7 +55,7 @@ class Database:
         self._raw = None
         self._closed = False
         self._cache: dict = {}
-        self._text_keys: frozenset | None = None
+        self._text_keys: dict | None = None
         self.key_types: dict | None = None              # for schema/keys.py
 
     # Statements
@@ -246,17 +246,23 @@ class Database:
     # The catalogue
 
     @property
-    def text_keys(self) -> frozenset[str]:
-        """The tables of the app's whose `id` is text, as `meta` says (schema/keys.py); of all
-        others it is a whole number."""
+    def text_keys(self) -> dict[str, bool]:
+        """The tables of the app's whose `id` is text, as `meta` says (schema/keys.py), and whether
+        two that differ in case alone are equal. Of all other tables it is a whole number."""
         if self._text_keys is None:
             from .schema.version import stored_text_keys
             self._text_keys = stored_text_keys(self)
         return self._text_keys
 
     @text_keys.setter
-    def text_keys(self, names: frozenset[str]) -> None:
-        self._text_keys = names
+    def text_keys(self, found: dict[str, bool]) -> None:
+        self._text_keys = found
+
+    def key(self, table: str, value):
+        """A key of the table, or what a row of another one calls it, as we compare the two."""
+        if isinstance(value, str) and self.text_keys.get(table):
+            return value.casefold().rstrip(" ")
+        return value
 
     def by_key(self, table: str) -> str:
         """What is put behind the table's name in a statement that goes by its key."""

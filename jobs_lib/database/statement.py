@@ -3,10 +3,12 @@ alone.
 
 A list expands inside `IN (:ids)`; an empty one becomes NULL, which equals nothing: `IN` and `NOT
 IN` both match no row, so a selection that came out empty never turns into "all rows". Whole numbers
-in a list are written out, since SQLite before 3.32 binds only 999 values; anything else is bound.
+in a list are written out, and so are keys such as a UUID, since SQLite before 3.32 binds only 999
+values; a list with anything else is bound.
 """
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from functools import lru_cache
 
@@ -14,6 +16,8 @@ from jobs_lib import clock
 
 MOST_BOUND = 900             # values of one list: SQLite 3.26 takes 999 in a statement
 LARGEST = 2 ** 63
+# Text that means the same in quotes on each engine, and in the driver's notation.
+PLAIN = re.compile(r"[\w.:|@+/=~-]{1,64}", re.ASCII)
 LISTS = (list, tuple, set, frozenset)
 
 
@@ -99,8 +103,9 @@ class Statement:
 
 
 def _expand(dialect, name: str, items, bound: dict) -> str:
-    if all(type(item) is int for item in items):
-        return ", ".join(map(str, items)) or "NULL"
+    if all(type(item) is int or (type(item) is str and PLAIN.fullmatch(item)) for item in items):
+        return ", ".join([str(item) if type(item) is int else f"'{item}'" for item in items]
+                         ) or "NULL"
     if len(items) > MOST_BOUND:
         raise ValueError(f":{name} holds {len(items)} values; at most {MOST_BOUND} can be bound at "
                          "once")

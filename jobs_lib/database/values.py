@@ -11,6 +11,7 @@ from jobs_lib.errors import Invalid
 INVALID = "invalid"             # what a run counts such rows under
 # the same for rows that are left as they are, in every run
 UNKNOWN_STATUS = "unknown_status"
+LARGEST_KEY, LONGEST_KEY = 2 ** 63 - 1, 255     # of a number; characters of a text
 MARK = "\ufffd"                 # read in the place of octets that are no UTF-8, on every engine
 
 
@@ -31,6 +32,12 @@ def number(value, column: str) -> int:
     if isinstance(value, int):
         return value
     raise Invalid(f"{column} = {words(value)[:40]!r} is not a whole number")
+
+
+def keys_in(values) -> list:
+    """Those of the values that can be a key: SQLite stores anything in their place."""
+    return [value for value in values if (isinstance(value, int) and abs(value) <= LARGEST_KEY)
+            or (isinstance(value, str) and len(value) <= LONGEST_KEY)]
 
 
 def ordered(value) -> tuple:

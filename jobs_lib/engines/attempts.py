@@ -24,7 +24,8 @@ def record(db, table: str, row: dict, *, run_id: str | None, began, outcome: str
            tried: Tried) -> None:
     """Add one. `row`: its `id` and `user_id`. Called inside the transaction that stores the result.
     An owner or a run that is none is left out: an app may have written anything."""
-    db.insert("attempts", kind=KINDS[table], item_id=row["id"], user_id=_owner(row["user_id"]),
+    db.insert("attempts", kind=KINDS[table], item_id=_item(db, row["id"]),
+              user_id=_owner(db, row["user_id"]),
               run_id=run_id if isinstance(run_id, str) and run_id.isascii() else None,
               began_at=began, duration_ms=tried.duration_ms, outcome=outcome,
               code=tried.code if type(tried.code) is int else None,
@@ -38,8 +39,16 @@ def record_act(db, table: str, ids: list[int], now, outcome: str) -> None:
                kind=KINDS[table], ids=ids, now=now, outcome=outcome)
 
 
-def _owner(value) -> int | None:
-    return value if type(value) is int and abs(value) < 2 ** 63 else None
+def _owner(db, value):
+    is_key = type(value) is int and abs(value) < 2 ** 63
+    if "users" in db.text_keys:
+        is_key = isinstance(value, str)
+    return value if is_key else None
+
+
+def _item(db, id):
+    """As the column holds it: text, where any kind of item has a text for its key."""
+    return id if db.text_keys.keys().isdisjoint(KINDS) else str(id)
 
 
 def answer(text: str, hidden=tuple) -> str:
@@ -52,9 +61,9 @@ def answer(text: str, hidden=tuple) -> str:
     return masking.without_secrets(words, hidden())[:LONGEST_ANSWER]
 
 
-def of_item(db, kind: str, id: int, most: int) -> list[dict]:
+def of_item(db, kind: str, id, most: int) -> list[dict]:
     """The latest ones of an item, `most` at most, in the order in which they were made."""
     rows = db.query("SELECT id, began_at, duration_ms, outcome, code, answer, run_id "
                     "FROM {attempts} WHERE kind = :kind AND item_id = :id "
-                    "ORDER BY id DESC LIMIT :most", kind=kind, id=id, most=most)
+                    "ORDER BY id DESC LIMIT :most", kind=kind, id=_item(db, id), most=most)
     return rows[::-1]

@@ -2,9 +2,9 @@
 
 The time index says where the next rows are. Where they are close together, as old rows mostly are,
 ranges of the primary key delete them, which is the fastest way that both engines know; where that
-is less than a fifth of a range, the rows are deleted by their ids, oldest first. A batch is one
-commit. Its size follows the time that the last one took, and a pause after it lets the others in.
-How long both should be is for the dialect to say.
+is less than a fifth of a range, or keys are text, the rows are deleted by their ids, oldest first.
+A batch is one commit. Its size follows the time that the last one took, and a pause after it lets
+the others in. How long both should be is for the dialect to say.
 """
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ class BatchDeleter:
 
     def __init__(self, ctx, table: str, files: str | None = None, within=None) -> None:
         self.ctx, self.db, self.files, self.within = ctx, ctx.db, files, within
-        self.table, self._from, self._by_key = table, f"{{{table}}}", ctx.db.dialect.by_key
+        self.table, self._from, self._by_key = table, f"{{{table}}}", ctx.db.by_key(table)
+        self._has_ranges = table not in ctx.db.text_keys
         self.sizer = BatchSizer(ctx.db.dialect.batches, FILES_AT_ONCE if files else None)
         self.number, self.rows = 0, 0
         self._began = self._next = ctx.monotonic()
@@ -78,7 +79,7 @@ class BatchDeleter:
         `batches` does."""
         at = 0
         while at < len(ids) and self._may_go_on():
-            some = [int(id) for id in ids[at:at + self._most(LISTED)]]
+            some = list(ids[at:at + self._most(LISTED)])
             at += len(some)
             yield self._delete(chosen, " IN (:ids)", len(some), ids=some)
 
@@ -94,7 +95,8 @@ class BatchDeleter:
             if not rows:
                 return
             ids = [row["id"] for row in rows]
-            if len(ids) == asked and max(ids) - min(ids) < SPARSE * asked and not chosen.listed:
+            if (len(ids) == asked and self._has_ranges and not chosen.listed
+                    and max(ids) - min(ids) < SPARSE * asked):
                 deleted = yield from self._range(chosen, min(ids))
                 since = None
             else:

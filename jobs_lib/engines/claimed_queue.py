@@ -3,17 +3,18 @@ webhook deliveries."""
 from __future__ import annotations
 
 from jobs_lib import clock
+from jobs_lib.chunks import chunked
 from jobs_lib.database import stored
-from jobs_lib.database.values import one_line, words
+from jobs_lib.database.values import keys_in, one_line, words
 
 from .attempts import LONGEST_ANSWER
 from .due_rows import TRY_AGAIN, DueRows, Queue
 from .rows import invalid, of_unknown_status
 from .work_queue import (
+    ASKED_AT_ONCE,
     DUE,
     FAILED,
     INVALID,
-    LARGEST_ID,
     SENDING,
     WAITING,
     Item,
@@ -108,9 +109,8 @@ class ClaimedQueue(WorkQueue):
     def select(self, ctx, wanted: Wanted) -> list[dict]:
         """What waits by when it is due, the longest due first; else the newest first."""
         ids = self._ids(ctx, wanted)
-        found = {row["id"]: row for row in ctx.db.query(
-            f"SELECT {self._columns()} FROM {{{self.table}}} WHERE id IN (:ids)",
-            ids=ids)} if ids else {}
+        found = {row["id"]: row for some in chunked(ids, ASKED_AT_ONCE) for row in ctx.db.query(
+            f"SELECT {self._columns()} FROM {{{self.table}}} WHERE id IN (:ids)", ids=some)}
         return [found[id] for id in ids if id in found]
 
     def _columns(self) -> str:
@@ -237,9 +237,13 @@ class ClaimedQueue(WorkQueue):
 
     def describe(self, ctx, rows: list[dict]) -> list[Item]:
         """The rows in words. A row that holds nonsense is described all the same."""
+        return [item for some in chunked(rows, ASKED_AT_ONCE)
+                for item in self._describe(ctx, some)]
+
+    def _describe(self, ctx, rows: list[dict]) -> list[Item]:
         rows = [dict(row) for row in rows]
         kept = [dict(row) for row in rows]
-        wrong = invalid(self.table, rows)
+        wrong = invalid(ctx.db, self.table, rows)
         valid = [row for row in rows if row["id"] not in wrong]
         pending = [row for row in valid if row["status"] == "pending"]
         cancelled = self.reasons_to_cancel(ctx, pending) if pending else {}
@@ -332,4 +336,4 @@ def unfinished(db, table: str) -> int:
 
 
 def _ids_of(rows: list[dict]) -> list[int]:
-    return [row["id"] for row in rows if abs(row["id"]) <= LARGEST_ID]
+    return keys_in(row["id"] for row in rows)

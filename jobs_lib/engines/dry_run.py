@@ -12,7 +12,7 @@ from . import spool
 from .safety_stop import would_stop
 
 SAMPLE_ROWS = 5
-WINDOW = 2000                # ids looked at in one query
+PAGE = 2000                  # rows looked at in one query
 
 
 def preview(ctx, due, more=()) -> dict:
@@ -54,26 +54,22 @@ def _sample(ctx, chosen) -> list[dict]:
 def _count_files(ctx, chosen, column: str) -> None:
     """Count the files that would go with the rows, and their bytes: those that no row names which
     stays."""
-    folder, low = ctx.section("spool").dir, 0
+    folder = ctx.section("spool").dir
     ctx.counts.update(files=0, bytes_freed=0)
-    table = f"{{{chosen.table}}}"
-    while not ctx.should_stop():
-        low = ctx.db.value(f"SELECT MIN(id) FROM {table} WHERE id > :low", low=low)
-        if low is None:
+    for rows in ctx.db.pages(f"SELECT id, {column} AS path FROM {{{chosen.table}}}"
+                             f"{ctx.db.by_key(chosen.table)} WHERE ({chosen.sql})", key="id",
+                             size=PAGE, **chosen.values):
+        if ctx.should_stop():
             return
-        paths = {row["path"] for row in ctx.db.query(
-            f"SELECT {column} AS path FROM {table}{ctx.db.dialect.by_key}"
-            f" WHERE id BETWEEN :low AND :high AND {chosen.sql}",
-            low=low, high=low + WINDOW - 1, **chosen.values) if isinstance(row["path"], str)}
-        for path in paths - _needed(ctx.db, paths, chosen, column, low):
+        paths = {row["path"] for row in rows if isinstance(row["path"], str)}
+        for path in paths - _needed(ctx.db, paths, chosen, column, rows[0]["id"]):
             status = _status(folder, path)
             if status is not None:
                 ctx.count("files")
                 ctx.count("bytes_freed", status.st_size)
-        low += WINDOW - 1
 
 
-def _needed(db, paths: set, chosen, column: str, low: int) -> set:
+def _needed(db, paths: set, chosen, column: str, low) -> set:
     """Those that a row names which stays, and those that were counted with a row before `low`."""
     needed: set = set()
     stays = f" AND (CASE WHEN {chosen.sql} THEN 0 ELSE 1 END = 1 OR id < :low)"

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from collections import namedtuple
 from datetime import timedelta
+from functools import partial
 
 from jobs_lib import clock
+from jobs_lib.database.values import keys_in
 
 from .rows import UNCLAIMED
 from .turns import Rank
@@ -154,10 +156,11 @@ class DueRows:
     def suspended(self, owners) -> set:
         """Those of the owners whose rows wait where they are. The users are read again at each
         claim."""
-        ids = [owner for owner in owners if isinstance(owner, int)]
-        return {row["id"] for row in self.db.query(
+        ids, key = keys_in(owners), partial(self.db.key, "users")
+        found = {key(row["id"]) for row in self.db.query(
             "SELECT id FROM {users} WHERE id IN (:ids) AND status = 'suspended'",
-            ids=ids)} if ids else set()
+            ids=ids)} if ids else ()
+        return {owner for owner in ids if key(owner) in found} if found else set()
 
     def due_values(self, columns: str, most: int, uncertain: bool,
                    only: tuple = ("1 = 1", {})) -> list[dict]:
@@ -203,7 +206,6 @@ class DueRows:
         are looked at."""
         rule, values = self.of(priority)
         values = {**kind.values, **values, "most": most, "earliest": clock.FIRST}
-        ids = [owner for owner in without if isinstance(owner, int)]
         row = self.db.row(
             # A time that is none, such as 0000-00-00, must not hide since when the others wait.
             "SELECT COUNT(*) AS looked_at, COUNT({users}.id) AS blocked,"
@@ -213,7 +215,7 @@ class DueRows:
             f" WHERE status = 'pending'{rule} AND {kind.rule} ORDER BY {kind.order} LIMIT :most)"
             " found LEFT JOIN {users} ON {users}.id = found.owner"
             " AND ({users}.status = 'suspended' OR {users}.id IN (:ids))",
-            ids=ids or [-1], **values)
+            ids=keys_in(without), **values)
         if row["blocked"] and row["looked_at"] == most:
             return self._count_by_owners(kind, rule, values, without)
         return row["looked_at"] - row["blocked"], row["since"]
@@ -240,11 +242,12 @@ class DueRows:
         return total, min(since, key=str, default=None)
 
     def _owners_after(self, owner, rule: str, values: dict) -> list:
+        where, behind = f"FROM {self.table} WHERE status = 'pending'{rule}", ">"
+        if owner is None:           # from the first one on
+            behind, owner = ">=", self.db.value(f"SELECT MIN(user_id) AS first {where}", **values)
         return [row["owner"] for row in self.db.query(
-            f"SELECT DISTINCT user_id AS owner FROM {self.table} "
-            f"WHERE status = 'pending'{rule} AND user_id > :at ORDER BY user_id LIMIT :owners",
-            owners=OWNERS_AT_ONCE,
-            **{**values, "at": -2 ** 63 if owner is None else owner})]
+            f"SELECT DISTINCT user_id AS owner {where} AND user_id {behind} :at "
+            "ORDER BY user_id LIMIT :owners", owners=OWNERS_AT_ONCE, **{**values, "at": owner})]
 
 
 def in_words(number: int) -> str:

@@ -153,7 +153,7 @@ class QueueClaims(DueRows):
     def _valid(self, rows: list[dict]) -> list[dict]:
         """The rows that can be worked on. The others end, whatever they hold: none may stop the
         rest."""
-        reasons = invalid(self.queue.table, rows)
+        reasons = invalid(self.db, self.queue.table, rows)
 
         def work() -> None:
             for id, reason in reasons.items():

@@ -17,7 +17,7 @@ def preview(ctx, claims: QueueClaims, reasons_to_cancel, title, note: str = "") 
     count_unclaimable(claims)
     due = ctx.within_limit(claims.count_due())
     rows = claims.due(min(due, LOOKED_AT))
-    wrong = invalid(claims.queue.table, rows)
+    wrong = invalid(ctx.db, claims.queue.table, rows)
     valid = [row for row in rows if row["id"] not in wrong]
     cancelled = reasons_to_cancel(valid)
     left_out = {**cancelled, **{id: f"invalid: {reason}" for id, reason in wrong.items()}}

@@ -18,6 +18,7 @@ MINUTE, HOUR, _ = WINDOWS
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=1)
 QUOTA_PAUSE = timedelta(hours=1)
 SHARES = 60                          # seconds of a bucket in which the owners' mail is counted
+OURS, LONGEST_OWNER = ("queue:", "urgent:"), 40          # names that are no owner's; characters
 QUEUES = {"failed_emails": "forwards", "notifications": "notices"}
 
 FAILURES, REACHED, HALF, RESERVED = "failures", "reached", "half", "reserved"
@@ -181,7 +182,7 @@ class Relay:
             RESERVED: f": the rest is reserved for {QUEUES[_other(queue)]} that are due",
         }[refusal.kind]
 
-    def had_half(self, now) -> set[int]:
+    def had_half(self, now) -> set:
         """The owners that have had half of an hour's or a day's limit; those with half of a
         minute's go on in the next one."""
         second = int(now.timestamp())
@@ -193,6 +194,8 @@ class Relay:
                     "GROUP BY owner"
                     " HAVING SUM(recipients) >= :half", half=max(limit // 2, 1),
                     **_reach(window._replace(bucket=SHARES), second, named=False)))
+        if "users" in self.db.text_keys:
+            return {owner for owner in found if owner and not owner.startswith(OURS)}
         return {int(owner) for owner in found if owner.isdecimal()}
 
     def failures_full(self, now) -> bool:
@@ -267,7 +270,12 @@ def _of(queue: str) -> str:
 
 
 def _word(owner) -> str:
-    return "" if owner is None else str(owner)
+    """What an owner's share is counted under: there is room for no longer key."""
+    word = "" if owner is None else str(owner)
+    if len(word) <= LONGEST_OWNER and word.isascii():
+        return word
+    from hashlib import sha256
+    return sha256(word.encode("utf-8", "replace")).hexdigest()[:LONGEST_OWNER]
 
 
 def _reach(window: Window, second: int, named: bool = True) -> dict:

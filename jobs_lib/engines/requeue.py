@@ -13,11 +13,11 @@ from datetime import timedelta
 from functools import partial
 
 from jobs_lib.chunks import chunked
+from jobs_lib.database.values import keys_in
 
 from . import attempts
 from .claimed_queue import CANCELLED_BY, FINISHED, ClaimedQueue, is_cancelled
 from .rows import invalid
-from .work_queue import LARGEST_ID
 
 AT_ONCE = 500                   # rows in one transaction
 LISTED = 10                     # reasons that are given one by one
@@ -103,10 +103,10 @@ def _reset(ctx, queue: ClaimedQueue, ids: list[int], pace: Pace,
     db = ctx.db
     rows = {row["id"]: row for row in db.query(
         f"SELECT id, user_id, status, last_error, {', '.join(queue.reads)}, {queue.needs} "
-        f"FROM {{{queue.table}}} WHERE id IN (:ids){db.for_update}",
-        ids=[id for id in ids if id <= LARGEST_ID])}
+        f"FROM {{{queue.table}}} WHERE id IN (:ids){db.for_update}", ids=keys_in(ids))}
     known = ("id", "user_id", *queue.reads)
-    wrong = invalid(queue.table, [{name: row[name] for name in known} for row in rows.values()])
+    wrong = invalid(db, queue.table,
+                    [{name: row[name] for name in known} for row in rows.values()])
     refused = {id: reason for id in ids if (reason := wrong.get(id) or _refusal(
         ctx, queue, rows.get(id), failed_only))}
     good = [row for id, row in rows.items() if id not in refused]
@@ -141,7 +141,7 @@ def cancel(ctx, queue: ClaimedQueue, ids: list[int]) -> dict[int, str]:
     db = ctx.db
     rows = {row["id"]: row for row in db.query(
         f"SELECT id, status, last_error FROM {{{queue.table}}} WHERE id IN (:ids){db.for_update}",
-        ids=[id for id in ids if id <= LARGEST_ID])}
+        ids=keys_in(ids))}
     refused = {id: reason for id in ids if (reason := _why_not_cancelled(rows.get(id)))}
     good = [id for id in ids if id not in refused]
     if good:

@@ -29,13 +29,14 @@ def last(db, queue: str, priority: int = 0):
     """The owner that had the last turn, or BEGINNING."""
     row = db.row("SELECT last_owner FROM {queue_turns} WHERE queue = :queue "
                  "AND priority = :priority", queue=queue, priority=priority)
-    return BEGINNING if row is None else _owner(row["last_owner"])
+    return BEGINNING if row is None else _owner(db, row["last_owner"])
 
 
 def keep(db, queue: str, owner, priority: int = 0) -> None:
     """Remember who had the last turn."""
     text = None if owner is None else str(owner)
-    if isinstance(owner, (int, str, type(None))) and len(text or "") <= LONGEST:
+    if isinstance(owner, (int, str, type(None))) and len(text or "") <= LONGEST and (
+            text or "").isascii():
         db.upsert("queue_turns", {"queue": queue, "priority": priority}, {"last_owner": text})
 
 
@@ -95,9 +96,9 @@ def grouped(db, entries: str, **values) -> tuple[list[Group], int]:
             for row in rows], sum(row["number"] for row in rows)
 
 
-def _owner(text):
+def _owner(db, text):
     """The owner behind what was stored of it."""
     try:
-        return None if text is None else int(text)
+        return text if text is None or "users" in db.text_keys else int(text)
     except ValueError:
         return text

@@ -24,10 +24,10 @@ MOST_COUNTED = 1000                            # rows of an unknown status, in o
 SHOWN = 5
 
 
-def invalid(table: str, rows: list[dict]) -> dict:
+def invalid(db, table: str, rows: list[dict]) -> dict:
     """{row id: what is wrong with it}. Short text that was stored as bytes or as a number becomes
     text, and a time that is none and need not be there becomes NULL."""
-    columns = _columns(table)
+    columns = _columns(table, tuple(db.text_keys))
     return {row["id"]: reason for row in rows if (reason := _reason(columns, row))}
 
 
@@ -62,9 +62,14 @@ def count_unknown_status(ctx, table: str, known) -> None:
 
 
 @lru_cache
-def _columns(table: str) -> dict:
-    from jobs_lib.database.schema.tables import table as described  # an idle run judges no row
-    return {column.name: column for column in described(table).columns}
+def _columns(table: str, text_keys: tuple) -> dict:
+    """{name: column}; one that holds a text key is `label`."""
+    from jobs_lib.database.schema import references, tables  # an idle run judges no row
+    text = {column.name for column in tables.table(table).columns
+            if not {table if column.type == "id" else "",
+                    *references.targets(table, column.name)}.isdisjoint(text_keys)}
+    return {column.name: column._replace(type="label") if column.name in text else column
+            for column in tables.table(table).columns}
 
 
 def _reason(columns: dict, row: dict) -> str:

@@ -7,14 +7,17 @@ here writes.
 from __future__ import annotations
 
 from collections import namedtuple
+from functools import partial
 from types import SimpleNamespace
 
 from jobs_lib import clock
+from jobs_lib.chunks import chunked
+from jobs_lib.database.values import keys_in
 
 DUE, WAITING, FAILED = FILTERS = ("due", "waiting", "failed")
 SENDING, INVALID = "being sent", "invalid"      # further states of an item
 COUNTED = 10_000                # rows that are counted; there may be more
-LARGEST_ID = 2 ** 63 - 1
+ASKED_AT_ONCE = 5_000           # keys in one statement
 
 Wanted = namedtuple("Wanted", "state owners since limit", defaults=(None, None, None, 20))
 Wanted.__doc__ = """Which items are listed.
@@ -121,14 +124,12 @@ class WorkQueue:
         """`moments` in the words for this row."""
         return list(self.moments)
 
-    def find(self, ctx, word: str) -> int | None:
-        """The id of the item that is called so, besides its number; None if there is none."""
-        return None
+    def find(self, ctx, word: str):
+        """The id of the item that is called so, besides its id; None if there is none."""
+        return
 
-    def read(self, ctx, id: int) -> dict | None:
+    def read(self, ctx, id) -> dict | None:
         """All of a row."""
-        if id > LARGEST_ID:
-            return None
         return ctx.db.row(f"SELECT * FROM {{{self.table}}} WHERE id = :id", id=id)
 
     def kept(self, ctx, row: dict) -> Kept:
@@ -152,10 +153,10 @@ def due_backlog(db, table: str, column: str, where: str, **values) -> dict:
 
 def owners_in(db, rows: list[dict], column: str = "user_id") -> dict:
     """{id of a user that the rows name: its status}."""
-    ids = sorted({row[column] for row in rows if isinstance(row[column], int)
-                  and abs(row[column]) <= LARGEST_ID})
-    return {row["id"]: row["status"] for row in db.query(
-        "SELECT id, status FROM {users} WHERE id IN (:ids)", ids=ids)} if ids else {}
+    ids, key = keys_in({row[column] for row in rows}), partial(db.key, "users")
+    found = {key(row["id"]): row["status"] for some in chunked(ids, ASKED_AT_ONCE)
+             for row in db.query("SELECT id, status FROM {users} WHERE id IN (:ids)", ids=some)}
+    return {owner: found[key(owner)] for owner in ids if key(owner) in found}
 
 
 def since_rule(wanted: Wanted, column: str) -> tuple[str, dict]:

@@ -6,7 +6,7 @@ from jobs_lib import catalogue, clock
 from jobs_lib.database.schema import references
 from jobs_lib.database.schema.tables import table
 from jobs_lib.engines.rules import PRESENT, Purge, Rule
-from jobs_lib.engines.work_queue import COUNTED, LARGEST_ID, Kept, Wanted, view, written
+from jobs_lib.engines.work_queue import COUNTED, Kept, Wanted, view, written
 
 from . import queues
 from .stories import plain, plain_kept, shown
@@ -21,7 +21,7 @@ WITH_IT, BY_NONE = "as long as the account", "by no rule yet: it is in use"
 
 def of_user(db, config, now, id: int) -> dict | None:
     """An account; None if there is none."""
-    row = db.row("SELECT * FROM {users} WHERE id = :id", id=min(id, LARGEST_ID))
+    row = db.row("SELECT * FROM {users} WHERE id = :id", id=id)
     if row is None:
         return None
     deletions = queues.named("deletions")
@@ -38,7 +38,7 @@ def of_user(db, config, now, id: int) -> dict | None:
 
 def of_alias(db, config, now, id: int) -> dict | None:
     """An alias; None if there is none."""
-    row = db.row("SELECT * FROM {aliases} WHERE id = :id", id=min(id, LARGEST_ID))
+    row = db.row("SELECT * FROM {aliases} WHERE id = :id", id=id)
     if row is None:
         return None
 

@@ -11,7 +11,6 @@ from jobs_lib.engines import attempts
 from jobs_lib.engines.claimed_queue import is_cancelled
 from jobs_lib.engines.work_queue import (
     DUE,
-    LARGEST_ID,
     SENDING,
     WAITING,
     Item,
@@ -79,7 +78,7 @@ def story(queue: WorkQueue, ctx, id: int) -> dict | None:
 
 def _purged(queue: WorkQueue, ctx, id: int) -> dict | None:
     """What is still known of an item whose row was deleted: the attempts."""
-    events = _events(queue, ctx, {"id": min(id, LARGEST_ID)})
+    events = _events(queue, ctx, {"id": id})
     if not events:
         return None
     nothing = Item(id, None, "", PURGED, None, None, None, None, "", "")

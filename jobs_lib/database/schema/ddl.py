@@ -24,7 +24,8 @@ TOTALLED = ("user_id", "alias_id", "created_at", "direction", "status", "bytes_u
 def create_table(db, table) -> list:
     """The table with its indexes: one statement on MySQL, which cannot take back half of it."""
     quote = db.dialect.quote
-    inside = [f"{_list(db, table, [column.name])} {_type(db, table, column)}" for column in table.columns]
+    inside = [f"{_list(db, table, [column.name])} {_type(db, table, column)}"
+              for column in table.columns]
     if table.columns[0].type != "id":
         inside.append(f"PRIMARY KEY ({_list(db, table, table.key)})")
     if not db.dialect.transactional_ddl:
@@ -128,7 +129,7 @@ def size(column: str) -> str:
 def create_totals(db) -> str:
     """The view that adds up what was purged and what is still logged: the same before and after any
     purge."""
-    quote = db.dialect.quote
+    quote, none = db.dialect.quote, keys.none_of(keys.types(db), "aliases")
     key = "user_id, alias_id, day, direction, status"
     user, alias, created, direction, status, used = (quote(db.name.column("message_logs", name))
                                                      for name in TOTALLED)
@@ -136,7 +137,7 @@ def create_totals(db) -> str:
             f"SELECT {key}, SUM(email_count) AS email_count, SUM(bytes_used) AS bytes_used FROM (\n"
             f"  SELECT {key}, email_count, bytes_used FROM {quote(db.name('message_stats'))}\n"
             "  UNION ALL\n"
-            f"  SELECT {user}, COALESCE({alias}, {keys.none_of(keys.types(db), 'aliases')}), {db.dialect.day(created)}, {direction}, "
+            f"  SELECT {user}, COALESCE({alias}, {none}), {db.dialect.day(created)}, {direction}, "
             f"{status}, 1,"
             f" {size(used)} FROM {quote(db.name('message_logs'))}\n"
             f") AS parts GROUP BY {key}")

@@ -11,6 +11,8 @@ collation. So two keys are equal in our own tables just where they are in the ap
 """
 from __future__ import annotations
 
+import os
+
 from jobs_lib.errors import Unfit
 
 from . import app_tables, own_tables, references
@@ -18,6 +20,7 @@ from .tables import column_names
 from .version import TEXT_KEYS
 
 LONGEST = 255                # characters: an index over several such columns takes no more
+CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"      # the digits of a ULID
 TEXTS = ("CHAR", "TEXT", "CLOB", "UUID", "GUID", "ULID")     # in the name of a type
 
 
@@ -40,12 +43,13 @@ def note(db) -> None:
     """Ask, and write down which keys are text. Unfit where one of our own columns takes no such
     key."""
     forget(db)
-    found = frozenset(types(db))
-    for name in {name for name, _ in unfit(db)}:
+    found = {name: _folds(words) for name, words in types(db).items()}
+    for name, _ in unfit(db):
         raise Unfit(f"the table {db.name(name)} takes numbers for keys of the app, which are text: "
                     "run `jobs.py migrate --own-tables`")
     if found != db.text_keys:
-        db.upsert("meta", {"name": TEXT_KEYS}, {"value": " ".join(sorted(found))})
+        db.upsert("meta", {"name": TEXT_KEYS}, {"value": " ".join(
+            f"{name}:nocase" if folds else name for name, folds in found.items())})
         db.text_keys = found
 
 
@@ -85,6 +89,25 @@ def _columns(db, names) -> dict:
 
 def _is_text(row: dict) -> bool:
     return any(word in row["type"].upper() for word in TEXTS)
+
+
+def _folds(words: str) -> bool:
+    """Whether keys of this type are equal that differ in case: by the name of the collation."""
+    collation = words.rpartition("COLLATE ")[2] if "COLLATE" in words else "binary"
+    return not collation.lower().endswith(("_bin", "_cs", "binary"))
+
+
+def new(like, now) -> str:
+    """A key for a row of ours in a table of the app's, in the form of another key: a ULID where
+    that has 26 characters, else a UUID, or as much of one."""
+    like = like if isinstance(like, str) else ""
+    if len(like) == 26:
+        number = int(now.timestamp() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
+        made = "".join(CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+    else:
+        from uuid import uuid4
+        made = str(uuid4()) if "-" in like or not like else uuid4().hex[:len(like)]
+    return made.upper() if like.isupper() else made.lower()
 
 
 def _words(row: dict) -> str:

@@ -42,7 +42,7 @@ def check(db) -> bool:
             raise Missing(f"the database has no table {db.name('meta')}: correct [tables] in "
                           "config.ini, or run `jobs.py migrate`") from None
     version = row["version"] or 0
-    db.text_keys = frozenset((row.get("text_keys") or "").split())
+    db.text_keys = text_keys(row.get("text_keys"))
     # an app that has tables keeps its own
     command = f"`jobs.py migrate{' --own-tables' * bool(db.name.mapped)}`"
     if version == SCHEMA_VERSION:
@@ -55,13 +55,19 @@ def check(db) -> bool:
                 f"{command}")
 
 
-def stored_text_keys(db) -> frozenset[str]:
+def stored_text_keys(db) -> dict[str, bool]:
     """What `meta` says of them, for whoever has not asked `check`."""
     try:
-        text = db.value("SELECT value FROM {meta} WHERE name = :name", name=TEXT_KEYS)
+        return text_keys(db.value("SELECT value FROM {meta} WHERE name = :name", name=TEXT_KEYS))
     except Missing:
-        text = ""
-    return frozenset((text or "").split())
+        return {}
+
+
+def text_keys(stored: str | None) -> dict[str, bool]:
+    """`users aliases:nocase`, as `meta` holds it: {table: whether its keys are equal in any
+    case}."""
+    return {name: bool(how) for name, _, how in (word.partition(":") for word
+                                                 in (stored or "").split())}
 
 
 def writable(db, now) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import cache
 
+from jobs_lib.chunks import chunked
 from jobs_lib.database.schema import references
 from jobs_lib.database.schema.tables import table
 from jobs_lib.job import DELETES, WRITTEN
@@ -20,6 +21,7 @@ HELD = ("(status NOT IN ('sending', 'running') OR lease_until IS NULL OR lease_u
 # What may identify somebody. `details` is the app's own JSON: nobody knows what in it would.
 ANONYMOUS = "user_id = NULL, actor = '', ip = '', details = NULL"
 
+ASKED_AT_ONCE = 5_000           # keys in one statement
 KEPT = ("raw_path", "address", "file_name", "file_bytes")     # columns that a Removal keeps
 
 
@@ -88,7 +90,7 @@ class Removal:
 
     def erase(self, name: str, ids: list, rule: str, values: dict) -> int:
         """Delete the rows, and what has to be deleted with them."""
-        db, by_key = self.db, self.db.dialect.by_key
+        db, by_key = self.db, self.db.by_key(name)
         kept = [column for column in KEPT if column in columns(name)]
         rows = db.query(f"SELECT {', '.join(['id', *kept])} FROM {{{name}}}{by_key}"
                         f" WHERE id IN (:ids) AND {rule}{db.for_update}", ids=ids, **values)
@@ -131,6 +133,6 @@ class Removal:
         elif reference.goes in ("with", "stays"):
             found = [row["id"] for row in self.db.query(f"SELECT id FROM {{{name}}} WHERE {where}",
                                                         **values)]
-            if found:
-                act = self.erase if reference.goes == "with" else self.anonymise
-                act(name, found, where, values)
+            act = self.erase if reference.goes == "with" else self.anonymise
+            for some in chunked(found, ASKED_AT_ONCE):
+                act(name, some, where, values)

@@ -19,17 +19,19 @@ LOOKED_FOR = timedelta(days=3)      # after the deletion; nothing that was under
 PAGE = 500                          # users in one question
 
 
-def owners(ctx) -> list[int]:
+def owners(ctx) -> list:
     """Users who were deleted recently, are not there, and are named by a row."""
-    found: set[int] = set()
+    found: dict = {}
+    key = partial(ctx.db.key, "users")
     for ids in chunked(ledger.recent(ctx, ctx.now - LOOKED_FOR), PAGE):
-        there = {row["id"] for row in ctx.db.query("SELECT id FROM {users} WHERE id IN (:ids)",
-                                                   ids=ids)}
+        there = {key(row["id"]) for row in ctx.db.query("SELECT id FROM {users} WHERE id IN (:ids)",
+                                                        ids=ids)}
+        gone = {key(id): id for id in ids if key(id) not in there}
         for reference in references.to("users"):
-            found |= {row["user_id"] for row in ctx.db.query(
+            found.update((id, gone[id]) for row in ctx.db.query(
                 f"SELECT DISTINCT user_id FROM {{{reference.table}}} WHERE user_id IN (:ids)",
-                ids=ids)} - there
-    return sorted(found, key=ordered)
+                ids=list(gone.values())) if (id := key(row["user_id"])) in gone)
+    return sorted(found.values(), key=ordered)
 
 
 def erase_all(ctx, sizer) -> bool:

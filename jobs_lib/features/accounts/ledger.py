@@ -13,6 +13,7 @@ from collections import Counter
 
 from jobs_lib import clock
 from jobs_lib.chunks import chunked
+from jobs_lib.database.values import ordered
 from jobs_lib.engines.spool import database_id
 from jobs_lib.errors import JobsError
 from jobs_lib.folders import open_own, private
@@ -72,18 +73,18 @@ def _entry(line: bytes) -> dict | None:
     try:
         entry = json.loads(line)
         clock.parse(entry["completed_at"])
-        valid = type(entry["user_id"]) is int and entry["created_at"] and entry["database"]
+        valid = type(entry["user_id"]) in (int, str) and entry["created_at"] and entry["database"]
         return entry if valid else None
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def recent(ctx, since) -> list[int]:
+def recent(ctx, since) -> list:
     """The ids of users of this database that were erased since then."""
     owner = database_id(ctx.db)
     return sorted({entry["user_id"] for entry in _entries(ctx, TAIL)
                    if entry and entry["database"] == owner and clock.parse(entry["completed_at"])
-                   >= since})
+                   >= since}, key=ordered)
 
 
 # After a backup was put back

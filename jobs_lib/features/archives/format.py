@@ -45,13 +45,17 @@ class Tally:
     file."""
 
     def __init__(self) -> None:
-        self.ids, self.first_time, self.last_time = array("q"), "", ""
+        # numbers in little memory, or keys that are text
+        self.ids: array | list = array("q")
+        self.first_time = self.last_time = ""
         self.rows_bytes = self.bytes = 0
         self._digest = hashlib.sha256()
 
     def row(self, row: dict) -> None:
         """Count one more row, a dict."""
         id, time = row["id"], row["created_at"]
+        if not self.ids and isinstance(id, str):
+            self.ids = []
         self.ids.append(id)
         self.first_time = min(self.first_time or time, time)
         self.last_time = max(self.last_time, time)
@@ -187,8 +191,9 @@ def _expanded(blocks, tally: Tally):
 def _row(text: bytearray, number: int) -> dict:
     try:
         row = json.loads(text)
-        is_row = (type(row["id"]) is int and -INT64 <= row["id"] < INT64
-                  and isinstance(row["created_at"], str))
+        is_key = isinstance(row["id"], str) or (type(row["id"]) is int
+                                                and -INT64 <= row["id"] < INT64)
+        is_row = is_key and isinstance(row["created_at"], str)
     except (ValueError, KeyError, TypeError, RecursionError):
         is_row = False
     if not is_row:

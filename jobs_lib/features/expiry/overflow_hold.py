@@ -3,9 +3,10 @@ long enough."""
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.database.values import one_line, ordered
+from jobs_lib.database.values import one_line
 from jobs_lib.engines.purge import begin, finish
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.reminders import Reminder, remind
@@ -87,16 +88,17 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
     """What the templates show. `gone` is a promise: never before that, however late the mail."""
     soonest = ctx.clock() + NOTICE
     gone = {row["id"]: max(clock.parse(row["held_at"]) + ctx.options.keep, soonest) for row in rows}
-    ids = sorted({row["alias_id"] for row in rows}, key=ordered)
-    aliases = {row["id"]: row["address"] for row in ctx.db.query(
-        "SELECT id, address FROM {aliases} WHERE id IN (:ids)", ids=ids)}
+    key = partial(ctx.db.key, "aliases")
+    aliases = {key(row["id"]): row["address"] for row in ctx.db.query(
+        "SELECT id, address FROM {aliases} WHERE id IN (:ids)",
+        ids={row["alias_id"] for row in rows})}
     first = min(gone.values())
     return {
         "count": len(rows), "many": len(rows) > 1, "kept": render.span(ctx.options.keep),
         "first_day": render.day(first), "first": render.minute(first),
         "messages": [{"sender": row["sender"] or "(no sender)",
                       "subject": one_line(row["subject"], SUBJECT_SHOWN) or "(no subject)",
-                      "alias": aliases.get(row["alias_id"], "a deleted alias"),
+                      "alias": aliases.get(key(row["alias_id"]), "a deleted alias"),
                       "received": render.minute(clock.parse(row["held_at"])),
                       "size": size(row["size_bytes"], 1000),
                       "gone": render.minute(gone[row["id"]])} for row in rows],

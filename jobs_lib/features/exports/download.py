@@ -6,6 +6,7 @@ import os
 import stat
 from collections import namedtuple
 from hmac import compare_digest
+from urllib.parse import quote
 
 from jobs_lib import clock
 
@@ -50,5 +51,5 @@ def find(token: str, config=None, now=None) -> Export | None:
     except OSError:
         return None
     expires = clock.parse(row["expires_at"])
-    return Export(path, f"account-export-{row['id']}.zip", row["file_bytes"], row["sha256"],
-                  row["id"], row["user_id"], expires)
+    name = f"account-export-{quote(str(row['id']), safe='')}.zip"
+    return Export(path, name, row["file_bytes"], row["sha256"], row["id"], row["user_id"], expires)

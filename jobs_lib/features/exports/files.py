@@ -1,6 +1,6 @@
 """The files of exports: their names, their folder, and when one goes.
 
-A name holds the request's number, by which its row is found, and 128 random bits. While it is
+A name holds the request's id, by which its row is found, and 128 random bits. While it is
 written it ends with `.part`; its row names it before it is there, so whatever a row of that number
 does not name is nobody's any more.
 """
@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import stat
+from urllib.parse import quote, unquote
 
 from jobs_lib.chunks import chunked
 from jobs_lib.config.separate_folders import misplaced
@@ -19,16 +20,26 @@ from jobs_lib.folders import HTACCESS, write
 
 OPTION, MARKER = "[export] dir", ".jobs-exports"
 PART = ".part"
-NAME = re.compile(r"export-(\d{1,18})-[0-9a-f]{32}\.zip(?:\.part)?")
+NAME = re.compile(r"export-([\w.~%-]{1,200})-[0-9a-f]{32}\.zip(?:\.part)?", re.ASCII)
 ASKED_AT_ONCE = 500         # requests in one question
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 # a file of a number that no row has is left alone so long: the database may be another
 UNKNOWN_SECONDS = 3600
 
 
-def new_name(request_id: int) -> str:
+def new_name(request_id) -> str:
     """A name that nobody can guess."""
-    return f"export-{request_id}-{os.urandom(16).hex()}.zip"
+    return f"export-{quote(str(request_id), safe='')}-{os.urandom(16).hex()}.zip"
+
+
+def request_of(db, name: str):
+    """The id of the request that a file is of, by its name; None of one that is none of ours."""
+    if not (match := NAME.fullmatch(name)):
+        return None
+    id = unquote(match[1])
+    if "export_requests" in db.text_keys:
+        return id
+    return int(id) if id.isdecimal() and len(id) < 19 else None
 
 
 def check(ctx) -> None:
@@ -96,7 +107,7 @@ def remove_files(ctx, rows) -> tuple[int, list[int]]:
 def sweep(ctx) -> int:
     """Remove the files that no row needs any more: what a killed run left. How many."""
     path = ctx.section("export").dir
-    found = {name: int(match[1]) for name in listed(path) if (match := NAME.fullmatch(name))}
+    found = {name: id for name in listed(path) if (id := request_of(ctx.db, name)) is not None}
     if not found or mark(path, MARKER) != (owner := database_id(ctx.db)) or not owner:
         return 0
     return sum(_remove(ctx, path, name) for name in unneeded(ctx, path, found))
@@ -105,7 +116,7 @@ def sweep(ctx) -> int:
 def unneeded(ctx, path: str, found: dict) -> list[str]:
     """Those of the files {name: number of the request} that no row needs."""
     needed: dict = {}           # {number: the names that its row needs}
-    for some in chunked(sorted(set(found.values())), ASKED_AT_ONCE):
+    for some in chunked(set(found.values()), ASKED_AT_ONCE):
         needed.update({row["id"]: _needed(row) for row in ctx.db.query(
             "SELECT id, status, file_name FROM {export_requests} WHERE id IN (:some)", some=some)})
     old = ctx.clock().timestamp() - UNKNOWN_SECONDS

@@ -2,6 +2,7 @@
 link at sending."""
 from __future__ import annotations
 
+from functools import partial
 from hmac import compare_digest
 
 from jobs_lib import clock
@@ -25,22 +26,22 @@ def url(ctx) -> str:
 
 def gone(ctx, rows: list[dict]) -> dict:
     """{id of a notice of this kind: why} of those whose export is expired, replaced or deleted."""
-    numbers = {row["id"]: _number(row) for row in rows if _number(row)}
+    numbers = {row["id"]: id for row in rows if (id := _request(ctx.db, row)) is not None}
     if not numbers:
         return {}
-    there = _ready(ctx, sorted(set(numbers.values())))
+    there, key = _ready(ctx, set(numbers.values())), partial(ctx.db.key, "users")
     return {row["id"]: GONE for row in rows if row["id"] in numbers
-            and there.get(numbers[row["id"]], {}).get("user_id") != row["user_id"]}
+            and key(there.get(numbers[row["id"]], {}).get("user_id")) != key(row["user_id"])}
 
 
 def fill(ctx, row: dict) -> None:
     """Put the link into both bodies of a notice of this kind. NoLink when there is none any
     more."""
-    number = _number(row)
-    if not number or PLACE not in f"{row['body_text']}{row['body_html']}":
+    number = _request(ctx.db, row)
+    if number is None or PLACE not in f"{row['body_text']}{row['body_html']}":
         return
-    found = _ready(ctx, [number]).get(number)
-    if not found or found["user_id"] != row["user_id"]:
+    found, key = _ready(ctx, {number}).get(number), partial(ctx.db.key, "users")
+    if not found or key(found["user_id"]) != key(row["user_id"]):
         raise NoLink(GONE)
     token = download_token.make(ctx.secret(download_token.LABEL), number, found["token_nonce"]
                                 or "")
@@ -51,13 +52,17 @@ def fill(ctx, row: dict) -> None:
     row["body_html"] = row["body_html"] and row["body_html"].replace(PLACE, mustache.escape(link))
 
 
-def _number(row: dict) -> int:
-    """The request that a notice is about, by its key; 0 if it names none."""
-    start, _, number = (row["dedupe_key"] or "").rpartition(":")
-    return int(number) if f"{start}:" == READY and number.isdecimal() and len(number) < 19 else 0
+def _request(db, row: dict):
+    """The id of the request that a notice is about, by its key; None if it names none."""
+    start, ready, id = (row["dedupe_key"] or "").partition(READY)
+    if start or not ready:
+        return None
+    if "export_requests" in db.text_keys:
+        return id
+    return int(id) if id.isdecimal() and len(id) < 19 else None
 
 
-def _ready(ctx, numbers: list[int]) -> dict:
+def _ready(ctx, numbers: set) -> dict:
     # A clock in doubt ends none: a download is judged by the clock of its own moment.
     now = clock.FIRST if ctx.clock_in_doubt else clock.text(ctx.clock())
     return {row["id"]: row for row in ctx.db.query(

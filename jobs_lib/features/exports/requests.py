@@ -181,10 +181,10 @@ def waiting(ctx, out: set, tried: dict):
     owners = [row["user_id"] for row in ctx.db.query(
         "SELECT user_id FROM {export_requests} WHERE status = 'queued' GROUP BY user_id")]
     for owner in rotation.in_order(set(owners) - out, rotation.last(ctx.db, ctx.job.name)):
+        ids = tried.get(owner, ())
         row = ctx.db.row(f"SELECT {COLUMNS} FROM {{export_requests}} WHERE status = 'queued' "
-                         "AND user_id = :owner AND id NOT IN (:tried) "
-                         "ORDER BY requested_at, id LIMIT 1", owner=owner,
-                         tried=tried.get(owner) or [0])
+                         f"AND user_id = :owner{' AND id NOT IN (:tried)' if ids else ''} "
+                         "ORDER BY requested_at, id LIMIT 1", owner=owner, tried=list(ids))
         if row:
             yield row
 

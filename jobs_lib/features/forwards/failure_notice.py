@@ -196,9 +196,10 @@ def _mark(ctx, rows: list[dict], notice_id: int | None) -> None:
 def _values(ctx, folder: str, destination: str, rows: list[dict], number: int) -> dict:
     """What the templates show: to whom, from whom, what, why, until when it is kept, and what to
     do."""
-    ids = sorted({row["alias_id"] for row in rows}, key=ordered)
-    aliases = {row["id"]: row["address"] for row in ctx.db.query(
-        "SELECT id, address FROM {aliases} WHERE id IN (:ids)", ids=ids)}
+    key = partial(ctx.db.key, "aliases")
+    aliases = {key(row["id"]): row["address"] for row in ctx.db.query(
+        "SELECT id, address FROM {aliases} WHERE id IN (:ids)",
+        ids={row["alias_id"] for row in rows})}
     keep = ctx.options_of("purge_failed_emails").keep
     messages: list[dict] = []
     advice: list[str] = []
@@ -211,7 +212,7 @@ def _values(ctx, folder: str, destination: str, rows: list[dict], number: int) -
         messages.append({
             "from": header_text(headers, "From") or one_line(row["envelope_from"]) or "(no sender)",
             "subject": header_text(headers, "Subject") or "(no subject)",
-            "alias": aliases.get(row["alias_id"], "an alias of yours"),
+            "alias": aliases.get(key(row["alias_id"]), "an alias of yours"),
             "received": _when(clock.parse_any(row["created_at"])), "tried": "" if ours
             else _times(row["attempts"]),
             "ended": _when(ended), "why": why, "said": _said(row, ours),

@@ -51,9 +51,10 @@ def reasons_to_cancel(db, rows: list[dict]) -> dict:
     """{row id: why nobody waits for it}: its owner, alias or destination is deleted. Read again at
     each claim."""
     def existing(table: str, column: str, rule: str = "") -> set:
-        ids = sorted({row[column] for row in rows if row[column]})
-        return {found["id"] for found in db.query(
+        ids = {row[column] for row in rows if row[column]}
+        found = {db.key(table, each["id"]) for each in db.query(
             f"SELECT id FROM {{{table}}} WHERE id IN (:ids){rule}", ids=ids)}
+        return {id for id in ids if db.key(table, id) in found}
 
     users = existing("users", "user_id", " AND status <> 'deleted'")
     aliases = existing("aliases", "alias_id")

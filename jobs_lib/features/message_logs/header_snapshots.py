@@ -28,11 +28,10 @@ ORPHANS, CONFIRMED = "orphans", "confirmed_orphans"
 Part = namedtuple("Part", "name sql values")
 Part.__doc__ = """A condition for snapshots, counted under `name` too; none fulfils two of them."""
 
-# The second half says nothing new, but whichever way a subquery is run, it reads no more rows than
-# these.
-ITS_LOG = ("{message_logs}.id = {header_snapshots}.message_log_id"
-           " AND {message_logs}.id BETWEEN :first_log AND :last_log")
-ORPHAN = Part(ORPHANS, f"NOT EXISTS (SELECT 1 FROM {{message_logs}} WHERE {ITS_LOG})", {})
+ITS_LOG = "{message_logs}.id = {header_snapshots}.message_log_id"
+# This says nothing new, but whichever way a subquery is run, it reads no more rows than these. Not
+# said of text, which two columns may have in different orders.
+IN_WINDOW = " AND {message_logs}.id BETWEEN :first_log AND :last_log"
 
 
 class Window:
@@ -61,8 +60,8 @@ def purge(ctx, keep: timedelta | None, name: str) -> dict:
     ctx.counts.update({"deleted": 0, ORPHANS: 0})
     if not ctx.may_expire():
         return ctx.counts
-    past = [] if keep is None else [_past(ctx.now - keep)]
-    parts = [ORPHAN, *past, *([] if keep is None else _own_parts(ctx, keep))]
+    past = [] if keep is None else [_past(ctx.db, ctx.now - keep)]
+    parts = [_orphan(ctx.db), *past, *([] if keep is None else _own_parts(ctx, keep))]
     guard = safety_stop.RetentionGuard(ctx, {} if keep is None else {"keep": keep}, {"keep": name})
     unconfirmed = (_confirm_orphans(ctx, guard)
                    or guard.confirm(TABLE, lambda: sum(_count(ctx.db, part) for part in past)))
@@ -78,7 +77,7 @@ def purge(ctx, keep: timedelta | None, name: str) -> dict:
 def _confirm_orphans(ctx, guard) -> str | None:
     """A log that was lost, or another database's, makes all headers orphans. What `--yes` confirms
     holds for the next runs too, until one has finished."""
-    orphans = _count(ctx.db, ORPHAN)
+    orphans = _count(ctx.db, _orphan(ctx.db))
     most = max(safety_stop.MOST_ROWS, guard.last.get(CONFIRMED, 0))
     if orphans <= most:
         return None
@@ -135,9 +134,14 @@ def _windows(ctx, parts: list[Part]):
                          last_log=last, end=end)
 
 
-def _past(before) -> Part:
+def _orphan(db) -> Part:
+    """What has no log row."""
+    return Part(ORPHANS, "NOT " + _log(db, "1 = 1"), {})
+
+
+def _past(db, before) -> Part:
     """What is past the deployment's retention."""
-    return Part("", _log("{message_logs}.created_at < :before"), {"before": before})
+    return Part("", _log(db, "{message_logs}.created_at < :before"), {"before": before})
 
 
 def _own_parts(ctx, keep: timedelta):
@@ -150,9 +154,11 @@ def _own_parts(ctx, keep: timedelta):
             values[f"before{number}"] = ctx.now - retention.own(days, keep)
             terms.append(f"log_retention_days = :days{number} "
                          f"AND {{message_logs}}.created_at < :before{number}")
-        yield Part("", _log(f"{{message_logs}}.created_at >= :ours AND ({' OR '.join(terms)})",
-                            " JOIN {users} ON {users}.id = {message_logs}.user_id"), values)
+        theirs = f"{{message_logs}}.created_at >= :ours AND ({' OR '.join(terms)})"
+        yield Part("", _log(ctx.db, theirs, " JOIN {users} ON {users}.id = {message_logs}.user_id"),
+                   values)
 
 
-def _log(condition: str, more: str = "") -> str:
-    return f"EXISTS (SELECT 1 FROM {{message_logs}}{more} WHERE {ITS_LOG} AND {condition})"
+def _log(db, condition: str, more: str = "") -> str:
+    its = ITS_LOG if "message_logs" in db.text_keys else ITS_LOG + IN_WINDOW
+    return f"EXISTS (SELECT 1 FROM {{message_logs}}{more} WHERE {its} AND {condition})"

@@ -85,15 +85,15 @@ class Notices(mail_sending.MailSource):
 
 def unwanted(db, rows: list[dict]) -> dict:
     """{row id: why its owner is not to get it}: the account is deleted, or has opted out."""
-    users = sorted({row["user_id"] for row in rows if row["user_id"] is not None})
-    statuses = {row["id"]: row["status"] for row in db.query(
+    users, key = {row["user_id"] for row in rows if row["user_id"] is not None}, db.key
+    statuses = {key("users", row["id"]): row["status"] for row in db.query(
         "SELECT id, status FROM {users} WHERE id IN (:ids)", ids=users)} if users else {}
-    optouts = {(row["user_id"], row["kind"]) for row in db.query(
+    optouts = {(key("users", row["user_id"]), row["kind"]) for row in db.query(
         "SELECT user_id, kind FROM {notification_optouts} WHERE user_id IN (:ids)",
         ids=users)} if users else set()
     reasons: dict = {}
     for row in rows:
-        user, kind = row["user_id"], row["kind"]
+        user, kind = key("users", row["user_id"]), row["kind"]
         is_deleted = user is not None and statuses.get(user, "deleted") == "deleted"
         if is_deleted and not (user in statuses and kind in AFTER_DELETION):
             reasons[row["id"]] = "the account is deleted"

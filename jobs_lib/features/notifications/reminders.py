@@ -101,8 +101,9 @@ def owners(ctx, table: str, age: str, sql: str, values: dict, columns: tuple = (
     for rows in ctx.db.pages(f"SELECT {listed} FROM {{{table}}} WHERE {age} >= :earliest AND {sql}",
                              key=(age, "id"), size=PAGE, **{**values, "earliest": clock.FIRST}):
         for row in rows:
-            if row["user_id"] not in seen and (wanted is None or wanted(ctx, row)):
-                seen.add(row["user_id"])
+            owner = ctx.db.key("users", row["user_id"])
+            if owner not in seen and (wanted is None or wanted(ctx, row)):
+                seen.add(owner)
                 yield row["user_id"]
                 if ctx.should_stop():
                     return

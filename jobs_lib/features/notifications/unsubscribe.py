@@ -7,32 +7,34 @@ by itself. Source: RFC 8058.
 from __future__ import annotations
 
 import hmac
+from urllib.parse import quote
 
 LABEL = "unsubscribe"            # of the derived key, Context.secret
 SIGNATURE = 32                   # hex digits: 128 bits
 LONGEST = 200                    # letters of a token: anybody may send us one
 
 
-def token(key: bytes, user_id: int, kind: str) -> str:
+def token(key: bytes, user_id, kind: str) -> str:
     """`17.alias_expiring.<signature>`."""
     return f"{user_id}.{kind}.{_signature(key, user_id, kind)}"
 
 
-def read(key: bytes, text: str) -> tuple[int, str] | None:
-    """(user_id, kind) of a token that we signed, else None."""
+def read(key: bytes, text: str) -> tuple | None:
+    """(user_id, kind) of a token that we signed, else None. A user's id is a number if it looks
+    like one."""
     if len(text) > LONGEST or not text.isascii():
         return None
-    user, _, rest = text.partition(".")
-    kind, _, signature = rest.rpartition(".")
-    if not (user.isascii() and user.isdigit()) or not kind:
+    rest, _, signature = text.rpartition(".")
+    user, _, kind = rest.rpartition(".")
+    if not user or not hmac.compare_digest(_signature(key, user, kind).encode(),
+                                           signature.encode()):
         return None
-    ours = _signature(key, int(user), kind)
-    return (int(user), kind) if hmac.compare_digest(ours.encode(), signature.encode()) else None
+    return (int(user) if user.isdigit() and str(int(user)) == user else user), kind
 
 
-def link(url: str, key: bytes, user_id: int, kind: str) -> str:
+def link(url: str, key: bytes, user_id, kind: str) -> str:
     """`url` with the token as its parameter `t`."""
-    return f"{url}{'&' if '?' in url else '?'}t={token(key, user_id, kind)}"
+    return f"{url}{'&' if '?' in url else '?'}t={quote(token(key, user_id, kind), safe='')}"
 
 
 def with_link(text: str, html: str | None, link: str) -> tuple[str, str | None]:
@@ -46,5 +48,5 @@ def with_link(text: str, html: str | None, link: str) -> tuple[str, str | None]:
     return text, html
 
 
-def _signature(key: bytes, user_id: int, kind: str) -> str:
+def _signature(key: bytes, user_id, kind: str) -> str:
     return hmac.digest(key, f"{user_id}.{kind}".encode(), "sha256").hex()[:SIGNATURE]

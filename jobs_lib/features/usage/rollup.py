@@ -93,12 +93,13 @@ def mark_unseen(db, rows) -> None:
     seen = db.value("SELECT log_row FROM {rollup_state} WHERE id = 1")
     if seen is None:
         return                          # before the first run all days are due anyway
-    values, seen = rows.values, stored.number(seen)
-    if max(values.get("ids") or [values["high"]]) <= seen:
+    values, seen, unseen = rows.values, stored.number(seen), " AND id > :unseen"
+    if "message_logs" in db.text_keys:
+        unseen = ""                     # of no row it is known
+    elif max(values.get("ids") or [values["high"]]) <= seen:
         return
-    for row in db.query(f"SELECT {db.dialect.day('created_at')} AS day{rows.source} "
-                        "AND id > :unseen GROUP BY 1"
-                        f" ORDER BY 1{db.for_update}", **values, unseen=seen):
+    for row in db.query(f"SELECT {db.dialect.day('created_at')} AS day{rows.source}{unseen} "
+                        f"GROUP BY 1 ORDER BY 1{db.for_update}", **values, unseen=seen):
         if row["day"]:
             db.upsert("rollup_days", {"day": row["day"]})
 
@@ -149,6 +150,9 @@ def _unseen(ctx, first: str):
     """
     db = ctx.db
     state = db.row("SELECT log_row, newest, noted_at FROM {rollup_state} WHERE id = 1")
+    if "message_logs" in db.text_keys:
+        yield from _since(ctx, first, stored.time(state["noted_at"]) if state else None)
+        return
     last = db.value("SELECT MAX(id) FROM {message_logs}") or 0
     noted = {"newest": last, "noted_at": ctx.now}
     low, noted_at = (stored.number(state["log_row"], -1),
@@ -172,6 +176,20 @@ def _unseen(ctx, first: str):
         yield [row["day"] for row in rows if row["day"] and first <= row["day"] < LATEST], {
             "log_row": min(high, settled), **noted}
         low = high
+
+
+def _since(ctx, first: str, noted_at):
+    """The same where the log's keys are text, which do not say what is new: the days since the last
+    run, by the rows' own times. A row that comes in later than OPEN is found when its day is
+    purged (`mark_unseen`), or asked for."""
+    noted = {"log_row": 0, "newest": 0, "noted_at": ctx.now}
+    if noted_at is None:
+        days = _days(ctx, first, LATEST)
+    else:
+        since = (min(noted_at, ctx.now) - OPEN).date().isoformat()
+        days = list(_steps(ctx, "message_logs", "created_at", max(first, since), LATEST))
+    if not ctx.should_stop():
+        yield days, noted
 
 
 def _days(ctx, since: str, before: str) -> list[str]:

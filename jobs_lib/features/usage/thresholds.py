@@ -40,7 +40,7 @@ is_over   it has ended: nobody is notified any more
 USERS = ("SELECT id, COALESCE(billing_anchor, created_at) AS anchored,"
          " SUBSTR(COALESCE(billing_anchor, created_at), 9, 2) AS anchor, bandwidth_limit_bytes, "
          "email_limit"
-         " FROM {users} WHERE id > 0 AND status <> 'deleted'"
+         " FROM {users} WHERE status <> 'deleted'"
          " AND (bandwidth_limit_bytes IS NOT NULL OR email_limit IS NOT NULL)")
 USED = ("SELECT user_id, SUM(bytes_used) AS bandwidth, SUM(email_count) AS emails "
         "FROM {usage_daily}"
@@ -139,8 +139,8 @@ def _judge(db, user: dict, periods: dict) -> None:
 
 def _crossing(ctx, period: Period, users: dict) -> dict:
     """{user id: usage, as {metric: used}} of those who have an event to come."""
-    used = {row["user_id"]: row for row in
-            ctx.db.query(USED, ids=list(users), start=period.cycle.start, end=period.cycle.end)}
+    used = _by_user(ctx.db, users, ctx.db.query(USED, ids=list(users), start=period.cycle.start,
+                                                end=period.cycle.end))
     over = {}
     for user_id, usage in used.items():
         with alone(ctx, user_id):
@@ -151,9 +151,16 @@ def _crossing(ctx, period: Period, users: dict) -> dict:
                                                                       known)}
 
 
+def _by_user(db, ids, rows: list[dict]) -> dict:
+    """{id of a user, as `users` has it: its row}."""
+    names = {db.key("users", id): id for id in ids}
+    return {names[db.key("users", row["user_id"])]: row for row in rows}
+
+
 def _known(db, period: Period, ids) -> set:
     """(user id, metric, threshold) of the events that are recorded."""
-    return {(row["user_id"], row["metric"], row["threshold"])
+    names = {db.key("users", id): id for id in ids}
+    return {(names[db.key("users", row["user_id"])], row["metric"], row["threshold"])
             for row in db.query(KNOWN, ids=list(ids), start=period.cycle.start)}
 
 

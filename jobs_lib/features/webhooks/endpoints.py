@@ -7,6 +7,7 @@ What changes a row is called in the transaction that stores the answer, all but 
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.chunks import chunked
@@ -39,8 +40,17 @@ UNKNOWN = {"host": "", "server": ("", 0), "failing_since": None, "user_id": None
 def current(db, ids: list) -> dict[int, dict]:
     """{id: the endpoint as it is now, with its `host` and its `server`, which is the host and the
     port}."""
-    return {row["id"]: _judged(row) for part in chunked(ids, ASKED_AT_ONCE)
-            for row in db.query(f"SELECT {COLUMNS} FROM {{webhooks}} WHERE id IN (:ids)", ids=part)}
+    return _asked(db, ids, {row["id"]: _judged(row) for part in chunked(ids, ASKED_AT_ONCE)
+                            for row in db.query(f"SELECT {COLUMNS} FROM {{webhooks}} "
+                                                "WHERE id IN (:ids)", ids=part)})
+
+
+def _asked(db, ids, found: dict) -> dict:
+    """{id: what was found of it}, by those that were asked for: a key may be equal in any case."""
+    if "webhooks" not in db.text_keys:
+        return found
+    known = {db.key("webhooks", id): each for id, each in found.items()}
+    return {id: {**known[key], "id": id} for id in ids if (key := db.key("webhooks", id)) in known}
 
 
 def with_state(db, ids: list) -> dict[int, dict]:
@@ -52,6 +62,7 @@ def with_state(db, ids: list) -> dict[int, dict]:
               for part in chunked(ids, ASKED_AT_ONCE)
               for row in db.query("SELECT webhook_id, tried_at, slow, paused_until "
                                   "FROM {endpoint_state} WHERE webhook_id IN (:ids)", ids=part)}
+    states = _asked(db, ids, states)
     return {id: {**UNKNOWN, "id": id, **found.get(id, {}), **states.get(id, {})} for id in ids}
 
 
@@ -77,12 +88,13 @@ def reasons_to_cancel(db, rows: list[dict], known: dict[int, dict]) -> dict[int,
     just read."""
     people = list({row["user_id"] for row in rows}
                   | {endpoint["user_id"] for endpoint in known.values()})
-    alive = {row["id"] for row in db.query("SELECT id FROM {users} WHERE id IN (:people) "
-                                           "AND status <> 'deleted'", people=people)}
+    key = partial(db.key, "users")
+    alive = {key(row["id"]) for row in db.query("SELECT id FROM {users} WHERE id IN (:people) "
+                                                "AND status <> 'deleted'", people=people)}
     reasons = {}
     for row in rows:
         endpoint = known.get(row["webhook_id"])
-        if row["user_id"] not in alive or (endpoint and endpoint["user_id"] not in alive):
+        if key(row["user_id"]) not in alive or (endpoint and key(endpoint["user_id"]) not in alive):
             reasons[row["id"]] = "the account is deleted"
         elif endpoint is None:
             reasons[row["id"]] = "the endpoint is gone"

@@ -46,7 +46,7 @@ class DeliveryQueue(ClaimedQueue):
         """Its account or endpoint is deleted, or the endpoint is disabled."""
         from . import endpoints
         return endpoints.reasons_to_cancel(ctx.db, rows, endpoints.current(
-            ctx.db, sorted({row["webhook_id"] for row in rows})))
+            ctx.db, list({row["webhook_id"] for row in rows})))
 
     def reasons_to_wait(self, ctx, rows: list[dict]) -> dict:
         """Its endpoint has asked to be left alone."""
@@ -54,7 +54,7 @@ class DeliveryQueue(ClaimedQueue):
         for row in ctx.db.query("SELECT webhook_id, paused_until FROM {endpoint_state} "
                                 "WHERE webhook_id IN (:ids) AND paused_until > :now "
                                 "AND paused_until <= :most",
-                                ids=sorted({row["webhook_id"] for row in rows}), now=ctx.now,
+                                ids={row["webhook_id"] for row in rows}, now=ctx.now,
                                 most=ctx.now + LONGEST_WAIT):
             paused[row["webhook_id"]] = row["paused_until"]
         return {row["id"]: f"its endpoint has asked for no request until "
