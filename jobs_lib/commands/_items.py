@@ -10,6 +10,7 @@ from jobs_lib.database.values import LARGEST_KEY, LONGEST_KEY, keys_in, one_line
 from jobs_lib.engines.work_queue import WorkQueue, view
 from jobs_lib.errors import UsageError
 from jobs_lib.masking import text
+from jobs_lib.text import positive
 
 
 def moment(words: str) -> datetime:
@@ -96,11 +97,17 @@ def key(db, table: str, word: str):
 
 def keys(db, table: str, words: list[str]) -> list:
     """The ids that are written so, once each. UsageError for what can be none."""
-    found = [key(db, table, word) for word in words]
-    if None in found or 0 in found:
-        wrong = next(word for word, id in zip(words, found) if id in (None, 0))
-        raise UsageError(f"argument ID: expected a whole number above 0, not {wrong[:40]!r}")
-    return list(dict.fromkeys(found))
+    from argparse import ArgumentTypeError
+    try:
+        return list(dict.fromkeys(words if table in db.text_keys else map(positive, words)))
+    except ArgumentTypeError as error:
+        raise UsageError(f"argument ID: {error}") from None
+
+
+def key_of(db, table: str, word: str):
+    """The id that is written so. UsageError for what can be none."""
+    keys(db, table, [word])
+    return key(db, table, word)
 
 
 def called(db, table: str) -> str:

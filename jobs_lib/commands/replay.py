@@ -58,8 +58,8 @@ def run(args, make_session, config_path) -> int:
         owners = None if args.owner is None else _items.owners(db, args.owner, queue.table)
         found = requeue.replay_failed(
             ctx, queue, owners=owners, since=args.since,
-            endpoint=None if args.endpoint is None
-            else _items.keys(db, "webhooks", [args.endpoint])[0])
+            endpoint=None if args.endpoint is None else _items.key_of(db, "webhooks",
+                                                                      args.endpoint))
     refused_code = FAILED if found.refused and args.ids else OK
     if args.json:
         session.console.document({

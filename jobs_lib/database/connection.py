@@ -268,6 +268,10 @@ class Database:
         """What is put behind the table's name in a statement that goes by its key."""
         return "" if table in self.text_keys else self.dialect.by_key
 
+    def from_start(self, table: str) -> str:
+        """The condition for all rows of a table, for pages in the order of its key."""
+        return "1 = 1" if table in self.text_keys else "id > 0"
+
     def tables(self) -> set[str]:
         """All tables and views, by their names in the database."""
         return {row["name"] for row in self.query(self.dialect.tables)}

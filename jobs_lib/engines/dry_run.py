@@ -12,7 +12,7 @@ from . import spool
 from .safety_stop import would_stop
 
 SAMPLE_ROWS = 5
-PAGE = 2000                  # rows looked at in one query
+PAGE = 200                   # rows looked at in one query
 
 
 def preview(ctx, due, more=()) -> dict:
@@ -57,7 +57,8 @@ def _count_files(ctx, chosen, column: str) -> None:
     folder = ctx.section("spool").dir
     ctx.counts.update(files=0, bytes_freed=0)
     for rows in ctx.db.pages(f"SELECT id, {column} AS path FROM {{{chosen.table}}}"
-                             f"{ctx.db.by_key(chosen.table)} WHERE ({chosen.sql})", key="id",
+                             f"{ctx.db.by_key(chosen.table)} WHERE "
+                             f"{ctx.db.from_start(chosen.table)} AND {chosen.sql}",
                              size=PAGE, **chosen.values):
         if ctx.should_stop():
             return

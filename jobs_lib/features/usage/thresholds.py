@@ -40,7 +40,7 @@ is_over   it has ended: nobody is notified any more
 USERS = ("SELECT id, COALESCE(billing_anchor, created_at) AS anchored,"
          " SUBSTR(COALESCE(billing_anchor, created_at), 9, 2) AS anchor, bandwidth_limit_bytes, "
          "email_limit"
-         " FROM {users} WHERE status <> 'deleted'"
+         " FROM {users} WHERE %s AND status <> 'deleted'"
          " AND (bandwidth_limit_bytes IS NOT NULL OR email_limit IS NOT NULL)")
 USED = ("SELECT user_id, SUM(bytes_used) AS bandwidth, SUM(email_count) AS emails "
         "FROM {usage_daily}"
@@ -79,7 +79,7 @@ def _suspects(ctx):
     event yet."""
     periods = _periods(ctx)
     looked = 0
-    for page in ctx.db.pages(USERS, size=PAGE):
+    for page in ctx.db.pages(USERS % ctx.db.from_start("users"), size=PAGE):
         groups = _groups(ctx, page, periods)
         while groups:
             if ctx.should_stop():
