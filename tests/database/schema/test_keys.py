@@ -1,0 +1,109 @@
+"""What kind of key an app's tables have is read from the catalogue, and our own columns take it."""
+from __future__ import annotations
+
+import pytest
+
+from jobs_lib.database.connection import connect
+from jobs_lib.database.schema import app_gaps, app_tables, keys, own_tables, version
+from jobs_lib.database.schema.migrations import migrate, plan
+from jobs_lib.database.schema.tables import table
+from jobs_lib.errors import Unfit
+from tests.support import databases, keyed
+
+LIKE_NUMBERS = ("007", "12e3", "1.0", "0x1F", "-0", "9" * 30, "kEy", "KEY")
+REFERRING = [(name, column.name) for name in own_tables.TABLES for column in table(name).columns
+             if column.name in keyed.columns(name)]
+
+
+@pytest.fixture(params=keyed.KINDS, ids=lambda kind: kind.name)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def db(blank_url, kind):
+    made = connect(keyed.make(blank_url, kind))
+    yield made
+    made.close()
+
+
+def test_which_keys_are_text_is_known_with_the_version(db, kind):            # R75
+    heard = []
+    db.on_statement = lambda sql, values: heard.append(sql)
+    assert version.check(db)
+    assert set(db.text_keys) == {name for name in app_tables.TABLES
+                                 if "id" in keyed.columns(name)} - {"alias_destinations"}
+    assert len(heard) == 1
+    nocase = db.dialect.name == "mysql" and "_ci" in kind.mysql
+    assert set(db.text_keys.values()) == {nocase}
+
+
+@pytest.mark.parametrize("kind", keyed.KINDS[3:], indirect=True, ids=["mixed"])
+def test_a_key_that_looks_like_a_number_stays_what_it_is(db):                # R75
+    for name, column in REFERRING:
+        for number, key in enumerate(LIKE_NUMBERS):
+            row = {"kind": f"k{number}", "day": f"2026-01-{number + 1:02}", "run_id": f"r{number}",
+                   "week_start": f"2026-01-{number + 1:02}", "to_email": "a@b.example",
+                   "direction": "forward", "status": "sent", "user_id": f"u{number}",
+                   "webhook_id": f"w{number}", "item_id": f"i{number}", "outcome": "sent",
+                   "cycle_start": "2026-01-01", "metric": "emails", "threshold": 80,
+                   "location": "x", "tried_at": databases.NOW, "began_at": databases.NOW}
+            row = {**{one: row[one] for one in row if one in db.columns(name)}, column: key}
+            db.insert(name, **row)
+        found = [row["found"] for row in db.query(f"SELECT {column} AS found FROM {{{name}}}")]
+        assert sorted(found) == sorted(LIKE_NUMBERS), (name, column)
+        assert db.row(f"SELECT {column} AS found FROM {{{name}}} WHERE {column} IN (:keys)",
+                      keys=["kEy"]) == {"found": "kEy"}
+        db.execute(f"DELETE FROM {{{name}}}")
+
+
+def test_numbers_change_nothing(engine_url):                                 # R75
+    db = connect(engine_url)
+    assert version.check(db)
+    assert (db.text_keys, keys.types(db), keys.unfit(db)) == ({}, {}, [])
+    assert not db.row("SELECT * FROM {meta} WHERE name = 'text_keys'")
+    assert {db.by_key(name) for name in app_tables.TABLES} == {db.dialect.by_key}
+    db.close()
+
+
+def test_tables_of_ours_that_were_there_first_are_fitted_once(blank_url, kind):      # R75
+    db = connect(blank_url, create=True)
+    migrate(db, databases.NOW, own_only=True)
+    db.insert("notifications", kind="test", to_email="a@b.example", created_at=databases.NOW)
+    before = db.query("SELECT * FROM {notifications}")
+    keyed.make(blank_url, kind, own=False)
+    with pytest.raises(Unfit, match="takes numbers for keys of the app, which are text: run "
+                                    "`jobs.py migrate --own-tables`"):
+        app_gaps.note(db)
+    assert plan(db)
+    migrate(db, databases.NOW)
+    assert not plan(db)
+    assert keys.unfit(db) == []
+    assert app_gaps.statements(db) == []
+    assert db.query("SELECT * FROM {notifications}") == before
+    assert set(keys.types(db)) <= set(db.text_keys)
+    app_gaps.note(db)
+    db.close()
+
+
+def test_what_an_app_lacks_is_printed_with_the_type_of_its_keys(blank_url):  # R75
+    db = connect(keyed.make(blank_url, keyed.UUIDS))
+    db.execute("DROP TABLE {failed_emails}")
+    db.execute("DROP TABLE {sessions}")
+    db.execute("CREATE TABLE sessions (id CHAR(36) PRIMARY KEY)")
+    printed = "\n".join(app_gaps.statements(db)).replace("char(", "CHAR(")
+    kind = db.dialect.quote
+    assert f"ADD COLUMN {kind('user_id')} CHAR(36)" in printed
+    assert f"{kind('destination_id')} CHAR(36)" in printed
+    assert f"{kind('notice_id')} BIGINT" in printed
+    db.close()
+
+
+@pytest.mark.parametrize("like, length", [("01JD2P4Z6Y8X0W2V4T6R8Q0N1M", 26), ("A" * 32, 32),
+                                          ("01jd2p4z6y8x0w2v4t6r8q0n1m", 26), (None, 36),
+                                          ("3f2504e0-4f89-41d3-9a0c-0305e82c3301", 36)])
+def test_a_new_key_has_the_form_of_the_apps(like, length):                   # R75
+    made = [keys.new(like, databases.NOW) for _ in range(50)]
+    assert len(set(made)) == 50
+    assert {len(key) for key in made} == {length}
+    assert all(key.isupper() if like and like.isupper() else key.islower() for key in made)

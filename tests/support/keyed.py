@@ -1,0 +1,119 @@
+"""The database of an app whose keys are text, and the same rows with numbers and with text.
+
+    url = keyed.make(url, keyed.UUIDS)          the app's tables, then `migrate --own-tables`
+    bench = Bench(folder, url, keys=keyed.UUIDS)
+    bench.table("users", [{"id": 7}])           stored with the key that stands for 7
+    bench.ids("users") == [7]                   and read back
+
+Tests may so say the same of each kind of key. What is asked of `bench.db` directly is as stored.
+"""
+from __future__ import annotations
+
+from collections import namedtuple
+from hashlib import md5
+from uuid import UUID
+
+from jobs_lib.database.connection import connect
+from jobs_lib.database.schema import app_tables, ddl, references
+from jobs_lib.database.schema.migrations import migrate
+from jobs_lib.database.schema.tables import table
+
+from .databases import NOW
+
+Keys = namedtuple("Keys", "name mysql sqlite make")
+Keys.__doc__ = """How an app's keys look.
+
+mysql, sqlite  the type of the columns     make  number -> the key that stands for it
+"""
+DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+CI = "CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
+
+
+def _ulid(number: int) -> str:
+    random = int.from_bytes(md5(b"%d" % number).digest()[:10], "big")
+    value = (1_790_000_000_000 + number) << 80 | random
+    return "".join(DIGITS[value >> shift & 31] for shift in range(125, -1, -5))
+
+
+def _numeric(number: int) -> str:
+    """`007`, `12e3`, `0x1F`: what somebody may take for a number."""
+    return (f"00{number}", f"{number}e3", f"0x{number:X}", f"{number}.0")[number % 4]
+
+
+def _mixed(number: int) -> str:
+    """Keys that differ in case alone: `kEy` and `KEY` are two."""
+    return "".join(letter.upper() if number >> at & 1 else letter
+                   for at, letter in enumerate("abcdefghijklmnopqrstuvwxyz"))
+
+
+UUIDS = Keys("uuid", f"CHAR(36) {CI}", "CHAR(36)",
+             lambda number: str(UUID(bytes=md5(b"%d" % number).digest())))
+ULIDS = Keys("ulid", "CHAR(26) CHARACTER SET ascii COLLATE ascii_bin", "TEXT", _ulid)
+NUMERIC = Keys("numeric", f"VARCHAR(191) {CI}", "VARCHAR(191)", _numeric)
+MIXED = Keys("mixed", "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "TEXT", _mixed)
+KINDS = (UUIDS, ULIDS, NUMERIC, MIXED)
+
+
+def columns(name: str) -> set[str]:
+    """The columns of a table, of the app's or of ours, that hold the app's keys."""
+    found = {column.name for column in table(name).columns
+             if set(references.targets(name, column.name)) & set(app_tables.TABLES)}
+    return found | ({"id"} if name in app_tables.TABLES else set())
+
+
+def make(url: str, keys: Keys, own: bool = True) -> str:
+    """Make the app's tables with such keys in a database without tables, then, with `own`, ours;
+    the URL."""
+    db = connect(url, create=True)
+    before, kind = dict(db.dialect.types), getattr(keys, db.dialect.name)
+    db.dialect.types.update(id=f"{kind} NOT NULL PRIMARY KEY", ref=kind)
+    try:
+        for name in app_tables.TABLES:
+            whole = table(name)
+            cols = tuple(column._replace(type="big") if column.type == "ref"
+                         and column.name not in columns(name) else column
+                         for column in whole.columns)
+            for sql in ddl.create_table(db, whole._replace(columns=cols)):
+                db.execute(sql)
+    finally:
+        db.dialect.types.update(before)
+    if own:
+        migrate(db, NOW, own_only=True)
+    db.close()
+    return url
+
+
+class Names:
+    """What stands for which number: `stored(table, row)` and `read(table, row)`."""
+
+    def __init__(self, keys: Keys) -> None:
+        self.keys = keys
+        self._numbers: dict = {}
+        self._next = 1_000_000
+
+    def key(self, number):
+        """The key that stands for a number; anything else as it is."""
+        if type(number) is not int:
+            return number
+        self._numbers[key := self.keys.make(number)] = number
+        return key
+
+    def number(self, key):
+        """The number that a key stands for; of one that the jobs have made, itself."""
+        return self._numbers.get(key, key)
+
+    def stored(self, name: str, row: dict) -> dict:
+        """A row as it is stored."""
+        if name in app_tables.TABLES and row.get("id") is None and "id" in columns(name) and any(
+                column.name == "id" for column in table(name).columns):
+            self._next += 1
+            row = {**row, "id": self._next}
+        wanted = columns(name)
+        return {column: self.key(value) if column in wanted else value
+                for column, value in row.items()}
+
+    def read(self, name: str, row: dict) -> dict:
+        """A row with numbers again."""
+        wanted = columns(name)
+        return {column: self.number(value) if column in wanted else value
+                for column, value in row.items()}
