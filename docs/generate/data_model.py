@@ -23,9 +23,10 @@ writes. [mail.md](mail.md#what-the-mail-hook-writes) says how the mail hook fill
 - A job may be killed at any time; the meaning of each column holds at every moment.
 """
 TYPES = (
-    ("id", "whole number, given by the database", "`INTEGER PRIMARY KEY`",
-     "`BIGINT AUTO_INCREMENT`"),
-    ("ref", "the `id` of another row", "`BIGINT`", "`BIGINT`"),
+    ("id", "whole number, given by the database; in an app's own tables also text",
+     "`INTEGER PRIMARY KEY`", "`BIGINT AUTO_INCREMENT`"),
+    ("ref", "the `id` of another row; where that is text, it has the same type", "`BIGINT`",
+     "`BIGINT`"),
     ("int, big, flag", "whole number; a flag is 0 or 1", "`INTEGER`, `BIGINT`, `TINYINT`",
      "`INT`, `BIGINT`, `TINYINT`"),
     ("real", "number with a fraction", "`DOUBLE`", "`DOUBLE`"),

@@ -56,7 +56,7 @@ class Database:
         self._closed = False
         self._cache: dict = {}
         self._text_keys: dict | None = None
-        self.key_types: dict | None = None              # for schema/keys.py
+        self.keys: dict | None = None                   # for schema/keys.py
 
     # Statements
 

@@ -17,6 +17,7 @@ from jobs_lib.database.connection import connect
 from jobs_lib.database.schema import app_tables, ddl, references
 from jobs_lib.database.schema.migrations import migrate
 from jobs_lib.database.schema.tables import table
+from jobs_lib.database.schema.version import UNCONFIRMED
 
 from .databases import NOW
 
@@ -62,8 +63,8 @@ def columns(name: str) -> set[str]:
 
 
 def make(url: str, keys: Keys, own: bool = True) -> str:
-    """Make the app's tables with such keys in a database without tables, then, with `own`, ours;
-    the URL."""
+    """Make the app's tables with such keys in a database without tables, then, with `own`, ours,
+    and let the jobs work on them; the URL."""
     db = connect(url, create=True)
     before, kind = dict(db.dialect.types), getattr(keys, db.dialect.name)
     db.dialect.types.update(id=f"{kind} NOT NULL PRIMARY KEY", ref=kind)
@@ -79,6 +80,7 @@ def make(url: str, keys: Keys, own: bool = True) -> str:
         db.dialect.types.update(before)
     if own:
         migrate(db, NOW, own_only=True)
+        db.execute("DELETE FROM {meta} WHERE name = :name", name=UNCONFIRMED)
     db.close()
     return url
 

@@ -20,23 +20,33 @@ from .tables import column_names
 from .version import TEXT_KEYS
 
 LONGEST = 255                # characters: an index over several such columns takes no more
+BINARY = ("BINARY", "BLOB", "BYTE")
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"      # the digits of a ULID
 TEXTS = ("CHAR", "TEXT", "CLOB", "UUID", "GUID", "ULID")     # in the name of a type
 
 
 def types(db) -> dict[str, str]:
-    """{table of the app's: the type of its key, in SQL} of those whose key is text. The catalogue
-    is asked once, until `forget`."""
-    if db.key_types is None:
+    """{table of the app's: the type of its key, in SQL} of those whose key is text."""
+    return {name: _words(row) for name, row in _keys(db).items() if _is_text(row)}
+
+
+def unusable(db) -> list[str]:
+    """The tables of the app's whose key is neither a number nor a text, such as BINARY(16)."""
+    return [name for name, row in _keys(db).items()
+            if any(word in row["type"].upper() for word in BINARY)]
+
+
+def _keys(db) -> dict[str, dict]:
+    """{table of the app's: the row of the catalogue about its key}; asked once, until `forget`."""
+    if db.keys is None:
         found = _columns(db, app_tables.TABLES)
-        db.key_types = {name: _words(found[name, "id"]) for name in app_tables.TABLES
-                        if (name, "id") in found and _is_text(found[name, "id"])}
-    return db.key_types
+        db.keys = {name: found[name, "id"] for name in app_tables.TABLES if (name, "id") in found}
+    return db.keys
 
 
 def forget(db) -> None:
     """Ask the catalogue again: tables may have been made or changed."""
-    db.key_types = None
+    db.keys = None
 
 
 def note(db) -> None:

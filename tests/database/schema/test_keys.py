@@ -72,8 +72,7 @@ def test_tables_of_ours_that_were_there_first_are_fitted_once(blank_url, kind): 
     db.insert("notifications", kind="test", to_email="a@b.example", created_at=databases.NOW)
     before = db.query("SELECT * FROM {notifications}")
     keyed.make(blank_url, kind, own=False)
-    with pytest.raises(Unfit, match="takes numbers for keys of the app, which are text: run "
-                                    "`jobs.py migrate --own-tables`"):
+    with pytest.raises(Unfit, match="takes numbers for keys of the app, which are text"):
         app_gaps.note(db)
     assert plan(db)
     migrate(db, databases.NOW)
@@ -96,6 +95,16 @@ def test_what_an_app_lacks_is_printed_with_the_type_of_its_keys(blank_url):  # R
     assert f"ADD COLUMN {kind('user_id')} CHAR(36)" in printed
     assert f"{kind('destination_id')} CHAR(36)" in printed
     assert f"{kind('notice_id')} BIGINT" in printed
+    db.close()
+
+
+def test_a_key_of_bytes_is_refused_before_a_job_touches_a_row(blank_url):    # R75
+    db = connect(keyed.make(blank_url, keyed.UUIDS._replace(mysql="BINARY(16)", sqlite="BLOB"),
+                            own=False))
+    migrate(db, databases.NOW, own_only=True)
+    assert "users.id" in app_gaps.lacking(db)
+    assert ("-- users needs a key of one column, a whole number or a text: name it by [columns] "
+            "users.id") in app_gaps.statements(db)
     db.close()
 
 
