@@ -56,7 +56,7 @@ class Database:
         self._closed = False
         self._cache: dict = {}
         self._text_keys: dict | None = None
-        self.keys: dict | None = None                   # for schema/keys.py
+        self.key_types: dict | None = None              # for schema/keys.py
 
     # Statements
 
@@ -293,9 +293,8 @@ class Database:
 
     def catalogue(self, tables) -> dict[str, dict]:
         """What the engine knows of the columns of these tables of ours: {our table: {our column:
-        name, type, whole, nullable, given, computed, touched, longest, engine, is_view}}, without
-        tables that
-        are not there."""
+        name, type, whole, collation, nullable, given, computed, touched, longest, engine,
+        is_view}}, without tables that are not there."""
         ours = {self.name(table).lower(): table for table in tables}
         found: dict = {}
         for row in self.query(self.dialect.catalogue, names=[self.name(table)

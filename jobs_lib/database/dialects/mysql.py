@@ -347,7 +347,9 @@ catalogue = ("SELECT c.table_name AS table_name, c.column_name AS name, LOWER(c.
              " c.extra LIKE '%VIRTUAL%' OR c.extra LIKE '%STORED%' OR c.extra LIKE '%PERSISTENT%'"
              " AS computed, c.extra LIKE '%on update%' AS touched,"
              " c.column_default IS NOT NULL OR c.extra LIKE '%auto_increment%' AS given,"
-             " c.character_maximum_length AS longest, t.engine AS engine,"
+             " c.character_maximum_length AS longest, CASE WHEN c.collation_name IS NULL THEN ''"
+             " ELSE CONCAT('CHARACTER SET ', c.character_set_name, ' COLLATE ', c.collation_name)"
+             " END AS collation, t.engine AS engine,"
              " t.table_type LIKE '%VIEW%' AS is_view"
              " FROM information_schema.columns c JOIN information_schema.tables t"
              " ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
@@ -357,12 +359,6 @@ keeping = ("SELECT constraint_name AS name, table_name AS child, referenced_tabl
            " WHERE constraint_schema = DATABASE() AND LOWER(referenced_table_name) IN (:names)"
            " AND delete_rule IN ('RESTRICT', 'NO ACTION') ORDER BY table_name, constraint_name")
 any_type = False                     # a column takes values of its type
-key_types = ("SELECT table_name AS table_name, column_name AS name, column_type AS type, "
-             "character_maximum_length AS size, CASE WHEN collation_name IS NULL THEN '' ELSE "
-             "CONCAT('CHARACTER SET ', character_set_name, ' COLLATE ', collation_name) END "
-             "AS collation"
-             " FROM information_schema.columns"
-             " WHERE table_schema = DATABASE() AND table_name IN (:names)")
 # A unique one over the beginning of a text alone (`sub_part`) also refuses what differs only after
 # it.
 indexes = ("SELECT index_name AS name, column_name AS column_name, non_unique = 0 "

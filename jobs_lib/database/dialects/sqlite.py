@@ -360,18 +360,15 @@ columns = ("SELECT m.name AS table_name, c.name AS name "
 catalogue = ("SELECT m.name AS table_name, c.name AS name, LOWER(c.type) AS type, "
              "LOWER(c.type) AS whole, c.\"notnull\" = 0 AS nullable,"
              " c.hidden IN (2, 3) AS computed, 0 AS touched, NULL AS longest, NULL AS engine,"
-             " c.dflt_value IS NOT NULL OR c.pk > 0 AS given, m.type = 'view' AS is_view "
+             " c.dflt_value IS NOT NULL OR c.pk > 0 AS given, m.type = 'view' AS is_view, "
+             # an index has the column's own collation, unless it says another
+             "COALESCE((SELECT 'COLLATE ' || x.coll FROM pragma_index_list(m.name) l, "
+             "pragma_index_xinfo(l.name) x WHERE x.seqno = 0 AND x.name = c.name), '') "
+             "AS collation "
              "FROM sqlite_master m, pragma_table_xinfo(m.name) c"
              " WHERE m.name COLLATE NOCASE IN (:names) AND m.type IN ('table', 'view')")
 keeping = ""                         # foreign keys are enforced for those who ask for it
 any_type = True                      # a column takes values of any type
-# An index has the column's own collation, unless it says another.
-key_types = ("SELECT m.name AS table_name, c.name AS name, c.type AS type, NULL AS size, "
-             "COALESCE((SELECT 'COLLATE ' || x.coll FROM pragma_index_list(m.name) l, "
-             "pragma_index_xinfo(l.name) x WHERE l.origin = 'pk' AND x.seqno = 0 "
-             "AND x.name = c.name), '') AS collation"
-             " FROM sqlite_master m, pragma_table_info(m.name) c"
-             " WHERE m.name COLLATE NOCASE IN (:names) AND m.type IN ('table', 'view')")
 indexes = ("SELECT l.name AS name, i.name AS column_name, l.\"unique\" AS is_unique "
            "FROM pragma_index_list(:name) l,"
            " pragma_index_info(l.name) i ORDER BY l.name, i.seqno")

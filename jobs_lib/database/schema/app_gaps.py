@@ -63,14 +63,15 @@ def statements(db, planned=()) -> list[str]:
 
     Last the tables that the app has not at all, which a job needs if only empty.
     """
-    found = [_no_key(db, name) for name in keys.unusable(db)]
+    found: list[str] = []
     whole: list[str] = []
     for difference in compare.differences(db):
         each = difference.table
         if each is None or each.owner != "app":
             continue
         if difference.kind == "column" and difference.name == db.name.column(each.name, "id"):
-            found.append(_no_key(db, each.name))
+            found.append(f"-- {db.name(each.name)} needs a key of one column, a whole number or "
+                         f"a text: name it by [columns] {each.name}.id")
             continue
         for sql in difference.statements:
             if sql not in planned:
@@ -78,11 +79,6 @@ def statements(db, planned=()) -> list[str]:
                                                                         + _remark(db, difference))
                 found += [f"{closing};" for closing in closings(db, difference)]
     return found + whole
-
-
-def _no_key(db, name: str) -> str:
-    return (f"-- {db.name(name)} needs a key of one column, a whole number or a text: name it by "
-            f"[columns] {name}.id")
 
 
 def closings(db, difference) -> list[str]:

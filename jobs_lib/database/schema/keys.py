@@ -20,33 +20,22 @@ from .tables import column_names
 from .version import TEXT_KEYS
 
 LONGEST = 255                # characters: an index over several such columns takes no more
-BINARY = ("BINARY", "BLOB", "BYTE")
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"      # the digits of a ULID
-TEXTS = ("CHAR", "TEXT", "CLOB", "UUID", "GUID", "ULID")     # in the name of a type
+TEXTS = ("char", "text", "clob", "uuid", "guid", "ulid")     # in the name of a type
 
 
 def types(db) -> dict[str, str]:
-    """{table of the app's: the type of its key, in SQL} of those whose key is text."""
-    return {name: _words(row) for name, row in _keys(db).items() if _is_text(row)}
-
-
-def unusable(db) -> list[str]:
-    """The tables of the app's whose key is neither a number nor a text, such as BINARY(16)."""
-    return [name for name, row in _keys(db).items()
-            if any(word in row["type"].upper() for word in BINARY)]
-
-
-def _keys(db) -> dict[str, dict]:
-    """{table of the app's: the row of the catalogue about its key}; asked once, until `forget`."""
-    if db.keys is None:
-        found = _columns(db, app_tables.TABLES)
-        db.keys = {name: found[name, "id"] for name in app_tables.TABLES if (name, "id") in found}
-    return db.keys
+    """{table of the app's: the type of its key, in SQL} of those whose key is text. The catalogue
+    is asked once, until `forget`."""
+    if db.key_types is None:
+        db.key_types = {name: _words(columns["id"]) for name, columns in db.catalogue(
+            app_tables.TABLES).items() if "id" in columns and is_text(columns["id"])}
+    return db.key_types
 
 
 def forget(db) -> None:
     """Ask the catalogue again: tables may have been made or changed."""
-    db.keys = None
+    db.key_types = None
 
 
 def note(db) -> None:
@@ -81,30 +70,26 @@ def unfit(db) -> list[tuple[str, str]]:
     """(table, column) of our own columns that are numbers and refer to keys that are text."""
     if not types(db):
         return []
-    there = _columns(db, own_tables.TABLES)
-    return [(name, column) for name in own_tables.TABLES for column in column_names(name)
-            if (name, column) in there and column_type(db, name, column)
-            and not _is_text(there[name, column])]
+    there = db.catalogue(own_tables.TABLES)
+    return [(name, column) for name, columns in there.items() for column in column_names(name)
+            if column in columns and column_type(db, name, column)
+            and not is_text(columns[column])]
 
 
-def _columns(db, names) -> dict:
-    """{(table, column) of ours: its row of the catalogue}."""
-    ours = {db.name(name).lower(): name for name in names}
-    found = {}
-    for row in db.query(db.dialect.key_types, names=[db.name(name) for name in names]):
-        name, column = ours[row["table_name"].lower()], row["name"].lower()
-        found[name, db.name.ours(name).get(column, column)] = row
-    return found
-
-
-def _is_text(row: dict) -> bool:
-    return any(word in row["type"].upper() for word in TEXTS)
+def is_text(facts: dict) -> bool:
+    """Whether a column, as the catalogue has it, holds text."""
+    return any(word in facts["whole"] for word in TEXTS)
 
 
 def _folds(words: str) -> bool:
     """Whether keys of this type are equal that differ in case: by the name of the collation."""
     collation = words.rpartition("COLLATE ")[2] if "COLLATE" in words else "binary"
     return not collation.lower().endswith(("_bin", "_cs", "binary"))
+
+
+def are_alike(facts: dict, key: dict) -> bool:
+    """Whether a column compares keys as the column does that they are from."""
+    return is_text(facts) and _folds(facts["collation"]) == _folds(key["collation"])
 
 
 def new(like, now) -> str:
@@ -120,9 +105,8 @@ def new(like, now) -> str:
     return made.upper() if like.isupper() else made.lower()
 
 
-def _words(row: dict) -> str:
+def _words(facts: dict) -> str:
     """A text without a limit, such as that of a view, gets one: MySQL has no other keys."""
-    size = row["size"]
-    kind = row["type"] if size is None or size <= LONGEST else f"VARCHAR({LONGEST})"
-    return f"{kind} {row['collation']}".rstrip()
-
+    size = facts["longest"]
+    kind = facts["whole"] if size is None or size <= LONGEST else f"VARCHAR({LONGEST})"
+    return f"{kind} {facts['collation']}".rstrip()

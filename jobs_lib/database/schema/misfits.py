@@ -10,10 +10,13 @@ import re
 
 from jobs_lib.errors import Busy, DatabaseError, Lost, Missing, ReadOnly
 
+from . import keys
+from .references import REFERENCES
 from .tables import table
 
 TIMES = ("time", "now", "date")
 NUMBERS = re.compile(r"int|real|floa|doub|decimal|numeric|year")
+BYTES = re.compile(r"binary|blob|byte")
 LOOKED_AT = 20              # rows whose times are looked at, where any column takes any value
 LARGEST = 2 ** 63 - 1
 # characters that are written at most, by the column's name or else its type
@@ -28,6 +31,10 @@ OWN_AUDIT = ("or let [tables] audit_logs name a table that is not there: `jobs.p
 # {kind: (what a job does that it matters for, what is wrong, what to do)}
 KINDS = {
     "bits": (ANY, "{column} is a BIT, which is read as bytes", "make it a TINYINT(1)"),
+    "bytes": (ANY, "{column} holds bytes, and keys are whole numbers or text",
+              "map a column that is, such as a generated one"),
+    "unlike": (ANY, "{column} compares keys otherwise than the column that they are from",
+               "give it the same type and collation"),
     "number": (ANY, "{column} holds numbers where a time in UTC belongs",
                "make it a DATETIME, or map a column that is"),
     "touched": (ANY, "{column} changes with each update of its row (ON UPDATE)",
@@ -59,6 +66,10 @@ def look(db, works: dict, catalogue: dict) -> list[str]:
     found = []
     for name, columns in catalogue.items():
         found += _of_table(db, name, columns, works[name])
+    found += [_code(one.table, one.column, "unlike") for one in REFERENCES
+              if (key := catalogue.get(one.target, {}).get("id")) and keys.is_text(key)
+              and (column := catalogue.get(one.table, {}).get(one.column))
+              and not keys.are_alike(column, key)]
     for row in db.keeping(catalogue):
         found.append(_code(row["table"], "", "kept", row["name"], row["child"]))
     return found
@@ -117,6 +128,8 @@ def _of_column(ours, facts: dict):
     kind = facts["type"]
     if kind == "bit":
         yield ("bits",)
+    if ours.type in ("id", "ref") and BYTES.search(kind):
+        yield ("bytes",)
     if ours.type in TIMES and NUMBERS.search(kind):
         yield ("number",)
     if facts["touched"]:

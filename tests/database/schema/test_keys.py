@@ -1,10 +1,20 @@
 """What kind of key an app's tables have is read from the catalogue, and our own columns take it."""
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from jobs_lib.database.connection import connect
-from jobs_lib.database.schema import app_gaps, app_tables, keys, own_tables, version
+from jobs_lib.database.schema import (
+    app_gaps,
+    app_tables,
+    ddl,
+    keys,
+    misfits,
+    own_tables,
+    version,
+)
 from jobs_lib.database.schema.migrations import migrate, plan
 from jobs_lib.database.schema.tables import table
 from jobs_lib.errors import Unfit
@@ -71,6 +81,7 @@ def test_tables_of_ours_that_were_there_first_are_fitted_once(blank_url, kind): 
     migrate(db, databases.NOW, own_only=True)
     db.insert("notifications", kind="test", to_email="a@b.example", created_at=databases.NOW)
     before = db.query("SELECT * FROM {notifications}")
+    db.execute("DROP TABLE {audit_logs}")
     keyed.make(blank_url, kind, own=False)
     with pytest.raises(Unfit, match="takes numbers for keys of the app, which are text"):
         app_gaps.note(db)
@@ -102,9 +113,25 @@ def test_a_key_of_bytes_is_refused_before_a_job_touches_a_row(blank_url):    # R
     db = connect(keyed.make(blank_url, keyed.UUIDS._replace(mysql="BINARY(16)", sqlite="BLOB"),
                             own=False))
     migrate(db, databases.NOW, own_only=True)
-    assert "users.id" in app_gaps.lacking(db)
-    assert ("-- users needs a key of one column, a whole number or a text: name it by [columns] "
-            "users.id") in app_gaps.statements(db)
+    assert {"users.id:bytes", "message_logs.user_id:bytes"} <= set(app_gaps.lacking(db))
+    assert misfits.sentence(db.name, "users.id:bytes") == (
+        "users.id holds bytes, and keys are whole numbers or text: map a column that is, such as a "
+        "generated one")
+    db.close()
+
+
+def test_a_reference_that_compares_otherwise_than_its_key_is_refused(blank_url):     # R75
+    """It would take two users for one, or not find a user's rows."""
+    db = connect(keyed.make(blank_url, keyed.MIXED))
+    assert app_gaps.lacking(db) == []
+    kind = "TEXT COLLATE NOCASE" if db.dialect.name == "sqlite" else f"VARCHAR(64) {keyed.CI}"
+    for name in ("domains", "sessions"):
+        db.execute(f"DROP TABLE {{{name}}}")
+    for sql in ddl.create_table(db, table("sessions")):
+        db.execute(sql.replace("BIGINT", "INTEGER"))
+    for sql in ddl.create_table(db, table("domains")):
+        db.execute(re.sub(r"(?m)^(  .user_id.) .*? NOT NULL", rf"\1 {kind} NOT NULL", sql))
+    assert set(app_gaps.lacking(db)) == {"domains.user_id:unlike"}
     db.close()
 
 
