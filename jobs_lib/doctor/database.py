@@ -6,12 +6,14 @@ import os
 import time
 from contextlib import suppress
 from datetime import timedelta
+from types import SimpleNamespace
 
 from jobs_lib import catalogue
 from jobs_lib.database import dialects, stored
 from jobs_lib.database.schema import app_gaps, app_tables, compare, migrations, misfits, version
 from jobs_lib.engines.spool import need_folder
 from jobs_lib.errors import Busy, DatabaseError, JobsError, Missing, NotInstalled, Stopped
+from jobs_lib.monitoring import adoption as adoption_numbers
 from jobs_lib.output.findings import note, ok, problem, run, warning
 from jobs_lib.runner.table_gaps import concerned
 
@@ -27,6 +29,7 @@ WRITTEN_NOW = {"message_logs": "created_at", "sessions": "created_at", "users": 
                "aliases": "created_at", "export_requests": "requested_at",
                "overflow_hold": "held_at", "spam_quarantine": "quarantined_at"}
 NEWEST = 20              # rows of each
+COUNTING_SECONDS = 3.0   # what unconfirmed jobs would do
 CLOCKS_DIFFER = timedelta(minutes=15)
 SHOWN = 10               # differences listed one by one
 WHY = {"table": "Jobs that work on it fail.", "view": "Your audits read it; no job does.",
@@ -183,9 +186,18 @@ def confirmed(installation):
     if names:
         who = f"{names[0]} stays off" if len(names) == 1 else f"{len(names)} jobs stay off"
         yield warning(f"{who} until you have confirmed what is done at once with your app's rows",
-                      f"Cron does not start {', '.join(names)}.",
+                      f"{_at_once(installation, db, names)}Cron does not start {', '.join(names)}.",
                       "`jobs.py adopt` shows what each would do; `jobs.py adopt --confirm` starts "
                       "them.")
+
+
+def _at_once(installation, db, names: list[str]) -> str:
+    """What they would do: `At once: send 496 forwards. `"""
+    ports = SimpleNamespace(now=lambda: installation.now, monotonic=time.monotonic)
+    found = adoption_numbers.collect(installation.config, db, ports, COUNTING_SECONDS)
+    counts = [f"{item['act']} {item['number']:,}{'+' * item['more']} {item['what']}"
+              for job in found["jobs"] if job["name"] in names for item in job["items"]]
+    return f"At once: {', '.join(counts)}. " if counts else ""
 
 
 def writing(installation):

@@ -10,7 +10,7 @@ from collections import namedtuple
 from functools import partial
 from types import SimpleNamespace
 
-from jobs_lib import clock
+from jobs_lib import catalogue, clock
 from jobs_lib.chunks import chunked
 from jobs_lib.database.values import keys_in
 
@@ -110,10 +110,13 @@ class WorkQueue:
 
     def holds(self, ctx) -> list[str]:
         """Sentences: what holds up the queue as a whole."""
+        from jobs_lib.runner import adoption
         found, name = [], self.job
         paused = ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=name)
         if paused:
             found.append(f"{name} is paused since {paused} UTC: `jobs.py resume {name}`.")
+        if adoption.unconfirmed(ctx.db, [catalogue.load(name)]):
+            found.append(f"{adoption.sentence([name])}.")
         if not ctx.options.enabled:
             found.append(f"{name} is switched off: [{name}] enabled = no.")
         return found

@@ -13,15 +13,16 @@ import shutil
 import stat
 import tempfile
 from collections import namedtuple
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from jobs_lib import folders, masking
 from jobs_lib.config.option_types import show_size
 from jobs_lib.database import copies
 from jobs_lib.database.names import Names
 from jobs_lib.database.schema import NAMES
-from jobs_lib.errors import UsageError
+from jobs_lib.errors import Missing, UsageError
 from jobs_lib.features.forwards.headers import header_text, read_headers
+from jobs_lib.runner import adoption
 from jobs_lib.runner.dead_runs import is_there
 from jobs_lib.text import size
 
@@ -98,6 +99,7 @@ class Sandbox:
         # The database first: a message's file is there before its row, so each row that is copied
         # finds its file.
         copies.copy(self.config.section("core").database, self.config.folder, self.path("jobs.db"))
+        self._confirm()
         shutil.copy2(self.path("jobs.db"), self.path("before.db"))
         if os.path.isdir(self.spool):
             os.mkdir(self.path("spool"), 0o700)
@@ -109,6 +111,15 @@ class Sandbox:
         # The same key: rewritten senders and marks against loops come out as they would.
         _copy_file(os.path.join(self.state, "secret"), os.path.join(self.path("state"), "secret"))
         self.before = _listing(self.path("spool"))
+
+    def _confirm(self) -> None:
+        """On an app's tables a job may stay off until it is confirmed: in a copy it can be tried
+        before."""
+        from jobs_lib.database.connection import connect
+        db = connect(f"sqlite:///{self.path('jobs.db')}", prefix=self.config.section("core").prefix,
+                     tables=self.config.tables(), columns=self.config.columns())
+        with closing(db), suppress(Missing):
+            adoption.confirm_all(db)
 
     def settings(self) -> list[str]:
         """What `--set` has to say so that a run stays in the copy."""

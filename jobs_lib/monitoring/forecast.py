@@ -22,7 +22,7 @@ from jobs_lib.engines.work_queue import view
 from jobs_lib.errors import ConfigError, DatabaseError
 from jobs_lib.text import counted, span
 
-from . import queues
+from . import overdue, queues
 
 SECONDS = 60.0                  # for all counting; a job gets half of what is left
 AGAIN_SECONDS = 1.0             # between two interrupts of a statement that takes too long
@@ -80,7 +80,7 @@ def collect(config, db, ports, days: int, seconds: float = SECONDS) -> dict:
     zone = schedule.zone(config.section("core").timezone)
     moments = steps(now, days, zone)
     jobs = catalogue.load_all(broken)
-    states = {row["job"]: row for row in db.query("SELECT job, paused_at FROM {job_state}")}
+    states = overdue.states(db, jobs)
     end, found, warnings = ports.monotonic() + seconds, [], []
     for job in jobs:
         try:
@@ -137,8 +137,10 @@ def _warning(job: str | None, subject: str, what: str, fix: str = "") -> dict:
 def _job(ctx, state: dict | None, counter: Counter, limit: TimeLimit, zone) -> dict:
     job, options = ctx.job, ctx.options
     paused = state and state["paused_at"]
-    runs = options.enabled and not paused
+    is_off = state is not None and state["due_after"] == overdue.UNCONFIRMED
+    runs = options.enabled and not (paused or is_off)
     found = {"name": job.name, "enabled": options.enabled,
+             "unconfirmed": is_off,
              "paused_at": paused and (clock.text(stored.time(paused) or ctx.now)),
              "next_run": clock.text(schedule.following(options.schedule, ctx.now, zone))
              if runs else None,
@@ -393,9 +395,11 @@ def _idle(found: list[dict], waiting: list[dict]) -> list[dict]:
             what.append(f"{number:,} {words}")
         if what:
             name = job["name"]
-            why = "is paused" if job["enabled"] else "is disabled"
-            fix = (f"`jobs.py resume {name}` ends the pause." if job["enabled"]
-                   else f"[{name}] enabled = yes starts it again.")
+            why, fix = next((why, fix) for why, fix, applies in (
+                ("is disabled", f"[{name}] enabled = yes starts it again.", not job["enabled"]),
+                ("is paused", f"`jobs.py resume {name}` ends the pause.", job["paused_at"]),
+                ("is not confirmed", f"`jobs.py adopt --confirm {name}` starts it.", True))
+                if applies)
             warnings.append(_warning(name, f"{name} {why}", "It will not handle: "
                                      f"{', '.join(what)}.", fix))
     return warnings

@@ -76,6 +76,8 @@ def _when(job: dict, screen: Screen) -> str:
     if job["paused_at"]:
         return screen.paint("yellow", f"paused since {screen.at(job['paused_at'])}, none of this "
                             "will be done")
+    if job["unconfirmed"]:
+        return screen.paint("yellow", "not confirmed, none of this will be done")
     return f"next run {screen.at(job['next_run'])}"
 
 

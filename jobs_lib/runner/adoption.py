@@ -8,8 +8,7 @@ any (`check` in database/schema/version.py).
 from __future__ import annotations
 
 from jobs_lib import catalogue, shards
-from jobs_lib.database.schema.migrations import EVERY
-from jobs_lib.database.schema.version import UNCONFIRMED
+from jobs_lib.database.schema.version import EVERY, UNCONFIRMED
 from jobs_lib.database.schema.works_on import works_on
 from jobs_lib.errors import JobsError
 
@@ -58,6 +57,11 @@ def confirm(db, names: list[str], now) -> list[str]:
         if left:
             db.upsert("meta", {"name": UNCONFIRMED}, {"value": " ".join(left)})
         else:
-            db.execute("DELETE FROM {meta} WHERE name = :name", name=UNCONFIRMED)
+            confirm_all(db)
         return left
     return db.batch(work)
+
+
+def confirm_all(db) -> None:
+    """No job stays off any more."""
+    db.execute("DELETE FROM {meta} WHERE name = :name", name=UNCONFIRMED)

@@ -77,7 +77,7 @@ def app(line, blank_url):
     db = opened(blank_url)
     fill(db, OURS)
     line.ini(adopted.ini(blank_url))
-    line.app = db
+    line.app, line.on_file = db, blank_url.startswith("sqlite")
     yield line
     db.close()
 
@@ -151,7 +151,16 @@ def test_a_job_that_touches_rows_of_the_app_stays_off_until_it_is_confirmed(app)
     assert incident["command"].endswith(" adopt")
     states = {job["name"]: job["state"] for job in app.json("status", code=1)["jobs"]}
     assert (states["purge_sessions"], states["retry_forwards"]) == ("unconfirmed",) * 2
-    assert sentence in app("doctor", "--offline").out
+    said = " ".join(app("doctor", "--offline").out.split())
+    assert sentence in said
+    assert "At once: delete 1 rows of sessions" in said
+    assert "retry_forwards stays off" in " ".join(app.json("queue", "forwards")["holds"])
+    forecast = {job["name"]: job for job in app.json("forecast")["jobs"]}
+    assert (forecast["purge_sessions"]["unconfirmed"],
+            forecast["purge_sessions"]["next_run"]) == (True, None)
+    if app.on_file:
+        assert json.loads(app("test", "purge_sessions", "--sandbox", "--json").out)["counts"] == {
+            "deleted": 1}
     # one of them, and then all
     assert app.json("adopt", "--confirm", "purge_sessions")["confirmed"] == ["purge_sessions"]
     assert app.job("purge_sessions")["counts"] == {"deleted": 1}

@@ -15,7 +15,7 @@ from jobs_lib.errors import DatabaseError, Duplicate
 
 from . import app_gaps, ddl, keys
 from .tables import VIEW, table, tables
-from .version import SCHEMA_VERSION, UNCONFIRMED, check, found, newer
+from .version import EVERY, SCHEMA_VERSION, UNCONFIRMED, check, found, newer
 
 __all__ = ("MIGRATIONS", "SCHEMA_VERSION", "check", "migrate", "pending", "plan")
 
@@ -97,7 +97,6 @@ assert max(MIGRATIONS) == SCHEMA_VERSION
 # in `meta`: which tables the first `migrate` was for
 SCOPE, OWN, ALL = "tables", "own", "all"
 AUDIT = "audit_logs"
-EVERY = "*"                  # as the value of UNCONFIRMED: each job that works on the app's tables
 
 
 def pending(db) -> list:

@@ -12,6 +12,7 @@ SCHEMA_VERSION = 6           # the last of the migrations
 # In `meta`: what database/schema/app_gaps.py found out, and which jobs stay off until the operator
 # has confirmed that they may work on an app's rows (runner/adoption.py)
 APP_TABLES, UNCONFIRMED = "app_tables", "unconfirmed"
+EVERY = "*"                  # as the value of UNCONFIRMED: each job that works on the app's tables
 TEXT_KEYS = "text_keys"      # in `meta`: what database/schema/keys.py found out
 
 
