@@ -29,10 +29,10 @@ def works_on(job) -> dict[str, Work]:
 
 def of_all() -> dict[str, Work]:
     """{table of the app's: what all jobs together do to it}."""
-    found: dict[str, Work] = {}
+    found = {table: Work(set(), set(), False, False) for table in TABLES}
     for job in catalogue.load_all([]):
         for table, work in works_on(job).items():
-            known = found.get(table, Work(set(), set(), False, False))
+            known = found[table]
             found[table] = Work(known.columns | work.columns, known.written | work.written,
                                 known.inserts or work.inserts, known.deletes or work.deletes)
     return found
