@@ -67,14 +67,17 @@ class Bench:
 
     `skew` is how far the host's clock is off, `server_skew` how far the database server's; both go
     by `now` else. `tables` and `columns`: how an app calls them that was there before
-    (tests/support/adopted.py). `keys`: what stands for the numbers (tests/support/keyed.py).
+    (tests/support/adopted.py). `keys`: what stands for the numbers of a
+    test (tests/support/keyed.py).
     """
 
     def __init__(self, folder, url: str, tables: dict | None = None, columns: dict
                  | None = None, keys: keyed.Keys | None = None) -> None:
         self.folder, self.url, self.now = Path(folder), url, NOW
-        self.keys = keys and keyed.Names(keys)
+        self.keys = keys
         self.db = databases.migrated(url, tables=tables, columns=columns)
+        if keys:
+            keyed.translate(self.db, keys)
         self._names = {"tables": tables or {}, "columns": {
             f"{name}.{ours}": theirs for name, renamed in (columns or {}).items() for ours,
             theirs in renamed.items()}}
@@ -134,31 +137,22 @@ class Bench:
     def table(self, name: str, rows: list[dict]) -> list[int]:
         """Insert rows; columns without a default that a row leaves out get something harmless.
         Their ids."""
-        filled = [{**self._filling(name), **row} for row in rows]
         with self.db.transaction():
-            if not self.keys:
-                return [self.db.insert(name, **row) for row in filled]
-            stored = [self.keys.stored(name, row) for row in filled]
-            ids = [self.db.insert(name, **row) for row in stored]
-            return [row.get("id", id) for row, id in zip(stored, ids)]
+            return [self.db.insert(name, **{**self._filling(name), **row}) for row in rows]
 
     def bulk(self, name: str, rows: list[dict]) -> None:
         """The same for many rows that all have the same columns."""
         filled = [{**self._filling(name), **row} for row in rows]
-        if self.keys:
-            filled = [self.keys.stored(name, row) for row in filled]
         databases.bulk(self.db, name, list(filled[0]), [tuple(row.values()) for row in filled])
 
     def ids(self, name: str, where: str = "1 = 1") -> list[int]:
         """What is left, in order."""
-        found = [row["id"] for row in self.db.query(f"SELECT id FROM {{{name}}} WHERE {where} "
-                                                    "ORDER BY id")]
-        return sorted(map(self.keys.number, found)) if self.keys else found
+        return [row["id"] for row in self.db.query(f"SELECT id FROM {{{name}}} WHERE {where} "
+                                                   "ORDER BY id")]
 
     def rows(self, name: str) -> list[dict]:
         """All of a table, in order of its first column."""
-        found = self.db.query(f"SELECT * FROM {{{name}}} ORDER BY 1")
-        return [self.keys.read(name, row) for row in found] if self.keys else found
+        return self.db.query(f"SELECT * FROM {{{name}}} ORDER BY 1")
 
     def spool(self, name: str, content: bytes = b"Subject: hello\r\n\r\nhello\r\n") -> Path:
         """A raw message in the spool, as `raw_path` names it."""

@@ -184,6 +184,9 @@ def copy(database_file, target) -> None:
 
 def bulk(database: Database, table: str, columns: list, values: list) -> None:
     """Many rows in few statements; `values` is a list of tuples."""
+    if names := getattr(database, "names", None):               # tests/support/keyed.py
+        stored = [names.stored(table, dict(zip(columns, row))) for row in values]
+        columns, values = list(stored[0]), [tuple(row.values()) for row in stored]
     # SQLite looks for each name among all of a statement
     size = max(1, 200 // len(columns))
     names = ", ".join(columns)

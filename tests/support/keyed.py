@@ -1,11 +1,11 @@
-"""The database of an app whose keys are text, and the same rows with numbers and with text.
+"""The database of an app whose keys are text, where a test goes on speaking of numbers.
 
-    url = keyed.make(url, keyed.UUIDS)          the app's tables, then `migrate --own-tables`
-    bench = Bench(folder, url, keys=keyed.UUIDS)
+    url = keyed.make(url, keyed.UUIDS)          the app's tables, then ours
+    bench = Bench(folder, url, keys=keyed.UUIDS)        or Shell(folder, url, keys=...)
     bench.table("users", [{"id": 7}])           stored with the key that stands for 7
     bench.ids("users") == [7]                   and read back
 
-Tests may so say the same of each kind of key. What is asked of `bench.db` directly is as stored.
+So the same test runs on numbers and on any kind of keys. What the jobs do is never translated.
 """
 from __future__ import annotations
 
@@ -55,11 +55,14 @@ MIXED = Keys("mixed", "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "
 KINDS = (UUIDS, ULIDS, NUMERIC, MIXED)
 
 
+WITH_KEYS = [name for name in app_tables.TABLES if table(name).key == ("id",)]
+
+
 def columns(name: str) -> set[str]:
     """The columns of a table, of the app's or of ours, that hold the app's keys."""
     found = {column.name for column in table(name).columns
              if set(references.targets(name, column.name)) & set(app_tables.TABLES)}
-    return found | ({"id"} if name in app_tables.TABLES else set())
+    return found | ({"id"} if name in WITH_KEYS else set())
 
 
 def make(url: str, keys: Keys, own: bool = True) -> str:
@@ -86,36 +89,54 @@ def make(url: str, keys: Keys, own: bool = True) -> str:
 
 
 class Names:
-    """What stands for which number: `stored(table, row)` and `read(table, row)`."""
+    """Which key stands for which number."""
 
     def __init__(self, keys: Keys) -> None:
         self.keys = keys
-        self._numbers: dict = {}
+        self.numbers: dict = {}
         self._next = 1_000_000
 
     def key(self, number):
         """The key that stands for a number; anything else as it is."""
         if type(number) is not int:
             return number
-        self._numbers[key := self.keys.make(number)] = number
+        self.numbers[key := self.keys.make(number)] = number
         return key
 
-    def number(self, key):
-        """The number that a key stands for; of one that the jobs have made, itself."""
-        return self._numbers.get(key, key)
-
     def stored(self, name: str, row: dict) -> dict:
-        """A row as it is stored."""
-        if name in app_tables.TABLES and row.get("id") is None and "id" in columns(name) and any(
-                column.name == "id" for column in table(name).columns):
+        """A row as it is stored, with a key of its own if it was given none."""
+        wanted = columns(name)
+        if name in WITH_KEYS and row.get("id") is None:
             self._next += 1
             row = {**row, "id": self._next}
-        wanted = columns(name)
         return {column: self.key(value) if column in wanted else value
                 for column, value in row.items()}
 
-    def read(self, name: str, row: dict) -> dict:
-        """A row with numbers again."""
-        wanted = columns(name)
-        return {column: self.number(value) if column in wanted else value
+    def bound(self, sql: str, values: dict) -> dict:
+        """The values of a statement about the app's rows: what is called an id is one."""
+        if not any(f"{{{name}}}" in sql for name in WITH_KEYS):
+            return values
+        return {name: value if not name.endswith(("id", "ids")) else
+                [self.key(each) for each in value] if isinstance(value, (list, tuple, range)) else
+                self.key(value) for name, value in values.items()}
+
+    def read(self, row: dict) -> dict:
+        """A row with numbers again. A key that the jobs have made stays as it is."""
+        return {column: self.numbers.get(value, value) if isinstance(value, str) else value
                 for column, value in row.items()}
+
+
+def translate(db, keys: Keys) -> None:
+    """From now on this connection, a test's own, is given numbers and gives numbers."""
+    db.names = names = Names(keys)
+    insert, query, execute = db.insert, db.query, db.execute
+
+    def add(table: str, /, **values):
+        row = names.stored(table, values)
+        id = insert(table, **row)
+        return names.numbers[row["id"]] if table in WITH_KEYS else id
+
+    db.insert = add
+    db.query = lambda sql, /, **values: [names.read(row) for row
+                                         in query(sql, **names.bound(sql, values))]
+    db.execute = lambda sql, /, **values: execute(sql, **names.bound(sql, values))

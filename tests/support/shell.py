@@ -62,14 +62,15 @@ class Shell:
 
     url     of the database; without one there is no config.ini, until `ini` writes it
     script  what is started, jobs.py of this checkout if nothing else is said
+    keys    what stands for the numbers of a test (tests/support/keyed.py)
     sections  {section: {option: value}}, added to a configuration that can send to this machine
     """
 
     def __init__(self, folder, url: str | None = None, script: Path = ROOT / "jobs.py",
-                 **sections: dict) -> None:
+                 keys=None, **sections: dict) -> None:
         self.folder, self.url, self.script = Path(folder), url, script
         self.spool = self.folder / "spool"
-        self.odd_jobs = False
+        self.odd_jobs, self.keys = False, keys
         self.sections: dict = {}
         self._started: list[subprocess.Popen] = []
         if url:
@@ -104,7 +105,11 @@ class Shell:
     @cached_property
     def db(self):
         """A connection of the test's own."""
-        return connect(self.url)
+        made = connect(self.url)
+        if self.keys:
+            from tests.support import keyed
+            keyed.translate(made, self.keys)
+        return made
 
     def close(self) -> None:
         """End what still runs, as after a test that failed half-way."""

@@ -1,0 +1,64 @@
+"""Killed at any point, jobs on an app's text keys do what they do on numbers: the kill tests of the
+jobs themselves, on ULIDs."""
+from __future__ import annotations
+
+import pytest
+
+from tests.engines import test_purge_kill as purge
+from tests.jobs import test_delete_accounts_kill as deletion
+from tests.jobs import test_purge_message_logs_kill as logs
+from tests.jobs import test_retry_forwards_kill as forwards
+from tests.jobs import test_retry_webhooks_kill as webhooks
+from tests.jobs import test_rollup_usage_kill as rollup
+from tests.support import keyed
+from tests.support.bench import Bench
+from tests.support.shell import Shell
+
+pytestmark = pytest.mark.slow
+# in their order, as numbers are: what a test asks for comes in the order that it expects
+KEYS = keyed.ULIDS
+
+
+@pytest.fixture
+def url(blank_url):
+    """The URL of an app's database with such keys, on each engine."""
+    return keyed.make(blank_url, KEYS)
+
+
+@pytest.mark.parametrize("point", ["in a batch, not committed", "in a later batch",
+                                   "between a commit and the first unlink"])
+def test_a_purge(tmp_path, url, point):                 # R2 R75
+    service = Shell(tmp_path, url, keys=KEYS)
+    purge.fill(service, purge.ROWS)
+    purge.test_killed_at_a_point(service, point)
+
+
+@pytest.mark.parametrize("point", ["headers gone, rows are there", "a batch not committed",
+                                   "before a user's own rows"])
+def test_a_purge_that_keeps_totals(tmp_path, url, point):       # R2 R58 R75
+    logs.test_killed_at_a_point(Shell(tmp_path, url, keys=KEYS), point)
+
+
+@pytest.mark.parametrize("point", ["begun, not committed", "settle"])
+def test_forwards(tmp_path, url, point):                # R2 R22 R75
+    forwards.test_a_kill_at_a_statement_loses_nothing(Shell(tmp_path, url, keys=KEYS), point)
+
+
+@pytest.mark.parametrize("point", ["begun, not committed", "settle"])
+def test_webhooks(tmp_path, url, point):                # R2 R22 R75
+    service = Shell(tmp_path, url, keys=KEYS, webhooks={"allow_networks": "127.0.0.0/8",
+                                                        "concurrency": webhooks.CONCURRENCY})
+    webhooks.test_a_kill_at_a_statement_loses_nothing(service, point)
+
+
+@pytest.mark.parametrize("point", ["the days put down", "a day written, its week not",
+                                   "a day and its week not committed"])
+def test_a_rollup(tmp_path, url, point):                # R2 R58 R75
+    rollup.test_killed_at_a_point(
+        Shell(tmp_path, url, keys=KEYS, rollup_usage={"keep": "30d"}), point)
+
+
+def test_a_deletion(tmp_path, url):                     # R56 R75
+    bench = Bench(tmp_path, url, keys=KEYS)
+    deletion.test_killed_at_each_table_in_turn(bench)
+    bench.db.close()
