@@ -2,12 +2,18 @@
 ULIDs and words that look like numbers what it does with numbers."""
 from __future__ import annotations
 
+import json
+import re
 from datetime import timedelta
 
 import pytest
 
+from jobs_lib import find_export
+from jobs_lib.database.connection import connect
+from jobs_lib.database.moving import gaps
 from jobs_lib.database.schema import NAMES
 from jobs_lib.database.schema.tables import table
+from jobs_lib.errors import UsageError
 from tests.support import keyed
 from tests.support.bench import Bench
 from tests.test_hostile_rows import JOBS, configured, healthy
@@ -84,3 +90,105 @@ def test_every_job_does_with_text_what_it_does_with_numbers(bench, text_bench): 
         for each in benches:
             each.now += timedelta(days=1)
             each.clock.seconds += 86_400
+
+
+# One item at a time
+
+ANN = 7
+
+
+@pytest.fixture
+def service(text_bench):
+    """Ann has something in each queue."""
+    configured(text_bench)
+    healthy(text_bench)
+    return text_bench
+
+
+def key(bench, number: int) -> str:
+    """What an operator types."""
+    return bench.db.names.key(number)
+
+
+def asked(bench, *words, code: int = 0):
+    """What a command prints as JSON."""
+    return json.loads(bench.command(*words, "--json", code=code))
+
+
+def listed(bench, *words) -> list:
+    return sorted(item["id"] for item in asked(bench, "queue", *words)["items"])
+
+
+def test_queues_are_listed_by_owner_and_since(service):                              # R75 R77
+    ann, mail = key(service, ANN), f"user{ANN}@example.org"
+    for name, numbers in (("forwards", (70, 71, 72)), ("webhooks", (70, 71)), ("exports", (70,)),
+                          ("domains", (70,))):
+        keys = sorted(key(service, number) for number in numbers)
+        for owner in (ann, mail):
+            assert listed(service, name, "--owner", owner) == keys, name
+    assert listed(service, "forwards", "--failed") == [key(service, 71)]
+    assert listed(service, "forwards", "--since", "2026-11-20") == [key(service, 70)]
+    assert listed(service, "deletions") == sorted([key(service, 8), key(service, 9)])
+    assert listed(service, "notifications", "--owner", ann) == [70, 71]
+    with pytest.raises(UsageError, match="no account and no alias has this address; the id of an "
+                       "account will do as well"):
+        service.command("queue", "forwards", "--owner", "nobody")
+
+
+def test_items_are_shown_put_back_and_cancelled_by_their_keys(service):              # R75 R77
+    due, lost = key(service, 70), key(service, 71)
+    assert asked(service, "show", "forward", lost)["owner"] == key(service, ANN)
+    assert asked(service, "replay", "forward", lost)["replayed"] == [lost]
+    assert asked(service, "cancel", "forward", due, lost)["cancelled"] == [due, lost]
+    events = [event["outcome"] for event in asked(service, "show", "forward", lost)["events"]]
+    assert events[-2:] == ["replayed", "cancelled"]
+    assert asked(service, "replay", "webhook", "--endpoint", due, "--all")["replayed"] == []
+    for kind, word, id in (("webhook", due, due), ("export", due, due), ("domain", due, due),
+                           ("domain", f"club{ANN}.example", due), ("alias", due, due),
+                           ("user", key(service, ANN), key(service, ANN)),
+                           ("user", f"user{ANN}@example.org", key(service, ANN)),
+                           ("deletion", key(service, 9), key(service, 9)),
+                           ("notification", "70", 70)):
+        assert asked(service, "show", kind, word)["id"] == id, kind
+    nobody = key(service, 4_000)
+    assert "there is no such row" in service.command("show", "forward", nobody, code=1)
+    assert f"forward {nobody}: refused, there is no such row" in service.command(
+        "cancel", "forward", nobody, code=1)
+    assert "no such row" in service.command("replay", "forward", nobody, code=1)
+    with pytest.raises(UsageError, match="argument ID: expected a whole number above 0, not"):
+        service.command("replay", "notification", f"{nobody}-x")
+
+
+def test_what_was_erased_and_purged_is_known_by_its_key(service):                    # R75 R77
+    service.run("retry_forwards")
+    service.run("delete_accounts")
+    service.now += timedelta(days=8)
+    service.clock.seconds += 8 * 86_400
+    service.run("purge_failed_emails", yes=True)
+    service.run("delete_accounts")
+    assert asked(service, "show", "forward", key(service, 70))["state"] == "purged"
+    assert asked(service, "show", "deletion", key(service, 8))["state"] == "erased"
+
+
+def test_an_export_is_downloaded_by_its_link(service):                               # R75
+    service.run("export_accounts")
+    service.run("send_notifications")
+    (text,) = [mail.text for mail in service.outbox if "/export?t=" in mail.text]
+    with service.ports() as (config, _):
+        found = find_export(re.search(r"/export\?t=([\w-]+)", text)[1], config, service.now)
+    assert (found.request_id, found.user_id) == (key(service, 70), key(service, ANN))
+    assert found.name.startswith("account-export-")
+    assert service.run("export_accounts")["exported"] == 0
+
+
+def test_overviews_and_forecasts_take_any_key(service):                              # R74 R75
+    for words in (("status",), ("list",), ("forecast",), ("metrics",), ("adopt",),
+                  ("report", "--output", str(service.folder / "page.html"))):
+        service.command(*words, code=words == ("status",))
+
+
+def test_a_move_to_tables_with_numbers_is_refused(text_bench, engine_url):           # R75
+    target = connect(engine_url)
+    assert "text for the keys of users" in gaps(text_bench.db, target)
+    assert gaps(text_bench.db, text_bench.db) == []
+    target.close()

@@ -22,7 +22,7 @@ from .names import is_word
 from .schema import NAMES, migrations
 from .schema.references import REFERENCES
 from .schema.tables import VIEW, table
-from .schema.version import APP_TABLES
+from .schema.version import APP_TABLES, TEXT_KEYS
 
 MARK = "moved_from"             # in the target's `meta`
 BATCH = 200                     # rows that are written at once
@@ -30,7 +30,7 @@ FIRST = 20                      # of a table, before it is known how large they 
 MOST_OCTETS = 4_000_000         # of a page, about
 MOST_PROBLEMS = 20              # values that do not fit, before it gives up
 LAST = ("schema_migrations", "meta")            # which `migrate` has filled in the target
-OWN = (MARK, VIEW, APP_TABLES)                  # in `meta`: each database's own
+OWN = (MARK, VIEW, APP_TABLES, TEXT_KEYS)                  # in `meta`: each database's own
 DIGEST = 2 ** 128
 TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(\.\d+)?(Z|\+00:00)?", re.ASCII)
 COLUMN = re.compile(r"[Cc]olumn [`'](?:[^`']+`\.`)*([^`']+)[`']")
@@ -68,6 +68,8 @@ def gaps(source, target) -> list[str]:
             found.append(f"a column of {source.name(name)} that is called {odd[0]!r}")
         else:
             found += [f"the column {source.name(name)}.{column}" for column in sorted(here - there)]
+        if name in source.text_keys and name not in target.text_keys:
+            found.append(f"text for the keys of {source.name(name)}")
     return found
 
 

@@ -172,13 +172,17 @@ def _mail(host) -> dict:
 
 def _tables(db, sizes: dict) -> list[dict]:
     """Our tables, the largest first. `rows` is the distance from the first id to the last: a count
-    would read them all."""
+    would read them all. None where ids are text."""
     present, found = db.tables(), []
     for name in NAMES:
         table = db.name(name)
         if table in present and "id" in db.columns(name):
-            first, last = (db.value(f"SELECT {end}(id) AS id FROM {{{name}}}")
-                           for end in ("MIN", "MAX"))
-            found.append({"name": name, "rows": 0 if last is None else last - first + 1,
-                          "bytes": sizes.get(table)})
-    return sorted(found, key=lambda table: (table["bytes"] or 0, table["rows"]), reverse=True)
+            found.append({"name": name, "rows": _rows(db, name), "bytes": sizes.get(table)})
+    return sorted(found, key=lambda table: (table["bytes"] or 0, table["rows"] or 0), reverse=True)
+
+
+def _rows(db, name: str) -> int | None:
+    if name in db.text_keys:
+        return None
+    first, last = (db.value(f"SELECT {end}(id) AS id FROM {{{name}}}") for end in ("MIN", "MAX"))
+    return 0 if last is None else last - first + 1

@@ -190,7 +190,8 @@ def _worst(jobs: list[dict]) -> list[str]:
 def storage(found: dict, times: Times) -> str:
     """Free space and large tables."""
     disks = "".join(_disk(disk) for disk in found["disks"])
-    rows = "".join(_table(table) for table in found["tables"][:SHOWN_TABLES] if table["rows"])
+    rows = "".join(_table(table) for table in found["tables"][:SHOWN_TABLES]
+                   if table["rows"] != 0)
     trend = _trend(found["series"].get("disk.free"), "Free space", times, size)
     table = SIZES.format(rows=rows) if rows else ""
     return ('<section><h2 id="disk">Disk and tables</h2><div class="grid">'
@@ -207,8 +208,9 @@ def _disk(disk: dict) -> str:
 
 def _table(table: dict) -> str:
     taken = size(table["bytes"]) if table["bytes"] is not None else "-"
+    rows = f"{table['rows']:,}" if table["rows"] is not None else "-"
     return (f'<tr><th scope="row">{escape(table["name"])}</th><td '
-            f'class="number">{table["rows"]:,}</td><td class="number">{taken}</td></tr>')
+            f'class="number">{rows}</td><td class="number">{taken}</td></tr>')
 
 
 def _trend(points, title: str, times: Times, show) -> str:
