@@ -67,7 +67,7 @@ def story(bench) -> dict:
 
 
 def _plain(name: str, row: dict) -> dict:
-    is_made = name == "audit_logs" and row["actor"] == "jobs"
+    is_made = name == "attempts" or (name == "audit_logs" and row["actor"] == "jobs")
     if name == "attempts":                  # of any kind of item
         row = {**row, "item_id": str(row["item_id"])}
     return {column.name: row[column.name] is None if column.type == "time" else row[column.name]
@@ -75,6 +75,8 @@ def _plain(name: str, row: dict) -> dict:
             and column.name not in APART and not (is_made and column.name == "id")}
 
 
+@pytest.mark.parametrize("keys", (*keyed.KINDS, keyed.NOCASE), indirect=True,
+                         ids=lambda keys: keys.name)
 def test_every_job_does_with_text_what_it_does_with_numbers(bench, text_bench):      # R75
     benches = (bench, text_bench)
     for each in benches:

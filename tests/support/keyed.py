@@ -21,10 +21,11 @@ from jobs_lib.database.schema.version import UNCONFIRMED
 
 from .databases import NOW
 
-Keys = namedtuple("Keys", "name mysql sqlite make")
+Keys = namedtuple("Keys", "name mysql sqlite make refer", defaults=(str,))
 Keys.__doc__ = """How an app's keys look.
 
 mysql, sqlite  the type of the columns     make  number -> the key that stands for it
+refer          how other rows write that key
 """
 DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CI = "CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci"
@@ -53,6 +54,8 @@ ULIDS = Keys("ulid", "CHAR(26) CHARACTER SET ascii COLLATE ascii_bin", "TEXT", _
 NUMERIC = Keys("numeric", f"VARCHAR(191) {CI}", "VARCHAR(191)", _numeric)
 MIXED = Keys("mixed", "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "TEXT", _mixed)
 KINDS = (UUIDS, ULIDS, NUMERIC, MIXED)
+# Each row refers to `3f2504e0-...` as `3F2504E0-...`, which the database takes for the same.
+NOCASE = Keys("nocase", f"CHAR(36) {CI}", "CHAR(36) COLLATE NOCASE", UUIDS.make, str.upper)
 
 
 WITH_KEYS = [name for name in app_tables.TABLES if table(name).key == ("id",)]
@@ -100,7 +103,8 @@ class Names:
         """The key that stands for a number; anything else as it is."""
         if type(number) is not int:
             return number
-        self.numbers[key := self.keys.make(number)] = number
+        key = self.keys.make(number)
+        self.numbers[key] = self.numbers[self.keys.refer(key)] = number
         return key
 
     def stored(self, name: str, row: dict) -> dict:
@@ -109,8 +113,10 @@ class Names:
         if name in WITH_KEYS and row.get("id") is None:
             self._next += 1
             row = {**row, "id": self._next}
-        return {column: self.key(value) if column in wanted else value
-                for column, value in row.items()}
+        row = {column: self.key(value) if column in wanted else value
+               for column, value in row.items()}
+        return {column: self.keys.refer(value) if column in wanted and column != "id"
+                and value is not None else value for column, value in row.items()}
 
     def bound(self, sql: str, values: dict) -> dict:
         """The values of a statement about the app's rows: what is called an id is one."""

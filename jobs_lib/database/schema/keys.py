@@ -88,8 +88,10 @@ def _folds(words: str) -> bool:
 
 
 def are_alike(facts: dict, key: dict) -> bool:
-    """Whether a column compares keys as the column does that they are from."""
-    return is_text(facts) and _folds(facts["collation"]) == _folds(key["collation"])
+    """Whether a column compares keys as the column does that they are from. SQLite does not say how
+    one without an index compares."""
+    return is_text(facts) and (not facts["collation"] or not key["collation"]
+                               or _folds(facts["collation"]) == _folds(key["collation"]))
 
 
 def new(like, now) -> str:
