@@ -59,8 +59,13 @@ def _confirm(session, named: list[str], as_json: bool) -> int:
     db = session.ports.database()
     version.check(db)
     off = adoption.unconfirmed(db)
-    refused = refusing(db, [catalogue.load(name) for name in off if not named or name in named])
-    names = [name for name in off if name not in refused and (not named or name in named)]
+    asked = [catalogue.load(name) for name in off if not named or name in named]
+    disabled = [job.name for job in asked if not session.config.job(job).enabled]
+    refused = refusing(db, [job for job in asked if job.name not in disabled])
+    if named:
+        refused.update({name: f"it is disabled ([{name}] enabled = no)" for name in disabled})
+        disabled = []
+    names = [job.name for job in asked if job.name not in refused and job.name not in disabled]
     if names and not as_json and sys.stdin is not None and sys.stdin.isatty():
         found = collect(session.config, db, session.ports)
         _show(session, {**found, "jobs": [job for job in found["jobs"] if job["name"] in names]},
@@ -88,8 +93,7 @@ def _tell(console, names: list[str], left: list[str], ended: dict, refused: dict
         console.report(f"{name}: {counted(number, 'item')} older than its schedule ended, nothing "
                        "is sent.")
     for name, why in refused.items():
-        console.fail(f"{name} stays off: {why}. `jobs.py migrate --own-tables` prints what to add; "
-                     "then confirm it")
+        console.fail(f"{name} stays off: {why}")
     others = [name for name in left if name not in refused]
     if others:
         console.report(f"Still off: {', '.join(others)}.")

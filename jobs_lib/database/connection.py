@@ -57,6 +57,7 @@ class Database:
         self._cache: dict = {}
         self._text_keys: dict | None = None
         self.key_types: dict | None = None              # for schema/keys.py
+        self.unconfirmed = ""           # what version.check has read, for runner/adoption.py
 
     # Statements
 

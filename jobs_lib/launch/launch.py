@@ -9,7 +9,7 @@ from __future__ import annotations
 from jobs_lib import shards
 from jobs_lib.config import loader
 from jobs_lib.database.schema import version
-from jobs_lib.errors import FAILED, OK
+from jobs_lib.errors import FAILED, OK, ConfigError
 from jobs_lib.output.console import Console
 from jobs_lib.paths import HOME
 from jobs_lib.runner import incident_files, slots
@@ -34,8 +34,6 @@ class Launch:
     def __init__(self, session, start: str = "jobs.py") -> None:
         self.session, self.start = session, start
         self.results: list[dict] = []
-        # as far as the database has been asked, every job may run
-        self.complete = True
 
     def outages(self):
         """What prints, alerts and ends the incidents that keep every job from running."""
@@ -47,7 +45,7 @@ class Launch:
         that are over are ended."""
         ports = self.session.ports
         db = ports.database()
-        self.complete = version.check(db)
+        version.check(db)
         if lasting := incident_files.lasting_incidents(self.session.config.section("core")):
             if incident_files.UNWRITABLE in lasting:
                 version.writable(db, ports.now())       # raises what it was
@@ -56,13 +54,20 @@ class Launch:
     def unconfirmed(self, jobs) -> list[str]:
         """Those of the jobs that stay off until the operator has confirmed them; a person who
         looks is told."""
-        if self.complete:
+        value = self.session.ports.database().unconfirmed
+        if not value:
             return []
         from jobs_lib.runner import adoption
-        names = adoption.unconfirmed(self.session.ports.database(), jobs)
-        if names:
-            self.session.console.say(adoption.sentence(names))
+        names = adoption.among(value, jobs)
+        if on := [job.name for job in jobs if job.name in names and self._is_on(job)]:
+            self.session.console.say(adoption.sentence(on))
         return names
+
+    def _is_on(self, job) -> bool:
+        try:
+            return self.session.config.job(job).enabled
+        except ConfigError:                     # reported elsewhere
+            return False
 
     def prepare_slot(self, job):
         """The job's latest slot (`slots.prepare_slot`), or None where nothing is to be done: it is

@@ -17,13 +17,15 @@ def adoption(found: dict, screen: Screen) -> str:
     idle = [job["name"] for job in found["jobs"] if job not in busy]
     if idle:
         lines += ["", *wrapped(f"Nothing at once: {', '.join(idle)}.", screen.width)]
-    return "\n".join([*lines, "", *wrapped(end(found["unconfirmed"]), screen.width)])
+    on = [job["name"] for job in found["jobs"] if job["enabled"]]
+    off = [name for name in found["unconfirmed"] if name in on]
+    return "\n".join([*lines, "", *wrapped(end(off), screen.width)])
 
 
 def end(off: list[str]) -> str:
     """Which jobs stay off, and what starts them."""
     if not off:
-        return "All of these jobs are confirmed."
+        return "All jobs that are switched on are confirmed."
     who = f"{len(off)} jobs are" if len(off) > 1 else f"{off[0]} is"
     return (f"{who} not confirmed, and off until then. To start them, or only some: `jobs.py adopt "
             "--confirm [JOB ...]`. Those that you do not want: enabled = no in their section.")

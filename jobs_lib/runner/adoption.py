@@ -24,12 +24,13 @@ class Unconfirmed(JobsError):
 def unconfirmed(db, jobs=None) -> list[str]:
     """The jobs that stay off, in the order of the catalogue."""
     value = db.value("SELECT value FROM {meta} WHERE name = :name", name=UNCONFIRMED)
-    if not value:
-        return []
-    jobs = catalogue.load_all([]) if jobs is None else jobs
+    return among(value, catalogue.load_all([]) if jobs is None else jobs) if value else []
+
+
+def among(value: str, jobs) -> list[str]:
+    """Those of the jobs that the value in `meta` names."""
     names = value.split()
-    return [job.name for job in jobs if works_on(job)
-            and (EVERY in names or job.name in names)]
+    return [job.name for job in jobs if job.name in names or (EVERY in names and works_on(job))]
 
 
 def sentence(names: list[str]) -> str:

@@ -181,6 +181,26 @@ def test_what_a_table_lacks_keeps_its_jobs_from_being_confirmed(app):           
     assert "retry_forwards" in app.json("adopt")["unconfirmed"]
 
 
+def test_what_waits_for_a_job_that_is_switched_off_is_left_to_the_app(app, tmp_path):   # R74
+    """It may have a sender of its own, and switch ours on later."""
+    for sql in statements(app.run("migrate", "--own-tables")):
+        if not sql.startswith("UPDATE"):
+            app.app.execute(sql.rstrip(";"))
+    ini = tmp_path / "config.ini"
+    ini.write_text(ini.read_text() + "[retry_webhooks]\nenabled = no\n")
+    app.run("adopt", "--confirm")
+    assert app.json("adopt")["unconfirmed"] == ["retry_webhooks"]
+    assert app.json("adopt", "--confirm", "retry_webhooks", code=1)["refused"] == {
+        "retry_webhooks": "it is disabled ([retry_webhooks] enabled = no)"}
+    assert app.app.value("SELECT COUNT(*) FROM {webhook_deliveries} "
+                         "WHERE status = 'pending'") == 3
+    assert "stay" not in app.run("run-due", "-v")
+    assert [each for each in app.json("status")["incidents"]
+            if each["kind"] == "unconfirmed"] == []
+    ini.write_text(ini.read_text().replace("enabled = no", "enabled = yes"))
+    assert "retry_webhooks stays off" in app.run("run-due", "-v")
+
+
 def test_tables_of_our_own_and_an_upgrade_ask_for_nothing(line, blank_url):        # R74
     line.ini(f"[core]\ndatabase = {blank_url}\nstate_dir = state\nlog_dir = log\n")
     line.run("migrate")

@@ -44,6 +44,7 @@ def check(db) -> bool:
                           "config.ini, or run `jobs.py migrate`") from None
     version = row["version"] or 0
     db.text_keys = text_keys(row.get("text_keys"))
+    db.unconfirmed = row.get("unconfirmed") or ""
     # an app that has tables keeps its own
     command = f"`jobs.py migrate{' --own-tables' * bool(db.name.mapped)}`"
     if version == SCHEMA_VERSION:
