@@ -26,7 +26,6 @@ from jobs_lib.output.console import Console
 from jobs_lib.output.paint import Paint
 from jobs_lib.output.typed import jobs, program, shown
 from jobs_lib.paths import HOME
-from jobs_lib.ports import dns
 from jobs_lib.runner import clock_doubt
 from jobs_lib.runner.limits import ExitOnSignal
 from jobs_lib.runner.resources import Ports
@@ -123,8 +122,7 @@ def _nameserver(stack: ExitStack, folder: str) -> tuple[int | None, str]:
     """(its port, "") or (None, what is missing for it)."""
     missing = [] if nameserver.installed() else [nameserver.HINT]
     try:
-        dns.open_resolver(SimpleNamespace(nameservers=(("127.0.0.1", 0),), timeout=LATER,
-                                          concurrency=1))
+        from jobs_lib.ports import resolver  # noqa: F401  (whether dnspython is there)
     except JobsError as error:
         missing.insert(0, str(error))
     if not missing:

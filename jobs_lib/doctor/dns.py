@@ -9,7 +9,7 @@ from jobs_lib.errors import JobsError
 from jobs_lib.features.domains.records import unset
 from jobs_lib.hostnames import LOCAL
 from jobs_lib.output.findings import ok, problem, run, warning
-from jobs_lib.ports.dns import NXDOMAIN, UNKNOWN, open_resolver
+from jobs_lib.ports.dns import NXDOMAIN, UNKNOWN
 
 from . import NothingToAsk
 
@@ -21,6 +21,7 @@ def name_servers(installation):
     section, mail = _section(installation), installation.section("mail")
     names = [*section.mx_hosts[:2], *([mail.domain] if mail.domain not in LOCAL else [])][:2]
     try:
+        from jobs_lib.ports.resolver import open_resolver
         resolver = open_resolver(SimpleNamespace(**{**vars(section),
                                                     "timeout": timedelta(seconds=SECONDS / 2)}))
     except JobsError as error:

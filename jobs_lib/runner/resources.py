@@ -65,7 +65,7 @@ class Ports:
 
     def dns(self, section):
         """A resolver as `[dns]` asks for it."""
-        from jobs_lib.ports.dns import open_resolver
+        from jobs_lib.ports.resolver import open_resolver
         return open_resolver(section)
 
     def close(self) -> None:

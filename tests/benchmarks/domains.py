@@ -8,13 +8,11 @@ as name servers far away do; `dead` never answers. A run's budget is 240 seconds
 from __future__ import annotations
 
 import argparse
-import asyncio
 import tempfile
-import threading
 import time
 
 from jobs_lib import clock
-from tests.servers.dns_servers import Authority, BlackHole, Unbound
+from tests.servers.dns_servers import Authority, BlackHole, Slow, Unbound
 from tests.support.shell import Shell
 
 ZONE = """
@@ -27,33 +25,6 @@ _dmarc TXT "v=DMARC1; p=none"
 OPTIONS = {"mx_hosts": "mx1.service.example", "spf_include": "spf.service.example",
            "dkim_target": "porter._domainkey.service.example"}
 DELAY = 0.1
-
-
-class Slow(asyncio.DatagramProtocol):
-    """Says of every name, after a while, that there is none."""
-
-    def connection_made(self, transport):
-        self.transport = transport
-
-    def datagram_received(self, data, sender):
-        answer = data[:2] + b"\x81\x83" + data[4:6] + bytes(6) + data[12:data.index(0, 12) + 5]
-        asyncio.get_running_loop().call_later(DELAY, self.transport.sendto, answer, sender)
-
-
-def slow_port() -> int:
-    """Start it in a thread of its own."""
-    loop, ready = asyncio.new_event_loop(), threading.Event()
-    found: list[int] = []
-
-    def run():
-        transport, _ = loop.run_until_complete(loop.create_datagram_endpoint(Slow,
-                                                                             ("127.0.0.1", 0)))
-        found.append(transport.get_extra_info("sockname")[1])
-        ready.set()
-        loop.run_forever()
-    threading.Thread(target=run, daemon=True).start()
-    ready.wait()
-    return found[0]
 
 
 def measure(what: str, port: int, number: int) -> None:
@@ -81,12 +52,13 @@ def main() -> None:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--number", type=int, default=500)
     number = parser.parse_args().number
-    with Authority() as authority, Unbound(authority) as resolver, BlackHole() as hole:
+    with Authority() as authority, Unbound(authority) as resolver, BlackHole() as hole, \
+            Slow(DELAY) as slow:
         lines = [f"d{at}" + line[1:] if line.startswith("@") else line.replace(" ", f".d{at} ", 1)
                  for at in range(number) for line in ZONE.strip().split("\n")]
         authority.zone("bench.example", "\n".join(lines))
         measure("good resolver", resolver.port, number)
-        measure(f"answers after {DELAY * 1000:.0f} ms", slow_port(), number)
+        measure(f"answers after {DELAY * 1000:.0f} ms", slow.port, number)
         measure("dead resolver", hole.port, number)
 
 

@@ -2,17 +2,20 @@
 answers is silent."""
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 import types
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
-from jobs_lib.ports import dns
-from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer, Resolver, open_resolver
-from tests.servers.dns_servers import Authority, BlackHole, Unbound, free_port
+from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer
+from jobs_lib.ports.resolver import Resolver, open_resolver, system_nameservers
+from tests.servers.dns_servers import Authority, BlackHole, Slow, Unbound, free_port
 from tests.support.shell import ROOT
 
 LONG = " ".join(f'"{part}"' for part in ("a" * 250, "b" * 250, "c" * 250, "d" * 250, "e" * 250,
@@ -161,14 +164,14 @@ def test_no_name_server_is_unknown(tmp_path):                                   
 def test_the_systems_name_servers_are_read(tmp_path):
     (tmp_path / "resolv.conf").write_text("# nameserver 192.0.2.9\nnameserver 192.0.2.1\noptions "
                                           "edns0\nnameserver\nnameserver 2001:db8::1 # two\n")
-    assert dns.system_nameservers(str(tmp_path / "resolv.conf")) == (("192.0.2.1", 53),
+    assert system_nameservers(str(tmp_path / "resolv.conf")) == (("192.0.2.1", 53),
                                                                      ("2001:db8::1", 53))
 
 
 def test_a_name_server_without_an_address_is_not_asked(tmp_path):               # R48
     (tmp_path / "resolv.conf").write_text("nameserver localhost\nnameserver 192.0.2.1\nnameserver "
                                           "fe80::1%eth0\n")
-    assert dns.system_nameservers(str(tmp_path / "resolv.conf")) == (("192.0.2.1", 53),
+    assert system_nameservers(str(tmp_path / "resolv.conf")) == (("192.0.2.1", 53),
                                                                      ("fe80::1%eth0", 53))
     answer = Resolver([("localhost", 53)], 1, 1).look_up("example.org", "TXT")
     assert answer == Answer(UNKNOWN, why="localhost is no address of a name server")
@@ -177,24 +180,6 @@ def test_a_name_server_without_an_address_is_not_asked(tmp_path):               
 def test_the_good_one_is_asked_after_one_without_an_address(unbound):
     both = Resolver([("localhost", 53), ("127.0.0.1", unbound.port)], 5, 8)
     assert both.look_up("example.org", "MX").outcome == FOUND
-
-
-@pytest.mark.parametrize("started", [0, 2])
-def test_without_more_threads_those_that_there_are_do_it(resolver, monkeypatch, started):
-    import threading
-    real, calls = threading.Thread.start, []
-
-    def start(thread):
-        calls.append(thread)
-        if len(calls) > started:
-            raise RuntimeError("can't start new thread")
-        real(thread)
-    monkeypatch.setattr(threading.Thread, "start", start)
-    items = [(number, [(f"{number}.wild.example.org", "TXT")]) for number in range(9)]
-    found = dict(resolver.each(items, lambda: False))
-    met = {answer for answers in found.values() for answer in answers.values()}
-    assert met == {Answer(FOUND, ("any",))}
-    assert (sorted(found), len(calls)) == (list(range(9)), started + 1)
 
 
 def test_the_next_name_server_is_asked(authority, unbound):
@@ -225,23 +210,59 @@ def test_a_forged_answer_is_not_taken():
                                                                 "TXT").outcome == UNKNOWN
 
 
+def no_more(_item, _answers):
+    """Nothing is asked besides."""
+    return []
+
+
+def items(number: int, questions: int = 1) -> list:
+    return [(at, [(f"{at}.wild{question}.example.org", "TXT") for question in range(questions)])
+            for at in range(number)]
+
+
 def test_several_items_are_asked_for_together(resolver, unbound):
     """Twenty of which one gets no answer: it holds up none of the others."""
-    items = [(number, [("example.org", "MX"), (f"{number}.wild.example.org", "TXT")])
+    given = [(number, [("example.org", "MX"), (f"{number}.wild.example.org", "TXT")])
              for number in range(20)]
-    found = dict(resolver.each(items, lambda: False))
+    found = dict(resolver.each(given, lambda: False, no_more))
     assert sorted(found) == list(range(20))
     assert found[7]["7.wild.example.org", "TXT"] == Answer(FOUND, ("any",))
     assert all(answers["example.org", "MX"].outcome == FOUND for answers in found.values())
 
 
+def test_all_questions_about_an_item_are_asked_together():
+    with Slow(0.3) as slow:
+        ((_, answers),) = made(slow.port).each(items(1, 5), lambda: False, no_more)
+        assert (len(answers), set(answers.values())) == (5, {Answer(NXDOMAIN)})
+        assert (slow.asked, slow.most) == (5, 5)
+
+
+def test_what_the_answers_raise_is_asked_next():
+    def follow_up(_item, answers):
+        assert Answer(UNKNOWN) not in answers.values()
+        return [(f"{number}.example", "MX") for number in range(3)] if len(answers) == 2 else []
+    with Slow(0.1) as slow:
+        found = dict(made(slow.port).each(items(4, 2), lambda: False, follow_up))
+        assert [len(answers) for answers in found.values()] == [5] * 4
+        assert (slow.asked, slow.most) == (20, 12)
+
+
+def test_so_many_items_at_a_time_and_no_more():
+    """Those that the caller is not done with included: so no more are in memory."""
+    with Slow(0.05) as slow:
+        resolver = Resolver([("127.0.0.1", slow.port)], 5, 3)
+        found = resolver.each(items(12, 4), lambda: False, no_more)
+        next(found)
+        time.sleep(0.5)
+        assert slow.asked == 3 * 4
+        assert len(list(found)) == 11
+        assert (slow.asked, slow.most) == (48, 12)
+
+
 def test_all_questions_of_one_item_have_a_time_limit_together():
     with BlackHole() as hole:
         began = time.monotonic()
-        ((_, answers),) = made(hole.port,
-                               timeout=0.1).each([(1,
-                                                   [(f"{n}.example", "TXT") for n in range(20)])],
-                                                 lambda: False)
+        ((_, answers),) = made(hole.port, timeout=0.3).each(items(1, 20), lambda: False, no_more)
         assert time.monotonic() - began < 0.9
         assert {answer.outcome for answer in answers.values()} == {UNKNOWN}
         assert len(answers) == 20
@@ -250,23 +271,61 @@ def test_all_questions_of_one_item_have_a_time_limit_together():
 def test_a_run_that_is_to_stop_does_not_wait_for_answers():
     with BlackHole() as hole:
         began = time.monotonic()
-        items = [(number, [("example.org", "TXT")]) for number in range(50)]
-        assert list(made(hole.port, timeout=5).each(items, lambda: time.monotonic() - began
-                                                    > 0.2)) == []
+        assert list(made(hole.port, timeout=5).each(items(50), lambda: time.monotonic() - began
+                                                    > 0.2, no_more)) == []
         assert time.monotonic() - began < 1
 
 
-def test_a_defect_in_a_thread_is_one_items_and_comes_in_place_of_its_answers(resolver):       # R73
+@pytest.mark.parametrize("end", ["it is to stop", "nobody wants more", "an error", "all are there"])
+def test_no_thread_and_no_question_outlives_the_run(end):
+    import threading
+    before, open_files = threading.enumerate(), len(os.listdir("/proc/self/fd"))
+    with BlackHole() as hole, Slow(0.01) as slow, suppress(ZeroDivisionError):
+        inside, began = threading.enumerate(), time.monotonic()
+        if end == "it is to stop":
+            assert not list(made(hole.port).each(items(9, 3), lambda: True, no_more))
+        else:
+            for at, _ in enumerate(made(slow.port).each(items(20, 3), lambda: False, no_more)):
+                assert len(threading.enumerate()) == len(inside) + 1
+                if at == 1 and end == "nobody wants more":
+                    break
+                if at == 1 and end == "an error":
+                    raise ZeroDivisionError
+        assert threading.enumerate() == inside
+        assert time.monotonic() - began < 2
+    assert (threading.enumerate(), len(os.listdir("/proc/self/fd"))) == (before, open_files)
+
+
+@pytest.fixture
+def no_threads(monkeypatch):
+    """Call it, and the host allows no more of them."""
+    def start(_thread):
+        raise RuntimeError("can't start new thread")
+    return partial(monkeypatch.setattr, "threading.Thread.start", start)
+
+
+def test_without_a_thread_one_item_is_asked_for_after_the_other(resolver, no_threads):
+    no_threads()
+    given = [(number, [(f"{number}.wild.example.org", "TXT")]) for number in range(9)]
+    found = dict(resolver.each(given, lambda: False, no_more))
+    met = {answer for answers in found.values() for answer in answers.values()}
+    assert (sorted(found), met) == (list(range(9)), {Answer(FOUND, ("any",))})
+
+
+@pytest.mark.parametrize("threads", [True, False])
+def test_a_defect_is_one_items_and_comes_in_place_of_its_answers(resolver, no_threads,
+                                                                 threads):       # R73
+    if not threads:
+        no_threads()
     found = dict(resolver.each([(1, [("example.org", "NONSENSE")]), (2, [("example.org", "TXT")])],
-                               lambda: False))
+                               lambda: False, no_more))
     assert "record type is unknown" in str(found[1])
     assert found[2]["example.org", "TXT"]
 
 
 def test_without_dnspython_one_sentence_says_how_to_get_it():
-    code = ("import sys; sys.modules['dns'] = None\nfrom jobs_lib.ports.dns import Resolver\n"
-            "from jobs_lib.errors import JobsError\ntry: Resolver((), 1, 1)\nexcept JobsError as "
-            "e: print(e)")
+    code = ("import sys; sys.modules['dns'] = None\nfrom jobs_lib.errors import JobsError\n"
+            "try: import jobs_lib.ports.resolver\nexcept JobsError as e: print(e)")
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.stdout.startswith("checking domains needs dnspython, which is not installed: run "
                                  ), run.stderr

@@ -1,16 +1,18 @@
 """Private name servers on loopback ports: Knot with the zones, Unbound as the resolver before it,
-and a silent one.
+a slow one, and a silent one.
 
     with Authority() as authority, Unbound(authority) as resolver:
         authority.zone("example.org", "@ TXT hello")
 """
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -215,3 +217,38 @@ class BlackHole:
 
     def __exit__(self, *_):
         self.socket.close()
+
+
+class Slow(asyncio.DatagramProtocol):
+    """A resolver that is far away: it says of every name, after `seconds`, that there is none.
+    Questions wait side by side: `asked`, how many have come; `most`, how many at once."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.asked, self.most, self._open = seconds, 0, 0, 0
+
+    def __enter__(self):
+        self.loop = asyncio.new_event_loop()
+        self.transport, _ = self.loop.run_until_complete(
+            self.loop.create_datagram_endpoint(lambda: self, ("127.0.0.1", 0)))
+        self.port = self.transport.get_extra_info("sockname")[1]
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.transport.close()
+        self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.close()
+
+    def datagram_received(self, data, addr):
+        """A question has come."""
+        self.asked, self._open = self.asked + 1, self._open + 1
+        self.most = max(self.most, self._open)
+        self.loop.call_later(self.seconds, self._answer, data, addr)
+
+    def _answer(self, data: bytes, addr) -> None:
+        self._open -= 1
+        self.transport.sendto(data[:2] + b"\x81\x83" + data[4:6] + bytes(6)
+                              + data[12:data.index(0, 12) + 5], addr)

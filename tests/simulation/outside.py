@@ -11,7 +11,7 @@ import json
 import os
 from collections import namedtuple
 
-from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer
+from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer, one_by_one
 from jobs_lib.ports.http.message import ANSWERED, FAILED, TIMEOUT, Response
 from jobs_lib.ports.mail.message import IN_MEMORY, Result
 from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN
@@ -217,10 +217,6 @@ class Zones:
             return Answer(FOUND, (f"porter-verify=token-{labels[-2]}",))
         return Answer(FOUND, ((10, "mx1.service.example"),)) if kind == "MX" else Answer(NODATA)
 
-    def each(self, items, _stopped, follow_up):
+    def each(self, items, stopped, follow_up):
         """One item after the other."""
-        for item, questions in items:
-            answers = {question: self.look_up(*question) for question in questions}
-            while question := follow_up(item, answers):
-                answers[question] = self.look_up(*question)
-            yield item, answers
+        return one_by_one(self.look_up, items, stopped, follow_up)

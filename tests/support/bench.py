@@ -29,7 +29,7 @@ from jobs_lib.config import loader
 from jobs_lib.database.schema.tables import NO_DEFAULT, table
 from jobs_lib.engines.spool import mark_folder
 from jobs_lib.output.console import Console
-from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, Answer
+from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, Answer, one_by_one
 from jobs_lib.ports.http.message import ANSWERED, Response
 from jobs_lib.ports.mail.message import IN_MEMORY, Result
 from jobs_lib.ports.outcomes import FINAL, SENT
@@ -365,11 +365,7 @@ class Zone(dict):
 
     def each(self, items, stopped, follow_up):
         """One item after the other."""
-        for item, questions in items:
-            answers = {question: self.look_up(*question) for question in questions}
-            while question := follow_up(item, answers):
-                answers[question] = self.look_up(*question)
-            yield item, answers
+        return one_by_one(self.look_up, items, stopped, follow_up)
 
 
 class _Ports(Ports):

@@ -220,7 +220,7 @@ def _check(ctx, resolver, rows: list[dict], doubt: Doubt) -> None:
         rotation.keep(ctx.db, ctx.job.name, owner)
 
 
-def _follow_up(item: tuple, answers: dict):
+def _follow_up(item: tuple, answers: dict) -> list:
     return records.follow_up(item[1], answers)
 
 

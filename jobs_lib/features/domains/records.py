@@ -74,8 +74,8 @@ def questions(wanted: Wanted) -> list[tuple[str, str]]:
     return [*asked, (f"_dmarc.{name}", "TXT")]
 
 
-def follow_up(wanted: Wanted, answers: dict) -> tuple[str, str] | None:
-    """What has to be asked next, now that these answers are known; None when nothing has to be."""
+def follow_up(wanted: Wanted, answers: dict) -> list[tuple[str, str]]:
+    """What has to be asked next, now that these answers are known, if anything."""
     return _walk(wanted.name, answers)[1]
 
 
@@ -238,32 +238,33 @@ def _dmarc(wanted: Wanted, answers: dict) -> Seen:
             return Seen(PASS, "two_records", own, several)
         return Seen(PASS, found=[record], elsewhere={"name": f"_dmarc.{at}"})
     if not_asked or unanswered:
-        return _unknown(unanswered or _answer(answers, *not_asked))
+        return _unknown(unanswered or _answer(answers, *not_asked[0]))
     return Seen(FAIL, "two_records", own, several) if own else Seen(FAIL, "missing")
 
 
 def _walk(name: str, answers: dict) -> tuple:
     """The tree walk of RFC 9989 4.10, as far as the answers go, from a name to the names above it.
 
-    ({name: its record}, the question to be asked next or None, the Answer that ended it by saying
+    ({name: its record}, the questions that are left to be asked, the Answer that ended it by saying
     nothing or None)
     """
     found: dict = {}
     labels = name.split(".")
-    for number in (len(labels), *range(min(len(labels) - 1, WALK_LABELS), 0, -1)):
-        target = ".".join(labels[-number:])
-        question = f"_dmarc.{target}", "TXT"
+    targets = [".".join(labels[-number:]) for number in (
+        len(labels), *range(min(len(labels) - 1, WALK_LABELS), 0, -1))]
+    questions = [(f"_dmarc.{target}", "TXT") for target in targets]
+    for at, (target, question) in enumerate(zip(targets, questions)):
         if question not in answers:
-            return found, question, None
+            return found, questions[at:], None
         answer, texts = _texts(answers, question[0])
         if answer.outcome == UNKNOWN:
-            return found, None, answer
+            return found, [], answer
         records = _dmarc_records(texts)
         if len(records) == 1:                   # of several, none counts
             found[target] = records[0]
             if target == name or _psd(records[0]) in ("y", "n"):
                 break
-    return found, None, None
+    return found, [], None
 
 
 def _policy(name: str, found: dict) -> tuple[str, str]:
