@@ -176,7 +176,8 @@ SECTIONS["dns"] = {
                                "TXT record that proves whose it is."),
     "timeout": Option(kind.limited(kind.duration, "1s", "1m"), "5s",
                       "For one question, all name servers and repeats together."),
-    "concurrency": Option(kind.integer(1, 32), "8", "Domains that are looked at together."),
+    "concurrency": Option(kind.integer(1, 32), "24", "Domains that are checked at the same "
+                          "time, with 7 questions at once about each at most."),
 }
 SECTIONS["notifications"] = {
     "templates": Option(kind.or_empty(kind.folder), "", "A folder with templates of your own: a "
