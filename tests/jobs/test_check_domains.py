@@ -611,6 +611,24 @@ def test_a_subdomain_is_covered_by_the_dmarc_record_above_it(authority, tmp_path
                                                                     "_dmarc.mail.d0.example")
 
 
+def test_one_owners_broken_zone_beside_others_in_the_same_moment(authority, tmp_path):      # R51
+    """All are asked for together: his fail at once, and are the first results."""
+    authority.zone("good.example", "\n".join(
+        line.replace("@", f"d{at}") if "@" in line else line.replace(" ", f".d{at} ", 1)
+        for at in range(4) for line in ZONE.strip().split("\n")))
+    authority.zone("bad.example", "")
+    authority.spoil("bad.example")
+    with Unbound(authority) as resolver:
+        service = serviced(tmp_path, f"sqlite:///{tmp_path}/jobs.db", resolver.port, 20)
+        eve = service.owner(email="eve@home.example")["user_id"]
+        service.db.execute("UPDATE {domains} SET name = 'd' || (id - 1) || '.good.example'")
+        service.db.execute("UPDATE {domains} SET user_id = :eve, name = id || '.bad.example' "
+                           "WHERE id > 4", eve=eve)
+        done = service.job(JOB)
+        assert done["counts"] == {**NOTHING, "checked": 20, "verified": 4, "unknown": 16}
+        assert (done["status"], done["stop_reason"]) == ("ok", None)
+
+
 @pytest.mark.slow
 def test_a_resolver_that_is_silent_ends_the_run_long_before_its_budget(tmp_path):       # R51
     with BlackHole() as hole:
