@@ -422,6 +422,7 @@ def _undelivered(queue, now) -> Incident | None:
     if queue.tried_last_day < MANY or queue.done_last_day:
         return None
     return Incident(f"undelivered:{queue.name}", "undelivered",
-                    f"no attempt succeeded in the last 24 hours: {queue.what}", now - timedelta(days=1),
+                    f"no attempt succeeded in the last 24 hours: {queue.what}",
+                    now - timedelta(days=1),
                     f"{queue.job} made {queue.tried_last_day:,} attempts in the last 24 hours, and "
                     "none succeeded.", "", f"history {queue.job}")

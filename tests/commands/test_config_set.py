@@ -159,7 +159,8 @@ def test_on_the_installation_of_another_user_it_says_whose_it_is(mode):        #
             "from jobs_lib.config import loader\n"
             "from jobs_lib.errors import JobsError\n"
             "import os\n"
-            "import encodings.utf_8_sig, glob, sqlite3\n"      # this Python may be one that he cannot read
+            # this Python may be one that he cannot read
+            "import encodings.utf_8_sig, glob, sqlite3\n"
             "jobs = catalogue.load_all()\n"
             "os.setgroups([]) or os.setgid(65534) or os.setuid(65534)\n"
             "config = loader.load(sys.argv[1], beside='', environ={})\n"

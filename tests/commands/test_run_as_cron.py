@@ -23,8 +23,8 @@ def test_a_good_run_has_nothing_to_mail(line):
     assert answer.code == 0, answer
     assert answer.out.splitlines()[1:] == [
         "It ended with 0.",
-        "Cron would mail nothing. What is wrong is mailed once; `jobs.py status` shows it as long "
-        "as it lasts."]
+        ("Cron would mail nothing. What is wrong is mailed once; `jobs.py status` shows it as long "
+         "as it lasts.")]
 
 
 def test_what_cron_would_mail_is_shown(line):

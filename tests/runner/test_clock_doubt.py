@@ -385,7 +385,8 @@ def test_domains_delayed_by_a_clock_that_was_ahead_are_looked_at_now(bench):    
     bench.config(dns={"mx_hosts": "mx.example.org"})
     bench.table("users", [{"id": 1, "email": "jane@home.example", "status": "active"}])
     bench.table("domains", [{"user_id": 1, "name": "ahead.example", "status": "verified",
-                             "ownership_token": "code", "failures": 4, "next_check_at": bench.ahead(days=401),
+                             "ownership_token": "code", "failures": 4,
+                             "next_check_at": bench.ahead(days=401),
                              "failing_since": bench.ahead(days=400),
                              "warned_at": bench.ahead(days=400)}])
     assert bench.run("check_domains")["checked"] == 1
