@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import namedtuple
 
 from jobs_lib import clock
+from jobs_lib.chunks import chunked
 from jobs_lib.errors import Conflict
 
 FIRST = 1000                 # rows in the first batch
@@ -90,7 +91,8 @@ class BatchDeleter:
     def _branch(self, chosen, branch):
         since, before = None, None
         while self._may_go_on():
-            asked = self._most(LISTED)
+            # text has no ranges: so many lists in one commit as it has room for
+            asked = self._most(LISTED if self._has_ranges else self.sizer.rows)
             rows = self._oldest(chosen, branch, since, asked)
             if not rows:
                 return
@@ -137,18 +139,25 @@ class BatchDeleter:
 
     def _delete(self, chosen, key: str, width: int, **values) -> Batch:
         values.update(chosen.values)
-        rows = Rows(f" FROM {self._from}{self._by_key} WHERE id{key} AND {chosen.sql}", key,
-                    chosen.sql, values)
+        # Else SQLite goes through all that is old by the time index, for each list of keys.
+        rule = chosen.sql if self._has_ranges else f"CASE WHEN {chosen.sql} THEN 1 ELSE 0 END = 1"
+        source = f" FROM {self._from}{self._by_key} WHERE id{key} AND {rule}"
+        parts = [{**values, "ids": some} for some in chunked(values["ids"], LISTED)
+                 ] if "ids" in values else [values]
 
         def work() -> Batch:
-            names = [row["name"] for row in self.db.query(
-                f"SELECT {self.files} AS name{rows.source}{self.db.for_update}",
-                **values)] if self.files else []
-            expected = self._keep(rows) if self.within else None
-            deleted = self.db.execute(f"DELETE{rows.source}", **values)
-            if expected not in (None, deleted):
-                # a row came in meanwhile, of which nothing was kept
-                raise Conflict(f"rows of {chosen.table} changed while they were counted")
+            deleted, names = 0, []
+            for part in parts:
+                rows = Rows(source, key, rule, part)
+                names += [row["name"] for row in self.db.query(
+                    f"SELECT {self.files} AS name{source}{self.db.for_update}",
+                    **part)] if self.files else []
+                expected = self._keep(rows) if self.within else None
+                number = self.db.execute(f"DELETE{source}", **part)
+                if expected not in (None, number):
+                    # a row came in meanwhile, of which nothing was kept
+                    raise Conflict(f"rows of {chosen.table} changed while they were counted")
+                deleted += number
             return Batch(deleted, names)
 
         begin = self.ctx.monotonic()
