@@ -21,7 +21,7 @@ from jobs_lib.runner.resources import Ports, Session
 from tests.support.shell import ROOT, Shell, ended, until
 
 SAFE = {"status", "list", "history", "doctor", "forecast", "pause", "resume", "stop", "replay",
-        "config", "queue", "show", "cancel"}
+        "config", "queue", "show", "cancel", "adopt"}
 
 
 @pytest.fixture
