@@ -6,7 +6,8 @@ import sys
 
 # The modules that a run loads are no garbage, and to look for some among them takes a tenth of an
 # idle run: so rarely, from here on.
-gc.set_threshold(20_000)
+if __name__ == "__main__":
+    gc.set_threshold(20_000)
 if sys.version_info < (3, 9):
     sys.exit("jobs.py needs Python 3.9 or newer; this is %d.%d. Your host may have a newer one by "
              "another name, e.g. python3.11 (cPanel: 'Setup Python App')." % sys.version_info[:2])
@@ -21,25 +22,27 @@ except ModuleNotFoundError:
     memory = -1                 # not known
 except (ImportError, MemoryError, SystemError):
     memory = 0                  # not even this fits
-if 0 <= memory < LEAST_MEMORY:
+if __name__ == "__main__" and 0 <= memory < LEAST_MEMORY:
     sys.exit("jobs.py: memory is too low for Python and the jobs: a process may use %d MB here "
              "(ulimit -v), and they need %d MB at least: raise the limit, or ask your host to"
              % (memory >> 20, LEAST_MEMORY >> 20))
 
-# Packages beside this file: uploaded into vendor/ where nothing can be installed, or put into .venv
-# by install.sh, so that any Python of that version finds them. In jobs.pyz this is its __main__,
-# and vendor/ is inside.
+# The folder of jobs_lib and vendor. In the place of this line the single file has what finds it, so
+# an app imports that file as `jobs` and jobs_lib then.
 here = os.path.dirname(os.path.abspath(__file__))
-for packages in (".venv/lib/python%d.%d/site-packages" % sys.version_info[:2], "vendor"):
-    if os.path.isdir(os.path.join(here, packages)) or os.path.isfile(here):
-        sys.path.insert(1, os.path.join(here, packages))
-
-try:
-    from jobs_lib.cli.main import main
-except KeyboardInterrupt:
-    sys.exit("jobs.py: stopped by Ctrl-C")
+program = here
 
 if __name__ == "__main__":
+    # Packages that were uploaded with the program where nothing can be installed, or put into .venv
+    # by install.sh, so that any Python of that version finds them.
+    own = ".venv/lib/python%d.%d/site-packages" % sys.version_info[:2]
+    for packages in (os.path.join(here, own), os.path.join(program, "vendor")):
+        if os.path.isdir(packages) or os.path.isfile(program):
+            sys.path.insert(1, packages)
+    try:
+        from jobs_lib.cli.main import main
+    except KeyboardInterrupt:
+        sys.exit("jobs.py: stopped by Ctrl-C")
     code = main(sys.argv[1:])
     gc.freeze()                 # a last look for garbage takes another tenth of an idle run
     sys.exit(code)

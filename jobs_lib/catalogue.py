@@ -8,7 +8,7 @@ from .errors import JobsError, UsageError
 from .job import Job
 
 # a folder of plug-ins: named, and not imported, since those import what loads them
-JOBS = f"{__name__.rpartition('.')[0]}.jobs"     # Python 3.9 sets no __package__ within a zip
+JOBS = f"{__package__}.jobs"
 
 
 def names() -> list[str]:
@@ -64,7 +64,7 @@ def modules(folders) -> list[str]:
     for folder in folders:
         try:
             files = os.listdir(folder)
-        except NotADirectoryError:          # inside a .pyz
+        except NotADirectoryError:          # the single file, in memory
             from pkgutil import iter_modules
             files = [module.name + ".py" for module in iter_modules([folder])]
         found += [file[:-3] for file in files if file.endswith(".py") and file[:-3].isidentifier()]

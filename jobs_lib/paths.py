@@ -6,10 +6,23 @@ import os
 import sys
 
 VERSION = "0.1.0"
-_ABOVE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-PACKED = os.path.isfile(_ABOVE)                 # all of it is one file, jobs.pyz
-SCRIPT = _ABOVE if PACKED else os.path.join(_ABOVE, "jobs.py")
+# the folder of jobs_lib and vendor; the single file itself where it runs from memory
+PROGRAM = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+UNPACKED = os.path.join("var", "program")       # where the single file unpacks itself, below HOME
+BUILD = 32                                      # letters of the hash in a name there: FILE.HASH
+
+
+def _script() -> str:
+    """The file that is started."""
+    above, name = os.path.split(PROGRAM)
+    if above.endswith(os.sep + UNPACKED) and name[-BUILD - 1:-BUILD] == ".":
+        return os.path.join(above[:-len(UNPACKED) - 1], name[:-BUILD - 1])
+    return PROGRAM if os.path.isfile(PROGRAM) else os.path.join(PROGRAM, "jobs.py")
+
+
+SCRIPT = _script()
 HOME = os.path.dirname(SCRIPT)
+IN_MEMORY = SCRIPT == PROGRAM
 
 
 def python() -> str:
@@ -22,9 +35,9 @@ def python() -> str:
 def add_packages() -> None:
     """Let an app that imports `jobs_lib` find the packages that came with it, after its own:
     jobs.py does so itself."""
-    for name in ("vendor", ".venv/lib/python{}.{}/site-packages".format(*sys.version_info)):
-        path = os.path.join(_ABOVE, name)
-        if path not in sys.path and (PACKED or os.path.isdir(path)):
+    for path in (os.path.join(PROGRAM, "vendor"), os.path.join(
+            HOME, ".venv/lib/python{}.{}/site-packages".format(*sys.version_info))):
+        if path not in sys.path and (IN_MEMORY or os.path.isdir(path)):
             sys.path.append(path)
 
 

@@ -7,6 +7,10 @@ the same files do not differ.
 """
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+import lzma
 import os
 import sys
 import zipfile
@@ -14,6 +18,7 @@ from importlib import metadata
 from io import BytesIO
 
 from jobs_lib.errors import JobsError
+from jobs_lib.paths import BUILD
 
 PACKAGES = ("PyMySQL", "python-dotenv", "dnspython")
 NEEDED = ("jobs.py", "jobs_lib", ".htaccess", "config.ini.example", ".env.example", "crontab.txt",
@@ -23,7 +28,11 @@ WELCOME = ("README.md", "LICENSE", "CHANGELOG.md", "install.sh", "requirements-b
 PROGRAMS = ("jobs.py", "install.sh")
 SUFFIXES = (".py", ".txt", ".html", ".css", ".md", ".png", ".sh", ".example", ".htaccess",
             "LICENSE")
-PACKED = "jobs.pyz"
+SINGLE = "jobs.pyz"
+# of the single file: what is below MARK in DOOR stands in the place of PLACE in jobs.py
+DOOR, LOADER = "jobs_lib/single_file/door.py", "jobs_lib/single_file/in_memory.py"
+MARK, PLACE = b"# In the single file from here on.\n", b"\nprogram = here\n"
+LINE = 4000                             # letters in a line of what is packed
 EPOCH = (1980, 1, 1, 0, 0, 0)           # the earliest that a zip can say
 
 
@@ -95,13 +104,36 @@ def _read(path: str) -> bytes:
         return file.read()
 
 
-def packed(files: dict[str, bytes]) -> bytes:
-    """jobs.pyz: program and packages as one file. Not compressed, since each start would have to
-    undo it."""
-    inside = {name: data for name, data in files.items()
+def single_file(files: dict[str, bytes]) -> bytes:
+    """Program and packages as one file, for Python a script: jobs.py, and all else in comments at
+    its end.
+
+    No zip, since Python takes longer to start one than to pass over these comments, and no binary
+    file, which an upload in text mode would break (docs/decisions.md).
+    """
+    inside = {name: files[name] for name in sorted(files)
               if name.startswith(("jobs_lib/", "vendor/"))}
-    return b"#!/usr/bin/env python3\n" + _zip({"__main__.py": files["jobs.py"], **inside},
-                                              zipfile.ZIP_STORED)
+    head = json.dumps([(name, len(data)) for name, data in inside.items()]).encode()
+    # the memory that it takes to undo this is that of the dictionary, about as much as there is
+    packed = lzma.compress(b"\n".join((head, b"".join(inside.values()))), filters=[
+        {"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 4 * 1024 ** 2}])
+    build = hashlib.sha256(packed).hexdigest()[:BUILD]
+    start, _, end = _lines(files["jobs.py"]).partition(PLACE)
+    door = _lines(files[DOOR]).partition(MARK)[2]
+    if not end or not door:
+        raise JobsError(f"bundle: jobs.py or {DOOR} is of another version: upload both again")
+    letters = base64.b64encode(packed)
+    return b"".join((start, b"\n", door, f"""
+
+program = find(os.path.abspath(__file__), "{build}")
+sys.path.insert(0, program)
+""".encode(), end, *(b"#|" + line + b"\n" for line in _lines(files[LOADER]).split(b"\n")),
+                     *(b"#:" + letters[at:at + LINE] + b"\n"
+                       for at in range(0, len(letters), LINE))))
+
+
+def _lines(data: bytes) -> bytes:
+    return data.replace(b"\r\n", b"\n")
 
 
 def zipped(files: dict[str, bytes], top: str) -> bytes:
@@ -122,7 +154,7 @@ def _zip(files: dict[str, bytes], how: int) -> bytes:
 
 def mode(name: str) -> int:
     """What a file of a bundle may: all but the programs are for reading alone."""
-    return 0o755 if name.rpartition("/")[2] in PROGRAMS or name.endswith(PACKED) else 0o644
+    return 0o755 if name.rpartition("/")[2] in PROGRAMS or name.endswith(SINGLE) else 0o644
 
 
 def spread(files: dict[str, bytes], folder: str) -> None:

@@ -1,9 +1,9 @@
 """Make what is uploaded to a host: this program with its packages inside, as a zip, a folder or one
 file.
 
-The end of --output says which: NAME.zip holds a folder with everything, NAME.pyz is the program as
-one file, and any other name is a folder to upload as it is. Nothing of this installation's own goes
-in: no config.ini, no .env, no data. The same files make the same bundle, byte for byte.
+The end of --output says which: NAME.zip holds a folder with everything, a name that ends in .py
+is the program as one file, and any other name is a folder to upload as it is. Nothing of this
+installation's own goes in: no config.ini, no .env, no data. The same files make the same bundle, byte for byte.
 """
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ import os
 from jobs_lib import folders
 from jobs_lib.errors import OK, JobsError
 from jobs_lib.output.typed import shown
-from jobs_lib.paths import HOME, PACKED, VERSION
+from jobs_lib.paths import HOME, PROGRAM, VERSION
 
 from . import _packing
 
 TOP = "jobs"
+SINGLE = (".py", ".pyz")
 
 
 def arguments(parser) -> None:
     """Declares --output and --packages."""
-    parser.add_argument("--output", metavar="FILE", help="a name that ends in .zip or .pyz, or a "
+    parser.add_argument("--output", metavar="FILE", help="a name that ends in .zip or .py, or a "
                         f"folder (default: dist/jobs-{VERSION}.zip)")
     parser.add_argument("--packages", metavar="DIR", help="take the packages from this folder that "
                         "pip has filled, and not from where this Python finds them")
@@ -30,17 +31,17 @@ def arguments(parser) -> None:
 
 def run(args, make_session, config_path) -> int:
     """Make it, and say what is in it and what to do with it."""
-    if PACKED:
+    if PROGRAM != HOME:
         raise JobsError("bundle: this is one already, as a single file; a copy of it is enough")
     console = make_session(None).console
     output = os.path.abspath(args.output or os.path.join(HOME, "dist", f"jobs-{VERSION}.zip"))
     files = _packing.installation(HOME)
     vendor, found = _packing.packages(args.packages)
     files.update(vendor)
-    if output.endswith(".pyz"):
-        digest = _write(output, _packing.packed(files))
+    if output.endswith(SINGLE):
+        digest = _write(output, _packing.single_file(files))
     else:
-        files[_packing.PACKED] = _packing.packed(files)
+        files[_packing.SINGLE] = _packing.single_file(files)
         digest = _write(output,
                         _packing.zipped(files, TOP)) if output.endswith(".zip") else _fill(output,
                                                                                            files)
@@ -67,10 +68,10 @@ def _fill(folder: str, files: dict) -> str:
 
 
 def _advice(output: str) -> str:
-    if output.endswith(".pyz"):
+    if output.endswith(SINGLE):
         return ("Upload it with a config.ini beside it, outside of the web root. It is used like "
-                "jobs.py: `python3 jobs.pyz migrate`. Python compiles a file like this again at "
-                "each start, so an unpacked bundle starts faster.")
+                f"any jobs.py: `python3 {shown(os.path.basename(output))} migrate`. Its first "
+                "start unpacks it into var/program beside it.")
     place = ("Upload it beside public_html and extract it there: that makes the folder jobs."
              if output.endswith(".zip") else "Upload it beside public_html, hidden files too.")
     return f"{place} How to go on: docs/install.md in it."

@@ -11,7 +11,7 @@ import os
 from jobs_lib import catalogue, folders
 from jobs_lib.config import path_checks
 from jobs_lib.errors import FAILED, OK, ConfigError
-from jobs_lib.paths import HOME
+from jobs_lib.paths import PROGRAM
 from jobs_lib.runner import slots
 from jobs_lib.text import counted
 
@@ -157,4 +157,6 @@ def _compile() -> None:
     A file that cannot be written is left out: it costs time, and nothing else.
     """
     import compileall
-    compileall.compile_dir(os.path.join(HOME, "jobs_lib"), quiet=2)
+
+    from jobs_lib.single_file import unpacking
+    compileall.compile_dir(os.path.join(unpacking.folder or PROGRAM, "jobs_lib"), quiet=2)

@@ -10,9 +10,10 @@ from collections import namedtuple
 from jobs_lib.config import settings
 from jobs_lib.errors import ConfigError, UsageError
 from jobs_lib.folders import as_user, is_ours, user_name
-from jobs_lib.paths import HOME, SCRIPT
+from jobs_lib.paths import HOME, SCRIPT, UNPACKED
 
-PROGRAM = ("jobs_lib", "vendor", ".venv")        # beside jobs.py: what Python runs
+# beside jobs.py: what Python runs
+PROGRAM = ("jobs_lib", "vendor", ".venv", UNPACKED)
 FOLDERS = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"),
            ("archive", "store"), ("notifications", "templates"))
 
