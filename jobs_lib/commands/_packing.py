@@ -117,12 +117,12 @@ def single_file(files: dict[str, bytes]) -> bytes:
     # the memory that it takes to undo this is that of the dictionary, about as much as there is
     packed = lzma.compress(b"\n".join((head, b"".join(inside.values()))), filters=[
         {"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 4 * 1024 ** 2}])
-    build = hashlib.sha256(packed).hexdigest()[:BUILD]
     start, _, end = _lines(files["jobs.py"]).partition(PLACE)
     door = _lines(files[DOOR]).partition(MARK)[2]
     if not end or not door:
         raise JobsError(f"bundle: jobs.py or {DOOR} is of another version: upload both again")
     letters = base64.b64encode(packed)
+    build = hashlib.sha256(letters).hexdigest()[:BUILD]
     return b"".join((start, b"\n", door, f"""
 
 program = find(os.path.abspath(__file__), "{build}")

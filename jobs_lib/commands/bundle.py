@@ -1,9 +1,9 @@
 """Make what is uploaded to a host: this program with its packages inside, as a zip, a folder or one
 file.
 
-The end of --output says which: NAME.zip holds a folder with everything, a name that ends in .py
-is the program as one file, and any other name is a folder to upload as it is. Nothing of this
-installation's own goes in: no config.ini, no .env, no data. The same files make the same bundle, byte for byte.
+The end of --output says which: .zip is a folder with everything, .py is the program as one file,
+and any other name is a folder to upload as it is. Nothing of this installation's own goes in: no
+config.ini, no .env, no data. The same files make the same bundle, byte for byte.
 """
 from __future__ import annotations
 
@@ -33,6 +33,9 @@ def run(args, make_session, config_path) -> int:
     """Make it, and say what is in it and what to do with it."""
     if PROGRAM != HOME:
         raise JobsError("bundle: this is one already, as a single file; a copy of it is enough")
+    if args.output and os.path.realpath(args.output) == os.path.join(HOME, "jobs.py"):
+        raise JobsError("bundle: that is the jobs.py of this installation: name another file, such "
+                        "as dist/jobs.py")
     console = make_session(None).console
     output = os.path.abspath(args.output or os.path.join(HOME, "dist", f"jobs-{VERSION}.zip"))
     files = _packing.installation(HOME)

@@ -24,10 +24,10 @@ def load(path: str, build: str, letters: bytes) -> None:
     except ImportError:
         sys.exit("jobs.py: this Python lacks its module lzma, which the single file needs: use "
                  "another Python, or upload the unpacked bundle instead (docs/install.md)")
-    packed = base64.b64decode(letters)
-    if hashlib.sha256(packed).hexdigest()[:len(build)] != build:
+    letters = letters.translate(None, b"\r\n")
+    if hashlib.sha256(letters).hexdigest()[:len(build)] != build:
         sys.exit(f"jobs.py: {path} is not whole, or is just being replaced: upload it again")
-    head, _, rest = lzma.decompress(packed).partition(b"\n")
+    head, _, rest = lzma.decompress(base64.b64decode(letters)).partition(b"\n")
     inside, at = {}, 0
     for name, size in json.loads(head):
         inside[name] = rest[at:at + size]

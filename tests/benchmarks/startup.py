@@ -21,7 +21,9 @@ import time
 from tests.benchmarks.peers import python_with
 from tests.support.shell import ROOT, Shell
 
-GOALS = {"run-due, nothing due": 2.5, "retry_forwards by cron, nothing to do": 4.0}
+IDLE = "run-due, nothing due"
+SINGLE, FIRST = "the same, as a single file", "the same, its first start"
+GOALS = {IDLE: 2.5, "retry_forwards by cron, nothing to do": 4.0}
 
 
 def timed(command: list[str], environment: dict) -> tuple[float, float]:
@@ -55,12 +57,13 @@ def main() -> None:
         jobs = str(ROOT / "jobs.py")
         service.run("run-due")
         contestants = {"python3 -c pass": [python, "-c", "pass"],
-                       "run-due, nothing due": [python, jobs, "run-due"],
+                       IDLE: [python, jobs, "run-due"],
                        "retry_forwards by cron, nothing to do": [python, jobs, "retry_forwards"]}
-        single = f"{folder}/jobs.pyz"
-        subprocess.run([sys.executable, jobs, "bundle", "--output", single], check=True,
-                       stdout=subprocess.DEVNULL)
-        contestants["run-due, nothing due, as one file jobs.pyz"] = [python, single, "run-due"]
+        for name, file in ((SINGLE, f"{folder}/single/jobs.py"), (FIRST, f"{folder}/first/jobs.py")):
+            subprocess.run([sys.executable, jobs, "bundle", "--output", file], check=True,
+                           stdout=subprocess.DEVNULL)
+            timed([python, file, "migrate"], environment)       # unpacks and compiles it
+            contestants[name] = [python, file, "run-due"]
         if not args.no_peers:
             peers = os.path.dirname(python_with("rq", "celery"))
             contestants["rq --version"] = [f"{peers}/rq", "--version"]
@@ -68,6 +71,8 @@ def main() -> None:
         seconds: dict = {name: [] for name in contestants}
         for turn in range(args.rounds + 1):
             for name, command in contestants.items():
+                if name == FIRST:
+                    shutil.rmtree(f"{folder}/first/var/program")
                 spent = timed(command, environment)
                 if turn:                                # the first warms the caches
                     seconds[name].append(spent)
@@ -84,6 +89,10 @@ def main() -> None:
                                       for value, base in zip(values, first))
             figures.append(f"{middle * 1000:7.1f} {what}, {ratio:5.2f} of bare Python")
         print(f"  {name:<43} {';'.join(figures)}{goal}")
+    for which, what in enumerate(("time", "time of the processor")):
+        ratio = statistics.median(one[which] / folder[which]
+                                  for one, folder in zip(seconds[SINGLE], seconds[IDLE]))
+        print(f"  single file, beside the folder: {ratio:.2f} of its {what}   goal: 1.1 or less")
 
 
 if __name__ == "__main__":

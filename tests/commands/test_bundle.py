@@ -144,16 +144,19 @@ def test_packages_that_are_missing_are_named(source, tmp_path):
     assert "./install.sh bundle" in made.stderr
 
 
-@pytest.mark.parametrize("path, where", [("jobs.pyz", "."), ("{}/jobs.pyz", "/")])
-def test_an_app_asks_a_single_file_wherever_it_works(bundle, tmp_path, path, where):         # R54
-    shutil.copy(bundle("jobs.pyz"), tmp_path / "jobs.pyz")
-    # read by a package inside of it
-    (tmp_path / ".env").write_text("JOBS_CORE_PREFIX=mail_\n")
-    run(tmp_path, "jobs.pyz", "migrate")
-    run(tmp_path, "jobs.pyz", "purge_sessions")
-    (tmp_path / "var" / "state" / "secret").write_text("k" * 64)
-    code = (f"import sys; sys.path.insert(0, {path.format(tmp_path)!r})\nimport jobs_lib\n"
-            "print(jobs_lib.is_retired('a@alias.example'), jobs_lib.find_export('x' * 43))")
-    asked = subprocess.run([sys.executable, "-I", "-S", "-c", code], cwd=tmp_path / where,
-                           text=True, capture_output=True)
-    assert (asked.stdout, asked.stderr) == ("False None\n", "")
+def test_the_program_itself_is_not_overwritten(source):
+    before = (source / "jobs.py").read_bytes()
+    made = subprocess.run([sys.executable, "jobs.py", "bundle", "--output", "jobs.py"], cwd=source,
+                          text=True, capture_output=True)
+    assert (made.returncode, made.stdout) == (1, "")
+    assert "name another file, such as dist/jobs.py" in made.stderr
+    assert (source / "jobs.py").read_bytes() == before
+
+
+def test_a_single_file_makes_no_bundle(bundle, tmp_path):
+    shutil.copy(bundle("jobs.py"), tmp_path / "jobs.py")
+    for _ in ("from memory", "unpacked"):
+        made = subprocess.run([sys.executable, tmp_path / "jobs.py", "bundle"], text=True,
+                              capture_output=True)
+        assert (made.returncode, made.stdout) == (1, "")
+        assert "a copy of it is enough" in made.stderr
