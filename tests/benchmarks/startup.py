@@ -59,7 +59,8 @@ def main() -> None:
         contestants = {"python3 -c pass": [python, "-c", "pass"],
                        IDLE: [python, jobs, "run-due"],
                        "retry_forwards by cron, nothing to do": [python, jobs, "retry_forwards"]}
-        for name, file in ((SINGLE, f"{folder}/single/jobs.py"), (FIRST, f"{folder}/first/jobs.py")):
+        for name, where in ((SINGLE, "next"), (FIRST, "first")):
+            file = f"{folder}/{where}/jobs.py"
             subprocess.run([sys.executable, jobs, "bundle", "--output", file], check=True,
                            stdout=subprocess.DEVNULL)
             timed([python, file, "migrate"], environment)       # unpacks and compiles it
