@@ -14,6 +14,7 @@ import pytest
 
 from jobs_lib.database.schema import NAMES
 from jobs_lib.features.forwards import srs
+from jobs_lib.paths import UNPACKED
 from tests.house import pages
 from tests.house.source import ROOT, comments, modules, tree
 
@@ -100,7 +101,8 @@ def made(tmp_path_factory) -> set[str]:
     subprocess.run([sys.executable, "jobs.py", "demo", "--dir", str(folder)], cwd=ROOT,
                    capture_output=True, check=True)
     found = {str(path.relative_to(folder)) for path in folder.rglob("*")}
-    return found | {"var", "maildir"} | {f"{name}.1" for name in found if name.endswith(".log")}
+    found |= {"var", "maildir", UNPACKED.partition("/")[2]}     # the last: by a single file
+    return found | {f"{name}.1" for name in found if name.endswith(".log")}
 
 
 def file_named(text: str) -> str | None:
