@@ -108,8 +108,7 @@ set_up() {
 }
 
 wrong_word() {
-    warn "$1"
-    usage >&2
+    warn "$1 (./install.sh --help shows what there is)"
     exit 2
 }
 
@@ -144,8 +143,9 @@ packages() {
     more=$(worker_packages)
     wanted=$({ cat requirements-bundle.txt; say "$python $version $more"; } | cksum)
     if has_venv "$python"; then
-        # One made for a Python that the host has since replaced does not start any more.
-        if ! .venv/bin/python -c '' 2>/dev/null; then
+        # One made for a Python that the host has since replaced does not start any more, and one that was killed while
+        # it was made has no pip.
+        if ! .venv/bin/python -c 'import pip' 2>/dev/null; then
             rm -rf .venv
             "$python" -m venv .venv
         fi
@@ -210,7 +210,7 @@ ask_values() {
     say "A few questions. Enter leaves a value as it is; \`jobs.py config set\` changes it at any time."
     ask mail.domain "The domain of your service, such as example.org"
     domain=$answer
-    ask mail.from "The address that its notices come from${domain:+, such as notices@$domain}"
+    ask mail.from "The address that alerts come from and bounces of notices go to${domain:+, such as notices@$domain}"
     ask mail.host "Your mail relay, such as mail.example.org"
     ask mail.username "Your user name there"
     if [ -n "$answer" ]; then set_secret mail.password "Your password there"; fi
@@ -234,7 +234,7 @@ ask() {
 
 # set_secret OPTION QUESTION: what is typed is not shown. Three attempts.
 set_secret() {
-    say "$2 (it is not shown):"
+    say "$2. What you type is not shown."
     for _ in 1 2 3; do
         if "$python" jobs.py config set "$1"; then return; fi
     done
@@ -462,8 +462,5 @@ case ${1:-} in
         say "$environment/bin/python"
         ;;
     -h | --help | help) usage ;;
-    *)
-        usage >&2
-        exit 2
-        ;;
+    *) wrong_word "there is no $1" ;;
 esac

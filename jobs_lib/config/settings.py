@@ -114,8 +114,9 @@ SECTIONS = {
         "ca_file": Option(kind.or_empty(kind.file), "", "A file with the authority that signed the "
                           "relay's certificate, if the system does not know it."),
         "from": Option(kind.or_empty(kind.sender), "",
-                       "The address that our own notices come from, e.g. notices@example.org, or "
-                       "Name <address>: then each persona that is not set has that name."),
+                       "The address that alerts come from and bounces of notices go to, e.g. "
+                       "notices@example.org; notices themselves come from [personas]. With Name "
+                       "<address> each persona that is not set has that name."),
         "domain": Option(kind.host, LOCAL,
                          "The service's own domain: forwards leave with a sender in it."),
         "srs_secret": Option(kind.signing_key, "", "Signs rewritten senders (SRS): at least 32 "

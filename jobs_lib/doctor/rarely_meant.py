@@ -172,7 +172,8 @@ def _required_records(config: Config, job, options):
         return
     if missing := unset(options.require, config.section("dns")):
         what, _, fix = missing.partition(": ")
-        yield warning(what, "Until then no domain is checked.", f"{fix[:1].upper()}{fix[1:]}.")
+        yield warning(what, "No domain is checked before that is set.",
+                      f"{fix[:1].upper()}{fix[1:]}.")
 
 
 def _short_runs(config: Config, job, options):

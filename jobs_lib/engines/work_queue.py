@@ -12,12 +12,13 @@ from types import SimpleNamespace
 
 from jobs_lib import catalogue, clock
 from jobs_lib.chunks import chunked
-from jobs_lib.database.values import keys_in
+from jobs_lib.database.values import keys_in, one_line, words
 
 DUE, WAITING, FAILED = FILTERS = ("due", "waiting", "failed")
 SENDING, INVALID = "being sent", "invalid"      # further states of an item
 COUNTED = 10_000                # rows that are counted; there may be more
 ASKED_AT_ONCE = 5_000           # keys in one statement
+LONGEST_ID = 60                 # characters that are shown of a key that is none
 
 Wanted = namedtuple("Wanted", "state owners since limit", defaults=(None, None, None, 20))
 Wanted.__doc__ = """Which items are listed.
@@ -160,6 +161,13 @@ def owners_in(db, rows: list[dict], column: str = "user_id") -> dict:
     found = {key(row["id"]): row["status"] for some in chunked(ids, ASKED_AT_ONCE)
              for row in db.query("SELECT id, status FROM {users} WHERE id IN (:ids)", ids=some)}
     return {owner: found[key(owner)] for owner in ids if key(owner) in found}
+
+
+def why_nobody_waits(owners: dict, user_id) -> str:
+    """Why an item is of no account, or ""; `owners`: as `owners_in` has them."""
+    if user_id not in owners:
+        return f"there is no account {one_line(words(user_id), LONGEST_ID)}"
+    return "the account is deleted" if owners[user_id] == "deleted" else ""
 
 
 def since_rule(wanted: Wanted, column: str) -> tuple[str, dict]:

@@ -58,6 +58,7 @@ class Console:
         """One clear line on stderr: cron mails it."""
         self.wipe()
         if self.level >= 0:
+            sys.stdout.flush()          # where both go to one file, in the order of what was said
             print(folded(words, sys.stderr), file=sys.stderr)
 
     def progress(self, name: str, done: int, total: int | None, rate: float | None = None,

@@ -55,6 +55,8 @@ def test_a_job_that_is_paused_stands_beside_all_is_well(service):        # R59
     service.run("purge_sessions")
     service.run("pause", "purge_magic_links")
     assert service.run("status").startswith("All is well.\nPaused: purge_magic_links.\n")
+    service.run("pause", "all")
+    assert service.run("status").startswith("Every job is paused: ")
 
 
 def test_every_job_shows_its_outcome_lateness_and_failures(service):        # R59

@@ -324,10 +324,20 @@ def test_an_upload_with_crlf_still_runs(host, install):         # R65
     assert b"\r" not in script.read_bytes().replace(b"'\\r'", b"")
 
 
-def test_a_wrong_word_gets_the_usage(install):
-    run = install("instal")
-    assert run.returncode == 2
-    assert "./install.sh demo" in run.stderr
+def test_a_wrong_word_is_named(install):
+    for words, said in ((["instal"], "there is no instal"),
+                        (["--wiht", "rq"], "there is no --wiht")):
+        run = install(*words)
+        assert run.returncode == 2
+        assert run.stderr == f"install.sh: {said} (./install.sh --help shows what there is)\n"
+
+
+def test_an_environment_that_was_killed_while_it_was_made_is_made_again(install, host):
+    install()
+    pip, = host.glob(".venv/lib/python3*/site-packages/pip")
+    pip.rename(pip.with_name("half"))
+    install()
+    assert pip.is_dir()
 
 
 def test_every_program_that_a_test_needs_is_found_by_install_sh():

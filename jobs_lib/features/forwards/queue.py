@@ -6,6 +6,7 @@ import os
 
 from jobs_lib.addresses import check
 from jobs_lib.engines import mail_sending, spool
+from jobs_lib.engines.work_queue import owners_in, why_nobody_waits
 from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import Envelope, Message, Result
 from jobs_lib.ports.outcomes import FINAL, UNREADABLE
@@ -50,19 +51,19 @@ class Forwards(mail_sending.MailSource):
 def reasons_to_cancel(db, rows: list[dict]) -> dict:
     """{row id: why nobody waits for it}: its owner, alias or destination is deleted. Read again at
     each claim."""
-    def existing(table: str, column: str, rule: str = "") -> set:
+    def existing(table: str, column: str) -> set:
         ids = {row[column] for row in rows if row[column]}
         found = {db.key(table, each["id"]) for each in db.query(
-            f"SELECT id FROM {{{table}}} WHERE id IN (:ids){rule}", ids=ids)}
+            f"SELECT id FROM {{{table}}} WHERE id IN (:ids)", ids=ids)}
         return {id for id in ids if db.key(table, id) in found}
 
-    users = existing("users", "user_id", " AND status <> 'deleted'")
+    owners = owners_in(db, rows)
     aliases = existing("aliases", "alias_id")
     destinations = existing("destinations", "destination_id")
     reasons = {}
     for row in rows:
-        if row["user_id"] not in users:
-            reasons[row["id"]] = "the account is deleted"
+        if reason := why_nobody_waits(owners, row["user_id"]):
+            reasons[row["id"]] = reason
         elif row["alias_id"] and row["alias_id"] not in aliases:
             reasons[row["id"]] = "the alias is gone"
         elif row["destination_id"] and row["destination_id"] not in destinations:

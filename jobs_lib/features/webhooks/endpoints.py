@@ -7,11 +7,11 @@ What changes a row is called in the transaction that stores the answer, all but 
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.chunks import chunked
 from jobs_lib.engines import audit
+from jobs_lib.engines.work_queue import owners_in, why_nobody_waits
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.ports.http.message import ANSWERED
@@ -86,16 +86,15 @@ def is_failing(endpoint: dict) -> bool:
 def reasons_to_cancel(db, rows: list[dict], known: dict[int, dict]) -> dict[int, str]:
     """{row id: why it is cancelled}: nobody waits for it any more. `known` are the rows' endpoints,
     just read."""
-    people = list({row["user_id"] for row in rows}
-                  | {endpoint["user_id"] for endpoint in known.values()})
-    key = partial(db.key, "users")
-    alive = {key(row["id"]) for row in db.query("SELECT id FROM {users} WHERE id IN (:people) "
-                                                "AND status <> 'deleted'", people=people)}
+    owners = owners_in(db, [*rows, *known.values()])
     reasons = {}
     for row in rows:
         endpoint = known.get(row["webhook_id"])
-        if key(row["user_id"]) not in alive or (endpoint and key(endpoint["user_id"]) not in alive):
-            reasons[row["id"]] = "the account is deleted"
+        reason = why_nobody_waits(owners, row["user_id"])
+        if not reason and endpoint:
+            reason = why_nobody_waits(owners, endpoint["user_id"])
+        if reason:
+            reasons[row["id"]] = reason
         elif endpoint is None:
             reasons[row["id"]] = "the endpoint is gone"
         elif not endpoint["active"]:

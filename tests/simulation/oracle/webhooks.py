@@ -12,6 +12,7 @@ FAILING, WARNED = 5 * DAY, 3 * DAY  # how long an endpoint may fail, and when it
 GIVE_UP = 7 * DAY
 WHY = ("cancelled: the endpoint is disabled", "cancelled: the endpoint was disabled",
        "cancelled: the endpoint is gone", "cancelled: the account is deleted",
+       "cancelled: there is no account",
        "the endpoint answered 410")
 SLACK = 2 * HOUR
 
