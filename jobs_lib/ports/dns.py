@@ -16,19 +16,3 @@ records  TXT: a text each, its strings joined; MX: (preference, host); CNAME: a 
          lower case and without the dot at their end; the root itself is "."
 """
 FOUND, NXDOMAIN, NODATA, UNKNOWN = "found", "nxdomain", "nodata", "unknown"
-
-
-def one_by_one(look_up, items, stopped, follow_up):
-    """Resolver.each, by one `look_up(name, kind)` after the other."""
-    for item, questions in items:
-        if stopped():
-            return
-        answers: dict = {}
-        try:
-            while questions:
-                answers.update({question: look_up(*question) for question in questions})
-                questions = follow_up(item, answers)
-        except Exception as error:      # noqa: BLE001  a defect, of this item alone
-            yield item, error
-        else:
-            yield item, answers

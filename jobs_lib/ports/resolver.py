@@ -16,7 +16,7 @@ from threading import Thread
 
 from jobs_lib.errors import JobsError
 
-from .dns import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer, one_by_one
+from .dns import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer
 
 try:
     import dns.exception
@@ -86,15 +86,19 @@ class Resolver:
         up. `follow_up(item, answers)`: the questions that the answers so far raise, if any. The
         next item is begun when the caller is done with one, so `concurrency` bounds the memory too.
         """
+        done: SimpleQueue = SimpleQueue()
         loop = asyncio.new_event_loop()
         thread = Thread(target=_serve, args=(loop,), daemon=True)
         try:
             thread.start()
         except RuntimeError:            # the host allows no more of them: slower, but it goes on
             loop.close()
-            yield from one_by_one(self.look_up, items, stopped, follow_up)
+            for item, questions in items:
+                if stopped():
+                    return
+                asyncio.run(self._ask_about(item, questions, follow_up, done))
+                yield done.get()
             return
-        done: SimpleQueue = SimpleQueue()
         waiting = (self._ask_about(item, questions, follow_up, done) for item, questions in items)
 
         def begin(number: int) -> None:

@@ -3,8 +3,10 @@ answers is silent."""
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+import threading
 import time
 import types
 from contextlib import suppress
@@ -153,6 +155,17 @@ def test_nobody_there_is_unknown():                                             
     assert made(free_port(), timeout=0.2).look_up("example.org", "TXT").outcome == UNKNOWN
 
 
+def test_a_name_server_that_is_just_starting_is_asked_again():
+    slow = Slow(0, free_port())
+    timer = threading.Timer(0.2, slow.__enter__)
+    timer.start()
+    try:
+        assert made(slow.port, timeout=3).look_up("example.org", "TXT") == Answer(NXDOMAIN)
+    finally:
+        timer.join()
+        slow.__exit__()
+
+
 def test_no_name_server_is_unknown(tmp_path):                                   # R48
     (tmp_path / "resolv.conf").write_text("search example.org\n")
     section = types.SimpleNamespace(nameservers=(), timeout=timedelta(seconds=1), concurrency=1)
@@ -193,8 +206,6 @@ def test_the_next_name_server_is_asked(authority, unbound):
 
 def test_a_forged_answer_is_not_taken():
     """One with another id, which is not the answer to our question."""
-    import socket
-    import threading
     with socket.socket(type=socket.SOCK_DGRAM) as liar:
         liar.bind(("127.0.0.1", 0))
         liar.settimeout(5)
@@ -278,7 +289,6 @@ def test_a_run_that_is_to_stop_does_not_wait_for_answers():
 
 @pytest.mark.parametrize("end", ["it is to stop", "nobody wants more", "an error", "all are there"])
 def test_no_thread_and_no_question_outlives_the_run(end):
-    import threading
     before, open_files = threading.enumerate(), len(os.listdir("/proc/self/fd"))
     with BlackHole() as hole, Slow(0.01) as slow, suppress(ZeroDivisionError):
         inside, began = threading.enumerate(), time.monotonic()
@@ -304,12 +314,13 @@ def no_threads(monkeypatch):
     return partial(monkeypatch.setattr, "threading.Thread.start", start)
 
 
-def test_without_a_thread_one_item_is_asked_for_after_the_other(resolver, no_threads):
-    no_threads()
-    given = [(number, [(f"{number}.wild.example.org", "TXT")]) for number in range(9)]
-    found = dict(resolver.each(given, lambda: False, no_more))
-    met = {answer for answers in found.values() for answer in answers.values()}
-    assert (sorted(found), met) == (list(range(9)), {Answer(FOUND, ("any",))})
+def test_without_a_thread_one_item_is_asked_for_after_the_other(no_threads):
+    with Slow(0.05) as slow:
+        no_threads()
+        found = list(made(slow.port).each(items(9, 4), lambda: slow.asked > 20, no_more))
+        assert [item for item, _ in found] == list(range(6))
+        assert {answer for _, answers in found for answer in answers.values()} == {Answer(NXDOMAIN)}
+        assert (slow.asked, slow.most) == (24, 4)
 
 
 @pytest.mark.parametrize("threads", [True, False])

@@ -223,13 +223,14 @@ class Slow(asyncio.DatagramProtocol):
     """A resolver that is far away: it says of every name, after `seconds`, that there is none.
     Questions wait side by side: `asked`, how many have come; `most`, how many at once."""
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self.asked, self.most, self._open = seconds, 0, 0, 0
+    def __init__(self, seconds: float, port: int = 0) -> None:
+        self.seconds, self.port = seconds, port
+        self.asked = self.most = self._open = 0
 
     def __enter__(self):
         self.loop = asyncio.new_event_loop()
         self.transport, _ = self.loop.run_until_complete(
-            self.loop.create_datagram_endpoint(lambda: self, ("127.0.0.1", 0)))
+            self.loop.create_datagram_endpoint(lambda: self, ("127.0.0.1", self.port)))
         self.port = self.transport.get_extra_info("sockname")[1]
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()

@@ -1,0 +1,18 @@
+"""Look-ups in a fixed order, for the resolvers of tests that only know `look_up`."""
+from __future__ import annotations
+
+
+def one_by_one(look_up, items, stopped, follow_up):
+    """Resolver.each, by one `look_up(name, kind)` after the other."""
+    for item, questions in items:
+        if stopped():
+            return
+        answers: dict = {}
+        try:
+            while questions:
+                answers.update({question: look_up(*question) for question in questions})
+                questions = follow_up(item, answers)
+        except Exception as error:      # noqa: BLE001  a defect, of this item alone
+            yield item, error
+        else:
+            yield item, answers
