@@ -126,7 +126,8 @@ def single_file(files: dict[str, bytes]) -> bytes:
     return b"".join((start, b"\n", door, f"""
 
 program = find(os.path.abspath(__file__), "{build}")
-sys.path.insert(0, program)
+# nothing beside this file is for Python, unless an app says so
+sys.path[:] = [program] + [each for each in sys.path if each != here or __name__ != "__main__"]
 """.encode(), end, *(b"#|" + line + b"\n" for line in _lines(files[LOADER]).split(b"\n")),
                      *(b"#:" + letters[at:at + LINE] + b"\n"
                        for at in range(0, len(letters), LINE))))
