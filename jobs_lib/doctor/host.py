@@ -15,7 +15,6 @@ import jobs_lib
 from jobs_lib.database import dialects
 from jobs_lib.errors import DatabaseError, JobsError, NotInstalled
 from jobs_lib.output.findings import Finding, note, ok, problem, run, warning
-from jobs_lib.output.typed import shown
 from jobs_lib.paths import HOME, IN_MEMORY, PROGRAM, SCRIPT, UNPACKED, VERSION, way_to
 from jobs_lib.single_file import unpacking
 
@@ -61,8 +60,9 @@ def upload(installation):
     single file could be unpacked."""
     if unpacking.problem:
         yield warning(f"{SCRIPT} cannot be unpacked, so that each start takes longer",
-                      f"{shown(unpacking.problem)}.", "Let the user of your cron line write to "
-                      f"{os.path.join(HOME, UNPACKED)}, and run this again.")
+                      f"It runs from memory each time. The reason: {unpacking.problem}.",
+                      "Make room, or let the user of your cron line write to "
+                      f"{os.path.join(HOME, UNPACKED)}; then run this again.")
     cut, names = _cut_off(), sorted(_modules())
     for path in cut:
         yield problem(f"{path} is cut off", "What needs this file fails, or does half of its work.",
