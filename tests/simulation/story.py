@@ -284,7 +284,7 @@ class Simulation:
         # what no tick has met counts too: while cron was away, nothing could be done in time
         self._last_trouble = max(self._last_trouble, *(stop for _, stop, _ in self._bad
                                                        if stop <= now), 0)
-        if struck or self.trouble():
+        if struck or child or self.trouble():       # one that goes on was stopped until now
             self._last_trouble = now
         self._judge(self._step(began, before, struck, words, code, printed))
         return code

@@ -33,7 +33,7 @@ def account_restored(world, chosen) -> str:
     world.close()
     for _ in range(5):                  # the days that were added up without it; again if killed
         if world.simulation.command(world.simulation.hosts[0], "rollup_usage", "--set",
-                                    f"from={world.text(days=12)[:10]}") >= 0:
+                                    f"from={world.text(days=60)[:10]}") >= 0:
             break
     return f"user {user['id']} is restored"
 
