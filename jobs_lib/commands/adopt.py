@@ -1,6 +1,6 @@
 """Show what each job would do at once with the rows of an app, and let the jobs start.
 
-On the tables that an app had before (`migrate --own-tables`) the jobs that work on them stay off
+On the tables that an app had before the first `migrate` the jobs that work on them stay off
 until `--confirm`. Without it this reads only: for each job, how many rows it would send, delete,
 change or notify an owner of now. With --confirm the jobs named, or all, run from their next slot
 on; on a terminal it shows the same first, and asks. What waits in a queue and is older than its

@@ -2,7 +2,8 @@
 
 On a first install it also makes the private folders and marks the spool folder as belonging to this
 database, so that nothing is ever swept from another one. Jobs count as due from this moment on:
-nothing old is fired.
+nothing old is fired. Where the database has tables of an app, only the jobs' own are made, and each
+job that works on the app's waits for `jobs.py adopt --confirm`.
 """
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from jobs_lib.runner import slots
 from jobs_lib.text import counted
 
 MADE = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"))       # by `migrate`
+SHOWN = 3                    # tables of the app's, by their names
 TO_DO = ("Your app's own tables still lack this. Put it into your app's migrations, or run it "
          "yourself:")
 
@@ -26,7 +28,8 @@ def arguments(parser) -> None:
     parser.add_argument("--check", action="store_true", help="exit 1 if the schema is not up to "
                         "date")
     parser.add_argument("--own-tables", action="store_true",
-                        help="leave out the tables that the web app writes: it has them already")
+                        help="leave out the tables that the web app writes, also where it has "
+                        "none of them yet")
 
 
 def run(args, make_session, config_path) -> int:
@@ -38,7 +41,8 @@ def run(args, make_session, config_path) -> int:
         return _check(session, session.ports.connect(), migrations)
     if args.dry_run:
         db = _to_be_read(session)
-        planned = migrations.plan(db, args.own_tables)
+        _tell_apps_own(migrations.apps_own(db), session.console, "-- ")
+        planned = migrations.plan(db, args.own_tables or None)
         for sql in planned:
             print(sql.rstrip(";") + ";")
         if not planned:
@@ -60,7 +64,10 @@ def run(args, make_session, config_path) -> int:
 
 
 def install(session, own_tables: bool = False) -> tuple:
-    """Make the private folders and the tables. (the connection, the statements that were run)."""
+    """Make the private folders and the tables. (the connection, the statements that were run).
+
+    An app's tables that are there are left to it, with `own_tables` or without.
+    """
     from jobs_lib.database.schema import migrations
 
     core = session.config.section("core")
@@ -69,7 +76,8 @@ def install(session, own_tables: bool = False) -> tuple:
     for path in (core.state_dir, core.log_dir):
         folders.private(path)
     db = session.ports.connect(create=True)
-    done = migrations.migrate(db, session.ports.now(), own_tables)
+    _tell_apps_own(migrations.apps_own(db), session.console)
+    done = migrations.migrate(db, session.ports.now(), own_tables or None)
     _settle_in(session, db)
     return db, done
 
@@ -86,6 +94,14 @@ def _to_be_read(session):
         return session.ports.connect()
     return connect("sqlite:///:memory:", prefix=core.prefix, tables=config.tables(),
                    columns=config.columns())
+
+
+def _tell_apps_own(names: list[str], console, remark: str = "") -> None:
+    """Before the first `migrate`: that tables are there, and whose they are."""
+    if names:
+        shown = ", ".join(names[:SHOWN]) + f" and {len(names) - SHOWN} more" * (len(names) > SHOWN)
+        say = console.answer if remark else console.report
+        say(f"{remark}Your app's tables ({shown}) are not changed: only the jobs' own are made.")
 
 
 def _tell_app(statements: list, console, remark: str = "") -> None:

@@ -1,7 +1,7 @@
 """Which jobs stay off on the tables of an app that was there before: each that works on them, until
 the operator has seen by `jobs.py adopt` what it would do at once, and has confirmed it.
 
-`meta` holds their names: written by the first `migrate --own-tables`, shortened by each
+`meta` holds their names: written by the first `migrate` beside an app's tables, shortened by each
 confirmation, and deleted with the last. The query that each run makes anyway says whether there are
 any (`check` in database/schema/version.py).
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from datetime import timedelta
@@ -12,10 +13,12 @@ import pytest
 
 from jobs_lib import catalogue, clock
 from jobs_lib.database.connection import connect
-from jobs_lib.database.schema import app_tables
+from jobs_lib.database.schema import app_tables, ddl
+from jobs_lib.database.schema.migrations import migrate
 from jobs_lib.database.schema.old_rows import OLD_ROWS
 from jobs_lib.database.schema.tables import table
 from jobs_lib.database.schema.works_on import works_on
+from jobs_lib.runner import adoption
 from tests.support import adopted
 
 YEARS = timedelta(days=800)
@@ -209,6 +212,63 @@ def test_tables_of_our_own_and_an_upgrade_ask_for_nothing(line, blank_url):     
     line.run("migrate", "--own-tables")
     assert line.json("adopt")["unconfirmed"] == []
     assert line.job("purge_sessions")["status"] == "ok"
+
+
+NAMED = "Your app's tables ({}) are not changed: only the jobs' own are made.\n"
+
+
+def test_plain_migrate_leaves_an_apps_tables_to_the_app(line, blank_url):          # R74
+    """As `./install.sh` runs it, before a word of adoption was read."""
+    line.ini(f"[core]\ndatabase = {blank_url}\nstate_dir = state\nlog_dir = log\n"
+             "[alerts]\nemail =\n")
+    db = connect(blank_url, create=True)
+    for name in ("users", "sessions", "failed_emails"):
+        whole = table(name)
+        there = tuple(column for column in whole.columns if f"{name}.{column.name}" not in OURS)
+        for sql in ddl.create_table(db, whole._replace(columns=there, indexes=())):
+            db.execute(sql)
+    before = {name: db.columns(name) for name in ("users", "sessions", "failed_emails")}
+    db.execute("INSERT INTO {sessions} (user_id, token_hash, expires_at) "
+               "VALUES (1, 'x', '2020-01-01 00:00:00')")
+    named = NAMED.format("users, failed_emails, sessions")
+    assert app_of(line.run("migrate", "--dry-run")) == f"-- {named}"
+    assert "run `jobs.py migrate`" in " ".join(line("run-due").err.split())
+    assert app_of(line.run("migrate")) == named
+    assert {name: db.columns(name) for name in before} == before
+    assert db.indexes("failed_emails").keys() <= {"PRIMARY"}
+    assert not {"aliases", "webhooks"} & db.tables()
+    assert "purge_sessions" in line.json("adopt")["unconfirmed"]
+    db.execute("UPDATE {job_state} SET due_after = '2020-01-01 00:00:00'")
+    assert "stay off until you have confirmed" in line.run("run-due", "-v")
+    assert db.value("SELECT COUNT(*) FROM {sessions}") == 1
+    assert app_of(line.run("migrate")) == ""
+    db.close()
+
+
+def app_of(text: str) -> str:
+    """The sentence about the app's tables, in one line; "" without it."""
+    found = re.search(r"(-- )?Your app's tables \(.*own are made\.", " ".join(text.split()))
+    return found[0] + "\n" if found else ""
+
+
+def test_a_first_migrate_that_is_killed_goes_on_with_what_it_chose(blank_url):    # R74
+    """Its own tables are no app's, and an app's do not become its own."""
+    db = connect(blank_url, create=True)
+    made = []
+
+    def fail_after(sql, values):
+        made.append(sql)
+        if "CREATE TABLE" in sql and "sessions" in sql:
+            raise KeyboardInterrupt
+    db.on_statement = fail_after
+    with pytest.raises(KeyboardInterrupt):
+        migrate(db, clock.now())
+    db.on_statement = None
+    assert ("users" in db.tables()) == (db.dialect.name != "sqlite")
+    migrate(db, clock.now())
+    assert set(app_tables.TABLES) <= db.tables()
+    assert adoption.unconfirmed(db) == []
+    db.close()
 
 
 @pytest.mark.parametrize(("word", "code"), [("yes", 0), ("n", 2)])

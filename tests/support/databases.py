@@ -11,7 +11,7 @@ from jobs_lib.database.schema import NAMES
 from jobs_lib.database.schema.migrations import migrate
 from jobs_lib.database.schema.version import SCHEMA_VERSION, found
 from jobs_lib.errors import DatabaseError
-from jobs_lib.runner import clock_doubt
+from jobs_lib.runner import adoption, clock_doubt
 
 KEPT = ("meta", "schema_migrations")        # what `migrate` wrote
 # The server's own counts of statements that change more than rows.
@@ -23,10 +23,12 @@ NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
 
 
 def migrated(url: str, **how) -> Database:
-    """A connection to a database whose tables are made first, if they are not there."""
+    """A connection to a database whose tables are made first, if they are not there; every job
+    may work on them, also where they are an app's."""
     database = connect(url, create=True, **how)
     if found(database) != SCHEMA_VERSION:
         migrate(database, NOW)
+        adoption.confirm_all(database)
     return database
 
 

@@ -3,17 +3,19 @@ harm.
 
 MySQL cannot roll back a CREATE or ALTER, so a migration is made of single statements and looks each
 time what is still missing; SQLite can, and gets a whole migration in one transaction. A table is
-always created in its newest form; later migrations then find nothing to do. An app's table that
-`[tables]` maps, or that was there before, is never touched.
+always created in its newest form; later migrations then find nothing to do.
+
+Which tables are made is chosen once, and noted before the first of them is made: all, or where an
+app has tables of its own only those of the jobs. What is the app's is never touched then.
 """
 from __future__ import annotations
 
 import os
 from contextlib import suppress
 
-from jobs_lib.errors import DatabaseError, Duplicate
+from jobs_lib.errors import DatabaseError, Duplicate, Missing
 
-from . import app_gaps, ddl, keys
+from . import NAMES, app_gaps, app_tables, ddl, keys
 from .tables import VIEW, table, tables
 from .version import EVERY, SCHEMA_VERSION, UNCONFIRMED, check, found, newer
 
@@ -25,17 +27,20 @@ LONGEST = 86_400.0           # seconds for one statement
 def _first(db, own_only: bool) -> list:
     """Version 1: every table with its indexes, and the view over two of them."""
     present = db.tables()
-    statements, first_time = [], not found(db)
+    statements = _meta(db, present)
     for each in tables():
-        name = db.name(each.name)
-        if name in present:
-            if first_time and _lacking(db, each):
-                raise DatabaseError(stranger(db, each.name))
+        if db.name(each.name) in present:
             if each.owner == "bundle":
                 statements += ddl.fit_keys(db, each)
+        elif each.name == "meta":
+            continue
         elif _is_made_here(db, each, own_only):
             statements += ddl.create_table(db, each)
     return statements + _totals(db, own_only, present)
+
+
+def _meta(db, present: set) -> list:
+    return [] if db.name("meta") in present else ddl.create_table(db, table("meta"))
 
 
 def _totals(db, own_only: bool, present: set) -> list:
@@ -104,67 +109,108 @@ def pending(db) -> list:
     return [number for number in sorted(MIGRATIONS) if number > found(db)]
 
 
-def plan(db, own_only: bool = False) -> list:
+def apps_own(db) -> list[str]:
+    """What the tables are called that an app has here, or that [tables] says it has, before the
+    first `migrate`; none later."""
+    if found(db) or _chosen(db):
+        return []
+    there = db.tables()
+    return [db.name(name) for name in app_tables.TABLES
+            if name in db.name.mapped or db.name(name) in there]
+
+
+def plan(db, own_only: bool | None = None) -> list:
     """The statements that `migrate` would run, as text."""
-    planned = (sql for number, own in _steps(db, own_only) for sql in MIGRATIONS[number](db, own))
+    planned = (sql for number in _steps(db)
+               for sql in MIGRATIONS[number](db, _is_own_only(db, own_only)))
     # what the first makes in its newest form, a later one misses too
     return list(dict.fromkeys(planned))
 
 
-def migrate(db, now, own_only: bool = False) -> list:
+def migrate(db, now, own_only: bool | None = None) -> list:
     """Bring the schema up to date and return the statements run; safe to repeat, and to kill
     anywhere.
 
     `own_only` leaves out the tables that the app writes: it has them already, or is to make them
-    itself. What was left out the first time is left out for good. A table that got lost is made
-    again.
+    itself; None: where it has any. What was left out the first time is left out for good. A table
+    that got lost is made again.
     """
     # a large table's index takes longer than any answer otherwise may
     done, db.left = [], lambda: LONGEST
     try:
-        for number, own in _steps(db, own_only):
+        for number in _steps(db):
             if db.dialect.transactional_ddl:
                 with db.transaction():
-                    done += _apply(db, number, now, own)
+                    done += _apply(db, number, now, own_only)
             else:
-                done += _apply(db, number, now, own)
+                done += _apply(db, number, now, own_only)
         app_gaps.note(db)
     finally:
         db.left = None
     return done
 
 
-def _steps(db, own_only: bool) -> list:
-    """(number, whether for our own tables only): the new migrations, then the others, for tables
-    that got lost."""
+def _steps(db) -> list:
+    """The numbers of the new migrations, then of the others, for tables that got lost."""
     version = found(db)
     keys.forget(db)
     if version > SCHEMA_VERSION:
         raise newer(version)
-    if version == SCHEMA_VERSION:               # before, one of ours lacks what is yet to come
-        for name in strangers(db):
-            raise DatabaseError(stranger(db, name))
-    if version:
-        own_only = own_only or db.value("SELECT value FROM {meta} WHERE name = :name",
-                                        name=SCOPE) == OWN
-    return [(number, own_only) for number in sorted(MIGRATIONS,
-                                                    key=lambda number: (number <= version, number))]
+    # in between, one of ours lacks what is yet to come
+    for name in strangers(db) if version == SCHEMA_VERSION else () if version else _by_chance(db):
+        raise DatabaseError(stranger(db, name))
+    return sorted(MIGRATIONS, key=lambda number: (number <= version, number))
 
 
-def _apply(db, number: int, now, own_only: bool) -> list:
-    statements, done = MIGRATIONS[number](db, own_only), []
+def _chosen(db) -> str | None:
+    """Which tables the first `migrate` is for, once that is noted."""
+    try:
+        return db.value("SELECT value FROM {meta} WHERE name = :name", name=SCOPE)
+    except Missing:
+        if found(db):
+            raise
+        return None
+
+
+def _is_own_only(db, asked: bool | None) -> bool:
+    chosen = _chosen(db)
+    if chosen or found(db):
+        return bool(asked) or chosen == OWN
+    return bool(apps_own(db)) if asked is None else asked
+
+
+def _choose(db, asked: bool | None) -> list:
+    """Note which tables are made, before the first of them is: after a kill, those that are there
+    are ours. Also that no job may work on an app's, before any tick could begin."""
+    own_only = _is_own_only(db, asked)
+    done = _run(db, lambda: _meta(db, db.tables()))
+    facts = {SCOPE: OWN if own_only else ALL, **({UNCONFIRMED: EVERY} if own_only else {})}
+    rows = ", ".join(f"('{name}', '{value}')" for name, value in facts.items())
+    with suppress(Duplicate):            # by another `migrate`, at the same moment
+        db.execute(db.as_text(f"INSERT INTO {{meta}} (name, value) VALUES {rows}"))
+    return done
+
+
+def _run(db, make) -> list:
+    """Run the statements that `make` returns; it looks again where one fails."""
+    statements, done = make(), []
     while statements:
         sql = statements.pop(0)
         try:
             db.execute(sql)
             done.append(sql)
         except DatabaseError:
-            statements = MIGRATIONS[number](db, own_only)
+            statements = make()
             if sql in statements:
                 raise                    # else another `migrate` made it at the same moment
+    return done
+
+
+def _apply(db, number: int, now, asked: bool | None) -> list:
+    done = [] if found(db) or _chosen(db) else _choose(db, asked)
+    own_only = _is_own_only(db, asked)
+    done += _run(db, lambda: MIGRATIONS[number](db, own_only))
     facts = {"database_id": os.urandom(16).hex(), SCOPE: OWN if own_only else ALL}
-    if own_only and not found(db):   # before the version: no tick begins without it
-        facts[UNCONFIRMED] = EVERY
     for name, value in facts.items():
         with suppress(Duplicate):        # made before: it stays for the life of the database
             db.insert("meta", name=name, value=value)
@@ -179,6 +225,12 @@ def strangers(db) -> list[str]:
     """Those of our own tables that `[tables]` gives the name of somebody else's: it lacks columns
     of ours."""
     return [name for name in db.name.mapped if _lacking(db, table(name))]
+
+
+def _by_chance(db) -> list[str]:
+    """Those that have a name of ours before the first `migrate`."""
+    there = db.tables()
+    return [name for name in NAMES if db.name(name) in there and _lacking(db, table(name))]
 
 
 def stranger(db, name: str) -> str:

@@ -45,16 +45,14 @@ def check(db) -> bool:
     version = row["version"] or 0
     db.text_keys = text_keys(row.get("text_keys"))
     db.unconfirmed = row.get("unconfirmed") or ""
-    # an app that has tables keeps its own
-    command = f"`jobs.py migrate{' --own-tables' * bool(db.name.mapped)}`"
     if version == SCHEMA_VERSION:
         return row["app_tables"] == complete(db.name) and not row["unconfirmed"]
     if version > SCHEMA_VERSION:
         raise newer(version)
     if version == 0:
-        raise Unfit(f"the database has no tables of this bundle yet: run {command}")
+        raise Unfit("the database has no tables of this bundle yet: run `jobs.py migrate`")
     raise Unfit(f"the database is at schema {version}, this bundle needs {SCHEMA_VERSION}: run "
-                f"{command}")
+                "`jobs.py migrate`")
 
 
 def stored_text_keys(db) -> dict[str, bool]:
