@@ -283,6 +283,14 @@ def test_a_place_that_is_not_private_is_not_used(single, tmp_path, planted):    
         assert os.listdir(place) == []
 
 
+def test_doctor_looks_who_may_write_to_it(single):                  # R71
+    printed(single, "crontab")
+    folder, = programs(single)
+    path = single.parent / "var" / "program" / folder / "jobs_lib" / "text.py"
+    path.chmod(0o666)
+    assert f"chmod go-w {path}" in start(single, "doctor").stdout
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
 def test_the_folder_of_another_user_is_not_used(single):           # R71
     printed(single, "crontab")
