@@ -40,9 +40,7 @@ if __name__ == "__main__":
         if os.path.isdir(packages) or os.path.isfile(program):
             sys.path.insert(1, packages)
     try:
-        from jobs_lib.cli.main import main
+        from jobs_lib.cli.main import leave, main
     except KeyboardInterrupt:
         sys.exit("jobs.py: stopped by Ctrl-C")
-    code = main(sys.argv[1:])
-    gc.freeze()                 # a last look for garbage takes another tenth of an idle run
-    sys.exit(code)
+    leave(main(sys.argv[1:]))

@@ -39,6 +39,19 @@ def main(argv: list[str]) -> int:
     return code if _flushed(sys.stdout) else code or FAILED
 
 
+def leave(code: int) -> None:
+    """End the process without Python's own farewell: all is written and closed, and it takes a
+    tenth of an idle run. Python 3.10 may crash in it when a thread is just ending. The packages of
+    workers need theirs."""
+    if {"rq", "celery"} & sys.modules.keys():
+        sys.exit(code)
+    try:                                     # noqa: SIM105  contextlib is not loaded otherwise
+        sys.stderr.flush()
+    except (AttributeError, OSError, ValueError):       # it is closed: nobody will ever read it
+        pass
+    os._exit(code)
+
+
 def _main(argv: list[str], make_session) -> int:
     config_path = None
     try:

@@ -17,7 +17,7 @@ from tests.support.shell import copy_program
 
 # Counts what the process does below var/, and ends it with SIGKILL just before one of these things.
 KILLER = """
-import atexit, os, runpy, signal, sys
+import os, runpy, signal, sys
 left, sys.argv, done = int(sys.argv[1]), sys.argv[2:], 0
 def strike(event, args):
     global done
@@ -27,7 +27,8 @@ def strike(event, args):
         if done == left:
             os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(strike)
-atexit.register(lambda: print(done))
+leave = os._exit
+os._exit = lambda code: (print(done, flush=True), leave(code))
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 KILLS = 24

@@ -125,4 +125,4 @@ START = "LAUNCH_"
 prepare({name[len(START):]: value for name, value in os.environ.items() if name.startswith(START)})
 
 if __name__ == "__main__":
-    sys.exit(main.main(sys.argv[1:]))
+    main.leave(main.main(sys.argv[1:]))
