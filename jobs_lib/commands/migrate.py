@@ -18,6 +18,7 @@ from jobs_lib.text import counted
 
 MADE = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"))       # by `migrate`
 SHOWN = 3                    # tables of the app's, by their names
+FIRST = "This in your app's tables does not fit, and jobs refuse to run. Change it first:"
 TO_DO = ("Your app's own tables still lack this. Put it into your app's migrations, or run it "
          "yourself:")
 
@@ -43,22 +44,22 @@ def run(args, make_session, config_path) -> int:
         db = _to_be_read(session)
         _tell_apps_own(migrations.apps_own(db), session.console, "-- ")
         planned = migrations.plan(db, args.own_tables or None)
+        _tell_wrong(session, db, "-- ")
         for sql in planned:
             print(sql.rstrip(";") + ";")
         if not planned:
             print("-- the schema is up to date: nothing to run")
-        _tell_app(app_gaps.statements(db, planned), session.console, "-- ")
+        _tell_app(app_gaps.statements(db, planned, _lives(session, db)), session.console, "-- ")
         return OK
     db, done = install(session, args.own_tables)
     _compile()
-    lacks = app_gaps.statements(db)
+    lacks = app_gaps.statements(db, lives=_lives(session, db))
     ours = "our own tables" if lacks else "the schema"
     made = f"{counted(len(done), 'statement')} run"
     session.console.answer(f"{made}: {ours} {'are' if lacks else 'is'} up to date" if done
                            else f"{ours} {'were' if lacks else 'was'} up to date already")
+    _tell_wrong(session, db)
     _tell_app(lacks, session.console)
-    for sentence in _wrong(db, session.config):
-        session.console.report(sentence)
     _tell_unconfirmed(db, session.console)
     return OK
 
@@ -77,9 +78,20 @@ def install(session, own_tables: bool = False) -> tuple:
         folders.private(path)
     db = session.ports.connect(create=True)
     _tell_apps_own(migrations.apps_own(db), session.console)
+    is_first = not migrations.found(db)
     done = migrations.migrate(db, session.ports.now(), own_tables or None)
     _settle_in(session, db)
+    if is_first:
+        _forget_waiting(core)
     return db, done
+
+
+def _forget_waiting(core) -> None:
+    """That ticks of cron have waited for the tables is no incident that is over now."""
+    from jobs_lib.runner.incident_files import DATABASE, IncidentFile
+    file = IncidentFile(core, DATABASE)
+    file.end_incident()
+    file.forget_past()
 
 
 def _to_be_read(session):
@@ -119,18 +131,39 @@ def _tell_unconfirmed(db, console) -> None:
         console.report("\n" + adoption.sentence(names))
 
 
+def _lives(session, db) -> dict:
+    from jobs_lib.monitoring.adoption import lifetimes
+    return lifetimes(session.config, db, session.ports.now())
+
+
+def _tell_wrong(session, db, remark: str = "") -> None:
+    """What has to be changed in the app's tables, before anything is done with their rows."""
+    from jobs_lib.database.schema import misfits
+
+    say = session.console.answer if remark else session.console.report
+    codes = _wrong(db, session.config)
+    if codes:
+        session.console.answer("")
+        say(f"{remark}{FIRST}")
+    for code in codes:
+        say(f"{remark}{misfits.sentence(db.name, code)}")
+        for sql in misfits.mends(db, code):
+            session.console.answer(f"{sql};")
+
+
 def _wrong(db, config) -> list[str]:
-    """What the app's tables have in a way that a job which is switched on cannot work with."""
-    from jobs_lib.database.schema import app_gaps, misfits
+    """What the app's tables have in a way that a job which is switched on cannot work with: codes
+    of misfits.py."""
+    from jobs_lib.database.schema import app_gaps
     from jobs_lib.runner.table_gaps import concerned
 
     on = [job for job in catalogue.load_all([]) if config.job(job).enabled]
-    return [misfits.sentence(db.name, code) for code in app_gaps.lacking(db)
+    return [code for code in app_gaps.lacking(db)
             if ":" in code and any(concerned(job, [code]) for job in on)]
 
 
 def _check(session, db, migrations) -> int:
-    from jobs_lib.database.schema import app_gaps
+    from jobs_lib.database.schema import app_gaps, misfits
 
     waiting = migrations.pending(db)
     if not waiting:
@@ -145,8 +178,8 @@ def _check(session, db, migrations) -> int:
         print("the app's own tables lack something: `jobs.py migrate --own-tables` prints the "
               f"{len(missing)} statement(s) to run")
     wrong = _wrong(db, session.config)
-    for sentence in wrong:
-        print(sentence)
+    for code in wrong:
+        print(misfits.sentence(db.name, code))
     if missing or wrong:
         return FAILED
     print("the schema is up to date")

@@ -16,8 +16,8 @@ def tables(config) -> dict:
         prefix = config.section("core").prefix
     except ConfigError:                     # reported with the other mistakes of that section
         prefix = ""
-    _refuse_twice(config, settings.TABLES, found, {name: found.get(name, prefix + name)
-                                                   for name in NAMES})
+    _refuse(_twice(config, settings.TABLES, found, {name: found.get(name, prefix + name)
+                                                    for name in NAMES}))
     return found
 
 
@@ -30,18 +30,25 @@ def columns(config) -> dict:
     found = _read(config, settings.COLUMNS, [f"{name}.{column}" for name in known
                                              for column in known[name]])
     renamed: dict = {}
+    problems: list[str] = []
     for option, theirs in found.items():
         name, _, column = option.partition(".")
         if name not in app_tables.TABLES:
-            raise ConfigError(f"[columns] {option}: `migrate` makes this table itself, and its "
-                              "columns have our names "
-                              f"({_place(config, settings.COLUMNS, option)})")
-        if theirs != column:
+            problems.append(f"[columns] {option}: `migrate` makes this table itself, and its "
+                            "columns have our names: delete this line "
+                            f"({_place(config, settings.COLUMNS, option)})")
+        elif theirs != column:
             renamed.setdefault(name, {})[column] = theirs
     for name, names in renamed.items():
         all_of_it = {f"{name}.{column}": names.get(column, column) for column in known[name]}
-        _refuse_twice(config, settings.COLUMNS, found, all_of_it)
+        problems += _twice(config, settings.COLUMNS, found, all_of_it)
+    _refuse(problems)
     return renamed
+
+
+def _refuse(problems: list[str]) -> None:
+    if problems:
+        raise ConfigError(*problems)
 
 
 def _read(config, section: str, known: list) -> dict:
@@ -53,15 +60,17 @@ def _read(config, section: str, known: list) -> dict:
     return {name: getattr(typed, name) for name in known if getattr(typed, name)}
 
 
-def _refuse_twice(config, section: str, found: dict, names: dict) -> None:
-    """ConfigError when two of ours would be one of theirs; case is ignored."""
+def _twice(config, section: str, found: dict, names: dict) -> list[str]:
+    """Sentences: where two of ours would be one of theirs; case is ignored."""
     seen: dict = {}
+    problems = []
     for ours, theirs in names.items():
         other = seen.setdefault(theirs.lower(), ours)
         if other != ours:
             shown = ours if ours in found else other
-            raise ConfigError(f"[{section}] {shown} = {names[shown]}: {other} and {ours} cannot "
-                              f"both have this name ({_place(config, section, shown)})")
+            problems.append(f"[{section}] {shown} = {names[shown]}: {other} and {ours} cannot "
+                            f"both have this name ({_place(config, section, shown)})")
+    return problems
 
 
 def _place(config, section: str, option: str) -> str:

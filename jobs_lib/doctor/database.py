@@ -121,10 +121,12 @@ def schema(installation):
         yield problem(f"{'Tables are' if len(ours) > 1 else 'A table is'} missing: {names}",
                       WHY["table"], f"{start} `jobs.py migrate`, which makes what is not there.")
     for difference in others[:SHOWN]:
-        yield _missing(db, difference, _needed(installation, difference))
+        yield _missing(db, difference, _needed(installation, difference),
+                       _lives(installation, db))
     if others[SHOWN:]:
         statements = [f"{sql};" for each in others[SHOWN:]
-                      for sql in (*each.statements, *app_gaps.closings(db, each))]
+                      for sql in (*each.statements,
+                                  *app_gaps.closings(db, each, _lives(installation, db)))]
         yield problem(f"{len(others) - SHOWN} more tables, columns and indexes are missing",
                       "Only the first are listed one by one.", run(RUN_SQL, *statements))
     wrong = list(_misfits(installation, db))
@@ -144,7 +146,23 @@ def _misfits(installation, db):
         say = problem if on else note
         yield say(what[0].upper() + what[1:] if what.startswith(("the ", "no ")) else what,
                   f"{'These jobs refuse' if on else 'Disabled jobs would refuse'} to run: "
-                  f"{', '.join(on or jobs)}.", fix[0].upper() + fix[1:] + ".")
+                  f"{', '.join(on or jobs)}.",
+                  run(fix[0].upper() + fix[1:] + ".",
+                      *(f"{sql};" for sql in misfits.mends(db, code))))
+
+
+def values(installation):
+    """An ENUM of the app's whose values are not those that the jobs know."""
+    db = installation.database()
+    for column, others, known in misfits.unknown(db):
+        yield warning(f"{column} is an ENUM with {others}, which no job knows",
+                      f"The jobs know {known}. A row with another value is left alone, or counted "
+                      "apart.", "If that is the same by another name, map a view or a generated "
+                      f"column that says {known}: docs/adoption.md.")
+
+
+def _lives(installation, db) -> dict:
+    return adoption_numbers.lifetimes(installation.config, db, installation.now)
 
 
 def _needed(installation, difference) -> bool:
@@ -155,7 +173,7 @@ def _needed(installation, difference) -> bool:
         concerned(job, [table.name]) for job in installation.jobs if installation.job(job).enabled)
 
 
-def _missing(db, difference, needed: bool):
+def _missing(db, difference, needed: bool, lives: dict):
     table, kind = difference.table, difference.kind
     what = f"The {kind} {difference.name}"
     if table and kind != "table":
@@ -163,16 +181,18 @@ def _missing(db, difference, needed: bool):
     why = WHY[kind] if needed else "No job that is switched on works on it, so nothing fails."
     if difference.purpose:
         why += f" It is for: {difference.purpose}."
-    if old := app_gaps.counts_as(db, difference):
+    if old := app_gaps.counts_as(db, difference, lives):
         why += f" Old rows count as: {old}."
     other_name = ""
     if table and table.owner == "app" and kind in ("table", "column"):
         other_name = f"If your app calls it otherwise, name it in [{kind}s]. Else: "
     say = note if not needed else warning if kind == "view" else problem
+    if not difference.statements:
+        return say(f"{what} is missing", why, f"{other_name}Add it to that view.")
     return say(f"{what} is missing", why,
                run(f"{other_name}{RUN_SQL}",
                    *(f"{sql};" for sql in (*difference.statements,
-                                           *app_gaps.closings(db, difference)))))
+                                           *app_gaps.closings(db, difference, lives)))))
 
 
 def confirmed(installation):
@@ -324,4 +344,4 @@ def judge(dialect):
     return __import__(f"{__package__}.{dialect.name}", fromlist=["examine"])
 
 
-CHECKS = (connection, health, schema, confirmed, writing, local_times, spool, exports)
+CHECKS = (connection, health, schema, values, confirmed, writing, local_times, spool, exports)

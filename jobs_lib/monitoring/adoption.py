@@ -7,6 +7,8 @@ lack.
 """
 from __future__ import annotations
 
+from contextlib import suppress
+
 from jobs_lib import catalogue, clock, masking
 from jobs_lib.config.option_types import show_duration
 from jobs_lib.database.schema import app_gaps
@@ -31,6 +33,18 @@ def refusing(db, jobs) -> dict[str, str]:
     lacks = app_gaps.lacking(db)
     return {job.name: table_gaps.words(db.name, missing) for job in jobs
             if (missing := table_gaps.concerned(job, lacks))}
+
+
+def lifetimes(config, db, now) -> dict:
+    """{table: how old an item gets before its job gives it up} of the queues in the app's tables;
+    without those whose section is wrong, or whose job is not there."""
+    found = {}
+    for queue in queues.QUEUES:
+        if queue.act and queue.table in TABLES:
+            with suppress(JobsError):
+                found[queue.table] = queue.lifetime(looked_at(db, config, now,
+                                                              catalogue.load(queue.job)))
+    return found
 
 
 def end_old(config, db, ports, names: list[str]) -> dict[str, int]:

@@ -131,6 +131,32 @@ def test_without_the_updates_each_old_row_is_counted_and_none_is_begun(app):    
             "failed"}, name
 
 
+def test_what_came_in_lately_is_spared_by_the_statements(app):                     # R74
+    """The longest that an item of the queue gets is what tells old from young."""
+    app.app.execute("ALTER TABLE app_failed_emails ADD COLUMN its_status VARCHAR(9) DEFAULT "
+                    "'pending'")
+    app.app.execute("ALTER TABLE app_webhook_deliveries ADD COLUMN its_status VARCHAR(9) DEFAULT "
+                    "'pending'")
+    late = clock.now() - timedelta(hours=5)
+    app.app.execute("UPDATE {failed_emails} SET created_at = :late WHERE id = 3", late=late)
+    app.app.execute("UPDATE {webhook_deliveries} SET created_at = :late WHERE id = 3", late=late)
+    app.app.execute("ALTER TABLE app_failed_emails DROP COLUMN its_finished_at")
+    printed = app.run("migrate")
+    sql = statements(printed)
+    assert len([text for text in sql if "'failed' WHERE" in text]) == 2
+    assert len(sql) == len(set(sql))
+    assert "younger than 7 d are sent by the next run; the older" in printed
+    for text in sql:
+        app.app.execute(text.rstrip(";"))
+    for name in ("failed_emails", "webhook_deliveries"):
+        rows = app.app.query(f"SELECT * FROM {{{name}}} ORDER BY id")
+        assert [row["status"] for row in rows] == ["failed", "failed", "pending"], name
+    rows = app.app.query("SELECT * FROM {failed_emails} ORDER BY id")
+    assert [row["told_at"] is None for row in rows] == [False, False, True]
+    assert [row["finished_at"] is None for row in rows] == [False, False, True]
+    assert at_once(app)["retry_forwards", "send", "forwards"] == 1
+
+
 def test_a_job_that_touches_rows_of_the_app_stays_off_until_it_is_confirmed(app):  # R74
     for sql in statements(app.run("migrate", "--own-tables")):
         app.app.execute(sql.rstrip(";"))

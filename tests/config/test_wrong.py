@@ -192,8 +192,11 @@ TEXTS = [
      "and users.name cannot both have this name")),
     ("[columns]\nusers.email = status", ("[columns] users.email = status: users.email and "
      "users.status cannot both have this name")),
-    ("[columns]\nnotifications.kind = sort", ("[columns] notifications.kind: `migrate` makes this "
-     "table itself, and its columns have our names")),
+    ("[columns]\nnotifications.kind = sort\nnotifications.status = state\nusers.email = name", (
+        "[columns] notifications.kind: `migrate` makes this table itself, and its columns have our "
+        "names: delete this line\n[columns] notifications.status: `migrate` makes this table "
+        "itself, and its columns have our names: delete this line\n[columns] users.email = name: "
+        "users.email and users.name cannot both have this name")),
     ("[tables]\nusers = people\ndomains = people",
      "[tables] domains = people: users and domains cannot both have this name"),
     ("[tables]\nusers = aliases",

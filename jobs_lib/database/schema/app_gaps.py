@@ -7,7 +7,9 @@ has it, after the schema and the names that it was found under.
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import timedelta
 
+from jobs_lib import clock
 from jobs_lib.errors import DatabaseError
 
 from . import app_tables, compare, keys, misfits, old_rows
@@ -57,14 +59,15 @@ def forget(db) -> None:
         db.execute("DELETE FROM {meta} WHERE name = :name", name=APP_TABLES)
 
 
-def statements(db, planned=()) -> list[str]:
+def statements(db, planned=(), lives: dict | None = None) -> list[str]:
     """What the app's tables need, indexes too, each statement as a line or more, with remarks; but
-    for `planned`.
+    for `planned`. `lives`: {table: how old an item of its queue gets}.
 
     Last the tables that the app has not at all, which a job needs if only empty.
     """
     found: list[str] = []
     whole: list[str] = []
+    now = clock.now()
     for difference in compare.differences(db):
         each = difference.table
         if each is None or each.owner != "app":
@@ -73,40 +76,49 @@ def statements(db, planned=()) -> list[str]:
             found.append(f"-- {db.name(each.name)} needs a key of one column, a whole number or "
                          f"a text: name it by [columns] {each.name}.id")
             continue
+        if not difference.statements:
+            found.append(f"-- the view {db.name(each.name)} has no {difference.name}: add it to "
+                         "the view")
         for sql in difference.statements:
             if sql not in planned:
-                (whole if difference.kind == "table" else found).append(sql + ";"
-                                                                        + _remark(db, difference))
-                found += [f"{closing};" for closing in closings(db, difference)]
+                (whole if difference.kind == "table" else found).append(
+                    sql + ";" + _remark(db, difference, lives))
+                found += [f"{closing};" for closing in closings(db, difference, lives, now)
+                          if f"{closing};" not in found]
     return found + whole
 
 
-def closings(db, difference) -> list[str]:
+def closings(db, difference, lives: dict | None = None, now=None) -> list[str]:
     """What keeps the rows that are there from being due for a column that is added."""
     column, table = _added(db, difference), difference.table
     if column is None:
         return []
     names = [each.name for each in table.columns]
-    # those before it in this table have just been added
-    there = db.columns(table.name).union(names[:names.index(column.name)])
-    return old_rows.closings(db, table, column, there)
+    # it, and those before it in this table, have just been added
+    there = db.columns(table.name).union(names[:names.index(column.name) + 1])
+    return old_rows.closings(db, table, column, there, _life(table, lives), now or clock.now())
 
 
-def counts_as(db, difference) -> str:
+def counts_as(db, difference, lives: dict | None = None) -> str:
     """What the rows that are there count as, with the column that is added; "" where none is."""
-    column = _added(db, difference)
-    return "" if column is None else old_rows.words(difference.table, column)
+    column, table = _added(db, difference), difference.table
+    return "" if column is None else old_rows.words(table, column, _life(table, lives))
+
+
+def _life(table, lives: dict | None) -> timedelta:
+    return (lives or {}).get(table.name, timedelta(0))
 
 
 def _added(db, difference):
     """The column of ours that a difference adds, or None."""
     table = difference.table
-    return next((column for column in table.columns if difference.kind == "column"
+    return next((column for column in table.columns
+                 if difference.kind == "column" and difference.statements
                  and db.name.column(table.name, column.name) == difference.name),
                 None) if table is not None and table.owner == "app" else None
 
 
-def _remark(db, difference) -> str:
+def _remark(db, difference, lives: dict | None) -> str:
     """Of a column: whether no writer may leave it out, and what old rows count as."""
     column = _added(db, difference)
     if column is None:
@@ -114,4 +126,4 @@ def _remark(db, difference) -> str:
     given = column.type == "now" and db.dialect.adds_now
     needed = column.default is NO_DEFAULT and not (column.null or given)
     return (("   -- your app has to fill it" if needed else "")
-            + f"\n-- old rows: {counts_as(db, difference)}")
+            + f"\n-- old rows: {counts_as(db, difference, lives)}")

@@ -2,18 +2,23 @@
 fix it.
 
 Also for a database that belongs to an app: `[tables]` and `prefix` are in `db.name`, and an index
-of another name with the columns that we need is as good as ours.
+of another name with the columns that we need is as good as ours. A view can take the place of a
+table of the app's: it has no index, and only its author can add a column to it.
 """
 from __future__ import annotations
 
-from . import ddl
+from . import app_tables, ddl
 from .tables import VIEW, tables
 
 
 def differences(db) -> list:
     """Every ddl.Difference, table by table, the view last; empty for a database that has all that
     the jobs need."""
-    found = [difference for table in tables() for difference in ddl.differences(db, table)]
+    views = {name for name, columns in db.catalogue(app_tables.TABLES).items()
+             if next(iter(columns.values()))["is_view"]}
+    found = [difference._replace(statements=()) if table.name in views else difference
+             for table in tables() for difference in ddl.differences(db, table)
+             if table.name not in views or difference.kind == "column"]
     view = db.name.prefix + VIEW
     if view not in db.tables():
         found.append(ddl.Difference(None, "view", view, "totals of messages, purged ones included",

@@ -13,7 +13,7 @@ table       as in database/schema/tables.py, or None for the view
 kind        table, column, index, unique index or view
 name        in the database
 purpose     what it is for, in words, as far as that is written
-statements  what to run, in this order
+statements  what to run, in this order; none where a view lacks a column
 """
 
 LARGEST_MESSAGE = 2 ** 40        # bytes; 8 million of these can be added up in one column

@@ -19,7 +19,7 @@ from . import NAMES, app_gaps, app_tables, ddl, keys
 from .tables import VIEW, table, tables
 from .version import EVERY, SCHEMA_VERSION, UNCONFIRMED, check, found, newer
 
-__all__ = ("MIGRATIONS", "SCHEMA_VERSION", "check", "migrate", "pending", "plan")
+__all__ = ("MIGRATIONS", "SCHEMA_VERSION", "check", "found", "migrate", "pending", "plan")
 
 LONGEST = 86_400.0           # seconds for one statement
 

@@ -10,7 +10,7 @@ import re
 
 from jobs_lib.errors import Busy, DatabaseError, Lost, Missing, ReadOnly
 
-from . import keys
+from . import app_tables, keys
 from .references import REFERENCES
 from .tables import table
 
@@ -26,6 +26,8 @@ LONGEST = {"claim_token": 32, "claim_run": 16, "status": 9, "token_hash": 64, "t
            "details": 1000}
 ANY, WRITTEN, CHANGED, DELETED, ADDED = "any", "written", "changed", "deleted", "added"
 # what can be done about a table of the app's to which jobs add rows, whatever does not fit
+ON_UPDATE = re.compile(r" ON UPDATE \w+(\(\d*\))?", re.IGNORECASE)
+VALUES = re.compile(r"\benum\(((?:'(?:[^']|'')*',?)+)", re.IGNORECASE)
 OWN_AUDIT = ("or let [tables] audit_logs name a table that is not there: `jobs.py migrate` makes "
              "it, for what the jobs write")
 # {kind: (what a job does that it matters for, what is wrong, what to do)}
@@ -48,7 +50,8 @@ KINDS = {
                  "let it be NULL"),
     "short": (WRITTEN, "{column} takes {0} characters, and up to {1} are written",
               "make it longer"),
-    "enum": (WRITTEN, "{column} is an ENUM without {0}", "add that"),
+    "enum": (WRITTEN, "{column} is an ENUM that does not have {0}, which the jobs write",
+             "add it to its values"),
     "required": (ADDED, "{0} of {table} has to be given, and the jobs add rows without it",
                  "give it a default"),
     "undeletable": (DELETED, "no row can be deleted through the view {table}",
@@ -97,7 +100,50 @@ def in_words(names, code: str) -> tuple[str, str]:
     words = {"table": names(name), "column": f"{names(name)}.{names.column(name, column)}"}
     _, what, fix = KINDS[kind]
     own = f"; {OWN_AUDIT}" if name == "audit_logs" and kind not in ("kept", "engine") else ""
+    more = [each.replace(",", ", ") for each in more]
     return what.format(*more, **words), fix.format(*more, **words) + own
+
+
+def mends(db, code: str) -> list[str]:
+    """The statement that does it, where the column's own declaration says all that it needs."""
+    name, column, kind, more = parts(code)
+    if kind not in ("touched", "enum"):
+        return []
+    theirs = db.dialect.quote(db.name.column(name, column))
+    shown = db.row(f"SHOW CREATE TABLE {db.dialect.quote(db.name(name))}").get("Create Table", "")
+    line = next((line.strip().rstrip(",") for line in shown.splitlines()
+                 if line.strip().lower().startswith(f"{theirs} ".lower())), "")
+    lacks = "".join(f",'{word}'" for word in more[0].split(",")) if kind == "enum" else ""
+    changed = (ON_UPDATE.sub("", line) if kind == "touched"
+               else VALUES.sub(rf"enum(\g<1>{lacks}", line))
+    table = db.dialect.quote(db.name(name))
+    return [f"ALTER TABLE {table} MODIFY COLUMN {changed}"] if line else []
+
+
+def unknown(db) -> list[tuple[str, str, str]]:
+    """(our column, the values of an ENUM there that no job knows, those that the jobs know): a row
+    that has one is passed over, or counted apart."""
+    found = []
+    for name, columns in db.catalogue(app_tables.TABLES).items():
+        ours = {column.name: column for column in table(name).columns}
+        for column, facts in columns.items():
+            known = _values(ours[column]) if column in ours else []
+            others = [word for word in _of_enum(facts) if word not in known]
+            if known and others:
+                found.append((f"{db.name(name)}.{facts['name']}", ", ".join(others),
+                              ", ".join(known)))
+    return found
+
+
+def _values(column) -> list[str]:
+    """The words that a column has, as its description lists them: `forward, reply, send`."""
+    listed = column.type == "word" and re.fullmatch(r"[a-z_]+(, [a-z_]+)+", column.about)
+    return column.about.split(", ") if listed else []
+
+
+def _of_enum(facts: dict) -> list[str]:
+    return [word.lower() for word in re.findall(r"'([^']*)'", facts["whole"])
+            ] if facts["type"] == "enum" else []
 
 
 def sentence(names, code: str) -> str:
@@ -141,11 +187,9 @@ def _of_column(ours, facts: dict):
     most = LONGEST.get(ours.name)
     if most and facts["longest"] is not None and int(facts["longest"]) < most and kind != "enum":
         yield "short", int(facts["longest"]), most
-    if kind == "enum" and ours.name == "status":
-        there = {word.lower() for word in re.findall(r"'([^']*)'", facts["whole"])}
-        lacks = [word.strip() for word in ours.about.split(",") if word.strip() not in there]
-        if lacks:
-            yield "enum", ",".join(lacks)
+    there = _of_enum(facts) if ours.name == "status" else []
+    if there and (lacks := [word for word in _values(ours) if word not in there]):
+        yield "enum", ",".join(lacks)
 
 
 def _of_view(db, name: str, known: dict, work) -> list[str]:

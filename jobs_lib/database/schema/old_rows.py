@@ -1,8 +1,9 @@
 """What the rows that an app has count as, once a column of ours is added to their table, and what
 keeps that from making them due.
 
-Each statement of OLD_ROWS is in our notation, sets no time but `:now` and `:tomorrow`, and is left
-out where the table has not yet the columns that it `needs`.
+Each statement of OLD_ROWS is in our notation, has no time but `:now`, `:tomorrow` and `:oldest`,
+and is left out where the table has not yet the columns that it `needs`. `:oldest`: what came in
+before is past its time in its queue; what came in later is spared.
 """
 from __future__ import annotations
 
@@ -10,25 +11,38 @@ from collections import namedtuple
 from datetime import timedelta
 
 from jobs_lib import clock
+from jobs_lib.text import span
 
 from .tables import NO_DEFAULT
 
 Old = namedtuple("Old", "words closings", defaults=((),))
 Old.__doc__ = """Of one column.
 
-words     what old rows count as
+words     what old rows count as; `{life}` is how old an item of its queue gets
 closings  Closings that can be run in this order, behind the ALTER
 """
 Closing = namedtuple("Closing", "sql needs", defaults=((),))
 Closing.__doc__ = "A statement, and the other columns of its table that have to be there before."
 
-WAITING = "waiting, so the next run would send them"
-_FAILED = "UPDATE {%s} SET status = 'failed' WHERE status = 'pending'"
+WAITING = "waiting, so the next run would send all of them, also what was sent long ago"
 _ALL_FAILED = "UPDATE {%s} SET status = 'failed'"
-_TOLD = Closing("UPDATE {failed_emails} SET told_at = :now WHERE told_at IS NULL", ("told_at",))
-_ENDED = Closing("UPDATE {failed_emails} SET finished_at = :now WHERE finished_at IS NULL",
-                 ("finished_at",))
-_BEFORE = "not scheduled: those that are pending would be sent by the next run"
+# the ones that are pending stay so, and are notified of and ended when that is known
+_TOLD = Closing("UPDATE {failed_emails} SET told_at = :now "
+                "WHERE told_at IS NULL AND status = 'failed'", ("told_at", "status"))
+_ENDED = Closing("UPDATE {failed_emails} SET finished_at = :now "
+                 "WHERE finished_at IS NULL AND status NOT IN ('pending', 'sending')",
+                 ("finished_at", "status"))
+_PENDING = ("those that are pending and younger than {life} are sent by the next run; the older "
+            "are given up by this, without an attempt or a notice")
+_UNDATED = ("of the moment in which this is run, so that all that are pending would be sent; this "
+            "gives them up")
+
+
+def _given_up(name: str, old: str = " AND created_at < :oldest") -> Closing:
+    return Closing(f"UPDATE {{{name}}} SET status = 'failed' WHERE status = 'pending'{old}",
+                   ("status", "created_at") if old else ("status",))
+
+
 
 OLD_ROWS = {
     "users.status": Old("active"),
@@ -62,31 +76,33 @@ OLD_ROWS = {
     "failed_emails.status": Old(WAITING, (
         Closing(_ALL_FAILED % "failed_emails"), _TOLD, _ENDED)),
     "failed_emails.attempts": Old("not tried"),
-    "failed_emails.next_attempt_at": Old(_BEFORE, (
-        Closing(_FAILED % "failed_emails", ("status",)), _TOLD)),
+    "failed_emails.next_attempt_at": Old(f"not scheduled: {_PENDING}", (
+        _given_up("failed_emails"), _TOLD, _ENDED)),
+    "failed_emails.created_at": Old(_UNDATED, (
+        _given_up("failed_emails", ""), _TOLD, _ENDED)),
     "failed_emails.finished_at": Old("ended when they came in, so that purge_failed_emails would "
-                                     "delete those that have", (_ENDED._replace(needs=()),)),
+                                     "delete those that have", (_ENDED,)),
     "failed_emails.told_at": Old(
         "not reported, so that the owners of those that have failed would be notified",
-        (Closing("UPDATE {failed_emails} SET told_at = :now WHERE status = 'failed'",
-                 ("status",)),)),
+        (_TOLD,)),
     "overflow_hold.warned_at": Old("not warned of: their owners are, before they are deleted"),
     "overflow_hold.released_at": Old("held: their owners are warned, then they are deleted"),
     "webhook_deliveries.status": Old(WAITING, (Closing(_ALL_FAILED % "webhook_deliveries"),)),
     "webhook_deliveries.attempts": Old("not tried"),
-    "webhook_deliveries.next_attempt_at": Old(_BEFORE, (
-        Closing(_FAILED % "webhook_deliveries", ("status",)),)),
-    "webhook_deliveries.last_attempt_at": Old("not tried: those that are pending are due", (
-        Closing(_FAILED % "webhook_deliveries", ("status",)),)),
+    "webhook_deliveries.next_attempt_at": Old(f"not scheduled: {_PENDING}", (
+        _given_up("webhook_deliveries"),)),
+    "webhook_deliveries.last_attempt_at": Old(f"not tried: {_PENDING}", (
+        _given_up("webhook_deliveries"),)),
+    "webhook_deliveries.created_at": Old(_UNDATED, (_given_up("webhook_deliveries", ""),)),
     "export_requests.status": Old("asked for, so that each would be made", (
         Closing("UPDATE {export_requests} SET status = 'expired'"),)),
 }
 
 
-def words(table, column) -> str:
-    """What old rows count as, once this column is added."""
+def words(table, column, life: timedelta) -> str:
+    """What old rows count as, once this column is added; `life` is that of the table's queue."""
     if found := OLD_ROWS.get(f"{table.name}.{column.name}"):
-        return found.words
+        return found.words.format(life=span(life))
     if column.type == "now":
         return "of the moment in which this is run"
     if column.default is not NO_DEFAULT:
@@ -95,18 +111,24 @@ def words(table, column) -> str:
     return meaning or "NULL"
 
 
-def closings(db, table, column, there: set) -> list[str]:
+def closings(db, table, column, there: set, life: timedelta, now) -> list[str]:
     """The statements that keep old rows from being due, each as the database takes it. `there`: the
-    columns that the table has by then, by our names."""
+    columns that the table has by then, by our names.
+
+    A column that changes with each update of its row keeps its value.
+    """
     found = [] if column.type != "now" or db.dialect.adds_now else [
         Closing(f"UPDATE {{{table.name}}} SET {column.name} = :now WHERE {column.name} IS NULL")]
     found += OLD_ROWS.get(f"{table.name}.{column.name}", Old("")).closings
-    now = clock.now()
-    times = {"now": now, "tomorrow": now + timedelta(days=1)}
-    return [_plain(db, each.sql, times) for each in found if there.issuperset(each.needs)]
+    times = {"now": now, "tomorrow": now + timedelta(days=1), "oldest": now - life}
+    ours = {each.name for each in table.columns}
+    kept = [name for name, facts in db.catalogue([table.name]).get(table.name, {}).items()
+            if facts["touched"] and name in ours]
+    return [_plain(db, each.sql, times, kept) for each in found if there.issuperset(each.needs)]
 
 
-def _plain(db, sql: str, times: dict) -> str:
+def _plain(db, sql: str, times: dict, kept: list[str]) -> str:
     for name, moment in times.items():
         sql = sql.replace(f":{name}", f"'{clock.text(moment)}'")
-    return db.as_text(sql)
+    keeps = "".join(f"{name} = {name}, " for name in kept if f" {name} = " not in sql)
+    return db.as_text(sql.replace(" SET ", f" SET {keeps}", 1))

@@ -39,7 +39,8 @@ SENTENCES_OF_SERVERS = (
      "the column, or map another"),
     ("app_webhook_deliveries.its_last_error takes 100 characters, and up to 512 are written: make "
      "it longer"),
-    "app_export_requests.its_status is an ENUM without running: add that",
+    ("app_export_requests.its_status is an ENUM that does not have running, which the jobs write: "
+     "add it to its values"),
     "app_users.its_id has a number above 2^63 - 1: the jobs can use only smaller ones",
     ("the foreign key of_session of devices keeps rows of app_sessions from being deleted: give it "
      "ON DELETE CASCADE or SET NULL"),
@@ -116,6 +117,77 @@ def test_each_is_named_and_the_jobs_that_it_concerns_refuse(app):               
     assert "nothing was done: app_sessions.its_expires_at holds numbers" in refusal.out
     # whose tables have no trap
     assert app.job("purge_webhook_deliveries")["status"] == "ok"
+
+
+def test_the_statements_that_are_printed_first_make_it_fit(line, blank_url):       # R75
+    """And an UPDATE that comes behind them changes no time by itself."""
+    if blank_url.startswith("sqlite"):
+        return                          # no column of it is an ENUM, or changes by itself
+    moment = "TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP"
+    adopted.make(blank_url, ("aliases.expiry_notified_at",), columns={
+        "aliases.created_at": moment + " COMMENT 'when, exactly'",
+        "failed_emails.status": "enum('Pending','sent','it''s (odd)') NOT NULL DEFAULT 'sent'",
+        "message_logs.direction": "ENUM('in', 'out') NOT NULL"})
+    line.ini(adopted.ini(blank_url))
+    db = opened(blank_url)
+    db.execute("INSERT INTO {aliases} (user_id, address, created_at, expires_at) VALUES "
+               "(1, 'a@alias.example', '2024-02-03 04:05:06', '2030-01-01 00:00:00')")
+    printed = line.run("migrate")
+    sql = [text for text in printed.splitlines() if text.startswith(("ALTER", "UPDATE"))]
+    assert [text.split(" COMMENT")[0] for text in sql if "MODIFY" in text] == [
+        text.split(" COMMENT")[0] for text in sql[:2]]
+    places = [printed.index(text) for text in ("Change it first", *sql[:2], "still lack this")]
+    assert places == sorted(places)
+    update, = (text for text in sql if text.startswith("UPDATE"))
+    assert "SET its_created_at = its_created_at, its_expiry_notified_at = '" in (
+        update.replace("`", ""))
+    assert any(text in sql[0] + sql[1] for text in ("DEFAULT current_timestamp() COMMENT",
+                                                    "DEFAULT CURRENT_TIMESTAMP COMMENT"))
+    # in an order that keeps the time, whether the column was changed before or not
+    for text in sorted(sql, key=lambda text: "MODIFY" in text):
+        db.execute(text.rstrip(";"))
+    assert str(db.value("SELECT created_at FROM {aliases}")) == "2024-02-03 04:05:06"
+    assert line.run("migrate", "--check") == "the schema is up to date\n"
+    assert db.value("SELECT column_type FROM information_schema.columns WHERE table_schema = "
+                    "DATABASE() AND table_name = 'app_failed_emails' AND column_name = "
+                    "'its_status'") == "enum('Pending','sent','it''s (odd)','sending','failed')"
+    found = {each["what"]: each for each in line.json("doctor", "--offline", code=1)}
+    what = "app_message_logs.its_direction is an ENUM with in, out, which no job knows"
+    assert found[what]["level"] == "warning"
+    assert "forward, reply, send" in found[what]["fix"]
+    db.close()
+
+
+def test_a_view_is_asked_for_no_index_and_no_column_is_added_to_it(line, blank_url):   # R75
+    adopted.make(blank_url, ("sessions",))
+    db = opened(blank_url)
+    db.execute("CREATE TABLE signins (no INTEGER PRIMARY KEY, who INTEGER, ends DATETIME, "
+               "hash VARCHAR(64), made DATETIME, seen DATETIME)")
+    names = {"id": "no", "user_id": "who", "expires_at": "ends", "token_hash": "hash",
+             "created_at": "made", "last_seen_at": "seen"}
+
+    def view(columns) -> None:
+        db.execute("CREATE VIEW app_sessions AS SELECT "
+                   + ", ".join(f"{names[column]} AS its_{column}" for column in columns)
+                   + " FROM signins")
+    view(list(names)[:-1])
+    line.ini(adopted.ini(blank_url) + "[purge_sessions]\nenabled = no\n")
+    printed = line.run("migrate")
+    assert "-- the view app_sessions has no its_last_seen_at: add it to the view" in (
+        printed.splitlines())
+    assert "`app_sessions`" not in printed
+    assert '"app_sessions"' not in printed
+    fix, = (each["fix"] for each in line.json("doctor", "--offline", code=1)
+            if each["what"] == "The column its_last_seen_at of sessions is missing")
+    assert fix.endswith("Add it to that view.")
+    db.execute("DROP VIEW app_sessions")
+    view(names)
+    checked = line("migrate", "--check").out
+    # SQLite deletes no row through a view
+    assert checked == ("the schema is up to date\n" if db.dialect.name != "sqlite" else
+                       "no row can be deleted through the view app_sessions: name its table in "
+                       "[tables]\n")
+    db.close()
 
 
 def test_times_that_are_numbers_in_a_column_of_any_type_are_found_by_their_rows(tmp_path):   # R75
