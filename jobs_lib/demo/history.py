@@ -50,11 +50,13 @@ def _runs(job, now, zone, chance):
     parsed = schedule.parse(job.schedule)
     slot = schedule.previous(parsed, now, zone)
     usual, (name, most) = chance.randint(10, 120), COUNTS.get(job.name, OTHERS)
-    while slot > now - timedelta(days=DAYS):
+    while True:
         step = OFTEN if slot > now - LATELY else SELDOM
         before = schedule.previous(parsed, slot - timedelta(seconds=1), zone)
         if slot - before < step:
             before = schedule.previous(parsed, slot - step, zone)
+        if before <= now - timedelta(days=DAYS):
+            return
         slot = before
         status = "ok"
         if slot < now - CALM and chance.random() < 0.006:
