@@ -219,7 +219,7 @@ def _trend(points, title: str, times: Times, show) -> str:
         return ""
     start, points = times.now - timedelta(days=30), _thinned(points)
     most = show(max(value for _, value in points))
-    label = f"{title} in 30 days: {show(points[-1][1])} now, {most} at most"
+    label = f"{title} in 30 days: {show(points[-1][1])} last, {most} at most"
     return (f'<figure><div class="pair"><figcaption>{escape(title)}</figcaption>'
             f'<span class="ends">at most {escape(most)}</span></div>'
             f'{charts.line(points, start, times.now, label)}{_ends(day_name(str(start)))}</figure>')

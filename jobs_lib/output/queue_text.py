@@ -124,7 +124,7 @@ def _ending(found: dict, screen: Screen) -> list[str]:
 
 
 def _latest(each: dict, screen: Screen) -> str:
-    parts = [f"{each['state']}, since {screen.at(each['since'])}", each["to"], each["why"],
+    parts = [f"{each['state']}, came in {screen.at(each['since'])}", each["to"], each["why"],
              one_line(each["answer"] or "")]
     return "; ".join(filter(None, parts))
 

@@ -66,7 +66,7 @@ def queue_words(queue: dict) -> str:
     """A queue in a sentence."""
     oldest = f", the oldest for {_oldest(queue)}" if queue["due"] else ""
     stalled = "; it is stalled" if queue["stalled_since"] else ""
-    return (f"{queue['depth']:,} {queue['what']} waiting, {in_words(queue['due'])} due{oldest}"
+    return (f"{queue['what']}: {queue['depth']:,} waiting, {in_words(queue['due'])} due{oldest}"
             f"{stalled}; {queue['done_last_day']:,} done and {queue['failed_last_day']:,} failed "
             "in 24 hours")
 

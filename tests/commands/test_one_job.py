@@ -91,7 +91,7 @@ def test_one_jobs_health_shows_its_runs_its_next_one_and_its_queue(asked):      
     lines = out.splitlines()
     assert lines[0] == "retry_forwards: ok"
     assert lines[1].startswith("Retry failed forwards")
-    assert "Queue:     0 forwarded mail waiting, 0 due" in out
+    assert "Queue:     forwarded mail: 0 waiting, 0 due" in out
     assert "3 sent" in out
     assert "not about this one" not in out
     found = json.loads(asked("status", "retry_forwards", "--json")[1])
