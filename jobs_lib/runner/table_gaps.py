@@ -22,13 +22,14 @@ class Incomplete(JobsError):
 def need(db, job, store: bool = True) -> None:
     """Raise Incomplete when the job needs what is missing, or Unconfirmed when the operator has
     not let it work yet. `store`: it is no dry run, so what was found out may be written down."""
-    if store:
-        adoption.need(db, job)
     look = app_gaps.note if store else app_gaps.lacking
     first, *names = app_gaps.noted(db).split() or [""]
-    if first != complete(db.name):
+    is_known = first == complete(db.name)
+    if not is_known:
         names = look(db)
-    elif concerned(job, names):
+    if store:
+        adoption.need(db, job)
+    if is_known and concerned(job, names):
         names = look(db)                    # it may be there by now
     missing = concerned(job, names)
     if missing:

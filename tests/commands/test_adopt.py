@@ -271,6 +271,30 @@ def test_plain_migrate_leaves_an_apps_tables_to_the_app(line, blank_url):       
     db.close()
 
 
+def test_tables_that_are_turned_to_an_apps_later_are_asked_about(line, blank_url):  # R74
+    """`./install.sh` came before [tables]."""
+    ours = f"[core]\ndatabase = {blank_url}\nstate_dir = state\nlog_dir = log\n"
+    line.ini(ours)
+    line.run("migrate")
+    assert line.job("purge_sessions")["status"] == "ok"
+    db = connect(blank_url)
+    for sql in ddl.create_table(db, table("sessions")._replace(indexes=())):
+        db.execute(sql.replace("sessions", "signins"))
+    db.execute("INSERT INTO signins (user_id, token_hash, expires_at, created_at, last_seen_at) "
+               "VALUES (1, 'x', '2020-01-01 00:00:00', '2020-01-01 00:00:00', "
+               "'2020-01-01 00:00:00')")
+    line.ini(f"{ours}[tables]\nsessions = signins\n")
+    refused = line("purge_sessions")
+    assert refused.code == 1
+    assert "purge_sessions stays off until you have confirmed" in refused.err
+    assert db.value("SELECT COUNT(*) FROM signins") == 1
+    line.run("adopt", "--confirm")
+    assert line.job("purge_sessions")["counts"] == {"deleted": 1}
+    line.run("migrate")
+    assert line.json("adopt")["unconfirmed"] == []
+    db.close()
+
+
 def app_of(text: str) -> str:
     """The sentence about the app's tables, in one line; "" without it."""
     found = re.search(r"(-- )?Your app's tables \(.*own are made\.", " ".join(text.split()))

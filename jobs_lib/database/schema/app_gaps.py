@@ -14,7 +14,7 @@ from jobs_lib.errors import DatabaseError
 
 from . import app_tables, compare, keys, misfits, old_rows
 from .tables import NO_DEFAULT, table
-from .version import APP_TABLES, complete
+from .version import ALL, APP_TABLES, EVERY, SCOPE, UNCONFIRMED, complete
 from .works_on import of_all
 
 LONGEST = 2000               # of a value in `meta`: a longer list is looked up again by each run
@@ -40,12 +40,24 @@ def note(db) -> list[str]:
     """Look, write down what was found, and return it."""
     keys.note(db)
     names = lacking(db)
+    _ask_of_an_apps(db)
     text = " ".join([complete(db.name), *names])
     if len(text) > LONGEST:
         forget(db)
     elif noted(db) != text:
         db.upsert("meta", {"name": APP_TABLES}, {"value": text})
     return names
+
+
+def _ask_of_an_apps(db) -> None:
+    """Where all tables were made by `migrate`, and [tables] has since been turned to an app's: no
+    job works on those unasked."""
+    before, _, mapping = noted(db).partition(" ")[0].partition("-")
+    if not before or mapping == complete(db.name).partition("-")[2]:
+        return
+    scope = db.value("SELECT value FROM {meta} WHERE name = :name", name=SCOPE)
+    if scope == ALL and not db.name.mapped.keys().isdisjoint(app_tables.TABLES):
+        db.upsert("meta", {"name": UNCONFIRMED}, {"value": EVERY})
 
 
 def noted(db) -> str:

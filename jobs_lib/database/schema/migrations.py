@@ -17,7 +17,7 @@ from jobs_lib.errors import DatabaseError, Duplicate, Missing
 
 from . import NAMES, app_gaps, app_tables, ddl, keys
 from .tables import VIEW, table, tables
-from .version import EVERY, SCHEMA_VERSION, UNCONFIRMED, check, found, newer
+from .version import ALL, EVERY, OWN, SCHEMA_VERSION, SCOPE, UNCONFIRMED, check, found, newer
 
 __all__ = ("MIGRATIONS", "SCHEMA_VERSION", "check", "found", "migrate", "pending", "plan")
 
@@ -99,8 +99,6 @@ MIGRATIONS = {1: _first, 2: _notices_end,
               5: _completed("endpoint_state"),
               6: _completed("attempts")}
 assert max(MIGRATIONS) == SCHEMA_VERSION
-# in `meta`: which tables the first `migrate` was for
-SCOPE, OWN, ALL = "tables", "own", "all"
 AUDIT = "audit_logs"
 
 

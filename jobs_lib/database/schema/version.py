@@ -13,6 +13,8 @@ SCHEMA_VERSION = 6           # the last of the migrations
 # has confirmed that they may work on an app's rows (runner/adoption.py)
 APP_TABLES, UNCONFIRMED = "app_tables", "unconfirmed"
 EVERY = "*"                  # as the value of UNCONFIRMED: each job that works on the app's tables
+# in `meta`: which tables the first `migrate` was for
+SCOPE, OWN, ALL = "tables", "own", "all"
 TEXT_KEYS = "text_keys"      # in `meta`: what database/schema/keys.py found out
 
 
