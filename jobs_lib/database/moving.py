@@ -19,10 +19,10 @@ from jobs_lib.masking import without_secrets
 
 from .connection import rows_behind
 from .names import is_word
-from .schema import NAMES, migrations
+from .schema import NAMES, migrations, version
 from .schema.references import REFERENCES
 from .schema.tables import VIEW, table
-from .schema.version import APP_TABLES, OWN, SCOPE, TEXT_KEYS
+from .schema.version import APP_TABLES, TEXT_KEYS
 
 MARK = "moved_from"             # in the target's `meta`
 BATCH = 200                     # rows that are written at once
@@ -390,8 +390,8 @@ def _named(error: str) -> tuple[str, str]:
 
 def make_schema(source, target, now) -> None:
     """The tables of the target, as `migrate` makes them, for the same tables as in the source."""
-    scope = source.value("SELECT value FROM {meta} WHERE name = :name", name=SCOPE)
-    migrations.migrate(target, now, scope == OWN)
+    scope = source.value("SELECT value FROM {meta} WHERE name = :name", name=version.SCOPE)
+    migrations.migrate(target, now, scope == version.OWN)
 
 
 def canonical(value) -> bytes | None:

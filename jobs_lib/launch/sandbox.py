@@ -20,7 +20,7 @@ from jobs_lib.config.option_types import show_size
 from jobs_lib.database import copies
 from jobs_lib.database.names import Names
 from jobs_lib.database.schema import NAMES
-from jobs_lib.errors import Missing, UsageError
+from jobs_lib.errors import DatabaseError, UsageError
 from jobs_lib.features.forwards.headers import header_text, read_headers
 from jobs_lib.runner import adoption
 from jobs_lib.runner.dead_runs import is_there
@@ -114,11 +114,13 @@ class Sandbox:
 
     def _confirm(self) -> None:
         """On an app's tables a job may stay off until it is confirmed: in a copy it can be tried
-        before."""
+        before. What is asked about by the first look is, too."""
         from jobs_lib.database.connection import connect
+        from jobs_lib.database.schema import app_gaps
         db = connect(f"sqlite:///{self.path('jobs.db')}", prefix=self.config.section("core").prefix,
                      tables=self.config.tables(), columns=self.config.columns())
-        with closing(db), suppress(Missing):
+        with closing(db), suppress(DatabaseError):
+            app_gaps.note(db)
             adoption.confirm_all(db)
 
     def settings(self) -> list[str]:
