@@ -392,6 +392,8 @@ def make_schema(source, target, now) -> None:
     """The tables of the target, as `migrate` makes them, for the same tables as in the source."""
     scope = source.value("SELECT value FROM {meta} WHERE name = :name", name=version.SCOPE)
     migrations.migrate(target, now, scope == version.OWN)
+    # which jobs may work on an app's is copied with the rest of `meta`
+    target.execute("DELETE FROM {meta} WHERE name = :name", name=version.UNCONFIRMED)
 
 
 def canonical(value) -> bytes | None:
