@@ -122,7 +122,8 @@ class AliasEnds(Aged):
             if (was["expiry_notified_at"] != row["expiry_notified_at"]
                     and self.now < seconds(row["expires_at"]) - WARN_ALIAS):
                 yield f"alias {row['id']} was announced too early"
-        if extra := set(audited) - {row["id"] for row in expired}:
+        leaving = {id for id, row in step.after["aliases"].items() if is_leaving(step, row)}
+        if extra := set(audited) - {row["id"] for row in expired} - leaving:
             yield f"aliases {sorted(extra)} have an audit row and were not switched off"
         ends = {row["id"]: row["expires_at"] for row in expired}
         yield from _told(step, "alias_expired", [
