@@ -159,7 +159,9 @@ class Thresholds(Rule):
         user = step.before["users"][row["user_id"]]
         name = f"{row['metric']} {row['threshold']} % of user {row['user_id']}"
         cycles = {cycle(user, _today(step, second) - timedelta(days=ago))
-                  for second in (step.began, step.ended) for ago in (0, AFTER_THE_END)}
+                  # one that ended two days ago to the second is looked at
+                  for second in (step.began - 1, step.began, step.ended)
+                  for ago in (0, AFTER_THE_END)}
         found = next((each for each in cycles if str(each[0]) == str(row["cycle_start"])), None)
         if found is None:
             yield f"{name}: {row['cycle_start']} begins no cycle"
