@@ -964,14 +964,14 @@ def test_what_is_known_of_an_endpoint_is_forgotten_after_a_week(bench, hook):
 @pytest.mark.slow
 @pytest.mark.parametrize("endpoints", [1, 1000])
 # R66
-def test_what_comes_before_the_first_request_is_the_same_for_100_000_due_rows(bench, endpoints):
+def test_what_comes_before_the_first_request_is_the_same_for_20_000_due_rows(bench, endpoints):
     asked: list = []
 
     def answer(_) -> Response:
         asked.append(len(bench.statements))
         return Response(ANSWERED, 204)
     bench.web.answer = answer
-    flood(bench, 8, endpoints, 100_000 // endpoints)
+    flood(bench, 8, endpoints, 20_000 // endpoints)
     bench.table("users", [{"id": 7}])
     mine = [delivery(bench, endpoint(bench)) for _ in range(5)]
     bench.run(JOB, limit=40)
