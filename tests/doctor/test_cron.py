@@ -28,6 +28,7 @@ def every(installed, minutes: int, times: int, **values) -> None:
 
 
 def installed(installed, ago: timedelta) -> None:
+    installed.now = NOW
     for name in (job.name for job in installed.examined().jobs):
         installed.db.upsert("job_state", {"job": name}, {"due_after": NOW - ago})
 
