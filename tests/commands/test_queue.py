@@ -379,9 +379,14 @@ def test_of_a_failure_it_says_whether_a_notice_was_written_and_what_became_of_it
         {"id": 2, "user_id": ANN, "kind": "k", "status": "sent", "sent_at": sent}])
     for id, notice in ((1, None), (2, 1), (3, 2), (4, 99)):
         forward(service, id, notice_id=notice, **ended)
-    assert [events(service, "forward", id)[-1] for id in (1, 2, 3, 4)] == [
-        ("no notice was written: mail to all addresses of its owner has just failed, or a machine "
-         "had sent this mail"),
+    forward(service, 5, envelope_from="", **ended)
+    service.spool("there.eml")
+    forward(service, 6, raw_path="there.eml", **ended)
+    failed, machine = "mail to all addresses of its owner had just failed", (
+        "a machine had sent this mail")
+    assert [events(service, "forward", id)[-1] for id in (1, 5, 6)] == [
+        f"no notice was written: {why}" for why in (f"{failed}, or {machine}", machine, failed)]
+    assert [events(service, "forward", id)[-1] for id in (2, 3, 4)] == [
         "a notice to its owner was written: notification 1, waiting",
         f"a notice to its owner was written: notification 2, sent at {clock.text(sent)} UTC",
         "a notice to its owner was written: notification 99, which is deleted by now"]

@@ -116,7 +116,7 @@ def _notify(ctx, folder: str, user_id, destination: str, failing: set, rows: lis
                       id=user_id)
     # Mail that machines send to machines never causes a notice by itself: two of them could answer
     # each other for ever. Where a notice is written anyway, it lists them too.
-    if user is None or all(_automatic(folder, row) for row in rows):
+    if user is None or all(is_automatic(folder, row) for row in rows):
         _mark(ctx, rows, None)
         return 0
     to_email = _address(ctx, user, failing)
@@ -165,7 +165,7 @@ def _address(ctx, user: dict, failing: set) -> str | None:
     return None
 
 
-def _automatic(folder: str, row: dict) -> bool:
+def is_automatic(folder: str, row: dict) -> bool:
     """Whether the message is a bounce or says that a machine sent it (RFC 3834)."""
     if not row["envelope_from"]:
         return True

@@ -45,8 +45,21 @@ class ForwardQueue(MailQueue):
         """Which notice lists it, and what became of that one."""
         found = dict(super().what_happened(ctx, row))
         if row.get("told_at"):
-            found["told_at"] = _notified(ctx.db, row["notice_id"])
+            found["told_at"] = (self._why_not_notified(ctx, row) if row["notice_id"] is None
+                                else _notified(ctx.db, row["notice_id"]))
         return list(found.items())
+
+    def _why_not_notified(self, ctx, row: dict) -> str:
+        """Without its file it cannot be said which of the two it was."""
+        from .failure_notice import is_automatic
+        failed = "mail to all addresses of its owner had just failed"
+        if is_automatic(ctx.section("spool").dir, row):
+            why = "a machine had sent this mail"
+        elif self.why_lost(ctx, row) is None:
+            why = failed
+        else:
+            why = f"{failed}, or a machine had sent this mail"
+        return f"no notice was written: {why}"
 
     def why_lost(self, ctx, row: dict) -> str | None:
         """Its raw message is not in the spool."""
@@ -62,11 +75,8 @@ class ForwardQueue(MailQueue):
         return f"its raw message {row['raw_path']} is missing from the spool"
 
 
-def _notified(db, id: int | None) -> str:
+def _notified(db, id) -> str:
     """What `told_at` means."""
-    if id is None:
-        return ("no notice was written: mail to all addresses of its owner has just failed, or a "
-                "machine had sent this mail")
     notice = db.row("SELECT status, sent_at FROM {notifications} WHERE id = :id", id=id)
     if notice is None:
         state = "which is deleted by now"
