@@ -14,8 +14,9 @@ from jobs_lib import masking
 # RFC 5322 3.2.3
 ATOM = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0189!#$%&*+-/=?^_`{|}~", min_size=3, max_size=20)
 DOTTED = st.lists(ATOM, min_size=1, max_size=3).map(".".join)
-QUOTED = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=3, max_size=20).map(
-    # RFC 5321 4.1.2
+# RFC 5321 4.1.2. Of `"no" to "@ab"@c` nobody can say whether `" to "@ab` is the address.
+QUOTED = st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=3,
+                 max_size=20).filter(lambda text: not text.startswith("@")).map(
     lambda text: '"' + re.sub(r'(["\\])', r"\\\1", text) + '"')
 # RFC 6531 3.3
 FOREIGN = st.text("äöüßéñçжшю\u4e2d\u6587\u0301", min_size=3, max_size=10)
