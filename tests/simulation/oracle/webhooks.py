@@ -151,6 +151,8 @@ class Endpoints(Rule):
     def __init__(self) -> None:
         self.since: dict[int, int] = {}         # the first failure after the last success
         self.warned: set[int] = set()
+        # that answered 410 to a process which may have been stopped before it could store that
+        self.gone: set[int] = set()
 
     def check(self, step):
         """What the answers were; then what became of the endpoints."""
@@ -163,10 +165,12 @@ class Endpoints(Rule):
                 if step.after["webhook_deliveries"].get(id, {}).get("status") == "delivered":
                     self.since.pop(hook, None)
                     self.warned.discard(hook)
+                    self.gone.discard(hook)
             else:
                 self.since.setdefault(hook, entry["at"])
                 ends[hook] = entry["at"] - self.since[hook]
                 was_gone.update([hook] if entry["status"] == 410 else [])
+                self.gone.update(was_gone)
                 failed.add(hook)
         disabled, notices = Counter(), new(step, "notifications").values()
         for was, row in changed(step, "webhooks"):
@@ -174,7 +178,7 @@ class Endpoints(Rule):
                     "the account is deleted"):
                 disabled[row["user_id"]] += 1
                 # a clock that has been wrong for an hour is taken for right
-                if (row["id"] not in was_gone and ends.get(row["id"], 0) < FAILING - 60
+                if (row["id"] not in self.gone and ends.get(row["id"], 0) < FAILING - 60
                         and not step.skew):
                     yield (f"endpoint {row['id']} was disabled after "
                            f"{ends.get(row['id'], 0) / DAY:.2f} days: {row['disabled_reason']}")
