@@ -18,7 +18,7 @@ usage() {
 ./install.sh bundle [ARGS]  get the packages, and make one zip of all that a host without a shell needs
 ./install.sh test         run the tests in an environment of their own, as far as this machine has the servers that
                           they talk to, without the slow ones
-./install.sh test --all   the slow ones too: storms of kills, large tables, real waiting
+./install.sh test --all   the slow ones too: kill tests, large tables, real waiting
 ./install.sh test ARGS    run those that ARGS, which go to pytest, select
 ./install.sh test --with-servers [--yes] [...]
                           install what is missing of the servers first (Debian), after a list and a question; --yes:

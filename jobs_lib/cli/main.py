@@ -40,9 +40,9 @@ def main(argv: list[str]) -> int:
 
 
 def leave(code: int) -> None:
-    """End the process without Python's own farewell: all is written and closed, and it takes a
-    tenth of an idle run. Python 3.10 may crash in it when a thread is just ending. The packages of
-    workers need theirs."""
+    """End the process without the interpreter's own shutdown: all is written and closed, and it
+    takes a twentieth of an idle run. Python 3.10 may crash in it when a thread is just ending. The
+    packages of workers need it."""
     if {"rq", "celery"} & sys.modules.keys():
         sys.exit(code)
     try:                                     # noqa: SIM105  contextlib is not loaded otherwise

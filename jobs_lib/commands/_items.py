@@ -89,14 +89,14 @@ def number(word: str) -> int | None:
 
 def key(db, table: str, word: str):
     """The id of a row of the table that is written so: as it is where ids are text, else a number;
-    None for what can be none."""
+    None for what cannot be one."""
     if table in db.text_keys:
         return word if 0 < len(word) <= LONGEST_KEY else None
     return number(word)
 
 
 def keys(db, table: str, words: list[str]) -> list:
-    """The ids that are written so, once each. UsageError for what can be none."""
+    """The ids that are written so, once each. UsageError for what cannot be one."""
     from argparse import ArgumentTypeError
     try:
         return list(dict.fromkeys(words if table in db.text_keys else map(positive, words)))
@@ -105,7 +105,7 @@ def keys(db, table: str, words: list[str]) -> list:
 
 
 def key_of(db, table: str, word: str):
-    """The id that is written so. UsageError for what can be none."""
+    """The id that is written so. UsageError for what cannot be one."""
     keys(db, table, [word])
     return key(db, table, word)
 

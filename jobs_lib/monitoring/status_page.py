@@ -90,7 +90,8 @@ def _verdict(found: dict) -> str:
     number = len(found["incidents"])
     if number:
         return "1 thing needs you" if number == 1 else f"{number} things need you"
-    if all(job["state"] in ("paused", "off") for job in found["jobs"]):
+    states = {job["state"] for job in found["jobs"]}
+    if "paused" in states and states <= {"paused", "off"}:
         return "Every job is paused"
     return "All is well" if any(job["last"] for job in found["jobs"]) else "Nothing has run yet"
 

@@ -24,7 +24,7 @@ def _incidents(found: dict, screen: Screen) -> list[str]:
     incidents, paint = found["incidents"], screen.paint
     if not incidents:
         paused = ", ".join(job["name"] for job in found["jobs"] if job["state"] == "paused")
-        if all(job["state"] in ("paused", "off") for job in found["jobs"]) and paused:
+        if paused and {job["state"] for job in found["jobs"]} <= {"paused", "off"}:
             return ["Every job is paused: `jobs.py resume all` lets them run again."]
         return [paint("green", "All is well.") if found["last_run_at"] else "No job has run yet.",
                 *(wrapped(f"Paused: {paused}.", screen.width, "", "  ") if paused else ())]

@@ -25,9 +25,9 @@ LONGEST = {"claim_token": 32, "claim_run": 16, "status": 9, "token_hash": 64, "t
            "response_excerpt": 2048, "dns_results": 16_000, "actor": 4, "event": 30, "severity": 8,
            "details": 1000}
 ANY, WRITTEN, CHANGED, DELETED, ADDED = "any", "written", "changed", "deleted", "added"
-# what can be done about a table of the app's to which jobs add rows, whatever does not fit
 ON_UPDATE = re.compile(r" ON UPDATE \w+(\(\d*\))?", re.IGNORECASE)
 VALUES = re.compile(r"\benum\(((?:'(?:[^']|'')*',?)+)", re.IGNORECASE)
+# what can be done about a table of the app's to which jobs add rows, whatever does not fit
 OWN_AUDIT = ("or let [tables] audit_logs name a table that is not there: `jobs.py migrate` makes "
              "it, for what the jobs write")
 # {kind: (what a job does that it matters for, what is wrong, what to do)}
