@@ -141,11 +141,11 @@ def send(session, envelope: Envelope, content: bytes, item: str, as_json: bool) 
     hidden = db.hidden()
     for each in steps.done:
         each["answer"] = masking.without_secrets(each["answer"], hidden)
-    _show(session.console, steps.done, envelope, as_json)
+    _show(session.console, steps.done, envelope, mail.transport, as_json)
     return OK if result.outcome == SENT else FAILED
 
 
-def _show(console, done: list[dict], envelope: Envelope, as_json: bool) -> None:
+def _show(console, done: list[dict], envelope: Envelope, transport: str, as_json: bool) -> None:
     last = done[-1]
     fix = "" if last["ok"] else _advice(last)
     if as_json:
@@ -160,6 +160,9 @@ def _show(console, done: list[dict], envelope: Envelope, as_json: bool) -> None:
         console.answer("\n".join([first if each["ok"] else paint("red", first), *rest]))
     if fix:
         console.report(f"-> {fix} {PAGE}")
+    elif transport == "maildir":
+        console.report(f"It is for {masking.text(envelope.recipient)}, and stays in that folder: "
+                       "with [mail] transport = maildir nothing is sent to anyone.")
     else:
         console.report(f"Accepted for {masking.text(envelope.recipient)}. If it does not arrive, "
                        "look into the folder for spam; the relay's last answer helps its operator "

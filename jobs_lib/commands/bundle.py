@@ -18,7 +18,7 @@ from jobs_lib.paths import HOME, PROGRAM, VERSION
 from . import _packing
 
 TOP = "jobs"
-SINGLE = (".py", ".pyz")
+SINGLE_FILE = (".py", ".pyz")
 
 
 def arguments(parser) -> None:
@@ -41,7 +41,7 @@ def run(args, make_session, config_path) -> int:
     files = _packing.installation(HOME)
     vendor, found = _packing.packages(args.packages)
     files.update(vendor)
-    if output.endswith(SINGLE):
+    if output.endswith(SINGLE_FILE):
         digest = _write(output, _packing.single_file(files))
     else:
         files[_packing.SINGLE] = _packing.single_file(files)
@@ -71,7 +71,7 @@ def _fill(folder: str, files: dict) -> str:
 
 
 def _advice(output: str) -> str:
-    if output.endswith(SINGLE):
+    if output.endswith(SINGLE_FILE):
         return ("Upload it with a config.ini beside it, outside of the web root. It is used like "
                 f"any jobs.py: `python3 {shown(os.path.basename(output))} migrate`. Its first "
                 "start unpacks it into var/program beside it.")

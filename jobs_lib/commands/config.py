@@ -21,7 +21,7 @@ from jobs_lib.doctor.host import another_users
 from jobs_lib.doctor.mistakes import missing_package, mistakes
 from jobs_lib.doctor.rarely_meant import open_folder, rarely_meant
 from jobs_lib.doctor.writable import open_to_others
-from jobs_lib.errors import OK, ConfigError, UsageError
+from jobs_lib.errors import CONFIG, OK, ConfigError, UsageError
 from jobs_lib.output.console import WIDEST, columns
 from jobs_lib.output.findings_text import in_full
 from jobs_lib.output.paint import Paint
@@ -39,7 +39,7 @@ def arguments(parser) -> None:
     parser.add_argument("value", metavar="VALUE", nargs="?", help="set: what it is to be")
     parser.add_argument("--short", action="store_true", help="example: only what nearly every "
                         "service sets")
-    parser.add_argument("--json", action="store_true", help="show: print one JSON document")
+    parser.add_argument("--json", action="store_true", help="show, check: print one JSON document")
 
 
 def run(args, make_session, config_path) -> int:
@@ -50,8 +50,8 @@ def run(args, make_session, config_path) -> int:
     if args.action == "set" and not args.section:
         raise UsageError("config set: expected SECTION.OPTION and a value, such as `config set "
                          "mail.host mail.example.org`")
-    if args.json and args.action != "show":
-        raise UsageError(f"config {args.action}: --json goes with show only")
+    if args.json and args.action not in ("show", "check"):
+        raise UsageError(f"config {args.action}: --json goes with show and check only")
     if args.short and args.action != "example":
         raise UsageError(f"config {args.action}: --short goes with example only")
     broken: list[str] = []
@@ -62,25 +62,30 @@ def run(args, make_session, config_path) -> int:
         return OK
     session = make_session(config_path)
     if args.action == "check":
-        return check(session, jobs, broken)
+        return check(session, jobs, broken, args.json)
     if args.action == "set":
         from ._config_set import change
         return change(session, args.section, args.value, jobs)
     return show(session, jobs, args.section, args.json)
 
 
-def check(session, jobs: list, broken: list[str]) -> int:
-    """ConfigError with every mistake; warnings alone are no failure."""
+def check(session, jobs: list, broken: list[str], as_json: bool = False) -> int:
+    """ConfigError with every mistake; warnings alone are no failure. As JSON: path, errors,
+    warnings."""
     config = session.config
     wrong = [*broken, *(finding.what for finding in mistakes(config, jobs)),
              *filter(None, [missing_package(config)])]
     warned = [*another_users(config, "config check"), *readable(config),
               *changeable_by_others(open_to_others(config)),
               *open_folder(config, "export", "dir", "exports"), *rarely_meant(config, jobs)]
+    warned = [finding._replace(level="warning") for finding in warned]
+    if as_json:
+        session.console.document({"path": config.path, "errors": wrong,
+                                  "warnings": [finding._asdict() for finding in warned]})
+        return CONFIG if wrong else OK
     paint, width = Paint(sys.stdout), min(columns(), WIDEST)
     for finding in warned:
-        lines = in_full(finding._replace(level="warning"), width, paint)
-        session.console.answer("\n".join(lines))
+        session.console.answer("\n".join(in_full(finding, width, paint)))
     if wrong:
         raise ConfigError(*wrong)
     file = config.path if config.sources.found else "The configuration"

@@ -380,11 +380,24 @@ def test_every_option_of_the_example_can_be_taken_as_it_stands(line):
                 assert option["value"] == option["default"], name
 
 
-@pytest.mark.parametrize("action", ["check", "example"])
-def test_json_is_refused_where_it_says_nothing(line, action):
-    answer = line("config", action, "--json")
+def test_json_is_refused_where_it_says_nothing(line):
+    answer = line("config", "example", "--json")
     assert (answer.code, answer.out) == (2, "")
-    assert f"config {action}: --json goes with show only" in answer.err
+    assert "config example: --json goes with show and check only" in answer.err
+
+
+def test_check_as_json_lists_errors_and_warnings(line):         # R63, R77
+    line.ini("[core]\nlock = flie\n[export]\nkeep = 3\n[mail]\nport = 465\nsecurity = none\n")
+    answer = line("config", "check", "--json")
+    found = json.loads(answer.out)
+    assert (answer.code, answer.err, found["path"]) == (78, "", str(line.folder / "config.ini"))
+    assert len(found["errors"]) == 2
+    assert "[core] lock = 'flie'" in found["errors"][0]
+    assert {finding["level"] for finding in found["warnings"]} == {"warning"}
+    assert any("465" in finding["what"] for finding in found["warnings"])
+    line.ini("")
+    answer = line("config", "check", "--json")
+    assert (answer.code, json.loads(answer.out)["errors"]) == (0, [])
 
 
 @pytest.mark.parametrize("section, option", [("core", "secret_key"), ("mail", "srs_secret")])

@@ -93,8 +93,11 @@ def test_as_json_and_into_a_folder(shell):
     assert (found["ok"], found["fix"]) == (True, "")
     assert found["steps"] == [{"step": "maildir", "ok": True,
                                "answer": f"a file in {shell.folder}/sent"}]
+    said = shell("mail", "test", TO).out
+    assert "stays in that folder" in said
+    assert "spam" not in said
     (shell.folder / "sent" / "new").chmod(0o700)
-    assert len(list((shell.folder / "sent" / "new").iterdir())) == 1
+    assert len(list((shell.folder / "sent" / "new").iterdir())) == 2
     shell.configure("mail", transport="smtp", port=1)
     answer = shell("mail", "test", TO, "--json")
     assert json.loads(answer.out)["steps"][-1]["ok"] is False

@@ -217,6 +217,8 @@ def test_a_domain_has_a_name_too_and_a_deletion_that_of_its_account(service):   
     service.run("delete_accounts")
     domain = json.loads(service.command("show", "domain", "Club.example", "--json"))
     assert (domain["id"], domain["answer"]) == (5, "mx: no MX record")
+    service.db.execute("UPDATE {domains} SET user_id = 77 WHERE id = 5")
+    assert "there is no account 77" in service.command("show", "domain", "club.example")
     deletion = json.loads(service.command("show", "deletion", "3", "--json"))
     assert deletion["kept"]["until"] == clock.text(service.ahead(days=6))
     service.now += timedelta(days=7)

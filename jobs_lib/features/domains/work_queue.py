@@ -16,6 +16,7 @@ from jobs_lib.engines.work_queue import (
     due_backlog,
     owners_in,
     since_rule,
+    why_nobody_waits,
 )
 
 from .status import ACTIVE, PENDING, STATUSES, VERIFIED
@@ -112,10 +113,10 @@ class DomainQueue(WorkQueue):
         owners, items = owners_in(ctx.db, rows), []
         for row in rows:
             next_at = self.next_at(ctx, row)
-            status = owners.get(row["user_id"])
-            why = {"active": "", "suspended": "its owner is suspended",
-                   "deleted": "the account is deleted"}.get(str(status), "its owner is missing")
-            if not why and next_at is None:
+            why = why_nobody_waits(owners, row["user_id"])
+            if not why and owners[row["user_id"]] == "suspended":
+                why = "its owner is suspended"
+            elif not why and next_at is None:
                 why = "given up: it is checked again once its owner asks for it"
             items.append(Item(row["id"], row["user_id"], one_line(row["name"], 254),
                               one_line(words(row["status"])), row["failures"], None,
