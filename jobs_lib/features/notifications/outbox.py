@@ -9,6 +9,7 @@ from jobs_lib.addresses import check
 from jobs_lib.database.values import words
 from jobs_lib.engines import mail_sending, mime
 from jobs_lib.engines.turns import LOW, NORMAL
+from jobs_lib.engines.work_queue import owners_in, why_nobody_waits
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message, Result
 from jobs_lib.ports.outcomes import FINAL
 
@@ -84,20 +85,18 @@ class Notices(mail_sending.MailSource):
 
 
 def unwanted(db, rows: list[dict]) -> dict:
-    """{row id: why its owner is not to get it}: the account is deleted, or has opted out."""
-    users, key = {row["user_id"] for row in rows if row["user_id"] is not None}, db.key
-    statuses = {key("users", row["id"]): row["status"] for row in db.query(
-        "SELECT id, status FROM {users} WHERE id IN (:ids)", ids=users)} if users else {}
-    optouts = {(key("users", row["user_id"]), row["kind"]) for row in db.query(
+    """{row id: why its owner is not to get it}: there is no such account, or it has opted out."""
+    owners = owners_in(db, rows)
+    optouts = {(db.key("users", row["user_id"]), row["kind"]) for row in db.query(
         "SELECT user_id, kind FROM {notification_optouts} WHERE user_id IN (:ids)",
-        ids=users)} if users else set()
+        ids=list(owners))} if owners else set()
     reasons: dict = {}
     for row in rows:
-        user, kind = key("users", row["user_id"]), row["kind"]
-        is_deleted = user is not None and statuses.get(user, "deleted") == "deleted"
-        if is_deleted and not (user in statuses and kind in AFTER_DELETION):
-            reasons[row["id"]] = "the account is deleted"
-        elif (user, kind) in optouts and not required(kind):
+        user, kind = row["user_id"], row["kind"]
+        gone = "" if user is None else why_nobody_waits(owners, user)
+        if gone and not (user in owners and kind in AFTER_DELETION):
+            reasons[row["id"]] = gone
+        elif (db.key("users", user), kind) in optouts and not required(kind):
             reasons[row["id"]] = "its owner has opted out of this kind"
     return reasons
 
