@@ -15,7 +15,7 @@ from jobs_lib.ports.outcomes import UNCERTAIN
 
 from . import attempts
 from .due_rows import SURE, TRIED_AGAIN, TRY_AGAIN, DueRows
-from .rows import UNCLAIMED, count_unknown_status, lost
+from .rows import UNCLAIMED, count_unknown_status, has_status, lost
 
 AT_ONCE = 500                       # rows changed in one statement
 
@@ -42,7 +42,7 @@ def _free_dead_claims(rows: DueRows) -> None:
     # Not `IS NOT NULL`, for which SQLite takes no index. One that is `sending` for nobody was lost
     # too.
     claimed = (db.query(f"{columns} WHERE claim_run > :mine OR claim_run < :mine", mine=ctx.run_id)
-               + db.query(f"{columns} WHERE status = 'sending' AND claim_run IS NULL"))
+               + db.query(f"{columns} WHERE {has_status('sending')} AND claim_run IS NULL"))
     if not claimed:
         return
     runs = [run for run in {row["claim_run"] for row in claimed} if isinstance(run, str)]

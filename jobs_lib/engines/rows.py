@@ -40,6 +40,12 @@ def lost(table: str, now: str) -> tuple[str, dict]:
             {"lost_by": now})
 
 
+def has_status(status: str) -> str:
+    """SQL for a status that few rows have. As a range, since SQLite reads the whole table for an
+    equal sign where its statistics know one status alone."""
+    return f"status >= '{status}' AND status <= '{status}'"
+
+
 def of_unknown_status(db, table: str, known) -> list:
     """The ids of rows, MOST_COUNTED at most, whose status is none of the `known` ones, so that no
     statement ever asks for them. They stay as they are, since an app may have a status of its own.

@@ -147,12 +147,12 @@ def count(db, table: str, rule: str, most: int, **values) -> int:
                     f"WHERE {rule} LIMIT :most) found", most=most, **values)
 
 
-def due_backlog(db, table: str, column: str, where: str, **values) -> dict:
-    """`number` of rows, and `since`: the earliest valid time in the column. 0000-00-00 hides no
-    other."""
-    oldest = f"MIN(CASE WHEN {column} >= :earliest THEN {column} END)"
-    return db.row(f"SELECT COUNT(*) AS number, {oldest} AS since FROM {{{table}}} WHERE {where}",
-                  earliest=clock.FIRST, **values)
+def due_backlog(db, table: str, column: str, where: str, most: int, **values) -> dict:
+    """`number` of rows, `most` of them counted, and `since`: the earliest valid time in the column.
+    0000-00-00 hides no other."""
+    return db.row("SELECT COUNT(*) AS number, MIN(CASE WHEN due >= :earliest THEN due END) AS since"
+                  f" FROM (SELECT {column} AS due FROM {{{table}}} WHERE {where} "
+                  f"ORDER BY {column} LIMIT :most) found", earliest=clock.FIRST, most=most, **values)
 
 
 def owners_in(db, rows: list[dict], column: str = "user_id") -> dict:

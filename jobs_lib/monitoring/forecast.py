@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from jobs_lib import catalogue, clock, schedule
 from jobs_lib.database import stored
 from jobs_lib.engines import purge, relay_limits
-from jobs_lib.engines.claimed_queue import ClaimedQueue, unfinished
+from jobs_lib.engines.claimed_queue import ClaimedQueue, all_unfinished
 from jobs_lib.engines.outlook import MOST, Counter, deletes
 from jobs_lib.engines.rules import Purge
 from jobs_lib.engines.safety_stop import NEVER, RetentionGuard
@@ -311,7 +311,7 @@ def _waiting(db, found: list[dict]) -> list[dict]:
         job = jobs.get(queue.job)
         if job and isinstance(queue, ClaimedQueue):
             listed.append({"name": queue.name, "job": queue.job,
-                           "waiting": unfinished(db, queue.table),
+                           "waiting": all_unfinished(db, queue.table),
                            "suspended": _of_suspended(db, queue.table),
                            "runs": job["next_run"] is not None})
     return listed

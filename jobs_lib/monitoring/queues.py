@@ -33,7 +33,7 @@ class QueueHealth(namedtuple("QueueHealth", "name job what depth due oldest_due_
                              "stalled_since")):
     """One queue. Times are aware UTC or None; numbers of the last day are those of its runs.
 
-    depth               rows that are not finished
+    depth               rows that are not finished; as many are counted as of due ones
     due                 those whose time has come; COUNTED or more are not counted to the end
     oldest_due_at       since when the longest waiting is due
     uncertain_last_day  lost in flight

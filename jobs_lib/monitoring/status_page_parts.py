@@ -116,7 +116,7 @@ def _queue(queue: dict, series: dict, times: Times) -> str:
     oldest = _trend(series.get(f"queue.age.{queue['name']}"), "Oldest due", times, _age)
     return (f'<div class="card" id="queue-{escape(queue["name"])}"><div class="pair">'
             f'<h3>{escape(_capital(queue["what"]))}</h3>'
-            f'{state}</div><p class="big">{queue["depth"]:,} <small>waiting, '
+            f'{state}</div><p class="big">{in_words(queue["depth"])} <small>waiting, '
             f'{in_words(queue["due"])} due</small></p><p class="soft">{facts}</p>'
             f'<div class="halves">{waiting}{oldest}</div></div>')
 

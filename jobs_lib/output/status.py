@@ -52,7 +52,7 @@ def _cut_below(text: str, screen: Screen) -> str:
 
 
 def _queues(found: dict, screen: Screen) -> list[str]:
-    rows = [[queue["what"], f"{queue['depth']:,}", in_words(queue["due"]), _oldest(queue),
+    rows = [[queue["what"], in_words(queue["depth"]), in_words(queue["due"]), _oldest(queue),
              f"{queue['done_last_day']:,} done, {queue['failed_last_day']:,} failed",
              "stalled" if queue["stalled_since"] else ""] for queue in found["queues"]]
     head, *lines = map(joined, padded([["QUEUE", "WAITING", "DUE", "OLDEST", "LAST 24 H", ""],
@@ -66,7 +66,7 @@ def queue_words(queue: dict) -> str:
     """A queue in a sentence."""
     oldest = f", the oldest for {_oldest(queue)}" if queue["due"] else ""
     stalled = "; it is stalled" if queue["stalled_since"] else ""
-    return (f"{queue['what']}: {queue['depth']:,} waiting, {in_words(queue['due'])} due{oldest}"
+    return (f"{queue['what']}: {in_words(queue['depth'])} waiting, {in_words(queue['due'])} due{oldest}"
             f"{stalled}; {queue['done_last_day']:,} done and {queue['failed_last_day']:,} failed "
             "in 24 hours")
 

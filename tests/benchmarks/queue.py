@@ -1,4 +1,4 @@
-"""What a claim, a count and a look at a queue cost with 1,000 and with many more due rows, of one
+"""What a claim, a count, a look at a queue and recovery cost with 1,000 and with many more due rows, of one
 owner and of many.
 
     python -m tests.benchmarks.queue [--rows 100000] [--engine sqlite|mariadb] [--queue TABLE]
@@ -20,10 +20,11 @@ from types import SimpleNamespace
 from jobs_lib import catalogue
 from jobs_lib.config import loader
 from jobs_lib.engines import mail_queues
-from jobs_lib.engines.claimed_queue import unfinished
 from jobs_lib.engines.due_rows import COUNTED
 from jobs_lib.engines.queue import QueueClaims
+from jobs_lib.engines.recovery import recover
 from jobs_lib.features.webhooks import deliveries
+from jobs_lib.monitoring import queues
 from tests.servers.mariadb import MariaDB
 from tests.support.databases import NOW, bulk, migrated
 from tests.support.plans import analyse
@@ -59,6 +60,12 @@ def claims_of(db, table: str):
     return QueueClaims(run, queue(run))
 
 
+def backlog(db, table: str) -> None:
+    """What `status` and `check_jobs` ask of the queue."""
+    queue = next(queue for queue in queues.CLAIMED if queue.table == table)
+    queue.backlog(SimpleNamespace(db=db, now=NOW, options=OPTIONS[queue.job]), COUNTED)
+
+
 def timed(what, times: int, afterwards=lambda: None) -> float:
     """The quickest of some, in milliseconds: what else the machine does is no cost of ours."""
     seconds = []
@@ -84,7 +91,8 @@ def measure(db, table: str, claims: int) -> dict[str, float]:
                            lambda: running[-1].release())
     taken = taken[:claims]
     found["count"] = timed(lambda: claims_of(db, table).count_due(COUNTED), 3)
-    found["depth"] = timed(lambda: unfinished(db, table), 3)
+    found["backlog"] = timed(lambda: backlog(db, table), 3)
+    found["recovery"] = timed(lambda: recover(claims_of(db, table)), 10)
     reached = [number for number, owners in enumerate(taken, 1) if 9_000_000 in owners]
     found["reached"] = reached[0] if reached else 0
     return found
@@ -155,7 +163,11 @@ def main() -> None:
                     print(f"  {table:<20} {name:<22} {rows:>9,}   claim {found['claim']:7.2f}"
                           f" ({found['claim'] / base['claim']:5.2f})   first {found['first']:7.2f}"
                           f" ({found['first'] / base['first']:5.2f})   count {found['count']:7.2f}"
-                          f" ({found['count'] / base['count']:5.2f})   depth {found['depth']:7.2f}"
+                          f" ({found['count'] / base['count']:5.2f})"
+                          f"   status {found['backlog']:7.2f}"
+                          f" ({found['backlog'] / base['backlog']:5.2f})"
+                          f"   recovery {found['recovery']:7.2f}"
+                          f" ({found['recovery'] / base['recovery']:5.2f})"
                           f"   neighbour in claim {found['reached'] or '-'}", flush=True)
 
 

@@ -591,10 +591,13 @@ def test_a_look_at_a_queue_says_how_much_is_due_as_far_as_it_was_counted(bench, 
         monkeypatch.setattr(module, "COUNTED", 5)
     bench.config(alerts={"queue_depth": "off"})
     fill(bench, FORWARDS, FLOOD, 7, next_attempt_at="2026-11-24 12:00:00")
-    found = overview.collect(bench._config, bench.db, bench.now)
-    queue = {queue["name"]: queue for queue in found["queues"]}["forwards"]
-    assert (queue["depth"], queue["oldest_due_at"]) == (7, "2026-11-24 12:00:00")
-    assert due_rows.in_words(queue["due"]) == "5+"
+    bench.table("export_requests", [{"user_id": FLOOD}] * 7)
+    found = {queue["name"]: queue for queue in overview.collect(bench._config, bench.db, bench.now)
+             ["queues"]}
+    assert (found["exports"]["depth"], found["exports"]["due"]) == (5, 5)
+    queue = found["forwards"]
+    assert queue["oldest_due_at"] == "2026-11-24 12:00:00"
+    assert [due_rows.in_words(queue[name]) for name in ("depth", "due")] == ["5+", "5+"]
     assert due_rows.in_words(4) == "4"
 
 

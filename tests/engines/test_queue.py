@@ -19,7 +19,7 @@ from jobs_lib.ports.outcomes import SENT
 from tests.jobs.test_retry_forwards_kill import Counting
 from tests.servers.mariadb import MariaDB
 from tests.support.engines import on_sqlite
-from tests.support.plans import analyse
+from tests.support.plans import analyse, problems
 from tests.support.require import program
 from tests.support.shell import Shell
 
@@ -205,6 +205,22 @@ def test_rows_are_put_right_by_their_ids(bench, column):
     for step in bench.db.explain(sql, **values):
         assert "USING INTEGER PRIMARY KEY" in step.get("detail",
                                                        "") or step.get("key") == "PRIMARY", step
+
+
+@pytest.mark.parametrize("job, table", [("retry_forwards", "failed_emails"), (
+    "send_notifications", "notifications"), ("retry_webhooks", "webhook_deliveries")])
+def test_what_dead_runs_hold_is_found_by_an_index_whatever_is_counted(bench, job, table):
+    bench.bulk(table, [{"user_id": 1, "created_at": bench.ago(hours=1), "next_attempt_at":
+                        bench.ahead(days=1), "status": "pending"}] * 2000)
+    analyse(bench.db, [table])
+    heard: dict = {}
+    bench.on_statement = heard.setdefault
+    bench.run(job)
+    looked = [(sql, values) for sql, values in heard.items()
+              if "claim_run >" in sql or "claim_run IS NULL" in sql]
+    assert len(looked) == 2
+    assert [wrong for sql, values in looked
+            for wrong in problems(bench.db, sql, values, {table})] == []
 
 
 def test_a_flood_of_invalid_rows_ends_within_the_budget(bench):     # R67 R4

@@ -41,18 +41,20 @@ class DomainQueue(WorkQueue):
         status."""
         table, now = self.table, ctx.now
         asked = due_backlog(ctx.db, table, "recheck_requested_at",
-                            f"recheck_requested_at <= :now{ACTIVE}", now=now)
+                            f"recheck_requested_at <= :now{ACTIVE}", most, now=now)
         by_time = [due_backlog(ctx.db, table, "next_check_at",
                                "status = :status AND next_check_at <= :now"
-                               f" AND recheck_requested_at IS NULL{ACTIVE}", status=status, now=now)
+                               f" AND recheck_requested_at IS NULL{ACTIVE}", most, status=status,
+                               now=now)
                    for status in STATUSES]
         never_checked = [due_backlog(ctx.db, table, "created_at",
                                      "status = :status AND next_check_at IS NULL"
-                                     f" AND recheck_requested_at IS NULL{ACTIVE}", status=status)
+                                     f" AND recheck_requested_at IS NULL{ACTIVE}", most,
+                                     status=status)
                          for status in (PENDING, VERIFIED)]
         found = [asked, *by_time, *never_checked]
         oldest = min((str(row["since"]) for row in found if row["since"]), default=None)
-        number = sum(row["number"] for row in found)
+        number = min(sum(row["number"] for row in found), most)
         return number, number, oldest
 
     def lifetime(self, ctx):

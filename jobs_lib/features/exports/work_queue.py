@@ -36,7 +36,7 @@ class ExportQueue(WorkQueue):
 
     def backlog(self, ctx, most: int) -> tuple:
         """What is queued is due."""
-        row = due_backlog(ctx.db, self.table, "requested_at", "status = 'queued'")
+        row = due_backlog(ctx.db, self.table, "requested_at", "status = 'queued'", most)
         return row["number"], row["number"], row["since"] and str(row["since"])
 
     def lifetime(self, ctx):
