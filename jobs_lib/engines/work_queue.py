@@ -152,7 +152,8 @@ def due_backlog(db, table: str, column: str, where: str, most: int, **values) ->
     0000-00-00 hides no other."""
     return db.row("SELECT COUNT(*) AS number, MIN(CASE WHEN due >= :earliest THEN due END) AS since"
                   f" FROM (SELECT {column} AS due FROM {{{table}}} WHERE {where} "
-                  f"ORDER BY {column} LIMIT :most) found", earliest=clock.FIRST, most=most, **values)
+                  f"ORDER BY {column} LIMIT :most) found",
+                  earliest=clock.FIRST, most=most, **values)
 
 
 def owners_in(db, rows: list[dict], column: str = "user_id") -> dict:

@@ -66,9 +66,9 @@ def queue_words(queue: dict) -> str:
     """A queue in a sentence."""
     oldest = f", the oldest for {_oldest(queue)}" if queue["due"] else ""
     stalled = "; it is stalled" if queue["stalled_since"] else ""
-    return (f"{queue['what']}: {in_words(queue['depth'])} waiting, {in_words(queue['due'])} due{oldest}"
-            f"{stalled}; {queue['done_last_day']:,} done and {queue['failed_last_day']:,} failed "
-            "in 24 hours")
+    return (f"{queue['what']}: {in_words(queue['depth'])} waiting, {in_words(queue['due'])} due"
+            f"{oldest}{stalled}; {queue['done_last_day']:,} done and "
+            f"{queue['failed_last_day']:,} failed in 24 hours")
 
 
 def _oldest(queue: dict) -> str:

@@ -1,5 +1,5 @@
-"""What a claim, a count, a look at a queue and recovery cost with 1,000 and with many more due rows, of one
-owner and of many.
+"""What a claim, a count, a look at a queue and recovery cost with 1,000 and with many more due
+rows, of one owner and of many.
 
     python -m tests.benchmarks.queue [--rows 100000] [--engine sqlite|mariadb] [--queue TABLE]
 
