@@ -25,6 +25,7 @@ from jobs_lib.engines.queue import QueueClaims
 from jobs_lib.engines.recovery import recover
 from jobs_lib.features.webhooks import deliveries
 from jobs_lib.monitoring import queues
+from tests.benchmarks.figures import beside_goal
 from tests.servers.mariadb import MariaDB
 from tests.support.databases import NOW, bulk, migrated
 from tests.support.plans import analyse
@@ -134,6 +135,14 @@ def database(engine: str):
                 yield migrated(server.database())
 
 
+def goals(where: str, found: dict, base: dict) -> None:
+    """A claim, a count, a look and recovery cost as much as with a thousand rows, or next to
+    nothing."""
+    for what, at_most in (("claim", 2), ("count", 5), ("backlog", 10), ("recovery", 2)):
+        print("    " + beside_goal(f"{where}: {what}", found[what], at_most=at_most, unit=" ms")
+              + f", {found[what] / base[what]:.2f} of 1,000 rows")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__,
@@ -142,6 +151,7 @@ def main() -> None:
     parser.add_argument("--engine", choices=["sqlite", "mariadb"], action="append")
     parser.add_argument("--queue", choices=list(QUEUES), action="append")
     parser.add_argument("--claims", type=int, default=20)
+    parser.add_argument("--shape", action="append", help="only these shapes, by their names below")
     args = parser.parse_args()
     for engine in args.engine or ["sqlite", "mariadb"]:
         print(f"\n{engine}: milliseconds")
@@ -154,6 +164,8 @@ def main() -> None:
                                           ("10,000 owners", crowd, 10_000),
                                           ("5,000 not due", not_due, args.rows[0]),
                                           ("500 not due, 100 each", many_not_due, args.rows[0])):
+                    if args.shape and name not in args.shape:
+                        continue
                     db.execute(f"DELETE FROM {{{table}}}")
                     db.execute("DELETE FROM {queue_turns}")
                     shape(db, table, rows)
@@ -169,6 +181,8 @@ def main() -> None:
                           f"   recovery {found['recovery']:7.2f}"
                           f" ({found['recovery'] / base['recovery']:5.2f})"
                           f"   neighbour in claim {found['reached'] or '-'}", flush=True)
+                    if name == "one owner" and rows > 1000:
+                        goals(f"{engine}, {table}, {rows:,} rows", found, base)
 
 
 OPTIONS: dict = {}

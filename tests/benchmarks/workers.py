@@ -21,6 +21,7 @@ from pathlib import Path
 
 from aiosmtpd.controller import Controller
 
+from tests.benchmarks.figures import beside_goal
 from tests.benchmarks.forwards import CONTENT
 from tests.servers.brokers import RabbitMQ, Redis
 from tests.servers.mariadb import MariaDB
@@ -114,6 +115,9 @@ def measure(engine: str, server: MariaDB, broker, numbers: list[int], args, rela
             print(f"  {engine:<16} {kind:<9} {number} workers  {seconds:6.1f} s  "
                   f"{count / seconds:6.1f} /s  {first / seconds:5.2f} times  {wrote / count:4.1f} "
                   "writes each", flush=True)
+            if number == 4 and numbers[0] == 1:
+                print("  " + beside_goal(f"{engine}, {kind}: 4 workers, relative to one",
+                                         first / seconds, at_least=3.5))
 
 
 def main() -> None:
