@@ -204,7 +204,9 @@ SECTIONS["webhooks"] = {
                       "How long one request may take, from the look-up of the name to the end of "
                       "the answer."),
     "concurrency": Option(kind.integer(1, 64), "8",
-                          "Requests at once: at most one to an endpoint, two to a host."),
+                          "Requests at once: at most one to an endpoint, two to a host. One that "
+                          "has waited for a second makes room for another; up to three times as "
+                          "many more may wait like this, 24 at most."),
     "allow_networks": Option(kind.several(kind.network, least=0), "",
                              "Networks that endpoints may be in although they are not public, e.g. "
                              "10.1.0.0/16. Whoever may register an endpoint can then reach "

@@ -7,9 +7,10 @@ say how long to wait. 410 switches the endpoint off at once, and so do 5 days wi
 owner is notified once, and what waits for it is cancelled.
 
 Up to 8 requests are in flight, at most one to an endpoint and two to a host, of which an owner has
-one while another waits for it. An endpoint that does not answer in time is left alone for the rest
-of the run, and so is a server that does not accept the connection: nobody else waits longer than
-one timeout.
+one while another waits for it. One that has waited for a second leaves its place to another, so
+that slow endpoints hold up no quick ones: up to 24 more may wait like this. An endpoint that does
+not answer in time is left alone for the rest of the run, and so is a server that does not accept
+the connection.
 
 Crash safety: nothing is lost, and at most the requests in flight are sent twice, with the same id
 and body.

@@ -14,6 +14,7 @@ from tests.support.repeats import REPEATS
 from tests.support.shell import Shell, at_sql
 
 ENDPOINTS, EACH, CONCURRENCY = 12, 2, 8
+MOST_OPEN = 8 + 24                  # with those that have left their slot
 NUMBER = ENDPOINTS * EACH
 ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
 
@@ -108,6 +109,25 @@ def test_a_kill_on_the_wire_repeats_at_most_what_is_in_flight(service):     # R2
     # what was lost was sent again as the same attempt
     assert {row["attempts"] for row in service.db.query("SELECT attempts FROM "
                                                         "{webhook_deliveries}")} == {2}
+
+
+@pytest.mark.slow
+def test_a_kill_while_many_wait_for_an_answer_repeats_no_more_than_those(service):     # R22 R44
+    running: list = []
+    ids: list = []
+    hosts = [f"127.0.0.{number}" for number in range(1, 41)]
+    with Counting(lambda: running[-1].kill()) as web:
+        for _ in REPEATS:
+            web.left, web.latency, heard = MOST_OPEN, 30, len(web.requests)
+            ids += fill(service, web.port, len(hosts), 1, hosts)
+            running.append(service.start("retry_webhooks"))
+            running[-1].communicate(timeout=60)
+            assert running[-1].returncode == -signal.SIGKILL
+            assert service.statuses("webhook_deliveries")["sending"] == MOST_OPEN
+            assert len(web.requests) - heard == MOST_OPEN
+            web.latency = 0
+            assert service.job("retry_webhooks")["counts"]["uncertain"] == MOST_OPEN
+        check_all_arrived(service, ids, web.count(), len(REPEATS) * MOST_OPEN)
 
 
 @pytest.mark.slow

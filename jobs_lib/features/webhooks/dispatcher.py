@@ -87,7 +87,7 @@ class Dispatcher:
             return []
         in_flight = self.requests.in_flight
         self.slots.recount(in_flight, self.plan)
-        free = self.slots.number - len(in_flight)
+        free = self.slots.free()
         if self.ctx.limit:
             free = min(free, self.ctx.limit - self.begun)
         while True:
@@ -180,8 +180,8 @@ class Dispatcher:
             self.requests.send(row, self.known[row["webhook_id"]])
 
     def collect(self) -> None:
-        """Wait for one result or more; all that can be settled now are in `completed`. With nothing
-        in flight, what was held back counts as it is."""
+        """Wait for one result or more, or until a request leaves its slot; all that can be settled
+        now are in `completed`. With nothing in flight, what was held back counts as it is."""
         if not self.requests.in_flight:
             self.completed = self.network.sort([], lambda _: False) or self.network.release()
             return
@@ -189,7 +189,8 @@ class Dispatcher:
         for attempt in self.completed:
             self.slots.note(attempt)
             self.servers.note(attempt, time.monotonic())
-        self.completed = self.network.sort(self.completed, self._others_wait)
+        if self.completed:
+            self.completed = self.network.sort(self.completed, self._others_wait)
 
     def _others_wait(self, owners: set) -> bool:
         """Whether anything of other owners than these is in flight or waits."""

@@ -13,17 +13,21 @@ from .outcomes import NOT_SENT, Verdict, judge
 
 # seconds past its limit after which a request is given up: its look-up hangs
 LATE = 0.5
+# seconds without an answer, many times what most endpoints take, after which a request is quiet
+PATIENCE = 1.0
 
 
 class Attempt:
     """One request: a row on its way to an endpoint. What came of it is known once it is completed.
 
-    started  on time.monotonic()        seconds  that it took
+    started   on time.monotonic()       seconds  that it took
+    is_quiet  whether it has waited for PATIENCE seconds; what drips has not answered either
     """
 
     response: Response
     verdict: Verdict
     seconds: float
+    is_quiet = False
 
     def __init__(self, row: dict, endpoint: dict) -> None:
         self.row, self.endpoint, self.started = row, endpoint, time.monotonic()
@@ -75,14 +79,15 @@ class Requests:
         self._answers.put((attempt, response, time.monotonic() - began, defect))
 
     def completed(self) -> list[Attempt]:
-        """One or more that are completed, or given up, as soon as there are any; none when nothing
-        is in flight."""
+        """Those that are completed, or given up, as soon as there are any; none when nothing is in
+        flight, or one more has become quiet."""
         if not self.in_flight:
             return []
         limit, found = self.seconds + LATE, []
-        first = min(attempt.started for attempt in self.in_flight)
+        until = min(attempt.started + (limit if attempt.is_quiet else PATIENCE)
+                    for attempt in self.in_flight)
         try:
-            answer = self._answers.get(timeout=max(first + limit - time.monotonic(), 0))
+            answer = self._answers.get(timeout=max(until - time.monotonic(), 0))
             while True:
                 if answer[0] in self.in_flight:     # else it was given up
                     found.append(self._complete(*answer))
@@ -93,7 +98,10 @@ class Requests:
                             reached=False)
         now = time.monotonic()
         late = [attempt for attempt in self.in_flight if attempt.started + limit <= now]
-        return found + [self._complete(attempt, too_late, limit, None) for attempt in late]
+        found += [self._complete(attempt, too_late, limit, None) for attempt in late]
+        for attempt in self.in_flight:
+            attempt.is_quiet = attempt.started + PATIENCE <= now
+        return found
 
     def _complete(self, attempt: Attempt, response: Response, seconds: float,
                   defect: Exception | None) -> Attempt:

@@ -3,6 +3,9 @@
 An endpoint gets one at once, a host and an address two each. While another owner waits for the same
 host or address, an owner gets one of the two, and of all slots half. An address is known only once
 a host was called: one whose connections turned out to be taken is full until something ends.
+
+A request that has become quiet leaves its slot to another, as long as there is a place among those
+that wait, of which an owner gets half, too: so what is slow holds up nothing that is quick.
 """
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ PER_HOST = 2                # and to an address
 PER_OWNER = PER_HOST // 2   # while something of another owner waits for it
 # one slot in this many is for endpoints that have been failing, while others wait
 FAILING_SHARE = 8
+# places for quiet requests, for each slot and in all: each is a thread and a socket more
+WAITING_PER_SLOT, MOST_WAITING = 3, 24
 
 
 class Slots:
@@ -25,8 +30,11 @@ class Slots:
     plan: Plan
 
     def __init__(self, number: int) -> None:
-        self.number = number
-        self._taken: Counter = Counter()        # {place, owner or (owner, place): requests}
+        self.number, self._held = number, 0
+        self.most_waiting = min(WAITING_PER_SLOT * number, MOST_WAITING)
+        self._waiting: list = []                # quiet attempts that have left their slot
+        # {place or (owner, place): requests, owner: slots}
+        self._taken: Counter = Counter()
         self._failing = 0                       # of them, to endpoints that fail
         self._address_of: dict = {}             # {host: where it was last found}
         self._full: set = set()                 # addresses
@@ -34,16 +42,25 @@ class Slots:
 
     def recount(self, in_flight, plan: Plan) -> None:
         """Begin with what is in flight."""
-        self.plan, self._failing = plan, 0
+        self.plan, self._failing, self._held = plan, 0, 0
         self._taken.clear()
         self._contested.clear()
+        self._waiting = [attempt for attempt in self._waiting if attempt in in_flight]
         for attempt in in_flight:
-            self.take(attempt.owner, attempt.endpoint)
+            if attempt.is_quiet and attempt not in self._waiting and self._may_wait(attempt.owner):
+                self._waiting.append(attempt)
+            self.take(attempt.owner, attempt.endpoint, attempt not in self._waiting)
 
-    def take(self, owner, endpoint: dict) -> None:
+    def _may_wait(self, owner) -> bool:
+        mine = sum(attempt.owner == owner for attempt in self._waiting)
+        return len(self._waiting) < self.most_waiting and self._is_share(
+            mine, self.most_waiting, owner)
+
+    def take(self, owner, endpoint: dict, holds_slot: bool = True) -> None:
         """One more request goes to this endpoint."""
         self._failing += is_failing(endpoint)
-        self._taken[owner] += 1
+        self._held += holds_slot
+        self._taken[owner] += holds_slot
         self._taken["endpoint", endpoint["id"]] += 1
         for place in self._shared_places(endpoint):
             self._taken[place] += 1
@@ -56,14 +73,21 @@ class Slots:
 
     def may_have_more(self, owner) -> bool:
         """Whether this owner may have one more slot."""
-        half = max(1, self.number // 2)
-        return self._taken[owner] < half or not self.plan.has(False, (owner,))
+        return self._is_share(self._taken[owner], self.number, owner)
+
+    def _is_share(self, mine: int, number: int, owner) -> bool:
+        """Whether an owner that has so many of a number may have one more."""
+        return mine < max(1, number // 2) or not self.plan.has(False, (owner,))
+
+    def free(self) -> int:
+        """How many more requests may begin."""
+        return self.number - self._held
 
     def left_for_failing(self) -> int:
-        """How many more may go to endpoints that fail."""
-        if not self.plan.has(False):
-            return self.number
-        return max(1, self.number // FAILING_SHARE) - self._failing
+        """How many more may go to endpoints that fail: they count although they wait, so that many
+        of those, which are likely to, go out no faster."""
+        most = max(1, self.number // FAILING_SHARE) if self.plan.has(False) else self.number
+        return most - self._failing
 
     def note(self, attempt) -> None:
         """What a completed request shows about the address that it went to."""
