@@ -107,9 +107,9 @@ def show(session, jobs: list, section: str | None, as_json: bool) -> int:
                            declared in known.items() if not declared.argument}
     for name in (settings.TABLES, settings.COLUMNS) if section is None else ():
         if mapped := config.sources.values.get(name):
-            found[name] = {ours: {"value": theirs, "origin": "file", "place": f"{config.path} line "
-                                  f"{line}", "default": ""} for ours,
-                           (theirs, line) in mapped.items()}
+            found[name] = {ours: {"value": theirs.replace("\n", " "), "origin": "file",
+                                  "place": f"{config.path} line {line}", "default": ""}
+                           for ours, (theirs, line) in mapped.items()}
     if as_json:
         session.console.document({"path": config.path, "sections": found})
     else:

@@ -13,6 +13,7 @@ import os
 
 from jobs_lib import catalogue, clock, folders, shards
 from jobs_lib.config.loader import Config
+from jobs_lib.database.names import is_name
 from jobs_lib.errors import FAILED, OK, DatabaseError, JobsError, LockHeld, UsageError
 from jobs_lib.runner.resources import Ports
 from jobs_lib.text import counted
@@ -25,6 +26,8 @@ The copy is complete. config.ini still names the SQLite file. Next:
   jobs.py config set core.database   asks for the URL of the new database
   jobs.py doctor                     looks at it
   jobs.py resume all                 then start your app, with the new database"""
+EXPRESSIONS = """
+Before `doctor`: write the expressions of [columns] as MySQL has them, and run `jobs.py migrate`."""
 AGAIN = ("If something else writes to either side, stop that. Then empty the target (or name "
          "another one) and move again: nothing in it is deleted here.")
 
@@ -174,7 +177,10 @@ class _Command:
     def _copy(self, moving, move, state: dict) -> None:
         """The tables of the target, then the rows that it does not have yet."""
         schema = self.session.ports.connect(readonly=True)
-        target = self.ports.connect()
+        # an expression is SQLite's own: what goes by it is made by the next `migrate`
+        columns = {name: {ours: theirs for ours, theirs in renamed.items() if is_name(theirs)}
+                   for name, renamed in self.session.config.columns().items()}
+        target = self.ports.connect(columns=columns)
         moving.make_schema(schema, target, self.session.ports.now())
         if lacks := moving.gaps(move.source, move.target):
             more = f" and {len(lacks) - 3} more" if len(lacks) > 3 else ""
@@ -213,8 +219,14 @@ class _Command:
         if found["cut"]:
             self.console.report(f"{counted(found['cut'], 'time')} lost a fraction of a second.")
         if found["finished"]:
-            self.console.report(NEXT)
+            self.console.report(NEXT + self._expressions())
         return OK if found["finished"] else FAILED
+
+    def _expressions(self) -> str:
+        """What else has to be done where [columns] has expressions."""
+        is_other = any(not is_name(theirs) for renamed in self.session.config.columns().values()
+                       for theirs in renamed.values())
+        return EXPRESSIONS if is_other else ""
 
     def _problems(self, state: dict, different: list) -> list[str]:
         found, words = self.found, []

@@ -136,6 +136,18 @@ def identifier(value: str) -> str:
     return value
 
 
+def _column(value: str) -> str:
+    """The name of a column, or an expression (database/expressions.py)."""
+    from jobs_lib.database.names import is_name
+    if value and not is_name(value):
+        from jobs_lib.database.expressions import parse
+        parse(value)
+    return value
+
+
+column = Kind("name of a column, or an SQL expression", _column, lines=True)
+
+
 @option_type("host name")
 def host(value: str) -> str:
     labels = value.rstrip(".").split(".")

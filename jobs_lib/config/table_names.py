@@ -2,6 +2,7 @@
 already."""
 from __future__ import annotations
 
+from jobs_lib.database.names import is_name
 from jobs_lib.database.schema import NAMES, app_tables
 from jobs_lib.errors import ConfigError
 
@@ -11,7 +12,7 @@ from .option_types import Option
 
 def tables(config) -> dict:
     """{our table: theirs} of `[tables]`. ConfigError lists what is wrong."""
-    found = _read(config, settings.TABLES, list(NAMES))
+    found = _read(config, settings.TABLES, list(NAMES), option_types.identifier)
     try:
         prefix = config.section("core").prefix
     except ConfigError:                     # reported with the other mistakes of that section
@@ -22,13 +23,13 @@ def tables(config) -> dict:
 
 
 def columns(config) -> dict:
-    """{our table: {our column: theirs}} of `[columns]`, of what has another name. ConfigError lists
-    what is wrong."""
-    from jobs_lib.database.schema.tables import column_names
+    """{our table: {our column: theirs}} of `[columns]`, of what has another name, or for which an
+    expression stands. ConfigError lists what is wrong."""
+    from jobs_lib.database.schema.tables import column_names, table
 
     known = {name: column_names(name) for name in NAMES}
     found = _read(config, settings.COLUMNS, [f"{name}.{column}" for name in known
-                                             for column in known[name]])
+                                             for column in known[name]], option_types.column)
     renamed: dict = {}
     problems: list[str] = []
     for option, theirs in found.items():
@@ -37,10 +38,14 @@ def columns(config) -> dict:
             problems.append(f"[columns] {option}: `migrate` makes this table itself, and its "
                             "columns have our names: delete this line "
                             f"({_place(config, settings.COLUMNS, option)})")
+        elif column in table(name).key and not is_name(theirs):
+            problems.append(f"[columns] {option}: expected a name, since the jobs find rows by "
+                            f"this column ({_place(config, settings.COLUMNS, option)})")
         elif theirs != column:
             renamed.setdefault(name, {})[column] = theirs
     for name, names in renamed.items():
-        all_of_it = {f"{name}.{column}": names.get(column, column) for column in known[name]}
+        all_of_it = {f"{name}.{column}": theirs for column in known[name]
+                     if is_name(theirs := names.get(column, column))}
         problems += _twice(config, settings.COLUMNS, found, all_of_it)
     _refuse(problems)
     return renamed
@@ -51,12 +56,14 @@ def _refuse(problems: list[str]) -> None:
         raise ConfigError(*problems)
 
 
-def _read(config, section: str, known: list) -> dict:
+def _read(config, section: str, known: list, kind) -> dict:
     """{option: value} of those that are set."""
     set_here = config.sources.values.get(section, {})
-    typed = config.typed(section,
-                         {name: Option(option_types.identifier, set_here.get(name, ("",))[0], "")
-                          for name in known})
+    _refuse([f"[{section}] expected a blank before `write`, so that the line belongs to the column "
+             f"above it ({config.path} line {line})" for name, (_, line) in set_here.items()
+             if name.startswith("write ")])
+    typed = config.typed(section, {name: Option(kind, set_here.get(name, ("",))[0], "")
+                                   for name in known})
     return {name: getattr(typed, name) for name in known if getattr(typed, name)}
 
 

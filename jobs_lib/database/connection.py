@@ -7,7 +7,7 @@ from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost
 
 from . import dialects
 from .names import Names, is_word
-from .statement import Statement
+from .statement import Statement, as_text
 from .transaction import Transaction
 
 TRIES = 3                    # of a batch that met a deadlock, a lock wait or a lost connection
@@ -158,7 +158,7 @@ class Database:
 
     def as_text(self, sql: str) -> str:
         """A statement without values as the database takes it, for a person to run."""
-        return Statement(sql, self.dialect, self.name).plain
+        return as_text(sql, self.dialect, self.name)
 
     def _row(self, values: dict) -> str:
         for name in values:
@@ -278,8 +278,8 @@ class Database:
         return {row["name"] for row in self.query(self.dialect.tables)}
 
     def columns(self, table: str) -> set[str]:
-        """The columns that a table of ours has in the database, by our names; none when it is not
-        there."""
+        """The columns that a table of ours has in the database, by our names, and those for which
+        an expression stands; none when it is not there."""
         return self.columns_of([table]).get(table, set())
 
     def columns_of(self, tables) -> dict[str, set[str]]:
@@ -289,13 +289,15 @@ class Database:
         found: dict = {}
         for row in self.query(self.dialect.columns, names=[self.name(table) for table in tables]):
             table, column = ours[row["table_name"].lower()], row["name"].lower()
-            found.setdefault(table, set()).add(self.name.ours(table).get(column, column))
+            there = found.setdefault(table, set(self.name.expressions.get(table, ())))
+            there.add(self.name.ours(table).get(column, column))
         return found
 
     def catalogue(self, tables) -> dict[str, dict]:
         """What the engine knows of the columns of these tables of ours: {our table: {our column:
         name, type, whole, collation, nullable, given, computed, touched, longest, engine,
-        is_view}}, without tables that are not there."""
+        is_view}}, without tables that are not there. Of columns for which an expression stands,
+        it knows nothing."""
         ours = {self.name(table).lower(): table for table in tables}
         found: dict = {}
         for row in self.query(self.dialect.catalogue, names=[self.name(table)

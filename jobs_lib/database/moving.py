@@ -89,7 +89,8 @@ class Move:
         self.keys = {name: tuple(names.column(name, key) for key in table(name).key)
                      for name in NAMES}
         self.times = {name: {names.column(name, column.name) for column in table(name).columns
-                             if column.type in ("time", "now")} for name in NAMES}
+                             if column.type in ("time", "now")
+                             and not names.expression(name, column.name)} for name in NAMES}
         self.whole_seconds = whole_seconds
         self.problems: list[Problem] = []
         self.cut = 0                    # fractions of a second

@@ -6,10 +6,13 @@ from jobs_lib.errors import DatabaseError
 
 from .schema import NAMES
 
+CONSTANTS = {"NULL", "TRUE", "FALSE"}       # words of SQL that are values
+
 
 class Names:
     """`names("users")` is what our table is called; `columns` holds {table: {ours: theirs}}, of
-    renamed ones only."""
+    renamed ones only, and `expressions` {table: {ours: Expression}} of those among them for which
+    an expression stands (expressions.py)."""
 
     def __init__(self, prefix: str = "", mapped: dict | None = None, columns: dict
                  | None = None) -> None:
@@ -20,11 +23,10 @@ class Names:
                                     "and _")
         for name in (*self.mapped, *self.columns):
             self._known(name)
+        self.expressions: dict = {}
         for table, renamed in self.columns.items():
-            for theirs in renamed.values():
-                if not is_word(theirs):
-                    raise DatabaseError(f"{theirs!r} cannot be a column of {table}: expected ASCII "
-                                        "letters, digits and _")
+            if found := _expressions(table, renamed):
+                self.expressions[table] = found
 
     def __call__(self, table: str) -> str:
         """The name in the database; DatabaseError for a table that is not ours."""
@@ -32,9 +34,20 @@ class Names:
         return self.mapped.get(table) or self.prefix + table
 
     def column(self, table: str, name: str) -> str:
-        """What a column of ours is called there."""
+        """What a column of ours is called there; the text of an expression."""
         renamed = self.columns.get(table)
         return renamed.get(name, name) if renamed else name
+
+    def expression(self, table: str, name: str):
+        """The Expression that stands for a column of ours, or None."""
+        found = self.expressions.get(table)
+        return found.get(name) if found else None
+
+    def shown(self, table: str, name: str) -> str:
+        """A column of ours as its operator knows it."""
+        if self.expression(table, name):
+            return f"[columns] {table}.{name}"
+        return f"{self(table)}.{self.column(table, name)}"
 
     def ours(self, table: str) -> dict:
         """{theirs, in lower case: ours} of the renamed columns.
@@ -44,12 +57,32 @@ class Names:
         """
         renamed = self.columns.get(table) or {}
         return {**{name: f"app_{name}" for name in renamed},
-                **{theirs.lower(): name for name, theirs in renamed.items()}}
+                **{theirs.lower(): name for name, theirs in renamed.items()
+                   if not self.expression(table, name)}}
 
     @staticmethod
     def _known(table: str) -> None:
         if table not in NAMES:
             raise DatabaseError(f"there is no table {table!r} in the schema")
+
+
+def _expressions(table: str, renamed: dict) -> dict:
+    """{ours: Expression} of those that are no names."""
+    found = {}
+    for name, theirs in renamed.items():
+        if not is_name(theirs):
+            from .expressions import parse
+            try:
+                found[name] = parse(theirs)
+            except ValueError as error:
+                raise DatabaseError(f"{theirs!r} cannot be the column {name} of {table}: {error}"
+                                    ) from None
+    return found
+
+
+def is_name(text: str) -> bool:
+    """Whether `[columns]` names a column by it; else it is an expression."""
+    return is_word(text) and text.upper() not in CONSTANTS
 
 
 def is_word(name: str) -> bool:

@@ -49,6 +49,22 @@ def scan(sql: str) -> tuple:
     return tuple(piece for piece in pieces if piece[1])
 
 
+def named(sql: str, dialect, table) -> tuple:
+    """(the pieces of `sql` with the names that an app has for columns, {their column: ours} for
+    the rows of a `SELECT *`)."""
+    pieces = list(scan(sql))
+    if table.columns and any(kind == "table" and piece in table.columns for kind, piece in pieces):
+        from .column_names import translate
+        return translate(pieces, table, dialect)
+    return pieces, {}
+
+
+def as_text(sql: str, dialect, table) -> str:
+    """A statement without values as the database takes it, without the driver's notation."""
+    return "".join(dialect.quote(table(piece)) if kind == "table" else piece
+                   for kind, piece in named(sql, dialect, table)[0])
+
+
 class Statement:
     """One SQL text, translated for one dialect and one set of names (names.py)."""
 
@@ -59,11 +75,7 @@ class Statement:
         self.names: list = []
         self.star: dict = {}             # {their column: ours} for the rows of a `SELECT *`
         text = ""
-        pieces = list(scan(sql))
-        if table.columns and any(kind == "table" and piece in table.columns for kind,
-                                 piece in pieces):
-            from .column_names import translate
-            pieces, self.star = translate(pieces, table, dialect)
+        pieces, self.star = named(sql, dialect, table)
         for kind, piece in pieces:
             if kind == "value":
                 self.parts.append(text)

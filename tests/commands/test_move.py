@@ -98,6 +98,21 @@ def test_the_folders_are_the_new_databases_own(service, move, mariadb_url):
     assert service.job("retry_forwards", "--dry-run")["counts"]
 
 
+def test_expressions_stay_those_of_sqlite(service, move, target):
+    service.db.execute("DROP VIEW message_totals")
+    service.db.execute("ALTER TABLE message_logs RENAME COLUMN bytes_used TO kb")
+    target.execute("DROP VIEW message_totals")
+    target.execute("ALTER TABLE message_logs CHANGE bytes_used kb BIGINT")
+    with open(service.folder / "config.ini", "a") as file:
+        file.write("[columns]\nmessage_logs.bytes_used = printf('%d', kb) * 1024\n")
+    service.run("migrate")
+    code, out, err = move(as_json=False)
+    assert code == 0, err
+    assert target.value("SELECT kb FROM message_logs") == 7
+    assert "write the expressions of [columns] as MySQL has them, and run `jobs.py migrate`" in out
+    assert "message_totals" not in target.tables()
+
+
 def test_what_a_person_sees(service, move):
     code, out, err = move(as_json=False)
     assert code == 0

@@ -197,6 +197,14 @@ TEXTS = [
         "names: delete this line\n[columns] notifications.status: `migrate` makes this table "
         "itself, and its columns have our names: delete this line\n[columns] users.email = name: "
         "users.email and users.name cannot both have this name")),
+    ("[columns]\nusers.email = LOWER(mail; name",
+     "[columns] users.email = 'LOWER(mail; name': expected one expression, without a semicolon"),
+    ("[columns]\nusers.email = LOWER(mail)\nusers.name = UPPER(\n write mail = :value", (
+     "[columns] users.name = 'UPPER(': expected a ) for each (")),
+    ("[columns]\nusers.id = nr + 1", ("[columns] users.id: expected a name, since the jobs find "
+     "rows by this column")),
+    ("[columns]\nusers.email = LOWER(mail)\nwrite mail = :value", ("[columns] expected a blank "
+     "before `write`, so that the line belongs to the column above it")),
     ("[tables]\nusers = people\ndomains = people",
      "[tables] domains = people: users and domains cannot both have this name"),
     ("[tables]\nusers = aliases",

@@ -8,6 +8,7 @@ from functools import lru_cache
 from jobs_lib.database.connection import connect
 from jobs_lib.database.names import Names
 from jobs_lib.database.schema import app_tables, ddl
+from jobs_lib.database.schema.misfits import values_of
 from jobs_lib.database.schema.tables import table
 from jobs_lib.database.schema.works_on import works_on
 from jobs_lib.database.statement import Statement, scan
@@ -15,6 +16,38 @@ from jobs_lib.database.statement import Statement, scan
 TABLES = {name: f"app_{name}" for name in app_tables.TABLES}
 COLUMNS = {name: {column.name: f"its_{column.name}" for column in table(name).columns}
            for name in TABLES}
+
+
+def otherwise(dialect) -> tuple[dict, dict]:
+    """An app that stores the same in other ways: times as seconds since 1970, words as numbers,
+    booleans as letters. (`columns` as `[columns]` has them, `types` of those columns for `make`.)
+    """
+    read, write = {"sqlite": ("datetime({0}, 'unixepoch')",
+                              "CAST(strftime('%s', :value) AS INTEGER)"),
+                   "mysql": ("FROM_UNIXTIME({0})", "UNIX_TIMESTAMP(:value)")}[dialect.name]
+    columns: dict = {name: dict(renamed) for name, renamed in COLUMNS.items()}
+    types: dict = {}
+    for name in TABLES:
+        for column in table(name).columns:
+            theirs, words = f"its_{column.name}", values_of(column)
+            if column.type in ("time", "now"):
+                found, sets, kind = read.format(theirs), write, "BIGINT"
+            elif column.type == "flag":
+                found = f"CASE {theirs} WHEN 'y' THEN 1 WHEN 'n' THEN 0 END"
+                sets = "CASE WHEN :value <> 0 THEN 'y' ELSE 'n' END"
+                kind = f"CHAR(1) DEFAULT '{'y' if column.default else 'n'}'"
+            elif words:
+                pairs = [(f"'{word}'", at) for at, word in enumerate(words, 1)]
+                found = " ".join([f"CASE {theirs}", *(f"WHEN {at} THEN {word}"
+                                                      for word, at in pairs), "END"])
+                sets = " ".join(["CASE :value", *(f"WHEN {word} THEN {at}"
+                                                  for word, at in pairs), "END"])
+                kind = f"SMALLINT DEFAULT {dict(pairs).get(repr(column.default), 'NULL')}"
+            else:
+                continue
+            columns[name][column.name] = f"{found}\n    write {theirs} = {sets}"
+            types[f"{name}.{column.name}"] = kind
+    return columns, types
 
 
 def make(url: str, lacking: tuple = (), types: dict | None = None,
@@ -122,11 +155,12 @@ def changes(job) -> set[str]:
                          *([f"-{table}"] if work.deletes else []))}
 
 
-def ini(url: str) -> str:
-    """A configuration that names all of it."""
+def ini(url: str, others: dict | None = None) -> str:
+    """A configuration that names all of it; `others`: {table.column: what [columns] has instead}.
+    """
     return "\n".join([
         "[core]", f"database = {url}", "state_dir = state", "log_dir = log", "[spool]",
         "dir = spool", "[mail]", "host = 127.0.0.1", "security = none", "domain = service.example",
         "[tables]", *(f"{ours} = {theirs}" for ours, theirs in TABLES.items()), "[columns]",
-        *(f"{name}.{ours} = {theirs}" for name, renamed in COLUMNS.items()
-          for ours, theirs in renamed.items())]) + "\n"
+        *(f"{name}.{ours} = {(others or {}).get(f'{name}.{ours}', theirs)}"
+          for name, renamed in COLUMNS.items() for ours, theirs in renamed.items())]) + "\n"

@@ -24,16 +24,17 @@ def lacking(db) -> list[str]:
     """The tables, and the columns of the others, that the app's part of the database lacks, and
     what does not fit a job."""
     works, there = of_all(), db.catalogue(app_tables.TABLES)
-    return [*missing(there), *(code for code in misfits.look(db, works, there)
+    return [*missing(db.name, there), *(code for code in misfits.look(db, works, there)
                                if misfits.concerns(code, works[misfits.parts(code)[0]]))]
 
 
-def missing(there: dict) -> list[str]:
+def missing(names, there: dict) -> list[str]:
     """The tables, and the columns of the others, that the app's part of the database lacks.
-    `there`: {table: its columns}."""
+    `there`: {table: its columns}. What an expression lacks is found by misfits.py."""
     tables = [name for name in app_tables.TABLES if name not in there]
     return tables + [f"{name}.{column.name}" for name in app_tables.TABLES if name in there
-                      for column in table(name).columns if column.name not in there[name]]
+                     for column in table(name).columns if column.name not in there[name]
+                     and not names.expression(name, column.name)]
 
 
 def note(db) -> list[str]:

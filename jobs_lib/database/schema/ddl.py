@@ -22,8 +22,9 @@ TOTALLED = ("user_id", "alias_id", "created_at", "direction", "status", "bytes_u
 
 
 def create_table(db, table) -> list:
-    """The table with its indexes: one statement on MySQL, which cannot take back half of it."""
-    quote = db.dialect.quote
+    """The table with its indexes: one statement on MySQL, which cannot take back half of it.
+    A column for which an expression stands is none of it."""
+    quote, table = db.dialect.quote, _without_expressions(db, table)
     inside = [f"{_list(db, table, [column.name])} {_type(db, table, column)}"
               for column in table.columns]
     if table.columns[0].type != "id":
@@ -48,7 +49,7 @@ def missing(db, table) -> list:
 def differences(db, table) -> list:
     """What the database lacks of a table, as Difference; what it has besides is none of our
     business."""
-    there = db.columns(table.name)
+    there, table = db.columns(table.name), _without_expressions(db, table)
     if not there:
         return [Difference(table, "table", db.name(table.name), table.about,
                            tuple(create_table(db, table)))]
@@ -131,8 +132,7 @@ def create_totals(db) -> str:
     purge."""
     quote, none = db.dialect.quote, keys.none_of(keys.types(db), "aliases")
     key = "user_id, alias_id, day, direction, status"
-    user, alias, created, direction, status, used = (quote(db.name.column("message_logs", name))
-                                                     for name in TOTALLED)
+    user, alias, created, direction, status, used = (_logged(db, name) for name in TOTALLED)
     return (f"{db.dialect.create_view} {quote(db.name.prefix + VIEW)} AS\n"
             f"SELECT {key}, SUM(email_count) AS email_count, SUM(bytes_used) AS bytes_used FROM (\n"
             f"  SELECT {key}, email_count, bytes_used FROM {quote(db.name('message_stats'))}\n"
@@ -141,6 +141,23 @@ def create_totals(db) -> str:
             f"{status}, 1,"
             f" {size(used)} FROM {quote(db.name('message_logs'))}\n"
             f") AS parts GROUP BY {key}")
+
+
+def _logged(db, name: str) -> str:
+    """A column of message_logs, or what stands for it."""
+    expression = db.name.expression("message_logs", name)
+    return expression.text(db.dialect) if expression else db.dialect.quote(
+        db.name.column("message_logs", name))
+
+
+def _without_expressions(db, table):
+    """The table with what can be columns of it, and indexes over these."""
+    stands_for = db.name.expressions.get(table.name)
+    if not stands_for:
+        return table
+    return table._replace(
+        columns=tuple(column for column in table.columns if column.name not in stands_for),
+        indexes=tuple(index for index in table.indexes if not stands_for.keys() & index.columns))
 
 
 def _list(db, table, names) -> str:

@@ -3,6 +3,8 @@ column may be there and still not do.
 
 Each finding is a code without a space, for the note in `meta`: `failed_emails.status:not_null`, and
 behind another colon what its sentence says besides. `concerns` says for which jobs it matters.
+Of a column for which an expression stands (database/expressions.py), the columns that this names
+are looked at, and the database is asked whether it takes it.
 """
 from __future__ import annotations
 
@@ -24,6 +26,7 @@ LONGEST = {"claim_token": 32, "claim_run": 16, "status": 9, "token_hash": 64, "t
            "sha256": 64, "file_name": 80, "last_error": 512, "error": 512, "disabled_reason": 255,
            "response_excerpt": 2048, "dns_results": 16_000, "actor": 4, "event": 30, "severity": 8,
            "details": 1000}
+LONGEST_PACKED = 300        # characters of a database's error in a code
 ANY, WRITTEN, CHANGED, DELETED, ADDED = "any", "written", "changed", "deleted", "added"
 ON_UPDATE = re.compile(r" ON UPDATE \w+(\(\d*\))?", re.IGNORECASE)
 VALUES = re.compile(r"\benum\(((?:'(?:[^']|'')*',?)+)", re.IGNORECASE)
@@ -54,6 +57,20 @@ KINDS = {
              "add it to its values"),
     "required": (ADDED, "{0} of {table} has to be given, and the jobs add rows without it",
                  "give it a default"),
+    "read_only": (WRITTEN, "{column} can only be read, and the jobs write it",
+                  "add a line `write COLUMN = ...` to it, with :value for what is written"),
+    "row_needed": (ADDED, "the `write` of {column} names a column, and the jobs add rows",
+                   "let it depend on :value alone"),
+    "lacks": (ANY, "{column} names {0}, which the table {table} does not have",
+              "correct the expression"),
+    "wrong": (ANY, "the database does not take {column} ({0})", "correct the expression"),
+    "numbers": (ANY, "{column} returns numbers where a time in UTC belongs",
+                ("convert them: FROM_UNIXTIME(...) does on MySQL and MariaDB, datetime(..., "
+                "'unixepoch') on SQLite")),
+    "touches": (ANY, "{column} names {0}, which changes with each update of its row (ON UPDATE)",
+                "take that from the column, or name another"),
+    "computes": (WRITTEN, "{column} writes {0}, which is computed by the database",
+                 "let it write a column that can be written"),
     "undeletable": (DELETED, "no row can be deleted through the view {table}",
                     "name its table in [tables]"),
     "kept": (DELETED, "the foreign key {0} of {1} keeps rows of {table} from being deleted",
@@ -83,7 +100,7 @@ def parts(code: str) -> tuple[str, str, str, list[str]]:
     name, _, rest = code.partition(":")
     name, _, column = name.partition(".")
     kind, *more = rest.split(":")
-    return name, column, kind, more
+    return name, column, kind, [_unpacked(word) for word in more]
 
 
 def concerns(code: str, work) -> bool:
@@ -97,10 +114,11 @@ def concerns(code: str, work) -> bool:
 def in_words(names, code: str) -> tuple[str, str]:
     """(what is wrong, what to do)."""
     name, column, kind, more = parts(code)
-    words = {"table": names(name), "column": f"{names(name)}.{names.column(name, column)}"}
+    words = {"table": names(name), "column": names.shown(name, column)}
     _, what, fix = KINDS[kind]
     own = f"; {OWN_AUDIT}" if name == "audit_logs" and kind not in ("kept", "engine") else ""
-    more = [each.replace(",", ", ") for each in more]
+    if kind != "wrong":
+        more = [each.replace(",", ", ") for each in more]
     return what.format(*more, **words), fix.format(*more, **words) + own
 
 
@@ -127,7 +145,7 @@ def unknown(db) -> list[tuple[str, str, str]]:
     for name, columns in db.catalogue(app_tables.TABLES).items():
         ours = {column.name: column for column in table(name).columns}
         for column, facts in columns.items():
-            known = _values(ours[column]) if column in ours else []
+            known = values_of(ours[column]) if column in ours else []
             others = [word for word in _of_enum(facts) if word not in known]
             if known and others:
                 found.append((f"{db.name(name)}.{facts['name']}", ", ".join(others),
@@ -135,7 +153,7 @@ def unknown(db) -> list[tuple[str, str, str]]:
     return found
 
 
-def _values(column) -> list[str]:
+def values_of(column) -> list[str]:
     """The words that a column has, as its description lists them: `forward, reply, send`."""
     listed = column.type == "word" and re.fullmatch(r"[a-z_]+(, [a-z_]+)+", column.about)
     return column.about.split(", ") if listed else []
@@ -167,7 +185,56 @@ def _of_table(db, name: str, columns: dict, work) -> list[str]:
         found += _of_view(db, name, known, work)
     elif first["engine"] and first["engine"].lower() not in ("innodb", "rocksdb", "xtradb"):
         found.append(_code(name, "", "engine", first["engine"]))
+    if name in db.name.expressions:
+        found += _of_expressions(db, name, ours, columns, work)
     return found + _of_rows(db, name, ours, known)
+
+
+def _of_expressions(db, name: str, ours: dict, columns: dict, work) -> list[str]:
+    """What is wrong with the expressions that stand for columns of a table."""
+    there = {facts["name"].lower(): facts for facts in columns.values()}
+    found = []
+    for column, expression in db.name.expressions[name].items():
+        lacks = [each for each in expression.columns if each.lower() not in there]
+        if lacks:
+            found.append(_code(name, column, "lacks", ",".join(lacks)))
+            continue
+        found += [_code(name, column, "touches", each) for each in expression.columns
+                  if there[each.lower()]["touched"]]
+        found += [_code(name, column, "computes", each) for each, _ in expression.writes
+                  if there[each.lower()]["computed"]]
+        if not expression.writes:
+            found.append(_code(name, column, "read_only"))
+        elif work.inserts and expression.reads_to_write:
+            found.append(_code(name, column, "row_needed"))
+        found += _tried(db, name, ours[column])
+    return found
+
+
+def _tried(db, name: str, ours) -> list[str]:
+    """What the database says to an expression, and what that returns."""
+    sql = f"SELECT {ours.name} FROM {{{name}}} WHERE {ours.name} IS NOT NULL LIMIT {LOOKED_AT}"
+    try:
+        rows = db.query(db.as_text(sql))
+    except (Busy, Lost, ReadOnly):
+        return []                       # that says nothing of the expression
+    except DatabaseError as error:
+        return [_code(name, ours.name, "wrong", _packed(str(error)))]
+    is_number = any(isinstance(row[ours.name], (int, float)) for row in rows)
+    return [_code(name, ours.name, "numbers")] if ours.type in TIMES and is_number else []
+
+
+def _packed(text: str) -> str:
+    """A text as a part of a code, which has neither spaces nor colons."""
+    from urllib.parse import quote
+    return quote(" ".join(text.split())[:LONGEST_PACKED], safe="()'`,.=*/<>@[]{}\"+-|&;!?")
+
+
+def _unpacked(word: str) -> str:
+    if "%" not in word:
+        return word
+    from urllib.parse import unquote
+    return unquote(word)
 
 
 def _of_column(ours, facts: dict):
@@ -188,13 +255,15 @@ def _of_column(ours, facts: dict):
     if most and facts["longest"] is not None and int(facts["longest"]) < most and kind != "enum":
         yield "short", int(facts["longest"]), most
     there = _of_enum(facts) if ours.name == "status" else []
-    if there and (lacks := [word for word in _values(ours) if word not in there]):
+    if there and (lacks := [word for word in values_of(ours) if word not in there]):
         yield "enum", ",".join(lacks)
 
 
 def _of_view(db, name: str, known: dict, work) -> list[str]:
     """What the server says that it would not do, asked without doing it."""
-    found = [_code(name, column, "view") for column in known if column in work.written
+    expressions = db.name.expressions.get(name, {})
+    columns = [*known, *(column for column in expressions if expressions[column].writes)]
+    found = [_code(name, column, "view") for column in columns if column in work.written
              and _is_refused(db, f"UPDATE {{{name}}} SET {column} = {column} WHERE 1 = 0")]
     if work.deletes and _is_refused(db, f"DELETE FROM {{{name}}} WHERE 1 = 0"):
         found.append(_code(name, "", "undeletable"))

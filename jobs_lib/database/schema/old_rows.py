@@ -115,7 +115,8 @@ def closings(db, table, column, there: set, life: timedelta, now) -> list[str]:
     """The statements that keep old rows from being due, each as the database takes it. `there`: the
     columns that the table has by then, by our names.
 
-    A column that changes with each update of its row keeps its value.
+    A column that changes with each update of its row keeps its value. What sets an expression that
+    can only be read is left out.
     """
     found = [] if column.type != "now" or db.dialect.adds_now else [
         Closing(f"UPDATE {{{table.name}}} SET {column.name} = :now WHERE {column.name} IS NULL")]
@@ -124,7 +125,10 @@ def closings(db, table, column, there: set, life: timedelta, now) -> list[str]:
     ours = {each.name for each in table.columns}
     kept = [name for name, facts in db.catalogue([table.name]).get(table.name, {}).items()
             if facts["touched"] and name in ours]
-    return [_plain(db, each.sql, times, kept) for each in found if there.issuperset(each.needs)]
+    read_only = [name for name, expression in db.name.expressions.get(table.name, {}).items()
+                 if not expression.writes]
+    return [_plain(db, each.sql, times, kept) for each in found if there.issuperset(each.needs)
+            and not any(f" SET {name} = " in each.sql for name in read_only)]
 
 
 def _plain(db, sql: str, times: dict, kept: list[str]) -> str:

@@ -227,3 +227,80 @@ def test_an_audit_log_is_made_where_the_app_has_none(line, blank_url):          
     assert line.job("expire_aliases")["status"] == "ok"
     assert db.value("SELECT COUNT(*) FROM {audit_logs}") == 1
     db.close()
+
+
+# Expressions
+
+EXPRESSIONS = {
+    "users.status": "CASE its_status WHEN 'off' THEN 'suspended' ELSE its_status END",
+    "sessions.expires_at": "its_id + 1",
+    "sessions.last_seen_at": "COALESCE(used, its_last_seen_at, seen)",
+    "aliases.active": "NO_SUCH(its_active)\n    write its_active = :value",
+    "webhooks.active": "1 - off\n    write off = 1 - :value",
+    "audit_logs.severity": "its_severity || ''\n    write its_severity = its_event || :value",
+}
+WRONG = (
+    ("[columns] users.status can only be read, and the jobs write it: add a line `write COLUMN = "
+     "...` to it, with :value for what is written"),
+    ("[columns] sessions.expires_at returns numbers where a time in UTC belongs: convert them: "
+     "FROM_UNIXTIME(...) does on MySQL and MariaDB, datetime(..., 'unixepoch') on SQLite"),
+    ("[columns] sessions.last_seen_at names used, seen, which the table app_sessions does not have:"
+     " correct the expression"),
+    ("[columns] webhooks.active writes off, which is computed by the database: let it write a "
+     "column that can be written"),
+    ("the `write` of [columns] audit_logs.severity names a column, and the jobs add rows: let it "
+     "depend on :value alone; or let [tables] audit_logs name a table that is not there: `jobs.py "
+     "migrate` makes it, for what the jobs write"),
+)
+ON_UPDATE = ("[columns] magic_links.used_at names changed, which changes with each update of its "
+             "row (ON UPDATE): take that from the column, or name another")
+
+
+def test_what_an_expression_names_is_looked_at_and_it_is_tried(line, blank_url):
+    adopted.make(blank_url)
+    server = not blank_url.startswith("sqlite")
+    others = dict(EXPRESSIONS)
+    db = opened(blank_url)
+    db.execute("INSERT INTO {sessions} (user_id, token_hash, expires_at) "
+               "VALUES (1, 'x', '2030-01-01 00:00:00')")
+    db.execute("ALTER TABLE app_webhooks ADD COLUMN off TINYINT GENERATED ALWAYS AS (1) VIRTUAL")
+    if server:
+        db.execute("ALTER TABLE app_magic_links ADD COLUMN changed TIMESTAMP NOT NULL DEFAULT "
+                   "CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP")
+        others["magic_links.used_at"] = "COALESCE(changed)\n    write its_used_at = :value"
+    db.close()
+    line.ini(adopted.ini(blank_url, others))
+    sentences = {*WRONG, *([ON_UPDATE] if server else [])}
+    made = set(line.run("migrate", "--own-tables").splitlines())
+    assert sentences <= made
+    tried, = (text for text in made if text.startswith("the database does not take [columns] "
+                                                       "aliases.active ("))
+    assert "NO_SUCH" in tried
+    assert tried.endswith("): correct the expression")
+    assert sentences | {tried} <= set(line.run("migrate", "--check", code=1).splitlines())
+    seen = {f"{finding['what']}: {finding['fix']}".lower() for finding in line.json(
+        "doctor", "--offline", code=1) if finding["level"] == "problem"}
+    for sentence in sentences:
+        assert any(found.startswith(sentence.lower()) for found in seen), sentence
+    refused = {job["name"]: job["refuses"] for job in line.json("adopt")["jobs"] if job["refuses"]}
+    assert "[columns] users.status can only be read" in refused["delete_accounts"]
+    assert "does not take [columns] aliases.active" in refused["expire_aliases"]
+    assert "users.status" not in refused.get("purge_message_logs", "")
+    refusal = line("purge_sessions").out
+    assert "nothing was done: [columns] sessions." in refusal
+    assert "; [columns] sessions.expires_at returns numbers" in refusal
+    # whose tables have no such column
+    assert "export_accounts" in refused
+    assert "purge_notifications" not in refused
+
+
+def test_expressions_that_fit_leave_nothing_to_do(line, blank_url):
+    columns, types = adopted.otherwise(connect(blank_url, create=True).dialect)
+    adopted.make(blank_url, columns=types)
+    others = {f"{name}.{column}": text for name, renamed in columns.items()
+              for column, text in renamed.items()}
+    line.ini(adopted.ini(blank_url, others))
+    line.run("migrate")
+    assert line.run("migrate", "--check") == "the schema is up to date\n"
+    assert "No errors" in line.run("config", "check")
+    assert "CASE its_status WHEN 1 THEN 'active'" in line.run("config", "show")
