@@ -112,7 +112,8 @@ For a database that exists already. Each line names one of our tables and its na
     users = members
     aliases = mail_aliases
 
-Tables that are not listed keep their own names, after `[core] prefix`.
+Tables that are not listed keep their own names, after `[core] prefix`. On MySQL and MariaDB,
+`database.table` names a table in another database of the server.
 
 ## [columns]
 

@@ -136,6 +136,18 @@ def identifier(value: str) -> str:
     return value
 
 
+@option_type("name of a table, or database.table")
+def table(value: str) -> str:
+    """A table; on MySQL and MariaDB it may be in another database of the server."""
+    schema, dot, name = value.rpartition(".")
+    identifier.parse(name)
+    if dot:
+        identifier.parse(schema)
+    if dot and not (schema and name):
+        raise ValueError("expected table, or database.table")
+    return value
+
+
 def _column(value: str) -> str:
     """The name of a column, or an expression (database/expressions.py)."""
     from jobs_lib.database.names import is_name

@@ -278,7 +278,7 @@ MEANINGS = {
     "worker": "Where the workers of RQ or Celery get their work from, for those who have outgrown "
     "cron.",
     "tables": "For a database that exists already: our_table = its_table, a line for each that has "
-    "another name there.",
+    "another name there; database.table for one in another database of the server.",
     "columns": "The same for the columns of tables that your app writes: our_table.our_column = "
     "its_column, or an SQL expression over its columns (docs/adoption.md).",
 }

@@ -12,14 +12,37 @@ from .option_types import Option
 
 def tables(config) -> dict:
     """{our table: theirs} of `[tables]`. ConfigError lists what is wrong."""
-    found = _read(config, settings.TABLES, list(NAMES), option_types.identifier)
+    found = _read(config, settings.TABLES, list(NAMES), option_types.table)
     try:
         prefix = config.section("core").prefix
     except ConfigError:                     # reported with the other mistakes of that section
         prefix = ""
-    _refuse(_twice(config, settings.TABLES, found, {name: found.get(name, prefix + name)
-                                                    for name in NAMES}))
+    _refuse([*_elsewhere(config, found), *_twice(config, settings.TABLES, found, {
+        name: found.get(name, prefix + name) for name in NAMES})])
     return found
+
+
+def _elsewhere(config, found: dict) -> list[str]:
+    """Sentences: what cannot be in another database of the server."""
+    problems = []
+    for name, theirs in found.items():
+        why = "" if "." not in theirs else _is_here(config, name)
+        if why:
+            problems.append(f"[{settings.TABLES}] {name} = {theirs}: {why} "
+                            f"({_place(config, settings.TABLES, name)})")
+    return problems
+
+
+def _is_here(config, name: str) -> str:
+    """Why a table can only be in the database of [core], or ""."""
+    if name not in app_tables.TABLES:
+        return "`migrate` makes this table itself, in the database of [core] database"
+    try:
+        url = config.section("core").database
+    except ConfigError:                     # reported with the other mistakes of that section
+        return ""
+    return "an SQLite database is one file: name a table in it" if url.startswith(
+        "sqlite:") else ""
 
 
 def columns(config) -> dict:

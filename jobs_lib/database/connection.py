@@ -6,7 +6,7 @@ import time
 from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost
 
 from . import dialects
-from .names import Names, is_word
+from .names import Names, in_schema, is_word
 from .statement import Statement, as_text
 from .transaction import Transaction
 
@@ -30,6 +30,9 @@ def connect(url: str, *, prefix: str = "", tables: dict | None = None, columns: 
     """
     dialect = dialects.load(url)
     names = Names(prefix, tables, columns)
+    if names.schemas and not dialect.other_schemas:
+        raise DatabaseError(f"[tables] names a table of {names.schemas[0]}: an SQLite database is "
+                            "one file, so name a table in it")
     database = Database(dialect, dialects.target(url, base, timeout), names, readonly, create)
     database.hidden = hidden
     database.connect()
@@ -274,8 +277,10 @@ class Database:
         return "1 = 1" if table in self.text_keys else "id > 0"
 
     def tables(self) -> set[str]:
-        """All tables and views, by their names in the database."""
-        return {row["name"] for row in self.query(self.dialect.tables)}
+        """All tables and views, by their names in the database; of other databases of the server
+        where [tables] names one, too, as `database.table`."""
+        return {in_schema(row["name"], schema) for schema in (None, *self.name.schemas)
+                for row in self.query(self.dialect.tables, schema=schema)}
 
     def columns(self, table: str) -> set[str]:
         """The columns that a table of ours has in the database, by our names, and those for which
@@ -285,10 +290,9 @@ class Database:
     def columns_of(self, tables) -> dict[str, set[str]]:
         """The same for several tables in one question: {our table: columns}, without those that are
         not there."""
-        ours = {self.name(table).lower(): table for table in tables}
         found: dict = {}
-        for row in self.query(self.dialect.columns, names=[self.name(table) for table in tables]):
-            table, column = ours[row["table_name"].lower()], row["name"].lower()
+        for table, row in self._of_tables(self.dialect.columns, tables):
+            column = row["name"].lower()
             there = found.setdefault(table, set(self.name.expressions.get(table, ())))
             there.add(self.name.ours(table).get(column, column))
         return found
@@ -298,22 +302,28 @@ class Database:
         name, type, whole, collation, nullable, given, computed, touched, longest, engine,
         is_view}}, without tables that are not there. Of columns for which an expression stands,
         it knows nothing."""
-        ours = {self.name(table).lower(): table for table in tables}
         found: dict = {}
-        for row in self.query(self.dialect.catalogue, names=[self.name(table)
-                                                             for table in tables]):
-            table, column = ours[row["table_name"].lower()], row["name"].lower()
+        for table, row in self._of_tables(self.dialect.catalogue, tables):
+            column = row["name"].lower()
             found.setdefault(table, {})[self.name.ours(table).get(column, column)] = row
         return found
+
+    def _of_tables(self, sql: str, tables):
+        """(our table, a row about it) of a statement about the tables of a database."""
+        for schema, ours in self.name.by_schema(tables).items():
+            names = [self.name(table).rpartition(".")[2] for table in ours.values()]
+            for row in self.query(sql, names=names, schema=schema):
+                yield ours[row["table_name"].lower()], row
 
     def keeping(self, tables) -> list[dict]:
         """The foreign keys of other tables that keep rows of these tables of ours from being
         deleted: `table`, the key's `name`, and `child` in the database."""
         if not self.dialect.keeping:
             return []
-        ours = {self.name(table).lower(): table for table in tables}
-        return [{"table": ours[row["parent"].lower()], "name": row["name"], "child": row["child"]}
-                for row in self.query(self.dialect.keeping, names=list(ours))
+        return [{"table": ours[row["parent"].lower()], "name": row["name"],
+                 "child": in_schema(row["child"], schema)}
+                for schema, ours in self.name.by_schema(tables).items()
+                for row in self.query(self.dialect.keeping, names=list(ours), schema=schema)
                 if row["child"].lower() not in ours]
 
     def indexes(self, table: str, unique: bool = False) -> dict[str, list[str]]:
@@ -321,7 +331,8 @@ class Database:
         those alone that let no two rows have the same values."""
         ours = self.name.ours(table)
         found: dict = {}
-        for row in self.query(self.dialect.indexes, name=self.name(table)):
+        schema, _, name = self.name(table).rpartition(".")
+        for row in self.query(self.dialect.indexes, name=name, schema=schema or None):
             column = (row["column_name"] or "").lower()         # none of an expression
             if row["is_unique"] or not unique:
                 found.setdefault(row["name"], []).append(ours.get(column, column))
@@ -330,7 +341,9 @@ class Database:
     def sizes(self) -> dict[str, int]:
         """Bytes of each table and its indexes, by its name in the database, as the engine guesses
         them; of all together, under "", where it keeps no such count."""
-        return {row["name"]: int(row["bytes"] or 0) for row in self.query(self.dialect.sizes)}
+        return {in_schema(row["name"], schema): int(row["bytes"] or 0)
+                for schema in (None, *self.name.schemas)
+                for row in self.query(self.dialect.sizes, schema=schema)}
 
     # The connection
 

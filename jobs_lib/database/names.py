@@ -18,20 +18,33 @@ class Names:
                  | None = None) -> None:
         self.prefix, self.mapped, self.columns = prefix, mapped or {}, columns or {}
         for name in (prefix + "x", *self.mapped.values()):
-            if not is_word(name):
+            if not all(is_word(part) for part in name.split(".", 1)):
                 raise DatabaseError(f"{name!r} cannot be a table: expected ASCII letters, digits "
                                     "and _")
         for name in (*self.mapped, *self.columns):
             self._known(name)
+        # other databases of the server that hold tables of the app's
+        self.schemas = list(dict.fromkeys(name.partition(".")[0] for name in self.mapped.values()
+                                          if "." in name))
         self.expressions: dict = {}
         for table, renamed in self.columns.items():
             if found := _expressions(table, renamed):
                 self.expressions[table] = found
 
     def __call__(self, table: str) -> str:
-        """The name in the database; DatabaseError for a table that is not ours."""
+        """The name in the database, as `database.table` where it is in another one of the server;
+        DatabaseError for a table that is not ours."""
         self._known(table)
         return self.mapped.get(table) or self.prefix + table
+
+    def by_schema(self, tables) -> dict:
+        """{another database of the server, or None: {their name there, in lower case: our table}}.
+        """
+        found: dict = {}
+        for table in tables:
+            schema, _, name = self(table).rpartition(".")
+            found.setdefault(schema or None, {})[name.lower()] = table
+        return found
 
     def column(self, table: str, name: str) -> str:
         """What a column of ours is called there; the text of an expression."""
@@ -78,6 +91,11 @@ def _expressions(table: str, renamed: dict) -> dict:
                 raise DatabaseError(f"{theirs!r} cannot be the column {name} of {table}: {error}"
                                     ) from None
     return found
+
+
+def in_schema(name: str, schema: str | None) -> str:
+    """A table's name, with the database that it is in, if that is another one."""
+    return f"{schema}.{name}" if schema else name
 
 
 def is_name(text: str) -> bool:

@@ -58,7 +58,8 @@ def words(names, missing: list[str]) -> str:
     wrong = [misfits.sentence(names, name) for name in missing if ":" in name]
     missing = [name for name in missing if ":" not in name]
     tables = [names(name) for name in missing if "." not in name]
-    parts = [f"the database has no table {', '.join(tables)}"] if tables else []
+    unseen = ", or its user may not see it" if any("." in name for name in tables) else ""
+    parts = [f"the database has no table {', '.join(tables)}{unseen}"] if tables else []
     columns: dict = {}
     for name in missing:
         table, dot, column = name.partition(".")

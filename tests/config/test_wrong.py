@@ -33,6 +33,8 @@ VALUES = [
     ("mail", "srs_secret", "hunter2", "expected at least 32 characters: `python3 -c"),
     ("core", "prefix", "my-", "expected letters, digits and _"),
     ("tables", "users", "my users", "expected letters, digits and _"),
+    ("tables", "users", "a.b.c", "expected letters, digits and _"),
+    ("tables", "users", ".members", "expected table, or database.table"),
     ("columns", "users.email", "e-mail", "expected letters, digits and _"),
     # numbers, times, switches
     ("core", "budget", "4", DURATION),
@@ -205,6 +207,11 @@ TEXTS = [
      "rows by this column")),
     ("[columns]\nusers.email = LOWER(mail)\nwrite mail = :value", ("[columns] expected a blank "
      "before `write`, so that the line belongs to the column above it")),
+    ("[tables]\nusers = shop.people", ("[tables] users = shop.people: an SQLite database is one "
+     "file: name a table in it")),
+    ("[core]\ndatabase = mysql://jobs:x@localhost/jobs\n[tables]\nmeta = shop.meta", (
+        "[tables] meta = shop.meta: `migrate` makes this table itself, in the database of [core] "
+        "database")),
     ("[tables]\nusers = people\ndomains = people",
      "[tables] domains = people: users and domains cannot both have this name"),
     ("[tables]\nusers = aliases",

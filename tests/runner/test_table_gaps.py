@@ -109,6 +109,79 @@ def test_every_job_does_the_same_where_expressions_stand_for_columns(tmp_path, f
     theirs.db.close()
 
 
+# Tables in another database of the server
+
+@pytest.fixture
+def elsewhere(mariadb):
+    """An app's database, an empty one for the jobs, and what [tables] says."""
+    app, own = mariadb.database(), mariadb.database()
+    adopted.make(app)
+    schema = name_of(app)
+    yield schema, own, {name: f"{schema}.{theirs}" for name, theirs in adopted.TABLES.items()}
+    for url in (app, own):
+        mariadb.drop(url)
+
+
+def name_of(url: str) -> str:
+    """The name of the database of a URL."""
+    return url.partition("?")[0].rpartition("/")[2]
+
+
+@pytest.mark.slow
+def test_every_job_does_the_same_on_tables_of_another_database(tmp_path, mariadb_url, elsewhere):
+    schema, own, tables = elsewhere
+    ours = filled(Bench(tmp_path, mariadb_url))
+    (tmp_path / "theirs").mkdir()
+    theirs = filled(Bench(tmp_path / "theirs", own, tables, adopted.COLUMNS))
+    assert all_of(theirs) == all_of(ours)
+    assert runs(theirs) == runs(ours)
+    assert all_of(theirs) == all_of(ours)
+    assert theirs.db.tables() >= {f"{schema}.app_users", "job_runs", "message_totals"}
+    assert "app_users" not in theirs.db.tables()
+    theirs.db.close()
+    ours.db.close()
+
+
+def test_a_table_that_this_user_may_not_see_or_change_is_named(tmp_path, mariadb, elsewhere):
+    schema, own, tables = elsewhere
+    mariadb.root("CREATE USER 'seer'@'%' IDENTIFIED BY 'x'")
+    mariadb.root(f"GRANT ALL ON `{name_of(own)}`.* TO 'seer'@'%'")
+    for name in set(tables) - {"sessions"}:
+        mariadb.root(f"GRANT SELECT ON {tables[name]} TO 'seer'@'%'")
+    url = f"mysql://seer:x@localhost/{name_of(own)}?{own.partition('?')[2]}"
+    bench = Bench(tmp_path, url, tables, adopted.COLUMNS)
+    assert bench.fails("purge_sessions").startswith(
+        f"nothing was done: the database has no table {schema}.app_sessions, or its user may not "
+        "see it. ")
+    assert (f"-- {schema}.app_sessions: if it is there, the user of [core] database may not see "
+            "it: GRANT it SELECT, INSERT, UPDATE and DELETE on that table") in statements(bench.db)
+    mariadb.root(f"GRANT SELECT ON {tables['sessions']} TO 'seer'@'%'")
+    writer = connect(own, tables=tables, columns=adopted.COLUMNS)
+    writer.insert("sessions", user_id=1, token_hash="x", expires_at=bench.ago(days=1))
+    writer.close()
+    denied = bench.fails("purge_sessions")
+    assert denied.startswith("DELETE command denied to user 'seer'@")
+    assert denied.endswith(": GRANT that to the user of [core] database (1142)")
+    bench.db.close()
+    mariadb.root("DROP USER 'seer'@'%'")
+
+
+def test_what_lacks_in_another_database_is_printed_with_its_name(elsewhere):
+    schema, own, tables = elsewhere
+    db = connect(own, tables=tables, columns=adopted.COLUMNS)
+    db.execute("DROP INDEX webhooks_user ON {webhooks}")
+    db.execute("ALTER TABLE {users} DROP COLUMN its_email_limit")
+    db.execute("ALTER TABLE {domains} ENGINE=MyISAM")
+    migrate(db, NOW, own_only=True)
+    assert [sql.partition(";")[0] for sql in statements(db)] == [
+        f"ALTER TABLE `{schema}`.`app_users` ADD COLUMN `its_email_limit` BIGINT NULL",
+        f"CREATE INDEX `webhooks_user` ON `{schema}`.`app_webhooks` (`its_user_id`)"]
+    assert "domains:engine:MyISAM" in db.value("SELECT value FROM {meta} "
+                                               "WHERE name = 'app_tables'").split()
+    assert db.sizes()[f"{schema}.app_users"] > 0
+    db.close()
+
+
 BY_TIME = {"sqlite": "DATETIME('now')", "mysql": "UTC_TIMESTAMP()"}
 
 

@@ -17,6 +17,8 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     snapshot                                  statements that begin a transaction as of one moment
     snapshot_blocks_writers(raw) -> bool      whether such a transaction makes all writers wait
     tables, columns, indexes                  statements that read the catalogue
+    other_schemas                             whether they take the `:schema` of another database
+                                              of the server, and names have it before a dot
     sizes                                     one for the bytes of each table, or of all under ''
     day(column), word(column)                 a time as a day, any text as our columns take it
     types, now_default(db), table_options, create_view, drop_index(index, table), transactional_ddl

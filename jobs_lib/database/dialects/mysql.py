@@ -225,9 +225,10 @@ SENTENCES = {
     1451: (DatabaseError, ("a foreign key keeps these rows: {reference}. Nothing of this batch was "
            "deleted: give it ON DELETE CASCADE or SET NULL, or switch this job off")),
     1045: NO_ACCESS, 1698: NO_ACCESS,
-    1049: (DatabaseError, "the database server {where} has no database {database!r}"),
-    1044: (DatabaseError, ("the user {user!r} may not use the database {database!r}: give it "
+    1049: (DatabaseError, "the database server {where} has no database {named!r}"),
+    1044: (DatabaseError, ("the user {user!r} may not use the database {named!r}: give it "
                            "access at the host")),
+    1142: (DatabaseError, "{text}: GRANT that to the user of [core] database ({code})"),
     1130: (DatabaseError, "the database server {where} accepts no connection from this host"),
     1040: NO_CONNECTION, 1203: NO_CONNECTION, 1226: NO_CONNECTION,
     1290: READ_ONLY, 1792: READ_ONLY, 1836: READ_ONLY,
@@ -255,6 +256,7 @@ def translated(error: pymysql.MySQLError, target: Target) -> DatabaseError:
     kind, sentence = SENTENCES.get(code, OTHER)
     return kind(sentence.format(
         code=code, text=text, user=target.user, database=target.database,
+        named=text.rpartition(" database '")[2].rstrip("'") or target.database,
         where=target.socket or f"{target.host}:{target.port}", key=text.rpartition("for key ")[2],
         reference=text.partition("(")[2].rstrip(")")))
 
@@ -300,10 +302,12 @@ def literal(text: str) -> str:
 
 
 def quote(identifier: str) -> str:
-    return f"`{identifier}`"
+    """A name; of a table in another database of the server, both parts."""
+    return f"`{identifier.replace('.', '`.`')}`"
 
 
 exact = quote
+other_schemas = True                 # a table may be in another database of the same server
 
 
 def conflict(keys: list, updates: list) -> str:
@@ -338,10 +342,13 @@ def day(column: str) -> str:
             f" + INTERVAL GREATEST(MONTH({column}), 1) - 1 MONTH - INTERVAL 1 DAY)")
 
 
-tables = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()"
+# `:schema`: NULL for the database of the connection. As a constant it keeps the server from opening
+# the tables of all others.
+tables = ("SELECT table_name AS name FROM information_schema.tables"
+          " WHERE table_schema = COALESCE(:schema, DATABASE())")
 columns = ("SELECT table_name AS table_name, column_name AS name "
                "FROM information_schema.columns"
-               " WHERE table_schema = DATABASE() AND table_name IN (:names)")
+               " WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name IN (:names)")
 catalogue = ("SELECT c.table_name AS table_name, c.column_name AS name, LOWER(c.data_type) AS type,"
              " LOWER(c.column_type) AS whole, c.is_nullable = 'YES' AS nullable,"
              " c.extra LIKE '%VIRTUAL%' OR c.extra LIKE '%STORED%' OR c.extra LIKE '%PERSISTENT%'"
@@ -353,10 +360,11 @@ catalogue = ("SELECT c.table_name AS table_name, c.column_name AS name, LOWER(c.
              " t.table_type LIKE '%VIEW%' AS is_view"
              " FROM information_schema.columns c JOIN information_schema.tables t"
              " ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
-             " WHERE c.table_schema = DATABASE() AND c.table_name IN (:names)")
+             " WHERE c.table_schema = COALESCE(:schema, DATABASE()) AND c.table_name IN (:names)")
 keeping = ("SELECT constraint_name AS name, table_name AS child, referenced_table_name AS parent"
            " FROM information_schema.referential_constraints"
-           " WHERE constraint_schema = DATABASE() AND LOWER(referenced_table_name) IN (:names)"
+           " WHERE constraint_schema = COALESCE(:schema, DATABASE())"
+           " AND LOWER(referenced_table_name) IN (:names)"
            " AND delete_rule IN ('RESTRICT', 'NO ACTION') ORDER BY table_name, constraint_name")
 any_type = False                     # a column takes values of its type
 # A unique one over the beginning of a text alone (`sub_part`) also refuses what differs only after
@@ -364,11 +372,11 @@ any_type = False                     # a column takes values of its type
 indexes = ("SELECT index_name AS name, column_name AS column_name, non_unique = 0 "
            "AND sub_part IS NULL AS is_unique"
            " FROM information_schema.statistics"
-           " WHERE table_schema = DATABASE() AND table_name = :name "
+           " WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :name "
            "ORDER BY index_name, seq_in_index")
 sizes = ("SELECT table_name AS name, data_length + index_length AS bytes "
          "FROM information_schema.tables"
-         " WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'")
+         " WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_type = 'BASE TABLE'")
 
 # For moving.py.
 largest_statement = "SELECT @@max_allowed_packet"

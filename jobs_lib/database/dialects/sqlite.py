@@ -318,6 +318,9 @@ def exact(identifier: str) -> str:
     return f"[{identifier}]"
 
 
+other_schemas = False
+
+
 def conflict(keys: list, updates: list) -> str:
     """What an INSERT does when its row is there already."""
     columns = ", ".join(map(quote, keys))

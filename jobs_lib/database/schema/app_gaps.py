@@ -92,6 +92,9 @@ def statements(db, planned=(), lives: dict | None = None) -> list[str]:
         if not difference.statements:
             found.append(f"-- the view {db.name(each.name)} has no {difference.name}: add it to "
                          "the view")
+        if difference.kind == "table" and "." in db.name(each.name):
+            whole.append(f"-- {db.name(each.name)}: if it is there, the user of [core] database "
+                         "may not see it: GRANT it SELECT, INSERT, UPDATE and DELETE on that table")
         for sql in difference.statements:
             if sql not in planned:
                 (whole if difference.kind == "table" else found).append(
