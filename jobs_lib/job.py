@@ -13,7 +13,8 @@ LAST = "last"
 CRON, RQ, CELERY = MODES = ("cron", "rq", "celery")         # who runs it
 
 Job = namedtuple("Job", "name summary doc schedule priority budget enabled options sections "
-                 "idempotency sample run sharded tables coming", defaults=(False, "", None))
+                 "idempotency sample run sharded tables coming further",
+                 defaults=(False, "", None, False))
 Job.__doc__ = """One job.
 
 name         the module's file name: command, lock, log, config section, docs, test
@@ -33,6 +34,7 @@ tables       what it reads and writes of the app's tables, each line `table: col
              tests/test_tables.py proves it
 coming       function of a Context -> what it will do in the coming days, a list of Coming
              (engines/outlook.py); of a purge, what it does besides that
+further      whether it works on the tables of `[delete_accounts] also`, too
 """
 INSERTS, DELETES, WRITTEN = "+", "-", "="
 # What several jobs work on: those that notify owners, those that write audit rows, and those that
@@ -45,7 +47,7 @@ SHARD = "#"         # between a job's name and the number of a shard: `retry_for
 
 def declare(*, schedule: str, priority: str = "normal", budget: str = "4m", enabled: bool = True,
             options: dict | None = None, sections: tuple = (), idempotency: str, sample: tuple = (),
-            sharded: bool = False, tables="", coming=None):
+            sharded: bool = False, tables="", coming=None, further: bool = False):
     """Describe the function below as a job; nothing is registered, the module's name is its
     name."""
     if priority not in PRIORITIES:
@@ -53,5 +55,6 @@ def declare(*, schedule: str, priority: str = "normal", budget: str = "4m", enab
 
     def make(run) -> Job:
         return Job(run.__module__.rpartition(".")[2], "", "", schedule, priority, budget, enabled,
-                   options or {}, sections, idempotency, sample, run, sharded, tables, coming)
+                   options or {}, sections, idempotency, sample, run, sharded, tables, coming,
+                   further)
     return make

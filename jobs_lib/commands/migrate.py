@@ -105,7 +105,7 @@ def _to_be_read(session):
     if not file or os.path.exists(file):
         return session.ports.connect()
     return connect("sqlite:///:memory:", prefix=core.prefix, tables=config.tables(),
-                   columns=config.columns())
+                   columns=config.columns(), also=config.also())
 
 
 def _tell_apps_own(names: list[str], console, remark: str = "") -> None:

@@ -137,7 +137,7 @@ class _Command:
         version.check(named)
         if not self.args.dry_run:
             _need_pauses(config, named)
-        source = self.session.ports.connect(readonly=True, columns={})
+        source = self.session.ports.connect(readonly=True, columns={}, also=())
         target = self._target()
         if not (self.args.json or self.args.dry_run):
             self.console.say("Your app must be stopped until you have followed the last lines.")

@@ -91,6 +91,14 @@ class Config:
         from .table_names import columns
         return columns(self)
 
+    def also(self) -> tuple:
+        """`[delete_accounts] also`: further tables of the app's whose rows belong to an account, as
+        database/schema/further.py has them."""
+        if not self.written(*settings.ALSO, settings.NOTHING).text:
+            return ()
+        from .table_names import also
+        return also(self)
+
     def _has(self, section: str) -> bool:
         """Whether anything is set there: a run pays for the names of a database only where they are
         others."""
@@ -151,7 +159,8 @@ class Config:
 
     def check(self, jobs: list[Job], sections=tuple(settings.SECTIONS)) -> None:
         """All problems of these jobs' and shared sections in one ConfigError."""
-        found = [*self.sources.problems, *_problems(self.tables), *_problems(self.columns)]
+        found = [*self.sources.problems, *_problems(self.tables), *_problems(self.columns),
+                 *_problems(self.also)]
         for name in sections:
             found += _problems(self.section, name)
         for job in jobs:

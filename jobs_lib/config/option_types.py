@@ -468,3 +468,22 @@ def several(kind: Kind, least: int = 1) -> Kind:
             raise ValueError(f"{word[:40]!r}: {error}") from None
     return kind._replace(name=f"list: {kind.name}", parse=parse, lines=True,
                          show=lambda values: ", ".join(kind.show(value) for value in values))
+
+
+def _owned(value: str):
+    from jobs_lib.database.schema.further import parse
+    return parse(value)
+
+
+def _further(value: str) -> tuple:
+    """The rows of a table have one owner."""
+    found = _owned_columns.parse(value)
+    names = [each.table.lower() for each in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name} is there twice: name the one column with the user's id")
+    return found
+
+
+_owned_columns = several(Kind("table.column", _owned, ".".join), 0)
+further = _owned_columns._replace(parse=_further)

@@ -284,6 +284,8 @@ MEANINGS = {
 }
 # [tables] our_name = their_name: adopting a database that exists
 TABLES, COLUMNS = "tables", "columns"
+# Further tables of the app's whose rows belong to an account: deleted with it, and exported.
+ALSO, NOTHING = ("delete_accounts", "also"), Option(kind.text, "", "")
 
 JOB_ALERTS = {
     "alert_after_failures": Option(kind.or_empty(kind.integer(1, 1000)), "", "Alert after this "

@@ -2,12 +2,15 @@
 already."""
 from __future__ import annotations
 
+from jobs_lib import catalogue
 from jobs_lib.database.names import is_name
 from jobs_lib.database.schema import NAMES, app_tables
 from jobs_lib.errors import ConfigError
 
 from . import option_types, settings
 from .option_types import Option
+
+ONE_FILE = "an SQLite database is one file: name a table in it"
 
 
 def tables(config) -> dict:
@@ -37,12 +40,24 @@ def _is_here(config, name: str) -> str:
     """Why a table can only be in the database of [core], or ""."""
     if name not in app_tables.TABLES:
         return "`migrate` makes this table itself, in the database of [core] database"
+    return ONE_FILE if _is_sqlite(config) else ""
+
+
+def _is_sqlite(config) -> bool:
     try:
-        url = config.section("core").database
+        return config.section("core").database.startswith("sqlite:")
     except ConfigError:                     # reported with the other mistakes of that section
-        return ""
-    return "an SQLite database is one file: name a table in it" if url.startswith(
-        "sqlite:") else ""
+        return False
+
+
+def also(config) -> tuple:
+    """`[delete_accounts] also`, where it is set. ConfigError lists what is wrong."""
+    job, name = settings.ALSO
+    found = config.value(job, name, settings.job_options(catalogue.load(job)))
+    place = config.written(job, name, settings.NOTHING).place
+    _refuse([f"[{job}] {name} = {each.table}.{each.column}: {ONE_FILE} ({place})"
+             for each in found if "." in each.table and _is_sqlite(config)])
+    return found
 
 
 def columns(config) -> dict:

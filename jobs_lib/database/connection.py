@@ -16,12 +16,13 @@ CACHED = 500                 # translated statements kept; a job has a few dozen
 
 
 def connect(url: str, *, prefix: str = "", tables: dict | None = None, columns: dict | None = None,
-            base: str = ".", readonly: bool = False, create: bool = False, timeout: float = 5.0,
-            hidden=tuple) -> Database:
+            also: tuple = (), base: str = ".", readonly: bool = False, create: bool = False,
+            timeout: float = 5.0, hidden=tuple) -> Database:
     """Open `url` (as in `[core] database`) now, so that what is wrong with it is raised here.
 
     prefix    put before the names of our tables, unless `tables` gives one its full name
     columns   {our table: {our column: its name there}}
+    also      further tables of the app's whose rows belong to an account (schema/further.py)
     base      the folder that a relative SQLite path counts from
     readonly  the database itself refuses to write: for dry runs
     create    a missing SQLite file is made
@@ -29,10 +30,10 @@ def connect(url: str, *, prefix: str = "", tables: dict | None = None, columns: 
     hidden    returns the secrets that no error may quote
     """
     dialect = dialects.load(url)
-    names = Names(prefix, tables, columns)
+    names = Names(prefix, tables, columns, also)
     if names.schemas and not dialect.other_schemas:
-        raise DatabaseError(f"[tables] names a table of {names.schemas[0]}: an SQLite database is "
-                            "one file, so name a table in it")
+        raise DatabaseError(f"{names.schemas[0]} cannot be another database: an SQLite database is "
+                            "one file")
     database = Database(dialect, dialects.target(url, base, timeout), names, readonly, create)
     database.hidden = hidden
     database.connect()
@@ -79,13 +80,14 @@ class Database:
         rows = self.query(sql, **values)
         return next(iter(rows[0].values())) if rows else None
 
-    def pages(self, sql: str, /, *, key: str | tuple = "id", size, end: str = "", **values):
+    def pages(self, sql: str, /, *, key: str | tuple = "id", size, end: str = "", name=str,
+              **values):
         """The rows of `sql`, as lists of at most `size` rows in the order of `key`; no empty list.
 
         `sql` ends with its WHERE. `key` is a column that `sql` reads, or several that are unique
         together: each page begins behind the last row of the one before, so no page costs more
         for those before it. `size` may be a function of the page before, [] at first.
-        `end` is put behind the LIMIT.
+        `end` is put behind the LIMIT; `name(column)` is what a column of the key is called in SQL.
         """
         keys = (key,) if isinstance(key, str) else key
         rows: list[dict] = []
@@ -93,12 +95,12 @@ class Database:
         last: dict = {}
         while True:
             most = size(rows) if callable(size) else size
-            rows = self.query(f"{sql}{behind} ORDER BY {', '.join(keys)} LIMIT :page_size{end}",
-                              **values, **last, page_size=most)
+            rows = self.query(f"{sql}{behind} ORDER BY {', '.join(map(name, keys))} "
+                              f"LIMIT :page_size{end}", **values, **last, page_size=most)
             full = len(rows) == most
             if full:
-                last = {f"last_{name}": rows[-1][name] for name in keys}
-                behind = f" AND {rows_behind(keys)}"
+                last = {f"last_{each}": rows[-1][each] for each in keys}
+                behind = f" AND {rows_behind(keys, name)}"
             if rows:
                 yield rows
             if not full:
@@ -315,6 +317,19 @@ class Database:
             for row in self.query(sql, names=names, schema=schema):
                 yield ours[row["table_name"].lower()], row
 
+    def column_names(self, name: str) -> list[str]:
+        """The columns of a table by its own name, as the database has them; none when it is not
+        there."""
+        schema, _, short = name.rpartition(".")
+        return [row["name"] for row in self.query(self.dialect.columns, names=[short],
+                                                  schema=schema or None)]
+
+    def primary_key(self, name: str) -> list[str]:
+        """The columns of its primary key, in order; none where it has none."""
+        schema, _, short = name.rpartition(".")
+        return [row["name"] for row in self.query(self.dialect.primary_key, name=short,
+                                                  schema=schema or None)]
+
     def keeping(self, tables) -> list[dict]:
         """The foreign keys of other tables that keep rows of these tables of ours from being
         deleted: `table`, the key's `name`, and `child` in the database."""
@@ -431,9 +446,10 @@ class Database:
         self._closed = True
 
 
-def rows_behind(keys: tuple) -> str:
+def rows_behind(keys: tuple, name=str) -> str:
     """The condition for the rows behind the last one read, as an index over `keys` serves it."""
-    first, *rest = keys
+    (first, *rest), column = keys, name(keys[0])
     if not rest:
-        return f"{first} > :last_{first}"
-    return f"{first} >= :last_{first} AND ({first} > :last_{first} OR {rows_behind(tuple(rest))})"
+        return f"{column} > :last_{first}"
+    return (f"{column} >= :last_{first} AND ({column} > :last_{first} "
+            f"OR {rows_behind(tuple(rest), name)})")

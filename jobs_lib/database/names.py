@@ -12,11 +12,13 @@ CONSTANTS = {"NULL", "TRUE", "FALSE"}       # words of SQL that are values
 class Names:
     """`names("users")` is what our table is called; `columns` holds {table: {ours: theirs}}, of
     renamed ones only, and `expressions` {table: {ours: Expression}} of those among them for which
-    an expression stands (expressions.py)."""
+    an expression stands (expressions.py). `also`: Furthers, of the app's tables that no job knows
+    (schema/further.py)."""
 
     def __init__(self, prefix: str = "", mapped: dict | None = None, columns: dict
-                 | None = None) -> None:
+                 | None = None, also: tuple = ()) -> None:
         self.prefix, self.mapped, self.columns = prefix, mapped or {}, columns or {}
+        self.also = also
         for name in (prefix + "x", *self.mapped.values()):
             if not all(is_word(part) for part in name.split(".", 1)):
                 raise DatabaseError(f"{name!r} cannot be a table: expected ASCII letters, digits "
@@ -24,8 +26,8 @@ class Names:
         for name in (*self.mapped, *self.columns):
             self._known(name)
         # other databases of the server that hold tables of the app's
-        self.schemas = list(dict.fromkeys(name.partition(".")[0] for name in self.mapped.values()
-                                          if "." in name))
+        self.schemas = list(dict.fromkeys(name.partition(".")[0] for name in (
+            *self.mapped.values(), *(each.table for each in also)) if "." in name))
         self.expressions: dict = {}
         for table, renamed in self.columns.items():
             if found := _expressions(table, renamed):

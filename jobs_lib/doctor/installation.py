@@ -114,7 +114,8 @@ class Installation:
         core = self.section("core")
         names: dict = {"tables": {}, "columns": {}}
         with suppress(ConfigError):
-            names = {"tables": self._config().tables(), "columns": self._config().columns()}
+            names = {"tables": self._config().tables(), "columns": self._config().columns(),
+                     "also": self._config().also()}
         try:
             if self.is_wrong("core", "database"):
                 raise DatabaseError("[core] database cannot be read, so the database is not known")

@@ -50,6 +50,10 @@ def _coming(ctx) -> list:
         "grace": Option(kind.duration, "7d", "How long a deleted account is kept, closed, before "
                         "all it has is deleted. A notice has named the day to its owner, so a "
                         "change applies to later deletions only."),
+        "also": Option(kind.further, "", "Further tables of your app whose rows belong to an "
+                       "account, each with the column of the user's id, such as usernames.user_id, "
+                       "tokens.owner_id. Their rows are deleted with the account, and exported "
+                       "(docs/adoption.md)."),
         "reapply": argument(kind.switch, "no", "For --set reapply=yes, once, after a backup was "
                             "restored: delete again what was deleted since."),
     },
@@ -59,6 +63,7 @@ def _coming(ctx) -> list:
     sample=("id", "status", "deleted_at", "erase_after"),
     tables=_tables,
     coming=_coming,
+    further=True,
 )
 def job(ctx):
     """Close what is new, delete what is due, then what came in late."""

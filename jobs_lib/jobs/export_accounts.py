@@ -49,6 +49,7 @@ def _coming(ctx) -> list:
     sharded=True,
     tables=_tables,
     coming=_coming,
+    further=True,
 )
 def job(ctx):
     """Expire what is over, then make what waits."""

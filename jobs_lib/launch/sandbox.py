@@ -118,7 +118,8 @@ class Sandbox:
         from jobs_lib.database.connection import connect
         from jobs_lib.database.schema import app_gaps
         db = connect(f"sqlite:///{self.path('jobs.db')}", prefix=self.config.section("core").prefix,
-                     tables=self.config.tables(), columns=self.config.columns())
+                     tables=self.config.tables(), columns=self.config.columns(),
+                     also=self.config.also())
         with closing(db), suppress(DatabaseError):
             app_gaps.note(db)
             adoption.confirm_all(db)

@@ -2,11 +2,14 @@
 the latest of its mail and notices. Counts end at COUNTED rows a table."""
 from __future__ import annotations
 
+from contextlib import suppress
+
 from jobs_lib import catalogue, clock
 from jobs_lib.database.schema import references
 from jobs_lib.database.schema.tables import table
 from jobs_lib.engines.rules import PRESENT, Purge, Rule
 from jobs_lib.engines.work_queue import COUNTED, Kept, Wanted, view, written
+from jobs_lib.errors import Missing
 
 from . import queues
 from .stories import plain, plain_kept, shown
@@ -28,9 +31,10 @@ def of_user(db, config, now, id: int) -> dict | None:
     ctx = view(db, config, now, config.job_named(deletions.job))
     kept = deletions.kept(ctx, deletions.read(ctx, row["id"]) or row)
     return {"kind": "user", "id": row["id"], "state": row["status"],
-            "tables": _tables(db, config, [reference.table for reference
-                                           in references.to("users")],
-                              "user_id = :id", {"id": row["id"]}, row["log_retention_days"]),
+            "tables": [*_tables(db, config, [reference.table for reference
+                                             in references.to("users")],
+                                "user_id = :id", {"id": row["id"]}, row["log_retention_days"]),
+                       *_further(db, row["id"])],
             "latest": _latest(db, config, now, lambda queue, ctx: queue.select(
                 ctx, Wanted(None, [row["id"]], None, LATEST))),
             "kept": plain_kept(kept), "stored": shown(row)}
@@ -99,6 +103,17 @@ def _tables(db, config, names: list[str], rule: str, values: dict, own_days) -> 
             found.append({"rows": left, "option": "", "next_at": None,
                           "rule": BY_NONE if name in rules else WITH_IT})
         lines.append({"table": name, "rows": number, "more": number == COUNTED, "rules": found})
+    return lines
+
+
+def _further(db, id) -> list[dict]:
+    """A line for each further table of the app's with rows of the account."""
+    lines = []
+    for further in db.name.also:
+        with suppress(Missing):             # `doctor` names it
+            if number := further.number(db, [id]):
+                lines.append({"table": further.table, "rows": number, "more": False, "rules": [
+                    {"rows": number, "option": "", "next_at": None, "rule": WITH_IT}]})
     return lines
 
 

@@ -45,9 +45,14 @@ def concerned(job, names: list[str]) -> list[str]:
         return []
     worked_on, found = works_on(job), []
     for name in names:
-        table, column, kind, _ = misfits.parts(name)
+        table, column, kind, more = misfits.parts(name)
         work = worked_on.get(table)
-        if work and (misfits.concerns(name, work) if kind
+        if table == "further":
+            if job.further:
+                found.append(name)
+        elif kind == "kept" and "also" in more and job.further:
+            continue                        # it deletes those rows before
+        elif work and (misfits.concerns(name, work) if kind
                      else not column or column in work.columns):
             found.append(name)
     return found

@@ -16,7 +16,8 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     clock                                     the present second in UTC by the server, or NULL
     snapshot                                  statements that begin a transaction as of one moment
     snapshot_blocks_writers(raw) -> bool      whether such a transaction makes all writers wait
-    tables, columns, indexes                  statements that read the catalogue
+    tables, columns, indexes, primary_key     statements that read the catalogue
+    delete_some(table, where, key)            a DELETE of `:most` rows
     other_schemas                             whether they take the `:schema` of another database
                                               of the server, and names have it before a dot
     sizes                                     one for the bytes of each table, or of all under ''

@@ -310,6 +310,11 @@ exact = quote
 other_schemas = True                 # a table may be in another database of the same server
 
 
+def delete_some(table: str, where: str, key: list) -> str:
+    """The statement that deletes `:most` of these rows."""
+    return f"DELETE FROM {table} WHERE {where} LIMIT :most"
+
+
 def conflict(keys: list, updates: list) -> str:
     """What an INSERT does when its row is there already."""
     return "ON DUPLICATE KEY UPDATE " + ", ".join(updates
@@ -374,6 +379,9 @@ indexes = ("SELECT index_name AS name, column_name AS column_name, non_unique = 
            " FROM information_schema.statistics"
            " WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :name "
            "ORDER BY index_name, seq_in_index")
+primary_key = ("SELECT column_name AS name FROM information_schema.statistics"
+               " WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :name"
+               " AND index_name = 'PRIMARY' ORDER BY seq_in_index")
 sizes = ("SELECT table_name AS name, data_length + index_length AS bytes "
          "FROM information_schema.tables"
          " WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_type = 'BASE TABLE'")

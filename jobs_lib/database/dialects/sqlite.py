@@ -321,6 +321,13 @@ def exact(identifier: str) -> str:
 other_schemas = False
 
 
+def delete_some(table: str, where: str, key: list) -> str:
+    """The statement that deletes `:most` of these rows; most builds know no LIMIT there."""
+    keys = ", ".join(key)
+    return (f"DELETE FROM {table} WHERE ({keys}) IN "
+            f"(SELECT {keys} FROM {table} WHERE {where} LIMIT :most)")
+
+
 def conflict(keys: list, updates: list) -> str:
     """What an INSERT does when its row is there already."""
     columns = ", ".join(map(quote, keys))
@@ -375,6 +382,7 @@ any_type = True                      # a column takes values of any type
 indexes = ("SELECT l.name AS name, i.name AS column_name, l.\"unique\" AS is_unique "
            "FROM pragma_index_list(:name) l,"
            " pragma_index_info(l.name) i ORDER BY l.name, i.seqno")
+primary_key = "SELECT name FROM pragma_table_info(:name) WHERE pk > 0 ORDER BY pk"
 sizes = ("SELECT '' AS name, page_count * page_size AS bytes FROM pragma_page_count, "
          "pragma_page_size")
 

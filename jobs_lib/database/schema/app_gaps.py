@@ -12,7 +12,7 @@ from datetime import timedelta
 from jobs_lib import clock
 from jobs_lib.errors import DatabaseError
 
-from . import app_tables, compare, keys, misfits, old_rows
+from . import app_tables, compare, further, keys, misfits, old_rows
 from .tables import NO_DEFAULT, table
 from .version import ALL, APP_TABLES, EVERY, SCOPE, UNCONFIRMED, complete
 from .works_on import of_all
@@ -25,7 +25,8 @@ def lacking(db) -> list[str]:
     what does not fit a job."""
     works, there = of_all(), db.catalogue(app_tables.TABLES)
     return [*missing(db.name, there), *(code for code in misfits.look(db, works, there)
-                               if misfits.concerns(code, works[misfits.parts(code)[0]]))]
+                               if misfits.concerns(code, works[misfits.parts(code)[0]])),
+            *further.look(db)]
 
 
 def missing(names, there: dict) -> list[str]:

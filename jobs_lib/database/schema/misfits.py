@@ -14,7 +14,7 @@ from jobs_lib.errors import Busy, DatabaseError, Lost, Missing, ReadOnly
 
 from . import app_tables, keys
 from .references import REFERENCES
-from .tables import table
+from .tables import column_names, table
 
 TIMES = ("time", "now", "date")
 NUMBERS = re.compile(r"int|real|floa|doub|decimal|numeric|year")
@@ -80,6 +80,18 @@ KINDS = {
 }
 
 
+# of further tables (further.py), by their own names
+FURTHER = {
+    "no_table": (("[delete_accounts] also names {0}, which is not there, or which the user of "
+                 "[core] database may not see"), "correct it, or take it out"),
+    "no_column": ("[delete_accounts] also names {0}.{1}, and that table has no such column",
+                  "name the column that holds the user's id"),
+    "no_key": ("[delete_accounts] also names {0}, which has no primary key", "give it one"),
+    "known": ("[delete_accounts] also names {0}, which the jobs delete and export anyway",
+              "take it out"),
+}
+
+
 def look(db, works: dict, catalogue: dict) -> list[str]:
     """The codes. `works`: {table: the Work of all jobs on it, together}; `catalogue`: {table:
     {column: facts}}, as Database.catalogue has them."""
@@ -90,8 +102,12 @@ def look(db, works: dict, catalogue: dict) -> list[str]:
               if (key := catalogue.get(one.target, {}).get("id")) and keys.is_text(key)
               and (column := catalogue.get(one.table, {}).get(one.column))
               and not keys.are_alike(column, key)]
+    # before the tables that no run works on just now
+    emptied = {each.table.lower() for each in db.name.also}
     for row in db.keeping(catalogue):
-        found.append(_code(row["table"], "", "kept", row["name"], row["child"]))
+        found.append(_code(row["table"], "", "kept", row["name"], row["child"],
+                           *(["also"] if row["child"].lower() in emptied
+                             and "claim_run" not in column_names(row["table"]) else [])))
     return found
 
 
@@ -114,6 +130,9 @@ def concerns(code: str, work) -> bool:
 def in_words(names, code: str) -> tuple[str, str]:
     """(what is wrong, what to do)."""
     name, column, kind, more = parts(code)
+    if name == "further":
+        what, fix = FURTHER[kind]
+        return what.format(*more), fix
     words = {"table": names(name), "column": names.shown(name, column)}
     _, what, fix = KINDS[kind]
     own = f"; {OWN_AUDIT}" if name == "audit_logs" and kind not in ("kept", "engine") else ""

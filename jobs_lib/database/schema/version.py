@@ -80,11 +80,11 @@ def writable(db, now) -> None:
 
 def complete(names) -> str:
     """What is noted of tables that have all: for this schema, under these names."""
-    if not (names.mapped or names.columns):
+    if not (names.mapped or names.columns or names.also):
         return str(SCHEMA_VERSION)
     from binascii import crc32
     columns = sorted((table, sorted(mapped.items())) for table, mapped in names.columns.items())
-    mapping = repr((sorted(names.mapped.items()), columns))
+    mapping = repr((sorted(names.mapped.items()), columns, *names.also))
     return f"{SCHEMA_VERSION}-{crc32(mapping.encode()):08x}"
 
 

@@ -130,17 +130,38 @@ class Batches:
         values = {"user": self.user_id, "claimed_before": self.ctx.clock(), **values}
         order = "" if key == "id" else f" ORDER BY {key}"
         asked = f"SELECT {key} AS part FROM {{{name}}} WHERE {rule}{order} LIMIT :most"
-        while not self.ctx.should_stop():
+
+        def batch() -> tuple[int, int]:
             parts = [row["part"] for row in self.db.query(asked, most=min(most, self.sizer.rows),
                                                           **values)]
-            if not parts:
-                return True
+            # none is done where what is left changed meanwhile, or is not for us to take now
+            work = partial(self._work, name, act, parts, rule, values)
+            return len(parts), self.db.batch(work) if parts else 0
+        return self._repeat(batch)
+
+    def delete_further(self, further) -> bool:
+        """Delete all rows of the user in a table of the app's that no job knows. False when the run
+        is to stop."""
+        def work(most: int) -> int:
+            self.check_status()
+            done = further.delete_some(self.db, self.user_id, most)
+            self._count(Counter({further.table: done}))
+            return done
+
+        def batch() -> tuple[int, int]:
+            most = min(LISTED, self.sizer.rows)
+            return most, self.db.batch(partial(work, most))
+        return self._repeat(batch)
+
+    def _repeat(self, batch) -> bool:
+        """`batch()` returns (how many rows it asked for, how many it has done), until none is done.
+        False when the run is to stop."""
+        while not self.ctx.should_stop():
             begin = self.ctx.monotonic()
-            done = self.db.batch(partial(self._work, name, act, parts, rule, values))
+            asked, done = batch()
             if not done:
-                # what is left changed meanwhile, or is not for us to take now
                 return True
-            pause = self.sizer.pause_after(len(parts), self.ctx.monotonic() - begin)
+            pause = self.sizer.pause_after(asked, self.ctx.monotonic() - begin)
             self.ctx.count("rows", done)
             self.ctx.progress(self.ctx.counts["rows"], accounts=self.ctx.counts["erased"])
             self.ctx.sleep(GENTLE * pause)

@@ -73,9 +73,16 @@ def empty(batches) -> bool:
     """Delete whatever belongs to the account but its own row. False when the run is to stop.
 
     InFlight when a run that lives is just sending something of it. The queues come first, so all
-    else is still there.
+    else is still there; then further tables of the app, which may refer to any of the others.
     """
-    for reference in order():
+    found = order()
+    queues = [reference for reference in found if is_queue(reference.table)]
+    return (_empty(batches, queues) and all(map(batches.delete_further, batches.db.name.also))
+            and _empty(batches, [each for each in found if each not in queues]))
+
+
+def _empty(batches, references: list) -> bool:
+    for reference in references:
         name = reference.table
         stays = reference.goes == "stays"
         if not (batches.each(name, "user_id = :user", Removal.anonymise) if stays

@@ -31,6 +31,9 @@ def owners(ctx) -> list:
             found.update((id, gone[id]) for row in ctx.db.query(
                 f"SELECT DISTINCT user_id FROM {{{reference.table}}} WHERE user_id IN (:ids)",
                 ids=list(gone.values())) if (id := key(row["user_id"])) in gone)
+        for further in ctx.db.name.also:
+            found.update((id, gone[id]) for owner in further.owners(ctx.db, list(gone.values()))
+                         if (id := key(owner)) in gone)
     return sorted(found.values(), key=ordered)
 
 

@@ -44,7 +44,8 @@ def _rows(ctx, ids: list) -> int:
     """How many rows name these users."""
     return sum(ctx.db.value(f"SELECT COUNT(*) FROM {{{reference.table}}} WHERE user_id IN (:ids)",
                             ids=some)
-               for some in chunked(ids, PAGE) for reference in references.to("users"))
+               for some in chunked(ids, PAGE) for reference in references.to("users")) + sum(
+        further.number(ctx.db, some) for some in chunked(ids, PAGE) for further in ctx.db.name.also)
 
 
 def _timeless(ctx):

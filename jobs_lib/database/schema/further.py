@@ -1,0 +1,67 @@
+"""Further tables of an app's whose rows belong to an account: `[delete_accounts] also =
+usernames.user_id, shop.tokens.owner_id`, each with the column that holds the user's id.
+
+No job knows what is in them: their rows are counted, exported and deleted by that column, page by
+page in the order of their primary key.
+"""
+from __future__ import annotations
+
+from collections import namedtuple
+
+from jobs_lib.database.names import is_word
+
+from . import NAMES
+
+
+class Further(namedtuple("Further", "table column")):
+    """`table` as `[tables]` would have it."""
+
+    def where(self, db) -> tuple[str, str]:
+        """(the table, its owner's column) in SQL."""
+        return db.dialect.quote(self.table), db.dialect.exact(self.column)
+
+    def number(self, db, ids: list) -> int:
+        """How many rows these users have."""
+        table, column = self.where(db)
+        return db.value(f"SELECT COUNT(*) FROM {table} WHERE {column} IN (:ids)", ids=ids)
+
+    def owners(self, db, ids: list) -> list:
+        """Those of these users whose id is in a row."""
+        table, column = self.where(db)
+        return [row["owner"] for row in db.query(
+            f"SELECT DISTINCT {column} AS owner FROM {table} WHERE {column} IN (:ids)", ids=ids)]
+
+    def delete_some(self, db, user_id, most: int) -> int:
+        """Delete as many rows of a user, at most, in the open transaction; how many there were."""
+        table, column = self.where(db)
+        return db.execute(db.dialect.delete_some(table, f"{column} = :user", [
+            db.dialect.exact(name) for name in db.primary_key(self.table)]),
+            user=user_id, most=most)
+
+
+def parse(text: str) -> Further:
+    """`usernames.user_id`. ValueError says what was expected."""
+    table, _, column = text.rpartition(".")
+    if not (table.count(".") <= 1 and all(map(is_word, [*table.split("."), column]))):
+        raise ValueError("expected table.column, or database.table.column")
+    return Further(table, column)
+
+
+def look(db) -> list[str]:
+    """What is wrong with them, as codes of misfits.py: `further:no_column:usernames:user_id`."""
+    known = {db.name(name).lower() for name in NAMES}
+    found = []
+    for each in db.name.also:
+        columns = {name.lower() for name in db.column_names(each.table)}
+        if each.table.lower() in known:
+            wrong: tuple = ("known", each.table)
+        elif not columns:
+            wrong = ("no_table", each.table)
+        elif each.column.lower() not in columns:
+            wrong = ("no_column", each.table, each.column)
+        elif not db.primary_key(each.table):
+            wrong = ("no_key", each.table)
+        else:
+            continue
+        found.append(":".join(["further", *wrong]))
+    return found

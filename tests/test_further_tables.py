@@ -1,0 +1,226 @@
+"""Further tables of an app's that `[delete_accounts] also` names: exported with an account, deleted
+with it, and counted wherever its rows are."""
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib.database.connection import connect
+from jobs_lib.errors import ConfigError, DatabaseError
+from jobs_lib.features.accounts import deleted
+from jobs_lib.features.exports.further import is_secret
+from tests.support.exports import ask, members, rows, zips
+
+MADE = ("CREATE TABLE usernames (id INTEGER PRIMARY KEY, user_id BIGINT, name VARCHAR(40), "
+        "made DATETIME, passwordHash VARCHAR(40), apiKey VARCHAR(40))",
+        # of a key with a word of SQL in it, and without any order by itself
+        "CREATE TABLE labels (`key` VARCHAR(20) NOT NULL, owner BIGINT NOT NULL, `order` INTEGER, "
+        "PRIMARY KEY (owner, `key`))")
+ALSO = "usernames.user_id, labels.owner"
+
+
+@pytest.fixture
+def bench(bench, engine_url):
+    for sql in MADE:
+        bench.db.execute(sql)
+    bench.config(core={"app_url": "https://mail.example.org"}, export={"dir": "exports"},
+                 delete_accounts={"also": ALSO})
+    yield bench
+    for name in ("usernames", "labels"):
+        with suppress(DatabaseError):
+            bench.db.execute(f"DROP TABLE {name}")
+
+
+def fill(bench, number: int = 5) -> None:
+    """Account 7 is deleted and its grace is over, 8 is not."""
+    bench.table("users", [{"id": 7, "status": "deleted", "deleted_at": bench.ago(days=8)},
+                          {"id": 8, "email": "al@home.example"}])
+    for user in (7, 8):
+        own(bench, user, number)
+
+
+def own(bench, user: int, number: int) -> None:
+    """Give an account some rows in both tables."""
+    for at in range(number):
+        bench.db.execute("INSERT INTO usernames VALUES (:id, :user, :name, :now, 'secret-1', "
+                         "'secret-2')", id=user * 1000 + at, user=user, name=f"name {at}",
+                         now=bench.now)
+        bench.db.execute("INSERT INTO labels VALUES (:key, :user, :at)", key=f"l{at:03}", user=user,
+                         at=at)
+
+
+def left(bench) -> dict:
+    """{table: {owner: rows}}."""
+    return {name: {row["owner"]: row["number"] for row in bench.db.query(
+        f"SELECT {owner} AS owner, COUNT(*) AS number FROM {name} GROUP BY {owner}")}
+        for name, owner in (("usernames", "user_id"), ("labels", "owner"))}
+
+
+def counts(bench) -> list[dict]:
+    """What each deletion has counted."""
+    return [json.loads(row["counts"]) for row in bench.rows("account_deletions")]
+
+
+def test_they_go_with_the_account_and_are_counted_by_their_names(bench):
+    fill(bench)
+    shown = bench.run("delete_accounts", dry_run=True)
+    assert shown["rows"] == 11
+    assert left(bench) == {"usernames": {7: 5, 8: 5}, "labels": {7: 5, 8: 5}}
+    assert bench.run("delete_accounts")["erased"] == 1
+    assert bench.ids("users") == [8]
+    assert left(bench) == {"usernames": {8: 5}, "labels": {8: 5}}
+    assert counts(bench) == [{"labels": 5, "users": 1, "usernames": 5}]
+
+
+def test_without_the_option_they_are_left_alone(bench):
+    bench.config()
+    fill(bench)
+    assert bench.run("delete_accounts")["erased"] == 1
+    assert left(bench) == {"usernames": {7: 5, 8: 5}, "labels": {7: 5, 8: 5}}
+
+
+@pytest.mark.parametrize("last", ["DELETE FROM", "UPDATE {account_deletions}"])
+def test_a_run_that_is_ended_between_or_within_batches_is_continued(bench, monkeypatch, last):
+    monkeypatch.setattr(deleted, "LISTED", 100)
+    fill(bench, 250)
+    seen: list = []
+    for _ in range(9):
+        if not bench.ids("users", "id = 7"):
+            break
+        done: list = []
+
+        def ends(sql, values, done=done) -> None:
+            done += ["DELETE FROM"] if sql.startswith("DELETE FROM") and "usernames" in sql else []
+            if len(done) == 2 and sql.startswith(last):
+                raise KeyboardInterrupt
+        bench.on_statement = ends
+        with suppress(KeyboardInterrupt):
+            bench.attempt("delete_accounts")
+        bench.on_statement = None
+        there = left(bench)["usernames"].get(7, 0)
+        assert counts(bench)[0].get("usernames", 0) == 250 - there
+        seen.append(there)
+    assert seen[:3] == [150, 50, 0]
+    assert left(bench) == {"usernames": {8: 250}, "labels": {8: 250}}
+    assert counts(bench) == [{"labels": 250, "users": 1, "usernames": 250}]
+
+
+def test_rows_that_come_in_late_go_too(bench):
+    fill(bench)
+    bench.run("delete_accounts")
+    own(bench, 7, 2)
+    bench.now += timedelta(hours=2)
+    assert bench.run("delete_accounts", dry_run=True)["late_rows"] == 4
+    assert bench.run("delete_accounts")["late_rows"] == 4
+    assert 7 not in left(bench)["usernames"]
+    assert counts(bench) == [{"labels": 7, "users": 1, "usernames": 7}]
+
+
+def test_an_export_has_them_without_what_may_be_a_secret(bench):
+    bench.table("users", [{"id": 7, "email": "jo@home.example"}])
+    own(bench, 7, 120)                              # more than a page
+    own(bench, 8, 2)
+    ask(bench)
+    assert bench.run("export_accounts")["exported"] == 1
+    content = members(zips(bench)[0])
+    found = rows(content, "usernames")
+    assert [row["id"] for row in found] == [7000 + at for at in range(120)]
+    assert found[0] == {"id": 7000, "name": "name 0", "made": "2026-11-24 14:30:05"}
+    # its key is named as if it were a secret, and is only read by
+    assert rows(content, "labels") == [{"order": at} for at in range(120)]
+    assert b"secret-" not in b"".join(content.values())
+    assert "120  usernames" in content["README.txt"].decode()
+    assert json.loads(content["manifest.json"])["files"]["json/labels.json"]["rows"] == 120
+
+
+@pytest.mark.parametrize("column, secret", [
+    ("password", True), ("password_hash", True), ("apiKey", True), ("remember_token", True),
+    ("totp_seed", True), ("pin", True), ("recovery_codes", True), ("salt", True),
+    ("name", False), ("key_points", True), ("country_code", False), ("keyboard", False),
+    ("monkey", False), ("is_private", False), ("spinner", False), ("compass", False)])
+def test_names_of_secrets(column, secret):
+    assert is_secret(column) is secret
+
+
+def test_the_story_of_an_account_counts_them(bench):
+    fill(bench)
+    shown = bench.command("show", "user", "8")
+    assert "usernames" in shown
+    assert "as long as the account" in shown
+    bench.db.execute("DROP TABLE usernames")
+    assert "labels" in bench.command("show", "user", "8")
+
+
+WRONG = {
+    "nothing.user_id": ("[delete_accounts] also names nothing, which is not there, or which the "
+                        "user of [core] database may not see: correct it, or take it out"),
+    "usernames.owner": ("[delete_accounts] also names usernames.owner, and that table has no such "
+                        "column: name the column that holds the user's id"),
+    "keyless.user_id": ("[delete_accounts] also names keyless, which has no primary key: give it "
+                        "one"),
+    "sessions.user_id": ("[delete_accounts] also names sessions, which the jobs delete and export "
+                         "anyway: take it out"),
+}
+
+
+def test_what_cannot_be_is_named_and_both_jobs_refuse(bench):
+    bench.db.execute("CREATE TABLE keyless (user_id BIGINT)")
+    fill(bench)
+    for also, sentence in WRONG.items():
+        bench.config(delete_accounts={"also": also})
+        for job in ("delete_accounts", "export_accounts"):
+            assert bench.fails(job) == f"nothing was done: {sentence}"
+            assert bench.fails(job, dry_run=True) == f"nothing was done: {sentence}"
+        assert sentence in bench.command("migrate", "--check", code=1)
+        refused = {job["name"]: job["refuses"]
+                   for job in json.loads(bench.command("adopt", "--json"))["jobs"]}
+        assert refused["delete_accounts"] == sentence
+        assert bench.run("purge_sessions") == {"deleted": 0}
+    assert bench.ids("users") == [7, 8]
+    bench.db.execute("DROP TABLE keyless")
+    bench.config(delete_accounts={"also": "usernames.user_id"})
+    assert bench.run("delete_accounts")["erased"] == 1
+
+
+def test_a_foreign_key_of_theirs_keeps_nothing(bench, engine_url):
+    """That is in the way of a table that is not named."""
+    if engine_url.startswith("sqlite"):
+        return                          # it enforces none
+    bench.db.execute("CREATE TABLE devices (id BIGINT PRIMARY KEY, user_id BIGINT, CONSTRAINT of_user "
+                     "FOREIGN KEY (user_id) REFERENCES users (id))")
+    try:
+        fill(bench)
+        bench.db.execute("INSERT INTO devices VALUES (1, 7), (2, 8)")
+        bench.db.execute("DELETE FROM {meta} WHERE name = 'app_tables'")
+        assert bench.fails("delete_accounts").startswith(
+            "nothing was done: the foreign key of_user of devices keeps rows of users from being "
+            "deleted")
+        bench.config(delete_accounts={"also": "devices.user_id"})
+        assert bench.run("delete_accounts")["erased"] == 1
+        assert [row["id"] for row in bench.db.query("SELECT id FROM devices")] == [2]
+    finally:
+        bench.db.execute("DROP TABLE devices")
+
+
+def test_they_may_be_in_another_database(bench, engine_url, request):
+    if engine_url.startswith("sqlite"):
+        with pytest.raises(ConfigError, match="an SQLite database is one file"):
+            bench.config(delete_accounts={"also": "shop.usernames.user_id"})
+            bench.run("delete_accounts")
+        return
+    server = request.getfixturevalue("mariadb")
+    url = server.database()
+    shop = connect(url)
+    name = url.partition("?")[0].rpartition("/")[2]
+    shop.execute(MADE[0])
+    shop.execute("INSERT INTO usernames (id, user_id) VALUES (1, 7), (2, 8)")
+    bench.config(delete_accounts={"also": f"{name}.usernames.user_id"})
+    fill(bench)
+    assert bench.run("delete_accounts")["erased"] == 1
+    assert [row["id"] for row in shop.query("SELECT id FROM usernames")] == [2]
+    assert counts(bench) == [{"users": 1, f"{name}.usernames": 1}]
+    shop.close()
+    server.drop(url)
