@@ -14,11 +14,11 @@ from jobs_lib.features.accounts import deleted
 from jobs_lib.features.exports.further import is_secret
 from tests.support.exports import ask, members, rows, zips
 
-MADE = ("CREATE TABLE usernames (id INTEGER PRIMARY KEY, user_id BIGINT, name VARCHAR(40), "
-        "made DATETIME, passwordHash VARCHAR(40), apiKey VARCHAR(40))",
+MADE = (("CREATE TABLE usernames (id INTEGER PRIMARY KEY, user_id BIGINT, name VARCHAR(40), "
+        "made DATETIME, passwordHash VARCHAR(40), apiKey VARCHAR(40))"),
         # of a key with a word of SQL in it, and without any order by itself
-        "CREATE TABLE labels (`key` VARCHAR(20) NOT NULL, owner BIGINT NOT NULL, `order` INTEGER, "
-        "PRIMARY KEY (owner, `key`))")
+        ("CREATE TABLE labels (`key` VARCHAR(20) NOT NULL, owner BIGINT NOT NULL, `order` INTEGER, "
+        "PRIMARY KEY (owner, `key`))"))
 ALSO = "usernames.user_id, labels.owner"
 
 
@@ -189,8 +189,8 @@ def test_a_foreign_key_of_theirs_keeps_nothing(bench, engine_url):
     """That is in the way of a table that is not named."""
     if engine_url.startswith("sqlite"):
         return                          # it enforces none
-    bench.db.execute("CREATE TABLE devices (id BIGINT PRIMARY KEY, user_id BIGINT, CONSTRAINT of_user "
-                     "FOREIGN KEY (user_id) REFERENCES users (id))")
+    bench.db.execute("CREATE TABLE devices (id BIGINT PRIMARY KEY, user_id BIGINT, "
+                     "CONSTRAINT of_user FOREIGN KEY (user_id) REFERENCES users (id))")
     try:
         fill(bench)
         bench.db.execute("INSERT INTO devices VALUES (1, 7), (2, 8)")
@@ -207,8 +207,8 @@ def test_a_foreign_key_of_theirs_keeps_nothing(bench, engine_url):
 
 def test_they_may_be_in_another_database(bench, engine_url, request):
     if engine_url.startswith("sqlite"):
+        bench.config(delete_accounts={"also": "shop.usernames.user_id"})
         with pytest.raises(ConfigError, match="an SQLite database is one file"):
-            bench.config(delete_accounts={"also": "shop.usernames.user_id"})
             bench.run("delete_accounts")
         return
     server = request.getfixturevalue("mariadb")
