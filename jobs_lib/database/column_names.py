@@ -5,17 +5,17 @@ Only such a statement comes here, once, before it is kept for all its runs. Each
 where SQL itself would look: in the tables of its own SELECT, then in those around it. A column that
 is by itself in a SELECT's list gets our name by AS, so that neither rows nor outer queries notice
 anything. An expression (expressions.py) is put in brackets where our name was, each of its columns
-with the table's name before it; where ours is set, or given to a new row, its `write` is.
+with the table's name before it; where ours is set, or given to a new row, its `write` is
+(expression_tokens.py).
 """
 from __future__ import annotations
 
 import re
-from collections import namedtuple
 from functools import lru_cache
 
 from jobs_lib.errors import DatabaseError
 
-from .expressions import written
+from .expression_tokens import Expressions
 from .schema.tables import column_names
 
 TOKEN = re.compile(r"\w+|\"[^\"]*\"|`[^`]*`|\s+|.", re.DOTALL)
@@ -26,11 +26,6 @@ AFTER_TABLE = {*CLAUSES, "", "LEFT", "INNER", "CROSS", "NOT", "FORCE", "USE", "I
 BY_ALIAS = ("GROUP", "HAVING", "ORDER")      # where an output's name goes before a column's
 # what may follow an output
 ENDS = (",", ")", "", "FROM", "UNION", "WHERE", "ORDER", "LIMIT", "FOR")
-
-
-_Given = namedtuple("_Given", "first last pieces")
-_Given.__doc__ = """A value that a statement gives to a column for which an expression stands: its
-first and last token, and the pieces of what is written with it."""
 
 
 class _Scope:
@@ -73,28 +68,8 @@ def translate(pieces: list, names, dialect) -> tuple:
                                                  ".") and solid[0].word == "SELECT":
             for called, table in token.scope.tables.items():
                 star.update(names.ours(table))
-                star.update(translation.add_expressions(token, called, table))
-    return list(_pieces(tokens, translation.given)), star
-
-
-def _pieces(tokens: list, given: dict):
-    """What is written, with what replaces values that are given to expressions."""
-    at = 0
-    while at < len(tokens):
-        if at not in given:
-            yield tokens[at].kind, tokens[at].written
-            at += 1
-            continue
-        found = given[at]
-        for kind, text in found.pieces:
-            if kind != "value":
-                yield kind, text
-                continue
-            yield "text", "("
-            for token in tokens[found.first:found.last + 1]:
-                yield token.kind, token.written
-            yield "text", ")"
-        at = found.last + 1
+                star.update(translation.expressions.add_to_star(token, called, table))
+    return list(translation.expressions.pieces(tokens)), star
 
 
 def _resolve_scopes(tokens: list) -> None:
@@ -142,15 +117,13 @@ class _Translation:
     """Writes their name for ours, token by token."""
 
     def __init__(self, tokens: list, names, dialect) -> None:
-        self.tokens, self.names, self.dialect = tokens, names, dialect
+        self.tokens, self.names = tokens, names
         self.quote, self.exact = dialect.quote, dialect.exact
         self.whole = tokens[0].scope
-        self.given: dict = {}            # {number of a token: the _Given that begins there}
+        self.expressions = Expressions(tokens, names, dialect)
 
     def translate_all(self) -> None:
         """Every token that is a column's name."""
-        if self.tokens[0].word == "INSERT" and self.tokens[2].text in self.names.expressions:
-            self._give_to_new_rows()
         for at, token in enumerate(self.tokens):
             if token.kind == "text" and not token.named and (token.text.isidentifier()
                                                              or token.text[0] in "\"`"):
@@ -168,15 +141,15 @@ class _Translation:
             table, prefix = self._qualifier(self.tokens[at - 2]), ""
         else:
             table, prefix = self._owner(token, name)
-        if table and (expression := self.names.expression(table, name)):
-            self._put(at, token, table, name, expression, qualified, prefix)
-            return
         theirs = self.names.column(table, name) if table else name
         if theirs == name:
             return
-        token.written = self.exact(theirs)
-        if token.clause in BY_ALIAS and prefix:
-            token.written = f"{prefix}.{token.written}"
+        if table and self.names.expression(table, name):
+            token.written = self.expressions.put(at, table, name, prefix)
+        elif token.clause in BY_ALIAS and prefix:
+            token.written = f"{prefix}.{self.exact(theirs)}"
+        else:
+            token.written = self.exact(theirs)
         if self._is_output(at, token, qualified):
             token.written += f" AS {self.quote(name)}"
 
@@ -185,107 +158,6 @@ class _Translation:
         return (token.clause == "SELECT" and token.depth == token.scope.depth
                 and self._word(at + 1) in ENDS
                 and self._word(at - (3 if qualified else 1)) in ("SELECT", "DISTINCT", ","))
-
-    # Expressions
-
-    def _put(self, at: int, token: _Token, table: str, name: str, expression, qualified: bool,
-             prefix: str) -> None:
-        """An expression in the place of our column's name."""
-        if qualified:
-            owner, dot = self.tokens[at - 2:at]
-            prefix = self.quote(self.names(table)) if owner.kind == "table" else owner.text
-            owner.kind, owner.written, dot.written = "text", "", ""
-        is_set = (token.clause == "SET" and token.depth == token.scope.depth
-                  and self._word(at + 1) == "="
-                  and self._word(at - (3 if qualified else 1)) in ("SET", ","))
-        if is_set:
-            self._set(at, table, name, expression, prefix)
-            return
-        token.written = expression.text(self.dialect, prefix)
-        if self._is_output(at, token, qualified):
-            token.written += f" AS {self.quote(name)}"
-
-    def _set(self, at: int, table: str, name: str, expression, prefix: str) -> None:
-        """`name = value` becomes each `write` of the expression, with that value."""
-        token, last = self.tokens[at], at + 2
-        token.written = self.tokens[at + 1].written = ""
-        while not self._ends_value(last + 1, token):
-            last += 1
-        pieces: list = []
-        for column, value in self._writes(table, name, expression):
-            pieces += [("text", ", " if pieces else ""), ("text", f"{self.exact(column)} = "),
-                       *self._write(value, prefix)]
-        self.given[token.at] = _Given(self.tokens[at + 2].at, self.tokens[last].at, pieces)
-
-    def _ends_value(self, at: int, token: _Token) -> bool:
-        """Whether the value that is set ends before this token."""
-        if at >= len(self.tokens):
-            return True
-        other = self.tokens[at]
-        return other.depth < token.depth or (other.depth == token.depth and (
-            other.word == "," or other.word in CLAUSES))
-
-    def _writes(self, table: str, name: str, expression) -> tuple:
-        if not expression.writes:
-            raise DatabaseError(f"[columns] {table}.{name} can only be read: it has no `write`")
-        return expression.writes
-
-    def _write(self, pieces: tuple, prefix: str) -> list:
-        return [(kind, text) if kind == "value" else
-                ("text", written([(kind, text)], self.dialect, prefix)) for kind, text in pieces]
-
-    def _give_to_new_rows(self) -> None:
-        """INSERT INTO {table} (columns) VALUES (values), ...: those that are given to expressions.
-        """
-        table, names = self.tokens[2].text, []
-        at = 4
-        while self.tokens[at].word != ")":
-            names.append(_plain(self.tokens[at].text))
-            at += 1 if self._word(at + 1) == ")" else 2
-        expressions = [self.names.expression(table, name) for name in names]
-        if not any(expressions):
-            return
-        for token, name, expression in zip(self.tokens[4:at:2], names, expressions):
-            token.named = True
-            columns = ([column for column, _ in self._writes(table, name, expression)]
-                       if expression else [self.names.column(table, name)])
-            token.written = ", ".join(map(self.exact, columns))
-        if self._word(at + 1) != "VALUES":
-            raise DatabaseError(f"[columns] {table}: what a query finds cannot be given to an "
-                                "expression")
-        at += 2
-        while self._word(at) == "(":
-            at = self._give_row(at + 1, table, names, expressions)
-            at += self._word(at) == ","
-
-    def _give_row(self, at: int, table: str, names: list, expressions: list) -> int:
-        """One row's values; what follows it."""
-        for name, expression in zip(names, expressions):
-            first, depth = at, self.tokens[at - 1].depth
-            while not (self._word(at) == ")" and self.tokens[at].depth < depth) and not (
-                    self._word(at) == "," and self.tokens[at].depth == depth):
-                at += 1
-            if expression:
-                if expression.reads_to_write:
-                    raise DatabaseError(f"[columns] {table}.{name}: a row is added, so its `write` "
-                                        "can name no column")
-                pieces: list = []
-                for _, value in self._writes(table, name, expression):
-                    pieces += [("text", ", " if pieces else ""), *self._write(value, "")]
-                self.given[self.tokens[first].at] = _Given(
-                    self.tokens[first].at, self.tokens[at - 1].at, pieces)
-            at += 1
-        return at
-
-    def add_expressions(self, token: _Token, called: str, table: str) -> dict:
-        """Have a `*` return the expressions of a table, too: {what they are called there: our
-        name}."""
-        prefix, added = self.quote(self.names(table)) if called == table else called, {}
-        for name, expression in self.names.expressions.get(table, {}).items():
-            added[f"expression_{name}"] = name
-            token.written += (f", {expression.text(self.dialect, prefix)} AS "
-                              f"{self.quote(f'expression_{name}')}")
-        return added
 
     def _qualifier(self, token: _Token) -> str | None:
         """The table that a name before a dot means."""

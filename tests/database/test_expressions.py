@@ -52,9 +52,11 @@ PAIRS = [
      ":now)), mail = '' WHERE id = 1")),
     ("UPDATE {users} SET email = '', status = 'deleted'",
      f"UPDATE members SET mail = '', {WRITTEN}" % "'deleted'"),
-    ("INSERT INTO {users} (id, status, email) VALUES (:id, :how, ''), (2, LOWER('A, b'), :mail)",
-     f"INSERT INTO members (id, state, mail) VALUES (:id, {WRITTEN[8:] % ':how'}, ''), "
-     + "(2, {}, :mail)".format(WRITTEN[8:] % "LOWER('A, b')")),
+    (("INSERT INTO {users} (id, status, email) VALUES (:id, :how, ''), (2, LOWER('A, b'), :mail), "
+      "((1), ('x'), '')"),
+     (f"INSERT INTO members (id, state, mail) VALUES (:id, {WRITTEN[8:] % ':how'}, ''), "
+      + "(2, {}, :mail), ((1), {}, '')".format(WRITTEN[8:] % "LOWER('A, b')",
+                                               WRITTEN[8:] % "('x')"))),
     ("SELECT * FROM {message_logs} WHERE bytes_used > 5",
      ("SELECT *, (message_logs.kb * 1024) AS expression_bytes_used FROM message_logs "
      "WHERE (message_logs.kb * 1024) > 5")),
