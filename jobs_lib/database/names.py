@@ -5,8 +5,7 @@ from __future__ import annotations
 from jobs_lib.errors import DatabaseError
 
 from .schema import NAMES
-
-CONSTANTS = {"NULL", "TRUE", "FALSE"}       # words of SQL that are values
+from .words import is_name, is_word
 
 
 class Names:
@@ -98,13 +97,3 @@ def _expressions(table: str, renamed: dict) -> dict:
 def in_schema(name: str, schema: str | None) -> str:
     """A table's name, with the database that it is in, if that is another one."""
     return f"{schema}.{name}" if schema else name
-
-
-def is_name(text: str) -> bool:
-    """Whether `[columns]` names a column by it; else it is an expression."""
-    return is_word(text) and text.upper() not in CONSTANTS
-
-
-def is_word(name: str) -> bool:
-    """Whether it can be a name in SQL without quotes."""
-    return name.isascii() and name.isidentifier()

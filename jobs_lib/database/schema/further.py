@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from jobs_lib.database.names import is_word
+from jobs_lib.database.words import is_word
 
 from . import NAMES
 
