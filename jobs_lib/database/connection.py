@@ -7,9 +7,9 @@ from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost
 
 from . import dialects
 from .names import Names, in_schema
+from .schema.words import is_word
 from .statement import Statement, as_text
 from .transaction import Transaction
-from .words import is_word
 
 TRIES = 3                    # of a batch that met a deadlock, a lock wait or a lost connection
 PAUSE = 0.1                  # seconds before the second try, twice as long before the third

@@ -22,7 +22,7 @@ from .schema import NAMES, migrations, version
 from .schema.references import REFERENCES
 from .schema.tables import VIEW, table
 from .schema.version import APP_TABLES, TEXT_KEYS
-from .words import is_word
+from .schema.words import is_word
 
 MARK = "moved_from"             # in the target's `meta`
 BATCH = 200                     # rows that are written at once

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jobs_lib.errors import DatabaseError
 
 from .schema import NAMES
-from .words import is_name, is_word
+from .schema.words import is_name, is_word
 
 
 class Names:

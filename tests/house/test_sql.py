@@ -42,7 +42,7 @@ OUTSIDE_BRACKETS = {
 INNERMOST = re.compile(r"\(([^()]*)\)")
 # Words of one engine that only its own dialect may say.
 DIALECT_WORDS = ("a function of one engine", "a time function of one engine",
-                 "UPDATE/DELETE ... LIMIT")
+                 "UPDATE/DELETE ... LIMIT", "LIMIT inside IN (...)")
 
 
 def strings(node: ast.AST):

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from jobs_lib.database.words import is_word
-
 from . import NAMES
+from .words import is_word
 
 
 class Further(namedtuple("Further", "table column")):
