@@ -107,6 +107,12 @@ class Database:
             if not full:
                 return
 
+    def numbers(self, sql: str, /, **values) -> list[bool]:
+        """Which columns of a query's result are numbers by their type, whatever rows it has; where
+        a type says nothing, none is."""
+        return self._run(sql, values, lambda cursor: [self.dialect.is_number(column)
+                                                      for column in cursor.description])
+
     def execute(self, sql: str, /, **values) -> int:
         """Run a statement that changes something; how many rows it matched, whether or not they
         changed."""

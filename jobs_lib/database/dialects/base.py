@@ -10,6 +10,7 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     within(target, seconds) -> target         for a connect that may take so long
     limit(raw, target, seconds)               no later call takes much longer; None: no limit
     stale(raw), in_transaction(raw), alive(raw), interrupt(raw, target), close(raw)
+    is_number(column) -> bool                 whether a cursor describes it as one
     mark(name), literal(text), quote(name)    the driver's notation
     exact(name)                               the same, an error for a column that is not there
     begin(readonly), conflict(keys, updates), excluded_value(column), for_update, explain

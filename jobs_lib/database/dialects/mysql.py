@@ -196,9 +196,17 @@ def _number(text: str):
     return float(text) if "." in text else int(text)
 
 
+_NUMBERS = (FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.INT24, FIELD_TYPE.LONG,
+            FIELD_TYPE.LONGLONG, FIELD_TYPE.FLOAT, FIELD_TYPE.DOUBLE, FIELD_TYPE.DECIMAL,
+            FIELD_TYPE.NEWDECIMAL, FIELD_TYPE.YEAR)
 _TIMES = (FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP, FIELD_TYPE.DATE, FIELD_TYPE.TIME)
 _CONVERT = {kind: convert for kind, convert in conversions.items() if kind not in _TIMES}
 _CONVERT[FIELD_TYPE.DECIMAL] = _CONVERT[FIELD_TYPE.NEWDECIMAL] = _number
+
+
+def is_number(column: tuple) -> bool:
+    """Whether a column of a result, as the cursor describes it, has the type of a number."""
+    return column[1] in _NUMBERS
 
 
 # Errors. Codes: https://mariadb.com/kb/en/mariadb-error-codes/ and MySQL's errmsg.

@@ -204,6 +204,11 @@ def stale(raw) -> bool:
     return False
 
 
+def is_number(column: tuple) -> bool:
+    """The columns of a result have no types: only values do."""
+    return False
+
+
 def alive(raw) -> None:
     raw.execute("SELECT 1")
 

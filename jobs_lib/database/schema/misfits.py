@@ -232,14 +232,15 @@ def _of_expressions(db, name: str, ours: dict, columns: dict, work) -> list[str]
 
 def _tried(db, name: str, ours) -> list[str]:
     """What the database says to an expression, and what that returns."""
-    sql = f"SELECT {ours.name} FROM {{{name}}} WHERE {ours.name} IS NOT NULL LIMIT {LOOKED_AT}"
+    sql = db.as_text(f"SELECT {ours.name} FROM {{{name}}} WHERE {ours.name} IS NOT NULL "
+                     f"LIMIT {LOOKED_AT}")
     try:
-        rows = db.query(db.as_text(sql))
+        rows, of_type = db.query(sql), db.numbers(sql)
     except (Busy, Lost, ReadOnly):
         return []                       # that says nothing of the expression
     except DatabaseError as error:
         return [_code(name, ours.name, "wrong", _packed(str(error)))]
-    is_number = any(isinstance(row[ours.name], (int, float)) for row in rows)
+    is_number = any(of_type) or any(isinstance(row[ours.name], (int, float)) for row in rows)
     return [_code(name, ours.name, "numbers")] if ours.type in TIMES and is_number else []
 
 

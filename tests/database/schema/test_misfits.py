@@ -261,8 +261,9 @@ def test_what_an_expression_names_is_looked_at_and_it_is_tried(line, blank_url):
     server = not blank_url.startswith("sqlite")
     others = dict(EXPRESSIONS)
     db = opened(blank_url)
-    db.execute("INSERT INTO {sessions} (user_id, token_hash, expires_at) "
-               "VALUES (1, 'x', '2030-01-01 00:00:00')")
+    if not server:                      # where a type says nothing, a row does
+        db.execute("INSERT INTO {sessions} (user_id, token_hash, expires_at) "
+                   "VALUES (1, 'x', '2030-01-01 00:00:00')")
     db.execute("ALTER TABLE app_webhooks ADD COLUMN off TINYINT GENERATED ALWAYS AS (1) VIRTUAL")
     if server:
         db.execute("ALTER TABLE app_magic_links ADD COLUMN changed TIMESTAMP NOT NULL DEFAULT "
@@ -286,7 +287,7 @@ def test_what_an_expression_names_is_looked_at_and_it_is_tried(line, blank_url):
     assert "[columns] users.status can only be read" in refused["delete_accounts"]
     assert "does not take [columns] aliases.active" in refused["expire_aliases"]
     assert "users.status" not in refused.get("purge_message_logs", "")
-    refusal = line("purge_sessions").out
+    refusal = line("purge_sessions", "--dry-run").out
     assert "nothing was done: [columns] sessions." in refusal
     assert "; [columns] sessions.expires_at returns numbers" in refusal
     # whose tables have no such column
