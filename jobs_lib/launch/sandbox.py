@@ -21,6 +21,7 @@ from jobs_lib.database import copies
 from jobs_lib.database.names import Names
 from jobs_lib.database.schema import NAMES
 from jobs_lib.errors import DatabaseError, UsageError
+from jobs_lib.features.exports.further import is_secret
 from jobs_lib.features.forwards.headers import header_text, read_headers
 from jobs_lib.runner import adoption
 from jobs_lib.runner.dead_runs import is_there
@@ -141,19 +142,23 @@ class Sandbox:
                       self.config.columns())
         found = {}
         for name in NAMES:
-            counts = {"added": 0, "changed": 0, "deleted": 0}
-            rows: list[dict] = []
             ours = names.ours(name)
-            for change in copies.differences(self.path("before.db"), self.path("jobs.db"),
-                                             names(name)):
-                counts[change.kind] += 1
-                if len(rows) < KEPT_ROWS:
-                    rows.append(_shown(copies.Change(change.kind, *(
-                        {ours.get(column.lower(), column): value for column, value in side.items()}
-                        for side in change[1:]))))
-            if rows:
-                found[name] = {**counts, "rows": rows}
-        return found
+            found[name] = self._changes(names(name), lambda side, ours=ours: {
+                ours.get(column.lower(), column): value for column, value in side.items()})
+        for further in self.config.also():
+            found[further.table] = self._changes(further.table, lambda side: {
+                column: value for column, value in side.items() if not is_secret(column)})
+        return {name: changes for name, changes in found.items() if changes["rows"]}
+
+    def _changes(self, table: str, named) -> dict:
+        """What has changed in one of them; `named(row)` has its columns as they are shown."""
+        counts = {"added": 0, "changed": 0, "deleted": 0}
+        rows: list[dict] = []
+        for change in copies.differences(self.path("before.db"), self.path("jobs.db"), table):
+            counts[change.kind] += 1
+            if len(rows) < KEPT_ROWS:
+                rows.append(_shown(copies.Change(change.kind, *map(named, change[1:]))))
+        return {**counts, "rows": rows}
 
     def files(self) -> dict:
         """{"added", "changed", "deleted": names} of the spool's copy."""
