@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
 
 from jobs_lib import catalogue
 from jobs_lib.database.connection import connect
-from jobs_lib.database.schema import NAMES, app_tables
+from jobs_lib.database.schema import NAMES, app_tables, misfits
 from jobs_lib.database.schema.app_gaps import missing, statements
 from jobs_lib.database.schema.migrations import migrate
 from jobs_lib.database.schema.tables import table
@@ -107,6 +108,30 @@ def test_every_job_does_the_same_where_expressions_stand_for_columns(tmp_path, f
     assert len(ours.outbox) > 5
     ours.db.close()
     theirs.db.close()
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_what_ends_old_rows_goes_by_the_expressions(fresh, writes):
+    url = fresh("app")
+    columns, types = adopted.otherwise(connect(url, create=True).dialect)
+    adopted.make(url, ("failed_emails.next_attempt_at",), columns=types)
+    if not writes:
+        status = columns["failed_emails"]["status"].partition("\n")[0]
+        columns["failed_emails"] = {**columns["failed_emails"], "status": status}
+    columns["failed_emails"]["next_attempt_at"] = "its_next_attempt_at"
+    db = connect(url, tables=adopted.TABLES, columns=columns)
+    migrate(db, NOW, own_only=True)
+    db.execute("INSERT INTO app_failed_emails (its_id, its_user_id, its_status, its_created_at, "
+               "its_raw_path, its_envelope_from, its_envelope_to, its_alias_id) VALUES "
+               "(1, 1, 1, 1500000000, 'a', 'b', 'c', 1)")
+    for sql in statements(db, lives={"failed_emails": timedelta(days=7)}):
+        if not sql.startswith("--"):
+            db.execute(sql.partition(";")[0])
+    ours = next(column for column in table("failed_emails").columns if column.name == "status")
+    failed = misfits.values_of(ours).index("failed") + 1
+    assert db.value("SELECT its_status FROM app_failed_emails") == (failed if writes else 1)
+    assert statements(db) == []
+    db.close()
 
 
 # Tables in another database of the server
