@@ -13,7 +13,7 @@ import os
 
 from jobs_lib import catalogue, clock, folders, shards
 from jobs_lib.config.loader import Config
-from jobs_lib.database.schema.words import is_name
+from jobs_lib.database.schema import is_name
 from jobs_lib.errors import FAILED, OK, DatabaseError, JobsError, LockHeld, UsageError
 from jobs_lib.runner.resources import Ports
 from jobs_lib.text import counted

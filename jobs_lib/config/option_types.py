@@ -150,7 +150,7 @@ def table(value: str) -> str:
 
 def _column(value: str) -> str:
     """The name of a column, or an expression (database/expressions.py)."""
-    from jobs_lib.database.schema.words import is_name
+    from jobs_lib.database.schema import is_name
     if value and not is_name(value):
         from jobs_lib.database.expressions import parse
         parse(value)

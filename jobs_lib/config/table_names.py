@@ -3,8 +3,7 @@ already."""
 from __future__ import annotations
 
 from jobs_lib import catalogue
-from jobs_lib.database.schema import NAMES, app_tables
-from jobs_lib.database.schema.words import is_name
+from jobs_lib.database.schema import NAMES, app_tables, is_name
 from jobs_lib.errors import ConfigError
 
 from . import option_types, settings

@@ -7,7 +7,7 @@ from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost
 
 from . import dialects
 from .names import Names, in_schema
-from .schema.words import is_word
+from .schema import is_word
 from .statement import Statement, as_text
 from .transaction import Transaction
 

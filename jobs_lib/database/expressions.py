@@ -14,7 +14,7 @@ import re
 from collections import namedtuple
 from functools import lru_cache
 
-from .schema.words import CONSTANTS, is_word
+from .schema import CONSTANTS, is_word
 
 
 class Expression(namedtuple("Expression", "read writes")):

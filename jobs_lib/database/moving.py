@@ -18,11 +18,10 @@ from jobs_lib.errors import Busy, DatabaseError, Lost, Missing, ReadOnly
 from jobs_lib.masking import without_secrets
 
 from .connection import rows_behind
-from .schema import NAMES, migrations, version
+from .schema import NAMES, is_word, migrations, version
 from .schema.references import REFERENCES
 from .schema.tables import VIEW, table
 from .schema.version import APP_TABLES, TEXT_KEYS
-from .schema.words import is_word
 
 MARK = "moved_from"             # in the target's `meta`
 BATCH = 200                     # rows that are written at once

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from jobs_lib.errors import DatabaseError
 
-from .schema import NAMES
-from .schema.words import is_name, is_word
+from .schema import NAMES, is_name, is_word
 
 
 class Names:

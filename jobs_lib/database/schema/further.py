@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from . import NAMES
-from .words import is_word
+from . import NAMES, is_word
 
 
 class Further(namedtuple("Further", "table column")):
