@@ -175,9 +175,10 @@ class Dispatcher:
         return begun
 
     def dispatch(self, rows: list[dict]) -> None:
-        """Send these deliveries."""
+        """Send these deliveries, over the same connection as long as more are claimed."""
         for row in rows:
-            self.requests.send(row, self.known[row["webhook_id"]])
+            item = row["user_id"], row["webhook_id"]
+            self.requests.send(row, self.known[row["webhook_id"]], item in self.claimed)
 
     def collect(self) -> None:
         """Wait for one result or more, or until a request leaves its slot; all that can be settled

@@ -52,12 +52,13 @@ class Requests:
         self.in_flight: list[Attempt] = []
         self._answers: SimpleQueue = SimpleQueue()
 
-    def send(self, row: dict, endpoint: dict) -> None:
-        """Hand a row that has begun to a thread."""
+    def send(self, row: dict, endpoint: dict, more: bool) -> None:
+        """Hand a row that has begun to a thread. `more`: another one to this endpoint follows."""
         attempt = Attempt(row, endpoint)
         self.in_flight.append(attempt)
         try:
-            given = request(row, endpoint, self.ctx.clock())
+            given = request(row, endpoint, self.ctx.clock())._replace(endpoint=endpoint["id"],
+                                                                      more=more)
         except Unsendable as error:
             response = Response(error.outcome, text=str(error), reached=None)
             self._answers.put((attempt, response, 0.0, None))

@@ -197,6 +197,8 @@ def _connected(family, address: tuple, allowed, seconds: float):
     try:
         sock.settimeout(seconds)
         sock.connect(address)
+        # on a kept connection the end of a request would wait for an ACK that is delayed
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if sock.getsockname()[0] == address[0] and not public_addresses.is_in(address[0], allowed):
             # one of our own that could not be recognized before
             raise Failure(REFUSED, NOT_PUBLIC, None)

@@ -12,8 +12,9 @@ from types import SimpleNamespace
 from jobs_lib.ports.in_time import in_time
 
 # body: bytes, sent as they are; headers: [(name, value)], besides Host, Content-Length and
-# Connection
-Request = namedtuple("Request", "item_id url headers body")
+# Connection; endpoint: whose connection it may use, if one was kept, or None; more: whether another
+# request to that endpoint follows, for which the connection is to be kept
+Request = namedtuple("Request", "item_id url headers body endpoint more", defaults=(None, False))
 
 # status: of the answer, or None; retry_after: that header as it came, or ""; excerpt: the answer's
 # beginning, printable and at most EXCERPT bytes; text: what went wrong, in words for the endpoint's

@@ -19,10 +19,14 @@ MAX_LINE = 8192
 MAX_INTERIM = 8             # answers such as `100 Continue` before the real one
 BODY_SECONDS = 2.0          # for the body, once the status is known: it is only shown to people
 
-# headers: {name in lower case: the first value}
-Answer = namedtuple("Answer", "status headers body")
+# headers: {name in lower case: the first value}; keeps: whether the connection can be used again
+Answer = namedtuple("Answer", "status headers body keeps")
 
-_STATUS = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)(?: |\Z)")
+# what says where an answer ends, and what becomes of the connection
+FRAMING = ("connection", "content-length", "transfer-encoding")
+
+_STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5]\d\d)(?: |\Z)")
+_FIELD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:")
 _CHUNK = re.compile(rb"\s*([0-9A-Fa-f]{1,8})\s*(?:;|\Z)")
 
 
@@ -31,6 +35,8 @@ class Reader:
 
     def __init__(self, sock, deadline: Deadline) -> None:
         self.sock, self.deadline, self.buffer, self.read, self.ended = sock, deadline, b"", 0, False
+        # whether the answer can be read in one way only, and was read to its end, and not further
+        self.is_plain, self.is_whole = True, False
 
     def answer(self) -> Answer:
         """The whole answer. Failure without a status; of a body that does not come to its end, what
@@ -39,21 +45,31 @@ class Reader:
             found = _STATUS.match(self._line())
             if not found:
                 raise Failure(FAILED, "the answer is not HTTP")
-            status, headers = int(found[1]), self._headers()
+            status, headers = int(found[2]), self._headers()
             if status == 101:
                 raise Failure(FAILED, "the answer is not HTTP")
             if status >= 200:
-                return Answer(status, headers, self._body(status, headers))
+                body = self._body(status, headers)
+                return Answer(status, headers, body, found[1] == b"1" and self._keeps(headers))
         raise Failure(FAILED, "the answer never comes to its status")
 
     def _headers(self) -> dict:
         headers: dict = {}
         while line := self._line():
-            name, colon, value = line.partition(b":")
+            before, colon, value = line.partition(b":")
+            name = before.strip().lower().decode("latin-1")
+            is_repeated = name in FRAMING and name in headers
+            self.is_plain &= bool(_FIELD.match(line)) and not is_repeated
             if colon:
-                headers.setdefault(name.strip().lower().decode("latin-1"),
-                                   value.strip().decode("latin-1"))
+                headers.setdefault(name, value.strip().decode("latin-1"))
         return headers
+
+    def _keeps(self, headers: dict) -> bool:
+        """Whether the server says that it keeps the connection (RFC 9112 9.3). Without a word it
+        might close it at once, and a request would be lost."""
+        says = {each.strip().lower() for each in headers.get("connection", "").split(",")}
+        return (self.is_plain and self.is_whole and not self.ended
+                and "keep-alive" in says and "close" not in says)
 
     def _line(self) -> bytes:
         while b"\n" not in self.buffer:
@@ -68,23 +84,28 @@ class Reader:
     def _body(self, status: int, headers: dict) -> bytes:
         """As much of the body as EXCERPT needs, and the rest only so far that the other side is not
         cut off."""
+        length = headers.get("content-length", "")
+        encoding = headers.get("transfer-encoding", "").lower()
+        self.is_plain &= not (length and encoding)
         if status in (204, 304):
+            self.is_whole = not self.buffer and not encoding and length in ("", "0")
             return b""
-        whole = self.deadline
         try:
-            self.deadline = Deadline(min(BODY_SECONDS, whole.left()))
-            if headers.get("transfer-encoding", "").lower().endswith("chunked"):
+            self.deadline = Deadline(min(BODY_SECONDS, self.deadline.left()))
+            if encoding.endswith("chunked"):
+                self.is_plain &= encoding == "chunked"
                 return self._chunks()
-            length = headers.get("content-length", "")
-            return self._plain(int(length) if length.isascii() and length.isdecimal()
-                               and len(length) < 10 else MOST)
+            is_known = length.isascii() and length.isdecimal() and len(length) < 10
+            return self._plain(int(length) if is_known else None)
         except Failure:             # the status counts
             return self.buffer[:EXCERPT]
 
-    def _plain(self, length: int) -> bytes:
-        while len(self.buffer) < min(length, MOST) and self._fill():
+    def _plain(self, length: int | None) -> bytes:
+        most = MOST if length is None else length
+        while len(self.buffer) < min(most, MOST) and self._fill():
             pass
-        return self.buffer[:min(length, EXCERPT)]
+        self.is_whole = len(self.buffer) == length
+        return self.buffer[:min(most, EXCERPT)]
 
     def _chunks(self) -> bytes:
         body = b""
@@ -92,6 +113,7 @@ class Reader:
             while found := _CHUNK.match(self._line()):
                 size = int(found[1], 16)
                 if not size:
+                    self.is_whole = self.buffer == b"\r\n"      # and no trailer
                     break
                 while len(self.buffer) < size + 2 and self._fill():
                     pass

@@ -31,7 +31,6 @@ from jobs_lib.ports.http.message import (
 )
 from jobs_lib.ports.http.posters import open_poster
 from jobs_lib.ports.http.response import MOST
-from tests.servers.certificates import Authority
 from tests.servers.web import Web, drip, flood, silent
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
@@ -45,33 +44,6 @@ def poster(seconds: float = 5, allow=LOOPBACK, ca_file: str = "", outbox: str = 
 
 def post(url: str, body: bytes = b"{}", headers=(), **how):
     return poster(**how).post(Request("webhook-1", url, headers, body))
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    return Authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture
-def named(monkeypatch):
-    """Names that resolve to addresses of this machine: `named("a.example", "127.0.0.1")`."""
-    names: dict = {}
-    asked: list = []
-    real = socket.getaddrinfo
-
-    def look(host, port, *how):
-        asked.append(host.decode())
-        if host.decode() not in names:
-            # no test asks a name server
-            return real(host, port, how[0], how[1], how[2], socket.AI_NUMERICHOST)
-        found = names[host.decode()]
-        return [entry for address in found for entry in real(address, port, *how)]
-    monkeypatch.setattr(socket, "getaddrinfo", look)
-
-    def name(host: str, *addresses: str) -> list:
-        names[host] = addresses
-        return asked
-    return name
 
 
 def test_the_request_is_what_was_given_and_closes():
