@@ -31,7 +31,7 @@ class FairShare:
         """The next rows: of owners that have to wait only where nobody else has any."""
         self.others = None
         for self.halves in (WINDOWS, LONGER, ()):
-            owners = frozenset(filter(self._must_wait, self.aside))
+            owners = frozenset(filter(self.must_wait, self.aside))
             rows = self._rows_deferred(most) or self.claims.claim(most, without=owners)
             if rows or not owners:
                 return rows
@@ -42,10 +42,14 @@ class FairShare:
 
     def defers(self, row: dict) -> bool:
         """Whether the row's owner has to wait: then the row stays in our hands."""
-        if not self._must_wait(row["user_id"]):
+        if not self.must_wait(row["user_id"]):
             return False
         self.deferred.append(row)
         return True
+
+    def must_wait(self, owner) -> bool:
+        """Whether it has had half of a limit that others wait for."""
+        return owner in self.aside and self.aside[owner].window in self.halves
 
     def asked(self, row: dict, failed_before: bool, urgent: bool) -> Asked:
         """What the relay's limits are asked for this row."""
@@ -62,14 +66,11 @@ class FairShare:
         """End the run for this refusal."""
         self.ctx.stop(self.relay.in_words(refusal, self.table))
 
-    def _must_wait(self, owner) -> bool:
-        return owner in self.aside and self.aside[owner].window in self.halves
-
     def _rows_deferred(self, most: int) -> list[dict]:
         """Rows that were deferred and may go now, of their owners in turn."""
         whose: dict = {}
         for row in self.deferred:
-            if not self._must_wait(row["user_id"]):
+            if not self.must_wait(row["user_id"]):
                 whose.setdefault(row["user_id"], []).append(row)
         rows = mixed(list(whose.values()))[:most]
         self.deferred = [row for row in self.deferred if row not in rows]

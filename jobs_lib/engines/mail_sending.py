@@ -4,7 +4,7 @@
     reserve   count the message under the relay's limits, or learn why it may not go now
     begin     mark its row `sending`, in the same commit
     send      hand it to the relay
-    settle    store what came of it, before anything else happens
+    settle    store what came of it, before the next one's content is sent
 
 Forwards and notices go this way. What differs between them, such as where a message comes from, is
 a `MailSource`'s; the loop and what a failure of the relay means are here, the limits in
@@ -19,14 +19,14 @@ from jobs_lib import clock
 from jobs_lib.addresses import AddressError, mask
 from jobs_lib.errors import DatabaseError, JobsError
 from jobs_lib.ports.mail import reasons
-from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Result
+from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Envelope, Message, Result
 from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNREADABLE
 from jobs_lib.text import counted
 
 from .attempts import Tried
 from .due_rows import COUNTED, Queue
 from .fair_share import FairShare
-from .queue import CLAIM, QueueClaims, until_stored
+from .queue import CLAIM, FIRST, QueueClaims, until_stored
 from .relay_limits import FAILURES, HALF, QUOTA_PAUSE, URGENT_HALF, Refusal, Relay
 
 # connections lost in a row before DATA: the relay's problem, not a message's
@@ -68,8 +68,9 @@ class MailSource:
         used up."""
         return True
 
-    def send_message(self, row: dict) -> Result:
-        """Hand the message over. An exception is that message's alone."""
+    def prepare(self, row: dict) -> tuple[Envelope, Message] | Result:
+        """The message that is sent for a row that has begun, or the Result of one that cannot be
+        sent. An exception is that message's alone. It changes nothing but the dict."""
         raise NotImplementedError
 
     def when_sent(self, now) -> dict:
@@ -111,9 +112,9 @@ class MailSender:
     def send_all(self) -> None:
         """Claim, reserve and begin, send, settle, until nothing is due or the run has to stop."""
         while self._claim():
-            for row in self.claimed:
+            for number, row in enumerate(self.claimed):
                 if self._may_go_on() and self._begin(row):
-                    self._settle(row, self._send(row))
+                    self._settle(row, self._send(row, self.claimed[number + 1:]))
                     self.done += 1
                     self.ctx.progress(self.done, self.total)
 
@@ -231,11 +232,11 @@ class MailSender:
 
     # Send
 
-    def _send(self, row: dict) -> Result:
+    def _send(self, row: dict, rows_after: list[dict]) -> Result:
         """Hand the message over. Whatever goes wrong with this one is this one's result."""
         began = self.ctx.monotonic()
         try:
-            result = self.source.send_message(row)
+            result = self._hand_over(row, rows_after)
         except AddressError as error:
             result = Result(FINAL, None, "5.1.3", str(error))
         except ValueError as error:     # so its content is: text that is none, and the like
@@ -248,6 +249,34 @@ class MailSender:
         row["took_ms"] = int(1000 * (self.ctx.monotonic() - began))
         self._watch_relay(result)
         return result
+
+    def _hand_over(self, row: dict, rows_after: list[dict]) -> Result:
+        prepared = self.source.prepare(row)
+        if isinstance(prepared, Result):
+            return prepared
+        envelope, message = prepared
+        return self.ctx.mail().send(envelope, message, self.ctx.hard_limit,
+                                    f"{self.source.event}-{row['id']}",
+                                    lambda: self._expected(rows_after))
+
+    def _expected(self, rows: list[dict]) -> tuple[Envelope, Message] | None:
+        """What is sent next, as far as can be known before it has begun; None for nothing. A far
+        relay is asked early whether it takes it."""
+        row = None if self.ctx.should_stop() else next(filter(self._may_follow, rows), None)
+        if row is None:
+            return None
+        try:
+            # as `begin` will date it
+            prepared = self.source.prepare(
+                {**row, FIRST: row.get(FIRST) or clock.text(self.ctx.clock())})
+        except Exception:       # noqa: BLE001  (it is met again, and reported, when it has begun)
+            return None
+        return None if isinstance(prepared, Result) else prepared
+
+    def _may_follow(self, row: dict) -> bool:
+        if row["id"] in self.cancelled or self.share.must_wait(row["user_id"]):
+            return False
+        return not (self.failures_reached and self.source.failed_before(row))
 
     def _watch_relay(self, result: Result) -> None:
         """Note what concerns the messages that follow as well."""

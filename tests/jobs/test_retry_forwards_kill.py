@@ -32,10 +32,11 @@ PHASES = ("MAIL", "RCPT", "DATA", "dot")
 
 
 class Counting(Relay):
-    """A relay without PIPELINING that counts what it took, and calls `strike` at a phase."""
+    """A relay that counts what it took, and calls `strike` at a phase."""
 
-    def __init__(self, strike=None, phase: str = "", number: int = 0) -> None:
-        super().__init__(extensions=("8BITMIME",))
+    def __init__(self, strike=None, phase: str = "", number: int = 0, extensions=("8BITMIME",),
+                 **answers) -> None:
+        super().__init__(extensions, **answers)
         self.strike, self.phase, self.left = strike, phase, number
 
     def answer(self, phase: str):

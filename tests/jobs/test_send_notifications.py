@@ -117,7 +117,7 @@ def test_every_attempt_sends_the_same_bytes(bench, owner):      # R26
     bench.outbox.answer = refuse
     original = bench.outbox.send
 
-    def keep(envelope, message, deadline, item_id):
+    def keep(envelope, message, deadline, item_id, _following):
         seen.append((envelope, message.head, item_id))
         return original(envelope, message, deadline, item_id)
     bench.outbox.send = keep

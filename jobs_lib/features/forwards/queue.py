@@ -29,8 +29,8 @@ class Forwards(mail_sending.MailSource):
         """Its owner, alias or destination is deleted."""
         return reasons_to_cancel(self.ctx.db, rows)
 
-    def send_message(self, row: dict) -> Result:
-        """Look at the message once more, rewrite its sender, hand it over."""
+    def prepare(self, row: dict) -> tuple[Envelope, Message] | Result:
+        """Look at the message once more, and rewrite its sender."""
         check(row["envelope_to"])
         try:
             path = spool.locate(self.spool, row["raw_path"])
@@ -44,8 +44,7 @@ class Forwards(mail_sending.MailSource):
             return Result(FINAL, None, "", str(error))
         if not os.access(path, os.R_OK) and os.path.lexists(path):
             return Result(UNREADABLE, None, "", reasons.FORBIDDEN.text(path=path))
-        return self.ctx.mail().send(Envelope(sender, row["envelope_to"]), Message(path, mark),
-                                    self.ctx.hard_limit, f"forward-{row['id']}")
+        return Envelope(sender, row["envelope_to"]), Message(path, mark)
 
 
 def reasons_to_cancel(db, rows: list[dict]) -> dict:

@@ -53,8 +53,8 @@ class Notices(mail_sending.MailSource):
         """Whether an earlier attempt has failed."""
         return row["attempts"] > 0
 
-    def send_message(self, row: dict) -> Result:
-        """Put the message together and hand it over."""
+    def prepare(self, row: dict) -> tuple[Envelope, Message] | Result:
+        """Put the message together."""
         for column in ("to_email", "subject", "body_text", "body_html"):
             row[column] = _words(row[column])
         recipient = check(row["to_email"])
@@ -64,8 +64,7 @@ class Notices(mail_sending.MailSource):
             except NoLink as error:
                 return Result(FINAL, None, "", str(error))
         content, sender = self.message(row, recipient)
-        return self.ctx.mail().send(Envelope(sender, recipient), Message(IN_MEMORY, content),
-                                    self.ctx.hard_limit, f"notice-{row['id']}")
+        return Envelope(sender, recipient), Message(IN_MEMORY, content)
 
     def when_sent(self, now) -> dict:
         """Bodies are emptied once they are sent."""
