@@ -69,7 +69,8 @@ def test_no_text_has_two_reasons():
     ({}, "jürgen@home.example", 1, False, "NOT_ASCII"),
 ])
 def test_what_the_relay_cannot_take_is_recognised(features, addresses, size, eight_bit, name):
-    result = smtp_exchange.unsendable(features, "", addresses, Sized(size, eight_bit))
+    outgoing = smtp_exchange.Outgoing("", addresses, Sized(size, eight_bit))
+    result = smtp_exchange.unsendable(features, outgoing)
     assert explained(result.text) == [name]
 
 

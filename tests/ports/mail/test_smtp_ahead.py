@@ -294,17 +294,24 @@ def test_after_a_long_wait_a_new_connection_is_made(relay, opened, monkeypatch):
     assert len(server.received) == 2
 
 
+def timed(transport, mails: list) -> list:
+    """The seconds that each took but the last, which nothing follows."""
+    times = []
+    for number, (envelope, message) in enumerate(mails[:-1]):
+        began = time.monotonic()
+        expected = mails[number + 1]
+        result = transport.send(envelope, message, soon(), number, lambda each=expected: each)
+        times.append(time.monotonic() - began)
+        assert result.outcome == "sent"
+    return times
+
+
 def test_a_relay_far_away_takes_one_round_trip_a_message(relay, opened, monkeypatch):
     monkeypatch.undo()                                  # by the real threshold
-    server, number, round_trip = relay(), 20, 0.05
+    server, round_trip = relay(), 0.05
     with Far(server.port, round_trip) as far:
-        transport = opened(port=far.port)
-        began = time.monotonic()
-        assert send(transport, to(*(f"n{each}" for each in range(number)))) == ["sent"] * number
-        took = time.monotonic() - began
-    assert taken(server) == [f"n{each}" for each in range(number)]
-    # greeting, EHLO and the first commands; two a message would be 40
-    assert took < 1.6 * number * round_trip
+        times = timed(opened(port=far.port), to(*(f"n{each}" for each in range(20))))
+    assert round_trip <= min(times) < 1.5 * round_trip          # of a busy machine the quickest
 
 
 class Holding(misbehaving.Relay):
@@ -320,14 +327,8 @@ class Holding(misbehaving.Relay):
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="only Linux can be told")
 def test_a_reply_is_acknowledged_while_others_are_on_their_way(opened):
-    times = []
     with Holding() as server:
-        transport = opened(port=server.port)
-        mails = to(*(f"n{each}" for each in range(20)))
-        for number, (envelope, message) in enumerate(mails[:-1]):
-            began = time.monotonic()
-            transport.send(envelope, message, soon(), number, lambda: mails[number + 1])  # noqa: B023
-            times.append(time.monotonic() - began)
+        times = timed(opened(port=server.port), to(*(f"n{each}" for each in range(20))))
     assert min(times[1:]) < 0.030               # the system's own delay is 40 ms and more
 
 
