@@ -47,6 +47,23 @@ class Sources:
         self.problems, self.found = problems, found
 
 
+class Defaults(SimpleNamespace):
+    """A job's own options where none is set: each is typed when it is asked for, since a tick asks
+    for few of each job."""
+
+    def __init__(self, config: Config, section: str, job: Job) -> None:
+        super().__init__(_config=config, _section=section, _job=job, _known={})
+
+    def __getattr__(self, name: str):               # for what has no value yet
+        option = name.rstrip("_")                   # `from_`, see attribute()
+        if not self._known:
+            self._known.update(settings.job_options(self._job))
+        if option not in self._known:
+            raise AttributeError(f"[{self._section}] has no option {option}")
+        setattr(self, name, self._config.value(self._section, option, self._known))
+        return getattr(self, name)
+
+
 class Config:
     """What was read, and typed values of it. Sections are checked when first asked for."""
 
@@ -63,6 +80,8 @@ class Config:
     def job(self, job: Job) -> SimpleNamespace:
         """A job's own options, with `schedule`, `enabled` and `budget`."""
         name = job.name.partition(SHARD)[0]
+        if name not in self._sections and not (self.sources.problems or self._has(name)):
+            self._sections[name] = Defaults(self, name, job)
         return self._sections.get(name) or self.typed(name, settings.job_options(job))
 
     def mode(self, job: Job) -> str:
@@ -100,11 +119,11 @@ class Config:
         return also(self)
 
     def _has(self, section: str) -> bool:
-        """Whether anything is set there: a run pays for the names of a database only where they are
-        others."""
-        start = variable_name(section, "")
-        return bool(self.sources.values.get(section)) or any(
-            name.startswith(start) for name in (*self.sources.environ, *self.sources.dotenv))
+        """Whether anything is set there: a run pays only for what is."""
+        start, sources = variable_name(section, ""), self.sources
+        return (bool(sources.values.get(section))
+                or any(name.startswith(start) for name in (*sources.environ, *sources.dotenv))
+                or any(overridden == section for overridden, _ in self._overrides))
 
     def written(self, section: str, name: str, option: Option) -> Written:
         """What is set for this option: `--set` over environment over `.env` over the file over the

@@ -9,7 +9,6 @@ values; a list with anything else is bound.
 from __future__ import annotations
 
 from datetime import date, datetime
-from functools import lru_cache
 
 from jobs_lib import clock
 
@@ -18,35 +17,44 @@ LARGEST = 2 ** 63
 # Text that means the same in quotes on each engine, and in the driver's notation.
 PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:|@+/=~-")
 LISTS = (list, tuple, set, frozenset)
+MOST_SCANNED = 1000
+# {SQL text: its pieces}, for the next connection: each export, and each run in a worker, makes its
+# own. By hand, since `functools` is not loaded otherwise.
+_scanned: dict[str, tuple] = {}
 
 
-@lru_cache(maxsize=1000)
 def scan(sql: str) -> tuple:
-    """`((kind, text), ...)` with kind "text", "quoted", "table" or "value".
+    """`((kind, text), ...)` with kind "text", "quoted", "table" or "value"."""
+    found = _scanned.get(sql)
+    if found is None:
+        if len(_scanned) >= MOST_SCANNED:
+            _scanned.clear()
+        found = _scanned[sql] = _scan(sql)
+    return found
 
-    Kept for the next connection: each export, and each run in a worker, makes its own.
-    """
+
+def _scan(sql: str) -> tuple:
     pieces: list = []
     for number, chunk in enumerate(sql.split("'")):
         if number % 2:
             pieces.append(("quoted", f"'{chunk}'"))
             continue
-        start = at = 0
-        while at < len(chunk):
-            if chunk[at] == "{":
-                end = chunk.index("}", at)
-                pieces += (("text", chunk[start:at]), ("table", chunk[at + 1:end]))
-                start = at = end + 1
-            elif chunk[at] == ":":
-                end = at + 1
-                while end < len(chunk) and (chunk[end].isalnum() or chunk[end] == "_"):
-                    end += 1
-                pieces += (("text", chunk[start:at]), ("value", chunk[at + 1:end]))
-                start = at = end
-            else:
-                at += 1
-        pieces.append(("text", chunk[start:]))
+        text, *parts = chunk.split(":")
+        _add_tables(pieces, text)
+        for part in parts:
+            end = next((at for at, sign in enumerate(part) if not (sign.isalnum() or sign == "_")),
+                       len(part))
+            pieces.append(("value", part[:end]))
+            _add_tables(pieces, part[end:])
     return tuple(piece for piece in pieces if piece[1])
+
+
+def _add_tables(pieces: list, text: str) -> None:
+    text, *parts = text.split("{")
+    pieces.append(("text", text))
+    for part in parts:
+        name, _, text = part.partition("}")
+        pieces += (("table", name), ("text", text))
 
 
 def named(sql: str, dialect, table) -> tuple:

@@ -7,9 +7,7 @@ from jobs_lib.chunks import chunked
 from jobs_lib.database import stored
 from jobs_lib.database.values import keys_in, one_line, words
 
-from .attempts import LONGEST_ANSWER
-from .due_rows import TRY_AGAIN, DueRows, Queue
-from .rows import has_status, invalid, of_unknown_status
+from .rows import has_status
 from .work_queue import (
     ASKED_AT_ONCE,
     DUE,
@@ -26,6 +24,10 @@ from .work_queue import (
     purged,
     since_rule,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .due_rows import DueRows, Queue
 
 # of what the engine needs of each row
 ENGINE = ("id", "user_id", "status", "attempts", "next_attempt_at", "last_attempt_at", "last_error",
@@ -85,7 +87,7 @@ class ClaimedQueue(WorkQueue):
     def count_put_off(self, ctx, most: int) -> int:
         """How many that are sent again are not due yet, `most` at most: a row that was never tried
         has no other reason to be scheduled."""
-        rows, number = DueRows(ctx, self.engine(ctx)), 0
+        rows, number = self._due_rows(ctx), 0
         for priority in rows.priorities():
             rule, values = rows.of(priority)
             number += count(ctx.db, self.table, f"status = 'pending'{rule} "
@@ -97,14 +99,20 @@ class ClaimedQueue(WorkQueue):
         """Why it cannot be sent again, or None."""
         raise NotImplementedError
 
+    def _due_rows(self, ctx) -> DueRows:
+        """Loaded only where rows wait."""
+        from .due_rows import DueRows
+        return DueRows(ctx, self.engine(ctx))
+
     # For `status`
 
     def backlog(self, ctx, most: int) -> tuple:
         """`most` of each state are counted."""
-        due, oldest = DueRows(ctx, self.engine(ctx)).oldest_due(most)
         unfinished = sum(count(ctx.db, self.table, has_status(status), most)
                          for status in ("pending", "sending"))
-        return min(unfinished, most), due, oldest
+        if not unfinished:
+            return 0, 0, None
+        return min(unfinished, most), *self._due_rows(ctx).oldest_due(most)
 
     # For `queue`
 
@@ -171,7 +179,7 @@ class ClaimedQueue(WorkQueue):
 
     def _waiting(self, ctx, wanted: Wanted) -> list[int]:
         """What is not finished: what is being sent, what is due, what is not yet due."""
-        rows = DueRows(ctx, self.engine(ctx))
+        rows = self._due_rows(ctx)
         rule, values = since_rule(wanted, self.added)
         if wanted.owners is not None:
             rule = f" AND {_theirs(wanted.owners)}{rule}"
@@ -189,6 +197,7 @@ class ClaimedQueue(WorkQueue):
             if len(ids) < wanted.limit:
                 ids += self._of_kinds(rows, kinds, wanted.limit, rule + owner, values)
         if wanted.state is None and wanted.owners is None and len(ids) < wanted.limit:
+            from .rows import of_unknown_status
             ids += of_unknown_status(ctx.db, self.table, self._statuses())
         return list(dict.fromkeys(ids))[:wanted.limit]      # an invalid row may be of two kinds
 
@@ -243,6 +252,9 @@ class ClaimedQueue(WorkQueue):
                 for item in self._describe(ctx, some)]
 
     def _describe(self, ctx, rows: list[dict]) -> list[Item]:
+        from .attempts import LONGEST_ANSWER
+        from .due_rows import TRY_AGAIN
+        from .rows import invalid
         rows = [dict(row) for row in rows]
         kept = [dict(row) for row in rows]
         wrong = invalid(ctx.db, self.table, rows)
@@ -275,6 +287,7 @@ class ClaimedQueue(WorkQueue):
         return items
 
     def _invalid(self, row: dict, most: int, reason: str) -> Item:
+        from .attempts import LONGEST_ANSWER
         over = row["status"] not in ("pending", "sending")
         return Item(row["id"], row["user_id"], one_line(words(self.to(row))),
                     one_line(words(row["status"])) if over else INVALID, row["attempts"], most,
@@ -297,6 +310,7 @@ class ClaimedQueue(WorkQueue):
         """When a pending row is due. One that lies further ahead than any schedule leads to is due
         now: the clock was wrong."""
         when = clock.parse_any(row["next_attempt_at"]) or self.first_at(engine, row)
+        from .due_rows import DueRows
         horizon = DueRows(ctx, engine).horizon()
         return ctx.now if when is None or when > horizon else when
 

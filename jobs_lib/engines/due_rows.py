@@ -19,8 +19,9 @@ from jobs_lib.database.values import keys_in
 
 from .rows import UNCLAIMED
 from .turns import Rank
+from .work_queue import COUNTED
 
-COUNTED, EVERY_ONE = 10_000, 2 ** 62            # due rows that are counted; there may be more
+EVERY_ONE = 2 ** 62
 OWNERS_AT_ONCE = 500                # looked up in one statement
 PATIENCE = timedelta(hours=1)       # after which an uncertain row no longer waits behind the others
 # the longest wait besides the schedule: what another server may ask for
@@ -248,11 +249,6 @@ class DueRows:
         return [row["owner"] for row in self.db.query(
             f"SELECT DISTINCT user_id AS owner {where} AND user_id {behind} :at "
             "ORDER BY user_id LIMIT :owners", owners=OWNERS_AT_ONCE, **{**values, "at": owner})]
-
-
-def in_words(number: int) -> str:
-    """How many are due: `12,345`, or `10,000+` where no more were counted."""
-    return f"{number:,}+" if number >= COUNTED else f"{number:,}"
 
 
 def _later(value, delay: timedelta) -> str:

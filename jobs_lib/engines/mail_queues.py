@@ -13,10 +13,11 @@ from jobs_lib.database import stored
 from jobs_lib.errors import ConfigError, JobsError
 from jobs_lib.ports.mail.message import MESSAGE_MINIMUM
 
-from .due_rows import COUNTED, DueRows, Queue
+from .due_rows import DueRows, Queue
 from .queue import QueueClaims
 from .recovery import recover
 from .turns import LOW, NORMAL, URGENT, Rank
+from .work_queue import COUNTED
 
 # times of its schedule without a run, after which a job is not waited for
 MISSED = 3
@@ -55,11 +56,8 @@ def claims_if_due(ctx, queue: Queue) -> QueueClaims | None:
         raise JobsError(f"[{ctx.job.name}] budget and [core] grace together are {longest.seconds} "
                         f"seconds, and no message is begun with less than {MESSAGE_MINIMUM}: make "
                         "the budget longer")
-    for name in ("sent", "retried", "failed"):
-        ctx.count(name, 0)
     claims = QueueClaims(ctx, queue)
-    recover(claims)
-    return claims if claims.due(1) else None
+    return claims if recover(claims) and claims.due(1) else None
 
 
 OTHER = {FORWARDS: ("send_notifications", notices), NOTICES: ("retry_forwards", forwards)}

@@ -24,10 +24,11 @@ from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNREADABLE
 from jobs_lib.text import counted
 
 from .attempts import Tried
-from .due_rows import COUNTED, Queue
+from .due_rows import Queue
 from .fair_share import FairShare
 from .queue import CLAIM, FIRST, QueueClaims, until_stored
 from .relay_limits import FAILURES, HALF, QUOTA_PAUSE, URGENT_HALF, Refusal, Relay
+from .work_queue import COUNTED
 
 # connections lost in a row before DATA: the relay's problem, not a message's
 LOST_AGAIN = 2

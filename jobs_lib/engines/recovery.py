@@ -20,13 +20,19 @@ from .rows import UNCLAIMED, count_unknown_status, has_status, lost
 AT_ONCE = 500                       # rows changed in one statement
 
 
-def recover(rows: DueRows) -> None:
+def recover(rows: DueRows) -> bool:
     """Free the claims of dead runs, and correct priorities and times that no claim would find.
-    What was lost in flight is counted as `uncertain`, what has an unknown status as that."""
+    What was lost in flight is counted as `uncertain`, what has an unknown status as that.
+
+    Whether any row is pending after that; with none, no claim can find one.
+    """
     count_unclaimable(rows)
     _free_dead_claims(rows)
+    if rows.db.row(f"SELECT id FROM {rows.table} WHERE {has_status('pending')} LIMIT 1") is None:
+        return False
     _clamp_priorities(rows)
     _bring_back(rows)
+    return True
 
 
 def count_unclaimable(rows: DueRows) -> None:

@@ -13,7 +13,6 @@ from jobs_lib.chunks import chunked
 from jobs_lib.errors import JobsError
 from jobs_lib.folders import kept, private, write
 from jobs_lib.paths import HOME
-from jobs_lib.ports.mail.reasons import BAD_PATH
 
 NAMING_TABLES = ("failed_emails", "overflow_hold", "spam_quarantine")
 # names in one query: few enough for every engine, so that a million take some thousand
@@ -32,8 +31,7 @@ def locate(folder: str, raw_path: str) -> str:
     for part in _parts(raw_path):
         path = os.path.join(path, part)
         if os.path.islink(path):
-            raise SpoolError(BAD_PATH.text(path=repr(raw_path[:80]),
-                                           error=f"{part!r} is a link, which is never followed"))
+            raise _bad_path(repr(raw_path[:80]), f"{part!r} is a link, which is never followed")
     return path
 
 
@@ -159,14 +157,18 @@ def mark(folder: str, marker: str = MARKER) -> str | None:
 
 def _parts(raw_path: str) -> list[str]:
     if not isinstance(raw_path, str):           # SQLite keeps octets where text belongs
-        raise SpoolError(BAD_PATH.text(path=str(raw_path)[:80], error="expected text"))
+        raise _bad_path(str(raw_path)[:80], "expected text")
     parts = raw_path.split("/")
     # An empty part begins "/etc"; a hidden one is our own mark, or "..".
     if "\\" in raw_path or "\0" in raw_path or any(not part or part.startswith(".")
                                                    for part in parts):
-        raise SpoolError(BAD_PATH.text(path=repr(raw_path[:80]), error="expected a path below the "
-                                       "spool folder, without '..'"))
+        raise _bad_path(repr(raw_path[:80]), "expected a path below the spool folder, without '..'")
     return parts
+
+
+def _bad_path(path: str, error: str) -> SpoolError:
+    from jobs_lib.ports.mail.reasons import BAD_PATH
+    return SpoolError(BAD_PATH.text(path=path, error=error))
 
 
 def _open(folder: str, parts: list[str]) -> int:

@@ -193,3 +193,8 @@ def written(config, job: str, option: str) -> str:
     from jobs_lib import catalogue
     text = config.written(job, option, catalogue.load(job).options[option]).text
     return f"[{job}] {option} = {text}"
+
+
+def in_words(number: int) -> str:
+    """How many are due: `12,345`, or `10,000+` where no more were counted."""
+    return f"{number:,}+" if number >= COUNTED else f"{number:,}"

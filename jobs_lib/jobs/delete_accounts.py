@@ -23,6 +23,8 @@ from jobs_lib.config.option_types import Option, argument
 from jobs_lib.errors import JobsError
 from jobs_lib.job import declare
 
+NOTHING = dict.fromkeys(("revoked", "erased", "notices", "rows", "files", "bytes_freed"), 0)
+
 
 def _tables() -> str:
     from jobs_lib.features.accounts.deletion_order import works_on
@@ -67,6 +69,12 @@ def _coming(ctx) -> list:
 )
 def job(ctx):
     """Close what is new, delete what is due, then what came in late."""
+    from jobs_lib.features.accounts.pending import is_anything_pending
+
+    if not (ctx.dry_run or ctx.options.reapply or is_anything_pending(ctx)):
+        ctx.counts.update(NOTHING)
+        ctx.may_expire()
+        return ctx.counts
     from jobs_lib.engines import safety_stop
     from jobs_lib.features.accounts import deleted, erase, late_rows, ledger, revoke
 
@@ -74,7 +82,7 @@ def job(ctx):
     if ctx.dry_run:
         from jobs_lib.features.accounts.preview import preview
         return preview(ctx, guard)
-    ctx.counts.update(revoked=0, erased=0, notices=0, rows=0, files=0, bytes_freed=0)
+    ctx.counts.update(NOTHING)
     sizer = deleted.batch_sizer(ctx)
     unread = ledger.reapply(ctx) if ctx.options.reapply else ""
     # those that are new are closed all the same while the clock is in doubt

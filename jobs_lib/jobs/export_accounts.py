@@ -53,12 +53,16 @@ def _coming(ctx) -> list:
 )
 def job(ctx):
     """Expire what is over, then make what waits."""
-    from jobs_lib.features.exports import files, requests
-
     if ctx.dry_run:
         from jobs_lib.features.exports.preview import preview
         return preview(ctx)
+    from jobs_lib.features.exports.pending import is_anything_pending
+
     ctx.counts.update(exported=0, expired=0, refused=0, put_off=0, failed=0, files_removed=0)
+    if not is_anything_pending(ctx):
+        return ctx.counts
+    from jobs_lib.features.exports import files, requests
+
     requests.recover(ctx)
     requests.expire(ctx)
     files.check(ctx)

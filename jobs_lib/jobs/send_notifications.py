@@ -45,6 +45,12 @@ from jobs_lib.job import declare
 )
 def job(ctx):
     """Send the notifications that are due."""
+    from jobs_lib.engines.idle import is_idle
+
+    if not ctx.dry_run:
+        ctx.counts.update(sent=0, retried=0, failed=0)
+        if is_idle(ctx, "notifications", ("sent", "failed")):
+            return
     from jobs_lib.engines import mail_queues
 
     queue = mail_queues.notices(ctx)

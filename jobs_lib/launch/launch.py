@@ -108,12 +108,22 @@ class Launch:
         if not any(result["job"] == CHECK and result["status"] != "skipped"
                    and not result["dry_run"] for result in self.results):
             return OK
+        if not self._has_files():               # as mostly: there is nothing to load for it
+            return OK
         from jobs_lib.monitoring.publish import files
 
         problems = files(self.session.config, self.session.ports)
         for problem in problems:
             self.session.console.fail(problem)
         return FAILED if problems else OK
+
+    def _has_files(self) -> bool:
+        """Whether [status] names any file, or is wrong, which `publish` reports."""
+        try:
+            wanted = self.session.config.section("status")
+        except ConfigError:
+            return True
+        return bool(wanted.page or wanted.metrics)
 
 
 def show(console, result: dict, request, quiet: bool = False) -> None:

@@ -17,7 +17,8 @@ from jobs_lib import catalogue, schedule, shards
 from jobs_lib.errors import FAILED, OK, Busy, ConfigError, DatabaseError, JobsError, ReadOnly, Unfit
 from jobs_lib.job import CRON
 from jobs_lib.monitoring import alert_messages, incidents
-from jobs_lib.monitoring.alert_channels import attempt, configured, send_email, send_webhook
+from jobs_lib.monitoring.alert_channels import attempt, send_email, send_webhook
+from jobs_lib.monitoring.alert_rows import configured
 from jobs_lib.paths import program
 from jobs_lib.runner import access, history, incident_files, locks, outcome
 from jobs_lib.runner.incident_files import (

@@ -18,11 +18,6 @@ EMAIL_SECONDS = 40.0            # for one recipient
 AGAIN = "The message may have arrived: the connection broke at its end."
 
 
-def configured(alerts) -> list[str]:
-    """The channels that are set up."""
-    return [name for name, value in (("email", alerts.email), ("webhook", alerts.webhook)) if value]
-
-
 def send_email(alert, alerts, mail, transport, deadline: float, now, counted=None) -> str:
     """To each address. One that accepts it is enough; `counted()` is called for each."""
     errors, taken = [], 0

@@ -31,6 +31,11 @@ def key_of(channel: str) -> str:
     return f"{CHANNEL}:{channel}"
 
 
+def configured(alerts) -> list[str]:
+    """The channels that are set up in [alerts]."""
+    return [name for name in CHANNELS if getattr(alerts, name)]
+
+
 def load(db) -> AlertTable:
     """All rows, with times as aware datetimes."""
     names = ("alert_key", *DETAILS, *TIMES)

@@ -1,4 +1,7 @@
-"""One look at everything, and one message to each channel about what it has not reported yet."""
+"""One look at everything, and one message to each channel about what it has not reported yet.
+
+Most runs have nothing to report, and load nothing that writes or sends a message.
+"""
 from __future__ import annotations
 
 from functools import partial
@@ -9,8 +12,8 @@ from jobs_lib.errors import JobsError
 from jobs_lib.paths import program
 from jobs_lib.runner import incident_files
 
-from . import alert_messages, alert_rows, health, incidents, metrics_samples
-from .alert_channels import EMAIL_SECONDS, attempt, configured, send_email, send_webhook
+from . import alert_rows, health, incidents, metrics_samples
+from .alert_rows import configured
 
 LEAST_SECONDS = 5.0
 SHOWN = 50
@@ -64,6 +67,7 @@ def preview_test(ctx) -> dict:
 
 def test(ctx, counts: dict) -> None:
     """Send a test by each channel. JobsError with what went wrong."""
+    from . import alert_messages
     channels = _some_channels(ctx)
     errors = [f"{channel}: {error}" for channel in channels
               if (error := _send(ctx, channel, alert_messages.trial()))]
@@ -119,6 +123,7 @@ def _notify(ctx, table, counts: dict, zone) -> JobsError | None:
         sent = table.pending(channel, ctx.now, alerts.remind)
         if not sent or channel in errors or ctx.hard_limit - ctx.monotonic() < LEAST_SECONDS:
             continue
+        from . import alert_messages
         message = alert_messages.alert(sent, alerts.remind, zone, program(ctx.config.path))
         error = incidents.short_error(_send(ctx, channel, message))
         if error:
@@ -143,10 +148,12 @@ def _notify(ctx, table, counts: dict, zone) -> JobsError | None:
 
 
 def _send(ctx, channel: str, alert) -> str:
+    from .alert_channels import attempt
     return attempt(partial({"email": _email, "webhook": _webhook}[channel], ctx, alert))
 
 
 def _email(ctx, alert) -> str:
+    from .alert_channels import EMAIL_SECONDS, send_email
     mail, now = ctx.section("mail"), ctx.clock()
     deadline = min(ctx.hard_limit, ctx.monotonic() + EMAIL_SECONDS)
     # an alert counts, and no limit delays it
@@ -155,4 +162,5 @@ def _email(ctx, alert) -> str:
 
 
 def _webhook(ctx, alert) -> str:
+    from .alert_channels import send_webhook
     return send_webhook(alert, ctx.section("alerts"), ctx.trusted_http())

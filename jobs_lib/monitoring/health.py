@@ -14,7 +14,7 @@ import os
 from collections import namedtuple
 from datetime import timedelta
 
-from jobs_lib import schedule, schedule_text, shards
+from jobs_lib import schedule, shards
 from jobs_lib.database import stored
 from jobs_lib.database.schema import version
 from jobs_lib.engines.relay_limits import Relay
@@ -61,21 +61,32 @@ idle  those that lack something, are enabled and not paused
 lack  what these need, as a sentence
 off   those that the operator has not confirmed, are enabled and not paused
 """
-JobHealth = namedtuple("JobHealth", "name priority enabled paused_at when last last_ok_at failures "
-                       "failing_since last_error running vanished vanished_at late_since next_at "
-                       "interval")
-JobHealth.__doc__ = """One job. Times are aware UTC or None; rows are of `job_runs`.
 
-when           its schedule in words
-interval       between two runs, as schedule and cron allow it
-last           the last run that was not skipped
-last_ok_at     start of the last run that did its work, `partial` ones too
-failures       in a row since then, with `failing_since` and `last_error`
-running        the row of a run at work
-vanished       runs of the last day that ended without a result; `vanished_at`: the latest of them
-late_since     the first slot that was missed, once there was no success for three intervals
-next_at        the next slot
-"""
+
+class JobHealth(namedtuple("JobHealth", "name priority enabled paused_at schedule last last_ok_at "
+                           "failures failing_since last_error running vanished vanished_at "
+                           "late_since next_at interval")):
+    """One job. Times are aware UTC or None; rows are of `job_runs`.
+
+    interval       between two runs, as schedule and cron allow it
+    last           the last run that was not skipped
+    last_ok_at     start of the last run that did its work, `partial` ones too
+    failures       in a row since then, with `failing_since` and `last_error`
+    running        the row of a run at work
+    vanished       runs of the last day that ended without a result; `vanished_at`: the latest
+    late_since     the first slot that was missed, once there was no success for three intervals
+    next_at        the next slot
+    """
+
+    __slots__ = ()
+
+    @property
+    def when(self) -> str:
+        """Its schedule in words."""
+        from jobs_lib import schedule_text
+        return schedule_text.words(self.schedule)
+
+
 Host = namedtuple("Host", "relay sent disks last_run_at stopped gap")
 Host.__doc__ = """What all jobs share.
 
@@ -87,14 +98,20 @@ stopped      since when nothing was started that should have been, or None
 gap          (from, to) of the last such time that is over, within a day, or None
 """
 Disk = namedtuple("Disk", "names path free total")           # free and total in bytes, for us
-View = namedtuple("View", "db config now zone states pause")
-View.__doc__ = "What all jobs are judged by. `pause`: (from, to) when no job could run, or None."
+View = namedtuple("View", "db config now zone states pause running vanished")
+View.__doc__ = """What all jobs are judged by.
+
+pause     (from, to) when no job could run, or None
+running   {job: rows of job_runs that say `running`}, the latest first
+vanished  {job: starts of the runs of the last day that ended without a result}, likewise
+"""
 
 GOOD, BAD = ("ok", "partial"), ("failed", "timeout", "vanished", dead_runs.VANISHED)
 BUSY = "busy"                           # `partial` for this reason did nothing
 DAY = timedelta(days=1)
 LATE_INTERVALS = 3
 LOOKED_AT = 20                          # runs of a job
+FEW = 3                                 # the same, of one that works as it should
 RUN = ("id, run_id, job, slot, trigger_type, status, started_at, finished_at, duration_ms, "
        "stop_reason, error, lease_until, installation, lock_name, host, pid")
 
@@ -107,7 +124,8 @@ def collect(db, config, jobs, now, broken=()) -> Health:
                                 "WHERE started_at <= :now", now=now))
     gap, clock_changed = heart.gap(), _clock_changed(db, last, now)
     view = View(db, config, now, schedule.zone(config.section("core").timezone), states,
-                (now, now) if clock_changed else gap)
+                (now, now) if clock_changed else gap, _running(db, config, now),
+                _vanished(db, now))
     problems = [Problem("jobs_lib/jobs", sentence) for sentence in broken]
     found, usable = {}, []
     for job in jobs:
@@ -127,6 +145,24 @@ def collect(db, config, jobs, now, broken=()) -> Health:
     return Health(now, found, queues(db, config, able, now, found), host, problems, broken_channels,
                   view.zone, blocked, _recorded(config), access.unusable(config),
                   _clock(db, config, now, clock_changed))
+
+
+def _running(db, config, now) -> dict[str, list]:
+    rows = [stored.run(row) for row in db.query(
+        f"SELECT {RUN} FROM {{job_runs}} WHERE status = 'running' ORDER BY id DESC")]
+    found: dict = {}
+    for row in dead_runs.shown(rows, config, now, db):
+        found.setdefault(row["job"], []).append(row)
+    return found
+
+
+def _vanished(db, now) -> dict[str, list]:
+    found: dict = {}
+    for row in db.query("SELECT job, started_at FROM {job_runs} WHERE status = 'vanished' "
+                        "AND started_at >= :since AND started_at <= :now ORDER BY id DESC",
+                        since=now - DAY, now=now):
+        found.setdefault(stored.words(row["job"]), []).append(row["started_at"])
+    return found
 
 
 def _recorded(config) -> list:
@@ -218,16 +254,11 @@ def _job(view: View, job) -> JobHealth:
 
 def _shard(view: View, name: str, priority, options, state: dict | None) -> JobHealth:
     db, now = view.db, view.now
-    rows = dead_runs.shown([stored.run(row) for row in db.query(
-        f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status <> 'skipped' ORDER BY id DESC "
-        "LIMIT :most", job=name, most=LOOKED_AT)], view.config, now, db)
+    rows, vanished = _latest(view, name), view.vanished.get(name)
     good = next((row for row in rows if _did_its_work(row)), None) or _last_good(db, name)
     failures, failing_since, error = _failures(db, name, rows, good, now)
     starts = [past(row["started_at"], now) for row in (*rows, good) if row and _did_its_work(row)]
     last_ok = max(filter(None, starts), default=None)
-    vanished = db.query("SELECT started_at FROM {job_runs} WHERE job = :job "
-                        "AND status = 'vanished' AND started_at >= :since AND started_at <= :now "
-                        "ORDER BY id DESC", job=name, since=now - DAY, now=now)
     paused, due_after = (state["paused_at"], state["due_after"]) if state else (None, None)
     runs_by_itself = options.enabled and not paused
     every = interval(options.schedule, rows, now, view.zone)
@@ -236,12 +267,25 @@ def _shard(view: View, name: str, priority, options, state: dict | None) -> JobH
                and due_after not in (slots.OFF, overdue.UNCONFIRMED) and after)
     return JobHealth(
         name, priority, options.enabled, (stored.time(paused) or now) if paused else None,
-        schedule_text.words(options.schedule), rows[0] if rows else None, last_ok, failures,
-        failing_since, error, next((row for row in rows if row["status"] == "running"), None),
-        len(vanished), (stored.time(vanished[0]["started_at"]) or now) if vanished else None,
+        options.schedule, rows[0] if rows else None, last_ok, failures, failing_since, error,
+        next((row for row in view.running.get(name, ()) if row["status"] == "running"), None),
+        len(vanished or ()), (stored.time(vanished[0]) or now) if vanished else None,
         late(options, after, now, view.zone, every, view.pause) if awaited else None,
         schedule.following(options.schedule, now, view.zone) if runs_by_itself
         and due_after != overdue.UNCONFIRMED else None, every)
+
+
+def _latest(view: View, name: str) -> list[dict]:
+    """The job's latest runs that were not skipped, the last one first: few where these say all."""
+    shown = {row["id"]: row for row in view.running.get(name, ())}
+    rows: list[dict] = []
+    for most in (FEW, LOOKED_AT):
+        rows = [stored.run(row) for row in view.db.query(
+            f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status <> 'skipped' "
+            "ORDER BY id DESC LIMIT :most", job=name, most=most)]
+        if len(rows) < most or (any(map(_did_its_work, rows)) and _step(rows)):
+            break
+    return [shown.get(row["id"], row) if row["status"] == "running" else row for row in rows]
 
 
 def _did_its_work(row: dict) -> bool:
@@ -276,11 +320,15 @@ def interval(when, rows: list[dict], now, zone) -> timedelta:
     """Between two runs: the schedule's step, or the time between two ticks where that is longer."""
     first = schedule.following(when, now, zone)
     step = schedule.following(when, first, zone) - first
+    return max(step, min(_step(rows) or step, TICKS))
+
+
+def _step(rows: list[dict]) -> timedelta | None:
+    """The time between the starts of the last two runs by cron, if there are two."""
     starts = [start for row in rows
              if row["trigger_type"] == "scheduled" and (start := stored.time(row["started_at"]))]
-    seen = next((later - earlier for later, earlier in zip(starts, starts[1:]) if later > earlier),
-                step)
-    return max(step, min(seen, TICKS))
+    return next((later - earlier for later, earlier in zip(starts, starts[1:]) if later > earlier),
+                None)
 
 
 def late(options, after, now, zone, every, gap):
@@ -289,14 +337,16 @@ def late(options, after, now, zone, every, gap):
 
     Just after a time without any run no job is late yet: each is given its turn first.
     """
+    if options.alert_late_after is None:
+        return None
     first = schedule.following(options.schedule, after, zone)
     if options.alert_late_after == "":
+        if now < first:
+            return None
         limit = first
         for _ in range(LATE_INTERVALS - 1):
             limit = schedule.following(options.schedule, limit, zone)
         limit = max(limit, after + LATE_INTERVALS * every)
-    elif options.alert_late_after is None:
-        return None
     else:
         limit = after + options.alert_late_after
     if gap and gap[1] > after:

@@ -32,6 +32,7 @@ class Heartbeat:
         self._ordered = sorted((start for start in self._starts if start <= now), reverse=True)
         self._state, self._now = state, now
         self._waited_for = past(state and state["due_after"], now)
+        self._longest_pause = self._find_longest_pause()
 
     def gap(self):
         """(from, to) of the last time without a tick, if it ended within a day, or None."""
@@ -40,7 +41,7 @@ class Heartbeat:
                 break
             # before `due_after` it may have been paused or disabled
             begin = max(filter(None, (earlier, self._waited_for)))
-            if later - begin > self._longest_pause() and not self._ran_between(earlier, later):
+            if later - begin > self._longest_pause and not self._ran_between(earlier, later):
                 return begin, later
         return None
 
@@ -50,9 +51,9 @@ class Heartbeat:
         if state is None or state["paused_at"] or state["due_after"] in (None, slots.OFF):
             return None
         since = max(filter(None, (last_run, self._waited_for)), default=self._now)
-        return since if self._now - since > self._longest_pause() else None
+        return since if self._now - since > self._longest_pause else None
 
-    def _longest_pause(self) -> timedelta:
+    def _find_longest_pause(self) -> timedelta:
         """Three times the usual time between two ticks, at least GAP: without a run for longer than
         this, cron has stopped."""
         steps = sorted(later - earlier for later, earlier in zip(self._ordered, self._ordered[1:]))

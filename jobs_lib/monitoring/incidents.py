@@ -13,9 +13,8 @@ from datetime import timedelta
 from jobs_lib import clock
 from jobs_lib.config.option_types import show_duration, show_size
 from jobs_lib.database import stored
-from jobs_lib.engines.due_rows import in_words
+from jobs_lib.engines.work_queue import in_words
 from jobs_lib.errors import ConfigError, Unfit
-from jobs_lib.masking import text as masked
 from jobs_lib.runner import incident_files
 from jobs_lib.text import size
 
@@ -160,7 +159,10 @@ def _past(kind: str, span: tuple, zone, subject: str, why: str, error: str = "")
 
 def short_error(error: str | None) -> str:
     """An error as it may be shown: on one line, not too long, addresses masked."""
-    short = " ".join(masked(error or "").split())
+    if not error:
+        return ""
+    from jobs_lib.masking import text as masked  # mostly there is none
+    short = " ".join(masked(error).split())
     return short if len(short) <= ERROR_LENGTH else short[:ERROR_LENGTH] + "..."
 
 
@@ -311,7 +313,7 @@ def _explained(found: list[Incident]) -> set:
 def _failing(health, config, alerts, causes: set) -> list[Incident]:
     """Jobs that fail for the same reason are one incident."""
     jobs = [job for job in health.jobs.values()
-            if job.failures >= _threshold(config, job.name, alerts)
+            if job.failures and job.failures >= _threshold(config, job.name, alerts)
             and job.name not in health.blocked.jobs
             and not _is_explained(job.last_error or "", causes)
             and not _is_known(job.last_error or "", health)]
@@ -383,7 +385,8 @@ def _vanished(health, config, alerts, broken: set) -> list[Incident]:
                      "error. Each next run went on from there, so nothing is lost, but progress is "
                      "slow.", "", f"history {job.name}")
             for job in health.jobs.values()
-            if job.vanished >= _threshold(config, job.name, alerts) and job.name not in broken]
+            if job.vanished and job.vanished >= _threshold(config, job.name, alerts)
+            and job.name not in broken]
 
 
 # Queues

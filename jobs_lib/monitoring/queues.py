@@ -8,8 +8,7 @@ from datetime import timedelta
 from jobs_lib import shards
 from jobs_lib.database import stored
 from jobs_lib.engines.claimed_queue import ClaimedQueue
-from jobs_lib.engines.due_rows import COUNTED
-from jobs_lib.engines.work_queue import WorkQueue, view
+from jobs_lib.engines.work_queue import COUNTED, WorkQueue, view
 from jobs_lib.features.accounts import work_queue as deletions
 from jobs_lib.features.domains import work_queue as domains
 from jobs_lib.features.exports import work_queue as exports
@@ -90,17 +89,23 @@ def _health(db, queue: WorkQueue, depth: int, due: int, since, now, names, inter
 def _day(db, queue: WorkQueue, now, names: list[str]) -> tuple:
     """(succeeded, given up, attempts, lost in flight, start of the last run that succeeded with
     one), by the runs of a day."""
-    done = failed = tried = lost = 0
-    last = None
-    for row in db.query("SELECT started_at, counts FROM {job_runs} WHERE job IN (:jobs) "
+    done = failed = tried = lost = latest = 0
+    # grouped, since most runs have found nothing to do
+    for row in db.query("SELECT counts, COUNT(*) AS number, MAX(id) AS latest FROM "
+                        "(SELECT id, counts FROM {job_runs} WHERE job IN (:jobs) "
                         "AND started_at >= :since AND started_at <= :now "
-                        "ORDER BY id DESC LIMIT :most", jobs=names, since=now - DAY, now=now,
-                        most=RUNS_A_DAY * len(names)):
-        counts = stored.counts(row["counts"])
-        good, bad, again = (sum(stored.count(counts, name) for name in names)
-                            for names in (queue.done, (*queue.failed, INVALID), TRIED))
+                        "ORDER BY id DESC LIMIT :most) runs GROUP BY counts", jobs=names,
+                        since=now - DAY, now=now, most=RUNS_A_DAY * len(names)):
+        good, bad, again, uncertain = (number * row["number"] for number in _results(
+            queue, stored.counts(row["counts"])))
         done, failed, tried = done + good, failed + bad, tried + good + bad + again
-        lost += stored.count(counts, "uncertain")
-        if good and last is None:
-            last = stored.time(row["started_at"])
-    return done, failed, tried, lost, last
+        lost += uncertain
+        latest = max(latest, row["latest"]) if good else latest
+    last = latest and db.value("SELECT started_at FROM {job_runs} WHERE id = :id", id=latest)
+    return done, failed, tried, lost, stored.time(last) if last else None
+
+
+def _results(queue: WorkQueue, counts: dict) -> list[int]:
+    """Succeeded, given up, put off and lost in flight, of one run."""
+    return [sum(stored.count(counts, name) for name in names)
+            for names in (queue.done, (*queue.failed, INVALID), TRIED, ("uncertain",))]

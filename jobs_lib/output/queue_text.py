@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from jobs_lib.database import stored
-from jobs_lib.engines.due_rows import COUNTED, in_words
+from jobs_lib.engines.work_queue import COUNTED, in_words
 from jobs_lib.text import span, took
 
 from .layout import one_line, pairs, wrapped

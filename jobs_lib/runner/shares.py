@@ -8,7 +8,6 @@ first in the next tick (runner/slots.py).
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 
 from jobs_lib.errors import DatabaseError
 from jobs_lib.job import LAST, PRIORITIES
@@ -65,9 +64,11 @@ class Shares:
     def keep(self) -> None:
         """Remember who got no turn. A database that takes no write now keeps what it had."""
         names = [item.job.name for item in self._waiting]
-        with suppress(DatabaseError):
+        try:
             if names != waiting(self._db):
                 self._db.upsert("meta", {"name": NAME}, {"value": json.dumps(names)})
+        except DatabaseError:
+            pass
 
 
 def waiting(db) -> list:

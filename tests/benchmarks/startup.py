@@ -1,10 +1,11 @@
 """What a run costs that finds nothing to do, beside bare Python and the start of two worker
 engines, in one run.
 
-    python -m tests.benchmarks.startup [--rounds 25] [--no-peers]
+    python -m tests.benchmarks.startup [--rounds 25] [--no-peers] [--no-bundle] [--before FOLDER]
 
 Whole processes, in turn; the median of the ratios to bare Python, taken within a round: of the time
 from start to end, and of the processor's time, which other work on the machine changes less.
+`--before` adds the ordinary tick, the idle one and `retry_forwards` of another checkout.
 """
 from __future__ import annotations
 
@@ -18,13 +19,17 @@ import sys
 import tempfile
 import time
 
+from tests.benchmarks import tick
 from tests.benchmarks.peers import python_with
 from tests.support.shell import ROOT, Shell
 
 IDLE = "run-due, nothing due"
+FORWARDS = "retry_forwards by cron, nothing to do"
+TICK = "run-due, an ordinary tick: six jobs, empty"
+BEFORE = ", before"             # behind the name of what another checkout does
 UNPACKED, SINGLE, FIRST = (f"the same, {how}" for how in (
     "as an unpacked bundle", "as a single file", "its first start"))
-GOALS = {IDLE: 2.5, "retry_forwards by cron, nothing to do": 4.0}
+GOALS = {IDLE: 2.0, FORWARDS: 3.0, TICK: 4.0}
 
 
 def timed(command: list[str], environment: dict) -> tuple[float, float]:
@@ -48,26 +53,26 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--no-peers", action="store_true", help="without the packages that have to "
                         "be installed")
+    parser.add_argument("--no-bundle", action="store_true", help="without the bundle's two forms")
+    parser.add_argument("--before", metavar="FOLDER", help="another checkout, in the same rounds")
     args = parser.parse_args()
     # The system's own Python, as a host's cron starts it: one in a virtual environment looks for
     # its packages first.
     python = shutil.which("python3", path="/usr/bin") or sys.executable
     with tempfile.TemporaryDirectory() as folder:
         service = Shell(folder, f"sqlite:///{folder}/jobs.db")
+        often = tick.make_history(service)
+        service.db.close()                      # a tick on a host is alone, too
         environment = {"PATH": os.environ["PATH"], "JOBS_CONFIG": f"{folder}/config.ini"}
-        jobs = str(ROOT / "jobs.py")
-        service.run("run-due")
-        contestants = {"python3 -c pass": [python, "-c", "pass"],
-                       IDLE: [python, jobs, "run-due"],
-                       "retry_forwards by cron, nothing to do": [python, jobs, "retry_forwards"]}
-        for name, where in ((UNPACKED, "unpacked"), (SINGLE, "next/jobs.py"),
-                            (FIRST, "first/jobs.py")):
-            output = f"{folder}/{where}"
-            subprocess.run([sys.executable, jobs, "bundle", "--output", output], check=True,
-                           stdout=subprocess.DEVNULL)
-            file = f"{output}/jobs.py" if name == UNPACKED else output
-            timed([python, file, "migrate"], environment)       # unpacks and compiles it
-            contestants[name] = [python, file, "run-due"]
+        contestants = {"python3 -c pass": [python, "-c", "pass"]}
+        checkouts = {"": ROOT, **({BEFORE: args.before} if args.before else {})}
+        for ending, checkout in checkouts.items():
+            jobs = f"{checkout}/jobs.py"
+            contestants[TICK + ending] = [python, jobs, "run-due"]
+            contestants[IDLE + ending] = [python, jobs, "run-due"]
+            contestants[FORWARDS + ending] = [python, jobs, "retry_forwards"]
+        if not args.no_bundle:
+            contestants.update(bundles(folder, python, environment))
         if not args.no_peers:
             peers = os.path.dirname(python_with("rq", "celery"))
             contestants["rq --version"] = [f"{peers}/rq", "--version"]
@@ -77,27 +82,50 @@ def main() -> None:
             for name, command in contestants.items():
                 if name == FIRST:
                     shutil.rmtree(f"{folder}/first/var/program")
+                if name.startswith(TICK):
+                    newest = tick.make_due(f"{folder}/jobs.db", often)
                 spent = timed(command, environment)
+                if name.startswith(TICK):
+                    tick.check(f"{folder}/jobs.db", often, newest)
                 if turn:                                # the first warms the caches
                     seconds[name].append(spent)
-        service.db.close()
+    report(python, seconds)
+
+
+def bundles(folder: str, python: str, environment: dict) -> dict:
+    """The forms in which the program is uploaded, each with an idle tick."""
+    found = {}
+    for name, where in ((UNPACKED, "unpacked"), (SINGLE, "next/jobs.py"), (FIRST, "first/jobs.py")):
+        output = f"{folder}/{where}"
+        subprocess.run([sys.executable, str(ROOT / "jobs.py"), "bundle", "--output", output],
+                       check=True, stdout=subprocess.DEVNULL)
+        file = f"{output}/jobs.py" if name == UNPACKED else output
+        timed([python, file, "migrate"], environment)       # unpacks and compiles it
+        found[name] = [python, file, "run-due"]
+    return found
+
+
+def report(python: str, seconds: dict) -> None:
+    """Print the medians, and those of the ratios."""
     first = seconds["python3 -c pass"]
     print(f"Python {subprocess.check_output([python, '--version'], text=True).split()[1]}, "
-          f"{args.rounds} rounds")
+          f"{len(first)} rounds, load {os.getloadavg()[0]:.0f}")
     for name, values in seconds.items():
         goal = f"   goal: {GOALS[name]} or less" if name in GOALS else ""
         figures = []
         for which, what in enumerate(("ms", "ms of CPU")):
             middle = statistics.median(value[which] for value in values)
-            ratio = statistics.median(value[which] / base[which]
-                                      for value, base in zip(values, first))
-            figures.append(f"{middle * 1000:7.1f} {what}, {ratio:5.2f} of bare Python")
-        print(f"  {name:<43} {';'.join(figures)}{goal}")
-    for which, what in enumerate(("time", "time of the processor")):
-        ratio = statistics.median(one[which] / folder[which]
-                                  for one, folder in zip(seconds[SINGLE], seconds[UNPACKED]))
-        print(f"  the single file takes {ratio:.2f} of the {what} of the unpacked bundle   "
-              "goal: 1.1 or less")
+            figures.append(f"{middle * 1000:7.1f} {what}, {ratio(values, first, which):5.2f} of "
+                           "bare Python")
+        print(f"  {name:<46} {';'.join(figures)}{goal}")
+    for which, what in enumerate(("time", "time of the processor") if SINGLE in seconds else ()):
+        print(f"  the single file takes {ratio(seconds[SINGLE], seconds[UNPACKED], which):.2f} of "
+              f"the {what} of the unpacked bundle   goal: 1.1 or less")
+
+
+def ratio(values: list, others: list, which: int) -> float:
+    """The median of the ratios within a round."""
+    return statistics.median(value[which] / other[which] for value, other in zip(values, others))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import catalogue, clock
-from jobs_lib.engines import due_rows, turns
+from jobs_lib.engines import turns, work_queue
 from jobs_lib.errors import Conflict, Stopped
 from jobs_lib.monitoring import overview, queues
 from jobs_lib.ports.http.message import ANSWERED, Response
@@ -587,7 +587,7 @@ def test_limit_says_that_more_is_waiting(shared):
 
 # R59
 def test_a_look_at_a_queue_says_how_much_is_due_as_far_as_it_was_counted(bench, monkeypatch):
-    for module in (queues, due_rows):
+    for module in (queues, work_queue):
         monkeypatch.setattr(module, "COUNTED", 5)
     bench.config(alerts={"queue_depth": "off"})
     fill(bench, FORWARDS, FLOOD, 7, next_attempt_at="2026-11-24 12:00:00")
@@ -597,8 +597,8 @@ def test_a_look_at_a_queue_says_how_much_is_due_as_far_as_it_was_counted(bench, 
     assert (found["exports"]["depth"], found["exports"]["due"]) == (5, 5)
     queue = found["forwards"]
     assert queue["oldest_due_at"] == "2026-11-24 12:00:00"
-    assert [due_rows.in_words(queue[name]) for name in ("depth", "due")] == ["5+", "5+"]
-    assert due_rows.in_words(4) == "4"
+    assert [work_queue.in_words(queue[name]) for name in ("depth", "due")] == ["5+", "5+"]
+    assert work_queue.in_words(4) == "4"
 
 
 @pytest.mark.parametrize("name, table", [("forwards", "failed_emails"),

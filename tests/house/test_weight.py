@@ -81,11 +81,19 @@ def test_an_idle_run_loads_nothing_heavy(idle):         # R10
 # What a job does without that finds nothing to do, though the runner needs some of HEAVY.
 WORK = ("argparse", "textwrap", "gettext", "locale", "contextlib", "hashlib", "hmac", "email",
         "smtplib", "ssl", "logging", "typing", "jobs_lib.output.tables",
-        "jobs_lib.database.schema.tables", "jobs_lib.engines.mail_sending")
+        "urllib", "ipaddress", "pkgutil", "unicodedata", "glob", "jobs_lib.masking",
+        "jobs_lib.database.schema.tables", "jobs_lib.engines.mail_sending",
+        "jobs_lib.features.accounts.deleted", "jobs_lib.features.notifications.render",
+        "jobs_lib.features.exports.requests", "jobs_lib.engines.queue", "jobs_lib.engines.due_rows",
+        "jobs_lib.ports.mail", "jobs_lib.ports.http",
+        "jobs_lib.features.domains.records", "jobs_lib.monitoring.alert_messages",
+        "jobs_lib.monitoring.alert_channels", "jobs_lib.monitoring.publish")
 
 
+# the jobs that are due in nearly every tick
 @pytest.mark.parametrize("words", [["retry_forwards"], ["retry_forwards", "--scheduled"],
-                                   ["send_notifications"]], ids=" ".join)
+                                   ["send_notifications"], ["retry_webhooks"], ["export_accounts"],
+                                   ["delete_accounts"], ["check_jobs"]], ids=" ".join)
 def test_a_job_with_nothing_to_do_loads_nothing_that_only_work_needs(idle, words):     # R10
     loaded = idle("import sys; from jobs_lib.cli.main import main; "
                   f"code = main({words!r}); print(*sys.modules); sys.exit(code)").split()

@@ -5,7 +5,6 @@ them: one question a table.
 """
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import partial
 
 from jobs_lib.chunks import chunked
@@ -15,7 +14,6 @@ from jobs_lib.database.values import ordered
 from . import deleted, ledger
 from .erase import complete, empty
 
-LOOKED_FOR = timedelta(days=3)      # after the deletion; nothing that was under way takes longer
 PAGE = 500                          # users in one question
 
 
@@ -23,7 +21,7 @@ def owners(ctx) -> list:
     """Users who were deleted recently, are not there, and are named by a row."""
     found: dict = {}
     key = partial(ctx.db.key, "users")
-    for ids in chunked(ledger.recent(ctx, ctx.now - LOOKED_FOR), PAGE):
+    for ids in chunked(ledger.recent(ctx), PAGE):
         there = {key(row["id"]) for row in ctx.db.query("SELECT id FROM {users} WHERE id IN (:ids)",
                                                         ids=ids)}
         gone = {key(id): id for id in ids if key(id) not in there}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.chunks import chunked
@@ -22,6 +23,8 @@ from jobs_lib.text import counted
 NAME = "deletions.jsonl"
 TAIL = 256 * 1024                # octets: some 1,200 deletions
 PAGE = 500
+# how long after a deletion other programs' rows are looked for: nothing under way takes longer
+LATE = timedelta(days=3)
 
 
 def append(ctx, entry: dict) -> None:
@@ -79,9 +82,9 @@ def _entry(line: bytes) -> dict | None:
         return None
 
 
-def recent(ctx, since) -> list:
-    """The ids of users of this database that were erased since then."""
-    owner = database_id(ctx.db)
+def recent(ctx) -> list:
+    """The ids of users of this database that were erased so lately that late rows may come."""
+    owner, since = database_id(ctx.db), ctx.now - LATE
     return sorted({entry["user_id"] for entry in _entries(ctx, TAIL)
                    if entry and entry["database"] == owner and clock.parse(entry["completed_at"])
                    >= since}, key=ordered)

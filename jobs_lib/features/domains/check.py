@@ -20,8 +20,8 @@ from jobs_lib.text import counted, did_you_mean
 
 from . import notices, records
 from . import status as domain_rules
-from .records import FAIL, PASS, UNKNOWN, Wanted, unset
-from .status import ACTIVE, FAILED, FAILING, PENDING, VERIFIED
+from .records import UNKNOWN, Wanted, unset
+from .status import ACTIVE, FAIL, FAILED, FAILING, PASS, PENDING, VERIFIED
 
 PAGE = 500                       # domains read together
 OF_AN_OWNER = 20                 # of each owner, when more are due than that

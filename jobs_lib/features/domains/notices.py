@@ -6,8 +6,8 @@ from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.hostnames import shown
 
-from .records import FAIL, UNKNOWN
-from .status import FAILED, FAILING, VERIFIED, ends
+from .records import UNKNOWN
+from .status import FAIL, FAILED, FAILING, VERIFIED, ends
 
 TITLES = {"ownership": "Proof of ownership", "mx": "Mail servers (MX)", "spf": "SPF",
           "dkim": "DKIM", "dmarc": "DMARC"}

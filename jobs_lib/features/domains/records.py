@@ -21,8 +21,8 @@ from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, Answer
 from jobs_lib.ports.dns import UNKNOWN as UNKNOWN
 
 from .problems import CHECKS, DKIM, DMARC, MX, OWNERSHIP, SPF, text
+from .status import FAIL, PASS
 
-PASS, FAIL = "pass", "fail"                  # the third state is UNKNOWN
 # records kept of a name, and signs of each: strangers write them
 MOST_FOUND, LONGEST_FOUND = 10, 500
 # of a longer name DMARC asks for these next: 8 questions at most

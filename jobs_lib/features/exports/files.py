@@ -10,7 +10,6 @@ import errno
 import os
 import re
 import stat
-from urllib.parse import quote, unquote
 
 from jobs_lib.chunks import chunked
 from jobs_lib.config.separate_folders import misplaced
@@ -20,7 +19,7 @@ from jobs_lib.folders import HTACCESS, write
 
 OPTION, MARKER = "[export] dir", ".jobs-exports"
 PART = ".part"
-NAME = re.compile(r"export-([\w.~%-]{1,200})-[0-9a-f]{32}\.zip(?:\.part)?", re.ASCII)
+NAME = r"(?a)export-([\w.~%-]{1,200})-[0-9a-f]{32}\.zip(?:\.part)?"
 ASKED_AT_ONCE = 500         # requests in one question
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 # a file of a number that no row has is left alone so long: the database may be another
@@ -29,13 +28,15 @@ UNKNOWN_SECONDS = 3600
 
 def new_name(request_id) -> str:
     """A name that nobody can guess."""
+    from urllib.parse import quote
     return f"export-{quote(str(request_id), safe='')}-{os.urandom(16).hex()}.zip"
 
 
 def request_of(db, name: str):
     """The id of the request that a file is of, by its name; None of one that is none of ours."""
-    if not (match := NAME.fullmatch(name)):
+    if not (match := re.fullmatch(NAME, name)):
         return None
+    from urllib.parse import unquote
     id = unquote(match[1])
     if "export_requests" in db.text_keys:
         return id
@@ -59,7 +60,7 @@ def folder(ctx) -> str:
             write(htaccess, HTACCESS)
         # Private, unless others' files are in it: those may have to be read by somebody.
         if stat.S_IMODE(os.stat(path).st_mode) & OTHERS and all(
-                name.startswith(".") or NAME.fullmatch(name) for name in os.listdir(path)):
+                name.startswith(".") or re.fullmatch(NAME, name) for name in os.listdir(path)):
             os.chmod(path, 0o700)
     except OSError as error:
         raise JobsError(f"{OPTION} = {path}: {_why(path, error)}") from None
@@ -92,7 +93,7 @@ def remove_files(ctx, rows) -> tuple[int, list[int]]:
     path, removed, settled = ctx.section("export").dir, 0, []
     for row in rows:
         name, here = row["file_name"] if isinstance(row["file_name"], str) else "", 0
-        ours = NAME.fullmatch(name) and not name.endswith(PART)
+        ours = re.fullmatch(NAME, name) and not name.endswith(PART)
         if ours:
             here = sum(_remove(ctx, path, ending) for ending in (name, name + PART))
         removed += here

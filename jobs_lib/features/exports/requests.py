@@ -23,7 +23,7 @@ from jobs_lib.errors import DatabaseError, Invalid
 from jobs_lib.ports.outcomes import GIVEN_BACK, RETRY
 from jobs_lib.runner.clock_doubt import AHEAD
 
-from . import download_token, files
+from . import files
 
 DAY = timedelta(days=1)      # in which an account gets `per_day` exports
 # unfinished ones: a request that cannot be fulfilled is not tried for ever
@@ -286,6 +286,7 @@ def _finish(ctx, taken: Claim, written, older: list) -> bool:
     user = owner(ctx, row, ctx.db.for_update)
     if user is None or user["status"] == "deleted":
         return False                        # the next run settles it
+    from . import download_token
     nonce, expires = os.urandom(16).hex(), now + ctx.section("export").keep
     token = download_token.make(ctx.secret(download_token.LABEL), row["id"], nonce)
     if not ctx.db.execute(

@@ -5,7 +5,6 @@ from jobs_lib import clock
 from jobs_lib.config.settings import SECTIONS
 from jobs_lib.database import stored
 from jobs_lib.database.values import one_line, words
-from jobs_lib.engines.attempts import LONGEST_ANSWER
 from jobs_lib.engines.work_queue import (
     DUE,
     FAILED,
@@ -68,6 +67,8 @@ class ExportQueue(WorkQueue):
 
     def describe(self, ctx, rows: list[dict]) -> list[Item]:
         """The rows in words."""
+        from jobs_lib.engines.attempts import LONGEST_ANSWER
+
         from .requests import ATTEMPTS
         owners = owners_in(ctx.db, rows)
         busy = {row["user_id"] for row in rows if row["status"] == "running"}

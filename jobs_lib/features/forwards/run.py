@@ -5,7 +5,8 @@ Most runs find nothing to do, and load nothing that only work needs.
 """
 from __future__ import annotations
 
-from jobs_lib.engines import mail_queues, spool
+from jobs_lib.engines import spool
+from jobs_lib.engines.idle import is_idle
 
 
 def drop_sent_files(ctx) -> None:
@@ -37,6 +38,11 @@ def drop_sent_files(ctx) -> None:
 
 def send_due(ctx):
     """Try every due row once. Returns what is wrong with the relay, if it does not work."""
+    ctx.counts.update(sent=0, retried=0, failed=0)
+    if is_idle(ctx, "failed_emails", ("sent", "failed")):
+        return None
+    from jobs_lib.engines import mail_queues
+
     claims = mail_queues.claims_if_due(ctx, mail_queues.forwards(ctx))
     if claims is None:
         return None
@@ -56,7 +62,7 @@ def notify_owners(ctx) -> None:
 
 def preview(ctx) -> None:
     """A dry run: what would be sent, and which owners would be notified of failures."""
-    from jobs_lib.engines import mail_sending
+    from jobs_lib.engines import mail_queues, mail_sending
     from jobs_lib.text import counted
 
     from .queue import Forwards

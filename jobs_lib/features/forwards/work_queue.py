@@ -2,16 +2,18 @@
 from __future__ import annotations
 
 from jobs_lib.database.values import one_line, words
-from jobs_lib.engines import mail_queues
-from jobs_lib.engines.due_rows import LONGEST_ASKED, Queue
 from jobs_lib.engines.mail_work_queue import MailQueue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobs_lib.engines.due_rows import Queue
 
 
 class ForwardQueue(MailQueue):
     """Rows of `failed_emails`."""
 
     name, item, what, act = "forwards", "forward", "forwarded mail", "send"
-    table, job = mail_queues.FORWARDS, "retry_forwards"
+    table, job = "failed_emails", "retry_forwards"
     done, failed = ("sent",), ("failed",)
     reads = ("envelope_to", "alias_id", "destination_id")
     age, purge = ("finished_at", "created_at"), "purge_failed_emails"
@@ -25,6 +27,7 @@ class ForwardQueue(MailQueue):
 
     def engine(self, ctx) -> Queue:
         """On the schedule of retry_forwards."""
+        from jobs_lib.engines import mail_queues
         return mail_queues.forwards(ctx)
 
     def to(self, row: dict) -> str:
@@ -33,6 +36,7 @@ class ForwardQueue(MailQueue):
 
     def later_at_first(self, ctx, engine: Queue) -> tuple[str, dict]:
         """The first delay is not over. By a clock that was ahead, it is due."""
+        from jobs_lib.engines.due_rows import LONGEST_ASKED
         return ("created_at > :first AND created_at <= :tomorrow",
                 {**engine.first_due[1], "tomorrow": ctx.now + LONGEST_ASKED})
 

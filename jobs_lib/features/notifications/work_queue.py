@@ -2,16 +2,18 @@
 from __future__ import annotations
 
 from jobs_lib.database.values import one_line
-from jobs_lib.engines import mail_queues
-from jobs_lib.engines.due_rows import Queue
 from jobs_lib.engines.mail_work_queue import MailQueue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobs_lib.engines.due_rows import Queue
 
 
 class NoticeQueue(MailQueue):
     """Rows of `notifications`."""
 
     name, item, what, act = "notifications", "notification", "notices", "send"
-    table, job = mail_queues.NOTICES, "send_notifications"
+    table, job = "notifications", "send_notifications"
     done, failed = ("sent",), ("failed",)
     reads = ("kind", "to_email", "priority")
     purge = "purge_notifications"
@@ -20,6 +22,7 @@ class NoticeQueue(MailQueue):
 
     def engine(self, ctx) -> Queue:
         """On the schedule of send_notifications."""
+        from jobs_lib.engines import mail_queues
         return mail_queues.notices(ctx)
 
     def to(self, row: dict) -> str:

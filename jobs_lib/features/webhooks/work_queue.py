@@ -4,10 +4,10 @@ from __future__ import annotations
 from jobs_lib import clock
 from jobs_lib.database.values import one_line
 from jobs_lib.engines.claimed_queue import ClaimedQueue
-from jobs_lib.engines.due_rows import Queue
 
-from . import deliveries
-from .outcomes import LONGEST_WAIT
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobs_lib.engines.due_rows import Queue
 
 
 class DeliveryQueue(ClaimedQueue):
@@ -23,6 +23,7 @@ class DeliveryQueue(ClaimedQueue):
 
     def engine(self, ctx) -> Queue:
         """On the schedule of retry_webhooks."""
+        from . import deliveries
         return deliveries.queue(ctx)
 
     def to(self, row: dict) -> str:
@@ -50,6 +51,7 @@ class DeliveryQueue(ClaimedQueue):
 
     def reasons_to_wait(self, ctx, rows: list[dict]) -> dict:
         """Its endpoint has asked to be left alone."""
+        from .outcomes import LONGEST_WAIT
         paused = {}
         for row in ctx.db.query("SELECT webhook_id, paused_until FROM {endpoint_state} "
                                 "WHERE webhook_id IN (:ids) AND paused_until > :now "

@@ -1,0 +1,42 @@
+"""A run ends before it loads anything where its queue has nothing to do; and only there."""
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from jobs_lib.engines.idle import is_idle
+from tests.support.plans import problems
+
+FINISHED = ("sent", "failed")
+
+
+def idle(bench, *rows: dict) -> bool:
+    bench.table("failed_emails", [{"id": id, **row} for id, row in enumerate(rows, 1)])
+    return is_idle(SimpleNamespace(db=bench.db), "failed_emails", FINISHED)
+
+
+def test_a_queue_without_rows_is_idle(bench):
+    assert idle(bench)
+
+
+def test_a_queue_with_nothing_but_finished_rows_is_idle(bench):
+    assert idle(bench, {"status": "sent"}, {"status": "failed"})
+
+
+@pytest.mark.parametrize("row", [
+    {"status": "pending"}, {"status": "pending", "next_attempt_at": "2999-01-01 00:00:00"},
+    {"status": "sending"}, {"status": "aaa"}, {"status": "held"}, {"status": "zzz"},
+    {"status": "failed", "claim_run": "of a dead run"}], ids=str)
+def test_one_row_that_waits_or_is_held_or_unknown_is_something_to_do(bench, row):
+    assert not idle(bench, {"status": "sent"}, row)
+
+
+def test_finished_rows_cost_nothing(bench):
+    bench.bulk("failed_emails", [{"id": id, "status": FINISHED[id % 2]} for id in range(1, 3001)])
+    asked: list = []
+    bench.db.on_statement = lambda sql, values: asked.append((sql, values))
+    assert idle(bench)
+    bench.db.on_statement = None
+    (sql, values), = (each for each in asked if each[0].startswith("SELECT"))
+    assert problems(bench.db, sql, values, {"failed_emails"}) == []
