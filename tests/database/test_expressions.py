@@ -160,6 +160,40 @@ def test_what_a_job_writes_is_stored_as_the_app_has_it(db):
     assert db.query(stored)[0] == {"state": 1, "gone": 0, "updated": None}
 
 
+INDEXED = {
+    "sqlite": ("(datetime(ends, 'unixepoch'))", "CAST(strftime('%s', :value) AS INTEGER)"),
+    "mysql": ("('1970-01-01 00:00:00' + INTERVAL ends SECOND)", "UNIX_TIMESTAMP(:value)")}
+
+
+def test_what_is_read_may_be_generated_with_an_index_and_its_source_be_written(blank_url):
+    generated, write = INDEXED[blank_url.partition(":")[0]]
+    db = connect(blank_url, create=True, columns={"aliases": {
+        "expires_at": f"ends_utc\nwrite ends = {write}"}})
+    db.execute("CREATE TABLE aliases (id INTEGER PRIMARY KEY, ends BIGINT, "
+               f"ends_utc DATETIME GENERATED ALWAYS AS {generated} VIRTUAL)")
+    db.execute("CREATE INDEX aliases_end ON aliases (ends_utc)")
+    for number in range(50):
+        db.insert("aliases", id=number, expires_at=f"2026-11-24 15:00:{number:02}")
+    sql = "SELECT id, expires_at FROM {aliases} WHERE expires_at < :now"
+    assert db.query(sql, now="2026-11-24 15:00:01") == [
+        {"id": 0, "expires_at": "2026-11-24 15:00:00"}]
+    assert "aliases_end" in str(db.explain(sql, now="2026-11-24 15:00:01"))
+    db.execute("UPDATE {aliases} SET expires_at = NULL WHERE id = 1")
+    assert db.query("SELECT ends, ends_utc FROM aliases WHERE id = 1") == [
+        {"ends": None, "ends_utc": None}]
+    db.close()
+
+
+def test_sqlite_uses_an_index_over_the_same_expression(sqlite_url):
+    db = connect(sqlite_url, columns={"sessions": {
+        "expires_at": "datetime(ends, 'unixepoch')"}})
+    db.execute("ALTER TABLE sessions ADD COLUMN ends INTEGER")
+    db.execute("CREATE INDEX sessions_end ON sessions (datetime(ends, 'unixepoch'))")
+    plan = db.explain("SELECT s.id FROM {sessions} s WHERE s.expires_at < :now", now="2026-11-24")
+    assert "sessions_end" in str(plan)
+    db.close()
+
+
 def test_a_percent_sign_is_the_apps(blank_url):
     db = connect(blank_url, create=True, columns={"sessions": {"token_hash": "no % 7"}})
     db.execute("CREATE TABLE sessions (id INTEGER PRIMARY KEY, no INTEGER)")
