@@ -36,7 +36,6 @@ class Expression(namedtuple("Expression", "read writes")):
         """Whether what is written depends on the row that is there."""
         return bool(_columns(*(pieces for _, pieces in self.writes)))
 
-
     def text(self, dialect, prefix: str = "") -> str:
         """SQL for what is read, in brackets; `prefix`: what its table is called there."""
         return f"({written(self.read, dialect, prefix)})"
@@ -103,40 +102,46 @@ def parse(text: str) -> Expression:
 def _pieces(text: str) -> tuple:
     """The pieces of one part; white space is one blank."""
     found = [(" " if each.isspace() else each) for each in PIECE.findall(text.strip())]
-    if not found:
-        raise ValueError("expected an expression")
-    for mark in ("--", "/*"):
-        if mark in "".join(each for each in found if each[0] not in "'`"):
-            raise ValueError(WRONG[mark])
+    _need_one_expression(found)
     pieces: list = []
-    # `typed`: the depth at which a type is named; `named`: a character set or a collation
+    # `typed`: the depth at which a type is named; `named`: a character set or a collation; `unit`:
+    # of an INTERVAL
     depth, typed, named, unit = 0, 0, False, False
     for at, each in enumerate(found):
-        word = each.upper()
+        word, is_function = each.upper(), _next(found, at) == "("
         depth += (each == "(") - (each == ")")
-        if depth < 0:
-            raise ValueError("expected a ( before each )")
-        if each == ")" and depth < typed:
-            typed = 0
+        typed = 0 if depth < typed else typed
         if each == "`" or not (each[0].isalpha() or each[0] in "_`"):
             pieces.append(_other(each))
-        elif each[0] == "`":
-            pieces.append(("column", _column(each)))
         elif word in QUERY:
             raise ValueError(f"expected an expression over columns of this table alone, without "
                              f"{word}")
-        elif (typed or named or word in WORDS or word in NAMING or _next(found, at) == "("
-              or (unit and word in UNITS)):
+        elif each[0] != "`" and (typed or named or is_function or word in WORDS or word in NAMING
+                                 or (unit and word in UNITS)):
             typed = depth if word == "AS" else typed
             named = word in NAMING
-            unit = word == "INTERVAL" or (unit and word not in UNITS)
+            unit = word == "INTERVAL" or (unit and (is_function or word not in UNITS))
             pieces.append(("text", each))
         else:
             pieces.append(("column", _column(each)))
-    if depth:
-        raise ValueError("expected a ) for each (")
     _need_operators(pieces)
     return tuple(pieces)
+
+
+def _need_one_expression(found: list) -> None:
+    if not found:
+        raise ValueError("expected an expression")
+    outside = "".join(each for each in found if each[0] not in "'`")
+    for mark in ("--", "/*"):
+        if mark in outside:
+            raise ValueError(WRONG[mark])
+    depth = 0
+    for each in found:
+        depth += (each == "(") - (each == ")")
+        if depth < 0:
+            raise ValueError("expected a ( before each )")
+    if depth:
+        raise ValueError("expected a ) for each (")
 
 
 def _next(found: list, at: int) -> str:

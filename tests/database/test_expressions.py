@@ -81,6 +81,7 @@ def test_what_can_only_be_read_is_not_written(sql):
     ("IF(disabled, updated_at, NULL)", "disabled updated_at"),
     ("datetime(created, 'unixepoch')", "created"),
     ("FROM_UNIXTIME(created) + INTERVAL 1 DAY - INTERVAL hours HOUR", "created hours"),
+    ("made + INTERVAL YEAR(age) DAY", "made age"), ("made + INTERVAL `day` DAY", "made day"),
     ("`order` + `key`", "order key"),
     ("CAST(price AS DECIMAL(10, 2)) * amount", "price amount"),
     ("LOWER(name COLLATE utf8mb4_bin, other)", "name other"),
