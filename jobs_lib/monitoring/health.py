@@ -112,6 +112,7 @@ DAY = timedelta(days=1)
 LATE_INTERVALS = 3
 LOOKED_AT = 20                          # runs of a job
 FEW = 3                                 # the same, of one that works as it should
+BY_TICKS = ("scheduled", "worker")      # runs that a tick has started, or handed to a worker
 RUN = ("id, run_id, job, slot, trigger_type, status, started_at, finished_at, duration_ms, "
        "stop_reason, error, lease_until, installation, lock_name, host, pid")
 
@@ -324,9 +325,9 @@ def interval(when, rows: list[dict], now, zone) -> timedelta:
 
 
 def _step(rows: list[dict]) -> timedelta | None:
-    """The time between the starts of the last two runs by cron, if there are two."""
+    """The time between the starts of the last two runs by ticks, if there are two."""
     starts = [start for row in rows
-             if row["trigger_type"] == "scheduled" and (start := stored.time(row["started_at"]))]
+             if row["trigger_type"] in BY_TICKS and (start := stored.time(row["started_at"]))]
     return next((later - earlier for later, earlier in zip(starts, starts[1:]) if later > earlier),
                 None)
 

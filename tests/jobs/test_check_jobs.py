@@ -236,6 +236,16 @@ def test_a_job_without_success_for_three_intervals_is_late(bench):           # R
     assert subject.startswith("[jobs] purge_sessions has not succeeded since ")
 
 
+@pytest.mark.parametrize("trigger", ["scheduled", "worker"])
+def test_a_tick_that_comes_rarely_makes_no_job_late(bench, trigger):        # R59
+    bench.table("job_state", [{"job": "retry_webhooks", "due_after": bench.ago(days=9)}])
+    for hours in (6, 4, 2):
+        began = bench.ago(hours=hours)
+        ended(bench, "retry_webhooks", "ok", ago=timedelta(hours=hours), trigger_type=trigger,
+              slot=began)
+    assert check(bench) == []
+
+
 @pytest.mark.parametrize("options", [{"alert_late_after": "off"}, {"enabled": "no"},
                                      {"alert_late_after": "5d"}])
 def test_a_job_that_need_not_be_in_time_is_not_late(bench, options):

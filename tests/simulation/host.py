@@ -150,7 +150,9 @@ class Host:
         sys.stdout = os.fdopen(1, "w", closefd=False)
         sys.stderr = os.fdopen(2, "w", closefd=False)
         simulation = self.simulation
-        chosen = random.Random(f"{simulation.seed} {self.folder.name} {simulation.tick}")
+        # a worker's numbers are not those of the tick before it: they name runs
+        of = [simulation.seed, self.folder.name, simulation.tick, *words[:words[0] == "worker"]]
+        chosen = random.Random(" ".join(map(str, of)))
         os.urandom = chosen.randbytes
         clock.now, clock.boot = simulation.clock.now, simulation.clock.boot
         resources.time = SimpleNamespace(monotonic=simulation.clock.monotonic,

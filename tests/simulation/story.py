@@ -268,9 +268,11 @@ class Simulation:
         with self._busy() if self.database_is("busy") else nullcontext():
             code = host.go_on(child) if child else host.run(*words)
             self._note_strike(host, code, struck)
-            if host.has_workers and not child and words == ("run-due",):
-                code = max(code, 0) or host.run("worker", "--burst")
-                self._note_strike(host, code, struck)
+            if (host.has_workers and not child and words == ("run-due",)
+                    and code != -signal.SIGSTOP):
+                of_worker = host.run("worker", "--burst")
+                self._note_strike(host, of_worker, struck)
+                code = code or of_worker
         if code == -signal.SIGSTOP:
             self._paused.append((began + HOUR * (1 + self.tick % 5), host, host.stopped[-1]))
         self.counts["ticks" if words == ("run-due",) else "commands"] += 1
