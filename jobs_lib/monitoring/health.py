@@ -19,6 +19,7 @@ from jobs_lib.database import stored
 from jobs_lib.database.schema import version
 from jobs_lib.engines.relay_limits import Relay
 from jobs_lib.errors import ConfigError
+from jobs_lib.job import CRON
 from jobs_lib.runner import access, clock_doubt, dead_runs, incident_files, slots
 
 from . import heartbeat, overdue
@@ -236,7 +237,8 @@ def _blocked(db, jobs, health: dict) -> Blocked:
 def _job(view: View, job) -> JobHealth:
     """Of a job whose queue several workers share, the worst of its shards."""
     options, state = view.config.job(job), view.states.get(job.name)
-    parts = [_shard(view, name, job.priority, options, state)
+    at = view.now if view.config.mode(job) == CRON else _last_look(view)
+    parts = [_shard(view, name, job.priority, options, state, at)
              for name in shards.names(job.name, view.config.shards(job))]
     if len(parts) == 1:
         return parts[0]
@@ -253,7 +255,15 @@ def _job(view: View, job) -> JobHealth:
         late_since=min((part.late_since for part in parts if part.late_since), default=None))
 
 
-def _shard(view: View, name: str, priority, options, state: dict | None) -> JobHealth:
+def _last_look(view: View):
+    """When check_jobs last looked. A job of workers is judged by then whether it is late: what this
+    tick has handed over is still to be done."""
+    return stored.time(view.db.value(
+        "SELECT MAX(started_at) AS last FROM {job_runs} WHERE job = :job AND status <> 'running' "
+        "AND started_at <= :now", job=heartbeat.JOB, now=view.now))
+
+
+def _shard(view: View, name: str, priority, options, state: dict | None, judged_at) -> JobHealth:
     db, now = view.db, view.now
     rows, vanished = _latest(view, name), view.vanished.get(name)
     good = next((row for row in rows if _did_its_work(row)), None) or _last_good(db, name)
@@ -271,7 +281,8 @@ def _shard(view: View, name: str, priority, options, state: dict | None) -> JobH
         options.schedule, rows[0] if rows else None, last_ok, failures, failing_since, error,
         next((row for row in view.running.get(name, ()) if row["status"] == "running"), None),
         len(vanished or ()), (stored.time(vanished[0]) or now) if vanished else None,
-        late(options, after, now, view.zone, every, view.pause) if awaited else None,
+        late(options, after, judged_at, view.zone, every, view.pause) if awaited and judged_at
+        else None,
         schedule.following(options.schedule, now, view.zone) if runs_by_itself
         and due_after != overdue.UNCONFIRMED else None, every)
 

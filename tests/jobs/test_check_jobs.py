@@ -246,6 +246,18 @@ def test_a_tick_that_comes_rarely_makes_no_job_late(bench, trigger):        # R5
     assert check(bench) == []
 
 
+def test_what_was_just_handed_to_a_worker_is_not_late_before_the_next_tick(bench):      # R59
+    setup(bench, worker={"redis": "redis://127.0.0.1:1/0"}, retry_webhooks={"mode": "rq"})
+    bench.table("job_state", [{"job": "retry_webhooks", "due_after": bench.ago(days=9)}])
+    for minutes in (58, 46):
+        for job, trigger in (("retry_webhooks", "worker"), (JOB, "scheduled")):
+            ended(bench, job, "ok", ago=timedelta(minutes=minutes), trigger_type=trigger)
+    assert check(bench) == []
+    bench.now += timedelta(minutes=15)
+    subject, = check(bench)
+    assert subject.startswith("[jobs] retry_webhooks has not succeeded since ")
+
+
 @pytest.mark.parametrize("options", [{"alert_late_after": "off"}, {"enabled": "no"},
                                      {"alert_late_after": "5d"}])
 def test_a_job_that_need_not_be_in_time_is_not_late(bench, options):
