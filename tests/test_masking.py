@@ -34,7 +34,8 @@ def test_no_address_survives(before, name, domain, after):     # R72
     shown = masking.text(f"{before}{name}@{domain}{after}")
     assert f"{name}@" not in shown
     rest, around = name[2:].strip('"'), f"{before} {domain} {after}"
-    assert len(name) < 6 or rest in around or rest not in shown     # such as the "ull" of " is full"
+    # `around`: the "ull" of " is full" is no part of the name
+    assert len(name) < 6 or rest in around or rest not in shown
     assert domain in shown                              # whose server it was may be told
     assert masking.text(shown) == shown
 
