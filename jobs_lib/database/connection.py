@@ -287,9 +287,14 @@ class Database:
 
     def tables(self) -> set[str]:
         """All tables and views, by their names in the database; of other databases of the server
-        where [tables] names one, too, as `database.table`."""
-        return {in_schema(row["name"], schema) for schema in (None, *self.name.schemas)
+        where [tables] names one, too, as `database.table`. Ours as we spell them, where the
+        database tells no `Users` from `users`."""
+        return {self._spelled(row, schema) for schema in (None, *self.name.schemas)
                 for row in self.query(self.dialect.tables, schema=schema)}
+
+    def _spelled(self, row: dict, schema: str | None) -> str:
+        name = in_schema(row["name"], schema)
+        return self.name.spelled(name) if row["folds"] else name
 
     def columns(self, table: str) -> set[str]:
         """The columns that a table of ours has in the database, by our names, and those for which
@@ -363,7 +368,7 @@ class Database:
     def sizes(self) -> dict[str, int]:
         """Bytes of each table and its indexes, by its name in the database, as the engine guesses
         them; of all together, under "", where it keeps no such count."""
-        return {in_schema(row["name"], schema): int(row["bytes"] or 0)
+        return {self._spelled(row, schema): int(row["bytes"] or 0)
                 for schema in (None, *self.name.schemas)
                 for row in self.query(self.dialect.sizes, schema=schema)}
 

@@ -73,6 +73,13 @@ class Names:
                 **{theirs.lower(): name for name, theirs in renamed.items()
                    if not self.expression(table, name)}}
 
+    def spelled(self, name: str) -> str:
+        """The name of a table of ours as we spell it, whatever its case; any other as it is."""
+        from .schema.tables import VIEW  # a run of a job asks for no list of tables
+
+        ours = [*map(self, NAMES), self.prefix + VIEW]
+        return next((each for each in ours if each.lower() == name.lower()), name)
+
     @staticmethod
     def _known(table: str) -> None:
         if table not in NAMES:

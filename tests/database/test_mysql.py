@@ -120,6 +120,20 @@ def test_no_setting_of_the_server_changes_what_a_statement_means(odd, url, maria
     odd.close()
 
 
+def test_a_text_in_a_view_of_the_apps_has_any_collation(db, url):                  # R75
+    """As its creator's connection had it."""
+    for number, names in enumerate(("latin1 COLLATE latin1_german1_ci", "utf8mb3",
+                                    "utf8mb4 COLLATE utf8mb4_unicode_ci")):
+        db.execute(f"SET NAMES {names}")
+        db.execute(f"CREATE VIEW never_{number} AS SELECT COALESCE(expires_at, '9999-12-31') AS "
+                   "ends FROM {sessions}")
+    other = connect(url)
+    for number in range(3):
+        assert other.query(f"SELECT ends FROM never_{number} WHERE ends < '2026-11-24' OR "
+                           "ends > :now", now=NOW) == []
+    other.close()
+
+
 def test_a_value_that_does_not_fit_is_an_error_not_cut(db):
     with pytest.raises(DatabaseError):
         db.insert("aliases", user_id=1, address="a" * 255, created_at=NOW)

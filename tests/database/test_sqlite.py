@@ -398,3 +398,32 @@ def test_a_folder_in_place_of_the_file_is_named_as_one(tmp_path):
         connect(f"sqlite:///{tmp_path}", create=True)
     assert str(caught.value) == (f"cannot open {tmp_path}: it is a folder: name a file in "
                                  "[core] database")
+
+
+VIEW = ("CREATE TABLE signins (no INTEGER PRIMARY KEY, ends INT)",
+        "CREATE TABLE journal (no INT)",
+        "INSERT INTO signins VALUES (1, 1000), (2, 2000), (3, 3000)",
+        ("CREATE VIEW sessions AS SELECT no AS id, DATETIME(ends, 'unixepoch') AS expires_at "
+         "FROM signins"),
+        ("CREATE TRIGGER changed AFTER UPDATE ON signins BEGIN "
+         "INSERT INTO journal VALUES (OLD.no); INSERT INTO journal VALUES (OLD.no); END"),
+        ("CREATE TRIGGER deleted AFTER DELETE ON signins BEGIN "
+         "INSERT INTO journal VALUES (OLD.no); INSERT INTO journal VALUES (OLD.no); END"),
+        ("CREATE TRIGGER change_session INSTEAD OF UPDATE ON sessions BEGIN UPDATE signins "
+         "SET ends = STRFTIME('%s', NEW.expires_at) WHERE no = OLD.id; END"),
+        ("CREATE TRIGGER delete_session INSTEAD OF DELETE ON sessions BEGIN "
+         "DELETE FROM signins WHERE no = OLD.id; END"))
+
+
+def test_rows_that_are_changed_through_a_view_are_counted(tmp_path):                 # R75
+    """SQLite itself says 0, and counts what the app's own triggers do."""
+    db = connect(f"sqlite:///{tmp_path}/app.db", create=True)
+    for sql in VIEW:
+        db.execute(sql)
+    change = "UPDATE {sessions} SET expires_at = :now WHERE id IN (:ids) AND expires_at < :now"
+    assert db.execute(change, now=NOW, ids=[1, 2, 9]) == 2
+    assert db.execute(change, now=NOW, ids=[1, 2]) == 0
+    assert db.value("SELECT expires_at FROM {sessions} WHERE id = 2") == "2026-11-24 14:30:05"
+    assert db.execute("DELETE FROM {sessions} NOT INDEXED WHERE id BETWEEN 2 AND 5") == 2
+    assert db.query("SELECT id FROM {sessions}") == [{"id": 1}]
+    db.close()

@@ -73,10 +73,12 @@ MODE = ("STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
         "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,"
         "PIPES_AS_CONCAT")                           # `||` joins text, as in SQLite
 # What else a server's defaults, or its init_connect, may change in what a statement means. The time
-# limit of one statement has another name on each; a comment hides it from the other.
+# limit of one statement has another name on each; a comment hides it from the other. A text of ours
+# that has the collation `_bin` can be compared with one of any other, as in a view of the app's.
 MEANING = ("autocommit = 1, completion_type = 0, time_zone = '+00:00', character_set_client = "
            "utf8mb4, character_set_results = utf8mb4, character_set_connection = utf8mb4, "
-           "sql_safe_updates = 0, sql_select_limit = 18446744073709551615, sql_big_selects = 1, "
+           "collation_connection = utf8mb4_bin, sql_safe_updates = 0, "
+           "sql_select_limit = 18446744073709551615, sql_big_selects = 1, "
            "sql_auto_is_null = 0, foreign_key_checks = 1, unique_checks = 1/*!50708 , "
            "max_execution_time = 0 *//*M!100101 , max_statement_time = 0 */")
 CONNECT_SECONDS = 10.0
@@ -356,9 +358,10 @@ def day(column: str) -> str:
 
 
 # `:schema`: NULL for the database of the connection. As a constant it keeps the server from opening
-# the tables of all others.
-tables = ("SELECT table_name AS name FROM information_schema.tables"
-          " WHERE table_schema = COALESCE(:schema, DATABASE())")
+# the tables of all others. `folds`: the server stores the names of tables in lower case, or compares
+# them so.
+tables = ("SELECT table_name AS name, @@lower_case_table_names > 0 AS folds"
+          " FROM information_schema.tables WHERE table_schema = COALESCE(:schema, DATABASE())")
 columns = ("SELECT table_name AS table_name, column_name AS name "
                "FROM information_schema.columns"
                " WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name IN (:names)")
@@ -390,8 +393,8 @@ indexes = ("SELECT index_name AS name, column_name AS column_name, non_unique = 
 primary_key = ("SELECT column_name AS name FROM information_schema.statistics"
                " WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :name"
                " AND index_name = 'PRIMARY' ORDER BY seq_in_index")
-sizes = ("SELECT table_name AS name, data_length + index_length AS bytes "
-         "FROM information_schema.tables"
+sizes = ("SELECT table_name AS name, @@lower_case_table_names > 0 AS folds,"
+         " data_length + index_length AS bytes FROM information_schema.tables"
          " WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_type = 'BASE TABLE'")
 
 # For moving.py.

@@ -31,12 +31,15 @@ after_batch = "PRAGMA wal_checkpoint(PASSIVE)"
 by_key = " NOT INDEXED"
 
 Target = namedtuple("Target", "path parameters timeout")
+Changed = namedtuple("Changed", "rowcount")
+Changed.__doc__ = "What is read of a cursor after an UPDATE or a DELETE."
 MEMORY = ":memory:"
 # descriptors that it may need at once: the file, its journal, their folder
 NEEDED = 5
 LEAST_WAIT = 0.05                    # seconds for another writer, however little time is left
 # before that time is up: the error that it is busy is better than a kill
 MARGIN = 0.5
+RETURNS = (3, 35)                    # it knows RETURNING
 # prepared statements kept: with a list of ids, one takes 100 KB or more
 CACHED = 12
 
@@ -118,6 +121,7 @@ def _create(path: str) -> None:
 
 class _Connection(sqlite3.Connection):
     wait = 0.0                       # seconds that it waits for another writer
+    views: frozenset | None = None   # their names in lower case, once a statement changes rows
 
 
 def _open(uri: str, timeout: float, factory=_Connection):
@@ -197,7 +201,28 @@ def close(raw) -> None:
 
 
 def execute(raw, sql: str, values: dict):
+    if sql.startswith(("UPDATE ", "DELETE ")):
+        table = sql.partition('"')[2].partition('"')[0]
+        if table.lower() in _views(raw):
+            return _through_view(raw, sql, values)
     return raw.execute(sql, values)
+
+
+def _views(raw) -> frozenset:
+    if raw.views is None:
+        raw.views = frozenset(name.lower() for name, in raw.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'view'"))
+    return raw.views
+
+
+def _through_view(raw, sql: str, values: dict) -> Changed:
+    """SQLite counts no row that an INSTEAD OF trigger changes; and each statement of the trigger,
+    and of the triggers behind it, in the total. So the rows are returned, where it can."""
+    if sqlite3.sqlite_version_info >= RETURNS:
+        return Changed(len(raw.execute(f"{sql} RETURNING 1", values).fetchall()))
+    before = raw.total_changes
+    raw.execute(sql, values)
+    return Changed(raw.total_changes - before)
 
 
 def stale(raw) -> bool:
@@ -366,7 +391,7 @@ def day(column: str) -> str:
             "day')) END")
 
 
-tables = ("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
+tables = ("SELECT name, 1 AS folds FROM sqlite_master WHERE type IN ('table', 'view')"
           " AND name NOT LIKE 'sqlite!_%' ESCAPE '!'")
 # table_info leaves out generated columns
 columns = ("SELECT m.name AS table_name, c.name AS name "
@@ -388,7 +413,7 @@ indexes = ("SELECT l.name AS name, i.name AS column_name, l.\"unique\" AS is_uni
            "FROM pragma_index_list(:name) l,"
            " pragma_index_info(l.name) i ORDER BY l.name, i.seqno")
 primary_key = "SELECT name FROM pragma_table_info(:name) WHERE pk > 0 ORDER BY pk"
-sizes = ("SELECT '' AS name, page_count * page_size AS bytes FROM pragma_page_count, "
+sizes = ("SELECT '' AS name, 0 AS folds, page_count * page_size AS bytes FROM pragma_page_count, "
          "pragma_page_size")
 
 # For moving.py: what changes with each write of another connection, and the largest id that each
