@@ -68,18 +68,19 @@ class Bench:
 
     `skew` is how far the host's clock is off, `server_skew` how far the database server's; both go
     by `now` else. `tables` and `columns`: how an app calls them that was there before
-    (tests/support/adopted.py). `keys`: what stands for the numbers of a
-    test (tests/support/keyed.py).
+    (tests/support/adopted.py), and `prefix` what ours begin with. `keys`: what stands for the
+    numbers of a test (tests/support/keyed.py).
     """
 
     def __init__(self, folder, url: str, tables: dict | None = None, columns: dict
-                 | None = None, keys: keyed.Keys | None = None) -> None:
+                 | None = None, keys: keyed.Keys | None = None, prefix: str = "") -> None:
         self.folder, self.url, self.now = Path(folder), url, NOW
         self.keys = keys
-        self.db = databases.migrated(url, tables=tables, columns=columns)
+        self.db = databases.migrated(url, prefix=prefix, tables=tables, columns=columns)
         if keys:
             keyed.translate(self.db, keys)
-        self._names = {"tables": tables or {}, "columns": {
+        self._names = {"core": {"prefix": prefix} if prefix else {}, "tables": tables or {},
+                       "columns": {
             f"{name}.{ours}": theirs for name, renamed in (columns or {}).items() for ours,
             theirs in renamed.items()}}
         self.clock, self.outbox, self.web, self.dns = Clock(), Outbox(), Web(), Zone()
@@ -182,11 +183,10 @@ class Bench:
     def config(self, **sections: dict) -> None:
         """Write config.ini: `config(mail={"per_hour": "off"}, purge_sessions={"idle": "1h"})`."""
         standard = {"core": {"database": self.url, "state_dir": "state", "log_dir": "log"},
-                    "spool": {"dir": "spool"}, **{name: dict(names) for name,
-                                                  names in self._names.items() if names}}
-        for name, options in sections.items():
+                    "spool": {"dir": "spool"}}
+        for name, options in (*self._names.items(), *sections.items()):
             standard.setdefault(name, {}).update(options)
-        lines = [line for name, options in standard.items()
+        lines = [line for name, options in standard.items() if options
                  for line in (f"[{name}]", *(f"{option} = {value}" for option,
                                              value in options.items()))]
         (self.folder / "config.ini").write_text("\n".join(lines) + "\n")
