@@ -1,0 +1,244 @@
+"""Whatever an app's MariaDB is set to and its tables are made of: each job does there what it does
+on tables of our own, and nothing twice.
+
+Each variant is a row of a table: what the server is told, how the app's statements that make its
+tables differ from ours, what they are called, and what the jobs' user may do. Its tables are made
+by a client with the server's own settings.
+"""
+from __future__ import annotations
+
+import re
+from collections import namedtuple
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib.database.connection import connect
+from jobs_lib.database.schema import app_tables, ddl
+from jobs_lib.database.schema.references import REFERENCES
+from jobs_lib.database.schema.tables import table
+from tests.servers.mariadb import MariaDB
+from tests.support import adopted, client, databases
+from tests.support.bench import Bench
+from tests.test_hostile_rows import JOBS, configured, healthy
+from tests.test_text_keys import outcome, story
+
+pytestmark = pytest.mark.slow
+
+Variant = namedtuple("Variant", "name settings change after tables columns options rights",
+                     defaults=("", None, (), {}, {}, (), ""))
+Variant.__doc__ = """One way in which an app's database differs.
+
+settings  `SET GLOBAL` of these, for all who connect     options  of a server of its own
+change    function of a table's name and the CREATE TABLE: what the app has in its place
+after     further statements    rights  of the jobs' user, once `migrate` was run by another
+tables, columns  what the app calls them
+"""
+OURS = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
+DAYS = 2
+
+
+def charset(words: str):
+    """Tables and columns in another character set."""
+    def change(_name: str, sql: str) -> str:
+        sql = sql.replace(OURS, f"ENGINE=InnoDB {words}")
+        return sql.replace(" CHARACTER SET ascii COLLATE ascii_bin", "")
+    return change
+
+
+def types(**replaced: str):
+    """Other types: `DATETIME="TIMESTAMP"`; a word each."""
+    def change(_name: str, sql: str) -> str:
+        for ours, theirs in replaced.items():
+            sql = re.sub(rf"(?m)^(  `\w+` ){ours}\b", rf"\g<1>{theirs}", sql)
+        return sql
+    return change
+
+
+def timestamps(_name: str, sql: str) -> str:
+    """As many apps have them, with the default that MariaDB gives the first of a table left out."""
+    sql = re.sub(r"DATETIME NOT NULL DEFAULT \(UTC_TIMESTAMP\(\)\)",
+                 "TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP", sql)
+    return re.sub(r"(?m)^(  `\w+`) DATETIME NOT NULL(,?)$",
+                  r"\1 TIMESTAMP NOT NULL DEFAULT '2000-01-01 00:00:00'\2",
+                  sql).replace("DATETIME", "TIMESTAMP")
+
+
+def partitioned(name: str, sql: str) -> str:
+    """message_logs by its time, which is then a part of its key."""
+    if name != "message_logs" or "CREATE TABLE" not in sql:
+        return sql
+    sql = sql.replace(" AUTO_INCREMENT PRIMARY KEY", " AUTO_INCREMENT")
+    sql = re.sub(r"\n\)", ",\n  PRIMARY KEY (`id`, `created_at`)\n)", sql, count=1)
+    return (f"{sql} PARTITION BY RANGE COLUMNS (created_at) (PARTITION old VALUES LESS THAN "
+            "('2026-10-01'), PARTITION young VALUES LESS THAN (MAXVALUE))")
+
+
+def triggers() -> list[str]:
+    """The app keeps a journal of all that happens to its rows."""
+    journal = ("CREATE TABLE journal (no INT AUTO_INCREMENT PRIMARY KEY, what VARCHAR(200)) "
+               "ENGINE=InnoDB")
+    return [journal, *(f"CREATE TRIGGER {name}_{when} AFTER {when} ON {name} FOR EACH ROW "
+                       f"INSERT INTO journal (what) VALUES ('{when} of {name}')"
+                       for name in app_tables.TABLES for when in ("INSERT", "UPDATE", "DELETE"))]
+
+
+def foreign_keys(deleted: str) -> list[str]:
+    """Between the app's tables: `CASCADE` where a row goes with another, `SET NULL` where it need
+    not."""
+    made = []
+    for one in REFERENCES:
+        if {one.table, one.target} <= set(app_tables.TABLES):
+            is_null = {column.name: column.null for column in table(one.table).columns}[one.column]
+            if deleted == ("CASCADE" if one.goes == "with" else "SET NULL" if is_null else ""):
+                made.append(f"ALTER TABLE {one.table} ADD CONSTRAINT {one.table}_{one.column} "
+                            f"FOREIGN KEY ({one.column}) REFERENCES {one.target} (id) "
+                            f"ON DELETE {deleted}")
+    return ["SET foreign_key_checks = 0", *made]
+
+
+RESERVED = dict(zip(app_tables.TABLES, (
+    "order", "group", "table", "select", "where", "index", "key", "from", "limit", "desc", "rank",
+    "range", "union", "values", "window", "trigger", "system")))
+WORDS = {"user_id": "key", "status": "group", "created_at": "interval", "id": "index",
+         "email": "order", "claim_token": "lock", "active": "rows", "expires_at": "limit",
+         "alias_id": "to", "destination_id": "unique", "bytes_used": "usage", "address": "select"}
+
+VARIANTS = (
+    Variant("ansi", "sql_mode = 'ANSI'"),
+    Variant("oracle", "sql_mode = 'ORACLE'"),
+    Variant("no_mode", "sql_mode = ''"),
+    Variant("no_backslash_escapes", "sql_mode = 'NO_BACKSLASH_ESCAPES'"),
+    Variant("lower_case_names", tables={name: "App" + name.title().replace("_", "")
+                                        for name in app_tables.TABLES},
+            columns={"users": {"email": "EMail"}, "sessions": {"expires_at": "ExpiresAt"}},
+            options=("--lower-case-table-names=1",)),
+    Variant("latin1", change=charset("DEFAULT CHARSET=latin1")),
+    Variant("utf8mb3", change=charset("DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci")),
+    Variant("few_rights", rights="SELECT, INSERT, UPDATE, DELETE"),
+    Variant("east", "time_zone = '+09:30'"),
+    Variant("timestamp", "time_zone = '+09:30'", timestamps),
+    Variant("fractions", change=types(DATETIME=r"DATETIME(6)")),
+    Variant("unsigned", change=types(BIGINT="BIGINT UNSIGNED", INT="INT UNSIGNED",
+                                     TINYINT="TINYINT UNSIGNED")),
+    Variant("partitioned", change=partitioned),
+    Variant("reserved", tables=RESERVED,
+            columns={name: {column.name: WORDS[column.name] for column in table(name).columns
+                            if column.name in WORDS} for name in app_tables.TABLES}),
+    Variant("triggers", after=triggers()),
+    Variant("cascade", after=foreign_keys("CASCADE")),
+    Variant("set_null", after=foreign_keys("SET NULL")),
+    Variant("chain", "completion_type = 'CHAIN'"),
+    Variant("release", "completion_type = 'RELEASE'"),
+)
+
+
+@pytest.fixture(scope="module")
+def plain(mariadb, tmp_path_factory):
+    """What every job does on tables of our own, and what is left then."""
+    url = mariadb.database()
+    bench = Bench(tmp_path_factory.mktemp("plain"), url)
+    found = told(bench)
+    assert len(found[-1]["mail"]) == len(set(found[-1]["mail"])) > 5
+    bench.db.close()
+    mariadb.drop(url)
+    return found
+
+
+@pytest.fixture
+def server(request, mariadb):
+    """The server of a variant, with its settings for all who connect."""
+    variant = request.getfixturevalue("variant")
+    if variant.options:
+        with MariaDB(*variant.options) as made:
+            yield made
+        return
+    name, _, value = variant.settings.partition(" = ")
+    before = mariadb.root(f"SELECT @@GLOBAL.{name}")[0][0] if name else None
+    if name:
+        mariadb.root(f"SET GLOBAL {name} = {value}")
+    yield mariadb
+    if name:
+        mariadb.root(f"SET GLOBAL {name} = '{before}'")
+
+
+def made(server, variant) -> str:
+    """The URL of a database with the app's tables, then ours, for the jobs' user."""
+    url = server.database()
+    db = connect(url, tables=variant.tables, columns=variant.columns)
+    ours = [(name, sql) for name in app_tables.TABLES for sql in ddl.create_table(db, table(name))]
+    db.close()
+    statements = [variant.change(name, sql) if variant.change else sql for name, sql in ours]
+    assert (statements != [sql for _, sql in ours]) == bool(variant.change)
+    client.run(url, ";\n".join([*statements, *variant.after]) + ";\n")
+    databases.migrated(url, tables=variant.tables, columns=variant.columns).close()
+    if variant.rights:
+        database = url.partition("?")[0].rpartition("/")[2]
+        server.root("CREATE OR REPLACE USER 'clerk'@'%' IDENTIFIED BY 'clerk'")
+        server.root(f"GRANT {variant.rights} ON `{database}`.* TO 'clerk'@'%'")
+        url = re.sub(r"//.*@", "//clerk:clerk@", url)
+    return url
+
+
+def told(bench: Bench) -> list:
+    """Let each job run on a full service, once as a dry run and once for real, and again a day
+    later: how each run ended, and at last all that is stored and was sent."""
+    configured(bench)
+    bench.db.execute("SET foreign_key_checks = 0")      # a few rows refer to nothing
+    healthy(bench)
+    bench.db.execute("UPDATE {users} SET name = :name", name="Zoë d'Ünal")
+    bench.db.execute("SET foreign_key_checks = 1")
+    found: list = []
+    for _ in range(DAYS):
+        found += [(job, dry_run, outcome(bench, job, dry_run)) for job in JOBS
+                  for dry_run in (True, False)]
+        bench.now += timedelta(days=1)
+        bench.clock.seconds += 86_400
+    return [*found, story(bench)]
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
+def test_every_job_does_the_same_whatever_the_apps_database_is(tmp_path, plain, server,
+                                                               variant):     # R14 R75
+    url = made(server, variant)
+    bench = Bench(tmp_path, url, variant.tables, variant.columns)
+    found = told(bench)
+    assert [theirs for theirs, ours in zip(found[:-1], plain) if theirs != ours] == []
+    assert {name: (found[-1][name], plain[-1][name]) for name in found[-1]
+            if found[-1][name] != plain[-1][name]} == {}
+    forwards = [mail.item_id for mail in bench.outbox if mail.item_id is not None]
+    assert len(forwards) == len(set(forwards))
+    if variant.name == "triggers":
+        assert bench.db.value("SELECT COUNT(*) FROM journal") > 50
+    bench.db.close()
+    server.drop(url)
+
+
+REFUSED = {
+    "myisam": ("ALTER TABLE app_sessions ENGINE=MyISAM",
+               ("the table app_sessions is MyISAM, which has no transactions: ALTER TABLE "
+                "app_sessions ENGINE=InnoDB")),
+    "restrict": (("CREATE TABLE devices (session_id BIGINT, CONSTRAINT of_session FOREIGN KEY "
+                  "(session_id) REFERENCES app_sessions (its_id) ON DELETE RESTRICT) "
+                  "ENGINE=InnoDB"),
+                 ("the foreign key of_session of devices keeps rows of app_sessions from being "
+                  "deleted: give it ON DELETE CASCADE or SET NULL")),
+    "no_action": (("CREATE TABLE devices (session_id BIGINT, CONSTRAINT of_session FOREIGN KEY "
+                   "(session_id) REFERENCES app_sessions (its_id) ON DELETE NO ACTION) "
+                   "ENGINE=InnoDB"),
+                  ("the foreign key of_session of devices keeps rows of app_sessions from being "
+                   "deleted: give it ON DELETE CASCADE or SET NULL")),
+}
+
+
+@pytest.mark.parametrize(("sql", "sentence"), REFUSED.values(), ids=REFUSED)
+def test_what_would_lose_rows_is_refused_by_its_sentence(tmp_path, mariadb, sql, sentence):   # R75
+    url = adopted.make(mariadb.database())
+    client.run(url, sql + ";\n")
+    bench = Bench(tmp_path, url, adopted.TABLES, adopted.COLUMNS)
+    bench.table("sessions", [{"id": 1, "expires_at": bench.ago(days=1)}])
+    for dry_run in (True, False):
+        assert bench.fails("purge_sessions", dry_run=dry_run) == f"nothing was done: {sentence}"
+    assert bench.ids("sessions") == [1]
+    bench.db.close()
+    mariadb.drop(url)
