@@ -272,7 +272,7 @@ def own(app: App, now) -> None:
 def statements(printed: str) -> str:
     """What is to be run of what `migrate` prints: all but sentences."""
     text = re.sub(r"(?m)   -- .*$|^-- .*$", "", printed)
-    found = re.findall(r"(?ms)^(?:ALTER|CREATE|UPDATE) .*?;$", text)
+    found = re.findall(r"(?ms)^(?:ALTER|CREATE|UPDATE|SET) .*?;$", text)
     return "\n".join(found)
 
 

@@ -19,7 +19,7 @@ from jobs_lib.database.schema.old_rows import OLD_ROWS
 from jobs_lib.database.schema.tables import table
 from jobs_lib.database.schema.works_on import works_on
 from jobs_lib.runner import adoption
-from tests.support import adopted
+from tests.support import adopted, client
 
 YEARS = timedelta(days=800)
 # which an app has for itself hardly ever: what only the jobs need
@@ -70,7 +70,7 @@ def opened(url: str):
 def statements(text: str) -> list[str]:
     """What an operator pastes of what `migrate --own-tables` prints, remarks and all."""
     lines = [line.partition("   --")[0] for line in text.splitlines()]
-    return [line for line in lines if line.startswith(("ALTER", "CREATE", "UPDATE"))]
+    return [line for line in lines if line.startswith(("ALTER", "CREATE", "UPDATE", "SET"))]
 
 
 @pytest.fixture
@@ -155,6 +155,22 @@ def test_what_came_in_lately_is_spared_by_the_statements(app):                  
     assert [row["told_at"] is None for row in rows] == [False, False, True]
     assert [row["finished_at"] is None for row in rows] == [False, False, True]
     assert at_once(app)["retry_forwards", "send", "forwards"] == 1
+
+
+def test_times_in_the_statements_are_utc_in_any_client(line, mariadb):             # R74
+    """A server compares a TIMESTAMP in the time zone of the client, here five hours behind."""
+    url = adopted.make(mariadb.database(), ("aliases.active",),
+                       columns={"aliases.expires_at": "TIMESTAMP NULL"})
+    db = opened(url)
+    for number, hours in enumerate((-2, 2)):
+        db.execute("INSERT INTO {aliases} (user_id, address, expires_at) VALUES (1, :address, "
+                   ":ends)", address=f"a{number}@alias.example",
+                   ends=clock.now() + timedelta(hours=hours))
+    line.ini(adopted.ini(url))
+    client.run(url, "\n".join(statements(line.run("migrate"))))
+    assert [row["active"] for row in db.query("SELECT * FROM {aliases} ORDER BY id")] == [0, 1]
+    db.close()
+    mariadb.drop(url)
 
 
 def test_a_job_that_touches_rows_of_the_app_stays_off_until_it_is_confirmed(app):  # R74

@@ -40,6 +40,7 @@ explain = "EXPLAIN "
 transactional_ddl = False
 adds_now = True                      # to a table with rows: a column that begins with the time
 named_locks = True                   # GET_LOCK
+in_utc = "SET time_zone = '+00:00'"  # for a person's client, whose times are else of its own zone
 # no DEFINER: where a dump is restored that user may not exist
 create_view = "CREATE SQL SECURITY INVOKER VIEW"
 table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"

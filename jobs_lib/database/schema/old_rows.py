@@ -116,19 +116,23 @@ def closings(db, table, column, there: set, life: timedelta, now) -> list[str]:
     columns that the table has by then, by our names.
 
     A column that changes with each update of its row keeps its value. What sets an expression that
-    can only be read is left out.
+    can only be read is left out. Where the client's time zone would matter, as for a TIMESTAMP, it
+    is set first: the times in the statements are UTC.
     """
     found = [] if column.type != "now" or db.dialect.adds_now else [
         Closing(f"UPDATE {{{table.name}}} SET {column.name} = :now WHERE {column.name} IS NULL")]
     found += OLD_ROWS.get(f"{table.name}.{column.name}", Old("")).closings
     times = {"now": now, "tomorrow": now + timedelta(days=1), "oldest": now - life}
     ours = {each.name for each in table.columns}
-    kept = [name for name, facts in db.catalogue([table.name]).get(table.name, {}).items()
-            if facts["touched"] and name in ours]
-    read_only = [name for name, expression in db.name.expressions.get(table.name, {}).items()
-                 if not expression.writes]
-    return [_plain(db, each.sql, times, kept) for each in found if there.issuperset(each.needs)
+    known = {name: facts for name, facts in db.catalogue([table.name]).get(table.name, {}).items()
+             if name in ours}
+    kept = [name for name, facts in known.items() if facts["touched"]]
+    expressions = db.name.expressions.get(table.name, {})
+    read_only = [name for name, expression in expressions.items() if not expression.writes]
+    done = [_plain(db, each.sql, times, kept) for each in found if there.issuperset(each.needs)
             and not any(f" SET {name} = " in each.sql for name in read_only)]
+    zoned = expressions or any(facts["type"] == "timestamp" for facts in known.values())
+    return [db.dialect.in_utc, *done] if done and zoned and db.dialect.in_utc else done
 
 
 def _plain(db, sql: str, times: dict, kept: list[str]) -> str:
