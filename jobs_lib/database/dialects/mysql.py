@@ -359,8 +359,8 @@ def day(column: str) -> str:
 
 
 # `:schema`: NULL for the database of the connection. As a constant it keeps the server from opening
-# the tables of all others. `folds`: the server stores the names of tables in lower case, or compares
-# them so.
+# the tables of all others. `folds`: the server stores the names of tables in lower case, or
+# compares them so.
 tables = ("SELECT table_name AS name, @@lower_case_table_names > 0 AS folds"
           " FROM information_schema.tables WHERE table_schema = COALESCE(:schema, DATABASE())")
 columns = ("SELECT table_name AS table_name, column_name AS name "
