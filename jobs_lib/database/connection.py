@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import time
 
-from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost
+from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost, Missing
 
 from . import dialects
 from .names import Names, in_schema
@@ -61,6 +61,7 @@ class Database:
         self._closed = False
         self._cache: dict = {}
         self._text_keys: dict | None = None
+        self._numbered_by: dict = {}
         self.key_types: dict | None = None              # for schema/keys.py
         self.unconfirmed = ""           # what version.check has read, for runner/adoption.py
 
@@ -280,6 +281,25 @@ class Database:
     def by_key(self, table: str) -> str:
         """What is put behind the table's name in a statement that goes by its key."""
         return "" if table in self.text_keys else self.dialect.by_key
+
+    def numbered_by(self, table: str) -> str:
+        """The column of whole numbers by which rows of a table are found fastest: `id`, or SQLite's
+        own where the app's keys are text. "" where there is none: MySQL, a view, WITHOUT ROWID."""
+        if table not in self.text_keys:
+            return "id"
+        if table not in self._numbered_by:
+            self._numbered_by[table] = self._row_number(table)
+        return self._numbered_by[table]
+
+    def _row_number(self, table: str) -> str:
+        number = self.dialect.row_number
+        if not number or self.catalogue([table])[table]["id"]["is_view"]:
+            return ""
+        try:
+            kind = self.value(f"SELECT TYPEOF({number}) AS kind FROM {{{table}}} LIMIT 1")
+        except Missing:
+            return ""
+        return number if kind in (None, "integer") else ""
 
     def from_start(self, table: str) -> str:
         """The condition for all rows of a table, for pages in the order of its key."""

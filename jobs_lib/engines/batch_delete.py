@@ -2,7 +2,10 @@
 
 The time index says where the next rows are. Where they are close together, as old rows mostly are,
 ranges of the primary key delete them, which is the fastest way that both engines know; where that
-is less than a fifth of a range, or keys are text, the rows are deleted by their ids, oldest first.
+is less than a fifth of a range, the rows are deleted by their ids, oldest first. Where keys are
+text, SQLite has numbers of its own for the rows, and MySQL goes by ranges of text while much is
+old, then by ranges of time.
+
 A batch is one commit. Its size follows the time that the last one took, and a pause after it lets
 the others in. How long both should be is for the dialect to say.
 """
@@ -17,6 +20,7 @@ from jobs_lib.errors import Conflict
 FIRST = 1000                 # rows in the first batch
 SPARSE = 5                   # a range of ids should lose at least one row in so many
 LISTED = 900                 # ids in one statement: for more, MariaDB turns the list into a join
+PAGES = 900                  # of SQLite's log, which each other writer copies when it has 1,000
 FILES_AT_ONCE = 100          # rows with files: a kill strands no more than a sweep takes unasked
 
 Batch = namedtuple("Batch", "rows files")
@@ -61,10 +65,15 @@ class BatchDeleter:
 
     def __init__(self, ctx, table: str, files: str | None = None, within=None) -> None:
         self.ctx, self.db, self.files, self.within = ctx, ctx.db, files, within
-        self.table, self._from, self._by_key = table, f"{{{table}}}", ctx.db.by_key(table)
-        self._has_ranges = table not in ctx.db.text_keys
+        self.table, self._from = table, f"{{{table}}}"
+        self._number = ctx.db.numbered_by(table)
+        self._key = self._number or "id"
         self.sizer = BatchSizer(ctx.db.dialect.batches, FILES_AT_ONCE if files else None)
         self.number, self.rows = 0, 0
+        # since the last checkpoint; as many pages as that one found
+        self._logged, self._pages_per_row = 0, float(PAGES)
+        if ctx.db.dialect.before_batches:
+            self.db.query(ctx.db.dialect.before_batches)
         self._began = self._next = ctx.monotonic()
 
     def batches(self, chosen):
@@ -73,6 +82,9 @@ class BatchDeleter:
         What the caller does with a batch counts as a part of the pause after it.
         """
         for branch in chosen.branches:
+            if not (self._number or self.files or self.within or chosen.listed):
+                yield from self._text_ranges(chosen, branch)
+                yield from self._times(chosen, branch)
             yield from self._branch(chosen, branch)
 
     def delete_ids(self, chosen, ids):
@@ -82,7 +94,7 @@ class BatchDeleter:
         while at < len(ids) and self._may_go_on():
             some = list(ids[at:at + self._most(LISTED)])
             at += len(some)
-            yield self._delete(chosen, " IN (:ids)", len(some), ids=some)
+            yield self._delete(chosen, "id", " IN (:ids)", len(some), ids=some)
 
     def rate(self) -> int:
         """Rows a second so far, pauses included."""
@@ -92,17 +104,17 @@ class BatchDeleter:
         since, before = None, None
         while self._may_go_on():
             # text has no ranges: so many lists in one commit as it has room for
-            asked = self._most(LISTED if self._has_ranges else self.sizer.rows)
+            asked = self._most(LISTED if self._number else self.sizer.rows)
             rows = self._oldest(chosen, branch, since, asked)
             if not rows:
                 return
             ids = [row["id"] for row in rows]
-            if (len(ids) == asked and self._has_ranges and not chosen.listed
+            if (len(ids) == asked and self._number and not chosen.listed
                     and max(ids) - min(ids) < SPARSE * asked):
                 deleted = yield from self._range(chosen, min(ids))
                 since = None
             else:
-                batch = self._delete(chosen, " IN (:ids)", len(ids), ids=ids)
+                batch = self._delete(chosen, self._key, " IN (:ids)", len(ids), ids=ids)
                 deleted = batch.rows
                 # MySQL takes no other
                 since = rows[-1]["age"] if clock.parse_any(rows[-1]["age"]) else since
@@ -119,7 +131,7 @@ class BatchDeleter:
         deleted = 0
         while self._may_go_on():
             width = self._most(self.sizer.rows)
-            batch = self._delete(chosen, " BETWEEN :low AND :high", width,
+            batch = self._delete(chosen, self._key, " BETWEEN :low AND :high", width,
                                  low=start, high=start + width - 1)
             start, deleted = start + width, deleted + batch.rows
             yield batch
@@ -127,21 +139,59 @@ class BatchDeleter:
                 break
         return deleted
 
-    def _oldest(self, chosen, branch, since, most: int) -> list[dict]:
+    def _text_ranges(self, chosen, branch):
+        """Ranges of keys that are text, as long as they are worth it: while much is old, UUIDs too
+        are deleted fastest in the order in which they are stored."""
+        low = self.db.value(f"SELECT MIN(id) FROM (SELECT id FROM {self._from} WHERE {branch.sql}"
+                            f" ORDER BY {branch.age} LIMIT :most) AS oldest", **chosen.values,
+                            most=LISTED)
+        while low is not None and self._may_go_on():
+            width = self._most(self.sizer.rows)
+            ends = self.db.query(f"SELECT id FROM {self._from} WHERE id >= :low ORDER BY id LIMIT 2"
+                                 " OFFSET :most", low=low, most=width - 1)
+            which = " BETWEEN :low AND :high" if ends else " >= :low"
+            high = ends[0]["id"] if ends else None
+            batch = self._delete(chosen, "id", which, width, low=low, high=high)
+            yield batch
+            low = ends[1]["id"] if ends[1:] and batch.rows * SPARSE >= width else None
+
+    def _times(self, chosen, branch):
+        """Ranges of time, from the oldest row on, where keys are no numbers. Leaves many rows of
+        one time to `_branch`, and what is no time."""
+        since = None
+        while self._may_go_on():
+            start = self._oldest(chosen, branch, since, 1)
+            end = self._oldest(chosen, branch, since, 1, self._most(self.sizer.rows))
+            ends = [row["age"] for row in start + end]
+            if not start or not all(map(clock.parse_any, ends)) or ends[1:] == ends[:1]:
+                return
+            values, rule = {"since": ends[0]}, f" >= :since AND {branch.sql}"
+            if end:
+                values["until"], rule = ends[1], f"{rule} AND {branch.age} < :until"
+            yield self._delete(chosen, branch.age, rule, self.sizer.rows, **values)
+            since = values.get("until")
+            if since is None:
+                return
+
+    def _oldest(self, chosen, branch, since, most: int, offset: int = 0) -> list[dict]:
         """The next rows by the branch's time index. Those before `since` are deleted: to pass them
         over takes time too."""
         values, later = chosen.values, ""
         if since is not None:
             values, later = {**values, "since": since}, f" AND {branch.age} >= :since"
-        return self.db.query(f"SELECT id, {branch.age} AS age FROM {self._from}"
-                             f" WHERE {branch.sql}{later} ORDER BY {branch.age} LIMIT :most",
-                             **values, most=most)
+        key = "id" if self._key == "id" else f"{self._key} AS id"
+        return self.db.query(f"SELECT {key}, {branch.age} AS age FROM {self._from}"
+                             f" WHERE {branch.sql}{later} ORDER BY {branch.age} LIMIT :most"
+                             " OFFSET :offset", **values, most=most, offset=offset)
 
-    def _delete(self, chosen, key: str, width: int, **values) -> Batch:
+    def _delete(self, chosen, column: str, which: str, width: int, **values) -> Batch:
         values.update(chosen.values)
-        # Else SQLite goes through all that is old by the time index, for each list of keys.
-        rule = chosen.sql if self._has_ranges else f"CASE WHEN {chosen.sql} THEN 1 ELSE 0 END = 1"
-        source = f" FROM {self._from}{self._by_key} WHERE id{key} AND {rule}"
+        rule, by_key = chosen.sql, self.db.dialect.by_key
+        if column != self._number:
+            # Else SQLite goes through all that is old by the time index, for each list of keys.
+            rule, by_key = f"CASE WHEN {rule} THEN 1 ELSE 0 END = 1", ""
+        source = f" FROM {self._from}{by_key} WHERE {column}{which} AND {rule}"
+        key = which if column == "id" else f" IN (SELECT id{source})"
         parts = [{**values, "ids": some} for some in chunked(values["ids"], LISTED)
                  ] if "ids" in values else [values]
 
@@ -166,8 +216,17 @@ class BatchDeleter:
         self._next = end + self.sizer.pause_after(width, end - begin)
         self.number, self.rows = self.number + 1, self.rows + batch.rows
         if self.db.dialect.after_batch:
-            self.db.query(self.db.dialect.after_batch)
+            self._checkpoint(batch.rows)
         return batch
+
+    def _checkpoint(self, rows: int) -> None:
+        """Copy SQLite's log into the database before the next batch makes it so long that another
+        writer would do it. Each time waits for the disk."""
+        self._logged += rows
+        if (self._logged + self.sizer.rows) * self._pages_per_row >= PAGES:
+            pages = self.db.row(self.db.dialect.after_batch)["log"]
+            self._pages_per_row = max(pages, 1) / max(self._logged, 1)
+            self._logged = 0
 
     def _keep(self, rows: Rows) -> int:
         """Let `within` see the rows, locked. How many they are."""

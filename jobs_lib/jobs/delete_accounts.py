@@ -83,16 +83,16 @@ def job(ctx):
         from jobs_lib.features.accounts.preview import preview
         return preview(ctx, guard)
     ctx.counts.update(NOTHING)
-    sizer = deleted.batch_sizer(ctx)
+    sizers = deleted.batch_sizers(ctx)
     unread = ledger.reapply(ctx) if ctx.options.reapply else ""
     # those that are new are closed all the same while the clock is in doubt
-    if not revoke.revoke_all(ctx, sizer) or not ctx.may_expire():
+    if not revoke.revoke_all(ctx, sizers) or not ctx.may_expire():
         return ctx.counts
     going = erase.due(ctx)
     # A safety stop comes at the end only: late rows have nothing to do with it.
     unconfirmed = erase.unconfirmed(ctx, guard, going)
-    if unconfirmed or erase.erase_all(ctx, guard, going, sizer):
-        late_rows.erase_all(ctx, sizer)
+    if unconfirmed or erase.erase_all(ctx, guard, going, sizers):
+        late_rows.erase_all(ctx, sizers)
     if unconfirmed:
         safety_stop.refuse(ctx, f"{unconfirmed}. {unread}" if unread else unconfirmed)
     if unread:

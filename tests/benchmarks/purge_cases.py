@@ -254,10 +254,13 @@ def account_write(db, number: int, rows: int) -> str:
 def account_job(url: str, folder: str) -> None:
     """Our job: all tables of an account that was deleted eight days ago."""
     db = connect(url, timeout=60.0)
-    for user in range(1, OTHERS + 2):
-        db.insert("users", id=user, email="someone@home.example", status="deleted" if user
-                  == ACCOUNT else "active", deleted_at=NOW - timedelta(days=8) if user == ACCOUNT
-                  else None, created_at=NOW - timedelta(days=400))
+    with db.transaction():
+        for user in range(1, OTHERS + 2):
+            ended = user == ACCOUNT
+            db.insert("users", id=user, email="someone@home.example",
+                      status="deleted" if ended else "active",
+                      deleted_at=NOW - timedelta(days=8) if ended else None,
+                      created_at=NOW - timedelta(days=400))
     db.close()
     ours(catalogue.load("delete_accounts"), url, folder, "[delete_accounts]\nbudget = 1h\n")
 

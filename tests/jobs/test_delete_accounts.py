@@ -483,16 +483,76 @@ def test_many_rows_go_in_batches_and_a_run_out_of_time_goes_on(bench):
                                              "users": 1}
 
 
-def test_no_batch_is_large(bench):
-    jane = user(bench, deleted_at=bench.ago(days=8))
-    bench.bulk("message_logs", [{"user_id": jane, "direction": "forward", "status": "spam"}
-                                for _ in range(4000)])
-    largest = []
-    bench.on_statement = lambda sql, values: largest.append(len(values["ids"])) if (
-        sql.startswith("DELETE FROM {message_logs}")) else None
+def sizes(bench, name: str) -> list[int]:
+    """How many rows of a table each of its batches in a run deletes."""
+    found: list = []
+
+    def hear(sql, values) -> None:
+        if sql.startswith(f"DELETE FROM {{{name}}}"):
+            found.append(bench.db.value(f"SELECT COUNT(*) FROM {{{name}}}"
+                                        f" WHERE {sql.partition(' WHERE ')[2]}", **values))
+    bench.on_statement = hear
     bench.run(JOB)
-    assert max(largest) <= 900
-    assert sum(largest) == 4000
+    return found
+
+
+def log_rows(bench, user: int, moments, **row) -> None:
+    bench.bulk("message_logs", [{"user_id": user, "direction": "forward", "status": "spam",
+                                 "created_at": moment, **row} for moment in moments])
+
+
+def test_its_rows_are_deleted_by_ranges_of_their_index(bench):
+    # R16
+    jane, sam = user(bench, deleted_at=bench.ago(days=8)), user(bench, "active")
+    for owner in (jane, sam):
+        log_rows(bench, owner, (bench.ago(days=100, seconds=-n) for n in range(8000)))
+    bench.bulk("header_snapshots", [{"user_id": (jane, sam)[n % 2], "message_log_id": 10 ** 6 + n}
+                                    for n in range(4000)])
+    found = sizes(bench, "message_logs")
+    assert sum(found) == 8000
+    assert max(found) <= 4000
+    assert not any("id IN" in sql for sql in bench.statements
+                   if sql.startswith("DELETE FROM {header_snapshots}"))
+    for name in ("message_logs", "header_snapshots"):
+        assert {row["user_id"] for row in bench.rows(name)} == {sam}
+
+
+def test_many_rows_of_one_time_are_deleted_by_their_ids(bench):
+    # R16
+    jane = user(bench, deleted_at=bench.ago(days=8))
+    log_rows(bench, jane, (bench.ago(days=100, seconds=-n) for n in range(50)))
+    log_rows(bench, jane, [bench.ago(days=50)] * 4000)
+    log_rows(bench, jane, (bench.ago(days=20, seconds=-n) for n in range(50)))
+    found = sizes(bench, "message_logs")
+    assert max(found) <= 900
+    assert sum(found) == 4100
+    assert bench.ids("message_logs") == []
+
+
+def test_a_header_that_names_another_account_is_deleted_with_its_log_row(bench):
+    jane, sam = user(bench, deleted_at=bench.ago(days=8)), user(bench, "active")
+    log_rows(bench, jane, [bench.ago(days=1)], id=5)
+    log_rows(bench, sam, [bench.ago(days=1)], id=6)
+    bench.table("header_snapshots", [{"id": 50, "message_log_id": 5, "user_id": sam},
+                                     {"id": 60, "message_log_id": 6, "user_id": sam}])
+    bench.run(JOB)
+    assert bench.ids("header_snapshots") == [60]
+    assert deletions(bench)[0]["counts"] == {"message_logs": 1, "header_snapshots": 1, "users": 1}
+
+
+def test_rows_that_come_in_behind_it_are_deleted_too(bench):
+    jane = user(bench, deleted_at=bench.ago(days=8))
+    log_rows(bench, jane, (bench.ago(days=100, seconds=-n) for n in range(2500)))
+    late: list = []
+
+    def write(sql, _values) -> None:
+        if sql.startswith("DELETE FROM {message_logs}"):
+            late.append(sql)
+            if len(late) == 2:
+                log_rows(bench, jane, [bench.ago(days=300)])
+    bench.on_statement = None if bench.url.startswith("sqlite") else write
+    bench.run(JOB)
+    assert bench.ids("message_logs") == []
 
 
 def test_no_statement_lists_more_than_an_old_sqlite_takes(bench):

@@ -26,7 +26,9 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     types, now_default(db), table_options, create_view, drop_index(index, table), transactional_ddl
                                               for database/schema/ddl.py
     named_locks                               whether it has locks for runner/locks.py
-    batches, by_key, after_batch              for engines/batch_delete.py: rows in short batches
+    batches, by_key, before_batches, after_batch
+                                              for engines/batch_delete.py: rows in short batches
+    row_number                                the engine's own number of a row, or ""
     changes, last_ids                         for moving.py, of what can be its source
     largest_statement, next_id(table, number)     the same, of what can be its target
 """

@@ -48,6 +48,8 @@ table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLAT
 batches = Batches(seconds=0.100, least=100, most=20_000, pause=0.010, share=0.25)
 # for a range of the primary key it takes the primary key by itself
 by_key = ""
+row_number = ""
+before_batches = ""
 after_batch = ""
 
 Target = namedtuple("Target", "user password host port socket ca tls database timeout connect")

@@ -14,12 +14,10 @@ from jobs_lib.engines import spool
 from jobs_lib.engines.batch_delete import FILES_AT_ONCE, LISTED, BatchSizer
 from jobs_lib.engines.purge import drop_files
 
-from .deletion_order import HELD, Removal, columns, is_queue, next_key
+from .deletion_order import HELD, Removal, along, columns, is_queue, next_key
 
 LABEL = "account-deletion"          # of the derived key that makes a `user_ref` of a user's id
 PAGE = 500                          # accounts read at once
-# times the pause of a purge: after seven days nobody is in a hurry
-GENTLE = 3
 FIRST = "1000-01-01 00:00:00"       # the first time that every engine takes for one
 # NULL, MySQL's 0000-00-00
 TIMELESS = f"status = 'deleted' AND (deleted_at IS NULL OR deleted_at < '{FIRST}')"
@@ -40,9 +38,14 @@ class InFlight(Exception):
     """A run that lives is just sending something of the account: the next run continues."""
 
 
-def batch_sizer(ctx) -> BatchSizer:
-    """How large the batches of a run are; it learns from each."""
-    return BatchSizer(ctx.db.dialect.batches, LISTED)
+Sizers = namedtuple("Sizers", "lists ranges")
+Sizers.__doc__ = "How large the batches of a run are, of rows by their ids and of ranges."
+
+
+def batch_sizers(ctx) -> Sizers:
+    """Those of a run; they learn from each batch."""
+    batches = ctx.db.dialect.batches
+    return Sizers(BatchSizer(batches, LISTED), BatchSizer(batches))
 
 
 def user_ref(ctx, user_id: int) -> str:
@@ -102,18 +105,52 @@ class Batches:
     it, that there is none. Restored where that is no longer so.
     """
 
-    def __init__(self, ctx, user_id: int, deletion_id: int, sizer: BatchSizer,
+    def __init__(self, ctx, user_id: int, deletion_id: int, sizers: Sizers,
                  there: bool = True) -> None:
         self.ctx, self.db, self.user_id, self.deletion_id = ctx, ctx.db, user_id, deletion_id
-        self.sizer, self.there = sizer, there
+        self.sizers, self.there = sizers, there
         self.checked = False                # whether the spool folder is the right one
 
     def delete(self, name: str) -> bool:
         """Delete all rows of a table that name the user. False when the run is to stop."""
         if next_key(name) != "id":
             return self.each(name, "user_id = :user", Removal.erase_keyed)
-        held = f" AND {HELD}" if is_queue(name) else ""
-        return self.each(name, f"user_id = :user{held}", Removal.erase)
+        rule = "user_id = :user" + (f" AND {HELD}" if is_queue(name) else "")
+        column = along(self.db, name)
+        return bool(column and self._by_ranges(name, rule, column)) or (
+            self.each(name, rule, Removal.erase))
+
+    def _by_ranges(self, name: str, rule: str, column: str) -> bool:
+        """Delete rows along an index whose next column this is, from its start to its end and then
+        what came in behind. False when the run is to stop, or the rest has no ranges: many rows of
+        one time, or of what is no time."""
+        values = {"user": self.user_id, "claimed_before": self.ctx.clock()}
+        source = f"SELECT {column} AS part FROM {{{name}}} WHERE"
+        since = None
+        while not self.ctx.should_stop():
+            # what was deleted is not passed over again while InnoDB keeps it for others
+            where = rule if since is None else f"{rule} AND {column} >= :since"
+            within = {**values, "since": since}
+            found = self.db.row(f"{source} {where} ORDER BY {column} LIMIT 1", **within)
+            if found is None and since is None:
+                return True
+            if found is None:
+                since = None
+                continue
+            until = self.db.row(f"{source} {where} ORDER BY {column} LIMIT 1 OFFSET :most",
+                                **within, most=self.sizers.ranges.rows)
+            if until:
+                where, within["until"] = f"{where} AND {column} < :until", until["part"]
+                if not (type(until["part"]) is int or clock.parse_any(until["part"])):
+                    return False
+            begin = self.ctx.monotonic()
+            done = self.db.batch(partial(self._work, name, Removal.erase_where, [], where, within))
+            if not done:
+                return not until
+            pause = self.sizers.ranges.pause_after(done, self.ctx.monotonic() - begin)
+            self._pause(done, pause)
+            since = until and until["part"]
+        return False
 
     def change(self, name: str, rule: str, sets: str, **values) -> bool:
         """UPDATE the rows that match, so that they match no more. False when the run is to stop."""
@@ -132,8 +169,8 @@ class Batches:
         asked = f"SELECT {key} AS part FROM {{{name}}} WHERE {rule}{order} LIMIT :most"
 
         def batch() -> tuple[int, int]:
-            parts = [row["part"] for row in self.db.query(asked, most=min(most, self.sizer.rows),
-                                                          **values)]
+            parts = [row["part"] for row in self.db.query(
+                asked, most=min(most, self.sizers.lists.rows), **values)]
             # none is done where what is left changed meanwhile, or is not for us to take now
             work = partial(self._work, name, act, parts, rule, values)
             return len(parts), self.db.batch(work) if parts else 0
@@ -149,7 +186,7 @@ class Batches:
             return done
 
         def batch() -> tuple[int, int]:
-            most = min(LISTED, self.sizer.rows)
+            most = min(LISTED, self.sizers.lists.rows)
             return most, self.db.batch(partial(work, most))
         return self._repeat(batch)
 
@@ -161,11 +198,13 @@ class Batches:
             asked, done = batch()
             if not done:
                 return True
-            pause = self.sizer.pause_after(asked, self.ctx.monotonic() - begin)
-            self.ctx.count("rows", done)
-            self.ctx.progress(self.ctx.counts["rows"], accounts=self.ctx.counts["erased"])
-            self.ctx.sleep(GENTLE * pause)
+            self._pause(done, self.sizers.lists.pause_after(asked, self.ctx.monotonic() - begin))
         return False
+
+    def _pause(self, done: int, seconds: float) -> None:
+        self.ctx.count("rows", done)
+        self.ctx.progress(self.ctx.counts["rows"], accounts=self.ctx.counts["erased"])
+        self.ctx.sleep(seconds)
 
     def _work(self, name: str, act, parts: list, rule: str, values: dict) -> int:
         self.check_status()

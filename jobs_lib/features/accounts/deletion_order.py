@@ -12,6 +12,7 @@ from functools import cache
 from jobs_lib.chunks import chunked
 from jobs_lib.database.schema import references
 from jobs_lib.database.schema.tables import table
+from jobs_lib.engines.batch_delete import LISTED
 from jobs_lib.job import DELETES, WRITTEN
 
 # A row in the hands of a run that lives: its owner stores what comes of it, and the next run takes
@@ -41,7 +42,8 @@ def order() -> list:
 def works_on() -> str:
     """What is read and changed to delete an account, as Job's `tables` says it."""
     own = {name: {*table(name).key, *({"status", "lease_until"} if is_queue(name) else ()),
-                  *(column for column in KEPT if column in columns(name))}
+                  *(column for column in KEPT if column in columns(name)),
+                  *filter(None, [_after_user(name) if goes_unread(name) else ""])}
            for name in dict.fromkeys(reference.table for reference in references.REFERENCES)}
     for reference in references.REFERENCES:
         if reference.goes != "later":
@@ -67,6 +69,28 @@ def next_key(name: str) -> str:
     """`id`, or what comes second in a key of several columns: it distinguishes a user's
     rows."""
     return table(name).key[-1 if len(table(name).key) == 1 else 1]
+
+
+def along(db, name: str) -> str:
+    """The column by whose ranges the rows of one user are deleted: what comes after `user_id` in
+    the index of the table, where each engine puts the number of a row behind the columns. "" where
+    rows have to be read first."""
+    return (_after_user(name) or db.numbered_by(name)) if goes_unread(name) else ""
+
+
+@cache
+def goes_unread(name: str) -> bool:
+    """Whether nothing is kept of its rows, and what refers to them was deleted before by its own
+    `user_id`."""
+    refer = [reference for reference in references.to(name) if reference.goes != "later"]
+    return (table(name).key == ("id",) and columns(name).isdisjoint(KEPT)
+            and all(reference.goes == "with" and "user_id" in columns(reference.table)
+                    for reference in refer))
+
+
+def _after_user(name: str) -> str:
+    return next((index.columns[1] for index in table(name).indexes
+                 if index.columns[0] == "user_id" and index.columns[1:]), "")
 
 
 class Removal:
@@ -107,6 +131,21 @@ class Removal:
         if name == "export_requests":
             self.exports.extend(rows)
         return len(ids)
+
+    def erase_where(self, name: str, _, rule: str, values: dict) -> int:
+        """The same for a table that has an `along`: all rows that match."""
+        db = self.db
+        for reference in references.to(name):
+            if reference.goes == "with":
+                # what another account's row, or a late one, refers to
+                child = f"{{{reference.table}}}"
+                ids = [row["id"] for row in db.query(
+                    f"SELECT id FROM {{{name}}} WHERE {rule} AND EXISTS (SELECT 1 FROM {child}"
+                    f" WHERE {child}.{reference.column} = {{{name}}}.id)", **values)]
+                for some in chunked(ids, LISTED):
+                    self._erase_with(reference, some)
+        self.rows[name] += (number := db.execute(f"DELETE FROM {{{name}}} WHERE {rule}", **values))
+        return number
 
     def erase_keyed(self, name: str, parts: list, rule: str, values: dict) -> int:
         """The same for a table whose key has several columns, up to the last of the parts that were

@@ -53,12 +53,12 @@ def _seconds(text: str) -> int:
     return int(moment.timestamp()) if moment else 0
 
 
-def erase_all(ctx, guard, going: list, sizer) -> bool:
+def erase_all(ctx, guard, going: list, sizers) -> bool:
     """Delete these accounts, one after the other. False when the run is to stop."""
     for account in going:
         if ctx.should_stop(ctx.counts["erased"]):
             return False
-        batches = deleted.Batches(ctx, account.user_id, account.deletion["id"], sizer)
+        batches = deleted.Batches(ctx, account.user_id, account.deletion["id"], sizers)
         with alone(ctx, account.user_id), deleted.unless_restored(ctx, account.user_id):
             if not empty(batches):
                 return False

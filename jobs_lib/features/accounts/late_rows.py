@@ -35,13 +35,13 @@ def owners(ctx) -> list:
     return sorted(found.values(), key=ordered)
 
 
-def erase_all(ctx, sizer) -> bool:
+def erase_all(ctx, sizers) -> bool:
     """Delete all of these rows. False when the run is to stop."""
     for user_id in owners(ctx):
         if ctx.should_stop():
             return False
         deletion = ctx.db.batch(partial(_deletion, ctx, user_id))
-        batches = deleted.Batches(ctx, user_id, deletion, sizer, there=False)
+        batches = deleted.Batches(ctx, user_id, deletion, sizers, there=False)
         before = ctx.counts["rows"]
         with deleted.unless_restored(ctx, user_id):
             if not empty(batches):

@@ -28,7 +28,7 @@ ENDED = ("status = 'failed', finished_at = :now, next_attempt_at = NULL, claim_t
          "claim_run = NULL, lease_until = NULL, last_error = :error")
 
 
-def revoke_all(ctx, sizer) -> bool:
+def revoke_all(ctx, sizers) -> bool:
     """Close every account that is newly deleted, then cancel what waits to be sent for them. False:
     the run is to stop."""
     _fix_times(ctx)
@@ -40,7 +40,7 @@ def revoke_all(ctx, sizer) -> bool:
                 continue
             with alone(ctx, account.user_id), deleted.unless_restored(ctx, account.user_id):
                 opened = partial(deleted.open_deletion, ctx, account)
-                batches = deleted.Batches(ctx, account.user_id, ctx.db.batch(opened), sizer)
+                batches = deleted.Batches(ctx, account.user_id, ctx.db.batch(opened), sizers)
                 if not step(ctx, account, batches):
                     return False
     return True
