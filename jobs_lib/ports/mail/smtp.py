@@ -27,7 +27,7 @@ class SmtpTransport:
         self.step = step
         self.limits = limits
         self.session: SmtpSession | None = None
-        # until a relay gets out of step by it
+        # until a relay gets out of step by it, or hangs up
         self.sends_ahead = True
         self.pause_patterns = [pattern.lower() for pattern in mail.pause_patterns if pattern]
 
@@ -108,7 +108,8 @@ class SmtpTransport:
             reply = transaction.run(commands_for(session.esmtp_features, outgoing),
                                     outgoing.content, self._commands_ahead(session, following))
         except Disconnected as lost:
-            if was_sent_ahead and not session.unusable:         # it has not said goodbye
+            # whichever message they belong to; not by a relay that has said goodbye
+            if (was_sent_ahead or session.sent_ahead) and not session.unusable:
                 self.sends_ahead = False
             self._drop()
             return judge_loss(lost, transaction.phase)

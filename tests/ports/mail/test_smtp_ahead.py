@@ -234,6 +234,21 @@ def test_lost_after_the_final_dot_is_uncertain_and_the_next_goes_on(relay, opene
     assert len(server.contents) == 2
 
 
+class Suspicious(Watching):
+    """Hangs up where anything comes behind a final dot."""
+
+    def answer(self, phase: str):
+        answer = super().answer(phase)
+        return DROP if phase == "dot" and self.behind[-1] else answer
+
+
+# R29
+def test_a_relay_that_hangs_up_on_them_does_so_once(opened):
+    with Suspicious() as server:
+        assert send(opened(port=server.port), to("a", "b", "c")) == ["uncertain", "sent", "sent"]
+    assert taken(server) == ["b", "c"]
+
+
 @pytest.mark.parametrize("eager", [False, True])
 def test_what_is_not_sent_in_its_turn_gets_nothing(relay, opened, eager):
     server = relay(eager=eager)
