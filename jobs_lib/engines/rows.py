@@ -42,8 +42,9 @@ def lost(table: str, now: str) -> tuple[str, dict]:
 
 def has_status(status: str) -> str:
     """SQL for a status that few rows have. As a range, since SQLite reads the whole table for an
-    equal sign where its statistics know one status alone."""
-    return f"status >= '{status}' AND status <= '{status}'"
+    equal sign where its statistics know one status alone; and as BETWEEN, since MariaDB takes an
+    index over an ENUM for no other range."""
+    return f"status BETWEEN '{status}' AND '{status}'"
 
 
 def of_unknown_status(db, table: str, known) -> list:

@@ -6,7 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from jobs_lib.engines.idle import is_idle
-from tests.support.plans import problems
+from jobs_lib.engines.rows import has_status
+from tests.support.engines import on_mariadb
+from tests.support.plans import analyse, problems
 
 FINISHED = ("sent", "failed")
 
@@ -40,3 +42,25 @@ def test_finished_rows_cost_nothing(bench):
     bench.db.on_statement = None
     (sql, values), = (each for each in asked if each[0].startswith("SELECT"))
     assert problems(bench.db, sql, values, {"failed_emails"}) == []
+
+
+def found_by_an_index(bench) -> bool:
+    """Whether the one deleted account of many is."""
+    bench.bulk("users", [{"id": id, "status": "active", "email": f"u{id}@example.com"}
+                         for id in range(1, 3001)])
+    bench.table("users", [{"id": 3001, "status": "deleted"}])
+    analyse(bench.db, ["users"])
+    sql = f"SELECT id FROM {{users}} WHERE {has_status('deleted')} LIMIT 1"
+    assert bench.db.query(sql) == [{"id": 3001}]
+    return problems(bench.db, sql, {}, {"users"}) == []
+
+
+def test_a_status_that_few_rows_have_is_found_by_an_index(bench):
+    assert found_by_an_index(bench)
+
+
+@on_mariadb
+def test_a_status_that_is_an_enum_is_found_by_an_index(bench):
+    bench.db.execute("ALTER TABLE {users} MODIFY status "
+                     "ENUM('active', 'suspended', 'deleted') NOT NULL")
+    assert found_by_an_index(bench)
