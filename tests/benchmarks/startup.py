@@ -20,12 +20,14 @@ import tempfile
 import time
 
 from tests.benchmarks import tick
+from tests.benchmarks.figures import beside_goal
 from tests.benchmarks.peers import python_with
 from tests.support.shell import ROOT, Shell
 
 IDLE = "run-due, nothing due"
 FORWARDS = "retry_forwards by cron, nothing to do"
 TICK = "run-due, an ordinary tick: six jobs, empty"
+CPU = 1                         # of (seconds, those of the processor)
 BEFORE = ", before"             # behind the name of what another checkout does
 UNPACKED, SINGLE, FIRST = (f"the same, {how}" for how in (
     "as an unpacked bundle", "as a single file", "its first start"))
@@ -111,16 +113,19 @@ def report(python: str, seconds: dict) -> None:
     print(f"Python {subprocess.check_output([python, '--version'], text=True).split()[1]}, "
           f"{len(first)} rounds, load {os.getloadavg()[0]:.0f}")
     for name, values in seconds.items():
-        goal = f"   goal: {GOALS[name]} or less" if name in GOALS else ""
         figures = []
         for which, what in enumerate(("ms", "ms of CPU")):
             middle = statistics.median(value[which] for value in values)
             figures.append(f"{middle * 1000:7.1f} {what}, {ratio(values, first, which):5.2f} of "
                            "bare Python")
-        print(f"  {name:<46} {';'.join(figures)}{goal}")
+        print(f"  {name:<50} {';'.join(figures)}")
+    for name, most in GOALS.items():
+        print(f"  {name}, CPU relative to bare Python: "
+              + beside_goal(name, ratio(seconds[name], first, CPU), at_most=most))
     for which, what in enumerate(("time", "time of the processor") if SINGLE in seconds else ()):
-        print(f"  the single file takes {ratio(seconds[SINGLE], seconds[UNPACKED], which):.2f} of "
-              f"the {what} of the unpacked bundle   goal: 1.1 or less")
+        print(f"  the single file / the unpacked bundle, {what}: "
+              + beside_goal(f"the single file: {what}, relative to the unpacked bundle",
+                            ratio(seconds[SINGLE], seconds[UNPACKED], which), at_most=1.1))
 
 
 def ratio(values: list, others: list, which: int) -> float:
