@@ -293,7 +293,8 @@ class Database:
 
     def _row_number(self, table: str) -> str:
         number = self.dialect.row_number
-        if not number or self.catalogue([table])[table]["id"]["is_view"]:
+        found = self.catalogue([table]).get(table, {}) if number else {}
+        if not found or any(column["is_view"] for column in found.values()):
             return ""
         try:
             kind = self.value(f"SELECT TYPEOF({number}) AS kind FROM {{{table}}} LIMIT 1")

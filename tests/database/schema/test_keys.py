@@ -66,6 +66,13 @@ def test_a_key_that_looks_like_a_number_stays_what_it_is(db):                # R
         db.execute(f"DELETE FROM {{{name}}}")
 
 
+def test_rows_with_text_keys_have_a_number_where_sqlite_gives_one(db):      # R75
+    sqlite = db.dialect.name == "sqlite"
+    db.execute("DROP TABLE {audit_logs}")
+    assert [db.numbered_by(name) for name in ("sessions", "audit_logs", "job_runs")] == [
+        "_rowid_" if sqlite else "", "", "id"]
+
+
 def test_numbers_change_nothing(engine_url):                                 # R75
     db = connect(engine_url)
     assert version.check(db)
