@@ -413,8 +413,12 @@ def after_a_day(app: App, bench: Bench, told: Story) -> None:
         assert len(posted) == len(set(posted)) == 2     # the story's, and the app's own
     notices = [(mail.recipient, mail.subject) for mail in bench.outbox if mail not in forwards]
     assert len(notices) == len(set(notices))
-    assert any(who == "m3@home.example" and "export" in what.lower() for who, what in notices)
-    assert any(who == "m2@home.example" for who, what in notices)
+    kinds = sorted((row["kind"], row["to_email"]) for row in bench.rows("notifications"))
+    assert kinds == [("account_deletion_scheduled", "m2@home.example"),
+                     ("export_ready", "m3@home.example")]
+    assert bench.db.value("SELECT active FROM {aliases} WHERE id = :id", id=app.key(5)) == 0
+    if app.name == "views":             # as the app reads it
+        assert app.db.value("SELECT enabled FROM addresses WHERE no = 5") == "N"
     assert len(list((bench.folder / "exports").glob("*.zip"))) == 1
     assert left(bench, app, "users") >= set(MANY) - set(erased(app))
 

@@ -310,12 +310,16 @@ class Database:
         """All tables and views, by their names in the database; of other databases of the server
         where [tables] names one, too, as `database.table`. Ours as we spell them, where the
         database tells no `Users` from `users`."""
-        return {self._spelled(row, schema) for schema in (None, *self.name.schemas)
-                for row in self.query(self.dialect.tables, schema=schema)}
+        return set(self._spelled(self.dialect.tables))
 
-    def _spelled(self, row: dict, schema: str | None) -> str:
-        name = in_schema(row["name"], schema)
-        return self.name.spelled(name) if row["folds"] else name
+    def _spelled(self, sql: str) -> dict[str, dict]:
+        """{the name of a table: its row}, of a query for all of them."""
+        ours, found = self.name.spellings(), {}
+        for schema in (None, *self.name.schemas):
+            for row in self.query(sql, schema=schema):
+                name = in_schema(row["name"], schema)
+                found[ours.get(name.lower(), name) if row["folds"] else name] = row
+        return found
 
     def columns(self, table: str) -> set[str]:
         """The columns that a table of ours has in the database, by our names, and those for which
@@ -389,9 +393,8 @@ class Database:
     def sizes(self) -> dict[str, int]:
         """Bytes of each table and its indexes, by its name in the database, as the engine guesses
         them; of all together, under "", where it keeps no such count."""
-        return {self._spelled(row, schema): int(row["bytes"] or 0)
-                for schema in (None, *self.name.schemas)
-                for row in self.query(self.dialect.sizes, schema=schema)}
+        return {name: int(row["bytes"] or 0)
+                for name, row in self._spelled(self.dialect.sizes).items()}
 
     # The connection
 

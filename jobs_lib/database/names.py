@@ -73,12 +73,11 @@ class Names:
                 **{theirs.lower(): name for name, theirs in renamed.items()
                    if not self.expression(table, name)}}
 
-    def spelled(self, name: str) -> str:
-        """The name of a table of ours as we spell it, whatever its case; any other as it is."""
+    def spellings(self) -> dict[str, str]:
+        """{the name of a table of ours in lower case: as we spell it}."""
         from .schema.tables import VIEW  # a run of a job asks for no list of tables
 
-        ours = [*map(self, NAMES), self.prefix + VIEW]
-        return next((each for each in ours if each.lower() == name.lower()), name)
+        return {name.lower(): name for name in (*map(self, NAMES), self.prefix + VIEW)}
 
     @staticmethod
     def _known(table: str) -> None:

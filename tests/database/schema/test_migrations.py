@@ -411,3 +411,17 @@ def test_what_own_tables_left_out_is_left_out_for_good(fresh, engine):
     assert migrate(db, NOW) == []
     assert db.name("users") not in db.tables()
     db.close()
+
+
+def test_an_apps_table_is_found_in_any_case_where_the_database_tells_none(tmp_path):   # R75
+    """On a server with lower_case_table_names: tests/test_mariadb_matrix.py."""
+    db = connect(f"sqlite:///{tmp_path}/app.db", create=True, tables={"users": "AppUsers"})
+    for name, theirs in (("users", "appusers"), ("audit_logs", "Audit_Logs")):
+        for sql in ddl.create_table(db, table(name)._replace(indexes=())):
+            db.execute(sql.replace(db.name(name), theirs))
+    assert migrations.apps_own(db) == ["AppUsers", "audit_logs"]
+    migrate(db, NOW)
+    assert {"AppUsers", "audit_logs"} <= db.tables()
+    assert "aliases" not in db.tables()
+    check(db)
+    db.close()
