@@ -82,7 +82,9 @@ def _columns(table: str, text_keys: tuple) -> dict:
 
 def _reason(columns: dict, row: dict) -> str:
     for name, value in row.items():
-        column = columns[name]
+        column = columns.get(name)
+        if column is None:
+            continue                    # the app's own, of a `SELECT *`
         if value is None:
             if not column.null:
                 return f"its {name} is missing"
