@@ -56,8 +56,8 @@ def perform(*asked) -> dict:
         result = launch.run(job, runner.Request(runner.WORKER, slot))
         launch.report()
         launch.publish()
-    if result["status"] in outcome.EXIT_CODES:
-        raise RunFailed(outcome.outcome_words(result))
+        if result["status"] in outcome.EXIT_CODES:
+            raise RunFailed(outcome.outcome_words(result))
     return outcome.as_json(result)
 
 
@@ -93,13 +93,18 @@ def tick(*asked) -> list[str]:
 
 @contextmanager
 def _launch():
-    """A Launch with the configuration that the worker was started with. What keeps every job from
-    running is alerted from here, as in a run by cron: check_jobs cannot."""
+    """A Launch with the configuration that the worker was started with. What fails is a line on
+    stderr for the service manager. What keeps every job from running is alerted from here, as in a
+    run by cron: check_jobs cannot."""
     launch = Launch(_session())
     try:
         yield launch
-    except (DatabaseError, NoAccess) as error:
-        launch.outages().record_error(error)
+    except Refused:
+        raise
+    except JobsError as error:
+        if isinstance(error, (DatabaseError, NoAccess)):
+            launch.outages().record_error(error)
+        launch.session.console.fail(f"jobs.py: {error}")
         raise
     finally:
         launch.session.ports.close()

@@ -12,6 +12,8 @@ import socket
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from jobs_lib.errors import JobsError
+
 from .dispatch import EXPIRES, BrokerAway, Message, Refused, shown
 
 PERFORM, TICK = "jobs.perform", "jobs.tick"
@@ -56,8 +58,9 @@ def worker(config, queues: list[str], burst: bool, processes: int, runs) -> int:
     else.
     """
     app = _app(config)
-    app.task(_saying_why(runs.perform, runs.refused), name=PERFORM, bind=True)
-    app.task(_saying_why(runs.tick, runs.refused), name=TICK, bind=True)
+    for name, function in ((PERFORM, runs.perform), (TICK, runs.tick)):
+        # `throws`: an error of ours has said what is wrong, and needs no traceback
+        app.task(_saying_why(function, runs.refused), name=name, bind=True, throws=(JobsError,))
     app.worker_main(["--quiet", "worker", "--queues", ",".join(queues), "--concurrency",
                      str(processes),
                      "--pool", "prefork", "--loglevel", "WARNING", "--without-gossip",

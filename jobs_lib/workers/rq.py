@@ -11,6 +11,8 @@ import os
 import time
 from contextlib import contextmanager
 
+from jobs_lib.errors import JobsError
+
 from .dispatch import EXPIRES, BrokerAway, Message, Refused, shown
 
 PERFORM, TICK = "jobs.perform", "jobs.tick"
@@ -157,7 +159,7 @@ def _worker_class(runs):
             """Log why a message was refused, or how it failed."""
             if isinstance(exc_info[1], Refused):
                 runs.refused(shown(job.origin), shown(job.id), exc_info[1])
-            else:
+            elif not isinstance(exc_info[1], JobsError):        # which has said what is wrong
                 super().handle_exception(job, *exc_info)
 
     return OurWorker

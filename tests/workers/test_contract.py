@@ -224,6 +224,19 @@ def incidents(site) -> list:
     return list((site.folder / "state").glob("incident-*"))
 
 
+def test_what_fails_is_a_line_of_the_worker_and_no_traceback(site, mode, crew):      # R71
+    site.enable("tick_normal")
+    mode.configure(site)
+    assert site("enqueue", "tick_normal").code == 0
+    site.configure(database=f"mysql://jobs:secret-word@127.0.0.1:{free_port()}/none")
+    worker = crew(site)
+    until(lambda: incidents(site))
+    _, said = end(worker, signal.SIGTERM)
+    assert "Traceback" not in said
+    line, = [line for line in said.splitlines() if "jobs.py: " in line]
+    assert line.startswith("jobs.py: the database server 127.0.0.1")
+
+
 def test_a_worker_without_a_database_alerts_as_cron_does(site, engine, crew):             # R69
     site.enable("tick_normal")
     engine.configure(site)
