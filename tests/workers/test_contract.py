@@ -231,7 +231,8 @@ def test_what_fails_is_a_line_of_the_worker_and_no_traceback(site, mode, crew): 
     site.configure(database=f"mysql://jobs:secret-word@127.0.0.1:{free_port()}/none")
     worker = crew(site)
     until(lambda: incidents(site))
-    _, said = end(worker, signal.SIGTERM)
+    worker.terminate()              # it alone, as its service manager does; it ends its processes
+    _, said = worker.communicate(timeout=60)
     assert "Traceback" not in said
     line, = [line for line in said.splitlines() if "jobs.py: " in line]
     assert line.startswith("jobs.py: the database server 127.0.0.1")
