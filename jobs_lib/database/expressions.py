@@ -32,9 +32,14 @@ class Expression(namedtuple("Expression", "read writes")):
                                      for column, pieces in self.writes))
 
     @property
-    def reads_to_write(self) -> bool:
-        """Whether what is written depends on the row that is there."""
-        return bool(_columns(*(pieces for _, pieces in self.writes)))
+    def read_columns(self) -> tuple:
+        """Those that what is read depends on."""
+        return _columns(self.read)
+
+    @property
+    def reads_to_write(self) -> tuple:
+        """The columns of the row that is there on which depends what is written."""
+        return _columns(*(pieces for _, pieces in self.writes))
 
     def text(self, dialect, prefix: str = "") -> str:
         """SQL for what is read, in brackets; `prefix`: what its table is called there."""

@@ -12,7 +12,7 @@ import re
 
 from jobs_lib.errors import Busy, DatabaseError, Lost, Missing, ReadOnly
 
-from . import app_tables, keys
+from . import app_tables, keys, round_trip
 from .references import REFERENCES
 from .tables import column_names, table
 
@@ -64,6 +64,14 @@ KINDS = {
     "lacks": (ANY, "{column} names {0}, which the table {table} does not have",
               "correct the expression"),
     "wrong": (ANY, "the database does not take {column} ({0})", "correct the expression"),
+    "wrong_write": (WRITTEN, "the database does not take the `write` of {column} ({0})",
+                    "correct it"),
+    "differs": (WRITTEN, ("{column} does not read what the jobs write: {0} is stored as {2} (in "
+                          "{1}), which reads as {3}"),
+                "let what is read and its `write` be each other's opposite"),
+    "gives_null": (WRITTEN, "{column} writes NULL into {1} for {0}, and that is NOT NULL",
+                   ("let it be NULL, or write something else, such as COALESCE(..., 0), and read "
+                    "that as NULL by NULLIF({1}, 0)")),
     "numbers": (ANY, "{column} returns numbers where a time in UTC belongs",
                 ("convert them: FROM_UNIXTIME(...) does on MySQL and MariaDB, datetime(..., "
                 "'unixepoch') on SQLite")),
@@ -136,7 +144,7 @@ def in_words(names, code: str) -> tuple[str, str]:
     words = {"table": names(name), "column": names.shown(name, column)}
     _, what, fix = KINDS[kind]
     own = f"; {OWN_AUDIT}" if name == "audit_logs" and kind not in ("kept", "engine") else ""
-    if kind != "wrong":
+    if kind not in ("wrong", "wrong_write"):
         more = [each.replace(",", ", ") for each in more]
     return what.format(*more, **words), fix.format(*more, **words) + own
 
@@ -226,7 +234,10 @@ def _of_expressions(db, name: str, ours: dict, columns: dict, work) -> list[str]
             found.append(_code(name, column, "read_only"))
         elif work.inserts and expression.reads_to_write:
             found.append(_code(name, column, "row_needed"))
-        found += _tried(db, name, ours[column])
+        tried = _tried(db, name, ours[column])
+        if not tried and expression.writes and column in work.written:
+            tried = _written_and_read(db, name, ours[column], there)
+        found += tried
     return found
 
 
@@ -242,6 +253,17 @@ def _tried(db, name: str, ours) -> list[str]:
         return [_code(name, ours.name, "wrong", _packed(str(error)))]
     is_number = any(of_type) or any(isinstance(row[ours.name], (int, float)) for row in rows)
     return [_code(name, ours.name, "numbers")] if ours.type in TIMES and is_number else []
+
+
+def _written_and_read(db, name: str, ours, there: dict) -> list[str]:
+    """What the database says to the `write` of an expression, and whether it is read as written."""
+    try:
+        found = round_trip.look(db, name, ours, values_of(ours), there)
+    except (Busy, Lost, ReadOnly):
+        return []                       # that says nothing of the expression
+    except DatabaseError as error:
+        return [_code(name, ours.name, "wrong_write", _packed(str(error)))]
+    return [_code(name, ours.name, found[0], *map(_packed, found[1:]))] if found else []
 
 
 def _packed(text: str) -> str:
