@@ -280,7 +280,8 @@ MEANINGS = {
     "tables": "For a database that exists already: our_table = its_table, a line for each that has "
     "another name there; database.table for one in another database of the server.",
     "columns": "The same for the columns of tables that your app writes: our_table.our_column = "
-    "its_column, or an SQL expression over its columns (docs/adoption.md).",
+    "its_column, or an SQL expression over its columns, such as FROM_UNIXTIME(NULLIF(ends, 0)) for "
+    "seconds since 1970, where 0 is none (docs/adoption.md).",
 }
 # [tables] our_name = their_name: adopting a database that exists
 TABLES, COLUMNS = "tables", "columns"

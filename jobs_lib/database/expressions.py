@@ -45,6 +45,12 @@ class Expression(namedtuple("Expression", "read writes")):
         """SQL for what is read, in brackets; `prefix`: what its table is called there."""
         return f"({written(self.read, dialect, prefix)})"
 
+    def texts_of_writes(self, dialect) -> list:
+        """SQL for what is written, in the order of `writes`, each with `:value` in it."""
+        return ["(" + written([("text", "(:value)") if kind == "value" else (kind, text)
+                               for kind, text in pieces], dialect) + ")"
+                for _, pieces in self.writes]
+
 
 def written(pieces, dialect, prefix: str = "") -> str:
     """SQL for pieces without a value."""

@@ -23,7 +23,7 @@ from jobs_lib.ports.outcomes import FINAL, SENT, UNCERTAIN, meanings
 
 from .attempts import Tried, record
 from .due_rows import SURE, TRIED_AGAIN, TRY_AGAIN, DueRows, Queue
-from .rows import UNCLAIMED, invalid
+from .rows import SHOWN, UNCLAIMED, invalid
 from .turns import Turns
 
 CLAIM = 50                          # rows a batch: few enough to give back, many enough to be cheap
@@ -77,18 +77,25 @@ class QueueClaims(DueRows):
         self.turns = Turns(self)
         self.meanings = meanings(queue.done)
         self.has_claims = False
+        self.ended: set = set()         # ids of the rows that this run has ended
 
     # Claims
 
     def claim(self, most: int = CLAIM, only: tuple | None = None, uncertain: bool | None = None,
               without: frozenset = frozenset()) -> list[dict]:
-        """Take a batch of due rows that nobody else has, owners in turn, uncertain ones last.
+        """Take a batch of due rows that nobody else has, owners in turn, uncertain ones last. None
+        any more once one that this run has ended is due again.
 
         `only`: (SQL, values) of the rows that are meant, the longest due first. `uncertain`: True
         takes the uncertain ones alone, False all but them: for a caller that parts the queue and
         keeps them last by itself. `without`: owners whose rows are left alone.
         """
         while ids := self._ids(most, only, uncertain, without):
+            if again := self.ended.intersection(ids):
+                # an app's trigger, or its expression: without end it would be sent again and again
+                self.ctx.log.warning("ended rows are pending again", table=self.queue.table,
+                                     ids=sorted(again)[:SHOWN])
+                return []
             self.has_claims = True
 
             def take(ids=ids) -> int:
@@ -249,10 +256,13 @@ class QueueClaims(DueRows):
     def _update(self, row: dict, status: str, values: dict, rule: str = "") -> bool:
         """Change a row, if it is still ours and the rule holds."""
         changes = "".join(f", {name} = :{name}" for name in values)
-        return self.db.execute(
+        is_ours = self.db.execute(
             f"UPDATE {self.table} SET status = '{status}'{changes} "
             f"WHERE id = :id AND claim_token = :token{rule}",
             id=row["id"], token=self.token, **values) == 1
+        if is_ours and status not in ("pending", "sending"):
+            self.ended.add(row["id"])
+        return is_ours
 
     def _next(self, attempt: int, now):
         delays = self.queue.delays

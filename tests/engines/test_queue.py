@@ -265,6 +265,30 @@ def test_a_row_can_be_cancelled_with_nothing_more_to_store(bench):
     assert bench.rows("failed_emails")[0]["status"] == "failed"
 
 
+AGAIN = {
+    "sqlite": ("CREATE TRIGGER again AFTER UPDATE ON {table} "
+               "WHEN NEW.status IN ('{done}', 'failed') BEGIN UPDATE {table} "
+               "SET status = 'pending' WHERE id = NEW.id; END"),
+    "mysql": ("CREATE TRIGGER again BEFORE UPDATE ON {table} FOR EACH ROW SET NEW.status = "
+              "IF(NEW.status IN ('{done}', 'failed'), 'pending', NEW.status)")}
+
+
+# retry_webhooks plans a run once, at its beginning
+@pytest.mark.parametrize("job", ["retry_forwards", "send_notifications"])
+def test_what_a_run_has_ended_it_does_not_send_again(bench, job):      # R67
+    table, done = QUEUES[job]
+    due(bench, table, 3)
+    bench.db.execute(AGAIN[bench.db.dialect.name].replace("{table}", bench.db.name(table)).replace(
+        "{done}", done))
+    try:
+        assert bench.run(job)[done] == 3
+    finally:
+        bench.db.execute("DROP TRIGGER again")
+    event, = [event for event in bench.events(job)
+              if event["event"] == "ended rows are pending again"]
+    assert set(event["ids"]) <= {1, 2, 3}
+
+
 # What was handed over is stored
 
 @on_sqlite          # there writers do not wait for each other

@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from decimal import ROUND_HALF_UP, Decimal
 
-from jobs_lib.database.expressions import Expression, written
-
 TIME = "2026-11-24 15:05:07"
 HEX = "0123456789abcdef"
 NUMBERS = (0, 1, 2)
@@ -44,7 +42,7 @@ def look(db, table: str, ours, words: list, there: dict) -> tuple:
     return ()
 
 
-def _of_value(db, expression: Expression, there: dict, value, compared: bool) -> tuple:
+def _of_value(db, expression, there: dict, value, compared: bool) -> tuple:
     names = [column for column, _ in expression.writes]
     stored = _written(db, expression, value)
     if expression.reads_to_write:
@@ -64,18 +62,16 @@ def _of_value(db, expression: Expression, there: dict, value, compared: bool) ->
     return "differs", _shown(value), ",".join(names), ",".join(map(_shown, held)), _shown(back)
 
 
-def _written(db, expression: Expression, value) -> list:
+def _written(db, expression, value) -> list:
     """What each `write` makes of a value; a column that it names is NULL."""
-    writes = ", ".join(
-        "(" + written([("text", "(:value)") if kind == "value" else (kind, text)
-                       for kind, text in pieces], db.dialect) + f") AS written_{number}"
-        for number, (_, pieces) in enumerate(expression.writes))
+    writes = ", ".join(f"{sql} AS written_{number}" for number, sql in enumerate(
+        expression.texts_of_writes(db.dialect)))
     row = ", ".join(["1 AS one_row", *(f"NULL AS {db.dialect.exact(name)}"
                                        for name in expression.reads_to_write)])
     return list(db.row(f"SELECT {writes} FROM (SELECT {row}) AS tried", value=value).values())
 
 
-def _read(db, expression: Expression, held: dict):
+def _read(db, expression, held: dict):
     row = ", ".join(f":held_{number} AS {db.dialect.exact(name)}"
                     for number, name in enumerate(held))
     return db.value(f"SELECT {expression.text(db.dialect)} AS back FROM (SELECT {row}) AS tried",
