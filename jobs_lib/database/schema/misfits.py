@@ -17,9 +17,10 @@ from .references import REFERENCES
 from .tables import column_names, table
 
 TIMES = ("time", "now", "date")
-NUMBERS = re.compile(r"int|real|floa|doub|decimal|numeric|year")
+NUMBERS = re.compile(r"int|real|floa|doub|decimal|numeric|year|bool")
+TEXTS = re.compile(r"char|clob|text|enum|^set")
 BYTES = re.compile(r"binary|blob|byte")
-LOOKED_AT = 20              # rows whose times are looked at, where any column takes any value
+LOOKED_AT = 20              # rows that are looked at, where any column takes any value
 LARGEST = 2 ** 63 - 1
 # characters that are written at most, by the column's name or else its type
 LONGEST = {"claim_token": 32, "claim_run": 16, "status": 9, "token_hash": 64, "token_nonce": 32,
@@ -41,7 +42,13 @@ KINDS = {
     "unlike": (ANY, "{column} compares keys otherwise than the column that they are from",
                "give it the same type and collation"),
     "number": (ANY, "{column} holds numbers where a time in UTC belongs",
-               "make it a DATETIME, or map a column that is"),
+               "make it a DATETIME, or map a column that is; or name an expression in [columns]"),
+    "no_words": (ANY, "{column} holds {0} where words belong ({1})",
+                 ("name an expression in [columns] that returns them, such as CASE ... WHEN 1 THEN "
+                  "'{2}' ... END, with its line `write COLUMN = ...`")),
+    "no_flag": (ANY, "{column} holds {0} where 1 or 0 belongs",
+                ("name an expression in [columns] that returns them, such as CASE ... WHEN 'Y' "
+                 "THEN 1 ELSE 0 END, with its line `write COLUMN = ...`")),
     "touched": (ANY, "{column} changes with each update of its row (ON UPDATE)",
                 "take that from the column, or map another"),
     "large": (ANY, "{column} has a number above 2^63 - 1", "the jobs can use only smaller ones"),
@@ -75,6 +82,10 @@ KINDS = {
     "numbers": (ANY, "{column} returns numbers where a time in UTC belongs",
                 ("convert them: FROM_UNIXTIME(...) does on MySQL and MariaDB, datetime(..., "
                 "'unixepoch') on SQLite")),
+    "number_for_word": (ANY, "{column} returns numbers where words belong ({0})",
+                        "convert them: CASE ... WHEN 1 THEN '{1}' ... END"),
+    "text_for_flag": (ANY, "{column} returns text where 1 or 0 belongs",
+                      "convert it: CASE ... WHEN 'Y' THEN 1 ELSE 0 END"),
     "touches": (ANY, "{column} names {0}, which changes with each update of its row (ON UPDATE)",
                 "take that from the column, or name another"),
     "computes": (WRITTEN, "{column} writes {0}, which is computed by the database",
@@ -201,7 +212,7 @@ def _of_table(db, name: str, columns: dict, work) -> list[str]:
     known = {column: facts for column, facts in columns.items() if column in ours}
     found = []
     for column, facts in known.items():
-        for kind, *more in _of_column(ours[column], facts):
+        for kind, *more in _of_column(ours[column], facts, db.dialect.any_type):
             found.append(_code(name, column, kind, *more))
     if work.inserts:
         found += [_code(name, "", "required", facts["name"]) for column, facts in columns.items()
@@ -252,7 +263,15 @@ def _tried(db, name: str, ours) -> list[str]:
     except DatabaseError as error:
         return [_code(name, ours.name, "wrong", _packed(str(error)))]
     is_number = any(of_type) or any(isinstance(row[ours.name], (int, float)) for row in rows)
-    return [_code(name, ours.name, "numbers")] if ours.type in TIMES and is_number else []
+    if ours.type in TIMES:
+        return [_code(name, ours.name, "numbers")] if is_number else []
+    if words := values_of(ours):
+        return [_code(name, ours.name, "number_for_word", ",".join(words), words[0])
+                ] if is_number else []
+    # without a row, only a server's types tell
+    is_text = ((not is_number and not db.dialect.any_type)
+               or any(isinstance(row[ours.name], str) for row in rows))
+    return [_code(name, ours.name, "text_for_flag")] if is_flag(ours) and is_text else []
 
 
 def _written_and_read(db, name: str, ours, there: dict) -> list[str]:
@@ -279,10 +298,32 @@ def _unpacked(word: str) -> str:
     return unquote(word)
 
 
-def _of_column(ours, facts: dict):
+def is_flag(column) -> bool:
+    """Whether a column is compared with 1 and 0."""
+    return column.type == "flag" or column.name == "uncertain"
+
+
+def _holds(kind: str) -> str:
+    """Numbers, text, or what else a type is for. SQLite, too, goes by the parts of its name, and
+    by `int` first."""
+    if "int" in kind or (NUMBERS.search(kind) and not TEXTS.search(kind)):
+        return "numbers"
+    return "text" if TEXTS.search(kind) else kind.upper()
+
+
+def _of_column(ours, facts: dict, any_type: bool):
     kind = facts["type"]
     if kind == "bit":
         yield ("bits",)
+    else:
+        # what another type holds where any column takes any value, its rows tell
+        holds = _holds(kind)
+        told = holds in ("numbers", "text") or not any_type
+        words = values_of(ours)
+        if words and holds != "text" and told:
+            yield "no_words", holds, ",".join(words), words[0]
+        if is_flag(ours) and holds != "numbers" and told:
+            yield "no_flag", holds
     if ours.type in ("id", "ref") and BYTES.search(kind):
         yield ("bytes",)
     if ours.type in TIMES and NUMBERS.search(kind):
@@ -323,21 +364,38 @@ def _is_refused(db, sql: str) -> bool:
 
 
 def _of_rows(db, name: str, ours: dict, known: dict) -> list[str]:
-    """What only the rows tell: numbers for times in a column that takes anything, and ids that do
-    not fit."""
+    """What only the rows tell: numbers or text in the place of the other in a column that takes
+    anything, and ids that do not fit."""
     found = []
     if db.dialect.any_type:
-        times = [column for column in known if ours[column].type in TIMES
-                 and not NUMBERS.search(known[column]["type"])]
-        kinds = ", ".join(f"TYPEOF({column}) AS {column}" for column in times)
-        # as text, since it is the look of no job
-        rows = db.query(db.as_text(f"SELECT {kinds} FROM {{{name}}} LIMIT {LOOKED_AT}")
-                        ) if times else []
-        found += [_code(name, column, "number") for column in times
-                  if any(row[column] in ("integer", "real") for row in rows)]
+        found += _of_values(db, name, ours, known)
     elif "unsigned" in (known.get("id") or {"whole": ""})["whole"]:
         most = db.value(db.as_text(f"SELECT MAX(id) FROM {{{name}}}"))
         found += [_code(name, "id", "large")] if most and int(most) > LARGEST else []
+    return found
+
+
+def _of_values(db, name: str, ours: dict, known: dict) -> list[str]:
+    """Columns whose type says nothing, by the values of some rows."""
+    looked_at = [column for column in known
+                 if (ours[column].type in TIMES and not NUMBERS.search(known[column]["type"]))
+                 or (values_of(ours[column])
+                 and _holds(known[column]["type"]) not in ("numbers", "text"))
+                 or (is_flag(ours[column]) and _holds(known[column]["type"]) != "text")]
+    if not looked_at:
+        return []
+    kinds = ", ".join(f"TYPEOF({column}) AS {column}" for column in looked_at)
+    # as text, since it is the look of no job
+    rows = db.query(db.as_text(f"SELECT {kinds} FROM {{{name}}} LIMIT {LOOKED_AT}"))
+    found = []
+    for column in looked_at:
+        types = {row[column] for row in rows}
+        words = values_of(ours[column])
+        if is_flag(ours[column]):
+            found += [_code(name, column, "no_flag", "text")] if "text" in types else []
+        elif types & {"integer", "real"}:
+            found.append(_code(name, column, "no_words", "numbers", ",".join(words), words[0])
+                         if words else _code(name, column, "number"))
     return found
 
 

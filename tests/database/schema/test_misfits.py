@@ -36,7 +36,7 @@ WELCOME = {"domains.id": (("CHAR(36) CHARACTER SET utf8mb4 COLLATE utf8mb4_gener
                            "PRIMARY KEY"), "")}
 SENTENCES = (
     ("app_sessions.its_expires_at holds numbers where a time in UTC belongs: make it a DATETIME, "
-     "or map a column that is"),
+     "or map a column that is; or name an expression in [columns]"),
     ("app_failed_emails.its_last_error is NOT NULL, and the jobs write NULL into it: let it be "
      "NULL"),
     ("app_domains.its_status is computed by the database, and the jobs write it: map a column that "
@@ -244,6 +244,112 @@ def test_an_audit_log_is_made_where_the_app_has_none(line, blank_url):          
     assert line.job("expire_aliases")["status"] == "ok"
     assert db.value("SELECT COUNT(*) FROM {audit_logs}") == 1
     db.close()
+
+
+# Numbers for words, and letters for booleans
+
+WORDS = {"users.status": "active, suspended, deleted",
+         "failed_emails.status": "pending, sending, sent, failed",
+         "message_logs.direction": "forward, reply, send",
+         "audit_logs.severity": "info, warning, critical"}
+FLAGS = ("aliases.active", "webhooks.active", "failed_emails.uncertain")
+
+
+def sentences(app, names, found: str) -> set[str]:
+    """What `migrate --check` says of the columns so called; doctor says the same, `adopt` that
+    jobs refuse."""
+    checked = {text for text in app.run("migrate", "--check", code=1).splitlines()
+               if found in text}
+    assert len(checked) == len(names)
+    seen = {f"{finding['what']}: {finding['fix']}".lower() for finding in app.json(
+        "doctor", "--offline", code=1) if finding["level"] == "problem"}
+    assert all(any(whole.startswith(text.lower()) for whole in seen) for text in checked)
+    return checked
+
+
+@pytest.mark.parametrize("numbers", ["TINYINT", "INTEGER", "DECIMAL(3)"])
+def test_words_are_not_kept_as_numbers_in_a_plain_column(line, blank_url, numbers):
+    """A server takes every text for the number 0: each waiting mail would be a failed one."""
+    adopted.make(blank_url, columns=dict.fromkeys(WORDS, f"{numbers} NOT NULL DEFAULT 0"))
+    line.ini(adopted.ini(blank_url))
+    line.run("migrate", "--own-tables")
+    db = opened(blank_url)
+    db.execute("INSERT INTO app_failed_emails (its_user_id, its_alias_id, its_envelope_to, "
+               "its_raw_path, its_created_at, its_finished_at) VALUES (1, 1, 'a@home.example', "
+               "'a.eml', '2020-01-01 00:00:00', '2020-01-01 00:00:00')")
+    db.execute("INSERT INTO app_users (its_email, its_deleted_at) VALUES ('a@home.example', "
+               "'2020-01-01 00:00:00')")
+    told = sentences(line, WORDS, "holds numbers where words belong")
+    for name, words in WORDS.items():
+        table, column = name.split(".")
+        first = words.partition(",")[0]
+        sentence = (f"app_{table}.its_{column} holds numbers where words belong ({words}): name "
+                    "an expression in [columns] that returns them, such as CASE ... WHEN 1 THEN "
+                    f"'{first}' ... END, with its line `write COLUMN = ...`")
+        # of audit_logs, it goes on
+        assert any(text.startswith(sentence) for text in told)
+    refuses = {job["name"]: job["refuses"] for job in line.json("adopt")["jobs"] if job["refuses"]}
+    assert "holds numbers where words belong" in refuses["delete_accounts"]
+    assert line("adopt", "--confirm", "purge_failed_emails").code == 1
+    refusal = line("purge_failed_emails", "--dry-run")
+    assert "nothing was done: app_failed_emails.its_status holds numbers" in refusal.out
+    assert db.value("SELECT COUNT(*) FROM app_failed_emails") == 1
+    db.close()
+
+
+@pytest.mark.parametrize("letters", ["CHAR(1)", "VARCHAR(3)", "ENUM('Y', 'N')"])
+def test_a_boolean_is_not_kept_as_a_letter_in_a_plain_column(line, blank_url, letters):
+    if blank_url.startswith("sqlite") and "ENUM" in letters:
+        return                          # it has none
+    adopted.make(blank_url, columns=dict.fromkeys(FLAGS, f"{letters} NULL"))
+    line.ini(adopted.ini(blank_url))
+    line.run("migrate", "--own-tables")
+    told = sentences(line, FLAGS, "holds text where 1 or 0 belongs")
+    assert ("app_aliases.its_active holds text where 1 or 0 belongs: name an expression in "
+            "[columns] that returns them, such as CASE ... WHEN 'Y' THEN 1 ELSE 0 END, with its "
+            "line `write COLUMN = ...`") in told
+    refusal = line("expire_aliases", "--dry-run")
+    assert "nothing was done: app_aliases.its_active holds text" in refusal.out
+
+
+@pytest.mark.parametrize("kind", ["DEFAULT NULL", "BLOB", "STRING"])
+def test_what_a_column_of_any_type_holds_is_found_by_its_rows(tmp_path, kind):
+    url = adopted.make(f"sqlite:///{tmp_path}/jobs.db",
+                       columns={"users.status": kind, "aliases.active": kind})
+    db = opened(url)
+    db.execute("INSERT INTO app_users (its_status) VALUES ('active')")
+    db.execute("INSERT INTO app_aliases (its_user_id, its_address, its_active) VALUES (1, 'a', 1)")
+    assert lacking(db) == []
+    db.execute("INSERT INTO app_users (its_status) VALUES (0)")
+    db.execute("INSERT INTO app_aliases (its_user_id, its_address, its_active) "
+               "VALUES (1, 'b', 'Y')")
+    assert sorted(lacking(db)) == [
+        "aliases.active:no_flag:text",
+        "users.status:no_words:numbers:active,suspended,deleted:active"]
+    db.close()
+
+
+def test_an_expression_returns_words_for_words_and_numbers_for_booleans(line, blank_url):
+    """On a server in an empty table, too."""
+    adopted.make(blank_url)
+    if blank_url.startswith("sqlite"):
+        db = opened(blank_url)
+        db.execute("INSERT INTO {aliases} (user_id, address) VALUES (1, 'a@alias.example')")
+        db.execute("INSERT INTO {message_logs} (user_id, direction, status) "
+                   "VALUES (1, 'send', 'held')")
+        db.close()
+    line.ini(adopted.ini(blank_url, {
+        "message_logs.status": "its_bytes_used + 0",
+        "aliases.active": ("CASE its_active WHEN 1 THEN 'Y' ELSE 'N' END\n"
+                           "    write its_active = :value"),
+        "webhooks.active": "its_active = 1\n    write its_active = :value"}))
+    line.run("migrate", "--own-tables")
+    told = set(line.run("migrate", "--check", code=1).splitlines())
+    assert told == {
+        ("[columns] message_logs.status returns numbers where words belong (delivered, blocked, "
+         "held, spam, bounced, failed): convert them: CASE ... WHEN 1 THEN 'delivered' ... END"),
+        ("[columns] aliases.active returns text where 1 or 0 belongs: convert it: CASE ... WHEN "
+         "'Y' THEN 1 ELSE 0 END")}
 
 
 # Expressions
