@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from jobs_lib.database.connection import connect
+from tests.benchmarks.figures import beside_goal
 from tests.benchmarks.purge import DURABLE
 from tests.benchmarks.purge_cases import CASES, NOW, audit_job
 from tests.servers import mariadb
@@ -60,6 +61,9 @@ def measure(name: str, new_url, args) -> None:
                 best[kind] = max(best[kind], speed(url, folder, keys, args.rows))
     for kind, rate in best.items():
         print(f"{name:8} {kind:8} {rate:10,.0f} rows/s {rate / best['numbers']:6.2f}")
+        if kind != "numbers":
+            print("  " + beside_goal(f"{name}: {kind} for keys, relative to numbers",
+                                     rate / best["numbers"], at_least=0.5))
 
 
 def main() -> None:

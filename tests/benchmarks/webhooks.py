@@ -27,6 +27,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.benchmarks.figures import beside_goal
 from tests.servers.certificates import Authority
 from tests.servers.web import Web, loopback, silent
 from tests.support.hooks import fill
@@ -150,8 +151,9 @@ def main() -> None:
         limit = 1.3 * base + args.timeout
         for kind, port in (("no accept", closed), ("silent", mute.port)):
             for when, (whole, seconds) in zip(("unaware", "aware"), run(web.port, port, args)):
-                print(f"  {kind + ', ' + when:<23} {whole:6.1f} s, goal {limit:.1f} s: "
-                      f"{'met' if whole <= limit else 'missed'}   the others after {seconds:.1f} s")
+                judged = beside_goal(f"{args.deliveries:,} deliveries, {args.dead} endpoints dead: "
+                                     f"{kind}, {when}", whole, at_most=round(limit, 1), unit=" s")
+                print(f"  {kind + ', ' + when:<23} {judged}   the others after {seconds:.1f} s")
 
 
 if __name__ == "__main__":
