@@ -9,9 +9,13 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib.database.connection import connect
+from jobs_lib.database.schema import app_gaps
+from jobs_lib.database.schema.further import Further
 from jobs_lib.errors import ConfigError, DatabaseError
 from jobs_lib.features.accounts import deleted
 from jobs_lib.features.exports.further import is_secret
+from tests.support import keyed
+from tests.support.engines import on_mariadb
 from tests.support.exports import ask, members, rows, zips
 from tests.support.shell import Shell
 
@@ -199,6 +203,37 @@ def test_what_cannot_be_is_named_and_both_jobs_refuse(bench):
     bench.db.execute("DROP TABLE keyless")
     bench.config(delete_accounts={"also": "usernames.user_id"})
     assert bench.run("delete_accounts")["erased"] == 1
+
+
+def test_a_column_that_compares_ids_otherwise_is_refused(blank_url):     # R75
+    """It would take the rows of one account for another's."""
+    db = connect(keyed.make(blank_url, keyed.MIXED), also=(Further("tokens", "owner"),
+                                                           Further("numbers", "owner")))
+    kind = "TEXT COLLATE NOCASE" if db.dialect.name == "sqlite" else f"VARCHAR(64) {keyed.CI}"
+    for name, type in (("tokens", kind), ("numbers", "BIGINT")):
+        db.execute(f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, owner {type})")
+        db.execute(f"CREATE INDEX {name}_owner ON {name} (owner)")
+    assert app_gaps.lacking(db) == ["further:unlike:tokens:owner", "further:unlike:numbers:owner"]
+    db.close()
+
+
+@on_mariadb
+def test_text_that_the_server_takes_for_a_number_is_refused(bench):
+    """`7x` equals 7."""
+    bench.db.execute("CREATE TABLE tokens (id BIGINT PRIMARY KEY, owner VARCHAR(40))")
+    try:
+        bench.db.execute("INSERT INTO tokens VALUES (1, '7'), (2, '7x')")
+        fill(bench)
+        bench.config(delete_accounts={"also": "tokens.owner"})
+        for job in ("delete_accounts", "export_accounts"):
+            assert bench.fails(job) == (
+                "nothing was done: [delete_accounts] also names tokens.owner, which compares ids "
+                "otherwise than the id of an account: give it the same type and collation")
+        bench.db.execute("DELETE FROM tokens WHERE id = 2")
+        bench.db.execute("ALTER TABLE tokens MODIFY owner INTEGER UNSIGNED")
+        assert bench.run("delete_accounts")["erased"] == 1
+    finally:
+        bench.db.execute("DROP TABLE tokens")
 
 
 def test_a_foreign_key_of_theirs_keeps_nothing(bench, engine_url):

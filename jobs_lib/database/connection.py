@@ -357,9 +357,16 @@ class Database:
     def column_names(self, name: str) -> list[str]:
         """The columns of a table by its own name, as the database has them; none when it is not
         there."""
+        return [row["name"] for row in self._of_table(self.dialect.columns, name)]
+
+    def facts(self, name: str) -> dict[str, dict]:
+        """The same as `catalogue` has them: {column, in lower case: what the engine knows of it}.
+        """
+        return {row["name"].lower(): row for row in self._of_table(self.dialect.catalogue, name)}
+
+    def _of_table(self, sql: str, name: str) -> list[dict]:
         schema, _, short = name.rpartition(".")
-        return [row["name"] for row in self.query(self.dialect.columns, names=[short],
-                                                  schema=schema or None)]
+        return self.query(sql, names=[short], schema=schema or None)
 
     def primary_key(self, name: str) -> list[str]:
         """The columns of its primary key, in order; none where it has none."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from . import NAMES, is_word
+from . import NAMES, is_word, keys
 
 
 class Further(namedtuple("Further", "table column")):
@@ -48,18 +48,29 @@ def parse(text: str) -> Further:
 def look(db) -> list[str]:
     """What is wrong with them, as codes of misfits.py: `further:no_column:usernames:user_id`."""
     known = {db.name(name).lower() for name in NAMES}
+    key = db.catalogue(["users"]).get("users", {}).get("id") if db.name.also else None
     found = []
     for each in db.name.also:
-        columns = {name.lower() for name in db.column_names(each.table)}
+        columns = db.facts(each.table)
+        column = columns.get(each.column.lower())
         if each.table.lower() in known:
             wrong: tuple = ("known", each.table)
         elif not columns:
             wrong = ("no_table", each.table)
-        elif each.column.lower() not in columns:
+        elif not column:
             wrong = ("no_column", each.table, each.column)
+        elif key and not _is_alike(db, column, key):
+            wrong = ("unlike", each.table, each.column)
         elif not db.primary_key(each.table):
             wrong = ("no_key", each.table)
         else:
             continue
         found.append(":".join(["further", *wrong]))
     return found
+
+
+def _is_alike(db, column: dict, key: dict) -> bool:
+    """Whether a column compares ids as that of an account does. MySQL takes `7x` for 7."""
+    if keys.is_text(key):
+        return keys.are_alike(column, key)
+    return db.dialect.any_type or not keys.is_text(column)

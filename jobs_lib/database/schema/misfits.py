@@ -105,6 +105,8 @@ FURTHER = {
                  "[core] database may not see"), "correct it, or take it out"),
     "no_column": ("[delete_accounts] also names {0}.{1}, and that table has no such column",
                   "name the column that holds the user's id"),
+    "unlike": (("[delete_accounts] also names {0}.{1}, which compares ids otherwise than the id of "
+                "an account"), "give it the same type and collation"),
     "no_key": ("[delete_accounts] also names {0}, which has no primary key", "give it one"),
     "known": ("[delete_accounts] also names {0}, which the jobs delete and export anyway",
               "take it out"),
