@@ -59,7 +59,7 @@ def look(db) -> list[str]:
             wrong = ("no_table", each.table)
         elif not column:
             wrong = ("no_column", each.table, each.column)
-        elif key and not _is_alike(db, column, key):
+        elif key and not keys.are_alike(db, column, key):
             wrong = ("unlike", each.table, each.column)
         elif not db.primary_key(each.table):
             wrong = ("no_key", each.table)
@@ -67,10 +67,3 @@ def look(db) -> list[str]:
             continue
         found.append(":".join(["further", *wrong]))
     return found
-
-
-def _is_alike(db, column: dict, key: dict) -> bool:
-    """Whether a column compares ids as that of an account does. MySQL takes `7x` for 7."""
-    if keys.is_text(key):
-        return keys.are_alike(column, key)
-    return db.dialect.any_type or not keys.is_text(column)

@@ -87,9 +87,11 @@ def _folds(words: str) -> bool:
     return not collation.lower().endswith(("_bin", "_cs", "binary"))
 
 
-def are_alike(facts: dict, key: dict) -> bool:
+def are_alike(db, facts: dict, key: dict) -> bool:
     """Whether a column compares keys as the column does that they are from. SQLite does not say how
-    one without an index compares."""
+    one without an index compares; MySQL takes the text `7x` for the number 7."""
+    if not is_text(key):
+        return db.dialect.any_type or not is_text(facts)
     return is_text(facts) and (not facts["collation"] or not key["collation"]
                                or _folds(facts["collation"]) == _folds(key["collation"]))
 

@@ -120,9 +120,9 @@ def look(db, works: dict, catalogue: dict) -> list[str]:
     for name, columns in catalogue.items():
         found += _of_table(db, name, columns, works[name])
     found += [_code(one.table, one.column, "unlike") for one in REFERENCES
-              if (key := catalogue.get(one.target, {}).get("id")) and keys.is_text(key)
+              if (key := catalogue.get(one.target, {}).get("id"))
               and (column := catalogue.get(one.table, {}).get(one.column))
-              and not keys.are_alike(column, key)]
+              and not keys.are_alike(db, column, key)]
     # before the tables that no run works on just now
     emptied = {each.table.lower() for each in db.name.also}
     for row in db.keeping(catalogue):

@@ -19,6 +19,7 @@ from jobs_lib.database.schema.migrations import migrate, plan
 from jobs_lib.database.schema.tables import table
 from jobs_lib.errors import Unfit
 from tests.support import databases, keyed
+from tests.support.engines import on_mariadb
 
 LIKE_NUMBERS = ("007", "12e3", "1.0", "0x1F", "-0", "9" * 30, "kEy", "KEY")
 REFERRING = [(name, column.name) for name in own_tables.TABLES for column in table(name).columns
@@ -131,14 +132,21 @@ def test_a_reference_that_compares_otherwise_than_its_key_is_refused(blank_url):
     db = connect(keyed.make(blank_url, keyed.MIXED))
     assert app_gaps.lacking(db) == []
     kind = "TEXT COLLATE NOCASE" if db.dialect.name == "sqlite" else f"VARCHAR(64) {keyed.CI}"
-    for name in ("domains", "sessions"):
+    for name in ("magic_links", "sessions"):
         db.execute(f"DROP TABLE {{{name}}}")
     for sql in ddl.create_table(db, table("sessions")):
         db.execute(sql.replace("BIGINT", "INTEGER"))
-    for sql in ddl.create_table(db, table("domains")):
+    for sql in ddl.create_table(db, table("magic_links")):
         db.execute(re.sub(r"(?m)^(  .user_id.) .*? NOT NULL", rf"\1 {kind} NOT NULL", sql))
-    assert set(app_gaps.lacking(db)) == {"domains.user_id:unlike"}
+    assert set(app_gaps.lacking(db)) == {"magic_links.user_id:unlike"}
     db.close()
+
+
+@on_mariadb
+def test_text_that_refers_to_a_number_is_refused(bench):     # R75
+    """`7x` equals 7: the rows of one user would be another's, too."""
+    bench.db.execute("ALTER TABLE {sessions} MODIFY user_id VARCHAR(40) NOT NULL")
+    assert app_gaps.lacking(bench.db) == ["sessions.user_id:unlike"]
 
 
 @pytest.mark.parametrize("like, length", [("01JD2P4Z6Y8X0W2V4T6R8Q0N1M", 26), ("A" * 32, 32),
