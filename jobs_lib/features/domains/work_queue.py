@@ -39,7 +39,7 @@ class DomainQueue(WorkQueue):
     def backlog(self, ctx, most: int) -> tuple:
         """A statement for each index: domains that somebody asked to check, then by their
         status. None where there are no domains, as in many services."""
-        if ctx.db.row("SELECT id FROM {domains} LIMIT 1") is None:
+        if ctx.db.value("SELECT MIN(id) AS first FROM {domains}") is None:
             return 0, 0, None
         table, now = self.table, ctx.now
         asked = due_backlog(ctx.db, table, "recheck_requested_at",
