@@ -55,7 +55,7 @@ def _coming(ctx) -> list:
         "also": Option(kind.further, "", "Further tables of your app whose rows belong to an "
                        "account, each with the column of the user's id, such as usernames.user_id, "
                        "tokens.owner_id. Their rows are deleted with the account, and exported "
-                       "(docs/adoption.md)."),
+                       "(docs/deletion.md)."),
         "reapply": argument(kind.switch, "no", "For --set reapply=yes, once, after a backup was "
                             "restored: delete again what was deleted since."),
     },

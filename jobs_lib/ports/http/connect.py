@@ -141,7 +141,7 @@ def _binds(family, address: str) -> bool:
 
 
 class Places:
-    """How many connections there are to each address: many names may lead to one, and its owner has
+    """How many requests go to each address at once: many names may lead to one, and its owner has
     chosen them."""
 
     def __init__(self) -> None:
@@ -157,7 +157,7 @@ class Places:
             return taken < PER_ADDRESS
 
     def give_back(self, address: str) -> None:
-        """Note that a connection to this address is closed."""
+        """Note that a request to this address has ended."""
         with self._lock:
             self._taken[address] -= 1
 

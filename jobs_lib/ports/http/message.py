@@ -33,7 +33,8 @@ UNSENDABLE = "unsendable"    # this delivery cannot be written as a request, to 
 BUSY = "busy"                # we are connected to its address as often as we may: nothing was sent
 REFUSED = "refused"          # by us: a URL that we do not call, or an address that is not public
 
-# connections of one poster to one address at once, whatever names lead to it
+# requests of one poster to one address at once, whatever names lead to it; and connections to it
+# that are kept for later ones
 PER_ADDRESS = 2
 EXCERPT = 2048               # bytes of an answer that are kept
 NOT_PUBLIC = "the address of this endpoint is not public"
