@@ -17,6 +17,9 @@ KEPT = ("meta", "schema_migrations")        # what `migrate` wrote
 # The server's own counts of statements that change more than rows.
 CHANGES = [f"COM_{what}_{kind}" for kind in ("TABLE", "INDEX", "VIEW", "TRIGGER", "SEQUENCE")
            for what in ("ALTER", "CREATE", "DROP", "RENAME")]
+COLUMNS = ("SELECT table_name, column_name, column_type, is_nullable "
+           "FROM information_schema.columns WHERE table_schema = DATABASE() "
+           "ORDER BY table_name, column_name")
 TABLES = ("SELECT table_name AS name, auto_increment AS next_id FROM information_schema.tables "
           "WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' ORDER BY table_name")
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
@@ -108,10 +111,9 @@ class Pool:
 
 def _state(database: Database) -> dict:
     """What makes a database fit for the next test: nothing but its rows may have changed."""
-    return {"tables": database.query(TABLES),
+    return {"tables": database.query(TABLES), "columns": database.query(COLUMNS),
             **{name: database.value(f"SELECT COUNT(*) FROM information_schema.{name} "
-                                    "WHERE table_schema = DATABASE()") for name in ("columns",
-                                                                                    "statistics",
+                                    "WHERE table_schema = DATABASE()") for name in ("statistics",
                                                                                     "views")},
             **_kept(database)}
 
