@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jobs_lib import catalogue
 from jobs_lib.database.schema import NAMES, app_tables, is_name
-from jobs_lib.errors import ConfigError
+from jobs_lib.errors import ConfigError, DatabaseError
 
 from . import option_types, settings
 from .option_types import Option
@@ -39,13 +39,15 @@ def _is_here(config, name: str) -> str:
     """Why a table can only be in the database of [core], or ""."""
     if name not in app_tables.TABLES:
         return "`migrate` makes this table itself, in the database of [core] database"
-    return ONE_FILE if _is_sqlite(config) else ""
+    return ONE_FILE if _is_alone(config) else ""
 
 
-def _is_sqlite(config) -> bool:
+def _is_alone(config) -> bool:
+    """Whether there are no other databases beside it that a statement could name."""
+    from jobs_lib.database import dialects
     try:
-        return config.section("core").database.startswith("sqlite:")
-    except ConfigError:                     # reported with the other mistakes of that section
+        return not dialects.load(config.section("core").database).other_schemas
+    except (ConfigError, DatabaseError):    # reported with the other mistakes of that section
         return False
 
 
@@ -55,7 +57,7 @@ def also(config) -> tuple:
     found = config.value(job, name, settings.job_options(catalogue.load(job)))
     place = config.written(job, name, settings.NOTHING).place
     _refuse([f"[{job}] {name} = {each.table}.{each.column}: {ONE_FILE} ({place})"
-             for each in found if "." in each.table and _is_sqlite(config)])
+             for each in found if "." in each.table and _is_alone(config)])
     return found
 
 

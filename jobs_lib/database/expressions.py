@@ -143,7 +143,7 @@ def _need_one_expression(found: list) -> None:
     if not found:
         raise ValueError("expected an expression")
     outside = "".join(each for each in found if each[0] not in "'`")
-    for mark in ("--", "/*"):
+    for mark in (";", "--", "/*"):
         if mark in outside:
             raise ValueError(WRONG[mark])
     depth = 0

@@ -38,8 +38,8 @@ class SmtpTransport:
         deadline   monotonic seconds. Every phase ends a margin before it, so that the result can
                    still be stored
         following  a function that returns (envelope, message) of what is likely to be sent next, or
-                   None. It is called where a far relay can be sent the commands ahead. The content
-                   is sent by the next `send` alone
+                   None. It is called where a far relay can be sent the commands ahead (RFC 2920
+                   3.1). The content is sent by the next `send` alone
         """
         deadline -= self.limits.margin
         try:
