@@ -11,7 +11,7 @@ Given = namedtuple("Given", "first last pieces")
 Given.__doc__ = """A value that a statement gives to a column for which an expression stands: the
 numbers of its first and last token, and the pieces of what is written with it."""
 # what ends a value that is set, besides a comma and a bracket
-CLAUSES = ("WHERE", "ORDER", "LIMIT", "FROM")
+AFTER_VALUE = ("WHERE", "ORDER", "LIMIT", "FROM")
 
 
 class Expressions:
@@ -101,7 +101,7 @@ class Expressions:
             return True
         token = self.tokens[at]
         return token.depth < depth or (token.depth == depth and (token.word == ","
-                                                                 or token.word in CLAUSES))
+                                                                 or token.word in AFTER_VALUE))
 
     def _give_to_new_rows(self) -> None:
         """INSERT INTO {table} (columns) VALUES (values), ...: those that are given to expressions.

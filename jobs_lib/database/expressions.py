@@ -38,7 +38,7 @@ class Expression(namedtuple("Expression", "read writes")):
 
     @property
     def reads_to_write(self) -> tuple:
-        """The columns of the row that is there on which depends what is written."""
+        """The columns of the stored row that what is written depends on."""
         return _columns(*(pieces for _, pieces in self.writes))
 
     def text(self, dialect, prefix: str = "") -> str:

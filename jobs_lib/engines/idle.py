@@ -7,12 +7,20 @@ from __future__ import annotations
 def is_idle(ctx, table: str, finished: tuple[str, ...]) -> bool:
     """Whether each row of the queue has one of the `finished` statuses, and nobody's claim. Rows of
     an unknown status are something to do: a run counts them."""
-    statuses = sorted(finished)
-    between = [f"status > '{one}' AND status < '{next}'"
-               for one, next in zip(statuses, statuses[1:])]
-    rules = (f"status < '{statuses[0]}'", *between, f"status > '{statuses[-1]}'",
-             "claim_run >= ''")
-    # a range of an index each, so that it costs nothing however many are finished
-    parts = [f"SELECT id FROM (SELECT id FROM {{{table}}} WHERE {rule} LIMIT 1) part_{number}"
+    return not ctx.db.query(any_of(table, [*other_statuses(finished), "claim_run >= ''"]), most=1)
+
+
+def other_statuses(statuses) -> list[str]:
+    """SQL rules that together find every status but these: ranges of an index, so that it costs
+    nothing however many rows have these."""
+    known = sorted(statuses)
+    between = [f"status > '{one}' AND status < '{next}'" for one, next in zip(known, known[1:])]
+    return [f"status < '{known[0]}'", *between, f"status > '{known[-1]}'"]
+
+
+def any_of(table: str, rules: list[str]) -> str:
+    """The ids of rows that one of the rules finds, `:most` of each. A search for each rule: of one
+    condition with OR an engine may make a search through all rows."""
+    parts = [f"SELECT id FROM (SELECT id FROM {{{table}}} WHERE {rule} LIMIT :most) part_{number}"
              for number, rule in enumerate(rules)]
-    return not ctx.db.query(" UNION ALL ".join(parts))
+    return " UNION ALL ".join(parts)

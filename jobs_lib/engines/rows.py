@@ -12,6 +12,8 @@ from functools import lru_cache
 from jobs_lib import clock
 from jobs_lib.database.values import UNKNOWN_STATUS
 
+from .idle import any_of, other_statuses
+
 LONGEST_SCHEDULE = timedelta(days=36_500)      # to be added to a time, at most
 MOST_ATTEMPTS = 1_000_000                      # more were never made
 LARGEST = {"int": 2 ** 31, "flag": 2 ** 7}     # else 2 ** 63
@@ -51,14 +53,8 @@ def of_unknown_status(db, table: str, known) -> list:
     """The ids of rows, MOST_COUNTED at most, whose status is none of the `known` ones, so that no
     statement ever asks for them. They stay as they are, since an app may have a status of its own.
     Ranges of the index cost nothing when they are empty."""
-    known = sorted(known)
-    between = [f"status > '{one}' AND status < '{next}'" for one, next in zip(known, known[1:])]
-    rules = (f"status < '{known[0]}'", *between, f"status > '{known[-1]}'")
-    # a range each: of one condition with OR an engine may make a search through all rows
-    parts = [f"SELECT id FROM (SELECT id FROM {{{table}}} WHERE {rule} LIMIT :most) part_{number}"
-             for number, rule in enumerate(rules)]
-    return [row["id"] for row in db.query(" UNION ALL ".join(parts), most=MOST_COUNTED)
-            ][:MOST_COUNTED]
+    rows = db.query(any_of(table, other_statuses(known)), most=MOST_COUNTED)
+    return [row["id"] for row in rows][:MOST_COUNTED]
 
 
 def count_unknown_status(ctx, table: str, known) -> None:
