@@ -10,10 +10,10 @@ import pytest
 
 from jobs_lib import catalogue
 from jobs_lib.database.connection import connect
-from jobs_lib.database.schema import NAMES, app_tables, misfits
+from jobs_lib.database.schema import NAMES, app_tables
 from jobs_lib.database.schema.app_gaps import missing, statements
 from jobs_lib.database.schema.migrations import migrate
-from jobs_lib.database.schema.tables import table
+from jobs_lib.database.schema.tables import table, words_of
 from jobs_lib.demo import service
 from jobs_lib.monitoring import overview, publish
 from tests.conftest import ENGINES
@@ -127,7 +127,7 @@ def test_what_ends_old_rows_goes_by_the_expressions(fresh, writes):
         if not sql.startswith("--"):
             db.execute(sql.partition(";")[0])
     ours = next(column for column in table("failed_emails").columns if column.name == "status")
-    failed = misfits.values_of(ours).index("failed") + 1
+    failed = words_of(ours).index("failed") + 1
     assert db.value("SELECT its_status FROM app_failed_emails") == (failed if writes else 1)
     assert statements(db) == []
     db.close()

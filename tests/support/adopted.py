@@ -7,9 +7,8 @@ from functools import lru_cache
 
 from jobs_lib.database.connection import connect
 from jobs_lib.database.names import Names
-from jobs_lib.database.schema import app_tables, ddl
-from jobs_lib.database.schema.misfits import values_of
-from jobs_lib.database.schema.tables import table
+from jobs_lib.database.schema import app_tables, ddl, written
+from jobs_lib.database.schema.tables import table, words_of
 from jobs_lib.database.schema.works_on import works_on
 from jobs_lib.database.statement import Statement, scan
 
@@ -29,7 +28,7 @@ def otherwise(dialect) -> tuple[dict, dict]:
     types: dict = {}
     for name in TABLES:
         for column in table(name).columns:
-            theirs, words = f"its_{column.name}", values_of(column)
+            theirs, words = f"its_{column.name}", words_of(column)
             if column.type in ("time", "now"):
                 found, sets, kind = read.format(theirs), write, "BIGINT"
             elif column.type == "flag":
@@ -145,6 +144,43 @@ def changed(statements) -> set[str]:
     """`table.column` that these statements write; `+table` and `-table` where they add and delete
     rows."""
     return {name for sql in set(statements) for name in _changed(sql)}
+
+
+SET = re.compile(r"\b(\w+) = (:\w+|'[^']*')(?=,| WHERE |$)")
+
+
+@lru_cache(None)
+def _given(sql: str) -> tuple:
+    """(table, column, what it is given: :name or 'text') of a statement that writes."""
+    found = CHANGES.match(sql)
+    if not found or found[2] not in TABLES or found[1] == "DELETE FROM":
+        return ()
+    what, table, rest = found.groups()
+    if what == "UPDATE":
+        return tuple((table, *pair) for pair in SET.findall(rest))
+    names, _, rows = rest.partition(" VALUES ")
+    names = re.findall(r"\w+", names)
+    return tuple((table, name, value) for row in re.findall(r"\(([^()]*)\)", rows)
+                 for name, value in zip(names, row.split(", ")))
+
+
+def unlisted(sql: str, values: dict) -> set[str]:
+    """What a statement writes into the app's tables that written.py knows nothing of."""
+    return {f"{name}.{column} = {value!r}" for name, column, text in _given(sql)
+            if not _is_listed(name, column, value := (
+                values[text[1:]] if text[0] == ":" else text.strip("'")))}
+
+
+def _is_listed(name: str, column: str, value) -> bool:
+    ours = next(each for each in table(name).columns if each.name == column)
+    if value is None or ours.type in ("id", "ref", "time", "now"):
+        return True
+    if words := written.words(name, ours):
+        return value in words
+    known = [each for each in written.values(name, ours) if each is not None]
+    if isinstance(value, str):
+        return len(value) <= max(len(each) for each in known if isinstance(each, str))
+    return column not in written.LARGEST or value <= max(known)
 
 
 def changes(job) -> set[str]:

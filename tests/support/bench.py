@@ -230,6 +230,7 @@ class Bench:
             if self.keys:           # written only where it is there, and text
                 unsaid -= {"audit_logs.id"}
             assert not unsaid, f"{job.name} works on {sorted(unsaid)}, missing from its `tables`"
+            assert not ports.unlisted, f"schema/written.py lacks {sorted(ports.unlisted)}"
         self.samples = console.samples
         return self.result
 
@@ -376,6 +377,7 @@ class _Ports(Ports):
         super().__init__(given)
         self.given, self._bench = given, bench
         self.heard: set = set()                 # the statements of this run
+        self.unlisted: set = set()              # what they write that schema/written.py lacks
         self.now = lambda: bench.now
         self.monotonic, self.sleep = bench.clock.monotonic, bench.clock.sleep
         self.boot = bench.boot
@@ -401,6 +403,7 @@ class _Ports(Ports):
 
     def _hear(self, sql: str, values: dict) -> None:
         self.heard.add(sql)
+        self.unlisted |= adopted.unlisted(sql, values)
         self._bench.statements.append(sql)
         if self._bench.on_statement:
             self._bench.on_statement(sql, values)

@@ -403,8 +403,9 @@ columns = ("SELECT m.name AS table_name, c.name AS name "
                " WHERE m.name COLLATE NOCASE IN (:names) AND m.type IN ('table', 'view')")
 catalogue = ("SELECT m.name AS table_name, c.name AS name, LOWER(c.type) AS type, "
              "LOWER(c.type) AS whole, c.\"notnull\" = 0 AS nullable,"
-             " c.hidden IN (2, 3) AS computed, 0 AS touched, NULL AS longest, NULL AS engine,"
-             " c.dflt_value IS NOT NULL OR c.pk > 0 AS given, m.type = 'view' AS is_view, "
+             " c.hidden IN (2, 3) AS computed, 0 AS touched, NULL AS longest, NULL AS largest,"
+             " NULL AS engine, c.dflt_value IS NOT NULL OR c.pk > 0 AS given, "
+             "m.type = 'view' AS is_view, "
              # an index has the column's own collation, unless it says another
              "COALESCE((SELECT 'COLLATE ' || x.coll FROM pragma_index_list(m.name) l, "
              "pragma_index_xinfo(l.name) x WHERE x.seqno = 0 AND x.name = c.name), '') "

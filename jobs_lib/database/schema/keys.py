@@ -42,7 +42,7 @@ def note(db) -> None:
     """Ask, and write down which keys are text. Unfit where one of our own columns takes no such
     key."""
     forget(db)
-    found = {name: _folds(words) for name, words in types(db).items()}
+    found = {name: folds(words) for name, words in types(db).items()}
     for name, _ in unfit(db):
         raise Unfit(f"the table {db.name(name)} takes numbers for keys of the app, which are text: "
                     "run `jobs.py migrate --own-tables`")
@@ -81,7 +81,7 @@ def is_text(facts: dict) -> bool:
     return any(word in facts["whole"] for word in TEXTS)
 
 
-def _folds(words: str) -> bool:
+def folds(words: str) -> bool:
     """Whether keys of this type are equal that differ in case: by the name of the collation."""
     collation = words.rpartition("COLLATE ")[2] if "COLLATE" in words else "binary"
     return not collation.lower().endswith(("_bin", "_cs", "binary"))
@@ -93,7 +93,7 @@ def are_alike(db, facts: dict, key: dict) -> bool:
     if not is_text(key):
         return db.dialect.any_type or not is_text(facts)
     return is_text(facts) and (not facts["collation"] or not key["collation"]
-                               or _folds(facts["collation"]) == _folds(key["collation"]))
+                               or folds(facts["collation"]) == folds(key["collation"]))
 
 
 def new(like, now) -> str:

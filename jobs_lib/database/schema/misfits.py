@@ -12,24 +12,18 @@ import re
 
 from jobs_lib.errors import Busy, DatabaseError, Lost, Missing, ReadOnly
 
-from . import app_tables, keys, round_trip
+from . import app_tables, expression_misfits, keys, written
+from .column_types import holds, is_number, listed, named, takes
+from .expression_misfits import LOOKED_AT, TIMES
 from .references import REFERENCES
-from .tables import column_names, table
+from .tables import column_names, is_flag, table, words_of
 
-TIMES = ("time", "now", "date")
-NUMBERS = re.compile(r"int|real|floa|doub|decimal|numeric|year|bool")
-TEXTS = re.compile(r"char|clob|text|enum|^set")
 BYTES = re.compile(r"binary|blob|byte")
-LOOKED_AT = 20              # rows that are looked at, where any column takes any value
 LARGEST = 2 ** 63 - 1
-# characters that are written at most, by the column's name or else its type
-LONGEST = {"claim_token": 32, "claim_run": 16, "status": 9, "token_hash": 64, "token_nonce": 32,
-           "sha256": 64, "file_name": 80, "last_error": 512, "error": 512, "disabled_reason": 255,
-           "response_excerpt": 2048, "dns_results": 16_000, "actor": 4, "event": 30, "severity": 8,
-           "details": 1000}
 LONGEST_PACKED = 300        # characters of a database's error in a code
 ANY, WRITTEN, CHANGED, DELETED, ADDED = "any", "written", "changed", "deleted", "added"
 ON_UPDATE = re.compile(r" ON UPDATE \w+(\(\d*\))?", re.IGNORECASE)
+QUOTE = "'"
 VALUES = re.compile(r"\benum\(((?:'(?:[^']|'')*',?)+)", re.IGNORECASE)
 # what can be done about a table of the app's to which jobs add rows, whatever does not fit
 OWN_AUDIT = ("or let [tables] audit_logs name a table that is not there: `jobs.py migrate` makes "
@@ -62,6 +56,12 @@ KINDS = {
               "make it longer"),
     "enum": (WRITTEN, "{column} is an ENUM that does not have {0}, which the jobs write",
              "add it to its values"),
+    "small": (WRITTEN, "{column} takes numbers up to {0}, and up to {1} are written",
+              "make it a SMALLINT or larger"),
+    "day": (WRITTEN, "{column} is a DATE, and the jobs write times into it", "make it a DATETIME"),
+    "capitals": (ANY, "{column} is an ENUM with {0}, and the jobs compare words in lower case",
+                 ("write its values so, or name an expression in [columns], LOWER(...), with its "
+                  "line `write COLUMN = :value`")),
     "required": (ADDED, "{0} of {table} has to be given, and the jobs add rows without it",
                  "give it a default"),
     "read_only": (WRITTEN, "{column} can only be read, and the jobs write it",
@@ -76,6 +76,8 @@ KINDS = {
     "differs": (WRITTEN, ("{column} does not read what the jobs write: {0} is stored as {2} (in "
                           "{1}), which reads as {3}"),
                 "let what is read and its `write` be each other's opposite"),
+    "not_taken": (WRITTEN, "{column} writes {0} into {1}, which does not take it: it is {2}",
+                  "let it take that, or write something else"),
     "gives_null": (WRITTEN, "{column} writes NULL into {1} for {0}, and that is NOT NULL",
                    ("let it be NULL, or write something else, such as COALESCE(..., 0), and read "
                     "that as NULL by NULLIF({1}, 0)")),
@@ -171,7 +173,8 @@ def mends(db, code: str) -> list[str]:
     shown = db.row(f"SHOW CREATE TABLE {db.dialect.quote(db.name(name))}").get("Create Table", "")
     line = next((line.strip().rstrip(",") for line in shown.splitlines()
                  if line.strip().lower().startswith(f"{theirs} ".lower())), "")
-    lacks = "".join(f",'{word}'" for word in more[0].split(",")) if kind == "enum" else ""
+    lacks = "".join(f",'{word.strip(QUOTE)}'" for word in more[0].split(",")
+                    ) if kind == "enum" else ""
     changed = (ON_UPDATE.sub("", line) if kind == "touched"
                else VALUES.sub(rf"enum(\g<1>{lacks}", line))
     table = db.dialect.quote(db.name(name))
@@ -185,23 +188,12 @@ def unknown(db) -> list[tuple[str, str, str]]:
     for name, columns in db.catalogue(app_tables.TABLES).items():
         ours = {column.name: column for column in table(name).columns}
         for column, facts in columns.items():
-            known = values_of(ours[column]) if column in ours else []
-            others = [word for word in _of_enum(facts) if word not in known]
+            known = words_of(ours[column]) if column in ours else []
+            others = [word for word in listed(facts) if word not in known]
             if known and others:
                 found.append((f"{db.name(name)}.{facts['name']}", ", ".join(others),
                               ", ".join(known)))
     return found
-
-
-def values_of(column) -> list[str]:
-    """The words that a column has, as its description lists them: `forward, reply, send`."""
-    listed = column.type == "word" and re.fullmatch(r"[a-z_]+(, [a-z_]+)+", column.about)
-    return column.about.split(", ") if listed else []
-
-
-def _of_enum(facts: dict) -> list[str]:
-    return [word.lower() for word in re.findall(r"'([^']*)'", facts["whole"])
-            ] if facts["type"] == "enum" else []
 
 
 def sentence(names, code: str) -> str:
@@ -214,7 +206,7 @@ def _of_table(db, name: str, columns: dict, work) -> list[str]:
     known = {column: facts for column, facts in columns.items() if column in ours}
     found = []
     for column, facts in known.items():
-        for kind, *more in _of_column(ours[column], facts, db.dialect.any_type):
+        for kind, *more in _of_column(name, ours[column], facts, db.dialect.any_type):
             found.append(_code(name, column, kind, *more))
     if work.inserts:
         found += [_code(name, "", "required", facts["name"]) for column, facts in columns.items()
@@ -226,71 +218,15 @@ def _of_table(db, name: str, columns: dict, work) -> list[str]:
     elif first["engine"] and first["engine"].lower() not in ("innodb", "rocksdb", "xtradb"):
         found.append(_code(name, "", "engine", first["engine"]))
     if name in db.name.expressions:
-        found += _of_expressions(db, name, ours, columns, work)
+        found += [_code(name, *each)
+                  for each in expression_misfits.look(db, name, ours, columns, work)]
     return found + _of_rows(db, name, ours, known)
 
 
-def _of_expressions(db, name: str, ours: dict, columns: dict, work) -> list[str]:
-    """What is wrong with the expressions that stand for columns of a table."""
-    there = {facts["name"].lower(): facts for facts in columns.values()}
-    found = []
-    for column, expression in db.name.expressions[name].items():
-        lacks = [each for each in expression.columns if each.lower() not in there]
-        if lacks:
-            found.append(_code(name, column, "lacks", ",".join(lacks)))
-            continue
-        found += [_code(name, column, "touches", each) for each in expression.columns
-                  if there[each.lower()]["touched"]]
-        found += [_code(name, column, "computes", each) for each, _ in expression.writes
-                  if there[each.lower()]["computed"]]
-        if not expression.writes:
-            found.append(_code(name, column, "read_only"))
-        elif work.inserts and expression.reads_to_write:
-            found.append(_code(name, column, "row_needed"))
-        tried = _tried(db, name, ours[column])
-        if not tried and expression.writes and column in work.written:
-            tried = _written_and_read(db, name, ours[column], there)
-        found += tried
-    return found
-
-
-def _tried(db, name: str, ours) -> list[str]:
-    """What the database says to an expression, and what that returns."""
-    sql = db.as_text(f"SELECT {ours.name} FROM {{{name}}} WHERE {ours.name} IS NOT NULL "
-                     f"LIMIT {LOOKED_AT}")
-    try:
-        rows, of_type = db.query(sql), db.numbers(sql)
-    except (Busy, Lost, ReadOnly):
-        return []                       # that says nothing of the expression
-    except DatabaseError as error:
-        return [_code(name, ours.name, "wrong", _packed(str(error)))]
-    is_number = any(of_type) or any(isinstance(row[ours.name], (int, float)) for row in rows)
-    if ours.type in TIMES:
-        return [_code(name, ours.name, "numbers")] if is_number else []
-    if words := values_of(ours):
-        return [_code(name, ours.name, "number_for_word", ",".join(words), words[0])
-                ] if is_number else []
-    # without a row, only a server's types tell
-    is_text = ((not is_number and not db.dialect.any_type)
-               or any(isinstance(row[ours.name], str) for row in rows))
-    return [_code(name, ours.name, "text_for_flag")] if is_flag(ours) and is_text else []
-
-
-def _written_and_read(db, name: str, ours, there: dict) -> list[str]:
-    """What the database says to the `write` of an expression, and whether it is read as written."""
-    try:
-        found = round_trip.look(db, name, ours, values_of(ours), there)
-    except (Busy, Lost, ReadOnly):
-        return []                       # that says nothing of the expression
-    except DatabaseError as error:
-        return [_code(name, ours.name, "wrong_write", _packed(str(error)))]
-    return [_code(name, ours.name, found[0], *map(_packed, found[1:]))] if found else []
-
-
-def _packed(text: str) -> str:
-    """A text as a part of a code, which has neither spaces nor colons."""
+def _packed(word) -> str:
+    """A word as a part of a code, which has neither spaces nor colons."""
     from urllib.parse import quote
-    return quote(" ".join(text.split())[:LONGEST_PACKED], safe="()'`,.=*/<>@[]{}\"+-|&;!?")
+    return quote(" ".join(str(word).split())[:LONGEST_PACKED], safe="()'`,.=*/<>@[]{}\"+-|&;!?")
 
 
 def _unpacked(word: str) -> str:
@@ -300,35 +236,21 @@ def _unpacked(word: str) -> str:
     return unquote(word)
 
 
-def is_flag(column) -> bool:
-    """Whether a column is compared with 1 and 0."""
-    return column.type == "flag" or column.name == "uncertain"
-
-
-def _holds(kind: str) -> str:
-    """Numbers, text, or what else a type is for. SQLite, too, goes by the parts of its name, and
-    by `int` first."""
-    if "int" in kind or (NUMBERS.search(kind) and not TEXTS.search(kind)):
-        return "numbers"
-    return "text" if TEXTS.search(kind) else kind.upper()
-
-
-def _of_column(ours, facts: dict, any_type: bool):
+def _of_column(table: str, ours, facts: dict, any_type: bool):
     kind = facts["type"]
     if kind == "bit":
         yield ("bits",)
     else:
         # what another type holds where any column takes any value, its rows tell
-        holds = _holds(kind)
-        told = holds in ("numbers", "text") or not any_type
-        words = values_of(ours)
-        if words and holds != "text" and told:
-            yield "no_words", holds, ",".join(words), words[0]
-        if is_flag(ours) and holds != "numbers" and told:
-            yield "no_flag", holds
+        held = holds(kind)
+        told = held in ("numbers", "text") or not any_type
+        if (words := words_of(ours)) and held != "text" and told:
+            yield "no_words", held, ",".join(words), words[0]
+        if is_flag(ours) and held != "numbers" and told:
+            yield "no_flag", held
     if ours.type in ("id", "ref") and BYTES.search(kind):
         yield ("bytes",)
-    if ours.type in TIMES and NUMBERS.search(kind):
+    if ours.type in TIMES and is_number(kind):
         yield ("number",)
     if facts["touched"]:
         yield ("touched",)
@@ -336,12 +258,20 @@ def _of_column(ours, facts: dict, any_type: bool):
         yield ("computed",)
     if ours.null and not facts["nullable"]:
         yield ("not_null",)
-    most = LONGEST.get(ours.name)
-    if most and facts["longest"] is not None and int(facts["longest"]) < most and kind != "enum":
-        yield "short", int(facts["longest"]), most
-    there = _of_enum(facts) if ours.name == "status" else []
-    if there and (lacks := [word for word in values_of(ours) if word not in there]):
-        yield "enum", ",".join(lacks)
+    if kind == "date" and ours.type in ("time", "now") and not any_type:
+        yield ("day",)
+    unfit = [value for value in written.values(table, ours)
+             if not takes(value, facts)]
+    there, words = listed(facts), words_of(ours)
+    if there and (lacks := [word for word in unfit if word in written.words(table, ours)]):
+        yield "enum", ",".join(map(named, lacks))
+    elif unfit and facts["largest"] is not None:
+        yield "small", int(facts["largest"]), max(unfit)
+    elif texts := [value for value in unfit if isinstance(value, str)]:
+        yield "short", int(facts["longest"]), max(map(len, texts))
+    if other := [word for word in there if word not in words and word.lower() in words
+                 and keys.folds(facts["collation"])]:
+        yield "capitals", ",".join(other)
 
 
 def _of_view(db, name: str, known: dict, work) -> list[str]:
@@ -380,10 +310,10 @@ def _of_rows(db, name: str, ours: dict, known: dict) -> list[str]:
 def _of_values(db, name: str, ours: dict, known: dict) -> list[str]:
     """Columns whose type says nothing, by the values of some rows."""
     looked_at = [column for column in known
-                 if (ours[column].type in TIMES and not NUMBERS.search(known[column]["type"]))
-                 or (values_of(ours[column])
-                 and _holds(known[column]["type"]) not in ("numbers", "text"))
-                 or (is_flag(ours[column]) and _holds(known[column]["type"]) != "text")]
+                 if (ours[column].type in TIMES and not is_number(known[column]["type"]))
+                 or (words_of(ours[column])
+                     and holds(known[column]["type"]) not in ("numbers", "text"))
+                 or (is_flag(ours[column]) and holds(known[column]["type"]) != "text")]
     if not looked_at:
         return []
     kinds = ", ".join(f"TYPEOF({column}) AS {column}" for column in looked_at)
@@ -392,7 +322,7 @@ def _of_values(db, name: str, ours: dict, known: dict) -> list[str]:
     found = []
     for column in looked_at:
         types = {row[column] for row in rows}
-        words = values_of(ours[column])
+        words = words_of(ours[column])
         if is_flag(ours[column]):
             found += [_code(name, column, "no_flag", "text")] if "text" in types else []
         elif types & {"integer", "real"}:
@@ -402,5 +332,4 @@ def _of_values(db, name: str, ours: dict, known: dict) -> list[str]:
 
 
 def _code(name: str, column: str, kind: str, *more) -> str:
-    words = [re.sub(r"[\s:]+", "_", str(word)) for word in more]
-    return ":".join([f"{name}.{column}" if column else name, kind, *words])
+    return ":".join([f"{name}.{column}" if column else name, kind, *map(_packed, more)])

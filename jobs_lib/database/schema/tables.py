@@ -7,6 +7,7 @@ into its own. Only who asks for a table reads its text: a run pays nothing for i
 """
 from __future__ import annotations
 
+import re
 from collections import namedtuple
 from functools import cache
 
@@ -50,6 +51,17 @@ def column_names(name: str) -> list[str]:
     """The names of the table's columns alone: a run on renamed ones asks for many tables."""
     words = (line.split(None, 1)[0] for line in NAMES[name].strip().splitlines()[1:])
     return [word for word in words if word not in ("index", "unique", "key")]
+
+
+def words_of(column) -> list[str]:
+    """The words that a column has, as its description lists them: `forward, reply, send`."""
+    listed = column.type == "word" and re.fullmatch(r"[a-z_]+(, [a-z_]+)+", column.about)
+    return column.about.split(", ") if listed else []
+
+
+def is_flag(column) -> bool:
+    """Whether a column is compared with 1 and 0."""
+    return column.type == "flag" or column.name == "uncertain"
 
 
 def tables() -> list:

@@ -167,7 +167,8 @@ def test_the_statements_that_are_printed_first_make_it_fit(line, blank_url):    
     assert line.run("migrate", "--check") == "the schema is up to date\n"
     assert db.value("SELECT column_type FROM information_schema.columns WHERE table_schema = "
                     "DATABASE() AND table_name = 'app_failed_emails' AND column_name = "
-                    "'its_status'") == "enum('Pending','sent','it''s (odd)','sending','failed')"
+                    "'its_status'") == (
+        "enum('Pending','sent','it''s (odd)','pending','sending','failed')")
     found = {each["what"]: each for each in line.json("doctor", "--offline", code=1)}
     what = "app_message_logs.its_direction is an ENUM with in, out, which no job knows"
     assert found[what]["level"] == "warning"
@@ -244,6 +245,80 @@ def test_an_audit_log_is_made_where_the_app_has_none(line, blank_url):          
     assert line.job("expire_aliases")["status"] == "ok"
     assert db.value("SELECT COUNT(*) FROM {audit_logs}") == 1
     db.close()
+
+
+# What the jobs write, and a column does not take
+
+TOO_SMALL = {
+    "failed_emails.status": ("ENUM('pending', 'sent', 'failed') NOT NULL DEFAULT 'pending'",
+                             "failed_emails.status:enum:sending"),
+    "failed_emails.last_code": ("TINYINT UNSIGNED NULL", "failed_emails.last_code:small:254:999"),
+    "failed_emails.next_attempt_at": ("DATE NULL", "failed_emails.next_attempt_at:day"),
+    "webhook_deliveries.status": ("VARCHAR(4) NOT NULL DEFAULT ''",
+                                  "webhook_deliveries.status:short:4:9"),
+    "webhook_deliveries.response_excerpt": ("TINYTEXT NULL",
+                                            "webhook_deliveries.response_excerpt:short:255:2048"),
+    "domains.status": ("SET('pending', 'verified') NOT NULL DEFAULT 'pending'",
+                       "domains.status:enum:failed"),
+    "domains.dns_results": ("VARCHAR(1000) NULL", "domains.dns_results:short:1000:16000"),
+    "domains.next_check_at": ("VARCHAR(10) NULL", "domains.next_check_at:short:10:19"),
+    "audit_logs.actor": ("ENUM('user', 'admin') NOT NULL DEFAULT 'user'",
+                         "audit_logs.actor:enum:jobs,''"),
+    "audit_logs.severity": ("ENUM('info', 'error') NOT NULL DEFAULT 'info'",
+                            "audit_logs.severity:enum:warning"),
+    "audit_logs.event": ("VARCHAR(17) NOT NULL", "audit_logs.event:short:17:19"),
+    "export_requests.sha256": ("CHAR(40) NULL", "export_requests.sha256:short:40:64"),
+}
+FITS = {
+    "users.status": ("ENUM('active', 'deleted') NOT NULL DEFAULT 'active'", ""),
+    "webhooks.disabled_reason": ("VARCHAR(255) NULL", ""),
+    "export_requests.status": ("VARCHAR(7) NOT NULL DEFAULT 'queued'", ""),
+    "webhook_deliveries.response_status": ("SMALLINT NULL", ""),
+    "webhook_deliveries.claim_run": ("CHAR(16) NULL", ""),
+}
+
+
+def test_what_the_jobs_write_and_a_column_does_not_take_is_named(mariadb, line):       # R75
+    url = mariadb.database()
+    codes = replaced(url, {**TOO_SMALL, **FITS})
+    db = opened(url)
+    assert sorted(lacking(db)) == sorted(codes)
+    line.ini(adopted.ini(url))
+    made = line.run("migrate", "--own-tables").splitlines()
+    assert ("app_failed_emails.its_last_code takes numbers up to 254, and up to 999 are written: "
+            "make it a SMALLINT or larger") in made
+    assert ("app_failed_emails.its_next_attempt_at is a DATE, and the jobs write times into it: "
+            "make it a DATETIME") in made
+    refused = {job["name"] for job in line.json("adopt")["jobs"] if job["refuses"]}
+    assert {"retry_forwards", "retry_webhooks", "check_domains", "export_accounts"} <= refused
+    assert "purge_failed_emails" not in refused             # which writes none of it
+    enlarged = next(sql for sql in line.run("migrate").splitlines() if "`its_actor` enum" in sql)
+    db.execute(enlarged.rstrip(";"))
+    assert "audit_logs.actor:enum:jobs,''" not in lacking(db)
+    db.insert("audit_logs", actor="jobs", event="alias.expired")
+    db.close()
+    mariadb.drop(url)
+
+
+@pytest.mark.parametrize(("collation", "codes"), [
+    # the server takes `pending`, stores `Pending`, and a job compares that with `pending`
+    ("utf8mb4_general_ci", ["domains.status:capitals:Pending,Verified"]),
+    ("utf8mb4_bin", ["domains.status:enum:pending,verified"])])
+def test_an_enum_in_capitals_is_named(mariadb, collation, codes):                      # R75
+    url = mariadb.database()
+    capitals = "ENUM('Pending', 'Verified', 'failed')"
+    replaced(url, {"domains.status": (f"{capitals} COLLATE {collation} NOT NULL", "")})
+    db = opened(url)
+    assert lacking(db) == codes
+    db.close()
+    db = connect(url, tables=adopted.TABLES, columns={**adopted.COLUMNS, "domains": {
+        **adopted.COLUMNS["domains"],
+        "status": "LOWER(its_status)\n    write its_status = :value"}})
+    found = lacking(db)
+    assert [code.split(":")[:3] for code in found] == (
+        [] if collation.endswith("_ci") else [["domains.status", "not_taken", "pending"]])
+    db.close()
+    mariadb.drop(url)
 
 
 # Numbers for words, and letters for booleans
@@ -504,6 +579,39 @@ def test_what_is_read_as_it_was_written_leaves_nothing_to_do(line, blank_url):
     line.ini(adopted.ini(blank_url, with_states(blank_url, wrong=False)))
     line.run("migrate", "--own-tables")
     assert line.run("migrate", "--check") == "the schema is up to date\n"
+
+
+NOT_TAKEN = {
+    "ENUM('new', 'sent', 'failed') NOT NULL DEFAULT 'new'": "enum('new', 'sent', 'failed')",
+    "VARCHAR(6) NOT NULL DEFAULT 'new'": "varchar(6)"}
+
+
+@pytest.mark.parametrize("kind", NOT_TAKEN)
+def test_what_a_write_makes_has_to_fit_into_its_column(mariadb, line, kind):            # R75
+    url = adopted.make(mariadb.database())
+    db = opened(url)
+    db.execute(f"ALTER TABLE app_failed_emails ADD COLUMN state {kind}, "
+               "ADD COLUMN answer VARCHAR(100)")
+    db.close()
+    line.ini(adopted.ini(url, {
+        "failed_emails.status": "CASE state WHEN 'new' THEN 'pending' ELSE state END\n    write "
+                                "state = CASE :value WHEN 'pending' THEN 'new' ELSE :value END",
+        "failed_emails.last_error": "answer\n    write answer = :value"}))
+    made = line.run("migrate", "--own-tables").splitlines()
+    sentences = {
+        ("[columns] failed_emails.status writes sending into state, which does not take it: it is "
+         f"{NOT_TAKEN[kind]}: let it take that, or write something else"),
+        ("[columns] failed_emails.last_error writes a text of 512 characters into answer, which "
+         "does not take it: it is varchar(100): let it take that, or write something else")}
+    assert sentences <= set(made)
+    refused = {job["name"]: job["refuses"] for job in line.json("adopt")["jobs"] if job["refuses"]}
+    assert all(sentence in refused["retry_forwards"] for sentence in sentences)
+    assert "purge_failed_emails" not in refused
+    db = opened(url)
+    db.execute("ALTER TABLE app_failed_emails MODIFY state VARCHAR(7), MODIFY answer VARCHAR(512)")
+    db.close()
+    assert line.run("migrate", "--check") == "the schema is up to date\n"
+    mariadb.drop(url)
 
 
 @pytest.mark.parametrize("expression", [

@@ -1,0 +1,51 @@
+"""What jobs write into the columns of an app's tables: what those have to take, and to return.
+
+Each statement of each test is compared with it (tests/support/bench.py).
+"""
+from __future__ import annotations
+
+from .tables import words_of
+
+TIME = "2026-11-24 15:05:07"
+HEX = "0123456789abcdef"
+# of a column's words, those that jobs write, where they do not write all, or it lists none
+WORDS = {
+    "users.status": ("deleted",),
+    "audit_logs.severity": ("info", "warning"),
+    "audit_logs.actor": ("jobs", ""),
+    "audit_logs.ip": ("",),
+    "audit_logs.event": (
+        "account.deleted", "alias.expired", "destination.removed", "domain.failed",
+        "domain.failing", "domain.verified", "webhook.disabled"),
+}
+SAMPLES = {"claim_token": (2 * HEX,), "claim_run": (HEX,), "time": (TIME,), "now": (TIME,),
+           "date": (TIME[:10],), "flag": (0, 1), "int": (0, 1, 2), "big": (0, 1, 2)}
+LARGEST = {"last_code": 999, "response_status": 599, "progress": 100}
+# characters at most of a text, which an app may cut off
+LONGEST = {"token_hash": 64, "token_nonce": 32, "sha256": 64, "file_name": 80, "last_error": 512,
+           "error": 512, "disabled_reason": 255, "response_excerpt": 2048, "dns_results": 16_000,
+           "details": 1000}
+
+
+def values(table: str, column) -> tuple:
+    """All of a column's that are known, or some, the largest and the longest among them; NULL
+    where it is written."""
+    text = LONGEST.get(column.name)
+    most = LARGEST.get(column.name)
+    found = (words(table, column) or SAMPLES.get(column.name) or SAMPLES.get(column.type, ())
+             ) if text is None else (_text(column.type, text),)
+    return (*found, *([] if most is None else [most]), *([None] if column.null else []))
+
+
+def words(table: str, column) -> tuple:
+    """All that jobs write, where that is one of a few words; () for other columns."""
+    return WORDS.get(f"{table}.{column.name}") or tuple(words_of(column))
+
+
+def has_to_be_read(column) -> bool:
+    """Whether what is written has to be read as the same: all but texts."""
+    return column.name not in LONGEST
+
+
+def _text(kind: str, length: int) -> str:
+    return '{"": "' + "x" * (length - 8) + '"}' if kind == "json" else "x" * length
