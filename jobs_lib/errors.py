@@ -63,8 +63,8 @@ class Lost(DatabaseError):
 
 
 class Conflict(Busy):
-    """A deadlock or a lock wait: this transaction had to give way; done again as a whole it may
-    well pass."""
+    """A deadlock, a lock wait or a time limit: this transaction had to give way; done again as a
+    whole, or in parts, it may well pass."""
 
 
 class Missing(DatabaseError):

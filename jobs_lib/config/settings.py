@@ -63,6 +63,11 @@ SECTIONS = {
                            "password write % as %25, @ as %40, : as %3A, / as %2F."),
         "prefix": Option(kind.identifier, "",
                          "Put before the name of every table, for a database shared with others."),
+        "max_threads_running": Option(
+            kind.optional(kind.integer(1, 100_000)), "25",
+            "While more threads than this run in the database server for others "
+            "(Threads_running), purges and rollups wait; over twice as many, they stop until the "
+            "next run (docs/retention.md#when-the-database-is-busy). off: they do not look."),
         "state_dir": Option(kind.folder, "var/state",
                             "Locks and this installation's identity; private, never emptied."),
         "log_dir": Option(kind.folder, "var/log", "One file of JSON lines for each job."),

@@ -7,7 +7,9 @@ text, SQLite has numbers of its own for the rows, and MySQL goes by ranges of te
 old, then by ranges of time.
 
 A batch is one commit. Its size follows the time that the last one took, and a pause after it lets
-the others in. How long both should be is for the dialect to say.
+the others in. How long both should be is for the dialect to say. While the database has much to do
+for others, the next batch waits (load.py); one that had to give way to them is tried again in
+halves.
 """
 from __future__ import annotations
 
@@ -15,12 +17,16 @@ from collections import namedtuple
 
 from jobs_lib import clock
 from jobs_lib.chunks import chunked
-from jobs_lib.errors import Conflict
+from jobs_lib.errors import Conflict, Lost
+
+from .load import Load
 
 FIRST = 1000                 # rows in the first batch
 SPARSE = 5                   # a range of ids should lose at least one row in so many
 LISTED = 900                 # ids in one statement: for more, MariaDB turns the list into a join
 PAGES = 900                  # of SQLite's log, which each other writer copies when it has 1,000
+TRIES = 3                    # of a batch of the least size that had to give way
+AFTER_CONFLICT = 1.0         # seconds before the next try
 FILES_AT_ONCE = 100          # rows with files: a kill strands no more than a sweep takes unasked
 
 Batch = namedtuple("Batch", "rows files")
@@ -43,15 +49,30 @@ class BatchSizer:
         self._most = min(most or batches.most, batches.most)
         self._least = min(batches.least, self._most)
         self.rows = min(FIRST, self._most)
+        self._conflicts = 0             # in a row
 
     def pause_after(self, rows: int, seconds: float) -> float:
         """Learn from a batch of this many rows that held its locks this long; returns the pause
         that it calls for, in seconds."""
+        self._conflicts = 0
         aim = rows * self._batches.seconds / max(seconds, 1e-6)
         self.rows = int(max(self._least, min(self._most, self.rows * 2, max(self.rows / 2, aim))))
         # a few rows bar nobody for long
         least = self._batches.pause * min(1.0, rows / self._batches.least)
         return max(least, seconds * self._batches.share)
+
+    def halve(self) -> None:
+        """Take half as many rows from now on, until batches prove to be short again."""
+        self.rows = max(self._least, self.rows // 2)
+
+    def pause_after_conflict(self, error: Conflict) -> float:
+        """Half as many rows after a batch that had to give way; returns the pause before them, in
+        seconds. Raises the error when they are few already, and again and again give way."""
+        self._conflicts += 1
+        if self._conflicts >= TRIES and self.rows <= self._least:
+            raise error
+        self.halve()
+        return AFTER_CONFLICT
 
 
 class BatchDeleter:
@@ -69,6 +90,7 @@ class BatchDeleter:
         self._number = ctx.db.numbered_by(table)
         self._key = self._number or "id"
         self.sizer = BatchSizer(ctx.db.dialect.batches, FILES_AT_ONCE if files else None)
+        self.load = Load(ctx)
         self.number, self.rows = 0, 0
         # since the last checkpoint; as many pages as that one found
         self._logged, self._pages_per_row = 0, float(PAGES)
@@ -83,22 +105,36 @@ class BatchDeleter:
         """
         for branch in chosen.branches:
             if not (self._number or self.files or self.within or chosen.listed):
-                yield from self._text_ranges(chosen, branch)
-                yield from self._times(chosen, branch)
-            yield from self._branch(chosen, branch)
+                yield from self._in_parts(self._text_ranges, chosen, branch)
+                yield from self._in_parts(self._times, chosen, branch)
+            yield from self._in_parts(self._branch, chosen, branch)
 
     def delete_ids(self, chosen, ids):
         """Delete just these rows, as far as `chosen` still says so, in their order; yield as
         `batches` does."""
-        at = 0
-        while at < len(ids) and self._may_go_on():
-            some = list(ids[at:at + self._most(LISTED)])
-            at += len(some)
-            yield self._delete(chosen, "id", " IN (:ids)", len(some), ids=some)
+        yield from self._in_parts(self._lists, chosen, [*ids])
 
     def rate(self) -> int:
         """Rows a second so far, pauses included."""
         return int(self.rows / max(self.ctx.monotonic() - self._began, 1e-3))
+
+    def _in_parts(self, way, *given):
+        """What `way` yields. After a batch that had to give way it begins again, with half as many
+        rows."""
+        while True:
+            try:
+                return (yield from way(*given))
+            except Conflict as error:
+                pause = self.sizer.pause_after_conflict(error)
+                self._next = self.ctx.monotonic() + pause
+
+    def _lists(self, chosen, ids: list):
+        """Just these rows; those that were handled are taken off the list."""
+        while ids and self._may_go_on():
+            some = ids[:self._most(LISTED)]
+            batch = self._delete(chosen, "id", " IN (:ids)", len(some), ids=some)
+            del ids[:len(some)]
+            yield batch
 
     def _branch(self, chosen, branch):
         since, before = None, None
@@ -211,7 +247,7 @@ class BatchDeleter:
             return Batch(deleted, names)
 
         begin = self.ctx.monotonic()
-        batch = self.db.batch(work)
+        batch = self.db.batch(work, again=Lost)         # a conflict: `_in_parts`
         end = self.ctx.monotonic()
         self._next = end + self.sizer.pause_after(width, end - begin)
         self.number, self.rows = self.number + 1, self.rows + batch.rows
@@ -243,4 +279,6 @@ class BatchDeleter:
     def _may_go_on(self) -> bool:
         if not self.ctx.should_stop(self.rows):
             self.ctx.sleep(self._next - self.ctx.monotonic())
+            if self.load.wait():
+                self.sizer.halve()
         return not self.ctx.should_stop()

@@ -62,8 +62,7 @@ def sweep(ctx) -> None:
                 refuse(ctx, reason)
             work.remove()
     except Busy as error:
-        ctx.log.warning("database busy", error=str(error))
-        ctx.stop("busy")
+        ctx.stop_busy(error)
     ctx.log.event("sweep", folder=folder, files=work.total, unnamed=work.unnamed,
                   orphans=work.removed, reason=ctx.stop_reason or "done")
 

@@ -125,8 +125,7 @@ def delete_all(ctx, deleter: BatchDeleter, selections, total: int | None, cutoff
             if ctx.should_stop():
                 break
     except Busy as error:               # the others come first; what is committed stays so
-        ctx.stop("busy")
-        ctx.log.warning("database busy", error=str(error))
+        ctx.stop_busy(error)
     log_deletion(ctx, deleter, cutoffs)
 
 
@@ -134,6 +133,7 @@ def log_deletion(ctx, deleter: BatchDeleter, cutoffs) -> None:
     """One event for all that was deleted."""
     ctx.log.event("purge", table=deleter.table, **ctx.counts, reason=ctx.stop_reason or "done",
                   batches=deleter.number, rate=deleter.rate(),
+                  waited=round(deleter.load.waited, 1),
                   before=sorted({clock.text(moment) for moment in cutoffs}))
 
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from jobs_lib import errors
 
+from .context import BUSY
+
 
 def call(job, ctx, limits, result: dict, complete: bool) -> None:
     """Let the job work; how it ended goes into `result`. `complete`: the app's tables have all that
@@ -19,9 +21,10 @@ def call(job, ctx, limits, result: dict, complete: bool) -> None:
             ctx.close()
         reason = limits.reason or ctx.suspended
         stopped = "interrupted" if reason == limits.heard else "partial"
-        result.update(status=stopped if reason else "ok", stop_reason=reason)
+        result.update(status=stopped if reason else "ok", stop_reason=reason,
+                      error=ctx.busy if reason == BUSY else None)
     except errors.Busy as error:
-        result.update(status="partial", stop_reason="busy")
+        result.update(status="partial", stop_reason=BUSY, error=str(error))
         ctx.log.warning("database busy", error=str(error))
     except errors.JobsError as error:
         result.update(status="failed", error=str(error))

@@ -11,6 +11,7 @@ from .limits import resident_bytes
 
 PROGRESS_SECONDS = 2.0
 MB = 1024 ** 2
+BUSY = "busy"                           # the reason to stop
 
 
 def derived(key: str, label: str) -> bytes:
@@ -56,6 +57,7 @@ class Context:
         self.clock_in_doubt = doubt
         # the same, once something was left for it
         self.suspended: str | None = None
+        self.busy: str | None = None            # why the run stops as `busy`
         self._asked_to_stop = False             # by another process
         # (when, done) of the first report of this count
         self._first: tuple | None = None
@@ -192,6 +194,13 @@ class Context:
     def stop(self, reason: str) -> None:
         """End the run as `partial` for a reason of the job's own; the next run goes on."""
         self._limits.stop(reason)
+
+    def stop_busy(self, why) -> None:
+        """End the run as `partial`, since others need the database; `why`, in words or as an error,
+        becomes the run's `error`. What is committed stays so."""
+        self.busy = str(why)
+        self.log.warning("database busy", error=self.busy)
+        self.stop(BUSY)
 
     def sleep(self, seconds: float) -> None:
         """Wait, in short steps, so that SIGTERM is heard, and never past the budget."""

@@ -177,6 +177,15 @@ def test_a_deadlock_is_done_again_as_a_whole(db, url):
     assert limits(db) == [2, 2]
 
 
+def test_a_statement_that_is_ended_by_a_time_limit_is_a_conflict(url):     # R16
+    db = connect(url)
+    db.execute("SET SESSION max_statement_time = 0.1")
+    with pytest.raises(Conflict, match=r"longer than the database server allows \(1969\)"):
+        db.value("SELECT SLEEP(5)")
+    assert db.value("SELECT 1") == 1
+    db.close()
+
+
 def test_a_lock_wait_is_done_again_and_gives_up_after_three(db, url):
     holder, tries = connect(url), []
     impatient = connect(url, timeout=1)

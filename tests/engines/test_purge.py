@@ -408,7 +408,7 @@ class Holder:
                 self.thread = threading.Thread(target=self._hold, daemon=True)
                 self.thread.start()
                 assert self.holds.wait(10)
-        elif self.thread and sql.startswith("UPDATE {job_runs}"):
+        elif self.thread and sql.startswith("UPDATE {job_runs} SET status"):
             self.may_go.set()
             self.thread.join(10)
 

@@ -275,7 +275,7 @@ def test_a_busy_database_ends_the_run_and_what_is_done_stays_done(bench):      #
             if len(begun) == 2:
                 other.execute(sql)
                 other.execute("UPDATE {header_snapshots} SET user_id = 2 WHERE id = 2000")
-        elif len(begun) > 1 and sql.startswith("UPDATE {job_runs}"):
+        elif len(begun) > 1 and sql.startswith("UPDATE {job_runs} SET status"):
             other.execute("ROLLBACK")
             begun.clear()
     bench.on_statement = hold

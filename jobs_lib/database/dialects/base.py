@@ -28,6 +28,8 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     named_locks                               whether it has locks for runner/locks.py
     batches, by_key, before_batches, after_batch
                                               for engines/batch_delete.py: rows in short batches
+    threads_running                           a statement for engines/load.py whose `Value` is how
+                                              many threads are running in the server, or ""
     row_number                                the engine's own number of a row, or ""
     changes, last_ids                         for moving.py, of what can be its source
     largest_statement, next_id(table, number)     the same, of what can be its target

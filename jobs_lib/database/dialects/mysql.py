@@ -51,6 +51,8 @@ by_key = ""
 row_number = ""
 before_batches = ""
 after_batch = ""
+# for all clients, ours included; nobody needs a privilege to see it
+threads_running = "SHOW GLOBAL STATUS LIKE 'Threads_running'"
 
 Target = namedtuple("Target", "user password host port socket ca tls database timeout connect")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -232,6 +234,9 @@ SENTENCES = {
     1020: (Conflict, "another transaction changed a row that we had read ({code})"),
     1205: (Conflict, "another transaction held rows that we need for too long ({code})"),
     1213: (Conflict, "another transaction and ours waited for each other ({code})"),
+    1317: (Conflict, "the database server ended a statement of ours ({code})"),
+    1969: (Conflict, "a statement took longer than the database server allows ({code})"),
+    3024: (Conflict, "a statement took longer than the database server allows ({code})"),
     1062: (Duplicate, "a row with this unique key is there already: {key}"),
     1146: (Missing, "{text}: run `jobs.py migrate`"),
     1054: (Missing, "{text}: compare the table with docs/data-model.md"),

@@ -12,7 +12,9 @@ from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.engines import spool
 from jobs_lib.engines.batch_delete import FILES_AT_ONCE, LISTED, BatchSizer
+from jobs_lib.engines.load import Load
 from jobs_lib.engines.purge import drop_files
+from jobs_lib.errors import Conflict, Lost
 
 from .deletion_order import HELD, Removal, along, columns, is_queue, next_key
 
@@ -38,14 +40,15 @@ class InFlight(Exception):
     """A run that lives is just sending something of the account: the next run continues."""
 
 
-Sizers = namedtuple("Sizers", "lists ranges")
-Sizers.__doc__ = "How large the batches of a run are, of rows by their ids and of ranges."
+Sizers = namedtuple("Sizers", "lists ranges load")
+Sizers.__doc__ = """How large the batches of a run are, of rows by their ids and of ranges, and the
+Load that they wait for; None: they do not."""
 
 
 def batch_sizers(ctx) -> Sizers:
     """Those of a run; they learn from each batch."""
     batches = ctx.db.dialect.batches
-    return Sizers(BatchSizer(batches, LISTED), BatchSizer(batches))
+    return Sizers(BatchSizer(batches, LISTED), BatchSizer(batches), Load(ctx))
 
 
 def user_ref(ctx, user_id: int) -> str:
@@ -143,14 +146,17 @@ class Batches:
                 where, within["until"] = f"{where} AND {column} < :until", until["part"]
                 if not (type(until["part"]) is int or clock.parse_any(until["part"])):
                     return False
-            begin = self.ctx.monotonic()
-            done = self.db.batch(partial(self._work, name, Removal.erase_where, [], where, within))
-            if not done:
+            done = self._timed(self.sizers.ranges, partial(self._erase_range, name, where, within))
+            if done == 0:
                 return not until
-            pause = self.sizers.ranges.pause_after(done, self.ctx.monotonic() - begin)
-            self._pause(done, pause)
-            since = until and until["part"]
+            if done:
+                since = until and until["part"]
         return False
+
+    def _erase_range(self, name: str, where: str, values: dict) -> tuple[int, int]:
+        done = self.db.batch(partial(self._work, name, Removal.erase_where, [], where, values),
+                             again=Lost)
+        return done, done
 
     def change(self, name: str, rule: str, sets: str, **values) -> bool:
         """UPDATE the rows that match, so that they match no more. False when the run is to stop."""
@@ -173,7 +179,7 @@ class Batches:
                 asked, most=min(most, self.sizers.lists.rows), **values)]
             # none is done where what is left changed meanwhile, or is not for us to take now
             work = partial(self._work, name, act, parts, rule, values)
-            return len(parts), self.db.batch(work) if parts else 0
+            return len(parts), self.db.batch(work, again=Lost) if parts else 0
         return self._repeat(batch)
 
     def delete_further(self, further) -> bool:
@@ -187,24 +193,33 @@ class Batches:
 
         def batch() -> tuple[int, int]:
             most = min(LISTED, self.sizers.lists.rows)
-            return most, self.db.batch(partial(work, most))
+            return most, self.db.batch(partial(work, most), again=Lost)
         return self._repeat(batch)
 
     def _repeat(self, batch) -> bool:
         """`batch()` returns (how many rows it asked for, how many it has done), until none is done.
         False when the run is to stop."""
         while not self.ctx.should_stop():
-            begin = self.ctx.monotonic()
-            asked, done = batch()
-            if not done:
+            if self._timed(self.sizers.lists, batch) == 0:
                 return True
-            self._pause(done, self.sizers.lists.pause_after(asked, self.ctx.monotonic() - begin))
         return False
 
-    def _pause(self, done: int, seconds: float) -> None:
-        self.ctx.count("rows", done)
-        self.ctx.progress(self.ctx.counts["rows"], accounts=self.ctx.counts["erased"])
-        self.ctx.sleep(seconds)
+    def _timed(self, sizer: BatchSizer, batch) -> int | None:
+        """One batch and the pause after it. How many rows it has done; None where it had to give
+        way to others and is to be tried again, with half as many."""
+        begin = self.ctx.monotonic()
+        try:
+            asked, done = batch()
+        except Conflict as error:
+            self.ctx.sleep(sizer.pause_after_conflict(error))
+            return None
+        if done:
+            self.ctx.count("rows", done)
+            self.ctx.progress(self.ctx.counts["rows"], accounts=self.ctx.counts["erased"])
+            self.ctx.sleep(sizer.pause_after(asked, self.ctx.monotonic() - begin))
+            if self.sizers.load and self.sizers.load.wait():
+                sizer.halve()
+        return done
 
     def _work(self, name: str, act, parts: list, rule: str, values: dict) -> int:
         self.check_status()

@@ -63,8 +63,7 @@ def _archive(ctx, chosen) -> None:
     except _Enough:
         pass                                # what stops the run reports itself
     except Busy as error:
-        ctx.stop("busy")
-        ctx.log.warning("database busy", error=str(error))
+        ctx.stop_busy(error)
     except ArchiveError as error:
         raise _with_rows(error, counts) from None
     finally:

@@ -13,6 +13,7 @@ from functools import partial
 from jobs_lib.database import stored
 from jobs_lib.database.schema.ddl import is_size, size
 from jobs_lib.database.values import INVALID
+from jobs_lib.engines.load import Load
 from jobs_lib.engines.safety_stop import RetentionGuard
 from jobs_lib.errors import Busy, JobsError
 from jobs_lib.text import counted
@@ -45,11 +46,11 @@ def run(ctx) -> dict:
     try:
         for days, state in _found(ctx, first):
             _put_down(ctx.db, days, state)
-        _add_up_due(ctx, first)
-        _delete_old(ctx, first)
+        load = Load(ctx)
+        _add_up_due(ctx, first, load)
+        _delete_old(ctx, first, load)
     except Busy as error:               # the others come first; what is committed stays so
-        ctx.log.warning("database busy", error=str(error))
-        ctx.stop("busy")
+        ctx.stop_busy(error)
     if not (ctx.should_stop() or ctx.suspended):
         guard.store()
     return ctx.counts
@@ -227,7 +228,7 @@ def _put_down(db, days, state: dict) -> None:
 
 # Adding up
 
-def _add_up_due(ctx, first: str) -> None:
+def _add_up_due(ctx, first: str, load: Load) -> None:
     due = _due(ctx.db)
     total = ctx.db.value(f"SELECT COUNT(*) FROM {{rollup_days}} WHERE {due}", first=first,
                          latest=LATEST)
@@ -237,7 +238,7 @@ def _add_up_due(ctx, first: str) -> None:
                            first=first, latest=LATEST)
         if day is None or ctx.should_stop(ctx.counts["days"]):
             return
-        users = _paced(ctx, partial(_add_up, ctx.db, day))
+        users = _paced(ctx, load, partial(_add_up, ctx.db, day))
         if users is not None:
             ctx.count("days")
             ctx.count("user_days", users)
@@ -296,11 +297,13 @@ def _write(db, table: str, column: str, detail: str, **values) -> None:
                f"OR NOT EXISTS{LIVING % f'{{{table}}}'})", **values)
 
 
-def _paced(ctx, work):
-    """`work()` in one transaction, and then a pause in which others write."""
+def _paced(ctx, load: Load, work):
+    """`work()` in one transaction, and then a pause in which others write, a longer one while the
+    database has much to do for them."""
     began = ctx.monotonic()
     result = ctx.db.batch(work)
     ctx.sleep((ctx.monotonic() - began) * ctx.db.dialect.batches.share)
+    load.wait()
     return result
 
 
@@ -310,7 +313,7 @@ def _stale(db, table: str, column: str, first: str) -> int:
     return db.value(f"SELECT COUNT(*) FROM {{{table}}} WHERE {column} < :first", first=first)
 
 
-def _delete_old(ctx, first: str) -> None:
+def _delete_old(ctx, first: str, load: Load) -> None:
     """Day by day, and no day that is past its time is due any more."""
     for table, column in TABLES.items():
         for day in _steps(ctx, table, column, EARLIEST, first):
@@ -318,7 +321,7 @@ def _delete_old(ctx, first: str) -> None:
                 return
             delete = partial(ctx.db.execute, f"DELETE FROM {{{table}}} WHERE {column} >= :day "
                              f"AND {column} < :next_day", day=day, next_day=_after(day))
-            ctx.count("deleted", _paced(ctx, delete))
+            ctx.count("deleted", _paced(ctx, load, delete))
             ctx.progress(ctx.counts["days"], deleted=ctx.counts["deleted"])
     if not ctx.should_stop():
         ctx.db.execute("DELETE FROM {rollup_days} WHERE day < :first", first=first)

@@ -1,0 +1,58 @@
+"""How much a database server has to do for all its clients, looked at between two units of work.
+
+It says how many of its threads are running: gh-ost and pt-online-schema-change (--max-load,
+--critical-load) go by the same number, the latter with the same limits. SQLite has no server: there
+the time that a batch waits for the one write lock makes the next one smaller and the pause before
+it longer (batch_delete.py).
+"""
+from __future__ import annotations
+
+SECONDS = 1.0               # between two looks; the first one comes so long after the beginning
+CRITICAL = 2                # times the limit: stop at once
+PATIENCE = 60.0             # seconds, at most, that a load may last before the run gives up
+SHARE = 0.1                 # of what is left of the run's time, likewise
+
+
+class Load:
+    """The load as one run sees it. A run shorter than SECONDS takes no look.
+
+    waited  seconds that the run has waited for it to go down
+    """
+
+    def __init__(self, ctx) -> None:
+        self.ctx, self.waited = ctx, 0.0
+        self._look = ctx.db.dialect.threads_running
+        self._limit = ctx.section("core").max_threads_running
+        self._patience = min(PATIENCE, SHARE * ctx.seconds_left())
+        self._next = ctx.monotonic() + SECONDS
+
+    def wait(self) -> bool:
+        """Wait while the load is over its limit. Whether it was: then the next unit should be
+        smaller.
+
+        Where it stays so, or is far over it, the run stops as `busy`. To be called outside of any
+        transaction.
+        """
+        began, was_over = self.ctx.monotonic(), False
+        if not (self._look and self._limit) or began < self._next:
+            return False
+        while not self.ctx.should_stop():
+            found = self.ctx.db.row(self._look)
+            now = self.ctx.monotonic()
+            self._next = now + SECONDS
+            # One is ours. A proxy may show none at all: what cannot be seen is not guessed.
+            others = int(found["Value"]) - 1 if found else 0
+            if others <= self._limit:
+                break
+            was_over = True
+            seen = (f"{others} threads were running in the database, the limit is {self._limit} "
+                    "([core] max_threads_running)")
+            if others > CRITICAL * self._limit:
+                self.ctx.stop_busy(seen)
+            elif now - began >= self._patience:
+                self.ctx.stop_busy(f"{seen}, and a wait of {now - began:.0f} s did not help")
+            elif not self.waited:
+                self.ctx.log.event("waiting for the database", reason=seen)
+            self.ctx.sleep(SECONDS)
+            self.waited += self.ctx.monotonic() - now
+        return was_over

@@ -1,0 +1,401 @@
+"""What a run does while its database is busy with others: it waits, takes smaller batches, stops
+and says why; a batch that has to give way is tried again in halves."""
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing, contextmanager, suppress
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib import clock
+from jobs_lib.database.connection import connect
+from jobs_lib.errors import Conflict
+from tests.engines.test_purge import LOGS, logs
+from tests.support.databases import bulk
+from tests.support.engines import on_mariadb, on_sqlite
+from tests.support.shell import Shell, at_sql
+
+LOOK = "SHOW GLOBAL STATUS"
+ROWS = 3_000
+
+
+class App:
+    """Other connections, each with a statement that runs until `end`."""
+
+    def __init__(self, url: str, threads: int) -> None:
+        self.url, self.connections = url, [connect(url) for _ in range(threads)]
+        self.ids = [db.value("SELECT CONNECTION_ID()") for db in self.connections]
+        self.threads = [threading.Thread(target=self._work, args=(db,), daemon=True)
+                        for db in self.connections]
+        for thread in self.threads:
+            thread.start()
+        with closing(connect(url)) as db:
+            self._wait_for(db, threads)
+
+    def _work(self, db) -> None:
+        with closing(db), suppress(Conflict):       # MariaDB's answer to KILL QUERY
+            db.value("SELECT SLEEP(60)")
+
+    def _wait_for(self, db, number: int) -> None:
+        until = time.monotonic() + 20
+        while db.value("SELECT COUNT(*) FROM information_schema.processlist WHERE id IN (:ids)"
+                       " AND info LIKE 'SELECT SLEEP%'", ids=self.ids) != number:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+    def end(self) -> None:
+        """All of them at once; the server says so from then on."""
+        with closing(connect(self.url)) as db:
+            for each, thread in zip(self.ids, self.threads):
+                if thread.is_alive():
+                    db.execute(f"KILL QUERY {each}")
+            self._wait_for(db, 0)
+        for thread in self.threads:
+            thread.join(20)
+
+
+@contextmanager
+def busy_app(url: str, threads: int = 15):
+    """The app at work, with so many statements at once."""
+    app = App(url, threads)
+    try:
+        yield app
+    finally:
+        app.end()
+
+
+def looks(bench) -> int:
+    """How often the last run has looked at the load."""
+    return sum(sql.startswith(LOOK) for sql in bench.statements)
+
+
+def slow_batches(bench, seconds: float = 0.6) -> list[int]:
+    """From now on a batch takes this long; the widths of the ranges, as they come."""
+    widths: list[int] = []
+
+    def hear(sql, values) -> None:
+        if sql.startswith("DELETE"):
+            bench.clock.seconds += seconds
+            widths.append(len(values["ids"]) if "ids" in values
+                          else values["high"] - values["low"] + 1)
+    bench.on_statement = hear
+    return widths
+
+
+# Looking
+
+@on_mariadb
+def test_it_looks_once_a_second_and_never_when_there_is_nothing_to_do(bench):      # R16
+    assert bench.run(LOGS) == {"deleted": 0}
+    assert looks(bench) == 0
+    logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
+    begin = bench.clock.seconds
+    widths = slow_batches(bench)
+    assert bench.run(LOGS)["deleted"] == ROWS
+    assert 1 <= looks(bench) <= min(len(widths), bench.clock.seconds - begin)
+
+
+@on_mariadb
+def test_a_run_of_less_than_a_second_does_not_look(bench):                         # R16
+    logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
+    with busy_app(bench.url):
+        assert bench.run(LOGS) == {"deleted": ROWS}
+    assert looks(bench) == 0
+
+
+@on_mariadb
+def test_off_looks_at_nothing(bench):                                              # R16
+    bench.config(core={"max_threads_running": "off"})
+    logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
+    slow_batches(bench)
+    assert bench.run(LOGS) == {"deleted": ROWS}
+    assert looks(bench) == 0
+
+
+@on_mariadb
+def test_a_quiet_server_is_within_the_default(bench):                              # R16
+    logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
+    slow_batches(bench)
+    assert bench.run(LOGS) == {"deleted": ROWS}
+    assert [event for event in bench.events("purge_logs")
+            if event["event"] == "waiting for the database"] == []
+    assert bench.events("purge_logs")[-2]["waited"] == 0
+
+
+# Waiting and stopping
+
+@on_mariadb
+def test_a_purge_waits_until_the_load_is_gone_and_goes_on_in_halves(bench):        # R16
+    bench.config(core={"max_threads_running": "10"})
+    logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
+    widths, seen = slow_batches(bench, 1.2), []
+    slow = bench.on_statement
+    with busy_app(bench.url) as app:
+        def hear(sql, values) -> None:
+            slow(sql, values)
+            if sql.startswith(LOOK):
+                seen.append(len(widths))
+                if len(seen) == 4:
+                    app.end()
+        bench.on_statement = hear
+        begin = bench.clock.seconds
+        assert bench.run(LOGS) == {"deleted": ROWS}
+    assert bench.result["status"] == "ok"
+    # three looks a second apart, all before the second batch, and one that finds it gone
+    assert seen[:4] == [1, 1, 1, 1]
+    assert bench.clock.seconds - begin >= 3
+    # half for the slow batch, and half of that for the load
+    assert widths[1] == 250
+    events = {event["event"]: event for event in bench.events("purge_logs")}
+    assert "15 threads were running" in events["waiting for the database"]["reason"]
+    assert events["purge"]["waited"] == pytest.approx(3.0, abs=0.1)
+
+
+@on_mariadb
+def test_it_stops_as_busy_and_says_why_when_the_load_stays(bench):                 # R16
+    bench.config(core={"max_threads_running": "10"})
+    logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
+    slow_batches(bench, 1.2)
+    begin = bench.clock.seconds
+    with busy_app(bench.url):
+        deleted = bench.run(LOGS)["deleted"]
+        # a tenth of its minutes
+        assert bench.clock.seconds - begin == pytest.approx(24, abs=3)
+    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "busy")
+    assert re.fullmatch(r"1[5-9] threads were running in the database, the limit is 10 \(\[core\] "
+                        r"max_threads_running\), and a wait of \d+ s did not help",
+                        bench.result["error"])
+    assert bench.db.value("SELECT error FROM {job_runs}") == bench.result["error"]
+    assert deleted == 1000
+    assert bench.run(LOGS)["deleted"] == ROWS - deleted
+
+
+@on_mariadb
+def test_far_over_the_limit_it_stops_at_once(bench):                               # R16
+    bench.config(core={"max_threads_running": "5"})
+    logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
+    slow_batches(bench, 1.2)
+    begin = bench.clock.seconds
+    with busy_app(bench.url):
+        assert bench.run(LOGS)["deleted"] == 1000
+    assert bench.clock.seconds - begin < 2
+    assert bench.result["stop_reason"] == "busy"
+    assert "threads were running in the database, the limit is 5" in bench.result["error"]
+
+
+def old_sessions(service, number: int) -> None:
+    """So many rows that a purge takes more than a second for them."""
+    old = clock.now() - timedelta(days=400)
+    bulk(service.db, "sessions", ["id", "user_id", "token_hash", "created_at", "last_seen_at",
+                                  "expires_at"],
+         [(id, 1, f"{id:064x}", old, old, old) for id in range(1, number + 1)])
+
+
+@on_mariadb
+@pytest.mark.slow
+def test_killed_while_it_waits_it_has_lost_nothing(tmp_path, engine_url):          # R2 R16
+    service = Shell(tmp_path, engine_url, core={"max_threads_running": "10"})
+    old_sessions(service, 150_000)
+    with busy_app(engine_url):
+        killed = service.start("purge_sessions", "--yes", kill=at_sql(LOOK, 2))
+        killed.communicate(timeout=60)
+        assert killed.returncode == -9
+    left = service.db.value("SELECT COUNT(*) FROM {sessions}")
+    assert 0 < left < 150_000
+    assert service.job("purge_sessions", "--yes")["counts"]["deleted"] == left
+    service.close()
+
+
+# Giving way
+
+@contextmanager
+def locked(bench, id: int):
+    """The app has changed a log row in an open transaction; yields what ends that."""
+    bench.timeout = 1.0
+    with closing(connect(bench.url)) as other:
+        other.execute("BEGIN")
+        other.execute("UPDATE {message_logs} SET bytes_used = 7 WHERE id = :id", id=id)
+        yield lambda: other.execute("ROLLBACK")
+
+
+@on_mariadb
+@pytest.mark.slow
+@pytest.mark.parametrize("tries", [2, 5])
+def test_a_batch_that_meets_a_lock_is_tried_again_in_halves(bench, tries):         # R16
+    logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
+    widths: list[int] = []
+    with locked(bench, 1500) as let_go:
+        def hear(sql, values) -> None:
+            if sql.startswith("DELETE"):
+                widths.append(values["high"] - values["low"] + 1)
+                if len(widths) == tries + 2:
+                    let_go()
+        bench.on_statement = hear
+        assert bench.run(LOGS) == {"deleted": ROWS}
+    assert bench.result["status"] == "ok"
+    # the second batch meets it: what is before it goes, in halves
+    assert widths[1] == 2000
+    assert widths[2] == 1000
+    assert min(widths) < 500 or tries == 2
+
+
+@on_mariadb
+@pytest.mark.slow
+def test_a_lock_that_stays_ends_it_as_busy_behind_what_is_before_it(bench):        # R16
+    logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
+    with locked(bench, 2500):
+        bench.run(LOGS)
+    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "busy")
+    assert "held rows that we need for too long" in bench.result["error"]
+    assert 2400 <= bench.result["counts"]["deleted"] < 2500
+    assert min(bench.ids("message_logs")) <= 2500
+
+
+class Killer(threading.Thread):
+    """A host that ends each DELETE that takes longer than it allows, as with pt-kill."""
+
+    def __init__(self, url: str, seconds: float) -> None:
+        super().__init__(daemon=True)
+        self.url, self.seconds, self.kills = url, seconds, 0
+        self.began: float | None = None             # of the DELETE at work
+        self.ended = threading.Event()
+
+    def hear(self, sql: str, _values: dict) -> None:
+        """Each statement of the run, just before it is sent."""
+        self.began = time.monotonic() if sql.startswith("DELETE") else None
+
+    def run(self) -> None:
+        with closing(connect(self.url)) as db:
+            while not self.ended.wait(0.02):
+                if self.began is None or time.monotonic() - self.began < self.seconds:
+                    continue
+                for row in db.query("SELECT id FROM information_schema.processlist WHERE command = "
+                                    "'Query' AND db = DATABASE() AND id <> CONNECTION_ID()"):
+                    db.execute(f"KILL QUERY {row['id']}")
+                    self.kills += 1
+                self.began = None
+
+
+@on_mariadb
+@pytest.mark.slow
+def test_a_batch_that_takes_longer_than_the_host_allows_is_tried_again_in_halves(bench):  # R16
+    logs(bench, dict.fromkeys(range(1, 1201), 91))
+    bench.db.execute("CREATE TRIGGER slow BEFORE DELETE ON {message_logs} FOR EACH ROW "
+                     "DO SLEEP(0.001)")
+    killer = Killer(bench.url, 0.4)
+    bench.on_statement = killer.hear
+    killer.start()
+    try:
+        assert bench.run(LOGS) == {"deleted": 1200}
+    finally:
+        killer.ended.set()
+        killer.join(10)
+        bench.db.execute("DROP TRIGGER slow")
+    assert bench.result["status"] == "ok"
+    assert killer.kills
+
+
+@on_mariadb
+@pytest.mark.slow
+def test_the_deletion_of_an_account_is_tried_again_in_halves(bench):               # R16
+    user = bench.table("users", [{"status": "deleted", "deleted_at": bench.ago(days=8)}])[0]
+    bulk(bench.db, "message_logs", ["id", "user_id", "direction", "status", "created_at"],
+         [(id, user, "forward", "delivered", bench.ago(days=1, seconds=id))
+          for id in range(1, ROWS + 1)])
+    tries: list[str] = []
+    with locked(bench, 1500) as let_go:
+        def hear(sql, _values) -> None:
+            if sql.startswith("DELETE FROM {message_logs}"):
+                tries.append(sql)
+                if len(tries) == 5:
+                    let_go()
+        bench.on_statement = hear
+        assert bench.run("delete_accounts")["erased"] == 1
+    assert (bench.result["status"], bench.ids("message_logs")) == ("ok", [])
+
+
+@on_mariadb
+def test_the_deletion_of_an_account_waits_for_the_load_and_closing_it_does_not(bench):   # R16
+    bench.config(core={"max_threads_running": "5"})
+    for days in (8, 1):
+        user = bench.table("users", [{"status": "deleted", "deleted_at": bench.ago(days=days)}])[0]
+        bulk(bench.db, "message_logs", ["user_id", "direction", "status", "created_at"],
+             [(user, "forward", "delivered", bench.ago(days=1))] * ROWS)
+        bench.table("sessions", [{"user_id": user, "expires_at": bench.ahead(days=1)}])
+    slow = 0.6
+
+    def hear(sql, _values) -> None:
+        if sql.startswith("DELETE"):
+            bench.clock.seconds += slow
+    bench.on_statement = hear
+    with busy_app(bench.url):
+        bench.run("delete_accounts")
+    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "busy")
+    assert "the limit is 5" in bench.result["error"]
+    assert bench.result["counts"]["revoked"] == 2
+    assert bench.ids("sessions") == []
+    assert bench.run("delete_accounts")["erased"] == 1
+
+
+@on_mariadb
+def test_a_rollup_stops_between_two_days(bench):                                   # R16
+    bench.config(core={"max_threads_running": "5"})
+    user = bench.table("users", [{}])[0]
+    bulk(bench.db, "message_logs", ["user_id", "direction", "status", "bytes_used", "created_at"],
+         [(user, "forward", "delivered", 10, bench.ago(days=days)) for days in range(9)])
+
+    def hear(sql, _values) -> None:
+        if sql.startswith("INSERT INTO {usage_daily}"):
+            bench.clock.seconds += 0.6
+    bench.on_statement = hear
+    with busy_app(bench.url):
+        assert 0 < bench.run("rollup_usage")["days"] < 9
+    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "busy")
+    assert "the limit is 5" in bench.result["error"]
+    assert bench.run("rollup_usage")["days"] > 0
+    assert len(bench.rows("usage_daily")) == 9
+
+
+WRITER = """
+import sqlite3, sys, time
+raw = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
+longest, until = 0.0, None
+while until is None or time.monotonic() < until:
+    begin = time.monotonic()
+    raw.execute("BEGIN IMMEDIATE")
+    longest = max(longest, time.monotonic() - begin)
+    raw.execute("UPDATE users SET name = 'x' WHERE id = 1")
+    if until is None:
+        until = time.monotonic() + 5
+        print("writing", flush=True)
+    time.sleep(0.4)
+    raw.execute("COMMIT")
+    time.sleep(0.1)
+print(longest)
+"""
+
+
+@on_sqlite
+@pytest.mark.slow
+def test_on_sqlite_what_a_batch_waits_for_another_writer_makes_it_smaller(tmp_path, engine_url):
+    # R16
+    service = Shell(tmp_path, engine_url)
+    old_sessions(service, 60_000)
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, engine_url.partition("///")[2]],
+                              stdout=subprocess.PIPE, text=True)
+    try:
+        assert writer.stdout.readline() == "writing\n"
+        result = service.job("purge_sessions", "--yes")
+        longest = float(writer.communicate(timeout=60)[0])
+    finally:
+        writer.kill()
+        writer.communicate()
+    assert (result["status"], result["counts"]["deleted"]) == ("ok", 60_000)
+    assert longest < 0.5
+    assert result["duration_ms"] > 2_000
+    service.close()
