@@ -21,6 +21,8 @@ SHOWN = 3                    # tables of the app's, by their names
 FIRST = "This in your app's tables does not fit, and jobs refuse to run. Change it first:"
 TO_DO = ("Your app's own tables still lack this. Put it into your app's migrations, or run it "
          "yourself:")
+OLD_ROWS = ("Columns were added, and without this the rows that your app had would be due. Look at "
+            "each line, and run it:")
 
 
 def arguments(parser) -> None:
@@ -50,6 +52,8 @@ def run(args, make_session, config_path) -> int:
         if not planned:
             print("-- the schema is up to date: nothing to run")
         _tell_app(app_gaps.statements(db, planned, _lives(session, db)), session.console, "-- ")
+        if migrations.found(db):
+            _tell_old_rows(session, db, "-- ")
         return OK
     db, done = install(session, args.own_tables)
     _compile()
@@ -60,6 +64,7 @@ def run(args, make_session, config_path) -> int:
                            else f"{ours} {'were' if lacks else 'was'} up to date already")
     _tell_wrong(session, db)
     _tell_app(lacks, session.console)
+    _tell_old_rows(session, db)
     _tell_unconfirmed(db, session.console)
     return OK
 
@@ -121,6 +126,14 @@ def _tell_app(statements: list, console, remark: str = "") -> None:
     do."""
     if statements:
         console.answer("\n".join([f"\n{remark}{TO_DO}", "", *statements]))
+
+
+def _tell_old_rows(session, db, remark: str = "") -> None:
+    """What ends old rows, where a column was added without it."""
+    from jobs_lib.monitoring.adoption import open_statements
+
+    if statements := open_statements(session.config, db, session.ports.now()):
+        session.console.answer("\n".join([f"\n{remark}{OLD_ROWS}", "", *statements]))
 
 
 def _tell_unconfirmed(db, console) -> None:

@@ -209,6 +209,12 @@ def confirmed(installation):
                       f"{_at_once(installation, db, names)}Cron does not start {', '.join(names)}.",
                       "`jobs.py adopt` shows what each would do; `jobs.py adopt --confirm` starts "
                       "them.")
+        statements = adoption_numbers.open_statements(installation.config, db, installation.now)
+        if statements:
+            yield warning("Columns were added, and rows that your app had are due by them",
+                          "The UPDATEs that were printed behind each ALTER were not run.",
+                          run("Leave out the lines of what you want to be done, and run the others "
+                              "(phpMyAdmin: the tab SQL):", *statements))
 
 
 def _at_once(installation, db, names: list[str]) -> str:

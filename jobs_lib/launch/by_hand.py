@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from jobs_lib import folders, shards
-from jobs_lib.errors import OK, Busy, DatabaseError, NoAccess, WrongUser
+from jobs_lib.errors import OK, Busy, DatabaseError, JobsError, NoAccess, WrongUser
 from jobs_lib.job import CRON
 from jobs_lib.runner import outcome, runner
 from jobs_lib.text import positive
@@ -78,6 +78,8 @@ def _run(job, args, launch: Launch, by_cron: bool) -> int:
             return OK
         request = request._replace(trigger="scheduled", slot=slot)
     result = launch.run(job, request)
+    if args.dry_run:
+        show_ended_first(session, job)
     if args.json:
         _answer(session, result, **({"samples": session.console.samples} if args.dry_run else {}))
     elif args.dry_run:
@@ -86,6 +88,18 @@ def _run(job, args, launch: Launch, by_cron: bool) -> int:
     show(session.console, result, request, quiet=args.json or args.dry_run)
     busy = launch.report() if by_cron else OK
     return busy or outcome.exit_code(result, args.fail_if_locked) or launch.publish()
+
+
+def show_ended_first(session, job) -> None:
+    """In a dry run of a job that is not confirmed on an app's tables: what its confirmation ends.
+    """
+    from contextlib import suppress
+
+    from jobs_lib.monitoring.adoption import ended_first
+    with suppress(JobsError):                   # which the dry run has said
+        db = session.ports.database(readonly=True)
+        if step := ended_first(session.config, db, session.ports.now(), job):
+            session.console.samples.insert(0, step)
 
 
 def _taken_by_workers(launch: Launch, job) -> bool:

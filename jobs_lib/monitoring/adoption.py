@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from jobs_lib import catalogue, clock, masking
 from jobs_lib.config.option_types import show_duration
-from jobs_lib.database.schema import app_gaps
+from jobs_lib.database.schema import added_columns, app_gaps
 from jobs_lib.database.schema.app_tables import TABLES
 from jobs_lib.database.schema.works_on import works_on
 from jobs_lib.database.values import words
@@ -47,6 +47,30 @@ def lifetimes(config, db, now) -> dict:
     return found
 
 
+def open_statements(config, db, now) -> list[str]:
+    """What was printed with a column that has been added since, and still keeps old rows from being
+    due: while a job that works with that column waits to be confirmed, and none that writes it is
+    confirmed."""
+    jobs = catalogue.load_all([])
+    off = adoption.unconfirmed(db, jobs)
+    waiting = [works_on(job) for job in jobs if job.name in off and _is_on(config, job)]
+    if not waiting:
+        return []
+    confirmed = [works_on(job) for job in jobs if job.name not in off]
+
+    def is_meant(table: str, column: str) -> bool:
+        return (any(table in works and column in works[table].columns for works in waiting)
+                and not any(table in works and column in works[table].written
+                            for works in confirmed))
+    return added_columns.open_statements(db, is_meant, lifetimes(config, db, now))
+
+
+def _is_on(config, job) -> bool:
+    with suppress(ConfigError):
+        return config.job(job).enabled
+    return False
+
+
 def end_old(config, db, ports, names: list[str]) -> dict[str, int]:
     """End what is past its time in the queues of these jobs: {job: how many}."""
     found = {}
@@ -57,9 +81,28 @@ def end_old(config, db, ports, names: list[str]) -> dict[str, int]:
     return {name: number for name, number in found.items() if number}
 
 
+def ended_first(config, db, now, job) -> dict | None:
+    """A step of a dry run of a job that is not confirmed: what the confirmation ends before its
+    first run. None where that is nothing."""
+    if not adoption.unconfirmed(db, [job]) or refusing(db, [job]):
+        return None
+    ctx, found = looked_at(db, config, now, job), []
+    for queue in queues.QUEUES:
+        if queue.job == job.name and queue.act and queue.table in TABLES:
+            number = past_time.number(ctx, queue)
+            found += [f"{number:,} {_older(queue, ctx)}"] if number else []
+    return {"step": f"first, `jobs.py adopt --confirm {job.name}` ends {' and '.join(found)}",
+            "note": "Without an attempt or a notice. Below they are still counted.",
+            "rows": []} if found else None
+
+
+def _older(queue, ctx) -> str:
+    return f"{queue.name} older than {show_duration(queue.lifetime(ctx))}"
+
+
 def collect(config, db, ports, seconds: float = SECONDS) -> dict:
     """Every job that works on the app's tables. `number` and `owners` that were not counted to the
-    end have `more` and `owners_more`."""
+    end have `more` and `owners_more`; `old_rows`: the statements of open_statements."""
     broken: list[str] = []
     jobs = [job for job in catalogue.load_all(broken) if works_on(job)]
     off, refuse = adoption.unconfirmed(db, jobs), refusing(db, jobs)
@@ -87,7 +130,7 @@ def collect(config, db, ports, seconds: float = SECONDS) -> dict:
             except JobsError as error:
                 one["not_counted"] = str(error)
     return {"generated_at": clock.text(ports.now()), "unconfirmed": off, "jobs": found,
-            "problems": broken}
+            "old_rows": open_statements(config, db, ports.now()), "problems": broken}
 
 
 def _items(ctx, limit, confirmed: bool):
@@ -114,7 +157,7 @@ def _items(ctx, limit, confirmed: bool):
                     queue.act in NOTIFIES, owners)
         if not confirmed and queue.table in TABLES:
             yield _item(ctx.db, "end unsent" if queue.act == "send" else "give up",
-                        f"{queue.name} older than {show_duration(life)}",
+                        _older(queue, ctx),
                         past_time.number(ctx, queue), False, False, [])
 
 

@@ -5,6 +5,9 @@ from .layout import wrapped
 from .screen import INDENT, Screen
 from .tables import joined, padded
 
+OLD_ROWS = ("Part of that is due since columns were added without what was printed with them. If "
+            "old rows are to be left alone, run this before you confirm:")
+
 
 def adoption(found: dict, screen: Screen) -> str:
     """The whole answer. `found`: monitoring/adoption.py."""
@@ -16,7 +19,10 @@ def adoption(found: dict, screen: Screen) -> str:
     lines += ["", *_jobs(busy, screen)] if busy else []
     idle = [job["name"] for job in found["jobs"] if job not in busy]
     if idle:
-        lines += ["", *wrapped(f"Nothing at once: {', '.join(idle)}.", screen.width)]
+        lines += ["", *wrapped("Nothing at once (`jobs.py forecast` shows what comes due later): "
+                               f"{', '.join(idle)}.", screen.width)]
+    if found["old_rows"]:
+        lines += ["", *wrapped(OLD_ROWS, screen.width), "", *found["old_rows"]]
     on = [job["name"] for job in found["jobs"] if job["enabled"]]
     off = [name for name in found["unconfirmed"] if name in on]
     return "\n".join([*lines, "", *wrapped(end(off), screen.width)])

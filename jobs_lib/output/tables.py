@@ -46,6 +46,11 @@ def table(rows: list[dict], widest: int = 34, width: int | None = None) -> list[
             for row in cells]
 
 
+def _folded(note: str) -> list[str]:
+    from .layout import wrapped             # which a run by cron need not load
+    return wrapped(note, WIDTH, "  ", "  ")
+
+
 def cell(value, widest: int) -> str:
     """A value on one line, cut with an ellipsis; `-` for none."""
     text = "-" if value is None or value == "" else str(value)
@@ -70,7 +75,7 @@ def dry_lines(result: dict, samples: list[dict]) -> list[str]:
     for sample in samples:
         lines += ["", f"  {sample['step']}"]
         if sample["note"]:
-            lines.append(f"  {sample['note']}")
+            lines += _folded(sample["note"])
         lines += [f"    {line}" for line in table(sample["rows"], width=WIDTH - 4)]
     if result["status"] == "failed":
         return [*lines, "", f"  it would fail: {result['error']}"]

@@ -8,7 +8,7 @@ any (`check` in database/schema/version.py).
 from __future__ import annotations
 
 from jobs_lib import catalogue, shards
-from jobs_lib.database.schema.version import EVERY, UNCONFIRMED
+from jobs_lib.database.schema.version import ADDED, EVERY, UNCONFIRMED
 from jobs_lib.database.schema.works_on import works_on
 from jobs_lib.errors import JobsError
 
@@ -65,4 +65,4 @@ def confirm(db, names: list[str], now) -> list[str]:
 
 def confirm_all(db) -> None:
     """No job stays off any more."""
-    db.execute("DELETE FROM {meta} WHERE name = :name", name=UNCONFIRMED)
+    db.execute("DELETE FROM {meta} WHERE name IN (:names)", names=[UNCONFIRMED, ADDED])

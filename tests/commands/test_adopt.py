@@ -17,6 +17,7 @@ from jobs_lib.database.schema import app_tables, ddl
 from jobs_lib.database.schema.migrations import migrate
 from jobs_lib.database.schema.old_rows import OLD_ROWS
 from jobs_lib.database.schema.tables import table
+from jobs_lib.database.schema.version import SCHEMA_VERSION
 from jobs_lib.database.schema.works_on import works_on
 from jobs_lib.runner import adoption
 from tests.support import adopted, client
@@ -369,3 +370,126 @@ def test_what_is_said_of_old_rows_is_of_columns_that_there_are():
     needed = {f"{name.partition('.')[0]}.{need}" for name, old in OLD_ROWS.items()
               for closing in old.closings for need in closing.needs}
     assert needed <= known
+
+
+def test_what_ends_old_rows_is_shown_until_it_was_run_or_the_jobs_are_confirmed(app):   # R74
+    """The column alone may be what was added; and what came in later is no old row."""
+    printed = statements(app.run("migrate", "--own-tables"))
+    for sql in printed:
+        if not sql.startswith("UPDATE"):
+            app.app.execute(sql.rstrip(";"))
+    left = statements(app.run("migrate"))
+    assert left == statements(app.run("migrate", "--dry-run"))
+    assert left == statements("\n".join(app.json("adopt")["old_rows"]))
+    assert left == statements(app.run("adopt"))
+    finding, = (each for each in json.loads(app("doctor", "--offline", "--json").out)
+                if "rows that your app had are due by them" in each["what"])
+    assert left == statements(finding["fix"].replace("\n  ", "\n"))
+    assert ({sql.partition(" WHERE ")[0][:-22] for sql in left}
+            == {sql.partition(" WHERE ")[0][:-22] for sql in printed if "UPDATE" in sql})
+    later = clock.now() + timedelta(minutes=2)
+    app.app.insert("aliases", user_id=1, address="new@alias.example", created_at=later,
+                   expires_at=later + timedelta(days=2))
+    app.app.insert("failed_emails", user_id=1, alias_id=1, envelope_to="jo@home.example",
+                   raw_path="new", created_at=later)
+    for sql in left:
+        app.app.execute(sql.rstrip(";"))
+    assert statements(app.run("migrate")) == []
+    assert app.json("adopt")["old_rows"] == []
+    assert app.app.query("SELECT id FROM {aliases} WHERE expiry_notified_at IS NULL "
+                         "AND expires_at IS NOT NULL") == [{"id": 4}]
+    assert app.app.query("SELECT id FROM {failed_emails} WHERE status = 'pending'") == [{"id": 4}]
+
+
+def test_what_ends_old_rows_is_not_shown_of_what_is_confirmed_or_mapped(app):      # R74
+    app.app.execute("ALTER TABLE app_destinations ADD COLUMN reminded DATETIME NULL")
+    for sql in statements(app.run("migrate", "--own-tables")):
+        if not sql.startswith("UPDATE") and "its_reminded_at" not in sql:
+            app.app.execute(sql.rstrip(";"))
+    ini = app.folder / "config.ini"
+    ini.write_text(ini.read_text().replace("reminded_at = its_reminded_at",
+                                           "reminded_at = reminded"))
+    left = app.run("migrate")
+    assert "`app_domains`" in left or '"app_domains"' in left
+    assert " reminded = " not in left.replace("`", "").replace("[", "").replace("]", "")
+    app.run("adopt", "--confirm", "check_domains")
+    left = app.run("migrate")
+    assert "app_domains" not in left
+    assert "app_aliases" in left
+    app.run("adopt", "--confirm")
+    assert statements(app.run("migrate")) == []
+
+
+def test_who_has_confirmed_in_an_earlier_version_is_not_asked_again(line, blank_url):   # R74
+    """Neither after an upgrade, nor for a change of [columns] or of `also` behind it."""
+    adopted.make(blank_url)
+    db = opened(blank_url)
+    line.ini(adopted.ini(blank_url))
+    line.run("migrate")
+    line.run("adopt", "--confirm")
+    for scope in ("own", "all"):
+        # as an earlier version left it
+        db.execute("DELETE FROM {schema_migrations} WHERE version = :last", last=SCHEMA_VERSION)
+        db.execute("DELETE FROM {meta} WHERE name IN ('mapped_tables', 'added_columns')")
+        db.execute("UPDATE {meta} SET value = :scope WHERE name = 'tables'", scope=scope)
+        db.execute("UPDATE {meta} SET value = REPLACE(value, :now, :before) "
+                   "WHERE name = 'app_tables'", now=f"{SCHEMA_VERSION}-",
+                   before=f"{SCHEMA_VERSION - 1}-")
+        line.run("migrate")
+        assert line.json("adopt")["unconfirmed"] == []
+        assert line.job("purge_sessions")["status"] == "ok"
+        assert "stay" not in line.run("run-due", "-v")
+        db.execute("ALTER TABLE app_users ADD COLUMN called VARCHAR(255) NOT NULL DEFAULT ''")
+        line.ini(adopted.ini(blank_url, {"users.name": "called"}))
+        assert line.job("purge_sessions")["status"] == "ok"
+        line.run("migrate")
+        assert line.json("adopt")["unconfirmed"] == []
+        assert line.job("purge_magic_links")["status"] == "ok"
+        line.ini(adopted.ini(blank_url))
+        line.run("migrate")
+        db.execute("ALTER TABLE app_users DROP COLUMN called")
+    db.close()
+
+
+def test_adopt_counts_as_a_dry_run_does_before_the_confirmation(line, blank_url):   # R74
+    """Each owner once, by the notice that is written, and only if one is."""
+    db = opened(adopted.make(blank_url))
+    line.ini(adopted.ini(blank_url))
+    line.run("migrate")
+    now = clock.now()
+    for number, status in enumerate(("active", "active", "suspended"), 1):
+        db.insert("users", id=number, email=f"jo{number}@home.example", status=status)
+        # the removal of both is announced, by one notice, and no reminder of them is written
+        for at in range(2):
+            db.insert("destinations", user_id=number, email=f"d{at}@home.example",
+                      created_at=now - timedelta(days=28))
+        # of the second end nobody is notified: it was long ago
+        for days in (1, 90):
+            db.insert("aliases", user_id=number, address=f"a{number}-{days}@alias.example",
+                      expires_at=now - timedelta(days=days))
+        db.insert("aliases", user_id=number, address=f"b{number}@alias.example",
+                  expires_at=now + timedelta(days=1))
+        db.insert("overflow_hold", user_id=number, alias_id=1, raw_path=f"m{number}",
+                  held_at=now - timedelta(days=90))
+        for days in (1, 90):
+            db.insert("failed_emails", user_id=number, alias_id=1, envelope_to="jo@home.example",
+                      raw_path=f"f{number}-{days}", created_at=now - timedelta(days=days))
+    found = {job["name"]: job["items"] for job in line.json("adopt")["jobs"]}
+    for name in ("expire_destination_verifications", "expire_aliases", "expire_overflow_hold"):
+        tried = json.loads(line("test", name, "--json").out)
+        owners = sum(item["owners"] for item in found[name] if item["notifies"])
+        assert (name, owners) == (name, tried["counts"]["notices"])
+        assert owners
+    assert [item["act"] for item in found["expire_destination_verifications"]] == ["notify of"]
+    ended = {item["act"]: item["number"] for item in found["retry_forwards"]}["end unsent"]
+    sentence = f"first, `jobs.py adopt --confirm retry_forwards` ends {ended} forwards older than 7d"
+    tried = json.loads(line("test", "retry_forwards", "--json").out)
+    assert tried["samples"][0]["step"] == sentence
+    assert sentence in line.run("retry_forwards", "--dry-run")
+    line.run("adopt", "--confirm", "retry_forwards")
+    assert "adopt --confirm" not in line.run("retry_forwards", "--dry-run")
+    db.insert("sessions", user_id=1, token_hash="x", expires_at=now + timedelta(days=1))
+    said = " ".join(line.run("adopt").split())
+    assert "Nothing at once (`jobs.py forecast` shows what comes due later): " in said
+    assert "purge_sessions" in said.partition("Nothing at once")[2]
+    db.close()

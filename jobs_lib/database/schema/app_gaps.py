@@ -6,15 +6,16 @@ has it, after the schema and the names that it was found under.
 """
 from __future__ import annotations
 
+from binascii import crc32
 from contextlib import suppress
 from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.errors import DatabaseError
 
-from . import app_tables, compare, further, keys, misfits, old_rows
+from . import added_columns, app_tables, compare, further, keys, misfits, old_rows
 from .tables import NO_DEFAULT, table
-from .version import ALL, APP_TABLES, EVERY, SCOPE, UNCONFIRMED, complete
+from .version import ALL, APP_TABLES, EVERY, MAPPED, SCOPE, UNCONFIRMED, complete
 from .works_on import of_all
 
 LONGEST = 2000               # of a value in `meta`: a longer list is looked up again by each run
@@ -43,6 +44,7 @@ def note(db) -> list[str]:
     keys.note(db)
     names = lacking(db)
     _ask_of_an_apps(db)
+    added_columns.note(db, names)
     text = " ".join([complete(db.name), *names])
     if len(text) > LONGEST:
         forget(db)
@@ -53,18 +55,34 @@ def note(db) -> list[str]:
 
 def _ask_of_an_apps(db) -> None:
     """Where all tables were made by `migrate`, and [tables] has since been turned to an app's: no
-    job works on those unasked."""
-    before, _, mapping = noted(db).partition(" ")[0].partition("-")
-    if not before or mapping == complete(db.name).partition("-")[2]:
+    job works on those unasked. [columns], `also` or a new version of this bundle are no reason to
+    ask again."""
+    if _in_meta(db, SCOPE) != ALL:
         return
-    scope = db.value("SELECT value FROM {meta} WHERE name = :name", name=SCOPE)
-    if scope == ALL and not db.name.mapped.keys().isdisjoint(app_tables.TABLES):
+    named = {f"{name}/{crc32(db.name.mapped[name].encode()):08x}" for name in app_tables.TABLES
+             if name in db.name.mapped}
+    stored = _in_meta(db, MAPPED)
+    before = named if stored is None and _is_unchanged(db) else set((stored or "").split())
+    if named - before:
         db.upsert("meta", {"name": UNCONFIRMED}, {"value": EVERY})
+    if stored is None or named != before:
+        db.upsert("meta", {"name": MAPPED}, {"value": " ".join(sorted(named))})
+
+
+def _is_unchanged(db) -> bool:
+    """Whether the names are those of the last look, which may have been an earlier version's: that
+    kept no list of them."""
+    before, _, mapping = noted(db).partition(" ")[0].partition("-")
+    return not before or mapping == complete(db.name).partition("-")[2]
+
+
+def _in_meta(db, name: str) -> str | None:
+    return db.value("SELECT value FROM {meta} WHERE name = :name", name=name)
 
 
 def noted(db) -> str:
     """What `meta` says about the app's tables; "" when nothing."""
-    return db.value("SELECT value FROM {meta} WHERE name = :name", name=APP_TABLES) or ""
+    return _in_meta(db, APP_TABLES) or ""
 
 
 def forget(db) -> None:

@@ -15,6 +15,8 @@ APP_TABLES, UNCONFIRMED = "app_tables", "unconfirmed"
 EVERY = "*"                  # as the value of UNCONFIRMED: each job that works on the app's tables
 # in `meta`: which tables the first `migrate` was for
 SCOPE, OWN, ALL = "tables", "own", "all"
+MAPPED = "mapped_tables"     # and which of the app's tables [tables] named at the last look
+ADDED = "added_columns"      # in `meta`: what database/schema/added_columns.py found out
 TEXT_KEYS = "text_keys"      # in `meta`: what database/schema/keys.py found out
 
 

@@ -1,6 +1,8 @@
 """What delete_accounts would do, for a dry run."""
 from __future__ import annotations
 
+from collections import Counter
+
 from jobs_lib.chunks import chunked
 from jobs_lib.database.schema import references
 from jobs_lib.engines.dry_run import SAMPLE_ROWS
@@ -9,6 +11,15 @@ from jobs_lib.text import counted
 
 from . import erase, late_rows, ledger, revoke
 from .deleted import PAGE, Account, deleted, timeless
+
+BY_USER = "user_id IN (:ids)"
+# {table: SQL, which of its rows an account has}: by their user, or else by what they belong to
+OWNED = {each.table: BY_USER for each in references.to("users")}
+OWNED.update({name: " OR ".join(
+    f"{each.column} IN (SELECT id FROM {{{each.target}}} WHERE {BY_USER})"
+    for each in references.REFERENCES if each.table == name and each.goes == "with")
+    for name in ("alias_destinations", "destination_verifications")})
+KEPT = [each.table for each in references.to("users") if each.goes == "stays"]
 
 
 def preview(ctx, guard) -> dict:
@@ -22,11 +33,12 @@ def preview(ctx, guard) -> dict:
     ctx.show(f"delete {counted(len(going), 'account')} for good", _sample(going),
              would_stop(erase.unconfirmed(ctx, guard, going)))
     rows = _rows(ctx, [account.user_id for account in going])
+    _show_rows(ctx, "delete what they have", rows)
     late = late_rows.owners(ctx)
-    if late:
-        ctx.show(f"delete late rows of {counted(len(late), 'deleted account')}", [])
-    ctx.counts.update(revoked=len(new), erased=len(going), rows=rows + len(going),
-                      late_rows=_rows(ctx, late))
+    late_ones = _rows(ctx, late)
+    _show_rows(ctx, f"delete late rows of {counted(len(late), 'deleted account')}", late_ones)
+    ctx.counts.update(revoked=len(new), erased=len(going), rows=_named(rows) + len(going),
+                      late_rows=_named(late_ones))
     return ctx.counts
 
 
@@ -40,12 +52,32 @@ def _show_returned(ctx) -> None:
              if unread else "")
 
 
-def _rows(ctx, ids: list) -> int:
-    """How many rows name these users."""
-    return sum(ctx.db.value(f"SELECT COUNT(*) FROM {{{reference.table}}} WHERE user_id IN (:ids)",
-                            ids=some)
-               for some in chunked(ids, PAGE) for reference in references.to("users")) + sum(
-        further.number(ctx.db, some) for some in chunked(ids, PAGE) for further in ctx.db.name.also)
+def _rows(ctx, ids: list) -> Counter:
+    """{table: how many rows these users have}, by our names, and by an app's own of further
+    tables."""
+    found: Counter = Counter()
+    for some in chunked(ids, PAGE):
+        for name, rule in OWNED.items():
+            found[name] += ctx.db.value(f"SELECT COUNT(*) FROM {{{name}}} WHERE {rule}", ids=some)
+        for further in ctx.db.name.also:
+            found[further.table] += further.number(ctx.db, some)
+    return found
+
+
+def _named(rows: Counter) -> int:
+    """How many of them name their user, as a run counts them."""
+    return sum(number for name, number in rows.items() if OWNED.get(name, BY_USER) == BY_USER)
+
+
+def _show_rows(ctx, title: str, rows: Counter) -> None:
+    names = {name: ctx.db.name(name) if name in OWNED else name for name in rows}
+    listed = [f"{number:,} of {names[name]}" for name, number in rows.most_common()
+              if number and name not in KEPT]
+    kept = [f"{rows[name]:,} of {names[name]} stay, and name nobody any more"
+            for name in KEPT if rows[name]]
+    if listed or kept:
+        ctx.show(f"{title}: {counted(sum(rows.values()), 'row')}", [],
+                 "; ".join(filter(None, [", ".join(listed), *kept])))
 
 
 def _timeless(ctx):

@@ -13,6 +13,7 @@ from jobs_lib.features.notifications.reminders import (
     SAMPLE_ROWS,
     Reminder,
     alone,
+    owed,
     owners,
     remind_owner,
 )
@@ -134,13 +135,22 @@ def coming(ctx) -> list:
     from jobs_lib.engines import outlook
     from jobs_lib.engines.rules import Rule
     ended = outlook.rows("deactivate", "aliases that have ended", "aliases",
-                         Rule("expires_at", only={"active": 1}, option=None))
+                         Rule("expires_at", only={"active": 1}, option=None))._replace(
+                             owners=_notified_of_end)
     if ctx.options.warn_before is None:
         return [ended]
     return [ended, outlook.rows(
         "notify of", "aliases that are about to end", "aliases",
         Rule("expires_at", only={"active": 1, "expiry_notified_at": None}, option=None,
-             later=-ctx.options.warn_before, also=_not_ended))]
+             later=-ctx.options.warn_before, also=_not_ended))._replace(
+                 owners=partial(owed, reminder=EXPIRING))]
+
+
+def _notified_of_end(ctx):
+    if not ctx.options.notify_expired:
+        return []
+    return owed(ctx, EXPIRED._replace(due=lambda ctx: (
+        f"{PAST} AND expires_at >= :news", {"ended": ctx.now, "news": ctx.now - NEWS})))
 
 
 def _not_ended(ctx) -> tuple[str, dict]:

@@ -3,6 +3,7 @@ a notice before."""
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.chunks import chunked
@@ -10,7 +11,7 @@ from jobs_lib.engines import audit
 from jobs_lib.engines.purge import begin, finish
 from jobs_lib.engines.rules import Purge, Rule
 from jobs_lib.features.notifications import render
-from jobs_lib.features.notifications.reminders import Reminder, remind
+from jobs_lib.features.notifications.reminders import Reminder, owed, remind
 
 EVENT = "destination.removed"
 REMOVAL = "destination_removal"
@@ -102,11 +103,8 @@ def _due_reminder(ctx) -> tuple[str, dict]:
     sql = ("verified_at IS NULL AND created_at < :remind_from AND reminded_at IS NULL"
            " AND removal_notified_at IS NULL")
     values = {"remind_from": ctx.now - ctx.options.remind_after}
-    if ctx.options.remove_after is None:
-        return sql, values
-    # what is due for the notice of its removal gets that one instead
-    return (f"{sql} AND (created_at >= :announced_from OR {USE} IS NOT NULL)",
-            {**values, "announced_from": _announced_from(ctx)})
+    not_announced, more = _is_not_announced(ctx)
+    return f"{sql} AND {not_announced}", {**values, **more}
 
 
 def _reminder_key(ctx, user_id: int, rows: list[dict]) -> str:
@@ -156,17 +154,27 @@ def coming(ctx) -> list:
             "remind of", "unverified destinations", "destinations",
             Rule("created_at", only={"verified_at": None, "reminded_at": None,
                                      "removal_notified_at": None},
-                 option=None, later=options.remind_after)))
+                 option=None, later=options.remind_after, also=_is_not_announced))._replace(
+                     owners=partial(owed, reminder=UNVERIFIED)))
     if options.remove_after is not None:
         announced = max(options.remove_after - options.warn_before, timedelta(0))
         found += [
             outlook.rows("notify of", "removals of destinations", "destinations",
                          Rule("created_at", only={"verified_at": None, "removal_notified_at": None},
-                              option=None, later=announced, also=_is_unused)),
+                              option=None, later=announced, also=_is_unused))._replace(
+                                  owners=partial(owed, reminder=TO_GO)),
             outlook.deletes(UNUSED)._replace(
                 what="unverified destinations",
                 later=tuple(rule._replace(also=_is_unused) for rule in UNUSED.rules))]
     return found
+
+
+def _is_not_announced(ctx) -> tuple[str, dict]:
+    """What is due for the notice of its removal gets that one instead."""
+    if ctx.options.remove_after is None:
+        return "1 = 1", {}
+    return (f"(created_at >= :announced_from OR {USE} IS NOT NULL)",
+            {"announced_from": _announced_from(ctx)})
 
 
 def _is_unused(_ctx) -> tuple[str, dict]:

@@ -9,7 +9,7 @@ from jobs_lib import clock
 from jobs_lib.database.values import one_line
 from jobs_lib.engines.purge import begin, finish
 from jobs_lib.features.notifications import render
-from jobs_lib.features.notifications.reminders import Reminder, remind
+from jobs_lib.features.notifications.reminders import Reminder, owed, remind
 from jobs_lib.text import size
 
 KIND = "overflow_warning"
@@ -120,4 +120,5 @@ def coming(ctx) -> list:
         return []
     return [outlook.rows("warn of", "held messages", "overflow_hold",
                          Rule("held_at", only={"released_at": None, "warned_at": None}, option=None,
-                              later=ctx.options.keep - ctx.options.warn_before))]
+                              later=ctx.options.keep - ctx.options.warn_before))._replace(
+                                  owners=partial(owed, reminder=WARNING))]

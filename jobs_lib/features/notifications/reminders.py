@@ -55,7 +55,7 @@ def remind(ctx, reminder: Reminder) -> None:
     sample: list[dict] = []
     before = ctx.counts.get("notices", 0)
     ctx.count("notices", 0)
-    for user_id in _owed(ctx, reminder):
+    for user_id in owed(ctx, reminder):
         if ctx.within_limit(1, ctx.counts["notices"] - before) == 0:
             if not ctx.dry_run:
                 ctx.stop("limit")
@@ -111,7 +111,8 @@ def owners(ctx, table: str, age: str, sql: str, values: dict, columns: tuple = (
             return
 
 
-def _owed(ctx, reminder: Reminder):
+def owed(ctx, reminder: Reminder):
+    """The owners that are to be notified now, the longest due first."""
     sql, values = reminder.due(ctx)
     # A value, not EXISTS: that MariaDB would turn into a join, which begins with all users of this
     # status.

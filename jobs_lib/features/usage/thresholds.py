@@ -272,7 +272,7 @@ def coming(ctx) -> list:
 
     def over(ctx):
         look = SimpleNamespace(**vars(ctx), counts={"events": 0}, log=NoLog(),
-                               should_stop=lambda *_: False, progress=lambda *_, **__: None,
+                               progress=lambda *_, **__: None,
                                count=lambda *_: None, defect=lambda *_: None)
         return {user for period, used in _suspects(look) for user in used
                 if not (ctx.options.notify and period.is_over)}
