@@ -47,7 +47,7 @@ def table(rows: list[dict], widest: int = 34, width: int | None = None) -> list[
 
 
 def _folded(note: str) -> list[str]:
-    from .layout import wrapped             # which a run by cron need not load
+    from .layout import wrapped  # which a run by cron need not load
     return wrapped(note, WIDTH, "  ", "  ")
 
 

@@ -482,7 +482,8 @@ def test_adopt_counts_as_a_dry_run_does_before_the_confirmation(line, blank_url)
         assert owners
     assert [item["act"] for item in found["expire_destination_verifications"]] == ["notify of"]
     ended = {item["act"]: item["number"] for item in found["retry_forwards"]}["end unsent"]
-    sentence = f"first, `jobs.py adopt --confirm retry_forwards` ends {ended} forwards older than 7d"
+    sentence = (f"first, `jobs.py adopt --confirm retry_forwards` ends {ended} forwards older "
+                "than 7d")
     tried = json.loads(line("test", "retry_forwards", "--json").out)
     assert tried["samples"][0]["step"] == sentence
     assert sentence in line.run("retry_forwards", "--dry-run")

@@ -1,6 +1,6 @@
-"""The columns that an app's tables lacked while jobs waited to be confirmed, and that were added since
-then: what keeps old rows from being due is shown until it is done, also where only the ALTER was
-run.
+"""The columns that an app's tables lacked while jobs waited to be confirmed, and that were added
+since then: what keeps old rows from being due is shown until it is done, also where only the ALTER
+was run.
 
 `meta` holds them, as `destinations.reminded_at/3f1c/1764340205/1764340505`: a mark of the name that
 the column was missing by; when it was last missing; and when it was first found there, or nothing.
@@ -59,9 +59,10 @@ def open_statements(db, is_meant, lives: dict) -> list[str]:
         statements = [] if is_done else old_rows.closings(
             db, ours, column, there, life, since, _before(db, ours, there, since, added))
         if new := [f"{sql};" for sql in statements if f"{sql};" not in found]:
-            found += [f"-- old rows of {db.name(each.table)}, by its column "
-                      f"{db.name.column(each.table, each.column)}: "
-                      f"{old_rows.words(ours, column, life)}", *new]
+            name = db.name.column(each.table, each.column)
+            found.append(f"-- old rows of {db.name(each.table)}, by its column {name}: "
+                         f"{old_rows.words(ours, column, life)}")
+            found += new
     return found
 
 

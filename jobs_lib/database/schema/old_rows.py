@@ -114,7 +114,8 @@ def has_closings(table, column) -> bool:
                                                      Old("")).closings)
 
 
-def closings(db, table, column, there: set, life: timedelta, now, until: str | None = None) -> list[str]:
+def closings(db, table, column, there: set, life: timedelta, now,
+             until: str | None = None) -> list[str]:
     """The statements that keep old rows from being due, each as the database takes it. `there`: the
     columns that the table has by then, by our names. `until`, SQL: which rows are old; then only
     from the first statement on that has any to change.
@@ -133,13 +134,13 @@ def closings(db, table, column, there: set, life: timedelta, now, until: str | N
     kept = [name for name, facts in known.items() if facts["touched"]]
     expressions = db.name.expressions.get(table.name, {})
     read_only = [name for name, expression in expressions.items() if not expression.writes]
-    done = []
+    done: list[str] = []
     for each in found:
         if not there.issuperset(each.needs) or _column(each) in read_only:
             continue
         where = _dated(each.where + (until or ""), times)
-        if until is not None and not done and not db.query(db.as_text(f"SELECT 1 AS one FROM {{{table.name}}} WHERE {where} "
-                                             "LIMIT 1")):
+        if until is not None and not done and not db.query(db.as_text(
+                f"SELECT 1 AS one FROM {{{table.name}}} WHERE {where} LIMIT 1")):
             continue
         keeps = "".join(f"{name} = {name}, " for name in kept if name != _column(each))
         done.append(db.as_text(f"UPDATE {{{table.name}}} SET {keeps}{_dated(each.sets, times)} "
