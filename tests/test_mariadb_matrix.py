@@ -13,8 +13,10 @@ from datetime import timedelta
 
 import pytest
 
+from jobs_lib import clock
 from jobs_lib.database.connection import connect
 from jobs_lib.database.schema import NAMES, app_tables, ddl
+from jobs_lib.database.schema.app_gaps import statements
 from jobs_lib.database.schema.references import REFERENCES
 from jobs_lib.database.schema.tables import table
 from tests.servers.mariadb import MariaDB
@@ -148,6 +150,62 @@ VARIANTS = (
 )
 
 
+def texts(columns: dict) -> None:
+    """Texts, too, are read and written by expressions: quotes, `||`, a percent sign."""
+    for name, renamed in columns.items():
+        for column in table(name).columns:
+            if column.type in ("name", "line") or f"{name}.{column.name}" == "users.email":
+                theirs = f"its_{column.name}"
+                renamed[column.name] = (
+                    f"IF({theirs} = 'it''s \"%\"', '', {theirs} || '')\n    write {theirs} = "
+                    "CASE WHEN :value LIKE 'it''s \"%\"' THEN '' ELSE :value END")
+
+
+def seconds(db) -> tuple[dict, dict]:
+    """Seconds since 1970, numbers for words, letters for booleans."""
+    columns, types = adopted.otherwise(db.dialect)
+    texts(columns)
+    return columns, types
+
+
+def local(_db) -> tuple[dict, dict]:
+    """Times of the app's own zone in a DATETIME, and the opposite of our booleans."""
+    types: dict = {}
+    columns = {name: dict(renamed) for name, renamed in adopted.COLUMNS.items()}
+    for name, renamed in columns.items():
+        for column in table(name).columns:
+            theirs = f"its_{column.name}"
+            if column.type in ("time", "now"):
+                renamed[column.name] = (
+                    f"CONVERT_TZ({theirs}, '+09:30', '+00:00')\n"
+                    f"    write {theirs} = CONVERT_TZ(:value, '+00:00', '+09:30')")
+            elif column.type == "flag":
+                renamed[column.name] = f"1 - {theirs}\n    write {theirs} = 1 - :value"
+                types[f"{name}.{column.name}"] = f"TINYINT NOT NULL DEFAULT {1 - column.default}"
+    texts(columns)
+    return columns, types
+
+
+def same(_db) -> tuple[dict, dict]:
+    """Nothing but an operator around a TIMESTAMP, which is read and written in the session's
+    zone."""
+    columns = {name: dict(renamed) for name, renamed in adopted.COLUMNS.items()}
+    for name, renamed in columns.items():
+        for column in table(name).columns:
+            if column.type in ("time", "now"):
+                theirs = f"its_{column.name}"
+                renamed[column.name] = (f"{theirs} + INTERVAL 0 SECOND\n"
+                                        f"    write {theirs} = :value - INTERVAL 0 SECOND")
+    return columns, {}
+
+
+# how [columns] reads the app's, on which variant
+READ_BY = [(seconds, name) for name in (
+    "ansi", "oracle", "no_mode", "no_backslash_escapes", "latin1", "utf8mb3", "few_rights", "east",
+    "unsigned", "triggers")] + [(local, "no_mode"), (local, "east"), (local, "fractions"),
+                                (same, "timestamp")]
+
+
 @pytest.fixture(scope="module")
 def plain(mariadb, tmp_path_factory):
     """What every job does on tables of our own, and what is left then."""
@@ -177,11 +235,15 @@ def server(request, mariadb):
         mariadb.root(f"SET GLOBAL {name} = '{before}'")
 
 
-def made(server, variant) -> str:
-    """The URL of a database with the app's tables, then ours, for the jobs' user."""
+def made(server, variant, expressions=None) -> str:
+    """The URL of a database with the app's tables, then ours, for the jobs' user. `expressions`:
+    {our table: what [columns] has of it}, where these are the variant's `columns`, and the types
+    that its tables have for them."""
     url = server.database()
-    db = connect(url, tables=variant.tables, columns=variant.columns)
-    ours = [(name, sql) for name in app_tables.TABLES for sql in ddl.create_table(db, table(name))]
+    db = connect(url, tables=variant.tables, columns=adopted.COLUMNS if expressions else
+                 variant.columns)
+    ours = list(adopted.creating(db, (), expressions[1])) if expressions else [
+        (name, sql) for name in app_tables.TABLES for sql in ddl.create_table(db, table(name))]
     db.close()
     statements = [variant.change(name, sql) if variant.change else sql for name, sql in ours]
     assert (statements != [sql for _, sql in ours]) == bool(variant.change)
@@ -237,6 +299,64 @@ def test_every_job_does_the_same_whatever_the_apps_database_is(tmp_path, plain, 
     if variant.name == "triggers":
         assert bench.db.value("SELECT COUNT(*) FROM journal") > 50
     bench.db.close()
+    server.drop(url)
+
+
+@pytest.mark.parametrize(("read", "variant"), [
+    (read, variant) for read, name in READ_BY for variant in VARIANTS if variant.name == name],
+    ids=lambda each: each.name if isinstance(each, Variant) else each.__name__)
+def test_every_job_does_the_same_by_expressions_whatever_the_apps_database_is(   # R14 R75
+        tmp_path, plain, server, read, variant):
+    url = server.database()
+    db = connect(url)
+    expressions = read(db)
+    db.close()
+    server.drop(url)
+    after = [sql.replace(" ON ", " ON app_") for sql in variant.after]
+    variant = variant._replace(tables=adopted.TABLES, columns=expressions[0], after=after)
+    url = made(server, variant, expressions)
+    bench = Bench(tmp_path, url, variant.tables, variant.columns)
+    assert bench.command("migrate", "--check") == "the schema is up to date\n"
+    found = told(bench)
+    assert [theirs for theirs, ours in zip(found[:-1], plain) if theirs != ours] == []
+    assert {name: (found[-1][name], plain[-1][name]) for name in found[-1]
+            if found[-1][name] != plain[-1][name]} == {}
+    bench.db.close()
+    server.drop(url)
+
+
+@pytest.mark.parametrize("variant", [variant for variant in VARIANTS if variant.name in (
+    "ansi", "oracle", "no_mode", "no_backslash_escapes", "east")], ids=lambda each: each.name)
+def test_what_closes_old_rows_means_the_same_to_the_operators_client(server, variant):   # R74
+    """A client has the server's own settings, by which `||` joins or asks, and a time is another
+    moment."""
+    url = server.database()
+    db = connect(url, tables=adopted.TABLES)
+    columns, types = adopted.otherwise(db.dialect)
+    failed = columns["failed_emails"]
+    failed["status"] = ("IF(its_status = 'it''s', '', its_status || '')\n"
+                        "    write its_status = '' || :value")
+    failed["next_attempt_at"] = "its_next_attempt_at"
+    del types["failed_emails.status"]
+    db.close()
+    lacking = "failed_emails.next_attempt_at"
+    client.run(url, ";\n".join(sql for _, sql in adopted.creating(connect(
+        url, tables=adopted.TABLES, columns=adopted.COLUMNS), (lacking,), types)) + ";\n")
+    db = databases.migrated(url, tables=adopted.TABLES, columns=columns)
+    now = clock.now()
+    for number, hours in enumerate((1, 47, 49), 1):
+        db.execute("INSERT INTO {failed_emails} (id, user_id, alias_id, envelope_to, raw_path, "
+                   "status, created_at) VALUES (:id, 1, 1, 'a@home.example', 'a', 'pending', :at)",
+                   id=number, at=now - timedelta(hours=hours))
+    printed = statements(db, lives={"failed_emails": timedelta(hours=48)})
+    client.run(url, "\n".join(printed) + "\n")
+    assert db.query("SELECT id, its_status AS status, told_at IS NOT NULL AS told "
+                    "FROM {failed_emails} ORDER BY id") == [
+        {"id": 1, "status": "pending", "told": 0}, {"id": 2, "status": "pending", "told": 0},
+        {"id": 3, "status": "failed", "told": 1}]
+    assert abs(clock.parse(db.value("SELECT told_at FROM {failed_emails} WHERE id = 3")) - now
+               ) < timedelta(minutes=5)
+    db.close()
     server.drop(url)
 
 

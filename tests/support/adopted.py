@@ -59,22 +59,29 @@ def make(url: str, lacking: tuple = (), types: dict | None = None,
     db = connect(url, create=True, tables=TABLES, columns=COLUMNS)
     before = dict(db.dialect.types)
     db.dialect.types.update(types or {})
-    for name in TABLES:
-        if name not in lacking:
-            whole = table(name)
-            there = tuple(column for column in whole.columns
-                          if f"{name}.{column.name}" not in lacking)
-            has = {column.name for column in there}
-            indexes = tuple(index for index in whole.indexes if has.issuperset(index.columns))
-            for sql in ddl.create_table(db, whole._replace(columns=there, indexes=indexes)):
-                for column in there:
-                    if other := (columns or {}).get(f"{name}.{column.name}"):
-                        quoted = db.dialect.quote(f"its_{column.name}")
-                        sql = re.sub(rf"(?m)^  {quoted} .*?(,?)$", rf"  {quoted} {other}\1", sql)
-                db.execute(sql)
+    for _, sql in creating(db, lacking, columns or {}):
+        db.execute(sql)
     db.dialect.types.update(before)
     db.close()
     return url
+
+
+def creating(db, lacking: tuple, columns: dict):
+    """(our table, a statement that makes it), in order."""
+    for name in TABLES:
+        if name in lacking:
+            continue
+        whole = table(name)
+        there = tuple(column for column in whole.columns
+                      if f"{name}.{column.name}" not in lacking)
+        has = {column.name for column in there}
+        indexes = tuple(index for index in whole.indexes if has.issuperset(index.columns))
+        for sql in ddl.create_table(db, whole._replace(columns=there, indexes=indexes)):
+            for column in there:
+                if other := columns.get(f"{name}.{column.name}"):
+                    quoted = db.dialect.quote(f"its_{column.name}")
+                    sql = re.sub(rf"(?m)^  {quoted} .*?(,?)$", rf"  {quoted} {other}\1", sql)
+            yield name, sql
 
 
 class _Listening(Names):

@@ -25,6 +25,8 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     day(column), word(column)                 a time as a day, any text as our columns take it
     types, now_default(db), table_options, create_view, drop_index(index, table), transactional_ddl
                                               for database/schema/ddl.py
+    in_utc, joining                           statements for an operator's client: its times are
+                                              UTC, and its `||` joins text; "" where both are so
     named_locks                               whether it has locks for runner/locks.py
     batches, by_key, before_batches, after_batch
                                               for engines/batch_delete.py: rows in short batches

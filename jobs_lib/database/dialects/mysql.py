@@ -41,6 +41,8 @@ transactional_ddl = False
 adds_now = True                      # to a table with rows: a column that begins with the time
 named_locks = True                   # GET_LOCK
 in_utc = "SET time_zone = '+00:00'"  # for a person's client, whose times are else of its own zone
+# the same for `||`, which means OR to it
+joining = "SET sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'PIPES_AS_CONCAT')"
 # no DEFINER: where a dump is restored that user may not exist
 create_view = "CREATE SQL SECURITY INVOKER VIEW"
 table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"

@@ -21,7 +21,7 @@ explain = "EXPLAIN QUERY PLAN "
 transactional_ddl = True
 adds_now = False                     # to a table with rows: a column that begins with the time
 named_locks = False
-in_utc = ""                          # it knows no time zones
+in_utc = joining = ""                # it knows no time zones, and `||` always joins
 create_view = "CREATE VIEW"
 table_options = ""
 # One write lock for all: every writer waits for it.

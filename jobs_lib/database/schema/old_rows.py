@@ -121,8 +121,8 @@ def closings(db, table, column, there: set, life: timedelta, now,
     from the first statement on that has any to change.
 
     A column that changes with each update of its row keeps its value. What sets an expression that
-    can only be read is left out. Where the client's time zone would matter, as for a TIMESTAMP, it
-    is set first: the times in the statements are UTC.
+    can only be read is left out. Where settings of the client would matter, they come first: its
+    time zone, as for a TIMESTAMP, since the times in the statements are UTC, and what `||` means.
     """
     found = [] if column.type != "now" or db.dialect.adds_now else [
         Closing(f"{column.name} = :now", f"{column.name} IS NULL")]
@@ -146,7 +146,9 @@ def closings(db, table, column, there: set, life: timedelta, now,
         done.append(db.as_text(f"UPDATE {{{table.name}}} SET {keeps}{_dated(each.sets, times)} "
                                f"WHERE {where}"))
     zoned = expressions or any(facts["type"] == "timestamp" for facts in known.values())
-    return [db.dialect.in_utc, *done] if done and zoned and db.dialect.in_utc else done
+    settings = [db.dialect.in_utc if zoned else "",
+                db.dialect.joining if any("||" in sql for sql in done) else ""]
+    return [*filter(None, settings), *done] if done else []
 
 
 def _column(closing: Closing) -> str:
