@@ -40,6 +40,8 @@ if __name__ == "__main__":
         if os.path.isdir(packages) or os.path.isfile(program):
             sys.path.insert(1, packages)
     try:
+        from jobs_lib import quick_import
+        quick_import.install()
         from jobs_lib.cli.main import leave, main
     except KeyboardInterrupt:
         sys.exit("jobs.py: stopped by Ctrl-C")

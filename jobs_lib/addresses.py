@@ -7,17 +7,16 @@ itself).
 """
 from __future__ import annotations
 
-import re
-
 MAX_OCTETS = 254            # RFC 5321 4.5.3.1.3: a path is 256 with its angles
 
 # besides what cannot be printed, which all other white space is; U+FFFD was read in the place of
 # octets that are no UTF-8, so it is not the address that was stored
 _REFUSED = frozenset(" <>,\ufffd")
-# all but spaces, control characters and the specials of RFC 5322; of other alphabets anything
-_ATOM = re.compile(r'[^\x00-\x20"(),:;<>@\[\\\]\x7f]+\Z')
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)+"\Z')
-_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")     # senders do use underscores
+# the specials of RFC 5322, spaces and control characters; of other alphabets anything is allowed
+_NO_ATOM = frozenset('"(),:;<>@[\\]\x7f' + "".join(map(chr, range(0x21))))
+# of a label; senders do use underscores
+_SIGNS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+MAX_LABEL = 63
 
 
 class AddressError(ValueError):
@@ -38,7 +37,7 @@ def check(address: str) -> str:
     local, at, domain = address.rpartition("@")
     if not (local and at and domain):
         raise AddressError("the address is not of the form name@domain")
-    if not (_ATOM.match(local) or _QUOTED.match(local)):
+    if not (_is_atom(local) or _is_quoted(local)):
         raise AddressError("the part of the address before the @ is not a valid name")
     if not domain.isascii():
         from jobs_lib.hostnames import exact_ascii  # few runs need it
@@ -47,25 +46,43 @@ def check(address: str) -> str:
         except ValueError:
             raise AddressError(f"the domain {domain!a} has no safe ASCII form; write it as "
                                "xn--...") from None
-    if not all(_LABEL.match(label) for label in domain.split(".")):
+    if not all(_is_label(label) for label in domain.split(".")):
         raise AddressError(f"{domain!a} is not a domain name")
     if len(local.encode()) + 1 + len(domain) > MAX_OCTETS:
         raise AddressError(f"the address is longer than {MAX_OCTETS} octets")
     return f"{local}@{domain}"
 
 
+def _is_atom(local: str) -> bool:
+    return bool(local) and _NO_ATOM.isdisjoint(local)
+
+
+def _is_quoted(local: str) -> bool:
+    if not local.startswith('"'):
+        return False
+    import re  # few senders have one
+    return re.match(r'"(?:[^"\\]|\\.)+"\Z', local) is not None
+
+
+def _is_label(label: str) -> bool:
+    return (0 < len(label) <= MAX_LABEL and _SIGNS.issuperset(label)
+            and not (label.startswith("-") or label.endswith("-")))
+
+
 def split_local(address: str):
     """(local part without its quotes, domain): what `"a b"@x` and `a` mean (RFC 5322 3.4.1)."""
     local, _, domain = address.rpartition("@")
     if local.startswith('"'):
+        import re
         local = re.sub(r"\\(.)", r"\1", local[1:-1])
     return local, domain
 
 
 def join_local(local: str) -> str:
     """The local part as it is written: quoted when it holds what is only allowed in quotes."""
-    if _ATOM.match(local):
+    if _is_atom(local):
         return local
+    import re
     return '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'
 
 

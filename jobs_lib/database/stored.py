@@ -47,9 +47,9 @@ def document(value) -> dict:
     """The JSON object, or {} for what is none; its numbers are not looked at."""
     if not value:
         return {}
-    import json
+    from jobs_lib.plain_json import loads
     try:
-        found = json.loads(value)
+        found = loads(value)
     except (ValueError, TypeError, RecursionError):
         return {UNKNOWN: 1}
     return found if isinstance(found, dict) else {UNKNOWN: 1}

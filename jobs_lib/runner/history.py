@@ -1,13 +1,13 @@
 """The table `job_runs`: what ran, when, how it ended; and which runs died without a word."""
 from __future__ import annotations
 
-import json
 import os
 from datetime import timedelta
 
 from jobs_lib import shards
 from jobs_lib.database import stored
 from jobs_lib.errors import Busy, DatabaseError, Duplicate, Lost
+from jobs_lib.plain_json import dumps
 
 from . import unrecorded
 from .limits import ASKED
@@ -65,7 +65,7 @@ def _end(db, run: dict) -> None:
                ":duration_ms,"
                " counts = :counts, stop_reason = :stop_reason, error = :error "
                "WHERE run_id = :run_id", status=run["status"], finished_at=run["finished_at"],
-               duration_ms=run["duration_ms"], counts=json.dumps(run["counts"], default=str),
+               duration_ms=run["duration_ms"], counts=dumps(run["counts"]),
                stop_reason=run["stop_reason"], error=run["error"] and run["error"][:ERROR_LENGTH],
                run_id=run["run_id"])
 
@@ -96,7 +96,7 @@ def record_heartbeat(db, run_id: str, now, progress: dict | None) -> bool:
     try:
         if db.execute("UPDATE {job_runs} SET heartbeat_at = :now, progress = :progress "
                       "WHERE run_id = :run_id AND stop_reason IS NULL",
-                      now=now, progress=progress and json.dumps(progress), run_id=run_id):
+                      now=now, progress=progress and dumps(progress), run_id=run_id):
             return False
         # or it has no row any more, which says nothing
         return db.value("SELECT stop_reason FROM {job_runs} WHERE run_id = :run_id",

@@ -7,14 +7,20 @@ What is stuck in C code hears no alarm; that is the watchdog's case (runner/watc
 from __future__ import annotations
 
 import os
-import signal
 import time
 
 from jobs_lib.errors import TERMINATED, Stopped
 
 from .watchdog import Watchdog
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+else:                               # as in watchdog.py
+    import _signal as signal
+
+SIGNALS: dict[int, str] = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "SIGINT",
+                          signal.SIGHUP: "SIGHUP"}
 ASKED = "asked to stop"          # the reason of a run that another process has asked to stop
 AGAIN_SECONDS = 1.0              # between alarms that nobody heard
 MEMORY_SHARE = 0.9               # of the limit: the rest is for finishing the item in hand
@@ -46,7 +52,7 @@ class Signals:
             signal.signal(number, handler)
 
     def _note(self, number: int, frame) -> None:
-        self.heard = self.heard or signal.Signals(number).name
+        self.heard = self.heard or SIGNALS[number]
         outer = self._outer(number)
         if outer:
             outer._note(number, frame)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import sys
 
 from jobs_lib import clock
 from jobs_lib.folders import open_own, private
+from jobs_lib.plain_json import dumps
 
 from .incident_files import PRINTED
 
@@ -35,8 +35,8 @@ class Log:
 
     def event(self, event: str, level: str = "info", **fields) -> None:
         """Write one line: `{"time", "level", "event", "job", "run_id", ...}`."""
-        line = json.dumps({"time": clock.text(self._now()), "level": level, "event": event,
-                           **self._fields, **fields}, default=str) + "\n"
+        line = dumps({"time": clock.text(self._now()), "level": level, "event": event,
+                      **self._fields, **fields}) + "\n"
         # the rest is escaped: no control character reaches a terminal
         data = line.encode("ascii")
         try:

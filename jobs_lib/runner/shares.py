@@ -7,10 +7,9 @@ first in the next tick (runner/slots.py).
 """
 from __future__ import annotations
 
-import json
-
 from jobs_lib.errors import DatabaseError
 from jobs_lib.job import LAST, PRIORITIES
+from jobs_lib.plain_json import dumps, loads
 
 from . import history
 
@@ -66,7 +65,7 @@ class Shares:
         names = [item.job.name for item in self._waiting]
         try:
             if names != waiting(self._db):
-                self._db.upsert("meta", {"name": NAME}, {"value": json.dumps(names)})
+                self._db.upsert("meta", {"name": NAME}, {"value": dumps(names)})
         except DatabaseError:
             pass
 
@@ -74,8 +73,7 @@ class Shares:
 def waiting(db) -> list:
     """The names of the jobs that were due in the last tick that ran any, and got no turn."""
     try:
-        found = json.loads(db.value("SELECT value FROM {meta} WHERE name = :name", name=NAME)
-                           or "[]")
+        found = loads(db.value("SELECT value FROM {meta} WHERE name = :name", name=NAME) or "[]")
     except ValueError:
         return []
     return found if isinstance(found, list) else []

@@ -2,10 +2,10 @@
 that can."""
 from __future__ import annotations
 
-import json
 import os
 
 from jobs_lib.database import stored
+from jobs_lib.plain_json import dumps
 
 FOLDER = "unrecorded"
 WORD, LINE, MOST = 50, 2000, 2 ** 31 - 1        # what the columns of `job_runs` take
@@ -21,7 +21,7 @@ def keep(state_dir: str, outcome: dict, *, begun: bool) -> None:
     path = _path(state_dir, outcome["job"])
     if begun or not os.path.exists(path):
         private(os.path.dirname(path))
-        write(path, json.dumps({**outcome, "begun": begun}, default=str))
+        write(path, dumps({**outcome, "begun": begun}))
 
 
 def take(state_dir: str, job: str) -> tuple[dict | None, str]:
@@ -30,6 +30,7 @@ def take(state_dir: str, job: str) -> tuple[dict | None, str]:
     path = _path(state_dir, job)
     try:
         with open(path, encoding="utf-8") as file:
+            import json  # mostly there is no such file
             found = json.load(file, parse_constant=_no_number)
     except FileNotFoundError:
         return None, ""

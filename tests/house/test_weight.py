@@ -17,7 +17,7 @@ HEAVY = ("ssl", "smtplib", "email", "dns", "asyncio", "http", "urllib.request", 
          "dataclasses",
          "typing", "tempfile", "subprocess", "argparse", "configparser", "json", "zoneinfo",
          "pathlib",
-         "inspect", "enum", "decimal", "uuid", "random", "shutil", "pymysql", "dotenv",
+         "inspect", "enum", "re", "decimal", "uuid", "random", "shutil", "pymysql", "dotenv",
          "multiprocessing", "concurrent", "threading")
 
 
@@ -79,8 +79,8 @@ def test_an_idle_run_loads_nothing_heavy(idle):         # R10
 
 
 # What a job does without that finds nothing to do, though the runner needs some of HEAVY.
-WORK = ("argparse", "textwrap", "gettext", "locale", "contextlib", "hashlib", "hmac", "email",
-        "smtplib", "ssl", "logging", "typing", "jobs_lib.output.tables",
+WORK = ("json", "re", "enum", "signal", "argparse", "textwrap", "gettext", "locale", "contextlib",
+        "hashlib", "hmac", "email", "smtplib", "ssl", "logging", "typing", "jobs_lib.output.tables",
         "urllib", "ipaddress", "pkgutil", "unicodedata", "glob", "jobs_lib.masking",
         "jobs_lib.database.schema.tables", "jobs_lib.engines.mail_sending",
         "jobs_lib.features.accounts.deleted", "jobs_lib.features.notifications.render",

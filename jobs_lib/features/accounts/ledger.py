@@ -7,7 +7,6 @@ account was made: ids may be given again, such an account is another one.
 """
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from datetime import timedelta
@@ -30,6 +29,7 @@ LATE = timedelta(days=3)
 def append(ctx, entry: dict) -> None:
     """Add a line, safe on the disk when this returns. The file is 0600. JobsError where that cannot
     be."""
+    import json  # most runs find no deleted account
     path = _path(ctx)
     line = json.dumps({**entry, "database": database_id(ctx.db)}, sort_keys=True) + "\n"
     try:
@@ -73,6 +73,7 @@ def _entries(ctx, tail: int | None = None):
 
 
 def _entry(line: bytes) -> dict | None:
+    import json
     try:
         entry = json.loads(line)
         clock.parse(entry["completed_at"])

@@ -1,0 +1,85 @@
+"""Modules of ours found by a shorter way than Python's own: 1 ms less of an idle run, 3 of a tick.
+
+Python lists folders, tries endings and puts paths together for each module, which takes as long as
+to load it. Here the source is looked at and its compiled file is read, both by the names that they
+must have. As in Python itself, code is used only if it was compiled from a source of this time and
+size, by this Python. Whatever else there is, is left to Python: no compiled file, one for an older
+source, a hash in place of the time, a program that runs from memory.
+"""
+from __future__ import annotations
+
+import marshal
+import os
+import sys
+
+# `importlib.machinery` has the same, and takes longer to load than all that is saved here
+from _frozen_importlib import ModuleSpec
+from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader
+
+HEAD = MAGIC_NUMBER + bytes(4)              # of a compiled file that names its source's time
+HEAD_SIZE = 16                              # with that time and the source's size
+LARGEST = 2 ** 16                           # octets of a compiled file
+LOWEST_32 = 0xFFFFFFFF                      # bits of a time or size that are in it
+PACKAGE = f"{__package__}."
+
+
+def install() -> None:
+    """Let Python look here first."""
+    if not (sys.flags.optimize or sys.pycache_prefix):
+        sys.meta_path.insert(0, _Finder)
+
+
+class _Finder:
+    """Finds a module below `jobs_lib` whose package is a folder."""
+
+    @staticmethod
+    def find_spec(name: str, path=None, _target=None) -> ModuleSpec | None:
+        """Where the module is, with its code; None: Python looks itself."""
+        if not (path and name.startswith(PACKAGE)):
+            return None
+        folder, last = path[0], name.rpartition(".")[2]
+        try:
+            try:
+                file, package = f"{folder}/{last}.py", []
+                found = os.stat(file)
+            except FileNotFoundError:
+                folder, last = f"{folder}/{last}", "__init__"
+                file, package = f"{folder}/__init__.py", [folder]
+                found = os.stat(file)
+            compiled = f"{folder}/__pycache__/{last}.{sys.implementation.cache_tag}.pyc"
+            data = _read(compiled)
+        except OSError:
+            return None
+        numbers = (int(found.st_mtime), found.st_size)
+        if data[:HEAD_SIZE] != HEAD + b"".join((number & LOWEST_32).to_bytes(4, "little")
+                                               for number in numbers):
+            return None
+        spec = ModuleSpec(name, _Loader(name, file, data), origin=file, is_package=bool(package))
+        if package:
+            spec.submodule_search_locations = package
+        spec.has_location, spec.cached = True, compiled
+        return spec
+
+
+class _Loader(SourceFileLoader):
+    """Python's own, with what is read already."""
+
+    def __init__(self, name: str, file: str, data: bytes) -> None:
+        super().__init__(name, file)
+        self._data = data
+
+    def get_code(self, fullname: str):
+        """The code of the module."""
+        data, self._data = self._data, b""
+        try:
+            return marshal.loads(memoryview(data)[HEAD_SIZE:])
+        except (EOFError, TypeError, ValueError):       # longer than was read, or spoilt
+            return super().get_code(fullname)
+
+
+def _read(path: str) -> bytes:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(handle, LARGEST)
+    finally:
+        os.close(handle)

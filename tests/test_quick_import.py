@@ -1,0 +1,107 @@
+"""A module that is found by the shorter way is the same as one that Python finds."""
+from __future__ import annotations
+
+import os
+import py_compile
+import subprocess
+import sys
+from importlib.util import cache_from_source
+
+import pytest
+
+from tests.support.shell import ROOT
+
+SOURCE = "value = 1\n"
+
+
+@pytest.fixture
+def program(tmp_path):
+    """A package `jobs_lib` with the real quick_import.py, and compiled a module `subject` and a
+    package `part`; a function that runs code with them."""
+    for name, text in (("__init__.py", ""), ("subject.py", SOURCE), ("part/__init__.py", SOURCE),
+                       ("quick_import.py", (ROOT / "jobs_lib/quick_import.py").read_text())):
+        path = tmp_path / "jobs_lib" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    for name in ("subject.py", "part/__init__.py"):
+        py_compile.compile(str(tmp_path / "jobs_lib" / name))
+
+    def run(code: str, *options: str, quick: bool = True) -> str:
+        start = "from jobs_lib import quick_import; quick_import.install(); " if quick else ""
+        done = subprocess.run([sys.executable, "-B", *options, "-c", start + code], cwd=tmp_path,
+                              capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+    return run
+
+
+LOOK = ("import inspect, jobs_lib.subject as subject, jobs_lib.part as part; "
+        "print(*((each.__name__, each.__file__, each.__cached__, each.__package__, "
+        "getattr(each, '__path__', None), each.__spec__.origin, each.__spec__.parent, "
+        "each.__spec__.submodule_search_locations, each.__spec__.has_location, "
+        "each.__loader__.get_data(each.__file__), inspect.getsource(each), "
+        "each.__loader__.get_code(each.__name__).co_filename, each.value)"
+        " for each in (subject, part)))")
+
+
+def test_a_module_has_all_that_python_gives_it(program):         # R10
+    assert program(LOOK) == program(LOOK, quick=False)
+
+
+QUICK = "; print(subject.value, type(subject.__loader__).__name__)"
+
+
+def test_a_compiled_module_takes_the_shorter_way(program):      # R10
+    assert program("from jobs_lib import subject" + QUICK) == "1 _Loader\n"
+    assert program("from jobs_lib import part as subject" + QUICK) == "1 _Loader\n"
+
+
+def change(path: str) -> None:
+    with open(path, "w") as file:
+        file.write("value = 20\n")
+
+
+def change_time(path: str) -> None:
+    with open(path, "w") as file:
+        file.write("value = 2\n")
+    os.utime(path, (1, 1))
+
+
+def compile_by_hash(path: str) -> None:
+    change(path)
+    py_compile.compile(path, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
+
+
+@pytest.mark.parametrize("spoil, value", [
+    (change, 20), (change_time, 2), (compile_by_hash, 20),
+    (lambda path: os.unlink(cache_from_source(path)), 1)],
+    ids=["another size", "another time", "a hash", "none"])
+def test_what_was_compiled_from_another_source_is_not_used(program, tmp_path, spoil, value):
+    spoil(str(tmp_path / "jobs_lib" / "subject.py"))
+    assert program("from jobs_lib import subject" + QUICK) == f"{value} SourceFileLoader\n"
+
+
+def test_a_compiled_file_of_another_python_is_not_used(program, tmp_path):
+    path = cache_from_source(str(tmp_path / "jobs_lib" / "subject.py"))
+    with open(path, "r+b") as file:
+        file.write(b"\0\0")
+    assert program("from jobs_lib import subject" + QUICK) == "1 SourceFileLoader\n"
+
+
+def test_a_long_module_is_loaded_as_well(program, tmp_path):
+    path = tmp_path / "jobs_lib" / "subject.py"
+    path.write_text("value = 3\n" + "".join(f"a{number} = {number}\n" for number in range(9000)))
+    py_compile.compile(str(path))
+    assert os.path.getsize(cache_from_source(str(path))) > 2 ** 16
+    assert program("from jobs_lib import subject; print(subject.value, subject.a8999)") == (
+        "3 8999\n")
+
+
+def test_a_module_that_was_deleted_is_missing(program, tmp_path):
+    (tmp_path / "jobs_lib" / "subject.py").unlink()
+    assert program("import importlib.util as util; print(util.find_spec('jobs_lib.subject'))"
+                   ) == "None\n"
+
+
+def test_an_optimised_python_looks_itself(program):
+    assert program("from jobs_lib import subject" + QUICK, "-O") == "1 SourceFileLoader\n"
