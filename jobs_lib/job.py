@@ -5,7 +5,7 @@ more than all of them (docs/decisions.md, "Plain named tuples").
 """
 from __future__ import annotations
 
-from collections import namedtuple
+from .records import namedtuple
 
 PRIORITIES = ("critical", "high", "normal", "low", "last")
 # after all others of a tick, and also when they have used up its time: it judges them

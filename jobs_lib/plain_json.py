@@ -1,5 +1,5 @@
-"""The JSON of a tick that finds nothing to do, without the module `json`: that takes, with
-`re` and `enum`, 4 ms to load, a twelfth of such a tick.
+"""The JSON of a tick that finds nothing to do, without the module `json`: with `re` and `enum` that
+takes 4 ms to load, a twelfth of such a tick.
 
 Plain texts, whole numbers and counts are written and read here; for whatever else there is, `json`
 is loaded.

@@ -21,8 +21,9 @@ A slot is a moment at which a schedule is due. Where the clock changes:
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from datetime import date, datetime, timedelta, timezone, tzinfo
+
+from .records import namedtuple
 
 UTC = timezone.utc
 MINUTE, DAY, WEEK = timedelta(minutes=1), timedelta(days=1), timedelta(days=7)

@@ -3,10 +3,10 @@ script for a shell."""
 from __future__ import annotations
 
 import argparse
-from collections import namedtuple
 
 from jobs_lib import catalogue, commands
 from jobs_lib.launch import by_hand
+from jobs_lib.records import namedtuple
 
 Table = namedtuple("Table", "options values positions")
 Table.__doc__ = """What can follow. Each is {pattern: words}; `|` in a pattern separates commands.

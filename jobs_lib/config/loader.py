@@ -8,12 +8,12 @@ to do is a third cheaper (docs/decisions.md, "Reading config.ini").
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 from types import SimpleNamespace
 
 from jobs_lib import catalogue
 from jobs_lib.errors import ConfigError, UsageError
 from jobs_lib.job import CRON, SHARD, Job
+from jobs_lib.records import namedtuple
 
 from . import option_types, settings
 from .files import read_dotenv, read_ini, shown_name

@@ -6,9 +6,9 @@ was and where it is set. Durations are `timedelta`, sizes are bytes, `off` is No
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 from datetime import date, timedelta
 
+from jobs_lib.records import namedtuple
 from jobs_lib.schedule import parse as parse_schedule
 
 Kind = namedtuple("Kind", "name parse show mask lines", defaults=(str, None, False))

@@ -4,7 +4,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections import namedtuple
+
+from jobs_lib.records import namedtuple
 
 SECONDS = 5
 FIELDS = 5

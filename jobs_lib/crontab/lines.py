@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from collections import namedtuple
 
 from jobs_lib import schedule as schedules
 from jobs_lib.errors import UsageError
 from jobs_lib.output.layout import wrapped
+from jobs_lib.records import namedtuple
 from jobs_lib.schedule import Schedule
 from jobs_lib.schedule_text import even_step, members, words
 

@@ -3,9 +3,9 @@ program, and its failures are mailed."""
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 
 from jobs_lib import schedule
+from jobs_lib.records import namedtuple
 from jobs_lib.schedule_text import members
 
 from . import installed, program

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections import namedtuple
 from contextlib import closing
 
 from jobs_lib.errors import DatabaseError, UsageError
 from jobs_lib.folders import new_file
+from jobs_lib.records import namedtuple
 
 from . import dialects
 

@@ -1,9 +1,8 @@
 """Expressions (expressions.py) in the tokens of a statement that column_names.py translates."""
 from __future__ import annotations
 
-from collections import namedtuple
-
 from jobs_lib.errors import DatabaseError
+from jobs_lib.records import namedtuple
 
 from .expressions import written
 

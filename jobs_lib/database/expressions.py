@@ -11,8 +11,9 @@ only be read. Text is in single quotes, and a name that is a word of SQL in back
 from __future__ import annotations
 
 import re
-from collections import namedtuple
 from functools import lru_cache
+
+from jobs_lib.records import namedtuple
 
 from .schema import CONSTANTS, is_word
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections import namedtuple
 from contextlib import suppress
 from graphlib import TopologicalSorter
 from hashlib import sha256
 
 from jobs_lib.errors import Busy, DatabaseError, Lost, Missing, ReadOnly
 from jobs_lib.masking import without_secrets
+from jobs_lib.records import namedtuple
 
 from .connection import rows_behind
 from .schema import NAMES, is_word, migrations, version

@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import socketserver
 import threading
-from collections import namedtuple
+from jobs_lib.records import namedtuple
 from http.server import BaseHTTPRequestHandler
 
 Arrived = namedtuple("Arrived", "line headers body genuine status")

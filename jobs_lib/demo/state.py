@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections import namedtuple
+from jobs_lib.records import namedtuple
 
 from jobs_lib.features.exports import download
 from jobs_lib.features.forwards.headers import header_text, read_headers

@@ -3,7 +3,7 @@ the notices, what to do next."""
 from __future__ import annotations
 
 import textwrap
-from collections import namedtuple
+from jobs_lib.records import namedtuple
 from datetime import timedelta
 
 from jobs_lib import clock, text

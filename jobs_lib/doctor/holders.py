@@ -3,12 +3,12 @@ or a connection."""
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 
 from jobs_lib import shards
 from jobs_lib.errors import JobsError
 from jobs_lib.folders import user_name
 from jobs_lib.job import CRON
+from jobs_lib.records import namedtuple
 from jobs_lib.runner import dead_runs, history, locks
 
 LOCKS = "/proc/locks"

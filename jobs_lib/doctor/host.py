@@ -9,13 +9,13 @@ import os
 import pkgutil
 import resource
 import sys
-from collections import namedtuple
 
 import jobs_lib
 from jobs_lib.database import dialects
 from jobs_lib.errors import DatabaseError, JobsError, NotInstalled
 from jobs_lib.output.findings import Finding, note, ok, problem, run, warning
 from jobs_lib.paths import HOME, IN_MEMORY, PROGRAM, SCRIPT, UNPACKED, VERSION, way_to
+from jobs_lib.records import namedtuple
 from jobs_lib.single_file import unpacking
 
 from .writable import run_as

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections import namedtuple
 
 from jobs_lib import clock
 from jobs_lib.hostnames import LOOPBACK
 from jobs_lib.output.findings import note, ok, problem, run, warning
 from jobs_lib.ports.mail.smtp_probe import probe
+from jobs_lib.records import namedtuple
 
 from . import NothingToAsk
 from .network import resolve

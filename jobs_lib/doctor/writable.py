@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 import stat
-from collections import namedtuple
 
 from jobs_lib.config import settings
 from jobs_lib.errors import ConfigError, UsageError
 from jobs_lib.folders import as_user, is_ours, user_name
 from jobs_lib.paths import HOME, SCRIPT, UNPACKED
+from jobs_lib.records import namedtuple
 
 # beside jobs.py: what Python runs
 PROGRAM = ("jobs_lib", "vendor", ".venv", UNPACKED)

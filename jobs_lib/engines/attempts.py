@@ -2,7 +2,7 @@
 in the transaction that settles the item. `jobs.py show` tells them."""
 from __future__ import annotations
 
-from collections import namedtuple
+from jobs_lib.records import namedtuple
 
 LONGEST_ANSWER = 512            # characters
 READ = 8192                     # characters of what the other side said

@@ -13,11 +13,10 @@ halves.
 """
 from __future__ import annotations
 
-from collections import namedtuple
-
 from jobs_lib import clock
 from jobs_lib.chunks import chunked
 from jobs_lib.errors import Conflict, Lost
+from jobs_lib.records import namedtuple
 
 from .load import Load
 

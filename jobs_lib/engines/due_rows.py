@@ -10,12 +10,12 @@ the whole backlog each time.
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from datetime import timedelta
 from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database.values import keys_in
+from jobs_lib.records import namedtuple
 
 from .rows import UNCLAIMED
 from .turns import Rank

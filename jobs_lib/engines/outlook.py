@@ -6,8 +6,9 @@ least that it will be.
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from itertools import islice
+
+from jobs_lib.records import namedtuple
 
 from .purge import by_age, cutoffs
 from .rules import Purge

@@ -9,12 +9,12 @@ A job that does more calls `begin`, does what it has to, and calls `finish`.
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from datetime import timedelta
 from itertools import chain
 
 from jobs_lib import clock
 from jobs_lib.errors import Busy
+from jobs_lib.records import namedtuple
 
 from .batch_delete import BatchDeleter
 from .safety_stop import RetentionGuard

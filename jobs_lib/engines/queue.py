@@ -14,12 +14,12 @@ rows are due for due_rows.py, and what a row may hold for rows.py.
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.errors import DatabaseError, Duplicate, Missing
 from jobs_lib.ports.outcomes import FINAL, SENT, UNCERTAIN, meanings
+from jobs_lib.records import namedtuple
 
 from .attempts import Tried, record
 from .due_rows import SURE, TRIED_AGAIN, TRY_AGAIN, DueRows, Queue

@@ -7,10 +7,11 @@ lies in the window, so the true figure is never above the limit.
 """
 from __future__ import annotations
 
-from collections import Counter, namedtuple
+from collections import Counter
 from datetime import datetime, timedelta
 
 from jobs_lib.database import stored
+from jobs_lib.records import namedtuple
 
 Window = namedtuple("Window", "name bucket span")          # seconds
 WINDOWS = (Window("minute", 1, 60), Window("hour", 60, 3600), Window("day", 900, 86400))

@@ -8,12 +8,12 @@ clock's.
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from datetime import timedelta
 from functools import partial
 
 from jobs_lib.chunks import chunked
 from jobs_lib.database.values import keys_in
+from jobs_lib.records import namedtuple
 
 from . import attempts
 from .claimed_queue import CANCELLED_BY, FINISHED, ClaimedQueue, is_cancelled

@@ -6,10 +6,10 @@ Rows of nobody (NULL) are an owner's as well, the first in the order.
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from itertools import zip_longest
 
 from jobs_lib.database.values import ordered
+from jobs_lib.records import namedtuple
 
 LONGEST = 64                # characters of an owner's id that is kept
 GROWTH = 4                  # times as many entries are read after a page without any that is due

@@ -1,11 +1,11 @@
 """What a purge deletes, as data: the file of a job declares it, purge.py carries it out."""
 from __future__ import annotations
 
-from collections import namedtuple
 from datetime import timedelta
 
 from jobs_lib.config.option_types import Option, duration, optional
 from jobs_lib.job import NAMES_FILES, Job
+from jobs_lib.records import namedtuple
 
 BUDGET = "4m"                   # of a run: the next one goes on
 IDEMPOTENT = "Each batch is one commit: a killed or repeated run deletes what is left."

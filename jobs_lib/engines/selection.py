@@ -8,9 +8,8 @@ would serve it.
 """
 from __future__ import annotations
 
-from collections import namedtuple
-
 from jobs_lib import clock
+from jobs_lib.records import namedtuple
 
 Branch = namedtuple("Branch", "sql age")
 Branch.__doc__ = "A condition, and the column of times that its rows are ordered by."

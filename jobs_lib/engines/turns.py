@@ -12,10 +12,11 @@ number of steps the claim takes what it has found, filled up from the window. (d
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
+
+from jobs_lib.records import namedtuple
 
 from . import rotation
 from .rotation import Group, mixed

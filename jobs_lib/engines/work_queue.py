@@ -6,13 +6,13 @@ here writes.
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from functools import partial
 from types import SimpleNamespace
 
 from jobs_lib import catalogue, clock
 from jobs_lib.chunks import chunked
 from jobs_lib.database.values import keys_in, one_line, words
+from jobs_lib.records import namedtuple
 
 DUE, WAITING, FAILED = FILTERS = ("due", "waiting", "failed")
 SENDING, INVALID = "being sent", "invalid"      # further states of an item

@@ -9,7 +9,6 @@ cron had stopped (monitoring/incidents.past). Loaded only when something is wron
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 from datetime import timedelta
 from functools import partial
 
@@ -20,6 +19,7 @@ from jobs_lib.monitoring import alert_messages, incidents
 from jobs_lib.monitoring.alert_channels import attempt, send_email, send_webhook
 from jobs_lib.monitoring.alert_rows import configured
 from jobs_lib.paths import program
+from jobs_lib.records import namedtuple
 from jobs_lib.runner import access, history, incident_files, locks, outcome
 from jobs_lib.runner.incident_files import (
     ALERTED,

@@ -12,7 +12,6 @@ import re
 import shutil
 import stat
 import tempfile
-from collections import namedtuple
 from contextlib import closing, suppress
 
 from jobs_lib import folders, masking
@@ -23,6 +22,7 @@ from jobs_lib.database.schema import NAMES
 from jobs_lib.errors import DatabaseError, UsageError
 from jobs_lib.features.exports.further import is_secret
 from jobs_lib.features.forwards.headers import header_text, read_headers
+from jobs_lib.records import namedtuple
 from jobs_lib.runner import adoption
 from jobs_lib.runner.dead_runs import is_there
 from jobs_lib.text import size

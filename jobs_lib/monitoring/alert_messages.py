@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections import namedtuple
 
 from jobs_lib import clock
 from jobs_lib.paths import HOME
+from jobs_lib.records import namedtuple
 from jobs_lib.runner.history import host
 
 from .alert_rows import Pending

@@ -5,10 +5,10 @@ loses none. An incident that disappears and returns within half an hour is still
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from datetime import timedelta
 
 from jobs_lib import clock
+from jobs_lib.records import namedtuple
 
 from .incidents import without_digits
 

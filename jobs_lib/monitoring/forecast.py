@@ -7,7 +7,6 @@ and counted by engines/outlook.py, each job within its share of the time.
 from __future__ import annotations
 
 import threading
-from collections import namedtuple
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
@@ -20,6 +19,7 @@ from jobs_lib.engines.rules import Purge
 from jobs_lib.engines.safety_stop import NEVER, RetentionGuard
 from jobs_lib.engines.work_queue import view
 from jobs_lib.errors import ConfigError, DatabaseError
+from jobs_lib.records import namedtuple
 from jobs_lib.text import counted, span
 
 from . import overdue, queues

@@ -11,7 +11,6 @@ same.
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 from datetime import timedelta
 
 from jobs_lib import schedule, shards
@@ -20,6 +19,7 @@ from jobs_lib.database.schema import version
 from jobs_lib.engines.relay_limits import Relay
 from jobs_lib.errors import ConfigError
 from jobs_lib.job import CRON
+from jobs_lib.records import namedtuple
 from jobs_lib.runner import access, clock_doubt, dead_runs, incident_files, slots
 
 from . import heartbeat, overdue

@@ -7,7 +7,6 @@ explains is not reported by itself.
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from datetime import timedelta
 
 from jobs_lib import clock
@@ -15,6 +14,7 @@ from jobs_lib.config.option_types import show_duration, show_size
 from jobs_lib.database import stored
 from jobs_lib.engines.work_queue import in_words
 from jobs_lib.errors import ConfigError, Unfit
+from jobs_lib.records import namedtuple
 from jobs_lib.runner import incident_files
 from jobs_lib.text import size
 

@@ -2,7 +2,6 @@
 day."""
 from __future__ import annotations
 
-from collections import namedtuple
 from datetime import timedelta
 
 from jobs_lib import shards
@@ -15,6 +14,7 @@ from jobs_lib.features.exports import work_queue as exports
 from jobs_lib.features.forwards import work_queue as forwards
 from jobs_lib.features.notifications import work_queue as notifications
 from jobs_lib.features.webhooks import work_queue as webhooks
+from jobs_lib.records import namedtuple
 
 # whose rows are claimed: these can be replayed and cancelled
 CLAIMED: tuple[ClaimedQueue, ...] = (forwards.QUEUE, notifications.QUEUE, webhooks.QUEUE)

@@ -2,10 +2,10 @@
 metrics."""
 from __future__ import annotations
 
-from collections import namedtuple
 from datetime import date, datetime, timedelta
 
 from jobs_lib.database import stored
+from jobs_lib.records import namedtuple
 
 DAYS = 30
 ENDS = {"ok": "ok",

@@ -2,7 +2,7 @@
 fix it."""
 from __future__ import annotations
 
-from collections import namedtuple
+from jobs_lib.records import namedtuple
 
 # from good to bad; only a problem makes `doctor` exit with 1
 LEVELS = ("ok", "note", "warning", "problem")

@@ -6,7 +6,7 @@ asks is in resolver.py.
 """
 from __future__ import annotations
 
-from collections import namedtuple
+from jobs_lib.records import namedtuple
 
 Answer = namedtuple("Answer", "outcome records why", defaults=((), ""))
 Answer.__doc__ = """What came of one question.

@@ -4,7 +4,7 @@ A transport gives one of them for a message, the webhooks for a delivery, and th
 """
 from __future__ import annotations
 
-from collections import namedtuple
+from jobs_lib.records import namedtuple
 
 SENT = "sent"                # accepted by the other side
 RETRY = "retry"              # refused for now

@@ -7,10 +7,10 @@ is written.
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 
 from jobs_lib.errors import ConfigError
 from jobs_lib.folders import owner_words, user_name
+from jobs_lib.records import namedtuple
 
 Unusable = namedtuple("Unusable", "option path what why fix")
 Unusable.__doc__ = """Of one folder: its option, the first path that is wrong, all of them in words,

@@ -14,10 +14,10 @@ that it went on evenly, by the seconds since the host was started, which nobody 
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from datetime import timedelta
 
 from jobs_lib import clock
+from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
 
 TRUSTED, DOUBTED = "clock_trusted", "clock_doubted"     # in `meta`

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections import namedtuple
 from datetime import timedelta
 
 from jobs_lib import clock, errors, folders, schedule, shards
 from jobs_lib.database.schema import version
+from jobs_lib.records import namedtuple
 
 from . import clock_doubt, history, incident_files, locks, slots, unrecorded
 from .call import call, out_of_memory

@@ -12,13 +12,13 @@ reconcile     the rule behind both: a slot against the runs that it had
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from datetime import timedelta
 
 from jobs_lib import clock, schedule, shards
 from jobs_lib.database import stored
 from jobs_lib.errors import ConfigError, NoAccess
 from jobs_lib.job import LAST, PRIORITIES
+from jobs_lib.records import namedtuple
 
 Due = namedtuple("Due", "job slot trigger late cut", defaults=(None, False))
 Due.__doc__ = """A due job: its slot, and whether the run is `scheduled` or is to `continue` an

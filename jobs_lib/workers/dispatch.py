@@ -2,12 +2,11 @@
 celery.py know."""
 from __future__ import annotations
 
-from collections import namedtuple
-
 from jobs_lib import catalogue
 from jobs_lib.errors import JobsError
 from jobs_lib.job import CRON, PRIORITIES
 from jobs_lib.paths import way_to
+from jobs_lib.records import namedtuple
 from jobs_lib.runner import slots
 
 MARGIN = 60                     # seconds after its own hard limit that an engine ends a run

@@ -28,7 +28,8 @@ LAYERS = (
     ("jobs_lib.addresses", "jobs_lib.catalogue", "jobs_lib.chunks", "jobs_lib.clock",
      "jobs_lib.errors", "jobs_lib.folders", "jobs_lib.hostnames",
      "jobs_lib.job",
-     "jobs_lib.masking", "jobs_lib.paths", "jobs_lib.schedule", "jobs_lib.schedule_text",
+     "jobs_lib.masking", "jobs_lib.paths", "jobs_lib.plain_json", "jobs_lib.quick_import",
+     "jobs_lib.records", "jobs_lib.schedule", "jobs_lib.schedule_text",
      "jobs_lib.shards", "jobs_lib.text"),
 )
 LEAVES = LAYERS[-1]

@@ -38,7 +38,7 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
 """
 from __future__ import annotations
 
-from collections import namedtuple
+from jobs_lib.records import namedtuple
 
 Batches = namedtuple("Batches", "seconds least most pause share")
 Batches.__doc__ = """How many rows are deleted at once.

@@ -4,7 +4,6 @@ from __future__ import annotations
 import os
 import select
 import socket
-from collections import namedtuple
 
 from jobs_lib.errors import (
     Busy,
@@ -17,6 +16,7 @@ from jobs_lib.errors import (
     ReadOnly,
 )
 from jobs_lib.paths import way_to
+from jobs_lib.records import namedtuple
 
 from .base import Batches
 

@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections import namedtuple
 
 from jobs_lib.errors import Busy, DatabaseError, Duplicate, Missing, ReadOnly
 from jobs_lib.folders import new_file, owner_words
+from jobs_lib.records import namedtuple
 
 from .base import Batches
 from .urls import file as parse_file

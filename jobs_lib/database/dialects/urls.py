@@ -4,7 +4,7 @@ ValueError quotes nothing of a URL: it may be half of a password.
 """
 from __future__ import annotations
 
-from collections import namedtuple
+from jobs_lib.records import namedtuple
 
 TLS = ("off", "on", "ca", "verify")           # what ?tls= may be, the most careful last
 PARAMETERS = {"unix_socket", "ssl_ca", "tls"}

@@ -1,7 +1,7 @@
 """CREATE statements for a table of database/schema/tables.py, in one dialect's words."""
 from __future__ import annotations
 
-from collections import namedtuple
+from jobs_lib.records import namedtuple
 
 from . import keys
 from .tables import NO_DEFAULT, VIEW

@@ -6,7 +6,7 @@ page in the order of their primary key.
 """
 from __future__ import annotations
 
-from collections import namedtuple
+from jobs_lib.records import namedtuple
 
 from . import NAMES, is_word, keys
 

@@ -8,10 +8,10 @@ that it has changed, so that what is left to be changed can be asked for.
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from datetime import timedelta
 
 from jobs_lib import clock
+from jobs_lib.records import namedtuple
 from jobs_lib.text import span
 
 from .tables import NO_DEFAULT

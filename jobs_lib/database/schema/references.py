@@ -8,7 +8,7 @@ longer exists).
 """
 from __future__ import annotations
 
-from collections import namedtuple
+from jobs_lib.records import namedtuple
 
 Reference = namedtuple("Reference", "table column target goes")
 

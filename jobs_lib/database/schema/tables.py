@@ -8,8 +8,9 @@ into its own. Only who asks for a table reads its text: a run pays nothing for i
 from __future__ import annotations
 
 import re
-from collections import namedtuple
 from functools import cache
+
+from jobs_lib.records import namedtuple
 
 from . import NAMES, app_tables
 

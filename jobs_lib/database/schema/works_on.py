@@ -2,10 +2,9 @@
 (`tables` in job.py)."""
 from __future__ import annotations
 
-from collections import namedtuple
-
 from jobs_lib import catalogue
 from jobs_lib.job import DELETES, INSERTS, WRITTEN
+from jobs_lib.records import namedtuple
 
 from .app_tables import TABLES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections import Counter, namedtuple
+from collections import Counter
 from contextlib import contextmanager
 from functools import partial
 
@@ -15,6 +15,7 @@ from jobs_lib.engines.batch_delete import FILES_AT_ONCE, LISTED, BatchSizer
 from jobs_lib.engines.load import Load
 from jobs_lib.engines.purge import drop_files
 from jobs_lib.errors import Conflict, Lost
+from jobs_lib.records import namedtuple
 
 from .deletion_order import HELD, Removal, along, columns, is_queue, next_key
 

@@ -2,13 +2,12 @@
 whole."""
 from __future__ import annotations
 
-from collections import namedtuple
-
 from jobs_lib.config.separate_folders import misplaced
 from jobs_lib.database import stored
 from jobs_lib.errors import ConfigError
 from jobs_lib.ports.storage.base import place_of
 from jobs_lib.ports.storage.stores import open_store
+from jobs_lib.records import namedtuple
 
 from . import format as form
 

@@ -10,9 +10,9 @@ import hmac
 import json
 import zlib
 from array import array
-from collections import namedtuple
 
 from jobs_lib.errors import JobsError
+from jobs_lib.records import namedtuple
 
 FORMAT, VERSION = "audit-archive", 1
 ROWS_END, MANIFEST_END = ".jsonl.gz", ".manifest.json"

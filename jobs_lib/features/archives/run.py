@@ -8,12 +8,11 @@ alone; of a dead one they finish what is verified and discard the rest.
 """
 from __future__ import annotations
 
-from collections import namedtuple
-
 from jobs_lib.engines.batch_delete import BatchDeleter
 from jobs_lib.engines.purge import begin, finish, log_deletion
 from jobs_lib.errors import Busy
 from jobs_lib.ports.storage.base import ArchiveError
+from jobs_lib.records import namedtuple
 
 from .catalogue import TABLE, Verified, go_without, lost, open_for, refuse_shared
 from .recover import expire, remember, unfinished

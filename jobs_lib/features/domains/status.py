@@ -11,10 +11,10 @@
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from datetime import timedelta
 
 from jobs_lib import clock
+from jobs_lib.records import namedtuple
 
 PASS, FAIL = "pass", "fail"                  # of a record; the third is ports.dns.UNKNOWN
 PENDING, VERIFIED, FAILED = "pending", "verified", "failed"

@@ -5,7 +5,7 @@ unnoticed.
 """
 from __future__ import annotations
 
-from collections import namedtuple
+from jobs_lib.records import namedtuple
 
 Kind = namedtuple("Kind", "name table about columns order through")
 Kind.__doc__ = """One kind of data: a JSON and a CSV file.

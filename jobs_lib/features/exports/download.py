@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import namedtuple
 from hmac import compare_digest
 from urllib.parse import quote
 
 from jobs_lib import clock
+from jobs_lib.records import namedtuple
 
 from . import download_token
 

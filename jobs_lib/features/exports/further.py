@@ -3,10 +3,10 @@ whose names say that they hold a secret are left out."""
 from __future__ import annotations
 
 import re
-from collections import namedtuple
 from functools import partial
 
 from jobs_lib.database.schema.further import Further
+from jobs_lib.records import namedtuple
 
 from .columns import KINDS
 

@@ -11,7 +11,6 @@ which the next run removes.
 from __future__ import annotations
 
 import os
-from collections import namedtuple
 from datetime import timedelta
 from functools import partial
 
@@ -21,6 +20,7 @@ from jobs_lib.engines import attempts, rotation
 from jobs_lib.engines.rows import count_unknown_status, lost
 from jobs_lib.errors import DatabaseError, Invalid
 from jobs_lib.ports.outcomes import GIVEN_BACK, RETRY
+from jobs_lib.records import namedtuple
 from jobs_lib.runner.clock_doubt import AHEAD
 
 from . import files

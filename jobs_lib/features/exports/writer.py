@@ -12,7 +12,6 @@ import json
 import os
 import tempfile
 import zipfile
-from collections import namedtuple
 from functools import partial
 from hashlib import sha256
 
@@ -20,6 +19,7 @@ from jobs_lib.clock import parse
 from jobs_lib.database.schema.tables import table
 from jobs_lib.database.schema.version import SCHEMA_VERSION
 from jobs_lib.errors import JobsError
+from jobs_lib.records import namedtuple
 
 from . import further, readme
 from .columns import KINDS

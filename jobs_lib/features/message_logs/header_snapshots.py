@@ -8,7 +8,6 @@ headers in one transaction, and such a read sees both or neither.
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from datetime import timedelta
 
 from jobs_lib.chunks import chunked
@@ -17,6 +16,7 @@ from jobs_lib.engines.batch_delete import BatchDeleter
 from jobs_lib.engines.dry_run import SAMPLE_ROWS, show_deletion
 from jobs_lib.engines.purge import delete_all
 from jobs_lib.engines.selection import Branch
+from jobs_lib.records import namedtuple
 
 from . import retention
 

@@ -1,9 +1,8 @@
 """Every kind of notice: who signs it, how urgent it is, and whether its owner may do without."""
 from __future__ import annotations
 
-from collections import namedtuple
-
 from jobs_lib.engines.turns import LOW, NORMAL, URGENT
+from jobs_lib.records import namedtuple
 
 PORTER = "porter"
 EXPORT_READY = "export_ready"           # its link is put in when it is sent

@@ -7,13 +7,13 @@ left.
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from contextlib import contextmanager
 from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database.values import INVALID, words
 from jobs_lib.errors import Invalid, JobsError
+from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
 
 from . import enqueue

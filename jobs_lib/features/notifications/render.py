@@ -10,9 +10,9 @@ import os
 import pkgutil
 import re
 import unicodedata
-from collections import namedtuple
 
 from jobs_lib.database.values import one_line
+from jobs_lib.records import namedtuple
 
 from . import mustache
 from .kinds import KINDS

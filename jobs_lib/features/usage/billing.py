@@ -7,8 +7,9 @@ day of the next one.
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from datetime import date, datetime, time, timedelta, timezone
+
+from jobs_lib.records import namedtuple
 
 DAY = timedelta(days=1)
 

@@ -7,7 +7,6 @@ read every day that there ever was of him.
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from datetime import datetime, time, timedelta, timezone
 from functools import partial
 from itertools import islice
@@ -18,6 +17,7 @@ from jobs_lib.errors import Invalid
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.features.notifications.reminders import SAMPLE_ROWS, alone
+from jobs_lib.records import namedtuple
 from jobs_lib.text import counted, size
 
 from . import billing

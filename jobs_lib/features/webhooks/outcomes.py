@@ -1,12 +1,12 @@
 """What came of an attempt: for the delivery, and whether the endpoint is to blame."""
 from __future__ import annotations
 
-from collections import namedtuple
 from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.ports.http import message as http
 from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, RETRY, SENT
+from jobs_lib.records import namedtuple
 
 NOT_SENT = "not_sent"       # by us: the endpoint's row makes no request, or an error of ours
 # {Response.outcome: (outcome, whether the endpoint is to blame)} where there is no status

@@ -6,10 +6,10 @@ are never looked at, redirects never followed, and nothing but `http` and `https
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from types import SimpleNamespace
 
 from jobs_lib.ports.in_time import in_time
+from jobs_lib.records import namedtuple
 
 # body: bytes, sent as they are; headers: [(name, value)], besides Host, Content-Length and
 # Connection; endpoint: whose connection it may use, if one was kept, or None; more: whether another

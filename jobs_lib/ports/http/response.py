@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import socket
-from collections import namedtuple
+
+from jobs_lib.records import namedtuple
 
 from .connect import Deadline, Failure, reason
 from .message import EXCERPT, FAILED

@@ -8,9 +8,9 @@ is what is called.
 from __future__ import annotations
 
 import re
-from collections import namedtuple
 
 from jobs_lib.hostnames import LONGEST, exact_ascii
+from jobs_lib.records import namedtuple
 
 # host: ASCII, lower case, no brackets and no dot at its end; header: as the Host header says it
 Target = namedtuple("Target", "secure host port path header")

@@ -5,7 +5,7 @@ message is a `Result`. Neither `smtplib` nor `ssl` is loaded before a transport 
 """
 from __future__ import annotations
 
-from collections import namedtuple
+from jobs_lib.records import namedtuple
 
 # sender "" is the null reverse-path `<>` (RFC 5321 4.5.5)
 Envelope = namedtuple("Envelope", "sender recipient")

@@ -2,10 +2,10 @@
 from __future__ import annotations
 
 import re
-from collections import namedtuple
 
 from jobs_lib.addresses import mask
 from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN
+from jobs_lib.records import namedtuple
 
 from .message import DENIED_PATTERNS, Result
 

@@ -10,9 +10,9 @@ content, so to hang up undoes them.
 from __future__ import annotations
 
 import time
-from collections import namedtuple
 
 from jobs_lib.ports.outcomes import FINAL
+from jobs_lib.records import namedtuple
 
 from . import reasons
 from .message import Result

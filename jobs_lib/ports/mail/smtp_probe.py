@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections import namedtuple
+
+from jobs_lib.records import namedtuple
 
 from .replies import Disconnected, judge_no_session
 from .smtp_session import LIMITS, NoSession, open_session

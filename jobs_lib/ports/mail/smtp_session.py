@@ -12,7 +12,8 @@ import smtplib
 import socket
 import ssl
 import time
-from collections import namedtuple
+
+from jobs_lib.records import namedtuple
 
 from .connection import Connection
 from .replies import Disconnected, Reply

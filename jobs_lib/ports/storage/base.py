@@ -1,9 +1,8 @@
 """Where archives are kept: a folder, or a server that speaks FTP over TLS."""
 from __future__ import annotations
 
-from collections import namedtuple
-
 from jobs_lib.errors import JobsError
+from jobs_lib.records import namedtuple
 
 PARTIAL = ".part"            # at the end of a passing name
 BLOCK = 65536

@@ -1,0 +1,62 @@
+"""Our named tuples do what Python's do."""
+from __future__ import annotations
+
+import copy
+import pickle
+from collections import namedtuple as python
+
+import pytest
+
+from jobs_lib.records import namedtuple
+
+ABOUT = "Point", "x y z"
+Point, Theirs = (make(*ABOUT, defaults=(2, 3)) for make in (namedtuple, python))
+VALUES = {"x": 1, "y": None, "z": "a"}
+
+
+class Named(namedtuple("Named", "x y")):
+    """One with a method of its own."""
+
+    __slots__ = ()
+
+    def both(self) -> tuple:
+        return self.x, self.y
+
+
+@pytest.mark.parametrize("values, named", [
+    ((1, 2, 3), {}), ((1,), {}), ((1, 5), {}), ((), VALUES), ((1,), {"z": 4}), ((), {"x": 0})])
+def test_it_is_made_in_the_same_ways(values, named):
+    ours, theirs = Point(*values, **named), Theirs(*values, **named)
+    assert ours == theirs == tuple(ours)
+    assert (ours.x, ours.y, ours.z) == theirs
+    assert repr(ours) == repr(theirs)
+    assert ours._asdict() == theirs._asdict()
+    assert ours._replace(y=7) == theirs._replace(y=7)
+    assert type(ours._replace(y=7)) is Point
+
+
+@pytest.mark.parametrize("values, named", [
+    ((), {}), ((1, 2, 3, 4), {}), ((1,), {"x": 1}), ((1,), {"w": 1}), ((), {"y": 1}),
+    ((1, 2, 3), {"z": 3})])
+def test_the_same_is_refused(values, named):
+    for each in (Point, Theirs):
+        with pytest.raises(TypeError, match=r"Point|__new__"):
+            each(*values, **named)
+
+
+def test_nothing_but_its_fields_is_replaced_or_set():
+    with pytest.raises(TypeError, match="no field w"):
+        Point(1)._replace(w=1)
+    with pytest.raises(AttributeError):
+        Point(1).x = 2
+    with pytest.raises(AttributeError):
+        Named(1, 2).w = 2
+
+
+def test_a_class_of_it_keeps_its_methods():
+    assert Named(x=1, y=2)._replace(y=3).both() == (1, 3)
+    assert repr(Named(1, 2)) == "Named(x=1, y=2)"
+
+
+def test_it_is_copied():
+    assert copy.deepcopy(Named([1], 2)) == pickle.loads(pickle.dumps(Named([1], 2))) == ([1], 2)
