@@ -8,10 +8,10 @@ It is done once any row from before has another value in that column than the AL
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from datetime import datetime, timedelta
 
 from jobs_lib import clock
+from jobs_lib.records import namedtuple
 
 from . import NAMES, old_rows
 from .tables import NO_DEFAULT, table

@@ -14,11 +14,11 @@ Case and a dot at the end never count. docs/domains.md has all reasons.
 from __future__ import annotations
 
 import re
-from collections import namedtuple
 
 from jobs_lib.hostnames import ascii_form, same, shown
 from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, Answer
 from jobs_lib.ports.dns import UNKNOWN as UNKNOWN
+from jobs_lib.records import namedtuple
 
 from .problems import CHECKS, DKIM, DMARC, MX, OWNERSHIP, SPF, text
 from .status import FAIL, PASS
