@@ -108,7 +108,7 @@ vanished  {job: starts of the runs of the last day that ended without a result},
 """
 
 GOOD, BAD = ("ok", "partial"), ("failed", "timeout", "vanished", dead_runs.VANISHED)
-BUSY = "busy"                           # `partial` for this reason did nothing
+BUSY = "busy"                           # `partial` for this reason did little
 DAY = timedelta(days=1)
 LATE_INTERVALS = 3
 LOOKED_AT = 20                          # runs of a job

@@ -56,6 +56,7 @@ def _continues(config, db, now, job, rows) -> str:
             last = next((row for row in rows if row["status"] != "skipped"), rows[0])
             if last["status"] == "failed":
                 return "cron: its last run failed, and the next run-due tries again"
-            reason = f" ({last['stop_reason']})" if last["stop_reason"] else ""
+            why = last["error"] or last["stop_reason"]
+            reason = f" ({why})" if why else ""
             return f"cron: its last run ended early{reason}, and the next run-due carries it on"
     return ""

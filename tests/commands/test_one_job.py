@@ -133,6 +133,16 @@ def test_a_run_that_is_to_be_carried_on_waits_for_the_next_tick(asked):
         "cron: its last run ended early (budget), and the next run-due carries it on")
 
 
+def test_a_run_that_gave_way_to_a_busy_database_says_what_it_saw(asked):          # R16
+    slot = clock.now().replace(second=0, microsecond=0) - timedelta(minutes=1)
+    known(asked, "purge_sessions", 60, f"{slot.minute} {slot.hour} * * *")
+    ran(asked, "purge_sessions", "partial", slot=slot, stop_reason="busy",
+        error="47 threads were running in the database, the limit is 25")
+    assert waits(asked, "purge_sessions") == (
+        "cron: its last run ended early (47 threads were running in the database, the limit is 25),"
+        " and the next run-due carries it on")
+
+
 def test_mail_jobs_wait_for_a_paused_relay(asked):
     asked.db.upsert("relay_state", {"id": 1}, {"paused_until": clock.now() + timedelta(minutes=20),
                                                "reason": "535 who are you", "failures": 3,

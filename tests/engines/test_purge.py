@@ -387,6 +387,8 @@ def test_a_busy_database_ends_the_run_and_what_is_done_stays_done(bench):      #
     counts = bench.run(LOGS)
     bench.on_statement = None
     assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "busy")
+    assert re.search("was writing for more than 1 s|held rows that we need for too long",
+                     bench.result["error"])
     assert 0 < counts["deleted"] < 4000
     assert len(bench.ids("message_logs")) == 4000 - counts["deleted"]
     assert bench.run(LOGS) == {"deleted": 4000 - counts["deleted"]}
