@@ -15,7 +15,7 @@ from jobs_lib.errors import ConfigError, DatabaseError
 from jobs_lib.features.accounts import deleted
 from jobs_lib.features.exports.further import is_secret
 from tests.support import keyed
-from tests.support.engines import on_mariadb
+from tests.support.engines import on_mariadb, on_sqlite
 from tests.support.exports import ask, members, rows, zips
 from tests.support.shell import Shell
 
@@ -291,3 +291,45 @@ def test_a_dry_run_shows_how_many_rows_of_each_table_go(bench):          # R74
     bench.run("delete_accounts")
     assert counts(bench) == [{"sessions": 4, "usernames": 3, "labels": 3, "aliases": 1,
                               "alias_destinations": 1, "audit_logs": 1, "users": 1}]
+
+
+@on_mariadb
+def test_one_without_transactions_is_refused_by_the_job_that_deletes(bench):      # R2 R75
+    """A kill between two statements would leave it half done."""
+    fill(bench)
+    bench.db.execute("ALTER TABLE labels ENGINE=MyISAM")
+    sentence = ("[delete_accounts] also names labels, which is MyISAM and has no transactions: a "
+                "kill would leave a part of it: ALTER TABLE labels ENGINE=InnoDB")
+    assert bench.fails("delete_accounts") == f"nothing was done: {sentence}"
+    assert sentence in bench.command("migrate", "--check", code=1)
+    assert bench.attempt("export_accounts")["status"] == "ok"
+    assert left(bench)["labels"] == {7: 5, 8: 5}
+    bench.db.execute("ALTER TABLE labels ENGINE=InnoDB")
+    assert bench.run("delete_accounts")["erased"] == 1
+
+
+@on_sqlite
+def test_rows_without_a_key_are_exported_and_deleted_too(bench):                 # R56
+    """SQLite takes NULL in a primary key that is a text, and as often as one likes."""
+    bench.db.execute("CREATE TABLE tokens (token TEXT PRIMARY KEY, owner BIGINT, n INTEGER)")
+    bench.db.execute("CREATE TABLE pairs (a TEXT NOT NULL, b TEXT, owner BIGINT, PRIMARY KEY (a, b)"
+                     ")")
+    bench.config(core={"app_url": "https://mail.example.org"}, export={"dir": "exports"},
+                 delete_accounts={"also": "tokens.owner, pairs.owner"})
+    bench.table("users", [{"id": 7, "email": "jo@home.example"}])
+    for at in range(150):                           # more than a page
+        bench.db.execute("INSERT INTO tokens VALUES (NULL, 7, :at)", at=at)
+        bench.db.execute("INSERT INTO pairs VALUES ('a', NULL, 7)")
+    bench.db.execute("INSERT INTO tokens VALUES ('t', 7, 150), (NULL, 8, 0)")
+    ask(bench)
+    assert bench.run("export_accounts")["exported"] == 1
+    content = members(zips(bench)[0])
+    assert [row["n"] for row in rows(content, "tokens")] == list(range(151))
+    assert len(rows(content, "pairs")) == 150
+    bench.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :long_ago",
+                     long_ago=bench.ago(days=8))
+    assert bench.run("delete_accounts")["erased"] == 1
+    assert bench.db.value("SELECT COUNT(*) FROM pairs") == 0
+    assert bench.db.query("SELECT owner FROM tokens") == [{"owner": 8}]
+    for name in ("tokens", "pairs"):
+        bench.db.execute(f"DROP TABLE {name}")

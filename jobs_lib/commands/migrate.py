@@ -11,6 +11,7 @@ import os
 
 from jobs_lib import catalogue, folders
 from jobs_lib.config import path_checks
+from jobs_lib.database.dialects import file_of
 from jobs_lib.errors import FAILED, OK, ConfigError
 from jobs_lib.paths import PROGRAM
 from jobs_lib.runner import slots
@@ -21,6 +22,10 @@ SHOWN = 3                    # tables of the app's, by their names
 FIRST = "This in your app's tables does not fit, and jobs refuse to run. Change it first:"
 TO_DO = ("Your app's own tables still lack this. Put it into your app's migrations, or run it "
          "yourself:")
+JOURNAL = ("{0} gets the journal WAL, so that your app and the jobs do not wait for each other: "
+           "two files ({0}-wal, {0}-shm) lie beside it while it is open, whatever opens it has to "
+           "be allowed to write to its folder, and over a network file system your app must not "
+           "use it (docs/adoption.md, Step by step).")
 OLD_ROWS = ("Columns were added, and without this the rows that your app had would be due. Look at "
             "each line, and run it:")
 
@@ -44,6 +49,7 @@ def run(args, make_session, config_path) -> int:
         return _check(session, session.ports.connect(), migrations)
     if args.dry_run:
         db = _to_be_read(session)
+        _tell_journal(session, session.console, "-- ")
         _tell_apps_own(migrations.apps_own(db), session.console, "-- ")
         planned = migrations.plan(db, args.own_tables or None)
         _tell_wrong(session, db, "-- ")
@@ -81,6 +87,7 @@ def install(session, own_tables: bool = False) -> tuple:
         raise ConfigError(*wrong)
     for path in (core.state_dir, core.log_dir):
         folders.private(path)
+    _tell_journal(session, session.console)
     db = session.ports.connect(create=True)
     _tell_apps_own(migrations.apps_own(db), session.console)
     is_first = not migrations.found(db)
@@ -102,7 +109,6 @@ def _forget_waiting(core) -> None:
 def _to_be_read(session):
     """The database; before the first `migrate` of an SQLite file, an empty one in its place."""
     from jobs_lib.database.connection import connect
-    from jobs_lib.database.dialects import file_of
 
     config = session.config
     core = config.section("core")
@@ -111,6 +117,18 @@ def _to_be_read(session):
         return session.ports.connect()
     return connect("sqlite:///:memory:", prefix=core.prefix, tables=config.tables(),
                    columns=config.columns(), also=config.also())
+
+
+def _tell_journal(session, console, remark: str = "") -> None:
+    """Before an SQLite file that is there gets another journal: what that means for its other
+    users."""
+    core = session.config.section("core")
+    file = file_of(core.database, session.config.folder)
+    if not (file and os.path.exists(file) and os.path.getsize(file)):
+        return
+    if session.ports.connect().snapshot_blocks_writers():
+        say = console.answer if remark else console.report
+        say(remark + JOURNAL.format(os.path.basename(file)))
 
 
 def _tell_apps_own(names: list[str], console, remark: str = "") -> None:

@@ -370,7 +370,8 @@ class Database:
         return self.query(sql, names=[short], schema=schema or None)
 
     def primary_key(self, name: str) -> list[str]:
-        """The columns of its primary key, in order; none where it has none."""
+        """The columns of its primary key, in order; none where it has none. In SQLite the number of
+        a row, where such a key may have NULL."""
         schema, _, short = name.rpartition(".")
         return [row["name"] for row in self.query(self.dialect.primary_key, name=short,
                                                   schema=schema or None)]

@@ -10,7 +10,15 @@ from types import SimpleNamespace
 
 from jobs_lib import catalogue
 from jobs_lib.database import dialects, stored
-from jobs_lib.database.schema import app_gaps, app_tables, compare, migrations, misfits, version
+from jobs_lib.database.schema import (
+    NAMES,
+    app_gaps,
+    app_tables,
+    compare,
+    migrations,
+    misfits,
+    version,
+)
 from jobs_lib.engines.spool import need_folder
 from jobs_lib.errors import Busy, DatabaseError, JobsError, Missing, NotInstalled, Stopped
 from jobs_lib.monitoring import adoption as adoption_numbers
@@ -138,7 +146,7 @@ def schema(installation):
 def _misfits(installation, db):
     """What is there, and not as the jobs need it."""
     for code in app_gaps.lacking(db):
-        if ":" not in code or ":engine:" in code:           # which mysql.py reports of all tables
+        if ":" not in code or _is_of_server(db, code):
             continue
         jobs = [job.name for job in installation.jobs if concerned(job, [code])]
         on = [name for name in jobs if installation.job(catalogue.load(name)).enabled]
@@ -149,6 +157,12 @@ def _misfits(installation, db):
                   f"{', '.join(on or jobs)}.",
                   run(fix[0].upper() + fix[1:] + ".",
                       *(f"{sql};" for sql in misfits.mends(db, code))))
+
+
+def _is_of_server(db, code: str) -> bool:
+    """Whether mysql.py reports it: the engine of a table in the database of the jobs."""
+    table, _, kind, _ = misfits.parts(code)
+    return kind == "engine" and table in NAMES and "." not in db.name(table)
 
 
 def values(installation):
@@ -179,6 +193,8 @@ def _missing(db, difference, needed: bool, lives: dict):
     if table and kind != "table":
         what += f" of {table.name}"
     why = WHY[kind] if needed else "No job that is switched on works on it, so nothing fails."
+    if near := app_gaps.nearest(db, difference):
+        why = f"[{kind}s] names it{near} {why}"
     if difference.purpose:
         why += f" It is for: {difference.purpose}."
     if old := app_gaps.counts_as(db, difference, lives):

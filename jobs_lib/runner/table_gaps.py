@@ -48,7 +48,8 @@ def concerned(job, names: list[str]) -> list[str]:
         table, column, kind, more = misfits.parts(name)
         work = worked_on.get(table)
         if table == "further":
-            if job.further:
+            if job.further and (kind not in misfits.OF_DELETION or any(
+                    each.deletes for each in worked_on.values())):
                 found.append(name)
         elif kind == "kept" and "also" in more and job.further:
             continue                        # it deletes those rows before

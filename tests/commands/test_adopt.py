@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import sqlite3
 import subprocess
 import sys
 from datetime import timedelta
@@ -494,3 +495,40 @@ def test_adopt_counts_as_a_dry_run_does_before_the_confirmation(line, blank_url)
     assert "Nothing at once (`jobs.py forecast` shows what comes due later): " in said
     assert "purge_sessions" in said.partition("Nothing at once")[2]
     db.close()
+
+
+def test_a_misspelt_name_of_an_apps_table_or_column_is_answered_with_the_nearest(line, blank_url):
+    db = connect(blank_url, create=True)
+    db.execute("CREATE TABLE members (id INTEGER PRIMARY KEY, mail VARCHAR(254))")
+    db.close()
+    start = f"[core]\ndatabase = {blank_url}\nstate_dir = state\nlog_dir = log\n[tables]\n"
+    line.ini(start + "users = membrs\n[columns]\nusers.email = mail\n")
+    table_hint = "-- [tables] names membrs, which is not there; did you mean 'members'?"
+    for words in (("migrate", "--dry-run"), ("migrate",)):
+        assert table_hint in line.run(*words).splitlines()
+    finding, = (each for each in line.json("doctor", "--offline", code=1)
+                if each["what"] == "The table membrs is missing")
+    assert finding["why"].startswith("[tables] names it; did you mean 'members'? ")
+    line.ini(start + "users = members\n[columns]\nusers.email = mial\n")
+    printed = line.run("migrate")
+    assert "-- [columns] names mial, which is not there; did you mean 'mail'?" in printed
+    assert "[tables] names" not in printed
+    finding, = (each for each in line.json("doctor", "--offline", code=1)
+                if each["what"] == "The column mial of users is missing")
+    assert finding["why"].startswith("[columns] names it; did you mean 'mail'? ")
+
+
+def test_that_an_apps_file_gets_another_journal_is_said_before(line, tmp_path):
+    path = tmp_path / "app.db"
+    url = f"sqlite:///{path}"
+    line.ini(f"[core]\ndatabase = {url}\nstate_dir = state\nlog_dir = log\n")
+    assert "journal" not in line.run("migrate", "--dry-run")       # there is no file yet
+    raw = sqlite3.connect(path)
+    raw.execute("CREATE TABLE users (id INTEGER PRIMARY KEY)")
+    said = "app.db gets the journal WAL, so that your app and the jobs do not wait for each other: "
+    assert f"-- {said}" in line.run("migrate", "--dry-run")
+    assert raw.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    raw.close()                                     # else it keeps the one that it has
+    assert said in " ".join(line.run("migrate").split())
+    assert sqlite3.connect(path).execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert "journal" not in line.run("migrate")

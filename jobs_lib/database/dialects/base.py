@@ -27,6 +27,7 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
                                               for database/schema/ddl.py
     in_utc, joining                           statements for an operator's client: its times are
                                               UTC, and its `||` joins text; "" where both are so
+    user                                      a statement: whose rights others need, or ""
     named_locks                               whether it has locks for runner/locks.py
     batches, by_key, before_batches, after_batch
                                               for engines/batch_delete.py: rows in short batches

@@ -12,6 +12,7 @@ from jobs_lib.errors import (
     Duplicate,
     Lost,
     Missing,
+    NotGranted,
     NotInstalled,
     ReadOnly,
 )
@@ -40,6 +41,7 @@ explain = "EXPLAIN "
 transactional_ddl = False
 adds_now = True                      # to a table with rows: a column that begins with the time
 named_locks = True                   # GET_LOCK
+user = "SELECT CURRENT_USER()"       # whose rights a statement needs
 in_utc = "SET time_zone = '+00:00'"  # for a person's client, whose times are else of its own zone
 # the same for `||`, which means OR to it
 joining = "SET sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'PIPES_AS_CONCAT')"
@@ -248,7 +250,8 @@ SENTENCES = {
     1049: (DatabaseError, "the database server {where} has no database {named!r}"),
     1044: (DatabaseError, ("the user {user!r} may not use the database {named!r}: give it "
                            "access at the host")),
-    1142: (DatabaseError, "{text}: GRANT that to the user of [core] database ({code})"),
+    **dict.fromkeys((1142, 1143), (
+        NotGranted, "{text}: GRANT that to the user of [core] database ({code})")),
     1130: (DatabaseError, "the database server {where} accepts no connection from this host"),
     1040: NO_CONNECTION, 1203: NO_CONNECTION, 1226: NO_CONNECTION,
     1290: READ_ONLY, 1792: READ_ONLY, 1836: READ_ONLY,

@@ -21,6 +21,7 @@ explain = "EXPLAIN QUERY PLAN "
 transactional_ddl = True
 adds_now = False                     # to a table with rows: a column that begins with the time
 named_locks = False
+user = ""                            # everybody who may read the file
 in_utc = joining = ""                # it knows no time zones, and `||` always joins
 create_view = "CREATE VIEW"
 table_options = ""
@@ -418,7 +419,14 @@ any_type = True                      # a column takes values of any type
 indexes = ("SELECT l.name AS name, i.name AS column_name, l.\"unique\" AS is_unique "
            "FROM pragma_index_list(:name) l,"
            " pragma_index_info(l.name) i ORDER BY l.name, i.seqno")
-primary_key = "SELECT name FROM pragma_table_info(:name) WHERE pk > 0 ORDER BY pk"
+# A primary key may have NULL here, and many of them, unless it is the number of the row, or the
+# table is WITHOUT ROWID: then by that number.
+_NULLS = ("SELECT 1 FROM pragma_table_info(:name) WHERE pk > 0 AND \"notnull\" = 0 GROUP BY 1"
+          " HAVING COUNT(*) > 1 OR MAX(UPPER(type)) <> 'INTEGER'")
+_BY_NUMBER = (f"(EXISTS ({_NULLS}) AND NOT EXISTS (SELECT 1 FROM pragma_table_info(:name)"
+              " WHERE LOWER(name) = 'rowid'))")
+primary_key = (f"SELECT name FROM (SELECT name, pk FROM pragma_table_info(:name) WHERE pk > 0"
+               f" AND NOT {_BY_NUMBER} UNION ALL SELECT 'rowid', 1 WHERE {_BY_NUMBER}) ORDER BY pk")
 sizes = ("SELECT '' AS name, 0 AS folds, page_count * page_size AS bytes FROM pragma_page_count, "
          "pragma_page_size")
 

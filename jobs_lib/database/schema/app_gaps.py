@@ -12,8 +12,9 @@ from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.errors import DatabaseError
+from jobs_lib.text import did_you_mean
 
-from . import added_columns, app_tables, compare, further, keys, misfits, old_rows
+from . import NAMES, added_columns, app_tables, compare, further, keys, misfits, old_rows, rights
 from .tables import NO_DEFAULT, table
 from .version import ALL, APP_TABLES, EVERY, MAPPED, SCOPE, UNCONFIRMED, complete
 from .works_on import of_all
@@ -27,7 +28,7 @@ def lacking(db) -> list[str]:
     works, there = of_all(), db.catalogue(app_tables.TABLES)
     return [*missing(db.name, there), *(code for code in misfits.look(db, works, there)
                                if misfits.concerns(code, works[misfits.parts(code)[0]])),
-            *further.look(db)]
+            *rights.look(db, works, there), *further.look(db)]
 
 
 def missing(names, there: dict) -> list[str]:
@@ -111,6 +112,9 @@ def statements(db, planned=(), lives: dict | None = None) -> list[str]:
         if not difference.statements:
             found.append(f"-- the view {db.name(each.name)} has no {difference.name}: add it to "
                          "the view")
+        if near := nearest(db, difference):
+            (whole if difference.kind == "table" else found).append(
+                f"-- [{difference.kind}s] names {difference.name}, which is not there{near}")
         if difference.kind == "table" and "." in db.name(each.name):
             whole.append(f"-- {db.name(each.name)}: if it is there, the user of [core] database "
                          "may not see it: GRANT it SELECT, INSERT, UPDATE and DELETE on that table")
@@ -121,6 +125,25 @@ def statements(db, planned=(), lives: dict | None = None) -> list[str]:
                 found += [f"{closing};" for closing in closings(db, difference, lives, now)
                           if f"{closing};" not in found]
     return found + whole
+
+
+def nearest(db, difference) -> str:
+    """`; did you mean 'members'?` for a table or column that [tables] or [columns] names, and that
+    is not there; "" where there is none like it."""
+    table, name = difference.table, difference.name
+    if table is None or table.owner != "app":
+        return ""
+    if difference.kind == "table":
+        if table.name not in db.name.mapped:
+            return ""
+        there = db.tables() - set(map(db.name, NAMES))
+    elif difference.kind == "column":
+        if name not in db.name.columns.get(table.name, {}).values():
+            return ""
+        there = {*db.column_names(db.name(table.name))} - {*db.name.columns[table.name].values()}
+    else:
+        return ""
+    return did_you_mean(name, sorted(there))
 
 
 def closings(db, difference, lives: dict | None = None, now=None) -> list[str]:

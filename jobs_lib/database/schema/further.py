@@ -47,6 +47,8 @@ def parse(text: str) -> Further:
 
 def look(db) -> list[str]:
     """What is wrong with them, as codes of misfits.py: `further:no_column:usernames:user_id`."""
+    from .misfits import has_transactions  # which nobody needs who only reads the option
+
     known = {db.name(name).lower() for name in NAMES}
     key = db.catalogue(["users"]).get("users", {}).get("id") if db.name.also else None
     found = []
@@ -63,6 +65,8 @@ def look(db) -> list[str]:
             wrong = ("unlike", each.table, each.column)
         elif not db.primary_key(each.table):
             wrong = ("no_key", each.table)
+        elif not has_transactions(column["engine"]):
+            wrong = ("engine", each.table, column["engine"])
         else:
             continue
         found.append(":".join(["further", *wrong]))

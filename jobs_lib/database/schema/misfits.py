@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from jobs_lib.errors import Busy, DatabaseError, Lost, Missing, ReadOnly
+from jobs_lib.errors import Busy, DatabaseError, Lost, Missing, NotGranted, ReadOnly
 
 from . import app_tables, expression_misfits, keys, written
 from .column_types import holds, is_number, listed, named, takes
@@ -22,6 +22,7 @@ BYTES = re.compile(r"binary|blob|byte")
 LARGEST = 2 ** 63 - 1
 LONGEST_PACKED = 300        # characters of a database's error in a code
 ANY, WRITTEN, CHANGED, DELETED, ADDED = "any", "written", "changed", "deleted", "added"
+UPDATED = "updated"
 ON_UPDATE = re.compile(r" ON UPDATE \w+(\(\d*\))?", re.IGNORECASE)
 QUOTE = "'"
 VALUES = re.compile(r"\benum\(((?:'(?:[^']|'')*',?)+)", re.IGNORECASE)
@@ -98,6 +99,9 @@ KINDS = {
              "give it ON DELETE CASCADE or SET NULL"),
     "engine": (CHANGED, "the table {table} is {0}, which has no transactions",
                "ALTER TABLE {table} ENGINE=InnoDB"),
+    **{f"may_not_{word.lower()}": (act, f"{{0}} has no right to {word} {{table}}",
+                                   f"let its administrator GRANT {word} ON {{table}} TO {{0}}")
+       for word, act in (("UPDATE", UPDATED), ("DELETE", DELETED), ("INSERT", ADDED))},
 }
 
 
@@ -110,9 +114,14 @@ FURTHER = {
     "unlike": (("[delete_accounts] also names {0}.{1}, which compares ids otherwise than the id of "
                 "an account"), "give it the same type and collation"),
     "no_key": ("[delete_accounts] also names {0}, which has no primary key", "give it one"),
+    "engine": (("[delete_accounts] also names {0}, which is {1} and has no transactions: a kill "
+                "would leave a part of it"), "ALTER TABLE {0} ENGINE=InnoDB"),
+    "may_not_delete": (("[delete_accounts] also names {0}, and {1} has no right to DELETE from it"),
+                       "let its administrator GRANT DELETE ON {0} TO {1}"),
     "known": ("[delete_accounts] also names {0}, which the jobs delete and export anyway",
               "take it out"),
 }
+OF_DELETION = ("engine", "may_not_delete")      # of these: what an export does not mind
 
 
 def look(db, works: dict, catalogue: dict) -> list[str]:
@@ -147,7 +156,9 @@ def concerns(code: str, work) -> bool:
     _, column, kind, _ = parts(code)
     return {ANY: column in work.columns, WRITTEN: column in work.written,
             DELETED: work.deletes, ADDED: work.inserts,
-            CHANGED: bool(work.written or work.inserts or work.deletes)}[KINDS[kind][0]]
+            CHANGED: bool(work.written or work.inserts or work.deletes),
+            # of a job that adds rows, what is written is mostly that
+            UPDATED: bool(work.written) and not work.inserts}[KINDS[kind][0]]
 
 
 def in_words(names, code: str) -> tuple[str, str]:
@@ -155,7 +166,7 @@ def in_words(names, code: str) -> tuple[str, str]:
     name, column, kind, more = parts(code)
     if name == "further":
         what, fix = FURTHER[kind]
-        return what.format(*more), fix
+        return what.format(*more), fix.format(*more)
     words = {"table": names(name), "column": names.shown(name, column)}
     _, what, fix = KINDS[kind]
     own = f"; {OWN_AUDIT}" if name == "audit_logs" and kind not in ("kept", "engine") else ""
@@ -215,7 +226,7 @@ def _of_table(db, name: str, columns: dict, work) -> list[str]:
     first = next(iter(columns.values()))
     if first["is_view"]:
         found += _of_view(db, name, known, work)
-    elif first["engine"] and first["engine"].lower() not in ("innodb", "rocksdb", "xtradb"):
+    elif not has_transactions(first["engine"]):
         found.append(_code(name, "", "engine", first["engine"]))
     if name in db.name.expressions:
         found += [_code(name, *each)
@@ -223,7 +234,12 @@ def _of_table(db, name: str, columns: dict, work) -> list[str]:
     return found + _of_rows(db, name, ours, known)
 
 
-def _packed(word) -> str:
+def has_transactions(engine: str | None) -> bool:
+    """Whether a table of that engine has; without a name, as in SQLite, all have."""
+    return not engine or engine.lower() in ("innodb", "rocksdb", "xtradb")
+
+
+def packed(word) -> str:
     """A word as a part of a code, which has neither spaces nor colons."""
     from urllib.parse import quote
     return quote(" ".join(str(word).split())[:LONGEST_PACKED], safe="()'`,.=*/<>@[]{}\"+-|&;!?")
@@ -288,7 +304,7 @@ def _of_view(db, name: str, known: dict, work) -> list[str]:
 def _is_refused(db, sql: str) -> bool:
     try:
         db.explain(db.as_text(sql))
-    except (Busy, Lost, Missing, ReadOnly):
+    except (Busy, Lost, Missing, NotGranted, ReadOnly):
         return False                    # that says nothing of the view
     except DatabaseError:
         return True
@@ -332,4 +348,4 @@ def _of_values(db, name: str, ours: dict, known: dict) -> list[str]:
 
 
 def _code(name: str, column: str, kind: str, *more) -> str:
-    return ":".join([f"{name}.{column}" if column else name, kind, *map(_packed, more)])
+    return ":".join([f"{name}.{column}" if column else name, kind, *map(packed, more)])

@@ -1,0 +1,69 @@
+"""What the user of the jobs may not do with an app's tables is named before a job fails by it."""
+from __future__ import annotations
+
+import pytest
+
+from jobs_lib import clock
+from jobs_lib.database.connection import connect
+from jobs_lib.database.schema import ddl
+from jobs_lib.database.schema.tables import table
+
+FOUR = "SELECT, INSERT, UPDATE, DELETE"
+
+
+@pytest.fixture
+def shop(line, mariadb):
+    """jobs.py whose user has all rights on its own database, and some on the app's."""
+    url, theirs = mariadb.database(), mariadb.database()
+    own, shop = (each.partition("?")[0].rpartition("/")[2] for each in (url, theirs))
+    db = connect(theirs)
+    for name in ("users", "sessions", "magic_links"):
+        for sql in ddl.create_table(db, table(name)):
+            db.execute(sql)
+    db.execute("INSERT INTO {sessions} (user_id, token_hash, expires_at) VALUES (1, 'x', :now)",
+               now=clock.now())
+    db.execute("CREATE TABLE labels (id INT PRIMARY KEY, user_id BIGINT) ENGINE=InnoDB")
+    mariadb.root("CREATE OR REPLACE USER 'clerk'@'%' IDENTIFIED BY 'hunter2hunter2'")
+    mariadb.root(f"GRANT ALL ON `{own}`.* TO 'clerk'@'%'")
+    mariadb.root(f"GRANT SELECT ON `{shop}`.* TO 'clerk'@'%'")
+    mariadb.root(f"GRANT {FOUR} ON `{shop}`.`magic_links` TO 'clerk'@'%'")
+    line.ini(f"[core]\ndatabase = mysql://clerk:hunter2hunter2@localhost/{own}"
+             f"?unix_socket={mariadb.socket}\nstate_dir = state\nlog_dir = log\n[tables]\n"
+             f"users = {shop}.users\nsessions = {shop}.sessions\nmagic_links = {shop}.magic_links\n"
+             f"[delete_accounts]\nalso = {shop}.labels.user_id\n")
+    line.shop, line.root = shop, mariadb.root
+    yield line
+    db.close()
+    mariadb.drop(url)
+    mariadb.drop(theirs)
+    mariadb.root("DROP USER 'clerk'@'%'")
+
+
+def test_a_right_that_is_missing_is_named_with_its_grant(shop):        # R75
+    sentence = (f"clerk@% has no right to DELETE {shop.shop}.sessions: let its administrator GRANT "
+                f"DELETE ON {shop.shop}.sessions TO clerk@%")
+    made = shop.run("migrate", "--own-tables")
+    assert sentence in made.splitlines()
+    assert sentence in shop.run("migrate", "--check", code=1).splitlines()
+    refused = {job["name"]: job["refuses"] for job in shop.json("adopt")["jobs"]}
+    assert refused["purge_sessions"] == sentence
+    assert refused["purge_magic_links"] is None
+    for words in (f"has no right to UPDATE {shop.shop}.users",
+                  f"[delete_accounts] also names {shop.shop}.labels, and clerk@% has no right"):
+        assert words in made
+    what, _, fix = sentence.partition(": ")
+    finding, = (each for each in shop.json("doctor", "--offline", code=1) if each["what"] == what)
+    assert (finding["level"], finding["fix"]) == ("problem", f"{fix[0].upper()}{fix[1:]}.")
+    shop.run("adopt", "--confirm", "purge_sessions", "purge_magic_links", code=1)
+    assert shop.job("purge_magic_links")["status"] == "ok"
+    shop.root(f"GRANT DELETE ON `{shop.shop}`.`sessions` TO 'clerk'@'%'")
+    shop.run("adopt", "--confirm", "purge_sessions")
+    assert shop.job("purge_sessions")["counts"] == {"deleted": 1}
+
+
+def test_rights_on_single_columns_are_enough(shop):                    # R75
+    """Those that the jobs write."""
+    shop.root(f"GRANT DELETE, UPDATE (status, deleted_at) ON `{shop.shop}`.`users` TO 'clerk'@'%'")
+    assert "right to UPDATE" not in shop.run("migrate", "--own-tables")
+    shop.root(f"REVOKE UPDATE (deleted_at) ON `{shop.shop}`.`users` FROM 'clerk'@'%'")
+    assert f"right to UPDATE {shop.shop}.users" in shop.run("migrate", "--own-tables")
