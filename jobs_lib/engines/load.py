@@ -7,10 +7,18 @@ it longer (batch_delete.py).
 """
 from __future__ import annotations
 
+from datetime import timedelta
+
+from jobs_lib.database import stored
+from jobs_lib.runner.context import BUSY
+
 SECONDS = 1.0               # between two looks; the first one comes so long after the beginning
 CRITICAL = 2                # times the limit: stop at once
 PATIENCE = 60.0             # seconds, at most, that a load may last before the run gives up
 SHARE = 0.1                 # of what is left of the run's time, likewise
+# for which a run that gave up speaks for those after it: they follow within seconds in one tick
+SPEAKS = timedelta(minutes=1)
+LATEST = 30                 # runs among which it is looked for: more than there are jobs
 
 
 class Load:
@@ -30,8 +38,8 @@ class Load:
         """Wait while the load is over its limit. Whether it was: then the next unit should be
         smaller.
 
-        Where it stays so, or is far over it, the run stops as `busy`. To be called outside of any
-        transaction.
+        Where it stays so, is far over it, or has just made another run stop, this one stops as
+        `busy`, too. To be called outside of any transaction.
         """
         began, was_over = self.ctx.monotonic(), False
         if not (self._look and self._limit) or began < self._next:
@@ -44,15 +52,26 @@ class Load:
             others = int(found["Value"]) - 1 if found else 0
             if others <= self._limit:
                 break
-            was_over = True
             seen = (f"{others} threads were running in the database, the limit is {self._limit} "
                     "([core] max_threads_running)")
             if others > CRITICAL * self._limit:
                 self.ctx.stop_busy(seen)
             elif now - began >= self._patience:
                 self.ctx.stop_busy(f"{seen}, and a wait of {now - began:.0f} s did not help")
+            elif not was_over and self._gave_up():
+                self.ctx.stop_busy(f"{seen}, and a run just before this one stopped as busy")
             elif not self.waited:
                 self.ctx.log.event("waiting for the database", reason=seen)
+            was_over = True
             self.ctx.sleep(SECONDS)
             self.waited += self.ctx.monotonic() - now
         return was_over
+
+    def _gave_up(self) -> bool:
+        """Whether a run has just stopped as `busy`. If each job of a tick waited in vain, what has
+        to be on time would be late."""
+        now = self.ctx.clock()
+        moments = [stored.time(row["finished_at"]) for row in self.ctx.db.query(
+            "SELECT stop_reason, finished_at FROM {job_runs} ORDER BY id DESC LIMIT :most",
+            most=LATEST) if row["stop_reason"] == BUSY]
+        return any(abs(now - moment) < SPEAKS for moment in moments if moment)

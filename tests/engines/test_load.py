@@ -176,6 +176,26 @@ def test_it_stops_as_busy_and_says_why_when_the_load_stays(bench):              
 
 
 @on_mariadb
+def test_what_one_run_found_out_is_not_waited_for_again_by_the_next(bench):        # R16
+    bench.config(core={"max_threads_running": "10"})
+    logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
+    slow_batches(bench, 1.2)
+    took = []
+    with busy_app(bench.url):
+        # two of one tick, and one of the next
+        for minutes in (0, 0, 5):
+            bench.now += timedelta(minutes=minutes)
+            begin = bench.clock.seconds
+            bench.run(LOGS)
+            took.append(round(bench.clock.seconds - begin))
+            assert bench.result["stop_reason"] == "busy"
+            assert bench.result["counts"]["deleted"] > 0
+    assert took == [pytest.approx(26, abs=3), pytest.approx(2, abs=1), pytest.approx(26, abs=3)]
+    found = [row["error"] for row in bench.db.query("SELECT error FROM {job_runs} ORDER BY id")]
+    assert "a run just before this one stopped as busy" in found[1]
+
+
+@on_mariadb
 def test_far_over_the_limit_it_stops_at_once(bench):                               # R16
     bench.config(core={"max_threads_running": "5"})
     logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
