@@ -7,15 +7,8 @@ from __future__ import annotations
 def is_idle(ctx, table: str, finished: tuple[str, ...]) -> bool:
     """Whether each row of the queue has one of the `finished` statuses, and nobody's claim. Rows of
     an unknown status are something to do: a run counts them."""
-    return not ctx.db.query(any_of(table, [*other_statuses(finished), "claim_run >= ''"]), most=1)
-
-
-def other_statuses(statuses) -> list[str]:
-    """SQL rules that together find every status but these: ranges of an index, so that it costs
-    nothing however many rows have these."""
-    known = sorted(statuses)
-    between = [f"status > '{one}' AND status < '{next}'" for one, next in zip(known, known[1:])]
-    return [f"status < '{known[0]}'", *between, f"status > '{known[-1]}'"]
+    rules = [*ctx.db.dialect.others(table, "status", finished), "claim_run >= ''"]
+    return not ctx.db.query(any_of(table, rules), most=1)
 
 
 def any_of(table: str, rules: list[str]) -> str:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from jobs_lib import clock
 from jobs_lib.database.values import UNKNOWN_STATUS
 
-from .idle import any_of, other_statuses
+from .idle import any_of
 
 LONGEST_SCHEDULE = timedelta(days=36_500)      # to be added to a time, at most
 MOST_ATTEMPTS = 1_000_000                      # more were never made
@@ -52,8 +52,8 @@ def has_status(status: str) -> str:
 def of_unknown_status(db, table: str, known) -> list:
     """The ids of rows, MOST_COUNTED at most, whose status is none of the `known` ones, so that no
     statement ever asks for them. They stay as they are, since an app may have a status of its own.
-    Ranges of the index cost nothing when they are empty."""
-    rows = db.query(any_of(table, other_statuses(known)), most=MOST_COUNTED)
+    """
+    rows = db.query(any_of(table, db.dialect.others(table, "status", known)), most=MOST_COUNTED)
     return [row["id"] for row in rows][:MOST_COUNTED]
 
 

@@ -19,6 +19,8 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     snapshot_blocks_writers(raw) -> bool      whether such a transaction makes all writers wait
     tables, columns, indexes, primary_key     statements that read the catalogue
     delete_some(table, where, key)            a DELETE of `:most` rows
+    others(table, column, known) -> list      rules that find all rows but those with these texts,
+                                              at no cost where there are none and an index over it
     other_schemas                             whether they take the `:schema` of another database
                                               of the server, and names have it before a dot
     sizes                                     one for the bytes of each table, or of all under ''
