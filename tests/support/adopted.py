@@ -171,14 +171,15 @@ def _given(sql: str) -> tuple:
                  for name, value in zip(names, row.split(", ")))
 
 
-def unlisted(sql: str, values: dict) -> set[str]:
-    """What a statement writes into the app's tables that written.py knows nothing of."""
-    return {f"{name}.{column} = {value!r}" for name, column, text in _given(sql)
-            if not _is_listed(name, column, value := (
+def unlisted(sql: str, values: dict, dialect) -> set[str]:
+    """What a statement writes into the app's tables that written.py knows nothing of. Where a
+    column takes any value, a domain may have any length, and so have its results."""
+    return {f"{name}.{column} = {str(value)[:80]!r}" for name, column, text in _given(sql)
+            if not _is_listed(name, column, dialect.any_type, value := (
                 values[text[1:]] if text[0] == ":" else text.strip("'")))}
 
 
-def _is_listed(name: str, column: str, value) -> bool:
+def _is_listed(name: str, column: str, any_length: bool, value) -> bool:
     ours = next(each for each in table(name).columns if each.name == column)
     if value is None or ours.type in ("id", "ref", "time", "now"):
         return True
@@ -186,7 +187,8 @@ def _is_listed(name: str, column: str, value) -> bool:
         return value in words
     known = [each for each in written.values(name, ours) if each is not None]
     if isinstance(value, str):
-        return len(value) <= max(len(each) for each in known if isinstance(each, str))
+        most = max(len(each) for each in known if isinstance(each, str))
+        return len(value) <= most or any_length
     return column not in written.LARGEST or value <= max(known)
 
 

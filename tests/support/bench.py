@@ -403,7 +403,7 @@ class _Ports(Ports):
 
     def _hear(self, sql: str, values: dict) -> None:
         self.heard.add(sql)
-        self.unlisted |= adopted.unlisted(sql, values)
+        self.unlisted |= adopted.unlisted(sql, values, self._bench.db.dialect)
         self._bench.statements.append(sql)
         if self._bench.on_statement:
             self._bench.on_statement(sql, values)

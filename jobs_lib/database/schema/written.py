@@ -16,7 +16,7 @@ WORDS = {
     "audit_logs.ip": ("",),
     "audit_logs.event": (
         "account.deleted", "alias.expired", "destination.removed", "domain.failed",
-        "domain.failing", "domain.verified", "webhook.disabled"),
+        "domain.verified", "webhook.disabled"),
 }
 SAMPLES = {"claim_token": (2 * HEX,), "claim_run": (HEX,), "time": (TIME,), "now": (TIME,),
            "date": (TIME[:10],), "flag": (0, 1), "int": (0, 1, 2), "big": (0, 1, 2)}
