@@ -306,8 +306,8 @@ class Killer(threading.Thread):
 def test_a_batch_that_takes_longer_than_the_host_allows_is_tried_again_in_halves(bench):  # R16
     logs(bench, dict.fromkeys(range(1, 1201), 91))
     bench.db.execute("CREATE TRIGGER slow BEFORE DELETE ON {message_logs} FOR EACH ROW "
-                     "DO SLEEP(0.001)")
-    killer = Killer(bench.url, 0.4)
+                     "DO SLEEP(0.002)")
+    killer = Killer(bench.url, 1.0)
     bench.on_statement = killer.hear
     killer.start()
     try:

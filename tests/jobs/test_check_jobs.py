@@ -33,15 +33,15 @@ def setup(bench, **sections) -> None:
                                    for name in usual}})
 
 
-def ended(bench, job: str, status: str = "failed", error: str | None = "it broke", ago=MINUTES,
+def ended(bench, job: str, status: str = "failed", error: str | None = None, ago=MINUTES,
           **values) -> None:
     """A run of the past."""
     at = bench.now - ago
+    broke = "it broke" if status in ("failed", "vanished") else None
     bench.table("job_runs", [{"job": job, "run_id": f"{job}{at:%d%H%M%S}{status}", "status": status,
                               "started_at": at, "finished_at": at, "duration_ms": 9,
-                              "trigger_type": "scheduled", "error": error if status in ("failed",
-                                                                                        "vanished")
-                              else None, **values}])
+                              "trigger_type": "scheduled", "error": error or broke,
+                              **values}])
 
 
 def fails(bench, job: str, times: int = 3, **how) -> None:
@@ -234,6 +234,20 @@ def test_a_job_without_success_for_three_intervals_is_late(bench):           # R
     ended(bench, JOB, "ok")
     subject, = check(bench)
     assert subject.startswith("[jobs] purge_sessions has not succeeded since ")
+
+
+def test_a_purge_that_always_gives_way_is_late_and_says_to_what(bench):         # R16 R59
+    bench.table("job_state", [{"job": job, "due_after": bench.ago(days=9)}
+                              for job in ("purge_sessions", JOB)])
+    ended(bench, "purge_sessions", "ok", ago=timedelta(days=4))
+    for days in (3, 2, 1):
+        ended(bench, "purge_sessions", "partial", ago=timedelta(days=days), stop_reason="busy",
+              error="47 threads were running in the database, the limit is 25")
+    ended(bench, JOB, "ok")
+    bench.run(JOB)
+    assert "purge_sessions has not succeeded since " in bench.outbox[0].subject
+    assert ("last error  47 threads were running in the database, the limit is 25"
+            in bench.outbox[0].text)
 
 
 @pytest.mark.parametrize("trigger", ["scheduled", "worker"])
