@@ -278,6 +278,6 @@ class BatchDeleter:
     def _may_go_on(self) -> bool:
         if not self.ctx.should_stop(self.rows):
             self.ctx.sleep(self._next - self.ctx.monotonic())
-            if self.load.wait():
+            if self.number and self.load.wait():        # each run deletes at least one batch
                 self.sizer.halve()
         return not self.ctx.should_stop()

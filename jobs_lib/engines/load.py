@@ -39,7 +39,8 @@ class Load:
         smaller.
 
         Where it stays so, is far over it, or has just made another run stop, this one stops as
-        `busy`, too. To be called outside of any transaction.
+        `busy`, too. To be called outside of any transaction, and after a unit, so that each run
+        gets something done.
         """
         began, was_over = self.ctx.monotonic(), False
         if not (self._look and self._limit) or began < self._next:

@@ -196,6 +196,19 @@ def test_what_one_run_found_out_is_not_waited_for_again_by_the_next(bench):     
 
 
 @on_mariadb
+def test_each_run_gets_something_done_however_slow_the_server_is(bench):           # R16
+    bench.config(core={"max_threads_running": "5"})
+    logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
+
+    def hear(_sql, _values) -> None:
+        bench.clock.seconds += 1.1
+    bench.on_statement = hear
+    with busy_app(bench.url):
+        assert bench.run(LOGS)["deleted"] == 1000
+    assert bench.result["stop_reason"] == "busy"
+
+
+@on_mariadb
 def test_far_over_the_limit_it_stops_at_once(bench):                               # R16
     bench.config(core={"max_threads_running": "5"})
     logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
