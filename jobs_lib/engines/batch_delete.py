@@ -24,7 +24,8 @@ FIRST = 1000                 # rows in the first batch
 SPARSE = 5                   # a range of ids should lose at least one row in so many
 LISTED = 900                 # ids in one statement: for more, MariaDB turns the list into a join
 PAGES = 900                  # of SQLite's log, which each other writer copies when it has 1,000
-TRIES = 3                    # of a batch of the least size that had to give way
+FEWEST = 100                 # rows, of a batch that had to give way
+TRIES = 3                    # of such a batch
 AFTER_CONFLICT = 1.0         # seconds before the next try
 FILES_AT_ONCE = 100          # rows with files: a kill strands no more than a sweep takes unasked
 
@@ -55,20 +56,20 @@ class BatchSizer:
         that it calls for, in seconds."""
         self._conflicts = 0
         aim = rows * self._batches.seconds / max(seconds, 1e-6)
-        self.rows = int(max(self._least, min(self._most, self.rows * 2, max(self.rows / 2, aim))))
+        self.rows = int(min(self._most, self.rows * 2, max(self._least, self.rows / 2, aim)))
         # a few rows bar nobody for long
         least = self._batches.pause * min(1.0, rows / self._batches.least)
         return max(least, seconds * self._batches.share)
 
     def halve(self) -> None:
         """Take half as many rows from now on, until batches prove to be short again."""
-        self.rows = max(self._least, self.rows // 2)
+        self.rows = max(min(FEWEST, self._most), self.rows // 2)
 
     def pause_after_conflict(self, error: Conflict) -> float:
         """Half as many rows after a batch that had to give way; returns the pause before them, in
         seconds. Raises the error when they are few already, and again and again give way."""
         self._conflicts += 1
-        if self._conflicts >= TRIES and self.rows <= self._least:
+        if self._conflicts >= TRIES and self.rows <= FEWEST:
             raise error
         self.halve()
         return AFTER_CONFLICT

@@ -304,7 +304,7 @@ def test_one_batch_more_than_one(bench, job):
 def test_a_run_stops_between_batches_and_the_next_goes_on(bench, job):      # R4
     oldest(bench, job, SEVERAL)
     delete = f"DELETE FROM {{{job.run.table}}}"
-    bench.on_statement = lambda sql, _: bench.clock.sleep(0.6 if sql.startswith(delete) else 0)
+    bench.on_statement = lambda sql, _: bench.clock.sleep(1.2 if sql.startswith(delete) else 0)
     first = bench.run(job, budget="1s")
     assert bench.result["status"] == "partial"
     assert bench.result["stop_reason"] == "budget"
