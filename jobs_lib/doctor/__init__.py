@@ -67,6 +67,12 @@ class NothingToAsk(Exception):
     another finding does."""
 
 
+def judge(dialect):
+    """The module that judges such a server or file: `examine(db, now)` yields findings. Its
+    MAY_WRITE says what to do when nothing can be written."""
+    return __import__(f"{__name__}.{dialect.name}", fromlist=["examine"])
+
+
 def _unfinished(check, why: str) -> Finding:
     name = check.__name__.replace("_", " ")
     return warning(f"The check \"{name}\" did not finish: "

@@ -25,7 +25,7 @@ from jobs_lib.monitoring import adoption as adoption_numbers
 from jobs_lib.output.findings import note, ok, problem, run, warning
 from jobs_lib.runner.table_gaps import concerned
 
-from . import NothingToAsk, holders
+from . import NothingToAsk, app_rows, holders, judge
 from .files import LITTLE, free, is_read_only
 from .network import resolve
 
@@ -360,10 +360,5 @@ class _TakenBack(Exception):
     """Raised to roll a transaction back."""
 
 
-def judge(dialect):
-    """The module that judges such a server or file: `examine(db, now)` yields findings. Its
-    MAY_WRITE says what to do when nothing can be written."""
-    return __import__(f"{__package__}.{dialect.name}", fromlist=["examine"])
-
-
-CHECKS = (connection, health, schema, values, confirmed, writing, local_times, spool, exports)
+CHECKS = (connection, health, schema, values, app_rows.words, app_rows.times, confirmed, writing,
+          local_times, spool, exports)

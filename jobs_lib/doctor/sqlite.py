@@ -11,6 +11,7 @@ LARGEST_CHECKED = 64 * 1024 ** 2         # bytes: what is read through in a mome
 LARGE_LOG = 64 * 1024 ** 2               # bytes in the -wal file; the engine begins again at 4 MB
 MAY_WRITE = ("Let this user write the file and the folder that it is in (`chmod u+w`, or `chown`), "
              "and see that neither is on a disk that is mounted for reading alone.")
+FROM_EPOCH = "datetime({}, 'unixepoch')"
 SYNCHRONOUS = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}
 
 

@@ -15,7 +15,7 @@ from jobs_lib.ports.outcomes import UNCERTAIN
 
 from . import attempts
 from .due_rows import SURE, TRIED_AGAIN, TRY_AGAIN, DueRows
-from .rows import UNCLAIMED, count_unknown_status, has_status, lost
+from .rows import MOST_COUNTED, UNCLAIMED, count_unknown_status, has_status, lost
 
 AT_ONCE = 500                       # rows changed in one statement
 
@@ -36,19 +36,22 @@ def recover(rows: DueRows) -> bool:
 
 
 def count_unclaimable(rows: DueRows) -> None:
-    """Count the rows that no run will ever claim, so that an operator sees them."""
+    """Count the rows that no run will ever claim, so that an operator sees them: those of an unknown
+    status, and those that are `sending` and were never claimed. A run claims a row before it begins
+    it, so these are the app's: it may be sending them just now."""
+    theirs = rows.db.query(f"SELECT id FROM {rows.table} WHERE {has_status('sending')} "
+                           "AND claim_run IS NULL LIMIT :most", most=MOST_COUNTED)
     count_unknown_status(rows.ctx, rows.queue.table,
-                         ("pending", "sending", rows.queue.done, "failed"))
+                         ("pending", "sending", rows.queue.done, "failed"),
+                         [row["id"] for row in theirs])
 
 
 def _free_dead_claims(rows: DueRows) -> None:
     ctx, db = rows.ctx, rows.db
     columns = ("SELECT id, status, claim_run, lease_until, uncertain, user_id, last_attempt_at "
                f"FROM {rows.table}")
-    # Not `IS NOT NULL`, for which SQLite takes no index. One that is `sending` for nobody was lost
-    # too.
-    claimed = (db.query(f"{columns} WHERE claim_run > :mine OR claim_run < :mine", mine=ctx.run_id)
-               + db.query(f"{columns} WHERE {has_status('sending')} AND claim_run IS NULL"))
+    # not `IS NOT NULL`, for which SQLite takes no index
+    claimed = db.query(f"{columns} WHERE claim_run > :mine OR claim_run < :mine", mine=ctx.run_id)
     if not claimed:
         return
     runs = [run for run in {row["claim_run"] for row in claimed} if isinstance(run, str)]
@@ -56,8 +59,8 @@ def _free_dead_claims(rows: DueRows) -> None:
         "SELECT run_id FROM {job_runs} WHERE run_id IN (:runs) AND status = 'running'",
         runs=runs[:MOST_BOUND])}
     now = clock.text(ctx.now)
-    dead = [row for row in claimed
-            if row["claim_run"] not in alive or str(row["lease_until"] or "") < now]
+    dead = [row for row in claimed if (row["claim_run"] or row["status"] != "sending") and (
+        row["claim_run"] not in alive or str(row["lease_until"] or "") < now)]
     rule, values = lost(rows.queue.table, now)
     for row in dead:
         db.batch(partial(_free, rows, row, now, rule, values))

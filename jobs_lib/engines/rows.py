@@ -57,12 +57,16 @@ def of_unknown_status(db, table: str, known) -> list:
     return [row["id"] for row in rows][:MOST_COUNTED]
 
 
-def count_unknown_status(ctx, table: str, known) -> None:
-    """Count them in this run, and say so in its log."""
-    if ids := of_unknown_status(ctx.db, table, known):
-        ctx.count(UNKNOWN_STATUS, len(ids))
-        ctx.log.warning("invalid rows", table=table, rows=len(ids), reason="their status is "
-                        "unknown", ids=ids[:SHOWN])
+def count_unknown_status(ctx, table: str, known, theirs: list = ()) -> None:
+    """Count them in this run, and say so in its log. `theirs`: the ids of rows with a status of
+    ours that only the app can have given them."""
+    found = {"their status is unknown": of_unknown_status(ctx.db, table, known),
+             "no run has claimed what is being sent": list(theirs)}
+    for reason, ids in found.items():
+        if ids:
+            ctx.count(UNKNOWN_STATUS, len(ids))
+            ctx.log.warning("invalid rows", table=table, rows=len(ids), reason=reason,
+                            ids=ids[:SHOWN])
 
 
 @lru_cache

@@ -318,5 +318,5 @@ def test_a_damaged_file_is_reported(lite):
 
 def test_the_checks_are_those_of_the_area():
     assert [check.__name__ for check in database.CHECKS] == [
-        "connection", "health", "schema", "values", "confirmed", "writing", "local_times", "spool",
-        "exports"]
+        "connection", "health", "schema", "values", "words", "times", "confirmed", "writing",
+        "local_times", "spool", "exports"]

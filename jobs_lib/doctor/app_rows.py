@@ -1,0 +1,132 @@
+"""What only the rows of an app's tables show: times that read as 1970 or as none, and words of the
+app's own that read as one that the jobs work on."""
+from __future__ import annotations
+
+from jobs_lib import clock, masking
+from jobs_lib.database.schema import app_tables, tables
+from jobs_lib.errors import DatabaseError
+from jobs_lib.output.findings import ok, warning
+from jobs_lib.records import namedtuple
+
+from . import NothingToAsk, judge
+
+LOOKED_AT = 200             # rows of a table, from either end
+SAMPLE = 30                 # characters of a value
+TIMES = ("time", "now", "date")
+EPOCH = (1969, 1970)
+NONE = "0000-00-00"         # which the jobs take for none
+# {column: what its job takes for a row to be worked on}
+WAITING = {"failed_emails.status": "pending", "webhook_deliveries.status": "pending",
+           "export_requests.status": "queued"}
+EXPRESSIONS = "docs/adoption.md, Expressions"
+
+Value = namedtuple("Value", "read source")
+Value.__doc__ = "What is read of a column of ours, and what the app's column has, in one row."
+
+
+def times(installation):
+    """Columns with values that are no times, or of 1970."""
+    db, found = installation.database(), []
+    for name, there in db.columns_of(app_tables.TABLES).items():
+        ours = [column.name for column in tables.table(name).columns
+                if column.type in TIMES and column.name in there]
+        for column, values in _values(db, name, ours).items():
+            found += filter(None, [_of_times(db, name, column, values)])
+    yield from found or [ok("the times of the app's rows are times")]
+
+
+def _of_times(db, name: str, column: str, values: list):
+    """The finding about one column, or None."""
+    shown = db.name.shown(name, column)
+    given = {value: clock.parse_any(str(value.read)) for value in values
+             if value.read and not str(value.read).startswith(NONE)}
+    early = [value for value in values if (moment := given.get(value)) and moment.year in EPOCH]
+    wrong = [value for value in values if value in given
+             and (given[value] is None or _is_unlike(db, value.read))]
+    unread = [value for value in values if value.read is None and value.source not in (None, "", 0)]
+    from_epoch = judge(db.dialect).FROM_EPOCH
+    if early:
+        return warning(f"{shown} reads as 1970 in {_some(early, values)}",
+                       "The jobs take that for a time long over: what goes by it is due at once, "
+                       "such as deleted, or ended.",
+                       "Where that stands for none, let it read as NULL by an expression in "
+                       f"[columns], such as {from_epoch.format('NULLIF(expires, 0)')} for seconds, "
+                       "or NULLIF(ends, '1970-01-01 00:00:00'), with a line `write`: "
+                       f"{EXPRESSIONS}.")
+    if wrong:
+        return warning(f"{shown} is no time such as 2026-11-24 15:05:00 in {_some(wrong, values)}",
+                       "It compares wrongly with a time: what goes by it is due too early, or "
+                       "never.",
+                       "Let it be read as one by an expression in [columns], such as "
+                       f"{from_epoch.format('expires')} for seconds since 1970: {EXPRESSIONS}.")
+    if values and len(unread) == len(values):
+        return warning(f"{shown} reads as NULL in {_some(unread, values)}",
+                       "What goes by it is never due.", f"Correct the expression: {EXPRESSIONS}.")
+    return None
+
+
+def _is_unlike(db, value) -> bool:
+    """Whether a text that is a time compares otherwise than ours, where times are text."""
+    text = str(value)
+    return db.dialect.any_type and len(text) > 10 and text[10] != " "
+
+
+def _some(found: list, values: list) -> str:
+    one = found[0].read if found[0].source is None else found[0].source
+    sample = masking.text(str(one))[:SAMPLE]
+    return f"{len(found)} of {len(values)} rows that were looked at, such as {sample!r}"
+
+
+def _values(db, name: str, columns: list) -> dict[str, list]:
+    """{column: Values} of some rows, from either end. `source` is of an expression over one
+    column."""
+    read = []
+    for at, column in enumerate(columns):
+        expression = db.name.expression(name, column)
+        exact = db.dialect.exact(db.name.column(name, column)) if not expression else ""
+        read.append(f"{expression.text(db.dialect) if expression else exact} AS read_{at}")
+        if expression and len(set(expression.read_columns)) == 1:
+            read.append(f"{db.dialect.exact(expression.read_columns[0])} AS source_{at}")
+    key, rows = db.dialect.exact(db.name.column(name, "id")), []
+    for order in ("DESC", "ASC") if columns else ():
+        try:
+            rows += db.query(f"SELECT {', '.join(read)} FROM {db.dialect.quote(db.name(name))} "
+                             f"ORDER BY {key} {order} LIMIT {LOOKED_AT}")
+        except DatabaseError:               # reported with the schema
+            return {}
+        if len(rows) < LOOKED_AT:
+            break
+    return {column: [Value(row[f"read_{at}"], row.get(f"source_{at}")) for row in rows]
+            for at, column in enumerate(columns)}
+
+
+def words(installation):
+    """Words of the app's own that an expression reads as one that a job works on: the app may be
+    working on such a row itself."""
+    db, found = installation.database(), []
+    for name, word in WAITING.items():
+        table, _, column = name.partition(".")
+        expression = db.name.expression(table, column)
+        if not (expression and db.columns(table) and len(set(expression.read_columns)) == 1
+                and len(expression.writes) == 1 and not expression.reads_to_write):
+            continue
+        theirs = expression.read_columns[0]
+        written = db.value(f"SELECT {expression.texts_of_writes(db.dialect)[0]} AS written",
+                           value=word)
+        rows = db.query(
+            f"SELECT DISTINCT {db.dialect.exact(theirs)} AS theirs, {expression.text(db.dialect)} "
+            f"AS ours FROM (SELECT * FROM {db.dialect.quote(db.name(table))} ORDER BY "
+            f"{db.dialect.exact(db.name.column(table, 'id'))} DESC LIMIT {LOOKED_AT}) newest")
+        others = sorted(masking.text(str(row["theirs"]))[:SAMPLE] for row in rows
+                        if row["ours"] == word and str(row["theirs"]) != str(written))
+        if others:
+            found.append(warning(
+                f"{db.name(table)}.{theirs} has {', '.join(map(repr, others))}, which "
+                f"[columns] {name} reads as {word}",
+                "If your app has such a row in hand itself, a job works on it, too: a mail would be "
+                "sent twice.",
+                "Unless these only wait, let the expression read them as a word that no job knows, "
+                f"such as 'by_app': such rows are left alone. {EXPRESSIONS}."))
+    if not (found or db.name.expressions):
+        raise NothingToAsk
+    yield from found
