@@ -26,7 +26,8 @@ Value.__doc__ = "What is read of a column of ours, and what the app's column has
 
 def times(installation):
     """Columns with values that are no times, or of 1970."""
-    db, found = installation.database(), []
+    db = installation.database()
+    found: list = []
     for name, there in db.columns_of(app_tables.TABLES).items():
         ours = [column.name for column in tables.table(name).columns
                 if column.type in TIMES and column.name in there]
@@ -123,8 +124,8 @@ def words(installation):
             found.append(warning(
                 f"{db.name(table)}.{theirs} has {', '.join(map(repr, others))}, which "
                 f"[columns] {name} reads as {word}",
-                "If your app has such a row in hand itself, a job works on it, too: a mail would be "
-                "sent twice.",
+                "If your app has such a row in hand itself, a job works on it, too: a mail would "
+                "be sent twice.",
                 "Unless these only wait, let the expression read them as a word that no job knows, "
                 f"such as 'by_app': such rows are left alone. {EXPRESSIONS}."))
     if not (found or db.name.expressions):

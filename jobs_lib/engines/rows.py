@@ -57,7 +57,7 @@ def of_unknown_status(db, table: str, known) -> list:
     return [row["id"] for row in rows][:MOST_COUNTED]
 
 
-def count_unknown_status(ctx, table: str, known, theirs: list = ()) -> None:
+def count_unknown_status(ctx, table: str, known, theirs: tuple | list = ()) -> None:
     """Count them in this run, and say so in its log. `theirs`: the ids of rows with a status of
     ours that only the app can have given them."""
     found = {"their status is unknown": of_unknown_status(ctx.db, table, known),
