@@ -45,13 +45,14 @@ def _of_times(db, name: str, column: str, values: list):
     wrong = [value for value in values if value in given
              and (given[value] is None or _is_unlike(db, value.read))]
     unread = [value for value in values if value.read is None and value.source not in (None, "", 0)]
-    from_epoch = judge(db.dialect).FROM_EPOCH
+    engine = judge(db.dialect)
     if early:
         return warning(f"{shown} reads as 1970 in {_some(early, values)}",
                        "The jobs take that for a time long over: what goes by it is due at once, "
                        "such as deleted, or ended.",
                        "Where that stands for none, let it read as NULL by an expression in "
-                       f"[columns], such as {from_epoch.format('NULLIF(expires, 0)')} for seconds, "
+                       f"[columns], such as {engine.FROM_EPOCH.format('NULLIF(ends, 0)')} for "
+                       "seconds, "
                        "or NULLIF(ends, '1970-01-01 00:00:00'), with a line `write`: "
                        f"{EXPRESSIONS}.")
     if wrong:
@@ -59,7 +60,8 @@ def _of_times(db, name: str, column: str, values: list):
                        "It compares wrongly with a time: what goes by it is due too early, or "
                        "never.",
                        "Let it be read as one by an expression in [columns], such as "
-                       f"{from_epoch.format('expires')} for seconds since 1970: {EXPRESSIONS}.")
+                       f"{engine.FROM_EPOCH.format('made')} for seconds since 1970, or "
+                       f"{engine.FROM_TEXT.format('made')}: {EXPRESSIONS}.")
     if values and len(unread) == len(values):
         return warning(f"{shown} reads as NULL in {_some(unread, values)}",
                        "What goes by it is never due.", f"Correct the expression: {EXPRESSIONS}.")

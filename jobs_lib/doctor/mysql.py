@@ -16,6 +16,7 @@ CROWDED = 0.8                            # of the server's connections
 MAY_WRITE = ("Give the user SELECT, INSERT, UPDATE and DELETE (docs/install.md, MySQL or MariaDB), "
              "and see that it is not a read-only copy.")
 FROM_EPOCH = "FROM_UNIXTIME({})"
+FROM_TEXT = "STR_TO_DATE({}, ...) for a text"
 VARIABLES = ("transaction_isolation", "tx_isolation", "sql_mode", "time_zone",
              "character_set_client", "log_bin", "binlog_format", "max_allowed_packet",
              "max_connections", "max_user_connections", "timestamp")

@@ -12,6 +12,7 @@ LARGE_LOG = 64 * 1024 ** 2               # bytes in the -wal file; the engine be
 MAY_WRITE = ("Let this user write the file and the folder that it is in (`chmod u+w`, or `chown`), "
              "and see that neither is on a disk that is mounted for reading alone.")
 FROM_EPOCH = "datetime({}, 'unixepoch')"
+FROM_TEXT = "datetime({}) for 2026-11-24T15:05:00Z"
 SYNCHRONOUS = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}
 
 

@@ -40,8 +40,8 @@ def test_times_that_read_as_1970_are_named_with_an_expression(line, blank_url): 
     assert ends["what"] == ("app_aliases.its_expires_at reads as 1970 in 1 "
                             f"{looked.format(1)} '1970-01-01 00:00:00'")
     assert expires["level"] == "warning"
-    word = "datetime(NULLIF(expires, 0), 'unixepoch')" if db.dialect.name == "sqlite" else (
-        "FROM_UNIXTIME(NULLIF(expires, 0))")
+    word = "datetime(NULLIF(ends, 0), 'unixepoch')" if db.dialect.name == "sqlite" else (
+        "FROM_UNIXTIME(NULLIF(ends, 0))")
     assert word in expires["fix"]
     line.ini(adopted.ini(blank_url, {
         "sessions.expires_at": read.replace(column, f"NULLIF({column}, 0)", 1),
