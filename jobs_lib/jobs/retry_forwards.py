@@ -18,6 +18,11 @@ from jobs_lib.config.option_types import Option
 from jobs_lib.job import NAMES_FILES, NOTIFIES, declare
 
 
+def _coming(ctx) -> list:
+    from jobs_lib.features.forwards.failure_notice import coming
+    return coming(ctx)
+
+
 @declare(
     schedule="*/5 * * * *", priority="critical", sections=("mail", "spool", "personas"),
     options={
@@ -34,6 +39,7 @@ from jobs_lib.job import NAMES_FILES, NOTIFIES, declare
     "a killed run repeats at most the one message in flight, with the same bytes and Message-ID.",
     sample=("id", "envelope_to", "attempts", "next_attempt_at", "last_error"),
     sharded=True,
+    coming=_coming,
     tables=NOTIFIES + NAMES_FILES + """
         aliases: id address
         destinations: id user_id email verified_at

@@ -16,6 +16,7 @@ from jobs_lib.database.schema.app_tables import TABLES
 from jobs_lib.database.schema.works_on import works_on
 from jobs_lib.database.values import words
 from jobs_lib.engines import past_time
+from jobs_lib.engines.claimed_queue import DEFERRED
 from jobs_lib.engines.outlook import MOST, NOTIFIES, Counter
 from jobs_lib.engines.work_queue import COUNTED, DUE, Wanted
 from jobs_lib.errors import ConfigError, DatabaseError, JobsError
@@ -152,8 +153,9 @@ def _items(ctx, limit, confirmed: bool):
     for queue in mine:
         life = queue.lifetime(ctx)
         rows = queue.select(ctx, Wanted(DUE, since=now - life, limit=COUNTED))
-        owners = list(dict.fromkeys(row["user_id"] for row in rows))
-        yield _item(ctx.db, queue.act, queue.name, len(rows), len(rows) == COUNTED,
+        due = [item for item in queue.describe(ctx, rows) if item.why in ("", DEFERRED)]
+        owners = list(dict.fromkeys(item.owner for item in due))
+        yield _item(ctx.db, queue.act, queue.name, len(due), len(rows) == COUNTED,
                     queue.act in NOTIFIES, owners)
         if not confirmed and queue.table in TABLES:
             yield _item(ctx.db, "end unsent" if queue.act == "send" else "give up",

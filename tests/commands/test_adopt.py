@@ -458,8 +458,9 @@ def test_adopt_counts_as_a_dry_run_does_before_the_confirmation(line, blank_url)
     line.ini(adopted.ini(blank_url))
     line.run("migrate")
     now = clock.now()
-    for number, status in enumerate(("active", "active", "suspended"), 1):
-        db.insert("users", id=number, email=f"jo{number}@home.example", status=status)
+    for number, status in enumerate(("active", "active", "suspended", "deleted"), 1):
+        db.insert("users", id=number, email=f"jo{number}@home.example", status=status,
+                  deleted_at=now if status == "deleted" else None)
         # the removal of both is announced, by one notice, and no reminder of them is written
         for at in range(2):
             db.insert("destinations", user_id=number, email=f"d{at}@home.example",
@@ -475,21 +476,43 @@ def test_adopt_counts_as_a_dry_run_does_before_the_confirmation(line, blank_url)
         for days in (1, 90):
             db.insert("failed_emails", user_id=number, alias_id=1, envelope_to="jo@home.example",
                       raw_path=f"f{number}-{days}", created_at=now - timedelta(days=days))
+        # two mails to an address that has failed are one notice, and a bounce is none
+        for sender in ("al@shop.example", "bo@shop.example", ""):
+            db.insert("failed_emails", user_id=number, alias_id=1, status="failed",
+                      envelope_to="Jo@old.example", envelope_from=sender, raw_path="none",
+                      created_at=now)
+        # of one endpoint that is switched off nothing is sent
+        db.insert("webhooks", id=number, user_id=number, url="https://hook.example/",
+                  secret="whsec_AAAA", active=number != 2)
+        db.insert("webhook_deliveries", webhook_id=number, user_id=number, payload="{}",
+                  event_id=f"e{number}", created_at=now - timedelta(days=1))
+        db.insert("domains", user_id=number, name=f"club{number}.example", created_at=now)
+        db.insert("export_requests", user_id=number, requested_at=now)
     found = {job["name"]: job["items"] for job in line.json("adopt")["jobs"]}
-    for name in ("expire_destination_verifications", "expire_aliases", "expire_overflow_hold"):
+    for name in ("expire_destination_verifications", "expire_aliases", "expire_overflow_hold",
+                 "retry_forwards"):
         tried = json.loads(line("test", name, "--json").out)
         owners = sum(item["owners"] for item in found[name] if item["notifies"])
         assert (name, owners) == (name, tried["counts"]["notices"])
         assert owners
     assert [item["act"] for item in found["expire_destination_verifications"]] == ["notify of"]
-    ended = {item["act"]: item["number"] for item in found["retry_forwards"]}["end unsent"]
+    for name, act, count in (("retry_webhooks", "send", "delivered"),
+                             ("check_domains", "check", "checked"),
+                             ("export_accounts", "make", "exported")):
+        tried = json.loads(line("test", name, "--json").out)
+        numbers = {item["act"]: item["number"] for item in found[name]}
+        assert (name, numbers[act]) == (name, tried["counts"][count])
+    numbers = {item["act"]: item["number"] for item in found["retry_forwards"]}
+    ended = numbers["end unsent"]
     sentence = (f"first, `jobs.py adopt --confirm retry_forwards` ends {ended} forwards older "
                 "than 7d")
     tried = json.loads(line("test", "retry_forwards", "--json").out)
     assert tried["samples"][0]["step"] == sentence
     assert sentence in line.run("retry_forwards", "--dry-run")
     line.run("adopt", "--confirm", "retry_forwards")
-    assert "adopt --confirm" not in line.run("retry_forwards", "--dry-run")
+    tried = line.job("retry_forwards", "--dry-run")
+    assert tried["counts"]["sent"] == numbers["send"]
+    assert "adopt --confirm" not in tried["samples"][0]["step"]
     db.insert("sessions", user_id=1, token_hash="x", expires_at=now + timedelta(days=1))
     said = " ".join(line.run("adopt").split())
     assert "Nothing at once (`jobs.py forecast` shows what comes due later): " in said

@@ -25,6 +25,7 @@ from .headers import header_text, read_headers
 
 KIND = "forward_failed"
 PAGE = 1000                       # rows read at once
+OWED = 100_000                    # notices that are counted
 LISTED = 50                       # messages a notice lists; more are counted
 OTHER_ADDRESSES = 50              # destinations looked at for one that works
 COLUMNS = ("id, user_id, alias_id, envelope_from, envelope_to, raw_path, attempts, last_code, "
@@ -104,6 +105,24 @@ def queue_notices(ctx) -> None:
                     ctx.count("notices", notified)
         if ctx.should_stop():
             return
+
+
+def owed(ctx) -> list[dict]:
+    """Each owner and address that a notice is owed about, OWED at most: fewer are written where
+    all mails to that address came from machines, or the owner has no other that works."""
+    return ctx.db.query(
+        "SELECT DISTINCT user_id AS owner, LOWER(envelope_to) AS address FROM {failed_emails} "
+        "WHERE status = 'failed' AND told_at IS NULL AND envelope_from <> '' "
+        "AND (SELECT status FROM {users} WHERE {users}.id = {failed_emails}.user_id) <> 'deleted' "
+        "LIMIT :most", most=OWED)
+
+
+def coming(_ctx) -> list:
+    """For `forecast`: the notices that are owed."""
+    from jobs_lib.engines import outlook
+    return [outlook.Coming("notify of", "forwards that have failed",
+                           dates=lambda ctx: (ctx.now for _ in owed(ctx)),
+                           owners=lambda ctx: (row["owner"] for row in owed(ctx)))]
 
 
 def _destination(row: dict) -> str:

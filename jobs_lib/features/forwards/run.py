@@ -65,10 +65,10 @@ def preview(ctx) -> None:
     from jobs_lib.engines import mail_queues, mail_sending
     from jobs_lib.text import counted
 
+    from . import failure_notice
     from .queue import Forwards
     mail_sending.preview(ctx, mail_queues.forwards(ctx), Forwards(ctx))
-    owed = ctx.db.value("SELECT COUNT(*) FROM (SELECT DISTINCT user_id, envelope_to "
-                        "FROM {failed_emails} WHERE status = 'failed' AND told_at IS NULL) AS owed")
+    owed = len(failure_notice.owed(ctx))
     ctx.count("notices", owed)
     if owed:
         ctx.show(f"queue {counted(owed, 'notice')} of messages that finally failed", [])
