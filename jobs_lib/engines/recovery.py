@@ -51,7 +51,9 @@ def _free_dead_claims(rows: DueRows) -> None:
     columns = ("SELECT id, status, claim_run, lease_until, uncertain, user_id, last_attempt_at "
                f"FROM {rows.table}")
     # not `IS NOT NULL`, for which SQLite takes no index
-    claimed = db.query(f"{columns} WHERE claim_run > :mine OR claim_run < :mine", mine=ctx.run_id)
+    claimed = [row for row in db.query(f"{columns} WHERE claim_run > :mine OR claim_run < :mine",
+                                       mine=ctx.run_id)
+               if row["claim_run"] or row["status"] != "sending"]
     if not claimed:
         return
     runs = [run for run in {row["claim_run"] for row in claimed} if isinstance(run, str)]
@@ -59,8 +61,8 @@ def _free_dead_claims(rows: DueRows) -> None:
         "SELECT run_id FROM {job_runs} WHERE run_id IN (:runs) AND status = 'running'",
         runs=runs[:MOST_BOUND])}
     now = clock.text(ctx.now)
-    dead = [row for row in claimed if (row["claim_run"] or row["status"] != "sending") and (
-        row["claim_run"] not in alive or str(row["lease_until"] or "") < now)]
+    dead = [row for row in claimed
+            if row["claim_run"] not in alive or str(row["lease_until"] or "") < now]
     rule, values = lost(rows.queue.table, now)
     for row in dead:
         db.batch(partial(_free, rows, row, now, rule, values))
