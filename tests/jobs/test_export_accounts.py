@@ -486,6 +486,19 @@ def test_an_account_has_one_running_at_a_time(bench):           # R55
     assert [row["status"] for row in bench.rows("export_requests")] == ["running", "queued"]
 
 
+def test_a_request_that_is_running_and_was_never_claimed_is_left_to_the_app(bench):     # R74
+    """It may be years old, and nobody waits for it; it keeps no other from being made."""
+    account(bench)
+    theirs = ask(bench, status="running", requested_at=bench.ago(days=800))
+    assert bench.run("export_accounts", dry_run=True)["unknown_status"] == 1
+    assert bench.run("export_accounts")["unknown_status"] == 1
+    assert bench.ids("notifications", "kind LIKE 'export%'") == []
+    ours = ask(bench)
+    assert bench.run("export_accounts")["exported"] == 1
+    assert {row["id"]: row["status"] for row in bench.rows("export_requests")} == {
+        theirs: "running", ours: "ready"}
+
+
 @pytest.mark.parametrize("status, told", [("deleted", 0), ("suspended", 1)])
 def test_who_is_not_active_gets_none(bench, status, told):
     account(bench, users={"status": status})
@@ -528,7 +541,7 @@ def test_a_flood_of_requests_of_one_owner_costs_another_no_time(bench):     # R6
 def test_a_request_whose_attempts_make_no_sense_ends_alone(bench, status, attempts):      # R67
     account(bench)
     bench.table("users", [{"id": 8}])
-    odd, good = ask(bench, status=status), ask(bench, 8)
+    odd, good = ask(bench, status=status, claim_run="gone"), ask(bench, 8)
     try:
         bench.db.execute("UPDATE {export_requests} SET attempts = :attempts WHERE id = :id",
                          attempts=attempts, id=odd)

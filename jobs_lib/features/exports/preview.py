@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from jobs_lib.config.separate_folders import misplaced
-from jobs_lib.engines.rows import count_unknown_status
 
 from . import requests
 from .link import url
@@ -12,7 +11,7 @@ SHOWN = 10
 
 def preview(ctx) -> dict:
     """Show it, and return the counts. How many rows an account has is not counted."""
-    count_unknown_status(ctx, "export_requests", requests.STATUSES)
+    requests.count_unclaimable(ctx)
     most = ctx.within_limit(requests.AT_ONCE)
     rows, over = requests.first(ctx, most), requests.over(ctx, most)
     refused = [row for row in rows if requests.refusal(ctx, requests.owner(ctx, row), row)]

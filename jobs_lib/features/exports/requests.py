@@ -17,7 +17,7 @@ from functools import partial
 from jobs_lib import clock
 from jobs_lib.database.values import INVALID, number
 from jobs_lib.engines import attempts, rotation
-from jobs_lib.engines.rows import count_unknown_status, lost
+from jobs_lib.engines.rows import MOST_COUNTED, UNCLAIMED, count_unknown_status, lost
 from jobs_lib.errors import DatabaseError, Invalid
 from jobs_lib.ports.outcomes import GIVEN_BACK, RETRY
 from jobs_lib.records import namedtuple
@@ -37,6 +37,9 @@ COLUMNS = "id, user_id, attempts, requested_at"
 FILE_COLUMNS = "id, file_name, file_bytes"
 STATUSES = ("queued", "running", "ready", "failed", "expired")
 
+# by a run of ours, which has claimed it; else by the app
+MADE_HERE = f"status = 'running' AND NOT {UNCLAIMED}"
+
 Claim = namedtuple("Claim", "row token file_name")
 
 
@@ -45,15 +48,22 @@ Claim = namedtuple("Claim", "row token file_name")
 def recover(ctx) -> None:
     """Requests of dead runs wait again, or have failed for good; files that no row needs are
     removed."""
-    count_unknown_status(ctx, "export_requests", STATUSES)
+    count_unclaimable(ctx)
     dead, values = lost("export_requests", clock.text(ctx.now))
     rows = ctx.db.query(f"SELECT {COLUMNS}, started_at, claim_run FROM {{export_requests}} "
-                        f"WHERE status = 'running' AND {dead}", **values)
+                        f"WHERE {MADE_HERE} AND {dead}", **values)
     for row in rows:
         if is_valid(ctx, row):
             ctx.db.batch(partial(_unfinished, ctx, row, "the run was killed", (dead, values)))
     if ctx.clock_in_doubt is None:
         ctx.count("files_removed", files.sweep(ctx))
+
+
+def count_unclaimable(ctx) -> None:
+    """Count what no run will ever make: of an unknown status, or `running` at the app's."""
+    theirs = ctx.db.query("SELECT id FROM {export_requests} WHERE status = 'running' "
+                          f"AND {UNCLAIMED} LIMIT :most", most=MOST_COUNTED)
+    count_unknown_status(ctx, "export_requests", STATUSES, [row["id"] for row in theirs])
 
 
 def is_valid(ctx, row: dict) -> bool:
@@ -201,7 +211,7 @@ def _claim(ctx, row: dict) -> Claim | None:
         _refuse(ctx, user, row, *refused)
         return None
     if ctx.db.value("SELECT COUNT(*) FROM {export_requests} WHERE user_id = :user "
-                    "AND status = 'running'", user=row["user_id"]):
+                    f"AND {MADE_HERE}", user=row["user_id"]):
         return None                         # another run makes one for this account: this one waits
     row = {**row, "attempts": row["attempts"] + 1, "began": ctx.clock(), "since": ctx.monotonic()}
     taken = Claim(row, os.urandom(16).hex(), files.new_name(row["id"]))
