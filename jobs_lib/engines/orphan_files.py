@@ -84,6 +84,16 @@ def preview(ctx) -> None:
              or "each is removed when two runs, an hour or more apart, have found it so")
 
 
+def unnamed(ctx) -> int:
+    """For `adopt`: how many files no row names just now; 0 where none would be removed."""
+    folder = ctx.section("spool").dir
+    if _refused(ctx, folder):
+        return 0
+    work = Sweep(ctx, folder)
+    work.look(note=False)
+    return work.unnamed
+
+
 class Sweep:
     """One look at the folder, and one removal of what it and an earlier look agree on."""
 

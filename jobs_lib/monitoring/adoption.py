@@ -8,6 +8,7 @@ lack.
 from __future__ import annotations
 
 from contextlib import suppress
+from types import SimpleNamespace
 
 from jobs_lib import catalogue, clock, masking
 from jobs_lib.config.option_types import show_duration
@@ -15,7 +16,7 @@ from jobs_lib.database.schema import added_columns, app_gaps
 from jobs_lib.database.schema.app_tables import TABLES
 from jobs_lib.database.schema.works_on import works_on
 from jobs_lib.database.values import words
-from jobs_lib.engines import past_time
+from jobs_lib.engines import orphan_files, past_time
 from jobs_lib.engines.claimed_queue import DEFERRED
 from jobs_lib.engines.outlook import MOST, NOTIFIES, Counter
 from jobs_lib.engines.work_queue import COUNTED, DUE, Wanted
@@ -150,6 +151,13 @@ def _items(ctx, limit, confirmed: bool):
         owners = counter.owners(coming, OWNERS) if notifies and outlook.now else []
         yield _item(ctx.db, coming.act, coming.what, outlook.now, outlook.now >= MOST, notifies,
                     owners)
+    if getattr(ctx.job.run, "files", None) and not confirmed:
+        # each such job sweeps: whichever is confirmed first
+        looking = SimpleNamespace(**{**vars(ctx), "clock": lambda: now,
+                                     "progress": lambda *_, **__: None,
+                                     "should_stop": lambda *_: not limit.has_time()})
+        yield _item(ctx.db, "remove", "files that no row names", orphan_files.unnamed(looking),
+                    not limit.has_time(), False, [])
     for queue in mine:
         life = queue.lifetime(ctx)
         rows = queue.select(ctx, Wanted(DUE, since=now - life, limit=COUNTED))

@@ -1,6 +1,7 @@
 """A file that no row names goes in time; each safeguard by itself keeps all others."""
 from __future__ import annotations
 
+import json
 import os
 import time
 from datetime import datetime, timedelta, timezone
@@ -446,3 +447,17 @@ def test_a_dry_run_tells_that_a_sweep_would_stop(swept):
 def test_a_dry_run_fails_over_a_folder_as_a_run_would(swept):
     (swept.spool_dir / ".jobs-spool").unlink()
     assert "does not carry the mark of this database" in swept.fails(JOB, dry_run=True)
+
+
+def test_before_an_app_is_adopted_they_are_counted(swept):          # R74
+    """It may keep something else in that folder."""
+    swept.db.upsert("meta", {"name": "unconfirmed"}, {"value": "*"})
+    found = {job["name"]: job["items"]
+             for job in json.loads(swept.command("adopt", "--json"))["jobs"]}
+    item, = (item for item in found[JOB] if item["act"] == "remove")
+    assert (item["what"], item["number"]) == ("files that no row names", 1)
+    assert swept.spooled() == ["named.eml", "orphan.eml"]
+    swept.command("adopt", "--confirm", JOB)
+    found = {job["name"]: job["items"]
+             for job in json.loads(swept.command("adopt", "--json"))["jobs"]}
+    assert [item for item in found[JOB] if item["act"] == "remove"] == []
