@@ -365,6 +365,11 @@ class Database:
         """
         return {row["name"].lower(): row for row in self._of_table(self.dialect.catalogue, name)}
 
+    def definition(self, table: str) -> str:
+        """The CREATE TABLE of a table of ours, as the engine shows it; "" of a view."""
+        row = self.row(self.dialect.definition(self.name(table))) or {}
+        return row.get("Create Table") or ""
+
     def _of_table(self, sql: str, name: str) -> list[dict]:
         schema, _, short = name.rpartition(".")
         return self.query(sql, names=[short], schema=schema or None)

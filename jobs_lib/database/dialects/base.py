@@ -18,6 +18,7 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     snapshot                                  statements that begin a transaction as of one moment
     snapshot_blocks_writers(raw) -> bool      whether such a transaction makes all writers wait
     tables, columns, indexes, primary_key     statements that read the catalogue
+    definition(table), escapes                its CREATE TABLE, and whether that has backslashes
     delete_some(table, where, key)            a DELETE of `:most` rows
     others(table, column, known) -> list      rules that find all rows but those with these texts,
                                               at no cost where there are none and an index over it

@@ -339,6 +339,14 @@ def delete_some(table: str, where: str, key: list) -> str:
     return f"DELETE FROM {table} WHERE {where} LIMIT :most"
 
 
+def definition(table: str) -> str:
+    """The statement that shows how a table was made, by its own name, as `Create Table`."""
+    return f"SHOW CREATE TABLE {quote(table)}"
+
+
+escapes = True                       # with a backslash in its texts
+
+
 def others(table: str, column: str, known) -> list[str]:
     """Rules that together find each row with another text than these. DISTINCT skips from one text
     of the index to the next, also over an ENUM, of which the server makes no range."""

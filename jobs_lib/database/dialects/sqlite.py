@@ -364,6 +364,15 @@ def delete_some(table: str, where: str, key: list) -> str:
             f"(SELECT {keys} FROM {table} WHERE {where} LIMIT :most)")
 
 
+def definition(table: str) -> str:
+    """The statement that shows how a table was made, by its own name, as `Create Table`."""
+    return (f"SELECT sql AS \"Create Table\" FROM sqlite_master WHERE type = 'table' "
+            f"AND name = '{table}' COLLATE NOCASE")
+
+
+escapes = False                      # a backslash in a text is one
+
+
 def others(table: str, column: str, known) -> list[str]:
     """Rules that together find each row with another text than these: ranges of an index."""
     words = sorted(known)

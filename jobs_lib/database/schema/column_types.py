@@ -12,6 +12,7 @@ INTEGERS = re.compile(r"int|year")
 TEXTS = re.compile(r"char|clob|text|enum|^set")
 WHOLE = re.compile(r"-?\d+(\.\d+)?")
 LISTED = ("enum", "set")
+LONGEST_NAMED = 64          # characters of a value in a sentence
 
 
 def is_number(kind: str) -> bool:
@@ -65,8 +66,10 @@ def stored(value, facts: dict):
 
 
 def named(value) -> str:
-    """A value in a sentence: a word for NULL, and for what shows nothing."""
+    """A value in a sentence: a word for NULL, for what shows nothing, and for a long text."""
     text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    if len(text) > LONGEST_NAMED:
+        return f"a text of {len(text)} characters"
     return "NULL" if value is None else text or "''"
 
 

@@ -12,7 +12,7 @@ import re
 
 from jobs_lib.errors import Busy, DatabaseError, Lost, Missing, NotGranted, ReadOnly
 
-from . import app_tables, expression_misfits, keys, written
+from . import app_tables, checks, expression_misfits, keys, written
 from .column_types import holds, is_number, listed, named, takes
 from .expression_misfits import LOOKED_AT, TIMES
 from .references import REFERENCES
@@ -63,6 +63,8 @@ KINDS = {
     "capitals": (ANY, "{column} is an ENUM with {0}, and the jobs compare words in lower case",
                  ("write its values so, or name an expression in [columns], LOWER(...), with its "
                   "line `write COLUMN = :value`")),
+    "check": (WRITTEN, "{column} does not take {0}, which the jobs write: CHECK {1}",
+              "let it allow that"),
     "required": (ADDED, "{0} of {table} has to be given, and the jobs add rows without it",
                  "give it a default"),
     "read_only": (WRITTEN, "{column} can only be read, and the jobs write it",
@@ -128,6 +130,7 @@ def look(db, works: dict, catalogue: dict) -> list[str]:
     """The codes. `works`: {table: the Work of all jobs on it, together}; `catalogue`: {table:
     {column: facts}}, as Database.catalogue has them."""
     found = []
+    checks.add(db, catalogue)
     for name, columns in catalogue.items():
         found += _of_table(db, name, columns, works[name])
     found += [_code(one.table, one.column, "unlike") for one in REFERENCES
@@ -181,8 +184,7 @@ def mends(db, code: str) -> list[str]:
     if kind not in ("touched", "enum"):
         return []
     theirs = db.dialect.quote(db.name.column(name, column))
-    shown = db.row(f"SHOW CREATE TABLE {db.dialect.quote(db.name(name))}").get("Create Table", "")
-    line = next((line.strip().rstrip(",") for line in shown.splitlines()
+    line = next((line.strip().rstrip(",") for line in db.definition(name).splitlines()
                  if line.strip().lower().startswith(f"{theirs} ".lower())), "")
     lacks = "".join(f",'{word.strip(QUOTE)}'" for word in more[0].split(",")
                     ) if kind == "enum" else ""
@@ -219,6 +221,10 @@ def _of_table(db, name: str, columns: dict, work) -> list[str]:
     for column, facts in known.items():
         for kind, *more in _of_column(name, ours[column], facts, db.dialect.any_type):
             found.append(_code(name, column, kind, *more))
+        if refused := [(value, check) for value in written.values(name, ours[column])
+                       if (check := checks.refusing(db, value, facts))]:
+            values = ",".join(named(value) for value, _ in refused)
+            found.append(_code(name, column, "check", values, refused[0][1]))
     if work.inserts:
         found += [_code(name, "", "required", facts["name"]) for column, facts in columns.items()
                   if column not in ours and not (facts["nullable"] or facts["given"]

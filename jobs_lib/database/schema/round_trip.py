@@ -6,10 +6,8 @@ and a message would be sent again and again.
 """
 from __future__ import annotations
 
-from . import written
+from . import checks, written
 from .column_types import named, stored, takes
-
-LONGEST_NAMED = 64          # characters of a value in a sentence
 
 
 def look(db, table: str, ours, there: dict) -> tuple:
@@ -36,9 +34,11 @@ def _of_value(db, expression, there: dict, value, compared: bool) -> tuple:
     facts = [there[name.lower()] for name in names]
     for name, each, of_column in zip(names, values, facts):
         if each is None and not of_column["nullable"]:
-            return "gives_null", _named(value), name
+            return "gives_null", named(value), name
         if not takes(each, of_column):
-            return "not_taken", _named(each), name, of_column["whole"]
+            return "not_taken", named(each), name, of_column["whole"]
+        if check := checks.refusing(db, each, of_column):
+            return "not_taken", named(each), name, f"CHECK {check}"
     is_whole = ({name.lower() for name in expression.read_columns}
                 <= {name.lower() for name in names})
     if not (compared and is_whole):
@@ -47,7 +47,7 @@ def _of_value(db, expression, there: dict, value, compared: bool) -> tuple:
     back = _read(db, expression, dict(zip(names, held)))
     if _is_same(value, back):
         return ()
-    return "differs", _named(value), ",".join(names), ",".join(map(_named, held)), _named(back)
+    return "differs", named(value), ",".join(names), ",".join(map(named, held)), named(back)
 
 
 def _written(db, expression, value) -> list:
@@ -74,8 +74,3 @@ def _is_same(value, back) -> bool:
     text = named(back)
     # a fraction of a second is fine
     return text == named(value) or (value == written.TIME and text[:len(value)] == value)
-
-
-def _named(value) -> str:
-    text = named(value)
-    return text if len(text) <= LONGEST_NAMED else f"a text of {len(text)} characters"

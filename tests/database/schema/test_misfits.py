@@ -8,6 +8,7 @@ import pytest
 from jobs_lib import clock
 from jobs_lib.database.connection import connect
 from jobs_lib.database.schema.app_gaps import lacking, statements
+from jobs_lib.database.schema.misfits import parts
 from tests.support import adopted
 
 # {what the app has in place of ours: the code}
@@ -319,6 +320,45 @@ def test_an_enum_in_capitals_is_named(mariadb, collation, codes):               
         [] if collation.endswith("_ci") else [["domains.status", "not_taken", "pending"]])
     db.close()
     mariadb.drop(url)
+
+
+CHECKED = {
+    "failed_emails.status": ("VARCHAR(9) DEFAULT 'pending' CHECK ({0} IN ('pending', 'failed'))",
+                             "sending,sent"),
+    "webhook_deliveries.last_error": ("TEXT CHECK (LENGTH({0}) <= 100 OR {0} = 'a)(''b')",
+                                      "a text of 512 characters"),
+    # nothing is known of a check of more than one column
+    "domains.status": ("VARCHAR(9) CHECK ({0} = 'pending' OR its_verified_at IS NOT NULL)", ""),
+    "users.status": ("VARCHAR(9) CHECK ({0} IN ('active', 'deleted'))", ""),
+    "export_requests.progress": ("INTEGER NOT NULL DEFAULT 0 CHECK ({0} BETWEEN 0 AND 100)", ""),
+    "domains.dns_results": ("LONGTEXT NULL CHECK (json_valid({0}))", ""),
+}
+
+
+def test_a_check_that_does_not_allow_what_the_jobs_write_is_named(line, blank_url):    # R75
+    """Many frameworks make one of an ENUM where the engine has none."""
+    quote = connect(blank_url, create=True).dialect.quote
+    adopted.make(blank_url, columns={
+        name: sql.format(quote(f"its_{name.partition('.')[2]}"))
+        for name, (sql, _) in CHECKED.items()})
+    db = opened(blank_url)
+    assert {tuple(code.split(":")[:2]): parts(code)[3][0] for code in lacking(db)} == {
+        (name, "check"): value for name, (_, value) in CHECKED.items() if value}
+    db.execute("ALTER TABLE app_webhook_deliveries ADD COLUMN state VARCHAR(9) "
+               "CHECK (state IN ('pending', 'done', 'failed'))")
+    db.close()
+    line.ini(adopted.ini(blank_url, {
+        "webhook_deliveries.status": "CASE state WHEN 'done' THEN 'delivered' ELSE state END\n"
+                                     "    write state = CASE :value WHEN 'delivered' THEN 'done' "
+                                     "ELSE :value END"}))
+    made = line.run("migrate", "--own-tables")
+    assert ("app_failed_emails.its_status does not take sending, sent, which the jobs write: "
+            "CHECK (") in made
+    assert ("[columns] webhook_deliveries.status writes sending into state, which does not take "
+            "it: it is CHECK (") in made
+    refused = {job["name"] for job in line.json("adopt")["jobs"] if job["refuses"]}
+    assert {"retry_forwards", "retry_webhooks"} <= refused
+    assert "check_domains" not in refused
 
 
 # Numbers for words, and letters for booleans

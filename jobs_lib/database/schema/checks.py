@@ -1,0 +1,57 @@
+"""What the CHECKs of an app's tables demand of a column alone: many frameworks make one of what is
+an ENUM elsewhere, and MariaDB of JSON. The database is asked whether a value passes."""
+from __future__ import annotations
+
+import re
+
+from jobs_lib.errors import DatabaseError
+
+PIECE = re.compile(r"""--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^]]*\]|\w+|.""",
+                   re.DOTALL)
+ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
+def add(db, catalogue: dict) -> None:
+    """Give the facts of each column its `checks`: SQL, each in brackets."""
+    for name, columns in catalogue.items():
+        ours = {facts["name"].lower() for facts in columns.values()}
+        text = "" if next(iter(columns.values()))["is_view"] else db.definition(name)
+        if db.dialect.escapes:
+            text = ESCAPED.sub(lambda found: "''" if found[1] == "'" else found[0], text)
+        named = [(clause, _names(clause) & ours) for clause in _clauses(text)]
+        for facts in columns.values():
+            facts["checks"] = [clause for clause, names in named
+                               if names == {facts["name"].lower()}]
+
+
+def refusing(db, value, facts: dict) -> str:
+    """The first check that a value does not pass, or ""."""
+    return next((clause for clause in facts["checks"] if _is_false(db, clause, value, facts)), "")
+
+
+def _is_false(db, clause: str, value, facts: dict) -> bool:
+    row = f"SELECT :value AS {db.dialect.exact(facts['name'])}"
+    try:
+        return db.value(f"SELECT {clause} AS passes FROM ({row}) AS tried", value=value) == 0
+    except DatabaseError:
+        return False                    # that says nothing of the value
+
+
+def _clauses(definition: str) -> list[str]:
+    """Of a CREATE TABLE."""
+    pieces = [piece for piece in PIECE.findall(definition) if not piece.startswith(("--", "/*"))
+              ] if "check" in definition.lower() else []
+    found = []
+    for at, piece in enumerate(pieces):
+        if piece.upper() == "CHECK" and "(" in pieces[at:]:
+            begin = end = pieces.index("(", at)
+            depth = 1
+            while depth and end + 1 < len(pieces):
+                end += 1
+                depth += (pieces[end] == "(") - (pieces[end] == ")")
+            found.append("".join(pieces[begin:end + 1]))
+    return found
+
+
+def _names(clause: str) -> set[str]:
+    return {piece.strip("\"`[]").lower() for piece in PIECE.findall(clause) if piece[0] != "'"}
