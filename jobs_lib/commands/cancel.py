@@ -39,7 +39,8 @@ def run(args, make_session, config_path) -> int:
     ctx, ids = _items.queue_view(session, queue), _items.keys(db, queue.table, args.ids)
     refused: dict = {}
     for some in chunked(ids, requeue.AT_ONCE):
-        refused.update(db.batch(partial(requeue.cancel, ctx, queue, some)))
+        with _items.incomplete(db, queue):
+            refused.update(db.batch(partial(requeue.cancel, ctx, queue, some)))
     code = FAILED if refused else OK
     if args.json:
         session.console.document({"kind": args.kind, "cancelled": [id for id in ids

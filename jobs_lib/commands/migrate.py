@@ -57,21 +57,26 @@ def run(args, make_session, config_path) -> int:
             print(sql.rstrip(";") + ";")
         if not planned:
             print("-- the schema is up to date: nothing to run")
-        _tell_app(app_gaps.statements(db, planned, _lives(session, db)), session.console, "-- ")
+        wanted, others = _gaps(session, db, args.own_tables)
+        _tell_app(app_gaps.statements(db, planned, _lives(session, db), wanted), session.console,
+                  "-- ")
+        _tell_left_out(others, session.console, "-- ")
         if migrations.found(db):
             _tell_old_rows(session, db, "-- ")
         return OK
     db, done = install(session, args.own_tables)
     _compile()
-    lacks = app_gaps.statements(db, lives=_lives(session, db))
+    wanted, others = _gaps(session, db, args.own_tables)
+    lacks = app_gaps.statements(db, (), _lives(session, db), wanted)
     ours = "our own tables" if lacks else "the schema"
     made = f"{counted(len(done), 'statement')} run"
     session.console.answer(f"{made}: {ours} {'are' if lacks else 'is'} up to date" if done
                            else f"{ours} {'were' if lacks else 'was'} up to date already")
     _tell_wrong(session, db)
     _tell_app(lacks, session.console)
+    _tell_left_out(others, session.console)
     _tell_old_rows(session, db)
-    _tell_unconfirmed(db, session.console)
+    _tell_unconfirmed(session, db)
     return OK
 
 
@@ -146,6 +151,27 @@ def _tell_app(statements: list, console, remark: str = "") -> None:
         console.answer("\n".join([f"\n{remark}{TO_DO}", "", *statements]))
 
 
+def _gaps(session, db, everything: bool = False) -> tuple[list, list]:
+    """What the database lacks, as ddl.Difference: what is asked for, which is what jobs need that
+    are switched on, or everything; and the rest."""
+    from jobs_lib.database.schema import app_gaps, compare
+    from jobs_lib.runner.table_gaps import needed
+
+    works = needed(session.config, catalogue.load_all([]))
+    wanted, others = [], []
+    for each in compare.differences(db):
+        (wanted if everything or app_gaps.is_needed(db, each, works) else others).append(each)
+    return wanted, others
+
+
+def _tell_left_out(others: list, console, remark: str = "") -> None:
+    """That more is missing, which no job needs just now."""
+    if others:
+        say = console.answer if remark else console.report
+        say(f"\n{remark}Left out: {len(others)} more that no job needs which is switched on "
+            "(`jobs.py migrate --own-tables` prints them, too).")
+
+
 def _tell_old_rows(session, db, remark: str = "") -> None:
     """What ends old rows, where a column was added without it."""
     from jobs_lib.monitoring.adoption import open_statements
@@ -154,12 +180,13 @@ def _tell_old_rows(session, db, remark: str = "") -> None:
         session.console.answer("\n".join([f"\n{remark}{OLD_ROWS}", "", *statements]))
 
 
-def _tell_unconfirmed(db, console) -> None:
+def _tell_unconfirmed(session, db) -> None:
     """Which jobs stay off on the app's tables, and what shows why."""
     from jobs_lib.runner import adoption
 
-    if names := adoption.unconfirmed(db):
-        console.report("\n" + adoption.sentence(names))
+    on = [job for job in catalogue.load_all([]) if session.config.job(job).enabled]
+    if names := adoption.unconfirmed(db, on):
+        session.console.report("\n" + adoption.sentence(names))
 
 
 def _lives(session, db) -> dict:
@@ -205,8 +232,8 @@ def _check(session, db, migrations) -> int:
     if planned := migrations.plan(db):      # such as for another name in [tables]
         print(f"{len(planned)} statement(s) to run: `jobs.py migrate` (with --dry-run: shown)")
         return FAILED
-    if missing := app_gaps.statements(db):
-        print("the app's own tables lack something: `jobs.py migrate --own-tables` prints the "
+    if missing := app_gaps.statements(db, differences=_gaps(session, db)[0]):
+        print("the app's own tables lack something: `jobs.py migrate` prints the "
               f"{len(missing)} statement(s) to run")
     wrong = _wrong(db, session.config)
     for code in wrong:

@@ -8,13 +8,16 @@ story of one item.
 """
 from __future__ import annotations
 
+from jobs_lib import catalogue
 from jobs_lib.engines.work_queue import COUNTED, FILTERS, Wanted
-from jobs_lib.errors import OK, ConfigError, UsageError
+from jobs_lib.errors import OK, ConfigError, Missing, UsageError
+from jobs_lib.runner import table_gaps
 from jobs_lib.text import at_most, one_of
 
 from . import _items
 
 LIMIT, MOST = 20, 100_000
+NOT_COUNTED = {"waiting": None, "due": None, "oldest_due_at": None, "failed": None}
 NAMES = ("forwards", "notifications", "webhooks", "domains", "exports", "deletions")
 BY_FILE = True
 
@@ -53,8 +56,10 @@ def run(args, make_session, config_path) -> int:
     ctx = _items.queue_view(session, queue)
     owners = None if args.owner is None else _items.owners(db, args.owner, queue.table)
     # one more shows that there are more
-    rows = queue.select(ctx, Wanted(args.state, owners, args.since, args.limit + 1))
-    items, more = queue.describe(ctx, rows[:args.limit]), len(rows) > args.limit
+    wanted = Wanted(args.state, owners, args.since, args.limit + 1)
+    with _items.incomplete(db, queue):
+        rows = queue.select(ctx, wanted)
+        items, more = queue.describe(ctx, rows[:args.limit]), len(rows) > args.limit
     from jobs_lib.monitoring.stories import plain
 
     found = {"queue": queue.name, "job": queue.job, "holds": queue.holds(ctx),
@@ -81,23 +86,34 @@ def _nothing(args, queue) -> str:
 
 
 def _summary(session, all_queues, as_json: bool) -> int:
-    found = []
+    found, left_out = [], []
     for queue in all_queues:
         line = {"queue": queue.name, "job": queue.job, "what": queue.what}
         try:
             ctx = _items.queue_view(session, queue)
         except ConfigError as error:            # the others can be shown all the same
-            line.update(waiting=None, due=None, oldest_due_at=None, failed=None,
-                        holds=[f"[{queue.job}]: {problem}" for problem in error.problems])
+            line.update(NOT_COUNTED, holds=[f"[{queue.job}]: {problem}"
+                                            for problem in error.problems])
         else:
-            waiting, due, oldest = queue.backlog(ctx, COUNTED)
-            line.update(waiting=waiting, due=due, oldest_due_at=oldest,
-                        failed=queue.count_failed(ctx), holds=queue.holds(ctx))
+            line.update(_counted(queue, ctx))
+            if line["waiting"] is None and not ctx.options.enabled:
+                left_out.append(queue.name)
         found.append(line)
     if as_json:
         session.console.document(found)
         return OK
     from jobs_lib.output.queue_text import summary
     from jobs_lib.output.screen import Screen
-    session.console.answer(summary(found, Screen(session)))
+    session.console.answer(summary(found, left_out, Screen(session)))
     return OK
+
+
+def _counted(queue, ctx) -> dict:
+    """What is in a queue, or what is missing that it is read from."""
+    try:
+        waiting, due, oldest = queue.backlog(ctx, COUNTED)
+        return {"waiting": waiting, "due": due, "oldest_due_at": oldest,
+                "failed": queue.count_failed(ctx), "holds": queue.holds(ctx)}
+    except Missing as error:
+        lacks = table_gaps.missing(ctx.db, catalogue.load(queue.job)) or str(error)
+        return {**NOT_COUNTED, "holds": [*queue.holds(ctx), f"{lacks}."]}

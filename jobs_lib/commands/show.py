@@ -40,12 +40,13 @@ def run(args, make_session, config_path) -> int:
     queue = queues.of_item(args.kind)
     ctx = _items.queue_view(session, queue)
     id = _items.key(db, queue.table, args.id)
-    found = None if id is None else stories.story(queue, ctx, id)
-    if found is None and not isinstance(id, int):
-        if (named := queue.find(ctx, args.id)) is not None:
-            found = stories.story(queue, ctx, named)
-        elif id is None and args.kind != "domain":
-            raise UsageError(f"show {args.kind}: expected its number, not {args.id[:40]!r}")
+    with _items.incomplete(db, queue):
+        found = None if id is None else stories.story(queue, ctx, id)
+        if found is None and not isinstance(id, int):
+            if (named := queue.find(ctx, args.id)) is not None:
+                found = stories.story(queue, ctx, named)
+            elif id is None and args.kind != "domain":
+                raise UsageError(f"show {args.kind}: expected its number, not {args.id[:40]!r}")
     if found and args.kind == "deletion" and (status := found["stored"].get("status")) not in (
             None, "deleted", "erased"):
         session.console.fail(f"deletion {id}: this account is not being deleted "

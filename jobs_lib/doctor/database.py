@@ -23,7 +23,7 @@ from jobs_lib.engines.spool import need_folder
 from jobs_lib.errors import Busy, DatabaseError, JobsError, Missing, NotInstalled, Stopped
 from jobs_lib.monitoring import adoption as adoption_numbers
 from jobs_lib.output.findings import note, ok, problem, run, warning
-from jobs_lib.runner.table_gaps import concerned
+from jobs_lib.runner.table_gaps import concerned, needed
 
 from . import NothingToAsk, app_rows, holders, judge
 from .files import LITTLE, free, is_read_only
@@ -128,18 +128,23 @@ def schema(installation):
         start = "If it has another name, correct [tables]. Else: run" if is_mapped else "Run"
         yield problem(f"{'Tables are' if len(ours) > 1 else 'A table is'} missing: {names}",
                       WHY["table"], f"{start} `jobs.py migrate`, which makes what is not there.")
-    for difference in others[:SHOWN]:
-        yield _missing(db, difference, _needed(installation, difference),
-                       _lives(installation, db))
-    if others[SHOWN:]:
-        statements = [f"{sql};" for each in others[SHOWN:]
+    works = needed(installation, installation.jobs)
+    wanted = [each for each in others if app_gaps.is_needed(db, each, works)]
+    for difference in wanted[:SHOWN]:
+        yield _missing(db, difference, _lives(installation, db))
+    if wanted[SHOWN:]:
+        statements = [f"{sql};" for each in wanted[SHOWN:]
                       for sql in (*each.statements,
                                   *app_gaps.closings(db, each, _lives(installation, db)))]
-        yield problem(f"{len(others) - SHOWN} more tables, columns and indexes are missing",
+        yield problem(f"{len(wanted) - SHOWN} more tables, columns and indexes are missing",
                       "Only the first are listed one by one.", run(RUN_SQL, *statements))
+    if unneeded := len(others) - len(wanted):
+        yield note(f"{unneeded} more from docs/data-model.md {'are' if unneeded > 1 else 'is'} "
+                   "missing that no job needs which is switched on", "Nothing fails for it.",
+                   "`jobs.py migrate --own-tables` prints the SQL.")
     wrong = list(_misfits(installation, db))
     yield from wrong
-    if not (differences or strangers or wrong):
+    if not (ours or others or strangers or wrong):
         yield ok(f"schema {found}, with every table, column and index")
 
 
@@ -179,20 +184,12 @@ def _lives(installation, db) -> dict:
     return adoption_numbers.lifetimes(installation.config, db, installation.now)
 
 
-def _needed(installation, difference) -> bool:
-    """Whether a job that is switched on works on the table of the app's; the others are the jobs'
-    own."""
-    table = difference.table
-    return table is None or table.owner == "bundle" or any(
-        concerned(job, [table.name]) for job in installation.jobs if installation.job(job).enabled)
-
-
-def _missing(db, difference, needed: bool, lives: dict):
+def _missing(db, difference, lives: dict):
     table, kind = difference.table, difference.kind
     what = f"The {kind} {difference.name}"
     if table and kind != "table":
         what += f" of {table.name}"
-    why = WHY[kind] if needed else "No job that is switched on works on it, so nothing fails."
+    why = WHY[kind]
     if near := app_gaps.nearest(db, difference):
         why = f"[{kind}s] names it{near} {why}"
     if difference.purpose:
@@ -202,7 +199,7 @@ def _missing(db, difference, needed: bool, lives: dict):
     other_name = ""
     if table and table.owner == "app" and kind in ("table", "column"):
         other_name = f"If your app calls it otherwise, name it in [{kind}s]. Else: "
-    say = note if not needed else warning if kind == "view" else problem
+    say = warning if kind == "view" else problem
     if not difference.statements:
         return say(f"{what} is missing", why, f"{other_name}Add it to that view.")
     return say(f"{what} is missing", why,

@@ -29,12 +29,14 @@ def of_user(db, config, now, id: int) -> dict | None:
         return None
     deletions = queues.named("deletions")
     ctx = view(db, config, now, config.job_named(deletions.job))
-    kept = deletions.kept(ctx, deletions.read(ctx, row["id"]) or row)
+    kept = Kept(None, "", f"as your app keeps it: {deletions.job} has not all that it needs")
+    with suppress(Missing):
+        kept = deletions.kept(ctx, deletions.read(ctx, row["id"]) or row)
+    tables, left_out = _tables(db, config, [reference.table for reference
+                                            in references.to("users")],
+                               "user_id = :id", {"id": row["id"]}, row.get("log_retention_days"))
     return {"kind": "user", "id": row["id"], "state": row["status"],
-            "tables": [*_tables(db, config, [reference.table for reference
-                                             in references.to("users")],
-                                "user_id = :id", {"id": row["id"]}, row["log_retention_days"]),
-                       *_further(db, row["id"])],
+            "tables": [*tables, *_further(db, row["id"])], "left_out": left_out,
             "latest": _latest(db, config, now, lambda queue, ctx: queue.select(
                 ctx, Wanted(None, [row["id"]], None, LATEST))),
             "kept": plain_kept(kept), "stored": shown(row)}
@@ -55,21 +57,20 @@ def of_alias(db, config, now, id: int) -> dict | None:
         found = [queue.read(ctx, each) for each in ids]
         return [each for each in found if each]
 
-    owner = db.row("SELECT id, status, log_retention_days FROM {users} WHERE id = :id",
-                   id=row["user_id"])
+    owner = db.row("SELECT * FROM {users} WHERE id = :id", id=row["user_id"])
     # by the owner's index, which each of these tables has
-    found = _tables(db, config, [reference.table for reference in references.to("aliases")
+    found, left_out = _tables(db, config, [reference.table for reference in references.to("aliases")
                                  if "user_id" in _columns(reference.table)],
                     "user_id = :owner AND alias_id = :id",
                     {"id": row["id"], "owner": row["user_id"]},
-                    owner and owner["log_retention_days"])
+                    owner and owner.get("log_retention_days"))
     kept = Kept(None, "", "as long as its owner keeps it, or until the account is deleted")
     if row["active"] == 1 and (end := clock.parse_any(row["expires_at"])):
         kept = Kept(end, "", "then expire_aliases switches it off; it is kept as long as its owner "
                     "keeps it")
     return {"kind": "alias", "id": row["id"], "state": "active" if row["active"] == 1
-            else "switched off", "tables": found, "latest": _latest(db, config, now, latest),
-            "kept": plain_kept(kept), "stored": shown(row)}
+            else "switched off", "tables": found, "left_out": left_out,
+            "latest": _latest(db, config, now, latest), "kept": plain_kept(kept), "stored": shown(row)}
 
 
 def _columns(name: str) -> set:
@@ -80,30 +81,37 @@ def _latest(db, config, now, select) -> list[dict]:
     found = []
     for queue in queues.QUEUES[:5]:             # a deletion is the account itself
         ctx = view(db, config, now, config.job_named(queue.job))
-        found += [{"kind": queue.item, **plain(item)}
-                  for item in queue.describe(ctx, select(queue, ctx))]
+        with suppress(Missing):             # its table is among those that are left out
+            found += [{"kind": queue.item, **plain(item)}
+                      for item in queue.describe(ctx, select(queue, ctx))]
     return found
 
 
-def _tables(db, config, names: list[str], rule: str, values: dict, own_days) -> list[dict]:
-    """A line for each table with rows, and for each rule by which they go."""
+def _tables(db, config, names: list[str], rule: str, values: dict,
+            own_days) -> tuple[list[dict], list[str]]:
+    """A line for each table with rows, and for each rule by which they go; and the tables that are
+    not there, or lack a column."""
     rules: dict = {name: [each] for name, each in FURTHER.items()}
     for job in catalogue.load_all():
         if isinstance(job.run, Purge):
             rules.setdefault(job.run.table, []).extend((job.name, each) for each in job.run.rules)
-    lines = []
+    lines, left_out = [], []
     for name in dict.fromkeys(names):
-        number, _ = _count(db, name, rule, values)
+        try:
+            number, _ = _count(db, name, rule, values)
+            found = [by_rule for job, each in rules.get(name, ()) if number and (
+                by_rule := _by_rule(db, config, name, job, each, rule, values, own_days))]
+        except Missing:
+            left_out.append(name)
+            continue
         if not number:
             continue
-        found = [by_rule for job, each in rules.get(name, ()) if (
-            by_rule := _by_rule(db, config, name, job, each, rule, values, own_days))]
         left = number - sum(each["rows"] for each in found)
         if left > 0:
             found.append({"rows": left, "option": "", "next_at": None,
                           "rule": BY_NONE if name in rules else WITH_IT})
         lines.append({"table": name, "rows": number, "more": number == COUNTED, "rules": found})
-    return lines
+    return lines, left_out
 
 
 def _further(db, id) -> list[dict]:

@@ -7,6 +7,7 @@ and counted by engines/outlook.py, each job within its share of the time.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
@@ -18,8 +19,9 @@ from jobs_lib.engines.outlook import MOST, Counter, deletes
 from jobs_lib.engines.rules import Purge
 from jobs_lib.engines.safety_stop import NEVER, RetentionGuard
 from jobs_lib.engines.work_queue import view
-from jobs_lib.errors import ConfigError, DatabaseError
+from jobs_lib.errors import ConfigError, DatabaseError, Missing
 from jobs_lib.records import namedtuple
+from jobs_lib.runner import table_gaps
 from jobs_lib.text import counted, span
 
 from . import overdue, queues
@@ -144,7 +146,7 @@ def _job(ctx, state: dict | None, counter: Counter, limit: TimeLimit, zone) -> d
              "paused_at": paused and (clock.text(stored.time(paused) or ctx.now)),
              "next_run": clock.text(schedule.following(options.schedule, ctx.now, zone))
              if runs else None,
-             "items": [], "off": [], "not_counted": None, "warnings": []}
+             "items": [], "off": [], "not_counted": None, "incomplete": False, "warnings": []}
     everything = coming_of(ctx)
     purges = [coming.purge for coming in everything if coming.act == "delete"]
     for coming in everything:
@@ -159,7 +161,9 @@ def _job(ctx, state: dict | None, counter: Counter, limit: TimeLimit, zone) -> d
                 found["warnings"] += _judge(ctx, coming, item)
         except DatabaseError as error:
             if limit.has_time():
-                found["not_counted"] = str(error)
+                found["not_counted"] = (table_gaps.missing(ctx.db, job)
+                                        if isinstance(error, Missing) else "") or str(error)
+                found["incomplete"] = isinstance(error, Missing)
                 break
             found["not_counted"] = "the database did not answer in time"
             found["warnings"] += _judge_uncounted(ctx, coming)
@@ -310,10 +314,11 @@ def _waiting(db, found: list[dict]) -> list[dict]:
     for queue in queues.QUEUES:
         job = jobs.get(queue.job)
         if job and isinstance(queue, ClaimedQueue):
-            listed.append({"name": queue.name, "job": queue.job,
-                           "waiting": all_unfinished(db, queue.table),
-                           "suspended": _of_suspended(db, queue.table),
-                           "runs": job["next_run"] is not None})
+            with suppress(Missing):         # what its job lacks is said of the job
+                listed.append({"name": queue.name, "job": queue.job,
+                               "waiting": all_unfinished(db, queue.table),
+                               "suspended": _of_suspended(db, queue.table),
+                               "runs": job["next_run"] is not None})
     return listed
 
 

@@ -12,18 +12,22 @@ OLD_ROWS = ("Part of that is due since columns were added without what was print
 def adoption(found: dict, screen: Screen) -> str:
     """The whole answer. `found`: monitoring/adoption.py."""
     head = "What each job would do at once with the rows that your app has. Nothing is changed."
-    busy = [job for job in found["jobs"] if job["items"] or job["refuses"] or job["not_counted"]]
+    jobs = [job for job in found["jobs"] if job["enabled"]]
+    busy = [job for job in jobs if job["items"] or job["refuses"] or job["not_counted"]]
     lines = wrapped(head, screen.width)
     for problem in found["problems"]:
         lines += wrapped(problem, screen.width, "! ", "  ")
     lines += ["", *_jobs(busy, screen)] if busy else []
-    idle = [job["name"] for job in found["jobs"] if job not in busy]
+    idle = [job["name"] for job in jobs if job not in busy]
     if idle:
         lines += ["", *wrapped("Nothing at once (`jobs.py forecast` shows what comes due later): "
                                f"{', '.join(idle)}.", screen.width)]
+    if others := [job["name"] for job in found["jobs"] if job not in jobs]:
+        lines += ["", *wrapped("Left out, since they are switched off: "
+                               f"{', '.join(others)}.", screen.width)]
     if found["old_rows"]:
         lines += ["", *wrapped(OLD_ROWS, screen.width), "", *found["old_rows"]]
-    on = [job["name"] for job in found["jobs"] if job["enabled"]]
+    on = [job["name"] for job in jobs]
     off = [name for name in found["unconfirmed"] if name in on]
     return "\n".join([*lines, "", *wrapped(end(off), screen.width)])
 
@@ -42,7 +46,7 @@ def _jobs(jobs: list[dict], screen: Screen) -> list[str]:
     rows += [[f"  {item['act']} {item['what']}", _number(item["number"], item["more"]),
               _owners(item)] for job in jobs for item in job["items"]]
     head, *table = map(joined, padded(rows, "lrr"))
-    lines = [screen.paint("bold", head)]
+    lines = [screen.paint("bold", head)] if table else []
     for job in jobs:
         lines.append(f"{screen.paint('bold', job['name'])}: {_state(job, screen)}")
         for item in job["items"]:
@@ -56,8 +60,7 @@ def _jobs(jobs: list[dict], screen: Screen) -> list[str]:
 
 
 def _state(job: dict, screen: Screen) -> str:
-    state = "confirmed" if job["confirmed"] else screen.paint("yellow", "not confirmed")
-    return state if job["enabled"] else f"{state}; switched off (enabled = no)"
+    return "confirmed" if job["confirmed"] else screen.paint("yellow", "not confirmed")
 
 
 def _number(number: int, more: bool) -> str:

@@ -7,7 +7,7 @@ from jobs_lib.database import stored
 from jobs_lib.engines.outlook import MOST
 from jobs_lib.text import counted
 
-from .layout import wrapped
+from .layout import left_out, wrapped
 from .screen import Screen
 from .tables import joined, padded
 
@@ -41,7 +41,8 @@ def _jobs(found: dict, screen: Screen) -> list[str]:
     """A table of what becomes due, below the name of its job."""
     shown = [(job, [item for item in job["items"] if item["total"] or item["held_back"]
                     or item["more"]]) for job in found["jobs"]]
-    shown = [(job, items) for job, items in shown if items or job["not_counted"]]
+    shown = [(job, items) for job, items in shown
+             if items or (job["not_counted"] and not _is_left_out(job))]
     if not shown:
         return ["Nothing becomes due."]
     rows = [["", "DUE NOW", "IN ALL", "BUSIEST DAY"]]
@@ -61,6 +62,11 @@ def _jobs(found: dict, screen: Screen) -> list[str]:
         if job["not_counted"]:
             lines += screen.below(f"not counted: {job['not_counted']}")
     return lines
+
+
+def _is_left_out(job: dict) -> bool:
+    """Whether its tables lack something, and nobody minds."""
+    return job["incomplete"] and not job["enabled"]
 
 
 def _busiest(item: dict) -> str:
@@ -85,6 +91,8 @@ def _rest(found: dict, screen: Screen) -> list[str]:
     """Rules that are off, and that + means more."""
     off = [f"{job['name']}: {what}" for job in found["jobs"] for what in job["off"]]
     lines = wrapped(f"Switched off: {', '.join(off)}.", screen.width) if off else []
+    lines += left_out([job["name"] for job in found["jobs"] if _is_left_out(job)],
+                      screen.width)
     if any(item["more"] for job in found["jobs"] for item in job["items"]):
         lines += wrapped(f"+: there are more; a count ends at {MOST:,} rows a day, or when its "
                          "time is over.", screen.width)

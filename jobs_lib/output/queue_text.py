@@ -5,6 +5,7 @@ from jobs_lib.database import stored
 from jobs_lib.engines.work_queue import COUNTED, in_words
 from jobs_lib.text import span, took
 
+from . import layout
 from .layout import one_line, pairs, wrapped
 from .screen import Screen
 from .tables import cell, joined, padded, total_width
@@ -16,8 +17,9 @@ HEADS = ["ID", "OWNER", "TO", "STATE", "TRIES", "SINCE", "NEXT"]
 TO, NARROWEST = 2, 12
 
 
-def summary(found: list[dict], screen: Screen) -> str:
-    """A line a queue, and below it what holds it up."""
+def summary(found: list[dict], left_out: list[str], screen: Screen) -> str:
+    """A line a queue, and below it what holds it up; but for those that are left out."""
+    found = [each for each in found if each["queue"] not in left_out]
     rows = [[each["queue"], *(_number(each[name]) for name in ("waiting", "due", "failed")),
              _since(each, screen), each["job"]] for each in found]
     head, *lines = map(joined, padded([["QUEUE", "WAITING", "DUE", "FAILED", "DUE FOR", "JOB"],
@@ -27,6 +29,7 @@ def summary(found: list[dict], screen: Screen) -> str:
         text.append(line)
         for hold in each["holds"]:
             text += screen.below(hold)
+    text += layout.left_out(left_out, screen.width)
     return "\n".join([*text, "", "`jobs.py queue forwards` lists the items of a queue."])
 
 
@@ -106,6 +109,9 @@ def account(found: dict, screen: Screen) -> str:
                 for number, part in enumerate(wrapped(row[3], max(NARROWEST, room)))]
         head, *table = padded(rows, "lrll")
         lines += ["", screen.paint("bold", joined(head)), *map(joined, table)]
+    if found["left_out"]:
+        lines += ["", *wrapped("Left out, since they are not there, or lack something: "
+                               f"{', '.join(found['left_out'])}.", screen.width)]
     lines += _part("Latest", [(f"{each['kind']} {each['id']}", _latest(each, screen))
                               for each in found["latest"]], screen)
     return "\n".join([*lines, *_ending(found, screen)])

@@ -5,9 +5,9 @@ A job says itself which tables and columns it works on (`tables` in job.py).
 """
 from __future__ import annotations
 
-from jobs_lib.database.schema import app_gaps, misfits
+from jobs_lib.database.schema import app_gaps, app_tables, misfits
 from jobs_lib.database.schema.version import complete
-from jobs_lib.database.schema.works_on import works_on
+from jobs_lib.database.schema.works_on import of_all, works_on
 from jobs_lib.errors import JobsError
 
 from . import adoption
@@ -36,6 +36,18 @@ def need(db, job, store: bool = True) -> None:
         raise Incomplete(f"nothing was done: {words(db.name, missing)}" + (
             ". `jobs.py migrate --own-tables` prints the statements that add what is missing"
             if any(":" not in name for name in missing) else ""))
+
+
+def needed(config, jobs) -> dict:
+    """{table of the app's: the Work of those of the jobs that are switched on, together}.
+    ConfigError when a section is wrong."""
+    return of_all([job for job in jobs if config.job(job).enabled])
+
+
+def missing(db, job) -> str:
+    """The tables and columns that a job needs and that are not there, in words; "" if none is."""
+    there = db.catalogue(app_tables.TABLES)
+    return words(db.name, concerned(job, app_gaps.missing(db.name, there)))
 
 
 def concerned(job, names: list[str]) -> list[str]:

@@ -92,16 +92,36 @@ def forget(db) -> None:
         db.execute("DELETE FROM {meta} WHERE name = :name", name=APP_TABLES)
 
 
-def statements(db, planned=(), lives: dict | None = None) -> list[str]:
+def is_needed(db, difference, works: dict) -> bool:
+    """Whether jobs need what is missing. `works`: {table: the Work of these jobs on it,
+    together}."""
+    each = difference.table
+    if each is None or each.owner == "bundle":
+        return True
+    work = works[each.name]
+    if difference.kind == "table":
+        return bool(work.columns or work.inserts or work.deletes)
+    if difference.kind == "column":
+        return any(db.name.column(each.name, column) == difference.name
+                   for column in work.columns)
+    # one over a column that is not there, and that no job needs, cannot be made
+    there = work.columns | db.columns(each.name)
+    return bool(work.columns) and any(difference.name == db.name.prefix + index.name
+                                      and there.issuperset(index.columns)
+                                      for index in each.indexes)
+
+
+def statements(db, planned=(), lives: dict | None = None, differences=None) -> list[str]:
     """What the app's tables need, indexes too, each statement as a line or more, with remarks; but
-    for `planned`. `lives`: {table: how old an item of its queue gets}.
+    for `planned`. `lives`: {table: how old an item of its queue gets}; `differences`: what is
+    wanted of compare.differences, or None for all.
 
     Last the tables that the app has not at all, which a job needs if only empty.
     """
     found: list[str] = []
     whole: list[str] = []
     now = clock.now()
-    for difference in compare.differences(db):
+    for difference in compare.differences(db) if differences is None else differences:
         each = difference.table
         if each is None or each.owner != "app":
             continue

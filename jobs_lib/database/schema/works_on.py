@@ -26,10 +26,10 @@ def works_on(job) -> dict[str, Work]:
     return {table: _work(set(named)) for table, named in words.items()}
 
 
-def of_all() -> dict[str, Work]:
-    """{table of the app's: what all jobs together do to it}."""
+def of_all(jobs=None) -> dict[str, Work]:
+    """{table of the app's: what all jobs, or these, together do to it}."""
     found = {table: Work(set(), set(), False, False) for table in TABLES}
-    for job in catalogue.load_all([]):
+    for job in catalogue.load_all([]) if jobs is None else jobs:
         for table, work in works_on(job).items():
             known = found[table]
             found[table] = Work(known.columns | work.columns, known.written | work.written,
