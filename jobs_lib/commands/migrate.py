@@ -158,7 +158,8 @@ def _gaps(session, db, everything: bool = False) -> tuple[list, list]:
     from jobs_lib.runner.table_gaps import needed
 
     works = needed(session.config, catalogue.load_all([]))
-    wanted, others = [], []
+    wanted: list = []
+    others: list = []
     for each in compare.differences(db):
         (wanted if everything or app_gaps.is_needed(db, each, works) else others).append(each)
     return wanted, others

@@ -70,7 +70,8 @@ def of_alias(db, config, now, id: int) -> dict | None:
                     "keeps it")
     return {"kind": "alias", "id": row["id"], "state": "active" if row["active"] == 1
             else "switched off", "tables": found, "left_out": left_out,
-            "latest": _latest(db, config, now, latest), "kept": plain_kept(kept), "stored": shown(row)}
+            "latest": _latest(db, config, now, latest), "kept": plain_kept(kept),
+            "stored": shown(row)}
 
 
 def _columns(name: str) -> set:
