@@ -19,10 +19,14 @@ def dumps(value) -> str:
         return str(value)
     if value is None or kind is bool:
         return WORDS[value]
-    if kind is dict and all(type(name) is str for name in value):
-        return f"{{{', '.join(f'{dumps(name)}: {dumps(each)}' for name, each in value.items())}}}"
+    if kind is dict and all(map(_is_name, value)):
+        return "{" + ", ".join([f'"{name}": {dumps(each)}' for name, each in value.items()]) + "}"
     import json
     return json.dumps(value, default=str)
+
+
+def _is_name(key) -> bool:
+    return type(key) is str and key.isidentifier() and key.isascii()
 
 
 def loads(text):

@@ -60,7 +60,7 @@ class Defaults(SimpleNamespace):
             self._known.update(settings.job_options(self._job))
         if option not in self._known:
             raise AttributeError(f"[{self._section}] has no option {option}")
-        setattr(self, name, self._config.value(self._section, option, self._known))
+        setattr(self, name, self._config.default(self._section, option, self._known))
         return getattr(self, name)
 
 
@@ -245,6 +245,14 @@ class Config:
         except ValueError as error:
             raise ConfigError(f"[{section}] {name} = {_shown(value.text, option)}: "
                               f"{error}{_hint(value.text)} ({value.place})") from None
+
+    def default(self, section: str, name: str, known: dict):
+        """The same of an option that is known not to be set."""
+        option = known[name]
+        try:
+            return self.resolved(option.kind.parse(option.default), option)
+        except ValueError:
+            return self.value(section, name, known)         # which raises what is wrong
 
     def _unknown_options(self, section: str, known: dict) -> list[str]:
         sources, start = self.sources, variable_name(section, "")
