@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from .claimed_queue import ClaimedQueue
-from .relay_limits import WINDOWS, Relay
 
 
 class MailQueue(ClaimedQueue):
@@ -10,6 +9,7 @@ class MailQueue(ClaimedQueue):
 
     def per_day(self, ctx) -> int:
         """Half of what the relay's limits allow."""
+        from .relay_limits import WINDOWS, Relay  # not needed to see whether anything waits
         day = WINDOWS[-1].span
         return min([super().per_day(ctx),
                     *(max(1, limit * day // window.span // 2)
@@ -17,6 +17,7 @@ class MailQueue(ClaimedQueue):
 
     def holds(self, ctx) -> list[str]:
         """The relay, too."""
+        from .relay_limits import Relay
         relay, found = Relay(ctx.db, ctx.section("mail")), super().holds(ctx)
         if paused := relay.paused(ctx.now):
             found.append(f"The relay is paused {paused}.")

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 
-from jobs_lib.database import stored
 from jobs_lib.records import namedtuple
+
+from .relay_pause import LONGEST_PAUSE, pause_now
 
 Window = namedtuple("Window", "name bucket span")          # seconds
 WINDOWS = (Window("minute", 1, 60), Window("hour", 60, 3600), Window("day", 900, 86400))
 MINUTE, HOUR, _ = WINDOWS
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=1)
+FIRST_PAUSE = timedelta(minutes=5)
 QUOTA_PAUSE = timedelta(hours=1)
 SHARES = 60                          # seconds of a bucket in which the owners' mail is counted
 OURS, LONGEST_OWNER = ("queue:", "urgent:"), 40          # names that are no owner's; characters
@@ -60,18 +61,8 @@ class Relay:
 
     def paused(self, now) -> str | None:
         """`until 12:05 UTC: reason` while the relay is paused."""
-        row = self.pause_now(now)
+        row = pause_now(self.db, now)
         return f"until {row['paused_until']} UTC: {row['reason']}" if row else None
-
-    def pause_now(self, now) -> dict | None:
-        """`paused_until`, `reason`, `since` and `failures` (pauses in a row) of a pause."""
-        row = self.db.row("SELECT paused_until, reason, since, failures FROM {relay_state} "
-                          "WHERE id = 1")
-        until = row and stored.time(row["paused_until"])         # what is no time is no pause
-        if not until or until <= now or until > now + LONGEST_PAUSE:
-            # later than any pause: the clock was wrong
-            return None
-        return row
 
     def used(self, now) -> dict[str, tuple[int, int]]:
         """{`minute`, `hour`, `day`: (recipients in it, the limit)} of the limits that are set."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 from functools import partial
 
 from jobs_lib import catalogue, clock
-from jobs_lib.engines.relay_limits import Relay
 from jobs_lib.errors import JobsError
 from jobs_lib.paths import program
 from jobs_lib.runner import incident_files
@@ -153,6 +152,8 @@ def _send(ctx, channel: str, alert) -> str:
 
 
 def _email(ctx, alert) -> str:
+    from jobs_lib.engines.relay_limits import Relay
+
     from .alert_channels import EMAIL_SECONDS, send_email
     mail, now = ctx.section("mail"), ctx.clock()
     deadline = min(ctx.hard_limit, ctx.monotonic() + EMAIL_SECONDS)

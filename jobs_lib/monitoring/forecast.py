@@ -16,6 +16,7 @@ from jobs_lib.database import stored
 from jobs_lib.engines import purge, relay_limits
 from jobs_lib.engines.claimed_queue import ClaimedQueue, all_unfinished
 from jobs_lib.engines.outlook import MOST, Counter, deletes
+from jobs_lib.engines.relay_pause import pause_now
 from jobs_lib.engines.rules import Purge
 from jobs_lib.engines.safety_stop import NEVER, RetentionGuard
 from jobs_lib.engines.work_queue import view
@@ -348,7 +349,7 @@ def _mail(config, db, now, waiting: list[dict], found: list[dict]) -> dict:
         mail["warnings"].append(_warning(None, "[mail] cannot be used", "; ".join(error.problems)))
         return {**mail, "done_at": None}
     relay = relay_limits.Relay(db, section)
-    if pause := relay.pause_now(now):
+    if pause := pause_now(db, now):
         mail["paused_until"] = pause["paused_until"]
     begin = stored.time(mail["paused_until"]) or now
     backlogs = [_backlog(window, limit, relay.used(now)[window.name][0], section.urgent_share,

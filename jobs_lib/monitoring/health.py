@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from functools import partial
 
 from jobs_lib import schedule, shards
 from jobs_lib.database import stored
 from jobs_lib.database.schema import version
-from jobs_lib.engines.relay_limits import Relay
+from jobs_lib.engines.relay_pause import pause_now
 from jobs_lib.errors import ConfigError
 from jobs_lib.job import CRON
 from jobs_lib.records import namedtuple
@@ -92,7 +93,7 @@ Host = namedtuple("Host", "relay sent disks last_run_at stopped gap")
 Host.__doc__ = """What all jobs share.
 
 relay        row of `relay_state` while it is paused, or None
-sent         {"hour": (recipients, limit), ...}
+sent         function -> {"hour": (recipients, limit), ...}: few who look need it
 disks        [Disk]: where we write, one for each file system
 last_run_at  start of the latest run of any job
 stopped      since when nothing was started that should have been, or None
@@ -139,8 +140,8 @@ def collect(db, config, jobs, now, broken=()) -> Health:
     problems += _sections(config, usable)
     blocked = _blocked(db, usable, found)
     able = [job for job in usable if job.name not in blocked.jobs]
-    relay, sent = _mail(db, config, now)
-    host = Host(relay, sent, disks(config), last, heart.stopped(last), gap)
+    host = Host(_pause(db, config, now), partial(_sent, db, config, now), disks(config), last,
+                heart.stopped(last), gap)
     broken_channels = db.query("SELECT alert_key, kind, subject, since, what, last_error, command "
                                "FROM {alerts} WHERE kind = 'channel' AND resolved_at IS NULL "
                                "ORDER BY alert_key")
@@ -368,13 +369,20 @@ def late(options, after, now, zone, every, gap):
 
 # The host
 
-def _mail(db, config, now) -> tuple:
-    """(the pause of the relay, what was sent)."""
+def _pause(db, config, now) -> dict | None:
     try:
-        limits = Relay(db, config.section("mail"))
-        return limits.pause_now(now), limits.used(now)
+        config.section("mail")
     except ConfigError:                     # a Problem
-        return None, {}
+        return None
+    return pause_now(db, now)
+
+
+def _sent(db, config, now) -> dict:
+    from jobs_lib.engines.relay_limits import Relay
+    try:
+        return Relay(db, config.section("mail")).used(now)
+    except ConfigError:
+        return {}
 
 
 def disks(config) -> list[Disk]:

@@ -12,7 +12,6 @@ from datetime import timedelta
 from jobs_lib import clock
 from jobs_lib.config.option_types import show_duration, show_size
 from jobs_lib.database import stored
-from jobs_lib.engines.work_queue import in_words
 from jobs_lib.errors import ConfigError, Unfit
 from jobs_lib.records import namedtuple
 from jobs_lib.runner import incident_files
@@ -413,6 +412,7 @@ def _waiting(queue, health, alerts) -> Incident | None:
         reasons.append("none was finished since then")
     if not reasons:
         return None
+    from jobs_lib.engines.work_queue import in_words  # mostly no queue waits
     since = oldest or health.now    # too many may be due, with no time that can be read
     due = in_words(queue.due)
     return Incident(f"waiting:{queue.name}", "waiting", f"{queue.what}: {due} overdue since "

@@ -38,8 +38,9 @@ def measure(health) -> dict[str, int]:
     for queue in health.queues.values():
         values[f"queue.depth.{queue.name}"] = queue.depth
         values[f"queue.age.{queue.name}"] = queue.oldest_due_seconds(health.now)
-    if "hour" in health.host.sent:
-        values["mail.hour"] = int(health.host.sent["hour"][0])
+    sent = health.host.sent()
+    if "hour" in sent:
+        values["mail.hour"] = int(sent["hour"][0])
     if health.host.disks:
         values["disk.free"] = min(disk.free for disk in health.host.disks)
     return values

@@ -165,7 +165,7 @@ def _state(job, is_off: bool) -> str:
 def _mail(host) -> dict:
     relay = host.relay or {"paused_until": None, "reason": None}
     return {"windows": [{"name": name, "sent": int(sent), "limit": limit}
-                        for name, (sent, limit) in host.sent.items()],
+                        for name, (sent, limit) in host.sent().items()],
             "paused_until": _text(stored.time(relay["paused_until"])),
             "reason": host.relay and incidents.short_error(relay["reason"])}
 
