@@ -14,9 +14,10 @@ else:
     def namedtuple(name: str, fields: str, *, defaults: tuple = ()) -> type:
         """A class of tuples with these fields, in one text; the last ones have the defaults."""
         names = tuple(fields.split())
+        by_name = dict(zip(names[len(names) - len(defaults):], defaults))
         return type(name, (_Record,), {
             "__slots__": (), "_fields": names, "__match_args__": names,
-            "_defaults": defaults,
+            "_defaults": defaults, "_by_name": by_name,
             **{each: property(itemgetter(at)) for at, each in enumerate(names)}})
 
 
@@ -26,6 +27,7 @@ class _Record(tuple):
     __slots__ = ()
     _fields: tuple = ()
     _defaults: tuple = ()
+    _by_name: dict = {}
 
     def __new__(cls, *values, **named):
         """TypeError unless each field has one value."""
@@ -33,11 +35,10 @@ class _Record(tuple):
         missing = len(names) - len(values)
         if not named and 0 <= missing <= len(defaults):
             return tuple.__new__(cls, values + defaults[len(defaults) - missing:])
-        given = {**dict(zip(names[len(names) - len(defaults):], defaults)),
-                 **dict(zip(names, values)), **named}
+        given = {**cls._by_name, **dict(zip(names, values)), **named}
         if missing < 0 or given.keys() != {*names} or named.keys() & {*names[:len(values)]}:
             raise TypeError(f"{cls.__name__} takes one value for each of {', '.join(names)}")
-        return tuple.__new__(cls, map(given.get, names))
+        return tuple.__new__(cls, map(given.__getitem__, names))
 
     def _replace(self, **named):
         """The same with other values in these fields."""

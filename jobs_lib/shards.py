@@ -29,7 +29,7 @@ def names(job: str, count: int) -> list[str]:
 
 def parts(job, count: int) -> list:
     """The shards of a job, each as a job under its own name; the job itself where there is one."""
-    return [job._replace(name=name) for name in names(job.name, count)]
+    return [job] if count == 1 else [job._replace(name=name) for name in names(job.name, count)]
 
 
 def is_mine(shard: tuple, key: str) -> bool:

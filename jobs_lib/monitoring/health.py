@@ -113,7 +113,7 @@ BUSY = "busy"                           # `partial` for this reason did little
 DAY = timedelta(days=1)
 LATE_INTERVALS = 3
 LOOKED_AT = 20                          # runs of a job
-FEW = 3                                 # the same, of one that works as it should
+FEW = 2                                 # the same, of one that works as it should
 BY_TICKS = ("scheduled", "worker")      # runs that a tick has started, or handed to a worker
 RUN = ("id, run_id, job, slot, trigger_type, status, started_at, finished_at, duration_ms, "
        "stop_reason, error, lease_until, installation, lock_name, host, pid")

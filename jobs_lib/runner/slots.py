@@ -38,11 +38,6 @@ SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days
 OFF = "9999-12-31 00:00:00"
 
 
-def latest_slot(config, job, now):
-    """The latest slot of the job's schedule at `now`, as aware UTC."""
-    return schedule.previous(config.job(job).schedule, now, _zone(config))
-
-
 def due_slots(config, ports, jobs, budget: float = 0.0) -> tuple[list[Due], list[str]]:
     """(the due jobs in the order to start them, what is wrong in the sections of others).
 
@@ -86,12 +81,13 @@ def prepare_slot(config, job, db, now, state: dict | None):
     if state is None:
         note_first_seen(db, job.name, now)
         return None
-    slot = latest_slot(config, job, now)
+    zone = _zone(config)
+    slot = schedule.previous(options.schedule, now, zone)
     if due_after == OFF:
         after = slot - SECOND if now - slot < MINUTE else now
         db.upsert("job_state", {"job": job.name}, {"due_after": after})
         state["due_after"] = due_after = clock.text(after)
-    return None if is_early(options.schedule, slot, due_after, now, _zone(config)) else slot
+    return None if is_early(options.schedule, slot, due_after, now, zone) else slot
 
 
 def state_of(job, slot, db, now, is_dead=lambda row: False) -> Due | None:
