@@ -50,9 +50,8 @@ class _Finder:
             data = _read(compiled)
         except OSError:
             return None
-        numbers = (int(found.st_mtime), found.st_size)
-        if data[:HEAD_SIZE] != HEAD + b"".join((number & LOWEST_32).to_bytes(4, "little")
-                                               for number in numbers):
+        source = int(found.st_mtime) & LOWEST_32 | (found.st_size & LOWEST_32) << 32
+        if data[:HEAD_SIZE] != HEAD + source.to_bytes(8, "little"):
             return None
         spec = ModuleSpec(name, _Loader(name, file, data), origin=file, is_package=bool(package))
         if package:
