@@ -371,7 +371,8 @@ def test_every_help_says_where_the_configuration_comes_from(line, name):
 def test_ctrl_c_while_the_program_is_loaded_is_one_sentence(tmp_path):
     (tmp_path / "jobs_lib" / "cli").mkdir(parents=True)
     (tmp_path / "jobs_lib" / "cli" / "main.py").write_text("raise KeyboardInterrupt\n")
-    script = tmp_path / "jobs.py"
-    script.write_text((ROOT / "jobs.py").read_text())
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    for name in ("jobs.py", "jobs_lib/quick_import.py"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    done = subprocess.run([sys.executable, str(tmp_path / "jobs.py")], capture_output=True,
+                          text=True)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "jobs.py: stopped by Ctrl-C\n")

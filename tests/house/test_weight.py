@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 
+from jobs_lib import clock
+from tests.benchmarks import tick
 from tests.house.source import ROOT, imports, is_in, modules, where
+from tests.support.shell import Shell
 
 # What `run-due` goes through, as far as no `import` statement at a module's start shows it.
 DOORS = ("jobs", "jobs_lib.cli.main", "jobs_lib.runner.slots", "jobs_lib.commands.run_due",
@@ -105,6 +109,37 @@ def test_a_job_with_nothing_to_do_loads_nothing_that_only_work_needs(idle, words
                   f"code = main({words!r}); print(*sys.modules); sys.exit(code)").split()
     assert f"jobs_lib.jobs.{words[0]}" in loaded
     assert [name for name in WORK if name in loaded] == []
+
+
+# An ordinary tick (tests/benchmarks/tick.py): six jobs, none with anything to do.
+MODULES, STATEMENTS = 122, 113
+COUNTED = """
+import sys
+from jobs_lib.database.connection import Database
+statements, run = [], Database._run
+Database._run = lambda db, sql, *rest, **more: statements.append(sql) or run(db, sql, *rest, **more)
+from jobs_lib.cli.main import main
+code = main(["run-due"])
+print(len(statements), *(name for name in sys.modules if name.partition(".")[0] == "jobs_lib"))
+sys.exit(code)
+"""
+
+
+def test_an_ordinary_tick_stays_small(tmp_path):        # R10
+    service = Shell(tmp_path, f"sqlite:///{tmp_path}/jobs.db")
+    often = tick.make_history(service)
+    for hour in (clock.now(), clock.now() + timedelta(hours=1)):        # whenever that begins
+        service.db.upsert("gauges", {"name": "disk.free", "at": hour.replace(minute=0, second=0)},
+                          {"value": 0})
+    service.close()
+    newest = tick.make_due(f"{tmp_path}/jobs.db", often)
+    done = subprocess.run([sys.executable, "-S", "-c", COUNTED], cwd=ROOT, capture_output=True,
+                          text=True, env={"JOBS_CONFIG": str(tmp_path / "config.ini")})
+    assert done.returncode == 0, done.stderr
+    tick.check(f"{tmp_path}/jobs.db", often, newest)
+    statements, *loaded = done.stdout.split()
+    assert int(statements) <= STATEMENTS
+    assert len(loaded) <= MODULES, loaded
 
 
 def test_an_idle_run_writes_nothing_to_the_database(idle, tmp_path):        # R10
