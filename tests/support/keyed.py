@@ -53,7 +53,11 @@ UUIDS = Keys("uuid", f"CHAR(36) {CI}", "CHAR(36)",
 ULIDS = Keys("ulid", "CHAR(26) CHARACTER SET ascii COLLATE ascii_bin", "TEXT", _ulid)
 NUMERIC = Keys("numeric", f"VARCHAR(191) {CI}", "VARCHAR(191)", _numeric)
 MIXED = Keys("mixed", "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "TEXT", _mixed)
-KINDS = (UUIDS, ULIDS, NUMERIC, MIXED)
+# MariaDB's own type of 16 octets: '' is none of its values,
+# nor is a UUID that RFC 9562 does not define.
+OWN_TYPE = Keys("uuid_type", "UUID", "UUID",
+                lambda number: str(UUID(bytes=md5(b"%d" % number).digest(), version=4)))
+KINDS = (UUIDS, ULIDS, NUMERIC, MIXED, OWN_TYPE)
 # Each row refers to `3f2504e0-...` as `3F2504E0-...`, which the database takes for the same.
 NOCASE = Keys("nocase", f"CHAR(36) {CI}", "CHAR(36) COLLATE NOCASE", UUIDS.make, str.upper)
 

@@ -104,10 +104,14 @@ def fit_keys(db, table) -> list:
         return []
     quote, name = db.dialect.quote, db.name(table.name)
     if not db.dialect.transactional_ddl:
-        changes = ", ".join(f"MODIFY COLUMN {_list(db, table, [column.name])} "
-                            f"{_type(db, table, column)}"
-                            for column in table.columns if column.name in wanting)
-        return [f"ALTER TABLE {quote(name)} {changes}"]
+        fitted = [column for column in table.columns if column.name in wanting]
+        # MariaDB makes no UUID of a number, and of NULL neither, but of a text that is one
+        steps = [db.dialect.types["label"], None] if any(
+            keys.is_uuid(db, keys.column_type(db, table.name, column.name))
+            for column in fitted) else [None]
+        return [f"ALTER TABLE {quote(name)} " + ", ".join(
+            f"MODIFY COLUMN {_list(db, table, [column.name])} {_type(db, table, column, words)}"
+            for column in fitted) for words in steps]
     kept, there = quote(f"{name}_before"), db.columns(table.name)
     columns = _list(db, table, [column.name for column in table.columns if column.name in there])
     return [f"CREATE TABLE {kept} AS SELECT {columns} FROM {quote(name)}",
@@ -130,14 +134,15 @@ def size(column: str) -> str:
 def create_totals(db) -> str:
     """The view that adds up what was purged and what is still logged: the same before and after any
     purge."""
-    quote, none = db.dialect.quote, keys.none_of(keys.types(db), "aliases")
+    quote = db.dialect.quote
     key = "user_id, alias_id, day, direction, status"
     user, alias, created, direction, status, used = (_logged(db, name) for name in TOTALLED)
+    alias = keys.or_none(keys.types(db), "aliases", alias)
     return (f"{db.dialect.create_view} {quote(db.name.prefix + VIEW)} AS\n"
             f"SELECT {key}, SUM(email_count) AS email_count, SUM(bytes_used) AS bytes_used FROM (\n"
             f"  SELECT {key}, email_count, bytes_used FROM {quote(db.name('message_stats'))}\n"
             "  UNION ALL\n"
-            f"  SELECT {user}, COALESCE({alias}, {none}), {db.dialect.day(created)}, {direction}, "
+            f"  SELECT {user}, {alias}, {db.dialect.day(created)}, {direction}, "
             f"{status}, 1,"
             f" {size(used)} FROM {quote(db.name('message_logs'))}\n"
             f") AS parts GROUP BY {key}")
@@ -165,8 +170,9 @@ def _list(db, table, names) -> str:
     return ", ".join(db.dialect.quote(db.name.column(table.name, name)) for name in names)
 
 
-def _type(db, table, column) -> str:
-    text = keys.column_type(db, table.name, column.name)
+def _type(db, table, column, text: str | None = None) -> str:
+    """`text`: what holds a text key, where that is not as it will be in the end."""
+    text = text or keys.column_type(db, table.name, column.name)
     words = text or db.dialect.types[column.type]
     if column.type == "id":
         return words

@@ -19,6 +19,7 @@ from . import app_tables, own_tables, references
 from .tables import column_names
 from .version import TEXT_KEYS
 
+UUID = "uuid"            # MariaDB's: 16 octets that are read as text
 LONGEST = 255                # characters: an index over several such columns takes no more
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"      # the digits of a ULID
 TEXTS = ("char", "text", "clob", "uuid", "guid", "ulid")     # in the name of a type
@@ -42,9 +43,9 @@ def note(db) -> None:
     """Ask, and write down which keys are text. Unfit where one of our own columns takes no such
     key."""
     forget(db)
-    found = {name: folds(words) for name, words in types(db).items()}
+    found = {name: folds(words) or is_uuid(db, words) for name, words in types(db).items()}
     for name, _ in unfit(db):
-        raise Unfit(f"the table {db.name(name)} takes numbers for keys of the app, which are text: "
+        raise Unfit(f"the table {db.name(name)} takes other keys than those of the app: "
                     "run `jobs.py migrate --own-tables`")
     if found != db.text_keys:
         db.upsert("meta", {"name": TEXT_KEYS}, {"value": " ".join(
@@ -56,24 +57,36 @@ def column_type(db, name: str, column: str) -> str | None:
     """The type, in SQL, of a column that refers to text keys; None of any other column."""
     text = [types(db)[target] for target in references.targets(name, column)
             if target in types(db)]
-    if text and (name, column) in references.PAST_KEYS:     # no row is compared with these
-        return db.dialect.types["label"]
-    return text[0] if text else None
+    if not text:
+        return None
+    # no row is compared with these, or not by an index
+    is_apart = (name, column) in references.PAST_KEYS or (
+        (name, column) in references.WITH_NONE and is_uuid(db, text[0]))
+    return db.dialect.types["label"] if is_apart else text[0]
 
 
-def none_of(text_keys, target: str) -> str:
-    """SQL: what stands for no row of a table in a column that cannot be NULL."""
-    return "''" if target in text_keys else "0"
+def is_uuid(db, words: str | None) -> bool:
+    """Whether a type is MariaDB's UUID: '' is no value of it, and each is read in lower case."""
+    return words == UUID and not db.dialect.any_type
+
+
+def or_none(text_keys, target: str, column: str) -> str:
+    """SQL: a column that refers to a table, or what stands for no row of it where that is NULL. As
+    text, since MariaDB would make a UUID of the '' beside one."""
+    return (f"COALESCE({column} || '', '')" if target in text_keys
+            else f"COALESCE({column}, 0)")
 
 
 def unfit(db) -> list[tuple[str, str]]:
-    """(table, column) of our own columns that are numbers and refer to keys that are text."""
+    """(table, column) of our own columns that refer to keys that are text, and take none, or find
+    no UUID by an index."""
     if not types(db):
         return []
     there = db.catalogue(own_tables.TABLES)
     return [(name, column) for name, columns in there.items() for column in column_names(name)
-            if column in columns and column_type(db, name, column)
-            and not is_text(columns[column])]
+            if column in columns and (words := column_type(db, name, column))
+            and (not is_text(columns[column])
+                 or is_uuid(db, words) != is_uuid(db, columns[column]["whole"]))]
 
 
 def is_text(facts: dict) -> bool:
@@ -92,6 +105,8 @@ def are_alike(db, facts: dict, key: dict) -> bool:
     one without an index compares; MySQL takes the text `7x` for the number 7."""
     if not is_text(key):
         return db.dialect.any_type or not is_text(facts)
+    if is_uuid(db, facts["whole"]) != is_uuid(db, key["whole"]):
+        return False            # no index serves to find a text by a UUID
     return is_text(facts) and (not facts["collation"] or not key["collation"]
                                or folds(facts["collation"]) == folds(key["collation"]))
 

@@ -63,6 +63,8 @@ PAST_KEYS = {
     ("audit_archives", "first_id"): ("audit_logs",),
     ("audit_archives", "last_id"): ("audit_logs",),
 }
+# Those that are '' or 0 where they name no row, since they are part of a key.
+WITH_NONE = {("message_stats", "alias_id")}
 
 
 def to(target: str) -> list:

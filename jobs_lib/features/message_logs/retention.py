@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib.database.schema.ddl import size
-from jobs_lib.database.schema.keys import none_of
+from jobs_lib.database.schema.keys import or_none
 from jobs_lib.engines.purge import begin, finish
 from jobs_lib.engines.rules import Rule
 from jobs_lib.engines.selection import Selection
@@ -89,7 +89,7 @@ def keep_totals(db, rows) -> None:
     do not wait for each other in a circle.
     """
     day = f"COALESCE({db.dialect.day('created_at')}, '{rollup.EARLIEST}')"     # the totals need one
-    alias = f"COALESCE(alias_id, {none_of(db.text_keys, 'aliases')})"
+    alias = or_none(db.text_keys, "aliases", "alias_id")
     direction, status = db.dialect.word("direction"), db.dialect.word("status")
     db.insert_select_adding(
         "message_stats", KEY, ("email_count", "bytes_used"),
