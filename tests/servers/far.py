@@ -5,42 +5,26 @@ from __future__ import annotations
 import contextlib
 import queue
 import socket
-import threading
 import time
 
+from .proxy import Proxy
 
-class Far:
+
+class Far(Proxy):
     """`with Far(port, 0.02) as far:` the server at `port` is 20 ms away, at `far.port`. To connect
     takes no time."""
 
     def __init__(self, port: int, round_trip: float) -> None:
-        self._target, self._delay = ("127.0.0.1", port), round_trip / 2
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
+        super().__init__(port)
+        self._delay = round_trip / 2
 
-    def __enter__(self) -> Far:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)        # or its thread would wait for ever
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client = self._listener.accept()[0]
-                server = socket.create_connection(self._target)
-                for each in (client, server):
-                    each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._carry(client, server)
-                self._carry(server, client)
-
-    def _carry(self, source: socket.socket, target: socket.socket) -> None:
-        on_its_way: queue.SimpleQueue = queue.SimpleQueue()      # (when it arrives, bytes)
-        threading.Thread(target=self._take, args=(source, on_its_way), daemon=True).start()
-        threading.Thread(target=self._deliver, args=(target, on_its_way), daemon=True).start()
+    def carry(self, client: socket.socket, server: socket.socket) -> None:
+        """Both ways, half a round trip later."""
+        for source, target in ((client, server), (server, client)):
+            source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            on_its_way: queue.SimpleQueue = queue.SimpleQueue()      # (when it arrives, bytes)
+            self.start(self._take, source, on_its_way)
+            self.start(self._deliver, target, on_its_way)
 
     def _take(self, source: socket.socket, on_its_way: queue.SimpleQueue) -> None:
         data = b"first"

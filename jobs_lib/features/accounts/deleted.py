@@ -69,12 +69,13 @@ def deleted(ctx):
             " WHERE user_ref IN (:refs) AND completed_at IS NULL ORDER BY id",
             refs=sorted(refs.values()))}
         for row in rows:
-            yield Account(row["id"], _time(row["deleted_at"]), row["created_at"], row["name"],
-                          row["email"], refs[row["id"]], known.get(refs[row["id"]]))
+            ref = refs[row["id"]]
+            yield Account(row["id"], without_fraction(row["deleted_at"]), row["created_at"],
+                          row["name"], row["email"], ref, known.get(ref))
 
 
-def _time(moment) -> str | None:
-    """Without a fraction, as our own column keeps it: an app's may be DATETIME(6)."""
+def without_fraction(moment) -> str | None:
+    """A time as our own column keeps it: an app's may be DATETIME(6). None for what is none."""
     return str(moment)[:19] if clock.parse_any(moment) else None
 
 

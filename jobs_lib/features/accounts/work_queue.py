@@ -70,11 +70,8 @@ class DeletionQueue(WorkQueue):
     def next_at(self, ctx, row: dict):
         """When the next step is due: at once for one that is not closed yet, else the date that
         its owner was given."""
-        if not _is_closed(row):
-            return ctx.now
-        since = clock.parse_any(row["deleted_at"]) or ctx.now
-        return (clock.parse_any(row["deletion"]["erase_after"])
-                or clock.plus(since, ctx.options.grace))
+        from .erase import erase_after
+        return erase_after(ctx, _account(row)) if _is_closed(row) else ctx.now
 
     def describe(self, ctx, rows: list[dict]) -> list[Item]:
         """The rows in words."""
@@ -120,11 +117,16 @@ class DeletionQueue(WorkQueue):
                     "then all that the account has is deleted")
 
 
+def _account(row: dict):
+    """The same as `deleted` has it."""
+    from . import deleted
+    return deleted.Account(row["id"], deleted.without_fraction(row["deleted_at"]), None, None, None,
+                           None, row["deletion"])
+
+
 def _is_closed(row: dict) -> bool:
-    """As revoke.is_revoked. A time that an app wrote may have a fraction, ours has none."""
-    known = row["deletion"]
-    return bool(known and known["revoked_at"]
-                and known["requested_at"] == str(row["deleted_at"])[:19])
+    from .revoke import is_revoked
+    return is_revoked(_account(row))
 
 
 QUEUE = DeletionQueue()
