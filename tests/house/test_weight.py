@@ -52,12 +52,6 @@ def test_nothing_heavy_is_loaded(name):            # R10
     assert not wrong, "load it inside the function that needs it: " + ", ".join(wrong)
 
 
-def test_no_module_has_its_named_tuples_compiled():             # R10
-    wrong = [name for name, path in modules().items() if name != "jobs_lib.records"
-             and "from collections import namedtuple" in path.read_text(encoding="utf-8")]
-    assert not wrong, "from jobs_lib.records import namedtuple, in: " + ", ".join(wrong)
-
-
 @pytest.fixture
 def idle(tmp_path):
     """A migrated installation with nothing due, and a function that runs Python code on it."""
