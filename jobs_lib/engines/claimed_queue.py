@@ -5,13 +5,12 @@ from __future__ import annotations
 from jobs_lib import clock
 from jobs_lib.chunks import chunked
 from jobs_lib.database import stored
-from jobs_lib.database.values import keys_in, one_line, words
+from jobs_lib.database.values import one_line, words
 
 from .rows import has_status
 from .work_queue import (
     ASKED_AT_ONCE,
     DUE,
-    FAILED,
     INVALID,
     SENDING,
     WAITING,
@@ -22,7 +21,6 @@ from .work_queue import (
     count,
     owners_in,
     purged,
-    since_rule,
 )
 
 TYPE_CHECKING = False
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 # of what the engine needs of each row
 ENGINE = ("id", "user_id", "status", "attempts", "next_attempt_at", "last_attempt_at", "last_error",
           "created_at", "finished_at", "uncertain", "claim_run")
-PAGE, PAGES = 500, 20           # rows that are looked at when only some since a time are wanted
 MOST_PER_DAY = 100 * 24 * 60    # rows that are sent again, where no limit says less
 FINISHED = ("failed", "sent", "delivered")
 CANCELLED, CANCELLED_BY = "cancelled", "cancelled: "
@@ -87,7 +84,7 @@ class ClaimedQueue(WorkQueue):
     def count_put_off(self, ctx, most: int) -> int:
         """How many that are sent again are not due yet, `most` at most: a row that was never tried
         has no other reason to be scheduled."""
-        rows, number = self._due_rows(ctx), 0
+        rows, number = self.due_rows(ctx), 0
         for priority in rows.priorities():
             rule, values = rows.of(priority)
             number += count(ctx.db, self.table, f"status = 'pending'{rule} "
@@ -99,8 +96,8 @@ class ClaimedQueue(WorkQueue):
         """Why it cannot be sent again, or None."""
         raise NotImplementedError
 
-    def _due_rows(self, ctx) -> DueRows:
-        """Loaded only where rows wait."""
+    def due_rows(self, ctx) -> DueRows:
+        """What waits. Loaded only where rows wait."""
         from .due_rows import DueRows
         return DueRows(ctx, self.engine(ctx))
 
@@ -112,139 +109,30 @@ class ClaimedQueue(WorkQueue):
                          for status in ("pending", "sending"))
         if not unfinished:
             return 0, 0, None
-        return min(unfinished, most), *self._due_rows(ctx).oldest_due(most)
+        return min(unfinished, most), *self.due_rows(ctx).oldest_due(most)
 
     # For `queue`
 
     def select(self, ctx, wanted: Wanted) -> list[dict]:
         """What waits by when it is due, the longest due first; else the newest first."""
-        ids = self._ids(ctx, wanted)
+        from .claimed_search import Search
+        ids = Search(self, ctx, wanted).ids()
         found = {row["id"]: row for some in chunked(ids, ASKED_AT_ONCE) for row in ctx.db.query(
-            f"SELECT {self._columns()} FROM {{{self.table}}} WHERE id IN (:ids)", ids=some)}
+            f"SELECT {self.columns()} FROM {{{self.table}}} WHERE id IN (:ids)", ids=some)}
         return [found[id] for id in ids if id in found]
 
-    def _columns(self) -> str:
+    def columns(self) -> str:
+        """What is read of each row."""
         return ", ".join(dict.fromkeys((*ENGINE, *self.reads)))
 
-    def _ids(self, ctx, wanted: Wanted) -> list[int]:
-        if wanted.owners is not None and wanted.state not in (DUE, WAITING):
-            return self._of_owners(ctx, wanted)
-        if wanted.state == FAILED:
-            return self._failed(ctx, wanted)
-        if wanted.owners is None and wanted.since is not None:
-            return self._since(ctx, wanted)
-        return self._waiting(ctx, wanted)
+    def failed_pages(self, ctx, size: int, **which):
+        """As claimed_search.py has them."""
+        from .claimed_search import failed_pages
+        return failed_pages(self, ctx, size, **which)
 
-    def failed_pages(self, ctx, size: int, *, owners=None, since=None, endpoint=None):
-        """The ids of all that has failed, in lists: of some owners, that came in since then, or for
-        an endpoint of webhooks."""
-        rule, values = since_rule(Wanted(None, owners, since), self.added)
-        values = {**values, "owners": owners, "endpoint": endpoint}
-        failed, keys, (first, *_) = "status = 'failed'", (*self.age, "id"), self.age
-        if endpoint is not None:
-            theirs = "" if owners is None else " AND user_id IN (:owners)"
-            ways = [(f"webhook_id = :endpoint AND {failed}{theirs}", ("id",))]
-        elif owners is not None:
-            ways = [(f"{_theirs(owners)} AND +{failed}", ("id",))]
-            values["owner"] = owners[0]
-        elif first == self.added:
-            ways = [(failed, keys)]
-        else:
-            reached = f" AND {first} >= :came_in" if rule else f" AND {first} IS NOT NULL"
-            # and those whose end an app has not noted
-            ways = [(failed + reached, keys), (f"{failed} AND {first} IS NULL", keys[1:])]
-        for where, key in ways:
-            for rows in ctx.db.pages(f"SELECT {', '.join(key)} FROM {{{self.table}}} "
-                                     f"WHERE {where}{rule}", key=key, size=size, **values):
-                yield _ids_of(rows)
-
-    def _of_owners(self, ctx, wanted: Wanted) -> list[int]:
-        """By the owner's index, which has the rows in the order of their ids."""
-        rule, values = since_rule(wanted, self.added)
-        if wanted.state == FAILED:
-            rule += " AND +status = 'failed'"
-        return _ids_of(ctx.db.query(
-            f"SELECT id FROM {{{self.table}}} WHERE {_theirs(wanted.owners)}{rule} "
-            "ORDER BY id DESC LIMIT :most", owners=wanted.owners, most=wanted.limit,
-            owner=wanted.owners[0], **values))
-
-    def _failed(self, ctx, wanted: Wanted) -> list[int]:
-        rule, values = since_rule(wanted, self.added)
-        if rule and self.age[0] != self.added:
-            rule += f" AND {self.age[0]} >= :came_in"       # it failed later than it came in
-        order = ", ".join(f"{column} DESC" for column in (*self.age, "id"))
-        return _ids_of(ctx.db.query(
-            f"SELECT id FROM {{{self.table}}} WHERE status = 'failed'{rule} ORDER BY {order} "
-            "LIMIT :most", most=wanted.limit, **values))
-
-    def _waiting(self, ctx, wanted: Wanted) -> list[int]:
-        """What is not finished: what is being sent, what is due, what is not yet due."""
-        rows = self._due_rows(ctx)
-        rule, values = since_rule(wanted, self.added)
-        if wanted.owners is not None:
-            rule = f" AND {_theirs(wanted.owners)}{rule}"
-            values = {**values, "owners": wanted.owners, "owner": wanted.owners[0]}
-        ids: list[int] = []
-        if wanted.state is None:
-            ids += _ids_of(ctx.db.query(
-                f"SELECT id FROM {{{self.table}}} WHERE status = 'sending'{rule} "
-                "ORDER BY id LIMIT :most", most=wanted.limit, **values))
-        due = (*rows.kinds(), rows.uncertain_kind(), *rows.ahead_kinds())
-        later = rows.later_kinds(self.later_at_first(ctx, rows.queue))
-        parts = {None: ((due, ""), (later, "")), DUE: ((due, rows.owner_may),),
-                 WAITING: ((later, ""), (due, rows.owner_suspended))}[wanted.state]
-        for kinds, owner in parts:
-            if len(ids) < wanted.limit:
-                ids += self._of_kinds(rows, kinds, wanted.limit, rule + owner, values)
-        if wanted.state is None and wanted.owners is None and len(ids) < wanted.limit:
-            from .rows import of_unknown_status
-            ids += of_unknown_status(ctx.db, self.table, self._statuses())
-        return list(dict.fromkeys(ids))[:wanted.limit]      # an invalid row may be of two kinds
-
-    def _statuses(self) -> tuple:
+    def statuses(self) -> tuple:
+        """All that jobs know."""
         return ("pending", "sending", *self.done, *self.failed)
-
-    def _of_kinds(self, rows: DueRows, kinds: tuple, most: int, rule: str,
-                  values: dict) -> list[int]:
-        """Pending rows of these kinds, claimed ones too, the longest due first."""
-        found: list[dict] = []
-        for priority in rows.priorities():
-            of, more = rows.of(priority)
-            for kind in kinds:
-                found += rows.db.query(
-                    "SELECT id, next_attempt_at AS scheduled, created_at AS created "
-                    f"FROM {{{self.table}}} WHERE status = 'pending'{of}{rule} AND {kind.rule} "
-                    f"ORDER BY {kind.order} LIMIT :most", most=most,
-                    **{**kind.values, **values, **more})
-        found = sorted(map(rows.dated, found), key=lambda row: (row["due"], row["id"]))
-        return _ids_of(found)
-
-    def _since(self, ctx, wanted: Wanted) -> list[int]:
-        """What is not finished and came in since then, the newest first, by the index of ages: in
-        it `finished_at` is NULL, where that comes before. Of those in one state at most the newest
-        PAGES * PAGE rows are looked at."""
-        empty = "".join(f" AND {column} IS NULL" for column in self.age if column != self.added)
-        size = PAGE if wanted.state else wanted.limit
-        found: list[tuple] = []
-        for status in ("pending",) if wanted.state else ("sending", "pending"):
-            behind = ""
-            last: dict = {}
-            for _ in range(PAGES):
-                rows = ctx.db.query(
-                    f"SELECT {self._columns()} FROM {{{self.table}}} "
-                    f"WHERE status = :status{empty} "
-                    f"AND {self.added} >= :since{behind} ORDER BY {self.added} DESC, id DESC "
-                    "LIMIT :most", status=status, since=wanted.since, most=size, **last)
-                states = {item.id: item.state for item in self.describe(ctx, rows)
-                          } if wanted.state else {}
-                found += [(str(row[self.added]), row["id"]) for row in rows
-                          if not states or states[row["id"]] == wanted.state]
-                if not states or len(rows) < size or len(found) >= wanted.limit:
-                    break
-                behind = (f" AND {self.added} <= :before AND ({self.added} < :before "
-                          "OR id < :last)")
-                last = {"before": rows[-1][self.added], "last": rows[-1]["id"]}
-        return [id for _, id in sorted(found, reverse=True)][:wanted.limit]
 
     def describe(self, ctx, rows: list[dict]) -> list[Item]:
         """The rows in words. A row that holds nonsense is described all the same."""
@@ -275,7 +163,7 @@ class ClaimedQueue(WorkQueue):
                 state, next_at, why = WAITING, None, "its owner is suspended"
             elif row["id"] in cancelled:
                 why = f"the next run of {self.job} cancels it: {cancelled[row['id']]}"
-            elif row["status"] not in self._statuses():
+            elif row["status"] not in self.statuses():
                 why = UNKNOWN
             elif row["id"] in waits:
                 why = waits[row["id"]]
@@ -293,7 +181,7 @@ class ClaimedQueue(WorkQueue):
                     one_line(words(row["status"])) if over else INVALID, row["attempts"], most,
                     stored.time(row[self.added]), None,
                     f"the next run of {self.job} ends it: {reason}" if not over else
-                    "" if row["status"] in self._statuses() else UNKNOWN,
+                    "" if row["status"] in self.statuses() else UNKNOWN,
                     one_line(row["last_error"] or "", LONGEST_ANSWER))
 
     def _state(self, ctx, engine: Queue, row: dict, next_at) -> str:
@@ -327,7 +215,7 @@ class ClaimedQueue(WorkQueue):
 
     def kept(self, ctx, row: dict) -> Kept:
         """By its purge, once it is finished."""
-        if row["status"] not in self._statuses():
+        if row["status"] not in self.statuses():
             return Kept(None, "", "until somebody deletes it or changes its status")
         if row["status"] not in FINISHED:
             return Kept(None, "", "as long as it is in the queue")
@@ -339,17 +227,8 @@ def is_cancelled(row: dict) -> bool:
     return words(row.get("last_error")).startswith(CANCELLED_BY)
 
 
-def _theirs(owners: list[int]) -> str:
-    """The condition for their rows. Those of one lie in the index in the order of their ids."""
-    return "user_id = :owner" if len(owners) == 1 else "user_id IN (:owners)"
-
-
 def all_unfinished(db, table: str) -> int:
     """How many rows are, each of them counted: one status at a time, so that an index alone
     answers, a million rows in some 100 ms."""
     return sum(db.value(f"SELECT COUNT(*) AS number FROM {{{table}}} WHERE status = :status",
                         status=status) for status in ("pending", "sending"))
-
-
-def _ids_of(rows: list[dict]) -> list[int]:
-    return keys_in(row["id"] for row in rows)
