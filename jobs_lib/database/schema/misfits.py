@@ -174,7 +174,7 @@ def in_words(names, code: str) -> tuple[str, str]:
     _, what, fix = KINDS[kind]
     own = f"; {OWN_AUDIT}" if name == "audit_logs" and kind not in ("kept", "engine") else ""
     if kind not in ("wrong", "wrong_write"):
-        more = [each.replace(",", ", ") for each in more]
+        more = [re.sub(",(?! )", ", ", each) for each in more]
     return what.format(*more, **words), fix.format(*more, **words) + own
 
 
@@ -221,10 +221,10 @@ def _of_table(db, name: str, columns: dict, work) -> list[str]:
     for column, facts in known.items():
         for kind, *more in _of_column(name, ours[column], facts, db.dialect.any_type):
             found.append(_code(name, column, kind, *more))
-        if refused := [(value, check) for value in written.values(name, ours[column])
+        if refused := [(value, check) for value in written.certain(name, ours[column])
                        if (check := checks.refusing(db, value, facts))]:
             values = ",".join(named(value) for value, _ in refused)
-            found.append(_code(name, column, "check", values, refused[0][1]))
+            found.append(_code(name, column, "check", values, checks.short(refused[0][1])))
     if work.inserts:
         found += [_code(name, "", "required", facts["name"]) for column, facts in columns.items()
                   if column not in ours and not (facts["nullable"] or facts["given"]

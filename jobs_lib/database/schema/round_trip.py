@@ -18,15 +18,16 @@ def look(db, table: str, ours, there: dict) -> tuple:
 
     `there`: {column of the app's, in lower case: facts}, as Database.catalogue has them.
     """
-    expression = db.name.expression(table, ours.name)
+    expression, certain = db.name.expression(table, ours.name), written.certain(table, ours)
     for value in written.values(table, ours):
         if found := _of_value(db, expression, there, value,
-                              value is None or written.has_to_be_read(ours)):
+                              value is None or written.has_to_be_read(ours), value in certain):
             return found
     return ()
 
 
-def _of_value(db, expression, there: dict, value, compared: bool) -> tuple:
+def _of_value(db, expression, there: dict, value, compared: bool,
+              certain: bool) -> tuple:
     names = [column for column, _ in expression.writes]
     values = _written(db, expression, value)
     if expression.reads_to_write:
@@ -37,8 +38,8 @@ def _of_value(db, expression, there: dict, value, compared: bool) -> tuple:
             return "gives_null", named(value), name
         if not takes(each, of_column):
             return "not_taken", named(each), name, of_column["whole"]
-        if check := checks.refusing(db, each, of_column):
-            return "not_taken", named(each), name, f"CHECK {check}"
+        if certain and (check := checks.refusing(db, stored(each, of_column), of_column)):
+            return "not_taken", named(each), name, f"CHECK {checks.short(check)}"
     is_whole = ({name.lower() for name in expression.read_columns}
                 <= {name.lower() for name in names})
     if not (compared and is_whole):

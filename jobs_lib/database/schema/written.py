@@ -37,6 +37,13 @@ def values(table: str, column) -> tuple:
     return (*found, *([] if most is None else [most]), *([None] if column.null else []))
 
 
+def certain(table: str, column) -> tuple:
+    """Those of them that jobs do write: the others only stand for such, as a code of 999 does."""
+    if column.name in LARGEST or column.type in ("big", "hash", "label"):
+        return (None,) if column.null else ()
+    return values(table, column)
+
+
 def words(table: str, column) -> tuple:
     """All that jobs write, where that is one of a few words; () for other columns."""
     return WORDS.get(f"{table}.{column.name}") or tuple(words_of(column))

@@ -361,6 +361,19 @@ def test_a_check_that_does_not_allow_what_the_jobs_write_is_named(line, blank_ur
     assert "check_domains" not in refused
 
 
+def test_a_check_is_asked_by_the_type_of_its_column_and_what_is_written(blank_url):    # R75
+    folds = "NOCASE" if blank_url.startswith("sqlite") else "utf8mb4_general_ci"
+    adopted.make(blank_url, columns={
+        "failed_emails.status": (f"VARCHAR(20) COLLATE {folds} DEFAULT 'pending' CHECK (its_status "
+                                 "IN ('Pending', 'Sending', 'Sent', 'Failed'))"),
+        "failed_emails.last_code": "INT CHECK (its_last_code BETWEEN 200 AND 599)",
+        "export_requests.sha256": "VARCHAR(64) CHECK (its_sha256 NOT LIKE '%x%')",
+        "export_requests.file_bytes": "BIGINT CHECK (its_file_bytes > 20)"})
+    db = opened(blank_url)
+    assert lacking(db) == []
+    db.close()
+
+
 # Numbers for words, and letters for booleans
 
 WORDS = {"users.status": "active, suspended, deleted",
