@@ -187,7 +187,7 @@ def _is_listed(name: str, column: str, any_length: bool, value) -> bool:
         return value in words
     known = [each for each in written.values(name, ours) if each is not None]
     if isinstance(value, str):
-        most = max(len(each) for each in known if isinstance(each, str))
+        most = max((len(each) for each in known if isinstance(each, str)), default=0)
         return len(value) <= most or any_length
     return column not in written.LARGEST or value <= max(known)
 
