@@ -87,9 +87,8 @@ class ClaimedQueue(WorkQueue):
         rows, number = self.due_rows(ctx), 0
         for priority in rows.priorities():
             rule, values = rows.of(priority)
-            number += count(ctx.db, self.table, f"status = 'pending'{rule} "
-                            "AND next_attempt_at > :now AND attempts = 0", most, now=ctx.now,
-                            **values)
+            number += count(ctx.db, self.table, f"status = 'pending'{rule} AND next_attempt_at > "
+                            ":now AND COALESCE(attempts, 0) = 0", most, now=ctx.now, **values)
         return min(number, most)
 
     def why_lost(self, ctx, row: dict) -> str | None:

@@ -144,7 +144,7 @@ class DueRows:
                 f" ORDER BY {kind.order} LIMIT :most", most=most, **{**kind.values, **values})
         if self.only_first_attempts:
             # among those that were read: not through a whole backlog of repeats
-            rows = [row for row in rows if row["attempts"] == 0]
+            rows = [row for row in rows if not row["attempts"]]
         return sorted(map(self.dated, rows), key=lambda row: (row["due"], row["id"]))
 
     def dated(self, row: dict) -> dict:

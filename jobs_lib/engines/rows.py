@@ -28,7 +28,9 @@ SHOWN = 5
 
 def invalid(db, table: str, rows: list[dict]) -> dict:
     """{row id: what is wrong with it}. Short text that was stored as bytes or as a number becomes
-    text, and a time that is none and need not be there becomes NULL."""
+    text, a time that is none and need not be there becomes NULL, and NULL becomes the default of a
+    column that has one, but for a status: no attempts are 0 of them, and no sender is the empty
+    one."""
     columns = _columns(table, tuple(db.text_keys))
     return {row["id"]: reason for row in rows if (reason := _reason(columns, row))}
 
@@ -87,7 +89,9 @@ def _reason(columns: dict, row: dict) -> str:
             continue                    # the app's own, of a `SELECT *`
         if value is None:
             if not column.null:
-                return f"its {name} is missing"
+                if type(column.default) not in (int, str) or column.type == "word":
+                    return f"its {name} is missing"
+                row[name] = column.default
         elif column.type in NUMBERS:
             if reason := _why_no_number(column, value):
                 return reason

@@ -191,7 +191,7 @@ class Turns:
             groups, number = rotation.grouped(self.db, f"{columns % is_due} {tail}", **values)
             self._left -= 1 + number / 1000
             return groups, number < size
-        fresh = " AND attempts = 0" if self.claims.only_first_attempts else ""
+        fresh = " AND COALESCE(attempts, 0) = 0" if self.claims.only_first_attempts else ""
         is_due = f"{UNCLAIMED}{fresh} AND (({scheduled.rule}) OR ({never_tried.rule}))"
         rows = self.db.query(f"{columns % is_due}, id, next_attempt_at AS scheduled,"
                              f" created_at AS created {tail}", **values)

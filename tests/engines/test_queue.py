@@ -2,6 +2,7 @@
 meanwhile."""
 from __future__ import annotations
 
+import re
 import sqlite3
 import threading
 import time
@@ -10,6 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from jobs_lib.database.schema import ddl
+from jobs_lib.database.schema.tables import table
 from jobs_lib.engines import mail_queues
 from jobs_lib.engines.queue import QueueClaims
 from jobs_lib.errors import DatabaseError
@@ -104,6 +107,26 @@ def test_an_invalid_row_fails_with_its_reason_and_no_attempt(bench):     # R67
     assert ended["told_at"]                 # nobody can be notified of what makes no sense
     event, = [event for event in bench.events("retry_forwards") if event["event"] == "invalid row"]
     assert (event["id"], event["reason"]) == (1, "its attempts is out of range")
+
+
+def test_null_counts_as_the_default_of_a_column_in_an_apps_table(bench):     # R67 R75
+    """No attempts are 0 of them, and no sender is the empty one; only who it belongs to is
+    nobody's guess."""
+    statements = ddl.create_table(bench.db, table("failed_emails"))
+    bench.db.execute("DROP TABLE {failed_emails}")
+    for sql in statements:
+        bench.db.execute(re.sub(r"(?m)^(  .(alias_id|attempts|envelope_from|size_bytes). .*) NOT "
+                                r"NULL.*,$", r"\1 NULL,", sql))
+    forwards(bench, 3)
+    bench.db.execute("UPDATE {failed_emails} SET attempts = NULL, envelope_from = NULL, "
+                     "size_bytes = NULL WHERE id = 1")
+    bench.db.execute("UPDATE {failed_emails} SET alias_id = NULL WHERE id = 2")
+    assert bench.run("retry_forwards") == {"sent": 2, "retried": 0, "failed": 0, "invalid": 1}
+    sent, failed, _ = bench.rows("failed_emails")
+    assert (sent["status"], sent["attempts"]) == ("sent", 1)
+    assert (failed["status"], failed["last_error"]) == (
+        "failed", "invalid: its alias_id is missing")
+    assert next(mail.sender for mail in bench.outbox) == ""
 
 
 @pytest.mark.parametrize(("priority", "order"), [(-5, 0), (7, 2), (2147483647, 2)])

@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from .keys import folds
 
 NUMBERS = re.compile(r"int|real|floa|doub|decimal|numeric|year|bool")
+FRACTIONS = re.compile(r"real|floa|doub|(decimal|numeric)\(\d+, ?[1-9]")
 INTEGERS = re.compile(r"int|year")
 TEXTS = re.compile(r"char|clob|text|enum|^set")
 WHOLE = re.compile(r"-?\d+(\.\d+)?")
@@ -26,6 +27,11 @@ def holds(kind: str) -> str:
     if "int" in kind or (is_number(kind) and not TEXTS.search(kind)):
         return "numbers"
     return "text" if TEXTS.search(kind) else kind.upper()
+
+
+def has_fractions(facts: dict) -> bool:
+    """Whether a type of numbers has others than whole ones."""
+    return bool(FRACTIONS.search(facts["whole"]))
 
 
 def listed(facts: dict) -> list[str]:

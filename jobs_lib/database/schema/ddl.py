@@ -16,6 +16,8 @@ purpose     what it is for, in words, as far as that is written
 statements  what to run, in this order; none where a view lacks a column
 """
 
+# characters of a TEXT that belong to an index: several have to fit into one
+SHORT, PREFIX = ("word", "hash"), {"word": 64, "": 191}
 LARGEST_MESSAGE = 2 ** 40        # bytes; 8 million of these can be added up in one column
 # of message_logs, in the view
 TOTALLED = ("user_id", "alias_id", "created_at", "direction", "status", "bytes_used")
@@ -74,7 +76,21 @@ def create_index(db, table, index) -> str:
     """The statement that creates this index."""
     quote = db.dialect.quote
     return (f"CREATE {'UNIQUE ' if index.unique else ''}INDEX {quote(db.name.prefix + index.name)}"
-            f" ON {quote(db.name(table.name))} ({_list(db, table, index.columns)})")
+            f" ON {quote(db.name(table.name))} ({_parts(db, table, index)})")
+
+
+def _parts(db, table, index) -> str:
+    """Its columns. Of one that an app has made a TEXT, MySQL wants to know how much belongs to the
+    index; what is unique has to be whole."""
+    names = _list(db, table, index.columns)
+    if db.dialect.transactional_ddl or index.unique or table.owner != "app":
+        return names
+    there = db.catalogue([table.name]).get(table.name, {})
+    words = {column.name for column in table.columns if column.type in SHORT}
+    return ", ".join(
+        f"{name}({PREFIX['word' if column in words else '']})"
+        if "text" in there.get(column, {"type": ""})["type"] else name
+        for column, name in zip(index.columns, names.split(", ")))
 
 
 def drop_index(db, table, name: str) -> list:

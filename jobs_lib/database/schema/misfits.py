@@ -13,7 +13,7 @@ import re
 from jobs_lib.errors import Busy, DatabaseError, Lost, Missing, NotGranted, ReadOnly
 
 from . import app_tables, checks, expression_misfits, keys, written
-from .column_types import holds, is_number, listed, named, takes
+from .column_types import has_fractions, holds, is_number, listed, named, takes
 from .expression_misfits import LOOKED_AT, TIMES
 from .references import REFERENCES
 from .tables import column_names, is_flag, table, words_of
@@ -44,6 +44,8 @@ KINDS = {
     "no_flag": (ANY, "{column} holds {0} where 1 or 0 belongs",
                 ("name an expression in [columns] that returns them, such as CASE ... WHEN 'Y' "
                  "THEN 1 ELSE 0 END, with its line `write COLUMN = ...`")),
+    "no_number": (ANY, "{column} holds {0} where whole numbers belong",
+                  "map a column that holds them, or name an expression in [columns]"),
     "touched": (ANY, "{column} changes with each update of its row (ON UPDATE)",
                 "take that from the column, or map another"),
     "large": (ANY, "{column} has a number above 2^63 - 1", "the jobs can use only smaller ones"),
@@ -270,6 +272,10 @@ def _of_column(table: str, ours, facts: dict, any_type: bool):
             yield "no_words", held, ",".join(words), words[0]
         if is_flag(ours) and held != "numbers" and told:
             yield "no_flag", held
+        if _counts(ours) and told and held != "numbers":
+            yield "no_number", held
+        elif _counts(ours) and ours.type == "int" and has_fractions(facts) and not any_type:
+            yield "no_number", "fractions"
     if ours.type in ("id", "ref") and BYTES.search(kind):
         yield ("bytes",)
     if ours.type in TIMES and is_number(kind):
@@ -294,6 +300,11 @@ def _of_column(table: str, ours, facts: dict, any_type: bool):
     if other := [word for word in there if word not in words and word.lower() in words
                  and keys.folds(facts["collation"])]:
         yield "capitals", ",".join(other)
+
+
+def _counts(ours) -> bool:
+    """Whether a column of ours holds whole numbers."""
+    return ours.type in ("int", "big") and not is_flag(ours)
 
 
 def _of_view(db, name: str, known: dict, work) -> list[str]:
@@ -335,7 +346,9 @@ def _of_values(db, name: str, ours: dict, known: dict) -> list[str]:
                  if (ours[column].type in TIMES and not is_number(known[column]["type"]))
                  or (words_of(ours[column])
                      and holds(known[column]["type"]) not in ("numbers", "text"))
-                 or (is_flag(ours[column]) and holds(known[column]["type"]) != "text")]
+                 or (is_flag(ours[column]) and holds(known[column]["type"]) != "text")
+                 or (_counts(ours[column])
+                     and holds(known[column]["type"]) not in ("numbers", "text"))]
     if not looked_at:
         return []
     kinds = ", ".join(f"TYPEOF({column}) AS {column}" for column in looked_at)
@@ -347,6 +360,10 @@ def _of_values(db, name: str, ours: dict, known: dict) -> list[str]:
         words = words_of(ours[column])
         if is_flag(ours[column]):
             found += [_code(name, column, "no_flag", "text")] if "text" in types else []
+        elif _counts(ours[column]):
+            # one alone may be a bad row
+            found += [_code(name, column, "no_number", "text")] if types - {"null"} == {"text"
+                                                                                        } else []
         elif types & {"integer", "real"}:
             found.append(_code(name, column, "no_words", "numbers", ",".join(words), words[0])
                          if words else _code(name, column, "number"))

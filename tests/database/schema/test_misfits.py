@@ -374,6 +374,48 @@ def test_a_check_is_asked_by_the_type_of_its_column_and_what_is_written(blank_ur
     db.close()
 
 
+# Anything else for numbers
+
+@pytest.mark.parametrize("kind, value, held", [
+    ("DATETIME", "'2026-01-01 00:00:00'", "DATETIME"), ("VARCHAR(20)", "'1'", "text"),
+    ("DOUBLE", "1", "fractions"), ("DECIMAL(5,2)", "1", "fractions")])
+def test_a_column_that_holds_no_whole_numbers_is_named(blank_url, kind, value, held):    # R75
+    """Each row of it would be given up as one that cannot be read."""
+    is_sqlite = blank_url.startswith("sqlite")
+    adopted.make(blank_url, columns={"webhook_deliveries.attempts": kind,
+                                     "users.email_limit": f"{kind} NULL"})
+    db = opened(blank_url)
+    db.execute(f"INSERT INTO app_users (its_email_limit) VALUES ({value})")
+    db.execute("INSERT INTO app_webhook_deliveries (its_webhook_id, its_user_id, its_event_id, "
+               f"its_attempts) VALUES (1, 1, 'e', {value})")
+    # SQLite stores whole numbers as such, and of a DATETIME the rows tell
+    wanted = {} if held == "fractions" and is_sqlite else {
+        "webhook_deliveries.attempts": held, "users.email_limit": held}
+    if held == "fractions":
+        wanted.pop("users.email_limit", None)           # it is only compared
+    elif is_sqlite:
+        wanted = dict.fromkeys(wanted, "text")
+    assert {code.split(":")[0]: parts(code)[3][0] for code in lacking(db)} == wanted
+    db.close()
+
+
+def test_an_index_over_a_text_is_printed_as_the_server_takes_it(blank_url):         # R75
+    adopted.make(blank_url, columns={"aliases.user_id": "VARCHAR(99)"})
+    db = opened(blank_url)
+    for name, column in (("aliases", "user_id"), ("failed_emails", "status")):
+        for index, columns in db.indexes(name).items():
+            if column in columns:
+                db.execute(db.dialect.drop_index(index, f"app_{name}"))
+        if db.dialect.name != "sqlite":
+            db.execute(f"ALTER TABLE app_{name} MODIFY its_{column} TEXT")
+    printed = [sql for sql in statements(db) if "INDEX" in sql]
+    assert len(printed) == 5
+    for sql in printed:
+        db.execute(sql.rstrip(";"))
+    assert statements(db) == []
+    db.close()
+
+
 # Numbers for words, and letters for booleans
 
 WORDS = {"users.status": "active, suspended, deleted",
