@@ -223,6 +223,7 @@ def _wrong(db, config) -> list[str]:
 
 def _check(session, db, migrations) -> int:
     from jobs_lib.database.schema import app_gaps, misfits
+    from jobs_lib.monitoring import unknown_words
 
     waiting = migrations.pending(db)
     if not waiting:
@@ -239,6 +240,9 @@ def _check(session, db, migrations) -> int:
     wrong = _wrong(db, session.config)
     for code in wrong:
         print(misfits.sentence(db.name, code))
+    for found in unknown_words.look(db):
+        what, _, fix = unknown_words.in_words(found)
+        print(f"warning: {what}: {fix[0].lower()}{fix[1:]}")
     if missing or wrong:
         return FAILED
     print("the schema is up to date")

@@ -22,6 +22,7 @@ from jobs_lib.database.schema import (
 from jobs_lib.engines.spool import need_folder
 from jobs_lib.errors import Busy, DatabaseError, JobsError, Missing, NotInstalled, Stopped
 from jobs_lib.monitoring import adoption as adoption_numbers
+from jobs_lib.monitoring import unknown_words
 from jobs_lib.output.findings import note, ok, problem, run, warning
 from jobs_lib.runner.table_gaps import concerned, needed
 
@@ -171,9 +172,15 @@ def _is_of_server(db, code: str) -> bool:
 
 
 def values(installation):
-    """An ENUM of the app's whose values are not those that the jobs know."""
+    """Words of the app's that no job knows, in its rows or in an ENUM."""
     db = installation.database()
+    found = unknown_words.look(db)
+    for each in found:
+        yield warning(*unknown_words.in_words(each))
+    there = {f"{each.table}.{each.source}" for each in found}
     for column, others, known in misfits.unknown(db):
+        if column in there:
+            continue
         yield warning(f"{column} is an ENUM with {others}, which no job knows",
                       f"The jobs know {known}. A row with another value is left alone, or counted "
                       "apart.", "If that is the same by another name, map a view or a generated "

@@ -19,11 +19,11 @@ from jobs_lib.database.values import words
 from jobs_lib.engines import orphan_files, past_time
 from jobs_lib.engines.claimed_queue import DEFERRED
 from jobs_lib.engines.outlook import MOST, NOTIFIES, Counter
-from jobs_lib.engines.work_queue import COUNTED, DUE, Wanted
+from jobs_lib.engines.work_queue import COUNTED, DUE, INVALID, Wanted
 from jobs_lib.errors import ConfigError, DatabaseError, JobsError
 from jobs_lib.runner import adoption, table_gaps
 
-from . import queues
+from . import queues, unknown_words
 from .forecast import SECONDS, TimeLimit, coming_of, looked_at
 
 OWNERS = 10_000             # that are counted
@@ -132,7 +132,14 @@ def collect(config, db, ports, seconds: float = SECONDS) -> dict:
             except JobsError as error:
                 one["not_counted"] = str(error)
     return {"generated_at": clock.text(ports.now()), "unconfirmed": off, "jobs": found,
-            "old_rows": open_statements(config, db, ports.now()), "problems": broken}
+            "old_rows": open_statements(config, db, ports.now()),
+            "unknown_words": [
+                {"column": each.column, "words": [
+                    {"word": word, "rows": number} for word, number in each.words.items()],
+                 "looked_at": each.rows, "known": list(each.known),
+                 "text": ". ".join(unknown_words.in_words(each))}
+                for each in unknown_words.look(db)],
+            "problems": broken}
 
 
 def _items(ctx, limit, confirmed: bool):
@@ -165,10 +172,20 @@ def _items(ctx, limit, confirmed: bool):
         owners = list(dict.fromkeys(item.owner for item in due))
         yield _item(ctx.db, queue.act, queue.name, len(due), len(rows) == COUNTED,
                     queue.act in NOTIFIES, owners)
+        if queue in queues.CLAIMED:
+            yield _invalid(ctx, queue, now - life)
         if not confirmed and queue.table in TABLES:
             yield _item(ctx.db, "end unsent" if queue.act == "send" else "give up",
                         _older(queue, ctx),
                         past_time.number(ctx, queue), False, False, [])
+
+
+def _invalid(ctx, queue, since) -> dict:
+    """What waits, and cannot be read: each such row ends as failed, without an attempt."""
+    rows = queue.select(ctx, Wanted(INVALID, since=since, limit=COUNTED))
+    reason = queue.describe(ctx, rows[:1])[0].why.rpartition(": ")[2] if rows else ""
+    return _item(ctx.db, "give up", f"invalid {queue.name}, such as: {reason}", len(rows),
+                 len(rows) == COUNTED, False, [])
 
 
 def _item(db, act: str, what: str, number: int, more: bool, notifies: bool,
