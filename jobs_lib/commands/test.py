@@ -17,7 +17,7 @@ from jobs_lib.config import option_types
 from jobs_lib.database import copies
 from jobs_lib.database.schema.version import check
 from jobs_lib.errors import FAILED, OK, DatabaseError, UsageError
-from jobs_lib.launch.by_hand import show_ended_first
+from jobs_lib.launch.by_hand import show_unconfirmed
 from jobs_lib.output import trial
 from jobs_lib.output.paint import Paint
 from jobs_lib.output.screen import Screen
@@ -90,7 +90,7 @@ class Trial:
             self._end(about)
             return FAILED
         result = runner.run(self.session, self.job, self.request._replace(dry_run=True))
-        show_ended_first(self.session, self.job)
+        show_unconfirmed(self.session, self.job)
         samples = self.console.samples
         self.say("", self.paint("bold", "What it would do now (a dry run: nothing is changed, "
                                 "nobody is contacted)"), *dry_lines(result, samples), "")

@@ -30,6 +30,10 @@ from .queue import CLAIM, FIRST, QueueClaims, until_stored
 from .relay_limits import FAILURES, HALF, QUOTA_PAUSE, URGENT_HALF, Refusal, Relay
 from .work_queue import COUNTED
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .claimed_queue import ClaimedQueue
+
 # connections lost in a row before DATA: the relay's problem, not a message's
 LOST_AGAIN = 2
 LOST_DELAY = timedelta(minutes=15)
@@ -361,13 +365,13 @@ class MailSender:
                            next_attempt_at=due and clock.text(due))
 
 
-def preview(ctx, queue: Queue, source: MailSource) -> None:
+def preview(ctx, work_queue: ClaimedQueue, queue: Queue, source: MailSource) -> None:
     """A dry run: what would be sent."""
     from . import queue_preview
 
     paused = Relay(ctx.db, ctx.section("mail")).paused(ctx.now)
     transport = ctx.section("mail").transport
-    queue_preview.preview(ctx, QueueClaims(ctx, queue), source.reasons_to_cancel,
+    queue_preview.preview(ctx, work_queue, QueueClaims(ctx, queue), source.reasons_to_cancel,
                           lambda number, _: f"send {counted(number, 'due message')} by {transport}",
                           f"not now: the relay is paused {paused}" if paused else "")
 

@@ -102,7 +102,7 @@ class QueueClaims(DueRows):
                 self.turns.keep()
                 return self._take(ids)
             if self.db.batch(take):
-                taken = self._rows(ids, " AND claim_token = :token AND +status = 'pending'",
+                taken = self.rows_of(ids, " AND claim_token = :token AND +status = 'pending'",
                                    token=self.token)
                 rows = self._valid(taken)
                 if rows or self.ctx.should_stop():      # else all of them were invalid
@@ -111,13 +111,17 @@ class QueueClaims(DueRows):
         return []
 
     def due(self, most: int) -> list[dict]:
-        """The rows that `claim` would take, for a dry run: nothing is changed."""
-        ids = self._ids(most)
-        for priority in self.priorities() if len(ids) < most else ():
-            rule, values = self.of(priority)
-            ids += [row["id"] for row in self.select(self.ahead_kinds(), most - len(ids), rule,
-                                                     **values)]
-        return self._rows(ids)
+        """The rows that `claim` would take, for a dry run: nothing is changed. Where some are not
+        `spared`, the others, those that are due longest first."""
+        ids = [] if self.spared[0] else self._ids(most)
+        kinds = ((*self.kinds(), self.uncertain_kind()) if self.spared[0] else ()
+                 ) + self.ahead_kinds()
+        for priority in self.priorities():
+            if len(ids) < most:
+                rule, values = self.of(priority)
+                ids += [row["id"] for row in self.select(kinds, most - len(ids),
+                                                         rule + self.owner_may, **values)]
+        return self.rows_of(ids[:most])
 
     def _ids(self, most: int, only: tuple | None = None, uncertain: bool | None = None,
              without: frozenset = frozenset()) -> list[int]:
@@ -150,7 +154,8 @@ class QueueClaims(DueRows):
             token=self.token, run=self.ctx.run_id, ids=ids,
             lease=self.ctx.clock() + left + LEASE_MARGIN)
 
-    def _rows(self, ids: list[int], rule: str = "", **values) -> list[dict]:
+    def rows_of(self, ids: list[int], rule: str = "", **values) -> list[dict]:
+        """These rows as a run works on them, in the order of the ids."""
         columns = ", ".join(["id", "user_id", "status", "attempts", "next_attempt_at", "created_at",
                              "uncertain", *self.queue.columns])
         found = {row["id"]: row for row in self.db.query(

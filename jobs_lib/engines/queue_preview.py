@@ -1,6 +1,10 @@
 """A dry run over a queue: what would be sent, with a sample, judged on the state now."""
 from __future__ import annotations
 
+from jobs_lib.text import counted
+
+from . import past_time
+from .claimed_queue import ClaimedQueue
 from .queue import QueueClaims
 from .recovery import count_unclaimable
 from .rows import invalid
@@ -8,24 +12,34 @@ from .rows import invalid
 LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, and shows
 
 
-def preview(ctx, claims: QueueClaims, reasons_to_cancel, title, note: str = "") -> None:
-    """Show and count what a run would send and cancel.
+def preview(ctx, queue: ClaimedQueue, claims: QueueClaims, reasons_to_cancel, title,
+            note: str = "") -> None:
+    """Show and count what a run would send and cancel, without what is ended by a confirmation
+    that is still to come.
 
     `reasons_to_cancel(rows)`: {row id: why}. `title(number, rows)`: the heading for `number` rows
     that would be sent; `rows` are those of the first ones that are valid.
     """
     count_unclaimable(claims)
+    claims.spared = past_time.spared(ctx, queue)
     due = ctx.within_limit(claims.count_due())
     rows = claims.due(min(due, LOOKED_AT))
     wrong = invalid(ctx.db, claims.queue.table, rows)
     valid = [row for row in rows if row["id"] not in wrong]
     cancelled = reasons_to_cancel(valid)
     left_out = {**cancelled, **{id: f"invalid: {reason}" for id, reason in wrong.items()}}
+    at_most = "" if len(rows) == due else (
+        f"at most: of the first {len(rows):,} it is known which are cancelled")
     ctx.show(title(due - len(left_out), valid),
-             [row for row in rows if row["id"] not in left_out][:SHOWN], note)
+             [row for row in rows if row["id"] not in left_out][:SHOWN],
+             "; ".join(filter(None, [note, at_most])))
     if left_out:
         ctx.show(f"cancel {len(left_out):,}: {', '.join(sorted(set(left_out.values())))}",
                  [row for row in rows if row["id"] in left_out][:SHOWN])
+    sql, values = claims.spared
+    if theirs := past_time.left_to_app(ctx.db, queue, sql, **values):
+        ctx.show(f"leave alone {counted(theirs, queue.item)} in flight by your app, which no run "
+                 "has claimed", [])
     ctx.count(claims.queue.done, due - len(left_out))
     ctx.count("cancelled", len(cancelled))
     if wrong:

@@ -65,6 +65,7 @@ class WorkQueue:
     done, failed  counts of the job                  reads  columns that are read of a row
     moments       ((column, what happened then),...) added  the column: when it came in
     waits         SQL: a row that waits, and was perhaps never tried
+    in_flight     SQL: one that is being worked on; "": none is ever marked so
     notified      columns that get the present time when it is cancelled: its owner is not notified
     """
 
@@ -74,7 +75,7 @@ class WorkQueue:
     reads: tuple = ()
     moments: tuple = ()
     notified: tuple = ()
-    added, waits = "created_at", "status = 'pending'"
+    added, waits, in_flight = "created_at", "status = 'pending'", ""
 
     # For `status`
 

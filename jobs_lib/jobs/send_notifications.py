@@ -63,6 +63,7 @@ def job(ctx):
 
     notices = outbox.Notices(ctx, {kinds.EXPORT_READY: link})
     if claims is None:
-        mail_sending.preview(ctx, queue, notices)
+        from jobs_lib.features.notifications.work_queue import QUEUE
+        mail_sending.preview(ctx, QUEUE, queue, notices)
     elif failure := mail_sending.send_due(ctx, claims, notices):
         raise failure

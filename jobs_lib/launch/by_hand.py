@@ -79,7 +79,7 @@ def _run(job, args, launch: Launch, by_cron: bool) -> int:
         request = request._replace(trigger="scheduled", slot=slot)
     result = launch.run(job, request)
     if args.dry_run:
-        show_ended_first(session, job)
+        show_unconfirmed(session, job)
     if args.json:
         _answer(session, result, **({"samples": session.console.samples} if args.dry_run else {}))
     elif args.dry_run:
@@ -90,15 +90,15 @@ def _run(job, args, launch: Launch, by_cron: bool) -> int:
     return busy or outcome.exit_code(result, args.fail_if_locked) or launch.publish()
 
 
-def show_ended_first(session, job) -> None:
+def show_unconfirmed(session, job) -> None:
     """In a dry run of a job that is not confirmed on an app's tables: what its confirmation ends.
     """
     from contextlib import suppress
 
-    from jobs_lib.monitoring.adoption import ended_first
+    from jobs_lib.monitoring.adoption import before_first_run
     with suppress(JobsError):                   # which the dry run has said
         db = session.ports.database(readonly=True)
-        if step := ended_first(session.config, db, session.ports.now(), job):
+        if step := before_first_run(session.config, db, session.ports.now(), job):
             session.console.samples.insert(0, step)
 
 

@@ -83,19 +83,25 @@ def end_old(config, db, ports, names: list[str]) -> dict[str, int]:
     return {name: number for name, number in found.items() if number}
 
 
-def ended_first(config, db, now, job) -> dict | None:
-    """A step of a dry run of a job that is not confirmed: what the confirmation ends before its
-    first run. None where that is nothing."""
-    if not adoption.unconfirmed(db, [job]) or refusing(db, [job]):
+def before_first_run(config, db, now, job) -> dict | None:
+    """A step of a dry run of a job that is not confirmed: that it is not, and what the confirmation
+    ends before its first run. None of one that is confirmed."""
+    if not adoption.unconfirmed(db, [job]):
         return None
-    ctx, found = looked_at(db, config, now, job), []
-    for queue in queues.QUEUES:
-        if queue.job == job.name and queue.act and queue.table in TABLES:
-            number = past_time.number(ctx, queue)
-            found += [f"{number:,} {_older(queue, ctx)}"] if number else []
-    return {"step": f"first, `jobs.py adopt --confirm {job.name}` ends {' and '.join(found)}",
-            "note": "Without an attempt or a notice. Below they are still counted.",
-            "rows": []} if found else None
+    found = []
+    if not refusing(db, [job]):
+        ctx = looked_at(db, config, now, job)
+        for queue in queues.QUEUES:
+            if queue.job == job.name and queue.act and queue.table in TABLES:
+                number = past_time.number(ctx, queue)
+                found += [f"{number:,} {_older(queue, ctx)}"] if number else []
+    step = f"not confirmed: `jobs.py {adoption.COMMAND}` shows what the first run would do"
+    if not found:
+        return {"step": step, "note": "", "rows": []}
+    return {"step": f"first, `jobs.py {adoption.COMMAND} --confirm {job.name}` ends "
+            f"{' and '.join(found)}", "rows": [],
+            "note": f"{step}. What is ended gets no attempt and no notice, and is not counted "
+            "below."}
 
 
 def _older(queue, ctx) -> str:
@@ -178,6 +184,9 @@ def _items(ctx, limit, confirmed: bool):
             yield _item(ctx.db, "end unsent" if queue.act == "send" else "give up",
                         _older(queue, ctx),
                         past_time.number(ctx, queue), False, False, [])
+        sql, values = past_time.spared(ctx, queue)
+        yield _item(ctx.db, "leave alone", f"{queue.name} in flight by your app",
+                    past_time.left_to_app(ctx.db, queue, sql, **values), False, False, [])
 
 
 def _invalid(ctx, queue, since) -> dict:

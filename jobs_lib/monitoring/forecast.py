@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 from jobs_lib import catalogue, clock, schedule
 from jobs_lib.database import stored
-from jobs_lib.engines import purge, relay_limits
+from jobs_lib.engines import past_time, purge, relay_limits
 from jobs_lib.engines.claimed_queue import ClaimedQueue, all_unfinished
 from jobs_lib.engines.outlook import MOST, Counter, deletes
 from jobs_lib.engines.relay_pause import pause_now
@@ -316,8 +316,9 @@ def _waiting(db, found: list[dict]) -> list[dict]:
         job = jobs.get(queue.job)
         if job and isinstance(queue, ClaimedQueue):
             with suppress(Missing):         # what its job lacks is said of the job
-                listed.append({"name": queue.name, "job": queue.job,
-                               "waiting": all_unfinished(db, queue.table),
+                by_app = past_time.left_to_app(db, queue)
+                listed.append({"name": queue.name, "job": queue.job, "by_app": by_app,
+                               "waiting": all_unfinished(db, queue.table) - by_app,
                                "suspended": _of_suspended(db, queue.table),
                                "runs": job["next_run"] is not None})
     return listed

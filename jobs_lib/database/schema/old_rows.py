@@ -26,8 +26,7 @@ Closing = namedtuple("Closing", "sets where needs", defaults=((),))
 Closing.__doc__ = """An UPDATE of the column's table, and the other columns that have to be there
 before."""
 
-WAITING = "waiting, so the next run would send all of them, also what was sent long ago"
-_ALL_FAILED = Closing("status = 'failed'", "status = 'pending'")
+UNFINISHED = "status IN ('pending', 'sending')"      # the latter in flight by the app's own sender
 # the ones that are pending stay so, and are notified of and ended when that is known
 _TOLD = Closing("told_at = :now", "told_at IS NULL AND status = 'failed'", ("told_at", "status"))
 _ENDED = Closing("finished_at = :now",
@@ -35,11 +34,16 @@ _ENDED = Closing("finished_at = :now",
                  ("finished_at", "status"))
 _PENDING = ("those that are pending and younger than {life} are sent by the next run; the older "
             "are given up by this, without an attempt or a notice")
-_UNDATED = ("of the moment in which this is run, so that all that are pending would be sent; this "
+_WAITING = ("pending: those younger than {life} are sent by the next run, also what your app has "
+            "sent already; the older are given up by this, without an attempt or a notice")
+_UNDATED = ("of the moment in which this is run, so that all that are {word} would be {done}; this "
             "gives them up")
-_GIVEN_UP = Closing("status = 'failed'", "status = 'pending' AND created_at < :oldest",
+_GIVEN_UP = Closing("status = 'failed'", f"{UNFINISHED} AND created_at < :oldest",
                     ("status", "created_at"))
-_ALL_GIVEN_UP = Closing("status = 'failed'", "status = 'pending'", ("status",))
+_ALL_GIVEN_UP = Closing("status = 'failed'", UNFINISHED, ("status",))
+_EXPORTS = "status IN ('queued', 'running')"
+_EXPORTS_GIVEN_UP = Closing("status = 'expired'", f"{_EXPORTS} AND requested_at < :oldest",
+                            ("status", "requested_at"))
 
 OLD_ROWS = {
     "users.status": Old("active"),
@@ -70,12 +74,12 @@ OLD_ROWS = {
                           "notice", (Closing("status = 'verified'", "status = 'pending'"),)),
     "domains.next_check_at": Old("due for a check", (
         Closing("next_check_at = :tomorrow", "next_check_at IS NULL"),)),
-    "failed_emails.status": Old(WAITING, (
-        _ALL_FAILED, _TOLD, _ENDED)),
+    "failed_emails.status": Old(_WAITING, (
+        _GIVEN_UP, _TOLD, _ENDED)),
     "failed_emails.attempts": Old("not tried"),
     "failed_emails.next_attempt_at": Old(f"not scheduled: {_PENDING}", (
         _GIVEN_UP, _TOLD, _ENDED)),
-    "failed_emails.created_at": Old(_UNDATED, (
+    "failed_emails.created_at": Old(_UNDATED.format(word="pending", done="sent"), (
         _ALL_GIVEN_UP, _TOLD, _ENDED)),
     "failed_emails.finished_at": Old("ended when they came in, so that purge_failed_emails would "
                                      "delete those that have", (_ENDED,)),
@@ -84,15 +88,19 @@ OLD_ROWS = {
         (_TOLD,)),
     "overflow_hold.warned_at": Old("not warned of: their owners are, before they are deleted"),
     "overflow_hold.released_at": Old("held: their owners are warned, then they are deleted"),
-    "webhook_deliveries.status": Old(WAITING, (_ALL_FAILED,)),
+    "webhook_deliveries.status": Old(_WAITING, (_GIVEN_UP,)),
     "webhook_deliveries.attempts": Old("not tried"),
     "webhook_deliveries.next_attempt_at": Old(f"not scheduled: {_PENDING}", (
         _GIVEN_UP,)),
     "webhook_deliveries.last_attempt_at": Old(f"not tried: {_PENDING}", (
         _GIVEN_UP,)),
-    "webhook_deliveries.created_at": Old(_UNDATED, (_ALL_GIVEN_UP,)),
-    "export_requests.status": Old("asked for, so that each would be made", (
-        Closing("status = 'expired'", "status = 'queued'"),)),
+    "webhook_deliveries.created_at": Old(_UNDATED.format(word="pending", done="sent"), (
+        _ALL_GIVEN_UP,)),
+    "export_requests.status": Old(
+        "asked for: those younger than {life} are made by the next run; the older are given up by "
+        "this, without a notice", (_EXPORTS_GIVEN_UP,)),
+    "export_requests.requested_at": Old(_UNDATED.format(word="queued", done="made"), (
+        Closing("status = 'expired'", _EXPORTS, ("status",)),)),
 }
 
 

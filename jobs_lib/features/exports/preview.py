@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 from jobs_lib.config.separate_folders import misplaced
+from jobs_lib.engines import past_time
 
 from . import requests
 from .link import url
+from .work_queue import QUEUE
 
 SHOWN = 10
 
@@ -13,7 +15,8 @@ def preview(ctx) -> dict:
     """Show it, and return the counts. How many rows an account has is not counted."""
     requests.count_unclaimable(ctx)
     most = ctx.within_limit(requests.AT_ONCE)
-    rows, over = requests.first(ctx, most), requests.over(ctx, most)
+    rule, values = past_time.spared(ctx, QUEUE)
+    rows, over = requests.first(ctx, most, rule, **values), requests.over(ctx, most)
     refused = [row for row in rows if requests.refusal(ctx, requests.owner(ctx, row), row)]
     made = [row for row in rows if row not in refused]
     missing = "" if url(ctx) else "set [export] url, or [core] app_url"

@@ -177,10 +177,10 @@ def _ids(rows: list[dict]) -> list:
 
 # The next one
 
-def first(ctx, most: int) -> list[dict]:
-    """The requests that have waited longest."""
-    return ctx.db.query(f"SELECT {COLUMNS} FROM {{export_requests}} WHERE status = 'queued' "
-                        "ORDER BY requested_at, id LIMIT :most", most=most)
+def first(ctx, most: int, rule: str = "", **values) -> list[dict]:
+    """The requests that have waited longest; `rule`: SQL behind the condition."""
+    return ctx.db.query(f"SELECT {COLUMNS} FROM {{export_requests}} WHERE status = 'queued'{rule} "
+                        "ORDER BY requested_at, id LIMIT :most", most=most, **values)
 
 
 def waiting(ctx, out: set, tried: dict):

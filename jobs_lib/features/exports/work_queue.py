@@ -28,7 +28,7 @@ class ExportQueue(WorkQueue):
 
     name, item, what, act = "exports", "export", "exports", "make"
     table, job, added = "export_requests", "export_accounts", "requested_at"
-    waits = "status = 'queued'"
+    waits, in_flight = "status = 'queued'", "status = 'running'"
     done, failed = ("exported",), ("failed",)
     moments = (("requested_at", "was requested"), ("finished_at", "ended"),
                ("expires_at", "its link expires"))

@@ -67,7 +67,10 @@ def preview(ctx) -> None:
 
     from . import failure_notice
     from .queue import Forwards
-    mail_sending.preview(ctx, mail_queues.forwards(ctx), Forwards(ctx))
+    from . import failure_notice
+    from .queue import Forwards
+    from .work_queue import QUEUE
+    mail_sending.preview(ctx, QUEUE, mail_queues.forwards(ctx), Forwards(ctx))
     owed = len(failure_notice.owed(ctx))
     ctx.count("notices", owed)
     if owed:

@@ -33,16 +33,16 @@ def send_due(ctx) -> None:
 
 def preview(ctx) -> None:
     """A dry run: what would be sent. No name is resolved and nothing connected to."""
+    from functools import partial
+
     from jobs_lib.engines import queue_preview
     from jobs_lib.engines.queue import QueueClaims
 
-    from . import deliveries, endpoints
-
-    def reasons_to_cancel(rows: list[dict]) -> dict:
-        ids = list({row["webhook_id"] for row in rows})
-        return endpoints.reasons_to_cancel(ctx.db, rows, endpoints.current(ctx.db, ids))
+    from . import deliveries
+    from .work_queue import QUEUE
 
     def title(number: int, rows: list[dict]) -> str:
         to = counted(len({row["webhook_id"] for row in rows}), "endpoint")
         return f"send {counted(number, 'due delivery', 'due deliveries')} to {to}"
-    queue_preview.preview(ctx, QueueClaims(ctx, deliveries.queue(ctx)), reasons_to_cancel, title)
+    queue_preview.preview(ctx, QUEUE, QueueClaims(ctx, deliveries.queue(ctx)),
+                          partial(QUEUE.reasons_to_cancel, ctx), title)
