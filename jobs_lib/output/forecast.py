@@ -107,8 +107,9 @@ def _mail(found: dict, screen: Screen) -> list[str]:
     for queue in waiting:
         text += f"{_wait(queue['waiting'], queue['name'])}{_unsent(queue)}. "
     for queue in (queue for queue in found["queues"] if queue["by_app"]):
-        text += (f"{counted(queue['by_app'], queue['name'][:-1])} "
-                 f"{'is' if queue['by_app'] == 1 else 'are'} in flight by your app, and left alone. ")
+        are = "is" if queue["by_app"] == 1 else "are"
+        text += (f"{counted(queue['by_app'], queue['name'][:-1])} {are} in flight by your app, and "
+                 "left alone. ")
     if mail["paused_until"]:
         text += f"Mail is paused until {screen.at(mail['paused_until'])}. "
     if mail["bound_by"]:

@@ -67,8 +67,6 @@ def preview(ctx) -> None:
 
     from . import failure_notice
     from .queue import Forwards
-    from . import failure_notice
-    from .queue import Forwards
     from .work_queue import QUEUE
     mail_sending.preview(ctx, QUEUE, mail_queues.forwards(ctx), Forwards(ctx))
     owed = len(failure_notice.owed(ctx))
