@@ -223,7 +223,7 @@ def _wrong(db, config) -> list[str]:
 
 def _check(session, db, migrations) -> int:
     from jobs_lib.database.schema import app_gaps, misfits
-    from jobs_lib.monitoring import unknown_words
+    from jobs_lib.monitoring import unknown_words, unreadable_rows
 
     waiting = migrations.pending(db)
     if not waiting:
@@ -240,8 +240,8 @@ def _check(session, db, migrations) -> int:
     wrong = _wrong(db, session.config)
     for code in wrong:
         print(misfits.sentence(db.name, code))
-    for found in unknown_words.look(db):
-        what, _, fix = unknown_words.in_words(found)
+    for what, _, fix in [*map(unknown_words.in_words, unknown_words.look(db)),
+                         *unreadable_rows.look(db, session.config, session.ports.now())]:
         print(f"warning: {what}: {fix[0].lower()}{fix[1:]}")
     if missing or wrong:
         return FAILED

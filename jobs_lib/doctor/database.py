@@ -22,7 +22,7 @@ from jobs_lib.database.schema import (
 from jobs_lib.engines.spool import need_folder
 from jobs_lib.errors import Busy, DatabaseError, JobsError, Missing, NotInstalled, Stopped
 from jobs_lib.monitoring import adoption as adoption_numbers
-from jobs_lib.monitoring import unknown_words
+from jobs_lib.monitoring import unknown_words, unreadable_rows
 from jobs_lib.output.findings import note, ok, problem, run, warning
 from jobs_lib.runner.table_gaps import concerned, needed
 
@@ -172,8 +172,11 @@ def _is_of_server(db, code: str) -> bool:
 
 
 def values(installation):
-    """Words of the app's that no job knows, in its rows or in an ENUM."""
+    """Words of the app's that no job knows, in its rows or in an ENUM, and what waits and cannot
+    be read."""
     db = installation.database()
+    for each in unreadable_rows.look(db, installation.config, installation.now):
+        yield warning(*each)
     found = unknown_words.look(db)
     for each in found:
         yield warning(*unknown_words.in_words(each))
