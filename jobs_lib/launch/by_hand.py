@@ -78,7 +78,7 @@ def _run(job, args, launch: Launch, by_cron: bool) -> int:
             return OK
         request = request._replace(trigger="scheduled", slot=slot)
     result = launch.run(job, request)
-    if args.dry_run:
+    if args.dry_run and result["status"] == "ok":       # else the database may hang once more
         show_unconfirmed(session, job)
     if args.json:
         _answer(session, result, **({"samples": session.console.samples} if args.dry_run else {}))
