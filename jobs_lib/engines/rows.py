@@ -55,7 +55,8 @@ def of_unknown_status(db, table: str, known) -> list:
     """The ids of rows, MOST_COUNTED at most, whose status is none of the `known` ones, so that no
     statement ever asks for them. They stay as they are, since an app may have a status of its own.
     """
-    rows = db.query(any_of(table, db.dialect.others(table, "status", known)), most=MOST_COUNTED)
+    rules = [*db.dialect.others(table, "status", known), "status IS NULL"]
+    rows = db.query(any_of(table, rules), most=MOST_COUNTED)
     return [row["id"] for row in rows][:MOST_COUNTED]
 
 

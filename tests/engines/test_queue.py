@@ -115,14 +115,18 @@ def test_null_counts_as_the_default_of_a_column_in_an_apps_table(bench):     # R
     statements = ddl.create_table(bench.db, table("failed_emails"))
     bench.db.execute("DROP TABLE {failed_emails}")
     for sql in statements:
-        bench.db.execute(re.sub(r"(?m)^(  .(alias_id|attempts|envelope_from|size_bytes). .*) NOT "
+        bench.db.execute(re.sub(r"(?m)^(  .(alias_id|attempts|envelope_from|status). .*) NOT "
                                 r"NULL.*,$", r"\1 NULL,", sql))
     forwards(bench, 3)
     bench.db.execute("UPDATE {failed_emails} SET attempts = NULL, envelope_from = NULL, "
-                     "size_bytes = NULL WHERE id = 1")
-    bench.db.execute("UPDATE {failed_emails} SET alias_id = NULL WHERE id = 2")
-    assert bench.run("retry_forwards") == {"sent": 2, "retried": 0, "failed": 0, "invalid": 1}
-    sent, failed, _ = bench.rows("failed_emails")
+                     "status = 'pending' WHERE id = 1")
+    bench.db.execute("UPDATE {failed_emails} SET alias_id = NULL, status = 'pending' "
+                     "WHERE id = 2")
+    assert bench.run("retry_forwards") == {"sent": 1, "retried": 0, "failed": 0, "invalid": 1,
+                                           "unknown_status": 1}
+    sent, failed, left = bench.rows("failed_emails")
+    assert left["status"] is None           # as it was given none
+    assert "this status is unknown" in bench.command("queue", "forwards")
     assert (sent["status"], sent["attempts"]) == ("sent", 1)
     assert (failed["status"], failed["last_error"]) == (
         "failed", "invalid: its alias_id is missing")
