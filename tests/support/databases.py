@@ -17,8 +17,8 @@ KEPT = ("meta", "schema_migrations")        # what `migrate` wrote
 # The server's own counts of statements that change more than rows.
 CHANGES = [f"COM_{what}_{kind}" for kind in ("TABLE", "INDEX", "VIEW", "TRIGGER", "SEQUENCE")
            for what in ("ALTER", "CREATE", "DROP", "RENAME")]
-COLUMNS = ("SELECT table_name, column_name, column_type, is_nullable "
-           "FROM information_schema.columns WHERE table_schema = DATABASE() "
+COLUMNS = ("SELECT table_name, column_name, column_type, is_nullable, column_default, "
+           "collation_name FROM information_schema.columns WHERE table_schema = DATABASE() "
            "ORDER BY table_name, column_name")
 TABLES = ("SELECT table_name AS name, auto_increment AS next_id FROM information_schema.tables "
           "WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' ORDER BY table_name")
