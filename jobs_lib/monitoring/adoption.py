@@ -8,14 +8,17 @@ lack.
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from types import SimpleNamespace
 
 from jobs_lib import catalogue, clock, masking
+from jobs_lib.addresses import AddressError, check
+from jobs_lib.chunks import chunked
 from jobs_lib.config.option_types import show_duration
 from jobs_lib.database.schema import added_columns, app_gaps
 from jobs_lib.database.schema.app_tables import TABLES
 from jobs_lib.database.schema.works_on import works_on
-from jobs_lib.database.values import words
+from jobs_lib.database.values import keys_in, words
 from jobs_lib.engines import orphan_files, past_time
 from jobs_lib.engines.claimed_queue import DEFERRED
 from jobs_lib.engines.outlook import MOST, NOTIFIES, Counter
@@ -28,6 +31,7 @@ from .forecast import SECONDS, TimeLimit, coming_of, looked_at
 
 OWNERS = 10_000             # that are counted
 SAMPLE = 3                  # of them, by their addresses
+AT_ONCE = 1000              # users in one statement
 
 
 def refusing(db, jobs) -> dict[str, str]:
@@ -199,9 +203,22 @@ def _invalid(ctx, queue, since) -> dict:
 
 def _item(db, act: str, what: str, number: int, more: bool, notifies: bool,
           owners: list) -> dict:
+    if notifies:
+        owners = _reachable(db, owners)
     return {"act": act, "what": what, "number": number, "more": more, "notifies": notifies,
             "owners": len(owners), "owners_more": more or len(owners) >= OWNERS,
             "sample": _addresses(db, owners[:SAMPLE])}
+
+
+def _reachable(db, ids: list) -> list:
+    """Those of the users that a notice can be sent to."""
+    key, found = partial(db.key, "users"), set()
+    for some in chunked(keys_in(ids), AT_ONCE):
+        for row in db.query("SELECT id, email FROM {users} WHERE id IN (:ids)", ids=some):
+            with suppress(AddressError):
+                check(row["email"])
+                found.add(key(row["id"]))
+    return [id for id in ids if key(id) in found]
 
 
 def _addresses(db, ids: list) -> list[str]:

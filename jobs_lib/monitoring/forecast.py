@@ -108,7 +108,7 @@ def collect(config, db, ports, days: int, seconds: float = SECONDS) -> dict:
 def looked_at(db, config, now, job) -> SimpleNamespace:
     """A job as a dry run sees it. ConfigError when its section is wrong."""
     return SimpleNamespace(**vars(view(db, config, now, config.job(job))), job=job, dry_run=True,
-                           confirmed=False, should_stop=lambda *_: False)
+                           clock_in_doubt=None, confirmed=False, should_stop=lambda *_: False)
 
 
 def coming_of(ctx) -> list:

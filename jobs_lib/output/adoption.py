@@ -70,7 +70,8 @@ def _number(number: int, more: bool) -> str:
 
 
 def _owners(item: dict) -> str:
-    return _number(item["owners"], item["owners_more"]) if item["sample"] else ""
+    is_shown = item["sample"] or item["notifies"]
+    return _number(item["owners"], item["owners_more"]) if is_shown else ""
 
 
 def _who(item: dict) -> str:

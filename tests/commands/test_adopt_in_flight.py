@@ -148,3 +148,41 @@ def test_a_dry_run_says_that_the_job_is_not_confirmed(app):                     
     app.run("adopt", "--confirm")
     for words in (("test", "purge_sessions"), ("retry_forwards", "--dry-run")):
         assert "not confirmed" not in app.run(*words), words
+
+
+@pytest.mark.parametrize("name", ["delete_accounts", "expire_aliases"])
+def test_who_is_notified_is_counted_alike_by_adopt_a_dry_run_and_the_run(line, blank_url, name):
+    """R74: whatever says that an account is deleted, and only where a notice can be sent."""
+    db = opened(adopted.make(blank_url))
+    line.ini(adopted.ini(blank_url))
+    line.run("migrate")
+    now = clock.now()
+    when = [None, now - timedelta(days=1), now - timedelta(days=400), now + timedelta(days=300),
+            None]
+    status = "deleted" if name == "delete_accounts" else "active"
+    for id, (email, moment) in enumerate(zip(
+            ["a@h.example", "b@h.example", "c@h.example", "d@h.example", "no address"], when), 1):
+        db.insert("users", id=id, email=email, status=status, deleted_at=moment)
+        db.insert("aliases", user_id=id, address=f"a{id}@alias.example",
+                  expires_at=now - timedelta(hours=id))
+    if db.dialect.name == "mysql":
+        db.execute("SET SESSION sql_mode = ''")
+        db.execute("UPDATE {users} SET deleted_at = '0000-00-00 00:00:00' WHERE id = 5")
+    items, = (job["items"] for job in line.json("adopt")["jobs"] if job["name"] == name)
+    found = {f"{item['act']} {item['what']}": (item["number"], item["owners"]) for item in items}
+    tried = json.loads(line("test", name, "--json").out)["counts"]
+    shown, = (job for job in line.json("forecast")["jobs"] if job["name"] == name)
+    at_once = {item["act"]: item["now"] for item in shown["items"]}
+    line.run("adopt", "--confirm", name)
+    counts = line.job(name)["counts"]
+    if name == "delete_accounts":
+        assert found == {"close deleted accounts": (5, 3), "erase deleted accounts": (1, 0)}
+        assert {count: tried[count] for count in ("revoked", "erased", "notices")} == {
+            "revoked": 5, "erased": 1, "notices": 3}
+        assert at_once == {"close": 5, "erase": 1}
+        assert {count: counts[count] for count in ("revoked", "erased", "notices")} == {
+            count: tried[count] for count in ("revoked", "erased", "notices")}
+    else:
+        assert found == {"deactivate aliases that have ended": (5, 4)}
+        assert (tried, counts) == ({"expired": 5, "notices": 4},) * 2
+    db.close()

@@ -16,12 +16,14 @@ from jobs_lib.engines.load import Load
 from jobs_lib.engines.purge import drop_files
 from jobs_lib.errors import Conflict, Lost
 from jobs_lib.records import namedtuple
+from jobs_lib.runner.clock_doubt import AHEAD
 
 from .deletion_order import HELD, Removal, along, columns, is_queue, next_key
 
 LABEL = "account-deletion"          # of the derived key that makes a `user_ref` of a user's id
 PAGE = 500                          # accounts read at once
 FIRST = "1000-01-01 00:00:00"       # the first time that every engine takes for one
+COLUMNS = "id, name, email, deleted_at, created_at"
 # NULL, MySQL's 0000-00-00
 TIMELESS = f"status = 'deleted' AND (deleted_at IS NULL OR deleted_at < '{FIRST}')"
 
@@ -59,19 +61,39 @@ def user_ref(ctx, user_id: int) -> str:
 
 def deleted(ctx):
     """Every Account whose user is `deleted`, longest ago first, a page at a time."""
-    for rows in ctx.db.pages(
-            "SELECT id, name, email, deleted_at, created_at FROM {users}"
-            " WHERE status = 'deleted' AND deleted_at >= :first",
-            key=("deleted_at", "id"), size=PAGE, first=FIRST):
-        refs = {row["id"]: user_ref(ctx, row["id"]) for row in rows}
-        known = {row["user_ref"]: row for row in ctx.db.query(
-            "SELECT id, user_ref, requested_at, revoked_at, erase_after FROM {account_deletions}"
-            " WHERE user_ref IN (:refs) AND completed_at IS NULL ORDER BY id",
-            refs=sorted(refs.values()))}
-        for row in rows:
-            ref = refs[row["id"]]
-            yield Account(row["id"], without_fraction(row["deleted_at"]), row["created_at"],
-                          row["name"], row["email"], ref, known.get(ref))
+    for rows in ctx.db.pages(f"SELECT {COLUMNS} FROM {{users}} "
+                             "WHERE status = 'deleted' AND deleted_at >= :first",
+                             key=("deleted_at", "id"), size=PAGE, first=FIRST):
+        yield from _accounts(ctx, rows)
+
+
+def as_seen(ctx):
+    """The same as the next run sees them, those without a time first: these, and those that are
+    far ahead, are deleted now. Nothing is changed."""
+    now = clock.text(ctx.now)
+    for rows in ctx.db.pages(f"SELECT {COLUMNS} FROM {{users}} WHERE {TIMELESS}", size=PAGE):
+        yield from (account._replace(deleted_at=now) for account in _accounts(ctx, rows))
+    for account in deleted(ctx):
+        yield account._replace(deleted_at=now) if needs_time(ctx, account) else account
+
+
+def needs_time(ctx, account) -> bool:
+    """Whether it gave what is no time, or a clock that was far ahead wrote it: the account would be
+    kept as long."""
+    return not account.deleted_at or (ctx.clock_in_doubt is None and clock.parse(
+        account.deleted_at) > ctx.now + AHEAD)
+
+
+def _accounts(ctx, rows: list[dict]):
+    refs = {row["id"]: user_ref(ctx, row["id"]) for row in rows}
+    known = {row["user_ref"]: row for row in ctx.db.query(
+        "SELECT id, user_ref, requested_at, revoked_at, erase_after FROM {account_deletions}"
+        " WHERE user_ref IN (:refs) AND completed_at IS NULL ORDER BY id",
+        refs=sorted(refs.values()))}
+    for row in rows:
+        ref = refs[row["id"]]
+        yield Account(row["id"], without_fraction(row["deleted_at"]), row["created_at"],
+                      row["name"], row["email"], ref, known.get(ref))
 
 
 def without_fraction(moment) -> str | None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from jobs_lib import clock
 from jobs_lib.chunks import chunked
 from jobs_lib.database.schema import references
 from jobs_lib.database.schema.tables import table
@@ -11,7 +12,7 @@ from jobs_lib.engines.safety_stop import would_stop
 from jobs_lib.text import counted
 
 from . import erase, late_rows, ledger, revoke
-from .deleted import PAGE, Account, deleted, timeless
+from .deleted import PAGE, as_seen
 
 BY_USER = "user_id IN (:ids)"
 # {table: SQL rules, which of its rows an account has}: by their user, or else by what they belong
@@ -28,18 +29,21 @@ def preview(ctx, guard) -> dict:
     """Show it, and return the counts; an account that is both closed and deleted counts twice."""
     if ctx.options.reapply:
         _show_returned(ctx)
-    accounts = [*_timeless(ctx), *deleted(ctx)]
+    accounts = list(as_seen(ctx))
     new = [account for account in accounts if not revoke.is_revoked(account)]
+    notices = sum(revoke.write_notice(ctx, account) for account in new
+                  if revoke.is_notified(ctx, account))
     going = [account for account in accounts if erase.is_due(ctx, account)]
-    ctx.show(f"close {counted(len(new), 'deleted account')}", _sample(new))
-    ctx.show(f"delete {counted(len(going), 'account')} for good", _sample(going),
+    with_notices = f", with {counted(notices, 'notice')}" if notices else ""
+    ctx.show(f"close {counted(len(new), 'deleted account')}{with_notices}", _sample(ctx, new))
+    ctx.show(f"delete {counted(len(going), 'account')} for good", _sample(ctx, going),
              would_stop(erase.unconfirmed(ctx, guard, going)))
     rows = _rows(ctx, [account.user_id for account in going])
     _show_rows(ctx, "delete what they have", rows)
     late = late_rows.owners(ctx)
     late_ones = _rows(ctx, late)
     _show_rows(ctx, f"delete late rows of {counted(len(late), 'deleted account')}", late_ones)
-    ctx.counts.update(revoked=len(new), erased=len(going), rows=_named(rows) + len(going),
+    ctx.counts.update(revoked=len(new), erased=len(going), notices=notices, rows=_named(rows),
                       late_rows=_named(late_ones))
     return ctx.counts
 
@@ -91,12 +95,8 @@ def _show_rows(ctx, title: str, rows: Counter) -> None:
                  "; ".join(filter(None, [", ".join(listed), *kept])))
 
 
-def _timeless(ctx):
-    """Accounts that a run would give the present time."""
-    for ids in timeless(ctx):
-        yield from (Account(user_id, None, None, None, None, None, None) for user_id in ids)
-
-
-def _sample(chosen: list) -> list[dict]:
-    return [{"id": account.user_id, "status": "deleted", "deleted_at": account.deleted_at or "now"}
+def _sample(ctx, chosen: list) -> list[dict]:
+    now = clock.text(ctx.now)
+    return [{"id": account.user_id, "status": "deleted",
+             "deleted_at": "now" if account.deleted_at == now else account.deleted_at}
             for account in chosen[:SAMPLE_ROWS]]

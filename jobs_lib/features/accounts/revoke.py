@@ -14,7 +14,6 @@ from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.features.notifications.kinds import AFTER_DELETION
 from jobs_lib.features.notifications.reminders import alone
-from jobs_lib.runner.clock_doubt import AHEAD
 
 from . import deleted
 from .deletion_order import Removal
@@ -35,7 +34,7 @@ def revoke_all(ctx, sizers) -> bool:
     _fix_times(ctx)
     for step in (_close, _cancel_outgoing):
         for account in deleted.deleted(ctx):
-            if not account.deleted_at or _is_ahead(ctx, account):
+            if deleted.needs_time(ctx, account):
                 account = _timed(ctx, account)
             if not _is_new(ctx, account):
                 continue
@@ -66,11 +65,6 @@ def _fix_times(ctx) -> None:
     for ids in deleted.timeless(ctx):
         ctx.db.execute("UPDATE {users} SET deleted_at = :now WHERE id IN (:ids) "
                        f"AND {deleted.TIMELESS}", ids=ids, now=ctx.now)
-
-
-def _is_ahead(ctx, account) -> bool:
-    """Whether a clock that was far ahead wrote it: the account would be kept as long."""
-    return ctx.clock_in_doubt is None and clock.parse(account.deleted_at) > ctx.now + AHEAD
 
 
 def _timed(ctx, account):
@@ -131,10 +125,7 @@ def _cancel_exports(removal: Removal, name: str, ids: list, rule: str, values: d
 
 def _mark(ctx, account, batches) -> None:
     """The account counts as revoked, and its owner is notified of the day, in one commit."""
-    closed = clock.parse(account.deleted_at)
-    due = closed + ctx.options.grace
-    user = {"id": account.user_id, "email": account.email, "name": account.name}
-    is_news = not is_revoked(account) and due > ctx.now and account.email
+    due = clock.parse(account.deleted_at) + ctx.options.grace
 
     def work() -> int:
         batches.check_status()
@@ -144,11 +135,25 @@ def _mark(ctx, account, batches) -> None:
             " AND (revoked_at IS NULL OR requested_at IS NULL OR requested_at <> :asked)",
             id=batches.deletion_id, asked=account.deleted_at, now=ctx.clock(), due=due)
         ctx.count("revoked", first)
-        if first and is_news and notify(
-                ctx, user, NOTICE, f"account-deletion:{account.user_id}:{account.deleted_at}",
-                {"date": render.day(due), "closed": render.day(closed)}) is not None:
-            ctx.count("notices")
+        if first and is_notified(ctx, account):
+            ctx.count("notices", write_notice(ctx, account))
         return first
 
     if ctx.db.batch(work):
         ctx.log.event("revoked", user_id=account.user_id, erase_after=clock.text(due))
+
+
+def is_notified(ctx, account) -> bool:
+    """Whether its owner gets a notice when it is closed: of a day that is still to come."""
+    return bool(not is_revoked(account) and account.email
+                and clock.parse(account.deleted_at) + ctx.options.grace > ctx.now)
+
+
+def write_notice(ctx, account) -> int:
+    """Write it, in a transaction; a dry run writes none. How many it is: 0 to an address that
+    cannot be used, or of a deletion that had one."""
+    closed = clock.parse(account.deleted_at)
+    user = {"id": account.user_id, "email": account.email, "name": account.name}
+    return int(notify(ctx, user, NOTICE, f"account-deletion:{account.user_id}:{account.deleted_at}",
+                      {"date": render.day(closed + ctx.options.grace),
+                       "closed": render.day(closed)}) is not None)
