@@ -20,8 +20,8 @@ def preview(ctx, queue: ClaimedQueue, claims: QueueClaims, reasons_to_cancel, ti
     `reasons_to_cancel(rows)`: {row id: why}. `title(number, rows)`: the heading for `number` rows
     that would be sent; `rows` are those of the first ones that are valid.
     """
-    count_unclaimable(claims)
     claims.spared = past_time.spared(ctx, queue)
+    count_unclaimable(claims)
     due = ctx.within_limit(claims.count_due())
     rows = claims.due(min(due, LOOKED_AT))
     wrong = invalid(ctx.db, claims.queue.table, rows)

@@ -13,9 +13,9 @@ SHOWN = 10
 
 def preview(ctx) -> dict:
     """Show it, and return the counts. How many rows an account has is not counted."""
-    requests.count_unclaimable(ctx)
-    most = ctx.within_limit(requests.AT_ONCE)
     rule, values = past_time.spared(ctx, QUEUE)
+    requests.count_unclaimable(ctx, rule, **values)
+    most = ctx.within_limit(requests.AT_ONCE)
     rows, over = requests.first(ctx, most, rule, **values), requests.over(ctx, most)
     refused = [row for row in rows if requests.refusal(ctx, requests.owner(ctx, row), row)]
     made = [row for row in rows if row not in refused]

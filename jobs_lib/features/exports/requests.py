@@ -59,10 +59,11 @@ def recover(ctx) -> None:
         ctx.count("files_removed", files.sweep(ctx))
 
 
-def count_unclaimable(ctx) -> None:
-    """Count what no run will ever make: of an unknown status, or `running` at the app's."""
+def count_unclaimable(ctx, rule: str = "", **values) -> None:
+    """Count what no run will ever make: of an unknown status, or `running` at the app's; of these
+    those that the rule has, SQL behind the condition."""
     theirs = ctx.db.query("SELECT id FROM {export_requests} WHERE status = 'running' "
-                          f"AND {UNCLAIMED} LIMIT :most", most=MOST_COUNTED)
+                          f"AND {UNCLAIMED}{rule} LIMIT :most", most=MOST_COUNTED, **values)
     count_unknown_status(ctx, "export_requests", STATUSES, [row["id"] for row in theirs])
 
 

@@ -120,7 +120,7 @@ def owed(ctx) -> list[dict]:
 def coming(_ctx) -> list:
     """For `forecast`: the notices that are owed."""
     from jobs_lib.engines import outlook
-    return [outlook.Coming("notify of", "forwards that have failed",
+    return [outlook.Coming("notify of", "forwards that have failed, at most",
                            dates=lambda ctx: (ctx.now for _ in owed(ctx)),
                            owners=lambda ctx: (row["owner"] for row in owed(ctx)))]
 

@@ -72,4 +72,4 @@ def preview(ctx) -> None:
     owed = len(failure_notice.owed(ctx))
     ctx.count("notices", owed)
     if owed:
-        ctx.show(f"queue {counted(owed, 'notice')} of messages that finally failed", [])
+        ctx.show(f"queue at most {counted(owed, 'notice')} of messages that finally failed", [])
