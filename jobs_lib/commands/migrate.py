@@ -51,6 +51,7 @@ def run(args, make_session, config_path) -> int:
         db = _to_be_read(session)
         _tell_journal(session, session.console, "-- ")
         _tell_apps_own(migrations.apps_own(db), session.console, "-- ")
+        _tell_bare(session, db, "-- ")
         planned = migrations.plan(db, args.own_tables or None)
         _tell_wrong(session, db, "-- ")
         for sql in planned:
@@ -95,6 +96,7 @@ def install(session, own_tables: bool = False) -> tuple:
     _tell_journal(session, session.console)
     db = session.ports.connect(create=True)
     _tell_apps_own(migrations.apps_own(db), session.console)
+    _tell_bare(session, db)
     is_first = not migrations.found(db)
     done = migrations.migrate(db, session.ports.now(), own_tables or None)
     _settle_in(session, db)
@@ -134,6 +136,16 @@ def _tell_journal(session, console, remark: str = "") -> None:
     if session.ports.connect().snapshot_blocks_writers():
         say = console.answer if remark else console.report
         say(remark + JOURNAL.format(os.path.basename(file)))
+
+
+def _tell_bare(session, db, remark: str = "") -> None:
+    """That tables are there with our names, and the jobs use others."""
+    from jobs_lib.database.schema import app_gaps
+    from jobs_lib.runner.table_gaps import needed
+
+    if found := app_gaps.bare(db, needed(session.config, catalogue.load_all([]))):
+        say = session.console.answer if remark else session.console.report
+        say(f"{remark}{app_gaps.in_words(db.name, found)}")
 
 
 def _tell_apps_own(names: list[str], console, remark: str = "") -> None:

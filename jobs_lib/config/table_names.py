@@ -67,6 +67,7 @@ def columns(config) -> dict:
     from jobs_lib.database.schema.tables import column_names, table
 
     known = {name: column_names(name) for name in NAMES}
+    _refuse(_theirs_for_ours(config, known))
     found = _read(config, settings.COLUMNS, [f"{name}.{column}" for name in known
                                              for column in known[name]], option_types.column)
     renamed: dict = {}
@@ -88,6 +89,19 @@ def columns(config) -> dict:
         problems += _twice(config, settings.COLUMNS, found, all_of_it)
     _refuse(problems)
     return renamed
+
+
+def _theirs_for_ours(config, known: dict) -> list[str]:
+    """Sentences: a line of `[columns]` that begins with the app's name of a table."""
+    values, found = config.sources.values, []
+    ours = {theirs.lower(): name for name, (theirs, _) in values.get(settings.TABLES, {}).items()}
+    for option, (_, line) in values.get(settings.COLUMNS, {}).items():
+        theirs, _, column = option.rpartition(".")
+        name = ours.get(theirs)
+        if theirs not in known and column in known.get(name, ()):
+            found.append(f"[columns] {option}: expected our name of the table; did you mean "
+                         f"'{name}.{column}'? ({config.path} line {line})")
+    return found
 
 
 def _refuse(problems: list[str]) -> None:
@@ -114,9 +128,22 @@ def _twice(config, section: str, found: dict, names: dict) -> list[str]:
         other = seen.setdefault(theirs.lower(), ours)
         if other != ours:
             shown = ours if ours in found else other
+            way = "" if section == settings.TABLES else _way_out((shown, other, ours), names)
             problems.append(f"[{section}] {shown} = {names[shown]}: {other} and {ours} cannot "
-                            f"both have this name ({_place(config, section, shown)})")
+                            f"both have this name{way} ({_place(config, section, shown)})")
     return problems
+
+
+def _way_out(options: tuple, names: dict) -> str:
+    """How one of the app's columns is read as two of ours, if jobs write at most one of them."""
+    from jobs_lib.database.schema.tables import table
+    from jobs_lib.database.schema.works_on import of_all
+    for option in options:
+        name, _, column = option.partition(".")
+        if column not in table(name).key and column not in of_all()[name].written:
+            return (f"; if it is both, let one be an expression, which is only read: {option} = "
+                    f"({names[option]})")
+    return ""
 
 
 def _place(config, section: str, option: str) -> str:

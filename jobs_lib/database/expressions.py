@@ -83,7 +83,8 @@ WRONG = {
     "#": "expected no comment in it", "--": "expected no comment in it",
     "/*": "expected no comment in it",
     ".": "expected names of columns without their table",
-    "\\": "expected no backslash (a quote within a text is written twice)",
+    "\\": ("expected no backslash (a quote within a text is written twice; CHAR(92) is a "
+           "backslash, and in LIKE 'App_Models_Domain' the _ is any character)"),
     "'": "expected a ' at the end of the text", "`": "expected a ` at the end of the name",
 }
 PLAIN = set("()+-*/%<>=!,|&~^")

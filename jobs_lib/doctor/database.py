@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import timedelta
 from types import SimpleNamespace
 
-from jobs_lib import catalogue
+from jobs_lib import catalogue, clock
 from jobs_lib.database import dialects, stored
 from jobs_lib.database.schema import (
     NAMES,
@@ -19,6 +19,7 @@ from jobs_lib.database.schema import (
     misfits,
     version,
 )
+from jobs_lib.database.values import words
 from jobs_lib.engines.spool import need_folder
 from jobs_lib.errors import Busy, DatabaseError, JobsError, Missing, NotInstalled, Stopped
 from jobs_lib.monitoring import adoption as adoption_numbers
@@ -40,6 +41,7 @@ WRITTEN_NOW = {"message_logs": "created_at", "sessions": "created_at", "users": 
 NEWEST = 20              # rows of each
 COUNTING_SECONDS = 3.0   # what unconfirmed jobs would do
 CLOCKS_DIFFER = timedelta(minutes=15)
+WIDEST_ZONE = timedelta(hours=15)        # UTC+14, and a clock that is fast
 SHOWN = 10               # differences listed one by one
 WHY = {"table": "Jobs that work on it fail.", "view": "Your audits read it; no job does.",
        "column": "Statements that name it fail.",
@@ -130,6 +132,9 @@ def schema(installation):
         yield problem(f"{'Tables are' if len(ours) > 1 else 'A table is'} missing: {names}",
                       WHY["table"], f"{start} `jobs.py migrate`, which makes what is not there.")
     works = needed(installation, installation.jobs)
+    if bare := app_gaps.bare(db, works):
+        yield warning(app_gaps.in_words(db.name, bare), "The jobs do not see what is in them.",
+                      "If they are not, nothing is to be done.")
     wanted = [each for each in others if app_gaps.is_needed(db, each, works)]
     for difference in wanted[:SHOWN]:
         yield _missing(db, difference, _lives(installation, db))
@@ -169,6 +174,24 @@ def _is_of_server(db, code: str) -> bool:
     """Whether mysql.py reports it: the engine of a table in the database of the jobs."""
     table, _, kind, _ = misfits.parts(code)
     return kind == "engine" and table in NAMES and "." not in db.name(table)
+
+
+def addresses(installation):
+    """Whether notices reach the owners."""
+    db = installation.database()
+    if not version.found(db):
+        raise NothingToAsk
+    found = adoption_numbers.no_address(db, needed(installation, installation.jobs))
+    if not found:
+        raise NothingToAsk
+    if not found["number"]:
+        yield ok("all owners have an address")
+        return
+    say = warning if 2 * found["number"] >= found["of"] else note
+    yield say(adoption_numbers.no_address_in_words(db.name, found),
+              "Jobs that notify owners leave these out.",
+              "Let your app fill that column, or map one that has the addresses in plain text: "
+              "docs/adoption.md, Step by step.")
 
 
 def values(installation):
@@ -296,17 +319,26 @@ def _writer(installation, error: Busy):
 
 def local_times(installation):
     """Whether the newest rows are dated in the future: an app that writes local times."""
-    db, ahead = installation.database(), {}
+    db, ahead, far = installation.database(), {}, []
     if not version.found(db):
         raise NothingToAsk
     there = db.catalogue(app_tables.TABLES)
     for name, column in WRITTEN_NOW.items():
         if {"id", column} <= there.get(name, {}).keys():
-            rows = db.query(f"SELECT {column} AS moment FROM {{{name}}} ORDER BY id DESC "
-                            "LIMIT :newest", newest=NEWEST)
-            newest = max(filter(None, (stored.time(row["moment"]) for row in rows)), default=None)
-            if newest and newest - installation.now > CLOCKS_DIFFER:
-                ahead[f"{db.name(name)}.{db.name.column(name, column)}"] = newest - installation.now
+            shown = db.name.shown(name, column)
+            for row in db.query(f"SELECT id, {column} AS moment FROM {{{name}}} ORDER BY id DESC "
+                                "LIMIT :newest", newest=NEWEST):
+                moment = stored.time(row["moment"])
+                gap = moment - installation.now if moment else CLOCKS_DIFFER
+                if moment and gap > WIDEST_ZONE:
+                    far.append(f"{shown} of the row {words(row['id'])} is {clock.text(moment)}")
+                elif gap > CLOCKS_DIFFER:
+                    ahead[shown] = max(gap, ahead.get(shown, gap))
+    if far:
+        more = f", and {len(far) - 1} more of the newest rows are as far" if far[1:] else ""
+        yield warning(f"{far[0]}, which is in the future by more than any time zone{more}",
+                      "Until then no job that goes by its age touches such a row.",
+                      "If that is a mistake of your app, correct it there and in the row.")
     if ahead:
         hours = max(ahead.values()).total_seconds() / 3600
         yield problem(f"The newest rows are dated up to {hours:.1f} hours in the future: "
@@ -315,7 +347,7 @@ def local_times(installation):
                       "so many hours too late, or too soon in a zone west of Greenwich.",
                       "Let your app write UTC, or map a column that has it: docs/adoption.md, What "
                       "must be true of your tables.")
-    else:
+    if not (ahead or far):
         yield ok("no row of the app is dated in the future")
 
 
@@ -367,5 +399,5 @@ class _TakenBack(Exception):
     """Raised to roll a transaction back."""
 
 
-CHECKS = (connection, health, schema, values, app_rows.words, app_rows.times, confirmed, writing,
+CHECKS = (connection, health, schema, values, addresses, app_rows.words, app_rows.times, confirmed, writing,
           local_times, spool, exports)

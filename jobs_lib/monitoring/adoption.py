@@ -17,7 +17,7 @@ from jobs_lib.chunks import chunked
 from jobs_lib.config.option_types import show_duration
 from jobs_lib.database.schema import added_columns, app_gaps
 from jobs_lib.database.schema.app_tables import TABLES
-from jobs_lib.database.schema.works_on import works_on
+from jobs_lib.database.schema.works_on import of_all, works_on
 from jobs_lib.database.values import keys_in, words
 from jobs_lib.engines import orphan_files, past_time
 from jobs_lib.engines.claimed_queue import DEFERRED
@@ -141,6 +141,10 @@ def collect(config, db, ports, seconds: float = SECONDS) -> dict:
                                       else "the database did not answer in time")
             except JobsError as error:
                 one["not_counted"] = str(error)
+    on = {one["name"] for one in found if one["enabled"]}
+    none = no_address(db, of_all([job for job in jobs if job.name in on]))
+    if none.get("number"):
+        broken.append(f"{no_address_in_words(db.name, none)}.")
     return {"generated_at": clock.text(ports.now()), "unconfirmed": off, "jobs": found,
             "old_rows": open_statements(config, db, ports.now()),
             "unknown_words": [
@@ -150,6 +154,27 @@ def collect(config, db, ports, seconds: float = SECONDS) -> dict:
                  "text": ". ".join(unknown_words.in_words(each))}
                 for each in unknown_words.look(db)],
             "problems": broken}
+
+
+def no_address(db, works: dict) -> dict:
+    """How many owners have nothing that looks like an address, of the first OWNERS: `number`, `of`
+    and whether there are `more`; {} where none of the jobs asks, or the table is not there.
+    `works`: {table: the Work of the jobs that are on}."""
+    if not ("email" in works["users"].columns
+            and db.columns("users").issuperset({"email", "status"})):
+        return {}
+    row = db.row("SELECT COUNT(*) AS number, SUM(CASE WHEN email LIKE '%_@_%' THEN 1 ELSE 0 END) "
+                 "AS good FROM (SELECT email FROM {users} WHERE status <> 'deleted' LIMIT :most) "
+                 "owners", most=OWNERS)
+    of = row["number"]
+    return {"number": of - int(row["good"] or 0), "of": of, "more": of == OWNERS}
+
+
+def no_address_in_words(names, found: dict) -> str:
+    """The same as a sentence."""
+    first = "the first " if found["more"] else ""
+    return (f"{found['number']:,} of {first}{found['of']:,} owners have no address in "
+            f"{names.shown('users', 'email')}: no notice reaches them")
 
 
 def _items(ctx, limit, confirmed: bool):
@@ -225,4 +250,6 @@ def _addresses(db, ids: list) -> list[str]:
     """Who they are, masked; an id where there is no such user."""
     known = {row["id"]: row["email"] for row in db.query(
         "SELECT id, email FROM {users} WHERE id IN (:ids)", ids=ids)} if ids else {}
-    return [masking.text(words(known[id])) if known.get(id) else f"user {words(id)}" for id in ids]
+    # what is no address may be a secret, such as one that the app has encrypted
+    return [masking.text(words(known[id])) if "@" in words(known.get(id) or "")
+            else f"user {words(id)}" for id in ids]

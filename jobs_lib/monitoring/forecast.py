@@ -395,11 +395,11 @@ def _idle(found: list[dict], waiting: list[dict]) -> list[dict]:
     for job in found:
         if job["next_run"]:
             continue
-        what = [f"{_number(item['total'], item['more'])} {item['what']}"
+        what = [f"{item['act']} {_number(item['total'], item['more'])} {item['what']}"
                 for item in job["items"] if item["total"]]
         number, words = sends.get(job["name"], (0, ""))
         if number:
-            what.append(f"{number:,} {words}")
+            what.append(f"send {number:,} {words}")
         if what:
             name = job["name"]
             why, fix = next((why, fix) for why, fix, applies in (
@@ -407,6 +407,6 @@ def _idle(found: list[dict], waiting: list[dict]) -> list[dict]:
                 ("is paused", f"`jobs.py resume {name}` ends the pause.", job["paused_at"]),
                 ("is not confirmed", f"`jobs.py adopt --confirm {name}` starts it.", True))
                 if applies)
-            warnings.append(_warning(name, f"{name} {why}", "It will not handle: "
+            warnings.append(_warning(name, f"{name} {why}", "It will not "
                                      f"{', '.join(what)}.", fix))
     return warnings

@@ -133,6 +133,18 @@ def test_without_the_updates_each_old_row_is_counted_and_none_is_begun(app):    
             "failed"}, name
 
 
+def test_what_is_no_address_of_an_owner_is_not_printed(app):                       # R72
+    """It may be one that the app has encrypted."""
+    for sql in statements(app.run("migrate", "--own-tables")):
+        if not sql.startswith("UPDATE"):
+            app.app.execute(sql.rstrip(";"))
+    app.app.execute("UPDATE {users} SET email = 'eyJpdiI6Ik'")
+    shown = app.run("adopt")
+    assert "user 1" in shown
+    assert "! 3 of 3 owners have no address in app_users.its_email: no notice" in shown
+    assert "eyJ" not in shown + app.run("adopt", "--json")
+
+
 def test_what_came_in_lately_is_spared_by_the_statements(app):                     # R74
     """The longest that an item of the queue gets is what tells old from young."""
     app.app.execute("ALTER TABLE app_failed_emails ADD COLUMN its_status VARCHAR(9) DEFAULT "

@@ -262,9 +262,9 @@ def test_a_disabled_or_paused_job_says_what_it_will_not_do(bench):      # R77
     bench.db.upsert("job_state", {"job": "purge_magic_links"}, {"paused_at": bench.ago(days=1)})
     assert [(each["subject"], each["what"], each["fix"]) for each in collect(bench)["warnings"]
             ] == [
-        ("purge_sessions is disabled", "It will not handle: 3 rows of sessions.",
+        ("purge_sessions is disabled", "It will not delete 3 rows of sessions.",
          "[purge_sessions] enabled = yes starts it again."),
-        ("retry_forwards is paused", "It will not handle: 2 forwards.",
+        ("retry_forwards is paused", "It will not send 2 forwards.",
          "`jobs.py resume retry_forwards` ends the pause.")]
 
 

@@ -195,14 +195,24 @@ TEXTS = [
      "[columns] user.email: there is no such option; did you mean 'users.email'?"),
     ("[columns]\nusers.email = mail\nusers.name = MAIL", (
         "[columns] users.name = MAIL: users.email "
-     "and users.name cannot both have this name")),
+     "and users.name cannot both have this name; if it is both, let one be an expression, which is "
+     "only read: users.name = (MAIL)")),
+    ("[columns]\nusers.id = username\nusers.email = username", (
+        "[columns] users.email = username: users.id and users.email cannot both have this name; if "
+        "it is both, let one be an expression, which is only read: users.email = (username)")),
+    ("[columns]\nusers.id = username\nusers.email = (username)", ""),
+    ("[tables]\ndestinations = recipients\n[columns]\nrecipients.verified_at = seen", (
+        "[columns] recipients.verified_at: expected our name of the table; did you mean "
+        "'destinations.verified_at'?")),
     ("[columns]\nusers.email = status", ("[columns] users.email = status: users.email and "
-     "users.status cannot both have this name")),
+     "users.status cannot both have this name; if it is both, let one be an expression, which is "
+     "only read: users.email = (status)")),
     ("[columns]\nnotifications.kind = sort\nnotifications.status = state\nusers.email = name", (
         "[columns] notifications.kind: `migrate` makes this table itself, and its columns have our "
         "names: delete this line\n[columns] notifications.status: `migrate` makes this table "
         "itself, and its columns have our names: delete this line\n[columns] users.email = name: "
-        "users.email and users.name cannot both have this name")),
+        "users.email and users.name cannot both have this name; if it is both, let one be an "
+        "expression, which is only read: users.email = (name)")),
     ("[columns]\nusers.email = LOWER(mail; name",
      "[columns] users.email = 'LOWER(mail; name': expected one expression, without a semicolon"),
     ("[columns]\nusers.email = LOWER(mail)\nusers.name = UPPER(\n write mail = :value", (

@@ -200,6 +200,18 @@ def test_an_app_that_writes_local_times_is_named_with_the_hours(installed):     
     assert (found.level, "sessions.created_at" in found.what) == ("problem", True)
 
 
+def test_a_row_of_another_year_is_named_with_its_date(installed):               # R75
+    installed.db.insert("message_logs", id=7, user_id=1, direction="forward", status="delivered",
+                        created_at="2037-01-02 03:04:05")
+    found, = installed.found("database")
+    assert (found.level, found.what) == (
+        "warning", "message_logs.created_at of the row 7 is 2037-01-02 03:04:05, which is in the "
+        "future by more than any time zone")
+    installed.db.insert("message_logs", user_id=1, direction="forward", status="delivered",
+                        created_at="2037-01-02 03:04:05")
+    assert installed.one("database", "and 1 more of the newest rows are as far")
+
+
 def test_exports_that_are_not_in_their_folder_are_warned_of(installed):
     names, later = [new_name(number) for number in (1, 2, 3)], clock.now() + timedelta(days=1)
     for status, name, expires in [*(("ready", name, later) for name in names),
@@ -320,5 +332,5 @@ def test_a_damaged_file_is_reported(lite):
 
 def test_the_checks_are_those_of_the_area():
     assert [check.__name__ for check in database.CHECKS] == [
-        "connection", "health", "schema", "values", "words", "times", "confirmed", "writing",
-        "local_times", "spool", "exports"]
+        "connection", "health", "schema", "values", "addresses", "words", "times", "confirmed",
+        "writing", "local_times", "spool", "exports"]

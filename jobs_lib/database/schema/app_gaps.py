@@ -147,6 +147,25 @@ def statements(db, planned=(), lives: dict | None = None, differences=None) -> l
     return found + whole
 
 
+def bare(db, works: dict) -> list[str]:
+    """The app's tables that have our names, where `prefix` gives the jobs others that [tables] does
+    not name, and in which nothing is. `works`: {table: the Work of the jobs that are on}."""
+    there = db.tables() - {*db.name.mapped.values()} if db.name.prefix else set()
+    return [name for name in app_tables.TABLES
+            if name in there and name not in db.name.mapped and works[name].columns
+            and not (db.columns(name) and db.query(db.as_text(
+                f"SELECT 1 AS one FROM {{{name}}} LIMIT 1")))]
+
+
+def in_words(names, bare: list[str]) -> str:
+    """What `bare` has found."""
+    is_one = len(bare) == 1
+    return (f"there {'is a table' if is_one else 'are tables'} {', '.join(bare)}, and the jobs use "
+            f"{', '.join(map(names, bare))}: if {'it is' if is_one else 'they are'} your app's, "
+            f"name {'it' if is_one else 'them'} in [tables], "
+            f"{', '.join(f'{name} = {name}' for name in bare)}")
+
+
 def nearest(db, difference) -> str:
     """`; did you mean 'members'?` for a table or column that [tables] or [columns] names, and that
     is not there; "" where there is none like it."""
@@ -203,5 +222,7 @@ def _remark(db, difference, lives: dict | None) -> str:
         return ""
     given = column.type == "now" and db.dialect.adds_now
     needed = column.default is NO_DEFAULT and not (column.null or given)
+    # the default is no address
+    needed = needed or (difference.table.name, column.name) == ("users", "email")
     return (("   -- your app has to fill it" if needed else "")
             + f"\n-- old rows: {counts_as(db, difference, lives)}")

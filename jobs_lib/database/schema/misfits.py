@@ -34,8 +34,8 @@ KINDS = {
     "bits": (ANY, "{column} is a BIT, which is read as bytes", "make it a TINYINT(1)"),
     "bytes": (ANY, "{column} holds bytes, and keys are whole numbers or text",
               "map a column that is, such as a generated one"),
-    "unlike": (ANY, "{column} compares keys otherwise than the column that they are from",
-               "give it the same type and collation"),
+    "unlike": (ANY, "{column} ({0}) compares keys otherwise than {1} ({2}), which they are from",
+               "give both the same type and collation, or name the right table in [tables]"),
     "number": (ANY, "{column} holds numbers where a time in UTC belongs",
                "make it a DATETIME, or map a column that is; or name an expression in [columns]"),
     "no_words": (ANY, "{column} holds {0} where words belong ({1})",
@@ -102,9 +102,9 @@ KINDS = {
     "kept": (DELETED, "the foreign key {0} of {1} keeps rows of {table} from being deleted",
              "give it ON DELETE CASCADE or SET NULL"),
     "engine": (CHANGED, "the table {table} is {0}, which has no transactions",
-               "ALTER TABLE {table} ENGINE=InnoDB"),
+               "ALTER TABLE {quoted} ENGINE=InnoDB"),
     **{f"may_not_{word.lower()}": (act, f"{{0}} has no right to {word} {{table}}",
-                                   f"let its administrator GRANT {word} ON {{table}} TO {{0}}")
+                                   f"let its administrator GRANT {word} ON {{quoted}} TO {{account}}")
        for word, act in (("UPDATE", UPDATED), ("DELETE", DELETED), ("INSERT", ADDED))},
 }
 
@@ -119,9 +119,9 @@ FURTHER = {
                 "an account"), "give it the same type and collation"),
     "no_key": ("[delete_accounts] also names {0}, which has no primary key", "give it one"),
     "engine": (("[delete_accounts] also names {0}, which is {1} and has no transactions: a kill "
-                "would leave a part of it"), "ALTER TABLE {0} ENGINE=InnoDB"),
+                "would leave a part of it"), "ALTER TABLE {quoted} ENGINE=InnoDB"),
     "may_not_delete": (("[delete_accounts] also names {0}, and {1} has no right to DELETE from it"),
-                       "let its administrator GRANT DELETE ON {0} TO {1}"),
+                       "let its administrator GRANT DELETE ON {quoted} TO {account}"),
     "known": ("[delete_accounts] also names {0}, which the jobs delete and export anyway",
               "take it out"),
 }
@@ -135,7 +135,8 @@ def look(db, works: dict, catalogue: dict) -> list[str]:
     checks.add(db, catalogue)
     for name, columns in catalogue.items():
         found += _of_table(db, name, columns, works[name])
-    found += [_code(one.table, one.column, "unlike") for one in REFERENCES
+    found += [_code(one.table, one.column, "unlike", _type_of(column),
+                    db.name.shown(one.target, "id"), _type_of(key)) for one in REFERENCES
               if (key := catalogue.get(one.target, {}).get("id"))
               and (column := catalogue.get(one.table, {}).get(one.column))
               and not keys.are_alike(db, column, key)]
@@ -171,13 +172,30 @@ def in_words(names, code: str) -> tuple[str, str]:
     name, column, kind, more = parts(code)
     if name == "further":
         what, fix = FURTHER[kind]
-        return what.format(*more), fix.format(*more)
-    words = {"table": names(name), "column": names.shown(name, column)}
+        return what.format(*more), fix.format(*more, quoted=_quoted(more[0]),
+                                              account=_account(more[-1]))
+    words = {"table": names(name), "column": names.shown(name, column),
+             "quoted": _quoted(names(name)), "account": _account(more[0] if more else "")}
     _, what, fix = KINDS[kind]
     own = f"; {OWN_AUDIT}" if name == "audit_logs" and kind not in ("kept", "engine") else ""
     if kind not in ("wrong", "wrong_write"):
         more = [re.sub(",(?! )", ", ", each) for each in more]
     return what.format(*more, **words), fix.format(*more, **words) + own
+
+
+def _quoted(name: str) -> str:
+    """A table as it is in a statement for MySQL and MariaDB: the others ask for none of these."""
+    return ".".join(f"`{part}`" for part in name.split("."))
+
+
+def _account(user: str) -> str:
+    """`jobs@%` as it is in a GRANT."""
+    name, _, host = user.rpartition("@")
+    return f"'{name}'@'{host}'"
+
+
+def _type_of(facts: dict) -> str:
+    return f"{facts['whole'] or 'of no type'} {facts['collation'] or ''}".strip()
 
 
 def mends(db, code: str) -> list[str]:

@@ -46,6 +46,7 @@ _EXPORTS_GIVEN_UP = Closing("status = 'expired'", f"{_EXPORTS} AND requested_at 
                             ("status", "requested_at"))
 
 OLD_ROWS = {
+    "users.email": Old("without an address, so that no notice reaches them"),
     "users.status": Old("active"),
     "users.deleted_at": Old("not deleted; those of status `deleted` count as deleted when a run "
                             "sees them first, and are erased [delete_accounts] grace later"),

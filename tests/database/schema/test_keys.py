@@ -158,7 +158,14 @@ def test_a_reference_that_compares_otherwise_than_its_key_is_refused(blank_url):
         db.execute(sql.replace("BIGINT", "INTEGER"))
     for sql in ddl.create_table(db, table("magic_links")):
         db.execute(re.sub(r"(?m)^(  .user_id.) .*? NOT NULL", rf"\1 {kind} NOT NULL", sql))
-    assert set(app_gaps.lacking(db)) == {"magic_links.user_id:unlike"}
+    code, = app_gaps.lacking(db)
+    own, key = (f"{db.catalogue([name])[name][column]['whole']} "
+                f"{db.catalogue([name])[name][column]['collation']}" for name, column
+                in (("magic_links", "user_id"), ("users", "id")))
+    assert misfits.sentence(db.name, code) == (
+        f"magic_links.user_id ({own.strip()}) compares keys otherwise than users.id "
+        f"({key.strip()}), which they are from: give both the same type and collation, or name the "
+        "right table in [tables]")
     db.close()
 
 
@@ -166,7 +173,10 @@ def test_a_reference_that_compares_otherwise_than_its_key_is_refused(blank_url):
 def test_text_that_refers_to_a_number_is_refused(bench):     # R75
     """`7x` equals 7: the rows of one user would be another's, too."""
     bench.db.execute("ALTER TABLE {sessions} MODIFY user_id VARCHAR(40) NOT NULL")
-    assert app_gaps.lacking(bench.db) == ["sessions.user_id:unlike"]
+    code, = app_gaps.lacking(bench.db)
+    assert misfits.parts(code)[:3] == ("sessions", "user_id", "unlike")
+    assert "than users.id (bigint(20)), which they are from" in misfits.sentence(
+        bench.db.name, code)
 
 
 @pytest.mark.parametrize("like, length", [("01JD2P4Z6Y8X0W2V4T6R8Q0N1M", 26), ("A" * 32, 32),

@@ -29,7 +29,9 @@ ON_SERVERS = {
     "export_requests.status": (WITHOUT_RUNNING, "export_requests.status:enum:running"),
     "header_snapshots.id": ("BINARY(16) NOT NULL PRIMARY KEY", "header_snapshots.id:bytes"),
     "aliases.domain_id": ("VARCHAR(36) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
-                          "aliases.domain_id:unlike"),
+                          "aliases.domain_id:unlike:varchar(36)%20CHARACTER%20SET%20utf8mb4%20"
+                          "COLLATE%20utf8mb4_bin:app_domains.its_id:char(36)%20CHARACTER%20SET%20"
+                          "utf8mb4%20COLLATE%20utf8mb4_general_ci"),
     "users.id": ("BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY", "users.id:large"),
 }
 # text for keys, that of the app's choice, is no trap
@@ -53,13 +55,15 @@ SENTENCES_OF_SERVERS = (
      "add it to its values"),
     ("app_header_snapshots.its_id holds bytes, and keys are whole numbers or text: map a column "
      "that is, such as a generated one"),
-    ("app_aliases.its_domain_id compares keys otherwise than the column that they are from: give "
-     "it the same type and collation"),
+    ("app_aliases.its_domain_id (varchar(36) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin) compares "
+     "keys otherwise than app_domains.its_id (char(36) CHARACTER SET utf8mb4 COLLATE "
+     "utf8mb4_general_ci), which they are from: give both the same type and collation, or name the "
+     "right table in [tables]"),
     "app_users.its_id has a number above 2^63 - 1: the jobs can use only smaller ones",
     ("the foreign key of_session of devices keeps rows of app_sessions from being deleted: give it "
      "ON DELETE CASCADE or SET NULL"),
     ("the table app_spam_quarantine is MyISAM, which has no transactions: ALTER TABLE "
-     "app_spam_quarantine ENGINE=InnoDB"),
+     "`app_spam_quarantine` ENGINE=InnoDB"),
     ("tenant of app_audit_logs has to be given, and the jobs add rows without it: give it a "
      "default; or let [tables] audit_logs name a table that is not there: `jobs.py migrate` makes "
      "it, for what the jobs write"),

@@ -40,8 +40,9 @@ def shop(line, mariadb):
 
 
 def test_a_right_that_is_missing_is_named_with_its_grant(shop):        # R75
-    sentence = (f"clerk@% has no right to DELETE {shop.shop}.sessions: let its administrator GRANT "
-                f"DELETE ON {shop.shop}.sessions TO clerk@%")
+    grant = f"GRANT DELETE ON `{shop.shop}`.`sessions` TO 'clerk'@'%'"
+    sentence = (f"clerk@% has no right to DELETE {shop.shop}.sessions: let its administrator "
+                f"{grant}")
     made = shop.run("migrate", "--own-tables")
     assert sentence in made.splitlines()
     assert sentence in shop.run("migrate", "--check", code=1).splitlines()
@@ -56,7 +57,7 @@ def test_a_right_that_is_missing_is_named_with_its_grant(shop):        # R75
     assert (finding["level"], finding["fix"]) == ("problem", f"{fix[0].upper()}{fix[1:]}.")
     shop.run("adopt", "--confirm", "purge_sessions", "purge_magic_links", code=1)
     assert shop.job("purge_magic_links")["status"] == "ok"
-    shop.root(f"GRANT DELETE ON `{shop.shop}`.`sessions` TO 'clerk'@'%'")
+    shop.root(grant)
     shop.run("adopt", "--confirm", "purge_sessions")
     assert shop.job("purge_sessions")["counts"] == {"deleted": 1}
 
