@@ -399,5 +399,5 @@ class _TakenBack(Exception):
     """Raised to roll a transaction back."""
 
 
-CHECKS = (connection, health, schema, values, addresses, app_rows.words, app_rows.times, confirmed, writing,
-          local_times, spool, exports)
+CHECKS = (connection, health, schema, values, addresses, app_rows.words, app_rows.times, confirmed,
+          writing, local_times, spool, exports)

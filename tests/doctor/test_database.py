@@ -205,8 +205,8 @@ def test_a_row_of_another_year_is_named_with_its_date(installed):               
                         created_at="2037-01-02 03:04:05")
     found, = installed.found("database")
     assert (found.level, found.what) == (
-        "warning", "message_logs.created_at of the row 7 is 2037-01-02 03:04:05, which is in the "
-        "future by more than any time zone")
+        "warning", ("message_logs.created_at of the row 7 is 2037-01-02 03:04:05, which is in the "
+        "future by more than any time zone"))
     installed.db.insert("message_logs", user_id=1, direction="forward", status="delivered",
                         created_at="2037-01-02 03:04:05")
     assert installed.one("database", "and 1 more of the newest rows are as far")

@@ -104,7 +104,8 @@ KINDS = {
     "engine": (CHANGED, "the table {table} is {0}, which has no transactions",
                "ALTER TABLE {quoted} ENGINE=InnoDB"),
     **{f"may_not_{word.lower()}": (act, f"{{0}} has no right to {word} {{table}}",
-                                   f"let its administrator GRANT {word} ON {{quoted}} TO {{account}}")
+                                   f"let its administrator GRANT {word} ON {{quoted}} TO "
+                                   "{account}")
        for word, act in (("UPDATE", UPDATED), ("DELETE", DELETED), ("INSERT", ADDED))},
 }
 

@@ -29,9 +29,9 @@ ON_SERVERS = {
     "export_requests.status": (WITHOUT_RUNNING, "export_requests.status:enum:running"),
     "header_snapshots.id": ("BINARY(16) NOT NULL PRIMARY KEY", "header_snapshots.id:bytes"),
     "aliases.domain_id": ("VARCHAR(36) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
-                          "aliases.domain_id:unlike:varchar(36)%20CHARACTER%20SET%20utf8mb4%20"
+                          ("aliases.domain_id:unlike:varchar(36)%20CHARACTER%20SET%20utf8mb4%20"
                           "COLLATE%20utf8mb4_bin:app_domains.its_id:char(36)%20CHARACTER%20SET%20"
-                          "utf8mb4%20COLLATE%20utf8mb4_general_ci"),
+                          "utf8mb4%20COLLATE%20utf8mb4_general_ci")),
     "users.id": ("BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY", "users.id:large"),
 }
 # text for keys, that of the app's choice, is no trap
