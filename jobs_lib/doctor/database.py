@@ -319,7 +319,8 @@ def _writer(installation, error: Busy):
 
 def local_times(installation):
     """Whether the newest rows are dated in the future: an app that writes local times."""
-    db, ahead, far = installation.database(), {}, []
+    db, far = installation.database(), []
+    ahead: dict = {}
     if not version.found(db):
         raise NothingToAsk
     there = db.catalogue(app_tables.TABLES)

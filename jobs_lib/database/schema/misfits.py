@@ -29,6 +29,7 @@ VALUES = re.compile(r"\benum\(((?:'(?:[^']|'')*',?)+)", re.IGNORECASE)
 # what can be done about a table of the app's to which jobs add rows, whatever does not fit
 OWN_AUDIT = ("or let [tables] audit_logs name a table that is not there: `jobs.py migrate` makes "
              "it, for what the jobs write")
+GRANT = "GRANT {0} ON {{quoted}} TO {{account}}"
 # {kind: (what a job does that it matters for, what is wrong, what to do)}
 KINDS = {
     "bits": (ANY, "{column} is a BIT, which is read as bytes", "make it a TINYINT(1)"),
@@ -104,8 +105,7 @@ KINDS = {
     "engine": (CHANGED, "the table {table} is {0}, which has no transactions",
                "ALTER TABLE {quoted} ENGINE=InnoDB"),
     **{f"may_not_{word.lower()}": (act, f"{{0}} has no right to {word} {{table}}",
-                                   f"let its administrator GRANT {word} ON {{quoted}} TO "
-                                   "{account}")
+                                   f"let its administrator {GRANT.format(word)}")
        for word, act in (("UPDATE", UPDATED), ("DELETE", DELETED), ("INSERT", ADDED))},
 }
 
@@ -122,7 +122,7 @@ FURTHER = {
     "engine": (("[delete_accounts] also names {0}, which is {1} and has no transactions: a kill "
                 "would leave a part of it"), "ALTER TABLE {quoted} ENGINE=InnoDB"),
     "may_not_delete": (("[delete_accounts] also names {0}, and {1} has no right to DELETE from it"),
-                       "let its administrator GRANT DELETE ON {quoted} TO {account}"),
+                       f"let its administrator {GRANT.format('DELETE')}"),
     "known": ("[delete_accounts] also names {0}, which the jobs delete and export anyway",
               "take it out"),
 }
