@@ -234,7 +234,7 @@ def _wrong(db, config) -> list[str]:
 
 
 def _check(session, db, migrations) -> int:
-    from jobs_lib.database.schema import app_gaps, misfits
+    from jobs_lib.database.schema import app_gaps, misfits, rights
     from jobs_lib.monitoring import unknown_words, unreadable_rows
 
     waiting = migrations.pending(db)
@@ -249,9 +249,10 @@ def _check(session, db, migrations) -> int:
     if missing := app_gaps.statements(db, differences=_gaps(session, db)[0]):
         print("the app's own tables lack something: `jobs.py migrate` prints the "
               f"{len(missing)} statement(s) to run")
-    wrong = _wrong(db, session.config)
-    for code in wrong:
-        print(misfits.sentence(db.name, code))
+    wrong = [misfits.sentence(db.name, code) for code in _wrong(db, session.config)]
+    wrong += filter(None, [rights.own(db)])
+    for sentence in wrong:
+        print(sentence)
     for what, _, fix in [*map(unknown_words.in_words, unknown_words.look(db)),
                          *unreadable_rows.look(db, session.config, session.ports.now())]:
         print(f"warning: {what}: {fix[0].lower()}{fix[1:]}")

@@ -15,7 +15,7 @@ from jobs_lib import catalogue, clock, masking
 from jobs_lib.addresses import AddressError, check
 from jobs_lib.chunks import chunked
 from jobs_lib.config.option_types import show_duration
-from jobs_lib.database.schema import added_columns, app_gaps
+from jobs_lib.database.schema import added_columns, app_gaps, rights
 from jobs_lib.database.schema.app_tables import TABLES
 from jobs_lib.database.schema.works_on import of_all, works_on
 from jobs_lib.database.values import keys_in, words
@@ -145,6 +145,8 @@ def collect(config, db, ports, seconds: float = SECONDS) -> dict:
     none = no_address(db, of_all([job for job in jobs if job.name in on]))
     if none.get("number"):
         broken.append(f"{no_address_in_words(db.name, none)}.")
+    if denied := rights.own(db):
+        broken.append(f"{denied}.")
     return {"generated_at": clock.text(ports.now()), "unconfirmed": off, "jobs": found,
             "old_rows": open_statements(config, db, ports.now()),
             "unknown_words": [

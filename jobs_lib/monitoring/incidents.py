@@ -289,7 +289,7 @@ def _tables(health) -> list[Incident]:
     return [Incident("tables", "tables", f"your app's tables lack what {who}", health.now,
                      f"Not running: {', '.join(names)}. Add what is missing, or disable what you "
                      "do not need.", short_error(health.blocked.lack),
-                     "migrate --own-tables --dry-run", names)]
+                     "migrate --dry-run", names)]
 
 
 def _unconfirmed(health) -> list[Incident]:

@@ -174,9 +174,9 @@ def in_words(names, code: str) -> tuple[str, str]:
     if name == "further":
         what, fix = FURTHER[kind]
         return what.format(*more), fix.format(*more, quoted=_quoted(more[0]),
-                                              account=_account(more[-1]))
+                                              account=account(more[-1]))
     words = {"table": names(name), "column": names.shown(name, column),
-             "quoted": _quoted(names(name)), "account": _account(more[0] if more else "")}
+             "quoted": _quoted(names(name)), "account": account(more[0] if more else "")}
     _, what, fix = KINDS[kind]
     own = f"; {OWN_AUDIT}" if name == "audit_logs" and kind not in ("kept", "engine") else ""
     if kind not in ("wrong", "wrong_write"):
@@ -189,8 +189,8 @@ def _quoted(name: str) -> str:
     return ".".join(f"`{part}`" for part in name.split("."))
 
 
-def _account(user: str) -> str:
-    """`jobs@%` as it is in a GRANT."""
+def account(user: str) -> str:
+    """`jobs@%` as it is in a GRANT: `'jobs'@'%'`."""
     name, _, host = user.rpartition("@")
     return f"'{name}'@'{host}'"
 

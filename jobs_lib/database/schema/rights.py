@@ -8,15 +8,24 @@ from __future__ import annotations
 
 from jobs_lib.errors import DatabaseError, NotGranted
 
-from .misfits import packed
+from .misfits import GRANT, account, packed
 
 OWN = "UPDATE {meta} SET value = value WHERE 1 = 0"
+
+
+def own(db) -> str:
+    """That the user may not write the jobs' own tables, as a sentence, or ""."""
+    if not db.dialect.user or not _is_denied(db, db.as_text(OWN)):
+        return ""
+    user, rights = _user(db), GRANT.format("SELECT, INSERT, UPDATE, DELETE")
+    return (f"{user} may not write the jobs' own tables: let its administrator " + rights.format(
+        quoted=f"`{db.value('SELECT DATABASE()')}`.*", account=account(user)))
 
 
 def look(db, works: dict, catalogue: dict) -> list[str]:
     """The codes. `works`: {table: the Work of all jobs on it, together}; `catalogue`: {table:
     {column: facts}}, as Database.catalogue has them."""
-    if not db.dialect.user or _is_denied(db, db.as_text(OWN)):
+    if not db.dialect.user or own(db):
         return []                   # who may not write our own tables cannot run any job
     found = []
     for name, columns in catalogue.items():

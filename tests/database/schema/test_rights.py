@@ -31,7 +31,7 @@ def shop(line, mariadb):
              f"?unix_socket={mariadb.socket}\nstate_dir = state\nlog_dir = log\n[tables]\n"
              f"users = {shop}.users\nsessions = {shop}.sessions\nmagic_links = {shop}.magic_links\n"
              f"[delete_accounts]\nalso = {shop}.labels.user_id\n")
-    line.shop, line.root = shop, mariadb.root
+    line.shop, line.own, line.root = shop, own, mariadb.root
     yield line
     db.close()
     mariadb.drop(url)
@@ -68,3 +68,18 @@ def test_rights_on_single_columns_are_enough(shop):                    # R75
     assert "right to UPDATE" not in shop.run("migrate", "--own-tables")
     shop.root(f"REVOKE UPDATE (deleted_at) ON `{shop.shop}`.`users` FROM 'clerk'@'%'")
     assert f"right to UPDATE {shop.shop}.users" in shop.run("migrate", "--own-tables")
+
+
+def test_who_may_only_read_the_jobs_own_tables_is_told_so_before_a_run(shop):        # R75
+    shop.run("migrate", "--own-tables")
+    own = shop.own
+    shop.root(f"REVOKE ALL ON `{own}`.* FROM 'clerk'@'%'")
+    shop.root(f"GRANT SELECT ON `{own}`.* TO 'clerk'@'%'")
+    grant = f"GRANT SELECT, INSERT, UPDATE, DELETE ON `{own}`.* TO 'clerk'@'%'"
+    said = f"clerk@% may not write the jobs' own tables: let its administrator {grant}"
+    assert said in shop.run("migrate", "--check", code=1).splitlines()
+    assert said in " ".join(shop.run("adopt").split())
+    assert "command denied" in shop("adopt", "--confirm").err
+    shop.root(grant)
+    assert said not in shop.run("migrate", "--check", code=1)
+    assert said not in " ".join(shop.run("adopt").split())
