@@ -164,8 +164,8 @@ def _tell_app(statements: list, console, remark: str = "") -> None:
 
 
 def _gaps(session, db, everything: bool = False) -> tuple[list, list]:
-    """What the database lacks, as ddl.Difference: what is asked for, which is what jobs need that
-    are switched on, or everything; and the rest."""
+    """What the database lacks, as ddl.Difference: what is asked for, which is what enabled jobs
+    need, or everything; and the rest."""
     from jobs_lib.database.schema import app_gaps, compare
     from jobs_lib.runner.table_gaps import needed
 
@@ -181,7 +181,7 @@ def _tell_left_out(others: list, console, remark: str = "") -> None:
     """That more is missing, which no job needs just now."""
     if others:
         say = console.answer if remark else console.report
-        say(f"\n{remark}Left out: {len(others)} more that no job needs which is switched on "
+        say(f"\n{remark}Left out: {len(others)} more that no enabled job needs "
             "(`jobs.py migrate --own-tables` prints them, too).")
 
 

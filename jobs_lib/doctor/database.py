@@ -146,7 +146,7 @@ def schema(installation):
                       "Only the first are listed one by one.", run(RUN_SQL, *statements))
     if unneeded := len(others) - len(wanted):
         yield note(f"{unneeded} more from docs/data-model.md {'are' if unneeded > 1 else 'is'} "
-                   "missing that no job needs which is switched on", "Nothing fails for it.",
+                   "missing, which no enabled job needs", "Nothing fails for it.",
                    "`jobs.py migrate --own-tables` prints the SQL.")
     wrong = list(_misfits(installation, db))
     yield from wrong

@@ -87,7 +87,7 @@ class DueRows:
         first, values = self.queue.first_due
         until, second = self.ctx.now - (wait or timedelta(0)), second or self.queue.second
         on_schedule = Kind(
-            f"next_attempt_at <= :until AND (uncertain <> {TRY_AGAIN} "
+            f"next_attempt_at <= :until AND (COALESCE(uncertain, 0) <> {TRY_AGAIN} "
             "OR next_attempt_at <= :long_ago)",
             {"until": until, "long_ago": self.ctx.now - PATIENCE},
             "next_attempt_at", f"next_attempt_at, {second}, id")

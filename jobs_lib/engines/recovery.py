@@ -41,8 +41,7 @@ def count_unclaimable(rows: DueRows) -> None:
     it begins it, so these are the app's: it may be sending them just now."""
     spared, values = rows.spared
     theirs = rows.db.query(f"SELECT id FROM {rows.table} WHERE {has_status('sending')} "
-                           f"AND claim_run IS NULL{spared} LIMIT :most", most=MOST_COUNTED,
-                           **values)
+                           f"AND {UNCLAIMED}{spared} LIMIT :most", most=MOST_COUNTED, **values)
     count_unknown_status(rows.ctx, rows.queue.table,
                          ("pending", "sending", rows.queue.done, "failed"),
                          [row["id"] for row in theirs])

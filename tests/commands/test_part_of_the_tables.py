@@ -46,7 +46,7 @@ def test_migrate_asks_for_what_the_jobs_need_that_are_switched_on(part, tmp_path
     sql = [line for line in done.out.splitlines() if line.endswith(";")]
     assert [each.split()[:2] for each in sql] == [["CREATE", "INDEX"]] * 4
     assert all(each.split()[4].strip('"`') == "sess" for each in sql)
-    left_out = "Left out: 22 more that no job needs which is switched on ("
+    left_out = "Left out: 22 more that no enabled job needs ("
     assert left_out in done.err + done.out
     assert f"-- {left_out}" in part.run("migrate", "--dry-run")
     assert "purge_sessions stays off until" in done.err + done.out

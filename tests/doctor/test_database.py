@@ -65,7 +65,7 @@ def test_a_missing_table_is_a_problem_and_a_missing_view_a_warning(installed):
 
 @pytest.mark.parametrize("others, what, level", [
     ("yes", "The table magic_links is missing", "problem"),
-    ("no", "1 more from docs/data-model.md is missing that no job needs", "note")])
+    ("no", "1 more from docs/data-model.md is missing, which no enabled job needs", "note")])
 def test_a_table_that_no_job_works_on_is_no_problem(lite, others, what, level):
     for job in catalogue.names():
         lite.configure(job, enabled=others)

@@ -179,8 +179,9 @@ def test_an_uncertain_message_does_not_wait_for_ever_behind_a_backlog(bench, for
 def test_a_row_that_is_sending_and_was_never_claimed_is_left_to_the_app(bench, forward):     # R2
     """Which has a sender of its own, and a word of ours for it. A run claims a row before."""
     forward(1, status="sending", attempts=4, next_attempt_at=bench.ago(days=1))
+    forward(3, status="sending", claim_run="")
     assert bench.run("retry_forwards") == {"sent": 0, "retried": 0, "failed": 0,
-                                           "unknown_status": 1}
+                                           "unknown_status": 2}
     assert row(bench, 1)["status"] == "sending"
     forward(2)
     assert bench.run("retry_forwards")["sent"] == 1

@@ -21,7 +21,8 @@ def add(db, catalogue: dict) -> None:
         text = "" if next(iter(columns.values()))["is_view"] else _definition(db, name)
         if db.dialect.escapes:
             text = ESCAPED.sub(lambda found: "''" if found[1] == "'" else found[0], text)
-        named = [(clause, _names(clause) & ours) for clause in _clauses(text)]
+        named = [(clause, _names(clause) & ours) for clause in _clauses(text)
+                 if not _is_notation(clause)]
         for facts in columns.values():
             facts["checks"] = [clause for clause, names in named
                                if names == {facts["name"].lower()}]
@@ -70,6 +71,13 @@ def _clauses(definition: str) -> list[str]:
             if NOT_ENFORCED not in "".join(pieces[end:end + 3]):
                 found.append("".join(pieces[begin:end + 1]))
     return found
+
+
+def _is_notation(clause: str) -> bool:
+    """Whether statement.py would take a part of it for a value or a table, as in the "__:__" that
+    SQLite takes for text."""
+    return any(sign in piece for piece in PIECE.findall(clause) if piece[0] != "'"
+               for sign in ":{")
 
 
 def _names(clause: str) -> set[str]:
