@@ -22,12 +22,12 @@ SHOWN = 3                    # tables of the app's, by their names
 FIRST = "This in your app's tables does not fit, and jobs refuse to run. Change it first:"
 TO_DO = ("Your app's own tables still lack this. Put it into your app's migrations, or run it "
          "yourself:")
-JOURNAL = ("{0} gets the journal WAL, so that your app and the jobs do not wait for each other: "
-           "two files ({0}-wal, {0}-shm) lie beside it while it is open, whatever opens it has to "
-           "be allowed to write to its folder, and over a network file system your app must not "
-           "use it (docs/adoption.md, Step by step).")
-OLD_ROWS = ("Columns were added, and without this the rows that your app had would be due. Look at "
-            "each line, and run it:")
+JOURNAL = ("{0} is switched to WAL mode, so that your app and the jobs do not wait for each "
+           "other: two files ({0}-wal, {0}-shm) are beside it while it is open, whatever opens it "
+           "must be able to write to its folder, and your app must not use it over a network file "
+           "system (docs/adoption.md, Step by step).")
+OLD_ROWS = ("Columns were added, and without this the rows that your app already had would be due. "
+            "Look at each line, and run it:")
 
 
 def arguments(parser) -> None:

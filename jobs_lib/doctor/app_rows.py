@@ -48,23 +48,25 @@ def _of_times(db, name: str, column: str, values: list):
     engine = judge(db.dialect)
     if early:
         return warning(f"{shown} reads as 1970 in {_some(early, values)}",
-                       "The jobs take that for a time long over: what goes by it is due at once, "
-                       "such as deleted, or ended.",
-                       "Where that stands for none, let it read as NULL by an expression in "
+                       "To the jobs that is long past: whatever depends on it is due at once, such "
+                       "as deletion or expiry.",
+                       "Where that stands for no time, let it read as NULL by an expression in "
                        f"[columns], such as {engine.FROM_EPOCH.format('NULLIF(ends, 0)')} for "
                        "seconds, "
                        "or NULLIF(ends, '1970-01-01 00:00:00'), with a line `write`: "
                        f"{EXPRESSIONS}.")
     if wrong:
-        return warning(f"{shown} is no time such as 2026-11-24 15:05:00 in {_some(wrong, values)}",
-                       "It compares wrongly with a time: what goes by it is due too early, or "
-                       "never.",
+        return warning(f"{shown} is not a time such as 2026-11-24 15:05:00 in "
+                       f"{_some(wrong, values)}",
+                       "It compares wrongly with a time: whatever depends on it is due too early, "
+                       "or never.",
                        "Let it be read as one by an expression in [columns], such as "
                        f"{engine.FROM_EPOCH.format('made')} for seconds since 1970, or "
                        f"{engine.FROM_TEXT.format('made')}: {EXPRESSIONS}.")
     if values and len(unread) == len(values):
         return warning(f"{shown} reads as NULL in {_some(unread, values)}",
-                       "What goes by it is never due.", f"Correct the expression: {EXPRESSIONS}.")
+                       "Whatever depends on it is never due.",
+                       f"Correct the expression: {EXPRESSIONS}.")
     return None
 
 

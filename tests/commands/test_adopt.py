@@ -556,13 +556,14 @@ def test_that_an_apps_file_gets_another_journal_is_said_before(line, tmp_path):
     path = tmp_path / "app.db"
     url = f"sqlite:///{path}"
     line.ini(f"[core]\ndatabase = {url}\nstate_dir = state\nlog_dir = log\n")
-    assert "journal" not in line.run("migrate", "--dry-run")       # there is no file yet
+    assert "WAL" not in line.run("migrate", "--dry-run")       # there is no file yet
     raw = sqlite3.connect(path)
     raw.execute("CREATE TABLE users (id INTEGER PRIMARY KEY)")
-    said = "app.db gets the journal WAL, so that your app and the jobs do not wait for each other: "
+    said = ("app.db is switched to WAL mode, so that your app and the jobs do not wait for each "
+            "other: ")
     assert f"-- {said}" in line.run("migrate", "--dry-run")
     assert raw.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     raw.close()                                     # else it keeps the one that it has
     assert said in " ".join(line.run("migrate").split())
     assert sqlite3.connect(path).execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert "journal" not in line.run("migrate")
+    assert "WAL" not in line.run("migrate")

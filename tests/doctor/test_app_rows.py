@@ -63,10 +63,10 @@ def test_what_is_no_time_or_reads_as_none_is_named(line, tmp_path):             
                "'1764340205', '2026-11-24T15:05:00Z')")
     shown = [found["what"] for found in findings(line, "of 1 rows that were looked at")]
     assert shown == [
-        ("app_sessions.its_created_at is no time such as 2026-11-24 15:05:00 in 1 of 1 rows that "
-         "were looked at, such as '1764340205'"),
-        ("app_sessions.its_last_seen_at is no time such as 2026-11-24 15:05:00 in 1 of 1 rows that "
-         "were looked at, such as '2026-11-24T15:05:00Z'"),
+        ("app_sessions.its_created_at is not a time such as 2026-11-24 15:05:00 in 1 of 1 rows "
+         "that were looked at, such as '1764340205'"),
+        ("app_sessions.its_last_seen_at is not a time such as 2026-11-24 15:05:00 in 1 of 1 rows "
+         "that were looked at, such as '2026-11-24T15:05:00Z'"),
         ("[columns] sessions.expires_at reads as NULL in 1 of 1 rows that were looked at, such as "
          "'2026-11-24T15:05:00Z'")]
     db.close()

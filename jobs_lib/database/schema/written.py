@@ -39,7 +39,7 @@ def values(table: str, column) -> tuple:
 
 def certain(table: str, column) -> tuple:
     """Those of them that jobs do write: the others only stand for such, as a code of 999 does."""
-    if column.name in LARGEST or column.type in ("big", "hash", "label"):
+    if column.name in LARGEST or column.type in ("big", "hash", "label", "path"):
         return (None,) if column.null else ()
     return values(table, column)
 

@@ -372,6 +372,7 @@ def test_a_check_is_asked_by_the_type_of_its_column_and_what_is_written(blank_ur
                                  "IN ('Pending', 'Sending', 'Sent', 'Failed'))"),
         "failed_emails.last_code": "INT CHECK (its_last_code BETWEEN 200 AND 599)",
         "export_requests.sha256": "VARCHAR(64) CHECK (its_sha256 NOT LIKE '%x%')",
+        "export_requests.file_name": "VARCHAR(99) NULL CHECK (its_file_name LIKE 'export-%.zip')",
         "export_requests.file_bytes": "BIGINT CHECK (its_file_bytes > 20)"})
     # SQLite takes that for text and keeps it so; our own notation has values and tables in it
     client.run(blank_url, "ALTER TABLE app_users ADD COLUMN its_deleted_at VARCHAR(30) NULL "
