@@ -39,12 +39,12 @@ class _Finder:
             return None
         folder, last = path[0], name.rpartition(".")[2]
         try:
-            try:
-                file, package = f"{folder}/{last}.py", []
+            try:                        # as in Python, a package goes before a file of its name
+                file, package = f"{folder}/{last}/__init__.py", [f"{folder}/{last}"]
                 found = os.stat(file)
+                folder, last = package[0], "__init__"
             except FileNotFoundError:
-                folder, last = f"{folder}/{last}", "__init__"
-                file, package = f"{folder}/__init__.py", [folder]
+                file, package = f"{folder}/{last}.py", []
                 found = os.stat(file)
             compiled = f"{folder}/__pycache__/{last}.{sys.implementation.cache_tag}.pyc"
             data = _read(compiled)

@@ -15,7 +15,7 @@ SOURCE = "value = 1\n"
 
 
 @pytest.fixture
-def program(tmp_path):
+def interpreter(tmp_path):
     """A package `jobs_lib` with the real quick_import.py, and compiled a module `subject` and a
     package `part`; a function that runs code with them."""
     for name, text in (("__init__.py", ""), ("subject.py", SOURCE), ("part/__init__.py", SOURCE),
@@ -44,16 +44,16 @@ LOOK = ("import inspect, jobs_lib.subject as subject, jobs_lib.part as part; "
         " for each in (subject, part)))")
 
 
-def test_a_module_has_all_that_python_gives_it(program):         # R10
-    assert program(LOOK) == program(LOOK, quick=False)
+def test_a_module_has_all_that_python_gives_it(interpreter):         # R10
+    assert interpreter(LOOK) == interpreter(LOOK, quick=False)
 
 
 QUICK = "; print(subject.value, type(subject.__loader__).__name__)"
 
 
-def test_a_compiled_module_takes_the_shorter_way(program):      # R10
-    assert program("from jobs_lib import subject" + QUICK) == "1 _Loader\n"
-    assert program("from jobs_lib import part as subject" + QUICK) == "1 _Loader\n"
+def test_a_compiled_module_takes_the_shorter_way(interpreter):      # R10
+    assert interpreter("from jobs_lib import subject" + QUICK) == "1 _Loader\n"
+    assert interpreter("from jobs_lib import part as subject" + QUICK) == "1 _Loader\n"
 
 
 def change(path: str) -> None:
@@ -76,32 +76,39 @@ def compile_by_hash(path: str) -> None:
     (change, 20), (change_time, 2), (compile_by_hash, 20),
     (lambda path: os.unlink(cache_from_source(path)), 1)],
     ids=["another size", "another time", "a hash", "none"])
-def test_what_was_compiled_from_another_source_is_not_used(program, tmp_path, spoil, value):
+def test_what_was_compiled_from_another_source_is_not_used(interpreter, tmp_path, spoil, value):
     spoil(str(tmp_path / "jobs_lib" / "subject.py"))
-    assert program("from jobs_lib import subject" + QUICK) == f"{value} SourceFileLoader\n"
+    assert interpreter("from jobs_lib import subject" + QUICK) == f"{value} SourceFileLoader\n"
 
 
-def test_a_compiled_file_of_another_python_is_not_used(program, tmp_path):
+def test_a_compiled_file_of_another_python_is_not_used(interpreter, tmp_path):
     path = cache_from_source(str(tmp_path / "jobs_lib" / "subject.py"))
     with open(path, "r+b") as file:
         file.write(b"\0\0")
-    assert program("from jobs_lib import subject" + QUICK) == "1 SourceFileLoader\n"
+    assert interpreter("from jobs_lib import subject" + QUICK) == "1 SourceFileLoader\n"
 
 
-def test_a_long_module_is_loaded_as_well(program, tmp_path):
+def test_a_long_module_is_loaded_as_well(interpreter, tmp_path):
     path = tmp_path / "jobs_lib" / "subject.py"
     path.write_text("value = 3\n" + "".join(f"a{number} = {number}\n" for number in range(9000)))
     py_compile.compile(str(path))
     assert os.path.getsize(cache_from_source(str(path))) > 2 ** 16
-    assert program("from jobs_lib import subject; print(subject.value, subject.a8999)") == (
+    assert interpreter("from jobs_lib import subject; print(subject.value, subject.a8999)") == (
         "3 8999\n")
 
 
-def test_a_module_that_was_deleted_is_missing(program, tmp_path):
+def test_a_module_that_was_deleted_is_missing(interpreter, tmp_path):
     (tmp_path / "jobs_lib" / "subject.py").unlink()
-    assert program("import importlib.util as util; print(util.find_spec('jobs_lib.subject'))"
+    assert interpreter("import importlib.util as util; print(util.find_spec('jobs_lib.subject'))"
                    ) == "None\n"
 
 
-def test_an_optimised_python_looks_itself(program):
-    assert program("from jobs_lib import subject" + QUICK, "-O") == "1 SourceFileLoader\n"
+def test_an_optimised_python_looks_itself(interpreter):
+    assert interpreter("from jobs_lib import subject" + QUICK, "-O") == "1 SourceFileLoader\n"
+
+
+def test_a_file_that_an_older_version_has_left_does_not_hide_a_package(interpreter, tmp_path):
+    path = tmp_path / "jobs_lib" / "part.py"
+    path.write_text("value = 'old'\n")
+    py_compile.compile(str(path))
+    assert interpreter("from jobs_lib import part as subject" + QUICK) == "1 _Loader\n"

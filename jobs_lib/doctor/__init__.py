@@ -11,7 +11,7 @@ import time
 from jobs_lib import masking
 from jobs_lib.config.secrets import redacted, secrets
 from jobs_lib.errors import JobsError, Missing, Stopped
-from jobs_lib.output.findings import Finding, note, warning
+from jobs_lib.output.findings import Finding, note, problem, warning
 from jobs_lib.runner.limits import Alarm
 
 AREAS = ("host", "config", "files", "database", "mail", "dns", "cron", "workers", "runs")
@@ -24,8 +24,7 @@ def examine(installation, areas=AREAS) -> list[Finding]:
     """All findings, area by area, with every secret of the configuration taken out of them."""
     end, found = time.monotonic() + ALL_SECONDS, []
     for area in areas:
-        module = __import__(f"{__name__}.{area}", fromlist=["CHECKS"])
-        here = [finding for check in module.CHECKS
+        here = [finding for check in _checks(area)
                 for finding in _findings(check, installation, end)]
         if not here and installation.lacks and area in FROM_DATABASE:
             here = [note(f"Nothing is known about runs without {installation.lacks}",
@@ -34,6 +33,17 @@ def examine(installation, areas=AREAS) -> list[Finding]:
     hidden = secrets(installation.config) if installation.config else []
     return [Finding(level, area, *(redacted(text, hidden) for text in texts))
             for level, area, *texts in dict.fromkeys(found)]
+
+
+def _checks(area: str) -> tuple:
+    """Those of an area; where a module that it needs cannot be loaded, one that says so."""
+    try:
+        return __import__(f"{__name__}.{area}", fromlist=["CHECKS"]).CHECKS
+    except (ImportError, SyntaxError) as error:
+        found = problem(f"The checks of this area cannot be loaded: {error}",
+                        "The upload was cut off, or holds files of two versions.",
+                        "See what `jobs.py doctor` says of the host.")
+        return (lambda _: [found],)
 
 
 def _findings(check, installation, end: float) -> list[Finding]:

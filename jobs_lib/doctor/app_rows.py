@@ -39,7 +39,7 @@ def times(installation):
 def _of_times(db, name: str, column: str, values: list):
     """The finding about one column, or None."""
     shown = db.name.shown(name, column)
-    given = {value: clock.parse_any(str(value.read)) for value in values
+    given = {value: _moment(str(value.read)) for value in values
              if value.read and not str(value.read).startswith(NONE)}
     early = [value for value in values if (moment := given.get(value)) and moment.year in EPOCH]
     wrong = [value for value in values if value in given
@@ -68,6 +68,11 @@ def _of_times(db, name: str, column: str, values: list):
                        "Whatever depends on it is never due.",
                        f"Correct the expression: {EXPRESSIONS}.")
     return None
+
+
+def _moment(text: str):
+    """The time, or the beginning of the day; None for what is neither."""
+    return clock.parse_any(f"{text} 00:00:00" if len(text) == len("2026-11-24") else text)
 
 
 def _is_unlike(db, value) -> bool:

@@ -23,11 +23,12 @@ MISSING = "is missing"
 def look(db, config, now) -> list[tuple[str, str, str]]:
     """(what there is, what that means, what to do)."""
     found = []
+    jobs = {job.name: job for job in catalogue.load_all([])}
     for queue in CLAIMED:
-        if queue.table not in TABLES:
+        if queue.table not in TABLES or queue.job not in jobs:
             continue
         try:
-            engine = queue.engine(looked_at(db, config, now, catalogue.load(queue.job)))
+            engine = queue.engine(looked_at(db, config, now, jobs[queue.job]))
             rows = db.query(db.as_text(
                 f"SELECT {', '.join(dict.fromkeys((*OF_ALL, *engine.columns)))} FROM "
                 f"{{{queue.table}}} WHERE {has_status('pending')} LIMIT {LOOKED_AT}"))

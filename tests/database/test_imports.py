@@ -36,4 +36,4 @@ def test_sqlite_loads_nothing_beyond_our_own_modules(tmp_path):
         "jobs_lib.database.dialects", "jobs_lib.database.dialects.base",
         "jobs_lib.database.dialects.sqlite", "jobs_lib.database.dialects.urls",
         "jobs_lib.database.schema", "jobs_lib.database.schema.app_tables",
-        "jobs_lib.database.schema.own_tables"}
+        "jobs_lib.database.schema.own_tables", "jobs_lib.records"}
