@@ -29,7 +29,8 @@ FIRST = 20                      # of a table, before it is known how large they 
 MOST_OCTETS = 4_000_000         # of a page, about
 MOST_PROBLEMS = 20              # values that do not fit, before it gives up
 LAST = ("schema_migrations", "meta")            # which `migrate` has filled in the target
-OWN = (MARK, VIEW, APP_TABLES, TEXT_KEYS)                  # in `meta`: each database's own
+# how those rows of `meta` begin that are each database's own
+OWN = (MARK, VIEW, APP_TABLES, TEXT_KEYS)
 DIGEST = 2 ** 128
 TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(\.\d+)?(Z|\+00:00)?", re.ASCII)
 COLUMN = re.compile(r"[Cc]olumn [`'](?:[^`']+`\.`)*([^`']+)[`']")
@@ -343,7 +344,7 @@ class Move:
         for page in self._pages(db, name):
             columns = columns or list(page[0])
             for row in page:
-                if name == "meta" and row["name"] in OWN:
+                if name == "meta" and str(row["name"]).startswith(OWN):
                     continue
                 rows += 1
                 total += _digest(self._fitting(name, row) if db is self.source else row, columns)
@@ -360,7 +361,7 @@ class Move:
             for name in LAST:
                 keys = self.keys[name]
                 for row in self._last[name]:
-                    if name == "meta" and row["name"] in OWN:
+                    if name == "meta" and str(row["name"]).startswith(OWN):
                         continue
                     rest = {column: value for column, value in row.items() if column not in keys}
                     self.target.upsert(name, {key: row[key] for key in keys}, rest)

@@ -32,7 +32,9 @@ def check(ctx, counts: dict) -> None:
     error = _notify(ctx, table, counts, looked.zone)
     if ctx.clock_in_doubt is None:          # both delete what is old
         table.purge(ctx.db, ctx.now)
-        metrics_samples.record(ctx.db, looked)
+        if metrics_samples.record(ctx.db, looked) and looked.blocked.idle:
+            from jobs_lib.database.schema import app_gaps
+            app_gaps.note(ctx.db)           # once an hour: it may be there by now
     if error:
         raise error
 

@@ -220,9 +220,12 @@ def _sections(config, jobs) -> list[Problem]:
 def _blocked(db, jobs, health: dict) -> Blocked:
     if version.check(db):
         return Blocked((), (), "")
-    from jobs_lib.database.schema.app_gaps import lacking
+    from jobs_lib.database.schema import app_gaps
     from jobs_lib.runner import adoption, table_gaps
-    lacks = lacking(db)
+    # tables may lack for good what only disabled jobs need, so no tick looks at everything
+    lacks = app_gaps.known(db)
+    if lacks is None:
+        lacks = app_gaps.lacking(db)
     missing = {job.name: gaps for job in jobs if (gaps := table_gaps.concerned(job, lacks))}
     off = adoption.unconfirmed(db, jobs)
     runs = {name for name, job in health.items() if job.enabled and not job.paused_at}

@@ -6,7 +6,6 @@ A job says itself which tables and columns it works on (`tables` in job.py).
 from __future__ import annotations
 
 from jobs_lib.database.schema import app_gaps, app_tables, misfits
-from jobs_lib.database.schema.version import complete
 from jobs_lib.database.schema.works_on import of_all, works_on
 from jobs_lib.errors import JobsError
 
@@ -23,13 +22,11 @@ def need(db, job, store: bool = True) -> None:
     """Raise Incomplete when the job needs what is missing, or Unconfirmed when the operator has
     not let it work yet. `store`: it is no dry run, so what was found out may be written down."""
     look = app_gaps.note if store else app_gaps.lacking
-    first, *names = app_gaps.noted(db).split() or [""]
-    is_known = first == complete(db.name)
-    if not is_known:
-        names = look(db)
+    known = app_gaps.known(db)
+    names = look(db) if known is None else known
     if store:
         adoption.need(db, job)
-    if is_known and concerned(job, names):
+    if known is not None and concerned(job, names):
         names = look(db)                    # it may be there by now
     missing = concerned(job, names)
     if missing:

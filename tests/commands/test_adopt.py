@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import catalogue, clock
+from jobs_lib import __version__, catalogue, clock
 from jobs_lib.database.connection import connect
 from jobs_lib.database.schema import app_tables, ddl
 from jobs_lib.database.schema.migrations import migrate
@@ -445,7 +445,7 @@ def test_who_has_confirmed_in_an_earlier_version_is_not_asked_again(line, blank_
         db.execute("DELETE FROM {meta} WHERE name IN ('mapped_tables', 'added_columns')")
         db.execute("UPDATE {meta} SET value = :scope WHERE name = 'tables'", scope=scope)
         db.execute("UPDATE {meta} SET value = REPLACE(value, :now, :before) "
-                   "WHERE name = 'app_tables'", now=f"{SCHEMA_VERSION}-",
+                   "WHERE name = 'app_tables'", now=f"{SCHEMA_VERSION}/{__version__}-",
                    before=f"{SCHEMA_VERSION - 1}-")
         line.run("migrate")
         assert line.json("adopt")["unconfirmed"] == []

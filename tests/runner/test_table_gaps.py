@@ -10,12 +10,12 @@ import pytest
 
 from jobs_lib import catalogue
 from jobs_lib.database.connection import connect
-from jobs_lib.database.schema import NAMES, app_tables
+from jobs_lib.database.schema import NAMES, app_gaps, app_tables, version
 from jobs_lib.database.schema.app_gaps import missing, statements
 from jobs_lib.database.schema.migrations import migrate
 from jobs_lib.database.schema.tables import table, words_of
 from jobs_lib.demo import service
-from jobs_lib.monitoring import overview, publish
+from jobs_lib.monitoring import health, overview, publish
 from tests.conftest import ENGINES
 from tests.support import adopted
 from tests.support.bench import NOW, Bench
@@ -287,7 +287,77 @@ def test_what_looks_at_everything_leaves_out_missing_tables(tmp_path, fresh, lac
     assert [each["key"] for each in overview.collect(bench._config, bench.db,
                                                      bench.now)["incidents"]] == ["tables"]
     mend(bench)
+    # it looks again once an hour, for the runs after
+    bench.now = bench.ahead(hours=1)
+    bench.run("check_jobs")
     assert bench.run("check_jobs")["queues"] == 5
+    assert bench.rows("alerts")[0]["resolved_at"] is not None
+    bench.db.close()
+
+
+def test_a_tick_looks_no_further_where_only_disabled_jobs_lack_something(tmp_path, fresh):   # R68
+    whole = adopted_bench(tmp_path / "whole", fresh("whole"))
+    lacks = adopted_bench(tmp_path / "lacks", fresh("lacks"), "export_requests")
+
+    def idle() -> tuple:
+        return health.collect(lacks.db, lacks._config, catalogue.load_all([]),
+                              lacks.now).blocked.idle
+    lacks.config(**{name: {"enabled": "no"} for name in idle()})
+    assert idle() == ()
+    numbers = []
+    for bench in (whole, lacks):
+        bench.run("check_jobs")
+        bench.now = bench.ahead(minutes=5)
+        bench.run("check_jobs")
+        numbers.append(len(bench.statements))
+        assert not any(word in sql for word in ("pragma_", "information_schema", "EXPLAIN", "SHOW",
+                                                "sqlite_master") for sql in bench.statements)
+        bench.db.close()
+    assert numbers[1] <= numbers[0] + 5, numbers
+
+
+def test_a_long_list_of_gaps_is_looked_up_once(tmp_path, fresh):
+    """Longer than a value of `meta`."""
+    bench = Bench(tmp_path, adopted.make(fresh("app"), [
+        f"{name}.{column.name}" for name in app_tables.TABLES for column in table(name).columns
+        if name != "sessions" and column not in table(name).columns[:1]
+        and column.name not in table(name).key]), adopted.TABLES, adopted.COLUMNS)
+    names = app_gaps.lacking(bench.db)
+    assert len(" ".join(names)) > 2 * app_gaps.LONGEST
+    assert app_gaps.known(bench.db) == names
+    bench.run("purge_sessions")
+    assert not any("pragma_" in sql or "information_schema" in sql for sql in bench.statements)
+    mend(bench)
+    app_gaps.note(bench.db)
+    assert len([row for row in bench.rows("meta") if row["name"].startswith("app_tables")]) == 1
+    app_gaps.forget(bench.db)
+    assert app_gaps.known(bench.db) is None
+    bench.db.close()
+
+
+@pytest.mark.parametrize("code", ["sessions:from_later", "sessions.user_id:unlike",
+                                  "sessions.user_id:unlike:INT", "further:from_later:x",
+                                  "further:no_column:x", "further:may_not_delete"])
+def test_what_another_version_has_noted_ends_no_run(tmp_path, fresh, code):
+    bench = adopted_bench(tmp_path, fresh("app"))
+    bench.db.upsert("meta", {"name": "app_tables"},
+                    {"value": f"{app_gaps.noted(bench.db)} {code}"})
+    assert health.collect(bench.db, bench._config, catalogue.load_all([]), bench.now
+                          ).blocked.jobs == ()
+    assert bench.run("purge_sessions") == {"deleted": 0}
+    assert app_gaps.known(bench.db) == []
+    bench.db.close()
+
+
+def test_another_version_looks_once(tmp_path, fresh, monkeypatch):
+    bench = adopted_bench(tmp_path, fresh("app"))
+    monkeypatch.setattr(version, "VERSION", "0.2.0")
+    looked = []
+    for _ in range(2):
+        bench.run("purge_sessions")
+        looked.append(any("pragma_" in sql or "information_schema" in sql
+                          for sql in bench.statements))
+    assert looked == [True, False]
     bench.db.close()
 
 

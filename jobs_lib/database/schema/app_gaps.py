@@ -2,7 +2,8 @@
 once, and noted in `meta` for the runs that follow.
 
 The note names what is missing, as `users` or `users.email`, and what does not fit, as misfits.py
-has it, after the schema and the names that it was found under.
+has it, after the schema, the version and the names that it was found under. A long one goes on in
+further rows.
 """
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ from .tables import NO_DEFAULT, table
 from .version import ALL, APP_TABLES, EVERY, MAPPED, SCOPE, UNCONFIRMED, complete
 from .works_on import of_all
 
-LONGEST = 2000               # of a value in `meta`: a longer list is looked up again by each run
+LONGEST = 2000               # of a value in `meta`
+ROWS = f"name LIKE '{APP_TABLES}%'"
 
 
 def lacking(db) -> list[str]:
@@ -47,11 +49,17 @@ def note(db) -> list[str]:
     _ask_of_an_apps(db)
     added_columns.note(db, names)
     text = " ".join([complete(db.name), *names])
-    if len(text) > LONGEST:
-        forget(db)
-    elif noted(db) != text:
-        db.upsert("meta", {"name": APP_TABLES}, {"value": text})
+    if noted(db) != text:
+        db.batch(lambda: _write(db, text))
     return names
+
+
+def _write(db, text: str) -> None:
+    rows = {f"{APP_TABLES}_{begin // LONGEST:03}" if begin else APP_TABLES:
+            text[begin:begin + LONGEST] for begin in range(0, len(text), LONGEST)}
+    for name, value in rows.items():
+        db.upsert("meta", {"name": name}, {"value": value})
+    db.execute(f"DELETE FROM {{meta}} WHERE {ROWS} AND name NOT IN (:names)", names=list(rows))
 
 
 def _ask_of_an_apps(db) -> None:
@@ -83,13 +91,23 @@ def _in_meta(db, name: str) -> str | None:
 
 def noted(db) -> str:
     """What `meta` says about the app's tables; "" when nothing."""
-    return _in_meta(db, APP_TABLES) or ""
+    return "".join(row["value"] for row in db.query(
+        f"SELECT value FROM {{meta}} WHERE {ROWS} ORDER BY name"))
+
+
+def known(db) -> list[str] | None:
+    """What the last look found; None where it was for other names or by another version, or left
+    what this one cannot read: then only another look tells."""
+    first, *names = noted(db).split() or [""]
+    is_current = first == complete(db.name) and all(misfits.is_readable(db.name, name)
+                                                    for name in names)
+    return names if is_current else None
 
 
 def forget(db) -> None:
     """The next run looks again: a statement found no such table or column."""
     with suppress(DatabaseError):
-        db.execute("DELETE FROM {meta} WHERE name = :name", name=APP_TABLES)
+        db.execute(f"DELETE FROM {{meta}} WHERE {ROWS}")
 
 
 def is_needed(db, difference, works: dict) -> bool:

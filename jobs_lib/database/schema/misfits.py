@@ -168,6 +168,17 @@ def concerns(code: str, work) -> bool:
             UPDATED: bool(work.written) and not work.inserts}[KINDS[kind][0]]
 
 
+def is_readable(names, code: str) -> bool:
+    """Whether this version knows that kind of finding, with all that its sentence says; what is
+    missing it always does."""
+    if ":" in code:
+        try:
+            in_words(names, code)
+        except LookupError:
+            return False
+    return True
+
+
 def in_words(names, code: str) -> tuple[str, str]:
     """(what is wrong, what to do)."""
     name, column, kind, more = parts(code)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from jobs_lib import clock
 from jobs_lib.errors import Missing, Unfit
+from jobs_lib.paths import VERSION
 
 SCHEMA_VERSION = 6           # the last of the migrations
 # In `meta`: what database/schema/app_gaps.py found out, and which jobs stay off until the operator
@@ -81,13 +82,15 @@ def writable(db, now) -> None:
 
 
 def complete(names) -> str:
-    """What is noted of tables that have all: for this schema, under these names."""
+    """What is noted of tables that have all: for this schema, by the checks of this version, under
+    these names."""
+    checked = f"{SCHEMA_VERSION}/{VERSION}"
     if not (names.mapped or names.columns or names.also):
-        return str(SCHEMA_VERSION)
+        return checked
     from binascii import crc32
     columns = sorted((table, sorted(mapped.items())) for table, mapped in names.columns.items())
     mapping = repr((sorted(names.mapped.items()), columns, *names.also))
-    return f"{SCHEMA_VERSION}-{crc32(mapping.encode()):08x}"
+    return f"{checked}-{crc32(mapping.encode()):08x}"
 
 
 def newer(version: int) -> Unfit:
