@@ -52,16 +52,17 @@ def _show(session, found: dict, as_json: bool) -> None:
 
 
 def _confirm(session, named: list[str], as_json: bool) -> int:
-    from jobs_lib.database.schema import version
+    from jobs_lib.database.schema import app_gaps, version
     from jobs_lib.monitoring.adoption import collect, end_old, refusing
     from jobs_lib.runner import adoption
 
     db = session.ports.database()
     version.check(db)
+    lacks = app_gaps.note(db)           # the alerts go by it, too
     off = adoption.unconfirmed(db)
     asked = [catalogue.load(name) for name in off if not named or name in named]
     disabled = [job.name for job in asked if not session.config.job(job).enabled]
-    refused = refusing(db, [job for job in asked if job.name not in disabled])
+    refused = refusing(db, [job for job in asked if job.name not in disabled], lacks)
     if named:
         refused.update({name: f"it is disabled ([{name}] enabled = no)" for name in disabled})
         disabled = []

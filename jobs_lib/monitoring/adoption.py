@@ -34,9 +34,10 @@ SAMPLE = 3                  # of them, by their addresses
 AT_ONCE = 1000              # users in one statement
 
 
-def refusing(db, jobs) -> dict[str, str]:
-    """{job: what its tables lack, as a sentence} of those that could not run."""
-    lacks = app_gaps.lacking(db)
+def refusing(db, jobs, lacks: list[str] | None = None) -> dict[str, str]:
+    """{job: what its tables lack, as a sentence} of those that could not run. `lacks`: what
+    app_gaps.py has just found."""
+    lacks = app_gaps.lacking(db) if lacks is None else lacks
     return {job.name: table_gaps.words(db.name, missing) for job in jobs
             if (missing := table_gaps.concerned(job, lacks))}
 
