@@ -46,7 +46,7 @@ def _work(job, ctx, complete: bool) -> None:
     try:
         if not complete:
             from .table_gaps import need
-            need(ctx.db, job, store=not ctx.dry_run)
+            need(ctx.db, job, store=not ctx.dry_run, enabled=ctx.options.enabled)
         returned = job.run(ctx) or {}
     except MemoryError as error:
         raise errors.JobsError(out_of_memory(error, ctx.db)) from None

@@ -18,9 +18,10 @@ class Incomplete(JobsError):
     """The app's tables lack something that this job needs; nothing was done."""
 
 
-def need(db, job, store: bool = True) -> None:
+def need(db, job, store: bool = True, enabled: bool = True) -> None:
     """Raise Incomplete when the job needs what is missing, or Unconfirmed when the operator has
-    not let it work yet. `store`: it is no dry run, so what was found out may be written down."""
+    not let it work yet. `store`: it is no dry run, so what was found out may be written down;
+    `enabled`: of a job that is not, `migrate` prints nothing unasked."""
     look = app_gaps.note if store else app_gaps.lacking
     known = app_gaps.known(db)
     names = look(db) if known is None else known
@@ -31,7 +32,8 @@ def need(db, job, store: bool = True) -> None:
     missing = concerned(job, names)
     if missing:
         raise Incomplete(f"nothing was done: {words(db.name, missing)}" + (
-            ". `jobs.py migrate --own-tables` prints the statements that add what is missing"
+            f". `jobs.py migrate{'' if enabled else ' --own-tables'}` prints the statements that "
+            "add what is missing"
             if any(":" not in name for name in missing) else ""))
 
 

@@ -29,6 +29,7 @@ VALUES = re.compile(r"\benum\(((?:'(?:[^']|'')*',?)+)", re.IGNORECASE)
 # what can be done about a table of the app's to which jobs add rows, whatever does not fit
 OWN_AUDIT = ("or let [tables] audit_logs name a table that is not there: `jobs.py migrate` makes "
              "it, for what the jobs write")
+COUNTED = ("attempts", "failures", "last_code")     # read as whole numbers by who writes them
 GRANT = "GRANT {0} ON {{quoted}} TO {{account}}"
 # {kind: (what a job does that it matters for, what is wrong, what to do)}
 KINDS = {
@@ -47,6 +48,8 @@ KINDS = {
                  "THEN 1 ELSE 0 END, with its line `write COLUMN = ...`")),
     "no_number": (ANY, "{column} holds {0} where whole numbers belong",
                   "map a column that holds them, or name an expression in [columns]"),
+    "fractions": (WRITTEN, "{column} holds fractions where whole numbers belong",
+                  "make it an INTEGER"),
     "touched": (ANY, "{column} changes with each update of its row (ON UPDATE)",
                 "take that from the column, or map another"),
     "large": (ANY, "{column} has a number above 2^63 - 1", "the jobs can use only smaller ones"),
@@ -104,8 +107,8 @@ KINDS = {
              "give it ON DELETE CASCADE or SET NULL"),
     "engine": (CHANGED, "the table {table} is {0}, which has no transactions",
                "ALTER TABLE {quoted} ENGINE=InnoDB"),
-    **{f"may_not_{word.lower()}": (act, f"{{0}} has no right to {word} {{table}}",
-                                   f"let its administrator {GRANT.format(word)}")
+    **{f"may_not_{word.lower()}": (act, f"{{0}} has no right to {word} {{place}}",
+                                   f"let its administrator {GRANT.format(word + '{only}')}")
        for word, act in (("UPDATE", UPDATED), ("DELETE", DELETED), ("INSERT", ADDED))},
 }
 
@@ -162,10 +165,11 @@ def concerns(code: str, work) -> bool:
     """Whether a finding matters for what a job does with that table."""
     _, column, kind, _ = parts(code)
     return {ANY: column in work.columns, WRITTEN: column in work.written,
-            DELETED: work.deletes, ADDED: work.inserts,
+            DELETED: work.deletes, ADDED: work.inserts and (not column or column in work.written),
             CHANGED: bool(work.written or work.inserts or work.deletes),
             # of a job that adds rows, what is written is mostly that
-            UPDATED: bool(work.written) and not work.inserts}[KINDS[kind][0]]
+            UPDATED: bool({column} & work.written if column else work.written)
+            and not work.inserts}[KINDS[kind][0]]
 
 
 def is_readable(names, code: str) -> bool:
@@ -186,7 +190,9 @@ def in_words(names, code: str) -> tuple[str, str]:
         what, fix = FURTHER[kind]
         return what.format(*more), fix.format(*more, quoted=_quoted(more[0]),
                                               account=account(more[-1]))
-    words = {"table": names(name), "column": names.shown(name, column),
+    shown = names.shown(name, column)
+    words = {"table": names(name), "column": shown, "place": shown if column else names(name),
+             "only": f" (`{names.column(name, column)}`)" if column else "",
              "quoted": _quoted(names(name)), "account": account(more[0] if more else "")}
     _, what, fix = KINDS[kind]
     own = f"; {OWN_AUDIT}" if name == "audit_logs" and kind not in ("kept", "engine") else ""
@@ -304,8 +310,8 @@ def _of_column(table: str, ours, facts: dict, any_type: bool):
             yield "no_flag", held
         if _counts(ours) and told and held != "numbers":
             yield "no_number", held
-        elif _counts(ours) and ours.type == "int" and has_fractions(facts) and not any_type:
-            yield "no_number", "fractions"
+        elif ours.name in COUNTED and has_fractions(facts) and not any_type:
+            yield ("fractions",)
     if ours.type in ("id", "ref") and BYTES.search(kind):
         yield ("bytes",)
     if ours.type in TIMES and is_number(kind):

@@ -20,6 +20,14 @@ WORDS = {
 }
 SAMPLES = {"claim_token": (2 * HEX,), "claim_run": (HEX,), "time": (TIME,), "now": (TIME,),
            "date": (TIME[:10],), "flag": (0, 1), "int": (0, 1, 2), "big": (0, 1, 2)}
+# of what is listed, those that a job writes whatever an app does: a number of attempts goes on from
+# the app's, and no job writes `pending` into a domain
+CERTAIN = {
+    "aliases.active": (0,), "webhooks.active": (0,), "domains.status": ("verified", "failed"),
+    "domains.failures": (0, 1), "failed_emails.uncertain": (1, 2),
+    "webhook_deliveries.uncertain": (1, 2),
+}
+STAND_IN = ("int", "big", "json", "hash", "label", "path")      # types with samples alone
 LARGEST = {"last_code": 999, "response_status": 599, "progress": 100}
 # characters at most of a text, which an app may cut off
 LONGEST = {"token_hash": 64, "token_nonce": 32, "sha256": 64, "file_name": 80, "last_error": 512,
@@ -38,10 +46,13 @@ def values(table: str, column) -> tuple:
 
 
 def certain(table: str, column) -> tuple:
-    """Those of them that jobs do write: the others only stand for such, as a code of 999 does."""
-    if column.name in LARGEST or column.type in ("big", "hash", "label", "path"):
-        return (None,) if column.null else ()
-    return values(table, column)
+    """Those that jobs do write, or that have the very form or length of what they write. The others
+    only stand for such, as a code of 999 or a document without any of its keys does."""
+    found = CERTAIN.get(f"{table}.{column.name}")
+    if found is None:
+        found = () if column.name in LARGEST or column.type in STAND_IN else tuple(
+            value for value in values(table, column) if value is not None)
+    return (*found, *([None] if column.null else []))
 
 
 def words(table: str, column) -> tuple:

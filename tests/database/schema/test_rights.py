@@ -3,10 +3,11 @@ from __future__ import annotations
 
 import pytest
 
-from jobs_lib import clock
+from jobs_lib import catalogue, clock
 from jobs_lib.database.connection import connect
 from jobs_lib.database.schema import ddl
 from jobs_lib.database.schema.tables import table
+from jobs_lib.runner import table_gaps
 
 FOUR = "SELECT, INSERT, UPDATE, DELETE"
 
@@ -27,10 +28,12 @@ def shop(line, mariadb):
     mariadb.root(f"GRANT ALL ON `{own}`.* TO 'clerk'@'%'")
     mariadb.root(f"GRANT SELECT ON `{shop}`.* TO 'clerk'@'%'")
     mariadb.root(f"GRANT {FOUR} ON `{shop}`.`magic_links` TO 'clerk'@'%'")
-    line.ini(f"[core]\ndatabase = mysql://clerk:hunter2hunter2@localhost/{own}"
+    text = (f"[core]\ndatabase = mysql://clerk:hunter2hunter2@localhost/{own}"
              f"?unix_socket={mariadb.socket}\nstate_dir = state\nlog_dir = log\n[tables]\n"
              f"users = {shop}.users\nsessions = {shop}.sessions\nmagic_links = {shop}.magic_links\n"
              f"[delete_accounts]\nalso = {shop}.labels.user_id\n")
+    line.ini(text)
+    line.add = lambda name: line.ini(text.replace("[tables]", f"[tables]\n{name}"))
     line.shop, line.own, line.root = shop, own, mariadb.root
     yield line
     db.close()
@@ -68,6 +71,41 @@ def test_rights_on_single_columns_are_enough(shop):                    # R75
     assert "right to UPDATE" not in shop.run("migrate", "--own-tables")
     shop.root(f"REVOKE UPDATE (deleted_at) ON `{shop.shop}`.`users` FROM 'clerk'@'%'")
     assert f"right to UPDATE {shop.shop}.users" in shop.run("migrate", "--own-tables")
+
+
+def test_a_right_on_one_column_concerns_the_jobs_that_write_it(shop):                # R75
+    """Not the others that write the table."""
+    shop.root(f"CREATE TABLE `{shop.shop}`.aliases (id BIGINT PRIMARY KEY, user_id BIGINT, "
+              "domain_id BIGINT, address VARCHAR(99), active TINYINT NOT NULL, expires_at "
+              "DATETIME, expiry_notified_at DATETIME, created_at DATETIME) ENGINE=InnoDB")
+    shop.root(f"GRANT SELECT, DELETE, UPDATE (active) ON `{shop.shop}`.aliases TO 'clerk'@'%'")
+    shop.root(f"GRANT SELECT, INSERT, UPDATE, DELETE ON `{shop.shop}`.users TO 'clerk'@'%'")
+    shop.add(f"aliases = {shop.shop}.aliases")
+    made = shop.run("migrate", "--own-tables")
+    assert (f"clerk@% has no right to UPDATE {shop.shop}.aliases.expiry_notified_at: let its "
+            "administrator GRANT UPDATE (`expiry_notified_at`) ON "
+            f"`{shop.shop}`.`aliases` TO 'clerk'@'%'") in made.splitlines()
+    code = "aliases.expiry_notified_at:may_not_update:clerk@%25"
+    assert [job.name for job in catalogue.load_all([]) if table_gaps.concerned(job, [code])
+            ] == ["expire_aliases"]
+    assert (f"expire_aliases stays off: clerk@% has no right to UPDATE {shop.shop}.aliases."
+            "expiry_notified_at") in shop("adopt", "--confirm", "expire_aliases").err
+
+
+def test_who_may_add_rows_and_not_read_them_has_that_right(shop):                    # R75
+    shop.root(f"CREATE TABLE `{shop.shop}`.audit_logs (id BIGINT PRIMARY KEY AUTO_INCREMENT, "
+              "user_id BIGINT, actor VARCHAR(99) NOT NULL, event VARCHAR(99) NOT NULL, severity "
+              "VARCHAR(9) NOT NULL, ip VARCHAR(45) NOT NULL, details LONGTEXT, created_at DATETIME)"
+              " ENGINE=InnoDB")
+    columns = "(user_id, actor, event, severity, ip, details, created_at)"
+    shop.root(f"REVOKE SELECT ON `{shop.shop}`.* FROM 'clerk'@'%'")
+    shop.root(f"GRANT INSERT {columns} ON `{shop.shop}`.audit_logs TO 'clerk'@'%'")
+    shop.add(f"audit_logs = {shop.shop}.audit_logs")
+    assert "right to INSERT" not in shop.run("migrate", "--own-tables")
+    shop.root(f"REVOKE INSERT (details) ON `{shop.shop}`.audit_logs FROM 'clerk'@'%'")
+    shop.root(f"GRANT SELECT (details) ON `{shop.shop}`.audit_logs TO 'clerk'@'%'")
+    assert (f"right to INSERT {shop.shop}.audit_logs.details: let its administrator GRANT INSERT "
+            f"(`details`) ON `{shop.shop}`.`audit_logs` TO") in shop.run("migrate", "--own-tables")
 
 
 def test_who_may_only_read_the_jobs_own_tables_is_told_so_before_a_run(shop):        # R75
