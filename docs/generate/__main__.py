@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from docs.generate import data_model, docs, drawing, simulated
+from docs.generate import data_model, docs, drawing, measured, simulated
 from jobs_lib import catalogue, schedule
 from jobs_lib.config.settings import SECTIONS
 from jobs_lib.crontab import lines
@@ -42,6 +42,7 @@ def files() -> dict[str, str]:
         "docs/configuration.md": docs.configuration_page(jobs),
         "docs/data-model.md": data_model.data_model_page(),
         drawing.PAGE: drawing.page(_text(drawing.PAGE)),
+        measured.PAGE: measured.page(_text(measured.PAGE)),
         simulated.PAGE: simulated.page(_text(simulated.PAGE)),
     }
 
