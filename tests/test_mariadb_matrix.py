@@ -363,7 +363,7 @@ def test_what_closes_old_rows_means_the_same_to_the_operators_client(server, var
 REFUSED = {
     "myisam": ("ALTER TABLE app_sessions ENGINE=MyISAM",
                ("the table app_sessions is MyISAM, which has no transactions: ALTER TABLE "
-                "app_sessions ENGINE=InnoDB")),
+                "`app_sessions` ENGINE=InnoDB")),
     "restrict": (("CREATE TABLE devices (session_id BIGINT, CONSTRAINT of_session FOREIGN KEY "
                   "(session_id) REFERENCES app_sessions (its_id) ON DELETE RESTRICT) "
                   "ENGINE=InnoDB"),

@@ -13,7 +13,7 @@ from tests.simulation.faults import DAY, HOUR, Fault
 from tests.simulation.story import play
 
 pytestmark = pytest.mark.slow
-FRESH_MINUTES = 1.0
+FRESH_MINUTES = 0.5
 KEPT = [line.partition("#")[0].split() for line in
         (Path(__file__).parent / "kept.txt").read_text().splitlines() if line[:1].isdigit()]
 
