@@ -50,7 +50,7 @@ create_view = "CREATE SQL SECURITY INVOKER VIEW"
 table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
 # Row locks: few writers meet them. In short batches InnoDB cleans up while they run. `least`, so
 # that a commit which is slow by itself is not taken for too many rows.
-batches = Batches(seconds=0.020, least=500, most=20_000, pause=0.002, share=0.10)
+batches = Batches(seconds=0.030, least=500, most=20_000, pause=0.001, share=0.03)
 # for a range of the primary key it takes the primary key by itself
 by_key = ""
 row_number = ""
