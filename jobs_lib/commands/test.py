@@ -90,7 +90,7 @@ class Trial:
             self._end(about)
             return FAILED
         result = runner.run(self.session, self.job, self.request._replace(dry_run=True))
-        show_unconfirmed(self.session, self.job)
+        show_unconfirmed(self.session, self.job, result)
         samples = self.console.samples
         self.say("", self.paint("bold", "What it would do now (a dry run: nothing is changed, "
                                 "nobody is contacted)"), *dry_lines(result, samples), "")

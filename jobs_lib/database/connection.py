@@ -240,18 +240,18 @@ class Database:
         without one."""
         return self.dialect.snapshot_blocks_writers(self._ready())
 
-    def batch(self, work, again=(Conflict, Lost)):
+    def batch(self, work, retry_on=(Conflict, Lost)):
         """`work()` in one transaction, and its result.
 
-        After one of the errors `again` (a deadlock, a lock wait, a time limit, a lost connection)
-        all of it is done again, 3 times at most; so `work` reads by itself what it acts on. A
-        connection lost in the COMMIT is no such case: that may be stored.
+        After one of the errors `retry_on` (a deadlock, a lock wait, a time limit, a lost
+        connection) all of it is done again, 3 times at most; so `work` reads by itself what it acts
+        on. A connection lost in the COMMIT is no such case: that may be stored.
         """
         for attempt in range(1, TRIES + 1):
             try:
                 with self.transaction():
                     return work()
-            except again:
+            except retry_on:
                 if attempt == TRIES:
                     raise
             time.sleep(PAUSE * attempt)

@@ -247,7 +247,7 @@ class BatchDeleter:
             return Batch(deleted, names)
 
         begin = self.ctx.monotonic()
-        batch = self.db.batch(work, again=Lost)         # a conflict: `_in_parts`
+        batch = self.db.batch(work, retry_on=Lost)         # a conflict: `_in_parts`
         end = self.ctx.monotonic()
         self._next = end + self.sizer.pause_after(width, end - begin)
         self.number, self.rows = self.number + 1, self.rows + batch.rows

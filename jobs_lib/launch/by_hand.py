@@ -78,8 +78,8 @@ def _run(job, args, launch: Launch, by_cron: bool) -> int:
             return OK
         request = request._replace(trigger="scheduled", slot=slot)
     result = launch.run(job, request)
-    if args.dry_run and result["status"] == "ok":       # else the database may hang once more
-        show_unconfirmed(session, job)
+    if args.dry_run:
+        show_unconfirmed(session, job, result)
     if args.json:
         _answer(session, result, **({"samples": session.console.samples} if args.dry_run else {}))
     elif args.dry_run:
@@ -90,9 +90,11 @@ def _run(job, args, launch: Launch, by_cron: bool) -> int:
     return busy or outcome.exit_code(result, args.fail_if_locked) or launch.publish()
 
 
-def show_unconfirmed(session, job) -> None:
+def show_unconfirmed(session, job, result: dict) -> None:
     """In a dry run of a job that is not confirmed on an app's tables: what its confirmation ends.
     """
+    if result["status"] != "ok":                # a database that hangs would do so once more
+        return
     from contextlib import suppress
 
     from jobs_lib.monitoring.adoption import before_first_run

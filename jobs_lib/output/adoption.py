@@ -5,8 +5,8 @@ from .layout import wrapped
 from .screen import INDENT, Screen
 from .tables import joined, padded
 
-OLD_ROWS = ("Part of that is due since columns were added without what was printed with them. If "
-            "old rows are to be left alone, run this before you confirm:")
+OLD_ROWS = ("Some of that is due only because columns were added without the UPDATEs printed below "
+            "them. To leave old rows alone, run this before you confirm:")
 
 
 def adoption(found: dict, screen: Screen) -> str:

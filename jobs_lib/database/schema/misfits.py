@@ -378,13 +378,12 @@ def _of_rows(db, name: str, ours: dict, known: dict) -> list[str]:
 
 def _of_values(db, name: str, ours: dict, known: dict) -> list[str]:
     """Columns whose type says nothing, by the values of some rows."""
+    held = {column: holds(facts["type"]) for column, facts in known.items()}
     looked_at = [column for column in known
                  if (ours[column].type in TIMES and not is_number(known[column]["type"]))
-                 or (words_of(ours[column])
-                     and holds(known[column]["type"]) not in ("numbers", "text"))
-                 or (is_flag(ours[column]) and holds(known[column]["type"]) != "text")
-                 or (_counts(ours[column])
-                     and holds(known[column]["type"]) not in ("numbers", "text"))]
+                 or (is_flag(ours[column]) and held[column] != "text")
+                 or ((words_of(ours[column]) or _counts(ours[column]))
+                     and held[column] not in ("numbers", "text"))]
     if not looked_at:
         return []
     kinds = ", ".join(f"TYPEOF({column}) AS {column}" for column in looked_at)

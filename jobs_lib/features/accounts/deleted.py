@@ -179,7 +179,7 @@ class Batches:
 
     def _erase_range(self, name: str, where: str, values: dict) -> tuple[int, int]:
         done = self.db.batch(partial(self._work, name, Removal.erase_where, [], where, values),
-                             again=Lost)
+                             retry_on=Lost)
         return done, done
 
     def change(self, name: str, rule: str, sets: str, **values) -> bool:
@@ -203,7 +203,7 @@ class Batches:
                 asked, most=min(most, self.sizers.lists.rows), **values)]
             # none is done where what is left changed meanwhile, or is not for us to take now
             work = partial(self._work, name, act, parts, rule, values)
-            return len(parts), self.db.batch(work, again=Lost) if parts else 0
+            return len(parts), self.db.batch(work, retry_on=Lost) if parts else 0
         return self._repeat(batch)
 
     def delete_further(self, further) -> bool:
@@ -217,7 +217,7 @@ class Batches:
 
         def batch() -> tuple[int, int]:
             most = min(LISTED, self.sizers.lists.rows)
-            return most, self.db.batch(partial(work, most), again=Lost)
+            return most, self.db.batch(partial(work, most), retry_on=Lost)
         return self._repeat(batch)
 
     def _repeat(self, batch) -> bool:
