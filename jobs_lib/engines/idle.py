@@ -7,8 +7,13 @@ from __future__ import annotations
 def is_idle(ctx, table: str, finished: tuple[str, ...]) -> bool:
     """Whether each row of the queue has one of the `finished` statuses, and nobody's claim. Rows of
     an unknown status are something to do: a run counts them."""
-    rules = [*ctx.db.dialect.others(table, "status", finished), "claim_run >= ''"]
+    rules = [*of_other_status(ctx.db, table, finished), "claim_run >= ''"]
     return not ctx.db.query(any_of(table, rules), most=1)
+
+
+def of_other_status(db, table: str, statuses) -> list[str]:
+    """Rules for the rows of none of these statuses; NULL is none of any."""
+    return [*db.dialect.others(table, "status", statuses), "status IS NULL"]
 
 
 def any_of(table: str, rules: list[str]) -> str:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from jobs_lib import clock
 from jobs_lib.database.values import UNKNOWN_STATUS
 
-from .idle import any_of
+from .idle import any_of, of_other_status
 
 LONGEST_SCHEDULE = timedelta(days=36_500)      # to be added to a time, at most
 MOST_ATTEMPTS = 1_000_000                      # more were never made
@@ -55,8 +55,7 @@ def of_unknown_status(db, table: str, known) -> list:
     """The ids of rows, MOST_COUNTED at most, whose status is none of the `known` ones, so that no
     statement ever asks for them. They stay as they are, since an app may have a status of its own.
     """
-    rules = [*db.dialect.others(table, "status", known), "status IS NULL"]
-    rows = db.query(any_of(table, rules), most=MOST_COUNTED)
+    rows = db.query(any_of(table, of_other_status(db, table, known)), most=MOST_COUNTED)
     return [row["id"] for row in rows][:MOST_COUNTED]
 
 

@@ -35,6 +35,17 @@ def test_one_row_that_waits_or_is_held_or_unknown_is_something_to_do(bench, row)
     assert not idle(bench, {"status": "sent"}, row)
 
 
+def test_a_row_without_a_status_is_something_to_do(bench):
+    """A run counts it; by itself it is never sent."""
+    db = connect(bench.url, columns={"failed_emails": {"status": "NULLIF(status, 'none')"}})
+    queue = SimpleNamespace(db=db)
+    bench.table("failed_emails", [{"id": 1, "status": "sent"}])
+    assert is_idle(queue, "failed_emails", FINISHED)
+    bench.table("failed_emails", [{"id": 2, "status": "none"}])
+    assert not is_idle(queue, "failed_emails", FINISHED)
+    db.close()
+
+
 def test_finished_rows_cost_nothing(bench):
     bench.bulk("failed_emails", [{"id": id, "status": FINISHED[id % 2]} for id in range(1, 3001)])
     asked: list = []
