@@ -7,7 +7,7 @@ from __future__ import annotations
 def is_idle(ctx, table: str, finished: tuple[str, ...]) -> bool:
     """Whether each row of the queue has one of the `finished` statuses, and nobody's claim. Rows of
     an unknown status are something to do: a run counts them."""
-    rules = [*of_other_status(ctx.db, table, finished), "claim_run >= ''"]
+    rules = [*of_other_status(ctx.db, table, finished), "claim_run > ''"]
     return not ctx.db.query(any_of(table, rules), most=1)
 
 

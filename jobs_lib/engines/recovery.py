@@ -51,10 +51,9 @@ def _free_dead_claims(rows: DueRows) -> None:
     ctx, db = rows.ctx, rows.db
     columns = ("SELECT id, status, claim_run, lease_until, uncertain, user_id, last_attempt_at "
                f"FROM {rows.table}")
-    # not `IS NOT NULL`, for which SQLite takes no index
-    claimed = [row for row in db.query(f"{columns} WHERE claim_run > :mine OR claim_run < :mine",
-                                       mine=ctx.run_id)
-               if row["claim_run"] or row["status"] != "sending"]
+    # ranges, since SQLite takes no index for `IS NOT NULL`; '' is no claim
+    claimed = db.query(f"{columns} WHERE claim_run > :mine OR (claim_run > '' AND "
+                       "claim_run < :mine)", mine=ctx.run_id)
     if not claimed:
         return
     runs = [run for run in {row["claim_run"] for row in claimed} if isinstance(run, str)]
@@ -77,25 +76,24 @@ def _free_dead_claims(rows: DueRows) -> None:
 def _free(rows: DueRows, row: dict, now: str, rule: str, values: dict) -> None:
     """Free one, unless its run turned out to live. Of what it was sending the attempt is recorded
     with it."""
-    uncertain, again = _after_loss(row)
     is_free = rows.db.execute(
-        f"UPDATE {rows.table} SET status = 'pending', claim_token = NULL, claim_run = NULL,"
-        " lease_until = NULL, uncertain = :uncertain, next_attempt_at ="
-        " CASE WHEN :again = 1 THEN :now ELSE next_attempt_at END"
-        f" WHERE id = :id AND status = :status AND {rule}",
-        id=row["id"], status=row["status"], now=now, uncertain=uncertain, again=int(again),
-        **values)
+        f"UPDATE {rows.table} SET claim_token = NULL, claim_run = NULL, lease_until = NULL"
+        f"{_after_loss(row)} WHERE id = :id AND status = :status AND {rule}",
+        id=row["id"], status=row["status"], now=now, **values)
     if is_free and row["status"] == "sending":
         attempts.record(rows.db, rows.queue.table, row, outcome=UNCERTAIN, run_id=row["claim_run"],
                         began=clock.parse_any(row["last_attempt_at"]) or rows.ctx.now,
                         tried=attempts.Tried(None, attempts.LOST))
 
 
-def _after_loss(row: dict) -> tuple:
-    """(the column `uncertain`, whether it is tried again now) of a row that a dead run had."""
+def _after_loss(row: dict) -> str:
+    """SQL: what else changes in a row that a dead run had. Nothing if it was not begun: it waits as
+    before, or the app has ended it since, and then it is never sent."""
     if row["status"] != "sending":
-        return row["uncertain"], False
-    return (TRY_AGAIN, True) if row["uncertain"] == SURE else (TRIED_AGAIN, False)
+        return ""
+    if row["uncertain"] == SURE:
+        return f", status = 'pending', uncertain = {TRY_AGAIN}, next_attempt_at = :now"
+    return f", status = 'pending', uncertain = {TRIED_AGAIN}"
 
 
 def _clamp_priorities(rows: DueRows) -> None:
