@@ -8,6 +8,7 @@ source, a hash in place of the time, a program that runs from memory.
 """
 from __future__ import annotations
 
+import _imp
 import marshal
 import os
 import sys
@@ -71,9 +72,12 @@ class _Loader(SourceFileLoader):
         """The code of the module."""
         data, self._data = self._data, b""
         try:
-            return marshal.loads(memoryview(data)[HEAD_SIZE:])
+            code = marshal.loads(memoryview(data)[HEAD_SIZE:])
         except (EOFError, TypeError, ValueError):       # longer than was read, or spoilt
             return super().get_code(fullname)
+        # it names the path of its source then, and the folder may have been moved since
+        _imp._fix_co_filename(code, self.path)          # type: ignore[attr-defined]
+        return code
 
 
 def _read(path: str) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.shell import ROOT
 
-SOURCE = "value = 1\n"
+SOURCE = "value = 1\n\n\ndef function():\n    pass\n"
 
 
 @pytest.fixture
@@ -40,12 +40,22 @@ LOOK = ("import inspect, jobs_lib.subject as subject, jobs_lib.part as part; "
         "getattr(each, '__path__', None), each.__spec__.origin, each.__spec__.parent, "
         "each.__spec__.submodule_search_locations, each.__spec__.has_location, "
         "each.__loader__.get_data(each.__file__), inspect.getsource(each), "
-        "each.__loader__.get_code(each.__name__).co_filename, each.value)"
+        "each.__loader__.get_code(each.__name__).co_filename, each.value, "
+        "each.function.__code__.co_filename)"
         " for each in (subject, part)))")
 
 
 def test_a_module_has_all_that_python_gives_it(interpreter):         # R10
     assert interpreter(LOOK) == interpreter(LOOK, quick=False)
+
+
+def test_what_was_compiled_under_another_path_names_its_file_of_now(interpreter, tmp_path):
+    # as after `mv` or `cp -a` of the folder
+    path = tmp_path / "jobs_lib" / "subject.py"
+    py_compile.compile(str(path), dfile="/old/subject.py")
+    assert interpreter("from jobs_lib import subject; "
+                       "print(subject.function.__code__.co_filename, "
+                       "type(subject.__loader__).__name__)") == f"{path} _Loader\n"
 
 
 QUICK = "; print(subject.value, type(subject.__loader__).__name__)"

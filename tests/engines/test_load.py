@@ -394,6 +394,31 @@ def test_a_rollup_stops_between_two_days(bench):                                
     assert len(bench.rows("usage_daily")) == 9
 
 
+@on_mariadb
+def test_on_a_server_that_is_always_busy_a_rollup_gets_to_what_is_old(bench):      # R16
+    bench.config(core={"max_threads_running": "5"})
+    user = bench.table("users", [{}])[0]
+    bulk(bench.db, "message_logs", ["user_id", "direction", "status", "bytes_used", "created_at"],
+         [(user, "forward", "delivered", 10, bench.ago(days=days)) for days in range(5)])
+    past_keep = {"user_id": user, "email_count": 1, "bytes_used": 10}
+    bench.table("usage_weekly", [{**past_keep, "week_start": "2020-01-06"}])
+    bench.table("usage_daily", [{**past_keep, "day": "2020-01-07"}])
+
+    def hear(sql, _values) -> None:
+        if sql.startswith("INSERT INTO {usage_daily}"):
+            bench.clock.seconds += 1.1
+    bench.on_statement = hear
+    days = []
+    with busy_app(bench.url):
+        for _ in range(4):              # two for a day each, two for what is past `keep`
+            days.append(bench.run("rollup_usage")["days"])
+            assert bench.result["stop_reason"] == "busy"
+    # in each the three days that are still open
+    assert days == [4, 4, 3, 3]
+    assert len(bench.rows("usage_daily")) == 5
+    assert min(row["week_start"] for row in bench.rows("usage_weekly")) > "2020-01-06"
+
+
 WRITER = """
 import sqlite3, sys, time
 raw = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)

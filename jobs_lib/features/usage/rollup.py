@@ -127,8 +127,7 @@ def _found(ctx, first: str):
 
 def _asked(ctx, first: str) -> list[str]:
     """The days that are still open, and those that `--set from` and `to` ask for."""
-    today = ctx.now.date()
-    days = {(ctx.now - age).date().isoformat() for age in (OPEN, DAY, timedelta(0))}
+    today, days = ctx.now.date(), _open_days(ctx)
     since, until = ctx.options.from_, min(ctx.options.to or today, today)
     if ctx.options.to and not since:
         raise JobsError(f"--set to={until}: from which day on? Add --set from=DAY")
@@ -140,6 +139,10 @@ def _asked(ctx, first: str) -> list[str]:
         before = LATEST if until.isoformat() >= LATEST else _after(until.isoformat())
         days.update(_days(ctx, max(first, since.isoformat()), before))
     return [day for day in days if day >= first]
+
+
+def _open_days(ctx) -> set[str]:
+    return {(ctx.now - age).date().isoformat() for age in (OPEN, DAY, timedelta(0))}
 
 
 def _unseen(ctx, first: str):
@@ -229,7 +232,7 @@ def _put_down(db, days, state: dict) -> None:
 # Adding up
 
 def _add_up_due(ctx, first: str, load: Load) -> None:
-    due = _due(ctx.db)
+    due, open_days = _due(ctx.db), _open_days(ctx)
     total = ctx.db.value(f"SELECT COUNT(*) FROM {{rollup_days}} WHERE {due}", first=first,
                          latest=LATEST)
     ctx.progress(0, total)
@@ -238,12 +241,14 @@ def _add_up_due(ctx, first: str, load: Load) -> None:
                            first=first, latest=LATEST)
         if day is None or ctx.should_stop(ctx.counts["days"]):
             return
-        users = _paced(ctx, load, partial(_add_up, ctx.db, day))
+        users = _paced(ctx, partial(_add_up, ctx.db, day))
         if users is not None:
             ctx.count("days")
             ctx.count("user_days", users)
             _count_invalid(ctx, day)
         ctx.progress(ctx.counts["days"], max(total, ctx.counts["days"]))
+        if day not in open_days:        # those come up in every run: it has to do another one, too
+            load.wait()
 
 
 def _due(db) -> str:
@@ -297,13 +302,11 @@ def _write(db, table: str, column: str, detail: str, **values) -> None:
                f"OR NOT EXISTS{LIVING % f'{{{table}}}'})", **values)
 
 
-def _paced(ctx, load: Load, work):
-    """`work()` in one transaction, and then a pause in which others write, a longer one while the
-    database has much to do for them."""
+def _paced(ctx, work):
+    """`work()` in one transaction, and then a pause in which others write."""
     began = ctx.monotonic()
     result = ctx.db.batch(work)
     ctx.sleep((ctx.monotonic() - began) * ctx.db.dialect.batches.share)
-    load.wait()
     return result
 
 
@@ -321,8 +324,9 @@ def _delete_old(ctx, first: str, load: Load) -> None:
                 return
             delete = partial(ctx.db.execute, f"DELETE FROM {{{table}}} WHERE {column} >= :day "
                              f"AND {column} < :next_day", day=day, next_day=_after(day))
-            ctx.count("deleted", _paced(ctx, load, delete))
+            ctx.count("deleted", _paced(ctx, delete))
             ctx.progress(ctx.counts["days"], deleted=ctx.counts["deleted"])
+            load.wait()
     if not ctx.should_stop():
         ctx.db.execute("DELETE FROM {rollup_days} WHERE day < :first", first=first)
 
