@@ -18,6 +18,8 @@ import pytest
 
 import jobs_lib
 from jobs_lib.config import loader
+from jobs_lib.database.schema import ddl
+from jobs_lib.database.schema.tables import table as schema_of
 from jobs_lib.database.transaction import Transaction
 from jobs_lib.doctor.rarely_meant import open_folder
 from jobs_lib.errors import Busy, DatabaseError
@@ -482,6 +484,7 @@ def test_an_account_has_one_running_at_a_time(bench):           # R55
                               "lease_until": bench.ahead(minutes=9), "heartbeat_at": bench.now}])
     ask(bench, status="running", claim_run="alive", lease_until=bench.ahead(minutes=9))
     ask(bench)
+    assert "another export of the account is being made" in bench.command("queue", "exports")
     assert bench.run("export_accounts")["exported"] == 0
     assert [row["status"] for row in bench.rows("export_requests")] == ["running", "queued"]
 
@@ -494,6 +497,7 @@ def test_a_request_that_is_running_and_was_never_claimed_is_left_to_the_app(benc
     assert bench.run("export_accounts")["unknown_status"] == 1
     assert bench.ids("notifications", "kind LIKE 'export%'") == []
     ours = ask(bench)
+    assert "another export" not in bench.command("queue", "exports")
     assert bench.run("export_accounts")["exported"] == 1
     assert {row["id"]: row["status"] for row in bench.rows("export_requests")} == {
         theirs: "running", ours: "ready"}
@@ -553,6 +557,19 @@ def test_a_request_whose_attempts_make_no_sense_ends_alone(bench, status, attemp
     (ended,) = bench.db.query("SELECT status, error FROM {export_requests} WHERE id = :id", id=odd)
     assert ended["status"] == "failed"
     assert "attempts" in ended["error"]
+
+
+def test_a_request_without_attempts_in_an_apps_table_has_had_none(bench):     # R67 R75
+    statements = ddl.create_table(bench.db, schema_of("export_requests"))
+    bench.db.execute("DROP TABLE {export_requests}")
+    for sql in statements:
+        bench.db.execute(re.sub(r"(?m)^(  .attempts. .*) NOT NULL.*,$", r"\1 NULL,", sql))
+    account(bench)
+    ask(bench, attempts=None)
+    bench.db.execute("UPDATE {export_requests} SET attempts = NULL")
+    assert "0 of 3" in bench.command("queue", "exports")
+    assert bench.run("export_accounts")["exported"] == 1
+    assert bench.rows("export_requests")[0]["attempts"] == 1
 
 
 def test_a_request_withdrawn_while_it_is_made_leaves_no_file(bench):

@@ -33,7 +33,7 @@ REFUSED_AT_ONCE = 500        # surplus requests of an owner in one commit
 MOST_ATTEMPTS = 1000         # no request was ever tried as often: what says so makes no sense
 LEASE_MARGIN = timedelta(minutes=2)
 NOT_CLAIMED = "claim_token = NULL, claim_run = NULL, lease_until = NULL"
-COLUMNS = "id, user_id, attempts, requested_at"
+COLUMNS = "id, user_id, COALESCE(attempts, 0) AS attempts, requested_at"
 FILE_COLUMNS = "id, file_name, file_bytes"
 STATUSES = ("queued", "running", "ready", "failed", "expired")
 
@@ -219,8 +219,9 @@ def _claim(ctx, row: dict) -> Claim | None:
     lease = ctx.clock() + timedelta(seconds=ctx.hard_limit - ctx.monotonic()) + LEASE_MARGIN
     return taken if ctx.db.execute(
         "UPDATE {export_requests} SET status = 'running', progress = 0, "
-        "attempts = attempts + 1, started_at = :now, file_name = :name, claim_token = :token, "
-        "claim_run = :run, lease_until = :lease WHERE id = :id AND status = 'queued'",
+        "attempts = COALESCE(attempts, 0) + 1, started_at = :now, file_name = :name, "
+        "claim_token = :token, claim_run = :run, lease_until = :lease "
+        "WHERE id = :id AND status = 'queued'",
         now=ctx.clock(), name=taken.file_name, token=taken.token, run=ctx.run_id, lease=lease,
         id=row["id"]) else None
 

@@ -20,7 +20,7 @@ from jobs_lib.engines.work_queue import (
 from jobs_lib.text import size
 
 COLUMNS = ("id, user_id, status, progress, file_bytes, attempts, requested_at, started_at, "
-           "finished_at, expires_at, error")
+           "finished_at, expires_at, error, claim_run")
 
 
 class ExportQueue(WorkQueue):
@@ -71,7 +71,7 @@ class ExportQueue(WorkQueue):
 
         from .requests import ATTEMPTS
         owners = owners_in(ctx.db, rows)
-        busy = {row["user_id"] for row in rows if row["status"] == "running"}
+        busy = {row["user_id"] for row in rows if row["status"] == "running" and row["claim_run"]}
         items = []
         for row in rows:
             status, why = one_line(words(row["status"])), ""
@@ -83,7 +83,7 @@ class ExportQueue(WorkQueue):
                     why = "another export of the account is being made"
             what = size(row["file_bytes"]) if row["file_bytes"] else "all of the account"
             items.append(Item(row["id"], row["user_id"], what,
-                              DUE if status == "queued" else status, row["attempts"], ATTEMPTS,
+                              DUE if status == "queued" else status, row["attempts"] or 0, ATTEMPTS,
                               stored.time(row["requested_at"]),
                               ctx.now if status == "queued" else None, why,
                               one_line(row["error"] or "", LONGEST_ANSWER)))
