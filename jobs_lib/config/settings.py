@@ -65,9 +65,9 @@ SECTIONS = {
                          "Put before the name of every table, for a database shared with others."),
         "max_threads_running": Option(
             kind.optional(kind.integer(1, 100_000)), "25",
-            "While more threads than this run in the database server for others "
-            "(Threads_running), purges and rollups wait; over twice as many, they stop until the "
-            "next run (docs/retention.md#when-the-database-is-busy). off: they do not look."),
+            "Purges, rollups, archiving and account deletion wait while more threads than this are "
+            "running in the server for other clients. Above twice this number they stop until the "
+            "next run (docs/retention.md#when-the-database-is-busy). off: never wait."),
         "state_dir": Option(kind.folder, "var/state",
                             "Locks and this installation's identity; private, never emptied."),
         "log_dir": Option(kind.folder, "var/log", "One file of JSON lines for each job."),

@@ -39,11 +39,11 @@ def _is_here(config, name: str) -> str:
     """Why a table can only be in the database of [core], or ""."""
     if name not in app_tables.TABLES:
         return "`migrate` makes this table itself, in the database of [core] database"
-    return ONE_FILE if _is_alone(config) else ""
+    return ONE_FILE if _is_one_file(config) else ""
 
 
-def _is_alone(config) -> bool:
-    """Whether there are no other databases beside it that a statement could name."""
+def _is_one_file(config) -> bool:
+    """Whether the database is one file, so that no statement can name another database."""
     from jobs_lib.database import dialects
     try:
         return not dialects.load(config.section("core").database).other_schemas
@@ -57,7 +57,7 @@ def also(config) -> tuple:
     found = config.value(job, name, settings.job_options(catalogue.load(job)))
     place = config.written(job, name, settings.NOTHING).place
     _refuse([f"[{job}] {name} = {each.table}.{each.column}: {ONE_FILE} ({place})"
-             for each in found if "." in each.table and _is_alone(config)])
+             for each in found if "." in each.table and _is_one_file(config)])
     return found
 
 

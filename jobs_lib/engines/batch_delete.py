@@ -125,8 +125,7 @@ class BatchDeleter:
             try:
                 return (yield from way(*given))
             except Conflict as error:
-                pause = self.sizer.pause_after_conflict(error)
-                self._next = self.ctx.monotonic() + pause
+                self._next = self.ctx.monotonic() + self.sizer.pause_after_conflict(error)
 
     def _lists(self, chosen, ids: list):
         """Just these rows; those that were handled are taken off the list."""

@@ -126,7 +126,7 @@ class ClaimedQueue(WorkQueue):
         return ", ".join(dict.fromkeys((*ENGINE, *self.reads)))
 
     def failed_pages(self, ctx, size: int, **which):
-        """As claimed_search.py has them."""
+        """Pages of ids of failed rows; arguments as in claimed_search.failed_pages."""
         from .claimed_search import failed_pages
         return failed_pages(self, ctx, size, **which)
 

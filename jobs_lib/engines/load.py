@@ -1,4 +1,4 @@
-"""How much a database server has to do for all its clients, looked at between two units of work.
+"""How busy a database server is with all its clients, looked at between two units of work.
 
 It says how many of its threads are running: gh-ost and pt-online-schema-change (--max-load,
 --critical-load) go by the same number, the latter with the same limits. SQLite has no server: there
@@ -16,8 +16,8 @@ SECONDS = 1.0               # between two looks; the first one comes so long aft
 CRITICAL = 2                # times the limit: stop at once
 PATIENCE = 60.0             # seconds, at most, that a load may last before the run gives up
 SHARE = 0.1                 # of what is left of the run's time, likewise
-# for which a run that gave up speaks for those after it: they follow within seconds in one tick
-SPEAKS = timedelta(minutes=1)
+# how long after a run that stopped as busy the next ones do not wait
+GAVE_UP_WITHIN = timedelta(minutes=1)
 LATEST = 30                 # runs among which it is looked for: more than there are jobs
 
 
@@ -50,7 +50,7 @@ class Load:
             now = self.ctx.monotonic()
             self._next = now + SECONDS
             # One is ours. A proxy may show none at all: what cannot be seen is not guessed.
-            others = int(found["Value"]) - 1 if found else 0
+            others = stored.number((found or {}).get("Value"), 1) - 1
             if others <= self._limit:
                 break
             seen = (f"{others} threads were running in the database, the limit is {self._limit} "
@@ -75,4 +75,4 @@ class Load:
         moments = [stored.time(row["finished_at"]) for row in self.ctx.db.query(
             "SELECT stop_reason, finished_at FROM {job_runs} ORDER BY id DESC LIMIT :most",
             most=LATEST) if row["stop_reason"] == BUSY]
-        return any(abs(now - moment) < SPEAKS for moment in moments if moment)
+        return any(abs(now - moment) < GAVE_UP_WITHIN for moment in moments if moment)

@@ -24,7 +24,6 @@ from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNREADABLE
 from jobs_lib.text import counted
 
 from .attempts import Tried
-from .due_rows import Queue
 from .fair_share import FairShare
 from .queue import CLAIM, FIRST, QueueClaims, until_stored
 from .relay_limits import FAILURES, HALF, QUOTA_PAUSE, URGENT_HALF, Refusal, Relay
@@ -365,13 +364,13 @@ class MailSender:
                            next_attempt_at=due and clock.text(due))
 
 
-def preview(ctx, work_queue: ClaimedQueue, queue: Queue, source: MailSource) -> None:
+def preview(ctx, queue: ClaimedQueue, source: MailSource) -> None:
     """A dry run: what would be sent."""
     from . import queue_preview
 
     paused = Relay(ctx.db, ctx.section("mail")).paused(ctx.now)
     transport = ctx.section("mail").transport
-    queue_preview.preview(ctx, work_queue, QueueClaims(ctx, queue), source.reasons_to_cancel,
+    queue_preview.preview(ctx, queue, source.reasons_to_cancel,
                           lambda number, _: f"send {counted(number, 'due message')} by {transport}",
                           f"not now: the relay is paused {paused}" if paused else "")
 

@@ -46,9 +46,9 @@ def deletes(purge) -> Coming:
     return Coming("delete", f"rows of {purge.table}", purge)
 
 
-def rows(act: str, what: str, table: str, *rules) -> Coming:
+def rows(act: str, what: str, table: str, *rules, owners=None) -> Coming:
     """What is due by these rules, now and later."""
-    return Coming(act, what, Purge(table, rules), rules)
+    return Coming(act, what, Purge(table, rules), rules, owners=owners)
 
 
 class Counter:

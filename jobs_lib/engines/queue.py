@@ -102,7 +102,7 @@ class QueueClaims(DueRows):
                 self.turns.keep()
                 return self._take(ids)
             if self.db.batch(take):
-                taken = self.rows_of(ids, " AND claim_token = :token AND +status = 'pending'",
+                taken = self._rows(ids, " AND claim_token = :token AND +status = 'pending'",
                                    token=self.token)
                 rows = self._valid(taken)
                 if rows or self.ctx.should_stop():      # else all of them were invalid
@@ -113,15 +113,16 @@ class QueueClaims(DueRows):
     def due(self, most: int) -> list[dict]:
         """The rows that `claim` would take, for a dry run: nothing is changed. Where some are not
         `spared`, the others, those that are due longest first."""
-        ids = [] if self.spared[0] else self._ids(most)
-        kinds = ((*self.kinds(), self.uncertain_kind()) if self.spared[0] else ()
-                 ) + self.ahead_kinds()
+        if self.spared[0]:
+            ids, kinds = [], (*self.kinds(), self.uncertain_kind(), *self.ahead_kinds())
+        else:
+            ids, kinds = self._ids(most), self.ahead_kinds()
         for priority in self.priorities():
             if len(ids) < most:
                 rule, values = self.of(priority)
                 ids += [row["id"] for row in self.select(kinds, most - len(ids),
                                                          rule + self.owner_may, **values)]
-        return self.rows_of(ids[:most])
+        return self._rows(ids[:most])
 
     def _ids(self, most: int, only: tuple | None = None, uncertain: bool | None = None,
              without: frozenset = frozenset()) -> list[int]:
@@ -154,7 +155,7 @@ class QueueClaims(DueRows):
             token=self.token, run=self.ctx.run_id, ids=ids,
             lease=self.ctx.clock() + left + LEASE_MARGIN)
 
-    def rows_of(self, ids: list[int], rule: str = "", **values) -> list[dict]:
+    def _rows(self, ids: list[int], rule: str = "", **values) -> list[dict]:
         """These rows as a run works on them, in the order of the ids."""
         columns = ", ".join(["id", "user_id", "status", "attempts", "next_attempt_at", "created_at",
                              "uncertain", *self.queue.columns])

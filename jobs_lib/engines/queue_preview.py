@@ -1,28 +1,29 @@
 """A dry run over a queue: what would be sent, with a sample, judged on the state now."""
 from __future__ import annotations
 
+from jobs_lib import clock
 from jobs_lib.text import counted
 
 from . import past_time
 from .claimed_queue import ClaimedQueue
 from .queue import QueueClaims
 from .recovery import count_unclaimable
-from .rows import invalid
+from .rows import invalid, lost
 
 LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, and shows
 
 
-def preview(ctx, queue: ClaimedQueue, claims: QueueClaims, reasons_to_cancel, title,
-            note: str = "") -> None:
+def preview(ctx, queue: ClaimedQueue, reasons_to_cancel, title, note: str = "") -> None:
     """Show and count what a run would send and cancel, without what is ended by a confirmation
     that is still to come.
 
     `reasons_to_cancel(rows)`: {row id: why}. `title(number, rows)`: the heading for `number` rows
     that would be sent; `rows` are those of the first ones that are valid.
     """
+    claims = QueueClaims(ctx, queue.engine(ctx))
     claims.spared = past_time.spared(ctx, queue)
     count_unclaimable(claims)
-    due = ctx.within_limit(claims.count_due())
+    due = ctx.within_limit(max(0, claims.count_due() - _in_hand(ctx, queue.table)))
     rows = claims.due(min(due, LOOKED_AT))
     wrong = invalid(ctx.db, claims.queue.table, rows)
     valid = [row for row in rows if row["id"] not in wrong]
@@ -44,3 +45,10 @@ def preview(ctx, queue: ClaimedQueue, claims: QueueClaims, reasons_to_cancel, ti
     ctx.count("cancelled", len(cancelled))
     if wrong:
         ctx.count("invalid", len(wrong))
+
+
+def _in_hand(ctx, table: str) -> int:
+    """How many due rows living runs have claimed."""
+    dead, values = lost(table, clock.text(ctx.now))
+    return ctx.db.value(f"SELECT COUNT(*) FROM {{{table}}} WHERE status = 'pending' "
+                        f"AND claim_run > '' AND NOT {dead}", **values)

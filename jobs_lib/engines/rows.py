@@ -27,10 +27,10 @@ SHOWN = 5
 
 
 def invalid(db, table: str, rows: list[dict]) -> dict:
-    """{row id: what is wrong with it}. Short text that was stored as bytes or as a number becomes
-    text, a time that is none and need not be there becomes NULL, and NULL becomes the default of a
-    column that has one, but for a status: no attempts are 0 of them, and no sender is the empty
-    one."""
+    """{row id: what is wrong with it}. Corrects in the rows what can be: short text that was stored
+    as octets or as a number becomes text, an invalid time becomes NULL where the column may be
+    NULL, and NULL becomes the column's default if it has one, except in `status`. So NULL counts as
+    0 attempts, or as the empty sender."""
     columns = _columns(table, tuple(db.text_keys))
     return {row["id"]: reason for row in rows if (reason := _reason(columns, row))}
 
@@ -89,7 +89,7 @@ def _reason(columns: dict, row: dict) -> str:
             continue                    # the app's own, of a `SELECT *`
         if value is None:
             if not column.null:
-                if type(column.default) not in (int, str) or column.type == "word":
+                if not isinstance(column.default, (int, str)) or column.type == "word":
                     return f"its {name} is missing"
                 row[name] = column.default
         elif column.type in NUMBERS:

@@ -53,8 +53,7 @@ def job(ctx):
             return
     from jobs_lib.engines import mail_queues
 
-    queue = mail_queues.notices(ctx)
-    claims = None if ctx.dry_run else mail_queues.claims_if_due(ctx, queue)
+    claims = None if ctx.dry_run else mail_queues.claims_if_due(ctx, mail_queues.notices(ctx))
     if claims is None and not ctx.dry_run:          # most runs need load no more
         return
     from jobs_lib.engines import mail_sending
@@ -64,6 +63,6 @@ def job(ctx):
     notices = outbox.Notices(ctx, {kinds.EXPORT_READY: link})
     if claims is None:
         from jobs_lib.features.notifications.work_queue import QUEUE
-        mail_sending.preview(ctx, QUEUE, queue, notices)
+        mail_sending.preview(ctx, QUEUE, notices)
     elif failure := mail_sending.send_due(ctx, claims, notices):
         raise failure

@@ -69,7 +69,7 @@ class Outages:
     def record_busy(self, result: dict) -> int:
         """Another writer held the database, so no run could begin: an incident as soon as that
         lasts. The exit code."""
-        error = Busy(result["stop_reason"][len(outcome.BUSY):])
+        error = Busy(result["stop_reason"][len(outcome.BUSY_BEFORE):])
         recorded = self.record_error(error)
         if recorded.print_now:
             self._print(_no_job_can_run(error))

@@ -13,7 +13,7 @@ from .history import MEMORY
 EXIT_CODES = {"failed": errors.FAILED, "timeout": errors.HARD_LIMIT,
               "interrupted": errors.TERMINATED}
 # how the stop reason of a run begins, or ends, that was not started
-HELD, BUSY = "the lock is held by ", "the database was busy: "
+HELD, BUSY_BEFORE = "the lock is held by ", "the database was busy: "
 UNKNOWN_HOLDER = ", and no run of ours lives"
 
 # a count may say what became of them: `files_removed`
@@ -50,7 +50,7 @@ def exit_code(result: dict, fail_if_locked: bool = False) -> int:
 
 def found_busy(result: dict) -> bool:
     """Whether it could not begin, since the database could not be written at that moment."""
-    return result["status"] == "skipped" and result["stop_reason"].startswith(BUSY)
+    return result["status"] == "skipped" and result["stop_reason"].startswith(BUSY_BEFORE)
 
 
 def held_by_unknown_connection(result: dict) -> bool:

@@ -16,7 +16,7 @@ from .call import call, out_of_memory
 from .context import Context
 from .limits import RunLimits
 from .log import NoLog, open_log
-from .outcome import BUSY, EXIT_CODES, HELD, UNKNOWN_HOLDER, as_json, blank, outcome_words
+from .outcome import BUSY_BEFORE, EXIT_CODES, HELD, UNKNOWN_HOLDER, as_json, blank, outcome_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:                # `typing` is not loaded otherwise
@@ -205,7 +205,7 @@ class _Attempt:
             self.begun = trigger is not None and self._insert_row(trigger)
         except errors.Busy as error:
             self.begun = False
-            self._not_started(f"{BUSY}{error}")
+            self._not_started(f"{BUSY_BEFORE}{error}")
             self._keep()
             return False
         finally:

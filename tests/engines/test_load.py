@@ -14,6 +14,7 @@ import pytest
 
 from jobs_lib import clock
 from jobs_lib.database.connection import connect
+from jobs_lib.database.dialects import mysql
 from jobs_lib.errors import Conflict
 from tests.engines.test_purge import LOGS, logs
 from tests.support.databases import bulk
@@ -125,6 +126,17 @@ def test_a_quiet_server_is_within_the_default(bench):                           
     assert [event for event in bench.events("purge_logs")
             if event["event"] == "waiting for the database"] == []
     assert bench.events("purge_logs")[-2]["waited"] == 0
+
+
+@on_mariadb
+@pytest.mark.parametrize("answer", ["SELECT 99 AS threads", "SELECT 'many' AS Value",
+                                    "SELECT 99 AS Value WHERE 1 = 0"])
+def test_a_proxy_that_answers_something_else_stops_nothing(bench, monkeypatch, answer):    # R16
+    monkeypatch.setattr(mysql, "threads_running", answer)
+    logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
+    slow_batches(bench)
+    assert bench.run(LOGS) == {"deleted": ROWS}
+    assert answer in bench.statements
 
 
 # Waiting and stopping

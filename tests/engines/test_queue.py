@@ -183,6 +183,19 @@ def test_a_claim_that_no_run_holds_is_none(bench, job, run):
     assert bench.ids(table, f"status = '{done}' AND claim_token IS NULL") == [1, 2, 3]
 
 
+@pytest.mark.parametrize("job", QUEUES)
+# R11: of all that a living run had claimed a dry run said that it would be sent
+def test_a_dry_run_leaves_out_what_a_living_run_has_claimed(bench, job):
+    table, done = QUEUES[job]
+    due(bench, table, 5)
+    bench.table("job_runs", [{"run_id": "alive", "job": job, "status": "running",
+                              "lease_until": bench.ahead(minutes=9), "heartbeat_at": bench.now}])
+    bench.db.execute(f"UPDATE {{{table}}} SET claim_token = 'token', claim_run = 'alive', "
+                     "lease_until = :until WHERE id < 4", until=bench.ahead(minutes=9))
+    assert bench.run(job, dry_run=True)[done] == 2
+    assert "at most" not in str(bench.samples)
+
+
 @pytest.mark.parametrize("status", ["done", "failed", "by_app"])
 @pytest.mark.parametrize("run", ["gone", ""])
 @pytest.mark.parametrize("job", QUEUES)

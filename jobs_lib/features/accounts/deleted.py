@@ -69,7 +69,7 @@ def deleted(ctx):
 
 def as_seen(ctx):
     """The same as the next run sees them, those without a time first: these, and those that are
-    far ahead, are deleted now. Nothing is changed."""
+    far ahead, count as deleted at this moment. Nothing is changed."""
     now = clock.text(ctx.now)
     for rows in ctx.db.pages(f"SELECT {COLUMNS} FROM {{users}} WHERE {TIMELESS}", size=PAGE):
         yield from (account._replace(deleted_at=now) for account in _accounts(ctx, rows))
@@ -78,8 +78,8 @@ def as_seen(ctx):
 
 
 def needs_time(ctx, account) -> bool:
-    """Whether it gave what is no time, or a clock that was far ahead wrote it: the account would be
-    kept as long."""
+    """Whether its `deleted_at` is missing, invalid or far in the future: until that is corrected,
+    the account would be kept too long."""
     return not account.deleted_at or (ctx.clock_in_doubt is None and clock.parse(
         account.deleted_at) > ctx.now + AHEAD)
 

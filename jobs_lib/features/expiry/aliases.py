@@ -135,15 +135,15 @@ def coming(ctx) -> list:
     from jobs_lib.engines import outlook
     from jobs_lib.engines.rules import Rule
     ended = outlook.rows("deactivate", "aliases that have ended", "aliases",
-                         Rule("expires_at", only={"active": 1}, option=None))._replace(
-                             owners=_notified_of_end)
+                         Rule("expires_at", only={"active": 1}, option=None),
+                         owners=_notified_of_end)
     if ctx.options.warn_before is None:
         return [ended]
     return [ended, outlook.rows(
         "notify of", "aliases that are about to end", "aliases",
         Rule("expires_at", only={"active": 1, "expiry_notified_at": None}, option=None,
-             later=-ctx.options.warn_before, also=_not_ended))._replace(
-                 owners=partial(owed, reminder=EXPIRING))]
+             later=-ctx.options.warn_before, also=_not_ended),
+        owners=partial(owed, reminder=EXPIRING))]
 
 
 def _notified_of_end(ctx):

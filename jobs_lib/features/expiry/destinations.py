@@ -154,15 +154,15 @@ def coming(ctx) -> list:
             "remind of", "unverified destinations", "destinations",
             Rule("created_at", only={"verified_at": None, "reminded_at": None,
                                      "removal_notified_at": None},
-                 option=None, later=options.remind_after, also=_is_not_announced))._replace(
-                     owners=partial(owed, reminder=UNVERIFIED)))
+                 option=None, later=options.remind_after, also=_is_not_announced),
+            owners=partial(owed, reminder=UNVERIFIED)))
     if options.remove_after is not None:
         announced = max(options.remove_after - options.warn_before, timedelta(0))
         found += [
             outlook.rows("notify of", "removals of destinations", "destinations",
                          Rule("created_at", only={"verified_at": None, "removal_notified_at": None},
-                              option=None, later=announced, also=_is_unused))._replace(
-                                  owners=partial(owed, reminder=TO_GO)),
+                              option=None, later=announced, also=_is_unused),
+                         owners=partial(owed, reminder=TO_GO)),
             outlook.deletes(UNUSED)._replace(
                 what="unverified destinations",
                 later=tuple(rule._replace(also=_is_unused) for rule in UNUSED.rules))]

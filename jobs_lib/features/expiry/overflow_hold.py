@@ -120,5 +120,5 @@ def coming(ctx) -> list:
         return []
     return [outlook.rows("warn of", "held messages", "overflow_hold",
                          Rule("held_at", only={"released_at": None, "warned_at": None}, option=None,
-                              later=ctx.options.keep - ctx.options.warn_before))._replace(
-                                  owners=partial(owed, reminder=WARNING))]
+                              later=ctx.options.keep - ctx.options.warn_before),
+                         owners=partial(owed, reminder=WARNING))]

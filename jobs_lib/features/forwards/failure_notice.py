@@ -26,6 +26,12 @@ from .headers import header_text, read_headers
 KIND = "forward_failed"
 PAGE = 1000                       # rows read at once
 OWED = 100_000                    # notices that are counted
+# each owner and address that a notice is owed about
+OWED_ABOUT = (
+    "SELECT DISTINCT user_id AS owner, LOWER(envelope_to) AS address FROM {failed_emails} "
+    "WHERE status = 'failed' AND told_at IS NULL AND envelope_from <> '' "
+    "AND (SELECT status FROM {users} WHERE {users}.id = {failed_emails}.user_id) <> 'deleted' "
+    "LIMIT :most")
 LISTED = 50                       # messages a notice lists; more are counted
 OTHER_ADDRESSES = 50              # destinations looked at for one that works
 COLUMNS = ("id, user_id, alias_id, envelope_from, envelope_to, raw_path, attempts, last_code, "
@@ -107,22 +113,20 @@ def queue_notices(ctx) -> None:
             return
 
 
-def owed(ctx) -> list[dict]:
-    """Each owner and address that a notice is owed about, OWED at most: fewer are written where
-    all mails to that address came from machines, or the owner has no other that works."""
-    return ctx.db.query(
-        "SELECT DISTINCT user_id AS owner, LOWER(envelope_to) AS address FROM {failed_emails} "
-        "WHERE status = 'failed' AND told_at IS NULL AND envelope_from <> '' "
-        "AND (SELECT status FROM {users} WHERE {users}.id = {failed_emails}.user_id) <> 'deleted' "
-        "LIMIT :most", most=OWED)
+def count_owed(ctx) -> int:
+    """How many notices are owed, OWED at most: fewer are written where all mails to an address came
+    from machines, or the owner has no other that works."""
+    return ctx.db.value(f"SELECT COUNT(*) FROM ({OWED_ABOUT}) AS owed", most=OWED)
 
 
 def coming(_ctx) -> list:
     """For `forecast`: the notices that are owed."""
     from jobs_lib.engines import outlook
-    return [outlook.Coming("notify of", "forwards that have failed, at most",
-                           dates=lambda ctx: (ctx.now for _ in owed(ctx)),
-                           owners=lambda ctx: (row["owner"] for row in owed(ctx)))]
+
+    def owners(ctx):
+        return (row["owner"] for row in ctx.db.query(OWED_ABOUT, most=OWED))
+    return [outlook.Coming("notify of", "destinations to which forwards have failed, at most",
+                           dates=lambda ctx: (ctx.now for _ in owners(ctx)), owners=owners)]
 
 
 def _destination(row: dict) -> str:

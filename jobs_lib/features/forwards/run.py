@@ -62,14 +62,14 @@ def notify_owners(ctx) -> None:
 
 def preview(ctx) -> None:
     """A dry run: what would be sent, and which owners would be notified of failures."""
-    from jobs_lib.engines import mail_queues, mail_sending
+    from jobs_lib.engines import mail_sending
     from jobs_lib.text import counted
 
     from . import failure_notice
     from .queue import Forwards
     from .work_queue import QUEUE
-    mail_sending.preview(ctx, QUEUE, mail_queues.forwards(ctx), Forwards(ctx))
-    owed = len(failure_notice.owed(ctx))
+    mail_sending.preview(ctx, QUEUE, Forwards(ctx))
+    owed = failure_notice.count_owed(ctx)
     ctx.count("notices", owed)
     if owed:
         ctx.show(f"queue at most {counted(owed, 'notice')} of messages that finally failed", [])

@@ -36,13 +36,10 @@ def preview(ctx) -> None:
     from functools import partial
 
     from jobs_lib.engines import queue_preview
-    from jobs_lib.engines.queue import QueueClaims
 
-    from . import deliveries
     from .work_queue import QUEUE
 
     def title(number: int, rows: list[dict]) -> str:
         to = counted(len({row["webhook_id"] for row in rows}), "endpoint")
         return f"send {counted(number, 'due delivery', 'due deliveries')} to {to}"
-    queue_preview.preview(ctx, QUEUE, QueueClaims(ctx, deliveries.queue(ctx)),
-                          partial(QUEUE.reasons_to_cancel, ctx), title)
+    queue_preview.preview(ctx, QUEUE, partial(QUEUE.reasons_to_cancel, ctx), title)
