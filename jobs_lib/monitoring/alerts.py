@@ -29,14 +29,15 @@ def check(ctx, counts: dict) -> None:
     incident_files.forget_past_incidents(ctx.section("core"))
     _log(ctx, table, open_before)
     counts["incidents"] = len(table.open())
-    error = _notify(ctx, table, counts, looked.zone)
+    error, is_hourly = _notify(ctx, table, counts, looked.zone), False
     if ctx.clock_in_doubt is None:          # both delete what is old
         table.purge(ctx.db, ctx.now)
-        if metrics_samples.record(ctx.db, looked) and looked.blocked.idle:
-            from jobs_lib.database.schema import app_gaps
-            app_gaps.note(ctx.db)           # once an hour: it may be there by now
+        is_hourly = metrics_samples.record(ctx.db, looked)
     if error:
         raise error
+    if is_hourly and looked.blocked.idle:
+        from jobs_lib.database.schema import app_gaps
+        app_gaps.note(ctx.db)               # once an hour: it may be there by now
 
 
 def preview(ctx) -> dict:

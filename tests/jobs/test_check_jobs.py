@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from jobs_lib import catalogue
+from jobs_lib.database.schema import app_gaps
+from jobs_lib.errors import Unfit
 from jobs_lib.monitoring import health, incidents, queues
 from jobs_lib.ports.http.message import ANSWERED, FAILED, Response
 from jobs_lib.ports.mail.message import Result
@@ -549,3 +551,16 @@ def test_status_shows_a_broken_channel(bench):          # R60
     found = incidents.find(health.collect(bench.db, bench._config, catalogue.load_all(), bench.now),
                            bench._config)
     assert [each.alert_key for each in found] == ["failing:retry_forwards", "channel:email"]
+
+
+def test_an_alert_that_cannot_be_sent_is_reported_before_a_look_at_the_tables_fails(
+        bench, monkeypatch):                                                 # R60
+    def fail(_):
+        raise Unfit("a key has another type")
+    bench.db.execute("DROP TABLE magic_links")
+    app_gaps.note(bench.db)
+    monkeypatch.setattr(app_gaps, "note", fail)
+    bench.outbox.answer = broken_mail
+    bench.web.answer = lambda request: Response(FAILED, text="no connection")
+    fails(bench, "retry_forwards")
+    assert bench.fails(JOB).startswith("no alert could be sent: email: ")
