@@ -81,11 +81,11 @@ def _confirm(session, named: list[str], as_json: bool) -> int:
         session.console.document({"confirmed": names, "unconfirmed": left, "ended": ended,
                                   "refused": refused})
     else:
-        _tell(session.console, names, left, ended, refused)
+        _report(session.console, names, left, ended, refused)
     return FAILED if refused else OK
 
 
-def _tell(console, names: list[str], left: list[str], ended: dict, refused: dict) -> None:
+def _report(console, names: list[str], left: list[str], ended: dict, refused: dict) -> None:
     if names:
         who = names[0] if len(names) == 1 else counted(len(names), "job")
         console.report(f"{who} confirmed: {'it runs' if len(names) == 1 else 'they run'} from the "

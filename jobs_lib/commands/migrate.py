@@ -8,13 +8,17 @@ job that works on the app's waits for `jobs.py adopt --confirm`.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from jobs_lib import catalogue, folders
 from jobs_lib.config import path_checks
 from jobs_lib.database.dialects import file_of
+from jobs_lib.database.schema import app_gaps, compare, migrations, misfits, rights
+from jobs_lib.database.schema.works_on import of_all
 from jobs_lib.errors import FAILED, OK, ConfigError
 from jobs_lib.paths import PROGRAM
-from jobs_lib.runner import slots
+from jobs_lib.runner import adoption, slots
+from jobs_lib.runner.table_gaps import concerned
 from jobs_lib.text import counted
 
 MADE = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"))       # by `migrate`
@@ -22,10 +26,10 @@ SHOWN = 3                    # tables of the app's, by their names
 FIRST = "This in your app's tables does not fit, and jobs refuse to run. Change it first:"
 TO_DO = ("Your app's own tables still lack this. Put it into your app's migrations, or run it "
          "yourself:")
-JOURNAL = ("{0} is switched to WAL mode, so that your app and the jobs do not wait for each "
-           "other: two files ({0}-wal, {0}-shm) are beside it while it is open, whatever opens it "
-           "must be able to write to its folder, and your app must not use it over a network file "
-           "system (docs/adoption.md, Step by step).")
+JOURNAL = ("{0} {1}, so that your app and the jobs do not wait for each other: two files ({0}-wal, "
+           "{0}-shm) are beside it while it is open, whatever opens it must be able to write to "
+           "its folder, and your app must not use it over a network file system "
+           "(docs/adoption.md, Step by step).")
 OLD_ROWS = ("Columns were added, and without this the rows that your app already had would be due. "
             "Look at each line, and run it:")
 
@@ -37,48 +41,70 @@ def arguments(parser) -> None:
                         "date")
     parser.add_argument("--own-tables", action="store_true",
                         help="leave out the tables that the web app writes, also where it has "
-                        "none of them yet")
+                        "none of them yet; print all that they lack, also what no enabled job "
+                        "needs")
 
 
 def run(args, make_session, config_path) -> int:
     """Bring the schema up to date."""
-    from jobs_lib.database.schema import app_gaps, migrations
-
     session = make_session(config_path)
+    on = _enabled(session.config)
+    works = of_all(on)
     if args.check:
-        return _check(session, session.ports.connect(), migrations)
+        return _check(session, session.ports.connect(), on, works)
     if args.dry_run:
         db = _to_be_read(session)
-        _tell_journal(session, session.console, "-- ")
-        _tell_apps_own(migrations.apps_own(db), session.console, "-- ")
-        _tell_bare(session, db, "-- ")
+        if name := _journal_to_switch(session):
+            _say(session, "-- ", JOURNAL.format(name, "will be switched to WAL mode, where its "
+                                                "file system allows it"))
+        _report_apps_own(session, db, "-- ")
+        _report_bare(session, db, works, "-- ")
         planned = migrations.plan(db, args.own_tables or None)
-        _tell_wrong(session, db, "-- ")
+        _report_wrong(session, db, on, "-- ")
         for sql in planned:
             print(sql.rstrip(";") + ";")
         if not planned:
             print("-- the schema is up to date: nothing to run")
-        wanted, others = _gaps(session, db, args.own_tables)
-        _tell_app(app_gaps.statements(db, planned, _lives(session, db), wanted), session.console,
-                  "-- ")
-        _tell_left_out(others, session.console, "-- ")
+        wanted, others = _gaps(db, works, args.own_tables, planned)
+        _report_lacking(session, app_gaps.statements(db, planned, _lives(session, db), wanted),
+                        "-- ")
+        _report_left_out(session, others, "-- ")
         if migrations.found(db):
-            _tell_old_rows(session, db, "-- ")
+            _report_old_rows(session, db, "-- ")
         return OK
     db, done = install(session, args.own_tables)
     _compile()
-    wanted, others = _gaps(session, db, args.own_tables)
+    wanted, others = _gaps(db, works, args.own_tables)
     lacks = app_gaps.statements(db, (), _lives(session, db), wanted)
     ours = "our own tables" if lacks else "the schema"
     made = f"{counted(len(done), 'statement')} run"
     session.console.answer(f"{made}: {ours} {'are' if lacks else 'is'} up to date" if done
                            else f"{ours} {'were' if lacks else 'was'} up to date already")
-    _tell_wrong(session, db)
-    _tell_app(lacks, session.console)
-    _tell_left_out(others, session.console)
-    _tell_old_rows(session, db)
-    _tell_unconfirmed(session, db)
+    _report_bare(session, db, works)
+    _report_wrong(session, db, on)
+    _report_lacking(session, lacks)
+    _report_left_out(session, others)
+    _report_old_rows(session, db)
+    if names := adoption.unconfirmed(db, on):
+        _say(session, "", "\n" + adoption.sentence(names))
     return OK
+
+
+def _enabled(config) -> list:
+    """The jobs that are enabled. One whose section is wrong counts, too: `config check` says so,
+    and its mistake keeps no table from being made."""
+    def is_on(job) -> bool:
+        with suppress(ConfigError):
+            return config.job(job).enabled
+        return True
+
+    return [job for job in catalogue.load_all([]) if is_on(job)]
+
+
+def _say(session, remark: str, text: str) -> None:
+    """What is no SQL. In a dry run it is a `remark` in its answer."""
+    say = session.console.answer if remark else session.console.report
+    say("\n" * text.startswith("\n") + remark + text.lstrip())
 
 
 def install(session, own_tables: bool = False) -> tuple:
@@ -86,17 +112,16 @@ def install(session, own_tables: bool = False) -> tuple:
 
     An app's tables that are there are left to it, with `own_tables` or without.
     """
-    from jobs_lib.database.schema import migrations
-
     core = session.config.section("core")
     if wrong := path_checks.wrong(session.config, MADE):
         raise ConfigError(*wrong)
     for path in (core.state_dir, core.log_dir):
         folders.private(path)
-    _tell_journal(session, session.console)
+    name = _journal_to_switch(session)
     db = session.ports.connect(create=True)
-    _tell_apps_own(migrations.apps_own(db), session.console)
-    _tell_bare(session, db)
+    if name and not db.snapshot_blocks_writers():       # not all file systems allow it
+        _say(session, "", JOURNAL.format(name, "was switched to WAL mode"))
+    _report_apps_own(session, db)
     is_first = not migrations.found(db)
     done = migrations.migrate(db, session.ports.now(), own_tables or None)
     _settle_in(session, db)
@@ -126,66 +151,56 @@ def _to_be_read(session):
                    columns=config.columns(), also=config.also())
 
 
-def _tell_journal(session, console, remark: str = "") -> None:
-    """Before an SQLite file that is there gets another journal: what that means for its other
-    users."""
-    core = session.config.section("core")
-    file = file_of(core.database, session.config.folder)
+def _journal_to_switch(session) -> str:
+    """The name of an SQLite file that is there and not in WAL mode; "" where there is none."""
+    file = file_of(session.config.section("core").database, session.config.folder)
     if not (file and os.path.exists(file) and os.path.getsize(file)):
-        return
-    if session.ports.connect().snapshot_blocks_writers():
-        say = console.answer if remark else console.report
-        say(remark + JOURNAL.format(os.path.basename(file)))
+        return ""
+    return os.path.basename(file) if session.ports.connect().snapshot_blocks_writers() else ""
 
 
-def _tell_bare(session, db, remark: str = "") -> None:
+def _report_bare(session, db, works: dict, remark: str = "") -> None:
     """That tables are there with our names, and the jobs use others."""
-    from jobs_lib.database.schema import app_gaps
-    from jobs_lib.runner.table_gaps import needed
-
-    if found := app_gaps.bare(db, needed(session.config, catalogue.load_all([]))):
-        say = session.console.answer if remark else session.console.report
-        say(f"{remark}{app_gaps.in_words(db.name, found)}")
+    if found := app_gaps.bare(db, works):
+        _say(session, remark, app_gaps.in_words(db.name, found))
 
 
-def _tell_apps_own(names: list[str], console, remark: str = "") -> None:
+def _report_apps_own(session, db, remark: str = "") -> None:
     """Before the first `migrate`: that tables are there, and whose they are."""
-    if names:
+    if names := migrations.apps_own(db):
         shown = ", ".join(names[:SHOWN]) + f" and {len(names) - SHOWN} more" * (len(names) > SHOWN)
-        say = console.answer if remark else console.report
-        say(f"{remark}Your app's tables ({shown}) are not changed: only the jobs' own are made.")
+        _say(session, remark, f"Your app's tables ({shown}) are not changed: only the jobs' own "
+             "are made.")
 
 
-def _tell_app(statements: list, console, remark: str = "") -> None:
+def _report_lacking(session, statements: list, remark: str = "") -> None:
     """What the app's tables lack. They are the app's: its operator runs it, or its own migrations
     do."""
     if statements:
-        console.answer("\n".join([f"\n{remark}{TO_DO}", "", *statements]))
+        session.console.answer("\n".join([f"\n{remark}{TO_DO}", "", *statements]))
 
 
-def _gaps(session, db, everything: bool = False) -> tuple[list, list]:
+def _gaps(db, works: dict, everything: bool = False, planned=()) -> tuple[list, list]:
     """What the database lacks, as ddl.Difference: what is asked for, which is what enabled jobs
-    need, or everything; and the rest."""
-    from jobs_lib.database.schema import app_gaps, compare
-    from jobs_lib.runner.table_gaps import needed
-
-    works = needed(session.config, catalogue.load_all([]))
+    need, or everything; and the rest, but for what is `planned` anyway."""
     wanted: list = []
     others: list = []
     for each in compare.differences(db):
-        (wanted if everything or app_gaps.is_needed(db, each, works) else others).append(each)
+        if everything or app_gaps.is_needed(db, each, works):
+            wanted.append(each)
+        elif not (each.statements and set(planned).issuperset(each.statements)):
+            others.append(each)
     return wanted, others
 
 
-def _tell_left_out(others: list, console, remark: str = "") -> None:
+def _report_left_out(session, others: list, remark: str = "") -> None:
     """That more is missing, which no job needs just now."""
     if others:
-        say = console.answer if remark else console.report
-        say(f"\n{remark}Left out: {len(others)} more that no enabled job needs "
-            "(`jobs.py migrate --own-tables` prints them, too).")
+        _say(session, remark, f"\nLeft out (no enabled job needs it): {len(others)} more. "
+             "`jobs.py migrate --own-tables` prints them, too.")
 
 
-def _tell_old_rows(session, db, remark: str = "") -> None:
+def _report_old_rows(session, db, remark: str = "") -> None:
     """What ends old rows, where a column was added without it."""
     from jobs_lib.monitoring.adoption import open_statements
 
@@ -193,48 +208,31 @@ def _tell_old_rows(session, db, remark: str = "") -> None:
         session.console.answer("\n".join([f"\n{remark}{OLD_ROWS}", "", *statements]))
 
 
-def _tell_unconfirmed(session, db) -> None:
-    """Which jobs stay off on the app's tables, and what shows why."""
-    from jobs_lib.runner import adoption
-
-    on = [job for job in catalogue.load_all([]) if session.config.job(job).enabled]
-    if names := adoption.unconfirmed(db, on):
-        session.console.report("\n" + adoption.sentence(names))
-
-
 def _lives(session, db) -> dict:
     from jobs_lib.monitoring.adoption import lifetimes
     return lifetimes(session.config, db, session.ports.now())
 
 
-def _tell_wrong(session, db, remark: str = "") -> None:
+def _report_wrong(session, db, on: list, remark: str = "") -> None:
     """What has to be changed in the app's tables, before anything is done with their rows."""
-    from jobs_lib.database.schema import misfits
-
-    say = session.console.answer if remark else session.console.report
-    codes = _wrong(db, session.config)
+    codes = _wrong(db, on)
     if codes:
         session.console.answer("")
-        say(f"{remark}{FIRST}")
+        _say(session, remark, FIRST)
     for code in codes:
-        say(f"{remark}{misfits.sentence(db.name, code)}")
+        _say(session, remark, misfits.sentence(db.name, code))
         for sql in misfits.mends(db, code):
             session.console.answer(f"{sql};")
 
 
-def _wrong(db, config) -> list[str]:
-    """What the app's tables have in a way that a job which is switched on cannot work with: codes
-    of misfits.py."""
-    from jobs_lib.database.schema import app_gaps
-    from jobs_lib.runner.table_gaps import concerned
-
-    on = [job for job in catalogue.load_all([]) if config.job(job).enabled]
+def _wrong(db, on: list) -> list[str]:
+    """What the app's tables have in a way that a job which is enabled cannot work with: codes of
+    misfits.py."""
     return [code for code in app_gaps.lacking(db)
             if ":" in code and any(concerned(job, [code]) for job in on)]
 
 
-def _check(session, db, migrations) -> int:
-    from jobs_lib.database.schema import app_gaps, misfits, rights
+def _check(session, db, on: list, works: dict) -> int:
     from jobs_lib.monitoring import unknown_words, unreadable_rows
 
     waiting = migrations.pending(db)
@@ -246,14 +244,16 @@ def _check(session, db, migrations) -> int:
     if planned := migrations.plan(db):      # such as for another name in [tables]
         print(f"{len(planned)} statement(s) to run: `jobs.py migrate` (with --dry-run: shown)")
         return FAILED
-    if missing := app_gaps.statements(db, differences=_gaps(session, db)[0]):
-        print("the app's own tables lack something: `jobs.py migrate` prints the "
-              f"{len(missing)} statement(s) to run")
-    wrong = [misfits.sentence(db.name, code) for code in _wrong(db, session.config)]
+    missing = app_gaps.statements(db, differences=_gaps(db, works)[0])
+    if missing:
+        number = sum(not text.startswith("--") for text in missing)
+        print("the app's own tables lack something: `jobs.py migrate` prints it"
+              + f", as {counted(number, 'statement')} to run" * bool(number))
+    wrong = [misfits.sentence(db.name, code) for code in _wrong(db, on)]
     wrong += filter(None, [rights.own(db)])
     for sentence in wrong:
         print(sentence)
-    for what, _, fix in [*map(unknown_words.in_words, unknown_words.look(db)),
+    for what, _, fix in [*map(unknown_words.in_words, unknown_words.look(db, works)),
                          *unreadable_rows.look(db, session.config, session.ports.now())]:
         print(f"warning: {what}: {fix[0].lower()}{fix[1:]}")
     if missing or wrong:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from jobs_lib import clock, masking
 from jobs_lib.database.schema import app_tables, tables
-from jobs_lib.errors import DatabaseError
+from jobs_lib.monitoring.sampled_rows import read_as, sampled_rows
+from jobs_lib.monitoring.unknown_words import WAITING
 from jobs_lib.output.findings import ok, warning
 from jobs_lib.records import namedtuple
 
@@ -15,9 +16,6 @@ SAMPLE = 30                 # characters of a value
 TIMES = ("time", "now", "date")
 EPOCH = (1969, 1970)
 NONE = "0000-00-00"         # which the jobs take for none
-# {column: what its job takes for a row to be worked on}
-WAITING = {"failed_emails.status": "pending", "webhook_deliveries.status": "pending",
-           "export_requests.status": "queued"}
 EXPRESSIONS = "docs/adoption.md, Expressions"
 
 Value = namedtuple("Value", "read source")
@@ -63,7 +61,8 @@ def _of_times(db, name: str, column: str, values: list):
                        "Let it be read as one by an expression in [columns], such as "
                        f"{engine.FROM_EPOCH.format('made')} for seconds since 1970, or "
                        f"{engine.FROM_TEXT.format('made')}: {EXPRESSIONS}.")
-    if values and len(unread) == len(values):
+    # one value alone may stand for no time: NULLIF(ends, '9999-12-31')
+    if len(unread) == len(values) and len({value.source for value in unread}) > 1:
         return warning(f"{shown} reads as NULL in {_some(unread, values)}",
                        "Whatever depends on it is never due.",
                        f"Correct the expression: {EXPRESSIONS}.")
@@ -90,22 +89,13 @@ def _some(found: list, values: list) -> str:
 def _values(db, name: str, columns: list) -> dict[str, list]:
     """{column: Values} of some rows, from either end. `source` is of an expression over one
     column."""
-    read = []
+    read = {}
     for at, column in enumerate(columns):
+        read[f"read_{at}"] = read_as(db, name, column)
         expression = db.name.expression(name, column)
-        exact = db.dialect.exact(db.name.column(name, column)) if not expression else ""
-        read.append(f"{expression.text(db.dialect) if expression else exact} AS read_{at}")
         if expression and len(set(expression.read_columns)) == 1:
-            read.append(f"{db.dialect.exact(expression.read_columns[0])} AS source_{at}")
-    key, rows = db.dialect.exact(db.name.column(name, "id")), []
-    for order in ("DESC", "ASC") if columns else ():
-        try:
-            rows += db.query(f"SELECT {', '.join(read)} FROM {db.dialect.quote(db.name(name))} "
-                             f"ORDER BY {key} {order} LIMIT {LOOKED_AT}")
-        except DatabaseError:               # reported with the schema
-            return {}
-        if len(rows) < LOOKED_AT:
-            break
+            read[f"source_{at}"] = db.dialect.exact(expression.read_columns[0])
+    rows = sampled_rows(db, name, read, LOOKED_AT)
     return {column: [Value(row[f"read_{at}"], row.get(f"source_{at}")) for row in rows]
             for at, column in enumerate(columns)}
 

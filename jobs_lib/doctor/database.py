@@ -134,7 +134,7 @@ def schema(installation):
     works = needed(installation, installation.jobs)
     if bare := app_gaps.bare(db, works):
         yield warning(app_gaps.in_words(db.name, bare), "The jobs do not see what is in them.",
-                      "If they are not, nothing is to be done.")
+                      "Otherwise ignore this.")
     wanted = [each for each in others if app_gaps.is_needed(db, each, works)]
     for difference in wanted[:SHOWN]:
         yield _missing(db, difference, _lives(installation, db))
@@ -200,10 +200,10 @@ def values(installation):
     db = installation.database()
     for each in unreadable_rows.look(db, installation.config, installation.now):
         yield warning(*each)
-    found = unknown_words.look(db)
+    found = unknown_words.look(db, needed(installation, installation.jobs))
     for each in found:
         yield warning(*unknown_words.in_words(each))
-    there = {f"{each.table}.{each.source}" for each in found}
+    there = {each.shown for each in found}
     for column, others, known in misfits.unknown(db):
         if column in there:
             continue
@@ -266,9 +266,10 @@ def confirmed(installation):
 def _at_once(installation, db, names: list[str]) -> str:
     """What they would do: `At once: send 496 forwards. `"""
     ports = SimpleNamespace(now=lambda: installation.now, monotonic=time.monotonic)
-    found = adoption_numbers.collect(installation.config, db, ports, COUNTING_SECONDS)
+    found = adoption_numbers.jobs_at_once(installation.config, db, ports,
+                                          [*map(catalogue.load, names)], COUNTING_SECONDS)
     counts = [f"{item['act']} {item['number']:,}{'+' * item['more']} {item['what']}"
-              for job in found["jobs"] if job["name"] in names for item in job["items"]]
+              for job in found for item in job["items"]]
     return f"At once: {', '.join(counts)}. " if counts else ""
 
 
@@ -330,8 +331,10 @@ def local_times(installation):
             for row in db.query(f"SELECT id, {column} AS moment FROM {{{name}}} ORDER BY id DESC "
                                 "LIMIT :newest", newest=NEWEST):
                 moment = stored.time(row["moment"])
-                gap = moment - installation.now if moment else CLOCKS_DIFFER
-                if moment and gap > WIDEST_ZONE:
+                if not moment:
+                    continue
+                gap = moment - installation.now
+                if gap > WIDEST_ZONE:
                     far.append(f"{shown} of the row {words(row['id'])} is {clock.text(moment)}")
                 elif gap > CLOCKS_DIFFER:
                     ahead[shown] = max(gap, ahead.get(shown, gap))

@@ -20,6 +20,7 @@ OWN_RETENTION = "users.log_retention_days"
 FURTHER = {"header_snapshots": ("purge_message_logs", Rule("created_at")),
            "attempts": ("purge_job_history", Rule("began_at", option="keep_attempts"))}
 WITH_IT, BY_NONE = "as long as the account", "by no rule yet: it is in use"
+UNKNOWN = "of unknown status"           # the app's table has no such column
 
 
 def of_user(db, config, now, id: int) -> dict | None:
@@ -29,13 +30,13 @@ def of_user(db, config, now, id: int) -> dict | None:
         return None
     deletions = queues.named("deletions")
     ctx = view(db, config, now, config.job_named(deletions.job))
-    kept = Kept(None, "", f"as your app keeps it: {deletions.job} has not all that it needs")
+    kept = Kept(None, "", f"as your app keeps it: {deletions.job} lacks tables or columns")
     with suppress(Missing):
         kept = deletions.kept(ctx, deletions.read(ctx, row["id"]) or row)
     tables, left_out = _tables(db, config, [reference.table for reference
                                             in references.to("users")],
                                "user_id = :id", {"id": row["id"]}, row.get("log_retention_days"))
-    return {"kind": "user", "id": row["id"], "state": row["status"],
+    return {"kind": "user", "id": row["id"], "state": row.get("status") or UNKNOWN,
             "tables": [*tables, *_further(db, row["id"])], "left_out": left_out,
             "latest": _latest(db, config, now, lambda queue, ctx: queue.select(
                 ctx, Wanted(None, [row["id"]], None, LATEST))),
@@ -57,18 +58,19 @@ def of_alias(db, config, now, id: int) -> dict | None:
         found = [queue.read(ctx, each) for each in ids]
         return [each for each in found if each]
 
-    owner = db.row("SELECT * FROM {users} WHERE id = :id", id=row["user_id"])
+    owner = db.row("SELECT * FROM {users} WHERE id = :id", id=row.get("user_id"))
     # by the owner's index, which each of these tables has
     found, left_out = _tables(db, config, [reference.table for reference in references.to("aliases")
                                  if "user_id" in _columns(reference.table)],
                     "user_id = :owner AND alias_id = :id",
-                    {"id": row["id"], "owner": row["user_id"]},
+                    {"id": row["id"], "owner": row.get("user_id")},
                     owner and owner.get("log_retention_days"))
     kept = Kept(None, "", "as long as its owner keeps it, or until the account is deleted")
-    if row["active"] == 1 and (end := clock.parse_any(row["expires_at"])):
+    active = row.get("active", 1) == 1          # where there is no such column, nothing ends it
+    if active and (end := clock.parse_any(row.get("expires_at"))):
         kept = Kept(end, "", "then expire_aliases switches it off; it is kept as long as its owner "
                     "keeps it")
-    return {"kind": "alias", "id": row["id"], "state": "active" if row["active"] == 1
+    return {"kind": "alias", "id": row["id"], "state": "active" if active
             else "switched off", "tables": found, "left_out": left_out,
             "latest": _latest(db, config, now, latest), "kept": plain_kept(kept),
             "stored": shown(row)}

@@ -69,7 +69,13 @@ def open_statements(config, db, now) -> list[str]:
         return (any(table in works and column in works[table].columns for works in waiting)
                 and not any(table in works and column in works[table].written
                             for works in confirmed))
-    return added_columns.open_statements(db, is_meant, lifetimes(config, db, now))
+    lives, found = lifetimes(config, db, now), []
+    for name in TABLES:
+        with suppress(DatabaseError):       # the jobs on that table refuse, and say why
+            found += [sql for sql in added_columns.open_statements(
+                db, lambda *place, name=name: place[0] == name and is_meant(*place), lives)
+                if sql not in found]
+    return found
 
 
 def _is_on(config, job) -> bool:
@@ -113,13 +119,11 @@ def _older(queue, ctx) -> str:
     return f"{queue.name} older than {show_duration(queue.lifetime(ctx))}"
 
 
-def collect(config, db, ports, seconds: float = SECONDS) -> dict:
-    """Every job that works on the app's tables. `number` and `owners` that were not counted to the
-    end have `more` and `owners_more`; `old_rows`: the statements of open_statements."""
-    broken: list[str] = []
-    jobs = [job for job in catalogue.load_all(broken) if works_on(job)]
-    off, refuse = adoption.unconfirmed(db, jobs), refusing(db, jobs)
+def jobs_at_once(config, db, ports, jobs, seconds: float = SECONDS) -> list[dict]:
+    """What each of these jobs would do at once. `number` and `owners` that were not counted to the
+    end have `more` and `owners_more`."""
     end, found = ports.monotonic() + seconds, []
+    off, refuse = adoption.unconfirmed(db, jobs), refusing(db, jobs)
     for job in jobs:
         one = {"name": job.name, "confirmed": job.name not in off, "enabled": True, "items": [],
                "refuses": None, "not_counted": None}
@@ -142,20 +146,30 @@ def collect(config, db, ports, seconds: float = SECONDS) -> dict:
                                       else "the database did not answer in time")
             except JobsError as error:
                 one["not_counted"] = str(error)
+    return found
+
+
+def collect(config, db, ports) -> dict:
+    """Every job that works on the app's tables, and what else there is to know before they start.
+    `old_rows`: the statements of open_statements."""
+    broken: list[str] = []
+    jobs = [job for job in catalogue.load_all(broken) if works_on(job)]
+    found = jobs_at_once(config, db, ports, jobs)
     on = {one["name"] for one in found if one["enabled"]}
-    none = no_address(db, of_all([job for job in jobs if job.name in on]))
+    works = of_all([job for job in jobs if job.name in on])
+    none = no_address(db, works)
     if none.get("number"):
         broken.append(f"{no_address_in_words(db.name, none)}.")
     if denied := rights.own(db):
         broken.append(f"{denied}.")
-    return {"generated_at": clock.text(ports.now()), "unconfirmed": off, "jobs": found,
-            "old_rows": open_statements(config, db, ports.now()),
+    return {"generated_at": clock.text(ports.now()), "unconfirmed": adoption.unconfirmed(db, jobs),
+            "jobs": found, "old_rows": open_statements(config, db, ports.now()),
             "unknown_words": [
                 {"column": each.column, "words": [
                     {"word": word, "rows": number} for word, number in each.words.items()],
                  "looked_at": each.rows, "known": list(each.known),
-                 "text": ". ".join(unknown_words.in_words(each))}
-                for each in unknown_words.look(db)],
+                 "text": "{}. {} {}".format(*unknown_words.in_words(each))}
+                for each in unknown_words.look(db, works)],
             "problems": broken}
 
 
@@ -166,9 +180,12 @@ def no_address(db, works: dict) -> dict:
     if not ("email" in works["users"].columns
             and db.columns("users").issuperset({"email", "status"})):
         return {}
-    row = db.row("SELECT COUNT(*) AS number, SUM(CASE WHEN email LIKE '%_@_%' THEN 1 ELSE 0 END) "
-                 "AS good FROM (SELECT email FROM {users} WHERE status <> 'deleted' LIMIT :most) "
-                 "owners", most=OWNERS)
+    try:
+        row = db.row("SELECT COUNT(*) AS number, SUM(CASE WHEN email LIKE '%_@_%' THEN 1 ELSE 0 "
+                     "END) AS good FROM (SELECT email FROM {users} WHERE status <> 'deleted' "
+                     "LIMIT :most) owners", most=OWNERS)
+    except DatabaseError:                   # the jobs on that table refuse, and say why
+        return {}
     of = row["number"]
     return {"number": of - int(row["good"] or 0), "of": of, "more": of == OWNERS}
 

@@ -10,40 +10,49 @@ from collections import Counter
 from jobs_lib import masking
 from jobs_lib.database.schema import app_tables, tables
 from jobs_lib.database.values import one_line
-from jobs_lib.errors import DatabaseError
 from jobs_lib.records import namedtuple
+
+from .sampled_rows import read_as, sampled_rows
 
 LOOKED_AT = 2000            # rows of a table, from either end
 SHOWN = 5                   # words of a column
 LONGEST = 30                # characters of a word
+# {column: what its job takes for a row to be worked on}. An expression for one gives rows that the
+# app works on itself a word that no job knows (docs/adoption.md): that is no mistake.
+WAITING = {"failed_emails.status": "pending", "webhook_deliveries.status": "pending",
+           "export_requests.status": "queued"}
 
-Found = namedtuple("Found", "column source table words rows known")
+Found = namedtuple("Found", "column shown source words rows known")
 Found.__doc__ = """What is in one column.
 
-column  ours, such as users.status      source  theirs, or the first that its expression reads
-table   the app's
+column  ours, such as users.status
+shown   as its operator knows it        source  the app's column; "" of an expression
 words   {word that no job knows, None for NULL: rows that have it}, the most frequent first
 rows    that were looked at
 known   those that the jobs know
 """
 
 
-def look(db) -> list:
-    """One Found for each such column that has any."""
+def look(db, works: dict) -> list:
+    """One Found for each such column that has any. `works`: {table: the Work of the jobs that are
+    enabled}."""
     found = []
     for name, there in db.columns_of(app_tables.TABLES).items():
         known = {column.name: words for column in tables.table(name).columns
-                 if column.name in there and (words := tables.words_of(column))}
-        rows = _some_rows(db, name, list(known))
+                 if column.name in there & works[name].columns
+                 and (words := tables.words_of(column))}
+        rows = sampled_rows(db, name, {column: read_as(db, name, column) for column in known},
+                            LOOKED_AT)
         for column, words in known.items():
+            is_read = db.name.expression(name, column) is not None
+            is_meant = is_read and f"{name}.{column}" in WAITING
             # numbers in the place of words are a matter of misfits.py
             counts = Counter(row[column] for row in rows if row[column] not in words
-                             and not isinstance(row[column], (int, float)))
+                             and not isinstance(row[column], (int, float))
+                             and not (is_meant and row[column]))
             if counts:
-                expression = db.name.expression(name, column)
-                source = next(iter(expression.read_columns), column
-                              ) if expression else db.name.column(name, column)
-                found.append(Found(f"{name}.{column}", source, db.name(name),
+                found.append(Found(f"{name}.{column}", db.name.shown(name, column),
+                                   "" if is_read else db.name.column(name, column),
                                    dict(counts.most_common()), len(rows), tuple(words)))
     return found
 
@@ -52,33 +61,29 @@ def in_words(found) -> tuple[str, str, str]:
     """(what there is, what that means, what to do)."""
     shown = [f"{_shown(word)} in {number:,}" for word, number in found.words.items()]
     more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
+    what = (f"{found.shown} {'has' if found.source else 'reads as'} words that no job knows: "
+            f"{', '.join(shown[:SHOWN])}{more} of {found.rows:,} rows that were looked at")
+    why = (f"The jobs know {', '.join(found.known)}. A row with another word is passed over, or "
+           "counted apart: nothing is sent for it, and an account with one gets no notice.")
+    return what, why, _fix(found)
+
+
+def _fix(found) -> str:
+    if not found.source:
+        return ("Where that is the same by another name, let the expression return the one that "
+                "the jobs know: docs/adoption.md, Expressions.")
     word = next(iter(found.words))
     # of mail that waits there is no example: it would be sent
     one = found.known[0] if found.column == "users.status" else "..."
     case = (f"COALESCE({found.source}, '{one}')" if word is None else
             f"CASE {found.source} WHEN {_shown(word)} THEN '{one}' ELSE {found.source} END")
-    what = (f"{found.table}.{found.source} has words that no job knows: {', '.join(shown[:SHOWN])}"
-            f"{more} of {found.rows:,} rows that were looked at")
-    why = (f"The jobs know {', '.join(found.known)}. A row with another word is passed over, or "
-           "counted apart: nothing is sent for it, and an account with one gets no notice")
-    fix = ("Where that is the same by another name, let [columns] read it as one, such as "
-           f"{found.column} = {case}, with a line `write` where jobs write it: docs/adoption.md, "
-           "Expressions.")
-    return what, f"{why}.", fix
+    return ("Where that is the same by another name, let [columns] read it as one, such as "
+            f"{found.column} = {case}, with a line `write` where jobs write it: docs/adoption.md, "
+            "Expressions.")
 
 
 def _shown(word) -> str:
-    return "NULL" if word is None else repr(masking.text(one_line(word, LONGEST)))
-
-
-def _some_rows(db, name: str, columns: list) -> list[dict]:
-    rows: list[dict] = []
-    for order in ("DESC", "ASC") if columns else ():
-        try:
-            rows += db.query(db.as_text(f"SELECT {', '.join(columns)} FROM {{{name}}} ORDER BY id "
-                                        f"{order} LIMIT {LOOKED_AT}"))
-        except DatabaseError:
-            return []                   # what does not fit is said by misfits.py
-        if len(rows) < LOOKED_AT:
-            break
-    return rows
+    """As a text of SQL."""
+    if word is None:
+        return "NULL"
+    return "'" + masking.text(one_line(word, LONGEST)).replace("'", "''") + "'"

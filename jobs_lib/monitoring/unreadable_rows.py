@@ -28,7 +28,10 @@ def look(db, config, now) -> list[tuple[str, str, str]]:
         if queue.table not in TABLES or queue.job not in jobs:
             continue
         try:
-            engine = queue.engine(looked_at(db, config, now, jobs[queue.job]))
+            ctx = looked_at(db, config, now, jobs[queue.job])
+            if not ctx.options.enabled:
+                continue
+            engine = queue.engine(ctx)
             rows = db.query(db.as_text(
                 f"SELECT {', '.join(dict.fromkeys((*OF_ALL, *engine.columns)))} FROM "
                 f"{{{queue.table}}} WHERE {has_status('pending')} LIMIT {LOOKED_AT}"))
@@ -40,7 +43,7 @@ def look(db, config, now) -> list[tuple[str, str, str]]:
         for reason, number in reasons.most_common():
             found.append((f"{number:,} {some} would be given up as invalid: {reason}",
                           "Each ends as failed, without an attempt or a notice.",
-                          _fix(queue.table, reason)))
+                          _fix(db.name, queue.table, reason)))
         if senders:
             found.append((f"{senders:,} {some} have NULL for a sender (envelope_from)",
                           EMPTY_SENDER,
@@ -48,9 +51,10 @@ def look(db, config, now) -> list[tuple[str, str, str]]:
     return found
 
 
-def _fix(table: str, reason: str) -> str:
+def _fix(names, table: str, reason: str) -> str:
     column = reason.split()[1] if reason.startswith("its ") else ""
-    if reason.endswith(MISSING) and column.endswith("_id") and column != "user_id":
+    if (reason.endswith(MISSING) and column.endswith("_id") and column != "user_id"
+            and not names.expression(table, column)):
         return (f"Where there is none, let [columns] read 0, or '' of a text: {table}.{column} = "
-                f"COALESCE({column}, 0).")
+                f"COALESCE({names.column(table, column)}, 0).")
     return "Correct these rows, or let an expression in [columns] read them: docs/adoption.md."

@@ -23,8 +23,7 @@ def adoption(found: dict, screen: Screen) -> str:
         lines += ["", *wrapped("Nothing at once (`jobs.py forecast` shows what comes due later): "
                                f"{', '.join(idle)}.", screen.width)]
     if others := [job["name"] for job in found["jobs"] if job not in jobs]:
-        lines += ["", *wrapped("Left out, since they are switched off: "
-                               f"{', '.join(others)}.", screen.width)]
+        lines += ["", *wrapped(f"Left out (disabled): {', '.join(others)}.", screen.width)]
     for words in found["unknown_words"]:
         lines += ["", *wrapped(words["text"], screen.width)]
     if found["old_rows"]:

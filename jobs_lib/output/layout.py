@@ -28,7 +28,7 @@ def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]
 
 def left_out(names: list[str], width: int) -> list[str]:
     """What is not shown, since nobody minds that tables of it are not there."""
-    return wrapped("Left out (switched off, and their tables lack something): "
+    return wrapped("Left out (disabled, tables or columns missing): "
                    f"{', '.join(names)}.", width) if names else []
 
 

@@ -110,7 +110,7 @@ def account(found: dict, screen: Screen) -> str:
         head, *table = padded(rows, "lrll")
         lines += ["", screen.paint("bold", joined(head)), *map(joined, table)]
     if found["left_out"]:
-        lines += ["", *wrapped("Left out, since they are not there, or lack something: "
+        lines += ["", *wrapped("Left out (tables or columns missing): "
                                f"{', '.join(found['left_out'])}.", screen.width)]
     lines += _part("Latest", [(f"{each['kind']} {each['id']}", _latest(each, screen))
                               for each in found["latest"]], screen)

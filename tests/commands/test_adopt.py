@@ -82,7 +82,7 @@ def app(line, blank_url):
     db = opened(blank_url)
     fill(db, OURS)
     line.ini(adopted.ini(blank_url))
-    line.app, line.on_file = db, blank_url.startswith("sqlite")
+    line.app, line.app_url, line.on_file = db, blank_url, blank_url.startswith("sqlite")
     yield line
     db.close()
 
@@ -552,18 +552,43 @@ def test_a_misspelt_name_of_an_apps_table_or_column_is_answered_with_the_nearest
     assert finding["why"].startswith("[columns] names it; did you mean 'mail'? ")
 
 
-def test_that_an_apps_file_gets_another_journal_is_said_before(line, tmp_path):
+def test_that_an_apps_file_has_another_journal_is_said_once_it_has(line, tmp_path):
     path = tmp_path / "app.db"
     url = f"sqlite:///{path}"
     line.ini(f"[core]\ndatabase = {url}\nstate_dir = state\nlog_dir = log\n")
     assert "WAL" not in line.run("migrate", "--dry-run")       # there is no file yet
     raw = sqlite3.connect(path)
     raw.execute("CREATE TABLE users (id INTEGER PRIMARY KEY)")
-    said = ("app.db is switched to WAL mode, so that your app and the jobs do not wait for each "
-            "other: ")
-    assert f"-- {said}" in line.run("migrate", "--dry-run")
+    assert ("-- app.db will be switched to WAL mode, where its file system allows it, so that "
+            "your app and the jobs do not wait") in line.run("migrate", "--dry-run")
     assert raw.execute("PRAGMA journal_mode").fetchone() == ("delete",)
-    raw.close()                                     # else it keeps the one that it has
-    assert said in " ".join(line.run("migrate").split())
+    raw.execute("BEGIN IMMEDIATE")
+    assert "WAL" not in line("migrate").out                    # it keeps the one that it has
+    raw.close()
+    assert ("app.db was switched to WAL mode, so that your app and the jobs do not wait for each "
+            "other: ") in " ".join(line.run("migrate").split())
     assert sqlite3.connect(path).execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert "WAL" not in line.run("migrate")
+
+
+@pytest.mark.parametrize("status", ["CASE stat WHEN 2 THEN 'deleted' ELSE 'active' END",
+                                    "NO_SUCH_FUNCTION(its_status)"])
+def test_what_an_expression_does_wrong_is_answered_and_the_rest_is_shown(app, status):  # R74
+    for sql in statements(app.run("migrate", "--own-tables")):
+        if not sql.startswith("UPDATE"):
+            app.app.execute(sql.rstrip(";"))
+    app.run("migrate")
+    app.ini(adopted.ini(app.app_url, {"users.status": f"{status}\n    write its_status = :value",
+                                      "destinations.verified_at": "NO_SUCH_FUNCTION(verified)"}))
+    found = app.json("adopt")
+    refused = {job["name"]: job["refuses"] for job in found["jobs"] if job["refuses"]}
+    assert "[columns] users.status" in refused["delete_accounts"]
+    assert "retry_forwards" not in refused or "users.status" in refused["retry_forwards"]
+    left = "\n".join(found["old_rows"])
+    assert "app_domains" in left
+    assert "app_destinations" not in left
+    for words in (("migrate",), ("adopt",)):
+        assert "app_domains" in "\n".join(statements(app.run(*words)))
+    findings = json.loads(app("doctor", "--offline", "--json").out)
+    assert [each["what"] for each in findings if "did not finish" in each["what"]] == []
+    assert [each for each in findings if "rows that your app had are due" in each["what"]]

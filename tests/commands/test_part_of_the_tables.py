@@ -8,7 +8,8 @@ import pytest
 
 from jobs_lib import catalogue
 from jobs_lib.database.connection import connect
-from tests.support import client
+from jobs_lib.database.schema.works_on import works_on
+from tests.support import adopted, client
 
 ON = "purge_sessions"
 TABLES = """CREATE TABLE users (id INTEGER PRIMARY KEY, email VARCHAR(254), name VARCHAR(90),
@@ -46,7 +47,7 @@ def test_migrate_asks_for_what_the_jobs_need_that_are_switched_on(part, tmp_path
     sql = [line for line in done.out.splitlines() if line.endswith(";")]
     assert [each.split()[:2] for each in sql] == [["CREATE", "INDEX"]] * 4
     assert all(each.split()[4].strip('"`') == "sess" for each in sql)
-    left_out = "Left out: 22 more that no enabled job needs ("
+    left_out = "Left out (no enabled job needs it): 22 more. "
     assert left_out in done.err + done.out
     assert f"-- {left_out}" in part.run("migrate", "--dry-run")
     assert "purge_sessions stays off until" in done.err + done.out
@@ -73,9 +74,9 @@ def test_commands_leave_out_what_is_not_there(part):                         # R
     shown = said("adopt")
     assert "purge_sessions: not confirmed delete rows of sessions 1" in shown
     assert "refuses" not in shown
-    assert "Left out, since they are switched off: archive_audit_logs, check_domains" in shown
+    assert "Left out (disabled): archive_audit_logs, check_domains" in shown
     part.run("adopt", "--confirm")
-    left_out = "Left out (switched off, and their tables lack something): "
+    left_out = "Left out (disabled, tables or columns missing): "
     shown = said("forecast")
     assert "delete rows of sessions 1 1" in shown
     assert "not counted" not in shown
@@ -86,7 +87,7 @@ def test_commands_leave_out_what_is_not_there(part):                         # R
     shown = said("show", "user", "1")
     assert "sessions 1 " in shown
     assert "jo@home.example" not in shown
-    assert "Left out, since they are not there, or lack something: aliases, " in shown
+    assert "Left out (tables or columns missing): aliases, " in shown
     for words in (("queue", "forwards"), ("show", "forward", "1"), ("replay", "forward", "1"),
                   ("cancel", "forward", "1")):
         done = part(*words)
@@ -106,3 +107,45 @@ def test_a_job_that_is_on_says_what_it_lacks(part, tmp_path):                # R
         shown = " ".join(part.run(*words).split())
         assert "the database has no table jobs_aliases, jobs_destinations, " in shown
         assert "forwards, webhooks" not in shown
+
+
+def test_show_does_without_columns_that_only_a_disabled_job_needs(line, blank_url):    # R75
+    lacking = ("aliases.expires_at", "aliases.active", "users.status")
+    connect(adopted.make(blank_url, lacking)).close()
+    client.run(blank_url, "INSERT INTO app_users (id, its_email) VALUES (1, 'jo@home.example');\n"
+               "INSERT INTO app_aliases (its_user_id, its_address) VALUES (1, 'a@alias.example');\n"
+               .replace("(id,", "(its_id,"))
+    line.ini(adopted.ini(blank_url) + "".join(
+        f"[{name}]\nenabled = no\n" for name in catalogue.names() if works_on(
+            catalogue.load(name))))
+    line.run("migrate")
+    assert line.run("show", "alias", "1").splitlines()[0] == "alias 1: active"
+    assert line.run("show", "user", "1").splitlines()[0] == "user 1: of unknown status"
+
+
+def test_a_first_dry_run_leaves_nothing_out_that_it_prints(line, blank_url):           # R75
+    connect(blank_url, create=True).close()
+    line.ini(f"[core]\ndatabase = {blank_url}\n" + "".join(
+        f"[{name}]\nenabled = no\n" for name in catalogue.names()))
+    printed = line.run("migrate", "--dry-run")
+    assert "sessions" in printed
+    assert "Left out" not in printed
+
+
+def test_a_mistyped_option_of_a_job_keeps_no_table_from_being_made(line, blank_url):   # R75
+    connect(blank_url, create=True).close()
+    line.ini(f"[core]\ndatabase = {blank_url}\nstate_dir = state\nlog_dir = log\n"
+             "[purge_sessions]\nexpire_aftre = 1d\n")
+    assert "up to date" in line.run("migrate")
+    assert line.run("migrate", "--check") == "the schema is up to date\n"
+    assert line("config", "check").code != 0
+
+
+def test_a_remark_is_not_counted_as_a_statement(part, tmp_path):                       # R75
+    part.run("migrate")
+    ini = tmp_path / "config.ini"
+    ini.write_text(ini.read_text().replace("[columns]", "[columns]\nsessions.expires_at = expires"))
+    printed = part.run("migrate")
+    assert "did you mean 'expires_at'?" in printed
+    number = sum(line.startswith(("ALTER", "CREATE")) for line in printed.splitlines())
+    assert f"prints it, as {number} statements to run" in part("migrate", "--check").out

@@ -59,15 +59,16 @@ def test_what_is_no_time_or_reads_as_none_is_named(line, tmp_path):             
     line.ini(adopted.ini(url, {"sessions.expires_at": wrong}))
     line.run("migrate")
     db.execute("INSERT INTO app_sessions (its_user_id, its_token_hash, its_expires_at, "
-               "its_created_at, its_last_seen_at) VALUES (1, 'x', '2026-11-24T15:05:00Z', "
+               "its_created_at, its_last_seen_at) VALUES (1, 'x', '2026-11-25T15:05:00Z', "
+               "'1764340205', '2026-11-24T15:05:00Z'), (1, 'y', '2026-11-24T15:05:00Z', "
                "'1764340205', '2026-11-24T15:05:00Z')")
-    shown = [found["what"] for found in findings(line, "of 1 rows that were looked at")]
+    shown = [found["what"] for found in findings(line, "of 2 rows that were looked at")]
     assert shown == [
-        ("app_sessions.its_created_at is not a time such as 2026-11-24 15:05:00 in 1 of 1 rows "
+        ("app_sessions.its_created_at is not a time such as 2026-11-24 15:05:00 in 2 of 2 rows "
          "that were looked at, such as '1764340205'"),
-        ("app_sessions.its_last_seen_at is not a time such as 2026-11-24 15:05:00 in 1 of 1 rows "
+        ("app_sessions.its_last_seen_at is not a time such as 2026-11-24 15:05:00 in 2 of 2 rows "
          "that were looked at, such as '2026-11-24T15:05:00Z'"),
-        ("[columns] sessions.expires_at reads as NULL in 1 of 1 rows that were looked at, such as "
+        ("[columns] sessions.expires_at reads as NULL in 2 of 2 rows that were looked at, such as "
          "'2026-11-24T15:05:00Z'")]
     db.close()
 
@@ -93,4 +94,19 @@ def test_an_apps_word_that_reads_as_one_that_waits_is_named(line, blank_url):   
     assert findings(line, "reads as pending") == []
     line.run("adopt", "--confirm", "retry_forwards")
     assert line.job("retry_forwards", "--dry-run")["counts"]["unknown_status"] == 1
+    db.close()
+
+
+def test_a_time_that_stands_for_no_end_is_no_mistake(line, blank_url):              # R75
+    """Also where no row has another: the 1970 of the advice above, or the last day of all."""
+    end = "9999-12-31 00:00:00"
+    db = opened(adopted.make(blank_url))
+    line.ini(adopted.ini(blank_url, {
+        "aliases.expires_at": f"NULLIF(its_expires_at, '{end}')\n"
+                              f"    write its_expires_at = COALESCE(:value, '{end}')"}))
+    line.run("migrate")
+    for name in "ab":
+        db.execute("INSERT INTO app_aliases (its_user_id, its_address, its_expires_at) VALUES "
+                   f"(1, '{name}@alias.example', '{end}')")
+    assert findings(line, "reads as NULL") == []
     db.close()

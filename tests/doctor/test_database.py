@@ -18,6 +18,7 @@ from jobs_lib.database.schema.tables import table
 from jobs_lib.database.schema.version import SCHEMA_VERSION
 from jobs_lib.doctor import database
 from jobs_lib.features.exports.files import new_name
+from jobs_lib.monitoring import unknown_words
 from tests.runner.test_incidents import UNPRIVILEGED
 from tests.support.databases import migrated
 from tests.support.engines import on_mariadb
@@ -328,6 +329,17 @@ def test_a_damaged_file_is_reported(lite):
     path.write_bytes(data)
     assert any("is damaged" in found.what or "malformed" in found.what
                for found in lite.found("database"))
+
+
+def test_to_count_what_unconfirmed_jobs_would_do_looks_at_nothing_twice(lite, monkeypatch):
+    looked, look = [], unknown_words.look
+    monkeypatch.setattr(unknown_words, "look", lambda *given: looked.append(1) or look(*given))
+    lite.db.insert("meta", name="unconfirmed", value="*")
+    lite.db.insert("sessions", user_id=1, token_hash="x", created_at=clock.now(),
+                   last_seen_at=clock.now(), expires_at=clock.now() - timedelta(days=900))
+    found = lite.one("database", "stay off until you have confirmed")
+    assert "delete 1 rows of sessions" in found.why
+    assert len(looked) == 1
 
 
 def test_the_checks_are_those_of_the_area():

@@ -4,7 +4,9 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
-from jobs_lib import clock
+from jobs_lib import catalogue, clock
+from jobs_lib.database.schema.works_on import of_all, works_on
+from jobs_lib.monitoring import unknown_words
 from tests.database.schema.test_misfits import opened
 from tests.support import adopted
 
@@ -64,7 +66,7 @@ def test_what_waits_and_cannot_be_read_is_named_with_what_mends_it(line, blank_u
     db = app(line, blank_url)
     what = "1 of 2 forwards that wait and were looked at would be given up as invalid: its alias_id"
     checked, = (text for text in line.run("migrate", "--check").splitlines() if what in text)
-    assert checked.endswith("failed_emails.alias_id = COALESCE(alias_id, 0).")
+    assert checked.endswith("failed_emails.alias_id = COALESCE(its_alias_id, 0).")
     assert [each for each in json.loads(line("doctor", "--offline", "--json").out)
             if each["what"] == f"{what} is missing" and each["level"] == "warning"]
     line.ini(adopted.ini(blank_url, {"failed_emails.alias_id": "COALESCE(its_alias_id, 0)"}))
@@ -84,4 +86,77 @@ def test_a_sender_that_is_null_is_said_to_count_as_the_empty_one(line, blank_url
     line.run("migrate", "--own-tables")
     assert ("warning: 1 of 1 forwards that wait and were looked at have NULL for a sender "
             "(envelope_from)") in line.run("migrate", "--check")
+    db.close()
+
+
+def forwards(line, url: str, status: str, *stored: str):
+    """An app that has failed mails of these statuses, with an expression for that column."""
+    adopted.make(url, columns={"failed_emails.status": "VARCHAR(40)"})
+    db = opened(url)
+    for each in stored:
+        db.execute("INSERT INTO app_failed_emails (its_user_id, its_alias_id, its_envelope_to, "
+                   "its_raw_path, its_status) VALUES (1, 1, 'a@home.example', 'a.eml', "
+                   f"{each})")
+    line.ini(adopted.ini(url, {"failed_emails.status": status} if status else {}))
+    line.run("migrate", "--own-tables")
+    return db
+
+
+READ = ("CASE its_status WHEN 'new' THEN 'pending' WHEN 'ours' THEN 'sending' WHEN 'ok' THEN "
+        "'sent' WHEN 'bad' THEN 'failed' {} END\n    write its_status = CASE :value WHEN 'pending' "
+        "THEN 'new' WHEN 'sending' THEN 'ours' WHEN 'sent' THEN 'ok' ELSE 'bad' END")
+
+
+def test_a_word_by_which_an_expression_leaves_rows_to_the_app_is_no_mistake(line, blank_url):  # R75
+    """`by_app` is what docs/adoption.md recommends; to return nothing is not."""
+    db = forwards(line, blank_url, READ.format("ELSE 'by_app'"), "'new'", "'theirs'")
+    assert "that no job knows" not in line.run("migrate", "--check")
+    line.ini(adopted.ini(blank_url, {"failed_emails.status": READ.format("")}))
+    found, = line.json("adopt")["unknown_words"]
+    assert found["text"].startswith("[columns] failed_emails.status reads as words that no job "
+                                    "knows: NULL in 1 of 2 rows that were looked at. The jobs ")
+    assert ".. " not in found["text"]
+    assert "CASE" not in found["text"]
+    db.close()
+
+
+def test_of_an_expression_no_other_is_proposed_for_what_it_returns(line, blank_url):   # R75
+    db = app(line, blank_url)
+    line.ini(adopted.ini(blank_url, {"users.status": (
+        "LOWER(its_status)\n    write its_status = :value")}))
+    found, = (text for text in line.run("migrate", "--check").splitlines()
+              if "[columns] users.status" in text)
+    assert found.startswith("warning: [columns] users.status reads as words that no job knows: "
+                            "'enabled' in 2, NULL in 1 of 5 rows that were looked at: ")
+    assert found.endswith("let the expression return the one that the jobs know: "
+                          "docs/adoption.md, Expressions.")
+    db.close()
+
+
+def test_a_word_with_an_apostrophe_is_proposed_as_columns_takes_it(line, blank_url):   # R75
+    db = forwards(line, blank_url, "", "'it''s'")
+    assert "CASE its_status WHEN 'it''s' THEN '...' ELSE" in line.run("migrate", "--check")
+    db.close()
+
+
+def test_a_row_of_a_small_table_is_counted_once(line, blank_url, monkeypatch):         # R75
+    db = app(line, blank_url)
+    monkeypatch.setattr(unknown_words, "LOOKED_AT", 3)
+    users, = (each for each in unknown_words.look(db, of_all()) if each.column == "users.status")
+    assert (users.rows, users.words) == (5, {"enabled": 2, None: 1, "Active": 1})
+    monkeypatch.setattr(unknown_words, "LOOKED_AT", 2)
+    users, = (each for each in unknown_words.look(db, of_all()) if each.column == "users.status")
+    assert (users.rows, users.words) == (4, {"enabled": 2, None: 1})
+    db.close()
+
+
+def test_of_rows_of_disabled_jobs_nothing_is_said(line, blank_url):                    # R75
+    db = app(line, blank_url)
+    off = "".join(f"[{name}]\nenabled = no\n" for name in catalogue.names()
+                  if "failed_emails" in works_on(catalogue.load(name)))
+    line.ini(adopted.ini(blank_url) + off)
+    for words in (("migrate", "--check"), ("adopt",), ("doctor", "--offline")):
+        shown = " ".join(line(*words).out.split())
+        assert "app_failed_emails.its_status has words" not in shown
+        assert "would be given up as invalid" not in shown
     db.close()
