@@ -255,6 +255,7 @@ class Bench:
             results, _ = run_due.tick(Session(self._config, ports, console), budget)
         finally:
             ports.close()
+        assert not ports.unlisted, f"schema/written.py lacks {sorted(ports.unlisted)}"
         return {result["job"]: result for result in results}
 
     @contextmanager
