@@ -228,7 +228,7 @@ def test_text_that_the_server_takes_for_a_number_is_refused(bench):
         for job in ("delete_accounts", "export_accounts"):
             assert bench.fails(job) == (
                 "nothing was done: [delete_accounts] also names tokens.owner, which compares ids "
-                "otherwise than the id of an account: give it the same type and collation")
+                "differently from the id of an account: give it the same type and collation")
         bench.db.execute("DELETE FROM tokens WHERE id = 2")
         bench.db.execute("ALTER TABLE tokens MODIFY owner INTEGER UNSIGNED")
         assert bench.run("delete_accounts")["erased"] == 1
@@ -314,22 +314,26 @@ def test_rows_without_a_key_are_exported_and_deleted_too(bench):                
     bench.db.execute("CREATE TABLE tokens (token TEXT PRIMARY KEY, owner BIGINT, n INTEGER)")
     bench.db.execute("CREATE TABLE pairs (a TEXT NOT NULL, b TEXT, owner BIGINT, PRIMARY KEY (a, b)"
                      ")")
+    bench.db.execute("CREATE TABLE seats (a TEXT NOT NULL, seat INTEGER, owner BIGINT, "
+                     "PRIMARY KEY (a, seat))")
     bench.config(core={"app_url": "https://mail.example.org"}, export={"dir": "exports"},
-                 delete_accounts={"also": "tokens.owner, pairs.owner"})
+                 delete_accounts={"also": "tokens.owner, pairs.owner, seats.owner"})
     bench.table("users", [{"id": 7, "email": "jo@home.example"}])
     for at in range(150):                           # more than a page
         bench.db.execute("INSERT INTO tokens VALUES (NULL, 7, :at)", at=at)
         bench.db.execute("INSERT INTO pairs VALUES ('a', NULL, 7)")
+        bench.db.execute("INSERT INTO seats VALUES ('a', NULL, 7)")
     bench.db.execute("INSERT INTO tokens VALUES ('t', 7, 150), (NULL, 8, 0)")
     ask(bench)
     assert bench.run("export_accounts")["exported"] == 1
     content = members(zips(bench)[0])
     assert [row["n"] for row in rows(content, "tokens")] == list(range(151))
-    assert len(rows(content, "pairs")) == 150
+    assert len(rows(content, "pairs")) == len(rows(content, "seats")) == 150
     bench.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :long_ago",
                      long_ago=bench.ago(days=8))
     assert bench.run("delete_accounts")["erased"] == 1
     assert bench.db.value("SELECT COUNT(*) FROM pairs") == 0
+    assert bench.db.value("SELECT COUNT(*) FROM seats") == 0
     assert bench.db.query("SELECT owner FROM tokens") == [{"owner": 8}]
-    for name in ("tokens", "pairs"):
+    for name in ("tokens", "pairs", "seats"):
         bench.db.execute(f"DROP TABLE {name}")

@@ -56,6 +56,12 @@ class Names:
         found = self.expressions.get(table)
         return found.get(name) if found else None
 
+    def written(self, table: str, name: str) -> list[str]:
+        """The columns there that are written for one of ours; none where it can only be read."""
+        expression = self.expression(table, name)
+        return ([column for column, _ in expression.writes] if expression
+                else [self.column(table, name)])
+
     def shown(self, table: str, name: str) -> str:
         """A column of ours as its operator knows it."""
         if self.expression(table, name):

@@ -445,8 +445,8 @@ indexes = ("SELECT l.name AS name, i.name AS column_name, l.\"unique\" AS is_uni
            " pragma_index_info(l.name) i ORDER BY l.name, i.seqno")
 # A primary key may have NULL here, and many of them, unless it is the number of the row, or the
 # table is WITHOUT ROWID: then by that number.
-_NULLS = ("SELECT 1 FROM pragma_table_info(:name) WHERE pk > 0 AND \"notnull\" = 0 GROUP BY 1"
-          " HAVING COUNT(*) > 1 OR MAX(UPPER(type)) <> 'INTEGER'")
+_NULLS = ("SELECT 1 FROM pragma_table_info(:name) WHERE pk > 0 GROUP BY 1 HAVING"
+          " MIN(\"notnull\") = 0 AND (COUNT(*) > 1 OR MAX(UPPER(type)) <> 'INTEGER')")
 _BY_NUMBER = (f"(EXISTS ({_NULLS}) AND NOT EXISTS (SELECT 1 FROM pragma_table_info(:name)"
               " WHERE LOWER(name) = 'rowid'))")
 primary_key = (f"SELECT name FROM (SELECT name, pk FROM pragma_table_info(:name) WHERE pk > 0"

@@ -14,7 +14,7 @@ from jobs_lib import clock
 from jobs_lib.records import namedtuple
 
 from . import NAMES, old_rows
-from .tables import NO_DEFAULT, table
+from .tables import NO_DEFAULT, column_names, table
 from .version import ADDED, UNCONFIRMED
 
 Added = namedtuple("Added", "table column mark missing_at there_at")
@@ -105,5 +105,7 @@ def _stored(db) -> str:
 
 def _parsed(text: str) -> list[Added]:
     split = [word.split("/") for word in text.split()]
-    return [Added(*name.split("."), *rest) for name, *rest in split
-            if name.partition(".")[0] in NAMES]
+    found = [Added(*name.split("."), *rest) for name, *rest in split]
+    # another version may have other columns
+    return [each for each in found
+            if each.table in NAMES and each.column in column_names(each.table)]

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.errors import DatabaseError
+from jobs_lib.errors import DatabaseError, NotGranted
 from jobs_lib.text import did_you_mean
 
 from . import NAMES, added_columns, app_tables, compare, further, keys, misfits, old_rows, rights
@@ -167,12 +167,21 @@ def statements(db, planned=(), lives: dict | None = None, differences=None) -> l
 
 def bare(db, works: dict) -> list[str]:
     """The app's tables that have our names, where `prefix` gives the jobs others that [tables] does
-    not name, and in which nothing is. `works`: {table: the Work of the jobs that are on}."""
+    not name, while the jobs' own table of that kind is missing or empty. `works`: {table: the Work
+    of the jobs that are on}."""
     there = db.tables() - {*db.name.mapped.values()} if db.name.prefix else set()
     return [name for name in app_tables.TABLES
             if name in there and name not in db.name.mapped and works[name].columns
-            and not (db.columns(name) and db.query(db.as_text(
-                f"SELECT 1 AS one FROM {{{name}}} LIMIT 1")))]
+            and _is_empty(db, name)]
+
+
+def _is_empty(db, name: str) -> bool:
+    """Whether a table is missing, or has no rows; not known of one that may not be read."""
+    try:
+        return not (db.columns(name) and db.query(db.as_text(
+            f"SELECT 1 AS one FROM {{{name}}} LIMIT 1")))
+    except NotGranted:
+        return False
 
 
 def in_words(names, bare: list[str]) -> str:

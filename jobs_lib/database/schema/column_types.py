@@ -44,7 +44,8 @@ def takes(value, facts: dict) -> bool:
     """Whether a value fits into it; of NULL, that is another question."""
     if value is None:
         return True
-    text = str(value)
+    # of bytes, each counts as a character
+    text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
     if those := listed(facts):
         if isinstance(value, int):
             return 0 < value <= len(those)

@@ -23,5 +23,5 @@ def differences(db) -> list:
     # without a log there is nothing to add up
     if view not in db.tables() and db.columns("message_logs").issuperset(ddl.TOTALLED):
         found.append(ddl.Difference(None, "view", view, "totals of messages, purged ones included",
-                                    (ddl.create_totals(db),)))
+                                    tuple(ddl.for_clients(db, [ddl.create_totals(db)]))))
     return found

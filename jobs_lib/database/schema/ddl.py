@@ -17,7 +17,7 @@ statements  what to run, in this order; none where a view lacks a column
 """
 
 # characters of a TEXT that belong to an index: several have to fit into one
-SHORT, PREFIX = ("word", "hash"), {"word": 64, "": 191}
+WORD_PREFIX, TEXT_PREFIX = 64, 191
 LARGEST_MESSAGE = 2 ** 40        # bytes; 8 million of these can be added up in one column
 # of message_logs, in the view
 TOTALLED = ("user_id", "alias_id", "created_at", "direction", "status", "bytes_used")
@@ -86,9 +86,9 @@ def _parts(db, table, index) -> str:
     if db.dialect.transactional_ddl or index.unique or table.owner != "app":
         return names
     there = db.catalogue([table.name]).get(table.name, {})
-    words = {column.name for column in table.columns if column.type in SHORT}
+    words = {column.name for column in table.columns if column.type in ("word", "hash")}
     return ", ".join(
-        f"{name}({PREFIX['word' if column in words else '']})"
+        f"{name}({WORD_PREFIX if column in words else TEXT_PREFIX})"
         if "text" in there.get(column, {"type": ""})["type"] else name
         for column, name in zip(index.columns, names.split(", ")))
 
@@ -162,6 +162,12 @@ def create_totals(db) -> str:
             f"{status}, 1,"
             f" {size(used)} FROM {quote(db.name('message_logs'))}\n"
             f") AS parts GROUP BY {key}")
+
+
+def for_clients(db, statements: list) -> list:
+    """The same for an operator's client, where `||` may mean OR."""
+    joins = db.dialect.joining if any("||" in sql for sql in statements) else ""
+    return [joins, *statements] if joins else statements
 
 
 def _logged(db, name: str) -> str:

@@ -2,13 +2,14 @@
 (database/expressions.py): what they name that does not do, and what the database makes of them."""
 from __future__ import annotations
 
-from jobs_lib.errors import Busy, DatabaseError, Lost, ReadOnly
+from jobs_lib.errors import Busy, DatabaseError, Lost, NotGranted, ReadOnly
 
 from . import round_trip
 from .tables import is_flag, words_of
 
 TIMES = ("time", "now", "date")
 LOOKED_AT = 20              # rows that are looked at, where no type says what they hold
+SEARCHED = 10_000           # rows among which those are that are not NULL
 
 
 def look(db, name: str, ours: dict, columns: dict, work) -> list[tuple]:
@@ -38,15 +39,15 @@ def look(db, name: str, ours: dict, columns: dict, work) -> list[tuple]:
 
 def _tried(db, name: str, ours) -> list[tuple]:
     """What the database says to an expression, and what that returns."""
-    sql = db.as_text(f"SELECT {ours.name} FROM {{{name}}} WHERE {ours.name} IS NOT NULL "
-                     f"LIMIT {LOOKED_AT}")
+    sql = db.as_text(f"SELECT held FROM (SELECT {ours.name} AS held FROM {{{name}}} LIMIT "
+                     f"{SEARCHED}) AS looked_at WHERE held IS NOT NULL LIMIT {LOOKED_AT}")
     try:
         rows, of_type = db.query(sql), db.numbers(sql)
-    except (Busy, Lost, ReadOnly):
+    except (Busy, Lost, NotGranted, ReadOnly):
         return []                       # that says nothing of the expression
     except DatabaseError as error:
         return [(ours.name, "wrong", str(error))]
-    is_number = any(of_type) or any(isinstance(row[ours.name], (int, float)) for row in rows)
+    is_number = any(of_type) or any(isinstance(row["held"], (int, float)) for row in rows)
     if ours.type in TIMES:
         return [(ours.name, "numbers")] if is_number else []
     if words := words_of(ours):
@@ -54,7 +55,7 @@ def _tried(db, name: str, ours) -> list[tuple]:
                 ] if is_number else []
     # without a row, only a server's types tell
     is_text = ((not is_number and not db.dialect.any_type)
-               or any(isinstance(row[ours.name], str) for row in rows))
+               or any(isinstance(row["held"], str) for row in rows))
     return [(ours.name, "text_for_flag")] if is_flag(ours) and is_text else []
 
 

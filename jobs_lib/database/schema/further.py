@@ -47,7 +47,7 @@ def parse(text: str) -> Further:
 
 def look(db) -> list[str]:
     """What is wrong with them, as codes of misfits.py: `further:no_column:usernames:user_id`."""
-    from .misfits import has_transactions  # which nobody needs who only reads the option
+    from .misfits import has_transactions  # not needed to parse the option
 
     known = {db.name(name).lower() for name in NAMES}
     key = db.catalogue(["users"]).get("users", {}).get("id") if db.name.also else None

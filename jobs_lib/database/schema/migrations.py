@@ -118,11 +118,11 @@ def apps_own(db) -> list[str]:
 
 
 def plan(db, own_only: bool | None = None) -> list:
-    """The statements that `migrate` would run, as text."""
+    """The statements that `migrate` would run, as an operator's client takes them."""
     planned = (sql for number in _steps(db)
                for sql in MIGRATIONS[number](db, _is_own_only(db, own_only)))
     # what the first makes in its newest form, a later one misses too
-    return list(dict.fromkeys(planned))
+    return ddl.for_clients(db, list(dict.fromkeys(planned)))
 
 
 def migrate(db, now, own_only: bool | None = None) -> list:

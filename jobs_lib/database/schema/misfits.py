@@ -9,6 +9,7 @@ are looked at, and the database is asked whether it takes it.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 from jobs_lib.errors import Busy, DatabaseError, Lost, Missing, NotGranted, ReadOnly
 
@@ -24,19 +25,19 @@ LONGEST_PACKED = 300        # characters of a database's error in a code
 ANY, WRITTEN, CHANGED, DELETED, ADDED = "any", "written", "changed", "deleted", "added"
 UPDATED = "updated"
 ON_UPDATE = re.compile(r" ON UPDATE \w+(\(\d*\))?", re.IGNORECASE)
-QUOTE = "'"
 VALUES = re.compile(r"\benum\(((?:'(?:[^']|'')*',?)+)", re.IGNORECASE)
 # what can be done about a table of the app's to which jobs add rows, whatever does not fit
 OWN_AUDIT = ("or let [tables] audit_logs name a table that is not there: `jobs.py migrate` makes "
              "it, for what the jobs write")
-COUNTED = ("attempts", "failures", "last_code")     # read as whole numbers by who writes them
-GRANT = "GRANT {0} ON {{quoted}} TO {{account}}"
+# read as whole numbers by the jobs that write them
+COUNTED = ("attempts", "failures", "last_code")
+GRANT = "ask the database administrator to run GRANT {0} ON {{quoted}} TO {{account}}"
 # {kind: (what a job does that it matters for, what is wrong, what to do)}
 KINDS = {
     "bits": (ANY, "{column} is a BIT, which is read as bytes", "make it a TINYINT(1)"),
     "bytes": (ANY, "{column} holds bytes, and keys are whole numbers or text",
               "map a column that is, such as a generated one"),
-    "unlike": (ANY, "{column} ({0}) compares keys otherwise than {1} ({2}), which they are from",
+    "unlike": (ANY, "{column} ({0}) and {1} ({2}), which it refers to, compare keys differently",
                "give both the same type and collation, or name the right table in [tables]"),
     "number": (ANY, "{column} holds numbers where a time in UTC belongs",
                "make it a DATETIME, or map a column that is; or name an expression in [columns]"),
@@ -67,8 +68,8 @@ KINDS = {
               "make it a SMALLINT or larger"),
     "day": (WRITTEN, "{column} is a DATE, and the jobs write times into it", "make it a DATETIME"),
     "capitals": (ANY, "{column} is an ENUM with {0}, and the jobs compare words in lower case",
-                 ("write its values so, or name an expression in [columns], LOWER(...), with its "
-                  "line `write COLUMN = :value`")),
+                 ("spell its values in lower case, or name an expression in [columns], LOWER(...), "
+                  "with its line `write COLUMN = :value`")),
     "check": (WRITTEN, "{column} does not take {0}, which the jobs write: CHECK {1}",
               "let it allow that"),
     "required": (ADDED, "{0} of {table} has to be given, and the jobs add rows without it",
@@ -85,7 +86,7 @@ KINDS = {
     "differs": (WRITTEN, ("{column} does not read what the jobs write: {0} is stored as {2} (in "
                           "{1}), which reads as {3}"),
                 "let what is read and its `write` be each other's opposite"),
-    "not_taken": (WRITTEN, "{column} writes {0} into {1}, which does not take it: it is {2}",
+    "not_taken": (WRITTEN, "{column} writes {0} into {1}, which does not take it: {2}",
                   "let it take that, or write something else"),
     "gives_null": (WRITTEN, "{column} writes NULL into {1} for {0}, and that is NOT NULL",
                    ("let it be NULL, or write something else, such as COALESCE(..., 0), and read "
@@ -108,7 +109,7 @@ KINDS = {
     "engine": (CHANGED, "the table {table} is {0}, which has no transactions",
                "ALTER TABLE {quoted} ENGINE=InnoDB"),
     **{f"may_not_{word.lower()}": (act, f"{{0}} has no right to {word} {{place}}",
-                                   f"let its administrator {GRANT.format(word + '{only}')}")
+                                   GRANT.format(word + "{only}"))
        for word, act in (("UPDATE", UPDATED), ("DELETE", DELETED), ("INSERT", ADDED))},
 }
 
@@ -119,13 +120,13 @@ FURTHER = {
                  "[core] database may not see"), "correct it, or take it out"),
     "no_column": ("[delete_accounts] also names {0}.{1}, and that table has no such column",
                   "name the column that holds the user's id"),
-    "unlike": (("[delete_accounts] also names {0}.{1}, which compares ids otherwise than the id of "
-                "an account"), "give it the same type and collation"),
+    "unlike": (("[delete_accounts] also names {0}.{1}, which compares ids differently from the id "
+                "of an account"), "give it the same type and collation"),
     "no_key": ("[delete_accounts] also names {0}, which has no primary key", "give it one"),
     "engine": (("[delete_accounts] also names {0}, which is {1} and has no transactions: a kill "
                 "would leave a part of it"), "ALTER TABLE {quoted} ENGINE=InnoDB"),
     "may_not_delete": (("[delete_accounts] also names {0}, and {1} has no right to DELETE from it"),
-                       f"let its administrator {GRANT.format('DELETE')}"),
+                       GRANT.format("DELETE")),
     "known": ("[delete_accounts] also names {0}, which the jobs delete and export anyway",
               "take it out"),
 }
@@ -192,7 +193,7 @@ def in_words(names, code: str) -> tuple[str, str]:
                                               account=account(more[-1]))
     shown = names.shown(name, column)
     words = {"table": names(name), "column": shown, "place": shown if column else names(name),
-             "only": f" (`{names.column(name, column)}`)" if column else "",
+             "only": f" (`{'`, `'.join(names.written(name, column))}`)" if column else "",
              "quoted": _quoted(names(name)), "account": account(more[0] if more else "")}
     _, what, fix = KINDS[kind]
     own = f"; {OWN_AUDIT}" if name == "audit_logs" and kind not in ("kept", "engine") else ""
@@ -218,18 +219,22 @@ def _type_of(facts: dict) -> str:
 
 def mends(db, code: str) -> list[str]:
     """The statement that does it, where the column's own declaration says all that it needs."""
-    name, column, kind, more = parts(code)
+    name, column, kind, _ = parts(code)
     if kind not in ("touched", "enum"):
         return []
     theirs = db.dialect.quote(db.name.column(name, column))
     line = next((line.strip().rstrip(",") for line in db.definition(name).splitlines()
                  if line.strip().lower().startswith(f"{theirs} ".lower())), "")
-    lacks = "".join(f",'{word.strip(QUOTE)}'" for word in more[0].split(",")
-                    ) if kind == "enum" else ""
-    changed = (ON_UPDATE.sub("", line) if kind == "touched"
-               else VALUES.sub(rf"enum(\g<1>{lacks}", line))
-    table = db.dialect.quote(db.name(name))
-    return [f"ALTER TABLE {table} MODIFY COLUMN {changed}"] if line else []
+    if kind == "touched":
+        changed = ON_UPDATE.sub("", line)
+    else:
+        ours = next(each for each in table(name).columns if each.name == column)
+        facts = db.catalogue([name])[name][column]
+        lacks = "".join(f",'{word}'" for word in written.words(name, ours)
+                        if not takes(word, facts))
+        changed = VALUES.sub(rf"enum(\g<1>{lacks}", line)
+    return [f"ALTER TABLE {db.dialect.quote(db.name(name))} MODIFY COLUMN {changed}"
+            ] if line else []
 
 
 def unknown(db) -> list[tuple[str, str, str]]:
@@ -264,9 +269,10 @@ def _of_table(db, name: str, columns: dict, work) -> list[str]:
             values = ",".join(named(value) for value, _ in refused)
             found.append(_code(name, column, "check", values, checks.short(refused[0][1])))
     if work.inserts:
+        given = {theirs.lower() for each in work.written for theirs in db.name.written(name, each)}
         found += [_code(name, "", "required", facts["name"]) for column, facts in columns.items()
-                  if column not in ours and not (facts["nullable"] or facts["given"]
-                                                 or facts["computed"])]
+                  if column not in ours and facts["name"].lower() not in given
+                  and not (facts["nullable"] or facts["given"] or facts["computed"])]
     first = next(iter(columns.values()))
     if first["is_view"]:
         found += _of_view(db, name, known, work)
@@ -371,8 +377,9 @@ def _of_rows(db, name: str, ours: dict, known: dict) -> list[str]:
     if db.dialect.any_type:
         found += _of_values(db, name, ours, known)
     elif "unsigned" in (known.get("id") or {"whole": ""})["whole"]:
-        most = db.value(db.as_text(f"SELECT MAX(id) FROM {{{name}}}"))
-        found += [_code(name, "id", "large")] if most and int(most) > LARGEST else []
+        with suppress(NotGranted):          # a job that only adds rows needs no right to read them
+            most = db.value(db.as_text(f"SELECT MAX(id) FROM {{{name}}}"))
+            found += [_code(name, "id", "large")] if most and int(most) > LARGEST else []
     return found
 
 

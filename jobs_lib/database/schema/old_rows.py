@@ -14,6 +14,7 @@ from jobs_lib import clock
 from jobs_lib.records import namedtuple
 from jobs_lib.text import span
 
+from . import ddl
 from .tables import NO_DEFAULT
 
 Old = namedtuple("Old", "words closings", defaults=((),))
@@ -155,9 +156,8 @@ def closings(db, table, column, there: set, life: timedelta, now,
         done.append(db.as_text(f"UPDATE {{{table.name}}} SET {keeps}{_dated(each.sets, times)} "
                                f"WHERE {where}"))
     zoned = expressions or any(facts["type"] == "timestamp" for facts in known.values())
-    settings = [db.dialect.in_utc if zoned else "",
-                db.dialect.joining if any("||" in sql for sql in done) else ""]
-    return [*filter(None, settings), *done] if done else []
+    in_utc = [db.dialect.in_utc] if zoned and done and db.dialect.in_utc else []
+    return [*in_utc, *ddl.for_clients(db, done)]
 
 
 def _column(closing: Closing) -> str:

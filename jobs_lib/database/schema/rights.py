@@ -20,7 +20,7 @@ def own(db) -> str:
     if not db.dialect.user or not _is_denied(db, db.as_text(OWN)):
         return ""
     user, rights = _user(db), GRANT.format("SELECT, INSERT, UPDATE, DELETE")
-    return (f"{user} may not write the jobs' own tables: let its administrator " + rights.format(
+    return (f"{user} may not write the jobs' own tables: " + rights.format(
         quoted=f"`{db.value('SELECT DATABASE()')}`.*", account=account(user)))
 
 
@@ -28,12 +28,14 @@ def look(db, works: dict, catalogue: dict) -> list[str]:
     """The codes. `works`: {table: the Work of all jobs on it, together}; `catalogue`: {table:
     {column: facts}}, as Database.catalogue has them."""
     if not db.dialect.user or own(db):
-        return []                   # who may not write our own tables cannot run any job
+        return []                   # a user that cannot write our own tables runs no job
     found = []
     for name, columns in catalogue.items():
         work = works[name]
-        written = sorted(column for column in work.written
-                         if column in columns and not columns[column]["computed"])
+        there = {facts["name"].lower() for facts in columns.values() if not facts["computed"]}
+        written = {column: names for column in sorted(work.written)
+                   if (names := db.name.written(name, column)) and there.issuperset(
+                       map(str.lower, names))}
         if work.deletes and _is_denied(db, db.as_text(f"DELETE FROM {{{name}}} WHERE 1 = 0")):
             found.append(f"{name}:may_not_delete:{packed(_user(db))}")
         for kind, does in (("may_not_update", True), ("may_not_insert", work.inserts)):
@@ -46,25 +48,28 @@ def look(db, works: dict, catalogue: dict) -> list[str]:
     return found
 
 
-def _denied(db, name: str, columns: list, kind: str) -> list[str]:
-    """The table where no column may be written, or else each `table.column` that may not be."""
-    def is_denied(columns: list) -> bool:
-        return _is_denied(db, db.as_text(WRITES[kind](name, columns)))
+def _denied(db, name: str, written: dict, kind: str) -> list[str]:
+    """The table where no column may be written, or else each `table.column` that may not be.
+    `written`: {our column: those of the app's that are written for it}."""
+    def is_denied(columns) -> bool:
+        names = dict.fromkeys(theirs for column in columns for theirs in written[column])
+        return _is_denied(db, WRITES[kind](db.dialect.quote(db.name(name)),
+                                           [*map(db.dialect.exact, names)]))
 
-    if not columns or not is_denied(columns):
+    if not written or not is_denied(written):
         return []
-    denied = [column for column in columns if is_denied([column])]
-    return [name] if denied == columns else [f"{name}.{column}" for column in denied]
+    denied = [column for column in written if is_denied([column])]
+    return [name] if denied == [*written] else [f"{name}.{column}" for column in denied]
 
 
-def _update(name: str, columns: list) -> str:
+def _update(table: str, columns: list) -> str:
     nothing = ", ".join(f"{column} = NULL" for column in columns)
-    return f"UPDATE {{{name}}} SET {nothing} WHERE 1 = 0"
+    return f"UPDATE {table} SET {nothing} WHERE 1 = 0"
 
 
-def _insert(name: str, columns: list) -> str:
+def _insert(table: str, columns: list) -> str:
     nothing = ", ".join("NULL" for _ in columns)
-    return f"INSERT INTO {{{name}}} ({', '.join(columns)}) SELECT {nothing} FROM DUAL WHERE 1 = 0"
+    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT {nothing} FROM DUAL WHERE 1 = 0"
 
 
 WRITES = {"may_not_update": _update, "may_not_insert": _insert}

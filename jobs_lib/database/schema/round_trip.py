@@ -72,6 +72,6 @@ def _is_same(value, back) -> bool:
         return value is back
     if isinstance(value, int):
         return not isinstance(back, (str, bytes)) and value == back
-    text = named(back)
+    text = back.decode(errors="replace") if isinstance(back, bytes) else str(back)
     # a fraction of a second is fine
-    return text == named(value) or (value == written.TIME and text[:len(value)] == value)
+    return text == value or (value == written.TIME and text.startswith(value))

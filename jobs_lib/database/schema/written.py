@@ -38,11 +38,13 @@ LONGEST = {"token_hash": 64, "token_nonce": 32, "sha256": 64, "file_name": 80, "
 def values(table: str, column) -> tuple:
     """All of a column's that are known, or some, the largest and the longest among them; NULL
     where it is written."""
-    text = LONGEST.get(column.name)
-    most = LARGEST.get(column.name)
-    found = (words(table, column) or SAMPLES.get(column.name) or SAMPLES.get(column.type, ())
-             ) if text is None else (_text(column.type, text),)
-    return (*found, *([] if most is None else [most]), *([None] if column.null else []))
+    if column.name in LONGEST:
+        found: tuple = (_text(column.type, LONGEST[column.name]),)
+    else:
+        found = words(table, column) or SAMPLES.get(column.name) or SAMPLES.get(column.type, ())
+    if column.name in LARGEST:
+        found += (LARGEST[column.name],)
+    return (*found, None) if column.null else found
 
 
 def certain(table: str, column) -> tuple:

@@ -9,6 +9,7 @@ from jobs_lib.database.connection import connect
 from jobs_lib.database.schema import (
     app_gaps,
     app_tables,
+    compare,
     ddl,
     keys,
     misfits,
@@ -18,7 +19,7 @@ from jobs_lib.database.schema import (
 from jobs_lib.database.schema.migrations import migrate, plan
 from jobs_lib.database.schema.tables import table
 from jobs_lib.errors import Unfit
-from tests.support import databases, keyed
+from tests.support import client, databases, keyed
 from tests.support.engines import on_mariadb
 
 LIKE_NUMBERS = ("007", "12e3", "1.0", "0x1F", "-0", "9" * 30, "kEy", "KEY")
@@ -83,15 +84,33 @@ def test_numbers_change_nothing(engine_url):                                 # R
     db.close()
 
 
-def test_a_uuid_and_text_that_refers_to_it_are_named(blank_url):               # R75
+def test_a_uuid_and_text_that_refers_to_it_are_named(mariadb):                 # R75
     """MariaDB compares the two, and finds the text by no index."""
-    if blank_url.startswith("sqlite"):
-        return                          # it has no such type
-    db = connect(keyed.make(blank_url, keyed.OWN_TYPE))
+    url = mariadb.database()
+    db = connect(keyed.make(url, keyed.OWN_TYPE))
     assert app_gaps.lacking(db) == []
     db.execute("ALTER TABLE {sessions} MODIFY user_id CHAR(36) NOT NULL")
     code, = app_gaps.lacking(db)
     assert code.startswith("sessions.user_id:unlike:char(36)")
+    db.close()
+    mariadb.drop(url)
+
+
+@pytest.mark.parametrize("printed", [
+    plan, lambda db: [sql for each in compare.differences(db) for sql in each.statements]],
+    ids=["migrate", "doctor"])
+def test_the_view_that_is_printed_keeps_aliases_apart_in_any_client(blank_url, printed):   # R75
+    """Also in one to which `||` means OR."""
+    db = connect(keyed.make(blank_url, keyed.MIXED))
+    for alias in (5, 6):
+        db.insert("message_logs", id=keyed.MIXED.make(alias), user_id=keyed.MIXED.make(1),
+                  alias_id=keyed.MIXED.make(alias), direction="forward", status="delivered",
+                  created_at=databases.NOW)
+    db.execute(f"DROP VIEW {db.dialect.quote('message_totals')}")
+    client.run(blank_url, "".join(f"{sql};\n" for sql in printed(db)))
+    assert {row["alias_id"] for row in db.query("SELECT alias_id FROM message_totals")} == {
+        keyed.MIXED.make(5), keyed.MIXED.make(6)}
+    assert migrate(db, databases.NOW) == []
     db.close()
 
 
@@ -160,13 +179,12 @@ def test_a_reference_that_compares_otherwise_than_its_key_is_refused(blank_url):
     for sql in ddl.create_table(db, table("magic_links")):
         db.execute(re.sub(r"(?m)^(  .user_id.) .*? NOT NULL", rf"\1 {kind} NOT NULL", sql))
     code, = app_gaps.lacking(db)
-    own, key = (f"{db.catalogue([name])[name][column]['whole']} "
-                f"{db.catalogue([name])[name][column]['collation']}" for name, column
-                in (("magic_links", "user_id"), ("users", "id")))
+    own, key = ("text COLLATE NOCASE", "text COLLATE BINARY") if db.dialect.name == "sqlite" else (
+        "varchar(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
+        "varchar(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
     assert misfits.sentence(db.name, code) == (
-        f"magic_links.user_id ({own.strip()}) compares keys otherwise than users.id "
-        f"({key.strip()}), which they are from: give both the same type and collation, or name the "
-        "right table in [tables]")
+        f"magic_links.user_id ({own}) and users.id ({key}), which it refers to, compare keys "
+        "differently: give both the same type and collation, or name the right table in [tables]")
     db.close()
 
 
@@ -176,8 +194,7 @@ def test_text_that_refers_to_a_number_is_refused(bench):     # R75
     bench.db.execute("ALTER TABLE {sessions} MODIFY user_id VARCHAR(40) NOT NULL")
     code, = app_gaps.lacking(bench.db)
     assert misfits.parts(code)[:3] == ("sessions", "user_id", "unlike")
-    assert "than users.id (bigint(20)), which they are from" in misfits.sentence(
-        bench.db.name, code)
+    assert "and users.id (bigint(20)), which it refers to" in misfits.sentence(bench.db.name, code)
 
 
 @pytest.mark.parametrize("like, length", [("01JD2P4Z6Y8X0W2V4T6R8Q0N1M", 26), ("A" * 32, 32),

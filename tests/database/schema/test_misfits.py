@@ -7,6 +7,7 @@ import pytest
 
 from jobs_lib import clock
 from jobs_lib.database.connection import connect
+from jobs_lib.database.schema import expression_misfits
 from jobs_lib.database.schema.app_gaps import lacking, statements
 from jobs_lib.database.schema.misfits import parts
 from tests.support import adopted, client
@@ -55,9 +56,9 @@ SENTENCES_OF_SERVERS = (
      "add it to its values"),
     ("app_header_snapshots.its_id holds bytes, and keys are whole numbers or text: map a column "
      "that is, such as a generated one"),
-    ("app_aliases.its_domain_id (varchar(36) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin) compares "
-     "keys otherwise than app_domains.its_id (char(36) CHARACTER SET utf8mb4 COLLATE "
-     "utf8mb4_general_ci), which they are from: give both the same type and collation, or name the "
+    ("app_aliases.its_domain_id (varchar(36) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin) and "
+     "app_domains.its_id (char(36) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci), which it "
+     "refers to, compare keys differently: give both the same type and collation, or name the "
      "right table in [tables]"),
     "app_users.its_id has a number above 2^63 - 1: the jobs can use only smaller ones",
     ("the foreign key of_session of devices keeps rows of app_sessions from being deleted: give it "
@@ -365,7 +366,7 @@ def test_a_check_that_does_not_allow_what_the_jobs_write_is_named(line, blank_ur
     assert ("app_failed_emails.its_status does not take sending, sent, which the jobs write: "
             "CHECK (") in made
     assert ("[columns] webhook_deliveries.status writes sending into state, which does not take "
-            "it: it is CHECK (") in made
+            "it: CHECK (") in made
     refused = {job["name"] for job in line.json("adopt")["jobs"] if job["refuses"]}
     assert {"retry_forwards", "retry_webhooks"} <= refused
     assert "purge_failed_emails" not in refused
@@ -607,6 +608,35 @@ def test_what_an_expression_names_is_looked_at_and_it_is_tried(line, blank_url):
     assert "purge_notifications" not in refused
 
 
+def test_no_expression_is_tried_on_a_whole_table(blank_url, monkeypatch):
+    """Of millions of rows, all may be NULL, and it is tried once an hour."""
+    monkeypatch.setattr(expression_misfits, "SEARCHED", 5)
+    adopted.make(blank_url)
+    db = connect(blank_url, tables=adopted.TABLES, columns={
+        **adopted.COLUMNS, "sessions": {**adopted.COLUMNS["sessions"],
+                                        "last_seen_at": "NULLIF(its_id, 0)"}})
+    for number in range(6):
+        db.execute("INSERT INTO app_sessions (its_id, its_user_id, its_token_hash, its_expires_at) "
+                   "VALUES (:id, 1, :id, '2030-01-01 00:00:00')", id=number or 9)
+    assert "sessions.last_seen_at:numbers" in lacking(db)
+    db.close()
+    db = connect(blank_url, tables=adopted.TABLES, columns={
+        **adopted.COLUMNS, "sessions": {**adopted.COLUMNS["sessions"],
+                                        "last_seen_at": "CASE its_id WHEN 9 THEN its_id END"}})
+    assert ("sessions.last_seen_at:numbers" in lacking(db)) == (db.dialect.name != "sqlite")
+    db.close()
+
+
+def test_what_an_expression_writes_need_have_no_default_in_new_rows(blank_url):        # R75
+    adopted.make(blank_url, columns={"audit_logs.severity": "VARCHAR(9) NOT NULL"})
+    db = connect(blank_url, tables=adopted.TABLES, columns={
+        **adopted.COLUMNS, "audit_logs": {
+            **adopted.COLUMNS["audit_logs"],
+            "severity": "LOWER(its_severity)\n    write its_severity = :value"}})
+    assert lacking(db) == []
+    db.close()
+
+
 def test_expressions_that_fit_leave_nothing_to_do(line, blank_url):
     columns, types = adopted.otherwise(connect(blank_url, create=True).dialect)
     adopted.make(blank_url, columns=types)
@@ -713,10 +743,10 @@ def test_what_a_write_makes_has_to_fit_into_its_column(mariadb, line, kind):    
         "failed_emails.last_error": "answer\n    write answer = :value"}))
     made = line.run("migrate", "--own-tables").splitlines()
     sentences = {
-        ("[columns] failed_emails.status writes sending into state, which does not take it: it is "
+        ("[columns] failed_emails.status writes sending into state, which does not take it: "
          f"{NOT_TAKEN[kind]}: let it take that, or write something else"),
         ("[columns] failed_emails.last_error writes a text of 512 characters into answer, which "
-         "does not take it: it is varchar(100): let it take that, or write something else")}
+         "does not take it: varchar(100): let it take that, or write something else")}
     assert sentences <= set(made)
     refused = {job["name"]: job["refuses"] for job in line.json("adopt")["jobs"] if job["refuses"]}
     assert all(sentence in refused["retry_forwards"] for sentence in sentences)
