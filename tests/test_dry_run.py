@@ -23,6 +23,7 @@ from jobs_lib.output.console import Console
 from jobs_lib.runner import clock_doubt, history, locks, runner
 from jobs_lib.runner.resources import Session
 from tests.support import databases
+from tests.support.engines import on_sqlite
 
 WATCHED = str(Path(__file__).parent / "support" / "watched.py")
 JOBS = catalogue.names()
@@ -79,8 +80,11 @@ def run(service, report: Path, *words: str) -> tuple[str, list]:
 
 
 @pytest.mark.parametrize("name", JOBS)
-@pytest.mark.parametrize("closed", [False, True], ids=["in use", "closed"])
+@pytest.mark.parametrize(("engine_url", "closed"), [
+    ("sqlite", False), ("sqlite", True), ("mariadb", False)], indirect=["engine_url"],
+    ids=["sqlite-in use", "sqlite-closed", "mariadb"])
 def test_a_dry_run_changes_nothing(service, name, closed, tmp_path_factory):            # R11
+    """Whether others have it open matters to a database that is a file."""
     report = tmp_path_factory.mktemp("watched") / "report.json"
     rows = databases.rows(service.db)
     if closed:
@@ -104,8 +108,10 @@ def test_it_counts_by_the_names_of_a_run(service, name):
     assert {count for count, number in dry.items() if number} <= set(run)
 
 
+@on_sqlite
 @pytest.mark.parametrize("name", JOBS)
 def test_trying_a_job_by_hand_changes_nothing(service, name, tmp_path_factory):         # R11
+    """On one engine, as it is the dry run that is watched above."""
     report = tmp_path_factory.mktemp("watched") / "report.json"
     rows, before = databases.rows(service.db), files(service.folder)
     words, tried = run(service, report, "test", name)
@@ -188,15 +194,15 @@ def a_run_in_progress(service, lock: str, name: str):
         held.release()
 
 
-@pytest.mark.parametrize("lock", ["file", "database", "both"])
+@pytest.mark.parametrize(("engine_url", "lock"), [
+    ("sqlite", "file"), ("sqlite", "writer"), ("mariadb", "both")], indirect=["engine_url"],
+    ids=["sqlite-file", "sqlite-writer", "mariadb-both"])
 @pytest.mark.parametrize("name", JOBS)
 def test_it_takes_no_lock(service, name, lock):                                         # R11
-    if lock != "file" and service.url.startswith("sqlite:"):
-        # SQLite has no other: the same once more, with a writer beside it
-        lock = "file"
-        writer = service.db.transaction()
-    else:
-        writer = contextlib.nullcontext()
+    """SQLite has no lock but the file, and may have a writer beside it."""
+    writer = contextlib.nullcontext()
+    if lock == "writer":
+        lock, writer = "file", service.db.transaction()
     with a_run_in_progress(service, lock, name), writer:
         before = files(service.folder)
         session = Session(service._config, ports(service), Console(-1))

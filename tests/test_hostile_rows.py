@@ -187,21 +187,19 @@ def served(bench, job: str) -> None:
 def hostile(bench, name: str, columns) -> int:
     """Put a bad row for each column and value into the table; how many of them the engine takes.
 
-    Each has an owner of its own, who is in order, so that none hides what another does.
+    Each has an owner of its own, who is in order, so that none hides what another does. What the
+    engine stores alike, as MariaDB does with most values for a number or a time, is there once.
     """
     writer = databases.lax(bench.url)
     known, taken, number = {column.name for column in table(name).columns}, 0, 100_000
     with writer.transaction():
         for column in columns:
+            before, owners = number, {}
             for value in HOSTILE:
                 owner = number + 1
-                if "user_id" in known:
-                    writer.insert("users", **{**due(bench, owner)["users"][0],
-                                              "bandwidth_limit_bytes": None, "email_limit": None})
-                else:
-                    _give_use(bench, writer, name, owner)
                 for row in due(bench, MALLORY)[name]:
                     number += 1
+                    owners[number] = owner
                     own = {"id": number, "user_id": owner, "token_hash": f"{number:064x}",
                            "dedupe_key": f"bad-{number}",
                            "raw_path": f"bad-{number}.eml",
@@ -210,8 +208,29 @@ def hostile(bench, name: str, columns) -> int:
                     row = {**bench._filling(name), **row,
                            **{key: own[key] for key in own if key in known}}
                     taken += _insert(writer, name, {**row, column.name: value}, column.name)
+            if "id" in known:
+                kept = _distinct(writer, name, column.name, before, len(due(bench, MALLORY)[name]))
+                owners = {id: owners[id] for id in kept}
+            for owner in sorted(set(owners.values())):
+                if "user_id" in known:
+                    writer.insert("users", **{**due(bench, owner)["users"][0],
+                                              "bandwidth_limit_bytes": None, "email_limit": None})
+                else:
+                    _give_use(bench, writer, name, owner)
     writer.close()
     return taken
+
+
+def _distinct(writer, name: str, column: str, before: int, each: int) -> list[int]:
+    """The ids of the rows after `before`, once one is left of those that differ in no value of this
+    column and are made of the same one of `each` rows."""
+    value = column if writer.dialect.name == "sqlite" else f"CAST({column} AS BINARY)"
+    kept = [row["id"] for row in writer.query(
+        f"SELECT MIN(id) AS id FROM {{{name}}} WHERE id > :before GROUP BY id % {each}, {value}",
+        before=before)]
+    writer.execute(f"DELETE FROM {{{name}}} WHERE id > :before AND id NOT IN (:kept)",
+                   before=before, kept=kept)
+    return kept
 
 
 def _give_use(bench, writer, name: str, owner: int) -> None:
@@ -240,16 +259,17 @@ def fed(name: str) -> list:
     return [column for column in table(name).columns if column.type != "id"]
 
 
-def all_run(bench, serves: bool) -> list:
-    """Every job, first as a dry run: what did not end well, and who was not served."""
+def all_run(bench, first: bool) -> list:
+    """Every job, the first time also as a dry run before: what did not end well, and who was not
+    served then."""
     wrong: list = []
     for job in JOBS:
-        for dry_run in (True, False):
+        for dry_run in (True, False) if first else (False,):
             result = bench.attempt(job, dry_run=dry_run)
             if result["status"] != "ok" or result["error"] or result["counts"].get("defects"):
                 wrong.append(f"{job}{' --dry-run' * dry_run}: {result['status']}, "
                              f"{result['stop_reason']}, {result['error']}, {result['counts']}")
-        if serves:
+        if first:
             try:
                 served(bench, job)
             except AssertionError as error:
@@ -275,10 +295,10 @@ def test_bad_rows_of_a_table_stop_no_job_and_no_neighbour(bench, name):       # 
             bench.table(other, rows)
     healthy(bench)
     assert hostile(bench, name, fed(name)) > 5
-    wrong = all_run(bench, serves=True)
+    wrong = all_run(bench, first=True)
     bench.now += timedelta(days=1)
     bench.clock.seconds += 86_400
-    wrong += all_run(bench, serves=False)
+    wrong += all_run(bench, first=False)
     for mail in bench.outbox:
         assert isinstance(mail.subject + mail.text, str), mail          # each can be read
     assert not wrong, "\n".join(wrong)

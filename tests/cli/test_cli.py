@@ -13,13 +13,33 @@ import pytest
 
 from jobs_lib import catalogue, commands
 from jobs_lib.cli import overview
+from jobs_lib.cli.main import main
 from jobs_lib.config.settings import JOB_OPTIONS, job_options
 from jobs_lib.launch import by_hand
-from tests.support.shell import ROOT, Shell
+from tests.support.shell import ROOT, Ended, Shell
 
 COMMANDS = commands.names()
 JOBS = catalogue.names()
 JOBS_PY = shlex.join([sys.executable, str(ROOT / "jobs.py")])
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, capsys):
+    """`here("list")`: jobs.py in this process, as a process of its own takes twenty times as long.
+    (Each help is asked of a process of its own in the test of an upload.)"""
+    config = tmp_path / "config.ini"
+    config.write_text("[core]\ndatabase = sqlite:///jobs.db\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JOBS_CONFIG", str(config))
+
+    def call(*words: str) -> Ended:
+        capsys.readouterr()
+        try:
+            code = main(list(words))
+        except SystemExit as asked:
+            code = asked.code
+        return Ended(code, *capsys.readouterr())
+    return call
 
 
 # Help
@@ -51,28 +71,27 @@ def test_help_all_lists_every_job_and_command(line):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_overview_has_the_whole_first_sentence_of_a_command(line, name):
+def test_the_overview_has_the_whole_first_sentence_of_a_command(here, name):
     sentence = " ".join((commands.load(name).__doc__ or "").split()).partition(". ")[0]
-    assert sentence.rstrip(".") in " ".join(line("help", "all").out.split())
+    assert sentence.rstrip(".") in " ".join(here("help", "all").out.split())
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, *JOBS])
-def test_help_begins_with_what_it_does_and_needs_no_configuration(tmp_path, name):
-    line = Shell(tmp_path)
-    line.ini("[core]\nbudget = never\n[nonsense]\n")
-    answer = line(name, "--help")
+def test_help_begins_with_what_it_does_and_needs_no_configuration(tmp_path, here, name):
+    (tmp_path / "config.ini").write_text("[core]\nbudget = never\n[nonsense]\n")
+    answer = here(name, "--help")
     assert answer.code == 0, answer
     assert answer.err == ""
     assert answer.out.startswith(f"usage: jobs.py {name} ")
     module = catalogue.load(name) if name in JOBS else commands.load(name)
     doc = module.doc if name in JOBS else module.__doc__
     assert doc.strip().partition("\n")[0] in " ".join(answer.out.split())
-    assert line("help", name).out == answer.out
+    assert here("help", name).out == answer.out
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_a_jobs_help_shows_its_schedule_its_options_and_their_defaults(line, name):
-    job, out = catalogue.load(name), line(name, "--help").out
+def test_a_jobs_help_shows_its_schedule_its_options_and_their_defaults(here, name):
+    job, out = catalogue.load(name), here(name, "--help").out
     assert f"({job.schedule})" in out
     for option in job.options.values():
         assert option.meaning in " ".join(out.split())
@@ -130,11 +149,8 @@ def test_version(line):
      "'forwards': expected forward, notification or webhook; did you mean 'forward'?"),
     (["list", "--config"], "--config: expected a file after it"),
 ], ids=" ".join)
-def test_a_wrong_argument_is_one_sentence_with_the_nearest_right_one(tmp_path, words, expected):
-    line = Shell(tmp_path)
-    line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
-    line("migrate")
-    answer = line(*words)
+def test_a_wrong_argument_is_one_sentence_with_the_nearest_right_one(here, sqlite_url, words, expected):
+    answer = here(*words)
     assert answer.code == 2, answer
     assert expected in answer.err
     assert answer.err.startswith("jobs.py: ")
@@ -149,8 +165,8 @@ OF_OPTIONS = [["archive", "show", "x", "--since"], ["run-due", "--budget"], ["cr
               ["retry_forwards", "--set"], ["history", "--limit"], ["help"], ["report", "--output"]]
 
 
-def refused(line, words) -> None:
-    answer = line(*words)
+def refused(ask, words) -> None:
+    answer = ask(*words)
     assert answer.code in (1, 2, 78), words
     assert "Traceback" not in answer.err
     assert answer.err.count("\n") == 1
@@ -159,23 +175,21 @@ def refused(line, words) -> None:
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, "retry_forwards"])
-def test_an_empty_word_is_refused_in_a_sentence(tmp_path, name):     # R63
-    line = Shell(tmp_path)
+def test_an_empty_word_is_refused_in_a_sentence(here, name):     # R63
     for words in ([name, ""], [name, " ", "--json"]):
-        refused(line, words)
+        refused(here, words)
 
 
-@pytest.mark.slow                   # a process for each
+@pytest.mark.slow
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd[:5]))
-def test_an_odd_word_anywhere_is_refused_in_a_sentence(tmp_path, odd):     # R63
-    line = Shell(tmp_path)
-    line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
-    line("migrate")
-    refused(line, ["--config", odd, "list"])
+def test_an_odd_word_anywhere_is_refused_in_a_sentence(tmp_path, here, sqlite_url, odd):     # R63
+    """In processes of their own where a system's words are not those of Python."""
+    ask = Shell(tmp_path) if odd == "\udcff" else here
+    refused(ask, ["--config", odd, "list"])
     for words in ([], *([name] for name in JOBS[:1] + COMMANDS), *OF_OPTIONS):
         if words != ["report", "--output"] or odd == " ":
             # the name of a file may be anything
-            refused(line, [*words, odd])
+            refused(ask, [*words, odd])
 
 
 # Which configuration
@@ -342,8 +356,8 @@ def test_a_wrong_database_url_is_a_configuration_error(line):
 @pytest.mark.parametrize("words, most", [(["history", "--limit"], 100_000),
                                          (["list", "--next"], 100)])
 @pytest.mark.parametrize("number", ["0", "9" * 5000, "100001"])
-def test_a_number_has_its_limits(line, words, most, number):
-    answer = line(*words, number)
+def test_a_number_has_its_limits(here, words, most, number):
+    answer = here(*words, number)
     assert answer.code == 2
     assert f"expected a whole number, 1-{most}, not '{number[:40]}'" in answer.err
 
@@ -364,8 +378,8 @@ def test_a_closed_stdout_is_no_traceback(line):
 
 
 @pytest.mark.parametrize("name", [name for name in [*COMMANDS, *JOBS] if name != "demo"])
-def test_every_help_says_where_the_configuration_comes_from(line, name):
-    assert "--config FILE, anywhere on the line" in line(name, "--help").out
+def test_every_help_says_where_the_configuration_comes_from(here, name):
+    assert "--config FILE, anywhere on the line" in here(name, "--help").out
 
 
 def test_ctrl_c_while_the_program_is_loaded_is_one_sentence(tmp_path):
