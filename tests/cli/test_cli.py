@@ -149,7 +149,8 @@ def test_version(line):
      "'forwards': expected forward, notification or webhook; did you mean 'forward'?"),
     (["list", "--config"], "--config: expected a file after it"),
 ], ids=" ".join)
-def test_a_wrong_argument_is_one_sentence_with_the_nearest_right_one(here, sqlite_url, words, expected):
+def test_a_wrong_argument_is_one_sentence_with_the_nearest_right_one(here, sqlite_url, words,
+                                                                     expected):
     answer = here(*words)
     assert answer.code == 2, answer
     assert expected in answer.err

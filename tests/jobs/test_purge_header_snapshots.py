@@ -12,6 +12,7 @@ from jobs_lib.database.connection import connect
 from jobs_lib.engines import safety_stop
 from jobs_lib.features.message_logs import header_snapshots
 from tests.support.databases import bulk, empty, rows
+from tests.support.engines import on_sqlite
 from tests.support.repeats import REPEATS
 from tests.support.shell import Shell, at_sql
 
@@ -264,7 +265,9 @@ def test_a_run_that_only_looks_has_a_heartbeat(bench, few):
 
 
 @pytest.mark.slow
+@on_sqlite
 def test_a_busy_database_ends_the_run_and_what_is_done_stays_done(bench):      # R16
+    """On MariaDB in tests/engines/test_purge.py."""
     many(bench.db, 0, 2000, None)
     bench.timeout = 1.0
     other, begun = connect(bench.url), []

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from jobs_lib.database.connection import connect
-from tests.jobs.test_retry_forwards_kill import MESSAGES, PHASES, STATEMENTS, Counting
+from tests.jobs.test_retry_forwards_kill import MESSAGES, PHASES, STATEMENTS, Counting, turns
 from tests.servers.misbehaving import Bye
 from tests.support.shell import Shell, at_sql
 
@@ -58,10 +58,10 @@ def test_a_kill_on_the_wire_repeats_at_most_the_one_in_flight(service, phase):
 @pytest.mark.parametrize("point", STATEMENTS)
 def test_a_kill_at_a_statement_loses_nothing(service, point):     # R2 R22
     statement, in_flight = STATEMENTS[point]
-    for turn in range(MESSAGES):
+    for turn in turns(in_flight):
         service.forwards(MESSAGES)
         with relay(service) as server:
-            number = 1 + turn if in_flight is not False else 1
+            number = 1 + turn % MESSAGES if in_flight is not False else 1
             service.run(JOB, code=-signal.SIGKILL, small=FAR, kill=at_sql(statement, number))
             assert service.statuses().get("sending", 0) <= (in_flight is not False)
             service.run(JOB, small=FAR)

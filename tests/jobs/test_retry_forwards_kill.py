@@ -15,9 +15,8 @@ from tests.servers.smtp_sink import Sink
 from tests.support.repeats import REPEATS
 from tests.support.shell import Shell, at_sql
 
-# strikes at each point: 20 with JOBS_TEST_REPEATS=20
-TIMES = {"sqlite": max(8, len(REPEATS)), "mysql": max(5, len(REPEATS))}
 MESSAGES = 4
+TURNS = range(max(MESSAGES, len(REPEATS)))      # one at each message, more with JOBS_TEST_REPEATS
 MOST_KILLS = 50
 
 # just before this statement runs: is a message on the wire or on its way?
@@ -29,6 +28,11 @@ STATEMENTS = {
     "finish": ("SET status = :status, finished_at = :finished_at, duration_ms", False),
 }
 PHASES = ("MAIL", "RCPT", "DATA", "dot")
+
+
+def turns(in_flight: bool | None) -> range:
+    """Strikes at a statement: what comes before a message is on its way is met at the first."""
+    return REPEATS if in_flight is False else TURNS
 
 
 class Counting(Relay):
@@ -71,10 +75,10 @@ def check_all_sent(service: Shell, counted: Counter, messages: int, kills: int) 
 @pytest.mark.parametrize("point", STATEMENTS)
 def test_a_kill_at_a_statement_loses_nothing(service, point):     # R2 R22
     statement, in_flight = STATEMENTS[point]
-    times = TIMES[service.db.dialect.name]
+    times = len(turns(in_flight))
     with Counting() as relay:
         service.configure("mail", port=relay.port)
-        for turn in range(times):
+        for turn in turns(in_flight):
             before, taken = service.statuses().get("sent", 0), sum(relay.count().values())
             service.forwards(MESSAGES)
             number = 1 + turn % MESSAGES if in_flight is not False else 1
@@ -95,8 +99,8 @@ def test_a_kill_at_a_statement_loses_nothing(service, point):     # R2 R22
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_kill_on_the_wire_repeats_at_most_that_message(service, phase):     # R22
-    running, times = [], TIMES[service.db.dialect.name]
-    for turn in range(times):
+    running: list = []
+    for turn in TURNS:
         service.forwards(MESSAGES)
         with Counting(lambda: running[-1].kill(), phase, 1 + turn % MESSAGES) as relay:
             service.configure("mail", port=relay.port)
@@ -110,7 +114,7 @@ def test_a_kill_on_the_wire_repeats_at_most_that_message(service, phase):     # 
             assert len(counted) == MESSAGES
             # only a message that was taken comes twice
             assert sum(counted.values()) == MESSAGES + (phase == "dot")
-    assert service.statuses() == {"sent": times * MESSAGES}
+    assert service.statuses() == {"sent": len(TURNS) * MESSAGES}
 
 
 @pytest.mark.slow
@@ -138,10 +142,10 @@ def test_two_thousand_messages_survive_thirty_random_kills(service):     # R22
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lock", ["file", "database", "both"])
 # R1
-def test_of_fifty_started_at_once_one_works_and_nothing_is_sent_twice(mariadb, tmp_path, lock):
-    service = Shell(tmp_path, mariadb.database(), core={"lock": lock})
+def test_of_fifty_started_at_once_one_works_and_nothing_is_sent_twice(mariadb, tmp_path):
+    """With both locks: each alone holds fifty in tests/runner/test_locks.py."""
+    service = Shell(tmp_path, mariadb.database(), core={"lock": "both"})
     service.forwards(100)
     with Counting() as relay:
         relay.latency = 0.02                    # the one that works is busy until all have tried

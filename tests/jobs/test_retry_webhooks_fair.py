@@ -10,10 +10,12 @@ import pytest
 
 from tests.servers.dns_servers import Authority, Unbound
 from tests.servers.web import Web
+from tests.support.engines import on_sqlite
 from tests.support.hooks import fill
 from tests.support.shell import ROOT, Shell
 
-pytestmark = pytest.mark.slow
+# Who waits for whom is decided in the process: on one engine alone.
+pytestmark = [pytest.mark.slow, on_sqlite]
 
 RESOLVING = str(ROOT / "tests/support/resolving.py")
 ONE_ADDRESS = ("127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.1",

@@ -10,6 +10,10 @@ import pytest
 
 from jobs_lib.ports.http.message import ANSWERED, FAILED, TIMEOUT, Response
 from tests.jobs.test_retry_webhooks import JOB, flood
+from tests.support.engines import on_sqlite
+
+# Who waits for whom is decided in the process: on one engine alone.
+pytestmark = on_sqlite
 
 HANGS = 0.4                 # seconds
 TIMED_OUT = Response(TIMEOUT, text="no answer within 15 seconds")

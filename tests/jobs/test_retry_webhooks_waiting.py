@@ -12,6 +12,10 @@ from jobs_lib.features.webhooks import requests
 from jobs_lib.features.webhooks.dispatcher import Dispatcher
 from jobs_lib.ports.http.message import ANSWERED, TIMEOUT, Response
 from tests.jobs.test_retry_webhooks import JOB, flood
+from tests.support.engines import on_sqlite
+
+# Who waits for whom is decided in the process: on one engine alone.
+pytestmark = on_sqlite
 
 SILENT = "https://silent{id}.example/?{owner}"
 QUICK = "https://quick{id}.example/?{owner}"

@@ -95,6 +95,8 @@ def test_a_second_run_says_who_works_and_ends_within_a_second(locked_site):     
 
 
 def test_a_held_lock_is_reported_while_the_holder_writes(site):                  # R1
+    # what a run takes at this moment, on a machine that may be busy
+    alone = site("dig").seconds
     # with an open transaction
     worker = site.start("hang", "--set", "how=sleep")
     site.working("hang")
@@ -105,7 +107,7 @@ def test_a_held_lock_is_reported_while_the_holder_writes(site):                 
     assert done.code == 0
     assert WHO.search(done.err)
     # the database would let it wait for 5
-    assert done.seconds < 4
+    assert done.seconds < alone + 4
 
 
 def test_other_jobs_are_not_locked(site):

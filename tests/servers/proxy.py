@@ -34,7 +34,14 @@ class Proxy:
         threading.Thread(target=what, args=given, daemon=True).start()
 
     def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
+        while True:
+            try:
                 client = self._listener.accept()[0]
-                self.carry(client, socket.create_connection(self._target))
+            except OSError:                     # it is closed
+                return
+            try:
+                server = socket.create_connection(self._target)
+            except OSError:                     # refused: so is the client
+                client.close()
+                continue
+            self.carry(client, server)

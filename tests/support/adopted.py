@@ -180,16 +180,24 @@ def unlisted(sql: str, values: dict, dialect) -> set[str]:
 
 
 def _is_listed(name: str, column: str, any_length: bool, value) -> bool:
-    ours = next(each for each in table(name).columns if each.name == column)
-    if value is None or ours.type in ("id", "ref", "time", "now"):
+    type, words, longest, largest = _listed(name, column)
+    if value is None or type in ("id", "ref", "time", "now"):
         return True
-    if words := written.words(name, ours):
+    if words:
         return value in words
-    known = [each for each in written.values(name, ours) if each is not None]
     if isinstance(value, str):
-        most = max((len(each) for each in known if isinstance(each, str)), default=0)
-        return len(value) <= most or any_length
-    return column not in written.LARGEST or value <= max(known)
+        return len(value) <= longest or any_length
+    return column not in written.LARGEST or value <= largest
+
+
+@lru_cache(None)
+def _listed(name: str, column: str) -> tuple:
+    """(type, words, length of the longest text, largest) of what written.py has for a column."""
+    ours = next(each for each in table(name).columns if each.name == column)
+    known = [each for each in written.values(name, ours) if each is not None]
+    return (ours.type, written.words(name, ours),
+            max((len(each) for each in known if isinstance(each, str)), default=0),
+            max(known) if column in written.LARGEST else None)
 
 
 def changes(job) -> set[str]:

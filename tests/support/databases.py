@@ -10,6 +10,7 @@ from jobs_lib.database.connection import Database, connect
 from jobs_lib.database.schema import NAMES
 from jobs_lib.database.schema.migrations import migrate
 from jobs_lib.database.schema.version import SCHEMA_VERSION, found
+from jobs_lib.database.statement import Statement, bindable
 from jobs_lib.errors import DatabaseError
 from jobs_lib.runner import adoption, clock_doubt
 
@@ -187,18 +188,14 @@ def copy(database_file, target) -> None:
 
 
 def bulk(database: Database, table: str, columns: list, values: list) -> None:
-    """Many rows in few statements; `values` is a list of tuples."""
+    """Many rows at once, which the driver is given as they are; `values` is a list of tuples."""
     if names := getattr(database, "names", None):               # tests/support/keyed.py
         stored = [names.stored(table, dict(zip(columns, row))) for row in values]
         columns, values = list(stored[0]), [tuple(row.values()) for row in stored]
-    # SQLite looks for each name among all of a statement
-    size = max(1, 200 // len(columns))
-    names = ", ".join(columns)
+    marks = [f"v{at}" for at in range(len(columns))]
+    insert = Statement(f"INSERT INTO {{{table}}} ({', '.join(columns)}) VALUES "
+                       f"({', '.join(f':{mark}' for mark in marks)})", database.dialect,
+                       database.name)
     with database.transaction():
-        for start in range(0, len(values), size):
-            part = values[start:start + size]
-            marks = ", ".join("(" + ", ".join(f":v{row}_{at}" for at in range(len(columns))) + ")"
-                              for row in range(len(part)))
-            bound = {f"v{row}_{at}": value for row, line in enumerate(part) for at,
-                     value in enumerate(line)}
-            database.execute(f"INSERT INTO {{{table}}} ({names}) VALUES {marks}", **bound)
+        database._ready().cursor().executemany(
+            insert.plain, [dict(zip(marks, map(bindable, row))) for row in values])
