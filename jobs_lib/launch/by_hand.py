@@ -5,6 +5,7 @@ from jobs_lib import folders, shards
 from jobs_lib.errors import OK, Busy, DatabaseError, JobsError, NoAccess, WrongUser
 from jobs_lib.job import CRON
 from jobs_lib.runner import outcome, runner
+from jobs_lib.runner.context import BUSY
 from jobs_lib.text import positive
 
 from .launch import Launch, show
@@ -93,8 +94,8 @@ def _run(job, args, launch: Launch, by_cron: bool) -> int:
 def show_unconfirmed(session, job, result: dict) -> None:
     """In a dry run of a job that is not confirmed on an app's tables: what its confirmation ends.
     """
-    if result["status"] != "ok":                # a database that hangs would do so once more
-        return
+    if result["status"] not in ("ok", "partial") or result["stop_reason"] == BUSY:
+        return                                  # a database that hangs would do so once more
     from contextlib import suppress
 
     from jobs_lib.monitoring.adoption import before_first_run

@@ -146,6 +146,12 @@ def test_a_dry_run_says_that_the_job_is_not_confirmed(app):                     
     for words in (("test", "purge_sessions"), ("purge_sessions", "--dry-run"),
                   ("retry_forwards", "--dry-run")):
         assert said in " ".join(app.run(*words).split()), words
+    # one that stops early, too: the clock is in doubt
+    app.db.upsert("meta", {"name": "clock_trusted"},
+                  {"value": f"{clock.text(clock.now() - timedelta(days=400))}|other|5|"})
+    shown = " ".join(app.run("purge_sessions", "--dry-run").split())
+    assert "the clock is in doubt" in shown
+    assert said in shown
     app.run("adopt", "--confirm")
     for words in (("test", "purge_sessions"), ("retry_forwards", "--dry-run")):
         assert "not confirmed" not in app.run(*words), words

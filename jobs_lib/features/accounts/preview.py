@@ -18,10 +18,11 @@ BY_USER = "user_id IN (:ids)"
 # {table: SQL rules, which of its rows an account has}: by their user, or else by what they belong
 # to
 OWNED: dict[str, tuple] = {each.table: (BY_USER,) for each in references.to("users")}
+BELONGING = ("alias_destinations", "destination_verifications")
 OWNED.update({name: tuple(
     f"{each.column} IN (SELECT id FROM {{{each.target}}} WHERE {BY_USER})"
     for each in references.REFERENCES if each.table == name and each.goes == "with")
-    for name in ("alias_destinations", "destination_verifications")})
+    for name in BELONGING})
 KEPT = [each.table for each in references.to("users") if each.goes == "stays"]
 
 
@@ -59,14 +60,13 @@ def _show_returned(ctx) -> None:
 
 
 def _rows(ctx, ids: list) -> Counter:
-    """{table: how many rows these users have}, by our names, and by an app's own of further
-    tables."""
+    """{table: how many rows these users have}: our name of it, or the Further of the app's."""
     found: Counter = Counter()
     for some in chunked(ids, PAGE):
         for name, rules in OWNED.items():
             found[name] += ctx.db.value(_counting(name, rules), ids=some)
         for further in ctx.db.name.also:
-            found[further.table] += further.number(ctx.db, some)
+            found[further] += further.number(ctx.db, some)
     return found
 
 
@@ -80,19 +80,20 @@ def _counting(name: str, rules: tuple) -> str:
 
 
 def _named(rows: Counter) -> int:
-    """How many of them name their user, as a run counts them."""
-    return sum(number for name, number in rows.items() if OWNED.get(name, (BY_USER,)) == (BY_USER,))
+    """How many of them name their user. A run counts these, and what it changes as it closes an
+    account."""
+    return sum(number for name, number in rows.items() if name not in BELONGING)
 
 
 def _show_rows(ctx, title: str, rows: Counter) -> None:
-    names = {name: ctx.db.name(name) if name in OWNED else name for name in rows}
-    listed = [f"{number:,} of {names[name]}" for name, number in rows.most_common()
-              if number and name not in KEPT]
-    kept = [f"{rows[name]:,} of {names[name]} stay, and name nobody any more"
+    deleted = [(number, ctx.db.name(name) if name in OWNED else name.table)
+               for name, number in rows.most_common() if number and name not in KEPT]
+    kept = [f"{rows[name]:,} of {ctx.db.name(name)} stay, and name nobody any more"
             for name in KEPT if rows[name]]
-    if listed or kept:
-        ctx.show(f"{title}: {counted(sum(rows.values()), 'row')}", [],
-                 "; ".join(filter(None, [", ".join(listed), *kept])))
+    if deleted or kept:
+        listed = ", ".join(f"{number:,} of {name}" for number, name in deleted)
+        ctx.show(f"{title}: {counted(sum(number for number, _ in deleted), 'row')}", [],
+                 "; ".join(filter(None, [listed, *kept])))
 
 
 def _sample(ctx, chosen: list) -> list[dict]:

@@ -53,7 +53,7 @@ def preview(ctx) -> dict:
         ctx.db.value(f"SELECT COUNT(*) FROM {{domains}} WHERE {where}{ACTIVE}"
                      f"{spared if 'status' in values else ''}", **values, **more)
         for where, _, values in _arms(ctx))
-    if spared:
+    if spared and not ctx.options.domain:
         first = [row for row in first if row["status"] != PENDING or row["recheck_requested_at"]
                  or str(row["created_at"]) >= clock.text(more["before"])]
     number = ctx.within_limit(number)
