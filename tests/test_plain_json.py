@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import sys
 from datetime import date
@@ -17,14 +16,17 @@ PLAIN = {"time": "2026-11-24 14:30:05", "level": "info", "event": "run ended", "
          "counts": {"sent": 0, "retried": 2}, "dry_run": False, "ms": -12}
 COUNTS = '{"sent": 0, "failed": 12}'
 TEXTS = st.text() | st.sampled_from(['"', "\\", "\x7f", "é", "\u2028", "\ud800", "a\nb", ""])
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
-    lambda inner: st.lists(inner) | st.dictionaries(TEXTS | st.integers() | st.none(), inner)
-    | st.tuples(inner))
+
+
+def values(keys):
+    """Any value, its dictionaries with these keys."""
+    return st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+        lambda inner: st.lists(inner) | st.dictionaries(keys, inner) | st.tuples(inner))
 
 
 @settings(deadline=None)
-@given(VALUES)
+@given(values(TEXTS | st.integers() | st.none()))
 def test_every_value_is_written_as_json_does(value):            # R10
     assert dumps(value) == json.dumps(value, default=str)
 
@@ -34,7 +36,7 @@ def test_what_json_does_not_know_is_written_as_text():
 
 
 @settings(deadline=None)
-@given(VALUES)
+@given(values(TEXTS))       # else 1 and "1" become the same name
 def test_what_is_written_is_read_again(value):
     text = dumps(value)
     assert dumps(loads(text)) == text
@@ -53,7 +55,7 @@ def test_every_text_is_read_as_json_does(text):
         with pytest.raises(type(error)):
             loads(text)
     else:
-        assert loads(text) == expected or math.isnan(expected)
+        assert repr(loads(text)) == repr(expected)      # True is no 1
 
 
 @settings(deadline=None)
@@ -65,7 +67,7 @@ def test_no_text_is_taken_for_another(text):
         with pytest.raises(ValueError):
             loads(text)
     else:
-        assert loads(text) == expected
+        assert repr(loads(text)) == repr(expected)
 
 
 def test_a_plain_value_needs_no_json():         # R10

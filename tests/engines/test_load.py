@@ -3,8 +3,6 @@ and says why; a batch that has to give way is tried again in halves."""
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import threading
 import time
 from contextlib import closing, contextmanager, suppress
@@ -164,7 +162,7 @@ def test_a_purge_waits_until_the_load_is_gone_and_goes_on_in_halves(bench):     
     # half for the slow batch, and half of that for the load
     assert widths[1] == 250
     events = {event["event"]: event for event in bench.events("purge_logs")}
-    assert "15 threads were running" in events["waiting for the database"]["reason"]
+    assert re.match("1[5-9] threads were running", events["waiting for the database"]["reason"])
     assert events["purge"]["waited"] == pytest.approx(3.0, abs=0.1)
 
 
@@ -298,7 +296,7 @@ def test_a_lock_that_stays_ends_it_as_busy_behind_what_is_before_it(bench):     
     assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "busy")
     assert "held rows that we need for too long" in bench.result["error"]
     assert 2400 <= bench.result["counts"]["deleted"] < 2500
-    assert min(bench.ids("message_logs")) <= 2500
+    assert bench.ids("message_logs") == [*range(bench.result["counts"]["deleted"] + 1, ROWS + 1)]
 
 
 class Killer(threading.Thread):
@@ -332,7 +330,7 @@ def test_a_batch_that_takes_longer_than_the_host_allows_is_tried_again_in_halves
     logs(bench, dict.fromkeys(range(1, 1201), 91))
     bench.db.execute("CREATE TRIGGER slow BEFORE DELETE ON {message_logs} FOR EACH ROW "
                      "DO SLEEP(0.002)")
-    killer = Killer(bench.url, 1.0)
+    killer = Killer(bench.url, 0.7)         # 1,000 rows take 2 s, 500 one, and 250 half of one
     bench.on_statement = killer.hear
     killer.start()
     try:
@@ -342,7 +340,7 @@ def test_a_batch_that_takes_longer_than_the_host_allows_is_tried_again_in_halves
         killer.join(10)
         bench.db.execute("DROP TRIGGER slow")
     assert bench.result["status"] == "ok"
-    assert killer.kills
+    assert killer.kills >= 2
 
 
 @on_mariadb
@@ -352,38 +350,46 @@ def test_the_deletion_of_an_account_is_tried_again_in_halves(bench):            
     bulk(bench.db, "message_logs", ["id", "user_id", "direction", "status", "created_at"],
          [(id, user, "forward", "delivered", bench.ago(days=1, seconds=id))
           for id in range(1, ROWS + 1)])
-    tries: list[str] = []
+    widths: list[int] = []
+    tries: list[int] = []
     with locked(bench, 1500) as let_go:
-        def hear(sql, _values) -> None:
+        def hear(sql, values) -> None:
+            if "FROM {message_logs}" in sql and "OFFSET :most" in sql:
+                widths.append(values["most"])
             if sql.startswith("DELETE FROM {message_logs}"):
-                tries.append(sql)
+                tries.append(widths[-1])
                 if len(tries) == 5:
                     let_go()
         bench.on_statement = hear
         assert bench.run("delete_accounts")["erased"] == 1
+    # by the fourth: the fifth meets the lock no more
+    assert any(after == before // 2 for before, after in zip(tries, tries[1:4]))
     assert (bench.result["status"], bench.ids("message_logs")) == ("ok", [])
 
 
 @on_mariadb
 def test_the_deletion_of_an_account_waits_for_the_load_and_closing_it_does_not(bench):   # R16
-    bench.config(core={"max_threads_running": "5"})
+    bench.config(core={"max_threads_running": "10"})
     for days in (8, 1):
         user = bench.table("users", [{"status": "deleted", "deleted_at": bench.ago(days=days)}])[0]
         bulk(bench.db, "message_logs", ["user_id", "direction", "status", "created_at"],
              [(user, "forward", "delivered", bench.ago(days=1))] * ROWS)
         bench.table("sessions", [{"user_id": user, "expires_at": bench.ahead(days=1)}])
-    slow = 0.6
+    signed_in: list[int] = []
 
     def hear(sql, _values) -> None:
         if sql.startswith("DELETE"):
-            bench.clock.seconds += slow
+            bench.clock.seconds += 0.6
+        if sql.startswith(LOOK):
+            signed_in.append(len(bench.ids("sessions")))
     bench.on_statement = hear
     with busy_app(bench.url):
         bench.run("delete_accounts")
     assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "busy")
-    assert "the limit is 5" in bench.result["error"]
+    assert "the limit is 10" in bench.result["error"]
+    assert "s did not help" in bench.result["error"]
     assert bench.result["counts"]["revoked"] == 2
-    assert bench.ids("sessions") == []
+    assert (signed_in[0], len(signed_in) > 5) == (0, True)
     assert bench.run("delete_accounts")["erased"] == 1
 
 
@@ -431,41 +437,19 @@ def test_on_a_server_that_is_always_busy_a_rollup_gets_to_what_is_old(bench):   
     assert min(row["week_start"] for row in bench.rows("usage_weekly")) > "2020-01-06"
 
 
-WRITER = """
-import sqlite3, sys, time
-raw = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
-longest, until = 0.0, None
-while until is None or time.monotonic() < until:
-    begin = time.monotonic()
-    raw.execute("BEGIN IMMEDIATE")
-    longest = max(longest, time.monotonic() - begin)
-    raw.execute("UPDATE users SET name = 'x' WHERE id = 1")
-    if until is None:
-        until = time.monotonic() + 5
-        print("writing", flush=True)
-    time.sleep(0.4)
-    raw.execute("COMMIT")
-    time.sleep(0.1)
-print(longest)
-"""
-
-
 @on_sqlite
-@pytest.mark.slow
-def test_on_sqlite_what_a_batch_waits_for_another_writer_makes_it_smaller(tmp_path, engine_url):
-    # R16
-    service = Shell(tmp_path, engine_url)
-    old_sessions(service, 60_000)
-    writer = subprocess.Popen([sys.executable, "-c", WRITER, engine_url.partition("///")[2]],
-                              stdout=subprocess.PIPE, text=True)
-    try:
-        assert writer.stdout.readline() == "writing\n"
-        result = service.job("purge_sessions", "--yes")
-        longest = float(writer.communicate(timeout=60)[0])
-    finally:
-        writer.kill()
-        writer.communicate()
-    assert (result["status"], result["counts"]["deleted"]) == ("ok", 60_000)
-    assert longest < 0.5
-    assert result["duration_ms"] > 2_000
-    service.close()
+def test_on_sqlite_what_a_batch_waits_for_another_writer_makes_it_smaller(bench):  # R16
+    logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
+    widths = slow_batches(bench, 0)
+    count = bench.on_statement
+
+    def hear(sql, values) -> None:
+        count(sql, values)
+        if sql == "BEGIN IMMEDIATE":
+            bench.clock.seconds += 0.4
+    bench.on_statement = hear
+    begin = bench.clock.seconds
+    assert bench.run(LOGS) == {"deleted": ROWS}
+    assert widths[:5] == [1000, 500, 250, 125, 100]
+    # and others get as long as that to write
+    assert bench.clock.seconds - begin >= 2 * 0.4 * (len(widths) - 1)

@@ -512,7 +512,7 @@ def test_a_dry_run_asks_nobody_and_counts_what_is_due(owned):                   
     assert owned.dns.asked == []
 
 
-def test_a_dry_run_before_the_confirmation_shows_an_old_domain_that_is_asked_for(owned):    # R11 R74
+def test_a_dry_run_before_the_confirmation_shows_an_old_domain_that_is_asked_for(owned):   # R11
     owned.db.upsert("meta", {"name": "unconfirmed"}, {"value": "*"})
     domain(owned, created_at=owned.ago(days=400))
     assert owned.run(JOB, dry_run=True) == {"checked": 0}
