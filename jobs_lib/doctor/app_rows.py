@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jobs_lib import clock, masking
 from jobs_lib.database.schema import app_tables, tables
+from jobs_lib.errors import DatabaseError
 from jobs_lib.monitoring.sampled_rows import read_as, sampled_rows
 from jobs_lib.monitoring.unknown_words import WAITING
 from jobs_lib.output.findings import ok, warning
@@ -111,12 +112,16 @@ def words(installation):
                 and len(expression.writes) == 1 and not expression.reads_to_write):
             continue
         theirs = expression.read_columns[0]
-        written = db.value(f"SELECT {expression.texts_of_writes(db.dialect)[0]} AS written",
-                           value=word)
-        rows = db.query(
-            f"SELECT DISTINCT {db.dialect.exact(theirs)} AS theirs, {expression.text(db.dialect)} "
-            f"AS ours FROM (SELECT * FROM {db.dialect.quote(db.name(table))} ORDER BY "
-            f"{db.dialect.exact(db.name.column(table, 'id'))} DESC LIMIT {LOOKED_AT}) newest")
+        try:
+            written = db.value(f"SELECT {expression.texts_of_writes(db.dialect)[0]} AS written",
+                               value=word)
+            rows = db.query(
+                f"SELECT DISTINCT {db.dialect.exact(theirs)} AS theirs, "
+                f"{expression.text(db.dialect)} AS ours FROM (SELECT * FROM "
+                f"{db.dialect.quote(db.name(table))} ORDER BY "
+                f"{db.dialect.exact(db.name.column(table, 'id'))} DESC LIMIT {LOOKED_AT}) newest")
+        except DatabaseError:               # reported with the schema
+            continue
         others = sorted(masking.text(str(row["theirs"]))[:SAMPLE] for row in rows
                         if row["ours"] == word and str(row["theirs"]) != str(written))
         if others:

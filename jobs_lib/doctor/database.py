@@ -326,18 +326,21 @@ def local_times(installation):
         raise NothingToAsk
     there = db.catalogue(app_tables.TABLES)
     for name, column in WRITTEN_NOW.items():
-        if {"id", column} <= there.get(name, {}).keys():
-            shown = db.name.shown(name, column)
-            for row in db.query(f"SELECT id, {column} AS moment FROM {{{name}}} ORDER BY id DESC "
-                                "LIMIT :newest", newest=NEWEST):
-                moment = stored.time(row["moment"])
-                if not moment:
-                    continue
-                gap = moment - installation.now
-                if gap > WIDEST_ZONE:
-                    far.append(f"{shown} of the row {words(row['id'])} is {clock.text(moment)}")
-                elif gap > CLOCKS_DIFFER:
-                    ahead[shown] = max(gap, ahead.get(shown, gap))
+        if not {"id", column} <= there.get(name, {}).keys():
+            continue
+        rows, shown = [], db.name.shown(name, column)
+        with suppress(DatabaseError):           # reported with the schema
+            rows = db.query(f"SELECT id, {column} AS moment FROM {{{name}}} ORDER BY id DESC "
+                            "LIMIT :newest", newest=NEWEST)
+        for row in rows:
+            moment = stored.time(row["moment"])
+            if not moment:
+                continue
+            gap = moment - installation.now
+            if gap > WIDEST_ZONE:
+                far.append(f"{shown} of the row {words(row['id'])} is {clock.text(moment)}")
+            elif gap > CLOCKS_DIFFER:
+                ahead[shown] = max(gap, ahead.get(shown, gap))
     if far:
         more = f", and {len(far) - 1} more of the newest rows are as far" if far[1:] else ""
         yield warning(f"{far[0]}, which is in the future by more than any time zone{more}",
@@ -378,7 +381,7 @@ def exports(installation):
     try:
         rows = db.query("SELECT file_name FROM {export_requests} WHERE status = 'ready' "
                         "AND expires_at > :now", now=installation.now)
-    except Missing:                          # reported with the schema
+    except DatabaseError:                    # reported with the schema
         raise NothingToAsk from None
     if not rows:
         raise NothingToAsk

@@ -579,6 +579,8 @@ def test_what_an_expression_does_wrong_is_answered_and_the_rest_is_shown(app, st
             app.app.execute(sql.rstrip(";"))
     app.run("migrate")
     app.ini(adopted.ini(app.app_url, {"users.status": f"{status}\n    write its_status = :value",
+                                      "export_requests.status": f"{status}\n    write its_status "
+                                                                "= :value",
                                       "destinations.verified_at": "NO_SUCH_FUNCTION(verified)"}))
     found = app.json("adopt")
     refused = {job["name"]: job["refuses"] for job in found["jobs"] if job["refuses"]}

@@ -173,3 +173,15 @@ def test_who_may_only_read_the_jobs_own_tables_is_told_so_before_a_run(shop):   
     shop.root(grant)
     assert said not in shop.run("migrate", "--check", code=1)
     assert said not in " ".join(shop.run("adopt").split())
+
+
+def test_a_table_that_is_seen_and_may_not_be_read_ends_no_command(shop):               # R75
+    shop.root(f"REVOKE SELECT ON `{shop.shop}`.* FROM 'clerk'@'%'")
+    shop.root(f"GRANT INSERT, UPDATE, DELETE ON `{shop.shop}`.`users` TO 'clerk'@'%'")
+    shop.root(f"GRANT {FOUR} ON `{shop.shop}`.`sessions` TO 'clerk'@'%'")
+    shop.run("migrate", "--own-tables")
+    jobs = {job["name"]: job for job in shop.json("adopt")["jobs"]}
+    assert (jobs["purge_sessions"]["refuses"], jobs["purge_sessions"]["not_counted"]
+            ) == (None, None)
+    assert [each["what"] for each in shop.json("doctor", "--offline", code=1)
+            if "did not finish" in each["what"]] == []
