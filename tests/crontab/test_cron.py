@@ -15,7 +15,7 @@ from jobs_lib import catalogue
 from tests.support.require import missing, program
 from tests.support.shell import Shell
 
-MINUTES = 3
+MINUTES = 2                     # in each of which each job runs
 NAMESPACE = """
 set -e
 mount --make-rprivate /

@@ -105,11 +105,12 @@ def test_code_that_hears_no_signal_is_ended_by_the_watchdog(site):           # R
 
 @pytest.mark.slow
 def test_code_that_holds_the_interpreter_is_ended_too(site):                 # R4, R2
-    done = hung(site, "code_that_holds_all", timeout=200)
+    done = hung(site, "code_that_holds_all", timeout=200,
+                small="jobs_lib.runner.watchdog:LAST_RESORT_SECONDS=3")
     assert done.code == -signal.SIGPROF
     assert "in_code_that_holds_all" in done.err                              # where it hung
-    # of the processor's time, some 15
-    assert 2 + 10 <= done.seconds < 200
+    # of the processor's time, some 8
+    assert 2 + 3 <= done.seconds < 200
     site.configure("hang", how="no")
     site("hang")
     assert site.outcomes("hang")[0] == "vanished"

@@ -13,7 +13,7 @@ from tests.simulation.faults import DAY, HOUR, Fault
 from tests.simulation.story import play
 
 pytestmark = pytest.mark.slow
-FRESH_MINUTES = 0.5
+FRESH_MINUTES = 1 / 3
 KEPT = [line.partition("#")[0].split() for line in
         (Path(__file__).parent / "kept.txt").read_text().splitlines() if line[:1].isdigit()]
 
@@ -31,8 +31,9 @@ def test_a_fresh_seed_breaks_no_rule(player):
     seed = int.from_bytes(os.urandom(3), "big")
     played = player(seed, 60, minutes=FRESH_MINUTES)
     assert not played.wrong, f"seed {seed}"
-    assert played.counts["ticks"] > 30
-    assert sum(number for name, number in played.counts.items() if "SIGKILL" in name) > 3
+    assert played.counts["ticks"] > 15, f"seed {seed}"
+    kills = sum(number for name, number in played.counts.items() if "SIGKILL" in name)
+    assert kills > 3, f"seed {seed}"
 
 
 @pytest.mark.parametrize("seed, days, engine, kinds", KEPT)

@@ -44,16 +44,23 @@ def rabbitmq(tmp_path_factory):
         yield server
 
 
-@pytest.fixture(params=["rq", "celery-redis", "celery-rabbitmq"])
-def engine(request):
-    """Each of them: the contract of an adapter (docs/workers.md)."""
+@pytest.fixture(scope="session", params=["rq", "celery-redis", "celery-rabbitmq"])
+def broker(request):
+    """(mode, broker) of each of them. Of the session, so that all tests with RabbitMQ are next to
+    each other, and few of the processes that run the tests start one."""
     mode, _, broker = request.param.partition("-")
-    return Engine(mode, request.getfixturevalue(broker or "redis"))
+    return mode, request.getfixturevalue(broker or "redis")
+
+
+@pytest.fixture
+def engine(broker):
+    """Each of them, with each broker: for what speaks with the broker itself."""
+    return Engine(*broker)
 
 
 @pytest.fixture(params=["rq", "celery"])
 def mode(request, redis):
-    """Each of them with Redis, for what does not depend on the broker."""
+    """Each of them with Redis: the contract of an adapter (docs/workers.md)."""
     return Engine(request.param, redis)
 
 
