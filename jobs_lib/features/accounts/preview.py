@@ -44,8 +44,8 @@ def preview(ctx, guard) -> dict:
     late = late_rows.owners(ctx)
     late_ones = _rows(ctx, late)
     _show_rows(ctx, f"delete late rows of {counted(len(late), 'deleted account')}", late_ones)
-    ctx.counts.update(revoked=len(new), erased=len(going), notices=notices, rows=_named(rows),
-                      late_rows=_named(late_ones))
+    ctx.counts.update(revoked=len(new), erased=len(going), notices=notices,
+                      rows=_named(rows + late_ones), late_rows=_named(late_ones))
     return ctx.counts
 
 
