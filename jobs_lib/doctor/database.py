@@ -200,17 +200,10 @@ def values(installation):
     db = installation.database()
     for each in unreadable_rows.look(db, installation.config, installation.now):
         yield warning(*each)
-    found = unknown_words.look(db, needed(installation, installation.jobs))
-    for each in found:
-        yield warning(*unknown_words.in_words(each))
-    there = {each.shown for each in found}
-    for column, others, known in misfits.unknown(db):
-        if column in there:
-            continue
-        yield warning(f"{column} is an ENUM with {others}, which no job knows",
-                      f"The jobs know {known}. A row with another value is left alone, or counted "
-                      "apart.", "If that is the same by another name, map a view or a generated "
-                      f"column that says {known}: docs/adoption.md.")
+    works = needed(installation, installation.jobs)
+    found = unknown_words.look(db, works)
+    for each in (*map(unknown_words.in_words, found), *unknown_words.in_enums(db, works, found)):
+        yield warning(*each)
 
 
 def _lives(installation, db) -> dict:

@@ -9,6 +9,7 @@ from collections import Counter
 
 from jobs_lib import masking
 from jobs_lib.database.schema import app_tables, tables
+from jobs_lib.database.schema.column_types import listed
 from jobs_lib.database.values import one_line
 from jobs_lib.records import namedtuple
 
@@ -54,6 +55,25 @@ def look(db, works: dict) -> list:
                 found.append(Found(f"{name}.{column}", db.name.shown(name, column),
                                    "" if is_read else db.name.column(name, column),
                                    dict(counts.most_common()), len(rows), tuple(words)))
+    return found
+
+
+def in_enums(db, works: dict, besides: list) -> list[tuple[str, str, str]]:
+    """The same as `in_words` of each ENUM with values that no job knows, where no row shows one
+    (`besides`: those Found)."""
+    found = []
+    for name, columns in db.catalogue(app_tables.TABLES).items():
+        ours = {column.name: column for column in tables.table(name).columns}
+        for column, facts in columns.items():
+            known = tables.words_of(ours[column]) if column in works[name].columns else []
+            others = [word for word in listed(facts) if word not in known]
+            shown = db.name.shown(name, column)
+            if known and others and shown not in [each.shown for each in besides]:
+                what = f"{shown} is an ENUM with {', '.join(others)}, which no job knows"
+                fix = ("If that is the same by another name, let [columns] read it as one of these:"
+                       f" {', '.join(known)} (docs/adoption.md, Expressions).")
+                found.append((what, "A row with such a value is left alone, or counted apart.",
+                              fix))
     return found
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
+import pytest
+
 from jobs_lib import catalogue, clock
 from jobs_lib.database.schema.works_on import of_all, works_on
 from jobs_lib.monitoring import unknown_words
@@ -160,3 +162,16 @@ def test_of_rows_of_disabled_jobs_nothing_is_said(line, blank_url):             
         assert "app_failed_emails.its_status has words" not in shown
         assert "would be given up as invalid" not in shown
     db.close()
+
+
+@pytest.mark.parametrize("blank_url", ["mariadb"], indirect=True)
+def test_an_enum_that_only_disabled_jobs_read_is_not_named(line, blank_url):           # R75
+    adopted.make(blank_url, columns={"message_logs.direction": "ENUM('in', 'out')"})
+    line.ini(adopted.ini(blank_url))
+    line.run("migrate", "--own-tables")
+    what = "app_message_logs.its_direction is an ENUM with in, out, which no job knows"
+    assert what in " ".join(line("doctor", "--offline").out.split())
+    off = "".join(f"[{name}]\nenabled = no\n" for name in catalogue.names()
+                  if "message_logs" in works_on(catalogue.load(name)))
+    line.ini(adopted.ini(blank_url) + off)
+    assert what not in " ".join(line("doctor", "--offline").out.split())

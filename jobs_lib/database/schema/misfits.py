@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from jobs_lib.errors import Busy, DatabaseError, Lost, Missing, NotGranted, ReadOnly
 
-from . import app_tables, checks, expression_misfits, keys, written
+from . import checks, expression_misfits, keys, written
 from .column_types import has_fractions, holds, is_number, listed, named, takes
 from .expression_misfits import LOOKED_AT, TIMES
 from .references import REFERENCES
@@ -235,21 +235,6 @@ def mends(db, code: str) -> list[str]:
         changed = VALUES.sub(rf"enum(\g<1>{lacks}", line)
     return [f"ALTER TABLE {db.dialect.quote(db.name(name))} MODIFY COLUMN {changed}"
             ] if line else []
-
-
-def unknown(db) -> list[tuple[str, str, str]]:
-    """(our column, the values of an ENUM there that no job knows, those that the jobs know): a row
-    that has one is passed over, or counted apart."""
-    found = []
-    for name, columns in db.catalogue(app_tables.TABLES).items():
-        ours = {column.name: column for column in table(name).columns}
-        for column, facts in columns.items():
-            known = words_of(ours[column]) if column in ours else []
-            others = [word for word in listed(facts) if word not in known]
-            if known and others:
-                found.append((f"{db.name(name)}.{facts['name']}", ", ".join(others),
-                              ", ".join(known)))
-    return found
 
 
 def sentence(names, code: str) -> str:
