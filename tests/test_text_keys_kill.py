@@ -40,8 +40,7 @@ def test_a_purge_that_keeps_totals(tmp_path, url, point):       # R2 R58 R75
 
 
 @pytest.mark.parametrize("point", ["begun, not committed", "settle"])
-def test_forwards(tmp_path, url, point, monkeypatch):   # R2 R22 R75
-    monkeypatch.setattr(forwards, "TIMES", dict.fromkeys(forwards.TIMES, 5))
+def test_forwards(tmp_path, url, point):                # R2 R22 R75
     forwards.test_a_kill_at_a_statement_loses_nothing(Shell(tmp_path, url, keys=KEYS), point)
 
 
