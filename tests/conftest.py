@@ -1,6 +1,7 @@
 """Fixtures that all tests share."""
 from __future__ import annotations
 
+import gc
 import signal
 
 import pytest
@@ -18,6 +19,10 @@ for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT
                       else signal.SIG_DFL)
 
+# Modules and the thousands of tests that are collected are no garbage (as in jobs.py), and to look
+# for some among them takes longer than to collect them.
+gc.set_threshold(20_000)
+
 ENGINES = ["sqlite", "mariadb"]
 
 
@@ -27,6 +32,11 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "mariadb" in item.fixturenames:
             item.add_marker("mariadb")
+
+
+def pytest_collection_finish():
+    """What is there by now stays."""
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter):
