@@ -107,7 +107,8 @@ class MailSender:
         self.total: int | None = None
         self.claimed: list[dict] = []
         self.cancelled: dict = {}               # {id of a claimed row: why nobody waits for it}
-        self.checked_at = ctx.now               # when that was asked
+        self.suspended: set = set()             # owners that were suspended since the claim
+        self.checked_at = ctx.now               # when both were asked
         # once the limit on failures is reached: only first attempts go on
         self.failures_reached: Refusal | None = None
         self.lost_in_a_row = 0
@@ -197,9 +198,12 @@ class MailSender:
         """(whether it began, why the limits refuse it)."""
         if (self.ctx.clock() - self.checked_at).total_seconds() >= RECHECK_SECONDS:
             self._find_cancelled()
+            self.suspended = self.claims.suspended({row["user_id"] for row in self.claimed})
         if row["id"] in self.cancelled:
             self._cancel(row, self.cancelled[row["id"]])
             return False, None
+        if row["user_id"] in self.suspended:
+            return False, None          # given back at the end
         asked = self.share.asked(row, self.source.failed_before(row), self.source.is_urgent(row))
         found = self.relay.reserve(self.ctx.clock(), asked)
         if isinstance(found, Refusal):
@@ -211,9 +215,9 @@ class MailSender:
         return False, None
 
     def _cancel(self, row: dict, reason: str) -> None:
-        self.claims.cancel(row, last_error=f"cancelled: {reason}", **self.source.when_cancelled)
-        self.ctx.count("cancelled")
-        self.ctx.log.event(self.source.event, id=row["id"], outcome="cancelled", reason=reason)
+        if self.claims.cancel(row, last_error=f"cancelled: {reason}", **self.source.when_cancelled):
+            self.ctx.count("cancelled")
+            self.ctx.log.event(self.source.event, id=row["id"], outcome="cancelled", reason=reason)
 
     def _may_try_again(self, row: dict, refusal: Refusal) -> bool:
         """Whether to ask for room once more: after a wait, or since the other queue needs less."""
@@ -278,7 +282,8 @@ class MailSender:
         return None if isinstance(prepared, Result) else prepared
 
     def _may_follow(self, row: dict) -> bool:
-        if row["id"] in self.cancelled or self.share.must_wait(row["user_id"]):
+        owner = row["user_id"]
+        if row["id"] in self.cancelled or owner in self.suspended or self.share.must_wait(owner):
             return False
         return not (self.failures_reached and self.source.failed_before(row))
 

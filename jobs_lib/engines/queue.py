@@ -33,6 +33,8 @@ FIRST = "first_attempt_at"          # a column of queues whose messages we write
 STORE_MARGIN = 3.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0           # seconds between two tries to store one
 CLAIM_COLUMNS = ("claim_token", "claim_run", "lease_until")
+# a row that the app has ended while we had it stays so
+UNFINISHED = " AND status IN ('pending', 'sending')"
 
 Settled = namedtuple("Settled", "meaning next_attempt_at stored")
 Settled.__doc__ = """What a row has become.
@@ -204,7 +206,7 @@ class QueueClaims(DueRows):
             row.setdefault("dated_before", row[FIRST])
             values[FIRST] = row[FIRST] = row[FIRST] or clock.text(now)
         # A row of ours that is `sending` already was begun in a COMMIT whose answer was lost.
-        return self._update(row, "sending", values, " AND status IN ('pending', 'sending')")
+        return self._update(row, "sending", values, UNFINISHED)
 
     def settle(self, row: dict, outcome: str, tried: Tried | None = None, **stored) -> Settled:
         """Store what came of it (ports/outcomes.py), and `stored` with it; the attempt, too, unless
@@ -226,7 +228,8 @@ class QueueClaims(DueRows):
         else:
             values["next_attempt_at"] = self._next(row["attempt"], now)
         values.update(stored)
-        is_ours = self._update(row, meaning.status, values)
+        # that it was sent is true whatever the app has made of it since
+        is_ours = self._update(row, meaning.status, values, "" if outcome == SENT else UNFINISHED)
         if is_ours and tried:
             record(self.db, self.queue.table, row, run_id=self.ctx.run_id, began=row["began_at"],
                    outcome=meaning.logged if meaning.uses_attempt else outcome, tried=tried)
@@ -253,19 +256,22 @@ class QueueClaims(DueRows):
         return self.ctx.may_expire()
 
     def cancel(self, row: dict, **stored) -> bool:
-        """End a row that nobody waits for any more, without an attempt."""
-        now = self.ctx.clock()
+        """End a row that nobody waits for any more, without an attempt. False when it is no longer
+        ours, or another account's than it was: why its owner does not wait is no reason then."""
+        now, owner = self.ctx.clock(), row.get("user_id")
+        whose = "" if owner is None else " AND user_id = :owner"
         return self._update(row, "failed", {
             "finished_at": now, "next_attempt_at": None, **dict.fromkeys(CLAIM_COLUMNS),
-            **dict.fromkeys(self.queue.notified, now), **stored}, " AND status = 'pending'")
+            **dict.fromkeys(self.queue.notified, now), **stored},
+            f" AND status = 'pending'{whose}", **({"owner": owner} if whose else {}))
 
-    def _update(self, row: dict, status: str, values: dict, rule: str = "") -> bool:
-        """Change a row, if it is still ours and the rule holds."""
+    def _update(self, row: dict, status: str, values: dict, rule: str = "", **bound) -> bool:
+        """Change a row, if it is still ours and the rule, with what is bound in it, holds."""
         changes = "".join(f", {name} = :{name}" for name in values)
         is_ours = self.db.execute(
             f"UPDATE {self.table} SET status = '{status}'{changes} "
             f"WHERE id = :id AND claim_token = :token{rule}",
-            id=row["id"], token=self.token, **values) == 1
+            id=row["id"], token=self.token, **values, **bound) == 1
         if is_ours and status not in ("pending", "sending"):
             self.ended.add(row["id"])
         return is_ours

@@ -221,9 +221,9 @@ def _claim(ctx, row: dict) -> Claim | None:
         "UPDATE {export_requests} SET status = 'running', progress = 0, "
         "attempts = COALESCE(attempts, 0) + 1, started_at = :now, file_name = :name, "
         "claim_token = :token, claim_run = :run, lease_until = :lease "
-        "WHERE id = :id AND status = 'queued'",
+        "WHERE id = :id AND status = 'queued' AND user_id = :owner",
         now=ctx.clock(), name=taken.file_name, token=taken.token, run=ctx.run_id, lease=lease,
-        id=row["id"]) else None
+        id=row["id"], owner=row["user_id"]) else None
 
 
 def owner(ctx, row: dict, locked: str = "") -> dict | None:
@@ -296,7 +296,7 @@ def _finish(ctx, taken: Claim, written, older: list) -> bool:
     """Whether it is stored. `older` gets the exports that end by it."""
     row, now = taken.row, ctx.clock()
     user = owner(ctx, row, ctx.db.for_update)
-    if user is None or user["status"] == "deleted":
+    if user is None or user["status"] in ("deleted", "suspended"):
         return False                        # the next run settles it
     from . import download_token
     nonce, expires = os.urandom(16).hex(), now + ctx.section("export").keep
@@ -305,9 +305,10 @@ def _finish(ctx, taken: Claim, written, older: list) -> bool:
             "UPDATE {export_requests} SET status = 'ready', progress = 100, file_bytes = :bytes, "
             "sha256 = :sha256, token_hash = :hash, token_nonce = :nonce, finished_at = :now, "
             f"expires_at = :expires, error = NULL, {NOT_CLAIMED} "
-            "WHERE id = :id AND claim_token = :token AND status = 'running'",
+            "WHERE id = :id AND claim_token = :token AND status = 'running' AND user_id = :owner",
             bytes=written.bytes, sha256=written.sha256, hash=download_token.hashed(token),
-            nonce=nonce, now=now, expires=expires, id=row["id"], token=taken.token):
+            nonce=nonce, now=now, expires=expires, id=row["id"], token=taken.token,
+            owner=row["user_id"]):
         return _is_ready(ctx, taken)        # by a COMMIT whose answer was lost
     _record(ctx, row, "ready", f"{written.rows:,} rows")
     older[:] = ctx.db.query(f"SELECT {FILE_COLUMNS} FROM {{export_requests}} WHERE user_id = :user "

@@ -30,6 +30,7 @@ from .slots import Slots
 from .turns import Plan
 
 CLAIMED_TOGETHER = 20       # rows of an endpoint, where few wait
+RECHECK_SECONDS = 5         # after which an endpoint whose rows are claimed is read again
 
 
 class Dispatcher:
@@ -44,6 +45,7 @@ class Dispatcher:
         self.servers = Servers()
         self.network = Network(ctx, self.requests.poster)
         self.known: dict[int, dict] = {}        # {id: the endpoint}
+        self.read_at: dict = {}                 # {id: when it was read, since rows are claimed}
         # of each item of the plan: rows that are claimed, the next one last
         self.claimed: dict[tuple, list] = {}
         self.completed: list[Attempt] = []      # not settled yet
@@ -133,6 +135,12 @@ class Dispatcher:
         all that were claimed have begun: so only about as many endpoints as there are slots have
         rows in memory."""
         rows = self.claimed.setdefault(item, [])
+        if rows and (self.ctx.clock() - self.read_at[item[1]]).total_seconds() >= RECHECK_SECONDS:
+            if self.claims.suspended([item[0]]):
+                self.claimed.pop(item)              # given back at the end
+                self.plan.drop(item)
+                return None
+            rows[:] = self._cancel_unwanted(item[1], rows)
         while not rows:
             most = max(1, CLAIMED_TOGETHER * self.slots.number
                        // max(self.slots.number, len(self.plan.owners())))
@@ -150,19 +158,19 @@ class Dispatcher:
 
     def _cancel_unwanted(self, id: int, rows: list[dict]) -> list[dict]:
         """Cancel those of the rows that nobody waits for any more. The others."""
+        self.read_at[id] = self.ctx.clock()
         found = endpoints.current(self.ctx.db, [id])            # at each turn again
         self.known[id] = {**self.known[id], **found.get(id, {})}
         reasons = endpoints.reasons_to_cancel(self.ctx.db, rows, found)
 
-        def cancel() -> None:
-            for row_id, reason in reasons.items():
-                self.claims.cancel({"id": row_id}, last_error=f"cancelled: {reason}")
-        if reasons:
-            self.ctx.db.batch(cancel)
-            self.ctx.count("cancelled", len(reasons))
-        for row_id, reason in reasons.items():
+        def cancel() -> list:
+            return [row["id"] for row in rows if row["id"] in reasons and self.claims.cancel(
+                row, last_error=f"cancelled: {reasons[row['id']]}")]
+        cancelled = self.ctx.db.batch(cancel) if reasons else []
+        for row_id in cancelled:
+            self.ctx.count("cancelled")
             self.ctx.log.event("delivery", id=row_id, webhook_id=id, outcome="cancelled",
-                               reason=reason)
+                               reason=reasons[row_id])
         return [row for row in rows if row["id"] not in reasons]
 
     # Begin, dispatch, collect

@@ -118,6 +118,9 @@ def store_attempt(ctx, attempt, waits: tuple) -> tuple[dict, str]:
         return {**changed, "failing_since": None}, ""
     if not verdict.blames:
         return changed, ""
+    now_known = current(ctx.db, [endpoint["id"]]).get(endpoint["id"], endpoint)
+    if any(now_known[name] != endpoint[name] for name in ("url", "failing_since")):
+        return {**changed, **now_known}, ""         # its owner has changed or re-enabled it
     since, reason = _note_failure(ctx, endpoint, verdict.error)
     reason = "the endpoint answered 410 Gone" if verdict.gone else reason
     disabled = bool(reason) and _disable(ctx, endpoint, reason)

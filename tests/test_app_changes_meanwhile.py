@@ -1,0 +1,162 @@
+"""What an app or an operator changes in the middle of a run is not undone by that run, and nothing
+is sent, disabled or lost that should not be any more."""
+from __future__ import annotations
+
+import pytest
+
+from jobs_lib.database.connection import connect
+from jobs_lib.ports.http.message import ANSWERED, Response
+from jobs_lib.ports.mail.message import Result
+from jobs_lib.ports.outcomes import FINAL, RETRY, SENT
+from tests.engines.test_queue import QUEUES, due
+
+MAIL = {SENT: Result(SENT, 250, "2.0.0", "taken"), RETRY: Result(RETRY, 451, "4.7.1", "later"),
+        FINAL: Result(FINAL, 550, "5.1.1", "no such user")}
+WEB = {SENT: 204, RETRY: 500, FINAL: 410}
+MOVE = ("UPDATE {failed_emails} SET user_id = 2", "UPDATE {notifications} SET user_id = 2",
+        "UPDATE {webhook_deliveries} SET user_id = 2", "UPDATE {webhooks} SET user_id = 2",
+        "DELETE FROM {users} WHERE id = 1")
+ENABLE = ("UPDATE {webhooks} SET active = 1, disabled_at = NULL, disabled_reason = NULL, "
+          "failing_since = NULL")
+
+
+@pytest.fixture
+def during(bench):
+    """`during(sql, ..., outcome=SENT)`: what the app does while the first item is being sent, six
+    seconds before it is answered. Such is the outcome of each item that is sent."""
+    def during(*statements, outcome=SENT) -> None:
+        waiting = [statements]
+
+        def act() -> None:
+            app = connect(bench.url)
+            for sql in waiting.pop() if waiting else ():
+                app.execute(sql, now=bench.now)
+            app.close()
+            bench.clock.seconds += 6
+        bench.outbox.answer = lambda _: (act(), MAIL[outcome])[1]
+        bench.web.answer = lambda _: (act(), Response(ANSWERED, WEB[outcome]))[1]
+    return during
+
+
+def sent(bench) -> int:
+    """How many items were taken by the other side, or refused."""
+    return len(bench.outbox) + len(bench.web)
+
+
+@pytest.mark.parametrize("outcome", [RETRY, FINAL])
+@pytest.mark.parametrize("status", ["done", "failed", "by_app"])
+@pytest.mark.parametrize("job", QUEUES)
+# R21: it was pending again, and sent again
+def test_what_the_app_ends_while_it_is_sent_stays_ended(bench, during, job, status, outcome):
+    table, done = QUEUES[job]
+    due(bench, table, 1)
+    status = done if status == "done" else status
+    during(f"UPDATE {{{table}}} SET status = '{status}'", outcome=outcome)
+    bench.run(job)
+    during()
+    before = sent(bench)
+    for hours in (3, 30):
+        bench.now = bench.ahead(hours=hours)
+        bench.run(job)
+        assert [row["status"] for row in bench.rows(table)] == [status]
+    assert sent(bench) == before
+    assert bench.ids(table, "claim_run > ''") == []
+    assert bench.ids("notifications", "kind = 'forward_failed'") == []
+
+
+@pytest.mark.parametrize("job", QUEUES)
+# R21: it was cancelled, since the account that had it before is deleted
+def test_what_is_moved_to_another_account_is_sent(bench, during, job):
+    table, done = QUEUES[job]
+    due(bench, table, 3)
+    bench.table("users", [{"id": 2}])
+    during(*MOVE)
+    for _ in range(2):
+        bench.run(job)
+    assert bench.ids(table, f"status = '{done}'") == [1, 2, 3]
+    assert sent(bench) == 3
+
+
+@pytest.mark.parametrize("job", QUEUES)
+def test_nothing_more_is_sent_for_an_account_that_was_suspended(bench, during, job):     # R21
+    table, done = QUEUES[job]
+    due(bench, table, 3)
+    during("UPDATE {users} SET status = 'suspended'")
+    bench.run(job)
+    assert sent(bench) == 1
+    assert bench.ids(table, "status = 'pending' AND claim_run IS NULL") == [2, 3]
+    during("UPDATE {users} SET status = 'active'")
+    bench.db.execute("UPDATE {users} SET status = 'active'")
+    bench.run(job)
+    assert bench.ids(table, f"status = '{done}'") == [1, 2, 3]
+
+
+@pytest.mark.parametrize("change", ["UPDATE {webhooks} SET active = 0",
+                                    "UPDATE {users} SET status = 'deleted'",
+                                    "DELETE FROM {webhooks}"])
+# R21: up to 20 deliveries went to an endpoint that its owner had switched off
+def test_nothing_more_is_sent_to_an_endpoint_that_was_switched_off(bench, during, change):
+    due(bench, "webhook_deliveries", 3)
+    during(change)
+    assert bench.run("retry_webhooks")["cancelled"] == 2
+    assert len(bench.web) == 1
+
+
+def test_what_follows_goes_to_the_new_url_of_an_endpoint(bench, during):     # R21
+    due(bench, "webhook_deliveries", 3)
+    during("UPDATE {webhooks} SET url = 'https://new.example/'")
+    bench.run("retry_webhooks")
+    assert [request.url == "https://new.example/" for request in bench.web] == [False, True, True]
+
+
+@pytest.mark.parametrize("failing, outcome, change", [
+    (9, RETRY, ENABLE), (4, RETRY, ENABLE),
+    (None, FINAL, "UPDATE {webhooks} SET url = 'https://new.example/'")])
+# R42: by what was known before, it was disabled or its owner warned
+def test_an_endpoint_is_not_blamed_for_what_it_was_before_its_owner_changed_it(
+        bench, during, failing, outcome, change):
+    due(bench, "webhook_deliveries", 1)
+    bench.db.execute("UPDATE {users} SET email = 'jo@home.example'")
+    bench.db.execute("UPDATE {webhooks} SET failing_since = :since",
+                     since=failing and bench.ago(days=failing))
+    during(change, outcome=outcome)
+    bench.run("retry_webhooks")
+    endpoint, = bench.rows("webhooks")
+    assert (endpoint["active"], endpoint["failing_since"]) == (1, None)
+    assert bench.rows("notifications") == []
+
+
+@pytest.fixture
+def exporting(bench):
+    """`exporting(sql, ...)`: a run that makes the export of account 1, while the app does that."""
+    bench.config(core={"app_url": "https://mail.example.org"}, export={"dir": "exports"})
+    bench.table("users", [{"id": 1, "email": "jo@home.example"}, {"id": 2, "email": "a@b.example"}])
+    bench.table("export_requests", [{"id": 1, "user_id": 1, "requested_at": bench.ago(minutes=1)}])
+
+    def exporting(*statements) -> None:
+        waiting = [*statements]
+
+        def act(sql, _) -> None:
+            while "FROM {aliases}" in sql and waiting:
+                app = connect(bench.url)
+                app.execute(waiting.pop(0))
+                app.close()
+        bench.on_statement = act
+        assert bench.run("export_accounts")["exported"] == 0
+        bench.on_statement = None
+    return exporting
+
+
+# R54: the new owner got what belongs to the old one
+def test_an_export_that_has_another_owner_by_now_is_made_again(bench, exporting):
+    exporting("UPDATE {export_requests} SET user_id = 2")
+    assert bench.run("export_accounts")["exported"] == 1
+    notice, = bench.rows("notifications")
+    assert (notice["user_id"], notice["kind"]) == (2, "export_ready")
+
+
+def test_an_account_that_is_suspended_meanwhile_gets_no_export(bench, exporting):     # R55
+    exporting("UPDATE {users} SET status = 'suspended'")
+    assert bench.run("export_accounts")["refused"] == 1
+    assert [row["kind"] for row in bench.rows("notifications")] == ["export_failed"]
+    assert [path.name for path in (bench.folder / "exports").glob("*.zip*")] == []
