@@ -160,3 +160,26 @@ def test_an_account_that_is_suspended_meanwhile_gets_no_export(bench, exporting)
     assert bench.run("export_accounts")["refused"] == 1
     assert [row["kind"] for row in bench.rows("notifications")] == ["export_failed"]
     assert [path.name for path in (bench.folder / "exports").glob("*.zip*")] == []
+
+
+@pytest.mark.parametrize("change", ["status = 'pending'", "status = 'sent'", "status = 'by_app'",
+                                    "told_at = :now", "user_id = 2"])
+# R21: its owner was notified by what the run had read before it began to write notices
+def test_nobody_is_notified_of_a_forward_that_has_not_failed_any_more(bench, change):
+    due(bench, "failed_emails", 1)
+    bench.table("users", [{"id": 2, "email": "a@home.example"}])
+    bench.db.execute("UPDATE {users} SET email = 'b@home.example' WHERE id = 1")
+    bench.db.execute("UPDATE {failed_emails} SET status = 'failed', envelope_from = 'c@far.example'"
+                     ", next_attempt_at = :later", later=bench.ahead(days=1))
+    heard = [""]
+
+    def act(sql, _) -> None:
+        if "told_at IS NULL" in heard[-1] and sql == bench.db.dialect.begin(False):
+            app = connect(bench.url)
+            app.execute(f"UPDATE {{failed_emails}} SET {change}", now=bench.ago(days=1))
+            app.close()
+        heard.append(sql)
+    bench.on_statement = act
+    assert bench.run("retry_forwards")["notices"] == 0
+    row, = bench.rows("failed_emails")
+    assert (row["told_at"] is None) == (change != "told_at = :now")

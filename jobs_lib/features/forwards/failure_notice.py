@@ -134,7 +134,14 @@ def _destination(row: dict) -> str:
 
 
 def _notify(ctx, folder: str, user_id, destination: str, failing: set, rows: list[dict]) -> int:
-    """How many notices were queued for these rows: 0 or 1."""
+    """How many notices were queued for these rows: 0 or 1. They are read again, locked: what was
+    put back, ended or moved meanwhile is not notified of."""
+    rows = [row for row in ctx.db.query(
+        f"SELECT {COLUMNS} FROM {{failed_emails}} WHERE id IN (:ids) AND +status = 'failed' "
+        f"AND told_at IS NULL ORDER BY id{ctx.db.for_update}", ids=[row["id"] for row in rows])
+        if row["user_id"] == user_id]
+    if not rows:
+        return 0
     user = ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id AND status <> 'deleted'",
                       id=user_id)
     # Mail that machines send to machines never causes a notice by itself: two of them could answer
