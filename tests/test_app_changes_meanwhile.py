@@ -183,3 +183,23 @@ def test_nobody_is_notified_of_a_forward_that_has_not_failed_any_more(bench, cha
     assert bench.run("retry_forwards")["notices"] == 0
     row, = bench.rows("failed_emails")
     assert (row["told_at"] is None) == (change != "told_at = :now")
+
+
+# R21: the owner before was notified of it, and the audit log named that one
+def test_an_alias_that_was_moved_is_switched_off_for_its_new_owner(bench):
+    bench.table("users", [{"id": 1, "email": "a@home.example"}, {"id": 2, "email": "b@x.example"}])
+    bench.table("aliases", [{"id": 1, "user_id": 1, "expires_at": bench.ago(hours=1)}])
+    heard: list = []
+
+    def act(sql, _) -> None:
+        if sql == bench.db.dialect.begin(False) and "user_id = :user_id" in heard[-1]:
+            app = connect(bench.url)
+            app.execute("UPDATE {aliases} SET user_id = 2")
+            app.close()
+        heard.append(sql)
+    bench.on_statement = act
+    for _ in range(2):
+        bench.run("expire_aliases")
+    assert [row["active"] for row in bench.rows("aliases")] == [0]
+    assert [row["user_id"] for row in bench.rows("notifications")] == [2]
+    assert [row["user_id"] for row in bench.rows("audit_logs")] == [2]

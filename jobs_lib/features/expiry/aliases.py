@@ -63,9 +63,12 @@ def _expire_of(ctx, user_id: int, past: dict) -> list[dict]:
 
 
 def _switch_off(ctx, user_id: int, past: dict, ids: list[int]) -> None:
-    """One transaction. The rows are read again, locked: what was extended meanwhile stays on."""
+    """One transaction. The rows are read again, locked: what was extended meanwhile stays on, and
+    what was moved to another owner waits for the next run."""
     rows = ctx.db.query(f"SELECT {COLUMNS} FROM {{aliases}} WHERE id IN (:ids) AND {PAST}"
-                        f" ORDER BY expires_at, id{ctx.db.for_update}", ids=ids, **past)
+                        " AND +user_id = :user_id"
+                        f" ORDER BY expires_at, id{ctx.db.for_update}", ids=ids, user_id=user_id,
+                        **past)
     if rows and not ctx.dry_run:
         _record(ctx, user_id, past, rows)
     ctx.count("expired", len(rows))
