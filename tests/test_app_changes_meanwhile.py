@@ -203,3 +203,22 @@ def test_an_alias_that_was_moved_is_switched_off_for_its_new_owner(bench):
     assert [row["active"] for row in bench.rows("aliases")] == [0]
     assert [row["user_id"] for row in bench.rows("notifications")] == [2]
     assert [row["user_id"] for row in bench.rows("audit_logs")] == [2]
+
+
+@pytest.mark.parametrize("days", ["NULL", "61"])
+# R21: what was due by the owner's choice when the run began to delete was deleted all the same
+def test_logs_stay_whose_owner_keeps_them_longer_by_now(bench, days):
+    bench.table("users", [{"id": 1, "log_retention_days": 30}])
+    bench.table("message_logs", [{"user_id": 1, "direction": "send", "status": "delivered",
+                                  "created_at": bench.ago(days=60)}] * 3)
+
+    def act(sql, _) -> None:
+        if "user_id = :only0_user_id" in sql:
+            bench.on_statement = None
+            app = connect(bench.url)
+            app.execute(f"UPDATE {{users}} SET log_retention_days = {days}")
+            app.close()
+    bench.on_statement = act
+    for _ in range(2):
+        assert bench.run("purge_message_logs")["deleted"] == 0
+    assert bench.on_statement is None

@@ -8,6 +8,7 @@ than the deployment's does not count.
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from jobs_lib.database.schema.ddl import size
 from jobs_lib.database.schema.keys import or_none
@@ -54,15 +55,18 @@ def of_owners(ctx):
     keep = ctx.options.keep
     since = ctx.now - keep
 
-    def within_ours(_) -> tuple:
-        return "created_at >= :since_ours", {"since_ours": since}
+    def within_ours(_, user_id, days: int) -> tuple:
+        # the owner may have chosen more meanwhile
+        chosen = "(SELECT log_retention_days FROM {users} WHERE id = :chooser) <= :chosen_days"
+        return (f"created_at >= :since_ours AND {chosen}",
+                {"since_ours": since, "chooser": user_id, "chosen_days": days})
 
     for days in shorter(ctx.db, keep):
         before = ctx.now - own(days, keep)
         for user_id in _owners(ctx.db, days, before, since):
-            yield Selection("message_logs",
-                            [(Rule("created_at", only={"user_id": user_id}, also=within_ours),
-                              before)], ctx)
+            also = partial(within_ours, user_id=user_id, days=days)
+            yield Selection("message_logs", [(Rule("created_at", only={"user_id": user_id},
+                                                   also=also), before)], ctx)
 
 
 def _owners(db, days: int, before, since):
