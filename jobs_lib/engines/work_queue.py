@@ -94,6 +94,11 @@ class WorkQueue:
         """How old an item is, at most, when the job starts with it by itself: a timedelta."""
         raise NotImplementedError
 
+    def to_come(self, ctx) -> tuple[str, int]:
+        """(what, how many) of the items that the job takes over from the app, due or not; ("", 0)
+        where there is nothing to say."""
+        return "", 0
+
     def ended(self) -> str:
         """SQL: what is set in a row that ends without an attempt, with `:now` and `:why`; its owner
         is not notified."""

@@ -229,6 +229,9 @@ def _items(ctx, limit, confirmed: bool):
                     queue.act in NOTIFIES, owners)
         if queue in queues.CLAIMED:
             yield _invalid(ctx, queue, now - life)
+        if not confirmed:
+            what, number = queue.to_come(ctx)
+            yield _item(ctx.db, queue.act, what, number, False, False, [])
         if not confirmed and queue.table in TABLES:
             yield _item(ctx.db, "end unsent" if queue.act == "send" else "give up",
                         _older(queue, ctx),

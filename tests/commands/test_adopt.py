@@ -109,6 +109,49 @@ def test_with_the_statements_that_are_printed_nothing_old_is_due(app):          
         "failed"}
 
 
+@pytest.mark.parametrize("when", ["with the columns", "later"])
+def test_only_domains_that_the_app_verified_count_as_verified(app, when):           # R74
+    """Those that it never did are checked like new ones, or given up without a notice."""
+    for number, (age, verified) in enumerate([(YEARS, True), (timedelta(days=1), False)], 11):
+        at = clock.now() - age
+        app.app.execute("INSERT INTO {domains} (id, user_id, name, created_at, verified_at) VALUES "
+                        "(:id, 1, :name, :at, :verified)", id=number, name=f"d{number}.example",
+                        at=at, verified=at if verified else None)
+    printed = statements(app.run("migrate", "--own-tables"))
+    if when == "later":
+        for sql in printed:
+            if not sql.startswith("UPDATE"):
+                app.app.execute(sql.rstrip(";"))
+        printed = statements(app.run("migrate"))
+    for sql in printed:
+        app.app.execute(sql.rstrip(";"))
+    assert statements(app.run("migrate", "--own-tables")) == []
+    found = {row["id"]: row["status"] for row in app.app.query("SELECT id, status FROM {domains}")}
+    assert found == {1: "failed", 2: "failed", 3: "failed", 11: "verified", 12: "pending"}
+    assert at_once(app)["check_domains", "check",
+                        "verified domains again, against [dns]"] == 1
+
+
+@pytest.mark.parametrize("when", ["with the columns", "later"])
+def test_domains_of_an_app_that_notes_no_verification_count_as_verified(line, blank_url,
+                                                                        when):    # R74
+    lacking = (*OURS, "domains.verified_at")
+    adopted.make(blank_url, lacking)
+    db = opened(blank_url)
+    fill(db, lacking)
+    line.ini(adopted.ini(blank_url))
+    printed = statements(line.run("migrate", "--own-tables"))
+    if when == "later":
+        for sql in printed:
+            if not sql.startswith("UPDATE"):
+                db.execute(sql.rstrip(";"))
+        printed = statements(line.run("migrate"))
+    for sql in printed:
+        db.execute(sql.rstrip(";"))
+    assert {row["status"] for row in db.query("SELECT status FROM {domains}")} == {"verified"}
+    db.close()
+
+
 def test_without_the_updates_each_old_row_is_counted_and_none_is_begun(app):       # R74
     for sql in statements(app.run("migrate", "--own-tables")):
         if not sql.startswith("UPDATE"):
@@ -156,7 +199,7 @@ def test_what_came_in_lately_is_spared_by_the_statements(app):                  
     app.app.execute("ALTER TABLE app_failed_emails DROP COLUMN its_finished_at")
     printed = app.run("migrate")
     sql = statements(printed)
-    assert len([text for text in sql if "'failed' WHERE" in text]) == 2
+    assert len([text for text in sql if "'failed' WHERE" in text]) == 3
     assert len(sql) == len(set(sql))
     assert "younger than 7 d are sent by the next run; the older" in printed
     for text in sql:
@@ -386,6 +429,7 @@ def test_what_is_said_of_old_rows_is_of_columns_that_there_are():
 
 def test_what_ends_old_rows_is_shown_until_it_was_run_or_the_jobs_are_confirmed(app):   # R74
     """The column alone may be what was added; and what came in later is no old row."""
+    app.app.execute("UPDATE {domains} SET verified_at = created_at WHERE id = 1")
     printed = statements(app.run("migrate", "--own-tables"))
     for sql in printed:
         if not sql.startswith("UPDATE"):

@@ -31,7 +31,7 @@ def note(db, missing: list[str]) -> None:
     now = str(int(clock.now().timestamp()))
     for name in missing:
         table_name, dot, column = name.partition(".")
-        if dot and ":" not in name and old_rows.has_closings(*_of(table_name, column)):
+        if dot and ":" not in name and old_rows.is_noted(*_of(table_name, column)):
             known[name] = Added(table_name, column, _mark(db, table_name, column), now, "")
     found = [each if each.there_at or name in missing else each._replace(there_at=now)
              for name, each in known.items()]
@@ -57,7 +57,8 @@ def open_statements(db, is_meant, lives: dict) -> list[str]:
             f"SELECT 1 AS one FROM {{{each.table}}} WHERE {_changed(column)}"
             f"{_before(db, ours, there, _moment(each.missing_at), added)} LIMIT 1"))
         statements = [] if is_done else old_rows.closings(
-            db, ours, column, there, life, since, _before(db, ours, there, since, added))
+            db, ours, column, there, life, since, _before(db, ours, there, since, added),
+            {other.column for other in added if other.table == each.table})
         if new := [f"{sql};" for sql in statements if f"{sql};" not in found]:
             name = db.name.column(each.table, each.column)
             found.append(f"-- old rows of {db.name(each.table)}, by its column {name}: "

@@ -23,9 +23,9 @@ Old.__doc__ = """Of one column.
 words     what old rows count as; `{life}` is how old an item of its queue gets
 closings  Closings that can be run in this order, behind the ALTER
 """
-Closing = namedtuple("Closing", "sets where needs", defaults=((),))
-Closing.__doc__ = """An UPDATE of the column's table, and the other columns that have to be there
-before."""
+Closing = namedtuple("Closing", "sets where needs if_own", defaults=((), None))
+Closing.__doc__ = """An UPDATE of the column's table, the other columns that have to be there
+before, and (a column, whether the app has to have had it itself) or None."""
 
 UNFINISHED = "status IN ('pending', 'sending')"      # the latter in flight by the app's own sender
 # the ones that are pending stay so, and are notified of and ended when that is known
@@ -72,8 +72,15 @@ OLD_ROWS = {
         "later; [expire_destination_verifications] remove_after = off keeps them"),
     "domains.ownership_token": Old("without a token, so their status stays as it is until your app "
                                    "gives them one"),
-    "domains.status": Old("pending, so that those of more than 30 days would be given up, with a "
-                          "notice", (Closing("status = 'verified'", "status = 'pending'"),)),
+    "domains.status": Old(
+        "pending, so that those of more than {life} would be given up, with a notice. By this, "
+        "those that your app has verified count as verified, or all where it does not say; of the "
+        "others those of more than {life} are given up without a notice",
+        (Closing("status = 'verified'", "status = 'pending' AND verified_at IS NOT NULL",
+                 if_own=("verified_at", True)),
+         Closing("status = 'failed'", "status = 'pending' AND created_at < :oldest",
+                 ("created_at",), ("verified_at", True)),
+         Closing("status = 'verified'", "status = 'pending'", if_own=("verified_at", False)))),
     "domains.next_check_at": Old("due for a check", (
         Closing("next_check_at = :tomorrow", "next_check_at IS NULL"),)),
     "failed_emails.status": Old(_WAITING, (
@@ -118,17 +125,21 @@ def words(table, column, life: timedelta) -> str:
     return meaning or "NULL"
 
 
-def has_closings(table, column) -> bool:
-    """Whether old rows may become due by this column."""
-    return column.type == "now" or bool(OLD_ROWS.get(f"{table.name}.{column.name}",
-                                                     Old("")).closings)
+def is_noted(table, column) -> bool:
+    """Whether old rows may become due by this column, or what keeps them from it depends on
+    whether the app had it."""
+    ours = [OLD_ROWS.get(f"{table.name}.{each.name}", Old("")) for each in table.columns]
+    return (column.type == "now" or bool(ours[table.columns.index(column)].closings)
+            or any(each.if_own and column.name == each.if_own[0]
+                   for old in ours for each in old.closings))
 
 
 def closings(db, table, column, there: set, life: timedelta, now,
-             until: str | None = None) -> list[str]:
+             until: str | None = None, added=frozenset()) -> list[str]:
     """The statements that keep old rows from being due, each as the database takes it. `there`: the
-    columns that the table has by then, by our names. `until`, SQL: which rows are old; then only
-    from the first statement on that has any to change.
+    columns that the table has by then, by our names; `added`: those of them that the app did not
+    have. `until`, SQL: which rows are old; then only from the first statement on that has any to
+    change.
 
     A column that changes with each update of its row keeps its value. What sets an expression that
     can only be read is left out. Where settings of the client would matter, they come first: its
@@ -147,6 +158,8 @@ def closings(db, table, column, there: set, life: timedelta, now,
     done: list[str] = []
     for each in found:
         if not there.issuperset(each.needs) or _column(each) in read_only:
+            continue
+        if each.if_own and (each.if_own[0] in there - added) != each.if_own[1]:
             continue
         where = _dated(each.where + (until or ""), times)
         if until is not None and not done and not db.query(db.as_text(

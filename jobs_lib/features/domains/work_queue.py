@@ -63,6 +63,12 @@ class DomainQueue(WorkQueue):
         """As long as a new domain is checked."""
         return ctx.options.give_up_after
 
+    def to_come(self, ctx) -> tuple[str, int]:
+        """Those whose owners are warned, and which then lose their status, where [dns] is not what
+        the app has told them."""
+        return "verified domains again, against [dns]", ctx.db.value(
+            f"SELECT COUNT(*) FROM {{domains}} WHERE status = 'verified'{ACTIVE}")
+
     def ended(self) -> str:
         """It is checked again once its owner asks for it."""
         return "status = 'failed', next_check_at = NULL"
