@@ -65,6 +65,11 @@ class Database:
         self.key_types: dict | None = None              # for schema/keys.py
         self.unconfirmed = ""           # what version.check has read, for runner/adoption.py
 
+    @property
+    def file(self) -> str:
+        """The file of an SQLite database; "" for one on a server."""
+        return getattr(self._target, "path", "")
+
     # Statements
 
     def query(self, sql: str, /, **values) -> list[dict]:

@@ -357,7 +357,7 @@ def spool(installation):
     if not version.found(db) or not os.path.isdir(folder):
         raise NothingToAsk
     try:
-        need_folder(db, folder)
+        need_folder(db, installation.section)
     except Missing:
         raise NothingToAsk from None
     except JobsError as error:

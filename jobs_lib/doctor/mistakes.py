@@ -1,12 +1,13 @@
 """What is wrong in the configuration: each finding keeps something from running."""
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
 
 from jobs_lib.config import path_checks, settings
 from jobs_lib.config.loader import Config
-from jobs_lib.config.separate_folders import misplaced
+from jobs_lib.config.separate_folders import DATABASE, misplaced
 from jobs_lib.errors import ConfigError, DatabaseError, NotInstalled
 from jobs_lib.output.findings import Finding, problem, run
 from jobs_lib.paths import program
@@ -72,9 +73,14 @@ def _database(config: Config):
 
 def _folders(config: Config):
     """A folder from which files are removed, and that something else uses too; each pair once."""
-    stores = [misplaced(config.section, "archive", "store"),
-              misplaced(config.section, "export", "dir")]
-    yield from filter(None, stores if any(stores) else [misplaced(config.section, "spool", "dir")])
+    from jobs_lib.database import dialects
+
+    files = [(DATABASE, dialects.file_of(config.section("core").database, config.folder)),
+             ("the configuration", os.path.abspath(config.path))]
+    stores = [misplaced(config.section, "archive", "store", files),
+              misplaced(config.section, "export", "dir", files)]
+    yield from filter(None, stores if any(stores) else [misplaced(config.section, "spool", "dir",
+                                                                  files)])
 
 
 def _status(config: Config):

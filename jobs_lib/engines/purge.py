@@ -47,7 +47,7 @@ def begin(ctx, purge) -> Due | None:
     if purge.files:
         from .spool import need_folder
         # else rows would be deleted and their files stay
-        need_folder(ctx.db, ctx.section("spool").dir)
+        need_folder(ctx.db, ctx.section)
     retentions = guard(ctx, timed)
     unconfirmed = confirm(ctx, retentions, purge, timed)
     return Due(purge, Selection(purge.table, timed, ctx), retentions, unconfirmed)

@@ -10,7 +10,8 @@ import os
 import stat
 
 from jobs_lib.chunks import chunked
-from jobs_lib.errors import JobsError
+from jobs_lib.config.separate_folders import DATABASE, misplaced
+from jobs_lib.errors import ConfigError, JobsError
 from jobs_lib.folders import kept, private, write
 from jobs_lib.paths import HOME
 
@@ -82,12 +83,16 @@ def remove(folder: str, raw_path: str) -> int | None:
         os.close(parent)
 
 
-def need_folder(db, folder: str) -> None:
-    """JobsError unless this is the folder that `migrate` marked for this database.
+def need_folder(db, section_of) -> None:
+    """JobsError unless [spool] dir is the folder that `migrate` marked for this database, and a
+    folder of its own: what is in it and has no row is removed in time.
 
     A wrong path or a disk that is not mounted must not make every message look missing: no message
     may pay for it.
     """
+    folder = section_of("spool").dir
+    if wrong := misplaced(section_of, "spool", "dir", [(DATABASE, db.file)]):
+        raise ConfigError(wrong)
     if not os.path.isdir(folder):
         raise JobsError(f"[spool] dir = {folder}: there is no such folder. Nothing was tried; if "
                         "it is the right one, `jobs.py migrate` makes it")

@@ -243,6 +243,13 @@ TEXTS = [
      "(HERE/var/state); give the spool a folder of its own")),
     ("[spool]\ndir = var/log/mail", ("[spool] dir = HERE/var/log/mail: that is in [core] log_dir "
      "(HERE/var/log); give the spool a folder of its own")),
+    ("[spool]\ndir = app\n[core]\ndatabase = sqlite:///app/veil.db", (
+        "[spool] dir = HERE/app: that holds [core] database (HERE/app/veil.db); give the spool a "
+        "folder of its own")),
+    (("[spool]\ndir = .\n[core]\nstate_dir = /tmp/state\nlog_dir = /tmp/log\ndatabase = "
+     "mysql://jobs:x@localhost/jobs\n[export]\ndir = /tmp/exports"), (
+         "[spool] dir = HERE: that holds the configuration (HERE/config.ini); give the spool a "
+         "folder of its own")),
     ("[archive]\nstore = var/spool/old", (
         "[archive] store = HERE/var/spool/old: that is in [spool] "
      "dir (HERE/var/spool); give archives a folder of their own")),

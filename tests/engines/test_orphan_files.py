@@ -137,7 +137,7 @@ def test_a_folder_with_another_mark_or_none_is_neither_purged_nor_swept(swept, c
 
 
 def test_the_sweep_itself_looks_at_the_mark(swept, monkeypatch):
-    monkeypatch.setattr(spool, "need_folder", lambda db, folder: None)
+    monkeypatch.setattr(spool, "need_folder", lambda db, section_of: None)
     (swept.spool_dir / ".jobs-spool").write_text("0123456789abcdef0123456789abcdef\n")
     assert twice(swept) == {"deleted": 0, "files": 0, "bytes_freed": 0}
     assert swept.spooled() == ["named.eml", "orphan.eml"]
@@ -176,12 +176,30 @@ def test_a_folder_that_changes_its_owner_in_mid_sweep_loses_nothing(swept):
     assert swept.spooled() == ["named.eml", "orphan.eml"]
 
 
-@pytest.mark.parametrize("place", ["state_dir", "log_dir"])
-def test_a_folder_with_our_own_files_in_it_is_never_swept(swept, place):
-    swept.config(core={place: "spool/ours"})
-    twice(swept)
+@pytest.mark.parametrize("section, option", [("core", "state_dir"), ("core", "log_dir"),
+                                             ("export", "dir"), ("archive", "store")])
+@pytest.mark.parametrize("job", [JOB, "retry_forwards"])
+def test_a_folder_with_our_own_files_in_it_is_never_used(swept, section, option, job):
+    swept.config(**{section: {option: "spool/ours"}})
+    for _ in range(2):
+        assert f"that holds [{section}] {option}" in swept.fails(job)
+        swept.now += HOUR
     assert "orphan.eml" in swept.spooled()
-    assert f"[core] {place}" in swept.events(JOB)[-2]["reason"] if place == "state_dir" else True
+
+
+def test_the_folder_with_the_sqlite_database_is_never_used(swept, tmp_path_factory):
+    file, out = swept.db.file, tmp_path_factory.mktemp("out")
+    if not file:
+        pytest.skip("the database is on a server")
+    swept.config(spool={"dir": os.path.dirname(file)}, export={"dir": out / "exports"},
+                 core={"state_dir": out / "state", "log_dir": out / "log"})
+    for job in (JOB, "retry_forwards"):
+        assert f"that holds [core] database ({file})" in swept.fails(job)
+
+
+def test_a_mistake_in_a_section_of_another_job_keeps_no_mail_waiting(swept):
+    swept.config(export={"dir": "/dev/null", "url": "nowhere"}, archive={"store": "ftp://x"})
+    swept.run("retry_forwards")
 
 
 def test_with_an_empty_database_a_full_folder_is_left_alone(swept):

@@ -295,7 +295,7 @@ class Batches:
         """Delete files that no row names any more, before the COMMIT: a kill in between brings back
         the rows, never leaves a file that nothing names. The next run deletes the rows."""
         if not self.checked:
-            spool.need_folder(self.db, self.ctx.section("spool").dir)
+            spool.need_folder(self.db, self.ctx.section)
             self.checked = True
         drop_files(self.ctx, paths)
 
