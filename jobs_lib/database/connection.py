@@ -269,12 +269,12 @@ class Database:
         """The tables of the app's whose `id` is text, as `meta` says (schema/keys.py), and whether
         two that differ in case alone are equal. Of all other tables it is a whole number."""
         if self._text_keys is None:
-            from .schema.version import stored_text_keys
-            self._text_keys = stored_text_keys(self)
+            from .schema.keys import known
+            self._text_keys = known(self)
         return self._text_keys
 
     @text_keys.setter
-    def text_keys(self, found: dict[str, bool]) -> None:
+    def text_keys(self, found: dict[str, bool] | None) -> None:
         self._text_keys = found
 
     def key(self, table: str, value):

@@ -12,12 +12,13 @@ collation. So two keys are equal in our own tables just where they are in the ap
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
-from jobs_lib.errors import Unfit
+from jobs_lib.errors import Missing, Unfit
 
 from . import app_tables, own_tables, references
 from .tables import column_names
-from .version import TEXT_KEYS
+from .version import APP_TABLES, TEXT_KEYS, seen_all, text_keys
 
 UUID = "uuid"            # MariaDB's: 16 octets that are read as text
 LONGEST = 255                # characters: an index over several such columns takes no more
@@ -43,14 +44,33 @@ def note(db) -> None:
     """Ask, and write down which keys are text. Unfit where one of our own columns takes no such
     key."""
     forget(db)
-    found = {name: folds(words) or is_uuid(db, words) for name, words in types(db).items()}
+    found = _found(db)
     for name, _ in unfit(db):
         raise Unfit(f"the table {db.name(name)} takes other keys than those of the app: "
                     "run `jobs.py migrate --own-tables`")
-    if found != db.text_keys:
+    if found != text_keys(_stored(db).get(TEXT_KEYS)):
         db.upsert("meta", {"name": TEXT_KEYS}, {"value": " ".join(
             f"{name}:nocase" if folds else name for name, folds in found.items())})
-        db.text_keys = found
+    db.text_keys = found
+
+
+def known(db) -> dict[str, bool]:
+    """What was noted of them; what the catalogue says while that was under other names, or a table
+    was missing."""
+    with suppress(Missing):
+        stored = _stored(db)
+        if seen_all(db.name, stored.get(APP_TABLES)):
+            return text_keys(stored.get(TEXT_KEYS))
+    return _found(db)
+
+
+def _found(db) -> dict[str, bool]:
+    return {name: folds(words) or is_uuid(db, words) for name, words in types(db).items()}
+
+
+def _stored(db) -> dict[str, str]:
+    return {row["name"]: row["value"] for row in db.query(
+        "SELECT name, value FROM {meta} WHERE name IN (:names)", names=[TEXT_KEYS, APP_TABLES])}
 
 
 def column_type(db, name: str, column: str) -> str | None:

@@ -9,6 +9,8 @@ from jobs_lib import clock
 from jobs_lib.errors import Missing, Unfit
 from jobs_lib.paths import VERSION
 
+from . import NAMES
+
 SCHEMA_VERSION = 6           # the last of the migrations
 # In `meta`: what database/schema/app_gaps.py found out, and which jobs stay off until the operator
 # has confirmed that they may work on an app's rows (runner/adoption.py)
@@ -48,7 +50,8 @@ def check(db) -> bool:
             raise Missing(f"the database has no table {db.name('meta')}: correct [tables] in "
                           "config.ini, or run `jobs.py migrate`") from None
     version = row["version"] or 0
-    db.text_keys = text_keys(row.get("text_keys"))
+    is_known = seen_all(db.name, row.get("app_tables"))
+    db.text_keys = text_keys(row.get("text_keys")) if is_known else None     # asked when needed
     db.unconfirmed = row.get("unconfirmed") or ""
     if version == SCHEMA_VERSION:
         return row["app_tables"] == complete(db.name) and not row["unconfirmed"]
@@ -60,12 +63,11 @@ def check(db) -> bool:
                 "`jobs.py migrate`")
 
 
-def stored_text_keys(db) -> dict[str, bool]:
-    """What `meta` says of them, for whoever has not asked `check`."""
-    try:
-        return text_keys(db.value("SELECT value FROM {meta} WHERE name = :name", name=TEXT_KEYS))
-    except Missing:
-        return {}
+def seen_all(names, noted: str | None) -> bool:
+    """Whether what was noted about the app's tables was noted of all of them, under these
+    names."""
+    first, *lacks = (noted or "").split() or [""]
+    return first == complete(names) and not set(lacks).intersection(NAMES)
 
 
 def text_keys(stored: str | None) -> dict[str, bool]:

@@ -50,6 +50,25 @@ def test_which_keys_are_text_is_known_with_the_version(db, kind):            # R
 
 
 @pytest.mark.parametrize("kind", (keyed.MIXED,), indirect=True, ids=["mixed"])
+@pytest.mark.parametrize("noticed", [version.check, lambda db: None], ids=["run", "command"])
+def test_keys_of_a_table_whose_name_was_wrong_are_known_at_once(blank_url, kind, noticed):  # R75
+    """Before a run has looked again, under the right name or at a table that was made since."""
+    db = connect(keyed.make(blank_url, kind))
+    wrong = connect(blank_url, tables={"users": "acounts"})
+    assert "users" in app_gaps.note(wrong)
+    copy = f"CREATE TABLE {db.dialect.quote('acounts')} AS SELECT * FROM {{users}}"
+    for names, before in (({}, "SELECT 1 AS one"), ({"users": "acounts"}, copy)):
+        db.execute(before)
+        right = connect(blank_url, tables=names)
+        noticed(right)
+        assert set(right.text_keys) == set(keyed.WITH_KEYS)
+        right.key("users", kind.make(1))
+        right.close()
+    wrong.close()
+    db.close()
+
+
+@pytest.mark.parametrize("kind", (keyed.MIXED,), indirect=True, ids=["mixed"])
 def test_a_key_that_looks_like_a_number_stays_what_it_is(db):                # R75
     for name, column in REFERRING:
         for number, key in enumerate(LIKE_NUMBERS):
