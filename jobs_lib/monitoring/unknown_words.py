@@ -1,5 +1,5 @@
 """Words in the status columns of an app's tables that no job knows: a row that has one is passed
-over, so its mail is not sent, and an account of such a status gets no notice.
+over, so it is not sent, and an account of such a status gets no notice.
 
 Only some rows of each table are looked at, and never by a run.
 """
@@ -22,6 +22,9 @@ LONGEST = 30                # characters of a word
 # app works on itself a word that no job knows (docs/adoption.md): that is no mistake.
 WAITING = {"failed_emails.status": "pending", "webhook_deliveries.status": "pending",
            "export_requests.status": "queued"}
+# what becomes of a row with another word, where it is not passed over
+OF_OTHERS = {"users.status": "With another word the account's mail and webhooks are sent as those "
+             "of an active one, and it gets no notice; its domains are not checked."}
 
 Found = namedtuple("Found", "column shown source words rows known")
 Found.__doc__ = """What is in one column.
@@ -69,11 +72,12 @@ def in_enums(db, works: dict, besides: list) -> list[tuple[str, str, str]]:
             others = [word for word in listed(facts) if word not in known]
             shown = db.name.shown(name, column)
             if known and others and shown not in [each.shown for each in besides]:
+                then = OF_OTHERS.get(f"{name}.{column}",
+                                     "A row with such a value is left alone, or counted apart.")
                 what = f"{shown} is an ENUM with {', '.join(others)}, which no job knows"
                 fix = ("If that is the same by another name, let [columns] read it as one of these:"
                        f" {', '.join(known)} (docs/adoption.md, Expressions).")
-                found.append((what, "A row with such a value is left alone, or counted apart.",
-                              fix))
+                found.append((what, then, fix))
     return found
 
 
@@ -83,8 +87,9 @@ def in_words(found) -> tuple[str, str, str]:
     more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
     what = (f"{found.shown} {'has' if found.source else 'reads as'} words that no job knows: "
             f"{', '.join(shown[:SHOWN])}{more} of {found.rows:,} rows that were looked at")
-    why = (f"The jobs know {', '.join(found.known)}. A row with another word is passed over, or "
-           "counted apart: nothing is sent for it, and an account with one gets no notice.")
+    what_then = OF_OTHERS.get(found.column, "A row with another word is passed over, or counted "
+                              "apart: nothing is sent for it.")
+    why = f"The jobs know {', '.join(found.known)}. {what_then}"
     return what, why, _fix(found)
 
 

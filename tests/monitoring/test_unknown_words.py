@@ -54,6 +54,34 @@ def test_words_that_no_job_knows_are_named_with_their_numbers(line, blank_url): 
     db.close()
 
 
+def test_what_an_account_of_an_unknown_status_gets_is_said_as_it_is(line, blank_url):       # R74
+    db = app(line, blank_url)
+    texts = {each["column"]: each["text"] for each in line.json("adopt")["unknown_words"]}
+    assert "nothing is sent for it" in texts["failed_emails.status"]
+    assert "nothing is sent for it" not in texts["users.status"]
+    assert ("the account's mail and webhooks are sent as those of an active one, and it gets no "
+            "notice") in texts["users.status"]
+    db.close()
+
+
+def test_mail_of_an_account_of_an_unknown_status_is_sent_without_a_notice(bench):           # R74
+    bench.table("users", [{"id": 1, "email": "jo@home.example", "status": "enabled"}])
+    bench.table("aliases", [{"id": 1, "user_id": 1, "address": "a@alias.example",
+                             "expires_at": bench.ahead(days=2)}])
+    bench.table("failed_emails", [{
+        "user_id": 1, "alias_id": 1, "envelope_to": "jo@home.example", "raw_path": "a.eml",
+        "created_at": bench.ago(hours=2)}])
+    bench.spool("a.eml", b"Subject: a\r\n\r\nHello\r\n")
+    bench.table("webhooks", [{"id": 1, "user_id": 1, "url": "https://hook.example/",
+                              "secret": "whsec_AAAA"}])
+    bench.table("webhook_deliveries", [{"user_id": 1, "webhook_id": 1, "event_id": "e",
+                                        "payload": "{}", "created_at": bench.ago(minutes=2)}])
+    assert bench.run("retry_forwards")["sent"] == 1
+    assert bench.run("retry_webhooks")["delivered"] == 1
+    bench.run("expire_aliases")
+    assert bench.rows("notifications") == []
+
+
 def test_what_would_be_given_up_as_invalid_is_counted(line, blank_url):                # R74 R75
     db = app(line, blank_url)
     db.execute("INSERT INTO app_aliases (its_user_id, its_address) VALUES (5, 'x@alias.example')")
