@@ -87,13 +87,16 @@ def _named(rows: Counter) -> int:
 
 def _show_rows(ctx, title: str, rows: Counter) -> None:
     deleted = [(number, ctx.db.name(name) if name in OWNED else name.table)
-               for name, number in rows.most_common() if number and name not in KEPT]
+               for name, number in rows.most_common()
+               if number and name not in (*KEPT, *BELONGING)]
+    belonging = [f"with them go {rows[name]:,} of {ctx.db.name(name)}"
+                 for name in BELONGING if rows[name]]
     kept = [f"{rows[name]:,} of {ctx.db.name(name)} stay, and name nobody any more"
             for name in KEPT if rows[name]]
-    if deleted or kept:
+    if deleted or kept or belonging:
         listed = ", ".join(f"{number:,} of {name}" for number, name in deleted)
-        ctx.show(f"{title}: {counted(sum(number for number, _ in deleted), 'row')}", [],
-                 "; ".join(filter(None, [listed, *kept])))
+        ctx.show(f"{title}: {counted(_named(rows), 'row')}", [],
+                 "; ".join(filter(None, [listed, *kept, *belonging])))
 
 
 def _sample(ctx, chosen: list) -> list[dict]:
