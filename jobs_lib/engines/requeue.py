@@ -16,7 +16,7 @@ from jobs_lib.database.values import keys_in
 from jobs_lib.records import namedtuple
 
 from . import attempts
-from .claimed_queue import CANCELLED_BY, FINISHED, ClaimedQueue, is_cancelled
+from .claimed_queue import CANCELLED_BY, FINISHED, UNKNOWN, ClaimedQueue, is_cancelled
 from .rows import invalid
 
 AT_ONCE = 500                   # rows in one transaction
@@ -126,6 +126,8 @@ def _reset(ctx, queue: ClaimedQueue, ids: list[int], pace: Pace,
 def _refusal(ctx, queue: ClaimedQueue, row: dict | None, failed_only: bool) -> str | None:
     if row is None:
         return NO_ROW
+    if row["status"] not in queue.statuses():
+        return UNKNOWN
     if row["status"] not in FINISHED:
         return f"it is in the queue already ({row['status']})"
     if failed_only and row["status"] != "failed":

@@ -69,6 +69,12 @@ def test_what_is_in_the_queue_is_left_alone(service, status):
     assert row(service, id) == before
 
 
+def test_what_is_of_a_status_of_the_apps_is_refused_as_what_it_is(service):
+    [id] = service.forwards(1, status="by_app")
+    assert replay(service, id, code=1)[1] == [
+        f"forward {id}: refused, no run takes it, and none deletes it: this status is unknown"]
+
+
 def test_a_missing_row_is_reported(service):
     huge = 10 ** 30
     assert replay(service, 99, huge, code=1)[1] == [
