@@ -165,6 +165,8 @@ class ClaimedQueue(WorkQueue):
                 why = f"the next run of {self.job} cancels it: {cancelled[row['id']]}"
             elif row["status"] not in self.statuses():
                 why = UNKNOWN
+            elif state == SENDING and not row["claim_run"]:
+                why = "by your app: no run has claimed it"
             elif row["id"] in waits:
                 why = waits[row["id"]]
             elif row["uncertain"] == TRY_AGAIN and row["status"] == "pending":

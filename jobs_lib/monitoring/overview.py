@@ -25,8 +25,9 @@ OF_JOB = ("when", "last_ok_at", "failures", "failing_since", "late_since", "next
 OF_RUN = ("status", "started_at", "finished_at", "duration_ms")
 OF_QUEUE = ("name", "job", "what", "depth", "due", "oldest_due_at", "uncertain_last_day",
             "done_last_day", "failed_last_day", "stalled_since")
+NO_ROWS = {INVALID: 0, UNKNOWN_STATUS: 0}
 MISCONFIGURED = {**dict.fromkeys(OF_JOB), "when": "", "failures": 0, "state": "misconfigured",
-                 "last": None, "error": None, "invalid": 0}
+                 "last": None, "error": None, **NO_ROWS}
 NOT_DUE = {"due_since": None, "overdue": False}
 
 
@@ -128,7 +129,7 @@ def _due(config, db, found, jobs) -> dict[str, dict]:
 
 
 def _job(job, found, invalid: dict, is_wrong: bool, is_off: bool) -> dict:
-    """`found`: its JobHealth, None if its section is wrong. `invalid`: {id of a run: rows}.
+    """`found`: its JobHealth, None if its section is wrong. `invalid`: as _invalid_rows.
     `is_off`: it stays off on the app's tables."""
     known = {"name": job.name, "summary": job.summary, "priority": job.priority}
     if found is None:
@@ -139,18 +140,18 @@ def _job(job, found, invalid: dict, is_wrong: bool, is_off: bool) -> dict:
     return {**known, **facts, "state": "misconfigured" if is_wrong else _state(found, is_off),
             "last": last and {name: last[name] for name in OF_RUN},
             "error": incidents.short_error(found.last_error) or None,
-            "invalid": invalid.get(last["id"], 0) if last else 0}
+            **(invalid.get(last["id"], NO_ROWS) if last else NO_ROWS)}
 
 
-def _invalid_rows(db, jobs) -> dict[int, int]:
-    """{id of a job's last run: how many rows it could not read}."""
+def _invalid_rows(db, jobs) -> dict[int, dict]:
+    """{id of a job's last run: how many rows it could not read, and left to the app}."""
     ids = [job.last["id"] for job in jobs if job.last]
     if not ids:
         return {}
     found = {}
     for row in db.query("SELECT id, counts FROM {job_runs} WHERE id IN (:ids)", ids=ids):
         counts = stored.document(row["counts"])
-        found[row["id"]] = stored.count(counts, INVALID) + stored.count(counts, UNKNOWN_STATUS)
+        found[row["id"]] = {name: stored.count(counts, name) for name in NO_ROWS}
     return found
 
 

@@ -86,11 +86,14 @@ def test_a_job_shows_how_many_rows_its_last_run_could_not_read(service):        
         at = now - timedelta(minutes=10 - number)
         service.db.insert("job_runs", run_id=f"r{number}", job="expire_aliases", status="ok",
                           started_at=at, finished_at=at, duration_ms=20,
-                          counts=json.dumps({"expired": 1, "invalid": invalid}))
+                          counts=json.dumps({"expired": 1, "invalid": invalid,
+                                             "unknown_status": 1}))
     found = json.loads(service.run("status", "--json"))
     assert {job["name"]: job["invalid"] for job in found["jobs"]
             if job["invalid"]} == {"expire_aliases": 3}
-    assert "3 invalid rows in its last run: its log says which" in service.run("status")
+    shown = " ".join(service.run("status").split())
+    assert "3 invalid rows in its last run: its log says which" in shown
+    assert "1 row left to your app in its last run: its log says which" in shown
 
 
 def test_a_queue_shows_its_depth_and_stalls_within_two_intervals(service):        # R59

@@ -238,8 +238,8 @@ def test_a_row_of_an_unknown_status_is_left_and_shown(bench, job):     # R67: no
         counts = bench.run(job, dry_run=dry_run)
         assert counts["unknown_status"] == len(STATUSES)
         found = overview.collect(bench._config, bench.db, bench.now)
-        assert dry_run or {each["name"]: each["invalid"]
-                           for each in found["jobs"]}[job] == len(STATUSES)
+        assert dry_run or {each["name"]: (each["invalid"], each["unknown_status"])
+                           for each in found["jobs"]}[job] == (0, len(STATUSES))
     event = [event for event in bench.events(job) if event["event"] == "invalid rows"][-1]
     assert (event["table"], event["rows"], len(event["ids"])) == (table, len(STATUSES), 5)
     assert [row["status"] for row in bench.rows(table)][1:] == statuses
