@@ -6,6 +6,8 @@ Here a mistake would delete people's mail, so each of these must hold, and each 
 - the folder carries the id of this very database (`.jobs-spool`, written by `migrate`), and nothing
   else is in it
 - the file is a regular one, by a plain name below the folder; hidden files and links are left alone
+- a row names another file that is there, of the same folder and the same ending (`Kind`): whatever
+  else lies there is no mail, and where no row names any file, the rows are wrong
 - no row of any table names it, in whatever spelling, in two sweeps at least an hour apart, and at
   the unlink
 - its mtime and its ctime are over an hour old
@@ -18,6 +20,7 @@ and few queries. A sweep is made once an hour at most, whichever job or host ask
 from __future__ import annotations
 
 import os
+import re
 import stat
 from datetime import timedelta
 from hashlib import sha256
@@ -26,6 +29,7 @@ from jobs_lib import clock
 from jobs_lib.chunks import chunked
 from jobs_lib.database import stored
 from jobs_lib.errors import Busy, Duplicate
+from jobs_lib.text import counted
 
 from . import spool
 from .safety_stop import refuse, unconfirmed, would_stop
@@ -34,6 +38,9 @@ APART = timedelta(hours=1)           # between two sweeps, and since the file wa
 MOST_FILES, MOST_SHARE = 100, 0.2
 GROUP = 200                          # files looked up together, in three spellings each: 600 names
 NEW_SUSPECTS = 10_000                # noted in one sweep; the rest is found by the next
+MOST_KINDS = 10_000                  # told apart in one sweep
+SAMPLE = 3                           # names of files that are shown
+LEFT_ALONE = "no row names one with this ending in the same folder"
 LONGEST = 500                        # characters of a `raw_path`
 SWEPT = "spool_swept_at"             # in the table `meta`: when, or STOPPED
 STOPPED = "stopped"
@@ -63,8 +70,9 @@ def sweep(ctx) -> None:
             work.remove()
     except Busy as error:
         ctx.stop_busy(error)
-    ctx.log.event("sweep", folder=folder, files=work.total, unnamed=work.unnamed,
-                  orphans=work.removed, reason=ctx.stop_reason or "done")
+    ctx.log.event("sweep", folder=folder, files=work.files, unnamed=work.unnamed,
+                  left_alone=work.left_alone, orphans=work.removed,
+                  reason=ctx.stop_reason or "done")
 
 
 def preview(ctx) -> None:
@@ -76,22 +84,46 @@ def preview(ctx) -> None:
         return
     work = Sweep(ctx, folder)
     complete = work.look(note=False)
+    stops = would_stop(work.unconfirmed() if complete else None)
+    if work.left_alone:
+        ctx.show(f"leave alone {counted(work.left_alone, 'file')} in {folder}: {LEFT_ALONE}", [],
+                 "" if work.swept() else stops)
     if complete and not work.unnamed:
         return
     ctx.counts["unnamed"] = work.unnamed
-    ctx.show(f"remove files that no row names: {work.unnamed:,} of {work.total:,} in {folder}", [],
-             would_stop(work.unconfirmed() if complete else None)
-             or "each is removed when two runs, an hour or more apart, have found it so")
+    ctx.show(f"remove files that no row names: {work.unnamed:,} of {work.files:,} in {folder}", [],
+             stops or "each is removed when two runs, an hour or more apart, have found it so")
 
 
-def unnamed(ctx) -> int:
-    """For `adopt`: how many files no row names just now; 0 where none would be removed."""
+def unnamed(ctx) -> tuple[int, list[str]]:
+    """For `adopt`: how many files no row names just now, and some of their names; none where none
+    would be removed."""
     folder = ctx.section("spool").dir
     if _refused(ctx, folder):
-        return 0
+        return 0, []
     work = Sweep(ctx, folder)
     work.look(note=False)
-    return work.unnamed
+    return work.unnamed, [path for kind in work.swept() for path in kind.sample][:SAMPLE]
+
+
+class Kind:
+    """The files of one folder with one ending, where all numbers are the same: `2026/11/24/k3.eml`
+    and `2025/1/5/x.eml` are of one kind.
+
+    is_named  a row names one of them, so that the others are mail that has lost its rows
+    """
+
+    __slots__ = ("is_named", "sample", "total", "unnamed")
+
+    def __init__(self) -> None:
+        self.is_named, self.total, self.unnamed = False, 0, 0
+        self.sample: list[str] = []
+
+
+def kind_of(path: str) -> str:
+    """Its folder and its ending."""
+    folder, name = os.path.split(path)
+    return re.sub("[0-9]+", "0", f"{folder}/*{os.path.splitext(name)[1]}")
 
 
 class Sweep:
@@ -101,7 +133,22 @@ class Sweep:
         self.ctx, self.db, self.folder = ctx, ctx.db, folder
         self.real = os.path.realpath(folder)
         self.before = (ctx.clock() - APART).timestamp()
-        self.total, self.unnamed, self.new, self.removed = 0, 0, 0, 0
+        self.kinds: dict[str, Kind] = {}
+        self.files, self.new, self.removed = 0, 0, 0
+
+    def swept(self) -> list[Kind]:
+        """Those from which files may be removed."""
+        return [kind for kind in self.kinds.values() if kind.is_named]
+
+    @property
+    def unnamed(self) -> int:
+        """How many files would be removed."""
+        return sum(kind.unnamed for kind in self.swept())
+
+    @property
+    def left_alone(self) -> int:
+        """How many files no row names, nor any of their kind."""
+        return sum(kind.unnamed for kind in self.kinds.values() if not kind.is_named)
 
     def look(self, note: bool) -> bool:
         """Count the files and those that no row names, and note these. Whether the whole folder was
@@ -109,8 +156,11 @@ class Sweep:
         for group in chunked(files(self.folder), GROUP):
             if self.ctx.should_stop():
                 return False
-            self.total += len(group)
-            self.ctx.progress(self.total)
+            self.files += len(group)
+            self.ctx.progress(self.files)
+            for path, _ in group:
+                if kind := self._kind(path):
+                    kind.total += 1
             self._judge([path for path, status in group
                          if self._is_old(status) and _is_plain(path)], note)
         if note:                             # what was not seen again is named now, or deleted
@@ -120,8 +170,14 @@ class Sweep:
 
     def unconfirmed(self, reported: bool = True) -> str | None:
         """Why this many files must not be removed: the database is wrong, not the files."""
+        if not self.swept() and self.left_alone > MOST_FILES:
+            return (f"no row names any of the {self.left_alone:,} files in {self.folder}, which "
+                    "looks like a wrong or an empty database, or a wrong name of the files. "
+                    "Nothing was deleted. Check [core] database, [spool] dir and what [columns] "
+                    "says of raw_path; if nobody needs these files, delete them by hand")
         return unconfirmed(
-            self.ctx, f"files in {self.folder}", self.unnamed, self.total,
+            self.ctx, f"files in {self.folder}", self.unnamed,
+            sum(kind.total for kind in self.swept()),
             why="no row names them, which looks like a wrong or an empty database",
             fix="check [core] database and [spool] dir", how=", an hour from now or later",
             most=MOST_FILES, share=MOST_SHARE, reported=reported)
@@ -134,10 +190,11 @@ class Sweep:
                 key="path_hash", size=GROUP, now=self.ctx.now, ago=self.ctx.now - APART):
             if self.ctx.should_stop() or not _is_ours(self.db, self.folder):
                 return
-            for path in self._unnamed([row["path"] for row in rows]):
+            mail = [row for row in rows if (kind := self._kind(row["path"])) and kind.is_named]
+            for path in self._unnamed([row["path"] for row in mail]):
                 self._remove_file(path)
             self.db.execute("DELETE FROM {spool_suspects} WHERE path_hash IN (:some)",
-                            some=[row["path_hash"] for row in rows])
+                            some=[row["path_hash"] for row in mail])
 
     def _remove_file(self, path: str) -> None:
         try:
@@ -156,9 +213,24 @@ class Sweep:
 
     def _judge(self, group: list[str], note: bool) -> None:
         unnamed = self._unnamed(group)
-        self.unnamed += len(unnamed)
+        for path in group:
+            if not (kind := self._kind(path)):
+                continue
+            if path not in unnamed:
+                kind.is_named = True
+                continue
+            kind.unnamed += 1
+            if len(kind.sample) < SAMPLE:
+                kind.sample.append(path)
         if unnamed and note:
             self.db.batch(lambda: self._note(unnamed))
+
+    def _kind(self, path: str) -> Kind | None:
+        """None for one of more kinds than are told apart: it is left alone."""
+        name = kind_of(path)
+        if name not in self.kinds and len(self.kinds) < MOST_KINDS:
+            self.kinds[name] = Kind()
+        return self.kinds.get(name)
 
     def _note(self, paths: list[str]) -> None:
         hashes = {self._hash(path): path for path in paths}

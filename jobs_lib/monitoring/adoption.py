@@ -218,8 +218,9 @@ def _items(ctx, limit, confirmed: bool):
         looking = SimpleNamespace(**{**vars(ctx), "clock": lambda: now,
                                      "progress": lambda *_, **__: None,
                                      "should_stop": lambda *_: not limit.has_time()})
-        yield _item(ctx.db, "remove", "files that no row names", orphan_files.unnamed(looking),
-                    not limit.has_time(), False, [])
+        number, sample = orphan_files.unnamed(looking)
+        yield {**_item(ctx.db, "remove", "files that no row names", number, not limit.has_time(),
+                       False, []), "sample": sample}
     for queue in mine:
         life = queue.lifetime(ctx)
         rows = queue.select(ctx, Wanted(DUE, since=now - life, limit=COUNTED))

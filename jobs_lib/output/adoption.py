@@ -69,10 +69,12 @@ def _number(number: int, more: bool) -> str:
 
 
 def _owners(item: dict) -> str:
-    is_shown = item["sample"] or item["notifies"]
+    is_shown = item["owners"] or item["notifies"]
     return _number(item["owners"], item["owners_more"]) if is_shown else ""
 
 
 def _who(item: dict) -> str:
+    if not item["owners"]:                  # names of files
+        return f"such as {', '.join(item['sample'])}"
     more = "such as " if item["owners"] > len(item["sample"]) else ""
     return f"{'notified' if item['notifies'] else 'of'}: {more}{', '.join(item['sample'])}"

@@ -206,21 +206,53 @@ def test_with_an_empty_database_a_full_folder_is_left_alone(swept):
     named(swept, 150)
     databases.empty(swept.db)
     for _ in range(3):
-        assert "no row names them" in swept.fails(JOB)
+        assert "no row names any of the 152 files" in swept.fails(JOB, yes=True)
         swept.now += HOUR
     assert len(swept.spooled()) == 152
 
 
-def test_with_an_empty_database_a_small_folder_waits_for_the_second_sweep(swept):
+def test_with_an_empty_database_a_small_folder_is_left_alone(swept):
     databases.empty(swept.db)
-    swept.run(JOB)
+    assert "orphans" not in twice(swept)
     assert swept.spooled() == ["named.eml", "orphan.eml"]
+    swept.run(JOB, dry_run=True)
+    assert swept.samples[-1]["step"] == (
+        f"leave alone 2 files in {swept.spool_dir}: no row names one with this ending in the same "
+        "folder")
+
+
+# What is mail
+
+def test_only_files_beside_one_that_a_row_names_and_with_its_ending_go(bench):
+    """A spool that is the app's own folder: its mail is in one of those below."""
+    bench.now = datetime.now(timezone.utc).replace(microsecond=0) + 2 * HOUR
+    kept = ["app.db", "app.db-wal", "mails/README", "mails/index.php", "mails/other/1.eml",
+            "public/index.php", "public/logo.eml", "settings.env"]
+    for name in (*kept, "mails/named.eml", "mails/orphan.eml"):
+        bench.spool(name)
+    bench.table("failed_emails", [{"raw_path": "mails/named.eml"}])
+    assert twice(bench)["orphans"] == 1
+    assert bench.spooled() == sorted([*kept, "mails/named.eml"])
+    assert [event["left_alone"] for event in bench.events(JOB)
+            if event["event"] == "sweep"][-1] == 8
+
+
+def test_what_is_left_alone_does_not_hide_that_too_much_mail_has_lost_its_rows(swept):
+    orphans(swept, 150)
+    for number in range(1000):
+        swept.spool(f"public/{number}.jpg")
+    assert "151 of 152 files" in swept.fails(JOB)
+
+
+def test_more_kinds_than_are_told_apart_are_left_alone(swept, monkeypatch):
+    monkeypatch.setattr(orphan_files, "MOST_KINDS", 0)
+    assert "orphans" not in twice(swept)
 
 
 # The stop rule
 
 @pytest.mark.parametrize("unnamed, with_row, stops", [
-    (100, 0, False),            # not above 100 files
+    (100, 1, False),            # not above 100 files
     (101, 403, True),           # 101 of 504 are more than a fifth
     (101, 404, False),          # 101 of 505 are a fifth
 ])
@@ -404,8 +436,13 @@ def test_a_name_that_no_row_can_hold_is_left_alone(swept, name):
 
 
 def test_files_deep_down_are_found(swept):
-    swept.spool("2026/11/24/deep.eml")
+    """A folder by its date counts as the one in which a row names a file: all its own rows are
+    deleted by now."""
+    for name in ("2026/11/24/deep.eml", "2027/1/3/named.eml"):
+        swept.spool(name)
+    swept.table("failed_emails", [{"raw_path": "2027/1/3/named.eml"}])
     assert twice(swept)["orphans"] == 2
+    assert swept.spooled() == ["2027/1/3/named.eml", "named.eml"]
 
 
 # Cost and end
@@ -473,7 +510,10 @@ def test_before_an_app_is_adopted_they_are_counted(swept):          # R74
     found = {job["name"]: job["items"]
              for job in json.loads(swept.command("adopt", "--json"))["jobs"]}
     item, = (item for item in found[JOB] if item["act"] == "remove")
-    assert (item["what"], item["number"]) == ("files that no row names", 1)
+    assert (item["what"], item["number"], item["sample"]) == ("files that no row names", 1,
+                                                              ["orphan.eml"])
+    assert "  remove files that no row names        1" in (shown := swept.command("adopt"))
+    assert "    such as orphan.eml\n" in shown
     assert swept.spooled() == ["named.eml", "orphan.eml"]
     swept.command("adopt", "--confirm", JOB)
     found = {job["name"]: job["items"]
