@@ -25,7 +25,7 @@ from jobs_lib.text import counted
 
 from .attempts import Tried
 from .fair_share import FairShare
-from .queue import CLAIM, FIRST, QueueClaims, until_stored
+from .queue import CLAIM, ENDED_BY_APP, FIRST, QueueClaims, until_stored
 from .relay_limits import FAILURES, HALF, QUOTA_PAUSE, URGENT_HALF, Refusal, Relay
 from .work_queue import COUNTED
 
@@ -360,10 +360,12 @@ class MailSender:
 
     def _report(self, row: dict, result: Result, settled) -> None:
         """Count and log it; both become final with the commit."""
-        due = settled.next_attempt_at
-        self.ctx.count(settled.meaning.counted)
+        due = None if settled.over else settled.next_attempt_at
+        if not settled.over:
+            self.ctx.count(settled.meaning.counted)
         self.ctx.log.event(self.source.event, "info" if result.outcome == SENT else "warning",
-                           id=row["id"], attempt=row["attempt"], outcome=settled.meaning.logged,
+                           id=row["id"], attempt=row["attempt"],
+                           outcome=ENDED_BY_APP if settled.over else settled.meaning.logged,
                            code=result.code, enhanced=result.enhanced,
                            to=mask(row[self.source.to]),
                            next_attempt_at=due and clock.text(due))

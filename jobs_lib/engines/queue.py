@@ -35,13 +35,15 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0           # seconds between two tries to s
 CLAIM_COLUMNS = ("claim_token", "claim_run", "lease_until")
 # a row that the app has ended while we had it stays so
 UNFINISHED = " AND status IN ('pending', 'sending')"
+ENDED_BY_APP = "ended by the app"       # in the log: or deleted
 
-Settled = namedtuple("Settled", "meaning next_attempt_at stored")
+Settled = namedtuple("Settled", "meaning next_attempt_at stored over")
 Settled.__doc__ = """What a row has become.
 
 meaning          of its outcome (ports/outcomes.py): a refusal for now may have been the last
 next_attempt_at  aware UTC, or None
 stored           False when it was no longer ours, such as after a COMMIT whose answer was lost
+over             the app has ended or deleted it meanwhile, and it was not sent: nothing came of it
 """
 
 
@@ -233,7 +235,10 @@ class QueueClaims(DueRows):
         if is_ours and tried:
             record(self.db, self.queue.table, row, run_id=self.ctx.run_id, began=row["began_at"],
                    outcome=meaning.logged if meaning.uses_attempt else outcome, tried=tried)
-        return Settled(meaning, values["next_attempt_at"], is_ours)
+        # a COMMIT whose answer was lost has stored it
+        row["stored"] = is_ours or row.get("stored", False)
+        return Settled(meaning, values["next_attempt_at"], is_ours,
+                       outcome != SENT and not row["stored"])
 
     def _or_final(self, row: dict, outcome: str) -> str:
         """FINAL in place of a failure that was the row's last attempt."""

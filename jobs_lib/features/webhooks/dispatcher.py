@@ -16,7 +16,7 @@ from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.engines.attempts import Tried
-from jobs_lib.engines.queue import QueueClaims, until_stored
+from jobs_lib.engines.queue import ENDED_BY_APP, QueueClaims, until_stored
 from jobs_lib.errors import DatabaseError
 from jobs_lib.ports.outcomes import RETRY, SENT
 
@@ -257,10 +257,11 @@ class Dispatcher:
         return {"next_attempt_at": self.ctx.clock() + wait} if wait else {}
 
     def _report(self, attempt: Attempt, settled) -> None:
-        outcome = settled.meaning.counted
-        row, due = attempt.row, settled.next_attempt_at
+        outcome = ENDED_BY_APP if settled.over else settled.meaning.counted
+        row, due = attempt.row, None if settled.over else settled.next_attempt_at
         self.done += 1
-        self.ctx.count(outcome)
+        if not settled.over:
+            self.ctx.count(outcome)
         self.ctx.log.event("delivery", "info" if attempt.verdict.outcome == SENT else "warning",
                            id=row["id"], webhook_id=row["webhook_id"], attempt=row["attempt"],
                            outcome=outcome, code=attempt.response.status,
