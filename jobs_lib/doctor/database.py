@@ -20,7 +20,7 @@ from jobs_lib.database.schema import (
     version,
 )
 from jobs_lib.database.values import words
-from jobs_lib.engines.spool import need_folder
+from jobs_lib.engines.spool import all_missing, need_folder
 from jobs_lib.errors import Busy, DatabaseError, JobsError, Missing, NotInstalled, Stopped
 from jobs_lib.monitoring import adoption as adoption_numbers
 from jobs_lib.monitoring import unknown_words, unreadable_rows
@@ -365,7 +365,11 @@ def spool(installation):
                       "Its files are not removed, and jobs that send or purge them stop.",
                       "docs/failures.md, The spool folder.")
     else:
-        yield ok("the spool folder belongs to this database")
+        if wrong := all_missing(db, folder):
+            yield problem(wrong, "Until then no forward is sent.",
+                          "docs/failures.md, The spool folder.")
+        else:
+            yield ok("the spool folder belongs to this database")
 
 
 def exports(installation):

@@ -62,6 +62,9 @@ def sweep(ctx) -> None:
     work = Sweep(ctx, folder)
     try:
         if work.look(note=True):
+            if wrong := work.unnamed and spool.all_missing(ctx.db, folder):
+                ctx.log.warning("sweep left out", folder=folder, reason=wrong)
+                return
             reason = work.unconfirmed(reported=before == STOPPED)
             if reason:
                 # looked at again by the next run, and confirmed by --yes alone
@@ -84,7 +87,8 @@ def preview(ctx) -> None:
         return
     work = Sweep(ctx, folder)
     complete = work.look(note=False)
-    stops = would_stop(work.unconfirmed() if complete else None)
+    stops = ((work.unnamed and spool.all_missing(ctx.db, folder))
+             or would_stop(work.unconfirmed() if complete else None))
     if work.left_alone:
         ctx.show(f"leave alone {counted(work.left_alone, 'file')} in {folder}: {LEFT_ALONE}", [],
                  "" if work.swept() else stops)

@@ -11,6 +11,7 @@ import stat
 
 from jobs_lib.chunks import chunked
 from jobs_lib.config.separate_folders import DATABASE, misplaced
+from jobs_lib.database.values import one_line, words
 from jobs_lib.errors import ConfigError, JobsError
 from jobs_lib.folders import kept, private, write
 from jobs_lib.paths import HOME
@@ -18,6 +19,8 @@ from jobs_lib.paths import HOME
 NAMING_TABLES = ("failed_emails", "overflow_hold", "spam_quarantine")
 # names in one query: few enough for every engine, so that a million take some thousand
 ASKED_AT_ONCE = 600
+# waiting messages without their files that are no accident, and how many are looked at
+SEVERAL, LOOKED_AT = 3, 1000
 MARKER = ".jobs-spool"       # holds the id of the database whose rows name the files of this folder
 
 
@@ -100,6 +103,32 @@ def need_folder(db, section_of) -> None:
         raise JobsError(f"[spool] dir = {folder} does not carry the mark of this database "
                         f"({MARKER}): it is another folder, or its disk is not there. Nothing was "
                         "tried; if it is the right one, `jobs.py migrate` marks it")
+
+
+def all_missing(db, folder: str) -> str | None:
+    """Of several forwards that wait none has its file: then it is the names or the folder that is
+    wrong, and no message may pay for it. A sentence, or None."""
+    paths = list(dict.fromkeys(row["raw_path"] for row in db.query(
+        "SELECT raw_path FROM {failed_emails} WHERE status IN ('pending', 'sending') "
+        "ORDER BY created_at DESC, id DESC LIMIT :most", most=LOOKED_AT)))
+    if len(paths) < SEVERAL or any(is_there(folder, path) for path in paths):
+        return None
+    return (f"none of the {len(paths):,} waiting messages looked at is in [spool] dir = {folder}, "
+            f"such as {one_line(words(paths[0]))[:80]}: that folder, or what [columns] "
+            "failed_emails.raw_path makes of the app's names, is wrong. Nothing was tried or "
+            "removed. Correct it, so that the two together are the path of the file; if the "
+            "messages are lost, end their rows: `jobs.py cancel forward ID ...`")
+
+
+def is_there(folder: str, raw_path: str) -> bool:
+    """Whether a row's file is there; also where that may not be looked at."""
+    try:
+        os.lstat(locate(folder, raw_path))
+    except (SpoolError, FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def database_id(db) -> str:

@@ -19,7 +19,7 @@ from jobs_lib.database.schema import added_columns, app_gaps, rights
 from jobs_lib.database.schema.app_tables import TABLES
 from jobs_lib.database.schema.works_on import of_all, works_on
 from jobs_lib.database.values import keys_in, words
-from jobs_lib.engines import orphan_files, past_time
+from jobs_lib.engines import orphan_files, past_time, spool
 from jobs_lib.engines.claimed_queue import DEFERRED
 from jobs_lib.engines.outlook import MOST, NOTIFIES, Counter
 from jobs_lib.engines.work_queue import COUNTED, DUE, INVALID, Wanted
@@ -160,6 +160,10 @@ def collect(config, db, ports) -> dict:
     none = no_address(db, works)
     if none.get("number"):
         broken.append(f"{no_address_in_words(db.name, none)}.")
+    if "retry_forwards" in on:
+        with suppress(JobsError):           # the job says it, too
+            if wrong := spool.all_missing(db, config.section("spool").dir):
+                broken.append(f"{wrong}.")
     if denied := rights.own(db):
         broken.append(f"{denied}.")
     return {"generated_at": clock.text(ports.now()), "unconfirmed": adoption.unconfirmed(db, jobs),

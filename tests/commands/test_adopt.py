@@ -543,6 +543,8 @@ def test_adopt_counts_as_a_dry_run_does_before_the_confirmation(line, blank_url)
                   event_id=f"e{number}", created_at=now - timedelta(days=1))
         db.insert("domains", user_id=number, name=f"club{number}.example", created_at=now)
         db.insert("export_requests", user_id=number, requested_at=now)
+    spool_dir, = (path.parent for path in line.folder.rglob(".jobs-spool"))
+    (spool_dir / "f1-1").write_text("Subject: x\n\nx\n")
     found = {job["name"]: job["items"] for job in line.json("adopt")["jobs"]}
     for name in ("expire_destination_verifications", "expire_aliases", "expire_overflow_hold",
                  "retry_forwards"):

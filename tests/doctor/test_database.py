@@ -184,6 +184,13 @@ def test_a_user_who_may_only_read_is_reported(installed, request):
     assert (found.level, "SELECT, INSERT, UPDATE" in found.fix) == ("problem", True)
 
 
+def test_waiting_rows_whose_files_are_not_there_are_reported(lite):
+    for number in range(3):
+        lite.db.insert("failed_emails", user_id=1, alias_id=1, envelope_to="jo@home.example",
+                       raw_path=f"mails/{number}.eml", created_at=clock.now())
+    assert "docs/failures.md" in lite.one("database", "none of the 3 waiting messages").fix
+
+
 def test_a_spool_folder_of_another_database_is_reported(lite):
     (lite.folder / "spool" / ".jobs-spool").write_text("another\n")
     assert "docs/failures.md" in lite.one("database", str(lite.folder / "spool")).fix

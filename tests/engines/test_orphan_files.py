@@ -519,3 +519,33 @@ def test_before_an_app_is_adopted_they_are_counted(swept):          # R74
     found = {job["name"]: job["items"]
              for job in json.loads(swept.command("adopt", "--json"))["jobs"]}
     assert [item for item in found[JOB] if item["act"] == "remove"] == []
+
+
+# Names of files that lead nowhere
+
+def wrong_names(bench, number: int = 3) -> str:
+    """Mail that waits under names that [columns] makes wrong. What each job says."""
+    for at in range(number):
+        bench.spool(f"w{at}.eml")
+    bench.table("failed_emails", [{"raw_path": f"mails/w{at}.eml"} for at in range(number)])
+    return (f"none of the {number} waiting messages looked at is in [spool] dir = "
+            f"{bench.spool_dir}, such as mails/w{number - 1}.eml: ")
+
+
+def test_nothing_is_removed_while_no_waiting_row_names_a_file_that_is_there(swept):
+    """Those of another table do."""
+    swept.db.execute("DELETE FROM {failed_emails}")
+    swept.table("spam_quarantine", [{"raw_path": "named.eml"}])
+    words = wrong_names(swept)
+    assert "orphans" not in twice(swept)
+    assert words in [event for event in swept.events(JOB)
+                     if event["event"] == "sweep left out"][-1]["reason"]
+    assert len(swept.spooled()) == 5
+    swept.run(JOB, dry_run=True)
+    assert words in swept.samples[-1]["note"]
+    assert words in json.loads(swept.command("adopt", "--json"))["problems"][-1]
+
+
+def test_one_waiting_row_with_its_file_is_enough_to_remove_others(swept):
+    wrong_names(swept)
+    assert twice(swept)["orphans"] == 4

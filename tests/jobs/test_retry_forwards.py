@@ -301,6 +301,30 @@ def test_a_message_that_always_breaks_the_connection_ends_all_the_same(bench, fo
 
 # One bad message stops no other
 
+@pytest.mark.parametrize("name", ["mails/{}.eml", "/mails/{}.eml"])
+def test_where_no_waiting_row_names_a_file_no_row_is_to_blame(bench, forward, name):       # R23
+    """[spool] dir is mails/ already, or the app keeps whole paths."""
+    for id in (1, 2, 3):
+        forward(id, raw_path=name.format(id))
+    for dry_run in (True, False):
+        assert bench.fails("retry_forwards", dry_run=dry_run) == (
+            "none of the 3 waiting messages looked at is in [spool] dir = "
+            f"{bench.spool_dir}, such as {name.format(3)}: that folder, or what [columns] "
+            "failed_emails.raw_path makes of the app's names, is wrong. Nothing was tried or "
+            "removed. Correct it, so that the two together are the path of the file; if the "
+            "messages are lost, end their rows: `jobs.py cancel forward ID ...`")
+    assert {(each["status"], each["attempts"], each["claim_run"] or None)
+            for each in bench.rows("failed_emails")} == {("pending", 0, None)}
+    forward(4)                              # one that is there: the others are lost
+    assert bench.run("retry_forwards") == {"sent": 1, "retried": 0, "failed": 3, "notices": 1}
+
+
+def test_one_lost_file_that_many_rows_name_is_no_wrong_folder(bench, forward):
+    for id in (1, 2, 3):
+        forward(id, raw_path="lost.eml")
+    assert bench.run("retry_forwards")["failed"] == 3
+
+
 @pytest.mark.parametrize("raw_path", ["../../etc/passwd", "/etc/passwd", "a\\b", "", ".jobs-spool"])
 def test_a_path_out_of_the_spool_is_refused_for_good(bench, forward, raw_path):     # R23
     forward(1, raw_path=raw_path), forward(2)

@@ -7,6 +7,7 @@ import os
 from jobs_lib.addresses import check
 from jobs_lib.engines import mail_sending, spool
 from jobs_lib.engines.work_queue import owners_in, why_nobody_waits
+from jobs_lib.errors import JobsError
 from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import Envelope, Message, Result
 from jobs_lib.ports.outcomes import FINAL, UNREADABLE
@@ -26,7 +27,12 @@ class Forwards(mail_sending.MailSource):
         self.loop_key = ctx.secret("loop")
 
     def reasons_to_cancel(self, rows: list[dict]) -> dict:
-        """Its owner, alias or destination is deleted."""
+        """Its owner, alias or destination is deleted. JobsError where no message that waits has
+        its file: before any of them has begun."""
+        if rows and not spool.is_there(self.spool, rows[0]["raw_path"]):
+            wrong = spool.all_missing(self.ctx.db, self.spool)
+            if wrong:
+                raise JobsError(wrong)
         return reasons_to_cancel(self.ctx.db, rows)
 
     def prepare(self, row: dict) -> tuple[Envelope, Message] | Result:
