@@ -19,8 +19,8 @@ from jobs_lib.job import NAMES_FILES, NOTIFIES, declare
 
 
 def _coming(ctx) -> list:
-    from jobs_lib.features.forwards.failure_notice import coming
-    return coming(ctx)
+    from jobs_lib.features.forwards import failure_notice, run
+    return [*failure_notice.coming(ctx), *run.coming(ctx)]
 
 
 @declare(

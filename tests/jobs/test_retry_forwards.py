@@ -2,6 +2,7 @@
 the latter."""
 from __future__ import annotations
 
+import json
 import os
 import re
 
@@ -703,6 +704,23 @@ def test_a_file_that_a_held_message_names_stays(bench, forward):
     bench.now = bench.ahead(minutes=5)
     bench.run("retry_forwards")
     assert bench.spooled() == ["1.eml"]
+
+
+def test_the_files_of_what_an_app_had_sent_are_announced(bench, forward):     # R74
+    for id in (1, 2, 3):
+        forward(id, status="sent", finished_at=bench.ago(days=id))
+    forward(4, status="sent", finished_at=bench.ago(days=8))        # goes with its row
+    forward(5, raw_path="3.eml")
+    bench.db.upsert("meta", {"name": "unconfirmed"}, {"value": "*"})
+    adopt, = (job["items"] for job in json.loads(bench.command("adopt", "--json"))["jobs"]
+              if job["name"] == "retry_forwards")
+    assert ("remove", "files of sent forwards", 2) in [
+        (item["act"], item["what"], item["number"]) for item in adopt]
+    assert "remove files of sent forwards" in bench.command("forecast")
+    assert bench.run("retry_forwards", dry_run=True)["files"] == 2
+    assert bench.samples[0]["step"] == "remove 2 files of sent forwards"
+    bench.command("adopt", "--confirm", "retry_forwards")
+    assert bench.run("retry_forwards")["files"] == 2
 
 
 def test_a_file_that_cannot_be_deleted_stops_no_mail(bench, forward, monkeypatch):

@@ -8,10 +8,24 @@ from __future__ import annotations
 from jobs_lib.engines import spool
 from jobs_lib.engines.idle import is_idle
 
+SENT_FILES = "files of sent forwards"
+
 
 def drop_sent_files(ctx) -> None:
-    """Delete the raw files of what was sent in the runs before, unless another row still needs
-    them.
+    """Delete the raw files of what was sent in the runs before."""
+    folder = ctx.section("spool").dir
+    for path in sent_files(ctx):
+        try:
+            removed = spool.remove(folder, path) is not None
+        except OSError as error:
+            # no reason to keep mail waiting; the purge tries again
+            ctx.log.warning("file not removed", path=path, error=error.strerror)
+            continue
+        ctx.count("files", removed)
+
+
+def sent_files(ctx):
+    """The files that only what was sent in the runs before has named.
 
     What a long backlog leaves behind goes with its row, in `purge_failed_emails`.
     """
@@ -25,15 +39,18 @@ def drop_sent_files(ctx) -> None:
     for row in rows:
         if ctx.should_stop():
             return
-        if not spool.unneeded(ctx.db, row["raw_path"], "status <> 'sent'"):
+        if not spool.is_there(folder, row["raw_path"]):
             continue
-        try:
-            removed = spool.remove(folder, row["raw_path"]) is not None
-        except OSError as error:
-            # no reason to keep mail waiting; the purge tries again
-            ctx.log.warning("file not removed", path=row["raw_path"], error=error.strerror)
-            continue
-        ctx.count("files", removed)
+        if spool.unneeded(ctx.db, row["raw_path"], "status <> 'sent'"):
+            yield row["raw_path"]
+
+
+def coming(_ctx) -> list:
+    """For `forecast` and `adopt`: the files of sent forwards, those of the app's own time too."""
+    from jobs_lib.engines import outlook
+
+    return [outlook.Coming("remove", SENT_FILES, dates=lambda ctx: (
+        ctx.now for _ in sent_files(ctx)))]
 
 
 def send_due(ctx):
@@ -68,6 +85,10 @@ def preview(ctx) -> None:
     from . import failure_notice
     from .queue import Forwards
     from .work_queue import QUEUE
+    files = sum(1 for _ in sent_files(ctx))
+    if files:
+        ctx.count("files", files)
+        ctx.show(f"remove {counted(files, 'file')} of sent forwards", [])
     mail_sending.preview(ctx, QUEUE, Forwards(ctx))
     owed = failure_notice.count_owed(ctx)
     ctx.count("notices", owed)
