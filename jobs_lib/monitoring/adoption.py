@@ -31,6 +31,7 @@ from .forecast import SECONDS, TimeLimit, coming_of, looked_at
 
 OWNERS = 10_000             # that are counted
 SAMPLE = 3                  # of them, by their addresses
+SWEEP = "files that no row names"
 AT_ONCE = 1000              # users in one statement
 
 
@@ -122,7 +123,7 @@ def _older(queue, ctx) -> str:
 def jobs_at_once(config, db, ports, jobs, seconds: float = SECONDS) -> list[dict]:
     """What each of these jobs would do at once. `number` and `owners` that were not counted to the
     end have `more` and `owners_more`."""
-    end, found = ports.monotonic() + seconds, []
+    end, found, sweeps = ports.monotonic() + seconds, [], True
     off, refuse = adoption.unconfirmed(db, jobs), refusing(db, jobs)
     for job in jobs:
         one = {"name": job.name, "confirmed": job.name not in off, "enabled": True, "items": [],
@@ -139,8 +140,10 @@ def jobs_at_once(config, db, ports, jobs, seconds: float = SECONDS) -> list[dict
             continue
         with TimeLimit(db, max(1.0, (end - ports.monotonic()) / 2), ports.monotonic) as limit:
             try:
-                items = _items(ctx, limit, one["confirmed"])
+                items = _items(ctx, limit, one["confirmed"], sweeps)
                 one["items"] = [item for item in items if item["number"]]
+                # each such job sweeps the same files, whichever is confirmed first
+                sweeps &= not (one["enabled"] and SWEEP in [item["what"] for item in one["items"]])
             except DatabaseError as error:
                 one["not_counted"] = (str(error) if limit.has_time()
                                       else "the database did not answer in time")
@@ -201,8 +204,9 @@ def no_address_in_words(names, found: dict) -> str:
             f"{names.shown('users', 'email')}: no notice reaches them")
 
 
-def _items(ctx, limit, confirmed: bool):
-    """What the job would do, each with a number."""
+def _items(ctx, limit, confirmed: bool, sweeps: bool):
+    """What the job would do, each with a number. `sweeps`: whether files that no row names are
+    among it."""
     now = ctx.now
     counter = Counter(ctx, [now, now], limit.has_time)
     mine = [queue for queue in queues.QUEUES if queue.job == ctx.job.name and queue.act]
@@ -217,13 +221,12 @@ def _items(ctx, limit, confirmed: bool):
         owners = counter.owners(coming, OWNERS) if notifies and outlook.now else []
         yield _item(ctx.db, coming.act, coming.what, outlook.now, outlook.now >= MOST, notifies,
                     owners)
-    if getattr(ctx.job.run, "files", None) and not confirmed:
-        # each such job sweeps: whichever is confirmed first
+    if sweeps and getattr(ctx.job.run, "files", None) and not confirmed:
         looking = SimpleNamespace(**{**vars(ctx), "clock": lambda: now,
                                      "progress": lambda *_, **__: None,
                                      "should_stop": lambda *_: not limit.has_time()})
         number, sample = orphan_files.unnamed(looking)
-        yield {**_item(ctx.db, "remove", "files that no row names", number, not limit.has_time(),
+        yield {**_item(ctx.db, "remove", SWEEP, number, not limit.has_time(),
                        False, []), "sample": sample}
     for queue in mine:
         life = queue.lifetime(ctx)

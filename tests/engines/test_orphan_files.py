@@ -509,7 +509,7 @@ def test_before_an_app_is_adopted_they_are_counted(swept):          # R74
     swept.db.upsert("meta", {"name": "unconfirmed"}, {"value": "*"})
     found = {job["name"]: job["items"]
              for job in json.loads(swept.command("adopt", "--json"))["jobs"]}
-    item, = (item for item in found[JOB] if item["act"] == "remove")
+    item, = (item for items in found.values() for item in items if item["act"] == "remove")
     assert (item["what"], item["number"], item["sample"]) == ("files that no row names", 1,
                                                               ["orphan.eml"])
     assert "  remove files that no row names        1" in (shown := swept.command("adopt"))
