@@ -7,7 +7,7 @@ from .errors import UsageError
 
 DURATIONS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 MOST_SUGGESTED, MOST_COMPARED = 3, 2000
-OTHER_NAMES = {"ssl": "tls"}         # what is near in meaning, not in spelling
+OTHER_NAMES = {"ssl": "tls", "keep": "idle"}     # what is near in meaning, not in spelling
 
 
 def took(milliseconds: int | None) -> str:

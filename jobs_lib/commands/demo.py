@@ -245,13 +245,14 @@ class Story:
         self._print([*text.heading(self.paint, title), *lines])
 
     def _opening(self, before: state.State) -> list[str]:
+        waiting = sum(row["status"] == "pending" for row in before.forwards.values())
         made = self.paint("dim", f"(jobs.py migrate: {self.session.console.last})")
         return [self.paint("bold", f"A sample mail forwarding service, in {shown(self.folder)}"),
                 *([made] if self.verbose else []), "",
                 *text.paragraph(
-                    f"It forwards mail for its aliases to their owners. {len(before.forwards)} "
-                    f"forwards failed at their first try, {len(before.held)} messages are held "
-                    "because their owners were over their limit, and data has passed its "
+                    f"It forwards mail for its aliases to their owners. {waiting} "
+                    f"forwards wait after a first try that failed, {len(before.held)} messages are "
+                    "held because their owners were over their limit, and data has passed its "
                     "retention: spam, logs, sessions, links. Cron would now run what is due.")]
 
     def _delivered(self, originals: dict) -> list[str]:

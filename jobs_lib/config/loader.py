@@ -362,8 +362,9 @@ def _wrong_override(section: str, option: str, known: dict, job: Job | None, giv
         return (f"--set {name}: expected OPTION=VALUE of this job, or SECTION.OPTION=VALUE, such "
                 "as core.budget=2m")
     if option not in known:
-        near = did_you_mean(option, known)
-        return f"--set {name}: [{section}] has no such option{near} (it has {', '.join(known)})"
+        names = sorted(known, key=settings.JOB_OPTIONS.__contains__)    # its own first
+        near = did_you_mean(option, names)
+        return f"--set {name}: [{section}] has no such option{near} (it has {', '.join(names)})"
     return f"--set {name}: expected {name}=VALUE"
 
 

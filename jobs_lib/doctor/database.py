@@ -257,11 +257,11 @@ def confirmed(installation):
 
 
 def _at_once(installation, db, names: list[str]) -> str:
-    """What they would do: `At once: send 496 forwards. `"""
+    """What they would do: `At once: send forwards (496). `"""
     ports = SimpleNamespace(now=lambda: installation.now, monotonic=time.monotonic)
     found = adoption_numbers.jobs_at_once(installation.config, db, ports,
                                           [*map(catalogue.load, names)], COUNTING_SECONDS)
-    counts = [f"{item['act']} {item['number']:,}{'+' * item['more']} {item['what']}"
+    counts = [f"{item['act']} {item['what']} ({item['number']:,}{'+' * item['more']})"
               for job in found for item in job["items"]]
     return f"At once: {', '.join(counts)}. " if counts else ""
 

@@ -254,7 +254,7 @@ def test_a_job_that_touches_rows_of_the_app_stays_off_until_it_is_confirmed(app)
     assert (states["purge_sessions"], states["retry_forwards"]) == ("unconfirmed",) * 2
     said = " ".join(app("doctor", "--offline").out.split())
     assert sentence in said
-    assert "At once: delete 1 rows of sessions" in said
+    assert "At once: delete rows of sessions (1)" in said
     assert "retry_forwards stays off" in " ".join(app.json("queue", "forwards")["holds"])
     forecast = {job["name"]: job for job in app.json("forecast")["jobs"]}
     assert (forecast["purge_sessions"]["unconfirmed"],

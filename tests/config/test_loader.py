@@ -265,6 +265,9 @@ def test_set_names_an_option_of_the_job_or_of_any_section(load):
 
 @pytest.mark.parametrize("word, expected", [
     ("dleays=1h", "--set dleays: [retry_forwards] has no such option; did you mean 'delays'?"),
+    ("keep=5q", "--set keep: [retry_forwards] has no such option (it has delays, give_up_after, "),
+    ("purge_sessions.keep=0",
+     "--set purge_sessions.keep: [purge_sessions] has no such option; did you mean 'idle'?"),
     ("mial.port=25", "--set mial.port: there is no section [mial]; did you mean 'mail'?"),
     ("delays", "--set delays: expected delays=VALUE"),
     ("x",
