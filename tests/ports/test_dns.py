@@ -2,6 +2,7 @@
 answers is silent."""
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import subprocess
@@ -289,6 +290,7 @@ def test_a_run_that_is_to_stop_does_not_wait_for_answers():
 
 @pytest.mark.parametrize("end", ["it is to stop", "nobody wants more", "an error", "all are there"])
 def test_no_thread_and_no_question_outlives_the_run(end):
+    gc.collect()            # or files of the tests before it are closed meanwhile
     before, open_files = threading.enumerate(), len(os.listdir("/proc/self/fd"))
     with BlackHole() as hole, Slow(0.01) as slow, suppress(ZeroDivisionError):
         inside, began = threading.enumerate(), time.monotonic()
