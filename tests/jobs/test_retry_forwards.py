@@ -718,7 +718,7 @@ def test_the_files_of_what_an_app_had_sent_are_announced(bench, forward):     # 
         (item["act"], item["what"], item["number"]) for item in adopt]
     assert "remove files of sent forwards" in bench.command("forecast")
     assert bench.run("retry_forwards", dry_run=True)["files"] == 2
-    assert bench.samples[0]["step"] == "remove 2 files of sent forwards"
+    assert bench.samples[-1]["step"] == "remove 2 files of sent forwards"
     bench.command("adopt", "--confirm", "retry_forwards")
     assert bench.run("retry_forwards")["files"] == 2
 

@@ -85,12 +85,12 @@ def preview(ctx) -> None:
     from . import failure_notice
     from .queue import Forwards
     from .work_queue import QUEUE
-    files = sum(1 for _ in sent_files(ctx))
-    if files:
-        ctx.count("files", files)
-        ctx.show(f"remove {counted(files, 'file')} of sent forwards", [])
     mail_sending.preview(ctx, QUEUE, Forwards(ctx))
     owed = failure_notice.count_owed(ctx)
     ctx.count("notices", owed)
     if owed:
         ctx.show(f"queue at most {counted(owed, 'notice')} of messages that finally failed", [])
+    files = sum(1 for _ in sent_files(ctx))
+    if files:
+        ctx.count("files", files)
+        ctx.show(f"remove {counted(files, 'file')} of sent forwards", [])
