@@ -38,6 +38,8 @@ APART = timedelta(hours=1)           # between two sweeps, and since the file wa
 MOST_FILES, MOST_SHARE = 100, 0.2
 GROUP = 200                          # files looked up together, in three spellings each: 600 names
 NEW_SUSPECTS = 10_000                # noted in one sweep; the rest is found by the next
+# a folder that is named by a hash, and a number anywhere
+NUMBERED = re.compile("(?<![^/])(?=[^/]{1,2}/|[^/]*[0-9])[0-9a-fA-F-]+(?=/)|[0-9]+")
 MOST_KINDS = 10_000                  # told apart in one sweep
 SAMPLE = 3                           # names of files that are shown
 LEFT_ALONE = "no row names one with this ending in the same folder"
@@ -112,7 +114,7 @@ def unnamed(ctx) -> tuple[int, list[str]]:
 
 class Kind:
     """The files of one folder with one ending, where all numbers are the same: `2026/11/24/k3.eml`
-    and `2025/1/5/x.eml` are of one kind.
+    and `2025/1/5/x.eml` are of one kind, and so are `a3/f1/k3.eml` and `07/bc/x.eml`.
 
     is_named  a row names one of them, so that the others are mail that has lost its rows
     """
@@ -127,7 +129,7 @@ class Kind:
 def kind_of(path: str) -> str:
     """Its folder and its ending."""
     folder, name = os.path.split(path)
-    return re.sub("[0-9]+", "0", f"{folder}/*{os.path.splitext(name)[1]}")
+    return NUMBERED.sub("0", f"{folder}/*{os.path.splitext(name)[1]}")
 
 
 class Sweep:

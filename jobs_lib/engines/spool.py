@@ -110,11 +110,11 @@ def all_missing(db, folder: str) -> str | None:
     wrong, and no message may pay for it. A sentence, or None."""
     paths = list(dict.fromkeys(row["raw_path"] for row in db.query(
         "SELECT raw_path FROM {failed_emails} WHERE status IN ('pending', 'sending') "
-        "ORDER BY created_at DESC, id DESC LIMIT :most", most=LOOKED_AT)))
+        "LIMIT :most", most=LOOKED_AT)))
     if len(paths) < SEVERAL or any(is_there(folder, path) for path in paths):
         return None
     return (f"none of the {len(paths):,} waiting messages looked at is in [spool] dir = {folder}, "
-            f"such as {one_line(words(paths[0]))[:80]}: that folder, or what [columns] "
+            f"such as {one_line(words(min(paths, key=str)))[:80]}: that folder, or what [columns] "
             "failed_emails.raw_path makes of the app's names, is wrong. Nothing was tried or "
             "removed. Correct it, so that the two together are the path of the file; if the "
             "messages are lost, end their rows: `jobs.py cancel forward ID ...`")

@@ -435,14 +435,25 @@ def test_a_name_that_no_row_can_hold_is_left_alone(swept, name):
     assert os.path.exists(path)
 
 
-def test_files_deep_down_are_found(swept):
-    """A folder by its date counts as the one in which a row names a file: all its own rows are
-    deleted by now."""
-    for name in ("2026/11/24/deep.eml", "2027/1/3/named.eml"):
-        swept.spool(name)
-    swept.table("failed_emails", [{"raw_path": "2027/1/3/named.eml"}])
+@pytest.mark.parametrize(("deep", "by_a_row"), [("2026/11/24", "2027/1/3"), ("a3/ff", "07/bc"),
+                                                ("9f1c-22", "ab12-7e")])
+def test_files_deep_down_are_found(swept, deep, by_a_row):
+    """A folder by its date, or by a hash, counts as the one in which a row names a file: all its
+    own rows are deleted by now."""
+    swept.spool(f"{deep}/deep.eml")
+    swept.spool(f"{by_a_row}/named.eml")
+    swept.table("failed_emails", [{"raw_path": f"{by_a_row}/named.eml"}])
     assert twice(swept)["orphans"] == 2
-    assert swept.spooled() == ["2027/1/3/named.eml", "named.eml"]
+    assert swept.spooled() == sorted([f"{by_a_row}/named.eml", "named.eml"])
+
+
+@pytest.mark.parametrize("folder", ["mails", "feed", "drafts2"])
+def test_a_folder_of_another_name_is_left_alone(swept, folder):
+    swept.spool(f"{folder}/letter.eml")
+    swept.spool("07/named.eml")
+    swept.table("failed_emails", [{"raw_path": "07/named.eml"}])
+    assert twice(swept)["orphans"] == 1
+    assert f"{folder}/letter.eml" in swept.spooled()
 
 
 # Cost and end
@@ -529,7 +540,7 @@ def wrong_names(bench, number: int = 3) -> str:
         bench.spool(f"w{at}.eml")
     bench.table("failed_emails", [{"raw_path": f"mails/w{at}.eml"} for at in range(number)])
     return (f"none of the {number} waiting messages looked at is in [spool] dir = "
-            f"{bench.spool_dir}, such as mails/w{number - 1}.eml: ")
+            f"{bench.spool_dir}, such as mails/w0.eml: ")
 
 
 def test_nothing_is_removed_while_no_waiting_row_names_a_file_that_is_there(swept):

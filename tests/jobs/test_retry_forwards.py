@@ -310,7 +310,7 @@ def test_where_no_waiting_row_names_a_file_no_row_is_to_blame(bench, forward, na
     for dry_run in (True, False):
         assert bench.fails("retry_forwards", dry_run=dry_run) == (
             "none of the 3 waiting messages looked at is in [spool] dir = "
-            f"{bench.spool_dir}, such as {name.format(3)}: that folder, or what [columns] "
+            f"{bench.spool_dir}, such as {name.format(1)}: that folder, or what [columns] "
             "failed_emails.raw_path makes of the app's names, is wrong. Nothing was tried or "
             "removed. Correct it, so that the two together are the path of the file; if the "
             "messages are lost, end their rows: `jobs.py cancel forward ID ...`")
@@ -318,6 +318,15 @@ def test_where_no_waiting_row_names_a_file_no_row_is_to_blame(bench, forward, na
             for each in bench.rows("failed_emails")} == {("pending", 0, None)}
     forward(4)                              # one that is there: the others are lost
     assert bench.run("retry_forwards") == {"sent": 1, "retried": 0, "failed": 3, "notices": 1}
+
+
+def test_where_a_message_was_sent_what_is_missing_is_lost(bench, forward):        # R23
+    """The others would wait for ever, behind none that is there."""
+    forward(1)
+    assert bench.run("retry_forwards")["sent"] == 1
+    for id in (2, 3, 4):
+        forward(id, raw_path=f"lost{id}.eml")
+    assert bench.run("retry_forwards")["failed"] == 3
 
 
 def test_one_lost_file_that_many_rows_name_is_no_wrong_folder(bench, forward):

@@ -15,6 +15,8 @@ from jobs_lib.ports.outcomes import FINAL, UNREADABLE
 from . import srs
 from .headers import loop_reason, trace_head
 
+ATTEMPTS = 1000         # among which one that sent is looked for
+
 
 class Forwards(mail_sending.MailSource):
     """The raw messages of the spool, byte for byte, each behind our mark."""
@@ -29,11 +31,19 @@ class Forwards(mail_sending.MailSource):
     def reasons_to_cancel(self, rows: list[dict]) -> dict:
         """Its owner, alias or destination is deleted. JobsError where no message that waits has
         its file: before any of them has begun."""
-        if rows and not spool.is_there(self.spool, rows[0]["raw_path"]):
+        if rows and not spool.is_there(self.spool, rows[0]["raw_path"]) and not self._has_sent():
             wrong = spool.all_missing(self.ctx.db, self.spool)
             if wrong:
                 raise JobsError(wrong)
         return reasons_to_cancel(self.ctx.db, rows)
+
+    def _has_sent(self) -> bool:
+        """Whether a message was found and sent, now or lately: then the folder and the names are
+        right, and what is missing is lost."""
+        return bool(self.ctx.db.query(
+            "SELECT 1 AS one FROM (SELECT outcome FROM {attempts} WHERE kind = 'forward' "
+            "ORDER BY item_id DESC LIMIT :most) latest WHERE outcome = 'sent' LIMIT 1",
+            most=ATTEMPTS))
 
     def prepare(self, row: dict) -> tuple[Envelope, Message] | Result:
         """Look at the message once more, and rewrite its sender."""
