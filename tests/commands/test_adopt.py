@@ -400,6 +400,7 @@ def test_a_person_is_shown_what_would_be_done_and_asked(line, tmp_path, word, co
     line.run("migrate", "--own-tables")
     db = opened(url)
     fill(db)
+    (line.folder / "spool" / "m1").touch()
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, str(line.script), "adopt", "--confirm", "retry_forwards"],
