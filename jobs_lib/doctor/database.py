@@ -366,7 +366,7 @@ def spool(installation):
                       "docs/failures.md, The spool folder.")
     else:
         if wrong := all_missing(db, folder):
-            yield problem(wrong, "Until then no forward is sent.",
+            yield problem(wrong, "Unless one was sent before, no forward is sent until then.",
                           "docs/failures.md, The spool folder.")
         else:
             yield ok("the spool folder belongs to this database")
