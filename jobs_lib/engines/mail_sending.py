@@ -25,7 +25,14 @@ from jobs_lib.text import counted
 
 from .attempts import Tried
 from .fair_share import FairShare
-from .queue import CLAIM, ENDED_BY_APP, FIRST, QueueClaims, until_stored
+from .queue import (
+    CLAIM,
+    ENDED_BY_APP,
+    FIRST,
+    RECHECK_SECONDS,
+    QueueClaims,
+    until_stored,
+)
 from .relay_limits import FAILURES, HALF, QUOTA_PAUSE, URGENT_HALF, Refusal, Relay
 from .work_queue import COUNTED
 
@@ -36,7 +43,6 @@ if TYPE_CHECKING:
 # connections lost in a row before DATA: the relay's problem, not a message's
 LOST_AGAIN = 2
 LOST_DELAY = timedelta(minutes=15)
-RECHECK_SECONDS = 5             # after which it is asked again whose rows are to be cancelled
 # seconds to wait for room under a limit a minute; for more, the run ends
 LONGEST_WAIT = 65.0
 ERROR_LENGTH = 512

@@ -32,6 +32,8 @@ FIRST = "first_attempt_at"          # a column of queues whose messages we write
 # seconds before the hard limit after which no result is stored any more
 STORE_MARGIN = 3.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0           # seconds between two tries to store one
+# after which it is asked again whether anybody waits for what is claimed
+RECHECK_SECONDS = 5
 CLAIM_COLUMNS = ("claim_token", "claim_run", "lease_until")
 # a row that the app has ended while we had it stays so
 UNFINISHED = " AND status IN ('pending', 'sending')"

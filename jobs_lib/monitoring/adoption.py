@@ -169,7 +169,8 @@ def collect(config, db, ports) -> dict:
                 broken.append(f"{wrong}.")
     if denied := rights.own(db):
         broken.append(f"{denied}.")
-    return {"generated_at": clock.text(ports.now()), "unconfirmed": adoption.unconfirmed(db, jobs),
+    return {"generated_at": clock.text(ports.now()),
+            "unconfirmed": [one["name"] for one in found if not one["confirmed"]],
             "jobs": found, "old_rows": open_statements(config, db, ports.now()),
             "unknown_words": [
                 {"column": each.column, "words": [

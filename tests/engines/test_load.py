@@ -393,12 +393,18 @@ def test_the_deletion_of_an_account_waits_for_the_load_and_closing_it_does_not(b
     assert bench.run("delete_accounts")["erased"] == 1
 
 
+def logged(bench, days: int) -> int:
+    """One message a day, of one user; its id."""
+    user = bench.table("users", [{}])[0]
+    bulk(bench.db, "message_logs", ["user_id", "direction", "status", "bytes_used", "created_at"],
+         [(user, "forward", "delivered", 10, bench.ago(days=age)) for age in range(days)])
+    return user
+
+
 @on_mariadb
 def test_a_rollup_stops_between_two_days(bench):                                   # R16
     bench.config(core={"max_threads_running": "5"})
-    user = bench.table("users", [{}])[0]
-    bulk(bench.db, "message_logs", ["user_id", "direction", "status", "bytes_used", "created_at"],
-         [(user, "forward", "delivered", 10, bench.ago(days=days)) for days in range(9)])
+    logged(bench, days=9)
 
     def hear(sql, _values) -> None:
         if sql.startswith("INSERT INTO {usage_daily}"):
@@ -415,9 +421,7 @@ def test_a_rollup_stops_between_two_days(bench):                                
 @on_mariadb
 def test_on_a_server_that_is_always_busy_a_rollup_gets_to_what_is_old(bench):      # R16
     bench.config(core={"max_threads_running": "5"})
-    user = bench.table("users", [{}])[0]
-    bulk(bench.db, "message_logs", ["user_id", "direction", "status", "bytes_used", "created_at"],
-         [(user, "forward", "delivered", 10, bench.ago(days=days)) for days in range(5)])
+    user = logged(bench, days=5)
     past_keep = {"user_id": user, "email_count": 1, "bytes_used": 10}
     bench.table("usage_weekly", [{**past_keep, "week_start": "2020-01-06"}])
     bench.table("usage_daily", [{**past_keep, "day": "2020-01-07"}])

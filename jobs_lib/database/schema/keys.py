@@ -18,7 +18,7 @@ from jobs_lib.errors import Missing, Unfit
 
 from . import app_tables, own_tables, references
 from .tables import column_names
-from .version import APP_TABLES, TEXT_KEYS, seen_all, text_keys
+from .version import APP_TABLES, TEXT_KEYS, complete, seen_all, text_keys
 
 UUID = "uuid"            # MariaDB's: 16 octets that are read as text
 LONGEST = 255                # characters: an index over several such columns takes no more
@@ -59,7 +59,7 @@ def known(db) -> dict[str, bool]:
     was missing."""
     with suppress(Missing):
         stored = _stored(db)
-        if seen_all(db.name, stored.get(APP_TABLES)):
+        if seen_all(complete(db.name), stored.get(APP_TABLES)):
             return text_keys(stored.get(TEXT_KEYS))
     return _found(db)
 

@@ -50,11 +50,12 @@ def check(db) -> bool:
             raise Missing(f"the database has no table {db.name('meta')}: correct [tables] in "
                           "config.ini, or run `jobs.py migrate`") from None
     version = row["version"] or 0
-    is_known = seen_all(db.name, row.get("app_tables"))
+    current = complete(db.name)
+    is_known = seen_all(current, row.get("app_tables"))
     db.text_keys = text_keys(row.get("text_keys")) if is_known else None     # asked when needed
     db.unconfirmed = row.get("unconfirmed") or ""
     if version == SCHEMA_VERSION:
-        return row["app_tables"] == complete(db.name) and not row["unconfirmed"]
+        return row["app_tables"] == current and not row["unconfirmed"]
     if version > SCHEMA_VERSION:
         raise newer(version)
     if version == 0:
@@ -63,11 +64,11 @@ def check(db) -> bool:
                 "`jobs.py migrate`")
 
 
-def seen_all(names, noted: str | None) -> bool:
-    """Whether what was noted about the app's tables was noted of all of them, under these
-    names."""
+def seen_all(current: str, noted: str | None) -> bool:
+    """Whether what was noted about the app's tables was noted while all of them were there, under
+    the names of `current`, as `complete` has it."""
     first, *lacks = (noted or "").split() or [""]
-    return first == complete(names) and not set(lacks).intersection(NAMES)
+    return first == current and not set(lacks).intersection(NAMES)
 
 
 def text_keys(stored: str | None) -> dict[str, bool]:

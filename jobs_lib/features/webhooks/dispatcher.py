@@ -16,7 +16,7 @@ from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.engines.attempts import Tried
-from jobs_lib.engines.queue import ENDED_BY_APP, QueueClaims, until_stored
+from jobs_lib.engines.queue import ENDED_BY_APP, RECHECK_SECONDS, QueueClaims, until_stored
 from jobs_lib.errors import DatabaseError
 from jobs_lib.ports.outcomes import RETRY, SENT
 
@@ -30,7 +30,6 @@ from .slots import Slots
 from .turns import Plan
 
 CLAIMED_TOGETHER = 20       # rows of an endpoint, where few wait
-RECHECK_SECONDS = 5         # after which an endpoint whose rows are claimed is read again
 
 
 class Dispatcher:
