@@ -288,7 +288,7 @@ def test_a_dry_run_shows_how_many_rows_of_each_table_go(bench):          # R74
     step, = (each for each in bench.samples if each["step"].startswith("delete what they have"))
     assert step["step"] == f"delete what they have: {bench.result['counts']['rows']} rows"
     assert step["note"] == ("4 of sessions, 3 of usernames, 3 of labels, 1 of aliases; 1 of "
-                            "audit_logs stay, and name nobody any more; with them go 2 of "
+                            "audit_logs stays, and names nobody any more; with them go 2 of "
                             "alias_destinations")
     bench.run("delete_accounts")
     assert counts(bench) == [{"sessions": 4, "usernames": 3, "labels": 3, "aliases": 1,

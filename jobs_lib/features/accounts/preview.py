@@ -91,8 +91,9 @@ def _show_rows(ctx, title: str, rows: Counter) -> None:
                if number and name not in (*KEPT, *BELONGING)]
     belonging = [f"with them go {rows[name]:,} of {ctx.db.name(name)}"
                  for name in BELONGING if rows[name]]
-    kept = [f"{rows[name]:,} of {ctx.db.name(name)} stay, and name nobody any more"
-            for name in KEPT if rows[name]]
+    kept = [f"{rows[name]:,} of {ctx.db.name(name)} " + (
+                "stays, and names nobody any more" if rows[name] == 1
+                else "stay, and name nobody any more") for name in KEPT if rows[name]]
     if deleted or kept or belonging:
         listed = ", ".join(f"{number:,} of {name}" for number, name in deleted)
         ctx.show(f"{title}: {counted(_named(rows), 'row')}", [],

@@ -185,3 +185,11 @@ def test_a_table_that_is_seen_and_may_not_be_read_ends_no_command(shop):        
             ) == (None, None)
     assert [each["what"] for each in shop.json("doctor", "--offline", code=1)
             if "did not finish" in each["what"]] == []
+
+
+def test_a_further_table_that_may_not_be_seen_is_named_once(shop):                     # R75
+    shop.root(f"REVOKE SELECT ON `{shop.shop}`.* FROM 'clerk'@'%'")
+    shop.root(f"GRANT {FOUR} ON `{shop.shop}`.`users` TO 'clerk'@'%'")
+    said = [text for text in shop.run("migrate", "--own-tables").splitlines() if "labels" in text]
+    assert said == [f"[delete_accounts] also names {shop.shop}.labels, which is not there, or "
+                    "which the user of [core] database may not see: correct it, or take it out"]
