@@ -206,6 +206,21 @@ class Batches:
             return len(parts), self.db.batch(work, retry_on=Lost) if parts else 0
         return self._repeat(batch)
 
+    def retire_aliases(self) -> bool:
+        """Keep the hashes of all its aliases before anything is deleted that the app's foreign keys
+        may delete aliases with, such as a destination. False when the run is to stop."""
+        for rows in self.db.pages("SELECT id, address FROM {aliases} WHERE user_id = :user",
+                                  size=LISTED, user=self.user_id):
+            if self.ctx.should_stop():
+                return False
+            self.db.batch(partial(self._retire_some, [row["address"] for row in rows]),
+                          retry_on=(Conflict, Lost))
+        return True
+
+    def _retire_some(self, addresses: list[str]) -> None:
+        self.check_status()
+        self._retire(addresses)
+
     def delete_further(self, further) -> bool:
         """Delete all rows of the user in a table of the app's that no job knows. False when the run
         is to stop."""

@@ -23,19 +23,21 @@ HELD = ("(status NOT IN ('sending', 'running') OR lease_until IS NULL OR lease_u
 ANONYMOUS = "user_id = NULL, actor = '', ip = '', details = NULL"
 
 ASKED_AT_ONCE = 5_000           # keys in one statement
+LAST = ("domains", "destinations")      # an app's aliases and logs often refer to them
 KEPT = ("raw_path", "address", "file_name", "file_bytes")     # columns that a Removal keeps
 
 
 def order() -> list:
-    """The references to `users`: queues first, and each before those of the tables that its own
-    rows refer to."""
+    """The references to `users`: queues first, LAST last, and each before those of the tables that
+    its own rows refer to."""
     from graphlib import TopologicalSorter
 
     mine = {reference.table: reference for reference in references.to("users")}
     before = {name: sorted({other.table for other in references.to(name)
                             if other.goes in ("with", "later")}
                            & set(mine)) for name in mine}
-    names = sorted(TopologicalSorter(before).static_order(), key=lambda name: not is_queue(name))
+    names = sorted(TopologicalSorter(before).static_order(),
+                   key=lambda name: (not is_queue(name), name in LAST))
     return [mine[name] for name in names]
 
 

@@ -77,7 +77,8 @@ def empty(batches) -> bool:
     """
     found = order()
     queues = [reference for reference in found if is_queue(reference.table)]
-    return (_empty(batches, queues) and all(map(batches.delete_further, batches.db.name.also))
+    return (_empty(batches, queues) and batches.retire_aliases()
+            and all(map(batches.delete_further, batches.db.name.also))
             and _empty(batches, [each for each in found if each not in queues]))
 
 
