@@ -12,6 +12,7 @@ INVALID = "invalid"             # what a run counts such rows under
 # the same for rows that are left as they are, in every run
 UNKNOWN_STATUS = "unknown_status"
 LARGEST_KEY, LONGEST_KEY = 2 ** 63 - 1, 255     # of a number; characters of a text
+LABEL = 190                     # characters of ASCII that a column of the kind `label` takes
 MARK = "\ufffd"                 # read in the place of octets that are no UTF-8, on every engine
 
 
@@ -38,6 +39,15 @@ def keys_in(values) -> list:
     """Those of the values that can be a key: SQLite stores anything in their place."""
     return [value for value in values if (isinstance(value, int) and abs(value) <= LARGEST_KEY)
             or (isinstance(value, str) and len(value) <= LONGEST_KEY)]
+
+
+def fitted(text: str, longest: int) -> str:
+    """What names something in a column of ours that holds ASCII: a hash in the place of what that
+    does not take, as a key of the app's in it may be longer or have an accent."""
+    if len(text) <= longest and text.isascii():
+        return text
+    from hashlib import sha256
+    return sha256(text.encode("utf-8", "replace")).hexdigest()[:longest]
 
 
 def ordered(value) -> tuple:

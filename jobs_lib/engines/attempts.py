@@ -2,6 +2,7 @@
 in the transaction that settles the item. `jobs.py show` tells them."""
 from __future__ import annotations
 
+from jobs_lib.database.values import LABEL, fitted
 from jobs_lib.records import namedtuple
 
 LONGEST_ANSWER = 512            # characters
@@ -48,7 +49,7 @@ def _owner(db, value):
 
 def _item(db, id):
     """As the column holds it: text, where any kind of item has a text for its key."""
-    return id if db.text_keys.keys().isdisjoint(KINDS) else str(id)
+    return id if db.text_keys.keys().isdisjoint(KINDS) else fitted(str(id), LABEL)
 
 
 def answer(text: str, hidden=tuple) -> str:

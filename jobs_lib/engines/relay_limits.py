@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 
+from jobs_lib.database.values import fitted
 from jobs_lib.records import namedtuple
 
 from .relay_pause import LONGEST_PAUSE, pause_now
@@ -263,11 +264,7 @@ def _of(queue: str) -> str:
 
 def _word(owner) -> str:
     """What an owner's share is counted under: there is room for no longer key."""
-    word = "" if owner is None else str(owner)
-    if len(word) <= LONGEST_OWNER and word.isascii():
-        return word
-    from hashlib import sha256
-    return sha256(word.encode("utf-8", "replace")).hexdigest()[:LONGEST_OWNER]
+    return fitted("" if owner is None else str(owner), LONGEST_OWNER)
 
 
 def _reach(window: Window, second: int, named: bool = True) -> dict:

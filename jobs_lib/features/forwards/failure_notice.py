@@ -154,7 +154,8 @@ def _notify(ctx, folder: str, user_id, destination: str, failing: set, rows: lis
         _mark(ctx, rows, None)
         return 0
     user = {"id": user_id, "name": user["name"] or user["email"], "email": to_email}
-    key = f"forward-failed:{user_id}:{enqueue.short_hash(destination)}:{ctx.now:%Y-%m-%d}"
+    key = enqueue.dedupe_key(
+        f"forward-failed:{user_id}:{enqueue.short_hash(destination)}:{ctx.now:%Y-%m-%d}")
     notice = ctx.db.row(f"SELECT id, CASE WHEN status = 'pending' AND {UNCLAIMED} "
                         "AND attempts = 0 THEN 1 ELSE 0 END AS is_open "
                         "FROM {notifications} WHERE dedupe_key = :key" + ctx.db.for_update, key=key)

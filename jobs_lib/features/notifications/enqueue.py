@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from jobs_lib.addresses import AddressError, check
+from jobs_lib.database.values import LABEL, fitted
 
 from . import render
 from .kinds import KINDS
@@ -15,6 +16,7 @@ def notify(ctx, user: dict, kind: str, key: str, values: dict, now=None) -> int 
     templates show besides `name`. Who signs it and how urgent it is comes from its kind. The id of
     the notice, 0 in a dry run; None when mail cannot reach the user, or this occurrence had one.
     """
+    key = dedupe_key(key)
     if not is_reachable(ctx, user) or ctx.db.row(
             "SELECT id FROM {notifications} WHERE dedupe_key = :key", key=key):
         return None
@@ -27,6 +29,11 @@ def notify(ctx, user: dict, kind: str, key: str, values: dict, now=None) -> int 
         to_email=user["email"], subject=letter.subject, body_text=letter.text,
         body_html=letter.html, dedupe_key=key, priority=about.priority,
         created_at=now or ctx.clock())
+
+
+def dedupe_key(text: str) -> str:
+    """What names an occurrence, as its column takes it."""
+    return fitted(text, LABEL)
 
 
 def write_to(ctx, user: dict, kind: str, values: dict) -> render.Letter:

@@ -162,7 +162,7 @@ def remind_owner(ctx, reminder: Reminder, user_id: int, rows: list[dict]) -> lis
     # the same in the notice and in the rows, so that they can be matched
     now = ctx.clock()
     while rows:
-        key = reminder.key(ctx, user_id, rows)
+        key = enqueue.dedupe_key(reminder.key(ctx, user_id, rows))
         before = ctx.db.row("SELECT id FROM {notifications} WHERE dedupe_key = :key", key=key)
         if before is None:
             break
