@@ -12,6 +12,7 @@ collation. So two keys are equal in our own tables just where they are in the ap
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 
 from jobs_lib.errors import Missing, Unfit
@@ -128,7 +129,13 @@ def are_alike(db, facts: dict, key: dict) -> bool:
     if is_uuid(db, facts["whole"]) != is_uuid(db, key["whole"]):
         return False            # no index serves to find a text by a UUID
     return is_text(facts) and (not facts["collation"] or not key["collation"]
-                               or folds(facts["collation"]) == folds(key["collation"]))
+                               or _folding(facts["collation"]) == _folding(key["collation"]))
+
+
+def _folding(words: str) -> str:
+    """Which keys that are not the same a collation takes for equal, as a name for that; "": none.
+    Of several that mind no case, each has its own letters with accents."""
+    return re.sub("^utf8(mb3)?_", "utf8mb4_", words.rpartition(" ")[2]) if folds(words) else ""
 
 
 def new(like, now) -> str:

@@ -16,6 +16,7 @@ from jobs_lib.database.schema import (
     own_tables,
     version,
 )
+from jobs_lib.database.schema.further import Further
 from jobs_lib.database.schema.migrations import migrate, plan
 from jobs_lib.database.schema.tables import table
 from jobs_lib.errors import Unfit
@@ -205,6 +206,22 @@ def test_a_reference_that_compares_otherwise_than_its_key_is_refused(blank_url):
         f"magic_links.user_id ({own}) and users.id ({key}), which it refers to, compare keys "
         "differently: give both the same type and collation, or name the right table in [tables]")
     db.close()
+
+
+@pytest.mark.parametrize("theirs, is_alike", [
+    ("utf8mb4_unicode_ci", False), ("latin1_swedish_ci", False), ("utf8mb3_general_ci", True)])
+def test_collations_that_mind_no_case_are_not_all_alike(mariadb, theirs, is_alike):      # R75
+    """`m\u00fcller` and `muller` are one for `utf8mb4_general_ci`, and two for others; of one
+    character set, they cannot even be compared. What is called alike in `utf8mb3` is."""
+    url = mariadb.database()
+    db = connect(keyed.make(url, keyed.UUIDS), also=(Further("tokens", "owner"),))
+    kind = f"CHAR(36) CHARACTER SET {theirs.partition('_')[0]} COLLATE {theirs} NOT NULL"
+    db.execute(f"CREATE TABLE tokens (id INTEGER PRIMARY KEY, owner {kind})")
+    db.execute(f"ALTER TABLE {{sessions}} MODIFY user_id {kind}")
+    assert [code.partition(":char")[0] for code in app_gaps.lacking(db)] == (
+        [] if is_alike else ["sessions.user_id:unlike", "further:unlike:tokens:owner"])
+    db.close()
+    mariadb.drop(url)
 
 
 @on_mariadb
