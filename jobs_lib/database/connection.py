@@ -280,7 +280,8 @@ class Database:
     def key(self, table: str, value):
         """A key of the table, or what a row of another one calls it, as we compare the two."""
         if isinstance(value, str) and self.text_keys.get(table):
-            return value.casefold().rstrip(" ")
+            # not `casefold`: it makes `ss` of a sharp s, which are two for most databases
+            return value.lower().rstrip(" ")
         return value
 
     def by_key(self, table: str) -> str:

@@ -153,15 +153,20 @@ def _crossing(ctx, period: Period, users: dict) -> dict:
 
 def _by_user(db, ids, rows: list[dict]) -> dict:
     """{id of a user, as `users` has it: its row}."""
+    return {id: row for id, row in _named(db, ids, rows)}
+
+
+def _named(db, ids, rows: list[dict]):
+    """(id of a user, as `users` has it, a row of theirs). A row is left out that the database finds
+    for a user and we do not, as for another accent."""
     names = {db.key("users", id): id for id in ids}
-    return {names[db.key("users", row["user_id"])]: row for row in rows}
+    return ((names[key], row) for row in rows if (key := db.key("users", row["user_id"])) in names)
 
 
 def _known(db, period: Period, ids) -> set:
     """(user id, metric, threshold) of the events that are recorded."""
-    names = {db.key("users", id): id for id in ids}
-    return {(names[db.key("users", row["user_id"])], row["metric"], row["threshold"])
-            for row in db.query(KNOWN, ids=list(ids), start=period.cycle.start)}
+    rows = db.query(KNOWN, ids=list(ids), start=period.cycle.start)
+    return {(id, row["metric"], row["threshold"]) for id, row in _named(db, ids, rows)}
 
 
 def _new(period: Period, user: dict, usage: dict, known: set) -> list[dict]:

@@ -208,6 +208,17 @@ def test_a_reference_that_compares_otherwise_than_its_key_is_refused(blank_url):
     db.close()
 
 
+def test_keys_that_the_database_keeps_apart_are_two_for_us(blank_url):     # R75
+    kind = keyed.Keys("address", f"VARCHAR(64) {keyed.CI}", "TEXT COLLATE NOCASE", str)
+    db = connect(keyed.make(blank_url, kind))
+    db.text_keys = keys.known(db)
+    for key in ("strasse", "stra\u00dfe"):
+        db.insert("users", id=key)
+    assert db.key("users", "Strasse") == db.key("users", "strasse")
+    assert db.key("users", "strasse") != db.key("users", "stra\u00dfe")
+    db.close()
+
+
 @pytest.mark.parametrize("theirs, is_alike", [
     ("utf8mb4_unicode_ci", False), ("latin1_swedish_ci", False), ("utf8mb3_general_ci", True)])
 def test_collations_that_mind_no_case_are_not_all_alike(mariadb, theirs, is_alike):      # R75
