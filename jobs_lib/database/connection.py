@@ -387,16 +387,20 @@ class Database:
         return [row["name"] for row in self.query(self.dialect.primary_key, name=short,
                                                   schema=schema or None)]
 
-    def keeping(self, tables) -> list[dict]:
-        """The foreign keys of other tables that keep rows of these tables of ours from being
-        deleted: `table`, the key's `name`, and `child` in the database."""
-        if not self.dialect.keeping:
-            return []
-        return [{"table": ours[row["parent"].lower()], "name": row["name"],
-                 "child": in_schema(row["child"], schema)}
-                for schema, ours in self.name.by_schema(tables).items()
-                for row in self.query(self.dialect.keeping, names=list(ours), schema=schema)
-                if row["child"].lower() not in ours]
+    def foreign_keys(self, tables) -> list[dict]:
+        """Those that the app has declared from or to these tables of ours: `name`, `child`,
+        `columns`, `parent`, `keys` (None: its primary key) and `on_delete`, by the names in the
+        database."""
+        found: dict = {}
+        for schema, ours in self.name.by_schema(tables).items():
+            for row in self.query(self.dialect.foreign_keys, names=list(ours), schema=schema):
+                child, parent = (in_schema(row[end], schema) for end in ("child", "parent"))
+                key = found.setdefault((child, row["name"]), {
+                    "name": row["name"], "child": child, "parent": parent, "columns": [],
+                    "keys": [], "on_delete": row["on_delete"]})
+                key["columns"].append(row["of_child"])
+                key["keys"].append(row["of_parent"])
+        return list(found.values())
 
     def indexes(self, table: str, unique: bool = False) -> dict[str, list[str]]:
         """`{index: [columns]}` of a table of ours in the database, by our names; with `unique`,

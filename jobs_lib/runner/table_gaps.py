@@ -64,6 +64,8 @@ def concerned(job, names: list[str]) -> list[str]:
                 found.append(name)
         elif kind == "kept" and "also" in more and job.further:
             continue                        # it deletes those rows before
+        elif kind == "takes" and job.further:
+            continue                        # they are of the same account
         elif work and (misfits.concerns(name, work) if kind
                      else not column or column in work.columns):
             found.append(name)

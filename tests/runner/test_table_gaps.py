@@ -516,8 +516,9 @@ def test_a_foreign_key_of_the_apps_stops_a_purge_with_a_sentence(tmp_path, maria
     told = bench.fails("purge_sessions")
     assert told.startswith("a foreign key keeps these rows: `")
     assert "CONSTRAINT `of_session`" in told
-    assert told.endswith("Nothing of this batch was deleted: give it ON DELETE CASCADE or "
-                         "SET NULL, or switch this job off")
+    assert told.endswith("Nothing of this batch was deleted: give it ON DELETE SET NULL (or "
+                         "CASCADE, where its own rows are to be deleted, too), or switch this job "
+                         "off")
     assert bench.ids("sessions") == [1, 2]
     bench.db.execute("DELETE FROM devices")
     assert bench.run("purge_sessions") == {"deleted": 2}

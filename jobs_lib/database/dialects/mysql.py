@@ -246,7 +246,8 @@ SENTENCES = {
     1146: (Missing, "{text}: run `jobs.py migrate`"),
     1054: (Missing, "{text}: compare the table with docs/data-model.md"),
     1451: (DatabaseError, ("a foreign key keeps these rows: {reference}. Nothing of this batch was "
-           "deleted: give it ON DELETE CASCADE or SET NULL, or switch this job off")),
+           "deleted: give it ON DELETE SET NULL (or CASCADE, where its own rows are to be deleted, "
+           "too), or switch this job off")),
     1045: NO_ACCESS, 1698: NO_ACCESS,
     1049: (DatabaseError, "the database server {where} has no database {named!r}"),
     1044: (DatabaseError, ("the user {user!r} may not use the database {named!r}: give it "
@@ -410,11 +411,16 @@ catalogue = ("SELECT c.table_name AS table_name, c.column_name AS name, LOWER(c.
              " FROM information_schema.columns c JOIN information_schema.tables t"
              " ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
              " WHERE c.table_schema = COALESCE(:schema, DATABASE()) AND c.table_name IN (:names)")
-keeping = ("SELECT constraint_name AS name, table_name AS child, referenced_table_name AS parent"
-           " FROM information_schema.referential_constraints"
-           " WHERE constraint_schema = COALESCE(:schema, DATABASE())"
-           " AND LOWER(referenced_table_name) IN (:names)"
-           " AND delete_rule IN ('RESTRICT', 'NO ACTION') ORDER BY table_name, constraint_name")
+foreign_keys = ("SELECT k.constraint_name AS name, k.table_name AS child, k.column_name AS of_child,"
+                " k.referenced_table_name AS parent, k.referenced_column_name AS of_parent,"
+                " r.delete_rule AS on_delete FROM information_schema.key_column_usage k"
+                " JOIN information_schema.referential_constraints r"
+                " ON r.constraint_schema = k.constraint_schema AND r.table_name = k.table_name"
+                " AND r.constraint_name = k.constraint_name"
+                " WHERE k.table_schema = COALESCE(:schema, DATABASE())"
+                " AND k.referenced_table_name IS NOT NULL AND"
+                " (LOWER(k.referenced_table_name) IN (:names) OR LOWER(k.table_name) IN (:names))"
+                " ORDER BY k.table_name, k.constraint_name, k.ordinal_position")
 any_type = False                     # a column takes values of its type
 # A unique one over the beginning of a text alone (`sub_part`) also refuses what differs only after
 # it.

@@ -13,11 +13,11 @@ from contextlib import suppress
 
 from jobs_lib.errors import Busy, DatabaseError, Lost, Missing, NotGranted, ReadOnly
 
-from . import checks, expression_misfits, keys, written
+from . import checks, expression_misfits, foreign_keys, keys, written
 from .column_types import has_fractions, holds, is_number, listed, named, takes
 from .expression_misfits import LOOKED_AT, TIMES
 from .references import REFERENCES
-from .tables import column_names, is_flag, table, words_of
+from .tables import is_flag, table, words_of
 
 BYTES = re.compile(r"binary|blob|byte")
 LARGEST = 2 ** 63 - 1
@@ -106,6 +106,16 @@ KINDS = {
                     "name its table in [tables]"),
     "kept": (DELETED, "the foreign key {0} of {1} keeps rows of {table} from being deleted",
              "give it ON DELETE CASCADE or SET NULL"),
+    "held": (DELETED, "the foreign key {0} of {1} keeps rows of {table} from being deleted",
+             "give it ON DELETE SET NULL"),
+    "takes": (DELETED, ("the foreign key {0} of {1} deletes its rows with those of {table} (ON "
+                        "DELETE CASCADE)"),
+              ("give it ON DELETE SET NULL, or switch off the job that deletes those "
+               "(docs/adoption.md, Foreign keys and triggers)")),
+    "uproots": (DELETED, ("the foreign key {0} of {1} deletes users with rows of {table} (ON "
+                          "DELETE CASCADE)"), "give it ON DELETE SET NULL"),
+    "elsewhere": (ANY, "{column} refers to {0} by a foreign key, and the jobs take it for {1}",
+                  "name the right column in [columns], or the right table in [tables]"),
     "engine": (CHANGED, "the table {table} is {0}, which has no transactions",
                "ALTER TABLE {quoted} ENGINE=InnoDB"),
     **{f"may_not_{word.lower()}": (act, f"{{0}} has no right to {word} {{place}}",
@@ -136,7 +146,7 @@ OF_DELETION = ("engine", "may_not_delete")      # of these: what an export does 
 def look(db, works: dict, catalogue: dict) -> list[str]:
     """The codes. `works`: {table: the Work of all jobs on it, together}; `catalogue`: {table:
     {column: facts}}, as Database.catalogue has them."""
-    found = []
+    found: list[str] = []
     checks.add(db, catalogue)
     for name, columns in catalogue.items():
         found += _of_table(db, name, columns, works[name])
@@ -145,12 +155,7 @@ def look(db, works: dict, catalogue: dict) -> list[str]:
               if (key := catalogue.get(one.target, {}).get("id"))
               and (column := catalogue.get(one.table, {}).get(one.column))
               and not keys.are_alike(db, column, key)]
-    # before the tables that no run works on just now
-    emptied = {each.table.lower() for each in db.name.also}
-    for row in db.keeping(catalogue):
-        found.append(_code(row["table"], "", "kept", row["name"], row["child"],
-                           *(["also"] if row["child"].lower() in emptied
-                             and "claim_run" not in column_names(row["table"]) else [])))
+    found += [_code(*each) for each in foreign_keys.look(db, catalogue)]
     return found
 
 

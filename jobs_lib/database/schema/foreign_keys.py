@@ -1,0 +1,82 @@
+"""What an app's own foreign keys say of the names in [tables] and [columns], and what they do when a
+job deletes rows."""
+from __future__ import annotations
+
+from .references import REFERENCES, targets
+from .tables import column_names
+
+# what owners have made: deleted by the app, or with the account
+OWNED = ("users", "aliases", "destinations", "domains", "webhooks")
+KEEP = ("RESTRICT", "NO ACTION")
+
+
+def look(db, catalogue: dict) -> list[tuple]:
+    """(our table, our column or "", kind, the rest) of each finding, as misfits.py makes a code of
+    it."""
+    keys = db.foreign_keys(catalogue)
+    ours = _ours(db, catalogue)
+    emptied = {each.table.lower() for each in db.name.also}
+    found: list[tuple] = []
+    for key in keys:
+        child, parent = ours.get(key["child"].lower()), ours.get(key["parent"].lower())
+        more = (key["name"], key["child"])
+        if parent and key["on_delete"] in KEEP:
+            # rows of the tables that the jobs know go before those that they refer to
+            if not child:
+                is_emptied = key["child"].lower() in emptied and not _is_queue(parent)
+                found.append((parent, "", "kept", *more, *(["also"] if is_emptied else [])))
+            elif child == "users":
+                found.append((parent, "", "held", *more))
+        if child in OWNED and parent and takes(db, key, child, parent):
+            if child == "users":
+                found.append((parent, "", "uproots", *more))
+            elif parent == "destinations" or parent not in OWNED:
+                found.append((parent, "", "takes", *more))
+        if child and len(key["columns"]) == 1:
+            found += _elsewhere(db, catalogue, keys, key, child)
+    return found
+
+
+def takes(db, key: dict, child: str, parent: str) -> bool:
+    """Whether it deletes rows that our own list of references would not delete then."""
+    columns = {column.lower() for column in key["columns"]}
+    return key["on_delete"] == "CASCADE" and not any(
+        (each.table, each.target, each.goes) == (child, parent, "with")
+        and db.name.column(child, each.column).lower() in columns for each in REFERENCES)
+
+
+def _ours(db, tables) -> dict:
+    """{a table in the database, in lower case: ours}."""
+    return {db.name(name).lower(): name for name in tables}
+
+
+def _is_queue(table: str) -> bool:
+    return "claim_run" in column_names(table)
+
+
+def _is_view(columns: dict | None) -> bool:
+    return bool(columns) and next(iter(columns.values()))["is_view"]
+
+
+def _elsewhere(db, catalogue: dict, keys: list[dict], key: dict, child: str):
+    """Where a column that is ours to refer to one table refers to another."""
+    theirs = key["columns"][0].lower()
+    column = db.name.ours(child).get(theirs, theirs)
+    for target in targets(child, column):
+        columns = catalogue.get(target, {})
+        if "id" not in columns or _is_view(columns):
+            continue
+        place, id = db.name(target).lower(), columns["id"]["name"].lower()
+        there = key["parent"].lower(), key["keys"][0]
+        if not any(_leads(each, db.name(child).lower(), theirs, place, id)
+                   # or both to the same: one row there for each of the target
+                   or _leads(each, place, id, *there) for each in keys):
+            yield child, column, "elsewhere", ".".join(
+                filter(None, [key["parent"], key["keys"][0]])), db.name.shown(target, "id")
+
+
+def _leads(key: dict, child: str, column: str, parent: str, to: str | None) -> bool:
+    """Whether a foreign key of one column refers from there to there."""
+    return (key["child"].lower() == child and key["parent"].lower() == parent
+            and [each.lower() for each in key["columns"]] == [column]
+            and (to is None or key["keys"][0] is None or key["keys"][0].lower() == to.lower()))
