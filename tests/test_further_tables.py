@@ -219,6 +219,23 @@ def test_a_column_that_compares_ids_otherwise_is_refused(blank_url):     # R75
 
 
 @on_mariadb
+def test_the_number_of_a_row_is_no_account(bench):
+    """Row 7 belongs to anybody: with account 7 it would be deleted."""
+    bench.db.execute("CREATE TABLE tokens (id BIGINT AUTO_INCREMENT PRIMARY KEY, owner BIGINT)")
+    try:
+        bench.db.execute("INSERT INTO tokens VALUES (7, 8)")
+        fill(bench)
+        bench.config(delete_accounts={"also": "tokens.id"})
+        assert bench.fails("delete_accounts") == (
+            "nothing was done: [delete_accounts] also names tokens.id, which numbers the rows of "
+            "that table (AUTO_INCREMENT): name the column that holds the user's id")
+        bench.config(delete_accounts={"also": "tokens.owner"})
+        assert bench.run("delete_accounts")["erased"] == 1
+    finally:
+        bench.db.execute("DROP TABLE tokens")
+
+
+@on_mariadb
 def test_text_that_the_server_takes_for_a_number_is_refused(bench):
     """`7x` equals 7."""
     bench.db.execute("CREATE TABLE tokens (id BIGINT PRIMARY KEY, owner VARCHAR(40))")

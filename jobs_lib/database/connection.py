@@ -344,10 +344,10 @@ class Database:
 
     def catalogue(self, tables) -> dict[str, dict]:
         """What the engine knows of the columns of these tables of ours: {our table: {our column:
-        name, type, whole, collation, nullable, given, computed, touched, longest, largest,
-        engine, is_view}}, without tables that are not there. Of columns for which an expression
-        stands, it knows nothing. `longest` and `largest`: the characters and the number that fit,
-        None where more does than a job writes."""
+        name, type, whole, collation, nullable, given, numbers, computed, touched, longest,
+        largest, engine, is_view}}, without tables that are not there. Of columns for which an
+        expression stands, it knows nothing. `numbers`: AUTO_INCREMENT. `longest` and `largest`: the
+        characters and the number that fit, None where more does than a job writes."""
         found: dict = {}
         for table, row in self._of_tables(self.dialect.catalogue, tables):
             column = row["name"].lower()

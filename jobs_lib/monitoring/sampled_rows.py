@@ -4,10 +4,12 @@ from __future__ import annotations
 from jobs_lib.errors import DatabaseError
 
 
-def sampled_rows(db, table: str, columns: dict[str, str], most: int) -> list[dict]:
+def sampled_rows(db, table: str, columns: dict[str, str], most: int,
+                 key: str = "id") -> list[dict]:
     """The first `most` rows and the last, each once; none where the database does not answer, which
-    is reported with the schema. `columns`: {name in the result: SQL}, in the app's names."""
-    key = db.dialect.exact(db.name.column(table, "id"))
+    is reported with the schema. `columns`: {name in the result: SQL}, in the app's names; `key`:
+    the column that the table is in the order of."""
+    key = db.dialect.exact(db.name.column(table, key))
     rows: dict = {}
     read = ", ".join(f"{sql} AS {db.dialect.quote(name)}" for name, sql in columns.items())
     for order in ("DESC", "ASC") if columns else ():

@@ -401,6 +401,7 @@ catalogue = ("SELECT c.table_name AS table_name, c.column_name AS name, LOWER(c.
              " c.extra LIKE '%VIRTUAL%' OR c.extra LIKE '%STORED%' OR c.extra LIKE '%PERSISTENT%'"
              " AS computed, c.extra LIKE '%on update%' AS touched,"
              " c.column_default IS NOT NULL OR c.extra LIKE '%auto_increment%' AS given,"
+             " c.extra LIKE '%auto_increment%' AS numbers,"
              " c.character_maximum_length AS longest, CASE c.data_type WHEN 'tinyint' THEN 127"
              " WHEN 'smallint' THEN 32767 WHEN 'mediumint' THEN 8388607 END"
              " * IF(c.column_type LIKE '%unsigned%', 2, 1) AS largest,"

@@ -430,7 +430,7 @@ columns = ("SELECT m.name AS table_name, c.name AS name "
 catalogue = ("SELECT m.name AS table_name, c.name AS name, LOWER(c.type) AS type, "
              "LOWER(c.type) AS whole, c.\"notnull\" = 0 AS nullable,"
              " c.hidden IN (2, 3) AS computed, 0 AS touched, NULL AS longest, NULL AS largest,"
-             " NULL AS engine, c.dflt_value IS NOT NULL OR c.pk > 0 AS given, "
+             " NULL AS engine, 0 AS numbers, c.dflt_value IS NOT NULL OR c.pk > 0 AS given, "
              "m.type = 'view' AS is_view, "
              # an index has the column's own collation, unless it says another
              "COALESCE((SELECT 'COLLATE ' || x.coll FROM pragma_index_list(m.name) l, "

@@ -63,6 +63,8 @@ def look(db) -> list[str]:
             wrong = ("no_column", each.table, each.column)
         elif key and not keys.are_alike(db, column, key):
             wrong = ("unlike", each.table, each.column)
+        elif column["numbers"]:
+            wrong = ("numbers", each.table, each.column)
         elif not db.primary_key(each.table):
             wrong = ("no_key", each.table)
         elif not has_transactions(column["engine"]):

@@ -132,6 +132,8 @@ FURTHER = {
                   "name the column that holds the user's id"),
     "unlike": (("[delete_accounts] also names {0}.{1}, which compares ids differently from the id "
                 "of an account"), "give it the same type and collation"),
+    "numbers": (("[delete_accounts] also names {0}.{1}, which numbers the rows of that table "
+                 "(AUTO_INCREMENT)"), "name the column that holds the user's id"),
     "no_key": ("[delete_accounts] also names {0}, which has no primary key", "give it one"),
     "engine": (("[delete_accounts] also names {0}, which is {1} and has no transactions: a kill "
                 "would leave a part of it"), "ALTER TABLE {quoted} ENGINE=InnoDB"),

@@ -153,7 +153,7 @@ def _crossing(ctx, period: Period, users: dict) -> dict:
 
 def _by_user(db, ids, rows: list[dict]) -> dict:
     """{id of a user, as `users` has it: its row}."""
-    return {id: row for id, row in _named(db, ids, rows)}
+    return dict(_named(db, ids, rows))
 
 
 def _named(db, ids, rows: list[dict]):

@@ -1,0 +1,95 @@
+"""Columns of an app's tables most of whose ids are of no row: `[columns]` names the wrong one, or
+`[tables]` the wrong table.
+
+Where all keys look alike, as UUIDs do, no other check sees it; then mail is cancelled as nobody's,
+and a destination that aliases use counts as unused. Only some rows of each table are looked at, and
+never by a run.
+"""
+from __future__ import annotations
+
+from jobs_lib.database.schema.app_tables import TABLES
+from jobs_lib.database.schema.references import REFERENCES
+from jobs_lib.database.schema.tables import table
+from jobs_lib.database.values import keys_in
+from jobs_lib.errors import DatabaseError
+
+from .sampled_rows import read_as, sampled_rows
+
+LOOKED_AT = 500             # rows of a table, from either end
+FEWEST = 10                 # different ids of no row
+# What may outlive the row that it names is no mistake.
+KEPT = ("later", "stays")
+LEFT = "What is only left over of rows that are gone does no harm."
+# what becomes of such rows, by what their table or what they should refer to is
+THEN = {"alias_destinations": "expire_destination_verifications deletes destinations that are not "
+        "verified and that no alias uses.",
+        "users": "Mail and deliveries of no account are cancelled, and no such row is exported or "
+        "deleted with an account.",
+        "": "No job finds such a row by what it belongs to."}
+
+
+def look(db, works: dict) -> list[tuple[str, str, str]]:
+    """(what there is, what that means, what to do). `works`: {table: the Work of the jobs that are
+    enabled}."""
+    found = []
+    there = db.columns_of(TABLES)
+    for name, columns in there.items():
+        wanted = {one.column: one.target for one in REFERENCES
+                  if one.table == name and one.goes not in KEPT and one.target in there
+                  and one.column in columns & works[name].columns}
+        rows = sampled_rows(db, name, {column: read_as(db, name, column) for column in wanted},
+                            LOOKED_AT, table(name).key[0])
+        for column, target in wanted.items():
+            found += _of_column(db, db.name.shown(name, column), (name, target),
+                                [row[column] for row in rows],
+                                f"in [columns] {name}.{column}")
+    for each in db.name.also if works["users"].deletes else ():
+        found += _of_column(db, f"{each.table}.{each.column}", ("", "users"), _further(db, each),
+                            f"in [delete_accounts] also, such as {each.table}.user_id")
+    return [*found, *_unused(db, works, there)]
+
+
+def _of_column(db, shown: str, names: tuple, values: list, place: str):
+    """The finding about one column, or none. `names`: of its table and of that which it refers
+    to."""
+    target = names[1]
+    # 0 and '' stand for no row
+    ids = {db.key(target, value): value for value in keys_in(values) if value not in (0, "")}
+    try:
+        lost = len(ids) - db.value(f"SELECT COUNT(*) FROM {{{target}}} WHERE id IN (:ids)",
+                                   ids=list(ids.values())) if ids else 0
+    except DatabaseError:                   # reported with the schema
+        return
+    if lost >= FEWEST and lost > len(ids) / 2:
+        what = (f"{shown} has ids of no row of {db.name(target)}: {lost:,} of {len(ids):,} that "
+                "were looked at")
+        fix = (f"Name the column that holds the id {place}, and the right table in [tables] "
+               f"{target}. {LEFT}")
+        yield what, next(THEN[name] for name in (*filter(None, names), "") if name in THEN), fix
+
+
+def _further(db, further) -> list:
+    name, column = further.where(db)
+    try:
+        return [row["owner"] for row in db.query(
+            f"SELECT {column} AS owner FROM {name} LIMIT {2 * LOOKED_AT}")]
+    except DatabaseError:                   # further.py says what does not fit
+        return []
+
+
+def _unused(db, works: dict, there: dict):
+    """Whether nothing says which alias uses which destination, where those are deleted that none
+    uses."""
+    names = ("aliases", "destinations", "alias_destinations")
+    if not (works["destinations"].columns & {"removal_notified_at"} and set(names) <= set(there)):
+        return
+    try:
+        rows = [bool(db.row(f"SELECT 1 AS one FROM {{{name}}} LIMIT 1")) for name in names]
+    except DatabaseError:
+        return
+    if rows == [True, True, False]:
+        fix = ("If your app keeps that elsewhere, such as in a column of the aliases, let a view "
+               "show it in [tables] alias_destinations, or switch that job off.")
+        yield (f"{db.name('alias_destinations')} is empty, so no alias uses a destination",
+               "expire_destination_verifications deletes each destination that is not verified.",
+               fix)
