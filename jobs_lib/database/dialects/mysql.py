@@ -412,8 +412,9 @@ catalogue = ("SELECT c.table_name AS table_name, c.column_name AS name, LOWER(c.
              " FROM information_schema.columns c JOIN information_schema.tables t"
              " ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
              " WHERE c.table_schema = COALESCE(:schema, DATABASE()) AND c.table_name IN (:names)")
-foreign_keys = ("SELECT k.constraint_name AS name, k.table_name AS child, k.column_name AS of_child,"
-                " k.referenced_table_name AS parent, k.referenced_column_name AS of_parent,"
+foreign_keys = ("SELECT k.constraint_name AS name, k.table_name AS child,"
+                " k.column_name AS of_child, k.referenced_table_name AS parent,"
+                " k.referenced_column_name AS of_parent,"
                 " r.delete_rule AS on_delete FROM information_schema.key_column_usage k"
                 " JOIN information_schema.referential_constraints r"
                 " ON r.constraint_schema = k.constraint_schema AND r.table_name = k.table_name"

@@ -1,5 +1,5 @@
-"""What an app's own foreign keys say of the names in [tables] and [columns], and what they do when a
-job deletes rows."""
+"""What an app's own foreign keys say of the names in [tables] and [columns], and what they do when
+a job deletes rows."""
 from __future__ import annotations
 
 from .references import REFERENCES, targets

@@ -191,5 +191,5 @@ def test_a_further_table_that_may_not_be_seen_is_named_once(shop):              
     shop.root(f"REVOKE SELECT ON `{shop.shop}`.* FROM 'clerk'@'%'")
     shop.root(f"GRANT {FOUR} ON `{shop.shop}`.`users` TO 'clerk'@'%'")
     said = [text for text in shop.run("migrate", "--own-tables").splitlines() if "labels" in text]
-    assert said == [f"[delete_accounts] also names {shop.shop}.labels, which is not there, or "
-                    "which the user of [core] database may not see: correct it, or take it out"]
+    assert said == [(f"[delete_accounts] also names {shop.shop}.labels, which is not there, or "
+                     "which the user of [core] database may not see: correct it, or take it out")]
