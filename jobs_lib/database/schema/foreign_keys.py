@@ -55,7 +55,7 @@ def _is_queue(table: str) -> bool:
 
 
 def _is_view(columns: dict | None) -> bool:
-    return bool(columns) and next(iter(columns.values()))["is_view"]
+    return next(iter(columns.values()))["is_view"] if columns else False
 
 
 def _elsewhere(db, catalogue: dict, keys: list[dict], key: dict, child: str):
