@@ -65,9 +65,13 @@ class Sink:
         return max(map(int, re.findall(rb"sess=(\d+)", self.counters.read())), default=0)
 
     def dumps(self) -> list:
-        """The raw dump of each message taken, oldest first."""
-        paths = sorted(Path(self.folder.name).glob("dump/m.*"), key=lambda p: p.stat().st_mtime_ns)
-        return [path.read_bytes() for path in paths]
+        """The raw dump of each message taken, oldest first. A transaction that was begun and brings
+        none is an empty file, until the sink removes it."""
+        found = []
+        for path in Path(self.folder.name).glob("dump/m.*"):
+            with contextlib.suppress(FileNotFoundError):
+                found.append((path.stat().st_mtime_ns, path.read_bytes()))
+        return [dump for _, dump in sorted(found) if dump]
 
     def messages(self) -> list:
         """(sender, recipients, content) of each message taken, the content with LF line ends."""
