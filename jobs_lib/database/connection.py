@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import time
 
-from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost, Missing
+from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost, Missing, NotGranted
 
 from . import dialects
 from .names import Names, in_schema
@@ -62,6 +62,7 @@ class Database:
         self._cache: dict = {}
         self._text_keys: dict | None = None
         self._numbered_by: dict = {}
+        self._only_read: dict = {}
         self.key_types: dict | None = None              # for schema/keys.py
         self.unconfirmed = ""           # what version.check has read, for runner/adoption.py
 
@@ -386,6 +387,20 @@ class Database:
         schema, _, short = name.rpartition(".")
         return [row["name"] for row in self.query(self.dialect.primary_key, name=short,
                                                   schema=schema or None)]
+
+    def is_only_read(self, table: str) -> bool:
+        """Whether that is a view through which the database deletes no row."""
+        if table not in self._only_read:
+            facts = next(iter(self.catalogue([table]).get(table, {}).values()), None)
+            try:
+                if facts and facts["is_view"]:
+                    self.execute(f"DELETE FROM {{{table}}} WHERE 1 = 0")
+                self._only_read[table] = False
+            except (Busy, Conflict, Lost, Missing, NotGranted):
+                raise                           # that says nothing of the view
+            except DatabaseError:
+                self._only_read[table] = True
+        return self._only_read[table]
 
     def foreign_keys(self, tables) -> list[dict]:
         """Those that the app has declared from or to these tables of ours: `name`, `child`,

@@ -444,6 +444,7 @@ foreign_keys = ("SELECT CAST(f.id AS TEXT) AS name, m.name AS child, f.\"from\" 
                 " FROM sqlite_master m, pragma_foreign_key_list(m.name) f"
                 " WHERE m.type = 'table' AND LOWER(m.name) IN (:names)"
                 " ORDER BY m.name, f.id, f.seq")
+views = ""                           # none deletes anything but by a trigger that says what
 any_type = True                      # a column takes values of any type
 indexes = ("SELECT l.name AS name, i.name AS column_name, l.\"unique\" AS is_unique "
            "FROM pragma_index_list(:name) l,"

@@ -2,6 +2,7 @@
 a job deletes rows."""
 from __future__ import annotations
 
+from . import views
 from .references import REFERENCES, targets
 from .tables import column_names
 
@@ -13,8 +14,10 @@ KEEP = ("RESTRICT", "NO ACTION")
 def look(db, catalogue: dict) -> list[tuple]:
     """(our table, our column or "", kind, the rest) of each finding, as misfits.py makes a code of
     it."""
-    keys = db.foreign_keys(catalogue)
+    keys, bases = db.foreign_keys(catalogue), views.bases(db, catalogue)
     ours = _ours(db, catalogue)
+    # an alias with a destination in a column of its own is seen to use it
+    is_used = bases.get("aliases", set()) & bases.get("alias_destinations", set())
     emptied = {each.table.lower() for each in db.name.also}
     found: list[tuple] = []
     for key in keys:
@@ -30,7 +33,8 @@ def look(db, catalogue: dict) -> list[tuple]:
         if child in OWNED and parent and takes(db, key, child, parent):
             if child == "users":
                 found.append((parent, "", "uproots", *more))
-            elif parent == "destinations" or parent not in OWNED:
+            elif parent not in OWNED or (parent == "destinations"
+                                         and not (child == "aliases" and is_used)):
                 found.append((parent, "", "takes", *more))
         if child and len(key["columns"]) == 1:
             found += _elsewhere(db, catalogue, keys, key, child)
@@ -54,17 +58,13 @@ def _is_queue(table: str) -> bool:
     return "claim_run" in column_names(table)
 
 
-def _is_view(columns: dict | None) -> bool:
-    return next(iter(columns.values()))["is_view"] if columns else False
-
-
 def _elsewhere(db, catalogue: dict, keys: list[dict], key: dict, child: str):
     """Where a column that is ours to refer to one table refers to another."""
     theirs = key["columns"][0].lower()
     column = db.name.ours(child).get(theirs, theirs)
     for target in targets(child, column):
         columns = catalogue.get(target, {})
-        if "id" not in columns or _is_view(columns):
+        if "id" not in columns or views.is_view(columns):
             continue
         place, id = db.name(target).lower(), columns["id"]["name"].lower()
         there = key["parent"].lower(), key["keys"][0]

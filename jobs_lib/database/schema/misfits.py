@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from jobs_lib.errors import Busy, DatabaseError, Lost, Missing, NotGranted, ReadOnly
 
-from . import checks, expression_misfits, foreign_keys, keys, written
+from . import checks, expression_misfits, foreign_keys, keys, views, written
 from .column_types import has_fractions, holds, is_number, listed, named, takes
 from .expression_misfits import LOOKED_AT, TIMES
 from .references import REFERENCES
@@ -104,6 +104,9 @@ KINDS = {
                  "let it write a column that can be written"),
     "undeletable": (DELETED, "no row can be deleted through the view {table}",
                     "name its table in [tables]"),
+    "shared": (DELETED, "a row that is deleted through the view {table} is one of {0}",
+               ("leave that table to the jobs, if only empty; or let no row be deleted through the "
+                "view of which alias has which destination: CREATE ALGORITHM = TEMPTABLE VIEW")),
     "kept": (DELETED, "the foreign key {0} of {1} keeps rows of {table} from being deleted",
              "give it ON DELETE CASCADE or SET NULL"),
     "held": (DELETED, "the foreign key {0} of {1} keeps rows of {table} from being deleted",
@@ -158,6 +161,7 @@ def look(db, works: dict, catalogue: dict) -> list[str]:
               and (column := catalogue.get(one.table, {}).get(one.column))
               and not keys.are_alike(db, column, key)]
     found += [_code(*each) for each in foreign_keys.look(db, catalogue)]
+    found += _shared(db, works, catalogue)
     return found
 
 
@@ -347,9 +351,24 @@ def _of_view(db, name: str, known: dict, work) -> list[str]:
     columns = [*known, *(column for column in expressions if expressions[column].writes)]
     found = [_code(name, column, "view") for column in columns if column in work.written
              and _is_refused(db, f"UPDATE {{{name}}} SET {column} = {column} WHERE 1 = 0")]
-    if work.deletes and _is_refused(db, f"DELETE FROM {{{name}}} WHERE 1 = 0"):
+    # what shows the destinations of aliases has no rows of its own to delete
+    if work.deletes and name != "alias_destinations" and _is_refused(
+            db, f"DELETE FROM {{{name}}} WHERE 1 = 0"):
         found.append(_code(name, "", "undeletable"))
     return found
+
+
+def _shared(db, works: dict, catalogue: dict) -> list[str]:
+    """Views through which rows would be deleted that are something else to the jobs, too: what an
+    owner has made."""
+    bases, more = views.bases(db, catalogue), []
+    for name, columns in catalogue.items():
+        if not (views.is_view(columns) and works[name].deletes) or _is_refused(
+                db, f"DELETE FROM {{{name}}} WHERE 1 = 0"):
+            continue
+        more += [_code(name, "", "shared", db.name(other)) for other in foreign_keys.OWNED
+                 if other != name and bases.get(name, set()) & bases.get(other, set())]
+    return more
 
 
 def _is_refused(db, sql: str) -> bool:

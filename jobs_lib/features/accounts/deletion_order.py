@@ -170,6 +170,8 @@ class Removal:
             self.db.execute(f"UPDATE {{{name}}} SET {reference.column} = NULL WHERE {where}",
                             **values)
         elif reference.goes == "with" and table(name).key != ("id",):
+            if self.db.is_only_read(name):
+                return                      # a view: its rows are parts of those that go
             self.rows[name] += self.db.execute(f"DELETE FROM {{{name}}} WHERE {where}", **values)
         elif reference.goes in ("with", "stays"):
             found = [row["id"] for row in self.db.query(f"SELECT id FROM {{{name}}} WHERE {where}",

@@ -66,6 +66,53 @@ def test_what_they_delete_and_where_they_lead(db, key):                         
     assert [code for code in lacking(db) if code not in before] == KEYS[key]
 
 
+LINKS = ("CREATE {}VIEW links AS SELECT its_id AS its_alias_id, box AS its_destination_id "
+         "FROM app_aliases")
+
+
+def test_rows_deleted_through_a_view_are_those_of_its_table(url):                  # R75
+    """Where an app forwards to its users' own address, or has the destination in the alias."""
+    names = {**adopted.TABLES, "alias_destinations": "links", "destinations": "outer_view"}
+    client.run(url, f"""
+        ALTER TABLE app_aliases ADD COLUMN box BIGINT,
+            ADD FOREIGN KEY (box) REFERENCES app_destinations (its_id) ON DELETE CASCADE;
+        {LINKS.format("")};
+        CREATE VIEW inner_view AS SELECT its_id, its_id AS its_user_id, its_email, its_created_at,
+            its_deleted_at AS its_verified_at, its_deleted_at AS its_reminded_at,
+            its_deleted_at AS its_removal_notified_at FROM app_users;
+        CREATE VIEW outer_view AS SELECT * FROM inner_view WHERE its_id > 0;
+    """)
+    db = connect(url, tables=names, columns=adopted.COLUMNS)
+    assert [code for code in lacking(db) if ":shared" in code] == [
+        "destinations:shared:app_users", "alias_destinations:shared:app_aliases"]
+    db.close()
+
+
+def test_a_view_that_shows_the_destinations_of_aliases_is_only_read(tmp_path, blank_url):   # R75
+    """Those that an alias uses stay, and an account is deleted with its own."""
+    url, is_server = adopted.make(blank_url), not blank_url.startswith("sqlite")
+    client.run(url, "ALTER TABLE app_aliases ADD COLUMN box BIGINT;\n"
+                    f"{LINKS.format('ALGORITHM = TEMPTABLE ' if is_server else '')};\n")
+    if is_server:
+        client.run(url, "ALTER TABLE app_aliases ADD FOREIGN KEY (box) REFERENCES "
+                        "app_destinations (its_id) ON DELETE CASCADE;\n")
+    bench = Bench(tmp_path, url, {**adopted.TABLES, "alias_destinations": "links"},
+                  adopted.COLUMNS)
+    bench.table("users", [{"id": 1, "email": "a@home.example"},
+                          {"id": 2, "status": "deleted", "deleted_at": bench.ago(days=8)}])
+    bench.table("destinations", [{"id": number, "user_id": user, "email": "b@home.example",
+                                  "created_at": bench.ago(days=40), "removal_notified_at":
+                                  bench.ago(days=4)} for number, user in ((1, 1), (2, 1), (3, 2))])
+    bench.table("aliases", [{"id": number, "user_id": user, "address": f"{number}@alias.example"}
+                            for number, user in ((1, 1), (3, 2))])
+    bench.db.execute("UPDATE app_aliases SET box = its_id")
+    assert bench.run("delete_accounts")["erased"] == 1
+    assert bench.run("expire_destination_verifications")["removed"] == 1
+    assert bench.ids("destinations") == bench.ids("aliases") == [1]
+    assert len(bench.rows("retired_addresses")) == 1
+    bench.db.close()
+
+
 def test_where_they_lead_in_sqlite(tmp_path):                                      # R75
     url = adopted.make(f"sqlite:///{tmp_path}/jobs.db")
     db = connect(url, tables=adopted.TABLES, columns=adopted.COLUMNS)
