@@ -19,6 +19,7 @@ import pytest
 from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer
 from jobs_lib.ports.resolver import Resolver, open_resolver, system_nameservers
 from tests.servers.dns_servers import Authority, BlackHole, Slow, Unbound, free_port
+from tests.support.patience import SOON, quickest
 from tests.support.shell import ROOT
 
 LONG = " ".join(f'"{part}"' for part in ("a" * 250, "b" * 250, "c" * 250, "d" * 250, "e" * 250,
@@ -145,12 +146,14 @@ def test_a_server_that_only_knows_its_own_zones_is_no_resolver(authority):      
 
 
 def test_silence_is_unknown_within_the_time_limit():                            # R48
+    asked = []
     with BlackHole() as hole:
-        began = time.monotonic()
-        answer = made(hole.port, timeout=0.4).look_up("example.org", "TXT")
-        assert 0.35 < time.monotonic() - began < 0.8
-        assert answer == Answer(UNKNOWN, why="the name server did not answer in time")
-        assert hole.asked == 2                          # a packet may get lost
+        def look_up():
+            answer = made(hole.port, timeout=0.4).look_up("example.org", "TXT")
+            assert answer == Answer(UNKNOWN, why="the name server did not answer in time")
+            asked.append(hole.asked)
+        assert 0.35 < quickest(look_up, 0.8)
+    assert max(asked) == 2                              # a packet may get lost
 
 
 def test_nobody_there_is_unknown():                                             # R48
@@ -199,10 +202,9 @@ def test_the_good_one_is_asked_after_one_without_an_address(unbound):
 
 def test_the_next_name_server_is_asked(authority, unbound):
     with BlackHole() as hole, Unbound(authority, "refuse") as refuses:
-        began = time.monotonic()
-        resolver = made(hole.port, refuses.port, unbound.port, timeout=1.2)
+        # the silent one is given a sixth of it
+        resolver = made(hole.port, refuses.port, unbound.port, timeout=3)
         assert resolver.look_up("example.org", "MX").outcome == FOUND
-        assert time.monotonic() - began < 1
         assert hole.asked == 1
 
 
@@ -244,7 +246,7 @@ def test_several_items_are_asked_for_together(resolver, unbound):
 
 
 def test_all_questions_about_an_item_are_asked_together():
-    with Slow(0.3) as slow:
+    with Slow(until=[5]) as slow:
         ((_, answers),) = made(slow.port).each(items(1, 5), lambda: False, no_more)
         assert (len(answers), set(answers.values())) == (5, {Answer(NXDOMAIN)})
         assert (slow.asked, slow.most) == (5, 5)
@@ -254,7 +256,7 @@ def test_what_the_answers_raise_is_asked_next():
     def follow_up(_item, answers):
         assert Answer(UNKNOWN) not in answers.values()
         return [(f"{number}.example", "MX") for number in range(3)] if len(answers) == 2 else []
-    with Slow(0.1) as slow:
+    with Slow(until=[8, 20]) as slow:
         found = dict(made(slow.port).each(items(4, 2), lambda: False, follow_up))
         assert [len(answers) for answers in found.values()] == [5] * 4
         assert (slow.asked, slow.most) == (20, 12)
@@ -262,11 +264,11 @@ def test_what_the_answers_raise_is_asked_next():
 
 def test_so_many_items_at_a_time_and_no_more():
     """Those that the caller is not done with included: so no more are in memory."""
-    with Slow(0.05) as slow:
+    with Slow(until=[12, 24, 36, 48]) as slow:
         resolver = Resolver([("127.0.0.1", slow.port)], 5, 3)
         found = resolver.each(items(12, 4), lambda: False, no_more)
         next(found)
-        time.sleep(0.5)
+        time.sleep(0.5)                                 # more would come meanwhile
         assert slow.asked == 3 * 4
         assert len(list(found)) == 11
         assert (slow.asked, slow.most) == (48, 12)
@@ -275,8 +277,8 @@ def test_so_many_items_at_a_time_and_no_more():
 def test_all_questions_of_one_item_have_a_time_limit_together():
     with BlackHole() as hole:
         began = time.monotonic()
-        ((_, answers),) = made(hole.port, timeout=0.3).each(items(1, 20), lambda: False, no_more)
-        assert time.monotonic() - began < 0.9
+        ((_, answers),) = made(hole.port, timeout=1).each(items(1, 20), lambda: False, no_more)
+        assert time.monotonic() - began < 10            # one after the other they take 20
         assert {answer.outcome for answer in answers.values()} == {UNKNOWN}
         assert len(answers) == 20
 
@@ -284,9 +286,9 @@ def test_all_questions_of_one_item_have_a_time_limit_together():
 def test_a_run_that_is_to_stop_does_not_wait_for_answers():
     with BlackHole() as hole:
         began = time.monotonic()
-        assert list(made(hole.port, timeout=5).each(items(50), lambda: time.monotonic() - began
-                                                    > 0.2, no_more)) == []
-        assert time.monotonic() - began < 1
+        assert list(made(hole.port, timeout=600).each(items(50), lambda: time.monotonic() - began
+                                                      > 0.2, no_more)) == []
+        assert time.monotonic() - began < SOON
 
 
 @pytest.mark.parametrize("end", ["it is to stop", "nobody wants more", "an error", "all are there"])
@@ -296,7 +298,7 @@ def test_no_thread_and_no_question_outlives_the_run(end):
     with BlackHole() as hole, Slow(0.01) as slow, suppress(ZeroDivisionError):
         inside, began = threading.enumerate(), time.monotonic()
         if end == "it is to stop":
-            assert not list(made(hole.port).each(items(9, 3), lambda: True, no_more))
+            assert not list(made(hole.port, timeout=600).each(items(9, 3), lambda: True, no_more))
         else:
             for at, _ in enumerate(made(slow.port).each(items(20, 3), lambda: False, no_more)):
                 assert len(threading.enumerate()) == len(inside) + 1
@@ -305,7 +307,7 @@ def test_no_thread_and_no_question_outlives_the_run(end):
                 if at == 1 and end == "an error":
                     raise ZeroDivisionError
         assert threading.enumerate() == inside
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < SOON
     assert (threading.enumerate(), len(os.listdir("/proc/self/fd"))) == (before, open_files)
 
 

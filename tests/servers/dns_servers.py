@@ -87,7 +87,7 @@ class _Server:
         """Start it, and wait until it answers anything at all."""
         self.process = subprocess.Popen(self.command(), cwd=self.folder, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while not _speaks(self.port):
             if self.process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"{self.command()[0]}: {self.process.stderr.read().decode()}")
@@ -96,7 +96,7 @@ class _Server:
         """End it; `start` brings it back."""
         if self.process is not None:
             self.process.terminate()
-            self.process.wait(10)
+            self.process.wait(60)
             self.process.stderr.close()
             self.process = None
 
@@ -142,7 +142,7 @@ class Authority(_Server):
         self._write(name, records)
         if self.process is not None:
             self.process.send_signal(signal.SIGHUP)
-            until = time.monotonic() + 10
+            until = time.monotonic() + 60
             while self._serial_of(name) != self.serial:
                 if time.monotonic() > until:
                     raise RuntimeError(f"zone {name} was not loaded")
@@ -220,12 +220,14 @@ class BlackHole:
 
 
 class Slow(asyncio.DatagramProtocol):
-    """A resolver that is far away: it says of every name, after `seconds`, that there is none.
+    """A resolver that is far away: it says of every name, after `seconds`, that there is none; or,
+    with `until`, once as many have come as one of its numbers says.
     Questions wait side by side: `asked`, how many have come; `most`, how many at once."""
 
-    def __init__(self, seconds: float, port: int = 0) -> None:
-        self.seconds, self.port = seconds, port
-        self.asked = self.most = self._open = 0
+    def __init__(self, seconds: float = 0.0, port: int = 0, until=()) -> None:
+        self.seconds, self.port, self.until = seconds, port, list(until)
+        self.asked = self.most = 0
+        self._waiting: list = []
 
     def __enter__(self):
         self.loop = asyncio.new_event_loop()
@@ -245,11 +247,17 @@ class Slow(asyncio.DatagramProtocol):
 
     def datagram_received(self, data, addr):
         """A question has come."""
-        self.asked, self._open = self.asked + 1, self._open + 1
-        self.most = max(self.most, self._open)
-        self.loop.call_later(self.seconds, self._answer, data, addr)
+        self.asked += 1
+        self._waiting.append((data, addr))
+        self.most = max(self.most, len(self._waiting))
+        if self.asked in self.until:
+            for question in list(self._waiting):
+                self._answer(question)
+        elif not self.until:
+            self.loop.call_later(self.seconds, self._answer, (data, addr))
 
-    def _answer(self, data: bytes, addr) -> None:
-        self._open -= 1
+    def _answer(self, question) -> None:
+        self._waiting.remove(question)
+        data, addr = question
         self.transport.sendto(data[:2] + b"\x81\x83" + data[4:6] + bytes(6)
                               + data[12:data.index(0, 12) + 5], addr)

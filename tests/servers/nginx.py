@@ -53,7 +53,7 @@ class Nginx:
              str(self.folder / "nginx.conf"),
              "-e", str(self.folder / "error.log")], stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL)
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while time.monotonic() < until:
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
@@ -64,12 +64,12 @@ class Nginx:
 
     def __exit__(self, *_) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def lines(self, number: int = 0) -> list[str]:
         """The requests that it has answered, as `POST /ok 200`; waits for so many, as it writes
         them afterwards."""
-        until = time.monotonic() + 5
+        until = time.monotonic() + 60
         while number and len(self._lines()) < number and time.monotonic() < until:
             time.sleep(0.01)
         return self._lines()

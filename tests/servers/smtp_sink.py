@@ -24,9 +24,9 @@ def free_port() -> int:
 
 
 def await_port(port: int, process=None) -> None:
-    """Returns once somebody listens there; raises when `process` has ended instead, or after 10
-    seconds."""
-    for _ in range(400):
+    """Returns once somebody listens there; raises when `process` has ended instead, or after a
+    minute."""
+    for _ in range(2400):
         if process is not None and process.poll() is not None:
             raise RuntimeError(process.stderr.read().decode())
         with contextlib.suppress(OSError):

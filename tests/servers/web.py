@@ -117,4 +117,4 @@ def flood(data: bytes, first: bytes = b""):
 
 def silent(_connection, _heard) -> None:
     """No answer."""
-    time.sleep(20)
+    time.sleep(60)

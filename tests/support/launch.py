@@ -7,7 +7,7 @@ LAUNCH_KILL       where the process ends itself with SIGKILL; LAUNCH_TERMINATE t
                      SIGTERM, and LAUNCH_ALARM with SIGALRM, as the hard limit does
 LAUNCH_BREAKS     `module:name`: each call of the function says that the database went away
 LAUNCH_BUG        `module:name=Exception:words`: each call of the function raises that
-LAUNCH_SMALL      `module:NAME=number,...`: these constants are this small
+LAUNCH_SMALL      `module:NAME=number,...`: these constants have other values, mostly small
 LAUNCH_ODD_JOBS   the jobs are those of odd_jobs/, not the real ones
 
 A point to strike at is `sql:NUMBER:PART`, just before the statement with PART in it that is the

@@ -32,12 +32,13 @@ from jobs_lib.ports.http.message import (
 from jobs_lib.ports.http.posters import open_poster
 from jobs_lib.ports.http.response import MOST
 from tests.servers.web import Web, drip, flood, silent
+from tests.support.patience import SOON
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
-def poster(seconds: float = 5, allow=LOOPBACK, ca_file: str = "", outbox: str = ""):
+def poster(seconds: float = SOON, allow=LOOPBACK, ca_file: str = "", outbox: str = ""):
     return open_poster(types.SimpleNamespace(timeout=timedelta(seconds=seconds),
                                              allow_networks=allow, ca_file=ca_file, outbox=outbox))
 
@@ -162,6 +163,7 @@ ENDLESS = {
     "headers without a pause": flood(b"a: b\r\n" * 1000, first=OK),
     "a line without a pause": flood(b"x" * 65536),
 }
+ENDED_BY_TIME = {kind for kind in ENDLESS if "without" not in kind}        # the others by their size
 BODIES = {
     "a body without a pause": flood(b"x" * 65536, first=OK + b"\r\n"),
     "a body that drips": drip(b"x", first=OK + b"\r\n"),
@@ -177,9 +179,9 @@ BODIES = {
 def test_no_answer_takes_longer_than_its_limit(kind):     # R43
     began = time.monotonic()
     with Web(ENDLESS[kind]) as web:
-        found = post(f"http://127.0.0.1:{web.port}/", seconds=0.6)
-    assert found.outcome == (FAILED if "without" in kind else TIMEOUT)
-    assert time.monotonic() - began < 3
+        found = post(f"http://127.0.0.1:{web.port}/", seconds=0.6 if kind in ENDED_BY_TIME else 60)
+    assert found.outcome == (TIMEOUT if kind in ENDED_BY_TIME else FAILED)
+    assert time.monotonic() - began < SOON
 
 
 @pytest.mark.slow
@@ -187,9 +189,9 @@ def test_no_answer_takes_longer_than_its_limit(kind):     # R43
 def test_the_status_counts_whatever_the_body_does(kind):     # R43
     began = time.monotonic()
     with Web(BODIES[kind]) as web:
-        found = post(f"http://127.0.0.1:{web.port}/", seconds=0.8)
+        found = post(f"http://127.0.0.1:{web.port}/", seconds=2)
     assert (found.outcome, found.status) == (ANSWERED, 200)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < SOON
     assert len(found.excerpt) <= EXCERPT
 
 
@@ -222,7 +224,7 @@ def test_nobody_who_accepts(named):     # R43
     began = time.monotonic()
     found = post(f"http://127.0.0.1:{full.getsockname()[1]}/", seconds=1.8)
     assert (found.outcome, found.text) == (TIMEOUT, "no connection within 0.6 seconds")
-    assert 0.5 < time.monotonic() - began < 3
+    assert 0.5 < time.monotonic() - began < SOON
     for sock in (full, *fillers):
         sock.close()
 
@@ -233,7 +235,7 @@ def test_tls_that_hangs_or_drips(authority):     # R43
         while True:
             connection.sendall(b"\x16")
             time.sleep(0.05)
-    for behave in (lambda connection: time.sleep(20), slow):
+    for behave in (lambda connection: time.sleep(2 * SOON), slow):
         began = time.monotonic()
         with socket.create_server(("127.0.0.1", 0)) as server:
             def accept(behave=behave, server=server) -> None:
@@ -243,7 +245,7 @@ def test_tls_that_hangs_or_drips(authority):     # R43
             threading.Thread(target=accept, daemon=True).start()
             found = post(f"https://127.0.0.1:{server.getsockname()[1]}/", seconds=0.5)
         assert found.outcome in (TIMEOUT, FAILED)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < SOON
 
 
 @pytest.mark.slow
@@ -253,7 +255,7 @@ def test_who_does_not_take_the_request():     # R43
         found = post(f"http://127.0.0.1:{server.getsockname()[1]}/", body=b"x" * 20_000_000,
                      seconds=0.5)
     assert found.outcome == TIMEOUT
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < SOON
 
 
 def test_a_look_up_that_took_too_long_connects_to_nothing(monkeypatch):     # R43
@@ -421,10 +423,10 @@ def test_an_address_gets_two_connections_at_once_whatever_names_lead_to_it(named
 
     def answer(connection, _heard) -> None:
         arrived.release()
-        ended.wait(5)
+        ended.wait(SOON)
         connection.sendall(OK + b"\r\n")
     with Web(answer, host="") as web:
-        one, found = poster(), []
+        one, found = poster(2 * SOON), []
 
         def call(name: str) -> None:
             found.append(one.post(Request("webhook-1", f"http://{name}:{web.port}/", (), b"{}")))
@@ -434,7 +436,7 @@ def test_an_address_gets_two_connections_at_once_whatever_names_lead_to_it(named
         for thread in threads:
             thread.start()
         for _ in threads:
-            assert arrived.acquire(timeout=5)
+            assert arrived.acquire(timeout=SOON)
         for host in ("n2.example", "127.0.0.1", "[::ffff:127.0.0.1]", "0x7f.1"):
             busy = one.post(Request("webhook-1", f"http://{host}:{web.port}/", (), b"{}"))
             assert (busy.outcome, busy.address, busy.text, busy.reached) == (BUSY, "127.0.0.1", "",
@@ -442,7 +444,7 @@ def test_an_address_gets_two_connections_at_once_whatever_names_lead_to_it(named
         assert web.connections == 3
         ended.set()
         for thread in threads:
-            thread.join(5)
+            thread.join(SOON)
         assert Counter(each.address for each in found) == {"127.0.0.1": 2, "127.0.0.3": 1}
         call("n2.example")
         assert found[-1].status == 200              # a place that was given back

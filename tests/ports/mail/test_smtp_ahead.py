@@ -2,6 +2,7 @@
 answers them early, and nothing is delivered that is not sent in its turn."""
 from __future__ import annotations
 
+import select
 import socket
 import time
 
@@ -15,7 +16,7 @@ from tests.servers.certificates import Authority
 from tests.servers.far import Far
 from tests.servers.misbehaving import DROP, HANG, RESET, Bye, Extra
 from tests.servers.postfix import Postfix
-from tests.support.mail import CONTENT, FAST, soon
+from tests.support.mail import CONTENT, short, soon
 
 SENDER = "bounces@service.example"
 BREAKS = [DROP, RESET, Bye(b"25"), b"what?"]
@@ -59,8 +60,8 @@ class Watching(misbehaving.Relay):
 
     def answer(self, phase: str):
         if phase == "dot":
-            time.sleep(0.2)
             connection = self.open[-1]
+            select.select([connection], [], [], 0.3)
             connection.setblocking(False)
             try:
                 more = connection.recv(65536, socket.MSG_PEEK)
@@ -188,7 +189,7 @@ def test_a_goodbye_to_the_content_ends_what_was_sent_ahead(relay, opened, answer
 # R29
 def test_a_relay_that_breaks_by_it_gets_the_rest_the_plain_way(opened, phase, answer):
     with Watching(**{phase: [b"", answer]}) as server:
-        transport = opened(port=server.port, limits=FAST._replace(dot=5))
+        transport = opened(port=server.port, limits=short(phase.lower(), "again"))
         assert send(transport, to("a", "b", "c")) == ["sent"] * 3
     assert taken(server) == ["a", "b", "c"]
     assert len(server.received) == 2
@@ -207,7 +208,7 @@ def test_one_that_only_ends_the_connection_is_sent_commands_ahead_again(opened, 
 @pytest.mark.slow
 def test_a_relay_that_loses_them_is_asked_again(relay, opened):       # R29
     server = relay(forgetful=True)
-    transport = opened(port=server.port, limits=FAST._replace(dot=5))
+    transport = opened(port=server.port, limits=short("mail", "again"))
     assert send(transport, to("a", "b", "c")) == ["sent"] * 3
     assert taken(server) == ["a", "b", "c"]
     assert len(server.received) == 2

@@ -10,7 +10,8 @@ from jobs_lib.ports.mail.content import Content
 from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Envelope
 from jobs_lib.ports.mail.smtp_session import LIMITS
 from tests.servers.misbehaving import HANG, Drip
-from tests.support.mail import CONTENT, ENVELOPE, FAST, soon
+from tests.support.mail import CONTENT, ENVELOPE, short, soon
+from tests.support.patience import SOON
 
 pytestmark = pytest.mark.slow       # waits for time limits
 
@@ -25,10 +26,9 @@ ENDLESS = b"".join(b"250-line %d\r\n" % number for number in range(10_000))
                                             ("dot", "uncertain")])
 def test_each_phase_has_its_limit(relay, opened, stored, phase, outcome, answer):     # R30
     began = time.monotonic()
-    result = opened(port=relay(**{phase: answer}).port, limits=FAST).send(ENVELOPE, stored(),
-                                                                          soon(), 1)
-    assert result.outcome == outcome
-    assert 0.4 < time.monotonic() - began < 5
+    transport = opened(port=relay(**{phase: answer}).port, limits=short(phase.lower()))
+    assert transport.send(ENVELOPE, stored(), soon(), 1).outcome == outcome
+    assert 0.4 < time.monotonic() - began < SOON
 
 
 @pytest.mark.parametrize("phase, outcome", [("greeting", "relay"), ("EHLO", "relay"),
@@ -39,8 +39,8 @@ def test_the_total_holds_whatever_the_phase_allows(relay, opened, stored, phase,
     limits = LIMITS._replace(margin=0)
     began = time.monotonic()
     transport = opened(port=relay(**{phase: Drip(b"250-x\r\n" * 1000, 0.05)}).port, limits=limits)
-    assert transport.send(ENVELOPE, stored(), began + 0.8, 1).outcome == outcome
-    assert 0.7 < time.monotonic() - began < 5
+    assert transport.send(ENVELOPE, stored(), began + 1.5, 1).outcome == outcome
+    assert 1.4 < time.monotonic() - began < SOON
 
 
 @pytest.mark.parametrize("phase", ["greeting", "EHLO", "RCPT", "dot"])
@@ -50,7 +50,7 @@ def test_an_endless_answer_ends_the_connection(relay, opened, stored, phase, ans
     began = time.monotonic()
     result = opened(port=relay(**{phase: answer}).port).send(ENVELOPE, stored(), soon(), 1)
     assert result.outcome == {"RCPT": "lost", "dot": "uncertain"}.get(phase, "relay")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < SOON
 
 
 @pytest.mark.parametrize("phase, outcome", [("greeting", "relay"), ("EHLO", "relay"),
@@ -59,21 +59,21 @@ def test_an_endless_answer_ends_the_connection(relay, opened, stored, phase, ans
                                             ("dot", "uncertain")])
 # R30
 def test_whatever_hangs_time_is_left_to_store_the_result(relay, opened, stored, phase, outcome):
-    limits = LIMITS._replace(margin=1.5)
+    limits = LIMITS._replace(margin=20)
     began = time.monotonic()
     result = opened(port=relay(**{phase: HANG}).port, limits=limits).send(ENVELOPE, stored(),
-                                                                          began + 2.5, 1)
+                                                                          began + 21, 1)
     assert result.outcome == outcome
-    assert 0.9 < time.monotonic() - began < 2.4
+    assert 0.9 < time.monotonic() - began < 15
 
 
 def test_tls_that_hangs_leaves_time_to_store_the_result(opened, stored):     # R30
     began = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         transport = opened(port=silent.getsockname()[1], security="tls",
-                           limits=LIMITS._replace(margin=1.5))
-        assert transport.send(ENVELOPE, stored(), began + 2.5, 1).outcome == "relay"
-    assert 0.9 < time.monotonic() - began < 2.4
+                           limits=LIMITS._replace(margin=20))
+        assert transport.send(ENVELOPE, stored(), began + 21, 1).outcome == "relay"
+    assert 0.9 < time.monotonic() - began < 15
 
 
 def test_before_the_content_no_silence_costs_minutes():     # R30
@@ -84,17 +84,17 @@ def test_before_the_content_no_silence_costs_minutes():     # R30
 
 # R30
 def test_without_time_for_an_answer_the_final_dot_is_not_sent(relay, opened, stored, monkeypatch):
-    blocks = Content.blocks
+    blocks, end = Content.blocks, soon(22)
 
     def late(content):
         for block in blocks(content):
-            time.sleep(0.7)
+            time.sleep(max(0, end - 19.9 - soon(0)))
             yield block
     monkeypatch.setattr(Content, "blocks", late)
     server = relay()
-    transport = opened(port=server.port, limits=LIMITS._replace(margin=1.5))
+    transport = opened(port=server.port, limits=LIMITS._replace(margin=20))
     # the margin begins while the content is read
-    result = transport.send(ENVELOPE, stored(), soon(2), 1)
+    result = transport.send(ENVELOPE, stored(), end, 1)
     assert result.outcome == "retry"
     assert server.contents == []
 
@@ -109,15 +109,15 @@ def test_a_relay_that_stops_reading_is_left(relay, opened, stored):     # R30
     server = relay(content=HANG)
     began = time.monotonic()
     message = stored(b"x" * 78 + b"\r\n" * 8_000_000)
-    assert opened(port=server.port, limits=FAST).send(ENVELOPE, message, soon(),
-                                                      1).outcome == "retry"
-    assert time.monotonic() - began < 8
+    assert opened(port=server.port, limits=short("block")).send(ENVELOPE, message, soon(),
+                                                                1).outcome == "retry"
+    assert time.monotonic() - began < SOON
 
 
 # R30
 def test_silence_on_an_old_connection_is_tried_once_more_only_with_time_left(relay, opened, stored):
     server = relay(RCPT=[b"", HANG, b"", HANG])
-    transport = opened(port=server.port, limits=FAST)
+    transport = opened(port=server.port, limits=short("rcpt", "again"))
     outcomes = [transport.send(ENVELOPE, stored(), soon(seconds), 1).outcome for seconds in (60, 60,
                                                                                              5)]
     assert outcomes == ["sent", "sent", "lost"]
@@ -213,8 +213,9 @@ def test_a_silent_address_leaves_time_for_the_next(relay, opened, stored, monkey
              (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
     began = time.monotonic()
-    limits = FAST._replace(connect=2)
+    # half of it for each of the two
+    limits = LIMITS._replace(connect=2)
     assert opened(port=1, limits=limits).send(ENVELOPE, stored(), soon(), 1).outcome == "sent"
-    assert 0.9 < time.monotonic() - began < 1.9
+    assert 0.9 < time.monotonic() - began
     for sock in (full, *fillers):
         sock.close()

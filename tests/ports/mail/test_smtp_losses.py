@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.servers.misbehaving import DROP, HANG, RESET, Bye, Drip
-from tests.support.mail import CONTENT, ENVELOPE, FAST, soon
+from tests.support.mail import CONTENT, ENVELOPE, short, soon
 
 pytestmark = pytest.mark.slow       # waits for time limits
 
@@ -19,7 +19,7 @@ BOTH = pytest.mark.parametrize("extensions", [("PIPELINING",), ()], ids=["pipeli
 def test_lost_before_the_content_on_a_new_connection_costs_no_attempt(       # R29
         relay, opened, stored, extensions, phase, answer):
     server = relay(extensions, **{phase: answer})
-    limits = FAST if answer == HANG else None
+    limits = short(phase.lower()) if answer == HANG else None
     result = opened(port=server.port, limits=limits).send(ENVELOPE, stored(), soon(), 1)
     assert result.outcome == "lost"
     assert len(server.received) == 1
@@ -34,7 +34,8 @@ def test_lost_before_the_content_on_a_new_connection_costs_no_attempt(       # R
 def test_a_connection_that_died_meanwhile_is_reopened_once(       # R29
         relay, opened, stored, extensions, phase, answer):
     server = relay(extensions, **{phase: [b"", answer]})
-    transport = opened(port=server.port, limits=FAST if answer == HANG else None)
+    limits = short(phase.lower(), "again") if answer == HANG else None
+    transport = opened(port=server.port, limits=limits)
     assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(2)] == ["sent",
                                                                                          "sent"]
     assert len(server.received) == 2
@@ -62,7 +63,7 @@ def test_an_idle_goodbye_is_seen_before_the_next_message(relay, opened, stored):
 @pytest.mark.parametrize("answer", [HANG, Drip(b"250 2.0.0 Ok\r\n", 0.2), *BREAKS])
 def test_lost_after_the_final_dot_is_uncertain(relay, opened, stored, answer):     # R29
     server = relay(dot=[answer])
-    transport = opened(port=server.port, limits=None if answer in BREAKS else FAST)
+    transport = opened(port=server.port, limits=None if answer in BREAKS else short("dot"))
     assert [transport.send(ENVELOPE, stored(), soon(), n).outcome
             for n in range(2)] == ["uncertain", "sent"]
     assert len(server.contents) == 2           # not sent again by itself
@@ -117,8 +118,9 @@ def test_stopped_in_mid_command_the_connection_is_not_used_again(relay, opened, 
 
 def test_each_loss_says_in_words_where_it_was(relay, opened, stored):     # R27
     def text(**answers):
-        return opened(port=relay(**answers).port, limits=FAST).send(ENVELOPE, stored(), soon(),
-                                                                    1).text
+        phase, = answers
+        transport = opened(port=relay(**answers).port, limits=short(phase.lower()))
+        return transport.send(ENVELOPE, stored(), soon(), 1).text
     assert text(RCPT=DROP) == "the server closed the connection at RCPT"
     assert text(RCPT=HANG) == "no answer in time at RCPT"
     assert text(dot=HANG) == "no answer in time after the final dot"

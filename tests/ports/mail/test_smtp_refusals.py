@@ -8,7 +8,7 @@ from jobs_lib.ports.mail.message import DENIED_PATTERNS, Envelope
 from jobs_lib.ports.mail.replies import speaks_of
 from tests.servers.misbehaving import DROP, HANG, RESET, Bye, Drip, Extra
 from tests.servers.smtp_sink import Sink
-from tests.support.mail import CONTENT, ENVELOPE, FAST, soon
+from tests.support.mail import CONTENT, ENVELOPE, short, soon
 
 PLAIN = ("SIZE 0", "8BITMIME")          # what a relay without PIPELINING offers
 BOTH = pytest.mark.parametrize("extensions", [("PIPELINING", *PLAIN), PLAIN],
@@ -156,7 +156,7 @@ def test_a_refusal_stands_when_the_connection_breaks_right_after_it(relay, opene
                                     Drip(b"221 bye\r\n", 0.3)])
 def test_a_failing_quit_changes_nothing(relay, opened, stored, answer):     # R28
     server = relay(QUIT=answer)
-    transport = opened(port=server.port, limits=FAST)
+    transport = opened(port=server.port, limits=short("quit"))
     result = transport.send(ENVELOPE, stored(), soon(), 1)
     transport.close()
     assert result.outcome == "sent"
