@@ -312,7 +312,7 @@ def test_a_command_at_work_is_no_dead_one_and_two_ticks_do_it_once(site, folder)
     first = [site.start("run-due") for _ in range(4)]
     for process in first:
         assert ended(process, time.monotonic()).code == 0
-    until(lambda: names(folder) == ["a.answer.txt"], 10)
+    until(lambda: names(folder) == ["a.answer.txt"])
     log = (site.folder / "log" / "run-due.log").read_text()
     assert log.count('"command file"') == 1
 

@@ -96,7 +96,7 @@ idle = 0
 """)
     began = time.monotonic()
     answer = line("doctor", "-v")
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     assert (answer.code, answer.err) == (1, "")
     for words in ("[core] timezone = 'Mars/Olympus'", "[core] budget = 'soon'", "[nonsense]",
                   "[purge_sessions] idle", "chmod 600", "cannot be reached", "Connection refused",

@@ -16,6 +16,7 @@ from jobs_lib.engines.rules import Purge, Rule, keep, purge
 from jobs_lib.monitoring import forecast
 from jobs_lib.output import forecast as shown
 from tests.support.databases import bulk
+from tests.support.patience import SOON
 from tests.support.shell import Shell
 
 PURGES = [job.name for job in catalogue.load_all() if isinstance(job.run, Purge)]
@@ -330,13 +331,13 @@ def test_a_statement_that_takes_too_long_is_ended(bench):               # R77
         db = ports.database(readonly=True)
         began = time.monotonic()
         slow = ("WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
-                "900000000) SELECT COUNT(*) FROM n" if db.dialect.__name__.endswith("sqlite")
-                else "SELECT SLEEP(30)")
+                "90000000000) SELECT COUNT(*) FROM n" if db.dialect.__name__.endswith("sqlite")
+                else "SELECT SLEEP(60)")
         with forecast.TimeLimit(db, 0.3, time.monotonic) as limit:
             with pytest.raises(forecast.DatabaseError):
                 db.value(slow)
             assert not limit.has_time()
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < SOON
         assert db.value("SELECT 1 AS one") == 1
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 
 import pytest
 
 from jobs_lib.cli.main import main
 from jobs_lib.runner.log import Log
 from jobs_lib.runner.log_reader import Reader
+from tests.support.patience import quickest
 from tests.support.shell import until
 
 
@@ -142,10 +142,10 @@ def test_following_waits_for_the_file_and_for_the_end_of_a_line(tmp_path):
 def test_a_large_log_is_read_from_its_end(tmp_path):
     path = tmp_path / "x.log"
     path.write_bytes(b"".join(b"%d %s\n" % (number, b"x" * 1000) for number in range(20_000)))
-    began = time.monotonic()
-    found = Reader(str(path), 3).last(3)
-    assert time.monotonic() - began < 0.5
-    assert [each.split()[0] for each in found] == [b"19997", b"19998", b"19999"]
+    def read():
+        found = Reader(str(path), 3).last(3)
+        assert [each.split()[0] for each in found] == [b"19997", b"19998", b"19999"]
+    assert quickest(read, 0.5)
 
 
 def test_follow_prints_at_once_and_ends_by_ctrl_c(line, tmp_path):
@@ -155,9 +155,9 @@ def test_follow_prints_at_once_and_ends_by_ctrl_c(line, tmp_path):
     process = line.start("logs", "retry_forwards", "-f", stdout=(tmp_path / "out").open("w"))
     until(lambda: "first" in (tmp_path / "out").read_text())
     log.event("second")
-    until(lambda: "second" in (tmp_path / "out").read_text(), 10)
+    until(lambda: "second" in (tmp_path / "out").read_text())
     process.send_signal(signal.SIGINT)
-    assert (process.communicate(timeout=20)[1], process.returncode) == ("", 0)
+    assert (process.communicate(timeout=60)[1], process.returncode) == ("", 0)
     log.close()
 
 

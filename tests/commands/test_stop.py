@@ -26,7 +26,7 @@ def dug(site) -> int:
 def digging(site, *words: str):
     """A run of `dig` that has done an item."""
     process = site.start("dig", *words)
-    until(lambda: dug(site) > 0, 20)
+    until(lambda: dug(site) > 0)
     return process
 
 
@@ -69,7 +69,7 @@ def test_a_tick_goes_on_with_the_other_jobs_and_ends_well(site):    # R77
     site.run("run-due")
     site.db.execute("UPDATE {job_state} SET due_after = NULL")
     process = site.start("run-due")
-    until(lambda: dug(site) > 0, 20)
+    until(lambda: dug(site) > 0)
     site.run("stop", "dig")
     done = ended(process, time.monotonic())
     assert (done.code, done.err) == (0, "")

@@ -16,6 +16,7 @@ import pytest
 from jobs_lib.database.connection import connect
 from jobs_lib.errors import Busy, DatabaseError, Stopped
 from tests.support.databases import NOW, files, migrated, rows, transact
+from tests.support.patience import SOON, quickest
 
 
 @pytest.fixture
@@ -184,12 +185,12 @@ def test_a_writer_that_holds_on_makes_us_busy_within_our_time(url, tmp_path):
     holder.execute("BEGIN IMMEDIATE")
     for attempt in (lambda: alias(db, "a@example.org"),
                     lambda: db.batch(lambda: alias(db, "a@example.org"))):
-        begun = time.monotonic()
-        with pytest.raises(Busy,
-                           match=r"jobs\.db: another process was writing for more than 0\.3 s"):
-            attempt()
+        def refused(attempt=attempt):
+            with pytest.raises(Busy,
+                               match=r"jobs\.db: another process was writing for more than 0\.3 s"):
+                attempt()
         # a batch does not wait thrice: the next run goes on
-        assert 0.2 < time.monotonic() - begun < 0.8
+        assert 0.2 < quickest(refused, 0.8)
     assert count(db) == 0                             # reading goes on
     holder.execute("ROLLBACK")
     alias(db, "a@example.org")
@@ -239,8 +240,8 @@ def test_interrupt_from_another_thread_ends_a_statement(url):
     timer.start()
     begun = time.monotonic()
     with pytest.raises(DatabaseError, match="interrupted"):
-        transact(db, lambda: alias(db, "a@example.org"), lambda: count_to(db, 500_000_000))
-    assert time.monotonic() - begun < 5
+        transact(db, lambda: alias(db, "a@example.org"), lambda: count_to(db, 50_000_000_000))
+    assert time.monotonic() - begun < SOON
     assert count(db) == 0
     db.close()
 

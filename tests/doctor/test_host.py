@@ -17,6 +17,7 @@ from jobs_lib.doctor import host
 from jobs_lib.doctor.network import resolve
 from jobs_lib.output import findings
 from tests.support.doctor_bench import ROOT
+from tests.support.patience import SOON
 from tests.support.shell import Shell
 
 
@@ -131,14 +132,14 @@ def test_a_check_that_breaks_is_a_finding_and_stops_no_other(lite, monkeypatch):
 
 def test_a_check_that_hangs_is_ended(lite, monkeypatch):
     def slow(_patient):
-        time.sleep(30)
+        time.sleep(60)
         yield
 
     monkeypatch.setattr(doctor, "CHECK_SECONDS", 0.3)
     began = time.monotonic()
     assert examined(monkeypatch, lite,
                     slow)[0].what == "The check \"slow\" did not finish: no answer within 0 s"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < SOON
 
 
 def test_when_the_time_is_up_the_rest_is_not_begun(lite, monkeypatch):

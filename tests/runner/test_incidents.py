@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -543,10 +544,12 @@ def test_a_run_that_ends_while_somebody_looks_has_not_vanished(any_site, monkeyp
     monkeypatch.setattr(jobs, "__path__", [str(ODD_JOBS)])
     site = any_site
     site.enable("dig")
-    worker = site.start("dig", "--set", "items=10", "--set", "pause=50")
+    worker = site.start("dig", "--set", "items=10", "--set", "pause=300")
     site.working("dig")
+    worker.send_signal(signal.SIGSTOP)
     before = history.last_runs(site.db, "dig")
-    # between the look at the table and the look at the lock
+    # it goes on between the look at the table and the look at the lock
+    worker.send_signal(signal.SIGCONT)
     worker.communicate(timeout=60)
     settings = loader.load(None, beside=str(site.folder), environ={})
     row, = dead_runs.shown(before, settings, clock.now(), site.db)

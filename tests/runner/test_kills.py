@@ -80,7 +80,7 @@ def test_a_kill_with_the_lock_in_the_database(maria_site, point, dead):      # R
 
 
 def test_a_vanished_run_is_reported_with_its_last_progress(any_site):            # R2
-    worker = any_site.start("dig", "--set", "items=100", "--set", "pause=50")
+    worker = any_site.start("dig", "--set", "items=100000", "--set", "pause=50")
     any_site.wait("SELECT progress FROM {job_runs} WHERE progress IS NOT NULL")
     worker.kill()
     worker.communicate()
@@ -88,9 +88,9 @@ def test_a_vanished_run_is_reported_with_its_last_progress(any_site):           
     dead = any_site.runs("dig")[0]
     assert dead["status"] == "vanished"
     progress = json.loads(dead["progress"])
-    assert progress["total"] == 100
+    assert progress["total"] == 100_000
     assert f"process {dead['pid']} on {dead['host']} ended without a word" in dead["error"]
-    reported = (f'{{"done": {progress["done"]}, "total": 100, '
+    reported = (f'{{"done": {progress["done"]}, "total": 100000, '
                 f'"memory_mb": {progress["memory_mb"]}}}')
     assert reported in dead["error"]
     event = next(event for event in any_site.events("dig") if event["event"] == "run vanished")
@@ -100,7 +100,7 @@ def test_a_vanished_run_is_reported_with_its_last_progress(any_site):           
 
 def test_a_kill_while_the_log_is_written_leaves_whole_lines(site):           # R2, R61
     for _ in range(5):
-        worker = site.start("chatter", "--set", "lines=100000")
+        worker = site.start("chatter", "--set", "lines=1000000")
         site.working("chatter")
         time.sleep(random.uniform(0.05, 0.2))
         worker.kill()

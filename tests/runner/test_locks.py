@@ -133,7 +133,7 @@ def test_two_hosts_never_overlap_with_the_database_lock(hosts):              # R
     one, two = hosts
     for host in hosts:
         host.configure(lock="database")
-    worker = one.start("dig", "--set", "items=100", "--set", "pause=50")
+    worker = one.start("dig", "--set", "items=100000", "--set", "pause=50")
     row = one.working("dig")
     done = two("dig")
     assert f"process {row['pid']} on {row['host']} since {row['started_at']} UTC" in done.err
@@ -149,7 +149,7 @@ def test_a_lost_lock_connection_stops_the_run_before_its_next_item(hosts, mariad
     one, two = hosts
     for host in hosts:
         host.configure(lock=kind)
-    worker = one.start("dig", "--set", "items=100", "--set", "pause=100", "--json")
+    worker = one.start("dig", "--set", "items=100000", "--set", "pause=100", "--json")
     name = one.working("dig")["lock_name"]
     until(lambda: one.dug() >= 2)
     connection = one.db.value("SELECT IS_USED_LOCK(:name)", name=name)
@@ -166,7 +166,7 @@ def test_a_lost_lock_connection_stops_the_run_before_its_next_item(hosts, mariad
 
 def test_a_run_does_not_judge_one_under_the_lock_file_of_another_host(hosts):        # R2, R6
     one, two = hosts
-    worker = one.start("dig", "--set", "items=100", "--set", "pause=50")
+    worker = one.start("dig", "--set", "items=100000", "--set", "pause=50")
     first = one.working("dig")
     # lock = file: they do not see each other
     assert two.job("dig", "--set", "items=1")["status"] == "ok"
@@ -247,7 +247,7 @@ def test_a_look_by_a_tick_makes_no_run_skip(two_locks, monkeypatch):
 @pytest.mark.parametrize("again", [False, True])
 def test_removing_a_held_lock_file_stops_the_run(site, again):               # R3
     """Operators remove lock files; the run under way must not go on beside a second one."""
-    worker = site.start("dig", "--set", "items=200", "--set", "pause=50", "--json")
+    worker = site.start("dig", "--set", "items=100000", "--set", "pause=50", "--json")
     site.working("dig")
     os.remove(site.folder / "state" / "locks" / "dig.lock")
     if again:

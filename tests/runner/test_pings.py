@@ -18,6 +18,7 @@ from jobs_lib.runner import pings
 from jobs_lib.runner.resources import Ports
 from tests.servers.smtp_sink import free_port
 from tests.servers.web import Web, silent
+from tests.support.patience import SOON
 from tests.support.shell import utc
 
 
@@ -91,7 +92,7 @@ def test_a_service_that_hangs_holds_a_run_up_no_longer_than_the_time_out(site):
         site.configure("dig", ping_url=url(web))
         done = site("dig", "--set", "items=1")
     assert (done.code, done.err) == (0, "")
-    assert 2 <= done.seconds < 8                # two calls
+    assert 2 <= done.seconds < SOON             # two calls
     assert [event["error"] for event in site.events("dig") if event["event"] == "ping failed"] == [
         "no answer within 1 seconds"] * 2
 
@@ -109,7 +110,7 @@ def test_a_name_server_that_hangs_holds_nobody_up_either(site, monkeypatch, way)
         poster = ports.http(trusted(configured.section("webhooks"), alerts.timeout))
         said = send_webhook(alert_messages.trial(), alerts, poster)
     assert said == "no answer within 1 seconds"
-    assert monotonic() - began < 3
+    assert monotonic() - began < SOON
     released.set()
 
 
@@ -175,7 +176,7 @@ def test_a_job_that_cannot_be_started_makes_the_tick_fail(site, outside):
 
 def test_a_tick_that_finds_another_at_work_does_not_call(site, outside):
     site.configure("alerts", ping_url=url(outside))
-    site.enable("dig", items="50", pause="100")
+    site.enable("dig", items="100000", pause="100")
     working = site.start("run-due", now="2026-11-24 14:31:00")
     site.working("dig")
     assert site("run-due").code == 0

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from tests.support.patience import SOON
 from tests.support.shell import ended, until, utc
 
 ALL = ("tick_critical", "tick_high", "tick_normal", "tick_low")
@@ -119,7 +120,7 @@ def test_a_retry_that_succeeds_ends_it(site, ticks):
 
 
 def test_a_dead_run_is_carried_on_and_a_living_one_is_not(site, ticks):      # R2
-    site.enable("dig", items="50", pause="100")
+    site.enable("dig", items="100000", pause="100")
     worker = site.start("dig", "--scheduled", now="2026-11-24 14:31:00")
     site.working("dig")
     assert ticks.at("2026-11-24 14:32") == []
@@ -242,7 +243,7 @@ def test_the_budget_of_a_tick_is_an_option(site):
     assert done.code == 0
     result, = json.loads(done.out)
     assert (result["status"], result["stop_reason"]) == ("partial", "budget")
-    assert done.seconds < 5
+    assert done.seconds < SOON
     wrong = site("run-due", "--budget", "soon")
     assert wrong.code == 2
     assert "expected a duration" in wrong.err
@@ -293,7 +294,7 @@ def test_a_job_with_more_work_than_time_keeps_no_other_away(any_site):      # R9
     for minute in (31, 36, 41, 46):
         done = any_site("run-due", "--budget", "3s", "--json", now=f"2026-11-24 14:{minute}:00")
         assert done.code == 0, done
-        assert done.seconds < 20
+        assert done.seconds < 60
         had.append({result["job"] for result in json.loads(done.out)})
     for earlier, later in zip(had, had[1:]):
         assert earlier | later == {"tick_high", "tick_low", "dig"}, had
@@ -307,7 +308,7 @@ def test_a_good_tick_prints_nothing(any_site):
 
 
 def test_a_second_tick_ends_at_once_and_says_nothing(site):                  # R9
-    site.enable("dig", items="100", pause="100")
+    site.enable("dig", items="100000", pause="100")
     worker = site.start("run-due")
     site.working("dig")
     done = site("run-due")
@@ -325,14 +326,14 @@ def test_a_signal_between_two_jobs_ends_the_tick(site):                      # R
 
 
 def test_a_signal_in_a_job_ends_the_tick_after_its_item(site):               # R5
-    site.enable("dig", items="100", pause="100")
+    site.enable("dig", items="100000", pause="100")
     site.enable("tick_low")
     worker = site.start("run-due")
     until(lambda: site.dug() >= 1)
     sent = time.monotonic()
     worker.terminate()
     done = ended(worker, sent)
-    assert (done.code, done.seconds < 5) == (143, True)
+    assert (done.code, done.seconds < SOON) == (143, True)
     assert [(row["job"], row["status"]) for row in site.runs()] == [("dig", "interrupted")]
     site.configure("dig", items="1")
     assert site("run-due").code == 0
@@ -340,7 +341,7 @@ def test_a_signal_in_a_job_ends_the_tick_after_its_item(site):               # R
 
 
 def test_a_job_locked_by_hand_stays_due(site, ticks):                        # R1, R6
-    site.enable("dig", items="100", pause="100")
+    site.enable("dig", items="100000", pause="100")
     worker = site.start("dig")
     site.working("dig")
     assert ticks.at("2026-11-24 14:31") == [("dig", "skipped", "2026-11-24 14:30")]

@@ -90,7 +90,7 @@ def test_a_dry_run_leaves_no_trace(site):                                    # R
 
 
 def test_a_dry_run_does_not_wait_for_the_lock(site):
-    worker = site.start("dig", "--set", "items=100", "--set", "pause=100")
+    worker = site.start("dig", "--set", "items=100000", "--set", "pause=100")
     site.working("dig")
     assert site.job("dig", "--dry-run")["status"] == "ok"
     worker.kill()

@@ -2,11 +2,14 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
+from tests.support.patience import SOON
 from tests.support.shell import ended, until
 
 pytestmark = pytest.mark.slow       # waits for budgets and hangs
@@ -18,10 +21,10 @@ SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, sign
 # The budget
 
 def test_a_job_over_its_budget_stops_between_items_and_goes_on(any_site):    # R4
-    any_site.configure("dig", budget="1s", pause="100", items="15")
+    any_site.configure("dig", budget="2s", pause="200", items="15")
     result = any_site.job("dig")
     assert (result["status"], result["stop_reason"]) == ("partial", "budget")
-    assert 1000 <= result["duration_ms"] < 4000
+    assert 2000 <= result["duration_ms"]
     first = any_site.dug()
     assert 0 < first == result["counts"]["dug"] < 15
     while result["status"] == "partial":
@@ -32,7 +35,7 @@ def test_a_job_over_its_budget_stops_between_items_and_goes_on(any_site):    # R
 def test_a_wait_ends_with_the_budget(site):                                  # R4
     site.configure("dig", budget="1s", pause="60000", wait="yes")
     result = site.job("dig")
-    assert (result["status"], result["duration_ms"] < 5000) == ("partial", True)
+    assert (result["status"], result["duration_ms"] < SOON * 1000) == ("partial", True)
 
 
 # The hard limit
@@ -41,16 +44,16 @@ HANGS = ["sleep", "recv", "swallow"]
 
 
 def hung(site, how: str, **limits):
-    """Run a job that hangs, with a budget and a grace of a second each."""
-    site.configure(grace="1s")
-    site.configure("hang", budget="1s", how=how)
+    """Run a job that hangs, with a budget and a grace of two seconds each."""
+    site.configure(grace="2s")
+    site.configure("hang", budget="2s", how=how)
     return site("hang", **limits)
 
 
 def assert_timed_out(site, done) -> None:
     assert (done.code, done.out) == (124, "")
     took = done.err.split(" in ")[1].split(" ")[0]
-    assert done.err == (f"hang: ended by force in {took} s (ended at the hard limit, 2 seconds "
+    assert done.err == (f"hang: ended by force in {took} s (ended at the hard limit, 4 seconds "
                         "after its start): 0 of 1 done\n")
     row = site.runs("hang")[-1]
     assert (row["status"], row["stop_reason"]) == ("timeout", "hard limit")
@@ -63,21 +66,21 @@ def assert_timed_out(site, done) -> None:
 def test_a_hang_is_ended_at_budget_and_grace(site, how):                     # R4
     done = hung(site, how)
     assert_timed_out(site, done)
-    assert 2 <= done.seconds < 8
+    assert 4 <= done.seconds < SOON
 
 
 @pytest.mark.slow
 def test_a_statement_of_sqlite_that_never_ends_is_ended(site):               # R4
     done = hung(site, "sqlite")
     assert_timed_out(site, done)
-    assert done.seconds < 8
+    assert done.seconds < SOON
 
 
 @pytest.mark.parametrize("how", ["sleep", "mariadb"])
 def test_a_hang_on_mariadb_is_ended(maria_site, how):                        # R4
     done = hung(maria_site, how)
     assert_timed_out(maria_site, done)
-    assert done.seconds < 8
+    assert done.seconds < SOON
 
 
 @pytest.mark.slow
@@ -85,8 +88,8 @@ def test_the_server_does_not_finish_what_the_run_gave_up(maria_site):        # R
     maria_site.configure("hang", after="no")
     assert hung(maria_site, "mariadb_write").code == 124
     sleeping = ("SELECT COUNT(*) FROM information_schema.processlist"
-                " WHERE info LIKE '%SLEEP(8)%' AND id <> CONNECTION_ID()")
-    until(lambda: maria_site.db.value(sleeping) == 0, 3)
+                " WHERE info LIKE '%SLEEP(60)%' AND id <> CONNECTION_ID()")
+    until(lambda: maria_site.db.value(sleeping) == 0, 30)
     assert maria_site.dug() == 0
 
 
@@ -110,7 +113,7 @@ def test_code_that_holds_the_interpreter_is_ended_too(site):                 # R
     assert done.code == -signal.SIGPROF
     assert "in_code_that_holds_all" in done.err                              # where it hung
     # of the processor's time, some 8
-    assert 2 + 3 <= done.seconds < 200
+    assert 4 + 3 <= done.seconds < 200
     site.configure("hang", how="no")
     site("hang")
     assert site.outcomes("hang")[0] == "vanished"
@@ -135,7 +138,7 @@ def test_a_signal_ends_the_run_after_the_item_in_hand(site, number):         # R
     worker.send_signal(number)
     done = ended(worker, sent)
     assert done.code == 143
-    assert done.seconds < 5
+    assert done.seconds < SOON
     row, = site.runs("dig")
     assert (row["status"], row["stop_reason"]) == ("interrupted", number.name)
     assert json.loads(row["counts"])["dug"] == site.dug()                    # nothing is lost
@@ -149,13 +152,14 @@ def test_a_waiting_job_hears_the_signal(any_site):                           # R
     worker.terminate()
     done = ended(worker, sent)
     assert done.code == 143
-    assert done.seconds < 5
+    assert done.seconds < SOON
 
 
 def test_a_second_ctrl_c_does_not_wait_for_the_item(site):
     worker = site.start("hang")
     site.working("hang")
     worker.send_signal(signal.SIGINT)
+    until(lambda: not is_pending(worker, signal.SIGINT))        # or the two are one
     time.sleep(0.2)
     worker.send_signal(signal.SIGINT)
     assert ended(worker, 0).code == 143
@@ -172,6 +176,13 @@ def test_a_signal_that_was_ignored_stays_ignored(site):
     worker.send_signal(signal.SIGHUP)
     assert ended(worker, 0).code == 0
     assert site.dug() == 5
+
+
+def is_pending(process, number: int) -> bool:
+    """Whether a signal has yet to reach it (proc_pid_status(5))."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    masks = re.findall(r"^S(?:ig|hd)Pnd:\s*(\w+)$", status, re.MULTILINE)
+    return any(int(mask, 16) >> number - 1 & 1 for mask in masks)
 
 
 def ignore_hangup() -> None:

@@ -176,11 +176,11 @@ def test_a_tick_ends_with_the_first_job_that_finds_no_database(site):
 def test_a_restart_of_the_server_during_a_run_is_survived(maria_site, mariadb):
     """Between two items: the connection is reopened. With the lock in it, the run stops."""
     maria_site.configure(lock="both")
-    worker = maria_site.start("dig", "--set", "items=40", "--set", "pause=100", "--json")
+    worker = maria_site.start("dig", "--set", "items=100000", "--set", "pause=100", "--json")
     maria_site.working("dig")
     mariadb.stop()
     mariadb.start()
-    out, err = worker.communicate(timeout=30)
+    out, err = worker.communicate(timeout=120)
     assert "Traceback" not in err
     assert json.loads(out)["status"] in ("partial", "failed")
     assert maria_site.job("dig", "--set", "items=1")["status"] == "ok"

@@ -90,6 +90,8 @@ class Relay:
 
     def stop(self) -> None:
         self.stopping.set()
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)        # else it takes one connection more
         self.listener.close()
         with self.lock:
             for connection in self.open:

@@ -2,6 +2,7 @@
 keeps what it gets."""
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import ssl
@@ -50,6 +51,8 @@ class RogueMySQL:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)       # else it takes one connection more
         self._listener.close()
 
     def learned(self, password: str) -> bool:

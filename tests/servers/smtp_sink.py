@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.support.require import program
+from tests.support.shell import until
 
 
 def free_port() -> int:
@@ -58,11 +59,14 @@ class Sink:
                                         stdout=self.counters, stderr=subprocess.PIPE)
         await_port(self.port, self.process)
 
-    def sessions(self) -> int:
-        """How many connections have ended, our own first look included."""
-        time.sleep(0.05)
-        self.counters.seek(0)
-        return max(map(int, re.findall(rb"sess=(\d+)", self.counters.read())), default=0)
+    def sessions(self, least: int = 0) -> int:
+        """How many connections have ended, our own first look included; waits for so many."""
+        def ended() -> int:
+            self.counters.seek(0)
+            return max(map(int, re.findall(rb"sess=(\d+)", self.counters.read())), default=0)
+        until(lambda: ended() >= least)
+        time.sleep(0.05)                        # in which more would be seen
+        return ended()
 
     def dumps(self) -> list:
         """The raw dump of each message taken, oldest first. A transaction that was begun and brings

@@ -96,7 +96,7 @@ def test_cron_beside_workers_starts_no_slot_twice(site, mode, crew):       # R6
 
 def test_a_killed_worker_is_seen_and_the_job_goes_on(site, mode, crew):    # R2
     mode.configure(site)
-    site.enable("dig", items="30", pause="20")
+    site.enable("dig", items="100000", pause="20")
     site("run-due")
     first = crew(site)
     site.wait("SELECT id FROM {job_runs} WHERE progress IS NOT NULL")
@@ -104,36 +104,40 @@ def test_a_killed_worker_is_seen_and_the_job_goes_on(site, mode, crew):    # R2
     assert row["pid"] != first.pid                          # a process of its own
     end(first, signal.SIGKILL)
     until(lambda: not os.path.exists(f"/proc/{row['pid']}"))
-    assert 0 < site.dug() < 30
+    dug = site.dug()
+    assert dug > 0
+    site.configure("dig", items=str(dug + 20))
     assert site("run-due").code == 0
     crew(site)
     until(lambda: "ok" in site.outcomes("dig"))
     assert site.outcomes("dig") == ["vanished", "ok"]
     assert [row["trigger_type"] for row in site.runs("dig")] == ["worker", "continue"]
-    assert (site.dug(), slots(site, "dig")) == (30, 1)
+    assert (site.dug(), slots(site, "dig")) == (dug + 20, 1)
 
 
 def test_a_killed_run_does_not_take_its_worker_along(site, mode, crew):    # R2
     mode.configure(site)
-    site.enable("dig", items="30", pause="20")
+    site.enable("dig", items="100000", pause="20")
     site("run-due")
     crew(site)
     site.wait("SELECT id FROM {job_runs} WHERE progress IS NOT NULL")
     os.kill(site.working("dig")["pid"], signal.SIGKILL)
+    dug = site.dug() + 20
+    site.configure("dig", items=str(dug))
     until(lambda: site("run-due").code == 0 and "ok" in site.outcomes("dig"))
     assert site.outcomes("dig") == ["vanished", "ok"]
-    assert (site.dug(), slots(site, "dig")) == (30, 1)
+    assert (site.dug(), slots(site, "dig")) == (dug, 1)
 
 
 def test_a_stopped_worker_finishes_the_item_in_hand(site, mode, crew):     # R5
     mode.configure(site)
-    site.enable("dig", items="100", pause="50")
+    site.enable("dig", items="100000", pause="50")
     site("run-due")
     first = crew(site)
     site.wait("SELECT id FROM {job_runs} WHERE progress IS NOT NULL")
     began = time.monotonic()
     end(first, signal.SIGTERM)                              # to all its processes, as systemd does
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
     row = site.runs("dig")[0]
     assert row["status"] == "interrupted"
     assert f'"dug": {site.dug()}' in row["counts"]
@@ -172,7 +176,7 @@ def test_a_broker_that_is_away_stops_nothing(site, engine):                  # R
     instead = site("run-due", "-v")
     assert "The jobs of workers are run by cron meanwhile" in instead.err
     assert (site.outcomes(), slots(site, "tick_normal")) == (["ok"], 1)
-    assert max(asked.seconds, waits.seconds, instead.seconds) < 15
+    assert max(asked.seconds, waits.seconds, instead.seconds) < 60
 
 
 def test_what_cannot_be_handed_over_is_said_once_and_once_when_it_is_over(site, mode):   # R69
@@ -266,7 +270,7 @@ def test_a_broker_that_is_full_stops_nothing(site, engine):                  # R
         engine.broker.fill(False)
     assert f"jobs.py run-due: [worker] {engine.option}: " in told.err
     assert "memory" in told.err
-    assert told.seconds < 15
+    assert told.seconds < 60
     assert site.outcomes() == ["ok"]
 
 
@@ -279,13 +283,14 @@ def test_a_broker_lost_in_mid_run_loses_nothing(site, engine, crew):         # R
     engine.broker.stop()
     try:
         assert ended(site, "dig") == ["ok"]
+        if engine.mode == "rq":                 # its worker ends, and says why
+            assert "connect" in first.communicate(timeout=60)[1]
     finally:
         engine.broker.start()
     site("run-due")
     site.enable("tick_normal")
     site("run-due")
-    if engine.mode == "rq":                                 # its worker has ended, and said why
-        assert "connect" in first.communicate(timeout=60)[1]
+    if engine.mode == "rq":
         crew(site)
     # Celery's worker has found the broker again
     assert ended(site, "tick_normal") == ["ok"]

@@ -107,7 +107,7 @@ def test_a_message_of_ours_with_what_a_stranger_added_is_run_without_it(small, r
 def test_rq_takes_no_commands_from_redis(small, rq, crew):                                  # R71
     from redis import Redis
     rq.configure(small)
-    small.enable("dig", schedule="0 3 * * *", items="40", pause="25")
+    small.enable("dig", schedule="0 3 * * *", items="20", pause="200")
     small("enqueue", "dig")
     process, redis = crew(small), Redis(port=rq.broker.port)
     small.working("dig")

@@ -163,7 +163,7 @@ ENDLESS = {
     "headers without a pause": flood(b"a: b\r\n" * 1000, first=OK),
     "a line without a pause": flood(b"x" * 65536),
 }
-ENDED_BY_TIME = {kind for kind in ENDLESS if "without" not in kind}        # the others by their size
+ENDED_BY_TIME = {kind for kind in ENDLESS if "without" not in kind}      # the others by size
 BODIES = {
     "a body without a pause": flood(b"x" * 65536, first=OK + b"\r\n"),
     "a body that drips": drip(b"x", first=OK + b"\r\n"),

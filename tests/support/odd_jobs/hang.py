@@ -57,7 +57,7 @@ def in_mariadb_write(ctx):
     with it."""
     ctx.db.execute("INSERT INTO {usage_events} (user_id, cycle_start, metric, threshold, "
                    "created_at)"
-                   " SELECT 1, '2026-01-01', 'emails', 60 + SLEEP(8), '2026-01-01 00:00:00'")
+                   " SELECT 1, '2026-01-01', 'emails', 60 + SLEEP(60), '2026-01-01 00:00:00'")
 
 
 def in_swallow(_ctx):
