@@ -1,5 +1,5 @@
-"""What only the rows of an app's tables show: times that read as 1970 or as none, and words of the
-app's own that read as one that the jobs work on."""
+"""What only the rows of an app's tables show: times that read as 1970, as 2000 or as none, and
+words of the app's own that read as one that the jobs work on."""
 from __future__ import annotations
 
 from jobs_lib import clock, masking
@@ -15,7 +15,8 @@ from . import NothingToAsk, judge
 LOOKED_AT = 200             # rows of a table, from either end
 SAMPLE = 30                 # characters of a value
 TIMES = ("time", "now", "date")
-EPOCH = (1969, 1970)
+# what a column that is NOT NULL has for none: the first second, or a default that is no zero date
+EPOCH, MILLENNIUM = (1969, 1970), "2000-01-01 00:00:00"
 NONE = "0000-00-00"         # which the jobs take for none
 EXPRESSIONS = "docs/adoption.md, Expressions"
 
@@ -40,19 +41,22 @@ def _of_times(db, name: str, column: str, values: list):
     shown = db.name.shown(name, column)
     given = {value: _moment(str(value.read)) for value in values
              if value.read and not str(value.read).startswith(NONE)}
-    early = [value for value in values if (moment := given.get(value)) and moment.year in EPOCH]
+    early = [value for value in values if (moment := given.get(value))
+             and (moment.year in EPOCH or clock.text(moment) == MILLENNIUM)]
     wrong = [value for value in values if value in given
              and (given[value] is None or _is_unlike(db, value.read))]
     unread = [value for value in values if value.read is None and value.source not in (None, "", 0)]
     engine = judge(db.dialect)
     if early:
-        return warning(f"{shown} reads as 1970 in {_some(early, values)}",
+        is_epoch = given[early[0]].year in EPOCH
+        none = "1970-01-01 00:00:00" if is_epoch else MILLENNIUM
+        return warning(f"{shown} reads as {none[:4]} in {_some(early, values)}",
                        "To the jobs that is long past: whatever depends on it is due at once, such "
                        "as deletion or expiry.",
                        "Where that stands for no time, let it read as NULL by an expression in "
                        f"[columns], such as {engine.FROM_EPOCH.format('NULLIF(ends, 0)')} for "
                        "seconds, "
-                       "or NULLIF(ends, '1970-01-01 00:00:00'), with a line `write`: "
+                       f"or NULLIF(ends, '{none}'), with a line `write`: "
                        f"{EXPRESSIONS}.")
     if wrong:
         return warning(f"{shown} is not a time such as 2026-11-24 15:05:00 in "

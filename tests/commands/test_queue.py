@@ -416,7 +416,7 @@ def test_a_row_from_a_clock_that_was_ahead_is_listed_once_as_due(service):     #
 def test_an_account_deleted_without_a_time_is_due(service):        # R77
     service.table("users", [{"id": 6, "status": "deleted", "deleted_at": None}])
     item, = items(service, "deletions")
-    why = "deleted_at is empty: the next run of delete_accounts sets it"
+    why = "deleted_at is no time: the next run of delete_accounts sets it"
     assert (item["id"], item["state"], item["why"]) == (6, "due", why)
     assert json.loads(service.command("show", "deletion", "6", "--json"))["kept"] == {
         "until": None, "option": "[delete_accounts] grace = 7d",

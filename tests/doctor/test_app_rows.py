@@ -51,6 +51,21 @@ def test_times_that_read_as_1970_are_named_with_an_expression(line, blank_url): 
     db.close()
 
 
+def test_a_default_that_stands_for_no_time_is_named(line, blank_url):     # R75
+    """As apps have it that do without zero dates."""
+    db = opened(adopted.make(blank_url))
+    line.ini(adopted.ini(blank_url))
+    line.run("migrate")
+    for ends in ("2000-01-01 00:00:00", "2000-01-01 00:00:01"):
+        db.insert("aliases", user_id=1, address=f"{ends[-1]}@alias.example", expires_at=ends,
+                  created_at=clock.now())
+    found, = findings(line, "reads as 2000")
+    assert found["what"] == ("app_aliases.its_expires_at reads as 2000 in 1 of 2 rows that were "
+                             "looked at, such as '2000-01-01 00:00:00'")
+    assert "NULLIF(ends, '2000-01-01 00:00:00')" in found["fix"]
+    db.close()
+
+
 def test_what_is_no_time_or_reads_as_none_is_named(line, tmp_path):                 # R75
     """As only SQLite stores it: text in any form."""
     url = f"sqlite:///{tmp_path}/app.db"

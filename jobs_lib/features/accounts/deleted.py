@@ -22,9 +22,11 @@ from .deletion_order import HELD, Removal, along, columns, is_queue, next_key
 
 LABEL = "account-deletion"          # of the derived key that makes a `user_ref` of a user's id
 PAGE = 500                          # accounts read at once
-FIRST = "1000-01-01 00:00:00"       # the first time that every engine takes for one
+# the first time that is one: NOT NULL columns of apps have 1970-01-01 or 2000-01-01 for none, and
+# taken for a time that would erase the account at once
+FIRST = "2001-01-01 00:00:00"
 COLUMNS = "id, name, email, deleted_at, created_at"
-# NULL, MySQL's 0000-00-00
+# NULL, MySQL's 0000-00-00, what stands for none
 TIMELESS = f"status = 'deleted' AND (deleted_at IS NULL OR deleted_at < '{FIRST}')"
 
 Account = namedtuple("Account", "user_id deleted_at created_at name email ref deletion")
@@ -98,7 +100,7 @@ def _accounts(ctx, rows: list[dict]):
 
 def without_fraction(moment) -> str | None:
     """A time as our own column keeps it: an app's may be DATETIME(6). None for what is none."""
-    return str(moment)[:19] if clock.parse_any(moment) else None
+    return str(moment)[:19] if clock.parse_any(moment) and str(moment) >= FIRST else None
 
 
 def timeless(ctx):

@@ -84,8 +84,8 @@ class DeletionQueue(WorkQueue):
             next_at, closed = self.next_at(ctx, row), _is_closed(row)
             state = DUE if next_at <= ctx.now else CLOSED
             what = "all of the account is deleted" if closed else "the account is closed first"
-            why = "" if clock.parse_any(row["deleted_at"]) else (
-                f"deleted_at is empty: the next run of {self.job} sets it")
+            why = "" if _account(row).deleted_at else (
+                f"deleted_at is no time: the next run of {self.job} sets it")
             items.append(Item(row["id"], row["user_id"], what, state, None, None,
                               stored.time(row["deleted_at"]), next_at, why, ""))
         return items
@@ -110,7 +110,7 @@ class DeletionQueue(WorkQueue):
             return Kept(None, "", "what stays says no more than that an account was deleted")
         if row["status"] != "deleted":
             return Kept(None, "", "the account is not deleted")
-        if not clock.parse_any(row["deleted_at"]):
+        if not _account(row).deleted_at:
             return Kept(None, written(ctx.config, self.job, "grace"),
                         f"counted from the next run of {self.job}")
         return Kept(self.next_at(ctx, row), written(ctx.config, self.job, "grace"),
