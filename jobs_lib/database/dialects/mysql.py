@@ -423,8 +423,9 @@ foreign_keys = ("SELECT k.constraint_name AS name, k.table_name AS child,"
                 " AND k.referenced_table_name IS NOT NULL AND"
                 " (LOWER(k.referenced_table_name) IN (:names) OR LOWER(k.table_name) IN (:names))"
                 " ORDER BY k.table_name, k.constraint_name, k.ordinal_position")
-views = ("SELECT table_schema AS place, table_name AS name, view_definition AS text"
-         " FROM information_schema.views WHERE table_schema = COALESCE(:schema, DATABASE())")
+views = ("SELECT table_schema AS place, table_name AS name, view_definition AS text,"
+         " is_updatable = 'YES' AS is_updatable FROM information_schema.views"
+         " WHERE table_schema = COALESCE(:schema, DATABASE())")
 any_type = False                     # a column takes values of its type
 # A unique one over the beginning of a text alone (`sub_part`) also refuses what differs only after
 # it.

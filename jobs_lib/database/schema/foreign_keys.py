@@ -14,7 +14,7 @@ KEEP = ("RESTRICT", "NO ACTION")
 def look(db, catalogue: dict) -> list[tuple]:
     """(our table, our column or "", kind, the rest) of each finding, as misfits.py makes a code of
     it."""
-    keys, bases = db.foreign_keys(catalogue), views.bases(db, catalogue)
+    keys, bases = db.foreign_keys(catalogue), views.look(db, catalogue).bases
     ours = _ours(db, catalogue)
     # an alias with a destination in a column of its own is seen to use it
     is_used = bases.get("aliases", set()) & bases.get("alias_destinations", set())

@@ -361,14 +361,10 @@ def _of_view(db, name: str, known: dict, work) -> list[str]:
 def _shared(db, works: dict, catalogue: dict) -> list[str]:
     """Views through which rows would be deleted that are something else to the jobs, too: what an
     owner has made."""
-    bases, more = views.bases(db, catalogue), []
-    for name, columns in catalogue.items():
-        if not (views.is_view(columns) and works[name].deletes) or _is_refused(
-                db, f"DELETE FROM {{{name}}} WHERE 1 = 0"):
-            continue
-        more += [_code(name, "", "shared", db.name(other)) for other in foreign_keys.OWNED
-                 if other != name and bases.get(name, set()) & bases.get(other, set())]
-    return more
+    bases, deletable = views.look(db, catalogue)
+    return [_code(name, "", "shared", db.name(other)) for name in catalogue
+            if name in deletable and works[name].deletes for other in foreign_keys.OWNED
+            if other != name and bases[name] & bases.get(other, set())]
 
 
 def _is_refused(db, sql: str) -> bool:

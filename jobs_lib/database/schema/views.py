@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
-# as the server stores a view: every table with its database
-READ = re.compile(r"(?:\bfrom|\bjoin|,)\s*\(*\s*`([^`]+)`\.`([^`]+)`(?!\.)", re.IGNORECASE)
+from jobs_lib.records import namedtuple
+
+# as the server stores a view: every table with its database, and no comma between two of them
+READ = re.compile(r"(?:\bfrom|\bjoin)\s*\(*\s*`([^`]+)`\.`([^`]+)`(?!\.)", re.IGNORECASE)
 
 
 def is_view(columns: dict | None) -> bool:
@@ -13,22 +15,36 @@ def is_view(columns: dict | None) -> bool:
     return next(iter(columns.values()))["is_view"] if columns else False
 
 
-def bases(db, catalogue: dict) -> dict[str, set[str]]:
-    """{our table: the `database.table`s, in lower case, whose rows it shows}; {} where none of
-    these is a view. A definition that the user of the jobs may not see shows none."""
+Views = namedtuple("Views", "bases deletable")
+Views.__doc__ = """What there is to know of views.
+
+bases      {our table: the `database.table`s, in lower case, whose rows it shows}
+deletable  our tables that are a view of one table, whose rows are deleted through it
+"""
+
+
+def look(db, catalogue: dict) -> Views:
+    """Both of these tables; without any view among them, nothing. A definition that the user of the
+    jobs may not see shows no table."""
     if not db.dialect.views or not any(map(is_view, catalogue.values())):
-        return {}
-    texts: dict = {}
+        return Views({}, set())
+    found: dict = {}
     for schema in db.name.by_schema(catalogue):
-        texts.update({f"{row['place']}.{row['name']}".lower(): row["text"]
+        found.update({f"{row['place']}.{row['name']}".lower(): row
                       for row in db.query(db.dialect.views, schema=schema)})
     here = db.value("SELECT DATABASE()")
+    places = {name: (db.name(name) if "." in db.name(name) else f"{here}.{db.name(name)}").lower()
+              for name in catalogue}
+
+    def reads(place: str) -> list[str]:
+        return [".".join(match.groups()).lower()
+                for match in READ.finditer(found[place]["text"] or "")]
 
     def below(place: str, seen: tuple = ()) -> set[str]:
-        if place not in texts or place in seen:
+        if place not in found or place in seen:
             return {place}
-        return {base for match in READ.finditer(texts[place] or "")
-                for base in below(".".join(match.groups()).lower(), (*seen, place))}
+        return {base for each in reads(place) for base in below(each, (*seen, place))}
 
-    return {name: below((db.name(name) if "." in db.name(name) else
-                         f"{here}.{db.name(name)}").lower()) for name in catalogue}
+    return Views({name: below(place) for name, place in places.items()},
+                 {name for name, place in places.items() if place in found
+                  and found[place]["is_updatable"] and len(reads(place)) == 1})
