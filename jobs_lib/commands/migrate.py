@@ -233,7 +233,12 @@ def _wrong(db, on: list) -> list[str]:
 
 
 def _check(session, db, on: list, works: dict) -> int:
-    from jobs_lib.monitoring import lost_references, unknown_words, unreadable_rows
+    from jobs_lib.monitoring import (
+        doubtful_rows,
+        lost_references,
+        unknown_words,
+        unreadable_rows,
+    )
 
     waiting = migrations.pending(db)
     if not waiting:
@@ -255,7 +260,8 @@ def _check(session, db, on: list, works: dict) -> int:
         print(sentence)
     for what, _, fix in [*map(unknown_words.in_words, unknown_words.look(db, works)),
                          *unreadable_rows.look(db, session.config, session.ports.now()),
-                         *lost_references.look(db, works)]:
+                         *lost_references.look(db, works),
+                         *doubtful_rows.look(db, works, session.ports.now())]:
         print(f"warning: {what}: {fix[0].lower()}{fix[1:]}")
     if missing or wrong:
         return FAILED

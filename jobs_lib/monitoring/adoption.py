@@ -26,7 +26,7 @@ from jobs_lib.engines.work_queue import COUNTED, DUE, INVALID, Wanted
 from jobs_lib.errors import ConfigError, DatabaseError, JobsError
 from jobs_lib.runner import adoption, table_gaps
 
-from . import lost_references, queues, unknown_words
+from . import doubtful_rows, lost_references, queues, unknown_words
 from .forecast import SECONDS, TimeLimit, coming_of, looked_at
 
 OWNERS = 10_000             # that are counted
@@ -167,7 +167,8 @@ def collect(config, db, ports) -> dict:
         with suppress(JobsError):           # the job says it, too
             if wrong := spool.all_missing(db, config.section("spool").dir):
                 broken.append(f"{wrong}.")
-    broken += [" ".join((f"{what}.", *then)) for what, *then in lost_references.look(db, works)]
+    doubts = (*lost_references.look(db, works), *doubtful_rows.look(db, works, ports.now()))
+    broken += [" ".join((f"{what}.", *then)) for what, *then in doubts]
     if denied := rights.own(db):
         broken.append(f"{denied}.")
     return {"generated_at": clock.text(ports.now()),

@@ -1,0 +1,55 @@
+"""What an app's columns seem to say otherwise than the jobs read it is shown before a run."""
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib import clock
+from tests.support import adopted
+from tests.support.bench import Bench
+
+FUTURE = "accounts read as deleted, with a time in the future in app_users.its_deleted_at"
+OFF = "app_aliases.its_active is 0 in 30 of 40 rows that were looked at"
+
+
+@pytest.fixture
+def bench(tmp_path, blank_url):
+    (tmp_path / "bench").mkdir()
+    made = Bench(tmp_path / "bench", adopted.make(blank_url), adopted.TABLES, adopted.COLUMNS)
+    yield made
+    made.db.close()
+
+
+def shown(line, url: str) -> list[str]:
+    """What `migrate --check` warns of; `doctor` and `adopt` show the same."""
+    line.ini(adopted.ini(url))
+    found = [text[9:] for text in line("migrate", "--check").out.splitlines()
+             if text.startswith("warning: ") and ("in the future" in text or "is 0 in" in text)]
+    seen = [each["what"] for each in json.loads(line("doctor", "--offline", "--json").out)]
+    problems = " ".join(line.json("adopt")["problems"])
+    for text in found:
+        assert [what for what in seen if text.startswith(what)], text
+        assert text.partition(":")[0] in problems
+    return found
+
+
+def test_accounts_that_are_to_be_deleted_some_day(line, bench, blank_url):         # R74
+    now = clock.now()
+    bench.table("users", [{"id": number, "status": status, "deleted_at": now + timedelta(days=days)}
+                          for number, (status, days) in enumerate((
+                              ("deleted", -3), ("deleted", 0), ("active", 5)), 1)])
+    assert shown(line, blank_url) == []
+    bench.table("users", [{"id": number, "status": "deleted",
+                           "deleted_at": now + timedelta(days=number)} for number in (4, 5)])
+    found, = shown(line, blank_url)
+    assert found.startswith(f"2 {FUTURE}")
+
+
+@pytest.mark.parametrize(("off", "is_named"), [(30, True), (20, False)])
+def test_a_flag_that_seems_to_mean_the_opposite(line, bench, blank_url, off, is_named):   # R74
+    bench.table("aliases", [{"user_id": 1, "address": f"{number}@alias.example",
+                             "active": number > off} for number in range(1, 41)])
+    found = shown(line, blank_url)
+    assert [text[:len(OFF)] for text in found] == ([OFF] if is_named else [])
