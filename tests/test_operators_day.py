@@ -17,7 +17,8 @@ import pytest
 
 from jobs_lib import clock
 from jobs_lib.database.connection import connect
-from tests.servers.smtp_sink import Sink, free_port
+from tests.servers.ports import free_port
+from tests.servers.smtp_sink import Sink
 from tests.servers.web import Web
 from tests.support.shell import ROOT
 

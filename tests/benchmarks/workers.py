@@ -25,7 +25,7 @@ from tests.benchmarks.figures import beside_goal
 from tests.benchmarks.forwards import CONTENT
 from tests.servers.brokers import RabbitMQ, Redis
 from tests.servers.mariadb import MariaDB
-from tests.servers.smtp_sink import free_port
+from tests.servers.ports import free_port
 from tests.servers.web import Web
 from tests.support.hooks import fill
 from tests.support.shell import Shell

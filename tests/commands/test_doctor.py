@@ -10,7 +10,7 @@ import pytest
 
 from jobs_lib.doctor import AREAS, ONLINE
 from tests.servers.misbehaving import Relay
-from tests.servers.smtp_sink import free_port
+from tests.servers.ports import free_port
 from tests.support.doctor_bench import DoctorBench
 
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests.servers.misbehaving import Bye, Relay
-from tests.servers.smtp_sink import free_port
+from tests.servers.ports import free_port
 from tests.support.shell import Shell
 
 TO = "me@elsewhere.example"

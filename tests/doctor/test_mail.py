@@ -12,7 +12,7 @@ from jobs_lib.doctor import mail
 from tests.servers.aiosmtpd_server import TlsRelay
 from tests.servers.certificates import Authority
 from tests.servers.misbehaving import Relay
-from tests.servers.smtp_sink import free_port
+from tests.servers.ports import free_port
 from tests.support.patience import SOON
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")

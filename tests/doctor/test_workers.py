@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from jobs_lib.doctor import workers
-from tests.servers.smtp_sink import free_port
+from tests.servers.ports import free_port
 
 
 def test_without_workers_nothing_is_asked(lite):

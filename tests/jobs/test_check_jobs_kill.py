@@ -11,7 +11,7 @@ import pytest
 
 from jobs_lib import clock
 from tests.servers.misbehaving import Relay
-from tests.servers.smtp_sink import free_port
+from tests.servers.ports import free_port
 from tests.servers.web import Web
 from tests.support.repeats import REPEATS
 from tests.support.shell import Shell, at_sql

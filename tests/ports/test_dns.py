@@ -18,7 +18,8 @@ import pytest
 
 from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer
 from jobs_lib.ports.resolver import Resolver, open_resolver, system_nameservers
-from tests.servers.dns_servers import Authority, BlackHole, Slow, Unbound, free_port
+from tests.servers.dns_servers import Authority, BlackHole, Slow, Unbound
+from tests.servers.ports import free_port
 from tests.support.patience import SOON, quickest
 from tests.support.shell import ROOT
 

@@ -16,7 +16,7 @@ from jobs_lib.monitoring.alert_channels import send_webhook
 from jobs_lib.ports.http.message import trusted
 from jobs_lib.runner import pings
 from jobs_lib.runner.resources import Ports
-from tests.servers.smtp_sink import free_port
+from tests.servers.ports import free_port
 from tests.servers.web import Web, silent
 from tests.support.patience import SOON
 from tests.support.shell import utc

@@ -4,7 +4,7 @@ from __future__ import annotations
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult
 
-from tests.servers.smtp_sink import free_port
+from tests.servers.ports import free_port
 
 
 class Mailbox:

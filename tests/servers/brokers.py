@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from jobs_lib.demo.nameserver import free_port
+from tests.servers.ports import free_port
 from tests.support.require import missing, program
 
 

@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-from jobs_lib.demo.nameserver import free_port
+from tests.servers.ports import free_port
 from tests.support.require import program
 
 KNOT = """\

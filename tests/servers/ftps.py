@@ -15,7 +15,8 @@ import tempfile
 from pathlib import Path
 
 from tests.servers.certificates import Authority
-from tests.servers.smtp_sink import await_port, free_port
+from tests.servers.ports import free_port
+from tests.servers.smtp_sink import await_port
 from tests.support.require import missing, program
 
 USER, PASSWORD = "ftp", "s3cr:t/p@ss%1"

@@ -11,11 +11,11 @@ import ctypes
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 
+from tests.servers.ports import free_port
 from tests.support.require import program
 
 USER, PASSWORD = "jobs", "test-pass@word/1"
@@ -40,7 +40,7 @@ class MariaDB:
         self.folder = tempfile.mkdtemp(prefix="mariadb-", dir=_place())
         # short: a socket's path ends at 107 characters
         self.socket = os.path.join(self.folder, "s")
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen | None = None
         self._number = 0
 
@@ -158,12 +158,6 @@ def _place() -> str | None:
         return None
     roomy = room.f_bavail * room.f_frsize > 2 ** 31 and os.access(MEMORY_DISK, os.W_OK)
     return MEMORY_DISK if roomy else None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def _die_with_parent() -> None:

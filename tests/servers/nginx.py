@@ -6,6 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.servers.ports import free_port
 from tests.support.require import program
 
 SETTINGS = """
@@ -41,9 +42,7 @@ class Nginx:
 
     def __init__(self, folder: Path, chain: Path) -> None:
         self.folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         (folder / "nginx.conf").write_text(SETTINGS.format(folder=folder, port=self.port,
                                                            chain=chain))
 

@@ -9,7 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.servers.smtp_sink import await_port, free_port
+from tests.servers.ports import free_port
+from tests.servers.smtp_sink import await_port
 from tests.support.require import missing, program
 
 MASTER = """\

@@ -13,15 +13,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from tests.servers.ports import free_port
 from tests.support.require import program
 from tests.support.shell import until
-
-
-def free_port() -> int:
-    """A loopback port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def await_port(port: int, process=None) -> None:

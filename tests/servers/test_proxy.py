@@ -4,7 +4,7 @@ from __future__ import annotations
 import socket
 
 from tests.servers.far import Far
-from tests.servers.smtp_sink import free_port
+from tests.servers.ports import free_port
 
 
 def test_a_server_that_refuses_once_is_reached_later():

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from tests.runner.test_locks import stranger
-from tests.servers.smtp_sink import free_port
+from tests.servers.ports import free_port
 from tests.servers.web import Web
 from tests.support.shell import until
 from tests.workers.conftest import end

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from jobs_lib.addresses import check
 from jobs_lib.features.forwards.srs import SrsError, forward, reverse
-from tests.servers.smtp_sink import await_port, free_port
+from tests.servers.ports import free_port
+from tests.servers.smtp_sink import await_port
 from tests.support.require import missing, program
 
 NOW = datetime(2026, 11, 24, 14, 30, tzinfo=timezone.utc)

@@ -245,7 +245,7 @@ def test_a_relay_that_sends_us_away_costs_no_message(relay, opened, stored, phas
 
 
 def test_a_relay_that_is_not_there_says_where(opened, stored):
-    from tests.servers.smtp_sink import free_port
+    from tests.servers.ports import free_port
     port = free_port()
     result = opened(port=port).send(ENVELOPE, stored(), soon(), 1)
     assert result == ("relay", None, "", f"127.0.0.1:{port}: Connection refused")
