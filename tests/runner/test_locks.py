@@ -18,6 +18,7 @@ import pytest
 from jobs_lib.database.connection import connect
 from jobs_lib.errors import JobsError, LockHeld
 from jobs_lib.runner.locks import DatabaseLock, FileLock
+from tests.support.patience import quickest
 from tests.support.shell import Shell, ended, until
 
 MANY = 50
@@ -46,6 +47,9 @@ def cpu_seconds() -> float:
 @KINDS
 @pytest.mark.slow
 def test_of_50_started_at_once_one_works(locked_site):                       # R1, R12
+    spent = cpu_seconds()
+    assert locked_site("dig", "--dry-run").code == 0
+    alone = cpu_seconds() - spent
     began, spent = time.monotonic(), cpu_seconds()
     processes = [locked_site.start("dig", "--set", "items=200", "--set", "pause=1000")
                  for _ in range(MANY)]
@@ -62,14 +66,15 @@ def test_of_50_started_at_once_one_works(locked_site):                       # R
     assert all(result.out == "" for result in results)
     pids = locked_site.db.query("SELECT DISTINCT user_id FROM {usage_events}")
     assert [row["user_id"] for row in pids] == [worker["pid"]]
-    # Fifty share two cores here, so what counts is the work of each; the next test looks at the
-    # clock.
-    assert (cpu_seconds() - spent) / MANY < 0.5
+    # Fifty share two cores here, so what counts is the work of each, beside that of one alone; the
+    # next test looks at the clock.
+    assert (cpu_seconds() - spent) / MANY < 3 * alone
 
 
 @KINDS
 def test_a_second_run_says_who_works_and_ends_within_a_second(locked_site):          # R1
-    worker = locked_site.start("dig", "--set", "items=600", "--set", "pause=100")
+    alone = locked_site("dig", "--dry-run").seconds          # it waits for no lock
+    worker = locked_site.start("dig", "--set", "items=100000", "--set", "pause=100")
     locked_site.working("dig")
     done = locked_site("dig")
     assert (done.code, done.out) == (0, "")
@@ -85,9 +90,9 @@ def test_a_second_run_says_who_works_and_ends_within_a_second(locked_site):     
     # Others use this machine too: what the run itself waits for would be in the shortest of many,
     # too.
     tries = [done.seconds, failing.seconds, quiet.seconds]
-    while min(tries) >= 1 and len(tries) < 30:
+    while min(tries) >= alone + 1 and len(tries) < 30:
         tries.append(locked_site("dig").seconds)
-    assert min(tries) < 1, tries
+    assert min(tries) < alone + 1, (tries, alone)
     assert locked_site.events("dig")[-1]["event"] == "run skipped"
     worker.kill()
     worker.communicate()
@@ -101,13 +106,15 @@ def test_a_held_lock_is_reported_while_the_holder_writes(site):                 
     worker = site.start("hang", "--set", "how=sleep")
     site.working("hang")
     time.sleep(0.3)
-    done = site("hang")
+
+    def find_it_held() -> None:
+        done = site("hang")
+        assert done.code == 0
+        assert WHO.search(done.err)
+    # the database would let each wait for 5
+    quickest(find_it_held, alone + 4)
     worker.kill()
     worker.communicate()
-    assert done.code == 0
-    assert WHO.search(done.err)
-    # the database would let it wait for 5
-    assert done.seconds < alone + 4
 
 
 def test_other_jobs_are_not_locked(site):
