@@ -644,8 +644,8 @@ def test_a_resolver_that_is_silent_ends_the_run_long_before_its_budget(tmp_path)
         done = service.job(JOB)
         assert (done["status"], done["stop_reason"]) == ("partial", "resolver down")
         assert done["counts"] == {**NOTHING, "checked": 10, "unknown": 10}
-        # a second for the first domains, all together, and one for our own name
-        assert done["duration_ms"] < 6_000
+        # a second for the first domains, all together, and one for our own name; else ten and one
+        assert done["duration_ms"] < 9_000
         untouched = service.db.value("SELECT COUNT(*) FROM {domains} WHERE checked_at IS NULL")
         assert untouched == 490
 

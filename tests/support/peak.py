@@ -1,4 +1,5 @@
 """`python peak.py WORDS`: `jobs.py WORDS`, and its peak memory in KiB as the last line on stderr.
+It meets what launch.py does.
 
 VmHWM, and not `ru_maxrss`: that one begins with the size of the process that started this one.
 """
@@ -10,6 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from jobs_lib.cli import main
+from tests.support import launch  # noqa: F401
 
 code = main.main(sys.argv[1:])
 status = Path("/proc/self/status").read_text(encoding="ascii")
