@@ -41,16 +41,15 @@ def test_a_paused_job_is_not_started_by_cron_but_by_hand(service):
 
 
 def test_resuming_fires_nothing_by_itself(service):         # R7
-    service.run("pause", "retry_forwards")
-    out = service.run("resume", "retry_forwards")
+    resumed = clock.now().replace(minute=31, second=30)         # between two of its times
+    service.run("pause", "retry_forwards", now=clock.text(resumed))
+    out = service.run("resume", "retry_forwards", now=clock.text(resumed))
     assert out.startswith("retry_forwards is resumed. It was paused since ")
     assert " Next run: " in out
-    service.run("run-due")
+    service.run("run-due", now=clock.text(resumed))
     assert runs(service) == []
-    service.db.execute("UPDATE {job_state} SET due_after = :then", then=clock.now()
-                       - timedelta(minutes=6))
-    # five minutes later its next time has come
-    service.run("run-due")
+    # five minutes later the next has come
+    service.run("run-due", now=clock.text(resumed + timedelta(minutes=5)))
     assert len(runs(service)) == 1
 
 

@@ -328,7 +328,7 @@ def test_a_signal_between_two_jobs_ends_the_tick(site):                      # R
 def test_a_signal_in_a_job_ends_the_tick_after_its_item(site):               # R5
     site.enable("dig", items="100000", pause="100")
     site.enable("tick_low")
-    worker = site.start("run-due")
+    worker = site.start("run-due", now="2026-11-24 14:31:00")
     until(lambda: site.dug() >= 1)
     sent = time.monotonic()
     worker.terminate()
@@ -336,7 +336,7 @@ def test_a_signal_in_a_job_ends_the_tick_after_its_item(site):               # R
     assert (done.code, done.seconds < SOON) == (143, True)
     assert [(row["job"], row["status"]) for row in site.runs()] == [("dig", "interrupted")]
     site.configure("dig", items="1")
-    assert site("run-due").code == 0
+    assert site("run-due", now="2026-11-24 14:32:00").code == 0
     assert site.runs("dig")[-1]["trigger_type"] == "continue"
 
 
