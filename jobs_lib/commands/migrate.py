@@ -260,7 +260,7 @@ def _check(session, db, on: list, works: dict) -> int:
         print(sentence)
     for what, _, fix in [*map(unknown_words.in_words, unknown_words.look(db, works)),
                          *unreadable_rows.look(db, session.config, session.ports.now()),
-                         *lost_references.look(db, works),
+                         *lost_references.look(db, works, session.config),
                          *doubtful_rows.look(db, works, session.ports.now())]:
         print(f"warning: {what}: {fix[0].lower()}{fix[1:]}")
     if missing or wrong:

@@ -203,7 +203,7 @@ def values(installation):
     works = needed(installation, installation.jobs)
     found = unknown_words.look(db, works)
     for each in (*map(unknown_words.in_words, found), *unknown_words.in_enums(db, works, found),
-                 *lost_references.look(db, works),
+                 *lost_references.look(db, works, installation.config),
                  *doubtful_rows.look(db, works, installation.now)):
         yield warning(*each)
 

@@ -167,7 +167,8 @@ def collect(config, db, ports) -> dict:
         with suppress(JobsError):           # the job says it, too
             if wrong := spool.all_missing(db, config.section("spool").dir):
                 broken.append(f"{wrong}.")
-    doubts = (*lost_references.look(db, works), *doubtful_rows.look(db, works, ports.now()))
+    doubts = (*lost_references.look(db, works, config),
+              *doubtful_rows.look(db, works, ports.now()))
     broken += [" ".join((f"{what}.", *then)) for what, *then in doubts]
     if denied := rights.own(db):
         broken.append(f"{denied}.")

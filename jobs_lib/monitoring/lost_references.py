@@ -7,16 +7,18 @@ never by a run.
 """
 from __future__ import annotations
 
+from jobs_lib.chunks import chunked
 from jobs_lib.database.schema.app_tables import TABLES
 from jobs_lib.database.schema.references import REFERENCES
-from jobs_lib.database.schema.tables import table
+from jobs_lib.database.schema.tables import column_names, table
 from jobs_lib.database.values import keys_in
-from jobs_lib.errors import DatabaseError
+from jobs_lib.errors import ConfigError, DatabaseError
 
 from .sampled_rows import read_as, sampled_rows
 
 LOOKED_AT = 500             # rows of a table, from either end
 FEWEST = 10                 # different ids of no row
+AT_ONCE = 500               # ids in one statement
 # What may outlive the row that it names is no mistake.
 KEPT = ("later", "stays")
 LEFT = "What is only left over of rows that are gone does no harm."
@@ -28,7 +30,7 @@ THEN = {"alias_destinations": "expire_destination_verifications deletes destinat
         "": "No job finds such a row by what it belongs to."}
 
 
-def look(db, works: dict) -> list[tuple[str, str, str]]:
+def look(db, works: dict, config) -> list[tuple[str, str, str]]:
     """(what there is, what that means, what to do). `works`: {table: the Work of the jobs that are
     enabled}."""
     found = []
@@ -46,7 +48,7 @@ def look(db, works: dict) -> list[tuple[str, str, str]]:
     for each in db.name.also if works["users"].deletes else ():
         found += _of_column(db, f"{each.table}.{each.column}", ("", "users"), _further(db, each),
                             f"in [delete_accounts] also, such as {each.table}.user_id")
-    return [*found, *_unused(db, works, there)]
+    return [*found, *_unused(db, there)] if _removes(config) else found
 
 
 def _of_column(db, shown: str, names: tuple, values: list, place: str):
@@ -56,8 +58,9 @@ def _of_column(db, shown: str, names: tuple, values: list, place: str):
     # 0 and '' stand for no row
     ids = {db.key(target, value): value for value in keys_in(values) if value not in (0, "")}
     try:
-        lost = len(ids) - db.value(f"SELECT COUNT(*) FROM {{{target}}} WHERE id IN (:ids)",
-                                   ids=list(ids.values())) if ids else 0
+        lost = len(ids) - sum(
+            db.value(f"SELECT COUNT(*) FROM {{{target}}} WHERE id IN (:ids)", ids=some)
+            for some in chunked(list(ids.values()), AT_ONCE))
     except DatabaseError:                   # reported with the schema
         return
     if lost >= FEWEST and lost > len(ids) / 2:
@@ -77,11 +80,22 @@ def _further(db, further) -> list:
         return []
 
 
-def _unused(db, works: dict, there: dict):
-    """Whether nothing says which alias uses which destination, where those are deleted that none
-    uses."""
+# what may name a destination, beside the links of the aliases
+USERS_OF_DESTINATIONS = ("users", "aliases", "domains")
+
+
+def _removes(config) -> bool:
+    try:
+        options = config.job_named("expire_destination_verifications")
+    except ConfigError:                     # reported with the configuration
+        return False
+    return bool(options.enabled and options.remove_after)
+
+
+def _unused(db, there: dict):
+    """Whether nothing says which alias uses which; and columns that seem to say what else does."""
     names = ("aliases", "destinations", "alias_destinations")
-    if not (works["destinations"].columns & {"removal_notified_at"} and set(names) <= set(there)):
+    if not set(names) <= set(there):
         return
     try:
         rows = [bool(db.row(f"SELECT 1 AS one FROM {{{name}}} LIMIT 1")) for name in names]
@@ -93,3 +107,23 @@ def _unused(db, works: dict, there: dict):
         yield (f"{db.name('alias_destinations')} is empty, so no alias uses a destination",
                "expire_destination_verifications deletes each destination that is not verified.",
                fix)
+    if rows[1] and (others := _others(db)):
+        then = ("No job knows that: expire_destination_verifications deletes those that are not "
+                "verified and that no alias uses.")
+        fix = ("Unless they do not, read those as verified by an expression for "
+               "destinations.verified_at, or switch that job off: docs/adoption.md, step 7.")
+        yield f"{', '.join(others)} may name rows of {db.name('destinations')}", then, fix
+
+
+def _others(db) -> list[str]:
+    """Columns that no job knows and that are called as one that names a destination: as
+    `default_recipient_id` is beside `recipient_id`. None where an expression or a view may leave
+    out what they name."""
+    catalogue = db.catalogue(TABLES)
+    if (db.name.expression("destinations", "verified_at")
+            or next(iter(catalogue["destinations"].values()))["is_view"]):
+        return []
+    theirs = db.name.column("alias_destinations", "destination_id").lower()
+    return [f"{db.name(name)}.{facts['name']}" for name in USERS_OF_DESTINATIONS
+            for column, facts in catalogue.get(name, {}).items()
+            if column not in column_names(name) and facts["name"].lower().endswith(theirs)]

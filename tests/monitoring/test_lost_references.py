@@ -3,10 +3,12 @@ ones."""
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
 from jobs_lib.database.connection import connect
+from jobs_lib.monitoring import lost_references
 from tests.support import keyed
 
 NUMBERS = range(1, 31)
@@ -36,9 +38,10 @@ def shown(line, url: str, more: str = "") -> list[str]:
     line.ini(f"[core]\ndatabase = {url}\nstate_dir = state\nlog_dir = log\n[spool]\n"
              f"dir = spool\n{more}")
     line.run("migrate")
-    found = [text[9:].partition(": name ")[0].partition(": if ")[0]
+    found = [re.split(": (?:name|if|unless) ", text[9:])[0]
              for text in line("migrate", "--check").out.splitlines()
-             if text.startswith("warning: ") and ("ids of no row" in text or "is empty" in text)]
+             if text.startswith("warning: ") and ("ids of no row" in text or "is empty" in text
+                                               or "may name rows" in text)]
     seen = [each["what"] for each in json.loads(line("doctor", "--offline", "--json").out)]
     problems = " ".join(line.json("adopt")["problems"])
     assert [text for text in found if text not in seen or text not in problems] == []
@@ -74,5 +77,25 @@ def test_destinations_that_no_alias_uses_are_named_before_they_go(line, app, bla
     app.execute("DELETE FROM {alias_destinations}")
     assert shown(line, blank_url) == [
         "alias_destinations is empty, so no alias uses a destination"]
+    assert shown(line, blank_url, "[expire_destination_verifications]\nremove_after = off\n"
+                 ) == []
     app.execute("DELETE FROM {destinations}")
     assert [text for text in shown(line, blank_url) if "is empty" in text] == []
+
+
+def test_columns_that_may_name_a_destination_are_named_before_it_goes(line, app, blank_url):   # R74
+    """The recipient of all aliases that have none of their own."""
+    app.execute(f"ALTER TABLE {{users}} ADD COLUMN default_destination_id "
+                f"{getattr(keyed.UUIDS, app.dialect.name)} NULL")
+    assert shown(line, blank_url) == [
+        "users.default_destination_id may name rows of destinations"]
+    assert shown(line, blank_url, "[columns]\ndestinations.verified_at = CASE WHEN id > 'x' THEN "
+                 "created_at END\n") == []
+
+
+def test_more_ids_than_a_statement_takes_are_counted(app):        # R74
+    """Text that is not plain is bound, and only so much can be."""
+    ids = [f"j\u00f6rg{n}" for n in range(1000)]
+    found, = lost_references._of_column(app, "tokens.owner", ("", "users"), ids, "there")
+    assert found[0] == ("tokens.owner has ids of no row of users: 1,000 of 1,000 that were looked "
+                        "at")
