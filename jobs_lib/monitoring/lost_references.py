@@ -7,11 +7,13 @@ never by a run.
 """
 from __future__ import annotations
 
+from functools import partial
+
 from jobs_lib.chunks import chunked
 from jobs_lib.database.schema.app_tables import TABLES
 from jobs_lib.database.schema.references import REFERENCES
 from jobs_lib.database.schema.tables import column_names, table
-from jobs_lib.database.values import keys_in
+from jobs_lib.database.values import keys_in, words
 from jobs_lib.errors import ConfigError, DatabaseError
 
 from .sampled_rows import read_as, sampled_rows
@@ -48,6 +50,8 @@ def look(db, works: dict, config) -> list[tuple[str, str, str]]:
     for each in db.name.also if works["users"].deletes else ():
         found += _of_column(db, f"{each.table}.{each.column}", ("", "users"), _further(db, each),
                             f"in [delete_accounts] also, such as {each.table}.user_id")
+    if "envelope_to" in works["failed_emails"].columns:
+        found += _strangers(db, there)
     return [*found, *_unused(db, there)] if _removes(config) else found
 
 
@@ -78,6 +82,36 @@ def _further(db, further) -> list:
             f"SELECT {column} AS owner FROM {name} LIMIT {2 * LOOKED_AT}")]
     except DatabaseError:                   # further.py says what does not fit
         return []
+
+
+def _strangers(db, there: dict):
+    """Whether forwards go elsewhere than to their destination: with the two envelopes taken for
+    each other, people's mail would go back to its senders."""
+    columns = ("envelope_to", "destination_id")
+    if not (there.get("failed_emails", set()).issuperset(columns)
+            and there.get("destinations", set()).issuperset({"id", "email"})):
+        return
+    rows = sampled_rows(db, "failed_emails", {
+        column: read_as(db, "failed_emails", column) for column in columns}, LOOKED_AT)
+    key, addresses = partial(db.key, "destinations"), {}
+    try:
+        for some in chunked(keys_in({row["destination_id"] for row in rows}), AT_ONCE):
+            addresses.update((key(row["id"]), words(row["email"]).lower()) for row in db.query(
+                "SELECT id, email FROM {destinations} WHERE id IN (:ids)", ids=some))
+    except DatabaseError:                   # reported with the schema
+        return
+    # what has no @ may be encrypted
+    pairs = [(words(row["envelope_to"]).lower(), addresses[key(row["destination_id"])])
+             for row in rows if key(row["destination_id"]) in addresses]
+    pairs = [(to, own) for to, own in pairs if "@" in to and "@" in own]
+    others = sum(to != own for to, own in pairs)
+    if others >= FEWEST and others > len(pairs) / 2:
+        shown = db.name.shown("failed_emails", "envelope_to")
+        then = "retry_forwards sends to that address, which may be a stranger's."
+        fix = ("Name the column with the recipient of the forward in [columns] "
+               "failed_emails.envelope_to.")
+        yield (f"{shown} is not the address of the row's destination in {others:,} of "
+               f"{len(pairs):,} rows that were looked at"), then, fix
 
 
 # what may name a destination, beside the links of the aliases

@@ -41,7 +41,8 @@ def shown(line, url: str, more: str = "") -> list[str]:
     found = [re.split(": (?:name|if|unless) ", text[9:])[0]
              for text in line("migrate", "--check").out.splitlines()
              if text.startswith("warning: ") and ("ids of no row" in text or "is empty" in text
-                                               or "may name rows" in text)]
+                                               or "may name rows" in text
+                                               or "row's destination" in text)]
     seen = [each["what"] for each in json.loads(line("doctor", "--offline", "--json").out)]
     problems = " ".join(line.json("adopt")["problems"])
     assert [text for text in found if text not in seen or text not in problems] == []
@@ -99,3 +100,14 @@ def test_more_ids_than_a_statement_takes_are_counted(app):        # R74
     found, = lost_references._of_column(app, "tokens.owner", ("", "users"), ids, "there")
     assert found[0] == ("tokens.owner has ids of no row of users: 1,000 of 1,000 that were looked "
                         "at")
+
+
+def test_senders_that_were_taken_for_recipients_are_named(line, app, blank_url):       # R74
+    app.execute("UPDATE {failed_emails} SET envelope_from = 'ann@far.example'")
+    swapped = ("[columns]\nfailed_emails.envelope_to = envelope_from\n"
+               "failed_emails.envelope_from = envelope_to\n")
+    found, = shown(line, blank_url, swapped)
+    assert found == ("failed_emails.envelope_from is not the address of the row's destination in "
+                     "30 of 30 rows that were looked at")
+    app.execute("UPDATE {destinations} SET email = 'eyJpdiI6IlZ'")          # encrypted
+    assert shown(line, blank_url, swapped) == []
