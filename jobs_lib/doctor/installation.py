@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import suppress
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -108,14 +107,17 @@ class Installation:
         return self._database
 
     def connect(self):
-        """Connect now; DatabaseError says why not."""
+        """Connect now; DatabaseError says why not. NothingToAsk while names of tables or columns
+        are wrong."""
         from jobs_lib.database.connection import connect
 
         core = self.section("core")
-        names: dict = {"tables": {}, "columns": {}}
-        with suppress(ConfigError):
+        try:
             names = {"tables": self._config().tables(), "columns": self._config().columns(),
                      "also": self._config().also()}
+        except ConfigError:             # reported; by our own names all tables would be missing
+            self.give_up()
+            raise NothingToAsk from None
         try:
             if self.is_wrong("core", "database"):
                 raise DatabaseError("[core] database cannot be read, so the database is not known")

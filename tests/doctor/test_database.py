@@ -56,6 +56,14 @@ def test_a_missing_column_is_named_with_its_alter_table(installed):
     assert installed.found("database") == []
 
 
+def test_while_names_are_wrong_no_table_is_called_missing(lite):
+    """By our own names all of an app's would be."""
+    lite.configure("tables", users="accounts")
+    lite.configure("columns", **{"sessions.user_id": "owner", "sessions.id": "owner"})
+    assert lite.found("database") == []
+    assert "cannot both have this name" in lite.found("config")[0].what
+
+
 def test_a_missing_table_is_a_problem_and_a_missing_view_a_warning(installed):
     installed.db.execute("DROP VIEW message_totals")
     installed.db.execute("DROP TABLE usage_events")
