@@ -261,11 +261,20 @@ def _invalid(ctx, queue, since) -> dict:
                  len(rows) == COUNTED, False, [])
 
 
+def in_their_words(names, what: str) -> str:
+    """`rows of sessions (logins)`: whoever took another table for ours sees which would be emptied.
+    """
+    table = what.rpartition("rows of ")[2] if what.startswith("rows of ") else ""
+    theirs = names(table) if table in TABLES else table
+    return what if theirs.endswith(table) else f"{what} ({theirs})"
+
+
 def _item(db, act: str, what: str, number: int, more: bool, notifies: bool,
           owners: list) -> dict:
     if notifies:
         owners = _reachable(db, owners)
-    return {"act": act, "what": what, "number": number, "more": more, "notifies": notifies,
+    return {"act": act, "what": in_their_words(db.name, what), "number": number, "more": more,
+            "notifies": notifies,
             "owners": len(owners), "owners_more": more or len(owners) >= OWNERS,
             "sample": _addresses(db, owners[:SAMPLE])}
 

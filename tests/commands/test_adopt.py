@@ -14,12 +14,14 @@ import pytest
 
 from jobs_lib import __version__, catalogue, clock
 from jobs_lib.database.connection import connect
+from jobs_lib.database.names import Names
 from jobs_lib.database.schema import app_tables, ddl
 from jobs_lib.database.schema.migrations import migrate
 from jobs_lib.database.schema.old_rows import OLD_ROWS
 from jobs_lib.database.schema.tables import table
 from jobs_lib.database.schema.version import SCHEMA_VERSION
 from jobs_lib.database.schema.works_on import works_on
+from jobs_lib.monitoring import adoption as adoption_numbers
 from jobs_lib.runner import adoption
 from tests.support import adopted, client
 
@@ -641,3 +643,11 @@ def test_what_an_expression_does_wrong_is_answered_and_the_rest_is_shown(app, st
     findings = json.loads(app("doctor", "--offline", "--json").out)
     assert [each["what"] for each in findings if "did not finish" in each["what"]] == []
     assert [each for each in findings if "rows that your app had are due" in each["what"]]
+
+
+def test_a_table_of_another_name_is_named_by_it():        # R74
+    """Where another table was taken for it, that is what is seen."""
+    names = Names("jobs_", {"sessions": "mailbox"}, {})
+    shown = [adoption_numbers.in_their_words(names, what) for what in (
+        "rows of sessions", "rows of magic_links", "aliases that end")]
+    assert shown == ["rows of sessions (mailbox)", "rows of magic_links", "aliases that end"]

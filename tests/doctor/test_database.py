@@ -58,7 +58,7 @@ def test_a_missing_column_is_named_with_its_alter_table(installed):
 
 def test_while_names_are_wrong_no_table_is_called_missing(lite):
     """By our own names all of an app's would be."""
-    lite.configure("tables", users="accounts")
+    lite.configure("core", prefix="jobs_")
     lite.configure("columns", **{"sessions.user_id": "owner", "sessions.id": "owner"})
     assert lite.found("database") == []
     assert "cannot both have this name" in lite.found("config")[0].what
