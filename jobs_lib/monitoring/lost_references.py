@@ -144,8 +144,8 @@ def _unused(db, there: dict):
     if rows[1] and (others := _others(db)):
         then = ("No job knows that: expire_destination_verifications deletes those that are not "
                 "verified and that no alias uses.")
-        fix = ("Unless they do not, read those as verified by an expression for "
-               "destinations.verified_at, or switch that job off: docs/adoption.md, step 7.")
+        fix = ("Unless they do not, let a view in the place of alias_destinations show those as "
+               "used, or switch that job off: docs/adoption.md, step 7.")
         yield f"{', '.join(others)} may name rows of {db.name('destinations')}", then, fix
 
 
@@ -154,8 +154,9 @@ def _others(db) -> list[str]:
     `default_recipient_id` is beside `recipient_id`. None where an expression or a view may leave
     out what they name."""
     catalogue = db.catalogue(TABLES)
-    if (db.name.expression("destinations", "verified_at")
-            or next(iter(catalogue["destinations"].values()))["is_view"]):
+    if db.name.expression("destinations", "verified_at") or any(
+            next(iter(catalogue[name].values()))["is_view"]
+            for name in ("destinations", "alias_destinations")):
         return []
     theirs = db.name.column("alias_destinations", "destination_id").lower()
     return [f"{db.name(name)}.{facts['name']}" for name in USERS_OF_DESTINATIONS
