@@ -93,7 +93,8 @@ def _strangers(db, there: dict):
         return
     rows = sampled_rows(db, "failed_emails", {
         column: read_as(db, "failed_emails", column) for column in columns}, LOOKED_AT)
-    key, addresses = partial(db.key, "destinations"), {}
+    key = partial(db.key, "destinations")
+    addresses: dict = {}
     try:
         for some in chunked(keys_in({row["destination_id"] for row in rows}), AT_ONCE):
             addresses.update((key(row["id"]), words(row["email"]).lower()) for row in db.query(
