@@ -113,8 +113,9 @@ def all_missing(db, folder: str) -> str | None:
         "LIMIT :most", most=LOOKED_AT)))
     if len(paths) < SEVERAL or any(is_there(folder, path) for path in paths):
         return None
+    example = one_line(words(min(filter(None, paths), key=str)))[:80]
     return (f"none of the {len(paths):,} waiting messages looked at is in [spool] dir = {folder}, "
-            f"such as {one_line(words(min(paths, key=str)))[:80]}: that folder, or what [columns] "
+            f"such as {example}: that folder, or what [columns] "
             "failed_emails.raw_path makes of the app's names, is wrong. Nothing was tried or "
             "removed. Correct it, so that the two together are the path of the file; if the "
             "messages are lost, end their rows: `jobs.py cancel forward ID ...`")

@@ -557,6 +557,14 @@ def test_nothing_is_removed_while_no_waiting_row_names_a_file_that_is_there(swep
     assert words in json.loads(swept.command("adopt", "--json"))["problems"][-1]
 
 
+def test_a_row_without_a_name_is_not_the_example(swept):
+    swept.db.execute("DELETE FROM {failed_emails}")
+    wrong = wrong_names(swept)
+    swept.table("failed_emails", [{"raw_path": ""}])
+    problem = json.loads(swept.command("adopt", "--json"))["problems"][-1]
+    assert wrong.replace("the 3 waiting", "the 4 waiting") in problem
+
+
 def test_one_waiting_row_with_its_file_is_enough_to_remove_others(swept):
     wrong_names(swept)
     assert twice(swept)["orphans"] == 4
