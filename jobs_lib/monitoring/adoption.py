@@ -15,7 +15,7 @@ from jobs_lib import catalogue, clock, masking
 from jobs_lib.addresses import AddressError, check
 from jobs_lib.chunks import chunked
 from jobs_lib.config.option_types import show_duration
-from jobs_lib.database.schema import added_columns, app_gaps, rights
+from jobs_lib.database.schema import added_columns, app_gaps, foreign_keys, rights
 from jobs_lib.database.schema.app_tables import TABLES
 from jobs_lib.database.schema.works_on import of_all, works_on
 from jobs_lib.database.values import keys_in, words
@@ -122,12 +122,13 @@ def _older(queue, ctx) -> str:
 
 def jobs_at_once(config, db, ports, jobs, seconds: float = SECONDS) -> list[dict]:
     """What each of these jobs would do at once. `number` and `owners` that were not counted to the
-    end have `more` and `owners_more`."""
+    end have `more` and `owners_more`. `cascades`: tables of the app's whose rows its foreign keys
+    delete with those that the job deletes."""
     end, found, sweeps = ports.monotonic() + seconds, [], True
     off, refuse = adoption.unconfirmed(db, jobs), refusing(db, jobs)
     for job in jobs:
         one = {"name": job.name, "confirmed": job.name not in off, "enabled": True, "items": [],
-               "refuses": None, "not_counted": None}
+               "cascades": [], "refuses": None, "not_counted": None}
         found.append(one)
         try:
             ctx = looked_at(db, config, ports.now(), job)
@@ -142,6 +143,7 @@ def jobs_at_once(config, db, ports, jobs, seconds: float = SECONDS) -> list[dict
             try:
                 items = _items(ctx, limit, one["confirmed"], sweeps)
                 one["items"] = [item for item in items if item["number"]]
+                one["cascades"] = foreign_keys.cascades(db, works_on(job), job.further)
                 # each such job sweeps the same files, whichever is confirmed first
                 sweeps &= not (one["enabled"] and SWEEP in [item["what"] for item in one["items"]])
             except DatabaseError as error:

@@ -8,6 +8,8 @@ from .tables import joined, padded
 OLD_ROWS = ("Some of that is due only because columns were added without the UPDATEs printed below "
             "them. To leave old rows alone, run this before you confirm:")
 
+CASCADES = "with them, by foreign keys of your app (ON DELETE CASCADE): rows of"
+
 
 def adoption(found: dict, screen: Screen) -> str:
     """The whole answer. `found`: monitoring/adoption.py."""
@@ -54,6 +56,9 @@ def _jobs(jobs: list[dict], screen: Screen) -> list[str]:
             lines.append(table.pop(0))
             if item["sample"]:
                 lines += wrapped(_who(item), screen.width, INDENT, INDENT)
+        if job["items"] and job["cascades"]:
+            lines += wrapped(f"{CASCADES} {', '.join(job['cascades'])}", screen.width, INDENT,
+                             INDENT)
         for why, text in (("refuses", job["refuses"]), ("not counted", job["not_counted"])):
             if text:
                 lines += wrapped(f"{why}: {text}", screen.width, INDENT, INDENT)

@@ -41,11 +41,25 @@ def look(db, catalogue: dict) -> list[tuple]:
     return found
 
 
-def takes(db, key: dict, child: str, parent: str) -> bool:
+def cascades(db, works: dict, is_account: bool) -> list[str]:
+    """Tables whose rows the app's own foreign keys delete with those that a job deletes, and that
+    it does not delete itself. `works`: {table: its Work}; `is_account`: it deletes whatever belongs
+    to an account."""
+    ours, itself = _ours(db, works), {each.table.lower() for each in db.name.also if is_account}
+    found = set()
+    for key in db.foreign_keys(works):
+        child, parent = ours.get(key["child"].lower()), ours.get(key["parent"].lower())
+        if (parent and works[parent].deletes and takes(db, key, child, parent)
+                and not (is_account and (child or key["child"].lower() in itself))):
+            found.add(key["child"])
+    return sorted(found)
+
+
+def takes(db, key: dict, child: str | None, parent: str) -> bool:
     """Whether it deletes rows that our own list of references would not delete then."""
     columns = {column.lower() for column in key["columns"]}
     return key["on_delete"] == "CASCADE" and not any(
-        (each.table, each.target, each.goes) == (child, parent, "with")
+        child and (each.table, each.target, each.goes) == (child, parent, "with")
         and db.name.column(child, each.column).lower() in columns for each in REFERENCES)
 
 
