@@ -224,9 +224,10 @@ def _items(ctx, limit, confirmed: bool, sweeps: bool):
         if outlook is None:
             continue
         notifies = coming.act in NOTIFIES
-        owners = counter.owners(coming, OWNERS) if notifies and outlook.now else []
-        yield _item(ctx.db, coming.act, coming.what, outlook.now, outlook.now >= MOST, notifies,
-                    owners)
+        owners = counter.owners(coming, OWNERS) if notifies else []
+        # what was announced long ago is announced again: the job knows, and its rule does not
+        number = max(outlook.now, len(owners))
+        yield _item(ctx.db, coming.act, coming.what, number, number >= MOST, notifies, owners)
     if sweeps and getattr(ctx.job.run, "files", None) and not confirmed:
         looking = SimpleNamespace(**{**vars(ctx), "clock": lambda: now,
                                      "progress": lambda *_, **__: None,

@@ -651,3 +651,22 @@ def test_a_table_of_another_name_is_named_by_it():        # R74
     shown = [adoption_numbers.in_their_words(names, what) for what in (
         "rows of sessions", "rows of magic_links", "aliases that end")]
     assert shown == ["rows of sessions (mailbox)", "rows of magic_links", "aliases that end"]
+
+
+def test_what_was_announced_long_ago_and_is_again_is_shown(bench):        # R74
+    """As where an app has a time of its own in that column, or a zero date."""
+    bench.table("users", [{"id": 1, "email": "jo@home.example"}])
+    bench.table("aliases", [{"user_id": 1, "address": "a@alias.example",
+                             "expires_at": bench.ahead(days=1),
+                             "expiry_notified_at": bench.ago(days=100)}])
+    bench.table("destinations", [{"user_id": 1, "email": "new@home.example", "verified_at": None,
+                                  "created_at": bench.ago(days=200),
+                                  "reminded_at": bench.ago(days=150),
+                                  "removal_notified_at": bench.ago(days=100)}])
+    shown = {(job["name"], item["what"]): (item["number"], item["owners"])
+             for job in json.loads(bench.command("adopt", "--json"))["jobs"]
+             for item in job["items"] if item["act"] == "notify of"}
+    assert shown == {("expire_aliases", "aliases that are about to end"): (1, 1),
+                     ("expire_destination_verifications", "removals of destinations"): (1, 1)}
+    assert bench.run("expire_aliases")["notices"] == 1
+    assert bench.run("expire_destination_verifications")["notices"] == 1

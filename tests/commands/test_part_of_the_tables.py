@@ -72,7 +72,7 @@ def test_commands_leave_out_what_is_not_there(part):                         # R
         return " ".join(part.run(*words).split())
 
     shown = said("adopt")
-    assert "purge_sessions: not confirmed delete rows of sessions 1" in shown
+    assert "purge_sessions: not confirmed delete rows of sessions (sess) 1" in shown
     assert "refuses" not in shown
     assert "Left out (disabled): archive_audit_logs, check_domains" in shown
     part.run("adopt", "--confirm")
