@@ -15,6 +15,7 @@ from tests.servers.cut_proxy import CutProxy
 from tests.servers.mariadb import ENCODED, PASSWORD, USER
 from tests.support.databases import NOW, migrated, transact
 from tests.support.require import program
+from tests.support.shell import until
 
 
 @pytest.fixture
@@ -36,6 +37,13 @@ def db(url):
 def add(db, id, amount=1):
     sql = "UPDATE {users} SET email_limit = email_limit + :amount WHERE id = :id"
     assert db.execute(sql, amount=amount, id=id)
+
+
+def kill(mariadb, number):
+    """End a connection; returns when the server has said its goodbye."""
+    mariadb.root(f"KILL {number}")
+    until(lambda: not mariadb.root("SELECT id FROM information_schema.processlist "
+                                   f"WHERE id = {number}"))
 
 
 def limits(db):
@@ -190,8 +198,12 @@ def test_a_lock_wait_is_done_again_and_gives_up_after_three(db, url):
     holder, tries = connect(url), []
     impatient = connect(url, timeout=1)
 
+    let_go = threading.Event()
+
     def work():
         tries.append(1)
+        if len(tries) == 2:
+            let_go.set()
         add(impatient, 1)                    # must not be there twice after the second try
         add(impatient, 2)
 
@@ -202,7 +214,8 @@ def test_a_lock_wait_is_done_again_and_gives_up_after_three(db, url):
     assert len(tries) == 3
     assert limits(db) == [0, 10]
     tries.clear()
-    thread = _hold(holder, seconds=1.5)
+    let_go.clear()
+    thread = _hold(holder, let_go)
     impatient.batch(work)
     thread.join()
     assert len(tries) == 2
@@ -211,15 +224,15 @@ def test_a_lock_wait_is_done_again_and_gives_up_after_three(db, url):
         database.close()
 
 
-def _hold(holder, seconds):
-    """Keep row 2 for a while, from another thread."""
+def _hold(holder, let_go):
+    """Keep row 2 until then, from another thread."""
     taken = threading.Event()
 
     def run():
         with holder.transaction():
             add(holder, 2, 10)
             taken.set()
-            time.sleep(seconds)
+            let_go.wait(60)
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -321,11 +334,9 @@ def test_a_transaction_whose_connection_is_killed_stores_nothing_and_says_so(db,
 def test_what_follows_a_connection_killed_while_idle_is_done_on_a_new_one(url, db, mariadb, tcp):
     mine = connect(mariadb.url(url.partition("?")[0].rpartition("/")[2], tcp))
     for use in (lambda: limits(mine), lambda: add(mine, 1)):
-        mariadb.root(f"KILL {number(mine)}")
-        time.sleep(0.05)                     # until the server's goodbye has arrived
+        kill(mariadb, number(mine))
         use()
-    mariadb.root(f"KILL {number(mine)}")
-    time.sleep(0.05)
+    kill(mariadb, number(mine))
     with mine.transaction():
         add(mine, 2)
     assert limits(db) == [1, 1]
@@ -334,8 +345,7 @@ def test_what_follows_a_connection_killed_while_idle_is_done_on_a_new_one(url, d
 
 def test_ping_tells_that_the_connection_was_killed(db, mariadb):
     # R3: the database lock must notice, not get a new connection
-    mariadb.root(f"KILL {number(db)}")
-    time.sleep(0.05)
+    kill(mariadb, number(db))
     with pytest.raises(Lost):
         db.ping()
     with pytest.raises(Lost):
@@ -367,10 +377,7 @@ def test_a_connection_lost_in_the_commit_is_told_and_never_repeated(db, url, mar
         with pytest.raises(DatabaseError, match="may be stored or not"):
             mine.batch(lambda: tries.append(1) or add(mine, 1))
         assert len(tries) == proxy.cuts == 1
-        for _ in range(50):
-            if limits(db)[0]:
-                break
-            time.sleep(0.02)
+        until(lambda: limits(db)[0])
         assert limits(db) == [1, 0]
         proxy.word = b""
         mine.batch(lambda: add(mine, 1))

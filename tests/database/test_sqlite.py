@@ -286,15 +286,14 @@ def test_what_was_committed_survives_a_kill_and_halves_do_not(url):
     for delay in (0.05, 0.1, 0.15, 0.2, 0.25):
         db.execute("DELETE FROM {aliases}")
         process = subprocess.Popen([sys.executable, "-c", KILLED, url], stdout=subprocess.PIPE)
-        first = process.stdout.readline()
+        first = [process.stdout.readline() for _ in range(11)]
         time.sleep(delay)
         process.send_signal(signal.SIGKILL)
-        told = len((first + process.stdout.read()).splitlines())
+        told = len(first + process.stdout.read().splitlines())
         assert process.wait() == -signal.SIGKILL
         stored = db.query("SELECT user_id, COUNT(*) AS halves FROM {aliases} GROUP BY user_id")
         assert all(row["halves"] == 2 for row in stored)
         assert told <= len(stored) <= told + 1
-        assert told > 10
     db.close()
 
 

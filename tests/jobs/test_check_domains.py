@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from datetime import timedelta
 
 import pytest
 
@@ -17,7 +16,7 @@ from tests.support.databases import bulk
 from tests.support.engines import on_sqlite
 from tests.support.plans import analyse, problems
 from tests.support.repeats import REPEATS
-from tests.support.shell import Shell, at_sql
+from tests.support.shell import Shell, at_sql, until
 
 JOB = "check_domains"
 NAME, TOKEN = "example.org", "abc123"
@@ -690,10 +689,8 @@ def test_sigterm_ends_a_run_that_waits_for_a_silent_server(tmp_path):
     with BlackHole() as hole:
         service = serviced(tmp_path, f"sqlite:///{tmp_path}/jobs.db", hole.port, 3, timeout="60s")
         process = service.start(JOB)
-        until = clock.now() + timedelta(seconds=20)
-        while not hole.asked and clock.now() < until:
-            pass
+        until(lambda: hole.asked)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        process.communicate(timeout=30)
         assert process.returncode == 143
         assert service.db.value("SELECT COUNT(*) FROM {domains} WHERE checked_at IS NULL") == 3

@@ -211,7 +211,7 @@ def test_a_lock_file_says_who_holds_it(two_locks):                      # R1
         two.acquire("another")
     assert not two.is_free()
     one.release()
-    assert until(two.is_free, 10)       # the server notices in its own time
+    assert until(two.is_free)       # the server notices in its own time
     two.acquire("another")
 
 
@@ -325,7 +325,7 @@ def test_a_lock_in_the_database_is_held_until_its_connection_ends(connections): 
     # a host that went away holds it no longer
     assert one._db.value("SELECT @@SESSION.wait_timeout") == 331
     one.release()
-    assert until(two.is_free, 10)       # the server notices in its own time
+    assert until(two.is_free)       # the server notices in its own time
     two.acquire("")
     assert one.name == two.name
     assert len(two.name) <= 64
