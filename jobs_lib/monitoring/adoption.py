@@ -27,7 +27,7 @@ from jobs_lib.errors import ConfigError, DatabaseError, JobsError
 from jobs_lib.runner import adoption, table_gaps
 
 from . import doubtful_rows, lost_references, queues, unknown_words
-from .forecast import SECONDS, TimeLimit, coming_of, looked_at
+from .forecast import FIRST_ROWS, FIRST_SHARE, SECONDS, TimeLimit, coming_of, looked_at
 
 OWNERS = 10_000             # that are counted
 SAMPLE = 3                  # of them, by their addresses
@@ -227,7 +227,8 @@ def _items(ctx, limit, confirmed: bool, sweeps: bool):
         owners = counter.owners(coming, OWNERS) if notifies else []
         # what was announced long ago is announced again: the job knows, and its rule does not
         number = max(outlook.now, len(owners))
-        yield _item(ctx.db, coming.act, coming.what, number, number >= MOST, notifies, owners)
+        yield {**_item(ctx.db, coming.act, coming.what, number, number >= MOST, notifies, owners),
+               "of": _large_share(ctx.db, coming, number)}
     if sweeps and getattr(ctx.job.run, "files", None) and not confirmed:
         looking = SimpleNamespace(**{**vars(ctx), "clock": lambda: now,
                                      "progress": lambda *_, **__: None,
@@ -256,6 +257,16 @@ def _items(ctx, limit, confirmed: bool, sweeps: bool):
                     past_time.left_to_app(ctx.db, queue, sql, **values), False, False, [])
 
 
+def _large_share(db, coming, number: int) -> int | None:
+    """How many rows the table has from which a first run deletes most, as with a wrong column; None
+    where it does not, or the table is too large to count."""
+    if not (coming.purge and FIRST_ROWS < number < MOST):
+        return None
+    total = db.value(f"SELECT COUNT(*) FROM (SELECT 1 AS one FROM {{{coming.purge.table}}} "
+                     "LIMIT :most) counted", most=int(number / FIRST_SHARE))
+    return total if number > FIRST_SHARE * total else None
+
+
 def _invalid(ctx, queue, since) -> dict:
     """What waits, and cannot be read: each such row ends as failed, without an attempt."""
     rows = queue.select(ctx, Wanted(INVALID, since=since, limit=COUNTED))
@@ -276,8 +287,8 @@ def _item(db, act: str, what: str, number: int, more: bool, notifies: bool,
           owners: list) -> dict:
     if notifies:
         owners = _reachable(db, owners)
-    return {"act": act, "what": in_their_words(db.name, what), "number": number, "more": more,
-            "notifies": notifies,
+    return {"act": act, "what": in_their_words(db.name, what), "number": number,
+            "of": None, "more": more, "notifies": notifies,
             "owners": len(owners), "owners_more": more or len(owners) >= OWNERS,
             "sample": _addresses(db, owners[:SAMPLE])}
 

@@ -46,7 +46,7 @@ def end(off: list[str]) -> str:
 
 def _jobs(jobs: list[dict], screen: Screen) -> list[str]:
     rows = [["", "AT ONCE", "OWNERS"]]
-    rows += [[f"  {item['act']} {item['what']}", _number(item["number"], item["more"]),
+    rows += [[f"  {item['act']} {item['what']}", _number(item["number"], item["more"]) + _of(item),
               _owners(item)] for job in jobs for item in job["items"]]
     head, *table = map(joined, padded(rows, "lrr"))
     lines = [screen.paint("bold", head)] if table else []
@@ -71,6 +71,10 @@ def _state(job: dict, screen: Screen) -> str:
 
 def _number(number: int, more: bool) -> str:
     return f"{number:,}{'+' if more else ''}"
+
+
+def _of(item: dict) -> str:
+    return "" if item["of"] is None else f" of {item['of']:,}"
 
 
 def _owners(item: dict) -> str:

@@ -97,6 +97,24 @@ def at_once(app) -> dict:
             for item in job["items"]}
 
 
+def test_where_a_first_run_would_empty_a_table_adopt_says_of_how_many(app):        # R74
+    """As with a wrong column."""
+    for sql in statements(app.run("migrate", "--own-tables")):
+        app.app.execute(sql.rstrip(";"))
+    with app.app.transaction():
+        for _ in range(400):
+            app.app.insert("sessions", user_id=1, token_hash="a" * 64,
+                           expires_at="2020-01-01 00:00:00")
+    total = app.app.value("SELECT COUNT(*) FROM {sessions}")
+    shown = app.run("adopt")
+    line, = (line for line in shown.splitlines() if "delete rows of sessions" in line)
+    assert f" of {total}" in line
+    app.app.execute("UPDATE {sessions} SET expires_at = '2999-01-01 00:00:00', last_seen_at = "
+                    ":now WHERE id > 30", now=clock.now())
+    line, = (line for line in app.run("adopt").splitlines() if "delete rows of sessions" in line)
+    assert "of 4" not in line
+
+
 def test_with_the_statements_that_are_printed_nothing_old_is_due(app):             # R74
     for sql in statements(app.run("migrate", "--own-tables")):
         app.app.execute(sql.rstrip(";"))
