@@ -1,12 +1,15 @@
 """Rows of an app's tables that say something else than what the column of ours means: an account
-that is to be deleted some day reads as deleted, and what is switched on as switched off.
+that is to be deleted some day reads as deleted, what is switched on as switched off, and a name is
+no address.
 
 Only some rows of each table are looked at, and never by a run.
 """
 from __future__ import annotations
 
 from jobs_lib import clock
+from jobs_lib.addresses import AddressError, check
 from jobs_lib.errors import DatabaseError
+from jobs_lib.hostnames import ascii_form
 from jobs_lib.runner.clock_doubt import AHEAD
 from jobs_lib.text import counted
 
@@ -15,13 +18,24 @@ from .sampled_rows import read_as, sampled_rows
 LOOKED_AT = 500             # rows of a table, from either end
 FEWEST = 20
 MOSTLY = 0.7                # of them read as switched off
+TEXTS = (("aliases", "address", "address"), ("destinations", "email", "address"),
+         ("domains", "name", "domain name"))
+FEW = 5
 FLAGS = (("aliases", "active"), ("webhooks", "active"))
+# what the jobs do with it
+THEN = {"aliases": "Notices name it, and the hash of a deleted account's is kept, so that nobody "
+        "else is given it.",
+        "destinations": "Notices name it.",
+        "domains": "Its DNS records are checked, and its owner is notified of what is wrong."}
 
 
 def look(db, works: dict, now) -> list[tuple[str, str, str]]:
     """(what there is, what that means, what to do). `works`: {table: the Work of the jobs that are
     enabled}."""
     found = [*_to_be_deleted(db, works, now)]
+    for name, column, kind in TEXTS:
+        if column in works[name].columns & db.columns(name):
+            found += _no_name(db, name, column, kind)
     for name, column in FLAGS:
         if column in works[name].written:
             found += _opposite(db, name, column)
@@ -45,6 +59,30 @@ def _to_be_deleted(db, works: dict, now):
                "from that time on (docs/adoption.md, Expressions).")
         yield (f"{counted(number, 'account')} read as deleted, with a time in the future in "
                f"{shown}"), then, fix
+
+
+def _no_name(db, name: str, column: str, kind: str):
+    """Where most of what should be addresses, or domains, is none."""
+    values = [row["held"] for row in sampled_rows(db, name, {"held": read_as(db, name, column)},
+                                                  LOOKED_AT)]
+    wrong = [value for value in values if not _is(kind, value)]
+    if len(wrong) >= FEW and len(wrong) * 2 > len(values):
+        what = (f"{db.name.shown(name, column)} is no {kind} in {len(wrong):,} of {len(values):,} "
+                "rows that were looked at")
+        fix = (f"Name the column that has it in [columns] {name}.{column}, or put it together by "
+               "an expression (docs/adoption.md, Expressions).")
+        yield what, THEN[name], fix
+
+
+def _is(kind: str, value) -> bool:
+    try:
+        if kind == "address":
+            check(value)
+        else:
+            ascii_form(value)
+    except (AddressError, ValueError, AttributeError, TypeError):
+        return False
+    return True
 
 
 def _opposite(db, name: str, column: str):

@@ -12,6 +12,8 @@ from jobs_lib.database.connection import connect
 from jobs_lib.errors import DatabaseError
 from jobs_lib.ports.dns import UNKNOWN, Answer
 from tests.servers.dns_servers import Authority, BlackHole, Unbound
+from tests.support import adopted
+from tests.support.bench import Bench
 from tests.support.databases import bulk
 from tests.support.engines import on_sqlite
 from tests.support.plans import analyse, problems
@@ -256,6 +258,26 @@ def test_a_name_that_is_none_fails_without_a_question(owned):
     assert owned.run(JOB)["failed"] == 1
     assert results(owned)["mx"]["reason"] == "not_a_domain"
     assert owned.dns.asked == []
+
+
+@pytest.mark.parametrize("name", ["My Shop", "", "shop"])
+def test_a_verified_domain_with_a_name_that_is_none_is_left_alone(owned, name):     # R48
+    """[columns] names another column of the app's."""
+    domain(owned, name=name, status="verified")
+    for _ in range(5):
+        assert look(owned, hours=25)["invalid"] == 1
+    assert row(owned)["status"] == "verified"
+    assert kinds(owned) == []
+
+
+def test_a_name_that_is_missing_is_no_error_of_ours(tmp_path, blank_url):         # R48
+    bench = Bench(tmp_path, adopted.make(blank_url, columns={"domains.name": "VARCHAR(254) NULL"}),
+                  adopted.TABLES, adopted.COLUMNS)
+    bench.table("users", [{"id": 7, "email": "jo@home.example"}])
+    bench.config(dns=DNS)
+    domain(bench, name=None, status="verified")
+    assert look(bench, hours=25)["invalid"] == 1
+    bench.db.close()
 
 
 # What changes meanwhile

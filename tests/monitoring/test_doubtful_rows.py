@@ -26,7 +26,8 @@ def shown(line, url: str) -> list[str]:
     """What `migrate --check` warns of; `doctor` and `adopt` show the same."""
     line.ini(adopted.ini(url))
     found = [text[9:] for text in line("migrate", "--check").out.splitlines()
-             if text.startswith("warning: ") and ("in the future" in text or "is 0 in" in text)]
+             if text.startswith("warning: ") and any(
+                 part in text for part in (" in the future ", " is 0 in ", " is no "))]
     seen = [each["what"] for each in json.loads(line("doctor", "--offline", "--json").out)]
     problems = " ".join(line.json("adopt")["problems"])
     for text in found:
@@ -53,3 +54,16 @@ def test_a_flag_that_seems_to_mean_the_opposite(line, bench, blank_url, off, is_
                              "active": number > off} for number in range(1, 41)])
     found = shown(line, blank_url)
     assert [text[:len(OFF)] for text in found] == ([OFF] if is_named else [])
+
+
+@pytest.mark.parametrize("wrong", [0, 7, 20])
+def test_names_that_are_no_addresses_and_no_domains(line, bench, blank_url, wrong):   # R74
+    """An app may keep the local part alone, or a name that people read."""
+    made = [("", "") if number < wrong else ("@alias.example", ".example") for number in range(20)]
+    bench.table("aliases", [{"user_id": 1, "address": f"shop{number}{end}"}
+                            for number, (end, _) in enumerate(made)])
+    bench.table("domains", [{"user_id": 1, "name": f"my shop {number}" if not end else
+                             f"shop{number}{end}"} for number, (_, end) in enumerate(made)])
+    assert [text.partition(" rows")[0] for text in shown(line, blank_url)] == (
+        ["app_aliases.its_address is no address in 20 of 20",
+         "app_domains.its_name is no domain name in 20 of 20"] if wrong == 20 else [])

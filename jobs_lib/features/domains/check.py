@@ -203,6 +203,8 @@ def _check(ctx, resolver, rows: list[dict], doubt: Doubt) -> None:
             try:
                 name = ascii_form(row["name"])
             except ValueError:
+                if row["status"] == VERIFIED:
+                    raise Invalid("its name is not that of a domain") from None
                 _store(ctx, row, records.judge_bad_name(_wanted(ctx, row, row["name"])))
                 continue
             wanted = _wanted(ctx, row, name)
@@ -248,6 +250,8 @@ def _alone(ctx, row: dict):
 
 def _judge_row(row: dict) -> None:
     """Invalid for a row that no rule can be applied to."""
+    if row["name"] is None:
+        raise Invalid("its name is missing")
     for column in ("name", "ownership_token"):
         if not is_text("" if row[column] is None else row[column]):
             raise Invalid(f"its {column} is not text")
