@@ -274,6 +274,25 @@ def test_a_foreign_key_of_theirs_keeps_nothing(bench, engine_url):
         bench.db.execute("DROP TABLE devices")
 
 
+@on_mariadb
+def test_a_foreign_key_on_one_of_them_is_seen_before(bench):                      # R75
+    bench.db.execute("CREATE TABLE links (id BIGINT PRIMARY KEY, owner BIGINT, name_id INTEGER, "
+                     "CONSTRAINT of_name FOREIGN KEY (name_id) REFERENCES usernames (id))")
+    try:
+        fill(bench)
+        bench.db.execute("INSERT INTO links VALUES (1, 7, 7001)")
+        bench.db.execute("DELETE FROM {meta} WHERE name = 'app_tables'")
+        assert bench.fails("delete_accounts") == (
+            "nothing was done: [delete_accounts] also names usernames, and the foreign key of_name "
+            "of links keeps its rows from being deleted: give it ON DELETE CASCADE or SET NULL, or "
+            "name links before it, if its rows have the user's id")
+        assert [row["id"] for row in bench.db.query("SELECT id FROM links")] == [1]
+        bench.config(delete_accounts={"also": f"links.owner, {ALSO}"})
+        assert bench.run("delete_accounts")["erased"] == 1
+    finally:
+        bench.db.execute("DROP TABLE links")
+
+
 def test_they_may_be_in_another_database(bench, engine_url, request):
     if engine_url.startswith("sqlite"):
         bench.config(delete_accounts={"also": "shop.usernames.user_id"})

@@ -403,12 +403,16 @@ class Database:
         return self._only_read[table]
 
     def foreign_keys(self, tables) -> list[dict]:
-        """Those that the app has declared from or to these tables of ours: `name`, `child`,
-        `columns`, `parent`, `keys` (None: its primary key) and `on_delete`, by the names in the
-        database."""
+        """Those that the app has declared from or to these tables of ours, and its further ones:
+        `name`, `child`, `columns`, `parent`, `keys` (None: its primary key) and `on_delete`, by the
+        names in the database."""
         found: dict = {}
-        for schema, ours in self.name.by_schema(tables).items():
-            for row in self.query(self.dialect.foreign_keys, names=list(ours), schema=schema):
+        wanted = {schema: list(ours) for schema, ours in self.name.by_schema(tables).items()}
+        for each in self.name.also:
+            schema, _, name = each.table.lower().rpartition(".")
+            wanted.setdefault(schema or None, []).append(name)
+        for schema, names in wanted.items():
+            for row in self.query(self.dialect.foreign_keys, names=names, schema=schema):
                 child, parent = (in_schema(row[end], schema) for end in ("child", "parent"))
                 key = found.setdefault((child, row["name"]), {
                     "name": row["name"], "child": child, "parent": parent, "columns": [],

@@ -9,6 +9,7 @@ from __future__ import annotations
 from jobs_lib.records import namedtuple
 
 from . import NAMES, is_word, keys
+from .tables import column_names
 
 
 class Further(namedtuple("Further", "table column")):
@@ -69,7 +70,21 @@ def look(db) -> list[str]:
             wrong = ("no_key", each.table)
         elif not has_transactions(column["engine"]):
             wrong = ("engine", each.table, column["engine"])
+        elif key_and_child := _kept(db, each):
+            wrong = ("kept", each.table, *key_and_child)
         else:
             continue
         found.append(":".join(["further", *wrong]))
     return found
+
+
+def _kept(db, further) -> tuple:
+    """(a foreign key, its table) that keeps rows of a further table, since its own are not deleted
+    before; () where none does."""
+    before = [each.table.lower() for each in db.name.also]
+    before = before[:before.index(further.table.lower()) + 1]
+    known = {db.name(name).lower() for name in NAMES if "claim_run" in column_names(name)}
+    return next(((key["name"], key["child"]) for key in db.foreign_keys(())
+                 if key["parent"].lower() == further.table.lower()
+                 and key["on_delete"] in ("RESTRICT", "NO ACTION")
+                 and key["child"].lower() not in (*before, *known)), ())

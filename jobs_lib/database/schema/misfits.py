@@ -137,6 +137,9 @@ FURTHER = {
                 "of an account"), "give it the same type and collation"),
     "numbers": (("[delete_accounts] also names {0}.{1}, which numbers the rows of that table "
                  "(AUTO_INCREMENT)"), "name the column that holds the user's id"),
+    "kept": (("[delete_accounts] also names {0}, and the foreign key {1} of {2} keeps its rows "
+              "from being deleted"), ("give it ON DELETE CASCADE or SET NULL, or name {2} before "
+                                      "it, if its rows have the user's id")),
     "no_key": ("[delete_accounts] also names {0}, which has no primary key", "give it one"),
     "engine": (("[delete_accounts] also names {0}, which is {1} and has no transactions: a kill "
                 "would leave a part of it"), "ALTER TABLE {quoted} ENGINE=InnoDB"),
@@ -145,7 +148,7 @@ FURTHER = {
     "known": ("[delete_accounts] also names {0}, which the jobs delete and export anyway",
               "take it out"),
 }
-OF_DELETION = ("engine", "may_not_delete")      # of these: what an export does not mind
+OF_DELETION = ("engine", "may_not_delete", "kept")      # of these: what an export does not mind
 
 
 def look(db, works: dict, catalogue: dict) -> list[str]:
