@@ -12,6 +12,8 @@ HOUR, DAY = 3600, 86400
 # A Monday, so far ahead that no file is younger by its inode's own time, which cannot be set.
 START = datetime(2034, 1, 2, 6, 0, tzinfo=timezone.utc)
 
+ITEMS = {"webhook_deliveries": "webhook", "notifications": "notice"}     # in the journal
+
 Step = namedtuple("Step", "began ended before after journal struck quiet_since trouble files "
                           "late options clock_right_since skew words code printed")
 Step.__doc__ = """One tick, as it is seen from outside.
@@ -72,6 +74,13 @@ def gone(step: Step, table: str) -> dict:
     """{id: row} of what this tick deleted."""
     after = step.after[table]
     return {id: row for id, row in step.before[table].items() if id not in after}
+
+
+def was_tried(step: Step, table: str, id) -> bool:
+    """Whether a delivery or a notice went out in this tick, or should have. What has waited for its
+    suspended owner for longer than it is kept then comes to its end and is old at once."""
+    item = f"{ITEMS.get(table)}-{id}"
+    return any(entry["item"] == item for entry in step.journal)
 
 
 def changed(step: Step, table: str) -> list[tuple[dict, dict]]:

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from . import DAY, HOUR, Rule, changed, gone, new, seconds
+from . import DAY, HOUR, Rule, changed, gone, new, seconds, was_tried
 from .ages import Aged, is_leaving, is_owed
 
 # Days; where they are not the defaults, host.py sets them.
@@ -98,6 +98,8 @@ class ByAge(Aged):
                 if table != "audit_logs" and is_leaving(step, row):
                     continue
                 end = limit(table, row, step)
+                if end is None and was_tried(step, table, id):
+                    end = limit(table, {**row, "status": FINISHED[table][0]}, step)
                 if end is None:
                     # with a wrong clock it may come to its end and be old in one tick
                     if not step.skew:

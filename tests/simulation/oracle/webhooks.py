@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from . import DAY, HOUR, Rule, changed, gone, is_calm_tick, new, ran_well, seconds
+from . import DAY, HOUR, Rule, changed, gone, is_calm_tick, new, ran_well, seconds, was_tried
 
 DELAYS = (60, 300, 1800, 7200)      # after each attempt
 RETRY_AFTER = 5400                  # what a busy endpoint asks for (outside.py)
@@ -62,7 +62,7 @@ class Deliveries(Rule):
             owner = step.after["users"].get(row["user_id"])
             # with a wrong clock it may come to its end and be old in one tick
             if (row["status"] in ("pending", "sending") and owner and owner["status"] != "deleted"
-                    and not step.skew):
+                    and not step.skew and not was_tried(step, "webhook_deliveries", id)):
                 yield f"delivery {id} was deleted while it was {row['status']}"
 
     def _in_the_air(self, step):
