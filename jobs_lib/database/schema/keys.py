@@ -99,15 +99,17 @@ def or_none(text_keys, target: str, column: str) -> str:
 
 
 def unfit(db) -> list[tuple[str, str]]:
-    """(table, column) of our own columns that refer to keys that are text, and take none, or find
-    no UUID by an index."""
+    """(table, column) of our own columns that refer to keys that are text, and take none, find no
+    UUID by an index, or compare them in another way."""
     if not types(db):
         return []
     there = db.catalogue(own_tables.TABLES)
     return [(name, column) for name, columns in there.items() for column in column_names(name)
             if column in columns and (words := column_type(db, name, column))
             and (not is_text(columns[column])
-                 or is_uuid(db, words) != is_uuid(db, columns[column]["whole"]))]
+                 or is_uuid(db, words) != is_uuid(db, columns[column]["whole"])
+                 or (not db.dialect.any_type and not is_uuid(db, words)
+                     and _folding(words) != _folding(columns[column]["collation"])))]
 
 
 def is_text(facts: dict) -> bool:

@@ -252,3 +252,25 @@ def test_a_new_key_has_the_form_of_the_apps(like, length):                   # R
     assert len(set(made)) == 50
     assert {len(key) for key in made} == {length}
     assert all(key.isupper() if like and like.isupper() else key.islower() for key in made)
+
+
+def test_our_columns_follow_the_collation_of_a_key(mariadb):        # R75
+    """Else a join ends with an error, or a key is refused for its letters."""
+    url = mariadb.database()
+    latin = "VARCHAR(64) CHARACTER SET latin1 COLLATE latin1_swedish_ci"
+    db = connect(keyed.make(url, keyed.UUIDS._replace(mysql=latin)))
+    db.insert("notifications", user_id="m\u00fcller", kind="test", to_email="a@b.example",
+              created_at=databases.NOW)
+    for name in app_tables.TABLES:
+        for column in keyed.columns(name):
+            db.execute(f"ALTER TABLE {{{name}}} MODIFY {column} VARCHAR(64) {keyed.CI} NOT NULL")
+    keys.forget(db)
+    assert ("notifications", "user_id") in keys.unfit(db)
+    migrate(db, databases.NOW)
+    assert (keys.unfit(db), plan(db)) == ([], [])
+    db.insert("notifications", user_id="\u03bc\u03cd\u03bb\u03b5\u03c1", kind="test",
+              to_email="a@b.example", created_at=databases.NOW)
+    assert [row["user_id"] for row in db.query("SELECT user_id FROM {notifications} ORDER BY id")
+            ] == ["m\u00fcller", "\u03bc\u03cd\u03bb\u03b5\u03c1"]
+    db.close()
+    mariadb.drop(url)
