@@ -413,9 +413,10 @@ class Database:
             wanted.setdefault(schema or None, []).append(name)
         for schema, names in wanted.items():
             for row in self.query(self.dialect.foreign_keys, names=names, schema=schema):
-                child, parent = (in_schema(row[end], schema) for end in ("child", "parent"))
+                child = in_schema(row["child"], schema)
                 key = found.setdefault((child, row["name"]), {
-                    "name": row["name"], "child": child, "parent": parent, "columns": [],
+                    "name": row["name"], "child": child,
+                    "parent": in_schema(row["parent"], row["place"]), "columns": [],
                     "keys": [], "on_delete": row["on_delete"]})
                 key["columns"].append(row["of_child"])
                 key["keys"].append(row["of_parent"])

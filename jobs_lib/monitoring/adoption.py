@@ -15,7 +15,7 @@ from jobs_lib import catalogue, clock, masking
 from jobs_lib.addresses import AddressError, check
 from jobs_lib.chunks import chunked
 from jobs_lib.config.option_types import show_duration
-from jobs_lib.database.schema import added_columns, app_gaps, foreign_keys, rights
+from jobs_lib.database.schema import NAMES, added_columns, app_gaps, foreign_keys, rights
 from jobs_lib.database.schema.app_tables import TABLES
 from jobs_lib.database.schema.works_on import of_all, works_on
 from jobs_lib.database.values import keys_in, words
@@ -126,6 +126,7 @@ def jobs_at_once(config, db, ports, jobs, seconds: float = SECONDS) -> list[dict
     delete with those that the job deletes."""
     end, found, sweeps = ports.monotonic() + seconds, [], True
     off, refuse = adoption.unconfirmed(db, jobs), refusing(db, jobs)
+    keys = db.foreign_keys(NAMES)
     for job in jobs:
         one = {"name": job.name, "confirmed": job.name not in off, "enabled": True, "items": [],
                "cascades": [], "refuses": None, "not_counted": None}
@@ -143,7 +144,7 @@ def jobs_at_once(config, db, ports, jobs, seconds: float = SECONDS) -> list[dict
             try:
                 items = _items(ctx, limit, one["confirmed"], sweeps)
                 one["items"] = [item for item in items if item["number"]]
-                one["cascades"] = foreign_keys.cascades(db, works_on(job), job.further)
+                one["cascades"] = foreign_keys.cascades(db, keys, works_on(job), job.further)
                 # each such job sweeps the same files, whichever is confirmed first
                 sweeps &= not (one["enabled"] and SWEEP in [item["what"] for item in one["items"]])
             except DatabaseError as error:

@@ -415,6 +415,8 @@ catalogue = ("SELECT c.table_name AS table_name, c.column_name AS name, LOWER(c.
 foreign_keys = ("SELECT k.constraint_name AS name, k.table_name AS child,"
                 " k.column_name AS of_child, k.referenced_table_name AS parent,"
                 " k.referenced_column_name AS of_parent,"
+                " CASE WHEN k.referenced_table_schema = k.table_schema THEN :schema"
+                " ELSE NULLIF(k.referenced_table_schema, DATABASE()) END AS place,"
                 " r.delete_rule AS on_delete FROM information_schema.key_column_usage k"
                 " JOIN information_schema.referential_constraints r"
                 " ON r.constraint_schema = k.constraint_schema AND r.table_name = k.table_name"

@@ -440,7 +440,7 @@ catalogue = ("SELECT m.name AS table_name, c.name AS name, LOWER(c.type) AS type
              " WHERE m.name COLLATE NOCASE IN (:names) AND m.type IN ('table', 'view')")
 # They are enforced for those who ask for it, so nothing is done ON DELETE.
 foreign_keys = ("SELECT CAST(f.id AS TEXT) AS name, m.name AS child, f.\"from\" AS of_child,"
-                " f.\"table\" AS parent, f.\"to\" AS of_parent, '' AS on_delete"
+                " f.\"table\" AS parent, f.\"to\" AS of_parent, NULL AS place, '' AS on_delete"
                 " FROM sqlite_master m, pragma_foreign_key_list(m.name) f"
                 " WHERE m.type = 'table' AND LOWER(m.name) IN (:names)"
                 " ORDER BY m.name, f.id, f.seq")

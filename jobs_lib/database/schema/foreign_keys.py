@@ -41,13 +41,13 @@ def look(db, catalogue: dict) -> list[tuple]:
     return found
 
 
-def cascades(db, works: dict, is_account: bool) -> list[str]:
+def cascades(db, keys: list[dict], works: dict, is_account: bool) -> list[str]:
     """Tables whose rows the app's own foreign keys delete with those that a job deletes, and that
-    it does not delete itself. `works`: {table: its Work}; `is_account`: it deletes whatever belongs
-    to an account."""
+    it does not delete itself. `keys`: Database.foreign_keys of all tables; `works`: {table: its
+    Work}; `is_account`: it deletes whatever belongs to an account."""
     ours, itself = _ours(db, works), {each.table.lower() for each in db.name.also if is_account}
     found = set()
-    for key in db.foreign_keys(works):
+    for key in keys:
         child, parent = ours.get(key["child"].lower()), ours.get(key["parent"].lower())
         if (parent and works[parent].deletes and takes(db, key, child, parent)
                 and not (is_account and (child or key["child"].lower() in itself))):
@@ -81,16 +81,17 @@ def _elsewhere(db, catalogue: dict, keys: list[dict], key: dict, child: str):
         if "id" not in columns or views.is_view(columns):
             continue
         place, id = db.name(target).lower(), columns["id"]["name"].lower()
-        there = key["parent"].lower(), key["keys"][0]
+        there = key["parent"].lower(), key["keys"][0] and key["keys"][0].lower()
         if not any(_leads(each, db.name(child).lower(), theirs, place, id)
-                   # or both to the same: one row there for each of the target
-                   or _leads(each, place, id, *there) for each in keys):
+                   # or one of the two tables has a row of the other for each of its own
+                   or _leads(each, place, id, *there) or _leads(each, *there, place, id)
+                   for each in keys):
             yield child, column, "elsewhere", ".".join(
                 filter(None, [key["parent"], key["keys"][0]])), db.name.shown(target, "id")
 
 
-def _leads(key: dict, child: str, column: str, parent: str, to: str | None) -> bool:
-    """Whether a foreign key of one column refers from there to there."""
+def _leads(key: dict, child: str, column: str | None, parent: str, to: str | None) -> bool:
+    """Whether a foreign key of one column refers from there to there. None: the primary key."""
     return (key["child"].lower() == child and key["parent"].lower() == parent
-            and [each.lower() for each in key["columns"]] == [column]
+            and len(key["columns"]) == 1 and column in (None, key["columns"][0].lower())
             and (to is None or key["keys"][0] is None or key["keys"][0].lower() == to.lower()))

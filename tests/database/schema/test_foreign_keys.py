@@ -4,6 +4,7 @@ from __future__ import annotations
 import pytest
 
 from jobs_lib.database.connection import connect
+from jobs_lib.database.dialects import target
 from jobs_lib.database.schema.app_gaps import lacking
 from tests.support import adopted, client
 from tests.support.bench import Bench
@@ -33,6 +34,9 @@ KEYS = {
     # a row of users for each contact, by the same key
     ("app_message_logs (its_user_id) REFERENCES contacts (id); "
      "app_users (its_id) REFERENCES contacts (id)"): [],
+    # members that are users with more columns, by the same key
+    ("app_message_logs (its_user_id) REFERENCES contacts (id); "
+     "contacts (id) REFERENCES app_users (its_id) ON DELETE CASCADE"): [],
 }
 
 
@@ -64,6 +68,19 @@ def test_what_they_delete_and_where_they_lead(db, key):                         
     before = lacking(db)
     add(db, key)
     assert [code for code in lacking(db) if code not in before] == KEYS[key]
+
+
+def test_where_they_lead_from_another_database(db, url, mariadb):                  # R75
+    elsewhere = mariadb.database()
+    here, there = (target(one, ".").database for one in (url, elsewhere))
+    db.execute(f"CREATE TABLE {there}.app_sessions LIKE app_sessions")
+    db.execute(f"ALTER TABLE {there}.app_sessions ADD FOREIGN KEY (its_user_id) REFERENCES "
+               f"{here}.app_users (its_id) ON DELETE CASCADE")
+    names = {**adopted.TABLES, "sessions": f"{there}.app_sessions"}
+    other = connect(url, tables=names, columns=adopted.COLUMNS)
+    assert lacking(other) == lacking(db)
+    other.close()
+    mariadb.drop(elsewhere)
 
 
 def test_what_they_delete_with_other_rows_is_shown_before_a_job_starts(line, url):  # R74
