@@ -14,7 +14,7 @@ from jobs_lib.database.schema.app_tables import TABLES
 from jobs_lib.database.schema.references import REFERENCES
 from jobs_lib.database.schema.tables import column_names, table
 from jobs_lib.database.values import keys_in, words
-from jobs_lib.errors import ConfigError, DatabaseError
+from jobs_lib.errors import DatabaseError, JobsError
 
 from .sampled_rows import read_as, sampled_rows
 
@@ -122,7 +122,7 @@ USERS_OF_DESTINATIONS = ("users", "aliases", "domains")
 def _removes(config) -> bool:
     try:
         options = config.job_named("expire_destination_verifications")
-    except ConfigError:                     # reported with the configuration
+    except JobsError:               # its options are wrong, which is reported, or it is not there
         return False
     return bool(options.enabled and options.remove_after)
 
