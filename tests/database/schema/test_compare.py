@@ -5,8 +5,10 @@ import pytest
 
 from jobs_lib.database.connection import connect
 from jobs_lib.database.schema import compare, ddl
+from jobs_lib.database.schema.migrations import migrate
 from jobs_lib.database.schema.tables import table, tables
-from tests.support.databases import migrated
+from tests.support import adopted
+from tests.support.databases import NOW, migrated
 
 
 @pytest.fixture
@@ -63,6 +65,23 @@ def test_a_unique_index_that_is_none_is_missed_and_made_again(db):
     assert short(db) == [("job_runs", "unique index", "job_runs_slot")]
     fix(db)
     assert compare.differences(db) == []
+
+
+# R75: an app may have two of an address, such as a deleted alias beside a new one
+def test_of_an_apps_own_table_no_unique_index_is_asked_for(blank_url):
+    url = adopted.make(blank_url)
+    db = connect(url, tables=adopted.TABLES, columns=adopted.COLUMNS)
+    migrate(db, NOW, own_only=True)
+    aliases = table("aliases")
+    db.execute(ddl.drop_index(db, aliases, "aliases_address")[0])
+    found, = ddl.differences(db, aliases)
+    assert (found.kind, found.name) == ("index", "aliases_address")
+    for _ in range(2):
+        db.insert("aliases", user_id=1, address="box@alias.example", created_at=NOW)
+    fix(db)
+    db.insert("aliases", user_id=1, address="box@alias.example", created_at=NOW)
+    assert ddl.differences(db, aliases) == []
+    db.close()
 
 
 def test_an_index_of_another_name_or_a_wider_one_is_as_good(db):
