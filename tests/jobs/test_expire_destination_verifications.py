@@ -83,11 +83,22 @@ def test_after_three_days_the_owner_is_reminded_once_at_the_account_s_address(ow
     assert owned.run(JOB) == {"tokens": 0, "notices": 1, "removed": 0}
     [row] = owned.rows("notifications")
     assert (row["to_email"], row["kind"], row["persona"], row["priority"], row["dedupe_key"]) == (
-        "jo@home.example", "destination_reminder", "porter", 2, "destination-reminder:3")
+        "jo@home.example", "destination_reminder", "porter", 2,
+        f"destination-reminder:3:{owned.ago(days=8):%Y-%m-%d %H:%M:%S}")
     assert row["subject"] == "Please verify 2 of your destinations"
     assert "https://app.example/destinations" in row["body_text"]
     assert owned.ids("destinations", "reminded_at = '2026-11-24 14:30:05'") == [1, 3]
     assert owned.run(JOB) == NONE
+
+
+# SQLite gives the highest id again, unless the app's table has AUTOINCREMENT
+def test_the_owner_of_a_destination_that_has_the_id_of_a_deleted_one_is_reminded_too(owned):
+    owned.table("destinations", [destination(owned, 1, days=8)])
+    owned.run(JOB)
+    owned.db.execute("DELETE FROM {destinations} WHERE id = 1")
+    owned.table("destinations", [destination(owned, 1, user_id=3, days=4)])
+    assert owned.run(JOB)["notices"] == 1
+    assert notices(owned) == [(1, "destination_reminder"), (3, "destination_reminder")]
 
 
 def test_a_subject_does_not_name_the_address_that_it_goes_to(owned):

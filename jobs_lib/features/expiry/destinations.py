@@ -108,7 +108,7 @@ def _due_reminder(ctx) -> tuple[str, dict]:
 
 
 def _reminder_key(ctx, user_id: int, rows: list[dict]) -> str:
-    return f"destination-reminder:{rows[0]['id']}"
+    return f"destination-reminder:{rows[0]['id']}:{rows[0]['created_at']}"
 
 
 def _removal_key(ctx, user_id: int, rows: list[dict]) -> str:
