@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from jobs_lib import clock
 from jobs_lib.addresses import AddressError, check
+from jobs_lib.database import stored
 from jobs_lib.errors import DatabaseError
 from jobs_lib.hostnames import ascii_form
 from jobs_lib.runner.clock_doubt import AHEAD
@@ -21,7 +22,8 @@ MOSTLY = 0.7                # of them read as switched off
 TEXTS = (("aliases", "address", "address"), ("destinations", "email", "address"),
          ("domains", "name", "domain name"))
 FEW = 5
-FLAGS = (("aliases", "active"), ("webhooks", "active"))
+# a flag, and since when it is rightly off
+FLAGS = (("aliases", "active", "expires_at"), ("webhooks", "active", "disabled_at"))
 # what the jobs do with it
 THEN = {"aliases": "Notices name it, and the hash of a deleted account's is kept, so that nobody "
         "else is given it.",
@@ -36,9 +38,9 @@ def look(db, works: dict, now) -> list[tuple[str, str, str]]:
     for name, column, kind in TEXTS:
         if column in works[name].columns & db.columns(name):
             found += _no_name(db, name, column, kind)
-    for name, column in FLAGS:
+    for name, column, since in FLAGS:
         if column in works[name].written:
-            found += _opposite(db, name, column)
+            found += _opposite(db, name, column, since, now)
     return found
 
 
@@ -85,12 +87,15 @@ def _is(kind: str, value) -> bool:
     return True
 
 
-def _opposite(db, name: str, column: str):
+def _opposite(db, name: str, column: str, since: str, now):
     """Where a column of the app's seems to say that something is off."""
     theirs = db.name.column(name, column)
     if db.name.expression(name, column) or theirs == column:
         return
-    rows = sampled_rows(db, name, {"held": read_as(db, name, column)}, LOOKED_AT)
+    rows = [row for row in sampled_rows(db, name, {
+                "held": read_as(db, name, column),
+                "since": read_as(db, name, since) if since in db.columns(name) else "NULL"},
+                LOOKED_AT) if (stored.time(row["since"]) or now) >= now]
     off = sum(row["held"] == 0 for row in rows)
     if off >= FEWEST and off > len(rows) * MOSTLY:
         what = (f"{db.name.shown(name, column)} is 0 in {off:,} of {len(rows):,} rows that were "

@@ -56,6 +56,14 @@ def test_a_flag_that_seems_to_mean_the_opposite(line, bench, blank_url, off, is_
     assert [text[:len(OFF)] for text in found] == ([OFF] if is_named else [])
 
 
+def test_what_has_expired_is_rightly_off(line, bench, blank_url):                  # R74
+    bench.table("aliases", [{"user_id": 1, "address": f"{number}@alias.example",
+                             "active": number > 30, "expires_at":
+                             clock.now() + timedelta(days=-1 if number < 20 else 1)}
+                            for number in range(1, 41)])
+    assert shown(line, blank_url) == []
+
+
 @pytest.mark.parametrize("wrong", [0, 7, 20])
 def test_names_that_are_no_addresses_and_no_domains(line, bench, blank_url, wrong):   # R74
     """An app may keep the local part alone, or a name that people read."""
