@@ -233,12 +233,7 @@ def _wrong(db, on: list) -> list[str]:
 
 
 def _check(session, db, on: list, works: dict) -> int:
-    from jobs_lib.monitoring import (
-        doubtful_rows,
-        lost_references,
-        unknown_words,
-        unreadable_rows,
-    )
+    from jobs_lib.monitoring import doubtful_rows, unknown_words
 
     waiting = migrations.pending(db)
     if not waiting:
@@ -258,10 +253,8 @@ def _check(session, db, on: list, works: dict) -> int:
     wrong += filter(None, [rights.own(db)])
     for sentence in wrong:
         print(sentence)
-    for what, _, fix in [*map(unknown_words.in_words, unknown_words.look(db, works)),
-                         *unreadable_rows.look(db, session.config, session.ports.now()),
-                         *lost_references.look(db, works, session.config),
-                         *doubtful_rows.look(db, works, session.ports.now())]:
+    for what, _, fix in doubtful_rows.look(db, session.config, works, session.ports.now(),
+                                           unknown_words.look(db, works)):
         print(f"warning: {what}: {fix[0].lower()}{fix[1:]}")
     if missing or wrong:
         return FAILED

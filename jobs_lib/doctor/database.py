@@ -23,7 +23,7 @@ from jobs_lib.database.values import words
 from jobs_lib.engines.spool import all_missing, need_folder
 from jobs_lib.errors import Busy, DatabaseError, JobsError, Missing, NotInstalled, Stopped
 from jobs_lib.monitoring import adoption as adoption_numbers
-from jobs_lib.monitoring import doubtful_rows, lost_references, unknown_words, unreadable_rows
+from jobs_lib.monitoring import doubtful_rows, unknown_words
 from jobs_lib.output.findings import note, ok, problem, run, warning
 from jobs_lib.runner.table_gaps import concerned, needed
 
@@ -195,16 +195,11 @@ def addresses(installation):
 
 
 def values(installation):
-    """Words of the app's that no job knows, in its rows or in an ENUM; what waits and cannot be
-    read; ids of no row; what reads as deleted, or as off."""
+    """What only rows show, and an ENUM with words that no job knows."""
     db = installation.database()
-    for each in unreadable_rows.look(db, installation.config, installation.now):
-        yield warning(*each)
     works = needed(installation, installation.jobs)
-    found = unknown_words.look(db, works)
-    for each in (*map(unknown_words.in_words, found), *unknown_words.in_enums(db, works, found),
-                 *lost_references.look(db, works, installation.config),
-                 *doubtful_rows.look(db, works, installation.now)):
+    for each in doubtful_rows.look(db, installation.config, works, installation.now,
+                                   unknown_words.look(db, works)):
         yield warning(*each)
 
 

@@ -26,7 +26,7 @@ from jobs_lib.engines.work_queue import COUNTED, DUE, INVALID, Wanted
 from jobs_lib.errors import ConfigError, DatabaseError, JobsError
 from jobs_lib.runner import adoption, table_gaps
 
-from . import doubtful_rows, lost_references, queues, unknown_words
+from . import doubtful_rows, queues, unknown_words
 from .forecast import FIRST_ROWS, FIRST_SHARE, SECONDS, TimeLimit, coming_of, looked_at
 
 OWNERS = 10_000             # that are counted
@@ -170,9 +170,9 @@ def collect(config, db, ports) -> dict:
         with suppress(JobsError):           # the job says it, too
             if wrong := spool.all_missing(db, config.section("spool").dir):
                 broken.append(f"{wrong}.")
-    doubts = (*lost_references.look(db, works, config),
-              *doubtful_rows.look(db, works, ports.now()))
-    broken += [" ".join((f"{what}.", *then)) for what, *then in doubts]
+    unknown = unknown_words.look(db, works)
+    broken += [" ".join((f"{what}.", *then)) for what, *then in doubtful_rows.look(
+        db, config, works, ports.now(), unknown)]
     if denied := rights.own(db):
         broken.append(f"{denied}.")
     return {"generated_at": clock.text(ports.now()),
@@ -183,7 +183,7 @@ def collect(config, db, ports) -> dict:
                     {"word": word, "rows": number} for word, number in each.words.items()],
                  "looked_at": each.rows, "known": list(each.known),
                  "text": "{}. {} {}".format(*unknown_words.in_words(each))}
-                for each in unknown_words.look(db, works)],
+                for each in unknown],
             "problems": broken}
 
 

@@ -1,6 +1,7 @@
-"""Rows of an app's tables that say something else than what the column of ours means: an account
-that is to be deleted some day reads as deleted, what is switched on as switched off, and a name is
-no address.
+"""What only the rows of an app's tables show, as `doctor`, `migrate --check` and `adopt` warn of it:
+what the modules beside this one look for, and rows that say something else than what the column of
+ours means. An account that is to be deleted some day reads as deleted, what is switched on as
+switched off, and a name is no address.
 
 Only some rows of each table are looked at, and never by a run.
 """
@@ -14,6 +15,7 @@ from jobs_lib.hostnames import ascii_form
 from jobs_lib.runner.clock_doubt import AHEAD
 from jobs_lib.text import counted
 
+from . import lost_references, unknown_words, unreadable_rows
 from .sampled_rows import read_as, sampled_rows
 
 LOOKED_AT = 500             # rows of a table, from either end
@@ -31,10 +33,12 @@ THEN = {"aliases": "Notices name it, and the hash of a deleted account's is kept
         "domains": "Its DNS records are checked, and its owner is notified of what is wrong."}
 
 
-def look(db, works: dict, now) -> list[tuple[str, str, str]]:
+def look(db, config, works: dict, now, words: list) -> list[tuple[str, str, str]]:
     """(what there is, what that means, what to do). `works`: {table: the Work of the jobs that are
-    enabled}."""
-    found = [*_to_be_deleted(db, works, now)]
+    enabled}; `words`: what unknown_words.py has found."""
+    found = [*map(unknown_words.in_words, words), *unknown_words.in_enums(db, works, words),
+             *unreadable_rows.look(db, config, now), *lost_references.look(db, works, config),
+             *_to_be_deleted(db, works, now)]
     for name, column, kind in TEXTS:
         if column in works[name].columns & db.columns(name):
             found += _no_name(db, name, column, kind)

@@ -26,8 +26,6 @@ def adoption(found: dict, screen: Screen) -> str:
                                f"{', '.join(idle)}.", screen.width)]
     if others := [job["name"] for job in found["jobs"] if job not in jobs]:
         lines += ["", *wrapped(f"Left out (disabled): {', '.join(others)}.", screen.width)]
-    for words in found["unknown_words"]:
-        lines += ["", *wrapped(words["text"], screen.width)]
     if found["old_rows"]:
         lines += ["", *wrapped(OLD_ROWS, screen.width), "", *found["old_rows"]]
     on = [job["name"] for job in jobs]
