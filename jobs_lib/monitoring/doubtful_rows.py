@@ -1,7 +1,8 @@
-"""What only the rows of an app's tables show, as `doctor`, `migrate --check` and `adopt` warn of it:
-what the modules beside this one look for, and rows that say something else than what the column of
-ours means. An account that is to be deleted some day reads as deleted, what is switched on as
-switched off, and a name is no address.
+"""What `doctor`, `migrate --check` and `adopt` warn of, and only the rows of an app's tables show.
+
+That is what the modules beside this one find, and rows that say something else than our column
+means: an account to be deleted some day reads as deleted, what is on as off, and a name is no
+address.
 
 Only some rows of each table are looked at, and never by a run.
 """
