@@ -22,14 +22,15 @@ from .sampled_rows import read_as, sampled_rows
 LOOKED_AT = 500             # rows of a table, from either end
 FEWEST = 20
 MOSTLY = 0.7                # of them read as switched off
-TEXTS = (("aliases", "address", "address"), ("destinations", "email", "address"),
-         ("domains", "name", "domain name"))
+ADDRESS = "an address"
+TEXTS = (("aliases", "address", ADDRESS), ("destinations", "email", ADDRESS),
+         ("domains", "name", "a domain name"))
 FEW = 5
 # a flag, and since when it is rightly off
 FLAGS = (("aliases", "active", "expires_at"), ("webhooks", "active", "disabled_at"))
 # what the jobs do with it
-THEN = {"aliases": "Notices name it, and the hash of a deleted account's is kept, so that nobody "
-        "else is given it.",
+THEN = {"aliases": "Notices name it, and its hash is kept after its account is deleted, so that "
+        "nobody else is given it.",
         "destinations": "Notices name it.",
         "domains": "Its DNS records are checked, and its owner is notified of what is wrong."}
 
@@ -74,7 +75,7 @@ def _no_name(db, name: str, column: str, kind: str):
                                                   LOOKED_AT)]
     wrong = [value for value in values if not _is(kind, value)]
     if len(wrong) >= FEW and len(wrong) * 2 > len(values):
-        what = (f"{db.name.shown(name, column)} is no {kind} in {len(wrong):,} of {len(values):,} "
+        what = (f"{db.name.shown(name, column)} is not {kind} in {len(wrong):,} of {len(values):,} "
                 "rows that were looked at")
         fix = (f"Name the column that has it in [columns] {name}.{column}, or put it together by "
                "an expression (docs/adoption.md, Expressions).")
@@ -83,7 +84,7 @@ def _no_name(db, name: str, column: str, kind: str):
 
 def _is(kind: str, value) -> bool:
     try:
-        if kind == "address":
+        if kind == ADDRESS:
             check(value)
         else:
             ascii_form(value)
@@ -105,7 +106,7 @@ def _opposite(db, name: str, column: str, since: str, now):
     if off >= FEWEST and off > len(rows) * MOSTLY:
         what = (f"{db.name.shown(name, column)} is 0 in {off:,} of {len(rows):,} rows that were "
                 "looked at, and to the jobs that is switched off")
-        then = ("If it means the opposite, jobs switch on what they mean to switch off, such as "
+        then = ("If it means the opposite, jobs switch on what they should switch off, such as "
                 "the aliases of a closed account.")
         fix = (f"If it means the opposite, map it so: {name}.{column} = 1 - {theirs}, with the "
                f"line `write {theirs} = 1 - :value`.")

@@ -23,13 +23,13 @@ FEWEST = 10                 # different ids of no row
 AT_ONCE = 500               # ids in one statement
 # What may outlive the row that it names is no mistake.
 KEPT = ("later", "stays")
-LEFT = "What is only left over of rows that are gone does no harm."
+LEFT = "If those rows were only deleted, no harm is done."
 # what becomes of such rows, by what their table or what they should refer to is
 THEN = {"alias_destinations": "expire_destination_verifications deletes destinations that are not "
         "verified and that no alias uses.",
         "users": "Mail and deliveries of no account are cancelled, and no such row is exported or "
         "deleted with an account.",
-        "": "No job finds such a row by what it belongs to."}
+        "": "No job finds such a row by the one that it belongs to."}
 
 
 def look(db, works: dict, config) -> list[tuple[str, str, str]]:
@@ -68,8 +68,8 @@ def _of_column(db, shown: str, names: tuple, values: list, place: str):
     except DatabaseError:                   # reported with the schema
         return
     if lost >= FEWEST and lost > len(ids) / 2:
-        what = (f"{shown} has ids of no row of {db.name(target)}: {lost:,} of {len(ids):,} that "
-                "were looked at")
+        what = (f"{shown} has ids without a row in {db.name(target)}: {lost:,} of {len(ids):,} "
+                "that were looked at")
         fix = (f"Name the column that holds the id {place}, and the right table in [tables] "
                f"{target}. {LEFT}")
         yield what, next(THEN[name] for name in (*filter(None, names), "") if name in THEN), fix

@@ -27,7 +27,7 @@ def shown(line, url: str) -> list[str]:
     line.ini(adopted.ini(url))
     found = [text[9:] for text in line("migrate", "--check").out.splitlines()
              if text.startswith("warning: ") and any(
-                 part in text for part in (" in the future ", " is 0 in ", " is no "))]
+                 part in text for part in (" in the future ", " is 0 in ", " is not a"))]
     seen = [each["what"] for each in json.loads(line("doctor", "--offline", "--json").out)]
     problems = " ".join(line.json("adopt")["problems"])
     for text in found:
@@ -73,5 +73,5 @@ def test_names_that_are_no_addresses_and_no_domains(line, bench, blank_url, wron
     bench.table("domains", [{"user_id": 1, "name": f"my shop {number}" if not end else
                              f"shop{number}{end}"} for number, (_, end) in enumerate(made)])
     assert [text.partition(" rows")[0] for text in shown(line, blank_url)] == (
-        ["app_aliases.its_address is no address in 20 of 20",
-         "app_domains.its_name is no domain name in 20 of 20"] if wrong == 20 else [])
+        ["app_aliases.its_address is not an address in 20 of 20",
+         "app_domains.its_name is not a domain name in 20 of 20"] if wrong == 20 else [])

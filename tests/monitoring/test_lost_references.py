@@ -14,7 +14,7 @@ from tests.support import keyed
 NUMBERS = range(1, 31)
 SWAPPED = ("[columns]\nfailed_emails.user_id = destination_id\n"
            "failed_emails.destination_id = user_id\n")
-WRONG = "failed_emails.destination_id has ids of no row of users: 30 of 30 that were looked at"
+WRONG = "failed_emails.destination_id has ids without a row in users: 30 of 30 that were looked at"
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def shown(line, url: str, more: str = "") -> list[str]:
     line.run("migrate")
     found = [re.split(": (?:name|if|unless) ", text[9:])[0]
              for text in line("migrate", "--check").out.splitlines()
-             if text.startswith("warning: ") and ("ids of no row" in text or "is empty" in text
+             if text.startswith("warning: ") and ("ids without a row" in text or "is empty" in text
                                                or "may name rows" in text
                                                or "row's destination" in text)]
     seen = [each["what"] for each in json.loads(line("doctor", "--offline", "--json").out)]
@@ -70,7 +70,7 @@ def test_a_further_table_by_its_own_key_is_named(line, app, blank_url):      # R
     for n in NUMBERS:
         app.execute("INSERT INTO tokens VALUES (:id)", id=keyed.UUIDS.make(n + 400))
     assert shown(line, blank_url, "[delete_accounts]\nalso = tokens.id\n") == [
-        "tokens.id has ids of no row of users: 30 of 30 that were looked at"]
+        "tokens.id has ids without a row in users: 30 of 30 that were looked at"]
     app.execute("DROP TABLE tokens")
 
 
@@ -98,8 +98,8 @@ def test_more_ids_than_a_statement_takes_are_counted(app):        # R74
     """Text that is not plain is bound, and only so much can be."""
     ids = [f"j\u00f6rg{n}" for n in range(1000)]
     found, = lost_references._of_column(app, "tokens.owner", ("", "users"), ids, "there")
-    assert found[0] == ("tokens.owner has ids of no row of users: 1,000 of 1,000 that were looked "
-                        "at")
+    assert found[0] == ("tokens.owner has ids without a row in users: 1,000 of 1,000 that were "
+                        "looked at")
 
 
 def test_senders_that_were_taken_for_recipients_are_named(line, app, blank_url):       # R74
