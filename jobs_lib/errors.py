@@ -71,6 +71,10 @@ class Missing(DatabaseError):
     """There is no such table, or no such column."""
 
 
+class NotTaken(DatabaseError):
+    """A column does not take what is written into it."""
+
+
 class Duplicate(DatabaseError):
     """A row with this unique key is there already."""
 

@@ -28,7 +28,8 @@ def call(job, ctx, limits, result: dict, complete: bool) -> None:
         ctx.log.warning("database busy", error=str(error))
     except errors.JobsError as error:
         result.update(status="failed", error=str(error))
-        if isinstance(error, errors.Missing) and not ctx.dry_run:
+        # What a column does not take any more would be sent again by each run.
+        if isinstance(error, (errors.Missing, errors.NotTaken)) and not ctx.dry_run:
             from jobs_lib.database.schema.app_gaps import forget
             forget(ctx.db)
     except (Exception, SystemExit) as error:    # noqa: BLE001  a defect, whatever it is

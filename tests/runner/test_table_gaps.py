@@ -17,6 +17,7 @@ from jobs_lib.database.schema.tables import table, words_of
 from jobs_lib.demo import service
 from jobs_lib.monitoring import health, overview, publish
 from tests.conftest import ENGINES
+from tests.engines.test_queue import due
 from tests.support import adopted
 from tests.support.bench import NOW, Bench
 
@@ -391,6 +392,19 @@ def test_a_column_that_is_dropped_later_ends_one_run_and_the_next_one_refuses(tm
     assert "app_sessions has no" not in bench.fails("purge_sessions")
     assert bench.fails("purge_sessions").startswith("nothing was done: the table app_sessions has "
                                                     "no its_")
+    bench.db.close()
+
+
+# R70, R75: what was sent could not be stored, and was sent again and again
+def test_a_column_whose_type_is_changed_later_ends_one_run_and_the_next_one_refuses(tmp_path,
+                                                                                    mariadb):
+    bench = adopted_bench(tmp_path, mariadb.database())
+    due(bench, "failed_emails", 3)
+    bench.db.execute("ALTER TABLE {failed_emails} MODIFY COLUMN its_last_code TINYINT")
+    assert "Out of range value" in bench.fails("retry_forwards")
+    assert bench.fails("retry_forwards").startswith("nothing was done: app_failed_emails."
+                                                    "its_last_code takes numbers up to 127")
+    assert len(bench.outbox) == 1
     bench.db.close()
 
 

@@ -14,6 +14,7 @@ from jobs_lib.errors import (
     Missing,
     NotGranted,
     NotInstalled,
+    NotTaken,
     ReadOnly,
 )
 from jobs_lib.paths import way_to
@@ -234,6 +235,7 @@ NO_ACCESS = (DatabaseError, ("the database server {where} refuses the user {user
 NO_CONNECTION = (Busy, "the database server {where} has no connection left for us ({code})")
 READ_ONLY = (ReadOnly, ("the database {database} cannot be written: it is opened for reading "
              "({code})"))
+OTHER = (DatabaseError, "database {database}: {text} ({code})")
 # code: (what is raised, what it says); `text` is the server's own
 SENTENCES = {
     1020: (Conflict, "another transaction changed a row that we had read ({code})"),
@@ -257,8 +259,10 @@ SENTENCES = {
     1130: (DatabaseError, "the database server {where} accepts no connection from this host"),
     1040: NO_CONNECTION, 1203: NO_CONNECTION, 1226: NO_CONNECTION,
     1290: READ_ONLY, 1792: READ_ONLY, 1836: READ_ONLY,
+    # NULL, a number, a time, a text, a CHECK
+    **dict.fromkeys((1048, 1264, 1265, 1292, 1364, 1366, 1406, 3819, 4025),
+                    (NotTaken, OTHER[1])),
 }
-OTHER = (DatabaseError, "database {database}: {text} ({code})")
 
 
 def retry_lossy(raw, error: pymysql.MySQLError) -> bool:

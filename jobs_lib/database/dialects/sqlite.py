@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 
-from jobs_lib.errors import Busy, DatabaseError, Duplicate, Missing, ReadOnly
+from jobs_lib.errors import Busy, DatabaseError, Duplicate, Missing, NotTaken, ReadOnly
 from jobs_lib.folders import new_file, owner_words
 from jobs_lib.records import namedtuple
 
@@ -277,6 +277,7 @@ SENTENCES = (
     ("is locked", Busy, "{path}: another process was writing for more than {wait:g} s"),
     ("UNIQUE constraint failed", Duplicate,
      "a row with this unique key is there already: {detail}"),
+    ("constraint failed", NotTaken, "{path}: {text}"),
     ("readonly database", ReadOnly,
      "{path} cannot be written: {cause}"),
     ("no such table", Missing, "{path} has no table: {detail}: run `jobs.py migrate`"),

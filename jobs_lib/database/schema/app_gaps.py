@@ -105,7 +105,7 @@ def known(db) -> list[str] | None:
 
 
 def forget(db) -> None:
-    """The next run looks again: a statement found no such table or column."""
+    """The next run looks again: a statement found no such table or column, or another type."""
     with suppress(DatabaseError):
         db.execute(f"DELETE FROM {{meta}} WHERE {ROWS}")
 
