@@ -26,7 +26,7 @@ def look(db, catalogue: dict) -> list[tuple]:
         if parent and key["on_delete"] in KEEP:
             # rows of the tables that the jobs know go before those that they refer to
             if not child:
-                is_emptied = key["child"].lower() in emptied and not _is_queue(parent)
+                is_emptied = key["child"].lower() in emptied and not is_queue(parent)
                 found.append((parent, "", "kept", *more, *(["also"] if is_emptied else [])))
             elif child == "users":
                 found.append((parent, "", "held", *more))
@@ -68,7 +68,7 @@ def _ours(db, tables) -> dict:
     return {db.name(name).lower(): name for name in tables}
 
 
-def _is_queue(table: str) -> bool:
+def is_queue(table: str) -> bool:
     return "claim_run" in column_names(table)
 
 

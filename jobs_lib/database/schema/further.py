@@ -9,7 +9,7 @@ from __future__ import annotations
 from jobs_lib.records import namedtuple
 
 from . import NAMES, is_word, keys
-from .tables import column_names
+from .foreign_keys import KEEP, is_queue
 
 
 class Further(namedtuple("Further", "table column")):
@@ -83,8 +83,8 @@ def _kept(db, further) -> tuple:
     before; () where none does."""
     before = [each.table.lower() for each in db.name.also]
     before = before[:before.index(further.table.lower()) + 1]
-    known = {db.name(name).lower() for name in NAMES if "claim_run" in column_names(name)}
+    known = {db.name(name).lower() for name in NAMES if is_queue(name)}
     return next(((key["name"], key["child"]) for key in db.foreign_keys(())
                  if key["parent"].lower() == further.table.lower()
-                 and key["on_delete"] in ("RESTRICT", "NO ACTION")
+                 and key["on_delete"] in KEEP
                  and key["child"].lower() not in (*before, *known)), ())
