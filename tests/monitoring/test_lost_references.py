@@ -34,19 +34,15 @@ def app(line, blank_url):
 
 
 def shown(line, url: str, more: str = "") -> list[str]:
-    """What `migrate --check` warns of; `doctor` and `adopt` show the same."""
+    """What `migrate --check` warns of."""
     line.ini(f"[core]\ndatabase = {url}\nstate_dir = state\nlog_dir = log\n[spool]\n"
              f"dir = spool\n{more}")
     line.run("migrate")
-    found = [re.split(": (?:name|if|unless) ", text[9:])[0]
-             for text in line("migrate", "--check").out.splitlines()
-             if text.startswith("warning: ") and ("ids without a row" in text or "is empty" in text
-                                               or "may name rows" in text
-                                               or "row's destination" in text)]
-    seen = [each["what"] for each in json.loads(line("doctor", "--offline", "--json").out)]
-    problems = " ".join(line.json("adopt")["problems"])
-    assert [text for text in found if text not in seen or text not in problems] == []
-    return found
+    return [re.split(": (?:name|if|unless) ", text[9:])[0]
+            for text in line("migrate", "--check").out.splitlines()
+            if text.startswith("warning: ") and ("ids without a row" in text or "is empty" in text
+                                              or "may name rows" in text
+                                              or "row's destination" in text)]
 
 
 def test_the_right_columns_are_not_named(line, app, blank_url):                # R74
@@ -54,8 +50,14 @@ def test_the_right_columns_are_not_named(line, app, blank_url):                #
 
 
 def test_columns_that_were_taken_for_each_other_are_named(line, app, blank_url):       # R74
+    """`doctor` and `adopt` show the same."""
     of_destinations = WRONG.replace("destination_id", "user_id").replace("users", "destinations")
-    assert shown(line, blank_url, SWAPPED) == [WRONG, of_destinations]
+    both = [WRONG, of_destinations]
+    assert shown(line, blank_url, SWAPPED) == both
+    seen = [each["what"] for each in json.loads(line("doctor", "--offline", "--json").out)]
+    assert [text for text in both if text not in seen] == []
+    problems = " ".join(line.json("adopt")["problems"])
+    assert [text for text in both if text not in problems] == []
 
 
 def test_what_is_left_over_of_some_rows_is_not_named(line, app, blank_url):      # R74
