@@ -13,6 +13,7 @@ from jobs_lib.chunks import chunked
 from jobs_lib.database.schema.app_tables import TABLES
 from jobs_lib.database.schema.references import REFERENCES
 from jobs_lib.database.schema.tables import column_names, table
+from jobs_lib.database.schema.views import is_view
 from jobs_lib.database.values import keys_in, words
 from jobs_lib.errors import DatabaseError, JobsError
 
@@ -156,8 +157,7 @@ def _others(db) -> list[str]:
     out what they name."""
     catalogue = db.catalogue(TABLES)
     if db.name.expression("destinations", "verified_at") or any(
-            next(iter(catalogue[name].values()))["is_view"]
-            for name in ("destinations", "alias_destinations")):
+            is_view(catalogue.get(name)) for name in ("destinations", "alias_destinations")):
         return []
     theirs = db.name.column("alias_destinations", "destination_id").lower()
     return [f"{db.name(name)}.{facts['name']}" for name in USERS_OF_DESTINATIONS

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from . import views
 from .references import REFERENCES, targets
-from .tables import column_names
+from .tables import is_queue
 
 # what owners have made: deleted by the app, or with the account
 OWNED = ("users", "aliases", "destinations", "domains", "webhooks")
 KEEP = ("RESTRICT", "NO ACTION")
 
 
-def look(db, catalogue: dict) -> list[tuple]:
+def look(db, catalogue: dict, bases: dict) -> list[tuple]:
     """(our table, our column or "", kind, the rest) of each finding, as misfits.py makes a code of
-    it."""
-    keys, bases = db.foreign_keys(catalogue), views.look(db, catalogue).bases
-    ours = _ours(db, catalogue)
+    it. `bases`: as views.py has them."""
+    keys, ours = db.foreign_keys(catalogue), _ours(db, catalogue)
     # an alias with a destination in a column of its own is seen to use it
     is_used = bases.get("aliases", set()) & bases.get("alias_destinations", set())
     emptied = {each.table.lower() for each in db.name.also}
@@ -66,10 +65,6 @@ def takes(db, key: dict, child: str | None, parent: str) -> bool:
 def _ours(db, tables) -> dict:
     """{a table in the database, in lower case: ours}."""
     return {db.name(name).lower(): name for name in tables}
-
-
-def is_queue(table: str) -> bool:
-    return "claim_run" in column_names(table)
 
 
 def _elsewhere(db, catalogue: dict, keys: list[dict], key: dict, child: str):

@@ -9,7 +9,8 @@ from __future__ import annotations
 from jobs_lib.records import namedtuple
 
 from . import NAMES, is_word, keys
-from .foreign_keys import KEEP, is_queue
+from .foreign_keys import KEEP
+from .tables import is_queue
 
 
 class Further(namedtuple("Further", "table column")):
@@ -52,6 +53,7 @@ def look(db) -> list[str]:
 
     known = {db.name(name).lower() for name in NAMES}
     key = db.catalogue(["users"]).get("users", {}).get("id") if db.name.also else None
+    declared = db.foreign_keys(()) if db.name.also else []
     found = []
     for each in db.name.also:
         columns = db.facts(each.table)
@@ -70,7 +72,7 @@ def look(db) -> list[str]:
             wrong = ("no_key", each.table)
         elif not has_transactions(column["engine"]):
             wrong = ("engine", each.table, column["engine"])
-        elif key_and_child := _kept(db, each):
+        elif key_and_child := _kept(db, each, declared):
             wrong = ("kept", each.table, *key_and_child)
         else:
             continue
@@ -78,13 +80,13 @@ def look(db) -> list[str]:
     return found
 
 
-def _kept(db, further) -> tuple:
+def _kept(db, further, declared: list[dict]) -> tuple:
     """(a foreign key, its table) that keeps rows of a further table, since its own are not deleted
     before; () where none does."""
     before = [each.table.lower() for each in db.name.also]
     before = before[:before.index(further.table.lower()) + 1]
     known = {db.name(name).lower() for name in NAMES if is_queue(name)}
-    return next(((key["name"], key["child"]) for key in db.foreign_keys(())
+    return next(((key["name"], key["child"]) for key in declared
                  if key["parent"].lower() == further.table.lower()
                  and key["on_delete"] in KEEP
                  and key["child"].lower() not in (*before, *known)), ())

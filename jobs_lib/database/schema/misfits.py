@@ -163,8 +163,9 @@ def look(db, works: dict, catalogue: dict) -> list[str]:
               if (key := catalogue.get(one.target, {}).get("id"))
               and (column := catalogue.get(one.table, {}).get(one.column))
               and not keys.are_alike(db, column, key)]
-    found += [_code(*each) for each in foreign_keys.look(db, catalogue)]
-    found += _shared(db, works, catalogue)
+    shown = views.look(db, catalogue)
+    found += [_code(*each) for each in foreign_keys.look(db, catalogue, shown.bases)]
+    found += _shared(db, works, shown)
     return found
 
 
@@ -361,12 +362,12 @@ def _of_view(db, name: str, known: dict, work) -> list[str]:
     return found
 
 
-def _shared(db, works: dict, catalogue: dict) -> list[str]:
+def _shared(db, works: dict, shown: views.Views) -> list[str]:
     """Views through which rows would be deleted that are something else to the jobs, too: what an
     owner has made."""
-    bases, deletable = views.look(db, catalogue)
-    return [_code(name, "", "shared", db.name(other)) for name in catalogue
-            if name in deletable and works[name].deletes for other in foreign_keys.OWNED
+    bases = shown.bases
+    return [_code(name, "", "shared", db.name(other)) for name in bases
+            if name in shown.deletable and works[name].deletes for other in foreign_keys.OWNED
             if other != name and bases[name] & bases.get(other, set())]
 
 

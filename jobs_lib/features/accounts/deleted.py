@@ -10,6 +10,7 @@ from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database import stored
+from jobs_lib.database.schema.tables import is_queue
 from jobs_lib.engines import spool
 from jobs_lib.engines.batch_delete import FILES_AT_ONCE, LISTED, BatchSizer
 from jobs_lib.engines.load import Load
@@ -18,7 +19,7 @@ from jobs_lib.errors import Conflict, Lost
 from jobs_lib.records import namedtuple
 from jobs_lib.runner.clock_doubt import AHEAD
 
-from .deletion_order import HELD, Removal, along, columns, is_queue, next_key
+from .deletion_order import HELD, Removal, along, columns, next_key
 
 LABEL = "account-deletion"          # of the derived key that makes a `user_ref` of a user's id
 PAGE = 500                          # accounts read at once

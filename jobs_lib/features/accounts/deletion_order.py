@@ -11,7 +11,7 @@ from functools import cache
 
 from jobs_lib.chunks import chunked
 from jobs_lib.database.schema import references
-from jobs_lib.database.schema.tables import table
+from jobs_lib.database.schema.tables import is_queue, table
 from jobs_lib.engines.batch_delete import LISTED
 from jobs_lib.job import DELETES, WRITTEN
 
@@ -53,11 +53,6 @@ def works_on() -> str:
             own[reference.table] |= {reference.column + changed,
                                      *((DELETES,) if reference.goes == "with" else ())}
     return "".join(f"{name}: {' '.join(sorted(found))}\n" for name, found in own.items())
-
-
-def is_queue(name: str) -> bool:
-    """Whether its rows are claimed by the runs that work on them."""
-    return "claim_run" in columns(name)
 
 
 @cache

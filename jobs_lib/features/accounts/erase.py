@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 from jobs_lib import clock
+from jobs_lib.database.schema.tables import is_queue
 from jobs_lib.engines import audit, safety_stop
 from jobs_lib.features.notifications.reminders import alone
 
 from . import deleted, ledger
-from .deletion_order import Removal, is_queue, order
+from .deletion_order import Removal, order
 from .revoke import is_notified, is_revoked
 
 MOST, SHARE = 50, 0.2           # accounts that go in one run unconfirmed, and their share of all
