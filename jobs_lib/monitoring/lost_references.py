@@ -1,4 +1,4 @@
-"""Columns of an app's tables most of whose ids are of no row: `[columns]` names the wrong one, or
+"""Columns of an app's tables most of whose ids have no row: `[columns]` names the wrong one, or
 `[tables]` the wrong table.
 
 Where all keys look alike, as UUIDs do, no other check sees it; then mail is cancelled as nobody's,
@@ -20,7 +20,7 @@ from jobs_lib.errors import DatabaseError, JobsError
 from .sampled_rows import read_as, sampled_rows
 
 LOOKED_AT = 500             # rows of a table, from either end
-FEWEST = 10                 # different ids of no row
+FEWEST = 10                 # different ids without a row
 AT_ONCE = 500               # ids in one statement
 # What may outlive the row that it names is no mistake.
 KEPT = ("later", "stays")
@@ -152,8 +152,8 @@ def _unused(db, there: dict):
 
 
 def _others(db) -> list[str]:
-    """Columns that no job knows and that are called as one that names a destination: as
-    `default_recipient_id` is beside `recipient_id`. None where an expression or a view may leave
+    """Columns that no job knows, and that are named like one that refers to a destination:
+    `default_recipient_id` beside `recipient_id`. None where an expression or a view may leave
     out what they name."""
     catalogue = db.catalogue(TABLES)
     if db.name.expression("destinations", "verified_at") or any(
