@@ -18,8 +18,8 @@ from jobs_lib.config import option_types
 from jobs_lib.errors import FAILED, OK, JobsError, UsageError
 from jobs_lib.features.exports import download_token
 from jobs_lib.features.exports.link import PLACE
-from jobs_lib.features.notifications import outbox, render, unsubscribe
-from jobs_lib.features.notifications.kinds import KINDS, optional
+from jobs_lib.features.notifications import outbox, render
+from jobs_lib.features.notifications.kinds import KINDS
 from jobs_lib.features.notifications.mustache import TemplateError, escape
 from jobs_lib.features.notifications.samples import SAMPLES
 from jobs_lib.ports.mail.message import Envelope
@@ -110,11 +110,8 @@ def _composed(session, kind: str, letter, reader: str) -> tuple[bytes, str]:
     row = {"id": 1, "kind": kind, "persona": KINDS[kind].persona, "created_at": now,
            "first_attempt_at": now, "subject": letter.subject, "body_text": letter.text,
            "body_html": letter.html}
-    url = config.section("notifications").unsubscribe_url
-    link = unsubscribe.link(url, b"a preview: no key of yours", 1,
-                            kind) if url and optional(kind) else ""
     return outbox.compose(row, reader, vars(config.section("personas")),
-                          config.section("mail").domain, link)
+                          config.section("mail").domain)
 
 
 def _write(session, folder: str, kind: str, letter) -> list[str]:

@@ -188,10 +188,6 @@ SECTIONS["dns"] = {
 SECTIONS["notifications"] = {
     "templates": Option(kind.or_empty(kind.folder), "", "A folder with templates of your own: a "
                         "file there takes the place of ours of the same name."),
-    "unsubscribe_url": Option(kind.or_empty(kind.ascii_url), "",
-                              "The page of your app that takes an unsubscribe token, e.g. "
-                              "https://mail.example.org/unsubscribe. Empty: no notice offers to "
-                              "unsubscribe."),
 }
 SECTIONS["export"] = {
     "dir": Option(kind.folder, "var/exports",

@@ -9,7 +9,7 @@ from email import message_from_bytes, policy
 import pytest
 
 from jobs_lib.features.notifications import render
-from jobs_lib.features.notifications.kinds import KINDS, optional
+from jobs_lib.features.notifications.kinds import KINDS
 from jobs_lib.features.notifications.samples import SAMPLES
 from tests.house.source import ROOT
 
@@ -72,16 +72,14 @@ def test_the_link_of_an_export_is_a_sample_that_opens_nothing(line):
 
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_a_kind_as_mail_and_as_page(line, kind):
-    line.ini("[personas]\nporter = Porter <porter@service.example>\n[notifications]\n"
-             "unsubscribe_url = https://mail.example.org/unsubscribe\n[core]\napp_url = "
-             "https://mail.example.org\n")
+    line.ini("[personas]\nporter = Porter <porter@service.example>\n"
+             "[core]\napp_url = https://mail.example.org\n")
     answer = line("preview", kind, "--output", "seen", "--json")
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)[0]["kind"] == kind
     message = message_from_bytes((line.folder / "seen" / f"{kind}.eml").read_bytes(),
                                  policy=policy.default)
     text, html = (message.get_body(which).get_content() for which in ("plain", "html"))
-    assert ("List-Unsubscribe" in message) is optional(kind)
     assert "https://mail.example.org" in text
     assert "{" not in text.replace("{{", "")
     assert "{export_link}" not in page_of(line, kind)

@@ -10,7 +10,7 @@ import pytest
 
 from jobs_lib.commands.preview import READER
 from jobs_lib.features.notifications import outbox, render
-from jobs_lib.features.notifications.kinds import KINDS, optional
+from jobs_lib.features.notifications.kinds import KINDS
 from tests.commands.test_preview import FORMS, SAMPLES
 from tests.support.require import program
 
@@ -29,8 +29,7 @@ def as_received(kind: str, app_url: str, changes: dict) -> bytes:
     row = {"id": 1, "kind": kind, "persona": KINDS[kind].persona,
            "created_at": "2026-11-24 15:05:05", "first_attempt_at": "2026-11-24 15:05:05",
            "subject": letter.subject, "body_text": letter.text, "body_html": letter.html}
-    link = f"{app_url}/unsubscribe?t=sample" if app_url and optional(kind) else ""
-    content, _ = outbox.compose(row, READER, PERSONAS, "service.example", link)
+    content, _ = outbox.compose(row, READER, PERSONAS, "service.example")
     return RECEIVED.encode() + content
 
 

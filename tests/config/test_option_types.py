@@ -98,7 +98,6 @@ def test_no_password_is_ever_shown(password):
     ("worker.broker", "redis://localhost:{}/0"),
     ("core.app_url", "https://mail.example.org:{}/app"),
     ("export.url", "https://mail.example.org:{}"),
-    ("notifications.unsubscribe_url", "http://mail.example.org:{}/no?x=1:2"),
     ("alerts.webhook", "https://mail.example.org:{}/hunter2"),
     ("alerts.ping_url", "https://mail.example.org:{}/x"),
     ("core.database", "mysql://me:hunter2@host:{}/name"), ("dns.nameservers", "192.0.2.1:{}"),

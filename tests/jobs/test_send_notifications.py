@@ -8,14 +8,12 @@ import pytest
 from jobs_lib import clock
 from jobs_lib.config import settings
 from jobs_lib.engines.relay_limits import Relay
-from jobs_lib.features.notifications import unsubscribe
 from jobs_lib.features.notifications.kinds import KINDS
 from jobs_lib.ports.mail.message import Result
 from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN
 from tests.support.engines import on_sqlite
 
 JOB = "send_notifications"
-URL = "https://mail.example.org/unsubscribe"
 
 
 @pytest.fixture
@@ -244,43 +242,6 @@ def test_a_suspended_owners_notices_wait(bench, owner):
     assert bench.run(JOB)["sent"] == 0
     bench.db.execute("UPDATE {users} SET status = 'active'")
     assert bench.run(JOB)["sent"] == 1
-
-
-def test_one_click_unsubscribe_where_an_owner_may_opt_out(bench, owner):
-    bench.config(notifications={"unsubscribe_url": URL}, core={"secret_key": "k" * 32})
-    notice(bench, kind="alias_expired", body_html="<div><p>x</p></div>")
-    notice(bench, kind="overflow_warning", body_html="<div><p>x</p></div>")
-    bench.run(JOB)
-    optional, required = parsed(bench, 0), parsed(bench, 1)
-    link = optional["List-Unsubscribe"][1:-1]
-    assert link.startswith(URL + "?t=7.alias_expired.")
-    assert optional["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    assert optional["List-Id"].startswith("<alias-expired.")
-    assert link in optional.get_body("plain").get_content()
-    assert link in optional.get_body("html").get_content()
-    assert required["List-Unsubscribe"] is required["List-Id"] is None
-    assert "unsubscribe" not in required.as_string()
-
-
-def test_without_the_url_none_is_offered(bench, owner):
-    notice(bench)
-    bench.run(JOB)
-    assert parsed(bench)["List-Unsubscribe"] is None
-
-
-def test_an_unsubscribe_token_is_only_good_as_we_signed_it():
-    key = b"secret"
-    token = unsubscribe.token(key, 7, "alias_expired")
-    assert unsubscribe.read(key, token) == (7, "alias_expired")
-    user, kind, signature = token.split(".")
-    arabic = "\u0667" + token[1:]           # a 7 that int() takes
-    for wrong in (f"8.{kind}.{signature}", f"{user}.alias_expiring.{signature}", token[:-1],
-                  token + "0", "", "7..", "x.y.z", f"{user}.{kind}.", f"-7.{kind}.{signature}",
-                  arabic, token.upper(), token + "\u00e9"):
-        assert unsubscribe.read(key, wrong) is None, wrong
-    assert unsubscribe.read(b"another", token) is None
-    for hostile in ("1" * 5000 + ".alias_expired.x", "7.a.\ud800", "7." + "k" * 10 ** 6):
-        assert unsubscribe.read(key, hostile) is None
 
 
 def test_repeats_come_after_5_15_minutes_1_4_12_and_24_hours(bench, owner):     # R24

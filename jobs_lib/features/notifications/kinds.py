@@ -29,11 +29,6 @@ KINDS = {
 AFTER_DELETION = ("account_deletion_scheduled",)        # the one that a deleted account still gets
 
 
-def optional(kind: str) -> bool:
-    """Whether we offer to unsubscribe from it. Of a kind of the app's own we cannot know."""
-    return kind in KINDS and KINDS[kind].optional
-
-
 def required(kind: str) -> bool:
     """Whether it is sent to who has opted out of it, too. A kind of the app's own is not: its
     opt-out is the app's."""

@@ -13,8 +13,7 @@ from jobs_lib.engines.work_queue import owners_in, why_nobody_waits
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message, Result
 from jobs_lib.ports.outcomes import FINAL
 
-from . import unsubscribe
-from .kinds import AFTER_DELETION, PORTER, optional, required
+from .kinds import AFTER_DELETION, PORTER, required
 
 
 class NoLink(Exception):
@@ -32,7 +31,6 @@ class Notices(mail_sending.MailSource):
         `fill`}."""
         self.ctx, self.mail, self.links = ctx, ctx.section("mail"), links
         self.personas = vars(ctx.section("personas"))
-        self.unsubscribe_url = ctx.section("notifications").unsubscribe_url
         self.waits = {NORMAL: ctx.options.normal_wait, LOW: ctx.options.low_wait}
 
     def reasons_to_cancel(self, rows: list[dict]) -> dict:
@@ -72,14 +70,10 @@ class Notices(mail_sending.MailSource):
 
     def message(self, row: dict, recipient: str) -> tuple[bytes, str]:
         """(the message, its envelope sender)."""
-        link = ""
-        if self.unsubscribe_url and row["user_id"] is not None and optional(row["kind"]):
-            link = unsubscribe.link(self.unsubscribe_url, self.ctx.secret(unsubscribe.LABEL),
-                                    row["user_id"], row["kind"])
         if row["persona"] not in self.personas:
             self.ctx.log.warning("unknown persona", id=row["id"],
                                  persona=words(row["persona"])[:64], instead=PORTER)
-        content, author = compose(row, recipient, self.personas, self.mail.domain, link)
+        content, author = compose(row, recipient, self.personas, self.mail.domain)
         return content, self.mail.from_ or author
 
 
@@ -107,8 +101,7 @@ def _words(value):
     return value if value is None else str(value)
 
 
-def compose(row: dict, recipient: str, personas: dict, domain: str,
-            unsubscribe_link: str = "") -> tuple[bytes, str]:
+def compose(row: dict, recipient: str, personas: dict, domain: str) -> tuple[bytes, str]:
     """(the message, its author's address). The same row gives the same bytes at each attempt: its
     Date is when it was first sent."""
     author, address = mime.mailbox(personas.get(row["persona"]) or personas[PORTER])
@@ -120,13 +113,4 @@ def compose(row: dict, recipient: str, personas: dict, domain: str,
                ("Date", mime.date(clock.parse(row["first_attempt_at"]))),
                ("Message-ID", f"<{name}@{domain}>"),
                ("Auto-Submitted", "auto-generated")]        # RFC 3834: so no machine answers
-    text, html = row["body_text"] or "", row["body_html"]
-    if unsubscribe_link:
-        # RFC 2369 and, for one click, RFC 8058; List-Id is RFC 2919.
-        # SpamAssassin scores List-Unsubscribe without List-Id. The list is the kind: it is what one
-        # opts out of.
-        headers += [("List-Id", f"<{row['kind'].replace('_', '-')}.{domain}>"),
-                    ("List-Unsubscribe", f"<{unsubscribe_link}>"),
-                    ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")]
-        text, html = unsubscribe.with_link(text, html, unsubscribe_link)
-    return mime.message(headers, text, html, name), address
+    return mime.message(headers, row["body_text"] or "", row["body_html"], name), address

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import pkgutil
 import re
-import unicodedata
+from textwrap import wrap
 
 from jobs_lib.database.values import one_line
 from jobs_lib.records import namedtuple
@@ -20,8 +20,6 @@ from .kinds import KINDS
 WIDTH = 72                        # columns of plain text
 # below its own beginning a folded line goes on
 LABEL = re.compile(r"^ *(?:[-*] +|[A-Z][\w ]{0,18}: +)?")
-# words that are never broken: who copies a link or an address wants all of it
-WHOLE = re.compile(r"://|@")
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September",
           "October", "November", "December")
 UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
@@ -104,33 +102,13 @@ def span(length) -> str:
 
 
 def _folded(line: str) -> list[str]:
-    """The line in as many as it takes. Chinese and Japanese have no spaces: a word too long for a
-    line is broken."""
-    if _columns(line) <= WIDTH:
+    """The line in as many as it takes. A link or an address is never broken: it may be copied."""
+    if len(line) <= WIDTH:
         return [line]
     found = LABEL.match(line)
-    now = found.group() if found else ""
-    indent, lines, gap = " " * len(now), [], ""
-    for word in line[len(now):].split():
-        whole = WHOLE.search(word) or _columns(indent + word) <= WIDTH
-        if gap and whole and _columns(now + gap + word) > WIDTH:
-            lines.append(now)
-            now, gap = indent, ""
-        now += gap
-        for piece in [word] if whole else word:
-            if not whole and _columns(now + piece) > WIDTH:
-                lines.append(now.rstrip(" "))
-                now = indent
-            now += piece
-        gap = " "
-    return [*lines, now]
-
-
-def _columns(words: str) -> int:
-    if words.isascii():
-        return len(words)
-    return sum(0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF"
-               else 1 for sign in words)
+    label = found.group() if found else ""
+    return wrap(line[len(label):], WIDTH, initial_indent=label, subsequent_indent=" " * len(label),
+                break_long_words=False, break_on_hyphens=False)
 
 
 def _plain(value):
