@@ -217,8 +217,8 @@ def test_an_export_is_downloaded_by_its_link(service):                          
 
 
 @EACH
-def test_overviews_and_forecasts_take_any_key(service):                              # R74 R75
-    for words in (("status",), ("list",), ("forecast",), ("metrics",), ("adopt",),
+def test_overviews_take_any_key(service):                              # R74 R75
+    for words in (("status",), ("list",), ("metrics",), ("adopt",),
                   ("report", "--output", str(service.folder / "page.html"))):
         service.command(*words, code=words == ("status",))
 

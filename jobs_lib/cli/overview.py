@@ -35,7 +35,7 @@ WANTED = {
         "status": "what needs you or waits", "list": "the jobs: when, how",
         "history": "past runs and outcomes", "logs": "events; -f follows",
         "queue": "items waiting or failed", "show": "one item's full story",
-        "forecast": "what will happen, when", "doctor": "what to fix, and how"},
+        "doctor": "what to fix, and how"},
     "act": {
         "run-due": "what is due, for cron", "pause": "cron skips a job",
         "resume": "cron starts it again", "stop": "end a run at work",

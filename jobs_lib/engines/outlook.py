@@ -1,4 +1,4 @@
-"""How many rows will become due, now and on each of the coming days: what `forecast` shows.
+"""How many rows will become due, now and on each of the coming days: what `adopt` shows.
 
 Counted with the conditions that the jobs themselves select by, so that an index serves each. A
 count ends at MOST rows, and a day is counted only while there is time: then the numbers are the

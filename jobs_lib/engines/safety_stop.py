@@ -90,10 +90,6 @@ class RetentionGuard:
         return {"why": changes, "fix": "correct the option",
                 "how": ", with the same --set if there was one"} if changes else {}
 
-    def lengthened(self) -> str:
-        """The limits that are longer than they were, or ""."""
-        return self._changes(lambda seconds, last: seconds > last)
-
     def _changes(self, is_changed) -> str:
         changes = [f"{self.names.get(name) or f'[{self.ctx.job.name}] {name}'} is "
                    f"{_text(seconds)}, it was {_text(self.last[name])}"

@@ -7,6 +7,7 @@ lack.
 """
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from functools import partial
 from types import SimpleNamespace
@@ -21,18 +22,64 @@ from jobs_lib.database.schema.works_on import of_all, works_on
 from jobs_lib.database.values import keys_in, words
 from jobs_lib.engines import orphan_files, past_time, spool
 from jobs_lib.engines.claimed_queue import DEFERRED
-from jobs_lib.engines.outlook import MOST, NOTIFIES, Counter
-from jobs_lib.engines.work_queue import COUNTED, DUE, INVALID, Wanted
+from jobs_lib.engines.outlook import MOST, NOTIFIES, Counter, deletes
+from jobs_lib.engines.rules import Purge
+from jobs_lib.engines.work_queue import COUNTED, DUE, INVALID, Wanted, view
 from jobs_lib.errors import ConfigError, DatabaseError, JobsError
 from jobs_lib.runner import adoption, table_gaps
 
 from . import doubtful_rows, queues, unknown_words
-from .forecast import FIRST_ROWS, FIRST_SHARE, SECONDS, TimeLimit, coming_of, looked_at
 
 OWNERS = 10_000             # that are counted
 SAMPLE = 3                  # of them, by their addresses
 SWEEP = "files that no row names"
 AT_ONCE = 1000              # users in one statement
+
+SECONDS = 60.0                  # for all counting; a job gets half of what is left
+AGAIN_SECONDS = 1.0             # between two interrupts of a statement that takes too long
+# more than so many rows, and than this share of all, stand out
+FIRST_ROWS, FIRST_SHARE = 300, 0.5
+
+
+class TimeLimit:
+    """Ends the statement in hand when the time is over, and each one after it; a context
+    manager."""
+
+    def __init__(self, db, seconds: float, monotonic) -> None:
+        self._db, self._seconds, self._monotonic = db, seconds, monotonic
+        self._end, self._over = monotonic() + seconds, threading.Event()
+
+    def has_time(self) -> bool:
+        """Whether there is some left."""
+        return self._monotonic() < self._end
+
+    def __enter__(self) -> TimeLimit:
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        wait = self._seconds
+        while not self._over.wait(wait):
+            self._db.interrupt()
+            wait = AGAIN_SECONDS
+
+
+def looked_at(db, config, now, job) -> SimpleNamespace:
+    """A job as a dry run sees it. ConfigError when its section is wrong."""
+    return SimpleNamespace(**vars(view(db, config, now, config.job(job))), job=job, dry_run=True,
+                           clock_in_doubt=None, confirmed=False, should_stop=lambda *_: False)
+
+
+def coming_of(ctx) -> list:
+    """All that a job says that it will do: Coming."""
+    job = ctx.job
+    return [*([deletes(job.run)] if isinstance(job.run, Purge) else []),
+            *(job.coming(ctx) if job.coming else [])]
 
 
 def refusing(db, jobs, lacks: list[str] | None = None) -> dict[str, str]:

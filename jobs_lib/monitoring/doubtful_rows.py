@@ -16,7 +16,7 @@ from jobs_lib.hostnames import ascii_form
 from jobs_lib.runner.clock_doubt import AHEAD
 from jobs_lib.text import counted
 
-from . import lost_references, unknown_words, unreadable_rows
+from . import unknown_words
 from .sampled_rows import read_as, sampled_rows
 
 LOOKED_AT = 500             # rows of a table, from either end
@@ -39,7 +39,6 @@ def look(db, config, works: dict, now, words: list) -> list[tuple[str, str, str]
     """(what there is, what that means, what to do). `works`: {table: the Work of the jobs that are
     enabled}; `words`: what unknown_words.py has found."""
     found = [*map(unknown_words.in_words, words), *unknown_words.in_enums(db, works, words),
-             *unreadable_rows.look(db, config, now), *lost_references.look(db, works, config),
              *_to_be_deleted(db, works, now)]
     for name, column, kind in TEXTS:
         if column in works[name].columns & db.columns(name):

@@ -22,8 +22,7 @@ def adoption(found: dict, screen: Screen) -> str:
     lines += ["", *_jobs(busy, screen)] if busy else []
     idle = [job["name"] for job in jobs if job not in busy]
     if idle:
-        lines += ["", *wrapped("Nothing at once (`jobs.py forecast` shows what comes due later): "
-                               f"{', '.join(idle)}.", screen.width)]
+        lines += ["", *wrapped(f"Nothing at once: {', '.join(idle)}.", screen.width)]
     if others := [job["name"] for job in found["jobs"] if job not in jobs]:
         lines += ["", *wrapped(f"Left out (disabled): {', '.join(others)}.", screen.width)]
     if found["old_rows"]:

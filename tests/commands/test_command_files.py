@@ -20,7 +20,7 @@ from jobs_lib.runner import locks
 from jobs_lib.runner.resources import Ports, Session
 from tests.support.shell import ROOT, Shell, ended, until
 
-SAFE = {"status", "list", "history", "doctor", "forecast", "pause", "resume", "stop", "replay",
+SAFE = {"status", "list", "history", "doctor", "pause", "resume", "stop", "replay",
         "config", "queue", "show", "cancel", "adopt"}
 
 

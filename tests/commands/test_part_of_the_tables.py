@@ -77,10 +77,6 @@ def test_commands_leave_out_what_is_not_there(part):                         # R
     assert "Left out (disabled): archive_audit_logs, check_domains" in shown
     part.run("adopt", "--confirm")
     left_out = "Left out (disabled, tables or columns missing): "
-    shown = said("forecast")
-    assert "delete rows of sessions 1 1" in shown
-    assert "not counted" not in shown
-    assert f"{left_out}check_usage_thresholds, delete_accounts" in shown
     shown = said("queue")
     assert "notifications 0" in shown
     assert f"{left_out}forwards, webhooks" in shown
@@ -94,8 +90,8 @@ def test_commands_leave_out_what_is_not_there(part):                         # R
         assert done.err.startswith("jobs.py: forwards: the database has no table jobs_aliases, ")
         assert done.code == 1
     for words in (("status",), ("list",), ("metrics",), ("history",), ("run-due",), (ON,),
-                  ("test", ON), ("status", "--json"), ("forecast", "--json"),
-                  ("queue", "--json"), ("show", "user", "1", "--json")):
+                  ("test", ON), ("status", "--json"), ("queue", "--json"),
+                  ("show", "user", "1", "--json")):
         assert part(*words).code == 0, words
 
 

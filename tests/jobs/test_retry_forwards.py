@@ -725,7 +725,6 @@ def test_the_files_of_what_an_app_had_sent_are_announced(bench, forward):     # 
               if job["name"] == "retry_forwards")
     assert ("remove", "files of sent forwards", 2) in [
         (item["act"], item["what"], item["number"]) for item in adopt]
-    assert "remove files of sent forwards" in bench.command("forecast")
     assert bench.run("retry_forwards", dry_run=True)["files"] == 2
     assert bench.samples[-1]["step"] == "remove 2 files of sent forwards"
     bench.command("adopt", "--confirm", "retry_forwards")

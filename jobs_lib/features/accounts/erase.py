@@ -124,7 +124,7 @@ def complete(ctx, deletion_id: int, now) -> None:
 
 
 def coming(_ctx) -> list:
-    """For `forecast`: the accounts that are closed by the next run, and whose grace ends."""
+    """What is to be done: the accounts that are closed by the next run, and whose grace ends."""
     from jobs_lib.engines import outlook
 
     def unclosed(ctx):

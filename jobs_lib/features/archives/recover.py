@@ -167,7 +167,7 @@ def _guard(ctx) -> RetentionGuard:
 
 
 def coming(ctx) -> list:
-    """For `forecast`: the archives that are past `[archive] keep`."""
+    """What is to be done: the archives that are past `[archive] keep`."""
     from jobs_lib.engines import outlook
     from jobs_lib.engines.rules import Rule
     keep = ctx.section("archive").keep

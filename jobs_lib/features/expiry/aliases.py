@@ -134,7 +134,7 @@ EXPIRED = Reminder(kind="alias_expired", table="aliases", age="expires_at", due=
 # The coming days
 
 def coming(ctx) -> list:
-    """For `forecast`: which aliases end, and whose owners are notified before."""
+    """What is to be done: which aliases end, and whose owners are notified before."""
     from jobs_lib.engines import outlook
     from jobs_lib.engines.rules import Rule
     ended = outlook.rows("deactivate", "aliases that have ended", "aliases",

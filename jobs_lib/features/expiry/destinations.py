@@ -146,7 +146,7 @@ TO_GO = Reminder(kind=REMOVAL, table="destinations", age="created_at", columns=(
 # The coming days
 
 def coming(ctx) -> list:
-    """For `forecast`: tokens, reminders, notices of removals, removals."""
+    """What is to be done: tokens, reminders, notices of removals, removals."""
     from jobs_lib.engines import outlook
     options, found = ctx.options, [outlook.deletes(TOKENS)]
     if options.remind_after is not None:

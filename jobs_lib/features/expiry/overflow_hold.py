@@ -113,7 +113,7 @@ WARNING = Reminder(kind=KIND, table="overflow_hold", age="held_at", due=_due,
 
 
 def coming(ctx) -> list:
-    """For `forecast`: the messages whose owners are warned."""
+    """What is to be done: the messages whose owners are warned."""
     from jobs_lib.engines import outlook
     from jobs_lib.engines.rules import Rule
     if ctx.options.keep is None:

@@ -351,7 +351,7 @@ def message(error: Exception) -> str:
 
 
 def coming(_ctx) -> list:
-    """For `forecast`: what waits to be made, and the exports that expire."""
+    """What is to be done: what waits to be made, and the exports that expire."""
     from jobs_lib.engines import outlook
     from jobs_lib.engines.rules import Rule
     return [outlook.rows("make", "exports", "export_requests",

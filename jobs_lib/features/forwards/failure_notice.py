@@ -120,7 +120,7 @@ def count_owed(ctx) -> int:
 
 
 def coming(_ctx) -> list:
-    """For `forecast`: the notices that are owed."""
+    """What is to be done: the notices that are owed."""
     from jobs_lib.engines import outlook
 
     def owners(ctx):

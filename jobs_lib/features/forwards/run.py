@@ -46,7 +46,7 @@ def sent_files(ctx):
 
 
 def coming(_ctx) -> list:
-    """For `forecast` and `adopt`: the files of sent forwards, those of the app's own time too."""
+    """For `adopt`: the files of sent forwards, those of the app's own time too."""
     from jobs_lib.engines import outlook
 
     return [outlook.Coming("remove", SENT_FILES, dates=lambda ctx: (

@@ -342,7 +342,7 @@ def _monday(day: str) -> str:
 
 
 def coming(ctx) -> list:
-    """For `forecast`: totals that are past `keep`."""
+    """What is to be done: totals that are past `keep`."""
     from jobs_lib.engines import outlook
     from jobs_lib.engines.rules import Rule
     if ctx.options.keep is None:

@@ -269,7 +269,7 @@ METRICS = (Metric("bandwidth", "bandwidth_limit_bytes", "your data allowance", _
 # The coming days
 
 def coming(ctx) -> list:
-    """For `forecast`: the users who have crossed a threshold by what is added up."""
+    """What is to be done: the users who have crossed a threshold by what is added up."""
     from types import SimpleNamespace
 
     from jobs_lib.engines import outlook
