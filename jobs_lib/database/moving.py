@@ -3,7 +3,6 @@
 What is copied goes on from the target's `meta`, where each batch notes in its own transaction how
 far it came: a kill loses the batch in hand, and nothing is copied twice. The names and the mark of
 the source, `meta`, come last of all: until then no job takes the copy for the real one
-(docs/decisions.md, "A move copies the database's name last").
 """
 from __future__ import annotations
 
