@@ -57,7 +57,7 @@ def crontab_txt(jobs: list) -> str:
     entries = [lines.Entry(job.name, job.summary, schedule.parse(job.schedule), job.enabled)
                for job in jobs]
     core = SECTIONS["core"]
-    one, each = ("\n".join(lines.body(style, PLACE, entries, zone=core["timezone"].default,
+    one, each = ("\n".join(lines.lines(style, PLACE, entries, zone=core["timezone"].default,
                                       same_clock=True, budget=core["budget"].default))
                  for style in lines.STYLES)
     return "\n".join([*lines.opening(PLACE), CRONTAB_HEAD + one, SECOND_HEAD + each, ""])

@@ -41,7 +41,7 @@ WANTED = {
         "resume": "cron starts it again", "stop": "end a run at work",
         "replay": "send failed ones again", "cancel": "never send these"},
     "try": {
-        "demo": "a sample service, shown", "run-as-cron": "as cron would do it",
+        "demo": "a sample service, shown",
         "test": "a job: what it would do", "preview": "notices to users"},
     "set up": {
         "migrate": "make or upgrade tables", "config": "show, check, set",

@@ -14,10 +14,10 @@ from jobs_lib.config import edit, loader, option_types, settings
 from jobs_lib.config.loader import Config, known_sections, variable_name
 from jobs_lib.config.option_types import Option
 from jobs_lib.doctor.mistakes import mistakes
-from jobs_lib.doctor.writable import run_as
 from jobs_lib.errors import OK, ConfigError, NoAccess, UsageError
 from jobs_lib.output.config_example import short_ini
 from jobs_lib.paths import SCRIPT
+from jobs_lib.runner.access import refuse_root
 from jobs_lib.text import did_you_mean
 
 from ._arguments import SEEN, asked
@@ -30,9 +30,7 @@ def change(session, where: str, value: str | None, jobs: list) -> int:
     section, _, name = where.strip().partition(".")
     option = _option(section, name)
     config = session.config
-    if owner := run_as(config):
-        raise UsageError(f"config set: this installation belongs to user {owner.name}: run "
-                         f"`{owner.command(f'config set {where} ...')}`")
+    refuse_root(config, f"config set {where} ...")
     if value is None:
         if not option.kind.mask and sys.stdin.isatty():
             raise UsageError(f"config set {where}: expected a value after it")

@@ -11,8 +11,8 @@ from __future__ import annotations
 import sys
 
 from jobs_lib import catalogue
-from jobs_lib.doctor.writable import refuse_root
 from jobs_lib.errors import FAILED, OK, UsageError
+from jobs_lib.runner.access import refuse_root
 from jobs_lib.text import counted
 
 BY_FILE = True

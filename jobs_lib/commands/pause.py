@@ -7,8 +7,8 @@ nothing is lost.
 from __future__ import annotations
 
 from jobs_lib import catalogue, clock, schedule
-from jobs_lib.doctor.writable import refuse_root
 from jobs_lib.errors import OK, UsageError
+from jobs_lib.runner.access import refuse_root
 from jobs_lib.text import moment
 
 BY_FILE = True

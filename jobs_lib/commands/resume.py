@@ -9,9 +9,9 @@ When the relay cannot be used, all mail is paused, for up to an hour. Once you h
 from __future__ import annotations
 
 from jobs_lib import catalogue, clock, schedule
-from jobs_lib.doctor.writable import refuse_root
 from jobs_lib.engines.relay_limits import Relay
 from jobs_lib.errors import OK
+from jobs_lib.runner.access import refuse_root
 
 from .pause import ALL, answer, local, paused_since
 

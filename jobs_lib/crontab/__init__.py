@@ -1,2 +1,1 @@
-"""Lines for a crontab, the crontab that is installed, and whether the two agree. It may import
-`output` and below."""
+"""Lines for a crontab, and the crontab that is installed. It may import `output` and below."""

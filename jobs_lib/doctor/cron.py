@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
@@ -32,7 +31,7 @@ def arriving(installation):
     it started."""
     last, since = _last_tick(installation), _known_since(installation) or installation.now
     fix = run("See that the line is in your host's cron page or in `crontab -e`, with paths that "
-               "are right:", "python3 jobs.py crontab", "python3 jobs.py crontab --verify")
+               "are right:", "python3 jobs.py crontab")
     text, why = installation.crontab()
     if text is not None and not ours(text, installation.script):
         fix = run("Put the line into this user's crontab, or print it, for your host's cron page:",
@@ -133,16 +132,7 @@ def late(installation):
 
 
 def twice(installation):
-    """One crontab has each line once, and one installation works on the database."""
-    text, _ = installation.crontab()
-    entries = ours(text or "", installation.script)
-    lines = Counter(" ".join(entry.words[:1]) for entry in entries)
-    for words, number in lines.items():
-        if number > 1:
-            where = ", ".join(str(entry.number) for entry in entries if entry.words[:1] == [words])
-            yield warning(f"The crontab runs `jobs.py {words}` in {number} lines ({where})",
-                          "One of them finds the other at work; it costs the host's processor time "
-                          "for nothing.", "Keep one of them (`crontab -e`).")
+    """One installation works on the database."""
     rows = installation.database().query("SELECT installation, host, started_at FROM {job_runs} "
                                     "WHERE started_at > :since"
                                     f" AND {BY_CRON} AND installation <> ''", since=installation.now

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 
-from jobs_lib.errors import ConfigError
-from jobs_lib.folders import owner_words, user_name
+from jobs_lib.errors import ConfigError, UsageError
+from jobs_lib.folders import as_user, owner_words, user_name
+from jobs_lib.paths import SCRIPT, program
 from jobs_lib.records import namedtuple
 
 Unusable = namedtuple("Unusable", "option path what why fix")
@@ -19,6 +20,24 @@ MOST = 500                  # entries of a folder that are looked at
 SHOWN = 3                   # paths named of each folder
 FOLDERS = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"))
 OURS = ("state_dir", "log_dir")         # all files in these are written by the jobs
+
+
+def owner_command(config, words: str) -> str:
+    """The command with which root lets the user whose installation this is do it; "" where this is
+    not root, or the installation is root's."""
+    paths = (config.section("core").state_dir, config.path) if os.geteuid() == 0 else ()
+    for path in paths:
+        if os.path.exists(path) and (user := os.stat(path).st_uid):
+            start = program(config.path).replace(os.path.basename(SCRIPT), SCRIPT, 1)
+            return as_user(user, f"{start} {words}")
+    return ""
+
+
+def refuse_root(config, words: str) -> None:
+    """UsageError where root would leave files that the user of this installation cannot use."""
+    if command := owner_command(config, words):
+        raise UsageError(f"{words.split()[0]}: this installation belongs to another user, and this "
+                         f"is root: run `{command}`")
 
 
 def unusable(config) -> list[str]:

@@ -102,27 +102,6 @@ def test_overdue_jobs_are_named(lite):
                                                 if "Overdue" in found.what)
 
 
-def lines(installed, *words: str) -> str:
-    return "".join(f"*/5 * * * * /usr/bin/python3 {installed.script} {each} >/dev/null 2>&1\n"
-                   for each in words)
-
-
-def test_two_lines_that_do_the_same_are_reported(quiet):
-    ran(quiet, timedelta(minutes=3))
-    quiet.crontab = ("MAILTO=you@example.org\n" + lines(quiet, "run-due", "run-due"), "")
-    found = quiet.one("cron", "The crontab runs `jobs.py run-due` in 2 lines (2, 3)")
-    assert found.level == "warning"
-
-
-def test_a_line_for_each_job_and_one_for_the_rest_are_in_order(quiet):
-    ran(quiet, timedelta(minutes=3))
-    quiet.crontab = (lines(quiet, "run-due", "retry_forwards --scheduled",
-                           "purge_sessions --scheduled")
-                     + "#" + lines(quiet, "run-due") + "* * * * * /usr/bin/python3 "
-                     "/elsewhere/jobs.py run-due\n", "")
-    assert quiet.found("cron") == []
-
-
 def test_two_installations_on_one_database_are_reported(quiet):
     ran(quiet, timedelta(minutes=3))
     ran(quiet, timedelta(minutes=4), installation="f00", host="other-host")
