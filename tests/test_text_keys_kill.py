@@ -9,7 +9,6 @@ from tests.jobs import test_delete_accounts_kill as deletion
 from tests.jobs import test_purge_message_logs_kill as logs
 from tests.jobs import test_retry_forwards_kill as forwards
 from tests.jobs import test_retry_webhooks_kill as webhooks
-from tests.jobs import test_rollup_usage_kill as rollup
 from tests.support import keyed
 from tests.support.bench import Bench
 from tests.support.shell import Shell
@@ -49,13 +48,6 @@ def test_webhooks(tmp_path, url, point):                # R2 R22 R75
     service = Shell(tmp_path, url, keys=KEYS, webhooks={"allow_networks": "127.0.0.0/8",
                                                         "concurrency": webhooks.CONCURRENCY})
     webhooks.test_a_kill_at_a_statement_loses_nothing(service, point)
-
-
-@pytest.mark.parametrize("point", ["the days put down", "a day written, its week not",
-                                   "a day and its week not committed"])
-def test_a_rollup(tmp_path, url, point):                # R2 R58 R75
-    rollup.test_killed_at_a_point(
-        Shell(tmp_path, url, keys=KEYS, rollup_usage={"keep": "30d"}), point)
 
 
 def test_a_deletion(tmp_path, url):                     # R56 R75

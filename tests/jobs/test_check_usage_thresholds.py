@@ -1,7 +1,6 @@
 """A threshold is recorded once in a cycle, and its user is notified once, of the highest."""
 from __future__ import annotations
 
-import signal
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -10,8 +9,7 @@ from jobs_lib import catalogue, clock
 from jobs_lib.database.connection import connect
 from jobs_lib.features.usage import thresholds
 from tests.support.databases import bulk, empty
-from tests.support.repeats import REPEATS
-from tests.support.shell import ROOT, Shell, at_sql
+from tests.support.shell import ROOT, Shell
 
 JOB = "check_usage_thresholds"
 NONE = {"users": 0, "events": 0, "notices": 0}
@@ -388,36 +386,6 @@ def test_two_at_once_do_what_one_does(tmp_path, engine_url, bench):
     assert [process.returncode for process in both] == [0, 0], outs
     assert len(events(bench)) == made
     assert len(told(bench)) == len(set(told(bench))) == 300
-    service.db.close()
-
-
-KILLS = {
-    "before anything": ("FOR UPDATE", 1),
-    "found, not recorded": ("INSERT INTO {usage_events}", 2),
-    "recorded, none told": ("INSERT INTO {notifications}", 1),
-    "recorded, some told": ("INSERT INTO {notifications}", 60),
-    "told, not committed": ("COMMIT", 2),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("point", KILLS)
-def test_a_kill_leaves_no_event_without_its_notice(tmp_path, engine_url, bench, point):      # R2
-    at, number = KILLS[point]
-    if at == "FOR UPDATE" and not bench.db.for_update:
-        at = "BEGIN"
-    service, now = Shell(tmp_path, engine_url), clock.now()
-    for _ in REPEATS:
-        for name in ("usage_events", "usage_daily", "notifications", "users"):
-            bench.db.execute(f"DELETE FROM {{{name}}}")
-        made = fill(bench.db, 150, now)
-        service.run(JOB, code=-signal.SIGKILL, kill=at_sql(at, number))
-        assert len(events(bench)) < made
-        assert {row[0] for row in events(bench)} == {row["user_id"]
-                                                     for row in bench.rows("notifications")}
-        service.run(JOB)
-        assert len(events(bench)) == made
-        assert len(told(bench)) == 150
     service.db.close()
 
 

@@ -3,7 +3,6 @@ after, once."""
 from __future__ import annotations
 
 import json
-import signal
 from datetime import timedelta
 from threading import Timer
 
@@ -13,8 +12,7 @@ from jobs_lib import clock
 from jobs_lib.database.connection import connect
 from jobs_lib.features.expiry import aliases
 from tests.support.databases import bulk
-from tests.support.repeats import REPEATS
-from tests.support.shell import Shell, at_sql
+from tests.support.shell import Shell
 
 JOB = "expire_aliases"
 NONE = {"expired": 0, "notices": 0}
@@ -264,40 +262,6 @@ def test_two_at_once_do_what_one_does(tmp_path, engine_url, owned):
     assert [process.returncode for process in both] == [0, 0], outs
     assert audited(owned) == list(range(2, 121, 2))
     assert len(notices(owned)) == len(set(notices(owned))) == 60
-    service.db.close()
-
-
-KILLS = {
-    "before anything": ("UPDATE {aliases} SET active", 1, 0),
-    "deactivated, not recorded": ("INSERT INTO {audit_logs}", 2, 1),
-    "recorded, not told": ("INSERT INTO {notifications}", 2, 1),
-    "told, not committed": ("COMMIT", 2, 1),
-    "announced, not marked": ("UPDATE {aliases} SET expiry_notified_at", 1, 3),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("point", KILLS)
-def test_a_kill_leaves_all_or_nothing_of_an_owner(tmp_path, engine_url, bench, point):       # R2
-    at, number, done = KILLS[point]
-    service, now = Shell(tmp_path, engine_url), clock.now()
-    for turn in REPEATS:
-        for name in ("aliases", "audit_logs", "notifications", "users"):
-            bench.db.execute(f"DELETE FROM {{{name}}}")
-        first = turn * 10 + 1                       # ids of their own: the keys name them
-        bench.table("users", [{"id": id, "email": f"u{id}@home.example"} for id in (1, 2, 3)])
-        bench.table("aliases", [alias(first + id, now - timedelta(days=1), id // 2 + 1)
-                                for id in range(6)]
-                    + [alias(first + 6, now + timedelta(days=1), 1)])
-        service.run(JOB, code=-signal.SIGKILL, kill=at_sql(at, number))
-        assert audited(bench) == [first + id for id in range(2 * done)] == bench.ids("aliases",
-                                                                                     "active = 0")
-        assert len(notices(bench)) == done
-        service.run(JOB)
-        assert audited(bench) == [first + id for id in range(6)]
-        assert sorted(kind for _, kind,
-                      _ in notices(bench)) == ["alias_expired"] * 3 + ["alias_expiring"]
-        assert bench.ids("aliases", "expiry_notified_at IS NOT NULL") == [first + 6]
     service.db.close()
 
 

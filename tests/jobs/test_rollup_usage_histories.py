@@ -27,7 +27,7 @@ NO_SIZES = (2 ** 63 - 1, 2 ** 40 + 1, -1, -2 ** 63)         # of a message
 
 
 class Death(BaseException):
-    """In place of SIGKILL, which tests/jobs/test_rollup_usage_kill.py sends to real processes."""
+    """In place of SIGKILL (tests/every_job/test_kill_between_commits.py)."""
 
 
 class History:

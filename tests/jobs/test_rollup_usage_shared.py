@@ -1,9 +1,7 @@
-"""Killed at any point, a rollup shows whole days and whole weeks, and the next run ends with the
-right numbers."""
+"""Rollups on several hosts beside a purge of the logs end with the right numbers."""
 from __future__ import annotations
 
 import random
-import signal
 from datetime import timedelta
 
 import pytest
@@ -12,21 +10,10 @@ from jobs_lib import clock
 from tests.jobs.test_rollup_usage import by_week, daily, detail, weekly
 from tests.support.databases import bulk, empty
 from tests.support.repeats import REPEATS
-from tests.support.shell import Shell, at_sql
+from tests.support.shell import Shell
 
 JOB = "rollup_usage"
 pytestmark = pytest.mark.slow
-
-POINTS = {                              # just before which statement, and which of its occurrences
-    "the days not put down": ("COMMIT", 2),
-    "the days put down": ("SELECT COUNT(*) FROM {rollup_days}", 1),
-    "a day claimed": ("INSERT INTO {usage_daily}", 2),
-    "a day written": ("DELETE FROM {usage_daily}", 2),
-    "a day written, its week not": ("INSERT INTO {usage_weekly}", 2),
-    "a day and its week not committed": ("COMMIT", 4),
-    "old weeks gone, their days not": ("DELETE FROM {usage_daily} WHERE day >= :day", 1),
-    "all done": ("INSERT INTO {job_state}", 1),
-}
 
 
 @pytest.fixture
@@ -50,28 +37,6 @@ def fill(service) -> None:
          [(1, (now - timedelta(days=age)).date(), 5) for age in (20, 60, 61, 62)])
     bulk(service.db, "usage_weekly", ["user_id", "week_start", "email_count"],
          [(1, "2020-01-06", 5)])
-
-
-def shown(rows: list) -> list:
-    """Without those that are past their time."""
-    return [row for row in rows if row[1] >= (clock.now() - timedelta(days=45)).date().isoformat()]
-
-
-@pytest.mark.parametrize("point", POINTS)
-def test_killed_at_a_point(service, point):             # R2 R58
-    at, number = POINTS[point]
-    for _ in REPEATS:
-        fill(service)
-        before = shown(daily(service.db))
-        service.run(JOB, code=-signal.SIGKILL, kill=at_sql(at, number))
-        right, days = detail(service.db), daily(service.db)
-        assert all(row in right or row in before for row in shown(days))
-        assert all(row in by_week(days) for row in shown(weekly(service.db)))
-        assert (days == right) is (point == "all done")
-        assert service.job(JOB)["status"] == "ok"
-        assert daily(service.db) == right
-        assert weekly(service.db) == by_week(right)
-        assert service.db.value("SELECT COUNT(*) FROM {rollup_days}") == 0
 
 
 # R12 R58: three hosts, each with its own locks

@@ -1,0 +1,118 @@
+"""What check_domains says of each record of a domain, by what real name servers answer: Knot holds
+the zones, Unbound resolves."""
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+
+import pytest
+
+from tests.servers.dns_servers import Authority, Unbound
+from tests.support.db import Client
+from tests.support.shell import Shell
+
+TOKEN = "Abc123"
+KEY = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA" + "x/+" * 20 + "AQAB"
+OWNED, MX = f'@ TXT "porter-verify={TOKEN}"', "@ MX 10 mx1.service.example."
+SPF = '@ TXT "v=spf1 include:spf.service.example ~all"'
+DKIM = "porter._domainkey CNAME porter._domainkey.service.example."
+DMARC = '_dmarc TXT "v=DMARC1; p=none"'
+GOOD = {"ownership": OWNED, "mx": MX, "spf": SPF, "dkim": DKIM, "dmarc": DMARC}
+# (which record, what stands in its place, whether it is good)
+CASES = [
+    ("ownership", '@ TXT "PORTER-VERIFY=Abc123"', True),
+    ("ownership", '@ TXT "porter-verify=zzz"\n@ TXT "porter-verify=Abc123"', True),
+    ("ownership", '@ TXT "porter-" "verify=Abc123"', True),
+    ("ownership", "", False),
+    ("ownership", '@ TXT "porter-verify=Abc1234"', False),
+    ("ownership", '@ TXT "porter-verify="', False),
+    ("ownership", '@ TXT "xporter-verify=Abc123"', False),
+    ("ownership", 'www TXT "porter-verify=Abc123"', False),
+    ("mx", "@ MX 10 MX2.Service.Example.", True),
+    ("mx", "@ MX 10 mx1.service.example.\n@ MX 20 mail.other.example.", True),
+    ("mx", "", False),
+    ("mx", "@ MX 10 mail.other.example.", False),
+    ("mx", "@ MX 20 mx1.service.example.\n@ MX 10 mail.other.example.", False),
+    ("mx", "@ MX 10 mx1.service.example.evil.example.", False),
+    ("mx", "@ MX 0 .", False),
+    ("spf", '@ TXT "V=SPF1 a +Include:SPF.Service.Example -ALL"', True),
+    ("spf", '@ TXT "v=spf1 include:spf.serv" "ice.example ~all"', True),
+    ("spf", "", False),
+    ("spf", f'{SPF}\n@ TXT "v=spf1 -all"', False),
+    ("spf", '@ TXT "v=spf1 include:spf.other.example ~all"', False),
+    ("spf", '@ TXT "v=spf1 include:spf.service.example.evil.example ~all"', False),
+    ("spf", '@ TXT "v=spf10 include:spf.service.example ~all"', False),
+    ("dkim", "porter._domainkey CNAME Porter._Domainkey.Service.Example.", True),
+    ("dkim", f'porter._domainkey TXT "v=DKIM1; k=rsa; p={KEY}"', True),
+    ("dkim", "", False),
+    ("dkim", "porter._domainkey CNAME key.other.example.", False),
+    ("dkim", 'porter._domainkey TXT "v=DKIM1; p=abc"', False),
+    ("dkim", f'porter._domainkey TXT "v=DKIM1; p={KEY.lower()}"', False),
+    ("dkim", 'porter._domainkey TXT "v=DKIM1; p="', False),
+    ("dmarc", '_dmarc TXT "v=DMARC1; p=reject; rua=mailto:x@home.example"', True),
+    ("dmarc", "", False),
+    ("dmarc", f'{DMARC}\n_dmarc TXT "v=DMARC1; p=reject"', False),
+    ("dmarc", '_dmarc TXT "v=DMARC12; p=none"', False),
+    ("dmarc", '@ TXT "v=DMARC1; p=none"', False),
+]
+REQUIRED = ("ownership", "mx")
+
+
+def zone(records: dict, name: str) -> str:
+    """Records of a domain, as lines of the zone above it."""
+    lines = "\n".join(filter(None, records.values())).split("\n")
+    return "\n".join(line.replace("@", name, 1) if line.startswith("@") else
+                     line.replace(" ", f".{name} ", 1) for line in lines)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> list[dict]:
+    """The rows of all domains, after one run."""
+    folder = tmp_path_factory.mktemp("records")
+    url = f"sqlite:///{folder}/jobs.db"
+    with Authority() as authority:
+        authority.zone("good.example", "\n".join(
+            zone({**GOOD, check: lines}, f"d{number}")
+            for number, (check, lines, _) in enumerate(CASES)))
+        authority.zone("broken.example", "")
+        authority.spoil("broken.example")
+        with Unbound(authority) as resolver:
+            service = Shell(folder, url, dns={
+                "nameservers": f"127.0.0.1:{resolver.port}", "dkim_key": KEY,
+                "mx_hosts": "mx1.service.example, mx2.service.example", "timeout": "10s",
+                "spf_include": "spf.service.example", "dkim_selector": "porter",
+                "dkim_target": "porter._domainkey.service.example"})
+            db = Client(url)
+            now = datetime.now(timezone.utc)
+            for name in [*(f"d{number}.good.example" for number in range(len(CASES))),
+                         "d.broken.example", "missing.example"]:
+                db.insert("users", email="owner@home.example", status="active", created_at=now)
+                db.insert("domains", user_id=1, name=name, ownership_token=TOKEN, created_at=now)
+            assert service.job("check_domains")["status"] == "ok"
+            rows = db.query("SELECT * FROM {domains} ORDER BY id")
+            db.close()
+    return [{**row, "dns_results": json.loads(row["dns_results"])} for row in rows]
+
+
+@pytest.mark.parametrize("number", range(len(CASES)))
+def test_a_record_is_good_or_not_and_only_the_required_decide(results, number):       # R48, R50
+    check, lines, good = CASES[number]
+    found = {name: each["state"] for name, each in results[number]["dns_results"].items()}
+    assert found == {**dict.fromkeys(GOOD, "pass"), check: "pass" if good else "fail"}, lines
+    assert results[number]["status"] == ("verified" if good or check not in REQUIRED else "pending")
+
+
+def test_no_answer_says_nothing_and_no_such_name_says_all(results):       # R48
+    broken, missing = results[-2:]
+    assert {each["state"] for each in broken["dns_results"].values()} == {"unknown"}
+    assert {each["state"] for each in missing["dns_results"].values()} == {"fail"}
+    assert [row["status"] for row in (broken, missing)] == ["pending", "pending"]
+    assert [row["failures"] for row in (broken, missing)] == [0, 0]
+
+
+def test_the_owner_reads_what_is_there_and_what_should_be(results):       # R50
+    for (check, lines, good), row in zip(CASES, results):
+        found = row["dns_results"][check]
+        assert found["expected"], check
+        if not good and lines.startswith("@ MX 10"):
+            assert found["found"] == [f"10 {lines.split()[3].rstrip('.')}"]
