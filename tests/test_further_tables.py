@@ -18,7 +18,6 @@ from tests.support import keyed
 from tests.support.bench import Bench
 from tests.support.engines import on_mariadb, on_sqlite
 from tests.support.exports import ask, members, rows, zips
-from tests.support.shell import Shell
 
 MADE = (("CREATE TABLE usernames (id INTEGER PRIMARY KEY, user_id BIGINT, name VARCHAR(40), "
         "made DATETIME, passwordHash VARCHAR(40), apiKey VARCHAR(40))"),
@@ -158,21 +157,6 @@ def test_the_story_of_an_account_counts_them(bench):
     assert "as long as the account" in shown
     bench.db.execute("DROP TABLE usernames")
     assert "labels" in bench.command("show", "user", "8")
-
-
-def test_a_trial_in_a_copy_shows_them(tmp_path, sqlite_url):
-    line = Shell(tmp_path, sqlite_url, delete_accounts={"also": ALSO})
-    for sql in MADE:
-        line.db.execute(sql)
-    line.db.insert("users", id=7, status="deleted", deleted_at="2026-01-01 00:00:00")
-    line.db.execute("INSERT INTO usernames (id, user_id, apiKey) VALUES (1, 7, 'secret-2')")
-    line.db.execute("INSERT INTO labels VALUES ('a', 7, 1), ('b', 8, 2)")
-    found = json.loads(line("test", "delete_accounts", "--sandbox", "--json").out)
-    tried = found["sandbox"]["tables"]
-    assert (tried["usernames"]["deleted"], tried["labels"]["deleted"]) == (1, 1)
-    assert "secret-" not in json.dumps(tried)
-    assert line.db.value("SELECT COUNT(*) FROM labels") == 2
-    line.close()
 
 
 WRONG = {

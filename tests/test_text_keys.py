@@ -9,8 +9,6 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import find_export
-from jobs_lib.database.connection import connect
-from jobs_lib.database.moving import gaps
 from jobs_lib.database.schema import NAMES
 from jobs_lib.database.schema.tables import table
 from jobs_lib.errors import UsageError
@@ -221,11 +219,3 @@ def test_overviews_take_any_key(service):                              # R74 R75
     for words in (("status",), ("list",), ("metrics",), ("adopt",),
                   ("report", "--output", str(service.folder / "page.html"))):
         service.command(*words, code=words == ("status",))
-
-
-@EACH
-def test_a_move_to_tables_with_numbers_is_refused(text_bench, engine_url):           # R75
-    target = connect(engine_url)
-    assert "text for the keys of users" in gaps(text_bench.db, target)
-    assert gaps(text_bench.db, text_bench.db) == []
-    target.close()

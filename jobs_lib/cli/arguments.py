@@ -49,10 +49,6 @@ class Parser(argparse.ArgumentParser):
 
 def dispatch(words: list[str], make_session, config_path: str | None) -> int:
     """Find the command or job in the words, parse the rest, run it and return its exit code."""
-    if words in (["help", "all"], ["help", "--all"]):
-        from .overview import everything
-        print(everything(_width()), end="")
-        return OK
     if words[:1] == ["help"]:
         words = [*words[1:2], "--help"]
     if not words or words[0] in ("-h", "--help"):

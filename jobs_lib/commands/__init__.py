@@ -2,7 +2,7 @@
 `-`).
 
 Each has a docstring (its help), `arguments(parser)` and `run(args, session)` that returns an exit
-code. One that may be asked for by a file has `BY_FILE` (_command_files.py).
+code.
 """
 from __future__ import annotations
 

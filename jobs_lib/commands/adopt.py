@@ -15,8 +15,6 @@ from jobs_lib.errors import FAILED, OK, UsageError
 from jobs_lib.runner.access import refuse_root
 from jobs_lib.text import counted
 
-BY_FILE = True
-
 
 def arguments(parser) -> None:
     """Declares --confirm [JOB ...] and --json."""

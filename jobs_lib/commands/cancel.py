@@ -14,8 +14,6 @@ from jobs_lib.text import one_of
 from . import _items
 from .replay import KINDS
 
-BY_FILE = True
-
 
 def arguments(parser) -> None:
     """Declares KIND, ID... and --json."""

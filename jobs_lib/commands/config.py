@@ -28,7 +28,6 @@ from jobs_lib.output.paint import Paint
 from jobs_lib.text import counted, did_you_mean, one_of
 
 ACTIONS = ("show", "check", "set", "example")
-BY_FILE = ("check", "show")
 
 
 def arguments(parser) -> None:

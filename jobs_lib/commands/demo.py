@@ -43,8 +43,7 @@ TO_TRY = (
     ("test purge_message_logs --set keep=14d",
      "what a shorter retention would delete; nothing is changed"),
     ("crontab", "the line with which cron keeps it alive"),
-    ("list", "every job: what it does, when, how it went"),
-    ("test retry_forwards --sandbox", "a real run on a copy, with each row that changes"),
+    ("list", "every job: when it runs, when next, how it went"),
 )
 
 

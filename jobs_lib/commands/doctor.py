@@ -11,8 +11,6 @@ from __future__ import annotations
 from jobs_lib.errors import FAILED, OK, ConfigError
 from jobs_lib.output.findings import note, problem
 
-BY_FILE = True
-
 
 def arguments(parser) -> None:
     """Declares -v, --offline and --json."""

@@ -15,7 +15,6 @@ from jobs_lib.text import at_most
 from .list import run_object
 
 LIMIT, MOST = 20, 100_000
-BY_FILE = True
 
 
 def arguments(parser) -> None:

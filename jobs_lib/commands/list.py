@@ -1,8 +1,6 @@
-"""Show every job: what it does, when, its next runs, how its last run ended.
+"""List the jobs, one line each: when it runs, when next, how its last run ended.
 
-With --short each job is one line. `jobs.py status JOB` shows one job alone, with its last runs. It
-works without a database too; then nothing is known of past runs. Times are in `[core] timezone`,
-in the JSON in UTC.
+It works without a database too; then nothing is known of past runs. In the JSON times are in UTC.
 """
 from __future__ import annotations
 
@@ -10,17 +8,10 @@ from jobs_lib import catalogue, clock, schedule, schedule_text
 from jobs_lib.database import stored
 from jobs_lib.errors import OK, ConfigError
 from jobs_lib.monitoring.overdue import UNCONFIRMED, past, waiting
-from jobs_lib.text import at_most
-
-MOST_NEXT = 100
-BY_FILE = True
 
 
 def arguments(parser) -> None:
-    """Declares --short, --next and --json."""
-    parser.add_argument("--short", action="store_true", help="one line a job")
-    parser.add_argument("--next", type=at_most(MOST_NEXT), default=1, metavar="N",
-                        help=f"show the next N runs (default: 1, at most {MOST_NEXT})")
+    """Declares --json."""
     parser.add_argument("--json", action="store_true", help="print an array of objects, one a job")
 
 
@@ -35,26 +26,25 @@ def run(args, make_session, config_path) -> int:
     since = {}
     if states:
         since = waiting(session.ports.database(), config, jobs, states, runs, now, zone)
-    found = [{**about(config, job, states.get(job.name), runs.get(job.name), now, zone, args.next),
+    found = [{**about(config, job, states.get(job.name), runs.get(job.name), now, zone),
               **since.get(job.name, {"due_since": None, "overdue": False})} for job in jobs]
     if args.json:
         session.console.document(found)
     else:
-        from jobs_lib.output.listing import listing, short_listing
+        from jobs_lib.output.listing import listing
         from jobs_lib.output.screen import Screen
-        show = short_listing if args.short else listing
-        session.console.answer(show(found, [*broken, *unknown], Screen(session)))
+        session.console.answer(listing(found, [*broken, *unknown], Screen(session)))
     return OK
 
 
-def about(config, job, state: dict | None, last: dict | None, now, zone, number: int) -> dict:
+def about(config, job, state: dict | None, last: dict | None, now, zone) -> dict:
     """One job as an object of the JSON. Times are UTC."""
     paused = state["paused_at"] if state else None
     if paused and not stored.time(paused):
         paused = stored.UNKNOWN
     found = {"name": job.name, "summary": job.summary, "schedule": job.schedule, "when": "",
              "priority": job.priority, "enabled": job.enabled, "paused_at": paused,
-             "unconfirmed": state is not None and state["due_after"] == UNCONFIRMED, "next": [],
+             "unconfirmed": state is not None and state["due_after"] == UNCONFIRMED, "next": None,
              "last_run": last and run_object(last), "problems": []}
     try:
         options = config.job(job)
@@ -66,12 +56,9 @@ def about(config, job, state: dict | None, last: dict | None, now, zone, number:
         config.check([job], ("core", *job.sections))            # as a run does
     except ConfigError as error:
         return {**found, "problems": error.problems}
-    times: list[str] = []
-    moment = now
-    while options.enabled and not (paused or found["unconfirmed"]) and len(times) < number:
-        moment = schedule.following(options.schedule, moment, zone)
-        times.append(clock.text(moment))
-    return {**found, "next": times}
+    if not options.enabled or paused or found["unconfirmed"]:
+        return found
+    return {**found, "next": clock.text(schedule.following(options.schedule, now, zone))}
 
 
 def run_object(row: dict) -> dict:

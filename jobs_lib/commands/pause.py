@@ -11,7 +11,6 @@ from jobs_lib.errors import OK, UsageError
 from jobs_lib.runner.access import refuse_root
 from jobs_lib.text import moment
 
-BY_FILE = True
 ALL = "all"
 
 

@@ -19,7 +19,6 @@ from . import _items
 LIMIT, MOST = 20, 100_000
 NOT_COUNTED = {"waiting": None, "due": None, "oldest_due_at": None, "failed": None}
 NAMES = ("forwards", "notifications", "webhooks", "domains", "exports", "deletions")
-BY_FILE = True
 
 
 def arguments(parser) -> None:

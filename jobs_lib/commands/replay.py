@@ -20,7 +20,6 @@ from jobs_lib.text import counted, one_of
 from . import _items
 
 KINDS = ("forward", "notification", "webhook")
-BY_FILE = True
 
 
 def arguments(parser) -> None:

@@ -16,7 +16,6 @@ from jobs_lib.runner.access import refuse_root
 from .pause import ALL, answer, local, paused_since
 
 MAIL = "mail"
-BY_FILE = True
 
 
 def arguments(parser) -> None:

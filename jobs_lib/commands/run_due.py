@@ -6,8 +6,6 @@ on; one that failed is tried again after 15 minutes and after an hour.
 """
 from __future__ import annotations
 
-import os
-
 from jobs_lib import catalogue, folders
 from jobs_lib.config import settings
 from jobs_lib.errors import (
@@ -26,9 +24,6 @@ from jobs_lib.launch.launch import Launch, show
 from jobs_lib.runner import locks, slots
 
 NAME = "jobs.py run-due"
-COMMANDS = "commands"           # the folder in state_dir for commands by file
-# how names in it end that ask for nothing (_command_files.py): an answer, a refusal, a draft
-ANSWERED = (".answer.txt", ".refused", folders.DRAFT)
 # that found the database busy, one after the other, before the tick gives up
 BUSY_JOBS = 2
 # that a job of priority `last` may take when the others have used up the budget
@@ -67,7 +62,6 @@ def tick(session, budget: float, repeat: bool = False) -> tuple[list[dict], int]
     a day: cron mails what is printed. `repeat`: raise it each time, for a person who asks.
     """
     core = session.config.section("core")
-    do_command_files(session, core.state_dir)
     ticking = _Tick(session, budget)
     try:
         lock = locks.FileLock(folders.own(core.state_dir), "run-due")
@@ -90,25 +84,6 @@ def tick(session, budget: float, repeat: bool = False) -> tuple[list[dict], int]
         return [], ticking.outage(error, repeat)
     finally:
         lock.release()
-
-
-def do_command_files(session, state_dir: str) -> None:
-    """What files in `state_dir/commands` ask for, also while another tick is at work: one may be to
-    stop its run. Mostly there is none, and no folder."""
-    folder = os.path.join(state_dir, COMMANDS)
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return
-    waiting = sorted(name for name in names
-                     if not name.startswith(".") and not name.endswith(ANSWERED))
-    if not waiting:
-        return
-    from . import _command_files
-    try:
-        _command_files.do_all(session, folder, waiting, names)
-    except OSError as error:                # a full disk, perhaps: the jobs go on
-        session.console.fail(f"{NAME}: commands by file: {folders.cause(error)}")
 
 
 class _Tick:
@@ -228,7 +203,6 @@ class _Tick:
 
     def _run(self, due, seconds: float) -> None:
         from jobs_lib.runner import outcome, runner
-        from jobs_lib.runner.limits import ASKED
         request = runner.Request(due.trigger, due.slot, None, False, False, seconds)
         try:
             result = self.launch.run(due.job, request)
@@ -240,8 +214,7 @@ class _Tick:
             self._not_started(due.job, error)
         else:
             show(self.console, result, request)
-            if result["stop_reason"] != ASKED:      # else somebody wanted it so
-                self.codes.append(outcome.exit_code(result))
+            self.codes.append(outcome.exit_code(result))
 
     def _not_started(self, job, error: Exception) -> None:
         """A configuration that is wrong, or a defect."""

@@ -17,7 +17,6 @@ from jobs_lib.text import one_of
 from . import _items
 
 KINDS = ("forward", "notification", "webhook", "domain", "export", "deletion", "user", "alias")
-BY_FILE = True
 
 
 def arguments(parser) -> None:

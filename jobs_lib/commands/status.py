@@ -10,8 +10,6 @@ from __future__ import annotations
 from jobs_lib.database.schema import version
 from jobs_lib.errors import FAILED, OK
 
-BY_FILE = True
-
 
 def arguments(parser) -> None:
     """Declares JOB and --json."""

@@ -9,7 +9,6 @@ from jobs_lib.database import stored
 from jobs_lib.runner.outcome import counts_words
 from jobs_lib.text import span, took
 
-from .console import WIDEST
 from .layout import cut, one_line, wrapped
 from .screen import INDENT, Screen
 from .tables import GAP, joined, padded, total_width
@@ -21,24 +20,8 @@ STARTED_BY = {"scheduled": "cron", "continue": "goes on", "manual": "hand", "wor
 
 
 def listing(jobs: list[dict], notes: list[str], screen: Screen) -> str:
-    """Each job in three lines: its name and schedule, what it does, when next and how last."""
-    width = screen.width
-    lines = [line for note in notes for line in [*wrapped(note, width), ""]]
-    room = max((len(job["name"]) for job in jobs), default=0)
-    for job in jobs:
-        head, *rest = wrapped(job["when"] or job["schedule"], width,
-                              f"{job['name']:<{room}}{GAP}", " " * (room + len(GAP)))
-        lines += [screen.paint("bold", head[:room]) + head[room:], *rest]
-        for text in (f"{job['summary']}.", f"{_next(job, screen)}; {_last(job, screen)}",
-                     *job["problems"]):
-            lines += screen.below(text)
-        lines.append("")
-    return "\n".join([*lines, screen.clock()])
-
-
-def short_listing(jobs: list[dict], notes: list[str], screen: Screen) -> str:
     """Each job in a line; on a terminal too narrow for it, without its schedule."""
-    rows = [["JOB", "WHEN", "LAST", "AGO", "NEXT"], *(_short(job, screen) for job in jobs)]
+    rows = [["JOB", "WHEN", "LAST", "AGO", "NEXT"], *(_line(job, screen) for job in jobs)]
     if total_width(rows) > screen.width and sys.stdout is not None and sys.stdout.isatty():
         rows = [[row[0], *row[2:]] for row in rows]
     head, *lines = map(joined, padded(rows))
@@ -51,7 +34,7 @@ def _colour(run: dict | None) -> str:
     return COLOURS.get(run["status"], "red") if run and run["status"] != "ok" else ""
 
 
-def _short(job: dict, screen: Screen) -> list[str]:
+def _line(job: dict, screen: Screen) -> list[str]:
     run = job["last_run"]
     began = stored.time(run["started_at"]) if run else None
     states = (("misconfigured", job["problems"]), ("off", not job["enabled"]),
@@ -59,7 +42,7 @@ def _short(job: dict, screen: Screen) -> list[str]:
               ("overdue", job["overdue"]), ("due now", job["due_since"]))
     following = next((state for state, applies in states if applies), None)
     if following is None:
-        following = f"in {_about(clock.parse(job['next'][0]) - screen.now)}" if job["next"] else "-"
+        following = f"in {_about(clock.parse(job['next']) - screen.now)}" if job["next"] else "-"
     return [job["name"], job["when"] or job["schedule"], run["status"] if run else "-",
             _about(screen.now - began) if began else "-", following]
 
@@ -67,36 +50,6 @@ def _short(job: dict, screen: Screen) -> list[str]:
 def _about(length) -> str:
     """In its largest unit alone: `12 h`."""
     return " ".join(span(length).split()[:2])
-
-
-def _next(job: dict, screen: Screen) -> str:
-    if job["problems"]:
-        return "Does not run: its configuration is wrong"
-    if not job["enabled"]:
-        return "Switched off (enabled = no)"
-    if job["paused_at"]:
-        return f"Paused since {screen.at(job['paused_at'])}"
-    if job["unconfirmed"]:
-        return "Off until you have confirmed it (jobs.py adopt)"
-    if job["due_since"]:
-        since = screen.at(job["due_since"])
-        if job["overdue"]:
-            return f"Overdue since {since} (is cron running?)"
-        return f"Due now, since {since}"
-    return "Next " + ", ".join(map(screen.at, job["next"]))
-
-
-def _last(job: dict, screen: Screen) -> str:
-    run = job["last_run"]
-    if run is None:
-        return "no run yet"
-    started, what = stored.time(run["started_at"]), _what(run)
-    if started is None:
-        return f"last {run['status']} at an unknown time"
-    ago, details = span(screen.now - started), f" ({cut(what, WIDEST)})" if what else ""
-    if run["status"] == "running":
-        return f"running for {ago}{details}"
-    return f"last {run['status']} {ago} ago{details}"
 
 
 def _what(run: dict) -> str:

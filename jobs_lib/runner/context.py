@@ -49,8 +49,6 @@ class Context:
         self._key: str | None = None
         # when progress was stored last; the first report is stored at once
         self._heartbeat_at = limits.started - PROGRESS_SECONDS
-        if not self.dry_run:
-            limits.look = self._is_asked_to_stop
         self.defects: dict = {}                                 # {item: what it met}, in order
         self.progressed: dict = {}                              # the last report
         # why, in a sentence; None: the clock is trusted
@@ -58,7 +56,6 @@ class Context:
         # the same, once something was left for it
         self.suspended: str | None = None
         self.busy: str | None = None            # why the run stops as `busy`
-        self._asked_to_stop = False             # by another process
         # (when, done) of the first report of this count
         self._first: tuple | None = None
 
@@ -229,17 +226,8 @@ class Context:
     def _record_heartbeat(self, now: float) -> None:
         self._heartbeat_at = now
         memory = {history.MEMORY: resident_bytes() // MB}
-        if history.record_heartbeat(self.db, self.run_id, self.clock(),
-                                    {**self.progressed, **memory}):
-            self._asked_to_stop = True
-
-    def _is_asked_to_stop(self, now: float) -> bool:
-        """Asked between items. A job that reports no progress looks every few seconds, by the same
-        statement, and never within a transaction of its own."""
-        latest = max(self._heartbeat_at, self._limits.started)
-        if self.db.current is None and now - latest >= PROGRESS_SECONDS:
-            self._record_heartbeat(now)
-        return self._asked_to_stop
+        history.record_heartbeat(self.db, self.run_id, self.clock(),
+                                 {**self.progressed, **memory})
 
     def _pace(self, now: float, done: int, total: int | None, rate: float | None) -> dict:
         """`rate` and `seconds_left`, as far as they are known."""
@@ -267,7 +255,6 @@ class Context:
 
     def close(self) -> None:
         """Close the journal and what mail() and http() have opened; the database stays open."""
-        self._limits.look = None
         self._journal.close()
         self.db.journal = None
         for opened in (self._transport, self._poster):

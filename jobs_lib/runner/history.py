@@ -10,7 +10,6 @@ from jobs_lib.errors import Busy, DatabaseError, Duplicate, Lost
 from jobs_lib.plain_json import dumps
 
 from . import unrecorded
-from .limits import ASKED
 from .locks import DATABASE
 
 # after its hard limit, a run that cannot be asked counts as dead
@@ -90,29 +89,15 @@ def store_kept(db, state_dir: str, job: str, installation: str, log) -> None:
     os.unlink(path)
 
 
-def record_heartbeat(db, run_id: str, now, progress: dict | None) -> bool:
-    """Store that the run lives, and how far it is: what a sweep reports of it if it dies. Whether
-    it is asked to stop: the same statement finds that out."""
+def record_heartbeat(db, run_id: str, now, progress: dict | None) -> None:
+    """Store that the run lives, and how far it is: what a sweep reports of it if it dies."""
     try:
-        if db.execute("UPDATE {job_runs} SET heartbeat_at = :now, progress = :progress "
-                      "WHERE run_id = :run_id AND stop_reason IS NULL",
-                      now=now, progress=progress and dumps(progress), run_id=run_id):
-            return False
-        # or it has no row any more, which says nothing
-        return db.value("SELECT stop_reason FROM {job_runs} WHERE run_id = :run_id",
-                        run_id=run_id) is not None
+        db.execute("UPDATE {job_runs} SET heartbeat_at = :now, progress = :progress "
+                   "WHERE run_id = :run_id",
+                   now=now, progress=progress and dumps(progress), run_id=run_id)
     except (Busy, Lost):
         if db.current:                  # that transaction is lost
             raise
-        return False
-
-
-def ask_to_stop(db, run_id: str) -> bool:
-    """Let the run's next heartbeat find that it is to stop. False: it has ended, or was asked
-    before."""
-    return db.execute("UPDATE {job_runs} SET stop_reason = :asked WHERE run_id = :run_id "
-                      "AND status = 'running' AND stop_reason IS NULL",
-                      asked=ASKED, run_id=run_id) == 1
 
 
 def memory_of(row: dict) -> int | None:
@@ -191,13 +176,6 @@ def last_runs(db, job: str | None = None, limit: int = 20, count: int = 1) -> li
                     + (" WHERE job IN (:jobs)" if job else "") + " ORDER BY id DESC LIMIT :limit",
                     **({"jobs": shards.names(job, count)} if job else {}), limit=limit)
     return [stored.run(row) for row in rows]
-
-
-def runs(db, run_ids: list[str]) -> list[dict]:
-    """These runs, newest first, decoded as those of `last_runs`."""
-    return [stored.run(row) for row in db.query(
-        f"SELECT {COLUMNS} FROM {{job_runs}} WHERE run_id IN (:ids) ORDER BY id DESC",
-        ids=run_ids or [""])]
 
 
 def usual_seconds(db, job: str) -> float | None:

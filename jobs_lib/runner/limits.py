@@ -21,7 +21,6 @@ else:                               # as in watchdog.py
 
 SIGNALS: dict[int, str] = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "SIGINT",
                           signal.SIGHUP: "SIGHUP"}
-ASKED = "asked to stop"          # the reason of a run that another process has asked to stop
 AGAIN_SECONDS = 1.0              # between alarms that nobody heard
 MEMORY_SHARE = 0.9               # of the limit: the rest is for finishing the item in hand
 
@@ -137,7 +136,6 @@ class RunLimits(Signals):
 
     soft, hard  on the clock of `monotonic()`: the end of the budget, and of the grace after it
     lock        what must still be ours, once it is taken         database  what the run may hang in
-    look(now)   called between items, if it is set: whether another process asks the run to stop
     last_words(sentence)  called when the process is about to end itself, from another thread
     """
 
@@ -150,7 +148,6 @@ class RunLimits(Signals):
         self.started = monotonic()
         self.soft, self.hard = self.started + budget, self.started + budget + grace
         self.lock, self.database = None, None
-        self.look = None
         self.reason: str | None = None
         self._alarm = Alarm(self.HARD, first=self._interrupt)
         self._watchdog = Watchdog(self._interrupt, last_words)
@@ -165,12 +162,8 @@ class RunLimits(Signals):
     def _reached(self) -> str | None:
         if self.heard:
             return self.heard
-        now = self._monotonic()
-        if now >= self.soft:
+        if self._monotonic() >= self.soft:
             return "budget"
-        if self.look and self.look(now):
-            self.heard = ASKED                  # as a signal, but for this run alone
-            return ASKED
         if self._memory and resident_bytes() > self._memory * MEMORY_SHARE:
             return "memory"
         return None if self.lock is None or self.lock.check() else "lock lost"

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import catalogue, clock
+from jobs_lib import clock
 from jobs_lib.cli.main import main
 from jobs_lib.database.connection import connect
 
@@ -59,27 +59,6 @@ def test_status_and_list_agree_on_what_is_due(asked, minutes, word):       # R59
     row = next(line for line in asked("status")[1].splitlines() if line.startswith(
         "retry_forwards "))
     assert row.endswith(word)
-
-
-def test_a_short_list_is_one_line_a_job(asked):
-    known(asked, "retry_forwards", 12)
-    ran(asked, "retry_webhooks", "failed", error="no network")
-    asked.ini("[purge_sessions]\nenabled = no\n[check_domains]\nbudget = never\n")
-    code, out = asked("list", "--short")
-    lines = out.splitlines()
-    assert (code, lines[0].split()) == (0, ["JOB", "WHEN", "LAST", "AGO", "NEXT"])
-    assert [line.split()[0] for line in lines[1:]] == catalogue.names()
-    row = {line.split()[0]: " ".join(line.split()[1:]) for line in lines[1:]}
-    assert row["retry_forwards"] == "every 5 minutes - - due now"
-    assert row["retry_webhooks"].startswith("every minute failed 3 min ")
-    assert row["purge_sessions"].endswith("- - off")
-    assert row["check_domains"].endswith("- - misconfigured")
-    asked.ini("[purge_sessions]\nenabled = no\n")
-    assert max(map(len, asked("list", "--short")[1].splitlines())) <= 80
-
-
-def test_a_short_list_in_json_is_the_list(asked):
-    assert asked("list", "--short", "--json")[1] == asked("list", "--json")[1]
 
 
 def test_one_jobs_health_shows_its_runs_its_next_one_and_its_queue(asked):      # R59

@@ -357,7 +357,7 @@ def test_the_data_model_has_no_table_that_nothing_uses():
 @pytest.mark.parametrize("text", [
     "jobs.py retry_forwads", "jobs.py docter", "python3 jobs.py retry_forwards --dryrun",
     "jobs.py replay letter 3",
-    "jobs.py pause nothing", "jobs.py test nothing --sandbox",
+    "jobs.py pause nothing", "jobs.py test nothing --live",
     "jobs.py retry_forwards --set delay=1h",
     "a && /usr/bin/python3 /home/you/jobs/jobs.py config chek", "jobs.py crontab --style two-line",
 ])

@@ -628,15 +628,6 @@ def test_nothing_of_tls_is_loaded_for_a_folder(disk):       # R10
     assert len(files(disk)) == 2
 
 
-def test_a_sandbox_writes_to_no_real_store(tmp_path):
-    service = Shell(tmp_path, f"sqlite:///{tmp_path}/jobs.db", archive={"store": "archives"})
-    service.db.insert("audit_logs", event="login", created_at=clock.now() - timedelta(days=400))
-    told = json.loads(service.run("test", JOB, "--sandbox", "--json"))
-    assert "audit_archives" in json.dumps(told)
-    assert not (tmp_path / "archives").exists()
-    assert service.db.value("SELECT COUNT(*) FROM {audit_logs}") == 1
-
-
 @pytest.mark.slow
 def test_ten_times_the_rows_take_the_same_memory(tmp_path):        # R18
     sizes = []

@@ -37,8 +37,6 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     threads_running                           a statement for engines/load.py whose `Value` is how
                                               many threads are running in the server, or ""
     row_number                                the engine's own number of a row, or ""
-    changes, last_ids                         for moving.py, of what can be its source
-    largest_statement, next_id(table, number)     the same, of what can be its target
 """
 from __future__ import annotations
 

@@ -446,11 +446,3 @@ primary_key = ("SELECT column_name AS name FROM information_schema.statistics"
 sizes = ("SELECT table_name AS name, @@lower_case_table_names > 0 AS folds,"
          " data_length + index_length AS bytes FROM information_schema.tables"
          " WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_type = 'BASE TABLE'")
-
-# For moving.py.
-largest_statement = "SELECT @@max_allowed_packet"
-
-
-def next_id(table: str, number: int) -> str:
-    """The statement after which a table gives no smaller id."""
-    return f"ALTER TABLE {quote(table)} AUTO_INCREMENT = {number}"

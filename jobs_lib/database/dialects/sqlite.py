@@ -460,8 +460,3 @@ primary_key = (f"SELECT name FROM (SELECT name, pk FROM pragma_table_info(:name)
                f" AND NOT {_BY_NUMBER} UNION ALL SELECT 'rowid', 1 WHERE {_BY_NUMBER}) ORDER BY pk")
 sizes = ("SELECT '' AS name, 0 AS folds, page_count * page_size AS bytes FROM pragma_page_count, "
          "pragma_page_size")
-
-# For moving.py: what changes with each write of another connection, and the largest id that each
-# table ever gave.
-changes = "PRAGMA data_version"
-last_ids = "SELECT name, seq AS last FROM sqlite_sequence"

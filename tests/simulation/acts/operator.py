@@ -10,7 +10,7 @@ JOBS = ("retry_forwards", "send_notifications", "delete_accounts", "retry_webhoo
         "expire_destination_verifications", "purge_failed_emails", "purge_header_snapshots",
         "purge_job_history", "purge_magic_links", "purge_message_logs", "purge_notifications",
         "purge_sessions", "purge_spam_quarantine", "purge_webhook_deliveries", "check_jobs")
-LOOKS = (("status",), ("status", "--json"), ("list",), ("list", "--next", "3"), ("history",),
+LOOKS = (("status",), ("status", "--json"), ("list",), ("list", "--json"), ("history",),
          ("report", "--output", "status.html"), ("metrics", "--output", "jobs.prom"),
          ("doctor", "--offline"), ("config", "check"), ("migrate", "--check"),
          ("archive", "verify"))
