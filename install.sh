@@ -1,8 +1,8 @@
 #!/bin/sh
 cr=$(printf '\r'); if grep -q "$cr\$" "$0"; then tr -d '\r' <"$0" >"$0.lf" && mv "$0.lf" "$0" && exec sh "$0" "$@"; fi # an upload may have made CRLF of the line ends
 #
-# Sets a host up, tries the jobs out, runs the tests: see usage below. POSIX sh, from any folder, safe to repeat.
-# Every thing that is missing gets one sentence; only what cannot go on without it stops.
+# Makes the bundle, sets a host up, tries the jobs out, runs the tests: see usage below. POSIX sh, from any folder, safe
+# to repeat. Every thing that is missing gets one sentence; only what cannot go on without it stops.
 set -eu
 
 PATH=${PATH:-/usr/bin:/bin}:/usr/local/bin:/usr/local/sbin:/usr/sbin:/sbin
@@ -11,19 +11,15 @@ home=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 
 usage() {
     cat <<END
+./install.sh bundle [ZIP] make a zip of all that a host needs, packages inside, to upload and extract
 ./install.sh              set up this host: packages, private folders, config.ini, database. On a terminal it asks
                           for the few values that matter; nothing that is there is overwritten
 ./install.sh --with LIST  the same, and the packages for: mysql, domains, rq, celery (separated by commas)
 ./install.sh demo [ARGS]  a sample service in a folder of its own, real runs, everything shown; changes nothing else
-./install.sh bundle [ARGS]  get the packages, and make one zip of all that a host without a shell needs
-./install.sh test         run the tests in an environment of their own, as far as this machine has the servers that
-                          they talk to, without the slow ones
-./install.sh test --all   the slow ones too: kill tests, large tables, real waiting
-./install.sh test ARGS    run those that ARGS, which go to pytest, select
-./install.sh test --with-servers [--yes] [...]
-                          install what is missing of the servers first (Debian), after a list and a question; --yes:
-                          without the question
-./install.sh test-env     only make that environment, and print the path of its Python; --with-servers as above
+./install.sh test [ARGS]  run the tests in an environment of their own, as far as this machine has the servers that
+                          they talk to, without the slow ones (--all: these, too); ARGS go to pytest
+./install.sh test-env     only make that environment, and print the path of its Python
+./install.sh missing      print what this machine lacks of these servers: apt-get install \$(./install.sh missing)
 
 PYTHON=/path/to/python3   which Python to use; otherwise the newest one found (3.9 or later)
 END
@@ -33,29 +29,26 @@ say() { printf '%s\n' "$*"; }
 warn() { printf 'install.sh: %s\n' "$*" >&2; }
 die() { warn "$*"; exit 1; }
 
-# --- Python
-
-# The newest of them is not always called python3; hosts with CloudLinux keep theirs in /opt/alt.
-candidates() {
-    if [ -n "${PYTHON:-}" ]; then
-        say "$PYTHON"
-        return
-    fi
-    for name in python3 /usr/bin/python3 /usr/local/bin/python3 python3.15 python3.14 python3.13 python3.12 \
-        python3.11 python3.10 python3.9 /opt/alt/python3*/bin/python3; do
-        say "$name"
-    done
+wrong_word() {
+    warn "$1 (./install.sh --help shows what there is)"
+    exit 2
 }
 
-# Sets $python and $version (such as 3.13).
+# --- Python
+
+# Sets $python and $version (such as 3.13): the newest, which is not always called python3. Hosts with CloudLinux keep
+# theirs in /opt/alt.
 find_python() {
     judge='import sys
 if sys.version_info < (3, 9): sys.exit("is Python %d.%d" % sys.version_info[:2])
 try: import sqlite3
 except ImportError: sys.exit("has no sqlite3 module")
 print("%d%02d %d.%d %s" % (sys.version_info[:2] * 2 + (sys.executable,)))'
-    python='' best=0 refused='' names=$(candidates)
-    while IFS= read -r name; do
+    python='' best=0 refused=''
+    set -- python3 /usr/bin/python3 /usr/local/bin/python3 python3.15 python3.14 python3.13 python3.12 python3.11 \
+        python3.10 python3.9 /opt/alt/python3*/bin/python3
+    if [ -n "${PYTHON:-}" ]; then set -- "$PYTHON"; fi
+    for name in "$@"; do
         path=$(command -v "$name" 2>/dev/null) || continue
         if found=$("$path" -c "$judge" 2>&1); then
             rank=${found%% *} found=${found#* }
@@ -65,34 +58,73 @@ print("%d%02d %d.%d %s" % (sys.version_info[:2] * 2 + (sys.executable,)))'
         else
             refused="$refused; $name $(say "$found" | tail -n 1)"
         fi
-    done <<END
-$names
-END
+    done
     [ -n "$python" ] || die "needs Python 3.9 or later with its sqlite3 module, and found none${refused}." \
         "If there is one by another name, say PYTHON=/path/to/python3 $0"
 }
 
 has_venv() { "$1" -c 'import venv, ensurepip' >/dev/null 2>&1; }
 
-pip_install() { "$@" --quiet --disable-pip-version-check --no-input; }
+pip_install() { PIP_ROOT_USER_ACTION=ignore "$@" --quiet --disable-pip-version-check --no-input; }
+
+# --- The bundle
+
+DEVELOPERS='add-a-job architecture decisions performance standards' # pages of docs that no host needs
+
+# bundle [ZIP]: the program, its documentation and the packages in one folder, as a control panel's file manager
+# extracts it. Nothing that is a host's own is inside, so that extracting it over an earlier one keeps that. The packages
+# are pure Python for any version that we run on, and only the files whose hashes are known. jobs_lib/modules.txt has
+# the SHA-256 of each module, by which `doctor` knows one of another version.
+bundle() {
+    cd "$home"
+    find_python
+    zip=${1:-dist/jobs-$("$python" -c 'from jobs_lib.paths import VERSION; print(VERSION)').zip}
+    umask 022
+    rm -rf dist/jobs
+    mkdir -p dist/jobs "$(dirname -- "$zip")"
+    pip=$python
+    if ! "$pip" -m pip --version >/dev/null 2>&1; then
+        has_venv "$python" || die "$python has neither pip nor the venv module, and the packages are fetched by pip" \
+            "(Debian: apt-get install python3-venv)"
+        "$python" -m venv dist/pip
+        pip=dist/pip/bin/python
+    fi
+    pip_install "$pip" -m pip install --target dist/jobs/vendor --no-compile --python-version 3.9 \
+        --only-binary :all: --no-deps --require-hashes -r requirements-bundle.txt ||
+        die "the packages could not be fetched, for the reason above"
+    cp -Rp jobs.py jobs_lib .htaccess config.ini.example .env.example README.md LICENSE docs dist/jobs
+    "$python" jobs.py config example --short >dist/jobs/config.ini.short
+    (
+        cd dist/jobs
+        rm -rf vendor/bin docs/generate
+        for page in $DEVELOPERS; do rm "docs/$page.md"; done
+        find . -name __pycache__ -prune -exec rm -rf {} +
+        find . -type d -exec chmod 755 {} + -o -exec chmod 644 {} +
+        "$python" -c 'import glob, hashlib
+for path in sorted(glob.glob("jobs_lib/**/*.py", recursive=True)):
+    print(hashlib.sha256(open(path, "rb").read()).hexdigest(), "", path)' >jobs_lib/modules.txt
+    )
+    rm -f "$zip"
+    "$python" -m zipfile -c "$zip" dist/jobs
+    rm -rf dist/jobs
+    say "Made $zip. Upload it beside public_html and extract it there: that makes the folder jobs." \
+        "How to go on: docs/install.md."
+}
 
 # --- A host
 
 # set_up [--with LIST]
 set_up() {
     with=''
-    while [ $# -gt 0 ]; do
-        case $1 in
-            --with=*) with="$with,${1#--with=}" ;;
-            --with)
-                [ $# -gt 1 ] || wrong_word "--with: expected a list after it, such as mysql,rq"
-                with="$with,$2"
-                shift
-                ;;
-            *) wrong_word "unexpected argument: $1" ;;
-        esac
-        shift
-    done
+    case ${1:-} in
+        --with=*) with=${1#--with=} ;;
+        --with)
+            [ $# -gt 1 ] || wrong_word "--with: expected a list after it, such as mysql,rq"
+            with=$2
+            shift
+            ;;
+    esac
+    [ $# -le 1 ] || wrong_word "unexpected argument: $2"
     extras=$(extras "$with") || exit 2
     cd "$home"
     [ -w . ] || die "user $(id -un) may not write into $home: run it as the user that the folder belongs to, or give" \
@@ -101,18 +133,13 @@ set_up() {
     find_python
     packages
     say "Python: $version ($python)"
-    folders
+    mkdir -p var
+    chmod 700 var
+    say "Folders: var is private"
     configuration
     database
     next_steps
 }
-
-wrong_word() {
-    warn "$1 (./install.sh --help shows what there is)"
-    exit 2
-}
-
-# --- Packages
 
 # extras LIST: the words of the list and of former installations, one a line. What is always installed is none.
 extras() {
@@ -156,9 +183,11 @@ packages() {
         fill vendor "$python" -m pip install --upgrade --target vendor
     else
         warn "$python has neither the venv module nor pip, so no package was installed (Debian: apt-get install" \
-            "python3-venv). SQLite needs none; MySQL needs PyMySQL, a .env file python-dotenv."
+            "python3-venv). $NEEDED"
     fi
 }
+
+NEEDED='SQLite needs none; MySQL needs PyMySQL, a .env file python-dotenv.'
 
 # fill FOLDER PIP...: installs, unless the same was installed there before. Of the packages of the bundle only the files
 # whose hashes are known.
@@ -172,8 +201,7 @@ fill() {
         say "$extras" >"$folder/.with"
         say "Packages: installed into $folder"
     else
-        warn "the packages could not be installed, for the reason above. SQLite needs none; MySQL needs PyMySQL," \
-            "a .env file python-dotenv. Fix it and run this again."
+        warn "the packages could not be installed, for the reason above. $NEEDED Fix it and run this again."
     fi
 }
 
@@ -182,14 +210,6 @@ install_more() {
     # shellcheck disable=SC2086  # a list of packages, each without a space
     pip_install "$@" $more
 }
-
-folders() {
-    mkdir -p var
-    chmod 700 var
-    say "Folders: var is private"
-}
-
-# --- Configuration
 
 configuration() {
     if [ -f config.ini ]; then
@@ -217,9 +237,7 @@ ask_values() {
     ask alerts.email "Your own address, for alerts"
     printf 'Is your database MySQL or MariaDB, not SQLite? [y/N] '
     read -r answer || answer=''
-    case $answer in
-        [yY]*) set_secret core.database "Its URL, mysql://user:password@localhost/name" ;;
-    esac
+    case $answer in [yY]*) set_secret core.database "Its URL, mysql://user:password@localhost/name" ;; esac
     say
 }
 
@@ -255,35 +273,26 @@ database() {
 # How jobs.py is started by hand: by any Python of the version that has the packages.
 start() {
     other=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || other=''
-    case $python in
-        "$home"/.venv/*) if [ "$other" = "$version" ]; then say "python3 jobs.py"; else say ".venv/bin/python jobs.py"; fi ;;
-        *) if [ "$other" = "$version" ]; then say "python3 jobs.py"; else say "$python jobs.py"; fi ;;
-    esac
+    if [ "$other" = "$version" ]; then say "python3 jobs.py"; else say "${python#"$home"/} jobs.py"; fi
 }
 
 next_steps() {
     jobs=$(start)
-    say
-    say "Next:"
-    {
-        say "config check|what config.ini lacks, and why"
-        say "config set mail.host HOST|sets a value; or edit the file"
-        say "doctor|is all else in order?"
-        say "mail test you@example.org|does mail leave?"
-        if command -v crontab >/dev/null 2>&1; then
-            say "crontab --install|from then on cron runs the jobs"
-        else
-            say "crontab|the line for your host's cron page"
-        fi
-    } | while IFS='|' read -r words meaning; do
-        printf "  %-$((${#jobs} + 28))s%s\n" "$jobs $words" "$meaning"
-    done
-    say "Go on with docs/install.md."
+    cron="crontab                    the line for your host's cron page"
+    if command -v crontab >/dev/null 2>&1; then cron='crontab --install          from then on cron runs the jobs'; fi
+    cat <<END
+
+Next:
+  $jobs config check               what config.ini lacks, and why
+  $jobs config set mail.host HOST  sets a value; or edit the file
+  $jobs doctor                     is all else in order?
+  $jobs mail test you@example.org  does mail leave?
+  $jobs $cron
+Go on with docs/install.md.
+END
 }
 
 # --- The tests
-
-can_apt() { command -v apt-get >/dev/null 2>&1 && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; }
 
 # What the tests talk to, and the Debian package it comes in: each test says so as program("cron", "cron").
 # Only a module of Perl, `A::B`, stands here.
@@ -300,53 +309,12 @@ is_there() {
     esac
 }
 
-# Sets $missing: the Debian packages of programs that tests want and that are not here.
-find_missing() {
-    missing=''
+# The Debian packages of programs that tests want and that are not here. Nothing of this script installs them: the
+# machine may serve mail, and another mail server would be removed by Postfix.
+missing() {
     for pair in $(programs); do
-        package=${pair#*=}
-        is_there "${pair%=*}" || case " $missing " in *" $package "*) ;; *) missing="$missing $package" ;; esac
-    done
-    case $python in
-        /usr/bin/python3 | /usr/bin/python3.*) has_venv "$python" || missing="$missing python$version-venv" ;;
-    esac
-}
-
-# What is missing is installed only with --with-servers, and after a question. This machine may serve mail: another
-# mail server would be removed by it.
-get_programs() {
-    find_missing
-    if [ -z "$missing" ] || [ -z "$with_servers" ]; then return; fi
-    can_apt || die "--with-servers needs apt-get, as root or by sudo without a password. Missing are (Debian names):$missing"
-    warn "these packages are missing:$missing"
-    # shellcheck disable=SC2086  # a list of names
-    removed=$(apt-get install -s --no-install-recommends $missing 2>/dev/null | sed -n 's/^Remv \([^ ]*\).*/ \1/p' | tr -d '\n')
-    [ -z "$removed" ] || warn "apt-get would REMOVE for them:$removed"
-    if [ -z "$yes" ]; then
-        [ -t 0 ] || die "install them by \`$0 $verb --with-servers --yes\`; nobody can be asked here"
-        printf 'Install them on this machine? [y/N] ' >&2
-        read -r answer || answer=''
-        case $answer in
-            [yY]*) ;;
-            *) die "nothing was installed. Without --with-servers the tests run as far as this machine has the servers" ;;
-        esac
-    fi
-    # shellcheck disable=SC2086
-    apt_install $missing || warn "apt-get could not install$missing, for the reason above; tests that need it will say so"
-}
-
-# own_words WORDS: takes our own options from the front. Sets $with_servers, $yes, $all and $taken.
-own_words() {
-    with_servers='' yes='' all='' taken=0
-    for word in "$@"; do
-        case $word in
-            --with-servers) with_servers=1 ;;
-            --yes) yes=1 ;;
-            --all) all=1 ;;
-            *) return 0 ;;
-        esac
-        taken=$((taken + 1))
-    done
+        is_there "${pair%=*}" || say "${pair#*=}"
+    done | sort -u
 }
 
 # How many tests run at once: some only wait, so one more than there are processors. Not where ARGS say otherwise.
@@ -357,61 +325,17 @@ parallel() {
     say "-n $(($(getconf _NPROCESSORS_ONLN 2>/dev/null || say 1) + 1)) --dist worksteal"
 }
 
-# The packages that run on every Python that we do, whichever makes the bundle, and of those only the files whose
-# hashes are known; then `jobs.py bundle` does the rest.
-bundle() {
-    cd "$home"
-    find_python
-    mkdir -p dist
-    pip=$python
-    if ! "$python" -m pip --version >/dev/null 2>&1; then
-        has_venv "$python" || die "$python has neither pip nor the venv module, and the packages are got by pip" \
-            "(Debian: apt-get install python3-venv)"
-        [ -x dist/pip/bin/python ] || "$python" -m venv dist/pip
-        pip=dist/pip/bin/python
-    fi
-    rm -rf dist/packages
-    pip_install "$pip" -m pip install --target dist/packages --python-version 3.9 --only-binary :all: --no-deps \
-        --require-hashes -r requirements-bundle.txt ||
-        die "the packages could not be fetched, for the reason above"
-    exec "$python" jobs.py bundle --packages dist/packages "$@"
-}
-
-# Without starting a service: the tests start servers of their own.
-apt_install() {
-    root=''
-    [ "$(id -u)" = 0 ] || root='sudo -n'
-    $root sh -s -- "$@" <<'END' >&2
-set -eu
-umask 022
-export DEBIAN_FRONTEND=noninteractive
-policy=/usr/sbin/policy-rc.d
-if [ ! -e $policy ]; then
-    trap 'rm -f $policy' EXIT
-    printf '#!/bin/sh\nexit 101\n' >$policy
-    chmod 755 $policy
-fi
-apt-get update -qq
-echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
-apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
-END
-}
-
 # Sets $environment: kept outside the work tree, so that a fresh clone finds it again; one for each Python and
 # each requirements-dev.txt.
 test_environment() {
     find_python
-    get_programs
     has_venv "$python" || die "$python has no venv module (Debian: apt-get install python$version-venv), and the tests" \
         "need packages. Name a Python that has it: PYTHON=/path/to/python3 $0 test"
     key=$({ cat "$home/requirements.txt" "$home/requirements-dev.txt"; "$python" -c \
         'import sys; print(sys.version, sys.executable)'; } | cksum | cut -d ' ' -f 1)
     cache=${XDG_CACHE_HOME:-$("$python" -c 'import os; print(os.path.expanduser("~"))')/.cache}/mail-jobs-tests
-    if mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ]; then
-        environment=$cache/python$version-$key
-    else
-        environment=$home/.venv-test
-    fi
+    environment=$home/.venv-test
+    if mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ]; then environment=$cache/python$version-$key; fi
     if command -v flock >/dev/null 2>&1; then
         exec 9>"$environment.lock"
         flock 9
@@ -435,17 +359,16 @@ case ${1:-} in
         exec "$python" "$home/jobs.py" demo "$@"
         ;;
     bundle)
-        shift
-        bundle "$@"
+        [ $# -le 2 ] || wrong_word "unexpected argument: $3"
+        bundle "${2:-}"
         ;;
     test)
-        verb='test'
         shift
-        own_words "$@"
-        shift "$taken"
         test_environment
         cd "$home"
-        if [ -z "$all" ] && [ $# = 0 ]; then
+        if [ "${1:-}" = --all ]; then
+            shift
+        elif [ $# = 0 ]; then
             set -- -m 'not slow'
             warn "the slow tests are left out; ./install.sh test --all runs them too"
         fi
@@ -453,13 +376,13 @@ case ${1:-} in
         exec "$environment/bin/python" -m pytest $(parallel "$@") "$@"
         ;;
     test-env)
-        verb='test-env'
-        shift
-        own_words "$@"
-        shift "$taken"
-        [ $# = 0 ] || wrong_word "unexpected argument: $1"
+        [ $# = 1 ] || wrong_word "unexpected argument: $2"
         test_environment
         say "$environment/bin/python"
+        ;;
+    missing)
+        [ $# = 1 ] || wrong_word "unexpected argument: $2"
+        missing
         ;;
     -h | --help | help) usage ;;
     *) wrong_word "there is no $1" ;;

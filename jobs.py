@@ -27,17 +27,13 @@ if __name__ == "__main__" and 0 <= memory < LEAST_MEMORY:
              "(ulimit -v), and they need %d MB at least: raise the limit, or ask your host to"
              % (memory >> 20, LEAST_MEMORY >> 20))
 
-# The folder of jobs_lib and vendor. In the place of this line the single file has what finds it, so
-# an app imports that file as `jobs` and jobs_lib then.
-here = os.path.dirname(os.path.abspath(__file__))
-program = here
-
 if __name__ == "__main__":
-    # Packages that were uploaded with the program where nothing can be installed, or put into .venv
-    # by install.sh, so that any Python of that version finds them.
+    # Packages that came with the bundle, or that install.sh put into .venv, where any Python of
+    # that version finds them.
+    here = os.path.dirname(os.path.abspath(__file__))
     own = ".venv/lib/python%d.%d/site-packages" % sys.version_info[:2]
-    for packages in (os.path.join(here, own), os.path.join(program, "vendor")):
-        if os.path.isdir(packages) or os.path.isfile(program):
+    for packages in (os.path.join(here, own), os.path.join(here, "vendor")):
+        if os.path.isdir(packages):
             sys.path.insert(1, packages)
     try:
         from jobs_lib import quick_import

@@ -62,10 +62,6 @@ def modules(folders) -> list[str]:
     """The names of the modules in a package's folders, sorted; none of them is loaded."""
     found: list[str] = []
     for folder in folders:
-        try:
-            files = os.listdir(folder)
-        except NotADirectoryError:          # the single file, in memory
-            from pkgutil import iter_modules
-            files = [module.name + ".py" for module in iter_modules([folder])]
-        found += [file[:-3] for file in files if file.endswith(".py") and file[:-3].isidentifier()]
+        found += [file[:-3] for file in os.listdir(folder)
+                  if file.endswith(".py") and file[:-3].isidentifier()]
     return sorted(name for name in found if not name.startswith("_"))

@@ -6,23 +6,9 @@ import os
 import sys
 
 VERSION = "0.1.0"
-# the folder of jobs_lib and vendor; the single file itself where it runs from memory
-PROGRAM = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-UNPACKED = os.path.join("var", "program")       # where the single file unpacks itself, below HOME
-BUILD = 32                                      # letters of the hash in a name there: FILE.HASH
-
-
-def _script() -> str:
-    """The file that is started."""
-    above, name = os.path.split(PROGRAM)
-    if above.endswith(os.sep + UNPACKED) and name[-BUILD - 1:-BUILD] == ".":
-        return os.path.join(above[:-len(UNPACKED) - 1], name[:-BUILD - 1])
-    return PROGRAM if os.path.isfile(PROGRAM) else os.path.join(PROGRAM, "jobs.py")
-
-
-SCRIPT = _script()
-HOME = os.path.dirname(SCRIPT)
-IN_MEMORY = SCRIPT == PROGRAM
+# the folder of jobs.py, jobs_lib and vendor
+HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SCRIPT = os.path.join(HOME, "jobs.py")
 
 
 def python() -> str:
@@ -35,9 +21,9 @@ def python() -> str:
 def add_packages() -> None:
     """Let an app that imports `jobs_lib` find the packages that came with it, after its own:
     jobs.py does so itself."""
-    for path in (os.path.join(PROGRAM, "vendor"), os.path.join(
+    for path in (os.path.join(HOME, "vendor"), os.path.join(
             HOME, ".venv/lib/python{}.{}/site-packages".format(*sys.version_info))):
-        if path not in sys.path and (IN_MEMORY or os.path.isdir(path)):
+        if path not in sys.path and os.path.isdir(path):
             sys.path.append(path)
 
 
@@ -64,7 +50,7 @@ def program(config_path: str) -> str:
     """What a command line begins with in HOME: `python3 jobs.py`, and --config for another than the
     file in there."""
     path = os.path.abspath(config_path)
-    start = f"python3 {os.path.basename(SCRIPT)}"
+    start = "python3 jobs.py"
     if path == os.path.join(HOME, "config.ini"):
         return start
     import shlex

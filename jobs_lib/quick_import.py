@@ -4,7 +4,7 @@ Python lists folders, tries endings and puts paths together for each module, whi
 to load it. Here the source is looked at and its compiled file is read, both by the names that they
 must have. As in Python itself, code is used only if it was compiled from a source of this time and
 size, by this Python. Whatever else there is, is left to Python: no compiled file, one for an older
-source, a hash in place of the time, a program that runs from memory.
+source, a hash in place of the time.
 """
 from __future__ import annotations
 

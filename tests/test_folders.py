@@ -101,15 +101,6 @@ def test_the_record_of_deletions_is_not_written_through_a_link(bench, tmp_path):
     assert victim.read_text() == VICTIM
 
 
-# R71
-def test_a_bundle_is_not_written_through_a_link(tmp_path, victim):
-    output = tmp_path / "jobs.pyz"
-    (tmp_path / "jobs.pyz.part").symlink_to(victim)
-    subprocess.run([sys.executable, "jobs.py", "bundle", "--output", str(output)], cwd=ROOT,
-                   check=True, capture_output=True)
-    assert output.stat().st_mode & 0o777 == 0o755
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 @pytest.mark.parametrize("words", [["purge_sessions"], ["run-due"]])
 # R71

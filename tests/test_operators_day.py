@@ -20,7 +20,7 @@ from jobs_lib.database.connection import connect
 from tests.servers.ports import free_port
 from tests.servers.smtp_sink import Sink
 from tests.servers.web import Web
-from tests.support.shell import ROOT
+from tests.support.shell import copy_program
 
 TIME = "[0-9]" * 4 + "-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
 CONFIG = """\
@@ -54,8 +54,7 @@ class Host:
 
     def __init__(self, home: Path, outside: Web, relay: int) -> None:
         self.home, self.folder, self.outside, self._told = home, home / "jobs", outside, 0
-        subprocess.run([sys.executable, ROOT / "jobs.py", "bundle", "--output", self.folder],
-                       check=True, stdout=subprocess.DEVNULL)
+        copy_program(self.folder)
         for path in self.folder.rglob("*"):
             # FTP in text mode, without modes
             if path.is_file():

@@ -16,7 +16,7 @@ from jobs_lib.database.dialects import file_of
 from jobs_lib.database.schema import app_gaps, compare, migrations, misfits, rights
 from jobs_lib.database.schema.works_on import of_all
 from jobs_lib.errors import FAILED, OK, ConfigError
-from jobs_lib.paths import PROGRAM
+from jobs_lib.paths import HOME
 from jobs_lib.runner import adoption, slots
 from jobs_lib.runner.table_gaps import concerned
 from jobs_lib.text import counted
@@ -282,6 +282,4 @@ def _compile() -> None:
     A file that cannot be written is left out: it costs time, and nothing else.
     """
     import compileall
-
-    from jobs_lib.single_file import unpacking
-    compileall.compile_dir(os.path.join(unpacking.folder or PROGRAM, "jobs_lib"), quiet=2)
+    compileall.compile_dir(os.path.join(HOME, "jobs_lib"), quiet=2)

@@ -270,7 +270,7 @@ class Config:
 
 def for_app(path: str | None) -> Config:
     """As jobs.py finds it, for an app that asks: the file at `path`, or config.ini beside the
-    program or jobs.pyz."""
+    program."""
     from jobs_lib.paths import HOME, add_packages
     add_packages()
     return load(path, beside=HOME)

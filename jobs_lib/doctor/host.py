@@ -14,9 +14,8 @@ import jobs_lib
 from jobs_lib.database import dialects
 from jobs_lib.errors import DatabaseError, JobsError, NotInstalled
 from jobs_lib.output.findings import Finding, note, ok, problem, run, warning
-from jobs_lib.paths import HOME, IN_MEMORY, PROGRAM, SCRIPT, UNPACKED, VERSION, way_to
+from jobs_lib.paths import HOME, VERSION, way_to
 from jobs_lib.records import namedtuple
-from jobs_lib.single_file import unpacking
 
 from .writable import run_as
 
@@ -27,9 +26,7 @@ were missing: `problem`, `note`, or None where it is not needed."""
 LEAST_MEMORY = 128 * 1024 ** 2
 LEAST_CPU = 60                           # seconds
 AGAIN = ("Delete the folder jobs_lib first, so that no file of another version stays. Then upload "
-         "jobs.py and the whole folder jobs_lib again." if PROGRAM == HOME else
-         f"Delete the folder {PROGRAM}: {SCRIPT} unpacks it again." if not IN_MEMORY else
-         f"Upload {SCRIPT} again.")
+         "jobs.py and the whole folder jobs_lib again.")
 WITHOUT_A_SHELL = "Without a shell: docs/install.md, The bundle."
 
 
@@ -56,13 +53,7 @@ def another_users(config, command: str, home: str = HOME) -> list[Finding]:
 
 
 def upload(installation):
-    """Every module of the bundle is whole and can be loaded, so none is of another version; the
-    single file could be unpacked."""
-    if unpacking.problem:
-        yield warning(f"{SCRIPT} cannot be unpacked, so that each start takes longer",
-                      f"It runs from memory each time. The reason: {unpacking.problem}.",
-                      "Make room, or let the user of your cron line write to "
-                      f"{os.path.join(HOME, UNPACKED)}; then run this again.")
+    """Every module of the bundle is whole and can be loaded, so none is of another version."""
     cut, names = _cut_off(), sorted(_modules())
     for path in cut:
         yield problem(f"{path} is cut off", "What needs this file fails, or does half of its work.",
@@ -84,8 +75,7 @@ def upload(installation):
 
 
 def _cut_off() -> list[str]:
-    """The files that do not end with a line end, as all of ours do. In memory there is nothing to
-    look at."""
+    """The files that do not end with a line end, as all of ours do."""
     found = []
     for folder, _, files in os.walk(jobs_lib.__path__[0]):
         for name in sorted(files):

@@ -9,11 +9,11 @@ import stat
 from jobs_lib.config import settings
 from jobs_lib.errors import ConfigError, UsageError
 from jobs_lib.folders import as_user, is_ours, user_name
-from jobs_lib.paths import HOME, SCRIPT, UNPACKED
+from jobs_lib.paths import HOME
 from jobs_lib.records import namedtuple
 
 # beside jobs.py: what Python runs
-PROGRAM = ("jobs_lib", "vendor", ".venv", UNPACKED)
+PROGRAM = ("jobs_lib", "vendor", ".venv")
 FOLDERS = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"),
            ("archive", "store"), ("notifications", "templates"))
 
@@ -96,7 +96,7 @@ def _is_in(path: str, folder: str) -> bool:
 
 
 def _script(home: str) -> str:
-    return SCRIPT if home == HOME else os.path.join(home, "jobs.py")
+    return os.path.join(home, "jobs.py")
 
 
 def _program(home: str):

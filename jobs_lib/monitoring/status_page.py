@@ -80,7 +80,6 @@ def page(found: dict, zone, zone_name: str, private: bool = False) -> str:
 
 
 def _head(title: str) -> str:
-    # works inside a .pyz too
     style = (pkgutil.get_data(__package__, "report.css") or b"").decode().strip()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return HEAD.format(hash=digest, title=escape(title + " - background jobs"), style=style)

@@ -1,7 +1,7 @@
 """What a run costs that finds nothing to do, beside bare Python and the start of two worker
 engines, in one run.
 
-    python -m tests.benchmarks.startup [--rounds 25] [--no-peers] [--no-bundle] [--before FOLDER]
+    python -m tests.benchmarks.startup [--rounds 25] [--no-peers] [--before FOLDER]
 
 Whole processes, in turn; the median of the ratios to bare Python, taken within a round: of the time
 from start to end, and of the processor's time, which other work on the machine changes less.
@@ -29,8 +29,6 @@ FORWARDS = "retry_forwards by cron, nothing to do"
 TICK = "run-due, an ordinary tick: six jobs, empty"
 CPU = 1                         # of (seconds, those of the processor)
 BEFORE = ", before"             # behind the name of what another checkout does
-UNPACKED, SINGLE, FIRST = (f"the same, {how}" for how in (
-    "as an unpacked bundle", "as a single file", "its first start"))
 GOALS = {IDLE: 2.0, FORWARDS: 3.0, TICK: 4.0}
 
 
@@ -55,7 +53,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--no-peers", action="store_true", help="without the packages that have to "
                         "be installed")
-    parser.add_argument("--no-bundle", action="store_true", help="without the bundle's two forms")
     parser.add_argument("--before", metavar="FOLDER", help="another checkout, in the same rounds")
     args = parser.parse_args()
     # The system's own Python, as a host's cron starts it: one in a virtual environment looks for
@@ -73,8 +70,6 @@ def main() -> None:
             contestants[TICK + ending] = [python, jobs, "run-due"]
             contestants[IDLE + ending] = [python, jobs, "run-due"]
             contestants[FORWARDS + ending] = [python, jobs, "retry_forwards"]
-        if not args.no_bundle:
-            contestants.update(bundles(folder, python, environment))
         if not args.no_peers:
             peers = os.path.dirname(python_with("rq", "celery"))
             contestants["rq --version"] = [f"{peers}/rq", "--version"]
@@ -82,8 +77,6 @@ def main() -> None:
         seconds: dict = {name: [] for name in contestants}
         for turn in range(args.rounds + 1):
             for name, command in contestants.items():
-                if name == FIRST:
-                    shutil.rmtree(f"{folder}/first/var/program")
                 if name.startswith(TICK):
                     newest = tick.make_due(f"{folder}/jobs.db", often)
                 spent = timed(command, environment)
@@ -92,19 +85,6 @@ def main() -> None:
                 if turn:                                # the first warms the caches
                     seconds[name].append(spent)
     report(python, seconds)
-
-
-def bundles(folder: str, python: str, environment: dict) -> dict:
-    """The forms in which the program is uploaded, each with an idle tick."""
-    found = {}
-    for name, where in ((UNPACKED, "unpacked"), (SINGLE, "next/jobs.py"), (FIRST, "first/jobs.py")):
-        output = f"{folder}/{where}"
-        subprocess.run([sys.executable, str(ROOT / "jobs.py"), "bundle", "--output", output],
-                       check=True, stdout=subprocess.DEVNULL)
-        file = f"{output}/jobs.py" if name == UNPACKED else output
-        timed([python, file, "migrate"], environment)       # unpacks and compiles it
-        found[name] = [python, file, "run-due"]
-    return found
 
 
 def report(python: str, seconds: dict) -> None:
@@ -122,10 +102,6 @@ def report(python: str, seconds: dict) -> None:
     for name, most in GOALS.items():
         print(f"  {name}, CPU relative to bare Python: "
               + beside_goal(name, ratio(seconds[name], first, CPU), at_most=most))
-    for which, what in enumerate(("time", "time of the processor") if SINGLE in seconds else ()):
-        print(f"  the single file / the unpacked bundle, {what}: "
-              + beside_goal(f"the single file: {what}, relative to the unpacked bundle",
-                            ratio(seconds[SINGLE], seconds[UNPACKED], which), at_most=1.1))
 
 
 def ratio(values: list, others: list, which: int) -> float:

@@ -24,7 +24,7 @@ LAYERS = (
     ("jobs_lib.engines",),
     ("jobs_lib.runner",),
     ("jobs_lib.config",),
-    ("jobs_lib.database", "jobs_lib.ports", "jobs_lib.single_file"),
+    ("jobs_lib.database", "jobs_lib.ports"),
     ("jobs_lib.addresses", "jobs_lib.catalogue", "jobs_lib.chunks", "jobs_lib.clock",
      "jobs_lib.errors", "jobs_lib.folders", "jobs_lib.hostnames",
      "jobs_lib.job",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 import os
 import pty
 import re
@@ -251,7 +252,7 @@ def test_the_worker_packages_are_those_that_the_tests_use():
 @pytest.fixture
 def bare_tests(host, tmp_path):
     """The bundle with a single test, which wants a server that no machine has; no packages, and an
-    apt-get that only notes what it is told."""
+    apt-get that only notes what it is asked for."""
     (host / "tests").mkdir()
     # in two parts, or install.sh would find it here, too
     text = '{}("no-such-server", "no-such-package")\n'.format("program")
@@ -260,29 +261,18 @@ def bare_tests(host, tmp_path):
         (host / name).write_text("")
     fake = tmp_path / "fake"
     fake.mkdir()
-    for name, text in {"apt-get": f"echo $* >>{tmp_path}/apt; echo Remv exim4 [4.98]",
-                       "sudo": "exit 0"}.items():
-        (fake / name).write_text(f"#!/bin/sh\n{text}\n")
-        (fake / name).chmod(0o755)
+    (fake / "apt-get").write_text(f"#!/bin/sh\necho $* >>{tmp_path}/apt\n")
+    (fake / "apt-get").chmod(0o755)
     return {"PATH": f"{fake}:/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path / "cache")}
 
 
 @pytest.mark.slow
-def test_without_a_word_for_it_no_system_package_is_installed(install, bare_tests, tmp_path):
+def test_no_system_package_is_installed(install, bare_tests, tmp_path):
     run = install("test-env", **bare_tests)
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith(f"{tmp_path}/cache/mail-jobs-tests/python")
+    assert "no-such-package" in install("missing", **bare_tests).stdout.split()
     assert not (tmp_path / "apt").exists()
-
-
-def test_system_packages_need_a_yes(install, bare_tests, tmp_path):
-    run = install("test", "--with-servers", "tests/some.py", **bare_tests)
-    assert run.returncode == 1
-    assert "these packages are missing:" in run.stderr
-    assert " no-such-package" in run.stderr
-    assert "apt-get would REMOVE for them: exim4" in run.stderr
-    assert "nobody can be asked here" in run.stderr
-    assert {line.split()[1] for line in (tmp_path / "apt").read_text().splitlines()} == {"-s"}
 
 
 def test_what_was_left_out_is_counted_by_its_reason():
@@ -291,7 +281,7 @@ def test_what_was_left_out_is_counted_by_its_reason():
     server = "mariadbd is not installed (Debian: apt-get install mariadb-server)"
     assert left_out([skipped(server), skipped("no crash here"), skipped(server)]) == [
         f"2 tests: {server}", "1 test: no crash here",
-        "./install.sh test --with-servers installs what is missing, after a list and a question."]
+        "Install what is missing: apt-get install $(./install.sh missing)"]
     assert left_out([]) == []
 
 
@@ -365,23 +355,69 @@ def lock(host: Path, tmp_path: Path) -> None:
         version in PACKED))
 
 
-def test_the_bundle_gets_the_packages_for_the_oldest_python(host, install, tmp_path):       # R65
+@pytest.fixture
+def bundle(host, install, tmp_path) -> zipfile.ZipFile:
+    """The bundle of a host with a configuration and data of its own."""
     lock(host, tmp_path)
-    run = install("bundle", "--output", str(tmp_path / "made.zip"))
-    assert run.returncode == 0, run.stderr
-    names = zipfile.ZipFile(tmp_path / "made.zip").namelist()
-    assert {"jobs/vendor/pymysql.py", "jobs/vendor/python_dotenv.py", "jobs/vendor/dnspython.py",
-            "jobs/requirements-bundle.txt"} <= set(names)
+    (host / "config.ini").write_text("[mail]\npassword = private\n")
+    (host / ".env").write_text("JOBS_MAIL_PASSWORD=private\n")
+    (host / "var").mkdir()
+    (host / "var" / "jobs.db").write_text("private")
+    run = install("bundle", "made.zip")
+    assert (run.returncode, run.stderr) == (0, "")
+    return zipfile.ZipFile(host / "made.zip")
 
 
-def test_a_package_that_is_not_the_one_we_know_gets_into_no_bundle(install, tmp_path):       # R71
+def test_the_bundle_has_what_a_host_needs_and_nothing_of_its_own(bundle, host):      # R65
+    names = {name for name in bundle.namelist() if not name.endswith("/")}
+    assert {name.partition("/")[0] for name in names} == {"jobs"}
+    ours = {f"jobs/{path.relative_to(host)}" for path in (host / "jobs_lib").rglob("*")
+            if path.is_file() and path.suffix != ".pyc"}
+    assert ours | {"jobs/jobs.py", "jobs/.htaccess", "jobs/config.ini.short",
+                   "jobs/config.ini.example", "jobs/docs/install.md", "jobs/vendor/pymysql.py", "jobs/vendor/dnspython.py",
+                   "jobs/vendor/python_dotenv.py"} <= names
+    assert bundle.read("jobs/config.ini.short").decode() == short_ini()
+    assert [name for name in names if re.search(
+        r"/(config\.ini|\.env|var|tests|generate|decisions\.md|__pycache__)(/|$)", name)] == []
+    assert [name for name in names if b"private" == bundle.read(name)] == []
+    for entry in bundle.infolist():
+        assert entry.external_attr >> 16 & 0o777 == (0o755 if entry.is_dir() else 0o644)
+
+
+def test_the_bundle_lists_its_modules_by_hash(bundle):
+    listed = dict(line.split("  ")[::-1] for line in
+                  bundle.read("jobs/jobs_lib/modules.txt").decode().splitlines())
+    assert listed == {name[5:]: hashlib.sha256(bundle.read(name)).hexdigest()
+                      for name in bundle.namelist()
+                      if name.startswith("jobs/jobs_lib/") and name.endswith(".py")}
+
+
+def test_a_bundle_runs_at_once_and_one_over_it_keeps_what_is_the_hosts(bundle, tmp_path):  # R65
+    def run(*words: str) -> str:
+        done = subprocess.run([sys.executable, "-S", "-s", tmp_path / "jobs" / "jobs.py", *words],
+                              cwd="/", env={}, text=True, capture_output=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+    bundle.extractall(tmp_path)
+    assert "up to date" in run("migrate")
+    run("pause", "purge_sessions")
+    (tmp_path / "jobs" / "config.ini").write_text("[purge_magic_links]\nenabled = no\n")
+    bundle.extractall(tmp_path)
+    assert "up to date" in run("migrate")
+    jobs = {job["name"]: job for job in json.loads(run("list", "--json"))}
+    assert jobs["purge_sessions"]["paused_at"]
+    assert not jobs["purge_magic_links"]["enabled"]
+    assert {each["status"] for each in json.loads(run("run-due", "--json"))} <= {"ok"}
+
+
+def test_a_package_that_is_not_the_one_we_know_gets_into_no_bundle(host, install, tmp_path):  # R71
     """The same names and versions as in requirements-bundle.txt, and other bytes."""
     for name, version, _ in locked():
         wheel(tmp_path / "wheels", name.replace("-", "_"), version)
-    run = install("bundle", "--output", str(tmp_path / "made.zip"))
+    run = install("bundle", "made.zip")
     assert run.returncode == 1
     assert "DO NOT MATCH THE HASHES" in run.stderr
-    assert not (tmp_path / "made.zip").exists()
+    assert not (host / "made.zip").exists()
 
 
 def locked() -> list[tuple[str, str, str]]:
@@ -396,12 +432,10 @@ def locked() -> list[tuple[str, str, str]]:
 
 def test_the_locked_packages_are_those_that_are_required():                  # R71
     from packaging.requirements import Requirement
-
-    from jobs_lib.commands._packing import PACKAGES
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     required = {each.name: each.specifier for line in lines
                 if (text := line.partition("#")[0].strip()) for each in [Requirement(text)]}
-    assert [name for name, _, _ in locked()] == [*required] == [*PACKAGES]
+    assert [name for name, _, _ in locked()] == [*required]
     assert all(required[name].contains(version) for name, version, _ in locked())
 
 

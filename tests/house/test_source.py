@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import ast
+import glob
 import re
 import subprocess
 import sys
@@ -68,6 +69,11 @@ def test_time_is_given_never_taken(name):
                                             "datetime.today", "date.today", "datetime.datetime.now",
                                             "datetime.date.today")]
     assert [where(modules()[name], node.lineno) for node in calls] == []
+
+
+def test_ci_names_no_file_that_is_missing():
+    named = re.findall(r"tests/[\w/.*]+", (ROOT / ".ci" / "run").read_text())
+    assert [name for name in named if not glob.glob(str(ROOT / name))] == []
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

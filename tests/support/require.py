@@ -31,6 +31,5 @@ def left_out(skipped) -> list[str]:
     lines = [f"{number:,} {'test' if number == 1 else 'tests'}: {reason}"
              for reason, number in reasons.most_common()]
     if any("is not installed (Debian" in reason for reason in reasons):
-        lines.append("./install.sh test --with-servers installs what is missing, after a list and "
-                     "a question.")
+        lines.append("Install what is missing: apt-get install $(./install.sh missing)")
     return lines

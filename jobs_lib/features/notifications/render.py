@@ -133,7 +133,7 @@ def _template(name: str, folder: str = "") -> str:
                 return file.read()
         except (OSError, UnicodeDecodeError) as error:
             raise mustache.TemplateError(f"{path}: cannot be read: {error}") from None
-    try:                                # works inside a .pyz too
+    try:
         data = pkgutil.get_data(__package__, "templates/" + name) or b""
     except OSError:
         raise mustache.TemplateError(f"there is no template {name}") from None

@@ -1,1 +1,0 @@
-"""The program as one file: how it starts, unpacks itself and runs where it cannot."""
