@@ -374,8 +374,8 @@ def test_the_bundle_has_what_a_host_needs_and_nothing_of_its_own(bundle, host): 
     ours = {f"jobs/{path.relative_to(host)}" for path in (host / "jobs_lib").rglob("*")
             if path.is_file() and path.suffix != ".pyc"}
     assert ours | {"jobs/jobs.py", "jobs/.htaccess", "jobs/config.ini.short",
-                   "jobs/config.ini.example", "jobs/docs/install.md", "jobs/vendor/pymysql.py", "jobs/vendor/dnspython.py",
-                   "jobs/vendor/python_dotenv.py"} <= names
+                   "jobs/config.ini.example", "jobs/docs/install.md", "jobs/vendor/pymysql.py",
+                   "jobs/vendor/dnspython.py", "jobs/vendor/python_dotenv.py"} <= names
     assert bundle.read("jobs/config.ini.short").decode() == short_ini()
     assert [name for name in names if re.search(
         r"/(config\.ini|\.env|var|tests|generate|decisions\.md|__pycache__)(/|$)", name)] == []
