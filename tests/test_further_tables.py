@@ -150,15 +150,6 @@ def test_names_of_secrets(column, secret):
     assert is_secret(column) is secret
 
 
-def test_the_story_of_an_account_counts_them(bench):
-    fill(bench)
-    shown = bench.command("show", "user", "8")
-    assert "usernames" in shown
-    assert "as long as the account" in shown
-    bench.db.execute("DROP TABLE usernames")
-    assert "labels" in bench.command("show", "user", "8")
-
-
 WRONG = {
     "nothing.user_id": ("[delete_accounts] also names nothing, which is not there, or which the "
                         "user of [core] database may not see: correct it, or take it out"),

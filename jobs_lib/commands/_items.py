@@ -12,7 +12,13 @@ from jobs_lib.engines.work_queue import WorkQueue, view
 from jobs_lib.errors import Missing, UsageError
 from jobs_lib.masking import text
 from jobs_lib.runner import table_gaps
-from jobs_lib.text import positive
+from jobs_lib.text import one_of, positive
+
+
+def queue_name(*names: str):
+    """A type for argparse: the name of one of these queues; the singular is understood, too."""
+    expected = one_of(*names)
+    return lambda word: expected(f"{word}s" if f"{word}s" in names else word)
 
 
 def moment(words: str) -> datetime:

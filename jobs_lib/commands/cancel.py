@@ -1,25 +1,23 @@
 """End items that wait in a queue, without an attempt: nothing is sent, and no owner is notified.
 
 What is being sent, or has ended already, is refused. A cancelled item is kept as long as a failed
-one; until it is deleted, `jobs.py replay` puts it back, by its id. `jobs.py show` says that it was
-cancelled.
+one; until it is deleted, `jobs.py replay` puts it back, by its id. `jobs.py queue QUEUE ID` says
+that it was cancelled.
 """
 from __future__ import annotations
 
 from functools import partial
 
 from jobs_lib.errors import FAILED, OK
-from jobs_lib.text import one_of
 
 from . import _items
-from .replay import KINDS
+from .replay import NAMES
 
 
 def arguments(parser) -> None:
-    """Declares KIND, ID... and --json."""
-    parser.add_argument("kind", metavar="|".join(KINDS), type=one_of(*KINDS),
-                        help="which queue: rows of failed_emails, notifications or "
-                        "webhook_deliveries")
+    """Declares QUEUE, ID... and --json."""
+    parser.add_argument("queue", metavar="QUEUE", type=_items.queue_name(*NAMES),
+                        help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]}")
     parser.add_argument("ids", metavar="ID", nargs="+", help="the rows' ids")
     parser.add_argument("--json", action="store_true", help="print what was cancelled and what was "
                         "refused, and why")
@@ -33,7 +31,7 @@ def run(args, make_session, config_path) -> int:
 
     session = make_session(config_path)
     db = _items.database(session)
-    queue = queues.claimed(args.kind)
+    queue = queues.claimed(args.queue)
     ctx, ids = _items.queue_view(session, queue), _items.keys(db, queue.table, args.ids)
     refused: dict = {}
     for some in chunked(ids, requeue.AT_ONCE):
@@ -41,14 +39,14 @@ def run(args, make_session, config_path) -> int:
             refused.update(db.batch(partial(requeue.cancel, ctx, queue, some)))
     code = FAILED if refused else OK
     if args.json:
-        session.console.document({"kind": args.kind, "cancelled": [id for id in ids
-                                                                   if id not in refused],
+        session.console.document({"queue": queue.name,
+                                  "cancelled": [id for id in ids if id not in refused],
                                   "refused": [{"id": id, "reason": why}
                                               for id, why in refused.items()]})
         return code
     for id in ids:
         if id in refused:
-            session.console.fail(f"{args.kind} {id}: refused, {refused[id]}")
+            session.console.fail(f"{queue.item} {id}: refused, {refused[id]}")
         else:
-            session.console.report(f"{args.kind} {id}: cancelled, nothing is sent")
+            session.console.report(f"{queue.item} {id}: cancelled, nothing is sent")
     return code

@@ -39,7 +39,7 @@ WINS_OVER_FILE = ("JOBS_CORE_", "JOBS_SPOOL_", "JOBS_MAIL_")
 SHORT = 4
 TO_TRY = (
     ("status", "what needs you, what waits, the state of every job"),
-    ("replay forward 16", "put no. 16, which had failed for good, into the queue again"),
+    ("replay forwards 16", "put no. 16, which had failed for good, into the queue again"),
     ("test purge_message_logs --set keep=14d",
      "what a shorter retention would delete; nothing is changed"),
     ("crontab", "the line with which cron keeps it alive"),

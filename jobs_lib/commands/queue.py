@@ -1,18 +1,25 @@
-"""Show what waits in the queues, what has failed, and why.
+"""Show what waits in the queues, what has failed, and why; or one item's whole story.
 
 Without a queue: a line for each. With one: a line an item, and below it what it waits for and what
-the other side said last. Without --due, --waiting or --failed that is all that is not finished, the
-longest due first; with --owner it is all that is stored for that account, finished items too, the
-newest first. Times are in `[core] timezone`, in the JSON in UTC. `jobs.py show` tells the whole
-story of one item.
+the other side said last. That is all that is not finished, the longest due first; with --failed
+what has failed for good, the latest first; with --owner all that is stored for that account,
+finished items too, the newest first.
+
+With an ID it is that item alone: what is stored, each attempt with its answer and how long it took,
+what is next and why, until when it is kept, and by which option. A domain is also called by its
+name, a deletion by the id of its account. Addresses are masked; contents are never shown. Times are
+in `[core] timezone`, in the JSON in UTC.
 """
 from __future__ import annotations
 
 from jobs_lib import catalogue
-from jobs_lib.engines.work_queue import COUNTED, FILTERS, Wanted
+from jobs_lib.database.values import one_line
+from jobs_lib.engines.work_queue import COUNTED, FAILED, Wanted
+from jobs_lib.errors import FAILED as NOT_THERE
 from jobs_lib.errors import OK, ConfigError, Missing, UsageError
+from jobs_lib.masking import text
 from jobs_lib.runner import table_gaps
-from jobs_lib.text import at_most, one_of
+from jobs_lib.text import at_most
 
 from . import _items
 
@@ -22,14 +29,13 @@ NAMES = ("forwards", "notifications", "webhooks", "domains", "exports", "deletio
 
 
 def arguments(parser) -> None:
-    """Declares QUEUE, the filters, --limit and --json."""
-    parser.add_argument("queue", nargs="?", metavar="QUEUE", type=one_of(*NAMES),
+    """Declares QUEUE, ID, the filters, --limit and --json."""
+    parser.add_argument("queue", nargs="?", metavar="QUEUE", type=_items.queue_name(*NAMES),
                         help=", ".join(NAMES[:-1]) + f" or {NAMES[-1]}")
-    which = parser.add_mutually_exclusive_group()
-    for name, meaning in zip(FILTERS, ("what the next run takes", "what is not due yet",
-                                       "what has failed for good, the latest first")):
-        which.add_argument(f"--{name}", dest="state", action="store_const", const=name,
-                           help=f"only {meaning}")
+    parser.add_argument("id", nargs="?", metavar="ID", help="only this item: its id; a domain also "
+                        "by its name")
+    parser.add_argument("--failed", action="store_true",
+                        help="only what has failed for good, the latest first")
     parser.add_argument("--owner", metavar="ID|ADDRESS", help="only what belongs to this account: "
                         "its id, its address, or that of one of its aliases")
     parser.add_argument("--since", metavar="TIME", type=_items.moment,
@@ -38,29 +44,39 @@ def arguments(parser) -> None:
     parser.add_argument("--limit", type=at_most(MOST), default=LIMIT, metavar="N",
                         help=f"show N items (default: {LIMIT})")
     parser.add_argument("--json", action="store_true", help="print an object: the queue, what "
-                        "holds it up, its items; without a queue an array of objects, one a queue")
+                        "holds it up, its items; of an ID the item; without a queue an array of "
+                        "objects, one a queue")
 
 
 def run(args, make_session, config_path) -> int:
-    """Print the summary or the items."""
+    """Print the summary, the items, or the story of one; 1 when nothing is known of it."""
     from jobs_lib.monitoring import queues
 
-    if not args.queue and (args.state or args.owner or args.since):
+    filtered = args.failed or args.owner or args.since
+    if filtered and not args.queue:
         raise UsageError("queue: say which queue, such as `jobs.py queue forwards --failed`")
+    if filtered and args.id:
+        raise UsageError("queue: an ID needs no --failed, --owner or --since")
     session = make_session(config_path)
     db = _items.database(session)
     if not args.queue:
         return _summary(session, queues.QUEUES, args.json)
     queue = queues.named(args.queue)
     ctx = _items.queue_view(session, queue)
+    if args.id:
+        return _story(args, session, db, queue, ctx)
+    return _list(args, session, db, queue, ctx)
+
+
+def _list(args, session, db, queue, ctx) -> int:
+    from jobs_lib.monitoring.stories import plain
+
     owners = None if args.owner is None else _items.owners(db, args.owner, queue.table)
     # one more shows that there are more
-    wanted = Wanted(args.state, owners, args.since, args.limit + 1)
+    wanted = Wanted(FAILED if args.failed else None, owners, args.since, args.limit + 1)
     with _items.incomplete(db, queue):
         rows = queue.select(ctx, wanted)
         items, more = queue.describe(ctx, rows[:args.limit]), len(rows) > args.limit
-    from jobs_lib.monitoring.stories import plain
-
     found = {"queue": queue.name, "job": queue.job, "holds": queue.holds(ctx),
              "items": [plain(item) for item in items], "more": more}
     if args.json:
@@ -68,20 +84,44 @@ def run(args, make_session, config_path) -> int:
         return OK
     from jobs_lib.output.queue_text import listing
     from jobs_lib.output.screen import Screen
-    session.console.answer(listing(found, _nothing(args, queue), queue.item, Screen(session)))
+    session.console.answer(listing(found, _nothing(args, queue), Screen(session)))
+    return OK
+
+
+def _story(args, session, db, queue, ctx) -> int:
+    from jobs_lib.monitoring.stories import story
+
+    id = _items.key(db, queue.table, args.id)
+    with _items.incomplete(db, queue):
+        found = None if id is None else story(queue, ctx, id)
+        if found is None and not isinstance(id, int):
+            if (named := queue.find(ctx, args.id)) is not None:
+                found = story(queue, ctx, named)
+            elif id is None and queue.name != "domains":
+                raise UsageError(f"queue {queue.name}: expected a number, not {args.id[:40]!r}")
+    if found is None:
+        session.console.fail(f"{queue.item} {one_line(text(args.id), 254)}: there is no such row "
+                             "(it may have been purged)")
+        return NOT_THERE
+    if args.json:
+        session.console.document(found)
+        return OK
+    from jobs_lib.output import queue_text
+    from jobs_lib.output.screen import Screen
+    session.console.answer(queue_text.story(found, Screen(session)))
     return OK
 
 
 def _nothing(args, queue) -> str:
     """What is said where there is nothing to list."""
-    kind = args.state or ("stored" if args.owner else "not finished")
     whose = " of this account" if args.owner else ""
     since = " that came in since then" if args.since else ""
-    if kind == "not finished":
-        return (f"No {queue.item}{since} is waiting.\n"
-                f"`jobs.py queue {queue.name} --failed` lists what has failed.")
-    return f"No {queue.item}{whose}{since} is {kind}." if kind != "failed" else (
-        f"No {queue.item}{whose}{since} has failed.")
+    if args.failed:
+        return f"No {queue.item}{whose}{since} has failed."
+    if args.owner:
+        return f"No {queue.item}{whose}{since} is stored."
+    return (f"No {queue.item}{since} is waiting.\n"
+            f"`jobs.py queue {queue.name} --failed` lists what has failed.")
 
 
 def _summary(session, all_queues, as_json: bool) -> int:

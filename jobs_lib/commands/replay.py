@@ -8,25 +8,24 @@ will be due.
 Sent items can be sent again too, by their ids: a forward as long as its raw message is still in the
 spool, a webhook under the same id, by which its endpoint recognises it; a sent notice cannot, since
 its text is not kept. Items that are in the queue already, have lost their content, or would be
-cancelled by the next run are refused; with --all also what you have cancelled. `jobs.py show` says
-that an item was put back.
+cancelled by the next run are refused; with --all also what you have cancelled. `jobs.py queue QUEUE
+ID` says that an item was put back.
 """
 from __future__ import annotations
 
 from jobs_lib import clock
 from jobs_lib.errors import FAILED, OK, UsageError
-from jobs_lib.text import counted, one_of
+from jobs_lib.text import counted
 
 from . import _items
 
-KINDS = ("forward", "notification", "webhook")
+NAMES = ("forwards", "notifications", "webhooks")
 
 
 def arguments(parser) -> None:
-    """Declares KIND, ID..., --all with its filters, and --json."""
-    parser.add_argument("kind", metavar="|".join(KINDS), type=one_of(*KINDS),
-                        help="which queue: rows of failed_emails, notifications or "
-                        "webhook_deliveries")
+    """Declares QUEUE, ID..., --all with its filters, and --json."""
+    parser.add_argument("queue", metavar="QUEUE", type=_items.queue_name(*NAMES),
+                        help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]}")
     parser.add_argument("ids", metavar="ID", nargs="*", help="the rows' ids")
     parser.add_argument("--all", action="store_true", help="instead of ids: all that has failed")
     parser.add_argument("--owner", metavar="ID|ADDRESS", help="with --all: only what belongs to "
@@ -48,7 +47,7 @@ def run(args, make_session, config_path) -> int:
     _check(args)
     session = make_session(config_path)
     db = _items.database(session)
-    queue = queues.claimed(args.kind)
+    queue = queues.claimed(args.queue)
     ctx = _items.queue_view(session, queue)
     ids = _items.keys(db, queue.table, args.ids)
     with _items.incomplete(db, queue):
@@ -63,7 +62,7 @@ def run(args, make_session, config_path) -> int:
     refused_code = FAILED if found.refused and args.ids else OK
     if args.json:
         session.console.document({
-            "kind": args.kind, "replayed": found.done,
+            "queue": queue.name, "replayed": found.done,
             "refused": [{"id": id, "reason": why} for id, why in found.refused.items()],
             "last_due_at": clock.text(found.last_due_at) if found.done else None,
             "more": found.more})
@@ -78,8 +77,8 @@ def run(args, make_session, config_path) -> int:
 
 
 def _check(args) -> None:
-    if args.endpoint is not None and args.kind != "webhook":
-        raise UsageError("replay: --endpoint is for webhooks: `jobs.py replay webhook --endpoint "
+    if args.endpoint is not None and args.queue != "webhooks":
+        raise UsageError("replay: --endpoint is for webhooks: `jobs.py replay webhooks --endpoint "
                          "ID --since TIME`")
     if args.endpoint is not None and args.since is None and not args.all:
         raise UsageError("replay: --endpoint and --since go together, or --endpoint and --all")

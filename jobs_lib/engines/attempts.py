@@ -1,5 +1,5 @@
 """What was tried with each item of a queue, and what came of it: a row of `attempts` each, written
-in the transaction that settles the item. `jobs.py show` tells them."""
+in the transaction that settles the item. `jobs.py queue QUEUE ID` tells them."""
 from __future__ import annotations
 
 from jobs_lib.database.values import LABEL, fitted

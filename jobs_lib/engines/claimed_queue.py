@@ -213,7 +213,7 @@ class ClaimedQueue(WorkQueue):
         created = clock.parse_any(row["created_at"])
         return created and clock.plus(created, engine.delays[0])
 
-    # For `show`
+    # For `queue QUEUE ID`
 
     def kept(self, ctx, row: dict) -> Kept:
         """By its purge, once it is finished."""

@@ -118,7 +118,7 @@ def all_missing(db, folder: str) -> str | None:
             f"such as {example}: that folder, or what [columns] "
             "failed_emails.raw_path makes of the app's names, is wrong. Nothing was tried or "
             "removed. Correct it, so that the two together are the path of the file; if the "
-            "messages are lost, end their rows: `jobs.py cancel forward ID ...`")
+            "messages are lost, end their rows: `jobs.py cancel forwards ID ...`")
 
 
 def is_there(folder: str, raw_path: str) -> bool:

@@ -1,5 +1,4 @@
-"""What a queue is to an operator: one declaration for `status`, `queue`, `show`, `replay` and
-`cancel`.
+"""What a queue is to an operator: one declaration for `status`, `queue`, `replay` and `cancel`.
 
 Each feature declares its own (features/*/work_queue.py); monitoring/queues.py gathers them. Nothing
 here writes.
@@ -128,7 +127,7 @@ class WorkQueue:
             found.append(f"{name} is switched off: [{name}] enabled = no.")
         return found
 
-    # For `show`
+    # For `queue QUEUE ID`
 
     def what_happened(self, ctx, row: dict) -> list[tuple]:
         """`moments` in the words for this row."""

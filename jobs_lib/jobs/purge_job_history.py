@@ -1,7 +1,7 @@
 """Delete the history of runs after 90 days, except what is still needed.
 
-What was tried with each forward, notice, delivery, domain and export, as `jobs.py show forward 16`
-tells it, is deleted after 30 days.
+What was tried with each forward, notice, delivery, domain and export, which `jobs.py queue forwards
+16` shows, is deleted after 30 days.
 
 A row that says `running` stays: the sweep of dead runs needs it. For each job the last ten runs,
 the last ten good ones and the last ten slots stay too, however old they are, and of the runs that
@@ -74,7 +74,7 @@ job = purge(
     table="job_runs", schedule="13 2 * * *", run=_both, coming=_coming,
     options={"keep": keep("90d", "How long a run is kept in the history."),
              "keep_attempts": keep("30d", "How long it is kept what was tried with each item of a "
-                                   "queue, for `jobs.py show forward 16`.")},
+                                   "queue, for `jobs.py queue forwards 16`.")},
     rules=(Rule("started_at", also=_not_needed),),
     tables="attempts: id began_at\n",
     sample=("id", "job", "slot", "status", "started_at", "duration_ms"),

@@ -52,14 +52,9 @@ def named(name: str) -> WorkQueue:
     return next(queue for queue in QUEUES if queue.name == name)
 
 
-def of_item(item: str) -> WorkQueue:
-    """The queue of such items, such as `forward`."""
-    return next(queue for queue in QUEUES if queue.item == item)
-
-
-def claimed(item: str) -> ClaimedQueue:
+def claimed(name: str) -> ClaimedQueue:
     """The same, of those that can be replayed and cancelled."""
-    return next(queue for queue in CLAIMED if queue.item == item)
+    return next(queue for queue in CLAIMED if queue.name == name)
 
 
 def queues(db, config, jobs, now, health: dict) -> dict:

@@ -1,8 +1,8 @@
-"""What `queue` and `show` print: the queues, the items of one, and the story of an item."""
+"""What `queue` prints: the queues, the items of one, and the story of an item."""
 from __future__ import annotations
 
 from jobs_lib.database import stored
-from jobs_lib.engines.work_queue import COUNTED, in_words
+from jobs_lib.engines.work_queue import in_words
 from jobs_lib.text import span, took
 
 from . import layout
@@ -42,7 +42,7 @@ def _since(each: dict, screen: Screen) -> str:
     return span(screen.now - moment) if moment and each["due"] else "-"
 
 
-def listing(found: dict, nothing: str, item: str, screen: Screen) -> str:
+def listing(found: dict, nothing: str, screen: Screen) -> str:
     """A line an item; below it, where there is any, why it waits and what the last answer was."""
     lines = [line for hold in found["holds"] for line in wrapped(hold, screen.width)]
     if lines:
@@ -66,7 +66,8 @@ def listing(found: dict, nothing: str, item: str, screen: Screen) -> str:
     if found["more"]:
         lines += ["", f"There are more: --limit {2 * len(found['items'])} shows more of them."]
     return "\n".join([*lines, "", *wrapped(
-        f"`jobs.py show {item} ID` tells the whole story of one. {screen.clock()}", screen.width)])
+        f"`jobs.py queue {found['queue']} ID` tells the whole story of one. {screen.clock()}",
+        screen.width)])
 
 
 def _cells(each: dict, screen: Screen) -> list[str]:
@@ -93,30 +94,6 @@ def story(found: dict, screen: Screen) -> str:
     return "\n".join([*lines, *_ending(found, screen)])
 
 
-def account(found: dict, screen: Screen) -> str:
-    """Of an account or an alias: what is stored of it, and when that goes."""
-    lines = [screen.paint("bold", f"{found['kind']} {found['id']}: {found['state']}")]
-    rows = []
-    for each in found["tables"]:
-        for number, rule in enumerate(each["rules"]):
-            rows.append([each["table"] if not number else "",
-                         f"{rule['rows']:,}{'+' if rule['rows'] >= COUNTED else ''}",
-                         screen.at(rule["next_at"]), rule["option"] or rule["rule"]])
-    if rows:
-        rows = [["TABLE", "ROWS", "FIRST GOES", "BY"], *rows]
-        room = screen.width - total_width([[*row[:3], ""] for row in rows])
-        rows = [[*(row[:3] if not number else ["", "", ""]), part] for row in rows
-                for number, part in enumerate(wrapped(row[3], max(NARROWEST, room)))]
-        head, *table = padded(rows, "lrll")
-        lines += ["", screen.paint("bold", joined(head)), *map(joined, table)]
-    if found["left_out"]:
-        lines += ["", *wrapped("Left out (tables or columns missing): "
-                               f"{', '.join(found['left_out'])}.", screen.width)]
-    lines += _part("Latest", [(f"{each['kind']} {each['id']}", _latest(each, screen))
-                              for each in found["latest"]], screen)
-    return "\n".join([*lines, *_ending(found, screen)])
-
-
 def _ending(found: dict, screen: Screen) -> list[str]:
     """Until when it is kept, and what is stored."""
     kept = found["kept"]
@@ -127,12 +104,6 @@ def _ending(found: dict, screen: Screen) -> list[str]:
     zone = f"Times are in {screen.zone_name}{others}. {screen.clock()}"
     return [*_part("Kept until", [until], screen), *_part("Stored", stored_values, screen), "",
             *wrapped(zone, screen.width)]
-
-
-def _latest(each: dict, screen: Screen) -> str:
-    parts = [f"{each['state']}, came in {screen.at(each['since'])}", each["to"], each["why"],
-             one_line(each["answer"] or "")]
-    return "; ".join(filter(None, parts))
 
 
 def _part(title: str, rows: list[tuple[str, str]], screen: Screen) -> list[str]:

@@ -31,11 +31,11 @@ def _incidents(found: dict, screen: Screen) -> list[str]:
     number = len(incidents)
     lines = [paint("bold", "1 thing needs you." if number == 1 else f"{number} things need you.")]
     for each in incidents:
-        lines += ["", *incident_lines(each, screen)]
+        lines += ["", *_incident(each, screen)]
     return lines
 
 
-def incident_lines(each: dict, screen: Screen) -> list[str]:
+def _incident(each: dict, screen: Screen) -> list[str]:
     """What is wrong, since when, and the command to run next."""
     lasts = f" (for {span(timedelta(seconds=each['seconds']))})" if each["seconds"] else ""
     head = wrapped(each["subject"] + lasts, screen.width, "! ", "  ")
@@ -62,15 +62,6 @@ def _queues(found: dict, screen: Screen) -> list[str]:
               for queue, line in zip(found["queues"], lines))]
 
 
-def queue_words(queue: dict) -> str:
-    """A queue in a sentence."""
-    oldest = f", the oldest for {_oldest(queue)}" if queue["due"] else ""
-    stalled = "; it is stalled" if queue["stalled_since"] else ""
-    return (f"{queue['what']}: {in_words(queue['depth'])} waiting, {in_words(queue['due'])} due"
-            f"{oldest}{stalled}; {queue['done_last_day']:,} done and "
-            f"{queue['failed_last_day']:,} failed in 24 hours")
-
-
 def _oldest(queue: dict) -> str:
     if not queue["due"]:
         return "-"
@@ -94,11 +85,11 @@ def _jobs(found: dict, screen: Screen) -> list[str]:
     for job, line in zip(found["jobs"], table):
         lines.append(screen.paint(_colour(job["last"]), line))
         if job["name"] not in reported:
-            lines += note_lines(job, screen, cron_stopped)
+            lines += _note_lines(job, screen, cron_stopped)
     return lines
 
 
-def note_lines(job: dict, screen: Screen, cron_stopped: bool = False) -> list[str]:
+def _note_lines(job: dict, screen: Screen, cron_stopped: bool = False) -> list[str]:
     """What is not well with a job, though it is no incident."""
     return [_cut_below(note, screen) for note in _notes(job, screen, cron_stopped)]
 

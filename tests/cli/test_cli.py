@@ -121,8 +121,8 @@ def test_version(line):
     (["config", "show", "mial"], "there is no section [mial]; did you mean 'mail'?"),
     (["crontab", "--style", "perjob"],
      "'perjob': expected one-line or per-job; did you mean 'per-job'?"),
-    (["replay", "forwards", "1"],
-     "'forwards': expected forward, notification or webhook; did you mean 'forward'?"),
+    (["replay", "forwrads", "1"],
+     "'forwrads': expected forwards, notifications or webhooks; did you mean 'forwards'?"),
     (["list", "--config"], "--config: expected a file after it"),
 ], ids=" ".join)
 def test_a_wrong_argument_is_one_sentence_with_the_nearest_right_one(here, sqlite_url, words,

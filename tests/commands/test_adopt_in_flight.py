@@ -193,4 +193,4 @@ def test_who_is_notified_is_counted_alike_by_adopt_a_dry_run_and_the_run(line, b
 def test_what_the_app_is_sending_is_shown_as_the_apps(app, queue, item):                # R74
     why = "by your app: no run has claimed it"
     assert {each["why"] for each in app.json("queue", queue)["items"]} == {why}
-    assert app.json("show", item, "1")["next"]["why"] == why
+    assert app.json("queue", item, "1")["next"]["why"] == why

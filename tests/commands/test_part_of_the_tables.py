@@ -8,8 +8,7 @@ import pytest
 
 from jobs_lib import catalogue
 from jobs_lib.database.connection import connect
-from jobs_lib.database.schema.works_on import works_on
-from tests.support import adopted, client
+from tests.support import client
 
 ON = "purge_sessions"
 TABLES = """CREATE TABLE users (id INTEGER PRIMARY KEY, email VARCHAR(254), name VARCHAR(90),
@@ -80,18 +79,13 @@ def test_commands_leave_out_what_is_not_there(part):                         # R
     shown = said("queue")
     assert "notifications 0" in shown
     assert f"{left_out}forwards, webhooks" in shown
-    shown = said("show", "user", "1")
-    assert "sessions 1 " in shown
-    assert "jo@home.example" not in shown
-    assert "Left out (tables or columns missing): aliases, " in shown
-    for words in (("queue", "forwards"), ("show", "forward", "1"), ("replay", "forward", "1"),
+    for words in (("queue", "forwards"), ("queue", "forwards", "1"), ("replay", "forward", "1"),
                   ("cancel", "forward", "1")):
         done = part(*words)
         assert done.err.startswith("jobs.py: forwards: the database has no table jobs_aliases, ")
         assert done.code == 1
     for words in (("status",), ("list",), ("metrics",), ("history",), ("run-due",), (ON,),
-                  ("test", ON), ("status", "--json"), ("queue", "--json"),
-                  ("show", "user", "1", "--json")):
+                  ("test", ON), ("status", "--json"), ("queue", "--json")):
         assert part(*words).code == 0, words
 
 
@@ -103,20 +97,6 @@ def test_a_job_that_is_on_says_what_it_lacks(part, tmp_path):                # R
         shown = " ".join(part.run(*words).split())
         assert "the database has no table jobs_aliases, jobs_destinations, " in shown
         assert "forwards, webhooks" not in shown
-
-
-def test_show_does_without_columns_that_only_a_disabled_job_needs(line, blank_url):    # R75
-    lacking = ("aliases.expires_at", "aliases.active", "users.status")
-    connect(adopted.make(blank_url, lacking)).close()
-    client.run(blank_url, "INSERT INTO app_users (id, its_email) VALUES (1, 'jo@home.example');\n"
-               "INSERT INTO app_aliases (its_user_id, its_address) VALUES (1, 'a@alias.example');\n"
-               .replace("(id,", "(its_id,"))
-    line.ini(adopted.ini(blank_url) + "".join(
-        f"[{name}]\nenabled = no\n" for name in catalogue.names() if works_on(
-            catalogue.load(name))))
-    line.run("migrate")
-    assert line.run("show", "alias", "1").splitlines()[0] == "alias 1: active"
-    assert line.run("show", "user", "1").splitlines()[0] == "user 1: of unknown status"
 
 
 def test_a_first_dry_run_leaves_nothing_out_that_it_prints(line, blank_url):           # R75

@@ -1,4 +1,4 @@
-"""`queue` lists what waits and what has failed, and why; `show` tells the story of one item."""
+"""`queue` lists what waits and what has failed, and why, and tells the whole story of one item."""
 from __future__ import annotations
 
 import json
@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import clock
-from jobs_lib.commands import _items, replay, show
+from jobs_lib.commands import _items, replay
 from jobs_lib.commands import queue as queue_command
 from jobs_lib.database.connection import connect
 from jobs_lib.errors import DatabaseError, UsageError
@@ -35,10 +35,9 @@ def forward(bench, id: int, **values) -> None:
         "created_at": bench.ago(hours=2), **values}])
 
 
-def test_the_commands_name_every_queue_and_item():          # R77
+def test_the_commands_name_every_queue():          # R77
     assert set(queue_command.NAMES) == {each.name for each in queues.QUEUES}
-    assert set(show.KINDS) == {each.item for each in queues.QUEUES} | {"user", "alias"}
-    assert replay.KINDS == tuple(each.item for each in queues.CLAIMED)
+    assert replay.NAMES == tuple(each.name for each in queues.CLAIMED)
 
 
 def listed(bench, *words) -> list[int]:
@@ -67,18 +66,14 @@ def fill(bench) -> None:
 def test_items_are_listed_by_what_they_wait_for(service):       # R77
     fill(service)
     assert listed(service, "forwards") == [5, 4, 2, 9, 3, 1]
-    assert listed(service, "forwards", "--due") == [2, 9]
-    assert listed(service, "forwards", "--waiting") == [3, 1, 4]
     assert listed(service, "forwards", "--failed") == [7, 6]
-    assert listed(service, "forwards", "--due", "--limit", "1") == [2]
+    assert listed(service, "forward", "--limit", "1") == [5]
 
 
 def test_of_an_owner_all_is_listed_that_is_stored(service):     # R77
     fill(service)
     for owner in ("1", "ann@home.example", "ANN@home.example", "shop@alias.example"):
         assert listed(service, "forwards", "--owner", owner) == [9, 8, 7, 6, 5, 3, 2, 1]
-    assert listed(service, "forwards", "--owner", "1", "--due") == [2, 9]
-    assert listed(service, "forwards", "--owner", "1", "--waiting") == [3, 1]
     assert listed(service, "forwards", "--owner", "1", "--failed") == [7, 6]
     with pytest.raises(UsageError, match="no account has this number"):
         service.command("queue", "forwards", "--owner", "77")
@@ -90,8 +85,6 @@ def test_since_goes_by_when_an_item_came_in(service):           # R77
     fill(service)
     since = ("--since", clock.text(service.ago(hours=3)))
     assert listed(service, "forwards", *since) == [3, 9, 5, 4, 2, 1]
-    assert listed(service, "forwards", *since, "--due") == [9, 2]
-    assert listed(service, "forwards", *since, "--waiting") == [3, 4, 1]
     assert listed(service, "forwards", *since, "--failed") == [6]
     assert listed(service, "forwards", *since, "--owner", "1", "--failed") == [6]
 
@@ -170,13 +163,11 @@ def test_the_other_queues_are_listed_too(service):              # R77
     for name, due, waiting, failed in (
             ("notifications", [1], [2], [3]), ("webhooks", [1], [2], [3]),
             ("domains", [1], [2], [3]), ("exports", [1], [], [3]), ("deletions", [4], [3], [])):
-        assert listed(service, name, "--due") == due, name
-        assert listed(service, name, "--waiting") == waiting, name
         assert listed(service, name, "--failed") == failed, name
         assert set(listed(service, name)) >= {*due, *waiting}, name
         text = service.command("queue", name)
         assert all(len(line) <= 80 for line in text.splitlines()), text
-    assert items(service, "webhooks", "--due")[0]["why"] == (
+    assert items(service, "webhooks")[0]["why"] == (
         "the next run of retry_webhooks cancels it: the endpoint is disabled")
     # waits for none of its own any more but the last one
     assert set(listed(service, "notifications", "--owner", "3")) <= {4}
@@ -186,7 +177,7 @@ def test_a_story_has_what_is_stored_what_happened_and_what_is_next(service):    
     forward(service, 16, status="failed", attempts=4, last_attempt_at=service.ago(hours=1),
             finished_at=service.ago(hours=1), last_code=550, last_error="5.1.1 no x@y.example",
             created_at=service.ago(days=4), raw_path="16.eml")
-    found = json.loads(service.command("show", "forward", "16", "--json"))
+    found = json.loads(service.command("queue", "forwards", "16", "--json"))
     assert (found["kind"], found["id"], found["state"]) == ("forward", 16, "failed")
     assert [event["at"] for event in found["events"]] == [
         clock.text(service.ago(days=4)), *2 * [clock.text(service.ago(hours=1))]]
@@ -198,7 +189,7 @@ def test_a_story_has_what_is_stored_what_happened_and_what_is_next(service):    
     assert found["next"]["at"] is None
     assert found["stored"]["envelope_to"] == "a***@home.example"
     assert found["stored"]["raw_path"] == "16.eml"
-    text = service.command("show", "forward", "16")
+    text = service.command("queue", "forwards", "16")
     assert text.startswith("forward 16: failed\n")
     assert "2026-12-01 13:30:05  [purge_failed_emails] keep = 7d; counted from finished_at" in text
     assert all(len(line) <= 80 for line in text.splitlines()), text
@@ -206,7 +197,7 @@ def test_a_story_has_what_is_stored_what_happened_and_what_is_next(service):    
 
 def test_of_what_waits_the_story_says_for_what(service):        # R77
     forward(service, 1, attempts=1, next_attempt_at=service.ahead(hours=1))
-    found = json.loads(service.command("show", "forward", "1", "--json"))
+    found = json.loads(service.command("queue", "forwards", "1", "--json"))
     assert found["next"] == {"at": clock.text(service.ahead(hours=1)), "what": "attempt 2 of 4",
                              "why": ""}
     assert found["kept"]["rule"] == "as long as it is in the queue"
@@ -218,39 +209,38 @@ def test_a_domain_has_a_name_too_and_a_deletion_that_of_its_account(service):   
     service.table("users", [{"id": 3, "status": "deleted",
                              "deleted_at": service.ago(days=1)}])
     service.run("delete_accounts")
-    domain = json.loads(service.command("show", "domain", "Club.example", "--json"))
+    domain = json.loads(service.command("queue", "domains", "Club.example", "--json"))
     assert (domain["id"], domain["answer"]) == (5, "mx: no MX record")
     service.db.execute("UPDATE {domains} SET user_id = 77 WHERE id = 5")
-    assert "there is no account 77" in service.command("show", "domain", "club.example")
-    deletion = json.loads(service.command("show", "deletion", "3", "--json"))
+    assert "there is no account 77" in service.command("queue", "domains", "club.example")
+    deletion = json.loads(service.command("queue", "deletions", "3", "--json"))
     assert deletion["kept"]["until"] == clock.text(service.ahead(days=6))
     service.now += timedelta(days=7)
     service.was_looked_at()
     assert service.run("delete_accounts")["erased"] == 1, service.result
-    erased = json.loads(service.command("show", "deletion", "3", "--json"))
+    erased = json.loads(service.command("queue", "deletions", "3", "--json"))
     assert erased["state"] == "erased"
 
 
 @pytest.mark.parametrize("words, said", [
-    (("forward", "99"), "forward 99: there is no such row (it may have been purged)\n"),
-    (("forward", str(10 ** 30)), f"forward {10 ** 30}: there is no such row"),
-    (("forward", "9" * 5000), "forward " + "9" * 250),
-    (("domain", "no\x1b[31m.example"), "domain no [31m.example: there is no such row"),
-    (("domain", "no.example"), "domain no.example: there is no such row")])
+    (("forwards", "99"), "forward 99: there is no such row (it may have been purged)\n"),
+    (("forwards", str(10 ** 30)), f"forward {10 ** 30}: there is no such row"),
+    (("forwards", "9" * 5000), "forward " + "9" * 250),
+    (("domains", "no\x1b[31m.example"), "domain no [31m.example: there is no such row"),
+    (("domains", "no.example"), "domain no.example: there is no such row")])
 def test_an_item_that_is_not_there_is_reported(service, words, said):       # R77
-    assert service.command("show", *words, code=1).startswith(said)
+    assert service.command("queue", *words, code=1).startswith(said)
 
 
 @pytest.mark.parametrize("words, said", [
-    (("queue", "letters"), "expected forwards, notifications"),
+    (("queue", "letters", "1"), "expected forwards, notifications"),
     (("queue", "--failed"), "say which queue"),
-    (("queue", "forwards", "--due", "--failed"), "not allowed with"),
+    (("queue", "forwards", "1", "--failed"), "an ID needs no --failed"),
     (("queue", "forwards", "--owner", "x@y.example"), "no account and no alias has this address"),
     (("queue", "forwards", "--since", "last year"), "expected a time such as"),
     (("queue", "forwards", "--since", "99999999d"), "expected a time such as"),
     (("queue", "forwards", "--since", "0001-01-01T00:00+14:00"), "expected a time such as"),
-    (("show", "forward", "x"), "expected its number"),
-    (("show", "letter", "1"), "expected forward, notification")])
+    (("queue", "forwards", "x"), "expected a number")])
 def test_wrong_words_are_one_sentence(line, words, said):       # R77
     line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
     line.run("migrate")
@@ -280,64 +270,13 @@ def test_a_list_reads_only_what_it_shows(service):              # R77
     heard: list = []
     service.on_statement = look
     for name in (queue.name for queue in queues.QUEUES):
-        for words in ((), ("--due",), ("--waiting",), ("--failed",), ("--owner", "112"),
+        for words in ((), ("--failed",), ("--owner", "112"),
                       ("--owner", "112", "--failed"), ("--failed", "--since", at)):
             service.command("queue", name, *words)
     service.on_statement = None
     for sql, values in heard:
         wrong += problems(service.db, sql, values, larges)
     assert not wrong, "\n".join(wrong)
-
-
-def test_of_an_account_it_says_what_is_stored_and_when_it_goes(service):       # R77
-    forward(service, 1, status="failed", finished_at=service.ago(days=1), told_at=service.now)
-    forward(service, 2)
-    service.table("sessions", [{"user_id": ANN, "last_seen_at": service.ago(days=2),
-                                "expires_at": service.ahead(days=5)}])
-    service.table("message_logs", [{"user_id": ANN, "alias_id": 1,
-                                    "created_at": service.ago(days=10)}])
-    service.table("notifications", [{"id": 7, "user_id": ANN, "kind": "k", "status": "sent",
-                                     "created_at": service.ago(days=10)}])
-    for word in ("1", "ann@home.example"):
-        found = json.loads(service.command("show", "user", word, "--json"))
-        assert (found["kind"], found["id"], found["state"]) == ("user", ANN, "active")
-        tables = {each["table"]: each for each in found["tables"]}
-        assert {name: each["rows"] for name, each in tables.items()} == {
-            "aliases": 1, "destinations": 1, "failed_emails": 2, "sessions": 1, "message_logs": 1,
-            "notifications": 1}
-        assert tables["aliases"]["rules"] == [{"rows": 1, "option": "", "next_at": None,
-                                               "rule": "as long as the account"}]
-        assert tables["failed_emails"]["rules"] == [{
-            "rows": 1, "option": "[purge_failed_emails] keep = 7d",
-            "rule": "counted from finished_at", "next_at": clock.text(service.ahead(days=6))},
-            {"rows": 1, "option": "", "rule": "by no rule yet: it is in use", "next_at": None}]
-        assert tables["notifications"]["rules"][0]["next_at"] == clock.text(service.ahead(days=80))
-        assert [(each["kind"], each["id"]) for each in found["latest"]] == [
-            ("forward", 2), ("forward", 1), ("notification", 7)]
-        assert found["stored"]["email"] == "a***@home.example"
-    text = service.command("show", "user", "1")
-    assert all(len(line) <= 80 for line in text.splitlines()), text
-    deleted, = service.table("users", [{"id": 3, "status": "deleted",
-                                        "deleted_at": service.ago(days=1)}])
-    service.run("delete_accounts")
-    kept = json.loads(service.command("show", "user", str(deleted), "--json"))["kept"]
-    assert (kept["until"], kept["option"]) == (clock.text(service.ahead(days=6)),
-                                               "[delete_accounts] grace = 7d")
-
-
-def test_of_an_alias_too(service):     # R77
-    service.db.execute("UPDATE {aliases} SET expires_at = :end", end=service.ahead(days=2))
-    forward(service, 1)
-    service.table("message_logs", [{"user_id": ANN, "alias_id": alias} for alias in (1, 1, 2)])
-    found = json.loads(service.command("show", "alias", "SHOP@alias.example", "--json"))
-    assert (found["id"], found["state"]) == (1, "active")
-    assert found["kept"]["until"] == clock.text(service.ahead(days=2))
-    assert {each["table"]: each["rows"] for each in found["tables"]} == {"failed_emails": 1,
-                                                                         "message_logs": 2}
-    assert [each["id"] for each in found["latest"]] == [1]
-    assert all(len(line) <= 80 for line in service.command("show", "alias", "1").splitlines())
-    assert service.command("show", "alias", "no@alias.example", code=1).startswith(
-        "alias n***@alias.example: there is no such row")
 
 
 def test_hostile_rows_are_listed_and_told_like_others(service):        # R67, R77
@@ -348,12 +287,10 @@ def test_hostile_rows_are_listed_and_told_like_others(service):        # R67, R7
                "notifications": ("user_id", "attempts", "priority"),
                "webhook_deliveries": ("webhook_id", "attempts", "user_id"),
                "domains": ("user_id", "failures", "dns_results"),
-               "export_requests": ("user_id", "attempts"),
-               "aliases": ("user_id", "active"), "users": ("log_retention_days",)}
+               "export_requests": ("user_id", "attempts")}
     given = {"failed_emails": {"last_error": "x\x1b[31m\u202e" * 99},
              "notifications": {"kind": "k"},
-             "webhook_deliveries": {}, "domains": {}, "export_requests": {}, "aliases": {},
-             "users": {}}
+             "webhook_deliveries": {}, "domains": {}, "export_requests": {}}
     number = 100
     kinds = {queue.table: queue for queue in queues.QUEUES}
     for table, names in columns.items():
@@ -364,16 +301,15 @@ def test_hostile_rows_are_listed_and_told_like_others(service):        # R67, R7
                     service.table(table, [{"id": number, **given[table], name: value}])
                 except DatabaseError:               # the engine takes no such value
                     continue
-                kind = {"aliases": "alias", "users": "user"}.get(table) or kinds[table].item
-                service.command("show", kind, str(number))
+                service.command("queue", kinds[table].name, str(number))
     for queue in queues.QUEUES:
-        for words in ((), ("--due",), ("--waiting",), ("--failed",), ("--owner", "1")):
+        for words in ((), ("--failed",), ("--owner", "1")):
             service.command("queue", queue.name, *words, "--limit", "500")
 
 
 def events(bench, kind: str, id: int) -> list[str]:
     return [event["event"] for event in json.loads(
-        bench.command("show", kind, str(id), "--json"))["events"]]
+        bench.command("queue", kind, str(id), "--json"))["events"]]
 
 
 def test_of_a_failure_it_says_whether_a_notice_was_written_and_what_became_of_it(service):  # R77
@@ -402,15 +338,13 @@ def test_a_row_of_an_unknown_status_is_listed_and_said_to_be_one(service):     #
     item, = items(service, "forwards")
     said = "no run takes it, and none deletes it: this status is unknown"
     assert (item["state"], item["why"]) == ("held", said)
-    found = json.loads(service.command("show", "forward", "1", "--json"))
+    found = json.loads(service.command("queue", "forwards", "1", "--json"))
     assert (found["next"]["why"], found["kept"]["rule"]) == (
         said, "until somebody deletes it or changes its status")
 
 
 def test_a_row_from_a_clock_that_was_ahead_is_listed_once_as_due(service):     # R77
     forward(service, 1, created_at=service.ahead(days=900))
-    assert listed(service, "forwards") == listed(service, "forwards", "--due") == [1]
-    assert listed(service, "forwards", "--waiting") == []
 
 
 def test_an_account_deleted_without_a_time_is_due(service):        # R77
@@ -418,14 +352,13 @@ def test_an_account_deleted_without_a_time_is_due(service):        # R77
     item, = items(service, "deletions")
     why = "deleted_at is no time: the next run of delete_accounts sets it"
     assert (item["id"], item["state"], item["why"]) == (6, "due", why)
-    assert json.loads(service.command("show", "deletion", "6", "--json"))["kept"] == {
+    assert json.loads(service.command("queue", "deletions", "6", "--json"))["kept"] == {
         "until": None, "option": "[delete_accounts] grace = 7d",
         "rule": "counted from the next run of delete_accounts"}
 
 
 def test_the_deletion_of_an_active_account_is_none(service):       # R77
-    assert service.command("show", "deletion", "1", code=1) == (
-        "deletion 1: this account is not being deleted (active)\n")
+    assert "there is no such row" in service.command("queue", "deletions", "1", code=1)
 
 
 def test_of_a_cancelled_item_the_reason_is_what_happened(service):     # R77
@@ -457,16 +390,6 @@ def test_an_empty_queue_is_said_in_plain_words(service):       # R77
         "No webhook is waiting.", "`jobs.py queue webhooks --failed` lists what has failed."]
 
 
-def test_of_an_account_no_line_is_wider_than_the_terminal(service):        # R77
-    service.table("webhook_deliveries", [{"user_id": ANN, "status": "failed",
-                                          "finished_at": service.ago(days=1)}] * 2)
-    service.table("message_logs", [{"user_id": ANN, "alias_id": 1,
-                                    "created_at": service.ago(days=10)}])
-    text = service.command("show", "user", "ann@home.example ")
-    assert all(len(line) <= 80 for line in text.splitlines()), text
-    assert "Times are in UTC. It is" in text
-
-
 def test_an_item_is_shown_whatever_else_its_row_has(tmp_path, blank_url):      # R77
     columns, types = adopted.otherwise(connect(blank_url, create=True).dialect)
     bench = Bench(tmp_path, adopted.make(blank_url, columns=types), adopted.TABLES, columns)
@@ -476,7 +399,7 @@ def test_an_item_is_shown_whatever_else_its_row_has(tmp_path, blank_url):      #
                         ("export", "export_requests")):
         if table != "failed_emails":
             bench.table(table, [{"id": 1, "user_id": ANN}])
-        found = json.loads(bench.command("show", kind, "1", "--json"))
+        found = json.loads(bench.command("queue", kind, "1", "--json"))
         assert found["id"] == 1
         assert "its_status" in found["stored"]
     bench.db.close()

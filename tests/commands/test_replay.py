@@ -105,7 +105,7 @@ def test_the_json_says_what_was_refused_and_why(service):
     found = json.loads(service.run("replay", "forward", str(id), "99", "--json", code=1))
     assert clock.now() - clock.parse(found.pop("last_due_at")) < timedelta(minutes=1)
     assert found == {
-        "more": False, "kind": "forward", "replayed": [id],
+        "more": False, "queue": "forwards", "replayed": [id],
         "refused": [{"id": 99, "reason": "there is no such row (it may have been purged)"}]}
 
 

@@ -54,7 +54,7 @@ def test_all_that_failed_is_put_back(service):         # R77
     row = service.rows("failed_emails")[0]
     assert [row[name] for name in ("status", "attempts", "finished_at", "told_at")] == [
         "pending", 0, None, None]
-    events = json.loads(service.command("show", "forward", str(mine[0]), "--json"))["events"]
+    events = json.loads(service.command("queue", "forwards", str(mine[0]), "--json"))["events"]
     assert [event["outcome"] for event in events] == [None, "replayed"]
     assert service.run("retry_forwards")["sent"] == 5
 
@@ -147,7 +147,7 @@ def test_a_hostile_row_is_left_and_stops_no_other(service):        # R67, R77
     assert found["replayed"] == [good]
     assert [each["id"] for each in found["refused"]] == [bad]
     assert service.command("queue", "forwards", "--failed").count("\n") > 2
-    service.command("show", "forward", str(bad))
+    service.command("queue", "forwards", str(bad))
 
 
 def test_notices_and_deliveries_too(service):      # R77
@@ -196,7 +196,7 @@ def test_cancel_ends_what_waits_and_refuses_the_rest(service):     # R77
     assert [row[name] for name in ("status", "last_error", "next_attempt_at", "told_at",
                                    "finished_at")] == [
         "failed", "cancelled: by the operator", None, *2 * [clock.text(service.now)]]
-    story = json.loads(service.command("show", "forward", str(waits), "--json"))
+    story = json.loads(service.command("queue", "forwards", str(waits), "--json"))
     assert (story["state"], [event["outcome"] for event in story["events"]]) == (
         "cancelled", [None, "cancelled"])
     assert service.command("cancel", "forward", str(waits), code=1) == (
@@ -226,7 +226,7 @@ def test_a_run_that_has_claimed_a_row_does_not_send_what_is_cancelled(service): 
     (("replay", "forward", "1", "--owner", "1"), "go together with --all"),
     (("replay", "notification", "--all", "--endpoint", "1"), "is for webhooks"),
     (("cancel", "forward"), "the following arguments are required"),
-    (("cancel", "export", "1"), "expected forward, notification or webhook")])
+    (("cancel", "export", "1"), "expected forwards, notifications or webhooks")])
 def test_wrong_words_are_one_sentence(line, words, said):       # R77
     line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
     answer = line(*words)

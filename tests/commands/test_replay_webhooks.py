@@ -71,7 +71,7 @@ def test_what_cannot_be_sent_is_refused_and_the_rest_goes_through(service):
                    "webhook 99: refused, there is no such row (it may have been purged)",
                    f"webhook {10 ** 30}: refused, there is no such row (it may have been purged)"]
     document = json.loads(service.run("replay", "webhook", "4", "99", "--json", code=1))
-    assert (document["kind"], document["replayed"], document["refused"][0]["id"]) == ("webhook",
+    assert (document["queue"], document["replayed"], document["refused"][0]["id"]) == ("webhooks",
                                                                                       [4], 99)
 
 
@@ -113,7 +113,7 @@ def test_wrong_arguments_are_reported(line, words, said):
 
 
 def test_only_rows_that_were_put_back_are_reported_as_put_back(service):
-    class Racing(type(queues.claimed("webhook"))):
+    class Racing(type(queues.claimed("webhooks"))):
         """Another puts one back, once we have asked which there are."""
 
         def failed_pages(self, ctx, size, **which):

@@ -128,14 +128,14 @@ def test_a_story_lists_every_attempt_in_order(owner):      # R77
     owner.now += timedelta(hours=7)
     owner.outbox.answer = None
     owner.run("retry_forwards")
-    events = json.loads(owner.command("show", "forward", str(id), "--json"))["events"]
+    events = json.loads(owner.command("queue", "forwards", str(id), "--json"))["events"]
     assert [(event["outcome"], event["code"], event["answer"]) for event in events] == [
         (None, None, ""), ("retry", 452, "4.2.2 full"), ("sent", 250, "2.0.0 taken")]
-    text = owner.command("show", "forward", str(id))
+    text = owner.command("queue", "forwards", str(id))
     assert "an attempt failed: 452 4.2.2 full, " in text
     # what was tried is known even when the row is gone
     owner.db.execute("DELETE FROM {failed_emails}")
-    gone = json.loads(owner.command("show", "forward", str(id), "--json"))
+    gone = json.loads(owner.command("queue", "forwards", str(id), "--json"))
     assert (gone["state"], [event["outcome"] for event in gone["events"]]) == (
         "purged", ["retry", "sent"])
 

@@ -243,7 +243,7 @@ TABLES = {
         index age: tried_at                      # purging rows that were not used for long
         """,
     "attempts": """
-        What was tried with each item of a queue: what `jobs.py show forward 16` tells.
+        What was tried with each item of a queue: what `jobs.py queue forwards 16` tells.
         id                  id
         kind                word                 # forward, notification, webhook, domain, export
         item_id             ref                  # of its row, which may have been purged since

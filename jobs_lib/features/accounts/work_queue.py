@@ -98,7 +98,7 @@ class DeletionQueue(WorkQueue):
                            "ORDER BY id DESC LIMIT 1", ref=ref)
         user = ctx.db.row("SELECT id, status, deleted_at, created_at FROM {users} "
                           "WHERE id = :id", id=id)
-        if user is None and known is None:
+        if (user or known) is None or (user and user["status"] != "deleted"):
             return None
         user = user or {"id": id, "status": "erased", "deleted_at": known["requested_at"],
                         "created_at": None}
@@ -108,8 +108,6 @@ class DeletionQueue(WorkQueue):
         """Until the date that its owner was given."""
         if row["status"] == "erased":
             return Kept(None, "", "what stays says no more than that an account was deleted")
-        if row["status"] != "deleted":
-            return Kept(None, "", "the account is not deleted")
         if not _account(row).deleted_at:
             return Kept(None, written(ctx.config, self.job, "grace"),
                         f"counted from the next run of {self.job}")
