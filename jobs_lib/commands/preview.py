@@ -16,11 +16,10 @@ from jobs_lib import clock, folders
 from jobs_lib.addresses import check
 from jobs_lib.config import option_types
 from jobs_lib.errors import FAILED, OK, JobsError, UsageError
-from jobs_lib.features.exports import download_token
-from jobs_lib.features.exports.link import PLACE
+from jobs_lib.features.exports import download
 from jobs_lib.features.notifications import outbox, render
 from jobs_lib.features.notifications.kinds import KINDS
-from jobs_lib.features.notifications.mustache import TemplateError, escape
+from jobs_lib.features.notifications.mustache import TemplateError
 from jobs_lib.features.notifications.samples import SAMPLES
 from jobs_lib.ports.mail.message import Envelope
 from jobs_lib.text import one_of
@@ -75,13 +74,9 @@ def _letter(config, kind: str) -> render.Letter:
     core, personas = config.section("core"), vars(config.section("personas"))
     known = {"app_url": core.app_url.rstrip("/"), "name": "Jane Miller",
              "signature": render.signature(personas[KINDS[kind].persona])}
-    letter = render.compose(kind, {**known, **SAMPLES[kind]},
-                            config.section("notifications").templates)
-    link = download_token.link(config.section("export").url or (known["app_url"] or EXAMPLE)
-                               + "/export",
-                             "a-sample-and-no-token")
-    return letter._replace(text=letter.text.replace(PLACE, link),
-                           html=letter.html.replace(PLACE, escape(link)))
+    link = download.link(download.page(config) or f"{EXAMPLE}/export", "a-sample-and-no-token")
+    values = {**SAMPLES[kind], **({"link": link} if "link" in SAMPLES[kind] else {})}
+    return render.compose(kind, {**known, **values}, config.section("notifications").templates)
 
 
 def _send(session, kind: str | None, address: str, as_json: bool) -> int:

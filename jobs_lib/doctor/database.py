@@ -390,7 +390,7 @@ def exports(installation):
         yield warning(f"{which} not in [export] dir = {folder}", "The links that users have open "
                       "nothing, and a file in another folder is deleted neither when its time is "
                       "over nor with its account.", "If [export] dir was changed, move the files "
-                      "there: docs/exports.md, Move the folder. If its disk is not there, mount "
+                      "there: docs/exports.md, Settings. If its disk is not there, mount "
                       "it. If the files are lost, their owners can ask for another export.")
     else:
         yield ok(f"all exports that users may download are in [export] dir = {folder}")

@@ -37,7 +37,7 @@ def _tables() -> str:
         webhooks: active= disabled_at= disabled_reason=
         webhook_deliveries: status= lease_until=
         webhook_deliveries: next_attempt_at= last_error= finished_at= claim_token= claim_run=
-        export_requests: status= file_name= token_hash= token_nonce=
+        export_requests: status= file_name token_hash=
     """
 
 

@@ -10,9 +10,8 @@ An account has one export at a time, and two a day; what is over that is refused
 account that is suspended or deleted. After three unfinished attempts a request has failed, its
 owner is notified, and the log has an error.
 
-Crash safety: nothing can be downloaded that is not whole. The next run removes what was half
-written and starts it again; an export that was finished but not yet stored as `ready` is made
-again.
+Crash safety: nothing can be downloaded that is not whole. The next run deletes what was half
+written and starts again, also an export that was finished but not yet stored as `ready`.
 """
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ def _tables() -> str:
     from jobs_lib.features.exports.writer import works_on
     return works_on() + """
         export_requests: status= attempts= started_at= finished_at= expires_at= file_bytes= error=
-        export_requests: progress= file_name= sha256= token_hash= token_nonce=
+        export_requests: progress= file_name= sha256= token_hash=
         export_requests: claim_token= claim_run= lease_until=
     """
 
@@ -54,13 +53,15 @@ def _coming(ctx) -> list:
 def job(ctx):
     """Expire what is over, then make what waits."""
     if ctx.dry_run:
-        from jobs_lib.features.exports.preview import preview
+        from jobs_lib.features.exports.run import preview
         return preview(ctx)
-    from jobs_lib.features.exports.pending import is_anything_pending
+    from jobs_lib.config.separate_folders import misplaced
+    from jobs_lib.engines.idle import is_idle
 
-    ctx.counts.update(exported=0, expired=0, refused=0, put_off=0, failed=0, files_removed=0)
-    if not is_anything_pending(ctx):
-        return ctx.counts
+    ctx.counts.update(exported=0, expired=0, refused=0, put_off=0, failed=0)
+    if (is_idle(ctx, "export_requests", ("expired", "failed"))
+            and not misplaced(ctx.section, "export", "dir")):
+        return ctx.counts           # most runs have none to look at, and load no more
     from jobs_lib.features.exports import files, requests
 
     requests.recover(ctx)

@@ -21,7 +21,7 @@ from jobs_lib.job import declare
 
 @declare(
     schedule="*/5 * * * *", priority="critical",
-    sections=("mail", "personas", "notifications", "export"),
+    sections=("mail", "personas", "notifications"),
     options={
         "delays": Option(kind.several(kind.duration), "5m, 15m, 1h, 4h, 12h, 24h",
                          "The wait before each retry, counted from the attempt before. The first "
@@ -40,7 +40,6 @@ from jobs_lib.job import declare
     tables="""
         users: id status
         failed_emails: id user_id status next_attempt_at created_at uncertain
-        export_requests: id user_id status token_hash token_nonce expires_at
     """,
 )
 def job(ctx):
@@ -57,10 +56,9 @@ def job(ctx):
     if claims is None and not ctx.dry_run:          # most runs need load no more
         return
     from jobs_lib.engines import mail_sending
-    from jobs_lib.features.exports import link
-    from jobs_lib.features.notifications import kinds, outbox
+    from jobs_lib.features.notifications import outbox
 
-    notices = outbox.Notices(ctx, {kinds.EXPORT_READY: link})
+    notices = outbox.Notices(ctx)
     if claims is None:
         from jobs_lib.features.notifications.work_queue import QUEUE
         mail_sending.preview(ctx, QUEUE, notices)

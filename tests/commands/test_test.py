@@ -179,7 +179,7 @@ def test_text_is_masked(words, shown):
 
 
 @pytest.mark.parametrize("column", [
-    "secret", "previous_secret", "token_hash", "token_nonce", "ownership_token", "ciphertext",
+    "secret", "previous_secret", "token_hash", "ownership_token", "ciphertext",
     "payload", "body_text",
     "body_html", "response_excerpt", "details", "address_hash", "claim_token"])
 def test_secrets_and_contents_are_not_shown(column):

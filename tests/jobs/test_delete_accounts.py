@@ -61,7 +61,7 @@ def test_from_its_export_to_its_end_nothing_is_left_but_hashes(bench):
     bench.config(core={"app_url": "https://app.example"}, export={"dir": "exports"},
                  mail={"domain": "service.example", "per_hour": "off"})
     bench.db.execute("UPDATE {export_requests} "
-                     "SET status = 'expired', token_hash = NULL, token_nonce = NULL")
+                     "SET status = 'expired', token_hash = NULL, file_name = NULL")
     bench.table("export_requests", [{"user_id": jane.id, "requested_at": bench.now}])
     bench.outbox.answer = lambda envelope: Result(RETRY, 452, "4.2.2",
                                                   f"<{envelope.recipient}> is full") if (
@@ -363,7 +363,7 @@ def test_nothing_is_deleted_when_the_spool_is_another_folder(bench):
     assert bench.ids("sessions") == []
 
 
-def test_an_export_whose_file_is_not_found_is_told_of_by_name(bench):
+def test_an_export_whose_folder_is_not_there_is_named(bench):
     jane = user(bench, "active")
     bench.config(export={"dir": "exports", "url": "https://old.example/export"})
     bench.table("export_requests", [{"user_id": jane, "status": "queued"}])
@@ -374,8 +374,8 @@ def test_an_export_whose_file_is_not_found_is_told_of_by_name(bench):
     bench.now = bench.ahead(days=8)
     assert bench.run(JOB)["files_not_found"] == 1
     (path,) = (bench.folder / "away").glob("*.zip")
-    assert [event["file"] for event in bench.events(JOB) if event["event"]
-            == "export not found"] == [path.name] * 2
+    assert [event["files"] for event in bench.events(JOB) if event["event"]
+            == "exports not found"] == [[path.name]] * 2
 
 
 def test_its_exports_go_with_their_files(bench):

@@ -2,8 +2,8 @@
 work."""
 from __future__ import annotations
 
-import hmac
 import json
+import re
 import shutil
 import signal
 import time
@@ -12,7 +12,6 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import clock, find_export
-from jobs_lib.features.exports import download_token
 from tests.support.databases import bulk
 from tests.support.exports import check
 from tests.support.repeats import REPEATS
@@ -29,7 +28,7 @@ STATEMENTS = {                                  # just before it runs
     "between two pages": ("FROM {message_logs} WHERE user_id = :user AND", 2),
     "before it is `ready`": ("SET status = 'ready'", 1),
     "before its owner is told": ("INSERT INTO {notifications}", 1),
-    "before the older one goes": ("SET file_name = NULL", 1),
+    "before the older one goes": ("SET status = 'expired'", 1),
 }
 CALLS = {                                       # before or after that call
     "in the middle of a file": ("jobs_lib.features.exports.encoding:_encode", ROWS // 2, "before"),
@@ -37,8 +36,9 @@ CALLS = {                                       # before or after that call
     "before it is read back": ("jobs_lib.features.exports.writer:_read_back", 1, "before"),
     "before it has its name": ("jobs_lib.features.exports.run:publish", 1, "before"),
     "after it has its name": ("jobs_lib.features.exports.run:publish", 1, "after"),
-    "after it is stored as `ready`": (
-        "jobs_lib.features.exports.requests:forget_files", 1, "before"),
+    "after it is stored as `ready`": ("jobs_lib.features.exports.requests:_expire", 1, "before"),
+    "before the older file goes": ("jobs_lib.features.exports.files:remove", 1, "before"),
+    "after the older file went": ("jobs_lib.features.exports.files:remove", 1, "after"),
 }
 
 
@@ -71,6 +71,7 @@ def made(folder, url: str):
     service.db.insert("export_requests", user_id=user, requested_at=now)
     service.job(JOB)
     service.first = service.db.row("SELECT * FROM {export_requests}")
+    service.first_link = service.db.value("SELECT body_text FROM {notifications}")
     next(service.folder.glob("exports/export-*")).rename(service.folder / "first.zip")
     yield service
     service.db.close()
@@ -92,15 +93,14 @@ def fill(service) -> None:
 def downloads(service) -> list:
     """Every export that can be downloaded now, by the tokens that its owner may have; each is
     whole."""
-    key, found = hmac.digest(KEY.encode(), download_token.LABEL.encode(), "sha256"), []
-    for row in service.db.query("SELECT id, token_nonce FROM {export_requests} "
-                                "WHERE token_nonce IS NOT NULL"):
-        token = download_token.make(key, row["id"], row["token_nonce"])
-        export = find_export(token, str(service.folder / "config.ini"))
-        if export:
-            check(export.path)
-            found.append(export.request_id)
-    return found
+    bodies = [service.first_link, *(row["body_text"] for row in service.db.query(
+        "SELECT body_text FROM {notifications} WHERE body_text IS NOT NULL ORDER BY id"))]
+    tokens = [found[1] for body in bodies if (found := re.search(r"\?t=([\w-]+)", body))]
+    opened = [export for token in tokens
+              if (export := find_export(token, str(service.folder / "config.ini")))]
+    for export in opened:
+        check(export.path)
+    return [export.request_id for export in opened]
 
 
 def finish(service) -> None:

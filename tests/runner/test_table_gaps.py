@@ -25,7 +25,7 @@ KEY = "0123456789abcdef0123456789abcdef"
 # random, or about the run or the disk itself
 OWN_OF_EACH = {"job_runs", "meta", "schema_migrations", "gauges"}
 # Drawn at random, or of a file with something random in it.
-RANDOM = {"location", "sha256", "claim_token", "claim_run", "run_id", "token_hash", "token_nonce",
+RANDOM = {"location", "sha256", "claim_token", "claim_run", "run_id", "token_hash",
           "file_name", "file_bytes"}
 
 

@@ -269,7 +269,6 @@ TABLES = {
         file_bytes          big      null
         sha256              hash     null
         token_hash          hash     null
-        token_nonce         label    null
         attempts            int      = 0
         requested_at        now
         started_at          time     null

@@ -30,7 +30,7 @@ CERTAIN = {
 STAND_IN = ("int", "big", "json", "hash", "label", "path")      # types with samples alone
 LARGEST = {"last_code": 999, "response_status": 599, "progress": 100}
 # characters at most of a text, which an app may cut off
-LONGEST = {"token_hash": 64, "token_nonce": 32, "sha256": 64, "file_name": 80, "last_error": 512,
+LONGEST = {"token_hash": 64, "sha256": 64, "file_name": 80, "last_error": 512,
            "error": 512, "disabled_reason": 255, "response_excerpt": 2048, "dns_results": 16_000,
            "details": 1000}
 

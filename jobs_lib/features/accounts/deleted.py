@@ -279,8 +279,8 @@ class Batches:
         if removal.files:
             self._drop(removal.files)
         if removal.exports:
-            from jobs_lib.features.exports.requests import forget_files
-            self.ctx.count("files", forget_files(self.ctx, removal.exports))
+            from jobs_lib.features.exports.files import remove_all
+            self.ctx.count("files", remove_all(self.ctx, removal.exports))
 
     def check_status(self) -> None:
         """Restored, unless the account still is what it was when it was chosen. Locks the user's

@@ -24,7 +24,7 @@ ANONYMOUS = "user_id = NULL, actor = '', ip = '', details = NULL"
 
 ASKED_AT_ONCE = 5_000           # keys in one statement
 LAST = ("domains", "destinations")      # an app's aliases and logs often refer to them
-KEPT = ("raw_path", "address", "file_name", "file_bytes")     # columns that a Removal keeps
+KEPT = ("raw_path", "address", "file_name")     # columns that a Removal keeps
 
 
 def order() -> list:
@@ -96,7 +96,7 @@ class Removal:
     rows       {table: number}
     files      in the spool that the rows named
     addresses  of aliases
-    exports    rows of export_requests: `id`, `file_name`, `file_bytes`
+    exports    rows of export_requests: `id`, `file_name`
 
     Each method gets the ids of rows, the condition that they must still fulfil with its values, and
     returns how many rows of that table it met.

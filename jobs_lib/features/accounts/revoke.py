@@ -115,12 +115,11 @@ def _cancel_exports(removal: Removal, name: str, ids: list, rule: str, values: d
     """No link opens them any more, and their files go. One that is being made is given up by the
     run that makes it."""
     db = removal.db
-    rows = db.query("SELECT id, file_name, file_bytes FROM {export_requests} WHERE id IN (:ids) "
+    rows = db.query("SELECT id, file_name FROM {export_requests} WHERE id IN (:ids) "
                     f"AND {rule}{db.for_update}", ids=ids, **values)
     removal.exports.extend(rows)
-    return db.execute("UPDATE {export_requests} "
-                      "SET status = 'expired', token_hash = NULL, token_nonce = NULL"
-                      " WHERE id IN (:ids)", ids=[row["id"] for row in rows])
+    return db.execute("UPDATE {export_requests} SET status = 'expired', token_hash = NULL "
+                      "WHERE id IN (:ids)", ids=[row["id"] for row in rows])
 
 
 def _mark(ctx, account, batches) -> None:

@@ -65,7 +65,7 @@ KINDS = _kinds("""
     id alias_id direction status bytes_used created_at
     by created_at id
 
-    message_totals message_stats: sums of lines that are deleted already, by alias and day
+    message_stats message_stats: sums of lines that are deleted already, by alias and day
     alias_id day direction status email_count bytes_used
     by alias_id day direction status
 
@@ -156,8 +156,8 @@ NOT_EXPORTED = {
                            "lease_until": CLAIM, "uncertain": CLAIM},
     "export_requests": {"user_id": OWNER, "progress": "it is about the work, not about the person",
                         "file_name": PATH, "sha256": "it is about the work, not about the person",
-                        "token_hash": TOKEN, "token_nonce": TOKEN, "claim_token": CLAIM,
-                        "claim_run": CLAIM, "lease_until": CLAIM},
+                        "token_hash": TOKEN, "claim_token": CLAIM, "claim_run": CLAIM,
+                        "lease_until": CLAIM},
     "endpoint_state": dict.fromkeys(("webhook_id", "user_id", "tried_at", "slow",
                                      "paused_until"), CLAIM),
     "attempts": dict.fromkeys(("id", "kind", "item_id", "user_id", "run_id", "began_at",

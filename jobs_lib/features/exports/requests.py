@@ -4,9 +4,9 @@
                  |
                  +-> queued again (a killed or stopped run, an error), failed at the third time
 
-Each arrow is one commit. The app gives a file out only while its row is `ready`, so the status is
-taken away before the file and given after it: a kill in between leaves a file that no row needs,
-which the next run removes.
+Each arrow is one commit. A file is there before its row is `ready`, and is deleted in the
+transaction that ends it, after the row's own time is over: a kill in between leaves a row that
+opens nothing, which the next run ends.
 """
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ import os
 from datetime import timedelta
 from functools import partial
 
-from jobs_lib import clock
+from jobs_lib import clock, text
 from jobs_lib.database.values import INVALID, number
 from jobs_lib.engines import attempts, rotation
 from jobs_lib.engines.rows import MOST_COUNTED, UNCLAIMED, count_unknown_status, lost
 from jobs_lib.errors import DatabaseError, Invalid
+from jobs_lib.features.notifications.enqueue import dedupe_key, notify
 from jobs_lib.ports.outcomes import GIVEN_BACK, RETRY
 from jobs_lib.records import namedtuple
 from jobs_lib.runner.clock_doubt import AHEAD
 
-from . import files
+from . import download, files
 
 DAY = timedelta(days=1)      # in which an account gets `per_day` exports
 # unfinished ones: a request that cannot be fulfilled is not tried for ever
@@ -33,8 +34,8 @@ REFUSED_AT_ONCE = 500        # surplus requests of an owner in one commit
 MOST_ATTEMPTS = 1000         # no request was ever tried as often: what says so makes no sense
 LEASE_MARGIN = timedelta(minutes=2)
 NOT_CLAIMED = "claim_token = NULL, claim_run = NULL, lease_until = NULL"
-COLUMNS = "id, user_id, COALESCE(attempts, 0) AS attempts, requested_at"
-FILE_COLUMNS = "id, file_name, file_bytes"
+COLUMNS = "id, user_id, COALESCE(attempts, 0) AS attempts, requested_at, file_name"
+NO_LINK = "cancelled: its export can no longer be downloaded"
 STATUSES = ("queued", "running", "ready", "failed", "expired")
 
 # by a run of ours, which has claimed it; else by the app
@@ -46,8 +47,7 @@ Claim = namedtuple("Claim", "row token file_name")
 # What earlier runs left
 
 def recover(ctx) -> None:
-    """Requests of dead runs wait again, or have failed for good; files that no row needs are
-    removed."""
+    """Requests of dead runs wait again, or have failed for good; what was written is deleted."""
     count_unclaimable(ctx)
     dead, values = lost("export_requests", clock.text(ctx.now))
     rows = ctx.db.query(f"SELECT {COLUMNS}, started_at, claim_run FROM {{export_requests}} "
@@ -55,8 +55,6 @@ def recover(ctx) -> None:
     for row in rows:
         if is_valid(ctx, row):
             ctx.db.batch(partial(_unfinished, ctx, row, "the run was killed", (dead, values)))
-    if ctx.clock_in_doubt is None:
-        ctx.count("files_removed", files.sweep(ctx))
 
 
 def count_unclaimable(ctx, rule: str = "", **values) -> None:
@@ -75,18 +73,22 @@ def is_valid(ctx, row: dict) -> bool:
         reason = "its attempts are out of range"
     except Invalid as error:
         reason = str(error)
-    ctx.db.execute("UPDATE {export_requests} SET status = 'failed', finished_at = :now, "
-                   f"file_name = NULL, error = :why, {NOT_CLAIMED} "
-                   "WHERE id = :id AND status IN ('queued', 'running')",
-                   now=ctx.clock(), id=row["id"], why=f"invalid: {reason}")
+    def work() -> None:
+        ctx.db.execute("UPDATE {export_requests} SET status = 'failed', finished_at = :now, "
+                       f"file_name = NULL, error = :why, {NOT_CLAIMED} "
+                       "WHERE id = :id AND status IN ('queued', 'running')",
+                       now=ctx.clock(), id=row["id"], why=f"invalid: {reason}")
+        files.remove(ctx, row)
+
+    ctx.db.batch(work)
     ctx.log.warning("export invalid", id=row["id"], reason=reason)
     ctx.count(INVALID)
     return False
 
 
-def _unfinished(ctx, row: dict, why: str, ours: tuple, given_back: int = 0) -> None:
-    """An attempt has failed: the request waits for another, or this was the last. Called inside a
-    transaction.
+def _unfinished(ctx, row: dict, why: str, ours: tuple, given_back: int = 0) -> bool:
+    """An attempt has failed: the request waits for another, or this was the last. Whether it was
+    still this attempt's. Called inside a transaction.
 
     `ours`: (SQL, values) by which the row is still the one whose attempt it was. `given_back`: 1
     for an attempt that does not count, since the request is not to blame.
@@ -99,16 +101,17 @@ def _unfinished(ctx, row: dict, why: str, ours: tuple, given_back: int = 0) -> N
                           f"attempts = attempts - :given_back, file_name = NULL, {NOT_CLAIMED} "
                           f"WHERE id = :id AND status = 'running' AND {rule}", now=ctx.clock(),
                           error=why, given_back=given_back, id=row["id"], **values):
-        return
+        return False
+    files.remove(ctx, row)
     _record(ctx, row, "failed" if failed else GIVEN_BACK if given_back else RETRY, why)
     if failed:
         ctx.count("failed")
         ctx.log.error("export failed", id=row["id"], attempts=row["attempts"], error=why)
-        from . import notices
-        notices.failed(ctx, owner(ctx, row), row)
+        _notify_failed(ctx, owner(ctx, row), row, f"export-failed:{row['id']}")
     else:
         ctx.count("put_off")
         ctx.log.warning("export unfinished", id=row["id"], attempt=row["attempts"], error=why)
+    return True
 
 
 def _record(ctx, row: dict, outcome: str, answer: str) -> None:
@@ -123,21 +126,24 @@ def _record(ctx, row: dict, outcome: str, answer: str) -> None:
 
 def over(ctx, most: int) -> list[dict]:
     """The first finished exports whose time is over."""
-    return ctx.db.query(f"SELECT status, expires_at, {FILE_COLUMNS} FROM {{export_requests}} "
+    return ctx.db.query("SELECT id, status, expires_at, file_name FROM {export_requests} "
                         "WHERE status = 'ready' AND expires_at <= :now "
                         "ORDER BY expires_at, id LIMIT :most", now=ctx.now, most=most)
 
 
 def expire(ctx) -> None:
-    """Downloads end at their time: first for the app, then the file is deleted."""
+    """Downloads end at their time, and their files are deleted."""
     _shorten(ctx)
     done = 0
     while not ctx.should_stop() and (most := ctx.within_limit(AT_ONCE, done)):
         rows = over(ctx, most)
         if not rows or not ctx.may_expire():
             return
-        _end(ctx, rows)
-        forget_files(ctx, rows)
+        if not files.is_ours(ctx):
+            files.report_missing(ctx, rows)
+            return
+        for row in rows:
+            _expire(ctx, row)
         ctx.count("expired", len(rows))
         done += len(rows)
 
@@ -155,21 +161,31 @@ def _shorten(ctx) -> None:
                        expires=ctx.now + ctx.section("export").keep, ids=_ids(rows))
 
 
-def _end(ctx, rows: list[dict]) -> None:
-    """These finished exports cannot be downloaded any more."""
-    ctx.db.execute("UPDATE {export_requests} SET status = 'expired', token_hash = NULL, "
-                   "token_nonce = NULL WHERE id IN (:ids) AND status = 'ready'", ids=_ids(rows))
+def _expire(ctx, row: dict) -> None:
+    """A finished export cannot be downloaded any more, and its file is deleted."""
+    def work() -> None:
+        if ctx.db.execute("UPDATE {export_requests} SET status = 'expired', token_hash = NULL, "
+                          "file_name = NULL WHERE id = :id AND status = 'ready'", id=row["id"]):
+            _empty_notice(ctx, row["id"])
+            files.remove(ctx, row)
+
+    ctx.db.batch(work)
 
 
-def forget_files(ctx, rows: list[dict]) -> int:
-    """Delete the files of requests that are over, then their names. How many files; those that are
-    not found are counted."""
-    removed, settled = files.remove_files(ctx, rows)
-    if len(settled) < len(rows):
-        ctx.count("files_not_found", len(rows) - len(settled))
-    ctx.db.execute("UPDATE {export_requests} SET file_name = NULL WHERE id IN (:ids) "
-                   "AND status = 'expired'", ids=settled)
-    return removed
+def _empty_notice(ctx, request_id) -> None:
+    """The text of its notice holds the link: one that waits is cancelled, one that failed is
+    emptied, too."""
+    of = {"key": _ready_key(request_id)}
+    ctx.db.execute("UPDATE {notifications} SET status = 'failed', finished_at = :now, "
+                   f"next_attempt_at = NULL, last_error = :why, {NOT_CLAIMED} "
+                   "WHERE dedupe_key = :key AND status = 'pending'", now=ctx.clock(), why=NO_LINK,
+                   **of)
+    ctx.db.execute("UPDATE {notifications} SET body_text = NULL, body_html = NULL "
+                   "WHERE dedupe_key = :key AND status = 'failed'", **of)
+
+
+def _ready_key(request_id) -> str:
+    return dedupe_key(f"export-ready:{request_id}")
 
 
 def _ids(rows: list[dict]) -> list:
@@ -215,7 +231,8 @@ def _claim(ctx, row: dict) -> Claim | None:
                     f"AND {MADE_HERE}", user=row["user_id"]):
         return None                         # another run makes one for this account: this one waits
     row = {**row, "attempts": row["attempts"] + 1, "began": ctx.clock(), "since": ctx.monotonic()}
-    taken = Claim(row, os.urandom(16).hex(), files.new_name(row["id"]))
+    row["file_name"] = files.new_name(row["id"])
+    taken = Claim(row, os.urandom(16).hex(), row["file_name"])
     lease = ctx.clock() + timedelta(seconds=ctx.hard_limit - ctx.monotonic()) + LEASE_MARGIN
     return taken if ctx.db.execute(
         "UPDATE {export_requests} SET status = 'running', progress = 0, "
@@ -267,8 +284,22 @@ def _refuse(ctx, user: dict | None, row: dict, why: str, notice: str) -> None:
     if number_of:
         ctx.count("refused", number_of)
         ctx.log.event("export refused", id=row["id"], requests=number_of, reason=why)
-        from . import notices
-        notices.refused(ctx, user, row, notice)
+        # one notice a day
+        _notify_failed(ctx, user, row, f"export-refused:{row['user_id']}:{ctx.now:%Y-%m-%d}",
+                       notice)
+
+
+def _notify_failed(ctx, user: dict | None, row: dict, key: str, why: str = "") -> None:
+    """The owner learns that it is not made. `why`: a sentence for them; "": attempts have
+    failed."""
+    if user and user["status"] != "deleted":
+        notify(ctx, user, "export_failed", key, {"requested": _day(row), "why": why})
+
+
+def _day(row: dict) -> str:
+    from jobs_lib.features.notifications import render
+    moment = clock.parse_any(row["requested_at"])
+    return render.day(moment) if moment else "an earlier day"
 
 
 # What becomes of it
@@ -288,36 +319,37 @@ def finish(ctx, taken: Claim, written) -> bool:
     older: list = []
     if not until_stored(ctx, partial(_finish, ctx, taken, written, older)):
         return False
-    forget_files(ctx, older)
+    for row in older:
+        _expire(ctx, row)
     return True
 
 
 def _finish(ctx, taken: Claim, written, older: list) -> bool:
-    """Whether it is stored. `older` gets the exports that end by it."""
+    """Whether it is stored. `older` gets the exports whose time ends by it."""
     row, now = taken.row, ctx.clock()
     user = owner(ctx, row, ctx.db.for_update)
     if user is None or user["status"] in ("deleted", "suspended"):
         return False                        # the next run settles it
-    from . import download_token
-    nonce, expires = os.urandom(16).hex(), now + ctx.section("export").keep
-    token = download_token.make(ctx.secret(download_token.LABEL), row["id"], nonce)
+    token, expires = download.new_token(), now + ctx.section("export").keep
     if not ctx.db.execute(
             "UPDATE {export_requests} SET status = 'ready', progress = 100, file_bytes = :bytes, "
-            "sha256 = :sha256, token_hash = :hash, token_nonce = :nonce, finished_at = :now, "
-            f"expires_at = :expires, error = NULL, {NOT_CLAIMED} "
+            "sha256 = :sha256, token_hash = :hash, finished_at = :now, expires_at = :expires, "
+            f"error = NULL, {NOT_CLAIMED} "
             "WHERE id = :id AND claim_token = :token AND status = 'running' AND user_id = :owner",
-            bytes=written.bytes, sha256=written.sha256, hash=download_token.hashed(token),
-            nonce=nonce, now=now, expires=expires, id=row["id"], token=taken.token,
-            owner=row["user_id"]):
+            bytes=written.bytes, sha256=written.sha256, hash=download.hashed(token), now=now,
+            expires=expires, id=row["id"], token=taken.token, owner=row["user_id"]):
         return _is_ready(ctx, taken)        # by a COMMIT whose answer was lost
     _record(ctx, row, "ready", f"{written.rows:,} rows")
-    older[:] = ctx.db.query(f"SELECT {FILE_COLUMNS} FROM {{export_requests}} WHERE user_id = :user "
+    older[:] = ctx.db.query("SELECT id, file_name FROM {export_requests} WHERE user_id = :user "
                             "AND status = 'ready' AND id <> :id", user=row["user_id"],
                             id=row["id"])
     if older:
-        _end(ctx, older)
-    from . import notices
-    notices.ready(ctx, user, row, written.bytes, expires)
+        ctx.db.execute("UPDATE {export_requests} SET expires_at = :now WHERE id IN (:ids) "
+                       "AND status = 'ready'", now=now, ids=_ids(older))
+    from jobs_lib.features.notifications import render
+    notify(ctx, user, "export_ready", _ready_key(row["id"]), {
+        "requested": _day(row), "size": text.size(written.bytes, 1000),
+        "expires": render.minute(expires), "link": download.link(download.page(ctx), token)})
     return True
 
 
@@ -327,27 +359,20 @@ def _is_ready(ctx, taken: Claim) -> bool:
                       "AND file_name = :name", id=taken.row["id"], name=taken.file_name) is not None
 
 
-def may_be_ready(ctx, taken: Claim) -> bool:
-    """Whether its file may be needed. Where the database cannot say, the next run removes what no
-    row needs."""
-    try:
-        return _is_ready(ctx, taken)
-    except DatabaseError:
-        return True
-
-
 def put_back(ctx, taken: Claim, why: str, is_counted: bool) -> None:
     """It was not finished. Unless `is_counted`, the request was not to blame, and the attempt is
     given back."""
     ours = ("claim_token = :token", {"token": taken.token})
-    ctx.db.batch(partial(_unfinished, ctx, taken.row, why, ours, int(not is_counted)))
+    if not (ctx.db.batch(partial(_unfinished, ctx, taken.row, why, ours, int(not is_counted)))
+            or _is_ready(ctx, taken)):
+        files.remove(ctx, taken.row)        # it was withdrawn
 
 
 def message(error: Exception) -> str:
     """An error for the row and the log, without anyone's address."""
-    from jobs_lib.masking import text
-    words = str(error) if isinstance(error, DatabaseError) else f"{type(error).__name__}: {error}"
-    return text(words)[:500]
+    from jobs_lib import masking
+    said = str(error) if isinstance(error, DatabaseError) else f"{type(error).__name__}: {error}"
+    return masking.text(said)[:500]
 
 
 def coming(_ctx) -> list:

@@ -1,20 +1,24 @@
-"""Making exports, one after the other, until none waits or the run has to stop."""
+"""Making exports, one after the other, until none waits or the run has to stop; or showing what
+a run would do."""
 from __future__ import annotations
 
 import os
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing, nullcontext
 from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.engines import rotation
+from jobs_lib.config.separate_folders import misplaced
+from jobs_lib.engines import past_time, rotation
 from jobs_lib.errors import Busy, JobsError, Lost
 from jobs_lib.folders import new_file, publish
 
-from . import files, requests, writer
+from . import download, files, requests, writer
+from .work_queue import QUEUE
 
 STORED_SECONDS = 2.0         # between two commits of the progress
 # of the budget: an attempt that had less time is not counted when the time is up
 FAIR_SHARE = 0.5
+SHOWN = 10
 
 
 class _Taken(Exception):
@@ -72,8 +76,7 @@ def _claimed(ctx):
 
 
 def _need_link(ctx) -> None:
-    from .link import url
-    if not url(ctx):
+    if not download.page(ctx):
         raise JobsError("exports are asked for, but there is no page to download them from: set "
                         "[export] url, or [core] app_url. The requests wait")
 
@@ -82,16 +85,16 @@ def _make(ctx, taken, path: str) -> None:
     """One export. An error in its rows concerns it alone; a full disk or a lost database concerns
     all."""
     fair = ctx.seconds_left() >= FAIR_SHARE * ctx.options.budget.total_seconds()
-    put_back, done = partial(requests.put_back, ctx, taken), False
+    put_back = partial(requests.put_back, ctx, taken)
     try:
         written = _write(ctx, taken, path)
         publish(path + files.PART, path)
         if not requests.finish(ctx, taken, written):
             raise _Taken
-        done = True
         ctx.count("exported")
         ctx.log.event("exported", id=taken.row["id"], rows=written.rows, bytes=written.bytes)
     except _Taken:
+        files.remove(ctx, taken.row)
         ctx.log.event("export cancelled", id=taken.row["id"])
     except _Stop:
         put_back(_stopped(ctx), fair and ctx.stop_reason in ("budget", "memory"))
@@ -108,9 +111,6 @@ def _make(ctx, taken, path: str) -> None:
         if not isinstance(error, (JobsError, ValueError)):
             # an error of ours, and not of the rows
             ctx.defect(error, f"export {taken.row['id']}")
-    finally:
-        if not (done or requests.may_be_ready(ctx, taken)):
-            _discard(path)
 
 
 def _stopped(ctx) -> str:
@@ -145,7 +145,22 @@ def _write(ctx, taken, path: str):
                                 one_moment=one_moment, look=look)
 
 
-def _discard(path: str) -> None:
-    for name in (path, path + files.PART):
-        with suppress(FileNotFoundError):
-            os.unlink(name)
+# A dry run
+
+def preview(ctx) -> dict:
+    """Show it, and return the counts. How many rows an account has is not counted."""
+    rule, values = past_time.spared(ctx, QUEUE)
+    requests.count_unclaimable(ctx, rule, **values)
+    most = ctx.within_limit(requests.AT_ONCE)
+    rows, over = requests.first(ctx, most, rule, **values), requests.over(ctx, most)
+    refused = [row for row in rows if requests.refusal(ctx, requests.owner(ctx, row), row)]
+    made = [row for row in rows if row not in refused]
+    missing = "" if download.page(ctx) else "set [export] url, or [core] app_url"
+    problem = misplaced(ctx.section, "export", "dir") or missing
+    for title, some, note in (
+            ("export {} account{}", made, problem and f"a run would fail: {problem}"),
+            ("refuse {} request{}", refused, ""),
+            ("delete {} export{} whose time is over", over, "")):
+        if some:
+            ctx.show(title.format(f"{len(some):,}", "s" * (len(some) != 1)), some[:SHOWN], note)
+    return {**ctx.counts, "exported": len(made), "expired": len(over), "refused": len(refused)}

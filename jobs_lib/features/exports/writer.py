@@ -14,6 +14,7 @@ import tempfile
 import zipfile
 from functools import partial
 from hashlib import sha256
+from textwrap import fill
 
 from jobs_lib.clock import parse
 from jobs_lib.database.schema.tables import table
@@ -21,7 +22,7 @@ from jobs_lib.database.schema.version import SCHEMA_VERSION
 from jobs_lib.errors import JobsError
 from jobs_lib.records import namedtuple
 
-from . import further, readme
+from . import further
 from .columns import KINDS
 from .encoding import cells, csv_writer, json_line
 
@@ -29,6 +30,27 @@ PAGE_ROWS, PAGE_BYTES = 1000, 512 * 1024     # read at once, at most
 FIRST_ROWS = 50              # of a table, before it is known how large its rows are
 BLOCK = 256 * 1024
 FORMAT = 1                   # of the zip, for programs that read it
+README_WIDTH = 76
+README_HEAD = """\
+What our service has stored about you, as of {moment} UTC{moments}.
+
+json/   each kind of data as one JSON file: exact, for programs
+csv/    the same as tables, for a spreadsheet
+manifest.json   how many rows each file has, its size and its SHA-256
+
+    rows  file                        what it is
+"""
+README_NOTES = """\
+- All times are UTC. `id` numbers a row; `alias_id` and the like name the row of that number in \
+another file.
+- In the CSV files there is an apostrophe (') wherever a spreadsheet could take a text for a \
+formula. The JSON files have each text as it is. All are UTF-8.
+- Not in here: your mail itself, which we do not keep (what is held or quarantined for a while \
+can be read in the app); the encrypted headers, which can be read only there; passwords, tokens \
+and keys, since whoever finds this file could sign in with them; and the bookkeeping of our own \
+programs.
+- Whoever has this file has this data: delete it where you no longer need it.
+"""
 
 Written = namedtuple("Written", "bytes sha256 rows")
 Part = namedtuple("Part", "name about rows bytes sha256")
@@ -62,7 +84,7 @@ def write(file, db, user_id: int, *, moment: str, one_moment: bool, look) -> Wri
                                 f"{kind.table} could be read: is one of its columns "
                                 f"{', '.join(kind.order)} empty?")
         archive.add("manifest.json", [_manifest(user_id, moment, one_moment, parts)])
-        archive.add("README.txt", [readme.text(parts, moment, one_moment).encode()])
+        archive.add("README.txt", [_readme(parts, moment, one_moment).encode()])
     file.flush()
     os.fsync(file.fileno())
     return Written(*_read_back(file), rows)
@@ -75,6 +97,17 @@ def _manifest(user_id: int, moment: str, one_moment: bool, parts: list) -> bytes
         "files": {part.name: {"rows": part.rows, "bytes": part.bytes, "sha256": part.sha256}
                   for part in parts},
     }, indent=2) + "\n").encode()
+
+
+def _readme(parts: list, moment: str, one_moment: bool) -> str:
+    """What the files hold, how to read them, and what is not in them."""
+    moments = "" if one_moment else " and the minutes after (parts may be some minutes apart)"
+    lines = [f"{part.rows:>8,}  {part.name.partition('/')[2].partition('.')[0]:<26}  {part.about}"
+             for part in parts if part.name.startswith("json/")]
+    notes = [fill(note, README_WIDTH, subsequent_indent="  ", break_long_words=False)
+             for note in README_NOTES.splitlines()]
+    return "\n".join([README_HEAD.format(moment=moment, moments=moments) + "\n".join(lines), "",
+                      *notes, ""])
 
 
 # The zip

@@ -5,7 +5,6 @@ from jobs_lib.engines.turns import LOW, NORMAL, URGENT
 from jobs_lib.records import namedtuple
 
 PORTER = "porter"
-EXPORT_READY = "export_ready"           # its link is put in when it is sent
 
 Kind = namedtuple("Kind", "persona priority optional")
 
@@ -22,7 +21,7 @@ KINDS = {
     "domain_failed": Kind("postmaster", NORMAL, False),
     "webhook_failing": Kind("postmaster", NORMAL, False),
     "webhook_disabled": Kind("postmaster", NORMAL, False),
-    EXPORT_READY: Kind("security", NORMAL, False),
+    "export_ready": Kind("security", NORMAL, False),
     "export_failed": Kind("security", NORMAL, False),
     "account_deletion_scheduled": Kind("security", URGENT, False),
 }

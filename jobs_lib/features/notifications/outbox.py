@@ -10,14 +10,9 @@ from jobs_lib.database.values import words
 from jobs_lib.engines import mail_sending, mime
 from jobs_lib.engines.turns import LOW, NORMAL
 from jobs_lib.engines.work_queue import owners_in, why_nobody_waits
-from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message, Result
-from jobs_lib.ports.outcomes import FINAL
+from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 
 from .kinds import AFTER_DELETION, PORTER, required
-
-
-class NoLink(Exception):
-    """Why the link of a notice cannot be put in, in words."""
 
 
 class Notices(mail_sending.MailSource):
@@ -26,21 +21,14 @@ class Notices(mail_sending.MailSource):
     event, to, has_first_attempts = "notice", "to_email", True
     when_cancelled = {"body_text": None, "body_html": None}         # nobody reads it any more
 
-    def __init__(self, ctx, links: dict) -> None:
-        """`links`: {kind of notice: the module that puts its link in when it is sent, by `gone` and
-        `fill`}."""
-        self.ctx, self.mail, self.links = ctx, ctx.section("mail"), links
+    def __init__(self, ctx) -> None:
+        self.ctx, self.mail = ctx, ctx.section("mail")
         self.personas = vars(ctx.section("personas"))
         self.waits = {NORMAL: ctx.options.normal_wait, LOW: ctx.options.low_wait}
 
     def reasons_to_cancel(self, rows: list[dict]) -> dict:
-        """Its account is deleted, its owner does not want this kind, or the export that it is about
-        is deleted."""
-        reasons: dict = {}
-        for kind, links in self.links.items():
-            if theirs := [row for row in rows if row["kind"] == kind]:
-                reasons.update(links.gone(self.ctx, theirs))
-        return {**reasons, **unwanted(self.ctx.db, rows)}
+        """Its account is deleted, or its owner does not want this kind."""
+        return unwanted(self.ctx.db, rows)
 
     def is_urgent(self, row: dict) -> bool:
         """By its class, or since it has waited as long as its class may."""
@@ -51,16 +39,11 @@ class Notices(mail_sending.MailSource):
         """Whether an earlier attempt has failed."""
         return row["attempts"] > 0
 
-    def prepare(self, row: dict) -> tuple[Envelope, Message] | Result:
+    def prepare(self, row: dict) -> tuple[Envelope, Message]:
         """Put the message together."""
         for column in ("to_email", "subject", "body_text", "body_html"):
             row[column] = _words(row[column])
         recipient = check(row["to_email"])
-        if links := self.links.get(row["kind"]):
-            try:
-                links.fill(self.ctx, row)
-            except NoLink as error:
-                return Result(FINAL, None, "", str(error))
         content, sender = self.message(row, recipient)
         return Envelope(sender, recipient), Message(IN_MEMORY, content)
 

@@ -96,7 +96,8 @@ SAMPLES: dict = {
         ],
     },
     "export_ready": {"requested": "24 November 2026", "size": "3.4 MB",
-                     "expires": "1 December 2026 at 15:05 UTC"},
+                     "expires": "1 December 2026 at 15:05 UTC",
+                     "link": "https://app.example/export?t=a-sample-and-no-token"},
     "export_failed": {"requested": "24 November 2026", "why": ""},
     "account_deletion_scheduled": {"closed": "24 November 2026", "date": "1 December 2026"},
 }

@@ -43,7 +43,7 @@ PUBLIC = """
     webhook_deliveries: webhook_id user_id event_id event_type payload status attempts
         next_attempt_at
         last_attempt_at response_status response_excerpt last_error created_at finished_at
-    export_requests: user_id status progress file_name file_bytes sha256 token_hash token_nonce
+    export_requests: user_id status progress file_name file_bytes sha256 token_hash
         attempts
         requested_at started_at finished_at expires_at error
     notifications: user_id? kind persona to_email subject body_text body_html? dedupe_key? priority
