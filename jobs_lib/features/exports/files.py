@@ -6,6 +6,7 @@ names it before it is there, and loses the name in the transaction that deletes 
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 
 from jobs_lib.config.separate_folders import misplaced
@@ -15,6 +16,7 @@ from jobs_lib.folders import HTACCESS, write
 
 OPTION, MARKER = "[export] dir", ".jobs-exports"
 PART = ".part"
+NAME = r"export-[^/]+-[0-9a-f]{32}\.zip"
 
 
 def new_name(request_id) -> str:
@@ -55,8 +57,7 @@ def remove(ctx, row: dict) -> int:
     Called in the transaction that takes the name out of the row, before its COMMIT: a kill in
     between leaves a row that the next run ends again. JobsError where it cannot be deleted.
     """
-    name = os.path.basename(row["file_name"]) if isinstance(row["file_name"], str) else ""
-    removed = 0
+    name, removed = _name(row), 0
     for path in (os.path.join(ctx.section("export").dir, name + end) for end in ("", PART) if name):
         try:
             with suppress(FileNotFoundError):
@@ -67,10 +68,16 @@ def remove(ctx, row: dict) -> int:
     return removed
 
 
+def _name(row: dict) -> str:
+    """The name of a row's file; "" if it has none that is ours."""
+    name = str(row["file_name"] or "")
+    return name if re.fullmatch(NAME, name) else ""
+
+
 def remove_all(ctx, rows: list[dict]) -> int:
     """Delete the files of these requests of a deleted account. How many there were."""
     there = {row["id"]: remove(ctx, row) for row in rows}
-    missing = [row for row in rows if row["file_name"] and not there[row["id"]]]
+    missing = [row for row in rows if _name(row) and not there[row["id"]]]
     if missing and not is_ours(ctx):
         report_missing(ctx, missing)
     return sum(there.values())
