@@ -354,7 +354,7 @@ def spool(installation):
     if not version.found(db) or not os.path.isdir(folder):
         raise NothingToAsk
     try:
-        need_folder(db, installation.section)
+        need_folder(db, folder)
     except Missing:
         raise NothingToAsk from None
     except JobsError as error:

@@ -27,10 +27,10 @@ PAGES = 900                  # of SQLite's log, which each other writer copies w
 FEWEST = 100                 # rows, of a batch that had to give way
 TRIES = 3                    # of such a batch
 AFTER_CONFLICT = 1.0         # seconds before the next try
-FILES_AT_ONCE = 100          # rows with files: a kill strands no more than a sweep takes unasked
+FILES_AT_ONCE = 100          # rows with files, which are deleted before the commit
 
-Batch = namedtuple("Batch", "rows files")
-Batch.__doc__ = "What one commit deleted: how many rows, and the files that they named."
+Batch = namedtuple("Batch", "rows files bytes")
+Batch.__doc__ = "What one commit deleted: how many rows, how many of their files, and their bytes."
 Rows = namedtuple("Rows", "source key filter values")
 Rows.__doc__ = """The rows that a batch is about to delete, for what keeps something of them.
 
@@ -86,6 +86,7 @@ class BatchDeleter:
 
     def __init__(self, ctx, table: str, files: str | None = None, within=None) -> None:
         self.ctx, self.db, self.files, self.within = ctx, ctx.db, files, within
+        self.folder = ctx.section("spool").dir if files else ""
         self.table, self._from = table, f"{{{table}}}"
         self._number = ctx.db.numbered_by(table)
         self._key = self._number or "id"
@@ -243,7 +244,7 @@ class BatchDeleter:
                     # a row came in meanwhile, of which nothing was kept
                     raise Conflict(f"rows of {chosen.table} changed while they were counted")
                 deleted += number
-            return Batch(deleted, names)
+            return Batch(deleted, *self._drop(names))
 
         begin = self.ctx.monotonic()
         batch = self.db.batch(work, retry_on=Lost)         # a conflict: `_in_parts`
@@ -253,6 +254,13 @@ class BatchDeleter:
         if self.db.dialect.after_batch:
             self._checkpoint(batch.rows)
         return batch
+
+    def _drop(self, names: list) -> tuple[int, int]:
+        """Delete the files of the deleted rows. How many, and their bytes."""
+        if not names:
+            return 0, 0
+        from .spool import drop
+        return drop(self.db, self.folder, names)
 
     def _checkpoint(self, rows: int) -> None:
         """Copy SQLite's log into the database before the next batch makes it so long that another

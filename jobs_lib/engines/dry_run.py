@@ -25,11 +25,8 @@ def preview(ctx, due, more=()) -> dict:
     number = ctx.within_limit(number)
     ctx.count("deleted", number)            # a job may have several purges
     show_deletion(ctx, chosen.table, number, _sample(ctx, chosen), due.unconfirmed)
-    if files:
-        if ctx.limit is None:           # else it is unknown which rows it will be
-            _count_files(ctx, chosen, files)
-        from .orphan_files import preview as sweep_preview
-        sweep_preview(ctx)
+    if files and ctx.limit is None:         # else it is unknown which rows it will be
+        _count_files(ctx, chosen, files)
     return ctx.counts
 
 

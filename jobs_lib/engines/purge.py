@@ -1,9 +1,8 @@
 """Deleting what is old: one engine for every job that removes rows by their age.
 
 What is deleted is declared (rules.py). `off` ends before any SQL. Rows are deleted in short batches
-(batch_delete.py), the files that they named after the commit, when no other row names them
-(spool.py); what a kill between the two leaves behind is swept up later (orphan_files.py). A
-retention that was shortened by mistake stops before it empties a table (safety_stop.py).
+(batch_delete.py), each with its files in one transaction (spool.py). A retention that was shortened
+by mistake stops before it empties a table (safety_stop.py).
 
 A job that does more calls `begin`, does what it has to, and calls `finish`.
 """
@@ -47,7 +46,7 @@ def begin(ctx, purge) -> Due | None:
     if purge.files:
         from .spool import need_folder
         # else rows would be deleted and their files stay
-        need_folder(ctx.db, ctx.section)
+        need_folder(ctx.db, ctx.section("spool").dir)
     retentions = guard(ctx, timed)
     unconfirmed = confirm(ctx, retentions, purge, timed)
     return Due(purge, Selection(purge.table, timed, ctx), retentions, unconfirmed)
@@ -95,9 +94,6 @@ def finish(ctx, due: Due, *, within=None, more=()) -> dict:
     deleter = BatchDeleter(ctx, purge.table, purge.files, within)
     delete_all(ctx, deleter, chain([chosen] if total else [], more), total, chosen.cutoffs)
     if not ctx.should_stop():
-        if purge.files:
-            from .orphan_files import sweep
-            sweep(ctx)
         due.guard.store()
     return ctx.counts
 
@@ -119,8 +115,9 @@ def delete_all(ctx, deleter: BatchDeleter, selections, total: int | None, cutoff
                 ctx.count("deleted", batch.rows)
                 if chosen.counted:
                     ctx.count(chosen.counted, batch.rows)
-                if batch.files:
-                    drop_files(ctx, batch.files)
+                if deleter.files:
+                    ctx.count("files", batch.files)
+                    ctx.count("bytes_freed", batch.bytes)
                 report(rate=deleter.rate())
             if ctx.should_stop():
                 break
@@ -135,24 +132,3 @@ def log_deletion(ctx, deleter: BatchDeleter, cutoffs) -> None:
                   batches=deleter.number, rate=deleter.rate(),
                   waited=round(deleter.load.waited, 1),
                   before=sorted({clock.text(moment) for moment in cutoffs}))
-
-
-def drop_files(ctx, paths: list[str]) -> None:
-    """Delete the files whose last row is deleted. One that cannot be is left for the sweep."""
-    from . import spool
-
-    folder, failed = ctx.section("spool").dir, []
-    wanted = {path for path in paths if isinstance(path, str)}      # octets name no file
-    for path in sorted(wanted - spool.named(ctx.db, wanted)):
-        try:
-            freed = spool.remove(folder, path)
-        except OSError as error:
-            failed.append((path, error.strerror))
-            continue
-        if freed is not None:
-            ctx.count("files")
-            ctx.count("bytes_freed", freed)
-    if failed:
-        ctx.count("not_removed", len(failed))
-        ctx.log.warning("files not removed", number=len(failed), path=failed[0][0],
-                        error=failed[0][1])

@@ -9,8 +9,8 @@ from jobs_lib.records import namedtuple
 
 BUDGET = "4m"                   # of a run: the next one goes on
 IDEMPOTENT = "Each batch is one commit: a killed or repeated run deletes what is left."
-FILES_AFTER = (" A file is deleted after the commit of its row; one that a kill leaves behind is "
-               "found by a later run.")
+WITH_FILES = (" A file is deleted just before the commit of its row: a kill between the two leaves "
+              "a row past its time, which the next run deletes.")
 
 
 class Rule(namedtuple("Rule", "age fallback only option later also",
@@ -69,7 +69,7 @@ def purge(*, table: str, rules: tuple, schedule: str, options: dict | None = Non
     `tables` is what it works on besides the columns of its rules and its sample.
     """
     what = Purge(table, rules, files, run)
-    idempotency = idempotency or IDEMPOTENT + (FILES_AFTER if files else "")
+    idempotency = idempotency or IDEMPOTENT + (WITH_FILES if files else "")
     return Job("", "", "", schedule, priority, BUDGET, True, options or {},
                (*sections, *(("spool",) if files else ())), idempotency, sample, what,
                tables=lambda: what.works_on(sample) + tables, coming=coming)

@@ -1,4 +1,4 @@
-"""Raw messages on disk: which file a row names, and when a file may go.
+"""Raw messages on disk: which file a row names, and when a file goes.
 
 Several rows may name one file, so it is deleted only with the last of them. A name comes from
 another program: absolute paths, `..` and links are refused, whatever they point to.
@@ -10,14 +10,12 @@ import os
 import stat
 
 from jobs_lib.chunks import chunked
-from jobs_lib.config.separate_folders import DATABASE, misplaced
 from jobs_lib.database.values import one_line, words
-from jobs_lib.errors import ConfigError, JobsError
+from jobs_lib.errors import JobsError
 from jobs_lib.folders import kept, private, write
-from jobs_lib.paths import HOME
 
 NAMING_TABLES = ("failed_emails", "overflow_hold", "spam_quarantine")
-# names in one query: few enough for every engine, so that a million take some thousand
+# names in one query: few enough for every engine
 ASKED_AT_ONCE = 600
 # waiting messages without their files that are no accident, and how many are looked at
 SEVERAL, LOOKED_AT = 3, 1000
@@ -39,27 +37,60 @@ def locate(folder: str, raw_path: str) -> str:
     return path
 
 
-def unneeded(db, raw_path: str, still: str = "") -> bool:
-    """Whether no row names the file. `still` narrows `failed_emails`: rows that need it, such as
-    `status <> 'sent'`."""
-    for table in NAMING_TABLES:
-        rule = f" AND {still}" if still and table == "failed_emails" else ""
-        if db.row(f"SELECT raw_path FROM {{{table}}} WHERE raw_path = :raw_path{rule} LIMIT 1",
-                  raw_path=raw_path):
-            return False
+def is_there(folder: str, raw_path: str) -> bool:
+    """Whether a row's file is there; also where that may not be looked at."""
+    try:
+        os.lstat(locate(folder, raw_path))
+    except (SpoolError, FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        pass
     return True
 
 
+# The files of rows that are deleted
+
+def drop(db, folder: str, raw_paths) -> tuple[int, int]:
+    """Delete the files of rows that the open transaction has deleted, unless another row names
+    them. How many files, and their bytes.
+
+    Before the COMMIT: a kill in between brings back rows that are past their time, and the next run
+    deletes them. JobsError, and so no COMMIT, where the system refuses.
+    """
+    wanted = {path for path in raw_paths if isinstance(path, str)}      # octets name no file
+    number = freed = 0
+    for path in sorted(wanted - named(db, wanted)):
+        try:
+            size = remove(folder, path)
+        except OSError as error:
+            raise JobsError(f"{os.path.join(folder, path)} cannot be deleted "
+                            f"({error.strerror}), so its row stays, too") from None
+        if size is not None:
+            number, freed = number + 1, freed + size
+    return number, freed
+
+
 def named(db, raw_paths) -> set[str]:
-    """Those of the names that any row of any table uses."""
-    wanted, found = [path for path in raw_paths if isinstance(path, str)], set()
+    """Those of the names that any row of any table uses.
+
+    A locking read: of two jobs that delete the last two rows of a file at the same moment, the
+    later one waits for the other's COMMIT, and finds no row.
+    """
+    wanted, found = sorted(raw_paths), set()
     for some in chunked(wanted, ASKED_AT_ONCE):
         for table in NAMING_TABLES:
-            # MySQL takes "a" and "a " for equal, and DISTINCT gives one of them: spaces at the end
-            # do not count.
+            # MySQL takes "a" and "a " for equal: spaces at the end do not count.
             found |= {row["raw_path"].rstrip(" ") for row in db.query(
-                f"SELECT DISTINCT raw_path FROM {{{table}}} WHERE raw_path IN (:some)", some=some)}
+                f"SELECT raw_path FROM {{{table}}} WHERE raw_path IN (:some){db.for_update}",
+                some=some)}
     return {name for name in wanted if name.rstrip(" ") in found}
+
+
+def is_needed(db, raw_path: str) -> bool:
+    """Whether a row names the file that is no sent forward."""
+    return any(db.row(f"SELECT raw_path FROM {{{table}}} WHERE raw_path = :raw_path"
+                      f"{' AND status <> :sent' if table == 'failed_emails' else ''} LIMIT 1",
+                      raw_path=raw_path, sent="sent") for table in NAMING_TABLES)
 
 
 def remove(folder: str, raw_path: str) -> int | None:
@@ -72,37 +103,34 @@ def remove(folder: str, raw_path: str) -> int | None:
     try:
         *above, name = _parts(raw_path)
         parent = _open(folder, above)
-    except (SpoolError, FileNotFoundError, NotADirectoryError):
+        try:
+            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            if not stat.S_ISREG(status.st_mode):
+                return None
+            os.unlink(name, dir_fd=parent)
+            return status.st_size
+        finally:
+            os.close(parent)
+    except SpoolError:
         return None
-    try:
-        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        if not stat.S_ISREG(status.st_mode):
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):    # none can be there
             return None
-        os.unlink(name, dir_fd=parent)
-        return status.st_size
-    except FileNotFoundError:
-        return None
-    finally:
-        os.close(parent)
+        raise
 
 
-def need_folder(db, section_of) -> None:
-    """JobsError unless [spool] dir is the folder that `migrate` marked for this database, and a
-    folder of its own: what is in it and has no row is removed in time.
+# The mark: a wrong path, or a disk that is not mounted, must not make every message look missing
 
-    A wrong path or a disk that is not mounted must not make every message look missing: no message
-    may pay for it.
-    """
-    folder = section_of("spool").dir
-    if wrong := misplaced(section_of, "spool", "dir", [(DATABASE, db.file)]):
-        raise ConfigError(wrong)
-    if not os.path.isdir(folder):
-        raise JobsError(f"[spool] dir = {folder}: there is no such folder. Nothing was tried; if "
-                        "it is the right one, `jobs.py migrate` makes it")
-    if mark(folder) != database_id(db):
-        raise JobsError(f"[spool] dir = {folder} does not carry the mark of this database "
-                        f"({MARKER}): it is another folder, or its disk is not there. Nothing was "
-                        "tried; if it is the right one, `jobs.py migrate` marks it")
+def need_folder(db, folder: str) -> None:
+    """JobsError unless [spool] dir is the folder that `migrate` marked for this database."""
+    owner = database_id(db)
+    if not owner or mark(folder) != owner:
+        what = ": there is no such folder"
+        if os.path.isdir(folder):
+            what = (f" does not carry the mark of this database ({MARKER}): it is another folder, "
+                    "or its disk is not there")
+        raise JobsError(f"[spool] dir = {folder}{what}. Nothing was tried; if it is the right one, "
+                        "`jobs.py migrate` makes and marks it")
 
 
 def all_missing(db, folder: str) -> str | None:
@@ -115,43 +143,19 @@ def all_missing(db, folder: str) -> str | None:
         return None
     example = one_line(words(min(filter(None, paths), key=str)))[:80]
     return (f"none of the {len(paths):,} waiting messages looked at is in [spool] dir = {folder}, "
-            f"such as {example}: that folder, or what [columns] "
-            "failed_emails.raw_path makes of the app's names, is wrong. Nothing was tried or "
-            "removed. Correct it, so that the two together are the path of the file; if the "
+            f"such as {example}: that folder, or the app's names of the files, are wrong. Nothing "
+            "was tried. Correct it, so that the two together are the path of the file; if the "
             "messages are lost, end their rows: `jobs.py cancel forwards ID ...`")
 
 
-def is_there(folder: str, raw_path: str) -> bool:
-    """Whether a row's file is there; also where that may not be looked at."""
-    try:
-        os.lstat(locate(folder, raw_path))
-    except (SpoolError, FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        pass
-    return True
-
-
-def database_id(db) -> str:
-    """What `migrate` named this database; "" before that."""
-    return db.value("SELECT value FROM {meta} WHERE name = 'database_id'") or ""
-
-
-def mark_folder(folder: str, owner: str, option: str = "[spool] dir", marker: str = MARKER) -> None:
-    """Write down which database (its id) owns these files: only a folder with the database's own
-    mark is ever swept.
-
-    Makes the folder, private, if it is not there. JobsError, and nothing changed, when it carries
-    the mark of another database, or is no folder for such files at all.
-    """
-    what = foreign(folder)
-    if what:
-        raise JobsError(f"{option} = {folder} holds {what}: give these files a folder of their "
-                        "own, since those that nothing names any more are removed in time")
+def mark_folder(folder: str, owner: str, option: str = "[spool] dir",
+                marker: str = MARKER) -> None:
+    """Make the folder, private, and write down which database (its id) has the rows of its files.
+    JobsError when it is marked for another."""
     path = os.path.join(private(folder), marker)
     try:
         marked = kept(path, lambda: owner)
-        if marked != owner and not _holds_anything(folder):
+        if marked != owner and all(name.startswith(".") for name in os.listdir(folder)):
             # a first try with another database left nothing in it
             write(path, owner + "\n")
             marked = owner
@@ -164,23 +168,6 @@ def mark_folder(folder: str, owner: str, option: str = "[spool] dir", marker: st
                         "and run `jobs.py migrate`")
 
 
-def _holds_anything(folder: str) -> bool:
-    """Whether anything lies there but hidden files of our own."""
-    with os.scandir(folder) as entries:
-        return any(not entry.name.startswith(".") for entry in entries)
-
-
-def foreign(folder: str, **places: str) -> str | None:
-    """What else lies in the folder, so that it is no folder for a spool: the program, a home, one
-    of `places`."""
-    places = {"this program": HOME, "a home folder": os.path.expanduser("~"), **places}
-    folder = os.path.realpath(folder)
-    for what, place in places.items():
-        if os.path.commonpath([os.path.realpath(place), folder]) == folder:
-            return what
-    return None
-
-
 def mark(folder: str, marker: str = MARKER) -> str | None:
     """The database id that the folder is marked with, if it is marked."""
     try:
@@ -188,6 +175,11 @@ def mark(folder: str, marker: str = MARKER) -> str | None:
             return file.read(100).strip()
     except (OSError, ValueError):
         return None
+
+
+def database_id(db) -> str:
+    """What `migrate` named this database; "" before that."""
+    return db.value("SELECT value FROM {meta} WHERE name = 'database_id'") or ""
 
 
 def _parts(raw_path: str) -> list[str]:

@@ -55,7 +55,7 @@ def job(ctx):
     from jobs_lib.engines import spool
     from jobs_lib.features.forwards import run
 
-    spool.need_folder(ctx.db, ctx.section)
+    spool.need_folder(ctx.db, ctx.section("spool").dir)
     if ctx.dry_run:
         run.preview(ctx)
         return

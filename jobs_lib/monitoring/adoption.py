@@ -20,7 +20,7 @@ from jobs_lib.database.schema import NAMES, added_columns, app_gaps, foreign_key
 from jobs_lib.database.schema.app_tables import TABLES
 from jobs_lib.database.schema.works_on import of_all, works_on
 from jobs_lib.database.values import keys_in, words
-from jobs_lib.engines import orphan_files, past_time, spool
+from jobs_lib.engines import past_time, spool
 from jobs_lib.engines.claimed_queue import DEFERRED
 from jobs_lib.engines.outlook import MOST, NOTIFIES, Counter, deletes
 from jobs_lib.engines.rules import Purge
@@ -32,7 +32,6 @@ from . import doubtful_rows, queues, unknown_words
 
 OWNERS = 10_000             # that are counted
 SAMPLE = 3                  # of them, by their addresses
-SWEEP = "files that no row names"
 AT_ONCE = 1000              # users in one statement
 
 SECONDS = 60.0                  # for all counting; a job gets half of what is left
@@ -171,7 +170,7 @@ def jobs_at_once(config, db, ports, jobs, seconds: float = SECONDS) -> list[dict
     """What each of these jobs would do at once. `number` and `owners` that were not counted to the
     end have `more` and `owners_more`. `cascades`: tables of the app's whose rows its foreign keys
     delete with those that the job deletes."""
-    end, found, sweeps = ports.monotonic() + seconds, [], True
+    end, found = ports.monotonic() + seconds, []
     off, refuse = adoption.unconfirmed(db, jobs), refusing(db, jobs)
     keys = db.foreign_keys(NAMES)
     for job in jobs:
@@ -189,11 +188,9 @@ def jobs_at_once(config, db, ports, jobs, seconds: float = SECONDS) -> list[dict
             continue
         with TimeLimit(db, max(1.0, (end - ports.monotonic()) / 2), ports.monotonic) as limit:
             try:
-                items = _items(ctx, limit, one["confirmed"], sweeps)
+                items = _items(ctx, limit, one["confirmed"])
                 one["items"] = [item for item in items if item["number"]]
                 one["cascades"] = foreign_keys.cascades(db, keys, works_on(job), job.further)
-                # each such job sweeps the same files, whichever is confirmed first
-                sweeps &= not (one["enabled"] and SWEEP in [item["what"] for item in one["items"]])
             except DatabaseError as error:
                 one["not_counted"] = (str(error) if limit.has_time()
                                       else "the database did not answer in time")
@@ -258,9 +255,8 @@ def no_address_in_words(names, found: dict) -> str:
             f"{names.shown('users', 'email')}: no notice reaches them")
 
 
-def _items(ctx, limit, confirmed: bool, sweeps: bool):
-    """What the job would do, each with a number. `sweeps`: whether files that no row names are
-    among it."""
+def _items(ctx, limit, confirmed: bool):
+    """What the job would do, each with a number."""
     now = ctx.now
     counter = Counter(ctx, [now, now], limit.has_time)
     mine = [queue for queue in queues.QUEUES if queue.job == ctx.job.name and queue.act]
@@ -277,13 +273,6 @@ def _items(ctx, limit, confirmed: bool, sweeps: bool):
         number = max(outlook.now, len(owners))
         yield {**_item(ctx.db, coming.act, coming.what, number, number >= MOST, notifies, owners),
                "of": _large_share(ctx.db, coming, number)}
-    if sweeps and getattr(ctx.job.run, "files", None) and not confirmed:
-        looking = SimpleNamespace(**{**vars(ctx), "clock": lambda: now,
-                                     "progress": lambda *_, **__: None,
-                                     "should_stop": lambda *_: not limit.has_time()})
-        number, sample = orphan_files.unnamed(looking)
-        yield {**_item(ctx.db, "remove", SWEEP, number, not limit.has_time(),
-                       False, []), "sample": sample}
     for queue in mine:
         life = queue.lifetime(ctx)
         rows = queue.select(ctx, Wanted(DUE, since=now - life, limit=COUNTED))

@@ -1,4 +1,4 @@
-"""A spool file goes with the last row that names it, after the commit, and nothing else ever
+"""A spool file goes with the last row that names it, in the same transaction, and nothing else ever
 goes."""
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 import pytest
 
 from jobs_lib.engines import spool
-from jobs_lib.engines.batch_delete import FILES_AT_ONCE
-from tests.house.source import ROOT
+from tests.support.engines import on_mariadb
+from tests.support.shell import Shell, until
 
 JOB = "purge_failed_emails"
 
@@ -29,8 +29,8 @@ def test_a_file_that_several_rows_name_goes_with_the_last(bench):
     assert bench.spooled() == []
 
 
-@pytest.mark.parametrize("table", ["overflow_hold", "spam_quarantine"])
-def test_a_file_that_another_table_names_stays(bench, table):
+@pytest.mark.parametrize("table", ["failed_emails", "overflow_hold", "spam_quarantine"])
+def test_a_file_that_another_row_names_stays(bench, table):
     bench.spool("shared.eml")
     bench.table("failed_emails", [old(bench, "shared.eml")])
     bench.table(table, [{"raw_path": "shared.eml"}])
@@ -38,12 +38,26 @@ def test_a_file_that_another_table_names_stays(bench, table):
     assert bench.spooled() == ["shared.eml"]
 
 
-def test_a_file_of_a_queued_row_stays(bench):
-    bench.spool("shared.eml")
-    bench.table("failed_emails", [old(bench, "shared.eml"),
-                                  old(bench, "shared.eml", status="pending", finished_at=None)])
-    assert bench.run(JOB)["deleted"] == 1
-    assert bench.spooled() == ["shared.eml"]
+@on_mariadb
+def test_of_two_jobs_that_delete_its_last_two_rows_one_deletes_it(tmp_path, engine_url):
+    """The second waits for the first one's COMMIT before it asks who names the file. (SQLite has
+    one writer at a time.)"""
+    service = Shell(tmp_path, engine_url)
+    (service.spool / "shared.eml").write_bytes(b"mail")
+    long_ago = "2026-01-01 00:00:00"
+    service.db.insert("failed_emails", user_id=1, alias_id=1, envelope_to="a@b.example",
+                      raw_path="shared.eml", status="sent", finished_at=long_ago)
+    service.db.insert("spam_quarantine", user_id=1, alias_id=1, raw_path="shared.eml",
+                      quarantined_at=long_ago)
+    with service.db.transaction():
+        service.db.execute("DELETE FROM {spam_quarantine}")
+        process = service.start(JOB)
+        until(lambda: service.db.value(
+            "SELECT COUNT(*) FROM information_schema.processlist WHERE id <> CONNECTION_ID() "
+            "AND info LIKE '%spam_quarantine%FOR UPDATE%'"))
+    process.communicate(timeout=60)
+    assert service.statuses() == {}
+    assert not (service.spool / "shared.eml").exists()
 
 
 @pytest.mark.parametrize("name", ["../outside.eml", "/{outside}", "box/../../outside.eml",
@@ -65,13 +79,9 @@ def test_a_bad_name_removes_nothing(bench, name):
 
 def test_a_row_whose_file_is_gone_already_goes_all_the_same(bench):
     bench.table("failed_emails", [old(bench, "gone.eml"), old(bench, "gone/deeper.eml")])
-    assert bench.run(JOB) == {"deleted": 2, "files": 0, "bytes_freed": 0}
-
-
-def test_an_empty_file_counts_as_a_file(bench):
-    bench.spool("empty.eml", b"")
-    bench.table("failed_emails", [old(bench, "empty.eml")])
-    assert bench.run(JOB) == {"deleted": 1, "files": 1, "bytes_freed": 0}
+    # too long for any folder
+    bench.table("failed_emails", [old(bench, "x" * 300)])
+    assert bench.run(JOB) == {"deleted": 3, "files": 0, "bytes_freed": 0}
 
 
 def test_files_in_folders_below_go_and_the_folders_stay(bench):
@@ -79,37 +89,6 @@ def test_files_in_folders_below_go_and_the_folders_stay(bench):
     bench.table("failed_emails", [old(bench, "2026/11/1.eml")])
     assert bench.run(JOB) == {"deleted": 1, "files": 1, "bytes_freed": 10}
     assert (bench.spool_dir / "2026/11").is_dir()
-
-
-def test_a_file_that_the_system_will_not_remove_is_told_and_stops_nothing(bench):
-    bench.spool("good.eml")
-    # too long for any folder
-    bench.table("failed_emails", [old(bench, "x" * 300), old(bench, "good.eml")])
-    counts = bench.run(JOB)
-    assert (counts["deleted"], counts["files"], counts["not_removed"]) == (2, 1, 1)
-    event = next(event for event in bench.events(JOB) if event["event"] == "files not removed")
-    assert event["error"] == "File name too long"
-
-
-def test_the_files_of_a_batch_go_after_its_commit_and_before_the_next_batch(bench):
-    names = [f"{number}.eml" for number in range(2 * FILES_AT_ONCE)]
-    for name in names:
-        bench.spool(name)
-    bench.table("failed_emails", [old(bench, name) for name in names])
-    seen = []
-    bench.on_statement = lambda sql, _: seen.append((sql.split()[0], len(bench.spooled())))
-    bench.run(JOB)
-    deletes = [files for word, files in seen if word == "DELETE"]
-    assert deletes[:2] == [2 * FILES_AT_ONCE, FILES_AT_ONCE]
-    commits = [files for word, files in seen if word == "COMMIT"]
-    # until its commit every file of a batch is there
-    assert commits[:2] == deletes[:2]
-
-
-def test_no_lookup_asks_for_one_file_at_a_time(bench):
-    bench.table("failed_emails", [old(bench, f"{number}.eml") for number in range(FILES_AT_ONCE)])
-    bench.run(JOB)
-    assert sum("raw_path IN" in sql for sql in bench.statements) == len(spool.NAMING_TABLES)
 
 
 def test_a_dry_run_counts_only_the_files_that_would_go(bench):
@@ -133,6 +112,34 @@ def test_the_sample_of_a_dry_run_masks_addresses(bench):
     assert bench.samples[0]["rows"][0]["envelope_to"] == "j***@example.org"
 
 
+@pytest.mark.parametrize("path", ["1.eml", "box/1.eml"])
+def test_a_row_whose_file_cannot_be_deleted_stays(bench, path, monkeypatch):
+    bench.spool(path)
+    bench.table("failed_emails", [old(bench, path)])
+    monkeypatch.setattr("os.unlink", refuse)
+    assert "cannot be deleted (Permission denied), so its row stays" in bench.fails(JOB)
+    monkeypatch.undo()
+    assert bench.run(JOB)["files"] == 1
+
+
+def refuse(*_, **__):
+    """Whoever asks may not."""
+    raise PermissionError(13, "Permission denied")
+
+
+@pytest.mark.parametrize("mark", ["0123456789abcdef0123456789abcdef\n", "", None])
+@pytest.mark.parametrize("job", [JOB, "purge_spam_quarantine", "expire_overflow_hold",
+                                 "retry_forwards"])
+def test_a_spool_without_the_mark_of_this_database_stops_the_job(bench, job, mark):
+    bench.table("failed_emails", [old(bench, "1.eml"), old(bench, "2.eml", status="pending")])
+    path = bench.spool_dir / ".jobs-spool"
+    path.unlink() if mark is None else path.write_text(mark)
+    assert "does not carry the mark of this database" in bench.fails(job)
+    bench.spool_dir.rename(bench.folder / "away")
+    assert "there is no such folder" in bench.fails(job)
+    assert [row["status"] for row in bench.rows("failed_emails")] == ["sent", "pending"]
+
+
 # What engines/spool.py promises to others
 
 def test_locate_refuses_what_leads_elsewhere(tmp_path):
@@ -143,30 +150,6 @@ def test_locate_refuses_what_leads_elsewhere(tmp_path):
                  "link/1.eml"):
         with pytest.raises(spool.SpoolError):
             spool.locate(str(tmp_path), name)
-
-
-def test_named_finds_the_rows_of_every_table(bench):
-    bench.table("failed_emails", [{"raw_path": "a.eml"}, {"raw_path": "a.eml"}])
-    bench.table("overflow_hold", [{"raw_path": "h.eml"}])
-    bench.table("spam_quarantine", [{"raw_path": "q.eml"}])
-    assert spool.named(bench.db, ["a.eml", "A.eml", "h.eml", "q.eml", "x.eml"]) == {"a.eml",
-                                                                                    "h.eml",
-                                                                                    "q.eml"}
-    assert spool.named(bench.db, []) == set()
-
-
-def test_named_loses_no_name_that_an_engine_takes_for_another(bench):
-    # equal, says MySQL
-    bench.table("failed_emails", [{"raw_path": "b.eml "}, {"raw_path": "b.eml"}])
-    assert spool.named(bench.db, ["b.eml"]) == {"b.eml"}
-    assert spool.named(bench.db, ["b.eml "]) == {"b.eml "}
-
-
-def test_named_asks_in_groups(bench):
-    asked = []
-    bench.db.on_statement = lambda sql, values: asked.append(len(values["some"]))
-    spool.named(bench.db, [f"{number}.eml" for number in range(1000)])
-    assert asked == [600] * 3 + [400] * 3
 
 
 def test_a_folder_is_made_private_and_marked_once(tmp_path):
@@ -199,12 +182,3 @@ def test_the_mark_of_another_database_is_never_overwritten(tmp_path):
                        match=r"belongs to another database \(abc123ab\.\.\., ours is def456de"):
         spool.mark_folder(str(tmp_path), "def456def456")
     assert spool.mark(str(tmp_path)) == "abc123abc123"
-
-
-@pytest.mark.parametrize("what", ["this program", "a home folder"])
-def test_a_folder_that_holds_more_than_a_spool_is_not_marked(tmp_path, monkeypatch, what):
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    folder = str(tmp_path if what == "a home folder" else ROOT.parent)
-    with pytest.raises(spool.JobsError, match=f"holds {what}"):
-        spool.mark_folder(folder, "abc123")
-    assert spool.mark(folder) is None

@@ -372,8 +372,8 @@ POINTS = {
     "between two owners": ("INSERT INTO {notifications}", 2),
     "between warning and deleting": ("SELECT raw_path AS name FROM {overflow_hold}", 1),
     "in a batch": ("DELETE FROM {overflow_hold}", 1),
-    "in a batch, not committed": ("COMMIT", 3),
-    "between a commit and the first unlink": ("SELECT DISTINCT raw_path FROM {overflow_hold}", 1),
+    "files deleted, not committed": ("COMMIT", 3),
+    "between deleting rows and files": ("SELECT raw_path FROM {overflow_hold} WHERE raw_path", 1),
     "when all is deleted": ("last_options = :", 1),
 }
 
@@ -434,12 +434,13 @@ def fill(service) -> tuple[list[int], list[int]]:
 
 
 def check(service, kept: list[int], point: str) -> None:
-    """No row has lost its file, none that must stay is gone, and each that is marked is listed
-    where its mark says."""
+    """No row that must stay is gone or has lost its file, and each that is marked is listed where
+    its mark says."""
     rows = service.db.query("SELECT id, subject, raw_path, warned_at, warning_id "
                             "FROM {overflow_hold}")
-    assert {row["raw_path"] for row in rows} <= {path.name
-                                                 for path in service.spool.glob("*.eml")}, point
+    files = {path.name for path in service.spool.glob("*.eml")}
+    assert {row["raw_path"] for row in rows if row["id"] in kept} <= files, point
+    assert files <= {row["raw_path"] for row in rows}, point
     assert set(kept) <= {row["id"] for row in rows}, point
     bodies = {row["id"]: row for row in service.db.query(
         "SELECT id, status, body_text, body_html FROM {notifications}")}

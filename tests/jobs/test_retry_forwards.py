@@ -310,10 +310,10 @@ def test_where_no_waiting_row_names_a_file_no_row_is_to_blame(bench, forward, na
     for dry_run in (True, False):
         assert bench.fails("retry_forwards", dry_run=dry_run) == (
             "none of the 3 waiting messages looked at is in [spool] dir = "
-            f"{bench.spool_dir}, such as {name.format(1)}: that folder, or what [columns] "
-            "failed_emails.raw_path makes of the app's names, is wrong. Nothing was tried or "
-            "removed. Correct it, so that the two together are the path of the file; if the "
-            "messages are lost, end their rows: `jobs.py cancel forward ID ...`")
+            f"{bench.spool_dir}, such as {name.format(1)}: that folder, or the app's names of the "
+            "files, are wrong. Nothing was tried. Correct it, so that the two together are the "
+            "path of the file; if the messages are lost, end their rows: `jobs.py cancel forwards "
+            "ID ...`")
     assert {(each["status"], each["attempts"], each["claim_run"] or None)
             for each in bench.rows("failed_emails")} == {("pending", 0, None)}
     forward(4)                              # one that is there: the others are lost
@@ -687,8 +687,10 @@ def test_a_row_that_a_living_run_has_claimed_is_not_touched(bench, forward):    
 
 # Files
 
-def test_the_file_of_a_sent_message_goes_with_the_next_run(bench, forward):
+def test_the_file_of_a_sent_message_goes_a_day_later(bench, forward):
     forward(1)
+    bench.run("retry_forwards")
+    bench.now = bench.ahead(hours=23, minutes=55)
     bench.run("retry_forwards")
     assert bench.spooled() == ["1.eml"]
     bench.now = bench.ahead(minutes=5)
@@ -699,9 +701,9 @@ def test_the_file_of_a_sent_message_goes_with_the_next_run(bench, forward):
 @pytest.mark.parametrize("status", ["pending", "failed"])
 def test_a_file_that_another_row_needs_stays(bench, forward, status):
     forward(1)
-    forward(2, raw_path="1.eml", status=status, created_at=bench.now)
+    forward(2, raw_path="1.eml", status=status, next_attempt_at=bench.ahead(days=2))
     bench.run("retry_forwards")
-    bench.now = bench.ahead(minutes=5)
+    bench.now = bench.ahead(days=1)
     assert "files" not in bench.run("retry_forwards")
     assert "1.eml" in bench.spooled()
 
@@ -710,7 +712,7 @@ def test_a_file_that_a_held_message_names_stays(bench, forward):
     forward(1)
     bench.table("overflow_hold", [{"raw_path": "1.eml", "held_at": bench.now}])
     bench.run("retry_forwards")
-    bench.now = bench.ahead(minutes=5)
+    bench.now = bench.ahead(days=1)
     bench.run("retry_forwards")
     assert bench.spooled() == ["1.eml"]
 
@@ -718,7 +720,7 @@ def test_a_file_that_a_held_message_names_stays(bench, forward):
 def test_the_files_of_what_an_app_had_sent_are_announced(bench, forward):     # R74
     for id in (1, 2, 3):
         forward(id, status="sent", finished_at=bench.ago(days=id))
-    forward(4, status="sent", finished_at=bench.ago(days=8))        # goes with its row
+    forward(4, status="sent", finished_at=bench.ago(days=9))        # goes with its row
     forward(5, raw_path="3.eml")
     bench.db.upsert("meta", {"name": "unconfirmed"}, {"value": "*"})
     adopt, = (job["items"] for job in json.loads(bench.command("adopt", "--json"))["jobs"]
@@ -734,7 +736,7 @@ def test_the_files_of_what_an_app_had_sent_are_announced(bench, forward):     # 
 def test_a_file_that_cannot_be_deleted_stops_no_mail(bench, forward, monkeypatch):
     forward(1)
     bench.run("retry_forwards")
-    bench.now = bench.ahead(minutes=5)
+    bench.now = bench.ahead(days=1)
     forward(2)
 
     def refuse(folder, raw_path):

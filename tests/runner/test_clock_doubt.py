@@ -17,7 +17,7 @@ from tests.support import databases
 from tests.support.bench import Bench
 
 NOT_LOOKED_AT = ("job_runs", "job_state", "meta", "gauges", "mail_counters", "alerts",
-                 "rollup_days", "schema_migrations", "spool_suspects")
+                 "rollup_days", "schema_migrations")
 
 
 def minutes(bench, number: int) -> None:

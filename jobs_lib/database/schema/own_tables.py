@@ -258,13 +258,4 @@ TABLES = {
         index user: user_id                      # deletion
         index age: began_at                      # purging old ones
         """,
-    "spool_suspects": """
-        Files that no row named in a sweep: deleted only if a later sweep finds the same.
-        path_hash           hash
-        path                path
-        first_seen_at       time
-        last_seen_at        time
-        key path_hash
-        index seen: last_seen_at                 # purging what was not seen again
-        """,
 }

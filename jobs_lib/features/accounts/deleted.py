@@ -14,7 +14,6 @@ from jobs_lib.database.schema.tables import is_queue
 from jobs_lib.engines import spool
 from jobs_lib.engines.batch_delete import FILES_AT_ONCE, LISTED, BatchSizer
 from jobs_lib.engines.load import Load
-from jobs_lib.engines.purge import drop_files
 from jobs_lib.errors import Conflict, Lost
 from jobs_lib.records import namedtuple
 from jobs_lib.runner.clock_doubt import AHEAD
@@ -310,12 +309,14 @@ class Batches:
             self.db.upsert("retired_addresses", {"address_hash": hashed}, {"created_at": now})
 
     def _drop(self, paths: list[str]) -> None:
-        """Delete files that no row names any more, before the COMMIT: a kill in between brings back
-        the rows, never leaves a file that nothing names. The next run deletes the rows."""
+        """Delete the files of the rows that the open transaction has deleted."""
+        folder = self.ctx.section("spool").dir
         if not self.checked:
-            spool.need_folder(self.db, self.ctx.section)
+            spool.need_folder(self.db, folder)
             self.checked = True
-        drop_files(self.ctx, paths)
+        number, freed = spool.drop(self.db, folder, paths)
+        self.ctx.count("files", number)
+        self.ctx.count("bytes_freed", freed)
 
 
 @contextmanager

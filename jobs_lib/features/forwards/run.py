@@ -1,18 +1,22 @@
-"""One run of the forwards: the files of what was sent before, then everything that is due, then the
-notices of what has finally failed.
+"""One run of the forwards: the files of what was sent a day ago, then everything that is due, then
+the notices of what has finally failed.
 
 Most runs find nothing to do, and load nothing that only work needs.
 """
 from __future__ import annotations
 
+from datetime import timedelta
+
+from jobs_lib import clock
 from jobs_lib.engines import spool
 from jobs_lib.engines.idle import is_idle
 
 SENT_FILES = "files of sent forwards"
+LATER = timedelta(days=1)       # than its row was sent, a file goes
 
 
 def drop_sent_files(ctx) -> None:
-    """Delete the raw files of what was sent in the runs before."""
+    """Delete the raw files of what was sent a day ago. The rows stay for a week."""
     folder = ctx.section("spool").dir
     for path in sent_files(ctx):
         try:
@@ -25,23 +29,25 @@ def drop_sent_files(ctx) -> None:
 
 
 def sent_files(ctx):
-    """The files that only what was sent in the runs before has named.
+    """The files of what was sent a day before this run and not before the last one, unless another
+    row needs them.
 
-    What a long backlog leaves behind goes with its row, in `purge_failed_emails`.
+    What is missed, after a long pause, goes with its row, in `purge_failed_emails`.
     """
     since = ctx.db.value("SELECT started_at FROM {job_runs} WHERE job = :job "
                          "AND status IN ('ok', 'partial') ORDER BY id DESC LIMIT 1",
                          job=ctx.job.name)
+    first = clock.parse(since) if since else ctx.now - ctx.options.give_up_after
     rows = ctx.db.query("SELECT DISTINCT raw_path FROM {failed_emails} WHERE status = 'sent'"
-                        " AND finished_at >= :since AND finished_at <= :now LIMIT 5000",
-                        since=since or ctx.now - ctx.options.give_up_after, now=ctx.now)
+                        " AND finished_at >= :since AND finished_at <= :until LIMIT 5000",
+                        since=clock.plus(first, -LATER), until=ctx.now - LATER)
     folder = ctx.section("spool").dir
     for row in rows:
         if ctx.should_stop():
             return
         if not spool.is_there(folder, row["raw_path"]):
             continue
-        if spool.unneeded(ctx.db, row["raw_path"], "status <> 'sent'"):
+        if not spool.is_needed(ctx.db, row["raw_path"]):
             yield row["raw_path"]
 
 

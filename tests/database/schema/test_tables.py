@@ -68,7 +68,7 @@ KEYS = {"alias_destinations": "alias_id destination_id", "notification_optouts":
         "retired_addresses": "address_hash", "job_state": "job",
         "meta": "name", "schema_migrations": "version", "mail_counters": "span bucket",
         "relay_state": "id", "mail_shares": "owner bucket", "queue_turns": "queue priority",
-        "spool_suspects": "path_hash", "endpoint_state": "webhook_id", "alerts": "alert_key",
+        "endpoint_state": "webhook_id", "alerts": "alert_key",
         "gauges": "name at"}
 
 UNIQUE = {"aliases": [("address",)], "notifications": [("dedupe_key",)],

@@ -47,13 +47,14 @@ class Exports(Rule):
                 yield f"export {id} was {was} and is {row['status']}"
             if row["status"] == "ready":
                 # whose account is deleted is let in no more, and its file goes before its row
-                is_open = step.after["users"].get(row["user_id"], {}).get("status") != "deleted"
-                if is_open and row["file_name"] not in step.files["exports"]:
+                is_kept = step.after["users"].get(row["user_id"], {}).get("status") != "deleted"
+                is_there = row["file_name"] in step.files["exports"]
+                if is_kept and _is_open(step, row) and not is_there:
                     yield f"export {id} may be downloaded, and its file is not there"
             elif row["token_hash"]:
                 yield f"export {id} is {row['status']}, and still has a token"
         for user, number in Counter(row["user_id"] for row in rows.values()
-                                    if row["status"] == "ready").items():
+                                    if _is_open(step, row)).items():
             if number > 1:
                 yield f"{number} exports of user {user} may be downloaded"
         yield from self._in_time(step, rows)
@@ -93,6 +94,11 @@ class Exports(Rule):
         for name, since in self.unowned.items():
             if not step.trouble and min(quiet, step.ended - since) > 2 * HOUR:
                 yield f"no row needs {name} in the exports, for {(step.ended - since) / HOUR:.1f} h"
+
+
+def _is_open(step, row: dict) -> bool:
+    """Whether it may be downloaded by the time of the host, which ends its time before its file."""
+    return row["status"] == "ready" and seconds(row["expires_at"]) > step.ended + max(0, step.skew)
 
 
 def _whole(step, folder: Path, row: dict):

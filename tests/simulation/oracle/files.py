@@ -2,54 +2,54 @@
 docs/mail.md)."""
 from __future__ import annotations
 
-from . import DAY, HOUR, Rule, gone
-from .ages import is_owed
+from . import DAY, Rule, seconds
 
 TABLES = ("failed_emails", "overflow_hold", "spam_quarantine")
-SOON = DAY + 3 * HOUR           # two sweeps, of which the second may be the next day's
-YOUNG = HOUR                    # the mail hook may still write the row
+# From when on a row may be deleted: its column, and how long after it. A kill just before the
+# COMMIT brings it back without its file.
+ENDS = {"failed_emails": (("finished_at", 7 * DAY),),
+        "overflow_hold": (("held_at", 30 * DAY), ("released_at", 7 * DAY)),
+        "spam_quarantine": (("quarantined_at", 30 * DAY),)}
 
 
 class Spool(Rule):
-    """A file goes after the last row that needs it, and with the last that names it; one that none
-    names goes too, but not while it is young."""
+    """A file goes with the last row that names it, never before; one that no row ever named is the
+    app's."""
 
     def __init__(self) -> None:
-        self._seen: dict[str, float] = {}       # when a file was first there
         self._named: set[str] = set()           # those that a row named once
-        self._unnamed: dict[str, float] = {}    # since when no row names it
+        self._unnamed: set[str] = set()         # those that no row ever named
+        self._spared: set[str] = set()          # gone at a kill, before their rows
 
     def check(self, step):
         """Rows, files, and both."""
         named = {row["raw_path"] for table in TABLES for row in step.after[table].values()}
         # an account's files are deleted just before its rows, which it will not see again
         leaving = {id for id, user in step.after["users"].items() if user["status"] == "deleted"}
-        needed = {row["raw_path"] for table in TABLES for row in step.after[table].values()
-                  if row.get("status") != "sent" and row["user_id"] not in leaving}
+        needed, past = set(), set()
+        for table in TABLES:
+            for row in step.after[table].values():
+                if row.get("status") != "sent" and row["user_id"] not in leaving:
+                    (past if self._is_past(table, row, step) else needed).add(row["raw_path"])
         self._named |= named
         self._named.update(row["raw_path"] for table in TABLES
                            for row in step.before[table].values())
         there = {path for path in step.files["spool"] if not path.startswith(".")}
-        for path in needed - there:
+        if step.struck:
+            self._spared |= past - needed - there
+        for path in (needed | past) - there - self._spared:
             yield f"{path} is named by a row, and is not there"
-        if not step.struck and not step.trouble:
-            for path in (self._of_deleted(step) - named) & there:
-                yield f"{path} is there though the last row that named it was deleted"
-        for path in self._seen.keys() - there:
-            if path not in self._named and step.ended - self._seen[path] < YOUNG:
-                yield f"{path} was deleted while its row may still be written"
-        for path in there:
-            self._seen.setdefault(path, step.began)
-            if path in named:
-                self._unnamed.pop(path, None)
-            elif is_owed(step, self._unnamed.setdefault(path, step.ended), SOON):
-                yield (f"{path} has been named by no row for "
-                       f"{(step.ended - self._unnamed[path]) / HOUR:.1f} h")
-        self._seen = {path: since for path, since in self._seen.items() if path in there}
+        for path in there & self._named - named:
+            yield f"{path} is there though the last row that named it was deleted"
+        for path in self._unnamed - self._named - there:
+            yield f"{path} was deleted though no row ever named it"
+        self._unnamed = there - self._named
 
     @staticmethod
-    def _of_deleted(step) -> set[str]:
-        return {row["raw_path"] for table in TABLES for row in gone(step, table).values()}
+    def _is_past(table: str, row: dict, step) -> bool:
+        ends = ((seconds(row[column]), keep) for column, keep in ENDS[table])
+        return any(since is not None and since + keep < step.ended + step.skew
+                   for since, keep in ends)
 
 
 RULES = (Spool,)
