@@ -7,9 +7,9 @@ import shutil
 from jobs_lib import folders
 from jobs_lib.errors import UsageError
 
-MARK, NOTICES, ARCHIVE, DNS, PAGE = ".jobs-demo", "notices", "archive", "dns", "status.html"
-MADE = ("config.ini", "jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db-journal", "spool",
-        "maildir", "state", "log", ARCHIVE, NOTICES, DNS, PAGE, "exports")
+MARK, PAGE, MAILDIR, WEBHOOKS = ".jobs-demo", "status.html", "maildir", "webhooks"
+MADE = ("config.ini", "jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db-journal", "spool", MAILDIR,
+        WEBHOOKS, "state", "log", "archive", "exports", PAGE)
 CONFIG = """\
 # The demo's own configuration, replaced by each `jobs.py demo`. Nothing here leaves this machine.
 [core]
@@ -34,6 +34,10 @@ maildir = maildir
 domain = alias.example
 from = notices@alias.example
 
+[webhooks]
+# Into files instead of to the endpoints.
+outbox = webhooks
+
 [personas]
 porter = Porter <porter@alias.example>
 overflow = Overflow desk <overflow@alias.example>
@@ -43,40 +47,21 @@ postmaster = Postmaster <postmaster@alias.example>
 [alerts]
 email = operator@alias.example
 
-[webhooks]
-# The demo's own endpoint, which ended with it. Never allow this network on a real service: anyone
-# who may register an endpoint could then reach everything that listens there.
-allow_networks = 127.0.0.0/8
-
 [status]
 page = status.html
 
-[dns]
-mx_hosts = mx1.alias.example, mx2.alias.example
-spf_include = spf.alias.example
-dkim_target = porter._domainkey.alias.example
-# The demo's own name server, which ended with it.
-nameservers = 127.0.0.1:{port}
-"""
-NO_DOMAINS = """
 [check_domains]
-# No name server could be started here: `jobs.py demo` says why.
+# No name server is to be asked for made-up domains.
 enabled = no
 """
-NO_MORE_DOMAINS = """
-[check_domains]
-# Its name server ended with the demo, and no other one may be asked for made-up domains.
-enabled = no
-"""
-NOBODY = 9                      # a port at which no name server answers
 
 
-def make(folder: str) -> None:
-    """An empty demo folder.
+def make(folder: str) -> str:
+    """An empty demo folder with its config.ini, whose path is returned.
 
     Only what an earlier demo left is deleted. UsageError for a folder that holds other things.
     """
-    mark = os.path.join(folder, MARK)
+    mark, config = os.path.join(folder, MARK), os.path.join(folder, "config.ini")
     try:
         if os.path.lexists(folder) and not os.path.isdir(folder):
             raise UsageError(f"demo: {folder} is not a folder; name another by --dir")
@@ -87,41 +72,11 @@ def make(folder: str) -> None:
         folders.write(mark, "Made by `jobs.py demo`, which replaces it each time.\n")
         for name in MADE:
             _remove(os.path.join(folder, name))
+        folders.write(config, CONFIG)
     except OSError as error:
         raise UsageError(f"demo: {folder} cannot be used ({error.strerror}); name another by "
                          "--dir") from None
-
-
-def configure(folder: str, dns_port: int | None) -> str:
-    """Write its config.ini and return the path. Without a name server's port no domain is
-    checked."""
-    path = os.path.join(folder, "config.ini")
-    folders.write(path, CONFIG.format(port=dns_port or NOBODY) + ("" if dns_port else NO_DOMAINS))
-    return path
-
-
-def leave(folder: str) -> None:
-    """Let it go on without the demo's name server: every run would wait for it in vain."""
-    path = os.path.join(folder, "config.ini")
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    if "[check_domains]" not in text:
-        folders.write(path, text + NO_MORE_DOMAINS)
-
-
-def notice(folder: str, row: dict) -> str:
-    """Write a notice where a browser or a pager opens it; the file's path."""
-    path = os.path.join(folders.private(os.path.join(folder, NOTICES)),
-                        f"{row['id']}-{row['kind']}.{'html' if row['body_html'] else 'txt'}")
-    folders.write(path, row["body_html"] or row["body_text"])
-    return path
-
-
-def archives(folder: str) -> list[str]:
-    """The paths of the archives of audit rows."""
-    path = os.path.join(folder, ARCHIVE)
-    names = sorted(os.listdir(path)) if os.path.isdir(path) else []
-    return [os.path.join(path, name) for name in names if name.endswith(".jsonl.gz")]
+    return config
 
 
 def _remove(path: str) -> None:

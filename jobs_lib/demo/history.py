@@ -1,8 +1,5 @@
-"""A month behind the demo's service: runs of every job and hourly samples, made up and each time
-the same, so that its status page has something to show.
-
-All went well lately; some runs of before failed or stopped early, as happens.
-"""
+"""A month of made-up runs behind the demo's service, the same each time, so that its status page
+has something to show. The page says that they are made up."""
 from __future__ import annotations
 
 import json
@@ -11,88 +8,38 @@ from datetime import timedelta
 
 from jobs_lib import catalogue, schedule
 
-DAYS = 30
-# as often as those jobs are made to run that run every few minutes: lately so that `doctor` sees
-# how often cron comes, before as a page needs it, with no gap of an hour
-LATELY, OFTEN, SELDOM = timedelta(hours=2, minutes=30), timedelta(minutes=5), timedelta(minutes=55)
-CALM = timedelta(days=2)        # since the last failure
-# what a run of them counts, and how much at most
-COUNTS = {"retry_forwards": ("sent", 3), "send_notifications": ("sent", 4),
-          "retry_webhooks": ("delivered", 6), "check_domains": ("checked", 2),
-          "rollup_usage": ("days", 2), "export_accounts": ("exported", 0)}
-OTHERS = ("deleted", 40)
-BUSY = 0.1                      # of the runs of a queue find something to do
-ERRORS = {"failed": "the database is locked by another process", "partial": None}
-# {sample: its usual value}
-SAMPLES = {"queue.depth.forwards": 14, "queue.age.forwards": 240, "queue.depth.notifications": 6,
-           "queue.age.notifications": 90, "queue.depth.webhooks": 30, "queue.age.webhooks": 120,
-           "queue.depth.exports": 1, "queue.age.exports": 40, "queue.depth.domains": 4,
-           "queue.age.domains": 300, "mail.hour": 38}
-USED_AN_HOUR = 8 << 20          # bytes of the disk
-SAMPLED_HOURS = 3               # between two samples: enough for a chart of a month
-ROWS = 15                       # of a statement: SQLite looks for each name among all of them
+DAYS, HOST = 30, "made-up"
+# how far apart two runs of a job are at least, by their age: lately as cron comes, so that nothing
+# looks late, then as a page needs it
+STEPS = ((timedelta(hours=3), timedelta(minutes=5)), (timedelta(hours=26), timedelta(minutes=55)),
+         (timedelta(days=DAYS), timedelta(days=1)))
+# what the runs of a day count, and how much at most
+COUNTS = {"retry_forwards": ("sent", 60), "send_notifications": ("sent", 90),
+          "retry_webhooks": ("delivered", 200), "check_domains": ("checked", 9)}
+CALM, RARELY = timedelta(days=2), 0.02      # since the last failure; a run before that fails
 
 
-def fill(db, config, now, free: int) -> None:
-    """The rows. Each job's latest slot is left to be due. `free`: bytes of the disk."""
+def fill(db, config, now) -> None:
+    """The rows. Each job's latest slot is left to be due."""
     chance, zone = random.Random(5), schedule.zone(config.section("core").timezone)
     runs = [run for job in catalogue.load_all() for run in _runs(job, now, zone, chance)]
-    runs.sort(key=lambda run: run["started_at"])
     with db.transaction():
-        # those of the sample data, which would be out of order among these
-        db.execute("DELETE FROM {job_runs} WHERE started_at > :since",
-                   since=now - timedelta(days=DAYS))
-        _insert(db, "job_runs", runs)
-        _insert(db, "gauges", list(_samples(now, free, chance)))
+        for run in sorted(runs, key=lambda run: run["started_at"]):
+            db.insert("job_runs", **run)
 
 
 def _runs(job, now, zone, chance):
+    """The runs of a job, newest first."""
     parsed = schedule.parse(job.schedule)
-    slot = schedule.previous(parsed, now, zone)
-    usual, (name, most) = chance.randint(10, 120), COUNTS.get(job.name, OTHERS)
-    while True:
-        step = OFTEN if slot > now - LATELY else SELDOM
-        before = schedule.previous(parsed, slot - timedelta(seconds=1), zone)
-        if slot - before < step:
-            before = schedule.previous(parsed, slot - step, zone)
-        if before <= now - timedelta(days=DAYS):
-            return
-        slot = before
-        status = "ok"
-        if slot < now - CALM and chance.random() < 0.006:
-            status = chance.choice(tuple(ERRORS))
-        took = int(usual * chance.uniform(0.6, 1.5))
-        started = slot + timedelta(seconds=chance.randint(1, 9))
+    slot, (name, most) = schedule.previous(parsed, now, zone), COUNTS.get(job.name, ("deleted", 40))
+    while step := next((step for age, step in STEPS if slot > now - age), None):
+        slot = schedule.previous(parsed, slot - step, zone)
+        fails = slot < now - CALM and chance.random() < RARELY
+        most_now = 0 if fails else round(most * (step / timedelta(days=1)))
+        took, started = chance.randint(10, 120), slot + timedelta(seconds=chance.randint(1, 9))
         yield {"job": job.name, "run_id": f"sample{chance.getrandbits(40):010x}", "slot": slot,
-               "trigger_type": "scheduled", "status": status, "host": "sample", "pid": 1,
-               "started_at": started, "finished_at": started + timedelta(milliseconds=took),
-               "duration_ms": took, "counts": json.dumps({name: _count(most, step, chance)}),
-               "error": ERRORS.get(status)}
-
-
-def _count(most: int, step, chance) -> int:
-    """A run of every few minutes mostly finds nothing to do."""
-    return chance.randint(0, most) if step == SELDOM or chance.random() < BUSY else 0
-
-
-def _samples(now, free: int, chance):
-    hour = now.replace(minute=0, second=0, microsecond=0)
-    for name, level in SAMPLES.items():
-        value = float(level)
-        for back in range(DAYS * 24 - 1, 0, -SAMPLED_HOURS):
-            value = max(0.0, value + chance.uniform(-0.3, 0.3) * level + (level - value) / 8)
-            yield {"name": name, "at": hour - timedelta(hours=back), "value": int(value)}
-    for back in range(DAYS * 24 - 1, 0, -SAMPLED_HOURS):
-        yield {"name": "disk.free", "at": hour - timedelta(hours=back),
-               "value": free + back * USED_AN_HOUR}
-
-
-def _insert(db, table: str, rows: list[dict]) -> None:
-    """Many rows of the same columns in few statements."""
-    names = list(rows[0])
-    for start in range(0, len(rows), ROWS):
-        part = rows[start:start + ROWS]
-        marks = ", ".join("(" + ", ".join(f":{name}_{at}" for name in names) + ")"
-                          for at in range(len(part)))
-        db.execute(f"INSERT INTO {{{table}}} ({', '.join(names)}) VALUES {marks}",
-                   **{f"{name}_{at}": row[name] for at, row in enumerate(part) for name in names})
+               "trigger_type": "scheduled", "status": "failed" if fails else "ok", "host": HOST,
+               "pid": 1, "started_at": started, "duration_ms": took,
+               "finished_at": started + timedelta(milliseconds=took),
+               "counts": json.dumps({name: chance.randint(0, most_now)}),
+               "error": "the database is locked by another process" if fails else None}
