@@ -36,8 +36,7 @@ TO_TRY = (
     ("status", "what needs you, what waits, the state of every job"),
     ("queue forwards 11", "the story of one forward that failed"),
     ("replay forwards 11", "and put it into the queue again"),
-    ("test purge_message_logs --set keep=14d", "what a shorter retention would delete; it is a dry "
-     "run"),
+    ("test purge_message_logs --set keep=14d", "what a shorter retention would delete: a dry run"),
 )
 
 
@@ -69,9 +68,8 @@ def build(folder: str):
     session = SimpleNamespace(config=settings, ports=Ports(settings), console=_Silent(0))
     session.ports.now = lambda: clock.now() - LATER
     migrate.run(_no_arguments(migrate), lambda *_: session, None)
-    db, now = session.ports.database(), session.ports.now()
-    service.fill(db, settings.section("spool").dir, now)
-    history.fill(db, settings, now)
+    db = session.ports.database()
+    service.fill(db, settings.section("spool").dir, session.ports.now())
     # a first install starts nothing old; here the latest slot of every job is to be due
     db.execute("UPDATE {job_state} SET due_after = NULL")
     clock_doubt.trust(db, session.ports)                    # its runs are old ones
@@ -99,6 +97,7 @@ def _no_arguments(command):
 def _show(session, folder: str, paint) -> int:
     """Run what is due, by the very code of cron's `jobs.py run-due`, and show the results."""
     db, began = session.ports.database(), session.ports.now()
+    history.fill(db, session.config, began)
     before = summary.waiting(db)
     _print([paint("bold", f"A sample mail forwarding service, in {shown(folder)}"), "",
             *wrapped("Its rows are made up, the runs are real. Mail waits after a first attempt "

@@ -117,7 +117,7 @@ QUEUES: dict[str, tuple[str, tuple]] = {
             ("@jane", "@club", "@work", WORK, "post@cookery.example", "recipe.eml",
              "sent", 2, -10 * D, None, -9 * D, None, None, -9 * D, None),
             ("@jane", "@shop", "@work", WORK, "ask@survey.example", "survey.eml",
-             "failed", 1, -3 * D, None, -2 * D, 550, NO_SUCH_USER, -2 * D, -2 * D),
+             "failed", 1, -3 * D, None, -2 * D, 550, NO_SUCH_USER, -2 * D, None),
         )),
     "notifications": (
         "key user_id kind persona priority to_email subject body_text status dedupe_key created_at "

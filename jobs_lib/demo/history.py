@@ -1,5 +1,5 @@
-"""A month of made-up runs behind the demo's service, the same each time, so that its status page
-has something to show. The page says that they are made up."""
+"""Made-up runs behind the demo's service, the same each time, so that its status page
+has something to show; `meta` has a note for the page that says so."""
 from __future__ import annotations
 
 import json
@@ -8,11 +8,11 @@ from datetime import timedelta
 
 from jobs_lib import catalogue, schedule
 
-DAYS, HOST = 30, "made-up"
+HOST = "made-up"
 # how far apart two runs of a job are at least, by their age: lately as cron comes, so that nothing
-# looks late, then as a page needs it
+# looks late, then as a page needs it; the oldest are past their retention
 STEPS = ((timedelta(hours=3), timedelta(minutes=5)), (timedelta(hours=26), timedelta(minutes=55)),
-         (timedelta(days=DAYS), timedelta(days=1)))
+         (timedelta(days=91), timedelta(days=1)))
 # what the runs of a day count, and how much at most
 COUNTS = {"retry_forwards": ("sent", 60), "send_notifications": ("sent", 90),
           "retry_webhooks": ("delivered", 200), "check_domains": ("checked", 9)}
@@ -24,6 +24,7 @@ def fill(db, config, now) -> None:
     chance, zone = random.Random(5), schedule.zone(config.section("core").timezone)
     runs = [run for job in catalogue.load_all() for run in _runs(job, now, zone, chance)]
     with db.transaction():
+        db.insert("meta", name="note", value="A sample service: all before this day is made up")
         for run in sorted(runs, key=lambda run: run["started_at"]):
             db.insert("job_runs", **run)
 

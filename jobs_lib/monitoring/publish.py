@@ -26,6 +26,7 @@ def page(config, db, now, private: bool = False) -> str:
     from .status_page import page as render
 
     found = overview.with_past(overview.collect(config, db, now), db, now)
+    found["note"] = db.value("SELECT value FROM {meta} WHERE name = 'note'")
     zone = config.section("core").timezone
     return render(found if private else overview.public(found), schedule.zone(zone), zone, private)
 

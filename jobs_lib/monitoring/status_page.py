@@ -67,11 +67,12 @@ def page(found: dict, zone, zone_name: str, private: bool = False) -> str:
     parts = {"": _hero(found, title, times, private), "Queues": queues(found, times),
              "Jobs": _jobs(found, times, private), "Mail": mail(found, times, private),
              "Runs": history(found), "Disk": storage(found, times)}
+    note = escape(f". {found['note']}") if found.get("note") else ""
     links = "".join(f'<a href="#{name.lower()}">{name}</a>' for name, part in parts.items()
                     if name and part)
     main = "\n".join(parts.values())
     return (f'{_head(title)}{charts.PATTERNS}\n<header><div class="pair"><h1>Background jobs</h1>'
-            f'<span class="soft">as of {made} in {zone_name}</span></div>'
+            f'<span class="soft">as of {made} in {zone_name}{note}</span></div>'
             f'<nav aria-label="Parts of this page">{links}</nav></header>\n'
             f"<main>\n{main}\n</main>\n<footer>Made {made} ({zone_name}) by jobs.py "
             f'{escape(found["version"])}. '
