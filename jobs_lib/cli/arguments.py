@@ -60,7 +60,7 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
         print(f"jobs.py {VERSION}, Python {sys.version.split()[0]}")
         return OK
     name, rest = words[0], words[1:]
-    if not all(word.strip() for word in words):
+    if not all(word.strip() for word in words if words[:2] != ["config", "set"]):
         raise UsageError("an argument is empty, perhaps from a shell variable that is not set: "
                          "leave it out, or give it a value")
     if name.startswith("-"):

@@ -1,22 +1,17 @@
-"""`config set`: one option of config.ini or .env, checked as the loader checks it, before a byte is
-written."""
+"""`config set`: one line of config.ini, checked as the loader checks it before it is written."""
 from __future__ import annotations
 
 import copy
-import fcntl
 import os
 import stat
-import sys
-from contextlib import contextmanager, suppress
 
 from jobs_lib import catalogue, folders
-from jobs_lib.config import edit, loader, option_types, settings
-from jobs_lib.config.loader import Config, known_sections, variable_name
+from jobs_lib.config import files, option_types, settings
+from jobs_lib.config.loader import Config, known_sections
 from jobs_lib.config.option_types import Option
 from jobs_lib.doctor.mistakes import mistakes
-from jobs_lib.errors import OK, ConfigError, NoAccess, UsageError
+from jobs_lib.errors import OK, ConfigError, UsageError
 from jobs_lib.output.config_example import short_ini
-from jobs_lib.paths import SCRIPT
 from jobs_lib.runner.access import refuse_root
 from jobs_lib.text import did_you_mean
 
@@ -28,167 +23,90 @@ NEW_LINE = 0             # what stands for the line that is not written yet
 def change(session, where: str, value: str | None, jobs: list) -> int:
     """Set SECTION.OPTION, or say in one sentence why not; then no file has changed."""
     section, _, name = where.strip().partition(".")
-    option = _option(section, name)
-    config = session.config
+    option, config = _option(section, name), session.config
+    mask = option.kind.mask or str
     refuse_root(config, f"config set {where} ...")
+    if (place := config.written(section, name, option)).origin in (".env", "environment"):
+        raise ConfigError(f"{place.place} wins over config.ini: change it there")
     if value is None:
-        if not option.kind.mask and sys.stdin.isatty():
+        if not option.kind.mask:
             raise UsageError(f"config set {where}: expected a value after it")
         value = asked(where)
-        if not value.strip() and sys.stdin.isatty():
-            session.console.report(f"{where} is as it was: no value was given")
-            return OK
-    elif _is_secret(option, value.strip()):
+    elif mask(value.strip()) != value.strip():
         session.console.fail(f"{SEEN}: `jobs.py config set {where}`, which asks for the value.")
-    value, variable = value.strip(), variable_name(section, name)
-    with _alone(config.folder):
-        # another `config set` may have written since this process read the files
-        config = loader.load(config.path if config.sources.found else None, beside=config.folder)
-        _refuse(config, section, name, value, jobs)
-        if variable in config.sources.dotenv or (_is_secret(option, value) and _can_read_dotenv()):
-            place = _into_dotenv(config, section, name, value)
-        else:
-            place = _into_ini(config, section, name, option, value)
-    shown = option.kind.mask(value) if option.kind.mask else value
-    session.console.report(f"[{section}] {name} = {shown} ({place})")
-    if variable in config.sources.environ:
-        session.console.report(f"The environment variable {variable} wins over it: remove that.")
+    value = value.strip()
+    _refuse(config, section, name, value, jobs)
+    path = os.path.realpath(config.path)                # a link stays one
+    text = _read(path, config.sources.problems) if config.sources.found else short_ini()
+    private = mask(value) != value or not config.sources.found
+    folders.write(path, with_option(text, section, name, value),
+                  0o600 if private else stat.S_IMODE(os.stat(path).st_mode))
+    session.console.report(f"[{section}] {name} = {mask(value)} ({config.path})")
     return OK
-
-
-@contextmanager
-def _alone(folder: str):
-    """One `config set` at a time: the lock is on the folder itself, so it leaves no file. Where a
-    file system has no locks for folders, there is none."""
-    try:
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:                             # what is written into it reports that
-        yield
-        return
-    try:
-        with suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _option(section: str, name: str) -> Option:
     """What is known of it; UsageError for a section or an option that there is not."""
-    if not section:
-        raise UsageError("config set: expected SECTION.OPTION, such as mail.host")
     known = known_sections()
-    if section not in known or not name:
-        near = did_you_mean(section, known) if section not in known else ""
-        what = f"there is no section [{section}]{near}" if section not in known else \
-            f"expected SECTION.OPTION, such as {section}.{next(iter(_options(section)), 'users')}"
-        raise UsageError(f"config set: {what}")
+    if section not in known:
+        raise UsageError("config set: expected SECTION.OPTION, such as mail.host; there is no "
+                         f"section [{section}]{did_you_mean(section, known)}")
     if section in (settings.TABLES, settings.COLUMNS):
         return Option(option_types.identifier, "", "")
-    options = _options(section)
+    options = (settings.job_options(catalogue.load(section)) if section in catalogue.names()
+               else settings.SECTIONS[section])
     if name not in options:
         raise UsageError(f"config set: [{section}] has no option {name!r}"
                          f"{did_you_mean(name, options)} (it has {', '.join(options)})")
-    if options[name].argument:
-        raise UsageError(f"config set: {name} is about one run: `jobs.py {section} --set "
-                         f"{name}=VALUE`")
     return options[name]
-
-
-def _options(section: str) -> dict:
-    if section in catalogue.names():
-        return settings.job_options(catalogue.load(section))
-    return settings.SECTIONS.get(section, {})
-
-
-def _is_secret(option: Option, value: str) -> bool:
-    return bool(option.kind.mask) and option.kind.mask(value) != value
-
-
-def _can_read_dotenv() -> bool:
-    """Whether this Python has what reads .env: else a secret in there would stop every run."""
-    try:
-        import dotenv.parser  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def _refuse(config: Config, section: str, name: str, value: str, jobs: list) -> None:
     """ConfigError with what would be wrong with this value and is not wrong already."""
-    if any(sign in value for sign in "\n\r"):
+    if "\n" in value or "\r" in value:
         raise ConfigError(f"[{section}] {name}: expected one line; nothing was changed")
     sources = copy.copy(config.sources)
     sources.values = {**sources.values, section: {**sources.values.get(section, {}),
                                                   name: (value, NEW_LINE)}}
-    variable = variable_name(section, name)
-    sources.environ, sources.dotenv = ({key: text for key, text in found.items() if key != variable}
-                                       for found in (sources.environ, sources.dotenv))
     before = {finding.what for finding in mistakes(config, jobs)}
-    new = [finding.what for finding in mistakes(Config(config.path, sources), jobs)
-           if finding.what not in before]
-    if new:
-        place = f" ({config.path} line {NEW_LINE})"
+    place = f" ({config.path} line {NEW_LINE})"
+    if new := [finding.what for finding in mistakes(Config(config.path, sources), jobs)
+               if finding.what not in before]:
         raise ConfigError(*(f"{words.replace(place, '')}; nothing was changed" for words in new))
 
 
-def _into_ini(config: Config, section: str, name: str, option: Option, value: str) -> str:
-    """Write config.ini, from the short example where there is none. Where it is now, in words."""
-    text = _read(config.path, config) if config.sources.found else short_ini()
-    default = option.default if option.default is not None else ""
-    changed = edit.with_option(text, section, name, value, default)
-    _write(config.path, changed, 0o600 if _is_secret(option, value) else _mode(config.path),
-           config)
-    return config.path
-
-
-def _into_dotenv(config: Config, section: str, name: str, value: str) -> str:
-    """Write .env, which wins over config.ini; there, a comment takes the place of a former value.
-    """
-    path, variable = os.path.join(config.folder, ".env"), variable_name(section, name)
-    text = _read(path, config) if os.path.exists(path) else ""
-    _write(path, edit.with_variable(text, variable, value), 0o600, config)
-    if name in config.sources.values.get(section, {}):
-        ini = _read(config.path, config)
-        changed = edit.without_option(ini, section, name, f"{name}: {variable} in .env")
-        _write(config.path, changed, _mode(config.path), config)
-    return path
-
-
-def _read(path: str, config: Config) -> str:
-    """The text with its line ends; ConfigError for what is no text, which must not be written over.
-    """
+def _read(path: str, problems: list[str]) -> str:
     try:
-        with open(path, "rb") as file:
-            return file.read().decode("utf-8")
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            return file.read()
     except UnicodeDecodeError:
-        raise ConfigError(*(config.sources.problems or
-                            [f"{path} is not in UTF-8: save it as UTF-8"])) from None
-    except OSError as error:
-        raise _no_access(path, config, error) from None
+        raise ConfigError(*problems) from None
 
 
-def _write(path: str, text: str, mode: int, config: Config) -> None:
-    try:
-        folders.write(os.path.realpath(path), text, mode)       # a link stays one
-    except OSError as error:
-        raise _no_access(os.path.dirname(os.path.realpath(path)), config, error) from None
-
-
-def _no_access(path: str, config: Config, error: OSError) -> NoAccess:
-    """Never that the file be given to this user: its owner's cron could not read it then."""
-    if not isinstance(error, PermissionError):
-        return NoAccess(folders.cause(error))
-    owner = os.stat(path).st_uid
-    if owner == os.geteuid():
-        return NoAccess(f"{path} cannot be used: {folders.owner_words(path)}")
-    command = folders.as_user(owner, f"python3 {SCRIPT} --config {config.path} config set ...")
-    return NoAccess(f"{path} belongs to {folders.user_name(owner)}: run `{command}`")
-
-
-def _mode(path: str) -> int:
-    """As private as it is; a new file for its owner alone."""
-    try:
-        return stat.S_IMODE(os.stat(path).st_mode)
-    except OSError:
-        return 0o600
+def with_option(text: str, section: str, name: str, value: str) -> str:
+    """config.ini with this option set: in its own line, below the comment that has its default, or
+    at the beginning of its section, which is added if it is missing. All else stays as it is."""
+    end = "\r\n" if "\r\n" in text else "\n"
+    lines = text.replace("\r\n", "\n").rstrip("\n").split("\n") if text else []
+    begins: dict = {}
+    values = files.parse_ini("\n".join(lines), "", [], begins)
+    line = f"{name} = {value}".rstrip()
+    if name in values.get(section, {}):
+        at = values[section][name][1]
+        lines[at - 1] = line
+        while at < len(lines) and (not (words := lines[at].strip()) or words[0] in "#;"
+                                   or lines[at][0] in " \t"):
+            if words and words[0] not in "#;":
+                del lines[at]                           # a value over several lines
+            else:
+                at += 1
+    elif section in begins:
+        at = begins[section]
+        following = min((begin - 1 for begin in begins.values() if begin > at),
+                        default=len(lines))
+        at = next((number + 1 for number in range(at, following) if lines[number].lstrip(
+            "#; ").partition("=")[0].strip().lower() == name), at)
+        lines.insert(at, line)
+    else:
+        lines += [*([""] if lines else []), f"[{section}]", line]
+    return end.join([*lines, ""])

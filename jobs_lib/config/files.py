@@ -12,15 +12,18 @@ STREAMS = ("/dev/null", "/dev/stdin", "/dev/fd/", "/proc/self/fd/")
 
 
 def read_ini(path: str, problems: list[str], begins: dict | None = None) -> dict | None:
-    """{section: {option: (value, line number)}}, or None when there is no such file. Adds to
-    `problems`, and to `begins` the line on which each section begins.
+    """What `parse_ini` finds in a file, or None when there is no such file."""
+    text = _text(path, problems)
+    return None if text is None else parse_ini(text, path, problems, begins)
+
+
+def parse_ini(text: str, path: str, problems: list[str], begins: dict | None = None) -> dict:
+    """{section: {option: (value, line number)}}. Adds to `problems`, and to `begins` the line on
+    which each section begins.
 
     `option = value`; comments have lines of their own and begin with `#` or `;`, so that both may
     stand in a password; a line that begins with a space goes on with the value before it.
     """
-    text = _text(path, problems)
-    if text is None:
-        return None
     values: dict = {}
     section = option = None
     stray: list[int] = []

@@ -1,33 +1,52 @@
-"""`config set`: one line of config.ini or .env, checked before a byte is written."""
+"""`config set`: one line of config.ini, checked before a byte is written."""
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
-import subprocess
-import sys
-import tempfile
-import threading
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from jobs_lib import catalogue
-from jobs_lib.commands import _config_set
-from jobs_lib.commands._arguments import asked
-from jobs_lib.commands._config_set import change
-from jobs_lib.config import loader
-from jobs_lib.errors import UsageError
-from jobs_lib.output.config_example import config_ini
+from jobs_lib.commands._config_set import with_option
+from jobs_lib.config.files import read_ini
+from tests.support.shell import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = f"python3 {ROOT}/jobs.py --config"
 INI = "# my relay\n[mail]\nport = 25\n\n[core]\n; kept\n"
+BEFORE = "# mine\n[core]\n\n# Where.\n#database = sqlite:///var/jobs.db\n[mail]\nhost = a\n"
 
 
 def mode(path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize("text, change, after", [
+    (BEFORE, ("mail", "host", "b"), BEFORE.replace("host = a", "host = b")),
+    (BEFORE, ("mail", "host", ""), BEFORE.replace("host = a", "host =")),
+    # below the example's own line
+    (BEFORE, ("core", "database", "sqlite:///x.db"),
+     BEFORE.replace("jobs.db\n", "jobs.db\ndatabase = sqlite:///x.db\n")),
+    (BEFORE, ("mail", "port", "25"), BEFORE.replace("[mail]\n", "[mail]\nport = 25\n")),
+    (BEFORE, ("dns", "mx_hosts", "mx.example"), BEFORE + "\n[dns]\nmx_hosts = mx.example\n"),
+    ("", ("mail", "host", "b"), "[mail]\nhost = b\n"),
+    # a value over several lines goes as a whole, a comment within it stays
+    ("[dns]\nmx_hosts =\n  a,\n  # mine\n  b\ntimeout = 5s\n", ("dns", "mx_hosts", "c"),
+     "[dns]\nmx_hosts = c\n  # mine\ntimeout = 5s\n"),
+    ("[mail]\r\nhost = a\r\n", ("mail", "port", "25"), "[mail]\r\nport = 25\r\nhost = a\r\n"),
+    ("[mail]\nHost=a", ("mail", "host", "b"), "[mail]\nhost = b\n"),
+], ids=range(9))
+def test_only_its_own_line_changes(text, change, after):
+    assert with_option(text, *change) == after
+
+
+LINE = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Zl", "Zp")), max_size=20)
+
+
+@given(LINE.map(str.strip))
+def test_what_is_written_is_what_is_read(tmp_path_factory, value):
+    path = tmp_path_factory.getbasetemp() / "edited.ini"
+    path.write_text(with_option(BEFORE, "mail", "host", value), encoding="utf-8")
+    assert read_ini(str(path), [])["mail"]["host"][0] == value
 
 
 def test_it_changes_that_line_alone_and_says_where(line):
@@ -37,53 +56,23 @@ def test_it_changes_that_line_alone_and_says_where(line):
     assert answer == (0, f"[mail] port = 587 ({path})\n", "")
     assert path.read_text() == INI.replace("25", "587")
     assert mode(path) == 0o640
-
-
-def test_the_line_of_the_full_example_is_used(line):
-    text = config_ini(catalogue.load_all())
-    path = line.ini(text)
-    assert line("config", "set", "purge_sessions.keep", "10d").code == 2
-    assert line("config", "set", "retry_forwards.delays", "1h, 6h").code == 0
-    changed = path.read_text().splitlines()
-    before = text.splitlines()
-    assert len(changed) == len(before)
-    assert [pair for pair in zip(before, changed) if pair[0] != pair[1]] == [
-        ("#delays = 1h, 6h, 24h, 48h", "delays = 1h, 6h")]
+    assert line("config", "set", "mail.username", "").code == 0
+    assert "\nusername =\n" in path.read_text()
 
 
 def test_without_a_file_the_short_example_is_the_beginning(tmp_path):
+    from types import SimpleNamespace
+
+    from jobs_lib import catalogue
+    from jobs_lib.commands._config_set import change
+    from jobs_lib.config import loader
     config = loader.load(None, beside=str(tmp_path), environ={})
-    console = SimpleNamespace(report=lambda words: None)
-    session = SimpleNamespace(config=config, console=console)
+    session = SimpleNamespace(config=config, console=SimpleNamespace(report=lambda words: None))
     assert change(session, "mail.host", "relay.example.org", catalogue.load_all()) == 0
     path = tmp_path / "config.ini"
     assert mode(path) == 0o600
-    text = path.read_text()
-    assert "\nhost = relay.example.org\n" in text
-    assert "config.ini.example" in text
-    assert len(text.splitlines()) < 70
-
-
-def test_of_two_at_the_same_time_the_second_waits_and_keeps_what_the_first_has_set(tmp_path):  # R63
-    (tmp_path / "config.ini").write_text(INI)
-    reports: list = []
-    console = SimpleNamespace(report=reports.append)
-    session = SimpleNamespace(config=loader.load(None, beside=str(tmp_path), environ={}),
-                              console=console)
-    handle = os.open(tmp_path, os.O_RDONLY)
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    second = threading.Thread(target=change, args=(session, "mail.per_day", "901",
-                                                   catalogue.load_all()))
-    second.start()
-    second.join(0.3)
-    assert reports == []
-    (tmp_path / "config.ini").write_text(INI.replace("port = 25", "port = 25\nper_hour = 71"))
-    os.close(handle)
-    second.join(20)
-    assert reports
-    text = (tmp_path / "config.ini").read_text()
-    assert "per_hour = 71" in text
-    assert "per_day = 901" in text
+    assert "\nhost = relay.example.org\n" in path.read_text()
+    assert "config.ini.example" in path.read_text()
 
 
 # R63
@@ -94,9 +83,10 @@ def test_of_two_at_the_same_time_the_second_waits_and_keeps_what_the_first_has_s
     ("retry_forwards.schedule", "61 * * * *", "[retry_forwards] schedule", 78),
     ("mial.port", "25", "there is no section [mial]; did you mean 'mail'?", 2),
     ("mail.prot", "25", "[mail] has no option 'prot'; did you mean 'port'?", 2),
-    ("mail", "25", "expected SECTION.OPTION, such as mail.transport", 2),
-    ("check_jobs.try", "yes", "try is about one run: `jobs.py check_jobs --set try=VALUE`", 2),
+    ("mail", "25", "[mail] has no option ''", 2),
+    ("check_jobs.try", "yes", "try is about one run", 78),
     ("tables.nothing", "x", "[tables] nothing: there is no such option", 78),
+    ("mail.per_hour", "1\n2", "expected one line; nothing was changed", 78),
 ])
 def test_what_the_loader_would_refuse_changes_nothing(line, where, value, said, code):
     path = line.ini(INI)
@@ -108,96 +98,30 @@ def test_what_the_loader_would_refuse_changes_nothing(line, where, value, said, 
     assert sorted(each.name for each in line.folder.iterdir()) == ["config.ini"]
 
 
-def test_a_secret_goes_into_dotenv_and_out_of_config_ini(line):        # R71
+def test_a_secret_is_asked_for_and_makes_the_file_private(line):       # R71
     path = line.ini("[mail]\npassword = old one\nport = 25\n")
-    answer = line("config", "set", "mail.password", "new 'secret'")
+    path.chmod(0o644)
+    (line.folder / "typed").write_text("new 'secret'\n")
+    with open(line.folder / "typed") as typed:
+        answer = line("config", "set", "mail.password", stdin=typed)
     assert answer.code == 0
     assert "new 'secret'" not in answer.out + answer.err
-    assert "other users of this machine can see a command line" in answer.err
-    dotenv = line.folder / ".env"
-    assert mode(dotenv) == 0o600
-    assert path.read_text() == "[mail]\n# password: JOBS_MAIL_PASSWORD in .env\nport = 25\n"
-    assert line.json("config", "show", "mail")["sections"]["mail"]["password"]["origin"] == ".env"
-    url = "mysql://me:it's@localhost/name"
-    assert line("config", "set", "core.database", url).code == 0
-    assert dotenv.read_text() == ("JOBS_MAIL_PASSWORD='new \\'secret\\''\n"
-                                  "JOBS_CORE_DATABASE='mysql://me:it\\'s@localhost/name'\n")
-    # what .env has is set there, since it wins
-    assert line("config", "set", "core.database", "sqlite:///jobs.db").code == 0
-    assert dotenv.read_text().endswith("JOBS_CORE_DATABASE=sqlite:///jobs.db\n")
-
-
-def test_a_terminal_that_ends_instead_of_an_answer_is_one_sentence(monkeypatch):        # R71
-    def ended(_prompt):
-        raise EOFError
-    monkeypatch.setattr("getpass.getpass", ended)
-    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
-    with pytest.raises(UsageError, match=r"^mail\.password: no value was given$"):
-        asked("mail.password")
-
-
-def test_enter_at_a_secret_leaves_it_as_it_is(line, monkeypatch):
-    path = line.ini(INI)
-    monkeypatch.setattr("getpass.getpass", lambda _prompt: "")
-    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))
-    reports: list = []
-    session = SimpleNamespace(config=loader.load(None, beside=str(line.folder), environ={}),
-                              console=SimpleNamespace(report=reports.append))
-    assert change(session, "mail.password", None, catalogue.load_all()) == 0
-    assert reports == ["mail.password is as it was: no value was given"]
-    assert path.read_text() == INI
-    assert not (line.folder / ".env").exists()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-@pytest.mark.parametrize("mode", [0o600, 0o644])
-def test_on_the_installation_of_another_user_it_says_whose_it_is(mode):        # R63
-    code = ("import sys\n"
-            "from types import SimpleNamespace\n"
-            "from jobs_lib import catalogue\n"
-            "from jobs_lib.commands._config_set import change\n"
-            "from jobs_lib.config import loader\n"
-            "from jobs_lib.errors import JobsError\n"
-            "import os\n"
-            # this Python may be one that he cannot read
-            "import encodings.utf_8_sig, glob, sqlite3\n"
-            "jobs = catalogue.load_all()\n"
-            "os.setgroups([]) or os.setgid(65534) or os.setuid(65534)\n"
-            "config = loader.load(sys.argv[1], beside='', environ={})\n"
-            "try: change(SimpleNamespace(config=config), 'mail.port', '587', jobs)\n"
-            "except JobsError as error: print(error)")
-    with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o755)
-        path = f"{folder}/config.ini"
-        with open(path, "w") as file:
-            file.write(INI)
-        os.chmod(path, mode)
-        done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True,
-                              cwd=ROOT)
-    assert "chown" not in done.stdout + done.stderr
-    assert ".part" not in done.stdout
-    assert f"belongs to root: run `sudo -u root {PROGRAM} {path} config set ...`" in (
-        done.stdout)
-
-
-def test_without_what_reads_dotenv_a_secret_goes_into_config_ini_and_makes_it_private(
-        line, monkeypatch):                                            # R71
-    path = line.ini("[mail]\nport = 25\n")
-    path.chmod(0o644)
-    monkeypatch.setattr(_config_set, "_can_read_dotenv", lambda: False)
-    config = loader.load(None, beside=str(line.folder), environ={})
-    console = SimpleNamespace(report=lambda words: None, fail=lambda words: None)
-    session = SimpleNamespace(config=config, console=console)
-    assert change(session, "mail.password", "geheim", catalogue.load_all()) == 0
-    assert path.read_text() == "[mail]\nport = 25\npassword = geheim\n"
+    assert path.read_text() == "[mail]\npassword = new 'secret'\nport = 25\n"
     assert mode(path) == 0o600
-    assert not (line.folder / ".env").exists()
+    answer = line("config", "set", "mail.password", "seen")
+    assert "other users of this machine can see a command line" in answer.err
+    assert "seen" not in answer.out
+    assert "password = seen\n" in path.read_text()
 
 
-def test_the_environment_that_wins_is_named(line):
-    line.ini(INI)
+def test_what_wins_over_the_file_is_to_be_changed_there(line):
+    path = line.ini(INI)
     answer = line("config", "set", "mail.port", "587", JOBS_MAIL_PORT="26")
-    assert "JOBS_MAIL_PORT wins over it" in answer.out
+    assert (answer.code, "JOBS_MAIL_PORT wins over config.ini" in answer.err) == (78, True)
+    (line.folder / ".env").write_text("JOBS_MAIL_PASSWORD=x\n")
+    answer = line("config", "set", "mail.password", "y")
+    assert (answer.code, ".env line 1 wins over config.ini" in answer.err) == (78, True)
+    assert path.read_text() == INI
 
 
 def test_a_file_that_is_no_text_is_left_alone(line):
@@ -208,3 +132,15 @@ def test_a_file_that_is_no_text_is_left_alone(line):
     assert answer.code == 78
     assert "is in UTF-16" in answer.err
     assert path.read_bytes() == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_root_is_sent_to_the_owner_of_the_installation(line):        # R63
+    path = line.ini(INI)
+    for each in (path, line.folder):
+        os.chown(each, 65534, 65534)
+    answer = line("config", "set", "mail.port", "587")
+    assert answer.code == 2
+    assert "this installation belongs to another user" in answer.err
+    assert f"{ROOT}/jobs.py" in answer.err
+    assert path.read_text() == INI

@@ -144,9 +144,9 @@ class Shell:
 
     # Processes
 
-    def start(self, *words: str, launcher: str | None = None, stdout=subprocess.PIPE,
-              stderr=subprocess.PIPE, start_new_session: bool = False, preexec_fn=None,
-              **how: str | None) -> subprocess.Popen:
+    def start(self, *words: str, launcher: str | None = None, stdin=subprocess.DEVNULL,
+              stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session: bool = False,
+              preexec_fn=None, **how: str | None) -> subprocess.Popen:
         """Start `jobs.py WORDS` and return the process. `how`: the STEPS of launch.py, which see,
         and variables of the environment."""
         steps = {f"LAUNCH_{name.upper()}": how.pop(name, None) for name in STEPS}
@@ -154,7 +154,7 @@ class Shell:
             launcher = str(LAUNCH if self.odd_jobs or any(steps.values()) else self.script)
         environment = {**self.environment(), **steps, **how}
         process = subprocess.Popen([sys.executable, launcher, *words], cwd=self.folder, text=True,
-                                   encoding="utf-8", stdin=subprocess.DEVNULL, stdout=stdout,
+                                   encoding="utf-8", stdin=stdin, stdout=stdout,
                                    stderr=stderr, start_new_session=start_new_session,
                                    preexec_fn=preexec_fn,
                                    env={name: value for name, value in environment.items()
