@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import os
 
-from . import shards
 from .errors import JobsError, UsageError
 from .job import Job
 
@@ -37,11 +36,6 @@ def _load(name: str) -> Job:
     except Exception as error:              # half an upload can break a file in any way
         raise JobsError(f"the job {name} cannot be loaded: {type(error).__name__}: {error}. Upload "
                         f"jobs_lib/jobs/{name}.py again, or remove it") from error
-
-
-def part(name: str) -> Job:
-    """A job, or one shard of it (`retry_forwards#2`): the same job under that name."""
-    return load(shards.whole(name))._replace(name=name)
 
 
 def load_all(broken: list[str] | None = None) -> list[Job]:

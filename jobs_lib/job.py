@@ -13,7 +13,7 @@ LAST = "last"
 CRON, RQ, CELERY = MODES = ("cron", "rq", "celery")         # who runs it
 
 Job = namedtuple("Job", "name summary doc schedule priority budget enabled options sections "
-                 "idempotency sample run sharded tables coming further",
+                 "idempotency sample run tables coming further",
                  defaults=(False, "", None, False))
 Job.__doc__ = """One job.
 
@@ -27,7 +27,6 @@ sections     the shared sections it reads (`mail`, `spool`): checked before it s
 idempotency  one sentence: why running it twice, or killing it, does no harm
 sample       columns that a dry run may show
 run          function of a Context, returns counts ({"deleted": 12})
-sharded      whether several workers may share its queue (docs/workers.md)
 tables       what it reads and writes of the app's tables, each line `table: column column=`: what
              it writes has a `=`, and `+` and `-` stand for rows that it adds and deletes; a table
              may have several lines. A function that returns them, where they come from a list.
@@ -42,12 +41,11 @@ INSERTS, DELETES, WRITTEN = "+", "-", "="
 NOTIFIES = "users: id email name status\n"
 AUDITS = "audit_logs: + user_id= actor= event= severity= details= created_at=\n"
 NAMES_FILES = "failed_emails: raw_path\noverflow_hold: raw_path\nspam_quarantine: raw_path\n"
-SHARD = "#"         # between a job's name and the number of a shard: `retry_forwards#2`
 
 
 def declare(*, schedule: str, priority: str = "normal", budget: str = "4m", enabled: bool = True,
             options: dict | None = None, sections: tuple = (), idempotency: str, sample: tuple = (),
-            sharded: bool = False, tables="", coming=None, further: bool = False):
+            tables="", coming=None, further: bool = False):
     """Describe the function below as a job; nothing is registered, the module's name is its
     name."""
     if priority not in PRIORITIES:
@@ -55,6 +53,6 @@ def declare(*, schedule: str, priority: str = "normal", budget: str = "4m", enab
 
     def make(run) -> Job:
         return Job(run.__module__.rpartition(".")[2], "", "", schedule, priority, budget, enabled,
-                   options or {}, sections, idempotency, sample, run, sharded, tables, coming,
+                   options or {}, sections, idempotency, sample, run, tables, coming,
                    further)
     return make

@@ -183,7 +183,7 @@ def a_run_in_progress(service, lock: str, name: str):
     """What a real run holds: the job's lock, and its row that says `running`."""
     service.config(core={**ELSEWHERE, "state_dir": "state", "lock": lock})
     core = service._config.section("core")
-    held = locks.locks_for([name], core, lambda: connect(service.url), 300)
+    held = locks.lock_for(name, core, lambda: connect(service.url), 300)
     held.acquire("process 1 since now")
     history.begin(service.db, {"run_id": "0123456789abcdef", "job": name, "slot": None,
                                "started_at": service.now}, installation="another",
@@ -195,8 +195,8 @@ def a_run_in_progress(service, lock: str, name: str):
 
 
 @pytest.mark.parametrize(("engine_url", "lock"), [
-    ("sqlite", "file"), ("sqlite", "writer"), ("mariadb", "both")], indirect=["engine_url"],
-    ids=["sqlite-file", "sqlite-writer", "mariadb-both"])
+    ("sqlite", "file"), ("sqlite", "writer"), ("mariadb", "database")], indirect=["engine_url"],
+    ids=["sqlite-file", "sqlite-writer", "mariadb-database"])
 @pytest.mark.parametrize("name", JOBS)
 def test_it_takes_no_lock(service, name, lock):                                         # R11
     """SQLite has no lock but the file, and may have a writer beside it."""

@@ -45,8 +45,7 @@ between two of them leaves behind.
 For all of them:
 
 - **Twice at once** does not happen. A run takes a lock; a second one is recorded as `skipped` and
-  ends. The lock ends with its process, however that ends. Workers can share a queue by shards: then
-  each has a lock, and claims its rows.
+  ends. The lock ends with its process, however that ends.
 - **Twice in a row**: the second run finds nothing left to do.
 - **Killed**: what was committed stays, the database undoes the rest. The next run notices the dead
   one, records it as `vanished`, and continues.

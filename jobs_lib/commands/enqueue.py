@@ -6,7 +6,7 @@ docs/workers.md.
 """
 from __future__ import annotations
 
-from jobs_lib import catalogue, shards
+from jobs_lib import catalogue
 from jobs_lib.errors import OK, UsageError
 from jobs_lib.job import CRON
 from jobs_lib.workers import dispatch
@@ -18,7 +18,7 @@ def arguments(parser) -> None:
 
 
 def run(args, make_session, config_path) -> int:
-    """Enqueue it, every shard of it; BrokerAway says why that cannot be done."""
+    """Enqueue it; BrokerAway says why that cannot be done."""
     session = make_session(config_path)
     job = catalogue.load(args.job)
     if session.config.mode(job) == CRON:
@@ -27,7 +27,6 @@ def run(args, make_session, config_path) -> int:
     if not session.config.job(job).enabled:
         raise UsageError(f"enqueue: {job.name} is disabled, and no worker runs it: `jobs.py "
                          f"{job.name}` runs it here and now")
-    parts = shards.parts(job, session.config.shards(job))
-    for name in dispatch.enqueue(session.config, parts, False):
+    for name in dispatch.enqueue(session.config, [job], False):
         session.console.say(f"{name}: enqueued")
     return OK

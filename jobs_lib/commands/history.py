@@ -36,9 +36,8 @@ def run(args, make_session, config_path) -> int:
     name, db = args.job, session.ports.database()
     if name is not None and not (name and name.isascii()):
         catalogue.load(name)            # no job ever had such a name
-    count = session.config.section("worker").shards
     runs = [run_object(row) for row in dead_runs.shown(
-        history.last_runs(db, name, args.limit, count), session.config, session.ports.now(), db)]
+        history.last_runs(db, name, args.limit), session.config, session.ports.now(), db)]
     if name and not runs:
         # a job that was removed may still have runs; any other name is wrong
         catalogue.load(name)
@@ -53,8 +52,6 @@ def run(args, make_session, config_path) -> int:
     from jobs_lib.output.listing import history as table
     from jobs_lib.output.screen import Screen
 
-    # the shards of a job have names of their own
-    only = name if len({row["job"] for row in runs}) == 1 else None
     width = columns() if sys.stdout is not None and sys.stdout.isatty() else None
-    session.console.answer(table(runs, only, Screen(session), width, args.verbose))
+    session.console.answer(table(runs, name, Screen(session), width, args.verbose))
     return OK

@@ -167,12 +167,8 @@ class _Tick:
                   if self.config.mode(due.job) != CRON and due.job.priority != LAST]
         if not theirs:
             return found, []
-        from jobs_lib import shards
         left, missing = self.launch.outages().hand_over_jobs(theirs)
-        # A run that is no worker's does the work of all shards.
-        mine = [due for due in found if due.job not in theirs or (
-            due.job in left and due.job.name == shards.whole(due.job.name))]
-        return mine, missing
+        return [due for due in found if due.job not in theirs or due.job in left], missing
 
     def _run_all(self, found: list) -> None:
         from jobs_lib.runner.limits import Signals

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 from jobs_lib import catalogue
 from jobs_lib.errors import ConfigError, UsageError
-from jobs_lib.job import CRON, SHARD, Job
+from jobs_lib.job import Job
 from jobs_lib.records import namedtuple
 
 from . import option_types, settings
@@ -79,7 +79,7 @@ class Config:
 
     def job(self, job: Job) -> SimpleNamespace:
         """A job's own options, with `schedule`, `enabled` and `budget`."""
-        name = job.name.partition(SHARD)[0]
+        name = job.name
         if name not in self._sections and not (self.sources.problems or self._has(name)):
             self._sections[name] = Defaults(self, name, job)
         return self._sections.get(name) or self.typed(name, settings.job_options(job))
@@ -87,10 +87,6 @@ class Config:
     def mode(self, job: Job) -> str:
         """Who runs it: cron, rq or celery."""
         return self.job(job).mode or self.section("core").mode
-
-    def shards(self, job: Job) -> int:
-        """By how many workers at once its queue is worked."""
-        return self.section("worker").shards if job.sharded and self.mode(job) != CRON else 1
 
     def job_named(self, name: str) -> SimpleNamespace:
         """The options of the job with this name."""

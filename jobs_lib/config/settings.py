@@ -5,7 +5,6 @@ A job's own options stand in its module; those that every job has are in `JOB_OP
 """
 from __future__ import annotations
 
-from jobs_lib import shards
 from jobs_lib.job import CRON, MODES
 
 from . import option_types as kind
@@ -76,9 +75,9 @@ SECTIONS = {
         "log_files": Option(kind.integer(1, 100), "5", "Rotated log files kept for each job."),
         "timezone": Option(kind.timezone, "UTC", "The zone that schedules are written in, e.g. "
                            "Europe/Berlin. Times in the database are always UTC."),
-        "lock": Option(kind.choice("file", "database", "both"), "file",
-                       "What keeps two runs of a job apart: a lock file; for two hosts on one "
-                       "MySQL database, or a home folder on NFS, the database; or both."),
+        "lock": Option(kind.choice("file", "database"), "file",
+                       "What keeps two runs of a job apart: a lock file; or, for two hosts on "
+                       "one MySQL database or a home folder on NFS, the database."),
         "mode": Option(kind.choice(*MODES), CRON, "Who runs the jobs: cron by itself, or the "
                        "workers of RQ or Celery (docs/workers.md)."),
         "budget": Option(_BUDGET, "4m", "How long one `run-due` may work. Stay a minute under the "
@@ -256,12 +255,6 @@ SECTIONS["worker"] = {
     "queues": Option(kind.identifier, "jobs", "The queues are named after this and the priorities: "
                      "jobs_critical, jobs_high and so on. Two installations on one broker need two "
                      "names."),
-    "shards": Option(kind.integer(1, shards.MOST), "1",
-                     "How many workers share each of the large queues: forwards, notices, "
-                     "webhooks, domains and exports."),
-    "fallback": Option(kind.choice("cron", "wait"), "cron",
-                       "What run-due does with the jobs of workers when the broker cannot be "
-                       "reached: cron runs them itself, wait leaves them for later."),
 }
 MEANINGS = {
     "core": "What every job needs: where the data is, and how long a run may last.",

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 
-from jobs_lib import shards
 from jobs_lib.errors import JobsError
 from jobs_lib.folders import user_name
-from jobs_lib.job import CRON
 from jobs_lib.records import namedtuple
 from jobs_lib.runner import dead_runs, history, locks
 
@@ -24,7 +22,7 @@ look  a command or statement that shows more        end   one that ends the hold
 
 def held(installation) -> list[Held]:
     """Each lock that is held at this moment, though no run of ours lives that could have it."""
-    living = {shards.whole(row["job"]) for row in installation.database().query(
+    living = {row["job"] for row in installation.database().query(
         "SELECT job, host, pid, lease_until FROM {job_runs} WHERE status = 'running'")
               if _lives(row, installation.now)}
     return [*_files(installation, living), *_in_database(installation, living)]
@@ -39,18 +37,12 @@ def _lives(row: dict, now) -> bool:
 
 def _names(installation, living: set) -> list[str]:
     """The locks of all jobs that no run of ours has."""
-    most, usual = installation.section("worker").shards, installation.section("core").mode
-    found = []
-    for job in installation.jobs:
-        if job.name not in living:
-            count = most if job.sharded and (installation.job(job).mode or usual) != CRON else 1
-            found += shards.names(job.name, count)
-    return found
+    return [job.name for job in installation.jobs if job.name not in living]
 
 
 def _files(installation, living: set):
     core = installation.section("core")
-    names = _names(installation, living) if core.lock != "database" else []
+    names = _names(installation, living) if core.lock == "file" else []
     for name in (TICK, *names):
         lock = locks.FileLock(core.state_dir, name)
         try:

@@ -29,10 +29,8 @@ def broker(installation):
             dispatch.engine(mode).enqueue(config, [])
             yield ok(f"the broker of mode = {mode} is there")
         except dispatch.BrokerAway as error:
-            itself = installation.section("worker").fallback == CRON
-            effect = "runs their jobs itself" if itself else "lets their jobs wait"
             yield problem(f"The workers' broker cannot be used: {error}",
-                          f"Meanwhile `run-due` {effect}.",
+                          "Meanwhile `run-due` runs their jobs itself.",
                           run("Start it, or fix [worker] in config.ini. Or do without:", "[core]",
                               "mode = cron"))
         except JobsError as error:

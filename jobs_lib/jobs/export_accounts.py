@@ -45,7 +45,6 @@ def _coming(ctx) -> list:
     "that follows its finished file; a killed or repeated run starts an unfinished one again "
     "and finds nothing else to do.",
     sample=("id", "status", "attempts", "requested_at", "expires_at", "file_bytes"),
-    sharded=True,
     tables=_tables,
     coming=_coming,
     further=True,

@@ -38,7 +38,6 @@ def _coming(ctx) -> list:
     idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; "
     "a killed run repeats at most the one message in flight, with the same bytes and Message-ID.",
     sample=("id", "envelope_to", "attempts", "next_attempt_at", "last_error"),
-    sharded=True,
     coming=_coming,
     tables=NOTIFIES + NAMES_FILES + """
         aliases: id address

@@ -37,7 +37,6 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
     "a killed run repeats at most the requests in flight, with the same id and body, by which an "
     "endpoint recognizes them.",
     sample=("id", "webhook_id", "event_type", "attempts", "next_attempt_at", "last_error"),
-    sharded=True,
     tables=NOTIFIES + AUDITS + """
         webhooks: id user_id url secret previous_secret previous_secret_expires_at active=
         webhooks: disabled_at= disabled_reason= failing_since=

@@ -1,7 +1,7 @@
 """`jobs.py JOB`: one run of one job, by hand or from a crontab line of its own."""
 from __future__ import annotations
 
-from jobs_lib import folders, shards
+from jobs_lib import folders
 from jobs_lib.errors import OK, Busy, DatabaseError, JobsError, NoAccess, WrongUser
 from jobs_lib.job import CRON
 from jobs_lib.runner import outcome, runner
@@ -107,8 +107,7 @@ def show_unconfirmed(session, job, result: dict) -> None:
 
 def _taken_by_workers(launch: Launch, job) -> bool:
     """Whether its workers have got it; else this process is to run it."""
-    parts = shards.parts(job, launch.session.config.shards(job))
-    return not launch.outages().hand_over_jobs(parts)[0]
+    return not launch.outages().hand_over_jobs([job])[0]
 
 
 def _answer(session, result: dict, **more) -> None:

@@ -6,7 +6,6 @@ due loads no runner: keep the imports few.
 """
 from __future__ import annotations
 
-from jobs_lib import shards
 from jobs_lib.config import loader
 from jobs_lib.database.schema import version
 from jobs_lib.errors import FAILED, OK, ConfigError
@@ -72,12 +71,12 @@ class Launch:
     def prepare_slot(self, job):
         """The job's latest slot (`slots.prepare_slot`), or None where nothing is to be done: it is
         paused, disabled, was not installed yet, or stays off on an app's tables."""
-        db, name = self.session.ports.database(), shards.whole(job.name)
-        if self.unconfirmed([job._replace(name=name)]):
+        if self.unconfirmed([job]):
             return None
-        state = db.row("SELECT paused_at, due_after FROM {job_state} WHERE job = :job", job=name)
-        return slots.prepare_slot(self.session.config, job._replace(name=name), db,
-                                  self.session.ports.now(), state)
+        db = self.session.ports.database()
+        state = db.row("SELECT paused_at, due_after FROM {job_state} WHERE job = :job",
+                       job=job.name)
+        return slots.prepare_slot(self.session.config, job, db, self.session.ports.now(), state)
 
     def run(self, job, request) -> dict:
         """Run the job once; the outcome, which `report` and `publish` look at later."""

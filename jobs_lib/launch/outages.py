@@ -12,7 +12,7 @@ import os
 from datetime import timedelta
 from functools import partial
 
-from jobs_lib import catalogue, schedule, shards
+from jobs_lib import catalogue, schedule
 from jobs_lib.errors import FAILED, OK, Busy, ConfigError, DatabaseError, JobsError, ReadOnly, Unfit
 from jobs_lib.job import CRON
 from jobs_lib.monitoring import alert_messages, incidents
@@ -215,8 +215,7 @@ class Outages:
         core, db, now = self._config.section("core"), self._ports.database(), self._ports.now()
         if core.lock == "file":
             return False
-        names = [name for job in self._jobs() for name in shards.names(job.name,
-                                                                       self._config.shards(job))]
+        names = [job.name for job in self._jobs()]
         return any(history.holder(db, name, now) is None
                    for name, _ in locks.database_holders(db, core, names))
 
@@ -228,7 +227,7 @@ class Outages:
         found = []
         for job in catalogue.load_all([]):
             try:
-                self._config.shards(job)
+                self._config.mode(job)
             except ConfigError:
                 continue
             found.append(job)

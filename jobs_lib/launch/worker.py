@@ -14,7 +14,7 @@ import sys
 import threading
 from contextlib import contextmanager
 
-from jobs_lib import catalogue, shards
+from jobs_lib import catalogue
 from jobs_lib.errors import DatabaseError, JobsError, NoAccess
 from jobs_lib.runner import outcome, runner
 from jobs_lib.runner.log import open_log
@@ -38,7 +38,7 @@ def serve(config) -> None:
 
 
 def perform(*asked) -> dict:
-    """Run a job or one shard of it, now, or if its slot is still due. Its outcome; RunFailed if it
+    """Run a job, now, or if its slot is still due. Its outcome; RunFailed if it
     failed.
 
     asked: what the message says, which is (name, whether its slot is meant); Refused if it is
@@ -62,20 +62,16 @@ def perform(*asked) -> dict:
 
 
 def _asked_for(asked: tuple, config) -> tuple:
-    """(the job or shard that a message asks for, whether its slot is meant); Refused if no message
+    """(the job that a message asks for, whether its slot is meant); Refused if no message
     of ours would."""
     if [type(each) for each in asked] != [str, bool]:
         raise Refused("it has other arguments than the name of a job and whether its slot is meant")
     name, scheduled = asked
-    whole = shards.whole(name)
-    if whole not in catalogue.names():
+    if name not in catalogue.names():
         raise Refused("it asks for a job that is not there")
-    job = catalogue.part(name)
-    if name not in shards.names(whole, config.shards(job)):
-        raise Refused(f"it asks for a shard of {whole} that is not there: [worker] shards says how "
-                      "many there are")
+    job = catalogue.load(name)
     if not scheduled and not config.job(job).enabled:
-        raise Refused(f"{whole} is disabled: `jobs.py {whole}` runs it here and now")
+        raise Refused(f"{name} is disabled: `jobs.py {name}` runs it here and now")
     return job, scheduled
 
 
@@ -87,7 +83,7 @@ def tick(*asked) -> list[str]:
     with _launch() as launch:
         config, ports = launch.session.config, launch.session.ports
         names = dispatch.enqueue_due(config, ports)
-        launch.outages().end_workers_incident({config.mode(catalogue.part(name)) for name in names})
+        launch.outages().end_workers_incident({config.mode(catalogue.load(name)) for name in names})
         return names
 
 

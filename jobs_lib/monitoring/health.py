@@ -14,7 +14,7 @@ import os
 from datetime import timedelta
 from functools import partial
 
-from jobs_lib import schedule, shards
+from jobs_lib import schedule
 from jobs_lib.database import stored
 from jobs_lib.database.schema import version
 from jobs_lib.engines.relay_pause import pause_now
@@ -238,27 +238,6 @@ def _blocked(db, jobs, health: dict) -> Blocked:
 
 # Jobs
 
-def _job(view: View, job) -> JobHealth:
-    """Of a job whose queue several workers share, the worst of its shards."""
-    options, state = view.config.job(job), view.states.get(job.name)
-    at = view.now if view.config.mode(job) == CRON else _last_look(view)
-    parts = [_shard(view, name, job.priority, options, state, at)
-             for name in shards.names(job.name, view.config.shards(job))]
-    if len(parts) == 1:
-        return parts[0]
-    worst = max(parts, key=lambda part: part.failures)
-    never_ok = any(part.last_ok_at is None for part in parts)
-    return parts[0]._replace(
-        last=max((part.last for part in parts if part.last), key=lambda row: row["id"],
-                 default=None),
-        last_ok_at=None if never_ok else min(part.last_ok_at for part in parts),
-        failures=worst.failures, failing_since=worst.failing_since, last_error=worst.last_error,
-        running=next((part.running for part in parts if part.running), None),
-        vanished=sum(part.vanished for part in parts),
-        vanished_at=max((part.vanished_at for part in parts if part.vanished_at), default=None),
-        late_since=min((part.late_since for part in parts if part.late_since), default=None))
-
-
 def _last_look(view: View):
     """When check_jobs last looked. A job of workers is judged by then whether it is late: what this
     tick has handed over is still to be done."""
@@ -267,8 +246,10 @@ def _last_look(view: View):
         "AND started_at <= :now", job=heartbeat.JOB, now=view.now))
 
 
-def _shard(view: View, name: str, priority, options, state: dict | None, judged_at) -> JobHealth:
-    db, now = view.db, view.now
+def _job(view: View, job) -> JobHealth:
+    db, now, name = view.db, view.now, job.name
+    options, state = view.config.job(job), view.states.get(name)
+    judged_at = now if view.config.mode(job) == CRON else _last_look(view)
     rows, vanished = _latest(view, name), view.vanished.get(name)
     good = next((row for row in rows if _did_its_work(row)), None) or _last_good(db, name)
     failures, failing_since, error = _failures(db, name, rows, good, now)
@@ -281,7 +262,7 @@ def _shard(view: View, name: str, priority, options, state: dict | None, judged_
     awaited = (runs_by_itself and state is not None
                and due_after not in (slots.OFF, overdue.UNCONFIRMED) and after)
     return JobHealth(
-        name, priority, options.enabled, (stored.time(paused) or now) if paused else None,
+        name, job.priority, options.enabled, (stored.time(paused) or now) if paused else None,
         options.schedule, rows[0] if rows else None, last_ok, failures, failing_since, error,
         next((row for row in view.running.get(name, ()) if row["status"] == "running"), None),
         len(vanished or ()), (stored.time(vanished[0]) or now) if vanished else None,

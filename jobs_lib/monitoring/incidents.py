@@ -47,7 +47,7 @@ LASTING = {                # {name: (subject, what, command)}
         "doctor"),
     "workers": (
         "jobs cannot be handed to the workers",
-        "Cron runs these jobs itself, or they wait: [worker] fallback decides.",
+        "Cron runs these jobs itself meanwhile.",
         "doctor"),
     "locks": (
         "an unknown connection holds the database lock of a job",

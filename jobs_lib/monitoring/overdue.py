@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs_lib import clock, schedule, shards
+from jobs_lib import clock, schedule
 from jobs_lib.database.schema import version
 from jobs_lib.errors import ConfigError, DatabaseError
 from jobs_lib.runner import dead_runs, history, slots
@@ -34,9 +34,8 @@ def past(session, jobs) -> tuple[dict, dict, list[str]]:
         db = session.ports.database()
         known = states(db, jobs)
         runs = {job.name: last_that_ran(rows) for job in jobs
-                if (rows := dead_runs.shown(history.last_runs(db, job.name, 20,
-                                                              _shards(session.config, job)),
-                                            session.config, session.ports.now(), db))}
+                if (rows := dead_runs.shown(history.last_runs(db, job.name, 20), session.config,
+                                            session.ports.now(), db))}
         return known, runs, []
     except DatabaseError as error:
         return {}, {}, [f"Nothing is known of past runs: {error}"]
@@ -59,25 +58,17 @@ def waiting(db, config, jobs, known: dict, runs: dict, now, zone) -> dict[str, d
             continue
         slot = schedule.previous(options.schedule, now, zone)
         if not slots.is_early(options.schedule, slot, state["due_after"], now, zone):
-            wanted[job.name] = options.schedule, shards.parts(job, _shards(config, job)), slot
-    started = slots.first_runs(db, [(part, slot) for _, parts, slot in wanted.values()
-                                    for part in parts])
+            wanted[job.name] = options.schedule, job, slot
+    started = slots.first_runs(db, [(job, slot) for _, job, slot in wanted.values()])
     found = {}
-    for name, (when, parts, slot) in wanted.items():
-        if all(part.name in started for part in parts):
+    for name, (when, _, slot) in wanted.items():
+        if name in started:
             continue
         last = runs.get(name)
         ran = last if last and last["status"] != "skipped" else None
         first = slots.first_missed(when, slot, ran, known[name]["due_after"], zone)
         found[name] = {"due_since": clock.text(first), "overdue": now - first > OVERDUE}
     return found
-
-
-def _shards(config, job) -> int:
-    try:
-        return config.shards(job)
-    except ConfigError:                     # shown beside the job
-        return 1
 
 
 def last_that_ran(runs: list[dict]) -> dict:

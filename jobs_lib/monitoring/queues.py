@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs_lib import shards
 from jobs_lib.database import stored
 from jobs_lib.engines.claimed_queue import ClaimedQueue
 from jobs_lib.engines.work_queue import COUNTED, WorkQueue, view
@@ -67,30 +66,29 @@ def queues(db, config, jobs, now, health: dict) -> dict:
         # nobody waits for the next check of a domain while checks are disabled
         if job and (config.job(job).enabled or queue.name != "domains"):
             depth, due, oldest = queue.backlog(view(db, config, now, config.job(job)), most)
-            names = shards.names(job.name, config.shards(job))
-            found[queue.name] = _health(db, queue, depth, due, stored.time(oldest), now, names,
+            found[queue.name] = _health(db, queue, depth, due, stored.time(oldest), now,
                                         health[job.name].interval)
     return found
 
 
-def _health(db, queue: WorkQueue, depth: int, due: int, since, now, names, interval) -> QueueHealth:
-    done, failed, tried, lost, last_done = _day(db, queue, now, names)
+def _health(db, queue: WorkQueue, depth: int, due: int, since, now, interval) -> QueueHealth:
+    done, failed, tried, lost, last_done = _day(db, queue, now)
     stalled = (since is not None and (last_done is None or last_done < since)
                and now - since > STALLED_INTERVALS * interval)
     return QueueHealth(queue.name, queue.job, queue.what, depth, due, since, lost, done, failed,
                        tried, since if stalled else None)
 
 
-def _day(db, queue: WorkQueue, now, names: list[str]) -> tuple:
+def _day(db, queue: WorkQueue, now) -> tuple:
     """(succeeded, given up, attempts, lost in flight, start of the last run that succeeded with
     one), by the runs of a day."""
     done = failed = tried = lost = latest = 0
     # grouped, since most runs have found nothing to do
     for row in db.query("SELECT counts, COUNT(*) AS number, MAX(id) AS latest FROM "
-                        "(SELECT id, counts FROM {job_runs} WHERE job IN (:jobs) "
+                        "(SELECT id, counts FROM {job_runs} WHERE job = :job "
                         "AND started_at >= :since AND started_at <= :now "
-                        "ORDER BY id DESC LIMIT :most) runs GROUP BY counts", jobs=names,
-                        since=now - DAY, now=now, most=RUNS_A_DAY * len(names)):
+                        "ORDER BY id DESC LIMIT :most) runs GROUP BY counts", job=queue.job,
+                        since=now - DAY, now=now, most=RUNS_A_DAY):
         good, bad, again, uncertain = (number * row["number"] for number in _results(
             queue, stored.counts(row["counts"])))
         done, failed, tried = done + good, failed + bad, tried + good + bad + again

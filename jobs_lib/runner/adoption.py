@@ -7,7 +7,7 @@ any (`check` in database/schema/version.py).
 """
 from __future__ import annotations
 
-from jobs_lib import catalogue, shards
+from jobs_lib import catalogue
 from jobs_lib.database.schema.version import ADDED, EVERY, UNCONFIRMED
 from jobs_lib.database.schema.works_on import works_on
 from jobs_lib.errors import JobsError
@@ -43,9 +43,8 @@ def sentence(names: list[str]) -> str:
 
 def need(db, job) -> None:
     """Raise Unconfirmed when the job is one of them."""
-    name = shards.whole(job.name)
-    if name in unconfirmed(db, [job._replace(name=name)]):
-        raise Unconfirmed(f"nothing was done: {sentence([name])}")
+    if unconfirmed(db, [job]):
+        raise Unconfirmed(f"nothing was done: {sentence([job.name])}")
 
 
 def confirm(db, names: list[str], now) -> list[str]:

@@ -32,18 +32,17 @@ class Context:
     log       events of this run; in a transaction both counts and events wait for its commit
               (runner/journal.py)
     dry_run   select and count, change nothing            show()    a sample of what a dry run found
-    shard     (which, of how many) of the workers that share a queue: (0, 1) for all of it
     may_expire()  whether anything may be deleted, expired or given up by its age: asked just before
                   that is done
     """
 
     def __init__(self, *, job, config, ports, db, run, limits, log, request, console, installation,
-                 shard=(0, 1), doubt: str | None = None) -> None:
+                 doubt: str | None = None) -> None:
         self.job, self.run_id, self.now = job, run["run_id"], run["started_at"]
         self.options = config.job(job)
         self.db, self.limit, self.dry_run = db, request.limit, request.dry_run
         self.log = self._journal = db.journal = Journal(log)
-        self.confirmed, self.installation, self.shard = request.confirmed, installation, shard
+        self.confirmed, self.installation = request.confirmed, installation
         self._config, self._ports, self._limits, self._console = config, ports, limits, console
         self._transport = self._poster = None
         self._key: str | None = None

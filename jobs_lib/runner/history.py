@@ -4,7 +4,6 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 
-from jobs_lib import shards
 from jobs_lib.database import stored
 from jobs_lib.errors import Busy, DatabaseError, Duplicate, Lost
 from jobs_lib.plain_json import dumps
@@ -107,15 +106,11 @@ def memory_of(row: dict) -> int | None:
 
 
 def sweep(db, job: str, now, *, installation: str, lock) -> list[dict]:
-    """Mark this job's dead runs `vanished` and return them. The caller holds the job's lock.
-
-    Those of its shards too, whose workers may never come again; a shard looks for its own alone.
-    """
+    """Mark this job's dead runs `vanished` and return them. The caller holds the job's lock."""
     rows = db.query("SELECT id, job, run_id, status, progress, installation, lock_name, "
                     "started_at, heartbeat_at,"
                     " lease_until, pid, host FROM {job_runs} WHERE status = 'running'")
-    own = [row for row in rows if job in (row["job"], shards.whole(row["job"]))]
-    dead = [row for row in own if is_dead(row, now, installation, lock)]
+    dead = [row for row in rows if row["job"] == job and is_dead(row, now, installation, lock)]
     for row in dead:
         progress = (f"last progress: {row['progress']}" if row["progress"]
                     else "no progress reported")
@@ -134,7 +129,7 @@ def is_dead(row: dict, now, installation: str, lock) -> bool:
     Another one (on a host of its own with a lock file of its own) cannot be asked: it counts as
     dead long after its end.
     """
-    if row["lock_name"] in lock.names and (row["installation"] == installation
+    if row["lock_name"] == lock.name and (row["installation"] == installation
                                            or row["lock_name"].startswith(DATABASE)):
         return True
     heard = stored.time(row["heartbeat_at"]) or stored.time(row["started_at"])
@@ -169,12 +164,11 @@ COLUMNS = ("run_id, job, slot, trigger_type, installation, lock_name, lease_unti
            "status, started_at, finished_at, duration_ms, counts, progress, stop_reason, error")
 
 
-def last_runs(db, job: str | None = None, limit: int = 20, count: int = 1) -> list[dict]:
-    """The latest runs, newest first, with `counts` and `progress` decoded. `count`: of so many
-    shards of the job."""
+def last_runs(db, job: str | None = None, limit: int = 20) -> list[dict]:
+    """The latest runs, newest first, with `counts` and `progress` decoded."""
     rows = db.query(f"SELECT {COLUMNS} FROM {{job_runs}}"
-                    + (" WHERE job IN (:jobs)" if job else "") + " ORDER BY id DESC LIMIT :limit",
-                    **({"jobs": shards.names(job, count)} if job else {}), limit=limit)
+                    + (" WHERE job = :job" if job else "") + " ORDER BY id DESC LIMIT :limit",
+                    **({"job": job} if job else {}), limit=limit)
     return [stored.run(row) for row in rows]
 
 

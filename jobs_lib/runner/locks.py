@@ -1,11 +1,11 @@
-"""What keeps two runs of one job apart: a lock file, a lock in the database, or both.
+"""What keeps two runs of one job apart: a lock file, or a lock in the database.
 
-Both belong to something that the system ends with the process (an open file, a connection), so a
+Either belongs to something that the system ends with the process (an open file, a connection), so a
 killed run leaves nothing behind that needs a hand. A time-to-live is never used: it ends too early
 or too late.
 
-A lock has a `name`. A run's `Locks` have the `name` that goes into its row, and `names`: a row that
-says `running` under one of them belongs to a dead process (runner/history.py).
+A lock has a `name`, which goes into the row of its run: for who holds the lock, a row that says
+`running` under it belongs to a dead process (runner/history.py).
 """
 from __future__ import annotations
 
@@ -243,55 +243,9 @@ def _database_id(db) -> str:
         return ""
 
 
-class Locks:
-    """Several locks as one, taken in this order."""
-
-    def __init__(self, locks: list) -> None:
-        self._locks = locks
-
-    @property
-    def names(self) -> list[str]:
-        """The name of each lock: its run is dead if it says `running` under one of them."""
-        return [lock.name for lock in self._locks]
-
-    @property
-    def name(self) -> str:
-        """The name of the lock that excludes most: a lock in the database, if there is one."""
-        return next((name for name in self.names if name.startswith(DATABASE)), self.names[0])
-
-    def acquire(self, about: str) -> None:
-        """Take all locks, or none."""
-        taken: list = []
-        try:
-            for lock in self._locks:
-                lock.acquire(about)
-                taken.append(lock)
-        except BaseException:
-            Locks(taken).release()
-            raise
-
-    def is_free(self) -> bool:
-        """Whether nobody holds any of them."""
-        return all(lock.is_free() for lock in self._locks)
-
-    def check(self) -> bool:
-        """Whether all are still ours."""
-        return all(lock.check() for lock in self._locks)
-
-    def release(self) -> None:
-        """Give the locks back, the last one first."""
-        for lock in reversed(self._locks):
-            lock.release()
-
-
-def locks_for(names: list[str], core, connect, seconds: float = 0) -> Locks:
-    """The locks of these jobs or shards that `[core] lock` asks for. `connect` makes the connection
-    of each lock in the database."""
-    found: list = []
-    for name in names:
-        # The lock file first, which costs nothing; the database's is the wider one.
-        if core.lock != "database":
-            found.append(FileLock(core.state_dir, name))
-        if core.lock != "file":
-            found.append(DatabaseLock(connect, core.prefix, name, seconds))
-    return Locks(found)
+def lock_for(name: str, core, connect, seconds: float = 0) -> FileLock | DatabaseLock:
+    """The lock of this job, by `[core] lock`. `connect` makes the connection of one in the
+    database."""
+    if core.lock == "file":
+        return FileLock(core.state_dir, name)
+    return DatabaseLock(connect, core.prefix, name, seconds)

@@ -7,7 +7,7 @@ import sys
 import time
 from datetime import timedelta
 
-from jobs_lib import clock, errors, folders, schedule, shards
+from jobs_lib import clock, errors, folders, schedule
 from jobs_lib.database.schema import version
 from jobs_lib.records import namedtuple
 
@@ -83,9 +83,6 @@ class _Attempt:
         self.log = NoLog() if request.dry_run else open_log(
             core, job.name, now=ports.now, incident=log_incident,
             job=job.name, run_id=self.result["run_id"])
-        # A worker takes its own shard; any other run takes all shards and holds all their locks
-        self.shards = config.shards(job)
-        self.shard = (shards.number(job.name), self.shards) if request.trigger == WORKER else (0, 1)
 
     def run(self) -> None:
         """Work until it ends, then store how. No alarm and no impatient signal comes after the
@@ -112,9 +109,8 @@ class _Attempt:
     def _real(self) -> None:
         """Take the lock, then do the work; a held lock is recorded and is no failure."""
         self.installation = folders.installation(folders.own(self.core.state_dir))
-        names = [self.job.name] if self.shard[1] > 1 else shards.names(self.job.name, self.shards)
-        self.lock = locks.locks_for(names, self.core, self.ports.lock_database, self.longest
-                                    + LOCK_MARGIN)
+        self.lock = locks.lock_for(self.job.name, self.core, self.ports.lock_database,
+                                   self.longest + LOCK_MARGIN)
         started = clock.text(self.result["started_at"])
         try:
             self.lock.acquire(f"process {os.getpid()} on {history.host()} since {started} UTC")
@@ -266,7 +262,7 @@ class _Attempt:
     def _call(self) -> None:
         ctx = Context(job=self.job, config=self.config, ports=self.ports, db=self.db,
                       run=self.result, limits=self.limits, log=self.log, request=self.request,
-                      console=self.console, installation=self.installation, shard=self.shard,
+                      console=self.console, installation=self.installation,
                       doubt=self.doubt)
         call(self.job, ctx, self.limits, self.result, self.complete)
 

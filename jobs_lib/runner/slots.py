@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs_lib import clock, schedule, shards
+from jobs_lib import clock, schedule
 from jobs_lib.database import stored
 from jobs_lib.errors import ConfigError, NoAccess
 from jobs_lib.job import LAST, PRIORITIES
@@ -50,7 +50,7 @@ def due_slots(config, ports, jobs, budget: float = 0.0) -> tuple[list[Due], list
     for job in jobs:
         try:
             if slot := prepare_slot(config, job, db, now, states.get(job.name)):
-                wanted += [(part, slot) for part in shards.parts(job, config.shards(job))]
+                wanted.append((job, slot))
         except ConfigError as error:            # one job's mistake stops no other
             problems += error.problems
 
@@ -130,7 +130,7 @@ def _is_dead(row: dict, core, ports) -> bool:
     from jobs_lib import folders
 
     from . import history, locks
-    lock = locks.locks_for([row["job"]], core, ports.lock_database)
+    lock = locks.lock_for(row["job"], core, ports.lock_database)
     try:
         return lock.is_free() and history.is_dead(row, ports.now(),
                                                   folders.installation(core.state_dir), lock)
@@ -180,7 +180,7 @@ def _ordered(config, db, now, found: list[Due], states: dict, budget: float) -> 
                       "AND status <> 'skipped' ORDER BY id DESC LIMIT 1", job=due.job.name)
         died = last is not None and last["status"] in ("timeout", "vanished", "running")
         spent_budget = last is not None and last["stop_reason"] == "budget"
-        due_after = states[shards.whole(due.job.name)]["due_after"]
+        due_after = states[due.job.name]["due_after"]
         due = due._replace(late=_lateness(config, due, now, last, due_after),
                            cut=died or spent_budget)
         goes_first = is_roomy and due.job.priority == shares.URGENT

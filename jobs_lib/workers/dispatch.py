@@ -19,7 +19,7 @@ PACKAGES = {"rq": ("redis", "rq"), "celery": ("celery",)}
 Message = namedtuple("Message", "name scheduled queue seconds")
 Message.__doc__ = """What an adapter puts into a queue.
 
-name       of a job or of one shard of it
+name       of a job
 scheduled  whether it runs only if its slot is still due
 queue      by the job's priority
 seconds    after which the engine may end it by force
@@ -58,7 +58,7 @@ def queues(config) -> list[str]:
 
 
 def message(config, job, scheduled: bool) -> Message:
-    """The message that asks for a run of this job, or of this shard."""
+    """The message that asks for a run of this job."""
     longest = config.job(job).budget + config.section("core").grace
     return Message(job.name, scheduled, f"{config.section('worker').queues}_{job.priority}",
                    int(longest.total_seconds()) + MARGIN)
@@ -90,12 +90,10 @@ def hand_over(config, jobs: list) -> tuple[list, list[str], bool]:
         try:
             enqueue(config, theirs, True)
         except JobsError as error:
-            waits = config.section("worker").fallback == "wait"
             package = package or not isinstance(error, BrokerAway)
-            problems.append(f"{str(error).rstrip('.')}. The jobs of workers "
-                            + ("wait until it is there again" if waits else "are run by cron "
-                               "meanwhile"))
-            left += [] if waits else theirs
+            problems.append(f"{str(error).rstrip('.')}. The jobs of workers are run by cron "
+                            "meanwhile")
+            left += theirs
     return left, problems, package
 
 

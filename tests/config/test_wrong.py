@@ -236,8 +236,8 @@ TEXTS = [
      "[tables] users = pa_aliases: users and aliases cannot both have this name"),
     ("[check_domains]\ndomain = a.example", ("[check_domains] domain is about one run, and no "
      "option: take it out, and give it by hand: jobs.py check_domains --set domain=VALUE")),
-    ("[core]\nlock = both", ("[core] lock = 'both': this database has no locks of that kind; "
-     "expected file")),
+    ("[core]\nlock = database", ("[core] lock = 'database': this database has no locks of that "
+     "kind; expected file")),
     # folders that something else uses
     ("[spool]\ndir = var/state", ("[spool] dir = HERE/var/state: that is [core] state_dir "
      "(HERE/var/state); give the spool a folder of its own")),

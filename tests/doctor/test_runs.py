@@ -160,11 +160,10 @@ def test_a_tick_that_is_at_work_is_no_stranger(lite):
         process.communicate()
 
 
-@pytest.mark.parametrize("lock", ["database", "both"])
 # R71
-def test_a_lock_in_the_database_that_a_stranger_holds_is_named(tmp_path, pool, mariadb, lock):
+def test_a_lock_in_the_database_that_a_stranger_holds_is_named(tmp_path, pool, mariadb):
     installed = DoctorBench(tmp_path, pool.mariadb(mariadb))
-    installed.configure("core", lock=lock)
+    installed.configure("core", lock="database")
     name = locks.database_name(installed.db, "/retry_forwards")
     with closing(connect(installed.url)) as other:
         assert other.value("SELECT GET_LOCK(:name, 0)", name=name) == 1

@@ -30,7 +30,7 @@ LAYERS = (
      "jobs_lib.job",
      "jobs_lib.masking", "jobs_lib.paths", "jobs_lib.plain_json", "jobs_lib.quick_import",
      "jobs_lib.records", "jobs_lib.schedule", "jobs_lib.schedule_text",
-     "jobs_lib.shards", "jobs_lib.text"),
+     "jobs_lib.text"),
 )
 LEAVES = LAYERS[-1]
 # One feature imports no other, but for these.

@@ -144,8 +144,7 @@ def test_two_thousand_messages_survive_thirty_random_kills(service):     # R22
 @pytest.mark.slow
 # R1
 def test_of_fifty_started_at_once_one_works_and_nothing_is_sent_twice(mariadb, tmp_path):
-    """With both locks: each alone holds fifty in tests/runner/test_locks.py."""
-    service = Shell(tmp_path, mariadb.database(), core={"lock": "both"})
+    service = Shell(tmp_path, mariadb.database(), core={"lock": "database"})
     service.forwards(100)
     with Counting() as relay:
         relay.latency = 0.02                    # the one that works is busy until all have tried

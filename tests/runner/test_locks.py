@@ -35,7 +35,7 @@ def locked_site(request, site):
     return made
 
 
-KINDS = pytest.mark.parametrize("locked_site", ["file", "database", "both"], indirect=True)
+KINDS = pytest.mark.parametrize("locked_site", ["file", "database"], indirect=True)
 
 
 def cpu_seconds() -> float:
@@ -150,12 +150,11 @@ def test_two_hosts_never_overlap_with_the_database_lock(hosts):              # R
     assert [run["status"] for run in one.runs("dig")] == ["vanished", "skipped", "ok"]
 
 
-@pytest.mark.parametrize("kind", ["database", "both"])
 # R3
-def test_a_lost_lock_connection_stops_the_run_before_its_next_item(hosts, mariadb, kind):
+def test_a_lost_lock_connection_stops_the_run_before_its_next_item(hosts, mariadb):
     one, two = hosts
     for host in hosts:
-        host.configure(lock=kind)
+        host.configure(lock="database")
     worker = one.start("dig", "--set", "items=100000", "--set", "pause=100", "--json")
     name = one.working("dig")["lock_name"]
     until(lambda: one.dug() >= 2)
@@ -372,7 +371,7 @@ def test_a_lock_that_is_held_while_no_run_lives_is_an_incident(maria_site, maria
 def held(maria_site, mariadb):
     """An installation two of whose jobs have a database lock that a stranger holds: (site, what
     gives one back)."""
-    maria_site.configure(lock="both")
+    maria_site.configure(lock="database")
     maria_site.enable("dig", "tick_low", "tick_critical")
     names = {}
     for job in ("dig", "tick_low"):

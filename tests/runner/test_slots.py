@@ -41,7 +41,7 @@ def test_two_crontabs_start_a_slot_once(any_site):                           # R
     assert any_site.outcomes("tick_normal").count("ok") == 1
 
 
-@pytest.mark.parametrize("hosts", ["file", "database", "both"], indirect=True)
+@pytest.mark.parametrize("hosts", ["file", "database"], indirect=True)
 def test_two_hosts_start_a_slot_once(hosts):                                 # R6
     processes = [host.start("run-due", now=NOW) for host in hosts for _ in range(3)]
     results = [ended(process, 0) for process in processes]

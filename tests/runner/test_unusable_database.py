@@ -175,7 +175,7 @@ def test_a_tick_ends_with_the_first_job_that_finds_no_database(site):
 
 def test_a_restart_of_the_server_during_a_run_is_survived(maria_site, mariadb):
     """Between two items: the connection is reopened. With the lock in it, the run stops."""
-    maria_site.configure(lock="both")
+    maria_site.configure(lock="database")
     worker = maria_site.start("dig", "--set", "items=100000", "--set", "pause=100", "--json")
     maria_site.working("dig")
     mariadb.stop()

@@ -169,23 +169,18 @@ def test_a_broker_that_is_away_stops_nothing(site, engine):                  # R
     asked = site("enqueue", "tick_normal")
     assert (asked.code, asked.out) == (1, "")
     assert asked.err.startswith(f"jobs.py: [worker] {engine.option}: ")
-    site.configure("worker", fallback="wait")
-    waits = site("run-due")
-    assert "The jobs of workers wait until it is there again" in waits.err
-    assert site.runs() == []
-    site.configure("worker", fallback="cron")
     instead = site("run-due", "-v")
     assert "The jobs of workers are run by cron meanwhile" in instead.err
     assert (site.outcomes(), slots(site, "tick_normal")) == (["ok"], 1)
-    assert max(asked.seconds, waits.seconds, instead.seconds) < 60
+    assert max(asked.seconds, instead.seconds) < 60
 
 
 def test_what_cannot_be_handed_over_is_said_once_and_once_when_it_is_over(site, mode):   # R69
     site.enable("tick_normal")
     url = mode.broker.url.replace(str(mode.broker.port), str(free_port()))
-    mode.configure(site, url=url, fallback="wait")
+    mode.configure(site, url=url)
     assert [site("run-due").err.count("\n") for _ in range(2)] == [1, 0]
-    mode.configure(site, fallback="wait")
+    mode.configure(site)
     back = site("run-due")
     assert (back.code, back.err.count("\n")) == (0, 1)
     assert "Jobs can be handed to the workers again" in back.err
@@ -196,12 +191,12 @@ def test_the_line_of_a_job_says_so_too_and_when_it_is_over(site, mode):         
     site.enable("tick_normal", schedule="*/5 * * * *")
     site.job("tick_normal")
     url = mode.broker.url.replace(str(mode.broker.port), str(free_port()))
-    mode.configure(site, url=url, fallback="wait")
+    mode.configure(site, url=url)
 
     def line(minute: int) -> str:
         return site("tick_normal", "--scheduled", now=f"2026-11-24 14:{minute}:00").err
     assert [line(minute).count("\n") for minute in (31, 36)] == [1, 0]
-    mode.configure(site, fallback="wait")
+    mode.configure(site)
     assert "Jobs can be handed to the workers again" in line(41)
     assert line(46) == ""
 
@@ -209,7 +204,7 @@ def test_the_line_of_a_job_says_so_too_and_when_it_is_over(site, mode):         
 # R69 R71
 def test_a_worker_records_that_a_stranger_has_its_lock_and_that_it_is_over(site, mode, crew,
                                                                            mariadb):
-    site.configure(lock="both")
+    site.configure(lock="database")
     site.enable("tick_normal")
     site.job("tick_normal")
     lock = site.runs()[0]["lock_name"]

@@ -43,7 +43,7 @@ def _put(redis, queue: str, id: str, data, **fields) -> None:
 
 def test_redis_with_foreign_messages_gives_them_nothing(small, rq, tmp_path):               # R71
     from redis import Redis
-    rq.configure(small, shards=2)
+    rq.configure(small)
     small.enable("dig", "tick_low", schedule="0 3 * * *")
     small.configure("tick_low", enabled="no")
     redis, queue, struck = Redis(port=rq.broker.port), f"{rq.queues}_critical", tmp_path / "struck"
@@ -59,7 +59,6 @@ def test_redis_with_foreign_messages_gives_them_nothing(small, rq, tmp_path):   
         "tick": ["jobs.tick", None, [str(other.folder / "config.ini")], {}],
         "no-job": [OURS, None, ["../../etc/passwd", False], {}],
         "no-text": [OURS, None, [["dig"], "no"], {}],
-        "no-shard": [OURS, None, ["dig#7", False], {}],
         "off": [OURS, None, ["tick_low", False], {}],
         "too-few": [OURS, None, ["dig"], {}], "no-list": [OURS, None, 5, {}], "deep": b"["
         * 100_000,

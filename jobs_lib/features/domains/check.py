@@ -119,10 +119,9 @@ def _of_all_owners(ctx, where: str, order: str, values: dict) -> list[dict]:
     rows = _rows(ctx, where, order, PAGE, **values)
     if len(rows) < PAGE:
         return rows
-    here, mine = _by_owner(rows), _mine(ctx)
+    here = _by_owner(rows)
     owners = [row["user_id"] for row in ctx.db.query(
-        f"SELECT user_id FROM {{domains}} WHERE {where}{mine[0]}{ACTIVE} GROUP BY user_id",
-        **values, **mine[1])]
+        f"SELECT user_id FROM {{domains}} WHERE {where}{ACTIVE} GROUP BY user_id", **values)]
     for owner in rotation.in_order([owner for owner in owners if owner not in here],
                                    rotation.last(ctx.db, ctx.job.name))[:PAGE]:
         if ctx.should_stop():
@@ -153,16 +152,8 @@ def _arms(ctx):
 
 
 def _rows(ctx, where: str, order: str, most: int, **values) -> list[dict]:
-    mine, more = _mine(ctx)
-    return ctx.db.query(f"SELECT {COLUMNS} FROM {{domains}} WHERE {where}{mine}{ACTIVE} "
-                        f"ORDER BY {order} LIMIT :most", **values, **more, most=most)
-
-
-def _mine(ctx) -> tuple[str, dict]:
-    """(SQL, values): nobody claims a domain, so each worker has its own."""
-    which, count = ctx.shard
-    return (" AND id % :shards = :shard", {"shards": count, "shard": which}) if count > 1 else ("",
-                                                                                                {})
+    return ctx.db.query(f"SELECT {COLUMNS} FROM {{domains}} WHERE {where}{ACTIVE} "
+                        f"ORDER BY {order} LIMIT :most", **values, most=most)
 
 
 def _named(ctx, name: str) -> list[dict]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter, deque
 
 from jobs_lib.engines import rotation
-from jobs_lib.shards import is_mine
 
 from .endpoints import is_failing, with_state
 from .search import AT_FIRST, Search
@@ -84,21 +83,20 @@ class Plan:
     def _look_up(self, owner: Owner, most: int) -> list:
         """So many more of an owner's endpoints, into their lanes: their ids. Who has none left is
         out of the plan."""
-        mine: list = []
-        while not mine and (ids := self._take(owner, most)):
+        ids = self._take(owner, most)
+        if ids:
             self._learn(ids)
-            mine = [id for id in ids if is_mine(self.ctx.shard, self.known[id]["host"])]
-            failing = [id for id in mine if is_failing(self.known[id])]
-            for id in mine:
+            failing = [id for id in ids if is_failing(self.known[id])]
+            for id in ids:
                 host = self.host_of[owner.id, id] = self.known[id]["host"]
                 self.at_host.setdefault(host, Counter())[owner.id] += 1
-            owner.lanes[False].extend(id for id in mine if id not in failing)
+            owner.lanes[False].extend(id for id in ids if id not in failing)
             owner.lanes[True].extend(sorted(failing, key=lambda id: self.known[id]["tried_at"]))
             owner.tried = max([owner.tried, *(self.known[id]["tried_at"] for id in failing)])
         if owner.ended and not any(owner.lanes):
             self.fresh.pop(owner.id, None)
             self.served.pop(owner.id, None)
-        return mine
+        return ids
 
     def _take(self, owner: Owner, most: int) -> list:
         """The ids of `most` more of an owner's endpoints with due rows, or fewer. If it has none
