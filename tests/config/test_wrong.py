@@ -64,7 +64,7 @@ VALUES = [
     ("delete_accounts", "also", "a.b.c.d", "expected table.column, or database.table.column"),
     ("delete_accounts", "also", "a.user_id, A.owner_id",
      "a is there twice: name the one column with the user's id"),
-    ("core", "lock", "fiel", "expected file or database or both; did you mean 'file'?"),
+    ("core", "lock", "fiel", "expected file or database; did you mean 'file'?"),
     ("mail", "security", "ssl", "expected none or starttls or tls; did you mean 'tls'?"),
     ("core", "timezone", "Europe/Berln",
      "expected UTC or a zone such as Europe/Berlin; did you mean 'Europe/Berlin'?"),

@@ -176,15 +176,18 @@ def test_a_broker_that_is_away_stops_nothing(site, engine):                  # R
 
 
 def test_what_cannot_be_handed_over_is_said_once_and_once_when_it_is_over(site, mode):   # R69
-    site.enable("tick_normal")
+    site.enable("tick_normal", schedule="*/5 * * * *")
     url = mode.broker.url.replace(str(mode.broker.port), str(free_port()))
     mode.configure(site, url=url)
-    assert [site("run-due").err.count("\n") for _ in range(2)] == [1, 0]
+
+    def tick(minute: int):
+        return site("run-due", now=f"2026-11-24 14:{minute}:00")
+    assert [tick(minute).err.count("\n") for minute in (31, 36)] == [1, 0]
     mode.configure(site)
-    back = site("run-due")
+    back = tick(41)
     assert (back.code, back.err.count("\n")) == (0, 1)
     assert "Jobs can be handed to the workers again" in back.err
-    assert site("run-due").err == ""
+    assert tick(46).err == ""
 
 
 def test_the_line_of_a_job_says_so_too_and_when_it_is_over(site, mode):                  # R69
