@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from datetime import timedelta
 
 import pytest
 
@@ -111,17 +110,6 @@ def test_a_run_that_is_ended_between_or_within_batches_is_continued(bench, monke
     assert seen[:3] == [150, 50, 0]
     assert left(bench) == {"usernames": {8: 250}, "labels": {8: 250}}
     assert counts(bench) == [{"labels": 250, "users": 1, "usernames": 250}]
-
-
-def test_rows_that_come_in_late_go_too(bench):
-    fill(bench)
-    bench.run("delete_accounts")
-    own(bench, 7, 2)
-    bench.now += timedelta(hours=2)
-    assert bench.run("delete_accounts", dry_run=True)["late_rows"] == 4
-    assert bench.run("delete_accounts")["late_rows"] == 4
-    assert 7 not in left(bench)["usernames"]
-    assert counts(bench) == [{"labels": 7, "users": 1, "usernames": 7}]
 
 
 def test_an_export_has_them_without_what_may_be_a_secret(bench):

@@ -19,7 +19,7 @@ SECONDS = 3
 def name_servers(installation):
     """They answer, and know the mail servers that domains have to name."""
     section, mail = _section(installation), installation.section("mail")
-    names = [*section.mx_hosts[:2], *([mail.domain] if mail.domain not in LOCAL else [])][:2]
+    names = [*section.mx_hosts[:1], *([mail.domain] if mail.domain not in LOCAL else [])]
     try:
         from jobs_lib.ports.resolver import open_resolver
         resolver = open_resolver(SimpleNamespace(**{**vars(section),

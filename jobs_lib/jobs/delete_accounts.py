@@ -6,12 +6,11 @@ deleted, aliases and webhooks are switched off, queued mail, deliveries and expo
 Its owner gets one last notice, which names the day. On that day all that belongs to the account is
 deleted, table by table, with its files. Audit rows stay, without anything that says who they were
 about, and are deleted by their own age. A keyed hash of each of its aliases stays, so that no
-address is ever given to anyone else. Rows that another program writes for it within three
-days after that are deleted, too.
+address is ever given to anyone else.
 
 If more than 50 accounts and a fifth of all would be deleted at once, they are closed and nothing is
-deleted until `--yes` confirms that it is no mistake. After a backup was restored, `--set
-reapply=yes` deletes again what it brought back.
+deleted until `--yes` confirms that it is no mistake. `deletions.jsonl` in `state_dir` has a line
+for each account, by which it is deleted again after a backup was restored (docs/deletion.md).
 
 Crash safety: a row is deleted in the commit that counts it, a file before that commit, and the
 account's own row comes last, so the next run finds the account and continues.
@@ -19,8 +18,7 @@ account's own row comes last, so the next run finds the account and continues.
 from __future__ import annotations
 
 from jobs_lib.config import option_types as kind
-from jobs_lib.config.option_types import Option, argument
-from jobs_lib.errors import JobsError
+from jobs_lib.config.option_types import Option
 from jobs_lib.job import declare
 
 NOTHING = dict.fromkeys(("revoked", "erased", "notices", "rows", "files", "bytes_freed"), 0)
@@ -29,7 +27,7 @@ NOTHING = dict.fromkeys(("revoked", "erased", "notices", "rows", "files", "bytes
 def _tables() -> str:
     from jobs_lib.features.accounts.deletion_order import works_on
     return works_on() + """
-        users: - id email name status= created_at deleted_at=
+        users: - id email name status created_at deleted_at=
         aliases: active=
         failed_emails: status= lease_until=
         failed_emails: next_attempt_at= last_error= finished_at= claim_token= claim_run= told_at=
@@ -56,8 +54,6 @@ def _coming(ctx) -> list:
                        "account, each with the column of the user's id, such as usernames.user_id, "
                        "tokens.owner_id. Their rows are deleted with the account, and exported "
                        "(docs/deletion.md)."),
-        "reapply": argument(kind.switch, "no", "For --set reapply=yes, once, after a backup was "
-                            "restored: delete again what was deleted since."),
     },
     idempotency="What is to be done is read from the rows that are left, each batch is one commit "
     "with its count, and the account's own row is deleted last: a killed or repeated run finds "
@@ -68,33 +64,37 @@ def _coming(ctx) -> list:
     further=True,
 )
 def job(ctx):
-    """Close what is new, delete what is due, then what came in late."""
-    from jobs_lib.features.accounts.pending import is_anything_pending
-
-    if not (ctx.dry_run or ctx.options.reapply or is_anything_pending(ctx)):
+    """Close what is new, delete what is due."""
+    if not ctx.dry_run:
         ctx.counts.update(NOTHING)
-        ctx.may_expire()
-        return ctx.counts
+        if not _is_anything_pending(ctx):           # most runs load nothing that deletes
+            ctx.may_expire()
+            return ctx.counts
     from jobs_lib.engines import safety_stop
-    from jobs_lib.features.accounts import deleted, erase, late_rows, ledger, revoke
+    from jobs_lib.features.accounts import deleted, erase, revoke
 
     guard = safety_stop.RetentionGuard(ctx, {})
     if ctx.dry_run:
         from jobs_lib.features.accounts.preview import preview
         return preview(ctx, guard)
-    ctx.counts.update(NOTHING)
     sizers = deleted.batch_sizers(ctx)
-    unread = ledger.reapply(ctx) if ctx.options.reapply else ""
     # those that are new are closed all the same while the clock is in doubt
     if not revoke.revoke_all(ctx, sizers) or not ctx.may_expire():
         return ctx.counts
     going = erase.due(ctx)
-    # A safety stop comes at the end only: late rows have nothing to do with it.
-    unconfirmed = erase.unconfirmed(ctx, guard, going)
-    if unconfirmed or erase.erase_all(ctx, guard, going, sizers):
-        late_rows.erase_all(ctx, sizers)
-    if unconfirmed:
-        safety_stop.refuse(ctx, f"{unconfirmed}. {unread}" if unread else unconfirmed)
-    if unread:
-        raise JobsError(unread)
+    if unconfirmed := erase.unconfirmed(ctx, guard, going):
+        safety_stop.refuse(ctx, unconfirmed)
+    erase.erase_all(ctx, guard, going, sizers)
     return ctx.counts
+
+
+def _is_anything_pending(ctx) -> bool:
+    """Whether any account is deleted; or a confirmation is remembered, which a run that deletes all
+    takes back."""
+    from jobs_lib.database import stored
+    from jobs_lib.engines.rows import has_status
+
+    remembered = ctx.db.value("SELECT last_options FROM {job_state} WHERE job = :job",
+                              job=ctx.job.name)
+    return any(stored.memory(remembered).values()) or ctx.db.row(
+        f"SELECT id FROM {{users}} WHERE {has_status('deleted')} LIMIT 1") is not None

@@ -78,13 +78,13 @@ class Resolver:
         `timeout` seconds at most."""
         return asyncio.run(self._look_up(name, kind))
 
-    def each(self, items: list, stopped, follow_up):
+    def each(self, items: list, stopped):
         """Yield (item, {question: Answer}) for each (item, questions), as they come.
 
         In place of the answers there is an exception for an item that met one which nothing here
         expects. A question is (name, kind). When `stopped()` says True, what is still open is given
-        up. `follow_up(item, answers)`: the questions that the answers so far raise, if any. The
-        next item is begun when the caller is done with one, so `concurrency` bounds the memory too.
+        up. The next item is begun when the caller is done with one, so `concurrency` bounds the
+        memory too.
         """
         done: SimpleQueue = SimpleQueue()
         loop = asyncio.new_event_loop()
@@ -96,10 +96,10 @@ class Resolver:
             for item, questions in items:
                 if stopped():
                     return
-                asyncio.run(self._ask_about(item, questions, follow_up, done))
+                asyncio.run(self._ask_about(item, questions, done))
                 yield done.get()
             return
-        waiting = (self._ask_about(item, questions, follow_up, done) for item, questions in items)
+        waiting = (self._ask_about(item, questions, done) for item, questions in items)
 
         def begin(number: int) -> None:
             for task in islice(waiting, number):
@@ -121,18 +121,14 @@ class Resolver:
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
 
-    async def _ask_about(self, item, questions, follow_up, done: SimpleQueue) -> None:
+    async def _ask_about(self, item, questions, done: SimpleQueue) -> None:
         """One item, whose answers go into `done`."""
-        answers: dict = {}
         try:
-            while questions:
-                found = await asyncio.gather(*(self._look_up(*question) for question in questions))
-                answers.update(zip(questions, found))
-                questions = follow_up(item, answers)
+            found = await asyncio.gather(*(self._look_up(*question) for question in questions))
         except Exception as error:      # noqa: BLE001  a defect, of this item alone
             done.put((item, error))
         else:
-            done.put((item, answers))
+            done.put((item, dict(zip(questions, found))))
 
     async def _look_up(self, name: str, kind: str) -> Answer:
         """As `look_up`."""

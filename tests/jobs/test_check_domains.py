@@ -249,8 +249,7 @@ def test_an_internationalised_name_is_asked_for_by_its_ascii_form(owned):
     assert owned.run(JOB, domain=asked)["verified"] == 1
     assert owned.rows("notifications")[0]["subject"] == f"{read} ({asked}) is verified"
     assert {name for name, _ in owned.dns.asked} == {asked, "porter._domainkey." + asked, "_dmarc."
-                                                     + asked,
-                                                        "_dmarc.example"}
+                                                     + asked}
 
 
 def test_a_name_that_is_none_fails_without_a_question(owned):
@@ -444,18 +443,6 @@ def test_no_more_owners_are_asked_for_once_the_run_has_to_stop(owned):      # R4
                                                                                  "budget")
 
 
-def test_whose_turn_it_was_is_stored_once_a_page(owned):        # R22
-    of_many_owners(owned, 30)
-    heard = []
-    owned.on_statement = lambda sql, values: heard.append((sql, values))
-    assert owned.run(JOB)["checked"] == 30
-    owned.on_statement = None
-    assert sum("{queue_turns}" in sql and not sql.startswith("SELECT")
-               and "check_domains" in values.values() for sql, values in heard) == 1
-    stored = owned.db.query("SELECT last_owner FROM {queue_turns} WHERE queue = 'check_domains'")
-    assert [row["last_owner"] for row in stored] == ["129"]
-
-
 @pytest.mark.parametrize("asked", [True, False])
 def test_one_owner_with_thousands_of_domains_lets_others_go_first(owned, asked):          # R66
     many(owned, 3000)
@@ -618,26 +605,6 @@ def test_a_domain_follows_its_zone(authority, tmp_path):        # R48
         assert service.job(JOB)["counts"] == {**NOTHING, "checked": 1, "unknown": 1}
         assert service.db.row("SELECT status, failures FROM {domains}") == wrong
         assert service.statuses("notifications") == {"pending": 1}
-
-
-def test_a_subdomain_is_covered_by_the_dmarc_record_above_it(authority, tmp_path):      # R48
-    authority.zone("d0.example", ZONE + ZONE.replace("@ ", "mail ").replace(
-        "_domainkey CNAME", "_domainkey.mail CNAME")
-                   .replace("_dmarc TXT", "unused TXT"))
-    with Unbound(authority) as resolver:
-        service = serviced(tmp_path, f"sqlite:///{tmp_path}/jobs.db", resolver.port)
-        service.db.execute("UPDATE {domains} SET name = 'mail.d0.example'")
-        assert service.job(JOB)["counts"] == {**NOTHING, "checked": 1, "verified": 1}
-        found = json.loads(service.db.value("SELECT dns_results FROM {domains}"))
-        assert [found["dmarc"][word] for word in ("state", "name", "found")] == [
-            "pass", "_dmarc.d0.example", ["v=DMARC1; p=none"]]
-        authority.zone("d0.example", ZONE.replace("@ ", "mail ").replace("_dmarc TXT",
-                                                                         "unused TXT"))
-        again(service)
-        service.job(JOB)
-        found = json.loads(service.db.value("SELECT dns_results FROM {domains}"))["dmarc"]
-        assert (found["state"], found["reason"], found["name"]) == ("fail", "missing",
-                                                                    "_dmarc.mail.d0.example")
 
 
 def test_one_owners_broken_zone_beside_others_in_the_same_moment(authority, tmp_path):      # R51

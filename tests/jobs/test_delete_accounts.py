@@ -3,6 +3,9 @@ from __future__ import annotations
 
 import hmac
 import json
+import re
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -14,6 +17,7 @@ from jobs_lib.features.accounts import deletion_order, erase, retired
 from jobs_lib.features.exports.columns import KINDS
 from jobs_lib.ports.mail.message import Result
 from jobs_lib.ports.outcomes import RETRY, SENT
+from tests.house.source import ROOT
 from tests.support.account import everything, found
 from tests.support.engines import on_mariadb
 from tests.support.exports import check, members, token, zips
@@ -585,19 +589,10 @@ def test_rows_that_come_in_behind_it_are_deleted_too(bench):
 def test_no_statement_lists_more_than_an_old_sqlite_takes(bench):
     bench.bulk("users", [{"id": number, "status": "deleted", "deleted_at": bench.ago(days=8)}
                          for number in range(1, 1101)])
-    owner = bench.db.value("SELECT value FROM {meta} WHERE name = 'database_id'")
-    (bench.folder / "state").mkdir(exist_ok=True)
-    (bench.folder / "state" / "deletions.jsonl").write_text("".join(json.dumps({
-        "database": owner, "user_id": number, "created_at": "2026-01-01 00:00:00",
-        "deleted_at": None,
-        "completed_at": clock.text(bench.ago(hours=1))}) + "\n" for number in range(2001, 3101)))
     longest = []
     bench.on_statement = lambda sql, values: longest.append(
         max((len(value) for value in values.values() if isinstance(value, list)), default=0))
     bench.run(JOB, dry_run=True)
-    bench.db.execute("UPDATE {users} SET status = 'active'")
-    bench.table("sessions", [{"user_id": 3100}])
-    assert bench.run(JOB)["late_rows"] == 1
     assert max(longest) == 500
 
 
@@ -636,99 +631,33 @@ def test_a_few_or_a_fifth_are_no_reason_to_stop(bench, monkeypatch):
     assert bench.run(JOB)["erased"] == 6
 
 
-# Late rows
-
-def test_rows_that_come_in_after_it_is_gone_go_too(bench):
-    user(bench, "active")
-    jane = user(bench, deleted_at=bench.ago(days=8))
-    bench.run(JOB)
-    bench.table("message_logs", [{"user_id": jane, "direction": "forward", "status": "spam"}
-                                 for _ in range(2)])
-    bench.table("usage_daily", [{"user_id": jane}])
-    bench.table("audit_logs", [{"user_id": jane, "actor": "jane", "event": "x"}])
-    bench.now = bench.ahead(minutes=5)
-    assert bench.run(JOB)["late_rows"] == 4
-    assert (bench.rows("message_logs"), bench.rows("usage_daily")) == ([], [])
-    assert {row["user_id"] for row in bench.rows("audit_logs")} == {None}
-    (deletion,) = deletions(bench)
-    assert deletion["counts"] == {"users": 1, "message_logs": 2, "usage_daily": 1, "audit_logs": 1}
-
-
-def test_late_rows_are_deleted_for_three_days_and_counted_with_their_deletion(bench):
-    user(bench, "active")
-    jane = user(bench, deleted_at=bench.ago(days=8))
-    bench.run(JOB)
-    for days, number in ((1, 1), (2, 1), (1, 0)):
-        bench.now = bench.ahead(days=days)
-        bench.table("sessions", [{"user_id": jane}])
-        shown, done = bench.run(JOB, dry_run=True), bench.run(JOB)
-        assert shown["late_rows"] == done.get("late_rows", 0) == number
-        assert shown["rows"] == done["rows"] == number      # they are among all
-    (deletion,) = deletions(bench)
-    assert deletion["counts"] == {"users": 1, "sessions": 2}
-
-
-def test_only_an_account_in_the_ledger_of_deletions_has_late_rows(bench):
-    """Users may be missing, while a backup is put back or by a wrong [tables] users."""
-    jane = user(bench, deleted_at=bench.ago(days=8))
-    bench.run(JOB)
-    bench.table("aliases", [{"user_id": jane + number} for number in range(30)])
-    # 0 is nobody
-    bench.table("message_logs", [{"user_id": 0, "direction": "forward", "status": "blocked"}])
-    for _ in range(4):
-        bench.now = bench.ahead(hours=13)
-        bench.run(JOB)
-    assert len(bench.ids("aliases")) == 29
-    assert len(bench.rows("message_logs")) == 1
-    assert len(deletions(bench)) == 1
-
-
 # After a backup was put back
 
-def test_a_restored_account_is_deleted_again_at_once_and_nobody_is_notified(bench):
-    # R56
+def test_what_the_docs_say_deletes_a_restored_account_again_and_no_other(bench):        # R56
     made = bench.ago(days=100)
-    jane = user(bench, deleted_at=bench.ago(days=8), created_at=made)
+    jane, sam = user(bench, deleted_at=bench.ago(days=8), created_at=made), user(bench, "active")
+    boris = user(bench, deleted_at=bench.ago(days=8), created_at=made)
+    for _ in range(8):
+        user(bench, "active")
     bench.run(JOB)
     record = bench.folder / "state" / "deletions.jsonl"
     assert record.stat().st_mode & 0o777 == 0o600
     assert "jane" not in record.read_text()
-    user(bench, "active", id=jane, created_at=made, deleted_at=None)        # as the backup has it
-    bench.table("aliases", [{"user_id": jane}])
-    bench.run(JOB)
-    assert bench.ids("users") == [jane]
-    assert bench.run(JOB, dry_run=True, reapply="yes")["reapplied"] == 1
-    counts = bench.run(JOB, reapply="yes")
-    assert (counts["reapplied"], counts["erased"], counts["notices"]) == (1, 1, 0)
-    assert (bench.ids("users"), bench.ids("aliases")) == ([], [])
-    assert bench.run(JOB, reapply="yes")["reapplied"] == 0
-
-
-def test_an_account_that_was_given_the_same_id_is_another_one(bench):
-    jane = user(bench, deleted_at=bench.ago(days=8), created_at=bench.ago(days=100))
-    bench.run(JOB)
-    user(bench, "active", id=jane, created_at=bench.ago(days=99))
-    assert bench.run(JOB, reapply="yes")["reapplied"] == 0
-    assert bench.ids("users") == [jane]
-
-
-def test_the_record_of_another_database_deletes_nothing_and_says_so(bench):
-    made = bench.ago(days=100)
-    jane = user(bench, deleted_at=bench.ago(days=8), created_at=made)
-    bench.run(JOB)
-    record = bench.folder / "state" / "deletions.jsonl"
-    ours = record.read_text()
-    record.write_text(ours.replace(json.loads(ours)["database"], "another"))
-    # no late row by that file
-    bench.table("aliases", [{"user_id": jane}])
-    bench.run(JOB)
-    assert len(bench.ids("aliases")) == 1
-    user(bench, "active", id=jane, created_at=made)
-    assert "is about another database" in bench.fails(JOB, reapply="yes")
-    assert bench.ids("users") == [jane]
     with record.open("a") as file:
-        file.write(ours)
-    assert bench.run(JOB, reapply="yes")["erased"] == 1
+        file.write('{"user_id": 7, "compl')                     # a power cut
+    user(bench, "active", id=jane, created_at=made)             # as the backup has it
+    bench.table("aliases", [{"user_id": jane}])
+    user(bench, "active", id=boris, created_at=bench.ago(days=1))       # the number, given again
+    page = (ROOT / "docs" / "deletion.md").read_text(encoding="utf-8")
+    code = re.search(r"<<'END' .*?\n(.*?)\nEND", page, re.DOTALL)[1]
+    output = subprocess.run([sys.executable, "-c", code.replace("var/state", "state")], text=True,
+                            cwd=bench.folder, capture_output=True, check=True).stdout
+    for statement in output.splitlines():
+        bench.db.execute(statement.rstrip(";"))
+    counts = bench.run(JOB)
+    assert (counts["erased"], counts["notices"]) == (1, 0)
+    assert (bench.ids("aliases"), jane in bench.ids("users")) == ([], False)
+    assert {sam, boris} <= set(bench.ids("users"))
 
 
 def test_no_account_is_gone_that_could_not_be_written_down(bench):
@@ -739,28 +668,6 @@ def test_no_account_is_gone_that_could_not_be_written_down(bench):
     assert (bench.ids("users"), deletions(bench)[0]["completed_at"]) == ([jane], None)
     record.rmdir()
     assert bench.run(JOB)["erased"] == 1
-
-
-def test_half_a_line_of_the_record_costs_no_other(bench):
-    record = bench.folder / "state" / "deletions.jsonl"
-    record.parent.mkdir(exist_ok=True)
-    record.write_text('{"user_id": 7, "compl')
-    jane = user(bench, deleted_at=bench.ago(days=8), created_at=bench.ago(days=9))
-    bench.run(JOB)
-    user(bench, "active", id=jane, created_at=bench.ago(days=9))
-    with record.open("a") as file:
-        file.write("garbage\n\n")
-    assert bench.run(JOB, reapply="yes", dry_run=True)["reapplied"] == 1
-    assert "2 lines could not be read" in bench.fails(JOB, reapply="yes")
-    assert bench.ids("users") == []
-    assert bench.events(JOB)[-1]["error"].startswith(str(record))
-
-
-def test_without_the_record_nothing_counts_as_done(bench):
-    record = bench.folder / "state" / "deletions.jsonl"
-    assert f"there is no {record}" in bench.fails(JOB, reapply="yes")
-    record.mkdir(parents=True)
-    assert bench.fails(JOB, reapply="yes") == f"{record} cannot be read: Is a directory"
 
 
 # The order

@@ -226,11 +226,6 @@ def test_a_forged_answer_is_not_taken():
                                                                 "TXT").outcome == UNKNOWN
 
 
-def no_more(_item, _answers):
-    """Nothing is asked besides."""
-    return []
-
-
 def items(number: int, questions: int = 1) -> list:
     return [(at, [(f"{at}.wild{question}.example.org", "TXT") for question in range(questions)])
             for at in range(number)]
@@ -240,7 +235,7 @@ def test_several_items_are_asked_for_together(resolver, unbound):
     """Twenty of which one gets no answer: it holds up none of the others."""
     given = [(number, [("example.org", "MX"), (f"{number}.wild.example.org", "TXT")])
              for number in range(20)]
-    found = dict(resolver.each(given, lambda: False, no_more))
+    found = dict(resolver.each(given, lambda: False))
     assert sorted(found) == list(range(20))
     assert found[7]["7.wild.example.org", "TXT"] == Answer(FOUND, ("any",))
     assert all(answers["example.org", "MX"].outcome == FOUND for answers in found.values())
@@ -248,26 +243,16 @@ def test_several_items_are_asked_for_together(resolver, unbound):
 
 def test_all_questions_about_an_item_are_asked_together():
     with Slow(until=[5]) as slow:
-        ((_, answers),) = made(slow.port).each(items(1, 5), lambda: False, no_more)
+        ((_, answers),) = made(slow.port).each(items(1, 5), lambda: False)
         assert (len(answers), set(answers.values())) == (5, {Answer(NXDOMAIN)})
         assert (slow.asked, slow.most) == (5, 5)
-
-
-def test_what_the_answers_raise_is_asked_next():
-    def follow_up(_item, answers):
-        assert Answer(UNKNOWN) not in answers.values()
-        return [(f"{number}.example", "MX") for number in range(3)] if len(answers) == 2 else []
-    with Slow(until=[8, 20]) as slow:
-        found = dict(made(slow.port).each(items(4, 2), lambda: False, follow_up))
-        assert [len(answers) for answers in found.values()] == [5] * 4
-        assert (slow.asked, slow.most) == (20, 12)
 
 
 def test_so_many_items_at_a_time_and_no_more():
     """Those that the caller is not done with included: so no more are in memory."""
     with Slow(until=[12, 24, 36, 48]) as slow:
         resolver = Resolver([("127.0.0.1", slow.port)], 5, 3)
-        found = resolver.each(items(12, 4), lambda: False, no_more)
+        found = resolver.each(items(12, 4), lambda: False)
         next(found)
         time.sleep(0.5)                                 # more would come meanwhile
         assert slow.asked == 3 * 4
@@ -278,7 +263,7 @@ def test_so_many_items_at_a_time_and_no_more():
 def test_all_questions_of_one_item_have_a_time_limit_together():
     with BlackHole() as hole:
         began = time.monotonic()
-        ((_, answers),) = made(hole.port, timeout=1).each(items(1, 20), lambda: False, no_more)
+        ((_, answers),) = made(hole.port, timeout=1).each(items(1, 20), lambda: False)
         assert time.monotonic() - began < 10            # one after the other they take 20
         assert {answer.outcome for answer in answers.values()} == {UNKNOWN}
         assert len(answers) == 20
@@ -288,7 +273,7 @@ def test_a_run_that_is_to_stop_does_not_wait_for_answers():
     with BlackHole() as hole:
         began = time.monotonic()
         assert list(made(hole.port, timeout=600).each(items(50), lambda: time.monotonic() - began
-                                                      > 0.2, no_more)) == []
+                                                      > 0.2)) == []
         assert time.monotonic() - began < SOON
 
 
@@ -299,9 +284,9 @@ def test_no_thread_and_no_question_outlives_the_run(end):
     with BlackHole() as hole, Slow(0.01) as slow, suppress(ZeroDivisionError):
         inside, began = threading.enumerate(), time.monotonic()
         if end == "it is to stop":
-            assert not list(made(hole.port, timeout=600).each(items(9, 3), lambda: True, no_more))
+            assert not list(made(hole.port, timeout=600).each(items(9, 3), lambda: True))
         else:
-            for at, _ in enumerate(made(slow.port).each(items(20, 3), lambda: False, no_more)):
+            for at, _ in enumerate(made(slow.port).each(items(20, 3), lambda: False)):
                 assert len(threading.enumerate()) == len(inside) + 1
                 if at == 1 and end == "nobody wants more":
                     break
@@ -323,7 +308,7 @@ def no_threads(monkeypatch):
 def test_without_a_thread_one_item_is_asked_for_after_the_other(no_threads):
     with Slow(0.05) as slow:
         no_threads()
-        found = list(made(slow.port).each(items(9, 4), lambda: slow.asked > 20, no_more))
+        found = list(made(slow.port).each(items(9, 4), lambda: slow.asked > 20))
         assert [item for item, _ in found] == list(range(6))
         assert {answer for _, answers in found for answer in answers.values()} == {Answer(NXDOMAIN)}
         assert (slow.asked, slow.most) == (24, 4)
@@ -335,7 +320,7 @@ def test_a_defect_is_one_items_and_comes_in_place_of_its_answers(resolver, no_th
     if not threads:
         no_threads()
     found = dict(resolver.each([(1, [("example.org", "NONSENSE")]), (2, [("example.org", "TXT")])],
-                               lambda: False, no_more))
+                               lambda: False))
     assert "record type is unknown" in str(found[1])
     assert found[2]["example.org", "TXT"]
 

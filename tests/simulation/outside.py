@@ -218,6 +218,6 @@ class Zones:
             return Answer(FOUND, (f"porter-verify=token-{labels[-2]}",))
         return Answer(FOUND, ((10, "mx1.service.example"),)) if kind == "MX" else Answer(NODATA)
 
-    def each(self, items, stopped, follow_up):
+    def each(self, items, stopped):
         """One item after the other."""
-        return one_by_one(self.look_up, items, stopped, follow_up)
+        return one_by_one(self.look_up, items, stopped)

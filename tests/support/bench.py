@@ -366,9 +366,9 @@ class Zone(dict):
             return Answer(NODATA if any(known.endswith(name) for known, _ in self) else NXDOMAIN)
         return found if isinstance(found, Answer) else Answer(FOUND, tuple(found))
 
-    def each(self, items, stopped, follow_up):
+    def each(self, items, stopped):
         """One item after the other."""
-        return one_by_one(self.look_up, items, stopped, follow_up)
+        return one_by_one(self.look_up, items, stopped)
 
 
 class _Ports(Ports):

@@ -2,16 +2,13 @@
 from __future__ import annotations
 
 
-def one_by_one(look_up, items, stopped, follow_up):
+def one_by_one(look_up, items, stopped):
     """Resolver.each, by one `look_up(name, kind)` after the other."""
     for item, questions in items:
         if stopped():
             return
-        answers: dict = {}
         try:
-            while questions:
-                answers.update({question: look_up(*question) for question in questions})
-                questions = follow_up(item, answers)
+            answers = {question: look_up(*question) for question in questions}
         except Exception as error:      # noqa: BLE001  a defect, of this item alone
             yield item, error
         else:

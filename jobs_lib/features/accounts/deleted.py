@@ -130,14 +130,12 @@ class Batches:
     """Changes rows of one account, a short transaction at a time, and counts what went in the same
     transaction.
 
-    `there`: the user's own row is expected, with the status `deleted`, in each transaction; without
-    it, that there is none. Restored where that is no longer so.
+    Restored where the user's own row does not have the status `deleted` any more.
     """
 
-    def __init__(self, ctx, user_id: int, deletion_id: int, sizers: Sizers,
-                 there: bool = True) -> None:
+    def __init__(self, ctx, user_id: int, deletion_id: int, sizers: Sizers) -> None:
         self.ctx, self.db, self.user_id, self.deletion_id = ctx, ctx.db, user_id, deletion_id
-        self.sizers, self.there = sizers, there
+        self.sizers = sizers
         self.checked = False                # whether the spool folder is the right one
 
     def delete(self, name: str) -> bool:
@@ -286,7 +284,7 @@ class Batches:
         row."""
         status = self.db.value(f"SELECT status FROM {{users}} WHERE id = :user{self.db.for_update}",
                                user=self.user_id)
-        if status != ("deleted" if self.there else None):
+        if status != "deleted":
             raise Restored()
 
     def _count(self, rows: Counter) -> None:

@@ -54,23 +54,22 @@ def _seconds(text: str) -> int:
     return int(moment.timestamp()) if moment else 0
 
 
-def erase_all(ctx, guard, going: list, sizers) -> bool:
-    """Delete these accounts, one after the other. False when the run is to stop."""
+def erase_all(ctx, guard, going: list, sizers) -> None:
+    """Delete these accounts, one after the other."""
     for account in going:
         if ctx.should_stop(ctx.counts["erased"]):
-            return False
+            return
         batches = deleted.Batches(ctx, account.user_id, account.deletion["id"], sizers)
         with alone(ctx, account.user_id), deleted.unless_restored(ctx, account.user_id):
-            if not empty(batches):
-                return False
+            if not _empty_all(batches):
+                return
             _finish(ctx, account, batches)
     if guard.last.get(CONFIRMED):
         # what was meant is done: the next ones are asked for again
         guard.store(**{CONFIRMED: 0})
-    return True
 
 
-def empty(batches) -> bool:
+def _empty_all(batches) -> bool:
     """Delete whatever belongs to the account but its own row. False when the run is to stop.
 
     InFlight when a run that lives is just sending something of it. The queues come first, so all
@@ -103,7 +102,11 @@ def _finish(ctx, account, batches) -> None:
         now, removal = ctx.clock(), Removal(ctx.db)
         removal.erase("users", [account.user_id], "status = 'deleted'", {})
         batches.keep(removal)
-        complete(ctx, batches.deletion_id, now)
+        if ctx.db.execute("UPDATE {account_deletions} SET completed_at = :now WHERE id = :id "
+                          "AND completed_at IS NULL", id=batches.deletion_id, now=now):
+            # a row in the audit log that names nobody
+            audit.record(ctx.db, now=now, user_id=None, event=EVENT,
+                         details={"deletion": batches.deletion_id})
         # Before the COMMIT: a kill in between leaves one line too many, which does no harm, never
         # one too few.
         ledger.append(ctx, {
@@ -113,14 +116,6 @@ def _finish(ctx, account, batches) -> None:
     ctx.db.batch(work)
     ctx.count("erased")
     ctx.log.event("erased", user_ref=account.ref, deletion=batches.deletion_id)
-
-
-def complete(ctx, deletion_id: int, now) -> None:
-    """Mark the deletion as done, with a row in the audit log that names nobody; called in a
-    transaction."""
-    if ctx.db.execute("UPDATE {account_deletions} SET completed_at = :now WHERE id = :id "
-                      "AND completed_at IS NULL", id=deletion_id, now=now):
-        audit.record(ctx.db, now=now, user_id=None, event=EVENT, details={"deletion": deletion_id})
 
 
 def coming(_ctx) -> list:

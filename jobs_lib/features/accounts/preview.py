@@ -11,7 +11,7 @@ from jobs_lib.engines.dry_run import SAMPLE_ROWS
 from jobs_lib.engines.safety_stop import would_stop
 from jobs_lib.text import counted
 
-from . import erase, late_rows, ledger, revoke
+from . import erase, revoke
 from .deleted import PAGE, as_seen
 
 BY_USER = "user_id IN (:ids)"
@@ -28,8 +28,6 @@ KEPT = [each.table for each in references.to("users") if each.goes == "stays"]
 
 def preview(ctx, guard) -> dict:
     """Show it, and return the counts; an account that is both closed and deleted counts twice."""
-    if ctx.options.reapply:
-        _show_returned(ctx)
     accounts = list(as_seen(ctx))
     new = [account for account in accounts if not revoke.is_revoked(account)]
     notices = sum(revoke.write_notice(ctx, account) for account in new
@@ -40,23 +38,9 @@ def preview(ctx, guard) -> dict:
     ctx.show(f"delete {counted(len(going), 'account')} for good", _sample(ctx, going),
              would_stop(erase.unconfirmed(ctx, guard, going)))
     rows = _rows(ctx, [account.user_id for account in going])
-    _show_rows(ctx, "delete what they have", rows)
-    late = late_rows.owners(ctx)
-    late_ones = _rows(ctx, late)
-    _show_rows(ctx, f"delete late rows of {counted(len(late), 'deleted account')}", late_ones)
-    ctx.counts.update(revoked=len(new), erased=len(going), notices=notices,
-                      rows=_named(rows + late_ones), late_rows=_named(late_ones))
+    _show_rows(ctx, rows)
+    ctx.counts.update(revoked=len(new), erased=len(going), notices=notices, rows=_named(rows))
     return ctx.counts
-
-
-def _show_returned(ctx) -> None:
-    back, unread = ledger.returned(ctx)
-    ctx.count("reapplied", len(back))
-    ctx.show(f"delete again {counted(len(back), 'account')} that a backup has brought back",
-             [{"id": entry["user_id"], "deleted_at": entry["deleted_at"]}
-              for entry in back[:SAMPLE_ROWS]],
-             f"a run would fail at its end: {unread:,} of the file's lines cannot be read"
-             if unread else "")
 
 
 def _rows(ctx, ids: list) -> Counter:
@@ -85,7 +69,7 @@ def _named(rows: Counter) -> int:
     return sum(number for name, number in rows.items() if name not in BELONGING)
 
 
-def _show_rows(ctx, title: str, rows: Counter) -> None:
+def _show_rows(ctx, rows: Counter) -> None:
     deleted = [(number, ctx.db.name(name) if name in OWNED else name.table)
                for name, number in rows.most_common()
                if number and name not in (*KEPT, *BELONGING)]
@@ -96,7 +80,7 @@ def _show_rows(ctx, title: str, rows: Counter) -> None:
                 else "stay, and name nobody any more") for name in KEPT if rows[name]]
     if deleted or kept or belonging:
         listed = ", ".join(f"{number:,} of {name}" for number, name in deleted)
-        ctx.show(f"{title}: {counted(_named(rows), 'row')}", [],
+        ctx.show(f"delete what they have: {counted(_named(rows), 'row')}", [],
                  "; ".join(filter(None, [listed, *kept, *belonging])))
 
 

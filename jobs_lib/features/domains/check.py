@@ -201,7 +201,7 @@ def _check(ctx, resolver, rows: list[dict], doubt: Doubt) -> None:
             wanted = _wanted(ctx, row, name)
             items.append(((row, wanted), records.questions(wanted)))
     owner = None
-    for (row, wanted), answers in resolver.each(items, ctx.should_stop, _follow_up):
+    for (row, wanted), answers in resolver.each(items, ctx.should_stop):
         owner, verdict = row["user_id"], None
         with _alone(ctx, row):
             if isinstance(answers, Exception):
@@ -217,10 +217,6 @@ def _check(ctx, resolver, rows: list[dict], doubt: Doubt) -> None:
             break
     if owner is not None:
         rotation.keep(ctx.db, ctx.job.name, owner)
-
-
-def _follow_up(item: tuple, answers: dict) -> list:
-    return records.follow_up(item[1], answers)
 
 
 @contextmanager

@@ -51,20 +51,11 @@ TEXTS = {
     "no_include": (
         "The SPF record does not contain {ours}",
         "Add {ours} to it, before the term that ends with: all"),
-    "wrong_sign": (
-        "The SPF record says {term}, which does not allow us to send.",
-        "Write {ours} without the sign in front of it."),
-    "after_all": (
-        "In the SPF record, {ours} comes after {term}, where it is ignored.",
-        "Move {ours} before {term}"),
     "wrong_target": ("The CNAME points to {target}, not to us.", "{add}"),
-    (DKIM, "two_records"): (
-        "There are {number} keys at one name, and more than one makes all of them invalid.",
-        "Remove them all. {add}"),
     "empty_key": ("The key is empty (p=), which means that it was revoked.", "Remove it. {add}"),
     "wrong_key": ("The key in this record is not ours.", "Remove it. {add}"),
     (DMARC, "two_records"): (
-        "There are {number} DMARC records, and more than one makes all of them invalid.{used}",
+        "There are {number} DMARC records, and more than one makes all of them invalid.",
         "Keep one of them, and remove the others."),
 }
 

@@ -35,8 +35,6 @@ def judged(check: str, answers: dict, token: str = "Abc123", **changes) -> dict:
              for question, answer in answers.items()}
     everything = {question: given.get(question, NONE)
                   for question in domain_checks.questions(wanted)}
-    while questions := domain_checks.follow_up(wanted, everything):
-        everything.update({question: given.get(question, NONE) for question in questions})
     return domain_checks.judge(wanted, everything)[check]
 
 
@@ -98,8 +96,7 @@ def test_mx(records, state, reason):                    # R48, R50
     (["v=spf1 include:spf.other.example ~all"], "fail", "no_include"),
     (["v=spf1 include:spf.service.example.evil.example -all"], "fail", "no_include"),
     (["v=spf1"], "fail", "no_include"),
-    (["v=spf1 -include:spf.service.example ~all"], "fail", "wrong_sign"),
-    (["v=spf1 -all include:spf.service.example"], "fail", "after_all"),
+    (["v=spf1 -include:spf.service.example ~all"], "fail", "no_include"),
     (["v=spf10 include:spf.service.example ~all"], "fail", "missing"),
     (["spf2.0/pra include:spf.service.example"], "fail", "missing"),
     (NONE, "fail", "missing"),
@@ -116,18 +113,15 @@ OURS, OTHER = ["Porter._domainkey.service.example."], ["key.other.example"]
 
 @pytest.mark.parametrize("cname, texts, state, reason", [
     (OURS, NONE, "pass", ""),
-    # what our own name says is not the owner's doing
-    (OURS, NOBODY, "pass", ""),
     (NONE, [f"v=DKIM1; k=rsa; p={KEY}"], "pass", ""),
     (NXD, [f'"v=DKIM1;p= {KEY[:50]} {KEY[50:]} ;"'], "pass", ""),
-    (OTHER, [f"v=DKIM1; p={KEY}"], "pass", ""),
     (OTHER, ["v=DKIM1; p=abc"], "fail", "wrong_target"),
     (OTHER, NXD, "fail", "wrong_target"),
     (OTHER, NOBODY, "unknown", "no_answer"),
     (NONE, ["v=DKIM1; p=abc"], "fail", "wrong_key"),
     (NONE, [f"v=DKIM1; p={KEY.lower()}"], "fail", "wrong_key"),        # a key's case does count
     (NONE, ["v=DKIM1; p="], "fail", "empty_key"),
-    (NONE, [f"v=DKIM1; p={KEY}", "v=DKIM1; p=abc"], "fail", "two_records"),
+    (NONE, [f"v=DKIM1; p={KEY}", "v=DKIM1; p=abc"], "fail", "wrong_key"),
     (NONE, ["hello"], "fail", "missing"),
     (NONE, NONE, "fail", "missing"),
     (NXD, NXD, "fail", "missing"),
@@ -164,74 +158,6 @@ def test_dkim_by_a_key_alone_or_a_cname_alone(changes, texts, state):
 def test_dmarc(texts, state, reason):                   # R48, R50
     result = judged("dmarc", {("_dmarc.example.org", "TXT"): texts})
     assert (result["state"], result["reason"]) == (state, reason)
-
-
-# RFC 9989: p is optional, what was dropped and what nobody knows is ignored
-@pytest.mark.parametrize("text", ["v=DMARC1", "v=DMARC1;", "v=DMARC1; rua=mailto:x@example.org",
-                                  ("v=DMARC1; rua=mailto:x@example.org; p=reject; pct=seven; "
-                                  "rf=afrf; ri=x; odd=1")])
-def test_a_dmarc_record_needs_no_other_tag(text):       # R48
-    assert judged("dmarc", {("_dmarc.example.org", "TXT"): [text]})["state"] == "pass"
-
-
-def dmarc_of(name: str, *, stopped: int = 99, **records) -> tuple[dict, list]:
-    """(the result for a name, the names that were asked) where `_dmarc.` + name has the records, or
-    such an Answer."""
-    wanted, asked = Wanted(name, "a", section(), ()), []
-    questions, answers = [(f"_dmarc.{name}", "TXT")], {}
-    while questions and len(asked) < stopped:
-        for question in questions:
-            asked.append(question[0].partition(".")[2])
-            found = records.get(asked[-1], NXD)
-            answers[question] = found if isinstance(found, Answer) else Answer(FOUND, tuple(found))
-        questions = domain_checks.follow_up(wanted, answers)
-    return domain_checks.judge(wanted, answers)["dmarc"], asked
-
-
-PLAIN, STRICT = "v=DMARC1", "v=DMARC1; p=reject"
-SUFFIX, ALONE = "v=DMARC1; psd=y", "v=DMARC1; psd=n"
-
-
-@pytest.mark.parametrize("name, records, asked, state, place", [
-    ("example.org", {"example.org": [PLAIN], "org": [STRICT]}, 1, "pass", "example.org"),
-    ("mail.example.org", {"example.org": [PLAIN]}, 3, "pass", "example.org"),
-    ("a.mail.example.org", {"mail.example.org": [PLAIN], "example.org": [STRICT]}, 4, "pass",
-     "example.org"),
-    ("a.mail.example.org", {"mail.example.org": [ALONE], "example.org": [STRICT]}, 4, "pass",
-     "mail.example.org"),
-    ("a.mail.example.org", {"example.org": [STRICT, PLAIN], "mail.example.org": [PLAIN]}, 4, "pass",
-     "mail.example.org"),
-    ("mail.example.org", {"example.org": [PLAIN], "org": [SUFFIX]}, 3, "pass", "example.org"),
-    ("a.mail.example.org", {"mail.example.org": [PLAIN], "org": [SUFFIX]}, 4, "pass", "org"),
-    ("mail.example.org", {"example.org": ["hello"]}, 3, "fail", "mail.example.org"),
-    ("mail.example.org", {"mail.example.org": NOBODY, "example.org": [PLAIN]}, 1, "unknown",
-     "mail.example.org"),
-    ("mail.example.org", {"example.org": NOBODY, "org": [PLAIN]}, 3, "unknown", "mail.example.org"),
-    ("mail.example.org", {"example.org": [PLAIN], "org": NOBODY}, 3, "pass", "example.org"),
-])
-def test_a_dmarc_record_above_a_domain_covers_it(name, records, asked, state, place):         # R48
-    result, names = dmarc_of(name, **records)
-    assert (result["state"], result["name"], len(names)) == (state, f"_dmarc.{place}", asked)
-    assert result["found"] == (records[place] if state == "pass" else [])
-
-
-def test_of_a_long_name_the_last_seven_labels_are_asked_next():         # RFC 9989 4.10
-    result, names = dmarc_of("a.b.c.d.e.f.g.h.i.example.org", **{"g.h.i.example.org": [PLAIN]})
-    assert names[:3] == ["a.b.c.d.e.f.g.h.i.example.org", "e.f.g.h.i.example.org",
-                         "f.g.h.i.example.org"]
-    assert (len(names), names[-1], result["name"]) == (8, "org", "_dmarc.g.h.i.example.org")
-    assert len(dmarc_of("a.b.c.d.e.f.example.org")[1]) == 8
-
-
-def test_two_dmarc_records_are_advice_where_one_above_covers_the_domain():      # R50
-    two = ["v=DMARC1; p=none", "v=DMARC1; p=reject"]
-    result, _ = dmarc_of("mail.example.org", **{"mail.example.org": two, "example.org": [PLAIN]})
-    assert (result["state"], result["reason"], result["found"]) == ("pass", "two_records", two)
-    assert result["problem"].endswith("The record at _dmarc.example.org is used.")
-
-
-def test_a_walk_that_was_stopped_is_unknown():
-    assert dmarc_of("mail.example.org", stopped=1)[0]["state"] == "unknown"
 
 
 def test_every_failure_says_what_is_wrong_and_what_to_do():
