@@ -36,7 +36,7 @@ TEXT = ("<marked.someone@mark.example> %s "
 LINK = f"https://us:{SECRETS['link']}@mark.example/?token={SECRETS['link']}"
 BUGS = (("retry_webhooks", "jobs_lib.features.webhooks.run:send_due"),
         ("list", "jobs_lib.catalogue:load_all"), ("run-due", "jobs_lib.runner.runner:run"),
-        ("check_jobs", "jobs_lib.monitoring.publish:files"),
+        ("check_jobs", "jobs_lib.monitoring.publish:page_of_status"),
         ("doctor", "jobs_lib.doctor.mail:resolve"),
         ("status", "jobs_lib.monitoring.health:collect"))
 COMMANDS = (("status",), ("list",), ("history",), ("history", "-v"), ("doctor",), ("metrics",),
@@ -114,7 +114,7 @@ def service(bench, relay, web, name_server):
                    alerts={"email": "marked.operator@mark.example", "after_failures": 1,
                            "timeout": "2s", "webhook": f"{at}/alert/{SECRETS['alert']}",
                            "ping_url": f"{at}/ping/{SECRETS['ping']}"},
-                   status={"page": "status.html", "metrics": "metrics.prom"})
+                   status={"page": "status.html"})
     (made.folder
      / ".env").write_text("".join(f"JOBS_{job.upper()}_PING_URL={at}/ping/{SECRETS['job']}\n"
                                   for job in catalogue.names()))
@@ -213,8 +213,7 @@ def written(service) -> dict[str, str]:
         name = str(path.relative_to(service.folder))
         if path.is_file() and not name.startswith(OWN_FILES):
             found[f"file {name}"] = name + path.read_text(errors="replace")
-    assert {"file log/purge_sessions.log", "file log/jobs.log", "file status.html",
-            "file metrics.prom"} <= set(found)
+    assert {"file log/purge_sessions.log", "file log/jobs.log", "file status.html"} <= set(found)
     return found
 
 

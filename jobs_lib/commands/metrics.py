@@ -1,7 +1,7 @@
 """Print the status as OpenMetrics text, for Prometheus.
 
-Meant for the textfile collector of the node exporter: with `[status] metrics` the file is replaced
-after each run of check_jobs. It contains names, numbers and times only.
+Meant for the textfile collector of the node exporter, by a cron line of its own with --output: the
+file is replaced as a whole. It contains names, numbers and times only.
 """
 from __future__ import annotations
 

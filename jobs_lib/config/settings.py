@@ -241,9 +241,6 @@ SECTIONS["status"] = {
     "page": Option(kind.or_empty(kind.file), "", "The status page, written after each run of "
                    "check_jobs, such as ../public_html/status.html. It holds nothing private. "
                    "Empty: none."),
-    "metrics": Option(kind.or_empty(kind.file), "", "A file of metrics for Prometheus, written "
-                      "then too, such as /var/lib/prometheus/node-exporter/jobs.prom. Empty: "
-                      "none."),
 }
 SECTIONS["worker"] = {
     "redis": Option(kind.redis, "redis://localhost:6379/0",

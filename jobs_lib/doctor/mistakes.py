@@ -84,13 +84,9 @@ def _folders(config: Config):
 
 
 def _status(config: Config):
-    """A page, or metrics, that would replace something else."""
+    """A page that would replace something else."""
     from jobs_lib.monitoring.publish import refusal
 
-    wanted = vars(config.section("status"))
-    if wanted["page"] and wanted["page"] == wanted["metrics"]:
-        yield f"[status] page and metrics are the same file ({wanted['page']}): name two"
-        return
-    for option, path in wanted.items():
-        if path and (why := refusal(config, option, path)):
-            yield f"[status] {option} = {path}: {why}"
+    path = config.section("status").page
+    if path and (why := refusal(config, "page", path)):
+        yield f"[status] page = {path}: {why}"

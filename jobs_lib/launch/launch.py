@@ -102,27 +102,26 @@ class Launch:
         return OK
 
     def publish(self) -> int:
-        """Make the files of [status] again after a run of check_jobs, which looks at all others.
+        """Make the page of [status] again after a run of check_jobs, which looks at all others.
         The exit code."""
         if not any(result["job"] == CHECK and result["status"] != "skipped"
                    and not result["dry_run"] for result in self.results):
             return OK
-        if not self._has_files():               # as mostly: there is nothing to load for it
+        if not self._has_page():                # as mostly: there is nothing to load for it
             return OK
-        from jobs_lib.monitoring.publish import files
+        from jobs_lib.monitoring.publish import page_of_status
 
-        problems = files(self.session.config, self.session.ports)
+        problems = page_of_status(self.session.config, self.session.ports)
         for problem in problems:
             self.session.console.fail(problem)
         return FAILED if problems else OK
 
-    def _has_files(self) -> bool:
-        """Whether [status] names any file, or is wrong, which `publish` reports."""
+    def _has_page(self) -> bool:
+        """Whether [status] names one, or is wrong, which `publish` reports."""
         try:
-            wanted = self.session.config.section("status")
+            return bool(self.session.config.section("status").page)
         except ConfigError:
             return True
-        return bool(wanted.page or wanted.metrics)
 
 
 def show(console, result: dict, request, quiet: bool = False) -> None:

@@ -11,7 +11,7 @@ from jobs_lib.errors import JobsError
 from jobs_lib.paths import program
 from jobs_lib.runner import incident_files
 
-from . import alert_rows, health, incidents, metrics_samples
+from . import alert_rows, health, incidents
 from .alert_rows import configured
 
 LEAST_SECONDS = 5.0
@@ -29,15 +29,14 @@ def check(ctx, counts: dict) -> None:
     incident_files.forget_past_incidents(ctx.section("core"))
     _log(ctx, table, open_before)
     counts["incidents"] = len(table.open())
-    error, is_hourly = _notify(ctx, table, counts, looked.zone), False
-    if ctx.clock_in_doubt is None:          # both delete what is old
+    error = _notify(ctx, table, counts, looked.zone)
+    if ctx.clock_in_doubt is None:
         table.purge(ctx.db, ctx.now)
-        is_hourly = metrics_samples.record(ctx.db, looked)
     if error:
         raise error
-    if is_hourly and looked.blocked.idle:
+    if looked.blocked.idle:
         from jobs_lib.database.schema import app_gaps
-        app_gaps.note(ctx.db)               # once an hour: it may be there by now
+        app_gaps.note(ctx.db)               # what jobs lack may be there by now
 
 
 def preview(ctx) -> dict:

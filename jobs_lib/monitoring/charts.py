@@ -6,7 +6,6 @@ and axis labels are the page's. A shape or a pattern repeats the meaning of each
 """
 from __future__ import annotations
 
-from datetime import datetime
 from html import escape
 
 # Drawn once in the page; every chart may fill with them.
@@ -70,28 +69,6 @@ def _day(label: str, left: float, height: float, bars: str) -> str:
     """The bars of a day, and an area over the whole height that shows its label."""
     hit = _rect("hit", left, 0, BAR, height)
     return f"<g><title>{escape(label)}</title>{hit}{bars}</g>"
-
-
-def line(points: list[tuple[datetime, int]], start: datetime, end: datetime, label: str,
-         most: float = 0, height: float = 60) -> str:
-    """A value over time as a filled line, from zero up to `most` or its own largest; a gap where
-    nothing was measured for half a day."""
-    width, span = 300.0, (end - start).total_seconds() or 1.0
-    top = max([most, *(value for _, value in points)], default=0) or 1
-    pieces: list[list[tuple[float, float]]] = []
-    before = None
-    for at, value in points:
-        if before is None or (at - before).total_seconds() > 12 * 3600:
-            pieces.append([])
-        pieces[-1].append(((at - start).total_seconds() / span * width, height - 1 - value / top
-                           * (height - 4)))
-        before = at
-    body = _rect("axis", 0, height - 1, width, 1)
-    for piece in pieces:
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in piece)
-        body += (f'<polygon class="area" points="{piece[0][0]:.1f},{height - 1:g} {path}'
-                 f' {piece[-1][0]:.1f},{height - 1:g}"/><polyline class="line" points="{path}"/>')
-    return picture(width, height, label, body, "chart trend")
 
 
 def meter(share: float, label: str, mark: float | None = None) -> str:

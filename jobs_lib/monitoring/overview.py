@@ -15,7 +15,7 @@ from jobs_lib.database.schema import NAMES
 from jobs_lib.database.values import INVALID, UNKNOWN_STATUS
 from jobs_lib.paths import VERSION, program
 
-from . import health, incidents, metrics_samples, overdue, queues, run_statistics
+from . import health, incidents, overdue, queues, run_statistics
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 DISKS = {"[core] database": "database", "[core] state_dir": "state", "[core] log_dir": "logs",
@@ -54,7 +54,7 @@ def collect(config, db, now) -> dict:
 
 
 def with_past(document: dict, db, now) -> dict:
-    """The same with what the charts need: 30 days of runs, hourly samples, sizes of tables."""
+    """The same with what the charts need: 30 days of runs, sizes of tables."""
     runs, sizes = run_statistics.by_job(db, now), db.sizes()
 
     def days(job: dict) -> dict:
@@ -62,7 +62,7 @@ def with_past(document: dict, db, now) -> dict:
 
     return {**document, "jobs": [{**job, "days": days(job)} for job in document["jobs"]],
             "days": [str(day) for day in run_statistics.days(now)],
-            "series": metrics_samples.series(db, now), "tables": _tables(db, sizes),
+            "tables": _tables(db, sizes),
             "database_bytes": sum(sizes.values())}
 
 

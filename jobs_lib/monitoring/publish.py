@@ -1,5 +1,5 @@
-"""The status page and the metrics as files, replaced as a whole: by hand, or after each run of
-check_jobs."""
+"""The status page and the metrics as files, replaced as a whole: by hand, the page also after each
+run of check_jobs."""
 from __future__ import annotations
 
 import os
@@ -10,7 +10,7 @@ from jobs_lib import folders, schedule
 from jobs_lib.errors import ConfigError, JobsError, Stopped
 
 PUBLIC, PRIVATE = 0o644, 0o600
-SECONDS = 20.0      # for all files of [status]: they are made after the run, outside of its budget
+SECONDS = 20.0      # for the page: it is made after the run, outside of its budget
 SIGNS = {"page": (b"<!doctype html>", b" - background jobs</title>"),
          "metrics": (b"# TYPE jobs_build_info gauge", b"")}
 SIGN_BYTES = 4096                # at the beginning of a file, which contain its signs
@@ -110,17 +110,14 @@ def _taken(config) -> list[tuple[str, str]]:
     return found
 
 
-def files(config, ports, seconds: float = SECONDS) -> list[str]:
-    """Replace the files that [status] names. What went wrong, a sentence each; nothing is
-    raised."""
+def page_of_status(config, ports, seconds: float = SECONDS) -> list[str]:
+    """Replace the page that [status] names. What went wrong, a sentence each; nothing is raised."""
     from jobs_lib.runner.limits import RunLimits
 
     def work() -> None:
-        wanted = config.section("status")
-        for what, path, make in (("page", wanted.page, page), ("metrics", wanted.metrics, metrics)):
-            if path:
-                limits.database = ports.database()
-                replace(config, what, path, make(config, limits.database, ports.now()))
+        limits.database = ports.database()
+        replace(config, "page", config.section("status").page,
+                page(config, limits.database, ports.now()))
 
     with RunLimits(monotonic=ports.monotonic, budget=seconds, grace=0.0, memory=None) as limits:
         error = limits.run(work)
@@ -131,7 +128,7 @@ def files(config, ports, seconds: float = SECONDS) -> list[str]:
     if isinstance(error, ConfigError):
         return error.problems
     if isinstance(error, Stopped):
-        return [f"[status] its files were not made within {seconds:g} seconds"]
+        return [f"[status] the page was not made within {seconds:g} seconds"]
     if isinstance(error, JobsError):
         return [f"[status] {error}"]
     if isinstance(error, Exception):

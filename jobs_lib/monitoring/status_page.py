@@ -66,7 +66,7 @@ def page(found: dict, zone, zone_name: str, private: bool = False) -> str:
     title, made, zone_name = _verdict(found), times.made(), escape(zone_name)
     parts = {"": _hero(found, title, times, private), "Queues": queues(found, times),
              "Jobs": _jobs(found, times, private), "Mail": mail(found, times, private),
-             "Runs": history(found), "Disk": storage(found, times)}
+             "Runs": history(found), "Disk": storage(found)}
     note = escape(f". {found['note']}") if found.get("note") else ""
     links = "".join(f'<a href="#{name.lower()}">{name}</a>' for name, part in parts.items()
                     if name and part)

@@ -1,12 +1,12 @@
 """The parts of the status page around its table of jobs, and the texts that they share."""
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from html import escape
 
 from jobs_lib.database import stored
 from jobs_lib.engines.work_queue import in_words
-from jobs_lib.text import moment, size, span
+from jobs_lib.text import moment, size
 
 from . import charts
 
@@ -93,14 +93,14 @@ def definitions(*marks: tuple[str, str]) -> str:
 
 
 def queues(found: dict, times: Times) -> str:
-    """What waits: how much, since when, and how that was in 30 days."""
+    """What waits: how much, and since when."""
     stalled_first = sorted(found["queues"], key=lambda queue: not queue["stalled_since"])
-    cards = "".join(_queue(queue, found["series"], times) for queue in stalled_first)
+    cards = "".join(_queue(queue, times) for queue in stalled_first)
     return (f'<section><h2 id="queues">Queues</h2><div class="grid queues">{cards}</div></section>'
             if cards else "")
 
 
-def _queue(queue: dict, series: dict, times: Times) -> str:
+def _queue(queue: dict, times: Times) -> str:
     if queue["stalled_since"]:
         state = _badge("bad", "! stalled")
     else:
@@ -112,21 +112,10 @@ def _queue(queue: dict, series: dict, times: Times) -> str:
               "24 hours")
     if queue["uncertain_last_day"]:
         facts += f", {queue['uncertain_last_day']:,} lost in flight and tried again"
-    waiting = _trend(series.get(f"queue.depth.{queue['name']}"), "Waiting", times, _number)
-    oldest = _trend(series.get(f"queue.age.{queue['name']}"), "Oldest due", times, _age)
     return (f'<div class="card" id="queue-{escape(queue["name"])}"><div class="pair">'
             f'<h3>{escape(_capital(queue["what"]))}</h3>'
             f'{state}</div><p class="big">{in_words(queue["depth"])} <small>waiting, '
-            f'{in_words(queue["due"])} due</small></p><p class="soft">{facts}</p>'
-            f'<div class="halves">{waiting}{oldest}</div></div>')
-
-
-def _number(value: int) -> str:
-    return f"{value:,}"
-
-
-def _age(seconds: int) -> str:
-    return span(timedelta(seconds=seconds))
+            f'{in_words(queue["due"])} due</small></p><p class="soft">{facts}</p></div>')
 
 
 def _capital(text: str) -> str:
@@ -142,9 +131,8 @@ def mail(found: dict, times: Times, private: bool) -> str:
         rows = (f'<p>{_badge("bad", "! paused")} No mail is sent until '
                 f'{times.at(facts["paused_until"])}{escape(why)}.</p>{rows}')
     rows = rows or '<p class="soft">No limit is set in [mail], so nothing is counted.</p>'
-    trend = _trend(found["series"].get("mail.hour"), "Recipients in an hour", times, _number)
     return ('<section><h2 id="mail">Mail sent against the limits</h2>'
-            f'<div class="card">{rows}{trend}</div></section>')
+            f'<div class="card">{rows}</div></section>')
 
 
 def _window(window: dict) -> str:
@@ -187,15 +175,14 @@ def _worst(jobs: list[dict]) -> list[str]:
             for number, job in worst]
 
 
-def storage(found: dict, times: Times) -> str:
+def storage(found: dict) -> str:
     """Free space and large tables."""
     disks = "".join(_disk(disk) for disk in found["disks"])
     rows = "".join(_table(table) for table in found["tables"][:SHOWN_TABLES]
                    if table["rows"] != 0)
-    trend = _trend(found["series"].get("disk.free"), "Free space", times, size)
     table = SIZES.format(rows=rows) if rows else ""
     return ('<section><h2 id="disk">Disk and tables</h2><div class="grid">'
-            f'<div class="card">{disks}{trend}'
+            f'<div class="card">{disks}'
             f'<p class="soft">The database takes {size(found["database_bytes"])}.</p></div>'
             f'{table}</div></section>')
 
@@ -211,28 +198,6 @@ def _table(table: dict) -> str:
     rows = f"{table['rows']:,}" if table["rows"] is not None else "-"
     return (f'<tr><th scope="row">{escape(table["name"])}</th><td '
             f'class="number">{rows}</td><td class="number">{taken}</td></tr>')
-
-
-def _trend(points, title: str, times: Times, show) -> str:
-    """A line over 30 days; nothing where there are not two points to connect."""
-    if not points or len(points) < 2:
-        return ""
-    start, points = times.now - timedelta(days=30), _thinned(points)
-    most = show(max(value for _, value in points))
-    label = f"{title} in 30 days: {show(points[-1][1])} last, {most} at most"
-    return (f'<figure><div class="pair"><figcaption>{escape(title)}</figcaption>'
-            f'<span class="ends">at most {escape(most)}</span></div>'
-            f'{charts.line(points, start, times.now, label)}{_ends(day_name(str(start)))}</figure>')
-
-
-def _thinned(points: list) -> list:
-    """The last value and the largest of each six hours: what a chart of this size can show."""
-    largest: dict = {}
-    for at, value in points[:-1]:
-        key = at.replace(hour=at.hour // 6 * 6)
-        if key not in largest or value > largest[key][1]:
-            largest[key] = (at, value)
-    return [*largest.values(), points[-1]]
 
 
 def _ends(first: str) -> str:

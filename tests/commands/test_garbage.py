@@ -21,7 +21,7 @@ GARBAGE = {
     '"total": "x"}',
     "nothing": None,
 }
-OURS = ("job_runs", "job_state", "relay_state", "mail_counters", "gauges", "alerts")
+OURS = ("job_runs", "job_state", "relay_state", "mail_counters", "alerts")
 APPS = ("failed_emails", "notifications", "webhook_deliveries", "export_requests", "domains",
         "users", "webhooks")
 COMMANDS = (["status"], ["status", "--json"], ["list"], ["list", "--json"], ["history"],
@@ -54,7 +54,6 @@ def _sound(bench, name: str, number: int, **values) -> dict:
                             "failures": 3}, "mail_counters": {"span": "hour",
                                                               "bucket": int(bench.now.timestamp())
                                                               // 60 - number, "recipients": 3},
-            "gauges": {"name": "mail.hour", "at": bench.ago(hours=number), "value": 5},
             "alerts": {"alert_key": f"channel:{number}", "kind": "channel", "since": at,
                        "subject": "it", "what": "so", "first_seen_at": at}}
     apps = {"status": "pending", "created_at": at, "next_attempt_at": at} if name in APPS[:3] else (

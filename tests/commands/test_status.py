@@ -180,25 +180,25 @@ def test_a_file_is_replaced_as_a_whole(troubled, line, tmp_path):           # R6
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
 
 
-@pytest.mark.parametrize("option, path, why", [
-    ("page", "service.db", "that is [core] database"), ("metrics", "state/secret",
-                                                        "that is in [core] state_dir"),
-    ("page", "config.ini", "that is config.ini"), ("page", ".env", "that is .env"),
-    ("metrics", "spool/jobs.prom", "that is in [spool] dir"),
-    ("page", "index.html", ("is no status page of ours")),
-    ("metrics", "index.html", "is no file of metrics of ours"), ("page", ".", "that is no file")])
-def test_nothing_but_an_earlier_page_may_be_replaced(tmp_path, option, path, why):
+@pytest.mark.parametrize("path, why", [
+    ("service.db", "that is [core] database"), ("state/secret", "that is in [core] state_dir"),
+    ("config.ini", "that is config.ini"), (".env", "that is .env"),
+    ("spool/page.html", "that is in [spool] dir"), ("index.html", "is no status page of ours"),
+    (".", "that is no file")])
+def test_nothing_but_an_earlier_page_may_be_replaced(tmp_path, path, why):
     (tmp_path / "config.ini").write_text(
         "[core]\ndatabase = sqlite:///service.db\nstate_dir = state\n[spool]\ndir = spool\n"
-        f"[status]\n{option} = {path}\n")
+        f"[status]\npage = {path}\n")
     for name in ("service.db", "state/secret", ".env", "index.html"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("<!doctype html>\n<html lang=\"en\"><title>My "
                                      "shop</title></html>")
     settings = loader.load(str(tmp_path / "config.ini"), beside=str(tmp_path), environ={})
-    assert why in (publish.refusal(settings, option, str(tmp_path / path)) or "")
+    assert why in (publish.refusal(settings, "page", str(tmp_path / path)) or "")
     assert [found for found in mistakes(settings, []) if why in found.what
-            and f"[status] {option}" in found.what]
+            and "[status] page" in found.what]
+    refused = publish.refusal(settings, "metrics", str(tmp_path / "index.html"))
+    assert "is no file of metrics of ours" in refused
 
 
 def test_what_is_no_page_stays_whatever_asks_for_one(troubled, line, tmp_path):
@@ -270,23 +270,20 @@ def test_a_database_that_hangs_does_not_hold_up_the_tick(tmp_path, mariadb):
     settings = loader.load(str(tmp_path / "config.ini"), beside=str(tmp_path))
     service.db.execute("LOCK TABLES {job_runs} WRITE")
     began = time.monotonic()
-    assert publish.files(settings, Ports(settings), 0.5) == [("[status] its files were not made "
-                                                             "within 0.5 seconds")]
+    assert publish.page_of_status(settings, Ports(settings), 0.5) == [
+        "[status] the page was not made within 0.5 seconds"]
     assert time.monotonic() - began < SOON
     service.db.execute("UNLOCK TABLES")
-    assert publish.files(settings, Ports(settings)) == []
+    assert publish.page_of_status(settings, Ports(settings)) == []
 
 
-def test_each_run_of_check_jobs_replaces_the_files(service):
-    service.configure("status", page="status.html", metrics="jobs.prom")
+def test_each_run_of_check_jobs_replaces_the_page(service):
+    service.configure("status", page="status.html")
     service.run("check_jobs", "--dry-run")
     assert not (service.folder / "status.html").exists()
     service.run("check_jobs")
     assert "check_<wbr>jobs" in (service.folder / "status.html").read_text()
-    assert 'jobs_runs_last_day{job="check_jobs",status="ok"} 1' in (service.folder
-                                                                    / "jobs.prom").read_text()
-    assert {row["name"]
-            for row in service.db.query("SELECT name FROM {gauges}")} >= {"queue.depth.forwards"}
+    assert 'jobs_runs_last_day{job="check_jobs",status="ok"} 1' in service.run("metrics")
 
 
 def test_a_tick_makes_them_though_a_job_could_not_run(service):

@@ -260,8 +260,6 @@ TEXTS = [
     ("[export]\ndir = files\n[archive]\nstore = files", ("[archive] store = HERE/files: that is "
      "[export] dir (HERE/files); give archives a folder of their own\n[export] dir = HERE/files: "
      "that is [archive] store (HERE/files); give exports a folder of their own")),
-    ("[status]\npage = x.html\nmetrics = x.html",
-     "[status] page and metrics are the same file (HERE/x.html): name two"),
     ("[status]\npage = var/jobs.db", ("[status] page = HERE/var/jobs.db: that is [core] database "
      "(HERE/var/jobs.db); name a file elsewhere")),
     # what a path leads to

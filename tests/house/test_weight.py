@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from contextlib import closing
-from datetime import timedelta
 
 import pytest
 
@@ -135,9 +134,6 @@ def test_an_ordinary_tick_stays_small(tmp_path):        # R10
     service = Shell(tmp_path, f"sqlite:///{tmp_path}/jobs.db")
     often = tick.make_history(service)
     let_no_slot_pass(service.db, [job for job in catalogue.load_all() if job.name not in often])
-    for hour in (clock.now(), clock.now() + timedelta(hours=1)):        # whenever that begins
-        service.db.upsert("gauges", {"name": "disk.free", "at": hour.replace(minute=0, second=0)},
-                          {"value": 0})
     service.close()
     newest = tick.make_due(f"{tmp_path}/jobs.db", often)
     done = subprocess.run([sys.executable, "-S", "-c", COUNTED], cwd=ROOT, capture_output=True,

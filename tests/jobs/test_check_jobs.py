@@ -537,13 +537,6 @@ def test_a_run_that_finds_nothing_new_writes_nothing_of_its_own(bench):
             and "job_runs" not in sql] == []
 
 
-def test_a_sample_of_the_queues_is_kept_each_hour(bench):
-    for _ in range(3):
-        bench.run(JOB)
-        later(bench, minutes=20)
-    assert len({row["at"] for row in bench.rows("gauges")}) == 2
-
-
 def test_status_shows_a_broken_channel(bench):          # R60
     bench.outbox.answer = broken_mail
     fails(bench, "retry_forwards")

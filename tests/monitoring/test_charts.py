@@ -2,13 +2,11 @@
 them."""
 from __future__ import annotations
 
-from datetime import timedelta
 from xml.etree import ElementTree
 
 import pytest
 
 from jobs_lib.monitoring import charts
-from tests.support.bench import NOW
 
 EVIL = '"><script>alert(1)</script>&'
 
@@ -26,7 +24,6 @@ def bars(svg: str, style: str) -> list[tuple[float, float]]:
 
 @pytest.mark.parametrize("svg", [
     charts.strip([(EVIL, 1, 0.5, True), None], EVIL), charts.stacked([(EVIL, 1, 2, 3)], EVIL),
-    charts.line([(NOW, 1), (NOW + timedelta(hours=1), 2)], NOW, NOW + timedelta(days=1), EVIL),
     charts.meter(0.5, EVIL, 0.9)])
 def test_a_chart_has_its_words_and_is_sound_whatever_they_are(svg):
     chart = drawn(svg)
@@ -53,17 +50,6 @@ def test_runs_are_stacked_in_proportion():
     assert bars(svg, "ok") == [(31, 75)]
     assert bars(svg, "early") == [(6, 25)]
     assert len(bars(svg, "none")) == 1
-
-
-def test_a_line_has_a_gap_where_nothing_was_measured():
-    points = [(NOW + timedelta(hours=hour), 5) for hour in (0, 1, 2, 20, 21)]
-    lines = drawn(charts.line(points, NOW, NOW + timedelta(hours=24), "x")).findall("polyline")
-    assert [len(each.get("points").split()) for each in lines] == [3, 2]
-
-
-@pytest.mark.parametrize("points", [[], [(NOW, 0)], [(NOW, 0), (NOW + timedelta(hours=1), 0)]])
-def test_nothing_and_zero_are_drawn_too(points):
-    assert "nan" not in charts.line(points, NOW, NOW, "x").lower()
 
 
 @pytest.mark.parametrize("share, style, width", [(0.5, "ok", 150), (0.95, "early", 285),

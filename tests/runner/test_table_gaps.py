@@ -23,7 +23,7 @@ from tests.support.bench import NOW, Bench
 
 KEY = "0123456789abcdef0123456789abcdef"
 # random, or about the run or the disk itself
-OWN_OF_EACH = {"job_runs", "meta", "schema_migrations", "gauges"}
+OWN_OF_EACH = {"job_runs", "meta", "schema_migrations"}
 # Drawn at random, or of a file with something random in it.
 RANDOM = {"location", "sha256", "claim_token", "claim_run", "run_id", "token_hash",
           "file_name", "file_bytes"}

@@ -37,7 +37,6 @@ def fill(db, now, troubled: bool = False) -> None:
              "error").split()
     bulk(db, "job_runs", names, [(f"r{number}", *run) for number, run in
                                  enumerate(sorted(runs, key=lambda run: run[1]))])
-    bulk(db, "gauges", ["name", "at", "value"], list(_gauges(now, troubled, chance)))
     for job in catalogue.names():
         db.upsert("job_state", {"job": job}, {"due_after": now - timedelta(days=DAYS)})
     _queues(db, now, troubled)
@@ -75,24 +74,6 @@ def _runs(job, now, troubled: bool, chance) -> list[tuple]:
                           error))
         slot = schedule.previous(parsed, slot - step + timedelta(minutes=1), UTC)
     return [(name, slot, trigger, status, *rest) for name, slot, trigger, status, *rest in found]
-
-
-def _gauges(now, troubled: bool, chance):
-    hour = now.replace(minute=0, second=0)
-    usual = {"queue.depth.forwards": 14, "queue.age.forwards": 240, "queue.depth.webhooks": 30,
-             "queue.age.webhooks": 120, "queue.depth.notifications": 6,
-             "queue.age.notifications": 90, "queue.depth.domains": 4, "queue.age.domains": 300,
-             "queue.depth.exports": 1, "queue.age.exports": 40, "mail.hour": 38}
-    for name, level in usual.items():
-        value = float(level)
-        for back in range(DAYS * 24 - 1, -1, -1):
-            value = max(0.0, value + chance.uniform(-0.3, 0.3) * level + (level - value) / 8)
-            stuck = max(0, 27 - back) if troubled and name.endswith("webhooks") else 0
-            more = stuck * (3600 if ".age." in name else 8)
-            if not 300 < back < 318:                     # cron stood still
-                yield name, clock.text(hour - timedelta(hours=back)), int(value + more)
-    for back in range(DAYS * 24 - 1, -1, -1):
-        yield "disk.free", clock.text(hour - timedelta(hours=back)), (31 << 30) + back * (8 << 20)
 
 
 def _queues(db, now, troubled: bool) -> None:

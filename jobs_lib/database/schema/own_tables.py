@@ -163,14 +163,6 @@ TABLES = {
         index started: started_at                # purging old ones
         index running: status                    # those that run now, or died
         """,
-    "gauges": """
-        What was measured in each hour of the last 30 days: the charts of the status page.
-        name                word                 # queue.depth.*, queue.age.*, mail.hour, disk.free
-        at                  time                 # the hour
-        value               big                  # a number, seconds, recipients, bytes
-        key name, at
-        index at: at                             # whether this hour is measured; purging old ones
-        """,
     "meta": """
         Facts about this database.
         name                word

@@ -68,8 +68,7 @@ KEYS = {"alias_destinations": "alias_id destination_id", "notification_optouts":
         "retired_addresses": "address_hash", "job_state": "job",
         "meta": "name", "schema_migrations": "version", "mail_counters": "span bucket",
         "relay_state": "id", "mail_shares": "owner bucket", "queue_turns": "queue priority",
-        "endpoint_state": "webhook_id", "alerts": "alert_key",
-        "gauges": "name at"}
+        "endpoint_state": "webhook_id", "alerts": "alert_key"}
 
 UNIQUE = {"aliases": [("address",)], "notifications": [("dedupe_key",)],
           "job_runs": [("job", "slot"), ("run_id",)],
