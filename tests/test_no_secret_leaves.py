@@ -40,7 +40,7 @@ BUGS = (("retry_webhooks", "jobs_lib.features.webhooks.run:send_due"),
         ("doctor", "jobs_lib.doctor.mail:resolve"),
         ("status", "jobs_lib.monitoring.health:collect"))
 COMMANDS = (("status",), ("list",), ("history",), ("history", "-v"), ("doctor",), ("metrics",),
-            ("report",), ("run-due",), ("adopt",), ("config", "show"))
+            ("report",), ("run-due",), ("config", "show"))
 
 # What may hold addresses, and why.
 OWN_COLUMNS = {

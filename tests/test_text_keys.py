@@ -214,6 +214,6 @@ def test_an_export_is_downloaded_by_its_link(service):                          
 
 @EACH
 def test_overviews_take_any_key(service):                              # R74 R75
-    for words in (("status",), ("list",), ("metrics",), ("adopt",),
+    for words in (("status",), ("list",), ("metrics",),
                   ("report", "--output", str(service.folder / "page.html"))):
         service.command(*words, code=words == ("status",))

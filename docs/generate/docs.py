@@ -122,9 +122,6 @@ The same for the columns of tables that your app writes. Columns that are not li
     users.email = mail
     message_logs.bytes_used = size
 
-An SQL expression may stand for a column, with what a job writes in lines behind it:
-[adoption.md](adoption.md#expressions).
-
 In the environment the dot is an underscore: `JOBS_COLUMNS_USERS_EMAIL`.
 [adoption.md](adoption.md) goes through it step by step.
 """

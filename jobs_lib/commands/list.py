@@ -7,7 +7,7 @@ from __future__ import annotations
 from jobs_lib import catalogue, clock, schedule, schedule_text
 from jobs_lib.database import stored
 from jobs_lib.errors import OK, ConfigError
-from jobs_lib.monitoring.overdue import UNCONFIRMED, past, waiting
+from jobs_lib.monitoring.overdue import past, waiting
 
 
 def arguments(parser) -> None:
@@ -44,7 +44,7 @@ def about(config, job, state: dict | None, last: dict | None, now, zone) -> dict
         paused = stored.UNKNOWN
     found = {"name": job.name, "summary": job.summary, "schedule": job.schedule, "when": "",
              "priority": job.priority, "enabled": job.enabled, "paused_at": paused,
-             "unconfirmed": state is not None and state["due_after"] == UNCONFIRMED, "next": None,
+             "next": None,
              "last_run": last and run_object(last), "problems": []}
     try:
         options = config.job(job)
@@ -56,7 +56,7 @@ def about(config, job, state: dict | None, last: dict | None, now, zone) -> dict
         config.check([job], ("core", *job.sections))            # as a run does
     except ConfigError as error:
         return {**found, "problems": error.problems}
-    if not options.enabled or paused or found["unconfirmed"]:
+    if not options.enabled or paused:
         return found
     return {**found, "next": clock.text(schedule.following(options.schedule, now, zone))}
 

@@ -2,8 +2,8 @@
 
 On a first install it also makes the private folders and marks the spool folder as belonging to this
 database, so that nothing is ever swept from another one. Jobs count as due from this moment on:
-nothing old is fired. Where the database has tables of an app, only the jobs' own are made, and each
-job that works on the app's waits for `jobs.py adopt --confirm`.
+nothing old is fired. Where the database has tables of an app, only the jobs' own are made; where
+these have rows, all jobs but check_jobs are paused at first.
 """
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from contextlib import suppress
 from jobs_lib import catalogue, folders
 from jobs_lib.config import path_checks
 from jobs_lib.database.dialects import file_of
-from jobs_lib.database.schema import app_gaps, compare, migrations, misfits, rights
+from jobs_lib.database.schema import app_gaps, compare, migrations, misfits, rights, words
 from jobs_lib.database.schema.works_on import of_all
 from jobs_lib.errors import FAILED, OK, ConfigError
 from jobs_lib.paths import HOME
-from jobs_lib.runner import adoption, slots
+from jobs_lib.runner import slots
 from jobs_lib.runner.table_gaps import concerned
 from jobs_lib.text import counted
 
@@ -29,9 +29,10 @@ TO_DO = ("Your app's own tables still lack this. Put it into your app's migratio
 JOURNAL = ("{0} {1}, so that your app and the jobs do not wait for each other: two files ({0}-wal, "
            "{0}-shm) are beside it while it is open, whatever opens it must be able to write to "
            "its folder, and your app must not use it over a network file system "
-           "(docs/adoption.md, Step by step).")
-OLD_ROWS = ("Columns were added, and without this the rows that your app already had would be due. "
-            "Look at each line, and run it:")
+           "(docs/adoption.md, The first migrate).")
+PAUSED = ("\nAll jobs but check_jobs are paused, since your app's tables have rows already: "
+          "`jobs.py test JOB` shows what a job would do with them, `jobs.py resume JOB` lets it "
+          "start.")
 
 
 def arguments(parser) -> None:
@@ -66,16 +67,13 @@ def run(args, make_session, config_path) -> int:
         if not planned:
             print("-- the schema is up to date: nothing to run")
         wanted, others = _gaps(db, works, args.own_tables, planned)
-        _report_lacking(session, app_gaps.statements(db, planned, _lives(session, db), wanted),
-                        "-- ")
+        _report_lacking(session, app_gaps.statements(db, planned, wanted), "-- ")
         _report_left_out(session, others, "-- ")
-        if migrations.found(db):
-            _report_old_rows(session, db, "-- ")
         return OK
-    db, done = install(session, args.own_tables)
+    db, done, is_first = install(session, args.own_tables)
     _compile()
     wanted, others = _gaps(db, works, args.own_tables)
-    lacks = app_gaps.statements(db, (), _lives(session, db), wanted)
+    lacks = app_gaps.statements(db, (), wanted)
     ours = "our own tables" if lacks else "the schema"
     made = f"{counted(len(done), 'statement')} run"
     session.console.answer(f"{made}: {ours} {'are' if lacks else 'is'} up to date" if done
@@ -84,9 +82,8 @@ def run(args, make_session, config_path) -> int:
     _report_wrong(session, db, on)
     _report_lacking(session, lacks)
     _report_left_out(session, others)
-    _report_old_rows(session, db)
-    if names := adoption.unconfirmed(db, on):
-        _say(session, "", "\n" + adoption.sentence(names))
+    if is_first and db.value("SELECT COUNT(*) FROM {job_state} WHERE paused_at IS NOT NULL"):
+        _say(session, "", PAUSED)
     return OK
 
 
@@ -108,7 +105,8 @@ def _say(session, remark: str, text: str) -> None:
 
 
 def install(session, own_tables: bool = False) -> tuple:
-    """Make the private folders and the tables. (the connection, the statements that were run).
+    """Make the private folders and the tables. (the connection, the statements that were run,
+    whether there were none of ours before).
 
     An app's tables that are there are left to it, with `own_tables` or without.
     """
@@ -127,7 +125,7 @@ def install(session, own_tables: bool = False) -> tuple:
     _settle_in(session, db)
     if is_first:
         _forget_waiting(core)
-    return db, done
+    return db, done, is_first
 
 
 def _forget_waiting(core) -> None:
@@ -200,19 +198,6 @@ def _report_left_out(session, others: list, remark: str = "") -> None:
              "`jobs.py migrate --own-tables` prints them, too.")
 
 
-def _report_old_rows(session, db, remark: str = "") -> None:
-    """What ends old rows, where a column was added without it."""
-    from jobs_lib.monitoring.adoption import open_statements
-
-    if statements := open_statements(session.config, db, session.ports.now()):
-        session.console.answer("\n".join([f"\n{remark}{OLD_ROWS}", "", *statements]))
-
-
-def _lives(session, db) -> dict:
-    from jobs_lib.monitoring.adoption import lifetimes
-    return lifetimes(session.config, db, session.ports.now())
-
-
 def _report_wrong(session, db, on: list, remark: str = "") -> None:
     """What has to be changed in the app's tables, before anything is done with their rows."""
     codes = _wrong(db, on)
@@ -233,8 +218,6 @@ def _wrong(db, on: list) -> list[str]:
 
 
 def _check(session, db, on: list, works: dict) -> int:
-    from jobs_lib.monitoring import doubtful_rows, unknown_words
-
     waiting = migrations.pending(db)
     if not waiting:
         migrations.check(db)                # a newer one is no good either
@@ -253,8 +236,7 @@ def _check(session, db, on: list, works: dict) -> int:
     wrong += filter(None, [rights.own(db)])
     for sentence in wrong:
         print(sentence)
-    for what, _, fix in doubtful_rows.look(db, session.config, works, session.ports.now(),
-                                           unknown_words.look(db, works)):
+    for what, _, fix in words.look(db, [name for name in works if works[name].columns]):
         print(f"warning: {what}: {fix[0].lower()}{fix[1:]}")
     if missing or wrong:
         return FAILED

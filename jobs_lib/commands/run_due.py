@@ -102,8 +102,6 @@ class _Tick:
         self.launch.check_database()
         broken: list[str] = []          # a job's broken file stops no other
         jobs = catalogue.load_all(broken)
-        off = self.launch.unconfirmed(jobs)
-        jobs = [job for job in jobs if job.name not in off] if off else jobs
         found, problems = slots.due_slots(self.config, self.ports, jobs, self.budget)
         self.failures += broken + problems
         for problem in self.failures:

@@ -10,7 +10,6 @@ import os
 import sys
 
 from jobs_lib import catalogue, clock, schedule, schedule_text
-from jobs_lib.launch.by_hand import show_unconfirmed
 from jobs_lib.output.layout import wrapped
 from jobs_lib.output.paint import Paint
 from jobs_lib.output.screen import Screen
@@ -53,7 +52,6 @@ def run(args, make_session, config_path) -> int:
             *_log_lines(session.config.section("core").log_dir, job.name, result["run_id"]),
             f"  {outcome.outcome_words(result)}"]
     else:
-        show_unconfirmed(session, job, result)
         found["samples"] = session.console.samples
         title = "What it would do now (a dry run: nothing is changed, nobody is contacted)"
         lines = [*dry_lines(result, session.console.samples), "", paint("dim", "  # for real"),

@@ -64,7 +64,6 @@ class Database:
         self._numbered_by: dict = {}
         self._only_read: dict = {}
         self.key_types: dict | None = None              # for schema/keys.py
-        self.unconfirmed = ""           # what version.check has read, for runner/adoption.py
 
     @property
     def file(self) -> str:

@@ -6,7 +6,6 @@ import os
 import time
 from contextlib import suppress
 from datetime import timedelta
-from types import SimpleNamespace
 
 from jobs_lib import catalogue, clock
 from jobs_lib.database import dialects, stored
@@ -19,15 +18,14 @@ from jobs_lib.database.schema import (
     misfits,
     version,
 )
+from jobs_lib.database.schema import words as schema_words
 from jobs_lib.database.values import words
 from jobs_lib.engines.spool import all_missing, need_folder
 from jobs_lib.errors import Busy, DatabaseError, JobsError, Missing, NotInstalled, Stopped
-from jobs_lib.monitoring import adoption as adoption_numbers
-from jobs_lib.monitoring import doubtful_rows, unknown_words
 from jobs_lib.output.findings import note, ok, problem, run, warning
 from jobs_lib.runner.table_gaps import concerned, needed
 
-from . import NothingToAsk, app_rows, holders, judge
+from . import NothingToAsk, holders, judge
 from .files import LITTLE, free, is_read_only
 from .network import resolve
 
@@ -39,7 +37,6 @@ WRITTEN_NOW = {"message_logs": "created_at", "sessions": "created_at", "users": 
                "aliases": "created_at", "export_requests": "requested_at",
                "overflow_hold": "held_at", "spam_quarantine": "quarantined_at"}
 NEWEST = 20              # rows of each
-COUNTING_SECONDS = 3.0   # what unconfirmed jobs would do
 CLOCKS_DIFFER = timedelta(minutes=15)
 WIDEST_ZONE = timedelta(hours=15)        # UTC+14, and a clock that is fast
 SHOWN = 10               # differences listed one by one
@@ -137,11 +134,9 @@ def schema(installation):
                       "Otherwise ignore this.")
     wanted = [each for each in others if app_gaps.is_needed(db, each, works)]
     for difference in wanted[:SHOWN]:
-        yield _missing(db, difference, _lives(installation, db))
+        yield _missing(db, difference)
     if wanted[SHOWN:]:
-        statements = [f"{sql};" for each in wanted[SHOWN:]
-                      for sql in (*each.statements,
-                                  *app_gaps.closings(db, each, _lives(installation, db)))]
+        statements = [f"{sql};" for each in wanted[SHOWN:] for sql in each.statements]
         yield problem(f"{len(wanted) - SHOWN} more tables, columns and indexes are missing",
                       "Only the first are listed one by one.", run(RUN_SQL, *statements))
     if unneeded := len(others) - len(wanted):
@@ -176,38 +171,15 @@ def _is_of_server(db, code: str) -> bool:
     return kind == "engine" and table in NAMES and "." not in db.name(table)
 
 
-def addresses(installation):
-    """Whether notices reach the owners."""
-    db = installation.database()
-    if not version.found(db):
-        raise NothingToAsk
-    found = adoption_numbers.no_address(db, needed(installation, installation.jobs))
-    if not found:
-        raise NothingToAsk
-    if not found["number"]:
-        yield ok("all owners have an address")
-        return
-    say = warning if 2 * found["number"] >= found["of"] else note
-    yield say(adoption_numbers.no_address_in_words(db.name, found),
-              "Jobs that notify owners leave these out.",
-              "Let your app fill that column, or map one that has the addresses in plain text: "
-              "docs/adoption.md, Step by step.")
-
-
 def values(installation):
-    """What only rows show, and an ENUM with words that no job knows."""
+    """Words in status columns that no job knows."""
     db = installation.database()
     works = needed(installation, installation.jobs)
-    for each in doubtful_rows.look(db, installation.config, works, installation.now,
-                                   unknown_words.look(db, works)):
-        yield warning(*each)
+    for found in schema_words.look(db, [name for name in works if works[name].columns]):
+        yield warning(*found)
 
 
-def _lives(installation, db) -> dict:
-    return adoption_numbers.lifetimes(installation.config, db, installation.now)
-
-
-def _missing(db, difference, lives: dict):
+def _missing(db, difference):
     table, kind = difference.table, difference.kind
     what = f"The {kind} {difference.name}"
     if table and kind != "table":
@@ -217,8 +189,6 @@ def _missing(db, difference, lives: dict):
         why = f"[{kind}s] names it{near} {why}"
     if difference.purpose:
         why += f" It is for: {difference.purpose}."
-    if old := app_gaps.counts_as(db, difference, lives):
-        why += f" Old rows count as: {old}."
     other_name = ""
     if table and table.owner == "app" and kind in ("table", "column"):
         other_name = f"If your app calls it otherwise, name it in [{kind}s]. Else: "
@@ -227,40 +197,7 @@ def _missing(db, difference, lives: dict):
         return say(f"{what} is missing", why, f"{other_name}Add it to that view.")
     return say(f"{what} is missing", why,
                run(f"{other_name}{RUN_SQL}",
-                   *(f"{sql};" for sql in (*difference.statements,
-                                           *app_gaps.closings(db, difference, lives)))))
-
-
-def confirmed(installation):
-    """Jobs that stay off on an app's tables, which the operator has not confirmed."""
-    from jobs_lib.runner import adoption
-    db = installation.database()
-    if not version.found(db):
-        raise NothingToAsk
-    names = [name for name in adoption.unconfirmed(db, installation.jobs)
-             if installation.job(catalogue.load(name)).enabled]
-    if names:
-        who = f"{names[0]} stays off" if len(names) == 1 else f"{len(names)} jobs stay off"
-        yield warning(f"{who} until you have confirmed what is done at once with your app's rows",
-                      f"{_at_once(installation, db, names)}Cron does not start {', '.join(names)}.",
-                      "`jobs.py adopt` shows what each would do; `jobs.py adopt --confirm` starts "
-                      "them.")
-        statements = adoption_numbers.open_statements(installation.config, db, installation.now)
-        if statements:
-            yield warning("Columns were added, and rows that your app had are due by them",
-                          "The UPDATEs that were printed behind each ALTER were not run.",
-                          run("Leave out the lines of what you want to be done, and run the others "
-                              "(phpMyAdmin: the tab SQL):", *statements))
-
-
-def _at_once(installation, db, names: list[str]) -> str:
-    """What they would do: `At once: send forwards (496). `"""
-    ports = SimpleNamespace(now=lambda: installation.now, monotonic=time.monotonic)
-    found = adoption_numbers.jobs_at_once(installation.config, db, ports,
-                                          [*map(catalogue.load, names)], COUNTING_SECONDS)
-    counts = [f"{item['act']} {item['what']} ({item['number']:,}{'+' * item['more']})"
-              for job in found for item in job["items"]]
-    return f"At once: {', '.join(counts)}. " if counts else ""
+                   *(f"{sql};" for sql in difference.statements)))
 
 
 def writing(installation):
@@ -342,7 +279,7 @@ def local_times(installation):
                       f"{', '.join(ahead)}",
                       "The jobs read these as UTC: with local times all that goes by an age comes "
                       "so many hours too late, or too soon in a zone west of Greenwich.",
-                      "Let your app write UTC, or map a column that has it: docs/adoption.md, What "
+                      "Let your app write UTC, or let a view show it: docs/adoption.md, What "
                       "must be true of your tables.")
     if not (ahead or far):
         yield ok("no row of the app is dated in the future")
@@ -400,5 +337,4 @@ class _TakenBack(Exception):
     """Raised to roll a transaction back."""
 
 
-CHECKS = (connection, health, schema, values, addresses, app_rows.words, app_rows.times, confirmed,
-          writing, local_times, spool, exports)
+CHECKS = (connection, health, schema, values, writing, local_times, spool, exports)

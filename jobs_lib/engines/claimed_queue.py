@@ -50,7 +50,6 @@ class ClaimedQueue(WorkQueue):
     purge = ""
     needs = "1 AS whole"
     reset = ""
-    in_flight = has_status("sending")
 
     def engine(self, ctx) -> Queue:
         """The queue as the engine sees it, under the options of its job."""

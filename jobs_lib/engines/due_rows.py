@@ -62,8 +62,6 @@ class DueRows:
     def __init__(self, ctx, queue: Queue) -> None:
         self.ctx, self.db, self.queue = ctx, ctx.db, queue
         self.table = "{" + queue.table + "}"
-        # (SQL, values), behind each condition of what is shown or counted: past_time.spared
-        self.spared: tuple[str, dict] = "", {}
         suspended = (f"EXISTS (SELECT 1 FROM {{users}} WHERE {{users}}.id = {self.table}.user_id"
                      " AND {users}.status = 'suspended')")
         self.owner_may, self.owner_suspended = f" AND NOT {suspended}", f" AND {suspended}"
@@ -138,7 +136,6 @@ class DueRows:
         """At most `most` rows of each kind that nobody has claimed, the longest due first: id,
         owner and due."""
         rows: list[dict] = []
-        rule, values = rule + self.spared[0], {**values, **self.spared[1]}
         for kind in kinds:
             rows += self.db.query(
                 "SELECT id, user_id AS owner, next_attempt_at AS scheduled, created_at AS "
@@ -209,8 +206,7 @@ class DueRows:
         """(how many rows are due in this way, the first time in the kind's column), of `most` that
         are looked at."""
         rule, values = self.of(priority)
-        rule += self.spared[0]
-        values = {**kind.values, **values, **self.spared[1], "most": most, "earliest": clock.FIRST}
+        values = {**kind.values, **values, "most": most, "earliest": clock.FIRST}
         row = self.db.row(
             # A time that is none, such as 0000-00-00, must not hide since when the others wait.
             "SELECT COUNT(*) AS looked_at, COUNT({users}.id) AS blocked,"

@@ -117,12 +117,8 @@ class QueueClaims(DueRows):
         return []
 
     def due(self, most: int) -> list[dict]:
-        """The rows that `claim` would take, for a dry run: nothing is changed. Where some are not
-        `spared`, the others, those that are due longest first."""
-        if self.spared[0]:
-            ids, kinds = [], (*self.kinds(), self.uncertain_kind(), *self.ahead_kinds())
-        else:
-            ids, kinds = self._ids(most), self.ahead_kinds()
+        """The rows that `claim` would take, for a dry run: nothing is changed."""
+        ids, kinds = self._ids(most), self.ahead_kinds()
         for priority in self.priorities():
             if len(ids) < most:
                 rule, values = self.of(priority)

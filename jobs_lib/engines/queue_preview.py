@@ -2,9 +2,7 @@
 from __future__ import annotations
 
 from jobs_lib import clock
-from jobs_lib.text import counted
 
-from . import past_time
 from .claimed_queue import ClaimedQueue
 from .queue import QueueClaims
 from .recovery import count_unclaimable
@@ -14,14 +12,12 @@ LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, an
 
 
 def preview(ctx, queue: ClaimedQueue, reasons_to_cancel, title, note: str = "") -> None:
-    """Show and count what a run would send and cancel, without what is ended by a confirmation
-    that is still to come.
+    """Show and count what a run would send and cancel.
 
     `reasons_to_cancel(rows)`: {row id: why}. `title(number, rows)`: the heading for `number` rows
     that would be sent; `rows` are those of the first ones that are valid.
     """
     claims = QueueClaims(ctx, queue.engine(ctx))
-    claims.spared = past_time.spared(ctx, queue)
     count_unclaimable(claims)
     due = ctx.within_limit(max(0, claims.count_due() - _in_hand(ctx, queue.table)))
     rows = claims.due(min(due, LOOKED_AT))
@@ -37,10 +33,6 @@ def preview(ctx, queue: ClaimedQueue, reasons_to_cancel, title, note: str = "") 
     if left_out:
         ctx.show(f"cancel {len(left_out):,}: {', '.join(sorted(set(left_out.values())))}",
                  [row for row in rows if row["id"] in left_out][:SHOWN])
-    sql, values = claims.spared
-    if theirs := past_time.left_to_app(ctx.db, queue, sql, **values):
-        ctx.show(f"leave alone {counted(theirs, queue.item)} in flight by your app, which no run "
-                 "has claimed", [])
     ctx.count(claims.queue.done, due - len(left_out))
     ctx.count("cancelled", len(cancelled))
     if wrong:

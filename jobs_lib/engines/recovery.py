@@ -39,9 +39,8 @@ def count_unclaimable(rows: DueRows) -> None:
     """Count the rows that no run will ever claim, so that an operator sees them: those of an
     unknown status, and those that are `sending` and were never claimed. A run claims a row before
     it begins it, so these are the app's: it may be sending them just now."""
-    spared, values = rows.spared
     theirs = rows.db.query(f"SELECT id FROM {rows.table} WHERE {has_status('sending')} "
-                           f"AND {UNCLAIMED}{spared} LIMIT :most", most=MOST_COUNTED, **values)
+                           f"AND {UNCLAIMED} LIMIT :most", most=MOST_COUNTED)
     count_unknown_status(rows.ctx, rows.queue.table,
                          ("pending", "sending", rows.queue.done, "failed"),
                          [row["id"] for row in theirs])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from types import SimpleNamespace
 
-from jobs_lib import catalogue, clock
+from jobs_lib import clock
 from jobs_lib.chunks import chunked
 from jobs_lib.database.values import keys_in, one_line, words
 from jobs_lib.records import namedtuple
@@ -59,22 +59,20 @@ class WorkQueue:
     """One queue. Rows are dicts, `ctx` is a view.
 
     name, item    on the command line: many, one     what   in `status`
-    act           what its job does to an item; "": that is among what the job declares as `coming`
     table         its rows                           job    which works it off
     done, failed  counts of the job                  reads  columns that are read of a row
     moments       ((column, what happened then),...) added  the column: when it came in
     waits         SQL: a row that waits, and was perhaps never tried
-    in_flight     SQL: one that is being worked on; "": none is ever marked so
     notified      columns that get the present time when it is cancelled: its owner is not notified
     """
 
-    name = item = what = table = job = act = ""
+    name = item = what = table = job = ""
     done: tuple = ()
     failed: tuple = ()
     reads: tuple = ()
     moments: tuple = ()
     notified: tuple = ()
-    added, waits, in_flight = "created_at", "status = 'pending'", ""
+    added, waits = "created_at", "status = 'pending'"
 
     # For `status`
 
@@ -86,22 +84,6 @@ class WorkQueue:
     def count_failed(self, ctx, most: int = COUNTED) -> int:
         """How many have failed for good, `most` of them counted."""
         return count(ctx.db, self.table, "status = 'failed'", most)
-
-    # For `adopt`
-
-    def lifetime(self, ctx):
-        """How old an item is, at most, when the job starts with it by itself: a timedelta."""
-        raise NotImplementedError
-
-    def to_come(self, ctx) -> tuple[str, int]:
-        """(what, how many) of the items that the job takes over from the app, due or not; ("", 0)
-        where there is nothing to say."""
-        return "", 0
-
-    def ended(self) -> str:
-        """SQL: what is set in a row that ends without an attempt, with `:now` and `:why`; its owner
-        is not notified."""
-        raise NotImplementedError
 
     # For `queue`
 
@@ -116,13 +98,10 @@ class WorkQueue:
 
     def holds(self, ctx) -> list[str]:
         """Sentences: what holds up the queue as a whole."""
-        from jobs_lib.runner import adoption
         found, name = [], self.job
         paused = ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=name)
         if paused:
             found.append(f"{name} is paused since {paused} UTC: `jobs.py resume {name}`.")
-        if adoption.unconfirmed(ctx.db, [catalogue.load(name)]):
-            found.append(f"{adoption.sentence([name])}.")
         if not ctx.options.enabled:
             found.append(f"{name} is switched off: [{name}] enabled = no.")
         return found

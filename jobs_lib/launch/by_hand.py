@@ -2,10 +2,9 @@
 from __future__ import annotations
 
 from jobs_lib import folders
-from jobs_lib.errors import OK, Busy, DatabaseError, JobsError, NoAccess, WrongUser
+from jobs_lib.errors import OK, Busy, DatabaseError, NoAccess, WrongUser
 from jobs_lib.job import CRON
 from jobs_lib.runner import outcome, runner
-from jobs_lib.runner.context import BUSY
 from jobs_lib.text import positive
 
 from .launch import Launch, show
@@ -79,8 +78,6 @@ def _run(job, args, launch: Launch, by_cron: bool) -> int:
             return OK
         request = request._replace(trigger="scheduled", slot=slot)
     result = launch.run(job, request)
-    if args.dry_run:
-        show_unconfirmed(session, job, result)
     if args.json:
         _answer(session, result, **({"samples": session.console.samples} if args.dry_run else {}))
     elif args.dry_run:
@@ -89,20 +86,6 @@ def _run(job, args, launch: Launch, by_cron: bool) -> int:
     show(session.console, result, request, quiet=args.json or args.dry_run)
     busy = launch.report() if by_cron else OK
     return busy or outcome.exit_code(result, args.fail_if_locked) or launch.publish()
-
-
-def show_unconfirmed(session, job, result: dict) -> None:
-    """In a dry run of a job that is not confirmed on an app's tables: what its confirmation ends.
-    """
-    if result["status"] not in ("ok", "partial") or result["stop_reason"] == BUSY:
-        return                                  # a database that hangs would do so once more
-    from contextlib import suppress
-
-    from jobs_lib.monitoring.adoption import before_first_run
-    with suppress(JobsError):                   # which the dry run has said
-        db = session.ports.database(readonly=True)
-        if step := before_first_run(session.config, db, session.ports.now(), job):
-            session.console.samples.insert(0, step)
 
 
 def _taken_by_workers(launch: Launch, job) -> bool:

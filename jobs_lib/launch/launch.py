@@ -50,29 +50,9 @@ class Launch:
                 version.writable(db, ports.now())       # raises what it was
             self.outages().end_incidents(lasting)
 
-    def unconfirmed(self, jobs) -> list[str]:
-        """Those of the jobs that stay off until the operator has confirmed them; a person who
-        looks is told."""
-        value = self.session.ports.database().unconfirmed
-        if not value:
-            return []
-        from jobs_lib.runner import adoption
-        names = adoption.among(value, jobs)
-        if on := [job.name for job in jobs if job.name in names and self._is_on(job)]:
-            self.session.console.say(adoption.sentence(on))
-        return names
-
-    def _is_on(self, job) -> bool:
-        try:
-            return self.session.config.job(job).enabled
-        except ConfigError:                     # reported elsewhere
-            return False
-
     def prepare_slot(self, job):
         """The job's latest slot (`slots.prepare_slot`), or None where nothing is to be done: it is
-        paused, disabled, was not installed yet, or stays off on an app's tables."""
-        if self.unconfirmed([job]):
-            return None
+        paused, disabled, or was not installed yet."""
         db = self.session.ports.database()
         state = db.row("SELECT paused_at, due_after FROM {job_state} WHERE job = :job",
                        job=job.name)

@@ -45,9 +45,6 @@ ADVICE = {
         ("Your app's tables lack something that these jobs need; they change nothing until it is "
         "there. The command prints the statements that add it."),
         "No shell? Run those statements in phpMyAdmin, or set enabled = no for these jobs."),
-    "unconfirmed": (
-        ("These jobs are new on the tables of your app. The command shows what each would do at "
-        "once with the rows that are there. With --confirm they start."), ""),
     "clock": (
         ("The host's clock jumped, so nothing is deleted for now; all else runs. After a host was "
         "off this ends by itself within an hour. Else ask your host to set its clock."), ""),

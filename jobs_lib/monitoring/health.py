@@ -54,14 +54,12 @@ since   when that began
 ahead   how many runs of the last day are dated in the future
 latest  the time of the last of these, or None
 """
-Blocked = namedtuple("Blocked", "jobs idle lack off", defaults=((),))
-Blocked.__doc__ = """Jobs that do not work on the app's tables: these lack something, or the
-operator has not let them yet.
+Blocked = namedtuple("Blocked", "jobs idle lack")
+Blocked.__doc__ = """Jobs that do not work on the app's tables, since these lack something.
 
 jobs  all of them; their queues are not reported
 idle  those that lack something, are enabled and not paused
 lack  what these need, as a sentence
-off   those that the operator has not confirmed, are enabled and not paused
 """
 
 
@@ -121,7 +119,7 @@ RUN = ("id, run_id, job, slot, trigger_type, status, started_at, finished_at, du
 
 def collect(db, config, jobs, now, broken=()) -> Health:
     """All of it. `broken`: sentences about job files that cannot be loaded (catalogue.load_all)."""
-    states = overdue.states(db, jobs)
+    states = overdue.states(db)
     heart = heartbeat.Heartbeat(db, states.get(heartbeat.JOB), now)
     last = stored.time(db.value("SELECT MAX(started_at) AS last FROM {job_runs} "
                                 "WHERE started_at <= :now", now=now))
@@ -221,19 +219,17 @@ def _blocked(db, jobs, health: dict) -> Blocked:
     if version.check(db):
         return Blocked((), (), "")
     from jobs_lib.database.schema import app_gaps
-    from jobs_lib.runner import adoption, table_gaps
+    from jobs_lib.runner import table_gaps
     # tables may lack for good what only disabled jobs need, so no tick looks at everything
     lacks = app_gaps.known(db)
     if lacks is None:
         lacks = app_gaps.lacking(db)
     missing = {job.name: gaps for job in jobs if (gaps := table_gaps.concerned(job, lacks))}
-    off = adoption.unconfirmed(db, jobs)
     runs = {name for name, job in health.items() if job.enabled and not job.paused_at}
     idle = [name for name in missing if name in runs]
     needed = {gap for name in idle for gap in missing[name]}
-    return Blocked(tuple({**missing, **dict.fromkeys(off)}), tuple(idle),
-                   table_gaps.words(db.name, [gap for gap in lacks if gap in needed]),
-                   tuple(name for name in off if name in runs))
+    return Blocked(tuple(missing), tuple(idle),
+                   table_gaps.words(db.name, [gap for gap in lacks if gap in needed]))
 
 
 # Jobs
@@ -259,8 +255,7 @@ def _job(view: View, job) -> JobHealth:
     runs_by_itself = options.enabled and not paused
     every = interval(options.schedule, rows, now, view.zone)
     after = max(filter(None, (last_ok, past(due_after, now))), default=None)
-    awaited = (runs_by_itself and state is not None
-               and due_after not in (slots.OFF, overdue.UNCONFIRMED) and after)
+    awaited = runs_by_itself and state is not None and due_after != slots.OFF and after
     return JobHealth(
         name, job.priority, options.enabled, (stored.time(paused) or now) if paused else None,
         options.schedule, rows[0] if rows else None, last_ok, failures, failing_since, error,
@@ -268,8 +263,7 @@ def _job(view: View, job) -> JobHealth:
         len(vanished or ()), (stored.time(vanished[0]) or now) if vanished else None,
         late(options, after, judged_at, view.zone, every, view.pause) if awaited and judged_at
         else None,
-        schedule.following(options.schedule, now, view.zone) if runs_by_itself
-        and due_after != overdue.UNCONFIRMED else None, every)
+        schedule.following(options.schedule, now, view.zone) if runs_by_itself else None, every)
 
 
 def _latest(view: View, name: str) -> list[dict]:

@@ -31,7 +31,7 @@ command    what to run next, without `python3 jobs.py`
 explains   the jobs of which nothing else is reported
 """
 KINDS = ("failing", "late", "vanished", "waiting", "undelivered", "relay", "disk", "archive",
-         "config", "tables", "unconfirmed", "clock", "cron", "database", "unwritable", "files",
+         "config", "tables", "clock", "cron", "database", "unwritable", "files",
          "workers", "log",
          "locks", "away", "gap", "channel")
 LASTING = {                # {name: (subject, what, command)}
@@ -82,7 +82,7 @@ def find(health, config) -> list[Incident]:
     """The incidents, the ones that explain others first. ConfigError when [alerts] is wrong."""
     alerts = config.section("alerts")
     found = [*_recorded(health), *_clock(health), *_stopped(health), *_disks(health, alerts),
-             *_relay(health), *_unusable(health), *_tables(health), *_unconfirmed(health)]
+             *_relay(health), *_unusable(health), *_tables(health)]
     causes = {each.kind for each in found}
     found += _failing(health, config, alerts, causes)
     idle: list[Incident] = []
@@ -290,17 +290,6 @@ def _tables(health) -> list[Incident]:
                      f"Not running: {', '.join(names)}. Add what is missing, or disable what you "
                      "do not need.", short_error(health.blocked.lack),
                      "migrate --dry-run", names)]
-
-
-def _unconfirmed(health) -> list[Incident]:
-    """Jobs that stay off on an app's tables until the operator has confirmed them."""
-    names = health.blocked.off
-    if not names:
-        return []
-    who = f"{names[0]} stays" if len(names) == 1 else f"{len(names)} jobs stay"
-    return [Incident("unconfirmed", "unconfirmed", f"{who} off until you confirm", health.now,
-                     "They would work on rows that your app had before. The command shows what "
-                     "each would do at once; with --confirm they start.", "", "adopt", names)]
 
 
 # Jobs

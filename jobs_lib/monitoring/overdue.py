@@ -12,27 +12,18 @@ from jobs_lib.runner import dead_runs, history, slots
 OVERDUE = timedelta(minutes=30)
 
 
-# in place of `due_after`, of a job that stays off on an app's tables
-UNCONFIRMED = "unconfirmed"
-
-
-def states(db, jobs) -> dict[str, dict]:
-    """{job: paused_at, due_after}, as `job_state` and the operator's confirmations have it."""
-    found = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after "
-                                                 "FROM {job_state}")}
-    if not version.check(db):
-        from jobs_lib.runner import adoption
-        for name in adoption.unconfirmed(db, jobs):
-            found[name] = {"job": name, "paused_at": None, **found.get(name, {}),
-                           "due_after": UNCONFIRMED}
-    return found
+def states(db) -> dict[str, dict]:
+    """{job: paused_at, due_after}, as `job_state` has it."""
+    version.check(db)
+    return {row["job"]: row for row in db.query("SELECT job, paused_at, due_after "
+                                                "FROM {job_state}")}
 
 
 def past(session, jobs) -> tuple[dict, dict, list[str]]:
     """({job: its job_state}, {job: its last run}, why nothing is known of them: sentences)."""
     try:
         db = session.ports.database()
-        known = states(db, jobs)
+        known = states(db)
         runs = {job.name: last_that_ran(rows) for job in jobs
                 if (rows := dead_runs.shown(history.last_runs(db, job.name, 20), session.config,
                                             session.ports.now(), db))}
@@ -51,8 +42,7 @@ def waiting(db, config, jobs, known: dict, runs: dict, now, zone) -> dict[str, d
             options = config.job(job)
         except ConfigError:
             continue                            # shown beside the job
-        if state is None or state["paused_at"] or state["due_after"] in (
-                slots.OFF, UNCONFIRMED):
+        if state is None or state["paused_at"] or state["due_after"] == slots.OFF:
             continue
         if not options.enabled:
             continue

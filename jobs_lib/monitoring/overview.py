@@ -41,8 +41,7 @@ def collect(config, db, now) -> dict:
     wrong = {name for problem in found.problems for name in problem.jobs}
     return {"generated_at": clock.text(now), "version": VERSION,
             "incidents": [_incident(each, now, start) for each in incidents.find(found, config)],
-            "jobs": [{**_job(job, found.jobs.get(job.name), invalid, job.name in wrong,
-                           job.name in found.blocked.off),
+            "jobs": [{**_job(job, found.jobs.get(job.name), invalid, job.name in wrong),
                       **due.get(job.name, NOT_DUE)} for job in jobs],
             "queues": [{**_plain(queue, OF_QUEUE),
                         "oldest_due_seconds": queue.oldest_due_seconds(now)}
@@ -123,21 +122,20 @@ def _concerned(each) -> list[str]:
 
 
 def _due(config, db, found, jobs) -> dict[str, dict]:
-    states = overdue.states(db, jobs)
+    states = overdue.states(db)
     runs = {name: job.last for name, job in found.jobs.items()}
     return overdue.waiting(db, config, jobs, states, runs, found.now, found.zone)
 
 
-def _job(job, found, invalid: dict, is_wrong: bool, is_off: bool) -> dict:
-    """`found`: its JobHealth, None if its section is wrong. `invalid`: as _invalid_rows.
-    `is_off`: it stays off on the app's tables."""
+def _job(job, found, invalid: dict, is_wrong: bool) -> dict:
+    """`found`: its JobHealth, None if its section is wrong. `invalid`: as _invalid_rows."""
     known = {"name": job.name, "summary": job.summary, "priority": job.priority}
     if found is None:
         return {**known, **MISCONFIGURED}
     last, facts = found.last, _plain(found, OF_JOB)
     if is_wrong:
         facts["next_at"] = None
-    return {**known, **facts, "state": "misconfigured" if is_wrong else _state(found, is_off),
+    return {**known, **facts, "state": "misconfigured" if is_wrong else _state(found),
             "last": last and {name: last[name] for name in OF_RUN},
             "error": incidents.short_error(found.last_error) or None,
             **(invalid.get(last["id"], NO_ROWS) if last else NO_ROWS)}
@@ -155,11 +153,10 @@ def _invalid_rows(db, jobs) -> dict[int, dict]:
     return found
 
 
-def _state(job, is_off: bool) -> str:
+def _state(job) -> str:
     """In a word: what keeps it from running, or how it is doing."""
-    states = {"off": not job.enabled, "paused": job.paused_at, "unconfirmed": is_off,
-              "running": job.running, "failing": job.failures, "late": job.late_since,
-              "new": not job.last}
+    states = {"off": not job.enabled, "paused": job.paused_at, "running": job.running,
+              "failing": job.failures, "late": job.late_since, "new": not job.last}
     return next((state for state, applies in states.items() if applies), "ok")
 
 

@@ -38,7 +38,7 @@ def _line(job: dict, screen: Screen) -> list[str]:
     run = job["last_run"]
     began = stored.time(run["started_at"]) if run else None
     states = (("misconfigured", job["problems"]), ("off", not job["enabled"]),
-              ("paused", job["paused_at"]), ("unconfirmed", job["unconfirmed"]),
+              ("paused", job["paused_at"]),
               ("overdue", job["overdue"]), ("due now", job["due_since"]))
     following = next((state for state, applies in states if applies), None)
     if following is None:

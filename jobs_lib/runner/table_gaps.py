@@ -9,8 +9,6 @@ from jobs_lib.database.schema import app_gaps, app_tables, misfits
 from jobs_lib.database.schema.works_on import of_all, works_on
 from jobs_lib.errors import JobsError
 
-from . import adoption
-
 MOST = 4                     # tables named in the sentence
 
 
@@ -19,14 +17,12 @@ class Incomplete(JobsError):
 
 
 def need(db, job, store: bool = True, enabled: bool = True) -> None:
-    """Raise Incomplete when the job needs what is missing, or Unconfirmed when the operator has
-    not let it work yet. `store`: it is no dry run, so what was found out may be written down;
-    `enabled`: of a job that is not, `migrate` prints nothing unasked."""
+    """Raise Incomplete when the job needs what is missing. `store`: it is no dry run, so what was
+    found out may be written down; `enabled`: of a job that is not, `migrate` prints nothing
+    unasked."""
     look = app_gaps.note if store else app_gaps.lacking
     known = app_gaps.known(db)
     names = look(db) if known is None else known
-    if store:
-        adoption.need(db, job)
     if known is not None and concerned(job, names):
         names = look(db)                    # it may be there by now
     missing = concerned(job, names)

@@ -18,7 +18,6 @@ from jobs_lib.database.schema.tables import table
 from jobs_lib.database.schema.version import SCHEMA_VERSION
 from jobs_lib.doctor import database
 from jobs_lib.features.exports.files import new_name
-from jobs_lib.monitoring import unknown_words
 from tests.runner.test_incidents import UNPRIVILEGED
 from tests.support.databases import migrated
 from tests.support.engines import on_mariadb
@@ -346,18 +345,6 @@ def test_a_damaged_file_is_reported(lite):
                for found in lite.found("database"))
 
 
-def test_to_count_what_unconfirmed_jobs_would_do_looks_at_nothing_twice(lite, monkeypatch):
-    looked, look = [], unknown_words.look
-    monkeypatch.setattr(unknown_words, "look", lambda *given: looked.append(1) or look(*given))
-    lite.db.insert("meta", name="unconfirmed", value="*")
-    lite.db.insert("sessions", user_id=1, token_hash="x", created_at=clock.now(),
-                   last_seen_at=clock.now(), expires_at=clock.now() - timedelta(days=900))
-    found = lite.one("database", "stay off until you have confirmed")
-    assert "delete rows of sessions (1)" in found.why
-    assert len(looked) == 1
-
-
 def test_the_checks_are_those_of_the_area():
     assert [check.__name__ for check in database.CHECKS] == [
-        "connection", "health", "schema", "values", "addresses", "words", "times", "confirmed",
-        "writing", "local_times", "spool", "exports"]
+        "connection", "health", "schema", "values", "writing", "local_times", "spool", "exports"]

@@ -239,11 +239,8 @@ def test_the_job_that_is_walked_through_works_and_appears_everywhere(tmp_path):
                                                                   "per-job")
 
 
-EXAMPLES = ROOT / "docs" / "adoption-examples.md"      # run by tests/test_adoption_examples.py
-
-
 def statements() -> list[str]:
-    text = "\n".join(block for page in pages.PAGES if page != EXAMPLES for block in blocks(page))
+    text = "\n".join(block for page in pages.PAGES for block in blocks(page))
     return re.findall(r"(?ms)^((?:SELECT|INSERT|UPDATE|DELETE|DROP)\b.*?);$", text)
 
 

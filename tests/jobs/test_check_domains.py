@@ -520,14 +520,6 @@ def test_a_dry_run_asks_nobody_and_counts_what_is_due(owned):                   
     assert owned.dns.asked == []
 
 
-def test_a_dry_run_before_the_confirmation_shows_an_old_domain_that_is_asked_for(owned):   # R11
-    owned.db.upsert("meta", {"name": "unconfirmed"}, {"value": "*"})
-    domain(owned, created_at=owned.ago(days=400))
-    assert owned.run(JOB, dry_run=True) == {"checked": 0}
-    assert owned.run(JOB, dry_run=True, domain=NAME) == {"checked": 1}
-    assert [shown["name"] for shown in owned.samples[0]["rows"]] == [NAME]
-
-
 @pytest.mark.slow
 def test_every_statement_is_served_by_an_index(owned):                          # R15
     bulk(owned.db, "domains", ["user_id", "name", "ownership_token", "created_at", "status",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import timedelta
 
 import pytest
 
@@ -13,7 +12,7 @@ from jobs_lib.database.connection import connect
 from jobs_lib.database.schema import NAMES, app_gaps, app_tables, version
 from jobs_lib.database.schema.app_gaps import missing, statements
 from jobs_lib.database.schema.migrations import migrate
-from jobs_lib.database.schema.tables import table, words_of
+from jobs_lib.database.schema.tables import table
 from jobs_lib.demo import service
 from jobs_lib.monitoring import health, overview, publish
 from tests.conftest import ENGINES
@@ -108,30 +107,6 @@ def test_every_job_does_the_same_where_expressions_stand_for_columns(tmp_path, f
     theirs = filled(Bench(tmp_path / "theirs", url, adopted.TABLES, columns))
     assert len(types) > 60
     do_the_same(ours, theirs)
-
-
-@pytest.mark.parametrize("writes", [True, False])
-def test_what_ends_old_rows_goes_by_the_expressions(fresh, writes):
-    url = fresh("app")
-    columns, types = adopted.otherwise(connect(url, create=True).dialect)
-    adopted.make(url, ("failed_emails.next_attempt_at",), columns=types)
-    if not writes:
-        status = columns["failed_emails"]["status"].partition("\n")[0]
-        columns["failed_emails"] = {**columns["failed_emails"], "status": status}
-    columns["failed_emails"]["next_attempt_at"] = "its_next_attempt_at"
-    db = connect(url, tables=adopted.TABLES, columns=columns)
-    migrate(db, NOW, own_only=True)
-    db.execute("INSERT INTO app_failed_emails (its_id, its_user_id, its_status, its_created_at, "
-               "its_raw_path, its_envelope_from, its_envelope_to, its_alias_id) VALUES "
-               "(1, 1, 1, 1500000000, 'a', 'b', 'c', 1)")
-    for sql in statements(db, lives={"failed_emails": timedelta(days=7)}):
-        if not sql.startswith("--"):
-            db.execute(sql.partition(";")[0])
-    ours = next(column for column in table("failed_emails").columns if column.name == "status")
-    failed = words_of(ours).index("failed") + 1
-    assert db.value("SELECT its_status FROM app_failed_emails") == (failed if writes else 1)
-    assert statements(db) == []
-    db.close()
 
 
 # Tables in another database of the server
@@ -495,22 +470,6 @@ ALTER TABLE "app_aliases" ADD COLUMN "its_user_id" BIGINT NULL;   -- your app ha
 -- old rows: NULL
 CREATE INDEX "aliases_user" ON "app_aliases" ("its_user_id");
 """
-
-
-def test_migrate_makes_its_own_tables_and_prints_what_the_app_has_to_add(app, tmp_path):     # R20
-    assert TO_RUN in app("migrate", "--own-tables", "--dry-run").out
-    made = app("migrate", "--own-tables")
-    assert made.code == 0
-    assert TO_RUN in made.out
-    assert app("migrate", "--check").code == 1
-    db = connect(f"sqlite:///{tmp_path}/jobs.db", tables=adopted.TABLES, columns=adopted.COLUMNS)
-    assert set(adopted.TABLES.values()) < db.tables()
-    for sql in TO_RUN.strip().splitlines():
-        if not sql.startswith("--"):
-            db.execute(sql.partition(";")[0])
-    db.close()
-    assert app("migrate", "--check").code == 0
-    assert app("migrate").out.startswith("the schema was up to date already\n")
 
 
 # What the app has declared besides

@@ -17,7 +17,6 @@ from jobs_lib.database.connection import connect
 from jobs_lib.database.schema import app_tables, ddl, references
 from jobs_lib.database.schema.migrations import migrate
 from jobs_lib.database.schema.tables import table
-from jobs_lib.database.schema.version import UNCONFIRMED
 
 from .databases import NOW
 
@@ -90,7 +89,7 @@ def make(url: str, keys: Keys, own: bool = True) -> str:
         db.dialect.types.update(before)
     if own:
         migrate(db, NOW, own_only=True)
-        db.execute("DELETE FROM {meta} WHERE name = :name", name=UNCONFIRMED)
+        db.execute("DELETE FROM {job_state}")
     db.close()
     return url
 

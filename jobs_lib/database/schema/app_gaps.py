@@ -7,17 +7,14 @@ further rows.
 """
 from __future__ import annotations
 
-from binascii import crc32
 from contextlib import suppress
-from datetime import timedelta
 
-from jobs_lib import clock
 from jobs_lib.errors import DatabaseError, NotGranted
 from jobs_lib.text import did_you_mean
 
-from . import NAMES, added_columns, app_tables, compare, further, keys, misfits, old_rows, rights
+from . import NAMES, app_tables, compare, further, keys, misfits, rights
 from .tables import NO_DEFAULT, table
-from .version import ALL, APP_TABLES, EVERY, MAPPED, SCOPE, UNCONFIRMED, complete
+from .version import APP_TABLES, complete
 from .works_on import of_all
 
 LONGEST = 2000               # of a value in `meta`
@@ -46,8 +43,6 @@ def note(db) -> list[str]:
     """Look, write down what was found, and return it."""
     keys.note(db)
     names = lacking(db)
-    _ask_of_an_apps(db)
-    added_columns.note(db, names)
     text = " ".join([complete(db.name), *names])
     if noted(db) != text:
         db.batch(lambda: _write(db, text))
@@ -60,33 +55,6 @@ def _write(db, text: str) -> None:
     for name, value in rows.items():
         db.upsert("meta", {"name": name}, {"value": value})
     db.execute(f"DELETE FROM {{meta}} WHERE {ROWS} AND name NOT IN (:names)", names=list(rows))
-
-
-def _ask_of_an_apps(db) -> None:
-    """Where all tables were made by `migrate`, and [tables] has since been turned to an app's: no
-    job works on those unasked. [columns], `also` or a new version of this bundle are no reason to
-    ask again."""
-    if _in_meta(db, SCOPE) != ALL:
-        return
-    named = {f"{name}/{crc32(db.name.mapped[name].encode()):08x}" for name in app_tables.TABLES
-             if name in db.name.mapped}
-    stored = _in_meta(db, MAPPED)
-    before = named if stored is None and _is_unchanged(db) else set((stored or "").split())
-    if named - before:
-        db.upsert("meta", {"name": UNCONFIRMED}, {"value": EVERY})
-    if stored is None or named != before:
-        db.upsert("meta", {"name": MAPPED}, {"value": " ".join(sorted(named))})
-
-
-def _is_unchanged(db) -> bool:
-    """Whether the names are those of the last look, which may have been an earlier version's: that
-    kept no list of them."""
-    before, _, mapping = noted(db).partition(" ")[0].partition("-")
-    return not before or mapping == complete(db.name).partition("-")[2]
-
-
-def _in_meta(db, name: str) -> str | None:
-    return db.value("SELECT value FROM {meta} WHERE name = :name", name=name)
 
 
 def noted(db) -> str:
@@ -129,16 +97,14 @@ def is_needed(db, difference, works: dict) -> bool:
                                       for index in each.indexes)
 
 
-def statements(db, planned=(), lives: dict | None = None, differences=None) -> list[str]:
+def statements(db, planned=(), differences=None) -> list[str]:
     """What the app's tables need, indexes too, each statement as a line or more, with remarks; but
-    for `planned`. `lives`: {table: how old an item of its queue gets}; `differences`: what is
-    wanted of compare.differences, or None for all.
+    for `planned`. `differences`: what is wanted of compare.differences, or None for all.
 
     Last the tables that the app has not at all, which a job needs if only empty.
     """
     found: list[str] = []
     whole: list[str] = []
-    now = clock.now()
     for difference in compare.differences(db) if differences is None else differences:
         each = difference.table
         if each is None or each.owner != "app":
@@ -159,9 +125,7 @@ def statements(db, planned=(), lives: dict | None = None, differences=None) -> l
         for sql in difference.statements:
             if sql not in planned:
                 (whole if difference.kind == "table" else found).append(
-                    sql + ";" + _remark(db, difference, lives))
-                found += [f"{closing};" for closing in closings(db, difference, lives, now)
-                          if f"{closing};" not in found]
+                    sql + ";" + _remark(db, difference))
     return found + whole
 
 
@@ -212,27 +176,6 @@ def nearest(db, difference) -> str:
     return did_you_mean(name, sorted(there))
 
 
-def closings(db, difference, lives: dict | None = None, now=None) -> list[str]:
-    """What keeps the rows that are there from being due for a column that is added."""
-    column, table = _added(db, difference), difference.table
-    if column is None:
-        return []
-    names = [each.name for each in table.columns]
-    # it, and those before it in this table, have just been added
-    there = db.columns(table.name).union(names[:names.index(column.name) + 1])
-    return old_rows.closings(db, table, column, there, _life(table, lives), now or clock.now())
-
-
-def counts_as(db, difference, lives: dict | None = None) -> str:
-    """What the rows that are there count as, with the column that is added; "" where none is."""
-    column, table = _added(db, difference), difference.table
-    return "" if column is None else old_rows.words(table, column, _life(table, lives))
-
-
-def _life(table, lives: dict | None) -> timedelta:
-    return (lives or {}).get(table.name, timedelta(0))
-
-
 def _added(db, difference):
     """The column of ours that a difference adds, or None."""
     table = difference.table
@@ -242,8 +185,8 @@ def _added(db, difference):
                 None) if table is not None and table.owner == "app" else None
 
 
-def _remark(db, difference, lives: dict | None) -> str:
-    """Of a column: whether no writer may leave it out, and what old rows count as."""
+def _remark(db, difference) -> str:
+    """Of a column that no writer may leave out."""
     column = _added(db, difference)
     if column is None:
         return ""
@@ -251,5 +194,4 @@ def _remark(db, difference, lives: dict | None) -> str:
     needed = column.default is NO_DEFAULT and not (column.null or given)
     # the default is no address
     needed = needed or (difference.table.name, column.name) == ("users", "email")
-    return (("   -- your app has to fill it" if needed else "")
-            + f"\n-- old rows: {counts_as(db, difference, lives)}")
+    return "   -- your app has to fill it" if needed else ""

@@ -13,15 +13,17 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
+from jobs_lib import catalogue
 from jobs_lib.errors import DatabaseError, Duplicate, Missing
 
 from . import NAMES, app_gaps, app_tables, ddl, keys
 from .tables import VIEW, table, tables
-from .version import ALL, EVERY, OWN, SCHEMA_VERSION, SCOPE, UNCONFIRMED, check, found, newer
+from .version import ALL, OWN, SCHEMA_VERSION, SCOPE, check, found, newer
 
 __all__ = ("MIGRATIONS", "SCHEMA_VERSION", "check", "found", "migrate", "pending", "plan")
 
 LONGEST = 86_400.0           # seconds for one statement
+NEVER_PAUSED = "check_jobs"  # it touches no row of an app
 
 
 def _first(db, own_only: bool) -> list:
@@ -179,13 +181,11 @@ def _is_own_only(db, asked: bool | None) -> bool:
 
 def _choose(db, asked: bool | None) -> list:
     """Note which tables are made, before the first of them is: after a kill, those that are there
-    are ours. Also that no job may work on an app's, before any tick could begin."""
+    are ours."""
     own_only = _is_own_only(db, asked)
     done = _run(db, lambda: _meta(db, db.tables()))
-    facts = {SCOPE: OWN if own_only else ALL, **({UNCONFIRMED: EVERY} if own_only else {})}
-    rows = ", ".join(f"('{name}', '{value}')" for name, value in facts.items())
     with suppress(Duplicate):            # by another `migrate`, at the same moment
-        db.execute(db.as_text(f"INSERT INTO {{meta}} (name, value) VALUES {rows}"))
+        db.insert("meta", name=SCOPE, value=OWN if own_only else ALL)
     return done
 
 
@@ -214,9 +214,26 @@ def _apply(db, number: int, now, asked: bool | None) -> list:
             db.insert("meta", name=name, value=value)
     if number == 1:
         db.upsert("meta", {"name": VIEW}, {"value": _mark(ddl.create_totals(db))})
+        if not found(db) and own_only and _has_rows(db):
+            pause(db, now)
     if number > found(db):
         db.upsert("schema_migrations", {"version": number}, {"applied_at": now})
     return done
+
+
+def _has_rows(db) -> bool:
+    """Whether any table of the app's has a row."""
+    there = db.tables()
+    return any(db.query(f"SELECT 1 AS one FROM {{{name}}} LIMIT 1") for name in app_tables.TABLES
+               if db.name(name) in there)
+
+
+def pause(db, now) -> None:
+    """Pause every job that would act on rows which an app had before, until the operator has seen
+    by `test JOB` what it would do. Stored before the version is: no tick can come between."""
+    for job in catalogue.names():
+        if job != NEVER_PAUSED:
+            db.upsert("job_state", {"job": job}, {"paused_at": now, "due_after": now})
 
 
 def strangers(db) -> list[str]:

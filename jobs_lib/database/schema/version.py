@@ -12,14 +12,9 @@ from jobs_lib.paths import VERSION
 from . import NAMES
 
 SCHEMA_VERSION = 6           # the last of the migrations
-# In `meta`: what database/schema/app_gaps.py found out, and which jobs stay off until the operator
-# has confirmed that they may work on an app's rows (runner/adoption.py)
-APP_TABLES, UNCONFIRMED = "app_tables", "unconfirmed"
-EVERY = "*"                  # as the value of UNCONFIRMED: each job that works on the app's tables
+APP_TABLES = "app_tables"    # in `meta`: what database/schema/app_gaps.py found out
 # in `meta`: which tables the first `migrate` was for
 SCOPE, OWN, ALL = "tables", "own", "all"
-MAPPED = "mapped_tables"     # and which of the app's tables [tables] named at the last look
-ADDED = "added_columns"      # in `meta`: what database/schema/added_columns.py found out
 TEXT_KEYS = "text_keys"      # in `meta`: what database/schema/keys.py found out
 
 
@@ -34,16 +29,14 @@ def found(db) -> int:
 def check(db) -> bool:
     """Raise Unfit, in one sentence, unless the schema is the one that this bundle was written for.
 
-    Returns whether every job may run: the app's tables are known to be complete, and no job waits
-    for the operator's confirmation; else `need` of runner/table_gaps.py finds out what a job can
-    do.
+    Returns whether every job may run, as the app's tables are known to be complete; else `need` of
+    runner/table_gaps.py finds out what a job can do.
     """
     try:
         row = db.row("SELECT MAX(version) AS version, (SELECT value FROM {meta} "
                      "WHERE name = :name) AS app_tables, (SELECT value FROM {meta} "
-                     "WHERE name = :unconfirmed) AS unconfirmed, (SELECT value FROM {meta} "
                      "WHERE name = :keys) AS text_keys FROM {schema_migrations}",
-                     name=APP_TABLES, unconfirmed=UNCONFIRMED, keys=TEXT_KEYS)
+                     name=APP_TABLES, keys=TEXT_KEYS)
     except Missing:
         row = {"version": found(db)}
         if row["version"] == SCHEMA_VERSION:
@@ -53,9 +46,8 @@ def check(db) -> bool:
     current = complete(db.name)
     is_known = seen_all(current, row.get("app_tables"))
     db.text_keys = text_keys(row.get("text_keys")) if is_known else None     # asked when needed
-    db.unconfirmed = row.get("unconfirmed") or ""
     if version == SCHEMA_VERSION:
-        return row["app_tables"] == current and not row["unconfirmed"]
+        return row["app_tables"] == current
     if version > SCHEMA_VERSION:
         raise newer(version)
     if version == 0:

@@ -10,7 +10,7 @@ from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database.values import INVALID, is_text, number
-from jobs_lib.engines import attempts, audit, past_time, rotation
+from jobs_lib.engines import attempts, audit, rotation
 from jobs_lib.engines.rotation import mixed
 from jobs_lib.engines.rows import count_unknown_status
 from jobs_lib.errors import Invalid, JobsError
@@ -45,17 +45,11 @@ COUNTS = {VERIFIED: "verified", FAILING: "warned", FAILED: "failed"}
 
 def preview(ctx) -> dict:
     """What a run would look at. Nobody is asked."""
-    from .work_queue import QUEUE
     count_unknown_status(ctx, "domains", (PENDING, VERIFIED, FAILED))
-    first, (spared, more) = _due(ctx), past_time.spared(ctx, QUEUE)
-    # what is ended by a confirmation is still looked at if somebody asks for it
+    first = _due(ctx)
     number = len(first) if ctx.options.domain else sum(
-        ctx.db.value(f"SELECT COUNT(*) FROM {{domains}} WHERE {where}{ACTIVE}"
-                     f"{spared if 'status' in values else ''}", **values, **more)
+        ctx.db.value(f"SELECT COUNT(*) FROM {{domains}} WHERE {where}{ACTIVE}", **values)
         for where, _, values in _arms(ctx))
-    if spared and not ctx.options.domain:
-        first = [row for row in first if row["status"] != PENDING or row["recheck_requested_at"]
-                 or str(row["created_at"]) >= clock.text(more["before"])]
     number = ctx.within_limit(number)
     if number:
         ctx.show(f"look at the records of {counted(number, 'domain')}",

@@ -28,7 +28,7 @@ COLUMNS = ("id, user_id, name, status, dns_results, checked_at, next_check_at, "
 class DomainQueue(WorkQueue):
     """Rows of `domains`."""
 
-    name, item, what, act = "domains", "domain", "domains to check", "check"
+    name, item, what = "domains", "domain", "domains to check"
     table, job = "domains", "check_domains"
     done = ("checked",)
     moments = (("created_at", "was added"), ("recheck_requested_at", "a check was asked for"),
@@ -58,20 +58,6 @@ class DomainQueue(WorkQueue):
         oldest = min((str(row["since"]) for row in found if row["since"]), default=None)
         number = min(sum(row["number"] for row in found), most)
         return number, number, oldest
-
-    def lifetime(self, ctx):
-        """As long as a new domain is checked."""
-        return ctx.options.give_up_after
-
-    def to_come(self, ctx) -> tuple[str, int]:
-        """Those whose owners are warned, and which then lose their status, where [dns] is not what
-        the app has told them."""
-        return "verified domains again, against [dns]", ctx.db.value(
-            f"SELECT COUNT(*) FROM {{domains}} WHERE status = 'verified'{ACTIVE}")
-
-    def ended(self) -> str:
-        """It is checked again once its owner asks for it."""
-        return "status = 'failed', next_check_at = NULL"
 
     def select(self, ctx, wanted: Wanted) -> list[dict]:
         """Those that are due, then by their next check; those of an owner by their ids."""

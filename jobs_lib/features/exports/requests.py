@@ -57,11 +57,10 @@ def recover(ctx) -> None:
             ctx.db.batch(partial(_unfinished, ctx, row, "the run was killed", (dead, values)))
 
 
-def count_unclaimable(ctx, rule: str = "", **values) -> None:
-    """Count what no run will ever make: of an unknown status, or `running` at the app's; of these
-    those that the rule has, SQL behind the condition."""
+def count_unclaimable(ctx) -> None:
+    """Count what no run will ever make: of an unknown status, or `running` at the app's."""
     theirs = ctx.db.query("SELECT id FROM {export_requests} WHERE status = 'running' "
-                          f"AND {UNCLAIMED}{rule} LIMIT :most", most=MOST_COUNTED, **values)
+                          f"AND {UNCLAIMED} LIMIT :most", most=MOST_COUNTED)
     count_unknown_status(ctx, "export_requests", STATUSES, [row["id"] for row in theirs])
 
 
@@ -194,10 +193,10 @@ def _ids(rows: list[dict]) -> list:
 
 # The next one
 
-def first(ctx, most: int, rule: str = "", **values) -> list[dict]:
-    """The requests that have waited longest; `rule`: SQL behind the condition."""
-    return ctx.db.query(f"SELECT {COLUMNS} FROM {{export_requests}} WHERE status = 'queued'{rule} "
-                        "ORDER BY requested_at, id LIMIT :most", most=most, **values)
+def first(ctx, most: int) -> list[dict]:
+    """The requests that have waited longest."""
+    return ctx.db.query(f"SELECT {COLUMNS} FROM {{export_requests}} WHERE status = 'queued' "
+                        "ORDER BY requested_at, id LIMIT :most", most=most)
 
 
 def waiting(ctx, out: set, tried: dict):

@@ -8,12 +8,11 @@ from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.config.separate_folders import misplaced
-from jobs_lib.engines import past_time, rotation
+from jobs_lib.engines import rotation
 from jobs_lib.errors import Busy, JobsError, Lost
 from jobs_lib.folders import new_file, publish
 
 from . import download, files, requests, writer
-from .work_queue import QUEUE
 
 STORED_SECONDS = 2.0         # between two commits of the progress
 # of the budget: an attempt that had less time is not counted when the time is up
@@ -149,10 +148,9 @@ def _write(ctx, taken, path: str):
 
 def preview(ctx) -> dict:
     """Show it, and return the counts. How many rows an account has is not counted."""
-    rule, values = past_time.spared(ctx, QUEUE)
-    requests.count_unclaimable(ctx, rule, **values)
+    requests.count_unclaimable(ctx)
     most = ctx.within_limit(requests.AT_ONCE)
-    rows, over = requests.first(ctx, most, rule, **values), requests.over(ctx, most)
+    rows, over = requests.first(ctx, most), requests.over(ctx, most)
     refused = [row for row in rows if requests.refusal(ctx, requests.owner(ctx, row), row)]
     made = [row for row in rows if row not in refused]
     missing = "" if download.page(ctx) else "set [export] url, or [core] app_url"

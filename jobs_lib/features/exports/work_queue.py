@@ -26,9 +26,9 @@ COLUMNS = ("id, user_id, status, progress, file_bytes, attempts, requested_at, s
 class ExportQueue(WorkQueue):
     """Rows of `export_requests`."""
 
-    name, item, what, act = "exports", "export", "exports", "make"
+    name, item, what = "exports", "export", "exports"
     table, job, added = "export_requests", "export_accounts", "requested_at"
-    waits, in_flight = "status = 'queued'", "status = 'running'"
+    waits = "status = 'queued'"
     done, failed = ("exported",), ("failed",)
     moments = (("requested_at", "was requested"), ("finished_at", "ended"),
                ("expires_at", "its link expires"))
@@ -37,14 +37,6 @@ class ExportQueue(WorkQueue):
         """What is queued is due."""
         row = due_backlog(ctx.db, self.table, "requested_at", "status = 'queued'", most)
         return row["number"], row["number"], row["since"] and str(row["since"])
-
-    def lifetime(self, ctx):
-        """As long as what it makes is kept."""
-        return ctx.section("export").keep
-
-    def ended(self) -> str:
-        """It has failed, and its row says why."""
-        return "status = 'failed', finished_at = :now, error = :why"
 
     def select(self, ctx, wanted: Wanted) -> list[dict]:
         """What is made or waits, the longest waiting first; else the newest first."""

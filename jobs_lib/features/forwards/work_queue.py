@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class ForwardQueue(MailQueue):
     """Rows of `failed_emails`."""
 
-    name, item, what, act = "forwards", "forward", "forwarded mail", "send"
+    name, item, what = "forwards", "forward", "forwarded mail"
     table, job = "failed_emails", "retry_forwards"
     done, failed = ("sent",), ("failed",)
     reads = ("envelope_to", "alias_id", "destination_id")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class NoticeQueue(MailQueue):
     """Rows of `notifications`."""
 
-    name, item, what, act = "notifications", "notification", "notices", "send"
+    name, item, what = "notifications", "notification", "notices"
     table, job = "notifications", "send_notifications"
     done, failed = ("sent",), ("failed",)
     reads = ("kind", "to_email", "priority")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class DeliveryQueue(ClaimedQueue):
     """Rows of `webhook_deliveries`."""
 
-    name, item, what, act = "webhooks", "webhook", "webhook deliveries", "send"
+    name, item, what = "webhooks", "webhook", "webhook deliveries"
     table, job = "webhook_deliveries", "retry_webhooks"
     done, failed = ("delivered",), ("failed",)
     reads = ("webhook_id", "event_type")

@@ -83,22 +83,6 @@ def test_where_they_lead_from_another_database(db, url, mariadb):               
     mariadb.drop(elsewhere)
 
 
-def test_what_they_delete_with_other_rows_is_shown_before_a_job_starts(line, url):  # R74
-    db = connect(url, tables=adopted.TABLES, columns=adopted.COLUMNS)
-    db.execute("CREATE TABLE devices (session_id BIGINT, FOREIGN KEY (session_id) REFERENCES "
-               "app_sessions (its_id) ON DELETE CASCADE)")
-    db.execute("INSERT INTO {sessions} (user_id, token_hash, expires_at) VALUES (1, 'a', "
-               "'2020-01-01 00:00:00')")
-    db.close()
-    line.ini(adopted.ini(url))
-    line.run("migrate", "--own-tables")
-    found = {job["name"]: job["cascades"] for job in line.json("adopt")["jobs"]}
-    assert {name for name in found if found[name]} == {"purge_sessions", "delete_accounts"}
-    assert found["purge_sessions"] == ["devices"]
-    assert ("with them, by foreign keys of your app (ON DELETE CASCADE): rows of devices"
-            in " ".join(line.run("adopt").split()))
-
-
 LINKS = ("CREATE {}VIEW links AS SELECT its_id AS its_alias_id, box AS its_destination_id "
          "FROM app_aliases")
 
