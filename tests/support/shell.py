@@ -105,7 +105,7 @@ class Shell:
         long, and each test of a command or a kill would wait for it. (As a process it is tested in
         tests/runner/test_settling_in.py.)"""
         settings = loader.load(None, beside=str(self.folder), environ={})
-        db, _ = migrate.install(Session(settings, Ports(settings), console=None))
+        db, *_ = migrate.install(Session(settings, Ports(settings), console=None))
         db.close()
 
     @cached_property
