@@ -1,4 +1,4 @@
-"""Regenerates docs/jobs.md, docs/idempotency.md and docs/configuration.md from the declarations."""
+"""Regenerates docs/jobs.md and docs/configuration.md from the declarations."""
 from __future__ import annotations
 
 import re
@@ -28,30 +28,11 @@ Every job, what it does, when it is due and what you can set. Times are in `[cor
 - `python3 jobs.py pause JOB` keeps cron from starting a job, until `python3 jobs.py resume JOB`. By
   hand a paused job still runs.
 - A job is due when the latest time of its schedule has not been started. So cron may run late,
-  rarely or twice: each time is run once, and a job missed for days runs once. Why none does harm
-  when it runs twice or is killed: [idempotency.md](idempotency.md).
-- Each job has a section of its own name in `config.ini`, with `schedule`, `enabled` and `budget` in
-  addition to the options listed here. [configuration.md](configuration.md) explains how values are
-  written.
-"""
-
-TWICE_HEAD = """\
-# May it run twice?
-
-Yes: every job, at any time, by cron or by hand, after a kill or not. This page lists what each job
-declares about itself. [guarantees.md](guarantees.md) goes through the steps and says what a kill
-between two of them leaves behind.
-
-For all of them:
-
-- **Twice at once** does not happen. A run takes a lock; a second one is recorded as `skipped` and
-  ends. The lock ends with its process, however that ends.
-- **Twice in a row**: the second run finds nothing left to do.
-- **Killed**: what was committed stays, the database undoes the rest. The next run notices the dead
-  one, records it as `vanished`, and continues.
-
-| job | why a repeated or killed run does no harm |
-|---|---|
+  rarely or twice: each time is run once, and a job missed for days runs once.
+- Each job may run twice, at any time, after a kill or not: its section says why that does no harm,
+  and in [guarantees.md](guarantees.md#run-it-twice) what holds for all.
+- Each job has a section of its own name in `config.ini`. `config.ini.example` has its options with
+  their defaults and meanings; [configuration.md](configuration.md) explains how values are written.
 """
 
 CONFIG_HEAD = """\
@@ -141,12 +122,6 @@ def jobs_page(jobs: list) -> str:
     return "\n".join(lines) + "\n"
 
 
-def idempotency_page(jobs: list) -> str:
-    """docs/idempotency.md, as Markdown."""
-    rows = [f"| [`{job.name}`](jobs.md#{job.name}) | {_cell(job.idempotency)} |" for job in jobs]
-    return "\n".join([GENERATED, "", TWICE_HEAD + "\n".join(rows)]) + "\n"
-
-
 def configuration_page(jobs: list) -> str:
     """docs/configuration.md, as Markdown."""
     lines = [GENERATED, "", *CONFIG_HEAD.rstrip("\n").split("\n")]
@@ -198,9 +173,11 @@ def _job(job) -> list[str]:
             listed = ", ".join(column for column in column_names(name)
                                if column in tables[name].columns)
             lines += wrapped(f"`{name}`: {listed}", WIDTH, "  - ", "    ")
-    options, arguments = _parted(job)
-    return [*lines, *(["", *_table(options)] if options else []),
-            *(["", "For one run, by `--set` only:", "", *_table(arguments)] if arguments else [])]
+    for title, known in zip(("Options", "For one run, by `--set` only"), _parted(job)):
+        if known:
+            lines += wrapped(f"- {title}: {', '.join(f'`{name}`' for name in known)}.", WIDTH, "",
+                             "  ")
+    return lines
 
 
 def _doc(doc: str) -> list[str]:

@@ -232,7 +232,7 @@ def test_the_job_that_is_walked_through_works_and_appears_everywhere(tmp_path):
     assert "2 passed" in python("-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k",
                                 "sqlite", "tests/jobs/test_expire_webhook_secrets.py")
     python("-m", "docs.generate")
-    for name in ("crontab.txt", "config.ini.example", "docs/jobs.md", "docs/idempotency.md"):
+    for name in ("crontab.txt", "config.ini.example", "docs/jobs.md"):
         assert "expire_webhook_secrets" in (copy / name).read_text(encoding="utf-8"), name
     assert "expire_webhook_secrets" in python("jobs.py", "--help")
     assert "jobs.py expire_webhook_secrets --scheduled" in python("jobs.py", "crontab", "--style",

@@ -32,9 +32,7 @@ def test_every_job_and_option_is_documented(name):
     assert " ".join(job.idempotency.split()) in " ".join(page.split())
     assert f"`{job.schedule}`" in page
     for option in job.options:
-        assert f"| `{option}` |" in page
-    reason = " ".join(job.idempotency.split())
-    assert f"](jobs.md#{name}) | {reason} |" in FILES["docs/idempotency.md"]
+        assert f"`{option}`" in page
     assert f" {name} --scheduled\n" in FILES["crontab.txt"]
     assert f"\n[{name}]\n" in FILES["config.ini.example"]
 
