@@ -24,13 +24,8 @@ def _run(ctx, declared) -> dict:
     return run(ctx, declared)
 
 
-def _coming(ctx) -> list:
-    from jobs_lib.features.archives.recover import coming
-    return coming(ctx)
-
-
 job = purge(
-    table="audit_logs", schedule="29 4 * * *", sections=("archive", "spool"),
+    table="audit_logs", schedule="29 4 * * *", sections=("archive",),
     options={
         "keep": keep("365d", "How long a row is kept in the table."),
         "keep_critical": keep("2555d", "The same for rows whose severity is critical."),
@@ -45,5 +40,4 @@ job = purge(
     "by its age; a killed or repeated run discards an unverified archive, finishes a verified one, "
     "and continues.",
     sample=("id", "event", "severity", "actor", "created_at"),
-    coming=_coming,
 )

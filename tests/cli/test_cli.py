@@ -136,7 +136,7 @@ def test_a_wrong_argument_is_one_sentence_with_the_nearest_right_one(here, sqlit
 
 
 ODD = (" ", "-", "x" * 10_000, "--=", "\udcff")
-OF_OPTIONS = [["archive", "show", "x", "--since"], ["run-due", "--budget"], ["crontab", "--style"],
+OF_OPTIONS = [["run-due", "--budget"], ["crontab", "--style"],
               ["config", "show"], ["replay", "forward"], ["test", "retry_forwards", "--limit"],
               ["retry_forwards", "--set"], ["history", "--limit"], ["help"], ["report", "--output"]]
 

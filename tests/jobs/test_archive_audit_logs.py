@@ -2,17 +2,17 @@
 was read back."""
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import subprocess
-import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from jobs_lib import clock
-from jobs_lib.features.archives import catalogue, format, run, write
-from jobs_lib.features.archives.format import read_manifest
+from jobs_lib.features.archives import archive
+from jobs_lib.ports.storage.folder import FolderStore
 from tests.servers.ftps import PASSWORD, Ftps
 from tests.support import databases
 from tests.support.archives import check_none_is_lost, lines, named
@@ -72,13 +72,6 @@ def test_rows_go_after_a_year_and_critical_ones_after_seven(bench):
     assert archives(bench) == []
 
 
-def test_a_store_that_is_off_is_no_store(disk):
-    old(disk, 2)
-    disk.config(archive={"store": "off"})
-    assert disk.run(JOB) == {"deleted": 2}
-    assert not (disk.folder / "off").exists()
-
-
 def test_with_a_store_the_same_rows_go_out_of_an_archive(bench):        # R57
     bench.config(archive={"store": "archives"})
     bench.table("audit_logs", [
@@ -89,101 +82,59 @@ def test_with_a_store_the_same_rows_go_out_of_an_archive(bench):        # R57
         {"id": 4, "severity": "critical", "created_at": bench.ago(days=2555, seconds=1)},
     ])
     before = bench.rows("audit_logs")
+    assert bench.run(JOB, dry_run=True) == {"archived": 2, "archives": 1, "deleted": 2,
+                                            "expired": 0}
+    assert bench.samples[0]["step"] == (f"archive 2 rows in 1 file or more, in {bench.folder}"
+                                        "/archives")
+    assert not (bench.folder / "archives").exists()
     assert bench.run(JOB) == {"archived": 2, "archives": 1, "deleted": 2, "expired": 0}
     assert bench.ids("audit_logs") == [2, 3]
     assert held(bench) == [before[0], before[3]]
-    [row] = archives(bench)
-    [name, manifest_name] = files(bench)
-    told = read_manifest([(bench.folder / "archives" / manifest_name).read_bytes()])
+    [row], [name] = archives(bench), files(bench)
+    content = (bench.folder / "archives" / name).read_bytes()
     assert (row["location"], row["status"]) == (f"{bench.folder}/archives/{name}", "purged")
-    assert (row["row_count"], row["first_id"], row["last_id"], row["cutoff"]) == (
-        2, 1, 4, clock.text(bench.ago(days=365)))
-    assert row["sha256"] == told["sha256"]
-    assert told["cutoffs"] == {"info": clock.text(bench.ago(days=365)),
-                               "warning": clock.text(bench.ago(days=365)),
-                               "critical": clock.text(bench.ago(days=2555))}
-    assert (told["file"], told["columns"]) == (name, list(before[0]))
+    assert (row["row_count"], row["first_id"], row["last_id"], row["cutoff"], row["sha256"]) == (
+        2, 1, 4, clock.text(bench.ago(days=365)), hashlib.sha256(content).hexdigest())
     assert bench.run(JOB) == STORED             # R12
     assert len(archives(bench)) == 1
 
 
-def test_many_rows_fill_several_archives_and_none_is_in_two(bench, monkeypatch):        # R57
-    monkeypatch.setattr(write, "MOST_ROWS", 400)
-    monkeypatch.setattr(write, "PAGE_ROWS", 90)
+def test_an_archive_has_ten_thousand_rows_and_none_is_in_two(bench):        # R57
     bench.config(archive={"store": "archives"})
     databases.bulk(bench.db, "audit_logs", ["event", "severity", "created_at"],
                    [("login", ("info", "critical")[at % 5 == 0],
-                     bench.ago(days=3000, seconds=at // 200)) for at in range(1000)])
+                     bench.ago(days=3000, seconds=at // 200)) for at in range(10_100)])
     before = bench.rows("audit_logs")
-    assert bench.run(JOB) == {"archived": 1000, "archives": 3, "deleted": 1000, "expired": 0}
+    assert bench.run(JOB) == {"archived": 10_100, "archives": 2, "deleted": 10_100, "expired": 0}
     check_none_is_lost(bench.db, bench.folder / "archives", before)
-    assert [row["row_count"] for row in archives(bench)] == [400, 400, 200]
-    events = [event for event in bench.events(JOB) if event["event"] == "archived"]
-    assert [(event["rows"], event["sha256"]) for event in events] == [
-        (row["row_count"], row["sha256"]) for row in archives(bench)]
+    assert [row["row_count"] for row in archives(bench)] == [10_000, 100]
 
 
 def test_an_archive_is_no_larger_than_it_may_be(disk, monkeypatch):
-    monkeypatch.setattr(write, "MOST_BYTES", 10_000)
-    old(disk, 50, details="x" * 900)
+    monkeypatch.setattr(archive, "MOST_BYTES", 10_000)
+    before = old(disk, 50, details="x" * 900)
     disk.run(JOB)
-    assert len(archives(disk)) > 3
-    assert max(read_manifest([path.read_bytes()])["rows_bytes"]
-               for path in (disk.folder / "archives").glob("*.json")) < 12_000
+    assert [row["row_count"] for row in archives(disk)] == [10] * 5
+    assert held(disk) == before
 
 
 def test_a_limit_caps_the_rows(disk):
     old(disk, 7)
     assert disk.run(JOB, limit=3) == {"archived": 3, "archives": 1, "deleted": 3, "expired": 0}
     assert disk.result["stop_reason"] == "limit"
-    assert len(disk.ids("audit_logs")) == 4
     disk.run(JOB)
     assert [row["row_count"] for row in archives(disk)] == [3, 4]
 
 
-def test_writing_leaves_time_for_the_rest(disk, monkeypatch):        # R4
-    monkeypatch.setattr(write, "PAGE_ROWS", 100)
-    old(disk, 2000)
-    disk.on_statement = lambda sql, _: disk.clock.sleep(2 if sql.startswith("SELECT * FROM "
-                                                                            "{audit_logs}") else 0)
-    counts = disk.run(JOB, budget="30s")
+def test_a_run_whose_time_is_up_ends_behind_an_archive(disk, monkeypatch):        # R4
+    monkeypatch.setattr(archive, "MOST_ROWS", 100)
+    before = old(disk, 300)
+    disk.on_statement = lambda sql, _: disk.clock.sleep(20 * sql.startswith("SELECT * FROM"))
+    assert disk.run(JOB, budget="30s")["archives"] == 2
     assert disk.result["status"] == "partial"
-    assert 0 < counts["archived"] == counts["deleted"] < 2000
-    assert {row["status"] for row in archives(disk)} <= {"purged", "writing"}
     disk.on_statement = None
     disk.run(JOB)
-    assert len(held(disk)) == 2000
-    assert {row["status"] for row in archives(disk)} == {"purged"}
-    assert len(files(disk)) == 2 * len(archives(disk))
-
-
-# R4 R57
-def test_a_run_that_has_to_end_while_it_reads_back_leaves_it_to_the_next(disk, monkeypatch):
-    before = old(disk, 1200)
-    real = format._row
-
-    def slow(*args):
-        disk.clock.sleep(0.3)
-        return real(*args)
-    monkeypatch.setattr(format, "_row", slow)
-    assert disk.run(JOB) == STORED
-    assert (disk.result["status"], disk.result["stop_reason"]) == ("partial", "budget")
-    assert disk.rows("audit_logs") == before
-    monkeypatch.undo()
-    assert disk.run(JOB) == {"archived": 1200, "archives": 1, "deleted": 1200, "expired": 0}
-    assert len(files(disk)) == 2
-
-
-def test_a_dry_run_counts_the_same_and_touches_nothing(bench):      # R11
-    bench.config(archive={"store": "archives"})
-    old(bench, 3)
-    before = databases.rows(bench.db)
-    told = bench.run(JOB, dry_run=True)
-    assert databases.rows(bench.db) == before
-    assert not (bench.folder / "archives").exists()
-    step = bench.samples[0]["step"]
-    assert step == f"archive 3 rows in 1 file or more, in {bench.folder}/archives"
-    assert bench.run(JOB) == told
+    assert (held(disk), disk.ids("audit_logs")) == (before, [])
 
 
 def test_a_dry_run_opens_no_connection_and_shows_no_login(disk):        # R11
@@ -193,31 +144,33 @@ def test_a_dry_run_opens_no_connection_and_shows_no_login(disk):        # R11
     assert disk.samples[0]["step"].endswith("in ftps://127.0.0.1:9/audit")
 
 
-def test_a_shortened_limit_stops_before_anything_is_archived(disk):         # R19
-    databases.bulk(disk.db, "audit_logs", ["event", "created_at"], [("login", disk.ago(days=30))]
-                   * 10_001)
-    disk.run(JOB)
-    assert "Nothing was deleted" in disk.fails(JOB, keep="3d")
-    assert len(disk.ids("audit_logs")) == 10_001
-    assert archives(disk) == []
-
-
 # What is not as it should be
 
-def test_a_row_that_changed_after_it_was_archived_goes_too(disk, monkeypatch):
-    before = old(disk, 3)
-    real = run._delete
+class Meanwhile:
+    """Something happens just before the first statement with this in its SQL, or before one that
+    follows."""
 
-    def delete(ctx, *args):
-        disk.db.execute("UPDATE {audit_logs} SET user_id = NULL, actor = 'anonymous' "
-                        "WHERE id = :id", id=before[0]["id"])
-        # somebody else was quicker
-        disk.db.execute("DELETE FROM {audit_logs} WHERE id = :id", id=before[1]["id"])
-        real(ctx, *args)
-    monkeypatch.setattr(run, "_delete", delete)
+    def __init__(self, bench, part: str, act, number: int = 1) -> None:
+        self.bench, self.part, self.act, self.left = bench, part, act, number
+        bench.on_statement = self._hear
+
+    def _hear(self, sql: str, values: dict) -> None:
+        self.left -= self.part in sql
+        if not self.left:
+            self.bench.on_statement = None
+            self.act()
+
+
+def test_a_row_that_changed_after_it_was_archived_goes_too(disk):
+    before = old(disk, 3)
+    ids = [row["id"] for row in before]
+
+    def change() -> None:
+        disk.db.execute("UPDATE {audit_logs} SET actor = 'anonymous' WHERE id = :id", id=ids[0])
+        disk.db.execute("DELETE FROM {audit_logs} WHERE id = :id", id=ids[1])
+    Meanwhile(disk, "SET status = 'verified'", change)
     assert disk.run(JOB)["deleted"] == 2
-    assert disk.ids("audit_logs") == []
-    assert held(disk) == before
+    assert (disk.ids("audit_logs"), held(disk)) == ([], before)
 
 
 def test_a_new_row_under_an_old_id_stays(disk):
@@ -232,44 +185,42 @@ def test_a_new_row_under_an_old_id_stays(disk):
     assert archives(disk)[0]["status"] == "purged"
 
 
-def damaged(bench) -> None:
-    [name] = [name for name in files(bench) if name.endswith(".gz")]
-    path = bench.folder / "archives" / name
+def spoil(path) -> None:
+    """One bit in the middle."""
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("spoil, said", [
-    (damaged, "was verified before and is not whole any more"),
-    (lambda bench: [(bench.folder / "archives" / name).unlink() for name in files(bench)],
-     "is verified and its rows are not all deleted yet, but it is not in"),
-    (lambda bench: bench.db.execute("UPDATE {audit_archives} SET sha256 = 'x'"),
-     "it is not the one that the table audit_archives names"),
+@pytest.mark.parametrize("act, said", [
+    (spoil, "was verified before and is not whole any more"),
+    (lambda path: path.write_bytes(path.read_bytes()[:-9]), "is not whole any more: it is cut off"),
+    (lambda path: path.unlink(), "is verified and its rows are not all deleted yet, but it is not"),
 ])
 # R57
-def test_a_verified_archive_that_is_not_whole_any_more_stops_everything(disk, spoil, said):
+def test_a_verified_archive_that_is_not_whole_any_more_stops_everything(disk, act, said):
     before = old(disk, 3)
     disk.run(JOB)
     disk.table("audit_logs", before)
     disk.db.execute("UPDATE {audit_archives} SET status = 'verified'")
-    spoil(disk)
+    act(disk.folder / "archives" / files(disk)[0])
     assert said in disk.fails(JOB)
     assert disk.rows("audit_logs") == before
     assert disk.result["counts"] == STORED
 
 
 def test_an_archive_that_is_not_what_was_written_deletes_nothing(disk, monkeypatch):        # R57
-    before = [old(disk, 1, id=id)[0] for id in (10, 20, 30)]
-    real = format.line
-    monkeypatch.setattr(format, "line",
-                        lambda row: real({**row, "id": {20: 21}.get(row["id"], row["id"])}))
-    assert "is not what was written: it is another file" in disk.fails(JOB)
+    before, put = old(disk, 3), FolderStore.put
+
+    def other(store, name: str, blocks) -> None:
+        put(store, name, blocks)
+        spoil(disk.folder / "archives" / name)
+    monkeypatch.setattr(FolderStore, "put", other)
+    assert "is not what was written" in disk.fails(JOB)
     assert disk.rows("audit_logs") == before
     monkeypatch.undo()
     disk.run(JOB)
-    assert held(disk) == before
-    assert len(files(disk)) == 2
+    assert (held(disk), len(files(disk))) == (before, 1)
 
 
 def test_a_folder_that_is_gone_fails_in_one_sentence_and_the_next_run_goes_on(disk):
@@ -278,74 +229,20 @@ def test_a_folder_that_is_gone_fails_in_one_sentence_and_the_next_run_goes_on(di
     before = old(disk, 3)
     os.rename(disk.folder / "archives", disk.folder / "unmounted")
     assert disk.fails(JOB) == (f"[archive] store: there is no folder {disk.folder}/archives, and "
-                               "archives should be in it: see whether its disk is mounted. No row "
-                               "was deleted")
+                               "archives should be in it: see whether its disk is mounted")
     assert disk.rows("audit_logs") == before
     os.rename(disk.folder / "unmounted", disk.folder / "archives")
     assert disk.run(JOB)["archived"] == 3
 
 
-def test_trouble_with_the_store_says_what_became_of_the_rows(disk, monkeypatch):
-    old(disk, 2)
-    (disk.folder / "archives").write_text("x")
-    assert disk.fails(JOB).endswith("name a folder, or one that can be made. No row was deleted")
-    (disk.folder / "archives").unlink()
-    monkeypatch.setattr(write, "MOST_ROWS", 1)
-    real = run._delete
-
-    def fill(*args):
-        real(*args)
-        monkeypatch.setattr(os, "rename", full)
-
-    def full(*_):
-        raise OSError(28, "No space left on device")
-    monkeypatch.setattr(run, "_delete", fill)
-    assert disk.fails(JOB) == (
-        f"[archive] store {disk.folder}/archives: No space left on device: make room there, or "
-        "name another folder. Rows deleted: 1, all of them in an archive")
-    assert len(disk.ids("audit_logs")) == 1
-
-
-@pytest.mark.parametrize("store", ["spool", "spool/archives", "state", "log", ".", "/",
-                                   ROOT / "jobs_lib/archives"])
-def test_a_folder_of_another_use_is_refused(disk, store):
-    old(disk, 1)
-    disk.config(archive={"store": store})
-    assert "give archives a folder of their own" in disk.fails(JOB)
-    assert len(disk.ids("audit_logs")) == 1
-
-
-def test_a_store_that_was_lost_deletes_nothing(disk):        # R57
-    before = old(disk, 3)
-    disk.run(JOB)
-    disk.table("audit_logs", before)
-    disk.db.execute("UPDATE {audit_archives} SET status = 'verified'")
-    disk.config(archive={"store": ""})
-    assert disk.run(JOB, dry_run=True) == {"deleted": 3}
-    assert "a run would stop: [archive] store is not set" in disk.samples[0]["note"]
-    assert disk.fails(JOB) == ("[archive] store is not set, but the rows of "
-                               f"{archives(disk)[0]['location']} are not all deleted yet: set "
-                               "[archive] store back to where it is; nothing was deleted")
-    assert disk.rows("audit_logs") == before
-    disk.config(archive={"store": "archives"})
-    assert disk.run(JOB)["deleted"] == 3
-
-
-def test_a_store_that_was_given_up_is_told_once_a_run(disk):
-    old(disk, 2)
-    disk.run(JOB)
-    old(disk, 2)
-    disk.config(archive={"store": ""})
-    assert disk.run(JOB) == {"deleted": 2}
-    assert [(event["level"], event["number"]) for event in disk.events(JOB)
-            if event["event"] == "archives are known, but no store is set"] == [("warning", 1)]
-
-
-def test_a_store_that_moved_is_no_trouble(disk):
+def test_a_store_that_was_lost_deletes_nothing_and_one_that_moved_is_no_trouble(disk):      # R57
     before = old(disk, 3)
     disk.run(JOB)
     disk.table("audit_logs", before[1:])
     disk.db.execute("UPDATE {audit_archives} SET status = 'verified'")
+    disk.config(archive={"store": ""})
+    assert "set [archive] store back to where it is" in disk.fails(JOB)
+    assert disk.rows("audit_logs") == before[1:]
     os.rename(disk.folder / "archives", disk.folder / "moved")
     disk.config(archive={"store": "moved"})
     assert disk.run(JOB)["deleted"] == 2
@@ -383,55 +280,31 @@ def test_the_unverified_archive_of_a_dead_run_is_discarded(bench):
     (bench.folder / "archives" / f"{OTHERS}.part").write_bytes(b"half")
     assert bench.run(JOB)["archived"] == 3
     assert id not in bench.ids("audit_archives")
-    assert len(files(bench)) == 2
-    assert held(bench) == before
+    assert (held(bench), len(files(bench))) == (before, 1)
 
 
-def test_the_unverified_archive_in_another_folder_is_removed_there(disk):
+def test_an_unverified_archive_in_another_store_is_reported(disk):
     id = someone_else(disk, "writing", "vanished")
-    for name in (f"{OTHERS}.part", catalogue.names(OTHERS)[1], "mine.txt"):
-        (disk.folder / "archives" / name).write_bytes(b"half")
     disk.config(archive={"store": "new"})
     disk.run(JOB)
-    assert [path.name for path in (disk.folder / "archives").iterdir()] == ["mine.txt"]
     assert id not in disk.ids("audit_archives")
-    assert "left behind" not in json.dumps(disk.events(JOB))
+    assert [event["location"] for event in disk.events(JOB) if "left behind" in event["event"]] == [
+        f"{disk.folder}/archives/{OTHERS}"]
 
 
-@pytest.mark.parametrize("place", ["ftps://backup.example/audit", "/nowhere/archives"])
-def test_an_unverified_archive_that_cannot_be_reached_is_reported(disk, place):
-    id = someone_else(disk, "writing", "vanished")
-    disk.db.execute("UPDATE {audit_archives} SET location = :there", there=f"{place}/{OTHERS}")
-    disk.run(JOB)
-    assert id not in disk.ids("audit_archives")
-    assert [event["store"] for event in disk.events(JOB)
-            if event["event"]
-            == "a part of it may be left behind in another store: delete it"] == [place]
-
-
-def test_who_begins_at_the_same_moment_gives_way(disk, monkeypatch):
+def test_who_begins_at_the_same_moment_gives_way(disk):
     before = old(disk, 3)
-    real = run.expire
-
-    def late(*args):
-        someone_else(disk, "writing")
-        return real(*args)
-    monkeypatch.setattr(run, "expire", late)
+    Meanwhile(disk, "SELECT * FROM {audit_logs}", lambda: someone_else(disk, "writing"))
     assert disk.run(JOB) == STORED
     assert disk.result["stop_reason"] == "another run archives"
     assert disk.rows("audit_logs") == before
     assert len(archives(disk)) == 1
 
 
-def test_a_run_that_was_taken_for_dead_deletes_nothing(disk, monkeypatch):
+def test_a_run_that_was_taken_for_dead_deletes_nothing(disk):
     before = old(disk, 3)
-    real = write.verify
-
-    def discarded(*args):
-        disk.db.execute("UPDATE {audit_archives} SET created_at = :later",
-                        later=disk.ahead(seconds=1))
-        return real(*args)
-    monkeypatch.setattr(write, "verify", discarded)
+    Meanwhile(disk, "SET status = 'verified'", lambda: disk.db.execute(
+        "UPDATE {audit_archives} SET sha256 = 'discarded'"))
     assert "was discarded by another run" in disk.fails(JOB)
     assert disk.rows("audit_logs") == before
 
@@ -443,7 +316,7 @@ def test_two_hosts_at_once_archive_each_row_once(tmp_path, engine_url):      # R
                    [("login", clock.now() - timedelta(days=400, seconds=at % 50))
                     for at in range(3000)])
     before = service.db.query("SELECT * FROM {audit_logs}")
-    small = "jobs_lib.features.archives.write:MOST_ROWS=700"
+    small = "jobs_lib.features.archives.archive:MOST_ROWS=700"
     both = [service.start(JOB, "--json", small=small, JOBS_CORE_STATE_DIR=f"state{host}")
             for host in (1, 2, 3)]
     outs = [process.communicate(timeout=60) for process in both]
@@ -457,175 +330,61 @@ def test_two_hosts_at_once_archive_each_row_once(tmp_path, engine_url):      # R
 
 # Old archives
 
-def aged(bench, *days: int) -> None:
-    """An archive for each of this many days."""
-    for number in days:
-        old(bench, 1)
-        bench.run(JOB)
-        bench.db.execute("UPDATE {audit_archives} SET created_at = :then WHERE id = :id",
-                         then=bench.ago(days=number, seconds=1), id=archives(bench)[-1]["id"])
-
-
-def test_archives_go_after_their_time_with_both_files(disk):
-    aged(disk, 2554, 2555)
+def test_archives_go_after_their_time_where_they_are(disk):
+    for _ in range(3):
+        old(disk, 1)
+        disk.run(JOB)
+    for row, days in zip(archives(disk), (2554, 2555, 2556)):
+        disk.db.execute("UPDATE {audit_archives} SET created_at = :then WHERE id = :id",
+                        then=disk.ago(days=days, seconds=1), id=row["id"])
+    gone, elsewhere = Path(archives(disk)[1]["location"]), disk.folder / "elsewhere"
+    os.rename(disk.folder / "archives", elsewhere)
+    disk.config(archive={"store": "new"})
+    assert disk.run(JOB)["expired"] == 0        # that store is not ours to see
+    os.rename(elsewhere, disk.folder / "archives")
+    disk.config(archive={"store": "archives"})
+    gone.unlink()                               # somebody has deleted it already
     assert disk.run(JOB, dry_run=True, **{"archive.keep": "off"})["expired"] == 0
-    assert disk.run(JOB, dry_run=True)["expired"] == 1
-    assert disk.run(JOB)["expired"] == 1
-    [row] = archives(disk)
-    assert files(disk) == [os.path.basename(row["location"]), catalogue.names(row["location"])[1]]
-
-
-def test_an_old_archive_whose_files_are_gone_leaves_no_row(disk):
-    aged(disk, 2555)
-    for name in files(disk):
-        (disk.folder / "archives" / name).unlink()
-    assert disk.run(JOB)["expired"] == 1
-    assert archives(disk) == []
-
-
-def test_an_old_archive_in_another_store_stays_named(disk):
-    aged(disk, 2555)
-    disk.config(archive={"store": "new"})
-    assert disk.run(JOB)["expired"] == 0
-    assert len(archives(disk)) == 1
-    assert [event["event"] for event in disk.events(JOB)][-3:-1] == [("old archives in another "
-                                                                     "store"), "purge"]
-
-
-def test_many_old_archives_in_another_store_stop_nothing_and_are_not_counted(disk):
-    aged(disk, *range(12))
-    disk.db.execute("UPDATE {audit_archives} SET created_at = :then",
-                    then=disk.ago(days=2555, seconds=1))
-    disk.config(archive={"store": "new"})
-    old(disk, 2)
-    assert disk.run(JOB, dry_run=True)["expired"] == 0
-    assert disk.run(JOB) == {"archived": 2, "archives": 1, "deleted": 2, "expired": 0}
-    assert len(archives(disk)) == 13
-    aged(disk, 2555)
-    assert disk.run(JOB, dry_run=True)["expired"] == disk.run(JOB)["expired"] == 1
-
-
-def test_an_old_archive_that_was_moved_by_hand_goes_too(disk):
-    aged(disk, 2555)
-    os.rename(disk.folder / "archives", disk.folder / "moved")
-    disk.config(archive={"store": "moved"})
-    assert disk.run(JOB)["expired"] == 1
-    assert archives(disk) == []
-    assert list((disk.folder / "moved").glob("audit-*")) == []
-
-
-@pytest.mark.parametrize("before", ["2555d", "off"])
-def test_archives_that_go_by_a_shorter_keep_alone_have_to_be_confirmed(disk, before):
-    aged(disk, 9, 11)
-    disk.config(archive={"store": "archives", "keep": before})
-    disk.run(JOB)
-    said = (f"1 of 2 archives would be deleted: [archive] keep is 10d, it was {before} at the last "
-            "good run. Nothing was deleted.")
-    disk.config(archive={"store": "archives", "keep": "10d"})
-    assert disk.run(JOB, dry_run=True)["expired"] == 1
-    assert f"a run would stop: {said}" in json.dumps(disk.samples)
-    for _ in range(2):
-        assert said in disk.fails(JOB, keep="364d")             # whatever else changes
-    assert len(files(disk)) == 4
-    assert disk.run(JOB, yes=True)["expired"] == 1
-    disk.config(archive={"store": "archives", "keep": "8d"})
-    assert "1 of 1 archives would be deleted: [archive] keep is 8d, it was 10d" in disk.fails(JOB)
-    disk.config(archive={"store": "archives", "keep": "228h"})
-    assert disk.run(JOB)["expired"] == 0                        # nothing would go: nothing to ask
-    disk.db.execute("UPDATE {audit_archives} SET created_at = :then", then=disk.ago(days=11))
-    assert disk.run(JOB)["expired"] == 1                        # as the known limit has it
-
-
-def test_most_archives_at_once_have_to_be_confirmed(disk):
-    aged(disk, *range(12))
-    # else it is seen that it became shorter
-    disk.db.execute("UPDATE {job_state} SET last_options = NULL")
-    assert ("11 of 12 archives would be deleted: [archive] keep is 1h. Nothing was deleted."
-            in disk.fails(JOB, **{"archive.keep": "1h"}))
-    assert len(files(disk)) == 24
-    assert disk.run(JOB, yes=True, **{"archive.keep": "1h"})["expired"] == 11
+    assert disk.run(JOB, dry_run=True)["expired"] == 2
+    assert disk.run(JOB)["expired"] == 2
+    assert [os.path.basename(row["location"]) for row in archives(disk)] == files(disk)
+    assert len(files(disk)) == 1
 
 
 # FTPS
 
-@pytest.fixture(scope="module")
-def server():
-    with Ftps() as made:
-        yield made
-
-
-@pytest.fixture
-def far(disk, server):
-    """A bench whose store is the server."""
-    for path in server.archive.iterdir():
-        path.unlink()
-    disk.config(archive={"store": server.url(), "ca_file": server.ca_file})
-    return disk
-
-
-def test_rows_go_to_a_server_and_are_read_back_from_it(far, server):
-    before = old(far, 500, details="x" * 300)
-    assert far.run(JOB) == {"archived": 500, "archives": 1, "deleted": 500, "expired": 0}
-    [row] = archives(far)
-    assert row["location"].startswith(f"ftps://localhost:{server.port}/audit/audit-")
-    [name, _] = server.names()
-    assert sorted(lines(server.archive / name), key=lambda row: row["id"]) == before
-    assert PASSWORD not in json.dumps(far.events(JOB))
-    far.db.execute("UPDATE {audit_archives} SET created_at = :then", then=far.ago(days=9999))
-    assert far.run(JOB)["expired"] == 1
-    assert server.names() == []
+def test_rows_go_to_a_server_and_are_read_back_from_it(disk):
+    before = old(disk, 500, details="x" * 300)
+    with Ftps() as server:
+        disk.config(archive={"store": server.url("s3same"), "ca_file": server.ca_file})
+        error = disk.fails(JOB)
+        assert "it refused the user or the password" in error
+        assert "s3same" not in error + json.dumps(disk.events(JOB)) + str(archives(disk))
+        disk.config(archive={"store": server.url(), "ca_file": server.ca_file})
+        assert disk.run(JOB) == {"archived": 500, "archives": 1, "deleted": 500, "expired": 0}
+        [row], [name] = archives(disk), server.names()
+        assert row["location"] == f"ftps://localhost:{server.port}/audit/{name}"
+        assert sorted(lines(server.archive / name), key=lambda row: row["id"]) == before
+        assert PASSWORD not in json.dumps(disk.events(JOB))
+        disk.db.execute("UPDATE {audit_archives} SET created_at = :then", then=disk.ago(days=9999))
+        assert disk.run(JOB)["expired"] == 1
+        assert server.names() == []
 
 
 def test_a_server_that_dies_in_the_middle_of_a_file_costs_nothing(disk):        # R57
     before = old(disk, 3000, details=os.urandom(100).hex())
     with Ftps(rate=30_000) as server:
         disk.config(archive={"store": server.url(), "ca_file": server.ca_file})
-        real = format.line
-        calls = []
-
-        def line(row):
-            calls.append(row)
-            if len(calls) == 1500:
-                server.kill()
-            return real(row)
-        format.line = line
-        try:
-            assert disk.fails(JOB).startswith("[archive] store "
-                                              f"ftps://localhost:{server.port}/audit: ")
-        finally:
-            format.line = real
+        Meanwhile(disk, "SELECT * FROM {audit_logs}", server.kill, 5)       # the fifth page
+        assert disk.fails(JOB).startswith(f"[archive] store ftps://localhost:{server.port}/audit: ")
     assert disk.rows("audit_logs") == before
     assert [row["status"] for row in archives(disk)] == ["writing"]
     with Ftps() as server:
         disk.config(archive={"store": server.url(), "ca_file": server.ca_file})
         assert disk.run(JOB)["archived"] == 3000
-        [name, _] = server.names()
+        [name] = server.names()
         assert sorted(lines(server.archive / name), key=lambda row: row["id"]) == before
     assert [row["status"] for row in archives(disk)] == ["purged"]
-
-
-def test_a_wrong_password_fails_in_one_sentence_without_it(far, server):
-    before = old(far, 3)
-    far.config(archive={"store": server.url("s3same"), "ca_file": server.ca_file})
-    error = far.fails(JOB)
-    assert "it refused the user or the password" in error
-    assert "s3same" not in error + json.dumps(far.events(JOB)) + str(archives(far))
-    assert far.rows("audit_logs") == before
-    far.config(archive={"store": server.url(), "ca_file": server.ca_file})
-    assert far.run(JOB)["deleted"] == 3
-
-
-# The rest
-
-def test_nothing_of_tls_is_loaded_for_a_folder(disk):       # R10
-    old(disk, 1)
-    code = (f"import sys; from jobs_lib.cli import main as cli; cli.main([{JOB!r}, '--config', "
-            f"'{disk.folder}/config.ini']);print([name for name in ('ssl', 'ftplib', 'smtplib', "
-            "'email') if name in sys.modules])")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                          cwd=ROOT)
-    assert done.stdout.strip() == "[]", done.stderr
-    assert len(files(disk)) == 2
 
 
 @pytest.mark.slow
@@ -639,10 +398,9 @@ def test_ten_times_the_rows_take_the_same_memory(tmp_path):        # R18
         databases.bulk(service.db, "audit_logs", ["event", "details", "created_at"],
                        [("login", "x" * 200, long_ago)] * number)
         process = service.start(JOB, launcher=str(ROOT / "tests/support/peak.py"),
-                                small="jobs_lib.features.archives.write:MOST_ROWS=3000")
+                                small="jobs_lib.features.archives.archive:MOST_ROWS=3000")
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, out + err
-        assert service.db.value("SELECT COUNT(*) FROM {audit_logs}") == 0
         assert service.statuses("audit_archives") == {"purged": number // 3000}
         sizes.append(int(err.splitlines()[-1]))
         service.db.close()

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 JOB = "archive_audit_logs"
 ROWS, YOUNG = 1500, 7
-FORMAT, FOLDER = "jobs_lib.features.archives.format", "jobs_lib.ports.storage.folder"
+ARCHIVE, FOLDER = "jobs_lib.features.archives.archive", "jobs_lib.ports.storage.folder"
 
 STATEMENTS = {                                  # just before it runs, the first or second time
     "before the archive has a row": ("INSERT INTO {audit_archives}", 1),
@@ -31,15 +31,14 @@ TRANSACTIONS = {
     "in a batch that is not stored": ("COMMIT", 2),
 }
 CALLS = {                                       # before that call
-    "in the middle of the file": (f"{FORMAT}:line", ROWS // 2),
+    "in the middle of the file": (f"{ARCHIVE}:Contents._seen", ROWS // 2),
     "before it has its name": (f"{FOLDER}:publish", 1),
-    "before the manifest is begun": (f"{FOLDER}:FolderStore.put", 2),
-    "before the manifest has its name": (f"{FOLDER}:publish", 2),
-    "while it is read back": (f"{FORMAT}:_row", ROWS // 2),
+    "before it is read back": (f"{ARCHIVE}:read_back", 1),
+    "while it is read back": (f"{ARCHIVE}:Contents._seen", ROWS + 2),
 }
 # a second kill, in the run that clears up after the first
 LEFTOVERS = {
-    "an unverified archive": ("SET status = 'verified'", ("UPDATE {audit_archives} SET created_at",
+    "an unverified archive": ("SET status = 'verified'", ("SET sha256 = :mark",
                                                           "DELETE FROM {audit_archives}")),
     "a verified one": ("DELETE FROM {audit_logs}", ("DELETE FROM {audit_logs}",
                                                     "SET status = 'purged'")),
@@ -90,11 +89,10 @@ def finish(service, before: list[dict]) -> None:
     check(service, before)
     assert service.db.value("SELECT COUNT(*) FROM {audit_logs}") == YOUNG
     assert set(service.statuses("audit_archives")) == {"purged"}
-    locations = {row["location"].rpartition("/")[2].partition(".")[0]
-                 for row in service.db.query("SELECT location FROM {audit_archives}")}
-    files = {path.name for path in (service.folder / "archives").iterdir() if path.name
-             != ".htaccess"}
-    assert files == {name + end for name in locations for end in (".jsonl.gz", ".manifest.json")}
+    names = {row["location"].rpartition("/")[2]
+             for row in service.db.query("SELECT location FROM {audit_archives}")}
+    files = {path.name for path in (service.folder / "archives").iterdir()}
+    assert files == {*names, ".htaccess"}
 
 
 def killed(service, at: str, number: int = 1) -> None:

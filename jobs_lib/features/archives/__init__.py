@@ -1,1 +1,1 @@
-"""Audit logs in monthly files that prove themselves: format, writing, catalogue, recovery."""
+"""Audit rows in files of their own: written, read back, and only then deleted."""

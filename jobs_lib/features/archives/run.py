@@ -1,28 +1,35 @@
 """Archiving audit rows: write, read back, then delete just what was read back (docs/archives.md).
 
 The table `audit_archives` says how far each archive is: `writing` (worth nothing yet), `verified`
-(read back from the store; its rows are being deleted), `purged` (its rows have been deleted).
-There is never more than one that is not purged, so no row can get into a second archive. The file's
-name ends with the run that writes it: as long as that run lives, wherever, others leave its archive
-alone; of a dead one they finish what is verified and discard the rest.
+(read back from the store; its rows are being deleted), `purged` (its rows have been deleted). There
+is never more than one that is not purged, so no row can get into a second archive. As long as the
+run that writes one lives, wherever, others leave its archive alone; of a dead one they finish what
+is verified and discard the rest.
 """
 from __future__ import annotations
 
+from itertools import chain, islice
+
+from jobs_lib import clock
+from jobs_lib.database import stored
 from jobs_lib.engines.batch_delete import BatchDeleter
 from jobs_lib.engines.purge import begin, finish, log_deletion
-from jobs_lib.errors import Busy
-from jobs_lib.ports.storage.base import ArchiveError
+from jobs_lib.errors import Busy, ConfigError
+from jobs_lib.ports.storage.base import ArchiveError, place_of
+from jobs_lib.ports.storage.stores import open_store
 from jobs_lib.records import namedtuple
+from jobs_lib.text import counted
 
-from .catalogue import TABLE, Verified, go_without, lost, open_for, refuse_shared
-from .recover import expire, remember, unfinished
-from .write import MOST_ROWS, write
+from . import archive
+from .archive import Contents, Damaged, read_back
+
+TABLE = "audit_logs"
+UNFINISHED = "status IN ('verified', 'writing')"
+OTHERS = "another run archives"                     # why a run stops
+DISCARDED = "discarded"                             # in place of a SHA-256
+PAGE_ROWS = 200                                     # read from the table at once
 
 Exactly = namedtuple("Exactly", "table sql values")
-
-
-class _Enough(Exception):
-    """The run has to end in the middle of a file."""
 
 
 def run(ctx, purge) -> dict:
@@ -30,96 +37,226 @@ def run(ctx, purge) -> dict:
     due = begin(ctx, purge)
     if due is None:
         return ctx.counts
-    if not ctx.section("archive").store:
-        if ctx.dry_run:
-            due = due._replace(unconfirmed=due.unconfirmed or lost(ctx))
-        else:
-            go_without(ctx)
+    section = ctx.section("archive")
+    if not section.store:
+        _refuse_lost_store(ctx)
         return finish(ctx, due)
     if ctx.dry_run:
-        from .preview import preview
-        preview(ctx, due.chosen)
+        _preview(ctx, due.chosen)
         return finish(ctx, due)
-    _archive(ctx, due.chosen)
+    ctx.counts.update(archived=0, archives=0, deleted=0, expired=0)
+    known, place = ctx.db.query("SELECT location FROM {audit_archives}"), place_of(section)
+    # a folder that is missing later is not made again: its disk may not be mounted
+    store = open_store(section, make=not any(_is_in(place, row) for row in known))
+    archiver = Archiver(ctx, store, due.chosen)
+    try:
+        archiver.work()
+    except Busy as error:
+        ctx.stop_busy(error)
+    finally:
+        store.close()
+    log_deletion(ctx, archiver.deleter, due.chosen.cutoffs)
     if not ctx.should_stop():
         due.guard.store()
-        remember(ctx)               # last: the guard has just stored what it read at the start
     return ctx.counts
 
 
-def _archive(ctx, chosen) -> None:
-    """Archive the rows of a Selection and delete them."""
-    section = ctx.section("archive")
-    refuse_shared(ctx)
-    counts, deleter = ctx.counts, BatchDeleter(ctx, TABLE)
-    counts.update(archived=0, archives=0, deleted=0, expired=0)
-    try:
-        store = open_for(ctx.db, section)
-    except ArchiveError as error:
-        raise _with_rows(error, counts) from None
-    try:
-        _work(ctx, chosen, store, deleter, counts)
-    except _Enough:
-        pass                                # what stops the run reports itself
-    except Busy as error:
-        ctx.stop_busy(error)
-    except ArchiveError as error:
-        raise _with_rows(error, counts) from None
-    finally:
-        store.close()
-    log_deletion(ctx, deleter, chosen.cutoffs)
+def _refuse_lost_store(ctx) -> None:
+    """ConfigError where no store is set, and rows still wait for one: it was lost, not given up."""
+    waits = ctx.db.value("SELECT MIN(location) FROM {audit_archives} WHERE status = 'verified'")
+    if waits:
+        raise ConfigError(f"[archive] store is not set, but the rows of {waits} are not all "
+                          "deleted yet: set [archive] store back to where it is; nothing was "
+                          "deleted")
 
 
-def _with_rows(error: ArchiveError, counts: dict) -> ArchiveError:
-    """The same, with what it means for the rows."""
-    deleted = counts["deleted"]
-    rows = "No row was deleted"
-    if deleted:
-        rows = f"Rows deleted: {deleted:,}, all of them in an archive"
-    return ArchiveError(f"{error}. {rows}")
+def _preview(ctx, chosen) -> None:
+    """For a dry run: what is known without looking into the store."""
+    place, rows = place_of(ctx.section("archive")), ctx.within_limit(chosen.count(ctx.db))
+    files = -(-rows // archive.MOST_ROWS)
+    expired = sum(_is_in(place, row) for row in _old(ctx))
+    if rows:
+        ctx.show(f"archive {counted(rows, 'row')} in {counted(files, 'file')} or more, in {place}",
+                 [])
+    if expired:
+        ctx.show(f"remove {counted(expired, 'old archive')} from the store", [])
+    ctx.counts.update(archived=rows, archives=files, expired=expired)
 
 
-def _work(ctx, chosen, store, deleter, counts: dict) -> None:
-    """Finish what a dead run left, drop what is too old, then archive until nothing is left."""
-    total = 2 * chosen.count(ctx.db)        # each row is written and deleted
+class Archiver:
+    """What one run does with one store."""
 
-    def show_progress() -> None:
-        done = counts["archived"] + counts["deleted"]
-        ctx.progress(done, max(total, done), archived=counts["archived"], deleted=counts["deleted"])
+    def __init__(self, ctx, store, chosen) -> None:
+        self.ctx, self.db, self.store, self.chosen = ctx, ctx.db, store, chosen
+        self.deleter = BatchDeleter(ctx, TABLE)
+        self.total = 2 * chosen.count(ctx.db)       # each row is written and deleted
 
-    def look() -> None:
-        show_progress()
-        if ctx.should_stop():
-            raise _Enough
+    def work(self) -> None:
+        """Finish what a dead run left, drop what is too old, then archive until nothing is left."""
+        ctx = self.ctx
+        for row in self.db.query("SELECT id, location, row_count, sha256, cutoff, status"
+                                 f" FROM {{audit_archives}} WHERE {UNFINISHED} ORDER BY id"):
+            if self._lives(row):
+                ctx.stop(OTHERS)
+            elif row["status"] == "writing":
+                self._discard(row)
+            else:
+                self._delete(row["id"], self._verified_ids(row), row["cutoff"])
+            if ctx.should_stop():
+                return
+        self._expire()
+        while not ctx.should_stop(self.deleter.rows):
+            if not self._archive_next():
+                return
 
-    for left in unfinished(ctx, store, look):
-        _delete(ctx, deleter, left, counts, show_progress)
-        if ctx.should_stop():
-            break
-    if ctx.should_stop():
-        return
-    for _ in expire(ctx, store):
-        counts["expired"] += 1
-    while not ctx.should_stop(deleter.rows):
-        most = ctx.within_limit(MOST_ROWS, deleter.rows)
-        written = write(ctx, store, chosen, counts["archives"] + 1, most, look)
-        if written is None:
+    # What earlier runs left
+
+    def _lives(self, row: dict) -> bool:
+        """Whether the run that made it is still at it. Each run has just looked which of them are
+        dead."""
+        run = [*_name(row).split("-"), "", ""][2]
+        return run != self.ctx.run_id and bool(self.db.value(
+            "SELECT COUNT(*) FROM {job_runs} WHERE run_id = :run AND status = 'running'", run=run))
+
+    def _discard(self, row: dict) -> None:
+        """Remove what there is of an unverified archive, its row last, so that no file is left
+        without one. Its mark keeps it from being verified, should its run not be dead."""
+        location = row["location"]
+        if not self.db.execute("UPDATE {audit_archives} SET sha256 = :mark WHERE id = :id "
+                               "AND status = 'writing'", mark=DISCARDED, id=row["id"]):
             return
-        counts["archives"] += 1
-        counts["archived"] += len(written.ids)
-        _delete(ctx, deleter, written, counts, show_progress)
+        if _is_in(self.store.place, row):
+            self.store.remove(_name(row))
+        else:
+            self.ctx.log.warning("a part of it may be left behind in another store: delete it",
+                                 location=location)
+        self.db.execute("DELETE FROM {audit_archives} WHERE id = :id AND status = 'writing'",
+                        id=row["id"])
+        self.ctx.log.warning("unfinished archive discarded", location=location)
+
+    def _verified_ids(self, row: dict) -> list:
+        """The ids of a verified archive, read again and compared."""
+        location = row["location"]
+        if not self.store.has(_name(row)):
+            raise ArchiveError(f"{location} is verified and its rows are not all deleted yet, but "
+                               f"it is not in {self.store.place}: put it back, or set [archive] "
+                               "store to where it is")
+        try:
+            return read_back(self.store, location, row["sha256"], row["row_count"])
+        except Damaged as error:
+            raise Damaged(f"{location} was verified before and is not whole any more: {error}. Put "
+                          "a good copy in its place. Nothing more is archived or deleted until "
+                          "then") from None
+
+    def _expire(self) -> None:
+        """Remove the archives in this store that are past `[archive] keep`: the file, then the row.
+        What was moved here by hand is found by its name."""
+        for row in _old(self.ctx):
+            if self.ctx.should_stop():
+                return
+            if not (_is_in(self.store.place, row) or self.store.has(_name(row))):
+                self.ctx.log.warning("old archive in another store", location=row["location"])
+                continue
+            self.store.remove(_name(row))
+            self.db.execute("DELETE FROM {audit_archives} WHERE id = :id AND status = 'purged'",
+                            id=row["id"])
+            self.ctx.log.event("archive expired", location=row["location"])
+            self.ctx.count("expired")
+
+    # The next one
+
+    def _archive_next(self) -> bool:
+        """Archive the first rows that are due, and delete them. False when there are none, or
+        another run archives."""
+        ctx = self.ctx
+        rows = self._rows()
+        first = next(rows, None)
+        if first is None:
+            return False
+        name = (f"audit-{ctx.clock():%Y%m%dT%H%M%SZ}-{ctx.run_id}-{ctx.counts['archives'] + 1}"
+                ".jsonl.gz")
+        location, cutoff = self.store.location(name), max(self.chosen.cutoffs)
+        id = self._claim(location, cutoff)
+        if id is None:
+            ctx.stop(OTHERS)
+            return False
+        most = ctx.within_limit(archive.MOST_ROWS, self.deleter.rows)
+        contents = Contents()
+        self.store.put(name, contents.written(islice(chain([first], rows), most)))
+        try:
+            ids = read_back(self.store, location, contents.sha256(), len(contents.ids))
+        except Damaged as error:
+            raise Damaged(f"{location} is not what was written: {error}. Nothing of it was "
+                          "deleted; the next run writes it again") from None
+        self._call_verified(id, location, contents)
+        ctx.count("archives")
+        ctx.count("archived", len(ids))
+        self._delete(id, ids, cutoff)
+        return True
+
+    def _rows(self):
+        """Each row that is due, once: one whose severity is changed meanwhile may be found by
+        another rule, too."""
+        seen = set()
+        for branch in self.chosen.branches:
+            pages = self.db.pages(f"SELECT * FROM {{{TABLE}}} WHERE {branch.sql}",
+                                  key=(branch.age, "id"), size=PAGE_ROWS, **self.chosen.values)
+            for row in chain.from_iterable(pages):
+                if row["id"] not in seen:
+                    seen.add(row["id"])
+                    yield row
+
+    def _claim(self, location: str, cutoff) -> int | None:
+        """The new row's id; None while another archive is not finished. One asks after the other,
+        on all hosts."""
+        def work():
+            self.db.value("SELECT value FROM {meta} WHERE name = 'database_id'"
+                          + self.db.for_update)
+            if self.db.value(f"SELECT COUNT(*) FROM {{audit_archives}} WHERE {UNFINISHED}"):
+                return None
+            return self.db.insert("audit_archives", location=location, status="writing",
+                                  cutoff=cutoff, created_at=self.ctx.clock())
+        return self.db.batch(work)
+
+    def _call_verified(self, id: int, location: str, contents: Contents) -> None:
+        facts = {"row_count": len(contents.ids), "first_id": min(contents.ids),
+                 "last_id": max(contents.ids), "sha256": contents.sha256()}
+        if not self.db.execute(
+                "UPDATE {audit_archives} SET status = 'verified', row_count = :row_count, "
+                "first_id = :first_id, last_id = :last_id, sha256 = :sha256 "
+                "WHERE id = :id AND status = 'writing' AND sha256 IS NULL", id=id, **facts):
+            raise ArchiveError(f"{location} was discarded by another run, which took this one for "
+                               "dead")
+        self.ctx.log.event("archived", location=location, rows=facts.pop("row_count"), **facts)
+
+    def _delete(self, id: int, ids: list, cutoff) -> None:
+        """Delete these rows. One that got another time since stays: its id may have a new owner."""
+        still = Exactly(TABLE, "(created_at < :cutoff)", {"cutoff": cutoff})
+        for batch in self.deleter.delete_ids(still, ids):
+            self.ctx.count("deleted", batch.rows)
+            done = self.ctx.counts["archived"] + self.ctx.counts["deleted"]
+            self.ctx.progress(done, max(self.total, done))
+        if not self.ctx.stop_reason:
+            self.db.execute("UPDATE {audit_archives} SET status = 'purged' WHERE id = :id "
+                            "AND status = 'verified'", id=id)
 
 
-def _delete(ctx, deleter, archived: Verified, counts: dict, show_progress) -> None:
-    """Delete these rows, and stop the run if that cannot be finished.
+def _old(ctx) -> list[dict]:
+    """The archives of all stores that are past `[archive] keep`, oldest first."""
+    keep = ctx.section("archive").keep
+    if keep is None:
+        return []
+    rows = ctx.db.query("SELECT id, location, created_at FROM {audit_archives}"
+                        " WHERE status = 'purged' AND created_at < :old ORDER BY created_at",
+                        old=ctx.now - keep)
+    return [row for row in rows if clock.parse_any(row["created_at"])]
 
-    One that got another time since stays: with an old engine its id may have a new owner.
-    """
-    still = Exactly(TABLE, "(created_at < :cutoff)", {"cutoff": archived.cutoff})
-    for batch in deleter.delete_ids(still, archived.ids):
-        counts["deleted"] += batch.rows
-        show_progress()
-    if ctx.stop_reason:
-        return
-    ctx.db.execute("UPDATE {audit_archives} SET status = 'purged' WHERE id = :id "
-                   "AND status = 'verified'", id=archived.id)
+
+def _name(row: dict) -> str:
+    """The file of an archive in its store."""
+    return (stored.words(row["location"]) or "").rpartition("/")[2]
+
+
+def _is_in(place: str, row: dict) -> bool:
+    """Whether an archive was written into the store at that place."""
+    return (stored.words(row["location"]) or "").rpartition("/")[0] == place.rstrip("/")

@@ -12,8 +12,7 @@ JOBS = ("retry_forwards", "send_notifications", "delete_accounts", "retry_webhoo
         "purge_sessions", "purge_spam_quarantine", "purge_webhook_deliveries", "check_jobs")
 LOOKS = (("status",), ("status", "--json"), ("list",), ("list", "--json"), ("history",),
          ("report", "--output", "status.html"), ("metrics", "--output", "jobs.prom"),
-         ("doctor", "--offline"), ("config", "check"), ("migrate", "--check"),
-         ("archive", "verify"))
+         ("doctor", "--offline"), ("config", "check"), ("migrate", "--check"))
 REPLAYED = {"forward": "failed_emails", "webhook": "webhook_deliveries",
             "notification": "notifications"}
 # (job, for how long it is to keep rows for a change)

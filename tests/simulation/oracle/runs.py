@@ -16,7 +16,7 @@ DAILY = ("archive_audit_logs", "expire_destination_verifications", "purge_failed
 EVERY = {**dict.fromkeys(OFTEN, 3 * HOUR), **dict.fromkeys(DAILY, DAY + 3 * HOUR)}
 CODES = (0, 1, 124, 143)
 # What ends with 1 when it has found something.
-MAY_FIND = ("status", "doctor", "replay", "migrate", "archive", "check_jobs")
+MAY_FIND = ("status", "doctor", "replay", "migrate", "check_jobs")
 SAFETY_STOP = "Nothing was deleted"
 OPERATOR = "operator@ops.test"
 REMIND = 24 * HOUR
