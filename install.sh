@@ -69,7 +69,7 @@ pip_install() { PIP_ROOT_USER_ACTION=ignore "$@" --quiet --disable-pip-version-c
 
 # --- The bundle
 
-DEVELOPERS='add-a-job architecture decisions performance standards' # pages of docs that no host needs
+DEVELOPERS='add-a-job architecture decisions performance' # pages of docs that no host needs
 
 # bundle [ZIP]: the program, its documentation and the packages in one folder, as a control panel's file manager
 # extracts it. Nothing that is a host's own is inside, so that extracting it over an earlier one keeps that. The packages
