@@ -11,7 +11,6 @@ import pytest
 
 from jobs_lib.database.connection import connect
 from jobs_lib.errors import Busy
-from jobs_lib.features.message_logs.retention import own, shorter
 from tests.support.databases import bulk
 from tests.support.engines import on_mariadb
 
@@ -174,17 +173,6 @@ def test_off_keeps_all_also_of_users_who_chose_a_time(bench):
     assert bench.run(JOB, keep="off") == {"deleted": 0}
 
 
-def test_only_users_with_rows_past_their_time_are_visited(bench):
-    for user in range(1, 1201):                         # more than are read at once
-        bench.db.insert("users", id=user, log_retention_days=7 + user % 3)
-    bench.table("message_logs", [log(1, bench.ago(days=10), user_id=1),
-                                 log(2, bench.ago(days=1), user_id=2),
-                                 log(3, bench.ago(days=10), user_id=1199)])
-    assert bench.run(JOB) == {"deleted": 2}
-    assert sum(sql.startswith("DELETE FROM {message_logs}") for sql in bench.statements) == 2
-    assert len(bench.statements) < 60
-
-
 def test_an_own_time_goes_in_batches_and_stops_between_them(bench):     # R4
     owner(bench, 1, 5)
     owner(bench, 2, 5)
@@ -202,19 +190,6 @@ def test_an_own_time_goes_in_batches_and_stops_between_them(bench):     # R4
     assert bench.run(JOB)["deleted"] == 3000 - first
     assert totals(bench.db) == before
 
-
-def test_the_clamps_by_themselves(bench):
-    day = timedelta(days=1)
-    assert [own(days, 90 * day) // day for days in (-9, 0, 3, 4, 89, 90, 10 ** 6)] == [3, 3, 3, 4,
-                                                                                       89, 90, 90]
-    assert own(7, day) == day
-    for user, days in enumerate((-4, 0, 4, 4, 6, 7, 90, None), 1):
-        owner(bench, user, days)
-    assert list(shorter(bench.db, timedelta(days=6, hours=1))) == [-4, 0, 4, 6]
-    assert list(shorter(bench.db, 3 * day)) == []
-
-
-# Others who write beside it
 
 @pytest.mark.slow
 @pytest.mark.parametrize("comes, goes", [

@@ -146,13 +146,14 @@ def _past(db, before) -> Part:
 
 def _own_parts(ctx, keep: timedelta):
     """Of users with a shorter retention of their own: what is past that and not past ours."""
-    for some in chunked(retention.shorter(ctx.db, keep), CHOICES_AT_ONCE):
+    for some in chunked(retention.choices(ctx.db, keep), CHOICES_AT_ONCE):
         values = {"ours": ctx.now - keep}
         terms = []
         for number, days in enumerate(some):
             values[f"days{number}"] = days
             values[f"before{number}"] = ctx.now - retention.own(days, keep)
-            terms.append(f"log_retention_days = :days{number} "
+            compare = "<=" if days == retention.LEAST_DAYS else "="
+            terms.append(f"log_retention_days {compare} :days{number} "
                          f"AND {{message_logs}}.created_at < :before{number}")
         theirs = f"{{message_logs}}.created_at >= :ours AND ({' OR '.join(terms)})"
         yield Part("", _log(ctx.db, theirs, " JOIN {users} ON {users}.id = {message_logs}.user_id"),

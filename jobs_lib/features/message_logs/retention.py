@@ -8,7 +8,6 @@ than the deployment's does not count.
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
 
 from jobs_lib.database.schema.ddl import size
 from jobs_lib.database.schema.keys import or_none
@@ -28,18 +27,12 @@ def own(days: int, keep: timedelta) -> timedelta:
     return min(keep, max(days, LEAST_DAYS) * DAY)
 
 
-def shorter(db, keep: timedelta):
-    """Each `log_retention_days` in use that is shorter than `keep`, from the least on."""
-    if keep <= LEAST_DAYS * DAY:
-        return
-    most = -(-keep // DAY)                  # as many whole days are not shorter any more
-    days = db.value("SELECT MIN(log_retention_days) FROM {users} WHERE log_retention_days < :most",
-                    most=most)
-    while days is not None:
-        yield days
-        days = db.value("SELECT MIN(log_retention_days) FROM {users} "
-                        "WHERE log_retention_days > :days"
-                        " AND log_retention_days < :most", days=days, most=most)
+def choices(db, keep: timedelta) -> list[int]:
+    """Each `log_retention_days` in use that is shorter than `keep`; LEAST_DAYS for all below."""
+    return [row["days"] for row in db.query(
+        f"SELECT DISTINCT CASE WHEN log_retention_days < {LEAST_DAYS} THEN {LEAST_DAYS} "
+        "ELSE log_retention_days END AS days FROM {users} WHERE log_retention_days < :most "
+        "ORDER BY 1", most=-(-keep // DAY)) if own(row["days"], keep) < keep]
 
 
 def purge_logs(ctx, declared) -> dict:
@@ -50,35 +43,19 @@ def purge_logs(ctx, declared) -> dict:
 
 
 def of_owners(ctx):
-    """Selections of `message_logs`, one a user: what is past a user's own retention and not past
-    the deployment's."""
+    """Selections of `message_logs`, one a user who chose less than the deployment's retention: what
+    is past the own one only."""
     keep = ctx.options.keep
-    since = ctx.now - keep
 
-    def within_ours(_, user_id, days: int) -> tuple:
-        # the owner may have chosen more meanwhile
-        chosen = "(SELECT log_retention_days FROM {users} WHERE id = :chooser) <= :chosen_days"
-        return (f"created_at >= :since_ours AND {chosen}",
-                {"since_ours": since, "chooser": user_id, "chosen_days": days})
+    def only_own(_):
+        return "created_at >= :since", {"since": ctx.now - keep}
 
-    for days in shorter(ctx.db, keep):
-        before = ctx.now - own(days, keep)
-        for user_id in _owners(ctx.db, days, before, since):
-            also = partial(within_ours, user_id=user_id, days=days)
-            yield Selection("message_logs", [(Rule("created_at", only={"user_id": user_id},
-                                                   also=also), before)], ctx)
-
-
-def _owners(db, days: int, before, since):
-    """The users with that choice who have such rows. The oldest row decides: one step in the index
-    for each user."""
-    for rows in db.pages(
-            "SELECT id FROM {users} WHERE log_retention_days = :days"
-            " AND (SELECT created_at FROM {message_logs}"
-            " WHERE {message_logs}.user_id = {users}.id AND {message_logs}.created_at >= :since"
-            " ORDER BY {message_logs}.created_at LIMIT 1) < :before",
-            days=days, since=since, before=before, size=OWNERS_AT_ONCE):
-        yield from (row["id"] for row in rows)
+    for rows in ctx.db.pages("SELECT id, log_retention_days AS days FROM {users} "
+                             "WHERE log_retention_days < :most", most=-(-keep // DAY),
+                             size=OWNERS_AT_ONCE):
+        for row in rows:
+            rule = Rule("created_at", only={"user_id": row["id"]}, also=only_own)
+            yield Selection("message_logs", [(rule, ctx.now - own(row["days"], keep))], ctx)
 
 
 def keep_totals(db, rows) -> None:
