@@ -13,8 +13,8 @@ LAST = "last"
 CRON, RQ, CELERY = MODES = ("cron", "rq", "celery")         # who runs it
 
 Job = namedtuple("Job", "name summary doc schedule priority budget enabled options sections "
-                 "idempotency sample run tables coming further",
-                 defaults=(False, "", None, False))
+                 "idempotency sample run tables further",
+                 defaults=("", False))
 Job.__doc__ = """One job.
 
 name         the module's file name: command, lock, log, config section, docs, test
@@ -31,8 +31,6 @@ tables       what it reads and writes of the app's tables, each line `table: col
              it writes has a `=`, and `+` and `-` stand for rows that it adds and deletes; a table
              may have several lines. A function that returns them, where they come from a list.
              tests/test_tables.py proves it
-coming       function of a Context -> what it will do in the coming days, a list of Coming
-             (engines/outlook.py); of a purge, what it does besides that
 further      whether it works on the tables of `[delete_accounts] also`, too
 """
 INSERTS, DELETES, WRITTEN = "+", "-", "="
@@ -45,7 +43,7 @@ NAMES_FILES = "failed_emails: raw_path\noverflow_hold: raw_path\nspam_quarantine
 
 def declare(*, schedule: str, priority: str = "normal", budget: str = "4m", enabled: bool = True,
             options: dict | None = None, sections: tuple = (), idempotency: str, sample: tuple = (),
-            tables="", coming=None, further: bool = False):
+            tables="", further: bool = False):
     """Describe the function below as a job; nothing is registered, the module's name is its
     name."""
     if priority not in PRIORITIES:
@@ -53,6 +51,5 @@ def declare(*, schedule: str, priority: str = "normal", budget: str = "4m", enab
 
     def make(run) -> Job:
         return Job(run.__module__.rpartition(".")[2], "", "", schedule, priority, budget, enabled,
-                   options or {}, sections, idempotency, sample, run, tables, coming,
-                   further)
+                   options or {}, sections, idempotency, sample, run, tables, further)
     return make

@@ -226,10 +226,3 @@ class ClaimedQueue(WorkQueue):
 def is_cancelled(row: dict) -> bool:
     """Whether it was ended without an attempt, by a job or by hand."""
     return words(row.get("last_error")).startswith(CANCELLED_BY)
-
-
-def all_unfinished(db, table: str) -> int:
-    """How many rows are, each of them counted: one status at a time, so that an index alone
-    answers, a million rows in some 100 ms."""
-    return sum(db.value(f"SELECT COUNT(*) AS number FROM {{{table}}} WHERE status = :status",
-                        status=status) for status in ("pending", "sending"))

@@ -63,7 +63,7 @@ def keep(default: str, meaning: str) -> Option:
 
 def purge(*, table: str, rules: tuple, schedule: str, options: dict | None = None,
           files: str | None = None, run=None, priority: str = "low", sections: tuple = (),
-          sample: tuple = (), idempotency: str = "", tables: str = "", coming=None) -> Job:
+          sample: tuple = (), idempotency: str = "", tables: str = "") -> Job:
     """A job that is a Purge; the rest is as in Job.
 
     `tables` is what it works on besides the columns of its rules and its sample.
@@ -72,4 +72,4 @@ def purge(*, table: str, rules: tuple, schedule: str, options: dict | None = Non
     idempotency = idempotency or IDEMPOTENT + (WITH_FILES if files else "")
     return Job("", "", "", schedule, priority, BUDGET, True, options or {},
                (*sections, *(("spool",) if files else ())), idempotency, sample, what,
-               tables=lambda: what.works_on(sample) + tables, coming=coming)
+               tables=lambda: what.works_on(sample) + tables)

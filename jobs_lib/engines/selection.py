@@ -19,9 +19,6 @@ class Selection:
     """`rules` is a list of (Rule, the time before which its rows go); `ctx` is for what a rule's
     `also` asks.
 
-    since  the times from which each rule's rows go: not all that are old enough
-    mark   of the names of its values, where two Selections are in one statement
-
     What else is deleted like this has `branches`, `values`, `sql` and these two:
     listed   only rows that were read go, by their ids, and never a range of ids
     counted  the name under which the rows are counted too
@@ -29,24 +26,19 @@ class Selection:
 
     listed, counted = False, ""
 
-    def __init__(self, table: str, rules: list, ctx, since: list | None = None,
-                 mark: str = "") -> None:
+    def __init__(self, table: str, rules: list, ctx) -> None:
         self.table, self.cutoffs = table, [cutoff for _, cutoff in rules]
         self.branches: list[Branch] = []
         # an empty text, a number or MySQL's 0000-00-00 is no time: such a row stays
         self.values: dict = {"earliest": clock.FIRST}
         for number, (rule, cutoff) in enumerate(rules):
-            before, start = f"before{mark}{number}", "earliest"
+            before = f"before{number}"
             self.values[before] = cutoff
-            if since:
-                # in place of the other bound: SQLite seeks by the first one of a column
-                start = f"since{mark}{number}"
-                self.values[start] = since[number]
             only = [self._equal(rule, column, f"only{number}_{column}") for column in rule.only]
             more = self._also(rule, ctx)
             for age, missing in ((rule.age, ()), (rule.fallback, (f"{rule.age} IS NULL",))):
                 if age:
-                    past = f"{age} >= :{start} AND {age} < :{before}"
+                    past = f"{age} >= :earliest AND {age} < :{before}"
                     self.branches.append(Branch(" AND ".join([*only, *missing, past, *more]), age))
         self.sql = _any(self.branches)
 

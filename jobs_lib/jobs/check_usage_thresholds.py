@@ -46,11 +46,6 @@ _LIST = kind.several(kind.Kind("percent, or percent:until percent of the cycle",
                                lambda one: str(one[0]) if one[1] is None else f"{one[0]}:{one[1]}"))
 
 
-def _coming(ctx) -> list:
-    from jobs_lib.features.usage.thresholds import coming
-    return coming(ctx)
-
-
 @declare(
     schedule="17 * * * *", sections=("personas",),
     options={
@@ -68,7 +63,6 @@ def _coming(ctx) -> list:
     tables=NOTIFIES + """
         users: bandwidth_limit_bytes email_limit billing_anchor created_at
     """,
-    coming=_coming,
 )
 def job(ctx):
     """Page after page of users who have a limit."""

@@ -39,11 +39,6 @@ def _tables() -> str:
     """
 
 
-def _coming(ctx) -> list:
-    from jobs_lib.features.accounts.erase import coming
-    return coming(ctx)
-
-
 @declare(
     schedule="*/5 * * * *", priority="high", sections=("spool", "personas", "export"),
     options={
@@ -60,7 +55,6 @@ def _coming(ctx) -> list:
     "what is left and continues.",
     sample=("id", "status", "deleted_at", "erase_after"),
     tables=_tables,
-    coming=_coming,
     further=True,
 )
 def job(ctx):

@@ -21,11 +21,6 @@ from jobs_lib.config.option_types import Option
 from jobs_lib.job import AUDITS, NOTIFIES, declare
 
 
-def _coming(ctx) -> list:
-    from jobs_lib.features.expiry.aliases import coming
-    return coming(ctx)
-
-
 @declare(
     schedule="23 * * * *", priority="normal", sections=("personas",),
     options={
@@ -41,7 +36,6 @@ def _coming(ctx) -> list:
     tables=NOTIFIES + AUDITS + """
         aliases: id user_id address active= expires_at expiry_notified_at=
     """,
-    coming=_coming,
 )
 def job(ctx):
     """First what has ended, then what is about to."""

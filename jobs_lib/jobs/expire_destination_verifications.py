@@ -21,11 +21,6 @@ from jobs_lib.config.option_types import Option
 from jobs_lib.job import AUDITS, NOTIFIES, declare
 
 
-def _coming(ctx) -> list:
-    from jobs_lib.features.expiry.destinations import coming
-    return coming(ctx)
-
-
 @declare(
     schedule="47 4 * * *", priority="low", sections=("personas",),
     options={
@@ -49,7 +44,6 @@ def _coming(ctx) -> list:
         destination_verifications: - id destination_id expires_at created_at
         failed_emails: id user_id destination_id status
     """,
-    coming=_coming,
 )
 def job(ctx):
     """Tokens, reminders, notices of removals, removals."""

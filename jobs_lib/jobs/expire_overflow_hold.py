@@ -31,11 +31,6 @@ def _is_warned(ctx) -> tuple[str, dict]:
     return overflow_hold.is_warned(ctx)
 
 
-def _coming(ctx) -> list:
-    from jobs_lib.features.expiry.overflow_hold import coming
-    return coming(ctx)
-
-
 job = purge(
     table="overflow_hold", files="raw_path", schedule="31 * * * *", priority="normal",
     sections=("personas",),
@@ -61,5 +56,4 @@ job = purge(
     "day, and is deleted only when that warning was sent 24 hours ago, judged again in each "
     "DELETE: a killed or repeated run finds what is left and continues.",
     sample=("id", "user_id", "size_bytes", "held_at", "warned_at", "released_at"),
-    coming=_coming,
 )

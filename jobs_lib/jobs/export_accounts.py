@@ -29,11 +29,6 @@ def _tables() -> str:
     """
 
 
-def _coming(ctx) -> list:
-    from jobs_lib.features.exports.requests import coming
-    return coming(ctx)
-
-
 @declare(
     schedule="*/5 * * * *", priority="normal", sections=("export", "personas"),
     options={
@@ -46,7 +41,6 @@ def _coming(ctx) -> list:
     "and finds nothing else to do.",
     sample=("id", "status", "attempts", "requested_at", "expires_at", "file_bytes"),
     tables=_tables,
-    coming=_coming,
     further=True,
 )
 def job(ctx):

@@ -65,13 +65,8 @@ def _both(ctx, runs: Purge) -> dict:
     return ctx.counts
 
 
-def _coming(ctx) -> list:
-    from jobs_lib.engines.outlook import deletes
-    return [deletes(ATTEMPTS)]
-
-
 job = purge(
-    table="job_runs", schedule="13 2 * * *", run=_both, coming=_coming,
+    table="job_runs", schedule="13 2 * * *", run=_both,
     options={"keep": keep("90d", "How long a run is kept in the history."),
              "keep_attempts": keep("30d", "How long it is kept what was tried with each item of a "
                                    "queue, for `jobs.py queue forwards 16`.")},

@@ -18,11 +18,6 @@ from jobs_lib.config.option_types import Option
 from jobs_lib.job import NAMES_FILES, NOTIFIES, declare
 
 
-def _coming(ctx) -> list:
-    from jobs_lib.features.forwards import failure_notice, run
-    return [*failure_notice.coming(ctx), *run.coming(ctx)]
-
-
 @declare(
     schedule="*/5 * * * *", priority="critical", sections=("mail", "spool", "personas"),
     options={
@@ -38,7 +33,6 @@ def _coming(ctx) -> list:
     idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; "
     "a killed run repeats at most the one message in flight, with the same bytes and Message-ID.",
     sample=("id", "envelope_to", "attempts", "next_attempt_at", "last_error"),
-    coming=_coming,
     tables=NOTIFIES + NAMES_FILES + """
         aliases: id address
         destinations: id user_id email verified_at

@@ -22,11 +22,6 @@ from jobs_lib.config.option_types import Option, argument
 from jobs_lib.job import declare
 
 
-def _coming(ctx) -> list:
-    from jobs_lib.features.usage.rollup import coming
-    return coming(ctx)
-
-
 @declare(
     schedule="9 * * * *",
     options={
@@ -46,7 +41,6 @@ def _coming(ctx) -> list:
         users: id status
         message_logs: id user_id bytes_used created_at
     """,
-    coming=_coming,
 )
 def job(ctx):
     """Find the days that are due, add each up, and delete what is past its time."""

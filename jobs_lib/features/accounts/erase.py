@@ -8,7 +8,7 @@ from jobs_lib.features.notifications.reminders import alone
 
 from . import deleted, ledger
 from .deletion_order import Removal, order
-from .revoke import is_notified, is_revoked
+from .revoke import is_revoked
 
 MOST, SHARE = 50, 0.2           # accounts that go in one run unconfirmed, and their share of all
 CONFIRMED = "confirmed_before"  # among the numbers of `job_state`: deletions up to then are meant
@@ -116,18 +116,3 @@ def _finish(ctx, account, batches) -> None:
     ctx.db.batch(work)
     ctx.count("erased")
     ctx.log.event("erased", user_ref=account.ref, deletion=batches.deletion_id)
-
-
-def coming(_ctx) -> list:
-    """What is to be done: the accounts that are closed by the next run, and whose grace ends."""
-    from jobs_lib.engines import outlook
-
-    def unclosed(ctx):
-        return (account for account in deleted.as_seen(ctx) if not is_revoked(account))
-
-    return [outlook.Coming("close", "deleted accounts",
-                           dates=lambda ctx: (ctx.now for _ in unclosed(ctx)),
-                           owners=lambda ctx: (account.user_id for account in unclosed(ctx)
-                                               if is_notified(ctx, account))),
-            outlook.Coming("erase", "deleted accounts", dates=lambda ctx: (
-                erase_after(ctx, account) for account in deleted.as_seen(ctx)))]

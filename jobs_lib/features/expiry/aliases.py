@@ -13,7 +13,6 @@ from jobs_lib.features.notifications.reminders import (
     SAMPLE_ROWS,
     Reminder,
     alone,
-    owed,
     owners,
     remind_owner,
 )
@@ -129,32 +128,3 @@ EXPIRED = Reminder(kind="alias_expired", table="aliases", age="expires_at", due=
                    columns=("address",), notified=(), key=partial(_key, "alias-expired"),
                    values=_values,
                    most=MOST)
-
-
-# The coming days
-
-def coming(ctx) -> list:
-    """What is to be done: which aliases end, and whose owners are notified before."""
-    from jobs_lib.engines import outlook
-    from jobs_lib.engines.rules import Rule
-    ended = outlook.rows("deactivate", "aliases that have ended", "aliases",
-                         Rule("expires_at", only={"active": 1}, option=None),
-                         owners=_notified_of_end)
-    if ctx.options.warn_before is None:
-        return [ended]
-    return [ended, outlook.rows(
-        "notify of", "aliases that are about to end", "aliases",
-        Rule("expires_at", only={"active": 1, "expiry_notified_at": None}, option=None,
-             later=-ctx.options.warn_before, also=_not_ended),
-        owners=partial(owed, reminder=EXPIRING))]
-
-
-def _notified_of_end(ctx):
-    if not ctx.options.notify_expired:
-        return []
-    return owed(ctx, EXPIRED._replace(due=lambda ctx: (
-        f"{PAST} AND expires_at >= :news", {"ended": ctx.now, "news": ctx.now - NEWS})))
-
-
-def _not_ended(ctx) -> tuple[str, dict]:
-    return "expires_at >= :ended", {"ended": ctx.now}

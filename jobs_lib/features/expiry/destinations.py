@@ -3,7 +3,6 @@ a notice before."""
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.chunks import chunked
@@ -11,7 +10,7 @@ from jobs_lib.engines import audit
 from jobs_lib.engines.purge import begin, finish
 from jobs_lib.engines.rules import Purge, Rule
 from jobs_lib.features.notifications import render
-from jobs_lib.features.notifications.reminders import Reminder, owed, remind
+from jobs_lib.features.notifications.reminders import Reminder, remind
 
 EVENT = "destination.removed"
 REMOVAL = "destination_removal"
@@ -143,39 +142,9 @@ TO_GO = Reminder(kind=REMOVAL, table="destinations", age="created_at", columns=(
                  key=_removal_key, values=_removal_values, must_know=True)
 
 
-# The coming days
-
-def coming(ctx) -> list:
-    """What is to be done: tokens, reminders, notices of removals, removals."""
-    from jobs_lib.engines import outlook
-    options, found = ctx.options, [outlook.deletes(TOKENS)]
-    if options.remind_after is not None:
-        found.append(outlook.rows(
-            "remind of", "unverified destinations", "destinations",
-            Rule("created_at", only={"verified_at": None, "reminded_at": None,
-                                     "removal_notified_at": None},
-                 option=None, later=options.remind_after, also=_is_not_announced),
-            owners=partial(owed, reminder=UNVERIFIED)))
-    if options.remove_after is not None:
-        announced = max(options.remove_after - options.warn_before, timedelta(0))
-        found += [
-            outlook.rows("notify of", "removals of destinations", "destinations",
-                         Rule("created_at", only={"verified_at": None, "removal_notified_at": None},
-                              option=None, later=announced, also=_is_unused),
-                         owners=partial(owed, reminder=TO_GO)),
-            outlook.deletes(UNUSED)._replace(
-                what="unverified destinations",
-                later=tuple(rule._replace(also=_is_unused) for rule in UNUSED.rules))]
-    return found
-
-
 def _is_not_announced(ctx) -> tuple[str, dict]:
     """What is due for the notice of its removal gets that one instead."""
     if ctx.options.remove_after is None:
         return "1 = 1", {}
     return (f"(created_at >= :announced_from OR {USE} IS NOT NULL)",
             {"announced_from": _announced_from(ctx)})
-
-
-def _is_unused(_ctx) -> tuple[str, dict]:
-    return f"{USE} IS NULL", {}

@@ -9,7 +9,7 @@ from jobs_lib import clock
 from jobs_lib.database.values import one_line
 from jobs_lib.engines.purge import begin, finish
 from jobs_lib.features.notifications import render
-from jobs_lib.features.notifications.reminders import Reminder, owed, remind
+from jobs_lib.features.notifications.reminders import Reminder, remind
 from jobs_lib.text import size
 
 KIND = "overflow_warning"
@@ -110,15 +110,3 @@ WARNING = Reminder(kind=KIND, table="overflow_hold", age="held_at", due=_due,
                    values=_values,
                    statuses=("active", "suspended"), columns=("alias_id", "sender", "subject",
                                                               "size_bytes"))
-
-
-def coming(ctx) -> list:
-    """What is to be done: the messages whose owners are warned."""
-    from jobs_lib.engines import outlook
-    from jobs_lib.engines.rules import Rule
-    if ctx.options.keep is None:
-        return []
-    return [outlook.rows("warn of", "held messages", "overflow_hold",
-                         Rule("held_at", only={"released_at": None, "warned_at": None}, option=None,
-                              later=ctx.options.keep - ctx.options.warn_before),
-                         owners=partial(owed, reminder=WARNING))]

@@ -372,13 +372,3 @@ def message(error: Exception) -> str:
     from jobs_lib import masking
     said = str(error) if isinstance(error, DatabaseError) else f"{type(error).__name__}: {error}"
     return masking.text(said)[:500]
-
-
-def coming(_ctx) -> list:
-    """What is to be done: what waits to be made, and the exports that expire."""
-    from jobs_lib.engines import outlook
-    from jobs_lib.engines.rules import Rule
-    return [outlook.rows("make", "exports", "export_requests",
-                         Rule("requested_at", only={"status": "queued"}, option=None)),
-            outlook.rows("expire", "exports", "export_requests",
-                         Rule("expires_at", only={"status": "ready"}, option=None))]

@@ -119,16 +119,6 @@ def count_owed(ctx) -> int:
     return ctx.db.value(f"SELECT COUNT(*) FROM ({OWED_ABOUT}) AS owed", most=OWED)
 
 
-def coming(_ctx) -> list:
-    """What is to be done: the notices that are owed."""
-    from jobs_lib.engines import outlook
-
-    def owners(ctx):
-        return (row["owner"] for row in ctx.db.query(OWED_ABOUT, most=OWED))
-    return [outlook.Coming("notify of", "destinations to which forwards have failed, at most",
-                           dates=lambda ctx: (ctx.now for _ in owners(ctx)), owners=owners)]
-
-
 def _destination(row: dict) -> str:
     return words(row["envelope_to"]).lower()
 

@@ -11,7 +11,6 @@ from jobs_lib import clock
 from jobs_lib.engines import spool
 from jobs_lib.engines.idle import is_idle
 
-SENT_FILES = "files of sent forwards"
 LATER = timedelta(days=1)       # than its row was sent, a file goes
 
 
@@ -49,14 +48,6 @@ def sent_files(ctx):
             continue
         if not spool.is_needed(ctx.db, row["raw_path"]):
             yield row["raw_path"]
-
-
-def coming(_ctx) -> list:
-    """For `adopt`: the files of sent forwards, those of the app's own time too."""
-    from jobs_lib.engines import outlook
-
-    return [outlook.Coming("remove", SENT_FILES, dates=lambda ctx: (
-        ctx.now for _ in sent_files(ctx)))]
 
 
 def send_due(ctx):

@@ -339,15 +339,3 @@ def _after(day: str, days: int = 1) -> str:
 
 def _monday(day: str) -> str:
     return _after(day, -date.fromisoformat(day).weekday())
-
-
-def coming(ctx) -> list:
-    """What is to be done: totals that are past `keep`."""
-    from jobs_lib.engines import outlook
-    from jobs_lib.engines.rules import Rule
-    if ctx.options.keep is None:
-        return []
-    # whole weeks: their first day is a week older than their last
-    return [outlook.rows("delete", "rows of usage_weekly", "usage_weekly",
-                         Rule("week_start", option=None,
-                              later=ctx.options.keep + timedelta(days=7)))]

@@ -264,24 +264,3 @@ def _emails(used: int, limit: int) -> tuple[str, str]:
 
 METRICS = (Metric("bandwidth", "bandwidth_limit_bytes", "your data allowance", _bytes),
            Metric("emails", "email_limit", "your email allowance", _emails))
-
-
-# The coming days
-
-def coming(ctx) -> list:
-    """What is to be done: the users who have crossed a threshold by what is added up."""
-    from types import SimpleNamespace
-
-    from jobs_lib.engines import outlook
-    from jobs_lib.runner.log import NoLog
-
-    def over(ctx):
-        look = SimpleNamespace(**vars(ctx), counts={"events": 0}, log=NoLog(),
-                               progress=lambda *_, **__: None,
-                               count=lambda *_: None, defect=lambda *_: None)
-        return {user for period, used in _suspects(look) for user in used
-                if not (ctx.options.notify and period.is_over)}
-
-    return [outlook.Coming("notify of" if ctx.options.notify else "record",
-                           "users over a threshold", dates=lambda ctx: (ctx.now for _ in over(ctx)),
-                           owners=over)]
