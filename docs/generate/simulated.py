@@ -52,7 +52,7 @@ def kills(run: dict) -> int:
 
 def faults() -> str:
     """Which faults that were put into the product on purpose were found."""
-    with open(os.path.join(FOLDER, "mutations", "found.txt"), encoding="utf-8") as file:
+    with open(os.path.join(FOLDER, "mutants.txt"), encoding="utf-8") as file:
         *lines, _, last = file.read().splitlines()
     rows = [line.partition(": ") for line in lines]
     return "".join(["| fault put into the product | what the simulation says |\n|---|---|\n", *(

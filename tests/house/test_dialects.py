@@ -5,7 +5,7 @@ import ast
 
 import pytest
 
-from tests.house.source import is_in, modules, tree, where
+from tests.house.source import each, is_in, modules, tree, where
 
 ENGINES = ("mysql", "mariadb", "sqlite")
 # about one engine each
@@ -27,8 +27,8 @@ def engine_questions(node: ast.AST):
             yield found.lineno
 
 
-@pytest.mark.parametrize("name", sorted(name for name in modules()
-                                        if not any(is_in(name, package) for package in THEIRS)))
+@each("name", sorted(name for name in modules()
+                     if not any(is_in(name, package) for package in THEIRS)))
 def test_nobody_outside_the_database_asks_which_engine_it_is(name):
     path = modules()[name]
     assert [where(path, line) for line in engine_questions(tree(path))] == []

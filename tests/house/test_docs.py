@@ -15,9 +15,9 @@ import pytest
 from jobs_lib.database.schema import NAMES
 from jobs_lib.features.forwards import srs
 from tests.house import pages
-from tests.house.source import ROOT, comments, modules, tree
+from tests.house.source import ROOT, comments, each, modules, tree
 
-by_page = pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
+by_page = each("page", pages.PAGES)
 
 # Files that are elsewhere, or come to be: by the operator, his panel, his tools.
 MADE_UP = ("first.txt", "again.answer.txt", "jobs_lib/jobs/expire_webhook_secrets.py",

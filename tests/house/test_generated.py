@@ -4,17 +4,15 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
-
 from docs.generate.__main__ import files
 from jobs_lib import catalogue
 from jobs_lib.config import loader, settings
-from tests.house.source import ROOT
+from tests.house.source import ROOT, each
 
 FILES = files()
 
 
-@pytest.mark.parametrize("name", FILES)
+@each("name", FILES)
 def test_a_generated_file_is_up_to_date(name):
     assert (ROOT / name).read_text(encoding="utf-8") == FILES[name], "run: python3 -m docs.generate"
 
@@ -25,7 +23,7 @@ def test_one_command_makes_them_all_and_tells_what_is_old():
     assert (run.returncode, run.stdout) == (0, "every generated file is up to date\n")
 
 
-@pytest.mark.parametrize("name", catalogue.names())
+@each("name", catalogue.names())
 def test_every_job_and_option_is_documented(name):
     job = catalogue.load(name)
     page = FILES["docs/jobs.md"].partition(f"\n## {name}\n")[2].partition("\n## ")[0]
@@ -37,7 +35,7 @@ def test_every_job_and_option_is_documented(name):
     assert f"\n[{name}]\n" in FILES["config.ini.example"]
 
 
-@pytest.mark.parametrize("section", settings.SECTIONS)
+@each("section", settings.SECTIONS)
 def test_every_section_and_option_is_documented(section):
     page = FILES["docs/configuration.md"].partition(f"\n## [{section}]\n")[2].partition("\n## ")[0]
     example = FILES["config.ini.example"].partition(f"\n[{section}]\n")[2].partition("\n[")[0]

@@ -6,7 +6,7 @@ from graphlib import CycleError, TopologicalSorter
 
 import pytest
 
-from tests.house.source import imports, is_empty, is_in, modules, where
+from tests.house.source import each, imports, is_empty, is_in, modules, where
 
 # From the top. A package imports itself, what is below it, and nothing else.
 LAYERS = (
@@ -75,7 +75,7 @@ def feature(name: str) -> str:
     return ".".join(name.split(".")[:3])
 
 
-@pytest.mark.parametrize("name", sorted(set(modules()) - {"jobs_lib"}))
+@each("name", sorted(set(modules()) - {"jobs_lib"}))
 def test_imports_point_down(name):
     number, mine = layer(name)
     wrong = []

@@ -3,10 +3,8 @@ from __future__ import annotations
 
 import ast
 
-import pytest
-
 from jobs_lib import catalogue, schedule, schedule_text
-from tests.house.source import ROOT, modules, tree
+from tests.house.source import ROOT, each, modules, tree
 
 JOBS = sorted(name.rpartition(".")[2] for name in modules() if name.startswith("jobs_lib.jobs."))
 
@@ -26,7 +24,7 @@ def is_of(file: str, name: str) -> bool:
     return file == name or file.startswith(f"{name}_")
 
 
-@pytest.mark.parametrize("name", JOBS)
+@each("name", JOBS)
 def test_a_job_module_exposes_its_job_alone(name):
     defined = set()
     for node in tree(modules()[f"jobs_lib.jobs.{name}"]).body:
@@ -37,7 +35,7 @@ def test_a_job_module_exposes_its_job_alone(name):
     assert {word for word in defined if not word.startswith("_") and not word.isupper()} == {"job"}
 
 
-@pytest.mark.parametrize("name", JOBS)
+@each("name", JOBS)
 def test_a_job_is_named_verb_first_and_says_what_it_does_in_a_line(name):
     assert name.partition("_")[0] in VERBS
     first = (ast.get_docstring(tree(modules()[f"jobs_lib.jobs.{name}"])) or "").partition("\n")[0]
@@ -75,7 +73,7 @@ def test_what_sends_mail_is_urgent_and_what_purges_is_not():
             if name.startswith("purge_")} == {"low"}
 
 
-@pytest.mark.parametrize("job", DECLARED, ids=lambda job: job.name)
+@each("job", DECLARED)
 def test_each_job_stands_in_the_docs_with_its_schedule_and_purpose(job):
     row = next(line for line in (ROOT / "docs" / "jobs.md").read_text("utf-8").split("\n")
                if line.startswith(f"| [`{job.name}`]"))

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
 from jobs_lib import catalogue
 from jobs_lib.engines.rules import Purge
-from tests.house.source import ROOT
+from tests.house.source import ROOT, each
 
 PAGE = ROOT / "docs" / "retention.md"
 OTHERS = ("purge_header_snapshots", "archive_audit_logs", "expire_aliases",
@@ -24,7 +22,7 @@ def row(name: str) -> str:
                      and f"`{name}`" in line)
 
 
-@pytest.mark.parametrize("name", JOBS)
+@each("name", JOBS)
 def test_each_job_that_deletes_is_on_the_page_with_its_defaults(name):
     assert row(name), f"{name} is missing in {PAGE.name}"
     told = dict(re.findall(r"`(\w+) = (\w+)`", row(name)))

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from tests.house.source import ROOT, modules, tree, where
+from tests.house.source import ROOT, each, modules, tree, where
 from tests.support.require import missing, program
 
 OURS = sorted([*modules().values(), *(ROOT / "tests").rglob("*.py")])
@@ -19,9 +19,7 @@ NAMED = re.compile(r"(?<![\w*./-])(?:[\w.]+/)*(\w+\.py)\b")
 SCRIPTS = ("install.sh", ".ci/run")
 
 
-@pytest.mark.parametrize("path",
-                         [path for path in OURS if path.read_text(encoding="utf-8").strip()],
-                         ids=lambda path: str(path.relative_to(ROOT)))
+@each("path", [path for path in OURS if path.read_text(encoding="utf-8").strip()])
 def test_a_module_says_what_it_is(path):
     doc = ast.get_docstring(tree(path)) or ""
     assert doc.partition("\n")[0].strip()
@@ -61,7 +59,7 @@ def test_the_code_runs_on_python_3_9():
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-@pytest.mark.parametrize("name", sorted(name for name in modules() if name != "jobs_lib.clock"))
+@each("name", sorted(name for name in modules() if name != "jobs_lib.clock"))
 def test_time_is_given_never_taken(name):
     """Only the clock asks what time it is; `time.monotonic` measures, and may be asked anywhere."""
     calls = [node for node in ast.walk(tree(modules()[name])) if isinstance(node, ast.Call)

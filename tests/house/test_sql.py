@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.house.source import is_in, modules, tree, where
+from tests.house.source import each, is_in, modules, tree, where
 
 STATEMENT = re.compile(r"\b(SELECT\s|INSERT\s+(OR\s+\w+\s+)?INTO\b|UPDATE\s+\S+\s+SET\b"
                        r"|DELETE\s+FROM\b|CREATE\s+\w+|ALTER\s+TABLE\b|DROP\s+\w+\s"
@@ -78,7 +78,7 @@ def mistakes(text: str, allowed: tuple[str, ...] = ()) -> list[str]:
     return [what for what in found if what not in allowed]
 
 
-@pytest.mark.parametrize("name", sorted(modules()))
+@each("name", sorted(modules()))
 def test_sql_stays_on_the_floor(name):              # R17
     allowed = DIALECT_WORDS if is_in(name, "jobs_lib.database.dialects") else ()
     allowed += GUARDED.get(name, ())

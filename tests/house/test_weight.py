@@ -12,7 +12,7 @@ import pytest
 from jobs_lib import catalogue, clock, schedule
 from jobs_lib.database.connection import connect
 from tests.benchmarks import tick
-from tests.house.source import ROOT, imports, is_in, modules, where
+from tests.house.source import ROOT, each, imports, is_in, modules, where
 from tests.support.shell import Shell
 
 # What `run-due` goes through, as far as no `import` statement at a module's start shows it.
@@ -46,7 +46,7 @@ def test_every_door_is_there():
     assert [name for name in DOORS if name not in modules()] == []
 
 
-@pytest.mark.parametrize("name", sorted(on_the_way()))
+@each("name", sorted(on_the_way()))
 def test_nothing_heavy_is_loaded(name):            # R10
     wrong = [f"{where(modules()[name], found.line)}: {found.module}" for found in imports(name)
              if found.at_start and any(is_in(found.module, heavy) for heavy in HEAVY)]

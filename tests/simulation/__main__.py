@@ -11,7 +11,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import faults
+from . import faults, mutants
 from .shrink import shrink
 from .story import Simulation
 
@@ -42,6 +42,8 @@ def arguments(argv: list[str]) -> argparse.Namespace:
                         "job to the workers of RQ, and back")
     parser.add_argument("--faults", help=f"only these kinds, of {', '.join(faults.KINDS)}; none: "
                         "nothing goes wrong")
+    parser.add_argument("--mutant", default="", choices=("", *mutants.MUTANTS), metavar="NAME",
+                        help="break the product in this way (mutants.py)")
     parser.add_argument("--minutes", type=float, help="further seeds until so much time has passed")
     parser.add_argument("--jobs", type=int, default=1, help="seeds at a time (default: 1)")
     parser.add_argument("--no-shrink", action="store_true", help="do not look for the fewest faults"
@@ -110,15 +112,16 @@ def run(options, seed: int, server, redis: str, worker: int,
 
         def make(some, url=url, progress=None) -> Simulation:
             return Simulation(seed, options.days, url=url, faults=some, hosts=options.hosts,
-                              redis=redis, progress=progress)
+                              redis=redis, progress=progress, mutant=options.mutant)
         simulation = make(planned, progress=progress_of(seed, engine, options.days, began))
         wrong = simulation.run(None if options.engine == "both" else until)
         digests.append(simulation.digest)
         found = figures(simulation, options, began)
         print(summary(found), flush=True)
         if wrong:
-            print(f"\nWRONG: {wrong.sentence}\n\n" + "\n".join(wrong.story) + f"\n\nits files are "
-                  f"in {simulation.folder}", flush=True)
+            print(f"\nWRONG on day {int(wrong.second // faults.DAY) + 1}: {wrong.sentence}\n\n"
+                  + "\n".join(wrong.story)
+                  + f"\n\nits files are in {simulation.folder}", flush=True)
             if options.no_shrink:
                 return found
             least = shrink(make, planned, wrong, server)

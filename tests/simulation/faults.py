@@ -7,18 +7,22 @@ import signal
 from collections import namedtuple
 
 from .oracle import text
+from .oracle.runs import JOBS
 from .points import POINTS
 
 HOUR, DAY = 3600, 86400
-STRIKES = 40                 # that are armed on a bad day; some meet nothing to strike
+# That are armed on a bad day; some meet nothing to strike. AIMED are those at one job, which is
+# drawn evenly: so a job that is rare is struck as often as one that runs each minute.
+STRIKES, AIMED = 25, 15
 
 Fault = namedtuple("Fault", "at kind about")
 Fault.__doc__ = """One thing that goes wrong.
 
 at     the second at which it begins
 kind   a key of KINDS
-about  strike: (point, number, signal); spell: (what, how, seconds); cron: (seconds,);
-       clock: (seconds that it is off, seconds that this lasts); database: (how, seconds)
+about  strike: (point, number, signal); aim: (job, point, number, signal);
+       spell: (what, how, seconds); cron: (seconds,); clock: (seconds that it is off, seconds that
+       this lasts); database: (how, seconds)
 """
 # Points that are rare, or where most is at stake, are struck more often than chance would.
 WEIGHTS = {"after message": 8, "before message": 3, "after commit": 5, "before commit": 3,
@@ -28,6 +32,8 @@ WEIGHTS = {"after message": 8, "before message": 3, "after commit": 5, "before c
 # How far away the point may be: between two of them a run makes so many.
 FAR = {"statement": 300, "commit": 60, "message": 3, "request": 4, "unlink": 4, "rename": 4,
        "write": 4}
+# Of the runs of the job that is aimed at.
+AIMED_FAR = {"commit": 8, "statement": 40}
 SPELLS = (("relay", ("refusing", "silent", "slow", "over quota", "breaking", "denied")),
           ("network", ("away", "silent")), ("dns", ("silent",)))
 
@@ -43,6 +49,8 @@ def draw(seed: int, days: int, kinds=None, alike: bool = False) -> list[Fault]:
             continue
         moments = [day * DAY + chosen.randrange(DAY) for _ in range(STRIKES)]
         found += [_strike(chosen, moment) for moment in moments]
+        job = chosen.choice(JOBS)
+        found += [_aim(chosen, day * DAY + chosen.randrange(DAY), job) for _ in range(AIMED)]
         for kind, likely, make in OTHERS:
             if chosen.random() < likely:
                 found.append(Fault(day * DAY + chosen.randrange(DAY), kind, make(chosen)))
@@ -52,8 +60,8 @@ def draw(seed: int, days: int, kinds=None, alike: bool = False) -> list[Fault]:
 
 def _is_an_engine_s_own(fault: Fault) -> bool:
     """A process that is stopped may have locked all of an SQLite file."""
-    if fault.kind == "strike":
-        return "statement" in fault.about[0] or fault.about[2] == signal.SIGSTOP
+    if fault.kind in ("strike", "aim"):
+        return "statement" in " ".join(map(str, fault.about)) or fault.about[-1] == signal.SIGSTOP
     return fault.kind == "database"
 
 
@@ -61,6 +69,13 @@ def _strike(chosen: random.Random, at: int) -> Fault:
     point = chosen.choices(POINTS, [WEIGHTS[point] for point in POINTS])[0]
     action = chosen.choices((signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP), (40, 2, 1))[0]
     return Fault(at, "strike", (point, 1 + chosen.randrange(FAR[point.split()[1]]), int(action)))
+
+
+def _aim(chosen: random.Random, at: int, job: str) -> Fault:
+    side, kind = chosen.choice(("before", "after")), chosen.choice(("commit", "statement"))
+    action = chosen.choices((signal.SIGKILL, signal.SIGTERM), (20, 1))[0]
+    return Fault(at, "aim", (job, f"{side} {kind}", 1 + chosen.randrange(AIMED_FAR[kind]),
+                             int(action)))
 
 
 def _spell(chosen: random.Random) -> tuple:
@@ -78,13 +93,14 @@ def _clock(chosen: random.Random) -> tuple:
 
 
 def _database(chosen: random.Random) -> tuple:
-    return chosen.choice(("gone", "busy")), chosen.choice((HOUR // 4, HOUR, 4 * HOUR))
+    how = chosen.choice(("gone", "busy", "busy in mid-run"))
+    return how, chosen.choice((HOUR // 4, HOUR, 4 * HOUR))
 
 
 # (kind, how likely it is on a bad day, what draws the rest)
 OTHERS = (("spell", 0.4, _spell), ("cron", 0.1, _cron), ("clock", 0.06, _clock),
           ("database", 0.1, _database))
-KINDS = ("strike", *(kind for kind, _, _ in OTHERS))
+KINDS = ("strike", "aim", *(kind for kind, _, _ in OTHERS))
 
 
 def at(fault: Fault) -> str:
@@ -97,6 +113,8 @@ def words(fault: Fault) -> str:
     about = fault.about
     if fault.kind == "strike":
         return f"{signal.Signals(about[2]).name} {about[0]} no. {about[1]}"
+    if fault.kind == "aim":
+        return f"{signal.Signals(about[3]).name} {about[1]} no. {about[2]} of {about[0]}"
     if fault.kind == "spell":
         return f"{about[0]} {about[1]} for {about[2] / HOUR:g} h"
     if fault.kind == "cron":

@@ -8,7 +8,6 @@ import gc
 import importlib
 import io
 import os
-import pkgutil
 import random
 import resource
 import signal
@@ -18,11 +17,10 @@ import tempfile
 import traceback
 import zoneinfo
 from pathlib import Path
-from types import SimpleNamespace
 
-from jobs_lib import catalogue
+from tests.support import product
 
-from . import points
+from . import mutants, points
 
 LONGEST = 60                    # seconds of the processor that a command may take
 
@@ -73,14 +71,7 @@ class Host:
     @staticmethod
     def warm(redis: str = "") -> None:
         """Load what the processes need, so that each of them has it."""
-        import jobs_lib
-        for _, name, _ in pkgutil.walk_packages(jobs_lib.__path__, "jobs_lib."):
-            if not name.startswith("jobs_lib.workers"):
-                importlib.import_module(name)
-        catalogue.load_all([])
-        if redis:
-            for name in ("rq", "jobs_lib.workers.rq", "jobs_lib.workers.dispatch"):
-                importlib.import_module(name)
+        product.load_all(workers=bool(redis))
         for name in ("encodings.ascii", "encodings.utf_8_sig", "tests.support.databases"):
             importlib.import_module(name)
         zoneinfo.ZoneInfo("Europe/Berlin")
@@ -91,7 +82,6 @@ class Host:
     @staticmethod
     def _run_once() -> None:
         """Have the product read its own statements and options once, in this process."""
-        from jobs_lib.cli import main
         with tempfile.TemporaryDirectory() as folder:
             config = Path(folder, "config.ini")
             config.write_text(f"[core]\ndatabase = sqlite:///{folder}/jobs.db\n"
@@ -101,7 +91,7 @@ class Host:
             config.chmod(0o600)
             with contextlib.redirect_stdout(io.StringIO()):
                 for words in ("migrate", "run-due"):
-                    main.main([words, "--config", str(config)])
+                    product.main([words, "--config", str(config)])
 
     def run(self, *words: str) -> int:
         """`jobs.py WORDS` in a process of its own. Its exit code, or minus the signal that ended or
@@ -132,12 +122,6 @@ class Host:
 
     def _become(self, words: tuple) -> int:
         """Be the product."""
-        from jobs_lib import clock
-        from jobs_lib.cli import main
-        from jobs_lib.features.webhooks import requests
-        from jobs_lib.runner import resources
-        from tests.support import databases
-
         # a loop without an end is an error too, and no budget ends it: time does not pass by itself
         resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
         gc.disable()
@@ -154,24 +138,13 @@ class Host:
         of = [simulation.seed, self.folder.name, simulation.tick, *words[:words[0] == "worker"]]
         chosen = random.Random(" ".join(map(str, of)))
         os.urandom = chosen.randbytes
-        clock.now, clock.boot = simulation.clock.now, simulation.clock.boot
-        resources.time = SimpleNamespace(monotonic=simulation.clock.monotonic,
-                                         sleep=simulation.clock.sleep)
-        requests.threading = SimpleNamespace(Thread=_AtOnce)
-        connect, outside = resources.Ports.connect, simulation.outside
-
-        def connected(ports, **how):
-            simulation.connecting()
-            db = connect(ports, timeout=simulation.timeout, **how)
-            databases.set_clock(db, simulation.clock.now())
-            return db
-        resources.Ports.connect = connected
-        resources.Ports.mail = lambda _, section: outside.mail(section)
-        resources.Ports.http = lambda _, section: outside.http(section)
-        resources.Ports.dns = lambda _, section: outside.dns(section)
+        product.live_in(simulation.clock, simulation.outside, simulation.connecting,
+                        simulation.timeout)
+        if simulation.mutant:
+            mutants.install(simulation.mutant, simulation.strikes)
         points.install(simulation.strikes)
         try:
-            return main.main([*words, "--config", str(self.folder / "config.ini")])
+            return product.main([*words, "--config", str(self.folder / "config.ini")])
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -187,14 +160,3 @@ class Host:
                 raise
             return ""
         return text
-
-
-class _AtOnce:
-    """A thread that does its work when it is started: the order of requests is always the same."""
-
-    def __init__(self, target, args, daemon) -> None:
-        self._work = lambda: target(*args)
-
-    def start(self) -> None:
-        """Do it."""
-        self._work()

@@ -11,11 +11,26 @@ import json
 import os
 from collections import namedtuple
 
-from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer
-from jobs_lib.ports.http.message import ANSWERED, FAILED, TIMEOUT, Response
-from jobs_lib.ports.mail.message import IN_MEMORY, Result
-from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN
 from tests.support.one_by_one import one_by_one
+from tests.support.product import (
+    ANSWERED,
+    FAILED,
+    FINAL,
+    FOUND,
+    IN_MEMORY,
+    LOST,
+    NODATA,
+    NXDOMAIN,
+    RELAY,
+    RETRY,
+    SENT,
+    TIMEOUT,
+    UNCERTAIN,
+    UNKNOWN,
+    Answer,
+    Response,
+    Result,
+)
 
 Spell = namedtuple("Spell", "start end kind")
 Spell.__doc__ = "From one second to another something is as `kind` says."

@@ -1,27 +1,33 @@
 """The points of a process at which something can strike it: statements, commits, messages,
-requests, and what is done to files. Installed in a forked child, on the product's own functions.
+requests, and what is done to files. Installed in a forked child, through the door of the tests
+(tests/support/product.py) and on what the system offers.
 
-A strike is armed in shared memory as a countdown: at the n-th point of its kind from now on, in
-whichever process that is, the process is ended, stopped or asked to end.
+A strike is armed in shared memory as a countdown, in one of two ways: at the n-th point of its kind
+from now on, in whichever process that is; or aimed at a job, at the n-th such point of its runs,
+counted from the row of a run in `job_runs`. There the process is ended, stopped or asked to end.
 """
 from __future__ import annotations
 
 import os
 import signal
 
+from tests.support import product
+
 from .clock import Shared
+from .oracle.runs import JOBS
 
 # Each kind has two sides: just before, and just after.
 KINDS = ("statement", "commit", "message", "request", "unlink", "rename", "write")
 SIDES = ("before", "after")
 POINTS = tuple(f"{side} {kind}" for kind in KINDS for side in SIDES)
 ACTIONS = (None, signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP)
-# Places in the shared memory: how many points of a kind there were, the countdown, the action, and
-# how often it has struck.
-SEEN, LEFT, ACTION, STRUCK = 16, 64, 112, 160
-# Where the last strike was (the index of its point, plus one), and its signal; who forks the
-# processes of the product.
-REPORT, SIGNAL, PARENT = 208, 209, 210
+# Places in the shared memory: the countdown of each point, and what strikes at its end.
+LEFT, ACTION = 64, 112
+# What is aimed at: the number of a job, of a point, the countdown, and what strikes.
+AIM_JOB, AIM_POINT, AIM_LEFT, AIM_ACTION = range(200, 204)
+# Where the last strike was (the index of its point, plus one), its signal, and the job that it was
+# aimed at; who forks the processes of the product; how often a mutant has acted.
+REPORT, SIGNAL, REPORT_JOB, PARENT, MUTATED = range(208, 213)
 
 
 class Strikes:
@@ -30,6 +36,8 @@ class Strikes:
     def __init__(self, shared: Shared) -> None:
         self._counts = shared.counts
         self._counts[PARENT] = os.getpid()
+        self._running = 0               # the number of the job whose run is under way
+        self._gate: list | None = None
 
     def arm(self, point: str, number: int, action: int) -> None:
         """Strike at that point, the `number`-th of its kind from now on."""
@@ -40,38 +48,70 @@ class Strikes:
         """How many points of the kind are left until it strikes; 0: nothing is armed."""
         return self._counts[LEFT + POINTS.index(point)]
 
+    def aim(self, job: str, point: str, number: int, action: int) -> None:
+        """Strike a run of the job at that point, unless something is aimed at already."""
+        if not self._counts[AIM_LEFT]:
+            self._counts[AIM_JOB], self._counts[AIM_POINT] = (JOBS.index(job) + 1,
+                                                              POINTS.index(point))
+            self._counts[AIM_LEFT], self._counts[AIM_ACTION] = number, ACTIONS.index(action)
+
     def disarm(self) -> None:
         """Nothing strikes any more."""
+        self._counts[AIM_LEFT] = 0
         for at in range(len(POINTS)):
             self._counts[LEFT + at] = 0
 
-    def last(self) -> str:
-        """The last strike in words, forgotten by this question; or ""."""
+    def let_in(self, after: int, go: int, ready: int) -> None:
+        """Another process may lock the database after so many commits from now on: it is told by
+        `go`, and says by `ready` that it has. 0: none."""
+        self._gate = [after, go, ready] if after else None
+
+    def last(self) -> tuple[str, str]:
+        """(the last strike in words, the job that it was aimed at), forgotten by this question."""
         at, self._counts[REPORT] = self._counts[REPORT], 0
-        return f"{signal.Signals(self._counts[SIGNAL]).name} {POINTS[at - 1]}" if at else ""
+        job, self._counts[REPORT_JOB] = self._counts[REPORT_JOB], 0
+        words = f"{signal.Signals(self._counts[SIGNAL]).name} {POINTS[at - 1]}" if at else ""
+        return words, JOBS[job - 1] if job else ""
 
-    def seen(self) -> dict[str, int]:
-        """How many points of each kind there were."""
-        return {point: self._counts[SEEN + at] for at, point in enumerate(POINTS)}
+    def mutated(self) -> None:
+        """A mutant has just changed something."""
+        self._counts[MUTATED] += 1
 
-    def struck(self) -> dict[str, int]:
-        """How often each kind was struck."""
-        return {point: self._counts[STRUCK + at] for at, point in enumerate(POINTS)}
+    @property
+    def mutations(self) -> int:
+        """How often that was."""
+        return self._counts[MUTATED]
+
+    def stated(self, sql: str, values: dict, side: int) -> None:
+        """A statement is about to be sent, or has been answered."""
+        if job := product.begins(sql, values, side):
+            self._running = JOBS.index(job) + 1 if job in JOBS else 0
+        is_commit = sql == "COMMIT"
+        self.reached("commit" if is_commit else "statement", side)
+        if self._gate and is_commit and side == 1:
+            self._gate[0] -= 1
+            if not self._gate[0]:
+                os.write(self._gate[1], b"x")
+                os.read(self._gate[2], 1)
 
     def reached(self, kind: str, side: int) -> None:
         """The process is at such a point."""
-        at = KINDS.index(kind) * 2 + side
-        counts = self._counts
-        counts[SEEN + at] += 1
+        at, counts = KINDS.index(kind) * 2 + side, self._counts
+        if counts[AIM_LEFT] and counts[AIM_JOB] == self._running and counts[AIM_POINT] == at:
+            counts[AIM_LEFT] -= 1
+            if not counts[AIM_LEFT]:
+                counts[REPORT_JOB] = self._running
+                self._strike(at, ACTIONS[counts[AIM_ACTION]])
         if counts[LEFT + at]:
             counts[LEFT + at] -= 1
             if not counts[LEFT + at]:
-                counts[STRUCK + at] += 1
-                how = ACTIONS[counts[ACTION + at]]
-                if how == signal.SIGSTOP and os.getppid() != counts[PARENT]:
-                    how = signal.SIGKILL        # a worker would wait for its stopped run
-                counts[REPORT], counts[SIGNAL] = at + 1, how
-                os.kill(os.getpid(), how)
+                self._strike(at, ACTIONS[counts[ACTION + at]])
+
+    def _strike(self, at: int, how) -> None:
+        if how == signal.SIGSTOP and os.getppid() != self._counts[PARENT]:
+            how = signal.SIGKILL        # a worker would wait for its stopped run
+        self._counts[REPORT], self._counts[SIGNAL] = at + 1, how
+        os.kill(os.getpid(), how)
 
     def around(self, kind: str, function):
         """The function, with a point before it and one after."""
@@ -85,17 +125,7 @@ class Strikes:
 
 def install(strikes: Strikes) -> None:
     """Put the points into this process."""
-    from jobs_lib.database.connection import Database
-
-    run = Database._run
-
-    def _run(self, sql, *args, **named):
-        kind = "commit" if sql == "COMMIT" else "statement"
-        strikes.reached(kind, 0)
-        result = run(self, sql, *args, **named)
-        strikes.reached(kind, 1)
-        return result
-    Database._run = _run
+    product.around_statements(strikes.stated)
     for kind, names in (("unlink", ("unlink", "remove")), ("rename", ("rename", "replace", "link")),
                         ("write", ("fsync",))):
         for name in names:

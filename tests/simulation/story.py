@@ -11,9 +11,8 @@ from collections import Counter, deque, namedtuple
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from jobs_lib.database.connection import connect
-from jobs_lib.database.schema import NAMES
-from jobs_lib.errors import DatabaseError, Lost
+from tests.support.db import Busy, Client
+from tests.support.product import Lost
 
 from . import acts, oracle, outside, points
 from . import faults as faults_
@@ -32,6 +31,7 @@ ACTED_ON = ("users", "aliases", "destinations", "alias_destinations", "destinati
             "domains", "message_logs", "header_snapshots", "failed_emails", "overflow_hold",
             "spam_quarantine", "audit_logs", "magic_links", "sessions", "webhooks",
             "webhook_deliveries", "export_requests", "notifications", "notification_optouts")
+LATEST = 9                      # commits of a tick before the database becomes busy
 BUSY_TABLES = ("failed_emails", "notifications", "webhook_deliveries")
 TOLD = 40                        # lines of the story that are kept
 SENT_BY = {"failed_emails": "retry_forwards", "notifications": "send_notifications",
@@ -72,8 +72,8 @@ class Simulation:
 
     def __init__(self, seed: int, days: int, url=None, faults: list[Fault] | None = None,
                  folder: Path | None = None, hosts: int = 1, redis: str = "",
-                 progress=None) -> None:
-        self.seed, self.days = seed, days
+                 progress=None, mutant: str = "") -> None:
+        self.seed, self.days, self.mutant = seed, days, mutant
         base = "/dev/shm" if os.path.isdir("/dev/shm") else None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="simulation-", dir=base))
         self.url = url or f"sqlite:///{self.folder}/jobs.db"
@@ -133,6 +133,8 @@ class Simulation:
             self._judge(self._step(self.clock.seconds, self._look()), finish=True)
         for rule in self.rules:
             self.counts.update(rule.figures())
+        if self.mutant:
+            self.counts["acts of the mutant"] = self.strikes.mutations
         self.world.close()
         for host in self.hosts:
             for child in [*host.stopped]:
@@ -157,6 +159,7 @@ class Simulation:
         """The next second at which something happens; None at the end of the day."""
         moments = [self._next_tick()]
         moments += [each[-1][0] for each in (self._acts, self._faults) if each]
+        moments += [second for second, _ in self.world.later[:1]]
         moments += [second for second, *_ in (*self._clocks, *self._paused)]
         moment = max(min(moments), self.clock.seconds)
         return moment if moment < end else None
@@ -194,6 +197,8 @@ class Simulation:
             _, day, number, act = self._acts.pop()
             if words := self.world.do(day, number, act):
                 self._say(words)
+        elif self.world.later and self.world.later[0][0] <= moment:
+            self._say(self.world.do_later())
         elif self._faults and self._faults[-1].at <= moment:
             self._begin_fault(self._faults.pop())
         elif self._clocks and self._clocks[0][0] <= moment:
@@ -223,6 +228,9 @@ class Simulation:
         if fault.kind == "strike":
             if not self.strikes.armed(about[0]):
                 self.strikes.arm(*about)
+            return
+        if fault.kind == "aim":
+            self.strikes.aim(*about)
             return
         self._bad.append((now, now + about[-1], faults_.words(fault)))
         if fault.kind == "spell":
@@ -265,7 +273,8 @@ class Simulation:
         began, self.tick = self.clock.seconds, self.tick + 1
         self.world.close()
         struck = []
-        with self._busy() if self.database_is("busy") else nullcontext():
+        later = self.database_is("busy in mid-run")
+        with self._busy(later) if later or self.database_is("busy") else nullcontext():
             code = host.go_on(child) if child else host.run(*words)
             self._note_strike(host, code, struck)
             if (host.has_workers and not child and words == ("run-due",)
@@ -292,33 +301,44 @@ class Simulation:
         return code
 
     def _note_strike(self, host: Host, code: int, struck: list) -> None:
-        if words := self.strikes.last():
+        words, job = self.strikes.last()
+        if words:
             struck.append(words)
             self.counts[words] += 1
-            self._say(f"{host.folder.name}: {words}")
+            self._say(f"{host.folder.name}: {words}" + (f" of {job}" if job else ""))
+            if job:
+                self.counts[f"aimed: {job}"] += 1
         elif code < 0:
             raise RuntimeError(f"a tick ended with signal {-code}, which was not armed")
 
     @contextmanager
-    def _busy(self):
-        """Another process is writing, and takes its time."""
-        ready, done = os.pipe(), os.pipe()
+    def _busy(self, later: bool):
+        """Another process is writing, and takes its time: from the first moment on, or from one of
+        the commits of the tick on."""
+        go, ready, done = os.pipe(), os.pipe(), os.pipe()
         child = os.fork()
         if child == 0:
-            db = connect(self.url, timeout=30)
-            with suppress(DatabaseError), db.transaction():
+            os.read(go[0], 1)
+            db = Client(self.url, timeout=30)
+            with suppress(Busy), db.transaction():
                 for table in BUSY_TABLES:
                     db.execute(f"UPDATE {{{table}}} SET user_id = user_id")
                 os.write(ready[1], b"x")
                 os.read(done[0], 1)
             os._exit(0)
-        os.read(ready[0], 1)
+        if later:
+            self.strikes.let_in(1 + self.tick % LATEST, go[1], ready[0])
+        else:
+            os.write(go[1], b"x")
+            os.read(ready[0], 1)
         try:
             yield
         finally:
+            self.strikes.let_in(0, -1, -1)
+            os.write(go[1], b"x")
             os.write(done[1], b"x")
             os.waitpid(child, 0)
-            for file in (*ready, *done):
+            for file in (*go, *ready, *done):
                 os.close(file)
 
     def _must(self, host: Host, *words: str) -> None:
@@ -337,9 +357,11 @@ class Simulation:
 
     # Judgement
 
-    def _look(self, tables=NAMES) -> dict:
-        """All rows of all tables, as {table: {id: row}}; only `tables` are read again."""
+    def _look(self, tables=()) -> dict:
+        """All rows of all tables, as {table: {id: row}}; only `tables` are read again, if there
+        are any."""
         self.world.open()
+        tables = tables or self.world.db.tables()
         found = {**self._seen}
         for table in tables:
             key = BY_TWO.get(table, ("id",))

@@ -68,6 +68,8 @@ def test_each_kind_of_fault_is_met_and_survived(player):
         Fault(3 * HOUR, "strike", ("before statement", 50, 15)): "SIGTERM before statement",
         Fault(5 * HOUR, "strike", ("after commit", 10, 19)): "SIGSTOP after commit",
         Fault(9 * HOUR, "spell", ("relay", "silent", 3 * HOUR)): " lost",
+        Fault(10 * HOUR, "aim", ("rollup_usage", "after commit", 2, 9)): "of rollup_usage",
+        Fault(12 * HOUR, "database", ("busy in mid-run", HOUR)): "was writing for more than",
         Fault(13 * HOUR, "database", ("busy", 2 * HOUR)): "was writing for more than",
         Fault(16 * HOUR, "database", ("gone", 2 * HOUR)): "ends with 1",
         Fault(18 * HOUR, "cron", (2 * HOUR,)): "cron is away",

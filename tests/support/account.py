@@ -6,8 +6,7 @@ from collections import namedtuple
 from datetime import timedelta
 from graphlib import TopologicalSorter
 
-from jobs_lib.database.schema.references import REFERENCES
-from jobs_lib.database.schema.tables import table, tables
+from tests.support.product import REFERENCES, table, tables
 
 Account = namedtuple("Account", "id word rows")
 TARGETS = {(reference.table, reference.column): reference.target for reference in REFERENCES}

@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from jobs_lib.database.connection import connect
-from jobs_lib.database.names import Names
-from jobs_lib.database.schema import app_tables, ddl, written
-from jobs_lib.database.schema.tables import table, words_of
-from jobs_lib.database.schema.works_on import works_on
-from jobs_lib.database.statement import Statement, scan
+from tests.support.product import (
+    Names,
+    Statement,
+    app_tables,
+    connect,
+    ddl,
+    scan,
+    table,
+    words_of,
+    works_on,
+    written,
+)
 
 TABLES = {name: f"app_{name}" for name in app_tables.TABLES}
 COLUMNS = {name: {column.name: f"its_{column.name}" for column in table(name).columns}

@@ -22,21 +22,33 @@ from email import message_from_bytes, policy
 from functools import cached_property
 from pathlib import Path
 
-from jobs_lib import catalogue, clock
-from jobs_lib.cli.arguments import dispatch
-from jobs_lib.commands import run_due
-from jobs_lib.config import loader
-from jobs_lib.database.schema.tables import NO_DEFAULT, table
-from jobs_lib.engines.spool import mark_folder
-from jobs_lib.output.console import Console
-from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, Answer
-from jobs_lib.ports.http.message import ANSWERED, Response
-from jobs_lib.ports.mail.message import IN_MEMORY, Result
-from jobs_lib.ports.outcomes import FINAL, SENT
-from jobs_lib.runner import clock_doubt, runner
-from jobs_lib.runner.resources import Ports, Session
 from tests.support import adopted, databases, keyed
 from tests.support.one_by_one import one_by_one
+from tests.support.product import (
+    ANSWERED,
+    FINAL,
+    FOUND,
+    IN_MEMORY,
+    NO_DEFAULT,
+    NODATA,
+    NXDOMAIN,
+    SENT,
+    Answer,
+    Console,
+    Ports,
+    Response,
+    Result,
+    Session,
+    catalogue,
+    clock,
+    clock_doubt,
+    dispatch,
+    loader,
+    mark_folder,
+    run_due,
+    runner,
+    table,
+)
 
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
 UP = timedelta(days=20_000)         # that the host is up by then: whatever time a test may choose

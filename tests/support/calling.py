@@ -15,8 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from jobs_lib.ports.http.message import Request
-from jobs_lib.ports.http.posters import open_poster
+from tests.support.product import Request, open_poster
 
 tried: list = []
 answers: list = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 import re
 import sqlite3
 
-from jobs_lib.database.dialects import target
+from tests.support.product import target
 
 
 def run(url: str, sql: str) -> None:

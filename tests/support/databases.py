@@ -6,13 +6,18 @@ import shutil
 from contextlib import suppress
 from datetime import datetime, timezone
 
-from jobs_lib.database.connection import Database, connect
-from jobs_lib.database.schema import NAMES
-from jobs_lib.database.schema.migrations import migrate
-from jobs_lib.database.schema.version import SCHEMA_VERSION, found
-from jobs_lib.database.statement import Statement, bindable
-from jobs_lib.errors import DatabaseError
-from jobs_lib.runner import clock_doubt
+from tests.support.product import (
+    NAMES,
+    SCHEMA_VERSION,
+    Database,
+    DatabaseError,
+    Statement,
+    bindable,
+    clock_doubt,
+    connect,
+    found,
+    migrate,
+)
 
 KEPT = ("meta", "schema_migrations")        # what `migrate` wrote
 # The server's own counts of statements that change more than rows.

@@ -64,6 +64,16 @@ class Client:
             for row in rows:
                 self.insert(table, **row)
 
+    def tables(self) -> list[str]:
+        """The names of all tables, without the prefix."""
+        rows = self.query(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' "
+            "ORDER BY name" if self.is_sqlite else
+            "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = "
+            "DATABASE() AND table_type = 'BASE TABLE' ORDER BY table_name")
+        return [row["name"][len(self._prefix):] for row in rows
+                if row["name"].startswith(self._prefix)]
+
     @contextmanager
     def transaction(self):
         """What is done within is stored as a whole, or not at all."""

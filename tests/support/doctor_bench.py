@@ -10,12 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from jobs_lib import folders
-from jobs_lib.config import loader
-from jobs_lib.database.connection import connect
-from jobs_lib.doctor import examine
-from jobs_lib.doctor.installation import Installation
-from jobs_lib.engines.spool import mark_folder
+from tests.support.product import Installation, connect, examine, folders, loader, mark_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 FINE = {"core": {"state_dir": "state", "log_dir": "log", "app_url": "https://mail.alias.example",

@@ -10,7 +10,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from jobs_lib.features.exports.columns import KINDS
+from tests.support.product import KINDS
 
 # what a spreadsheet would run, in each text that a stranger or an owner can write
 TEXT = "=1+1"

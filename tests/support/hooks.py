@@ -6,8 +6,8 @@ import base64
 import os
 from datetime import timedelta
 
-from jobs_lib import clock
 from tests.support.databases import bulk
+from tests.support.product import clock
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-four").decode()
 # Different hosts at different addresses, all of them this machine's: two requests at once go to

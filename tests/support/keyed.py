@@ -13,10 +13,7 @@ from collections import namedtuple
 from hashlib import md5
 from uuid import UUID
 
-from jobs_lib.database.connection import connect
-from jobs_lib.database.schema import app_tables, ddl, references
-from jobs_lib.database.schema.migrations import migrate
-from jobs_lib.database.schema.tables import table
+from tests.support.product import app_tables, connect, ddl, migrate, references, table
 
 from .databases import NOW
 

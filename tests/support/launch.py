@@ -26,11 +26,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from jobs_lib import clock, jobs
-from jobs_lib.cli import main
-from jobs_lib.errors import DatabaseError
-from jobs_lib.runner.resources import Ports
 from tests.support import product
+from tests.support.product import DatabaseError, Ports, clock, jobs
 
 
 def set_clock(text: str) -> None:
@@ -131,4 +128,4 @@ START = "LAUNCH_"
 prepare({name[len(START):]: value for name, value in os.environ.items() if name.startswith(START)})
 
 if __name__ == "__main__":
-    main.leave(main.main(sys.argv[1:]))
+    product.leave(product.main(sys.argv[1:]))

@@ -4,9 +4,7 @@ from __future__ import annotations
 import time
 import types
 
-from jobs_lib.config.settings import PAUSE_PATTERNS
-from jobs_lib.ports.mail.message import Envelope
-from jobs_lib.ports.mail.smtp_session import LIMITS
+from tests.support.product import LIMITS, PAUSE_PATTERNS, Envelope
 
 ENVELOPE = Envelope("bounces@service.example", "owner@home.example")
 CONTENT = (b"From: a@b.example\r\nTo: c@d.example\r\nMessage-ID: <1@b.example>\r\nSubject: "

@@ -13,10 +13,9 @@ import random
 from contextlib import contextmanager
 from datetime import timedelta
 
-from jobs_lib import catalogue, clock, schedule
-from jobs_lib.schedule import zone
 from tests.support.bench import Bench
 from tests.support.databases import bulk
+from tests.support.product import catalogue, clock, schedule, zone
 
 SECRETS = ("jane@home.example", "home.example", "Your secret diagnosis", "/home/jane/mail",
            "hunter2", "https://hooks.customer.example/x", "relay.provider.example", "<script>")

@@ -10,10 +10,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from jobs_lib.cli import main
-from tests.support import launch  # noqa: F401
+from tests.support import (
+    launch,  # noqa: F401
+    product,
+)
 
-code = main.main(sys.argv[1:])
+code = product.main(sys.argv[1:])
 status = Path("/proc/self/status").read_text(encoding="ascii")
 print(status.partition("VmHWM:")[2].split()[0], file=sys.stderr)
 sys.exit(code)

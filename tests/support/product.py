@@ -9,19 +9,122 @@ between them: the clock, the ends of the ports, and points at which a process ca
 from __future__ import annotations
 
 import importlib
+import pkgutil
+from datetime import timedelta
+from types import SimpleNamespace
 
-# Every name that is used outside of this file: {name: module}.
-NAMES: dict[str, str] = {
-    "Response": "jobs_lib.ports.http.message", "Result": "jobs_lib.ports.mail.message",
+# What tests use beside the functions below: {module: its names}; a dot, or none: the module itself.
+INSIDE = {
+    "catalogue": "", "clock": "", "folders": "", "jobs": "", "schedule": "zone .",
+    "cli.arguments": "dispatch", "commands.run_due": "", "config.loader": "",
+    "config.option_types": "Option .",
+    "config.settings": "PAUSE_PATTERNS",
+    "database.connection": "Database connect",
+    "database.dialects": "target",
+    "database.names": "Names",
+    "database.schema": "NAMES",
+    "database.schema.app_tables": "", "database.schema.ddl": "", "database.schema.written": "",
+    "database.schema.migrations": "migrate",
+    "database.schema.references": "REFERENCES .",
+    "database.schema.tables": "NO_DEFAULT table tables words_of",
+    "database.schema.version": "SCHEMA_VERSION found",
+    "database.schema.works_on": "works_on",
+    "database.statement": "Statement bindable scan",
+    "doctor": "examine",
+    "doctor.installation": "Installation",
+    "engines.spool": "mark_folder",
+    "errors": "Busy DatabaseError JobsError Lost",
+    "features.exports.columns": "KINDS",
+    "job": "declare",
+    "monitoring.publish": "",
+    "output.console": "Console",
+    "ports.dns": "Answer FOUND NODATA NXDOMAIN UNKNOWN",
+    "ports.http.message": "ANSWERED FAILED Request Response TIMEOUT",
+    "ports.http.posters": "open_poster",
+    "ports.mail.message": "Envelope IN_MEMORY Result",
+    "ports.mail.smtp_session": "LIMITS",
+    "ports.outcomes": "FINAL LOST RELAY RETRY SENT UNCERTAIN",
+    "runner.clock_doubt": "", "runner.runner": "",
+    "runner.resources": "Ports Session",
 }
 SIDES = ("before", "after")
 
 
 def __getattr__(name: str):
-    """One of the NAMES."""
-    if name not in NAMES:
-        raise AttributeError(name)
-    return getattr(importlib.import_module(NAMES[name]), name)
+    """A name of the INSIDE."""
+    for module, names in INSIDE.items():
+        is_module = name == module.rpartition(".")[2] and "." in (names or ".")
+        if is_module or name in names.split():
+            found = importlib.import_module(f"jobs_lib.{module}")
+            return found if is_module else getattr(found, name)
+    raise AttributeError(name)
+
+
+def main(words: list[str]) -> int:
+    """`jobs.py WORDS` in this process: its exit code."""
+    from jobs_lib.cli import main as product
+    return product.main(words)
+
+
+def leave(code: int) -> None:
+    """End this process as jobs.py does."""
+    from jobs_lib.cli import main as product
+    product.leave(code)
+
+
+def install(folder) -> None:
+    """What `jobs.py migrate` does in that folder."""
+    from jobs_lib.commands import migrate
+    from jobs_lib.config import loader
+    from jobs_lib.runner.resources import Ports, Session
+
+    settings = loader.load(None, beside=str(folder), environ={})
+    db, *_ = migrate.install(Session(settings, Ports(settings), console=None))
+    db.close()
+
+
+def load_all(workers: bool = False) -> None:
+    """Load every module of the product, those for workers only if so asked."""
+    import jobs_lib
+    for _, name, _ in pkgutil.walk_packages(jobs_lib.__path__, "jobs_lib."):
+        if workers or not name.startswith("jobs_lib.workers"):
+            importlib.import_module(name)
+    importlib.import_module("jobs_lib.catalogue").load_all([])
+
+
+def live_in(clock, outside, connecting, timeout: float) -> None:
+    """From now on this process is on that clock and in that world: `outside` has the ends of the
+    ports, `connecting` is called before each connection to the database."""
+    from jobs_lib import clock as clocks
+    from jobs_lib.features.webhooks import requests
+    from jobs_lib.runner import resources
+    from tests.support import databases
+
+    clocks.now, clocks.boot = clock.now, clock.boot
+    resources.time = SimpleNamespace(monotonic=clock.monotonic, sleep=clock.sleep)
+    requests.threading = SimpleNamespace(Thread=_AtOnce)
+    connect = resources.Ports.connect
+
+    def connected(ports, **how):
+        connecting()
+        db = connect(ports, timeout=timeout, **how)
+        databases.set_clock(db, clock.now())
+        return db
+    resources.Ports.connect = connected
+    resources.Ports.mail = lambda _, section: outside.mail(section)
+    resources.Ports.http = lambda _, section: outside.http(section)
+    resources.Ports.dns = lambda _, section: outside.dns(section)
+
+
+class _AtOnce:
+    """A thread that does its work when it is started: the order of requests is always the same."""
+
+    def __init__(self, target, args, daemon) -> None:
+        self._work = lambda: target(*args)
+
+    def start(self) -> None:
+        """Do it."""
+        self._work()
 
 
 def around_statements(look) -> None:
@@ -42,6 +145,55 @@ def begins(sql: str, values: dict, side: int) -> str:
     """The job whose run begins with this statement, which has stored its row in `job_runs`; else
     an empty text."""
     return values.get("job", "") if side == 1 and sql.startswith("INSERT INTO {job_runs}") else ""
+
+
+def change_statements(change) -> None:
+    """Have `change(sql, values)` say what is sent in place of each statement of this process."""
+    from jobs_lib.database.connection import Database
+    run = Database._run
+
+    def _run(self, sql, values, *args, **named):
+        return run(self, *change(sql, values), *args, **named)
+    Database._run = _run
+
+
+def split_transactions(is_meant) -> None:
+    """Store what a transaction has done after each of its statements, where `is_meant()`."""
+    from jobs_lib.database.connection import Database
+    run, begin = Database._run, []
+
+    def _run(self, sql, values, *args, **named):
+        result = run(self, sql, values, *args, **named)
+        if sql.startswith(("BEGIN", "START TRANSACTION")):
+            begin[:] = [sql]
+        elif sql in ("COMMIT", "ROLLBACK"):
+            begin.clear()
+        elif begin and sql.startswith(("INSERT", "UPDATE", "DELETE")) and is_meant():
+            for between in ("COMMIT", begin[0]):
+                run(self, between, {}, lambda cursor: None)
+        return result
+    Database._run = _run
+
+
+def change_runs(change) -> None:
+    """Have `change(job, run)` called in place of each run of a job; `run()` is the run itself."""
+    from jobs_lib.runner import runner
+    run = runner.run
+    runner.run = lambda session, job, request: change(job.name, lambda: run(session, job, request))
+
+
+def change_clock(ahead) -> None:
+    """Let the clock of this process be so many seconds ahead as `ahead()` says."""
+    from jobs_lib import clock
+    now = clock.now
+    clock.now = lambda: now() + timedelta(seconds=ahead())
+
+
+def change_exit_codes(change) -> None:
+    """Have `change(code)` say what each command ends with."""
+    from jobs_lib.cli import main as product
+    run = product.main
+    product.main = lambda words: change(run(words))
 
 
 class Aim:

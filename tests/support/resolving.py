@@ -19,7 +19,7 @@ import dns.message
 import dns.query
 import dns.rcode
 
-from jobs_lib.cli import main
+from tests.support import product
 
 PORT, real = int(os.environ["JOBS_DNS_PORT"]), socket.getaddrinfo
 
@@ -49,4 +49,4 @@ def _address(name: str) -> str:
 
 if __name__ == "__main__":
     socket.getaddrinfo = look_up
-    sys.exit(main.main(sys.argv[1:]))
+    sys.exit(product.main(sys.argv[1:]))

@@ -25,11 +25,8 @@ from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from pathlib import Path
 
-from jobs_lib import clock
-from jobs_lib.commands import migrate
-from jobs_lib.config import loader
-from jobs_lib.database.connection import connect
-from jobs_lib.runner.resources import Ports, Session
+from tests.support import product
+from tests.support.product import clock, connect
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH = ROOT / "tests" / "support" / "launch.py"
@@ -104,9 +101,7 @@ class Shell:
         """What `jobs.py migrate` does, in this process: a process of its own takes ten times as
         long, and each test of a command or a kill would wait for it. (As a process it is tested in
         tests/runner/test_settling_in.py.)"""
-        settings = loader.load(None, beside=str(self.folder), environ={})
-        db, *_ = migrate.install(Session(settings, Ports(settings), console=None))
-        db.close()
+        product.install(self.folder)
 
     @cached_property
     def db(self):

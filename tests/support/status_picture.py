@@ -7,9 +7,9 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from jobs_lib.monitoring import publish
 from tests.support.browser import picture
 from tests.support.past import ready
+from tests.support.product import publish
 
 TARGET = Path(__file__).resolve().parents[2] / "docs" / "status.png"
 WIDTH, HEIGHT = 1280, 1800

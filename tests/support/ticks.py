@@ -3,11 +3,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs_lib import clock
-from jobs_lib.commands import run_due
-from jobs_lib.config import loader
-from jobs_lib.output.console import Console
-from jobs_lib.runner.resources import Ports, Session
+from tests.support.product import Console, Ports, Session, clock, loader, run_due
 from tests.support.shell import utc
 
 

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from jobs_lib.cli import main
+from tests.support import product
 
 REPORT, ALLOWED = os.environ["JOBS_WATCHED"], os.environ.get("JOBS_WATCHED_ALLOWED")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -68,4 +68,4 @@ def report() -> None:
 
 
 sys.addaudithook(watch)
-sys.exit(main.main(sys.argv[1:]))
+sys.exit(product.main(sys.argv[1:]))

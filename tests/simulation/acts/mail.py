@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import random
 
-from ..world import NATURES, World, act
+from ..world import BYTE_LIMITS, EMAIL_LIMITS, NATURES, World, act
 
 FIRST_USERS = 6
 
@@ -23,8 +23,8 @@ def sign_up(world, chosen) -> str:
     limited = chosen.random() < 0.6
     id = world.add("users", email=f"owner{number}-{chosen.choice(NATURES[:6])}@home.test",
                    name=f"Owner {number}", status="active", created_at=world.text(),
-                   email_limit=chosen.choice((40, 200)) if limited else None,
-                   bandwidth_limit_bytes=chosen.choice((10 ** 6, 10 ** 7)) if limited else None,
+                   email_limit=chosen.choice(EMAIL_LIMITS) if limited else None,
+                   bandwidth_limit_bytes=chosen.choice(BYTE_LIMITS) if limited else None,
                    billing_anchor=world.text()[:10],
                    log_retention_days=chosen.choice((None, None, 3, 30)))
     destination = world.add("destinations", user_id=id, email=world.mailbox(chosen, id),

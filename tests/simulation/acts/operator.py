@@ -11,8 +11,10 @@ JOBS = ("retry_forwards", "send_notifications", "delete_accounts", "retry_webhoo
         "purge_job_history", "purge_magic_links", "purge_message_logs", "purge_notifications",
         "purge_sessions", "purge_spam_quarantine", "purge_webhook_deliveries", "check_jobs")
 LOOKS = (("status",), ("status", "--json"), ("list",), ("list", "--json"), ("history",),
-         ("report", "--output", "status.html"), ("metrics", "--output", "jobs.prom"),
-         ("doctor", "--offline"), ("config", "check"), ("migrate", "--check"))
+         ("history", "retry_forwards", "--json"), ("queue",), ("queue", "forwards"),
+         ("queue", "webhooks", "--failed", "--json"), ("report", "--output", "status.html"),
+         ("metrics", "--output", "jobs.prom"), ("doctor", "--json"), ("config", "check"),
+         ("config", "show"), ("migrate", "--check"), ("crontab",), ("test", "purge_sessions"))
 REPLAYED = {"forward": "failed_emails", "webhook": "webhook_deliveries",
             "notification": "notifications"}
 # (job, for how long it is to keep rows for a change)

@@ -9,7 +9,7 @@ import os
 import random
 from datetime import timedelta
 
-from ..world import DAY, HOUR, act
+from ..world import BYTE_LIMITS, DAY, EMAIL_LIMITS, HOUR, act
 
 HISTORY = 34                    # days before the first one of which there are rows
 STATUSES = ("delivered",) * 6 + ("blocked", "held", "spam", "bounced", "failed")
@@ -25,8 +25,8 @@ def begin(world) -> None:
     # limits that are reached
     for user in world.db.query("SELECT id FROM {users} ORDER BY id"):
         world.db.execute("UPDATE {users} SET email_limit = :emails, bandwidth_limit_bytes = :bytes "
-                         "WHERE id = :id", id=user["id"], emails=chosen.choice((10, 20, 40, 60)),
-                         bytes=chosen.choice((3 * 10 ** 5, 10 ** 6, 10 ** 7)))
+                         "WHERE id = :id", id=user["id"], emails=chosen.choice(EMAIL_LIMITS),
+                         bytes=chosen.choice(BYTE_LIMITS))
     for day in range(HISTORY, 0, -1):
         days = day - chosen.randrange(48) / 48
         for _ in range(3):
@@ -77,6 +77,25 @@ def message_passes(world, chosen, days: float = 0) -> str:
         world.add("header_snapshots", message_log_id=number, user_id=user["id"],
                   ciphertext=b"x" * 40, created_at=_time(world, chosen, days))
     return f"user {user['id']} has a message {log} of {size} bytes" + (" (late)" if late else "")
+
+
+@act(per_day=0.4)
+def message_is_logged_late(world, chosen) -> str:
+    """The hook's transaction is open for an hour, in which a higher id is stored."""
+    if not (user := world.user(chosen)):
+        return ""
+    row = {"user_id": user["id"], "direction": "forward", "status": "delivered",
+           "bytes_used": chosen.randrange(300, 5000), "created_at": world.text()}
+    late = world.add("message_logs", **row) + 1
+    world.add("message_logs", id=late + 1, **row)
+
+    def commits() -> str:
+        if not world.pick(chosen, "users", "id = :id AND status = 'active'", id=user["id"]):
+            return f"the message {late} of user {user['id']} is not logged"
+        world.add("message_logs", id=late, **row)
+        return f"the message {late} of user {user['id']} is logged an hour late"
+    world.later.append((world.clock.seconds + HOUR, commits))
+    return f"messages {late - 1} and {late + 1} of user {user['id']} are logged"
 
 
 def _stored(world, chosen, table: str, days: float) -> str:
@@ -208,8 +227,8 @@ def changes_choices(world, chosen) -> str:
     if not (user := world.user(chosen)):
         return ""
     column, values = chosen.choice((
-        ("log_retention_days", (None, 0, 3, 5, 30, 400)), ("email_limit", (None, 20, 40, 60)),
-        ("bandwidth_limit_bytes", (None, 0, 10 ** 6, 10 ** 7)),
+        ("log_retention_days", (None, 0, 3, 5, 30, 400)), ("email_limit", (None, *EMAIL_LIMITS)),
+        ("bandwidth_limit_bytes", (None, 0, *BYTE_LIMITS)),
         ("billing_anchor", ("2026-01-31", "2026-12-15", None))))
     value = chosen.choice(values)
     world.db.execute(f"UPDATE {{users}} SET {column} = :value WHERE id = :id", value=value,
@@ -223,7 +242,9 @@ def opts_out(world, chosen) -> str:
     if not (user := world.user(chosen)):
         return ""
     kind = chosen.choice(KINDS)
-    world.db.upsert("notification_optouts", {"user_id": user["id"], "kind": kind}, {})
+    if not world.pick(chosen, "notification_optouts", "user_id = :id AND kind = :kind", "user_id",
+                      id=user["id"], kind=kind):
+        world.add("notification_optouts", user_id=user["id"], kind=kind)
     return f"user {user['id']} opts out of {kind}"
 
 

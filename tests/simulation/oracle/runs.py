@@ -13,6 +13,7 @@ DAILY = ("archive_audit_logs", "expire_destination_verifications", "purge_failed
          "purge_header_snapshots", "purge_job_history", "purge_magic_links", "purge_message_logs",
          "purge_notifications", "purge_sessions", "purge_spam_quarantine",
          "purge_webhook_deliveries")
+JOBS = OFTEN + DAILY
 EVERY = {**dict.fromkeys(OFTEN, 3 * HOUR), **dict.fromkeys(DAILY, DAY + 3 * HOUR)}
 CODES = (0, 1, 124, 143)
 # What ends with 1 when it has found something.
@@ -72,6 +73,9 @@ class Commands(Rule):
         """Its exit code, and what it printed."""
         if step.code >= 0 and step.code not in CODES:
             yield f"{' '.join(step.words)} ended with {step.code}: {step.printed}"
+        if step.code == 0 and (failed := [row["job"] for row in new(step, "job_runs").values()
+                                          if row["status"] in ("failed", "timeout")]):
+            yield f"{' '.join(step.words)} ended with 0, and {failed} failed"
         if "Traceback" in step.printed:
             yield f"{' '.join(step.words)} has crashed: {step.printed}"
         if (step.code == 1 and not step.trouble and step.words and step.words[0] not in MAY_FIND
@@ -85,6 +89,7 @@ class Alerts(Rule):
 
     def __init__(self) -> None:
         self.last: dict[tuple, int] = {}            # (incident, its beginning): when he was told
+        self.ended: set[tuple] = set()              # that he knows to be over
 
     def check(self, step):
         """The rows of `alerts`, and the mail."""
@@ -94,6 +99,8 @@ class Alerts(Rule):
             if row["email_told_at"] in (None, was.get("email_told_at")):
                 continue
             told += 1
+            if row["resolved_at"]:
+                self.ended.add((key, str(row["first_seen_at"])))
             incident = key, str(row["first_seen_at"])
             now, last = seconds(row["email_told_at"]), self.last.get(incident)
             is_right = step.ended - step.clock_right_since > 3 * DAY
@@ -108,6 +115,9 @@ class Alerts(Rule):
             yield f"the operator got {mails} alerts of {told} incidents"
         if quiet > DAY + 2 * HOUR and not step.trouble:
             for key, row in step.after["alerts"].items():
+                incident = key, str(row["first_seen_at"])
+                if row["resolved_at"] and incident in self.last and incident not in self.ended:
+                    yield f"nobody was told that the incident {key} is over: {row['subject']}"
                 open_for = step.ended - seconds(row["first_seen_at"])
                 if (not row["resolved_at"] and row["kind"] not in OF_OTHERS and open_for > LASTS
                         and not (key == WAITS and _is_an_endpoint_failing(step))):

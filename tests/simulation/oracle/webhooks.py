@@ -119,6 +119,9 @@ class DeliveryTimes(Rule):
                                                                  step.after["users"])]
                 if all(owner and owner["status"] == "suspended" for owner in owners):
                     yield f"delivery {id} was sent while its owner is suspended"
+            if row and not any(hooks.get(row["webhook_id"], {}).get("active")
+                               for hooks in (step.before["webhooks"], step.after["webhooks"])):
+                yield f"delivery {id} was sent to endpoint {row['webhook_id']}, which is disabled"
             self.last[id] = at
             # of a process that was struck nobody may have heard the answer
             if entry["status"] == 429 and not step.struck:

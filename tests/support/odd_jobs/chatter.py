@@ -1,9 +1,8 @@
 """Log many events quickly."""
 from __future__ import annotations
 
-from jobs_lib.config import option_types as kind
-from jobs_lib.config.option_types import Option
-from jobs_lib.job import declare
+from tests.support.product import Option, declare
+from tests.support.product import option_types as kind
 
 
 @declare(schedule="17 3 * * *", enabled=False, idempotency="It does nothing.",

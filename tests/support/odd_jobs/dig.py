@@ -4,9 +4,8 @@ from __future__ import annotations
 import os
 import time
 
-from jobs_lib.config import option_types as kind
-from jobs_lib.config.option_types import Option
-from jobs_lib.job import declare
+from tests.support.product import Option, declare
+from tests.support.product import option_types as kind
 
 
 @declare(schedule="*/5 * * * *", enabled=False, idempotency="An item is one row with a key of its "

@@ -3,10 +3,8 @@ from __future__ import annotations
 
 import sys
 
-from jobs_lib.config import option_types as kind
-from jobs_lib.config.option_types import Option
-from jobs_lib.errors import Busy, JobsError
-from jobs_lib.job import declare
+from tests.support.product import Busy, JobsError, Option, declare
+from tests.support.product import option_types as kind
 
 
 @declare(schedule="*/5 * * * *", enabled=False, idempotency="It does nothing.",

@@ -1,7 +1,7 @@
 """Use ever more memory, a piece an item."""
 from __future__ import annotations
 
-from jobs_lib.job import declare
+from tests.support.product import declare
 
 PIECE = 4 * 1024 * 1024
 

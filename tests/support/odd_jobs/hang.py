@@ -6,9 +6,8 @@ import os
 import socket
 import time
 
-from jobs_lib.config import option_types as kind
-from jobs_lib.config.option_types import Option
-from jobs_lib.job import declare
+from tests.support.product import Option, declare
+from tests.support.product import option_types as kind
 
 EVER = 10 ** 9
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 
-from jobs_lib.job import declare
+from tests.support.product import declare
 
 
 @declare(schedule="*/5 * * * *", enabled=False, idempotency="Nothing is stored.")

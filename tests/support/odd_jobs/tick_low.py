@@ -1,9 +1,8 @@
 """A job of priority low that takes as long as the test sets."""
 from __future__ import annotations
 
-from jobs_lib.config import option_types as kind
-from jobs_lib.config.option_types import Option
-from jobs_lib.job import declare
+from tests.support.product import Option, declare
+from tests.support.product import option_types as kind
 
 
 @declare(schedule="*/5 * * * *", priority="low", enabled=False, idempotency="It does nothing.",
