@@ -19,12 +19,6 @@ def shown(path: str) -> str:
     return path if relative.split(os.sep)[0] == os.pardir else relative
 
 
-def program(path: str) -> str:
-    """A file to run, with `./` before it where it lies in the current folder."""
-    path = shown(path)
-    return shlex.quote(path if os.sep in path else os.path.join(os.curdir, path))
-
-
 def jobs(*words: str, config: str | None = None) -> str:
     """`python3 jobs.py --config demo/config.ini list`, with this Python and from this folder."""
     found = shutil.which("python3")
