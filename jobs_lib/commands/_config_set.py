@@ -9,7 +9,7 @@ from jobs_lib import catalogue, folders
 from jobs_lib.config import files, option_types, settings
 from jobs_lib.config.loader import Config, known_sections
 from jobs_lib.config.option_types import Option
-from jobs_lib.doctor.mistakes import mistakes
+from jobs_lib.doctor.config import mistakes
 from jobs_lib.errors import OK, ConfigError, UsageError
 from jobs_lib.output.config_example import short_ini
 from jobs_lib.runner.access import refuse_root

@@ -16,14 +16,9 @@ import sys
 from jobs_lib import catalogue
 from jobs_lib.config import settings
 from jobs_lib.config.option_types import hide_password
-from jobs_lib.doctor.files import changeable_by_others, readable
-from jobs_lib.doctor.host import another_users
-from jobs_lib.doctor.mistakes import missing_package, mistakes
-from jobs_lib.doctor.rarely_meant import open_folder, rarely_meant
-from jobs_lib.doctor.writable import open_to_others
+from jobs_lib.doctor.config import mistakes, rarely_meant
 from jobs_lib.errors import CONFIG, OK, ConfigError, UsageError
-from jobs_lib.output.console import WIDEST, columns
-from jobs_lib.output.findings_text import in_full
+from jobs_lib.output.findings import in_full
 from jobs_lib.output.paint import Paint
 from jobs_lib.text import counted, did_you_mean, one_of
 
@@ -72,19 +67,15 @@ def check(session, jobs: list, broken: list[str], as_json: bool = False) -> int:
     """ConfigError with every mistake; warnings alone are no failure. As JSON: path, errors,
     warnings."""
     config = session.config
-    wrong = [*broken, *(finding.what for finding in mistakes(config, jobs)),
-             *filter(None, [missing_package(config)])]
-    warned = [*another_users(config, "config check"), *readable(config),
-              *changeable_by_others(open_to_others(config)),
-              *open_folder(config, "export", "dir", "exports"), *rarely_meant(config, jobs)]
-    warned = [finding._replace(level="warning") for finding in warned]
+    wrong = [*broken, *(finding.what for finding in mistakes(config, jobs))]
+    warned = rarely_meant(config, jobs)
     if as_json:
         session.console.document({"path": config.path, "errors": wrong,
                                   "warnings": [finding._asdict() for finding in warned]})
         return CONFIG if wrong else OK
-    paint, width = Paint(sys.stdout), min(columns(), WIDEST)
+    paint = Paint(sys.stdout)
     for finding in warned:
-        session.console.answer("\n".join(in_full(finding, width, paint)))
+        session.console.answer("\n".join(in_full(finding, paint)))
     if wrong:
         raise ConfigError(*wrong)
     file = config.path if config.sources.found else "The configuration"

@@ -1,36 +1,81 @@
-"""What `jobs.py doctor` looks at: one module for each area, each check a generator of findings.
+"""What `jobs.py doctor` looks at: a module for each area, each with a table of its checks.
 
 A check takes the Installation and yields Findings. It need not be careful: whatever it raises is a
-finding too, and one that takes too long is ended. So a broken configuration, a dead database and a
-dead network are reported and stop nothing.
+finding too, and one that takes too long is ended. So a wrong configuration, a dead database and a
+dead network are reported and stop nothing. A check that needs a section with a mistake is left out:
+the mistake is reported, and comes first.
 """
 from __future__ import annotations
 
-import time
+from typing import Any
 
-from jobs_lib import masking
+from jobs_lib import catalogue, clock, masking
 from jobs_lib.config.secrets import redacted, secrets
-from jobs_lib.errors import JobsError, Missing, Stopped
-from jobs_lib.output.findings import Finding, note, problem, warning
+from jobs_lib.crontab import installed
+from jobs_lib.errors import ConfigError, Missing, Stopped
+from jobs_lib.output.findings import Finding, problem, warning
 from jobs_lib.runner.limits import Alarm
 
-AREAS = ("host", "config", "files", "database", "mail", "dns", "cron", "workers", "runs")
-ONLINE = ("mail", "dns", "workers")                 # left out by `--offline`
-FROM_DATABASE = ("cron", "runs")
-ALL_SECONDS, CHECK_SECONDS = 17.0, 6.0   # for everything, and for one check
+AREAS = ("host", "config", "files", "database", "network", "runs")
+CHECK_SECONDS = 6.0
+WAIT_SECONDS = 2.0       # for another writer of the database
 
 
-def examine(installation, areas=AREAS) -> list[Finding]:
+class Reported(Exception):
+    """There is nothing to look at for this check, and another finding says why."""
+
+
+class Installation:
+    """One installation: its configuration, its jobs, and its database where that can be had.
+
+    script  jobs.py, its absolute path       broken   why jobs cannot be loaded, a sentence each
+    now     the present second in UTC        crontab  returns the text of this user's crontab, or
+                                                      None, and why there is none
+    """
+
+    def __init__(self, config, script: str, *, now=None, crontab=installed.read) -> None:
+        self.config, self.script, self.crontab = config, script, crontab
+        self.now = now or clock.now()
+        self.broken: list[str] = []
+        self.jobs = catalogue.load_all(self.broken)
+        self.section = config.section
+        self._database: Any = None
+        self._is_away = False
+
+    def database(self):
+        """The connection, made once. Reported after the first check that could not make it."""
+        from jobs_lib.database.connection import connect
+
+        if self._is_away:
+            raise Reported
+        if self._database is None:
+            core, config = self.section("core"), self.config
+            try:
+                self._database = connect(core.database, prefix=core.prefix, tables=config.tables(),
+                                         columns=config.columns(), also=config.also(),
+                                         base=config.folder, timeout=WAIT_SECONDS)
+            except BaseException:
+                self._is_away = True
+                raise
+        return self._database
+
+    def recover(self) -> None:
+        """A check was ended in the middle of whatever it did."""
+        if self._database is not None:
+            self._database.invalidate()
+
+    def close(self) -> None:
+        """Close the database, if it was opened."""
+        if self._database is not None:
+            self._database.close()
+
+
+def examine(installation: Installation, areas=AREAS) -> list[Finding]:
     """All findings, area by area, with every secret of the configuration taken out of them."""
-    end, found = time.monotonic() + ALL_SECONDS, []
+    hidden, found = secrets(installation.config), []
     for area in areas:
-        here = [finding for check in _checks(area)
-                for finding in _findings(check, installation, end)]
-        if not here and installation.lacks and area in FROM_DATABASE:
-            here = [note(f"Nothing is known about runs without {installation.lacks}",
-                         "They are recorded there.", "Fix that first.")]
-        found += [finding._replace(area=area) for finding in here]
-    hidden = secrets(installation.config) if installation.config else []
+        for check in _checks(area):
+            found += [finding._replace(area=area) for finding in _findings(check, installation)]
     return [Finding(level, area, *(redacted(text, hidden) for text in texts))
             for level, area, *texts in dict.fromkeys(found)]
 
@@ -41,46 +86,27 @@ def _checks(area: str) -> tuple:
         return __import__(f"{__name__}.{area}", fromlist=["CHECKS"]).CHECKS
     except (ImportError, SyntaxError) as error:
         found = problem(f"The checks of this area cannot be loaded: {error}",
-                        "The upload was cut off, or holds files of two versions.",
-                        "See what `jobs.py doctor` says of the host.")
+                        "The upload was cut off, or has files of two versions.",
+                        "See what `jobs.py doctor` says about the host.")
         return (lambda _: [found],)
 
 
-def _findings(check, installation, end: float) -> list[Finding]:
+def _findings(check, installation: Installation) -> list[Finding]:
     """What the check finds, and how it failed if it did."""
     found: list[Finding] = []
-    left = min(CHECK_SECONDS, end - time.monotonic())
-    if left <= 0:
-        return [_unfinished(check, "the checks before it took all the time")]
     try:
-        with Alarm("too slow", left):
+        with Alarm("too slow", CHECK_SECONDS):
             for finding in check(installation):
                 found.append(finding)        # so that what came before an exception is kept
     except Stopped:
         installation.recover()
-        found.append(_unfinished(check, f"no answer within {left:.0f} s")._replace(level="problem"))
-    except NothingToAsk as error:
-        if str(error):
-            found.append(_unfinished(check, str(error)))
-    except Missing:
-        # the schema's check reports which table, and how to fix it
-        installation.lacks = installation.lacks or "the tables that are missing"
-    except (JobsError, OSError) as error:
-        found.append(_unfinished(check, str(error)))
+        found.append(_unfinished(check, f"no answer within {CHECK_SECONDS:.0f} s")._replace(
+            level="problem"))
+    except (Reported, ConfigError, Missing):
+        pass                                 # a section, or a table: its own check reports it
     except Exception as error:      # noqa: BLE001  a defect of one check must not hide the others
         found.append(_unfinished(check, f"{type(error).__name__}: {error}"))
     return found
-
-
-class NothingToAsk(Exception):
-    """There is nothing that this check could look at; the message says why, and is empty where
-    another finding does."""
-
-
-def judge(dialect):
-    """The module that judges such a server or file: `examine(db, now)` yields findings. Its
-    MAY_WRITE says what to do when nothing can be written."""
-    return __import__(f"{__name__}.{dialect.name}", fromlist=["examine"])
 
 
 def _unfinished(check, why: str) -> Finding:

@@ -1,70 +1,227 @@
-"""The configuration: what is wrong, what is rarely meant, and what a host will not stand."""
+"""The configuration: what is wrong in it, and what it may say and hardly ever means."""
 from __future__ import annotations
 
-import os
-from datetime import timedelta
+import re
+from contextlib import suppress
 
+from jobs_lib.config import path_checks, settings
+from jobs_lib.config.loader import CONFIG_VARIABLE, Config, known_sections, variable_name
 from jobs_lib.config.option_types import show_duration
-from jobs_lib.output.findings import note, ok, run, warning
+from jobs_lib.config.separate_folders import DATABASE, misplaced
+from jobs_lib.database import dialects
+from jobs_lib.errors import ConfigError, DatabaseError
+from jobs_lib.hostnames import LOCAL, LOOPBACK
+from jobs_lib.output.findings import Finding, note, ok, problem, run, warning
+from jobs_lib.paths import program
+from jobs_lib.text import did_you_mean
 
-from . import NothingToAsk, mistakes, rarely_meant
-
-HOST_LIMIT = timedelta(minutes=5)        # after which many hosts kill a process
+TLS_PORT, KNOWN_PORTS = 465, (25, 465, 587)
 
 
 def values(installation):
     """All mistakes of all sections, and what is allowed and rarely meant."""
     config, jobs = installation.config, installation.jobs
-    if config is None:
-        raise NothingToAsk
-    wrong = mistakes.mistakes(config, jobs)
+    wrong = mistakes(config, jobs)
     yield from wrong
-    yield from rarely_meant.rarely_meant(config, jobs)
+    yield from rarely_meant(config, jobs)
     if not wrong:
         yield ok(f"{config.path} can be read" if config.sources.found else "the defaults hold")
 
 
-def times(installation):
-    """A run that is longer than hosts allow."""
-    core = installation.section("core")
-    longer = [("core", core.budget), *((job.name, options.budget) for job in installation.jobs
-                                       if (options := installation.job(job)).enabled)]
-    longer = [(name, budget) for name, budget in longer if budget + core.grace > HOST_LIMIT]
-    if longer:
-        names = ", ".join(f"[{name}] budget = {show_duration(budget)}" for name, budget in longer)
-        yield warning(f"{names}: with [core] grace = {show_duration(core.grace)} that is over 5 "
-                      "minutes", "Many hosts kill a process after 5 minutes. Nothing is lost by "
-                      "it, but what was in hand is done again.",
-                      "If yours is one of them, stay a minute under its limit: [core] budget = 4m.")
-
-
-def identity(installation):
-    """What has to be kept with a backup, and where links lead."""
-    core = installation.section("core")
-    if not core.secret_key:
-        yield note("[core] secret_key is not set, so it is kept in "
-                   f"{os.path.join(core.state_dir, 'secret')}",
-                   "Senders of forwards and links in mails are signed by it.",
-                   "Include that file in your backups, and take it with you when you move to "
-                   "another host.")
-    if not core.app_url:
-        yield note("[core] app_url is not set", "Mails to users cannot lead to a page of your app.",
-                   run("Set it:", "[core]", "app_url = https://mail.example.org"))
-
-
-def alerts(installation):
-    """Who is alerted when something stops working. An alert that only logs is none."""
-    if installation.has_mistakes("alerts"):
-        raise NothingToAsk
-    section = installation.section("alerts")
-    if not (section.email or section.webhook):
+def unset(installation):
+    """Who is alerted when something stops working, and where links in mails lead."""
+    config, alerts = installation.config, installation.section("alerts")
+    if not (alerts.email or alerts.webhook):
         yield warning("[alerts] email and webhook are not set: nobody is alerted when a job fails "
                       "or mail is stuck", "Nobody reads logs, and cron's mail is easily lost.",
-                      run("Set one of them:", "[alerts]", "email = you@example.org"))
-    if not section.ping_url:
+                      _set(config, "alerts.email", "you@example.org"))
+    if not alerts.ping_url:
         yield note("[alerts] ping_url is not set",
                    "Only something outside can notice that cron itself has stopped.",
                    "Let a service such as Healthchecks expect a ping from each `run-due`.")
+    if not installation.section("core").app_url:
+        yield note("[core] app_url is not set", "Mails to users cannot lead to a page of your app.",
+                   _set(config, "core.app_url", "https://mail.example.org"))
 
 
-CHECKS = (values, times, identity, alerts)
+# What keeps something from running
+
+def mistakes(config: Config, jobs: list) -> list[Finding]:
+    """One finding for each mistake, in every section and job."""
+    found: list[str] = []
+    try:
+        config.check(jobs)
+    except ConfigError as error:
+        found = list(error.problems)
+    found += path_checks.wrong(config)
+    for check in (_wrong_database, _shared_folders):
+        with suppress(ConfigError):         # a section that cannot be read: reported above
+            found += check(config)
+    return [problem(text, "What needs this section does not run.", _fix(config, text))
+            for text in found]
+
+
+def _fix(config: Config, text: str) -> str:
+    """Where it is corrected, by the sentence's own option and place."""
+    if "environment variable " in text:
+        return "Correct that variable, or remove it, where the jobs are started."
+    named = re.match(r"\[(\w+)\] ([\w.]+) =", text)
+    if not named:
+        return f"Correct it in {config.path}; `jobs.py config check` looks at all of it again."
+    return run("Correct it there, or by this, which checks the value:",
+               f"{program(config.path)} config set {named[1]}.{named[2]} VALUE")
+
+
+def _wrong_database(config: Config):
+    """The URL as its dialect reads it, and whether it has such locks; nothing is connected."""
+    core = config.section("core")
+    try:
+        dialects.target(core.database, config.folder)
+        has_locks = dialects.load(core.database).named_locks
+    except DatabaseError as error:
+        yield str(error)
+        return
+    if core.lock != "file" and not has_locks:
+        place = config.written("core", "lock", settings.SECTIONS["core"]["lock"]).place
+        yield (f"[core] lock = {core.lock!r}: this database has no locks of that kind; expected "
+               f"file ({place})")
+
+
+def _shared_folders(config: Config):
+    """A folder from which files are removed, and that something else uses too; each pair once."""
+    files = [(DATABASE, dialects.file_of(config.section("core").database, config.folder)),
+             ("the configuration", config.path)]
+    stores = [misplaced(config.section, "archive", "store", files),
+              misplaced(config.section, "export", "dir", files)]
+    yield from filter(None, stores if any(stores) else [misplaced(config.section, "spool", "dir",
+                                                                  files)])
+
+
+# What is rarely meant
+
+def rarely_meant(config: Config, jobs: list) -> list[Finding]:
+    """One finding for each value; those of a section with a mistake are looked at once it is
+    correct."""
+    found: list[Finding] = []
+    for check in (_no_file, _unknown_variables, _mail, _unverified_database):
+        with suppress(ConfigError, DatabaseError):
+            found += check(config, jobs)
+    for job in jobs:
+        for check_job in (_required_records, _short_runs, _both_day_fields, _no_archive):
+            with suppress(ConfigError):
+                if config.job(job).enabled:
+                    found += check_job(config, job, config.job(job))
+    return list(dict.fromkeys(found))
+
+
+def _set(config: Config, option: str, value: str) -> str:
+    """A fix that is one command."""
+    return run("Set it, to yours:", f"{program(config.path)} config set {option} {value}")
+
+
+def _no_file(config: Config, _jobs):
+    if config.sources.found:
+        return
+    say = note if {*config.sources.environ, *config.sources.dotenv} - {CONFIG_VARIABLE} else warning
+    yield say(f"There is no {config.path}: the defaults hold",
+              "Most of all [mail] and [core] database have no default that fits you.",
+              "`./install.sh` makes one. Without a shell, copy config.ini.example to config.ini.")
+
+
+def _unknown_variables(config: Config, _jobs):
+    """JOBS_ variables of no section. (One of a section that has no such option is a mistake.)"""
+    starts = tuple(variable_name(section, "") for section in known_sections())
+    known = [variable_name(section, name) for section, name, _ in settings.shared_options()]
+    for variable in (*config.sources.environ, *config.sources.dotenv):
+        if variable != CONFIG_VARIABLE and not variable.startswith(starts):
+            yield warning(f"{variable} sets no option{did_you_mean(variable, known)}",
+                          "Nothing reads it.", "Correct its name, or remove it.")
+
+
+def _mail(config: Config, _jobs):
+    """What a relay will hardly take."""
+    mail = config.section("mail")
+    if mail.transport != "smtp":
+        return
+    if mail.domain in LOCAL:
+        yield warning("[mail] domain = localhost",
+                      "Forwards leave with a sender that no other host can reply to.",
+                      _set(config, "mail.domain", "example.org"))
+    if not mail.from_:
+        yield warning("[mail] from is not set", "Our own notices need an address to come from.",
+                      _set(config, "mail.from", "notices@example.org"))
+    if (mail.port == TLS_PORT) != (mail.security == "tls") and mail.port in KNOWN_PORTS:
+        expected = "tls" if mail.port == TLS_PORT else "starttls"
+        yield warning(f"[mail] port {mail.port} goes with security = {expected}, not "
+                      f"{mail.security}", "The connection will most likely fail.",
+                      _set(config, "mail.security", expected))
+    elif mail.security == "none" and mail.host not in LOOPBACK:
+        yield warning(f"[mail] security = none: mail goes to {mail.host} in clear",
+                      "Anyone in between can read it, and the password.",
+                      _set(config, "mail.security", "starttls"))
+
+
+def _unverified_database(config: Config, _jobs):
+    """A server elsewhere that is not verified, or reads all in clear, since the URL says so."""
+    target = dialects.target(config.section("core").database, config.folder)
+    host, tls = getattr(target, "host", ""), getattr(target, "tls", "verify")
+    if tls in ("off", "on") and not target.socket and host not in LOOPBACK:
+        yield warning(f"[core] database: ?tls={tls} to {host}",
+                      "Anyone in between can read along." if tls == "on" else
+                      "Passwords and people's data cross the network in clear.",
+                      "Put ?ssl_ca=/path/to/ca.pem in its place.")
+
+
+# Each job that is enabled
+
+def _required_records(config: Config, job, options):
+    """Records that domains have to have, while nothing says which."""
+    from jobs_lib.features.domains.records import unset
+
+    if job.name == "check_domains" and (missing := unset(options.require, config.section("dns"))):
+        what, _, fix = missing.partition(": ")
+        yield warning(what, "No domain is checked before that is set.",
+                      f"{fix[:1].upper()}{fix[1:]}.")
+
+
+def _short_runs(config: Config, job, options):
+    """Runs too short for a message, or a request: none is begun so close to the end."""
+    from jobs_lib.features.webhooks.deliveries import MARGIN
+    from jobs_lib.ports.mail.message import MESSAGE_MINIMUM
+
+    core = config.section("core")
+    if "mail" in job.sections:
+        item, least = "message", MESSAGE_MINIMUM
+    elif "webhooks" in job.sections:
+        item, least = "request", config.section("webhooks").timeout.total_seconds() + MARGIN
+    else:
+        return
+    longest = (min(options.budget, core.budget) + core.grace).total_seconds()
+    if longest <= least:
+        yield warning(f"[{job.name}] or [core] budget, and grace, are {longest:.0f} seconds "
+                      "together: it sends nothing",
+                      f"No {item} is begun with less than {least:g} seconds left.",
+                      "Set a longer budget.")
+
+
+def _both_day_fields(_config, job, options):
+    """Cron takes either of them where both are restricted."""
+    schedule = options.schedule
+    if schedule.either_day:
+        day, _, weekday = schedule.text.split()[2:]
+        yield warning(f"[{job.name}] schedule = {schedule.text}: day of month ({day}) and weekday "
+                      f"({weekday}) are both restricted, and as in cron either one is enough",
+                      "So it comes on more days than it seems.",
+                      "Set one of the two to *. If you mean either, all is well.")
+
+
+def _no_archive(config: Config, job, options):
+    """Audit rows that are deleted for good. (An export reads the archive, and purges nothing.)"""
+    is_purge = "archive" in job.sections and "keep" in job.options
+    if is_purge and options.keep and not config.section("archive").store:
+        yield warning(f"[{job.name}] keep = {show_duration(options.keep)}, and [archive] store is "
+                      "empty: audit rows are deleted then, without an archive",
+                      "They cannot be restored.", _set(config, "archive.store", "var/archives"))
+
+
+CHECKS = (values, unset)

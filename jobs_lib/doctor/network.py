@@ -1,18 +1,134 @@
-"""Names of hosts, looked up beside us: the system's own look-up cannot be interrupted."""
+"""What the jobs talk to: the relay, name servers, the workers' broker. Nothing is sent, and nothing
+is put into a queue."""
 from __future__ import annotations
 
+import os
 import socket
+import time
+from datetime import timedelta
 from functools import partial
+from types import SimpleNamespace
+from urllib.parse import urlsplit
 
+from jobs_lib.errors import JobsError
+from jobs_lib.hostnames import LOOPBACK
+from jobs_lib.job import CRON
+from jobs_lib.output.findings import note, ok, problem, run, warning
+from jobs_lib.ports.dns import NXDOMAIN, UNKNOWN
 from jobs_lib.ports.in_time import in_time
+from jobs_lib.ports.mail.smtp_probe import Probe, probe
+from jobs_lib.workers import dispatch
 
-SECONDS = 3.0
+from . import Reported
+
+NAME_SECONDS, RELAY_SECONDS, DNS_SECONDS = 3.0, 5.0, 3
+CPANEL = ("/usr/local/cpanel", "~/.cpanel")     # folders that it makes
+GUEST = ("", "guest")    # passwords of a broker that everybody knows
 
 
-def resolve(host: str, port: int, seconds: float = SECONDS) -> str | None:
-    """What is wrong with a host's name, in words, or None when it has an address."""
+def unknown_name(host: str, port: int) -> str:
+    """What is wrong with a host's name, or "". Looked up beside us: the system's own look-up cannot
+    be interrupted."""
     try:
-        found = in_time(partial(socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM), seconds)
+        found = in_time(partial(socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM),
+                        NAME_SECONDS)
     except (OSError, UnicodeError) as error:
         return f"there is no host {host!r} ({getattr(error, 'strerror', None) or error})"
-    return None if found else f"the name {host!r} could not be looked up within {seconds:.0f} s"
+    return "" if found else f"the name {host!r} was not looked up within {NAME_SECONDS:.0f} s"
+
+
+def relay(installation):
+    """The relay: name, connection, TLS verified by name, login. It ends before a message begins."""
+    mail = installation.section("mail")
+    if mail.transport != "smtp":
+        yield note(f"[mail] transport = maildir: none is sent, all is written into {mail.maildir}",
+                   "That is for trying things out.", "Set transport = smtp, and the relay.")
+        return
+    wrong = unknown_name(mail.host, mail.port)
+    found = Probe(wrong) if wrong else probe(mail, time.monotonic() + RELAY_SECONDS)
+    if found.problem:
+        yield problem(f"The relay did not accept the connection: {found.problem}",
+                      "All mail waits, and the queues grow.", "Look at [mail] in config.ini. "
+                      "docs/failures.md, Mail is not going out, explains the message.")
+        return
+    secured = f"by {found.tls}" if found.tls else "unencrypted"
+    yield ok(f"{mail.host}:{mail.port} accepts the connection, {secured}"
+             f"{', signed in' if mail.username else ''}")
+
+
+def limits(installation):
+    """Limits of our own, below the host's."""
+    mail = installation.section("mail")
+    if mail.transport != "smtp":
+        raise Reported
+    has_cpanel = any(os.path.isdir(os.path.expanduser(path)) for path in CPANEL)
+    if mail.per_hour is None and mail.per_day is None:
+        say = warning if has_cpanel else note
+        yield say("[mail] per_hour and per_day are off", "Most shared hosts discard what is over "
+                  "their limit, sometimes after having taken it.",
+                  "Ask your host, and set 80 % of it (docs/mail.md, How many an hour).")
+    if has_cpanel and mail.failures_per_hour is None:
+        yield warning("[mail] failures_per_hour = off, and this host has cPanel",
+                      "cPanel can block a domain once a number of its messages, often 5, has "
+                      "failed within an hour.", run("Set it:", "[mail]", "failures_per_hour = 4"))
+
+
+def name_servers(installation):
+    """They answer, and know the mail servers that users' domains have to name."""
+    section = installation.section("dns")
+    is_used = section.mx_hosts or installation.database().query("SELECT id FROM {domains} LIMIT 1")
+    if not (is_used and installation.config.job_named("check_domains").enabled):
+        raise Reported
+    try:
+        from jobs_lib.ports.resolver import open_resolver
+        resolver = open_resolver(SimpleNamespace(**{**vars(section), "timeout": timedelta(
+            seconds=DNS_SECONDS / 2)}))
+    except JobsError as error:               # no dnspython
+        yield problem(str(error), "Users' domains are not checked.", "Install it.")
+        return
+    name = section.mx_hosts[0] if section.mx_hosts else "."
+    answer = resolver.look_up(name, "MX") if resolver.nameservers else None
+    if answer is None or answer.outcome == UNKNOWN:
+        yield problem(f"No name server answers for {name}{f': {answer.why}' if answer else ''}",
+                      "Users' domains stay as they are, whatever they set up.",
+                      "Set [dns] nameservers to those of your host.")
+    elif answer.outcome == NXDOMAIN and name != ".":
+        yield warning(f"DNS has no name {name}", "Domains are asked to have it as their mail "
+                      "server.", "Correct [dns] mx_hosts, or add the name.")
+    else:
+        yield ok("a name server answers")
+
+
+def broker(installation):
+    """Each engine that a job is to be run by is there, takes messages, and not from anybody."""
+    config, usual = installation.config, installation.section("core").mode
+    for mode in sorted({config.job(job).mode or usual for job in installation.jobs} - {CRON}):
+        url = getattr(installation.section("worker"), "redis" if mode == "rq" else "broker")
+        for each in url.split(";"):
+            yield from _open(each)
+        try:
+            dispatch.engine(mode).enqueue(config, [])
+            yield ok(f"the broker of mode = {mode} is there")
+        except JobsError as error:
+            yield problem(f"The workers' broker cannot be used: {error}",
+                          "Jobs of that mode wait, or `run-due` runs them itself.",
+                          run("Start it, or correct [worker]. Or do without:", "[core]",
+                              "mode = cron"))
+
+
+def _open(url: str):
+    """A broker elsewhere that anyone may write to, or whose password anyone in between may read."""
+    parts = urlsplit(url)
+    if parts.scheme == "unix" or (parts.hostname or "localhost") in LOOPBACK:
+        return
+    if (parts.password or "") in GUEST and "password=" not in parts.query:
+        yield problem(f"The workers' broker at {parts.hostname} has no password of its own",
+                      "Anyone who reaches it can have your jobs run, and stop your workers.",
+                      "Give it one, and write it into the URL (docs/workers.md).")
+    if parts.scheme not in ("rediss", "amqps"):
+        yield warning(f"The connection to the workers' broker at {parts.hostname} is not encrypted",
+                      "Anyone in between can read its password, and put messages in.",
+                      f"Switch TLS on there and write {parts.scheme}s://.")
+
+
+CHECKS = (relay, limits, name_servers, broker)

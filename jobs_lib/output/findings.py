@@ -1,11 +1,15 @@
-"""What a check of `jobs.py doctor` found: one sentence each for what, why it matters, and how to
-fix it."""
+"""Findings: what was found, why it matters and how to fix it, each a sentence; and how `doctor` and
+`config check` print them."""
 from __future__ import annotations
 
 from jobs_lib.records import namedtuple
 
-# from good to bad; only a problem makes `doctor` exit with 1
-LEVELS = ("ok", "note", "warning", "problem")
+from .console import WIDEST, columns
+from .layout import wrapped
+
+# from good to bad, with a colour each; only a problem makes `doctor` exit with 1
+LEVELS = {"ok": "green", "note": "cyan", "warning": "yellow", "problem": "red"}
+AREA, INDENT = 10, "  "
 
 Finding = namedtuple("Finding", "level area what why fix")
 Finding.__doc__ = """One finding.
@@ -42,3 +46,41 @@ def run(words: str, *commands: str) -> str:
     """A `fix` whose commands or statements stand on lines of their own."""
     return "\n".join([words, *(f"  {line}" for command in commands
                                for line in command.split("\n"))])
+
+
+def report(findings: list[Finding], paint) -> str:
+    """A line for each area, and below it what was found but for what is fine."""
+    lines: list[str] = []
+    for area in dict.fromkeys(finding.area for finding in findings):
+        here = sorted((finding for finding in findings if finding.area == area),
+                      key=lambda finding: [*LEVELS].index(finding.level), reverse=True)
+        worst = here[0].level
+        lines.append(paint("bold", f"{area:<{AREA}}") + paint(LEVELS[worst], _number(here, worst)))
+        lines += [f"  {line}" for finding in here if finding.level != "ok"
+                  for line in in_full(finding, paint)]
+    numbers = ", ".join(_number(findings, level) for level in reversed([*LEVELS])
+                        if level != "ok" and _count(findings, level))
+    return "\n".join([*lines, "", f"{numbers}." if numbers else "All is well."])
+
+
+def in_full(finding: Finding, paint) -> list[str]:
+    """Its lines: what, why, and how to fix it."""
+    width = min(columns(), WIDEST) - len(INDENT)
+    first, *lines = wrapped(f"{finding.level}: {finding.what.rstrip('.')}.", width, "", INDENT)
+    first = first.replace(finding.level, paint(LEVELS[finding.level], finding.level), 1)
+    if finding.why:
+        sentence = finding.why[:1].upper() + finding.why[1:].rstrip(".") + "."
+        lines += wrapped(sentence, width, INDENT, INDENT)
+    text, *commands = finding.fix.split("\n")
+    if text:
+        lines += wrapped(text, width, f"{INDENT}-> ", INDENT)
+    return [first, *lines, *(INDENT + command for command in commands)]
+
+
+def _count(findings: list[Finding], level: str) -> int:
+    return sum(finding.level == level for finding in findings)
+
+
+def _number(findings: list[Finding], level: str) -> str:
+    number = _count(findings, level)
+    return "ok" if level == "ok" else f"{number} {level}{'s' if number > 1 else ''}"

@@ -1,0 +1,403 @@
+"""`doctor --json` on installations that are really broken: what it finds, how bad that is, and what
+it says to do."""
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import time
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib import clock
+from tests.servers.aiosmtpd_server import TlsRelay
+from tests.servers.certificates import Authority
+from tests.servers.ports import free_port
+
+SECRET = "hunter2hunter2"
+
+
+def test_a_healthy_installation_has_nothing_to_report(installed):
+    assert installed.found() == []
+    answer = installed("doctor")
+    assert (answer.code, answer.err) == (0, "")
+    assert [line.split() for line in answer.out.splitlines()] == [
+        *([area, "ok"] for area in ("host", "config", "files", "database", "network", "runs")),
+        [], ["All", "is", "well."]]
+
+
+def test_nothing_is_changed_and_nothing_is_sent(lite, relay):
+    def seen():
+        return (sorted(os.listdir(lite.folder / "state")), lite.db.query("SELECT * FROM {meta}"))
+
+    before = seen()
+    found = lite.json("doctor")
+    assert seen() == before
+    assert b"MAIL" not in b"".join(relay.received)
+    for finding in found:
+        assert sorted(finding) == ["area", "fix", "level", "what", "why"]
+        assert finding["level"] == "ok" or (finding["why"] and finding["fix"])
+
+
+# The table: (how it is broken, level, words of the finding, words of the fix)
+
+def option(section: str, **options):
+    return lambda it: it.configure(section, **options)
+
+
+def mode(name: str, bits: int):
+    return lambda it: (it.folder / name).chmod(bits)
+
+
+def moved_below(root: str):
+    def move(it):
+        (it.folder / root).mkdir(mode=0o700)
+        shutil.move(it.folder / "state", it.folder / root / "state")
+        it.configure(state_dir=f"{root}/state")
+    return move
+
+
+def linked_from(root: str):
+    def link(it):
+        moved_below(root)(it)
+        (it.folder / "state").symlink_to(it.folder / root / "state")
+        it.configure(state_dir="state")
+    return link
+
+
+def crontab(line: str):
+    return lambda it: (it.folder / "crontab").write_text(line.format(it.script))
+
+
+def killed(*seconds: int, days: int = 0, **values):
+    def kill(it):
+        for number, lived in enumerate(seconds, 1):
+            it.ran(timedelta(days=days, hours=number), lived=lived, status="vanished", **values)
+        it.ran(timedelta(minutes=2))
+    return kill
+
+
+def row(table: str, **values):
+    return lambda it: it.db.insert(table, **values)
+
+
+def sql(text: str):
+    return lambda it: it.db.execute(text)
+
+
+def cron_came(hours: int):
+    def come(it):
+        it.db.execute("DELETE FROM {job_runs}")
+        it.ran(timedelta(hours=hours))
+    return come
+
+
+def never(it):
+    it.db.execute("DELETE FROM {job_runs}")
+
+
+def a_cpanel_host(it):
+    (it.folder / ".cpanel").mkdir()
+
+
+SITUATIONS = {
+    # the configuration
+    "both day fields": (option("purge_sessions", schedule="0 3 1 * mon"), "warning",
+                        "either one is enough", "Set one of the two to *"),  # R8
+    "a wrong value": (option("purge_sessions", idle="0"), "problem", "[purge_sessions] idle",
+                      "config set purge_sessions.idle"),
+    "an unknown option": (option("mail", pasword="x"), "problem", "did you mean 'password'",
+                          "Correct it in"),
+    "a folder for two": (option("spool", dir="state"), "problem", "[spool] dir",
+                         "config set spool.dir"),
+    "too short to send": (option("retry_forwards", budget="20s"), "warning", "it sends nothing",
+                          "longer budget"),
+    "nobody is alerted": (option("alerts", email=None), "warning", "nobody is alerted",
+                          "config set alerts.email"),
+    "no ping": (option("alerts", ping_url=None), "note", "ping_url is not set", "Healthchecks"),
+    "no archive": (option("archive", store="off"), "warning", "without an archive",
+                   "config set archive.store"),
+    "mail at localhost": (option("mail", domain="localhost"), "warning",
+                          "[mail] domain = localhost", "config set mail.domain"),
+    "into a folder": (option("mail", transport="maildir"), "note", "none is sent",
+                      "transport = smtp"),
+    # files
+    "others look in": (mode("state", 0o755), "problem", "can be read by others (mode 755)",
+                       "chmod 700"),
+    "others read the mail": (mode("spool", 0o705), "problem", "[spool] dir", "chmod 700"),
+    "others read the database": (mode("jobs.db", 0o604), "problem", "the database:", "chmod 600"),
+    "others read secrets": (mode("config.ini", 0o604), "problem", "config.ini can be read",
+                            "chmod 600"),
+    "others change the log": (mode("log", 0o777), "problem", "can be written by others",
+                              "chmod 700"),  # R71
+    # R65
+    "under a web root": (moved_below("public_html"), "problem", "below the web root", "curl"),
+    "in httpdocs": (moved_below("httpdocs"), "problem", "httpdocs", "curl"),
+    "a link to the web": (linked_from("www"), "problem", "below the web root", "curl"),
+    # the network
+    "a dead relay": (option("mail", port=free_port()), "problem", "Connection refused",
+                     "docs/failures.md"),
+    "no limit": (option("mail", per_hour="off"), "note", "per_hour and per_day are off", "80 %"),
+    "cPanel": (a_cpanel_host, "warning", "this host has cPanel", "failures_per_hour = 4"),  # R37
+    "no name server": (lambda it: (it.configure("check_domains", enabled="yes"), it.configure(
+        "dns", mx_hosts="mx.alias.example", nameservers=f"127.0.0.1:{free_port()}")), "problem",
+        "No name server answers", "[dns] nameservers"),
+    # the database
+    "no index": (sql("DROP INDEX sessions_expiry"), "problem", "index sessions_expiry",
+                 'CREATE INDEX "sessions_expiry" ON "sessions" ("expires_at");'),  # R15
+    "no table": (sql("DROP TABLE meta"), "problem", "meta", "jobs.py migrate"),
+    "local times": (row("message_logs", user_id=1, direction="forward", status="delivered",
+                        created_at=clock.now() + timedelta(hours=5, minutes=30)), "problem",
+                    "up to 5.5 hours in the future: message_logs.created_at", "write UTC"),  # R75
+    # cron and runs
+    "cron never came": (never, "warning", "has not come yet", "crontab --install"),
+    "cron has stopped": (cron_came(3), "problem", "came last 3 h ago", "crontab --install"),
+    "a --yes in the crontab": (crontab("*/5 * * * * python3 {} purge_sessions --yes\n"), "problem",
+                               "has --yes", "Take it out"),
+    "two installations": (lambda it: it.ran(timedelta(minutes=9), installation="f00", host="there"),
+                          "problem", "More than one installation", "lock = database"),
+    "killed at one time": (killed(118, 121, 120), "warning", "(retry_forwards (3)) died after 118",
+                           "budget = 80s"),
+    "killed at odd times": (killed(20, 200), "note", "died after 20-200 s", "history"),
+    "killed once": (killed(118), "note", "died after 118-118 s", "history"),
+}
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_what_is_broken_is_the_only_thing_that_is_reported(lite, name):
+    spoil, level, words, fix = SITUATIONS[name]
+    spoil(lite)
+    found = lite.one(words)
+    assert (found["level"], fix in found["fix"]) == (level, True), found
+
+
+FINE = {
+    "once an hour": cron_came(1),
+    "killed long ago": killed(118, 121, days=15),
+    "an installation that has moved": lambda it: (it.ran(timedelta(days=3), installation="f00"),
+                                                  it.ran(timedelta(minutes=2))),
+    "a group for the database": mode("jobs.db", 0o660),
+    "no secret in it": mode("config.ini", 0o600),
+    "a line by hand": crontab("*/5 * * * * cd / && python3 {} run-due\n"),
+}
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_what_is_in_order_is_not_reported(lite, name):
+    FINE[name](lite)
+    assert lite.found() == []
+
+
+def test_a_tick_that_found_nothing_to_do_counts_and_a_run_by_hand_is_none(lite):
+    cron_came(3)(lite)
+    lite.ran(timedelta(minutes=1), trigger_type="manual")
+    assert "came last 3 h ago" in lite.one("Cron")["what"]
+    (lite.folder / "state" / "locks").mkdir(mode=0o700, exist_ok=True)
+    (lite.folder / "state" / "locks" / "run-due.lock").write_text("")
+    assert lite.found() == []
+
+
+def test_the_time_of_a_killed_run_counts_from_the_start_of_its_process(lite):
+    """`run-due` had used it for other jobs before."""
+    for hours in (1, 2):
+        ago = timedelta(hours=hours)
+        lite.ran(ago, "purge_sessions", pid=hours)
+        lite.ran(ago - timedelta(seconds=100), status="vanished", lived=10, pid=hours)
+    lite.ran(timedelta(minutes=2))
+    assert "budget = 80s" in lite.one("died after 110-110 s")["fix"]
+
+
+def test_what_needs_the_operator_is_reported_too(lite):
+    for minutes in (50, 40, 30, 20):
+        lite.ran(timedelta(minutes=minutes), "purge_sessions", status="failed", error="no reason")
+    found = lite.one("purge_sessions")
+    assert (found["area"], found["level"], "history" in found["fix"]) == ("runs", "problem", True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_files_of_another_user_are_reported_and_root_is_sent_to_the_right_one(lite):         # R71
+    for path in (lite.folder, *lite.folder.rglob("*")):
+        os.chown(path, 4711 if lite.folder / "log" in (path, path.parent) else 65534, -1)
+    found = {each["level"]: each for each in lite.found()}
+    assert f"chown -R 65534 {lite.folder}/log" in found["problem"]["fix"]
+    assert f"sudo -u nobody python3 {lite.script} --config {lite.folder}/config.ini doctor" in (
+        found["warning"]["fix"])
+
+
+# The program
+
+@pytest.fixture
+def upload(tmp_path, lite):
+    """A copy of the program, to be spoilt."""
+    folder = tmp_path / "jobs"
+    root = lite.script.parent
+    shutil.copytree(root / "jobs_lib", folder / "jobs_lib",
+                    ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(root / "jobs.py", folder)
+    folder.chmod(0o755)
+    lite.script = folder / "jobs.py"
+    return lite
+
+
+def listed(upload) -> None:
+    """As `./install.sh bundle` has it."""
+    home = upload.script.parent
+    (home / "jobs_lib" / "modules.txt").write_text(subprocess.run(
+        "find jobs.py jobs_lib -name '*.py' | xargs sha256sum", shell=True, cwd=home, text=True,
+        capture_output=True, check=True).stdout)
+
+
+@pytest.mark.parametrize("name, spoil, words", [
+    ("old.py", lambda path: path.write_text("# gone since\n"), "not of this version"),
+    ("clock.py", lambda path: path.write_bytes(path.read_bytes() + b"# more\n"), "damaged"),
+    ("schedule_text.py", lambda path: path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n")),
+     ""),
+    ("output/rows.py", lambda path: path.write_text(""), "not of this version"),
+    ("demo/__init__.py", lambda path: path.unlink(), "missing"),
+])
+def test_modules_that_are_not_of_this_version_are_named(upload, name, spoil, words):        # R65
+    listed(upload)
+    spoil(upload.script.parent / "jobs_lib" / name)
+    found = upload.found()
+    assert [(each["level"], words in each["what"], name in each["what"],
+             "Delete the folders jobs_lib and vendor" in each["fix"])
+            for each in found] == ([("problem", True, True, True)] if words else [])
+
+
+def test_half_an_upload_without_a_list_is_reported(upload):                                  # R65
+    path = upload.script.parent / "jobs_lib" / "engines" / "dry_run.py"
+    path.write_bytes(path.read_bytes()[:700])
+    assert any(f"{path}: cut off" in each["what"] for each in upload.found())
+
+
+# Servers
+
+@pytest.mark.parametrize("how, words", [
+    ({}, ""), ({"self_signed": True}, "the certificate is not accepted"),
+    ({"name": "relay.example"}, "the certificate is not accepted"),
+    ({"password": "another-secret"}, "the relay refused the username or password")])
+def test_the_relay_is_asked_as_for_a_message(lite, tmp_path_factory, how, words):            # R34
+    authority = Authority(tmp_path_factory.mktemp("authority"))
+    context = authority.context(how.get("name", "127.0.0.1"),
+                                self_signed=how.get("self_signed", False))
+    with TlsRelay(context, "starttls", ("us", SECRET)) as server:
+        lite.configure("mail", port=server.port, security="starttls", ca_file=authority.ca_file,
+                       username="us", password=how.get("password", SECRET))
+        found = lite.found()
+        assert server.mailbox.messages == []
+    assert [words in each["what"] for each in found] == ([True] if words else [])
+    assert "secret" not in json.dumps(found)
+
+
+def test_a_relay_that_says_nothing_costs_a_few_seconds(lite):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        lite.configure("mail", port=silent.getsockname()[1])
+        began = time.monotonic()
+        assert lite.one("no answer in time")["level"] == "problem"
+        assert time.monotonic() - began < 20
+
+
+def test_a_table_without_transactions_and_a_user_who_may_only_read(tmp_path, mariadb, relay):
+    from tests.doctor.conftest import Patient
+    url = mariadb.database()
+    it = Patient(tmp_path, url, relay.port)
+    it.db.execute("ALTER TABLE sessions ENGINE=MyISAM")
+    it.db.execute("ALTER TABLE job_state ENGINE=MyISAM")
+    for each in it.found():
+        assert "ALTER TABLE" in each["what"] + each["fix"]
+        it.db.execute(f"ALTER TABLE {each['what'].split()[2]} ENGINE=InnoDB")
+    assert it.found() == []
+    name = url.partition("?")[0].rpartition("/")[2]
+    mariadb.root(f"CREATE OR REPLACE USER 'reader'@'localhost' IDENTIFIED BY '{SECRET}'")
+    mariadb.root(f"GRANT SELECT ON `{name}`.* TO 'reader'@'localhost'")
+    it.configure(database=f"mysql://reader:{SECRET}@localhost/{name}?unix_socket={mariadb.socket}")
+    assert "SELECT, INSERT" in it.one("A row cannot be written")["fix"]
+    it.close()
+    mariadb.drop(url)
+
+
+def test_a_database_that_another_program_holds_is_reported(lite):                            # R69
+    holder = sqlite3.connect(lite.folder / "jobs.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    assert "wait for that" in lite.one("A row cannot be written")["fix"]
+    holder.close()
+
+
+def test_workers_without_a_broker_are_reported(lite):
+    lite.configure(mode="rq")
+    lite.configure("worker", redis=f"redis://127.0.0.1:{free_port()}/0")
+    assert "mode = cron" in lite.one("The workers' broker cannot be used")["fix"]
+
+
+def test_a_broker_elsewhere_has_a_password_and_tls():                                        # R71
+    from jobs_lib.doctor.network import _open
+    assert [each.level for each in _open("redis://192.0.2.1:6379/0")] == ["problem", "warning"]
+    assert [each.level for each in _open("amqp://guest:guest@192.0.2.1//")] == [
+        "problem", "warning"]
+    assert not [*_open("rediss://:long-enough@192.0.2.1:6379/0"), *_open("redis://localhost")]
+
+
+# Everything at once
+
+@pytest.mark.slow
+def test_with_everything_broken_it_still_ends_in_time_and_shows_no_secret(tmp_path, line):
+    line.ini(f"""\
+[core]
+database = mysql://me:{SECRET}@127.0.0.1:{free_port()}/mail
+[mail]
+host = 127.0.0.1
+port = {free_port()}
+security = tls
+username = me
+password = {SECRET}
+[dns]
+mx_hosts = mx.example.org
+nameservers = 127.0.0.1:{free_port()}
+[nonsense]
+x = 1
+[purge_sessions]
+idle = 0
+""").chmod(0o644)
+    answer = line("doctor")
+    assert (answer.code, answer.err, answer.seconds < 60) == (1, "", True)
+    assert "[nonsense]" in answer.out
+    line.ini((tmp_path / "config.ini").read_text().replace("[nonsense]\nx = 1\n", ""))
+    (tmp_path / "config.ini").chmod(0o644)
+    out = line("doctor").out.replace("\n    ", " ")
+    for words in ("[purge_sessions] idle", "chmod 600", "cannot be reached", "Connection refused",
+                  "No name server answers"):
+        assert words in out, words
+    assert SECRET not in answer.out + out + line("doctor", "--json").out
+
+
+def test_a_config_that_is_named_and_not_there_is_a_problem(line):
+    answer = line("--config", "nowhere.ini", "doctor")
+    assert (answer.code, "problem: there is no file nowhere.ini" in answer.out) == (1, True)
+
+
+def test_a_check_that_breaks_or_hangs_is_a_finding_and_stops_no_other(lite, monkeypatch):
+    from jobs_lib import doctor
+    from jobs_lib.config import loader
+    from jobs_lib.doctor import host
+    from jobs_lib.output import findings
+
+    def broken(_installation):
+        yield findings.note("so far")
+        raise ZeroDivisionError(f"by {'k' * 40}")
+
+    def slow(_installation):
+        time.sleep(60)
+        yield findings.note("never")
+
+    monkeypatch.setattr(host, "CHECKS", (broken, slow, host.program))
+    monkeypatch.setattr(doctor, "CHECK_SECONDS", 0.3)
+    config = loader.load(None, beside=str(lite.folder), environ={})
+    found = doctor.examine(doctor.Installation(config, str(lite.script)), ("host",))
+    assert [(each.level, each.what.partition(": ")[2]) for each in found[:3]] == [
+        ("note", ""), ("warning", "ZeroDivisionError: by ********"),
+        ("problem", "no answer within 0 s")]
+    assert found[3].level == "ok"
