@@ -37,7 +37,7 @@ LINK = f"https://us:{SECRETS['link']}@mark.example/?token={SECRETS['link']}"
 BUGS = (("retry_webhooks", "jobs_lib.features.webhooks.run:send_due"),
         ("list", "jobs_lib.catalogue:load_all"), ("run-due", "jobs_lib.runner.runner:run"),
         ("check_jobs", "jobs_lib.monitoring.publish:page_of_status"),
-        ("doctor", "jobs_lib.doctor.mail:resolve"),
+        ("doctor", "jobs_lib.doctor.network:unknown_name"),
         ("status", "jobs_lib.monitoring.health:collect"))
 COMMANDS = (("status",), ("list",), ("history",), ("history", "-v"), ("doctor",), ("metrics",),
             ("report",), ("run-due",), ("config", "show"))

@@ -12,7 +12,6 @@ import pytest
 
 from jobs_lib import catalogue, clock
 from jobs_lib.config import loader
-from jobs_lib.doctor.mistakes import mistakes
 from jobs_lib.errors import JobsError
 from jobs_lib.monitoring import overview, publish
 from jobs_lib.runner.resources import Ports
@@ -195,8 +194,6 @@ def test_nothing_but_an_earlier_page_may_be_replaced(tmp_path, path, why):
                                      "shop</title></html>")
     settings = loader.load(str(tmp_path / "config.ini"), beside=str(tmp_path), environ={})
     assert why in (publish.refusal(settings, "page", str(tmp_path / path)) or "")
-    assert [found for found in mistakes(settings, []) if why in found.what
-            and "[status] page" in found.what]
     refused = publish.refusal(settings, "metrics", str(tmp_path / "index.html"))
     assert "is no file of metrics of ours" in refused
 

@@ -10,7 +10,7 @@ import pytest
 
 from jobs_lib import catalogue
 from jobs_lib.config import loader
-from jobs_lib.doctor.mistakes import mistakes
+from jobs_lib.doctor.config import mistakes
 
 PLACE = re.compile(r" \([^()]*line \d+\)")
 FORM = "mysql://user:password@host:3306/name"
@@ -260,8 +260,6 @@ TEXTS = [
     ("[export]\ndir = files\n[archive]\nstore = files", ("[archive] store = HERE/files: that is "
      "[export] dir (HERE/files); give archives a folder of their own\n[export] dir = HERE/files: "
      "that is [archive] store (HERE/files); give exports a folder of their own")),
-    ("[status]\npage = var/jobs.db", ("[status] page = HERE/var/jobs.db: that is [core] database "
-     "(HERE/var/jobs.db); name a file elsewhere")),
     # what a path leads to
     ("[core]\nstate_dir = /dev/null", ("[core] state_dir: /dev/null is not a folder but a device: "
      "name another folder, and leave this one as it is")),

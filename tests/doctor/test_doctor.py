@@ -132,6 +132,9 @@ SITUATIONS = {
     "others read the database": (mode("jobs.db", 0o604), "problem", "the database:", "chmod 600"),
     "others read secrets": (mode("config.ini", 0o604), "problem", "config.ini can be read",
                             "chmod 600"),
+    "others read .env": (lambda it: (it.configure(secret_key=None), (it.folder / ".env").write_text(
+        f"JOBS_MAIL_SRS_SECRET={'k' * 40}\n"), (it.folder / ".env").chmod(0o604)), "problem",
+        ".env can be read", "chmod 600"),
     "others change the log": (mode("log", 0o777), "problem", "can be written by others",
                               "chmod 700"),  # R71
     # R65

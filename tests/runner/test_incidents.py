@@ -570,7 +570,7 @@ def _shown(site) -> list:
 def test_doctor_and_test_name_a_file_of_another_user(site, what):                         # R69
     site.job("dig", "--set", "items=1")
     strange(site.folder / what)
-    doctor = json.loads(unprivileged(site, "doctor", "--offline", "--json").stdout)
+    doctor = json.loads(unprivileged(site, "doctor", "--json").stdout)
     assert [each["level"] for each in doctor
             if str(site.folder / what) in each["what"]] == ["problem"]
     trial = unprivileged(site, "test", "dig", "--json")

@@ -23,7 +23,7 @@ def assert_one_sentence(done, code: int = 1) -> None:
 @pytest.mark.parametrize("words", [["list"], ["status"], ["status", "--json"], ["dig", "--json"],
                                    ["run-due", "--json"], ["config", "example"], ["--help"],
                                    ["list", "--help"], ["--version"], ["crontab"], ["metrics"],
-                                   ["doctor", "--offline", "--json"]], ids=" ".join)
+                                   ["doctor", "--json"]], ids=" ".join)
 def test_an_answer_that_cannot_be_written_is_a_failure(site, words, unbuffered):   # R69
     """The same words, whether the system says so at the first line, when the buffer is full, or at
     the end."""
@@ -100,7 +100,7 @@ def test_a_defect_of_ours_is_not_taken_for_it(site):
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [["run-due"], ["status"], ["purge_sessions"], ["list"],
                                    ["--help"],
-                                   ["config", "check"], ["doctor", "--offline"]], ids=" ".join)
+                                   ["config", "check"], ["doctor"]], ids=" ".join)
 def test_too_little_memory_to_begin_is_said_at_once(line, words):               # R69
     """From where Python itself starts: one sentence says why not, or all is well."""
     line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
