@@ -5,9 +5,9 @@ from contextlib import suppress
 from datetime import timedelta
 
 from jobs_lib.database import dialects, stored
-from jobs_lib.database.schema import NAMES, app_gaps, app_tables, compare, misfits, version
+from jobs_lib.database.schema import NAMES, app_gaps, app_tables, compare, misfits, version, words
 from jobs_lib.errors import DatabaseError, Missing, NotInstalled, Stopped
-from jobs_lib.output.findings import ok, problem, run
+from jobs_lib.output.findings import ok, problem, run, warning
 from jobs_lib.runner.table_gaps import concerned, needed
 
 from . import Reported
@@ -72,6 +72,8 @@ def tables(installation):
             yield problem(misfits.sentence(db.name, code), "Jobs that need it refuse to run.",
                           run("Change it, or disable these jobs.",
                               *(f"{sql};" for sql in misfits.mends(db, code))))
+    for each in words.look(db, [name for name in works if works[name].columns]):
+        yield warning(*each)
     if not found:
         yield ok("no table, column or index is missing")
 
