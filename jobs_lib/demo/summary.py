@@ -13,7 +13,7 @@ FORWARD = ("CASE WHEN status = 'sent' THEN 'delivered' WHEN status = 'pending' T
            " WHEN last_error LIKE 'cancelled%' THEN 'cancelled' ELSE 'failed (owner notified)' END")
 FATES = {"forwards": FORWARD,
          "webhooks": "CASE WHEN status = 'pending' THEN 'waiting' ELSE status END",
-         "held mail": "CASE WHEN warned_at >= :began THEN 'warned (their owners)'"
+         "held mail": "CASE WHEN warned_at >= :began THEN 'deleted soon (owner warned)'"
                       " ELSE 'kept' END"}
 DELETES = ("purge", "archive")          # how jobs begin that delete what is past its retention
 
