@@ -27,17 +27,13 @@ ROOT = FILE.parents[2]
 MILLION = "1000000"
 # {name: arguments}
 BENCHMARKS = {
-    "startup": ("--no-peers",),
-    "forwards": ("--no-peers",),
+    "startup": (),
+    "forwards": (),
     "webhooks": (),
-    "queue": ("--rows", MILLION, "--shape", "one owner"),
     "purge": (),
-    "purge_keys": (),
     "rollup": (),
     "export": ("--rows", MILLION),
     "domains": (),
-    "thresholds": (),
-    "workers": ("--engines", "rq", "--workers", "1", "4"),
 }
 
 

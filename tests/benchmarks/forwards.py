@@ -1,7 +1,6 @@
-"""How fast forwards and notices leave, beside bare smtplib and two mail queues for Django, on one
-relay in one run.
+"""How fast forwards and notices leave, beside bare smtplib, on one relay in one run.
 
-    python -m tests.benchmarks.forwards [--messages 2000] [--rounds 3] [--no-peers]
+    python -m tests.benchmarks.forwards [--messages 2000] [--rounds 3]
 
 Each is timed as a whole process, from its start to its end, over messages of 4 kB; the first line
 of a round is the measure of the others. Ours makes each result durable before the next message
@@ -18,7 +17,6 @@ import time
 
 from jobs_lib import clock
 from tests.benchmarks.figures import beside_goal
-from tests.benchmarks.peers import python_with
 from tests.servers.far import Far
 from tests.servers.smtp_sink import Sink
 from tests.support.shell import ROOT, Shell
@@ -36,39 +34,6 @@ for at in range(number):
     relay.sendmail("a@shop.example", ["b@alias.example"], content.replace(b"%s", b"%d" % at))
 relay.quit()
 """
-DJANGO = """
-import sys, os, time
-kind, folder, port, number, step = sys.argv[1:6]
-port, number = int(port), int(number)
-import django
-from django.conf import settings
-app = {"mailer": "mailer", "post_office": "post_office"}[kind]
-backend = {"mailer": "mailer.backend.DbBackend", "post_office": "post_office.EmailBackend"}[kind]
-smtp = "django.core.mail.backends.smtp.EmailBackend"
-settings.configure(
-    INSTALLED_APPS=["django.contrib.contenttypes", app], EMAIL_BACKEND=backend, USE_TZ=True,
-    SECRET_KEY="x", MAILER_EMAIL_BACKEND=smtp,
-    POST_OFFICE={"BACKENDS": {"default": smtp}, "BATCH_SIZE": 5000},
-    MAILER_EMAIL_MAX_BATCH=None, EMAIL_HOST="127.0.0.1", EMAIL_PORT=port,
-    DEFAULT_AUTO_FIELD="django.db.models.AutoField",
-    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": folder + "/db.sqlite3"}},
-    TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
-    MAILER_LOCK_PATH=folder + "/lock")
-django.setup()
-from django.core.management import call_command
-if step == "fill":
-    call_command("migrate", verbosity=0)
-    from django.core.mail import send_mail
-    from django.db import transaction
-    body = "A line of a body that has about sixty octets, as mail has it.\\n" * 60
-    with transaction.atomic():
-        for at in range(number):
-            send_mail("A message", body, "a@shop.example", ["b@alias.example"])
-else:
-    call_command(*{"mailer": ["send_mail"],
-                   "post_office": ["send_queued_mail", "--processes", "1"]}[kind])
-"""
-
 
 def timed(command: list[str], **how) -> float:
     """Seconds of a whole process."""
@@ -119,15 +84,6 @@ def notices(port: int, number: int) -> float:
     return seconds
 
 
-def django(kind: str, port: int, number: int) -> float:
-    """A peer with its own SQLite file; filling it is not counted."""
-    python = python_with("django", "django-mailer", "django-post_office")
-    with tempfile.TemporaryDirectory() as folder:
-        words = [python, "-c", DJANGO, kind, folder, str(port), str(number)]
-        timed([*words, "fill"])
-        return timed([*words, "send"])
-
-
 def compare(title: str, contestants: dict, number: int, rounds: int, least: float) -> None:
     """Each in turn, `rounds` times; the median of the ratios to the first, taken within a round.
     `least`: what ours should reach."""
@@ -152,17 +108,12 @@ def main() -> None:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--no-peers", action="store_true", help="without the packages that have to "
-                        "be installed")
     args = parser.parse_args()
     print(f"Python {sys.version.split()[0]}, {ROOT.name}")
     with Sink(dump=False) as sink:
         contestants = {"bare smtplib": lambda n: bare(sink.port, n),
                        OURS[0]: lambda n: ours(sink.port, n),
                        OURS[1]: lambda n: notices(sink.port, n)}
-        if not args.no_peers:
-            contestants["django-mailer"] = lambda n: django("mailer", sink.port, n)
-            contestants["django-post_office"] = lambda n: django("post_office", sink.port, n)
         compare("smtp-sink on this machine", contestants, args.messages, args.rounds, 0.8)
         with Far(sink.port, 0.02) as far:
             compare("a relay 20 ms away, with PIPELINING",

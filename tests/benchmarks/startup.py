@@ -1,7 +1,6 @@
-"""What a run costs that finds nothing to do, beside bare Python and the start of two worker
-engines, in one run.
+"""What a run costs that finds nothing to do, beside bare Python, in one run.
 
-    python -m tests.benchmarks.startup [--rounds 25] [--no-peers] [--before FOLDER]
+    python -m tests.benchmarks.startup [--rounds 25] [--before FOLDER]
 
 Whole processes, in turn; the median of the ratios to bare Python, taken within a round: of the time
 from start to end, and of the processor's time, which other work on the machine changes less.
@@ -21,7 +20,6 @@ import time
 
 from tests.benchmarks import tick
 from tests.benchmarks.figures import beside_goal
-from tests.benchmarks.peers import python_with
 from tests.support.shell import ROOT, Shell
 
 IDLE = "run-due, nothing due"
@@ -51,8 +49,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--no-peers", action="store_true", help="without the packages that have to "
-                        "be installed")
     parser.add_argument("--before", metavar="FOLDER", help="another checkout, in the same rounds")
     args = parser.parse_args()
     # The system's own Python, as a host's cron starts it: one in a virtual environment looks for
@@ -70,10 +66,6 @@ def main() -> None:
             contestants[TICK + ending] = [python, jobs, "run-due"]
             contestants[IDLE + ending] = [python, jobs, "run-due"]
             contestants[FORWARDS + ending] = [python, jobs, "retry_forwards"]
-        if not args.no_peers:
-            peers = os.path.dirname(python_with("rq", "celery"))
-            contestants["rq --version"] = [f"{peers}/rq", "--version"]
-            contestants["celery --version"] = [f"{peers}/celery", "--version"]
         seconds: dict = {name: [] for name in contestants}
         for turn in range(args.rounds + 1):
             for name, command in contestants.items():

@@ -59,10 +59,13 @@ class Client:
                          f"({', '.join(f':{name}' for name in values)})", values).lastrowid
 
     def insert_all(self, table: str, rows: list[dict]) -> None:
-        """Add rows in one transaction."""
+        """Add rows, which all have the same columns, in one transaction."""
+        names, mark = list(rows[0]), "?" if self.is_sqlite else "%s"
+        sql = (f"INSERT INTO {self._prefix}{table} ({', '.join(names)}) VALUES "
+               f"({', '.join([mark] * len(names))})")
         with self.transaction():
-            for row in rows:
-                self.insert(table, **row)
+            self._raw.cursor().executemany(sql, [
+                [_stored(row[name]) for name in names] for row in rows])
 
     def tables(self) -> list[str]:
         """The names of all tables, without the prefix."""
