@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import pkgutil
+import os
 from datetime import timedelta
 from html import escape
 
@@ -81,7 +81,9 @@ def page(found: dict, zone, zone_name: str, private: bool = False) -> str:
 
 
 def _head(title: str) -> str:
-    style = (pkgutil.get_data(__package__, "report.css") or b"").decode().strip()
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "report.css")
+    with open(path, encoding="utf-8") as file:
+        style = file.read().strip()
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return HEAD.format(hash=digest, title=escape(title + " - background jobs"), style=style)
 

@@ -7,7 +7,6 @@ sender or an owner wrote can add neither a line nor a header; HTML escapes them 
 from __future__ import annotations
 
 import os
-import pkgutil
 import re
 from textwrap import wrap
 
@@ -17,6 +16,7 @@ from jobs_lib.records import namedtuple
 from . import mustache
 from .kinds import KINDS
 
+OWN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates")
 WIDTH = 72                        # columns of plain text
 # below its own beginning a folded line goes on
 LABEL = re.compile(r"^ *(?:[-*] +|[A-Z][\w ]{0,18}: +)?")
@@ -134,8 +134,12 @@ def _template(name: str, folder: str = "") -> str:
         except (OSError, UnicodeDecodeError) as error:
             raise mustache.TemplateError(f"{path}: cannot be read: {error}") from None
     try:
-        data = pkgutil.get_data(__package__, "templates/" + name) or b""
+        return own_template(name)
     except OSError:
         raise mustache.TemplateError(f"there is no template {name}") from None
-    # an upload may have made CRLF of the line ends
-    return data.decode("utf-8").replace("\r\n", "\n")
+
+
+def own_template(name: str) -> str:
+    """A template of the bundle's own, whatever line ends an upload has given it."""
+    with open(os.path.join(OWN, name), encoding="utf-8", newline=None) as file:
+        return file.read()

@@ -3,6 +3,7 @@ be read."""
 from __future__ import annotations
 
 import os
+import shutil
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
@@ -22,15 +23,18 @@ TAMED = "<script>alert('x')</script> Bcc: all@example.org [31m good"
 
 
 @pytest.fixture
-def templates(monkeypatch):
+def templates(monkeypatch, tmp_path_factory):
     """Two templates of a kind that no job has, beside the real layouts. A dict, which may be
     changed."""
-    own, real = dict(TEMPLATES), render.pkgutil.get_data
+    own, real = dict(TEMPLATES), render.own_template
+    folder = shutil.copytree(render.OWN, tmp_path_factory.mktemp("ours") / "own")
 
-    def get_data(package: str, name: str):
-        short = name.rpartition("/")[2]
-        return own[short].encode() if short in own else real(package, name)
-    monkeypatch.setattr(render.pkgutil, "get_data", get_data)
+    def read(name: str) -> str:
+        if name in own:
+            (folder / name).write_bytes(own[name].encode())
+        return real(name)
+    monkeypatch.setattr(render, "OWN", str(folder))
+    monkeypatch.setattr(render, "own_template", read)
     monkeypatch.setitem(render.KINDS, "odd_kind", render.KINDS["overflow_warning"])
     return own
 
