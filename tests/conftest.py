@@ -6,6 +6,8 @@ import signal
 
 import pytest
 
+from jobs_lib.engines import load, relay_limits
+from jobs_lib.features.webhooks import slots
 from tests.servers.mariadb import MariaDB
 from tests.support.bench import Bench
 from tests.support.databases import Pool
@@ -32,6 +34,13 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "mariadb" in item.fixturenames:
             item.add_marker("mariadb")
+
+
+@pytest.fixture(autouse=True)
+def usual_numbers(monkeypatch):
+    """What a test sets of these holds for it alone."""
+    for module, name in ((load, "MAX_RUNNING"), (relay_limits, "URGENT_SHARE"), (slots, "SLOTS")):
+        monkeypatch.setattr(module, name, getattr(module, name))
 
 
 def pytest_collection_finish():

@@ -75,7 +75,7 @@ def test_a_failed_write_leaves_no_draft(tmp_path):
 # R71
 def test_logs_and_locks_are_not_written_through_a_link(tmp_path, victim, capsys):
     (tmp_path / "dig.log").symlink_to(victim)
-    log = Log(str(tmp_path), "dig", size=1000, files=2)
+    log = Log(str(tmp_path), "dig")
     # a full one is rotated, which renames the link; so it is not full
     log.event("sent")
     assert "is a link" in capsys.readouterr().err

@@ -45,8 +45,7 @@ def test_forwards(tmp_path, url, point):                # R2 R22 R75
 
 @pytest.mark.parametrize("point", ["begun, not committed", "settle"])
 def test_webhooks(tmp_path, url, point):                # R2 R22 R75
-    service = Shell(tmp_path, url, keys=KEYS, webhooks={"allow_networks": "127.0.0.0/8",
-                                                        "concurrency": webhooks.CONCURRENCY})
+    service = Shell(tmp_path, url, keys=KEYS, webhooks={"allow_networks": "127.0.0.0/8"})
     webhooks.test_a_kill_at_a_statement_loses_nothing(service, point)
 
 

@@ -11,7 +11,6 @@ from . import option_types as kind
 from .option_types import Option
 
 LOCAL = "localhost"             # until the service has a domain
-LEAST_MEMORY = "32MB"           # Python, the standard library and our own code take about 20
 _BUDGET = kind.limited(kind.duration, "1s", "1d")
 _LIMIT = kind.optional(kind.integer(1, 10_000_000))
 
@@ -62,17 +61,9 @@ SECTIONS = {
                            "password write % as %25, @ as %40, : as %3A, / as %2F."),
         "prefix": Option(kind.identifier, "",
                          "Put before the name of every table, for a database shared with others."),
-        "max_threads_running": Option(
-            kind.optional(kind.integer(1, 100_000)), "25",
-            "Purges, rollups, archiving and account deletion wait while more threads than this are "
-            "running in the server for other clients. Above twice this number they stop until the "
-            "next run (docs/retention.md#when-the-database-is-busy). off: never wait."),
         "state_dir": Option(kind.folder, "var/state",
                             "Locks and this installation's identity; private, never emptied."),
         "log_dir": Option(kind.folder, "var/log", "One file of JSON lines for each job."),
-        "log_size": Option(kind.limited(kind.size, "1KB", "1GB"), "1MB",
-                           "A log file that grows past this is rotated."),
-        "log_files": Option(kind.integer(1, 100), "5", "Rotated log files kept for each job."),
         "timezone": Option(kind.timezone, "UTC", "The zone that schedules are written in, e.g. "
                            "Europe/Berlin. Times in the database are always UTC."),
         "lock": Option(kind.choice("file", "database"), "file",
@@ -89,9 +80,6 @@ SECTIONS = {
                                  "or back, nothing is deleted, expired or given up by its age "
                                  "until a run an hour later finds no further jump "
                                  "(docs/failures.md). off: the clock is always trusted."),
-        "memory": Option(kind.optional(kind.limited(kind.size, LEAST_MEMORY)), "off",
-                         "A run stops, and continues next time, before it uses this much memory: "
-                         "set it under your host's limit."),
         "app_url": Option(kind.or_empty(kind.url), "",
                           "Base of every link in a mail, e.g. https://mail.example.org."),
         "secret_key": Option(kind.signing_key, "", "Signs links and sender addresses: at least 32 "
@@ -130,9 +118,6 @@ SECTIONS = {
         "per_hour": Option(_LIMIT, "80", "Recipients an hour: about 80 % of what your host allows, "
                            "since it discards what is over its limit, and the web app sends too."),
         "per_day": Option(_LIMIT, "off", "Recipients a day."),
-        "urgent_share": Option(kind.integer(0, 90), "10", "Percent of each limit that only urgent "
-                               "notices may use, so that they get through while much other mail "
-                               "waits."),
         "failures_per_hour": Option(_LIMIT, "off", "Failed deliveries an hour, where the host "
                                     "blocks a domain for them (cPanel: try 4). When they are used "
                                     "up, only messages that failed before wait."),
@@ -181,8 +166,6 @@ SECTIONS["dns"] = {
                                "TXT record that proves whose it is."),
     "timeout": Option(kind.limited(kind.duration, "1s", "1m"), "5s",
                       "For one question, all name servers and repeats together."),
-    "concurrency": Option(kind.integer(1, 32), "24", "Domains that are checked at the same "
-                          "time, with 7 questions at once about each at most."),
 }
 SECTIONS["notifications"] = {
     "templates": Option(kind.or_empty(kind.folder), "", "A folder with templates of your own: a "
@@ -203,10 +186,6 @@ SECTIONS["webhooks"] = {
     "timeout": Option(kind.limited(kind.duration, "1s", "5m"), "15s",
                       "How long one request may take, from the look-up of the name to the end of "
                       "the answer."),
-    "concurrency": Option(kind.integer(1, 64), "8",
-                          "Requests at once: at most one to an endpoint, two to a host. One that "
-                          "has waited for a second makes room for another; up to three times as "
-                          "many more may wait like this, 24 at most."),
     "allow_networks": Option(kind.several(kind.network, least=0), "",
                              "Networks that endpoints may be in although they are not public, e.g. "
                              "10.1.0.0/16. Whoever may register an endpoint can then reach "

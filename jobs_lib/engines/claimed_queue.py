@@ -73,7 +73,8 @@ class ClaimedQueue(WorkQueue):
 
     def lifetime(self, ctx):
         """As the engine has it."""
-        return self.engine(ctx).lifetime
+        from .due_rows import LIFETIME
+        return LIFETIME
 
     def ended(self) -> str:
         """As `cancel` does it."""

@@ -22,6 +22,7 @@ from .turns import Rank
 from .work_queue import COUNTED
 
 EVERY_ONE = 2 ** 62
+LIFETIME = timedelta(days=7)        # an attempt at a row that is older is its last
 OWNERS_AT_ONCE = 500                # looked up in one statement
 PATIENCE = timedelta(hours=1)       # after which an uncertain row no longer waits behind the others
 # the longest wait besides the schedule: what another server may ask for
@@ -31,7 +32,7 @@ CLOCKS_DIFFER = timedelta(hours=1)
 SURE, TRY_AGAIN, TRIED_AGAIN = 0, 1, 2          # the column `uncertain`
 
 Queue = namedtuple("Queue",
-                   "table done delays first_due columns lifetime ranks in_turns notified second",
+                   "table done delays first_due columns ranks in_turns notified second",
                    defaults=((Rank(),), False, (), "created_at"))
 Queue.__doc__ = """What the engine knows of one queue.
 
@@ -40,7 +41,6 @@ done       the status of success: `sent` or `delivered`
 delays     timedeltas: before each attempt, counted from the one before
 first_due  (SQL, values): when a row with no `next_attempt_at` is due
 columns    what the caller needs of a row, besides the engine's own
-lifetime   a retry after this age is the last
 ranks      rows of the first go before those of the second, and so on
 in_turns   whether owners take turns (turns.py); else the longest due goes first
 notified   columns that get the present time when a row is cancelled: its owner is not notified

@@ -12,6 +12,7 @@ from datetime import timedelta
 from jobs_lib.database import stored
 from jobs_lib.runner.context import BUSY
 
+MAX_RUNNING = 25            # threads of other clients
 SECONDS = 1.0               # between two looks; the first one comes so long after the beginning
 CRITICAL = 2                # times the limit: stop at once
 PATIENCE = 60.0             # seconds, at most, that a load may last before the run gives up
@@ -30,7 +31,6 @@ class Load:
     def __init__(self, ctx) -> None:
         self.ctx, self.waited = ctx, 0.0
         self._look = ctx.db.dialect.threads_running
-        self._limit = ctx.section("core").max_threads_running
         self._patience = min(PATIENCE, SHARE * ctx.seconds_left())
         self._next = ctx.monotonic() + SECONDS
 
@@ -43,7 +43,7 @@ class Load:
         gets something done.
         """
         began, was_over = self.ctx.monotonic(), False
-        if not (self._look and self._limit) or began < self._next:
+        if not self._look or began < self._next:
             return False
         while not self.ctx.should_stop():
             found = self.ctx.db.row(self._look)
@@ -51,11 +51,10 @@ class Load:
             self._next = now + SECONDS
             # One is ours. A proxy may show none at all: what cannot be seen is not guessed.
             others = stored.number((found or {}).get("Value"), 1) - 1
-            if others <= self._limit:
+            if others <= MAX_RUNNING:
                 break
-            seen = (f"{others} threads were running in the database, the limit is {self._limit} "
-                    "([core] max_threads_running)")
-            if others > CRITICAL * self._limit:
+            seen = f"{others} threads were running in the database, the limit is {MAX_RUNNING}"
+            if others > CRITICAL * MAX_RUNNING:
                 self.ctx.stop_busy(seen)
             elif now - began >= self._patience:
                 self.ctx.stop_busy(f"{seen}, and a wait of {now - began:.0f} s did not help")

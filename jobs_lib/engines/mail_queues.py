@@ -22,6 +22,8 @@ from .work_queue import COUNTED
 # times of its schedule without a run, after which a job is not waited for
 MISSED = 3
 FORWARDS, NOTICES = "failed_emails", "notifications"
+# how long a notice of each class waits for more urgent ones at most
+WAITS = {NORMAL: timedelta(hours=6), LOW: timedelta(days=1)}
 OF_FORWARDS = ("alias_id", "destination_id", "envelope_from", "envelope_to", "raw_path",
                "last_attempt_at", "last_error")
 OF_NOTICES = ("kind", "persona", "to_email", "subject", "body_text", "body_html", "dedupe_key",
@@ -32,17 +34,16 @@ def forwards(ctx) -> Queue:
     """The table `failed_emails` as a queue, on this job's schedule."""
     delays = ctx.options.delays
     return Queue(FORWARDS, "sent", delays, ("created_at <= :first", {"first": ctx.now - delays[0]}),
-                 OF_FORWARDS, ctx.options.give_up_after, in_turns=True, notified=("told_at",))
+                 OF_FORWARDS, in_turns=True, notified=("told_at",))
 
 
 def notices(ctx) -> Queue:
     """The table `notifications` as a queue: urgent ones first, then those that have waited too long
     for their class."""
-    options = ctx.options
-    ranks = (Rank(URGENT), Rank(NORMAL, options.normal_wait), Rank(LOW, options.low_wait),
+    ranks = (Rank(URGENT), *(Rank(priority, wait) for priority, wait in WAITS.items()),
              Rank(NORMAL), Rank(LOW))
-    return Queue(NOTICES, "sent", (timedelta(0), *options.delays), ("1 = 1", {}), OF_NOTICES,
-                 options.give_up_after, ranks, in_turns=True)
+    return Queue(NOTICES, "sent", (timedelta(0), *ctx.options.delays), ("1 = 1", {}), OF_NOTICES,
+                 ranks, in_turns=True)
 
 
 def claims_if_due(ctx, queue: Queue) -> QueueClaims | None:

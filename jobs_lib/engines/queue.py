@@ -22,7 +22,7 @@ from jobs_lib.ports.outcomes import FINAL, SENT, UNCERTAIN, meanings
 from jobs_lib.records import namedtuple
 
 from .attempts import Tried, record
-from .due_rows import SURE, TRIED_AGAIN, TRY_AGAIN, DueRows, Queue
+from .due_rows import LIFETIME, SURE, TRIED_AGAIN, TRY_AGAIN, DueRows, Queue
 from .rows import SHOWN, UNCLAIMED, invalid
 from .turns import Turns
 
@@ -254,7 +254,7 @@ class QueueClaims(DueRows):
     def is_old(self, row: dict) -> bool:
         """Whether an attempt now is the row's last, whatever its schedule says."""
         created = clock.parse_any(row["created_at"])
-        if created and self.ctx.clock() - created < self.queue.lifetime:
+        if created and self.ctx.clock() - created < LIFETIME:
             return False
         return self.ctx.may_expire()
 

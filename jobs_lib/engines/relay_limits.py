@@ -18,6 +18,7 @@ from .relay_pause import LONGEST_PAUSE, pause_now
 Window = namedtuple("Window", "name bucket span")          # seconds
 WINDOWS = (Window("minute", 1, 60), Window("hour", 60, 3600), Window("day", 900, 86400))
 MINUTE, HOUR, _ = WINDOWS
+URGENT_SHARE = 10                    # percent of an hour and a day that only urgent mail may use
 FIRST_PAUSE = timedelta(minutes=5)
 QUOTA_PAUSE = timedelta(hours=1)
 SHARES = 60                          # seconds of a bucket in which the owners' mail is counted
@@ -133,7 +134,7 @@ class Relay:
         urgent reserve)."""
         # runs wait for the next one: of this nothing is reserved for a queue
         is_minute = window == MINUTE
-        kept = 0 if asked.urgent and is_minute else limit * self.mail.urgent_share // 100
+        kept = 0 if asked.urgent and is_minute else limit * URGENT_SHARE // 100
         used, whole = self._sum(window, second, "recipients"), limit - kept
         if used + asked.recipients > limit:
             return Refusal(REACHED, window, self._room(window, second)), ()

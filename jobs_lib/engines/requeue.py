@@ -177,6 +177,6 @@ def hints(ctx, queue: ClaimedQueue, done: list[int]) -> list[str]:
     hints = [f"The next runs of {queue.job} send them." if many else
              f"The next run of {queue.job} sends {them}."]
     if old:
-        hints.append(f"Older than [{queue.job}] give_up_after: {old}. For "
+        hints.append(f"Older than {queue.lifetime(ctx).days} days: {old}. For "
                      f"{'it' if old == 1 else 'these'} that attempt is the only one.")
     return [*hints, *queue.holds(ctx)]

@@ -28,11 +28,8 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
             kind.several(kind.choice("ownership", "mx", "spf", "dkim", "dmarc")), "ownership, mx",
             "The records that a domain's status depends on. Without ownership anyone may claim a "
             "domain that uses you."),
-        "recheck": Option(kind.duration, "24h", "How often a verified domain is checked."),
         "grace": Option(kind.duration, "72h", "How long a verified domain has to be found wrong "
                         "before it loses its status."),
-        "give_up_after": Option(kind.duration, "30d", "How long a new domain is checked, and one "
-                                "that has lost its status in case it comes back."),
         "domain": argument(kind.text, "", "For --set domain=NAME: check this domain now, and no "
                            "other."),
     },

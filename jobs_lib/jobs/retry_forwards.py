@@ -25,10 +25,6 @@ from jobs_lib.job import NAMES_FILES, NOTIFIES, declare
         "delays": Option(kind.several(kind.duration), "1h, 6h, 24h, 48h",
                          "The wait before each attempt, counted from the one before. Their number "
                          "is the number of attempts."),
-        "give_up_after": Option(kind.duration, "7d",
-                                "An attempt on a message older than this is its last."),
-        "max_hops": Option(kind.integer(5, 200), "50",
-                           "More Received lines than this are a mail loop."),
     },
     idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; "
     "a killed run repeats at most the one message in flight, with the same bytes and Message-ID.",

@@ -28,10 +28,6 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
         "delays": Option(kind.several(kind.duration), "1m, 5m, 30m, 2h",
                          "The wait before each retry, counted from the attempt before; the first "
                          "attempt is the app's. Their number is the number of retries."),
-        "give_up_after": Option(kind.duration, "7d",
-                                "An attempt on a delivery older than this is its last."),
-        "disable_after": Option(kind.duration, "5d", "An endpoint that has failed for this long "
-                                "without one success is switched off."),
     },
     idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; "
     "a killed run repeats at most the requests in flight, with the same id and body, by which an "

@@ -26,12 +26,6 @@ from jobs_lib.job import declare
         "delays": Option(kind.several(kind.duration), "5m, 15m, 1h, 4h, 12h, 24h",
                          "The wait before each retry, counted from the attempt before. The first "
                          "attempt is made at once."),
-        "give_up_after": Option(kind.duration, "7d",
-                                "An attempt on a notice older than this is its last."),
-        "normal_wait": Option(kind.duration, "6h",
-                              "How long a normal notice may wait for urgent ones at most."),
-        "low_wait": Option(kind.duration, "24h",
-                           "How long one of low priority may wait for all others at most."),
     },
     idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; "
     "a killed run repeats at most the one notice in flight, with the same bytes and Message-ID.",

@@ -119,7 +119,7 @@ def page_of_status(config, ports, seconds: float = SECONDS) -> list[str]:
         replace(config, "page", config.section("status").page,
                 page(config, limits.database, ports.now()))
 
-    with RunLimits(monotonic=ports.monotonic, budget=seconds, grace=0.0, memory=None) as limits:
+    with RunLimits(monotonic=ports.monotonic, budget=seconds, grace=0.0) as limits:
         error = limits.run(work)
         if isinstance(error, Stopped) and limits.database is not None:
             limits.database.invalidate()

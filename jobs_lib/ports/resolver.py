@@ -30,6 +30,7 @@ except ImportError:
                     + way_to("dnspython", "domains")) from None
 
 PORT = 53
+AT_ONCE = 24                    # items, with 7 questions at once about each at most
 RESOLV_CONF = "/etc/resolv.conf"
 # a packet may get lost, or be forged: who gave no answer is asked again
 ROUNDS = 2
@@ -43,7 +44,7 @@ MOST_OCTETS = 65_535
 def open_resolver(section, resolv_conf: str = RESOLV_CONF) -> Resolver:
     """A resolver as `[dns]` asks for it; without name servers there, the system's."""
     return Resolver(section.nameservers or system_nameservers(resolv_conf),
-                    section.timeout.total_seconds(), section.concurrency)
+                    section.timeout.total_seconds())
 
 
 def system_nameservers(resolv_conf: str) -> tuple:
@@ -68,10 +69,10 @@ def _is_address(word: str) -> bool:
 
 class Resolver:
     """Asks the name servers, in order. nameservers: (address, port); timeout: seconds for one
-    question in all; concurrency: how many items at a time."""
+    question in all."""
 
-    def __init__(self, nameservers, timeout: float, concurrency: int) -> None:
-        self.nameservers, self.timeout, self.concurrency = tuple(nameservers), timeout, concurrency
+    def __init__(self, nameservers, timeout: float) -> None:
+        self.nameservers, self.timeout = tuple(nameservers), timeout
 
     def look_up(self, name: str, kind: str) -> Answer:
         """The Answer for an absolute name (with or without its dot) and TXT, MX or CNAME, after
@@ -83,7 +84,7 @@ class Resolver:
 
         In place of the answers there is an exception for an item that met one which nothing here
         expects. A question is (name, kind). When `stopped()` says True, what is still open is given
-        up. The next item is begun when the caller is done with one, so `concurrency` bounds the
+        up. The next item is begun when the caller is done with one, so AT_ONCE bounds the
         memory too.
         """
         done: SimpleQueue = SimpleQueue()
@@ -105,7 +106,7 @@ class Resolver:
             for task in islice(waiting, number):
                 asyncio.run_coroutine_threadsafe(task, loop)
         try:
-            begin(self.concurrency)
+            begin(AT_ONCE)
             for _ in items:
                 found = None
                 while found is None:

@@ -66,8 +66,7 @@ def out_of_memory(error: MemoryError, db) -> str:
         where = f" ({defects.place(error)})"
     except MemoryError:
         where = ""
-    return (f"there was not enough memory{where}: give it more, let fewer jobs run at once, or let "
-            "[core] memory stop runs before")
+    return f"there was not enough memory{where}: give it more, or let fewer jobs run at once"
 
 
 def _clear_frames(error: BaseException | None) -> None:

@@ -1,4 +1,4 @@
-"""When a run has to end: its budget, a signal, memory, a lost lock, and the hard limit behind them.
+"""When a run has to end: its budget, a signal, a lost lock, and the hard limit behind them.
 
 The soft reasons are asked for between items (`should_stop`). The hard limit is an alarm that raises
 `Stopped` inside whatever hangs, and again each second until it is heard: a library may swallow one.
@@ -22,7 +22,6 @@ else:                               # as in watchdog.py
 SIGNALS: dict[int, str] = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "SIGINT",
                           signal.SIGHUP: "SIGHUP"}
 AGAIN_SECONDS = 1.0              # between alarms that nobody heard
-MEMORY_SHARE = 0.9               # of the limit: the rest is for finishing the item in hand
 
 
 class Signals:
@@ -141,10 +140,9 @@ class RunLimits(Signals):
 
     HARD = "hard limit"
 
-    def __init__(self, *, monotonic, budget: float, grace: float, memory: int | None,
-                 last_words=print) -> None:
+    def __init__(self, *, monotonic, budget: float, grace: float, last_words=print) -> None:
         super().__init__()
-        self._monotonic, self._memory = monotonic, memory
+        self._monotonic = monotonic
         self.started = monotonic()
         self.soft, self.hard = self.started + budget, self.started + budget + grace
         self.lock, self.database = None, None
@@ -164,8 +162,6 @@ class RunLimits(Signals):
             return self.heard
         if self._monotonic() >= self.soft:
             return "budget"
-        if self._memory and resident_bytes() > self._memory * MEMORY_SHARE:
-            return "memory"
         return None if self.lock is None or self.lock.check() else "lock lost"
 
     def stop(self, reason: str) -> None:

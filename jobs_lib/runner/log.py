@@ -19,6 +19,8 @@ from jobs_lib.plain_json import dumps
 
 from .incident_files import PRINTED
 
+SIZE, FILES = 1024 ** 2, 5       # a larger file is rotated; rotated ones that are kept
+
 
 class Log:
     """Events of one job's run. `fields` are on every line (job, run_id).
@@ -27,9 +29,9 @@ class Log:
     silent    nothing is printed then, and `broken` alone shows it
     """
 
-    def __init__(self, folder: str, name: str, *, size: int, files: int, now=clock.now,
+    def __init__(self, folder: str, name: str, *, now=clock.now,
                  incident=None, silent: bool = False, **fields) -> None:
-        self.path, self._size, self._files = os.path.join(folder, name + ".log"), size, files
+        self.path = os.path.join(folder, name + ".log")
         self._now, self._fields, self._file, self.broken = now, fields, -1, False
         self._incident, self._silent = incident, silent
 
@@ -106,13 +108,13 @@ class Log:
         if self._file >= 0:
             mine, there = os.fstat(self._file), _stat(self.path)
             same = there and (mine.st_ino, mine.st_dev) == (there.st_ino, there.st_dev)
-            if same and there.st_size < self._size:
+            if same and there.st_size < SIZE:
                 return
             self.close()
         there = _stat(self.path)
         if there is None:
             private(os.path.dirname(self.path))
-        elif there.st_size >= self._size:
+        elif there.st_size >= SIZE:
             self._rotate()
         self._file = open_own(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
@@ -122,8 +124,8 @@ class Log:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             there = _stat(self.path)
-            if there and there.st_size >= self._size:        # not done by another meanwhile
-                for number in range(self._files - 1, 0, -1):
+            if there and there.st_size >= SIZE:        # not done by another meanwhile
+                for number in range(FILES - 1, 0, -1):
                     older = f"{self.path}.{number}"
                     if _stat(older):
                         os.replace(older, f"{self.path}.{number + 1}")
@@ -143,7 +145,7 @@ class NoLog:
 
 def open_log(core, name: str, **more) -> Log:
     """The log of this name, as `[core]` has it."""
-    return Log(core.log_dir, name, size=core.log_size, files=core.log_files, **more)
+    return Log(core.log_dir, name, **more)
 
 
 def _stat(path: str):

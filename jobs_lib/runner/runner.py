@@ -68,7 +68,7 @@ class _Attempt:
             budget = min(budget, request.budget)
         self.longest = budget + core.grace.total_seconds()
         self.limits = RunLimits(monotonic=ports.monotonic, budget=budget,
-                                grace=core.grace.total_seconds(), memory=core.memory,
+                                grace=core.grace.total_seconds(),
                                 last_words=self._last_words)
         self.lock: Any = None
         self.db: Any = None

@@ -203,7 +203,7 @@ def test_a_broken_core_stops_everything_with_all_its_problems(line, words):     
 
 
 def test_a_run_lists_what_is_wrong_in_all_its_sections_at_once(line):       # R63
-    line.ini("[mail]\nport = x\n[spool]\ndri = y\n[retry_forwards]\nmax_hops = "
+    line.ini("[mail]\nport = x\n[spool]\ndri = y\n[retry_forwards]\nbudget = "
              "z\n[purge_failed_emails]\nkeep = q\n")
     answer = line("retry_forwards")
     assert answer.code == 78

@@ -109,7 +109,7 @@ def test_a_configuration_in_order_says_so(line):
 
 
 def test_check_tells_every_problem_of_every_section_and_job(line):      # R63
-    line.ini("nonsense\n[core]\nbudget = x\n[mail]\nport = x\n[retry_forwards]\nmax_hops = x\n"
+    line.ini("nonsense\n[core]\nbudget = x\n[mail]\nport = x\n[retry_forwards]\ndelays = x\n"
              "[purge_failed_emails]\nkeep = 0d\n[nowhere]\n")
     answer = line("config", "check")
     assert answer.code == 78

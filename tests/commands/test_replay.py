@@ -113,7 +113,7 @@ def test_it_says_when_the_attempt_is_the_only_one_and_when_the_job_is_paused(ser
     [old] = service.forwards(1, **FAILED, created_at=clock.now() - timedelta(days=8))
     service.run("pause", "retry_forwards")
     out, _ = replay(service, old)
-    assert out[2:] == [("Older than [retry_forwards] give_up_after: 1. For it that attempt is the "
+    assert out[2:] == [("Older than 7 days: 1. For it that attempt is the "
                        "only one."), out[3]]
     assert out[3].startswith("retry_forwards is paused since 20")
     assert out[3].endswith(" UTC: `jobs.py resume retry_forwards`.")

@@ -52,5 +52,5 @@ def test_what_cannot_be_sent_is_refused_and_the_others_go_back(service):
                    "notification 999: refused, there is no such row (it may have been purged)"]
     assert out == [f"notification {old}: back in the queue, due now",
                    "The next run of send_notifications sends it.",
-                   ("Older than [send_notifications] give_up_after: 1. For it that attempt is the "
+                   ("Older than 7 days: 1. For it that attempt is the "
                    "only one.")]

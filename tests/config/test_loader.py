@@ -232,7 +232,7 @@ def test_a_line_that_makes_no_sense_is_told_to_every_run(load):
     "[mail]\npassword = x\n {}",
     "[mail]\npassword: {}",
     "[mail]\nusername = me\n password = {}",                # one space too many
-    "[retry_forwards]\ndelays = 1h,\n max_hops = {}",
+    "[retry_forwards]\ndelays = 1h,\n budget = {}",
     "[mail]\nhost = smtp://me:{}@relay.example.org",
     "[core]\napp_url = ftp://me:{}@example.org",
     "[mail]\n{} = x",
@@ -265,7 +265,7 @@ def test_set_names_an_option_of_the_job_or_of_any_section(load):
 
 @pytest.mark.parametrize("word, expected", [
     ("dleays=1h", "--set dleays: [retry_forwards] has no such option; did you mean 'delays'?"),
-    ("keep=5q", "--set keep: [retry_forwards] has no such option (it has delays, give_up_after, "),
+    ("keep=5q", "--set keep: [retry_forwards] has no such option (it has delays, "),
     ("purge_sessions.keep=0",
      "--set purge_sessions.keep: [purge_sessions] has no such option; did you mean 'idle'?"),
     ("mial.port=25", "--set mial.port: there is no section [mial]; did you mean 'mail'?"),

@@ -47,12 +47,9 @@ VALUES = [
     ("core", "max_clock_jump", "1m", "expected at least 1h, or off"),
     ("archive", "keep", "0d", f"{ZERO}, or off"),
     ("archive", "keep", "99999d", "expected at most 36500d, or off"),
-    ("core", "memory", "31MB", "expected at least 32MB, or off"),
-    ("core", "log_size", "25", SIZE),
-    ("core", "log_size", "0MB", ZERO),
-    ("core", "log_size", "2GB", "expected at most 1GB"),
+    ("alerts", "disk_free", "25", f"{SIZE}, or off"),
+    ("alerts", "disk_free", "0MB", f"{ZERO}, or off"),
     ("alerts", "disk_free", "999999999999999GB", "expected at most 1000000GB, or off"),
-    ("core", "log_files", "101", "expected a whole number, 1-100"),
     ("mail", "port", "99999", "expected a whole number, 1-65535"),
     ("mail", "port", "25.0", "expected a whole number, 1-65535"),
     ("mail", "port", "25 # submission",
@@ -154,7 +151,7 @@ VALUES = [
      "expected ?ssl_ca=/path without &tls=on, which verifies nothing: keep one of the two"),
     # lines
     ("mail", "host", "a\n port = 25", WRAPPED),
-    ("retry_forwards", "delays", "1h,\n max_hops = 20", WRAPPED),
+    ("retry_forwards", "delays", "1h,\n budget = 2m", WRAPPED),
 ]
 
 

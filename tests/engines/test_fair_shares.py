@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import catalogue, clock
-from jobs_lib.engines import turns, work_queue
+from jobs_lib.engines import relay_limits, turns, work_queue
 from jobs_lib.errors import Conflict, Stopped
 from jobs_lib.monitoring import overview, queues
 from jobs_lib.ports.http.message import ANSWERED, Response
@@ -59,7 +59,8 @@ def shared(bench):
     bench.table("users", [{"id": id} for id in (FLOOD, NEIGHBOUR, 3)])
     bench.table("aliases", [{"id": id, "user_id": id} for id in (FLOOD, NEIGHBOUR, 3)])
     bench.spool("one.eml")
-    bench.config(mail={"per_hour": "100", "urgent_share": "0"})
+    relay_limits.URGENT_SHARE = 0
+    bench.config(mail={"per_hour": "100"})
     return bench
 
 
@@ -197,7 +198,8 @@ def test_an_urgent_flood_of_one_owner_starves_nobodys_normal_ones(shared):     #
 
 
 def test_what_is_kept_for_urgent_mail_is_kept_from_no_urgent_mail(shared):     # R66 R38
-    shared.config(mail={"per_hour": "100", "urgent_share": "20"})
+    relay_limits.URGENT_SHARE = 20
+    shared.config(mail={"per_hour": "100"})
     fill(shared, NOTICES, FLOOD, 500, priority=0)
     fill(shared, NOTICES, NEIGHBOUR, 100)
     shared.attempt(NOTICES)
@@ -209,7 +211,8 @@ def test_what_is_kept_for_urgent_mail_is_kept_from_no_urgent_mail(shared):     #
 # alone, or beside so many of a crowd that were sent before
 @pytest.mark.parametrize("others", [0, 80])
 def test_an_owner_gets_half_of_the_urgent_reserve(crowded, others):     # R66 R38
-    crowded.config(mail={"per_hour": "100", "urgent_share": "20"})
+    relay_limits.URGENT_SHARE = 20
+    crowded.config(mail={"per_hour": "100"})
     fill(crowded, NOTICES, CROWD[:others], 1, to_email="u400@home.example")
     crowded.run(NOTICES)
     fill(crowded, NOTICES, FLOOD, 500, priority=0)
@@ -222,7 +225,8 @@ def test_an_owner_gets_half_of_the_urgent_reserve(crowded, others):     # R66 R3
 
 # R66 R38
 def test_of_all_its_mail_an_owner_gets_half_of_a_limit_and_of_its_urgent_reserve(crowded):
-    crowded.config(mail={"per_hour": "100", "urgent_share": "10"})
+    relay_limits.URGENT_SHARE = 10
+    crowded.config(mail={"per_hour": "100"})
     fill(crowded, FORWARDS, FLOOD, 200)
     fill(crowded, NOTICES, FLOOD, 200, priority=0)
     fill(crowded, NOTICES, CROWD[:10], 4, to_email="u400@home.example")
@@ -233,7 +237,8 @@ def test_of_all_its_mail_an_owner_gets_half_of_a_limit_and_of_its_urgent_reserve
 
 # R66 R38
 def test_urgent_mail_of_others_goes_past_an_owner_that_had_half_of_the_urgent_reserve(crowded):
-    crowded.config(mail={"per_hour": "100", "urgent_share": "20"})
+    relay_limits.URGENT_SHARE = 20
+    crowded.config(mail={"per_hour": "100"})
     crowd(crowded, FORWARDS)
     crowded.attempt(FORWARDS)
     assert by_queue(crowded) == (80, 0)
@@ -245,7 +250,8 @@ def test_urgent_mail_of_others_goes_past_an_owner_that_had_half_of_the_urgent_re
 
 
 def test_a_small_urgent_reserve_has_room_for_one(shared):     # R66 R38
-    shared.config(mail={"per_hour": "10", "urgent_share": "10"})
+    relay_limits.URGENT_SHARE = 10
+    shared.config(mail={"per_hour": "10"})
     fill(shared, NOTICES, FLOOD, 20)
     shared.attempt(NOTICES)
     fill(shared, NOTICES, NEIGHBOUR, 1, priority=0)
@@ -254,7 +260,8 @@ def test_a_small_urgent_reserve_has_room_for_one(shared):     # R66 R38
 
 
 def test_what_never_left_by_the_urgent_reserve_is_given_back(shared):     # R66 R37 R38
-    shared.config(mail={"per_hour": "10", "urgent_share": "20"})
+    relay_limits.URGENT_SHARE = 20
+    shared.config(mail={"per_hour": "10"})
     fill(shared, NOTICES, FLOOD, 20)
     shared.attempt(NOTICES)
     fill(shared, NOTICES, NEIGHBOUR, 1, priority=0)
@@ -270,7 +277,8 @@ def test_what_never_left_by_the_urgent_reserve_is_given_back(shared):     # R66 
 
 def test_the_urgent_reserve_of_an_hour_is_not_that_of_the_day(crowded):     # R66 R38
     # kept: 2 and 10
-    crowded.config(mail={"per_hour": "20", "per_day": "100", "urgent_share": "10"})
+    relay_limits.URGENT_SHARE = 10
+    crowded.config(mail={"per_hour": "20", "per_day": "100"})
     for hour in range(4):
         fill(crowded, NOTICES, CROWD[hour * 20:hour * 20 + 18], 1, to_email="u400@home.example")
         crowded.attempt(NOTICES)
@@ -304,7 +312,8 @@ def test_a_job_that_does_not_run_has_nobody_wait_for_its_queue(shared, how):    
         shared.table("job_state", [{"job": NOTICES, "paused_at": shared.now}])
     else:
         wrong = {"enabled": "no"} if how == "switched off" else {"delays": "soon"}
-        shared.config(mail={"per_hour": "100", "urgent_share": "0"}, send_notifications=wrong)
+        relay_limits.URGENT_SHARE = 0
+        shared.config(mail={"per_hour": "100"}, send_notifications=wrong)
     shared.run(FORWARDS)
     assert sent(shared) == {"u1": 100}
 
@@ -344,7 +353,8 @@ def test_a_crowd_in_one_queue_leaves_the_other_what_is_due_in_it(crowded):     #
 # R66
 def test_neither_queue_takes_more_than_half_while_the_other_has_due_rows(crowded, first, second,
                                                                          limit):
-    crowded.config(mail={"per_hour": "off", limit: "100", "urgent_share": "0"})
+    relay_limits.URGENT_SHARE = 0
+    crowded.config(mail={"per_hour": "off", limit: "100"})
     for job in (first, second):
         crowd(crowded, job)
     for _ in range(3):                                      # ticks
@@ -377,7 +387,8 @@ def test_a_trickle_in_one_queue_holds_back_no_more_than_itself(crowded):     # R
 @pytest.mark.parametrize("first, second", [(FORWARDS, NOTICES), (NOTICES, FORWARDS)])
 # R66 R38
 def test_what_is_kept_for_urgent_mail_is_no_part_of_the_queues_shares(crowded, first, second):
-    crowded.config(mail={"per_hour": "100", "urgent_share": "20"})
+    relay_limits.URGENT_SHARE = 20
+    crowded.config(mail={"per_hour": "100"})
     crowd(crowded, FORWARDS)
     crowd(crowded, NOTICES, priority=0)
     for _ in range(2):
@@ -387,7 +398,8 @@ def test_what_is_kept_for_urgent_mail_is_no_part_of_the_queues_shares(crowded, f
 
 
 def test_an_urgent_notice_leaves_though_forwards_are_due(crowded):     # R66 R38
-    crowded.config(mail={"per_hour": "80", "urgent_share": "10"})
+    relay_limits.URGENT_SHARE = 10
+    crowded.config(mail={"per_hour": "80"})
     crowd(crowded, FORWARDS)
     crowd(crowded, NOTICES)
     assert crowded.attempt(NOTICES)["stop_reason"] == (
@@ -446,7 +458,8 @@ def test_a_job_that_has_not_run_for_long_has_nobody_wait_for_its_queue(crowded, 
 
 
 def test_half_of_a_minutes_limit_ends_no_run(shared):     # R66: there is room in the next minute
-    shared.config(mail={"per_minute": "10", "per_hour": "1000", "urgent_share": "0"})
+    relay_limits.URGENT_SHARE = 0
+    shared.config(mail={"per_minute": "10", "per_hour": "1000"})
     fill(shared, FORWARDS, FLOOD, 100)
     alone = shared.run(FORWARDS)["sent"]
     assert alone > 30
@@ -458,7 +471,8 @@ def test_half_of_a_minutes_limit_ends_no_run(shared):     # R66: there is room i
 
 
 def test_half_of_a_minutes_limit_brings_the_others_turn(shared):     # R66
-    shared.config(mail={"per_minute": "10", "per_hour": "off", "urgent_share": "0"})
+    relay_limits.URGENT_SHARE = 0
+    shared.config(mail={"per_minute": "10", "per_hour": "off"})
     fill(shared, NOTICES, FLOOD, 500, priority=0)
     fill(shared, NOTICES, NEIGHBOUR, 12)
     shared.attempt(NOTICES)
@@ -468,7 +482,8 @@ def test_half_of_a_minutes_limit_brings_the_others_turn(shared):     # R66
 
 
 def test_half_of_an_hours_limit_holds_also_behind_half_of_a_minutes(shared):     # R66
-    shared.config(mail={"per_minute": "40", "per_hour": "100", "urgent_share": "0"})
+    relay_limits.URGENT_SHARE = 0
+    shared.config(mail={"per_minute": "40", "per_hour": "100"})
     fill(shared, FORWARDS, FLOOD, 500)
     fill(shared, NOTICES, NEIGHBOUR, 10)
     assert shared.attempt(FORWARDS)["stop_reason"] == (
@@ -494,7 +509,8 @@ def test_what_was_sent_is_stored_whatever_ends_the_run(shared, job, error, statu
 
 
 def test_a_limit_of_a_minute_is_shared_by_time(crowded):     # R66
-    crowded.config(mail={"per_hour": "off", "per_minute": "40", "urgent_share": "0"})
+    relay_limits.URGENT_SHARE = 0
+    crowded.config(mail={"per_hour": "off", "per_minute": "40"})
     crowd(crowded, FORWARDS)
     crowd(crowded, NOTICES)
     for job in (FORWARDS, NOTICES):
@@ -503,7 +519,8 @@ def test_a_limit_of_a_minute_is_shared_by_time(crowded):     # R66
 
 
 def test_forwards_that_may_not_fail_again_hold_back_no_notice(crowded):     # R66 R37
-    crowded.config(mail={"per_hour": "100", "urgent_share": "0", "failures_per_hour": "4"})
+    relay_limits.URGENT_SHARE = 0
+    crowded.config(mail={"per_hour": "100", "failures_per_hour": "4"})
     crowded.outbox.answer = lambda envelope: Result(
         *("retry", 451) if envelope.recipient == "u400@home.example" else (SENT, 250), "", "")
     crowd(crowded, FORWARDS)
@@ -531,8 +548,8 @@ def test_owners_that_may_not_send_hold_back_nobody_in_the_other_queue(crowded, h
 # R66: processes and real SMTP
 def test_workers_on_several_hosts_share_both_queues_alike(tmp_path, engine_url):
     with Sink() as sink:
-        service = Shell(tmp_path, engine_url, mail={"port": sink.port, "per_hour": "100",
-                                                      "urgent_share": "0"})
+        service = Shell(tmp_path, engine_url, mail={"port": sink.port, "per_hour": "100"})
+        service.small = "jobs_lib.engines.relay_limits:URGENT_SHARE=0"
         owners = [service.owner(email=f"u{number}@home.example") for number in range(40)]
         with service.db.transaction():
             for owner in owners * 4:
@@ -649,7 +666,8 @@ def test_a_time_that_is_none_does_not_hide_since_when_the_others_wait(bench, tab
 @pytest.mark.slow
 def test_two_processes_share_alike(tmp_path, engine_url):     # R66: processes, not threads
     service = Shell(tmp_path, engine_url, mail={"transport": "maildir", "maildir": "maildir",
-                                                  "per_hour": "100", "urgent_share": "0"})
+                                                  "per_hour": "100"})
+    service.small = "jobs_lib.engines.relay_limits:URGENT_SHARE=0"
     first, second = service.owner(email="a@home.example"), service.owner(email="b@home.example")
     service.forwards(400, **first)
     service.forwards(40, **second)

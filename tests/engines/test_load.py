@@ -13,6 +13,7 @@ import pytest
 from jobs_lib import clock
 from jobs_lib.database.connection import connect
 from jobs_lib.database.dialects import mysql
+from jobs_lib.engines import load
 from jobs_lib.errors import Conflict
 from tests.engines.test_purge import LOGS, logs
 from tests.support.databases import bulk
@@ -108,15 +109,6 @@ def test_a_run_of_less_than_a_second_does_not_look(bench):                      
 
 
 @on_mariadb
-def test_off_looks_at_nothing(bench):                                              # R16
-    bench.config(core={"max_threads_running": "off"})
-    logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
-    slow_batches(bench)
-    assert bench.run(LOGS) == {"deleted": ROWS}
-    assert looks(bench) == 0
-
-
-@on_mariadb
 def test_a_quiet_server_is_within_the_default(bench):                              # R16
     logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
     slow_batches(bench)
@@ -141,7 +133,7 @@ def test_a_proxy_that_answers_something_else_stops_nothing(bench, monkeypatch, a
 
 @on_mariadb
 def test_a_purge_waits_until_the_load_is_gone_and_goes_on_in_halves(bench):        # R16
-    bench.config(core={"max_threads_running": "10"})
+    load.MAX_RUNNING = 10
     logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
     widths, seen = slow_batches(bench, 1.2), []
     slow = bench.on_statement
@@ -168,7 +160,7 @@ def test_a_purge_waits_until_the_load_is_gone_and_goes_on_in_halves(bench):     
 
 @on_mariadb
 def test_it_stops_as_busy_and_says_why_when_the_load_stays(bench):                 # R16
-    bench.config(core={"max_threads_running": "10"})
+    load.MAX_RUNNING = 10
     logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
     slow_batches(bench, 1.2)
     begin = bench.clock.seconds
@@ -187,7 +179,7 @@ def test_it_stops_as_busy_and_says_why_when_the_load_stays(bench):              
 
 @on_mariadb
 def test_what_one_run_found_out_is_not_waited_for_again_by_the_next(bench):        # R16
-    bench.config(core={"max_threads_running": "10"})
+    load.MAX_RUNNING = 10
     logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
     slow_batches(bench, 1.2)
     took = []
@@ -207,7 +199,7 @@ def test_what_one_run_found_out_is_not_waited_for_again_by_the_next(bench):     
 
 @on_mariadb
 def test_each_run_gets_something_done_however_slow_the_server_is(bench):           # R16
-    bench.config(core={"max_threads_running": "5"})
+    load.MAX_RUNNING = 5
     logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
 
     def hear(_sql, _values) -> None:
@@ -220,7 +212,7 @@ def test_each_run_gets_something_done_however_slow_the_server_is(bench):        
 
 @on_mariadb
 def test_far_over_the_limit_it_stops_at_once(bench):                               # R16
-    bench.config(core={"max_threads_running": "5"})
+    load.MAX_RUNNING = 5
     logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
     slow_batches(bench, 1.2)
     begin = bench.clock.seconds
@@ -242,7 +234,8 @@ def old_sessions(service, number: int) -> None:
 @on_mariadb
 @pytest.mark.slow
 def test_killed_while_it_waits_it_has_lost_nothing(tmp_path, engine_url):          # R2 R16
-    service = Shell(tmp_path, engine_url, core={"max_threads_running": "10"})
+    service = Shell(tmp_path, engine_url)
+    service.small = "jobs_lib.engines.load:MAX_RUNNING=10"
     old_sessions(service, 150_000)
     with busy_app(engine_url):
         killed = service.start("purge_sessions", "--yes", kill=at_sql(LOOK, 2))
@@ -369,7 +362,7 @@ def test_the_deletion_of_an_account_is_tried_again_in_halves(bench):            
 
 @on_mariadb
 def test_the_deletion_of_an_account_waits_for_the_load_and_closing_it_does_not(bench):   # R16
-    bench.config(core={"max_threads_running": "10"})
+    load.MAX_RUNNING = 10
     for days in (8, 1):
         user = bench.table("users", [{"status": "deleted", "deleted_at": bench.ago(days=days)}])[0]
         bulk(bench.db, "message_logs", ["user_id", "direction", "status", "created_at"],
@@ -403,7 +396,7 @@ def logged(bench, days: int) -> int:
 
 @on_mariadb
 def test_a_rollup_stops_between_two_days(bench):                                   # R16
-    bench.config(core={"max_threads_running": "5"})
+    load.MAX_RUNNING = 5
     logged(bench, days=9)
 
     def hear(sql, _values) -> None:
@@ -420,7 +413,7 @@ def test_a_rollup_stops_between_two_days(bench):                                
 
 @on_mariadb
 def test_on_a_server_that_is_always_busy_a_rollup_gets_to_what_is_old(bench):      # R16
-    bench.config(core={"max_threads_running": "5"})
+    load.MAX_RUNNING = 5
     user = logged(bench, days=5)
     past_keep = {"user_id": user, "email_count": 1, "bytes_used": 10}
     bench.table("usage_weekly", [{**past_keep, "week_start": "2020-01-06"}])

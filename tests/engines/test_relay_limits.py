@@ -17,9 +17,10 @@ import sys
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from jobs_lib.database.connection import connect
+from jobs_lib.engines import relay_limits
 from jobs_lib.engines.relay_limits import Asked, Refusal, Relay
-limits = SimpleNamespace(per_minute=None, per_hour=100, per_day=None, failures_per_hour=None,
-                         urgent_share=0)
+relay_limits.URGENT_SHARE = 0
+limits = SimpleNamespace(per_minute=None, per_hour=100, per_day=None, failures_per_hour=None)
 db = connect(sys.argv[1])
 relay, taken = Relay(db, limits), 0
 start = datetime(2026, 11, 24, 14, 30, tzinfo=timezone.utc)
@@ -31,9 +32,14 @@ print(taken)
 
 
 def limits(**values):
-    off = {"per_minute": None, "per_hour": None, "per_day": None, "failures_per_hour": None,
-           "urgent_share": 0}
+    off = {"per_minute": None, "per_hour": None, "per_day": None, "failures_per_hour": None}
     return SimpleNamespace(**{**off, **values})
+
+
+@pytest.fixture(autouse=True)
+def no_share():
+    """Nothing is reserved, unless a test says so."""
+    relays.URGENT_SHARE = 0
 
 
 def reserve(bench, relay: Relay, moment=None, **asked) -> Reservation | Refusal:
@@ -86,7 +92,8 @@ def test_no_window_of_that_length_ever_holds_more(bench, name, seconds):     # R
 
 
 def test_a_share_of_each_limit_is_kept_for_urgent_mail(bench):     # R38
-    relay = Relay(bench.db, limits(per_hour=20, per_day=100, urgent_share=10))
+    relays.URGENT_SHARE = 10
+    relay = Relay(bench.db, limits(per_hour=20, per_day=100))
     assert sum(taken(bench, relay, [bench.now] * 30)) == 18
     assert relay.in_words(reserve(bench, relay), "notifications") == (
         "[mail] per_hour = 20 is reached, except 2 reserved for urgent mail")
@@ -98,7 +105,8 @@ def test_a_share_of_each_limit_is_kept_for_urgent_mail(bench):     # R38
 
 @pytest.mark.parametrize("name", ["per_hour", "per_day"])
 def test_of_the_urgent_reserve_an_owner_gets_half(bench, name):     # R38 R66
-    relay = Relay(bench.db, limits(**{name: 100}, urgent_share=20))
+    relays.URGENT_SHARE = 20
+    relay = Relay(bench.db, limits(**{name: 100}))
     found = [reserve(bench, relay, urgent=True, owner=1, halves=WINDOWS) for _ in range(61)]
     assert [isinstance(each, Refusal) for each in found] == [False] * 60 + [True]
     assert found[-1].kind == relays.HALF
@@ -115,7 +123,8 @@ def test_of_the_urgent_reserve_an_owner_gets_half(bench, name):     # R38 R66
 
 
 def test_who_has_used_half_of_the_urgent_reserve_leaves_the_rest_to_others(bench):     # R38 R66
-    relay = Relay(bench.db, limits(per_hour=20, urgent_share=20))
+    relays.URGENT_SHARE = 20
+    relay = Relay(bench.db, limits(per_hour=20))
     taken(bench, relay, [bench.now] * 16)
     found = [reserve(bench, relay, urgent=True, owner=owner, halves=WINDOWS) for owner in (1, 1, 1,
                                                                                            2, 2, 3)]
@@ -125,12 +134,13 @@ def test_who_has_used_half_of_the_urgent_reserve_leaves_the_rest_to_others(bench
 
 
 def test_a_larger_urgent_share_before_lets_nothing_past_the_limit(bench):     # R37
-    relay = Relay(bench.db, limits(per_hour=10, urgent_share=50))
+    relays.URGENT_SHARE = 50
+    relay = Relay(bench.db, limits(per_hour=10))
     taken(bench, relay, [bench.now] * 5)
     assert sum(isinstance(reserve(bench, relay, urgent=True, owner=owner), Reservation)
                for owner in range(9)) == 5
-    assert taken(bench, Relay(bench.db, limits(per_hour=10, urgent_share=0)),
-                 [bench.now]) == [False]
+    relays.URGENT_SHARE = 0
+    assert taken(bench, Relay(bench.db, limits(per_hour=10)), [bench.now]) == [False]
 
 
 def test_it_says_how_long_until_there_is_room(bench):     # R37

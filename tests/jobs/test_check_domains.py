@@ -652,7 +652,8 @@ def test_killed_at_a_point_each_domain_is_stored_and_told_once(authority, tmp_pa
     for name in range(6):
         authority.zone(f"d{name}.example", ZONE)
     with Unbound(authority) as resolver:
-        service = serviced(tmp_path, engine_url, resolver.port, 6, concurrency="2")
+        service = serviced(tmp_path, engine_url, resolver.port, 6)
+        service.small = "jobs_lib.ports.resolver:AT_ONCE=2"
         for _ in REPEATS:
             service.db.execute("UPDATE {domains} SET status = 'pending', next_check_at = NULL, "
                                "checked_at = NULL")

@@ -19,6 +19,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from jobs_lib import clock
 from jobs_lib.database.connection import connect
 from jobs_lib.errors import DatabaseError
+from jobs_lib.features.webhooks import slots
 from jobs_lib.features.webhooks.deliveries import request
 from jobs_lib.features.webhooks.outcomes import retry_after
 from jobs_lib.ports.http.message import (
@@ -501,7 +502,7 @@ class Busy:
 @pytest.mark.parametrize("concurrency", [1, 3])
 # R44
 def test_so_many_at_once_but_one_to_an_endpoint_and_two_to_a_host(bench, hook, concurrency):
-    bench.config(webhooks={"concurrency": concurrency})
+    slots.SLOTS = concurrency
     bench.db.execute("DELETE FROM {webhooks}")
     urls = [f"https://{host}.example/{path}" for host in "ab"
             for path in range(3)] + ["https://c.example/"]
@@ -593,8 +594,8 @@ def test_no_delivery_is_begun_without_the_time_for_it(bench, hook):     # R4 R43
     def answer(_):
         bench.clock.seconds += 12
         return Response(ANSWERED, 204)
-    bench.config(core={"grace": "10s"}, retry_webhooks={"budget": "30s"},
-                 webhooks={"concurrency": 1})
+    slots.SLOTS = 1
+    bench.config(core={"grace": "10s"}, retry_webhooks={"budget": "30s"})
     bench.web.answer = answer
     counts = bench.run(JOB)
     # at 0 and 12 seconds; at 24, 16 are left, and 20 are needed
@@ -620,7 +621,7 @@ def test_a_large_queue_of_one_endpoint_lets_others_pass(bench, hook):
     for _ in range(100):
         delivery(bench, created_at=bench.ago(hours=3))
     last = delivery(bench, endpoint(bench, url="https://last.example/"))
-    bench.config(webhooks={"concurrency": 1})
+    slots.SLOTS = 1
     bench.run(JOB)
     at = [sent.item_id for sent in bench.web].index(f"webhook-{last}")
     assert at <= 20
@@ -632,7 +633,7 @@ def test_what_a_killed_run_was_sending_comes_last_with_the_same_attempt(bench, h
                     created_at=bench.ago(hours=5))
     for number in range(12):
         delivery(bench, endpoint(bench, url=f"https://h{number}.example/"))
-    bench.config(webhooks={"concurrency": 1})
+    slots.SLOTS = 1
     assert bench.run(JOB) == {**NONE, "delivered": 13, "uncertain": 1}
     assert bench.web[-1].item_id == f"webhook-{lost}"
     assert row(bench, lost)["attempts"] == 2
@@ -728,7 +729,7 @@ def test_few_rows_are_claimed_at_a_time_however_many_endpoints_wait(bench, hook)
                                           "created_at"],
          [(7, number % 30 + 2, f"evt_{number}", "{}", clock.text(bench.now))
           for number in range(30 * 21)])
-    bench.config(webhooks={"concurrency": 2})
+    slots.SLOTS = 2
     held: list = []
 
     def answer(sent) -> Response:
@@ -817,7 +818,7 @@ def test_a_slow_commit_of_ours_makes_no_host_dead(bench, hook):     # R44
                        (1, "https://h1.example/2"),
                        (1, "https://h1.example/3")):
         delivery(bench, endpoint(bench, url=url), created_at=bench.ago(hours=hours))
-    bench.config(webhooks={"concurrency": 2})
+    slots.SLOTS = 2
 
     def answer(sent) -> Response:
         time.sleep(0.2 if "h1" in sent.url else 0)
@@ -901,7 +902,7 @@ def test_a_backlog_of_one_owner_lets_everybody_elses_go_first(bench, endpoints, 
 def test_the_next_run_goes_on_behind_the_owner_that_was_last(bench, per_owner):     # R66
     for owner in range(20, 32):
         flood(bench, owner, 1, per_owner)
-    bench.config(webhooks={"concurrency": 1})
+    slots.SLOTS = 1
     for _ in range(3):
         bench.run(JOB, limit=4)
     assert [int(sent.url[9:11]) for sent in bench.web] == list(range(20, 32))
@@ -938,7 +939,8 @@ def test_an_owner_has_half_of_the_slots_while_others_wait(bench):     # R66
 
 
 def test_an_endpoint_that_is_slow_comes_after_the_others_until_it_is_quick_again(bench):     # R66
-    bench.config(webhooks={"timeout": "1s", "concurrency": 1})
+    slots.SLOTS = 1
+    bench.config(webhooks={"timeout": "1s"})
     flood(bench, 8, 1, 4, url="https://slow.example/")
     slow = [0.6, 0, 0, 0]
 
@@ -992,7 +994,7 @@ def test_what_was_answered_is_stored_although_another_writer_holds_the_file(benc
     ids = [delivery(bench, endpoint(bench, url=f"https://h{number}.example/"))
            for number in range(3)]
     bench.timeout = 0.1
-    bench.config(webhooks={"concurrency": 1})
+    slots.SLOTS = 1
     holders: list = []
 
     def hold(taken: threading.Event) -> None:

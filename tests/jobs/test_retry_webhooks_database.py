@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from jobs_lib.errors import Busy, DatabaseError
+from jobs_lib.features.webhooks import slots
 from jobs_lib.ports.http.message import ANSWERED, TIMEOUT, Response
 from tests.jobs.test_retry_webhooks import JOB, NONE, delivery, endpoint, flood
 
@@ -37,7 +38,7 @@ def test_an_answer_in_hand_is_stored_although_the_database_fails_before_it_is_ju
     for owner in range(20, 30):
         # more rows than are read at once: owners are looked up one by one
         flood(bench, owner, 1, 250)
-    bench.config(webhooks={"concurrency": 1})
+    slots.SLOTS = 1
     came = threading.Event()
 
     def answer(_) -> Response:

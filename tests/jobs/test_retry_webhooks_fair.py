@@ -48,8 +48,7 @@ def statuses(service: Shell, ids: list) -> Counter:
 
 @pytest.fixture
 def service(tmp_path, engine_url):
-    made = Shell(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8", "timeout": "1s",
-                                                   "concurrency": 8})
+    made = Shell(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8", "timeout": "1s"})
     yield made
     made.db.close()
 

@@ -49,8 +49,7 @@ class Counting(Web):
 
 @pytest.fixture
 def service(tmp_path, engine_url):
-    return Shell(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8",
-                                                   "concurrency": CONCURRENCY})
+    return Shell(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8"})
 
 
 def check_all_arrived(service: Shell, ids: list, counted: Counter, repeats: int) -> None:

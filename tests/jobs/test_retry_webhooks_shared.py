@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from jobs_lib.features.webhooks import slots
 from jobs_lib.ports.http.message import ANSWERED, FAILED, TIMEOUT, Response
 from tests.jobs.test_retry_webhooks import JOB, flood
 from tests.support.engines import on_sqlite
@@ -87,7 +88,7 @@ def test_an_endpoint_that_works_goes_on_although_two_others_of_its_owner_hang(be
 
 
 def test_a_host_where_endpoints_of_two_owners_hang_is_left_alone(bench):       # R44
-    bench.config(webhooks={"concurrency": 2})
+    slots.SLOTS = 2
     bench.web.answer = Host()
     for owner in (20, 21, 22, 23, 24, 25):
         flood(bench, owner, 1, 3, url=url(path="hangs"))
@@ -108,7 +109,7 @@ def test_a_host_that_answers_meanwhile_is_not_left_alone_whatever_hangs(bench): 
 @pytest.mark.parametrize("response",
                          [UNREACHED, Response(FAILED, text="no address", reached=False)])
 def test_a_server_that_no_connection_can_be_made_to_is_tried_once(bench, response):        # R44
-    bench.config(webhooks={"concurrency": 1})
+    slots.SLOTS = 1
     bench.web.answer = Host(response)
     flood(bench, 8, 3, 3, url=url(path="hangs"))
     flood(bench, 9, 3, 3, url=url(path="hangs"))

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from jobs_lib.features.webhooks import requests
+from jobs_lib.features.webhooks import requests, slots
 from jobs_lib.features.webhooks.dispatcher import Dispatcher
 from jobs_lib.ports.http.message import ANSWERED, TIMEOUT, Response
 from tests.jobs.test_retry_webhooks import JOB, flood
@@ -75,7 +75,7 @@ def test_ten_silent_endpoints_of_one_account_take_one_time_limit(bench):        
 @pytest.mark.parametrize("concurrency, most", [(1, 4), (2, 8), (8, 32), (16, 40)])
 # R22 R44
 def test_three_more_than_the_slots_may_wait_and_24_at_most(bench, concurrency, most):
-    bench.config(webhooks={"concurrency": concurrency})
+    slots.SLOTS = concurrency
     bench.web.answer = endpoints = Endpoints(all=most)
     for owner in (8, 9, 10):
         flood(bench, owner, 20, 1, url=SILENT)
@@ -113,7 +113,7 @@ def test_endpoints_known_to_fail_go_out_no_faster_as_they_wait(bench, others, mo
 
 
 def test_a_slow_endpoint_leaves_the_only_slot_to_a_quick_one(bench):        # R66
-    bench.config(webhooks={"concurrency": 1})
+    slots.SLOTS = 1
     bench.web.answer = endpoints = Endpoints(o8=1, served=5)
     flood(bench, 8, 1, 1, url=SILENT)
     flood(bench, 9, 1, 5, url=QUICK)

@@ -7,6 +7,7 @@ import pytest
 
 from jobs_lib import clock
 from jobs_lib.config import settings
+from jobs_lib.engines import relay_limits
 from jobs_lib.engines.relay_limits import Relay
 from jobs_lib.features.notifications.kinds import KINDS
 from jobs_lib.ports.mail.message import Result
@@ -194,7 +195,8 @@ def test_none_waits_longer_than_its_class(bench, owner):        # R38
 
 
 def test_a_share_of_the_limit_is_kept_for_urgent_ones(bench, owner):    # R38
-    bench.config(mail={"per_hour": "10", "urgent_share": "20"})
+    relay_limits.URGENT_SHARE = 20
+    bench.config(mail={"per_hour": "10"})
     for _ in range(12):
         notice(bench, priority=1)
     assert bench.run(JOB)["sent"] == 8

@@ -62,7 +62,7 @@ def resolver(unbound):
 
 
 def made(*ports: int, timeout: float = 5.0) -> Resolver:
-    return Resolver([("127.0.0.1", port) for port in ports], timeout, 8)
+    return Resolver([("127.0.0.1", port) for port in ports], timeout)
 
 
 @pytest.mark.parametrize("name", ["example.org", "EXAMPLE.org."])
@@ -174,7 +174,7 @@ def test_a_name_server_that_is_just_starting_is_asked_again():
 
 def test_no_name_server_is_unknown(tmp_path):                                   # R48
     (tmp_path / "resolv.conf").write_text("search example.org\n")
-    section = types.SimpleNamespace(nameservers=(), timeout=timedelta(seconds=1), concurrency=1)
+    section = types.SimpleNamespace(nameservers=(), timeout=timedelta(seconds=1))
     for path in (tmp_path / "resolv.conf", tmp_path / "not-there"):
         answer = open_resolver(section, str(path)).look_up("example.org", "TXT")
         assert answer == Answer(UNKNOWN, why="no name server is known here")
@@ -192,12 +192,12 @@ def test_a_name_server_without_an_address_is_not_asked(tmp_path):               
                                           "fe80::1%eth0\n")
     assert system_nameservers(str(tmp_path / "resolv.conf")) == (("192.0.2.1", 53),
                                                                      ("fe80::1%eth0", 53))
-    answer = Resolver([("localhost", 53)], 1, 1).look_up("example.org", "TXT")
+    answer = Resolver([("localhost", 53)], 1).look_up("example.org", "TXT")
     assert answer == Answer(UNKNOWN, why="localhost is no address of a name server")
 
 
 def test_the_good_one_is_asked_after_one_without_an_address(unbound):
-    both = Resolver([("localhost", 53), ("127.0.0.1", unbound.port)], 5, 8)
+    both = Resolver([("localhost", 53), ("127.0.0.1", unbound.port)], 5)
     assert both.look_up("example.org", "MX").outcome == FOUND
 
 
@@ -248,10 +248,11 @@ def test_all_questions_about_an_item_are_asked_together():
         assert (slow.asked, slow.most) == (5, 5)
 
 
-def test_so_many_items_at_a_time_and_no_more():
+def test_so_many_items_at_a_time_and_no_more(monkeypatch):
     """Those that the caller is not done with included: so no more are in memory."""
     with Slow(until=[12, 24, 36, 48]) as slow:
-        resolver = Resolver([("127.0.0.1", slow.port)], 5, 3)
+        monkeypatch.setattr("jobs_lib.ports.resolver.AT_ONCE", 3)
+        resolver = Resolver([("127.0.0.1", slow.port)], 5)
         found = resolver.each(items(12, 4), lambda: False)
         next(found)
         time.sleep(0.5)                                 # more would come meanwhile

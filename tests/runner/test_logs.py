@@ -7,6 +7,7 @@ import resource
 import stat
 from datetime import datetime, timezone
 
+from jobs_lib.runner import log as logs
 from jobs_lib.runner.log import Log
 from tests.support.shell import ended
 
@@ -15,7 +16,7 @@ WRITERS, LINES = 4, 1500
 
 
 def log(folder, **how) -> Log:
-    return Log(str(folder), "dig", **{"size": 1_000_000, "files": 5, "now": lambda: NOW,
+    return Log(str(folder), "dig", **{"now": lambda: NOW,
                                       "job": "dig", "run_id": "abc", **how})
 
 
@@ -49,8 +50,10 @@ def test_a_log_is_private(tmp_path):
     assert "denied" in (tmp_path / "log" / ".htaccess").read_text()
 
 
-def test_a_full_file_is_rotated_and_so_many_are_kept(tmp_path):
-    writer = log(tmp_path, size=1000, files=3)
+def test_a_full_file_is_rotated_and_so_many_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(logs, "SIZE", 1000)
+    monkeypatch.setattr(logs, "FILES", 3)
+    writer = log(tmp_path)
     for number in range(100):
         writer.event("word", number=number)
     names = sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("."))
@@ -62,7 +65,8 @@ def test_a_full_file_is_rotated_and_so_many_are_kept(tmp_path):
 
 
 def write_many(folder, writer: int) -> None:
-    mine = log(folder, size=40_000, files=100, writer=writer)
+    logs.SIZE, logs.FILES = 40_000, 100         # in a process of its own
+    mine = log(folder, writer=writer)
     for number in range(LINES):
         mine.event("word", number=number, text="x" * (number % 300))
 

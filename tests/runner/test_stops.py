@@ -1,4 +1,4 @@
-"""How a run ends before its work does: budget, hang, signal, memory."""
+"""How a run ends before its work does: budget, hang, signal."""
 from __future__ import annotations
 
 import json
@@ -198,16 +198,3 @@ def test_a_signal_at_any_point_of_the_frame_is_no_crash(site, point):        # R
     assert json.loads(result.out)["status"] in ("ok", "interrupted")
     assert "running" not in site.outcomes("dig")
     assert "Traceback" not in result.err
-
-
-# Memory
-
-def test_a_run_near_its_memory_limit_stops(site):
-    site.configure(memory="80MB")
-    result = site.job("grow")
-    assert (result["status"], result["stop_reason"]) == ("partial", "memory")
-    assert 0 < result["counts"]["pieces"] < 20
-
-
-def test_without_a_memory_limit_it_goes_on(site):
-    assert site.job("grow")["counts"] == {"pieces": 100}

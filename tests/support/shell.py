@@ -76,6 +76,7 @@ class Shell:
         self.odd_jobs, self.keys = False, keys
         self.sections: dict = {}
         self._started: list[subprocess.Popen] = []
+        self.small: str | None = None           # SMALL of launch.py for all that it starts
         if url:
             self.sections = {"core": {"database": url, "state_dir": "state", "log_dir": "log"},
                              "spool": {"dir": "spool"},
@@ -145,6 +146,7 @@ class Shell:
         """Start `jobs.py WORDS` and return the process. `how`: the STEPS of launch.py, which see,
         and variables of the environment."""
         steps = {f"LAUNCH_{name.upper()}": how.pop(name, None) for name in STEPS}
+        steps["LAUNCH_SMALL"] = steps["LAUNCH_SMALL"] or self.small
         if launcher is None:
             launcher = str(LAUNCH if self.odd_jobs or any(steps.values()) else self.script)
         environment = {**self.environment(), **steps, **how}

@@ -30,7 +30,7 @@ EARLY = timedelta(minutes=1)     # cron is not to the second: what is due by the
 AHEAD = timedelta(days=1)        # how far ahead an app's clock may be while its request counts
 # domains that are checked before the resolver itself is doubted
 SUSPICIOUS = 10
-LONGEST = timedelta(days=1)      # between two looks, besides `recheck`
+LONGEST = timedelta(days=1)      # between two looks
 LEFT_OUT_FOR = timedelta(days=1) # how long a domain with an unusable row waits
 MOST_FAILURES = 2 ** 31 - 1      # one more is no number that the column takes
 LONGEST_RULE = timedelta(days=36_500)        # any rule adds less than that to a time
@@ -141,7 +141,7 @@ def _arms(ctx):
                {"status": status, "until": ctx.now + EARLY, **asked})
         # Later than any check can be due: the clock was wrong.
         yield (f"status = :status AND next_check_at > :beyond{others}", "next_check_at, id",
-               {"status": status, "beyond": ctx.now + max(ctx.options.recheck, LONGEST) + TOO_FAR,
+               {"status": status, "beyond": ctx.now + LONGEST + TOO_FAR,
                 **asked})
 
 
@@ -338,7 +338,7 @@ def _change(ctx, seen: dict, results: dict, verdict: str) -> str | None:
     change = domain_rules.after(row, verdict, now, ctx.options)
     if verdict == FAIL and not row["ownership_token"] and "ownership" in ctx.options.require:
         # its owner was never given a code, so it has lost nothing
-        change = domain_rules.Change({"next_check_at": now + ctx.options.recheck}, None)
+        change = domain_rules.Change({"next_check_at": now + domain_rules.RECHECK}, None)
     if change.event in (FAILING, FAILED) and not ctx.may_expire():
         # both go by how long it has failed
         change = domain_rules.Change({"next_check_at": now + domain_rules.AGAIN}, None)

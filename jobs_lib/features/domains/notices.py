@@ -7,7 +7,7 @@ from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.hostnames import shown
 
 from .records import UNKNOWN
-from .status import FAIL, FAILED, FAILING, VERIFIED, ends
+from .status import FAIL, FAILED, FAILING, GIVE_UP_AFTER, VERIFIED, ends
 
 TITLES = {"ownership": "Proof of ownership", "mx": "Mail servers (MX)", "spf": "SPF",
           "dkim": "DKIM", "dmarc": "DMARC"}
@@ -37,7 +37,7 @@ def values(row: dict, change, results: dict, now, options) -> dict:
             > 1, "was_verified": row["status"] == VERIFIED,
             "since": _day(after["failing_since"]), "created": _day(row["created_at"]),
             **_end(after, change, options),
-            "days": options.give_up_after.days, "checked": render.minute(now)}
+            "days": GIVE_UP_AFTER.days, "checked": render.minute(now)}
 
 
 def _end(after: dict, change, options) -> dict:

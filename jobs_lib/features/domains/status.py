@@ -28,6 +28,9 @@ ACTIVE = (" AND EXISTS (SELECT 1 FROM {users} WHERE {users}.id = {domains}.user_
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # of a pending one: up to this age, so often; then daily
 PACE = ((DAY, timedelta(minutes=15)), (7 * DAY, HOUR))
+RECHECK = DAY                                # of a verified one
+# a new one, or one that has lost its status, is checked for so long
+GIVE_UP_AFTER = 30 * DAY
 AGAIN = HOUR                                 # after a first failure, or no answer, at the latest
 # an hour, with room for a cron that is late or early by some minutes
 WARN_AFTER = timedelta(minutes=55)
@@ -45,7 +48,7 @@ def after(row: dict, verdict: str, now, options) -> Change:
     judge = {PENDING: _pending, VERIFIED: _verified, FAILED: _failed}[row["status"]]
     if verdict == PASS and row["status"] != VERIFIED:
         return Change({"status": VERIFIED, "verified_at": now, "failures": 0, "failing_since": None,
-                       "next_check_at": now + options.recheck}, VERIFIED)
+                       "next_check_at": now + RECHECK}, VERIFIED)
     return judge(row, verdict, now, options)
 
 
@@ -54,18 +57,18 @@ def _pending(row: dict, verdict: str, now, options) -> Change:
     step = next((step for age, step in PACE if now - created < age), DAY)
     if verdict != FAIL:
         return Change({"next_check_at": now + (min(step, AGAIN) if now - created
-                                               < options.give_up_after else DAY)}, None)
-    if now - created >= options.give_up_after:
+                                               < GIVE_UP_AFTER else DAY)}, None)
+    if now - created >= GIVE_UP_AFTER:
         return Change({"status": FAILED, "next_check_at": None}, FAILED)
-    return Change({"next_check_at": min(now + step, created + options.give_up_after)}, None)
+    return Change({"next_check_at": min(now + step, created + GIVE_UP_AFTER)}, None)
 
 
 def _verified(row: dict, verdict: str, now, options) -> Change:
     if verdict == PASS:
         return Change({"failures": 0, "failing_since": None, "next_check_at": now
-                       + options.recheck}, None)
+                       + RECHECK}, None)
     if verdict != FAIL:
-        return Change({"next_check_at": now + min(options.recheck, AGAIN)}, None)
+        return Change({"next_check_at": now + AGAIN}, None)
     failures = row["failures"] + 1
     since = min(clock.parse(row["failing_since"]), now) if row["failing_since"] else now
     before = clock.parse(row["warned_at"]) if row["warned_at"] else None
@@ -76,9 +79,9 @@ def _verified(row: dict, verdict: str, now, options) -> Change:
     end = max(since + options.grace, warned + min(WARNED_FOR, options.grace)) if warned else None
     if failures >= FAILURES and end and now >= end:
         return Change({"status": FAILED, "verified_at": None, "failures": failures,
-                       "failing_since": since, "next_check_at": now + options.recheck}, FAILED)
+                       "failing_since": since, "next_check_at": now + RECHECK}, FAILED)
     may_warn = max(since + min(WARN_AFTER, options.grace), before + WARN_EVERY if before else since)
-    next_look = now + min(options.recheck, AGAIN if failures == 1 else options.recheck)
+    next_look = now + (AGAIN if failures == 1 else RECHECK)
     values = {"failures": failures, "failing_since": since,
               "next_check_at": min([next_look, *(when for when in (end, before and may_warn) if when
                                                  and when > now)])}
@@ -90,8 +93,8 @@ def _verified(row: dict, verdict: str, now, options) -> Change:
 def _failed(row: dict, verdict: str, now, options) -> Change:
     # it was verified once
     since = clock.parse(row["failing_since"]) if row["failing_since"] else None
-    if since is not None and now - since < options.grace + options.give_up_after:
-        return Change({"next_check_at": now + options.recheck}, None)
+    if since is not None and now - since < options.grace + GIVE_UP_AFTER:
+        return Change({"next_check_at": now + RECHECK}, None)
     # on demand: again in an hour
     asked_in_vain = verdict != FAIL and row["next_check_at"] is None
     return Change({"next_check_at": now + AGAIN if asked_in_vain else None}, None)

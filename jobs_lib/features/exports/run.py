@@ -96,7 +96,7 @@ def _make(ctx, taken, path: str) -> None:
         files.remove(ctx, taken.row)
         ctx.log.event("export cancelled", id=taken.row["id"])
     except _Stop:
-        put_back(_stopped(ctx), fair and ctx.stop_reason in ("budget", "memory"))
+        put_back(_stopped(ctx), fair and ctx.stop_reason == "budget")
     except (Busy, Lost) as error:
         put_back(requests.message(error), False)
         raise

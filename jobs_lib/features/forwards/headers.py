@@ -10,6 +10,7 @@ from jobs_lib.database.values import one_line
 
 HEAD_BYTES = 256 * 1024                # more header than this is nobody's
 FIRST_BYTES = 16 * 1024                # nearly always all of it
+MAX_HOPS = 50                          # more Received lines than this are a mail loop
 # put before each message we forward; found again, it has come in a circle
 MARK = b"X-Alias-Forwarded"
 
@@ -29,7 +30,7 @@ def head_of(path: str) -> bytes:
     return data.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
 
 
-def loop_reason(path: str, mark: bytes, max_hops: int) -> str:
+def loop_reason(path: str, mark: bytes) -> str:
     """Why this message goes round in a circle, or "". A file that cannot be read is the transport's
     to report.
 
@@ -40,7 +41,7 @@ def loop_reason(path: str, mark: bytes, max_hops: int) -> str:
     except OSError:
         return ""
     hops = head.count(b"\nreceived:")         # RFC 5321 6.3
-    if hops > max_hops:
+    if hops > MAX_HOPS:
         return f"mail loop: the message was relayed {hops} times"
     if mark.strip().lower() in head.split(b"\n"):
         return "mail loop: we have forwarded this message to this address before"

@@ -51,7 +51,7 @@ class Forwards(mail_sending.MailSource):
         try:
             path = spool.locate(self.spool, row["raw_path"])
             mark = trace_head(self.loop_key, row["alias_id"], row["envelope_to"])
-            loop = loop_reason(path, mark, self.ctx.options.max_hops)
+            loop = loop_reason(path, mark)
             if loop:
                 return Result(FINAL, None, "5.4.6", loop)
             sender = srs.forward(row["envelope_from"], self.mail.domain, self.srs_secret,

@@ -8,7 +8,7 @@ from jobs_lib import clock
 from jobs_lib.addresses import check
 from jobs_lib.database.values import words
 from jobs_lib.engines import mail_sending, mime
-from jobs_lib.engines.turns import LOW, NORMAL
+from jobs_lib.engines.mail_queues import WAITS
 from jobs_lib.engines.work_queue import owners_in, why_nobody_waits
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 
@@ -24,7 +24,6 @@ class Notices(mail_sending.MailSource):
     def __init__(self, ctx) -> None:
         self.ctx, self.mail = ctx, ctx.section("mail")
         self.personas = vars(ctx.section("personas"))
-        self.waits = {NORMAL: ctx.options.normal_wait, LOW: ctx.options.low_wait}
 
     def reasons_to_cancel(self, rows: list[dict]) -> dict:
         """Its account is deleted, or its owner does not want this kind."""
@@ -32,7 +31,7 @@ class Notices(mail_sending.MailSource):
 
     def is_urgent(self, row: dict) -> bool:
         """By its class, or since it has waited as long as its class may."""
-        wait = self.waits.get(row["priority"], timedelta(0))
+        wait = WAITS.get(row["priority"], timedelta(0))
         return clock.parse(row["next_attempt_at"] or row["created_at"]) + wait <= self.ctx.now
 
     def failed_before(self, row: dict) -> bool:

@@ -30,7 +30,7 @@ def queue(ctx) -> Queue:
     """The table `webhook_deliveries` as a queue. The app's own first attempt counts, and may not
     have been made."""
     return Queue("webhook_deliveries", "delivered", delays(ctx), first_due(delays(ctx), ctx.now),
-                 COLUMNS, ctx.options.give_up_after, second="last_attempt_at")
+                 COLUMNS, second="last_attempt_at")
 
 
 def delays(ctx) -> tuple:

@@ -40,7 +40,7 @@ class Dispatcher:
     def __init__(self, ctx, claims: QueueClaims) -> None:
         self.ctx, self.claims, self.waits = ctx, claims, delays(ctx)
         self.requests = Requests(ctx)
-        self.slots = Slots(ctx.section("webhooks").concurrency)
+        self.slots = Slots()
         self.servers = Servers()
         self.network = Network(ctx, self.requests.poster)
         self.known: dict[int, dict] = {}        # {id: the endpoint}

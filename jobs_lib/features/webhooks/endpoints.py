@@ -28,6 +28,8 @@ COLUMNS = ("id, user_id, url, secret, previous_secret, previous_secret_expires_a
 EARLIEST = 2000
 ASKED_AT_ONCE = 100         # few enough that an engine reads them by their key
 SLOW = 0.5                  # of the time limit: an answer that takes longer makes an endpoint slow
+# an endpoint that has failed for so long without one success is switched off
+DISABLE_AFTER = timedelta(days=5)
 WARN_BEFORE = timedelta(days=2)     # how long before it is disabled its owner is warned, once
 CANCEL = 500                        # rows in one commit
 TRIES_OF = timedelta(days=7)        # how long an endpoint's answers are remembered
@@ -163,7 +165,7 @@ def _note_failure(ctx, endpoint: dict, error: str) -> tuple[str, str]:
             or _worked_meanwhile(ctx.db, endpoint["id"], began)):
         _set_failing_since(ctx.db, endpoint, now)
         return clock.text(now), ""
-    end = began + ctx.options.disable_after
+    end = began + DISABLE_AFTER
     if end <= now and ctx.may_expire():
         return clock.text(began), f"every delivery has failed since {render.minute(began)}"
     if began < end - WARN_BEFORE <= now < end:

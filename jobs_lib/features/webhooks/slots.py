@@ -16,6 +16,7 @@ from jobs_lib.ports.http.message import BUSY
 from .endpoints import is_failing
 from .turns import Plan
 
+SLOTS = 8                   # requests at once
 PER_HOST = 2                # and to an address
 PER_OWNER = PER_HOST // 2   # while something of another owner waits for it
 # one slot in this many is for endpoints that have been failing, while others wait
@@ -29,9 +30,9 @@ class Slots:
 
     plan: Plan
 
-    def __init__(self, number: int) -> None:
-        self.number, self._held = number, 0
-        self.most_waiting = min(WAITING_PER_SLOT * number, MOST_WAITING)
+    def __init__(self) -> None:
+        self.number, self._held = SLOTS, 0
+        self.most_waiting = min(WAITING_PER_SLOT * SLOTS, MOST_WAITING)
         self._waiting: list = []                # quiet attempts that have left their slot
         # {place or (owner, place): requests, owner: slots}
         self._taken: Counter = Counter()

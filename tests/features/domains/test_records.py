@@ -226,8 +226,7 @@ def test_what_is_no_domain_name(name):
 
 # States
 
-OPTIONS = types.SimpleNamespace(recheck=timedelta(hours=24), grace=timedelta(hours=72),
-                                give_up_after=timedelta(days=30))
+OPTIONS = types.SimpleNamespace(grace=timedelta(hours=72))
 
 
 def row(status: str, **values) -> dict:
