@@ -9,10 +9,10 @@ from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.engines import spool
-from jobs_lib.engines.due_rows import LIFETIME
 from jobs_lib.engines.idle import is_idle
 
 LATER = timedelta(days=1)       # than its row was sent, a file goes
+FIRST = timedelta(days=7)       # the first run looks so far back
 
 
 def drop_sent_files(ctx) -> None:
@@ -37,7 +37,7 @@ def sent_files(ctx):
     since = ctx.db.value("SELECT started_at FROM {job_runs} WHERE job = :job "
                          "AND status IN ('ok', 'partial') ORDER BY id DESC LIMIT 1",
                          job=ctx.job.name)
-    first = clock.parse(since) if since else ctx.now - LIFETIME
+    first = clock.parse(since) if since else ctx.now - FIRST
     rows = ctx.db.query("SELECT DISTINCT raw_path FROM {failed_emails} WHERE status = 'sent'"
                         " AND finished_at >= :since AND finished_at <= :until LIMIT 5000",
                         since=clock.plus(first, -LATER), until=ctx.now - LATER)
