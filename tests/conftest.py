@@ -6,11 +6,10 @@ import signal
 
 import pytest
 
-from jobs_lib.engines import load, relay_limits
-from jobs_lib.features.webhooks import slots
 from tests.servers.mariadb import MariaDB
 from tests.support.bench import Bench
 from tests.support.databases import Pool
+from tests.support.product import load, relay_limits, slots
 from tests.support.require import left_out, program
 from tests.support.shell import Shell
 

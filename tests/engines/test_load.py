@@ -13,11 +13,11 @@ import pytest
 from jobs_lib import clock
 from jobs_lib.database.connection import connect
 from jobs_lib.database.dialects import mysql
-from jobs_lib.engines import load
 from jobs_lib.errors import Conflict
 from tests.engines.test_purge import LOGS, logs
 from tests.support.databases import bulk
 from tests.support.engines import on_mariadb, on_sqlite
+from tests.support.product import load
 from tests.support.shell import Shell, at_sql
 
 LOOK = "SHOW GLOBAL STATUS"

@@ -9,18 +9,19 @@ import pytest
 
 from jobs_lib import clock
 from jobs_lib.database.connection import connect
-from jobs_lib.engines import relay_limits
 from jobs_lib.errors import Busy
 from jobs_lib.features.forwards import srs
 from jobs_lib.features.forwards.headers import loop_reason
 from jobs_lib.ports.mail.message import Result
 from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN
+from tests.support.product import relay_limits
 
 SECRET = "s3cret" * 6
 BUSY = Result(RETRY, 451, "4.3.0", "try again later")
 UNKNOWN = Result(FINAL, 550, "5.1.1", "no such user")
 LETTER = (b"From: Shop <orders@shop.example>\r\nTo: box@alias.example\r\nMessage-ID: "
           b"<%d@shop.example>\r\nSubject: Order %d\r\n\r\nThank you.\r\n")
+
 
 
 @pytest.fixture

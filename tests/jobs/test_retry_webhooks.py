@@ -19,7 +19,6 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from jobs_lib import clock
 from jobs_lib.database.connection import connect
 from jobs_lib.errors import DatabaseError
-from jobs_lib.features.webhooks import slots
 from jobs_lib.features.webhooks.deliveries import request
 from jobs_lib.features.webhooks.outcomes import retry_after
 from jobs_lib.ports.http.message import (
@@ -34,6 +33,7 @@ from jobs_lib.ports.http.message import (
 from tests.support.databases import bulk
 from tests.support.engines import on_sqlite
 from tests.support.patience import SOON
+from tests.support.product import slots
 
 JOB = "retry_webhooks"
 SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-four").decode()

@@ -7,12 +7,12 @@ import pytest
 
 from jobs_lib import clock
 from jobs_lib.config import settings
-from jobs_lib.engines import relay_limits
 from jobs_lib.engines.relay_limits import Relay
 from jobs_lib.features.notifications.kinds import KINDS
 from jobs_lib.ports.mail.message import Result
 from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN
 from tests.support.engines import on_sqlite
+from tests.support.product import relay_limits
 
 JOB = "send_notifications"
 
