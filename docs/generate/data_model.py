@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from docs.generate.docs import GENERATED
 from jobs_lib.database.schema.references import REFERENCES
-from jobs_lib.database.schema.tables import NO_DEFAULT, VIEW, tables
+from jobs_lib.database.schema.tables import NO_DEFAULT, tables
 
 HEAD = """\
 # The data model
@@ -53,28 +53,6 @@ GROUPS = (
      ("The app may read them all. It may add rows only to `notifications` and "
      "`notification_optouts`.")),
 )
-ABOUT_THE_VIEW = """\
-Messages and bytes for each user, alias, day, direction and status: what `message_stats` has of
-purged rows plus what is still in `message_logs`. `purge_message_logs` moves rows from one to the
-other in one commit, so the view has the same totals before, during and after it. A `bytes_used`
-that no message can have (below 0, above 1 TiB, not a whole number) counts as 0.
-
-The view is for totals of all users. For one user, as on a dashboard, put the user into both halves,
-so that an index serves each:
-
-```sql
-SELECT day, direction, status, SUM(email_count) AS email_count, SUM(bytes_used) AS bytes_used FROM (
-  SELECT day, direction, status, email_count, bytes_used FROM message_stats WHERE user_id = 42
-  UNION ALL
-  SELECT DATE(created_at), direction, status, 1, bytes_used FROM message_logs WHERE user_id = 42
-) AS parts GROUP BY day, direction, status;
-```
-
-With 500,000 rows in each of the two tables and 200 of one user, this takes 0.6 ms on SQLite, and
-the view with `WHERE user_id = 42` 134 ms, 200 times as long. MariaDB 11.8 puts the condition into
-the view by itself: 2 ms either way. A server that does not, such as MySQL 5.7, adds up both tables
-for each query: half a minute, measured on MariaDB with that optimization switched off.
-"""
 SAME_IN_ALL = ("claim_token", "claim_run", "lease_until")
 
 
@@ -88,7 +66,7 @@ def data_model_page() -> str:
         for table in tables():
             if table.owner == owner:
                 lines += ["", *_table(table)]
-    return "\n".join([*lines, "", *_view()]) + "\n"
+    return "\n".join(lines) + "\n"
 
 
 def _table(table) -> list[str]:
@@ -128,10 +106,6 @@ def _meaning(table, column) -> str:
 
 def _names(names) -> str:
     return ", ".join(f"`{name}`" for name in names)
-
-
-def _view() -> list[str]:
-    return [f"## The view {VIEW}", "", *ABOUT_THE_VIEW.rstrip("\n").split("\n")]
 
 
 def _cell(text: str) -> str:

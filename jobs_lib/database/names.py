@@ -81,9 +81,7 @@ class Names:
 
     def spellings(self) -> dict[str, str]:
         """{the name of a table of ours in lower case: as we spell it}."""
-        from .schema.tables import VIEW  # a run of a job asks for no list of tables
-
-        return {name.lower(): name for name in (*map(self, NAMES), self.prefix + VIEW)}
+        return {name.lower(): name for name in map(self, NAMES)}
 
     @staticmethod
     def _known(table: str) -> None:

@@ -2,7 +2,7 @@
 
 A log row says who got how much mail when; nobody needs to know that of each single message for
 ever. What is deleted is added up in `message_stats`, by user, alias, day, direction and status, so
-the view `message_totals` is the same before and after. The encrypted headers of a message are
+all totals are the same before and after. The encrypted headers of a message are
 deleted with its row.
 
 Users may choose a shorter time of their own (`users.log_retention_days`), but not less than 3 days.

@@ -144,14 +144,6 @@ def test_writes_reach_their_columns(db):
         {"day": "2026-11-24", "email_count": 2, "bytes_used": 10}]
 
 
-def test_the_view_counts_what_is_in_their_columns(db):
-    db.execute(ddl.create_totals(db))
-    db.insert("message_logs", user_id=1, direction="forward", status="delivered", bytes_used=5,
-              created_at="2026-11-24 15:05:00")
-    assert db.query("SELECT user_id, day, bytes_used FROM message_totals") == [
-        {"user_id": 1, "day": "2026-11-24", "bytes_used": 5}]
-
-
 def test_the_catalogue_is_read_by_our_names(db):
     assert db.columns("users") == {column.name for column in table("users").columns}
     assert ["status", "deleted_at"] in db.indexes("users").values()

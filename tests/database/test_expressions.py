@@ -7,8 +7,6 @@ from jobs_lib.database.connection import connect
 from jobs_lib.database.dialects import sqlite
 from jobs_lib.database.expressions import parse
 from jobs_lib.database.names import Names
-from jobs_lib.database.schema import ddl
-from jobs_lib.database.schema.tables import table
 from jobs_lib.database.statement import Statement
 from jobs_lib.errors import DatabaseError
 
@@ -202,18 +200,4 @@ def test_a_percent_sign_is_the_apps(blank_url):
     assert db.value("SELECT token_hash FROM {sessions}") == 2
     assert " % 7" in db.as_text("SELECT token_hash FROM {sessions}")
     assert db.value(db.as_text("SELECT token_hash FROM {sessions}")) == 2
-    db.close()
-
-
-def test_the_totals_have_what_the_expressions_return(blank_url):
-    db = connect(blank_url, create=True, columns=EXPRESSIONS)
-    for sql in ddl.create_table(db, table("message_stats")):
-        db.execute(sql)
-    db.execute("CREATE TABLE message_logs (id INTEGER PRIMARY KEY, user_id INTEGER, alias_id "
-               "INTEGER, direction VARCHAR(9), status VARCHAR(9), kb INTEGER, created_at DATETIME)")
-    db.execute(ddl.create_totals(db))
-    db.insert("message_logs", user_id=1, id=1, direction="forward", status="delivered",
-              bytes_used=5120, created_at="2026-11-24 15:05:00")
-    assert db.query("SELECT user_id, day, bytes_used FROM message_totals") == [
-        {"user_id": 1, "day": "2026-11-24", "bytes_used": 5120}]
     db.close()

@@ -13,6 +13,7 @@ from jobs_lib import clock
 from tests.support.databases import bulk, empty
 from tests.support.repeats import REPEATS
 from tests.support.shell import Shell, at_sql
+from tests.support.totals import added_up
 
 JOB = "purge_message_logs"
 # two batches and a young part; rows past their owner's own retention
@@ -62,7 +63,7 @@ def totals(service) -> list:
     """By user, alias, day, direction and status."""
     return [tuple(row.values()) for row in service.db.query(
         "SELECT user_id, alias_id, day, direction, status, email_count, bytes_used "
-        "FROM message_totals"
+        f"FROM {added_up(service.db)}"
         " ORDER BY 1, 2, 3, 4, 5")]
 
 

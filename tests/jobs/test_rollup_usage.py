@@ -10,6 +10,7 @@ import pytest
 from jobs_lib.database.connection import connect
 from jobs_lib.errors import Busy
 from tests.support.databases import bulk, lax
+from tests.support.totals import added_up
 
 JOB, PURGE = "rollup_usage", "purge_message_logs"
 LOG = ["user_id", "direction", "status", "bytes_used", "created_at"]
@@ -38,10 +39,10 @@ def weekly(db) -> list[tuple]:
 
 
 def detail(db, first: str = "") -> list[tuple]:
-    """What `usage_daily` has to say, by the view over log rows and kept totals."""
+    """What `usage_daily` has to say, by log rows and kept totals."""
     return [(row["user_id"], row["day"], int(row["number"]), int(row["bytes"])) for row in db.query(
         "SELECT user_id, day, SUM(email_count) AS number, SUM(bytes_used) AS bytes "
-        "FROM message_totals WHERE user_id IN"
+        f"FROM {added_up(db)} WHERE user_id IN"
         " (SELECT id FROM {users} WHERE status <> 'deleted') GROUP BY user_id, day ORDER BY 1, 2")
         if row["day"] >= first]
 

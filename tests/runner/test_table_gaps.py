@@ -136,7 +136,7 @@ def test_every_job_does_the_same_on_tables_of_another_database(tmp_path, mariadb
     assert all_of(theirs) == all_of(ours)
     assert runs(theirs) == runs(ours)
     assert all_of(theirs) == all_of(ours)
-    assert theirs.db.tables() >= {f"{schema}.app_users", "job_runs", "message_totals"}
+    assert theirs.db.tables() >= {f"{schema}.app_users", "job_runs"}
     assert "app_users" not in theirs.db.tables()
     theirs.db.close()
     ours.db.close()
@@ -417,36 +417,6 @@ def test_a_table_without_a_key_is_named_and_no_statement_made_up(tmp_path, fresh
     assert statements(db)[0] == remark
     assert [sql for sql in statements(db) if "its_id" in sql] == []
     db.close()
-
-
-def test_the_view_waits_for_the_columns_that_it_adds_up(fresh):
-    url = adopted.make(fresh("app"), ("message_logs.bytes_used",))
-    db = connect(url, create=True, tables=adopted.TABLES, columns=adopted.COLUMNS)
-    migrate(db, NOW, own_only=True)
-    assert "message_totals" not in db.tables()
-    for sql in statements(db):
-        db.execute(sql.rstrip(";"))
-    migrate(db, NOW)
-    assert "message_totals" in db.tables()
-    assert db.query("SELECT * FROM message_totals") == statements(db) == []
-    db.close()
-
-
-def test_the_view_is_made_again_for_other_names(fresh):            # R20
-    url = adopted.make(fresh("app"))
-
-    def migrated(renamed: dict) -> list:
-        db = connect(url, tables=adopted.TABLES, columns=renamed)
-        done = migrate(db, NOW, own_only=True)
-        db.close()
-        return done
-    migrated(adopted.COLUMNS)
-    assert migrated(adopted.COLUMNS) == []
-    log = adopted.COLUMNS["message_logs"]
-    other = {**adopted.COLUMNS, "message_logs": {**log, "bytes_used": log["id"],
-                                                 "id": log["bytes_used"]}}
-    assert [sql.split()[0] for sql in migrated(other)] == ["DROP", "CREATE"]
-    assert migrated(other) == []
 
 
 # Words

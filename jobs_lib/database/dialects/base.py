@@ -26,7 +26,7 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
                                               of the server, and names have it before a dot
     sizes                                     one for the bytes of each table, or of all under ''
     day(column), word(column)                 a time as a day, any text as our columns take it
-    types, now_default(db), table_options, create_view, drop_index(index, table), transactional_ddl
+    types, now_default(db), table_options, drop_index(index, table), transactional_ddl
                                               for database/schema/ddl.py
     in_utc, joining                           statements for an operator's client: its times are
                                               UTC, and its `||` joins text; "" where both are so

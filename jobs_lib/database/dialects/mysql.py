@@ -47,7 +47,6 @@ in_utc = "SET time_zone = '+00:00'"  # for a person's client, whose times are el
 # the same for `||`, which means OR to it
 joining = "SET sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'PIPES_AS_CONCAT')"
 # no DEFINER: where a dump is restored that user may not exist
-create_view = "CREATE SQL SECURITY INVOKER VIEW"
 table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
 # Row locks: few writers meet them. In short batches InnoDB cleans up while they run. `least`, so
 # that a commit which is slow by itself is not taken for too many rows.

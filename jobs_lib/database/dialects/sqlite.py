@@ -30,7 +30,6 @@ adds_now = False                     # to a table with rows: a column that begin
 named_locks = False
 user = ""                            # everybody who may read the file
 in_utc = joining = ""                # it knows no time zones, and `||` always joins
-create_view = "CREATE VIEW"
 table_options = ""
 # One write lock for all: every writer waits for it.
 batches = Batches(seconds=0.010, least=100, most=5_000, pause=0.005, share=1.0)

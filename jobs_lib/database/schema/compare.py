@@ -8,20 +8,14 @@ table of the app's: it has no index, and only its author can add a column to it.
 from __future__ import annotations
 
 from . import app_tables, ddl
-from .tables import VIEW, tables
+from .tables import tables
 
 
 def differences(db) -> list:
-    """Every ddl.Difference, table by table, the view last; empty for a database that has all that
+    """Every ddl.Difference, table by table; empty for a database that has all that
     the jobs need."""
     views = {name for name, columns in db.catalogue(app_tables.TABLES).items()
              if next(iter(columns.values()))["is_view"]}
-    found = [difference._replace(statements=()) if table.name in views else difference
-             for table in tables() for difference in ddl.differences(db, table)
-             if table.name not in views or difference.kind == "column"]
-    view = db.name.prefix + VIEW
-    # without a log there is nothing to add up
-    if view not in db.tables() and db.columns("message_logs").issuperset(ddl.TOTALLED):
-        found.append(ddl.Difference(None, "view", view, "totals of messages, purged ones included",
-                                    tuple(ddl.for_clients(db, [ddl.create_totals(db)]))))
-    return found
+    return [difference._replace(statements=()) if table.name in views else difference
+            for table in tables() for difference in ddl.differences(db, table)
+            if table.name not in views or difference.kind == "column"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 from jobs_lib.records import namedtuple
 
 from . import keys
-from .tables import NO_DEFAULT, VIEW
+from .tables import NO_DEFAULT
 
 Difference = namedtuple("Difference", "table kind name purpose statements")
 Difference.__doc__ = """Something of ours that a database lacks.
@@ -20,7 +20,6 @@ statements  what to run, in this order; none where a view lacks a column
 WORD_PREFIX, TEXT_PREFIX = 64, 191
 LARGEST_MESSAGE = 2 ** 40        # bytes; 8 million of these can be added up in one column
 # of message_logs, in the view
-TOTALLED = ("user_id", "alias_id", "created_at", "direction", "status", "bytes_used")
 
 
 def create_table(db, table) -> list:
@@ -151,34 +150,10 @@ def size(column: str) -> str:
     return f"CASE WHEN {is_size(column)} THEN {column} ELSE 0 END"
 
 
-def create_totals(db) -> str:
-    """The view that adds up what was purged and what is still logged: the same before and after any
-    purge."""
-    quote = db.dialect.quote
-    key = "user_id, alias_id, day, direction, status"
-    user, alias, created, direction, status, used = (_logged(db, name) for name in TOTALLED)
-    alias = keys.or_none(keys.types(db), "aliases", alias)
-    return (f"{db.dialect.create_view} {quote(db.name.prefix + VIEW)} AS\n"
-            f"SELECT {key}, SUM(email_count) AS email_count, SUM(bytes_used) AS bytes_used FROM (\n"
-            f"  SELECT {key}, email_count, bytes_used FROM {quote(db.name('message_stats'))}\n"
-            "  UNION ALL\n"
-            f"  SELECT {user}, {alias}, {db.dialect.day(created)}, {direction}, "
-            f"{status}, 1,"
-            f" {size(used)} FROM {quote(db.name('message_logs'))}\n"
-            f") AS parts GROUP BY {key}")
-
-
 def for_clients(db, statements: list) -> list:
     """The same for an operator's client, where `||` may mean OR."""
     joins = db.dialect.joining if any("||" in sql for sql in statements) else ""
     return [joins, *statements] if joins else statements
-
-
-def _logged(db, name: str) -> str:
-    """A column of message_logs, or what stands for it."""
-    expression = db.name.expression("message_logs", name)
-    return expression.text(db.dialect) if expression else db.dialect.quote(
-        db.name.column("message_logs", name))
 
 
 def _without_expressions(db, table):

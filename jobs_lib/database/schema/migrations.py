@@ -17,7 +17,7 @@ from jobs_lib import catalogue
 from jobs_lib.errors import DatabaseError, Duplicate, Missing
 
 from . import NAMES, app_gaps, app_tables, ddl, keys
-from .tables import VIEW, table, tables
+from .tables import table, tables
 from .version import ALL, OWN, SCHEMA_VERSION, SCOPE, check, found, newer
 
 __all__ = ("MIGRATIONS", "SCHEMA_VERSION", "check", "found", "migrate", "pending", "plan")
@@ -27,7 +27,7 @@ NEVER_PAUSED = "check_jobs"  # it touches no row of an app
 
 
 def _first(db, own_only: bool) -> list:
-    """Version 1: every table with its indexes, and the view over two of them."""
+    """Version 1: every table with its indexes."""
     present = db.tables()
     statements = _meta(db, present)
     for each in tables():
@@ -38,37 +38,11 @@ def _first(db, own_only: bool) -> list:
             continue
         elif _is_made_here(db, each, own_only):
             statements += ddl.create_table(db, each)
-    return statements + _totals(db, own_only, present)
+    return statements
 
 
 def _meta(db, present: set) -> list:
     return [] if db.name("meta") in present else ddl.create_table(db, table("meta"))
-
-
-def _totals(db, own_only: bool, present: set) -> list:
-    """The view; made again where its tables had other names."""
-    view, create = db.name.prefix + VIEW, ddl.create_totals(db)
-    if not _logged(db, own_only, present):
-        return []
-    if view not in present:
-        return [create]
-    made_of = db.value("SELECT value FROM {meta} WHERE name = :name",
-                       name=VIEW) if db.name("meta") in present else None
-    if made_of == _mark(create) or (made_of is None and not (db.name.mapped or db.name.columns)):
-        return []
-    return [f"DROP VIEW {db.dialect.quote(view)}", create]
-
-
-def _mark(sql: str) -> str:
-    from binascii import crc32
-    return f"{crc32(sql.encode()):08x}"
-
-
-def _logged(db, own_only: bool, present: set) -> bool:
-    """Whether the table is there that the view adds up, or is just being made."""
-    if db.name("message_logs") in present:
-        return set(ddl.TOTALLED) <= db.columns("message_logs")
-    return _is_made_here(db, table("message_logs"), own_only)
 
 
 def _notices_end(db, _own_only: bool) -> list:
@@ -212,10 +186,8 @@ def _apply(db, number: int, now, asked: bool | None) -> list:
     for name, value in facts.items():
         with suppress(Duplicate):        # made before: it stays for the life of the database
             db.insert("meta", name=name, value=value)
-    if number == 1:
-        db.upsert("meta", {"name": VIEW}, {"value": _mark(ddl.create_totals(db))})
-        if not found(db) and own_only and _has_rows(db):
-            pause(db, now)
+    if number == 1 and not found(db) and own_only and _has_rows(db):
+        pause(db, now)
     if number > found(db):
         db.upsert("schema_migrations", {"version": number}, {"applied_at": now})
     return done

@@ -18,7 +18,6 @@ Column = namedtuple("Column", "name type null default about")
 Index = namedtuple("Index", "name unique columns purpose")
 Table = namedtuple("Table", "name owner about columns key indexes")
 
-VIEW = "message_totals"
 NO_DEFAULT = object()
 
 

@@ -9,7 +9,6 @@ from jobs_lib.database.connection import connect
 from jobs_lib.database.schema import (
     app_gaps,
     app_tables,
-    compare,
     ddl,
     keys,
     misfits,
@@ -20,7 +19,7 @@ from jobs_lib.database.schema.further import Further
 from jobs_lib.database.schema.migrations import migrate, plan
 from jobs_lib.database.schema.tables import table
 from jobs_lib.errors import Unfit
-from tests.support import client, databases, keyed
+from tests.support import databases, keyed
 from tests.support.engines import on_mariadb
 
 LIKE_NUMBERS = ("007", "12e3", "1.0", "0x1F", "-0", "9" * 30, "kEy", "KEY")
@@ -114,33 +113,6 @@ def test_a_uuid_and_text_that_refers_to_it_are_named(mariadb):                 #
     assert code.startswith("sessions.user_id:unlike:char(36)")
     db.close()
     mariadb.drop(url)
-
-
-@pytest.mark.parametrize("printed", [
-    plan, lambda db: [sql for each in compare.differences(db) for sql in each.statements]],
-    ids=["migrate", "doctor"])
-def test_the_view_that_is_printed_keeps_aliases_apart_in_any_client(blank_url, printed):   # R75
-    """Also in one to which `||` means OR."""
-    db = connect(keyed.make(blank_url, keyed.MIXED))
-    for alias in (5, 6):
-        db.insert("message_logs", id=keyed.MIXED.make(alias), user_id=keyed.MIXED.make(1),
-                  alias_id=keyed.MIXED.make(alias), direction="forward", status="delivered",
-                  created_at=databases.NOW)
-    db.execute(f"DROP VIEW {db.dialect.quote('message_totals')}")
-    client.run(blank_url, "".join(f"{sql};\n" for sql in printed(db)))
-    assert {row["alias_id"] for row in db.query("SELECT alias_id FROM message_totals")} == {
-        keyed.MIXED.make(5), keyed.MIXED.make(6)}
-    assert migrate(db, databases.NOW) == []
-    db.close()
-
-
-def test_messages_of_no_alias_are_counted_as_such(db, kind):                   # R75
-    for alias in (None, kind.make(5)):
-        db.insert("message_logs", id=kind.make(6 if alias else 7), user_id=kind.make(1),
-                  alias_id=alias, direction="forward", status="delivered",
-                  created_at=databases.NOW)
-    assert {row["alias_id"] for row in db.query("SELECT alias_id FROM message_totals")} == {
-        "", kind.make(5)}
 
 
 def test_tables_of_ours_that_were_there_first_are_fitted_once(blank_url, kind):      # R75

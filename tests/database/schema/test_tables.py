@@ -266,8 +266,7 @@ def test_every_table_is_innodb_and_compares_bytes(mariadb):
     engines = db.query("SELECT engine AS e FROM information_schema.tables"
                        " WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'")
     collations = db.query("SELECT collation_name AS c FROM information_schema.columns"
-                          " WHERE table_schema = DATABASE() AND collation_name IS NOT NULL"
-                          " AND table_name <> 'message_totals'")
+                          " WHERE table_schema = DATABASE() AND collation_name IS NOT NULL")
     assert {row["e"] for row in engines} == {"InnoDB"}
     assert {row["c"] for row in collations} == {"utf8mb4_bin", "ascii_bin"}
     db.close()
@@ -279,34 +278,3 @@ def test_the_longest_address_fits(db):
     assert len(longest) == 254
     db.insert("aliases", user_id=1, address=longest)
     assert db.value("SELECT address FROM {aliases}") == longest
-
-
-# The view for audits
-
-def log(db, alias_id, day, status="delivered", size=10):
-    db.insert("message_logs", user_id=1, alias_id=alias_id, direction="forward", status=status,
-              bytes_used=size, created_at=f"2026-01-{day:02} 23:59:59")
-
-
-def test_totals_are_the_same_before_and_after_log_rows_become_stats(db):
-    # R58
-    for day in (1, 1, 2):
-        log(db, 5, day)
-    log(db, None, 1)
-    log(db, 5, 1, status="spam", size=7)
-    totals = ("SELECT user_id, alias_id, day, direction, status, email_count, bytes_used "
-              "FROM message_totals"
-              " ORDER BY alias_id, day, status")
-    before = db.query(totals)
-    shown = ("alias_id", "day", "status", "email_count", "bytes_used")
-    assert [tuple(row[name] for name in shown) for row in before] == [
-        (0, "2026-01-01", "delivered", 1, 10), (5, "2026-01-01", "delivered", 2, 20),
-        (5, "2026-01-01", "spam", 1, 7), (5, "2026-01-02", "delivered", 1, 10)]
-    with db.transaction():
-        for row in before[:3]:
-            db.upsert("message_stats", {key: row[key] for key in KEYS["message_stats"].split()},
-                      add={"email_count": row["email_count"], "bytes_used": row["bytes_used"]})
-        db.execute("DELETE FROM {message_logs} WHERE created_at < '2026-01-02 00:00:00'")
-    assert db.query(totals) == before
-    log(db, 5, 1)
-    assert db.query(totals)[1]["email_count"] == 3
