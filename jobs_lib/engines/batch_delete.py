@@ -1,10 +1,8 @@
 """Deleting a selection of rows in short batches, so that nobody who writes beside it waits long.
 
 The time index says where the next rows are. Where they are close together, as old rows mostly are,
-ranges of the primary key delete them, which is the fastest way that both engines know; where that
-is less than a fifth of a range, the rows are deleted by their ids, oldest first. Where keys are
-text, SQLite has numbers of its own for the rows, and MySQL goes by ranges of text while much is
-old, then by ranges of time.
+ranges of the primary key delete them, which is the fastest way that both engines know. Where that
+is less than a fifth of a range, or keys are text, the rows are deleted by their ids, oldest first.
 
 A batch is one commit. Its size follows the time that the last one took, and a pause after it lets
 the others in. How long both should be is for the dialect to say. While the database has much to do
@@ -87,9 +85,7 @@ class BatchDeleter:
     def __init__(self, ctx, table: str, files: str | None = None, within=None) -> None:
         self.ctx, self.db, self.files, self.within = ctx, ctx.db, files, within
         self.folder = ctx.section("spool").dir if files else ""
-        self.table, self._from = table, f"{{{table}}}"
-        self._number = ctx.db.numbered_by(table)
-        self._key = self._number or "id"
+        self.table, self._has_numbers = table, table not in ctx.db.text_keys
         self.sizer = BatchSizer(ctx.db.dialect.batches, FILES_AT_ONCE if files else None)
         self.load = Load(ctx)
         self.number, self.rows = 0, 0
@@ -105,21 +101,18 @@ class BatchDeleter:
         What the caller does with a batch counts as a part of the pause after it.
         """
         for branch in chosen.branches:
-            if not (self._number or self.files or self.within or chosen.listed):
-                yield from self._in_parts(self._text_ranges, chosen, branch)
-                yield from self._in_parts(self._times, chosen, branch)
-            yield from self._in_parts(self._branch, chosen, branch)
+            yield from self._in_halves(self._branch, chosen, branch)
 
     def delete_ids(self, chosen, ids):
         """Delete just these rows, as far as `chosen` still says so, in their order; yield as
         `batches` does."""
-        yield from self._in_parts(self._lists, chosen, [*ids])
+        yield from self._in_halves(self._lists, chosen, [*ids])
 
     def rate(self) -> int:
         """Rows a second so far, pauses included."""
         return int(self.rows / max(self.ctx.monotonic() - self._began, 1e-3))
 
-    def _in_parts(self, way, *given):
+    def _in_halves(self, way, *given):
         """What `way` yields. After a batch that had to give way it begins again, with half as many
         rows."""
         while True:
@@ -132,7 +125,7 @@ class BatchDeleter:
         """Just these rows; those that were handled are taken off the list."""
         while ids and self._may_go_on():
             some = ids[:self._most(LISTED)]
-            batch = self._delete(chosen, "id", " IN (:ids)", len(some), ids=some)
+            batch = self._delete_listed(chosen, some)
             del ids[:len(some)]
             yield batch
 
@@ -140,17 +133,17 @@ class BatchDeleter:
         since, before = None, None
         while self._may_go_on():
             # text has no ranges: so many lists in one commit as it has room for
-            asked = self._most(LISTED if self._number else self.sizer.rows)
+            asked = self._most(LISTED if self._has_numbers else self.sizer.rows)
             rows = self._oldest(chosen, branch, since, asked)
             if not rows:
                 return
             ids = [row["id"] for row in rows]
-            if (len(ids) == asked and self._number and not chosen.listed
+            if (len(ids) == asked and self._has_numbers and not chosen.listed
                     and max(ids) - min(ids) < SPARSE * asked):
-                deleted = yield from self._range(chosen, min(ids))
+                deleted = yield from self._ranges(chosen, min(ids))
                 since = None
             else:
-                batch = self._delete(chosen, self._key, " IN (:ids)", len(ids), ids=ids)
+                batch = self._delete_listed(chosen, ids)
                 deleted = batch.rows
                 # MySQL takes no other
                 since = rows[-1]["age"] if clock.parse_any(rows[-1]["age"]) else since
@@ -161,93 +154,59 @@ class BatchDeleter:
             if len(ids) < asked and deleted:
                 return
 
-    def _range(self, chosen, start: int):
+    def _ranges(self, chosen, start: int):
         """Ranges of the primary key from `start` on, as long as they are worth it. How many rows
         went."""
         deleted = 0
         while self._may_go_on():
             width = self._most(self.sizer.rows)
-            batch = self._delete(chosen, self._key, " BETWEEN :low AND :high", width,
-                                 low=start, high=start + width - 1)
+            batch = self._delete(chosen, " BETWEEN :low AND :high", width,
+                                 [{"low": start, "high": start + width - 1}])
             start, deleted = start + width, deleted + batch.rows
             yield batch
             if batch.rows * SPARSE < width:
                 break
         return deleted
 
-    def _text_ranges(self, chosen, branch):
-        """Ranges of keys that are text, as long as they are worth it: while much is old, UUIDs too
-        are deleted fastest in the order in which they are stored."""
-        low = self.db.value(f"SELECT MIN(id) FROM (SELECT id FROM {self._from} WHERE {branch.sql}"
-                            f" ORDER BY {branch.age} LIMIT :most) AS oldest", **chosen.values,
-                            most=LISTED)
-        while low is not None and self._may_go_on():
-            width = self._most(self.sizer.rows)
-            ends = self.db.query(f"SELECT id FROM {self._from} WHERE id >= :low ORDER BY id LIMIT 2"
-                                 " OFFSET :most", low=low, most=width - 1)
-            which = " BETWEEN :low AND :high" if ends else " >= :low"
-            high = ends[0]["id"] if ends else None
-            batch = self._delete(chosen, "id", which, width, low=low, high=high)
-            yield batch
-            low = ends[1]["id"] if ends[1:] and batch.rows * SPARSE >= width else None
-
-    def _times(self, chosen, branch):
-        """Ranges of time, from the oldest row on, where keys are no numbers. Leaves many rows of
-        one time to `_branch`, and what is no time."""
-        since = None
-        while self._may_go_on():
-            start = self._oldest(chosen, branch, since, 1)
-            end = self._oldest(chosen, branch, since, 1, self._most(self.sizer.rows))
-            ends = [row["age"] for row in start + end]
-            if not start or not all(map(clock.parse_any, ends)) or ends[1:] == ends[:1]:
-                return
-            values, rule = {"since": ends[0]}, f" >= :since AND {branch.sql}"
-            if end:
-                values["until"], rule = ends[1], f"{rule} AND {branch.age} < :until"
-            yield self._delete(chosen, branch.age, rule, self.sizer.rows, **values)
-            since = values.get("until")
-            if since is None:
-                return
-
-    def _oldest(self, chosen, branch, since, most: int, offset: int = 0) -> list[dict]:
+    def _oldest(self, chosen, branch, since, most: int) -> list[dict]:
         """The next rows by the branch's time index. Those before `since` are deleted: to pass them
         over takes time too."""
         values, later = chosen.values, ""
         if since is not None:
             values, later = {**values, "since": since}, f" AND {branch.age} >= :since"
-        key = "id" if self._key == "id" else f"{self._key} AS id"
-        return self.db.query(f"SELECT {key}, {branch.age} AS age FROM {self._from}"
-                             f" WHERE {branch.sql}{later} ORDER BY {branch.age} LIMIT :most"
-                             " OFFSET :offset", **values, most=most, offset=offset)
+        return self.db.query(f"SELECT id, {branch.age} AS age FROM {{{self.table}}} "
+                             f"WHERE {branch.sql}{later} ORDER BY {branch.age} LIMIT :most",
+                             **values, most=most)
 
-    def _delete(self, chosen, column: str, which: str, width: int, **values) -> Batch:
-        values.update(chosen.values)
-        rule, by_key = chosen.sql, self.db.dialect.by_key
-        if column != self._number:
+    def _delete_listed(self, chosen, ids: list) -> Batch:
+        return self._delete(chosen, " IN (:ids)", len(ids),
+                            [{"ids": some} for some in chunked(ids, LISTED)])
+
+    def _delete(self, chosen, key: str, width: int, parts: list[dict]) -> Batch:
+        """One batch, of a statement for each part; `key`: the condition about `id`."""
+        rule, by_key = chosen.sql, self.db.by_key(self.table)
+        if not self._has_numbers:
             # Else SQLite goes through all that is old by the time index, for each list of keys.
-            rule, by_key = f"CASE WHEN {rule} THEN 1 ELSE 0 END = 1", ""
-        source = f" FROM {self._from}{by_key} WHERE {column}{which} AND {rule}"
-        key = which if column == "id" else f" IN (SELECT id{source})"
-        parts = [{**values, "ids": some} for some in chunked(values["ids"], LISTED)
-                 ] if "ids" in values else [values]
+            rule = f"CASE WHEN {rule} THEN 1 ELSE 0 END = 1"
+        source = f" FROM {{{self.table}}}{by_key} WHERE id{key} AND {rule}"
 
         def work() -> Batch:
             deleted, names = 0, []
             for part in parts:
-                rows = Rows(source, key, rule, part)
+                rows = Rows(source, key, rule, {**chosen.values, **part})
                 names += [row["name"] for row in self.db.query(
                     f"SELECT {self.files} AS name{source}{self.db.for_update}",
-                    **part)] if self.files else []
+                    **rows.values)] if self.files else []
                 expected = self._keep(rows) if self.within else None
-                number = self.db.execute(f"DELETE{source}", **part)
+                number = self.db.execute(f"DELETE{source}", **rows.values)
                 if expected not in (None, number):
                     # a row came in meanwhile, of which nothing was kept
-                    raise Conflict(f"rows of {chosen.table} changed while they were counted")
+                    raise Conflict(f"rows of {self.table} changed while they were counted")
                 deleted += number
             return Batch(deleted, *self._drop(names))
 
         begin = self.ctx.monotonic()
-        batch = self.db.batch(work, retry_on=Lost)         # a conflict: `_in_parts`
+        batch = self.db.batch(work, retry_on=Lost)         # a conflict: `_in_halves`
         end = self.ctx.monotonic()
         self._next = end + self.sizer.pause_after(width, end - begin)
         self.number, self.rows = self.number + 1, self.rows + batch.rows

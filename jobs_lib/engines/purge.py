@@ -130,5 +130,4 @@ def log_deletion(ctx, deleter: BatchDeleter, cutoffs) -> None:
     """One event for all that was deleted."""
     ctx.log.event("purge", table=deleter.table, **ctx.counts, reason=ctx.stop_reason or "done",
                   batches=deleter.number, rate=deleter.rate(),
-                  waited=round(deleter.load.waited, 1),
                   before=sorted({clock.text(moment) for moment in cutoffs}))

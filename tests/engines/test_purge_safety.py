@@ -1,7 +1,7 @@
 """A typo in a retention must not empty a table, and an honest backlog is not stopped.  # R19
 
 How the rule goes, on a plain job; that each job and each of its options keeps to it is in
-test_purge_contract.py.
+tests/jobs/test_purges.py.
 """
 from __future__ import annotations
 

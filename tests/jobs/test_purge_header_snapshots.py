@@ -1,7 +1,6 @@
 """Header snapshots are deleted when their log row is missing or expired; no others ever are."""
 from __future__ import annotations
 
-import json
 import re
 import signal
 
@@ -12,7 +11,6 @@ from jobs_lib.database.connection import connect
 from jobs_lib.engines import safety_stop
 from jobs_lib.features.message_logs import header_snapshots
 from tests.support.databases import bulk, empty, rows
-from tests.support.engines import on_sqlite
 from tests.support.repeats import REPEATS
 from tests.support.shell import Shell, at_sql
 
@@ -147,14 +145,6 @@ def test_windows_end_between_any_two_rows(bench, few):
                                                                                        *[200] * 25]
 
 
-def test_rows_go_only_by_ids_that_a_read_has_found(bench):
-    many(bench.db, 0, 3000, None)
-    bench.run(JOB)
-    deletes = [sql for sql in bench.statements if sql.startswith("DELETE FROM {header_snapshots}")]
-    assert len(deletes) > 1
-    assert all(" WHERE id IN (:ids) AND " in sql and "NOT EXISTS" in sql for sql in deletes)
-
-
 def test_a_row_and_its_headers_that_come_meanwhile_are_safe(bench):
     """Written in one transaction, at each moment of the run, between two that go."""
     bench.table("header_snapshots", [{"id": id, "message_log_id": id} for id in (1, 9000)])
@@ -238,58 +228,6 @@ def test_a_run_stops_between_batches_and_the_next_goes_on(bench):      # R4
     assert bench.result["status"] == "ok"
 
 
-def slow_windows(bench, seconds: float) -> None:
-    """To look for the end of a window takes so long."""
-    def slow(sql, _):
-        if "OFFSET :most" in sql:
-            bench.clock.sleep(seconds)
-    bench.on_statement = slow
-
-
-def test_a_run_too_short_to_read_all_deletes_all_the_same(bench, few):         # R4
-    many(bench.db, 200, 200, bench.ago(days=91))
-    slow_windows(bench, 0.2)                    # 20 windows: longer than the run
-    first = bench.run(JOB, budget="2s")["deleted"]
-    assert bench.result["status"] == "partial"
-    assert 0 < first < 200
-    while bench.result["status"] == "partial":
-        assert bench.run(JOB, budget="2s")["deleted"] > 0
-    assert bench.ids("header_snapshots") == []
-
-
-def test_a_run_that_only_looks_has_a_heartbeat(bench, few):
-    many(bench.db, 200, 200, bench.now)
-    slow_windows(bench, 1.0)
-    assert bench.run(JOB) == {"deleted": 0, "orphans": 0}
-    assert len([sql for sql in bench.statements if sql.startswith("UPDATE {job_runs}")]) > 5
-
-
-@pytest.mark.slow
-@on_sqlite
-def test_a_busy_database_ends_the_run_and_what_is_done_stays_done(bench):      # R16
-    """On MariaDB in tests/engines/test_purge.py."""
-    many(bench.db, 0, 2000, None)
-    bench.timeout = 1.0
-    other, begun = connect(bench.url), []
-
-    def hold(sql, _):
-        if re.match("BEGIN|START", sql):
-            begun.append(sql)
-            if len(begun) == 2:
-                other.execute(sql)
-                other.execute("UPDATE {header_snapshots} SET user_id = 2 WHERE id = 2000")
-        elif len(begun) > 1 and sql.startswith("UPDATE {job_runs} SET status"):
-            other.execute("ROLLBACK")
-            begun.clear()
-    bench.on_statement = hold
-    counts = bench.run(JOB)
-    other.close()
-    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "busy")
-    assert len(bench.ids("header_snapshots")) == 2000 - counts["deleted"] < 2000
-    bench.on_statement = None
-    assert bench.run(JOB)["deleted"] == 2000 - counts["deleted"]
-
-
 # R12: two hosts, each with its own locks
 def test_two_at_once_do_what_one_does(tmp_path, engine_url):
     service = Shell(tmp_path, engine_url)
@@ -300,15 +238,6 @@ def test_two_at_once_do_what_one_does(tmp_path, engine_url):
     left = service.db.query("SELECT id FROM {header_snapshots} ORDER BY id")
     assert [row["id"] for row in left] == [*range(1, 51)]
     service.db.close()
-
-
-def test_the_log_tells_the_whole_story_in_one_event(bench):
-    pair(bench, 1, bench.ago(days=91))
-    bench.run(JOB)
-    [event] = [event for event in bench.events(JOB) if event["event"] == "purge"]
-    assert {name: event[name] for name in ("table", "deleted", "orphans", "reason", "before")} == {
-        "table": "header_snapshots", "deleted": 1, "orphans": 0, "reason": "done",
-        "before": ["2026-08-26 14:30:05"]}
 
 
 # Safety
@@ -324,29 +253,6 @@ def test_too_many_orphans_look_like_a_log_that_was_lost(bench, few):       # R19
     assert bench.samples[0]["note"] == f"a run would stop: {message}"
     assert len(bench.ids("header_snapshots")) == 21
     assert bench.events(JOB)[1]["event"] == "safety stop"
-
-
-def test_orphans_are_counted_once_before_anything_is_deleted(bench, few):      # R19
-    many(bench.db, 60, 200, bench.now)
-    assert bench.fails(JOB, budget="6s").startswith("140 of 200 rows of header_snapshots")
-    assert len([sql for sql in bench.statements if "COUNT(*)" in sql and "NOT EXISTS" in sql]) == 1
-    assert not any(sql.startswith("DELETE FROM {header_snapshots}") for sql in bench.statements)
-    assert bench.run(JOB, yes=True, limit=50)["deleted"] == 50
-    assert bench.run(JOB)["deleted"] == 90                  # it was confirmed for all
-
-
-@pytest.mark.parametrize("logs, orphans", [(11, 11), (0, 10)])
-def test_half_of_them_or_ten_thousand_may_go_unasked(bench, few, logs, orphans):       # R19
-    many(bench.db, logs, logs + orphans, bench.now)
-    assert bench.run(JOB)["orphans"] == orphans
-
-
-def test_a_confirmed_number_is_no_limit_of_an_option(bench, few):
-    many(bench.db, 0, 100, None)
-    bench.run(JOB, yes=True, limit=30)
-    known = json.loads(bench.db.value("SELECT last_options FROM {job_state} WHERE job = :job",
-                                      job=JOB))
-    assert known == {"keep": 90 * 86400, "confirmed_orphans": 100}
 
 
 def test_yes_holds_for_the_next_runs_until_they_are_gone(bench, few):      # R19
@@ -371,10 +277,6 @@ def test_a_time_that_was_shortened_by_mistake_stops_it(bench, few, where, option
     assert len(bench.ids("header_snapshots")) == 20
     assert bench.run(JOB, yes=True)["deleted"] == 20
     bench.config(**{where: {"keep": "90d"}})
-
-
-def test_the_numbers_are_those_of_every_purge():
-    assert (safety_stop.MOST_ROWS, safety_stop.MOST_SHARE) == (10_000, 0.5)
 
 
 POINTS = {"before the first batch": ("DELETE FROM {header_snapshots}", 1),

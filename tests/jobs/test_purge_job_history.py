@@ -171,12 +171,3 @@ def test_what_the_operator_decided_about_a_job_that_is_gone_stays(bench):
     purge(bench)
     assert "gone" in [row["job"] for row in bench.rows("job_state")]
     assert len(bench.ids("job_runs", OTHERS)) == 1
-
-
-def test_how_long_is_an_option(bench):
-    runs(bench, "send_mail", 60)
-    young = later(bench, "send_mail")
-    assert purge(bench) == [1, *young]
-    assert purge(bench, keep="30d") == young
-    # the last ten, whatever it says
-    assert purge(bench, keep="1h") == young

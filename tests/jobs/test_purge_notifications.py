@@ -1,32 +1,5 @@
-"""Notices that were sent or given up go after 90 days; queued ones never, nor one that held mail
-still needs."""
+"""A notice that held mail or a removal still needs stays (test_purges.py has the rest)."""
 from __future__ import annotations
-
-
-def test_finished_ones_go_90_days_after_they_were_queued(bench):
-    bench.table("notifications", [
-        {"id": 1, "status": "sent", "created_at": bench.ago(days=90, seconds=1)},
-        # exactly at the limit stays
-        {"id": 2, "status": "sent", "created_at": bench.ago(days=90)},
-        {"id": 3, "status": "failed", "created_at": bench.ago(days=90, seconds=1)},
-        {"id": 4, "status": "failed", "created_at": bench.ago(days=90)},
-        {"id": 5, "status": "sent", "created_at": bench.ago(days=91),
-         "finished_at": bench.ago(days=1)},
-    ])
-    assert bench.run("purge_notifications") == {"deleted": 3}
-    assert bench.ids("notifications") == [2, 4]
-
-
-def test_what_is_still_queued_stays_however_old_it_is(bench):      # R25
-    old = bench.ago(days=900)
-    bench.table("notifications", [
-        {"id": 1, "status": "pending", "created_at": old},
-        {"id": 2, "status": "sending", "created_at": old},
-        # replayed
-        {"id": 3, "status": "pending", "created_at": old, "sent_at": old, "finished_at": old},
-    ])
-    assert bench.run("purge_notifications") == {"deleted": 0}
-    assert bench.ids("notifications") == [1, 2, 3]
 
 
 def test_a_notice_stays_as_long_as_mail_that_nobody_released_is_held_for_it(bench):
@@ -49,12 +22,6 @@ def test_a_notice_stays_as_long_as_mail_that_nobody_released_is_held_for_it(benc
     assert bench.ids("notifications") == [1, 2, 4]
     bench.db.execute("DELETE FROM {overflow_hold}")
     assert bench.run("purge_notifications") == {"deleted": 3}
-
-
-def test_how_long_is_an_option(bench):
-    bench.table("notifications", [{"status": "sent", "created_at": bench.ago(days=90, seconds=1)}])
-    assert bench.run("purge_notifications", keep="120d") == {"deleted": 0}
-    assert bench.run("purge_notifications", keep="36h") == {"deleted": 1}
 
 
 def test_a_notice_of_a_removal_stays_as_long_as_it_counts(bench):

@@ -1,0 +1,319 @@
+"""Which rows each purge deletes, and what all of them keep to, on both engines.
+
+The rows and their limits are literal: whoever changes a rule changes this table, too. What a job
+does besides is in its own file.
+"""
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections import namedtuple
+
+import pytest
+
+from jobs_lib import catalogue, clock
+from jobs_lib.database.connection import connect
+from jobs_lib.engines import batch_delete, safety_stop
+from jobs_lib.engines.rules import Purge
+from jobs_lib.errors import ConfigError, JobsError
+from tests.support import databases
+from tests.support.bench import Bench
+from tests.support.shell import ROOT
+
+SEVERAL = 400               # rows: more than three batches, with files or without
+OLD = 5000                  # days: past any limit
+NUMBERS = itertools.count(1)
+
+Case = namedtuple("Case", "table option rows old young files")
+Case.__doc__ = """What one job deletes.
+
+option  how long rows are kept
+rows    ({column: value}, whether it goes); a number is so many days ago, a negative one is to come
+old     what a row has that goes: it is older than the option says
+young   what a row has that stays
+files   whether each row has a file that goes with it
+"""
+SECOND = 1 / 86400          # of a day
+
+CASES = {
+    "purge_sessions": Case("sessions", "idle", [
+        ({"expires_at": SECOND, "last_seen_at": 0}, True),
+        ({"expires_at": 0, "last_seen_at": 0}, False),
+        ({"expires_at": -300, "last_seen_at": 30 + SECOND}, True),
+        ({"expires_at": -300, "last_seen_at": 30}, False),
+        ({"expires_at": -300, "last_seen_at": 1, "created_at": 900}, False),
+    ], {"expires_at": -300, "last_seen_at": OLD}, {"expires_at": -300, "last_seen_at": 0}, False),
+    "purge_magic_links": Case("magic_links", "keep_used", [
+        ({"expires_at": SECOND}, True),
+        ({"expires_at": 0}, False),
+        ({"expires_at": SECOND, "used_at": 0}, True),
+        ({"expires_at": -7, "used_at": 1 + SECOND}, True),
+        ({"expires_at": -7, "used_at": 1}, False),
+        ({"expires_at": -7, "used_at": None, "created_at": 900}, False),
+    ], {"expires_at": -7, "used_at": OLD}, {"expires_at": -7}, False),
+    "purge_failed_emails": Case("failed_emails", "keep", [
+        ({"status": "sent", "finished_at": 7 + SECOND}, True),
+        ({"status": "sent", "finished_at": 7}, False),
+        ({"status": "sent", "finished_at": 1, "created_at": 9}, False),
+        # its owner was told, or was not for a day more
+        ({"status": "failed", "finished_at": 7 + SECOND, "told_at": 6}, True),
+        ({"status": "failed", "finished_at": 7, "told_at": 6}, False),
+        ({"status": "failed", "finished_at": 8, "told_at": None}, False),
+        ({"status": "failed", "finished_at": 8 + SECOND, "told_at": None}, True),
+        # without a time of its end it counts from its creation
+        ({"status": "sent", "finished_at": None, "created_at": 7 + SECOND}, True),
+        ({"status": "sent", "finished_at": None, "created_at": 7}, False),
+        # queued, however old
+        ({"status": "pending", "created_at": 900}, False),
+        ({"status": "pending", "created_at": 900, "finished_at": 900}, False),
+        ({"status": "sending", "created_at": 900, "last_attempt_at": 900}, False),
+    ], {"status": "sent", "finished_at": OLD}, {"status": "sent", "finished_at": 0}, True),
+    "purge_spam_quarantine": Case("spam_quarantine", "keep", [
+        ({"quarantined_at": 30 + SECOND}, True),
+        ({"quarantined_at": 30}, False),
+        ({"quarantined_at": 30 + SECOND, "released_at": 1}, True),
+        ({"quarantined_at": 29, "released_at": 28}, False),
+    ], {"quarantined_at": OLD}, {"quarantined_at": 0}, True),
+    "expire_overflow_hold": Case("overflow_hold", "keep_released", [
+        ({"held_at": 40, "released_at": 7 + SECOND}, True),
+        ({"held_at": 40, "released_at": 7}, False),
+        ({"held_at": 40, "released_at": None}, False),
+    ], {"held_at": OLD, "released_at": OLD}, {"held_at": 0}, True),
+    "purge_message_logs": Case("message_logs", "keep", [
+        ({"created_at": 90 + SECOND}, True),
+        ({"created_at": 90}, False),
+    ], {"created_at": OLD}, {"created_at": 0}, False),
+    "purge_notifications": Case("notifications", "keep", [
+        ({"status": "sent", "created_at": 90 + SECOND}, True),
+        ({"status": "sent", "created_at": 90}, False),
+        ({"status": "failed", "created_at": 90 + SECOND}, True),
+        ({"status": "failed", "created_at": 90}, False),
+        ({"status": "sent", "created_at": 91, "finished_at": 1}, True),
+        ({"status": "pending", "created_at": 900, "sent_at": 900, "finished_at": 900}, False),
+        ({"status": "sending", "created_at": 900}, False),
+    ], {"status": "sent", "created_at": OLD}, {"status": "sent", "created_at": 0}, False),
+    "purge_webhook_deliveries": Case("webhook_deliveries", "keep", [
+        ({"status": "delivered", "created_at": 30 + SECOND}, True),
+        ({"status": "delivered", "created_at": 30}, False),
+        ({"status": "failed", "created_at": 30 + SECOND, "finished_at": 27}, True),
+        ({"status": "failed", "created_at": 30}, False),
+        ({"status": "pending", "created_at": 900, "finished_at": 900}, False),
+        ({"status": "sending", "created_at": 900}, False),
+    ], {"status": "delivered", "created_at": OLD}, {"status": "delivered", "created_at": 0}, False),
+    "archive_audit_logs": Case("audit_logs", "keep", [
+        ({"severity": "info", "created_at": 365 + SECOND}, True),
+        ({"severity": "info", "created_at": 365}, False),
+        ({"severity": "warning", "created_at": 366}, True),
+        ({"severity": "critical", "created_at": 2555 + SECOND}, True),
+        ({"severity": "critical", "created_at": 2555}, False),
+        ({"severity": "unheard", "created_at": 9000}, False),
+    ], {"created_at": OLD}, {"created_at": 0}, False),
+    "purge_job_history": Case("attempts", "keep_attempts", [
+        ({"began_at": 30 + SECOND}, True),
+        ({"began_at": 30}, False),
+    ], {"began_at": OLD}, {"began_at": 0}, False),
+}
+
+by_job = pytest.mark.parametrize("name", CASES)
+
+
+def test_every_purge_is_in_the_table():
+    """But for headers, which go by the age of their log row."""
+    purges = {name for name in catalogue.names() if isinstance(catalogue.load(name).run, Purge)}
+    assert purges == {*CASES}
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch):
+    """So that a few hundred rows are several."""
+    monkeypatch.setattr(batch_delete, "FIRST", 50)
+
+
+def row(bench, case: Case, values: dict) -> dict:
+    """A row of the table, with a file of its own where files go too."""
+    made = {name: bench.ago(days=value) if name.endswith("_at") and value is not None else value
+            for name, value in values.items()}
+    if case.files:
+        made["raw_path"] = f"{next(NUMBERS):06}.eml"
+        bench.spool(made["raw_path"])
+    return made
+
+
+def put(bench, case: Case, values: dict, number: int = 1) -> None:
+    bench.bulk(case.table, [row(bench, case, values) for _ in range(number)])
+
+
+def fill(bench, case: Case) -> list[int]:
+    """All rows of the case; the ids of those that stay."""
+    ids = bench.table(case.table, [row(bench, case, values) for values, _ in case.rows])
+    return [id for id, (_, goes) in zip(ids, case.rows) if not goes]
+
+
+def files(bench, case: Case) -> list[str]:
+    """Those that the rows name."""
+    return sorted(row["raw_path"] for row in bench.rows(case.table)) if case.files else []
+
+
+def check_left(bench, case: Case, ids: list[int]) -> None:
+    assert bench.ids(case.table) == ids
+    assert bench.spooled() == files(bench, case)
+
+
+# Which rows
+
+@by_job
+def test_what_is_past_its_limit_goes_and_what_is_at_it_stays(bench, name):      # R25
+    case = CASES[name]
+    kept = fill(bench, case)
+    bench.was_looked_at()
+    before, spooled = databases.rows(bench.db), bench.spooled()
+    told = bench.run(name, dry_run=True)
+    assert (databases.rows(bench.db), bench.spooled()) == (before, spooled)         # R11
+    assert told["deleted"] == len(case.rows) - len(kept)
+    assert set(bench.samples[-1]["rows"][0]) <= set(catalogue.load(name).sample)
+    assert bench.run(name) == told
+    check_left(bench, case, kept)
+    assert bench.run(name)["deleted"] == 0                                          # R12
+    check_left(bench, case, kept)
+
+
+@by_job
+def test_how_long_is_an_option_and_it_may_be_off(bench, name):
+    case = CASES[name]
+    put(bench, case, case.old, 2)
+    assert bench.run(name, **{case.option: "off"})["deleted"] == 0
+    assert bench.run(name, **{case.option: f"{OLD + 1}d"})["deleted"] == 0
+    assert bench.run(name, **{case.option: f"{OLD - 1}d"})["deleted"] == 2
+    with pytest.raises(ConfigError, match="more than 0"):
+        bench.run(name, **{case.option: "0d"})
+
+
+@by_job
+def test_files_are_counted_with_their_bytes(bench, name):
+    case = CASES[name]
+    put(bench, case, case.old, 3)
+    counts = bench.run(name)
+    assert (counts["deleted"], counts.get("files", 0)) == (3, 3 * case.files)
+    assert bool(counts.get("bytes_freed")) == case.files
+    [event] = [event for event in bench.events(name)
+               if event["event"] == "purge" and event["table"] == case.table]
+    assert (event["deleted"], event["reason"]) == (3, "done")
+
+
+# In batches
+
+@by_job
+def test_a_run_stops_between_batches_and_the_next_goes_on(bench, name):      # R4
+    case = CASES[name]
+    put(bench, case, case.old, SEVERAL)
+    delete = f"DELETE FROM {{{case.table}}}"
+    seen, other = [], connect(bench.url)
+
+    def hear(sql: str, _values: dict) -> None:
+        if sql.startswith(delete):
+            seen.append(other.value(f"SELECT COUNT(*) FROM {{{case.table}}}"))
+            bench.clock.sleep(0.7)
+    bench.on_statement = hear
+    first = bench.run(name, budget="2s")["deleted"]
+    other.close()
+    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "budget")
+    assert 0 < first < SEVERAL
+    # each batch is seen by others before the next
+    assert seen[0] == SEVERAL > seen[-1]
+    bench.on_statement = None
+    assert bench.run(name)["deleted"] == SEVERAL - first
+    assert bench.result["status"] == "ok"
+    check_left(bench, case, [])
+
+
+@by_job
+def test_limit_caps_the_rows(bench, name):
+    case = CASES[name]
+    put(bench, case, case.old, 7)
+    assert bench.run(name, limit=3)["deleted"] == 3
+    assert bench.result["stop_reason"] == "limit"
+    assert len(bench.ids(case.table)) == 4
+
+
+@by_job
+def test_a_batch_that_fails_before_its_files_go_changes_nothing(bench, name):     # R2 R58
+    case = CASES[name]
+    put(bench, case, case.old, 3)
+    own = ("job_runs", "job_state", "meta")
+    before = {table: rows for table, rows in databases.rows(bench.db).items() if table not in own}
+    last = "SELECT raw_path FROM {spam_quarantine} WHERE" if case.files else "COMMIT"
+
+    def fail(sql: str, _values: dict) -> None:
+        if sql.startswith(last) and any(f"DELETE FROM {{{case.table}}}" in earlier
+                                        for earlier in bench.statements):
+            raise JobsError("the machine is on fire")
+    bench.on_statement = fail
+    assert "on fire" in bench.fails(name)
+    after = databases.rows(bench.db)
+    assert {table: after[table] for table in before} == before
+    assert bench.spooled() == files(bench, case)
+
+
+@by_job
+def test_two_at_once_do_what_one_does(bench, name):      # R12: two hosts, each with its own locks
+    """The second does all of it after the first has found its rows, and before that one deletes
+    them."""
+    case = CASES[name]
+    put(bench, case, case.old, SEVERAL)
+    put(bench, case, case.young)
+    host, found, counts = bench.second_host(), [], []
+
+    def hear(sql: str, _values: dict) -> None:
+        if sql.startswith("SELECT id, ") and f" AS age FROM {{{case.table}}}" in sql:
+            found.append(sql)
+        elif found and not counts and sql.startswith(("BEGIN", "START")):
+            counts.append(host.run(name)["deleted"])
+    bench.on_statement = hear
+    assert (bench.run(name)["deleted"], counts) == (0, [SEVERAL])
+    assert (bench.result["status"], host.result["status"]) == ("ok", "ok")
+    check_left(bench, case, bench.ids(case.table)[-1:])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["purge_sessions", "purge_failed_emails", "purge_message_logs"])
+def test_two_processes_at_once_do_what_one_does(bench, name):      # R12
+    case = CASES[name]
+    bench.now = clock.now()
+    put(bench, case, case.old, SEVERAL)
+    put(bench, case, case.young)
+    command = [sys.executable, str(ROOT / "jobs.py"), name, "--config",
+               f"{bench.folder}/config.ini", "--json", "--set"]
+    both = [subprocess.Popen([*command, f"core.state_dir={bench.folder}/state{host}"],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT) for host in (1, 2)]
+    outs = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outs
+    check_left(bench, case, bench.ids(case.table)[-1:])
+
+
+# R19
+@by_job
+def test_a_shorter_limit_that_would_empty_the_table_stops_before_anything_is_done(bench, name,
+                                                                                  monkeypatch):
+    monkeypatch.setattr(safety_stop, "MOST_ROWS", 10)
+    case = CASES[name]
+    aged = {column: 12 * SECOND * 3600 if value == OLD else value
+            for column, value in case.old.items()}
+    bench.run(name)
+    put(bench, case, aged, 15)
+    assert f"[{name}] {case.option} is 1h" in bench.fails(name, **{case.option: "1h"})
+    assert len(bench.ids(case.table)) == 15
+    assert bench.run(name, yes=True, **{case.option: "1h"})["deleted"] == 15
+
+
+def test_nothing_of_a_purge_needs_a_mail_library(pool, tmp_path):       # R10
+    # not on MariaDB: PyMySQL itself loads ssl
+    Bench(tmp_path, pool.sqlite(tmp_path)).db.close()
+    code = ("import sys\nfrom jobs_lib.cli import main as cli\nfor name in sys.argv[2:]:\n"
+            "    assert cli.main([name, '--config', sys.argv[1]]) == 0\n"
+            "    print([name, *(found for found in ('smtplib', 'ssl', 'email', 'logging') if found "
+            "in sys.modules)])")
+    done = subprocess.run([sys.executable, "-c", code, f"{tmp_path}/config.ini", *CASES], cwd=ROOT,
+                          text=True, capture_output=True, check=True)
+    assert done.stdout.splitlines() == [str([name]) for name in CASES], done.stderr
