@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from jobs_lib.database import stored
 
-MOST = 25                   # threads that run for others
+MAX_RUNNING = 25                   # threads that run for others
 SECONDS = 1.0               # between two looks; the first one comes so long after the beginning
 PATIENCE = 60.0             # seconds, at most, that a load may last before the run gives up
 SHARE = 0.1                 # of what is left of the run's time, likewise
@@ -32,11 +32,11 @@ class Load:
         began, was_over = self.ctx.monotonic(), False
         if not self._look or began < self._next:
             return False
-        while not self.ctx.should_stop() and (others := self._others()) > MOST:
+        while not self.ctx.should_stop() and (others := self._others()) > MAX_RUNNING:
             waited, was_over = self.ctx.monotonic() - began, True
             if waited >= self._patience:
                 self.ctx.stop_busy(f"{others} threads were running in the database, the limit is "
-                                   f"{MOST}, and a wait of {waited:.0f} s did not help")
+                                   f"{MAX_RUNNING}, and a wait of {waited:.0f} s did not help")
             else:
                 self.ctx.sleep(SECONDS)
         self._next = self.ctx.monotonic() + SECONDS

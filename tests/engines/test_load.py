@@ -11,7 +11,7 @@ import pytest
 
 from jobs_lib.database.connection import connect
 from jobs_lib.database.dialects import mysql
-from jobs_lib.engines.load import MOST
+from jobs_lib.engines.load import MAX_RUNNING
 from jobs_lib.errors import Conflict
 from tests.engines.test_purge import LOGS, logs
 from tests.support.databases import bulk
@@ -59,7 +59,7 @@ class App:
 @contextmanager
 def busy_app(url: str):
     """The app at work, with more statements at once than a purge goes on beside."""
-    app = App(url, MOST + 2)
+    app = App(url, MAX_RUNNING + 2)
     try:
         yield app
     finally:
