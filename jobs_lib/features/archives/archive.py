@@ -9,7 +9,7 @@ import hashlib
 import json
 import zlib
 
-from jobs_lib.ports.storage.base import ArchiveError
+from jobs_lib.ports.storage.store import ArchiveError
 
 MOST_ROWS, MOST_BYTES = 10_000, 64 * 1024 ** 2      # of one archive, before it is compressed
 BLOCK = 65536               # bytes of lines taken from zlib at once

@@ -14,7 +14,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from .base import BLOCK, PARTIAL, ArchiveError, Login, Store, place_of_url
+from .store import BLOCK, PARTIAL, ArchiveError, Login, Store, place_of_url
 
 CONNECT_SECONDS, ANSWER_SECONDS = 20, 60    # to reach the server; for each answer and each block
 # after this long without a command, the connection is tried before it is used

@@ -2,7 +2,6 @@
 sentence."""
 from __future__ import annotations
 
-import errno
 import os
 import resource
 import socket
@@ -14,8 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from jobs_lib.ports.storage import ftps
-from jobs_lib.ports.storage.base import ArchiveError, parse_url, place_of
-from jobs_lib.ports.storage.stores import open_store
+from jobs_lib.ports.storage.store import ArchiveError, open_store, parse_url, place_of
 from tests.servers.certificates import Authority
 from tests.servers.ftps import ENCODED, PASSWORD, Ftps
 from tests.support.shell import ROOT
@@ -127,54 +125,21 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_whole_file(tmp_path):
     def limited() -> None:                      # as a quota does it
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
     code = ("import signal, sys; from types import SimpleNamespace;from "
-            "jobs_lib.ports.storage.stores import open_store;signal.signal(signal.SIGXFSZ, "
+            "jobs_lib.ports.storage.store import open_store;signal.signal(signal.SIGXFSZ, "
             "signal.SIG_IGN);store = open_store(SimpleNamespace(store=sys.argv[1]), make=True); "
             "store.put('a.gz', [b'x' * 200_000])")
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "archives")], cwd=ROOT,
                           capture_output=True, text=True, preexec_fn=limited)
     assert done.stderr.splitlines()[-1].endswith(
-        f"ArchiveError: [archive] store {tmp_path}/archives: File too large: make room there, or "
-        "name another folder")
+        f"ArchiveError: [archive] store {tmp_path}/archives: [Errno 27] File too large")
     assert not (tmp_path / "archives/a.gz").exists()
 
 
-@pytest.mark.parametrize("number, said", [
-    (errno.ENOSPC, "No space left on device: make room there"), (errno.EDQUOT, "make room there"),
-    (errno.EACCES, "Permission denied: give this user the right to write there"),
-    (errno.EIO, "error: see what is wrong with that folder or its disk"),
-])
-def test_what_the_system_says_comes_with_what_to_do(tmp_path, monkeypatch, number, said):
-    store = open_store(section(tmp_path))
-    store.put("before.gz", [DATA])
-
-    def refuse(*_):
-        raise OSError(number, os.strerror(number))
-    monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(ArchiveError) as caught:
-        store.put("a.gz", [DATA])
-    assert f"[archive] store {tmp_path}: " in str(caught.value)
-    assert said in str(caught.value)
-
-
-@pytest.mark.parametrize("store, said", [
-    ("file", "Not a directory: a part of this path is a file: name a folder"),
-    ("file/archives", "a part of this path is a file: name a folder"),
-    ("/proc/archives",
-     "No such file or directory: it is not there, and cannot be made there: name another folder"),
-])
-def test_a_folder_that_cannot_be_made_says_what_to_do(tmp_path, store, said):
+def test_what_the_system_refuses_is_one_sentence_with_the_place(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(ArchiveError) as caught:
-        open_store(section(tmp_path / store), make=True)
-    assert str(caught.value).startswith(f"[archive] store {tmp_path / store}: ")
-    assert said in str(caught.value)
-
-
-def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
-    (tmp_path / "a.gz.part").mkdir()
-    with pytest.raises(ArchiveError,
-                       match=r"Is a directory \(.*/a\.gz\.part\): a folder is where"):
-        open_store(section(tmp_path)).put("a.gz", [DATA])
+    for place in ("file", "file/archives", "/proc/archives"):
+        with pytest.raises(ArchiveError, match=rf"\[archive\] store.* {tmp_path / place}"):
+            open_store(section(tmp_path / place), make=True)
 
 
 def test_a_name_that_is_taken_is_never_overwritten(tmp_path):
