@@ -36,7 +36,7 @@ def run(ctx, purge) -> dict:
 def begin(ctx, purge) -> Due | None:
     """What is due now; None where all rules are off or the clock is in doubt. SafetyStop where a
     retention was shortened by what looks like a mistake."""
-    timed = cutoffs(purge, ctx.options, ctx.now)
+    timed = _cutoffs(purge, ctx.options, ctx.now)
     ctx.count("deleted", 0)
     if not timed:
         ctx.log.event("purge", table=purge.table, reason="off")
@@ -47,35 +47,20 @@ def begin(ctx, purge) -> Due | None:
         from .spool import need_folder
         # else rows would be deleted and their files stay
         need_folder(ctx.db, ctx.section("spool").dir)
-    retentions = guard(ctx, timed)
-    unconfirmed = confirm(ctx, retentions, purge, timed)
+    retentions = RetentionGuard(ctx, {rule.option: getattr(ctx.options, rule.option)
+                                      for rule, _ in timed if rule.option})
+    # by age alone: a retention that is too short is seen also where rows wait for something else
+    by_age = [(rule._replace(also=None), before) for rule, before in timed]
+    unconfirmed = retentions.confirm(
+        purge.table, lambda: Selection(purge.table, by_age, ctx).count(ctx.db))
     return Due(purge, Selection(purge.table, timed, ctx), retentions, unconfirmed)
 
 
-def cutoffs(purge, options, now) -> list:
+def _cutoffs(purge, options, now) -> list:
     """[(Rule, the time before which its rows are deleted)] of the rules that are not off."""
     limits = {rule.option: getattr(options, rule.option) for rule in purge.rules if rule.option}
     return [(rule, now - limits.get(rule.option, timedelta(0)) - rule.later)
             for rule in purge.rules if not rule.option or limits[rule.option] is not None]
-
-
-def by_age(timed: list) -> list:
-    """The same rules by age alone: so a retention that is too short is seen also where rows wait
-    for something else before they are deleted."""
-    return [(rule._replace(also=None), before) for rule, before in timed]
-
-
-def guard(ctx, timed: list) -> RetentionGuard:
-    """The retentions of these rules, beside those of the last good run."""
-    return RetentionGuard(ctx, {rule.option: getattr(ctx.options, rule.option)
-                                for rule, _ in timed if rule.option})
-
-
-def confirm(ctx, retentions: RetentionGuard, purge, timed: list) -> str | None:
-    """Why a run must not delete these rows, by their age alone; None where it may. SafetyStop
-    outside of a dry run."""
-    return retentions.confirm(
-        purge.table, lambda: Selection(purge.table, by_age(timed), ctx).count(ctx.db))
 
 
 def finish(ctx, due: Due, *, within=None, more=()) -> dict:
