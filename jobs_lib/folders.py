@@ -129,7 +129,7 @@ def owner_words(path: str) -> str:
     ours, it = user_name(os.geteuid()), "it" if path == asked else path
     if owner == os.geteuid():
         return f"its permissions refuse it: run `chmod u+rwX {path}`"
-    if path != asked:
+    if path != asked and not is_ours(path):
         # a folder of the system, perhaps: it is not to be given away
         fix = f"name another folder, or make it as root: `install -d -m 700 -o {ours} {asked}`"
     elif os.path.isfile(path) or is_ours(path):

@@ -16,9 +16,9 @@ from jobs_lib.output.layout import wrapped
 from jobs_lib.records import namedtuple
 from jobs_lib.schedule import Schedule
 from jobs_lib.schedule_text import even_step, members, words
+from jobs_lib.text import counted
 
 STYLES = ("one-line", "per-job")
-WIDTH = 80
 LATEST, DAY = 30, 24 * 60    # minutes: so long after its schedule a line may run
 
 Place = namedtuple("Place", "python script config seed")
@@ -82,7 +82,7 @@ def _job(place: Place, entry: Entry, zone: str, same_clock: bool) -> list[str]:
     if not (same_clock or schedule.every_hour):
         later = "; checked every hour"
     elif delay:
-        later = f"; started {delay} minute{'s' if delay > 1 else ''} later"
+        later = f"; started {counted(delay, 'minute')} later"
     return [*comment(f"{what} Due {words(schedule)} ({schedule.text}, {zone}){later}."),
             f"{fields} {command(place, entry.name, '--scheduled')}"]
 
@@ -101,7 +101,7 @@ def command(place: Place, *arguments: str) -> str:
 
 def comment(text: str) -> list[str]:
     """The text as comment lines, without percent signs, which some hosts' web pages refuse."""
-    return wrapped(text.replace("%", "percent"), WIDTH, "# ", "# ")
+    return wrapped(text.replace("%", "percent"), 80, "# ", "# ")
 
 
 def fields_after(schedule: Schedule, key: int, same_clock: bool = True) -> tuple[str, int]:
@@ -141,8 +141,7 @@ def _field(numbers: list[int], whole: int) -> str:
     step = even_step(numbers, whole)
     if len(numbers) == 1 or not step:
         return ",".join(map(str, numbers))
-    first = f"{numbers[0]}-{whole - 1}" if numbers[0] else "*"
-    return first if step == 1 else f"{first}/{step}"
+    return (f"{numbers[0]}-{whole - 1}" if numbers[0] else "*") + f"/{step}" * (step > 1)
 
 
 def _days(schedule: Schedule) -> list[str]:

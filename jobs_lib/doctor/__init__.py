@@ -59,15 +59,10 @@ class Installation:
                 raise
         return self._database
 
-    def recover(self) -> None:
-        """A check was ended in the middle of whatever it did."""
+    def close(self, for_good: bool = True) -> None:
+        """Close the database, if it was opened. Else a check was ended in the middle of it."""
         if self._database is not None:
-            self._database.invalidate()
-
-    def close(self) -> None:
-        """Close the database, if it was opened."""
-        if self._database is not None:
-            self._database.close()
+            self._database.close() if for_good else self._database.invalidate()
 
 
 def examine(installation: Installation, areas=AREAS) -> list[Finding]:
@@ -99,7 +94,7 @@ def _findings(check, installation: Installation) -> list[Finding]:
             for finding in check(installation):
                 found.append(finding)        # so that what came before an exception is kept
     except Stopped:
-        installation.recover()
+        installation.close(for_good=False)
         found.append(_unfinished(check, f"no answer within {CHECK_SECONDS:.0f} s")._replace(
             level="problem"))
     except (Reported, ConfigError, Missing):

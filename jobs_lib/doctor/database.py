@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from jobs_lib.database import dialects, stored
-from jobs_lib.database.schema import NAMES, app_gaps, app_tables, compare, misfits, version, words
+from jobs_lib.database.schema import app_gaps, app_tables, compare, misfits, version, words
 from jobs_lib.errors import DatabaseError, Missing, NotInstalled, Stopped
 from jobs_lib.output.findings import ok, problem, run, warning
 from jobs_lib.runner.table_gaps import concerned, needed
@@ -32,12 +32,10 @@ def answers(installation):
     except NotInstalled:
         raise Reported from None             # with the configuration
     except (DatabaseError, Stopped) as error:
-        fix = "" if "jobs.py migrate" in str(error) else (
-            f"Correct [core] database in {installation.config.path}, or ask your host whether the "
-            "server is up, and reached through its firewall.")
         yield problem(str(error) if isinstance(error, DatabaseError) else
                       "The database server does not answer", "Without its database no job runs.",
-                      fix or "Run it, or correct [core] database.")
+                      f"Correct [core] database in {installation.config.path}; before the first "
+                      "run, `jobs.py migrate`; else ask your host whether the server is up.")
     else:
         yield ok("the database answers")
 
@@ -76,18 +74,6 @@ def tables(installation):
         yield warning(*each)
     if not found:
         yield ok("no table, column or index is missing")
-
-
-def engine(installation):
-    """Tables of our own whose engine knows no transactions."""
-    db = installation.database()
-    for name, columns in db.catalogue({*NAMES} - {*app_tables.TABLES}).items():
-        facts = next(iter(columns.values()))
-        if not facts["is_view"] and not misfits.has_transactions(facts["engine"]):
-            yield problem(f"The table {db.name(name)} is {facts['engine']}, which knows no "
-                          "transactions", "What is half done stays so when a run is killed.",
-                          run("Make a backup, then:",
-                              f"ALTER TABLE {db.dialect.quote(db.name(name))} ENGINE=InnoDB;"))
 
 
 def writing(installation):
@@ -141,4 +127,4 @@ def local_times(installation):
         yield ok("no row of the app is dated in the future")
 
 
-CHECKS = (answers, tables, engine, writing, local_times)
+CHECKS = (answers, tables, writing, local_times)

@@ -63,15 +63,12 @@ def _places(installation) -> list[Place]:
 
 def modes(installation):
     """Nobody else can change anything, or read what is private."""
-    user, fine = _user(installation), True
+    user, found = _user(installation), []
     for place in dict.fromkeys(_places(installation)):
         status = os.stat(place.path)
         if stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode):
-            found = list(_judged(place, status, user))
-            fine = fine and not found
-            yield from found
-    if fine:
-        yield ok("nobody else can change the program, or read what is private")
+            found += _judged(place, status, user)
+    yield from found or [ok("nobody else can change the program, or read what is private")]
 
 
 def _user(installation) -> int:
@@ -146,11 +143,11 @@ def room(installation):
     for name, path, _ in _places(installation):
         disk, device = os.statvfs(path), os.stat(path).st_dev
         left = disk.f_bavail * disk.f_frsize
-        if device not in seen:
+        if device not in seen and left < TIGHT:
             say = problem if left < LITTLE else warning
-            yield ok(f"{size(left)} free for {name}") if left >= TIGHT else say(
-                f"{size(left)} are free on the disk of {name} ({path})",
-                "Full, a run ends with an error, and mail that comes in cannot be kept.", MAKE_ROOM)
+            yield say(f"{size(left)} are free on the disk of {name} ({path})",
+                      "Full, a run ends with an error, and mail that comes in cannot be kept.",
+                      MAKE_ROOM)
         seen.add(device)
 
 

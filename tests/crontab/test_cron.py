@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs_lib import catalogue
+from tests.support.product import catalogue
 from tests.support.require import missing, program
 from tests.support.shell import Shell
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jobs_lib import catalogue, schedule
 from jobs_lib.crontab import lines as crontab
+from tests.support.product import catalogue, schedule
 from tests.support.require import program
 from tests.support.shell import ROOT, Shell
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import clock
 from tests.servers.misbehaving import Relay
+from tests.support.product import clock
 from tests.support.shell import Shell
 
 CRONTAB = "#!/bin/sh\n[ -e {0} ] && exec cat {0}\necho 'no crontab for me' >&2\nexit 1\n"

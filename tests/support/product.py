@@ -30,8 +30,6 @@ INSIDE = {
     "database.schema.version": "SCHEMA_VERSION found",
     "database.schema.works_on": "works_on",
     "database.statement": "Statement bindable scan",
-    "doctor": "examine",
-    "doctor.installation": "Installation",
     "engines.load": "", "engines.relay_limits": "",
     "engines.spool": "mark_folder",
     "errors": "Busy DatabaseError JobsError Lost",
