@@ -12,8 +12,6 @@ from jobs_lib.database.connection import connect
 from jobs_lib.errors import DatabaseError
 from jobs_lib.ports.dns import UNKNOWN, Answer
 from tests.servers.dns_servers import Authority, BlackHole, Unbound
-from tests.support import adopted
-from tests.support.bench import Bench
 from tests.support.databases import bulk
 from tests.support.engines import on_sqlite
 from tests.support.plans import analyse, problems
@@ -269,16 +267,6 @@ def test_a_verified_domain_with_a_name_that_is_none_is_left_alone(owned, name): 
     assert kinds(owned) == []
 
 
-def test_a_name_that_is_missing_is_no_error_of_ours(tmp_path, blank_url):         # R48
-    bench = Bench(tmp_path, adopted.make(blank_url, columns={"domains.name": "VARCHAR(254) NULL"}),
-                  adopted.TABLES, adopted.COLUMNS)
-    bench.table("users", [{"id": 7, "email": "jo@home.example"}])
-    bench.config(dns=DNS)
-    domain(bench, name=None, status="verified")
-    assert look(bench, hours=25)["invalid"] == 1
-    bench.db.close()
-
-
 # What changes meanwhile
 
 @pytest.mark.parametrize("change", [
@@ -400,14 +388,6 @@ def test_over_half_without_an_answer_is_the_resolver_and_the_oldest_come_first_n
     assert owned.dns.asked[0] == ("d10.example", "TXT")
 
 
-def test_half_of_them_without_an_answer_stops_nothing(owned):                   # R51
-    many(owned, 40)
-    owned.dns.update({(f"d{at}.example", kind): SERVFAIL for at in range(1, 40, 2)
-                      for kind in ("TXT", "MX")})
-    assert owned.run(JOB) == {**NOTHING, "checked": 40, "unknown": 20}
-    assert owned.result["status"] == "ok"
-
-
 def of_many_owners(bench, number: int) -> None:
     owners = range(100, 100 + number)
     bench.bulk("users", [{"id": owner, "email": f"u{owner}@home.example"} for owner in owners])
@@ -500,16 +480,6 @@ def test_those_asked_for_and_the_others_take_turns(owned, monkeypatch):
     assert owned.run(JOB)["checked"] == 12
 
 
-def test_more_than_are_read_together_are_all_looked_at_once(owned, monkeypatch):
-    monkeypatch.setattr("jobs_lib.features.domains.check.PAGE", 7)
-    many(owned, 20)
-    domain(owned, recheck_requested_at=owned.now)
-    assert owned.run(JOB, limit=3)["checked"] == 3
-    assert (owned.result["status"], owned.result["stop_reason"]) == ("partial", "limit")
-    assert owned.run(JOB)["checked"] == 18
-    assert owned.run(JOB) == NOTHING
-
-
 def test_a_dry_run_asks_nobody_and_counts_what_is_due(owned):                   # R11
     many(owned, 9)
     domain(owned, status="failed", recheck_requested_at=owned.now)
@@ -597,24 +567,6 @@ def test_a_domain_follows_its_zone(authority, tmp_path):        # R48
         assert service.job(JOB)["counts"] == {**NOTHING, "checked": 1, "unknown": 1}
         assert service.db.row("SELECT status, failures FROM {domains}") == wrong
         assert service.statuses("notifications") == {"pending": 1}
-
-
-def test_one_owners_broken_zone_beside_others_in_the_same_moment(authority, tmp_path):      # R51
-    """All are asked for together: his fail at once, and are the first results."""
-    authority.zone("good.example", "\n".join(
-        line.replace("@", f"d{at}") if "@" in line else line.replace(" ", f".d{at} ", 1)
-        for at in range(4) for line in ZONE.strip().split("\n")))
-    authority.zone("bad.example", "")
-    authority.spoil("bad.example")
-    with Unbound(authority) as resolver:
-        service = serviced(tmp_path, f"sqlite:///{tmp_path}/jobs.db", resolver.port, 20)
-        eve = service.owner(email="eve@home.example")["user_id"]
-        service.db.execute("UPDATE {domains} SET name = 'd' || (id - 1) || '.good.example'")
-        service.db.execute("UPDATE {domains} SET user_id = :eve, name = id || '.bad.example' "
-                           "WHERE id > 4", eve=eve)
-        done = service.job(JOB)
-        assert done["counts"] == {**NOTHING, "checked": 20, "verified": 4, "unknown": 16}
-        assert (done["status"], done["stop_reason"]) == ("ok", None)
 
 
 @pytest.mark.slow

@@ -120,16 +120,6 @@ def test_a_second_run_finds_nothing_to_do(bench):
     assert {name: bench.rows(name) for name in after} == after
 
 
-def test_a_run_that_finds_nothing_asks_little_and_writes_nothing(bench):
-    user(bench, "active")
-    # the day's look at all users
-    bench.run(JOB)
-    bench.run(JOB)
-    about = [sql for sql in bench.statements if "job_runs" not in sql]
-    assert len(about) <= 11
-    assert [sql for sql in about if not sql.startswith("SELECT")] == []
-
-
 # Shut at once
 
 def test_a_newly_deleted_account_is_shut_and_keeps_its_rows(bench):
@@ -237,16 +227,6 @@ def test_what_is_no_time_counts_from_when_it_is_seen(bench, written):
     assert bench.run(JOB, dry_run=True)["erased"] == 1
     bench.run(JOB)
     assert bench.ids("users") == []
-
-
-@on_mariadb
-def test_a_zero_date_of_mysql_is_no_time(bench):
-    jane = user(bench)
-    db = bench.db
-    db.execute("SET SESSION sql_mode = ''")
-    db.execute("UPDATE {users} SET deleted_at = '0000-00-00 00:00:00' WHERE id = :id", id=jane)
-    assert bench.run(JOB)["revoked"] == 1
-    assert bench.rows("users")[0]["deleted_at"] == clock.text(bench.now)
 
 
 def test_nobody_is_told_of_a_day_that_has_passed_or_without_an_address(bench):
@@ -473,14 +453,6 @@ def test_it_is_retired_although_the_apps_foreign_keys_delete_it(bench, target, r
         bench.db.execute("DROP TABLE boxes")
 
 
-def test_the_hash_is_the_one_that_the_document_gives_for_php():
-    import hashlib
-    import hmac
-    key = hmac.new(b"the secret", b"retired-address", hashlib.sha256).digest()
-    assert retired.address_hash(key, "A@b.example") == hmac.new(key, b"a@b.example",
-                                                                hashlib.sha256).hexdigest()
-
-
 # Order, batches, stops
 
 def test_oldest_first_and_a_limit_counts_accounts(bench):
@@ -514,50 +486,9 @@ def test_many_rows_go_in_batches_and_a_run_out_of_time_goes_on(bench):
                                              "users": 1}
 
 
-def sizes(bench, name: str) -> list[int]:
-    """How many rows of a table each of its batches in a run deletes."""
-    found: list = []
-
-    def hear(sql, values) -> None:
-        if sql.startswith(f"DELETE FROM {{{name}}}"):
-            found.append(bench.db.value(f"SELECT COUNT(*) FROM {{{name}}}"
-                                        f" WHERE {sql.partition(' WHERE ')[2]}", **values))
-    bench.on_statement = hear
-    bench.run(JOB)
-    return found
-
-
 def log_rows(bench, user: int, moments, **row) -> None:
     bench.bulk("message_logs", [{"user_id": user, "direction": "forward", "status": "spam",
                                  "created_at": moment, **row} for moment in moments])
-
-
-def test_its_rows_are_deleted_by_ranges_of_their_index(bench):
-    # R16
-    jane, sam = user(bench, deleted_at=bench.ago(days=8)), user(bench, "active")
-    for owner in (jane, sam):
-        log_rows(bench, owner, (bench.ago(days=100, seconds=-n) for n in range(8000)))
-    bench.bulk("header_snapshots", [{"user_id": (jane, sam)[n % 2], "message_log_id": 10 ** 6 + n}
-                                    for n in range(4000)])
-    found = sizes(bench, "message_logs")
-    assert sum(found) == 8000
-    assert max(found) <= 4000
-    assert not any("id IN" in sql for sql in bench.statements
-                   if sql.startswith("DELETE FROM {header_snapshots}"))
-    for name in ("message_logs", "header_snapshots"):
-        assert {row["user_id"] for row in bench.rows(name)} == {sam}
-
-
-def test_many_rows_of_one_time_are_deleted_by_their_ids(bench):
-    # R16
-    jane = user(bench, deleted_at=bench.ago(days=8))
-    log_rows(bench, jane, (bench.ago(days=100, seconds=-n) for n in range(50)))
-    log_rows(bench, jane, [bench.ago(days=50)] * 4000)
-    log_rows(bench, jane, (bench.ago(days=20, seconds=-n) for n in range(50)))
-    found = sizes(bench, "message_logs")
-    assert max(found) <= 900
-    assert sum(found) == 4100
-    assert bench.ids("message_logs") == []
 
 
 def test_a_header_that_names_another_account_is_deleted_with_its_log_row(bench):

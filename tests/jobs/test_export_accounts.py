@@ -6,25 +6,19 @@ import json
 import os
 import re
 import resource
-import signal
 import stat
 import subprocess
-import sys
-from contextlib import suppress
 from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
 
 import jobs_lib
-from jobs_lib.database.schema import ddl
-from jobs_lib.database.schema.tables import table as schema_of
 from jobs_lib.database.transaction import Transaction
-from jobs_lib.errors import Busy, DatabaseError
+from jobs_lib.errors import DatabaseError
 from jobs_lib.features.exports.columns import KINDS
 from jobs_lib.features.exports.files import new_name
 from tests.support.databases import rows as whole_database
-from tests.support.engines import on_mariadb
 from tests.support.exports import SECRET, account, ask, check, members, rows, table, token, zips
 
 HOME = Path(__file__).parents[2]
@@ -421,21 +415,6 @@ def test_owners_take_turns_and_a_limit_leaves_the_rest(bench):         # R66
     assert len(bench.ids("export_requests", "status = 'queued'")) == 1
 
 
-@pytest.mark.slow
-def test_a_flood_of_requests_of_one_owner_costs_another_no_time(bench):     # R66
-    account(bench)
-    bench.table("users", [{"id": 8}])
-    bench.bulk("export_requests", [{"user_id": 7, "requested_at": bench.ago(days=1)}
-                                   for _ in range(10_000)])
-    theirs = ask(bench, 8)
-    assert bench.run("export_accounts", limit=2)["exported"] == 2
-    assert theirs in bench.ids("export_requests", "status = 'ready'")
-    counts = bench.run("export_accounts")
-    assert (counts["exported"], counts["refused"]) == (1, 9998)
-    assert len(bench.statements) < 600
-    assert len(bench.ids("notifications", "kind = 'export_failed'")) == 1
-
-
 @pytest.mark.parametrize("attempts", [-100, 2 ** 31 - 1, 2 ** 63 - 1, "", "abc"])
 @pytest.mark.parametrize("status", ["queued", "running"])
 def test_a_request_whose_attempts_make_no_sense_ends_alone(bench, status, attempts):      # R67
@@ -453,19 +432,6 @@ def test_a_request_whose_attempts_make_no_sense_ends_alone(bench, status, attemp
     (ended,) = bench.db.query("SELECT status, error FROM {export_requests} WHERE id = :id", id=odd)
     assert ended["status"] == "failed"
     assert "attempts" in ended["error"]
-
-
-def test_a_request_without_attempts_in_an_apps_table_has_had_none(bench):     # R67 R75
-    statements = ddl.create_table(bench.db, schema_of("export_requests"))
-    bench.db.execute("DROP TABLE {export_requests}")
-    for sql in statements:
-        bench.db.execute(re.sub(r"(?m)^(  .attempts. .*) NOT NULL.*,$", r"\1 NULL,", sql))
-    account(bench)
-    ask(bench, attempts=None)
-    bench.db.execute("UPDATE {export_requests} SET attempts = NULL")
-    assert "0 of 3" in bench.command("queue", "exports")
-    assert bench.run("export_accounts")["exported"] == 1
-    assert bench.rows("export_requests")[0]["attempts"] == 1
 
 
 def test_a_request_withdrawn_while_it_is_made_leaves_no_file(bench):
@@ -495,11 +461,10 @@ def broken(bench, monkeypatch, error):
 
 
 class LostAnswer:
-    """The COMMIT that makes an export `ready` comes through, and its answer is lost. `away`: from
-    then on the database answers nothing at all."""
+    """The COMMIT that makes an export `ready` comes through, and its answer is lost."""
 
-    def __init__(self, bench, monkeypatch, away: bool = False) -> None:
-        self.bench, self.away, self.lost = bench, away, 0
+    def __init__(self, bench, monkeypatch) -> None:
+        self.bench, self.lost = bench, 0
         self.armed = False
         commit = Transaction._commit
 
@@ -512,8 +477,6 @@ class LostAnswer:
         bench.on_statement = self._hear
 
     def _hear(self, sql: str, values: dict) -> None:
-        if self.away and self.lost:
-            raise Busy("the database is away")
         self.armed = self.armed or (not self.lost and "SET status = 'ready'" in sql)
 
 
@@ -533,21 +496,6 @@ def test_an_export_whose_commit_had_no_answer_is_stored_once_and_keeps_its_file(
     bench.run("send_notifications")
     link, = [token(mail) for mail in bench.outbox]
     assert opens(bench, link).request_id == newer["id"]
-
-
-# R52 R70
-def test_while_nobody_knows_whether_it_is_ready_its_file_is_left_alone(bench, monkeypatch):
-    account(bench)
-    ask(bench)
-    commit = LostAnswer(bench, monkeypatch, away=True)
-    with suppress(DatabaseError):               # the outcome of the run cannot be stored either
-        bench.attempt("export_accounts")
-    bench.on_statement = None
-    row, = bench.rows("export_requests")
-    assert (commit.lost, row["status"]) == (1, "ready")
-    assert [path.name for path in zips(bench)] == [row["file_name"]]
-    bench.run("export_accounts")
-    assert [path.name for path in zips(bench)] == [row["file_name"]]
 
 
 def test_after_three_attempts_it_has_failed_and_both_are_notified(bench, monkeypatch):
@@ -591,32 +539,6 @@ def test_what_finds_no_room_loses_no_attempt_and_stops_no_smaller_one(bench):
         ("queued", 0), ("ready", 1), ("queued", 0), ("queued", 0)]
     assert len(zips(bench)) == 1
     assert bench.run("export_accounts")["exported"] == 3
-
-
-@on_mariadb          # whose own file the limit would meet first
-def test_a_disk_that_is_full_in_the_middle_is_reported_in_one_sentence(bench):
-    account(bench)
-    ask(bench)
-    bench.bulk("webhook_deliveries", [{"user_id": 7, "webhook_id": 1, "event_id": f"e{at}",
-                                       "status": "failed",
-                                       "payload": json.dumps(os.urandom(600).hex())}
-                                      for at in range(300)])
-
-    def limit():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100 * 1024,) * 2)
-    # In this mode Python tells of what goes wrong while something is thrown away, as 3.13 always
-    # does.
-    ended = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "ignore", "jobs.py", "--config", bench.folder
-         / "config.ini", "export_accounts"], cwd=HOME, preexec_fn=limit, restore_signals=False,
-        text=True, capture_output=True,
-        timeout=60, check=False)
-    row = bench.rows("export_requests")[0]
-    said = f"[export] dir = {bench.folder / 'exports'}: File too large"
-    assert (row["status"], row["attempts"], row["error"], zips(bench)) == ("queued", 0, said, [])
-    assert ended.stderr == (f"export_accounts: failed: {said}. No request has lost an attempt; the "
-                            "next run tries again\n")
 
 
 def test_one_that_cannot_be_made_stops_no_other(bench, monkeypatch):

@@ -6,9 +6,7 @@ from email import message_from_bytes, policy
 import pytest
 
 from jobs_lib import clock
-from jobs_lib.config import settings
 from jobs_lib.engines.relay_limits import Relay
-from jobs_lib.features.notifications.kinds import KINDS
 from jobs_lib.ports.mail.message import Result
 from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN
 from tests.support.engines import on_sqlite
@@ -143,10 +141,6 @@ def test_a_persona_that_is_not_known_is_porters_and_the_log_says_so(bench, owner
     assert parsed(bench)["From"] == "Porter <porter@service.example>"
     assert [event["id"] for event in bench.events(JOB) if event["event"]
             == "unknown persona"] == [number]
-
-
-def test_each_kind_of_ours_has_a_persona_that_there_is():
-    assert {kind.persona for kind in KINDS.values()} <= set(settings.SECTIONS["personas"])
 
 
 @pytest.mark.parametrize("subject", ["Grüße aus Köln", "x" * 190, "two\r\nBcc: evil@x.example",

@@ -2,22 +2,16 @@
 any kill."""
 from __future__ import annotations
 
-import signal
 from datetime import timedelta
 
 import pytest
 
-from jobs_lib import clock
 from jobs_lib.database.connection import connect
 from jobs_lib.features.notifications import reminders
 from jobs_lib.features.notifications.reminders import Reminder, remind
 from jobs_lib.job import declare
 from tests.support.databases import bulk
-from tests.support.repeats import REPEATS
-from tests.support.shell import Shell, at_sql
 
-# a job that reminds, where a real process is needed
-REAL = "expire_destination_verifications"
 WEEK = timedelta(days=7)
 
 
@@ -89,20 +83,6 @@ def test_all_that_an_owner_is_to_know_is_in_one_notice_oldest_first(owned):
     assert told(owned) == [1, 2, 3]
 
 
-def test_a_second_run_finds_nothing(owned):        # R12
-    owned.table("destinations", [row(owned, 1), row(owned, 2, 4)])
-    owned.run(job())
-    assert owned.run(job()) == {"notices": 0}
-    assert len(owned.ids("notifications")) == 2
-
-
-def test_a_late_run_leaves_nobody_out(owned):      # R7
-    owned.table("destinations", [row(owned, 1, days=8), row(owned, 2, 4, days=400)])
-    owned.now = owned.ahead(days=90)
-    assert owned.run(job()) == {"notices": 2}
-    assert told(owned) == [1, 2]
-
-
 @pytest.mark.parametrize("statuses, ids", [(("active",), [1]), (("active", "suspended"), [1, 2])])
 def test_which_owners_are_told_is_said_by_their_status(owned, statuses, ids):
     owned.table("destinations", [row(owned, 1), row(owned, 2, 2), row(owned, 3, 3),
@@ -144,12 +124,6 @@ def test_what_sql_cannot_judge_hides_nothing_behind_it(owned):
     assert owned.run(job(odd)) == {"notices": 0}
 
 
-def test_an_owner_none_of_whose_rows_is_wanted_costs_no_transaction(owned):
-    owned.table("destinations", [row(owned, 1), row(owned, 2)])
-    assert owned.run(job(PLAIN._replace(wanted=lambda ctx, row: False))) == {"notices": 0}
-    assert not any("FROM {users} WHERE id" in sql for sql in owned.statements)
-
-
 # The key
 
 def test_a_key_that_was_used_marks_its_row_and_the_others_are_notified(owned):
@@ -173,48 +147,7 @@ def test_a_daily_notice_waits_for_tomorrow(owned):
     assert told(owned) == [1, 2, 3]
 
 
-def test_several_columns_take_the_time_and_the_notice_has_the_very_same(owned):
-    owned.table("destinations", [row(owned, 1)])
-    owned.clock.step = 0.7
-    owned.run(job(PLAIN._replace(notified=("reminded_at", "removal_notified_at"))))
-    [found], [notice] = owned.rows("destinations"), owned.rows("notifications")
-    assert found["reminded_at"] == found["removal_notified_at"] == notice["created_at"]
-    assert notice["created_at"] > "2026-11-24 14:30:05"
-
-
 # How a run goes
-
-def test_a_dry_run_queues_nothing_and_tells_the_same_number(owned):    # R11
-    owned.table("destinations", [row(owned, 1), row(owned, 2, 4), row(owned, 3, 2),
-                                 row(owned, 4, days=1)])
-    assert owned.run(job(), dry_run=True) == {"notices": 2}
-    assert (owned.ids("notifications"), told(owned)) == ([], [])
-    assert owned.samples[0]["step"] == "queue 2 notices: destination_reminder"
-    assert owned.samples[0]["rows"] == [{"id": 1, "email": "d***@far.example"}]
-    assert owned.run(job()) == {"notices": 2}
-
-
-def test_a_run_stops_between_owners_and_the_next_goes_on(bench):       # R4
-    many_owners(bench, 30)
-    bench.on_statement = lambda sql, _: bench.clock.sleep(0.1 if sql.startswith("INSERT INTO "
-                                                                                "{notifications}")
-                                                          else 0)
-    first = bench.run(job(), budget="1s")["notices"]
-    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "budget")
-    assert 0 < first < 30
-    assert len(told(bench)) == len(bench.ids("notifications")) == first
-    bench.on_statement = None
-    assert bench.run(job()) == {"notices": 30 - first}
-
-
-def test_limit_caps_the_notices(bench):
-    many_owners(bench, 5)
-    assert bench.run(job(), limit=3, dry_run=True) == {"notices": 3}
-    assert bench.run(job(), limit=3) == {"notices": 3}
-    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "limit")
-    assert bench.run(job(), limit=2) == {"notices": 2}
-    assert bench.result["status"] == "ok"
-
 
 def test_a_row_that_changes_after_its_owner_was_found_is_judged_again(owned):
     owned.table("destinations", [row(owned, 1), row(owned, 2, 4)])
@@ -230,55 +163,7 @@ def test_a_row_that_changes_after_its_owner_was_found_is_judged_again(owned):
     assert told(owned) == [1]
 
 
-# R12: two hosts, each with its own locks
-def test_two_at_once_write_one_notice(tmp_path, engine_url, bench):
-    bench.now = clock.now()
-    many_owners(bench, 3, rows=2)
-    service, others = Shell(tmp_path, engine_url), []
-
-    # the other one comes, between our finding the owners and our first transaction
-    def meanwhile(sql, _):
-        if sql.startswith(("BEGIN", "START")) and not others:
-            others.append(service.job(REAL, JOBS_CORE_STATE_DIR="elsewhere")["counts"]["notices"])
-    bench.on_statement = meanwhile
-    assert bench.run(REAL)["notices"] == 0
-    service.db.close()
-    assert others == [3]
-    assert listed(bench) == [[1, 2], [3, 4], [5, 6]]
-
-
 # Kills
-
-KILLS = {
-    "before the rows are read": ("FROM {destinations} WHERE user_id", 2, 1),
-    "before the key is looked up": ("FROM {notifications} WHERE dedupe_key", 3, 1),
-    "before the notice": ("INSERT INTO {notifications}", 2, 1),
-    "before the mark": ("SET reminded_at = :reminded_at", 2, 1),
-    "before the commit": ("COMMIT", 2, 1),
-    "after the last": ("SET status = :status, finished_at", 1, 3),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("point", KILLS)
-# R2
-def test_a_kill_leaves_the_notice_and_its_marks_or_neither(tmp_path, engine_url, bench, point):
-    at, number, done = KILLS[point]
-    service = Shell(tmp_path, engine_url)
-    bench.now = clock.now()
-    for _ in REPEATS:
-        for name in ("destinations", "notifications", "users", "job_state"):
-            bench.db.execute(f"DELETE FROM {{{name}}}")
-        bench.table("job_state", [{"job": REAL, "due_after": bench.now}])
-        many_owners(bench, 3, rows=2)
-        service.run(REAL, code=-signal.SIGKILL, kill=at_sql(at, number))
-        assert listed(bench) == [[1, 2], [3, 4], [5, 6]][:done]
-        assert told(bench) == list(range(1, 2 * done + 1))
-        service.run(REAL)
-        assert listed(bench) == [[1, 2], [3, 4], [5, 6]]
-        assert told(bench) == list(range(1, 7))
-    service.db.close()
-
 
 @pytest.mark.parametrize(("job", "table", "row"), [
     ("expire_overflow_hold", "overflow_hold", {"alias_id": 1, "held_at": {"days": 29, "hours": 5}}),
