@@ -73,17 +73,6 @@ def test_the_owners_own_retention_counts_for_headers_too(bench, days, kept):
     assert bench.ids("header_snapshots") == [2, 3, 4]
 
 
-def test_more_choices_than_fit_one_condition(bench, monkeypatch):
-    monkeypatch.setattr(header_snapshots, "CHOICES_AT_ONCE", 3)
-    for days in range(4, 14):
-        bench.table("users", [{"id": days, "log_retention_days": days}])
-        pair(bench, days, bench.ago(days=days, seconds=1), user_id=days)
-        pair(bench, days + 100, bench.ago(days=days), user_id=days)
-    assert bench.run(JOB, dry_run=True) == {"deleted": 10, "orphans": 0}
-    assert bench.run(JOB) == {"deleted": 10, "orphans": 0}
-    assert bench.ids("header_snapshots") == list(range(104, 114))
-
-
 # How long
 
 @pytest.mark.parametrize("headers, logs, gone", [
@@ -205,15 +194,6 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(bench):     # R11
     assert [row["id"] for row in sample["rows"]] == [4, 1, 5, 2]
     assert bench.run(JOB) == told
     assert bench.run(JOB) == {"deleted": 0, "orphans": 0}          # R12
-
-
-def test_a_limit_counts_all_that_goes(bench):
-    for id in range(1, 5):
-        pair(bench, id, bench.ago(days=91))
-    bench.table("header_snapshots", [{"id": id, "message_log_id": id} for id in (8, 9)])
-    for _ in range(2):
-        assert bench.run(JOB, limit=3, dry_run=True) == bench.run(JOB, limit=3)
-    assert bench.ids("header_snapshots") == []
 
 
 def test_a_run_stops_between_batches_and_the_next_goes_on(bench):      # R4
