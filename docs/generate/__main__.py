@@ -38,7 +38,6 @@ def files() -> dict[str, str]:
         ".env.example": config_example.env(jobs),
         "crontab.txt": crontab_txt(jobs),
         "docs/jobs.md": docs.jobs_page(jobs),
-        "docs/configuration.md": docs.configuration_page(jobs),
         "docs/data-model.md": data_model.data_model_page(),
         drawing.PAGE: drawing.page(_text(drawing.PAGE)),
         measured.PAGE: measured.page(_text(measured.PAGE)),

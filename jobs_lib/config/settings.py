@@ -52,13 +52,11 @@ _STORE = kind.or_empty(kind.Kind("path of a folder, ftps URL, or off", _archive_
 
 SECTIONS = {
     "core": {
-        "database": Option(kind.database, "sqlite:///var/jobs.db",
-                           "sqlite:///relative.db, sqlite:////absolute.db or "
-                           "mysql://user:password@host:3306/name (or "
-                           "...@localhost/name?unix_socket=/path). A server on another host has to "
-                           "prove itself by TLS: ?ssl_ca=/path/to/ca.pem names its authority, "
-                           "?tls=off or ?tls=on does without (docs/security.md). In user and "
-                           "password write % as %25, @ as %40, : as %3A, / as %2F."),
+        "database": Option(
+            kind.database, "sqlite:///var/jobs.db",
+            "Or sqlite:////absolute.db, or mysql://user:password@host:3306/name (in both % is %25, "
+            "@ %40, : %3A, / %2F), ?unix_socket=/path, ?ssl_ca=/path/ca.pem, ?tls=off or ?tls=on "
+            "(docs/security.md)."),
         "prefix": Option(kind.identifier, "",
                          "Put before the name of every table, for a database shared with others."),
         "state_dir": Option(kind.folder, "var/state",
@@ -67,24 +65,24 @@ SECTIONS = {
         "timezone": Option(kind.timezone, "UTC", "The zone that schedules are written in, e.g. "
                            "Europe/Berlin. Times in the database are always UTC."),
         "lock": Option(kind.choice("file", "database"), "file",
-                       "What keeps two runs of a job apart: a lock file; or, for two hosts on "
-                       "one MySQL database or a home folder on NFS, the database."),
-        "mode": Option(kind.choice(*MODES), CRON, "Who runs the jobs: cron by itself, or the "
-                       "workers of RQ or Celery (docs/workers.md)."),
-        "budget": Option(_BUDGET, "4m", "How long one `run-due` may work. Stay a minute under the "
+                       "What keeps two runs of a job apart: file; or database, for two hosts on "
+                       "one MySQL database or a home folder on NFS."),
+        "mode": Option(kind.choice(*MODES), CRON,
+                       "Who runs the jobs: cron, or the workers of rq or celery "
+                       "(docs/workers.md)."),
+        "budget": Option(_BUDGET, "4m", "How long one `run-due` may work: a minute less than the "
                          "time after which your host kills a process."),
         "grace": Option(kind.limited(kind.duration, "1s", "1h"), "30s",
                         "A run that hangs this long past its budget is ended."),
-        "max_clock_jump": Option(kind.optional(kind.limited(kind.duration, "1h", "366d")), "1d",
-                                 "When the clock is further than this from the last run, forward "
-                                 "or back, nothing is deleted, expired or given up by its age "
-                                 "until a run an hour later finds no further jump "
-                                 "(docs/failures.md). off: the clock is always trusted."),
+        "max_clock_jump": Option(
+            kind.optional(kind.limited(kind.duration, "1h", "366d")), "1d",
+            "After a larger jump of the clock nothing is deleted or given up by its age for an "
+            "hour (docs/failures.md). off: the clock is always trusted."),
         "app_url": Option(kind.or_empty(kind.url), "",
                           "Base of every link in a mail, e.g. https://mail.example.org."),
-        "secret_key": Option(kind.signing_key, "", "Signs links and sender addresses: at least 32 "
-                             "characters. Empty: made once and kept in state_dir/secret. Keep it "
-                             "when you move to another host."),
+        "secret_key": Option(
+            kind.signing_key, "", "Signs links and sender addresses: at least 32 characters. "
+            "Empty: made once, in state_dir/secret. Keep it when you move to another host."),
     },
     "spool": {
         "dir": Option(kind.folder, "var/spool",
@@ -99,32 +97,32 @@ SECTIONS = {
         "port": Option(kind.integer(1, 65535), "587",
                        "587 is for starttls, 465 for tls, 25 for none."),
         "security": Option(kind.choice("none", "starttls", "tls"), "starttls",
-                           "How the connection is protected. The relay's certificate is always "
-                           "verified by name."),
+                           "none, starttls or tls. The relay's certificate is always verified by "
+                           "name."),
         "username": Option(kind.text, "", "Empty: no login."),
         "password": Option(kind.secret, "", "Never sent in clear, except to this machine itself."),
-        "ca_file": Option(kind.or_empty(kind.file), "", "A file with the authority that signed the "
-                          "relay's certificate, if the system does not know it."),
-        "from": Option(kind.or_empty(kind.sender), "",
-                       "The address that alerts come from and bounces of notices go to, e.g. "
-                       "notices@example.org; notices themselves come from [personas]. With Name "
-                       "<address> each persona that is not set has that name."),
+        "ca_file": Option(kind.or_empty(kind.file), "", "The authority that signed the relay's "
+                          "certificate, if the system does not know it."),
+        "from": Option(
+            kind.or_empty(kind.sender), "",
+            "Where alerts come from and bounces of notices go to, e.g. notices@example.org. As "
+            "Name <address>, personas that are not set have that name."),
         "domain": Option(kind.host, LOCAL,
                          "The service's own domain: forwards leave with a sender in it."),
-        "srs_secret": Option(kind.signing_key, "", "Signs rewritten senders (SRS): at least 32 "
-                             "characters. Share it with the mail hook that takes the bounces. "
-                             "Empty: derived from secret_key."),
-        "per_minute": Option(_LIMIT, "off", "Recipients a minute, over all jobs and processes."),
+        "srs_secret": Option(
+            kind.signing_key, "", "Signs rewritten senders (SRS), at least 32 characters: share it "
+            "with the mail hook that takes the bounces. Empty: from secret_key."),
+        "per_minute": Option(_LIMIT, "off", "Recipients a minute, over all jobs; off: any number."),
         "per_hour": Option(_LIMIT, "80", "Recipients an hour: about 80 % of what your host allows, "
-                           "since it discards what is over its limit, and the web app sends too."),
+                           "since it discards what is over its limit."),
         "per_day": Option(_LIMIT, "off", "Recipients a day."),
-        "failures_per_hour": Option(_LIMIT, "off", "Failed deliveries an hour, where the host "
-                                    "blocks a domain for them (cPanel: try 4). When they are used "
-                                    "up, only messages that failed before wait."),
-        "pause_patterns": Option(kind.several(kind.text), ", ".join(PAUSE_PATTERNS),
-                                 "Words in a refusal that mean the relay's own limit: sending "
-                                 "pauses, and no message pays for it. Your list takes the place of "
-                                 "the default."),
+        "failures_per_hour": Option(
+            _LIMIT, "off", "Failed deliveries an hour, where the host blocks a domain for them "
+            "(cPanel: try 4). Then only messages that failed before wait."),
+        "pause_patterns": Option(
+            kind.several(kind.text), ", ".join(PAUSE_PATTERNS),
+            "Words in a refusal that mean the relay's own limit: all mail is paused, and no "
+            "message pays for it."),
     },
     "personas": {
         "porter": Option(kind.mailbox, "Porter <porter@localhost>", "Signs everyday notices."),
@@ -136,117 +134,108 @@ SECTIONS = {
                              "Writes about mail that failed."),
     },
     "archive": {
-        "store": Option(_STORE, "", "Where audit rows are written before they are deleted: a "
-                        "private folder, or ftps://user:password@host:21/folder (in user and "
-                        "password write % as %25, @ as %40, : as %3A, / as %2F). Empty or off: "
-                        "they are deleted without an archive."),
+        "store": Option(_STORE, "", "A private folder, or ftps://user:password@host:21/folder (% "
+                        "is %25, @ %40, : %3A, / %2F). Empty: rows are deleted without "
+                        "an archive."),
         "keep": Option(kind.optional(kind.duration), "2555d",
                        "An archive older than this is removed from the store. off: never."),
-        "ca_file": Option(kind.or_empty(kind.file), "", "A file with the authority that signed the "
-                          "FTPS server's certificate, if the system does not know it."),
+        "ca_file": Option(kind.or_empty(kind.file), "", "The authority that signed the FTPS "
+                          "server's certificate, if the system does not know it."),
     },
-}
-SECTIONS["dns"] = {
-    "nameservers": Option(kind.several(kind.nameserver, least=0), "",
-                          "The resolvers to ask, `address` or `address:port` each. Empty: this "
-                          "machine's own (/etc/resolv.conf)."),
-    "mx_hosts": Option(kind.several(kind.host, least=0), "",
-                       "The mail servers that a domain's MX records have to name, best first. "
-                       "Empty: MX is not checked."),
-    "spf_include": Option(kind.or_empty(kind.host), "", "What a domain's SPF record has to "
-                          "include, e.g. spf.example.org. Empty: SPF is not checked."),
-    "dkim_selector": Option(kind.host, "porter",
-                            "The name before ._domainkey.DOMAIN of a domain's DKIM key."),
-    "dkim_target": Option(kind.or_empty(kind.host), "", "Where a CNAME at that name has to lead, "
-                          "e.g. porter._domainkey.example.org. Empty, and no dkim_key: DKIM is not "
-                          "checked."),
-    "dkim_key": Option(kind.text, "",
-                       "The public key (p=) that a TXT record may hold at that name instead."),
-    "ownership_prefix": Option(kind.text, "porter-verify=", "Stands before a domain's token in the "
-                               "TXT record that proves whose it is."),
-    "timeout": Option(kind.limited(kind.duration, "1s", "1m"), "5s",
-                      "For one question, all name servers and repeats together."),
-}
-SECTIONS["notifications"] = {
-    "templates": Option(kind.or_empty(kind.folder), "", "A folder with templates of your own: a "
-                        "file there takes the place of ours of the same name."),
-}
-SECTIONS["export"] = {
-    "dir": Option(kind.folder, "var/exports",
-                  "Where the exports of accounts wait to be downloaded: a private folder of their "
-                  "own, never below the web root."),
-    "url": Option(kind.or_empty(kind.ascii_url), "",
-                  "The page of your app that gives out an export, e.g. "
-                  "https://mail.example.org/export; the token comes after it, as ?t=... Empty: "
-                  "[core] app_url and /export."),
-    "keep": Option(kind.duration, "7d",
-                   "How long a finished export can be downloaded; then its file is deleted."),
-}
-SECTIONS["webhooks"] = {
-    "timeout": Option(kind.limited(kind.duration, "1s", "5m"), "15s",
-                      "How long one request may take, from the look-up of the name to the end of "
-                      "the answer."),
-    "allow_networks": Option(kind.several(kind.network, least=0), "",
-                             "Networks that endpoints may be in although they are not public, e.g. "
-                             "10.1.0.0/16. Whoever may register an endpoint can then reach "
-                             "whatever listens there. Empty: none."),
-    "ca_file": Option(kind.or_empty(kind.file), "", "A file with further authorities that sign "
-                      "endpoints' certificates, besides those that the system knows."),
-    "outbox": Option(kind.or_empty(kind.folder), "",
-                     "A folder that takes requests as files, to try things out: nothing is sent "
-                     "then, and each counts as delivered. Empty: they are sent."),
-}
-SECTIONS["alerts"] = {
-    "email": Option(kind.several(kind.address, least=0), "",
-                    "Who is written to when something needs you. Empty: nobody."),
-    "webhook": Option(kind.or_empty(kind.private_url), "", "What is called then, with a JSON body "
-                      "that Slack, Discord, Mattermost and ntfy show. Empty: nothing."),
-    "ping_url": Option(kind.or_empty(kind.private_url), "", "Called at the end of each `run-due`: "
-                       "a service such as healthchecks alerts you when the calls stop, which is "
-                       "how you hear that cron has stopped. Empty: nothing."),
-    "timeout": Option(kind.limited(kind.duration, "1s", "1m"), "5s",
-                      "How long such a call may take."),
-    "after_failures": Option(kind.integer(1, 1000), "3",
-                             "Alert after this many consecutive failures of a job."),
-    "queue_age": Option(kind.optional(kind.duration), "6h",
-                        "Alert when something in a queue has been due for longer."),
-    "queue_depth": Option(_LIMIT, "5000", "Alert when more than this is due in a queue."),
-    "disk_free": Option(kind.optional(kind.size), "200MB",
-                        "Alert when less space is left where the jobs write."),
-    "remind": Option(kind.optional(kind.duration), "24h",
-                     "Repeat the alert of a problem that lasts this long."),
-}
-SECTIONS["status"] = {
-    "page": Option(kind.or_empty(kind.file), "", "The status page, written after each run of "
-                   "check_jobs, such as ../public_html/status.html. It holds nothing private. "
-                   "Empty: none."),
-}
-SECTIONS["worker"] = {
-    "redis": Option(kind.redis, "redis://localhost:6379/0",
-                    "RQ's Redis: redis://user:password@host:6379/0, rediss://... or "
-                    "unix:///path/redis.sock."),
-    "broker": Option(kind.broker, "amqp://guest:guest@localhost:5672//",
-                     "Celery's broker: amqp://user:password@host:5672// for RabbitMQ, or "
-                     "redis://..."),
-    "queues": Option(kind.identifier, "jobs", "The queues are named after this and the priorities: "
-                     "jobs_critical, jobs_high and so on. Two installations on one broker need two "
-                     "names."),
+    "dns": {
+        "nameservers": Option(kind.several(kind.nameserver, least=0), "",
+                              "The resolvers to ask, as address or address:port. Empty: those of "
+                              "/etc/resolv.conf."),
+        "mx_hosts": Option(kind.several(kind.host, least=0), "",
+                           "The mail servers that a domain's MX records have to name. Empty: MX is "
+                           "not checked."),
+        "spf_include": Option(kind.or_empty(kind.host), "", "What a domain's SPF record has to "
+                              "include, e.g. spf.example.org. Empty: SPF is not checked."),
+        "dkim_selector": Option(kind.host, "porter",
+                                "The name before ._domainkey.DOMAIN of a domain's DKIM key."),
+        "dkim_target": Option(
+            kind.or_empty(kind.host), "", "Where a CNAME at that name has to lead. Empty, and no "
+            "dkim_key: DKIM is not checked."),
+        "dkim_key": Option(kind.text, "",
+                           "The public key (p=) that a TXT record may hold at that name instead."),
+        "ownership_prefix": Option(kind.text, "porter-verify=", "Before a domain's token in the "
+                                   "TXT record that proves whose it is."),
+        "timeout": Option(kind.limited(kind.duration, "1s", "1m"), "5s",
+                          "For one question, all name servers and repeats together."),
+    },
+    "notifications": {
+        "templates": Option(kind.or_empty(kind.folder), "", "A folder with templates of your own: "
+                            "a file there takes the place of ours of the same name."),
+    },
+    "export": {
+        "dir": Option(kind.folder, "var/exports", "Where exports wait to be downloaded: a private "
+                      "folder of their own, never below the web root."),
+        "url": Option(kind.or_empty(kind.ascii_url), "",
+                      "The page of your app that gives out an export; the token follows, as ?t=... "
+                      "Empty: [core] app_url and /export."),
+        "keep": Option(kind.duration, "7d",
+                       "How long a finished export can be downloaded; then its file is deleted."),
+    },
+    "webhooks": {
+        "timeout": Option(kind.limited(kind.duration, "1s", "5m"), "15s",
+                          "For one request, from the look-up of the name to the end of the "
+                          "answer."),
+        "allow_networks": Option(
+            kind.several(kind.network, least=0), "", "Networks that endpoints may be in although "
+            "they are not public, e.g. 10.1.0.0/16: anyone with an endpoint can reach them."),
+        "ca_file": Option(kind.or_empty(kind.file), "", "Further authorities that sign endpoints' "
+                          "certificates."),
+        "outbox": Option(kind.or_empty(kind.folder), "",
+                         "To try things out: a folder that takes requests as files; nothing is "
+                         "sent, and each counts as delivered."),
+    },
+    "alerts": {
+        "email": Option(kind.several(kind.address, least=0), "",
+                        "Who is written to when something needs you."),
+        "webhook": Option(kind.or_empty(kind.private_url), "", "Called then, with a JSON body that "
+                          "Slack, Discord, Mattermost and ntfy show."),
+        "ping_url": Option(
+            kind.or_empty(kind.private_url), "", "Called at the end of each `run-due`: a service "
+            "such as healthchecks alerts you when the calls stop, since cron has."),
+        "timeout": Option(kind.limited(kind.duration, "1s", "1m"), "5s",
+                          "How long such a call may take."),
+        "after_failures": Option(kind.integer(1, 1000), "3",
+                                 "Alert after this many consecutive failures of a job."),
+        "queue_age": Option(kind.optional(kind.duration), "6h",
+                            "Alert when something in a queue has been due for longer."),
+        "queue_depth": Option(_LIMIT, "5000", "Alert when more than this is due in a queue."),
+        "disk_free": Option(kind.optional(kind.size), "200MB",
+                            "Alert when less space is left where the jobs write."),
+        "remind": Option(kind.optional(kind.duration), "24h",
+                         "Repeat the alert of a problem that lasts this long."),
+    },
+    "status": {
+        "page": Option(kind.or_empty(kind.file), "", "The status page, written after each run of "
+                       "check_jobs, such as ../public_html/status.html. It is safe to publish."),
+    },
+    "worker": {
+        "redis": Option(kind.redis, "redis://localhost:6379/0",
+                        "RQ's Redis: also redis://user:password@host:6379/0, rediss://... or "
+                        "unix:///path/redis.sock."),
+        "broker": Option(kind.broker, "amqp://guest:guest@localhost:5672//",
+                         "Celery's broker: RabbitMQ, or redis://..."),
+        "queues": Option(kind.identifier, "jobs", "What the names of the queues begin with; two "
+                         "installations on one broker need two."),
+    },
 }
 MEANINGS = {
     "core": "What every job needs: where the data is, and how long a run may last.",
     "spool": "Raw messages on disk.",
     "mail": "How mail leaves.",
-    "dns": "Which DNS records a user's own domain needs, and who is asked for them.",
-    "personas": "Who signs what the service writes to its users. An address that is not set is at "
-    "[mail] domain.",
-    "notifications": "What is written to users: your own texts, and a way to opt out.",
+    "dns": "Which DNS records a user's own domain needs, and who is asked. Empty: not checked.",
+    "personas": "Who signs what the service writes to its users; else at [mail] domain.",
+    "notifications": "What is written to users: your own texts.",
     "archive": "Where audit rows go before they are deleted.",
     "status": "Files that show the status (docs/status.md).",
     "alerts": "When something needs you: who is alerted, and how.",
     "export": "Where users download what is stored about them, and for how long.",
     "webhooks": "How requests to the endpoints of users leave.",
-    "worker": "Where the workers of RQ or Celery get their work from, for those who have outgrown "
-    "cron.",
+    "worker": "Where the workers of RQ or Celery get their work from.",
     "tables": "For a database that exists already: our_table = its_table, a line for each that has "
     "another name there; database.table for one in another database of the server.",
     "columns": "The same for the columns of tables that your app writes: our_table.our_column = "

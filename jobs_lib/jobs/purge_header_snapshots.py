@@ -21,11 +21,9 @@ from jobs_lib.job import declare
 @declare(
     schedule="11 4 * * *", priority="low",
     options={"keep": Option(kind.or_empty(kind.optional(kind.duration)), "",
-                            "How long headers are kept, counted from their log row. Empty: as "
-                            "`[purge_message_logs] keep`; a longer time than that does not count. "
-                            "`off`: only those without a log row are deleted. Empty is `off` too "
-                            "where that job has `keep = off` or `enabled = no`: logs stay, and so "
-                            "do their headers.")},
+                            "How long headers are kept, counted from their log row; at most, and "
+                            "if empty, as long as `[purge_message_logs] keep`. `off`: as long as "
+                            "the log row.")},
     idempotency="Which rows are deleted is decided by their log rows alone, and each batch is one "
     "commit: a killed or repeated run finds what is left and continues.",
     sample=("id", "message_log_id", "user_id", "created_at"),
