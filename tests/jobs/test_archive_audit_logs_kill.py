@@ -31,10 +31,10 @@ TRANSACTIONS = {
     "in a batch that is not stored": ("COMMIT", 2),
 }
 CALLS = {                                       # before that call
-    "in the middle of the file": (f"{ARCHIVE}:Contents._seen", ROWS // 2),
+    "before it is written": (f"{FOLDER}:FolderStore.put", 1),
     "before it has its name": (f"{FOLDER}:publish", 1),
     "before it is read back": (f"{ARCHIVE}:read_back", 1),
-    "while it is read back": (f"{ARCHIVE}:Contents._seen", ROWS + 2),
+    "while it is read back": (f"{ARCHIVE}:digest", 2),
 }
 # a second kill, in the run that clears up after the first
 LEFTOVERS = {

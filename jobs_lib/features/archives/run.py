@@ -20,7 +20,6 @@ from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
 
 from . import archive
-from .archive import Contents, Damaged, read_back
 
 TABLE = "audit_logs"
 UNFINISHED = "status IN ('verified', 'writing')"
@@ -93,7 +92,7 @@ class Archiver:
     def work(self) -> None:
         """Finish what a dead run left, drop what is too old, then archive until nothing is left."""
         ctx = self.ctx
-        for row in self.db.query("SELECT id, location, row_count, sha256, cutoff, status"
+        for row in self.db.query("SELECT id, location, sha256, cutoff, status"
                                  f" FROM {{audit_archives}} WHERE {UNFINISHED} ORDER BY id"):
             if self._lives(row):
                 ctx.stop(OTHERS)
@@ -140,12 +139,7 @@ class Archiver:
             raise ArchiveError(f"{location} is verified and its rows are not all deleted yet, but "
                                f"it is not in {self.store.place}: put it back, or set [archive] "
                                "store to where it is")
-        try:
-            return read_back(self.store, location, row["sha256"], row["row_count"])
-        except Damaged as error:
-            raise Damaged(f"{location} was verified before and is not whole any more: {error}. Put "
-                          "a good copy in its place. Nothing more is archived or deleted until "
-                          "then") from None
+        return archive.read_back(self.store, _name(row), row["sha256"])
 
     def _expire(self) -> None:
         """Remove the archives in this store that are past `[archive] keep`: the file, then the row.
@@ -180,17 +174,21 @@ class Archiver:
             ctx.stop(OTHERS)
             return False
         most = ctx.within_limit(archive.MOST_ROWS, self.deleter.rows)
-        contents = Contents()
-        self.store.put(name, contents.written(islice(chain([first], rows), most)))
-        try:
-            ids = read_back(self.store, location, contents.sha256(), len(contents.ids))
-        except Damaged as error:
-            raise Damaged(f"{location} is not what was written: {error}. Nothing of it was "
-                          "deleted; the next run writes it again") from None
-        self._call_verified(id, location, contents)
+        data, ids = archive.packed(islice(chain([first], rows), most))
+        sha256 = archive.digest(data)
+        self.store.put(name, archive.blocks(data))
+        found = archive.read_back(self.store, name, sha256)
+        if not self.db.execute(
+                "UPDATE {audit_archives} SET status = 'verified', row_count = :rows, "
+                "first_id = :first, last_id = :last, sha256 = :sha256 "
+                "WHERE id = :id AND status = 'writing' AND sha256 IS NULL", id=id,
+                rows=len(ids), first=min(ids), last=max(ids), sha256=sha256):
+            raise ArchiveError(f"{location} was discarded by another run, which took this one for "
+                               "dead")
+        ctx.log.event("archived", location=location, rows=len(ids), sha256=sha256)
         ctx.count("archives")
         ctx.count("archived", len(ids))
-        self._delete(id, ids, cutoff)
+        self._delete(id, found, cutoff)
         return True
 
     def _rows(self):
@@ -216,17 +214,6 @@ class Archiver:
             return self.db.insert("audit_archives", location=location, status="writing",
                                   cutoff=cutoff, created_at=self.ctx.clock())
         return self.db.batch(work)
-
-    def _call_verified(self, id: int, location: str, contents: Contents) -> None:
-        facts = {"row_count": len(contents.ids), "first_id": min(contents.ids),
-                 "last_id": max(contents.ids), "sha256": contents.sha256()}
-        if not self.db.execute(
-                "UPDATE {audit_archives} SET status = 'verified', row_count = :row_count, "
-                "first_id = :first_id, last_id = :last_id, sha256 = :sha256 "
-                "WHERE id = :id AND status = 'writing' AND sha256 IS NULL", id=id, **facts):
-            raise ArchiveError(f"{location} was discarded by another run, which took this one for "
-                               "dead")
-        self.ctx.log.event("archived", location=location, rows=facts.pop("row_count"), **facts)
 
     def _delete(self, id: int, ids: list, cutoff) -> None:
         """Delete these rows. One that got another time since stays: its id may have a new owner."""
