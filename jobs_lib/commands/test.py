@@ -10,12 +10,13 @@ import os
 import sys
 
 from jobs_lib import catalogue, clock, schedule, schedule_text
+from jobs_lib.errors import FAILED, OK
 from jobs_lib.output.layout import wrapped
 from jobs_lib.output.paint import Paint
 from jobs_lib.output.screen import Screen
 from jobs_lib.output.tables import dry_lines
 from jobs_lib.output.typed import jobs
-from jobs_lib.runner import dead_runs, history, outcome, runner
+from jobs_lib.runner import access, dead_runs, history, outcome, runner
 from jobs_lib.text import positive
 
 WIDTH, LABEL = 80, 9            # columns: of all, of the labels
@@ -40,13 +41,14 @@ def run(args, make_session, config_path) -> int:
     """Show the job, then run it as the arguments say."""
     job = catalogue.load(args.job)
     session = make_session(config_path, -1 if args.json else 1, args.set, job)
+    unusable = access.unusable(session.config)      # a dry run would not notice: it takes no lock
     about = {"summary": job.summary, "when": _when(session, job), "options": _options(session, job)}
     paint, printed = Paint(sys.stdout), [] if args.json else _about(job, about)
     if printed:
         session.console.answer("\n".join([paint("bold", printed[0]), *printed[1:], ""]))
     request = runner.Request("manual", None, args.limit, not args.live, args.yes)
     result = runner.run(session, job, request)
-    found = {**about, **outcome.as_json(result)}
+    found = {**about, "unusable": unusable, **outcome.as_json(result)}
     if args.live:
         title, lines = "What it did", [
             *_log_lines(session.config.section("core").log_dir, job.name, result["run_id"]),
@@ -60,7 +62,9 @@ def run(args, make_session, config_path) -> int:
         session.console.document(found)
     else:
         session.console.answer("\n".join([paint("bold", title), *lines]))
-    return outcome.exit_code(result)
+    for sentence in unusable:
+        session.console.fail(f"cron cannot run it so: {sentence}")
+    return outcome.exit_code(result) or (FAILED if unusable else OK)
 
 
 def _about(job, about: dict) -> list[str]:
