@@ -15,7 +15,8 @@ from jobs_lib.database import stored
 from jobs_lib.engines.batch_delete import BatchDeleter
 from jobs_lib.engines.purge import begin, finish, log_deletion
 from jobs_lib.errors import Busy, ConfigError
-from jobs_lib.ports.storage.store import ArchiveError, open_store, place_of
+from jobs_lib.ports.storage import open_store
+from jobs_lib.ports.storage.store import ArchiveError, place_of
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
 

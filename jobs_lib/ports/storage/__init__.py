@@ -1,1 +1,13 @@
 """Where archives are kept: a folder, or a server that speaks FTP over TLS."""
+from __future__ import annotations
+
+
+def open_store(section, make: bool = False):
+    """The store that `[archive]` names. `make`: a folder that is not there may be made, since
+    nothing is in it yet."""
+    if "://" in section.store:
+        from .ftps import FtpsStore
+        from .store import parse_url
+        return FtpsStore(parse_url(section.store), section.ca_file)
+    from .folder import FolderStore
+    return FolderStore(section.store, make)

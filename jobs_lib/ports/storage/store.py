@@ -69,13 +69,3 @@ class Store:
 
     def close(self) -> None:
         """Its failing changes nothing."""
-
-
-def open_store(section, make: bool = False):
-    """The store that `[archive]` names. `make`: a folder that is not there may be made, since
-    nothing is in it yet."""
-    if "://" in section.store:
-        from .ftps import FtpsStore
-        return FtpsStore(parse_url(section.store), section.ca_file)
-    from .folder import FolderStore
-    return FolderStore(section.store, make)

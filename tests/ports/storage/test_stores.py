@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from jobs_lib.ports.storage import ftps
-from jobs_lib.ports.storage.store import ArchiveError, open_store, parse_url, place_of
+from jobs_lib.ports.storage import ftps, open_store
+from jobs_lib.ports.storage.store import ArchiveError, parse_url, place_of
 from tests.servers.certificates import Authority
 from tests.servers.ftps import ENCODED, PASSWORD, Ftps
 from tests.support.shell import ROOT
@@ -125,7 +125,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_whole_file(tmp_path):
     def limited() -> None:                      # as a quota does it
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
     code = ("import signal, sys; from types import SimpleNamespace;from "
-            "jobs_lib.ports.storage.store import open_store;signal.signal(signal.SIGXFSZ, "
+            "jobs_lib.ports.storage import open_store;signal.signal(signal.SIGXFSZ, "
             "signal.SIG_IGN);store = open_store(SimpleNamespace(store=sys.argv[1]), make=True); "
             "store.put('a.gz', [b'x' * 200_000])")
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "archives")], cwd=ROOT,
