@@ -1,4 +1,4 @@
-"""The types of value an option may have: text in a file to a typed value, and back.
+"""The types of value an option may have: text in a file to a typed value.
 
 A type's `parse` raises ValueError with what was expected; the configuration adds which option it
 was and where it is set. Durations are `timedelta`, sizes are bytes, `off` is None.
@@ -11,12 +11,11 @@ from datetime import date, timedelta
 from jobs_lib.records import namedtuple
 from jobs_lib.schedule import parse as parse_schedule
 
-Kind = namedtuple("Kind", "name parse show mask lines", defaults=(str, None, False))
+Kind = namedtuple("Kind", "name parse mask lines", defaults=(None, False))
 Kind.__doc__ = """A type of value.
 
 name   in words, for the docs
 parse  text -> value; ValueError says what was expected
-show   value -> text
 mask   text -> text fit to be seen; None: nothing is secret in it
 lines  whether it may go on over several lines
 """
@@ -34,9 +33,9 @@ def argument(kind: Kind, default: str, meaning: str) -> Option:
     return Option(kind, default, meaning, True)
 
 
-def option_type(name: str, show=str, mask=None):
+def option_type(name: str, mask=None):
     """Makes the parser below it the option type of that name."""
-    return lambda parse: Kind(name, parse, show, mask)
+    return lambda parse: Kind(name, parse, mask)
 
 
 SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
@@ -254,15 +253,7 @@ def sender_name(value: str) -> str:
     return value.rpartition("<")[0].strip()
 
 
-def show_nameserver(value: tuple) -> str:
-    """`192.0.2.1`, or `[2001:db8::1]:5353`."""
-    host, port = value
-    if port == DNS_PORT:
-        return host
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-@option_type("IP address, with or without :port", show_nameserver)
+@option_type("IP address, with or without :port")
 def nameserver(value: str) -> tuple:
     """(address, port) of `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1` or `[2001:db8::1]:5353`."""
     from ipaddress import ip_address
@@ -344,13 +335,13 @@ def show_size(value: int) -> str:
     return _with_unit(value, BYTES)
 
 
-@option_type("duration", show_duration)
+@option_type("duration")
 def duration(value: str) -> timedelta:
     return timedelta(seconds=_in_units(
         value, SECONDS, LONGEST, "expected a duration with its unit, such as 90d, 36h, 15m or 30s"))
 
 
-@option_type("size", show_size)
+@option_type("size")
 def size(value: str) -> int:
     return _in_units(value, BYTES, LARGEST,
                      "expected a size with its unit, such as 500KB, 25MB or 2GB")
@@ -364,7 +355,7 @@ def day(value: str) -> date:
         raise ValueError("expected a day such as 2026-10-31") from None
 
 
-@option_type("yes or no", lambda value: "yes" if value else "no")
+@option_type("yes or no")
 def switch(value: str) -> bool:
     word = value.strip().lower()
     if word not in YES + NO:
@@ -385,7 +376,7 @@ def timezone(value: str) -> str:
     return value
 
 
-schedule = Kind("cron expression", parse_schedule, lambda value: value.text)
+schedule = Kind("cron expression", parse_schedule)
 
 
 def integer(low: int, high: int) -> Kind:
@@ -437,15 +428,13 @@ def optional(kind: Kind) -> Kind:
             return kind.parse(value)
         except ValueError as error:
             raise ValueError(f"{error}, or off") from None
-    return kind._replace(name=f"{kind.name}, or off", parse=parse,
-                         show=lambda value: "off" if value is None else kind.show(value))
+    return kind._replace(name=f"{kind.name}, or off", parse=parse)
 
 
 def or_empty(kind: Kind) -> Kind:
     """Nothing at all, as "", or a value of the type."""
     return kind._replace(name=f"{kind.name}, or empty",
-                         parse=lambda value: kind.parse(value) if value else "",
-                         show=lambda value: kind.show(value) if value != "" else "")
+                         parse=lambda value: kind.parse(value) if value else "")
 
 
 def several(kind: Kind, least: int = 1) -> Kind:
@@ -466,8 +455,7 @@ def several(kind: Kind, least: int = 1) -> Kind:
             if not one_of_many:
                 raise
             raise ValueError(f"{word[:40]!r}: {error}") from None
-    return kind._replace(name=f"list: {kind.name}", parse=parse, lines=True,
-                         show=lambda values: ", ".join(kind.show(value) for value in values))
+    return kind._replace(name=f"list: {kind.name}", parse=parse, lines=True)
 
 
 def _owned(value: str):
@@ -485,5 +473,5 @@ def _further(value: str) -> tuple:
     return found
 
 
-_owned_columns = several(Kind("table.column", _owned, ".".join), 0)
+_owned_columns = several(Kind("table.column", _owned), 0)
 further = _owned_columns._replace(parse=_further)

@@ -42,8 +42,7 @@ def _distinct(value: str) -> tuple:
     return tuple(sorted(found))
 
 
-_LIST = kind.several(kind.Kind("percent, or percent:until percent of the cycle", _threshold,
-                               lambda one: str(one[0]) if one[1] is None else f"{one[0]}:{one[1]}"))
+_LIST = kind.several(kind.Kind("percent, or percent:until percent of the cycle", _threshold))
 
 
 @declare(

@@ -20,9 +20,8 @@ EVERY += [(f"{job.name}.{name}", option) for job in catalogue.load_all()
 
 
 @pytest.mark.parametrize("option", [pytest.param(option, id=name) for name, option in EVERY])
-def test_a_default_is_valid_and_shown_as_it_is_written(option):
-    value = option.kind.parse(option.default)
-    assert option.kind.parse(option.kind.show(value)) == value
+def test_a_default_is_valid(option):
+    option.kind.parse(option.default)
     assert option.meaning.endswith(".")
 
 
@@ -151,15 +150,11 @@ def test_a_database_url_of_a_right_shape_is_taken_as_it_is(url):
     assert kind.database.parse(url) == url
 
 
-@pytest.mark.parametrize("text, value, shown", [
-    ("192.0.2.1", ("192.0.2.1", 53), "192.0.2.1"), ("192.0.2.1:5353", ("192.0.2.1", 5353),
-                                                    "192.0.2.1:5353"),
-    ("2001:db8::1", ("2001:db8::1", 53), "2001:db8::1"),
-    ("[2001:db8::1]:5353", ("2001:db8::1", 5353),
-                                                         "[2001:db8::1]:5353"),
-    ("[2001:db8::1]", ("2001:db8::1", 53), "2001:db8::1"),
+@pytest.mark.parametrize("text, value", [
+    ("192.0.2.1", ("192.0.2.1", 53)), ("192.0.2.1:5353", ("192.0.2.1", 5353)),
+    ("2001:db8::1", ("2001:db8::1", 53)), ("[2001:db8::1]:5353", ("2001:db8::1", 5353)),
+    ("[2001:db8::1]", ("2001:db8::1", 53)),
 ])
-def test_a_name_server_is_an_address_with_or_without_its_port(text, value, shown):
+def test_a_name_server_is_an_address_with_or_without_its_port(text, value):
     option = settings.SECTIONS["dns"]["nameservers"]
     assert option.kind.parse(text) == (value,)
-    assert option.kind.show((value,)) == shown

@@ -277,10 +277,6 @@ def test_a_threshold_that_is_none_is_refused(value):
         OPTION.kind.parse(value)
 
 
-def test_they_are_shown_as_they_are_written():
-    assert OPTION.kind.show(OPTION.kind.parse("100, 80,60 : 50")) == "60:50, 80, 100"
-
-
 # Rows that make no sense, many rows, several at once
 
 def test_a_row_that_cannot_be_read_stops_nobody_elses(bench):
