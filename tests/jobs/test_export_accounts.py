@@ -219,6 +219,16 @@ def test_files_that_move_with_the_folder_open_and_are_deleted_in_time(bench):   
     assert list(path.parent.glob("*.zip")) == zips(bench) == []
 
 
+def test_a_file_whose_row_the_app_has_made_is_deleted_in_time(bench):
+    account(bench)
+    name = f"export-1-{'a' * 32}.zip"
+    (bench.folder / "exports").mkdir()
+    (bench.folder / "exports" / name).write_bytes(b"zip")
+    ask(bench, status="ready", file_name=name, expires_at=bench.ago(seconds=1))
+    assert bench.run("export_accounts")["expired"] == 1
+    assert (bench.rows("export_requests")[0]["status"], zips(bench)) == ("expired", [])
+
+
 def test_while_the_folder_is_not_there_nothing_ends_and_then_its_files_are_deleted(bench):
     exported(bench)
     exports, away = bench.folder / "exports", bench.folder / "away"

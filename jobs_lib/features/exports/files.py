@@ -76,17 +76,20 @@ def _name(row: dict) -> str:
 
 def remove_all(ctx, rows: list[dict]) -> int:
     """Delete the files of these requests of a deleted account. How many there were."""
-    there = {row["id"]: remove(ctx, row) for row in rows}
-    missing = [row for row in rows if _name(row) and not there[row["id"]]]
-    if missing and not is_ours(ctx):
-        report_missing(ctx, missing)
-    return sum(there.values())
+    report_missing(ctx, rows)
+    return sum(remove(ctx, row) for row in rows)
 
 
-def report_missing(ctx, rows: list[dict]) -> None:
-    """The folder is not there, or not this database's, so these files could not be deleted."""
-    ctx.count("files_not_found", len(rows))
-    ctx.log.warning("exports not found", folder=ctx.section("export").dir,
-                    files=[row["file_name"] for row in rows],
+def report_missing(ctx, rows: list[dict]) -> list:
+    """The ids of those whose file is not found, where the folder is not there or not this
+    database's: it is still to be deleted, and the log names it."""
+    folder = ctx.section("export").dir
+    missing = [row for row in rows if (name := _name(row))
+               and not any(os.path.lexists(os.path.join(folder, name + end)) for end in ("", PART))]
+    if not missing or is_ours(ctx):
+        return []
+    ctx.count("files_not_found", len(missing))
+    ctx.log.warning("exports not found", folder=folder, files=[row["file_name"] for row in missing],
                     what="the folder is not there, or has no mark of this database: their links "
                     "open nothing, but the files are still to be deleted")
+    return [row["id"] for row in missing]

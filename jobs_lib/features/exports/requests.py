@@ -138,12 +138,13 @@ def expire(ctx) -> None:
         rows = over(ctx, most)
         if not rows or not ctx.may_expire():
             return
-        if not files.is_ours(ctx):
-            files.report_missing(ctx, rows)
-            return
+        missing = files.report_missing(ctx, rows)
         for row in rows:
-            _expire(ctx, row)
-        ctx.count("expired", len(rows))
+            if row["id"] not in missing:
+                _expire(ctx, row)
+                ctx.count("expired")
+        if missing:                         # they stay as they are, refused, until they are found
+            return
         done += len(rows)
 
 
