@@ -1,25 +1,21 @@
-"""What an operator or an app runs: a client of the database with no settings of ours."""
+"""What an operator or an app runs: statements as they are, one after the other."""
 from __future__ import annotations
 
 import re
 import sqlite3
 
-from tests.support.product import target
+from tests.support.db import PATH, Client
 
 
 def run(url: str, sql: str) -> None:
     """Statements, each ending with `;` at the end of a line; lines of remarks are left out."""
-    found = target(url, ".")
-    if url.startswith("sqlite"):
-        raw = sqlite3.connect(found.path)
+    if url.startswith(PATH):
+        raw = sqlite3.connect(url[len(PATH):])
         raw.executescript(sql)
         raw.close()
         return
-    import pymysql
-    raw = pymysql.connect(user=found.user, password=found.password, database=found.database,
-                          unix_socket=found.socket, autocommit=True)
-    with raw.cursor() as cursor:
-        for one in re.split(r";\s*(?:\n|\Z)", re.sub(r"(?m)^ *--.*$", "", sql)):
-            if one.strip():
-                cursor.execute(one)
-    raw.close()
+    client = Client(url)
+    for one in re.split(r";\s*(?:\n|\Z)", re.sub(r"(?m)^ *--.*$", "", sql)):
+        if one.strip():
+            client.as_it_is(one)
+    client.close()

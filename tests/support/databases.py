@@ -6,6 +6,7 @@ import shutil
 from contextlib import suppress
 from datetime import datetime, timezone
 
+from tests.support.db import Client
 from tests.support.product import (
     NAMES,
     SCHEMA_VERSION,
@@ -198,6 +199,9 @@ def copy(database_file, target) -> None:
 
 def bulk(database: Database, table: str, columns: list, values: list) -> None:
     """Many rows at once, which the driver is given as they are; `values` is a list of tuples."""
+    if isinstance(database, Client):
+        database.insert_all(table, [dict(zip(columns, row)) for row in values])
+        return
     if names := getattr(database, "names", None):               # tests/support/keyed.py
         stored = [names.stored(table, dict(zip(columns, row))) for row in values]
         columns, values = list(stored[0]), [tuple(row.values()) for row in stored]

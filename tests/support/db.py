@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import date, datetime, timezone
 from urllib.parse import parse_qs, unquote, urlsplit
 
+PATH = "sqlite:///"                  # what a file's URL begins with
 LOCKED = (1205, 1213)               # MySQL: a lock was awaited too long, or given up to another
 
 
@@ -29,7 +30,7 @@ class Client:
     def __init__(self, url: str, timeout: float = 30, prefix: str = "") -> None:
         self.is_sqlite, self._prefix = url.startswith("sqlite"), prefix
         if self.is_sqlite:
-            self._raw = sqlite3.connect(url[len("sqlite:///"):], timeout=timeout,
+            self._raw = sqlite3.connect(url[len(PATH):], timeout=timeout,
                                         isolation_level=None)
         else:
             self._raw = _server(url, timeout)
@@ -53,6 +54,10 @@ class Client:
         """How many rows it changed, or found on MySQL."""
         return self._run(sql, values).rowcount
 
+    def as_it_is(self, sql: str) -> None:
+        """Send the statement without a look at its braces and colons."""
+        self._raw.cursor().execute(sql)
+
     def insert(self, table: str, /, **values) -> int:
         """Add a row; its id."""
         return self._run(f"INSERT INTO {{{table}}} ({', '.join(values)}) VALUES "
@@ -67,6 +72,15 @@ class Client:
             self._raw.cursor().executemany(sql, [
                 [_stored(row[name]) for name in names] for row in rows])
 
+    def upsert(self, table: str, keys: dict, values: dict) -> None:
+        """Change the row with these keys, or add it."""
+        where = " AND ".join(f"{name} = :{name}" for name in keys)
+        if self.row(f"SELECT 1 FROM {{{table}}} WHERE {where}", **keys) is None:
+            self.insert(table, **keys, **values)
+        elif values:
+            self.execute(f"UPDATE {{{table}}} SET " + ", ".join(
+                f"{name} = :{name}" for name in values) + f" WHERE {where}", **keys, **values)
+
     def tables(self) -> list[str]:
         """The names of all tables, without the prefix."""
         rows = self.query(
@@ -80,7 +94,7 @@ class Client:
     @contextmanager
     def transaction(self):
         """What is done within is stored as a whole, or not at all."""
-        self._run("BEGIN", {})
+        self._run("BEGIN IMMEDIATE" if self.is_sqlite else "BEGIN", {})
         try:
             yield
         except BaseException:

@@ -15,12 +15,11 @@ from types import SimpleNamespace
 
 # What tests use beside the functions below: {module: its names}; a dot, or none: the module itself.
 INSIDE = {
-    "catalogue": "", "clock": "", "folders": "", "jobs": "", "schedule": "zone .",
+    "catalogue": "", "clock": "", "jobs": "", "schedule": "zone .",
     "cli.arguments": "dispatch", "commands.run_due": "", "config.loader": "",
     "config.option_types": "Option .",
     "config.settings": "PAUSE_PATTERNS",
     "database.connection": "Database connect",
-    "database.dialects": "target",
     "database.names": "Names",
     "database.schema": "NAMES",
     "database.schema.app_tables": "", "database.schema.ddl": "", "database.schema.written": "",

@@ -26,6 +26,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tests.support import product
+from tests.support.db import Client
 from tests.support.product import clock, connect
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -107,11 +108,12 @@ class Shell:
     @cached_property
     def db(self):
         """A connection of the test's own."""
-        made = connect(self.url)
         if self.keys:
             from tests.support import keyed
+            made = connect(self.url)
             keyed.translate(made, self.keys)
-        return made
+            return made
+        return Client(self.url)
 
     def close(self) -> None:
         """End what still runs, as after a test that failed half-way."""
