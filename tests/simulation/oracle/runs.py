@@ -96,13 +96,13 @@ class Alerts(Rule):
         told = 0
         for key, row in step.after["alerts"].items():
             was = step.before["alerts"].get(key, {})
-            if row["email_told_at"] in (None, was.get("email_told_at")):
+            if _told(row) in (None, _told(was)):
                 continue
             told += 1
             if row["resolved_at"]:
                 self.ended.add((key, str(row["first_seen_at"])))
             incident = key, str(row["first_seen_at"])
-            now, last = seconds(row["email_told_at"]), self.last.get(incident)
+            now, last = seconds(_told(row)), self.last.get(incident)
             is_right = step.ended - step.clock_right_since > 3 * DAY
             if (last is not None and not row["resolved_at"] and now - last < REMIND - 60
                     and is_right):
@@ -122,6 +122,11 @@ class Alerts(Rule):
                 if (not row["resolved_at"] and row["kind"] not in OF_OTHERS and open_for > LASTS
                         and not (key == WAITS and _is_an_endpoint_failing(step))):
                     yield f"the incident {key} is open after a quiet day: {row['subject']}"
+
+
+def _told(row: dict) -> str | None:
+    """When the operator was last told of an incident."""
+    return row.get("notified_at", row.get("email_told_at"))
 
 
 def _is_an_endpoint_failing(step) -> bool:
