@@ -24,8 +24,8 @@ def url(blank_url):
     return keyed.make(blank_url, KEYS)
 
 
-@pytest.mark.parametrize("point", ["in a batch, not committed", "in a later batch",
-                                   "between a commit and the first unlink"])
+@pytest.mark.parametrize("point", ["files deleted, not committed", "in a later batch",
+                                   "between the deletion and the first file"])
 def test_a_purge(tmp_path, url, point):                 # R2 R75
     service = Shell(tmp_path, url, keys=KEYS)
     purge.fill(service, purge.ROWS)
