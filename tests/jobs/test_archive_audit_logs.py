@@ -55,23 +55,6 @@ def held(bench) -> list[dict]:
     return sorted(rows, key=lambda row: row["id"])
 
 
-# The rule
-
-def test_rows_go_after_a_year_and_critical_ones_after_seven(bench):
-    bench.table("audit_logs", [
-        {"id": 1, "created_at": bench.ago(days=365, seconds=1)},
-        # at the limit: stays
-        {"id": 2, "created_at": bench.ago(days=365)},
-        {"id": 3, "severity": "warning", "created_at": bench.ago(days=366)},
-        {"id": 4, "severity": "critical", "created_at": bench.ago(days=2555)},
-        {"id": 5, "severity": "critical", "created_at": bench.ago(days=2555, seconds=1)},
-        {"id": 6, "severity": "unheard", "created_at": bench.ago(days=9000)},
-    ])
-    assert bench.run(JOB) == {"deleted": 3}
-    assert bench.ids("audit_logs") == [2, 4, 6]
-    assert archives(bench) == []
-
-
 def test_with_a_store_the_same_rows_go_out_of_an_archive(bench):        # R57
     bench.config(archive={"store": "archives"})
     bench.table("audit_logs", [
@@ -116,25 +99,6 @@ def test_an_archive_is_no_larger_than_it_may_be(disk, monkeypatch):
     disk.run(JOB)
     assert [row["row_count"] for row in archives(disk)] == [10] * 5
     assert held(disk) == before
-
-
-def test_a_limit_caps_the_rows(disk):
-    old(disk, 7)
-    assert disk.run(JOB, limit=3) == {"archived": 3, "archives": 1, "deleted": 3, "expired": 0}
-    assert disk.result["stop_reason"] == "limit"
-    disk.run(JOB)
-    assert [row["row_count"] for row in archives(disk)] == [3, 4]
-
-
-def test_a_run_whose_time_is_up_ends_behind_an_archive(disk, monkeypatch):        # R4
-    monkeypatch.setattr(archive, "MOST_ROWS", 100)
-    before = old(disk, 300)
-    disk.on_statement = lambda sql, _: disk.clock.sleep(20 * sql.startswith("SELECT * FROM"))
-    assert disk.run(JOB, budget="30s")["archives"] == 2
-    assert disk.result["status"] == "partial"
-    disk.on_statement = None
-    disk.run(JOB)
-    assert (held(disk), disk.ids("audit_logs")) == (before, [])
 
 
 def test_a_dry_run_opens_no_connection_and_shows_no_login(disk):        # R11
@@ -289,15 +253,6 @@ def test_an_unverified_archive_in_another_store_is_reported(disk):
     assert id not in disk.ids("audit_archives")
     assert [event["location"] for event in disk.events(JOB) if "left behind" in event["event"]] == [
         f"{disk.folder}/archives/{OTHERS}"]
-
-
-def test_who_begins_at_the_same_moment_gives_way(disk):
-    before = old(disk, 3)
-    Meanwhile(disk, "SELECT * FROM {audit_logs}", lambda: someone_else(disk, "writing"))
-    assert disk.run(JOB) == STORED
-    assert disk.result["stop_reason"] == "another run archives"
-    assert disk.rows("audit_logs") == before
-    assert len(archives(disk)) == 1
 
 
 def test_a_run_that_was_taken_for_dead_deletes_nothing(disk):
