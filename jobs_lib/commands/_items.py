@@ -40,6 +40,14 @@ def moment(words: str) -> datetime:
                                          f"{words[:40]!r}") from None
 
 
+def check_which(command: str, args, time, option: str, what: str) -> None:
+    """UsageError unless there are ids, or --all with its filters."""
+    if (time or args.owner) and not args.all:
+        raise UsageError(f"{command}: {option} and --owner go together with --all")
+    if bool(args.ids) == args.all:
+        raise UsageError(f"{command}: say which rows: ids, or --all that {what}")
+
+
 def database(session):
     """The database, with the schema that this bundle needs."""
     db = session.ports.database()

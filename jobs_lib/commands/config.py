@@ -1,5 +1,4 @@
-"""Show, check, set or print the configuration: `show` what holds and why, `check` for mistakes,
-`set` one option, `example` for a new file.
+"""Show, check, set or print the configuration.
 
   show      each option's value and where it comes from; secrets are masked
   check     every mistake in all sections and jobs, and what is rarely meant

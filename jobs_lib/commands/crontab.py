@@ -1,9 +1,9 @@
-"""Print the crontab with this installation's absolute paths, or install it.
+"""Print the lines for cron, install or remove them.
 
-Two styles. one-line: a single line runs whatever is due; right for most hosts, and the only one
-that needs no change when a schedule changes. per-job: a line for each job, for hosts that give
-every job its own process and time. Both at once do no harm: a time that was started is not started
-again.
+They have this installation's absolute paths. Two styles. one-line: a single line runs whatever is
+due; right for most hosts, and the only one that needs no change when a schedule changes. per-job: a
+line for each job, for hosts that give every job its own process and time. Both at once do no harm:
+a time that was started is not started again.
 
 --install puts the lines into this user's crontab, between two marks, and replaces only what is
 between them; --remove takes them out. Every other line stays as it is. Whether cron comes, says

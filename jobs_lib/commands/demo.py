@@ -1,4 +1,4 @@
-"""Build a sample service in a folder, run what is due in it, and show what became of it.
+"""Build a sample service, run what is due in it, and show the result.
 
 The rows are made up, the runs are real. Nothing leaves this machine: the database is SQLite, mail
 is delivered into a Maildir, webhooks are written into files, and no domain is checked. Your own

@@ -1,9 +1,9 @@
-"""Check the configuration and the installation: what is wrong, why it matters, how to fix it; and
-what else needs you.
+"""Check the configuration and the installation.
 
-A line for each area, and its findings below. Exit code 1 when there is a problem, not for warnings
-and notes. Nothing is sent and nothing is changed: a mail connection ends before its first message,
-and the row and the file of the write test are removed again. No check takes longer than 6 seconds.
+What is wrong, why it matters, how to fix it, and what else needs you: a line for each area, and its
+findings below. Exit code 1 when there is a problem, not for warnings and notes. Nothing is sent and
+nothing is changed: a mail connection ends before its first message, and the row and the file of the
+write test are removed again. No check takes longer than 6 seconds.
 """
 from __future__ import annotations
 

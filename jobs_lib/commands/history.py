@@ -1,4 +1,4 @@
-"""Show past runs, newest first: when, how they were started, how they ended, what they did.
+"""Show past runs, newest first, and why they ended as they did.
 
 The process of a `vanished` run ended without a result, most often because the host killed it; the
 run after it continued its work.

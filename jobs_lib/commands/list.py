@@ -1,4 +1,4 @@
-"""List the jobs, one line each: when it runs, when next, how its last run ended.
+"""List the jobs, one line each: when, next, last outcome.
 
 It works without a database too; then nothing is known of past runs. In the JSON times are in UTC.
 """

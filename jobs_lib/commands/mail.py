@@ -1,8 +1,8 @@
-"""Send one small test message by the relay of [mail], and show each step: connection, TLS, login,
-sender, recipient, content.
+"""Send a test message by the relay of [mail], and show each step.
 
-Where it fails, it says what to do. The message counts against the limits of [mail], and is not sent
-when they are used up. It exits with 0 when the relay has accepted the message.
+The steps are connection, TLS, login, sender, recipient and content. Where it fails, it says what to
+do. The message counts against the limits of [mail], and is not sent when they are used up. It exits
+with 0 when the relay has accepted the message.
 """
 from __future__ import annotations
 

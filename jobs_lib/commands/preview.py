@@ -1,9 +1,8 @@
-"""Write a notice as a file, before its readers see it: KIND.eml for a mail program, KIND.html for a
-browser.
+"""Write a notice to users as a file, as they will see it.
 
-The content is an example; templates, personas and addresses are yours. Without KIND all of them are
-written. A template of your own ([notifications] templates) that cannot be used is reported, and
-nothing of that kind is written.
+It is KIND.eml for a mail program and KIND.html for a browser. The content is an example; templates,
+personas and addresses are yours. Without KIND all of them are written. A template of your own
+([notifications] templates) that cannot be used is reported, and nothing of that kind is written.
 
 With --send ADDRESS it is sent there instead, by the relay of [mail] and within its limits, and each
 step is shown, as `jobs.py mail test` does.

@@ -1,4 +1,4 @@
-"""Show what waits in the queues, what has failed, and why; or one item's whole story.
+"""Show what waits in the queues and why, or one item's whole story.
 
 Without a queue: a line for each. With one: a line an item, and below it what it waits for and what
 the other side said last. That is all that is not finished, the longest due first; with --failed

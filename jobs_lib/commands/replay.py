@@ -1,9 +1,9 @@
-"""Put failed items back into their queue, as if they had never been tried, with all attempts ahead.
+"""Put failed items back into their queue, to be sent again.
 
-Name items by their ids, or take --all that has failed. 20 are due now, the others one after the
-other: forwards and notices at half of the limits in [mail], so that new mail is not behind them,
-webhooks at 100 a minute. What does not fit into a day is left as it is. It says when the last one
-will be due.
+They have all attempts ahead, as if they had never been tried. Name items by their ids, or take
+--all that has failed. 20 are due now, the others one after the other: forwards and notices at half
+of the limits in [mail], so that new mail is not behind them, webhooks at 100 a minute. What does
+not fit into a day is left as it is. It says when the last one will be due.
 
 Sent items can be sent again too, by their ids: a forward as long as its raw message is still in the
 spool, a webhook under the same id, by which its endpoint recognises it; a sent notice cannot, since
@@ -14,7 +14,7 @@ ID` says that an item was put back.
 from __future__ import annotations
 
 from jobs_lib import clock
-from jobs_lib.errors import FAILED, OK, UsageError
+from jobs_lib.errors import FAILED, OK
 from jobs_lib.text import counted
 
 from . import _items
@@ -31,10 +31,8 @@ def arguments(parser) -> None:
     parser.add_argument("--owner", metavar="ID|ADDRESS", help="with --all: only what belongs to "
                         "this account")
     parser.add_argument("--since", metavar="TIME", type=_items.moment,
-                        help="with --all or --endpoint: only what came in since then, in UTC, such "
+                        help="with --all: only what came in since then, in UTC, such "
                         "as '2026-11-24 14:30', 'yesterday' or '24h'")
-    parser.add_argument("--endpoint", metavar="ID",
-                        help="all failed deliveries to this endpoint, a row of webhooks")
     parser.add_argument("--json", action="store_true", help="print what was put back and what was "
                         "refused, and why")
 
@@ -44,7 +42,7 @@ def run(args, make_session, config_path) -> int:
     from jobs_lib.engines import requeue
     from jobs_lib.monitoring import queues
 
-    _check(args)
+    _items.check_which("replay", args, args.since, "--since", "has failed")
     session = make_session(config_path)
     db = _items.database(session)
     queue = queues.claimed(args.queue)
@@ -55,10 +53,7 @@ def run(args, make_session, config_path) -> int:
             found = requeue.replay(ctx, queue, ids)
         else:
             owners = None if args.owner is None else _items.owners(db, args.owner, queue.table)
-            endpoint = None if args.endpoint is None else _items.key_of(db, "webhooks",
-                                                                        args.endpoint)
-            found = requeue.replay_failed(ctx, queue, owners=owners, since=args.since,
-                                          endpoint=endpoint)
+            found = requeue.replay_failed(ctx, queue, owners=owners, since=args.since)
     refused_code = FAILED if found.refused and args.ids else OK
     if args.json:
         session.console.document({
@@ -74,19 +69,6 @@ def run(args, make_session, config_path) -> int:
     for words in requeue.hints(ctx, queue, found.done):
         session.console.report(words)
     return refused_code
-
-
-def _check(args) -> None:
-    if args.endpoint is not None and args.queue != "webhooks":
-        raise UsageError("replay: --endpoint is for webhooks: `jobs.py replay webhooks --endpoint "
-                         "ID --since TIME`")
-    if args.endpoint is not None and args.since is None and not args.all:
-        raise UsageError("replay: --endpoint and --since go together, or --endpoint and --all")
-    if (args.since or args.owner) and not (args.all or args.endpoint is not None):
-        raise UsageError("replay: --since and --owner go together with --all")
-    if bool(args.ids) == bool(args.all or args.endpoint is not None):
-        raise UsageError("replay: say which rows: ids, or --all that has failed, or for webhooks "
-                         "--endpoint and --since")
 
 
 def _report_each(session, queue, ids: list, found) -> None:

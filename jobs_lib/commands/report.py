@@ -1,8 +1,8 @@
-"""Make the status page: one HTML file with charts, without a script, for a phone or a wall.
+"""Make the status page: one HTML file, for a phone or a wall.
 
-It contains no address, no subject, no path and no error message, so it is safe to publish.
---private adds the messages, for a file that only you can read. With `[status] page` it is replaced
-after each run of check_jobs.
+It needs no script. It contains no address, no subject, no path and no error message, so it is safe
+to publish. --private adds the messages, for a file that only you can read. With `[status] page` it
+is replaced after each run of check_jobs.
 """
 from __future__ import annotations
 

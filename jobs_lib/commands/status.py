@@ -1,8 +1,8 @@
-"""Show the state of jobs, queues and host; exit 1 when something needs you.
+"""Show what needs you, the queues and the jobs.
 
-First what needs you, each with since when and what to run next; then what waits in the queues; then
-every job with its last run and its next. It reads little: run it as often as you like. Times are in
-`[core] timezone`, in the JSON in UTC.
+The exit code is 1 when something needs you. First what needs you, each with since when and what to
+run next; then what waits in the queues; then every job with its last run and its next. It reads
+little: run it as often as you like. Times are in `[core] timezone`, in the JSON in UTC.
 """
 from __future__ import annotations
 

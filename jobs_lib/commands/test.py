@@ -1,7 +1,8 @@
-"""Try a job by hand: when it runs, its options, and what it would do, row by row.
+"""Try a job by hand: what it would do, row by row.
 
-Without --live it is a dry run: the database refuses to write, and nothing else is touched. With
---live it runs as `jobs.py JOB` does, and shows its log.
+It also shows when the job runs, and its options. Without --live it is a dry run: the database
+refuses to write, and nothing else is touched. With --live it runs as `jobs.py JOB` does, and shows
+its log.
 """
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Start the engine's own worker (RQ or Celery) over the queues of the jobs, or its own scheduler.
+"""Start a worker of RQ or Celery, or its scheduler.
 
 A worker takes the most urgent queue first and runs one job after the other, each by the same runner
 as under cron: same locks, slots, limits, history. --scheduler starts the engine's scheduler, which

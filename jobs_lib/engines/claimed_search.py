@@ -115,16 +115,12 @@ class Search:
         return [id for _, id in sorted(found, reverse=True)][:self.most]
 
 
-def failed_pages(queue, ctx, size: int, *, owners=None, since=None, endpoint=None):
-    """The ids of all that has failed, in lists: of some owners, that came in since then, or for
-    an endpoint of webhooks."""
+def failed_pages(queue, ctx, size: int, *, owners=None, since=None):
+    """The ids of all that has failed, in lists: of some owners, that came in since then."""
     rule, values = since_rule(Wanted(None, owners, since), queue.added)
-    values = {**values, "owners": owners, "endpoint": endpoint}
+    values = {**values, "owners": owners}
     failed, keys, (first, *_) = "status = 'failed'", (*queue.age, "id"), queue.age
-    if endpoint is not None:
-        theirs = "" if owners is None else " AND user_id IN (:owners)"
-        ways = [(f"webhook_id = :endpoint AND {failed}{theirs}", ("id",))]
-    elif owners is not None:
+    if owners is not None:
         ways = [(f"{_theirs(owners)} AND +{failed}", ("id",))]
         values["owner"] = owners[0]
     elif first == queue.added:
@@ -137,6 +133,20 @@ def failed_pages(queue, ctx, size: int, *, owners=None, since=None, endpoint=Non
         for rows in ctx.db.pages(f"SELECT {', '.join(key)} FROM {{{queue.table}}} "
                                  f"WHERE {where}{rule}", key=key, size=size, **values):
             yield _ids_of(rows)
+
+
+def waiting_pages(queue, ctx, size: int, *, owners=None, before=None):
+    """The ids of all that waits, in lists: of some owners, that came in before then."""
+    where, values = "status = 'pending'", {}
+    if owners is not None:
+        where = f"{_theirs(owners)} AND +{where}"
+        values = {"owners": owners, "owner": owners[0]}
+    if before is not None:
+        where += f" AND {queue.added} < :before"
+        values["before"] = before
+    for rows in ctx.db.pages(f"SELECT id FROM {{{queue.table}}} WHERE {where}", size=size,
+                             **values):
+        yield _ids_of(rows)
 
 
 def _theirs(owners: list[int]) -> str:

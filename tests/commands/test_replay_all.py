@@ -159,8 +159,7 @@ def test_notices_and_deliveries_too(service):      # R77
         {"id": id, "user_id": ANN, "webhook_id": hook, "payload": "{}", "status": "failed"}
         for id, hook in ((1, 1), (2, 2), (3, 1))])
     assert replay(service, "notification", "--all")["replayed"] == [1]
-    assert replay(service, "webhook", "--all", "--endpoint", "1")["replayed"] == [1, 3]
-    assert replay(service, "webhook", "--all")["replayed"] == [2]
+    assert replay(service, "webhook", "--all")["replayed"] == [1, 2, 3]
 
 
 def test_what_a_kill_leaves_is_put_back_by_the_same_again(tmp_path, sqlite_url):       # R77
@@ -207,6 +206,23 @@ def test_cancel_ends_what_waits_and_refuses_the_rest(service):     # R77
     assert json.loads(service.command("replay", "forward", str(waits), "--json"))["replayed"]
 
 
+def test_cancel_all_ends_what_waits_of_an_owner_and_from_before(service):     # R77
+    old = forwards(service, 3, status="pending", finished_at=None, created_at=service.ago(days=2))
+    new = forwards(service, 1, status="pending", finished_at=None)
+    bens = forwards(service, 2, status="pending", finished_at=None, user_id=BEN)
+    failed = forwards(service, 1)
+    found = service.command("cancel", "forwards", "--all", "--json",
+                            "--before", clock.text(service.ago(hours=24)))
+    assert json.loads(found)["cancelled"] == old
+    assert service.command("cancel", "forwards", "--all", "--owner", "ben@home.example") == (
+        "2 forwards cancelled, nothing is sent\n")
+    assert service.command("cancel", "forwards", "--all") == (
+        "1 forward cancelled, nothing is sent\n")
+    assert service.command("cancel", "forwards", "--all") == "No forward is waiting.\n"
+    assert {row["id"] for row in service.rows("failed_emails") if row["status"] == "failed"} == {
+        *old, *new, *bens, *failed}
+
+
 def test_a_run_that_has_claimed_a_row_does_not_send_what_is_cancelled(service):        # R77
     first, second = forwards(service, 2, status="pending", attempts=0, finished_at=None)
 
@@ -224,8 +240,9 @@ def test_a_run_that_has_claimed_a_row_does_not_send_what_is_cancelled(service): 
     (("replay", "forward", "1", "--all"), "say which rows"),
     (("replay", "forward", "--since", "2026-11-24"), "go together with --all"),
     (("replay", "forward", "1", "--owner", "1"), "go together with --all"),
-    (("replay", "notification", "--all", "--endpoint", "1"), "is for webhooks"),
-    (("cancel", "forward"), "the following arguments are required"),
+    (("cancel", "forward"), "say which rows"),
+    (("cancel", "forward", "1", "--all"), "say which rows"),
+    (("cancel", "forward", "1", "--before", "24h"), "go together with --all"),
     (("cancel", "export", "1"), "expected forwards, notifications or webhooks")])
 def test_wrong_words_are_one_sentence(line, words, said):       # R77
     line.ini("[core]\ndatabase = sqlite:///jobs.db\n")

@@ -27,8 +27,7 @@ def service(tmp_path):
 
 
 class Installation:
-    """The demo's folder, with a relay in place of its Maildir, and room for sandboxes of its
-    own."""
+    """The demo's folder, with a relay in place of its Maildir."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.temporary = folder / "service", folder / "tmp"

@@ -14,9 +14,9 @@ class Far(Proxy):
     """`with Far(port, 0.02) as far:` the server at `port` is 20 ms away, at `far.port`. To connect
     takes no time."""
 
-    def __init__(self, port: int, round_trip: float) -> None:
+    def __init__(self, port: int, latency: float) -> None:
         super().__init__(port)
-        self._delay = round_trip / 2
+        self._delay = latency / 2
 
     def carry(self, client: socket.socket, server: socket.socket) -> None:
         """Both ways, half a round trip later."""

@@ -1,4 +1,4 @@
-"""`Shell`: an installation in a temporary folder, run as cron and an operator run it: real
+"""`Shell`: an installation in a temporary folder, used as by cron and an operator: real
 processes, real files.
 
     shell("list")                            `jobs.py list` to its end: .code .out .err .seconds

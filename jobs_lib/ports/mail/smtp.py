@@ -130,7 +130,7 @@ class SmtpTransport:
         """Those of the message that follows, where it is worth while to send them ahead; else
         []."""
         features = session.esmtp_features
-        is_far = session.round_trip >= FAR and "pipelining" in features
+        is_far = session.latency >= FAR and "pipelining" in features
         expected = following() if following and is_far and self.sends_ahead else None
         if expected is None:
             return []

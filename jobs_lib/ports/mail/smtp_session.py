@@ -59,7 +59,7 @@ class SmtpSession(smtplib.SMTP):
         # out of step or asked to close: not for another message
         self.unusable = False
         # what the relay took to answer EHLO, in seconds
-        self.round_trip = 0.0
+        self.latency = 0.0
         # the next transaction's commands, where they were sent ahead of its turn; and when
         self.sent_ahead: list[str] = []
         self.sent_ahead_at = 0.0
@@ -196,7 +196,7 @@ def _ehlo(session: SmtpSession, limits: Limits, step) -> None:
     session.connection.allow(limits.ehlo)
     began = time.monotonic()
     session.ehlo_or_helo_if_needed()
-    session.round_trip = time.monotonic() - began
+    session.latency = time.monotonic() - began
     offers = ", ".join(sorted(name.upper() for name in session.esmtp_features)) or "no extension"
     step("EHLO", f"we are {session.local_hostname}; the relay offers {offers}")
 

@@ -68,7 +68,7 @@ def test_csv_is_read_back_row_by_row():
                                                                for row in rows]
 
 
-def test_json_round_trips_exactly():
+def test_json_is_read_back_exactly():
     rows = [{"n": at, "text": text, "none": None, "real": -1.5, "big": 2 ** 63 - 1} for at, text in
             enumerate(texts(500))]
     assert [json.loads(json_line(row)) for row in rows] == rows
