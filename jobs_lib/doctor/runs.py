@@ -39,7 +39,8 @@ def cron(installation):
         return
     came = f"came last {span(installation.now - last)} ago" if last else "has not come yet"
     known = ("A line is in this user's crontab" if lines else
-             "This user's crontab has no line for it" if text is not None else why)
+             "This user's crontab has no line for it" if text is not None else
+             why[:1].upper() + why[1:])
     say = problem if last else warning
     yield say(f"Cron {came}. {known}", "No job runs by itself. What was missed is made up when it "
               "comes again.", run("Put the line into this user's crontab, or print it, for your "
