@@ -134,10 +134,10 @@ def measure(engine: str, url: str, folder: str, rows: int, args) -> dict:
     """All of one engine and size, printed as it comes."""
     os.makedirs(folder, exist_ok=True)
     service = Shell(folder, url)
-    fill(service.db, rows, args.days, args.users)
+    fill(service.inside, rows, args.days, args.users)
     for table in ("message_logs", "users") if engine == "MariaDB" else ():
         service.db.query(f"ANALYZE TABLE {{{table}}}")
-    bare = at_once(service.db)
+    bare = at_once(service.inside)
     writer = Writer(url)
     full = run(service)
     waits = writer.stop()
@@ -146,6 +146,7 @@ def measure(engine: str, url: str, folder: str, rows: int, args) -> dict:
     rebuilt = median(run(service, "--set",
                          f"from={clock.now().date() - timedelta(days=args.days)}")["duration_ms"]
                      for _ in range(min(args.rounds, 3)))
+    month = read(service.inside, args.users)
     memory = max(full["memory"], *(one["memory"] for one in later))
     print(f"\n{engine}, {rows:,} log rows, {args.days} days, {args.users:,} users: "
           f"{full['counts']}\n"
@@ -156,13 +157,12 @@ def measure(engine: str, url: str, folder: str, rows: int, args) -> dict:
           f"  hourly run, {later[0]['counts']['days']} days                             "
           f"{hourly:9,.0f} ms: 1/{full['duration_ms'] / hourly:.0f} of the first run, "
           f"1/{rebuilt / hourly:.0f} of a rebuild, 1/{bare * 1000 / hourly:.0f} of the statements\n"
-          f"  a user's month                                  {read(service.db, args.users):9.3f} "
-          "ms\n"
+          f"  a user's month                                  {month:9.3f} ms\n"
           f"  memory                                          {memory / 1024:9.1f} MB", flush=True)
     print("  first run / hourly run: " + beside_goal(
         f"{engine}: hourly runs in the time of the first, {rows:,} rows",
         full["duration_ms"] / hourly, at_least=50))
-    service.db.close()
+    service.close()
     return {"memory": memory, "hourly": hourly}
 
 

@@ -95,7 +95,7 @@ def test_only_rows_that_were_put_back_are_reported_as_put_back(service):
                 yield ids
     config = loader.load(None, beside=str(service.folder), environ={})
     mine = [each["id"] for each in service.db.query("SELECT id FROM {webhook_deliveries}")]
-    ctx = view(service.db, config, clock.now(), config.job_named("retry_webhooks"))
+    ctx = view(service.inside, config, clock.now(), config.job_named("retry_webhooks"))
     found = requeue.replay_failed(ctx, Racing())
     assert sorted(found.done) == [id for id in mine if id != 1]
     assert found.refused == {1: "it is in the queue already (pending)"}

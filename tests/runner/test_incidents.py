@@ -84,7 +84,7 @@ class Hours:
     def status(self) -> dict:
         """What `status --json` would print."""
         settings = loader.load(None, beside=str(self.site.folder), environ={})
-        return overview.collect(settings, self.site.db, self.now)
+        return overview.collect(settings, self.site.inside, self.now)
 
     def heard(self) -> list[str]:
         """`ping`, `fail`, or the names of the alerts, since the last look."""
@@ -548,12 +548,12 @@ def test_a_run_that_ends_while_somebody_looks_has_not_vanished(any_site, monkeyp
     worker = site.start("dig", "--set", "items=10", "--set", "pause=300")
     site.working("dig")
     worker.send_signal(signal.SIGSTOP)
-    before = history.last_runs(site.db, "dig")
+    before = history.last_runs(site.inside, "dig")
     # it goes on between the look at the table and the look at the lock
     worker.send_signal(signal.SIGCONT)
     worker.communicate(timeout=60)
     settings = loader.load(None, beside=str(site.folder), environ={})
-    row, = dead_runs.shown(before, settings, clock.now(), site.db)
+    row, = dead_runs.shown(before, settings, clock.now(), site.inside)
     assert (before[0]["status"], row["status"], row["counts"]) == ("running", "ok", {"dug": 10})
     assert row.keys() == before[0].keys()
 

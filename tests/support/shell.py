@@ -108,12 +108,16 @@ class Shell:
     @cached_property
     def db(self):
         """A connection of the test's own."""
+        return self.inside if self.keys else Client(self.url)
+
+    @cached_property
+    def inside(self):
+        """A connection as the product has it, for a test that calls what is inside."""
+        made = connect(self.url)
         if self.keys:
             from tests.support import keyed
-            made = connect(self.url)
             keyed.translate(made, self.keys)
-            return made
-        return Client(self.url)
+        return made
 
     def close(self) -> None:
         """End what still runs, as after a test that failed half-way."""
@@ -121,8 +125,9 @@ class Shell:
             if process.poll() is None:
                 process.kill()
                 process.communicate()
-        if "db" in vars(self):
-            self.db.close()
+        for name in ("db", "inside"):
+            if name in vars(self):
+                vars(self)[name].close()
 
     def configure(self, section: str = "core", **options) -> None:
         """Write config.ini with these options changed; `None` takes one out."""
