@@ -129,7 +129,7 @@ def test_root_changes_nothing_for_another_user(tmp_path, module, command, what):
     (tmp_path / "config.ini").write_text("[core]\nstate_dir = state\n")
     session = SimpleNamespace(config=loader.load(None, beside=str(tmp_path), environ={}))
     args = SimpleNamespace(what=what, address=what, json=False)
-    said = f"this is root: run `sudo -u nobody .* {command} {getattr(what, 'name', what)}`"
+    said = f"run `sudo -u nobody .* {command} {getattr(what, 'name', what)}`"
     with pytest.raises(UsageError, match=said):
         module.run(args, lambda _path: session, None)
 

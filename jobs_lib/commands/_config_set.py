@@ -32,12 +32,19 @@ def change(session, where: str, value: str | None, jobs: list) -> int:
         if not option.kind.mask:
             raise UsageError(f"config set {where}: expected a value after it")
         value = asked(where)
+        if not value.strip():
+            return OK                                   # it stays as it is
     elif mask(value.strip()) != value.strip():
         session.console.fail(f"{SEEN}: `jobs.py config set {where}`, which asks for the value.")
     value = value.strip()
+    if config.sources.problems and not config.sources.values:       # not in UTF-8, perhaps
+        raise ConfigError(*config.sources.problems)
     _refuse(config, section, name, value, jobs)
     path = os.path.realpath(config.path)                # a link stays one
-    text = _read(path, config.sources.problems) if config.sources.found else short_ini()
+    text = short_ini()
+    if config.sources.found:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            text = file.read()
     private = mask(value) != value or not config.sources.found
     folders.write(path, with_option(text, section, name, value),
                   0o600 if private else stat.S_IMODE(os.stat(path).st_mode))
@@ -75,14 +82,6 @@ def _refuse(config: Config, section: str, name: str, value: str, jobs: list) -> 
         raise ConfigError(*(f"{words.replace(place, '')}; nothing was changed" for words in new))
 
 
-def _read(path: str, problems: list[str]) -> str:
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            return file.read()
-    except UnicodeDecodeError:
-        raise ConfigError(*problems) from None
-
-
 def with_option(text: str, section: str, name: str, value: str) -> str:
     """config.ini with this option set: in its own line, below the comment that has its default, or
     at the beginning of its section, which is added if it is missing. All else stays as it is."""
@@ -102,8 +101,7 @@ def with_option(text: str, section: str, name: str, value: str) -> str:
                 at += 1
     elif section in begins:
         at = begins[section]
-        following = min((begin - 1 for begin in begins.values() if begin > at),
-                        default=len(lines))
+        following = min((head - 1 for head in begins.values() if head > at), default=len(lines))
         at = next((number + 1 for number in range(at, following) if lines[number].lstrip(
             "#; ").partition("=")[0].strip().lower() == name), at)
         lines.insert(at, line)

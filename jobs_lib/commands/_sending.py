@@ -23,50 +23,7 @@ from jobs_lib.text import span
 
 SECONDS = 65.0           # for all of it; the transport keeps 5 of them
 STEP = 10                # columns
-PAGE = "docs/failures.md, Mail is not going out, explains more messages."
-
-# What to do where it failed: (a part of the message, in lower case, and the advice); the first that
-# fits, "" always does.
-CREDENTIALS = ("Correct [mail] username and password (`jobs.py config set mail.password` asks for "
-               "it). The user name is often the whole address, and some relays want an app "
-               "password.")
-ADVICE = {
-    "connect": (
-        ("name", "Correct [mail] host: there is no such name, or this host cannot look it up."),
-        ("", ("Correct [mail] host and port, or ask your host which relay to use: many block port "
-         "25, and some all ports to other machines."))),
-    "greeting": (("", ("Something else answers there, or it expects TLS first: port 465 needs "
-                  "[mail] security = tls, port 587 starttls.")),),
-    "EHLO": (("", "Set [mail] domain to your service's own domain: it is the name that we give."),),
-    "TLS": (
-        ("ca_file", "Correct [mail] ca_file, or remove it."),
-        ("mismatch", ("Set [mail] host to the name in the certificate, often that of the host and "
-         "not your domain.")),
-        ("expired", "The relay's operator has to renew the certificate."),
-        ("certificate", ("The authority that signed it is not known here: name its file in [mail] "
-         "ca_file.")),
-        ("wrong version", "Port 587 needs [mail] security = starttls; tls is for port 465."),
-        ("offer starttls", ("Port 465 needs [mail] security = tls. For a relay on this machine "
-                            "none may do.")),
-        ("", ("Set [mail] port and security as your relay's operator says: 465 with tls, 587 with "
-         "starttls."))),
-    "AUTH": (
-        ("offers no auth", ("Correct [mail] port, or leave username empty for a relay without "
-         "login.")),
-        ("shows the password", "Set [mail] security = starttls or tls."),
-        ("", CREDENTIALS)),
-    "MAIL": (
-        ("auth", "The relay wants a login: set [mail] username and password."),
-        ("", ("The relay does not take this sender: set [mail] from to an address that your login "
-         "may send as."))),
-    "RCPT": (
-        ("relay", ("The relay sends nothing to others without a login: set [mail] username and "
-         "password.")),
-        ("greylist", "Nothing is wrong: try again in some minutes, as the jobs do."),
-        ("", "Is the address right? Else the relay's answer says what it does not like.")),
-    "DATA": (("", "The relay's answer says what it does not like: ask its operator."),),
-}
-ADVICE["content"] = ADVICE["DATA"]
+FIX = "docs/failures.md, Mail is not going out, explains what the relay says."
 
 
 class Steps:
@@ -146,10 +103,9 @@ def send(session, envelope: Envelope, content: bytes, item: str, as_json: bool) 
 
 
 def _show(console, done: list[dict], envelope: Envelope, transport: str, as_json: bool) -> None:
-    last = done[-1]
-    fix = "" if last["ok"] else _advice(last)
+    fix = "" if done[-1]["ok"] else FIX
     if as_json:
-        console.document({"ok": last["ok"], "steps": done, "fix": fix})
+        console.document({"ok": not fix, "steps": done, "fix": fix})
         return
     # a pipe gets whole lines
     width = min(columns(), WIDEST) if sys.stdout.isatty() else sys.maxsize
@@ -159,7 +115,7 @@ def _show(console, done: list[dict], envelope: Envelope, transport: str, as_json
                                f"{each['step']:<{STEP}}", " " * STEP)
         console.answer("\n".join([first if each["ok"] else paint("red", first), *rest]))
     if fix:
-        console.report(f"-> {fix} {PAGE}")
+        console.report(f"-> {fix}")
     elif transport == "maildir":
         console.report(f"It is for {masking.text(envelope.recipient)}, and stays in that folder: "
                        "with [mail] transport = maildir nothing is sent to anyone.")
@@ -167,9 +123,3 @@ def _show(console, done: list[dict], envelope: Envelope, transport: str, as_json
         console.report(f"Accepted for {masking.text(envelope.recipient)}. If it does not arrive, "
                        "look into the folder for spam; the relay's last answer helps its operator "
                        "to find it.")
-
-
-def _advice(failed: dict) -> str:
-    words = failed["answer"].lower()
-    return next((advice for part, advice in ADVICE.get(failed["step"], ()) if part in words),
-                "See what the message says about the folder.")

@@ -11,7 +11,6 @@ import os
 from contextlib import suppress
 
 from jobs_lib import catalogue, folders
-from jobs_lib.config import path_checks
 from jobs_lib.database.dialects import file_of
 from jobs_lib.database.schema import app_gaps, compare, migrations, misfits, rights, words
 from jobs_lib.database.schema.works_on import of_all
@@ -21,7 +20,6 @@ from jobs_lib.runner import slots
 from jobs_lib.runner.table_gaps import concerned
 from jobs_lib.text import counted
 
-MADE = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"))       # by `migrate`
 SHOWN = 3                    # tables of the app's, by their names
 FIRST = "This in your app's tables does not fit, and jobs refuse to run. Change it first:"
 TO_DO = ("Your app's own tables still lack this. Put it into your app's migrations, or run it "
@@ -111,8 +109,6 @@ def install(session, own_tables: bool = False) -> tuple:
     An app's tables that are there are left to it, with `own_tables` or without.
     """
     core = session.config.section("core")
-    if wrong := path_checks.wrong(session.config, MADE):
-        raise ConfigError(*wrong)
     for path in (core.state_dir, core.log_dir):
         folders.private(path)
     name = _journal_to_switch(session)

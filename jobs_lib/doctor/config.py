@@ -4,7 +4,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 
-from jobs_lib.config import path_checks, settings
+from jobs_lib.config import settings
 from jobs_lib.config.loader import CONFIG_VARIABLE, Config, known_sections, variable_name
 from jobs_lib.config.option_types import show_duration
 from jobs_lib.config.separate_folders import DATABASE, misplaced
@@ -53,7 +53,6 @@ def mistakes(config: Config, jobs: list) -> list[Finding]:
         config.check(jobs)
     except ConfigError as error:
         found = list(error.problems)
-    found += path_checks.wrong(config)
     for check in (_wrong_database, _shared_folders):
         with suppress(ConfigError):         # a section that cannot be read: reported above
             found += check(config)

@@ -141,6 +141,6 @@ def test_root_is_sent_to_the_owner_of_the_installation(line):        # R63
         os.chown(each, 65534, 65534)
     answer = line("config", "set", "mail.port", "587")
     assert answer.code == 2
-    assert "this installation belongs to another user" in answer.err
+    assert "this installation belongs to" in answer.err
     assert f"{ROOT}/jobs.py" in answer.err
     assert path.read_text() == INI

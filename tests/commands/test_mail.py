@@ -1,4 +1,4 @@
-"""`mail test` and `preview --send`: each step of one message, and what to do where it fails."""
+"""`mail test` and `preview --send`: each step of one message, and where it fails."""
 from __future__ import annotations
 
 import json
@@ -53,30 +53,31 @@ def test_each_step_is_shown_and_the_message_counts(shell, words):
         assert len(relay.accepted) == 2
 
 
-@pytest.mark.parametrize("relay, mail, step, said", [
-    ({"greeting": b"554 no service"}, {}, "greeting", "expects TLS first"),
-    ({}, {"security": "starttls"}, "TLS", "Port 465 needs [mail] security = tls"),
-    ({}, {"username": "me"}, "AUTH", "Correct [mail] port, or leave username empty"),
+@pytest.mark.parametrize("relay, mail, step, counts", [
+    ({"greeting": b"554 no service"}, {}, "greeting", 0),
+    ({}, {"security": "starttls"}, "TLS", 0),
+    ({}, {"username": "me"}, "AUTH", 0),
     ({"AUTH": b"535 5.7.8 authentication failed", "extensions": ["AUTH PLAIN"]},
-     {"username": "me", "password": "geheim"}, "AUTH", "Correct [mail] username and password"),
-    ({"MAIL": b"553 5.7.1 not yours"}, {}, "MAIL", "set [mail] from to an address"),
-    ({"RCPT": b"554 5.7.1 Relay access denied"}, {}, "RCPT", "without a login"),
-    ({"RCPT": b"450 4.2.0 Greylisted"}, {}, "RCPT", "try again in some minutes"),
-    ({"dot": b"550 5.7.1 spam"}, {}, "content", "ask its operator"),
-    ({"MAIL": Bye(b"421 4.7.0 too many")}, {}, "MAIL", "421 4.7.0 too many"),
-], ids=range(9))
-def test_where_it_fails_and_what_to_do(shell, relay, mail, step, said):
+     {"username": "me", "password": "geheim"}, "AUTH", 0),
+    ({"MAIL": b"553 5.7.1 not yours"}, {}, "MAIL", 0),
+    ({"RCPT": b"450 4.2.0 Greylisted"}, {}, "RCPT", 1),
+    ({"dot": b"550 5.7.1 spam"}, {}, "content", 1),
+    ({"MAIL": Bye(b"421 4.7.0 too many")}, {}, "MAIL", 0),
+], ids=range(8))
+def test_where_it_fails_and_what_the_relay_said(shell, relay, mail, step, counts):
     with Relay(**relay) as server:
         at(shell, server, per_hour="80", **mail)
         answer = shell("mail", "test", TO)
         assert answer.code == 1
         failed, = [line for line in answer.out.splitlines() if "FAILED: " in line]
         assert failed.split()[0] == step, answer.out
-        assert said in answer.out
+        said = next((words for words in relay.values() if isinstance(words, bytes)), b"")
+        assert said.decode().rpartition(" ")[2] in failed
+        assert "docs/failures.md" in answer.out
         assert "geheim" not in answer.out + answer.err
         assert server.accepted == []
         # what the relay has judged counts, what it never saw does not
-        assert counted(shell) == (said in ("try again in some minutes", "ask its operator"))
+        assert counted(shell) == counts
 
 
 def test_a_port_where_nothing_listens(shell):
@@ -84,7 +85,6 @@ def test_a_port_where_nothing_listens(shell):
     answer = shell("mail", "test", TO)
     assert answer.code == 1
     assert answer.out.startswith("connect   FAILED: 127.0.0.1:")
-    assert "Correct [mail] host and port" in answer.out
 
 
 def test_as_json_and_into_a_folder(shell):
