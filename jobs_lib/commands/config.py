@@ -17,10 +17,13 @@ from jobs_lib.config import settings
 from jobs_lib.config.option_types import hide_password
 from jobs_lib.doctor.config import mistakes, rarely_meant
 from jobs_lib.errors import CONFIG, OK, ConfigError, UsageError
+from jobs_lib.output.console import WIDEST, columns
 from jobs_lib.output.findings import in_full
+from jobs_lib.output.layout import wrapped
 from jobs_lib.output.paint import Paint
 from jobs_lib.text import counted, did_you_mean, one_of
 
+ROOM = 12           # columns, of what set an option
 ACTIONS = ("show", "check", "set", "example")
 
 
@@ -102,8 +105,7 @@ def show(session, jobs: list, section: str | None, as_json: bool) -> int:
     if as_json:
         session.console.document({"path": config.path, "sections": found})
     else:
-        from jobs_lib.output.config_text import shown
-        session.console.answer(shown(config, found))
+        session.console.answer(_shown(config, found))
     config.check([job for job in jobs if section in (None, job.name)],
                  [name for name in settings.SECTIONS if section in (None, name)])
     return OK
@@ -122,3 +124,20 @@ def _fit_to_be_seen(text: str, option) -> str:
     if option.kind.mask:
         return option.kind.mask(text)
     return hide_password(text) if "://" in text else text
+
+
+def _shown(config, sections: dict) -> str:
+    """A line an option: what set it, its name, its value. Long values are folded."""
+    width = min(columns(), WIDEST)
+    where = config.path if config.sources.found else f"{config.path} (not there: defaults)"
+    lines = [f"Configuration: {where}",
+             "Left, what set it: a line of that file, .env, environment, --set, or default."]
+    for name, options in sections.items():
+        lines += ["", f"[{name}]"]
+        for option, found in options.items():
+            line = found["place"].rpartition(" line ")[2]
+            origin = {"file": f"line {line}", ".env": f".env {line}"}.get(found["origin"],
+                                                                          found["origin"])
+            lines += wrapped(f"{option} = {found['value']}", width, f"  {origin:<{ROOM}}",
+                             " " * (ROOM + 6))
+    return "\n".join(lines)

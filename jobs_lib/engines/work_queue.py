@@ -13,7 +13,7 @@ from jobs_lib.chunks import chunked
 from jobs_lib.database.values import keys_in, one_line, words
 from jobs_lib.records import namedtuple
 
-DUE, WAITING, FAILED = FILTERS = ("due", "waiting", "failed")
+DUE, WAITING, FAILED = ("due", "waiting", "failed")
 SENDING, INVALID = "being sent", "invalid"      # further states of an item
 COUNTED = 10_000                # rows that are counted; there may be more
 ASKED_AT_ONCE = 5_000           # keys in one statement

@@ -7,10 +7,8 @@ from jobs_lib.errors import ReadOnly
 
 from . import history
 from .journal import Journal
-from .limits import resident_bytes
 
 PROGRESS_SECONDS = 2.0
-MB = 1024 ** 2
 BUSY = "busy"                           # the reason to stop
 
 
@@ -224,9 +222,7 @@ class Context:
 
     def _record_heartbeat(self, now: float) -> None:
         self._heartbeat_at = now
-        memory = {history.MEMORY: resident_bytes() // MB}
-        history.record_heartbeat(self.db, self.run_id, self.clock(),
-                                 {**self.progressed, **memory})
+        history.record_heartbeat(self.db, self.run_id, self.clock(), self.progressed)
 
     def _pace(self, now: float, done: int, total: int | None, rate: float | None) -> dict:
         """`rate` and `seconds_left`, as far as they are known."""

@@ -17,8 +17,6 @@ LONGEST = timedelta(days=30)            # no lease reaches so far: a clock that 
 # a run that has stored its outcome may have its lock a little longer
 JUST_ENDED = timedelta(minutes=1)
 ERROR_LENGTH = 2000
-# in a run's stored progress: what it held then, to tell why it was killed
-MEMORY = "memory_mb"
 # a run that is done must not end as `vanished` because of a passing error
 FINISH_TRIES, FINISH_PAUSE = 4, 1.0
 
@@ -97,12 +95,6 @@ def record_heartbeat(db, run_id: str, now, progress: dict | None) -> None:
     except (Busy, Lost):
         if db.current:                  # that transaction is lost
             raise
-
-
-def memory_of(row: dict) -> int | None:
-    """The megabytes that a run held when it last reported its progress, if it did."""
-    found = stored.document(row["progress"]).get(MEMORY)
-    return None if found is None else stored.number(found)
 
 
 def sweep(db, job: str, now, *, installation: str, lock) -> list[dict]:

@@ -6,7 +6,6 @@ What is stuck in C code hears no alarm; that is the watchdog's case (runner/watc
 """
 from __future__ import annotations
 
-import os
 import time
 
 from jobs_lib.errors import TERMINATED, Stopped
@@ -213,13 +212,3 @@ class RunLimits(Signals):
         no alarm."""
         if self.database is not None:
             self.database.interrupt()
-
-
-def resident_bytes() -> int:
-    """The memory this process holds now; its peak where the system has no /proc."""
-    try:
-        with open("/proc/self/statm", encoding="utf-8") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        import resource
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

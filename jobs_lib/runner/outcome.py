@@ -8,8 +8,6 @@ from datetime import timedelta
 from jobs_lib import clock, errors
 from jobs_lib.text import span, took
 
-from .history import MEMORY
-
 EXIT_CODES = {"failed": errors.FAILED, "timeout": errors.HARD_LIMIT,
               "interrupted": errors.TERMINATED}
 # how the stop reason of a run begins, or ends, that was not started
@@ -72,9 +70,8 @@ def outcome_words(result: dict) -> str:
 
 def counts_words(counts: dict) -> str:
     """`12 sent, 3 retried`, or `10 of 50 done, 3 a second, 14 s left`; what is zero is left out."""
-    counts = {name: value for name, value in counts.items() if name != MEMORY}
     if counts.get("total"):
-        return _progress_words(counts)
+        return _progress_words(dict(counts))
     return ", ".join(f"{value:,} {_counted(name, value)}" if isinstance(value, int)
                      else f"{name} {value}"
                      for name, value in counts.items() if value)

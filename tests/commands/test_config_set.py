@@ -108,6 +108,9 @@ def test_a_secret_is_asked_for_and_makes_the_file_private(line):       # R71
     assert "new 'secret'" not in answer.out + answer.err
     assert path.read_text() == "[mail]\npassword = new 'secret'\nport = 25\n"
     assert mode(path) == 0o600
+    (line.folder / "typed").write_text("\n")           # it stays as it is
+    with open(line.folder / "typed") as typed:
+        assert line("config", "set", "mail.password", stdin=typed) == (0, "", "")
     answer = line("config", "set", "mail.password", "seen")
     assert "other users of this machine can see a command line" in answer.err
     assert "seen" not in answer.out

@@ -25,9 +25,7 @@ def progress(bench, *reports: dict, seconds: float = 10.0) -> dict:
         return {}
     bench.run(declare(schedule="@daily",
                       idempotency="Counts.")(job)._replace(name="purge_everything"))
-    stored = json.loads(bench.rows("job_runs")[-1]["progress"])
-    assert 10 < stored.pop("memory_mb") < 1000
-    return stored
+    return json.loads(bench.rows("job_runs")[-1]["progress"])
 
 
 def test_the_rate_and_the_time_left_are_worked_out_from_the_reports(bench):

@@ -1,5 +1,4 @@
-"""`list --short` and `status JOB`: a line a job, and one job's health, in the words of `list` and
-`status`."""
+"""`list` and `status` agree, and say of a mistake whose it is."""
 from __future__ import annotations
 
 import json
