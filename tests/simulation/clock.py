@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from .oracle import START
 
 UP = 5_000_000                                          # seconds that the host is up by then
-NUMBERS = 256                                           # of 8 bytes each, in the shared memory
+NUMBERS = 512                                           # of 8 bytes each, in the shared memory
 
 
 class Shared:

@@ -13,7 +13,7 @@ from .points import POINTS
 HOUR, DAY = 3600, 86400
 # That are armed on a bad day; some meet nothing to strike. AIMED are those at one job, which is
 # drawn evenly: so a job that is rare is struck as often as one that runs each minute.
-STRIKES, AIMED = 25, 15
+STRIKES, AIMED = 25, 8
 
 Fault = namedtuple("Fault", "at kind about")
 Fault.__doc__ = """One thing that goes wrong.
@@ -33,7 +33,7 @@ WEIGHTS = {"after message": 8, "before message": 3, "after commit": 5, "before c
 FAR = {"statement": 300, "commit": 60, "message": 3, "request": 4, "unlink": 4, "rename": 4,
        "write": 4}
 # Of the runs of the job that is aimed at.
-AIMED_FAR = {"commit": 8, "statement": 40}
+AIMED_FAR = {"commit": 3, "statement": 12}
 SPELLS = (("relay", ("refusing", "silent", "slow", "over quota", "breaking", "denied")),
           ("network", ("away", "silent")), ("dns", ("silent",)))
 
@@ -50,7 +50,8 @@ def draw(seed: int, days: int, kinds=None, alike: bool = False) -> list[Fault]:
         moments = [day * DAY + chosen.randrange(DAY) for _ in range(STRIKES)]
         found += [_strike(chosen, moment) for moment in moments]
         job = chosen.choice(JOBS)
-        found += [_aim(chosen, day * DAY + chosen.randrange(DAY), job) for _ in range(AIMED)]
+        # from the first tick of the day on: most jobs run at night
+        found += [_aim(chosen, day * DAY + number, job) for number in range(AIMED)]
         for kind, likely, make in OTHERS:
             if chosen.random() < likely:
                 found.append(Fault(day * DAY + chosen.randrange(DAY), kind, make(chosen)))

@@ -23,8 +23,9 @@ POINTS = tuple(f"{side} {kind}" for kind in KINDS for side in SIDES)
 ACTIONS = (None, signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP)
 # Places in the shared memory: the countdown of each point, and what strikes at its end.
 LEFT, ACTION = 64, 112
-# What is aimed at: the number of a job, of a point, the countdown, and what strikes.
-AIM_JOB, AIM_POINT, AIM_LEFT, AIM_ACTION = range(200, 204)
+# What is aimed at the job of a number: three places each, for a point, the countdown, and what
+# strikes.
+AIM = 256
 # Where the last strike was (the index of its point, plus one), its signal, and the job that it was
 # aimed at; who forks the processes of the product; how often a mutant has acted.
 REPORT, SIGNAL, REPORT_JOB, PARENT, MUTATED = range(208, 213)
@@ -38,6 +39,8 @@ class Strikes:
         self._counts[PARENT] = os.getpid()
         self._running = 0               # the number of the job whose run is under way
         self._gate: list | None = None
+        # {number of a job: what waits for the one before it to strike}
+        self._aims: dict[int, list[tuple]] = {}
 
     def arm(self, point: str, number: int, action: int) -> None:
         """Strike at that point, the `number`-th of its kind from now on."""
@@ -49,17 +52,26 @@ class Strikes:
         return self._counts[LEFT + POINTS.index(point)]
 
     def aim(self, job: str, point: str, number: int, action: int) -> None:
-        """Strike a run of the job at that point, unless something is aimed at already."""
-        if not self._counts[AIM_LEFT]:
-            self._counts[AIM_JOB], self._counts[AIM_POINT] = (JOBS.index(job) + 1,
-                                                              POINTS.index(point))
-            self._counts[AIM_LEFT], self._counts[AIM_ACTION] = number, ACTIONS.index(action)
+        """Strike a run of the job at that point, once all that was aimed at it before has
+        struck."""
+        self._aims.setdefault(JOBS.index(job) + 1, []).append(
+            (POINTS.index(point), number, ACTIONS.index(action)))
 
-    def disarm(self) -> None:
-        """Nothing strikes any more."""
-        self._counts[AIM_LEFT] = 0
+    def take_aim(self) -> None:
+        """A process is about to begin: the next of those that wait is armed, for each job."""
+        for job, waiting in self._aims.items():
+            if waiting and not self._counts[AIM + job * 3 + 1]:
+                for at, value in enumerate(waiting.pop(0)):
+                    self._counts[AIM + job * 3 + at] = value
+
+    def disarm(self, aims: bool) -> None:
+        """Nothing strikes any more, but, unless so said, what was aimed at a job."""
         for at in range(len(POINTS)):
             self._counts[LEFT + at] = 0
+        if aims:
+            self._aims.clear()
+            for job in range(len(JOBS) + 1):
+                self._counts[AIM + job * 3 + 1] = 0
 
     def let_in(self, after: int, go: int, ready: int) -> None:
         """Another process may lock the database after so many commits from now on: it is told by
@@ -97,11 +109,12 @@ class Strikes:
     def reached(self, kind: str, side: int) -> None:
         """The process is at such a point."""
         at, counts = KINDS.index(kind) * 2 + side, self._counts
-        if counts[AIM_LEFT] and counts[AIM_JOB] == self._running and counts[AIM_POINT] == at:
-            counts[AIM_LEFT] -= 1
-            if not counts[AIM_LEFT]:
+        aim = AIM + self._running * 3
+        if counts[aim + 1] and counts[aim] == at:
+            counts[aim + 1] -= 1
+            if not counts[aim + 1]:
                 counts[REPORT_JOB] = self._running
-                self._strike(at, ACTIONS[counts[AIM_ACTION]])
+                self._strike(at, ACTIONS[counts[aim + 2]])
         if counts[LEFT + at]:
             counts[LEFT + at] -= 1
             if not counts[LEFT + at]:

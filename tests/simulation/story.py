@@ -215,7 +215,7 @@ class Simulation:
 
     def _end_of_day(self, day: int) -> None:
         self.clock.seconds = (day + 1) * DAY
-        self.strikes.disarm()
+        self.strikes.disarm(aims=day >= self.days - 2)
         if self.progress:
             self.progress(self, day + 1)
 
@@ -273,6 +273,7 @@ class Simulation:
         began, self.tick = self.clock.seconds, self.tick + 1
         self.world.close()
         struck = []
+        self.strikes.take_aim()
         later = self.database_is("busy in mid-run")
         with self._busy(later) if later or self.database_is("busy") else nullcontext():
             code = host.go_on(child) if child else host.run(*words)

@@ -76,6 +76,8 @@ class Notices:
         for id, row in step.after["notifications"].items():
             if row["status"] in ("sent", "failed"):
                 self._ended.setdefault(id, step.ended)
+            else:                                       # it was put into the queue again by hand
+                self._ended.pop(id, None)
 
     def earliest(self, step, id: int | None, written: int, least: int) -> float:
         """The second until which a notice holds back what it announces: so long after it was sent,
