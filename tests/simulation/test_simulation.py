@@ -75,7 +75,7 @@ def test_each_kind_of_fault_is_met_and_survived(player):
         Fault(18 * HOUR, "cron", (2 * HOUR,)): "cron is away",
         Fault(20 * HOUR, "clock", (-2 * HOUR, 3 * HOUR)): "the clock is right again",
     }
-    played = player(7, 1, faults=[*planned])
+    played = player(2, 1, faults=[*planned])
     assert not played.wrong
     assert played.seconds >= DAY
     told = [words[21:] for words in played.told]
