@@ -38,7 +38,7 @@ BUGS = (("retry_webhooks", "jobs_lib.features.webhooks.run:send_due"),
         ("list", "jobs_lib.catalogue:load_all"), ("run-due", "jobs_lib.runner.runner:run"),
         ("check_jobs", "jobs_lib.monitoring.publish:page_of_status"),
         ("doctor", "jobs_lib.doctor.network:unknown_name"),
-        ("status", "jobs_lib.monitoring.health:collect"))
+        ("status", "jobs_lib.monitoring.facts:collect"))
 COMMANDS = (("status",), ("list",), ("history",), ("history", "-v"), ("doctor",), ("metrics",),
             ("report",), ("run-due",), ("config", "show"))
 

@@ -250,13 +250,8 @@ ALSO, NOTHING = ("delete_accounts", "also"), Option(kind.text, "", "")
 JOB_ALERTS = {
     "alert_after_failures": Option(kind.or_empty(kind.integer(1, 1000)), "", "Alert after this "
                                    "many consecutive failures. Empty: [alerts] after_failures."),
-    "alert_late_after": Option(kind.or_empty(kind.optional(kind.duration)), "", "Alert when the "
-                               "last success is older. Empty: three times its interval; off: "
-                               "never."),
     "mode": Option(kind.or_empty(kind.choice(*MODES)), "",
                    "Who runs this job. Empty: [core] mode."),
-    "ping_url": Option(kind.or_empty(kind.private_url), "", "Called when a run starts, succeeds "
-                       "and fails, as healthchecks expects it. Empty: nothing."),
 }
 # The defaults of the first three are the job's own declaration.
 JOB_OPTIONS = {

@@ -19,8 +19,8 @@ RECENT, LAST_WEEKS = timedelta(days=2), timedelta(days=14)
 KILLED, ALIKE = 5, 0.25                  # the last runs; "at about the same time": a quarter
 SHORT, LEAST_BUDGET, STEP = 10, 20, 10   # seconds: died sooner, hardly by a limit in time
 # of monitoring: what other checks find
-FOUND_HERE = ("config", "configuration", "cron", "disk", "files", "tables", "vanished",
-              "installation")
+FOUND_HERE = ("configuration", "disk", "installation")
+CRON, KILLED_RUNS = "late:cron", " was killed "      # of an incident's key, and of its subject
 
 
 def cron(installation):
@@ -122,7 +122,8 @@ def incidents(installation):
 
     found = overview.collect(installation.config, installation.database(), installation.now)
     for each in found["incidents"]:
-        if each["kind"] not in FOUND_HERE:
+        if (each["kind"] not in FOUND_HERE and each["key"] != CRON
+                and KILLED_RUNS not in each["subject"]):
             yield problem(each["subject"], each["what"],
                           run("Next:", each["command"]) if each["command"] else
                           "`jobs.py status` shows it.")

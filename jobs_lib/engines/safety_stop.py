@@ -12,6 +12,7 @@ from jobs_lib.config.option_types import show_duration
 from jobs_lib.errors import JobsError
 
 MOST_ROWS, MOST_SHARE = 10_000, 0.5     # what may be deleted without being confirmed
+CONFIRM = "Nothing was deleted. If this is intended, run"       # in each sentence
 NEVER = timedelta(days=999_999)         # the retention `off`, as a number
 
 
@@ -33,8 +34,8 @@ def unconfirmed(ctx, what: str, going: int, total: int, *, why: str, fix: str, h
         return None
     if ctx.confirmed and reported:
         return None
-    return (f"{going:,} of {total:,} {what} would be deleted: {why}. Nothing was deleted. If this "
-            f"is intended, run `jobs.py {ctx.job.name} --yes` once{how}; if not, {fix}")
+    return (f"{going:,} of {total:,} {what} would be deleted: {why}. {CONFIRM} "
+            f"`jobs.py {ctx.job.name} --yes` once{how}; if not, {fix}")
 
 
 def confirm(ctx, what: str, going: int, total: int, **more) -> str | None:

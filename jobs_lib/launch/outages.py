@@ -4,20 +4,17 @@ alerted once, and printed once when it is over.
 The alerts take a path that does not need what is missing: no database, no lock, no room on the
 disk. Files remember the incident (runner/incident_files.py); e-mail and webhook are sent from here,
 without a row, a queue or a count. When it is over, check_jobs reports how long it lasted, or that
-cron had stopped (monitoring/incidents.past). Loaded only when something is wrong, or was.
+cron had stopped (monitoring/incidents.over). Loaded only when something is wrong, or was.
 """
 from __future__ import annotations
 
 import os
 from datetime import timedelta
-from functools import partial
 
 from jobs_lib import catalogue, schedule
 from jobs_lib.errors import FAILED, OK, Busy, ConfigError, DatabaseError, JobsError, ReadOnly, Unfit
 from jobs_lib.job import CRON
 from jobs_lib.monitoring import alert_messages, incidents
-from jobs_lib.monitoring.alert_channels import attempt, send_email, send_webhook
-from jobs_lib.monitoring.alert_rows import configured
 from jobs_lib.paths import program
 from jobs_lib.records import namedtuple
 from jobs_lib.runner import access, history, incident_files, locks, outcome
@@ -49,6 +46,7 @@ class Outages:
 
     def __init__(self, session, start: str) -> None:
         self._config, self._ports, self._console = session.config, session.ports, session.console
+        self._session = session
         self._start = start
 
     # An incident begins, or lasts
@@ -146,26 +144,14 @@ class Outages:
             zone = schedule.zone(self._config.section("core").timezone)
             alert = alert_messages.urgent(incident, alerts.remind, zone,
                                           program(self._config.path))
-            errors = [attempt(partial(self._send, channel, alert, alerts, now))
-                      for channel in configured(alerts)]
+            with alert_messages.way_of(self._session, EMAIL_SECONDS) as way:
+                errors = [alert_messages.send(channel, alert, way)
+                          for channel in alert_messages.configured(alerts)]
             if "" in errors:
                 file.mark(ALERTED, now)
         except (ConfigError, OSError):
             # what is wrong with these is in the line that cron mails
             pass
-
-    def _send(self, channel: str, alert, alerts, now) -> str:
-        if channel == "webhook":
-            from jobs_lib.ports.http.message import trusted
-            poster = self._ports.http(trusted(self._config.section("webhooks"), alerts.timeout))
-            return send_webhook(alert, alerts, poster)
-        mail = self._config.section("mail")
-        transport = self._ports.mail(mail)
-        try:
-            return send_email(alert, alerts, mail, transport,
-                              self._ports.monotonic() + EMAIL_SECONDS, now)
-        finally:
-            transport.close()
 
     # An incident is over
 

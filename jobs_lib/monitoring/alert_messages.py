@@ -1,87 +1,97 @@
-"""The text of an alert, for an operator who is woken by it: what happened, since when, the last
-error, what to run next."""
+"""The text of an alert, for an operator who is woken by it, and the channels: e-mail and a webhook.
+
+It says what happened, since when, the last error, and what to run next. The operator's own URL is
+trusted: it may lead to an address that is not public.
+"""
 from __future__ import annotations
 
 import json
+import os
 import textwrap
+from contextlib import ExitStack, contextmanager
 
 from jobs_lib import clock
+from jobs_lib.addresses import check
+from jobs_lib.engines import mime
+from jobs_lib.errors import ConfigError, JobsError
 from jobs_lib.paths import HOME
+from jobs_lib.ports.http.message import Request, post_in_time, refusal, trusted
+from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
+from jobs_lib.ports.outcomes import SENT, UNCERTAIN
 from jobs_lib.records import namedtuple
 from jobs_lib.runner.history import host
 
-from .alert_rows import Pending
-from .incidents import full_time
+from .incidents import Notice, full_time
 
-# document: what a webhook is sent, as bytes
-Alert = namedtuple("Alert", "subject text document")
+Alert = namedtuple("Alert", "subject text document")        # document: for a webhook, as bytes
+Way = namedtuple("Way", "section mail http deadline now counted", defaults=(None,))
+Way.__doc__ = """What sending takes: functions for sections of the configuration, for the mail
+transport and for the HTTP client; `counted()` is called for each mail that was sent."""
 
+CHANNELS = {"email": "e-mail", "webhook": "the webhook"}
+NO_CHANNEL = "no alert can be sent: set [alerts] email or webhook"
 WIDTH = 76
 PREFIXES = {"new": "", "once": "", "still": "still: ", "over": "resolved: "}
 START = "python3 jobs.py"
 LONGEST_CONTENT = 1900          # characters: Discord accepts 2,000
 LATER = "You will be reminded after {:g} hours, and notified when this is resolved."
-TEST = "This is a test: alerts arrive here. It was requested by `jobs.py check_jobs --set try=yes`."
 
 
-def alert(pending: list, remind, zone, start: str = START) -> Alert:
-    """One message of all that a channel has to report. `pending`: alert_rows.Pending; `remind`: a
-    timedelta, or None.
+# Texts
 
-    `start`: what a command line of this installation begins with (paths.program).
+def alert(notices: list, remind, zone, start: str = START) -> Alert:
+    """One message of all that is to be reported.
+
+    `notices`: incidents.Notice; `remind`: a timedelta, or None; `start`: what a command line of
+    this installation begins with (paths.program).
     """
-    first, more = pending[0], len(pending) - 1
-    subject = PREFIXES[first.state] + first.row["subject"]
+    first, more = notices[0], len(notices) - 1
+    subject = PREFIXES[first.state] + first.incident.subject
     if more:
         subject += f" (and {more} more)"
-    text = "\n\n".join(_item(each.state, each.row, zone, start) for each in pending)
-    lasts = any(each.state in ("new", "still") for each in pending)
-    later = LATER.format(remind.total_seconds() / 3600) if remind and lasts else ""
-    return _alert(subject, text, later, [_fields(each.state, each.row, start) for each in pending])
+    text = "\n\n".join(_item(each, zone, start) for each in notices)
+    lasts = any(each.state in ("new", "still") for each in notices)
+    later = [LATER.format(remind.total_seconds() / 3600)] if remind and lasts else []
+    return _alert(subject, text, later, [_fields(each, start) for each in notices])
 
 
-def trial() -> Alert:
-    """The test alert that `--set try=yes` sends."""
-    return _alert("this is a test", TEST, "", [])
+def plain(subject: str, text: str) -> Alert:
+    """A message that is about no incident."""
+    return _alert(subject, textwrap.fill(text, WIDTH), [], [])
 
 
 def urgent(incident, remind, zone, start: str = START) -> Alert:
     """One incident that has no row in `alerts`: there is no database."""
-    return alert([Pending("new", incident._asdict())], remind, zone, start)
+    return alert([Notice("new", incident)], remind, zone, start)
 
 
-def _alert(subject: str, text: str, later: str, incidents: list) -> Alert:
+def _alert(subject: str, text: str, later: list, incidents: list) -> Alert:
     subject = f"[jobs] {subject}"
-    foot = [later] if later else []
-    text = "\n".join([text, "", "-- ", *foot, f"{host()}, {HOME}", ""])
+    text = "\n".join([text, "", "-- ", *later, f"{host()}, {HOME}", ""])
     short = f"{subject}\n{text}"
     document = {"text": short, "content": short[:LONGEST_CONTENT], "title": subject,
                 "message": text, "host": host(), "folder": HOME, "incidents": incidents}
     return Alert(subject, text, json.dumps(document).encode("ascii"))
 
 
-def _item(state: str, row: dict, zone, start: str) -> str:
-    lines = [*textwrap.wrap(PREFIXES[state].upper() + _sentence(row["subject"]), WIDTH), ""]
+def _item(notice, zone, start: str) -> str:
+    state, each = notice.state, notice.incident
+    # with a capital, unless it begins with the name of a job
+    is_name = "_" in each.subject.split(" ")[0]
+    head = each.subject if is_name else each.subject[:1].upper() + each.subject[1:]
+    lines = [*textwrap.wrap(f"{PREFIXES[state].upper()}{head}.", WIDTH), ""]
+    facts = {"since": full_time(each.since, zone)}
     if state == "over":
-        over = row["cleared_at"] or row["resolved_at"]
-        facts = {"since": full_time(row["since"], zone),
-                 "resolved": f"by {full_time(over, zone)}" if over else "now"}
+        facts["resolved"] = f"by {full_time(notice.over_at, zone)}"
     else:
-        lines += [*textwrap.wrap(row["what"] or "", WIDTH), ""]
-        facts = {"since": full_time(row["since"], zone)}
-    if row["last_error"]:
-        facts["last error"] = row["last_error"]
+        lines += [*textwrap.wrap(each.what, WIDTH), ""]
+    if each.error:
+        facts["last error"] = each.error
     lines += [_fact(name, value) for name, value in facts.items()]
-    if state != "over" and row["command"]:
+    if state != "over" and each.command:
         # not folded, so that it can be copied
-        lines.append(f"  {'run next':<10}  {start} {row['command']}")
-    return "\n".join([*lines, _fact("more", f"docs/alerts.md#{row['kind']}")])
-
-
-def _sentence(subject: str) -> str:
-    """With a capital, unless it begins with the name of a job."""
-    is_name = "_" in subject.split(" ")[0]
-    return f"{subject if is_name else subject[:1].upper() + subject[1:]}."
+        lines.append(f"  {'run next':<10}  {start} {each.command}")
+    return "\n".join([*lines, _fact("more", f"docs/alerts.md#{each.kind}")])
 
 
 def _fact(name: str, value: str) -> str:
@@ -90,8 +100,82 @@ def _fact(name: str, value: str) -> str:
                          break_on_hyphens=False)
 
 
-def _fields(state: str, row: dict, start: str) -> dict:
-    return {"state": state, "name": row["alert_key"], "kind": row["kind"],
-            "subject": row["subject"], "since": clock.text(row["since"]), "what": row["what"],
-            "last_error": row["last_error"],
-            "command": row["command"] and f"{start} {row['command']}"}
+def _fields(notice, start: str) -> dict:
+    each = notice.incident
+    return {"state": notice.state, "name": each.key, "kind": each.kind, "subject": each.subject,
+            "since": clock.text(each.since), "what": each.what, "last_error": each.error,
+            "command": each.command and f"{start} {each.command}"}
+
+
+# Channels
+
+def configured(alerts) -> list[str]:
+    """The channels that are set up in [alerts]."""
+    return [name for name in CHANNELS if getattr(alerts, name)]
+
+
+def send(channel: str, message: Alert, way: Way) -> str:
+    """What went wrong, or "" when it was sent."""
+    try:
+        return {"email": _email, "webhook": _webhook}[channel](message, way)
+    except ConfigError as error:
+        return "; ".join(error.problems)
+    except (JobsError, OSError, ValueError, RuntimeError) as error:
+        # certificates, an address, no thread
+        return str(error)
+
+
+@contextmanager
+def way_of(session, seconds: float):
+    """A Way without a run, for a command or where there is no database; nothing is counted."""
+    config, ports = session.config, session.ports
+    with ExitStack() as stack:
+        def mail():
+            transport = ports.mail(config.section("mail"))
+            stack.callback(transport.close)
+            return transport
+
+        def http():
+            return ports.http(trusted(config.section("webhooks"), config.section("alerts").timeout))
+        yield Way(config.section, mail, http, ports.monotonic() + seconds, ports.now())
+
+
+def _email(message: Alert, way: Way) -> str:
+    """To each address. One that accepts it is enough."""
+    mail, errors, taken = way.section("mail"), [], 0
+    transport = way.mail()
+    for recipient in way.section("alerts").email:
+        result = transport.send(*_mail(message, recipient, mail, way.now), way.deadline,
+                                f"alert-{way.now:%Y%m%d%H%M%S}-{taken}")
+        if result.outcome in (SENT, UNCERTAIN):
+            # a message twice a minute would be worse than a late one
+            taken += 1
+            if way.counted:
+                way.counted()
+        else:
+            where = mail.maildir if mail.transport == "maildir" else f"{mail.host}:{mail.port}"
+            reply = f"{result.code or ''} {result.text}".strip()
+            # most replies name the relay
+            errors.append(reply if reply.startswith(where) else f"{where}: {reply}")
+    return "" if taken else "; ".join(dict.fromkeys(errors))
+
+
+def _mail(message: Alert, recipient: str, mail, now) -> tuple:
+    sender = check(mail.from_ or recipient)
+    name = f"alert.{now:%Y%m%d%H%M%S}.{os.urandom(4).hex()}"
+    domain = check(f"x@{mail.domain}").rpartition("@")[2]
+    headers = [("From", f"jobs.py <{sender}>"), ("To", recipient),
+               ("Subject", mime.words(message.subject)),
+               ("Date", mime.date(now)), ("Message-ID", f"<{name}@{domain}>"),
+               ("Auto-Submitted", "auto-generated"),        # RFC 3834: so no machine answers
+               ("X-Priority", "1")]
+    return Envelope(sender, recipient), Message(IN_MEMORY, mime.message(headers, message.text, None,
+                                                                        name))
+
+
+def _webhook(message: Alert, way: Way) -> str:
+    """One POST; anything but 2xx is a failure."""
+    alerts = way.section("alerts")
+    request = Request("alert", alerts.webhook, [("Content-Type", "application/json")],
+                      message.document)
+    return refusal(post_in_time(way.http(), request, alerts.timeout))

@@ -1,169 +1,234 @@
-"""One look at everything, and one message to each channel about what it has not reported yet.
+"""One look at everything, and one message about what was not reported yet, by each channel.
 
-Most runs have nothing to report, and load nothing that writes or sends a message.
+`alerts` has a row for each incident. A message is sent first and recorded then: a kill in between
+repeats it, and loses none. `notified_at` is set when any channel took it, so a broken channel
+repeats nothing; it makes the run fail, and the other channel says so. An incident that disappears
+and returns within half an hour is still the same one. Most runs have nothing to report, and load
+nothing that writes or sends a message.
 """
 from __future__ import annotations
 
-from functools import partial
+from datetime import timedelta
 
 from jobs_lib import catalogue, clock
 from jobs_lib.errors import JobsError
 from jobs_lib.paths import program
 from jobs_lib.runner import incident_files
 
-from . import alert_rows, health, incidents
-from .alert_rows import configured
+from . import facts, incidents
+from .incidents import Notice
 
+STATES = ("new", "once", "still", "over")
+SETTLE = timedelta(minutes=30)      # how long an incident must not be found before it is over
+KEPT = timedelta(days=30)           # rows of incidents that are over
+DETAILS = ("kind", "subject", "error")
+TIMES = ("since", "first_seen_at", "cleared_at", "resolved_at", "notified_at")
+EMAIL_SECONDS = 40.0                # for one recipient
 LEAST_SECONDS = 5.0
-SHOWN = 50
-NO_CHANNEL = "no alert can be sent: set [alerts] email or webhook"
-
 
 def check(ctx, counts: dict) -> None:
-    """Look, record, notify. JobsError when no channel works."""
+    """Look, record, notify. JobsError when a channel does not work."""
     looked, found = _look(ctx, counts)
-    table = alert_rows.load(ctx.db)
-    open_before = table.open()
-    table.reconcile(found, ctx.now)
-    table.store(ctx.db)
+    before = _load(ctx.db)
+    rows = reconcile(before, found, ctx.now)
+    _store(ctx.db, before, rows)
     incident_files.forget_past_incidents(ctx.section("core"))
-    _log(ctx, table, open_before)
-    counts["incidents"] = len(table.open())
-    error = _notify(ctx, table, counts, looked.zone)
+    _log(ctx, before, rows)
+    counts["incidents"] = len(_open(rows))
+    error = _notify(ctx, rows, pending(rows, found, ctx.now, looked.alerts.remind), counts,
+                    looked.zone)
     if ctx.clock_in_doubt is None:
-        table.purge(ctx.db, ctx.now)
+        _purge(ctx.db, rows, ctx.now)
     if error:
-        raise error
-    if looked.blocked.idle:
+        raise JobsError(error)
+    if looked.lacking:
         from jobs_lib.database.schema import app_gaps
         app_gaps.note(ctx.db)               # what jobs lack may be there by now
 
 
 def preview(ctx) -> dict:
-    """A dry run: which alerts would be sent, and by what."""
+    """A dry run: which alerts would be sent."""
+    from .alert_messages import CHANNELS, NO_CHANNEL, configured
     counts: dict = {}
-    _, found = _look(ctx, counts)
-    table, alerts = alert_rows.load(ctx.db), ctx.section("alerts")
-    table.reconcile(found, ctx.now)
-    counts.update(incidents=len(table.open()), sent=0)
-    for channel in configured(alerts):
-        sent = table.pending(channel, ctx.now, alerts.remind)
-        counts["sent"] += len(sent)
-        if sent:
-            ctx.show(f"report {len(sent)} by {channel}",
-                     [_shown(each.state, each.row) for each in sent[:SHOWN]])
-    if counts["incidents"] and not counts["sent"]:
-        note = "reported before" if configured(alerts) else NO_CHANNEL
+    looked, found = _look(ctx, counts)
+    rows, channels = reconcile(_load(ctx.db), found, ctx.now), configured(looked.alerts)
+    notices = pending(rows, found, ctx.now, looked.alerts.remind)
+    counts.update(incidents=len(_open(rows)), sent=len(channels) if notices else 0)
+    if notices:
+        by = " and ".join(CHANNELS[channel] for channel in channels)
+        ctx.show(f"report {len(notices)} by {by}" if by else NO_CHANNEL,
+                 [{"state": each.state, **each.incident._asdict()} for each in notices])
+    elif counts["incidents"]:
         ctx.show(f"{counts['incidents']} incidents",
-                 [_shown("open", row) for row in table.open().values()], note)
+                 [{"state": "open", **row} for row in _open(rows).values()], "reported before")
     return counts
 
 
-def preview_test(ctx) -> dict:
-    """A dry run of the test: by what it would be sent."""
-    channels = _some_channels(ctx)
-    ctx.show(f"send a test alert by {' and '.join(channels)}", [])
-    return {"sent": len(channels)}
-
-
-def test(ctx, counts: dict) -> None:
-    """Send a test by each channel. JobsError with what went wrong."""
-    from . import alert_messages
-    channels = _some_channels(ctx)
-    errors = [f"{channel}: {error}" for channel in channels
-              if (error := _send(ctx, channel, alert_messages.trial()))]
-    counts["sent"] = len(channels) - len(errors)
-    if errors:
-        raise JobsError("; ".join(errors))
-
-
-def _some_channels(ctx) -> list[str]:
-    channels = configured(ctx.section("alerts"))
-    if not channels:
-        raise JobsError(NO_CHANNEL)
-    return channels
-
-
 def _look(ctx, counts: dict) -> tuple:
-    """(Health, the incidents that this job reports)."""
+    """(Facts, the incidents that this job reports)."""
     broken: list[str] = []
-    looked = health.collect(ctx.db, ctx.config, catalogue.load_all(broken), ctx.now, broken)
+    looked = facts.collect(ctx.db, ctx.config, catalogue.load_all(broken), ctx.now, broken)
     counts.update(jobs=len(looked.jobs), queues=len(looked.queues))
-    found = [*incidents.past(looked, ctx.section("core")),
-             *incidents.find(looked, ctx.config)]
-    # This run notices broken channels when it sends, and shows that the database can be written;
-    # of itself there is nothing to report, since it runs.
-    known_better = (alert_rows.CHANNEL, incident_files.UNWRITABLE)
-    own = [f"{kind}:{ctx.job.name}" for kind in ("failing", "late")]
-    return looked, [each for each in found
-                    if each.kind not in known_better and each.alert_key not in own]
+    found = [*incidents.over(ctx.section("core"), looked), *incidents.find(looked)]
+    # this run shows that the database can be written, and that this job is not late
+    known_better = (f"installation:{incident_files.UNWRITABLE}", f"late:{ctx.job.name}")
+    return looked, [each for each in found if each.key not in known_better]
 
 
-def _shown(state: str, row: dict) -> dict:
-    return {"state": state, "kind": row["kind"], "subject": row["subject"],
-            "since": clock.text(row["since"]), "last_error": row["last_error"]}
+# The rows
+
+def _load(db) -> dict[str, dict]:
+    """{key: row}, with times as aware datetimes."""
+    return {row["alert_key"]: {**row, **{name: clock.parse_any(row[name]) for name in TIMES}}
+            for row in db.query(f"SELECT alert_key, {', '.join((*DETAILS, *TIMES))} "
+                                "FROM {alerts}")}
 
 
-def _log(ctx, table, before: dict) -> None:
+def _open(rows: dict) -> dict:
+    return {key: row for key, row in rows.items() if row["resolved_at"] is None}
+
+
+def reconcile(rows: dict, found: list, now) -> dict:
+    """The rows as they are with the incidents that are found now."""
+    # a clock that was ahead has written times from which no reminder would come for long
+    rows = {key: {**row, **{name: min(row[name], now) for name in TIMES if row[name]}}
+            for key, row in rows.items()}
+    found = _under_known_keys(rows, found)
+    for each in found:
+        row, details = rows.get(each.key), {name: getattr(each, name) for name in DETAILS}
+        if row is None or (row["resolved_at"] and not each.is_over):
+            rows[each.key] = {"alert_key": each.key, **details, **dict.fromkeys(TIMES),
+                              "since": each.since, "first_seen_at": now,
+                              "resolved_at": now if each.is_over else None}
+        elif not row["resolved_at"]:
+            row.update(details, cleared_at=None)
+    seen = {each.key for each in found}
+    for key, row in _open(rows).items():
+        if key not in seen and row["cleared_at"] is None:
+            row["cleared_at"] = now
+        elif key not in seen and now - row["cleared_at"] >= SETTLE:
+            row["resolved_at"] = now
+    return rows
+
+
+def _under_known_keys(rows: dict, found: list) -> list:
+    """The same, each failure under the key by which it was reported: the first job that had this
+    error may have recovered."""
+    taken = {each.key for each in found}
+    known = {incidents.without_digits(row["error"]): key for key, row in _open(rows).items()
+             if row["kind"] == "failing" and row["error"] and key not in taken}
+    return [each if each.kind != "failing" or each.key in _open(rows) else each._replace(
+        key=known.pop(incidents.without_digits(each.error), each.key)) for each in found]
+
+
+def _store(db, before: dict, rows: dict) -> None:
+    """Write the rows that have changed, in one commit."""
+    changed = [row for key, row in rows.items() if row != before.get(key)]
+
+    def work() -> None:
+        for row in changed:
+            db.upsert("alerts", {"alert_key": row["alert_key"]},
+                      {name: row[name] for name in (*DETAILS, *TIMES)})
+    if changed:
+        db.batch(work)
+
+
+def _purge(db, rows: dict, now) -> None:
+    """Delete the rows of incidents that were over long ago."""
+    old = [key for key, row in rows.items()
+           if row["resolved_at"] and now - row["resolved_at"] >= KEPT]
+    if old:
+        db.execute("DELETE FROM {alerts} WHERE alert_key IN (:old)", old=old)
+
+
+def _log(ctx, before: dict, rows: dict) -> None:
     """What began and what ended, whether or not anybody is notified."""
-    now_open = table.open()
-    for key, row in table.rows.items():
-        if key in now_open and key not in before:
-            ctx.log.warning("incident", incident=key, subject=row["subject"],
-                            error=row["last_error"])
-        elif key in before and key not in now_open:
+    was_open, is_open = _open(before), _open(rows)
+    for key, row in rows.items():
+        if key in is_open and key not in was_open:
+            ctx.log.warning("incident", incident=key, subject=row["subject"], error=row["error"])
+        elif key in was_open and key not in is_open:
             ctx.log.event("incident over", incident=key, subject=row["subject"])
 
 
-def _notify(ctx, table, counts: dict, zone) -> JobsError | None:
-    """Send what is pending by each channel. The error, if none worked."""
-    alerts, errors = ctx.section("alerts"), {}
-    channels = configured(alerts)
-    # the first one again: it reports that the second did not work
-    for channel in channels + channels[:1]:
-        sent = table.pending(channel, ctx.now, alerts.remind)
-        if not sent or channel in errors or ctx.hard_limit - ctx.monotonic() < LEAST_SECONDS:
-            continue
-        from . import alert_messages
-        message = alert_messages.alert(sent, alerts.remind, zone, program(ctx.config.path))
-        error = incidents.short_error(_send(ctx, channel, message))
-        if error:
-            errors[channel] = error
-            ctx.log.warning("alert not sent", channel=channel, error=error)
-            table.broken(channel, error, ctx.clock())
-        else:
-            table.delivered(channel, sent, ctx.clock())
-            counts["sent"] = counts.get("sent", 0) + 1
-            ctx.log.event("alert sent", channel=channel,
-                          incidents=[each.row["alert_key"] for each in sent])
-        table.store(ctx.db)
-    for channel in alert_rows.CHANNELS:
-        if channel not in channels:
-            # nobody wants it any more, so it is not broken either
-            table.delivered(channel, [], ctx.clock())
-    table.store(ctx.db)
-    if errors and len(errors) == len(channels):
-        causes = "; ".join(f"{name}: {error}" for name, error in errors.items())
-        return JobsError(f"no alert could be sent: {causes}")
-    return None
+# Messages
+
+def pending(rows: dict, found: list, now, remind) -> list[Notice]:
+    """What is to be reported, new incidents first. `remind`: the time between two reminders, or
+    None."""
+    there, notices = {each.key: each for each in _under_known_keys(rows, found)}, []
+    for key, row in rows.items():
+        if state := _state(row, now, remind):
+            known = there.get(key) or incidents.Incident(
+                key, row["kind"], row["subject"], row["since"], "", row["error"] or "", "")
+            notices.append(Notice(state, known._replace(since=row["since"]),
+                                  row["cleared_at"] or row["resolved_at"]))
+    return sorted(notices, key=lambda each: (STATES.index(each.state), each.incident.since,
+                                             each.incident.key))
+
+
+def _state(row: dict, now, remind) -> str:
+    """One of STATES, or "" where there is nothing to report."""
+    notified, resolved = row["notified_at"], row["resolved_at"]
+    if resolved and notified is None:
+        # over when it was found; else nobody has heard that it began
+        return "once" if resolved == row["first_seen_at"] else ""
+    if resolved:
+        return "over" if notified < resolved else ""
+    if row["cleared_at"]:
+        return ""
+    if notified is None:
+        return "new"
+    return "still" if remind is not None and now - notified >= remind else ""
+
+
+def _notify(ctx, rows: dict, notices: list, counts: dict, zone) -> str:
+    """Send it by each channel, and record that. Which channels did not work, and why, or ""."""
+    if not notices:
+        return ""
+    from . import alert_messages
+    from .alert_messages import CHANNELS
+    channels = alert_messages.configured(ctx.section("alerts"))
+    if not channels:
+        return ""
+    start, remind = program(ctx.config.path), ctx.section("alerts").remind
+    message = alert_messages.alert(notices, remind, zone, start)
+    errors = {channel: error for channel in channels if (error := _send(ctx, channel, message))}
+    working = [channel for channel in channels if channel not in errors]
+    for channel, error in errors.items():
+        ctx.log.warning("alert not sent", channel=channel, error=error)
+    if working:
+        delivered(ctx, rows, notices)
+        counts["sent"] = len(working)
+        ctx.log.event("alert sent", channels=working,
+                      incidents=[each.incident.key for each in notices])
+    if not errors:
+        return ""
+    sentence = "; ".join(f"alerts by {CHANNELS[channel]} do not arrive: {error}"
+                         for channel, error in errors.items())
+    if working:
+        _send(ctx, working[0], alert_messages.plain("alerts do not arrive", f"{sentence}."))
+    return sentence
+
+
+def delivered(ctx, rows: dict, notices: list) -> None:
+    """Record that these were reported."""
+    before = {key: dict(row) for key, row in rows.items()}
+    for each in notices:
+        rows[each.incident.key]["notified_at"] = ctx.clock()
+    _store(ctx.db, before, rows)
 
 
 def _send(ctx, channel: str, alert) -> str:
-    from .alert_channels import attempt
-    return attempt(partial({"email": _email, "webhook": _webhook}[channel], ctx, alert))
-
-
-def _email(ctx, alert) -> str:
+    """What went wrong, or ""."""
     from jobs_lib.engines.relay_limits import Relay
 
-    from .alert_channels import EMAIL_SECONDS, send_email
-    mail, now = ctx.section("mail"), ctx.clock()
-    deadline = min(ctx.hard_limit, ctx.monotonic() + EMAIL_SECONDS)
+    from .alert_messages import Way, send
+    now, left = ctx.clock(), ctx.hard_limit - ctx.monotonic()
+    if left < LEAST_SECONDS:
+        return "the run had no time left"
     # an alert counts, and no limit delays it
-    counted = partial(Relay(ctx.db, mail).count, now)
-    return send_email(alert, ctx.section("alerts"), mail, ctx.mail(), deadline, now, counted)
-
-
-def _webhook(ctx, alert) -> str:
-    from .alert_channels import send_webhook
-    return send_webhook(alert, ctx.section("alerts"), ctx.trusted_http())
+    way = Way(ctx.section, ctx.mail, ctx.trusted_http,
+              ctx.monotonic() + min(left, EMAIL_SECONDS), now,
+              lambda: Relay(ctx.db, ctx.section("mail")).count(now))
+    return incidents.short_error(send(channel, alert, way))

@@ -1,9 +1,9 @@
-"""Which of what monitoring/health.py found needs the operator: a list of incidents, one for each
-cause.
+"""Which of the facts (facts.py) need the operator: a list of incidents, one for each cause.
 
-One incident explains others: a paused relay, and the queues behind it; a full disk, and the jobs
-that could not write; a cron that has stopped, and every job that is late. What another incident
-explains is not reported by itself.
+KINDS are the nine kinds, RULES what finds them: a rule names its kind, the function that looks for
+it, and the text. The order of the rules says what explains what: a job that an incident is about is
+not looked at by the rules after it. So a paused relay explains the queues behind it, a full disk
+the jobs that could not write, and a stopped cron whatever is late.
 """
 from __future__ import annotations
 
@@ -12,148 +12,162 @@ from datetime import timedelta
 from jobs_lib import clock
 from jobs_lib.config.option_types import show_duration, show_size
 from jobs_lib.database import stored
-from jobs_lib.errors import ConfigError, Unfit
+from jobs_lib.engines.safety_stop import CONFIRM
+from jobs_lib.errors import Unfit
 from jobs_lib.records import namedtuple
 from jobs_lib.runner import incident_files
 from jobs_lib.text import size
 
-Incident = namedtuple("Incident", "alert_key kind subject since what last_error command explains",
-                      defaults=((),))
-Incident.__doc__ = """One thing that needs the operator. All but `explains` are columns of `alerts`.
+Incident = namedtuple("Incident", "key kind subject since what error command jobs is_over",
+                      defaults=((), False))
+Incident.__doc__ = """One thing that needs the operator.
 
-alert_key  names it, and stays the same while it lasts
-kind       its heading in docs/alerts.md
-subject    in a few words, with the name of its cause
-since      aware UTC datetime
-what       one or two sentences
-last_error  the last error, addresses masked, or ""
-command    what to run next, without `python3 jobs.py`
-explains   the jobs of which nothing else is reported
+key      names it, and stays the same while it lasts: `failing:retry_forwards`
+kind     one of KINDS, and its heading in docs/alerts.md
+subject  in a few words, with the name of its cause
+since    aware UTC datetime
+what     one or two sentences
+error    the last one, addresses masked, or ""
+command  to run next, without what a command line begins with
+jobs     that it is about: it explains whatever else is wrong with them
+is_over  it was over when it was found, and is reported once
 """
-KINDS = ("failing", "late", "vanished", "waiting", "undelivered", "relay", "disk", "archive",
-         "config", "tables", "clock", "cron", "database", "unwritable", "files",
-         "workers", "log",
-         "locks", "away", "gap", "channel")
-LASTING = {                # {name: (subject, what, command)}
-    "unwritable": (
+Notice = namedtuple("Notice", "state incident over_at", defaults=(None,))
+Notice.__doc__ = """What is to be reported of an incident: that it is `new`, `still` there, `over`
+(at a time), or was over when it was found (`once`)."""
+Found = namedtuple("Found", "name since values error jobs", defaults=("", ()))
+Found.__doc__ = "What a rule has found: `name` ends the key, `values` are for the rule's text."
+
+EDIT = "No shell? Download config.ini by FTP, correct it, and upload it again."
+KINDS = {               # {kind: (what to do, in words that are safe to publish, without a shell)}
+    "failing": (
+        ("The job failed several times in a row, or the host kills its runs. Its work waits, and "
+         "nothing is lost. The command shows how each run ended. Fix the cause: the next run "
+         "continues."), ""),
+    "late": (
+        ("A job did not run, or never succeeds, or nothing starts the jobs at all. Check that the "
+         "line with run-due is in the crontab, active, and comes every few minutes."),
+        "No shell? Look at the line in your host's cron page, and at the mail that cron sends."),
+    "waiting": (
+        ("Items wait too long, too many wait, or none arrives. The command shows why the runs "
+         "stop. If it is a limit of [mail], your limit may be too low; if every attempt fails, "
+         "check whether your host is on a blocklist."), ""),
+    "relay": (
+        ("The mail server accepts nothing. Mail waits, is tried again by itself, and loses no "
+         "attempt. Check host, user name and password in [mail], and your host's mail limit."),
+        EDIT),
+    "disk": (
+        ("Little space is left where the jobs write. Delete what you do not need, or ask for more "
+         "space. When it is full, no job can write."),
+        "No shell? Your host's file manager shows which folders are large."),
+    "configuration": (
+        ("A section of config.ini or a job's file cannot be used, or your app's tables lack "
+         "something. The jobs that need it change nothing until it is corrected. The command says "
+         "what is wrong."), EDIT),
+    "installation": (
+        ("The database, a file, a lock or a worker cannot be used. What needs it waits, and "
+         "nothing is lost. The command says what is wrong, and how to correct it."),
+        "No shell? Ask your host whether the database is up, and who owns your files."),
+    "guard": (
+        ("A job would have deleted far more than usual, so it deleted nothing. The command shows "
+         "what it would delete. If an option is wrong, correct it; if it is intended, run the job "
+         "once with --yes."), EDIT),
+    "doubt": (
+        ("The host's clock jumped, so nothing is deleted for now; all else runs. After a host was "
+         "off this ends by itself within an hour. Else ask your host to set its clock."), ""),
+}
+LASTING = {             # {name of a file of runner/incident_files.py: (subject, what, command)}
+    incident_files.DATABASE: (
+        "the database cannot be used",
+        "No job runs until this is fixed. Due work waits, and nothing is lost.", "doctor"),
+    incident_files.UNWRITABLE: (
         "the database cannot be written to",
         ("It answers, but nothing can be stored, so no job runs. Another process has locked it, "
-        "it is read-only, or its disk is full. Nothing is lost."),
-        "doctor"),
-    "files": (
+         "it is read-only, or its disk is full. Nothing is lost."), "doctor"),
+    incident_files.FILES: (
         "the jobs cannot use some of their files",
         ("Jobs that need them do not run. Usually a command was run as another user, such as root, "
-        "and left files that belong to that user."),
-        "doctor"),
-    "workers": (
+         "and left files that belong to that user."), "doctor"),
+    incident_files.WORKERS: (
         "jobs cannot be handed to the workers",
-        "Cron runs these jobs itself meanwhile.",
-        "doctor"),
-    "locks": (
+        "Cron runs these jobs itself meanwhile.", "doctor"),
+    incident_files.LOCKS: (
         "an unknown connection holds the database lock of a job",
         ("It belongs to no run of the jobs, so the job never starts. If a host was cut off, its "
          "run loses the lock within minutes. Otherwise end that connection at the database server, "
-         "and change its password."),
-        "history"),
-    "log": (
+         "and change its password."), "history"),
+    incident_files.LOG: (
         "the log cannot be written",
-        "The jobs still run, but what they would log is lost.",
-        "doctor"),
+        "The jobs still run, but what they would log is lost.", "doctor"),
 }
-OVER = {                    # {name: (what was impossible, what is possible again)}
-    "database": ("no job could use the database", "The database can be used again"),
-    "unwritable": ("no job could write to the database", "The database can be written to again"),
-    "files": ("no job could be started", "The files and folders of the jobs can be used again"),
-    "workers": ("jobs could not be handed to the workers",
-                "Jobs can be handed to the workers again"),
-    "locks": ("an unknown connection held a database lock", "All jobs can be started again"),
-    "log": ("the log could not be written", "The log can be written again"),
+OVER = {                # {name: (what was impossible, what is possible again)}
+    incident_files.DATABASE: ("no job could use the database", "The database can be used again"),
+    incident_files.UNWRITABLE: ("no job could write to the database",
+                                "The database can be written to again"),
+    incident_files.FILES: ("no job could be started",
+                           "The files and folders of the jobs can be used again"),
+    incident_files.WORKERS: ("jobs could not be handed to the workers",
+                             "Jobs can be handed to the workers again"),
+    incident_files.LOCKS: ("an unknown connection held a database lock",
+                           "All jobs can be started again"),
+    incident_files.LOG: ("the log could not be written", "The log can be written again"),
 }
 FULL = ("no space left on device", "disk quota exceeded", "database or disk is full")
-RELAY = "the relay cannot be used"   # how the error of a job begins that could not use the relay
-MANY = 20                   # attempts of a day, of which none succeeded
-RELAY_PAUSES = 2            # in a row: one of five minutes is nothing to wake anybody for
-MAIL_QUEUES = ("forwards", "notifications")
-ARCHIVE_JOB, ALERT_JOB = "archive_audit_logs", "check_jobs"
+MANY = 20               # attempts of a day, of which none succeeded
+RELAY_PAUSES = 2        # in a row: one of five minutes is nothing to wake anybody for
+MAIL_JOBS = {"forwards": "retry_forwards", "notifications": "send_notifications"}
 ERROR_LENGTH = 500
 
 
-def find(health, config) -> list[Incident]:
-    """The incidents, the ones that explain others first. ConfigError when [alerts] is wrong."""
-    alerts = config.section("alerts")
-    found = [*_recorded(health), *_clock(health), *_stopped(health), *_disks(health, alerts),
-             *_relay(health), *_unusable(health), *_tables(health)]
-    causes = {each.kind for each in found}
-    found += _failing(health, config, alerts, causes)
-    idle: list[Incident] = []
-    if not health.host.stopped and "unwritable" not in causes:
-        idle += _late(health, _explained(found))
-    idle += _vanished(health, config, alerts, _explained([*found, *idle]))
-    idle += _queues(health, alerts, _explained([*found, *idle]), causes)
-    if idle and health.host.last_run_at is None:
-        idle = [_never_started(idle)]
-    channels = [_channel(row, health.now) for row in health.channels]
-    return [*found, *idle, *(each for each in channels
-                             if not _is_known(each.last_error, health))]
-
-
-def _channel(row: dict, now) -> Incident:
-    found = {name: stored.words(value) for name, value in row.items()}
-    return Incident(found["alert_key"], found["kind"], found["subject"] or stored.UNKNOWN,
-                    stored.time(found["since"]) or now, found["what"] or "",
-                    found["last_error"] or "", found["command"])
-
-
-def unreachable(error, since, now) -> Incident:
-    """The database cannot be used, or has another schema, as this DatabaseError says: nothing
-    else is known."""
-    unfit = isinstance(error, Unfit)
-    subject = ("the database does not match this version" if unfit
-               else "the database cannot be used")
-    return Incident("database", "database", subject, since or now,
-                    "No job runs until this is fixed. Due work waits, and nothing is lost.",
-                    short_error(str(error)), error.command if unfit else "doctor")
+def find(facts) -> list[Incident]:
+    """The incidents, the ones that explain others first."""
+    found: list[Incident] = []
+    for rule in RULES:
+        explained = {name for each in found for name in each.jobs}
+        found += [Incident(
+            f"{rule.kind}:{each.name}", rule.kind, rule.subject.format(**each.values), each.since,
+            rule.what.format(**each.values), short_error(each.error),
+            rule.command.format(**each.values), tuple(each.jobs))
+            for each in rule.find(facts, explained)]
+    return found
 
 
 def of_file(name: str, error, since) -> Incident:
     """An incident that a file records (runner/incident_files.py), so that it is known without a
-    database."""
-    if name == "database":
-        return unreachable(error, since, since)
+    database. `error`: a DatabaseError or OSError, or its text."""
     subject, what, command = LASTING[name]
-    return Incident(name, name, subject, since, what, short_error(str(error)), command)
+    if isinstance(error, Unfit):
+        subject, command = "the database does not match this version", error.command
+    return Incident(f"installation:{name}", "installation", subject, since, what,
+                    short_error(str(error)), command)
 
 
-def past(health, core) -> list[Incident]:
-    """The incidents that are over and are reported once: the time without a database, or else the
-    time without cron.
+def over(core, facts) -> list[Incident]:
+    """What is over and is reported once: the time without cron, and outages that files record.
 
     Asked by check_jobs, whose run shows that the database can be written.
     """
-    gap, found = health.host.gap, []
-    if gap:
-        found.append(_past("gap", gap, health.zone, "no job was started",
-                           "Cron or the host had stopped"))
+    begin, end = facts.gap or (facts.now, facts.now)
+    gap_key, found = f"late:{clock.text(begin)}", {}
+    if facts.gap:
+        found[gap_key] = _over(gap_key, "no job was started", begin, end, facts.zone,
+                               "Cron or the host had stopped. ")
     for name in incident_files.STOP_ALL_JOBS:
         file = incident_files.IncidentFile(core, name)
-        since = file.ended_since()
-        if since is None:
-            continue
-        away = _past("away", (since, health.now), health.zone, *OVER[name], file.last_error())
-        if gap and gap[0] <= since <= gap[1]:
+        if since := file.ended_since():
             # one cause, one alert: the next run finds that the gap was reported
-            away = away._replace(alert_key=f"gap:{clock.text(gap[0])}")
-            found = [each for each in found if each.alert_key != away.alert_key]
-        found.append(away)
-    return found
+            key = (gap_key if begin <= since <= end and facts.gap
+                   else f"installation:{name} {clock.text(since)}")
+            found[key] = _over(key, OVER[name][0], since, facts.now, facts.zone,
+                               error=file.last_error())
+    return list(found.values())
 
 
-def _past(kind: str, span: tuple, zone, subject: str, why: str, error: str = "") -> Incident:
-    begin, end = span
-    return Incident(f"{kind}:{clock.text(begin)}", kind,
+def _over(key: str, subject: str, begin, end, zone, why: str = "", error: str = "") -> Incident:
+    return Incident(key, "late" if why else "installation",
                     f"{subject} {time_span(begin, end, zone)}", begin,
-                    f"{why}. Jobs that were missed run now, once each.", short_error(error),
-                    "history")
+                    f"{why}Jobs that were missed run now, once each.", short_error(error),
+                    "history", is_over=True)
 
 
 def short_error(error: str | None) -> str:
@@ -163,6 +177,11 @@ def short_error(error: str | None) -> str:
     from jobs_lib.masking import text as masked  # mostly there is none
     short = " ".join(masked(error).split())
     return short if len(short) <= ERROR_LENGTH else short[:ERROR_LENGTH] + "..."
+
+
+def without_digits(error: str | None) -> str:
+    """What the errors of two jobs with the same cause have in common."""
+    return "".join(sign for sign in error or "" if not sign.isdigit())
 
 
 def short_time(moment, zone) -> str:
@@ -186,235 +205,210 @@ def time_span(begin, end, zone) -> str:
     return f"from {start} to {short_time(end, zone)}"
 
 
-# What explains others
+# What is asked for by the rules: functions of the facts and of the jobs that are explained
 
-def _recorded(health) -> list[Incident]:
+def _recorded(facts, _):
     """What files record, and which of our files this user cannot use, even if no run has noticed
     it yet."""
-    known = {name: of_file(name, error, since) for name, since, error in health.recorded
-             if name in LASTING}
-    if health.unusable:
-        found = known.get("files", of_file("files", "", health.now))
-        sentences = short_error("; ".join(health.unusable))
-        known["files"] = found._replace(what=f"{found.what} {sentences}.", last_error="")
-    return list(known.values())
+    known = {name: (since, error) for name, since, error in facts.recorded if name in LASTING
+             and name != incident_files.DATABASE}
+    if facts.unusable:
+        since, _ = known.get(incident_files.FILES, (facts.now, ""))
+        known[incident_files.FILES] = since, f"{'; '.join(facts.unusable)}."
+    for name, (since, error) in known.items():
+        subject, what, command = LASTING[name]
+        yield Found(name, since, {"subject": subject, "what": what, "command": command}, error)
 
 
-def _stopped(health) -> list[Incident]:
-    since = health.host.stopped
-    # while one of these lasts, cron works but can start nothing
-    if not since or any(name in incident_files.STOP_ALL_JOBS
-                           for name, _, _ in health.recorded):
-        return []
-    return [Incident("cron", "cron", f"no job has started since {short_time(since, health.zone)}",
-                     since, "Cron does not start `run-due`, or every start fails immediately. No "
-                     "job runs.", "", "crontab")]
+def _doubt(facts, _):
+    if facts.doubt:
+        text, since = facts.doubt
+        yield Found("clock", since, {"why": text[:1].upper() + text[1:]})
 
 
-def _never_started(idle: list[Incident]) -> Incident:
+def _cannot_start(facts) -> bool:
+    """Whether nothing can be begun, for a reason that is an incident of its own."""
+    return any(name in incident_files.STOP_ALL_JOBS for name, _, _ in facts.recorded)
+
+
+def _cron(facts, _):
+    if facts.stopped and not _cannot_start(facts):
+        yield Found("cron", facts.stopped, {"since": short_time(facts.stopped, facts.zone)})
+
+
+def _never(facts, explained):
     """Nothing ever ran: everything that is late or waits, waits for cron."""
-    return Incident("cron", "cron", "no job has ever started", min(each.since for each in idle),
-                    "Cron has not started `run-due` yet, so everything waits. If its line is in "
-                    "your crontab, wait for its next minute. This command prints the line.", "",
-                    "crontab")
+    if facts.last_run_at is None and not facts.stopped:
+        waits = [job.late_since for job in facts.jobs.values() if job.late_since]
+        waits += [each.since for each in _waiting(facts, explained)]
+        if waits:
+            yield Found("cron", min(waits), {}, jobs=tuple(facts.jobs))
 
 
-def _clock(health) -> list[Incident]:
-    """The clock is in doubt, or was: runs of the last day are dated in the future."""
-    if health.clock is None:
-        return []
-    doubt, since, ahead, latest = health.clock
-    if doubt:
-        subject = f"deletions are paused: {clock.IN_DOUBT}"
-        what = (f"{doubt[:1].upper()}{doubt[1:]}. Everything else continues. If the host was only "
-                "off for a while, you do not need to do anything.")
-    else:
-        subject = "runs are dated in the future: the clock was ahead, or is behind"
-        what = "The clock is trusted again."
-    if ahead:
-        until = (f"up to {full_time(latest, health.zone)}" if latest
-                 else "with times that cannot be")
-        what += (f" Runs of the last day that are dated in the future, {until}: {ahead:,}. The "
-                 "clock was ahead then, or is behind now.")
-    return [Incident("clock", "clock", subject, since, what, "", "doctor")]
+def _disks(facts, _):
+    least = facts.alerts.disk_free
+    jobs = [job.name for job in facts.jobs.values()
+            if any(sign in (job.last_error or "").lower() for sign in FULL)]
+    for disk in facts.disks:
+        if least is not None and disk.free < least:
+            yield Found(disk.names[0], facts.now, {
+                "path": disk.path, "names": ", ".join(disk.names), "free": size(disk.free),
+                "total": size(disk.total), "least": show_size(least)}, jobs=jobs)
 
 
-def _disks(health, alerts) -> list[Incident]:
-    least = alerts.disk_free
-    nearly_full = [disk for disk in health.host.disks if least is not None and disk.free < least]
-    return [Incident(f"disk:{disk.names[0]}", "disk",
-                     f"the disk is nearly full: {size(disk.free)} left", health.now,
-                     f"{disk.path} ({', '.join(disk.names)}) has {size(disk.free)} left of "
-                     f"{size(disk.total)}, less than [alerts] disk_free = {show_size(least)}. "
-                     "When it is full, no job can write anything.", "", "doctor")
-            for disk in nearly_full]
-
-
-def _relay(health) -> list[Incident]:
-    row = health.host.relay
+def _relay(facts, _):
+    row = facts.relay
     if row is None:
-        return []
-    since = stored.time(row["since"]) or health.now
-    until = stored.time(row["paused_until"]) or health.now
-    if stored.number(row["failures"]) < RELAY_PAUSES and until - since < timedelta(hours=1):
-        return []
-    return [Incident("relay", "relay",
-                     f"outgoing mail has been paused since {short_time(since, health.zone)}", since,
-                     "The relay accepts no mail, so sending is paused until "
-                     f"{full_time(until, health.zone)}, and then tried again. Forwards and notices "
-                     "wait, and none loses an attempt.", short_error(row["reason"]), "doctor")]
+        return
+    since = stored.time(row["since"]) or facts.now
+    until = stored.time(row["paused_until"]) or facts.now
+    if stored.number(row["failures"]) >= RELAY_PAUSES or until - since >= timedelta(hours=1):
+        yield Found("mail", since, {"since": short_time(since, facts.zone),
+                                    "until": full_time(until, facts.zone)}, row["reason"],
+                    tuple(MAIL_JOBS.values()))
 
 
-def _unusable(health) -> list[Incident]:
+def _unusable(facts, _):
     """Sections of config.ini, and files of jobs, that are wrong: those jobs do not run."""
-    return [Incident(f"config:{each.name}", "config", f"{each.name} cannot be used", health.now,
-                     _not_running(each), short_error(each.sentence), "config check", each.jobs)
-            for each in health.problems]
+    for each in facts.problems:
+        yield Found(each.name, facts.now, {"name": each.name,
+                                           "jobs": ", ".join(each.jobs) or "its job"},
+                    each.sentence, each.jobs)
 
 
-def _not_running(problem) -> str:
-    others = [name for name in problem.jobs if name != problem.name]
-    if not others:
-        return "It does not run until this is fixed."
-    return f"Not running until this is fixed: {', '.join(others)}."
+def _tables(facts, _):
+    """Jobs that refuse because the app's own tables lack something."""
+    if names := facts.lacking:
+        who = f"{names[0]} needs" if len(names) == 1 else f"{len(names)} jobs need"
+        yield Found("tables", facts.now, {"who": who, "jobs": ", ".join(names)}, facts.lack, names)
 
 
-def _tables(health) -> list[Incident]:
-    """Jobs that refuse because the app's own tables lack something; not those that are disabled or
-    paused."""
-    names = health.blocked.idle
-    if not names:
-        return []
-    who = f"{names[0]} needs" if len(names) == 1 else f"{len(names)} jobs need"
-    return [Incident("tables", "tables", f"your app's tables lack what {who}", health.now,
-                     f"Not running: {', '.join(names)}. Add what is missing, or disable what you "
-                     "do not need.", short_error(health.blocked.lack),
-                     "migrate --dry-run", names)]
+def _guarded(facts, explained):
+    """Jobs that a safety stop has ended (engines/safety_stop.py)."""
+    for job in facts.jobs.values():
+        if job.name not in explained and job.failures and CONFIRM in job.last_error:
+            yield Found(job.name, job.failing_since, {"job": job.name}, job.last_error,
+                        (job.name,))
 
 
-# Jobs
-
-def _explained(found: list[Incident]) -> set:
-    return {name for each in found for name in each.explains}
-
-
-def _failing(health, config, alerts, causes: set) -> list[Incident]:
-    """Jobs that fail for the same reason are one incident."""
-    jobs = [job for job in health.jobs.values()
-            if job.failures and job.failures >= _threshold(config, job.name, alerts)
-            and job.name not in health.blocked.jobs
-            and not _is_explained(job.last_error or "", causes)
-            and not _is_known(job.last_error or "", health)]
+def _failing(facts, explained):
+    """Jobs that fail for the same reason are one incident, under the name of the first: the others
+    come and go."""
     groups: dict = {}
-    for job in sorted(jobs, key=lambda job: (job.failing_since, job.name)):
-        groups.setdefault(without_digits(job.last_error), []).append(job)
-    return [_failing_together(group, health.zone) for group in groups.values()]
+    for job in sorted(facts.jobs.values(), key=lambda job: (job.failing_since or facts.now,
+                                                            job.name)):
+        if (job.failures >= job.most_failures and job.name not in explained
+                # what quotes a mistake in the configuration is not another one
+                and not any(each.sentence in job.last_error for each in facts.problems)):
+            groups.setdefault(without_digits(job.last_error), []).append(job)
+    for job, *others in groups.values():
+        what = (f"Its last successful run began {full_time(job.last_ok_at, facts.zone)}."
+                if job.last_ok_at else "It has never succeeded.")
+        names = [each.name for each in others]
+        if names:
+            what += f" Other jobs fail with the same error: {', '.join(names)}."
+        yield Found(job.name, job.failing_since, {
+            "job": job.name, "number": job.failures, "what": what,
+            "since": short_time(job.failing_since, facts.zone)}, job.last_error,
+            (job.name, *names))
 
 
-def _threshold(config, name: str, alerts) -> int:
-    """After how many failures in a row this job is an incident."""
-    try:
-        return config.job_named(name).alert_after_failures or alerts.after_failures
-    except ConfigError:
-        return alerts.after_failures
+def _killed(facts, explained):
+    for job in facts.jobs.values():
+        if job.vanished >= job.most_failures and job.name not in explained:
+            yield Found(job.name, job.vanished_at, {"job": job.name, "number": job.vanished},
+                        jobs=(job.name,))
 
 
-def _is_explained(error: str, causes: set) -> bool:
-    no_room = any(sign in error.lower() for sign in FULL)
-    return ("disk" in causes and no_room) or ("relay" in causes and error.startswith(RELAY))
-
-
-def _is_known(error: str, health) -> bool:
-    """Whether it quotes what is wrong in the configuration, which is an incident of its own."""
-    return any(short_error(each.sentence) in error for each in health.problems)
-
-
-def without_digits(error: str | None) -> str:
-    """What the errors of two jobs with the same cause have in common."""
-    return "".join(sign for sign in error or "" if not sign.isdigit())
-
-
-def _failing_together(group: list, zone) -> Incident:
-    """One incident under the name of the first job: the others come and go."""
-    job, others = group[0], [each.name for each in group[1:]]
-    what = (f"Its last successful run began {full_time(job.last_ok_at, zone)}." if job.last_ok_at
-            else "It has never succeeded.")
-    if others:
-        what += f" Other jobs fail with the same error: {', '.join(others)}."
-    kind = "archive" if job.name == ARCHIVE_JOB else "failing"
-    return Incident(f"failing:{job.name}", kind, f"{job.name} has failed {job.failures} times "
-                    f"since {short_time(job.failing_since, zone)}", job.failing_since, what,
-                    short_error(job.last_error), f"history {job.name}", (job.name, *others))
-
-
-def _late(health, broken: set) -> list[Incident]:
-    return [_late_job(job, health.zone) for job in health.jobs.values()
-            if job.late_since and job.name not in broken and not job.failures]
-
-
-def _late_job(job, zone) -> Incident:
-    last = f"since {full_time(job.last_ok_at, zone)}" if job.last_ok_at else "yet"
-    return Incident(f"late:{job.name}", "late", f"{job.name} has not succeeded since "
-                    f"{short_time(job.late_since, zone)}", job.late_since,
-                    f"{job.name} ({job.when}) has not succeeded {last}, although other jobs ran. "
-                    "Something keeps it from starting, or it never finishes.",
-                    _last_problem(job), f"history {job.name}", (job.name,))
+def _late(facts, explained):
+    if facts.stopped or facts.last_run_at is None or _cannot_start(facts):
+        return
+    for job in facts.jobs.values():
+        if job.late_since and not job.failures and job.name not in explained:
+            last = (f"since {full_time(job.last_ok_at, facts.zone)}" if job.last_ok_at else "yet")
+            yield Found(job.name, job.late_since, {
+                "job": job.name, "when": job.when, "last": last,
+                "since": short_time(job.late_since, facts.zone)}, _last_problem(job), (job.name,))
 
 
 def _last_problem(job) -> str:
     """Why its last run failed or stopped early, if it did."""
-    return short_error(job.last and (job.last["error"] or job.last["stop_reason"]))
+    return job.last and (job.last["error"] or job.last["stop_reason"])
 
 
-def _vanished(health, config, alerts, broken: set) -> list[Incident]:
-    return [Incident(f"vanished:{job.name}", "vanished",
-                     f"{job.name} was killed {job.vanished} times within a day", job.vanished_at,
-                     f"The host killed {job.vanished} runs of {job.name} within a day, without an "
-                     "error. Each next run went on from there, so nothing is lost, but progress is "
-                     "slow.", "", f"history {job.name}")
-            for job in health.jobs.values()
-            if job.vanished and job.vanished >= _threshold(config, job.name, alerts)
-            and job.name not in broken]
+def _waiting(facts, explained):
+    """Queues in which something waits too long, too much waits, or nothing is finished."""
+    alerts, now = facts.alerts, facts.now
+    for queue in _watched(facts, explained):
+        oldest, reasons = queue.oldest_due_at, []
+        if oldest and alerts.queue_age is not None and now - oldest > alerts.queue_age:
+            reasons.append(f"longer than [alerts] queue_age = {show_duration(alerts.queue_age)}")
+        if alerts.queue_depth is not None and queue.due > alerts.queue_depth:
+            reasons.append(f"more than [alerts] queue_depth = {alerts.queue_depth:,}")
+        # a queue behind a paused relay is paused, not stalled
+        if queue.stalled_since and not (facts.relay and queue.name in MAIL_JOBS):
+            reasons.append("none was finished since then")
+        if reasons:
+            from jobs_lib.engines.work_queue import in_words  # mostly no queue waits
+            since = oldest or now   # too many may be due, with no time that can be read
+            yield Found(queue.name, since, {
+                "what": queue.what, "due": in_words(queue.due), "reasons": ", and ".join(reasons),
+                "since": short_time(since, facts.zone), "oldest": full_time(since, facts.zone),
+                "job": queue.job}, _last_problem(facts.jobs[queue.job]), (queue.job,))
 
 
-# Queues
-
-def _queues(health, alerts, broken: set, causes: set) -> list[Incident]:
-    if health.host.stopped:
-        return []
-    behind_relay = MAIL_QUEUES if "relay" in causes else ()
-    watched = [queue for queue in health.queues.values()
-               if queue.job not in broken and queue.name not in behind_relay
-               and not health.jobs[queue.job].paused_at]
-    return [incident for queue in watched
-            if (incident := _waiting(queue, health, alerts) or _undelivered(queue, health.now))]
+def _undelivered(facts, explained):
+    """Queues of which every attempt of a day has failed."""
+    for queue in _watched(facts, explained):
+        if queue.tried_last_day >= MANY and not queue.done_last_day:
+            yield Found(queue.name, facts.now - timedelta(days=1), {
+                "what": queue.what, "number": f"{queue.tried_last_day:,}", "job": queue.job},
+                jobs=(queue.job,))
 
 
-def _waiting(queue, health, alerts) -> Incident | None:
-    oldest, reasons = queue.oldest_due_at, []
-    if oldest and alerts.queue_age is not None and health.now - oldest > alerts.queue_age:
-        reasons.append(f"longer than [alerts] queue_age = {show_duration(alerts.queue_age)}")
-    if alerts.queue_depth is not None and queue.due > alerts.queue_depth:
-        reasons.append(f"more than [alerts] queue_depth = {alerts.queue_depth:,}")
-    # a queue behind a paused relay is paused, not stalled
-    if queue.stalled_since and not (health.host.relay and queue.name in MAIL_QUEUES):
-        reasons.append("none was finished since then")
-    if not reasons:
-        return None
-    from jobs_lib.engines.work_queue import in_words  # mostly no queue waits
-    since = oldest or health.now    # too many may be due, with no time that can be read
-    due = in_words(queue.due)
-    return Incident(f"waiting:{queue.name}", "waiting", f"{queue.what}: {due} overdue since "
-                    f"{short_time(since, health.zone)}", since, f"{due} due, the oldest since "
-                    f"{full_time(since, health.zone)}: {', and '.join(reasons)}.",
-                    _last_problem(health.jobs[queue.job]), f"history {queue.job}")
+def _watched(facts, explained) -> list:
+    return [] if facts.stopped else [
+        queue for queue in facts.queues.values()
+        if queue.job not in explained and not facts.jobs[queue.job].paused_at]
 
 
-def _undelivered(queue, now) -> Incident | None:
-    if queue.tried_last_day < MANY or queue.done_last_day:
-        return None
-    return Incident(f"undelivered:{queue.name}", "undelivered",
-                    f"no attempt succeeded in the last 24 hours: {queue.what}",
-                    now - timedelta(days=1),
-                    f"{queue.job} made {queue.tried_last_day:,} attempts in the last 24 hours, and "
-                    "none succeeded.", "", f"history {queue.job}")
+Rule = namedtuple("Rule", "kind find subject what command")
+RULES = (
+    Rule("installation", _recorded, "{subject}", "{what}", "{command}"),
+    Rule("doubt", _doubt, f"deletions are paused: {clock.IN_DOUBT}",
+         ("{why}. Everything else continues. If the host was only off for a while, you do not need "
+          "to do anything."), "doctor"),
+    Rule("late", _cron, "no job has started since {since}",
+         "Cron does not start `run-due`, or every start fails immediately. No job runs.",
+         "crontab"),
+    Rule("disk", _disks, "the disk is nearly full: {free} left",
+         ("{path} ({names}) has {free} left of {total}, less than [alerts] disk_free = {least}. "
+          "When it is full, no job can write anything."), "doctor"),
+    Rule("relay", _relay, "outgoing mail has been paused since {since}",
+         ("The relay accepts no mail, so sending is paused until {until}, and then tried again. "
+          "Forwards and notices wait, and none loses an attempt."), "doctor"),
+    Rule("configuration", _unusable, "{name} cannot be used",
+         "Not running until this is fixed: {jobs}.", "config check"),
+    Rule("configuration", _tables, "your app's tables lack what {who}",
+         "Not running: {jobs}. Add what is missing, or disable what you do not need.",
+         "migrate --dry-run"),
+    Rule("guard", _guarded, "{job} would delete too much, and deleted nothing",
+         "If this is intended, confirm it once; if not, correct what makes it so many.",
+         "{job} --dry-run"),
+    Rule("failing", _failing, "{job} has failed {number} times since {since}", "{what}",
+         "history {job}"),
+    Rule("failing", _killed, "{job} was killed {number} times within a day",
+         ("The host killed {number} runs of {job} within a day, without an error. Each next run "
+          "went on from there, so nothing is lost, but progress is slow."), "history {job}"),
+    Rule("late", _never, "no job has ever started",
+         ("Cron has not started `run-due` yet, so everything waits. If its line is in your "
+          "crontab, wait for its next minute. This command prints the line."), "crontab"),
+    Rule("late", _late, "{job} has not succeeded since {since}",
+         ("{job} ({when}) has not succeeded {last}, although other jobs ran. Something keeps it "
+          "from starting, or it never finishes."), "history {job}"),
+    Rule("waiting", _waiting, "{what}: {due} overdue since {since}",
+         "{due} due, the oldest since {oldest}: {reasons}.", "history {job}"),
+    Rule("waiting", _undelivered, "no attempt succeeded in the last 24 hours: {what}",
+         "{job} made {number} attempts in the last 24 hours, and none succeeded.",
+         "history {job}"),
+)

@@ -1,6 +1,6 @@
 """The status as one document: what `status`, `report` and `metrics` show, each in its own way.
 
-Facts and judgement come from monitoring/health.py and monitoring/incidents.py; here they become
+Facts and judgement come from monitoring/facts.py and monitoring/incidents.py; here they become
 plain values, times as UTC text, as `status --json` prints them. `error`, `what` and `reason` hold
 text of the outside world, addresses masked; `public()` takes it out.
 """
@@ -15,7 +15,7 @@ from jobs_lib.database.schema import NAMES
 from jobs_lib.database.values import INVALID, UNKNOWN_STATUS
 from jobs_lib.paths import VERSION, program
 
-from . import health, incidents, overdue, queues, run_statistics
+from . import facts, incidents, overdue, run_statistics
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 DISKS = {"[core] database": "database", "[core] state_dir": "state", "[core] log_dir": "logs",
@@ -35,21 +35,21 @@ def collect(config, db, now) -> dict:
     """The status now: small reads only."""
     broken: list[str] = []
     jobs = catalogue.load_all(broken)
-    found = health.collect(db, config, jobs, now, broken)
+    found = facts.collect(db, config, jobs, now, broken)
     start, invalid = program(config.path), _invalid_rows(db, found.jobs.values())
     due = _due(config, db, found, jobs)
     wrong = {name for problem in found.problems for name in problem.jobs}
     return {"generated_at": clock.text(now), "version": VERSION,
-            "incidents": [_incident(each, now, start) for each in incidents.find(found, config)],
+            "incidents": [_incident(each, now, start) for each in incidents.find(found)],
             "jobs": [{**_job(job, found.jobs.get(job.name), invalid, job.name in wrong),
                       **due.get(job.name, NOT_DUE)} for job in jobs],
             "queues": [{**_plain(queue, OF_QUEUE),
                         "oldest_due_seconds": queue.oldest_due_seconds(now)}
                        for queue in found.queues.values()],
-            "mail": _mail(found.host),
+            "mail": _mail(found),
             "disks": [{"holds": [DISKS.get(name, name) for name in disk.names],
-                       "free": disk.free, "total": disk.total} for disk in found.host.disks],
-            "last_run_at": _text(found.host.last_run_at)}
+                       "free": disk.free, "total": disk.total} for disk in found.disks],
+            "last_run_at": _text(found.last_run_at)}
 
 
 def with_past(document: dict, db, now) -> dict:
@@ -102,23 +102,9 @@ def _text(value):
 
 def _incident(each, now, start: str) -> dict:
     seconds = int((now - each.since).total_seconds())
-    return {"key": each.alert_key, **_plain(each, ("kind", "subject", "since", "what")),
-            "seconds": max(0, seconds), "error": each.last_error or None,
-            "jobs": _concerned(each),
+    return {"key": each.key, **_plain(each, ("kind", "subject", "since", "what")),
+            "seconds": max(0, seconds), "error": each.error or None, "jobs": list(each.jobs),
             "command": f"{start} {each.command}" if each.command else None}
-
-
-def _concerned(each) -> list[str]:
-    """The jobs that an incident is about; none where it is about all of them, or the host."""
-    subject = each.alert_key.partition(":")[2]
-    watched = {queue.name: queue.job for queue in queues.QUEUES}
-    if each.kind == "relay":
-        return [watched[name] for name in incidents.MAIL_QUEUES]
-    if each.kind in ("waiting", "undelivered"):
-        return [watched[subject]]
-    if each.kind == "channel":
-        return [incidents.ALERT_JOB]
-    return list(each.explains) or ([subject] if each.kind in ("vanished", "config") else [])
 
 
 def _due(config, db, found, jobs) -> dict[str, dict]:
@@ -128,7 +114,7 @@ def _due(config, db, found, jobs) -> dict[str, dict]:
 
 
 def _job(job, found, invalid: dict, is_wrong: bool) -> dict:
-    """`found`: its JobHealth, None if its section is wrong. `invalid`: as _invalid_rows."""
+    """`found`: its JobFacts, None if its section is wrong. `invalid`: as _invalid_rows."""
     known = {"name": job.name, "summary": job.summary, "priority": job.priority}
     if found is None:
         return {**known, **MISCONFIGURED}
@@ -160,12 +146,12 @@ def _state(job) -> str:
     return next((state for state, applies in states.items() if applies), "ok")
 
 
-def _mail(host) -> dict:
-    relay = host.relay or {"paused_until": None, "reason": None}
+def _mail(found) -> dict:
+    relay = found.relay or {"paused_until": None, "reason": None}
     return {"windows": [{"name": name, "sent": int(sent), "limit": limit}
-                        for name, (sent, limit) in host.sent().items()],
+                        for name, (sent, limit) in found.sent().items()],
             "paused_until": _text(stored.time(relay["paused_until"])),
-            "reason": host.relay and incidents.short_error(relay["reason"])}
+            "reason": found.relay and incidents.short_error(relay["reason"])}
 
 
 def _tables(db, sizes: dict) -> list[dict]:

@@ -2,6 +2,7 @@
 day."""
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 
 from jobs_lib.database import stored
@@ -19,16 +20,15 @@ from jobs_lib.records import namedtuple
 CLAIMED: tuple[ClaimedQueue, ...] = (forwards.QUEUE, notifications.QUEUE, webhooks.QUEUE)
 QUEUES: tuple[WorkQueue, ...] = (*CLAIMED, exports.QUEUE, domains.QUEUE, deletions.QUEUE)
 WATCHED = tuple(queue for queue in QUEUES if queue.done)        # their jobs say what was done
-DAY = timedelta(days=1)
-RUNS_A_DAY = 400
 TRIED = ("retried", "uncertain", "given_back", "put_off")
 INVALID = "invalid"             # rows that could not be read, and so failed
 STALLED_INTERVALS = 2
+DAY = timedelta(days=1)
 
 
-class QueueHealth(namedtuple("QueueHealth", "name job what depth due oldest_due_at "
-                             "uncertain_last_day done_last_day failed_last_day tried_last_day "
-                             "stalled_since")):
+class QueueFacts(namedtuple("QueueFacts", "name job what depth due oldest_due_at "
+                            "uncertain_last_day done_last_day failed_last_day tried_last_day "
+                            "stalled_since")):
     """One queue. Times are aware UTC or None; numbers of the last day are those of its runs.
 
     depth               rows that are not finished; as many are counted as of due ones
@@ -56,8 +56,9 @@ def claimed(name: str) -> ClaimedQueue:
     return next(queue for queue in CLAIMED if queue.name == name)
 
 
-def queues(db, config, jobs, now, health: dict) -> dict:
-    """{name: QueueHealth} of the queues whose job is there. `health`: {job: JobHealth}."""
+def queues(db, config, jobs, now, intervals: dict, day: int) -> dict:
+    """{name: QueueFacts} of the queues whose job is there. `intervals`: {job: between two runs};
+    `day`: the first id of the runs of the last day."""
     by_name = {job.name: job for job in jobs}
     most = max(COUNTED, (config.section("alerts").queue_depth or 0) + 1)
     found = {}
@@ -66,39 +67,31 @@ def queues(db, config, jobs, now, health: dict) -> dict:
         # nobody waits for the next check of a domain while checks are disabled
         if job and (config.job(job).enabled or queue.name != "domains"):
             depth, due, oldest = queue.backlog(view(db, config, now, config.job(job)), most)
-            found[queue.name] = _health(db, queue, depth, due, stored.time(oldest), now,
-                                        health[job.name].interval)
+            since, results = stored.time(oldest), _results(db, queue, now, day)
+            last_done = results.pop("last_done")
+            is_stalled = (since is not None and (last_done is None or last_done < since)
+                          and now - since > STALLED_INTERVALS * intervals[job.name])
+            found[queue.name] = QueueFacts(queue.name, queue.job, queue.what, depth, due, since,
+                                           stalled_since=since if is_stalled else None, **results)
     return found
 
 
-def _health(db, queue: WorkQueue, depth: int, due: int, since, now, interval) -> QueueHealth:
-    done, failed, tried, lost, last_done = _day(db, queue, now)
-    stalled = (since is not None and (last_done is None or last_done < since)
-               and now - since > STALLED_INTERVALS * interval)
-    return QueueHealth(queue.name, queue.job, queue.what, depth, due, since, lost, done, failed,
-                       tried, since if stalled else None)
-
-
-def _day(db, queue: WorkQueue, now) -> tuple:
-    """(succeeded, given up, attempts, lost in flight, start of the last run that succeeded with
-    one), by the runs of a day."""
-    done = failed = tried = lost = latest = 0
+def _results(db, queue: WorkQueue, now, day: int) -> dict:
+    """What the runs of the last day have done, and `last_done`: the start of the last one that
+    succeeded with an item."""
+    totals, latest = Counter({f"{name}_last_day": 0 for name in (
+        "done", "failed", "tried", "uncertain")}), 0
     # grouped, since most runs have found nothing to do
-    for row in db.query("SELECT counts, COUNT(*) AS number, MAX(id) AS latest FROM "
-                        "(SELECT id, counts FROM {job_runs} WHERE job = :job "
-                        "AND started_at >= :since AND started_at <= :now "
-                        "ORDER BY id DESC LIMIT :most) runs GROUP BY counts", job=queue.job,
-                        since=now - DAY, now=now, most=RUNS_A_DAY):
-        good, bad, again, uncertain = (number * row["number"] for number in _results(
-            queue, stored.counts(row["counts"])))
-        done, failed, tried = done + good, failed + bad, tried + good + bad + again
-        lost += uncertain
-        latest = max(latest, row["latest"]) if good else latest
+    for row in db.query("SELECT counts, COUNT(*) AS number, MAX(id) AS latest FROM {job_runs} "
+                        "WHERE job = :job AND id >= :day AND started_at >= :since "
+                        "AND started_at <= :now GROUP BY counts", job=queue.job, day=day,
+                        since=now - DAY, now=now):
+        counts = stored.counts(row["counts"])
+        done, failed, again, uncertain = (
+            sum(stored.count(counts, name) for name in names) * row["number"]
+            for names in (queue.done, (*queue.failed, INVALID), TRIED, ("uncertain",)))
+        totals.update(done_last_day=done, failed_last_day=failed, uncertain_last_day=uncertain,
+                      tried_last_day=done + failed + again)
+        latest = max(latest, row["latest"]) if done else latest
     last = latest and db.value("SELECT started_at FROM {job_runs} WHERE id = :id", id=latest)
-    return done, failed, tried, lost, stored.time(last) if last else None
-
-
-def _results(queue: WorkQueue, counts: dict) -> list[int]:
-    """Succeeded, given up, put off and lost in flight, of one run."""
-    return [sum(stored.count(counts, name) for name in names)
-            for names in (queue.done, (*queue.failed, INVALID), TRIED, ("uncertain",))]
+    return {**totals, "last_done": stored.time(last) if last else None}

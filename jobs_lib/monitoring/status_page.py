@@ -16,7 +16,7 @@ from html import escape
 from jobs_lib import clock
 from jobs_lib.text import span, took
 
-from . import advice, charts
+from . import charts, incidents
 from .status_page_parts import (
     Times,
     badge,
@@ -30,6 +30,9 @@ from .status_page_parts import (
     total,
 )
 
+BY_CRON = ("No shell? In your host's cron page, add a line with the command, written with the "
+           "full paths of your line with run-due. Let it run once, read the mail that cron sends "
+           "you, and remove the line.")
 PROBLEMS = ("misconfigured", "failing", "late")
 # {how the names of a group's jobs begin: its title}
 GROUPS = {prefix: title for title, prefixes in (
@@ -103,7 +106,7 @@ def _hero(found: dict, title: str, times: Times, private: bool) -> str:
         links = _anchors(found)
         items = "".join(_incident(incident, links, private) for incident in found["incidents"])
         style = "hero bad"
-        body = f'<ul class="incidents">{items}</ul><p class="soft">{escape(advice.BY_CRON)}</p>'
+        body = f'<ul class="incidents">{items}</ul><p class="soft">{escape(BY_CRON)}</p>'
     else:
         style = "hero" if any(job["last"] for job in found["jobs"]) else "hero none"
         body = f'<p class="soft">{_all_well(found, times)}</p>'
@@ -139,7 +142,7 @@ def _anchors(found: dict) -> dict[str, str]:
 def _incident(incident: dict, links: dict[str, str], private: bool) -> str:
     details = [incident[name] for name in ("what", "error") if private and incident[name]]
     lines = "".join(f'<span class="error">{escape(text)}</span>' for text in details)
-    do, no_shell = advice.ADVICE.get(incident["kind"], ("", ""))
+    do, no_shell = incidents.KINDS[incident["kind"]]
     lines += f"<p>{escape(do)}</p>" if do else ""
     if incident["command"]:
         lines += f'<div><code>{escape(incident["command"])}</code></div>'

@@ -81,7 +81,7 @@ def _jobs(found: dict, screen: Screen) -> list[str]:
     head, *table = map(joined, padded([["JOB", "LAST", "BEGAN", "NEXT"], *rows]))
     lines = [screen.paint("bold", head)]
     reported = " ".join(f"{each['subject']} {each['what']}" for each in found["incidents"])
-    cron_stopped = any(each["kind"] == "cron" for each in found["incidents"])
+    cron_stopped = any(each["key"] == "late:cron" for each in found["incidents"])
     for job, line in zip(found["jobs"], table):
         lines.append(screen.paint(_colour(job["last"]), line))
         if job["name"] not in reported:

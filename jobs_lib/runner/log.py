@@ -75,17 +75,6 @@ class Log:
         """An event that went wrong."""
         self.event(event, "error", **fields)
 
-    def lines(self, most: int) -> list[str]:
-        """This run's own among the last `most` bytes of the file."""
-        try:
-            with open(self.path, "rb") as file:
-                file.seek(max(0, os.stat(self.path).st_size - most))
-                found = file.read(most).decode("ascii", "replace").splitlines()
-        except OSError:
-            return []
-        return [line for line in found if f'"run_id": "{self._fields.get("run_id")}"' in line
-                and line[0] == "{"]
-
     def close(self) -> None:
         """Close the file; the next event opens it again."""
         if self._file >= 0:

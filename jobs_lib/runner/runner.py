@@ -16,7 +16,7 @@ from .call import call, out_of_memory
 from .context import Context
 from .limits import RunLimits
 from .log import NoLog, open_log
-from .outcome import BUSY_BEFORE, EXIT_CODES, HELD, UNKNOWN_HOLDER, as_json, blank, outcome_words
+from .outcome import BUSY_BEFORE, HELD, UNKNOWN_HOLDER, as_json, blank
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:                # `typing` is not loaded otherwise
@@ -78,7 +78,6 @@ class _Attempt:
         self.doubt: str | None = None   # why the clock is not trusted
         # as far as is known, the app's tables have all that jobs need
         self.complete = True
-        self.ping_url = "" if request.dry_run else config.job(job).ping_url
         log_incident = incident_files.IncidentFile(core, incident_files.LOG)
         self.log = NoLog() if request.dry_run else open_log(
             core, job.name, now=ports.now, incident=log_incident,
@@ -209,7 +208,6 @@ class _Attempt:
         if self.begun:
             slot = result["slot"] and clock.text(result["slot"])
             self.log.event("run started", trigger=trigger, slot=slot)
-            self._ping(started=True)
         else:
             result.update(status="skipped", stop_reason=DONE_BEFORE)
         return self.begun
@@ -291,7 +289,6 @@ class _Attempt:
                 result.update(status="failed", error=f"the outcome could not be stored: {error}")
         self.log.event("run ended", "info" if result["status"] in ("ok", "partial") else "error",
                        **as_json(result))
-        self._ping()
 
     def _keep(self) -> None:
         """What the database does not take, the next run stores."""
@@ -300,20 +297,6 @@ class _Attempt:
             unrecorded.keep(self.core.state_dir, outcome, begun=self.begun)
         except OSError as error:
             self.log.error("outcome not kept", error=str(error))
-
-    def _ping(self, started: bool = False) -> None:
-        """Tell the service that `ping_url` names. It never changes how the run ends."""
-        if not self.ping_url:
-            return
-        from . import pings
-        what, body = pings.START, ""
-        if not started:
-            what = pings.FAIL if self.result["status"] in EXIT_CODES else pings.SUCCESS
-            body = pings.log_tail(self.log, outcome_words(self.result))
-        error = pings.call(self.config, self.ports, self.ping_url, what, self.result["run_id"],
-                           body)
-        if error:
-            self.log.warning("ping failed", error=error)
 
     def _close(self) -> None:
         elapsed = self.ports.monotonic() - self.limits.started

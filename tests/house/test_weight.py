@@ -101,7 +101,7 @@ WORK = ("json", "re", "enum", "signal", "argparse", "textwrap", "gettext", "loca
         "jobs_lib.features.exports.requests", "jobs_lib.engines.queue", "jobs_lib.engines.due_rows",
         "jobs_lib.ports.mail", "jobs_lib.ports.http",
         "jobs_lib.features.domains.records", "jobs_lib.monitoring.alert_messages",
-        "jobs_lib.monitoring.alert_channels", "jobs_lib.monitoring.publish")
+        "jobs_lib.monitoring.publish")
 
 
 # the jobs that are due in nearly every tick

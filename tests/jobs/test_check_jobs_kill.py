@@ -18,7 +18,8 @@ from tests.support.shell import Shell, at_sql
 
 pytestmark = pytest.mark.slow
 JOB = "check_jobs"
-RECORD = "jobs_lib.monitoring.alert_rows:AlertTable.delivered"
+RECORD = "jobs_lib.monitoring.alerts:delivered:before"
+SENT = "jobs_lib.monitoring.alert_messages:send:before"
 
 
 @pytest.fixture
@@ -57,14 +58,14 @@ def named(hook) -> list[str]:
 # (where, how often each channel is notified in the end)
 POINTS = {
     "before the rows": (at_sql("INSERT INTO {alerts}"), (1, 1)),
-    "mail sent, not recorded": (f"{RECORD}:before:1", (2, 1)),
-    "webhook sent, not recorded": (f"{RECORD}:before:2", (1, 2)),
+    "mail sent": (f"{SENT}:2", (2, 1)),
+    "both sent, not recorded": (RECORD, (2, 2)),
     "at the end": ("jobs_lib.runner.history:finish:before", (1, 1)),
 }
 
 
 # A server's own part in it is the same at each point.
-KILLS = [("sqlite", point) for point in POINTS] + [("mariadb", "mail sent, not recorded")]
+KILLS = [("sqlite", point) for point in POINTS] + [("mariadb", "both sent, not recorded")]
 # nothing of it is the database's
 SQLITE = pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)
 
@@ -84,7 +85,7 @@ def test_a_kill_loses_no_alert_and_repeats_one_at_most(service, hook, relay, poi
         service.run(JOB)
         assert (len(relay.accepted), len(hook.requests)) == notified
         assert set(named(hook)) == {"failing:purge_sessions"}
-        row = service.db.row("SELECT email_told_at, webhook_told_at FROM {alerts}")
+        row = service.db.row("SELECT notified_at FROM {alerts}")
         assert None not in row.values()             # so it is never reported again
 
 
@@ -92,10 +93,10 @@ def test_a_kill_loses_no_alert_and_repeats_one_at_most(service, hook, relay, poi
 def test_a_relay_that_is_down_is_reported_by_the_webhook(service, hook):      # R60
     service.configure("mail", port=free_port())
     fails(service, "purge_sessions")
-    for _ in range(2):
-        service.run(JOB)
-    assert named(hook) == ["failing:purge_sessions", "channel:email"]
-    assert "refused" in json.loads(hook.requests[0].body)["incidents"][1]["last_error"]
+    service.run(JOB, code=1)
+    service.run(JOB)
+    assert named(hook) == ["failing:purge_sessions"]
+    assert "refused" in json.loads(hook.requests[1].body)["message"]
 
 
 @SQLITE
@@ -103,8 +104,8 @@ def test_a_relay_that_refuses_the_alert_is_reported_by_the_webhook(service, hook
     with Relay(RCPT=b"550 5.7.1 you are blocked") as blocked:
         service.configure("mail", port=blocked.port)
         fails(service, "purge_sessions")
-        service.run(JOB)
-    assert "you are blocked" in json.loads(hook.requests[0].body)["incidents"][1]["last_error"]
+        service.run(JOB, code=1)
+    assert "you are blocked" in json.loads(hook.requests[1].body)["message"]
 
 
 def test_a_missing_database_is_reported_once_a_day_by_the_run_itself(service, hook, relay):
@@ -117,20 +118,20 @@ def test_a_missing_database_is_reported_once_a_day_by_the_run_itself(service, ho
         process = service.start(*words)
         out, err = process.communicate(timeout=60)
         assert (process.returncode, out, err.count("\n")) == (1, "", lines), err
-    assert named(hook) == ["database"]
+    assert named(hook) == ["installation:database"]
     assert len(relay.accepted) == 1
     assert b"secret-word" not in hook.requests[0].body
     file = service.folder / "state" / "incident-database"
     yesterday = (clock.now() - timedelta(hours=24)).timestamp()
     os.utime(f"{file}.told", (yesterday, yesterday))
     service.start("run-due").communicate(timeout=60)
-    assert named(hook) == ["database"] * 2
+    assert named(hook) == ["installation:database"] * 2
 
     service.configure(database=service.url)
-    service.run(JOB, code=-signal.SIGKILL, kill=f"{RECORD}:before:1")
+    service.run(JOB, code=-signal.SIGKILL, kill=RECORD)
     service.run(JOB)
-    away = [name for name in named(hook) if name.startswith("away:")]
-    assert len(away) == 1
+    over = [name for name in named(hook) if name.startswith("installation:database ")]
+    assert len(set(over)) == 1
     assert not file.exists()
 
 

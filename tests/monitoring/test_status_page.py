@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from jobs_lib import catalogue
-from jobs_lib.monitoring import advice, incidents, overview, publish
+from jobs_lib.monitoring import incidents, overview, publish
 from tests.support.past import SECRETS, fill, ready
 
 VOID = ("meta", "link", "br", "img", "wbr", "input", "hr")
@@ -149,17 +149,17 @@ def test_every_link_leads_to_a_part_of_the_page(troubled, well, private):
 def test_each_incident_says_what_to_do_with_a_shell_and_without(troubled):
     text = Page(page(troubled)).text
     for each in overview.collect(troubled._config, troubled.db, troubled.now)["incidents"]:
-        do, no_shell = advice.ADVICE[each["kind"]]
+        do, no_shell = incidents.KINDS[each["kind"]]
         start = text.index(each["subject"])
         assert text.index(do, start) < text.index(" Queues ", start)
         assert no_shell in text
-    assert advice.BY_CRON in text
+    assert "No shell? In your host's cron page, add a line with the command" in text
     assert "docs/" not in text                  # it is often read where these are not
 
 
 @pytest.mark.parametrize("kind", incidents.KINDS)
 def test_there_is_advice_for_each_kind_of_incident(kind):
-    do, no_shell = advice.ADVICE[kind]
+    do, no_shell = incidents.KINDS[kind]
     assert 40 < len(do) < 260
     assert not no_shell or no_shell.startswith("No shell? ")
 
@@ -190,7 +190,7 @@ def test_an_outcome_is_a_word_not_a_colour(troubled):
 
 
 def test_the_texts_of_an_incident_are_escaped(well, monkeypatch):
-    trouble = incidents.Incident("k", "config", "<b>&\"x\"", well.now, "what", "<i>",
+    trouble = incidents.Incident("k", "configuration", "<b>&\"x\"", well.now, "what", "<i>",
                                 "config <check>")
     monkeypatch.setattr(incidents, "find", lambda *_: [trouble])
     text = page(well, private=True)

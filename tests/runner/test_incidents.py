@@ -93,7 +93,8 @@ class Hours:
         for each in new:
             path = each.line.split()[1]
             if path == "/alert":
-                found += [f"{item['state']} {item['kind']}"
+                # what is over has its time in its name
+                found += [f"{item['state']} {item['name'].partition(' ')[0]}"
                           for item in json.loads(each.body)["incidents"]]
             else:
                 found.append("fail" if path.endswith("/fail") else "ping")
@@ -126,7 +127,7 @@ def test_an_outage_of_the_database_is_one_line_and_one_alert_and_one_line_when_i
     url = hours.site.url
     hours.site.configure(database=f"sqlite:///{hours.site.folder}/away.db")
     code, said, heard = hours.tick()
-    assert (code, len(said), heard) == (1, 1, ["new database", "fail"])
+    assert (code, len(said), heard) == (1, 1, ["new installation:database", "fail"])
     assert "away.db" in said[0]
     for _ in range(10):
         assert hours.tick() == (1, [], ["fail"])
@@ -138,7 +139,7 @@ def test_an_outage_of_the_database_is_one_line_and_one_alert_and_one_line_when_i
     assert code == 0
     assert "\n".join(said) == ("jobs.py run-due: The database can be used again: no job could use "
                                "the database from 14:35 to 15:30 UTC on 24 Nov")
-    assert heard == ["once away", "ping"]
+    assert heard == ["once installation:database", "ping"]
     assert hours.tick() == (0, [], ["ping"])
     core = loader.load(None, beside=str(hours.site.folder), environ={}).section("core")
     assert incident_files.lasting_incidents(core) == []
@@ -176,11 +177,11 @@ def test_a_database_held_by_another_writer_for_two_hours_is_an_incident(any_hour
     # another writer for some minutes is no incident
     assert answers[:3] == [(0, [], ["ping"])] * 3
     code, said, heard = answers[3]
-    assert (code, len(said), heard) == (1, 1, ["new unwritable", "fail"])
+    assert (code, len(said), heard) == (1, 1, ["new installation:unwritable", "fail"])
     assert answers[4:] == [(1, [], ["fail"])] * (ticks - 4)
     code, said, heard = hours.tick()
     # and nobody says that cron had stopped
-    assert (code, heard) == (0, ["once away", "ping"])
+    assert (code, heard) == (0, ["once installation:unwritable", "ping"])
     assert len(said) == 1
     assert said[0].startswith("jobs.py run-due: The database can be written to again: no job could "
                               "write to the database from 14:35 to ")
@@ -196,8 +197,8 @@ def test_while_it_is_held_status_says_so_and_not_that_cron_has_stopped(hours):  
         shown = hours.status()
     finally:
         release()
-    assert [(each["kind"], each["seconds"]) for each in shown["incidents"]] == [("unwritable",
-                                                                                90 * 60)]
+    assert [(each["key"], each["seconds"]) for each in shown["incidents"]] == [
+        ("installation:unwritable", 90 * 60)]
 
 
 # A clock that was wrong for more than an hour, and is right again
@@ -226,21 +227,21 @@ def test_a_doubt_of_the_clock_is_not_as_old_as_the_wrong_clock_was(hours):      
     hours.now -= timedelta(days=2)
     hours.tick()
     hours.now += timedelta(days=2)
-    assert [(each["kind"], each["seconds"]) for each in hours.status()["incidents"]] == [("clock",
-                                                                                         0)]
+    assert [(each["kind"], each["seconds"]) for each in hours.status()["incidents"]] == [
+        ("doubt", 0)]
 
 
 def test_before_the_first_run_status_says_that_cron_has_not_come(any_hours):              # R59
     site, old = any_hours.site, BEGIN - timedelta(minutes=50)
     site.known(*catalogue.names(), since=old)
-    assert any_hours.status()["incidents"][0]["kind"] == "cron"
+    assert any_hours.status()["incidents"][0]["key"] == "late:cron"
     site.db.insert("notifications", kind="odd", to_email="ann@example.org", created_at=old
                    - timedelta(days=1))
     trouble, = any_hours.status()["incidents"]
-    assert (trouble["kind"], trouble["subject"]) == ("cron", "no job has ever started")
+    assert (trouble["key"], trouble["subject"]) == ("late:cron", "no job has ever started")
     assert trouble["command"].endswith(" crontab")
     any_hours.tick()
-    assert "cron" not in [each["kind"] for each in any_hours.status()["incidents"]]
+    assert "late:cron" not in [each["key"] for each in any_hours.status()["incidents"]]
 
 
 def test_one_that_cannot_even_be_read_is_an_incident_as_late(hours):                      # R69
@@ -258,10 +259,10 @@ def test_one_that_cannot_even_be_read_is_an_incident_as_late(hours):            
         other.communicate("go\n")
     assert [code for code, _, _ in answers] == [0] * 3 + [1] * 3
     assert [len(said) for _, said, _ in answers] == [0, 0, 0, 1, 0, 0]
-    assert [heard for _, _, heard in answers] == [["ping"]] * 3 + [["new unwritable",
-                                                                    "fail"]] + [["fail"]] * 2
+    assert [heard for _, _, heard in answers] == [
+        *[["ping"]] * 3, ["new installation:unwritable", "fail"], *[["fail"]] * 2]
     code, said, heard = hours.tick()
-    assert (code, len(said), heard) == (0, 1, ["once away", "ping"])
+    assert (code, len(said), heard) == (0, 1, ["once installation:unwritable", "ping"])
 
 
 # Files of another user. Root without its right to open everything is refused what another user may.
@@ -321,8 +322,9 @@ def test_a_lock_file_of_another_user_stops_that_job_alone_and_is_said_once(site)
     status = unprivileged(site, "status", "--json", **at(42))
     assert status.returncode == 1
     incident, = json.loads(status.stdout)["incidents"]
-    assert (incident["kind"], round(incident["seconds"] / 60)) == ("files", 6)
-    assert f"[core] state_dir: {lock} cannot be used: " in incident["what"]
+    assert (incident["key"], round(incident["seconds"] / 60)) == (
+        "installation:files", 6)
+    assert f"[core] state_dir: {lock} cannot be used: " in incident["error"]
     ours(lock)
     back = unprivileged(site, "run-due", **at(46))
     assert (back.returncode, back.stderr.count("\n")) == (0, 1)
@@ -464,7 +466,7 @@ def test_without_the_workers_package_cron_runs_the_jobs_and_says_so_once(site, o
         ["ok", "ok"]] * 3
     assert [each.line.split()[1] for each in outside.requests] == ["/ping/fail"] * 2
     incident, = json.loads(without_packages(site, "status", "--json", **at(37)).stdout)["incidents"]
-    assert incident["kind"] == "workers"
+    assert incident["key"] == "installation:workers"
     site.configure("tick_low", mode="cron")
     back = without_packages(site, "run-due", **at(41))
     assert (back.returncode, back.stderr.count("\n")) == (0, 1)

@@ -1,21 +1,17 @@
-"""A service outside is called when runs start and end, and each tick; whatever comes of it, no run
-is touched."""
+"""A service outside is called at the end of each tick; whatever comes of it, nothing else
+changes."""
 from __future__ import annotations
 
-import json
 import socket
 from threading import Event
 from time import monotonic
-from uuid import UUID
 
 import pytest
 
 from jobs_lib.config import loader
 from jobs_lib.monitoring import alert_messages
-from jobs_lib.monitoring.alert_channels import send_webhook
-from jobs_lib.ports.http.message import trusted
 from jobs_lib.runner import pings
-from jobs_lib.runner.resources import Ports
+from jobs_lib.runner.resources import Ports, Session
 from tests.servers.ports import free_port
 from tests.servers.web import Web, silent
 from tests.support.patience import SOON
@@ -38,96 +34,44 @@ def calls(web) -> list[str]:
     return [heard.line.split()[1].partition("?")[0] for heard in web.requests]
 
 
-def test_a_run_calls_at_its_start_and_at_its_end(site, outside):
-    site.configure("dig", ping_url=url(outside))
-    run = site.job("dig", "--set", "items=1")
-    assert calls(outside) == ["/ping/abc/start", "/ping/abc"]
-    rids = {heard.line.split()[1].partition("?rid=")[2] for heard in outside.requests}
-    assert len(rids) == 1
-    assert rids.pop().replace("-", "")[:16] == run["run_id"]
-    assert outside.requests[1].body.startswith(b"dig: done in ")
-
-
-def test_its_run_id_is_a_uuid_as_healthchecks_wants_it(site, outside):
-    site.configure("dig", ping_url=url(outside))
-    site.job("dig", "--set", "items=1")
-    rid = outside.requests[0].line.split()[1].partition("?rid=")[2]
-    assert str(UUID(rid)) == rid
-
-
-def test_a_failure_is_called_as_one_with_the_end_of_the_log(site, outside):
-    site.configure("fail", ping_url=url(outside, '/ping/abc?create=1'))
-    site("fail")
-    assert calls(outside) == ["/ping/abc/start", "/ping/abc/fail"]
-    assert "?create=1&rid=" in outside.requests[1].line
-    outcome, _, log = outside.requests[1].body.decode().partition("\n\n")
-    assert outcome.startswith("fail: failed")
-    assert [json.loads(line)["event"] for line in log.splitlines()][-1] == "run ended"
-
-
-def test_the_body_has_10_kB_at_most_and_is_of_this_run_alone(site, outside):
-    for _ in range(2):
-        site.configure("chatter", ping_url=url(outside))
-        run = site.job("chatter", "--set", "lines=300")
-    body = outside.requests[-1].body
-    assert 5_000 < len(body) <= 10_000
-    lines = body.decode().partition("\n\n")[2].splitlines()
-    assert {json.loads(line)["run_id"] for line in lines} == {run["run_id"]}
-
-
-def test_a_dry_run_and_one_that_is_not_begun_call_nobody(site, outside):
-    site.enable("dig")
-    site.configure("dig", ping_url=url(outside), items="1")
-    site("dig", "--dry-run")
-    site("dig", "--scheduled", now="2026-11-24 14:31:00")
-    assert len(outside.requests) == 2
-    site("dig", "--scheduled", now="2026-11-24 14:31:00")           # its slot is done
-    assert len(outside.requests) == 2
-
-
-@pytest.mark.slow
-def test_a_service_that_hangs_holds_a_run_up_no_longer_than_the_time_out(site):
-    with Web(silent) as web:
-        site.configure("alerts", timeout="1s")
-        site.configure("dig", ping_url=url(web))
-        done = site("dig", "--set", "items=1")
-    assert (done.code, done.err) == (0, "")
-    assert 2 <= done.seconds < SOON             # two calls
-    assert [event["error"] for event in site.events("dig") if event["event"] == "ping failed"] == [
-        "no answer within 1 seconds"] * 2
-
-
 @pytest.mark.parametrize("way", ["ping", "webhook"])
-def test_a_name_server_that_hangs_holds_nobody_up_either(site, monkeypatch, way):
+def test_a_name_server_that_hangs_holds_nobody_up(site, monkeypatch, way):
     site.configure("alerts", timeout="1s", webhook="http://hook.example/x")
     released, configured = Event(), loader.load(str(site.folder / "config.ini"),
                                                 beside=str(site.folder))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(60) and [])
-    alerts, ports, began = configured.section("alerts"), Ports(configured), monotonic()
+    ports, began = Ports(configured), monotonic()
     if way == "ping":
         said = pings.call(configured, ports, "http://ping.example/x")
     else:
-        poster = ports.http(trusted(configured.section("webhooks"), alerts.timeout))
-        said = send_webhook(alert_messages.trial(), alerts, poster)
+        with alert_messages.way_of(Session(configured, ports, None), 9) as sending:
+            said = alert_messages.send("webhook", alert_messages.plain("x", "y"), sending)
     assert said == "no answer within 1 seconds"
     assert monotonic() - began < SOON
     released.set()
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 500 Oh\r\n\r\n", b"nonsense\r\n\r\n", b""])
-def test_a_service_that_is_broken_harms_nothing(site, answer):
-    with Web(answer) as web:
-        site.configure("dig", ping_url=url(web))
-        done = site("dig", "--set", "items=1")
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 500 Oh\r\n\r\n", b"nonsense\r\n\r\n", b"", None])
+def test_a_service_that_is_broken_or_down_harms_nothing(site, answer):
+    site.enable("tick_critical")
+    if answer is None:
+        site.configure("alerts", ping_url=f"http://127.0.0.1:{free_port()}/x")
+        done = site("run-due", now="2026-11-24 14:31:00")
+    else:
+        with Web(answer) as web:
+            site.configure("alerts", ping_url=url(web))
+            done = site("run-due", now="2026-11-24 14:31:00")
     assert (done.code, done.out, done.err) == (0, "", "")
-    assert site.outcomes("dig") == ["ok"]
+    assert site.outcomes("tick_critical") == ["ok"]
 
 
-def test_a_service_that_is_down_harms_nothing(site):
-    site.configure("dig", ping_url=f"http://127.0.0.1:{free_port()}/x")
-    done = site("dig", "--set", "items=1")
-    assert (done.code, done.out, done.err) == (0, "", "")
-    assert len([event for event in site.events("dig") if event["event"] == "ping failed"]) == 2
+@pytest.mark.slow
+def test_a_service_that_hangs_holds_a_tick_up_no_longer_than_the_time_out(site):
+    with Web(silent) as web:
+        site.configure("alerts", timeout="1s", ping_url=url(web))
+        done = site("run-due")
+    assert (done.code, done.err) == (0, "")
+    assert 1 <= done.seconds < SOON
 
 
 # Each tick

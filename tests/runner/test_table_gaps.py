@@ -14,7 +14,7 @@ from jobs_lib.database.schema.app_gaps import missing, statements
 from jobs_lib.database.schema.migrations import migrate
 from jobs_lib.database.schema.tables import table
 from jobs_lib.demo import service
-from jobs_lib.monitoring import health, overview, publish
+from jobs_lib.monitoring import facts, overview, publish
 from tests.conftest import ENGINES
 from tests.engines.test_queue import due
 from tests.support import adopted
@@ -264,7 +264,7 @@ def test_what_looks_at_everything_leaves_out_missing_tables(tmp_path, fresh, lac
     bench.now = bench.ahead(hours=1)
     bench.run("check_jobs")
     assert bench.run("check_jobs")["queues"] == 5
-    assert "tables" not in [each["key"] for each in overview.collect(
+    assert "configuration:tables" not in [each["key"] for each in overview.collect(
         bench._config, bench.db, bench.now)["incidents"]]
     bench.db.close()
 
@@ -274,8 +274,7 @@ def test_a_tick_looks_no_further_where_only_disabled_jobs_lack_something(tmp_pat
     lacks = adopted_bench(tmp_path / "lacks", fresh("lacks"), "export_requests")
 
     def idle() -> tuple:
-        return health.collect(lacks.db, lacks._config, catalogue.load_all([]),
-                              lacks.now).blocked.idle
+        return facts.collect(lacks.db, lacks._config, catalogue.load_all([]), lacks.now).lacking
     names = idle()
     assert names
     lacks.config(**{name: {"enabled": "no"} for name in names})
@@ -318,8 +317,7 @@ def test_what_another_version_has_noted_ends_no_run(tmp_path, fresh, code):
     bench = adopted_bench(tmp_path, fresh("app"))
     bench.db.upsert("meta", {"name": "app_tables"},
                     {"value": f"{app_gaps.noted(bench.db)} {code}"})
-    assert health.collect(bench.db, bench._config, catalogue.load_all([]), bench.now
-                          ).blocked.jobs == ()
+    assert facts.collect(bench.db, bench._config, catalogue.load_all([]), bench.now).lacking == ()
     assert bench.run("purge_sessions") == {"deleted": 0}
     assert app_gaps.known(bench.db) == []
     bench.db.close()

@@ -255,7 +255,7 @@ def test_a_worker_without_a_database_alerts_as_cron_does(site, mode, crew):     
         site.configure(database=f"mysql://jobs:secret-word@127.0.0.1:{free_port()}/none")
         crew(site)
         alert, = until(lambda: outside.requests)
-    assert json.loads(alert.body)["incidents"][0]["kind"] == "database"
+    assert json.loads(alert.body)["incidents"][0]["name"] == "installation:database"
     assert b"secret-word" not in alert.body
 
 

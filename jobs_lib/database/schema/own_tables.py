@@ -213,14 +213,11 @@ TABLES = {
         kind                word                 # what docs/alerts.md explains under this name
         since               time                 # of the incident itself
         subject             line     = ''
-        what                text     null
-        last_error          text     null
-        command             line     = ''        # to run next
+        error               text     null        # the last one
         first_seen_at       time                 # by check_jobs
         cleared_at          time     null        # not found since; may return soon
         resolved_at         time     null        # over
-        email_told_at       time     null        # when this channel last reported it
-        webhook_told_at     time     null
+        notified_at         time     null        # when a channel last reported it
         key alert_key
         """,
     "endpoint_state": """

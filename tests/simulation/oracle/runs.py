@@ -25,7 +25,7 @@ REMIND = 24 * HOUR
 # domains of an account are due at once when it is active again.
 LASTS = 4 * HOUR
 # Incidents that others cause, and that may last: no endpoint works.
-OF_OTHERS = ("undelivered",)
+OF_OTHERS = "no attempt succeeded"
 WAITS = "waiting:webhooks"      # as long as an endpoint fails, what it is to get may wait
 
 
@@ -96,13 +96,13 @@ class Alerts(Rule):
         told = 0
         for key, row in step.after["alerts"].items():
             was = step.before["alerts"].get(key, {})
-            if _told(row) in (None, _told(was)):
+            if row["notified_at"] in (None, was.get("notified_at")):
                 continue
             told += 1
             if row["resolved_at"]:
                 self.ended.add((key, str(row["first_seen_at"])))
             incident = key, str(row["first_seen_at"])
-            now, last = seconds(_told(row)), self.last.get(incident)
+            now, last = seconds(row["notified_at"]), self.last.get(incident)
             is_right = step.ended - step.clock_right_since > 3 * DAY
             if (last is not None and not row["resolved_at"] and now - last < REMIND - 60
                     and is_right):
@@ -119,14 +119,10 @@ class Alerts(Rule):
                 if row["resolved_at"] and incident in self.last and incident not in self.ended:
                     yield f"nobody was told that the incident {key} is over: {row['subject']}"
                 open_for = step.ended - seconds(row["first_seen_at"])
-                if (not row["resolved_at"] and row["kind"] not in OF_OTHERS and open_for > LASTS
-                        and not (key == WAITS and _is_an_endpoint_failing(step))):
+                is_of_others = (row["subject"].startswith(OF_OTHERS)
+                                or (key == WAITS and _is_an_endpoint_failing(step)))
+                if not row["resolved_at"] and open_for > LASTS and not is_of_others:
                     yield f"the incident {key} is open after a quiet day: {row['subject']}"
-
-
-def _told(row: dict) -> str | None:
-    """When the operator was last told of an incident."""
-    return row.get("notified_at", row.get("email_told_at"))
 
 
 def _is_an_endpoint_failing(step) -> bool:

@@ -1,0 +1,43 @@
+"""Send a test alert by each channel of [alerts], and say which of them does not work.
+
+It exits with 1 if any fails, or if none is set.
+"""
+from __future__ import annotations
+
+from jobs_lib.errors import FAILED, OK
+from jobs_lib.runner.access import refuse_root
+from jobs_lib.text import one_of
+
+SECONDS = 40.0          # for all of it
+TEXT = "This is a test: alerts arrive here. It was requested by `jobs.py alerts test`."
+
+
+def arguments(parser) -> None:
+    """Declares test and --json."""
+    parser.add_argument("action", metavar="test", type=one_of("test"), help="send a test alert")
+    parser.add_argument("--json", action="store_true",
+                        help="print one object: each channel with what went wrong, or null")
+
+
+def run(args, make_session, config_path) -> int:
+    """Send it; 1 when a channel did not take it."""
+    from jobs_lib.monitoring import alert_messages
+    from jobs_lib.monitoring.incidents import short_error
+
+    session = make_session(config_path)
+    refuse_root(session.config, "alerts test")
+    session.config.check([], ("core", "alerts"))
+    channels = alert_messages.configured(session.config.section("alerts"))
+    message = alert_messages.plain("this is a test", TEXT)
+    with alert_messages.way_of(session, SECONDS) as way:
+        found = {channel: short_error(alert_messages.send(channel, message, way)) or None
+                 for channel in channels}
+    if args.json:
+        session.console.document(found)
+    elif not channels:
+        session.console.fail(f"jobs.py: {alert_messages.NO_CHANNEL}")
+    else:
+        for channel, error in found.items():
+            show = session.console.fail if error else session.console.report
+            show(f"{alert_messages.CHANNELS[channel]}: {error or 'sent'}")
+    return OK if channels and not any(found.values()) else FAILED
