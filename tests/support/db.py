@@ -65,6 +65,8 @@ class Client:
 
     def insert_all(self, table: str, rows: list[dict]) -> None:
         """Add rows, which all have the same columns, in one transaction."""
+        if not rows:
+            return
         names, mark = list(rows[0]), "?" if self.is_sqlite else "%s"
         sql = (f"INSERT INTO {self._prefix}{table} ({', '.join(names)}) VALUES "
                f"({', '.join([mark] * len(names))})")
