@@ -14,9 +14,8 @@ from __future__ import annotations
 
 from jobs_lib import catalogue
 from jobs_lib.database.values import one_line
-from jobs_lib.engines.work_queue import COUNTED, FAILED, Wanted
-from jobs_lib.errors import FAILED as NOT_THERE
-from jobs_lib.errors import OK, ConfigError, Missing, UsageError
+from jobs_lib.engines.work_queue import COUNTED, Wanted
+from jobs_lib.errors import FAILED, OK, ConfigError, Missing, UsageError
 from jobs_lib.masking import text
 from jobs_lib.runner import table_gaps
 from jobs_lib.text import at_most
@@ -73,11 +72,11 @@ def _list(args, session, db, queue, ctx) -> int:
 
     owners = None if args.owner is None else _items.owners(db, args.owner, queue.table)
     # one more shows that there are more
-    wanted = Wanted(FAILED if args.failed else None, owners, args.since, args.limit + 1)
+    wanted = Wanted(args.failed, owners, args.since, args.limit + 1)
     with _items.incomplete(db, queue):
         rows = queue.select(ctx, wanted)
         items, more = queue.describe(ctx, rows[:args.limit]), len(rows) > args.limit
-    found = {"queue": queue.name, "job": queue.job, "holds": queue.holds(ctx),
+    found = {"queue": queue.name, "job": queue.job, "holds": _holds(queue, ctx),
              "items": [plain(item) for item in items], "more": more}
     if args.json:
         session.console.document(found)
@@ -102,7 +101,7 @@ def _story(args, session, db, queue, ctx) -> int:
     if found is None:
         session.console.fail(f"{queue.item} {one_line(text(args.id), 254)}: there is no such row "
                              "(it may have been purged)")
-        return NOT_THERE
+        return FAILED
     if args.json:
         session.console.document(found)
         return OK
@@ -152,7 +151,12 @@ def _counted(queue, ctx) -> dict:
     try:
         waiting, due, oldest = queue.backlog(ctx, COUNTED)
         return {"waiting": waiting, "due": due, "oldest_due_at": oldest,
-                "failed": queue.count_failed(ctx), "holds": queue.holds(ctx)}
+                "failed": queue.count_failed(ctx), "holds": _holds(queue, ctx)}
     except Missing as error:
         lacks = table_gaps.missing(ctx.db, catalogue.load(queue.job)) or str(error)
-        return {**NOT_COUNTED, "holds": [*queue.holds(ctx), f"{lacks}."]}
+        return {**NOT_COUNTED, "holds": [*_holds(queue, ctx), f"{lacks}."]}
+
+
+def _holds(queue, ctx) -> list[str]:
+    """What holds up a queue as a whole; a relay's answer may quote an address."""
+    return [text(each) for each in queue.holds(ctx)]

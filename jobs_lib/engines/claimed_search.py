@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from jobs_lib.database.values import keys_in
 
-from .work_queue import DUE, FAILED, WAITING, Wanted, since_rule
+from .work_queue import Wanted, since_rule
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .due_rows import DueRows
-
-PAGE, PAGES = 500, 20           # rows that are looked at when only some since a time are wanted
 
 
 class Search:
@@ -19,22 +17,20 @@ class Search:
     def __init__(self, queue, ctx, wanted: Wanted) -> None:
         self.queue, self.ctx, self.db, self.table = queue, ctx, ctx.db, queue.table
         self.age, self.added = queue.age, queue.added
-        self.state, self.owners, self.since, self.most = wanted
+        self.failed, self.owners, self.since, self.most = wanted
         self.rule, self.values = since_rule(wanted, queue.added)
 
     def ids(self) -> list[int]:
         """What waits by when it is due, the longest due first; else the newest first."""
-        if self.owners is not None and self.state not in (DUE, WAITING):
+        if self.owners is not None:
             return self._of_owners()
-        if self.state == FAILED:
+        if self.failed:
             return self._failed()
-        if self.owners is None and self.since is not None:
-            return self._since()
-        return self._waiting()
+        return self._waiting() if self.since is None else self._since()
 
     def _of_owners(self) -> list[int]:
         """By the owner's index, which has the rows in the order of their ids."""
-        rule = self.rule + (" AND +status = 'failed'" if self.state == FAILED else "")
+        rule = self.rule + (" AND +status = 'failed'" if self.failed else "")
         return _ids_of(self.db.query(
             f"SELECT id FROM {{{self.table}}} WHERE {_theirs(self.owners)}{rule} "
             "ORDER BY id DESC LIMIT :most", owners=self.owners, most=self.most,
@@ -52,28 +48,19 @@ class Search:
     def _waiting(self) -> list[int]:
         """What is not finished: what is being sent, what is due, what is not yet due."""
         rows = self.queue.due_rows(self.ctx)
-        rule, values = self.rule, self.values
-        if self.owners is not None:
-            rule = f" AND {_theirs(self.owners)}{rule}"
-            values = {**values, "owners": self.owners, "owner": self.owners[0]}
-        ids: list[int] = []
-        if self.state is None:
-            ids += _ids_of(self.db.query(
-                f"SELECT id FROM {{{self.table}}} WHERE status = 'sending'{rule} "
-                "ORDER BY id LIMIT :most", most=self.most, **values))
+        ids = _ids_of(self.db.query(f"SELECT id FROM {{{self.table}}} WHERE status = 'sending' "
+                                    "ORDER BY id LIMIT :most", most=self.most))
         due = (*rows.kinds(), rows.uncertain_kind(), *rows.ahead_kinds())
         later = rows.later_kinds(self.queue.later_at_first(self.ctx, rows.queue))
-        parts = {None: ((due, ""), (later, "")), DUE: ((due, rows.owner_may),),
-                 WAITING: ((later, ""), (due, rows.owner_suspended))}[self.state]
-        for kinds, owner in parts:
+        for kinds in (due, later):
             if len(ids) < self.most:
-                ids += self._of_kinds(rows, kinds, rule + owner, values)
-        if self.state is None and self.owners is None and len(ids) < self.most:
+                ids += self._of_kinds(rows, kinds)
+        if len(ids) < self.most:
             from .rows import of_unknown_status
             ids += of_unknown_status(self.db, self.table, self.queue.statuses())
         return list(dict.fromkeys(ids))[:self.most]      # an invalid row may be of two kinds
 
-    def _of_kinds(self, rows: DueRows, kinds: tuple, rule: str, values: dict) -> list[int]:
+    def _of_kinds(self, rows: DueRows, kinds: tuple) -> list[int]:
         """Pending rows of these kinds, claimed ones too, the longest due first."""
         found: list[dict] = []
         for priority in rows.priorities():
@@ -81,43 +68,27 @@ class Search:
             for kind in kinds:
                 found += rows.db.query(
                     "SELECT id, next_attempt_at AS scheduled, created_at AS created "
-                    f"FROM {{{self.table}}} WHERE status = 'pending'{of}{rule} AND {kind.rule} "
-                    f"ORDER BY {kind.order} LIMIT :most", most=self.most,
-                    **{**kind.values, **values, **more})
+                    f"FROM {{{self.table}}} WHERE status = 'pending'{of} AND {kind.rule} "
+                    f"ORDER BY {kind.order} LIMIT :most", most=self.most, **kind.values, **more)
         found = sorted(map(rows.dated, found), key=lambda row: (row["due"], row["id"]))
         return _ids_of(found)
 
     def _since(self) -> list[int]:
         """What is not finished and came in since then, the newest first, by the index of ages: in
-        it `finished_at` is NULL, where that comes before. Of those in one state at most the newest
-        PAGES * PAGE rows are looked at."""
+        it `finished_at` is NULL, where that comes before."""
         empty = "".join(f" AND {column} IS NULL" for column in self.age if column != self.added)
-        size = PAGE if self.state else self.most
         found: list[tuple] = []
-        for status in ("pending",) if self.state else ("sending", "pending"):
-            behind = ""
-            last: dict = {}
-            for _ in range(PAGES):
-                rows = self.db.query(
-                    f"SELECT {self.queue.columns()} FROM {{{self.table}}} "
-                    f"WHERE status = :status{empty} "
-                    f"AND {self.added} >= :since{behind} ORDER BY {self.added} DESC, id DESC "
-                    "LIMIT :most", status=status, since=self.since, most=size, **last)
-                states = {item.id: item.state for item in self.queue.describe(self.ctx, rows)
-                          } if self.state else {}
-                found += [(str(row[self.added]), row["id"]) for row in rows
-                          if not states or states[row["id"]] == self.state]
-                if not states or len(rows) < size or len(found) >= self.most:
-                    break
-                behind = (f" AND {self.added} <= :before AND ({self.added} < :before "
-                          "OR id < :last)")
-                last = {"before": rows[-1][self.added], "last": rows[-1]["id"]}
+        for status in ("sending", "pending"):
+            found += [(str(row[self.added]), row["id"]) for row in self.db.query(
+                f"SELECT id, {self.added} FROM {{{self.table}}} WHERE status = :status{empty} "
+                f"AND {self.added} >= :since ORDER BY {self.added} DESC, id DESC LIMIT :most",
+                status=status, since=self.since, most=self.most)]
         return [id for _, id in sorted(found, reverse=True)][:self.most]
 
 
 def failed_pages(queue, ctx, size: int, *, owners=None, since=None):
     """The ids of all that has failed, in lists: of some owners, that came in since then."""
-    rule, values = since_rule(Wanted(None, owners, since), queue.added)
+    rule, values = since_rule(Wanted(True, owners, since), queue.added)
     values = {**values, "owners": owners}
     failed, keys, (first, *_) = "status = 'failed'", (*queue.age, "id"), queue.age
     if owners is not None:

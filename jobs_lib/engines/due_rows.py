@@ -64,7 +64,7 @@ class DueRows:
         self.table = "{" + queue.table + "}"
         suspended = (f"EXISTS (SELECT 1 FROM {{users}} WHERE {{users}}.id = {self.table}.user_id"
                      " AND {users}.status = 'suspended')")
-        self.owner_may, self.owner_suspended = f" AND NOT {suspended}", f" AND {suspended}"
+        self.owner_may = f" AND NOT {suspended}"
 
     # The ways to be due
 

@@ -19,10 +19,10 @@ COUNTED = 10_000                # rows that are counted; there may be more
 ASKED_AT_ONCE = 5_000           # keys in one statement
 LONGEST_ID = 60                 # characters that are shown of a key that is none
 
-Wanted = namedtuple("Wanted", "state owners since limit", defaults=(None, None, None, 20))
+Wanted = namedtuple("Wanted", "failed owners since limit", defaults=(False, None, None, 20))
 Wanted.__doc__ = """Which items are listed.
 
-state   DUE, WAITING, FAILED, or None: all that is not finished; with `owners` all that is stored
+failed  only what has failed; else all that is not finished, with `owners` all that is stored
 owners  ids of users, or None: of everybody
 since   items that came in then or later, or None
 limit   how many at most

@@ -57,11 +57,15 @@ def preview(ctx) -> dict:
     if notices:
         by = " and ".join(CHANNELS[channel] for channel in channels)
         ctx.show(f"report {len(notices)} by {by}" if by else NO_CHANNEL,
-                 [{"state": each.state, **each.incident._asdict()} for each in notices])
+                 [_shown(each.state, each.incident._asdict()) for each in notices])
     elif counts["incidents"]:
         ctx.show(f"{counts['incidents']} incidents",
-                 [{"state": "open", **row} for row in _open(rows).values()], "reported before")
+                 [_shown("open", row) for row in _open(rows).values()], "reported before")
     return counts
+
+
+def _shown(state: str, row: dict) -> dict:
+    return {**row, "state": state, "since": clock.text(row["since"])}
 
 
 def _look(ctx, counts: dict) -> tuple:

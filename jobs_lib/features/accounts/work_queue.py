@@ -9,7 +9,6 @@ from jobs_lib.database import stored
 from jobs_lib.engines.work_queue import (
     COUNTED,
     DUE,
-    FAILED,
     Item,
     Kept,
     Wanted,
@@ -30,9 +29,9 @@ class DeletionQueue(WorkQueue):
 
     def backlog(self, ctx, most: int) -> tuple:
         """Those that are due, of the first LOOKED_AT."""
-        wanted = Wanted(DUE, None, None, min(most, LOOKED_AT))
-        due = self.describe(ctx, self.select(ctx, wanted))
-        oldest = min((item.next_at for item in due), default=None)
+        items = self.describe(ctx, self.select(ctx, Wanted(limit=min(most, LOOKED_AT))))
+        due = [item.next_at for item in items if item.next_at <= ctx.now]
+        oldest = min(due, default=None)
         depth = count(ctx.db, "users", "status = 'deleted'", most)
         return depth, len(due), oldest and clock.text(oldest)
 
@@ -42,15 +41,12 @@ class DeletionQueue(WorkQueue):
 
     def select(self, ctx, wanted: Wanted) -> list[dict]:
         """The longest deleted first."""
-        if wanted.state == FAILED:
+        if wanted.failed:
             return []
         rows: list[dict] = []
         for account in self._accounts(ctx, wanted):
-            row = {"id": account.user_id, "user_id": account.user_id, "status": "deleted",
-                   "deleted_at": account.deleted_at, "deletion": account.deletion}
-            is_due = self.next_at(ctx, row) <= ctx.now
-            if wanted.state is None or is_due == (wanted.state == DUE):
-                rows.append(row)
+            rows.append({"id": account.user_id, "user_id": account.user_id, "status": "deleted",
+                         "deleted_at": account.deleted_at, "deletion": account.deletion})
             if len(rows) == wanted.limit:
                 break
         return rows

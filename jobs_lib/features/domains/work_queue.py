@@ -6,9 +6,6 @@ from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.database.values import one_line, words
 from jobs_lib.engines.work_queue import (
-    DUE,
-    FAILED,
-    WAITING,
     Item,
     Kept,
     Wanted,
@@ -64,37 +61,31 @@ class DomainQueue(WorkQueue):
         rule, values = since_rule(wanted, self.added)
         values["most"] = wanted.limit
         if wanted.owners is not None:
-            theirs = ctx.db.query(f"SELECT {COLUMNS} FROM {{domains}} WHERE user_id IN (:owners)"
-                                  f"{rule} ORDER BY id DESC", owners=wanted.owners, **values)
-            return [row for row in theirs if self._is(ctx, row, wanted.state)][:wanted.limit]
-        ways = {
-            DUE: [("recheck_requested_at <= :now", "recheck_requested_at, id"),
-                  *((f"status = '{status}' AND next_check_at IS NULL", "id")
-                    for status in (PENDING, VERIFIED)),
-                  *((f"status = '{status}' AND next_check_at <= :now", "next_check_at, id")
-                    for status in STATUSES)],
-            WAITING: [(f"status = '{status}' AND next_check_at > :now", "next_check_at, id")
-                      for status in STATUSES],
-            FAILED: [("status = 'failed'", "next_check_at DESC, id DESC")]}
+            if wanted.failed:
+                rule += " AND +status = 'failed'"
+            return ctx.db.query(f"SELECT {COLUMNS} FROM {{domains}} WHERE user_id IN (:owners)"
+                                f"{rule} ORDER BY id DESC LIMIT :most",
+                                owners=wanted.owners, **values)
+        due = [("recheck_requested_at <= :now", "recheck_requested_at, id"),
+               *((f"status = '{status}' AND next_check_at IS NULL", "id")
+                 for status in (PENDING, VERIFIED)),
+               *((f"status = '{status}' AND next_check_at <= :now", "next_check_at, id")
+                 for status in STATUSES)]
+        later = [(f"status = '{status}' AND next_check_at > :now", "next_check_at, id")
+                 for status in STATUSES]
+        failed = [("status = 'failed'", "next_check_at DESC, id DESC")]
         found: dict = {}
-        for state in (DUE, WAITING) if wanted.state is None else (wanted.state,):
+        for ways in (failed,) if wanted.failed else (due, later):
             rows: list[dict] = []
-            for where, order in ways[state] if len(found) < wanted.limit else ():
+            for where, order in ways if len(found) < wanted.limit else ():
                 rows += ctx.db.query(f"SELECT {COLUMNS} FROM {{domains}} WHERE {where}{rule} "
                                      f"ORDER BY {order} LIMIT :most", now=ctx.now, **values)
-            if state != FAILED:
+            if not wanted.failed:
                 rows.sort(key=lambda row: (str(row["next_check_at"] or ""), row["id"]))
             for row in rows:
-                if self._is(ctx, row, state):
+                if wanted.failed or self.next_at(ctx, row):
                     found.setdefault(row["id"], row)
         return list(found.values())[:wanted.limit]
-
-    def _is(self, ctx, row: dict, state: str | None) -> bool:
-        if state == FAILED:
-            return row["status"] == "failed"
-        next_at = self.next_at(ctx, row)
-        is_due = next_at is not None and next_at <= ctx.now
-        return state is None or (is_due if state == DUE else next_at is not None and not is_due)
 
     def next_at(self, ctx, row: dict):
         """When it is checked next; None: never again by itself."""

@@ -7,8 +7,6 @@ from jobs_lib.database import stored
 from jobs_lib.database.values import one_line, words
 from jobs_lib.engines.work_queue import (
     DUE,
-    FAILED,
-    WAITING,
     Item,
     Kept,
     Wanted,
@@ -41,14 +39,12 @@ class ExportQueue(WorkQueue):
     def select(self, ctx, wanted: Wanted) -> list[dict]:
         """What is made or waits, the longest waiting first; else the newest first."""
         rule, values = since_rule(wanted, self.added)
-        statuses = {None: ("running", "queued"), DUE: ("queued",), WAITING: (),
-                    FAILED: ("failed",)}[wanted.state]
-        way = "DESC" if wanted.owners is not None or wanted.state == FAILED else "ASC"
+        statuses = ("failed",) if wanted.failed else ("running", "queued")
+        way = "DESC" if wanted.owners is not None or wanted.failed else "ASC"
         order = f"requested_at {way}, id {way}"
         if wanted.owners is not None:
-            if wanted.state is not None:
-                rule += " AND +status IN (:statuses)"
-                values["statuses"] = list(statuses) or [""]
+            if wanted.failed:
+                rule += " AND +status = 'failed'"
             return ctx.db.query(f"SELECT {COLUMNS} FROM {{export_requests}} "
                                 f"WHERE user_id IN (:owners){rule} ORDER BY {order} LIMIT :most",
                                 owners=wanted.owners, most=wanted.limit, **values)
