@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -188,8 +189,10 @@ class Archived(Rule):
             if row["status"] == "writing" or name in self._read:
                 continue
             self._read.add(name)
-            with gzip.open(store / name, "rt", encoding="utf-8") as file:
-                rows = [json.loads(line) for line in file]
+            content = (store / name).read_bytes()
+            if row["sha256"] != hashlib.sha256(content).hexdigest():
+                yield f"{name} has not the digest that audit_archives names"
+            rows = [json.loads(line) for line in gzip.decompress(content).splitlines()]
             if len(rows) != row["row_count"]:
                 yield f"{name} has {len(rows)} rows and not {row['row_count']}"
             for found in rows:
