@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from jobs_lib import text as times
-from jobs_lib.output import layout, trial
+from jobs_lib.output import layout
 from jobs_lib.runner import outcome as outcomes
 from jobs_lib.schedule import zone
 from jobs_lib.text import did_you_mean
@@ -106,13 +106,6 @@ def test_an_outcome_is_one_line(result, said):
 ])
 def test_progress_has_items_done_rate_and_time_left(counts, said):
     assert outcomes.counts_words(counts) == said
-
-
-def test_a_log_line_may_list_numbers():
-    event = {"time": "2026-11-23 10:00:00", "event": "unknown status", "level": "warning",
-             "ids": [7, 8], "table": "failed_emails"}
-    assert trial.events([event]) == [
-        "  10:00:00  unknown status: ids 7, 8, table failed_emails"]
 
 
 @pytest.mark.parametrize("number, plural, expected", [
