@@ -26,7 +26,7 @@ TEXTS = {"users": ("name", "email"), "domains": ("name", "dns_results"), "aliase
          "failed_emails": ("envelope_from", "envelope_to", "last_error", "last_code"),
          "webhook_deliveries": ("event_type", "last_error", "response_excerpt"),
          "notifications": ("to_email", "subject", "last_error", "body_text"),
-         "audit_logs": ("event", "actor", "details"), "alerts": ("subject", "what", "last_error")}
+         "audit_logs": ("event", "actor", "details"), "alerts": ("subject", "error")}
 OURS = re.compile(r"\x1b\[(0|1|2|31|32|33|36)m|\x1b\[K")
 COMMANDS = [("list",), ("history",), ("history", "-v"), ("status",), ("doctor",),
             ("metrics",),
