@@ -89,7 +89,7 @@ def test_logs_and_locks_are_not_written_through_a_link(tmp_path, victim, capsys)
 
 # R71
 def test_the_record_of_deletions_is_not_written_through_a_link(bench, tmp_path):
-    from jobs_lib.features.accounts import ledger
+    from jobs_lib.features.accounts import erase
     victim = tmp_path / "victim"
     victim.write_text(VICTIM)
     state = tmp_path / "record"
@@ -97,7 +97,7 @@ def test_the_record_of_deletions_is_not_written_through_a_link(bench, tmp_path):
     (state / "deletions.jsonl").symlink_to(victim)
     ctx = SimpleNamespace(db=bench.db, section=lambda _: SimpleNamespace(state_dir=str(state)))
     with pytest.raises(JobsError, match="is a link"):
-        ledger.append(ctx, {"user_id": 1})
+        erase.note_erased(ctx, {"user_id": 1})
     assert victim.read_text() == VICTIM
 
 

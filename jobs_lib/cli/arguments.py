@@ -9,10 +9,19 @@ from jobs_lib import catalogue, commands
 from jobs_lib.config import settings
 from jobs_lib.errors import OK, UsageError
 from jobs_lib.output.console import WIDEST, columns
-from jobs_lib.output.layout import pairs, paragraphs
+from jobs_lib.output.layout import pairs, paragraphs, wrapped
 from jobs_lib.text import did_you_mean
 
 VERSION_WORDS = ("version", "--version", "-V")
+HELP_WIDTH = 80                 # whatever the terminal, so that it can be learnt
+USAGE = """\
+usage: jobs.py COMMAND [options]
+       jobs.py JOB [options]        run one job now; --dry-run only shows it
+
+All take --config FILE (default: config.ini beside jobs.py, or JOBS_CONFIG).
+"""
+BUILT_IN = {"help": "Explain a command or a job: `help COMMAND` is `COMMAND --help`",
+            "version": "Print the version of the bundle and of Python"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -52,7 +61,6 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
     if words[:1] == ["help"]:
         words = [*words[1:2], "--help"]
     if not words or words[0] in ("-h", "--help"):
-        from .overview import overview
         print(overview(), end="")
         return OK
     if words[0] in VERSION_WORDS:
@@ -137,3 +145,15 @@ def _place(name: str) -> str:
 
 def _width() -> int:
     return min(columns(), WIDEST)
+
+
+def overview() -> str:
+    """The text of `jobs.py --help`."""
+    known = {**{name: _first_sentence(name) for name in commands.names()}, **BUILT_IN}
+    return "\n".join([USAGE, "commands:", *pairs(sorted(known.items()), HELP_WIDTH), "", "jobs:",
+                      *wrapped(", ".join(catalogue.names()), HELP_WIDTH, "  ", "  "), ""])
+
+
+def _first_sentence(name: str) -> str:
+    doc = commands.load(name).__doc__ or ""
+    return " ".join(doc.split()).partition(". ")[0].rstrip(".")

@@ -12,9 +12,8 @@ from jobs_lib import masking
 from jobs_lib.database.schema import version
 from jobs_lib.engines.relay_limits import Asked, Refusal, Relay
 from jobs_lib.errors import FAILED, OK
-from jobs_lib.output.console import WIDEST, columns
+from jobs_lib.output.console import WIDEST, Paint, columns
 from jobs_lib.output.layout import wrapped
-from jobs_lib.output.paint import Paint
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message, Result
 from jobs_lib.ports.mail.replies import digest
 from jobs_lib.ports.mail.transports import open_transport

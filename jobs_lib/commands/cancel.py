@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from jobs_lib.chunks import chunked
+from jobs_lib.database.values import chunked
 from jobs_lib.engines import requeue
 from jobs_lib.engines.claimed_search import waiting_pages
 from jobs_lib.errors import FAILED, OK

@@ -17,10 +17,9 @@ from jobs_lib.config import settings
 from jobs_lib.config.option_types import hide_password
 from jobs_lib.doctor.config import mistakes, rarely_meant
 from jobs_lib.errors import CONFIG, OK, ConfigError, UsageError
-from jobs_lib.output.console import WIDEST, columns
+from jobs_lib.output.console import WIDEST, Paint, columns
 from jobs_lib.output.findings import in_full
 from jobs_lib.output.layout import wrapped
-from jobs_lib.output.paint import Paint
 from jobs_lib.text import counted, did_you_mean, one_of
 
 ROOM = 12           # columns, of what set an option

@@ -39,6 +39,6 @@ def run(args, make_session, config_path) -> int:
     if args.json:
         Console().document([finding._asdict() for finding in found])
     else:
-        from jobs_lib.output.paint import Paint
+        from jobs_lib.output.console import Paint
         Console().answer(report(found, Paint(sys.stdout)))
     return FAILED if any(finding.level == "problem" for finding in found) else OK

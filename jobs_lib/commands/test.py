@@ -12,11 +12,10 @@ import sys
 
 from jobs_lib import catalogue, clock, schedule, schedule_text
 from jobs_lib.errors import FAILED, OK
+from jobs_lib.output.console import Paint
 from jobs_lib.output.layout import wrapped
-from jobs_lib.output.paint import Paint
-from jobs_lib.output.screen import Screen
+from jobs_lib.output.screen import Screen, jobs
 from jobs_lib.output.tables import dry_lines
-from jobs_lib.output.typed import jobs
 from jobs_lib.runner import access, dead_runs, history, outcome, runner
 from jobs_lib.text import positive
 

@@ -6,6 +6,8 @@ read is Invalid, which affects that row alone; any other exception is a mistake 
 """
 from __future__ import annotations
 
+from itertools import islice
+
 from jobs_lib.errors import Invalid
 
 INVALID = "invalid"             # what a run counts such rows under
@@ -64,3 +66,11 @@ def one_line(text, limit: int = 150) -> str:
     header."""
     text = " ".join("".join(char if char.isprintable() else " " for char in words(text)).split())
     return text if len(text) <= limit else text[:limit - 1] + "\u2026"
+
+
+def chunked(items, size: int):
+    """`items`, of any kind, as lists of at most `size`, in order; no more are asked for ahead. A
+    list may have more ids than one statement takes."""
+    waiting = iter(items)
+    while chunk := list(islice(waiting, size)):
+        yield chunk

@@ -3,8 +3,7 @@ from __future__ import annotations
 
 import json
 
-from jobs_lib.chunks import chunked
-from jobs_lib.database.values import words
+from jobs_lib.database.values import chunked, words
 
 ACTOR = "jobs"
 AT_ONCE = 100               # rows in one statement: SQLite looks for each name among all of it

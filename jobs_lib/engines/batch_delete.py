@@ -12,7 +12,7 @@ halves.
 from __future__ import annotations
 
 from jobs_lib import clock
-from jobs_lib.chunks import chunked
+from jobs_lib.database.values import chunked
 from jobs_lib.errors import Conflict, Lost
 from jobs_lib.records import namedtuple
 

@@ -3,9 +3,8 @@ webhook deliveries."""
 from __future__ import annotations
 
 from jobs_lib import clock
-from jobs_lib.chunks import chunked
 from jobs_lib.database import stored
-from jobs_lib.database.values import one_line, words
+from jobs_lib.database.values import chunked, one_line, words
 
 from .rows import has_status
 from .work_queue import (
@@ -227,3 +226,29 @@ class ClaimedQueue(WorkQueue):
 def is_cancelled(row: dict) -> bool:
     """Whether it was ended without an attempt, by a job or by hand."""
     return words(row.get("last_error")).startswith(CANCELLED_BY)
+
+
+class MailQueue(ClaimedQueue):
+    """A queue whose items leave by the relay, under its limits: forwards and notices."""
+
+    def per_day(self, ctx) -> int:
+        """Half of what the relay's limits allow."""
+        from .relay_limits import WINDOWS, Relay  # not needed to see whether anything waits
+        day = WINDOWS[-1].span
+        return min([super().per_day(ctx),
+                    *(max(1, limit * day // window.span // 2)
+                      for window, limit in Relay(ctx.db, ctx.section("mail")).limits)])
+
+    def holds(self, ctx) -> list[str]:
+        """The relay, too."""
+        from .relay_limits import Relay
+        relay, found = Relay(ctx.db, ctx.section("mail")), super().holds(ctx)
+        if paused := relay.paused(ctx.now):
+            found.append(f"The relay is paused {paused}.")
+        for name, (used, limit) in relay.used(ctx.now).items():
+            if used >= limit:
+                found.append(f"[mail] per_{name} = {limit} is reached.")
+        if relay.failures_full(ctx.now):
+            found.append(f"[mail] failures_per_hour = {relay.mail.failures_per_hour} is reached: "
+                         "what has failed before waits.")
+        return found

@@ -4,8 +4,8 @@ from __future__ import annotations
 import os
 import stat
 
-from jobs_lib.chunks import chunked
 from jobs_lib.database.schema import tables
+from jobs_lib.database.values import chunked
 from jobs_lib.text import counted
 
 from . import spool

@@ -11,8 +11,7 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
-from jobs_lib.chunks import chunked
-from jobs_lib.database.values import keys_in
+from jobs_lib.database.values import chunked, keys_in
 from jobs_lib.records import namedtuple
 
 from . import attempts

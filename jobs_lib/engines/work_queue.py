@@ -9,8 +9,7 @@ from functools import partial
 from types import SimpleNamespace
 
 from jobs_lib import clock
-from jobs_lib.chunks import chunked
-from jobs_lib.database.values import keys_in, one_line, words
+from jobs_lib.database.values import chunked, keys_in, one_line, words
 from jobs_lib.records import namedtuple
 
 DUE, WAITING, FAILED = ("due", "waiting", "failed")

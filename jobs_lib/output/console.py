@@ -18,6 +18,11 @@ HIDDEN_SIGNS = ("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-
 # columns: of a terminal of unknown width, and as far as text is read well
 NARROW, WIDEST = 80, 100
 
+# Stands for `ESC [` until the console writes it: no row can hold it, so that no row can colour
+# anything.
+MARK = f"\x1b{os.urandom(8).hex()}["
+STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+
 
 class Console:
     """Text on stdout, the bar and failures on stderr. `level`: -1 quiet, 0 only failures, as cron
@@ -168,7 +173,6 @@ def visible(text: str) -> str:
     """The text as a terminal may be given it. Of a line end, CR LF becomes LF."""
     if text.isascii() and text.isprintable():
         return text
-    from .paint import MARK
     return "\x1b[".join(map(_escaped, text.split(MARK)))
 
 
@@ -214,3 +218,19 @@ def columns(stream=None) -> int:
 
 def _is_terminal(stream) -> bool:
     return stream is not None and stream.isatty()
+
+
+class Paint:
+    """`paint("bold", "Words")`: on a terminal only, never where NO_COLOR is set
+    (https://no-color.org) or TERM is missing or dumb; else the words stay as they are."""
+
+    def __init__(self, stream, environ=os.environ) -> None:
+        terminal = stream is not None and stream.isatty()           # None: `>&-`
+        able = environ.get("TERM", "dumb") not in ("", "dumb")
+        self.colours = terminal and able and not environ.get("NO_COLOR")
+
+    def __call__(self, style: str, words: str) -> str:
+        """The words in a style of `STYLES`; "" is none."""
+        if not (style and words and self.colours):
+            return words
+        return f"{MARK}{STYLES[style]}m{words}{MARK}0m"

@@ -1,15 +1,19 @@
-"""The terminal that an answer is for: its width and colours, and times in the configured zone."""
+"""The terminal that an answer is for: its width and colours, times in the configured zone, and
+commands as they can be typed there."""
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
 import sys
 
 from jobs_lib import schedule
 from jobs_lib.database import stored
+from jobs_lib.paths import SCRIPT
 from jobs_lib.text import moment
 
-from .console import WIDEST, columns
+from .console import WIDEST, Paint, columns
 from .layout import wrapped
-from .paint import Paint
 
 INDENT = "    "
 
@@ -36,3 +40,22 @@ class Screen:
     def below(self, text: str) -> list[str]:
         """An indented paragraph below a heading."""
         return wrapped(text, self.width, INDENT, INDENT)
+
+
+def shown(path: str) -> str:
+    """The path as it can be typed in the current folder: relative below it, else absolute."""
+    try:
+        relative = os.path.relpath(path)
+    except OSError:                         # the current folder was deleted
+        return path
+    return path if relative.split(os.sep)[0] == os.pardir else relative
+
+
+def jobs(*words: str, config: str | None = None) -> str:
+    """`python3 jobs.py --config demo/config.ini list`, with this Python and from this folder."""
+    found = shutil.which("python3")
+    same = found and os.path.realpath(found) == os.path.realpath(sys.executable)
+    line = ["python3" if same else sys.executable, shown(SCRIPT)]
+    if config:
+        line += ["--config", shown(config)]
+    return shlex.join([*line, *words])

@@ -25,7 +25,7 @@ def each(name: str, values):
                     test(**{name: value}, **fixtures)
                 except AssertionError as error:
                     wrong[str(getattr(value, "name", value))] = str(error)
-            assert wrong == {}
+            assert wrong == {}, wrong
         whole.__name__, whole.__doc__, whole.__module__ = (test.__name__, test.__doc__,
                                                            test.__module__)
         given = inspect.signature(test)

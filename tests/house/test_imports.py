@@ -25,7 +25,7 @@ LAYERS = (
     ("jobs_lib.runner",),
     ("jobs_lib.config",),
     ("jobs_lib.database", "jobs_lib.ports"),
-    ("jobs_lib.addresses", "jobs_lib.catalogue", "jobs_lib.chunks", "jobs_lib.clock",
+    ("jobs_lib.addresses", "jobs_lib.catalogue", "jobs_lib.clock",
      "jobs_lib.errors", "jobs_lib.folders", "jobs_lib.hostnames",
      "jobs_lib.job",
      "jobs_lib.masking", "jobs_lib.paths", "jobs_lib.plain_json", "jobs_lib.quick_import",

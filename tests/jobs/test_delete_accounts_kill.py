@@ -100,7 +100,7 @@ def test_killed_as_it_writes_the_record(bench, when):
     # it
     jane = account(bench)
     Shell(bench.folder).run(JOB, code=-signal.SIGKILL,
-                            kill=f"jobs_lib.features.accounts.ledger:append:{when}")
+                            kill=f"jobs_lib.features.accounts.erase:note_erased:{when}")
     assert bench.ids("users") == [jane.id]
     judge(bench, jane)
     lines = (bench.folder / "state" / "deletions.jsonl").read_text().splitlines()

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from functools import cache
 
-from jobs_lib.chunks import chunked
 from jobs_lib.database.schema import references
 from jobs_lib.database.schema.tables import is_queue, table
+from jobs_lib.database.values import chunked
 from jobs_lib.engines.batch_delete import LISTED
 from jobs_lib.job import DELETES, WRITTEN
 

@@ -1,18 +1,24 @@
 """Deleting accounts for good, table by table, oldest deletion first."""
 from __future__ import annotations
 
+import os
+
 from jobs_lib import clock
 from jobs_lib.database.schema.tables import is_queue
 from jobs_lib.engines import audit, safety_stop
+from jobs_lib.engines.spool import database_id
+from jobs_lib.errors import JobsError
 from jobs_lib.features.notifications.reminders import alone
+from jobs_lib.folders import open_own, private
 
-from . import deleted, ledger
+from . import deleted
 from .deletion_order import Removal, order
 from .revoke import is_revoked
 
 MOST, SHARE = 50, 0.2           # accounts that go in one run unconfirmed, and their share of all
 CONFIRMED = "confirmed_before"  # among the numbers of `job_state`: deletions up to then are meant
 EVENT = "account.deleted"
+LEDGER = "deletions.jsonl"
 
 
 def due(ctx) -> list:
@@ -109,10 +115,32 @@ def _finish(ctx, account, batches) -> None:
                          details={"deletion": batches.deletion_id})
         # Before the COMMIT: a kill in between leaves one line too many, which does no harm, never
         # one too few.
-        ledger.append(ctx, {
+        note_erased(ctx, {
             "user_id": account.user_id, "user_ref": account.ref, "created_at": account.created_at,
             "deleted_at": account.deleted_at, "completed_at": clock.text(now)})
 
     ctx.db.batch(work)
     ctx.count("erased")
     ctx.log.event("erased", user_ref=account.ref, deletion=batches.deletion_id)
+
+
+def note_erased(ctx, entry: dict) -> None:
+    """Add a line to `state_dir/deletions.jsonl`, safe on the disk when this returns; JobsError
+    where that cannot be. No database backup reaches that file: one that is put back brings deleted
+    accounts with it, and docs/deletion.md has the UPDATE that deletes them again. It names the
+    database, and a user by id and by when the account was made, since ids may be given again."""
+    import json  # most runs find no deleted account
+    path = os.path.join(ctx.section("core").state_dir, LEDGER)
+    line = json.dumps({**entry, "database": database_id(ctx.db)}, sort_keys=True) + "\n"
+    try:
+        private(os.path.dirname(path))
+        with os.fdopen(open_own(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "ab") as file:
+            end = file.tell()
+            if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
+                line = "\n" + line          # a power cut left half a line
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise JobsError(f"{path}: {error.strerror}: no account is deleted for good before that is "
+                        "written down there") from None

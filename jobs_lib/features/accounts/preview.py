@@ -4,9 +4,9 @@ from __future__ import annotations
 from collections import Counter
 
 from jobs_lib import clock
-from jobs_lib.chunks import chunked
 from jobs_lib.database.schema import references
 from jobs_lib.database.schema.tables import table
+from jobs_lib.database.values import chunked
 from jobs_lib.engines.dry_run import SAMPLE_ROWS
 from jobs_lib.engines.safety_stop import would_stop
 from jobs_lib.text import counted

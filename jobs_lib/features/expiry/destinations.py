@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.chunks import chunked
+from jobs_lib.database.values import chunked
 from jobs_lib.engines import audit
 from jobs_lib.engines.purge import begin, finish
 from jobs_lib.engines.rules import Purge, Rule

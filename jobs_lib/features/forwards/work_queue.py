@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from jobs_lib.database.values import one_line, words
-from jobs_lib.engines.mail_work_queue import MailQueue
+from jobs_lib.engines.claimed_queue import MailQueue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

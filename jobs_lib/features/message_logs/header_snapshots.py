@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs_lib.chunks import chunked
+from jobs_lib.database.values import chunked
 from jobs_lib.engines import safety_stop
 from jobs_lib.engines.batch_delete import BatchDeleter
 from jobs_lib.engines.dry_run import SAMPLE_ROWS, show_deletion

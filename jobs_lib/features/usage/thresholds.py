@@ -11,7 +11,7 @@ from datetime import datetime, time, timedelta, timezone
 from functools import partial
 from itertools import islice
 
-from jobs_lib.chunks import chunked
+from jobs_lib.database.values import chunked
 from jobs_lib.engines.batch_delete import LISTED
 from jobs_lib.errors import Invalid
 from jobs_lib.features.notifications import render

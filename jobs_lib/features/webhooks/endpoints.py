@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.chunks import chunked
+from jobs_lib.database.values import chunked
 from jobs_lib.engines import audit
 from jobs_lib.engines.work_queue import owners_in, why_nobody_waits
 from jobs_lib.features.notifications import render
