@@ -112,12 +112,13 @@ def timeless(ctx):
 
 def open_deletion(ctx, account: Account) -> int:
     """The id of the row of account_deletions that counts what is done to this account; made if
-    there is none.
+    there is none. Restored if the account is not deleted any more, or is gone.
 
     Called in a transaction.
     """
-    ctx.db.value(f"SELECT status FROM {{users}} WHERE id = :id{ctx.db.for_update}",
-                 id=account.user_id)
+    if ctx.db.value(f"SELECT status FROM {{users}} WHERE id = :id{ctx.db.for_update}",
+                    id=account.user_id) != "deleted":
+        raise Restored()
     found = ctx.db.value("SELECT MAX(id) FROM {account_deletions} WHERE user_ref = :ref "
                          "AND completed_at IS NULL", ref=account.ref)
     if found:

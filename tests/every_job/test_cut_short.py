@@ -1,0 +1,206 @@
+"""However often a job is cut short, by a limit, its budget, or a kill before any statement that
+changes something, its last run leaves what one leaves that was left alone. So do two hosts at once;
+a second run changes nothing, and neither does a dry run, which says what the run then does."""
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections import Counter
+
+import pytest
+
+from tests.support import databases
+from tests.support.archives import named
+from tests.test_hostile_rows import due
+
+MAIL = ("retry_forwards", "send_notifications")
+JOBS = (*MAIL, "archive_audit_logs", "check_domains", "check_usage_thresholds", "delete_accounts",
+        "expire_aliases", "expire_destination_verifications", "expire_overflow_hold",
+        "export_accounts", "purge_failed_emails", "purge_header_snapshots", "purge_magic_links",
+        "purge_message_logs", "purge_notifications", "purge_sessions", "purge_spam_quarantine",
+        "purge_webhook_deliveries", "retry_webhooks", "rollup_usage")
+# What is in flight when these are killed may come twice, or is tried again later:
+# tests/jobs/ has their kills.
+IN_FLIGHT = (*MAIL, "retry_webhooks", "export_accounts")
+KILLED = [job for job in JOBS if job not in IN_FLIGHT]
+AT_ONCE = ("rollup_usage",)                         # does three days whatever the limit is
+ONE_ATTEMPT = ("export_accounts",)                  # out of time, a request has lost one
+MORE_THAN_TOLD = {"rows"}                           # those that change as an account is closed
+OWNERS = range(1, 5)
+NOW = re.compile(r"2026-11-24 1[45]:\d\d:\d\d")      # in a run some minutes may pass
+CLOSED = (50, 51)                                   # accounts that were deleted 8 days ago
+
+# What the runner and the queues remember of runs, and what is another in each of them.
+OF_RUNS = {"job_runs", "job_state", "meta", "schema_migrations", "attempts", "queue_turns",
+           "mail_counters", "relay_state", "endpoint_state", "alerts", "rollup_state",
+           "audit_archives"}
+MADE_ANEW = {"notifications", "audit_logs", "usage_events", "account_deletions"}
+OTHER_EACH_TIME = {"notice_id", "warning_id", "claim_run", "claim_token", "lease_until", "sha256",
+                   "file_name", "token_hash", "body_text", "body_html", "dns_results"}
+
+
+@pytest.fixture
+def due_now(bench):
+    """Makes four owners for whom each job has something to do, and two accounts that go; all that
+    was there before is gone."""
+    def make():
+        databases.empty(bench.db)
+        for folder in ("spool", "archive", "exports"):
+            for path in (bench.folder / folder).glob("[!.]*"):
+                path.unlink()
+        for owner in OWNERS:
+            for name, rows in due(bench, owner).items():
+                bench.table(name, rows)
+            for name in ("due", "lost", "sent", "held", "over", "spam"):
+                bench.spool(f"{name}{owner}.eml")
+            bench.dns[(f"club{owner}.example", "TXT")] = ["porter-verify=t"]
+            bench.dns[(f"club{owner}.example", "MX")] = [(10, "mx.alias.example")]
+        bench.table("users", [{"id": id, "status": "deleted", "deleted_at": bench.ago(days=8)}
+                              for id in CLOSED])
+        bench.table("aliases", [{"id": id, "user_id": id, "address": f"a{id}@alias.example"}
+                                for id in CLOSED])
+        bench.table("header_snapshots", [{"id": id, "message_log_id": id}
+                                         for id in range(9000, 9003)])
+        bench.table("usage_daily", [{"user_id": owner, "day": bench.now.date(), "email_count": 1,
+                                     "bytes_used": 90} for owner in OWNERS])
+        bench.outbox.clear(), bench.web.clear()
+        return bench
+    configure(bench)
+    (bench.folder / "archive").mkdir()
+    return make
+
+
+def configure(host, bench=None) -> None:
+    """Everything on, and no limit of the relay."""
+    folder = (bench or host).folder
+    host.config(core={"app_url": "https://app.example", "secret_key": "k" * 40},
+                mail={"per_minute": "off", "per_hour": "off", "per_day": "off",
+                      "domain": "alias.example"}, dns={"mx_hosts": "mx.alias.example"},
+                spool={"dir": folder / "spool"}, archive={"store": folder / "archive"},
+                export={"dir": folder / "exports"})
+
+
+def state(bench) -> dict:
+    """What is there, in which order whatever it came: rows, files, mail and requests."""
+    found = {}
+    for table in bench.db.tables():
+        without = OTHER_EACH_TIME | ({"id"} if table in MADE_ANEW else set())
+        if table not in OF_RUNS:
+            found[table] = Counter(NOW.sub("now", str(
+                {name: value for name, value in row.items()
+                 if name not in without and "{\"deletion\"" not in str(value)}))
+                for row in bench.rows(table))
+    archived = named(bench.db, bench.folder / "archive").values()
+    return {**found, "spool": Counter(bench.spooled()),
+            "archived": Counter(str(row) for rows in archived for row in rows),
+            "exports": Counter(path.suffix for path in (bench.folder / "exports").glob("[!.]*")),
+            "mail": Counter(mail.recipient for mail in bench.outbox),
+            "requests": Counter(request.item_id for request in bench.web)}
+
+
+@pytest.fixture
+def judged(due_now, request):
+    """The bench with all that is due, and what the job makes of it."""
+    bench, job = due_now(), request.node.callspec.params["job"]
+    assert any(bench.run(job).values())
+    right = state(bench)
+    return due_now(), right
+
+
+def check(bench, right: dict) -> None:
+    """It is as it should be: nothing is missing, nothing more is there."""
+    found = state(bench)
+    assert {name: (right[name] - found[name], found[name] - right[name]) for name in right
+            if found[name] != right[name]} == {}
+
+
+def until_done(bench, job: str, **how) -> list[str]:
+    """Run it until nothing is left; why it stopped before."""
+    reasons: list[str] = []
+    while len(reasons) < 100:
+        assert bench.attempt(job, **how)["status"] in ("ok", "partial"), bench.result
+        if bench.result["status"] == "ok":
+            return reasons
+        reasons.append(bench.result["stop_reason"])
+    raise AssertionError("it does not end")
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_second_run_and_a_dry_run_change_nothing(judged, job):        # R11 R12
+    bench, right = judged
+    before = state(bench)
+    told = bench.run(job, dry_run=True)
+    check(bench, before)
+    counts = bench.run(job)
+    assert {name: number for name, number in told.items() if name not in MORE_THAN_TOLD
+            and number != counts.get(name, 0)} == {}
+    check(bench, right)
+    bench.run(job)
+    check(bench, right)
+
+
+@pytest.mark.parametrize("job", [job for job in JOBS if job not in AT_ONCE])
+def test_a_limit_leaves_the_rest_to_the_next_runs(judged, job):     # R4
+    bench, right = judged
+    assert set(until_done(bench, job, limit=1)) == {"limit"}
+    check(bench, right)
+
+
+@pytest.mark.parametrize("job", [job for job in JOBS if job not in ONE_ATTEMPT])
+def test_a_run_out_of_time_leaves_the_rest_to_the_next_runs(judged, job):       # R4 R30
+    bench, right = judged
+    bench.on_statement = lambda sql, _: bench.clock.sleep(25 if sql == "COMMIT" else 0)
+    assert set(until_done(bench, job)) <= {"budget"}
+    check(bench, right)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("job", JOBS)
+def test_two_hosts_at_once_do_what_one_does(judged, job, number):       # R12 R21
+    """The second one works while the first is about to begin a transaction."""
+    bench, right = judged
+    host, begun = bench.second_host(), []
+    configure(host, bench)
+
+    def other(sql, _values) -> None:
+        if sql.startswith(("BEGIN", "START")):
+            begun.append(sql)
+            if len(begun) == number:
+                bench.on_statement = None
+                host.attempt(job)
+    bench.on_statement = other
+    until_done(bench, job)
+    check(bench, right)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("job", KILLED)
+def test_killed_before_each_change_the_next_runs_do_the_rest(judged, job):      # R2 R58
+    bench, right = judged
+    number = 1
+    while killed(bench, job, number):
+        number += 1
+    assert number > 3
+    until_done(bench, job)
+    check(bench, right)
+
+
+def killed(bench, job: str, number: int) -> bool:
+    """Whether a run in a process of its own was killed before its so many-th change."""
+    child = os.fork()
+    if child == 0:                      # the job opens a connection of its own
+        left = [number]
+
+        def strike(sql, _values) -> None:
+            left[0] -= sql.startswith(("INSERT", "UPDATE", "DELETE", "COMMIT"))
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            bench.on_statement = strike
+            os._exit(bench.attempt(job)["status"] != "ok")
+        finally:
+            os._exit(70)
+    status = os.waitpid(child, 0)[1]
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)
