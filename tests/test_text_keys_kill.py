@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.engines import test_purge_kill as purge
-from tests.jobs import test_delete_accounts_kill as deletion
-from tests.jobs import test_purge_message_logs_kill as logs
+from tests.every_job import test_cut_short as cut_short
 from tests.jobs import test_retry_forwards_kill as forwards
 from tests.jobs import test_retry_webhooks_kill as webhooks
 from tests.support import keyed
@@ -32,12 +31,6 @@ def test_a_purge(tmp_path, url, point):                 # R2 R75
     purge.test_killed_at_a_point(service, point)
 
 
-@pytest.mark.parametrize("point", ["headers gone, rows are there", "a batch not committed",
-                                   "a later batch added up"])
-def test_a_purge_that_keeps_totals(tmp_path, url, point):       # R2 R58 R75
-    logs.test_killed_at_a_point(Shell(tmp_path, url, keys=KEYS), point)
-
-
 @pytest.mark.parametrize("point", ["begun, not committed", "settle"])
 def test_forwards(tmp_path, url, point):                # R2 R22 R75
     forwards.test_a_kill_at_a_statement_loses_nothing(Shell(tmp_path, url, keys=KEYS), point)
@@ -49,7 +42,9 @@ def test_webhooks(tmp_path, url, point):                # R2 R22 R75
     webhooks.test_a_kill_at_a_statement_loses_nothing(service, point)
 
 
-def test_a_deletion(tmp_path, url):                     # R56 R75
+@pytest.mark.parametrize("job", ["purge_message_logs", "delete_accounts"])
+def test_totals_and_a_deletion(tmp_path, url, job):         # R2 R56 R58 R75
     bench = Bench(tmp_path, url, keys=KEYS)
-    deletion.test_killed_at_each_table_in_turn(bench)
+    cut_short.test_killed_before_each_change_the_next_runs_do_the_rest(
+        cut_short.judge(bench, job), job)
     bench.db.close()

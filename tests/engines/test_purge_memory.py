@@ -2,7 +2,7 @@
 
 One job stands for all that `purge(...)` makes: they differ in the words of their statements alone,
 and this one has files too. What else a job adds is measured where it is: totals and further rows in
-test_purge_message_logs_memory.py.
+tests/every_job/test_memory.py.
 """
 from __future__ import annotations
 

@@ -37,29 +37,30 @@ OF_RUNS = {"job_runs", "job_state", "meta", "schema_migrations", "attempts", "qu
            "audit_archives"}
 MADE_ANEW = {"notifications", "audit_logs", "usage_events", "account_deletions"}
 OTHER_EACH_TIME = {"notice_id", "warning_id", "claim_run", "claim_token", "lease_until", "sha256",
-                   "file_name", "token_hash", "body_text", "body_html", "dns_results"}
+                   "file_name", "file_bytes", "token_hash", "body_text", "body_html", "dns_results"}
 
 
-@pytest.fixture
-def due_now(bench):
-    """Makes four owners for whom each job has something to do, and two accounts that go; all that
-    was there before is gone."""
+def maker(bench):
+    """A function that makes four owners for whom each job has something to do, and two accounts
+    that go; all that was there before is gone."""
+    closed = {"status": "deleted", "deleted_at": bench.ago(days=8)}
+
     def make():
         databases.empty(bench.db)
         for folder in ("spool", "archive", "exports"):
             for path in (bench.folder / folder).glob("[!.]*"):
                 path.unlink()
-        for owner in OWNERS:
+        for owner in (*OWNERS, *CLOSED):
             for name, rows in due(bench, owner).items():
-                bench.table(name, rows)
+                more = closed if name == "users" and owner in CLOSED else {}
+                bench.table(name, [{**row, **more} for row in rows])
             for name in ("due", "lost", "sent", "held", "over", "spam"):
                 bench.spool(f"{name}{owner}.eml")
             bench.dns[(f"club{owner}.example", "TXT")] = ["porter-verify=t"]
             bench.dns[(f"club{owner}.example", "MX")] = [(10, "mx.alias.example")]
-        bench.table("users", [{"id": id, "status": "deleted", "deleted_at": bench.ago(days=8)}
-                              for id in CLOSED])
-        bench.table("aliases", [{"id": id, "user_id": id, "address": f"a{id}@alias.example"}
-                                for id in CLOSED])
+        bench.table("message_logs", [    # past what their owner chose
+            {"id": 10 * owner + 5, "user_id": owner, "direction": "send", "status": "held",
+             "bytes_used": 7 * owner, "created_at": bench.ago(days=60)} for owner in OWNERS])
         bench.table("header_snapshots", [{"id": id, "message_log_id": id}
                                          for id in range(9000, 9003)])
         bench.table("usage_daily", [{"user_id": owner, "day": bench.now.date(), "email_count": 1,
@@ -99,13 +100,18 @@ def state(bench) -> dict:
             "requests": Counter(request.item_id for request in bench.web)}
 
 
-@pytest.fixture
-def judged(due_now, request):
+def judge(bench, job: str) -> tuple:
     """The bench with all that is due, and what the job makes of it."""
-    bench, job = due_now(), request.node.callspec.params["job"]
-    assert any(bench.run(job).values())
+    make = maker(bench)
+    assert any(make().run(job).values())
     right = state(bench)
-    return due_now(), right
+    return make(), right
+
+
+@pytest.fixture
+def judged(bench, request):
+    """The same, of the job of this test."""
+    return judge(bench, request.node.callspec.params["job"])
 
 
 def check(bench, right: dict) -> None:

@@ -7,16 +7,11 @@ import signal
 
 import pytest
 
-from jobs_lib import clock
-from jobs_lib.database.connection import connect
-from jobs_lib.errors import DatabaseError
-from jobs_lib.ports.dns import UNKNOWN, Answer
 from tests.servers.dns_servers import Authority, BlackHole, Unbound
 from tests.support.databases import bulk
-from tests.support.engines import on_sqlite
 from tests.support.plans import analyse, problems
-from tests.support.repeats import REPEATS
-from tests.support.shell import Shell, at_sql, until
+from tests.support.product import UNKNOWN, Answer, clock
+from tests.support.shell import Shell, until
 
 JOB = "check_domains"
 NAME, TOKEN = "example.org", "abc123"
@@ -289,54 +284,6 @@ def test_an_owner_whose_address_cannot_be_written_to_stops_nothing(owned):
     assert kinds(owned) == []
 
 
-@pytest.mark.parametrize("values", [
-    {"status": "odd", "recheck_requested_at": "2026-01-01 00:00:00"}, {"created_at": ""},
-    {"created_at": 5},
-    {"created_at": "", "recheck_requested_at": "2026-01-01 00:00:00"},
-    {"failures": "x", "status": "verified"},
-    {"failing_since": "soon", "status": "verified"}, {"failures": -1},
-    {"failures": 2 ** 31 - 1, "status": "verified"},
-    {"created_at": "9999-12-31 23:59:59"}, {"created_at": "0000-00-00 00:00:00"},
-    {"warned_at": "0001-01-01 00:00:00"},
-    {"name": b"\xff.example"}, {"ownership_token": b"\xff"}], ids=str)
-def test_a_row_that_makes_no_sense_is_left_out_and_the_others_are_looked_at(owned, values):
-    bad = domain(owned, name="bad.example", next_check_at=owned.ago(days=9))
-    domain(owned)
-    try:
-        owned.db.execute("UPDATE {domains} SET " + ", ".join(f"{name} = :{name}" for name in values)
-                         + " WHERE id = :bad", bad=bad, **values)
-    except DatabaseError:
-        return                                          # MariaDB stores no such value
-    if any(owned.db.value(f"SELECT {name} FROM {{domains}} WHERE id = :bad", bad=bad) != value
-           for name, value in values.items()):
-        return                                          # nor this one, and says nothing
-    left = {**NOTHING, **({"unknown_status": 1} if values.get("status") == "odd" else {})}
-    assert owned.run(JOB) == {**left, "checked": 1, "verified": 1, "invalid": 1}         # R67
-    assert [event["domain_id"] for event in owned.events(JOB) if event["event"]
-            == "domain invalid"] == [bad]
-    assert owned.run(JOB) == left                       # it waits a day, and comes before none
-    if "name" not in values:
-        assert owned.run(JOB, domain="bad.example") == {**left, "invalid": 1}
-
-
-@pytest.mark.parametrize("code", ["''", "'6361660A'", "'EDA0BD'"])
-def test_a_code_of_any_octets_is_looked_at_once_a_turn(owned, code):      # R67
-    on_file = owned.db.dialect.name == "sqlite"
-    cast = "CAST(x{} AS TEXT)" if on_file else "CONVERT(x{} USING utf8mb4)"
-    domain(owned)
-    writer = connect(owned.url)
-    if writer.dialect.name != "sqlite":
-        writer.execute("SET SESSION sql_mode = ''")
-    for name, value in (("text.example", cast.format(code)), ("octets.example", f"x{code}")):
-        domain(owned, name=name)
-        writer.execute(f"UPDATE {{domains}} SET ownership_token = {value} WHERE name = '{name}'")
-    writer.close()
-    counts = owned.run(JOB)
-    assert (counts["checked"] + counts.get("invalid", 0), counts["verified"]) == (3, 1)
-    assert "changed" not in counts
-    assert owned.run(JOB) == NOTHING
-
-
 def test_a_mistake_of_ours_fails_the_run_and_stops_no_other_domain(owned):          # R73
     bad = domain(owned, name="bad.example")
     domain(owned)
@@ -351,19 +298,6 @@ def test_a_mistake_of_ours_fails_the_run_and_stops_no_other_domain(owned):      
     assert [one["status"] for one in owned.rows("domains")] == ["pending", "verified"]
     assert bad in owned.ids("domains", "next_check_at IS NOT NULL")
     owned.dns.on_question = None
-    assert owned.run(JOB) == NOTHING
-
-
-@on_sqlite          # MariaDB stores no such value
-@pytest.mark.parametrize("when", ["", 5])
-def test_a_date_of_the_next_look_that_cannot_be_read_is_fixed_by_the_look(owned, when):
-    domain(owned, name="other.example", next_check_at=owned.ago(hours=1))
-    domain(owned)
-    owned.db.execute("UPDATE {domains} SET next_check_at = :when, recheck_requested_at = :when "
-                     "WHERE name = :name", when=when, name=NAME)
-    owned.db.execute("UPDATE {domains} SET dns_results = 5, recheck_requested_at = NULL "
-                     "WHERE name = :name", name=NAME)
-    assert owned.run(JOB) == {**NOTHING, "checked": 2, "verified": 1}
     assert owned.run(JOB) == NOTHING
 
 
@@ -386,41 +320,6 @@ def test_over_half_without_an_answer_is_the_resolver_and_the_oldest_come_first_n
     owned.dns.down, owned.dns.asked = None, []
     assert owned.run(JOB)["checked"] == 30
     assert owned.dns.asked[0] == ("d10.example", "TXT")
-
-
-def of_many_owners(bench, number: int) -> None:
-    owners = range(100, 100 + number)
-    bench.bulk("users", [{"id": owner, "email": f"u{owner}@home.example"} for owner in owners])
-    bench.bulk("domains", [{"user_id": owner, "name": f"o{owner}.example", "ownership_token": TOKEN,
-                            "created_at": bench.ago(days=60), "status": "verified",
-                            "next_check_at": bench.ago(hours=1)} for owner in owners])
-
-
-def test_of_many_owners_each_one_s_are_found_by_the_owner(owned):       # R15
-    """And not among all that are due, which took seconds for each page."""
-    of_many_owners(owned, 700)
-    heard: dict = {}
-    owned.on_statement = lambda sql, values: heard.setdefault(sql, values)
-    owned.run(JOB, limit=1)
-    owned.on_statement = None
-    found = [(sql, values) for sql, values in heard.items() if "user_id = :owner" in sql]
-    assert found
-    for sql, values in found:
-        assert "domains_user" in str(owned.db.explain(sql, **values)), sql
-
-
-def test_no_more_owners_are_asked_for_once_the_run_has_to_stop(owned):      # R4
-    of_many_owners(owned, 700)
-    asked = []
-
-    def slow(sql, values):
-        if "user_id = :owner" in sql:
-            asked.append(values["owner"])
-            owned.clock.sleep(300)
-    owned.on_statement = slow
-    owned.attempt(JOB)
-    assert (len(asked), owned.result["status"], owned.result["stop_reason"]) == (1, "partial",
-                                                                                 "budget")
 
 
 @pytest.mark.parametrize("asked", [True, False])
@@ -478,16 +377,6 @@ def test_those_asked_for_and_the_others_take_turns(owned, monkeypatch):
     asked = [name for name, kind in owned.dns.asked if kind == "MX"]
     assert asked == [f"{who}{at}.example" for at in range(3) for who in ("asked", "d")]
     assert owned.run(JOB)["checked"] == 12
-
-
-def test_a_dry_run_asks_nobody_and_counts_what_is_due(owned):                   # R11
-    many(owned, 9)
-    domain(owned, status="failed", recheck_requested_at=owned.now)
-    assert owned.run(JOB, dry_run=True) == {"checked": 10}
-    assert owned.run(JOB, dry_run=True, limit=4) == {"checked": 4}
-    assert owned.run(JOB, dry_run=True, domain=NAME) == {"checked": 1}
-    assert owned.samples[0]["step"] == "look at the records of 1 domain"
-    assert owned.dns.asked == []
 
 
 @pytest.mark.slow
@@ -588,35 +477,6 @@ def test_without_a_domain_that_is_due_dnspython_is_not_even_loaded(tmp_path):   
     path.mkdir()
     (path / "dns.py").write_text("raise SystemExit('loaded')")
     assert service.job(JOB, PYTHONPATH=str(path))["counts"] == NOTHING
-
-
-POINTS = {"before a result is stored": ("UPDATE {domains} SET status", 3),
-          "between a result and its notice": ("INSERT INTO {notifications}", 3),
-          "before the commit": ("COMMIT", 4)}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("point", POINTS)
-# R2
-def test_killed_at_a_point_each_domain_is_stored_and_told_once(authority, tmp_path, engine_url,
-                                                               point):
-    at, number = POINTS[point]
-    for name in range(6):
-        authority.zone(f"d{name}.example", ZONE)
-    with Unbound(authority) as resolver:
-        service = serviced(tmp_path, engine_url, resolver.port, 6)
-        service.small = "jobs_lib.ports.resolver:AT_ONCE=2"
-        for _ in REPEATS:
-            service.db.execute("UPDATE {domains} SET status = 'pending', next_check_at = NULL, "
-                               "checked_at = NULL")
-            service.db.execute("DELETE FROM {notifications}")
-            service.run(JOB, code=-signal.SIGKILL, kill=at_sql(at, number))
-            verified = service.statuses("domains").get("verified", 0)
-            assert verified < 6
-            assert service.statuses("notifications") == ({"pending": verified} if verified else {})
-            done = service.job(JOB)
-            assert service.statuses("domains") == {"verified": 6}, done["counts"]
-            assert service.statuses("notifications") == {"pending": 6}
 
 
 def test_sigterm_ends_a_run_that_waits_for_a_silent_server(tmp_path):

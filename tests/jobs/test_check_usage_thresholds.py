@@ -5,16 +5,12 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from jobs_lib import catalogue, clock
-from jobs_lib.database.connection import connect
-from jobs_lib.features.usage import thresholds
-from tests.support.databases import bulk, empty
-from tests.support.shell import ROOT, Shell
+from tests.support.databases import bulk
+from tests.support.product import ConfigError, clock, connect
 
 JOB = "check_usage_thresholds"
 NONE = {"users": 0, "events": 0, "notices": 0}
 GB = 1024 ** 3
-OPTION = catalogue.load(JOB).options["thresholds"]
 
 
 def user(id: int = 1, emails=None, bytes=None, anchor="2026-11-15", **values) -> dict:
@@ -200,17 +196,6 @@ def test_one_notice_names_both_limits_the_higher_first(bench):
             "10 GB. A new billing period begins on 15 December 2026.") in text
 
 
-def test_what_is_used_up_is_said_so(bench):
-    bench.table("users", [user(bytes=5_000_000)])
-    bench.table("usage_daily", [used(9, 5_300_000)])
-    bench.run(JOB)
-    [row] = bench.rows("notifications")
-    text = " ".join(row["body_text"].split())
-    assert ("You have used all of your data allowance for this billing period: 5.3 MB of 5.0 MB."
-            in text)
-    assert "we may hold new messages instead of forwarding them." in text
-
-
 def test_as_usage_grows_each_threshold_is_told_once(bench):
     bench.table("users", [user(emails=100)])
     found = []
@@ -272,26 +257,12 @@ def test_thresholds_can_be_chosen(bench, value, found):
 
 @pytest.mark.parametrize("value", ["", "0", "101", "60%", "60:0", "60:101", "60:", "60:50:40",
                                    "60, 60:50", "sixty"])
-def test_a_threshold_that_is_none_is_refused(value):
-    with pytest.raises(ValueError, match="expected"):
-        OPTION.kind.parse(value)
+def test_a_threshold_that_is_none_is_refused(bench, value):
+    with pytest.raises(ConfigError, match="thresholds"):
+        bench.run(JOB, thresholds=value)
 
 
 # Rows that make no sense, many rows, several at once
-
-def test_a_row_that_cannot_be_read_stops_nobody_elses(bench):
-    if bench.db.for_update:
-        # there a column holds what it is made for
-        return
-    bench.table("users", [user(1, emails="many"), user(2, emails=100, anchor="soon"),
-                          user(3, emails=100)])
-    bench.table("usage_daily", [used(70, user_id=id) for id in (1, 2, 3)])
-    assert bench.run(JOB) == {"users": 1, "events": 2, "notices": 1, "invalid": 2}
-    assert {row[0] for row in events(bench)} == {3}
-    assert [event["error"] for event in bench.events(JOB) if event["event"]
-            == "owner left out"] == [
-        "email_limit = 'many' is not a number", "billing_anchor = 'soon' is not a valid day"]
-
 
 def fill(db, number: int, now) -> int:
     """So many users, all over 80 % since today; a third of them in a first half. How many events
@@ -305,56 +276,13 @@ def fill(db, number: int, now) -> int:
 
 
 def test_all_pages_are_looked_at(bench, monkeypatch):
-    monkeypatch.setattr(thresholds, "PAGE", 7)
-    monkeypatch.setattr(thresholds, "LISTED", 2)
+    monkeypatch.setattr("jobs_lib.features.usage.thresholds.PAGE", 7)
+    monkeypatch.setattr("jobs_lib.features.usage.thresholds.LISTED", 2)
     # the last page is a full one
     made = {"users": 28, "events": fill(bench.db, 28, bench.now), "notices": 28}
     assert bench.run(JOB, dry_run=True) == made
     assert bench.run(JOB) == made
     assert bench.run(JOB) == NONE                           # R12
-
-
-@pytest.mark.slow
-def test_questions_grow_with_cycles_not_with_users(bench):
-    fill(bench.db, 800, bench.now)
-    bench.run(JOB)
-    bench.run(JOB)
-    assert sum("usage_daily" in sql for sql in bench.statements) == 3
-    assert sum("usage_events" in sql for sql in bench.statements) == 3
-
-
-def test_a_run_stops_between_parts_and_the_next_goes_on(bench, monkeypatch):      # R4
-    monkeypatch.setattr(thresholds, "AT_ONCE", 3)
-    made = fill(bench.db, 60, bench.now)
-    bench.on_statement = lambda sql, _: bench.clock.sleep(0.3 if sql.startswith("INSERT INTO "
-                                                                                "{usage_events}")
-                                                          else 0)
-    first = bench.run(JOB, budget="1s")
-    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "budget")
-    assert 0 < first["users"] < 60
-    bench.on_statement = None
-    assert bench.run(JOB) == {"users": 60 - first["users"], "events": made - first["events"],
-                              "notices": 60 - first["notices"]}
-
-
-def test_limit_caps_the_users(bench):
-    fill(bench.db, 8, bench.now)
-    assert bench.run(JOB, limit=3, dry_run=True)["users"] == 3
-    assert bench.run(JOB, limit=3)["users"] == 3
-    assert bench.result["stop_reason"] == "limit"
-    assert bench.run(JOB)["users"] == 5
-
-
-def test_a_dry_run_shows_events_and_changes_nothing(bench):        # R11
-    bench.table("users", [user(emails=100)])
-    bench.table("usage_daily", [used(70)])
-    assert bench.run(JOB, dry_run=True) == {"users": 1, "events": 2, "notices": 1}
-    [sample] = bench.samples
-    assert sample["step"] == "record 2 events of 1 user, with 1 notice"
-    assert sample["rows"][0] == {"user_id": 1, "metric": "emails", "threshold": 60, "used": 70,
-                                 "limit_value": 100, "elapsed_percent": 32,
-                                 "cycle_start": "2026-11-15"}
-    assert (events(bench), told(bench)) == ([], [])
 
 
 def test_a_limit_that_is_raised_meanwhile_is_the_one_that_counts(bench):
@@ -370,44 +298,3 @@ def test_a_limit_that_is_raised_meanwhile_is_the_one_that_counts(bench):
     assert bench.run(JOB) == {"users": 1, "events": 2, "notices": 1}
     other.close()
     assert {row[0] for row in events(bench)} == {2}
-
-
-@pytest.mark.slow
-# R12: two hosts, each with its own locks
-def test_two_at_once_do_what_one_does(tmp_path, engine_url, bench):
-    service = Shell(tmp_path, engine_url)
-    made = fill(bench.db, 300, clock.now())
-    both = [service.start(JOB, "--json", JOBS_CORE_STATE_DIR=f"state{host}") for host in (1, 2)]
-    outs = [process.communicate(timeout=60) for process in both]
-    assert [process.returncode for process in both] == [0, 0], outs
-    assert len(events(bench)) == made
-    assert len(told(bench)) == len(set(told(bench))) == 300
-    service.db.close()
-
-
-def peak(folder, url: str, number: int) -> int:
-    """KiB of a run over this many users, a thousand of whom are notified."""
-    folder.mkdir()
-    service, now = Shell(folder, url), clock.now()
-    empty(service.db)
-    fill(service.db, 1000, now)
-    for _ in range(number // 1000 - 1):
-        service.db.execute("INSERT INTO {users} (email, name, email_limit, billing_anchor, "
-                           "created_at) SELECT email, name, 100 + :more, billing_anchor, "
-                           "created_at FROM {users} WHERE id <= 1000", more=200)
-    service.db.execute("INSERT INTO {usage_daily} (user_id, day, email_count) SELECT id, :day, 80 "
-                       "FROM {users}"
-                       " WHERE id > 1000", day=now.date())
-    process = service.start(JOB, launcher=str(ROOT / "tests/support/peak.py"))
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, out + err
-    assert service.db.value("SELECT COUNT(*) FROM {notifications}") == 1000
-    service.db.close()
-    return int(err.splitlines()[-1])
-
-
-@pytest.mark.slow
-def test_ten_times_the_users_take_the_same_memory(tmp_path, engine_url):       # R18
-    once, ten = peak(tmp_path / "once", engine_url, 3000), peak(tmp_path / "ten", engine_url,
-                                                                30_000)
-    assert ten < once * 1.1

@@ -3,23 +3,16 @@ exact."""
 from __future__ import annotations
 
 import json
-import os
-import random
 import signal
 import time
 
 import pytest
 
-from jobs_lib import clock
-from jobs_lib.database.schema.references import REFERENCES
-from jobs_lib.features.accounts import deletion_order
 from tests.support.account import everything, found
-from tests.support.databases import empty
-from tests.support.repeats import REPEATS
+from tests.support.product import REFERENCES, clock
 from tests.support.shell import Shell
 
 JOB = "delete_accounts"
-TABLES = [reference.table for reference in deletion_order.order()]
 BESIDE = ("send_notifications", "retry_forwards", "retry_webhooks", "export_accounts",
           "rollup_usage", "check_usage_thresholds", "purge_message_logs")
 STAYS = ("aliases", "destinations", "domains", "webhooks", "header_snapshots", "spam_quarantine",
@@ -30,27 +23,6 @@ LATE = {"message_logs": {"direction": "forward", "status": "spam",
         "failed_emails": {"envelope_to": "jane@old.example", "raw_path": "jane-late"},
         "export_requests": {}}
 pytestmark = pytest.mark.slow
-
-
-def struck(bench, at: str, number: int = 1) -> bool:
-    """Run in a process of its own until just before that statement, if its turn comes. Whether it
-    was killed."""
-    child = os.fork()
-    if child == 0:                      # the job opens a connection of its own
-        left = [number]
-
-        def strike(sql, _values):
-            left[0] -= at in sql
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-        try:
-            bench.on_statement = strike
-            os._exit(bench.attempt(JOB)["status"] != "ok")
-        finally:
-            os._exit(70)
-    status = os.waitpid(child, 0)[1]
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFSIGNALED(status)
 
 
 def account(bench):
@@ -68,32 +40,6 @@ def judge(bench, jane) -> None:
     assert [row["event"] for row in bench.rows("audit_logs")].count("account.deleted") == 1
 
 
-def test_killed_at_each_table_in_turn(bench):
-    # R56
-    jane = account(bench)
-    shut = ("sessions", "magic_links", "destination_verifications")
-    strikes = ["INSERT INTO {account_deletions}", *(f"DELETE FROM {{{name}}}" for name in shut),
-               "UPDATE {webhooks}", "UPDATE {aliases}", "UPDATE {failed_emails}",
-               "UPDATE {account_deletions} SET requested_at",
-               *(f"{'UPDATE' if name == 'audit_logs' else 'DELETE FROM'} {{{name}}}"
-                 for name in TABLES if name not in shut),
-               "DELETE FROM {users}", "UPDATE {account_deletions} SET completed_at"]
-    assert [at for at in strikes if not struck(bench, at)] == []
-    judge(bench, jane)
-
-
-def test_killed_between_a_batch_and_its_commit(bench):
-    # R56, R58: files are gone and rows come back; neither a row nor a count is lost or doubled
-    chance, kills = random.Random(56), 0
-    for _ in REPEATS:
-        empty(bench.db)
-        jane = account(bench)
-        while struck(bench, "COMMIT", chance.randint(3, 9)):
-            kills += 1
-        judge(bench, jane)
-    assert kills > 3
-
-
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_as_it_writes_the_record(bench, when):
     # R56: it is on the disk before the account is gone, so a restored backup can never be without
@@ -105,24 +51,6 @@ def test_killed_as_it_writes_the_record(bench, when):
     judge(bench, jane)
     lines = (bench.folder / "state" / "deletions.jsonl").read_text().splitlines()
     assert {json.loads(line)["user_id"] for line in lines} == {jane.id}
-
-
-def test_two_runs_at_once_count_each_row_once(bench):
-    # R12: on two hosts, neither of which sees the other's lock
-    jane = account(bench)
-    bench.config(core={"secret_key": "shared" * 6})
-    second, once = bench.second_host(), []
-    second.config(core={"state_dir": "state", "secret_key": "shared" * 6},
-                  spool={"dir": bench.spool_dir})
-
-    def meanwhile(sql, values):
-        if "FROM {domains}" in sql and not bench.db.current and not once:
-            once.append(second.run(JOB))
-    bench.on_statement = meanwhile
-    bench.attempt(JOB)
-    bench.on_statement = None
-    assert once
-    judge(bench, jane)
 
 
 def test_beside_all_other_jobs_while_the_app_goes_on_writing(bench):

@@ -3,17 +3,13 @@ notice."""
 from __future__ import annotations
 
 import json
-import signal
 from datetime import timedelta
 
 import pytest
 
-from jobs_lib import clock
-from jobs_lib.database.connection import connect
 from jobs_lib.engines import safety_stop
 from tests.support.databases import bulk
-from tests.support.repeats import REPEATS
-from tests.support.shell import Shell, at_sql
+from tests.support.product import connect
 
 JOB = "expire_destination_verifications"
 NONE = {"tokens": 0, "notices": 0, "removed": 0}
@@ -276,85 +272,6 @@ def test_a_limit_shortened_by_mistake_stops_before_a_mail_is_written(owned, monk
 
 
 # Dry runs, kills
-
-def test_a_dry_run_shows_each_step_and_changes_nothing(owned):         # R11
-    owned.table("destinations", [destination(owned, 1, days=5), destination(owned, 2, days=28),
-                                 destination(owned, 3, days=90, told=5)])
-    owned.table("destination_verifications",
-                [{"destination_id": 1, "expires_at": owned.ago(days=2)}])
-    told = owned.run(JOB, dry_run=True)
-    assert [sample["step"] for sample in owned.samples] == [
-        "delete 1 row of destination_verifications", "queue 1 notice: destination_reminder",
-        "queue 1 notice: destination_removal", "delete 1 row of destinations"]
-    assert owned.samples[3]["rows"] == [{"id": 3, "user_id": 1, "email": "d***@far.example",
-                                         "created_at": "2026-08-26 14:30:05"}]
-    assert notices(owned) == []
-    assert owned.run(JOB) == told == {"tokens": 1, "notices": 2, "removed": 1}
-
-
-@pytest.mark.slow
-# R12: two hosts, each with its own locks
-def test_two_at_once_do_what_one_does(tmp_path, engine_url, owned):
-    owned.now = clock.now()
-    service = Shell(tmp_path, engine_url)
-    owned.table("destinations",
-                [destination(owned, id, user_id=(1, 3)[id % 2], days=(5, 90)[id > 30], told=4 if id
-                             > 60 else None) for id in range(1, 91)])
-    both = [service.start(JOB, "--json", JOBS_CORE_STATE_DIR=f"state{host}") for host in (1, 2)]
-    outs = [process.communicate(timeout=60) for process in both]
-    assert [process.returncode for process in both] == [0, 0], outs
-    assert owned.ids("destinations") == list(range(1, 61))
-    assert removed(owned) == list(range(61, 91))
-    assert sorted(notices(owned)) == [(1, "destination_reminder"), (1, "destination_removal"),
-                                      (3, "destination_reminder"), (3, "destination_removal")]
-    service.db.close()
-
-
-KILLS = {
-    "reminded, not marked": ("SET reminded_at = :reminded_at", 1, 0, 0),
-    "told of removal, not marked": ("SET removal_notified_at = :removal_notified_at", 1, 1, 0),
-    "told, not committed": ("COMMIT", 2, 1, 0),
-    "tokens gone": ("INSERT INTO {audit_logs}", 1, 2, 0),
-    "recorded": ("DELETE FROM {destinations}", 1, 2, 0),
-    "deleted, not committed": ("COMMIT", 3, 2, 0),
-    "all done": ("last_options = :", 1, 2, 1),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("point", KILLS)
-def test_a_kill_leaves_all_or_nothing(tmp_path, engine_url, bench, point):        # R2
-    at, number, told, gone = KILLS[point]
-    service = Shell(tmp_path, engine_url)
-    bench.now = clock.now()
-    for turn in REPEATS:
-        for name in ("destinations", "destination_verifications", "audit_logs", "notifications",
-                     "users", "job_state"):
-            bench.db.execute(f"DELETE FROM {{{name}}}")
-        first = turn * 10 + 1
-        bench.table("users", [{"id": 1, "email": "u1@home.example"}])
-        bench.table("job_state", [{"job": JOB, "due_after": bench.now, "last_options": "{}"}])
-        bench.table("destinations", [destination(bench, first, days=5),
-                                     destination(bench, first + 1, days=40),
-                                     destination(bench, first + 2, days=40, told=4),
-                                     destination(bench, first + 3, days=40, told=4)])
-        bench.table("destination_verifications",
-                    [{"destination_id": first + 2, "expires_at": bench.ahead(days=9)}])
-        service.run(JOB, code=-signal.SIGKILL, kill=at_sql(at, number))
-        assert len(notices(bench)) == told
-        assert len(bench.ids("destinations",
-                             f"reminded_at IS NOT NULL AND id < {first + 2}")) == told
-        assert removed(bench) == [first + 2, first + 3][:2 * gone]
-        assert len(bench.ids("destinations")) == 4 - 2 * gone
-        assert len(bench.ids("destination_verifications")) == 1 - gone
-        service.run(JOB)
-        assert sorted(kind for _, kind in notices(bench)) == ["destination_reminder",
-                                                              "destination_removal"]
-        assert removed(bench) == [first + 2, first + 3]
-        assert bench.ids("destinations") == [first, first + 1]
-        assert bench.ids("destination_verifications") == []
-    service.db.close()
-
 
 def test_one_whose_owner_no_mail_can_reach_stays(owned):       # never without a notice
     owned.db.execute("UPDATE {users} SET email = 'no address' WHERE id = 1")

@@ -2,17 +2,13 @@
 hours."""
 from __future__ import annotations
 
-import signal
 from datetime import timedelta
 
 import pytest
 
-from jobs_lib import clock
-from jobs_lib.database.connection import connect
 from jobs_lib.engines import safety_stop
 from tests.support.databases import bulk
-from tests.support.repeats import REPEATS
-from tests.support.shell import Shell, at_sql
+from tests.support.product import connect
 
 JOB = "expire_overflow_hold"
 NONE = {"notices": 0, "waiting": 0, "deleted": 0, "files": 0, "bytes_freed": 0}
@@ -73,76 +69,6 @@ def test_a_day_before_their_time_messages_are_warned_of_in_one_notice(hold):
     for body in (row["body_text"], row["body_html"]):
         listed = [number for number in (1, 2, 3, 4) if f"Order {number}." in body]
         assert listed == [1, 3]
-
-
-def test_the_warning_says_what_goes_when_and_how_to_keep_it(hold):
-    hold.config(core={"app_url": "https://mail.example.org"})
-    hold.table("overflow_hold", [
-        message(hold, 1, timedelta(days=40), size_bytes=12_345, subject="Order\r\nBcc: "
-                "all@x.example"),
-        message(hold, 2, timedelta(days=29, hours=1), alias_id=2, sender="", subject=""),
-        message(hold, 3, timedelta(days=27, hours=1), alias_id=7, size_bytes=3_400_000,
-                subject="<script>x</script>"),
-    ])
-    hold.run(JOB, warn_before="3d")
-    [row] = hold.rows("notifications")
-    assert row["subject"] == "3 messages will be deleted on or after 25 November 2026"
-    assert row["body_text"] == """\
-Hello Jo,
-
-3 messages arrived while your account was over its limit. We are holding
-them for you instead of forwarding them, and will delete them for good,
-the first on or after 25 November 2026 at 14:30 UTC.
-
-To keep a message, sign in and release it before the time shown below:
-https://mail.example.org
-
-  Subject:   Order Bcc: all@x.example
-  From:      sender1@shop.example
-  Sent to:   shop@alias.example
-  Received:  15 October 2026 at 14:30 UTC
-  Size:      12 kB
-  Deleted:   on or after 25 November 2026 at 14:30 UTC
-
-  Subject:   (no subject)
-  From:      (no sender)
-  Sent to:   club@alias.example
-  Received:  26 October 2026 at 13:30 UTC
-  Size:      100 bytes
-  Deleted:   on or after 25 November 2026 at 14:30 UTC
-
-  Subject:   <script>x</script>
-  From:      sender3@shop.example
-  Sent to:   a deleted alias
-  Received:  28 October 2026 at 13:30 UTC
-  Size:      3.4 MB
-  Deleted:   on or after 27 November 2026 at 13:30 UTC
-
-We hold a message for 30 days, and delete it no sooner than 24 hours
-after sending you this warning. Nobody can restore a deleted message.
-
---\x20
-Overflow desk
-https://mail.example.org
-"""
-    assert ('<a class="button" href="https://mail.example.org">Sign in and release</a>'
-            in row["body_html"])
-    assert "<b>&lt;script&gt;x&lt;/script&gt;</b>" in row["body_html"]
-
-
-def test_a_single_message_without_a_link_reads_well_too(hold):
-    hold.config(personas={"overflow": "Held mail <held@service.example>"})
-    hold.table("overflow_hold", [message(hold, 1, timedelta(days=29, hours=1))])
-    hold.run(JOB, warn_before="3d", keep="32d")
-    [row] = hold.rows("notifications")
-    assert row["subject"] == "A message will be deleted on or after 27 November 2026"
-    text = " ".join(row["body_text"].split())
-    assert ("A message arrived while your account was over its limit. "
-            "We are holding it for you instead of forwarding it, "
-            "and will delete it for good on or after 27 November 2026 at 13:30 UTC. "
-            "To keep it, sign in and release it before the time shown below. ") in text
-    assert row["body_text"].endswith("-- \nHeld mail\n")
-    assert "Sign in" not in row["body_html"]
 
 
 def test_there_is_one_warning_an_owner_and_day(hold):
@@ -260,23 +186,6 @@ def meddle(bench, sql: str) -> None:
     bench.on_statement = listen
 
 
-def test_a_released_message_goes_with_its_file_7_days_later(hold):
-    notice(hold, 1, "sent", sent_at=hold.ago(days=20))
-    hold.table("overflow_hold", [
-        message(hold, 1, OLD, released_at=hold.ago(days=7, seconds=1)),
-        # exactly at the limit stays
-        message(hold, 2, OLD, released_at=hold.ago(days=7)),
-        message(hold, 3, OLD, released_at=hold.ago(seconds=1), warned_at=hold.ago(days=20),
-                warning_id=1),
-        # whatever its age
-        message(hold, 4, timedelta(days=8), released_at=hold.ago(days=7, seconds=1)),
-    ])
-    assert hold.run(JOB) == {"notices": 0, "waiting": 0, "deleted": 2, "files": 2,
-                             "bytes_freed": 200}
-    assert hold.ids("overflow_hold") == [2, 3]
-    assert hold.run(JOB, keep_released="1h")["deleted"] == 1
-
-
 def test_warned_earlier_or_later_a_message_goes_at_its_time_but_not_within_24_hours(hold):
     hold.table("overflow_hold", [message(hold, 1, timedelta(days=25)),
                                  message(hold, 2, timedelta(days=29, hours=23))])
@@ -341,113 +250,3 @@ def test_a_keep_that_was_shortened_by_mistake_warns_nobody(hold, monkeypatch):  
     assert warned(hold) == {}
     assert hold.rows("notifications") == []
     assert hold.run(JOB, keep="3d", yes=True)["notices"] == 1
-
-
-def test_a_dry_run_tells_the_warnings_and_what_waits(hold):         # R11
-    notice(hold, 1, "sent", sent_at=hold.ago(days=2))
-    notice(hold, 2, "sent", sent_at=hold.ago(hours=2))
-    hold.table("overflow_hold", [message(hold, 1, OLD, warned_at=hold.ago(days=2), warning_id=1),
-                                 message(hold, 2, OLD, warned_at=hold.ago(days=2), warning_id=2),
-                                 message(hold, 3, OLD),
-                                 message(hold, 4, timedelta(days=29, hours=1))])
-    before = hold.rows("overflow_hold"), hold.rows("notifications"), hold.spooled()
-    told = hold.run(JOB, dry_run=True)
-    assert (hold.rows("overflow_hold"), hold.rows("notifications"), hold.spooled()) == before
-    assert [sample["step"] for sample in hold.samples] == [
-        "queue 1 notice: overflow_warning",
-        "keep 2 past their time: their warning is not 24 hours old",
-        "delete 1 row of overflow_hold"]
-    # no subject, no sender
-    assert set(hold.samples[0]["rows"][0]) == {"id", "held_at", "size_bytes"}
-    assert told == hold.run(JOB) == {"notices": 1, "waiting": 2, "deleted": 1, "files": 1,
-                                     "bytes_freed": 100}
-
-
-# Killed
-
-POINTS = {
-    "before the first notice": ("INSERT INTO {notifications}", 1),
-    "between a notice and its marks": ("SET warned_at", 1),
-    "between the marks and their commit": ("COMMIT", 1),
-    "between two owners": ("INSERT INTO {notifications}", 2),
-    "between warning and deleting": ("SELECT raw_path AS name FROM {overflow_hold}", 1),
-    "in a batch": ("DELETE FROM {overflow_hold}", 1),
-    "files deleted, not committed": ("COMMIT", 3),
-    "between deleting rows and files": ("SELECT raw_path FROM {overflow_hold} WHERE raw_path", 1),
-    "when all is deleted": ("last_options = :", 1),
-}
-
-
-@pytest.mark.slow
-# R2
-def test_killed_at_any_point_nothing_goes_unannounced_or_too_early(tmp_path, engine_url):
-    service = Shell(tmp_path, engine_url)
-    for _ in REPEATS:
-        for point, (at, number) in POINTS.items():
-            service.db.execute("DELETE FROM {overflow_hold}")
-            service.db.execute("DELETE FROM {notifications}")
-            service.db.execute("UPDATE {job_state} SET last_options = NULL")
-            kept, gone = fill(service)
-            service.run(JOB, code=-signal.SIGKILL, kill=at_sql(at, number))
-            check(service, kept, point)
-            service.job(JOB)
-            check(service, kept, point)
-            rows = service.db.query("SELECT id, warned_at FROM {overflow_hold} ORDER BY id")
-            assert [row["id"] for row in rows] == kept, point
-            assert not {row["id"] for row in rows} & set(gone), point
-            notices = service.db.query("SELECT user_id, COUNT(*) AS n FROM {notifications} "
-                                       "WHERE status = 'pending'"
-                                       " GROUP BY user_id ORDER BY user_id")
-            assert [row["n"] for row in notices] == [1, 1], point
-
-
-def fill(service) -> tuple[list[int], list[int]]:
-    """Two owners, for each: 3 messages to be warned of, 2 whose time has come, 2 whose warning is
-    not a day old, one just released. (ids that stay, ids that go)"""
-    kept, gone, now = [], [], clock.now()
-
-    def add(ids: list, owner: dict, days: int, **values) -> None:
-        name = f"{len(kept)}-{len(gone)}.eml"
-        (service.spool / name).write_bytes(b"mail")
-        id = service.db.insert("overflow_hold", user_id=owner["user_id"],
-                               alias_id=owner["alias_id"], raw_path=name, subject=f"Order {name}",
-                               held_at=now - timedelta(days=days), **values)
-        ids.append(id)
-
-    for _ in range(2):
-        owner = service.owner()
-        with service.db.transaction():
-            warnings = [service.db.insert(
-                "notifications", user_id=owner["user_id"], kind="overflow_warning",
-                to_email="a@b.example",
-                status="sent", sent_at=now - timedelta(hours=hours), created_at=now
-                - timedelta(days=3))
-                for hours in (25, 23)]
-            for _ in range(3):
-                add(kept, owner, 40)
-            for _ in range(2):
-                add(gone, owner, 31, warned_at=now - timedelta(days=2), warning_id=warnings[0])
-                add(kept, owner, 31, warned_at=now - timedelta(days=2), warning_id=warnings[1])
-            add(kept, owner, 31, warned_at=now - timedelta(days=2), warning_id=warnings[0],
-                released_at=now)
-    return kept, gone
-
-
-def check(service, kept: list[int], point: str) -> None:
-    """No row that must stay is gone or has lost its file, and each that is marked is listed where
-    its mark says."""
-    rows = service.db.query("SELECT id, subject, raw_path, warned_at, warning_id "
-                            "FROM {overflow_hold}")
-    files = {path.name for path in service.spool.glob("*.eml")}
-    assert {row["raw_path"] for row in rows if row["id"] in kept} <= files, point
-    assert files <= {row["raw_path"] for row in rows}, point
-    assert set(kept) <= {row["id"] for row in rows}, point
-    bodies = {row["id"]: row for row in service.db.query(
-        "SELECT id, status, body_text, body_html FROM {notifications}")}
-    for row in rows:
-        if row["warned_at"] and bodies[row["warning_id"]]["status"] == "pending":
-            assert row["subject"] in bodies[row["warning_id"]]["body_text"], point
-            assert row["subject"] in bodies[row["warning_id"]]["body_html"], point
-    listed = {id: row for id, row in bodies.items() if row["status"] == "pending"}
-    # none without its marks
-    assert {row["warning_id"] for row in rows if row["warned_at"]} >= set(listed), point

@@ -11,9 +11,10 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import clock, find_export
+import jobs_lib
 from tests.support.databases import bulk
 from tests.support.exports import check
+from tests.support.product import clock
 from tests.support.repeats import REPEATS
 from tests.support.shell import Shell, at_sql
 
@@ -97,7 +98,7 @@ def downloads(service) -> list:
         "SELECT body_text FROM {notifications} WHERE body_text IS NOT NULL ORDER BY id"))]
     tokens = [found[1] for body in bodies if (found := re.search(r"\?t=([\w-]+)", body))]
     opened = [export for token in tokens
-              if (export := find_export(token, str(service.folder / "config.ini")))]
+              if (export := jobs_lib.find_export(token, str(service.folder / "config.ini")))]
     for export in opened:
         check(export.path)
     return [export.request_id for export in opened]

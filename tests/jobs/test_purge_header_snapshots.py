@@ -2,17 +2,13 @@
 from __future__ import annotations
 
 import re
-import signal
 
 import pytest
 
-from jobs_lib import clock
-from jobs_lib.database.connection import connect
 from jobs_lib.engines import safety_stop
 from jobs_lib.features.message_logs import header_snapshots
-from tests.support.databases import bulk, empty, rows
-from tests.support.repeats import REPEATS
-from tests.support.shell import Shell, at_sql
+from tests.support.databases import bulk
+from tests.support.product import connect
 
 JOB = "purge_header_snapshots"
 LOGS = "purge_message_logs"
@@ -178,24 +174,6 @@ def test_a_row_that_is_restored_before_the_batch_keeps_its_headers(bench):
     assert bench.ids("header_snapshots") == [1]
 
 
-def test_a_dry_run_counts_the_same_and_changes_nothing(bench):     # R11
-    bench.table("users", [{"id": 2, "log_retention_days": 10}])
-    pair(bench, 1, bench.ago(days=91))
-    pair(bench, 2, bench.ago(days=11), user_id=2)
-    pair(bench, 3, bench.ago(days=1))
-    pair(bench, 5, bench.ago(days=91), user_id=2)           # past both times, counted once
-    bench.table("header_snapshots", [{"id": 4, "message_log_id": 4}])
-    before = rows(bench.db)
-    told = bench.run(JOB, dry_run=True)
-    assert told == {"deleted": 4, "orphans": 1}
-    assert rows(bench.db) == before
-    [sample] = bench.samples
-    assert sample["step"] == "delete 4 rows of header_snapshots"
-    assert [row["id"] for row in sample["rows"]] == [4, 1, 5, 2]
-    assert bench.run(JOB) == told
-    assert bench.run(JOB) == {"deleted": 0, "orphans": 0}          # R12
-
-
 def test_a_run_stops_between_batches_and_the_next_goes_on(bench):      # R4
     many(bench.db, 0, 3000, None)
     bench.on_statement = lambda sql, _: bench.clock.sleep(0.4 if sql.startswith("DELETE") else 0)
@@ -206,18 +184,6 @@ def test_a_run_stops_between_batches_and_the_next_goes_on(bench):      # R4
     bench.on_statement = None
     assert bench.run(JOB)["deleted"] == 3000 - first["deleted"]
     assert bench.result["status"] == "ok"
-
-
-# R12: two hosts, each with its own locks
-def test_two_at_once_do_what_one_does(tmp_path, engine_url):
-    service = Shell(tmp_path, engine_url)
-    many(service.db, 50, 2500, clock.now())
-    both = [service.start(JOB, "--json", JOBS_CORE_STATE_DIR=f"state{host}") for host in (1, 2)]
-    outs = [process.communicate(timeout=60) for process in both]
-    assert [process.returncode for process in both] == [0, 0], outs
-    left = service.db.query("SELECT id FROM {header_snapshots} ORDER BY id")
-    assert [row["id"] for row in left] == [*range(1, 51)]
-    service.db.close()
 
 
 # Safety
@@ -257,24 +223,3 @@ def test_a_time_that_was_shortened_by_mistake_stops_it(bench, few, where, option
     assert len(bench.ids("header_snapshots")) == 20
     assert bench.run(JOB, yes=True)["deleted"] == 20
     bench.config(**{where: {"keep": "90d"}})
-
-
-POINTS = {"before the first batch": ("DELETE FROM {header_snapshots}", 1),
-          "a batch not committed": ("COMMIT", 1), "in a later batch": (("DELETE FROM "
-                                                                       "{header_snapshots}"), 2),
-          "when all is deleted": ("INSERT INTO {job_state}", 1)}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("point", POINTS)
-def test_killed_at_a_point_the_next_run_finishes(tmp_path, engine_url, point):      # R2
-    at, number = POINTS[point]
-    service = Shell(tmp_path, engine_url)
-    for _ in REPEATS:
-        empty(service.db)
-        many(service.db, 50, 2000, clock.now())
-        service.run(JOB, code=-signal.SIGKILL, kill=at_sql(at, number))
-        assert service.db.value("SELECT COUNT(*) FROM {header_snapshots} WHERE id <= 50") == 50
-        service.job(JOB)
-        assert service.db.value("SELECT COUNT(*) FROM {header_snapshots}") == 50
-    service.db.close()

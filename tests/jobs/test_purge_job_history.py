@@ -6,9 +6,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from jobs_lib.job import declare
 from jobs_lib.jobs.purge_job_history import KEPT
 from jobs_lib.runner import history, slots
+from tests.support.product import declare
 
 OTHERS = "job <> 'purge_job_history'"           # but for the run that purges
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import random
-import threading
 from datetime import timedelta
 
 import pytest
 
-from jobs_lib.database.connection import connect
-from jobs_lib.errors import Busy
 from tests.support.databases import bulk
 from tests.support.engines import on_mariadb
+from tests.support.product import Busy, connect
 from tests.support.totals import added_up
 
 JOB = "purge_message_logs"
@@ -223,76 +221,3 @@ def test_a_row_that_comes_in_mid_batch_and_perhaps_goes_again_is_counted_once_or
     assert sum(row["email_count"] for row in bench.rows("message_stats")) == 1000 + (len(stored)
                                                                                      == 1)
     assert bench.ids("message_logs") == []
-
-
-@pytest.mark.slow
-def test_totals_are_exact_beside_a_writer_who_adds_changes_and_deletes_old_rows(bench):    # R58
-    random_rows(bench, random.Random(5), 6000, days=180)
-    writer = Writer(bench)
-    known = bench.db.row("SELECT COUNT(*) AS number, SUM(bytes_used) AS bytes FROM {message_logs}")
-    thread = threading.Thread(target=writer.work, daemon=True)
-    thread.start()
-    runs = 0
-    while (runs < 4 or writer.done < 300) and thread.is_alive():
-        bench.attempt(JOB, keep=f"{150 - 20 * min(runs, 3)}d", yes=True)
-        runs += 1
-    writer.stop.set()
-    thread.join(30)
-    bench.run(JOB, yes=True)
-    assert writer.ended
-    assert min(writer.did.values()) > 20, writer.did
-    held = bench.db.row("SELECT SUM(email_count) AS number, SUM(bytes_used) AS bytes "
-                        f"FROM {added_up(bench.db)}")
-    assert held == {"number": known["number"] + writer.number, "bytes": known["bytes"]
-                    + writer.bytes}
-
-
-class Writer:
-    """Another program. It knows what each of its commits has changed: rows, and bytes."""
-
-    def __init__(self, bench) -> None:
-        self.bench, self.stop, self.number, self.bytes = bench, threading.Event(), 0, 0
-        self.did = {"insert": 0, "update": 0, "delete": 0}
-        self.ended = False                          # and not by an error
-
-    @property
-    def done(self) -> int:
-        """Commits so far."""
-        return sum(self.did.values())
-
-    def work(self) -> None:
-        """Work until it has to stop."""
-        db, chance = connect(self.bench.url), random.Random(9)
-        while not self.stop.is_set():
-            with contextlib.suppress(Busy):
-                self._step(db, chance)
-        db.close()
-        self.ended = True
-
-    def _step(self, db, chance) -> None:
-        kind, last = chance.choice(("insert", "update", "delete")), db.value("SELECT MAX(id) FROM "
-                                                                             "{message_logs}")
-        number = size = 0
-        with db.transaction():
-            if kind == "insert":
-                old = self.bench.ago(days=chance.randint(85, 180))
-                for _ in range(chance.randint(1, 20)):
-                    size += (more := chance.randint(0, 1000))
-                    number += 1
-                    db.insert("message_logs", user_id=chance.randint(1, 4), direction="send",
-                              status="spam", bytes_used=more, created_at=old)
-            else:
-                near = db.row("SELECT id, bytes_used FROM {message_logs} WHERE id >= :id "
-                              "ORDER BY id LIMIT 1" + db.for_update,
-                              id=chance.randint(1, last or 1))
-                if near is None:
-                    return
-                if kind == "update":
-                    size = 7
-                    db.execute("UPDATE {message_logs} SET bytes_used = bytes_used + 7 "
-                               "WHERE id = :id", id=near["id"])
-                else:
-                    number, size = -1, -near["bytes_used"]
-                    db.execute("DELETE FROM {message_logs} WHERE id = :id", id=near["id"])
-        self.number, self.bytes = self.number + number, self.bytes + size
-        self.did[kind] += 1

@@ -12,13 +12,10 @@ from collections import namedtuple
 
 import pytest
 
-from jobs_lib import catalogue, clock
-from jobs_lib.database.connection import connect
 from jobs_lib.engines import batch_delete, safety_stop
 from jobs_lib.engines.rules import Purge
-from jobs_lib.errors import ConfigError, JobsError
 from tests.support import databases
-from tests.support.bench import Bench
+from tests.support.product import ConfigError, JobsError, catalogue, clock, connect
 from tests.support.shell import ROOT
 
 SEVERAL = 400               # rows: more than three batches, with files or without
@@ -228,15 +225,6 @@ def test_a_run_stops_between_batches_and_the_next_goes_on(bench, name):      # R
 
 
 @by_job
-def test_limit_caps_the_rows(bench, name):
-    case = CASES[name]
-    put(bench, case, case.old, 7)
-    assert bench.run(name, limit=3)["deleted"] == 3
-    assert bench.result["stop_reason"] == "limit"
-    assert len(bench.ids(case.table)) == 4
-
-
-@by_job
 def test_a_batch_that_fails_before_its_files_go_changes_nothing(bench, name):     # R2 R58
     case = CASES[name]
     put(bench, case, case.old, 3)
@@ -253,26 +241,6 @@ def test_a_batch_that_fails_before_its_files_go_changes_nothing(bench, name):   
     after = databases.rows(bench.db)
     assert {table: after[table] for table in before} == before
     assert bench.spooled() == files(bench, case)
-
-
-@by_job
-def test_two_at_once_do_what_one_does(bench, name):      # R12: two hosts, each with its own locks
-    """The second does all of it after the first has found its rows, and before that one deletes
-    them."""
-    case = CASES[name]
-    put(bench, case, case.old, SEVERAL)
-    put(bench, case, case.young)
-    host, found, counts = bench.second_host(), [], []
-
-    def hear(sql: str, _values: dict) -> None:
-        if sql.startswith("SELECT id, ") and f" AS age FROM {{{case.table}}}" in sql:
-            found.append(sql)
-        elif found and not counts and sql.startswith(("BEGIN", "START")):
-            counts.append(host.run(name)["deleted"])
-    bench.on_statement = hear
-    assert (bench.run(name)["deleted"], counts) == (0, [SEVERAL])
-    assert (bench.result["status"], host.result["status"]) == ("ok", "ok")
-    check_left(bench, case, bench.ids(case.table)[-1:])
 
 
 @pytest.mark.slow
@@ -305,15 +273,3 @@ def test_a_shorter_limit_that_would_empty_the_table_stops_before_anything_is_don
     assert f"[{name}] {case.option} is 1h" in bench.fails(name, **{case.option: "1h"})
     assert len(bench.ids(case.table)) == 15
     assert bench.run(name, yes=True, **{case.option: "1h"})["deleted"] == 15
-
-
-def test_nothing_of_a_purge_needs_a_mail_library(pool, tmp_path):       # R10
-    # not on MariaDB: PyMySQL itself loads ssl
-    Bench(tmp_path, pool.sqlite(tmp_path)).db.close()
-    code = ("import sys\nfrom jobs_lib.cli import main as cli\nfor name in sys.argv[2:]:\n"
-            "    assert cli.main([name, '--config', sys.argv[1]]) == 0\n"
-            "    print([name, *(found for found in ('smtplib', 'ssl', 'email', 'logging') if found "
-            "in sys.modules)])")
-    done = subprocess.run([sys.executable, "-c", code, f"{tmp_path}/config.ini", *CASES], cwd=ROOT,
-                          text=True, capture_output=True, check=True)
-    assert done.stdout.splitlines() == [str([name]) for name in CASES], done.stderr

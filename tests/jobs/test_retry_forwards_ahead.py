@@ -6,10 +6,10 @@ import signal
 
 import pytest
 
-from jobs_lib.database.connection import connect
-from tests.jobs.test_retry_forwards_kill import MESSAGES, PHASES, STATEMENTS, Counting, turns
+from tests.jobs.test_retry_forwards_kill import MESSAGES, PHASES, Counting
 from tests.servers.misbehaving import Bye
-from tests.support.shell import Shell, at_sql
+from tests.support.product import connect
+from tests.support.shell import Shell
 
 FAR = "jobs_lib.ports.mail.smtp:FAR=0"          # every relay is
 PIPELINING = ("PIPELINING", "SIZE 0", "8BITMIME")
@@ -52,23 +52,6 @@ def test_a_kill_on_the_wire_repeats_at_most_the_one_in_flight(service, phase):
         assert len(counted) == MESSAGES
         assert MESSAGES <= sum(counted.values()) <= MESSAGES + in_flight
         assert service.statuses() == {"sent": number * MESSAGES}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("point", STATEMENTS)
-def test_a_kill_at_a_statement_loses_nothing(service, point):     # R2 R22
-    statement, in_flight = STATEMENTS[point]
-    for turn in turns(in_flight):
-        service.forwards(MESSAGES)
-        with relay(service) as server:
-            number = 1 + turn % MESSAGES if in_flight is not False else 1
-            service.run(JOB, code=-signal.SIGKILL, small=FAR, kill=at_sql(statement, number))
-            assert service.statuses().get("sending", 0) <= (in_flight is not False)
-            service.run(JOB, small=FAR)
-            counted = server.count()
-        assert len(counted) == MESSAGES
-        assert MESSAGES <= sum(counted.values()) <= MESSAGES + (in_flight is not False)
-        assert service.statuses() == {"sent": (turn + 1) * MESSAGES}
 
 
 def test_each_result_is_stored_before_the_next_content_is_sent(service):     # R22

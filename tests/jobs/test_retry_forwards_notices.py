@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs_lib.ports.mail.message import Result
-from jobs_lib.ports.outcomes import FINAL, RETRY
+from tests.support.product import RETRY, Result
 
 LETTER = b"From: Shop <orders@shop.example>\r\nSubject: Order %d\r\n\r\nThank you.\r\n"
 HOME, WORK = "jo@home.example", "jo@work.example"
@@ -92,18 +91,6 @@ def test_what_waits_for_tomorrow_keeps_no_other_owner_waiting(bench, failed, mon
     assert [told(bench, id)[0] for id in (8, 9)] == [False, True]
 
 
-def test_for_what_waits_for_tomorrow_no_notice_is_written(bench, failed):        # R22
-    """Every five minutes of the day."""
-    failed(1)
-    bench.run("retry_forwards")
-    bench.db.execute("UPDATE {notifications} SET status = 'sent'")
-    failed(2)
-    assert bench.run("retry_forwards")["notices"] == 0
-    assert not [sql for sql in bench.statements
-                if "notice_id = :id" in sql or sql.startswith("UPDATE {notifications}")]
-    assert told(bench, 2) == (False, None)
-
-
 # Where
 
 @pytest.mark.parametrize("address", [HOME, HOME.upper()])
@@ -159,17 +146,6 @@ def test_a_message_is_kept_only_where_its_content_is(bench, failed):            
     assert "We no longer have the content of this message." in second
 
 
-def test_all_times_of_a_notice_are_written_alike(bench, failed):                        # R27
-    failed(1, b"\r\nhello\r\n", envelope_from="")
-    failed(2, b"\r\nhello\r\n")
-    bench.run("retry_forwards")
-    text = notice(bench)["body_text"]
-    assert "Received:  24 November 2026 at 11:30 UTC" in text
-    assert "2026-11" not in text
-    assert all(words in text for words in ("Subject:   (no subject)", "From:      (no sender)"))
-    assert "(none)" not in text
-
-
 def test_a_row_that_makes_no_sense_is_told_as_far_as_it_does(bench, failed):            # R67
     odd: dict = {"envelope_to": b"\xff", "attempts": "x", "created_at": "soon", "raw_path": b"\xff"}
     if bench.db.dialect.name != "sqlite":
@@ -181,11 +157,3 @@ def test_a_row_that_makes_no_sense_is_told_as_far_as_it_does(bench, failed):    
     failed(3, user_id=2)
     assert bench.run("retry_forwards")["notices"] == 3
     assert all(told(bench, id)[0] for id in (1, 2, 3))
-
-
-def test_unknown_results_still_end_well(bench, failed):
-    failed(1, status="pending", created_at=bench.ago(hours=3), finished_at=None)
-    bench.outbox.answer = lambda envelope: Result(FINAL, 550, "5.7.1", "spam")
-    assert bench.run("retry_forwards")["notices"] == 1
-    text = " ".join(notice(bench)["body_text"].split())
-    assert "because of its policies, often as suspected spam" in text

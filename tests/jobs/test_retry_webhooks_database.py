@@ -6,10 +6,8 @@ import threading
 
 import pytest
 
-from jobs_lib.errors import Busy, DatabaseError
-from jobs_lib.ports.http.message import ANSWERED, TIMEOUT, Response
 from tests.jobs.test_retry_webhooks import JOB, NONE, delivery, endpoint, flood
-from tests.support.product import slots
+from tests.support.product import ANSWERED, TIMEOUT, Busy, DatabaseError, Response, slots
 
 CANCELS = "SET status = 'failed', finished_at = :now, next_attempt_at"
 

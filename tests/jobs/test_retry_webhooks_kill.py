@@ -1,7 +1,6 @@
 """Killed at any point, no delivery is lost, and at most those in flight are sent twice."""
 from __future__ import annotations
 
-import random
 import signal
 import time
 from collections import Counter
@@ -127,34 +126,3 @@ def test_a_kill_while_many_wait_for_an_answer_repeats_no_more_than_those(service
             web.latency = 0
             assert service.job("retry_webhooks")["counts"]["uncertain"] == MOST_OPEN
         check_all_arrived(service, ids, web.count(), len(REPEATS) * MOST_OPEN)
-
-
-@pytest.mark.slow
-def test_many_deliveries_survive_random_kills(service):     # R22
-    kills, seed = 0, random.randrange(2 ** 32)
-    print(f"seed {seed}")
-    chance = random.Random(seed)
-
-    def strike(process) -> None:
-        """Some requests later, however fast this machine is."""
-        enough = sum(web.count().values()) + chance.randint(1, 60)
-        while process.poll() is None and sum(web.count().values()) < enough:
-            time.sleep(0.001)
-        process.kill()
-
-    with Counting(latency=0.005) as web:
-        ids = fill(service, web.port, 40, 15)
-        for _ in range(60 + 10 * len(REPEATS)):
-            process = service.start("retry_webhooks")
-            if kills < 5 * len(REPEATS):
-                strike(process)
-            process.communicate(timeout=120)
-            kills += process.returncode == -signal.SIGKILL
-            service.db.execute("UPDATE {webhook_deliveries} SET next_attempt_at = NULL,"
-                               " last_attempt_at = NULL"
-                               # lost twice: not for minutes
-                               " WHERE status = 'pending' AND claim_run IS NULL")
-            if service.statuses("webhook_deliveries") == {"delivered": len(ids)}:
-                break
-        check_all_arrived(service, ids, web.count(), kills * CONCURRENCY)
-    assert kills >= 2

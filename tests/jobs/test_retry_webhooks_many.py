@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from jobs_lib import clock
-from jobs_lib.ports.http.message import ANSWERED, Response
 from tests.jobs.test_retry_webhooks import JOB, SECRET, flood, row
 from tests.support.databases import bulk
 from tests.support.plans import analyse, problems
+from tests.support.product import ANSWERED, Response, clock
 
 LARGE = ("webhooks", "webhook_deliveries")
 COLUMNS = ["user_id", "webhook_id", "event_id", "payload", "attempts", "created_at",

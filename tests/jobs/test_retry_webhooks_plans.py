@@ -5,10 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import clock
-from jobs_lib.ports.http.message import ANSWERED, Response
 from tests.support.databases import bulk
 from tests.support.plans import analyse, problems
+from tests.support.product import ANSWERED, Response, clock
 
 ENDPOINTS, DELIVERIES = 2000, 24_000
 LARGE = ("webhooks", "webhook_deliveries")

@@ -8,10 +8,9 @@ from collections import Counter
 
 import pytest
 
-from jobs_lib.ports.http.message import ANSWERED, FAILED, TIMEOUT, Response
 from tests.jobs.test_retry_webhooks import JOB, flood
 from tests.support.engines import on_sqlite
-from tests.support.product import slots
+from tests.support.product import ANSWERED, FAILED, TIMEOUT, Response, slots
 
 # Who waits for whom is decided in the process: on one engine alone.
 pytestmark = on_sqlite

@@ -10,9 +10,9 @@ import pytest
 
 from jobs_lib.features.webhooks import requests, slots
 from jobs_lib.features.webhooks.dispatcher import Dispatcher
-from jobs_lib.ports.http.message import ANSWERED, TIMEOUT, Response
 from tests.jobs.test_retry_webhooks import JOB, flood
 from tests.support.engines import on_sqlite
+from tests.support.product import ANSWERED, TIMEOUT, Response
 
 # Who waits for whom is decided in the process: on one engine alone.
 pytestmark = on_sqlite

@@ -7,9 +7,8 @@ from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
-from jobs_lib.database.connection import connect
-from jobs_lib.errors import Busy
 from tests.support.databases import bulk, lax
+from tests.support.product import Busy, connect
 from tests.support.totals import added_up
 
 JOB, PURGE = "rollup_usage", "purge_message_logs"
@@ -321,16 +320,6 @@ def test_rows_without_detail_any_more_go(bench):
     assert [row[:2] for row in daily(bench.db)] == [(1, "2026-11-24"), (2, "2026-11-23")]
 
 
-def test_twice_in_a_row_is_the_same_as_once(bench):             # R12
-    users(bench)
-    bench.table("message_logs", [log(bench.ago(days=age), user_id=1 + age % 3)
-                                 for age in range(20)])
-    bench.run(JOB)
-    once = daily(bench.db), weekly(bench.db)
-    bench.run(JOB)
-    assert (daily(bench.db), weekly(bench.db)) == once
-
-
 def test_a_time_that_is_none_stops_nothing(bench):
     users(bench)
     times = ["1000-01-01 00:00:00", "9999-12-26 00:00:00", "9999-12-27 00:00:00",
@@ -486,55 +475,3 @@ def test_a_late_row_that_is_written_and_purged_in_mid_day_is_counted_in_the_end(
     bench.run(PURGE)
     bench.run(JOB)
     assert agrees(bench)
-
-
-def test_stops_between_days_and_goes_on_there(bench):           # R4
-    users(bench)
-    bench.table("message_logs", [log(bench.ago(days=age)) for age in range(30)])
-    bench.on_statement = lambda sql, _: bench.clock.sleep(0.4 if sql.startswith("INSERT INTO "
-                                                                                "{usage_daily}")
-                                                          else 0)
-    first = bench.run(JOB, budget="2s")["days"]
-    assert (bench.result["stop_reason"], 0 < first < 10) == ("budget", True)
-    assert daily(bench.db) == detail(bench.db, f"2026-11-{25 - first}")
-    bench.on_statement = None
-    assert bench.run(JOB)["days"] == 30 - first + 3             # the open days once more
-    assert agrees(bench)
-
-
-def test_a_dry_run_tells_the_days_and_the_users_of_each(bench):       # R11
-    users(bench)
-    bench.table("message_logs", [log(bench.ago(days=age), user_id=user) for age in (0, 0, 40)
-                                 for user in (1, 2, 9)])
-    counts = bench.run(JOB, dry_run=True)
-    assert counts == {"days": 4, "user_days": 4, "deleted": 0}
-    assert bench.samples[0]["step"] == "add up 4 days"
-    assert bench.samples[0]["rows"][0] == {"day": "2026-11-24", "users": 2}
-    assert daily(bench.db) == []
-    assert {**counts, "days": 4} == bench.run(JOB)
-    counts = bench.run(JOB, dry_run=True, keep="14d")
-    assert counts["deleted"] == 2 + 2
-
-
-# What a reader asks
-
-@pytest.mark.parametrize("table, column", [("usage_daily", "day"), ("usage_weekly", "week_start")])
-def test_a_reader_asks_for_a_range_of_the_primary_key(bench, table, column):       # R15
-    bulk(bench.db, table, ["user_id", column], [(user, f"2026-{month:02}-{day:02}")
-                                                for user in range(1, 30) for month in range(1, 12)
-                                                for day in (2, 9, 16, 23)])
-    if bench.url.startswith("sqlite:"):
-        bench.db.execute("ANALYZE")
-    else:
-        bench.db.query(f"ANALYZE TABLE {{{table}}}")
-    [step] = bench.db.explain(f"SELECT {column}, email_count, bytes_used FROM {{{table}}} "
-                              "WHERE user_id = :user AND"
-                              f" {column} >= :since AND {column} < :before", user=7,
-                              since="2026-10-01", before="2026-11-01")
-    if bench.url.startswith("sqlite:"):
-        assert "SEARCH" in step["detail"]
-        assert (f"sqlite_autoindex_{table}_1 (user_id=? AND {column}>? AND {column}<?)"
-                in step["detail"])
-    else:
-        assert (step["key"], step["type"]) == ("PRIMARY", "range")
-        assert int(step["rows"]) < 10

@@ -1,15 +1,13 @@
 """A far relay is sent the commands of the next notice early."""
 from __future__ import annotations
 
-import signal
 from datetime import timedelta
 from email import message_from_bytes, policy
 
 import pytest
 
-from jobs_lib import clock
-from tests.jobs.test_retry_forwards_ahead import FAR, PIPELINING, relay
-from tests.jobs.test_retry_forwards_kill import PHASES, Counting
+from tests.jobs.test_retry_forwards_ahead import FAR, relay
+from tests.support.product import clock
 from tests.support.shell import Shell
 
 JOB = "send_notifications"
@@ -47,22 +45,3 @@ def test_one_that_was_only_asked_about_has_no_first_attempt(service):     # R26
     assert b"berta@home.example" in server.received[0]
     assert service.db.query("SELECT attempts, first_attempt_at, status FROM {notifications}") == [
         {"attempts": 0, "first_attempt_at": None, "status": "pending"}] * len(NAMES)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("phase", PHASES)
-# R22
-def test_a_kill_on_the_wire_repeats_at_most_the_one_in_flight(service, phase):
-    running: list = []
-    with Counting(lambda: running[-1].kill(), phase, 2, PIPELINING) as server:
-        service.configure("mail", port=server.port)
-        running.append(service.start(JOB, small=FAR))
-        running[-1].communicate(timeout=60)
-        assert running[-1].returncode == -signal.SIGKILL
-        in_flight = service.statuses("notifications").get("sending", 0)
-        assert in_flight <= 1
-        service.run(JOB, small=FAR)
-        counted = server.count()
-    assert len(counted) == len(NAMES)
-    assert sum(counted.values()) <= len(NAMES) + in_flight
-    assert service.statuses("notifications") == {"sent": len(NAMES)}

@@ -10,8 +10,8 @@ from jobs_lib import clock, hostnames
 from jobs_lib.features.domains import records as domain_checks
 from jobs_lib.features.domains import status as domain_rules
 from jobs_lib.features.domains.records import Wanted
-from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer
 from tests.support.bench import NOW
+from tests.support.product import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer
 
 KEY = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA" + "x/+" * 40 + "AQAB=="
 NOBODY = Answer(UNKNOWN, why="the name server answered SERVFAIL")

@@ -10,9 +10,9 @@ from wsgiref.util import FileWrapper
 import pytest
 
 import jobs_lib
-from jobs_lib import clock
 from tests.house.source import ROOT
 from tests.support.exports import account, ask, token, zips
+from tests.support.product import clock
 
 PAGE = (ROOT / "docs" / "exports.md").read_text(encoding="utf-8")
 

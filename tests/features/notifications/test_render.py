@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
 import pytest
 
 from jobs_lib.features.notifications import render
-from jobs_lib.job import declare
+from tests.support.product import declare
 
 TEMPLATES = {
     "odd_kind.txt": "Subject: About {{subject}}\n\nDear reader,\n\n{{#items}}\n  From:  "
@@ -106,45 +105,6 @@ def test_a_long_value_is_cut(templates):
     assert len(letter.subject) == 200
     assert letter.subject.endswith("…")
     assert len(letter.html) < 4000 + 5 * 500
-
-
-@pytest.mark.parametrize("line, folded", [
-    ("a" * 72, ["a" * 72]),
-    ("word " * 14 + "123", ["word " * 13 + "word", "123"]),
-    ("    " + "word " * 20, ["    " + "word " * 12 + "word", "    " + "word " * 6 + "word"]),
-    ("  From:  " + "word " * 20,
-     ["  From:  " + "word " * 11 + "word", "         " + "word " * 7 + "word"]),
-    ("  Sent to:  " + "word " * 13, ["  Sent to:  " + "word " * 11 + "word", "            word"]),
-    ("- " + "word " * 20, ["- " + "word " * 13 + "word", "  " + "word " * 5 + "word"]),
-    ("See https://example.org/" + "x" * 90 + " now",
-     ["See", "https://example.org/" + "x" * 90, "now"]),
-    # may be copied
-    ("  From: " + "x" * 80 + "@example.org", ["  From: " + "x" * 80 + "@example.org"]),
-    ("", [""]), ("-- ", ["-- "]),
-])
-def test_a_long_line_goes_on_below_its_own_beginning(line, folded):
-    assert render.fold(line) == "\n".join(folded)
-
-
-def test_folding_keeps_the_other_lines():
-    assert render.fold("one\n\n" + "word " * 15
-                       + "\n  two\n") == "one\n\n" + "word " * 13 + "word\nword\n  two\n"
-
-
-def test_moments_in_words():
-    moment = datetime(2026, 3, 5, 7, 9, 59, tzinfo=timezone.utc)
-    assert render.day(moment) == "5 March 2026"
-    assert render.minute(moment) == "5 March 2026 at 07:09 UTC"
-
-
-@pytest.mark.parametrize("length, said", [
-    (timedelta(days=30), "30 days"), (timedelta(days=1), "1 day"),
-    (timedelta(hours=36), "36 hours"),
-    (timedelta(hours=1), "1 hour"), (timedelta(minutes=90), "90 minutes"),
-    (timedelta(seconds=61), "61 seconds"),
-])
-def test_lengths_of_time_in_words(length, said):
-    assert render.span(length) == said
 
 
 # An operator's own templates
