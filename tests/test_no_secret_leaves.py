@@ -141,9 +141,9 @@ def trigger(db):
     """An app's trigger that lets no session be deleted, and quotes what it should not."""
     # MariaDB takes 128 characters
     words = f"<marked.trigger@mark.example> {SECRETS['mail']} {PASSWORD}"
-    refuse = (f"BEGIN SELECT RAISE(ABORT, '{words}'); END" if db.dialect.name == "sqlite" else
+    refuse = (f"BEGIN SELECT RAISE(ABORT, '{words}'); END" if db.is_sqlite else
               f"FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{words}'")
-    db.execute(f"CREATE TRIGGER refuse BEFORE DELETE ON sessions {refuse}")
+    db.as_it_is(f"CREATE TRIGGER refuse BEFORE DELETE ON sessions {refuse}")
     try:
         yield
     finally:
@@ -154,7 +154,7 @@ def trigger(db):
 def test_no_address_and_no_secret_leaves(service, relay, web):      # R72
     """On MariaDB, which has words of its own, the jobs; defects and commands on SQLite."""
     said: dict[str, str] = {}
-    whole = service.db.dialect.name == "sqlite"
+    whole = service.db.is_sqlite
 
     def run(*words: str, bug: str = "") -> None:
         words_of_bug = (f"{bug}=RuntimeError:{TEXT % LINK} {PASSWORD} {ENCODED} {SECRETS['ping']} "

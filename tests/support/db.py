@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 PATH = "sqlite:///"                  # what a file's URL begins with
 LOCKED = (1205, 1213)               # MySQL: a lock was awaited too long, or given up to another
+LOST = (2006, 2013)                 # MySQL: the connection
 
 
 class Busy(Exception):
@@ -29,6 +30,7 @@ class Client:
 
     def __init__(self, url: str, timeout: float = 30, prefix: str = "") -> None:
         self.is_sqlite, self._prefix = url.startswith("sqlite"), prefix
+        self._url, self._timeout = url, timeout
         if self.is_sqlite:
             self._raw = sqlite3.connect(url[len(PATH):], timeout=timeout,
                                         isolation_level=None)
@@ -108,7 +110,7 @@ class Client:
         """Disconnect."""
         self._raw.close()
 
-    def _run(self, sql: str, values: dict):
+    def _run(self, sql: str, values: dict, again: bool = False):
         bound, text = {}, re.sub(r"\{(\w+)\}", rf"{self._prefix}\1", sql)
         for name, value in values.items():
             if isinstance(value, (list, tuple, set)):       # WHERE id IN (:ids)
@@ -130,9 +132,13 @@ class Client:
                 raise Busy(str(error)) from None
             raise
         except Exception as error:
-            if not self.is_sqlite and error.args and error.args[0] in LOCKED:
+            code = error.args[0] if error.args and not self.is_sqlite else 0
+            if code in LOCKED:
                 raise Busy(str(error)) from None
-            raise
+            if code not in LOST or again:
+                raise
+            self._raw = _server(self._url, self._timeout)       # the server was started anew
+            return self._run(sql, values, again=True)
 
 
 def _stored(value):

@@ -8,6 +8,7 @@ than the deployment's does not count.
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from jobs_lib.database.schema.ddl import size
 from jobs_lib.database.schema.keys import or_none
@@ -44,18 +45,23 @@ def purge_logs(ctx, declared) -> dict:
 
 def of_owners(ctx):
     """Selections of `message_logs`, one a user who chose less than the deployment's retention: what
-    is past the own one only."""
+    is past the own one only, and only as long as that is still the user's choice."""
     keep = ctx.options.keep
+    chosen = ctx.db.query("SELECT DISTINCT log_retention_days AS days FROM {users} "
+                          "WHERE log_retention_days < :most ORDER BY 1", most=-(-keep // DAY))
+    for days in (row["days"] for row in chosen):
+        for rows in ctx.db.pages("SELECT id FROM {users} WHERE log_retention_days = :days",
+                                 days=days, size=OWNERS_AT_ONCE):
+            for owner in (row["id"] for row in rows):
+                rule = Rule("created_at", only={"user_id": owner},
+                            also=partial(_only_own, owner, days, ctx.now - keep))
+                yield Selection("message_logs", [(rule, ctx.now - own(days, keep))], ctx)
 
-    def only_own(_):
-        return "created_at >= :since", {"since": ctx.now - keep}
 
-    for rows in ctx.db.pages("SELECT id, log_retention_days AS days FROM {users} "
-                             "WHERE log_retention_days < :most", most=-(-keep // DAY),
-                             size=OWNERS_AT_ONCE):
-        for row in rows:
-            rule = Rule("created_at", only={"user_id": row["id"]}, also=only_own)
-            yield Selection("message_logs", [(rule, ctx.now - own(row["days"], keep))], ctx)
+def _only_own(owner, days: int, since, _ctx) -> tuple[str, dict]:
+    still = "(SELECT log_retention_days FROM {users} WHERE {users}.id = :owner) = :days"
+    return (f"created_at >= :since AND {still}",
+            {"since": since, "owner": owner, "days": days})
 
 
 def keep_totals(db, rows) -> None:
