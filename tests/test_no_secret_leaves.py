@@ -26,7 +26,7 @@ from tests.support.shell import Shell
 from tests.test_hostile_rows import due
 
 OWNER = 7
-SECRETS = {name: f"secret-of-{name}-" + "x" * 24 for name in ("mail", "srs", "links", "ping", "job",
+SECRETS = {name: f"secret-of-{name}-" + "x" * 24 for name in ("mail", "srs", "links", "ping",
                                                               "alert", "link")}
 HOOK_SECRET = "whsec_c2VjcmV0LW9mLWhvb2stbWFya2VkLW1hcmtlZA=="
 MARK = re.compile(r"marked\.|secret-of-|whsec_c2Vj|"
@@ -115,9 +115,6 @@ def service(bench, relay, web, name_server):
                            "timeout": "2s", "webhook": f"{at}/alert/{SECRETS['alert']}",
                            "ping_url": f"{at}/ping/{SECRETS['ping']}"},
                    status={"page": "status.html"})
-    (made.folder
-     / ".env").write_text("".join(f"JOBS_{job.upper()}_PING_URL={at}/ping/{SECRETS['job']}\n"
-                                  for job in catalogue.names()))
     with trigger(made.db):
         yield made
     made.db.close()
@@ -158,7 +155,7 @@ def test_no_address_and_no_secret_leaves(service, relay, web):      # R72
 
     def run(*words: str, bug: str = "") -> None:
         words_of_bug = (f"{bug}=RuntimeError:{TEXT % LINK} {PASSWORD} {ENCODED} {SECRETS['ping']} "
-                        f"{SECRETS['job']} {SECRETS['alert']}")
+                        f"{SECRETS['alert']}")
         process = service.start(*words, bug=words_of_bug if bug else None)
         out, err = process.communicate(timeout=120)
         said[" ".join(("bug" if bug else "", *words))] = out + err
@@ -171,7 +168,7 @@ def test_no_address_and_no_secret_leaves(service, relay, web):      # R72
     for words, bug in BUGS if whole else BUGS[:2]:
         run(words, bug=bug)
     run("check_jobs", "--json")
-    for words in COMMANDS if whole else (("config", "show"), ("status",)):
+    for words in COMMANDS if whole else (("config", "show"), ("status",), ("run-due",)):
         run(*words)
         if words[0] not in ("metrics", "report", "config"):
             run(*words, "--json")
