@@ -473,21 +473,6 @@ def test_a_header_that_names_another_account_is_deleted_with_its_log_row(bench):
     assert deletions(bench)[0]["counts"] == {"message_logs": 1, "header_snapshots": 1, "users": 1}
 
 
-def test_rows_that_come_in_behind_it_are_deleted_too(bench):
-    jane = user(bench, deleted_at=bench.ago(days=8))
-    log_rows(bench, jane, (bench.ago(days=100, seconds=-n) for n in range(2500)))
-    late: list = []
-
-    def write(sql, _values) -> None:
-        if sql.startswith("DELETE FROM {message_logs}"):
-            late.append(sql)
-            if len(late) == 2:
-                log_rows(bench, jane, [bench.ago(days=300)])
-    bench.on_statement = None if bench.url.startswith("sqlite") else write
-    bench.run(JOB)
-    assert bench.ids("message_logs") == []
-
-
 def test_no_statement_lists_more_than_an_old_sqlite_takes(bench):
     bench.bulk("users", [{"id": number, "status": "deleted", "deleted_at": bench.ago(days=8)}
                          for number in range(1, 1101)])

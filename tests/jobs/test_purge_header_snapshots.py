@@ -108,15 +108,6 @@ def test_where_all_logs_are_kept_so_are_the_headers_of_who_chose_a_time(bench, h
     assert bench.run(JOB) == {"deleted": 0, "orphans": 0}
 
 
-def test_after_both_jobs_no_snapshot_is_without_its_row(bench):
-    for id in range(1, 40):
-        pair(bench, id, bench.ago(days=70 + id))
-    bench.db.execute("DELETE FROM {message_logs} WHERE id IN (3, 4, 30)")
-    bench.run(LOGS)
-    bench.run(JOB)
-    assert bench.ids("header_snapshots") == bench.ids("message_logs")
-
-
 # How
 
 def test_windows_end_between_any_two_rows(bench, few):

@@ -18,7 +18,6 @@ from tests.support.product import (
     Busy,
     Result,
     clock,
-    connect,
     relay_limits,
 )
 
@@ -597,15 +596,6 @@ def test_what_we_refuse_ourselves_uses_up_no_limit(bench, forward):     # R37
     assert bench.db.value("SELECT SUM(failures) FROM {mail_counters} WHERE span = 'hour'") == 0
 
 
-def test_failures_an_hour_can_be_limited_too(bench, forward):     # R37
-    bench.config(mail={"per_hour": "off", "failures_per_hour": "2"})
-    for id in range(1, 5):
-        forward(id)
-    always(bench, BUSY)
-    assert bench.attempt("retry_forwards")["counts"]["retried"] == 2
-    assert bench.result["stop_reason"] == "[mail] failures_per_hour = 2 is reached"
-
-
 # Stopping, and going on
 
 def test_no_message_is_begun_with_less_than_a_minute_to_the_hard_limit(bench, forward):     # R30
@@ -624,26 +614,6 @@ def test_no_message_is_begun_with_less_than_a_minute_to_the_hard_limit(bench, fo
 def test_a_budget_too_short_for_any_message_is_an_error_and_not_silence(bench, forward):     # R30
     forward(1)
     assert "make the budget longer" in bench.fails("retry_forwards", budget="20s")
-
-
-def test_a_row_taken_away_after_the_claim_is_left_alone(bench, forward):     # R21
-    forward(1), forward(2)
-    rival = connect(bench.url)
-    bench.outbox.answer = lambda envelope: (
-        rival.execute("UPDATE {failed_emails} SET status = 'failed' WHERE id = 2"),
-        Result(SENT, 250, "", "taken"))[1]
-    assert bench.run("retry_forwards")["sent"] == 1
-    assert (row(bench, 2)["status"], row(bench, 2)["attempts"]) == ("failed", 0)
-    rival.close()
-
-
-def test_a_row_that_a_living_run_has_claimed_is_not_touched(bench, forward):     # R21
-    forward(1, claim_token="other", claim_run="other", lease_until=bench.ahead(minutes=1))
-    bench.table("job_runs", [{"run_id": "other", "job": "elsewhere", "status": "running",
-                              "started_at": bench.now}])
-    assert bench.run("retry_forwards")["sent"] == 0
-    bench.now = bench.ahead(minutes=1, seconds=1)               # its lease is over
-    assert bench.run("retry_forwards")["sent"] == 1
 
 
 # Files

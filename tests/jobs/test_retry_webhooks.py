@@ -882,20 +882,6 @@ def test_what_was_answered_is_stored_although_another_writer_holds_the_file(benc
 
 # Whose fault it is
 
-@pytest.mark.parametrize("resolves", [True, False])
-# R66
-def test_hosts_of_one_account_that_nobody_can_look_up_stop_nobody_elses(bench, hook, resolves):
-    bench.config(core={"app_url": "https://mail.service.example"})
-    bench.web.names = resolves
-    flood(bench, 8, 60, 1)
-    good = [delivery(bench) for _ in range(5)]
-    bench.web.answer = lambda sent: Response(ANSWERED,
-                                             204) if "shop" in sent.url else unreached(sent)
-    assert bench.run(JOB)["delivered"] == 5
-    assert bench.result["status"] == "ok"
-    assert {row(bench, id)["status"] for id in good} == {"delivered"}
-
-
 def test_hosts_of_the_only_account_are_to_blame_when_a_name_of_our_own_is_known(bench):     # R66
     bench.config(core={"app_url": "https://mail.service.example"})
     flood(bench, 8, 30, 1)

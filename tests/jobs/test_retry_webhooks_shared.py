@@ -10,6 +10,7 @@ import pytest
 
 from tests.jobs.test_retry_webhooks import JOB, flood
 from tests.support.engines import on_sqlite
+from tests.support.patience import SOON
 from tests.support.product import ANSWERED, FAILED, TIMEOUT, Response, slots
 
 # Who waits for whom is decided in the process: on one engine alone.
@@ -23,8 +24,11 @@ UNREACHED = Response(TIMEOUT, text="no connection within 5 seconds", reached=Fal
 class Host:
     """Hangs where the URL says so, and else answers after a moment; notes what is open at once."""
 
-    def __init__(self, response: Response = TIMED_OUT, address: str = "") -> None:
+    def __init__(self, response: Response = TIMED_OUT, address: str = "",
+                 until: tuple[str, int] | None = None) -> None:
         self.response, self.address = response, address
+        # what hangs does so until this owner has had so many answers, else for some time
+        self.until, self.served = until, threading.Event()
         self.lock, self.open, self.ended = threading.Lock(), Counter(), Counter()
         self.heard: Counter = Counter()
         # at each request: those of owner 9 so far, those of 8 that have ended, and are open
@@ -37,10 +41,15 @@ class Host:
             self.open[owner] += 1
             self.heard[owner] += 1
             self.seen.append((self.heard["9"], self.ended["8"], self.open["8"]))
-        time.sleep(HANGS if hangs else 0.03 if "slow" in sent.url else 0.005)
+        if hangs:
+            self.served.wait(SOON if self.until else HANGS)
+        else:
+            time.sleep(0.03 if "slow" in sent.url else 0.005)
         with self.lock:
             self.open[owner] -= 1
             self.ended[owner] += 1
+            if self.until and self.ended[self.until[0]] >= self.until[1]:
+                self.served.set()
         return self.response if hangs else Response(ANSWERED, 204, address=self.address)
 
 
@@ -56,7 +65,7 @@ def tried(bench) -> Counter:
 @pytest.mark.parametrize("hanging", [1, 9])
 # R44 R66
 def test_a_url_that_hangs_takes_nothing_from_another_owner_on_its_host(bench, hanging):
-    bench.web.answer = host = Host()
+    bench.web.answer = host = Host(until=("9", 60))
     flood(bench, 8, hanging, 5, url=url(path="hangs"))
     flood(bench, 9, 1, 60, url=url())
     counts = bench.run(JOB)
@@ -70,7 +79,7 @@ def test_a_url_that_hangs_takes_nothing_from_another_owner_on_its_host(bench, ha
 
 
 def test_a_url_that_hangs_leaves_its_owners_other_urls_their_turn(bench):      # R44
-    bench.web.answer = Host()
+    bench.web.answer = Host(until=("8", 120))
     flood(bench, 8, 1, 5, url=url(path="hangs"))
     flood(bench, 8, 2, 60, url=url())
     counts = bench.run(JOB)

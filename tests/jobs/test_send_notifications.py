@@ -277,13 +277,6 @@ def test_an_address_that_is_none_is_refused_for_good(bench, owner):     # R35
     assert bench.outbox == []
 
 
-def test_the_relays_trouble_costs_no_attempt(bench, owner):
-    id = notice(bench)
-    bench.outbox.answer = lambda envelope: Result(RELAY, None, "", "connection refused")
-    assert "the relay cannot be used" in bench.fails(JOB)
-    assert (row(bench, id)["status"], row(bench, id)["attempts"]) == ("pending", 0)
-
-
 def test_each_notice_logs_one_event_without_its_address(bench, owner):     # R61
     id = notice(bench)
     bench.run(JOB)

@@ -111,13 +111,6 @@ def test_both_agree_on_age(days):     # R36
         assert (ours != "refused") is (0 <= days <= 21)
 
 
-def test_the_days_come_round_after_1024_without_waking_old_addresses():     # R36
-    address = forward("alice@sender.example", OURS, SECRET, NOW)
-    for days in range(22, 1023):
-        with pytest.raises(SrsError, match="expired"):
-            reverse(address, SECRET, NOW + timedelta(days=days))
-
-
 @given(local=st.from_regex(r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.-]{1,60}", fullmatch=True),
        domain=st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?(\.[a-z]{2,6}){1,2}", fullmatch=True),
        secret=st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable()))
@@ -183,28 +176,6 @@ def test_the_hash_of_a_twice_rewritten_address_opens_no_once_rewritten_one(sende
         reverse(f"SRS0={mac}={whole[:2]}={whole[2:at]}={whole[at:]}@{OURS}", SECRET, now)
 
 
-def test_a_hash_is_not_taken_300_days_later_by_another_form():     # R36
-    now = NOW + timedelta(days=300)
-    stamp = forward("x@y.example", OURS, SECRET, now)[10:12]
-    twice = forward(f"SRS0=XyZ1=AB=first.example=carol@{stamp}evil.example", OURS, SECRET, NOW)
-    mac = twice.split("=")[1]
-    assert twice.startswith(f"SRS1={mac}={stamp}evil.example==XyZ1=")
-    forged = f"SRS0={mac}={stamp}=evil.example==XyZ1=AB=first.example=carol@{OURS}"
-    # the original takes it
-    assert perl("reverse", [forged], now) == ["=XyZ1=AB=first.example=carol@evil.example"]
-    with pytest.raises(SrsError, match="that of another form"):
-        reverse(forged, SECRET, now)
-
-
-@pytest.mark.parametrize("sender", ["SRS0=x@first.example", "SRS0=a=b=c=d@first.example",
-                                    "SRS1=a=b@first.example",
-                                    "SRS0=abcd=J1=first.example=x@second.example"])
-def test_what_only_looks_rewritten_is_rewritten_like_any_other(sender):     # R36
-    once = forward(sender, OURS, SECRET, NOW)
-    assert once.startswith("SRS0=")
-    assert reverse(once, SECRET, NOW) == sender
-
-
 def test_each_part_is_under_the_hash():     # R36
     good = forward("alice@sender.example", OURS, SECRET, NOW)
     for old, new in (("alice", "malice"), ("sender.example", "evil.example"), ("=JN=", "=JO=")):
@@ -213,12 +184,6 @@ def test_each_part_is_under_the_hash():     # R36
             reverse(good.replace(old, new), SECRET, NOW)
     with pytest.raises(SrsError, match="hash"):
         reverse(good, "other", NOW)
-
-
-def test_a_quoted_sender_stays_one_address():     # R36
-    address = forward('"a@b"@sender.example', OURS, SECRET, NOW)
-    assert check(address) == address
-    assert reverse(address, SECRET, NOW) == '"a@b"@sender.example'
 
 
 def test_a_sender_too_long_to_rewrite_says_so():     # R36
