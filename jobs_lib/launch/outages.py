@@ -180,11 +180,11 @@ class Outages:
         file = IncidentFile(core, name)
         since, printed = file.began_at(), file.time_of(PRINTED)
         file.end_incident()
-        if since and printed:
+        if since and printed and name in incidents.OUTAGES:
             lasted = incidents.time_span(since, max(since, self._ports.now()),
                                          schedule.zone(core.timezone))
-            subject, again = incidents.OVER.get(name, ("something failed", "It works again"))
-            self._print(f"{again}: {subject} {lasted}")
+            outage = incidents.OUTAGES[name]
+            self._print(f"{outage.again}: {outage.was} {lasted}")
 
     def _lasts(self, name: str) -> bool:
         """Whether it still does, for any job, as far as that can be seen without its run."""

@@ -74,11 +74,10 @@ class JobFacts(namedtuple("JobFacts", "name priority enabled paused_at schedule 
         return schedule_text.words(self.schedule)
 
 
-View = namedtuple("View", "db config now zone alerts states pause running vanished watched_at")
+View = namedtuple("View", "db config now zone alerts states pause vanished watched_at")
 View.__doc__ = """What all jobs are looked at with.
 
-states      {job: row of job_state}       running  {job: the row of its run at work}
-pause       (from, to) when no job could run, or None
+states      {job: row of job_state}       pause  (from, to) when no job could run, or None
 vanished    {job: starts of the runs of the last day that ended without a result, latest first}
 watched_at  when check_jobs last looked: what this tick has handed to workers is still to be done
 """
@@ -107,7 +106,7 @@ def collect(db, config, jobs, now, broken=()) -> Facts:
     beats = Heartbeats(db, states.get(WATCHER), day, now)
     gap, clock_changed = beats.gap(), _clock_changed(db, last, now)
     view = View(db, config, now, zone, alerts, states, (now, now) if clock_changed else gap,
-                _running(db, config, now), _vanished(db, now), beats.last_ended)
+                _vanished(db, now), beats.last_ended)
     problems, found, usable = [Problem("jobs_lib/jobs", each, ()) for each in broken], {}, []
     for job in jobs:
         try:
@@ -146,12 +145,6 @@ def _clock_changed(db, last, now) -> bool:
                                   "FROM {job_runs})"))
     return latest is not None and (latest > now + clock_doubt.APART
                                    or (last is not None and latest < last - clock_doubt.APART))
-
-
-def _running(db, config, now) -> dict[str, dict]:
-    rows = [stored.run(row) for row in db.query(
-        f"SELECT {RUN} FROM {{job_runs}} WHERE status = 'running' ORDER BY id")]
-    return {row["job"]: row for row in dead_runs.shown(rows, config, now, db)}
 
 
 def _vanished(db, now) -> dict[str, list]:
@@ -280,12 +273,11 @@ def _job(view: View, job) -> JobFacts:
     judged_at = now if view.config.mode(job) == CRON else view.watched_at
     is_awaited = (runs_by_itself and state is not None and due_after != slots.OFF and after
                   and judged_at)
-    running = view.running.get(name)
     return JobFacts(
         name, job.priority, options.enabled, (stored.time(paused) or now) if paused else None,
         options.schedule, options.alert_after_failures or view.alerts.after_failures,
         rows[0] if rows else None, last_ok, failures, failing_since, error,
-        running if running and running["status"] == "running" else None,
+        next((row for row in rows if row["status"] == "running"), None),
         len(vanished), (stored.time(vanished[0]) or now) if vanished else None,
         late(options.schedule, after, judged_at, view.zone, every, view.pause) if is_awaited
         else None,
@@ -301,9 +293,7 @@ def _latest(view: View, name: str) -> list[dict]:
             "ORDER BY id DESC LIMIT :most", job=name, most=most)]
         if len(rows) < most or (any(map(_did_its_work, rows)) and _step(rows)):
             break
-    running = view.running.get(name)
-    return [running if running and row["id"] == running["id"] and row["status"] == "running"
-            else row for row in rows]
+    return dead_runs.shown(rows, view.config, view.now, view.db)
 
 
 def _did_its_work(row: dict) -> bool:
@@ -325,13 +315,11 @@ def _failures(db, rows: list[dict], good: dict | None, now) -> tuple:
            and row["status"] in (*BAD, dead_runs.VANISHED)]
     if not bad:
         return 0, None, None
-    number, since = len(bad), bad[-1]["started_at"]
-    if len(rows) == LOOKED_AT and rows[-1]["id"] > after:
-        row = db.row("SELECT COUNT(*) AS number, MIN(started_at) AS since FROM {job_runs} WHERE "
-                     "job = :job AND id > :after AND status IN (:bad)", job=bad[0]["job"],
-                     after=after, bad=BAD)
-        number, since = row["number"], str(row["since"])
-    return (number, stored.time(since) or now,
+    row = db.row("SELECT COUNT(*) AS number, MIN(started_at) AS since FROM {job_runs} WHERE "
+                 "job = :job AND id > :after AND status IN (:bad)", job=bad[0]["job"], after=after,
+                 bad=BAD)
+    # one that has just died still says `running`
+    return (max(row["number"], len(bad)), stored.time(row["since"] or bad[-1]["started_at"]) or now,
             bad[0]["error"] or bad[0]["stop_reason"] or "the process ended without a result")
 
 

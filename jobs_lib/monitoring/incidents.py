@@ -76,41 +76,38 @@ KINDS = {               # {kind: (what to do, in words that are safe to publish,
         ("The host's clock jumped, so nothing is deleted for now; all else runs. After a host was "
          "off this ends by itself within an hour. Else ask your host to set its clock."), ""),
 }
-LASTING = {             # {name of a file of runner/incident_files.py: (subject, what, command)}
-    incident_files.DATABASE: (
+Outage = namedtuple("Outage", "subject what command was again")
+Outage.__doc__ = """What a file of runner/incident_files.py records, as an incident; and once it is
+over, what was impossible and is possible again."""
+OUTAGES = {
+    incident_files.DATABASE: Outage(
         "the database cannot be used",
-        "No job runs until this is fixed. Due work waits, and nothing is lost.", "doctor"),
-    incident_files.UNWRITABLE: (
+        "No job runs until this is fixed. Due work waits, and nothing is lost.", "doctor",
+        "no job could use the database", "The database can be used again"),
+    incident_files.UNWRITABLE: Outage(
         "the database cannot be written to",
         ("It answers, but nothing can be stored, so no job runs. Another process has locked it, "
-         "it is read-only, or its disk is full. Nothing is lost."), "doctor"),
-    incident_files.FILES: (
+         "it is read-only, or its disk is full. Nothing is lost."), "doctor",
+        "no job could write to the database", "The database can be written to again"),
+    incident_files.FILES: Outage(
         "the jobs cannot use some of their files",
         ("Jobs that need them do not run. Usually a command was run as another user, such as root, "
-         "and left files that belong to that user."), "doctor"),
-    incident_files.WORKERS: (
+         "and left files that belong to that user."), "doctor",
+        "no job could be started", "The files and folders of the jobs can be used again"),
+    incident_files.WORKERS: Outage(
         "jobs cannot be handed to the workers",
-        "Cron runs these jobs itself meanwhile.", "doctor"),
-    incident_files.LOCKS: (
+        "Cron runs these jobs itself meanwhile.", "doctor",
+        "jobs could not be handed to the workers", "Jobs can be handed to the workers again"),
+    incident_files.LOCKS: Outage(
         "an unknown connection holds the database lock of a job",
         ("It belongs to no run of the jobs, so the job never starts. If a host was cut off, its "
          "run loses the lock within minutes. Otherwise end that connection at the database server, "
-         "and change its password."), "history"),
-    incident_files.LOG: (
+         "and change its password."), "history",
+        "an unknown connection held a database lock", "All jobs can be started again"),
+    incident_files.LOG: Outage(
         "the log cannot be written",
-        "The jobs still run, but what they would log is lost.", "doctor"),
-}
-OVER = {                # {name: (what was impossible, what is possible again)}
-    incident_files.DATABASE: ("no job could use the database", "The database can be used again"),
-    incident_files.UNWRITABLE: ("no job could write to the database",
-                                "The database can be written to again"),
-    incident_files.FILES: ("no job could be started",
-                           "The files and folders of the jobs can be used again"),
-    incident_files.WORKERS: ("jobs could not be handed to the workers",
-                             "Jobs can be handed to the workers again"),
-    incident_files.LOCKS: ("an unknown connection held a database lock",
-                           "All jobs can be started again"),
-    incident_files.LOG: ("the log could not be written", "The log can be written again"),
+        "The jobs still run, but what they would log is lost.", "doctor",
+        "the log could not be written", "The log can be written again"),
 }
 FULL = ("no space left on device", "disk quota exceeded", "database or disk is full")
 MANY = 20               # attempts of a day, of which none succeeded
@@ -135,11 +132,12 @@ def find(facts) -> list[Incident]:
 def of_file(name: str, error, since) -> Incident:
     """An incident that a file records (runner/incident_files.py), so that it is known without a
     database. `error`: a DatabaseError or OSError, or its text."""
-    subject, what, command = LASTING[name]
+    outage = OUTAGES[name]
     if isinstance(error, Unfit):
-        subject, command = "the database does not match this version", error.command
-    return Incident(f"installation:{name}", "installation", subject, since, what,
-                    short_error(str(error)), command)
+        outage = outage._replace(subject="the database does not match this version",
+                                 command=error.command)
+    return Incident(f"installation:{name}", "installation", outage.subject, since, outage.what,
+                    short_error(str(error)), outage.command)
 
 
 def over(core, facts) -> list[Incident]:
@@ -158,7 +156,7 @@ def over(core, facts) -> list[Incident]:
             # one cause, one alert: the next run finds that the gap was reported
             key = (gap_key if begin <= since <= end and facts.gap
                    else f"installation:{name} {clock.text(since)}")
-            found[key] = _over(key, OVER[name][0], since, facts.now, facts.zone,
+            found[key] = _over(key, OUTAGES[name].was, since, facts.now, facts.zone,
                                error=file.last_error())
     return list(found.values())
 
@@ -210,14 +208,13 @@ def time_span(begin, end, zone) -> str:
 def _recorded(facts, _):
     """What files record, and which of our files this user cannot use, even if no run has noticed
     it yet."""
-    known = {name: (since, error) for name, since, error in facts.recorded if name in LASTING
-             and name != incident_files.DATABASE}
+    known = {name: (since, error) for name, since, error in facts.recorded
+             if name in OUTAGES and name != incident_files.DATABASE}
     if facts.unusable:
         since, _ = known.get(incident_files.FILES, (facts.now, ""))
         known[incident_files.FILES] = since, f"{'; '.join(facts.unusable)}."
     for name, (since, error) in known.items():
-        subject, what, command = LASTING[name]
-        yield Found(name, since, {"subject": subject, "what": what, "command": command}, error)
+        yield Found(name, since, OUTAGES[name]._asdict(), error)
 
 
 def _doubt(facts, _):
