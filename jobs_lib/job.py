@@ -13,8 +13,7 @@ LAST = "last"
 CRON, RQ, CELERY = MODES = ("cron", "rq", "celery")         # who runs it
 
 Job = namedtuple("Job", "name summary doc schedule priority budget enabled options sections "
-                 "idempotency sample run tables further",
-                 defaults=("", False))
+                 "idempotency sample run tables", defaults=("",))
 Job.__doc__ = """One job.
 
 name         the module's file name: command, lock, log, config section, docs, test
@@ -27,23 +26,20 @@ sections     the shared sections it reads (`mail`, `spool`): checked before it s
 idempotency  one sentence: why running it twice, or killing it, does no harm
 sample       columns that a dry run may show
 run          function of a Context, returns counts ({"deleted": 12})
-tables       what it reads and writes of the app's tables, each line `table: column column=`: what
-             it writes has a `=`, and `+` and `-` stand for rows that it adds and deletes; a table
-             may have several lines. A function that returns them, where they come from a list.
-             tests/test_tables.py proves it
-further      whether it works on the tables of `[delete_accounts] also`, too
+tables       the app's tables that it works on: `users= audit_logs+ sessions-`; it changes, adds or
+             deletes rows where there is a `=`, `+` or `-`. tests/test_tables.py proves it
 """
-INSERTS, DELETES, WRITTEN = "+", "-", "="
+MARKS = "=+-"
 # What several jobs work on: those that notify owners, those that write audit rows, and those that
 # look up which rows name a file of the spool.
-NOTIFIES = "users: id email name status\n"
-AUDITS = "audit_logs: + user_id= actor= event= severity= details= created_at=\n"
-NAMES_FILES = "failed_emails: raw_path\noverflow_hold: raw_path\nspam_quarantine: raw_path\n"
+NOTIFIES = "users "
+AUDITS = "audit_logs+ "
+NAMES_FILES = "failed_emails overflow_hold spam_quarantine "
 
 
 def declare(*, schedule: str, priority: str = "normal", budget: str = "4m", enabled: bool = True,
             options: dict | None = None, sections: tuple = (), idempotency: str, sample: tuple = (),
-            tables="", further: bool = False):
+            tables: str = ""):
     """Describe the function below as a job; nothing is registered, the module's name is its
     name."""
     if priority not in PRIORITIES:
@@ -51,5 +47,14 @@ def declare(*, schedule: str, priority: str = "normal", budget: str = "4m", enab
 
     def make(run) -> Job:
         return Job(run.__module__.rpartition(".")[2], "", "", schedule, priority, budget, enabled,
-                   options or {}, sections, idempotency, sample, run, tables, further)
+                   options or {}, sections, idempotency, sample, run, tables)
     return make
+
+
+def tables_of(job) -> dict[str, str]:
+    """{table of the app's that a job works on: its marks}."""
+    found: dict[str, str] = {}
+    for word in job.tables.split():
+        name = word.rstrip(MARKS)
+        found[name] = found.get(name, "") + word[len(name):]
+    return found

@@ -26,7 +26,7 @@ MEMORY = [("job_state", ("last_options",), JOBS),
            ["delete_accounts"]),
           ("audit_archives", ("location", "created_at"), ["archive_audit_logs"])]
 # of `meta`, by `migrate`
-FOR_LIFE = "name NOT IN ('database_id', 'tables', 'app_tables')"
+FOR_LIFE = "name NOT IN ('database_id', 'schema', 'names', 'tables')"
 
 
 @pytest.mark.parametrize("name, columns, jobs", MEMORY, ids=[name for name, _, _ in MEMORY])

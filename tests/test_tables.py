@@ -12,6 +12,7 @@ from jobs_lib.demo import service
 from jobs_lib.job import LAST
 from jobs_lib.ports.http.message import ANSWERED, Response
 from tests.support import adopted
+from tests.support.product import tables
 from tests.test_hostile_rows import configured, due
 
 # that one leaves out what is not there
@@ -44,30 +45,27 @@ def filled(bench) -> None:
 
 def test_each_job_needs_just_what_its_statements_name(bench):        # R14 R20 R75
     filled(bench)
-    named: dict = {job.name: set() for job in JOBS}
-    changed: dict = {job.name: set() for job in JOBS}
+    found: dict = {job.name: set() for job in JOBS}
+    columns: set = set()
     for options in ({"mail.per_hour": str(NOTICES)}, {}, {}):       # a day each
         for job in JOBS:
             for dry_run in (True, False):
                 bench.run(job, dry_run=dry_run, **options)
-                named[job.name] |= adopted.named(bench.statements, bench.db.dialect)
-                changed[job.name] |= adopted.changed(bench.statements)
+                found[job.name] |= adopted.works_on(bench.statements)
+                columns |= adopted.written(bench.statements)
         bench.now += timedelta(days=1)
-    unsaid = {job.name: names for job in JOBS
-              if (names := sorted(named[job.name] - adopted.needed(job)))}
-    unused = {job.name: names for job in JOBS
-              if (names := sorted(adopted.needed(job) - named[job.name]))}
-    assert (unsaid, unused) == ({}, {})
-    wrong = {job.name: names for job in JOBS
-             if (names := sorted(changed[job.name] ^ adopted.changes(job)))}
-    assert wrong == {}
+    assert {job.name: sorted(found[job.name] ^ adopted.declared(job)) for job in JOBS
+            if found[job.name] != adopted.declared(job)} == {}
+    # what the probe of an app's tables writes is what jobs write
+    assert columns == {f"{each.name}.{column.name}" for each in tables()
+                       for column in each.columns if column.written}
 
 
 def test_the_look_at_a_queue_needs_no_more_than_its_job(bench):     # R59
     """So where a job can run, its queue can be looked at."""
     filled(bench)
     bench.run("check_jobs")
-    needs = [adopted.needed(job) for job in JOBS]
-    asked = [names for sql in bench.statements if (names := adopted.named([sql], bench.db.dialect))]
+    needs = [adopted.declared(job) for job in JOBS]
+    asked = [names for sql in bench.statements if (names := adopted.works_on([sql]))]
     assert len(asked) > 10
     assert [names for names in asked if not any(names <= needed for needed in needs)] == []

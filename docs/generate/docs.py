@@ -5,9 +5,7 @@ import re
 
 from jobs_lib import schedule, schedule_text
 from jobs_lib.database.schema.app_tables import TABLES
-from jobs_lib.database.schema.tables import column_names
-from jobs_lib.database.schema.works_on import works_on
-from jobs_lib.job import PRIORITIES
+from jobs_lib.job import PRIORITIES, tables_of
 from jobs_lib.output.layout import wrapped
 
 WIDTH = 100
@@ -64,12 +62,10 @@ def _job(job) -> list[str]:
              *wrapped(f"- Run twice or killed: {job.idempotency}", WIDTH, "", "  ")]
     if job.sections:
         lines.append(f"- Reads {', '.join(f'`[{name}]`' for name in job.sections)} too.")
-    if tables := works_on(job):
-        lines.append("- Needs these tables and columns, if your app has its own:")
-        for name in filter(tables.get, TABLES):
-            listed = ", ".join(column for column in column_names(name)
-                               if column in tables[name].columns)
-            lines += wrapped(f"`{name}`: {listed}", WIDTH, "  - ", "    ")
+    works = tables_of(job)
+    if tables := [f"`{name}`" + (" (written)" if works[name] else "")
+                  for name in TABLES if name in works]:
+        lines += wrapped(f"- Needs the tables {', '.join(tables)}.", WIDTH, "", "  ")
     for title, known in zip(("Options", "For one run, by `--set` only"), _parted(job)):
         if known:
             lines += wrapped(f"- {title}: {', '.join(f'`{name}`' for name in known)}.", WIDTH, "",

@@ -58,7 +58,7 @@ def _option(section: str, name: str) -> Option:
     if section not in known:
         raise UsageError("config set: expected SECTION.OPTION, such as mail.host; there is no "
                          f"section [{section}]{did_you_mean(section, known)}")
-    if section in (settings.TABLES, settings.COLUMNS):
+    if section == settings.TABLES:
         return Option(option_types.identifier, "", "")
     options = (settings.job_options(catalogue.load(section)) if section in catalogue.names()
                else settings.SECTIONS[section])

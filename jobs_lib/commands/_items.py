@@ -2,16 +2,14 @@
 that they need."""
 from __future__ import annotations
 
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from jobs_lib import catalogue, clock
+from jobs_lib import clock
 from jobs_lib.database.schema import version
 from jobs_lib.database.values import LARGEST_KEY, LONGEST_KEY, keys_in, one_line, ordered
 from jobs_lib.engines.work_queue import WorkQueue, view
-from jobs_lib.errors import Missing, UsageError
+from jobs_lib.errors import UsageError
 from jobs_lib.masking import text
-from jobs_lib.runner import table_gaps
 from jobs_lib.text import one_of, positive
 
 
@@ -59,16 +57,6 @@ def queue_view(session, queue: WorkQueue):
     """What the queue reads by: engines/work_queue.view."""
     return view(session.ports.database(), session.config, session.ports.now(),
                 session.config.job_named(queue.job))
-
-
-@contextmanager
-def incomplete(db, queue: WorkQueue):
-    """Says of a table or column that is not there which ones the job of this queue lacks."""
-    try:
-        yield
-    except Missing as error:
-        lacks = table_gaps.missing(db, catalogue.load(queue.job))
-        raise Missing(f"{queue.name}: {lacks or error}") from None
 
 
 def owners(db, word: str, table: str) -> list:

@@ -48,10 +48,9 @@ def run(args, make_session, config_path) -> int:
         pages = waiting_pages(queue, ctx, requeue.AT_ONCE, owners=owners, before=args.before)
     ids: list = []
     refused: dict = {}
-    with _items.incomplete(db, queue):
-        for some in pages:
-            refused.update(db.batch(partial(requeue.cancel, ctx, queue, some)))
-            ids += some
+    for some in pages:
+        refused.update(db.batch(partial(requeue.cancel, ctx, queue, some)))
+        ids += some
     done = [id for id in ids if id not in refused]
     if args.json:
         session.console.document({"queue": queue.name, "cancelled": done,

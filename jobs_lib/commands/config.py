@@ -96,11 +96,10 @@ def show(session, jobs: list, section: str | None, as_json: bool) -> int:
         if section in (None, name):
             found[name] = {option: _value(config, name, option, declared) for option,
                            declared in known.items() if not declared.argument}
-    for name in (settings.TABLES, settings.COLUMNS) if section is None else ():
-        if mapped := config.sources.values.get(name):
-            found[name] = {ours: {"value": theirs.replace("\n", " "), "origin": "file",
-                                  "place": f"{config.path} line {line}", "default": ""}
-                           for ours, (theirs, line) in mapped.items()}
+    if section is None and (mapped := config.sources.values.get(settings.TABLES)):
+        found[settings.TABLES] = {ours: {"value": theirs, "origin": "file", "default": "",
+                                         "place": f"{config.path} line {line}"}
+                                  for ours, (theirs, line) in mapped.items()}
     if as_json:
         session.console.document({"path": config.path, "sections": found})
     else:

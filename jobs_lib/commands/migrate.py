@@ -12,18 +12,19 @@ from contextlib import suppress
 
 from jobs_lib import catalogue, folders
 from jobs_lib.database.dialects import file_of
-from jobs_lib.database.schema import app_gaps, compare, migrations, misfits, rights, words
-from jobs_lib.database.schema.works_on import of_all
+from jobs_lib.database.schema import fit, version, words
+from jobs_lib.database.schema import migrate as schema
+from jobs_lib.database.schema.app_tables import TABLES
 from jobs_lib.errors import FAILED, OK, ConfigError
+from jobs_lib.job import tables_of
 from jobs_lib.paths import HOME
 from jobs_lib.runner import slots
-from jobs_lib.runner.table_gaps import concerned
 from jobs_lib.text import counted
 
 SHOWN = 3                    # tables of the app's, by their names
-FIRST = "This in your app's tables does not fit, and jobs refuse to run. Change it first:"
-TO_DO = ("Your app's own tables still lack this. Put it into your app's migrations, or run it "
-         "yourself:")
+TO_DO = ("Your app's tables are not as the jobs need them, and those that are concerned refuse to "
+         "run. Put this into your app's migrations, or do it yourself:")
+INDEXES = "Your app's tables lack these indexes, without which jobs read all rows each time:"
 JOURNAL = ("{0} {1}, so that your app and the jobs do not wait for each other: two files ({0}-wal, "
            "{0}-shm) are beside it while it is open, whatever opens it must be able to write to "
            "its folder, and your app must not use it over a network file system "
@@ -34,53 +35,26 @@ PAUSED = ("\nAll jobs but check_jobs are paused, since your app's tables have ro
 
 
 def arguments(parser) -> None:
-    """Declares --dry-run, --check, --own-tables."""
+    """Declares --dry-run and --check."""
     parser.add_argument("--dry-run", action="store_true", help="print the SQL, change nothing")
     parser.add_argument("--check", action="store_true", help="exit 1 if the schema is not up to "
-                        "date")
-    parser.add_argument("--own-tables", action="store_true",
-                        help="leave out the tables that the web app writes, also where it has "
-                        "none of them yet; print all that they lack, also what no enabled job "
-                        "needs")
+                        "date, or an app's tables are not as the enabled jobs need them")
 
 
 def run(args, make_session, config_path) -> int:
     """Bring the schema up to date."""
     session = make_session(config_path)
     on = _enabled(session.config)
-    works = of_all(on)
     if args.check:
-        return _check(session, session.ports.connect(), on, works)
+        return _check(session.ports.connect(), on)
     if args.dry_run:
-        db = _to_be_read(session)
-        if name := _journal_to_switch(session):
-            _say(session, "-- ", JOURNAL.format(name, "will be switched to WAL mode, where its "
-                                                "file system allows it"))
-        _report_apps_own(session, db, "-- ")
-        _report_bare(session, db, works, "-- ")
-        planned = migrations.plan(db, args.own_tables or None)
-        _report_wrong(session, db, on, "-- ")
-        for sql in planned:
-            print(sql.rstrip(";") + ";")
-        if not planned:
-            print("-- the schema is up to date: nothing to run")
-        wanted, others = _gaps(db, works, args.own_tables, planned)
-        _report_lacking(session, app_gaps.statements(db, planned, wanted), "-- ")
-        _report_left_out(session, others, "-- ")
-        return OK
-    db, done, is_first = install(session, args.own_tables)
+        return _show(session, on)
+    done, paused, db = install(session)
     _compile()
-    wanted, others = _gaps(db, works, args.own_tables)
-    lacks = app_gaps.statements(db, (), wanted)
-    ours = "our own tables" if lacks else "the schema"
-    made = f"{counted(len(done), 'statement')} run"
-    session.console.answer(f"{made}: {ours} {'are' if lacks else 'is'} up to date" if done
-                           else f"{ours} {'were' if lacks else 'was'} up to date already")
-    _report_bare(session, db, works)
+    _say(session, "", f"{counted(len(done), 'statement')} run: the schema is up to date" if done
+         else "the schema was up to date already")
     _report_wrong(session, db, on)
-    _report_lacking(session, lacks)
-    _report_left_out(session, others)
-    if is_first and db.value("SELECT COUNT(*) FROM {job_state} WHERE paused_at IS NOT NULL"):
+    if paused:
         _say(session, "", PAUSED)
     return OK
 
@@ -102,12 +76,25 @@ def _say(session, remark: str, text: str) -> None:
     say("\n" * text.startswith("\n") + remark + text.lstrip())
 
 
-def install(session, own_tables: bool = False) -> tuple:
-    """Make the private folders and the tables. (the connection, the statements that were run,
-    whether there were none of ours before).
+def _show(session, on: list) -> int:
+    """What would be run. Nothing is written, so it is not known whether rows can be."""
+    db = _to_be_read(session)
+    if name := _journal_to_switch(session):
+        _say(session, "-- ", JOURNAL.format(name, "will be switched to WAL mode, where its file "
+                                            "system allows it"))
+    _report_apps_own(session, db, "-- ")
+    planned = schema.plan(db)
+    for sql in planned:
+        print(sql.rstrip(";") + ";")
+    if not planned:
+        print("-- the schema is up to date: nothing to run")
+    _report_wrong(session, db, on, planned, "-- ")
+    return OK
 
-    An app's tables that are there are left to it, with `own_tables` or without.
-    """
+
+def install(session) -> tuple:
+    """Make the private folders and the tables. (the statements that were run, whether the jobs were
+    paused, the connection)."""
     core = session.config.section("core")
     for path in (core.state_dir, core.log_dir):
         folders.private(path)
@@ -116,12 +103,12 @@ def install(session, own_tables: bool = False) -> tuple:
     if name and not db.snapshot_blocks_writers():       # not all file systems allow it
         _say(session, "", JOURNAL.format(name, "was switched to WAL mode"))
     _report_apps_own(session, db)
-    is_first = not migrations.found(db)
-    done = migrations.migrate(db, session.ports.now(), own_tables or None)
+    is_first = not version.found(db)
+    done, paused = schema.migrate(db, session.ports.now())
     _settle_in(session, db)
     if is_first:
         _forget_waiting(core)
-    return db, done, is_first
+    return done, paused, db
 
 
 def _forget_waiting(core) -> None:
@@ -140,9 +127,8 @@ def _to_be_read(session):
     core = config.section("core")
     file = file_of(core.database, config.folder)
     if not file or os.path.exists(file):
-        return session.ports.connect()
-    return connect("sqlite:///:memory:", prefix=core.prefix, tables=config.tables(),
-                   columns=config.columns(), also=config.also())
+        return session.ports.connect(readonly=True)
+    return connect("sqlite:///:memory:", prefix=core.prefix, tables=config.tables())
 
 
 def _journal_to_switch(session) -> str:
@@ -153,91 +139,55 @@ def _journal_to_switch(session) -> str:
     return os.path.basename(file) if session.ports.connect().snapshot_blocks_writers() else ""
 
 
-def _report_bare(session, db, works: dict, remark: str = "") -> None:
-    """That tables are there with our names, and the jobs use others."""
-    if found := app_gaps.bare(db, works):
-        _say(session, remark, app_gaps.in_words(db.name, found))
-
-
 def _report_apps_own(session, db, remark: str = "") -> None:
     """Before the first `migrate`: that tables are there, and whose they are."""
-    if names := migrations.apps_own(db):
+    if names := schema.apps_own(db):
         shown = ", ".join(names[:SHOWN]) + f" and {len(names) - SHOWN} more" * (len(names) > SHOWN)
         _say(session, remark, f"Your app's tables ({shown}) are not changed: only the jobs' own "
              "are made.")
 
 
-def _report_lacking(session, statements: list, remark: str = "") -> None:
-    """What the app's tables lack. They are the app's: its operator runs it, or its own migrations
-    do."""
-    if statements:
-        session.console.answer("\n".join([f"\n{remark}{TO_DO}", "", *statements]))
-
-
-def _gaps(db, works: dict, everything: bool = False, planned=()) -> tuple[list, list]:
-    """What the database lacks, as ddl.Difference: what is asked for, which is what enabled jobs
-    need, or everything; and the rest, but for what is `planned` anyway."""
-    wanted: list = []
-    others: list = []
-    for each in compare.differences(db):
-        if everything or app_gaps.is_needed(db, each, works):
-            wanted.append(each)
-        elif not (each.statements and set(planned).issuperset(each.statements)):
-            others.append(each)
-    return wanted, others
-
-
-def _report_left_out(session, others: list, remark: str = "") -> None:
-    """That more is missing, which no job needs just now."""
-    if others:
-        _say(session, remark, f"\nLeft out (no enabled job needs it): {len(others)} more. "
-             "`jobs.py migrate --own-tables` prints them, too.")
-
-
-def _report_wrong(session, db, on: list, remark: str = "") -> None:
-    """What has to be changed in the app's tables, before anything is done with their rows."""
-    codes = _wrong(db, on)
-    if codes:
-        session.console.answer("")
-        _say(session, remark, FIRST)
-    for code in codes:
-        _say(session, remark, misfits.sentence(db.name, code))
-        for sql in misfits.mends(db, code):
+def _report_wrong(session, db, on: list, planned=(), remark: str = "") -> None:
+    """What has to be changed in the app's tables, each thing with its SQL."""
+    if found := _wrong(db, on, planned):
+        _say(session, remark, f"\n{TO_DO}")
+    for each in found:
+        _say(session, "-- ", f"{each.what}: {each.fix}")
+        for sql in each.statements:
             session.console.answer(f"{sql};")
+    if missing := [sql for each in fit.indexes(db, _names(on)) for sql in each.statements
+                   if sql not in planned]:
+        session.console.answer("\n".join([f"\n{remark}{INDEXES}", *(f"{sql};" for sql in missing)]))
 
 
-def _wrong(db, on: list) -> list[str]:
-    """What the app's tables have in a way that a job which is enabled cannot work with: codes of
-    misfits.py."""
-    return [code for code in app_gaps.lacking(db)
-            if ":" in code and any(concerned(job, [code]) for job in on)]
+def _names(on: list) -> list[str]:
+    """The app's tables that these jobs work on."""
+    return [name for name in TABLES if any(name in tables_of(job) for job in on)]
 
 
-def _check(session, db, on: list, works: dict) -> int:
-    waiting = migrations.pending(db)
-    if not waiting:
-        migrations.check(db)                # a newer one is no good either
-    if waiting:
-        print(f"{len(waiting)} migration(s) to run: `jobs.py migrate`")
-        return FAILED
-    if planned := migrations.plan(db):      # such as for another name in [tables]
-        print(f"{len(planned)} statement(s) to run: `jobs.py migrate` (with --dry-run: shown)")
-        return FAILED
-    missing = app_gaps.statements(db, differences=_gaps(db, works)[0])
-    if missing:
-        number = sum(not text.startswith("--") for text in missing)
-        print("the app's own tables lack something: `jobs.py migrate` prints it"
-              + f", as {counted(number, 'statement')} to run" * bool(number))
-    wrong = [misfits.sentence(db.name, code) for code in _wrong(db, on)]
-    wrong += filter(None, [rights.own(db)])
-    for sentence in wrong:
-        print(sentence)
-    for what, _, fix in words.look(db, [name for name in works if works[name].columns]):
-        print(f"warning: {what}: {fix[0].lower()}{fix[1:]}")
-    if missing or wrong:
-        return FAILED
-    print("the schema is up to date")
-    return OK
+def _wrong(db, on: list, planned=()) -> list:
+    """What is wrong with the app's tables for a job which is enabled, but for what `migrate` will
+    make."""
+    return [each for each in fit.look(db) if any(fit.concerned(job, [each]) for job in on)
+            and not (each.statements and set(planned).issuperset(each.statements))]
+
+
+def _check(db, on: list) -> int:
+    problems = []
+    if planned := schema.plan(db):
+        problems.append(f"{counted(len(planned), 'statement')} to run: `jobs.py migrate` (with "
+                        "--dry-run: shown)")
+    else:
+        version.check(db)
+        problems += [f"{each.what}: {each.fix}" for each in _wrong(db, on)]
+        if missing := fit.indexes(db, _names(on)):
+            problems.append(f"{counted(len(missing), 'index', 'indexes')} of your app's tables "
+                            "missing: run the SQL that `jobs.py migrate` prints")
+        for what, _, fix in words.look(db, _names(on)):
+            print(f"warning: {what}: {fix[0].lower()}{fix[1:]}")
+    for problem in problems or ["the schema is up to date"]:
+        print(problem)
+    return FAILED if problems else OK
 
 
 def _settle_in(session, db) -> None:

@@ -12,12 +12,10 @@ in `[core] timezone`, in the JSON in UTC.
 """
 from __future__ import annotations
 
-from jobs_lib import catalogue
 from jobs_lib.database.values import one_line
 from jobs_lib.engines.work_queue import COUNTED, Wanted
 from jobs_lib.errors import FAILED, OK, ConfigError, Missing, UsageError
 from jobs_lib.masking import text
-from jobs_lib.runner import table_gaps
 from jobs_lib.text import at_most
 
 from . import _items
@@ -73,9 +71,8 @@ def _list(args, session, db, queue, ctx) -> int:
     owners = None if args.owner is None else _items.owners(db, args.owner, queue.table)
     # one more shows that there are more
     wanted = Wanted(args.failed, owners, args.since, args.limit + 1)
-    with _items.incomplete(db, queue):
-        rows = queue.select(ctx, wanted)
-        items, more = queue.describe(ctx, rows[:args.limit]), len(rows) > args.limit
+    rows = queue.select(ctx, wanted)
+    items, more = queue.describe(ctx, rows[:args.limit]), len(rows) > args.limit
     found = {"queue": queue.name, "job": queue.job, "holds": _holds(queue, ctx),
              "items": [plain(item) for item in items], "more": more}
     if args.json:
@@ -91,13 +88,12 @@ def _story(args, session, db, queue, ctx) -> int:
     from jobs_lib.monitoring.stories import story
 
     id = _items.key(db, queue.table, args.id)
-    with _items.incomplete(db, queue):
-        found = None if id is None else story(queue, ctx, id)
-        if found is None and not isinstance(id, int):
-            if (named := queue.find(ctx, args.id)) is not None:
-                found = story(queue, ctx, named)
-            elif id is None and queue.name != "domains":
-                raise UsageError(f"queue {queue.name}: expected a number, not {args.id[:40]!r}")
+    found = None if id is None else story(queue, ctx, id)
+    if found is None and not isinstance(id, int):
+        if (named := queue.find(ctx, args.id)) is not None:
+            found = story(queue, ctx, named)
+        elif id is None and queue.name != "domains":
+            raise UsageError(f"queue {queue.name}: expected a number, not {args.id[:40]!r}")
     if found is None:
         session.console.fail(f"{queue.item} {one_line(text(args.id), 254)}: there is no such row "
                              "(it may have been purged)")
@@ -153,8 +149,7 @@ def _counted(queue, ctx) -> dict:
         return {"waiting": waiting, "due": due, "oldest_due_at": oldest,
                 "failed": queue.count_failed(ctx), "holds": _holds(queue, ctx)}
     except Missing as error:
-        lacks = table_gaps.missing(ctx.db, catalogue.load(queue.job)) or str(error)
-        return {**NOT_COUNTED, "holds": [*_holds(queue, ctx), f"{lacks}."]}
+        return {**NOT_COUNTED, "holds": [*_holds(queue, ctx), f"{error}."]}
 
 
 def _holds(queue, ctx) -> list[str]:

@@ -48,12 +48,11 @@ def run(args, make_session, config_path) -> int:
     queue = queues.claimed(args.queue)
     ctx = _items.queue_view(session, queue)
     ids = _items.keys(db, queue.table, args.ids)
-    with _items.incomplete(db, queue):
-        if args.ids:
-            found = requeue.replay(ctx, queue, ids)
-        else:
-            owners = None if args.owner is None else _items.owners(db, args.owner, queue.table)
-            found = requeue.replay_failed(ctx, queue, owners=owners, since=args.since)
+    if args.ids:
+        found = requeue.replay(ctx, queue, ids)
+    else:
+        owners = None if args.owner is None else _items.owners(db, args.owner, queue.table)
+        found = requeue.replay_failed(ctx, queue, owners=owners, since=args.since)
     refused_code = FAILED if found.refused and args.ids else OK
     if args.json:
         session.console.document({

@@ -1,7 +1,8 @@
 """Resume a paused job, from the next time of its schedule on. `resume all` resumes every one,
 `resume mail` ends a pause of the relay.
 
-The job is not run for the times that passed while it was paused. To run it now: `jobs.py JOB`.
+The job is not run for the times that passed while it was paused. To run it now: `jobs.py JOB`. Of
+a job that has never run, such as beside the tables of an app, it is printed first what it would do.
 
 When the relay cannot be used, all mail is paused, for up to an hour. Once you have fixed the cause,
 `resume mail` lets the next run try again immediately.
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 from jobs_lib import catalogue, clock, schedule
 from jobs_lib.engines.relay_limits import Relay
-from jobs_lib.errors import OK
+from jobs_lib.errors import OK, JobsError
 from jobs_lib.runner.access import refuse_root
 
 from .pause import ALL, answer, local, paused_since
@@ -34,7 +35,7 @@ def run(args, make_session, config_path) -> int:
     if args.what == MAIL:
         return _mail(session, args.json)
     jobs = catalogue.load_all() if args.what == ALL else [args.what]
-    found = [_resume(session, job) for job in jobs]
+    found = [{**_at_once(session, job, args.json), **_resume(session, job)} for job in jobs]
     if args.json:
         answer(session, found if args.what == ALL else found[0])
         return OK
@@ -44,6 +45,24 @@ def run(args, make_session, config_path) -> int:
     if args.what == ALL and not any(state["changed"] for state in found):
         session.console.report("No job is paused; nothing was changed.")
     return OK
+
+
+def _at_once(session, job, quiet: bool) -> dict:
+    """What a paused job that has never run would do now, which is printed unless `quiet`."""
+    db = session.ports.database()
+    if paused_since(db, job.name) is None or db.row(
+            "SELECT id FROM {job_runs} WHERE job = :job AND status <> 'skipped' LIMIT 1",
+            job=job.name):
+        return {}
+    from jobs_lib.runner import outcome, runner
+    try:
+        result = runner.run(session, job, runner.Request(dry_run=True))
+        words = result["error"] or outcome.counts_words(result["counts"]) or "nothing"
+    except JobsError as error:
+        result, words = {"counts": {}}, str(error)
+    if not quiet:
+        session.console.report(f"{job.name} would do now: {words}")
+    return {"at_once": result["counts"]}
 
 
 def _resume(session, job) -> dict:

@@ -99,21 +99,6 @@ class Config:
         from .table_names import tables
         return tables(self)
 
-    def columns(self) -> dict:
-        """`[columns]`: {our table: {our column: theirs}}."""
-        if not self._has(settings.COLUMNS):
-            return {}
-        from .table_names import columns
-        return columns(self)
-
-    def also(self) -> tuple:
-        """`[delete_accounts] also`: further tables of the app's whose rows belong to an account, as
-        database/schema/further.py has them."""
-        if not self.written(*settings.ALSO, settings.NOTHING).text:
-            return ()
-        from .table_names import also
-        return also(self)
-
     def _has(self, section: str) -> bool:
         """Whether anything is set there: a run pays only for what is."""
         start, sources = variable_name(section, ""), self.sources
@@ -174,8 +159,7 @@ class Config:
 
     def check(self, jobs: list[Job], sections=tuple(settings.SECTIONS)) -> None:
         """All problems of these jobs' and shared sections in one ConfigError."""
-        found = [*self.sources.problems, *_problems(self.tables), *_problems(self.columns),
-                 *_problems(self.also)]
+        found = [*self.sources.problems, *_problems(self.tables)]
         for name in sections:
             found += _problems(self.section, name)
         for job in jobs:
@@ -308,13 +292,12 @@ def _nearest(unknown: list[str], known) -> dict:
 
 def known_sections() -> list[str]:
     """Every section that config.ini may have."""
-    return [*settings.SECTIONS, settings.TABLES, settings.COLUMNS, *catalogue.names()]
+    return [*settings.SECTIONS, settings.TABLES, *catalogue.names()]
 
 
 def variable_name(section: str, option: str) -> str:
-    """`JOBS_MAIL_HOST` for `[mail] host`, `JOBS_COLUMNS_USERS_EMAIL` for `[columns]
-    users.email`."""
-    return f"{PREFIX}{section}_{option}".upper().replace(".", "_")
+    """`JOBS_MAIL_HOST` for `[mail] host`."""
+    return f"{PREFIX}{section}_{option}".upper()
 
 
 def _of_longer_section(variable: str, start: str) -> bool:

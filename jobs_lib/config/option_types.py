@@ -135,30 +135,6 @@ def identifier(value: str) -> str:
     return value
 
 
-@option_type("name of a table, or database.table")
-def table(value: str) -> str:
-    """A table; on MySQL and MariaDB it may be in another database of the server."""
-    schema, dot, name = value.rpartition(".")
-    identifier.parse(name)
-    if dot:
-        identifier.parse(schema)
-    if dot and not (schema and name):
-        raise ValueError("expected table, or database.table")
-    return value
-
-
-def _column(value: str) -> str:
-    """The name of a column, or an expression (database/expressions.py)."""
-    from jobs_lib.database.schema import is_name
-    if value and not is_name(value):
-        from jobs_lib.database.expressions import parse
-        parse(value)
-    return value
-
-
-column = Kind("name of a column, or an SQL expression", _column, lines=True)
-
-
 @option_type("host name")
 def host(value: str) -> str:
     labels = value.rstrip(".").split(".")
@@ -456,22 +432,3 @@ def several(kind: Kind, least: int = 1) -> Kind:
                 raise
             raise ValueError(f"{word[:40]!r}: {error}") from None
     return kind._replace(name=f"list: {kind.name}", parse=parse, lines=True)
-
-
-def _owned(value: str):
-    from jobs_lib.database.schema.further import parse
-    return parse(value)
-
-
-def _further(value: str) -> tuple:
-    """The rows of a table have one owner."""
-    found = _owned_columns.parse(value)
-    names = [each.table.lower() for each in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"{name} is there twice: name the one column with the user's id")
-    return found
-
-
-_owned_columns = several(Kind("table.column", _owned), 0)
-further = _owned_columns._replace(parse=_further)

@@ -236,16 +236,11 @@ MEANINGS = {
     "export": "Where users download what is stored about them, and for how long.",
     "webhooks": "How requests to the endpoints of users leave.",
     "worker": "Where the workers of RQ or Celery get their work from.",
-    "tables": "For a database that exists already: our_table = its_table, a line for each that has "
-    "another name there; database.table for one in another database of the server.",
-    "columns": "The same for the columns of tables that your app writes: our_table.our_column = "
-    "its_column, or an SQL expression over its columns, such as FROM_UNIXTIME(NULLIF(ends, 0)) for "
-    "seconds since 1970, where 0 is none (docs/adoption.md).",
+    "tables": "For a database that exists already: our_table = its_table, a table or a view, a "
+    "line for each that has another name there (docs/adoption.md).",
 }
-# [tables] our_name = their_name: adopting a database that exists
-TABLES, COLUMNS = "tables", "columns"
-# Further tables of the app's whose rows belong to an account: deleted with it, and exported.
-ALSO, NOTHING = ("delete_accounts", "also"), Option(kind.text, "", "")
+# [tables] our_name = their_name: a database that exists
+TABLES = "tables"
 
 JOB_ALERTS = {
     "alert_after_failures": Option(kind.or_empty(kind.integer(1, 1000)), "", "Alert after this "

@@ -6,7 +6,7 @@ import time
 from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost, Missing, NotGranted
 
 from . import dialects
-from .names import Names, in_schema
+from .names import Names
 from .schema import is_word
 from .statement import Statement, as_text
 from .transaction import Transaction
@@ -16,14 +16,12 @@ PAUSE = 0.1                  # seconds before the second try, twice as long befo
 CACHED = 500                 # translated statements kept; a job has a few dozen
 
 
-def connect(url: str, *, prefix: str = "", tables: dict | None = None, columns: dict | None = None,
-            also: tuple = (), base: str = ".", readonly: bool = False, create: bool = False,
-            timeout: float = 5.0, hidden=tuple) -> Database:
+def connect(url: str, *, prefix: str = "", tables: dict | None = None, base: str = ".",
+            readonly: bool = False, create: bool = False, timeout: float = 5.0,
+            hidden=tuple) -> Database:
     """Open `url` (as in `[core] database`) now, so that what is wrong with it is raised here.
 
     prefix    put before the names of our tables, unless `tables` gives one its full name
-    columns   {our table: {our column: its name there}}
-    also      further tables of the app's whose rows belong to an account (schema/further.py)
     base      the folder that a relative SQLite path counts from
     readonly  the database itself refuses to write: for dry runs
     create    a missing SQLite file is made
@@ -31,11 +29,8 @@ def connect(url: str, *, prefix: str = "", tables: dict | None = None, columns: 
     hidden    returns the secrets that no error may quote
     """
     dialect = dialects.load(url)
-    names = Names(prefix, tables, columns, also)
-    if names.schemas and not dialect.other_schemas:
-        raise DatabaseError(f"{names.schemas[0]} cannot be another database: an SQLite database is "
-                            "one file")
-    database = Database(dialect, dialects.target(url, base, timeout), names, readonly, create)
+    database = Database(dialect, dialects.target(url, base, timeout), Names(prefix, tables),
+                        readonly, create)
     database.hidden = hidden
     database.connect()
     return database
@@ -113,12 +108,6 @@ class Database:
             if not full:
                 return
 
-    def numbers(self, sql: str, /, **values) -> list[bool]:
-        """Which columns of a query's result are numbers by their type, whatever rows it has; where
-        a type says nothing, none is."""
-        return self._run(sql, values, lambda cursor: [self.dialect.is_number(column)
-                                                      for column in cursor.description])
-
     def execute(self, sql: str, /, **values) -> int:
         """Run a statement that changes something; how many rows it matched, whether or not they
         changed."""
@@ -191,8 +180,6 @@ class Database:
             if len(self._cache) >= CACHED:
                 self._cache.clear()
             statement = self._cache[sql] = Statement(sql, self.dialect, self.name)
-        if statement.star:
-            take = statement.renaming(take)
         text, bound = statement.render(self.dialect, values)
         if self.on_statement:
             self.on_statement(sql, values)
@@ -313,23 +300,18 @@ class Database:
         return "1 = 1" if table in self.text_keys else "id > 0"
 
     def tables(self) -> set[str]:
-        """All tables and views, by their names in the database; of other databases of the server
-        where [tables] names one, too, as `database.table`. Ours as we spell them, where the
+        """All tables and views, by their names in the database. Ours as we spell them, where the
         database tells no `Users` from `users`."""
         return set(self._spelled(self.dialect.tables))
 
     def _spelled(self, sql: str) -> dict[str, dict]:
         """{the name of a table: its row}, of a query for all of them."""
-        ours, found = self.name.spellings(), {}
-        for schema in (None, *self.name.schemas):
-            for row in self.query(sql, schema=schema):
-                name = in_schema(row["name"], schema)
-                found[ours.get(name.lower(), name) if row["folds"] else name] = row
-        return found
+        ours = self.name.spellings()
+        return {ours.get(row["name"].lower(), row["name"]) if row["folds"] else row["name"]: row
+                for row in self.query(sql)}
 
     def columns(self, table: str) -> set[str]:
-        """The columns that a table of ours has in the database, by our names, and those for which
-        an expression stands; none when it is not there."""
+        """The columns that a table of ours has in the database; none when it is not there."""
         return self.columns_of([table]).get(table, set())
 
     def columns_of(self, tables) -> dict[str, set[str]]:
@@ -337,55 +319,23 @@ class Database:
         not there."""
         found: dict = {}
         for table, row in self._of_tables(self.dialect.columns, tables):
-            column = row["name"].lower()
-            there = found.setdefault(table, set(self.name.expressions.get(table, ())))
-            there.add(self.name.ours(table).get(column, column))
+            found.setdefault(table, set()).add(row["name"].lower())
         return found
 
     def catalogue(self, tables) -> dict[str, dict]:
-        """What the engine knows of the columns of these tables of ours: {our table: {our column:
-        name, type, whole, collation, nullable, given, numbers, computed, touched, longest,
-        largest, engine, is_view}}, without tables that are not there. Of columns for which an
-        expression stands, it knows nothing. `numbers`: AUTO_INCREMENT. `longest` and `largest`: the
-        characters and the number that fit, None where more does than a job writes."""
+        """What the engine knows of the columns of these tables of ours: {our table: {column: name,
+        type, whole, collation, longest, engine, is_view}}, without tables that are not there.
+        `longest`: the characters that fit, None where no number is given."""
         found: dict = {}
         for table, row in self._of_tables(self.dialect.catalogue, tables):
-            column = row["name"].lower()
-            found.setdefault(table, {})[self.name.ours(table).get(column, column)] = row
+            found.setdefault(table, {})[row["name"].lower()] = row
         return found
 
     def _of_tables(self, sql: str, tables):
         """(our table, a row about it) of a statement about the tables of a database."""
-        for schema, ours in self.name.by_schema(tables).items():
-            names = [self.name(table).rpartition(".")[2] for table in ours.values()]
-            for row in self.query(sql, names=names, schema=schema):
-                yield ours[row["table_name"].lower()], row
-
-    def column_names(self, name: str) -> list[str]:
-        """The columns of a table by its own name, as the database has them; none when it is not
-        there."""
-        return [row["name"] for row in self._of_table(self.dialect.columns, name)]
-
-    def facts(self, name: str) -> dict[str, dict]:
-        """The same as `catalogue` has them: {column, in lower case: what the engine knows of it}.
-        """
-        return {row["name"].lower(): row for row in self._of_table(self.dialect.catalogue, name)}
-
-    def definition(self, table: str) -> str:
-        """The CREATE TABLE of a table of ours, as the engine shows it; "" of a view."""
-        row = self.row(self.dialect.definition(self.name(table))) or {}
-        return row.get("Create Table") or ""
-
-    def _of_table(self, sql: str, name: str) -> list[dict]:
-        schema, _, short = name.rpartition(".")
-        return self.query(sql, names=[short], schema=schema or None)
-
-    def primary_key(self, name: str) -> list[str]:
-        """The columns of its primary key, in order; none where it has none. In SQLite the number of
-        a row, where such a key may have NULL."""
-        schema, _, short = name.rpartition(".")
-        return [row["name"] for row in self.query(self.dialect.primary_key, name=short,
-                                                  schema=schema or None)]
+        ours = {self.name(table).lower(): table for table in tables}
+        for row in self.query(sql, names=[self.name(table) for table in ours.values()]):
+            yield ours[row["table_name"].lower()], row
 
     def is_only_read(self, table: str) -> bool:
         """Whether that is a view through which the database deletes no row."""
@@ -401,36 +351,19 @@ class Database:
                 self._only_read[table] = True
         return self._only_read[table]
 
-    def foreign_keys(self, tables) -> list[dict]:
-        """Those that the app has declared from or to these tables of ours, and its further ones:
-        `name`, `child`, `columns`, `parent`, `keys` (None: its primary key) and `on_delete`, by the
-        names in the database."""
-        found: dict = {}
-        wanted = {schema: list(ours) for schema, ours in self.name.by_schema(tables).items()}
-        for each in self.name.also:
-            schema, _, name = each.table.lower().rpartition(".")
-            wanted.setdefault(schema or None, []).append(name)
-        for schema, names in wanted.items():
-            for row in self.query(self.dialect.foreign_keys, names=names, schema=schema):
-                child = in_schema(row["child"], schema)
-                key = found.setdefault((child, row["name"]), {
-                    "name": row["name"], "child": child,
-                    "parent": in_schema(row["parent"], row["place"]), "columns": [],
-                    "keys": [], "on_delete": row["on_delete"]})
-                key["columns"].append(row["of_child"])
-                key["keys"].append(row["of_parent"])
-        return list(found.values())
+    def foreign_keys(self, names: list[str]) -> list[dict]:
+        """Those from or to these tables, which are as the database calls them, in lower case:
+        `name`, `child`, `parent` and `on_delete`."""
+        return self.query(self.dialect.foreign_keys, names=names)
 
     def indexes(self, table: str, unique: bool = False) -> dict[str, list[str]]:
-        """`{index: [columns]}` of a table of ours in the database, by our names; with `unique`,
-        those alone that let no two rows have the same values."""
-        ours = self.name.ours(table)
+        """`{index: [columns]}` of a table of ours in the database; with `unique`, those alone that
+        let no two rows have the same values."""
         found: dict = {}
-        schema, _, name = self.name(table).rpartition(".")
-        for row in self.query(self.dialect.indexes, name=name, schema=schema or None):
-            column = (row["column_name"] or "").lower()         # none of an expression
+        for row in self.query(self.dialect.indexes, name=self.name(table)):
             if row["is_unique"] or not unique:
-                found.setdefault(row["name"], []).append(ours.get(column, column))
+                column = (row["column_name"] or "").lower()     # none of an expression
+                found.setdefault(row["name"], []).append(column)
         return found
 
     def sizes(self) -> dict[str, int]:

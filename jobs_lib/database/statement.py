@@ -57,34 +57,22 @@ def _add_tables(pieces: list, text: str) -> None:
         pieces += (("table", name), ("text", text))
 
 
-def named(sql: str, dialect, table) -> tuple:
-    """(the pieces of `sql` with the names that an app has for columns, {their column: ours} for
-    the rows of a `SELECT *`)."""
-    pieces = list(scan(sql))
-    if table.columns and any(kind == "table" and piece in table.columns for kind, piece in pieces):
-        from .column_names import translate
-        return translate(pieces, table, dialect)
-    return pieces, {}
-
-
 def as_text(sql: str, dialect, table) -> str:
     """A statement without values as the database takes it, without the driver's notation."""
     return "".join(dialect.quote(table(piece)) if kind == "table" else piece
-                   for kind, piece in named(sql, dialect, table)[0])
+                   for kind, piece in scan(sql))
 
 
 class Statement:
     """One SQL text, translated for one dialect and one set of names (names.py)."""
 
-    __slots__ = ("names", "parts", "plain", "star")
+    __slots__ = ("names", "parts", "plain")
 
     def __init__(self, sql: str, dialect, table) -> None:
         self.parts: list = []            # text, value name, text, value name, ..., text
         self.names: list = []
-        self.star: dict = {}             # {their column: ours} for the rows of a `SELECT *`
         text = ""
-        pieces, self.star = named(sql, dialect, table)
-        for kind, piece in pieces:
+        for kind, piece in scan(sql):
             if kind == "value":
                 self.parts.append(text)
                 self.names.append(piece)
@@ -93,11 +81,6 @@ class Statement:
                 text += dialect.quote(table(piece)) if kind == "table" else dialect.literal(piece)
         self.parts.append(text)
         self.plain = self._join(dialect, [dialect.mark(name) for name in self.names])
-
-    def renaming(self, take):
-        """The same as `take`, which makes rows of a cursor; their columns get our names."""
-        return lambda cursor: [{self.star.get(name.lower(), name): value for name,
-                                value in row.items()} for row in take(cursor)]
 
     def _join(self, dialect, marks: list) -> str:
         return "".join(part + mark for part, mark in zip(self.parts, [*marks, ""]))

@@ -15,6 +15,7 @@ INVALID = "invalid"             # what a run counts such rows under
 UNKNOWN_STATUS = "unknown_status"
 LARGEST_KEY, LONGEST_KEY = 2 ** 63 - 1, 255     # of a number; characters of a text
 LABEL = 190                     # characters of ASCII that a column of the kind `label` takes
+LARGEST_MESSAGE = 2 ** 40       # bytes; 8 million of these can be added up in one column
 MARK = "\ufffd"                 # read in the place of octets that are no UTF-8, on every engine
 
 
@@ -74,3 +75,14 @@ def chunked(items, size: int):
     waiting = iter(items)
     while chunk := list(islice(waiting, size)):
         yield chunk
+
+
+def is_size(column: str) -> str:
+    """SQL: the condition that a number of bytes can be a message's. MySQL adds up no further than
+    2 ** 63, SQLite neither, and one row that says as much must not stop the sums of all."""
+    return f"({column} BETWEEN 0 AND {LARGEST_MESSAGE} AND {column} = ROUND({column}))"
+
+
+def size(column: str) -> str:
+    """SQL: the bytes of a message; 0 where what is stored can be none."""
+    return f"CASE WHEN {is_size(column)} THEN {column} ELSE 0 END"

@@ -52,7 +52,6 @@ class Installation:
             core, config = self.section("core"), self.config
             try:
                 self._database = connect(core.database, prefix=core.prefix, tables=config.tables(),
-                                         columns=config.columns(), also=config.also(),
                                          base=config.folder, timeout=WAIT_SECONDS)
             except BaseException:
                 self._is_away = True

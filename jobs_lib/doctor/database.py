@@ -5,10 +5,11 @@ from contextlib import suppress
 from datetime import timedelta
 
 from jobs_lib.database import dialects, stored
-from jobs_lib.database.schema import app_gaps, app_tables, compare, misfits, version, words
+from jobs_lib.database.schema import NAMES, app_tables, ddl, fit, version, words
+from jobs_lib.database.schema.tables import table
 from jobs_lib.errors import DatabaseError, Missing, NotInstalled, Stopped
+from jobs_lib.job import tables_of
 from jobs_lib.output.findings import ok, problem, run, warning
-from jobs_lib.runner.table_gaps import concerned, needed
 
 from . import Reported
 from .network import unknown_name
@@ -51,29 +52,29 @@ def tables(installation):
         yield problem(str(error), "Until then no job runs.", "Make a backup, then run `jobs.py "
                       "migrate`; or, where it is newer, install the newer bundle again.")
         return
-    works = needed(installation.config, installation.jobs)
-    found = [each for each in compare.differences(db) if app_gaps.is_needed(db, each, works)]
-    for each in found[:SHOWN]:
-        of_table = f" of {each.table.name}" if each.table and each.kind != "table" else ""
-        what, why = f"The {each.kind} {each.name}{of_table} is missing", "Jobs that use it fail."
-        if "index" in each.kind:
-            why = f"Without it all rows are read each time. It is for: {each.purpose}."
-        fix = run(RUN_SQL, *(f"{sql};" for sql in each.statements))
-        if each.table is None or each.table.owner == "bundle":
-            fix = "Run `jobs.py migrate`." if each.kind == "table" else fix
-        yield problem(what, why, fix if each.statements else "Add it to that view.")
-    if found[SHOWN:]:
-        yield problem(f"{len(found) - SHOWN} more tables, columns and indexes are missing",
+    on = [job for job in installation.jobs if installation.config.job(job).enabled]
+    needed = {name for job in on for name in tables_of(job)}
+    apps = [name for name in app_tables.TABLES if name in needed]
+    missing = [each for name in NAMES if name not in app_tables.TABLES
+               for each in ddl.differences(db, table(name))] + fit.indexes(db, apps)
+    for each in missing[:SHOWN]:
+        of_table = f" of {each.table.name}" if each.kind != "table" else ""
+        what = f"The {each.kind} {each.name}{of_table} is missing"
+        why = f"Without it all rows are read each time. It is for: {each.purpose}."
+        yield problem(what, why if "index" in each.kind else "Jobs that use it fail.",
+                      run(RUN_SQL, *(f"{sql};" for sql in each.statements))
+                      if each.table.owner == "app" else "Run `jobs.py migrate`.")
+    if missing[SHOWN:]:
+        yield problem(f"{len(missing) - SHOWN} more tables, columns and indexes are missing",
                       "Jobs that use them fail.", "`jobs.py migrate --dry-run` prints their SQL.")
-    for code in app_gaps.lacking(db):
-        if ":" in code and any(concerned(job, [code]) for job in installation.jobs):
-            yield problem(misfits.sentence(db.name, code), "Jobs that need it refuse to run.",
-                          run("Change it, or disable these jobs.",
-                              *(f"{sql};" for sql in misfits.mends(db, code))))
-    for each in words.look(db, [name for name in works if works[name].columns]):
+    wrong = [each for each in fit.look(db) if any(fit.concerned(job, [each]) for job in on)]
+    for each in wrong:
+        yield problem(each.what, "Jobs that need it refuse to run.", run(
+            each.fix, *(f"{sql};" for sql in each.statements)))
+    for each in words.look(db, apps):
         yield warning(*each)
-    if not found:
-        yield ok("no table, column or index is missing")
+    if not (missing or wrong):
+        yield ok("no table, column or index is missing, and rows can be written as the jobs do")
 
 
 def writing(installation):
@@ -115,7 +116,7 @@ def local_times(installation):
             gaps = [moment - installation.now for row in rows
                     if (moment := stored.time(row["moment"]))]
             if max(gaps, default=timedelta(0)) > CLOCKS_DIFFER:
-                ahead[db.name.shown(name, column)] = max(gaps)
+                ahead[f"{db.name(name)}.{column}"] = max(gaps)
     if ahead:
         hours = max(ahead.values()).total_seconds() / 3600
         yield problem(f"The newest rows are dated up to {hours:.1f} hours in the future: "

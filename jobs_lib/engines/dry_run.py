@@ -42,9 +42,10 @@ def _sample(ctx, chosen) -> list[dict]:
     names = {column.name for column in tables.table(chosen.table).columns}
     shown, rows = [name for name in ctx.job.sample if name in names] or ["id"], []
     for branch in chosen.branches:
-        rows += ctx.db.query(
+        found = ctx.db.query(
             f"SELECT {', '.join(shown)} FROM {{{chosen.table}}} WHERE {branch.sql}"
             f" ORDER BY {branch.age} LIMIT :most", **chosen.values, most=SAMPLE_ROWS)
+        rows += [row for row in found if row not in rows]       # two rules may have the same one
     return rows[:SAMPLE_ROWS]
 
 

@@ -48,13 +48,6 @@ class Purge(namedtuple("Purge", "table rules files run", defaults=(None, None)))
         from .purge import run
         return run(ctx, self)
 
-    def works_on(self, sample: tuple = ()) -> str:
-        """The lines of Job's `tables` that follow from the rules and the sample."""
-        columns = [column for rule in self.rules for column in (rule.age, rule.fallback, *rule.only)
-                   if column]
-        return (f"{self.table}: - id {' '.join((*columns, *sample))}\n"
-                + (NAMES_FILES if self.files else ""))
-
 
 def keep(default: str, meaning: str) -> Option:
     """An option that says how long rows are kept: a duration, or off."""
@@ -66,10 +59,10 @@ def purge(*, table: str, rules: tuple, schedule: str, options: dict | None = Non
           sample: tuple = (), idempotency: str = "", tables: str = "") -> Job:
     """A job that is a Purge; the rest is as in Job.
 
-    `tables` is what it works on besides the columns of its rules and its sample.
+    `tables` is what it works on besides its own.
     """
     what = Purge(table, rules, files, run)
     idempotency = idempotency or IDEMPOTENT + (WITH_FILES if files else "")
     return Job("", "", "", schedule, priority, BUDGET, True, options or {},
                (*sections, *(("spool",) if files else ())), idempotency, sample, what,
-               tables=lambda: what.works_on(sample) + tables)
+               f"{table}- {NAMES_FILES if files else ''}{tables}")

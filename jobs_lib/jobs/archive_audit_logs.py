@@ -35,7 +35,7 @@ job = purge(
         Rule("created_at", only={"severity": "warning"}),
         Rule("created_at", only={"severity": "critical"}, option="keep_critical"),
     ),
-    run=_run, tables="audit_logs: id user_id actor event severity ip details created_at",
+    run=_run,
     idempotency="A row is deleted only by its id out of a verified archive, or, without a store, "
     "by its age; a killed or repeated run discards an unverified archive, finishes a verified one, "
     "and continues.",

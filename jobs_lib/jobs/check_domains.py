@@ -36,10 +36,7 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
     idempotency="A domain's result, its next date and its notice are one commit, made only if the "
     "domain is still the one that was checked; a killed run has changed nothing of the others.",
     sample=("id", "name", "status", "checked_at", "next_check_at"),
-    tables=NOTIFIES + AUDITS + """
-        domains: id user_id name ownership_token status= dns_results= checked_at= next_check_at=
-        domains: recheck_requested_at= failing_since= failures= warned_at= verified_at= created_at
-    """,
+    tables=NOTIFIES + AUDITS + "domains=",
 )
 def job(ctx):
     """Query, judge, store and notify."""

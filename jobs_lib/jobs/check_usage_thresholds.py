@@ -59,9 +59,7 @@ _LIST = kind.several(kind.Kind("percent, or percent:until percent of the cycle",
     "left and continues.",
     sample=("user_id", "metric", "threshold", "used", "limit_value", "elapsed_percent",
             "cycle_start"),
-    tables=NOTIFIES + """
-        users: bandwidth_limit_bytes email_limit billing_anchor created_at
-    """,
+    tables=NOTIFIES,
 )
 def job(ctx):
     """Page after page of users who have a limit."""

@@ -24,38 +24,20 @@ from jobs_lib.job import declare
 NOTHING = dict.fromkeys(("revoked", "erased", "notices", "rows", "files", "bytes_freed"), 0)
 
 
-def _tables() -> str:
-    from jobs_lib.features.accounts.deletion_order import works_on
-    return works_on() + """
-        users: - id email name status created_at deleted_at=
-        aliases: active=
-        failed_emails: status= lease_until=
-        failed_emails: next_attempt_at= last_error= finished_at= claim_token= claim_run= told_at=
-        audit_logs: + actor= event= severity= ip= details= created_at=
-        webhooks: active= disabled_at= disabled_reason=
-        webhook_deliveries: status= lease_until=
-        webhook_deliveries: next_attempt_at= last_error= finished_at= claim_token= claim_run=
-        export_requests: status= file_name token_hash=
-    """
-
-
 @declare(
     schedule="*/5 * * * *", priority="high", sections=("spool", "personas", "export"),
     options={
         "grace": Option(kind.duration, "7d", "How long a deleted account is kept, closed, before "
                         "all it has is deleted. A notice has named the day to its owner, so a "
                         "change applies to later deletions only."),
-        "also": Option(kind.further, "", "Further tables of your app whose rows belong to an "
-                       "account, each with the column of the user's id, such as usernames.user_id, "
-                       "tokens.owner_id. Their rows are deleted with the account, and exported "
-                       "(docs/deletion.md)."),
     },
     idempotency="What is to be done is read from the rows that are left, each batch is one commit "
     "with its count, and the account's own row is deleted last: a killed or repeated run finds "
     "what is left and continues.",
     sample=("id", "status", "deleted_at", "erase_after"),
-    tables=_tables,
-    further=True,
+    tables="users=- aliases=- alias_destinations- destinations- destination_verifications- "
+    "domains- message_logs- header_snapshots- failed_emails=- overflow_hold- spam_quarantine- "
+    "audit_logs=+ magic_links- sessions- webhooks=- webhook_deliveries=- export_requests=-",
 )
 def job(ctx):
     """Close what is new, delete what is due."""

@@ -33,9 +33,7 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
     idempotency="An alias is deactivated, recorded and announced in one commit, by a condition "
     "that is no longer true after it: a killed or repeated run finds what is left and continues.",
     sample=("id", "user_id", "address", "expires_at"),
-    tables=NOTIFIES + AUDITS + """
-        aliases: id user_id address active= expires_at expiry_notified_at=
-    """,
+    tables=NOTIFIES + AUDITS + "aliases=",
 )
 def job(ctx):
     """First what has ended, then what is about to."""

@@ -38,12 +38,8 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
     "what they announce, and a destination is removed only when its notice is old enough, judged "
     "again in each DELETE: a killed or repeated run finds what is left and continues.",
     sample=("id", "user_id", "destination_id", "email", "created_at", "expires_at"),
-    tables=NOTIFIES + AUDITS + """
-        destinations: - id user_id email verified_at reminded_at= removal_notified_at= created_at
-        alias_destinations: alias_id destination_id
-        destination_verifications: - id destination_id expires_at created_at
-        failed_emails: id user_id destination_id status
-    """,
+    tables=NOTIFIES + AUDITS + "destinations=- alias_destinations destination_verifications- "
+    "failed_emails",
 )
 def job(ctx):
     """Tokens, reminders, notices of removals, removals."""

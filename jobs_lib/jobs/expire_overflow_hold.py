@@ -48,10 +48,7 @@ job = purge(
         Rule("released_at", option="keep_released"),
     ),
     run=_run,
-    tables=NOTIFIES + """
-        aliases: id address
-        overflow_hold: alias_id sender subject warned_at= warning_id=
-    """,
+    tables=NOTIFIES + "aliases overflow_hold=",
     idempotency="A message is marked in the commit that queues the one warning of its owner and "
     "day, and is deleted only when that warning was sent 24 hours ago, judged again in each "
     "DELETE: a killed or repeated run finds what is left and continues.",

@@ -20,15 +20,6 @@ from jobs_lib.config.option_types import Option
 from jobs_lib.job import declare
 
 
-def _tables() -> str:
-    from jobs_lib.features.exports.writer import works_on
-    return works_on() + """
-        export_requests: status= attempts= started_at= finished_at= expires_at= file_bytes= error=
-        export_requests: progress= file_name= sha256= token_hash=
-        export_requests: claim_token= claim_run= lease_until=
-    """
-
-
 @declare(
     schedule="*/5 * * * *", priority="normal", sections=("export", "personas"),
     options={
@@ -40,8 +31,9 @@ def _tables() -> str:
     "that follows its finished file; a killed or repeated run starts an unfinished one again "
     "and finds nothing else to do.",
     sample=("id", "status", "attempts", "requested_at", "expires_at", "file_bytes"),
-    tables=_tables,
-    further=True,
+    tables="users aliases destinations alias_destinations destination_verifications domains "
+    "message_logs header_snapshots overflow_hold spam_quarantine failed_emails webhooks "
+    "webhook_deliveries audit_logs sessions magic_links export_requests=",
 )
 def job(ctx):
     """Expire what is over, then make what waits."""

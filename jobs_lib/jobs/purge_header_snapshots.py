@@ -27,11 +27,7 @@ from jobs_lib.job import declare
     idempotency="Which rows are deleted is decided by their log rows alone, and each batch is one "
     "commit: a killed or repeated run finds what is left and continues.",
     sample=("id", "message_log_id", "user_id", "created_at"),
-    tables="""
-        users: id log_retention_days
-        message_logs: id user_id created_at
-        header_snapshots: - id message_log_id user_id created_at
-    """,
+    tables="users message_logs header_snapshots-",
 )
 def job(ctx):
     """Take the shorter of the two retentions, and delete what is past it or has no log row."""

@@ -71,6 +71,5 @@ job = purge(
              "keep_attempts": keep("30d", "How long it is kept what was tried with each item of a "
                                    "queue, for `jobs.py queue forwards 16`.")},
     rules=(Rule("started_at", also=_not_needed),),
-    tables="attempts: id began_at\n",
     sample=("id", "job", "slot", "status", "started_at", "duration_ms"),
 )

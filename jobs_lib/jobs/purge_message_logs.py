@@ -2,8 +2,8 @@
 
 A log row says who got how much mail when; nobody needs to know that of each single message for
 ever. What is deleted is added up in `message_stats`, by user, alias, day, direction and status, so
-all totals are the same before and after. The encrypted headers of a message are
-deleted with its row.
+the totals are the same before and after. The encrypted headers of a message are deleted with its
+row.
 
 Users may choose a shorter time of their own (`users.log_retention_days`), but not less than 3 days.
 
@@ -26,11 +26,7 @@ job = purge(
                           "may choose a shorter time, from 3 days on. `off` keeps all rows, also "
                           "of users who chose a time.")},
     rules=(Rule("created_at"),), run=_run,
-    tables="""
-        users: id log_retention_days
-        message_logs: user_id alias_id
-        header_snapshots: - message_log_id
-    """,
+    tables="users header_snapshots-",
     idempotency="Each batch adds its rows to the totals and deletes them in one commit: a killed "
     "or repeated run finds what is left and counts no message twice.",
     sample=("id", "direction", "status", "bytes_used", "created_at"),

@@ -39,6 +39,6 @@ job = purge(
         Rule("created_at", only={"status": "sent"}, also=_announces_nothing),
         Rule("created_at", only={"status": "failed"}, also=_announces_nothing),
     ),
-    tables="overflow_hold: id warning_id released_at",
+    tables="overflow_hold",
     sample=("id", "kind", "to_email", "status", "created_at", "finished_at"),
 )

@@ -29,14 +29,7 @@ from jobs_lib.job import NAMES_FILES, NOTIFIES, declare
     idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; "
     "a killed run repeats at most the one message in flight, with the same bytes and Message-ID.",
     sample=("id", "envelope_to", "attempts", "next_attempt_at", "last_error"),
-    tables=NOTIFIES + NAMES_FILES + """
-        aliases: id address
-        destinations: id user_id email verified_at
-        failed_emails: id user_id alias_id destination_id envelope_from envelope_to raw_path status=
-        failed_emails: attempts= next_attempt_at= last_attempt_at= last_code= last_error= created_at
-        failed_emails: finished_at= claim_token= claim_run= lease_until= uncertain= told_at=
-        failed_emails: notice_id=
-    """,
+    tables=NOTIFIES + NAMES_FILES + "aliases destinations failed_emails=",
 )
 def job(ctx):
     """Send what is due; notify the owners of what has finally failed; delete the files of what was

@@ -33,14 +33,7 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
     "a killed run repeats at most the requests in flight, with the same id and body, by which an "
     "endpoint recognizes them.",
     sample=("id", "webhook_id", "event_type", "attempts", "next_attempt_at", "last_error"),
-    tables=NOTIFIES + AUDITS + """
-        webhooks: id user_id url secret previous_secret previous_secret_expires_at active=
-        webhooks: disabled_at= disabled_reason= failing_since=
-        webhook_deliveries: id user_id webhook_id event_id event_type payload status= attempts=
-        webhook_deliveries: next_attempt_at= last_attempt_at= response_status= response_excerpt=
-        webhook_deliveries: last_error= created_at finished_at=
-        webhook_deliveries: claim_token= claim_run= lease_until= uncertain=
-    """,
+    tables=NOTIFIES + AUDITS + "webhooks= webhook_deliveries=",
 )
 def job(ctx):
     """Send the deliveries that are due."""

@@ -37,10 +37,7 @@ from jobs_lib.job import declare
     idempotency="A day is written as what its log rows and their totals add up to, in one commit: "
     "done twice or killed half-way, it is the same.",
     sample=("day", "users"),
-    tables="""
-        users: id status
-        message_logs: id user_id bytes_used created_at
-    """,
+    tables="users message_logs",
 )
 def job(ctx):
     """Find the days that are due, add each up, and delete what is past its time."""

@@ -42,8 +42,8 @@ def check(ctx, counts: dict) -> None:
     if error:
         raise JobsError(error)
     if looked.lacking:
-        from jobs_lib.database.schema import app_gaps
-        app_gaps.note(ctx.db)               # what jobs lack may be there by now
+        from jobs_lib.database.schema import fit
+        fit.note(ctx.db)                    # what jobs lack may be there by now
 
 
 def preview(ctx) -> dict:

@@ -190,14 +190,12 @@ def _lacking(db, jobs) -> tuple[dict, str]:
     """({job: what the app's tables lack for it}, all of that in words)."""
     if version.check(db):
         return {}, ""
-    from jobs_lib.database.schema import app_gaps
-    from jobs_lib.runner import table_gaps
-    # tables may lack for good what only disabled jobs need, so no tick looks at everything
-    lacks = app_gaps.known(db)
-    if lacks is None:
-        lacks = app_gaps.lacking(db)
-    missing = {job.name: gaps for job in jobs if (gaps := table_gaps.concerned(job, lacks))}
-    return missing, table_gaps.words(db.name, lacks) if missing else ""
+    from jobs_lib.database.schema import fit
+    # a run has looked, or the next one will: no look at the status tries what can be written
+    found = fit.known(db) or []
+    missing = {job.name: wrong for job in jobs if (wrong := fit.concerned(job, found))}
+    return missing, fit.in_words([each for each in found if any(
+        each in wrong for wrong in missing.values())])
 
 
 # Whether cron comes

@@ -48,8 +48,7 @@ def config_ini(jobs: list) -> str:
     parts = [INI_HEAD]
     for name, known in settings.SECTIONS.items():
         parts.append(_section(name, settings.MEANINGS[name], known))
-    parts += [_names(settings.TABLES, "users = members"), _names(settings.COLUMNS, "users.email = "
-                                                                 "mail")]
+    parts += [_names(settings.TABLES, "users = members")]
     parts.append(JOBS + "\n".join([line for name, option in settings.JOB_OPTIONS.items()
                                    for line in _comment(f"{name}: {option.meaning}")] + [""]))
     parts += [_section(job.name, f"{job.summary}.", _own(job), settings.JOB_OPTIONS)

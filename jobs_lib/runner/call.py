@@ -30,7 +30,7 @@ def call(job, ctx, limits, result: dict, complete: bool) -> None:
         result.update(status="failed", error=str(error))
         # What a column does not take any more would be sent again by each run.
         if isinstance(error, (errors.Missing, errors.NotTaken)) and not ctx.dry_run:
-            from jobs_lib.database.schema.app_gaps import forget
+            from jobs_lib.database.schema.fit import forget
             forget(ctx.db)
     except (Exception, SystemExit) as error:    # noqa: BLE001  a defect, whatever it is
         from jobs_lib.config.secrets import secrets
@@ -46,8 +46,8 @@ def call(job, ctx, limits, result: dict, complete: bool) -> None:
 def _work(job, ctx, complete: bool) -> None:
     try:
         if not complete:
-            from .table_gaps import need
-            need(ctx.db, job, store=not ctx.dry_run, enabled=ctx.options.enabled)
+            from jobs_lib.database.schema.fit import need
+            need(ctx.db, job, store=not ctx.dry_run)
         returned = job.run(ctx) or {}
     except MemoryError as error:
         raise errors.JobsError(out_of_memory(error, ctx.db)) from None

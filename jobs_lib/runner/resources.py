@@ -41,7 +41,6 @@ class Ports:
         """A new connection to the configured database; `how` as `database.connection.connect`."""
         from jobs_lib.database.connection import connect
         core = self._config.section("core")
-        how = {"columns": self._config.columns(), "also": self._config.also(), **how}
         self._made.append(connect(
             core.database, prefix=core.prefix, tables=self._config.tables(),
             base=self._config.folder, hidden=self._secrets, **how))

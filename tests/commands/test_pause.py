@@ -44,7 +44,8 @@ def test_resuming_fires_nothing_by_itself(service):         # R7
     resumed = clock.now().replace(minute=31, second=30)         # between two of its times
     service.run("pause", "retry_forwards", now=clock.text(resumed))
     out = service.run("resume", "retry_forwards", now=clock.text(resumed))
-    assert out.startswith("retry_forwards is resumed. It was paused since ")
+    assert out.startswith("retry_forwards would do now: nothing\n")           # it has never run
+    assert "retry_forwards is resumed. It was paused since " in out
     assert " Next run: " in out
     service.run("run-due", now=clock.text(resumed))
     assert runs(service) == []

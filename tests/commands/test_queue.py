@@ -9,11 +9,8 @@ import pytest
 from jobs_lib import clock
 from jobs_lib.commands import _items, replay
 from jobs_lib.commands import queue as queue_command
-from jobs_lib.database.connection import connect
 from jobs_lib.errors import DatabaseError, UsageError
 from jobs_lib.monitoring import queues
-from tests.support import adopted
-from tests.support.bench import Bench
 from tests.support.plans import analyse, problems
 
 ANN, BEN = 1, 2
@@ -388,18 +385,3 @@ def test_since_takes_natural_words():      # R77
 def test_an_empty_queue_is_said_in_plain_words(service):       # R77
     assert service.command("queue", "webhooks").splitlines()[:2] == [
         "No webhook is waiting.", "`jobs.py queue webhooks --failed` lists what has failed."]
-
-
-def test_an_item_is_shown_whatever_else_its_row_has(tmp_path, blank_url):      # R77
-    columns, types = adopted.otherwise(connect(blank_url, create=True).dialect)
-    bench = Bench(tmp_path, adopted.make(blank_url, columns=types), adopted.TABLES, columns)
-    bench.table("users", [{"id": ANN, "email": "ann@home.example", "status": "active"}])
-    forward(bench, 1)
-    for kind, table in (("forward", "failed_emails"), ("webhook", "webhook_deliveries"),
-                        ("export", "export_requests")):
-        if table != "failed_emails":
-            bench.table(table, [{"id": 1, "user_id": ANN}])
-        found = json.loads(bench.command("queue", kind, "1", "--json"))
-        assert found["id"] == 1
-        assert "its_status" in found["stored"]
-    bench.db.close()

@@ -206,7 +206,7 @@ def test_what_is_no_page_stays_whatever_asks_for_one(troubled, line, tmp_path):
         assert (answer.code, "that is config.ini" in answer.err) == (1, True), answer
     assert line("metrics", "--output", "jobs.db").code == 1
     assert (tmp_path / "config.ini").read_bytes() == ini
-    assert troubled.db.value("SELECT MAX(version) FROM {schema_migrations}")
+    assert troubled.db.value("SELECT value FROM {meta} WHERE name = 'schema'")
 
 
 def test_a_page_of_an_earlier_version_is_replaced_and_an_empty_file_is(troubled, line, tmp_path):

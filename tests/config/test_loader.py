@@ -133,27 +133,6 @@ def test_the_tables_of_an_app_are_named_in_the_file_or_the_environment(load):
     assert load().tables() == {}
 
 
-def test_the_columns_of_an_app_are_named_by_their_table(load):
-    given = load("[columns]\nusers.email = mail\nusers.name = name\nmessage_logs.bytes_used = Size",
-                 JOBS_COLUMNS_USERS_ID="nr")
-    assert given.columns() == {"users": {"email": "mail", "id": "nr"},
-                               "message_logs": {"bytes_used": "Size"}}
-    assert load().columns() == load("[columns]\nusers.email = email").columns() == {}
-
-
-def test_an_expression_may_stand_for_a_column(load):
-    given = load("""[columns]
-users.status = CASE WHEN deleted_at IS NULL
-      THEN 'active' ELSE 'deleted' END
-    # a comment
-    write deleted_at = CASE :value WHEN 'deleted' THEN deleted_at END
-users.email_limit = NULL
-""").columns()["users"]
-    assert given == {"status": "CASE WHEN deleted_at IS NULL\nTHEN 'active' ELSE 'deleted' END\n"
-                     "write deleted_at = CASE :value WHEN 'deleted' THEN deleted_at END",
-                     "email_limit": "NULL"}
-
-
 # R63: `migrate` said to merge them
 def test_a_table_may_have_the_name_that_another_of_ours_does_not_need(load):
     load("[core]\nprefix = pa_\n[tables]\nusers = aliases").check(catalogue.load_all())

@@ -152,7 +152,7 @@ SITUATIONS = {
     # the database
     "no index": (sql("DROP INDEX sessions_expiry"), "problem", "index sessions_expiry",
                  'CREATE INDEX "sessions_expiry" ON "sessions" ("expires_at");'),  # R15
-    "no table": (sql("DROP TABLE meta"), "problem", "meta", "jobs.py migrate"),
+    "no table": (sql("DROP TABLE usage_weekly"), "problem", "usage_weekly", "jobs.py migrate"),
     "local times": (row("message_logs", user_id=1, direction="forward", status="delivered",
                         created_at=clock.now() + timedelta(hours=5, minutes=30)), "problem",
                     "up to 5.5 hours in the future: message_logs.created_at", "write UTC"),  # R75

@@ -8,13 +8,11 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import catalogue, clock
-from jobs_lib.database.schema import migrations
 from jobs_lib.engines import attempts
 from jobs_lib.errors import DatabaseError
 from jobs_lib.ports.http.message import ANSWERED, Response
 from jobs_lib.ports.mail.message import Result
 from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY
-from tests.support import databases
 from tests.support.hooks import SECRET
 
 
@@ -157,16 +155,6 @@ def test_a_deleted_account_takes_its_attempts_with_it(owner):      # R77
                      at=owner.ago(days=8))
     owner.run("delete_accounts")
     assert owner.rows("attempts") == []
-
-
-def test_an_older_database_gets_the_table(sqlite_url, monkeypatch):        # R77
-    db = databases.migrated(sqlite_url)
-    db.execute("DROP TABLE {attempts}")
-    db.execute("DELETE FROM {schema_migrations} WHERE version = 6")
-    assert migrations.pending(db) == [6]
-    migrations.migrate(db, clock.now())
-    assert "item_id" in db.columns("attempts")
-    db.close()
 
 
 def test_each_kind_is_that_of_its_queue():     # R77

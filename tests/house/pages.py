@@ -126,11 +126,9 @@ def all_options() -> frozenset:
 
 @cache
 def sections() -> dict:
-    """{section: {option: its declaration}}; any name may stand in [tables] and [columns]."""
+    """{section: {option: its declaration}}; any name may stand in [tables]."""
     jobs = {job.name: settings.job_options(job) for job in catalogue.load_all()}
-    columns = [f"{name}.{column.name}" for name in NAMES for column in table(name).columns]
-    return {**settings.SECTIONS, **jobs, settings.TABLES: dict.fromkeys(NAMES),
-            settings.COLUMNS: dict.fromkeys(columns)}
+    return {**settings.SECTIONS, **jobs, settings.TABLES: dict.fromkeys(NAMES)}
 
 
 def wrong_setting(section: str | None, option: str, value: str | None) -> str:
@@ -138,7 +136,7 @@ def wrong_setting(section: str | None, option: str, value: str | None) -> str:
     known = sections()
     if section is not None and section not in known:
         return f"there is no section [{section}]"
-    names = (settings.TABLES, settings.COLUMNS)
+    names = (settings.TABLES,)
     places = [known[section]] if section else [options for title, options in known.items()
                                                if title not in names]
     if not option:

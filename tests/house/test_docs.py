@@ -342,7 +342,7 @@ def test_the_data_model_has_no_table_that_nothing_uses():
                  if isinstance(node, ast.Constant) and isinstance(node.value, str)]
         used |= {name for name in NAMES for text in texts if text == name or "{" + name
                  + "}" in text}
-    assert used | {"meta", "schema_migrations"} == set(NAMES)
+    assert used | {"meta"} == set(NAMES)
 
 
 # The net itself

@@ -254,7 +254,6 @@ def test_a_name_that_is_none_fails_without_a_question(owned):
 
 @pytest.mark.parametrize("name", ["My Shop", "", "shop"])
 def test_a_verified_domain_with_a_name_that_is_none_is_left_alone(owned, name):     # R48
-    """[columns] names another column of the app's."""
     domain(owned, name=name, status="verified")
     for _ in range(5):
         assert look(owned, hours=25)["invalid"] == 1

@@ -401,18 +401,12 @@ def test_it_is_retired_whatever_its_letters_and_no_other_address_is(bench):
 
 
 @on_mariadb
-@pytest.mark.parametrize(("target", "rule", "options"), [
-    ("destinations", "CASCADE", {}), ("destinations", "RESTRICT", {}),
-    ("boxes", "CASCADE", {"also": "boxes.user_id"})])
-def test_it_is_retired_although_the_apps_foreign_keys_delete_it(bench, target, rule,
-                                                                options):        # R56
-    bench.config(delete_accounts=options)
-    bench.db.execute("CREATE TABLE boxes (id BIGINT PRIMARY KEY, user_id BIGINT)")
+@pytest.mark.parametrize("rule", ["CASCADE", "RESTRICT"])
+def test_it_is_retired_although_the_apps_foreign_keys_delete_it(bench, rule):        # R56
     bench.db.execute("ALTER TABLE aliases ADD COLUMN box_id BIGINT, ADD CONSTRAINT of_box FOREIGN "
-                     f"KEY (box_id) REFERENCES {target} (id) ON DELETE {rule}")
+                     f"KEY (box_id) REFERENCES destinations (id) ON DELETE {rule}")
     try:
         jane = user(bench, deleted_at=bench.ago(days=8))
-        bench.db.execute("INSERT INTO boxes VALUES (1, :jane)", jane=jane)
         bench.table("destinations", [{"id": 1, "user_id": jane, "email": "home@jane.example"}])
         bench.table("aliases", [{"user_id": jane, "address": "shop@alias.example"}])
         bench.db.execute("UPDATE aliases SET box_id = 1")
@@ -421,7 +415,6 @@ def test_it_is_retired_although_the_apps_foreign_keys_delete_it(bench, target, r
         assert jobs_lib.is_retired("shop@alias.example", str(bench.folder / "config.ini"))
     finally:
         bench.db.execute("ALTER TABLE aliases DROP FOREIGN KEY of_box, DROP COLUMN box_id")
-        bench.db.execute("DROP TABLE boxes")
 
 
 # Order, batches, stops

@@ -5,7 +5,7 @@ import pytest
 
 from jobs_lib.config import loader
 from jobs_lib.database.connection import connect
-from jobs_lib.database.schema.migrations import migrate
+from jobs_lib.database.schema.migrate import migrate
 from jobs_lib.monitoring import publish
 from tests.support.bench import NOW
 from tests.support.browser import look

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.runner.test_incidents import strange, unprivileged
+from tests.support.product import SCHEMA_VERSION
 
 WAYS = pytest.mark.parametrize("words", [("dig",), ("dig", "--scheduled"), ("dig", "--dry-run"),
                                          ("run-due",)],
@@ -24,13 +25,13 @@ def one_line(done, code: int = 1) -> str:
 @WAYS
 def test_a_newer_schema_is_refused(any_site, words):                         # R20
     any_site.enable("dig")
-    any_site.db.insert("schema_migrations", version=99, applied_at="2026-11-24 14:30:05")
+    any_site.db.upsert("meta", {"name": "schema"}, {"value": "99"})
     try:
         said = one_line(any_site(*words))
         assert "schema 99, newer than this bundle knows" in said
         assert (any_site.runs(), any_site.dug()) == ([], 0)
     finally:
-        any_site.db.execute("DELETE FROM {schema_migrations} WHERE version = 99")
+        any_site.db.upsert("meta", {"name": "schema"}, {"value": str(SCHEMA_VERSION)})
 
 
 @WAYS
@@ -41,7 +42,7 @@ def test_a_database_without_our_tables_is_refused(site, tmp_path, words):    # R
 
 
 def test_an_older_schema_is_refused_until_migrate(site):                     # R20
-    site.db.execute("DELETE FROM {schema_migrations}")
+    site.db.execute("DELETE FROM {meta} WHERE name = 'schema'")
     assert "run `jobs.py migrate`" in one_line(site("dig"))
     assert site("migrate", "--check").code == 1
     assert site("migrate").code == 0
@@ -50,7 +51,7 @@ def test_an_older_schema_is_refused_until_migrate(site):                     # R
 
 
 def test_migrate_check_refuses_a_newer_schema(site):                         # R20
-    site.db.insert("schema_migrations", version=99, applied_at="2026-11-24 14:30:05")
+    site.db.upsert("meta", {"name": "schema"}, {"value": "99"})
     assert "newer than this bundle" in one_line(site("migrate", "--check"))
 
 

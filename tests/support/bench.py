@@ -79,22 +79,19 @@ class Bench:
     outcome.
 
     `skew` is how far the host's clock is off, `server_skew` how far the database server's; both go
-    by `now` else. `tables` and `columns`: how an app calls them that was there before
-    (tests/support/adopted.py), and `prefix` what ours begin with. `keys`: what stands for the
-    numbers of a test (tests/support/keyed.py).
+    by `now` else. `tables`: how an app calls them that was there before (tests/support/adopted.py),
+    and `prefix` what ours begin with. `keys`: what stands for the numbers of a test
+    (tests/support/keyed.py).
     """
 
-    def __init__(self, folder, url: str, tables: dict | None = None, columns: dict
-                 | None = None, keys: keyed.Keys | None = None, prefix: str = "") -> None:
+    def __init__(self, folder, url: str, tables: dict | None = None,
+                 keys: keyed.Keys | None = None, prefix: str = "") -> None:
         self.folder, self.url, self.now = Path(folder), url, NOW
         self.keys = keys
-        self.db = databases.migrated(url, prefix=prefix, tables=tables, columns=columns)
+        self.db = databases.migrated(url, prefix=prefix, tables=tables)
         if keys:
             keyed.translate(self.db, keys)
-        self._names = {"core": {"prefix": prefix} if prefix else {}, "tables": tables or {},
-                       "columns": {
-            f"{name}.{ours}": theirs for name, renamed in (columns or {}).items() for ours,
-            theirs in renamed.items()}}
+        self._names = {"core": {"prefix": prefix} if prefix else {}, "tables": tables or {}}
         self.clock, self.outbox, self.web, self.dns = Clock(), Outbox(), Web(), Zone()
         self.spool_dir = self.folder / "spool"
         mark_folder(str(self.spool_dir),
@@ -236,13 +233,9 @@ class Bench:
             self.result = runner.run(Session(ports.given, ports, console), job, request)
         finally:
             ports.close()
-        if job.tables:
-            unsaid = adopted.named(ports.heard, self.db.dialect) - adopted.needed(job)
-            unsaid |= adopted.changed(ports.heard) - adopted.changes(job)
-            if self.keys:           # written only where it is there, and text
-                unsaid -= {"audit_logs.id"}
+        if job.tables and not adopted.is_probe(ports.heard):
+            unsaid = adopted.works_on(ports.heard) - adopted.declared(job)
             assert not unsaid, f"{job.name} works on {sorted(unsaid)}, missing from its `tables`"
-            assert not ports.unlisted, f"schema/written.py lacks {sorted(ports.unlisted)}"
         self.samples = console.samples
         return self.result
 
@@ -267,7 +260,6 @@ class Bench:
             results, _ = run_due.tick(Session(self._config, ports, console), budget)
         finally:
             ports.close()
-        assert not ports.unlisted, f"schema/written.py lacks {sorted(ports.unlisted)}"
         return {result["job"]: result for result in results}
 
     @contextmanager
@@ -390,7 +382,6 @@ class _Ports(Ports):
         super().__init__(given)
         self.given, self._bench = given, bench
         self.heard: set = set()                 # the statements of this run
-        self.unlisted: set = set()              # what they write that schema/written.py lacks
         self.now = lambda: bench.now
         self.monotonic, self.sleep = bench.clock.monotonic, bench.clock.sleep
         self.boot = bench.boot
@@ -416,7 +407,6 @@ class _Ports(Ports):
 
     def _hear(self, sql: str, values: dict) -> None:
         self.heard.add(sql)
-        self.unlisted |= adopted.unlisted(sql, values, self._bench.db.dialect)
         self._bench.statements.append(sql)
         if self._bench.on_statement:
             self._bench.on_statement(sql, values)

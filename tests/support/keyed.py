@@ -68,9 +68,8 @@ def columns(name: str) -> set[str]:
     return found | ({"id"} if name in WITH_KEYS else set())
 
 
-def make(url: str, keys: Keys, own: bool = True) -> str:
-    """Make the app's tables with such keys in a database without tables, then, with `own`, ours,
-    and let the jobs work on them; the URL."""
+def make(url: str, keys: Keys) -> str:
+    """Make the app's tables with such keys in a database without tables, then ours; the URL."""
     db = connect(url, create=True)
     before, kind = dict(db.dialect.types), getattr(keys, db.dialect.name)
     db.dialect.types.update(id=f"{kind} NOT NULL PRIMARY KEY", ref=kind)
@@ -84,9 +83,7 @@ def make(url: str, keys: Keys, own: bool = True) -> str:
                 db.execute(sql)
     finally:
         db.dialect.types.update(before)
-    if own:
-        migrate(db, NOW, own_only=True)
-        db.execute("DELETE FROM {job_state}")
+    migrate(db, NOW)
     db.close()
     return url
 

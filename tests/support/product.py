@@ -22,19 +22,20 @@ INSIDE = {
     "database.connection": "Database connect",
     "database.names": "Names",
     "database.schema": "NAMES",
-    "database.schema.app_tables": "", "database.schema.ddl": "", "database.schema.written": "",
-    "database.schema.migrations": "migrate",
+    "database.schema.app_tables": "", "database.schema.ddl": "", "database.schema.fit": "",
+    "database.schema.migrate": "apps_own migrate plan",
+    "database.schema.keys": "",
+    "database.schema.own_tables": "",
     "database.schema.references": "REFERENCES .",
     "database.schema.tables": "NO_DEFAULT table tables words_of",
-    "database.schema.version": "SCHEMA_VERSION found",
-    "database.schema.works_on": "works_on",
+    "database.schema.version": "SCHEMA_VERSION check found .",
     "database.statement": "Statement bindable scan",
     "engines.load": "", "engines.relay_limits": "",
     "engines.spool": "mark_folder",
     "errors": "Busy ConfigError DatabaseError JobsError Lost",
     "features.exports.columns": "KINDS",
     "features.webhooks.slots": "",
-    "job": "declare",
+    "job": "declare tables_of",
     "monitoring.publish": "",
     "output.console": "Console",
     "ports.dns": "Answer FOUND NODATA NXDOMAIN UNKNOWN",
@@ -78,7 +79,7 @@ def install(folder) -> None:
     from jobs_lib.runner.resources import Ports, Session
 
     settings = loader.load(None, beside=str(folder), environ={})
-    db, *_ = migrate.install(Session(settings, Ports(settings), console=None))
+    *_, db = migrate.install(Session(settings, Ports(settings), console=None))
     db.close()
 
 

@@ -10,27 +10,19 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     within(target, seconds) -> target         for a connect that may take so long
     limit(raw, target, seconds)               no later call takes much longer; None: no limit
     stale(raw), in_transaction(raw), alive(raw), interrupt(raw, target), close(raw)
-    is_number(column) -> bool                 whether a cursor describes it as one
     mark(name), literal(text), quote(name)    the driver's notation
-    exact(name)                               the same, an error for a column that is not there
     begin(readonly), conflict(keys, updates), excluded_value(column), for_update, explain
     clock                                     the present second in UTC by the server, or NULL
     snapshot                                  statements that begin a transaction as of one moment
     snapshot_blocks_writers(raw) -> bool      whether such a transaction makes all writers wait
-    tables, columns, indexes, primary_key     statements that read the catalogue
-    definition(table), escapes                its CREATE TABLE, and whether that has backslashes
-    delete_some(table, where, key)            a DELETE of `:most` rows
+    tables, columns, indexes                  statements that read the catalogue; foreign_keys and
+                                              views: "" where they matter to nobody
     others(table, column, known) -> list      rules that find all rows but those with these texts,
                                               at no cost where there are none and an index over it
-    other_schemas                             whether they take the `:schema` of another database
-                                              of the server, and names have it before a dot
     sizes                                     one for the bytes of each table, or of all under ''
     day(column), word(column)                 a time as a day, any text as our columns take it
     types, now_default(db), table_options, drop_index(index, table), transactional_ddl
                                               for database/schema/ddl.py
-    in_utc, joining                           statements for an operator's client: its times are
-                                              UTC, and its `||` joins text; "" where both are so
-    user                                      a statement: whose rights others need, or ""
     named_locks                               whether it has locks for runner/locks.py
     batches, by_key, before_batches, after_batch
                                               for engines/batch_delete.py: rows in short batches

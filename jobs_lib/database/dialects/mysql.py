@@ -42,11 +42,6 @@ explain = "EXPLAIN "
 transactional_ddl = False
 adds_now = True                      # to a table with rows: a column that begins with the time
 named_locks = True                   # GET_LOCK
-user = "SELECT CURRENT_USER()"       # whose rights a statement needs
-in_utc = "SET time_zone = '+00:00'"  # for a person's client, whose times are else of its own zone
-# the same for `||`, which means OR to it
-joining = "SET sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'PIPES_AS_CONCAT')"
-# no DEFINER: where a dump is restored that user may not exist
 table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
 # Row locks: few writers meet them. In short batches InnoDB cleans up while they run. `least`, so
 # that a commit which is slow by itself is not taken for too many rows.
@@ -208,17 +203,9 @@ def _number(text: str):
     return float(text) if "." in text else int(text)
 
 
-_NUMBERS = (FIELD_TYPE.TINY, FIELD_TYPE.SHORT, FIELD_TYPE.INT24, FIELD_TYPE.LONG,
-            FIELD_TYPE.LONGLONG, FIELD_TYPE.FLOAT, FIELD_TYPE.DOUBLE, FIELD_TYPE.DECIMAL,
-            FIELD_TYPE.NEWDECIMAL, FIELD_TYPE.YEAR)
 _TIMES = (FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP, FIELD_TYPE.DATE, FIELD_TYPE.TIME)
 _CONVERT = {kind: convert for kind, convert in conversions.items() if kind not in _TIMES}
 _CONVERT[FIELD_TYPE.DECIMAL] = _CONVERT[FIELD_TYPE.NEWDECIMAL] = _number
-
-
-def is_number(column: tuple) -> bool:
-    """Whether a column of a result, as the cursor describes it, has the type of a number."""
-    return column[1] in _NUMBERS
 
 
 # Errors. Codes: https://mariadb.com/kb/en/mariadb-error-codes/ and MySQL's errmsg.
@@ -330,26 +317,7 @@ def literal(text: str) -> str:
 
 
 def quote(identifier: str) -> str:
-    """A name; of a table in another database of the server, both parts."""
-    return f"`{identifier.replace('.', '`.`')}`"
-
-
-exact = quote
-other_schemas = True                 # a table may be in another database of the same server
-
-
-def delete_some(table: str, where: str, key: list) -> str:
-    """The statement that deletes `:most` of these rows."""
-    return f"DELETE FROM {table} WHERE {where} LIMIT :most"
-
-
-def definition(table: str) -> str:
-    """The statement that shows how a table was made, by its own name, as `Create Table`."""
-    return f"SHOW CREATE TABLE {quote(table)}"
-
-
-escapes = True                       # with a backslash in its texts
-
+    return f"`{identifier}`"
 
 def others(table: str, column: str, known) -> list[str]:
     """Rules that together find each row with another text than these. DISTINCT skips from one text
@@ -391,57 +359,38 @@ def day(column: str) -> str:
             f" + INTERVAL GREATEST(MONTH({column}), 1) - 1 MONTH - INTERVAL 1 DAY)")
 
 
-# `:schema`: NULL for the database of the connection. As a constant it keeps the server from opening
-# the tables of all others. `folds`: the server stores the names of tables in lower case, or
-# compares them so.
+# `folds`: the server stores the names of tables in lower case, or compares them so
 tables = ("SELECT table_name AS name, @@lower_case_table_names > 0 AS folds"
-          " FROM information_schema.tables WHERE table_schema = COALESCE(:schema, DATABASE())")
+          " FROM information_schema.tables WHERE table_schema = DATABASE()")
 columns = ("SELECT table_name AS table_name, column_name AS name "
                "FROM information_schema.columns"
-               " WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name IN (:names)")
+               " WHERE table_schema = DATABASE() AND table_name IN (:names)")
 catalogue = ("SELECT c.table_name AS table_name, c.column_name AS name, LOWER(c.data_type) AS type,"
-             " c.column_type AS whole, c.is_nullable = 'YES' AS nullable,"
-             " c.extra LIKE '%VIRTUAL%' OR c.extra LIKE '%STORED%' OR c.extra LIKE '%PERSISTENT%'"
-             " AS computed, c.extra LIKE '%on update%' AS touched,"
-             " c.column_default IS NOT NULL OR c.extra LIKE '%auto_increment%' AS given,"
-             " c.extra LIKE '%auto_increment%' AS numbers,"
-             " c.character_maximum_length AS longest, CASE c.data_type WHEN 'tinyint' THEN 127"
-             " WHEN 'smallint' THEN 32767 WHEN 'mediumint' THEN 8388607 END"
-             " * IF(c.column_type LIKE '%unsigned%', 2, 1) AS largest,"
+             " c.column_type AS whole, c.character_maximum_length AS longest,"
              " CASE WHEN c.collation_name IS NULL THEN ''"
              " ELSE CONCAT('CHARACTER SET ', c.character_set_name, ' COLLATE ', c.collation_name)"
              " END AS collation, t.engine AS engine,"
              " t.table_type LIKE '%VIEW%' AS is_view"
              " FROM information_schema.columns c JOIN information_schema.tables t"
              " ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
-             " WHERE c.table_schema = COALESCE(:schema, DATABASE()) AND c.table_name IN (:names)")
-foreign_keys = ("SELECT k.constraint_name AS name, k.table_name AS child,"
-                " k.column_name AS of_child, k.referenced_table_name AS parent,"
-                " k.referenced_column_name AS of_parent,"
-                " CASE WHEN k.referenced_table_schema = k.table_schema THEN :schema"
-                " ELSE NULLIF(k.referenced_table_schema, DATABASE()) END AS place,"
-                " r.delete_rule AS on_delete FROM information_schema.key_column_usage k"
-                " JOIN information_schema.referential_constraints r"
-                " ON r.constraint_schema = k.constraint_schema AND r.table_name = k.table_name"
-                " AND r.constraint_name = k.constraint_name"
-                " WHERE k.table_schema = COALESCE(:schema, DATABASE())"
-                " AND k.referenced_table_name IS NOT NULL AND"
-                " (LOWER(k.referenced_table_name) IN (:names) OR LOWER(k.table_name) IN (:names))"
-                " ORDER BY k.table_name, k.constraint_name, k.ordinal_position")
-views = ("SELECT table_schema AS place, table_name AS name, view_definition AS text,"
+             " WHERE c.table_schema = DATABASE() AND c.table_name IN (:names)")
+foreign_keys = ("SELECT constraint_name AS name, table_name AS child,"
+                " referenced_table_name AS parent, delete_rule AS on_delete"
+                " FROM information_schema.referential_constraints"
+                " WHERE constraint_schema = DATABASE() AND unique_constraint_schema = DATABASE()"
+                " AND (LOWER(referenced_table_name) IN (:names) OR LOWER(table_name) IN (:names))"
+                " ORDER BY table_name, constraint_name")
+views = ("SELECT table_name AS name, view_definition AS text,"
          " is_updatable = 'YES' AS is_updatable FROM information_schema.views"
-         " WHERE table_schema = COALESCE(:schema, DATABASE())")
+         " WHERE table_schema = DATABASE()")
 any_type = False                     # a column takes values of its type
 # A unique one over the beginning of a text alone (`sub_part`) also refuses what differs only after
 # it.
 indexes = ("SELECT index_name AS name, column_name AS column_name, non_unique = 0 "
            "AND sub_part IS NULL AS is_unique"
            " FROM information_schema.statistics"
-           " WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :name "
+           " WHERE table_schema = DATABASE() AND table_name = :name "
            "ORDER BY index_name, seq_in_index")
-primary_key = ("SELECT column_name AS name FROM information_schema.statistics"
-               " WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :name"
-               " AND index_name = 'PRIMARY' ORDER BY seq_in_index")
 sizes = ("SELECT table_name AS name, @@lower_case_table_names > 0 AS folds,"
          " data_length + index_length AS bytes FROM information_schema.tables"
-         " WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_type = 'BASE TABLE'")
+         " WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'")

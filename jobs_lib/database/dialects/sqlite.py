@@ -28,8 +28,6 @@ explain = "EXPLAIN QUERY PLAN "
 transactional_ddl = True
 adds_now = False                     # to a table with rows: a column that begins with the time
 named_locks = False
-user = ""                            # everybody who may read the file
-in_utc = joining = ""                # it knows no time zones, and `||` always joins
 table_options = ""
 # One write lock for all: every writer waits for it.
 batches = Batches(seconds=0.010, least=100, most=5_000, pause=0.005, share=1.0)
@@ -242,11 +240,6 @@ def stale(raw) -> bool:
     return False
 
 
-def is_number(column: tuple) -> bool:
-    """The columns of a result have no types: only values do."""
-    return False
-
-
 def alive(raw) -> None:
     raw.execute("SELECT 1")
 
@@ -356,31 +349,6 @@ def quote(identifier: str) -> str:
     return f'"{identifier}"'
 
 
-def exact(identifier: str) -> str:
-    """In double quotes a column that does not exist would be a text: `"typo" IS NOT NULL` would
-    hold for each row."""
-    return f"[{identifier}]"
-
-
-other_schemas = False
-
-
-def delete_some(table: str, where: str, key: list) -> str:
-    """The statement that deletes `:most` of these rows; most builds know no LIMIT there."""
-    keys = ", ".join(key)
-    return (f"DELETE FROM {table} WHERE ({keys}) IN "
-            f"(SELECT {keys} FROM {table} WHERE {where} LIMIT :most)")
-
-
-def definition(table: str) -> str:
-    """The statement that shows how a table was made, by its own name, as `Create Table`."""
-    return (f"SELECT sql AS \"Create Table\" FROM sqlite_master WHERE type = 'table' "
-            f"AND name = '{table}' COLLATE NOCASE")
-
-
-escapes = False                      # a backslash in a text is one
-
-
 def others(table: str, column: str, known) -> list[str]:
     """Rules that together find each row with another text than these: ranges of an index."""
     words = sorted(known)
@@ -428,9 +396,7 @@ columns = ("SELECT m.name AS table_name, c.name AS name "
                "FROM sqlite_master m, pragma_table_xinfo(m.name) c"
                " WHERE m.name COLLATE NOCASE IN (:names) AND m.type IN ('table', 'view')")
 catalogue = ("SELECT m.name AS table_name, c.name AS name, LOWER(c.type) AS type, "
-             "LOWER(c.type) AS whole, c.\"notnull\" = 0 AS nullable,"
-             " c.hidden IN (2, 3) AS computed, 0 AS touched, NULL AS longest, NULL AS largest,"
-             " NULL AS engine, 0 AS numbers, c.dflt_value IS NOT NULL OR c.pk > 0 AS given, "
+             "LOWER(c.type) AS whole, NULL AS longest, NULL AS engine, "
              "m.type = 'view' AS is_view, "
              # an index has the column's own collation, unless it says another
              "COALESCE((SELECT 'COLLATE ' || x.coll FROM pragma_index_list(m.name) l, "
@@ -438,24 +404,12 @@ catalogue = ("SELECT m.name AS table_name, c.name AS name, LOWER(c.type) AS type
              "AS collation "
              "FROM sqlite_master m, pragma_table_xinfo(m.name) c"
              " WHERE m.name COLLATE NOCASE IN (:names) AND m.type IN ('table', 'view')")
-# They are enforced for those who ask for it, so nothing is done ON DELETE.
-foreign_keys = ("SELECT CAST(f.id AS TEXT) AS name, m.name AS child, f.\"from\" AS of_child,"
-                " f.\"table\" AS parent, f.\"to\" AS of_parent, NULL AS place, '' AS on_delete"
-                " FROM sqlite_master m, pragma_foreign_key_list(m.name) f"
-                " WHERE m.type = 'table' AND LOWER(m.name) IN (:names)"
-                " ORDER BY m.name, f.id, f.seq")
-views = ""                           # none deletes anything but by a trigger that says what
+# Foreign keys are enforced for those who ask for it, so nothing is done ON DELETE; and a view
+# deletes nothing but by a trigger that says what.
+foreign_keys = views = ""
 any_type = True                      # a column takes values of any type
 indexes = ("SELECT l.name AS name, i.name AS column_name, l.\"unique\" AS is_unique "
            "FROM pragma_index_list(:name) l,"
            " pragma_index_info(l.name) i ORDER BY l.name, i.seqno")
-# A primary key may have NULL here, and many of them, unless it is the number of the row, or the
-# table is WITHOUT ROWID: then by that number.
-_NULLS = ("SELECT 1 FROM pragma_table_info(:name) WHERE pk > 0 GROUP BY 1 HAVING"
-          " MIN(\"notnull\") = 0 AND (COUNT(*) > 1 OR MAX(UPPER(type)) <> 'INTEGER')")
-_BY_NUMBER = (f"(EXISTS ({_NULLS}) AND NOT EXISTS (SELECT 1 FROM pragma_table_info(:name)"
-              " WHERE LOWER(name) = 'rowid'))")
-primary_key = (f"SELECT name FROM (SELECT name, pk FROM pragma_table_info(:name) WHERE pk > 0"
-               f" AND NOT {_BY_NUMBER} UNION ALL SELECT 'rowid', 1 WHERE {_BY_NUMBER}) ORDER BY pk")
 sizes = ("SELECT '' AS name, 0 AS folds, page_count * page_size AS bytes FROM pragma_page_count, "
          "pragma_page_size")

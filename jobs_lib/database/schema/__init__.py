@@ -6,14 +6,8 @@ from . import app_tables, own_tables
 
 # name -> its description, for database/schema/tables.py
 NAMES = {**app_tables.TABLES, **own_tables.TABLES}
-CONSTANTS = {"NULL", "TRUE", "FALSE"}       # words of SQL that are values
 
 
 def is_word(name: str) -> bool:
     """Whether it can be a name in SQL without quotes."""
     return name.isascii() and name.isidentifier()
-
-
-def is_name(text: str) -> bool:
-    """Whether `[columns]` names a column by it; else it is an expression."""
-    return is_word(text) and text.upper() not in CONSTANTS

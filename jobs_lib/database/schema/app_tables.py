@@ -14,7 +14,7 @@ TABLES = {
         billing_anchor      date     null        # NULL: created_at
         log_retention_days  int      null        # NULL: the deployment's; at least 3: 0 counts as 3
         created_at          now
-        deleted_at          time     null
+        deleted_at          time     null written
         index email: email                       # sign-in
         index status: status, deleted_at         # delete_accounts: deleted ones, oldest first
         index retention: log_retention_days      # purge_message_logs: own retentions
@@ -23,11 +23,11 @@ TABLES = {
         The addresses that mail comes in by.
         id                  id
         user_id             ref
-        domain_id           ref      null
+        domain_id           ref      null written
         address             address
-        active              flag     = 1
+        active              flag     = 1 written
         expires_at          time     null
-        expiry_notified_at  time     null        # of this end; NULL it with a new expires_at
+        expiry_notified_at  time     null written  # of this end; NULL it with a new expires_at
         created_at          now
         unique address: address                  # the mail hook: whose is this recipient
         index user: user_id                      # an account's aliases: pages, export, deletion
@@ -40,8 +40,8 @@ TABLES = {
         user_id             ref
         email               address
         verified_at         time     null
-        reminded_at         time     null
-        removal_notified_at time     null
+        reminded_at         time     null written
+        removal_notified_at time     null written
         created_at          now
         index user: user_id                      # an account's destinations: export, deletion
         index verified: verified_at, created_at  # expire_destination_verifications: oldest first
@@ -70,15 +70,15 @@ TABLES = {
         user_id             ref
         name                address
         ownership_token     label    = ''
-        status              word     = pending   # pending, verified, failed
-        dns_results         json     null
-        checked_at          time     null
-        next_check_at       time     null
-        recheck_requested_at time    null
-        failing_since       time     null
-        failures            int      = 0
-        warned_at           time     null
-        verified_at         time     null
+        status              word     = pending written  # pending, verified, failed
+        dns_results         json     null written
+        checked_at          time     null written
+        next_check_at       time     null written
+        recheck_requested_at time    null written
+        failing_since       time     null written
+        failures            int      = 0 written
+        warned_at           time     null written
+        verified_at         time     null written
         created_at          now
         index user: user_id                      # an account's domains: pages, export, deletion
         index name: name                         # --set domain=NAME
@@ -118,20 +118,20 @@ TABLES = {
         envelope_to         address
         raw_path            path                 # relative to [spool] dir; rows may share a file
         size_bytes          big      = 0
-        status              word     = pending   # pending, sending, sent, failed
-        attempts            int      = 0         # retries made
-        next_attempt_at     time     null        # NULL: created_at + the first delay
-        last_attempt_at     time     null
-        last_code           int      null        # SMTP reply code
-        last_error          text     null
+        status              word     = pending written  # pending, sending, sent, failed
+        attempts            int      = 0 written  # retries made
+        next_attempt_at     time     null written  # NULL: created_at + the first delay
+        last_attempt_at     time     null written
+        last_code           int      null written  # SMTP reply code
+        last_error          text     null written
         created_at          now
-        finished_at         time     null
-        claim_token         word     null
-        claim_run           word     null
-        lease_until         time     null
-        uncertain           int      = 0         # 1: lost in flight, retried once; 2: was retried
-        told_at             time     null        # when a notice was written, or none could be
-        notice_id           ref      null        # the notice that lists it; NULL: show in the app
+        finished_at         time     null written
+        claim_token         word     null written
+        claim_run           word     null written
+        lease_until         time     null written
+        uncertain           int      = 0 written  # 1: lost in flight, retried once; 2: was retried
+        told_at             time     null written  # when a notice was written, or none could be
+        notice_id           ref      null written  # the notice that lists it; NULL: show in the app
         index due: status, next_attempt_at, created_at   # retry_forwards: all that is due
         index turns: status, user_id, next_attempt_at, created_at   # retry_forwards: owners in turn
         index run: claim_run                     # retry_forwards: what a dead run held
@@ -153,8 +153,8 @@ TABLES = {
         size_bytes          big      = 0
         raw_path            path
         held_at             time
-        warned_at           time     null
-        warning_id          ref      null        # the notice in `notifications` that listed it
+        warned_at           time     null written
+        warning_id          ref      null written  # the notice in `notifications` that listed it
         released_at         time     null
         index held: released_at, held_at         # expire_overflow_hold: unreleased ones by age
         index warning: warning_id                # which messages a notice listed
@@ -180,12 +180,12 @@ TABLES = {
     "audit_logs": """
         Who did what, for the operator.
         id                  id
-        user_id             ref      null
-        actor               name     = ''
+        user_id             ref      null written
+        actor               name     = '' written
         event               label
         severity            word     = info      # info, warning, critical
-        ip                  word     = ''
-        details             json     null
+        ip                  word     = '' written
+        details             json     null written
         created_at          now
         index age: severity, created_at          # archive_audit_logs: critical ones are kept longer
         index user: user_id                      # an account's rows: pages, export, anonymising
@@ -224,10 +224,10 @@ TABLES = {
         secret              label                # whsec_...
         previous_secret     label    null
         previous_secret_expires_at  time null
-        active              flag     = 1
-        disabled_at         time     null
-        disabled_reason     line     null
-        failing_since       time     null
+        active              flag     = 1 written
+        disabled_at         time     null written
+        disabled_reason     line     null written
+        failing_since       time     null written
         created_at          now
         index user: user_id                      # an account's endpoints: pages, export, deletion
         """,
@@ -239,19 +239,19 @@ TABLES = {
         event_id            label                # the webhook-id header
         event_type          label    = ''
         payload             text     null
-        status              word     = pending   # pending, sending, delivered, failed
-        attempts            int      = 0         # the app's own first one included
-        next_attempt_at     time     null        # NULL: last_attempt_at + the delay, else now
-        last_attempt_at     time     null
-        response_status     int      null
-        response_excerpt    text     null
-        last_error          text     null
+        status              word     = pending written  # pending, sending, delivered, failed
+        attempts            int      = 0 written  # the app's own first one included
+        next_attempt_at     time     null written  # NULL: last_attempt_at + the delay, else now
+        last_attempt_at     time     null written
+        response_status     int      null written
+        response_excerpt    text     null written
+        last_error          text     null written
         created_at          now
-        finished_at         time     null
-        claim_token         word     null
-        claim_run           word     null
-        lease_until         time     null
-        uncertain           int      = 0
+        finished_at         time     null written
+        claim_token         word     null written
+        claim_run           word     null written
+        lease_until         time     null written
+        uncertain           int      = 0 written
         index due: status, next_attempt_at, last_attempt_at  # retry_webhooks: what is due
         index run: claim_run                     # retry_webhooks: what a dead run held
         index hook: webhook_id, status           # an endpoint's queue, when disabled or deleted
@@ -263,21 +263,21 @@ TABLES = {
         Accounts asked to be exported.
         id                  id
         user_id             ref
-        status              word     = queued    # queued, running, ready, failed, expired
-        progress            int      = 0         # percent
-        file_name           path     null
-        file_bytes          big      null
-        sha256              hash     null
-        token_hash          hash     null
-        attempts            int      = 0
+        status              word     = queued written  # queued, running, ready, failed, expired
+        progress            int      = 0 written  # percent
+        file_name           path     null written
+        file_bytes          big      null written
+        sha256              hash     null written
+        token_hash          hash     null written
+        attempts            int      = 0 written
         requested_at        now
-        started_at          time     null
-        finished_at         time     null
-        expires_at          time     null
-        error               text     null
-        claim_token         word     null
-        claim_run           word     null
-        lease_until         time     null
+        started_at          time     null written
+        finished_at         time     null written
+        expires_at          time     null written
+        error               text     null written
+        claim_token         word     null written
+        claim_run           word     null written
+        lease_until         time     null written
         index run: claim_run                     # export_accounts: what a dead run held
         index queue: status, requested_at        # export_accounts: what waits, oldest first
         index expiry: status, expires_at         # export_accounts: what is past its link

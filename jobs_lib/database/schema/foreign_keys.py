@@ -1,92 +1,72 @@
-"""What an app's own foreign keys say of the names in [tables] and [columns], and what they do when
-a job deletes rows."""
+"""An app's own foreign keys that would delete what a user made along with a row that a job deletes,
+or that keep a job from deleting it; also of the tables behind the app's views."""
 from __future__ import annotations
 
-from . import views
-from .references import REFERENCES, targets
-from .tables import is_queue
+import re
 
 # what owners have made: deleted by the app, or with the account
 OWNED = ("users", "aliases", "destinations", "domains", "webhooks")
 KEEP = ("RESTRICT", "NO ACTION")
+NOT_THROUGH = "a row deleted through the view {} is one of {}"
+TEMPTABLE = "let no row be deleted through it: CREATE ALGORITHM = TEMPTABLE VIEW"
+# the tables that a view reads, as the server stores it: no comma between two of them
+READ = re.compile(r"(?:\bfrom|\bjoin)\s*\(*\s*`[^`]+`\.`([^`]+)`(?!\.)", re.IGNORECASE)
 
 
-def look(db, catalogue: dict, bases: dict) -> list[tuple]:
-    """(our table, our column or "", kind, the rest) of each finding, as misfits.py makes a code of
-    it. `bases`: as views.py has them."""
-    keys, ours = db.foreign_keys(catalogue), _ours(db, catalogue)
+def look(db, catalogue: dict) -> tuple[list[tuple], set[str]]:
+    """([(our table, act, what, fix), ...], our tables that any of them refers to). `catalogue`: as
+    Database.catalogue has it."""
+    if not db.dialect.views:            # of one that leaves foreign keys alone
+        return [], set()
+    views = {row["name"].lower(): row for row in db.query(db.dialect.views)}
+    bases = {name: _bases(db.name(name).lower(), views) for name in catalogue}
+    ours = {base: name for name in reversed(tuple(catalogue)) for base in bases[name]}
     # an alias with a destination in a column of its own is seen to use it
     is_used = bases.get("aliases", set()) & bases.get("alias_destinations", set())
-    emptied = {each.table.lower() for each in db.name.also}
     found: list[tuple] = []
-    for key in keys:
+    parents = set()
+    for key in db.foreign_keys(list(ours)):
         child, parent = ours.get(key["child"].lower()), ours.get(key["parent"].lower())
-        more = (key["name"], key["child"])
-        if parent and key["on_delete"] in KEEP:
-            # rows of the tables that the jobs know go before those that they refer to
-            if not child:
-                is_emptied = key["child"].lower() in emptied and not is_queue(parent)
-                found.append((parent, "", "kept", *more, *(["also"] if is_emptied else [])))
-            elif child == "users":
-                found.append((parent, "", "held", *more))
-        if child in OWNED and parent and takes(db, key, child, parent):
-            if child == "users":
-                found.append((parent, "", "uproots", *more))
-            elif parent not in OWNED or (parent == "destinations"
-                                         and not (child == "aliases" and is_used)):
-                found.append((parent, "", "takes", *more))
-        if child and len(key["columns"]) == 1:
-            found += _elsewhere(db, catalogue, keys, key, child)
-    return found
+        parents |= {name for name in bases if key["parent"].lower() in bases[name]}
+        if parent and (act := _act(db, key, child, parent, bool(is_used))):
+            found.append((parent, *act))
+    return [*found, *_shared(db, views, bases)], parents
 
 
-def cascades(db, keys: list[dict], works: dict, is_account: bool) -> list[str]:
-    """Tables whose rows the app's own foreign keys delete with those that a job deletes, and that
-    it does not delete itself. `keys`: Database.foreign_keys of all tables; `works`: {table: its
-    Work}; `is_account`: it deletes whatever belongs to an account."""
-    ours, itself = _ours(db, works), {each.table.lower() for each in db.name.also if is_account}
-    found = set()
-    for key in keys:
-        child, parent = ours.get(key["child"].lower()), ours.get(key["parent"].lower())
-        if (parent and works[parent].deletes and takes(db, key, child, parent)
-                and not (is_account and (child or key["child"].lower() in itself))):
-            found.add(key["child"])
-    return sorted(found)
+def _act(db, key: dict, child: str | None, parent: str, is_used: bool) -> tuple:
+    """(act, what, fix) of a foreign key that does not do; () of the others."""
+    name, theirs = f"the foreign key {key['name']} of {key['child']}", db.name(parent)
+    # rows of the tables that the jobs know go before those that they refer to
+    if key["on_delete"] in KEEP and child in (None, "users"):
+        return ("delete", f"{name} keeps rows of {theirs} from being deleted",
+                "give it ON DELETE SET NULL" + " or CASCADE" * (child is None))
+    if key["on_delete"] != "CASCADE" or child not in OWNED:
+        return ()
+    if child == "users":
+        return ("delete", f"{name} deletes users with rows of {theirs} (ON DELETE CASCADE)",
+                "give it ON DELETE SET NULL")
+    if parent in OWNED and (parent != "destinations" or (child == "aliases" and is_used)):
+        return ()
+    return ("purge", f"{name} deletes its rows with those of {theirs} (ON DELETE CASCADE)",
+            "give it ON DELETE SET NULL, or switch off the job that deletes those")
 
 
-def takes(db, key: dict, child: str | None, parent: str) -> bool:
-    """Whether it deletes rows that our own list of references would not delete then."""
-    columns = {column.lower() for column in key["columns"]}
-    return key["on_delete"] == "CASCADE" and not any(
-        child and (each.table, each.target, each.goes) == (child, parent, "with")
-        and db.name.column(child, each.column).lower() in columns for each in REFERENCES)
+def _shared(db, views: dict, bases: dict) -> list[tuple]:
+    """Views of one table through which rows would be deleted that are something else to the jobs,
+    too: what an owner has made."""
+    def is_deleted_through(name: str) -> bool:
+        view = views.get(db.name(name).lower())
+        return bool(view and view["is_updatable"] and len(READ.findall(view["text"] or "")) == 1)
+
+    return [(name, "delete", NOT_THROUGH.format(db.name(name), db.name(other)), TEMPTABLE)
+            for name in bases if is_deleted_through(name)
+            for other in OWNED if other != name and bases[name] & bases.get(other, set())]
 
 
-def _ours(db, tables) -> dict:
-    """{a table in the database, in lower case: ours}."""
-    return {db.name(name).lower(): name for name in tables}
-
-
-def _elsewhere(db, catalogue: dict, keys: list[dict], key: dict, child: str):
-    """Where a column that is ours to refer to one table refers to another."""
-    theirs = key["columns"][0].lower()
-    column = db.name.ours(child).get(theirs, theirs)
-    for target in targets(child, column):
-        columns = catalogue.get(target, {})
-        if "id" not in columns or views.is_view(columns):
-            continue
-        place, id = db.name(target).lower(), columns["id"]["name"].lower()
-        there = key["parent"].lower(), key["keys"][0] and key["keys"][0].lower()
-        if not any(_leads(each, db.name(child).lower(), theirs, place, id)
-                   # or one of the two tables has a row of the other for each of its own
-                   or _leads(each, place, id, *there) or _leads(each, *there, place, id)
-                   for each in keys):
-            yield child, column, "elsewhere", ".".join(
-                filter(None, [key["parent"], key["keys"][0]])), db.name.shown(target, "id")
-
-
-def _leads(key: dict, child: str, column: str | None, parent: str, to: str | None) -> bool:
-    """Whether a foreign key of one column refers from there to there. None: the primary key."""
-    return (key["child"].lower() == child and key["parent"].lower() == parent
-            and len(key["columns"]) == 1 and column in (None, key["columns"][0].lower())
-            and (to is None or key["keys"][0] is None or key["keys"][0].lower() == to.lower()))
+def _bases(name: str, views: dict, seen: tuple = ()) -> set[str]:
+    """The tables whose rows a table or view shows. A definition that the user of the jobs may not
+    see shows none."""
+    if name not in views or name in seen:
+        return {name}
+    return {base for each in READ.findall(views[name]["text"] or "")
+            for base in _bases(each.lower(), views, (*seen, name))}

@@ -169,12 +169,6 @@ TABLES = {
         value               line     = ''
         key name
         """,
-    "schema_migrations": """
-        Which steps of the schema were made, and when.
-        version             int
-        applied_at          time
-        key version
-        """,
     "mail_counters": """
         Mail sent and refused in each span of time: the limiter's memory, shared by all processes.
         span                word                 # minute, hour, day

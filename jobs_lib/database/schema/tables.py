@@ -1,9 +1,10 @@
 """All tables as data: one source for both engines, the documents and the tests.
 
 A table is a few lines of text (app_tables.py, own_tables.py): what it holds; then its columns as
-`name type [null | = default] [# meaning]`; then `key a, b` (primary key, unless there is an `id`),
-and `index name: a, b # what for` or `unique name: a, b # what for`. A dialect turns the type words
-into its own. Only who asks for a table reads its text: a run pays nothing for it.
+`name type [null | = default] [written] [# meaning]`, `written` where jobs write one of an app's;
+then `key a, b` (primary key, unless there is an `id`), and `index name: a, b # what for` or `unique
+name: a, b # what for`. A dialect turns the type words into its own. Only who asks for a table reads
+its text: a run pays nothing for it.
 """
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from jobs_lib.records import namedtuple
 
 from . import NAMES, app_tables
 
-Column = namedtuple("Column", "name type null default about")
+Column = namedtuple("Column", "name type null default about written")
 Index = namedtuple("Index", "name unique columns purpose")
 Table = namedtuple("Table", "name owner about columns key indexes")
 
@@ -80,9 +81,10 @@ def _names(text: str) -> tuple:
 
 def _column(name: str, rest: str, about: str) -> Column:
     kind, _, option = rest.partition(" ")
-    option = option.strip()
+    option, written = option.strip(), option.endswith("written")
+    option = option[:-len("written")].strip() if written else option
     default = NO_DEFAULT
     if option.startswith("="):
         word = option[1:].strip().strip("'")
         default = int(word) if word.isdigit() else word
-    return Column(name, kind, option == "null", default, about)
+    return Column(name, kind, option == "null", default, about, written)

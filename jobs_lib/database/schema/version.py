@@ -1,7 +1,7 @@
 """Which schema this bundle was written for, and whether the database has it: one query in each run.
 
-The same query returns whether the app's own tables were found to have all that the jobs need: then
-they are not checked again. It also returns which of their keys are text.
+The same query returns under which names `migrate` has seen the tables, what it has found out about
+those of an app (fit.py), and which of their keys are text (keys.py). All of it is in `meta`.
 """
 from __future__ import annotations
 
@@ -9,83 +9,87 @@ from jobs_lib import clock
 from jobs_lib.errors import Missing, Unfit
 from jobs_lib.paths import VERSION
 
-from . import NAMES
+SCHEMA_VERSION = 1
+# in `meta`: the schema that the database has, and the names of its tables then
+SCHEMA, NAMED = "schema", "names"
+SCOPE, OWN, ALL = "tables", "own", "all"        # which tables the first `migrate` was for
+# which version has looked at the app's tables; what it found is in `fit.users` and the like
+FIT = "fit"
+UUID = "uuid"                # MariaDB's type: 16 octets that are read as text
+TEXT_KEYS, KEY_TYPE = "text_keys", "key_type"   # the tables whose keys are text, and their type
 
-SCHEMA_VERSION = 6           # the last of the migrations
-APP_TABLES = "app_tables"    # in `meta`: what database/schema/app_gaps.py found out
-# in `meta`: which tables the first `migrate` was for
-SCOPE, OWN, ALL = "tables", "own", "all"
-TEXT_KEYS = "text_keys"      # in `meta`: what database/schema/keys.py found out
+
+def facts(db) -> dict[str, str]:
+    """What `meta` holds of that; {} before the first `migrate`."""
+    try:
+        rows = db.query("SELECT name, value FROM {meta} "
+                        "WHERE name IN (:names) OR name LIKE 'fit.%'",
+                        names=[SCHEMA, NAMED, SCOPE, FIT, TEXT_KEYS, KEY_TYPE])
+    except Missing:
+        return {}
+    # a tool may have written anything into it
+    return {row["name"]: row["value"] if isinstance(row["value"], str) else "" for row in rows}
 
 
 def found(db) -> int:
-    """The schema that the database has; 0 before the first `migrate`."""
-    try:
-        return db.value("SELECT MAX(version) FROM {schema_migrations}") or 0
-    except Missing:
-        return 0
+    """The schema that the database has; 0 before the first `migrate` has come to its end."""
+    return number(facts(db))
+
+
+def number(known: dict) -> int:
+    """The same, of these facts."""
+    text = known.get(SCHEMA, "")
+    return int(text) if text.isdecimal() else 0
 
 
 def check(db) -> bool:
     """Raise Unfit, in one sentence, unless the schema is the one that this bundle was written for.
 
-    Returns whether every job may run, as the app's tables are known to be complete; else `need` of
-    runner/table_gaps.py finds out what a job can do.
+    Returns whether every job may run, as the app's tables were found to be as the jobs need them;
+    else `need` of fit.py says what a job can do.
     """
-    try:
-        row = db.row("SELECT MAX(version) AS version, (SELECT value FROM {meta} "
-                     "WHERE name = :name) AS app_tables, (SELECT value FROM {meta} "
-                     "WHERE name = :keys) AS text_keys FROM {schema_migrations}",
-                     name=APP_TABLES, keys=TEXT_KEYS)
-    except Missing:
-        row = {"version": found(db)}
-        if row["version"] == SCHEMA_VERSION:
-            raise Missing(f"the database has no table {db.name('meta')}: correct [tables] in "
-                          "config.ini, or run `jobs.py migrate`") from None
-    version = row["version"] or 0
-    current = complete(db.name)
-    is_known = seen_all(current, row.get("app_tables"))
-    db.text_keys = text_keys(row.get("text_keys")) if is_known else None     # asked when needed
-    if version == SCHEMA_VERSION:
-        return row["app_tables"] == current
+    known = facts(db)
+    version = number(known)
     if version > SCHEMA_VERSION:
         raise newer(version)
     if version == 0:
         raise Unfit("the database has no tables of this bundle yet: run `jobs.py migrate`")
-    raise Unfit(f"the database is at schema {version}, this bundle needs {SCHEMA_VERSION}: run "
-                "`jobs.py migrate`")
+    if version < SCHEMA_VERSION:
+        raise Unfit(f"the database is at schema {version}, this bundle needs {SCHEMA_VERSION}: run "
+                    "`jobs.py migrate`")
+    if known.get(NAMED, "") != names_of(db.name):
+        raise Unfit("the names in [tables] are others than at the last `jobs.py migrate`: run it "
+                    "again")
+    db.text_keys = text_keys(known)
+    return known.get(FIT) == VERSION and not any(name.startswith("fit.") for name in known)
 
 
-def seen_all(current: str, noted: str | None) -> bool:
-    """Whether what was noted about the app's tables was noted while all of them were there, under
-    the names of `current`, as `complete` has it."""
-    first, *lacks = (noted or "").split() or [""]
-    return first == current and not set(lacks).intersection(NAMES)
+def names_of(names) -> str:
+    """The names in [tables], as short as `meta` needs them to tell others; "" where there are
+    none."""
+    if not names.mapped:
+        return ""
+    from binascii import crc32
+    return f"{crc32(repr(sorted(names.mapped.items())).encode()):08x}"
 
 
-def text_keys(stored: str | None) -> dict[str, bool]:
-    """`users aliases:nocase`, as `meta` holds it: {table: whether its keys are equal in any
-    case}."""
-    return {name: bool(how) for name, _, how in (word.partition(":") for word
-                                                 in (stored or "").split())}
+def text_keys(known: dict) -> dict[str, bool]:
+    """{table of the app's whose key is text: whether two keys are equal that differ in case}."""
+    return dict.fromkeys(known.get(TEXT_KEYS, "").split(), _folds(known.get(KEY_TYPE, "")))
+
+
+def _folds(words: str) -> bool:
+    """Whether keys of this type are equal that differ in case: by the name of the collation."""
+    if words == UUID:
+        return True
+    collation = words.rpartition("COLLATE ")[2] if "COLLATE" in words else "binary"
+    return not collation.lower().endswith(("_bin", "_cs", "binary"))
 
 
 def writable(db, now) -> None:
     """Write a row. Raises what keeps the database from being written; SQLite would not write what
     is there already."""
     db.upsert("meta", {"name": "written_at"}, {"value": clock.text(now)})
-
-
-def complete(names) -> str:
-    """What is noted of tables that have all: for this schema, by the checks of this version, under
-    these names."""
-    checked = f"{SCHEMA_VERSION}/{VERSION}"
-    if not (names.mapped or names.columns or names.also):
-        return checked
-    from binascii import crc32
-    columns = sorted((table, sorted(mapped.items())) for table, mapped in names.columns.items())
-    mapping = repr((sorted(names.mapped.items()), columns, *names.also))
-    return f"{checked}-{crc32(mapping.encode()):08x}"
 
 
 def newer(version: int) -> Unfit:

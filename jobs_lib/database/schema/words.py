@@ -31,7 +31,7 @@ def look(db, names) -> list[tuple[str, str, str]]:
                  if column.name in there and (words := words_of(column))}
         rows = _some(db, name, list(known)) if known and "id" in there else []
         for column, words in known.items():
-            # numbers in the place of words are a matter of misfits.py
+            # numbers in the place of words are a matter of fit.py
             counts = Counter(row[column] for row in rows if row[column] not in words
                              and not isinstance(row[column], (int, float)))
             if counts:

@@ -222,20 +222,6 @@ class Batches:
         self.check_status()
         self._retire(addresses)
 
-    def delete_further(self, further) -> bool:
-        """Delete all rows of the user in a table of the app's that no job knows. False when the run
-        is to stop."""
-        def work(most: int) -> int:
-            self.check_status()
-            done = further.delete_some(self.db, self.user_id, most)
-            self._count(Counter({further.table: done}))
-            return done
-
-        def batch() -> tuple[int, int]:
-            most = min(LISTED, self.sizers.lists.rows)
-            return most, self.db.batch(partial(work, most), retry_on=Lost)
-        return self._repeat(batch)
-
     def _repeat(self, batch) -> bool:
         """`batch()` returns (how many rows it asked for, how many it has done), until none is done.
         False when the run is to stop."""

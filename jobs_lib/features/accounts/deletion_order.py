@@ -13,7 +13,6 @@ from jobs_lib.database.schema import references
 from jobs_lib.database.schema.tables import is_queue, table
 from jobs_lib.database.values import chunked
 from jobs_lib.engines.batch_delete import LISTED
-from jobs_lib.job import DELETES, WRITTEN
 
 # A row in the hands of a run that lives: its owner stores what comes of it, and the next run takes
 # it.
@@ -39,20 +38,6 @@ def order() -> list:
     names = sorted(TopologicalSorter(before).static_order(),
                    key=lambda name: (not is_queue(name), name in LAST))
     return [mine[name] for name in names]
-
-
-def works_on() -> str:
-    """What is read and changed to delete an account, as Job's `tables` says it."""
-    own = {name: {*table(name).key, *({"status", "lease_until"} if is_queue(name) else ()),
-                  *(column for column in KEPT if column in columns(name)),
-                  *filter(None, [_after_user(name) if goes_unread(name) else ""])}
-           for name in dict.fromkeys(reference.table for reference in references.REFERENCES)}
-    for reference in references.REFERENCES:
-        if reference.goes != "later":
-            changed = WRITTEN if reference.goes in ("unset", "stays") else ""
-            own[reference.table] |= {reference.column + changed,
-                                     *((DELETES,) if reference.goes == "with" else ())}
-    return "".join(f"{name}: {' '.join(sorted(found))}\n" for name, found in own.items())
 
 
 @cache

@@ -79,12 +79,11 @@ def _empty_all(batches) -> bool:
     """Delete whatever belongs to the account but its own row. False when the run is to stop.
 
     InFlight when a run that lives is just sending something of it. The queues come first, so all
-    else is still there; then further tables of the app, which may refer to any of the others.
+    else is still there.
     """
     found = order()
     queues = [reference for reference in found if is_queue(reference.table)]
     return (_empty(batches, queues) and batches.retire_aliases()
-            and all(map(batches.delete_further, batches.db.name.also))
             and _empty(batches, [each for each in found if each not in queues]))
 
 

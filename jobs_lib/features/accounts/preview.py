@@ -44,13 +44,11 @@ def preview(ctx, guard) -> dict:
 
 
 def _rows(ctx, ids: list) -> Counter:
-    """{table: how many rows these users have}: our name of it, or the Further of the app's."""
+    """{table: how many rows these users have}."""
     found: Counter = Counter()
     for some in chunked(ids, PAGE):
         for name, rules in OWNED.items():
             found[name] += ctx.db.value(_counting(name, rules), ids=some)
-        for further in ctx.db.name.also:
-            found[further] += further.number(ctx.db, some)
     return found
 
 

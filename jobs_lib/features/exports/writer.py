@@ -22,7 +22,6 @@ from jobs_lib.database.schema.version import SCHEMA_VERSION
 from jobs_lib.errors import JobsError
 from jobs_lib.records import namedtuple
 
-from . import further
 from .columns import KINDS
 from .encoding import cells, csv_writer, json_line
 
@@ -62,11 +61,9 @@ def write(file, db, user_id: int, *, moment: str, one_moment: bool, look) -> Wri
     `moment`: as of when; `one_moment`: whether all of it is as of then. `look(rows, of)` is called
     every few hundred milliseconds at most: it may raise to end this.
     """
-    others = further.kinds(db)
     expected = {kind.name: db.value(f"SELECT COUNT(*) FROM {{{kind.table}}} "
                                     f"WHERE {_owner(kind)} = :user", user=user_id) for kind in KINDS
                 if not kind.through}
-    expected.update((kind.name, kind.number(db, user_id)) for kind in others)
     total, rows, parts = sum(expected.values()), 0, []
 
     def working(more: int = 0) -> None:
@@ -75,10 +72,8 @@ def write(file, db, user_id: int, *, moment: str, one_moment: bool, look) -> Wri
         look(rows, max(rows, total))
 
     with _Zip(file, moment) as archive:
-        for kind in (*KINDS, *others):
-            pages = (kind.pages(db, user_id, _fitting) if kind in others
-                     else _pages(db, kind, user_id))
-            parts += _add_kind(archive, kind, pages, working)
+        for kind in KINDS:
+            parts += _add_kind(archive, kind, _pages(db, kind, user_id), working)
             if one_moment and parts[-1].rows != expected.get(kind.name, parts[-1].rows):
                 raise JobsError(f"{parts[-1].rows:,} of {expected[kind.name]:,} rows of "
                                 f"{kind.table} could be read: is one of its columns "
@@ -182,12 +177,6 @@ def _pass_on(blocks, write) -> tuple[int, str]:
 
 
 # Reading
-
-def works_on() -> str:
-    """What is read for it, as Job's `tables` says it."""
-    return "".join(f"{kind.table}: {' '.join((*kind.columns, *kind.order))} "
-                   f"{'' if kind.through else _owner(kind)}\n" for kind in KINDS)
-
 
 def _owner(kind) -> str:
     return "id" if kind.table == "users" else "user_id"

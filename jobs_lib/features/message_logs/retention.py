@@ -10,8 +10,8 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import partial
 
-from jobs_lib.database.schema.ddl import size
 from jobs_lib.database.schema.keys import or_none
+from jobs_lib.database.values import size
 from jobs_lib.engines.purge import begin, finish
 from jobs_lib.engines.rules import Rule
 from jobs_lib.engines.selection import Selection

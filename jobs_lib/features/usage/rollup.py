@@ -11,8 +11,7 @@ from datetime import date, timedelta
 from functools import partial
 
 from jobs_lib.database import stored
-from jobs_lib.database.schema.ddl import is_size, size
-from jobs_lib.database.values import INVALID
+from jobs_lib.database.values import INVALID, is_size, size
 from jobs_lib.engines.load import Load
 from jobs_lib.engines.safety_stop import RetentionGuard
 from jobs_lib.errors import Busy, JobsError

@@ -118,23 +118,21 @@ def _groups(ctx, page: list[dict], periods: dict) -> list:
     found: dict = {}
     for user in page:
         with alone(ctx, user["id"]):        # an app may have written anything into its columns
-            _judge(ctx.db, user, periods)
+            _judge(user, periods)
             for period in periods[user["anchor"]]:
                 found.setdefault(period, []).append(user)
     return [(period, {user["id"]: user for user in part})
             for period, users in found.items() for part in chunked(users, LISTED)]
 
 
-def _judge(db, user: dict, periods: dict) -> None:
+def _judge(user: dict, periods: dict) -> None:
     """Raises Invalid when no cycle, or no share, can be computed."""
-    name = db.name.column
     if user["anchor"] not in periods:
-        raise Invalid(f"{name('users', 'billing_anchor')} = {user['anchored']!r} is not a valid "
-                      "day")
+        raise Invalid(f"billing_anchor = {user['anchored']!r} is not a valid day")
     for metric in METRICS:
         limit = user[metric.limit]
         if isinstance(limit, (str, bytes)):             # SQLite takes any text for a number
-            raise Invalid(f"{name('users', metric.limit)} = {limit[:40]!r} is not a number")
+            raise Invalid(f"{metric.limit} = {limit[:40]!r} is not a number")
 
 
 def _crossing(ctx, period: Period, users: dict) -> dict:

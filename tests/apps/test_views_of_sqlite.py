@@ -2,12 +2,10 @@
 them what it does on tables."""
 from __future__ import annotations
 
-from jobs_lib.database.connection import connect
-from jobs_lib.database.schema import app_tables, ddl
-from jobs_lib.database.schema.tables import NO_DEFAULT, table
+from tests.apps.test_mariadb_matrix import told
 from tests.support import client, databases
 from tests.support.bench import Bench
-from tests.test_mariadb_matrix import told
+from tests.support.product import NO_DEFAULT, app_tables, connect, ddl, table
 
 
 def view(name: str) -> str:

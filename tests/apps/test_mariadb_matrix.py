@@ -13,28 +13,23 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import clock
-from jobs_lib.database.connection import connect
-from jobs_lib.database.schema import NAMES, app_tables, ddl
-from jobs_lib.database.schema.app_gaps import statements
-from jobs_lib.database.schema.references import REFERENCES
-from jobs_lib.database.schema.tables import table
+from tests.apps.test_text_keys import OF_RUNS, outcome, story
 from tests.servers.mariadb import MariaDB
-from tests.support import adopted, client, databases
+from tests.support import client, databases
 from tests.support.bench import Bench
+from tests.support.product import NAMES, REFERENCES, app_tables, connect, ddl, table
 from tests.test_hostile_rows import JOBS, configured, healthy
-from tests.test_text_keys import OF_RUNS, outcome, story
 
 pytestmark = pytest.mark.slow
 
-Variant = namedtuple("Variant", "name settings change after tables columns options rights",
-                     defaults=("", None, (), {}, {}, (), ""))
+Variant = namedtuple("Variant", "name settings change after tables options rights",
+                     defaults=("", None, (), {}, (), ""))
 Variant.__doc__ = """One way in which an app's database differs.
 
 settings  `SET GLOBAL` of these, for all who connect     options  of a server of its own
 change    function of a table's name and the CREATE TABLE: what the app has in its place
 after     further statements    rights  of the jobs' user, once `migrate` was run by another
-tables, columns  what the app calls them
+tables    what the app calls them
 """
 OURS = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
 DAYS = 2
@@ -115,11 +110,6 @@ VIEWS = tuple(sql for name in app_tables.TABLES
 RESERVED = dict(zip(app_tables.TABLES, (
     "order", "group", "table", "select", "where", "index", "key", "from", "limit", "desc", "rank",
     "range", "union", "values", "window", "trigger", "system")))
-WORD = {"user_id": "key", "status": "group", "created_at": "interval", "id": "index",
-        "email": "order", "claim_token": "lock", "active": "rows", "expires_at": "limit",
-        "alias_id": "to", "destination_id": "unique", "bytes_used": "usage", "address": "select"}
-WORDS = {name: {column.name: WORD[column.name] for column in table(name).columns
-                if column.name in WORD} for name in app_tables.TABLES}
 
 VARIANTS = (
     Variant("ansi", "sql_mode = 'ANSI'"),
@@ -128,7 +118,6 @@ VARIANTS = (
     Variant("no_backslash_escapes", "sql_mode = 'NO_BACKSLASH_ESCAPES'"),
     Variant("lower_case_names", tables={name: "App" + name.title().replace("_", "")
                                         for name in app_tables.TABLES},
-            columns={"users": {"email": "EMail"}, "sessions": {"expires_at": "ExpiresAt"}},
             options=("--lower-case-table-names=1",)),
     Variant("latin1", change=charset("DEFAULT CHARSET=latin1")),
     Variant("utf8mb3", change=charset("DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci")),
@@ -138,9 +127,9 @@ VARIANTS = (
     Variant("fractions", change=types(DATETIME=r"DATETIME(6)")),
     Variant("unsigned", change=UNSIGNED),
     Variant("partitioned", change=partitioned),
-    Variant("reserved", tables=RESERVED, columns=WORDS),
+    Variant("reserved", tables=RESERVED),
     Variant("all_at_once", "sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES,NO_AUTO_VALUE_ON_ZERO'",
-            odd_types, tables=RESERVED, columns=WORDS),
+            odd_types, tables=RESERVED),
     Variant("triggers", after=triggers()),
     Variant("cascade", after=foreign_keys("CASCADE")),
     Variant("set_null", after=foreign_keys("SET NULL")),
@@ -148,62 +137,6 @@ VARIANTS = (
     Variant("chain", "completion_type = 'CHAIN'"),
     Variant("release", "completion_type = 'RELEASE'"),
 )
-BY_NAME = {variant.name: variant for variant in VARIANTS}
-
-
-def texts(columns: dict) -> None:
-    """Texts, too, are read and written by expressions: quotes, `||`, a percent sign."""
-    for name, renamed in columns.items():
-        for column in table(name).columns:
-            if column.type in ("name", "line") or f"{name}.{column.name}" == "users.email":
-                theirs = f"its_{column.name}"
-                renamed[column.name] = (
-                    f"IF({theirs} = 'it''s \"%\"', '', {theirs} || '')\n    write {theirs} = "
-                    "CASE WHEN :value LIKE 'it''s \"%\"' THEN '' ELSE :value END")
-
-
-def seconds(db) -> tuple[dict, dict]:
-    """Seconds since 1970, numbers for words, letters for booleans."""
-    columns, types = adopted.otherwise(db.dialect)
-    texts(columns)
-    return columns, types
-
-
-def local(_db) -> tuple[dict, dict]:
-    """Times of the app's own zone in a DATETIME, and the opposite of our booleans."""
-    types: dict = {}
-    columns = {name: dict(renamed) for name, renamed in adopted.COLUMNS.items()}
-    for name, renamed in columns.items():
-        for column in table(name).columns:
-            theirs = f"its_{column.name}"
-            if column.type in ("time", "now"):
-                renamed[column.name] = (
-                    f"CONVERT_TZ({theirs}, '+09:30', '+00:00')\n"
-                    f"    write {theirs} = CONVERT_TZ(:value, '+00:00', '+09:30')")
-            elif column.type == "flag":
-                renamed[column.name] = f"1 - {theirs}\n    write {theirs} = 1 - :value"
-                types[f"{name}.{column.name}"] = f"TINYINT NOT NULL DEFAULT {1 - column.default}"
-    texts(columns)
-    return columns, types
-
-
-def same(_db) -> tuple[dict, dict]:
-    """Nothing but an operator around a TIMESTAMP, which is read and written in the session's
-    zone."""
-    columns = {name: dict(renamed) for name, renamed in adopted.COLUMNS.items()}
-    for name, renamed in columns.items():
-        for column in table(name).columns:
-            if column.type in ("time", "now"):
-                theirs = f"its_{column.name}"
-                renamed[column.name] = (f"{theirs} + INTERVAL 0 SECOND\n"
-                                        f"    write {theirs} = :value - INTERVAL 0 SECOND")
-    return columns, {}
-
-
-# how [columns] reads the app's, on which variant
-READ_BY = [(seconds, name) for name in (
-    "ansi", "oracle", "no_mode", "no_backslash_escapes", "latin1", "east")] + [
-    (local, "east"), (local, "fractions"), (same, "timestamp")]
 
 
 @pytest.fixture(scope="module")
@@ -235,20 +168,16 @@ def server(request, mariadb):
         mariadb.root(f"SET GLOBAL {name} = '{before}'")
 
 
-def made(server, variant, expressions=None) -> str:
-    """The URL of a database with the app's tables, then ours, for the jobs' user. `expressions`:
-    {our table: what [columns] has of it}, where these are the variant's `columns`, and the types
-    that its tables have for them."""
+def made(server, variant) -> str:
+    """The URL of a database with the app's tables, then ours, for the jobs' user."""
     url = server.database()
-    db = connect(url, tables=variant.tables, columns=adopted.COLUMNS if expressions else
-                 variant.columns)
-    ours = list(adopted.creating(db, (), expressions[1])) if expressions else [
-        (name, sql) for name in app_tables.TABLES for sql in ddl.create_table(db, table(name))]
+    db = connect(url, tables=variant.tables)
+    ours = [(name, sql) for name in app_tables.TABLES for sql in ddl.create_table(db, table(name))]
     db.close()
     statements = [variant.change(name, sql) if variant.change else sql for name, sql in ours]
     assert (statements != [sql for _, sql in ours]) == bool(variant.change)
     client.run(url, ";\n".join([*statements, *variant.after]) + ";\n")
-    databases.migrated(url, tables=variant.tables, columns=variant.columns).close()
+    databases.migrated(url, tables=variant.tables).close()
     if variant.rights:
         database = url.partition("?")[0].rpartition("/")[2]
         server.root("CREATE OR REPLACE USER 'clerk'@'%' IDENTIFIED BY 'clerk'")
@@ -288,7 +217,7 @@ def times(bench: Bench, name: str) -> list:
 def test_every_job_does_the_same_whatever_the_apps_database_is(tmp_path, plain, server,
                                                                variant):     # R14 R75
     url = made(server, variant)
-    bench = Bench(tmp_path, url, variant.tables, variant.columns)
+    bench = Bench(tmp_path, url, variant.tables)
     assert bench.command("migrate", "--check") == "the schema is up to date\n"
     found = told(bench)
     assert [theirs for theirs, ours in zip(found[:-1], plain) if theirs != ours] == []
@@ -300,91 +229,3 @@ def test_every_job_does_the_same_whatever_the_apps_database_is(tmp_path, plain, 
         assert bench.db.value("SELECT COUNT(*) FROM journal") > 50
     bench.db.close()
     server.drop(url)
-
-
-@pytest.mark.parametrize(("read", "variant"), [
-    (read, BY_NAME[name]) for read, name in READ_BY],
-    ids=lambda each: each.name if isinstance(each, Variant) else each.__name__)
-def test_every_job_does_the_same_by_expressions_whatever_the_apps_database_is(   # R14 R75
-        tmp_path, plain, server, read, variant):
-    url = server.database()
-    db = connect(url)
-    expressions = read(db)
-    db.close()
-    server.drop(url)
-    after = [sql.replace(" ON ", " ON app_") for sql in variant.after]
-    variant = variant._replace(tables=adopted.TABLES, columns=expressions[0], after=after)
-    url = made(server, variant, expressions)
-    bench = Bench(tmp_path, url, variant.tables, variant.columns)
-    assert bench.command("migrate", "--check") == "the schema is up to date\n"
-    found = told(bench)
-    assert [theirs for theirs, ours in zip(found[:-1], plain) if theirs != ours] == []
-    assert {name: (found[-1][name], plain[-1][name]) for name in found[-1]
-            if found[-1][name] != plain[-1][name]} == {}
-    bench.db.close()
-    server.drop(url)
-
-
-@pytest.mark.parametrize("variant", [BY_NAME[name] for name in (
-    "ansi", "oracle", "no_mode", "no_backslash_escapes", "east")], ids=lambda each: each.name)
-def test_what_closes_old_rows_means_the_same_to_the_operators_client(server, variant):   # R74
-    """A client has the server's own settings, by which `||` joins or asks, and a time is another
-    moment."""
-    url = server.database()
-    db = connect(url, tables=adopted.TABLES)
-    columns, types = adopted.otherwise(db.dialect)
-    failed = columns["failed_emails"]
-    failed["status"] = ("IF(its_status = 'it''s', '', its_status || '')\n"
-                        "    write its_status = '' || :value")
-    failed["next_attempt_at"] = "its_next_attempt_at"
-    del types["failed_emails.status"]
-    db.close()
-    lacking = "failed_emails.next_attempt_at"
-    client.run(url, ";\n".join(sql for _, sql in adopted.creating(connect(
-        url, tables=adopted.TABLES, columns=adopted.COLUMNS), (lacking,), types)) + ";\n")
-    db = databases.migrated(url, tables=adopted.TABLES, columns=columns)
-    now = clock.now()
-    for number, hours in enumerate((1, 47, 49), 1):
-        db.execute("INSERT INTO {failed_emails} (id, user_id, alias_id, envelope_to, raw_path, "
-                   "status, created_at) VALUES (:id, 1, 1, 'a@home.example', 'a', 'pending', :at)",
-                   id=number, at=now - timedelta(hours=hours))
-    printed = statements(db, lives={"failed_emails": timedelta(hours=48)})
-    client.run(url, "\n".join(printed) + "\n")
-    assert db.query("SELECT id, its_status AS status, told_at IS NOT NULL AS told "
-                    "FROM {failed_emails} ORDER BY id") == [
-        {"id": 1, "status": "pending", "told": 0}, {"id": 2, "status": "pending", "told": 0},
-        {"id": 3, "status": "failed", "told": 1}]
-    assert abs(clock.parse(db.value("SELECT told_at FROM {failed_emails} WHERE id = 3")) - now
-               ) < timedelta(minutes=5)
-    db.close()
-    server.drop(url)
-
-
-REFUSED = {
-    "myisam": ("ALTER TABLE app_sessions ENGINE=MyISAM",
-               ("the table app_sessions is MyISAM, which has no transactions: ALTER TABLE "
-                "`app_sessions` ENGINE=InnoDB")),
-    "restrict": (("CREATE TABLE devices (session_id BIGINT, CONSTRAINT of_session FOREIGN KEY "
-                  "(session_id) REFERENCES app_sessions (its_id) ON DELETE RESTRICT) "
-                  "ENGINE=InnoDB"),
-                 ("the foreign key of_session of devices keeps rows of app_sessions from being "
-                  "deleted: give it ON DELETE CASCADE or SET NULL")),
-    "no_action": (("CREATE TABLE devices (session_id BIGINT, CONSTRAINT of_session FOREIGN KEY "
-                   "(session_id) REFERENCES app_sessions (its_id) ON DELETE NO ACTION) "
-                   "ENGINE=InnoDB"),
-                  ("the foreign key of_session of devices keeps rows of app_sessions from being "
-                   "deleted: give it ON DELETE CASCADE or SET NULL")),
-}
-
-
-@pytest.mark.parametrize(("sql", "sentence"), REFUSED.values(), ids=REFUSED)
-def test_what_would_lose_rows_is_refused_by_its_sentence(tmp_path, mariadb, sql, sentence):   # R75
-    url = adopted.make(mariadb.database())
-    client.run(url, sql + ";\n")
-    bench = Bench(tmp_path, url, adopted.TABLES, adopted.COLUMNS)
-    bench.table("sessions", [{"id": 1, "expires_at": bench.ago(days=1)}])
-    for dry_run in (True, False):
-        assert bench.fails("purge_sessions", dry_run=dry_run) == f"nothing was done: {sentence}"
-    assert bench.ids("sessions") == [1]
-    bench.db.close()
-    mariadb.drop(url)

@@ -7,12 +7,21 @@ import time
 
 import pytest
 
-from jobs_lib.database.connection import connect
-from jobs_lib.database.schema import NAMES, ddl, migrations, version
-from jobs_lib.database.schema.migrations import check, migrate, pending, plan
-from jobs_lib.database.schema.tables import table, tables
-from jobs_lib.errors import DatabaseError
 from tests.support.databases import NOW, files, migrated
+from tests.support.product import (
+    NAMES,
+    SCHEMA_VERSION,
+    DatabaseError,
+    apps_own,
+    check,
+    connect,
+    ddl,
+    found,
+    migrate,
+    plan,
+    table,
+    version,
+)
 
 
 def shape(db):
@@ -102,7 +111,7 @@ def test_it_can_be_repeated(blank_url):
     db = migrated(blank_url)
     before, id = shape(db), database_id(db)
     assert len(id) == 32
-    assert migrate(db, NOW) == []
+    assert migrate(db, NOW) == ([], False)
     assert shape(db) == before
     assert database_id(db) == id
     check(db)
@@ -120,9 +129,8 @@ def test_a_kill_between_any_two_statements_does_no_harm(engine, fresh):
         url = fresh()
         ended = in_a_process(url, kill_before=at)
         db = connect(url, create=True)
-        if not ended and pending(db):
-            # else all was made, and only what the app lacks not yet noted
-            assert pending(db)[-1:] == [version.SCHEMA_VERSION]
+        if not ended and not found(db):
+            # else all was made, and only what was found of an app's tables not yet noted
             with pytest.raises(DatabaseError, match=r"run `jobs\.py migrate`"):
                 check(db)
         migrate(db, NOW)
@@ -182,7 +190,7 @@ def test_two_at_once_both_succeed(fresh, engine):
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
     db = connect(url)
     check(db)
-    assert db.value("SELECT COUNT(*) FROM {schema_migrations}") == version.SCHEMA_VERSION
+    assert found(db) == SCHEMA_VERSION
     db.close()
 
 
@@ -191,12 +199,12 @@ def test_two_at_once_both_succeed(fresh, engine):
 def test_a_newer_schema_is_refused_in_one_sentence(blank_url):
     # R20
     db = migrated(blank_url)
-    db.insert("schema_migrations", version=99, applied_at=NOW)
+    db.upsert("meta", {"name": "schema"}, {"value": "99"})
     for use in (check, lambda db: migrate(db, NOW), plan):
         with pytest.raises(DatabaseError) as caught:
             use(db)
         assert str(caught.value) == (f"the database is at schema 99, newer than this bundle knows"
-                                     f" ({version.SCHEMA_VERSION}): install the newer bundle again")
+                                     f" ({SCHEMA_VERSION}): install the newer bundle again")
     db.close()
 
 
@@ -207,7 +215,7 @@ def test_no_schema_or_an_older_one_says_what_to_run(blank_url, monkeypatch):
         check(db)
     migrate(db, NOW)
     check(db)
-    ours = version.SCHEMA_VERSION
+    ours = SCHEMA_VERSION
     monkeypatch.setattr(version, "SCHEMA_VERSION", ours + 1)
     wrong = rf"is at schema {ours}, this bundle needs {ours + 1}: run `jobs\.py migrate`"
     with pytest.raises(DatabaseError, match=wrong):
@@ -215,66 +223,33 @@ def test_no_schema_or_an_older_one_says_what_to_run(blank_url, monkeypatch):
     db.close()
 
 
-def test_the_version_is_that_of_the_last_migration():
-    assert max(migrations.MIGRATIONS) == version.SCHEMA_VERSION
-    assert sorted(migrations.MIGRATIONS) == list(range(1, version.SCHEMA_VERSION + 1))
 
 
-def at_version_1(url: str, monkeypatch):
-    """A database as the first version made it, with one notice in it."""
-    lines = [line for line in NAMES["notifications"].splitlines(keepends=True)
-             if not any(word in line for word in ("finished_at", "last_attempt_at", "last_code",
-                                                  "index queue"))]
-    with monkeypatch.context() as older:
-        older.setitem(NAMES, "notifications", "".join(lines) + "index due: status, priority, "
-                      "next_attempt_at # old\n")
-        older.setattr(migrations, "MIGRATIONS", {1: migrations.MIGRATIONS[1]})
-        older.setattr(migrations, "SCHEMA_VERSION", 1)
-        older.setattr(version, "SCHEMA_VERSION", 1)
-        old = migrated(url)
-        old.insert("notifications", kind="k", to_email="a@b.example")
-        assert "finished_at" not in old.columns("notifications")
-        old.close()
 
 
 @pytest.mark.slow
-def test_a_later_migration_adds_columns_and_survives_kills(fresh, engine, monkeypatch):
+def test_what_a_table_of_ours_lacks_is_added_and_kills_do_no_harm(fresh, engine):
+    """As after an update whose tables have more columns and indexes."""
     # R20
     whole = migrated(fresh())
     expected = shape(whole)
     whole.close()
     url = fresh()
-    at_version_1(url, monkeypatch)
+    old = migrated(url)
+    old.insert("notifications", kind="k", to_email="a@b.example")
+    old.execute("DROP INDEX notifications_age" + " ON notifications" * (engine == "mariadb"))
+    old.execute("ALTER TABLE {notifications} DROP COLUMN last_code")
+    old.execute("ALTER TABLE {job_runs} DROP COLUMN progress")
+    old.upsert("meta", {"name": "schema"}, {"value": "0"})
+    old.close()
     kills = 0
-    while not in_a_process(url, kill_before=kills + 3):
+    while not in_a_process(url, kill_before=kills):
         kills += 1
     db = connect(url)
     check(db)
     assert kills > 2
-    assert shape(db)["columns"] == expected["columns"]
-    assert shape(db)["indexes"] == expected["indexes"]
-    assert db.row("SELECT kind, finished_at FROM {notifications}") == {"kind": "k",
-                                                                       "finished_at": None}
-    assert pending(db) == []
-    db.close()
-    new = connect(fresh(), create=True)      # a new database is made in the newest form at once
-    planned = plan(new)
-    assert migrate(new, NOW) == planned
-    assert shape(new) == expected
-    versions = new.query("SELECT version FROM {schema_migrations} ORDER BY version")
-    assert [row["version"] for row in versions] == sorted(migrations.MIGRATIONS)
-    new.close()
-
-
-def test_the_plan_of_an_upgrade_is_what_it_adds(blank_url, monkeypatch):
-    # R11
-    at_version_1(blank_url, monkeypatch)
-    dry = connect(blank_url, readonly=True)
-    planned = plan(dry)
-    dry.close()
-    assert [sql.split(" ")[0] for sql in planned] == ["ALTER", "ALTER", "ALTER", "CREATE", "DROP"]
-    db = connect(blank_url)
-    assert migrate(db, NOW) == planned
+    assert shape(db) == expected
+    assert db.row("SELECT kind, last_code FROM {notifications}") == {"kind": "k", "last_code": None}
     db.close()
 
 
@@ -290,7 +265,7 @@ def test_the_plan_is_what_would_run_and_changes_nothing(blank_url, tmp_path):
     dry.close()
     assert files(tmp_path) == before
     db = connect(blank_url)
-    assert migrate(db, NOW) == planned
+    assert migrate(db, NOW) == (planned, False)
     assert plan(db) == []
     db.close()
 
@@ -316,11 +291,13 @@ def test_an_apps_table_that_is_there_is_left_as_it_is(blank_url):
     migrate(db, NOW)
     assert db.columns("users") == {"id", "login"}
     assert "aliases" not in db.tables()                 # those are the app's, too
-    lacks = ddl.missing(db, table("users"))
+    lacks = [sql for each in ddl.differences(db, table("users")) for sql in each.statements]
     assert any("ADD COLUMN" in sql and "deleted_at" in sql for sql in lacks)
     for sql in lacks:
         db.execute(sql)
-    assert ddl.missing(db, table("users")) == []
+    assert ddl.differences(db, table("users")) == []
+    assert migrate(db, NOW) == ([], False)
+    assert "aliases" not in db.tables()                 # left out for good
     db.close()
 
 
@@ -328,7 +305,7 @@ def test_a_table_of_our_name_that_is_somebody_elses_is_refused(blank_url):
     db = connect(blank_url, create=True)
     db.execute("CREATE TABLE notifications (id INTEGER PRIMARY KEY, badge VARCHAR(50))")
     with pytest.raises(DatabaseError,
-                       match=r"notifications is there .* not ours .*\[core\] prefix"):
+                       match=r"notifications is there already and is not ours .*\[core\] prefix"):
         migrate(db, NOW)
     assert db.tables() == {"notifications"}
     prefixed = migrated(blank_url, prefix="bj_")
@@ -346,7 +323,7 @@ def test_a_table_of_somebody_elses_that_is_mapped_later_is_refused(blank_url):
     db.execute("CREATE TABLE theirs (id INTEGER PRIMARY KEY, words VARCHAR(50))")
     for look in (plan, lambda db: migrate(db, NOW)):
         with pytest.raises(DatabaseError,
-                           match=r"theirs, which \[tables\] alerts names, is there .* not ours"):
+                           match=r"theirs is there already and is not ours .* \[tables\] alerts"):
             look(db)
     assert db.columns("alerts") == {"id", "words"}
     db.close()
@@ -370,14 +347,6 @@ def test_a_mapped_table_of_ours_is_made_under_that_name(blank_url):
     assert "notifications" not in db.tables()
     db.close()
 
-
-def test_own_tables_leaves_out_what_the_app_writes(blank_url):
-    db = connect(blank_url, create=True)
-    migrate(db, NOW, own_only=True)
-    check(db)
-    assert db.tables() == {"audit_logs", *(entry.name for entry in tables()
-                                           if entry.owner == "bundle")}
-    db.close()
 
 
 def test_two_installations_in_one_database_do_not_meet(blank_url):
@@ -405,21 +374,14 @@ def test_a_table_that_got_lost_is_made_again(fresh, engine):
     db.close()
 
 
-def test_what_own_tables_left_out_is_left_out_for_good(fresh, engine):
-    db = connect(fresh(), create=True)
-    migrate(db, NOW, own_only=True)
-    assert migrate(db, NOW) == []
-    assert db.name("users") not in db.tables()
-    db.close()
-
 
 def test_an_apps_table_is_found_in_any_case_where_the_database_tells_none(tmp_path):   # R75
-    """On a server with lower_case_table_names: tests/test_mariadb_matrix.py."""
+    """On a server with lower_case_table_names: tests/apps/test_mariadb_matrix.py."""
     db = connect(f"sqlite:///{tmp_path}/app.db", create=True, tables={"users": "AppUsers"})
     for name, theirs in (("users", "appusers"), ("audit_logs", "Audit_Logs")):
         for sql in ddl.create_table(db, table(name)._replace(indexes=())):
             db.execute(sql.replace(db.name(name), theirs))
-    assert migrations.apps_own(db) == ["AppUsers", "audit_logs"]
+    assert apps_own(db) == ["AppUsers", "audit_logs"]
     migrate(db, NOW)
     assert {"AppUsers", "audit_logs"} <= db.tables()
     assert "aliases" not in db.tables()

@@ -1,0 +1,163 @@
+"""What `jobs.py migrate` does: it makes what is missing until nothing is.
+
+Each statement is chosen by what is there, so a kill between any two of them does no harm, and a
+repetition finds nothing to do. Which tables are made is chosen once, and noted before the first of
+them is made: all, or where an app has tables of its own only those of the jobs. What is the app's
+is never touched then.
+"""
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext, suppress
+
+from jobs_lib import catalogue
+from jobs_lib.errors import DatabaseError, Duplicate
+
+from . import NAMES, app_tables, ddl, fit, keys
+from .tables import table, tables
+from .version import (
+    ALL,
+    NAMED,
+    OWN,
+    SCHEMA,
+    SCHEMA_VERSION,
+    SCOPE,
+    facts,
+    found,
+    names_of,
+    newer,
+    number,
+)
+
+LONGEST = 86_400.0           # seconds for one statement
+AUDIT = "audit_logs"         # made also beside an app's tables: the jobs add rows to it
+NEVER_PAUSED = "check_jobs"  # it touches no row of an app
+
+
+def apps_own(db) -> list[str]:
+    """What the tables are called that an app has here, or that [tables] says it has, before the
+    first `migrate`; none later."""
+    if SCOPE in facts(db):
+        return []
+    there = db.tables()
+    return [db.name(name) for name in app_tables.TABLES
+            if name in db.name.mapped or db.name(name) in there]
+
+
+def plan(db) -> list[str]:
+    """The statements that `migrate` would run. DatabaseError where it would refuse."""
+    version = found(db)
+    if version > SCHEMA_VERSION:
+        raise newer(version)
+    keys.forget(db)
+    for name in strangers(db):
+        raise DatabaseError(stranger(db, name))
+    for name, column in keys.unfit(db):
+        place = db.name(name)
+        raise DatabaseError(f"{place}.{column} was made for keys of another kind than the app has: "
+                            f"DROP TABLE {place}, then run `jobs.py migrate`")
+    own_only = (facts(db).get(SCOPE) or _scope(db)) == OWN
+    return [sql for each in sorted(tables(), key=lambda each: each.name != "meta")
+            if _is_made_here(db, each, own_only)
+            for difference in ddl.differences(db, each) for sql in difference.statements]
+
+
+def migrate(db, now) -> tuple[list[str], bool]:
+    """Make what is missing; safe to repeat, and to kill anywhere. (the statements that were run,
+    whether the jobs were paused): beside rows of an app all but one are, by the first `migrate` and
+    by the first after [tables] was changed."""
+    # a large table's index takes longer than any answer otherwise may
+    db.left = lambda: LONGEST
+    try:
+        plan(db)                        # refuses before anything is made
+        with db.transaction() if db.dialect.transactional_ddl else nullcontext():
+            done, paused = _make(db, now)
+        fit.note(db)
+    finally:
+        db.left = None
+    return done, paused
+
+
+def _make(db, now) -> tuple[list[str], bool]:
+    before = facts(db)
+    done = _run(db, lambda: [] if db.columns("meta") else ddl.create_table(db, table("meta")))
+    for name, value in ((SCOPE, _scope(db)), ("database_id", os.urandom(16).hex())):
+        if not db.row("SELECT value FROM {meta} WHERE name = :name", name=name):
+            with suppress(Duplicate):   # by another `migrate`, at the same moment
+                db.insert("meta", name=name, value=value)
+    keys.note(db)
+    done += _run(db, lambda: plan(db))
+    keys.note(db)
+    # stored before the version is: no tick can come between
+    is_new = not number(before) or before.get(NAMED, "") != names_of(db.name)
+    if paused := is_new and _has_rows(db):
+        pause(db, now)
+    db.upsert("meta", {"name": NAMED}, {"value": names_of(db.name)})
+    db.upsert("meta", {"name": SCHEMA}, {"value": str(SCHEMA_VERSION)})
+    return done, paused
+
+
+def _scope(db) -> str:
+    return OWN if apps_own(db) else ALL
+
+
+def _is_made_here(db, each, own_only: bool) -> bool:
+    """Whether `migrate` makes the table: all of ours, and of the app's those that it does not have
+    itself; also the audit log, where the app has none."""
+    if each.owner == "bundle":
+        return True
+    return each.name not in db.name.mapped and (not own_only or (
+        each.name == AUDIT and not db.columns(AUDIT)))
+
+
+def _run(db, make) -> list[str]:
+    """Run the statements that `make` returns; it looks again where one fails."""
+    statements, done = make(), []
+    while statements:
+        sql = statements.pop(0)
+        try:
+            db.execute(sql)
+            done.append(sql)
+        except DatabaseError:
+            statements = make()
+            if sql in statements:
+                raise                    # else another `migrate` made it at the same moment
+    return done
+
+
+def _has_rows(db) -> bool:
+    """Whether any table that the app has itself has a row."""
+    if facts(db).get(SCOPE) == ALL and not db.name.mapped:
+        return False
+    there = db.tables()
+    return any(db.query(f"SELECT 1 AS one FROM {{{name}}} LIMIT 1") for name in app_tables.TABLES
+               if db.name(name) in there)
+
+
+def pause(db, now) -> None:
+    """Pause every job that would act on rows which an app had before, until the operator has seen
+    by `test JOB` what it would do."""
+    for job in catalogue.names():
+        if job != NEVER_PAUSED:
+            db.upsert("job_state", {"job": job}, {"paused_at": now, "due_after": now})
+
+
+def strangers(db) -> list[str]:
+    """Those of our own tables whose name somebody else's table has: before the first `migrate` it
+    lacks any column of ours, later most of them."""
+    share = 2 if found(db) else len(NAMES)
+    return [each.name for each in tables() if each.owner == "bundle"
+            and len(_lacking(db, each)) * share > len(each.columns)]
+
+
+def stranger(db, name: str) -> str:
+    """The message about one of them."""
+    theirs, lacks = db.name(name), _lacking(db, table(name))[0]
+    fix = (f"correct [tables] {name}" if name in db.name.mapped else "set [core] prefix")
+    return f"the table {theirs} is there already and is not ours (it has no {lacks}): {fix}"
+
+
+def _lacking(db, each) -> list[str]:
+    """The columns of ours that a table lacks which is there."""
+    there = db.columns(each.name)
+    return sorted({column.name for column in each.columns} - there) if there else []
