@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from tests.support import databases
 from tests.support.archives import check_none_is_lost, lines, named
 from tests.support.bench import Bench
 from tests.support.product import clock
-from tests.support.shell import Shell
 
 JOB = "archive_audit_logs"
 OTHERS = "audit-20261124T142905Z-other-1.jsonl.gz"
@@ -253,25 +251,6 @@ def test_a_run_that_was_taken_for_dead_deletes_nothing(disk):
         "UPDATE {audit_archives} SET sha256 = 'discarded'"))
     assert "was discarded by another run" in disk.fails(JOB)
     assert disk.rows("audit_logs") == before
-
-
-@pytest.mark.slow
-def test_two_hosts_at_once_archive_each_row_once(tmp_path, engine_url):      # R12 R57
-    service = Shell(tmp_path, engine_url, archive={"store": "archives"})
-    databases.bulk(service.db, "audit_logs", ["event", "created_at"],
-                   [("login", clock.now() - timedelta(days=400, seconds=at % 50))
-                    for at in range(3000)])
-    before = service.db.query("SELECT * FROM {audit_logs}")
-    small = "jobs_lib.features.archives.archive:MOST_ROWS=700"
-    both = [service.start(JOB, "--json", small=small, JOBS_CORE_STATE_DIR=f"state{host}")
-            for host in (1, 2, 3)]
-    outs = [process.communicate(timeout=60) for process in both]
-    assert [process.returncode for process in both] == [0, 0, 0], outs
-    check_none_is_lost(service.db, tmp_path / "archives", before)
-    service.run(JOB)
-    check_none_is_lost(service.db, tmp_path / "archives", before)
-    assert service.db.value("SELECT COUNT(*) FROM {audit_logs}") == 0
-    assert service.statuses("audit_archives").keys() == {"purged"}
 
 
 # Old archives

@@ -147,6 +147,16 @@ def test_a_verified_domain_is_warned_and_then_loses_its_status(owned):          
                                                                       "domain.verified"]
 
 
+def test_a_look_that_finds_all_forgets_the_failures_before(owned):          # R49
+    domain(owned, status="verified", verified_at=owned.ago(days=90), failures=2,
+           failing_since=owned.ago(days=4), warned_at=owned.ago(days=3), next_check_at=owned.now)
+    owned.run(JOB)
+    assert (row(owned)["failures"], row(owned)["failing_since"]) == (0, None)
+    del owned.dns[NAME, "MX"]
+    look(owned, 24)
+    assert (row(owned)["status"], row(owned)["failures"], kinds(owned)) == ("verified", 1, [])
+
+
 def test_no_answer_changes_nothing(owned):              # R48
     domain(owned, status="verified", verified_at=owned.ago(days=9), next_check_at=owned.now)
     owned.run(JOB)

@@ -87,18 +87,6 @@ def test_only_the_days_of_the_cycle_count(bench):
     assert {row["used"] for row in bench.rows("usage_events")} == {80}
 
 
-def test_users_of_all_anchor_days_have_their_own_cycle(bench):
-    # 29, 30 and 31 began on the last day of February
-    at(bench, 2026, 3, 1, 12, 0, 0)
-    bench.table("users", [user(day, emails=10, anchor=f"2024-01-{day:02}") for day in range(1, 32)])
-    for day in range(1, 32):
-        bench.table("usage_daily", [used(10, day="2026-03-01", user_id=day)])
-    bench.run(JOB)
-    starts = {row["user_id"]: row["cycle_start"] for row in bench.rows("usage_events")}
-    assert starts == {1: "2026-03-01", **{day: f"2026-02-{min(day, 28):02}"
-                                          for day in range(2, 32)}}
-
-
 def test_without_an_anchor_the_day_of_the_account_counts(bench):
     bench.table("users", [user(emails=10, anchor=None, created_at="2025-06-20 23:59:59")])
     bench.table("usage_daily", [used(10)])

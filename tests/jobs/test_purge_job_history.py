@@ -6,10 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from jobs_lib.jobs.purge_job_history import KEPT
-from jobs_lib.runner import history, slots
-from tests.support.product import declare
-
+KEPT = 10                       # runs of each job, and slots
 OTHERS = "job <> 'purge_job_history'"           # but for the run that purges
 
 
@@ -63,55 +60,42 @@ def test_each_job_keeps_its_last_ten_runs_and_its_last_ten_good_ones(bench):
     assert not {*skipped, *last_skipped} & {*bench.ids("job_runs")}
 
 
-def test_the_condition_names_only_what_is_old_so_jobs_that_run_daily_add_nothing(bench):
-    [old] = runs(bench, "gone", 900)
-    for name in ("send_mail", "retry_mail", "check_mail"):
-        runs(bench, name, *range(100, 0, -1))
-    named = []
-
-    def hear(sql, values) -> None:
-        if sql.startswith("DELETE"):
-            named.append(values["needed"])
-    bench.on_statement = hear
-    purge(bench)
-    assert named[0] == [0, old]
-
-
-def test_the_usual_time_of_a_job_is_the_same_afterwards(bench):
-    for day, seconds in zip(range(400, 400 - 20, -1), range(20)):
-        runs(bench, "rare", day, duration_ms=seconds * 1000)
-    usual = history.usual_seconds(bench.db, "rare")
-    purge(bench)
-    assert history.usual_seconds(bench.db, "rare") == usual
-    assert len(bench.ids("job_runs", OTHERS)) == KEPT
-
-
 # A job of each New Year
 
-YEARLY = declare(schedule="0 0 1 1 *", idempotency="counts")(lambda ctx: {})._replace(name="yearly")
+YEARLY = "purge_sessions"       # by its schedule
 SLOT = datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def yearly(bench):
+    """The bench with that job, on since long ago."""
+    bench.config(**{YEARLY: {"schedule": "0 0 1 1 *"}})
+    bench.table("job_state", [{"job": YEARLY, "due_after": bench.ago(days=900)}])
+    return bench
+
+
+def begun(bench) -> list[str]:
+    """What the next tick begins of it: how each run was triggered."""
+    before = len(bench.rows("job_runs"))
+    bench.tick()
+    return [row["trigger_type"] for row in bench.rows("job_runs")[before:] if row["job"] == YEARLY]
 
 
 def slot_run(bench, status: str, slot: datetime = SLOT, **values) -> int:
     """The run that began a slot, 328 days ago and more, and enough others of the job since to push
     it out."""
-    return bench.table("job_runs", [{"run_id": f"{slot}", "job": "yearly", "slot": slot,
+    return bench.table("job_runs", [{"run_id": f"{slot}", "job": YEARLY, "slot": slot,
                                      "started_at": slot, "finished_at": slot, "status": status,
                                      "trigger_type": "scheduled", **values}])[0]
 
 
 def carried_on(bench, *statuses: str) -> list[int]:
     """The runs that carried it on, a day apart."""
-    return bench.table("job_runs", [{"run_id": f"more{number}", "job": "yearly", "status": status,
+    return bench.table("job_runs", [{"run_id": f"more{number}", "job": YEARLY, "status": status,
                                      "trigger_type": "continue", "started_at": SLOT
                                      + timedelta(days=number), "finished_at": SLOT
                                      + timedelta(days=number)}
                                     for number, status in enumerate(statuses, 1)])
-
-
-def is_due(bench, slot: datetime = SLOT):
-    """What the scheduler says of this slot now."""
-    return slots.state_of(YEARLY, slot, bench.db, bench.now, lambda row: True)
 
 
 @pytest.mark.parametrize("first, more", [
@@ -122,37 +106,29 @@ def is_due(bench, slot: datetime = SLOT):
     ("failed", ["failed", "vanished", "vanished", "failed"]),
     ("vanished", ["partial"] * 30 + ["ok"]),
 ])
-def test_a_slot_that_was_done_is_not_run_again_because_its_row_is_old(bench, first, more):      # R6
-    slot_run(bench, first)
-    carried_on(bench, *more)
-    later(bench, "yearly", trigger_type="manual")
-    assert is_due(bench) is None
-    purge(bench)
-    assert is_due(bench) is None
+# R6
+def test_a_slot_that_was_done_is_not_run_again_because_its_row_is_old(yearly, first, more):
+    slot_run(yearly, first)
+    carried_on(yearly, *more)
+    later(yearly, YEARLY, trigger_type="manual")
+    assert begun(yearly) == []
+    purge(yearly)
+    assert begun(yearly) == []
 
 
 def test_of_a_slot_that_was_carried_on_for_long_few_rows_are_kept(bench):
     first = slot_run(bench, "partial")
     carried = carried_on(bench, *["partial"] * 30, "failed", *["partial"] * 30)
-    young = later(bench, "yearly", trigger_type="manual")
+    young = later(bench, YEARLY, trigger_type="manual")
     assert purge(bench) == [first, carried[30], carried[-1], *young]
 
 
-def test_a_slot_that_is_still_carried_on_stays_so(bench):
-    slot_run(bench, "partial")
-    carried_on(bench, "partial")
-    later(bench, "yearly", trigger_type="manual")
-    purge(bench)
-    assert is_due(bench).trigger == "continue"
-
-
-def test_a_clock_that_is_set_back_starts_no_slot_again(bench):      # R6
-    before = SLOT.replace(year=2025)
-    slot_run(bench, "ok", before)
-    slot_run(bench, "ok")
-    later(bench, "yearly", trigger_type="manual")
-    purge(bench)
-    assert is_due(bench, before) is None
+def test_a_slot_that_is_still_carried_on_stays_so(yearly):
+    slot_run(yearly, "partial")
+    carried_on(yearly, "partial")
+    later(yearly, YEARLY, trigger_type="manual")
+    purge(yearly)
+    assert begun(yearly) == ["continue"]
 
 
 def test_what_belongs_to_slots_long_past_goes(bench):
@@ -160,7 +136,7 @@ def test_what_belongs_to_slots_long_past_goes(bench):
                                                                                        -1)]
     carried = carried_on(bench, "partial")
     last = slot_run(bench, "ok", SLOT + timedelta(days=9))
-    young = later(bench, "yearly", trigger_type="manual")
+    young = later(bench, YEARLY, trigger_type="manual")
     assert not {*slots[:2], *carried} & {*purge(bench)}
     assert bench.ids("job_runs", OTHERS) == [*slots[2:], last, *young]
 

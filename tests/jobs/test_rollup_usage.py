@@ -178,22 +178,6 @@ def test_a_row_that_comes_in_late_is_found_by_its_id(bench):
     assert agrees(bench)
 
 
-def test_a_row_that_was_committed_after_one_with_a_higher_id_is_found_too(bench):
-    users(bench)
-    bench.run(JOB)
-    other = bench.second_host()
-    for id in range(1000, 6000, 1000):
-        # each twenty minutes, and on two hosts
-        bench.now = other.now = bench.ahead(minutes=20)
-        bench.table("message_logs", [log(bench.now, id=id)])
-        bench.run(JOB)
-        other.run(JOB)
-        bench.now = bench.ahead(minutes=29)
-        bench.table("message_logs", [log(bench.ago(days=60), id=id - 1)])
-        bench.run(JOB)
-        assert agrees(bench)
-
-
 @pytest.mark.parametrize("minutes, found", [(29, True), (30, False)])
 def test_a_row_with_a_lower_id_is_looked_for_for_half_an_hour(bench, minutes, found):
     users(bench)
