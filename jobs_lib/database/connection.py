@@ -357,7 +357,7 @@ class Database:
         return self.query(self.dialect.foreign_keys, names=names)
 
     def indexes(self, table: str, unique: bool = False) -> dict[str, list[str]]:
-        """`{index: [columns]}` of a table of ours in the database; with `unique`, those alone that
+        """`{index: columns}` of a table of ours in the database; with `unique`, those alone that
         let no two rows have the same values."""
         found: dict = {}
         for row in self.query(self.dialect.indexes, name=self.name(table)):

@@ -42,9 +42,8 @@ def lines(db, before: dict[str, list[int]], results: list[dict], began) -> list[
 
 def _became(db, subject: str, ids: list[int], began) -> str:
     """`9 rows: 4 delivered, 2 failed, 3 still waiting`."""
-    marks = ", ".join(f":id{at}" for at in range(len(ids)))
     rows = db.query(f"SELECT {FATES[subject]} AS fate FROM {{{FOLLOWED[subject][0]}}} "
-                    f"WHERE id IN ({marks})", **{f"id{at}": number for at, number in enumerate(ids)},
+                    "WHERE id IN (:ids)", ids=ids,
                     **({"began": began} if ":began" in FATES[subject] else {}))
     fates = Counter(row["fate"] for row in rows)
     fates["deleted"] += len(ids) - len(rows)

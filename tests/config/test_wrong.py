@@ -181,7 +181,6 @@ TEXTS = [
     ("[mail]\npasword = x", "[mail] pasword: there is no such option; did you mean 'password'?"),
     ("[retry_forward]",
      "[retry_forward]: there is no such section; did you mean 'retry_forwards'?"),
-    ("[columns]\nusers.email = mail", "[columns]: there is no such section"),
     ("[tables]\nusers = shop.people",
      "[tables] users = 'shop.people': expected letters, digits and _"),
     ("[tables]\nusers = people\ndomains = people",

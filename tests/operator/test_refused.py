@@ -31,9 +31,9 @@ OPTIONS = {
     "core": "log_files log_size max_threads_running memory",
     "dns": "concurrency", "mail": "urgent_share", "notifications": "unsubscribe_url",
     "status": "metrics", "webhooks": "concurrency", "worker": "fallback shards",
-    "retry_forwards": "give_up_after max_hops",
+    "retry_forwards": "give_up_after max_hops", "delete_accounts": "also reapply",
 }
-SECTIONS = {"forecast": "", "mial": "; did you mean 'mail'?"}
+SECTIONS = {"columns": "", "forecast": "", "mial": "; did you mean 'mail'?"}
 
 
 def test_the_help_names_these_commands(line):
