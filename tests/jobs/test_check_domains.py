@@ -9,7 +9,6 @@ import pytest
 
 from tests.servers.dns_servers import Authority, BlackHole, Unbound
 from tests.support.databases import bulk
-from tests.support.plans import analyse, problems
 from tests.support.product import UNKNOWN, Answer, clock
 from tests.support.shell import Shell, until
 
@@ -386,28 +385,6 @@ def test_those_asked_for_and_the_others_take_turns(owned, monkeypatch):
     asked = [name for name, kind in owned.dns.asked if kind == "MX"]
     assert asked == [f"{who}{at}.example" for at in range(3) for who in ("asked", "d")]
     assert owned.run(JOB)["checked"] == 12
-
-
-@pytest.mark.slow
-def test_every_statement_is_served_by_an_index(owned):                          # R15
-    bulk(owned.db, "domains", ["user_id", "name", "ownership_token", "created_at", "status",
-                               "next_check_at"],
-         [(7, f"n{at}.example", TOKEN, clock.text(owned.ago(days=60)),
-           ("pending", "verified", "failed")[at % 3], None if at % 3 == 2
-           else clock.text(owned.ahead(minutes=at))) for at in range(5_000)])
-    domain(owned)
-    domain(owned, status="failed", recheck_requested_at=owned.now)
-    analyse(owned.db, ["domains"])
-    heard: dict = {}
-    owned.on_statement = lambda sql, values: heard.setdefault(sql, values)
-    owned.run(JOB, dry_run=True)
-    owned.run(JOB)
-    owned.run(JOB, domain=NAME)
-    owned.fails(JOB, domain="exampel.org")
-    owned.on_statement = None
-    assert len(heard) > 15
-    assert [why for sql, values in heard.items() for why in problems(owned.db, sql, values,
-                                                                     ["domains"])] == []
 
 
 # Real processes, real servers
