@@ -14,9 +14,9 @@ from jobs_lib.engines.relay_limits import Asked, Refusal, Relay
 from jobs_lib.errors import FAILED, OK
 from jobs_lib.output.console import WIDEST, Paint, columns
 from jobs_lib.output.layout import wrapped
+from jobs_lib.ports.mail import open_transport
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message, Result
 from jobs_lib.ports.mail.replies import digest
-from jobs_lib.ports.mail.transports import open_transport
 from jobs_lib.ports.outcomes import FINAL, RELAY, RETRY, SENT, UNCERTAIN
 from jobs_lib.text import span
 

@@ -23,6 +23,7 @@ PREFIX = "JOBS_"              # of the variables that are read
 CONFIG_VARIABLE = "JOBS_CONFIG"
 LONGEST_SHOWN = 60
 MOST_COMPARED = 20            # unknown names
+TABLE_NAME = Option(option_types.identifier, "", "")       # each option of [tables]
 
 Written = namedtuple("Written", "text origin place")
 Written.__doc__ = """What is set for an option: as text, by what, and where that is.
@@ -93,11 +94,34 @@ class Config:
         return self.job(catalogue.load(name))
 
     def tables(self) -> dict:
-        """`[tables]`: our table's name to theirs."""
+        """`[tables]`: our table's name to theirs. ConfigError lists what is wrong."""
         if not self._has(settings.TABLES):
             return {}
-        from .table_names import tables
-        return tables(self)
+        from jobs_lib.database.schema import NAMES
+
+        typed = self.typed(settings.TABLES, dict.fromkeys(NAMES, TABLE_NAME))
+        found = {name: getattr(typed, name) for name in NAMES if getattr(typed, name)}
+        try:
+            prefix = self.section("core").prefix
+        except ConfigError:                     # reported with the other mistakes of that section
+            prefix = ""
+        names = {name: found.get(name, prefix + name) for name in NAMES}
+        if problems := self._doubled(found, names):
+            raise ConfigError(*problems)
+        return found
+
+    def _doubled(self, found: dict, names: dict) -> list[str]:
+        """Sentences: where two of our tables would be one of theirs; case is ignored."""
+        seen: dict = {}
+        problems = []
+        for ours, theirs in names.items():
+            other = seen.setdefault(theirs.lower(), ours)
+            if other != ours:
+                shown = ours if ours in found else other
+                place = self.written(settings.TABLES, shown, TABLE_NAME).place
+                problems.append(f"[{settings.TABLES}] {shown} = {names[shown]}: {other} and {ours} "
+                                f"cannot both have this name ({place})")
+        return problems
 
     def _has(self, section: str) -> bool:
         """Whether anything is set there: a run pays only for what is."""

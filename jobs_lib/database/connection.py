@@ -6,8 +6,7 @@ import time
 from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost, Missing, NotGranted
 
 from . import dialects
-from .names import Names
-from .schema import is_word
+from .schema import Names, is_word
 from .statement import Statement, as_text
 from .transaction import Transaction
 

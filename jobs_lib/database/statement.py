@@ -64,7 +64,7 @@ def as_text(sql: str, dialect, table) -> str:
 
 
 class Statement:
-    """One SQL text, translated for one dialect and one set of names (names.py)."""
+    """One SQL text, translated for one dialect and one set of names (schema)."""
 
     __slots__ = ("names", "parts", "plain")
 

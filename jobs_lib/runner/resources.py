@@ -54,12 +54,12 @@ class Ports:
 
     def mail(self, section):
         """A mail transport as `[mail]` asks for it."""
-        from jobs_lib.ports.mail.transports import open_transport
+        from jobs_lib.ports.mail import open_transport
         return open_transport(section)
 
     def http(self, section):
         """What sends requests, as `[webhooks]` asks for it."""
-        from jobs_lib.ports.http.posters import open_poster
+        from jobs_lib.ports.http import open_poster
         return open_poster(section)
 
     def dns(self, section):

@@ -30,9 +30,8 @@ def test_sqlite_loads_nothing_beyond_our_own_modules(tmp_path):
     # R10: `re`, `typing`, `logging`, `urllib`, `importlib` would each cost more than all of ours.
     # Of the two that are left out, 3.12 and newer have loaded those at their start.
     assert loaded(LOADED, str(tmp_path / "jobs.db")) - {"functools", "types"} == {
-        "jobs_lib.database", "jobs_lib.database.connection", "jobs_lib.database.names",
-        "jobs_lib.database.statement", "jobs_lib.folders",
-        "jobs_lib.database.transaction",
+        "jobs_lib.database", "jobs_lib.database.connection", "jobs_lib.database.statement",
+        "jobs_lib.database.transaction", "jobs_lib.folders",
         "jobs_lib.database.dialects", "jobs_lib.database.dialects.base",
         "jobs_lib.database.dialects.sqlite", "jobs_lib.database.dialects.urls",
         "jobs_lib.database.schema", "jobs_lib.database.schema.app_tables",

@@ -62,7 +62,7 @@ def peaks(folder, url: str, number: int) -> dict:
             db.execute(f"DELETE FROM {{{table}}}")
     fill(db, number)
     for words in RUNS:
-        process = service.start(*words, launcher=PEAK, small="jobs_lib.features.archives.archive:"
+        process = service.start(*words, launcher=PEAK, small="jobs_lib.features.archives.run:"
                                 "MOST_ROWS=1000")
         out, err = process.communicate(timeout=300)
         assert process.returncode == 0, out + err

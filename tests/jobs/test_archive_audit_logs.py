@@ -91,7 +91,7 @@ def test_an_archive_has_ten_thousand_rows_and_none_is_in_two(bench):        # R5
 
 
 def test_an_archive_is_no_larger_than_it_may_be(disk, monkeypatch):
-    monkeypatch.setattr("jobs_lib.features.archives.archive.MOST_BYTES", 10_000)
+    monkeypatch.setattr("jobs_lib.features.archives.run.MOST_BYTES", 10_000)
     before = old(disk, 50, details="x" * 900)
     disk.run(JOB)
     assert [row["row_count"] for row in archives(disk)] == [10] * 5

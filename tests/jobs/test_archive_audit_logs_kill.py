@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 JOB = "archive_audit_logs"
 ROWS, YOUNG = 1500, 7
-ARCHIVE, FOLDER = "jobs_lib.features.archives.archive", "jobs_lib.ports.storage.folder"
+ARCHIVE, FOLDER = "jobs_lib.features.archives.run", "jobs_lib.ports.storage.folder"
 
 CALLS = {                                       # before that call
     "before it is written": (f"{FOLDER}:FolderStore.put", 1),

@@ -6,8 +6,8 @@ import contextlib
 
 import pytest
 
+from jobs_lib.ports.mail import open_transport
 from jobs_lib.ports.mail.message import Message
-from jobs_lib.ports.mail.transports import open_transport
 from tests.servers.misbehaving import Relay
 from tests.servers.smtp_sink import Sink
 from tests.support.mail import CONTENT, section

@@ -1,5 +1,7 @@
 """Archiving audit rows: write, read back, then delete just what was read back (docs/archives.md).
 
+An archive is gzip of JSON Lines, one audit row a line.
+
 The table `audit_archives` says how far each archive is: `writing` (worth nothing yet), `verified`
 (read back from the store; its rows are being deleted), `purged` (its rows have been deleted). There
 is never more than one that is not purged, so no row can get into a second archive. As long as the
@@ -8,6 +10,9 @@ is verified and discard the rest.
 """
 from __future__ import annotations
 
+import gzip
+import hashlib
+import json
 from itertools import chain, islice
 
 from jobs_lib import clock
@@ -16,15 +21,14 @@ from jobs_lib.engines.batch_delete import BatchDeleter
 from jobs_lib.engines.purge import begin, finish, log_deletion
 from jobs_lib.errors import Busy, ConfigError
 from jobs_lib.ports.storage import open_store
-from jobs_lib.ports.storage.store import ArchiveError, place_of
+from jobs_lib.ports.storage.store import BLOCK, ArchiveError, place_of
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
-
-from . import archive
 
 TABLE = "audit_logs"
 UNFINISHED = "status IN ('verified', 'writing')"
 OTHERS = "another run archives"                     # why a run stops
+MOST_ROWS, MOST_BYTES = 10_000, 4 * 1024 ** 2       # of one archive, before it is compressed
 DISCARDED = "discarded"                             # in place of a SHA-256
 PAGE_ROWS = 200                                     # read from the table at once
 
@@ -72,7 +76,7 @@ def _refuse_lost_store(ctx) -> None:
 def _preview(ctx, chosen) -> None:
     """For a dry run: what is known without looking into the store."""
     place, rows = place_of(ctx.section("archive")), ctx.within_limit(chosen.count(ctx.db))
-    files = -(-rows // archive.MOST_ROWS)
+    files = -(-rows // MOST_ROWS)
     expired = sum(_is_in(place, row) for row in _old(ctx))
     if rows:
         ctx.show(f"archive {counted(rows, 'row')} in {counted(files, 'file')} or more, in {place}",
@@ -140,7 +144,7 @@ class Archiver:
             raise ArchiveError(f"{location} is verified and its rows are not all deleted yet, but "
                                f"it is not in {self.store.place}: put it back, or set [archive] "
                                "store to where it is")
-        return archive.read_back(self.store, _name(row), row["sha256"])
+        return read_back(self.store, _name(row), row["sha256"])
 
     def _expire(self) -> None:
         """Remove the archives in this store that are past `[archive] keep`: the file, then the row.
@@ -172,15 +176,15 @@ class Archiver:
         if id is None:
             ctx.stop(OTHERS)
             return False
-        most = ctx.within_limit(archive.MOST_ROWS, self.deleter.rows)
+        most = ctx.within_limit(MOST_ROWS, self.deleter.rows)
         # read behind the claim: another host may have archived the same ones just before
-        data, ids = archive.packed(islice(self._rows(), most))
+        data, ids = packed(islice(self._rows(), most))
         if not ids:
             self.db.execute("DELETE FROM {audit_archives} WHERE id = :id", id=id)
             return False
-        sha256 = archive.digest(data)
-        self.store.put(name, archive.blocks(data))
-        found = archive.read_back(self.store, name, sha256)
+        sha256 = digest(data)
+        self.store.put(name, blocks(data))
+        found = read_back(self.store, name, sha256)
         if not self.db.execute(
                 "UPDATE {audit_archives} SET status = 'verified', row_count = :rows, "
                 "first_id = :first, last_id = :last, sha256 = :sha256 "
@@ -249,3 +253,43 @@ def _name(row: dict) -> str:
 def _is_in(place: str, row: dict) -> bool:
     """Whether an archive was written into the store at that place."""
     return (stored.words(row["location"]) or "").rpartition("/")[0] == place.rstrip("/")
+
+
+def packed(rows) -> tuple[bytes, list]:
+    """The file of the first of these rows, as many as one archive takes, and their ids. No time and
+    no name is in its header: same rows, same bytes."""
+    lines, ids, size = [], [], 0
+    for row in rows:
+        line = json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=_plain).encode()
+        lines.append(line + b"\n")
+        ids.append(row["id"])
+        size += len(line)
+        if len(ids) >= MOST_ROWS or size >= MOST_BYTES:
+            break
+    return gzip.compress(b"".join(lines), mtime=0), ids
+
+
+def blocks(data: bytes):
+    """The same in parts that a slow server takes in time."""
+    return (data[start:start + BLOCK] for start in range(0, len(data), BLOCK))
+
+
+def digest(data: bytes) -> str:
+    """What `audit_archives` has of a file."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_back(store, name: str, sha256: str) -> list:
+    """The ids of the rows that the store holds. ArchiveError where it is not what was written."""
+    data = b"".join(store.read(name))
+    if digest(data) != sha256:
+        raise ArchiveError(f"{store.location(name)} is not what was written: its SHA-256 is "
+                           "another. None of its rows is deleted; if it was verified before, put "
+                           "a good copy in its place, or delete its row in audit_archives")
+    return [json.loads(line)["id"] for line in gzip.decompress(data).splitlines()]
+
+
+def _plain(value):
+    """What JSON has no word for; the tables of this bundle hold none of it, an app's own columns
+    may."""
+    return {"hex": bytes(value).hex()} if isinstance(value, (bytes, bytearray)) else str(value)

@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from jobs_lib.errors import JobsError
+from jobs_lib.ports.http import open_poster
 from jobs_lib.ports.http.message import (
     ANSWERED,
     BUSY,
@@ -29,7 +30,6 @@ from jobs_lib.ports.http.message import (
     UNSENDABLE,
     Request,
 )
-from jobs_lib.ports.http.posters import open_poster
 from jobs_lib.ports.http.response import MOST
 from tests.servers.web import Web, drip, flood, silent
 from tests.support.patience import SOON

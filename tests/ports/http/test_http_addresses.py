@@ -13,10 +13,9 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib.ports.http import public_addresses
+from jobs_lib.ports.http import open_poster, public_addresses
 from jobs_lib.ports.http.connect import is_own
 from jobs_lib.ports.http.message import NOT_PUBLIC, Request
-from jobs_lib.ports.http.posters import open_poster
 from jobs_lib.ports.http.url import UrlError, host_of, parse, shown
 from tests.servers.web import Web
 from tests.support.address_corpus import (

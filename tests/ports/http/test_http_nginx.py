@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from jobs_lib.ports.http import open_poster
 from jobs_lib.ports.http.message import ANSWERED, FAILED, Request
-from jobs_lib.ports.http.posters import open_poster
 from tests.servers.certificates import Authority
 from tests.servers.nginx import Nginx
 

@@ -105,7 +105,7 @@ def test_killed_at_any_moment_new_holds_only_whole_messages(maildir, stored):   
     code = """if True:
         import sys, time
         from jobs_lib.ports.mail.message import Message
-        from jobs_lib.ports.mail.transports import open_transport
+        from jobs_lib.ports.mail import open_transport
         from tests.support.mail import ENVELOPE, section
         transport = open_transport(section(transport="maildir", maildir=sys.argv[1]))
         print("go", flush=True)

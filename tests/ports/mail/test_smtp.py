@@ -111,9 +111,9 @@ def test_commands_go_in_one_write_only_where_offered(relay, opened, stored, pipe
 
 
 def test_the_port_loads_neither_smtplib_nor_ssl_before_a_transport_is_opened(tmp_path):
-    code = ("import sys, types; from jobs_lib.ports.mail import maildir, transports;import "
+    code = ("import sys, types; from jobs_lib.ports import mail;import "
             "jobs_lib.features.forwards.srs, jobs_lib.addresses;t = "
-            "transports.open_transport(types.SimpleNamespace(transport='maildir', "
+            "mail.open_transport(types.SimpleNamespace(transport='maildir', "
             f"maildir={str(tmp_path)!r}));print([m for m in ('smtplib', 'ssl', 'email', 'socket', "
             "'logging', 'typing', 'dataclasses','subprocess', 'tempfile') if m in sys.modules])")
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True,

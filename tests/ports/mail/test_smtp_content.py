@@ -74,7 +74,7 @@ def test_25_megabytes_raise_memory_by_less_than_8(stored):     # R33
     code = """if True:
         import re, sys, time
         from jobs_lib.ports.mail.message import Message
-        from jobs_lib.ports.mail.transports import open_transport
+        from jobs_lib.ports.mail import open_transport
         from tests.support.mail import ENVELOPE, section
         small, large, port = sys.argv[1:]
         transport = open_transport(section(port=int(port)))
