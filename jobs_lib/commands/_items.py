@@ -118,12 +118,6 @@ def keys(db, table: str, words: list[str]) -> list:
         raise UsageError(f"argument ID: {error}") from None
 
 
-def key_of(db, table: str, word: str):
-    """The id that is written so. UsageError for what cannot be one."""
-    keys(db, table, [word])
-    return key(db, table, word)
-
-
 def called(db, table: str) -> str:
     """What an id of the table is to a reader."""
     return "id" if table in db.text_keys else "number"

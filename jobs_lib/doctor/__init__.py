@@ -64,10 +64,10 @@ class Installation:
             self._database.close() if for_good else self._database.invalidate()
 
 
-def examine(installation: Installation, areas=AREAS) -> list[Finding]:
+def examine(installation: Installation) -> list[Finding]:
     """All findings, area by area, with every secret of the configuration taken out of them."""
     hidden, found = secrets(installation.config), []
-    for area in areas:
+    for area in AREAS:
         for check in _checks(area):
             found += [finding._replace(area=area) for finding in _findings(check, installation)]
     return [Finding(level, area, *(redacted(text, hidden) for text in texts))

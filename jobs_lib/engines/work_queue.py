@@ -80,9 +80,9 @@ class WorkQueue:
         `most` that are counted."""
         raise NotImplementedError
 
-    def count_failed(self, ctx, most: int = COUNTED) -> int:
-        """How many have failed for good, `most` of them counted."""
-        return count(ctx.db, self.table, "status = 'failed'", most)
+    def count_failed(self, ctx) -> int:
+        """How many have failed for good, COUNTED at most."""
+        return count(ctx.db, self.table, "status = 'failed'", COUNTED)
 
     # For `queue`
 
@@ -139,9 +139,9 @@ def due_backlog(db, table: str, column: str, where: str, most: int, **values) ->
                   earliest=clock.FIRST, most=most, **values)
 
 
-def owners_in(db, rows: list[dict], column: str = "user_id") -> dict:
+def owners_in(db, rows: list[dict]) -> dict:
     """{id of a user that the rows name: its status}."""
-    ids, key = keys_in({row[column] for row in rows}), partial(db.key, "users")
+    ids, key = keys_in({row["user_id"] for row in rows}), partial(db.key, "users")
     found = {key(row["id"]): row["status"] for some in chunked(ids, ASKED_AT_ONCE)
              for row in db.query("SELECT id, status FROM {users} WHERE id IN (:ids)", ids=some)}
     return {owner: found[key(owner)] for owner in ids if key(owner) in found}

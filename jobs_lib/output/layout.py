@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import textwrap
 
-GAP = 2
+GAP, INDENT = 2, 2
 
 
 def paragraphs(text: str, width: int, indent: str = "") -> list[str]:
@@ -32,13 +32,12 @@ def left_out(names: list[str], width: int) -> list[str]:
                    f"{', '.join(names)}.", width) if names else []
 
 
-def pairs(rows: list[tuple[str, str]], width: int, indent: int = 2) -> list[str]:
+def pairs(rows: list[tuple[str, str]], width: int) -> list[str]:
     """(name, meaning) in two columns, the meaning folded within its own."""
     room = max((len(name) for name, _ in rows), default=0)
-    start = " " * indent
-    rest = start + " " * (room + GAP)
+    rest = " " * (INDENT + room + GAP)
     return [line for name, meaning in rows
-            for line in wrapped(meaning, width, f"{start}{name:<{room}}{' ' * GAP}", rest)]
+            for line in wrapped(meaning, width, f"{' ' * INDENT}{name:<{room}}{' ' * GAP}", rest)]
 
 
 def cut(line: str, width: int) -> str:

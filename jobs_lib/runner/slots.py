@@ -90,9 +90,10 @@ def prepare_slot(config, job, db, now, state: dict | None):
     return None if is_early(options.schedule, slot, due_after, now, zone) else slot
 
 
-def state_of(job, slot, db, now, is_dead=lambda row: False) -> Due | None:
-    """`reconcile` for one slot alone; unless told otherwise, a run that says `running` lives."""
-    return reconcile(job, slot, db, now, first_runs(db, [(job, slot)]).get(job.name), is_dead)
+def state_of(job, slot, db, now) -> Due | None:
+    """`reconcile` for one slot alone; a run that says `running` lives."""
+    first = first_runs(db, [(job, slot)]).get(job.name)
+    return reconcile(job, slot, db, now, first, lambda row: False)
 
 
 def reconcile(job, slot, db, now, first: dict | None, is_dead) -> Due | None:

@@ -64,10 +64,6 @@ class Installation:
         time."""
         return databases.rows(self.db), files(self.folder)
 
-    def left_over(self) -> list[str]:
-        """What is in the temporary folder."""
-        return sorted(os.listdir(self.temporary))
-
 
 # Dry
 

@@ -275,8 +275,7 @@ ARGUMENTS = [(job.name, name) for job in catalogue.load_all() for name,
 
 
 def test_what_one_run_is_told_is_declared_as_its_argument():     # R63
-    assert set(ARGUMENTS) == {("check_jobs", "try"),
-                              ("check_domains", "domain"), ("rollup_usage", "from"),
+    assert set(ARGUMENTS) == {("check_domains", "domain"), ("rollup_usage", "from"),
                               ("rollup_usage", "to")}
 
 
@@ -284,7 +283,7 @@ def test_what_one_run_is_told_is_declared_as_its_argument():     # R63
 # R63
 def test_an_argument_of_a_run_is_refused_in_files_and_in_the_environment(load, tmp_path, name,
                                                                          argument):
-    value = {"try": "yes", "domain": "a.example"}.get(argument, "2026-01-01")
+    value = {"domain": "a.example"}.get(argument, "2026-01-01")
     variable = f"JOBS_{name}_{argument}".upper()
     job = catalogue.load(name)
     for given, place in ((load(f"[{name}]\n{argument} = {value}\n"),

@@ -32,7 +32,7 @@ NOW = re.compile(r"2026-11-24 1[45]:\d\d:\d\d")      # in a run some minutes may
 CLOSED = (50, 51)                                   # accounts that were deleted 8 days ago
 
 # What the runner and the queues remember of runs, and what is another in each of them.
-OF_RUNS = {"job_runs", "job_state", "meta", "schema_migrations", "attempts", "queue_turns",
+OF_RUNS = {"job_runs", "job_state", "meta", "attempts", "queue_turns",
            "mail_counters", "relay_state", "endpoint_state", "alerts", "rollup_state",
            "audit_archives"}
 MADE_ANEW = {"notifications", "audit_logs", "usage_events", "account_deletions"}

@@ -59,15 +59,6 @@ def comments(path: Path) -> str:
 
 
 @cache
-def docstrings(path: Path) -> str:
-    """All docstrings of a module, on one line."""
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    texts = (ast.get_docstring(node) or "" for node in ast.walk(tree(path))
-             if isinstance(node, documented))
-    return " ".join(" ".join(texts).split())
-
-
-@cache
 def imports(name: str) -> tuple[Import, ...]:
     """Every module that this one imports, ours and others', also inside functions."""
     path = modules()[name]

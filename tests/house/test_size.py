@@ -18,9 +18,9 @@ PACKAGES = {
     "monitoring": 2_580, "commands": 2_490, "(loose)": 1_735, "config": 1_320, "output": 1_020,
     "jobs": 1_005, "doctor": 1_000, "demo": 600, "launch": 580, "workers": 405, "cli": 355,
     "crontab": 230}
-LINES, STATEMENTS, MODULES = 35_000, 21_000, 304
-# What serves tables of an app that existed before, together at most 700 lines.
-APP_TABLES = ("config/table_names.py", "database/names.py", "database/schema/fit.py",
+LINES, STATEMENTS, MODULES = 35_000, 21_000, 297
+# What serves tables of an app that existed before, together at most 650 lines.
+APP_TABLES = ("database/schema/__init__.py", "database/schema/fit.py",
               "database/schema/foreign_keys.py", "database/schema/keys.py",
               "database/schema/probe.py")
 OTHERS = {"tests": (".py", 46_500), "docs": (".md", 4_200)}
@@ -53,7 +53,7 @@ def test_the_whole_keeps_to_its_limits():  # R86
 
 def test_what_serves_an_apps_tables_is_small():  # R86
     texts = sources()
-    assert sum(texts[ROOT / "jobs_lib" / name].count("\n") for name in APP_TABLES) <= 700
+    assert sum(texts[ROOT / "jobs_lib" / name].count("\n") for name in APP_TABLES) <= 650
 
 
 def test_tests_and_docs_keep_to_their_limits():  # R86

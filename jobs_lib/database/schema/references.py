@@ -52,11 +52,7 @@ REFERENCES = tuple(Reference(*line.split()) for line in """
     usage_events              user_id         users           with
 """.strip().splitlines())
 
-# Columns that end in _id and name no row of another table: ids given by others, or by us to
-# something else.
-NOT_REFERENCES = {("webhook_deliveries", "event_id"), ("job_runs", "run_id"),
-                  ("attempts", "run_id")}
-# Those that hold keys of these tables, some of which may have been deleted long ago.
+# Columns that hold keys of these tables, some of which may have been deleted long ago.
 PAST_KEYS = {
     ("attempts", "item_id"): ("failed_emails", "notifications", "webhook_deliveries", "domains",
                               "export_requests"),

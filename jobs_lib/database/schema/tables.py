@@ -65,11 +65,6 @@ def words_of(column) -> list[str]:
     return column.about.split(", ") if listed else []
 
 
-def is_flag(column) -> bool:
-    """Whether a column is compared with 1 and 0."""
-    return column.type == "flag" or column.name == "uncertain"
-
-
 def tables() -> list:
     """All of them, the app's first."""
     return [table(name) for name in NAMES]

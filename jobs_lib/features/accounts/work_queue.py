@@ -7,7 +7,6 @@ from itertools import chain
 from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.engines.work_queue import (
-    COUNTED,
     DUE,
     Item,
     Kept,
@@ -35,7 +34,7 @@ class DeletionQueue(WorkQueue):
         depth = count(ctx.db, "users", "status = 'deleted'", most)
         return depth, len(due), oldest and clock.text(oldest)
 
-    def count_failed(self, ctx, most: int = COUNTED) -> int:
+    def count_failed(self, ctx) -> int:
         """None ever does: a deletion is continued until it is done."""
         return 0
 

@@ -10,6 +10,7 @@ from jobs_lib.database.values import one_line
 
 HEAD_BYTES = 256 * 1024                # more header than this is nobody's
 FIRST_BYTES = 16 * 1024                # nearly always all of it
+LONGEST = 150                          # of a header, in words
 MAX_HOPS = 50                          # more Received lines than this are a mail loop
 # put before each message we forward; found again, it has come in a circle
 MARK = b"X-Alias-Forwarded"
@@ -72,10 +73,10 @@ def read_headers(path: str):
         return message_from_bytes(b"\n", policy=default)
 
 
-def header_text(headers, name: str, limit: int = 150) -> str:
+def header_text(headers, name: str) -> str:
     """A header in words, on one line, decoded, cut; "" when it is missing or cannot be decoded."""
     try:
         value = str(headers.get(name, ""))
     except Exception:           # noqa: BLE001  (hostile headers: the email package raises anything)
         return ""
-    return one_line(value, limit)
+    return one_line(value, LONGEST)
