@@ -84,7 +84,7 @@ def test_without_a_file_the_short_example_is_the_beginning(tmp_path):
     ("mial.port", "25", "there is no section [mial]; did you mean 'mail'?", 2),
     ("mail.prot", "25", "[mail] has no option 'prot'; did you mean 'port'?", 2),
     ("mail", "25", "[mail] has no option ''", 2),
-    ("check_jobs.try", "yes", "try is about one run", 78),
+    ("check_domains.domain", "a.example", "domain is about one run", 78),
     ("tables.nothing", "x", "[tables] nothing: there is no such option", 78),
     ("mail.per_hour", "1\n2", "expected one line; nothing was changed", 78),
 ])

@@ -223,10 +223,6 @@ def test_no_schema_or_an_older_one_says_what_to_run(blank_url, monkeypatch):
     db.close()
 
 
-
-
-
-
 @pytest.mark.slow
 def test_what_a_table_of_ours_lacks_is_added_and_kills_do_no_harm(fresh, engine):
     """As after an update whose tables have more columns and indexes."""
@@ -240,7 +236,6 @@ def test_what_a_table_of_ours_lacks_is_added_and_kills_do_no_harm(fresh, engine)
     old.execute("DROP INDEX notifications_age" + " ON notifications" * (engine == "mariadb"))
     old.execute("ALTER TABLE {notifications} DROP COLUMN last_code")
     old.execute("ALTER TABLE {job_runs} DROP COLUMN progress")
-    old.upsert("meta", {"name": "schema"}, {"value": "0"})
     old.close()
     kills = 0
     while not in_a_process(url, kill_before=kills):
@@ -348,7 +343,6 @@ def test_a_mapped_table_of_ours_is_made_under_that_name(blank_url):
     db.close()
 
 
-
 def test_two_installations_in_one_database_do_not_meet(blank_url):
     one, other = migrated(blank_url, prefix="a_"), migrated(blank_url, prefix="b_")
     assert database_id(one) != database_id(other)
@@ -372,7 +366,6 @@ def test_a_table_that_got_lost_is_made_again(fresh, engine):
     migrate(db, NOW)
     assert shape(db) == expected
     db.close()
-
 
 
 def test_an_apps_table_is_found_in_any_case_where_the_database_tells_none(tmp_path):   # R75
