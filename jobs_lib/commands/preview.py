@@ -1,4 +1,4 @@
-"""Write a notice to users as a file, as they will see it.
+"""Write a notice to users into the folder `preview`, as they will see it.
 
 It is KIND.eml for a mail program and KIND.html for a browser. The content is an example; templates,
 personas and addresses are yours. Without KIND all of them are written. A template of your own
@@ -26,16 +26,14 @@ from jobs_lib.text import one_of
 from ._arguments import parsed_as
 
 READER = "jane@home.example"
+FOLDER = "preview"                       # where you are
 EXAMPLE = "https://app.example"          # where no [core] app_url is set
 
 
 def arguments(parser) -> None:
-    """Declares KIND, --output, --send and --json."""
+    """Declares KIND, --send and --json."""
     parser.add_argument("kind", metavar="KIND", nargs="?", type=one_of(*SAMPLES), help="one of "
                         + ", ".join(SAMPLES))
-    parser.add_argument("--output", metavar="DIR", default="preview",
-                        help="the folder for the files, made if it is missing (default: preview, "
-                        "where you are)")
     parser.add_argument("--send", metavar="ADDRESS", type=parsed_as(option_types.address),
                         help="send this one notice to the address; no file is written")
     parser.add_argument("--json", action="store_true", help="print the names of the files and what "
@@ -47,7 +45,7 @@ def run(args, make_session, config_path) -> int:
     session = make_session(config_path)
     if args.send:
         return _send(session, args.kind, args.send, args.json)
-    kinds, folder = [args.kind] if args.kind else list(SAMPLES), os.path.abspath(args.output)
+    kinds, folder = [args.kind] if args.kind else list(SAMPLES), os.path.abspath(FOLDER)
     found, wrong = {}, {}
     for kind in kinds:
         try:

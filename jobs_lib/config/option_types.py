@@ -27,10 +27,10 @@ argument  whether it is about one run and given by --set alone: in a file or the
 """
 
 
-def argument(kind: Kind, default: str, meaning: str) -> Option:
-    """What is given to one run by `--set`, and in no file: a test alert, a domain to check, a day
-    to begin with."""
-    return Option(kind, default, meaning, True)
+def argument(kind: Kind, meaning: str) -> Option:
+    """What is given to one run by `--set`, and in no file: a domain to check, a day to begin
+    with."""
+    return Option(kind, "", meaning, True)
 
 
 def option_type(name: str, mask=None):

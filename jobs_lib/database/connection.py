@@ -7,7 +7,7 @@ from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost, Miss
 
 from . import dialects
 from .schema import Names, is_word
-from .statement import Statement, as_text
+from .statement import Statement
 from .transaction import Transaction
 
 TRIES = 3                    # of a batch that met a deadlock, a lock wait or a lost connection
@@ -161,10 +161,6 @@ class Database:
     def explain(self, sql: str, /, **values) -> list[dict]:
         """The engine's own plan for a statement."""
         return self.query(self.dialect.explain + sql, **values)
-
-    def as_text(self, sql: str) -> str:
-        """A statement without values as the database takes it, for a person to run."""
-        return as_text(sql, self.dialect, self.name)
 
     def _row(self, values: dict) -> str:
         for name in values:

@@ -57,12 +57,6 @@ def _add_tables(pieces: list, text: str) -> None:
         pieces += (("table", name), ("text", text))
 
 
-def as_text(sql: str, dialect, table) -> str:
-    """A statement without values as the database takes it, without the driver's notation."""
-    return "".join(dialect.quote(table(piece)) if kind == "table" else piece
-                   for kind, piece in scan(sql))
-
-
 class Statement:
     """One SQL text, translated for one dialect and one set of names (schema)."""
 

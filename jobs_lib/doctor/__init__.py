@@ -11,7 +11,6 @@ from typing import Any
 
 from jobs_lib import catalogue, clock, masking
 from jobs_lib.config.secrets import redacted, secrets
-from jobs_lib.crontab import installed
 from jobs_lib.errors import ConfigError, Missing, Stopped
 from jobs_lib.output.findings import Finding, problem, warning
 from jobs_lib.runner.limits import Alarm
@@ -28,14 +27,12 @@ class Reported(Exception):
 class Installation:
     """One installation: its configuration, its jobs, and its database where that can be had.
 
-    script  jobs.py, its absolute path       broken   why jobs cannot be loaded, a sentence each
-    now     the present second in UTC        crontab  returns the text of this user's crontab, or
-                                                      None, and why there is none
+    script  jobs.py, its absolute path       broken  why jobs cannot be loaded, a sentence each
+    now     the present second in UTC
     """
 
-    def __init__(self, config, script: str, *, now=None, crontab=installed.read) -> None:
-        self.config, self.script, self.crontab = config, script, crontab
-        self.now = now or clock.now()
+    def __init__(self, config, script: str) -> None:
+        self.config, self.script, self.now = config, script, clock.now()
         self.broken: list[str] = []
         self.jobs = catalogue.load_all(self.broken)
         self.section = config.section

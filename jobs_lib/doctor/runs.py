@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from jobs_lib import clock
 from jobs_lib.config.option_types import show_duration
-from jobs_lib.crontab.installed import ours
+from jobs_lib.crontab import installed
 from jobs_lib.database import stored
 from jobs_lib.output.findings import note, ok, problem, run, warning
 from jobs_lib.text import span
@@ -26,8 +26,8 @@ CRON, KILLED_RUNS = "late:cron", " was killed "      # of an incident's key, and
 def cron(installation):
     """When cron came last, by the lock of `run-due`, which each tick touches, and by the runs that
     it started."""
-    text, why = installation.crontab()
-    lines = ours(text or "", installation.script)
+    text, why = installed.read()
+    lines = installed.ours(text or "", installation.script)
     for number, command in lines:
         if "--yes" in command.split():
             yield problem(f"Line {number} of the crontab has --yes: {command}",

@@ -30,7 +30,7 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
             "domain that uses you."),
         "grace": Option(kind.duration, "72h", "How long a verified domain has to be found wrong "
                         "before it loses its status."),
-        "domain": argument(kind.text, "", "For --set domain=NAME: check this domain now, and no "
+        "domain": argument(kind.text, "For --set domain=NAME: check this domain now, and no "
                            "other."),
     },
     idempotency="A domain's result, its next date and its notice are one commit, made only if the "

@@ -29,9 +29,9 @@ from jobs_lib.job import declare
                        "How long usage is kept, in whole weeks; at least as long as a billing "
                        "cycle and what your pages show. Days before that are not added up, even if "
                        "there are logs of them."),
-        "from": argument(kind.or_empty(kind.day), "", "For --set from=DAY: add up again from this "
+        "from": argument(kind.or_empty(kind.day), "For --set from=DAY: add up again from this "
                          "day on, whether or not anything came in."),
-        "to": argument(kind.or_empty(kind.day), "", "For --set to=DAY: the last such day. Empty, "
+        "to": argument(kind.or_empty(kind.day), "For --set to=DAY: the last such day. Empty, "
                        "or a day in the future: today."),
     },
     idempotency="A day is written as what its log rows and their totals add up to, in one commit: "

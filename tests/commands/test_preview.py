@@ -59,7 +59,7 @@ def test_text_and_page_say_the_same_in_every_form(kind, app_url, changes):
 
 
 def page_of(line, kind: str) -> str:
-    return (line.folder / "seen" / f"{kind}.html").read_text(encoding="utf-8")
+    return (line.folder / "preview" / f"{kind}.html").read_text(encoding="utf-8")
 
 
 def test_the_link_of_an_export_is_a_sample_that_opens_nothing(line):
@@ -74,10 +74,10 @@ def test_the_link_of_an_export_is_a_sample_that_opens_nothing(line):
 def test_a_kind_as_mail_and_as_page(line, kind):
     line.ini("[personas]\nporter = Porter <porter@service.example>\n"
              "[core]\napp_url = https://mail.example.org\n")
-    answer = line("preview", kind, "--output", "seen", "--json")
+    answer = line("preview", kind, "--json")
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)[0]["kind"] == kind
-    message = message_from_bytes((line.folder / "seen" / f"{kind}.eml").read_bytes(),
+    message = message_from_bytes((line.folder / "preview" / f"{kind}.eml").read_bytes(),
                                  policy=policy.default)
     text, html = (message.get_body(which).get_content() for which in ("plain", "html"))
     assert "https://mail.example.org" in text
