@@ -149,7 +149,7 @@ def _report_apps_own(session, db, remark: str = "") -> None:
 
 def _report_wrong(session, db, on: list, planned=(), remark: str = "") -> None:
     """What has to be changed in the app's tables, each thing with its SQL."""
-    if found := _wrong(db, on, planned):
+    if found := _wrong(fit.look(db), on, planned):
         _say(session, remark, f"\n{TO_DO}")
     for each in found:
         _say(session, "-- ", f"{each.what}: {each.fix}")
@@ -165,10 +165,10 @@ def _names(on: list) -> list[str]:
     return [name for name in TABLES if any(name in tables_of(job) for job in on)]
 
 
-def _wrong(db, on: list, planned=()) -> list:
+def _wrong(found: list, on: list, planned=()) -> list:
     """What is wrong with the app's tables for a job which is enabled, but for what `migrate` will
     make."""
-    return [each for each in fit.look(db) if any(fit.concerned(job, [each]) for job in on)
+    return [each for each in found if any(fit.concerned(job, [each]) for job in on)
             and not (each.statements and set(planned).issuperset(each.statements))]
 
 
@@ -179,12 +179,14 @@ def _check(db, on: list) -> int:
                         "--dry-run: shown)")
     else:
         version.check(db)
-        problems += [f"{each.what}: {each.fix}" for each in _wrong(db, on)]
-        if missing := fit.indexes(db, _names(on)):
-            problems.append(f"{counted(len(missing), 'index', 'indexes')} of your app's tables "
-                            "missing: run the SQL that `jobs.py migrate` prints")
-        for what, _, fix in words.look(db, _names(on)):
-            print(f"warning: {what}: {fix[0].lower()}{fix[1:]}")
+    found = fit.look(db)
+    problems += [f"{each.what}: {each.fix}" for each in _wrong(found, on, planned)]
+    if not planned and (missing := fit.indexes(db, _names(on))):
+        problems.append(f"{counted(len(missing), 'index', 'indexes')} of your app's tables "
+                        "missing: run the SQL that `jobs.py migrate` prints")
+    notes = [(each.what, "", each.fix) for each in found if each.act == fit.NOTE]
+    for what, _, fix in (*words.look(db, _names(on)), *notes):
+        print(f"warning: {what}: {fix[0].lower()}{fix[1:]}")
     for problem in problems or ["the schema is up to date"]:
         print(problem)
     return FAILED if problems else OK

@@ -319,7 +319,7 @@ class Database:
 
     def catalogue(self, tables) -> dict[str, dict]:
         """What the engine knows of the columns of these tables of ours: {our table: {column: name,
-        type, whole, collation, longest, engine, is_view}}, without tables that are not there.
+        type, whole, collation, longest, is_view}}, without tables that are not there.
         `longest`: the characters that fit, None where no number is given."""
         found: dict = {}
         for table, row in self._of_tables(self.dialect.catalogue, tables):

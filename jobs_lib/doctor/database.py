@@ -18,6 +18,7 @@ CREATED = ("created_at", "requested_at", "held_at", "quarantined_at")   # when a
 NEWEST = 20              # rows of each table
 CLOCKS_DIFFER = timedelta(minutes=15)
 SHOWN = 10               # differences listed one by one
+TAKEN = "The jobs delete those by their age; what goes with them is neither counted nor shown."
 RUN_SQL = "Run this SQL (phpMyAdmin: the tab SQL):"
 
 
@@ -67,11 +68,14 @@ def tables(installation):
     if missing[SHOWN:]:
         yield problem(f"{len(missing) - SHOWN} more tables, columns and indexes are missing",
                       "Jobs that use them fail.", "`jobs.py migrate --dry-run` prints their SQL.")
-    wrong = [each for each in fit.look(db) if any(fit.concerned(job, [each]) for job in on)]
+    found = fit.look(db)
+    wrong = [each for each in found if any(fit.concerned(job, [each]) for job in on)]
+    notes = [(each.what, TAKEN, each.fix[0].upper() + each.fix[1:] + ".") for each in found
+             if each.act == fit.NOTE]
     for each in wrong:
         yield problem(each.what, "Jobs that need it refuse to run.", run(
             each.fix, *(f"{sql};" for sql in each.statements)))
-    for each in words.look(db, apps):
+    for each in (*words.look(db, apps), *notes):
         yield warning(*each)
     if not (missing or wrong):
         yield ok("no table, column or index is missing, and rows can be written as the jobs do")

@@ -3,10 +3,13 @@ concerned refuse before they touch anything and say what it is, the others run."
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 
 from tests.engines.test_queue import due
+from tests.house.source import ROOT
 from tests.support import adopted, client
 from tests.support.bench import NOW, Bench
 from tests.support.product import connect, fit, migrate
@@ -209,3 +212,92 @@ def test_two_alike_may_be_in_a_table_of_an_apps(blank_url):                     
     db.execute(found.statements[-1])
     assert fit.indexes(db, ["aliases"]) == []
     db.close()
+
+
+@pytest.mark.parametrize("is_behind_a_view", (False, True))
+def test_nothing_is_tried_in_a_table_that_rolls_nothing_back(mariadb, is_behind_a_view):   # R75
+    url = adopted.make(mariadb.database())
+    stored = "Logins" if is_behind_a_view else "app_sessions"
+    client.run(url, "ALTER TABLE app_sessions ENGINE=MyISAM;\n")
+    if is_behind_a_view:
+        client.run(url, f"RENAME TABLE app_sessions TO {stored};\n"
+                   f"CREATE VIEW app_sessions AS SELECT * FROM {stored};\n")
+    db = connect(url, tables=adopted.TABLES)
+    db.insert("sessions", user_id=1, token_hash="x", expires_at="2026-01-01 00:00:00")
+    migrate(db, NOW)
+    found, = fit.look(db)
+    assert found.what == (f"the table {stored}{' behind app_sessions' * is_behind_a_view} is "
+                          "myisam, which has no transactions")
+    assert db.value("SELECT COUNT(*) FROM {sessions}") == 1
+    db.execute(found.statements[0])
+    assert fit.look(db) == []
+    assert db.value("SELECT COUNT(*) FROM {sessions}") == 1
+    db.close()
+    mariadb.drop(url)
+
+
+def test_no_row_is_changed_through_a_view_of_tables_that_cannot_be_seen(mariadb):          # R75
+    """Such as one of another database: nobody knows whether that rolls back."""
+    url, other = adopted.make(mariadb.database()), adopted.make(mariadb.database())
+    theirs = other.partition("?")[0].rpartition("/")[2]
+    client.run(other, "RENAME TABLE app_sessions TO logins;\nALTER TABLE logins ENGINE=MyISAM;\n"
+               "INSERT INTO logins (user_id, token_hash, expires_at) VALUES "
+               "(1, 'x', '2026-01-01 00:00:00');\n")
+    client.run(url, "DROP TABLE app_sessions;\n"
+               f"CREATE VIEW app_sessions AS SELECT * FROM {theirs}.logins;\n")
+    db = connect(url, tables=adopted.TABLES)
+    migrate(db, NOW)
+    assert fit.look(db) == []
+    assert db.value("SELECT COUNT(*) FROM {sessions}") == 1
+    db.close()
+    mariadb.drop(url)
+    mariadb.drop(other)
+
+
+def test_rows_of_other_tables_that_a_purge_takes_along_are_named(tmp_path, mariadb):       # R75
+    url = adopted.make(mariadb.database())
+    client.run(url, "RENAME TABLE app_sessions TO logins;\n"
+               "CREATE VIEW app_sessions AS SELECT * FROM logins;\n"
+               "CREATE TABLE drafts (login BIGINT, CONSTRAINT of_login FOREIGN KEY (login) "
+               "REFERENCES logins (id) ON DELETE CASCADE);\n"
+               "CREATE TABLE settings (user_id BIGINT, FOREIGN KEY (user_id) REFERENCES app_users "
+               "(id) ON DELETE CASCADE);\n")
+    bench = Bench(tmp_path, url, adopted.TABLES)
+    said = ("the foreign key of_login of drafts deletes its rows with those of app_sessions (ON "
+            "DELETE CASCADE)")
+    assert bench.command("migrate", "--check") == (
+        f"warning: {said}: if a user made them, give it ON DELETE SET NULL\n"
+        "the schema is up to date\n")
+    assert said in " ".join(bench.command("doctor", code=1).split())
+    bench.db.close()
+    mariadb.drop(url)
+
+
+def test_an_audit_log_of_its_own_is_made_as_the_refusal_says(tmp_path, mariadb):           # R75
+    url = adopted.make(mariadb.database())
+    client.run(url, "ALTER TABLE app_audit_logs ADD COLUMN tenant VARCHAR(9) NOT NULL;\n")
+    bench = Bench(tmp_path, url, adopted.TABLES)
+    assert "or let [tables] audit_logs name a table that is not there" in bench.fails(
+        "expire_aliases")
+    bench.db.close()
+    bench = Bench(tmp_path, url, {**adopted.TABLES, "audit_logs": "jobs_own_log"})
+    printed = bench.command("migrate")
+    assert ("the database has no table jobs_own_log: correct [tables] audit_logs, or run the SQL "
+            "that `jobs.py migrate` prints") in printed
+    for sql in re.findall(r"(?ms)^((?:CREATE|ALTER) .*?);$", printed):
+        bench.db.execute(sql)
+    assert bench.run("expire_aliases")["expired"] == 0
+    bench.db.close()
+    mariadb.drop(url)
+
+
+def test_a_check_before_the_first_migrate_says_what_the_app_lacks(tmp_path):               # R75
+    adopted.make(f"sqlite:///{tmp_path}/app.db", ("sessions",))
+    names = "\n".join(f"{ours} = {theirs}" for ours, theirs in adopted.TABLES.items())
+    (tmp_path / "config.ini").write_text("[core]\ndatabase = sqlite:///app.db\n[tables]\n" + names)
+    done = subprocess.run(
+        [sys.executable, "jobs.py", "--config", str(tmp_path / "config.ini"), "migrate", "--check"],
+        cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    assert " statements to run: `jobs.py migrate`" in done.stdout
+    assert "the database has no table app_sessions" in done.stdout

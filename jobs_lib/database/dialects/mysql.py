@@ -360,7 +360,7 @@ def day(column: str) -> str:
 
 
 # `folds`: the server stores the names of tables in lower case, or compares them so
-tables = ("SELECT table_name AS name, @@lower_case_table_names > 0 AS folds"
+tables = ("SELECT table_name AS name, @@lower_case_table_names > 0 AS folds, engine AS engine"
           " FROM information_schema.tables WHERE table_schema = DATABASE()")
 columns = ("SELECT table_name AS table_name, column_name AS name "
                "FROM information_schema.columns"
@@ -369,8 +369,7 @@ catalogue = ("SELECT c.table_name AS table_name, c.column_name AS name, LOWER(c.
              " c.column_type AS whole, c.character_maximum_length AS longest,"
              " CASE WHEN c.collation_name IS NULL THEN ''"
              " ELSE CONCAT('CHARACTER SET ', c.character_set_name, ' COLLATE ', c.collation_name)"
-             " END AS collation, t.engine AS engine,"
-             " t.table_type LIKE '%VIEW%' AS is_view"
+             " END AS collation, t.table_type LIKE '%VIEW%' AS is_view"
              " FROM information_schema.columns c JOIN information_schema.tables t"
              " ON t.table_schema = c.table_schema AND t.table_name = c.table_name"
              " WHERE c.table_schema = DATABASE() AND c.table_name IN (:names)")

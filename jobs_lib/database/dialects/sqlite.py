@@ -396,7 +396,7 @@ columns = ("SELECT m.name AS table_name, c.name AS name "
                "FROM sqlite_master m, pragma_table_xinfo(m.name) c"
                " WHERE m.name COLLATE NOCASE IN (:names) AND m.type IN ('table', 'view')")
 catalogue = ("SELECT m.name AS table_name, c.name AS name, LOWER(c.type) AS type, "
-             "LOWER(c.type) AS whole, NULL AS longest, NULL AS engine, "
+             "LOWER(c.type) AS whole, NULL AS longest, "
              "m.type = 'view' AS is_view, "
              # an index has the column's own collation, unless it says another
              "COALESCE((SELECT 'COLLATE ' || x.coll FROM pragma_index_list(m.name) l, "

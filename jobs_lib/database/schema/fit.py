@@ -30,6 +30,7 @@ what, fix   in words
 statements  SQL that does it
 """
 READ, CHANGE, WRITE, ADD, DELETE, PURGE = "read", "change", "write", "add", "delete", "purge"
+NOTE = "note"                # to be looked at by a person: no job refuses for it
 MARKS = {READ: "", CHANGE: "=+-", WRITE: "=", ADD: "+", DELETE: "-", PURGE: "-"}
 LONGEST = 1900               # characters of a value in `meta`
 MOST = 3                     # sentences in a refusal
@@ -43,7 +44,7 @@ NEEDED = {**dict.fromkeys(("id", "ref"), ("numbers", "text")),
           **dict.fromkeys(("int", "big", "flag", "real"), ("numbers",)),
           **dict.fromkeys(("date", "time", "now"), ("times",)),
           "blob": ("bytes", "text")}
-TRANSACTIONAL = ("", "innodb", "rocksdb", "xtradb")
+TRANSACTIONAL = ("innodb", "rocksdb", "xtradb")
 
 
 class Incomplete(JobsError):
@@ -53,17 +54,22 @@ class Incomplete(JobsError):
 def look(db) -> list[Finding]:
     """All that is wrong. Only a connection that may write tries whether rows can be written."""
     there = db.catalogue(app_tables.TABLES)
-    by_keys, parents = foreign_keys.look(db, there)
-    found = [*_missing(db, there), *_unlike(db, there), *(Finding(*each) for each in by_keys)]
+    by_keys, parents, bases = foreign_keys.look(db, there)
+    engines = {row["name"].lower(): row for row in db.query(db.dialect.tables)} if bases else {}
+    lasting = list(_lasting(db, bases, engines))
+    found = [*_missing(db, there), *_unlike(db, there), *lasting,
+             *(Finding(*each) for each in by_keys)]
     if db.readonly:
         return found
-    wrong = {each.table for each in found if each.act == READ}
+    # what is tried in a table without transactions would stay
+    wrong = {each.table for each in found if each.act == READ or each in lasting}
     with suppress(Missing, NotGranted, *probe.NOBODY):
         db.execute("UPDATE {meta} SET value = value WHERE 1 = 0")   # else no job can run
         for name in there:
             if name not in wrong:
+                is_seen = not bases or (bool(bases[name]) and bases[name] <= engines.keys())
                 found += [Finding(*each) for each in probe.look(
-                    db, name, there[name].keys(), name in parents)]
+                    db, name, there[name].keys(), name in parents, is_seen)]
     return found
 
 
@@ -89,7 +95,7 @@ def _missing(db, there: dict):
             fix = f"{PRINTED}, or name yours in [tables]"
             if name in db.name.mapped:
                 near = did_you_mean(theirs, sorted(tables - set(map(db.name, NAMES))))
-                fix = f"correct [tables] {name}{near.replace(';', ':', 1)}"
+                fix = f"correct [tables] {name}" + (near.replace(";", ":") or f", or {PRINTED}")
             elif name in tables:
                 fix = f"if the table {name} is your app's, set [tables] {name} = {name}; else {fix}"
             yield Finding(name, READ, f"the database has no table {theirs}", fix,
@@ -106,7 +112,7 @@ def _missing(db, there: dict):
 
 
 def _unlike(db, there: dict):
-    """Columns of another family of types, keys of another kind, engines without transactions."""
+    """Columns of another family of types, keys of another kind."""
     for name, columns in there.items():
         for column in table(name).columns:
             facts = columns.get(column.name)
@@ -118,16 +124,23 @@ def _unlike(db, there: dict):
                 yield Finding(name, READ, (f"{db.name(name)}.{column.name} holds {held} where "
                               f"{needed[0]} belong"), ("change its type, or let a view show it as "
                               f"{db.dialect.types[column.type]}"))
-        engine = (next(iter(columns.values()))["engine"] or "").lower()
-        if engine not in TRANSACTIONAL:
-            theirs = db.dialect.quote(db.name(name))
-            yield Finding(name, CHANGE, f"the table {db.name(name)} is {engine}, which has no "
-                          "transactions", PRINTED, [f"ALTER TABLE {theirs} ENGINE=InnoDB"])
     first = next(iter(keys.types(db)), "")
     for name in keys.others(db):
         yield Finding(name, READ, (f"the keys of {db.name(name)} ({keys.types(db)[name]}) are not "
                       f"of the kind of those of {db.name(first)} ({keys.types(db)[first]})"),
                       "give both the same type and collation")
+
+
+def _lasting(db, bases: dict, engines: dict):
+    """Tables whose engine has no transactions, also behind a view."""
+    for name, tables in bases.items():
+        for stored in (engines[base] for base in sorted(tables & engines.keys())):
+            base, engine = stored["name"], stored["engine"].lower()
+            if engine not in TRANSACTIONAL:
+                shown = base if base == db.name(name) else f"{base} behind {db.name(name)}"
+                yield Finding(name, CHANGE, f"the table {shown} is {engine}, which has no "
+                              "transactions", PRINTED,
+                              [f"ALTER TABLE {db.dialect.quote(base)} ENGINE=InnoDB"])
 
 
 def _family(kind: str) -> str:
@@ -182,7 +195,7 @@ def forget(db) -> None:
 def concerned(job, found: list[Finding]) -> list[Finding]:
     """Those of the findings that matter for what the job does, as it says itself."""
     works = tables_of(job)
-    return [each for each in found if each.table in works
+    return [each for each in found if each.table in works and each.act in MARKS
             and (not MARKS[each.act] or set(MARKS[each.act]) & set(works[each.table]))
             and not (each.act == PURGE and "-" in works.get("users", ""))]
 

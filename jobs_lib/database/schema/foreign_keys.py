@@ -13,11 +13,11 @@ TEMPTABLE = "let no row be deleted through it: CREATE ALGORITHM = TEMPTABLE VIEW
 READ = re.compile(r"(?:\bfrom|\bjoin)\s*\(*\s*`[^`]+`\.`([^`]+)`(?!\.)", re.IGNORECASE)
 
 
-def look(db, catalogue: dict) -> tuple[list[tuple], set[str]]:
-    """([(our table, act, what, fix), ...], our tables that any of them refers to). `catalogue`: as
-    Database.catalogue has it."""
+def look(db, catalogue: dict) -> tuple[list[tuple], set[str], dict[str, set]]:
+    """([(our table, act, what, fix), ...], our tables that any of them refers to, {our table: the
+    tables whose rows it shows}). `catalogue`: as Database.catalogue has it."""
     if not db.dialect.views:            # of one that leaves foreign keys alone
-        return [], set()
+        return [], set(), {}
     views = {row["name"].lower(): row for row in db.query(db.dialect.views)}
     bases = {name: _bases(db.name(name).lower(), views) for name in catalogue}
     ours = {base: name for name in reversed(tuple(catalogue)) for base in bases[name]}
@@ -30,7 +30,7 @@ def look(db, catalogue: dict) -> tuple[list[tuple], set[str]]:
         parents |= {name for name in bases if key["parent"].lower() in bases[name]}
         if parent and (act := _act(db, key, child, parent, bool(is_used))):
             found.append((parent, *act))
-    return [*found, *_shared(db, views, bases)], parents
+    return [*found, *_shared(db, views, bases)], parents, bases
 
 
 def _act(db, key: dict, child: str | None, parent: str, is_used: bool) -> tuple:
@@ -40,6 +40,9 @@ def _act(db, key: dict, child: str | None, parent: str, is_used: bool) -> tuple:
     if key["on_delete"] in KEEP and child in (None, "users"):
         return ("delete", f"{name} keeps rows of {theirs} from being deleted",
                 "give it ON DELETE SET NULL" + " or CASCADE" * (child is None))
+    along = f"{name} deletes its rows with those of {theirs} (ON DELETE CASCADE)"
+    if key["on_delete"] == "CASCADE" and child is None and parent not in OWNED:
+        return "note", along, "if a user made them, give it ON DELETE SET NULL"
     if key["on_delete"] != "CASCADE" or child not in OWNED:
         return ()
     if child == "users":
@@ -47,8 +50,7 @@ def _act(db, key: dict, child: str | None, parent: str, is_used: bool) -> tuple:
                 "give it ON DELETE SET NULL")
     if parent in OWNED and (parent != "destinations" or (child == "aliases" and is_used)):
         return ()
-    return ("purge", f"{name} deletes its rows with those of {theirs} (ON DELETE CASCADE)",
-            "give it ON DELETE SET NULL, or switch off the job that deletes those")
+    return ("purge", along, "give it ON DELETE SET NULL, or switch off the job that deletes those")
 
 
 def _shared(db, views: dict, bases: dict) -> list[tuple]:

@@ -31,9 +31,11 @@ AUDIT = {"actor": "jobs", "event": "destination.removed", "severity": "warning",
 HELD = {"numbers": (int, float), "text": (str,)}
 NEEDED = {"word": "text", "time": "text", "now": "text", "date": "text", "flag": "numbers",
           "int": "numbers", "big": "numbers"}
-FIXES = {"write": "let it take that, or let a view's UPDATE do so",
-         "add": "let it take that, or let [tables] audit_logs name a table that is not there: "
-         "`migrate` makes it",
+FIXES = {"write": "let the column, its triggers, and the view (in SQLite by an INSTEAD OF UPDATE "
+         "trigger) take and keep that",
+         "add": "give each column that the jobs do not fill a default, and in SQLite a view an "
+         "INSTEAD OF INSERT trigger; or let [tables] audit_logs name a table that is not there, "
+         "and run the SQL that `jobs.py migrate` prints",
          "delete": "let its rows be deleted, or switch the job off"}
 
 
@@ -41,10 +43,11 @@ class _Undo(Exception):
     """Ends a transaction without a trace."""
 
 
-def look(db, name: str, there, is_parent: bool) -> list[tuple]:
+def look(db, name: str, there, is_parent: bool, is_seen: bool = True) -> list[tuple]:
     """(table, act, what, fix) of what does not do. `there`: the columns that the table has;
-    `is_parent`: foreign keys refer to it, so that no row is deleted for a trial. One of NOBODY
-    where nothing can be tried just now."""
+    `is_parent`: foreign keys refer to it, so that no row is deleted for a trial; `is_seen`: its
+    engine is known to roll back, else no row is changed. One of NOBODY where nothing can be tried
+    just now."""
     ours = table(name)
     columns = [column for column in ours.columns
                if column.name in there and (column.written or column.type not in LARGE)]
@@ -60,7 +63,8 @@ def look(db, name: str, there, is_parent: bool) -> list[tuple]:
         found += _of_values(db, ours, rows)
     try:
         with db.transaction():
-            found += _Probe(db, ours, columns, rows[0] if rows else {}, is_parent).run()
+            row = rows[0] if rows and is_seen else {}
+            found += _Probe(db, ours, columns, row, is_parent, is_seen).run()
             raise _Undo
     except _Undo:
         return found
@@ -88,8 +92,10 @@ def _meant(column, needed: str) -> str:
 class _Probe:
     """The statements about one table, in one transaction. `row`: one of its rows, or {}."""
 
-    def __init__(self, db, ours, columns: list, row: dict, is_parent: bool) -> None:
+    def __init__(self, db, ours, columns: list, row: dict, is_parent: bool,
+                 is_seen: bool) -> None:
         self.db, self.ours, self.row, self.is_parent = db, ours, row, is_parent
+        self.is_seen = is_seen
         self.written = [column for column in columns if column.written]
         # a row's age, or its end, must not change with something else (ON UPDATE)
         self.untouched = [column.name for column in columns
@@ -106,7 +112,7 @@ class _Probe:
                 if wrong := self._of(lambda column=column, value=value: self._write(column, value)):
                     yield self._finding("write", f".{column.name}: {wrong}")
                     break
-        if self.ours.name == "audit_logs" and (wrong := self._of(self._add)):
+        if self.ours.name == "audit_logs" and self.is_seen and (wrong := self._of(self._add)):
             yield self._finding("add", f": {wrong}")
         if wrong := self._of(self._delete):
             yield self._finding("delete", f": {wrong}")
