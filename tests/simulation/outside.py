@@ -134,26 +134,28 @@ class Relay:
         answer = ANSWERS.get(now)
         if answer is None and message.path is not IN_MEMORY and not os.path.exists(message.path):
             return Result(FINAL, None, "", "the stored message is missing")
-        answer = answer or self._answer(envelope.recipient, str(item_id))
-        if answer.outcome == SENT and now == "breaking" and outside.chance("dot", item_id) < 0.3:
-            answer = Result(UNCERTAIN, None, "", "the connection broke after the message")
         raw = message.head + (b"" if message.path is IN_MEMORY else _content(message.path))
+        # not by its id: a database may leave gaps between them
+        about = envelope.recipient, _subject(raw)
+        answer = answer or self._answer(*about)
+        if answer.outcome == SENT and now == "breaking" and outside.chance("dot", *about) < 0.3:
+            answer = Result(UNCERTAIN, None, "", "the connection broke after the message")
         outside.journal.write(
             what="mail", item=str(item_id), to=envelope.recipient, sender=envelope.sender,
             outcome=answer.outcome, code=answer.code, at=int(outside.clock.seconds),
-            digest=hashlib.sha256(raw).hexdigest()[:16], subject=_subject(raw))
+            digest=hashlib.sha256(raw).hexdigest()[:16], subject=about[1])
         if answer.outcome in (SENT, UNCERTAIN):
             outside.strikes.reached("message", 1)
         return answer
 
-    def _answer(self, recipient: str, item: str) -> Result:
+    def _answer(self, recipient: str, subject: str) -> Result:
         """By the nature of the mailbox, which its name tells."""
         nature = recipient.partition("@")[0].rpartition("-")[2]
         if nature == "gone":
             return Result(FINAL, 550, "5.1.1", "no such user here")
         if nature == "full":
             return Result(RETRY, 452, "4.2.2", "mailbox full")
-        if nature == "flaky" and self._outside.chance(item) < 0.5:
+        if nature == "flaky" and self._outside.chance(recipient, subject) < 0.5:
             return Result(RETRY, 451, "4.7.1", "greylisted, try again later")
         return Result(SENT, 250, "2.0.0", "queued")
 

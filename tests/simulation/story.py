@@ -31,9 +31,13 @@ ACTED_ON = ("users", "aliases", "destinations", "alias_destinations", "destinati
             "domains", "message_logs", "header_snapshots", "failed_emails", "overflow_hold",
             "spam_quarantine", "audit_logs", "magic_links", "sessions", "webhooks",
             "webhook_deliveries", "export_requests", "notifications", "notification_optouts")
+# The story names rows of them by their order.
+NUMBERED = ("failed_emails", "notifications", "webhook_deliveries", "audit_logs")
 LATEST = 9                      # commits of a tick before the database becomes busy
 BUSY_TABLES = ("failed_emails", "notifications", "webhook_deliveries")
+NOTICED_WITHIN = 30             # real seconds
 TOLD = 40                        # lines of the story that are kept
+ITEMS = {"forward": "failed_emails", **{name: table for table, name in oracle.ITEMS.items()}}
 SENT_BY = {"failed_emails": "retry_forwards", "notifications": "send_notifications",
            "webhook_deliveries": "retry_webhooks"}
 BY_TWO = {"notification_optouts": ("user_id", "kind"), "alias_destinations":
@@ -104,6 +108,7 @@ class Simulation:
         self._acts: list = []
         self._faults = sorted(self.faults, reverse=True)
         self._seen: dict = {}
+        self._numbers: dict[str, dict] = {}     # {table: {id: which of its rows it is}}
 
     # The run
 
@@ -271,6 +276,7 @@ class Simulation:
     def _tick(self, host: Host, child: int | None = None, words: tuple = ("run-due",)) -> int:
         before = self._look(ACTED_ON) if self._seen else self._look()
         began, self.tick = self.clock.seconds, self.tick + 1
+        others = self._connected()
         self.world.close()
         struck = []
         self.strikes.take_aim()
@@ -283,6 +289,8 @@ class Simulation:
                 of_worker = host.run("worker", "--burst")
                 self._note_strike(host, of_worker, struck)
                 code = code or of_worker
+        if struck and not any("SIGSTOP" in words for words in struck):
+            self._until_cut_off(others)
         if code == -signal.SIGSTOP:
             self._paused.append((began + HOUR * (1 + self.tick % 5), host, host.stopped[-1]))
         self.counts["ticks" if words == ("run-due",) else "commands"] += 1
@@ -311,6 +319,22 @@ class Simulation:
                 self.counts[f"aimed: {job}"] += 1
         elif code < 0:
             raise RuntimeError(f"a tick ended with signal {-code}, which was not armed")
+
+    def _connected(self) -> set:
+        """The numbers of a server's connections to the database, but our own."""
+        self.world.open()
+        return set() if self.world.db.is_sqlite else {row["id"] for row in self.world.db.query(
+            "SELECT id FROM information_schema.processlist "
+            "WHERE db = DATABASE() AND id <> CONNECTION_ID()")}
+
+    def _until_cut_off(self, others: set) -> None:
+        """Wait until a server has noticed that a killed process is gone: what that has locked is
+        free a moment later, which must not depend on how busy this machine is."""
+        end = time.monotonic() + NOTICED_WITHIN
+        while self._connected() - others:
+            if time.monotonic() > end:
+                raise RuntimeError("the server does not notice that a process was killed")
+            time.sleep(0.01)
 
     @contextmanager
     def _busy(self, later: bool):
@@ -371,8 +395,21 @@ class Simulation:
                 key = (next(iter(rows[0])),)
             found[table] = {row[key[0]] if len(key) == 1 else tuple(row[name] for name in key): row
                             for row in rows}
+        for table in tables:
+            for id in sorted(found[table]) if table in NUMBERED else ():
+                self.number(table, id)
         self._seen = found
         return found
+
+    def number(self, table: str, id) -> int:
+        """Which row of its table it is, as the story has it. Ids would differ: those of an INSERT
+        that is taken back, or finds its row there, are used again by SQLite alone."""
+        known = self._numbers.setdefault(table, {})
+        return known.setdefault(id, len(known) + 1)
+
+    def _item(self, item: str) -> str:
+        kind, _, id = item.partition("-")
+        return f"{kind}-{self.number(ITEMS[kind], int(id))}" if kind in ITEMS else item
 
     def _step(self, began: float, before: dict, struck=(), words=(), code=0,
               printed="") -> oracle.Step:
@@ -389,15 +426,16 @@ class Simulation:
     def _judge(self, step: oracle.Step, finish: bool = False) -> None:
         for entry in step.journal:
             self.counts[f"{entry['what']} {entry.get('outcome') or entry.get('status')}"] += 1
-            self._say(" ".join(f"{value}" for name, value in entry.items()
-                               if name in ("what", "item", "to", "outcome", "status", "url")))
+            self._say(" ".join(f"{value}" for name, value in {
+                **entry, "item": self._item(entry["item"])}.items()
+                if name in ("what", "item", "to", "outcome", "status", "url")))
         for row in oracle.new(step, "job_runs").values():
             self.counts[f"runs: {row['trigger_type']}"] += 1
         for table in ("failed_emails", "notifications", "webhook_deliveries"):
             for id, row in step.after[table].items():
                 was = step.before[table].get(id, {}).get("status", "new")
                 if was != row["status"]:
-                    self._say(f"{table} {id}: {was} -> {row['status']}")
+                    self._say(f"{table} {self.number(table, id)}: {was} -> {row['status']}")
         for rule in self.rules:
             for sentence in (rule.finish(step) if finish else rule.check(step)):
                 self.wrong = Wrong(self.clock.seconds, f"{type(rule).__name__}: {sentence}",

@@ -50,9 +50,10 @@ def test_what_once_failed_does_not_fail_again(seed, days, engine, kinds, request
 def test_a_seed_tells_the_same_story_on_both_engines_and_twice(mariadb, player):
     # R76
     url = mariadb.database()
+    # a day in which ids differ: MariaDB leaves gaps behind an INSERT of several rows
     planned = [fault for fault in faults.draw(9, 2, alike=True) if fault.at < DAY]
     assert sum(fault.kind == "strike" for fault in planned) > 20
-    played = [player(9, 1, url=url, faults=planned) for url in (None, None, url)]
+    played = [player(77, 1, url=url, faults=planned) for url in (None, None, url)]
     assert [each.wrong for each in played] == ["", "", ""]
     assert played[0].told == played[1].told
     assert played[0].told == played[2].told

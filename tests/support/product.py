@@ -95,13 +95,15 @@ def live_in(clock, outside, connecting, timeout: float) -> None:
     """From now on this process is on that clock and in that world: `outside` has the ends of the
     ports, `connecting` is called before each connection to the database."""
     from jobs_lib import clock as clocks
-    from jobs_lib.features.webhooks import requests
+    from jobs_lib.features.webhooks import dispatcher, requests
     from jobs_lib.runner import resources
     from tests.support import databases
 
     clocks.now, clocks.boot = clock.now, clock.boot
     resources.time = SimpleNamespace(monotonic=clock.monotonic, sleep=clock.sleep)
     requests.threading = SimpleNamespace(Thread=_AtOnce)
+    # what an endpoint has taken is kept: it must not be how busy this machine was
+    requests.time = dispatcher.time = resources.time
     connect = resources.Ports.connect
 
     def connected(ports, **how):

@@ -89,9 +89,10 @@ def many_notices(world, chosen) -> str:
 
 def _notice(world, user: dict, priority: int) -> int:
     number = next(world.numbers)
-    return world.add("notifications", user_id=user["id"], kind="news", to_email=user["email"],
-                     subject=f"News {number}", body_text="Hello.", dedupe_key=f"news:{number}",
-                     priority=priority, created_at=world.text())
+    id = world.add("notifications", user_id=user["id"], kind="news", to_email=user["email"],
+                   subject=f"News {number}", body_text="Hello.", dedupe_key=f"news:{number}",
+                   priority=priority, created_at=world.text())
+    return world.number("notifications", id)
 
 
 def _are_few(world) -> bool:
