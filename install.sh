@@ -69,8 +69,6 @@ pip_install() { PIP_ROOT_USER_ACTION=ignore "$@" --quiet --disable-pip-version-c
 
 # --- The bundle
 
-DEVELOPERS='add-a-job architecture decisions performance' # pages of docs that no host needs
-
 # bundle [ZIP]: the program, its documentation and the packages in one folder, as a control panel's file manager
 # extracts it. Nothing that is a host's own is inside, so that extracting it over an earlier one keeps that. The packages
 # are pure Python for any version that we run on, and only the files whose hashes are known. jobs_lib/modules.txt has
@@ -92,12 +90,11 @@ bundle() {
     pip_install "$pip" -m pip install --target dist/jobs/vendor --no-compile --python-version 3.9 \
         --only-binary :all: --no-deps --require-hashes -r requirements-bundle.txt ||
         die "the packages could not be fetched, for the reason above"
-    cp -Rp jobs.py jobs_lib .htaccess config.ini.example .env.example README.md LICENSE docs dist/jobs
+    cp -Rp jobs.py jobs_lib .htaccess config.ini.example .env.example crontab.txt ./*.md LICENSE docs dist/jobs
     "$python" jobs.py config example --short >dist/jobs/config.ini.short
     (
         cd dist/jobs
         rm -rf vendor/bin docs/generate
-        for page in $DEVELOPERS; do rm "docs/$page.md"; done
         find . -name __pycache__ -prune -exec rm -rf {} +
         find . -type d -exec chmod 755 {} + -o -exec chmod 644 {} +
         "$python" -c 'import glob, hashlib
@@ -360,6 +357,7 @@ case ${1:-} in
         ;;
     bundle)
         [ $# -le 2 ] || wrong_word "unexpected argument: $3"
+        case ${2:-} in -*) wrong_word "bundle $2: expected the name of a zip" ;; esac
         bundle "${2:-}"
         ;;
     test)

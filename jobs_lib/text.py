@@ -81,11 +81,16 @@ def did_you_mean(word: str, known) -> str:
     words = [f"'{plain[name]}'" for name in near]
     if not words:
         return ""
-    return f"; did you mean {', '.join(words[:-1]) + ' or ' if words[1:] else ''}{words[-1]}?"
+    return f"; did you mean {either(words)}?"
 
 
 def _plain(word: str) -> str:
     return word.strip().lower().replace("-", "_").strip("_")
+
+
+def either(words) -> str:
+    """`none, starttls or tls`."""
+    return f"{', '.join(words[:-1])} or {words[-1]}" if words[1:] else words[0]
 
 
 class one_of:
@@ -97,9 +102,8 @@ class one_of:
     def __call__(self, word: str) -> str:
         if word in self.words:
             return word
-        listed = (f"{', '.join(self.words[:-1])} or {self.words[-1]}" if self.words[1:]
-                  else self.words[0])
-        raise UsageError(f"{word!r}: expected {listed}{did_you_mean(word, self.words)}")
+        raise UsageError(f"{word!r}: expected {either(self.words)}"
+                         f"{did_you_mean(word, self.words)}")
 
 
 def positive(word: str) -> int:

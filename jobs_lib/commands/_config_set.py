@@ -32,8 +32,9 @@ def change(session, where: str, value: str | None, jobs: list) -> int:
         if not option.kind.mask:
             raise UsageError(f"config set {where}: expected a value after it")
         value = asked(where)
-        if not value.strip():
-            return OK                                   # it stays as it is
+        if not value.strip():                           # Enter alone
+            session.console.report(f"{where}: no value was given; nothing was changed.")
+            return OK
     elif mask(value.strip()) != value.strip():
         session.console.fail(f"{SEEN}: `jobs.py config set {where}`, which asks for the value.")
     value = value.strip()
@@ -58,6 +59,8 @@ def _option(section: str, name: str) -> Option:
     if section not in known:
         raise UsageError("config set: expected SECTION.OPTION, such as mail.host; there is no "
                          f"section [{section}]{did_you_mean(section, known)}")
+    if not name:
+        raise UsageError(f"config set: expected SECTION.OPTION, such as mail.host, not {section!r}")
     if section == settings.TABLES:
         return Option(option_types.identifier, "", "")
     options = (settings.job_options(catalogue.load(section)) if section in catalogue.names()
@@ -71,7 +74,7 @@ def _option(section: str, name: str) -> Option:
 def _refuse(config: Config, section: str, name: str, value: str, jobs: list) -> None:
     """ConfigError with what would be wrong with this value and is not wrong already."""
     if "\n" in value or "\r" in value:
-        raise ConfigError(f"[{section}] {name}: expected one line; nothing was changed")
+        raise ConfigError(f"[{section}] {name}: expected one line (nothing was changed)")
     sources = copy.copy(config.sources)
     sources.values = {**sources.values, section: {**sources.values.get(section, {}),
                                                   name: (value, NEW_LINE)}}
@@ -79,7 +82,7 @@ def _refuse(config: Config, section: str, name: str, value: str, jobs: list) -> 
     place = f" ({config.path} line {NEW_LINE})"
     if new := [finding.what for finding in mistakes(Config(config.path, sources), jobs)
                if finding.what not in before]:
-        raise ConfigError(*(f"{words.replace(place, '')}; nothing was changed" for words in new))
+        raise ConfigError(*(f"{words.replace(place, '')} (nothing was changed)" for words in new))
 
 
 def with_option(text: str, section: str, name: str, value: str) -> str:

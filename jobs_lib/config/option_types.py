@@ -375,8 +375,8 @@ def choice(*words: str) -> Kind:
         word = value.strip().lower()
         if word in words:
             return word
-        from jobs_lib.text import did_you_mean
-        raise ValueError(f"expected {' or '.join(words)}{did_you_mean(value, words)}")
+        from jobs_lib.text import did_you_mean, either
+        raise ValueError(f"expected {either(words)}{did_you_mean(value, words)}")
     return parse
 
 

@@ -104,9 +104,9 @@ QUEUES: dict[str, tuple[str, tuple]] = {
             ("@jane", "@club", "@work", WORK, "ann@club.example", "party.eml",
              "pending", 1, -2 * H, 5 * H, -1 * H, 452, FULL, None, None),
             # due, and refused for good: it goes in a circle, and its file is missing
-            ("@jane", "@club", "@home", HOME, "news@circle.example", "loop.eml",
+            ("@jane", "@club", "@work", WORK, "news@circle.example", "loop.eml",
              "pending", 3, -79 * H - 5 * M, -3 * M, -48 * H - 3 * M, 451, GREYLISTED, None, None),
-            ("@jane", "@club", "@home", HOME, "desk@library.example", "lost.eml",
+            ("@jane", "@club", "@work", WORK, "desk@library.example", "lost.eml",
              "pending", 1, -7 * H - 2 * M, -1 * M, -6 * H - 1 * M, 451, GREYLISTED, None, None),
             # due, but not for their owners
             ("@omar", "@omar's", "@omar-home", "omar@home.example", "desk@music.example",

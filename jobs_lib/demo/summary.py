@@ -10,7 +10,8 @@ FOLLOWED = {"forwards": ("failed_emails", "status = 'pending'"),
             "webhooks": ("webhook_deliveries", "status = 'pending'"),
             "held mail": ("overflow_hold", "released_at IS NULL")}
 FORWARD = ("CASE WHEN status = 'sent' THEN 'delivered' WHEN status = 'pending' THEN 'waiting'"
-           " WHEN last_error LIKE 'cancelled%' THEN 'cancelled' ELSE 'failed (owner notified)' END")
+           " WHEN last_error LIKE 'cancelled%' THEN 'cancelled'"
+           " WHEN notice_id IS NULL THEN 'failed' ELSE 'failed (owner notified)' END")
 FATES = {"forwards": FORWARD,
          "webhooks": "CASE WHEN status = 'pending' THEN 'waiting' ELSE status END",
          "held mail": "CASE WHEN warned_at >= :began THEN 'deleted soon (owner warned)'"

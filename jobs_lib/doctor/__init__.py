@@ -11,7 +11,7 @@ from typing import Any
 
 from jobs_lib import catalogue, clock, masking
 from jobs_lib.config.secrets import redacted, secrets
-from jobs_lib.errors import ConfigError, Missing, Stopped
+from jobs_lib.errors import ConfigError, Missing, Stopped, Unfit
 from jobs_lib.output.findings import Finding, problem, warning
 from jobs_lib.runner.limits import Alarm
 
@@ -93,8 +93,8 @@ def _findings(check, installation: Installation) -> list[Finding]:
         installation.close(for_good=False)
         found.append(_unfinished(check, f"no answer within {CHECK_SECONDS:.0f} s")._replace(
             level="problem"))
-    except (Reported, ConfigError, Missing):
-        pass                                 # a section, or a table: its own check reports it
+    except (Reported, ConfigError, Missing, Unfit):
+        pass                         # a section, a table, the schema: its own check reports it
     except Exception as error:      # noqa: BLE001  a defect of one check must not hide the others
         found.append(_unfinished(check, f"{type(error).__name__}: {error}"))
     return found

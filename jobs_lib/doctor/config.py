@@ -56,7 +56,8 @@ def mistakes(config: Config, jobs: list) -> list[Finding]:
     for check in (_wrong_database, _shared_folders):
         with suppress(ConfigError):         # a section that cannot be read: reported above
             found += check(config)
-    return [problem(text, "What needs this section does not run.", _fix(config, text))
+    return [problem(text, "No job runs." if text in config.sources.problems or text.startswith(
+        "[core]") else "What needs this section does not run.", _fix(config, text))
             for text in found]
 
 
@@ -179,7 +180,7 @@ def _required_records(config: Config, job, options):
 
     if job.name == "check_domains" and (missing := unset(options.require, config.section("dns"))):
         what, _, fix = missing.partition(": ")
-        yield warning(what, "No domain is checked before that is set.",
+        yield warning(what, "No domain is checked until it is set.",
                       f"{fix[:1].upper()}{fix[1:]}.")
 
 

@@ -66,15 +66,20 @@ def report(findings: list[Finding], paint) -> str:
 def in_full(finding: Finding, paint) -> list[str]:
     """Its lines: what, why, and how to fix it."""
     width = min(columns(), WIDEST) - len(INDENT)
-    first, *lines = wrapped(f"{finding.level}: {finding.what.rstrip('.')}.", width, "", INDENT)
+    first, *lines = wrapped(f"{finding.level}: {sentence(finding.what)}", width, "", INDENT)
     first = first.replace(finding.level, paint(LEVELS[finding.level], finding.level), 1)
     if finding.why:
-        sentence = finding.why[:1].upper() + finding.why[1:].rstrip(".") + "."
-        lines += wrapped(sentence, width, INDENT, INDENT)
+        why = finding.why[:1].upper() + finding.why[1:]
+        lines += wrapped(sentence(why), width, INDENT, INDENT)
     text, *commands = finding.fix.split("\n")
     if text:
         lines += wrapped(text, width, f"{INDENT}-> ", INDENT)
     return [first, *lines, *(INDENT + command for command in commands)]
+
+
+def sentence(words: str) -> str:
+    """With one mark at its end."""
+    return words if words.endswith("?") else words.rstrip(".") + "."
 
 
 def _count(findings: list[Finding], level: str) -> int:

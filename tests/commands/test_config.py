@@ -173,7 +173,7 @@ def test_check_refuses_a_lock_that_the_database_does_not_have(line):
     (FINE + "[core]\ndatabase = mysql://me@db.example.org/name?tls=on\n", {},
      "?tls=on to db.example.org. Anyone in between can read along"),
     (FINE + "[core]\ndatabase = mysql://me@127.0.0.1/name?tls=off\n", {}, None),
-    ("[mail]\n", {}, ("[check_domains] require names mx. No domain is checked before that is set. "
+    ("[mail]\n", {}, ("[check_domains] require names mx. No domain is checked until it is set. "
      "-> Set [dns] mx_hosts, or leave it out of require.")),
 ])
 def test_check_warns_of_what_is_rarely_meant(line, text, environment, said):

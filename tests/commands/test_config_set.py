@@ -77,16 +77,16 @@ def test_without_a_file_the_short_example_is_the_beginning(tmp_path):
 
 # R63
 @pytest.mark.parametrize("where, value, said, code", [
-    ("mail.port", "abc", "expected a whole number, 1-65535; nothing was changed", 78),
-    ("core.lock", "database", "no locks of that kind; expected file; nothing was changed", 78),
+    ("mail.port", "abc", "expected a whole number, 1-65535 (nothing was changed)", 78),
+    ("core.lock", "database", "no locks of that kind; expected file (nothing was changed)", 78),
     ("core.secret_key", "short", "[core] secret_key = ...: expected at least 32 characters", 78),
     ("retry_forwards.schedule", "61 * * * *", "[retry_forwards] schedule", 78),
     ("mial.port", "25", "there is no section [mial]; did you mean 'mail'?", 2),
     ("mail.prot", "25", "[mail] has no option 'prot'; did you mean 'port'?", 2),
-    ("mail", "25", "[mail] has no option ''", 2),
+    ("mail", "25", "expected SECTION.OPTION, such as mail.host, not 'mail'", 2),
     ("check_domains.domain", "a.example", "domain is about one run", 78),
     ("tables.nothing", "x", "[tables] nothing: there is no such option", 78),
-    ("mail.per_hour", "1\n2", "expected one line; nothing was changed", 78),
+    ("mail.per_hour", "1\n2", "expected one line (nothing was changed)", 78),
 ])
 def test_what_the_loader_would_refuse_changes_nothing(line, where, value, said, code):
     path = line.ini(INI)
@@ -110,7 +110,9 @@ def test_a_secret_is_asked_for_and_makes_the_file_private(line):       # R71
     assert mode(path) == 0o600
     (line.folder / "typed").write_text("\n")           # it stays as it is
     with open(line.folder / "typed") as typed:
-        assert line("config", "set", "mail.password", stdin=typed) == (0, "", "")
+        answer = line("config", "set", "mail.password", stdin=typed)
+    assert answer == (0, "mail.password: no value was given; nothing was changed.\n", "")
+    assert path.read_text() == "[mail]\npassword = new 'secret'\nport = 25\n"
     answer = line("config", "set", "mail.password", "seen")
     assert "other users of this machine can see a command line" in answer.err
     assert "seen" not in answer.out

@@ -57,7 +57,7 @@ VALUES = [
     ("mail", "per_hour", "many", "expected a whole number, 1-10000000, or off"),
     ("purge_sessions", "enabled", "maybe", "expected yes or no"),
     ("core", "lock", "fiel", "expected file or database; did you mean 'file'?"),
-    ("mail", "security", "ssl", "expected none or starttls or tls; did you mean 'tls'?"),
+    ("mail", "security", "ssl", "expected none, starttls or tls; did you mean 'tls'?"),
     ("core", "timezone", "Europe/Berln",
      "expected UTC or a zone such as Europe/Berlin; did you mean 'Europe/Berlin'?"),
     # lists

@@ -9,6 +9,7 @@ import ast
 import hashlib
 import json
 import os
+import posixpath
 import pty
 import re
 import select
@@ -316,7 +317,8 @@ def test_an_upload_with_crlf_still_runs(host, install):         # R65
 
 def test_a_wrong_word_is_named(install):
     for words, said in ((["instal"], "there is no instal"),
-                        (["--wiht", "rq"], "there is no --wiht")):
+                        (["--wiht", "rq"], "there is no --wiht"),
+                        (["bundle", "--help"], "bundle --help: expected the name of a zip")):
         run = install(*words)
         assert run.returncode == 2
         assert run.stderr == f"install.sh: {said} (./install.sh --help shows what there is)\n"
@@ -378,10 +380,20 @@ def test_the_bundle_has_what_a_host_needs_and_nothing_of_its_own(bundle, host): 
                    "jobs/vendor/dnspython.py", "jobs/vendor/python_dotenv.py"} <= names
     assert bundle.read("jobs/config.ini.short").decode() == short_ini()
     assert [name for name in names if re.search(
-        r"/(config\.ini|\.env|var|tests|generate|decisions\.md|__pycache__)(/|$)", name)] == []
+        r"/(config\.ini|\.env|var|tests|generate|__pycache__)(/|$)", name)] == []
     assert [name for name in names if b"private" == bundle.read(name)] == []
     for entry in bundle.infolist():
         assert entry.external_attr >> 16 & 0o777 == (0o755 if entry.is_dir() else 0o644)
+
+
+def test_every_link_between_the_pages_of_the_bundle_leads_somewhere(bundle):
+    names = set(bundle.namelist())
+    pages = [name for name in names if re.match(r"jobs/(docs/)?\w[\w-]*\.md$", name)]
+    assert len(pages) > 20
+    linked = {(page, posixpath.normpath(posixpath.join(posixpath.dirname(page), target)))
+              for page in pages for target in
+              re.findall(r"\]\((?!https?:)([\w./-]+)(?:#[\w-]*)?\)", bundle.read(page).decode())}
+    assert sorted(link for link in linked if link[1] not in names) == []
 
 
 def test_the_bundle_lists_its_modules_by_hash(bundle):
