@@ -15,7 +15,7 @@ from jobs_lib import schedule as cron
 from jobs_lib import schedule_text
 
 UTC = timezone.utc
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 def utc(text: str) -> datetime:

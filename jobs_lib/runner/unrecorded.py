@@ -51,8 +51,7 @@ def set_aside(path: str) -> str:
 
 
 def _is_outcome(found, job: str) -> bool:
-    """Whether it can be stored as it is: a disk, an older version or a hand may have written
-    anything."""
+    """Whether it can be stored as it is: a disk or a hand may have written anything."""
     def is_time(value) -> bool:
         return isinstance(value, str) and stored.time(value) is not None
 

@@ -11,8 +11,6 @@ from jobs_lib.database.connection import Lost, connect
 from jobs_lib.errors import Busy, DatabaseError, Duplicate, ReadOnly
 from tests.support.databases import NOW, fail, files, migrated, rows, transact
 
-TEXT = "2026-11-24 14:30:05"
-
 
 @pytest.fixture
 def db(engine_url):

@@ -118,7 +118,7 @@ def test_where_the_warning_was_not_sent_a_message_waits_24_hours_or_a_week(hold)
     day, week = hold.ago(hours=24), hold.ago(days=7)
     notice(hold, 1, "failed", finished_at=day)
     notice(hold, 2, "failed", finished_at=day + SECOND)
-    # of an older version: without its end
+    # given up by hand: without its end
     notice(hold, 3, "failed", created_at=day)
     notice(hold, 4, "failed", created_at=day + SECOND)
     notice(hold, 5, "pending")

@@ -29,12 +29,6 @@ COLUMNS = ("SELECT table_name, column_name, column_type, is_nullable, column_def
            "ORDER BY table_name, column_name")
 TABLES = ("SELECT table_name AS name, auto_increment AS next_id FROM information_schema.tables "
           "WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE' ORDER BY table_name")
-# what is logged and what was kept of purged rows together, as docs/data-model.md has it
-TOTALS = ("(SELECT user_id, alias_id, day, direction, status, SUM(email_count) AS email_count, "
-          "SUM(bytes_used) AS bytes_used FROM (SELECT user_id, alias_id, day, direction, status, "
-          "email_count, bytes_used FROM {message_stats} UNION ALL SELECT user_id, "
-          "COALESCE(alias_id, 0), SUBSTR(created_at, 1, 10), direction, status, 1, bytes_used FROM "
-          "{message_logs}) parts GROUP BY user_id, alias_id, day, direction, status) totals")
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
 
 

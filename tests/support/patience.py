@@ -6,15 +6,16 @@ import time
 # By then there is an end to everything that takes no time but the machine's. What hangs in a test
 # hangs for longer.
 SOON = 20.0
+TRIES = 30
 
 
-def quickest(act, below: float, tries: int = 30) -> float:
+def quickest(act, below: float) -> float:
     """How many seconds the quickest of several calls takes; the first below that limit is the last.
 
     Others use this machine too. What the code itself waits for is in each of the calls.
     """
     took = []
-    while len(took) < tries:
+    while len(took) < TRIES:
         began = time.monotonic()
         act()
         took.append(time.monotonic() - began)
