@@ -33,10 +33,6 @@ class Ports:
             self._database = self.connect()
         return self._database
 
-    def lock_database(self):
-        """A connection of its own, whose end is the lock's end."""
-        return self.connect()
-
     def connect(self, **how):
         """A new connection to the configured database; `how` as `database.connection.connect`."""
         from jobs_lib.database.connection import connect

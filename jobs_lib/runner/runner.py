@@ -108,7 +108,7 @@ class _Attempt:
     def _real(self) -> None:
         """Take the lock, then do the work; a held lock is recorded and is no failure."""
         self.installation = folders.installation(folders.own(self.core.state_dir))
-        self.lock = locks.lock_for(self.job.name, self.core, self.ports.lock_database,
+        self.lock = locks.lock_for(self.job.name, self.core, self.ports.connect,
                                    self.longest + LOCK_MARGIN)
         started = clock.text(self.result["started_at"])
         try:

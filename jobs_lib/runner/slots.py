@@ -131,7 +131,7 @@ def _is_dead(row: dict, core, ports) -> bool:
     from jobs_lib import folders
 
     from . import history, locks
-    lock = locks.lock_for(row["job"], core, ports.lock_database)
+    lock = locks.lock_for(row["job"], core, ports.connect)
     try:
         return lock.is_free() and history.is_dead(row, ports.now(),
                                                   folders.installation(core.state_dir), lock)
