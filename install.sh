@@ -69,6 +69,8 @@ pip_install() { PIP_ROOT_USER_ACTION=ignore "$@" --quiet --disable-pip-version-c
 
 # --- The bundle
 
+DEVELOPERS='add-a-job architecture decisions performance' # pages of docs that no host needs
+
 # bundle [ZIP]: the program, its documentation and the packages in one folder, as a control panel's file manager
 # extracts it. Nothing that is a host's own is inside, so that extracting it over an earlier one keeps that. The packages
 # are pure Python for any version that we run on, and only the files whose hashes are known. jobs_lib/modules.txt has
@@ -90,11 +92,17 @@ bundle() {
     pip_install "$pip" -m pip install --target dist/jobs/vendor --no-compile --python-version 3.9 \
         --only-binary :all: --no-deps --require-hashes -r requirements-bundle.txt ||
         die "the packages could not be fetched, for the reason above"
-    cp -Rp jobs.py jobs_lib .htaccess config.ini.example .env.example crontab.txt ./*.md LICENSE docs dist/jobs
+    cp -Rp jobs.py jobs_lib .htaccess config.ini.example .env.example crontab.txt README.md CHANGELOG.md LICENSE docs \
+        dist/jobs
     "$python" jobs.py config example --short >dist/jobs/config.ini.short
     (
         cd dist/jobs
         rm -rf vendor/bin docs/generate
+        for page in $DEVELOPERS CONTRIBUTING; do
+            rm -f "docs/$page.md"
+            # no link leads to a page that is not here
+            sed -i -E "s/\[([^]]*)\]\((docs\/)?$page\.md(#[^)]*)?\)/\1/g" README.md CHANGELOG.md docs/*.md
+        done
         find . -name __pycache__ -prune -exec rm -rf {} +
         find . -type d -exec chmod 755 {} + -o -exec chmod 644 {} +
         "$python" -c 'import glob, hashlib

@@ -380,7 +380,7 @@ def test_the_bundle_has_what_a_host_needs_and_nothing_of_its_own(bundle, host): 
                    "jobs/vendor/dnspython.py", "jobs/vendor/python_dotenv.py"} <= names
     assert bundle.read("jobs/config.ini.short").decode() == short_ini()
     assert [name for name in names if re.search(
-        r"/(config\.ini|\.env|var|tests|generate|__pycache__)(/|$)", name)] == []
+        r"/(config\.ini|\.env|var|tests|generate|decisions\.md|__pycache__)(/|$)", name)] == []
     assert [name for name in names if b"private" == bundle.read(name)] == []
     for entry in bundle.infolist():
         assert entry.external_attr >> 16 & 0o777 == (0o755 if entry.is_dir() else 0o644)
