@@ -140,9 +140,9 @@ class Host:
         os.urandom = chosen.randbytes
         product.live_in(simulation.clock, simulation.outside, simulation.connecting,
                         simulation.timeout)
-        if simulation.mutant:
-            mutants.install(simulation.mutant, simulation.strikes)
         points.install(simulation.strikes)
+        if simulation.mutant:           # strikes meet what it does, as they would in the product
+            mutants.install(simulation.mutant, simulation.strikes)
         try:
             return product.main([*words, "--config", str(self.folder / "config.ini")])
         finally:
