@@ -124,8 +124,8 @@ MUTANTS = {
         "notifications", "kind", lambda kind: "news" if kind == "webhook_disabled" else kind),
     "events-without-their-notice": in_parts("check_usage_thresholds"),
     "failure-that-ends-with-0": all_is_well,
-    "half-forgotten-by-the-limit": in_statements(
-        "mail_counters", r"COALESCE\(SUM\((\w+)\), 0\)", r"COALESCE(SUM(\1), 0) / 2"),
+    "messages-forgotten-by-the-limit": in_statements(
+        "mail_counters", r"COALESCE\(SUM\((\w+)\), 0\)", r"COALESCE(SUM(\1), 0) * 0"),
     "notice-to-the-suspended": in_statements("users", r"= 'suspended'", "= 'nobody'"),
     "purge-by-the-wrong-column": in_statements("sessions", r"\bexpires_at\b", "created_at"),
     "retried-an-hour-early": in_column("failed_emails", "next_attempt_at", earlier(HOUR)),
