@@ -32,9 +32,11 @@ statements  SQL that does it
 READ, CHANGE, WRITE, ADD, DELETE, PURGE = "read", "change", "write", "add", "delete", "purge"
 NOTE = "note"                # to be looked at by a person: no job refuses for it
 MARKS = {READ: "", CHANGE: "=+-", WRITE: "=", ADD: "+", DELETE: "-", PURGE: "-"}
-LONGEST = 1900               # characters of a value in `meta`
-MOST = 3                     # sentences in a refusal
+LONGEST, MOST_SAID = 1900, 600      # characters of a value in `meta`, and of one thing in it
+MOST = 2                     # things in a refusal
+LISTED = "`jobs.py migrate --check` says what to do"
 PRINTED = "run the SQL that `jobs.py migrate` prints"
+IN_VIEW = "show that in the view, as NULL where your app has none"
 
 # what a type holds, by its name as the database has it
 FAMILIES = (("bits", r"^bit"), ("bytes", r"blob|binary|byte"), ("times", r"date|time"),
@@ -107,7 +109,7 @@ def _missing(db, there: dict):
             is_shown = is_view(there[name])
             yield Finding(
                 name, READ, f"the {'view' if is_shown else 'table'} {theirs} has no {lacks}",
-                "add it to the view" if is_shown else PRINTED,
+                IN_VIEW if is_shown else PRINTED,
                 [] if is_shown else [ddl.add_column(db, ours, column) for column in columns])
 
 
@@ -116,7 +118,8 @@ def _unlike(db, there: dict):
     for name, columns in there.items():
         for column in table(name).columns:
             facts = columns.get(column.name)
-            held = _family(facts["type"]) if facts else ""
+            # a NULL in a view has a type of no characters, which says nothing
+            held = _family(facts["type"]) if facts and facts["longest"] != 0 else ""
             needed = NEEDED.get(column.type, ("text",))
             if db.dialect.any_type and needed == ("times",):
                 needed = ("times", "text")
@@ -167,9 +170,14 @@ def note(db) -> list[Finding]:
 
 
 def _noted(found: list[Finding], name: str) -> str:
-    lines = [f"{each.act}\t{each.what}: {each.fix}" for each in found if each.table == name]
-    text = "\n".join(lines)
+    # a trigger may say anything in more lines than one
+    text = "\n".join(f"{each.act}\t{_one_line(each.what)}\t{each.fix}"
+                     for each in found if each.table == name)
     return text if len(text) <= LONGEST else text[:LONGEST].rpartition("\n")[0] or text[:LONGEST]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:MOST_SAID]
 
 
 def _stored(db) -> dict[str, str]:
@@ -177,12 +185,14 @@ def _stored(db) -> dict[str, str]:
 
 
 def known(db) -> list[Finding] | None:
-    """What the last look found; None where there was none by this version."""
+    """What the last look found; None where there was none by this version, or it cannot be
+    read."""
     stored = _stored(db)
     if stored.pop(FIT, "") != VERSION:
         return None
-    return [Finding(name.partition(".")[2], act, what, "") for name, text in stored.items()
-            for act, _, what in (line.partition("\t") for line in text.split("\n"))]
+    found = [Finding(name.partition(".")[2], *(line.split("\t") + ["", ""])[:3])
+             for name, text in stored.items() for line in text.split("\n")]
+    return found if all(each.act in MARKS for each in found) else None
 
 
 def forget(db) -> None:
@@ -206,15 +216,17 @@ def need(db, job, store: bool = True) -> None:
     found = known(db)
     if found is None or concerned(job, found):
         looked = note(db) if store else look(db)
+        said = {each.what for each in looked}
         # a dry run cannot try what is written
         found = looked if store or found is None else [*looked, *(
-            each for each in found if each.act in (WRITE, ADD, DELETE))]
+            each for each in found if each.act in (WRITE, ADD, DELETE) and each.what not in said)]
     if wrong := concerned(job, found):
         raise Incomplete(f"nothing was done: {in_words(wrong)}")
 
 
 def in_words(found: list[Finding]) -> str:
-    """The first of them as a sentence."""
-    shown = [f"{each.what}: {each.fix}" if each.fix else each.what for each in found]
-    more = f", and {len(shown) - MOST} more" if len(shown) > MOST else ""
-    return "; ".join(shown[:MOST]) + more
+    """The first of them in a sentence; what to do only where it is one thing."""
+    if len(found) < 2:
+        return "".join(f"{each.what}: {each.fix}" for each in found)
+    more = f"; and {len(found) - MOST} more" if len(found) > MOST else ""
+    return "; ".join(each.what for each in found[:MOST]) + more + f": {LISTED}"

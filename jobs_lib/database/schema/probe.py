@@ -10,6 +10,7 @@ from jobs_lib import clock
 from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost, Missing, ReadOnly
 
 from . import keys
+from .references import REFERENCES
 from .tables import table, words_of
 
 SILENT = (Conflict, Missing)            # errors that say nothing of the table
@@ -28,6 +29,8 @@ LONGEST = {"token_hash": 64, "sha256": 64, "file_name": 80, "last_error": 512, "
 # into an audit log: (what is added, what has to be read as the same)
 AUDIT = {"actor": "jobs", "event": "destination.removed", "severity": "warning", "ip": "",
          "details": '{"": "' + "x" * 990 + '"}', "created_at": TIME}
+# written by the jobs alone that delete what they refer to
+UNSET = {(each.table, each.column) for each in REFERENCES if each.goes == "unset"}
 HELD = {"numbers": (int, float), "text": (str,)}
 NEEDED = {"word": "text", "time": "text", "now": "text", "date": "text", "flag": "numbers",
           "int": "numbers", "big": "numbers"}
@@ -36,7 +39,8 @@ FIXES = {"write": "let the column, its triggers, and the view (in SQLite by an I
          "add": "give each column that the jobs do not fill a default, and in SQLite a view an "
          "INSTEAD OF INSERT trigger; or let [tables] audit_logs name a table that is not there, "
          "and run the SQL that `jobs.py migrate` prints",
-         "delete": "let its rows be deleted, or switch the job off"}
+         "delete": "let its rows be deleted (in SQLite a view needs an INSTEAD OF DELETE trigger), "
+         "or switch the job off"}
 
 
 class _Undo(Exception):
@@ -108,17 +112,18 @@ class _Probe:
         if self.written and not self.row and (wrong := self._of(self._write_none)):
             yield self._finding("write", f": {wrong}")
         for column in self.written if self.row else ():
+            act = "delete" if (self.ours.name, column.name) in UNSET else "write"
             for value in values(column):
                 if wrong := self._of(lambda column=column, value=value: self._write(column, value)):
-                    yield self._finding("write", f".{column.name}: {wrong}")
+                    yield self._finding(act, f".{column.name}: {wrong}", "write")
                     break
         if self.ours.name == "audit_logs" and self.is_seen and (wrong := self._of(self._add)):
             yield self._finding("add", f": {wrong}")
         if wrong := self._of(self._delete):
             yield self._finding("delete", f": {wrong}")
 
-    def _finding(self, act: str, what: str) -> tuple:
-        return self.ours.name, act, f"{self.db.name(self.ours.name)}{what}", FIXES[act]
+    def _finding(self, act: str, what: str, fix: str = "") -> tuple:
+        return self.ours.name, act, f"{self.db.name(self.ours.name)}{what}", FIXES[fix or act]
 
     @staticmethod
     def _of(step) -> str:
