@@ -55,7 +55,6 @@ class Database:
         self._closed = False
         self._cache: dict = {}
         self._text_keys: dict | None = None
-        self._numbered_by: dict = {}
         self._only_read: dict = {}
         self.key_types: dict | None = None              # for schema/keys.py
 
@@ -269,26 +268,6 @@ class Database:
     def by_key(self, table: str) -> str:
         """What is put behind the table's name in a statement that goes by its key."""
         return "" if table in self.text_keys else self.dialect.by_key
-
-    def numbered_by(self, table: str) -> str:
-        """The column of whole numbers by which rows of a table are found fastest: `id`, or SQLite's
-        own where the app's keys are text. "" where there is none: MySQL, a view, WITHOUT ROWID."""
-        if table not in self.text_keys:
-            return "id"
-        if table not in self._numbered_by:
-            self._numbered_by[table] = self._row_number(table)
-        return self._numbered_by[table]
-
-    def _row_number(self, table: str) -> str:
-        number = self.dialect.row_number
-        found = self.catalogue([table]).get(table, {}) if number else {}
-        if not found or any(column["is_view"] for column in found.values()):
-            return ""
-        try:
-            kind = self.value(f"SELECT TYPEOF({number}) AS kind FROM {{{table}}} LIMIT 1")
-        except Missing:
-            return ""
-        return number if kind in (None, "integer") else ""
 
     def from_start(self, table: str) -> str:
         """The condition for all rows of a table, for pages in the order of its key."""

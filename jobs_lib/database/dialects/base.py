@@ -28,7 +28,6 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
                                               for engines/batch_delete.py: rows in short batches
     threads_running                           a statement for engines/load.py whose `Value` is how
                                               many threads are running in the server, or ""
-    row_number                                the engine's own number of a row, or ""
 """
 from __future__ import annotations
 

@@ -48,7 +48,6 @@ table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLAT
 batches = Batches(seconds=0.030, least=500, most=20_000, pause=0.001, share=0.03)
 # for a range of the primary key it takes the primary key by itself
 by_key = ""
-row_number = ""
 before_batches = ""
 after_batch = ""
 # for all clients, ours included; nobody needs a privilege to see it

@@ -37,8 +37,6 @@ after_batch = "PRAGMA wal_checkpoint(PASSIVE)"
 threads_running = ""                 # there is no server
 # without statistics it prefers a time index to a range of ids, all of it
 by_key = " NOT INDEXED"
-# Where the key is text, a row has a number besides. VACUUM may give it another.
-row_number = "_rowid_"
 
 Target = namedtuple("Target", "path parameters timeout")
 Changed = namedtuple("Changed", "rowcount")

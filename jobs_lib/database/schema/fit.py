@@ -36,7 +36,6 @@ LONGEST, MOST_SAID = 1900, 600      # characters of a value in `meta`, and of on
 MOST = 2                     # things in a refusal
 LISTED = "`jobs.py migrate --check` says what to do"
 PRINTED = "run the SQL that `jobs.py migrate` prints"
-IN_VIEW = "show that in the view, as NULL where your app has none"
 
 # what a type holds, by its name as the database has it
 FAMILIES = (("bits", r"^bit"), ("bytes", r"blob|binary|byte"), ("times", r"date|time"),
@@ -78,14 +77,10 @@ def look(db) -> list[Finding]:
 def indexes(db, names) -> list:
     """The indexes that these tables of the app's lack, as ddl.Difference. No job refuses for one;
     views have none."""
-    views = {name for name, columns in db.catalogue(names).items() if is_view(columns)}
+    views = {name for name, columns in db.catalogue(names).items()
+             if any(column["is_view"] for column in columns.values())}
     return [difference for name in names if name not in views
             for difference in ddl.differences(db, table(name)) if "index" in difference.kind]
-
-
-def is_view(columns: dict) -> bool:
-    """Whether that is one, by what the catalogue has of its columns."""
-    return next(iter(columns.values()))["is_view"]
 
 
 def _missing(db, there: dict):
@@ -106,10 +101,10 @@ def _missing(db, there: dict):
         columns = [column for column in ours.columns if column.name not in there[name]]
         if columns:
             lacks = ", ".join(column.name for column in columns)
-            is_shown = is_view(there[name])
+            is_shown = any(column["is_view"] for column in there[name].values())
             yield Finding(
                 name, READ, f"the {'view' if is_shown else 'table'} {theirs} has no {lacks}",
-                IN_VIEW if is_shown else PRINTED,
+                "show that in the view, as NULL where your app has none" if is_shown else PRINTED,
                 [] if is_shown else [ddl.add_column(db, ours, column) for column in columns])
 
 
@@ -156,8 +151,7 @@ def _family(kind: str) -> str:
 def note(db) -> list[Finding]:
     """Look, write down what was found, and return it."""
     found = look(db)
-    rows = {f"{FIT}.{name}": _noted(found, name)
-            for name in dict.fromkeys(each.table for each in found)}
+    rows = {f"{FIT}.{name}": _noted(found, name) for name in {each.table for each in found}}
 
     def store() -> None:
         for name, value in {**rows, FIT: VERSION}.items():
@@ -171,13 +165,9 @@ def note(db) -> list[Finding]:
 
 def _noted(found: list[Finding], name: str) -> str:
     # a trigger may say anything in more lines than one
-    text = "\n".join(f"{each.act}\t{_one_line(each.what)}\t{each.fix}"
+    text = "\n".join(f"{each.act}\t{' '.join(each.what.split())[:MOST_SAID]}\t{each.fix}"
                      for each in found if each.table == name)
     return text if len(text) <= LONGEST else text[:LONGEST].rpartition("\n")[0] or text[:LONGEST]
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:MOST_SAID]
 
 
 def _stored(db) -> dict[str, str]:
@@ -192,7 +182,7 @@ def known(db) -> list[Finding] | None:
         return None
     found = [Finding(name.partition(".")[2], *(line.split("\t") + ["", ""])[:3])
              for name, text in stored.items() for line in text.split("\n")]
-    return found if all(each.act in MARKS for each in found) else None
+    return found if {each.act for each in found} <= {*MARKS, NOTE} else None
 
 
 def forget(db) -> None:

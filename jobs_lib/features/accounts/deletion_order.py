@@ -56,8 +56,9 @@ def next_key(name: str) -> str:
 def along(db, name: str) -> str:
     """The column by whose ranges the rows of one user are deleted: what comes after `user_id` in
     the index of the table, where each engine puts the number of a row behind the columns. "" where
-    rows have to be read first."""
-    return (_after_user(name) or db.numbered_by(name)) if goes_unread(name) else ""
+    rows have to be read first: also where keys are text."""
+    column = _after_user(name) or ("" if name in db.text_keys else "id")
+    return column if goes_unread(name) else ""
 
 
 @cache

@@ -44,7 +44,6 @@ def test_which_keys_are_text_is_known_with_the_version(db, kind):            # R
     assert set(db.text_keys.values()) == {nocase}
 
 
-
 @pytest.mark.parametrize("kind", (keyed.MIXED,), indirect=True, ids=["mixed"])
 def test_a_key_that_looks_like_a_number_stays_what_it_is(db):                # R75
     for name, column in REFERRING:
@@ -64,26 +63,12 @@ def test_a_key_that_looks_like_a_number_stays_what_it_is(db):                # R
         db.execute(f"DELETE FROM {{{name}}}")
 
 
-def test_rows_with_text_keys_have_a_number_where_sqlite_gives_one(db):      # R75
-    sqlite = db.dialect.name == "sqlite"
-    db.execute("DROP TABLE {audit_logs}")
-    assert [db.numbered_by(name) for name in ("sessions", "audit_logs", "job_runs")] == [
-        "_rowid_" if sqlite else "", "", "id"]
-
-
 def test_numbers_change_nothing(engine_url):                                 # R75
     db = connect(engine_url)
     assert check(db)
     assert (db.text_keys, keys.types(db), keys.unfit(db)) == ({}, {}, [])
     assert {db.by_key(name) for name in app_tables.TABLES} == {db.dialect.by_key}
     db.close()
-
-
-
-
-
-
-
 
 
 def test_keys_that_the_database_keeps_apart_are_two_for_us(blank_url):     # R75
@@ -95,8 +80,6 @@ def test_keys_that_the_database_keeps_apart_are_two_for_us(blank_url):     # R75
     assert db.key("users", "Strasse") == db.key("users", "strasse")
     assert db.key("users", "strasse") != db.key("users", "stra\u00dfe")
     db.close()
-
-
 
 
 @pytest.mark.parametrize("like, length", [("01JD2P4Z6Y8X0W2V4T6R8Q0N1M", 26), ("A" * 32, 32),
