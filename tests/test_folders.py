@@ -57,8 +57,8 @@ def test_a_link_at_the_name_itself_is_replaced_and_not_followed(tmp_path, victim
 def test_a_draft_has_another_name_each_time_and_is_new(tmp_path, monkeypatch):
     seen = []
     real = os.open
-    monkeypatch.setattr(os, "open", lambda path, flags, *how: seen.append((path, flags))
-                        or real(path, flags, *how))
+    monkeypatch.setattr(os, "open", lambda path, flags, *how, **more: seen.append((path, flags))
+                        or real(path, flags, *how, **more))
     for _ in range(3):
         folders.write(str(tmp_path / "page"), "new")
     assert len({path for path, _ in seen}) == 3
