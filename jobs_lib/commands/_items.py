@@ -12,6 +12,18 @@ from jobs_lib.errors import UsageError
 from jobs_lib.masking import text
 from jobs_lib.text import one_of, positive
 
+CLAIMED = ("forwards", "notifications", "webhooks")      # whose items are replayed and cancelled
+
+
+def select(parser, which: str) -> None:
+    """Declares QUEUE, ID... or --all, and --owner. `which`: what --all takes, in words."""
+    parser.add_argument("queue", metavar="QUEUE", type=queue_name(*CLAIMED),
+                        help=f"{', '.join(CLAIMED[:-1])} or {CLAIMED[-1]}")
+    parser.add_argument("ids", metavar="ID", nargs="*", help="the rows' ids")
+    parser.add_argument("--all", action="store_true", help=f"instead of ids: all that {which}")
+    parser.add_argument("--owner", metavar="ID|ADDRESS", help="with --all: only what belongs to "
+                        "this account")
+
 
 def queue_name(*names: str):
     """A type for argparse: the name of one of these queues; the singular is understood, too."""

@@ -17,17 +17,11 @@ from jobs_lib.monitoring import queues
 from jobs_lib.text import counted
 
 from . import _items
-from .replay import NAMES
 
 
 def arguments(parser) -> None:
     """Declares QUEUE, ID..., --all with its filters, and --json."""
-    parser.add_argument("queue", metavar="QUEUE", type=_items.queue_name(*NAMES),
-                        help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]}")
-    parser.add_argument("ids", metavar="ID", nargs="*", help="the rows' ids")
-    parser.add_argument("--all", action="store_true", help="instead of ids: all that waits")
-    parser.add_argument("--owner", metavar="ID|ADDRESS", help="with --all: only what belongs to "
-                        "this account")
+    _items.select(parser, "waits")
     parser.add_argument("--before", metavar="TIME", type=_items.moment,
                         help="with --all: only what came in before then, in UTC, such as "
                         "'2026-11-24 14:30', 'yesterday' or '24h'")

@@ -19,17 +19,10 @@ from jobs_lib.text import counted
 
 from . import _items
 
-NAMES = ("forwards", "notifications", "webhooks")
-
 
 def arguments(parser) -> None:
     """Declares QUEUE, ID..., --all with its filters, and --json."""
-    parser.add_argument("queue", metavar="QUEUE", type=_items.queue_name(*NAMES),
-                        help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]}")
-    parser.add_argument("ids", metavar="ID", nargs="*", help="the rows' ids")
-    parser.add_argument("--all", action="store_true", help="instead of ids: all that has failed")
-    parser.add_argument("--owner", metavar="ID|ADDRESS", help="with --all: only what belongs to "
-                        "this account")
+    _items.select(parser, "has failed")
     parser.add_argument("--since", metavar="TIME", type=_items.moment,
                         help="with --all: only what came in since then, in UTC, such "
                         "as '2026-11-24 14:30', 'yesterday' or '24h'")

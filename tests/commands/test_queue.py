@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import clock
-from jobs_lib.commands import _items, replay
+from jobs_lib.commands import _items
 from jobs_lib.commands import queue as queue_command
 from jobs_lib.errors import DatabaseError, UsageError
 from jobs_lib.monitoring import queues
@@ -34,7 +34,7 @@ def forward(bench, id: int, **values) -> None:
 
 def test_the_commands_name_every_queue():          # R77
     assert set(queue_command.NAMES) == {each.name for each in queues.QUEUES}
-    assert replay.NAMES == tuple(each.name for each in queues.CLAIMED)
+    assert _items.CLAIMED == tuple(each.name for each in queues.CLAIMED)
 
 
 def listed(bench, *words) -> list[int]:

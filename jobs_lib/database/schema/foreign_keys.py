@@ -34,7 +34,7 @@ def look(db, catalogue: dict) -> tuple[list[tuple], set[str], dict[str, set]]:
 
 
 def _act(db, key: dict, child: str | None, parent: str, is_used: bool) -> tuple:
-    """(act, what, fix) of a foreign key that does not do; () of the others."""
+    """(act, what, fix) of a foreign key that stands in a job's way; () of the others."""
     name, theirs = f"the foreign key {key['name']} of {key['child']}", db.name(parent)
     # rows of the tables that the jobs know go before those that they refer to
     if key["on_delete"] in KEEP and child in (None, "users"):

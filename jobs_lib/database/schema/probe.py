@@ -48,7 +48,7 @@ class _Undo(Exception):
 
 
 def look(db, name: str, there, is_parent: bool, is_seen: bool = True) -> list[tuple]:
-    """(table, act, what, fix) of what does not do. `there`: the columns that the table has;
+    """(table, act, what, fix) of what does not fit. `there`: the columns that the table has;
     `is_parent`: foreign keys refer to it, so that no row is deleted for a trial; `is_seen`: its
     engine is known to roll back, else no row is changed. One of NOBODY where nothing can be tried
     just now."""
