@@ -38,7 +38,8 @@ INSIDE = {
     "monitoring.publish": "",
     "output.console": "Console",
     "ports.dns": "Answer FOUND NODATA NXDOMAIN UNKNOWN",
-    "ports.http.message": "ANSWERED FAILED OURS REFUSED Request Response TIMEOUT UNSENDABLE",
+    "ports.http.message": "ANSWERED BUSY FAILED NOT_PUBLIC OURS REFUSED Request Response TIMEOUT "
+                          "UNSENDABLE",
     "ports.http": "open_poster",
     "ports.mail.message": "Envelope IN_MEMORY Result",
     "ports.mail.smtp_session": "LIMITS",

@@ -119,13 +119,6 @@ def _loopback_4(host: str, port: int) -> bool:
     return found == {"127.0.0.1"}
 
 
-@pytest.mark.parametrize("url, problem", [("https://hook.example:x/", "port"),
-                                          ("https://hook..example/", "host name")])
-def test_the_owner_is_shown_which_part_of_a_url_is_invalid(url, problem):     # R47
-    with pytest.raises(UrlError, match=f"the URL of this endpoint has an invalid {problem}$"):
-        parse(url)
-
-
 @pytest.mark.parametrize("url", REFUSED_URLS)
 def test_a_url_that_can_be_read_in_two_ways_is_refused(url):     # R45 R47
     with pytest.raises(UrlError, match="the URL of this endpoint"):
@@ -147,17 +140,14 @@ def test_a_url_is_taken_apart(url, secure, host, port, path, header):
     assert parse(url) == (secure, host, port, path, header)
 
 
-def test_a_url_is_shown_without_its_query():     # R61
-    assert shown("https://shop.example/hook?key=s3same#x") == "https://shop.example/hook"
-    assert shown("https://shop.example/hook#x?key") == "https://shop.example/hook"
-    assert shown("https://shop.example?key=a/b@c") == "https://shop.example"
-
-
-@pytest.mark.parametrize("user", ["jo:s3same@", "s3same@", "jo:s3@same@", "@"])
-def test_a_url_is_shown_without_a_user_name(user):     # R61
-    assert shown(f"https://{user}shop.example:8443/a@b?c") == "https://shop.example:8443/a@b"
-    assert shown(f"{user}shop.example/") == "shop.example/"
-    assert shown(f"https://{user}[2606:4700::1111]:443/a") == "https://[2606:4700::1111]:443/a"
+@pytest.mark.parametrize("url, said", [
+    ("https://shop.example/hook?key=s3same#x", "https://shop.example/hook"),
+    ("https://shop.example?key=a/b@c", "https://shop.example"),
+    ("https://jo:s3same@shop.example:8443/a@b?c", "https://shop.example:8443/a@b"),
+    ("jo:s3@same@shop.example/", "shop.example/"),
+    ("https://@[2606:4700::1111]:443/a", "https://[2606:4700::1111]:443/a")])
+def test_a_url_is_shown_without_its_query_and_user_name(url, said):     # R61
+    assert shown(url) == said
 
 
 @pytest.mark.parametrize("url", ["https://jo:s3same?a@shop.example",
@@ -173,11 +163,6 @@ def test_no_url_shows_what_may_be_a_password_or_a_query(url):     # R61
 def test_a_host_that_python_would_make_another_of_is_refused(host):     # R47
     with pytest.raises(UrlError, match="write it as xn--"):
         parse(f"https://{host}/")
-
-
-def test_a_host_beyond_ascii_is_called_by_the_name_that_means_it():
-    for host in ("GRÜSSE.example", "gru\u0308sse.example"):
-        assert parse(f"https://{host}/").host == "xn--grsse-lva.example"
 
 
 def test_the_hosts_own_addresses_are_refused_even_where_they_are_public(monkeypatch):     # R45

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from jobs_lib.ports.mail.message import Envelope, Message
 from tests.support.mail import CONTENT, ENVELOPE, soon
 
 HEAD = b"X-Envelope-From: <bounces@service.example>\r\nX-Envelope-To: <owner@home.example>\r\n"
@@ -35,11 +34,6 @@ def test_a_message_is_stored_with_its_envelope(transport, maildir, stored):
                           "forward-1").outcome == "sent"
     assert names(maildir) == {"tmp": [], "new": ["forward-1.jobs"], "cur": []}
     assert (maildir / "new" / "forward-1.jobs").read_bytes() == HEAD + b"X-Trace: 1\r\n" + CONTENT
-
-
-def test_the_null_sender_is_shown_as_such(transport, maildir, stored):
-    transport.send(Envelope("", "a@b.example"), stored(), soon(), 7)
-    assert (maildir / "new" / "7.jobs").read_bytes().startswith(b"X-Envelope-From: <>\r\n")
 
 
 def test_a_repeat_replaces(transport, maildir, stored):     # R12
@@ -84,13 +78,6 @@ def test_a_planted_link_is_not_followed(transport, maildir, stored, tmp_path):
     (maildir / "tmp" / "2.jobs").symlink_to(tmp_path / "victim")
     assert transport.send(ENVELOPE, stored(), soon(), 2).outcome == "relay"
     assert not (tmp_path / "victim").exists()
-
-
-def test_a_bad_address_or_file_is_a_result(transport, stored, tmp_path):     # R23
-    bad = Envelope("", "a@b.example\r\nX-Evil: 1")
-    assert transport.send(bad, stored(), soon(), 1).outcome == "final"
-    assert transport.send(ENVELOPE, Message(str(tmp_path / "none"), b""), soon(), 1) == (
-        "final", None, "", "the stored message is missing")
 
 
 def test_a_folder_that_cannot_be_written_is_the_relays_failure(opened, stored, tmp_path):

@@ -64,12 +64,6 @@ def test_a_large_message_arrives_whole(relay, opened, stored):     # R32
     assert server.contents == [reference(raw)]
 
 
-def test_a_small_message_is_one_write_with_its_dot(relay, opened, stored):
-    server = relay(latency=0.02)
-    opened(port=server.port).send(ENVELOPE, stored(), soon(), 1)
-    assert CONTENT + b".\r\n" in server.reads
-
-
 def test_25_megabytes_raise_memory_by_less_than_8(stored):     # R33
     code = """if True:
         import re, sys, time
@@ -98,20 +92,13 @@ def test_25_megabytes_raise_memory_by_less_than_8(stored):     # R33
     assert int(raised) < 8 * 1024
 
 
-def pipe(path):
-    os.mkfifo(path)
-
-
-def loop(path):
-    path.symlink_to(path)
-
-
 @pytest.mark.parametrize("make, outcome, text", [
     (lambda path: None, "final", "the stored message is missing"),
     (lambda path: path.write_bytes(b""), "final", "the stored message is empty"),
     (lambda path: path.mkdir(), "final", "the stored message is not a regular file"),
-    (pipe, "final", "the stored message is not a regular file"),
-    (loop, "final", "the stored message cannot be read: Too many levels of symbolic links"),
+    (os.mkfifo, "final", "the stored message is not a regular file"),
+    (lambda path: path.symlink_to(path), "final",
+     "the stored message cannot be read: Too many levels of symbolic links"),
 ], ids=["missing", "empty", "folder", "pipe", "loop"])
 @pytest.mark.parametrize("transport", ["smtp", "maildir"])
 def test_a_poisonous_file_is_a_result_with_a_reason(        # R23
@@ -125,11 +112,10 @@ def test_a_poisonous_file_is_a_result_with_a_reason(        # R23
 
 
 @pytest.mark.parametrize("path", ["nul\0", "x" * 5000, "raw/below", None])
-def test_a_poisonous_path_is_a_result_with_a_reason(opened, relay, tmp_path, path):     # R23
+def test_a_poisonous_path_is_a_result(opened, relay, tmp_path, path):     # R23
     (tmp_path / "raw").write_bytes(b"x")
-    path = path and f"{tmp_path}/{path}"
-    assert opened(port=relay().port).send(ENVELOPE, Message(path, b""), soon(),
-                                          1).outcome == "final"
+    message = Message(path and f"{tmp_path}/{path}", b"")
+    assert opened(port=relay().port).send(ENVELOPE, message, soon(), 1).outcome == "final"
 
 
 def test_a_file_we_may_not_read_is_tried_again(opened, relay, stored, tmp_path):     # R23

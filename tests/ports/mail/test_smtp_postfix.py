@@ -50,14 +50,6 @@ def test_the_judge_really_refuses_a_bare_line_end(postfix):     # R32
         assert b"bare <LF>" in file.readline()
 
 
-def test_over_its_size_is_final_without_a_try(postfix, opened, stored):     # R31
-    transport = opened(port=postfix.port)
-    result = transport.send(ENVELOPE, stored(b"x" * 98 + b"\n" + b"y\n" * 40_000), soon(), 1)
-    assert result.outcome == "final"
-    assert result.text.endswith("the relay takes at most 100000")
-    assert transport.send(ENVELOPE, stored(), soon(), 2).outcome == "sent"
-
-
 def test_a_refused_recipient_between_two_good_ones(postfix, opened, stored):     # R28
     transport = opened(port=postfix.port)
     to = ["first@home.example", "gone@home.example", "gone@home.example", "last@home.example"]

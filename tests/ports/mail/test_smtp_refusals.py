@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from jobs_lib.config.settings import PAUSE_PATTERNS
-from jobs_lib.ports.mail.message import DENIED_PATTERNS, Envelope
+from jobs_lib.ports.mail.message import Envelope
 from jobs_lib.ports.mail.replies import speaks_of
 from tests.servers.misbehaving import DROP, HANG, RESET, Bye, Drip, Extra
 from tests.servers.smtp_sink import Sink
@@ -67,56 +67,29 @@ def test_a_refusal_of_mail_for_what_the_message_is_stays_its_own(relay, opened, 
     assert "our sender" not in result.text
 
 
-@pytest.mark.parametrize("reply", [b"451 4.7.0 too many messages in this session", b"550 5.7.1 no",
-                                   b"454 Throttling failure"])
-# R28
-def test_on_an_old_connection_a_refused_sender_is_asked_again(relay, opened, stored, reply):
-    server = relay(MAIL=[b"", reply])
-    transport = opened(port=server.port)
-    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(3)] == ["sent"] * 3
-    assert len(server.received) == 2
-    server = relay(MAIL=[b"", reply, reply])
-    transport = opened(port=server.port)
-    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(2)] == ["sent",
-                                                                                         "relay"]
-
-
-def refusals():
-    """Each way in which a message can be refused, with what it is worth."""
-    for extensions in (("PIPELINING", *PLAIN), PLAIN):
-        for phase in ("MAIL", "RCPT", "DATA", "dot"):
-            for reply in (b"451 4.3.0 later", b"550 5.7.1 no"):
-                yield extensions, phase, reply, "final" if reply.startswith(b"5") else "retry"
-        for phase in ("RCPT", "DATA", "dot"):
-            yield extensions, phase, Bye(b"421 4.7.0 closing"), "retry"
-            yield extensions, phase, b"421 4.7.0 not really closing", "retry"
-
-
-@pytest.mark.parametrize("extensions, phase, answer, outcome", list(refusals()))
+@BOTH
 @pytest.mark.parametrize("eager", [False, True], ids=["", "eager"])
-def test_a_refusal_never_changes_the_next_messages_outcome(        # R28
-        relay, opened, stored, extensions, phase, answer, outcome, eager):
+@pytest.mark.parametrize("phase, answer, outcome", [
+    ("MAIL", b"451 4.3.0 later", "retry"), ("MAIL", b"550 5.7.1 no", "final"),
+    *((phase, answer, outcome) for phase in ("RCPT", "DATA", "dot") for answer, outcome in (
+        (b"451 4.3.0 later", "retry"), (b"550 5.7.1 no", "final"),
+        (Bye(b"421 4.7.0 closing"), "retry"), (b"421 4.7.0 not really closing", "retry"))),
+    # neither yes nor no
+    ("DATA", b"250 what", "retry"), ("dot", b"354 on", "uncertain"),
+    # nobody asked for the second one
+    ("dot", Extra(b"550 5.0.0 and another thing\r\n"), "sent")])
+# R28
+def test_a_refusal_never_changes_the_next_messages_outcome(relay, opened, stored, extensions,
+                                                           eager, phase, answer, outcome):
     server = relay(extensions, eager=eager, **{phase: [b"", answer]})
     transport = opened(port=server.port)
     first = NOTICE if phase == "MAIL" else ENVELOPE
     outcomes = [transport.send(to, stored(), soon(), 1).outcome for to in (first, first, NEXT)]
     assert outcomes == ["sent", outcome, "sent"]
-    assert [taken[1] for taken in server.accepted] == [[b"owner@home.example"],
-                                                       [b"next@home.example"]]
-    assert {taken[2] for taken in server.accepted} == {CONTENT}
-
-
-@BOTH
-@pytest.mark.parametrize("phase", ["RCPT", "DATA", "dot"])
-# R28
-def test_after_a_421_we_hang_up_even_if_the_relay_does_not(relay, opened, stored, extensions,
-                                                           phase):
-    server = relay(extensions, **{phase: [b"421 4.7.0 not really closing"]})
-    transport = opened(port=server.port)
-    assert transport.send(ENVELOPE, stored(), soon(), 1).outcome == "retry"
-    assert transport.session is None
-    assert transport.send(NEXT, stored(), soon(), 2).outcome == "sent"
-    assert len(server.received) == 2
+    assert server.accepted[-1][1:] == ([b"next@home.example"], CONTENT)
+    taken = outcome in ("sent", "uncertain")        # with a 354 to its dot the relay has it, too
+    assert {each[2] for each in server.accepted} == {CONTENT}
+    assert len(server.accepted) == 2 + taken
 
 
 @pytest.mark.parametrize("command", ["RCPT", "DATA", "."])
@@ -126,23 +99,6 @@ def test_a_real_relay_refuses_each_on_its_own(opened, stored, command):     # R2
         results = [transport.send(ENVELOPE, stored(), soon(), 1) for _ in range(5)]
         assert {(result.outcome, result.code, result.enhanced) for result in results} == {
             ("retry", 450, "4.3.0")}
-
-
-def test_content_that_a_relay_asks_for_after_refusing_the_recipient_is_an_empty_one(relay, opened,
-                                                                                    stored):
-    server = relay(eager=True, RCPT=b"550 5.1.1 no")
-    assert opened(port=server.port).send(ENVELOPE, stored(), soon(), 1).outcome == "final"
-    assert server.contents == [b".\r\n"]
-    assert server.accepted == []
-
-
-def test_a_recipient_accepted_after_a_refused_sender_gets_nothing(relay, opened, stored):
-    server = relay(eager=True, MAIL=[b"550 5.1.8 no"])
-    transport = opened(port=server.port)
-    assert [transport.send(ENVELOPE, stored(), soon(), 1).outcome for _ in range(2)] == ["relay",
-                                                                                         "sent"]
-    assert server.contents == [CONTENT + b".\r\n"]
-    assert len(server.received) == 2
 
 
 # R28
@@ -161,20 +117,6 @@ def test_a_failing_quit_changes_nothing(relay, opened, stored, answer):     # R2
     transport.close()
     assert result.outcome == "sent"
     transport.close()          # and again
-
-
-def test_an_answer_too_many_is_never_taken_for_the_next_messages(relay, opened, stored):     # R28
-    server = relay(dot=[Extra(b"550 5.0.0 and another thing\r\n")])
-    transport = opened(port=server.port)
-    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(3)] == ["sent"] * 3
-    assert len(server.received) == 2
-
-
-def test_a_rset_that_is_refused_leads_to_a_new_connection(relay, opened, stored):     # R28
-    server = relay(RCPT=[b"550 5.1.1 no"], RSET=b"500 what is that")
-    transport = opened(port=server.port)
-    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(2)] == ["final",
-                                                                                         "sent"]
 
 
 @pytest.mark.parametrize("text", [
@@ -223,15 +165,15 @@ def test_one_recipients_refusal_never_pauses_the_relay(relay, opened, stored, te
     assert result.outcome == ("final" if text.startswith(b"5") else "retry")
 
 
-def test_the_operators_own_patterns_replace_the_defaults(relay, opened, stored):     # R27
-    def outcome(reply, patterns):
-        port = relay(RCPT=reply).port
-        return opened(port=port, pause_patterns=patterns).send(ENVELOPE, stored(), soon(),
-                                                               1).outcome
-    assert outcome(b"550 Hour Limit Reached", ["hour limit"]) == "relay"
-    assert outcome(b"550 max emails per hour", ["hour limit"]) == "final"
-    assert outcome(b"550 max emails per hour", []) == "final"
-    assert all(pattern == pattern.lower() for pattern in PAUSE_PATTERNS + DENIED_PATTERNS)
+@pytest.mark.parametrize("reply, patterns, outcome", [
+    (b"550 Hour Limit Reached", ["hour limit"], "relay"),
+    (b"550 max emails per hour", ["hour limit"], "final"),
+    (b"550 max emails per hour", [], "final")])
+# R27
+def test_the_operators_own_patterns_replace_the_defaults(relay, opened, stored, reply, patterns,
+                                                         outcome):
+    transport = opened(port=relay(RCPT=reply).port, pause_patterns=patterns)
+    assert transport.send(ENVELOPE, stored(), soon(), 1).outcome == outcome
 
 
 @pytest.mark.parametrize("phase, answer", [
@@ -239,16 +181,10 @@ def test_the_operators_own_patterns_replace_the_defaults(relay, opened, stored):
     ("EHLO", DROP),
     ("greeting", b"garbage"), ("MAIL", Bye(b"421 4.3.2 busy")),
 ])
+# R29
 def test_a_relay_that_sends_us_away_costs_no_message(relay, opened, stored, phase, answer):
     assert opened(port=relay(**{phase: answer}).port).send(ENVELOPE, stored(), soon(),
                                                            1).outcome == "relay"
-
-
-def test_a_relay_that_is_not_there_says_where(opened, stored):
-    from tests.servers.ports import free_port
-    port = free_port()
-    result = opened(port=port).send(ENVELOPE, stored(), soon(), 1)
-    assert result == ("relay", None, "", f"127.0.0.1:{port}: Connection refused")
 
 
 def test_the_stored_text_is_printable_and_short(relay, opened, stored):     # R27
@@ -259,26 +195,3 @@ def test_the_stored_text_is_printable_and_short(relay, opened, stored):     # R2
     assert result.text.startswith("one?[31m ? two three \ufffd xxx")
     assert len(result.text) == 512
     assert result.text.isprintable()
-
-
-@pytest.mark.parametrize("reply, enhanced, text", [
-    (b"550", "", "(no text)"), (b"550 ", "", "(no text)"), (b"550 5.1.1", "5.1.1", "(no text)"),
-    (b"550 5.1.10 x", "5.1.10", "x"), (b"550 5.1.1234 x", "", "5.1.1234 x"), (b"550 no", "", "no"),
-    (b"550-no\r\n550 way", "", "no way"),
-])
-def test_the_enhanced_code_is_kept_apart(relay, opened, stored, reply, enhanced, text):     # R27
-    result = opened(port=relay(RCPT=reply).port).send(ENVELOPE, stored(), soon(), 1)
-    assert result == ("final", 550, enhanced, text)
-
-
-@pytest.mark.parametrize("phase, reply", [("MAIL", b"354 what"), ("RCPT", b"350 what"),
-                                          ("DATA", b"250 what"), ("DATA", b"300 what"),
-                                          ("dot", b"354 go on")])
-# R28
-def test_an_answer_that_is_neither_yes_nor_no_ends_the_connection(relay, opened, stored, phase,
-                                                                  reply):
-    server = relay(**{phase: [reply]})
-    transport = opened(port=server.port)
-    assert transport.send(ENVELOPE, stored(), soon(), 1).outcome in ("retry", "uncertain")
-    assert transport.session is None
-    assert transport.send(ENVELOPE, stored(), soon(), 2).outcome == "sent"
