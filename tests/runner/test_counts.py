@@ -6,11 +6,8 @@ import threading
 
 import pytest
 
-from jobs_lib import catalogue
-from jobs_lib.database.connection import connect
-from jobs_lib.errors import Conflict, JobsError
-from jobs_lib.job import declare
 from tests.support.bench import Bench
+from tests.support.product import Conflict, JobsError, connect, declare
 
 NAME = "purge_everything"
 
@@ -134,22 +131,3 @@ def test_a_transaction_whose_connection_is_thrown_away_counts_nothing(bench):   
         ctx.count("after")
     assert bench.run(made(job)) == {"done": 0, "after": 1}
     assert said(bench) == 0
-
-
-def test_counts_cannot_be_replaced(bench):                                      # R73
-    def job(ctx):
-        ctx.counts = {"other": 1}
-    assert bench.fails(made(job)).startswith("AttributeError")
-
-
-def test_each_job_counts_where_the_transactions_see_it(bench):                  # R73
-    apart = []
-    for name in catalogue.names():
-        job = catalogue.load(name)
-
-        def run(ctx, job=job):
-            counts = job.run(ctx)               # None: all that it counted is in `ctx.counts`
-            if counts is not None and counts is not ctx.counts:
-                apart.append(job.name)
-        bench.run(job._replace(run=run))
-    assert apart == []

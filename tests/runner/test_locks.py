@@ -9,7 +9,6 @@ import hashlib
 import os
 import re
 import resource
-import sys
 import time
 from pathlib import Path
 
@@ -18,7 +17,6 @@ import pytest
 from jobs_lib.database.connection import connect
 from jobs_lib.errors import JobsError, LockHeld
 from jobs_lib.runner.locks import DatabaseLock, FileLock
-from tests.support.patience import quickest
 from tests.support.shell import Shell, ended, until
 
 MANY = 50
@@ -99,32 +97,6 @@ def test_a_second_run_says_who_works_and_ends_within_a_second(locked_site):     
     assert locked_site.job("dig", "--set", "items=1")["status"] == "ok"      # no hand was needed
 
 
-def test_a_held_lock_is_reported_while_the_holder_writes(site):                  # R1
-    # what a run takes at this moment, on a machine that may be busy
-    alone = site("dig").seconds
-    # with an open transaction
-    worker = site.start("hang", "--set", "how=sleep")
-    site.working("hang")
-    time.sleep(0.3)
-
-    def find_it_held() -> None:
-        done = site("hang")
-        assert done.code == 0
-        assert WHO.search(done.err)
-    # the database would let each wait for 5
-    quickest(find_it_held, alone + 4)
-    worker.kill()
-    worker.communicate()
-
-
-def test_other_jobs_are_not_locked(site):
-    worker = site.start("hang", "--set", "after=no")
-    site.working("hang")
-    assert site.job("dig")["status"] == "ok"
-    worker.kill()
-    worker.communicate()
-
-
 # Two hosts
 
 @pytest.fixture
@@ -197,57 +169,32 @@ def test_the_lock_in_the_database_needs_mysql(site):
 
 # The file
 
-@pytest.fixture
-def two_locks(tmp_path):
-    """Two processes' view of one lock file: flock tells open files apart, not processes."""
-    return FileLock(str(tmp_path), "dig"), FileLock(str(tmp_path), "dig")
-
-
-def test_a_lock_file_says_who_holds_it(two_locks):                      # R1
-    one, two = two_locks
+def test_a_lock_file_names_its_holder_and_none_before(tmp_path):             # R1
+    """flock tells open files apart, not processes."""
+    one, two = (FileLock(str(tmp_path), "dig") for _ in range(2))
     one.acquire("process 7 on here since then")
     with pytest.raises(LockHeld, match="process 7 on here since then"):
         two.acquire("another")
-    assert not two.is_free()
-    one.release()
-    assert until(two.is_free)       # the server notices in its own time
-    two.acquire("another")
-
-
-def test_a_holder_that_has_not_written_yet_is_called_just_starting(two_locks):
-    one, two = two_locks
-    one.acquire("")
-    os.truncate(one.path, 0)
-    with pytest.raises(LockHeld, match="just starting"):
-        two.acquire("another")
-
-
-def test_the_holder_before_is_never_named(two_locks):
-    one, _ = two_locks
-    one.acquire("the first")
     one.release()
     assert Path(one.path).read_text() == ""      # also in the instant before the new holder writes
+    two.acquire("another")
+    os.truncate(one.path, 0)
+    with pytest.raises(LockHeld, match="just starting"):
+        one.acquire("one")
 
 
-def test_a_look_by_a_tick_makes_no_run_skip(two_locks, monkeypatch):
-    """A tick that looks whether a lock is free has it for an instant."""
-    one, two = two_locks
-    one.acquire("made")
-    one.release()
-    looking = FileLock("", "")
-    looking.path = one.path
-    looking._file = looking._open(os.O_RDONLY)
-    assert looking._lock()
-    waits = []
-
-    # while the run waits, however busy this machine is
-    def look_ends(seconds: float) -> None:
-        waits.append(seconds)
-        looking._close()
-    monkeypatch.setattr(time, "sleep", look_ends)
-    two.acquire("a run")
-    assert len(waits) == 1
-    assert 0.01 <= waits[0] < 1
+@pytest.mark.parametrize("kind, code", [("database", 0), ("file", None)])
+def test_a_file_system_without_locks_is_one_clear_line(site, ticks, monkeypatch, kind, code):
+    """A tick needs no lock file where the locks are in the database."""
+    def none(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+    monkeypatch.setattr(fcntl, "flock", none)
+    site.configure(lock=kind)
+    if code is None:
+        with pytest.raises(JobsError, match=r"has no locks: .*\[core\] lock = database"):
+            ticks.at("2026-11-24 14:31")
+    else:
+        assert ticks.at("2026-11-24 14:31") == []
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -261,40 +208,6 @@ def test_removing_a_held_lock_file_stops_the_run(site, again):               # R
     assert ended(worker, 0).code == 0
     row, = site.runs("dig")
     assert (row["status"], row["stop_reason"]) == ("partial", "lock lost")
-
-
-def test_a_lock_file_of_another_user_is_one_clear_line(site, monkeypatch):
-    def refused(*_, **__):
-        raise PermissionError(13, "Permission denied")
-    lock = FileLock(str(site.folder / "state"), "dig")
-    lock.acquire("")
-    lock.release()
-    # the tests may run as root, whom nothing is refused
-    monkeypatch.setattr(os, "open", refused)
-    with pytest.raises(JobsError, match=r"the lock file .* cannot be used"):
-        lock.acquire("")
-
-
-def test_a_file_system_without_locks_is_one_clear_line(two_locks, monkeypatch):
-    def none(*_):
-        raise OSError(errno.ENOLCK, "No locks available")
-    monkeypatch.setattr(fcntl, "flock", none)
-    with pytest.raises(JobsError, match=r"has no locks: .*\[core\] lock = database"):
-        two_locks[0].acquire("")
-
-
-@pytest.mark.parametrize("kind, code", [("database", 0), ("file", None)])
-def test_a_tick_needs_no_lock_file_where_the_locks_are_in_the_database(site, ticks, monkeypatch,
-                                                                       kind, code):
-    def none(*_):
-        raise OSError(errno.ENOLCK, "No locks available")
-    monkeypatch.setattr(fcntl, "flock", none)
-    site.configure(lock=kind)
-    if code is None:
-        with pytest.raises(JobsError, match="has no locks"):
-            ticks.at("2026-11-24 14:31")
-    else:
-        assert ticks.at("2026-11-24 14:31") == []
 
 
 # The lock in the database
@@ -342,31 +255,6 @@ def test_a_stranger_who_guesses_takes_no_lock_of_ours(maria_site, mariadb):     
         assert maria_site.job("dig")["status"] == "ok"
 
 
-def test_a_lock_that_is_held_while_no_run_lives_is_an_incident(maria_site, mariadb):      # R71, R69
-    maria_site.configure(lock="database")
-    maria_site.enable("dig")
-    name = maria_site("dig") and maria_site.runs("dig")[0]["lock_name"]
-    maria_site.db.execute("UPDATE {job_runs} SET started_at = '2026-01-01 00:00:00', finished_at = "
-                          "started_at")
-    with stranger(mariadb) as theirs:
-        assert theirs(f"SELECT GET_LOCK('{name}', 0)") == 1
-        number = theirs("SELECT CONNECTION_ID()")
-        words = f"held by connection {number} of another user, and no run of ours lives"
-        result = maria_site.job("dig")
-        assert (result["status"], result["stop_reason"]) == ("skipped", f"the lock is {words}")
-        ticked = maria_site("run-due")
-        assert ticked.code == 0
-        assert f"the database lock of dig is {words}" in ticked.err
-        assert maria_site("run-due").err == ""                           # said once
-        status = maria_site("status")
-        assert status.code == 1
-        assert "an unknown connection holds the database lock of a job" in status.out
-    over = maria_site("run-due")
-    assert maria_site.outcomes("dig")[-1] == "ok"
-    assert "All jobs can be started again" in over.err
-    assert "stranger" not in maria_site("status").out
-
-
 @pytest.fixture
 def held(maria_site, mariadb):
     """An installation two of whose jobs have a database lock that a stranger holds: (site, what
@@ -407,26 +295,24 @@ def test_with_a_crontab_line_for_each_job_a_lock_of_a_stranger_is_over_when_all_
     assert line(site, "tick_low", 46) == line(site, "dig", 46) == ""
 
 
-def test_a_tick_that_does_not_come_to_the_job_does_not_call_it_over(held):                # R69
+# R71, R69
+def test_a_lock_that_is_held_while_no_run_lives_is_an_incident(held):
     site, free = held
-    free("dig")
-    assert "the database lock of tick_low is held by" in site("run-due",
-                                                                  now="2026-11-24 14:31:00").err
-    site.configure("dig", items="8", pause="600")
-    short = site("run-due", "--budget", "2s", now="2026-11-24 14:36:00")
-    assert (short.code, short.err) == (0, "")
-    assert site.runs("tick_low")[-1]["started_at"] < "2026-11-24 14:36:00"      # out of budget
-    status = site("status", now="2026-11-24 14:37:00").out
-    assert "an unknown connection holds the database lock" in status
     free("tick_low")
-    assert "All jobs can be started again" in site("run-due", now="2026-11-24 14:41:00").err
-
-
-def test_a_stranger_s_lock_is_over_when_locks_are_files_again(held):                      # R69
-    site, _ = held
-    site("run-due", now="2026-11-24 14:31:00")
-    site.configure(lock="file")
-    assert "All jobs can be started again" in site("run-due", now="2026-11-24 14:36:00").err
+    result = site.job("dig")
+    assert result["status"] == "skipped"
+    assert "of another user, and no run of ours lives" in result["stop_reason"]
+    ticked = site("run-due", now="2026-11-24 14:31:00")
+    assert (ticked.code, ticked.err.count("\n")) == (0, 1)
+    assert "the database lock of dig is held by connection" in ticked.err
+    assert site("run-due", now="2026-11-24 14:36:00").err == ""              # said once
+    status = site("status", now="2026-11-24 14:37:00")
+    assert status.code == 1
+    assert "an unknown connection holds the database lock of a job" in status.out
+    free("dig")
+    over = site("run-due", now="2026-11-24 14:41:00")
+    assert site.outcomes("dig")[-1] == "ok"
+    assert "All jobs can be started again" in over.err
 
 
 def test_a_killed_run_of_ours_does_not_excuse_a_stranger_for_ever(held):                  # R69
@@ -434,6 +320,9 @@ def test_a_killed_run_of_ours_does_not_excuse_a_stranger_for_ever(held):        
     site.db.execute("UPDATE {job_runs} SET status = 'running', lease_until = '2026-01-01 00:10:00' "
                     "WHERE job = 'dig'")
     assert "the database lock of dig is held by" in line(site, "dig", 31)
+    # and it is no matter where locks are files again
+    site.configure(lock="file")
+    assert "All jobs can be started again" in site("run-due", now="2026-11-24 14:36:00").err
 
 
 @contextlib.contextmanager
@@ -450,19 +339,6 @@ def stranger(mariadb):
             return cursor.fetchone()[0]
     with contextlib.closing(connection):
         yield ask
-
-
-def test_a_look_whether_a_lock_is_free_fits_nfs(site):                               # R3
-    """NFS makes a lock of the whole file of it, and an exclusive one needs a file that is open for
-    writing."""
-    lock = FileLock(str(site.folder / "state"), "dig")
-    lock.acquire("")
-    lock.release()
-    opened = []
-    sys.addaudithook(lambda event, args: opened.append(args) if event == "open" and args[0]
-                     == lock.path else None)
-    assert lock.is_free()
-    assert opened[-1][2] & os.O_ACCMODE == os.O_RDWR
 
 
 def test_locks_of_other_jobs_prefixes_and_databases_are_others(connections):

@@ -15,7 +15,6 @@ from jobs_lib.runner.resources import Ports, Session
 from tests.servers.ports import free_port
 from tests.servers.web import Web, silent
 from tests.support.patience import SOON
-from tests.support.shell import utc
 
 
 @pytest.fixture
@@ -51,9 +50,10 @@ def test_a_name_server_that_hangs_holds_nobody_up(site, monkeypatch, way):
     released.set()
 
 
-@pytest.mark.parametrize("answer", [b"HTTP/1.1 500 Oh\r\n\r\n", b"nonsense\r\n\r\n", b"", None])
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 500 Oh\r\n\r\n", b"", silent, None])
 def test_a_service_that_is_broken_or_down_harms_nothing(site, answer):
     site.enable("tick_critical")
+    site.configure("alerts", timeout="1s")
     if answer is None:
         site.configure("alerts", ping_url=f"http://127.0.0.1:{free_port()}/x")
         done = site("run-due", now="2026-11-24 14:31:00")
@@ -62,19 +62,8 @@ def test_a_service_that_is_broken_or_down_harms_nothing(site, answer):
             site.configure("alerts", ping_url=url(web))
             done = site("run-due", now="2026-11-24 14:31:00")
     assert (done.code, done.out, done.err) == (0, "", "")
+    assert done.seconds < SOON
     assert site.outcomes("tick_critical") == ["ok"]
-
-
-@pytest.mark.slow
-def test_a_service_that_hangs_holds_a_tick_up_no_longer_than_the_time_out(site):
-    with Web(silent) as web:
-        site.configure("alerts", timeout="1s", ping_url=url(web))
-        done = site("run-due")
-    assert (done.code, done.err) == (0, "")
-    assert 1 <= done.seconds < SOON
-
-
-# Each tick
 
 def test_each_tick_calls_also_with_nothing_due_and_writes_nothing_then(site, outside):       # R10
     site("run-due")
@@ -94,28 +83,19 @@ def test_a_tick_without_a_database_calls_as_a_failure(site, tmp_path, outside):
     assert b"mistyped.db" in outside.requests[0].body
 
 
-def test_a_tick_whose_database_goes_away_between_two_jobs_calls_as_a_failure(site, outside):
-    site.enable("tick_critical", "tick_low")
+@pytest.mark.parametrize("changes, how, code, called", [
+    ({"fail": {"enabled": "yes"}}, {}, 1, "/ping/abc"),          # a job's failure is not the tick's
+    ({"tick_last": {"schedule": "every monday"}}, {}, 78, "/ping/abc/fail"),
+    ({}, {"breaks": "jobs_lib.launch.launch:show"}, 1, "/ping/abc/fail"),
+], ids=["a job fails", "a job cannot be started", "the database goes away between two jobs"])
+def test_how_a_tick_with_problems_calls(site, outside, changes, how, code, called):
+    for section, options in changes.items():
+        site.configure(section, **options)
+    site.enable("tick_critical", "fail" if "fail" in changes else "tick_low")
     site.configure("alerts", ping_url=url(outside))
-    assert site("run-due", breaks="jobs_lib.launch.launch:show").code == 1
+    assert site("run-due", **how).code == code
     assert site.outcomes("tick_critical") == ["ok"]
-    assert calls(outside) == ["/ping/abc/fail"]
-    assert outside.requests[0].body == b"the database went away"
-
-
-def test_a_job_that_fails_is_not_the_tick_s_failure(site, outside):
-    site.enable("fail")
-    site.configure("alerts", ping_url=url(outside))
-    assert site("run-due").code == 1
-    assert calls(outside) == ["/ping/abc"]
-
-
-def test_a_job_that_cannot_be_started_makes_the_tick_fail(site, outside):
-    site.configure("tick_last", schedule="every monday")
-    site.configure("alerts", ping_url=url(outside))
-    assert site("run-due").code == 78
-    assert calls(outside) == ["/ping/abc/fail"]
-    assert b"every monday" in outside.requests[0].body
+    assert calls(outside) == [called]
 
 
 def test_a_tick_that_finds_another_at_work_does_not_call(site, outside):
@@ -126,24 +106,3 @@ def test_a_tick_that_finds_another_at_work_does_not_call(site, outside):
     assert site("run-due").code == 0
     assert calls(outside) == []
     working.kill()
-
-
-# The last job of a tick
-
-ALL = ("tick_critical", "tick_low", "tick_last")
-
-
-def test_the_last_job_comes_after_all_others_even_when_it_is_late(site, ticks):
-    site.enable(*ALL)
-    site.began("tick_last", utc("2026-11-20 14:30"))
-    site.began("tick_low", utc("2026-11-24 14:25"))
-    assert ticks.names("2026-11-24 14:31") == ["tick_critical", "tick_low", "tick_last"]
-
-
-def test_the_last_job_runs_when_the_others_have_used_up_the_budget(site, ticks):
-    site.enable("tick_critical", "tick_low", takes="1000")
-    site.enable("tick_last")
-    before = ticks.seconds
-    assert ticks.names("2026-11-24 14:31") == ["tick_critical", "tick_low", "tick_last"]
-    assert ticks.seconds - before == 240
-

@@ -11,48 +11,34 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib.database.connection import connect
+from tests.support.product import connect
 from tests.support.shell import ROOT, utc
 
 
-@pytest.fixture
-def bundle(tmp_path):
-    """A copy of the bundle, uploaded without bytecode."""
+def test_a_fresh_upload_needs_nothing_but_migrate(tmp_path):            # R10 R20
     shutil.copytree(ROOT / "jobs_lib", tmp_path / "jobs_lib",
                     ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "jobs.py", tmp_path)
-    return tmp_path
+    var = tmp_path / "var"
 
-
-def jobs_py(bundle, *words: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, str(bundle / "jobs.py"), *words], cwd=bundle,
-                          capture_output=True, text=True, env={"PATH": os.environ["PATH"],
-                                                               "PYTHONDONTWRITEBYTECODE": "1"})
-
-
-def test_a_fresh_upload_needs_nothing_but_migrate(bundle):
-    done = jobs_py(bundle, "migrate")
-    assert (done.returncode, done.stderr) == (0, "")
-    for folder in ("var", "var/state", "var/log", "var/spool"):
-        assert stat.S_IMODE((bundle / folder).stat().st_mode) == 0o700
-        assert "denied" in (bundle / folder / ".htaccess").read_text()
-    for file in ("var/jobs.db", "var/state/installation", "var/spool/.jobs-spool"):
-        assert stat.S_IMODE((bundle / file).stat().st_mode) == 0o600
-    assert jobs_py(bundle, "run-due").returncode == 0
-
-
-def test_it_byte_compiles_for_a_cron_that_may_not(bundle):                   # R10
-    jobs_py(bundle, "migrate")
-    compiled = {path.name.partition(".")[0] for path in (bundle / "jobs_lib").rglob("*.pyc")}
+    def jobs_py(*words: str) -> tuple:
+        done = subprocess.run([sys.executable, str(tmp_path / "jobs.py"), *words], cwd=tmp_path,
+                              capture_output=True, text=True, env={
+                                  "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"})
+        return done.returncode, done.stderr
+    assert jobs_py("migrate") == (0, "")
+    for folder in (var, var / "state", var / "log", var / "spool"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert "denied" in (folder / ".htaccess").read_text()
+    for file in ("jobs.db", "state/installation", "spool/.jobs-spool"):
+        assert stat.S_IMODE((var / file).stat().st_mode) == 0o600
+    # for a cron that may write no bytecode
+    compiled = {path.name.partition(".")[0] for path in (tmp_path / "jobs_lib").rglob("*.pyc")}
     assert {"main", "run_due", "retry_forwards", "sqlite"} <= compiled
-
-
-def test_a_second_migrate_changes_nothing(bundle):                           # R20
-    jobs_py(bundle, "migrate")
-    before = {path: path.read_bytes() for path in (bundle / "var").rglob("*") if path.is_file()}
-    assert jobs_py(bundle, "migrate").returncode == 0
-    assert {path: path.read_bytes() for path in (bundle / "var").rglob("*")
-            if path.is_file()} == before
+    before = {path: path.read_bytes() for path in var.rglob("*") if path.is_file()}
+    assert jobs_py("migrate") == (0, "")
+    assert {path: path.read_bytes() for path in var.rglob("*") if path.is_file()} == before
+    assert jobs_py("run-due")[0] == 0
 
 
 def test_jobs_count_from_their_first_migrate_on(site):                       # R7

@@ -2,7 +2,6 @@
 clock changes."""
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 
 import pytest
@@ -55,15 +54,12 @@ def test_a_second_start_of_a_done_slot_writes_nothing(site):                 # R
     site.enable("tick_normal")
     site("tick_normal", "--scheduled", now=NOW)
     before = (site.runs(), site.events("tick_normal"))
-    done = site("tick_normal", "--scheduled", now="2026-11-24 14:34:50")
-    assert (done.code, done.out, done.err) == (0, "", "")
+    for words in ((), ("--fail-if-locked",)):           # which is not about done slots
+        done = site("tick_normal", "--scheduled", *words, now="2026-11-24 14:34:50")
+        assert (done.code, done.out, done.err) == (0, "", "")
+    answer = site.json("tick_normal", "--scheduled", now="2026-11-24 14:34:50")
+    assert answer["status"] == "skipped"
     assert (site.runs(), site.events("tick_normal")) == before
-
-
-def test_fail_if_locked_is_not_about_done_slots(site):
-    site.enable("tick_normal")
-    site("tick_normal", "--scheduled", now=NOW)
-    assert site("tick_normal", "--scheduled", "--fail-if-locked", now=NOW).code == 0
 
 
 def test_a_clock_set_back_starts_nothing_again(site, ticks):                 # R6
@@ -113,29 +109,7 @@ def other_than(name, acquire):
     return acquired
 
 
-def test_json_is_one_document_also_where_nothing_is_due(site):
-    site.enable("dig", since=utc("2026-11-24 14:30"))
-    answer = json.loads(site("dig", "--scheduled", "--json", now=NOW).out)
-    assert (answer["status"], answer["stop_reason"]) == ("skipped", "nothing is due")
-    assert site.runs() == []
-
-
-def test_a_dry_run_of_the_line_writes_nothing_either(site):                  # R11
-    site.configure("dig", enabled="yes")
-    answer = json.loads(site("dig", "--scheduled", "--dry-run", "--json", now=NOW).out)
-    assert (answer["status"], answer["counts"]) == ("ok", {"dug": 3})
-    assert site.db.query("SELECT job FROM {job_state}") == []
-
-
-def test_the_line_of_a_job_that_is_off_does_nothing(site):
-    site.known("dig")
-    site.configure("dig", enabled="no")
-    assert site("dig", "--scheduled", now=NOW).code == 0
-    assert site.runs() == []
-
-
 @pytest.mark.parametrize("line", [("dig", "--scheduled"), ("run-due",)], ids=" ".join)
-@pytest.mark.parametrize("known_as", ["run-due", "dig --scheduled"])
 @pytest.mark.parametrize("schedule, first, runs", [
     # its last time was before it was switched on
     ("*/5 * * * *", "2026-11-24 14:34:00", []),
@@ -145,31 +119,28 @@ def test_the_line_of_a_job_that_is_off_does_nothing(site):
     ("10 3 * * *", "2026-11-25 03:10:02", ["2026-11-25 03:10:00"]),
 ])
 def test_a_job_that_is_enabled_begins_with_its_next_time_however_it_is_started(       # R7
-        any_site, line, known_as, schedule, first, runs):
-    any_site.enable("dig", schedule=schedule)
-    any_site.configure("dig", enabled="no")
+        site, line, schedule, first, runs):
+    site.enable("dig", schedule=schedule)
+    site.configure("dig", enabled="no")
     # sees that it is off
-    assert any_site(*known_as.split(), now="2026-11-24 14:31:00").code == 0
-    any_site.configure("dig", enabled="yes")
-    assert any_site(*line, now=first)[:3] == (0, "", "")
-    assert slots(any_site, "dig") == runs
+    assert site(*line, now="2026-11-24 14:31:00").code == 0
+    assert site.runs() == []
+    site.configure("dig", enabled="yes")
+    assert site(*line, now=first)[:3] == (0, "", "")
+    assert slots(site, "dig") == runs
     if not runs:
         after = "2026-11-24 14:36:00" if schedule.startswith("*") else "2026-11-25 03:14:00"
-        any_site(*line, now=after)
-        assert len(slots(any_site, "dig")) == 1
+        site(*line, now=after)
+        assert len(slots(site, "dig")) == 1
 
 
-def test_the_line_of_a_job_fires_nothing_from_before_the_install(site):      # R7
-    site.enable("dig", since=utc("2026-11-24 14:30"))
-    assert site("dig", "--scheduled", now=NOW).code == 0
-    assert site.runs() == []
-    site("dig", "--scheduled", now="2026-11-24 14:35:01")
-    assert slots(site, "dig") == ["2026-11-24 14:35:00"]
-
-
-def test_a_line_alone_works_before_the_first_migrate_knew_the_job(site):     # R7
+@pytest.mark.parametrize("is_known", [True, False], ids=["after migrate", "migrate forgotten"])
+def test_the_line_of_a_job_fires_nothing_from_before_the_install(site, is_known):      # R7
     site.configure("dig", enabled="yes")
+    if is_known:
+        site.known("dig", since=utc("2026-11-24 14:30"))
     site("dig", "--scheduled", now=NOW)
+    assert slots(site, "dig") == []
     site("dig", "--scheduled", now="2026-11-24 14:35:01")
     assert slots(site, "dig") == ["2026-11-24 14:35:00"]
 

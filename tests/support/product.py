@@ -32,11 +32,12 @@ INSIDE = {
     "database.statement": "Statement bindable scan",
     "engines.load": "", "engines.relay_limits": "",
     "engines.spool": "mark_folder",
-    "errors": "Busy ConfigError Conflict DatabaseError Duplicate JobsError Lost ReadOnly Stopped",
+    "errors": "Busy ConfigError Conflict DatabaseError Duplicate JobsError LockHeld Lost ReadOnly "
+              "Stopped",
     "features.exports.columns": "KINDS",
     "features.webhooks.slots": "",
     "job": "declare tables_of",
-    "monitoring.publish": "",
+    "monitoring.overview": "", "monitoring.publish": "",
     "output.console": "Console",
     "ports.dns": "Answer FOUND NODATA NXDOMAIN UNKNOWN",
     "ports.http.message": "ANSWERED BUSY FAILED NOT_PUBLIC OURS REFUSED Request Response TIMEOUT "
