@@ -2,7 +2,6 @@
 FTP makes it."""
 from __future__ import annotations
 
-import argparse
 import re
 import shlex
 import shutil
@@ -13,8 +12,6 @@ import pytest
 
 from jobs_lib import catalogue, commands
 from jobs_lib.cli.main import main
-from jobs_lib.config.settings import JOB_OPTIONS, job_options
-from jobs_lib.launch import by_hand
 from tests.support.shell import ROOT, Ended, Shell
 
 COMMANDS = commands.names()
@@ -51,6 +48,8 @@ def test_the_overview_names_every_command_and_job(line):
     assert re.findall(r"(?m)^  ([a-z][a-z-]+)  +\w", commands) == sorted(
         [*COMMANDS, "help", "version"])
     assert jobs.replace(",", "").split() == JOBS
+    for word in ("--version", "-V", "version"):
+        assert re.fullmatch(r"jobs\.py \d+\.\d+\.\d+, Python 3\.\d+\.\d+\S*\n", line(word).out)
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, *JOBS])
@@ -60,20 +59,16 @@ def test_help_begins_with_what_it_does_and_needs_no_configuration(tmp_path, here
     assert answer.code == 0, answer
     assert answer.err == ""
     assert answer.out.startswith(f"usage: jobs.py {name} ")
-    module = catalogue.load(name) if name in JOBS else commands.load(name)
-    doc = module.doc if name in JOBS else module.__doc__
-    assert doc.strip().partition("\n")[0] in " ".join(answer.out.split())
+    assert name == "demo" or "--config FILE, anywhere on the line" in answer.out
     assert here("help", name).out == answer.out
-
-
-@pytest.mark.parametrize("name", JOBS)
-def test_a_jobs_help_shows_its_schedule_its_options_and_their_defaults(here, name):
-    job, out = catalogue.load(name), here(name, "--help").out
-    assert f"({job.schedule})" in out
-    for option in job.options.values():
-        assert option.meaning in " ".join(out.split())
-    for option_name, option in job.options.items():
-        assert f"  {option_name} = {option.default}\n" in out
+    words = " ".join(answer.out.split())
+    job = catalogue.load(name) if name in JOBS else None
+    doc = job.doc if job else commands.load(name).__doc__
+    assert doc.strip().partition("\n")[0] in words
+    assert job is None or f"({job.schedule})" in words
+    for option_name, option in (job.options if job else {}).items():
+        assert option.meaning in words
+        assert f"  {option_name} = {option.default}\n" in answer.out
 
 
 @pytest.mark.parametrize("words", [[], *([name, "--help"] for name in [*COMMANDS, *JOBS]),
@@ -84,10 +79,6 @@ def test_what_a_terminal_shows_fits_80_columns(line, words):
     too_long = [text for text in line.on_terminal(*words) if len(text) > 80]
     # a path alone is never broken
     assert [text for text in too_long if " " in text.strip()] == []
-
-
-def test_version(line):
-    assert re.fullmatch(r"jobs\.py \d+\.\d+\.\d+, Python 3\.\d+\.\d+\S*\n", line("--version").out)
 
 
 # Wrong words
@@ -124,7 +115,11 @@ def test_version(line):
     (["replay", "forwrads", "1"],
      "'forwrads': expected forwards, notifications or webhooks; did you mean 'forwards'?"),
     (["list", "--config"], "--config: expected a file after it"),
-], ids=" ".join)
+    (["run-due", "--budget", "-4m"],
+     "--budget: expected a value after it, and none that begins with -"),
+    (["history", "--limit", "0"], "expected a whole number, 1-100000, not '0'"),
+    (["history", "--limit", "9" * 5000], f"expected a whole number, 1-100000, not '{'9' * 40}'"),
+], ids=lambda words: " ".join(words)[:60] if isinstance(words, list) else "")
 def test_a_wrong_argument_is_one_sentence_with_the_nearest_right_one(here, sqlite_url, words,
                                                                      expected):
     answer = here(*words)
@@ -135,7 +130,7 @@ def test_a_wrong_argument_is_one_sentence_with_the_nearest_right_one(here, sqlit
     assert answer.out == ""
 
 
-ODD = (" ", "-", "x" * 10_000, "--=", "\udcff")
+ODD = ("", " ", "-", "x" * 10_000, "--=", "\udcff")
 OF_OPTIONS = [["run-due", "--budget"], ["crontab", "--style"],
               ["config", "show"], ["replay", "forward"], ["test", "retry_forwards", "--limit"],
               ["retry_forwards", "--set"], ["history", "--limit"], ["help"], ["report", "--output"]]
@@ -148,12 +143,6 @@ def refused(ask, words) -> None:
     assert answer.err.count("\n") == 1
     assert len(answer.err) < 1000
     assert answer.out == ""
-
-
-@pytest.mark.parametrize("name", [*COMMANDS, "retry_forwards"])
-def test_an_empty_word_is_refused_in_a_sentence(here, name):     # R63
-    for words in ([name, ""], [name, " ", "--json"]):
-        refused(here, words)
 
 
 @pytest.mark.slow
@@ -202,52 +191,22 @@ def test_a_broken_core_stops_everything_with_all_its_problems(line, words):     
     assert str(path) in answer.err
 
 
-def test_a_run_lists_what_is_wrong_in_all_its_sections_at_once(line):       # R63
-    line.ini("[mail]\nport = x\n[spool]\ndri = y\n[retry_forwards]\nbudget = "
-             "z\n[purge_failed_emails]\nkeep = q\n")
-    answer = line("retry_forwards")
-    assert answer.code == 78
-    assert len(answer.err.splitlines()) == 4
-    assert "keep" not in answer.err             # another job's mistake
-
-
-def test_a_crontab_line_is_read_as_argparse_would_read_it():
-    parser = argparse.ArgumentParser()
-    by_hand.arguments(parser)
-    assert vars(parser.parse_args([])) == by_hand.DEFAULTS
-    assert vars(parser.parse_args(["--scheduled"])) == {**by_hand.DEFAULTS, "scheduled": True}
-
-
 # A shell, cron, and what is in between
 
-def test_a_reader_that_stops_early_is_no_error(line):
-    run = subprocess.run(f"{JOBS_PY} config example | head -n 1", shell=True,
-                         capture_output=True, text=True, cwd=line.folder)
-    assert (run.returncode, run.stderr) == (0, "")
-    assert run.stdout.startswith("# ")
-
-
-def test_a_terminal_that_has_no_such_letters_is_no_error(line):
-    line.ini("[mail]\nusername = m\u00fcller\n")
-    answer = line("config", "show", "mail", PYTHONIOENCODING="ascii", LC_ALL="C")
-    assert answer.code == 0
-    assert "username = m\\xfcller" in answer.out
-
-
-def test_closed_streams_are_no_error(tmp_path):
-    line = Shell(tmp_path)
-    line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
+@pytest.mark.parametrize("command, begins", [
+    ("config example | head -n 1", "# "),               # a reader that stops early
+    ("run-due >&- 2>&-", ""), ("list >&-", ""),         # closed streams
+    ("config show mail", "Configuration: ")])                    # no such letters: m\u00fcller
+def test_what_a_shell_does_to_the_streams_is_no_error(line, command, begins):
+    line.ini("[core]\ndatabase = sqlite:///jobs.db\n[mail]\nusername = m\u00fcller\n")
     line("migrate")
-    run = subprocess.run(f"{JOBS_PY} --config config.ini run-due >&- 2>&-", shell=True,
-                         cwd=tmp_path)
-    assert run.returncode == 0
-
-
-def test_a_folder_that_cannot_be_made_is_one_sentence(line):
-    line.ini("[core]\ndatabase = sqlite:///jobs.db\nstate_dir = /proc/none/state\n")
-    answer = line("migrate")
-    assert answer.code == 1
-    assert answer.err == "jobs.py: /proc/none: No such file or directory\n"
+    run = subprocess.run(f"{JOBS_PY} --config config.ini {command}", shell=True, text=True,
+                         capture_output=True, cwd=line.folder,
+                         env={"PATH": "/usr/bin:/bin", "PYTHONIOENCODING": "ascii", "LC_ALL": "C"})
+    assert "Traceback" not in run.stderr
+    assert run.stdout.startswith(begins)
+    assert run.returncode == 0, run.stderr
+    assert "m\u00fcller" not in run.stdout
 
 
 # An upload
@@ -313,48 +272,6 @@ def test_no_job_is_named_like_a_command_or_a_section():
 
     plain = [name.replace("-", "_") for name in COMMANDS]
     assert not set(JOBS) & {*plain, *SECTIONS, TABLES, "help"}
-
-
-@pytest.mark.parametrize("name", JOBS)
-def test_no_option_of_a_job_hides_one_that_every_job_has(name):
-    job = catalogue.load(name)
-    assert len(job_options(job)) == len(JOB_OPTIONS) + len(job.options)
-
-
-def test_a_wrong_database_url_is_a_configuration_error(line):
-    line.ini("[core]\ndatabase = postgres://me:hunter2@x\nbudget = 4\n")
-    answer = line("run-due")
-    assert answer.code == 78
-    assert "2 problems" in answer.err
-    assert "[core] database = ...: expected sqlite:///file.db or mysql://" in answer.err
-
-
-@pytest.mark.parametrize("words, most", [(["history", "--limit"], 100_000)])
-@pytest.mark.parametrize("number", ["0", "9" * 5000, "100001"])
-def test_a_number_has_its_limits(here, words, most, number):
-    answer = here(*words, number)
-    assert answer.code == 2
-    assert f"expected a whole number, 1-{most}, not '{number[:40]}'" in answer.err
-
-
-def test_a_value_that_looks_like_an_option_is_reported_as_such(line):
-    answer = line("run-due", "--budget", "-4m")
-    assert answer.code == 2
-    assert "--budget: expected a value after it, and none that begins with -" in answer.err
-
-
-def test_a_closed_stdout_is_no_traceback(line):
-    run = subprocess.run(["sh", "-c", 'exec "$0" "$1" list >&-', sys.executable,
-                          str(ROOT / "jobs.py")], text=True, cwd=line.folder, capture_output=True,
-                         timeout=60,
-                         env={"PATH": "/usr/bin:/bin",
-                              "JOBS_CORE_DATABASE": f"sqlite:///{line.folder}/none.db"})
-    assert "Traceback" not in run.stderr
-
-
-@pytest.mark.parametrize("name", [name for name in [*COMMANDS, *JOBS] if name != "demo"])
-def test_every_help_says_where_the_configuration_comes_from(here, name):
-    assert "--config FILE, anywhere on the line" in here(name, "--help").out
 
 
 def test_ctrl_c_while_the_program_is_loaded_is_one_sentence(tmp_path):

@@ -120,15 +120,7 @@ def test_the_commands_it_ends_with_can_be_typed_where_you_are(tmp_path):
         assert typed.returncode == 0, command + typed.stdout + typed.stderr
 
 
-def test_a_folder_with_other_things_stays_as_it_is(tmp_path):
-    (tmp_path / "demo").mkdir()
-    (tmp_path / "demo" / "thesis.txt").write_text("three years of work")
-    done = run(tmp_path, "--dir", "demo", code=2)
-    assert "is not empty and was not made by the demo" in done.stderr
-    assert [path.name for path in (tmp_path / "demo").iterdir()] == ["thesis.txt"]
-
-
-def test_only_its_own_files_are_replaced(demo):
+def test_only_its_own_files_are_replaced(demo, tmp_path):
     (demo[0] / "demo" / "spool" / "left.eml").write_text("from the demo before")
     (demo[0] / "demo" / "notes.txt").write_text("my own")
     assert "4 delivered" in run(demo[0], "--dir", "demo").stdout
@@ -136,6 +128,10 @@ def test_only_its_own_files_are_replaced(demo):
     assert (demo[0] / "demo" / "notes.txt").read_text() == "my own"
     for path in (demo[0] / "demo").rglob("*"):
         assert path.name in ("status.html", "notes.txt") or path.stat().st_mode & 0o077 == 0, path
+    (tmp_path / "thesis.txt").write_text("three years of work")
+    done = run(tmp_path, "--dir", ".", code=2)
+    assert "is not empty and was not made by the demo" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_nothing_is_connected_to_and_nothing_else_is_read_or_written(tmp_path):

@@ -7,10 +7,8 @@ from contextlib import suppress
 
 import pytest
 
-from jobs_lib import clock
-from jobs_lib.cli import main
-from jobs_lib.database.schema.tables import NO_DEFAULT, table
-from jobs_lib.errors import DatabaseError
+from tests.support import product
+from tests.support.product import NO_DEFAULT, DatabaseError, clock, table
 
 GARBAGE = {
     "text": "no such thing", "empty": "", "bytes": b"\xff\xfe\x00", "minus": -1, "huge": 2 ** 62,
@@ -61,9 +59,8 @@ def _sound(bench, name: str, number: int, **values) -> dict:
     return {**ours.get(name, apps), **values}
 
 
-def _spoil(bench, name: str, value) -> int:
-    """Rows of which one column each has this value. How many the database took."""
-    taken = 0
+def _spoil(bench, name: str, value) -> None:
+    """Rows of which one column each has this value, as far as the database takes it."""
     for number, column in enumerate(table(name).columns):
         if column.name == "id" or (value is None and not column.null
                                    and column.default is NO_DEFAULT):
@@ -75,12 +72,10 @@ def _spoil(bench, name: str, value) -> int:
                 bench.db.upsert(name, {key: row.pop(key) for key in keys}, row)
             else:
                 bench.db.insert(name, **row)
-            taken += 1
-    return taken
 
 
 def _say(capfd, words: list) -> tuple:
-    code = main.main(words)
+    code = product.main(words)
     said = capfd.readouterr()
     assert "Traceback" not in said.err
     return code, said.out, said.err
@@ -88,9 +83,8 @@ def _say(capfd, words: list) -> tuple:
 
 @pytest.mark.parametrize("kind", GARBAGE)
 def test_no_value_in_any_column_stops_who_looks(installation, capfd, kind):            # R67 R69
-    taken = sum(_spoil(installation, name, GARBAGE[kind]) for name in (*OURS, *APPS))
-    if not taken:
-        return                                      # the engine takes none: so much the better
+    for name in (*OURS, *APPS):
+        _spoil(installation, name, GARBAGE[kind])
     for words in COMMANDS:
         code, out, err = _say(capfd, words)
         assert code in (0, 1), (words, code, err)
@@ -101,20 +95,19 @@ def test_no_value_in_any_column_stops_who_looks(installation, capfd, kind):     
 
 
 @pytest.mark.parametrize("column, value", [("started_at", "yesterday"), ("counts", "{"),
-                                           ("duration_ms", "long"), ("status", "fine"),
+                                           ("status", "fine"),
                                            ("started_at", "0001-01-01 00:00:00")])
 def test_what_cannot_be_read_is_shown_as_unknown(installation, capfd, column, value):    # R67
-    if column in ("duration_ms",
-                  "started_at") and value != "0001-01-01 00:00:00" and "mysql" in installation.url:
-        return                                      # it takes no text there
-    installation.db.execute(f"UPDATE {{job_runs}} SET {column} = :value "
-                            "WHERE job = 'purge_sessions'", value=value)
+    taken = False
+    with suppress(DatabaseError):                   # MariaDB takes no such text for a time
+        installation.db.execute(f"UPDATE {{job_runs}} SET {column} = :value "
+                                "WHERE job = 'purge_sessions'", value=value)
+        taken = True
     code, out, _ = _say(capfd, ["history", "purge_sessions"])
-    assert code == 0
-    assert "unknown" in out or column == "duration_ms"
+    assert (code, "unknown" in out) == (0, taken)
 
 
-def test_a_pause_of_the_relay_that_is_no_time_is_none(installation, capfd):              # R67
+def test_a_pause_of_the_relay_that_is_no_time_is_none(installation):              # R67
     installation.db.upsert("relay_state", {"id": 1}, {"failures": 2, "reason": "x"})
     with suppress(DatabaseError):                   # MariaDB takes no such text
         installation.db.execute("UPDATE {relay_state} SET paused_until = 'soon'")

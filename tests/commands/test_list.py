@@ -1,12 +1,11 @@
-"""`list`: every job in a line, with a database or without one."""
+"""`list`: every job in a line, with a database or without one; `status` agrees with it."""
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from jobs_lib import catalogue, clock
-from jobs_lib.runner import slots
+from tests.support.product import catalogue, clock
 from tests.support.shell import Shell
 
 JOBS = catalogue.names()
@@ -14,8 +13,8 @@ JOB = "retry_forwards"
 
 
 @pytest.fixture
-def service(tmp_path, engine_url):
-    return Shell(tmp_path, engine_url)
+def service(tmp_path, sqlite_url):
+    return Shell(tmp_path, sqlite_url)
 
 
 def of_job(line) -> tuple[dict, str]:
@@ -53,21 +52,17 @@ def test_the_next_run_is_in_utc_in_the_json(line):
 
 
 @pytest.mark.parametrize("section, shown", [
-    ("enabled = no", "off"), ("delays = soon", "misconfigured")])
-def test_a_job_that_does_not_run_has_no_next_run(line, section, shown):
-    line.ini(f"[{JOB}]\n{section}\n")
+    ("enabled = no", "off"), ("delays = soon", "misconfigured"), ("", "paused")])
+def test_a_job_that_does_not_run_has_no_next_run(service, line, section, shown):
+    if shown == "paused":
+        service.run("pause", JOB)
+        assert clock.now() - clock.parse(of_job(line)[0]["paused_at"]) < timedelta(minutes=1)
+    else:
+        line.ini(f"[{JOB}]\n{section}\n")
     found, words = of_job(line)
-    assert found["next"] is None
+    assert (found["next"], found["due_since"]) == (None, None)
     assert words.endswith(f"- - {shown}")
     assert len(found["problems"]) == (shown == "misconfigured")
-
-
-def test_a_paused_job_says_so(service, line):
-    service.run("pause", JOB)
-    found, words = of_job(line)
-    assert words.endswith("paused")
-    assert found["next"] is None
-    assert clock.now() - clock.parse(found["paused_at"]) < timedelta(minutes=1)
 
 
 def test_the_last_run_is_shown_with_its_outcome(service, line):
@@ -79,13 +74,17 @@ def test_the_last_run_is_shown_with_its_outcome(service, line):
 
 
 @pytest.mark.parametrize("minutes, words", [(15, "due now"), (95, "overdue")])
-def test_a_slot_that_was_not_started_is_due_since_then(service, line, minutes, words):
+# R59
+def test_a_slot_that_was_not_started_is_due_since_then_and_status_agrees(service, line, minutes,
+                                                                         words):
     slot = clock.now().replace(second=0, microsecond=0) - timedelta(minutes=minutes)
     service.configure(JOB, schedule=f"{slot.minute} {slot.hour} * * *")
     service.db.upsert("job_state", {"job": JOB}, {"due_after": slot - timedelta(minutes=1)})
     found, shown = of_job(line)
     assert (found["due_since"], found["overdue"]) == (clock.text(slot), minutes > 30)
     assert shown.endswith(words)
+    status = service("status", "--json").out
+    assert f'"due_since": "{clock.text(slot)}"' in status
     service.db.insert("job_runs", run_id="1", job=JOB, status="ok", slot=slot,
                       started_at=clock.now(), trigger_type="scheduled", counts="{}")
     assert " in " in of_job(line)[1]
@@ -98,8 +97,17 @@ def test_it_is_due_since_the_first_slot_that_was_missed(service, line):
     assert of_job(line)[0]["due_since"] == clock.text(missed)
 
 
-@pytest.mark.parametrize("state", [{"due_after": slots.OFF}, {"paused_at": "2026-01-01 00:00:00",
-                                                              "due_after": None}])
-def test_what_does_not_count_is_not_due(service, line, state):
-    service.db.upsert("job_state", {"job": JOB}, state)
-    assert of_job(line)[0]["due_since"] is None
+def test_a_mistake_in_a_section_is_one_incident_of_all_jobs_that_need_it(service):
+    mailing = [JOB, "send_notifications"]
+    for job in mailing:
+        service.db.upsert("job_state", {"job": job},
+                          {"due_after": clock.now() - timedelta(hours=9)})
+    service.run("purge_sessions")
+    service.configure("mail", hots="relay.example")
+    service.configure("alerts", email="me@home.example", disk_free="off")
+    found = service.json("status", code=1)
+    assert [each["key"] for each in found["incidents"]] == ["configuration:mail"]
+    assert found["incidents"][0]["jobs"] == mailing
+    assert [job["name"] for job in found["jobs"] if job["state"] == "misconfigured"] == mailing
+    listed = {job["name"]: job for job in service.json("list")}
+    assert "[mail] hots" in listed[JOB]["problems"][0]

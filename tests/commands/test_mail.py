@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 
 from tests.servers.misbehaving import Bye, Relay
-from tests.servers.ports import free_port
+from tests.support.product import clock
 from tests.support.shell import Shell
 
 TO = "me@elsewhere.example"
@@ -80,13 +81,6 @@ def test_where_it_fails_and_what_the_relay_said(shell, relay, mail, step, counts
         assert counted(shell) == counts
 
 
-def test_a_port_where_nothing_listens(shell):
-    shell.configure("mail", port=free_port())
-    answer = shell("mail", "test", TO)
-    assert answer.code == 1
-    assert answer.out.startswith("connect   FAILED: 127.0.0.1:")
-
-
 def test_as_json_and_into_a_folder(shell):
     shell.configure("mail", transport="maildir", maildir="sent")
     found = shell.json("mail", "test", TO)
@@ -98,7 +92,8 @@ def test_as_json_and_into_a_folder(shell):
     assert "spam" not in said
     (shell.folder / "sent" / "new").chmod(0o700)
     assert len(list((shell.folder / "sent" / "new").iterdir())) == 2
-    shell.configure("mail", transport="smtp", port=1)
+    shell.configure("mail", transport="smtp", port=1)       # where nothing listens
+    assert shell("mail", "test", TO).out.startswith("connect   FAILED: 127.0.0.1:")
     answer = shell("mail", "test", TO, "--json")
     assert json.loads(answer.out)["steps"][-1]["ok"] is False
 
@@ -110,9 +105,6 @@ def test_a_pause_is_named_and_holds_no_test_up(shell):
         at(shell, relay)
         # later than any pause: no pause
         assert shell("mail", "test", TO).err == ""
-        from datetime import timedelta
-
-        from jobs_lib import clock
         shell.db.upsert("relay_state", {"id": 1}, {"paused_until": clock.text(
             clock.now() + timedelta(minutes=5))})
         answer = shell("mail", "test", TO)
@@ -130,10 +122,3 @@ def test_a_pause_is_named_and_holds_no_test_up(shell):
 def test_wrong_words(shell, words, said):
     answer = shell(*words)
     assert (answer.code, said in answer.err) == (2, True), answer.err
-
-
-def test_without_tables_it_says_what_to_run(line):
-    line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
-    answer = line("mail", "test", TO)
-    assert answer.code == 1
-    assert "jobs.py migrate" in answer.err

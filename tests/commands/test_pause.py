@@ -2,15 +2,12 @@
 old."""
 from __future__ import annotations
 
-import argparse
 import json
 from datetime import timedelta
 
 import pytest
 
-from jobs_lib import catalogue, clock
-from jobs_lib.commands import pause
-from jobs_lib.errors import UsageError
+from tests.support.product import catalogue, clock
 from tests.support.shell import Shell
 
 OTHERS_OFF = {name: {"enabled": "no"} for name in catalogue.names() if name != "retry_forwards"}
@@ -38,6 +35,12 @@ def test_a_paused_job_is_not_started_by_cron_but_by_hand(service):
     service.run("retry_forwards", "--scheduled")
     assert runs(service) == []
     assert service.job("retry_forwards")["status"] == "ok"
+    # one that was never seen
+    service.db.execute("DELETE FROM {job_state}")
+    service.run("pause", "retry_forwards")
+    service.run("run-due")
+    assert len(runs(service)) == 1
+    assert json.loads(service.run("resume", "retry_forwards", "--json"))["changed"] is True
 
 
 def test_resuming_fires_nothing_by_itself(service):         # R7
@@ -74,28 +77,6 @@ def test_resuming_what_is_not_paused_changes_nothing(service):
     assert len(runs(service)) == 1
 
 
-def test_a_job_that_was_never_seen_can_be_paused(service):
-    service.db.execute("DELETE FROM {job_state}")
-    service.run("pause", "retry_forwards")
-    service.run("run-due")
-    assert runs(service) == []
-    assert json.loads(service.run("resume", "retry_forwards", "--json"))["changed"] is True
-
-
-def test_mail_cannot_be_paused_and_what_can_is_said():
-    parser = argparse.ArgumentParser()
-    pause.arguments(parser)
-    with pytest.raises(UsageError, match=r"`resume mail` ends that. .* pause retry_forwards"):
-        parser.parse_args(["mail"])
-
-
-def test_resuming_a_disabled_job_says_so(service):
-    service.run("pause", "purge_failed_emails")
-    said = service.run("resume", "purge_failed_emails")
-    assert "it is disabled: [purge_failed_emails] enabled = no." in said
-    assert json.loads(service.run("resume", "purge_failed_emails", "--json"))["next"] is None
-
-
 def test_resume_mail_ends_a_pause_of_the_relay_at_once(service):
     service.configure("mail", transport="maildir", maildir="maildir")
     service.forwards(1)
@@ -108,6 +89,9 @@ def test_resume_mail_ends_a_pause_of_the_relay_at_once(service):
     assert service.job("retry_forwards")["counts"]["sent"] == 1
     assert json.loads(service.run("resume", "mail", "--json"))["changed"] is False
     assert service.run("resume", "mail") == "Mail is not paused; nothing was changed.\n"
+    # only a run can do so
+    refused = service("pause", "mail")
+    assert (refused.code, "`resume mail` ends that" in refused.err) == (2, True)
 
 
 def test_all_jobs_are_paused_and_resumed_at_once(service):

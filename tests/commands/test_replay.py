@@ -1,131 +1,276 @@
-"""`replay forward`: finished rows go back into the queue as new; what cannot be sent is refused,
-one line each."""
+"""`replay` puts back what has failed, by id or all of it little by little, `cancel` ends what
+waits; what cannot be sent is refused, one line each."""
 from __future__ import annotations
 
 import json
+import signal
 from datetime import timedelta
 
 import pytest
 
-from jobs_lib import clock
-from tests.support.shell import Shell
+from tests.support.product import SENT, Result, clock
+from tests.support.shell import Shell, at_sql
 
-AGO = clock.now() - timedelta(hours=1)
-FAILED = {"status": "failed", "attempts": 4, "finished_at": AGO, "told_at": AGO, "notice_id": 7,
-          "last_code": 550, "last_error": "5.1.1 no such user", "uncertain": 2,
-          "last_attempt_at": AGO}
-NEW = {"status": "pending", "attempts": 0, "finished_at": None, "told_at": None, "notice_id": None,
-       "uncertain": 0, "claim_token": None, "claim_run": None, "lease_until": None}
+ANN, BEN = 1, 2
+TABLES = {"forward": "failed_emails", "notification": "notifications",
+          "webhook": "webhook_deliveries"}
+JOBS = {"forward": "retry_forwards", "notification": "send_notifications",
+        "webhook": "retry_webhooks"}
+MISSING = "there is no such row (it may have been purged)"
 
 
 @pytest.fixture
-def service(tmp_path, engine_url):
-    return Shell(tmp_path, engine_url, mail={"transport": "maildir"})
+def service(bench):
+    bench.table("users", [{"id": ANN, "email": "ann@home.example"},
+                          {"id": BEN, "email": "ben@home.example"}])
+    bench.table("aliases", [{"id": 1, "user_id": ANN}])
+    bench.table("destinations", [{"id": 1, "user_id": ANN}])
+    bench.table("webhooks", [{"id": id, "user_id": ANN, "secret": "whsec_" + "A" * 32}
+                             for id in (1, 2)])
+    bench.spool("one.eml")
+    return bench
 
 
-def row(service, id: int) -> dict:
-    return service.db.row("SELECT * FROM {failed_emails} WHERE id = :id", id=id)
+def rows(bench, kind: str, number: int = 1, **values) -> list[int]:
+    """Rows that have failed, unless `values` say otherwise: their ids."""
+    own = {"forward": {"alias_id": 1, "destination_id": 1, "envelope_to": "ann@home.example",
+                       "envelope_from": "shop@shop.example", "raw_path": "one.eml"},
+           "notification": {"kind": "overflow_warning", "body_text": "x\n"},
+           "webhook": {"webhook_id": 1, "payload": "{}", "event_id": "evt_1"}}[kind]
+    return bench.table(TABLES[kind], [{
+        "user_id": ANN, "status": "failed", "attempts": 4, "created_at": bench.ago(hours=5),
+        "finished_at": bench.ago(hours=1), **own, **values} for _ in range(number)])
 
 
-def replay(service, *ids, code: int = 0) -> tuple[list[str], list[str]]:
-    """The lines on stdout and stderr."""
-    process = service.start("replay", "forward", *map(str, ids))
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == code, out + err
-    return out.splitlines(), err.splitlines()
+def replay(bench, *words, code: int = 0) -> dict:
+    """What the JSON says."""
+    return json.loads(bench.command("replay", *map(str, words), "--json", code=code))
 
 
-def test_a_failed_row_is_as_new_and_the_next_run_sends_it(service):
-    [id] = service.forwards(1, **FAILED)
-    out, err = replay(service, id)
-    assert out == [f"forward {id}: back in the queue, due now",
-                   "The next run of retry_forwards sends it."]
-    assert err == []
-    found = row(service, id)
-    assert {name: found[name] for name in NEW} == NEW
-    assert clock.now() - clock.parse(found["next_attempt_at"]) < timedelta(minutes=1)
-    assert found["last_error"] == "5.1.1 no such user"      # until the next attempt says better
-    assert service.job("retry_forwards")["counts"]["sent"] == 1
+def refused(found: dict) -> dict[int, str]:
+    return {each["id"]: each["reason"] for each in found["refused"]}
 
 
-def test_a_sent_row_is_sent_again_while_its_file_is_there(service):
-    kept, lost = service.forwards(2, status="sent", finished_at=AGO)
-    (service.spool / row(service, lost)["raw_path"]).unlink()
-    out, err = replay(service, kept, lost, code=1)
-    assert out[0] == f"forward {kept}: back in the queue, due now"
-    assert err == [(f"forward {lost}: refused, its raw message {row(service, lost)['raw_path']} is "
-                   "missing from the spool")]
-    assert service.statuses() == {"pending": 1, "sent": 1}
+def due(bench) -> list:
+    return [clock.parse(row["next_attempt_at"]) for row in bench.rows("failed_emails")
+            if row["status"] == "pending"]
 
 
-@pytest.mark.parametrize("status", ["pending", "sending"])
-def test_what_is_in_the_queue_is_left_alone(service, status):
-    later = clock.now() + timedelta(hours=5)
-    [id] = service.forwards(1, status=status, attempts=2, next_attempt_at=later, claim_token="t",
-                            claim_run="r")
-    before = row(service, id)
-    assert replay(service, id, code=1)[1] == [(f"forward {id}: refused, it is in the queue already "
-                                              f"({status})")]
-    assert row(service, id) == before
+# By id
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_a_failed_row_is_as_new_and_the_next_run_sends_it(service, kind):       # R41 R77
+    [id] = rows(service, kind, last_error="5.1.1 no such user")
+    assert service.command("replay", kind, str(id)).splitlines() == [
+        f"{kind} {id}: back in the queue, due now", f"The next run of {JOBS[kind]} sends it."]
+    row, = service.rows(TABLES[kind])
+    assert [row[name] for name in ("status", "attempts", "finished_at", "next_attempt_at")] == [
+        "pending", 0, None, clock.text(service.now)]
+    assert row["last_error"] == "5.1.1 no such user"        # until the next attempt says better
+    counts = service.run(JOBS[kind])
+    assert counts.get("sent", counts.get("delivered")) == 1
+    if kind == "webhook":
+        # under the same id
+        assert [dict(request.headers)["webhook-id"] for request in service.web] == ["evt_1"]
 
 
-def test_what_is_of_a_status_of_the_apps_is_refused_as_what_it_is(service):
-    [id] = service.forwards(1, status="by_app")
-    assert replay(service, id, code=1)[1] == [
-        f"forward {id}: refused, no run takes it, and none deletes it: this status is unknown"]
-
-
-def test_a_missing_row_is_reported(service):
+@pytest.mark.parametrize("kind, values, why", [
+    ("forward", {"status": "pending"}, "it is in the queue already (pending)"),
+    ("forward", {"status": "sending"}, "it is in the queue already (sending)"),
+    ("forward", {"status": "by_app"},
+     "no run takes it, and none deletes it: this status is unknown"),
+    ("forward", {"status": "sent", "raw_path": "gone.eml"},
+     "its raw message gone.eml is missing from the spool"),
+    ("forward", {"raw_path": "../config.ini"}, "raw_path"),
+    ("forward", {"raw_path": "/etc/passwd"}, "raw_path"),
+    ("forward", {"raw_path": "link"}, "raw_path"),
+    ("forward", {"user_id": 3}, "the account is deleted"),
+    ("notification", {"status": "sent", "body_text": None},
+     "it was sent, and its text was deleted then"),
+    ("notification", {"body_text": None}, "it was cancelled, and its text was deleted then"),
+    ("webhook", {"payload": None}, "its payload was deleted"),
+    ("webhook", {"webhook_id": 2}, "the endpoint is disabled")])
+def test_what_cannot_be_sent_is_refused_and_the_rest_goes_through(service, kind, values, why):
+    service.table("users", [{"id": 3, "status": "deleted"}])        # R77
+    service.db.execute("UPDATE {webhooks} SET active = 0 WHERE id = 2")
+    (service.spool_dir / "link").symlink_to("/etc/passwd")
+    [id], [good] = rows(service, kind, **values), rows(service, kind)
+    before = service.rows(TABLES[kind])[0]
     huge = 10 ** 30
-    assert replay(service, 99, huge, code=1)[1] == [
-        f"forward {id}: refused, there is no such row (it may have been purged)"
-        for id in (99, huge)]
-
-
-@pytest.mark.parametrize("raw_path", ["../config.ini", "/etc/passwd", "link"])
-def test_a_path_that_leaves_the_spool_is_refused(service, raw_path):
-    [id] = service.forwards(1, **FAILED)
-    (service.spool / "link").symlink_to("/etc/passwd")
-    service.db.execute("UPDATE {failed_emails} SET raw_path = :raw_path", raw_path=raw_path)
-    assert f"forward {id}: refused, raw_path" in replay(service, id, code=1)[1][0]
-    assert service.statuses() == {"failed": 1}
-
-
-def test_each_id_is_reported_once_and_the_good_ones_go_through(service):
-    first, second = service.forwards(2, **FAILED)
-    out, err = replay(service, second, 99, first, second, code=1)
-    assert out[:2] == [f"forward {second}: back in the queue, due now",
-                       f"forward {first}: back in the queue, due now"]
-    assert len(err) == 1
-    assert service.statuses() == {"pending": 2}
-
-
-def test_the_json_says_what_was_refused_and_why(service):
-    [id] = service.forwards(1, **FAILED)
-    found = json.loads(service.run("replay", "forward", str(id), "99", "--json", code=1))
-    assert clock.now() - clock.parse(found.pop("last_due_at")) < timedelta(minutes=1)
-    assert found == {
-        "more": False, "queue": "forwards", "replayed": [id],
-        "refused": [{"id": 99, "reason": "there is no such row (it may have been purged)"}]}
+    found = replay(service, kind, id, 99, huge, good, good, code=1)
+    assert (found["replayed"], set(refused(found))) == ([good], {id, 99, huge})
+    assert why in refused(found)[id]
+    assert (refused(found)[99], refused(found)[huge]) == (MISSING, MISSING)
+    assert service.rows(TABLES[kind])[0] == before
+    assert f"{kind} 99: refused, {MISSING}" in service.command("replay", kind, "99", code=1)
 
 
 def test_it_says_when_the_attempt_is_the_only_one_and_when_the_job_is_paused(service):
-    [old] = service.forwards(1, **FAILED, created_at=clock.now() - timedelta(days=8))
-    service.run("pause", "retry_forwards")
-    out, _ = replay(service, old)
-    assert out[2:] == [("Older than 7 days: 1. For it that attempt is the "
-                       "only one."), out[3]]
-    assert out[3].startswith("retry_forwards is paused since 20")
-    assert out[3].endswith(" UTC: `jobs.py resume retry_forwards`.")
+    [old] = rows(service, "forward", created_at=service.ago(days=8))
+    service.command("pause", "retry_forwards")
+    *_, only, paused = service.command("replay", "forward", str(old)).splitlines()
+    assert only == "Older than 7 days: 1. For it that attempt is the only one."
+    assert paused.startswith("retry_forwards is paused since 20")
+    assert paused.endswith(" UTC: `jobs.py resume retry_forwards`.")
 
 
-def test_what_the_next_run_would_cancel_is_refused(service):
-    [gone] = service.forwards(1, **FAILED)
-    service.db.execute("UPDATE {users} SET status = 'deleted'")
-    living = service.owner(email="other@home.example")
-    [sent] = service.forwards(1, **FAILED, **living)
-    out, err = replay(service, gone, sent, code=1)
-    assert out == [f"forward {sent}: back in the queue, due now",
-                   "The next run of retry_forwards sends it."]
-    assert err == [f"forward {gone}: refused, the account is deleted"]
-    assert row(service, gone)["status"] == "failed"
+# All
+
+def test_all_that_failed_is_put_back(service):         # R77
+    mine = rows(service, "forward", 3)
+    late = rows(service, "forward", finished_at=None)      # by an app that gives no end
+    rows(service, "forward", status="sent")
+    rows(service, "forward", status="pending")
+    found = replay(service, "forward", "--all")
+    assert sorted(found["replayed"]) == mine + late
+    assert found["last_due_at"] == clock.text(service.now)
+    events = json.loads(service.command("queue", "forwards", str(mine[0]), "--json"))["events"]
+    assert [event["outcome"] for event in events] == [None, "replayed"]
+    assert service.run("retry_forwards")["sent"] == 5
+    for kind in ("notification", "webhook"):
+        failed = rows(service, kind, 2)
+        assert replay(service, kind, "--all")["replayed"] == failed
+
+
+def test_it_may_be_of_one_owner_or_since_a_time(service):       # R77
+    old, = rows(service, "forward", created_at=service.ago(days=3), finished_at=service.ago(days=1))
+    new, = rows(service, "forward")
+    bens, = rows(service, "forward", user_id=BEN)
+    since = clock.text(service.ago(days=1))
+    assert replay(service, "forward", "--all", "--owner", "ben@home.example")["replayed"] == [bens]
+    assert replay(service, "forward", "--all", "--since", since)["replayed"] == [new]
+    assert replay(service, "forward", "--all")["replayed"] == [old]
+
+
+def test_what_a_run_could_only_cancel_and_a_hostile_row_stay_as_they_are(service):     # R67 R77
+    lost, = rows(service, "forward", raw_path="gone.eml")
+    gone, = rows(service, "forward", alias_id=9)
+    bad, = rows(service, "forward",
+                alias_id="abc" if service.url.startswith("sqlite") else -1)
+    mine, = rows(service, "forward", status="pending", finished_at=None)
+    service.command("cancel", "forward", str(mine))
+    good, = rows(service, "forward")
+    found = replay(service, "forward", "--all")
+    assert found["replayed"] == [good]
+    reasons = refused(found)
+    assert reasons.pop(bad)
+    assert reasons == {
+        lost: "its raw message gone.eml is missing from the spool", gone: "the alias is gone",
+        mine: "you have cancelled it; by its id it can be replayed"}
+    assert replay(service, "forward", str(mine))["replayed"] == [mine]
+
+
+def test_many_are_due_little_by_little_and_new_mail_does_not_wait_for_them(service):  # R66, R77
+    service.config(mail={"per_hour": "120"})
+    rows(service, "forward", 80)
+    text = service.command("replay", "forward", "--all")
+    last = service.ahead(minutes=60)
+    assert text.splitlines()[0] == ("80 forwards back in the queue: 20 due now, the others little "
+                                    f"by little, the last at {clock.text(last)} UTC")
+    assert [due(service).count(service.ahead(minutes=minute)) for minute in (0, 1, 2, 60, 61)] == [
+        20, 1, 1, 1, 0]
+    new, = rows(service, "forward", status="pending", attempts=0, finished_at=None,
+                created_at=service.ago(minutes=58))
+    service.now += timedelta(minutes=5)         # by then it is due, too
+    service.run("retry_forwards")
+    assert service.db.value("SELECT status FROM {failed_emails} WHERE id = :id", id=new) == "sent"
+    assert len(service.outbox) == 26
+
+
+def test_what_does_not_fit_into_a_day_is_left_for_another(service):        # R77
+    service.config(mail={"per_hour": "2"})      # half of it in a day: 24, and 20 at once
+    rows(service, "forward", 50)
+    found = replay(service, "forward", "--all")
+    assert (len(found["replayed"]), found["more"]) == (44, True)
+    assert max(due(service)) == service.ahead(hours=24)
+    # again at once: there is no room before tomorrow
+    again = service.command("replay", "forward", "--all").splitlines()
+    assert again[0] == "Nothing was put back: as many as fit into a day wait already."
+    assert again[1].startswith("More have failed than fit into a day at this pace")
+    # no time of it counts as a wrong clock's
+    service.db.execute("UPDATE {failed_emails} SET status = 'sent' WHERE next_attempt_at <= :now",
+                       now=service.now)
+    service.run("retry_forwards")
+    assert len(service.outbox) == 0
+    service.config(mail={"per_hour": "off"})
+    rows(service, "forward", 320)
+    replay(service, "forward", "--all")         # a hundred a minute
+    assert service.db.value("SELECT COUNT(*) FROM {failed_emails} WHERE status = 'failed'") == 0
+
+
+def test_what_a_kill_leaves_is_put_back_by_the_same_again(tmp_path, sqlite_url):       # R77
+    service = Shell(tmp_path, sqlite_url, mail={"transport": "maildir"})
+    service.forwards(1200, status="failed", finished_at=clock.now() - timedelta(hours=1))
+    killed = service("replay", "forward", "--all", kill=at_sql("INSERT INTO {attempts}", 2))
+    assert killed.code == -signal.SIGKILL
+    assert service.statuses() == {"pending": 500, "failed": 700}
+    number = "SELECT COUNT(*) FROM {attempts} WHERE outcome = 'replayed'"
+    assert service.db.value(number) == 500
+    assert len(service.json("replay", "forward", "--all")["replayed"]) == 700
+    assert service.statuses() == {"pending": 1200}
+    assert service.db.value(number) == 1200
+    service.close()
+
+
+# Cancel
+
+def test_cancel_ends_what_waits_and_refuses_the_rest(service):     # R77
+    waits, = rows(service, "forward", status="pending", finished_at=None)
+    sending, = rows(service, "forward", status="sending")
+    sent, = rows(service, "forward", status="sent")
+    assert service.command("cancel", "forward", *map(str, (waits, sending, sent, 99)),
+                           code=1).splitlines() == [
+        f"forward {waits}: cancelled, nothing is sent",
+        f"forward {sending}: refused, it is being sent: what comes of it is stored",
+        f"forward {sent}: refused, it is over already (sent)", f"forward 99: refused, {MISSING}"]
+    row = service.rows("failed_emails")[0]
+    assert [row[name] for name in ("status", "last_error", "next_attempt_at", "finished_at")] == [
+        "failed", "cancelled: by the operator", None, clock.text(service.now)]
+    story = json.loads(service.command("queue", "forwards", str(waits), "--json"))
+    assert (story["state"], [event["outcome"] for event in story["events"]]) == (
+        "cancelled", [None, "cancelled"])
+    assert service.command("cancel", "forward", str(waits), code=1) == (
+        f"forward {waits}: refused, it is cancelled already\n")
+    service.db.execute("DELETE FROM {failed_emails} WHERE status = 'sending'")
+    assert service.run("retry_forwards")["sent"] == 0
+    assert len(service.outbox) == 0
+
+
+def test_cancel_all_ends_what_waits_of_an_owner_and_from_before(service):     # R77
+    waits = {"status": "pending", "finished_at": None}
+    old = rows(service, "forward", 3, **waits, created_at=service.ago(days=2))
+    rows(service, "forward", 1, **waits)
+    rows(service, "forward", 2, **waits, user_id=BEN)
+    found = service.command("cancel", "forwards", "--all", "--json",
+                            "--before", clock.text(service.ago(hours=24)))
+    assert json.loads(found)["cancelled"] == old
+    assert service.command("cancel", "forwards", "--all", "--owner", "ben@home.example") == (
+        "2 forwards cancelled, nothing is sent\n")
+    assert service.command("cancel", "forwards", "--all") == (
+        "1 forward cancelled, nothing is sent\n")
+    assert service.command("cancel", "forwards", "--all") == "No forward is waiting.\n"
+
+
+def test_a_run_under_way_does_not_send_what_is_cancelled(service):        # R77
+    _, second = rows(service, "forward", 2, status="pending", attempts=0, finished_at=None)
+
+    def cancels(envelope):
+        service.outbox.answer = None
+        service.command("cancel", "forward", str(second))
+        return Result(SENT, 250, "2.0.0", "taken")
+    service.outbox.answer = cancels
+    assert service.run("retry_forwards")["sent"] == 1
+    assert [row["status"] for row in service.rows("failed_emails")] == ["sent", "failed"]
+
+
+@pytest.mark.parametrize("words, said", [
+    (("replay", "forward", "1", "--all"), "say which rows"),
+    (("replay", "forward", "--since", "2026-11-24"), "go together with --all"),
+    (("cancel", "forward"), "say which rows"),
+    (("cancel", "forward", "1", "--before", "24h"), "go together with --all"),
+    (("cancel", "export", "1"), "expected forwards, notifications or webhooks")])
+def test_wrong_words_are_one_sentence(line, words, said):       # R77
+    line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
+    answer = line(*words)
+    assert (answer.code, answer.err.count("\n")) == (2, 1), answer
+    assert said in answer.err

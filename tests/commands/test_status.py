@@ -2,22 +2,16 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import threading
 import time
 from datetime import timedelta
 
 import pytest
 
-from jobs_lib import catalogue, clock
-from jobs_lib.config import loader
-from jobs_lib.errors import JobsError
-from jobs_lib.monitoring import overview, publish
-from jobs_lib.runner.resources import Ports
 from tests.support.databases import bulk, migrated
 from tests.support.past import fill
 from tests.support.patience import SOON
+from tests.support.product import Ports, catalogue, clock, loader, publish
 from tests.support.shell import Shell
 
 
@@ -75,8 +69,6 @@ def test_every_job_shows_its_outcome_lateness_and_failures(service):        # R5
     assert job["late_since"] > job["last_ok_at"]
     assert [each["command"] for each in found["incidents"]] == [
         f"python3 jobs.py --config {service.folder}/config.ini history retry_forwards"]
-    bare, = overview.public(found)["incidents"]
-    assert bare["command"] == "python3 jobs.py history retry_forwards"
     assert "no route to j***@home.example" in service.run("status", code=1)
 
 
@@ -130,9 +122,6 @@ def test_incidents_are_first_and_fit_80_columns(troubled, line):
     command = f"python3 jobs.py --config {line.folder}/config.ini history retry_webhooks"
     assert f"    -> {command}" in seen
     assert any(row.startswith("webhook deliveries") and row.endswith("stalled") for row in seen)
-
-
-def test_status_exits_with_1_only_when_there_is_an_incident(troubled, line):
     assert line("status").code == line("status", "--json").code == 1
 
 
@@ -165,7 +154,7 @@ def test_a_page_is_for_everybody_and_a_private_one_for_its_owner(troubled, line,
     assert "relay.provider.example" not in (tmp_path / "status.html").read_text()
     assert "relay.provider.example" in (tmp_path / "private.html").read_text()
     assert line("report").out.startswith("<!doctype html>")
-    assert line("metrics").out.endswith("# EOF\n")
+    assert line("metrics", "--output", "-").out.endswith("# EOF\n")
 
 
 def test_a_file_is_replaced_as_a_whole(troubled, line, tmp_path):           # R62
@@ -179,87 +168,28 @@ def test_a_file_is_replaced_as_a_whole(troubled, line, tmp_path):           # R6
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
 
 
-@pytest.mark.parametrize("path, why", [
-    ("service.db", "that is [core] database"), ("state/secret", "that is in [core] state_dir"),
-    ("config.ini", "that is config.ini"), (".env", "that is .env"),
-    ("spool/page.html", "that is in [spool] dir"), ("index.html", "is no status page of ours"),
-    (".", "that is no file")])
-def test_nothing_but_an_earlier_page_may_be_replaced(tmp_path, path, why):
-    (tmp_path / "config.ini").write_text(
-        "[core]\ndatabase = sqlite:///service.db\nstate_dir = state\n[spool]\ndir = spool\n"
-        f"[status]\npage = {path}\n")
-    for name in ("service.db", "state/secret", ".env", "index.html"):
+def test_nothing_but_an_earlier_page_or_an_empty_file_may_be_replaced(troubled, line, tmp_path):
+    shop = "<!doctype html>\n<html lang=\"en\"><title>My shop</title></html>"
+    for name in ("state/secret", ".env", "index.html"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("<!doctype html>\n<html lang=\"en\"><title>My "
-                                     "shop</title></html>")
-    settings = loader.load(str(tmp_path / "config.ini"), beside=str(tmp_path), environ={})
-    assert why in (publish.refusal(settings, "page", str(tmp_path / path)) or "")
-    refused = publish.refusal(settings, "metrics", str(tmp_path / "index.html"))
-    assert "is no file of metrics of ours" in refused
-
-
-def test_what_is_no_page_stays_whatever_asks_for_one(troubled, line, tmp_path):
-    ini = (tmp_path / "config.ini").read_bytes()
-    for words in (("check_jobs", "--set", "status.page=config.ini"),
-                  ("report", "--output", "config.ini")):
-        answer = line(*words)
-        assert (answer.code, "that is config.ini" in answer.err) == (1, True), answer
-    assert line("metrics", "--output", "jobs.db").code == 1
-    assert (tmp_path / "config.ini").read_bytes() == ini
-    assert troubled.db.value("SELECT value FROM {meta} WHERE name = 'schema'")
-
-
-def test_a_page_of_an_earlier_version_is_replaced_and_an_empty_file_is(troubled, line, tmp_path):
-    head = ("<!doctype html>\n<html lang=\"en\">\n<head>\n"
-            "<title>All is well - background jobs</title>\n")
-    for text in (head, ""):
+        (tmp_path / name).write_text("" if name == ".env" else shop)
+    ours = {"jobs.db": "that is [core] database", "state/secret": "that is in [core] state_dir",
+            "config.ini": "that is config.ini", ".env": "that is .env",
+            "spool/page.html": "that is in [spool] dir", "index.html": "is no status page of ours",
+            ".": "that is no file", "none/status.html": "there is no folder "}
+    before = {name: (tmp_path / name).read_bytes() for name in ("state/secret", "config.ini",
+                                                                "index.html")}
+    for name, why in ours.items():
+        answer = line("report", "--output", name)
+        assert (answer.code, why in answer.err) == (1, True), answer
+    assert "is no file of metrics of ours" in line("metrics", "--output", "index.html").err
+    assert line("check_jobs", "--set", "status.page=config.ini").code == 1
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
+    head = "<!doctype html>\n<html lang=\"en\">\n<head>\n<title>All is well - background jobs"
+    for text in (f"{head}</title>\n", ""):
         (tmp_path / "status.html").write_text(text)
         assert line("report", "--output", "status.html").code == 0
         assert (tmp_path / "status.html").read_text().endswith("</html>\n")
-
-
-def test_a_dash_prints_it(troubled, line, tmp_path):
-    for command in ("report", "metrics"):
-        assert len(line(command, "--output", "-").out) > 1000
-    assert not (tmp_path / "-").exists()
-
-
-def test_a_reader_never_sees_half_a_file(tmp_path):         # R62
-    path, seen = tmp_path / "jobs.prom", set()
-    texts = [f"{letter * 200_000}\n" for letter in "ab"]
-    publish.write(str(path), texts[0])
-
-    def replace() -> None:
-        for number in range(10_000):            # on a memory disk twenty are over at once
-            publish.write(str(path), texts[number % 2])
-            if number > 20 and len(seen) == 2:
-                return
-
-    writer = threading.Thread(target=replace)
-    writer.start()
-    while writer.is_alive():
-        seen.add(path.read_text())
-    writer.join()
-    assert seen <= set(texts)
-    assert len(seen) == 2
-
-
-def test_a_draft_that_a_killed_run_left_is_removed_and_one_in_the_making_stays(tmp_path):
-    publish.write(str(tmp_path / "status.html"), "the one before")
-    old, young = tmp_path / "status.html.17.part", tmp_path / "status.html.18.part"
-    for draft in (old, young):
-        draft.write_text("half")
-    os.utime(old, (time.time() - publish.LEFT_SECONDS - 9,) * 2)
-    publish.write(str(tmp_path / "status.html"), "whole")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["status.html",
-                                                                "status.html.18.part"]
-
-
-def test_a_file_that_cannot_be_replaced_leaves_no_draft(tmp_path):
-    (tmp_path / "status.html").mkdir()
-    with pytest.raises(JobsError, match="cannot be written: Is a directory"):
-        publish.write(str(tmp_path / "status.html"), "whole")
-    assert [path.name for path in tmp_path.iterdir()] == ["status.html"]
 
 
 def test_a_database_that_hangs_does_not_hold_up_the_tick(tmp_path, mariadb):
@@ -290,16 +220,3 @@ def test_a_tick_makes_them_though_a_job_could_not_run(service):
         service.db.upsert("job_state", {"job": job}, {"due_after": clock.now() - timedelta(days=1)})
     service.run("run-due", code=78)
     assert "1 thing needs you" in (service.folder / "status.html").read_text()
-
-
-def test_files_that_cannot_be_written_are_one_line(service):
-    service.configure("status", page="none/status.html")
-    process = service.start("check_jobs")
-    assert process.communicate(timeout=60)[1].startswith("[status] ")
-    assert process.returncode == 1
-
-
-def test_a_folder_that_is_not_there_is_one_clear_sentence(troubled, line):
-    answer = line("report", "--output", "none/status.html")
-    assert answer.code == 1
-    assert "none/status.html cannot be written: there is no folder " in answer.err

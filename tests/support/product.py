@@ -33,7 +33,7 @@ INSIDE = {
     "engines.load": "", "engines.relay_limits": "",
     "engines.spool": "mark_folder",
     "errors": "Busy ConfigError Conflict DatabaseError Duplicate JobsError LockHeld Lost ReadOnly "
-              "Stopped",
+              "Stopped UsageError",
     "features.exports.columns": "KINDS",
     "features.webhooks.slots": "",
     "job": "declare tables_of",
