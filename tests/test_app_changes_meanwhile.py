@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobs_lib.database.connection import connect
-from jobs_lib.ports.http.message import ANSWERED, Response
-from jobs_lib.ports.mail.message import Result
-from jobs_lib.ports.outcomes import FINAL, RETRY, SENT
 from tests.engines.test_queue import QUEUES, due
+from tests.support.product import ANSWERED, FINAL, RETRY, SENT, Response, Result, connect
 
 MAIL = {SENT: Result(SENT, 250, "2.0.0", "taken"), RETRY: Result(RETRY, 451, "4.7.1", "later"),
         FINAL: Result(FINAL, 550, "5.1.1", "no such user")}

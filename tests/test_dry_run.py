@@ -9,21 +9,28 @@ import contextlib
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from jobs_lib import catalogue, clock
-from jobs_lib.database.connection import connect
-from jobs_lib.database.schema.tables import tables
-from jobs_lib.demo.service import fill
-from jobs_lib.errors import ReadOnly
-from jobs_lib.job import declare
-from jobs_lib.output.console import Console
-from jobs_lib.runner import clock_doubt, history, locks, runner
-from jobs_lib.runner.resources import Session
 from tests.support import databases
-from tests.support.engines import on_sqlite
+from tests.support.product import (
+    Console,
+    Ports,
+    Session,
+    catalogue,
+    clock,
+    clock_doubt,
+    connect,
+    declare,
+    fill,
+    history,
+    locks,
+    runner,
+    tables,
+)
 
 WATCHED = str(Path(__file__).parent / "support" / "watched.py")
 JOBS = catalogue.names()
@@ -63,9 +70,6 @@ def files(folder: Path) -> dict:
 
 def run(service, report: Path, *words: str) -> tuple[str, list]:
     """(stdout, what it tried) of `jobs.py WORDS` in a process that is watched."""
-    import subprocess
-    import sys
-
     target = service.db._target
     allowed = getattr(target, "socket", None) or (
         f"{target.host}:{target.port}" if hasattr(target, "host") else "")
@@ -79,46 +83,28 @@ def run(service, report: Path, *words: str) -> tuple[str, list]:
     return done.stdout, json.loads(report.read_text())
 
 
-@pytest.mark.parametrize("name", JOBS)
-@pytest.mark.parametrize(("engine_url", "closed"), [
-    ("sqlite", False), ("sqlite", True), ("mariadb", False)], indirect=["engine_url"],
-    ids=["sqlite-in use", "sqlite-closed", "mariadb"])
-def test_a_dry_run_changes_nothing(service, name, closed, tmp_path_factory):            # R11
-    """Whether others have it open matters to a database that is a file."""
-    report = tmp_path_factory.mktemp("watched") / "report.json"
-    rows = databases.rows(service.db)
-    if closed:
-        service.db.invalidate()
-    before = files(service.folder)
-    words = run(service, report, name, "--dry-run", "--json")
+def watched(service, factory, *words: str) -> str:
+    """What `jobs.py WORDS` prints, which changes nothing and tries nothing."""
+    report = factory.mktemp("watched") / "report.json"
+    rows, before = databases.rows(service.db), files(service.folder)
+    printed, tried = run(service, report, *words)
     assert files(service.folder) == before
-    assert words[1] == []
+    assert tried == []
     assert databases.rows(service.db) == rows
-    result = json.loads(words[0])
+    return printed
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_dry_run_changes_nothing(service, name, tmp_path_factory):            # R11
+    result = json.loads(watched(service, tmp_path_factory, name, "--dry-run", "--json"))
     assert result["status"] == "ok", result["error"]
     assert result["dry_run"] is True
     # One that finds nothing to do proves nothing: give it rows in jobs_lib/demo/data.py.
     assert any(result["counts"].values()), f"{name} found nothing to do among the sample rows"
 
 
-@pytest.mark.parametrize("name", JOBS)
-def test_it_counts_by_the_names_of_a_run(service, name):
-    dry = service.attempt(name, dry_run=True)["counts"]
-    run = service.attempt(name)["counts"]
-    assert {count for count, number in dry.items() if number} <= set(run)
-
-
-@on_sqlite
-@pytest.mark.parametrize("name", JOBS)
-def test_trying_a_job_by_hand_changes_nothing(service, name, tmp_path_factory):         # R11
-    """On one engine, as it is the dry run that is watched above."""
-    report = tmp_path_factory.mktemp("watched") / "report.json"
-    rows, before = databases.rows(service.db), files(service.folder)
-    words, tried = run(service, report, "test", name)
-    assert files(service.folder) == before
-    assert tried == []
-    assert databases.rows(service.db) == rows
-    assert name in words
+def test_trying_a_job_by_hand_changes_nothing(service, tmp_path_factory):       # R11
+    assert "retry_forwards" in watched(service, tmp_path_factory, "test", "retry_forwards")
 
 
 def test_the_watch_holds(service, tmp_path_factory):
@@ -134,36 +120,6 @@ def dry(service, function, **request):
     """The outcome of a job made of `function`, as a dry run on the real ports."""
     job = declare(schedule="@daily", sections=("mail",), idempotency="writes")(function)
     return service.attempt(job._replace(name="purge_everything"), dry_run=True, **request)
-
-
-WRITES = {
-    "insert": lambda db: db.insert("users", email="a@b.example"),
-    "update": lambda db: db.execute("UPDATE {users} SET name = 'x'"),
-    "delete": lambda db: db.execute("DELETE FROM {users}"),
-    "upsert": lambda db: db.upsert("job_state", {"job": "x"}, {"paused_at": None}),
-    "create": lambda db: db.execute("CREATE TABLE more (id INTEGER)"),
-    "transaction": lambda db: databases.transact(db, lambda: db.insert("users",
-                                                                       email="a@b.example")),
-    "batch": lambda db: db.batch(lambda: db.execute("DELETE FROM {failed_emails}")),
-}
-
-
-@pytest.mark.parametrize("write", WRITES)
-def test_the_database_itself_refuses_a_write(service, write):                           # R11
-    rows = databases.rows(service.db)
-    refused = []
-
-    def job(ctx):
-        try:
-            WRITES[write](ctx.db)
-        except ReadOnly as error:
-            refused.append(error)
-            raise
-    result = dry(service, job)
-    assert len(refused) == 1
-    assert result["status"] == "failed"
-    assert databases.rows(service.db) == rows
-    assert "more" not in service.db.tables()
 
 
 def test_mail_refuses_too(service):                                                     # R11
@@ -197,23 +153,17 @@ def a_run_in_progress(service, lock: str, name: str):
 @pytest.mark.parametrize(("engine_url", "lock"), [
     ("sqlite", "file"), ("sqlite", "writer"), ("mariadb", "database")], indirect=["engine_url"],
     ids=["sqlite-file", "sqlite-writer", "mariadb-database"])
-@pytest.mark.parametrize("name", JOBS)
-def test_it_takes_no_lock(service, name, lock):                                         # R11
+def test_it_takes_no_lock(service, lock):                                               # R11
     """SQLite has no lock but the file, and may have a writer beside it."""
-    writer = contextlib.nullcontext()
+    writer, name = contextlib.nullcontext(), "retry_forwards"
     if lock == "writer":
         lock, writer = "file", service.db.transaction()
     with a_run_in_progress(service, lock, name), writer:
         before = files(service.folder)
-        session = Session(service._config, ports(service), Console(-1))
+        session = Session(service._config, Ports(service._config), Console(-1))
         result = runner.run(session, catalogue.load(name), runner.Request(dry_run=True))
         assert result["status"] == "ok", result["error"]
         assert files(service.folder) == before
-
-
-def ports(service):
-    from jobs_lib.runner.resources import Ports
-    return Ports(service._config)
 
 
 def test_a_sample_shows_declared_columns_with_addresses_masked(service):

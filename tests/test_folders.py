@@ -3,22 +3,16 @@ has planted."""
 from __future__ import annotations
 
 import os
-import resource
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from jobs_lib import clock, folders
-from jobs_lib.commands import mail, pause, resume
-from jobs_lib.config import loader
-from jobs_lib.errors import JobsError, UsageError
-from jobs_lib.runner import access, incident_files, locks
-from jobs_lib.runner.log import Log
+from tests.support.product import JobsError, Log, folders, locks
 from tests.support.shell import ROOT, Shell
 
 VICTIM = "what is somebody's own\n"
@@ -46,25 +40,6 @@ def test_a_file_is_replaced_as_a_whole_and_a_planted_draft_is_not_followed(tmp_p
     assert len(list(tmp_path.glob("page.html.*"))) == 7
 
 
-# R71
-def test_a_link_at_the_name_itself_is_replaced_and_not_followed(tmp_path, victim):
-    (tmp_path / "page").symlink_to(victim)
-    folders.write(str(tmp_path / "page"), "new")
-    assert not (tmp_path / "page").is_symlink()
-
-
-# R71
-def test_a_draft_has_another_name_each_time_and_is_new(tmp_path, monkeypatch):
-    seen = []
-    real = os.open
-    monkeypatch.setattr(os, "open", lambda path, flags, *how, **more: seen.append((path, flags))
-                        or real(path, flags, *how, **more))
-    for _ in range(3):
-        folders.write(str(tmp_path / "page"), "new")
-    assert len({path for path, _ in seen}) == 3
-    assert all(flags & os.O_EXCL and flags & os.O_NOFOLLOW for _, flags in seen)
-
-
 def test_a_failed_write_leaves_no_draft(tmp_path):
     (tmp_path / "page").mkdir()
     with pytest.raises(OSError):
@@ -88,67 +63,32 @@ def test_logs_and_locks_are_not_written_through_a_link(tmp_path, victim, capsys)
 
 
 # R71
-def test_the_record_of_deletions_is_not_written_through_a_link(bench, tmp_path):
-    from jobs_lib.features.accounts import erase
-    victim = tmp_path / "victim"
-    victim.write_text(VICTIM)
-    state = tmp_path / "record"
-    state.mkdir()
-    (state / "deletions.jsonl").symlink_to(victim)
-    ctx = SimpleNamespace(db=bench.db, section=lambda _: SimpleNamespace(state_dir=str(state)))
-    with pytest.raises(JobsError, match="is a link"):
-        erase.note_erased(ctx, {"user_id": 1})
-    assert victim.read_text() == VICTIM
+def test_the_record_of_deletions_is_not_written_through_a_link(bench, victim):
+    (bench.folder / "state").mkdir(exist_ok=True)
+    (bench.folder / "state" / "deletions.jsonl").symlink_to(victim)
+    bench.table("users", [{"id": 1, "status": "deleted", "deleted_at": bench.ago(days=8)}])
+    assert "is a link" in bench.fails("delete_accounts")
+    assert bench.ids("users") == [1]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-@pytest.mark.parametrize("words", [["purge_sessions"], ["run-due"]])
+@pytest.mark.parametrize("words, code, said", [
+    ("purge_sessions", 1, "/state belongs to user 65534, and this is user 0"),
+    ("run-due", 1, "/state belongs to user 65534, and this is user 0"),
+    *((words, 2, f"run `sudo -u nobody .* {words}`") for words in (
+        "pause retry_forwards", "pause all", "resume mail", "mail test me@example.org"))])
 # R71
-def test_a_state_folder_of_another_user_is_refused(tmp_path, pool, words):
+def test_root_changes_nothing_in_a_state_folder_of_another_user(tmp_path, pool, words, code, said):
     """And the refused run leaves no file there, which that user could not use."""
     service = Shell(tmp_path, pool.sqlite(tmp_path))
     for path in (tmp_path / "state", *(tmp_path / "state").rglob("*")):
         os.chown(path, 65534, -1)
     before = sorted(tmp_path.rglob("*"))
-    process = service.start(*words)
-    err = process.communicate(timeout=60)[1]
-    service.db.close()
-    assert process.returncode == 1
-    assert f"{tmp_path}/state belongs to user 65534, and this is user 0" in err
+    refused = service(*words.split())
+    service.close()
+    assert refused.code == code
+    assert re.search(said, refused.err), refused.err
     assert sorted(tmp_path.rglob("*")) == before
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-@pytest.mark.parametrize("module, command, what", [
-    (pause, "pause", SimpleNamespace(name="retry_forwards")), (pause, "pause", "all"),
-    (resume, "resume", "mail"), (mail, "mail test", "me@example.org")])
-# R71
-def test_root_changes_nothing_for_another_user(tmp_path, module, command, what):
-    (tmp_path / "state").mkdir()
-    os.chown(tmp_path / "state", 65534, -1)
-    (tmp_path / "config.ini").write_text("[core]\nstate_dir = state\n")
-    session = SimpleNamespace(config=loader.load(None, beside=str(tmp_path), environ={}))
-    args = SimpleNamespace(what=what, address=what, json=False)
-    said = f"run `sudo -u nobody .* {command} {getattr(what, 'name', what)}`"
-    with pytest.raises(UsageError, match=said):
-        module.run(args, lambda _path: session, None)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
-# R71
-def test_the_fix_for_several_files_is_for_their_folder(tmp_path):
-    state = tmp_path / "state"
-    state.mkdir()
-    for name in ("incident-files", "incident-files.said"):
-        (state / name).touch(mode=0o600)
-    os.chown(state, 65534, -1)
-    (tmp_path / "config.ini").write_text("[core]\nstate_dir = state\n")
-    config = loader.load(None, beside=str(tmp_path), environ={})
-    assert [each.fix for each in access.found(config)] == [
-        f"run the jobs always as nobody, and `chown -R nobody {state}` as root"]
-    incident = incident_files.IncidentFile(config.section("core"), incident_files.DATABASE)
-    incident.record_error(clock.now(), "no answer")             # by root: nowhere
-    assert not list(state.glob("incident-database*"))
 
 
 @pytest.mark.parametrize("call", ["mkdir", "write", "rename"])
@@ -216,28 +156,8 @@ def test_drafts_that_killed_processes_left_are_removed_and_nothing_else(tmp_path
     assert (tmp_path / f"full.{MARK}.part" / ".htaccess").exists()
 
 
-def test_a_draft_of_another_user_stays(tmp_path, monkeypatch):
-    draft(tmp_path / f"secret.{LONG_MARK}.part")
-    monkeypatch.setattr(os, "geteuid", lambda: 65534)
-    assert folders.sweep_drafts(str(tmp_path), time.time()) == []
-
-
-def test_a_folder_that_is_not_there_has_no_drafts(tmp_path):
-    assert folders.sweep_drafts(str(tmp_path / "none"), time.time()) == []
-
-
 # R63: it was OSError with a line of code
-def test_a_key_that_cannot_be_made_is_one_sentence(tmp_path, bench):
-    def limited() -> None:                      # as a full disk does it
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    code = ("import signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-            "from jobs_lib import folders; folders.secret_key(sys.argv[1], '')")
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT,
-                          capture_output=True, text=True, preexec_fn=limited)
-    assert done.stderr.splitlines()[-1].endswith(
-        f"NoAccess: the installation's key cannot be kept: {tmp_path}/secret: File too large: put "
-        "that right, or set [core] secret_key")
-    assert not (tmp_path / "secret").exists()
+def test_a_key_that_cannot_be_made_is_one_sentence(bench):
     (bench.folder / "state/secret").mkdir(parents=True)
     bench.table("users", [{"id": 1, "status": "deleted", "deleted_at": bench.ago(hours=1)}])
     assert bench.fails("delete_accounts") == (

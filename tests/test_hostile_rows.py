@@ -14,11 +14,8 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import catalogue
-from jobs_lib.database.schema import app_tables
-from jobs_lib.database.schema.tables import table
-from jobs_lib.errors import DatabaseError
 from tests.support import databases
+from tests.support.product import DatabaseError, app_tables, catalogue, table
 
 # by the app, the mail hook, an operator
 WRITTEN = (*app_tables.TABLES, "notifications", "notification_optouts")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs_lib import masking
+from tests.support.product import masking
 
 # RFC 5322 3.2.3
 ATOM = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0189!#$%&*+-/=?^_`{|}~", min_size=3, max_size=20)

@@ -16,12 +16,10 @@ import dns.message
 import dns.rrset
 import pytest
 
-from jobs_lib import catalogue, clock
-from jobs_lib.database.schema import app_tables
-from jobs_lib.database.schema.tables import tables
 from tests.servers.mariadb import ENCODED, PASSWORD
 from tests.servers.misbehaving import Relay
 from tests.servers.web import Web
+from tests.support.product import app_tables, catalogue, clock, tables
 from tests.support.shell import Shell
 from tests.test_hostile_rows import due
 

@@ -15,11 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs_lib import clock
-from jobs_lib.database.connection import connect
 from tests.servers.ports import free_port
 from tests.servers.smtp_sink import Sink
 from tests.servers.web import Web
+from tests.support.product import clock, connect
 from tests.support.shell import copy_program
 
 TIME = "[0-9]" * 4 + "-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9]"

@@ -10,8 +10,8 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib.errors import DatabaseError
 from tests.support import databases
+from tests.support.product import DatabaseError
 from tests.test_hostile_rows import JOBS, configured, healthy
 
 UNREADABLE = ("not json", '{"idle": "x", "keep": [1], "log_row": null}', "5", -2**63, 2**63 - 1,

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from jobs_lib.paths import way_to
+from tests.support.product import way_to
 
 
 @pytest.fixture

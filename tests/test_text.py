@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs_lib.text import size
+from tests.support.product import size
 
 
 @pytest.mark.parametrize("number, expected", [

@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from tests.every_job.test_cut_short import JOBS, maker
+from tests.support.bench import NOW
 from tests.support.plans import analyse, problems
 from tests.support.product import Response, Result
 
@@ -13,10 +15,15 @@ NUMBER = 6000
 ANSWERS = (204, 500, 503, 410)      # of endpoints, by their owner
 REPLIES = (Result("sent", 250, "2.0.0", "taken"), Result("retry", 451, "4.3.0", "later"),
            Result("final", 550, "5.1.1", "no such user"), Result("sent", 250, "2.0.0", "taken"))
-DONE = {            # rows for which no job has anything to do: most of what there is
+MOMENTS = tuple(NOW - timedelta(hours=hours) for hours in range(400, 1900, 5))
+DAYS = tuple(NOW.date() - timedelta(days=day) for day in range(20, 320))
+ENDS = (*["ok"] * 35, "partial", "skipped", "failed", "vanished", "timeout")
+# Rows for which no job has anything to do: most of what there is. Of a tuple, each in turn.
+DONE = {
     "users": {}, "aliases": {}, "destinations": {"verified_at": "now"},
     "domains": {"ownership_token": "t", "status": "failed"},
-    "message_logs": {"direction": "send", "status": "spam"},
+    "message_logs": {"direction": "send", "status": "spam", "created_at": MOMENTS},
+    "header_snapshots": {},
     "failed_emails": {"alias_id": 1, "status": "sent", "finished_at": "now"},
     "overflow_hold": {"alias_id": 1, "held_at": "now"},
     "spam_quarantine": {"alias_id": 1, "quarantined_at": "now"},
@@ -29,7 +36,27 @@ DONE = {            # rows for which no job has anything to do: most of what the
     "export_requests": {"status": "expired"},
     "notifications": {"kind": "own", "to_email": "a@b.example", "status": "sent"},
     "attempts": {"kind": "forward", "began_at": "now"},
+    "job_runs": {"job": JOBS, "status": ENDS, "trigger_type": "scheduled", "started_at": MOMENTS,
+                 "finished_at": MOMENTS},
+    "destination_verifications": {"expires_at": "later"},
+    "alias_destinations": {}, "message_stats": {"day": DAYS, "direction": "send",
+                                                "status": "spam"},
+    "usage_daily": {"day": DAYS}, "usage_weekly": {"week_start": DAYS},
+    "usage_events": {"cycle_start": DAYS, "metric": "emails"},
 }
+# What rows of a table refer to, if not to their user alone.
+REFERS = {"aliases": ("user_id", "domain_id"), "overflow_hold": ("user_id", "warning_id"),
+          "users": (), "message_logs": ("user_id", "id"),
+          "header_snapshots": ("user_id", "message_log_id"), "job_runs": ("run_id",),
+          "destination_verifications": ("destination_id",),
+          "usage_events": ("user_id", "threshold"), "message_stats": ("user_id", "alias_id"),
+          "alias_destinations": ("alias_id", "destination_id")}
+# of which no two rows are alike in the last of these
+UNLIKE = ("alias_destinations", "message_stats", "usage_daily", "usage_weekly", "usage_events",
+          "job_runs", "message_logs", "header_snapshots")
+COMMANDS = (("status",), ("report", "--output", "{page}"), ("metrics",), ("list",), ("queue",),
+            ("queue", "forwards"), ("queue", "forwards", "--failed"),
+            ("queue", "notifications", "--owner", "user1@example.org"))
 
 
 def owner_in(address: str) -> int:
@@ -37,26 +64,44 @@ def owner_in(address: str) -> int:
     return int("".join(filter(str.isdecimal, address)) or 0)
 
 
-@pytest.mark.slow
-def test_every_statement_is_served_by_an_index(bench):     # R15
+def fill(bench) -> None:
+    """Four owners for whom each job has something to do, and far more of what is done."""
     maker(bench)()
     times = {"now": bench.now, "later": bench.now + timedelta(days=9)}
     for table, values in DONE.items():
         given = {name: times.get(value, value) for name, value in values.items()}
-        refers = {"aliases": ("user_id", "domain_id"), "overflow_hold": ("user_id", "warning_id"),
-                  "users": ()}.get(table, ("user_id",))
-        bench.bulk(table, [{**given, **dict.fromkeys(refers, 9000 + at % 900)}
-                           for at in range(NUMBER)])
+        refers = REFERS.get(table, ("user_id",))
+        number = NUMBER * (5 if table == "message_logs" else 1)
+        rows = [{**{name: value[at % len(value)] if isinstance(value, tuple) else value
+                    for name, value in given.items()},
+                 **dict.fromkeys(refers, 9000 + at % 900)} for at in range(number)]
+        for at, row in enumerate(rows if table in UNLIKE else ()):
+            row[refers[-1]] = 10_000 + at
+        bench.bulk(table, rows)
+    analyse(bench.db, [*DONE])
+
+
+@pytest.mark.slow
+def test_every_statement_is_served_by_an_index(bench):     # R15
+    fill(bench)
     bench.web.answer = lambda sent: Response("answered", ANSWERS[owner_in(sent.url) % 4], "60")
     bench.outbox.answer = lambda envelope: REPLIES[owner_in(envelope.recipient) % 4]
-    analyse(bench.db, [*DONE])
     wrong = {}
-    for job in JOBS:
+
+    def look_at(name: str, work) -> None:
         heard: dict = {}
+        bench.on_statement = heard.setdefault
+        work()
+        bench.on_statement = None
+        if found := [why for sql, values in heard.items()
+                     for why in problems(bench.db, sql, values, [*DONE])]:
+            wrong[name] = found
+
+    for job in (*JOBS, "check_jobs", "purge_job_history"):
         for dry_run in (True, False):
-            bench.on_statement = heard.setdefault
-            bench.run(job, dry_run=dry_run)
-            bench.on_statement = None
-        wrong[job] = [why for sql, values in heard.items()
-                      for why in problems(bench.db, sql, values, [*DONE])]
-    assert {job: found for job, found in wrong.items() if found} == {}
+            look_at(job, partial(bench.run, job, dry_run=dry_run))
+    look_at("a rebuild", partial(bench.run, "rollup_usage", limit=5, **{"from": "2025-01-01"}))
+    for words in COMMANDS:
+        words = [word.format(page=bench.folder / "page.html") for word in words]
+        look_at(words[0], partial(bench.command, *words))
+    assert wrong == {}

@@ -24,8 +24,6 @@ JOB = "export_accounts"
 ROWS, KEY = 2500, "k" * 40
 
 STATEMENTS = {                                  # just before it runs
-    "before it is claimed": ("SET status = 'running'", 1),
-    "before the first row is read": ("FROM {users} WHERE id = :user ORDER BY", 1),
     "between two pages": ("FROM {message_logs} WHERE user_id = :user AND", 2),
     "before it is `ready`": ("SET status = 'ready'", 1),
     "before its owner is told": ("INSERT INTO {notifications}", 1),
@@ -33,11 +31,8 @@ STATEMENTS = {                                  # just before it runs
 }
 CALLS = {                                       # before or after that call
     "in the middle of a file": ("jobs_lib.features.exports.encoding:_encode", ROWS // 2, "before"),
-    "while a CSV is put in": ("jobs_lib.features.exports.writer:_Zip.add", 14, "before"),
     "before it is read back": ("jobs_lib.features.exports.writer:_read_back", 1, "before"),
-    "before it has its name": ("jobs_lib.features.exports.run:publish", 1, "before"),
     "after it has its name": ("jobs_lib.features.exports.run:publish", 1, "after"),
-    "after it is stored as `ready`": ("jobs_lib.features.exports.requests:_expire", 1, "before"),
     "before the older file goes": ("jobs_lib.features.exports.files:remove", 1, "before"),
     "after the older file went": ("jobs_lib.features.exports.files:remove", 1, "after"),
 }
@@ -147,14 +142,6 @@ def test_killed_three_times_it_has_failed_and_its_owner_is_notified(on_disk):
     assert [row["kind"]
             for row in on_disk.db.query("SELECT kind FROM {notifications}")] == ["export_failed"]
     assert len(list(on_disk.folder.glob("exports/export-*"))) == 1
-
-
-def test_twice_at_once_is_as_once(service):             # R12
-    fill(service)
-    runs = [service.start(JOB, "--json") for _ in range(3)]
-    outcomes = [json.loads(run.communicate(timeout=60)[0]) for run in runs]
-    assert sum(one["counts"].get("exported", 0) for one in outcomes) == 1
-    assert service.statuses("export_requests") == {"expired": 1, "ready": 1}
 
 
 def test_sigterm_gives_the_attempt_back(on_disk):

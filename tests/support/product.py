@@ -15,7 +15,9 @@ from types import SimpleNamespace
 
 # What tests use beside the functions below: {module: its names}; a dot, or none: the module itself.
 INSIDE = {
-    "catalogue": "", "clock": "", "jobs": "", "schedule": "zone .",
+    "catalogue": "", "clock": "", "jobs": "", "masking": "", "schedule": "zone .",
+    "paths": "way_to", "plain_json": "dumps loads", "records": "namedtuple", "schedule_text": "",
+    "text": "size",
     "cli.arguments": "dispatch", "commands.run_due": "", "config.loader": "",
     "config.option_types": "Option .",
     "config.settings": "PAUSE_PATTERNS",
@@ -30,11 +32,14 @@ INSIDE = {
     "database.schema.tables": "NO_DEFAULT table tables",
     "database.schema.version": "SCHEMA_VERSION check found .",
     "database.statement": "Statement bindable scan",
+    "database.transaction": "Transaction",
+    "demo.service": "fill",
     "engines.load": "", "engines.relay_limits": "",
     "engines.spool": "mark_folder",
     "errors": "Busy ConfigError Conflict DatabaseError Duplicate JobsError LockHeld Lost ReadOnly "
               "Stopped UsageError",
     "features.exports.columns": "KINDS",
+    "folders": "",
     "features.webhooks.slots": "",
     "job": "declare tables_of",
     "monitoring.overview": "", "monitoring.publish": "",
@@ -46,7 +51,8 @@ INSIDE = {
     "ports.mail.message": "Envelope IN_MEMORY Result",
     "ports.mail.smtp_session": "LIMITS",
     "ports.outcomes": "FINAL LOST RELAY RETRY SENT UNCERTAIN",
-    "runner.clock_doubt": "", "runner.runner": "",
+    "runner.clock_doubt": "", "runner.history": "", "runner.locks": "", "runner.log": "Log",
+    "runner.runner": "",
     "runner.resources": "Ports Session",
 }
 SIDES = ("before", "after")

@@ -83,8 +83,7 @@ def test_keys_that_the_database_keeps_apart_are_two_for_us(blank_url):     # R75
 
 
 @pytest.mark.parametrize("like, length", [("01JD2P4Z6Y8X0W2V4T6R8Q0N1M", 26), ("A" * 32, 32),
-                                          ("01jd2p4z6y8x0w2v4t6r8q0n1m", 26), (None, 36),
-                                          ("3f2504e0-4f89-41d3-9a0c-0305e82c3301", 36)])
+                                          (None, 36), ("3f2504e0-4f89-41d3-9a0c-0305e82c3301", 36)])
 def test_a_new_key_has_the_form_of_the_apps(like, length):                   # R75
     made = [keys.new(like, databases.NOW) for _ in range(50)]
     assert len(set(made)) == 50
