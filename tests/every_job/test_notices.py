@@ -164,13 +164,24 @@ def export_ready(bench):
     return [("export_accounts", NOW)], [day(NOW), day(bench.ahead(days=7))]
 
 
+def export_failed(bench):
+    """A third one within a day."""
+    bench.table("export_requests", [
+        {"user_id": 1, "status": "ready", "requested_at": bench.ago(hours=hours),
+         "started_at": bench.ago(hours=hours)} for hours in (8, 6)])
+    bench.table("export_requests", [{"user_id": 1, "requested_at": bench.ago(hours=1)}])
+    return [("export_accounts", NOW)], [day(NOW), "twice a day",
+                                        f"{day(bench.ahead(hours=16))} at 06:30 UTC"]
+
+
 CASES = [(forward_failed, "postmaster", 1), (overflow_warning, "overflow", 1),
          (usage_threshold, "porter", 1), (alias_expiring, "porter", 1),
          (alias_expired, "porter", 1), (destination_reminder, "porter", 2),
          (destination_removal, "porter", 1), (domain_verified, "porter", 1),
          (domain_failing, "postmaster", 1), (domain_failed, "postmaster", 1),
          (webhook_failing, "postmaster", 1), (webhook_disabled, "postmaster", 1),
-         (account_deletion_scheduled, "security", 0), (export_ready, "security", 1)]
+         (account_deletion_scheduled, "security", 0), (export_ready, "security", 1),
+         (export_failed, "security", 1)]
 
 
 @pytest.mark.parametrize("case, persona, priority", CASES)

@@ -97,6 +97,26 @@ def test_a_delivery_arrives_once_and_is_signed(bench, hook):      # R12 R40
     assert len(bench.web) == 1
 
 
+def test_no_request_leaves_before_others_see_its_row_as_sending(bench, hook):      # R2 R22
+    """Else a run that is killed in between sends it again, and counts no attempt."""
+    for _ in range(3):
+        delivery(bench)
+    other, earlier, too_early = connect(bench.url), {*threading.enumerate()}, []
+
+    def hear(sql: str, _values: dict) -> None:
+        if sql == "COMMIT":
+            for thread in {*threading.enumerate()} - earlier:       # each may hold a request
+                thread.join(SOON)
+            pending = {row["event_id"] for row in other.query(
+                "SELECT event_id FROM {webhook_deliveries} WHERE status = 'pending'")}
+            too_early.extend(pending.intersection(dict(sent.headers)["webhook-id"]
+                                                  for sent in bench.web))
+    bench.on_statement = hear
+    assert bench.run(JOB)["delivered"] == 3
+    other.close()
+    assert too_early == []
+
+
 @pytest.mark.parametrize("secret", [b"\0", b"x" * 64, bytes(range(200, 224))])
 def test_signatures_verify_for_any_body_and_secret(bench, hook, secret):       # R40
     bench.now, word = clock.now(), "whsec_" + base64.b64encode(secret).decode()
