@@ -15,7 +15,7 @@ from tests.support.product import catalogue
 from tests.support.require import missing, program
 from tests.support.shell import Shell
 
-MINUTES = 2                     # in each of which each job runs
+PATIENCE = 240                  # seconds, on a busy machine; cron begins with the next minute
 NAMESPACE = """
 set -e
 mount --make-rprivate /
@@ -82,7 +82,6 @@ def installation(folder: Path, url: str) -> Shell:
     return service
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 # R64 R6 R14
 def test_real_cron_runs_every_job_by_both_printed_crontabs_and_mails_nothing(tmp_path, mariadb):
@@ -93,7 +92,7 @@ def test_real_cron_runs_every_job_by_both_printed_crontabs_and_mails_nothing(tmp
     table = printed(one, "one-line") + printed(each, "per-job")
     began = time.time()
     with Cron(tmp_path, table + "* * * * * echo a word that cron mails\n") as cron:
-        while time.time() < began + 60 * (MINUTES + 1) and not (enough(one) and enough(each)):
+        while time.time() < began + PATIENCE and not (all_ran(one) and all_ran(each)):
             assert cron.process.poll() is None, cron.process.stderr.read()
             time.sleep(1)
         mailed = cron.mails()
@@ -103,15 +102,15 @@ def test_real_cron_runs_every_job_by_both_printed_crontabs_and_mails_nothing(tmp
         found = runs(service)
         assert {(row["status"], row["trigger_type"]) for row in found} == {("ok", "scheduled")}
         assert {row["job"] for row in found} == set(catalogue.names())
-        assert len({(row["job"], row["slot"])
-                    for row in found}) == len(found) >= MINUTES * len(catalogue.names())
+        assert len({(row["job"], row["slot"]) for row in found}) == len(found)
         assert service.statuses() == {"sent": 3}
 
 
-def enough(service: Shell) -> bool:
-    """Whether each job has run often enough, and none is running at this moment."""
-    statuses = [row["status"] for row in runs(service)]
-    return len(statuses) >= MINUTES * len(catalogue.names()) and "running" not in statuses
+def all_ran(service: Shell) -> bool:
+    """Whether each job has run, and none is running at this moment."""
+    found = runs(service)
+    return ({row["job"] for row in found} == set(catalogue.names())
+            and "running" not in [row["status"] for row in found])
 
 
 def runs(service: Shell) -> list[dict]:

@@ -16,7 +16,7 @@ RUNS = (("rollup_usage", "--dry-run"), ("rollup_usage",), ("check_usage_threshol
         ("export_accounts",), ("purge_header_snapshots", "--yes"),
         ("purge_message_logs", "--dry-run"), ("purge_message_logs",), ("archive_audit_logs",),
         ("purge_sessions",), ("purge_notifications",), ("purge_webhook_deliveries",),
-        ("purge_failed_emails",))
+        ("purge_failed_emails", "--dry-run"), ("purge_failed_emails",))
 
 
 def fill(db: Client, number: int) -> None:
