@@ -16,8 +16,9 @@ usage() {
                           for the few values that matter; nothing that is there is overwritten
 ./install.sh --with LIST  the same, and the packages for: mysql, domains, rq, celery (separated by commas)
 ./install.sh demo [ARGS]  a sample service in a folder of its own, real runs, everything shown; changes nothing else
-./install.sh test [ARGS]  run the tests in an environment of their own, as far as this machine has the servers that
-                          they talk to, without the slow ones (--all: these, too); ARGS go to pytest
+./install.sh test         run the quick tests in an environment of their own, which need no server
+./install.sh test --all   all of them, as far as this machine has the servers that they talk to
+./install.sh test ARGS    those that pytest finds by ARGS
 ./install.sh test-env     only make that environment, and print the path of its Python
 ./install.sh missing      print what this machine lacks of these servers: apt-get install \$(./install.sh missing)
 
@@ -372,11 +373,12 @@ case ${1:-} in
         shift
         test_environment
         cd "$home"
-        if [ "${1:-}" = --all ]; then
-            shift
-        elif [ $# = 0 ]; then
-            set -- -m 'not slow'
-            warn "the slow tests are left out; ./install.sh test --all runs them too"
+        tier=''
+        if [ "${1:-}" = --all ]; then shift; elif [ $# = 0 ]; then tier='not slow'; fi
+        if [ $# = 0 ]; then
+            set -- -p tests.support.progress ${tier:+-m "$tier"}
+            lacking=$(missing | tr '\n' ' ')
+            if [ -n "$lacking" ]; then warn "this machine lacks ${lacking% }: what talks to them is left out"; fi
         fi
         # shellcheck disable=SC2046  # words
         exec "$environment/bin/python" -m pytest $(parallel "$@") "$@"

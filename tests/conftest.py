@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import gc
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -25,14 +26,21 @@ for number in (signal.SIGINT, signal.SIGHUP):
 gc.set_threshold(20_000)
 
 ENGINES = ["sqlite", "mariadb"]
+# Their tests start programs, up to a second each. Of them, those marked `quick` are in the quick
+# tier, and of the others those not marked `slow`.
+PROGRAMS = ("apps", "cli", "commands", "crontab", "doctor", "monitoring", "runner", "workers")
+TESTS = Path(__file__).resolve().parent
 
 
 def pytest_collection_modifyitems(items):
-    """Who asks for the server is marked so: `-k "not mariadb"` leaves out more than those that are
-    called so."""
+    """The quick tier is `-m "not slow"`: SQLite alone, and few programs."""
     for item in items:
-        if "mariadb" in item.fixturenames:
+        on_mariadb = "mariadb" in item.fixturenames or "mariadb" in item.name
+        if on_mariadb:
             item.add_marker("mariadb")
+        folder = item.path.relative_to(TESTS).parts[0]
+        if on_mariadb or (folder in PROGRAMS and not item.get_closest_marker("quick")):
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)

@@ -32,6 +32,7 @@ from tests.support.product import (
     tables,
 )
 
+pytestmark = pytest.mark.slow
 WATCHED = str(Path(__file__).parent / "support" / "watched.py")
 JOBS = catalogue.names()
 # state_dir and log_dir are not there yet: a dry run must not make them.

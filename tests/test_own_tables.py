@@ -14,6 +14,7 @@ from tests.support import databases
 from tests.support.product import DatabaseError
 from tests.test_hostile_rows import JOBS, configured, healthy
 
+pytestmark = pytest.mark.slow
 UNREADABLE = ("not json", '{"idle": "x", "keep": [1], "log_row": null}', "5", -2**63, 2**63 - 1,
               "2026-02-31 10:00:00", "0001-01-01", "", None, b"\xff\xfe")
 # (table, columns, the jobs that read them)

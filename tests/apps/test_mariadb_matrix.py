@@ -20,8 +20,6 @@ from tests.support.bench import Bench
 from tests.support.product import NAMES, REFERENCES, app_tables, connect, ddl, table
 from tests.test_hostile_rows import JOBS, configured, healthy
 
-pytestmark = pytest.mark.slow
-
 Variant = namedtuple("Variant", "name settings change after tables options rights",
                      defaults=("", None, (), {}, (), ""))
 Variant.__doc__ = """One way in which an app's database differs.

@@ -12,7 +12,6 @@ from tests.support import keyed
 from tests.support.bench import Bench
 from tests.support.shell import Shell
 
-pytestmark = pytest.mark.slow
 # in their order, as numbers are: what a test asks for comes in the order that it expects
 KEYS = keyed.ULIDS
 

@@ -145,7 +145,6 @@ def refused(ask, words) -> None:
     assert answer.out == ""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd[:5]))
 def test_an_odd_word_anywhere_is_refused_in_a_sentence(tmp_path, here, sqlite_url, odd):     # R63
     """In processes of their own where a system's words are not those of Python."""

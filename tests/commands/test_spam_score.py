@@ -6,8 +6,6 @@ import os
 import re
 import subprocess
 
-import pytest
-
 from jobs_lib.commands.preview import READER
 from jobs_lib.features.notifications import outbox, render
 from jobs_lib.features.notifications.kinds import KINDS
@@ -47,7 +45,6 @@ def scored(folder, mails: list[bytes]) -> list[dict]:
             for found in re.findall(r"^scored: (.*)$", output.stdout.decode(), re.MULTILINE)]
 
 
-@pytest.mark.slow
 def test_no_notice_is_scored_as_spam_in_any_form(tmp_path):
     forms = [form for form in FORMS if form[1]]                         # those with links
     scores = scored(tmp_path, [as_received(*form) for form in forms])

@@ -345,7 +345,6 @@ def test_a_broker_elsewhere_has_a_password_and_tls(lite):                       
 
 # Everything at once
 
-@pytest.mark.slow
 def test_with_everything_broken_it_still_ends_in_time_and_shows_no_secret(tmp_path, line):
     line.ini(f"""\
 [core]

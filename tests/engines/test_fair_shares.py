@@ -20,6 +20,7 @@ from tests.support.databases import bulk
 from tests.support.shell import Shell
 
 FLOOD, NEIGHBOUR = 1, 2
+pytestmark = pytest.mark.slow
 MANY = 100_000
 CROWD = range(1000, 1400)
 JOBS = catalogue.names()
@@ -69,7 +70,6 @@ def sent(bench) -> Counter:
     return Counter(mail.recipient.partition("@")[0] for mail in bench.outbox)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("scheduled", [False, True])
 @pytest.mark.parametrize("job", [FORWARDS, NOTICES])
 # R66
@@ -544,7 +544,6 @@ def test_owners_that_may_not_send_hold_back_nobody_in_the_other_queue(crowded, h
     assert by_queue(crowded) == (100, 0)
 
 
-@pytest.mark.slow
 # R66: processes and real SMTP
 def test_workers_on_several_hosts_share_both_queues_alike(tmp_path, engine_url):
     with Sink() as sink:
@@ -663,7 +662,6 @@ def test_a_time_that_is_none_does_not_hide_since_when_the_others_wait(bench, tab
     assert found["oldest_due_at"] == clock.text(bench.ago(hours=first_retry))
 
 
-@pytest.mark.slow
 def test_two_processes_share_alike(tmp_path, engine_url):     # R66: processes, not threads
     service = Shell(tmp_path, engine_url, mail={"transport": "maildir", "maildir": "maildir",
                                                   "per_hour": "100"})

@@ -44,6 +44,7 @@ def test_every_command_line_is_one_that_the_program_takes(page):
     assert wrong == []
 
 
+@pytest.mark.slow
 def test_every_command_that_is_named_has_its_help():
     named = {words[0] for page in pages.PAGES for piece in code(page)
              for words in pages.commands(piece.text)}

@@ -28,6 +28,7 @@ from tests.house.source import ROOT, tree, where
 from tests.support.require import left_out
 from tests.support.shell import copy_program
 
+pytestmark = pytest.mark.slow
 SCRIPT = (ROOT / "install.sh").read_text(encoding="utf-8")
 
 @pytest.fixture
@@ -87,7 +88,6 @@ def assert_host_is_ready(host: Path, run: subprocess.CompletedProcess[str]) -> N
     assert len(run.stdout.splitlines()) < 20
 
 
-@pytest.mark.slow
 def test_sqlite_needs_no_package(host, install):
     run = install()
     assert_host_is_ready(host, run)
@@ -113,7 +113,6 @@ def test_without_venv_packages_go_into_vendor(host, install, tmp_path):
     assert found.stderr == "this is pymysql 1.1.1\n"
 
 
-@pytest.mark.slow
 def test_a_second_run_changes_nothing(host, install, tmp_path):
     lock(host, tmp_path)
     assert_host_is_ready(host, install())
@@ -127,7 +126,6 @@ def test_a_second_run_changes_nothing(host, install, tmp_path):
     assert "; mine" in (host / "config.ini").read_text()
 
 
-@pytest.mark.slow
 # R64
 def test_install_sh_and_crontab_name_the_same_python_which_works_under_cron(host, install,
                                                                             tmp_path):
@@ -216,7 +214,6 @@ def test_on_a_terminal_the_few_values_that_matter_are_asked_for(host, tmp_path):
     assert (host / "config.ini").read_text() == text
 
 
-@pytest.mark.slow
 def test_with_adds_packages_and_keeps_them(host, install, tmp_path):        # R71
     lock(host, tmp_path)
     wheel(tmp_path / "wheels", "rq", "2.6.0")
@@ -267,7 +264,6 @@ def bare_tests(host, tmp_path):
     return {"PATH": f"{fake}:/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path / "cache")}
 
 
-@pytest.mark.slow
 def test_no_system_package_is_installed(install, bare_tests, tmp_path):
     run = install("test-env", **bare_tests)
     assert run.returncode == 0, run.stderr

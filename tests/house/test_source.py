@@ -50,6 +50,7 @@ def remarks(path):
             if token.type == tokenize.COMMENT or token.string.startswith(('"""', 'r"""'))]
 
 
+@pytest.mark.slow
 def test_the_code_runs_on_python_3_9():
     if find_spec("vermin") is None:
         missing("vermin is not installed (requirements-dev.txt)")

@@ -15,7 +15,7 @@ from tests.support.engines import on_sqlite
 from tests.support.product import ANSWERED, TIMEOUT, Response
 
 # Who waits for whom is decided in the process: on one engine alone.
-pytestmark = on_sqlite
+pytestmark = [pytest.mark.slow, on_sqlite]
 
 SILENT = "https://silent{id}.example/?{owner}"
 QUICK = "https://quick{id}.example/?{owner}"

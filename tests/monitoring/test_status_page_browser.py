@@ -11,7 +11,6 @@ from tests.support.bench import NOW
 from tests.support.browser import look
 from tests.support.past import fill
 
-pytestmark = pytest.mark.slow
 NAMES = ("well", "troubled", "new", "private")
 BAD = """<!doctype html>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">

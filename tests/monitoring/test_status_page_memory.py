@@ -3,13 +3,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import pytest
-
 from jobs_lib import clock
 from tests.support.databases import bulk
 from tests.support.shell import ROOT, Shell
 
-pytestmark = pytest.mark.slow
 PEAK = str(ROOT / "tests/support/peak.py")
 
 

@@ -8,6 +8,7 @@ import pytest
 from tests.support.shell import ended, until
 
 
+@pytest.mark.quick
 @pytest.mark.parametrize("code, words", [
     (0, ("dig",)),
     (0, ("dig", "--set", "budget=1s", "--set", "items=5", "--set", "pause=400")),        # partial
@@ -33,6 +34,7 @@ def test_a_wrong_name_gets_a_hint(site):
     assert "did you mean 'dig'?" in site("dug").err.replace("\n", " ")
 
 
+@pytest.mark.quick
 def test_143_after_sigterm_and_0_or_75_beside_a_held_lock(site):
     worker = site.start("dig", "--set", "items=1000", "--set", "pause=100")
     until(lambda: site.dug() >= 1)
@@ -42,7 +44,6 @@ def test_143_after_sigterm_and_0_or_75_beside_a_held_lock(site):
     assert ended(worker, 0).code == 143
 
 
-@pytest.mark.slow
 def test_a_tick_ends_with_the_code_of_the_first_job_that_went_wrong(site):
     site.enable("tick_critical", "fail")
     assert site("run-due").code == 1

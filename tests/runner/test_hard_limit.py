@@ -97,7 +97,6 @@ def test_a_tick_goes_on_with_the_next_job_after_it(site):                       
 
 # Frozen
 
-@pytest.mark.slow
 def test_a_process_that_was_frozen_past_its_limit_ends_as_a_timeout(site):      # R4
     limited(site, "hang")
     began = time.monotonic()
@@ -111,7 +110,6 @@ def test_a_process_that_was_frozen_past_its_limit_ends_as_a_timeout(site):      
     assert site.outcomes("hang") == ["timeout"]
 
 
-@pytest.mark.slow
 def test_a_server_that_freezes_holds_no_run_past_its_limit(frozen_site):        # R4
     site, freeze, thaw = frozen_site
     holder = site.start("dig", "--set", "items=1000", "--set", "pause=100")
@@ -140,7 +138,6 @@ def test_a_server_that_freezes_holds_no_run_past_its_limit(frozen_site):        
 
 # A database that another writer holds
 
-@pytest.mark.slow
 def test_a_run_at_a_locked_file_ends_within_its_limit_and_is_recorded_later(site):      # R4
     site.configure(grace="10s")
     site.configure("dig", budget="2s")
@@ -154,7 +151,6 @@ def test_a_run_at_a_locked_file_ends_within_its_limit_and_is_recorded_later(site
     assert set(site.outcomes("dig")) == {"ok", "skipped"}
 
 
-@pytest.mark.slow
 def test_a_file_that_is_locked_in_mid_run_holds_it_no_longer_than_its_limit(site):      # R4
     site.configure(grace="2s")
     site.configure("dig", budget="3s", items="1000", pause="50")

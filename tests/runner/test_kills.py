@@ -107,7 +107,6 @@ def test_a_kill_while_the_log_is_written_leaves_whole_lines(site):           # R
         assert site.events("chatter")[-1]["event"] in ("word", "run started", "run vanished")
 
 
-@pytest.mark.slow
 def test_kills_at_random_moments(any_site):                                  # R2
     """Twenty times, each resumed by the next tick; nothing is lost and nothing done twice."""
     any_site.enable("dig", items="40", pause="10")

@@ -84,7 +84,6 @@ def test_a_job_that_uses_up_all_memory_ends_as_failed_and_the_others_run(any_sit
     assert site.outcomes("tick_low") == ["ok"] * (words == ["run-due"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("words", [["run-due"], ["purge_sessions"], ["doctor"]], ids=" ".join)
 def test_too_little_memory_to_begin_is_said_at_once(line, words):               # R69
     """From where Python itself starts: one sentence says why not, or all is well."""

@@ -43,7 +43,6 @@ def cpu_seconds() -> float:
 
 
 @KINDS
-@pytest.mark.slow
 def test_of_50_started_at_once_one_works(locked_site):                       # R1, R12
     spent = cpu_seconds()
     assert locked_site("dig", "--dry-run").code == 0

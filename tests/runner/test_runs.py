@@ -44,7 +44,6 @@ def test_a_busy_database_stops_the_run_and_is_no_failure(site):              # R
     assert (result["status"], result["stop_reason"]) == ("partial", "busy")
 
 
-@pytest.mark.slow
 def test_a_run_that_cannot_begin_for_another_writer_is_skipped_quietly(site):        # R16
     with site.db.transaction():
         site.db.upsert("meta", {"name": "writer"}, {"value": "here"})

@@ -30,6 +30,7 @@ def hosts(request, tmp_path, mariadb_url):
         host.close()
 
 
+@pytest.mark.quick
 def test_two_crontabs_start_a_slot_once(any_site):                           # R6
     any_site.enable("tick_normal")
     processes = [any_site.start("tick_normal", "--scheduled", now=NOW) for _ in range(4)]
@@ -50,6 +51,7 @@ def test_two_hosts_start_a_slot_once(hosts):                                 # R
         assert hosts[0].outcomes(job).count("ok") == 1
 
 
+@pytest.mark.quick
 def test_a_second_start_of_a_done_slot_writes_nothing(site):                 # R6
     site.enable("tick_normal")
     site("tick_normal", "--scheduled", now=NOW)

@@ -12,8 +12,6 @@ import pytest
 from tests.support.patience import SOON
 from tests.support.shell import ended, until
 
-pytestmark = pytest.mark.slow       # waits for budgets and hangs
-
 # The budget
 
 def test_a_job_over_its_budget_stops_between_items_and_goes_on(any_site):    # R4
@@ -65,7 +63,6 @@ def test_a_hang_is_ended_at_budget_and_grace(request, engine, how):          # R
     assert site.outcomes("hang") == ["timeout", "failed"]
 
 
-@pytest.mark.slow
 def test_the_server_does_not_finish_what_the_run_gave_up(maria_site):        # R4
     maria_site.configure("hang", after="no")
     assert hung(maria_site, "mariadb_write").code == 124
@@ -75,7 +72,6 @@ def test_the_server_does_not_finish_what_the_run_gave_up(maria_site):        # R
     assert maria_site.dug() == 0
 
 
-@pytest.mark.slow
 def test_code_that_hears_no_signal_is_ended_by_the_watchdog(site):           # R4, R2
     done = hung(site, "thread_free_code")
     assert done.code == 124
@@ -88,7 +84,6 @@ def test_code_that_hears_no_signal_is_ended_by_the_watchdog(site):           # R
     assert site.outcomes("hang")[0] == "vanished"
 
 
-@pytest.mark.slow
 def test_code_that_holds_the_interpreter_is_ended_too(site):                 # R4, R2
     done = hung(site, "code_that_holds_all", timeout=200,
                 small="jobs_lib.runner.watchdog:LAST_RESORT_SECONDS=3")
@@ -103,8 +98,9 @@ def test_code_that_holds_the_interpreter_is_ended_too(site):                 # R
 
 # Signals
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP],
-                         ids=lambda number: number.name)
+@pytest.mark.parametrize("number", [
+    pytest.param(signal.SIGTERM, marks=pytest.mark.quick), signal.SIGINT, signal.SIGHUP],
+    ids=lambda number: number.name)
 def test_a_signal_ends_the_run_after_the_item_in_hand(site, number):         # R5
     worker = site.start("dig", "--set", "items=1000", "--set", "pause=200", "--json")
     until(lambda: site.dug() >= 2)

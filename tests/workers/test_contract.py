@@ -18,8 +18,6 @@ from tests.servers.web import Web
 from tests.support.shell import until
 from tests.workers.conftest import end
 
-pytestmark = pytest.mark.slow
-
 
 def slots(site, job: str) -> int:
     """How many slots of the job were started."""

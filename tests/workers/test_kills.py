@@ -20,7 +20,6 @@ CHOSEN = [*[("file", *each) for each in POINTS if SEVERAL or each[0].endswith(US
             or each[0].endswith("history:begin:after")]]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("lock, point, dead", CHOSEN, ids=[f"{lock}-{point}" for lock, point,
                                                            _ in CHOSEN])
 def test_a_kill_in_the_frame_of_a_worker(site, mode, crew, lock, point, dead):       # R2, R3, R6

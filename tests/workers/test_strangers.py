@@ -102,7 +102,6 @@ def test_a_message_of_ours_with_what_a_stranger_added_is_run_without_it(small, r
     assert not struck.exists()
 
 
-@pytest.mark.slow
 def test_rq_takes_no_commands_from_redis(small, rq, crew):                                  # R71
     from redis import Redis
     rq.configure(small)
@@ -121,7 +120,6 @@ def test_rq_takes_no_commands_from_redis(small, rq, crew):                      
     assert process.poll() is None
 
 
-@pytest.mark.slow
 def test_celery_reads_json_and_knows_our_tasks_alone(small, redis, crew, tmp_path):         # R71
     from kombu import Connection
 

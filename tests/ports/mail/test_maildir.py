@@ -88,6 +88,7 @@ def test_a_folder_that_cannot_be_written_is_the_relays_failure(opened, stored, t
     assert result.text.startswith(f"[mail] maildir = {tmp_path}/file: ")
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_new_holds_only_whole_messages(maildir, stored):     # R22
     code = """if True:
         import sys, time

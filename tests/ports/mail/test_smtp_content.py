@@ -64,6 +64,7 @@ def test_a_large_message_arrives_whole(relay, opened, stored):     # R32
     assert server.contents == [reference(raw)]
 
 
+@pytest.mark.slow
 def test_25_megabytes_raise_memory_by_less_than_8(stored):     # R33
     code = """if True:
         import re, sys, time

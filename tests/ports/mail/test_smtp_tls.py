@@ -163,6 +163,7 @@ def test_a_silent_relay_behind_tls_has_its_limit(opened, stored):     # R30
         assert soon(0) - began < SOON
 
 
+@pytest.mark.slow
 def test_a_large_message_over_tls(tls_relay, authority, opened, stored):     # R32
     server = tls_relay(authority.context("127.0.0.1"), "tls")
     raw = CONTENT + b"".join(b".%d\r\n" % number for number in range(500_000))
