@@ -111,29 +111,20 @@ RESERVED = dict(zip(app_tables.TABLES, (
 
 VARIANTS = (
     Variant("ansi", "sql_mode = 'ANSI'"),
-    Variant("oracle", "sql_mode = 'ORACLE'"),
-    Variant("no_mode", "sql_mode = ''"),
-    Variant("no_backslash_escapes", "sql_mode = 'NO_BACKSLASH_ESCAPES'"),
     Variant("lower_case_names", tables={name: "App" + name.title().replace("_", "")
                                         for name in app_tables.TABLES},
             options=("--lower-case-table-names=1",)),
-    Variant("latin1", change=charset("DEFAULT CHARSET=latin1")),
     Variant("utf8mb3", change=charset("DEFAULT CHARSET=utf8mb3 COLLATE=utf8mb3_general_ci")),
     Variant("few_rights", rights="SELECT, INSERT, UPDATE, DELETE"),
-    Variant("east", "time_zone = '+09:30'"),
     Variant("timestamp", "time_zone = '+09:30'", timestamps),
     Variant("fractions", change=types(DATETIME=r"DATETIME(6)")),
-    Variant("unsigned", change=UNSIGNED),
     Variant("partitioned", change=partitioned),
-    Variant("reserved", tables=RESERVED),
     Variant("all_at_once", "sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES,NO_AUTO_VALUE_ON_ZERO'",
             odd_types, tables=RESERVED),
     Variant("triggers", after=triggers()),
     Variant("cascade", after=foreign_keys("CASCADE")),
     Variant("set_null", after=foreign_keys("SET NULL")),
     Variant("views", after=VIEWS),
-    Variant("chain", "completion_type = 'CHAIN'"),
-    Variant("release", "completion_type = 'RELEASE'"),
 )
 
 

@@ -7,9 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib.engines import safety_stop
 from tests.support.databases import bulk
-from tests.support.product import connect
+from tests.support.product import connect, safety_stop
 
 JOB = "expire_destination_verifications"
 NONE = {"tokens": 0, "notices": 0, "removed": 0}
@@ -95,15 +94,6 @@ def test_the_owner_of_a_destination_that_has_the_id_of_a_deleted_one_is_reminded
     owned.table("destinations", [destination(owned, 1, user_id=3, days=4)])
     assert owned.run(JOB)["notices"] == 1
     assert notices(owned) == [(1, "destination_reminder"), (3, "destination_reminder")]
-
-
-def test_a_subject_does_not_name_the_address_that_it_goes_to(owned):
-    """Spam filters score that."""
-    owned.table("destinations", [{**destination(owned, 1, days=8), "email": "Jo@home.example"}])
-    owned.run(JOB)
-    [row] = owned.rows("notifications")
-    assert (row["to_email"], row["subject"]) == ("jo@home.example", "Please verify your address")
-    assert "- Jo@home.example" in row["body_text"]
 
 
 def test_one_that_an_alias_uses_is_reminded_of_however_old_it_is_and_never_told_of_removal(owned):
@@ -214,19 +204,6 @@ def test_it_goes_with_its_tokens_and_leaves_an_audit_row(owned):
                                           "created_at": "2026-10-25 14:30:04"}
 
 
-def test_what_is_verified_used_or_awaited_stays(owned):
-    owned.table("destinations", [
-        {**destination(owned, 1, days=90, told=5), "verified_at": owned.ago(days=1)},
-        *(destination(owned, id, days=90, told=5) for id in (2, 3, 4, 5)),
-    ])
-    owned.table("alias_destinations", [{"alias_id": 1, "destination_id": 2}])
-    owned.table("failed_emails", [{"destination_id": 3, "status": "pending"},
-                                  {"destination_id": 4, "status": "sending"},
-                                  {"destination_id": 5, "status": "sent"}])
-    assert owned.run(JOB)["removed"] == 1
-    assert owned.ids("destinations") == [1, 2, 3, 4]
-
-
 @pytest.mark.parametrize("change", [
     "UPDATE {destinations} SET verified_at = '2026-11-24 14:00:00' WHERE id = 1",
     "INSERT INTO {alias_destinations} (alias_id, destination_id) VALUES (7, 1)",
@@ -234,28 +211,22 @@ def test_what_is_verified_used_or_awaited_stays(owned):
      "created_at)"
      " VALUES (1, 1, 1, 'a@b.example', 'x', '2026-11-24 14:00:00')"),
 ])
-def test_what_is_verified_used_or_awaited_meanwhile_stays_too(owned, change):
+@pytest.mark.parametrize("is_meanwhile", [False, True])
+def test_what_is_verified_used_or_awaited_stays(owned, change, is_meanwhile):
     owned.table("destinations", [destination(owned, id, days=90, told=5) for id in (1, 2)])
+    owned.table("failed_emails", [{"destination_id": 2, "status": "sent"}])
     other, done = connect(owned.url), []
 
     def meanwhile(sql, _):                          # after they were found, before the transaction
         if sql.startswith(("BEGIN", "START")) and not done:
             done.append(other.execute(change))
     owned.on_statement = meanwhile
+    if not is_meanwhile:
+        meanwhile("BEGIN", {})
     assert owned.run(JOB)["removed"] == 1
     other.close()
     assert owned.ids("destinations") == [1]
     assert removed(owned) == [2]
-
-
-def test_a_shorter_limit_removes_nothing_that_was_not_told_of(owned):
-    owned.table("destinations", [destination(owned, 1, days=20), destination(owned, 2, days=20,
-                                                                             user_id=3)])
-    owned.run(JOB)
-    assert owned.run(JOB, remove_after="10d") == {"tokens": 0, "notices": 2, "removed": 0}
-    owned.now = owned.ahead(days=4)
-    owned.db.execute("UPDATE {notifications} SET status = 'sent', finished_at = created_at")
-    assert owned.run(JOB, remove_after="10d")["removed"] == 2
 
 
 def test_a_limit_shortened_by_mistake_stops_before_a_mail_is_written(owned, monkeypatch):      # R19

@@ -116,13 +116,6 @@ def test_a_slot_that_was_done_is_not_run_again_because_its_row_is_old(yearly, fi
     assert begun(yearly) == []
 
 
-def test_of_a_slot_that_was_carried_on_for_long_few_rows_are_kept(bench):
-    first = slot_run(bench, "partial")
-    carried = carried_on(bench, *["partial"] * 30, "failed", *["partial"] * 30)
-    young = later(bench, YEARLY, trigger_type="manual")
-    assert purge(bench) == [first, carried[30], carried[-1], *young]
-
-
 def test_a_slot_that_is_still_carried_on_stays_so(yearly):
     slot_run(yearly, "partial")
     carried_on(yearly, "partial")

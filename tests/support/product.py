@@ -34,12 +34,20 @@ INSIDE = {
     "database.statement": "Statement bindable scan",
     "database.transaction": "Transaction",
     "demo.service": "fill",
-    "engines.load": "", "engines.relay_limits": "",
+    "engines.load": "", "engines.relay_limits": "", "engines.safety_stop": "",
     "engines.spool": "mark_folder",
     "errors": "Busy ConfigError Conflict DatabaseError Duplicate JobsError LockHeld Lost ReadOnly "
               "Stopped UsageError",
+    "features.domains.records": "Wanted .",
     "features.exports.columns": "KINDS",
+    "features.exports.encoding": "cell cells csv_writer json_line",
+    "features.forwards.srs": "SrsError forward reverse",
+    "features.message_logs.header_snapshots": "",
+    "features.notifications.mustache": "TemplateError escape render",
+    "features.usage.billing": "Cycle cycle elapsed_percent",
+    "hostnames": "",
     "folders": "",
+    "features.usage.thresholds": "",
     "features.webhooks.slots": "",
     "job": "declare tables_of",
     "monitoring.overview": "", "monitoring.publish": "",
@@ -66,6 +74,18 @@ def __getattr__(name: str):
             found = importlib.import_module(f"jobs_lib.{module}")
             return found if is_module else getattr(found, name)
     raise AttributeError(name)
+
+
+def check_address(address: str) -> str:
+    """The address as it goes over the wire, if it can."""
+    from jobs_lib.addresses import check
+    return check(address)
+
+
+def domain_after(row: dict, verdict: str, now, options):
+    """What becomes of a domain that was looked at."""
+    from jobs_lib.features.domains import status
+    return status.after(row, verdict, now, options)
 
 
 def main(words: list[str]) -> int:

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs_lib.addresses import check
-from jobs_lib.features.forwards.srs import SrsError, forward, reverse
 from tests.servers.ports import free_port
 from tests.servers.smtp_sink import await_port
+from tests.support.product import SrsError, check_address, forward, reverse
 from tests.support.require import missing, program
 
 NOW = datetime(2026, 11, 24, 14, 30, tzinfo=timezone.utc)
@@ -118,7 +117,7 @@ def test_both_agree_on_age(days):     # R36
 def test_there_and_back_again(local, domain, secret):     # R36
     sender = f"{local}@{domain}"
     once = forward(sender, OURS, secret, NOW)
-    assert check(once) == once
+    assert check_address(once) == once
     if re.match("(?i)srs[01][-+=]", local):
         return
     assert reverse(once, secret, NOW) == sender
@@ -184,11 +183,6 @@ def test_each_part_is_under_the_hash():     # R36
             reverse(good.replace(old, new), SECRET, NOW)
     with pytest.raises(SrsError, match="hash"):
         reverse(good, "other", NOW)
-
-
-def test_a_sender_too_long_to_rewrite_says_so():     # R36
-    with pytest.raises(SrsError, match="254"):
-        forward("x" * 230 + "@sender.example", OURS, SECRET, NOW)
 
 
 def test_without_a_secret_nothing_is_rewritten():     # R36

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs_lib.features.notifications.mustache import TemplateError, escape, render
+from tests.support.product import TemplateError, escape, render
 
 VALUES = {"name": "Jo & <Co>", "none": None, "empty": "", "zero": 0, "yes": True, "no": False,
           "rows": [], "items": [{"word": "one", "inner": [{"deep": "a"}, {"deep": "b"}]},

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
-from jobs_lib.features.usage.billing import Cycle, cycle, elapsed_percent
+from tests.support.product import Cycle, cycle, elapsed_percent
 
 DAY = timedelta(days=1)
 
