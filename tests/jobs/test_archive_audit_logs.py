@@ -2,19 +2,17 @@
 was read back."""
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
 
 import pytest
 
-from jobs_lib.ports.storage.folder import FolderStore
 from tests.servers.ftps import PASSWORD, Ftps
 from tests.support import databases
 from tests.support.archives import check_none_is_lost, lines, named
 from tests.support.bench import Bench
-from tests.support.product import clock
+from tests.support.product import FolderStore
 
 JOB = "archive_audit_logs"
 OTHERS = "audit-20261124T142905Z-other-1.jsonl.gz"
@@ -52,33 +50,6 @@ def held(bench) -> list[dict]:
     return sorted(rows, key=lambda row: row["id"])
 
 
-def test_with_a_store_the_same_rows_go_out_of_an_archive(bench):        # R57
-    bench.config(archive={"store": "archives"})
-    bench.table("audit_logs", [
-        {"id": 1, "user_id": 8, "actor": "app", "event": "login", "ip": "2001:db8::1",
-         "details": '["ö\\n\u2028"]', "created_at": bench.ago(days=365, seconds=1)},
-        {"id": 2, "created_at": bench.ago(days=365)},
-        {"id": 3, "severity": "critical", "created_at": bench.ago(days=2555)},
-        {"id": 4, "severity": "critical", "created_at": bench.ago(days=2555, seconds=1)},
-    ])
-    before = bench.rows("audit_logs")
-    assert bench.run(JOB, dry_run=True) == {"archived": 2, "archives": 1, "deleted": 2,
-                                            "expired": 0}
-    assert bench.samples[0]["step"] == (f"archive 2 rows in 1 file or more, in {bench.folder}"
-                                        "/archives")
-    assert not (bench.folder / "archives").exists()
-    assert bench.run(JOB) == {"archived": 2, "archives": 1, "deleted": 2, "expired": 0}
-    assert bench.ids("audit_logs") == [2, 3]
-    assert held(bench) == [before[0], before[3]]
-    [row], [name] = archives(bench), files(bench)
-    content = (bench.folder / "archives" / name).read_bytes()
-    assert (row["location"], row["status"]) == (f"{bench.folder}/archives/{name}", "purged")
-    assert (row["row_count"], row["first_id"], row["last_id"], row["cutoff"], row["sha256"]) == (
-        2, 1, 4, clock.text(bench.ago(days=365)), hashlib.sha256(content).hexdigest())
-    assert bench.run(JOB) == STORED             # R12
-    assert len(archives(bench)) == 1
-
-
 def test_an_archive_has_ten_thousand_rows_and_none_is_in_two(bench):        # R57
     bench.config(archive={"store": "archives"})
     databases.bulk(bench.db, "audit_logs", ["event", "severity", "created_at"],
@@ -88,14 +59,6 @@ def test_an_archive_has_ten_thousand_rows_and_none_is_in_two(bench):        # R5
     assert bench.run(JOB) == {"archived": 10_100, "archives": 2, "deleted": 10_100, "expired": 0}
     check_none_is_lost(bench.db, bench.folder / "archives", before)
     assert [row["row_count"] for row in archives(bench)] == [10_000, 100]
-
-
-def test_an_archive_is_no_larger_than_it_may_be(disk, monkeypatch):
-    monkeypatch.setattr("jobs_lib.features.archives.run.MOST_BYTES", 10_000)
-    before = old(disk, 50, details="x" * 900)
-    disk.run(JOB)
-    assert [row["row_count"] for row in archives(disk)] == [10] * 5
-    assert held(disk) == before
 
 
 # What is not as it should be
@@ -234,15 +197,6 @@ def test_the_unverified_archive_of_a_dead_run_is_discarded(bench):
     assert bench.run(JOB)["archived"] == 3
     assert id not in bench.ids("audit_archives")
     assert (held(bench), len(files(bench))) == (before, 1)
-
-
-def test_an_unverified_archive_in_another_store_is_reported(disk):
-    id = someone_else(disk, "writing", "vanished")
-    disk.config(archive={"store": "new"})
-    disk.run(JOB)
-    assert id not in disk.ids("audit_archives")
-    assert [event["location"] for event in disk.events(JOB) if "left behind" in event["event"]] == [
-        f"{disk.folder}/archives/{OTHERS}"]
 
 
 def test_a_run_that_was_taken_for_dead_deletes_nothing(disk):

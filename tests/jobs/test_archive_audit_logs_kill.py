@@ -21,7 +21,6 @@ ARCHIVE, FOLDER = "jobs_lib.features.archives.run", "jobs_lib.ports.storage.fold
 
 CALLS = {                                       # before that call
     "before it is written": (f"{FOLDER}:FolderStore.put", 1),
-    "before it has its name": (f"{FOLDER}:publish", 1),
     "before it is read back": (f"{ARCHIVE}:read_back", 1),
     "while it is read back": (f"{ARCHIVE}:digest", 2),
 }

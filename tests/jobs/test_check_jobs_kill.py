@@ -9,10 +9,9 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import clock
 from tests.servers.misbehaving import Relay
-from tests.servers.ports import free_port
 from tests.servers.web import Web
+from tests.support.product import clock
 from tests.support.repeats import REPEATS
 from tests.support.shell import Shell, at_sql
 
@@ -87,25 +86,6 @@ def test_a_kill_loses_no_alert_and_repeats_one_at_most(service, hook, relay, poi
         assert set(named(hook)) == {"failing:purge_sessions"}
         row = service.db.row("SELECT notified_at FROM {alerts}")
         assert None not in row.values()             # so it is never reported again
-
-
-@SQLITE
-def test_a_relay_that_is_down_is_reported_by_the_webhook(service, hook):      # R60
-    service.configure("mail", port=free_port())
-    fails(service, "purge_sessions")
-    service.run(JOB, code=1)
-    service.run(JOB)
-    assert named(hook) == ["failing:purge_sessions"]
-    assert "refused" in json.loads(hook.requests[1].body)["message"]
-
-
-@SQLITE
-def test_a_relay_that_refuses_the_alert_is_reported_by_the_webhook(service, hook):            # R60
-    with Relay(RCPT=b"550 5.7.1 you are blocked") as blocked:
-        service.configure("mail", port=blocked.port)
-        fails(service, "purge_sessions")
-        service.run(JOB, code=1)
-    assert "you are blocked" in json.loads(hook.requests[1].body)["message"]
 
 
 def test_a_missing_database_is_reported_once_a_day_by_the_run_itself(service, hook, relay):

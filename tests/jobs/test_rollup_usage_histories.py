@@ -3,10 +3,9 @@ from __future__ import annotations
 
 import threading
 
-from jobs_lib.features.usage import rollup
 from tests.jobs.test_rollup_usage import PURGE, daily, log
 from tests.support.engines import on_mariadb
-from tests.support.product import connect
+from tests.support.product import connect, rollup
 
 
 @on_mariadb          # nobody else can write meanwhile
