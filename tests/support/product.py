@@ -50,7 +50,7 @@ INSIDE = {
     "features.usage.rollup": "", "features.usage.thresholds": "",
     "features.webhooks.slots": "",
     "job": "declare tables_of",
-    "monitoring.overview": "", "monitoring.publish": "",
+    "monitoring.incidents": "", "monitoring.overview": "", "monitoring.publish": "",
     "output.console": "Console",
     "ports.dns": "Answer FOUND NODATA NXDOMAIN UNKNOWN",
     "ports.http.message": "ANSWERED BUSY FAILED NOT_PUBLIC OURS REFUSED Request Response TIMEOUT "
