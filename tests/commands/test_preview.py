@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import html as html_escapes
-import json
 import re
 from email import message_from_bytes, policy
 
@@ -12,6 +11,7 @@ from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.kinds import KINDS
 from jobs_lib.features.notifications.samples import SAMPLES
 from tests.house.source import ROOT
+from tests.support.shell import Shell
 
 TEMPLATES = ROOT / "jobs_lib" / "features" / "notifications" / "templates"
 
@@ -70,13 +70,19 @@ def test_the_link_of_an_export_is_a_sample_that_opens_nothing(line):
                                                                                 "export_ready")
 
 
-@pytest.mark.parametrize("kind", SAMPLES)
-def test_a_kind_as_mail_and_as_page(line, kind):
+@pytest.fixture(scope="module")
+def previews(tmp_path_factory):
+    """Where all kinds are, as mail and as page."""
+    line = Shell(tmp_path_factory.mktemp("previews"))
     line.ini("[personas]\nporter = Porter <porter@service.example>\n"
              "[core]\napp_url = https://mail.example.org\n")
-    answer = line("preview", kind, "--json")
-    assert answer.code == 0, answer.err
-    assert json.loads(answer.out)[0]["kind"] == kind
+    assert {each["kind"] for each in line.json("preview")} == set(SAMPLES)
+    return line
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_a_kind_as_mail_and_as_page(previews, kind):
+    line = previews
     message = message_from_bytes((line.folder / "preview" / f"{kind}.eml").read_bytes(),
                                  policy=policy.default)
     text, html = (message.get_body(which).get_content() for which in ("plain", "html"))
@@ -90,13 +96,6 @@ def test_a_kind_as_mail_and_as_page(line, kind):
     assert page.count("<div") == page.count("</div>") == html.count("</div>")
     # nothing from elsewhere
     assert not any(word in page for word in ("http://", "src=", "<script", "url("))
-
-
-def test_a_single_kind_is_shown_as_text(line):
-    answer = line.on_terminal("preview", "overflow_warning")
-    assert any("Subject: 2 messages will be deleted" in row for row in answer)
-    assert answer[-1] == ("overflow_warning: preview/overflow_warning.eml, "
-                          "preview/overflow_warning.html")
 
 
 def test_a_broken_template_of_ones_own_is_reported(line):

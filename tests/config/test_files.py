@@ -41,25 +41,17 @@ def test_line_ends_marks_and_spaces_do_no_harm(tmp_path, data):
     assert ini(tmp_path, data) == ({"mail": {"host": "a", "port": "25"}}, [])
 
 
-def test_a_value_is_everything_after_the_equals_sign(tmp_path):
-    values, problems = ini(tmp_path, b"[m]\na = x=y;z#%(b)s%%\nb = \"q\"\nc =\nd = \xe2\x82\xac\n")
-    assert values == {"m": {"a": "x=y;z#%(b)s%%", "b": '"q"', "c": "", "d": "\u20ac"}}
-    assert problems == []
-
-
-def test_a_line_that_begins_with_a_space_goes_on_with_the_value(tmp_path):
-    assert ini(tmp_path, b"[m]\na = 1h,\n    2h,\n# between\n\t3h\nb = 2\n") == (
-        {"m": {"a": "1h,\n2h,\n3h", "b": "2"}}, [])
-
-
-def test_a_section_may_be_opened_again(tmp_path):
-    assert ini(tmp_path, b"[m]\na = 1\n[n]\n[m]\nb = 2\n")[0]["m"] == {"a": "1", "b": "2"}
-
-
-def test_line_numbers_are_those_of_an_editor(tmp_path):
-    path = tmp_path / "config.ini"
-    path.write_bytes(b"# one\r\n\r\n[m]\r\na = 1\r\n")
-    assert read_ini(str(path), [])["m"]["a"] == ("1", 4)
+@pytest.mark.parametrize("data, values", [
+    # a value is everything after the equals sign
+    (b"[m]\na = x=y;z#%(b)s%%\nb = \"q\"\nc =\nd = \xe2\x82\xac\n",
+     {"a": "x=y;z#%(b)s%%", "b": '"q"', "c": "", "d": "\u20ac"}),
+    # a line that begins with a space goes on with it
+    (b"[m]\na = 1h,\n    2h,\n# between\n\t3h\nb = 2\n", {"a": "1h,\n2h,\n3h", "b": "2"}),
+    # a section may be opened again
+    (b"[m]\na = 1\n[n]\n[m]\nb = 2\n", {"a": "1", "b": "2"})])
+def test_values_are_read_as_they_are(tmp_path, data, values):
+    found, problems = ini(tmp_path, data)
+    assert (found["m"], problems) == (values, [])
 
 
 @pytest.mark.parametrize("data, problem", [
@@ -68,17 +60,6 @@ def test_line_numbers_are_those_of_an_editor(tmp_path):
 ])
 def test_another_encoding_is_reported(tmp_path, data, problem):
     assert ini(tmp_path, data) == ({}, [problem])
-
-
-def test_a_file_that_is_not_there_is_no_problem(tmp_path):
-    assert read_ini(str(tmp_path / "none.ini"), []) is None
-    assert read_dotenv(str(tmp_path / ".env"), []) == {}
-
-
-def test_a_folder_in_its_place_is_reported(tmp_path):
-    problems: list = []
-    assert read_ini(str(tmp_path), problems) == {}
-    assert problems == [f"{tmp_path} is not a file: name your config.ini"]
 
 
 # .env

@@ -230,10 +230,3 @@ def test_a_whole_page_of_unknown_names_is_listed_at_once(said):
     found = said("[mail]\n" + "".join(f"hots{number} = x\n" for number in range(5000)))
     assert len(found) == 5000
     assert "did you mean 'host'" in found[0]
-
-
-def test_migrate_names_the_folder_that_is_none(line):
-    line.ini("[core]\nstate_dir = /dev/null\n")
-    answer = line("migrate")
-    assert (answer.code, answer.err.count("\n")) == (1, 1), answer
-    assert "/dev/null" in answer.err

@@ -166,12 +166,6 @@ def test_installations_are_spread_and_daily_jobs_keep_their_order():     # R64
     assert (len(ticks) > 20, len(daily) > 15) == (True, True)
 
 
-def test_where_crons_clock_is_another_the_line_of_a_daily_job_comes_every_hour():
-    lines = printed("17 3 * * mon", "*/5 * * * *", zone="Asia/Tokyo", same_clock=False)
-    assert re.match(r"\d+ \* \* \* \* ", lines[0])
-    assert re.match(r"[1-4]-59/5 \* \* \* \* ", lines[1])
-
-
 SAME_CLOCK = """
 import sys
 sys.path.insert(0, sys.argv[1])

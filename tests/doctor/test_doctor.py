@@ -375,20 +375,6 @@ idle = 0
     assert SECRET not in answer.out + out + line("doctor", "--json").out
 
 
-def test_a_config_that_is_named_and_not_there_is_a_problem(line):
-    answer = line("--config", "nowhere.ini", "doctor")
-    assert (answer.code, "problem: there is no file nowhere.ini" in answer.out) == (1, True)
-
-
-def test_before_the_first_migrate_the_missing_tables_are_found_once(line):
-    line.ini("[mail]\ntransport = maildir\n")
-    (line.folder / "var").mkdir()
-    sqlite3.connect(line.folder / "var" / "jobs.db").close()
-    out = line("doctor").out
-    assert out.count("the database has no tables of this bundle yet") == 1
-    assert "did not finish" not in out
-
-
 def test_a_check_that_breaks_or_hangs_is_a_finding_and_stops_no_other(lite):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         lite.configure(database=f"mysql://me:{SECRET}@127.0.0.1:{silent.getsockname()[1]}/mail")

@@ -42,10 +42,6 @@ def on_the_way() -> set[str]:
     return seen
 
 
-def test_every_door_is_there():
-    assert [name for name in DOORS if name not in modules()] == []
-
-
 @each("name", sorted(on_the_way()))
 def test_nothing_heavy_is_loaded(name):            # R10
     wrong = [f"{where(modules()[name], found.line)}: {found.module}" for found in imports(name)
@@ -142,15 +138,3 @@ def test_an_ordinary_tick_stays_small(tmp_path):        # R10
     statements, *loaded = done.stdout.split()
     assert int(statements) <= STATEMENTS
     assert len(loaded) <= MODULES, loaded
-
-
-def test_an_idle_run_writes_nothing_to_the_database(idle, tmp_path):        # R10
-    def stored() -> dict:
-        files = {file.name: file.read_bytes() for file in tmp_path.glob("jobs.db*") if file.suffix
-                 != ".db-shm"}
-        return {name: data for name, data in files.items() if data}
-
-    tick = "from jobs_lib.cli.main import main; raise SystemExit(main(['run-due']))"
-    before = stored()
-    assert idle(tick) == ""
-    assert stored() == before

@@ -38,23 +38,3 @@ def test_a_day_that_failed_is_marked_from_the_top_by_its_share():
     assert bars(svg, "ok") == [(28, 72), (64, 36)]           # the root of a quarter is a half
     assert bars(svg, "bad") == [(0, 50)]
     assert bars(svg, "none") == [(99, 1)]
-
-
-def test_one_failure_among_thousands_is_still_seen():
-    assert bars(charts.strip([("a", 1, 0.0001, False)], "x"), "bad") == [(0, charts.LEAST + 2)]
-    assert bars(charts.stacked([("a", 9999, 0, 1)], "x"), "bad")[0][1] == charts.LEAST
-
-
-def test_runs_are_stacked_in_proportion():
-    svg = charts.stacked([("a", 3, 1, 0), ("b", 0, 0, 0)], "x", height=106)
-    assert bars(svg, "ok") == [(31, 75)]
-    assert bars(svg, "early") == [(6, 25)]
-    assert len(bars(svg, "none")) == 1
-
-
-@pytest.mark.parametrize("share, style, width", [(0.5, "ok", 150), (0.95, "early", 285),
-                                                 (1.7, "bad", 300)])
-def test_a_meter_shows_what_is_nearly_full_and_never_leaves_its_frame(share, style, width):
-    full = next(each for each in drawn(charts.meter(share, "x", 0.9)).iter("rect")
-                if each.get("class") == style)
-    assert float(full.get("width")) == width

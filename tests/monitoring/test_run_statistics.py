@@ -20,14 +20,11 @@ def runs(bench, *found: tuple) -> None:
 def test_a_day_tells_how_many_ended_how_and_how_long_they_took(bench):
     runs(bench, (bench.ago(hours=1), "ok", 100), (bench.ago(hours=2), "ok", 300),
          (bench.ago(hours=3), "failed", 800), (bench.ago(hours=4), "partial", 0),
-         (bench.ago(hours=5), "vanished", None))
+         (bench.ago(hours=5), "vanished", None),
+         # what found another at work, or is at work, is none
+         (bench.ago(hours=1), "skipped", 0), (bench.ago(hours=1), "running", None))
     assert run_statistics.by_job(bench.db, bench.now) == {
         "retry_forwards": {TODAY: Day(2, 1, 2, 240, 800)}}
-
-
-def test_what_found_another_at_work_or_is_at_work_is_no_run(bench):
-    runs(bench, (bench.ago(hours=1), "skipped", 0), (bench.ago(hours=1), "running", None))
-    assert run_statistics.by_job(bench.db, bench.now) == {}
 
 
 def test_a_day_begins_at_midnight_and_the_thirtieth_is_the_last(bench):
@@ -39,13 +36,6 @@ def test_a_day_begins_at_midnight_and_the_thirtieth_is_the_last(bench):
         date(2026, 10, 26), date(2026, 11, 23), date(2026, 11, 24)]
     assert run_statistics.days(bench.now)[0] == date(2026, 10, 26)
     assert len(run_statistics.days(bench.now)) == 30
-
-
-def test_the_last_day_is_counted_by_status(bench):
-    runs(bench, (bench.ago(hours=24), "ok", 1), (bench.ago(hours=24, seconds=1), "ok", 1),
-         (bench.ago(hours=2), "ok", 1), (bench.ago(hours=2), "skipped", 1))
-    assert run_statistics.outcomes(bench.db, bench.ago(days=1), bench.now) == {
-        ("retry_forwards", "ok"): 2, ("retry_forwards", "skipped"): 1}
 
 
 def test_an_index_serves_each_day(bench):          # R15

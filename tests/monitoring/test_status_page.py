@@ -97,12 +97,6 @@ def test_a_single_failure_and_a_pause_are_shown_although_nothing_needs_you(bench
             "Paused: purge_sessions.") in text
 
 
-def test_a_new_installation_has_a_page_too(bench):
-    text = Page(page(bench)).text
-    assert "Nothing has run yet" in text
-    assert "no run yet" in text
-
-
 def test_the_page_shows_nothing_of_the_outside_world(troubled):        # R61
     text = page(troubled)
     assert [secret for secret in (*SECRETS, str(troubled.folder)) if secret in text] == []
@@ -175,20 +169,6 @@ def test_a_job_that_cron_has_not_started_is_due(bench):
     assert '<td class="next">due now</td>' in row
 
 
-def test_every_chart_has_words(well):
-    charts = [found for tag, found in Page(page(well)).tags if tag == "svg"
-              and "aria-hidden" not in found]
-    assert len(charts) > len(catalogue.names())
-    assert all(found.get("aria-label") for found in charts)
-
-
-def test_an_outcome_is_a_word_not_a_colour(troubled):
-    text = Page(page(troubled)).text
-    assert "\u2713 ok" in text
-    assert "\u2715 failed" in text
-    assert "! late" in text
-
-
 def test_the_texts_of_an_incident_are_escaped(well, monkeypatch):
     trouble = incidents.Incident("k", "configuration", "<b>&\"x\"", well.now, "what", "<i>",
                                 "config <check>")
@@ -220,12 +200,3 @@ def test_both_engines_show_the_same(bench, troubled):
     assert told(bench) == told(troubled)
     assert overview.public(told(bench))["jobs"] == [{**job, "error": None}
                                                     for job in told(troubled)["jobs"]]
-
-
-def test_domains_are_no_queue_while_they_are_not_checked(bench):
-    def queues() -> list:
-        return [queue["name"] for queue in overview.collect(bench._config, bench.db,
-                                                            bench.now)["queues"]]
-    assert "domains" in queues()
-    bench.config(check_domains={"enabled": "no"})
-    assert "domains" not in queues()

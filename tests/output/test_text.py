@@ -6,11 +6,9 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from jobs_lib import text as times
-from jobs_lib.output import layout
 from jobs_lib.runner import outcome as outcomes
 from jobs_lib.schedule import zone
 from jobs_lib.text import did_you_mean
-from tests.support.patience import quickest
 
 NOW = datetime(2026, 11, 24, 22, 30, tzinfo=timezone.utc)
 
@@ -39,18 +37,6 @@ def test_a_moment_is_as_short_as_it_is_clear_in_its_zone(hours, said):
     assert times.moment(NOW + timedelta(hours=hours), NOW, zone("Europe/Berlin")) == said
 
 
-def test_paragraphs_are_folded_and_tables_are_not():
-    text = "One two three\nfour five.\n\n    a   table   that   stays\n    as   it   is\n\nSix."
-    assert layout.paragraphs(text, 12) == ["One two", "three four", "five.", "",
-                                           "    a   table   that   stays",
-                                           "    as   it   is", "", "Six."]
-
-
-def test_pairs_fold_the_meaning_within_its_own_column():
-    assert layout.pairs([("a", "one two three"), ("bcd", "four")], 14) == [
-        "  a    one two", "       three", "  bcd  four"]
-
-
 @pytest.mark.parametrize("word, known, said", [
     ("retry", ["retry_forwards", "history"], "; did you mean 'retry_forwards'?"),
     ("purge", ["purge_a_thing", "purge_others", "purge_some", "purge_more", "x"],
@@ -63,13 +49,6 @@ def test_pairs_fold_the_meaning_within_its_own_column():
 ])
 def test_the_nearest_known_words_are_suggested(word, known, said):
     assert did_you_mean(word, known) == said
-
-
-def test_a_near_name_among_20_000_is_found_at_once():
-    known = [f"{letter}_{number}_table" for letter in "abcdefghij" for number in range(2000)]
-    def find():
-        assert did_you_mean("c_77_tabel", known) == "; did you mean 'c_77_table'?"
-    assert quickest(find, 0.5)
 
 
 def outcome(**changes) -> dict:
@@ -106,11 +85,3 @@ def test_an_outcome_is_one_line(result, said):
 ])
 def test_progress_has_items_done_rate_and_time_left(counts, said):
     assert outcomes.counts_words(counts) == said
-
-
-@pytest.mark.parametrize("number, plural, expected", [
-    (0, None, "0 rows"), (1, None, "1 row"), (1204, None, "1,204 rows"), (1, "rows!", "1 row"),
-    (2, "rows!", "2 rows!"),
-])
-def test_a_number_and_its_noun_agree(number, plural, expected):
-    assert times.counted(number, "row", plural) == expected

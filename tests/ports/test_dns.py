@@ -180,16 +180,6 @@ def items(number: int, questions: int = 1) -> list:
             for at in range(number)]
 
 
-def test_several_items_are_asked_for_together(resolver, unbound):
-    """Twenty of which one gets no answer: it holds up none of the others."""
-    given = [(number, [("example.org", "MX"), (f"{number}.wild.example.org", "TXT")])
-             for number in range(20)]
-    found = dict(resolver.each(given, lambda: False))
-    assert sorted(found) == list(range(20))
-    assert found[7]["7.wild.example.org", "TXT"] == Answer(FOUND, ("any",))
-    assert all(answers["example.org", "MX"].outcome == FOUND for answers in found.values())
-
-
 def test_so_many_items_at_a_time_and_no_more(monkeypatch):
     """Those that the caller is not done with included: so no more are in memory."""
     with Slow(until=[12, 24, 36, 48]) as slow:

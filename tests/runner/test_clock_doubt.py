@@ -80,12 +80,6 @@ def test_the_first_run_of_all_is_not_in_doubt(bench):                           
     assert bench.run("purge_sessions") == {"deleted": 1}
 
 
-def test_after_an_upgrade_the_time_of_the_latest_run_counts(known):        # R68
-    databases.forget_clock(known.db)
-    known.set_clock(days=400)
-    assert known.run("purge_sessions") == {"deleted": 0}
-
-
 def test_the_right_clock_ends_the_doubt_at_once(known):                                        # R68
     known.set_clock(days=400)
     known.run("purge_sessions")

@@ -2,23 +2,12 @@
 from __future__ import annotations
 
 import json
-import threading
 
 import pytest
 
-from tests.support.bench import Bench
-from tests.support.product import Conflict, JobsError, connect, declare
+from tests.support.product import Conflict, JobsError, declare
 
 NAME = "purge_everything"
-
-
-@pytest.fixture
-def maria_bench(tmp_path, mariadb, pool):
-    url = pool.mariadb(mariadb)
-    bench = Bench(tmp_path, url)
-    yield bench
-    bench.db.close()
-    pool.give_back(mariadb, url)
 
 
 def made(work):
@@ -49,43 +38,6 @@ def test_a_batch_that_is_tried_again_counts_and_logs_once(bench):               
         return counts
     assert bench.run(made(job)) == {"before": 1, "done": 1, "rows": 2}
     assert (len(tries), said(bench)) == (3, 1)
-
-
-def test_a_real_deadlock_counts_and_logs_once(maria_bench):                     # R73
-    bench = maria_bench
-    for name in ("a", "b"):
-        bench.db.insert("meta", name=name, value="")
-    first_has_a, second_has_b = threading.Event(), threading.Event()
-
-    def other():
-        db = connect(bench.url)
-        first_has_a.wait(10)
-        with db.transaction():
-            for number in range(200):           # much written: the server gives up the other one
-                db.insert("meta", name=f"weight{number}", value="")
-            put(db, "b")
-            second_has_b.set()
-            put(db, "a")
-        db.close()
-
-    def put(db, name: str) -> None:
-        db.execute("UPDATE {meta} SET value = 'x' WHERE name = :name", name=name)
-
-    def job(ctx):
-        def work():
-            ctx.count("tries")
-            ctx.log.event("done")
-            put(ctx.db, "a")
-            first_has_a.set()
-            second_has_b.wait(10)
-            put(ctx.db, "b")
-        ctx.db.batch(work)
-    thread = threading.Thread(target=other)
-    thread.start()
-    counts = bench.run(made(job))
-    thread.join(20)
-    assert bench.statements.count("START TRANSACTION") > 1          # it met the deadlock
-    assert (counts, said(bench)) == ({"tries": 1}, 1)
 
 
 def test_what_is_rolled_back_was_not_counted_and_the_rest_stays(bench):         # R73

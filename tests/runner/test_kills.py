@@ -3,7 +3,6 @@ the work."""
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import time
@@ -59,19 +58,6 @@ def test_a_kill_in_the_frame(site, point, dead):                             # R
     survives(site, point, dead)
 
 
-@pytest.mark.parametrize("number", [2, 3], ids=["installation", "the folder of locks"])
-def test_a_kill_leaves_half_written_files_for_a_day_at_most(site, number):     # R2
-    assert site("dig", kill=f"jobs_lib.folders:_drafted:after:{number}").code == -signal.SIGKILL
-    draft, = (site.folder / "state").glob("*.part")
-    assert site.job("dig")["status"] == "ok"
-    assert draft.exists()                       # it may be another process's, which is writing it
-    os.utime(draft, (time.time() - 25 * 3600,) * 2)
-    assert site.job("dig")["status"] == "ok"
-    assert not draft.exists()
-    assert [event["file"] for event in site.events("dig") if event["event"]
-            == "draft removed"] == [str(draft)]
-
-
 @pytest.mark.parametrize("point, dead", DATABASE_POINTS,
                          ids=[point for point, _ in DATABASE_POINTS])
 def test_a_kill_with_the_lock_in_the_database(maria_site, point, dead):      # R2, R3
@@ -94,17 +80,6 @@ def test_a_vanished_run_is_reported_with_its_last_progress(any_site):           
     event = next(event for event in any_site.events("dig") if event["event"] == "run vanished")
     assert event["dead_run"] == dead["run_id"]
     assert event["level"] == "error"
-
-
-def test_a_kill_while_the_log_is_written_leaves_whole_lines(site):           # R2, R61
-    for _ in range(5):
-        worker = site.start("chatter", "--set", "lines=1000000")
-        site.working("chatter")
-        time.sleep(random.uniform(0.05, 0.2))
-        worker.kill()
-        worker.communicate()
-        site.db.execute("UPDATE {job_runs} SET status = 'vanished' WHERE status = 'running'")
-        assert site.events("chatter")[-1]["event"] in ("word", "run started", "run vanished")
 
 
 def test_kills_at_random_moments(any_site):                                  # R2

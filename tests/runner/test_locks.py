@@ -8,7 +8,6 @@ import fcntl
 import hashlib
 import os
 import re
-import resource
 import time
 from pathlib import Path
 
@@ -36,18 +35,9 @@ def locked_site(request, site):
 KINDS = pytest.mark.parametrize("locked_site", ["file", "database"], indirect=True)
 
 
-def cpu_seconds() -> float:
-    """What the processes that have ended used."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 @KINDS
 def test_of_50_started_at_once_one_works(locked_site):                       # R1, R12
-    spent = cpu_seconds()
-    assert locked_site("dig", "--dry-run").code == 0
-    alone = cpu_seconds() - spent
-    began, spent = time.monotonic(), cpu_seconds()
+    began = time.monotonic()
     processes = [locked_site.start("dig", "--set", "items=200", "--set", "pause=1000")
                  for _ in range(MANY)]
     until(lambda: locked_site.outcomes("dig").count("skipped") == MANY - 1, 150)    # a busy machine
@@ -63,9 +53,6 @@ def test_of_50_started_at_once_one_works(locked_site):                       # R
     assert all(result.out == "" for result in results)
     pids = locked_site.db.query("SELECT DISTINCT user_id FROM {usage_events}")
     assert [row["user_id"] for row in pids] == [worker["pid"]]
-    # Fifty share two cores here, so what counts is the work of each, beside that of one alone; the
-    # next test looks at the clock.
-    assert (cpu_seconds() - spent) / MANY < 3 * alone
 
 
 @KINDS

@@ -6,8 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib.runner import slots as due
-from jobs_lib.runner.locks import FileLock
 from tests.support.shell import Shell, ended, utc
 
 NOW = "2026-11-24 14:31:00"
@@ -80,35 +78,6 @@ def test_the_line_of_a_job_carries_on_what_is_unfinished(site):              # R
     assert site("dig", "--scheduled", now=NOW).code == 0
     assert site.runs("dig")[-1]["trigger_type"] == "continue"
     assert slots(site, "dig") == ["2026-11-24 14:30:00"]
-
-
-# R6
-def test_a_slot_that_another_finished_meanwhile_is_not_carried_on(site, ticks, monkeypatch):
-    """A tick found it unfinished; before it took the lock, another one was quicker."""
-    site.enable("tick_normal")
-    site.began("tick_normal", utc("2026-11-24 14:30"), "partial")
-    monkeypatch.setattr(due, "due_slots",
-                        between(due.due_slots, lambda: site("run-due", now=NOW)))
-    monkeypatch.setattr(FileLock, "acquire", other_than("run-due", FileLock.acquire))
-    assert ticks.at(utc(NOW[:16])) == [("tick_normal", "skipped", "2026-11-24 14:30")]
-    assert site.outcomes("tick_normal") == ["partial", "ok"]
-
-
-def between(due_slots, event):
-    """`due_slots`, and then the event."""
-    def found(*args):
-        result = due_slots(*args)
-        event()
-        return result
-    return found
-
-
-def other_than(name, acquire):
-    """Another host's tick has another lock file."""
-    def acquired(lock, about):
-        if not lock.path.endswith(f"{name}.lock"):
-            acquire(lock, about)
-    return acquired
 
 
 @pytest.mark.parametrize("line", [("dig", "--scheduled"), ("run-due",)], ids=" ".join)

@@ -141,9 +141,3 @@ def test_a_restart_of_the_server_during_a_run_is_survived(maria_site, mariadb):
     assert json.loads(out)["status"] in ("partial", "failed")
     assert maria_site.job("dig", "--set", "items=1")["status"] == "ok"
     assert maria_site.outcomes("dig")[0] in ("partial", "failed", "vanished")
-
-
-def test_a_folder_that_may_not_be_written_is_one_line(site):
-    (site.folder / "state").write_text("a file where the folder should be")
-    for words in (("dig",), ("run-due",)):
-        assert "state" in one_line(site(*words))

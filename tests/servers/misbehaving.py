@@ -33,15 +33,13 @@ class Relay:
     """Listens on a free loopback port. latency: seconds a round trip; eager: 354 though every RCPT
     failed.
 
-    linger: after a Bye read on until the other side closes. forgetful: what comes behind a final
-    dot is lost.
+    linger: after a Bye read on until the other side closes.
     """
 
     def __init__(self, extensions=("PIPELINING", "SIZE 0", "8BITMIME", "SMTPUTF8",
                                    "ENHANCEDSTATUSCODES"), latency: float = 0, eager: bool = False,
-                 linger: bool = False, forgetful: bool = False, **answers) -> None:
+                 linger: bool = False, **answers) -> None:
         self.extensions, self.latency, self.eager, self.linger = extensions, latency, eager, linger
-        self.forgetful = forgetful
         self.answers = answers
         self.received = []                 # the bytes of each connection
         self.reads = []                    # the bytes of each single read
@@ -208,8 +206,6 @@ class Conversation:
             raw = self.read_until(b"\r\n.\r\n") + b"\r\n"
         else:
             self.read_until(b".\r\n")
-        if self.relay.forgetful:
-            self.buffer = b""
         self.relay.contents.append(raw + b".\r\n")
         taken = (self.sender, self.recipients, re.sub(rb"(?m)^\.", b"", raw))
         self.sender, self.recipients = None, []

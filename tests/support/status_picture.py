@@ -4,23 +4,29 @@
 """
 from __future__ import annotations
 
+import subprocess
 import tempfile
 from pathlib import Path
 
-from tests.support.browser import picture
 from tests.support.past import ready
 from tests.support.product import publish
+from tests.support.require import program
 
 TARGET = Path(__file__).resolve().parents[2] / "docs" / "status.png"
 WIDTH, HEIGHT = 1280, 1800
 
 
 def main() -> None:
-    """Draw it."""
+    """Draw its upper part, light."""
     with tempfile.TemporaryDirectory() as folder, ready(Path(folder), troubled=True) as bench:
         page = Path(folder) / "status.html"
         page.write_text(publish.page(bench._config, bench.db, bench.now), encoding="utf-8")
-        picture(page, TARGET, WIDTH, HEIGHT)
+        subprocess.run(
+            [program("chromium", "chromium"), "--headless", "--no-sandbox", "--disable-gpu",
+             "--no-first-run", "--disable-background-networking", f"--screenshot={TARGET}",
+             f"--window-size={WIDTH},{HEIGHT}", "--hide-scrollbars",
+             "--blink-settings=preferredColorScheme=1", f"--user-data-dir={folder}/profile",
+             page.as_uri()], capture_output=True, timeout=90, check=True)
 
 
 if __name__ == "__main__":

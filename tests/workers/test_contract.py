@@ -173,33 +173,22 @@ def test_a_broker_that_is_away_stops_nothing(site, engine):                  # R
     assert max(asked.seconds, instead.seconds) < 60
 
 
-def test_what_cannot_be_handed_over_is_said_once_and_once_when_it_is_over(site, mode):   # R69
-    site.enable("tick_normal", schedule="*/5 * * * *")
-    url = mode.broker.url.replace(str(mode.broker.port), str(free_port()))
-    mode.configure(site, url=url)
-
-    def tick(minute: int):
-        return site("run-due", now=f"2026-11-24 14:{minute}:00")
-    assert [tick(minute).err.count("\n") for minute in (31, 36)] == [1, 0]
-    mode.configure(site)
-    back = tick(41)
-    assert (back.code, back.err.count("\n")) == (0, 1)
-    assert "Jobs can be handed to the workers again" in back.err
-    assert tick(46).err == ""
-
-
-def test_the_line_of_a_job_says_so_too_and_when_it_is_over(site, mode):                  # R69
+@pytest.mark.parametrize("words", [("run-due",), ("tick_normal", "--scheduled")], ids=" ".join)
+# R69
+def test_what_cannot_be_handed_over_is_said_once_and_once_when_it_is_over(site, mode, words):
     site.enable("tick_normal", schedule="*/5 * * * *")
     site.job("tick_normal")
     url = mode.broker.url.replace(str(mode.broker.port), str(free_port()))
     mode.configure(site, url=url)
 
-    def line(minute: int) -> str:
-        return site("tick_normal", "--scheduled", now=f"2026-11-24 14:{minute}:00").err
-    assert [line(minute).count("\n") for minute in (31, 36)] == [1, 0]
+    def said(minute: int) -> str:
+        return site(*words, now=f"2026-11-24 14:{minute}:00").err
+    assert [said(minute).count("\n") for minute in (31, 36)] == [1, 0]
     mode.configure(site)
-    assert "Jobs can be handed to the workers again" in line(41)
-    assert line(46) == ""
+    back = said(41)
+    assert back.count("\n") == 1
+    assert "Jobs can be handed to the workers again" in back
+    assert said(46) == ""
 
 
 # R69 R71
@@ -230,31 +219,23 @@ def incidents(site) -> list:
     return list((site.folder / "state").glob("incident-*"))
 
 
-def test_what_fails_is_a_line_of_the_worker_and_no_traceback(site, mode, crew):      # R71
-    site.enable("tick_normal")
-    mode.configure(site)
-    assert site("enqueue", "tick_normal").code == 0
-    site.configure(database=f"mysql://jobs:secret-word@127.0.0.1:{free_port()}/none")
-    worker = crew(site)
-    until(lambda: incidents(site))
-    worker.terminate()              # it alone, as its service manager does; it ends its processes
-    _, said = worker.communicate(timeout=60)
-    assert "Traceback" not in said
-    line, = [line for line in said.splitlines() if "jobs.py: " in line]
-    assert line.startswith("jobs.py: the database server 127.0.0.1")
-
-
-def test_a_worker_without_a_database_alerts_as_cron_does(site, mode, crew):             # R69
+# R69 R71
+def test_a_worker_without_a_database_alerts_as_cron_does_and_says_it_in_a_line(site, mode, crew):
     site.enable("tick_normal")
     mode.configure(site)
     with Web() as outside:
         site.configure("alerts", webhook=f"http://127.0.0.1:{outside.port}/alert")
         assert site("enqueue", "tick_normal").code == 0
         site.configure(database=f"mysql://jobs:secret-word@127.0.0.1:{free_port()}/none")
-        crew(site)
+        worker = crew(site)
         alert, = until(lambda: outside.requests)
     assert json.loads(alert.body)["incidents"][0]["name"] == "installation:database"
     assert b"secret-word" not in alert.body
+    worker.terminate()              # it alone, as its service manager does; it ends its processes
+    _, said = worker.communicate(timeout=60)
+    assert "Traceback" not in said
+    line, = [line for line in said.splitlines() if "jobs.py: " in line]
+    assert line.startswith("jobs.py: the database server 127.0.0.1")
 
 
 def test_a_broker_that_is_full_stops_nothing(site, engine):                  # R1

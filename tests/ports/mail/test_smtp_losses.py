@@ -73,26 +73,3 @@ def test_lost_while_sending_the_content_is_a_failed_attempt_and_an_answer_counts
     result = opened(port=server.port).send(ENVELOPE, message, soon(), 1)
     assert (result.outcome, result.code) == (outcome, code)
     assert server.accepted == []
-
-
-def test_stopped_in_mid_command_the_connection_is_not_used_again(relay, opened, stored):     # R28
-    import signal
-
-    class Alarm(BaseException):
-        pass
-
-    def ring(*_):
-        raise Alarm
-
-    server = relay(RCPT=[HANG])
-    transport = opened(port=server.port)
-    old = signal.signal(signal.SIGALRM, ring)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.3)
-        with pytest.raises(Alarm):
-            transport.send(ENVELOPE, stored(), soon(), 1)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
-    assert transport.send(ENVELOPE, stored(), soon(), 2).outcome == "sent"
-    assert len(server.received) == 2
