@@ -475,6 +475,7 @@ def test_too_many_connections_is_busy(mariadb, url):
     first.close()
 
 
+@pytest.mark.slow
 def test_tls_is_verified_by_the_ca_and_by_name(tmp_path):
     (tmp_path / "other").mkdir()
     authority, stranger = Authority(tmp_path), Authority(tmp_path / "other")
