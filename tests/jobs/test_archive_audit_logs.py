@@ -63,20 +63,6 @@ def test_an_archive_has_ten_thousand_rows_and_none_is_in_two(bench):        # R5
 
 # What is not as it should be
 
-class Meanwhile:
-    """Something happens just before the first statement with this in its SQL, or before one that
-    follows."""
-
-    def __init__(self, bench, part: str, act, number: int = 1) -> None:
-        self.bench, self.part, self.act, self.left = bench, part, act, number
-        bench.on_statement = self._hear
-
-    def _hear(self, sql: str, values: dict) -> None:
-        self.left -= self.part in sql
-        if not self.left:
-            self.bench.on_statement = None
-            self.act()
-
 
 def test_a_row_that_changed_after_it_was_archived_goes_too(disk):
     before = old(disk, 3)
@@ -85,7 +71,7 @@ def test_a_row_that_changed_after_it_was_archived_goes_too(disk):
     def change() -> None:
         disk.db.execute("UPDATE {audit_logs} SET actor = 'anonymous' WHERE id = :id", id=ids[0])
         disk.db.execute("DELETE FROM {audit_logs} WHERE id = :id", id=ids[1])
-    Meanwhile(disk, "SET status = 'verified'", change)
+    disk.meanwhile("SET status = 'verified'", change)
     assert disk.run(JOB)["deleted"] == 2
     assert (disk.ids("audit_logs"), held(disk)) == ([], before)
 
@@ -201,8 +187,7 @@ def test_the_unverified_archive_of_a_dead_run_is_discarded(bench):
 
 def test_a_run_that_was_taken_for_dead_deletes_nothing(disk):
     before = old(disk, 3)
-    Meanwhile(disk, "SET status = 'verified'", lambda: disk.db.execute(
-        "UPDATE {audit_archives} SET sha256 = 'discarded'"))
+    disk.meanwhile("SET status = 'verified'", "UPDATE {audit_archives} SET sha256 = 'discarded'")
     assert "was discarded by another run" in disk.fails(JOB)
     assert disk.rows("audit_logs") == before
 
@@ -254,7 +239,7 @@ def test_a_server_that_dies_in_the_middle_of_a_file_costs_nothing(disk):        
     before = old(disk, 3000, details=os.urandom(100).hex())
     with Ftps(rate=30_000) as server:
         disk.config(archive={"store": server.url(), "ca_file": server.ca_file})
-        Meanwhile(disk, "SELECT * FROM {audit_logs}", server.kill, 5)       # the fifth page
+        disk.meanwhile("SELECT * FROM {audit_logs}", server.kill, number=5)         # a page each
         assert disk.fails(JOB).startswith(f"[archive] store ftps://localhost:{server.port}/audit: ")
     assert disk.rows("audit_logs") == before
     assert [row["status"] for row in archives(disk)] == ["writing"]

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 import pytest
 
 from tests.support.databases import bulk
-from tests.support.product import ConfigError, clock, connect, thresholds
+from tests.support.product import ConfigError, clock, thresholds
 
 JOB = "check_usage_thresholds"
 NONE = {"users": 0, "events": 0, "notices": 0}
@@ -240,13 +240,7 @@ def test_all_pages_are_looked_at(bench, monkeypatch):
 def test_a_limit_that_is_raised_meanwhile_is_the_one_that_counts(bench):
     bench.table("users", [user(1, emails=100), user(2, emails=100)])
     bench.table("usage_daily", [used(70, user_id=1), used(70, user_id=2)])
-    other = connect(bench.url)
-
     # after the users were found, before the transaction
-    def raise_it(sql, _):
-        if sql.startswith(("BEGIN", "START")):
-            other.execute("UPDATE {users} SET email_limit = 1000 WHERE id = 1")
-    bench.on_statement = raise_it
+    bench.meanwhile("BEGIN", "UPDATE {users} SET email_limit = 1000 WHERE id = 1")
     assert bench.run(JOB) == {"users": 1, "events": 2, "notices": 1}
-    other.close()
     assert {row[0] for row in events(bench)} == {2}

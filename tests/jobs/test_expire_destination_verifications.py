@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.databases import bulk
-from tests.support.product import connect, safety_stop
+from tests.support.product import safety_stop
 
 JOB = "expire_destination_verifications"
 NONE = {"tokens": 0, "notices": 0, "removed": 0}
@@ -215,16 +215,11 @@ def test_it_goes_with_its_tokens_and_leaves_an_audit_row(owned):
 def test_what_is_verified_used_or_awaited_stays(owned, change, is_meanwhile):
     owned.table("destinations", [destination(owned, id, days=90, told=5) for id in (1, 2)])
     owned.table("failed_emails", [{"destination_id": 2, "status": "sent"}])
-    other, done = connect(owned.url), []
-
-    def meanwhile(sql, _):                          # after they were found, before the transaction
-        if sql.startswith(("BEGIN", "START")) and not done:
-            done.append(other.execute(change))
-    owned.on_statement = meanwhile
-    if not is_meanwhile:
-        meanwhile("BEGIN", {})
+    if is_meanwhile:                # after they were found, before the transaction
+        owned.meanwhile("BEGIN", change)
+    else:
+        owned.elsewhere(change)
     assert owned.run(JOB)["removed"] == 1
-    other.close()
     assert owned.ids("destinations") == [1]
     assert removed(owned) == [2]
 

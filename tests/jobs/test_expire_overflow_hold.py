@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.databases import bulk
-from tests.support.product import connect, safety_stop
+from tests.support.product import safety_stop
 
 JOB = "expire_overflow_hold"
 NONE = {"notices": 0, "waiting": 0, "deleted": 0, "files": 0, "bytes_freed": 0}
@@ -158,25 +158,10 @@ def test_however_late_cron_and_mail_are_the_warning_comes_first(hold):
 def test_a_message_that_is_warned_of_or_released_meanwhile_stays(hold, status, change):
     notice(hold, 1, status, sent_at=hold.ago(days=2))
     hold.table("overflow_hold", [message(hold, 1, OLD, warned_at=hold.ago(days=8), warning_id=1)])
-    meddle(hold, change)
+    # after the selection of rows, before the transaction that deletes them
+    hold.meanwhile("ORDER BY held_at", lambda: hold.meanwhile("BEGIN", change))
     assert hold.run(JOB)["deleted"] == 0
     assert hold.spooled() == ["1.eml"]
-
-
-def meddle(bench, sql: str) -> None:
-    """Let another connection change something between the selection of rows and the transaction
-    that deletes them."""
-    seen = []
-
-    def listen(statement: str, _) -> None:
-        if statement.startswith(("BEGIN", "START")) and any("ORDER BY held_at" in before
-                                                            for before in seen):
-            bench.on_statement = None
-            other = connect(bench.url)
-            other.execute(sql, now=bench.now)
-            other.close()
-        seen.append(statement)
-    bench.on_statement = listen
 
 
 def test_the_options_move_both_times_but_never_the_24_hours(hold):

@@ -127,12 +127,9 @@ def test_pages_lose_and_repeat_no_row(bench, monkeypatch):
 
 def meddle(bench) -> None:
     """An audit row comes in and a session is deleted while the export is written."""
-    def meanwhile(sql, values):
-        if "FROM {audit_logs}" in sql and "LIMIT" in sql:
-            bench.on_statement = None
-            bench.table("audit_logs", [{"user_id": 7, "event": "late"}])
-            bench.db.execute("DELETE FROM {sessions} WHERE user_id = 7")
-    bench.on_statement = meanwhile
+    bench.meanwhile("FROM {audit_logs}", lambda: bench.elsewhere(
+        "INSERT INTO {audit_logs} (user_id, event) VALUES (7, 'late')",
+        "DELETE FROM {sessions} WHERE user_id = 7"))
 
 
 def test_rows_that_come_while_it_is_written_are_not_in_it(bench):       # one consistent read
@@ -393,12 +390,7 @@ def test_owners_take_turns_and_a_limit_leaves_the_rest(bench):         # R66
 def test_a_request_withdrawn_while_it_is_made_leaves_no_file(bench):
     account(bench)
     ask(bench)
-
-    def meanwhile(sql, values):
-        if "FROM {audit_logs}" in sql:
-            bench.on_statement = None
-            bench.db.execute("DELETE FROM {export_requests}")
-    bench.on_statement = meanwhile
+    bench.meanwhile("FROM {audit_logs}", "DELETE FROM {export_requests}")
     assert bench.run("export_accounts")["exported"] == 0
     assert zips(bench) == []
     assert bench.ids("notifications", "kind = 'export_ready'") == []

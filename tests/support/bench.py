@@ -42,6 +42,7 @@ from tests.support.product import (
     catalogue,
     clock,
     clock_doubt,
+    connect,
     dispatch,
     loader,
     mark_folder,
@@ -238,6 +239,25 @@ class Bench:
             assert not unsaid, f"{job.name} works on {sorted(unsaid)}, missing from its `tables`"
         self.samples = console.samples
         return self.result
+
+    def meanwhile(self, part: str, act, number: int = 1) -> None:
+        """Let something happen once, just before the next statement of that number with this in
+        its SQL: SQL on a connection of its own, or a function. "BEGIN": as a transaction begins."""
+        left = [number]
+
+        def hear(sql: str, _values: dict) -> None:
+            left[0] -= sql.startswith(("BEGIN", "START")) if part == "BEGIN" else part in sql
+            if not left[0]:
+                self.on_statement = None
+                act() if callable(act) else self.elsewhere(act)
+        self.on_statement = hear
+
+    def elsewhere(self, *statements: str) -> None:
+        """Do this on a connection of its own, as the app does; `:now` is the time."""
+        other = connect(self.url)
+        for sql in statements:
+            other.execute(sql, now=self.now)
+        other.close()
 
     def command(self, *words: str, code: int = 0) -> str:
         """Run a command in this process, as `jobs.py WORDS`; what it prints, errors too. It has to
