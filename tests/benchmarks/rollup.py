@@ -5,11 +5,9 @@
                                       [--days 90] [--users 1000] [--rounds 5]
 
 The log ends at the last midnight, as for the run that comes first after it. For each engine and
-size: the first run, which adds up everything; runs after it, whose median is told; all days and
-weeks by one statement each, without any of what makes a run safe; one user's month read 1,000
-times. Runs are processes of their own, times those that the run itself tells, memory is the peak of
-the process (VmHWM). Beside the first run a writer inserts 100 log rows a second of days before; its
-waits are told. MariaDB is a private server with the durability of a real one.
+size: the first run, which adds up everything; runs after it, whose median is told; a rebuild of all
+days. Runs are processes of their own, times those that the run itself tells, memory is the peak of
+the process (VmHWM). MariaDB is a private server with the durability of a real one.
 """
 from __future__ import annotations
 
@@ -18,13 +16,10 @@ import json
 import os
 import sys
 import tempfile
-import threading
-import time
 from datetime import timedelta
 from statistics import median
 
 from jobs_lib import clock
-from jobs_lib.database.connection import connect
 from tests.benchmarks.figures import beside_goal
 from tests.benchmarks.purge import DURABLE
 from tests.servers import mariadb
@@ -33,9 +28,6 @@ from tests.support.shell import ROOT, Shell
 
 PEAK = str(ROOT / "tests/support/peak.py")
 LOG = ["user_id", "direction", "status", "bytes_used", "created_at"]
-DETAIL = ("(SELECT user_id, day, email_count, bytes_used FROM {message_stats} "
-          "UNION ALL SELECT user_id,"
-          " DATE(created_at), 1, bytes_used FROM {message_logs}) AS parts")
 SECONDS = 86_400
 
 
@@ -73,63 +65,6 @@ def run(service, *words: str) -> dict:
     return {**json.loads(out), "memory": int(err.splitlines()[-1])}
 
 
-class Writer(threading.Thread):
-    """Inserts until it is told to stop."""
-
-    def __init__(self, url: str) -> None:
-        super().__init__(daemon=True)
-        self.url, self.waits, self.over = url, [0.0], threading.Event()
-        self.start()
-
-    def run(self) -> None:
-        """100 rows a second, of the last hour of the day before yesterday."""
-        db = connect(self.url, timeout=600.0)
-        when = clock.now().replace(hour=0, minute=0, second=0) - timedelta(hours=25)
-        while not self.over.wait(0.01):
-            began = time.perf_counter()
-            db.insert("message_logs", user_id=1, direction="send", status="spam", bytes_used=1,
-                      created_at=when)
-            self.waits.append((time.perf_counter() - began) * 1000)
-        db.close()
-
-    def stop(self) -> str:
-        """p99 and the longest wait, in milliseconds."""
-        self.over.set()
-        self.join()
-        return f"{sorted(self.waits)[int(len(self.waits) * 0.99)]:.0f} / {max(self.waits):.0f} ms"
-
-
-def at_once(db) -> float:
-    """Seconds for all days and all weeks, in one statement each, into tables that are not ours."""
-    for name in ("bare_daily", "bare_weekly"):
-        db.execute(f"DROP TABLE IF EXISTS {name}")
-        db.execute(f"CREATE TABLE {name} (user_id BIGINT, day DATE, email_count BIGINT, bytes_used "
-                   "BIGINT, PRIMARY KEY (user_id, day))")
-    began = time.perf_counter()
-    db.execute("INSERT INTO bare_daily SELECT user_id, day, SUM(email_count), SUM(bytes_used) "
-               f"FROM {DETAIL}"
-               " GROUP BY user_id, day")
-    monday = ("DATE(day, '-6 days', 'weekday 1')" if db.dialect.name == "sqlite"
-              else "DATE_SUB(day, INTERVAL WEEKDAY(day) DAY)")
-    db.execute(f"INSERT INTO bare_weekly SELECT user_id, {monday}, SUM(email_count), "
-               "SUM(bytes_used) FROM bare_daily GROUP BY 1, 2")
-    seconds = time.perf_counter() - began
-    for name in ("bare_daily", "bare_weekly"):
-        db.execute(f"DROP TABLE {name}")
-    return seconds
-
-
-def read(db, users: int) -> float:
-    """Milliseconds for one user's month."""
-    today = clock.now().date()
-    began = time.perf_counter()
-    for number in range(1000):
-        db.query("SELECT day, email_count, bytes_used FROM {usage_daily} WHERE user_id = :user "
-                 "AND day >= :since AND day < :before", user=number * 37 % users + 1, since=today
-                 - timedelta(days=31), before=today)
-    return time.perf_counter() - began
-
-
 def measure(engine: str, url: str, folder: str, rows: int, args) -> dict:
     """All of one engine and size, printed as it comes."""
     os.makedirs(folder, exist_ok=True)
@@ -137,28 +72,18 @@ def measure(engine: str, url: str, folder: str, rows: int, args) -> dict:
     fill(service.inside, rows, args.days, args.users)
     for table in ("message_logs", "users") if engine == "MariaDB" else ():
         service.db.query(f"ANALYZE TABLE {{{table}}}")
-    bare = at_once(service.inside)
-    writer = Writer(url)
     full = run(service)
-    waits = writer.stop()
     later = [run(service) for _ in range(args.rounds)]
     hourly = median(one["duration_ms"] for one in later)
     rebuilt = median(run(service, "--set",
                          f"from={clock.now().date() - timedelta(days=args.days)}")["duration_ms"]
                      for _ in range(min(args.rounds, 3)))
-    month = read(service.inside, args.users)
     memory = max(full["memory"], *(one["memory"] for one in later))
     print(f"\n{engine}, {rows:,} log rows, {args.days} days, {args.users:,} users: "
           f"{full['counts']}\n"
-          f"  one statement for all days, one for all weeks   {bare * 1000:9,.0f} ms\n"
-          f"  first run                                       {full['duration_ms']:9,} ms, a "
-          f"writer waits p99 / max {waits}\n"
-          f"  rebuild of all days                             {rebuilt:9,.0f} ms\n"
-          f"  hourly run, {later[0]['counts']['days']} days                             "
-          f"{hourly:9,.0f} ms: 1/{full['duration_ms'] / hourly:.0f} of the first run, "
-          f"1/{rebuilt / hourly:.0f} of a rebuild, 1/{bare * 1000 / hourly:.0f} of the statements\n"
-          f"  a user's month                                  {month:9.3f} ms\n"
-          f"  memory                                          {memory / 1024:9.1f} MB", flush=True)
+          f"  first run {full['duration_ms']:,} ms, rebuild of all days {rebuilt:,.0f} ms, hourly "
+          f"run of {later[0]['counts']['days']} days {hourly:,.0f} ms, memory "
+          f"{memory / 1024:.1f} MB", flush=True)
     print("  first run / hourly run: " + beside_goal(
         f"{engine}: hourly runs in the time of the first, {rows:,} rows",
         full["duration_ms"] / hourly, at_least=50))

@@ -3,32 +3,23 @@ those.
 
     python -m tests.benchmarks.webhooks [--deliveries 1000] [--endpoints 100] [--dead 10] [--timeout
     15]
-    python -m tests.benchmarks.webhooks --tls [--deliveries 1000] [--endpoints 10] [--trip 0]
 
 Each is timed as a whole process, from its start to its end, on SQLite. Dead are endpoints whose
 server accepts nothing ("no accept"), or accepts and never answers ("silent"). The first run of a
 kind meets them unaware; the second knows that they have been failing. The dead ones belong to
 another account. The goal is that the run, and not only the others, takes 1.3 times the time without
 the dead ones, and one time limit.
-
-With --tls: how long the deliveries take when the server closes each connection, and when it keeps
-them, in turn. `--trip` is how long a packet takes to a server and back: a connection costs one
-trip, TLS another, and so does the answer.
 """
 from __future__ import annotations
 
 import argparse
 import contextlib
-import operator
 import socket
-import statistics
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 from tests.benchmarks.figures import beside_goal
-from tests.servers.certificates import Authority
 from tests.servers.web import Web, loopback, silent
 from tests.support.hooks import fill
 from tests.support.shell import Shell
@@ -82,46 +73,6 @@ def run(port: int, dead_port: int | None, args) -> list[tuple[float, float]]:
     return found
 
 
-class Far(Web):
-    """A server with TLS that is some way off."""
-
-    def __init__(self, trip: float, says: str, tls) -> None:
-        super().__init__(self._take, tls, host="", keeps=says == "keep-alive")
-        self.trip, self.head = trip, f"HTTP/1.1 204 No Content\r\nConnection: {says}\r\n\r\n"
-
-    def _serve(self, connection) -> None:
-        time.sleep(2 * self.trip)
-        super()._serve(connection)
-
-    def _take(self, connection, _heard) -> None:
-        time.sleep(self.trip)
-        connection.sendall(self.head.encode())
-
-
-def run_tls(args) -> None:
-    """Each of both kinds in turn, three times: the medians and their ratio."""
-    found: dict = {"close": [], "keep-alive": []}
-    connections = {}
-    with tempfile.TemporaryDirectory() as folder:
-        authority, places = Authority(Path(folder)), hosts(args.endpoints)
-        service = Shell(folder, f"sqlite:///{folder}/jobs.db", webhooks={
-            "allow_networks": "127.0.0.0/8", "ca_file": authority.ca_file})
-        for _ in range(3):
-            for says, seconds in found.items():
-                with Far(args.trip, says, authority.context(*places)) as web:
-                    fill(service, web.port, args.endpoints, args.deliveries // args.endpoints,
-                         places, "https")
-                    seconds.append(timed(service)[0])
-                    connections[says] = web.connections
-        service.db.close()
-    for says, seconds in found.items():
-        each = statistics.median(seconds)
-        print(f"  {says:<12} {each:6.2f} s   {args.deliveries / each:6.0f} /s   "
-              f"{connections[says]} connections")
-    ratio = statistics.median(map(operator.truediv, found["close"], found["keep-alive"]))
-    print(f"  kept connections are {ratio:.2f} times as fast")
-
-
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__,
@@ -130,14 +81,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--latency", type=float, default=0.02, help="seconds that a living "
                         "endpoint takes")
-    parser.add_argument("--tls", action="store_true", help="measure connections that are kept")
-    parser.add_argument("--trip", type=float, default=0.0, help="seconds to a server and back")
     args = parser.parse_args()
-    if args.tls:
-        print(f"Python {sys.version.split()[0]}, {args.deliveries:,} deliveries with TLS, "
-              f"{args.endpoints} endpoints, {args.trip:g} s there and back")
-        run_tls(args)
-        return
     print(f"Python {sys.version.split()[0]}, {args.deliveries:,} deliveries, {args.endpoints} "
           f"endpoints, {args.dead} dead, timeout {args.timeout} s, latency {args.latency:g} s")
 

@@ -129,16 +129,6 @@ def test_what_wins_over_the_file_is_to_be_changed_there(line):
     assert path.read_text() == INI
 
 
-def test_a_file_that_is_no_text_is_left_alone(line):
-    path = line.folder / "config.ini"
-    path.write_bytes("[mail]\nhost = ä\n".encode("utf-16"))
-    before = path.read_bytes()
-    answer = line("config", "set", "mail.port", "25")
-    assert answer.code == 78
-    assert "is in UTF-16" in answer.err
-    assert path.read_bytes() == before
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_root_is_sent_to_the_owner_of_the_installation(line):        # R63
     path = line.ini(INI)

@@ -125,16 +125,6 @@ def test_incidents_are_first_and_fit_80_columns(troubled, line):
     assert line("status").code == line("status", "--json").code == 1
 
 
-def test_history_and_list_fit_80_columns_too(troubled, line):
-    for words in (["history"], ["history", "-v"], ["list"],
-                  ["history", "retry_webhooks", "-v"]):
-        assert max(map(len, line.on_terminal(*words))) <= 80, words
-    whole = " ".join(" ".join(line.on_terminal("history", "retry_webhooks", "--limit", "1",
-                                               "-v")).split())
-    assert "/home/jane/mail/1.eml" in whole                 # the end of a long error
-    assert "/home/jane/mail/1.eml" not in " ".join(line.on_terminal("history", "retry_webhooks"))
-
-
 def test_without_tables_each_says_what_to_do(line):
     line.ini("[core]\ndatabase = sqlite:///none.db\n")
     for word in ("status", "report", "metrics"):

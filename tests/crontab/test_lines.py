@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from jobs_lib.crontab import lines as crontab
 from tests.support.product import catalogue, schedule
 from tests.support.require import program
-from tests.support.shell import ROOT, Shell
+from tests.support.shell import Shell
 
 PLACE = crontab.Place("/opt/alt/python311/bin/python3", "/home/you/jobs/jobs.py", None,
                       "host:/home/you/jobs")
@@ -164,26 +163,3 @@ def test_installations_are_spread_and_daily_jobs_keep_their_order():     # R64
         ticks.add(tick[0])
         daily.add(first[0])
     assert (len(ticks) > 20, len(daily) > 15) == (True, True)
-
-
-SAME_CLOCK = """
-import sys
-sys.path.insert(0, sys.argv[1])
-from datetime import datetime, timezone
-from jobs_lib.commands.crontab import same_clock
-from jobs_lib.schedule import zone
-december = datetime(2026, 12, 1, tzinfo=timezone.utc)
-names = ("UTC", "Europe/London", "Europe/Berlin", "Europe/Paris")
-print([same_clock(zone(name), december) for name in names])
-"""
-
-
-@pytest.mark.parametrize("here, same", [
-    # London has UTC in December, but not in July
-    ("UTC", "[True, False, False, False]"),
-    ("Europe/Berlin", "[False, False, True, True]"),
-])
-def test_crons_clock_is_compared_over_the_whole_year(here, same):
-    run = subprocess.run([sys.executable, "-c", SAME_CLOCK, str(ROOT)],
-                         env={**os.environ, "TZ": here}, capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == same

@@ -8,7 +8,6 @@ import shutil
 import socket
 import sqlite3
 import subprocess
-import time
 from datetime import timedelta
 
 import pytest
@@ -204,16 +203,6 @@ def test_a_tick_that_found_nothing_to_do_counts_and_a_run_by_hand_is_none(lite):
     assert lite.found() == []
 
 
-def test_the_time_of_a_killed_run_counts_from_the_start_of_its_process(lite):
-    """`run-due` had used it for other jobs before."""
-    for hours in (1, 2):
-        ago = timedelta(hours=hours)
-        lite.ran(ago, "purge_sessions", pid=hours)
-        lite.ran(ago - timedelta(seconds=100), status="vanished", lived=10, pid=hours)
-    lite.ran(timedelta(minutes=2))
-    assert "budget = 80s" in lite.one("died after 110-110 s")["fix"]
-
-
 def test_what_needs_the_operator_is_reported_too(lite):
     for minutes in (50, 40, 30, 20):
         lite.ran(timedelta(minutes=minutes), "purge_sessions", status="failed", error="no reason")
@@ -294,14 +283,6 @@ def test_the_relay_is_asked_as_for_a_message(lite, tmp_path_factory, how, words)
         assert server.mailbox.messages == []
     assert [words in each["what"] for each in found] == ([True] if words else [])
     assert "secret" not in json.dumps(found)
-
-
-def test_a_relay_that_says_nothing_costs_a_few_seconds(lite):
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        lite.configure("mail", port=silent.getsockname()[1])
-        began = time.monotonic()
-        assert lite.one("no answer in time")["level"] == "problem"
-        assert time.monotonic() - began < 20
 
 
 def test_a_table_without_transactions_and_a_user_who_may_only_read(tmp_path, mariadb, relay):

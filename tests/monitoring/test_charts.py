@@ -16,12 +16,6 @@ def drawn(svg: str):
     return ElementTree.fromstring(svg)
 
 
-def bars(svg: str, style: str) -> list[tuple[float, float]]:
-    """(where it begins, how tall it is) of the bars of a kind."""
-    return [(float(each.get("y")), float(each.get("height"))) for each in drawn(svg).iter("rect")
-            if each.get("class") == style]
-
-
 @pytest.mark.parametrize("svg", [
     charts.strip([(EVIL, 1, 0.5, True), None], EVIL), charts.stacked([(EVIL, 1, 2, 3)], EVIL),
     charts.meter(0.5, EVIL, 0.9)])
@@ -31,10 +25,3 @@ def test_a_chart_has_its_words_and_is_sound_whatever_they_are(svg):
     assert (chart.get("aria-label"), chart.find("title").text) == (EVIL, EVIL)
     assert "script" not in {each.tag for each in chart.iter()}
     assert not any(each.get("style") for each in chart.iter())
-
-
-def test_a_day_that_failed_is_marked_from_the_top_by_its_share():
-    svg = charts.strip([("a", 1, 0, False), ("b", 0.25, 0.5, False), None], "x", height=100)
-    assert bars(svg, "ok") == [(28, 72), (64, 36)]           # the root of a quarter is a half
-    assert bars(svg, "bad") == [(0, 50)]
-    assert bars(svg, "none") == [(99, 1)]

@@ -7,16 +7,10 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from jobs_lib import catalogue, clock
-from jobs_lib.demo import service
 from jobs_lib.monitoring import overview
-from jobs_lib.ports.mail.message import Result
-from jobs_lib.ports.outcomes import RETRY, SENT
 from jobs_lib.runner import clock_doubt
 from tests.support import databases
 from tests.support.bench import Bench
-
-NOT_LOOKED_AT = ("job_runs", "job_state", "meta", "mail_counters", "alerts",
-                 "rollup_days")
 
 
 def minutes(bench, number: int) -> None:
@@ -200,146 +194,6 @@ def mariadb_bench(tmp_path, mariadb, pool):
 
 
 # Every job
-
-def fill(bench) -> None:
-    """The sample service, all of whose work is done; and rows that are young, of every kind that
-    grows old."""
-    bench.config(core={"app_url": "https://mail.example.org"}, export={"dir": "exports"},
-                 mail={"domain": "example.org", "from": "jobs@example.org"},
-                 alerts={"email": "ops@example.org"}, archive={"store": "archive"},
-                 dns={"mx_hosts": "mx.example.org"},
-                 delete_accounts={"enabled": "yes"})
-    service.fill(bench.db, str(bench.spool_dir), bench.now)
-    for job in catalogue.load_all([]):
-        bench.db.upsert("job_state", {"job": job.name}, {"due_after": None})
-    for _ in range(4):
-        bench.tick()
-        minutes(bench, 5)
-    young = bench.ago(minutes=3)
-    user = bench.table("users", [{"email": "young@home.example", "status": "active",
-                                  "created_at": young}, {"email": "leaving@home.example",
-                                                         "status": "deleted", "created_at": young,
-                                                         "deleted_at": bench.ago(days=1)}])[0]
-    alias = bench.table("aliases", [{"user_id": user, "address": "young@alias.example",
-                                     "expires_at": bench.ahead(days=20)}])[0]
-    bench.table("destinations", [{"user_id": user, "email": "young@work.example"}])
-    for name, age in (("held", "held_at"), ("spam", "quarantined_at")):
-        bench.spool(f"{name}-young.eml")
-        bench.table({"held": "overflow_hold", "spam": "spam_quarantine"}[name], [
-            {"user_id": user, "alias_id": alias, "raw_path": f"{name}-young.eml", age: young}])
-    log = bench.table("message_logs",
-                      [{"user_id": user, "direction": "forward", "status": "delivered",
-                        "created_at": young}])[0]
-    bench.table("header_snapshots", [{"user_id": user, "message_log_id": log, "ciphertext": b"x"}])
-    bench.table("audit_logs", [{"user_id": user, "severity": word, "event": "x"}
-                               for word in ("info", "critical")])
-    bench.table("magic_links", [{"user_id": user, "expires_at": bench.ahead(minutes=30)}])
-    session(bench, user_id=user)
-    bench.spool("refused.eml")
-    bench.table("failed_emails",
-                [{"user_id": user, "alias_id": alias, "envelope_from": "a@example.net",
-                  "envelope_to": "young@work.example", "raw_path": "refused.eml",
-                  "status": "pending", "attempts": attempts,
-                  "next_attempt_at": bench.ahead(hours=4)}
-                 for attempts in (1, 3)])
-    webhook = bench.table("webhooks", [{"user_id": user, "url": "https://hooks.example.net/",
-                                        "secret": "whsec_" + "A" * 32, "failing_since": young}])[0]
-    bench.table("webhook_deliveries",
-                [{"user_id": user, "webhook_id": webhook, "event_id": "young-1", "status": status,
-                  "payload": "{}", "next_attempt_at": due, "finished_at": done} for status, due,
-                 done in (("pending", bench.ahead(hours=1), None), ("delivered", None, young))])
-    bench.table("domains", [{"user_id": user, "name": "young.example", "ownership_token": "t",
-                             "status": "pending"}, {"user_id": user, "name": "known.example",
-                                                    "ownership_token": "t", "status": "verified",
-                                                    "verified_at": young, "failures": 5,
-                                                    "failing_since": young, "warned_at": young,
-                                                    "next_check_at": bench.ahead(hours=1)}])
-    bench.table("export_requests", [{"user_id": user, "status": "queued"}])
-    bench.tick()
-    minutes(bench, 5)
-
-
-def left(bench) -> dict:
-    """What there is to lose: the key of each row, what was decided of it, and the files."""
-    rows = {}
-    for name in databases.NAMES:
-        if name not in NOT_LOOKED_AT:
-            for row in bench.rows(name):
-                key = (name, *(row[part] for part in ("id", "user_id", "alias_id", "day",
-                                                      "week_start", "address_hash")
-                               if row.get(part) is not None))
-                rows[key] = (row.get("status"), row.get("active"))
-    return {**rows, **{("file", str(path)): (None, None) for folder in ("spool", "exports",
-                                                                        "archive")
-                       for path in (bench.folder / folder).rglob("*") if path.is_file()}}
-
-
-def lost(before: dict, after: dict) -> list:
-    """What is gone, and what was ended."""
-    ended = ("failed", "expired", "disabled")
-    return [key for key, (status, active) in before.items()
-            if key not in after or (after[key][0] != status and after[key][0] in ended)
-            or (active and not after[key][1])]
-
-
-def test_three_ticks_400_days_ahead_lose_nothing_and_the_right_clock_goes_on(bench):           # R68
-    fill(bench)
-    taken, refused = Result(SENT, 250, "2.0.0", "taken"), Result(RETRY, 451, "4.2.0", "later")
-    bench.outbox.answer = lambda envelope: (
-        refused if envelope.recipient == "young@work.example" else taken)
-    before = left(bench)
-    bench.set_clock(days=400)
-    ran: dict = {}
-    for _ in range(3):
-        ran.update(bench.tick())
-        minutes(bench, 5)
-    sent = {str(bench.spool_dir / row["raw_path"]) for row in bench.rows("failed_emails")
-            if row["status"] == "sent"}
-    assert [key for key in lost(before, left(bench)) if key[1] not in sent] == []
-    assert set(ran) == {job.name for job in catalogue.load_all([])}
-    assert {result["status"] for result in ran.values()} <= {"ok", "partial"}, ran
-    assert sum(mail.recipient == "ops@example.org" and "the clock is in doubt" in mail.text
-               for mail in bench.outbox) == 1
-    bench.set_clock()
-    bench.outbox.answer = None
-    ran = {}
-    for _ in range(14):
-        # the night, too, in which most purges are due
-        ran.update(bench.tick())
-        minutes(bench, 2 * 60)
-    assert {result["status"] for result in ran.values()} == {"ok"}, ran
-    assert set(ran) == {job.name for job in catalogue.load_all([])}
-    assert incidents(bench) == []
-    assert [row["status"] for row in bench.rows("failed_emails") if row["raw_path"]
-            == "refused.eml"] == ["sent"] * 2
-
-
-@pytest.mark.parametrize(("engine_url", "ahead"), [
-    ("sqlite", timedelta(hours=3)), ("mariadb", timedelta(hours=3)),
-    ("sqlite", timedelta(days=41))], indirect=["engine_url"],
-    ids=["sqlite-3 hours", "mariadb-3 hours", "sqlite-41 days"])
-@pytest.mark.parametrize("ticks", [1, 3], ids=["for a tick", "until it is trusted"])
-def test_a_slot_that_a_clock_ahead_has_taken_is_run_when_its_time_comes(bench, ahead, ticks):  # R68
-    """41 days on one engine alone: they differ from 3 hours by the number of ticks."""
-    bench.tick()
-    minutes(bench, 60)
-    wrong = bench.now + ahead
-    bench.set_clock(seconds=ahead.total_seconds())
-    often = {"retry_forwards", "send_notifications", "check_jobs"}
-    assert often <= set(bench.tick())
-    for _ in range(1, ticks):
-        minutes(bench, 35)
-        bench.tick()
-    bench.set_clock()
-    bench.tick()                    # after a clock that was trusted, this one is in doubt at first
-    minutes(bench, 65)
-    bench.tick()
-    while bench.now < wrong - timedelta(hours=12):
-        minutes(bench, 11 * 60)
-        bench.tick()
-    bench.now = wrong
-    assert often <= set(bench.tick())
-
 
 def test_what_was_resumed_by_a_clock_that_was_ahead_is_due_by_the_right_one(bench):            # R68
     bench.table("job_state", [{"job": job.name, "due_after": bench.ahead(minutes=1)}

@@ -30,10 +30,6 @@ def test_a_command_ends_with(site, code, words):
     assert "Traceback" not in done.err
 
 
-def test_a_wrong_name_gets_a_hint(site):
-    assert "did you mean 'dig'?" in site("dug").err.replace("\n", " ")
-
-
 @pytest.mark.quick
 def test_143_after_sigterm_and_0_or_75_beside_a_held_lock(site):
     worker = site.start("dig", "--set", "items=1000", "--set", "pause=100")

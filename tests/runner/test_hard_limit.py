@@ -13,7 +13,7 @@ import pytest
 
 from tests.servers.mariadb import MariaDB
 from tests.support.databases import Pool
-from tests.support.patience import SOON, quickest
+from tests.support.patience import SOON
 from tests.support.shell import Shell, ended, until
 
 GIGABYTE = 1 << 30
@@ -137,19 +137,6 @@ def test_a_server_that_freezes_holds_no_run_past_its_limit(frozen_site):        
 
 
 # A database that another writer holds
-
-def test_a_run_at_a_locked_file_ends_within_its_limit_and_is_recorded_later(site):      # R4
-    site.configure(grace="10s")
-    site.configure("dig", budget="2s")
-    alone, codes = site("dig").seconds, set()
-    with site.db.transaction():
-        site.db.upsert("meta", {"name": "writer"}, {"value": "here"})
-        # it waits for what is left of its two seconds, where five are usual
-        quickest(lambda: codes.add(site("dig").code), alone + 3)
-    assert codes == {0}
-    assert site.job("dig")["status"] == "ok"
-    assert set(site.outcomes("dig")) == {"ok", "skipped"}
-
 
 def test_a_file_that_is_locked_in_mid_run_holds_it_no_longer_than_its_limit(site):      # R4
     site.configure(grace="2s")

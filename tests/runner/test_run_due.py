@@ -70,15 +70,6 @@ def test_an_unfinished_slot_is_carried_on_in_the_next_ticks(site, ticks, status)
     assert ticks.at("2026-11-24 03:25") == []
 
 
-def test_a_slot_is_carried_on_until_its_work_is_done(site, ticks):           # R4
-    site.enable("tick_normal", schedule="17 3 * * *", takes="250")
-    assert ticks.at("2026-11-24 03:20") == [("tick_normal", "partial", "2026-11-24 03:17")]
-    assert ticks.at("2026-11-24 03:25") == [("tick_normal", "partial", None)]
-    site.configure("tick_normal", takes="1")
-    assert ticks.at("2026-11-24 03:30") == [("tick_normal", "ok", None)]
-    assert ticks.at("2026-11-24 03:35") == []
-
-
 def test_a_failed_slot_is_tried_twice_more_after_15_minutes_and_an_hour(site, ticks):
     site.enable("fail", schedule="17 3 * * *")
     begin = utc("2026-11-24 03:17")
@@ -233,17 +224,6 @@ def test_a_job_that_dies_with_the_process_leaves_the_others_to_the_next_tick(sit
 
 
 # Processes
-
-def test_a_second_tick_ends_at_once_and_says_nothing(site):                  # R9
-    site.enable("dig", items="100000", pause="100")
-    worker = site.start("run-due")
-    site.working("dig")
-    done = site("run-due")
-    assert (done.code, done.out, done.err) == (0, "", "")
-    assert site.outcomes("dig") == ["running"]
-    worker.kill()
-    worker.communicate()
-
 
 def test_a_signal_between_two_jobs_ends_the_tick(site):                      # R5
     site.enable("tick_critical", "tick_high")

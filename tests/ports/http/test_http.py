@@ -315,16 +315,13 @@ def test_a_ca_file_that_is_none_is_told_at_once(tmp_path):
             poster(ca_file=str(path))
 
 
-def test_the_next_address_is_tried_when_one_refuses(named):
-    named("two.example", "127.0.0.2", "127.0.0.1")
-    with Web() as web:
-        assert post(f"http://two.example:{web.port}/").status == 204
-
-
 def test_trouble_is_told_without_the_address(named):     # R47
     named("a.example", "127.0.0.9")
     found = post("http://a.example:1024/")
     assert (found.outcome, found.text) == (FAILED, "no connection (connection refused)")
+    named("two.example", "127.0.0.2", "127.0.0.1")      # the next one is tried
+    with Web() as web:
+        assert post(f"http://two.example:{web.port}/").status == 204
     found = post("http://nobody.example/")
     assert found.text == "the name nobody.example cannot be resolved (name or service not known)"
 
@@ -348,6 +345,8 @@ def test_the_outbox_keeps_requests_as_files_and_resolves_nothing(tmp_path, named
     assert path.read_bytes().startswith(b"POST /a?b HTTP/1.1\r\nHost: hook.example\r\n")
     assert post("file:///etc/passwd", outbox=str(tmp_path / "out")).outcome == REFUSED
     assert asked == []
+    # one that cannot be written is our own failure
+    assert post("https://hook.example/", outbox=str(path)).outcome == OURS
 
 
 @pytest.mark.parametrize("error, outcome, reached", [
@@ -376,11 +375,6 @@ def test_a_connection_that_fails_says_whose_trouble_it_may_be(monkeypatch, numbe
     found = post("http://127.0.0.1:1024/")
     assert (found.outcome, found.reached) == (outcome, reached)
     assert "127.0.0.1" not in found.text
-
-
-def test_an_outbox_that_cannot_be_written_is_our_own_trouble(tmp_path):
-    (tmp_path / "file").write_text("")
-    assert post("https://hook.example/", outbox=str(tmp_path / "file")).outcome == OURS
 
 
 def test_an_address_gets_two_connections_at_once_whatever_names_lead_to_it(named):      # R44

@@ -3,7 +3,6 @@ by it, it never leads elsewhere, and nobody else's request goes over it."""
 from __future__ import annotations
 
 import socket
-import threading
 import time
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from jobs_lib.ports.http import kept
 from jobs_lib.ports.http.message import (
     ANSWERED,
-    BUSY,
     FAILED,
     NOT_PUBLIC,
     REFUSED,
@@ -20,7 +18,6 @@ from jobs_lib.ports.http.message import (
 )
 from tests.ports.http.test_http import OK, poster
 from tests.servers.web import Web, silent
-from tests.support.patience import SOON
 from tests.support.shell import until
 
 KEEP = b"Connection: keep-alive\r\n"
@@ -111,48 +108,6 @@ def test_a_request_that_may_have_been_read_is_never_repeated_at_once(body):     
         assert shop.post(body=body).outcome == FAILED
         assert web.connections == 1
         assert shop.post().status == 200        # over another one
-
-
-def test_one_that_has_said_more_than_its_answer_is_not_used():
-    said = threading.Event()
-
-    def answer(connection, _heard) -> None:
-        connection.sendall(TAKEN)
-        time.sleep(0.05)                        # behind the answer
-        connection.sendall(b"HTTP/1.1 500 No\r\n\r\n")
-        said.set()
-    with Web(answer, keeps=True) as web:
-        shop = Client(web.port)
-        shop.post()
-        assert said.wait(SOON)
-        assert shop.post().status == 200
-        assert web.connections == 2
-
-
-def test_a_kept_connection_waits_for_a_place_at_its_address_as_a_new_one_does(named):       # R44
-    for name in ("kept", "one", "two"):
-        named(f"{name}.example", "127.0.0.1")
-    arrived, ended = threading.Semaphore(0), threading.Event()
-
-    def answer(connection, heard) -> None:
-        if not heard.headers["host"].startswith("kept"):
-            arrived.release()
-            ended.wait(SOON)
-        connection.sendall(TAKEN)
-    with Web(answer, keeps=True) as web:
-        shop = Client(web.port, "kept.example", seconds=2 * SOON)
-        shop.post()
-        threads = [threading.Thread(target=shop.poster.post, args=(
-            Request("webhook-1", f"http://{name}.example:{web.port}/", (), b"{}"),))
-            for name in ("one", "two")]
-        for thread in threads:
-            thread.start()
-        assert all(arrived.acquire(timeout=SOON) for _ in threads)
-        assert shop.post().outcome == BUSY
-        ended.set()
-        for thread in threads:
-            thread.join(SOON)
-        assert shop.post().status == 200
 
 
 def test_what_is_kept_ends_with_the_run():

@@ -131,14 +131,6 @@ def test_a_relay_that_breaks_by_it_gets_the_rest_the_plain_way(opened, answer):
     assert server.behind == [AHEAD, [], []]
 
 
-@pytest.mark.parametrize("answer", [DROP, RESET])
-# R29
-def test_lost_after_the_final_dot_is_uncertain_and_the_next_goes_on(relay, opened, answer):
-    server = relay(dot=[answer])
-    assert send(opened(port=server.port), to("a", "b")) == ["uncertain", "sent"]
-    assert len(server.contents) == 2
-
-
 @pytest.mark.parametrize("eager", [False, True])
 def test_what_is_not_sent_in_its_turn_gets_nothing(relay, opened, eager):
     server = relay(eager=eager)

@@ -101,13 +101,6 @@ def test_a_real_relay_refuses_each_on_its_own(opened, stored, command):     # R2
             ("retry", 450, "4.3.0")}
 
 
-# R28
-def test_a_refusal_stands_when_the_connection_breaks_right_after_it(relay, opened, stored):
-    server = relay(RCPT=b"550 5.1.1 no", DATA=DROP, eager=True)
-    result = opened(port=server.port).send(ENVELOPE, stored(), soon(), 1)
-    assert (result.outcome, result.code) == ("final", 550)
-
-
 @pytest.mark.parametrize("answer", [DROP, RESET, HANG, b"500 what", b"garbage",
                                     Drip(b"221 bye\r\n", 0.3)])
 def test_a_failing_quit_changes_nothing(relay, opened, stored, answer):     # R28

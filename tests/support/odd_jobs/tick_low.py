@@ -1,13 +1,6 @@
 """A job of priority low that takes as long as the test sets."""
 from __future__ import annotations
 
-from tests.support.product import Option, declare
-from tests.support.product import option_types as kind
+from tests.support.ticking import ticking
 
-
-@declare(schedule="*/5 * * * *", priority="low", enabled=False, idempotency="It does nothing.",
-         options={"takes": Option(kind.integer(0, 1000), "0", "Seconds, waited between items.")})
-def job(ctx):
-    """Wait, and say whether all of it was waited."""
-    ctx.sleep(ctx.options.takes)
-    return {"ticks": 1}
+job = ticking(__name__, "low")
