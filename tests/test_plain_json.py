@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.product import dumps, loads
+from tests.support.shell import ROOT
 
 PLAIN = {"time": "2026-11-24 14:30:05", "level": "info", "event": "run ended", "slot": None,
          "counts": {"sent": 0, "retried": 2}, "dry_run": False, "ms": -12}
@@ -69,5 +70,5 @@ def test_a_plain_value_needs_no_json():         # R10
     code = ("import sys; from jobs_lib.plain_json import dumps, loads; "
             f"print(dumps({PLAIN!r})); loads({COUNTS!r}); print('json' in sys.modules)")
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True,
-                          check=True)
+                          check=True, cwd=ROOT)
     assert done.stdout == json.dumps(PLAIN) + "\nFalse\n"
