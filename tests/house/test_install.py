@@ -276,6 +276,21 @@ def test_an_upload_with_crlf_still_runs(host, install):         # R65
     assert b"\r" not in script.read_bytes().replace(b"'\\r'", b"")
 
 
+def test_a_run_of_the_tests_says_how_far_it_is_and_how_many_it_leaves_out(tmp_path):
+    some = tmp_path / "test_some.py"
+    some.write_text("import pytest\n\n\ndef test_good():\n    pass\n\n\ndef test_bad():\n"
+                    "    assert False\n\n\n@pytest.mark.slow\ndef test_long():\n    pass\n")
+    for how in ((), ("-n", "1")):
+        run = subprocess.run([sys.executable, "-m", "pytest", *how, "-p", "no:cacheprovider", "-p",
+                              "tests.support.progress", "-c", str(ROOT / "pyproject.toml"), "-m",
+                              "not slow", str(some)], cwd=ROOT, capture_output=True, text=True)
+        lines = run.stdout.splitlines()
+        assert [line.rpartition(",")[0] for line in lines if " %: " in line] == [
+            " 50 %: 1 of 2 tests, 0 failed", "100 %: 2 of 2 tests, 1 failed"]
+        assert any(line.startswith("FAILED") and "test_bad (call)" in line for line in lines)
+        assert "Left out of the quick tests: 1 " in run.stdout
+
+
 def test_every_program_that_a_test_needs_is_found_by_install_sh():
     """It reads the tests line by line for calls of `program` with two plain strings."""
     line = re.compile(r'program\("[^"]+", "[^"]+"\)')
