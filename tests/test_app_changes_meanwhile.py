@@ -58,21 +58,6 @@ def test_what_the_app_ends_while_it_is_sent_stays_ended(bench, during, job, stat
     assert bench.ids("notifications", "kind = 'forward_failed'") == []
 
 
-@pytest.mark.parametrize("change", ["DELETE FROM {table} WHERE id = 1",
-                                    "UPDATE {table} SET status = 'by_app' WHERE id = 1"])
-@pytest.mark.parametrize("job", QUEUES)
-# R67: it was counted as retried, and the log named its next attempt
-def test_what_the_app_ends_or_deletes_while_it_is_sent_is_not_counted_as_retried(
-        bench, during, job, change):
-    table, _ = QUEUES[job]
-    due(bench, table, 3)
-    during(change.replace("table", table), outcome=RETRY)
-    assert bench.run(job)["retried"] == 2
-    event, = (each for each in bench.events(job)
-              if each.get("id") == 1 and each.get("attempt") == 1)
-    assert (event["outcome"], event["next_attempt_at"]) == ("ended by the app", None)
-
-
 @pytest.mark.parametrize("job", QUEUES)
 # R21: it was cancelled, since the account that had it before is deleted
 def test_what_is_moved_to_another_account_is_sent(bench, during, job):

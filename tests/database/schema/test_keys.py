@@ -12,14 +12,8 @@ from tests.support.product import (
     fit,
     keys,
     migrate,
-    own_tables,
     plan,
-    table,
 )
-
-LIKE_NUMBERS = ("007", "12e3", "1.0", "0x1F", "-0", "9" * 30, "kEy", "KEY")
-REFERRING = [(name, column.name) for name in own_tables.TABLES for column in table(name).columns
-             if column.name in keyed.columns(name)]
 
 
 @pytest.fixture(params=keyed.KINDS, ids=lambda kind: kind.name)
@@ -42,25 +36,6 @@ def test_which_keys_are_text_is_known_with_the_version(db, kind):            # R
     assert len(heard) == 1
     nocase = db.dialect.name == "mysql" and ("_ci" in kind.mysql or kind is keyed.OWN_TYPE)
     assert set(db.text_keys.values()) == {nocase}
-
-
-@pytest.mark.parametrize("kind", (keyed.MIXED,), indirect=True, ids=["mixed"])
-def test_a_key_that_looks_like_a_number_stays_what_it_is(db):                # R75
-    for name, column in REFERRING:
-        for number, key in enumerate(LIKE_NUMBERS):
-            row = {"kind": f"k{number}", "day": f"2026-01-{number + 1:02}", "run_id": f"r{number}",
-                   "week_start": f"2026-01-{number + 1:02}", "to_email": "a@b.example",
-                   "direction": "forward", "status": "sent", "user_id": f"u{number}",
-                   "webhook_id": f"w{number}", "item_id": f"i{number}", "outcome": "sent",
-                   "cycle_start": "2026-01-01", "metric": "emails", "threshold": 80,
-                   "location": "x", "tried_at": databases.NOW, "began_at": databases.NOW}
-            row = {**{one: row[one] for one in row if one in db.columns(name)}, column: key}
-            db.insert(name, **row)
-        found = [row["found"] for row in db.query(f"SELECT {column} AS found FROM {{{name}}}")]
-        assert sorted(found) == sorted(LIKE_NUMBERS), (name, column)
-        assert db.row(f"SELECT {column} AS found FROM {{{name}}} WHERE {column} IN (:keys)",
-                      keys=["kEy"]) == {"found": "kEy"}
-        db.execute(f"DELETE FROM {{{name}}}")
 
 
 def test_numbers_change_nothing(engine_url):                                 # R75

@@ -80,12 +80,3 @@ def test_the_page_in_php_asks_the_same(bench, key):             # R54
                 now = bench.ahead(seconds=later)
                 assert by_php(link_token, now) == by_us(link_token, now)
     assert by_us(key, bench.now) is None
-
-
-def test_the_package_itself_loads_next_to_nothing():
-    import subprocess
-    import sys
-    done = subprocess.run([sys.executable, "-S", "-c", "import sys, jobs_lib; print(*sys.modules)"],
-                          text=True, capture_output=True, check=True, cwd=ROOT)
-    heavy = {"sqlite3", "jobs_lib.config.loader", "jobs_lib.features.exports.download", "json"}
-    assert not heavy & set(done.stdout.split())
