@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.mail import CONTENT, ENVELOPE, soon
+from tests.support.shell import ROOT
 
 HEAD = b"X-Envelope-From: <bounces@service.example>\r\nX-Envelope-To: <owner@home.example>\r\n"
 
@@ -104,8 +105,8 @@ def test_killed_at_any_moment_new_holds_only_whole_messages(maildir, stored):   
     message = stored(raw)
     for round_ in range(10):
         process = subprocess.Popen([sys.executable, "-c", code, str(maildir), message.path],
-                                   stdout=subprocess.PIPE)
-        process.stdout.readline()
+                                   stdout=subprocess.PIPE, cwd=ROOT)
+        assert process.stdout.readline() == b"go\n"
         time.sleep(0.05 + round_ * 0.013)
         process.kill()
         process.wait()

@@ -17,6 +17,7 @@ from jobs_lib.ports.mail.message import Message
 from tests.servers.misbehaving import Drip
 from tests.servers.smtp_sink import Sink
 from tests.support.mail import CONTENT, ENVELOPE, soon
+from tests.support.shell import ROOT
 
 PIECES = st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"..", b"a", b"\xff", b"\x00",
                                    b" "]), max_size=30)
@@ -87,7 +88,7 @@ def test_25_megabytes_raise_memory_by_less_than_8(stored):     # R33
         command = [sys.executable, "-c", code, stored(name="small").path,
                    stored(large, name="large").path]
         done = subprocess.run([*command, str(sink.port)], capture_output=True, text=True,
-                              check=True)
+                              check=True, cwd=ROOT)
     outcome, raised = done.stdout.split()
     assert outcome == "sent"
     assert int(raised) < 8 * 1024
