@@ -88,14 +88,12 @@ def test_many_names_of_one_address_get_two_requests_at_once_and_lose_no_attempt(
     with Slow(0.2) as slow, Slow(0) as quick:
         ids = fill(service, slow.port, 8, 2, ONE_ADDRESS)
         theirs = fill(service, quick.port, 1, 20, ["127.0.0.9"])
-        began = time.monotonic()
         counts = service.job("retry_webhooks")["counts"]
         assert counts == {"delivered": 36, "retried": 0, "failed": 0}
         assert slow.most == 2
         assert statuses(service, ids + theirs) == {"delivered": 36}
         assert {row["attempts"] for row in service.db.query("SELECT attempts FROM "
                                                             "{webhook_deliveries}")} == {2}
-        assert time.monotonic() - began < 5
 
 
 @pytest.fixture(scope="module")
