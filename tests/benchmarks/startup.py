@@ -1,10 +1,9 @@
 """What a run costs that finds nothing to do, beside bare Python, in one run.
 
-    python -m tests.benchmarks.startup [--rounds 25] [--before FOLDER]
+    python -m tests.benchmarks.startup [--rounds 25]
 
 Whole processes, in turn; the median of the ratios to bare Python, taken within a round: of the time
 from start to end, and of the processor's time, which other work on the machine changes less.
-`--before` adds the ordinary tick, the idle one and `retry_forwards` of another checkout.
 """
 from __future__ import annotations
 
@@ -26,7 +25,6 @@ IDLE = "run-due, nothing due"
 FORWARDS = "retry_forwards by cron, nothing to do"
 TICK = "run-due, an ordinary tick: six jobs, empty"
 CPU = 1                         # of (seconds, those of the processor)
-BEFORE = ", before"             # behind the name of what another checkout does
 GOALS = {IDLE: 2.0, FORWARDS: 3.0, TICK: 4.0}
 
 
@@ -49,7 +47,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--before", metavar="FOLDER", help="another checkout, in the same rounds")
     args = parser.parse_args()
     # The system's own Python, as a host's cron starts it: one in a virtual environment looks for
     # its packages first.
@@ -59,20 +56,16 @@ def main() -> None:
         often = tick.make_history(service)
         service.db.close()                      # a tick on a host is alone, too
         environment = {"PATH": os.environ["PATH"], "JOBS_CONFIG": f"{folder}/config.ini"}
-        contestants = {"python3 -c pass": [python, "-c", "pass"]}
-        checkouts = {"": ROOT, **({BEFORE: args.before} if args.before else {})}
-        for ending, checkout in checkouts.items():
-            jobs = f"{checkout}/jobs.py"
-            contestants[TICK + ending] = [python, jobs, "run-due"]
-            contestants[IDLE + ending] = [python, jobs, "run-due"]
-            contestants[FORWARDS + ending] = [python, jobs, "retry_forwards"]
+        jobs = f"{ROOT}/jobs.py"
+        contestants = {"python3 -c pass": [python, "-c", "pass"], TICK: [python, jobs, "run-due"],
+                       IDLE: [python, jobs, "run-due"], FORWARDS: [python, jobs, "retry_forwards"]}
         seconds: dict = {name: [] for name in contestants}
         for turn in range(args.rounds + 1):
             for name, command in contestants.items():
-                if name.startswith(TICK):
+                if name == TICK:
                     newest = tick.make_due(f"{folder}/jobs.db", often)
                 spent = timed(command, environment)
-                if name.startswith(TICK):
+                if name == TICK:
                     tick.check(f"{folder}/jobs.db", often, newest)
                 if turn:                                # the first warms the caches
                     seconds[name].append(spent)

@@ -90,13 +90,6 @@ def test_a_slot_that_was_not_started_is_due_since_then_and_status_agrees(service
     assert " in " in of_job(line)[1]
 
 
-def test_it_is_due_since_the_first_slot_that_was_missed(service, line):
-    missed = clock.now().replace(second=0, microsecond=0) - timedelta(hours=3)
-    service.configure(JOB, schedule="* * * * *")
-    service.db.upsert("job_state", {"job": JOB}, {"due_after": missed - timedelta(minutes=1)})
-    assert of_job(line)[0]["due_since"] == clock.text(missed)
-
-
 def test_a_mistake_in_a_section_is_one_incident_of_all_jobs_that_need_it(service):
     mailing = [JOB, "send_notifications"]
     for job in mailing:

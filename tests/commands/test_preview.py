@@ -62,14 +62,6 @@ def page_of(line, kind: str) -> str:
     return (line.folder / "preview" / f"{kind}.html").read_text(encoding="utf-8")
 
 
-def test_the_link_of_an_export_is_a_sample_that_opens_nothing(line):
-    answer = line.on_terminal("preview", "export_ready")
-    assert "https://app.example/export?t=a-sample-and-no-token" in answer
-    line.ini("[export]\nurl = https://x.example/mine\n")
-    assert "https://x.example/mine?t=a-sample-and-no-token" in line.on_terminal("preview",
-                                                                                "export_ready")
-
-
 @pytest.fixture(scope="module")
 def previews(tmp_path_factory):
     """Where all kinds are, as mail and as page."""

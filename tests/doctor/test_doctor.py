@@ -148,6 +148,9 @@ SITUATIONS = {
     "no name server": (lambda it: (it.configure("check_domains", enabled="yes"), it.configure(
         "dns", mx_hosts="mx.alias.example", nameservers=f"127.0.0.1:{free_port()}")), "problem",
         "No name server answers", "[dns] nameservers"),
+    "no broker": (lambda it: (it.configure(mode="rq"), it.configure(
+        "worker", redis=f"redis://127.0.0.1:{free_port()}/0")), "problem",
+        "The workers' broker cannot be used", "mode = cron"),
     # the database
     "no index": (sql("DROP INDEX sessions_expiry"), "problem", "index sessions_expiry",
                  'CREATE INDEX "sessions_expiry" ON "sessions" ("expires_at");'),  # R15
@@ -308,12 +311,6 @@ def test_a_database_that_another_program_holds_is_reported(lite):               
     holder.execute("BEGIN IMMEDIATE")
     assert "wait for that" in lite.one("A row cannot be written")["fix"]
     holder.close()
-
-
-def test_workers_without_a_broker_are_reported(lite):
-    lite.configure(mode="rq")
-    lite.configure("worker", redis=f"redis://127.0.0.1:{free_port()}/0")
-    assert "mode = cron" in lite.one("The workers' broker cannot be used")["fix"]
 
 
 def test_a_broker_elsewhere_has_a_password_and_tls(lite):                                    # R71

@@ -1,7 +1,7 @@
 """Runs by job and UTC day, from the history as far as it is there."""
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 from jobs_lib.monitoring import run_statistics
 from jobs_lib.monitoring.run_statistics import Day
@@ -25,17 +25,6 @@ def test_a_day_tells_how_many_ended_how_and_how_long_they_took(bench):
          (bench.ago(hours=1), "skipped", 0), (bench.ago(hours=1), "running", None))
     assert run_statistics.by_job(bench.db, bench.now) == {
         "retry_forwards": {TODAY: Day(2, 1, 2, 240, 800)}}
-
-
-def test_a_day_begins_at_midnight_and_the_thirtieth_is_the_last(bench):
-    midnight = bench.now.replace(hour=0, minute=0, second=0)
-    first = midnight - timedelta(days=29)
-    runs(bench, (midnight, "ok", 1), (midnight - timedelta(seconds=1), "ok", 1), (first, "ok", 1),
-         (first - timedelta(seconds=1), "ok", 1))
-    assert list(run_statistics.by_job(bench.db, bench.now)["retry_forwards"]) == [
-        date(2026, 10, 26), date(2026, 11, 23), date(2026, 11, 24)]
-    assert run_statistics.days(bench.now)[0] == date(2026, 10, 26)
-    assert len(run_statistics.days(bench.now)) == 30
 
 
 def test_an_index_serves_each_day(bench):          # R15

@@ -8,7 +8,6 @@ import pytest
 from jobs_lib import text as times
 from jobs_lib.runner import outcome as outcomes
 from jobs_lib.schedule import zone
-from jobs_lib.text import did_you_mean
 
 NOW = datetime(2026, 11, 24, 22, 30, tzinfo=timezone.utc)
 
@@ -35,20 +34,6 @@ def test_a_length_of_time_has_at_most_two_units(seconds, said):
 ])
 def test_a_moment_is_as_short_as_it_is_clear_in_its_zone(hours, said):
     assert times.moment(NOW + timedelta(hours=hours), NOW, zone("Europe/Berlin")) == said
-
-
-@pytest.mark.parametrize("word, known, said", [
-    ("retry", ["retry_forwards", "history"], "; did you mean 'retry_forwards'?"),
-    ("purge", ["purge_a_thing", "purge_others", "purge_some", "purge_more", "x"],
-     "; did you mean 'purge_a_thing', 'purge_more' or 'purge_others'?"),
-    ("retry-forward", ["retry_forwards"], "; did you mean 'retry_forwards'?"),
-    ("RUN_DUE", ["run-due"], "; did you mean 'run-due'?"),
-    ("--jsno", ["--json", "--limit"], "; did you mean '--json'?"),
-    ("xyzzy", ["list", "history"], ""),
-    ("", ["list"], ""),
-])
-def test_the_nearest_known_words_are_suggested(word, known, said):
-    assert did_you_mean(word, known) == said
 
 
 def outcome(**changes) -> dict:

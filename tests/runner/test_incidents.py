@@ -239,11 +239,15 @@ def ours(path: Path) -> None:
         os.chown(path, 0, 0)
 
 
+def started(site, *command: str, **environment: str) -> subprocess.CompletedProcess:
+    """A command in the site's folder, with its environment."""
+    return subprocess.run(command, cwd=site.folder, text=True, timeout=60, capture_output=True,
+                          stdin=subprocess.DEVNULL, env={**site.environment(), **environment})
+
+
 def unprivileged(site, *words: str, **environment: str) -> subprocess.CompletedProcess:
     """`jobs.py WORDS` with the odd jobs, as a user who may not open everything."""
-    return subprocess.run([*UNPRIVILEGED, sys.executable, str(LAUNCH), *words], cwd=site.folder,
-                          text=True, timeout=60, capture_output=True, stdin=subprocess.DEVNULL,
-                          env={**site.environment(), **environment})
+    return started(site, *UNPRIVILEGED, sys.executable, str(LAUNCH), *words, **environment)
 
 
 def at(minute: int) -> dict:
@@ -329,9 +333,7 @@ def short_of(site, limit: str, *words: str, **environment: str) -> subprocess.Co
             f"signal.SIG_IGN);resource.setrlimit(resource.RLIMIT_{name}, ({number}, "
             f"{number}));sys.argv[:] = {[str(LAUNCH), *words]!r}; runpy.run_path(sys.argv[0], "
             "run_name='__main__')")
-    return subprocess.run([sys.executable, "-c", code], cwd=site.folder, text=True, timeout=60,
-                          capture_output=True, stdin=subprocess.DEVNULL,
-                          env={**site.environment(), **environment})
+    return started(site, sys.executable, "-c", code, **environment)
 
 
 @pytest.mark.parametrize("engine", ["maria_site", "site"])
@@ -375,9 +377,7 @@ def test_without_descriptors_nobody_s_permissions_are_blamed(site, number):     
 
 def without_packages(site, *words: str, **environment: str) -> subprocess.CompletedProcess:
     """`jobs.py WORDS` by a Python that has nothing but its standard library."""
-    return subprocess.run([sys.executable, "-S", "-s", str(LAUNCH), *words], cwd=site.folder,
-                          text=True, timeout=60, capture_output=True, stdin=subprocess.DEVNULL,
-                          env={**site.environment(), **environment})
+    return started(site, sys.executable, "-S", "-s", str(LAUNCH), *words, **environment)
 
 
 @pytest.mark.parametrize("mode", ["rq", "celery"])

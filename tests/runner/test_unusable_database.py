@@ -122,13 +122,6 @@ def test_a_kept_outcome_that_makes_no_sense_is_set_aside(any_site):          # R
     assert len(moved) == len(SPOILT)
 
 
-def test_a_tick_ends_with_the_first_job_that_finds_no_database(site):
-    site.enable("tick_critical", "tick_low")
-    done = site("run-due", breaks="jobs_lib.runner.history:sweep")
-    assert done.code == 1
-    assert done.err == "jobs.py: the database went away\n"
-
-
 def test_a_restart_of_the_server_during_a_run_is_survived(maria_site, mariadb):
     """Between two items: the connection is reopened. With the lock in it, the run stops."""
     maria_site.configure(lock="database")

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from tests.servers.ports import free_port
 from tests.support.require import program
-from tests.support.shell import until
 
 
 def await_port(port: int, process=None) -> None:
@@ -35,11 +34,10 @@ class Sink:
     """A running smtp-sink. `arguments` are its own (`-p`, `-r RCPT`, ...); without a dump it is
     fast."""
 
-    def __init__(self, *arguments: str, dump: bool = True, backlog: int = 64,
-                 port: int = 0) -> None:
+    def __init__(self, *arguments: str, dump: bool = True) -> None:
         binary = program("smtp-sink", "postfix")
         self.folder = tempfile.TemporaryDirectory(prefix="sink-")
-        self.port = port or free_port()
+        self.port = free_port()
         command = [binary, "-c", *arguments]
         if dump:
             command += ["-d", "dump/m."]
@@ -47,20 +45,10 @@ class Sink:
             # smtp-sink refuses to run as root with dump files
             os.chmod(self.folder.name, 0o777)
             command += ["-u", "nobody"]
-        command += [f"127.0.0.1:{self.port}", str(backlog)]
-        self.counters = tempfile.TemporaryFile()       # noqa: SIM115
+        command += [f"127.0.0.1:{self.port}", "64"]
         self.process = subprocess.Popen(command, cwd=self.folder.name, stdin=subprocess.DEVNULL,
-                                        stdout=self.counters, stderr=subprocess.PIPE)
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         await_port(self.port, self.process)
-
-    def sessions(self, least: int = 0) -> int:
-        """How many connections have ended, our own first look included; waits for so many."""
-        def ended() -> int:
-            self.counters.seek(0)
-            return max(map(int, re.findall(rb"sess=(\d+)", self.counters.read())), default=0)
-        until(lambda: ended() >= least)
-        time.sleep(0.05)                        # in which more would be seen
-        return ended()
 
     def dumps(self) -> list:
         """The raw dump of each message taken, oldest first. A transaction that was begun and brings
@@ -84,7 +72,6 @@ class Sink:
         self.process.terminate()
         self.process.wait(10)
         self.process.stderr.close()
-        self.counters.close()
         self.folder.cleanup()
 
     def __enter__(self):

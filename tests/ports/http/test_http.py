@@ -259,19 +259,6 @@ def test_at_most_64_kib_are_read(monkeypatch):     # R43
     assert sum(read) == 65536
 
 
-def test_who_answers_early_and_closes_is_heard():
-    def early(connection) -> None:
-        connection.recv(10)
-        connection.sendall(b"HTTP/1.1 413 Too large\r\nContent-Length: 0\r\n\r\n")
-        connection.shutdown(socket.SHUT_WR)
-        time.sleep(0.2)
-        connection.close()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=lambda: early(server.accept()[0]), daemon=True).start()
-        found = post(f"http://127.0.0.1:{server.getsockname()[1]}/", body=b"x" * 5_000_000)
-    assert found.status == 413
-
-
 # TLS and names
 
 @pytest.mark.parametrize("certified, url, trusted, how", [

@@ -80,10 +80,3 @@ def test_a_relay_without_esmtp_is_served_too(opened, stored):
     with Sink("-e") as sink:
         assert opened(port=sink.port).send(ENVELOPE, stored(), soon(), 1).outcome == "sent"
         assert len(sink.dumps()) == 1
-
-
-def test_stop_gives_the_message_back_before_a_connection_is_made(relay, opened, stored):
-    server = relay()
-    result = opened(port=server.port, stop=lambda: True).send(ENVELOPE, stored(), soon(), 1)
-    assert result.outcome == "lost"
-    assert server.received == []
