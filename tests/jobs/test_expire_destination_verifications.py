@@ -12,29 +12,22 @@ from tests.support.product import safety_stop
 
 JOB = "expire_destination_verifications"
 NONE = {"tokens": 0, "notices": 0, "removed": 0}
+SECOND = 1 / 86400              # of a day
 
 
 @pytest.fixture
 def owned(bench):
-    """The bench with three owners."""
-    bench.table("users", [{"id": 1, "email": "jo@home.example", "name": "Jo"},
-                          {"id": 2, "email": "su@home.example", "status": "suspended"},
-                          {"id": 3, "email": "ma@home.example"}])
+    """The bench with an owner."""
+    bench.table("users", [{"id": 1, "email": "jo@home.example", "name": "Jo"}])
     return bench
 
 
-def destination(bench, id: int, *, user_id: int = 1, told=None, **age) -> dict:
-    """Added this long ago; `told`: how many days ago its owner was notified of its removal."""
-    row = {"id": id, "user_id": user_id, "email": f"d{id}@far.example",
-           "created_at": bench.ago(**age)}
-    return row if told is None else {**row, "removal_notified_at": bench.ago(days=told),
-                                     "reminded_at": bench.ago(days=told)}
-
-
-def notice(bench, **values) -> None:
-    """The notice about a removal."""
-    bench.table("notifications", [{"user_id": 1, "kind": "destination_removal", "status": "sent",
-                                   **values}])
+def destination(bench, id: int, days: float, told: float | None = None, user_id: int = 1,
+                **values) -> dict:
+    """Added this many days ago; `told`: how many days ago its owner was notified of its removal."""
+    when = None if told is None else bench.ago(days=told)
+    return {"id": id, "user_id": user_id, "email": f"d{id}@far.example", "reminded_at": when,
+            "removal_notified_at": when, "created_at": bench.ago(days=days), **values}
 
 
 def notices(bench) -> list[tuple]:
@@ -46,174 +39,164 @@ def removed(bench) -> list[int]:
     return sorted(json.loads(row["details"])["destination_id"] for row in bench.rows("audit_logs"))
 
 
-# Tokens
-
-def test_expired_tokens_go(owned):
-    owned.table("destinations", [destination(owned, 1, hours=1)])
-    owned.table("destination_verifications", [
-        {"id": 1, "destination_id": 1, "expires_at": owned.ago(seconds=1)},
-        # exactly at the limit stays
-        {"id": 2, "destination_id": 1, "expires_at": owned.now},
-        {"id": 3, "destination_id": 1, "expires_at": owned.ahead(days=1)},
-        # of a destination that was deleted
-        {"id": 4, "destination_id": 9, "expires_at": owned.ago(days=99)},
-    ])
-    assert owned.run(JOB) == {"tokens": 2, "notices": 0, "removed": 0}
-    assert owned.ids("destination_verifications") == [2, 3]
+def sent(bench) -> None:
+    """What waits in the queue was sent at once."""
+    bench.db.execute("UPDATE {notifications} SET status = 'sent', finished_at = created_at")
 
 
-# The reminder
+# What becomes of one
 
-def test_after_three_days_the_owner_is_reminded_once_at_the_account_s_address(owned):
+REMINDED, TOLD, REMOVED, STAYS = "destination_reminder", "destination_removal", "removed", "stays"
+# {what: (days since it was added, days since its owner was told of its removal, that notice's
+# status and how many days ago it was finished, what becomes of it)}
+CASES = {
+    "at the limit of the reminder": (3, None, None, STAYS),
+    "past it": (3 + SECOND, None, None, REMINDED),
+    "at the limit of the notice": (27, None, None, REMINDED),
+    "past that": (27 + SECOND, None, None, TOLD),
+    "very old": (300, None, None, TOLD),
+    "at its end": (30, 3, ("sent", 3), STAYS),
+    "past it, told 3 days ago": (30 + SECOND, 3, ("sent", 3), REMOVED),
+    "told a little later": (31, 3 - SECOND, ("sent", 3 - SECOND), STAYS),
+    "the notice was sent later": (90, 5, ("sent", 2), STAYS),
+    "it could not be sent": (90, 6, ("failed", 3), REMOVED),
+    "it is no longer there": (90, 5, None, REMOVED),
+    "it waits": (90, 7 - SECOND, ("pending", None), STAYS),
+    "it has waited for 7 days": (90, 7, ("pending", None), REMOVED),
+    "it is being sent": (90, 7 - SECOND, ("sending", None), STAYS),
+    "removals were off for a month": (400, 33, ("sent", 33), REMOVED),
+    "and longer": (400, 34, ("sent", 34), TOLD),
+}
+
+
+def become(bench, id: int) -> str:
+    """What a run has made of it; each has an owner of its own."""
+    if id not in bench.ids("destinations"):
+        return REMOVED
+    new = [row["kind"] for row in bench.rows("notifications")
+           if row["user_id"] == id and row["dedupe_key"]]
+    return new[0] if new else STAYS
+
+
+def test_what_becomes_of_an_unverified_destination(bench):
+    for id, (days, told, notice, _) in enumerate(CASES.values(), 1):
+        bench.table("users", [{"id": id, "email": f"u{id}@home.example"}])
+        bench.table("destinations", [destination(bench, id, days, told, user_id=id)])
+        if notice:
+            status, finished = notice
+            bench.table("notifications", [{
+                "user_id": id, "kind": TOLD, "status": status, "created_at": bench.ago(days=told),
+                "finished_at": None if finished is None else bench.ago(days=finished)}])
+    counts = bench.run(JOB)
+    expected = [case[-1] for case in CASES.values()]
+    assert {what: become(bench, id) for id, what in enumerate(CASES, 1)} == {
+        what: case[-1] for what, case in CASES.items()}
+    assert counts == {"tokens": 0, "removed": expected.count(REMOVED),
+                      "notices": expected.count(TOLD) + expected.count(REMINDED)}
+    assert bench.run(JOB) == NONE
+
+
+def test_others_than_the_unverified_of_active_owners_are_left_alone(owned):
+    owned.table("users", [{"id": 2, "status": "suspended", "email": "su@home.example"},
+                          {"id": 3, "email": "no address"}])
+    ago = owned.ago(days=1)
+    owned.table("destinations", [destination(owned, 1, 8, verified_at=ago),
+                                 destination(owned, 2, 8, reminded_at=ago),
+                                 destination(owned, 3, 400, told=34, user_id=2),
+                                 # nobody can be told of it: never without a notice
+                                 destination(owned, 4, 40, user_id=3)])
+    for _ in range(3):
+        assert owned.run(JOB) == NONE
+        owned.now = owned.ahead(hours=1)
+
+
+def test_all_of_an_owner_are_in_one_notice(owned):
     owned.config(core={"app_url": "https://app.example/"})
-    owned.table("destinations", [
-        destination(owned, 1, days=3, seconds=1),
-        # exactly at the limit: not yet
-        destination(owned, 2, days=3),
-        destination(owned, 3, days=8),
-        {**destination(owned, 4, days=8), "verified_at": owned.ago(days=1)},
-        {**destination(owned, 5, days=8), "reminded_at": owned.ago(days=1)},
-        destination(owned, 6, days=8, user_id=2),
-    ])
-    assert owned.run(JOB) == {"tokens": 0, "notices": 1, "removed": 0}
+    owned.table("destinations", [destination(owned, 1, 4), destination(owned, 2, 3),
+                                 destination(owned, 3, 8)])
+    assert owned.run(JOB) == {**NONE, "notices": 1}
     [row] = owned.rows("notifications")
-    assert (row["to_email"], row["kind"], row["persona"], row["priority"], row["dedupe_key"]) == (
-        "jo@home.example", "destination_reminder", "porter", 2,
-        f"destination-reminder:3:{owned.ago(days=8):%Y-%m-%d %H:%M:%S}")
+    assert row["dedupe_key"] == f"destination-reminder:3:{owned.ago(days=8):%Y-%m-%d %H:%M:%S}"
     assert row["subject"] == "Please verify 2 of your destinations"
     assert "https://app.example/destinations" in row["body_text"]
     assert owned.ids("destinations", "reminded_at = '2026-11-24 14:30:05'") == [1, 3]
-    assert owned.run(JOB) == NONE
 
 
 # SQLite gives the highest id again, unless the app's table has AUTOINCREMENT
 def test_the_owner_of_a_destination_that_has_the_id_of_a_deleted_one_is_reminded_too(owned):
-    owned.table("destinations", [destination(owned, 1, days=8)])
+    owned.table("users", [{"id": 3, "email": "ma@home.example"}])
+    owned.table("destinations", [destination(owned, 1, 8)])
     owned.run(JOB)
     owned.db.execute("DELETE FROM {destinations} WHERE id = 1")
-    owned.table("destinations", [destination(owned, 1, user_id=3, days=4)])
+    owned.table("destinations", [destination(owned, 1, 4, user_id=3)])
     assert owned.run(JOB)["notices"] == 1
-    assert notices(owned) == [(1, "destination_reminder"), (3, "destination_reminder")]
+    assert notices(owned) == [(1, REMINDED), (3, REMINDED)]
 
 
 def test_one_that_an_alias_uses_is_reminded_of_however_old_it_is_and_never_told_of_removal(owned):
-    owned.table("destinations", [destination(owned, 1, days=90)])
+    owned.table("destinations", [destination(owned, 1, 90)])
     owned.table("alias_destinations", [{"alias_id": 5, "destination_id": 1}])
     owned.run(JOB)
     for days in (1, 40, 80):
         owned.now = owned.ahead(days=days)
         assert owned.run(JOB) == NONE
-    assert notices(owned) == [(1, "destination_reminder")]
+    assert notices(owned) == [(1, REMINDED)]
     assert owned.ids("destinations") == [1]
 
 
 def test_each_part_can_be_switched_off(owned):
-    owned.table("destinations", [destination(owned, 1, days=90), destination(owned, 2, days=90,
-                                                                             told=5)])
+    owned.table("destinations", [destination(owned, 1, 90), destination(owned, 2, 90, told=5)])
     assert owned.run(JOB, remind_after="off", remove_after="off") == NONE
-    assert owned.run(JOB, remove_after="off") == {"tokens": 0, "notices": 1, "removed": 0}
-    assert notices(owned) == [(1, "destination_reminder")]
+    assert owned.run(JOB, remove_after="off") == {**NONE, "notices": 1}
+    assert notices(owned) == [(1, REMINDED)]
     assert owned.run(JOB, remind_after="off") == {"tokens": 0, "notices": 1, "removed": 1}
 
 
-# The notice of a removal
-
-def test_three_days_before_the_removal_its_owner_is_told_instead_of_reminded(owned):
-    owned.table("destinations", [
-        destination(owned, 1, days=27, seconds=1),
-        # exactly at the limit: a reminder
-        destination(owned, 2, days=27),
-        destination(owned, 3, days=300),
-    ])
-    assert owned.run(JOB) == {"tokens": 0, "notices": 2, "removed": 0}
-    reminder, removal = sorted(owned.rows("notifications"), key=lambda row: row["kind"])
-    assert (removal["kind"], removal["persona"], removal["priority"]) == ("destination_removal",
-                                                                          "porter", 1)
-    assert removal["subject"] == "Verify 2 destinations before 27 November 2026 to keep them"
-    assert "d2@" in reminder["body_text"]
-    assert "d2@" not in removal["body_text"]
-    assert owned.ids("destinations",
-                     "removal_notified_at IS NOT NULL AND reminded_at IS NOT NULL") == [1, 3]
-    assert owned.run(JOB) == NONE
-
-
 def test_however_late_the_run_three_days_lie_between_notice_and_removal(owned):
-    owned.table("destinations", [destination(owned, 1, days=300)])
+    owned.table("destinations", [destination(owned, 1, 300)])
     begin, gone = owned.now, None
     for hours in range(0, 120, 6):
         owned.now = begin + timedelta(hours=hours)
-        owned.db.execute("UPDATE {notifications} SET status = 'sent', finished_at = created_at")
+        sent(owned)
         if owned.run(JOB)["removed"]:
             gone = hours
             break
     assert gone == 72
-    assert notices(owned) == [(1, "destination_removal")]
+    assert notices(owned) == [(1, TOLD)]
 
 
-def test_the_days_count_from_when_the_notice_was_sent(owned):
-    told = owned.ago(days=5)
-    owned.table("destinations", [destination(owned, 1, days=90, told=5),
-                                 destination(owned, 2, days=90, told=6),
-                                 destination(owned, 3, days=90, told=5, user_id=3)])
-    notice(owned, created_at=told, finished_at=owned.ago(days=2))
-    notice(owned, created_at=owned.ago(days=6), finished_at=owned.ago(days=3), status="failed")
-    # the third one's notice is no longer there
-    assert owned.run(JOB)["removed"] == 2
-    assert owned.ids("destinations") == [1]
-    owned.now = owned.ahead(days=1)
-    assert owned.run(JOB)["removed"] == 1
-
-
-@pytest.mark.parametrize("status", ["pending", "sending"])
-def test_a_notice_that_waits_to_be_sent_holds_the_removal_back_for_seven_days(owned, status):
-    owned.table("destinations", [destination(owned, 1, days=90, told=6)])
-    notice(owned, created_at=owned.ago(days=6), status=status)
-    assert owned.run(JOB) == NONE
-    owned.now = owned.ahead(days=1)
-    assert owned.run(JOB)["removed"] == 1
-
-
-def test_a_notice_of_long_ago_no_longer_counts(owned):
-    # removals were off, or an alias used it for a time; nobody tells the owner of the third
-    owned.table("destinations", [destination(owned, 1, days=400, told=33),
-                                 destination(owned, 2, days=400, told=34),
-                                 destination(owned, 3, days=400, told=34, user_id=2)])
-    assert owned.run(JOB) == {"tokens": 0, "notices": 1, "removed": 1}
-    assert removed(owned) == [1]
-    owned.db.execute("UPDATE {notifications} SET status = 'sent', finished_at = created_at")
-    owned.now = owned.ahead(days=3)
-    assert owned.run(JOB)["removed"] == 1
-    assert owned.ids("destinations") == [3]
-
-
-# The removal
+# The removal, and tokens
 
 def test_it_goes_with_its_tokens_and_leaves_an_audit_row(owned):
-    owned.table("destinations", [destination(owned, 1, days=30, seconds=1, told=3),
-                                 # exactly at the limit stays
-                                 destination(owned, 2, days=30, told=3),
-                                 destination(owned, 3, days=31, told=2.9)])
-    owned.table("destination_verifications",
-                [{"id": id, "destination_id": id, "expires_at": owned.ahead(days=9)}
-                 for id in (1, 2, 3)])
-    assert owned.run(JOB) == {"tokens": 0, "notices": 0, "removed": 1}
-    assert owned.ids("destinations") == owned.ids("destination_verifications") == [2, 3]
+    owned.table("destinations", [destination(owned, 1, 30 + SECOND, told=3),
+                                 destination(owned, 2, 30, told=3)])
+    ahead = owned.ahead(days=9)
+    owned.table("destination_verifications", [
+        {"id": 1, "destination_id": 1, "expires_at": ahead},
+        {"id": 2, "destination_id": 2, "expires_at": ahead},
+        {"id": 3, "destination_id": 2, "expires_at": owned.ago(seconds=1)},
+        # exactly at the limit stays
+        {"id": 4, "destination_id": 2, "expires_at": owned.now},
+        # of a destination that was deleted
+        {"id": 5, "destination_id": 9, "expires_at": owned.ago(days=99)},
+    ])
+    assert owned.run(JOB) == {"tokens": 2, "notices": 0, "removed": 1}
+    assert (owned.ids("destinations"), owned.ids("destination_verifications")) == ([2], [2, 4])
     [row] = owned.rows("audit_logs")
     assert (row["user_id"], row["event"]) == (1, "destination.removed")
     assert json.loads(row["details"]) == {"destination_id": 1, "email": "d1@far.example",
                                           "created_at": "2026-10-25 14:30:04"}
 
 
+@pytest.mark.parametrize("is_meanwhile", [False, True])
 @pytest.mark.parametrize("change", [
     "UPDATE {destinations} SET verified_at = '2026-11-24 14:00:00' WHERE id = 1",
     "INSERT INTO {alias_destinations} (alias_id, destination_id) VALUES (7, 1)",
     ("INSERT INTO {failed_emails} (user_id, alias_id, destination_id, envelope_to, raw_path, "
-     "created_at)"
-     " VALUES (1, 1, 1, 'a@b.example', 'x', '2026-11-24 14:00:00')"),
+     "created_at) VALUES (1, 1, 1, 'a@b.example', 'x', '2026-11-24 14:00:00')"),
 ])
-@pytest.mark.parametrize("is_meanwhile", [False, True])
 def test_what_is_verified_used_or_awaited_stays(owned, change, is_meanwhile):
-    owned.table("destinations", [destination(owned, id, days=90, told=5) for id in (1, 2)])
+    owned.table("destinations", [destination(owned, id, 90, told=5) for id in (1, 2)])
     owned.table("failed_emails", [{"destination_id": 2, "status": "sent"}])
     if is_meanwhile:                # after they were found, before the transaction
         owned.meanwhile("BEGIN", change)
@@ -234,15 +217,4 @@ def test_a_limit_shortened_by_mistake_stops_before_a_mail_is_written(owned, monk
     assert told.startswith("20 of 20 rows of destinations would be deleted: "
                            "[expire_destination_verifications] remove_after is 3d, it was 30d")
     assert notices(owned) == []
-    assert owned.run(JOB, remove_after="3d", yes=True) == {"tokens": 0, "notices": 1, "removed": 0}
-
-
-# Dry runs, kills
-
-def test_one_whose_owner_no_mail_can_reach_stays(owned):       # never without a notice
-    owned.db.execute("UPDATE {users} SET email = 'no address' WHERE id = 1")
-    owned.table("destinations", [destination(owned, 1, days=40)])
-    for _ in range(3):
-        assert owned.run(JOB)["removed"] == 0
-        owned.now = owned.ahead(days=20)
-    assert owned.ids("destinations") == [1]
+    assert owned.run(JOB, remove_after="3d", yes=True) == {**NONE, "notices": 1}
