@@ -78,21 +78,6 @@ def test_a_mistake_names_its_field_and_what_is_expected(expression, says):
     assert says in str(error.value)
 
 
-def test_either_of_two_restricted_day_fields_is_enough():         # R8
-    both = cron.parse("0 3 1 * mon")
-    assert both.either_day
-    assert slots("0 3 1 * mon", "UTC", "2026-11-01T00:00Z", "2026-11-09T23:59Z") == [
-        "2026-11-01 03:00+00:00", "2026-11-02 03:00+00:00", "2026-11-09 03:00+00:00"]
-    assert not cron.parse("0 3 1 * *").either_day
-    assert not cron.parse("0 3 * * mon").either_day
-
-
-def test_a_day_field_with_a_star_must_hold_as_well():             # as in Vixie cron
-    assert not cron.parse("0 3 */2 * mon").either_day
-    assert slots("0 3 */2 * mon", "UTC", "2026-11-01T00:00Z", "2026-11-30T23:59Z") == [
-        "2026-11-09 03:00+00:00", "2026-11-23 03:00+00:00"]
-
-
 # Slots in UTC
 
 @pytest.mark.parametrize("expression, now, before, after", [

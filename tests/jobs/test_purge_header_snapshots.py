@@ -156,14 +156,6 @@ def test_too_many_orphans_look_like_a_log_that_was_lost(bench, few):       # R19
     assert len(bench.ids("header_snapshots")) == 21
 
 
-def test_yes_holds_for_the_next_runs_until_they_are_gone(bench, few):      # R19
-    many(bench.db, 0, 100, None)
-    assert bench.run(JOB, yes=True, limit=30)["deleted"] == 30
-    assert bench.run(JOB)["deleted"] == 70
-    many(bench.db, 0, 50, None)
-    assert "50 of 50 rows" in bench.fails(JOB)
-
-
 @pytest.mark.parametrize("where, option", [(LOGS, "[purge_message_logs] keep"),
                                            (JOB, "[purge_header_snapshots] keep")])
 def test_a_time_that_was_shortened_by_mistake_stops_it(bench, few, where, option):       # R19

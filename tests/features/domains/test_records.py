@@ -150,10 +150,10 @@ def test_a_pending_domain_fails_after_30_days_and_only_by_an_answer():        # 
     assert domain_after(old, "pass", NOW, OPTIONS).event == "verified"
 
 
-def walked(*looks: tuple, **values) -> list[tuple]:
+def walked(*looks: tuple) -> list[tuple]:
     """A verified domain looked at after so many hours, with such a verdict: (hours, event) of what
     came to be."""
-    state, events = row("verified", **values), []
+    state, events = row("verified"), []
     for hours, verdict in looks:
         now = NOW + timedelta(hours=hours)
         change = domain_after(state, verdict, now, OPTIONS)
@@ -199,10 +199,6 @@ WALKS = {               # {what it shows: (looks, what came to be)}. R48 R49
 def test_a_verified_domain_is_warned_and_then_loses_its_status(name):      # R48 R49
     looks, events = WALKS[name]
     assert walked(*looks) == events
-
-
-def test_time_without_a_number_of_failures_is_not_enough():       # R49
-    assert walked((0, FAIL), (72, FAIL), warned_at=NOW - timedelta(days=5)) == []
 
 
 @pytest.mark.parametrize("values, verdict, hours", [

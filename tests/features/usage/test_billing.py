@@ -10,24 +10,6 @@ from tests.support.product import Cycle, cycle, elapsed_percent
 DAY = timedelta(days=1)
 
 
-@pytest.mark.parametrize(("anchor", "day", "found"), [
-    (15, date(2026, 11, 24), Cycle(date(2026, 11, 15), date(2026, 12, 15))),
-    # on the day itself it has begun
-    (24, date(2026, 11, 24), Cycle(date(2026, 11, 24), date(2026, 12, 24))),
-    (25, date(2026, 11, 24), Cycle(date(2026, 10, 25), date(2026, 11, 25))),
-    (1, date(2026, 12, 31), Cycle(date(2026, 12, 1), date(2027, 1, 1))),
-    (31, date(2026, 1, 1), Cycle(date(2025, 12, 31), date(2026, 1, 31))),
-    (29, date(2026, 2, 28), Cycle(date(2026, 2, 28), date(2026, 3, 29))),
-    (30, date(2026, 2, 27), Cycle(date(2026, 1, 30), date(2026, 2, 28))),
-    (31, date(2026, 3, 30), Cycle(date(2026, 2, 28), date(2026, 3, 31))),
-    (29, date(2028, 2, 28), Cycle(date(2028, 1, 29), date(2028, 2, 29))),          # a leap year
-    (31, date(2028, 2, 29), Cycle(date(2028, 2, 29), date(2028, 3, 31))),
-    (31, date(2026, 4, 30), Cycle(date(2026, 4, 30), date(2026, 5, 31))),
-])
-def test_the_cycle_that_a_day_is_in(anchor, day, found):
-    assert cycle(anchor, day) == found
-
-
 @pytest.mark.parametrize("anchor", range(1, 32))
 def test_it_agrees_with_a_calendar_that_is_walked_day_by_day(anchor):
     walk = [date(2023, 11, 1) + number * DAY for number in range(366 * 9)]
