@@ -23,18 +23,6 @@ def test_one_command_makes_them_all_and_tells_what_is_old():
     assert (run.returncode, run.stdout) == (0, "every generated file is up to date\n")
 
 
-@each("name", catalogue.names())
-def test_every_job_and_option_is_documented(name):
-    job = catalogue.load(name)
-    page = FILES["docs/jobs.md"].partition(f"\n## {name}\n")[2].partition("\n## ")[0]
-    assert " ".join(job.idempotency.split()) in " ".join(page.split())
-    assert f"`{job.schedule}`" in page
-    for option in job.options:
-        assert f"`{option}`" in page
-    assert f" {name} --scheduled\n" in FILES["crontab.txt"]
-    assert f"\n[{name}]\n" in FILES["config.ini.example"]
-
-
 @each("section", settings.SECTIONS)
 def test_every_section_and_option_is_documented(section):
     example = FILES["config.ini.example"].partition(f"\n[{section}]\n")[2].partition("\n[")[0]

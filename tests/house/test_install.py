@@ -202,46 +202,7 @@ def test_on_a_terminal_the_few_values_that_matter_are_asked_for(host, tmp_path):
     assert (host / "config.ini").read_text() == text
 
 
-def test_with_adds_packages_and_keeps_them(host, install, tmp_path):        # R71
-    lock(host, tmp_path)
-    wheel(tmp_path / "wheels", "rq", "2.6.0")
-    wheel(tmp_path / "wheels", "redis", "6.0.0")
-    assert_host_is_ready(host, install("--with", "mysql,rq"))
-    ours = host / ".venv" / "bin" / "python"
-    assert subprocess.run([ours, "-c", "import rq"], capture_output=True,
-                          text=True).stderr == "this is rq 2.6.0\n"
-    shutil.rmtree(host / ".venv" / "lib")
-    again = install(blocked=())
-    assert again.returncode == 0, again.stderr
-    assert (host / ".venv" / ".with").read_text() == "rq\n"
-
-
 # The tests' own environment
-
-@pytest.fixture
-def bare_tests(host, tmp_path):
-    """The bundle with a single test, which wants a server that no machine has; no packages, and an
-    apt-get that only notes what it is asked for."""
-    (host / "tests").mkdir()
-    # in two parts, or install.sh would find it here, too
-    text = '{}("no-such-server", "no-such-package")\n'.format("program")
-    (host / "tests" / "some.py").write_text(text)
-    for name in ("requirements.txt", "requirements-dev.txt"):
-        (host / name).write_text("")
-    fake = tmp_path / "fake"
-    fake.mkdir()
-    (fake / "apt-get").write_text(f"#!/bin/sh\necho $* >>{tmp_path}/apt\n")
-    (fake / "apt-get").chmod(0o755)
-    return {"PATH": f"{fake}:/usr/bin:/bin", "XDG_CACHE_HOME": str(tmp_path / "cache")}
-
-
-def test_no_system_package_is_installed(install, bare_tests, tmp_path):
-    run = install("test-env", **bare_tests)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.startswith(f"{tmp_path}/cache/mail-jobs-tests/python")
-    assert "no-such-package" in install("missing", **bare_tests).stdout.split()
-    assert not (tmp_path / "apt").exists()
-
 
 def test_an_unsuitable_python_is_named_with_its_reason(install, tmp_path):
     old = tmp_path / "python-old"

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs_lib.database.connection import connect
 from jobs_lib.errors import JobsError, LockHeld
-from jobs_lib.runner.locks import DatabaseLock, FileLock
+from jobs_lib.runner.locks import FileLock
 from tests.support.shell import Shell, ended, until
 
 MANY = 50
@@ -198,38 +197,6 @@ def test_removing_a_held_lock_file_stops_the_run(site, again):               # R
 
 # The lock in the database
 
-@pytest.fixture
-def connections(maria_site, mariadb):
-    """Makes connections to one database, or to another one."""
-    other, made = mariadb.database(), []
-
-    def connected(url=maria_site.url):
-        made.append(connect(url))
-        return made[-1]
-    connected.other = lambda: connected(other)
-    yield connected
-    for db in made:
-        db.close()
-    mariadb.drop(other)
-
-
-def test_a_lock_in_the_database_is_held_until_its_connection_ends(connections):      # R3
-    one, two = DatabaseLock(connections, "", "dig", 331), DatabaseLock(connections, "", "dig", 331)
-    one.acquire("")
-    assert one.check()
-    assert not two.is_free()
-    with pytest.raises(LockHeld):
-        two.acquire("")
-    # a host that went away holds it no longer
-    assert one._db.value("SELECT @@SESSION.wait_timeout") == 331
-    one.release()
-    assert until(two.is_free)       # the server notices in its own time
-    two.acquire("")
-    assert one.name == two.name
-    assert len(two.name) <= 64
-    two.release()
-
-
 def test_a_stranger_who_guesses_takes_no_lock_of_ours(maria_site, mariadb):          # R71
     maria_site.configure(lock="database")
     with stranger(mariadb) as theirs:
@@ -325,14 +292,3 @@ def stranger(mariadb):
             return cursor.fetchone()[0]
     with contextlib.closing(connection):
         yield ask
-
-
-def test_locks_of_other_jobs_prefixes_and_databases_are_others(connections):
-    held = DatabaseLock(connections, "", "dig", 60)
-    held.acquire("")
-    for other in (DatabaseLock(connections, "", "fail", 60), DatabaseLock(connections, "x_", "dig",
-                                                                          60),
-                  DatabaseLock(connections.other, "", "dig", 60)):
-        other.acquire("")
-        other.release()
-    held.release()

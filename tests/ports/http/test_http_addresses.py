@@ -54,8 +54,8 @@ def test_no_spelling_of_an_address_that_is_not_public_is_connected_to():     # R
 
 def test_no_answer_that_is_not_public_is_connected_to():     # R45
     addresses = [*METADATA, *INNER, *(each for inner in INNER for each in embedded(inner)),
-                 *(str(ipaddress.ip_network(network)[-1]) for network in (*IANA_4, *IANA_6,
-                                                                          *OTHERS))]
+                 *(str(ipaddress.ip_network(network)[end])
+                   for network in (*IANA_4, *IANA_6, *OTHERS) for end in (0, -1))]
     found = called([{"url": "https://hook.example/", "answers": [[address]]}
                     for address in addresses])
     for address, one in zip(addresses, found):

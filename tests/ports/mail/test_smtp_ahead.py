@@ -143,17 +143,6 @@ def test_what_is_not_sent_in_its_turn_gets_nothing(relay, opened, eager):
     assert bytes(server.received[0]).endswith(b"RCPT TO:<b@home.example>\r\nDATA\r\n")
 
 
-def test_at_the_end_it_is_hung_up_on(relay, opened):
-    server = relay()
-    transport = opened(port=server.port)
-    first, unwanted = to("a", "b")
-    transport.send(*first, soon(), 1, lambda: unwanted)
-    transport.close()
-    time.sleep(0.1)
-    assert taken(server) == ["a"]
-    assert len(server.contents) == 1
-
-
 # R29
 def test_a_relay_that_does_not_wait_costs_no_attempt(relay, opened):
     server = relay(DATA=[b"", Bye(b"354 go on\r\n421 4.4.2 timeout")])
