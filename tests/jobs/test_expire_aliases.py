@@ -85,13 +85,12 @@ def test_another_transaction_on_the_row_is_waited_for_and_the_row_judged_again(b
     bench.table("aliases", [alias(1, bench.ago(days=1)), alias(2, bench.ago(days=1))])
     other, timers = connect(bench.url), []
 
-    def hold(sql, _):
-        if "FOR UPDATE" in sql and not timers:
-            other.execute("SET autocommit = 0")
-            other.execute("UPDATE {aliases} SET active = 0 WHERE id = 1")
-            timers.append(Timer(0.1, other.execute, ["COMMIT"]))
-            timers[0].start()
-    bench.on_statement = hold
+    def hold() -> None:
+        other.execute("SET autocommit = 0")
+        other.execute("UPDATE {aliases} SET active = 0 WHERE id = 1")
+        timers.append(Timer(0.1, other.execute, ["COMMIT"]))
+        timers[0].start()
+    bench.meanwhile("FOR UPDATE", hold)
     assert bench.run(JOB) == {"expired": 1, "notices": 1}
     timers[0].join()
     other.close()

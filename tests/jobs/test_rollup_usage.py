@@ -194,19 +194,16 @@ def test_a_clock_that_was_wrong_once_does_not_keep_rows_new_for_ever(bench):
 def test_a_late_row_that_is_purged_while_the_first_run_looks_for_days_is_counted(bench):      # R58
     users(bench)
     bench.table("message_logs", [log(bench.now)])
-    other, struck = bench.second_host(), []
+    other = bench.second_host()
 
-    def meddle(sql, _):                 # just before the days that were found are put down
-        if (sql.startswith(("BEGIN", "START")) and not struck
-                and any("FROM {usage_daily} WHERE day >= :since" in one
-                        for one in bench.statements)):
-            struck.append(sql)
-            other.table("message_logs", [log(bench.ago(days=100))])
-            other.run(PURGE)
-    bench.on_statement = meddle
+    def come_and_go() -> None:
+        other.table("message_logs", [log(bench.ago(days=100))])
+        other.run(PURGE)
+    # just before the days that were found are put down
+    bench.meanwhile("FROM {usage_daily} WHERE day >= :since",
+                    lambda: bench.meanwhile("BEGIN", come_and_go))
     bench.run(JOB)
-    bench.on_statement = None
-    assert struck
+    assert bench.on_statement is None
     bench.run(JOB)
     assert agrees(bench)
 
