@@ -40,13 +40,6 @@ def test_a_file_is_replaced_as_a_whole_and_a_planted_draft_is_not_followed(tmp_p
     assert len(list(tmp_path.glob("page.html.*"))) == 7
 
 
-def test_a_failed_write_leaves_no_draft(tmp_path):
-    (tmp_path / "page").mkdir()
-    with pytest.raises(OSError):
-        folders.write(str(tmp_path / "page"), "new")
-    assert [path.name for path in tmp_path.iterdir()] == ["page"]
-
-
 # R71
 def test_logs_and_locks_are_not_written_through_a_link(tmp_path, victim, capsys):
     (tmp_path / "dig.log").symlink_to(victim)

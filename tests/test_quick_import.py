@@ -89,10 +89,3 @@ def test_a_compiled_file_of_another_python_is_not_used(interpreter, tmp_path):
     with open(path, "r+b") as file:
         file.write(b"\0\0")
     assert interpreter("from jobs_lib import subject" + QUICK) == "1 SourceFileLoader\n"
-
-
-def test_a_file_that_an_older_version_has_left_does_not_hide_a_package(interpreter, tmp_path):
-    path = tmp_path / "jobs_lib" / "part.py"
-    path.write_text("value = 'old'\n")
-    py_compile.compile(str(path))
-    assert interpreter("from jobs_lib import part as subject" + QUICK) == "1 _Loader\n"

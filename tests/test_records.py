@@ -13,15 +13,6 @@ Point, Theirs = (make(*ABOUT, defaults=(2, 3)) for make in (namedtuple, python))
 VALUES = {"x": 1, "y": None, "z": "a"}
 
 
-class Named(namedtuple("Named", "x y")):
-    """One with a method of its own."""
-
-    __slots__ = ()
-
-    def both(self) -> tuple:
-        return self.x, self.y
-
-
 @pytest.mark.parametrize("values, named", [
     ((1, 2, 3), {}), ((1,), {}), ((1, 5), {}), ((), VALUES), ((1,), {"z": 4}), ((), {"x": 0})])
 def test_it_is_made_in_the_same_ways(values, named):
@@ -39,13 +30,6 @@ def test_nothing_but_its_fields_is_replaced_or_set():
         Point(1)._replace(w=1)
     with pytest.raises(AttributeError):
         Point(1).x = 2
-    with pytest.raises(AttributeError):
-        Named(1, 2).w = 2
-
-
-def test_a_class_of_it_keeps_its_methods():
-    assert Named(x=1, y=2)._replace(y=3).both() == (1, 3)
-    assert repr(Named(1, 2)) == "Named(x=1, y=2)"
 
 
 def test_it_is_pickled_without_a_class_of_it():

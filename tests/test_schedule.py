@@ -83,12 +83,8 @@ def test_a_mistake_names_its_field_and_what_is_expected(expression, says):
 @pytest.mark.parametrize("expression, now, before, after", [
     # not after itself
     ("*/5 * * * *", "2026-11-24 14:35:00", "2026-11-24 14:35", "2026-11-24 14:40"),
-    ("*/5 * * * *", "2026-11-24 14:34:59", "2026-11-24 14:30", "2026-11-24 14:35"),
-    ("17 3 * * *", "2026-01-01 00:00:00", "2025-12-31 03:17", "2026-01-01 03:17"),
     # 2100 is no leap year
     ("0 0 29 2 *", "2099-06-01 00:00:00", "2096-02-29 00:00", "2104-02-29 00:00"),
-    ("0 0 31 * *", "2026-03-01 00:00:00", "2026-01-31 00:00", "2026-03-31 00:00"),
-    ("59 23 31 12 *", "2026-12-31 23:59:59", "2026-12-31 23:59", "2027-12-31 23:59"),
     ("0 12 29 2 */7", "2026-01-01 00:00:00", "2004-02-29 12:00", "2032-02-29 12:00"),  # on a Sunday
 ])
 def test_the_nearest_slots(expression, now, before, after):
@@ -263,22 +259,17 @@ def test_a_machine_without_zone_data_is_told_how_to_get_it(monkeypatch):
 @pytest.mark.parametrize("expression, words", [
     ("* * * * *", "every minute"),
     ("*/5 * * * *", "every 5 minutes"),
-    ("2-59/5 * * * *", "every 5 minutes"),
     ("17 * * * *", "hourly at minute 17"),
     ("7,40 * * * *", "hourly at the minutes 7 and 40"),
     ("17 3 * * *", "daily at 03:17"),
     ("17 3,15 * * *", "daily at 03:17 and 15:17"),
     ("*/10 * * * 1-5", "every 10 minutes, Monday to Friday"),
-    ("17 3 * * 1", "on Mondays at 03:17"),
     ("17 3 * * 1-5", "Monday to Friday at 03:17"),
     ("17 3 * * 0,3", "on Sundays and Wednesdays at 03:17"),
-    ("17 3 1 * *", "on day 1 of each month at 03:17"),
     ("17 3 1,15 * *", "on days 1 and 15 of each month at 03:17"),
     ("17 1-23/2 * * *", "by the cron schedule 17 1-23/2 * * *"),
     ("17 3 * 1,7 *", "by the cron schedule 17 3 * 1,7 *"),
     ("17 3 1 * mon", "by the cron schedule 17 3 1 * mon"),
-    ("17 3 */10 * mon", "by the cron schedule 17 3 */10 * mon"),
-    ("3,7 0,5,9 * * *", "by the cron schedule 3,7 0,5,9 * * *"),
 ])
 def test_words(expression, words):
     assert schedule_text.words(cron.parse(expression)) == words

@@ -180,18 +180,14 @@ def test_it_goes_when_the_grace_has_passed_and_not_before(bench):
     assert bench.rows("users")[1]["deleted_at"] == clock.text(bench.now)
 
 
-NO_TIMES = {"none": None, "zeros": "0000-00-00 00:00:00", "a number": 1700000000,
-            "a day": "2026-11-24", "no such day": "2026-02-30 10:00:00",
-            "an app's none": "2000-01-01 00:00:00"}
+NO_TIMES = (None, "0000-00-00 00:00:00", 1700000000, "2026-11-24", "2026-02-30 10:00:00",
+            "2000-01-01 00:00:00")                  # the last as some apps write it
 
 
 # SQLite takes anything into any column.
-@pytest.mark.parametrize("engine_url, written",
-                         [("mariadb", None), ("mariadb", "2000-01-01 00:00:00"),
-                          *(("sqlite", each) for each in NO_TIMES.values())],
-                         ids=["mariadb-none", "mariadb-an app's none",
-                              *(f"sqlite-{name}" for name in NO_TIMES)],
-                         indirect=["engine_url"])
+@pytest.mark.parametrize(("engine_url", "written"), [
+    ("mariadb", NO_TIMES[0]), ("mariadb", NO_TIMES[-1]),
+    *(("sqlite", each) for each in NO_TIMES)], indirect=["engine_url"])
 def test_what_is_no_time_counts_from_when_it_is_seen(bench, written):
     jane = user(bench, deleted_at=written)
     user(bench, deleted_at=bench.ago(days=1))
