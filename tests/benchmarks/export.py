@@ -5,8 +5,7 @@ how much memory.
 
 Each is a whole process, one after the other, on the same rows of `message_logs`; its CPU seconds
 are compared, since they tell more than the clock where others use the machine, too (a server's own
-are not in them). "Read and write" is a loop over the driver's own cursor, once for the JSON and
-once for the CSV. "Only write" gets a page of rows for nothing, again and again. The goal is half of
+are not in them). "Only write" gets a page of rows for nothing, again and again. The goal is half of
 that speed, and memory that is flat within 10 %.
 """
 from __future__ import annotations
@@ -72,29 +71,21 @@ def ours(service: Shell) -> int:
     return int(err.splitlines()[-1])
 
 
-def bare(service: Shell, how: str, rows: int) -> None:
+def bare(service: Shell, rows: int) -> None:
     """A process that does it without us."""
-    subprocess.run([sys.executable, "-m", "tests.benchmarks.export", "--bare", how, service.url,
+    subprocess.run([sys.executable, "-m", "tests.benchmarks.export", "--bare", service.url,
                     str(service.folder / "bare.zip"), str(rows)], check=True, cwd=ROOT)
 
 
-def write_bare(how: str, url: str, path: str, rows: int) -> None:
-    """The loop that anybody would write first."""
-    db = connect(url)
-    raw = db._raw
+def write_bare(url: str, path: str, rows: int) -> None:
+    """The loop that anybody would write first, with the first page of rows, again and again."""
+    cursor = connect(url)._raw.cursor()
+    cursor.execute(f"{SQL} LIMIT {PAGE}")
+    page = cursor.fetchall()
 
     def found():
-        if how == "write":
-            cursor = raw.cursor()
-            cursor.execute(f"{SQL} LIMIT {PAGE}")
-            page = cursor.fetchall()
-            for _ in range(rows // PAGE):
-                yield from page
-        else:
-            cursor = raw.cursor(*_unbuffered(url))
-            cursor.execute(SQL)
-            while page := cursor.fetchmany(PAGE):
-                yield from page
+        for _ in range(rows // PAGE):
+            yield from page
 
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
         with archive.open("rows.json", "w", force_zip64=True) as member:
@@ -111,13 +102,6 @@ def write_bare(how: str, url: str, path: str, rows: int) -> None:
             file.flush()
 
 
-def _unbuffered(url: str) -> tuple:
-    if url.startswith("sqlite"):
-        return ()
-    from pymysql.cursors import SSCursor
-    return (SSCursor,)
-
-
 def measure(name: str, url: str, rows: int) -> int:
     """Print the figures of one engine and number of rows; KiB of ours."""
     with tempfile.TemporaryDirectory() as folder:
@@ -125,17 +109,14 @@ def measure(name: str, url: str, rows: int) -> int:
                           export={"dir": "exports"})
         fill(service, rows)
         memory: list = []
-        only, loop, export = (spent(work) for work in (
-            lambda: bare(service, "write", rows), lambda: bare(service, "loop", rows),
-            lambda: memory.append(ours(service))))
+        only, export = (spent(work) for work in (
+            lambda: bare(service, rows), lambda: memory.append(ours(service))))
         size = next(Path(folder).glob("exports/export-*")).stat().st_size
         service.db.close()
     print(f"{name}, {rows:,} rows, a zip of {size / 1e6:.0f} MB")
-    for words, (seconds, cpu) in (("bare: only write", only), ("bare: read and write", loop),
-                                  ("export_accounts", export)):
+    for words, (seconds, cpu) in (("bare: only write", only), ("export_accounts", export)):
         print(f"  {words:<22} {seconds:7.1f} s, CPU {cpu:6.1f} s  {rows / cpu:9,.0f} rows a CPU "
-              f"second  {only[1] / cpu:5.2f} of only writing  {loop[1] / cpu:5.2f} of read and "
-              "write")
+              "second")
     print("  export_accounts / only writing: " + beside_goal(
         f"{name}: speed of {rows:,} rows, relative to only writing", only[1] / export[1],
         at_least=0.5))
@@ -149,11 +130,11 @@ def main() -> None:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
     parser.add_argument("--engines", nargs="+", default=["sqlite", "mariadb"])
-    parser.add_argument("--bare", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--bare", nargs=3, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.bare:
-        how, url, path, rows = args.bare
-        write_bare(how, url, path, int(rows))
+        url, path, rows = args.bare
+        write_bare(url, path, int(rows))
         return
     print(f"Python {sys.version.split()[0]}")
     for engine in args.engines:

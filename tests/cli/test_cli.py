@@ -271,13 +271,3 @@ def test_no_job_is_named_like_a_command_or_a_section():
 
     plain = [name.replace("-", "_") for name in COMMANDS]
     assert not set(JOBS) & {*plain, *SECTIONS, TABLES, "help"}
-
-
-def test_ctrl_c_while_the_program_is_loaded_is_one_sentence(tmp_path):
-    (tmp_path / "jobs_lib" / "cli").mkdir(parents=True)
-    (tmp_path / "jobs_lib" / "cli" / "main.py").write_text("raise KeyboardInterrupt\n")
-    for name in ("jobs.py", "jobs_lib/quick_import.py"):
-        (tmp_path / name).write_text((ROOT / name).read_text())
-    done = subprocess.run([sys.executable, str(tmp_path / "jobs.py")], capture_output=True,
-                          text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", "jobs.py: stopped by Ctrl-C\n")

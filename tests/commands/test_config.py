@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 
 import pytest
@@ -190,15 +189,6 @@ def test_check_warns_of_what_is_rarely_meant(line, text, environment, said):
         assert "is in order" not in answer.out
         if answer.code == 0:
             assert re.search(r"\nNo errors, (1 warning|\d+ warnings)\.\n$", answer.out)
-
-
-@pytest.mark.parametrize("words", [["config", "check"], ["run-due"], ["doctor"]])
-def test_a_named_pipe_is_no_configuration_and_is_not_waited_for(line, words):
-    os.mkfifo(line.folder / "pipe")
-    answer = line("--config", "pipe", *words)
-    shown = " ".join((answer.out + answer.err).split())
-    assert "pipe is not a file: name your config.ini" in shown
-    assert answer.code == (1 if words == ["doctor"] else 78)
 
 
 # example

@@ -60,21 +60,6 @@ def test_it_changes_that_line_alone_and_says_where(line):
     assert "\nusername =\n" in path.read_text()
 
 
-def test_without_a_file_the_short_example_is_the_beginning(tmp_path):
-    from types import SimpleNamespace
-
-    from jobs_lib import catalogue
-    from jobs_lib.commands._config_set import change
-    from jobs_lib.config import loader
-    config = loader.load(None, beside=str(tmp_path), environ={})
-    session = SimpleNamespace(config=config, console=SimpleNamespace(report=lambda words: None))
-    assert change(session, "mail.host", "relay.example.org", catalogue.load_all()) == 0
-    path = tmp_path / "config.ini"
-    assert mode(path) == 0o600
-    assert "\nhost = relay.example.org\n" in path.read_text()
-    assert "config.ini.example" in path.read_text()
-
-
 # R63
 @pytest.mark.parametrize("where, value, said, code", [
     ("mail.port", "abc", "expected a whole number, 1-65535 (nothing was changed)", 78),

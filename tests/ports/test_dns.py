@@ -193,15 +193,6 @@ def test_so_many_items_at_a_time_and_no_more(monkeypatch):
         assert (slow.asked, slow.most) == (48, 12)
 
 
-def test_all_questions_of_one_item_have_a_time_limit_together():
-    with BlackHole() as hole:
-        began = time.monotonic()
-        ((_, answers),) = made(hole.port, timeout=1).each(items(1, 20), lambda: False)
-        assert time.monotonic() - began < 10            # one after the other they take 20
-        assert {answer.outcome for answer in answers.values()} == {UNKNOWN}
-        assert len(answers) == 20
-
-
 @pytest.mark.parametrize("end", ["it is to stop", "nobody wants more", "an error", "all are there"])
 def test_no_thread_and_no_question_outlives_the_run(end):
     gc.collect()            # or files of the tests before it are closed meanwhile

@@ -3,13 +3,9 @@ the work."""
 from __future__ import annotations
 
 import json
-import random
 import signal
-import time
 
 import pytest
-
-from tests.support.shell import ended, until
 
 # Before the lock, with it, after the sweep, after the row, in the job, between job and end, after
 # the end.
@@ -80,23 +76,3 @@ def test_a_vanished_run_is_reported_with_its_last_progress(any_site):           
     event = next(event for event in any_site.events("dig") if event["event"] == "run vanished")
     assert event["dead_run"] == dead["run_id"]
     assert event["level"] == "error"
-
-
-def test_kills_at_random_moments(any_site):                                  # R2
-    """Twenty times, each resumed by the next tick; nothing is lost and nothing done twice."""
-    any_site.enable("dig", items="40", pause="10")
-    kills = 0
-    while kills < 20:
-        worker = any_site.start("run-due")
-        time.sleep(random.uniform(0.03, 0.35))
-        worker.kill()
-        kills += ended(worker, 0).code == -signal.SIGKILL
-        any_site.db.execute("UPDATE {job_runs} SET slot = NULL, trigger_type = 'manual'"
-                            # so that the next tick starts it again
-                            " WHERE status IN ('ok', 'running')")
-        if any_site.dug() == 40:
-            any_site.db.execute("DELETE FROM {usage_events}")
-    assert any_site("run-due").code == 0
-    assert any_site.dug() == 40
-    assert "running" not in any_site.outcomes("dig")
-    until(lambda: any_site.outcomes("dig")[-1] == "ok")

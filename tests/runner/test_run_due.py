@@ -51,14 +51,6 @@ def test_a_paused_job_is_not_due_and_resuming_it_fires_nothing(site, ticks):    
     assert ticks.at("2026-11-25 03:20") == [("tick_normal", "ok", "2026-11-25 03:17")]
 
 
-def test_a_pause_does_not_stop_a_run_by_hand(site):
-    site.enable("dig")
-    assert site("pause", "dig").code == 0
-    assert site("dig", "--scheduled").code == 0
-    assert site.runs("dig") == []
-    assert site.job("dig")["status"] == "ok"
-
-
 # Carrying on
 
 @pytest.mark.parametrize("status", ["partial", "timeout", "interrupted", "vanished"])

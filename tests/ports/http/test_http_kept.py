@@ -13,11 +13,10 @@ from jobs_lib.ports.http.message import (
     FAILED,
     NOT_PUBLIC,
     REFUSED,
-    TIMEOUT,
     Request,
 )
 from tests.ports.http.test_http import OK, poster
-from tests.servers.web import Web, silent
+from tests.servers.web import Web
 from tests.support.shell import until
 
 KEEP = b"Connection: keep-alive\r\n"
@@ -122,17 +121,3 @@ def test_what_is_kept_ends_with_the_run():
         assert not ended
         shop.poster.close()
         until(lambda: ended == [b""])
-
-
-def test_no_answer_on_a_kept_connection_takes_longer_than_its_limit():      # R43
-    def answer(connection, heard) -> None:
-        if len(web.requests) == 1:
-            connection.sendall(TAKEN)
-        else:
-            silent(connection, heard)
-    with Web(answer, keeps=True) as web:
-        shop = Client(web.port)
-        assert shop.post().status == 200
-        shop.poster.seconds = 0.6
-        assert shop.post().outcome == TIMEOUT
-        assert (web.connections, len(web.requests)) == (1, 2)

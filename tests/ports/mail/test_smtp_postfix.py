@@ -6,7 +6,6 @@ import socket
 import pytest
 
 from jobs_lib import clock
-from jobs_lib.ports.mail.message import Envelope
 from tests.servers.postfix import Postfix
 from tests.support.mail import CONTENT, ENVELOPE, soon
 from tests.support.shell import Shell
@@ -48,15 +47,6 @@ def test_the_judge_really_refuses_a_bare_line_end(postfix):     # R32
         file.write(b"a: b\n\r\n.\r\n")
         file.flush()
         assert b"bare <LF>" in file.readline()
-
-
-def test_a_refused_recipient_between_two_good_ones(postfix, opened, stored):     # R28
-    transport = opened(port=postfix.port)
-    to = ["first@home.example", "gone@home.example", "gone@home.example", "last@home.example"]
-    results = [transport.send(Envelope("", each), stored(), soon(), 1) for each in to]
-    assert [(result.outcome, result.enhanced) for result in results] == [
-        ("sent", "2.0.0"), ("final", "5.1.1"), ("final", "5.1.1"), ("sent", "2.0.0")]
-    assert postfix.delivered(0).count("gone@home.example") == 0
 
 
 def test_notices_meet_a_relay_that_limits_and_one_that_defers(tmp_path):      # R27 R37
