@@ -17,8 +17,8 @@ from jobs_lib import clock
 from jobs_lib.database.values import keys_in
 from jobs_lib.records import namedtuple
 
+from .old_turns import Rank
 from .rows import UNCLAIMED
-from .turns import Rank
 from .work_queue import COUNTED
 
 EVERY_ONE = 2 ** 62

@@ -7,7 +7,7 @@ as much room as it has due rows. (docs/decisions.md)
 from __future__ import annotations
 
 from .mail_queues import NOTICES, waiting
-from .queue import QueueClaims
+from .old_queue import QueueClaims
 from .relay_limits import RESERVED, WINDOWS, Asked, Refusal, Relay
 from .rotation import mixed
 

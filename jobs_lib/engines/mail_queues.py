@@ -14,9 +14,9 @@ from jobs_lib.errors import ConfigError, JobsError
 from jobs_lib.ports.mail.message import MESSAGE_MINIMUM
 
 from .due_rows import DueRows, Queue
-from .queue import QueueClaims
+from .old_queue import QueueClaims
+from .old_turns import LOW, NORMAL, URGENT, Rank
 from .recovery import recover
-from .turns import LOW, NORMAL, URGENT, Rank
 from .work_queue import COUNTED
 
 # times of its schedule without a run, after which a job is not waited for

@@ -25,7 +25,7 @@ from jobs_lib.text import counted
 
 from .attempts import Tried
 from .fair_share import FairShare
-from .queue import (
+from .old_queue import (
     CLAIM,
     ENDED_BY_APP,
     FIRST,

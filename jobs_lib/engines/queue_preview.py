@@ -4,7 +4,7 @@ from __future__ import annotations
 from jobs_lib import clock
 
 from .claimed_queue import ClaimedQueue
-from .queue import QueueClaims
+from .old_queue import QueueClaims
 from .recovery import count_unclaimable
 from .rows import invalid, lost
 

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import catalogue, clock
-from jobs_lib.engines import relay_limits, turns, work_queue
+from jobs_lib.engines import old_turns as turns
+from jobs_lib.engines import relay_limits, work_queue
 from jobs_lib.errors import Conflict, Stopped
 from jobs_lib.monitoring import overview, queues
 from jobs_lib.ports.http.message import ANSWERED, Response

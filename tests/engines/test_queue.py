@@ -14,7 +14,7 @@ import pytest
 from jobs_lib.database.schema import ddl
 from jobs_lib.database.schema.tables import table
 from jobs_lib.engines import mail_queues
-from jobs_lib.engines.queue import QueueClaims
+from jobs_lib.engines.old_queue import QueueClaims
 from jobs_lib.engines.rows import UNCLAIMED
 from jobs_lib.errors import DatabaseError
 from jobs_lib.monitoring import overview

@@ -315,7 +315,7 @@ def is_ours(ctx, taken: Claim, percent: int) -> bool:
 def finish(ctx, taken: Claim, written) -> bool:
     """It can be downloaded, and no older one of the account any more; its owner is notified. One
     commit."""
-    from jobs_lib.engines.queue import until_stored
+    from jobs_lib.engines.old_queue import until_stored
     older: list = []
     if not until_stored(ctx, partial(_finish, ctx, taken, written, older)):
         return False

@@ -16,7 +16,7 @@ from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.engines.attempts import Tried
-from jobs_lib.engines.queue import ENDED_BY_APP, RECHECK_SECONDS, QueueClaims, until_stored
+from jobs_lib.engines.old_queue import ENDED_BY_APP, RECHECK_SECONDS, QueueClaims, until_stored
 from jobs_lib.errors import DatabaseError
 from jobs_lib.ports.outcomes import RETRY, SENT
 

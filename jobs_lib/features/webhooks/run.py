@@ -11,7 +11,7 @@ def send_due(ctx) -> None:
     ctx.counts.update(delivered=0, retried=0, failed=0)
     if is_idle(ctx, "webhook_deliveries", ("delivered", "failed")):
         return
-    from jobs_lib.engines.queue import QueueClaims
+    from jobs_lib.engines.old_queue import QueueClaims
     from jobs_lib.engines.recovery import recover
 
     from . import deliveries

@@ -23,8 +23,8 @@ from jobs_lib.records import namedtuple
 
 from .attempts import Tried, record
 from .due_rows import LIFETIME, SURE, TRIED_AGAIN, TRY_AGAIN, DueRows, Queue
+from .old_turns import Turns
 from .rows import SHOWN, UNCLAIMED, invalid
-from .turns import Turns
 
 CLAIM = 50                          # rows a batch: few enough to give back, many enough to be cheap
 LEASE_MARGIN = timedelta(minutes=2)
