@@ -1,5 +1,9 @@
-"""What was tried with each item of a queue, and what came of it: a row of `attempts` each, written
-in the transaction that settles the item. `jobs.py queue QUEUE ID` tells them."""
+"""What was tried with each item of a queue, and what the other side said: a row of `attempts` each,
+written in the transaction that begins it and completed in the one that settles it.
+
+It is the history that `jobs.py queue QUEUE ID` tells, what the relay's limits count (limits.py),
+and what was in flight when a run died.
+"""
 from __future__ import annotations
 
 from jobs_lib.database.values import LABEL, fitted
@@ -10,6 +14,14 @@ READ = 8192                     # characters of what the other side said
 # the kind of an item, by its table
 KINDS = {"failed_emails": "forward", "notifications": "notification",
          "webhook_deliveries": "webhook", "domains": "domain", "export_requests": "export"}
+SENDING = "sending"             # it has begun, and nothing is known of it yet
+# what the other side said: not what became of the item
+SENT, REFUSED, RETRY = "sent", "refused", "retry"
+UNCERTAIN = "uncertain"         # the connection was lost: it may have arrived
+# nothing was handed over: through a fault of ours or the relay's; through the item's own
+POSTPONED, UNUSABLE = "postponed", "unusable"
+NOT_COUNTED = (POSTPONED, UNUSABLE)
+BY_HAND = "mail"                # the kind of a message that is in no queue: an alert, a test
 REPLAYED, CANCELLED = "replayed", "cancelled"        # by the operator: no attempt of a run
 LOST = "the run was killed in the middle of it"
 
@@ -19,6 +31,31 @@ Tried.__doc__ = """How the other side took it.
 code         of the reply, or None      answer  in its words, or ours; "" for none
 duration_ms  until it was known, or None
 """
+
+
+def begin(db, kind: str, row: dict, run_id: str) -> int:
+    """Put an attempt on record that begins now, and its id. `row`: `id`, `user_id` and `began_at`;
+    also `domain` and `recipient` (its keyed hash), where the relay's limits count it."""
+    turn = row.get("turn")
+    return db.insert("attempts", kind=kind, item_id=_item(db, row["id"]),
+                     user_id=_owner(db, row["user_id"]), domain=row.get("domain"),
+                     recipient=row.get("recipient"), urgent=bool(turn and turn.urgent),
+                     run_id=run_id, began_at=row["began_at"], outcome=SENDING)
+
+
+def complete(db, kind: str, row: dict, run_id: str, outcome: str, tried: Tried, now) -> None:
+    """Store what the other side said. Of an attempt that counted as lost it may still be known that
+    it has sent."""
+    which = "kind = :kind AND item_id = :item AND run_id = :run"
+    values = {"kind": kind, "item": _item(db, row["id"]), "run": run_id}
+    if "attempt_id" in row:
+        which, values = "id = :attempt", {"attempt": row["attempt_id"]}
+    db.execute("UPDATE {attempts} SET outcome = :outcome, code = :code, answer = :answer, "
+               "duration_ms = :duration, finished_at = :now "
+               f"WHERE {which} AND outcome IN ('{SENDING}', :also)", outcome=outcome,
+               code=tried.code if type(tried.code) is int else None,
+               answer=answer(tried.answer, db.hidden) or None, duration=tried.duration_ms,
+               now=now, also=UNCERTAIN if outcome == SENT else SENDING, **values)
 
 
 def record(db, table: str, row: dict, *, run_id: str | None, began, outcome: str,

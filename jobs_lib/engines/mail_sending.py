@@ -1,51 +1,48 @@
 """Sending mail from a queue. Five verbs, row by row, over one connection:
 
-    claim     take a batch of due rows, owners in turn
-    reserve   count the message under the relay's limits, or learn why it may not go now
-    begin     mark its row `sending`, in the same commit
+    take      the next rows, owners in turn, urgent ones ahead
+    room      learn whether the relay's limits let one more go now
+    begin     claim its row and put the attempt on record, in the same commit
     send      hand it to the relay
-    settle    store what came of it, before the next one's content is sent
+    settle    store what came of it, in the commit that begins the next one
 
 Forwards and notices go this way. What differs between them, such as where a message comes from, is
-a `MailSource`'s; the loop and what a failure of the relay means are here, the limits in
-relay_limits.py, and which owner waits for which in fair_share.py.
+a `MailSource`'s; the loop and what a failure of the relay means are here, the queue in queue.py,
+the limits in limits.py.
 """
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.addresses import AddressError, mask
-from jobs_lib.errors import DatabaseError, JobsError
+from jobs_lib.database.values import words
+from jobs_lib.errors import JobsError
+from jobs_lib.ports import outcomes
 from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Envelope, Message, Result
-from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNREADABLE
-from jobs_lib.text import counted
 
-from .attempts import Tried
-from .fair_share import FairShare
-from .old_queue import (
-    CLAIM,
-    ENDED_BY_APP,
-    FIRST,
-    RECHECK_SECONDS,
-    QueueClaims,
-    until_stored,
-)
-from .relay_limits import FAILURES, HALF, QUOTA_PAUSE, URGENT_HALF, Refusal, Relay
+from . import limits
+from .attempts import POSTPONED, REFUSED, RETRY, SENT, UNCERTAIN, UNUSABLE, Tried
+from .due import Due, due
+from .limits import FAILURES, RESERVE, Limits, Refusal
+from .queue import Work, until_stored
+from .turns import Ring
 from .work_queue import COUNTED
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .claimed_queue import ClaimedQueue
-
+AT_ONCE = 20                    # rows that are read together
+# seconds after which it is asked again what is due, and whether anybody waits for it
+RECHECK_SECONDS = 5
 # connections lost in a row before DATA: the relay's problem, not a message's
 LOST_AGAIN = 2
 LOST_DELAY = timedelta(minutes=15)
 # seconds to wait for room under a limit a minute; for more, the run ends
 LONGEST_WAIT = 65.0
-ERROR_LENGTH = 512
+ENDED_BY_APP = "ended by the app"       # in the log: or deleted
+# what a transport's word means for an attempt
+ATTEMPT = {outcomes.SENT: SENT, outcomes.RETRY: RETRY, outcomes.FINAL: REFUSED,
+           outcomes.UNCERTAIN: UNCERTAIN}
+COUNTED_AS = {SENT: "sent", UNCERTAIN: "uncertain", POSTPONED: "given_back"}
 
 
 class RelayFailure(JobsError):
@@ -57,112 +54,124 @@ class Unreadable(JobsError):
 
 
 class MailSource:
-    """What the loop asks of one kind of mail. Rows are dicts; each has `user_id` and what
-    `queue.columns` names."""
+    """What the loop asks of one kind of mail. Rows are dicts; each has `user_id` and the columns of
+    the queue."""
 
     event = ""                      # what a message is called in the log
     to = ""                         # the column with the recipient's address
     has_first_attempts = False      # whether there are rows that have not failed before
-    when_cancelled: dict = {}       # what is stored with a row that is cancelled
 
     def reasons_to_cancel(self, rows: list[dict]) -> dict:
-        """{row id: why nobody waits for it any more}, read again at each claim."""
+        """{row id: why nobody waits for it any more}, read again every few seconds."""
         raise NotImplementedError
-
-    def is_urgent(self, row: dict) -> bool:
-        """Whether it may use the share of the limits that is kept for urgent mail."""
-        return False
-
-    def failed_before(self, row: dict) -> bool:
-        """Whether an earlier attempt was refused: such rows wait when the failures of an hour are
-        used up."""
-        return True
 
     def prepare(self, row: dict) -> tuple[Envelope, Message] | Result:
         """The message that is sent for a row that has begun, or the Result of one that cannot be
         sent. An exception is that message's alone. It changes nothing but the dict."""
         raise NotImplementedError
 
-    def when_sent(self, now) -> dict:
-        """What is stored with a row that was sent, besides the reply."""
-        return {}
+    def why_not(self, row: dict) -> str | None:
+        """For a dry run: why this row can only fail."""
 
 
-def send_due(ctx, claims: QueueClaims, source: MailSource) -> JobsError | None:
-    """Try every due row once, longest due first, until all are done or the run has to stop.
+def send_due(work: Work, source: MailSource, other: Due | None) -> JobsError | None:
+    """Try every due row once, owners in turn, until all are done or the run has to stop. `other`:
+    what is due in the other queue of mail.
 
     Returns what is wrong with the relay, if it does not work; the messages keep their attempts.
     """
-    sender = MailSender(ctx, claims, source)
+    ctx = work.ctx
+    longest = ctx.options.budget + ctx.section("core").grace
+    if longest.total_seconds() <= MESSAGE_MINIMUM:
+        raise JobsError(f"[{ctx.job.name}] budget and [core] grace together are {longest.seconds} "
+                        f"seconds, and no message is begun with less than {MESSAGE_MINIMUM}: make "
+                        "the budget longer")
+    sender = MailSender(work, source, other)
     try:
         sender.send_all()
     finally:
-        claims.release()
+        sender.store()
     return sender.finish()
 
 
 class MailSender:
     """The loop over the due rows of one queue."""
 
-    def __init__(self, ctx, claims: QueueClaims, source: MailSource) -> None:
-        self.ctx, self.claims, self.source = ctx, claims, source
-        self.mail = ctx.section("mail")
-        self.relay = Relay(ctx.db, self.mail)
-        self.share = FairShare(ctx, claims, self.relay)
+    def __init__(self, work: Work, source: MailSource, other: Due | None) -> None:
+        self.work, self.source, self.ctx, queue = work, source, work.ctx, work.queue
+        self.mail, self.queue = self.ctx.section("mail"), queue
+        self.due, self.limits = due(self.ctx, queue), Limits(self.ctx, queue.kind, other)
+        self.rings = [Ring(self.work, ahead=True)] if queue.priority else []
+        self.rings.append(Ring(self.work))
+        self.checked_at = self.ctx.monotonic()
         self.done = 0
         self.total: int | None = None
-        self.claimed: list[dict] = []
-        self.cancelled: dict = {}               # {id of a claimed row: why nobody waits for it}
-        self.suspended: set = set()             # owners that were suspended since the claim
-        self.checked_at = ctx.now               # when both were asked
+        self.in_hand: tuple | None = None       # a row and its Result, which is not stored yet
+        self.cancelled: dict = {}               # {id of a row that was taken: why nobody waits}
         # once the limit on failures is reached: only first attempts go on
         self.failures_reached: Refusal | None = None
         self.lost_in_a_row = 0
         self.relay_failure = self.unreadable = ""
 
     def send_all(self) -> None:
-        """Claim, reserve and begin, send, settle, until nothing is due or the run has to stop."""
-        while self._claim():
-            for number, row in enumerate(self.claimed):
-                if self._may_go_on() and self._begin(row):
-                    self._settle(row, self._send(row, self.claimed[number + 1:]))
+        """Take, ask for room and begin, send, until nothing is due or the run has to stop."""
+        while rows := self._take():
+            for number, row in enumerate(rows):
+                if not self._may_go_on():
+                    return
+                if row["turn"].ring in self.rings and self._begin(row):
+                    self.in_hand = row, self._send(row, rows[number + 1:])
                     self.done += 1
                     self.ctx.progress(self.done, self.total)
 
     def finish(self) -> JobsError | None:
         """Report why the run ends before all is sent, and share the relay's state with the other
         processes. Returns what is wrong with it, or None."""
-        if self.ctx.within_limit(1, self.done) == 0 and self.claims.due(1):
+        if self.ctx.within_limit(1, self.done) == 0 and self.due.any():
             self.ctx.stop("limit")
         if self.failures_reached:
-            self.share.stop(self.failures_reached)
+            self.ctx.stop(self.failures_reached.words)
         now = self.ctx.clock()
         if self.ctx.counts["sent"]:
-            self.relay.works(now)
-            if self.ctx.clock_in_doubt is None:
-                self.relay.forget(now)
-        if self.relay_failure:
-            return self._pause_relay(now)
-        return Unreadable(f"{self.unreadable}. No message has lost an attempt; let the mail hook "
-                          "write its files so that this user can read them"
-                          ) if self.unreadable else None
+            limits.works(self.ctx.db, now)
+        failure = self._pause_relay(now) if self.relay_failure else None
+        try:
+            self.work.finish()
+        except JobsError as error:
+            failure = failure or error
+        if self.unreadable and not failure:
+            failure = Unreadable(f"{self.unreadable}. No message has lost an attempt; let the mail "
+                                 "hook write its files so that this user can read them")
+        return failure
 
-    # Claim
+    # Take
 
-    def _claim(self) -> bool:
-        """Take the next rows, if there are any and the run may go on."""
-        most = self.ctx.within_limit(CLAIM, self.done)
+    def _take(self) -> list[dict]:
+        """The next rows, if there are any and the run may go on."""
+        most = self.ctx.within_limit(AT_ONCE, self.done)
         if most == 0 or not self._may_go_on():
-            return False
+            return []
         # perhaps by another process, meanwhile
-        if paused := self.relay.paused(self.ctx.clock()):
+        if paused := limits.paused(self.ctx.db, self.ctx.clock()):
             self._stop_if_due(f"the relay is paused {paused}")
-            return False
-        self.claimed = self.share.claim(most)
-        if self.claimed and self.total is None:
-            self.total = self._count_total()
-        self._find_cancelled()
-        return bool(self.claimed)
+            return []
+        if self.ctx.monotonic() - self.checked_at >= RECHECK_SECONDS:
+            self._look_again()
+        rows: list[dict] = []
+        for ring in self.rings:
+            rows = rows or self.work.take(ring, most)
+        if rows and self.total is None:
+            due_now = self.ctx.within_limit(self.due.backlog(COUNTED)[0])
+            self.total = due_now if due_now < COUNTED else None
+        self._find_cancelled(rows)
+        return rows
+
+    def _look_again(self) -> None:
+        """Urgent rows may have come in, owners may have been suspended."""
+        self.checked_at = self.ctx.monotonic()
+        self.work.schedule()
+        for ring in self.rings:
+            ring.forget()
 
     def _may_go_on(self) -> bool:
         if self.relay_failure or self.ctx.should_stop():
@@ -173,76 +182,63 @@ class MailSender:
         return True
 
     def _stop_if_due(self, reason: str) -> None:
-        if self.claims.count_due(COUNTED):
+        if self.due.any():
             self.ctx.stop(reason)
 
-    def _count_total(self) -> int | None:
-        """How many messages this run may have to send, as far as that is known without counting
-        them all."""
-        due = self.claims.count_due(COUNTED)
-        within = self.ctx.within_limit(due)
-        return within if within < COUNTED else None
+    def _find_cancelled(self, rows: list[dict]) -> None:
+        self.cancelled = self.source.reasons_to_cancel(rows) if rows else {}
 
-    def _find_cancelled(self) -> None:
-        self.checked_at = self.ctx.clock()
-        self.cancelled = self.source.reasons_to_cancel(self.claimed) if self.claimed else {}
-
-    # Reserve and begin
+    # Room and begin
 
     def _begin(self, row: dict) -> bool:
-        """Reserve room under the relay's limits and mark the row `sending`, in one commit. What may
-        not go stays claimed and untouched until the end, or until its owner's turn comes."""
-        while not self.share.defers(row):
-            begun, refusal = self.ctx.db.batch(lambda: self._reserve_and_begin(row))
-            if refusal is None:
-                return begun
-            if not self._may_try_again(row, refusal):
-                break
-        return False
-
-    def _reserve_and_begin(self, row: dict) -> tuple[bool, Refusal | None]:
-        """(whether it began, why the limits refuse it)."""
-        if (self.ctx.clock() - self.checked_at).total_seconds() >= RECHECK_SECONDS:
-            self._find_cancelled()
-            self.suspended = self.claims.suspended({row["user_id"] for row in self.claimed})
+        """Make the row ours and store the result in hand, in one commit. False when it may not go
+        now, or another run has it."""
         if row["id"] in self.cancelled:
-            self._cancel(row, self.cancelled[row["id"]])
-            return False, None
-        if row["user_id"] in self.suspended:
-            return False, None          # given back at the end
-        asked = self.share.asked(row, self.source.failed_before(row), self.source.is_urgent(row))
-        found = self.relay.reserve(self.ctx.clock(), asked)
-        if isinstance(found, Refusal):
-            return False, found
-        row["reserved"] = found
-        if self.claims.begin(row):
-            return True, None
-        self.relay.correct(found, self.ctx.clock(), handed_over=False)
-        return False, None
+            self.ctx.db.batch(lambda: self._cancel(row, self.cancelled[row["id"]]))
+            return False
+        address = words(row[self.source.to]).lower()
+        row.update(domain=address.rpartition("@")[2][:254] or None,
+                   recipient=self._keyed(address))
+        while True:
+            found = self.work.begin(row, self._room, self._store if self.in_hand else None)
+            self.in_hand = None
+            if not isinstance(found, Refusal):
+                return found
+            if not self._may_try_again(row, found):
+                return False
+
+    def _keyed(self, address: str) -> str:
+        """Who it is, without saying it: an account's deletion takes it off."""
+        import hmac
+        return hmac.digest(self.ctx.secret("recipient"), address.encode(), "sha256").hex()
+
+    def _room(self, row: dict) -> Refusal | None:
+        failed_before = row["attempts"] > 0 or not self.source.has_first_attempts
+        return self.limits.room(row["turn"].urgent, row["turn"].ring.ahead, failed_before)
 
     def _cancel(self, row: dict, reason: str) -> None:
-        if self.claims.cancel(row, last_error=f"cancelled: {reason}", **self.source.when_cancelled):
+        if self.work.end(row, f"cancelled: {reason}"):
             self.ctx.count("cancelled")
             self.ctx.log.event(self.source.event, id=row["id"], outcome="cancelled", reason=reason)
 
     def _may_try_again(self, row: dict, refusal: Refusal) -> bool:
-        """Whether to ask for room once more: after a wait, or since the other queue needs less."""
-        if refusal.kind in (HALF, URGENT_HALF):
-            self.share.aside[row["user_id"]] = refusal
-            return True
-        if refusal.kind == FAILURES and self.source.has_first_attempts:
-            self.claims.only_first_attempts, self.failures_reached = True, refusal
+        """Whether to ask for room once more, after a wait. Else the run ends, but for the rows that
+        the refusal leaves alone."""
+        if refusal.kind == RESERVE:             # urgent rows take their owners' turns from now on
+            self.rings.remove(row["turn"].ring)
             return False
-        if not (self.share.leaves_more(refusal) or self._waits_for(refusal)):
-            self.share.stop(refusal)
-        return self._may_go_on()
-
-    def _waits_for(self, refusal: Refusal) -> bool:
-        """Whether there is room soon: then it has been waited for."""
-        soon = 0 < refusal.seconds <= min(LONGEST_WAIT, self.ctx.seconds_left())
-        if soon:
+        if refusal.kind == FAILURES and self.source.has_first_attempts:
+            if not self.failures_reached:
+                self.failures_reached = refusal
+                for ring in self.rings:
+                    ring.also += " AND COALESCE(attempts, 0) = 0"
+                    ring.forget()
+            return False
+        if 0 < refusal.seconds <= min(LONGEST_WAIT, self.ctx.seconds_left()):
             self.ctx.sleep(refusal.seconds)
-        return soon
+        else:
+            self.ctx.stop(refusal.words)
+        return self._may_go_on()
 
     # Send
 
@@ -252,14 +248,15 @@ class MailSender:
         try:
             result = self._hand_over(row, rows_after)
         except AddressError as error:
-            result = Result(FINAL, None, "5.1.3", str(error))
+            result = Result(outcomes.FINAL, None, "5.1.3", str(error))
         except ValueError as error:     # so its content is: text that is none, and the like
             text = f"{type(error).__name__}: {error}"
             self.ctx.log.error("message failed", id=row["id"], error=_masked(text))
-            result = Result(RETRY, None, "", text)
+            result = Result(outcomes.RETRY, None, "", text)
         except Exception as error:      # noqa: BLE001  (an error of ours stops no other message)
             self.ctx.defect(error, f"{self.source.event} {row['id']}")
-            result = Result(RETRY, None, "", reasons.DEFECT.text(error=type(error).__name__))
+            result = Result(outcomes.RETRY, None, "",
+                            reasons.DEFECT.text(error=type(error).__name__))
         row["took_ms"] = int(1000 * (self.ctx.monotonic() - began))
         self._watch_relay(result)
         return result
@@ -276,29 +273,24 @@ class MailSender:
     def _expected(self, rows: list[dict]) -> tuple[Envelope, Message] | None:
         """What is sent next, as far as can be known before it has begun; None for nothing. A far
         relay is asked early whether it takes it."""
-        row = None if self.ctx.should_stop() else next(filter(self._may_follow, rows), None)
-        if row is None:
+        row = next((row for row in rows if row["id"] not in self.cancelled), None)
+        if row is None or self.ctx.should_stop() or self.failures_reached:
             return None
+        first = self.queue.first            # as `begin` will date it
+        dated = {first: row[first] or clock.text(self.ctx.clock())} if first else {}
         try:
-            # as `begin` will date it
-            prepared = self.source.prepare(
-                {**row, FIRST: row.get(FIRST) or clock.text(self.ctx.clock())})
+            prepared = self.source.prepare({**row, **dated})
         except Exception:       # noqa: BLE001  (it is met again, and reported, when it has begun)
             return None
         return None if isinstance(prepared, Result) else prepared
 
-    def _may_follow(self, row: dict) -> bool:
-        owner = row["user_id"]
-        if row["id"] in self.cancelled or owner in self.suspended or self.share.must_wait(owner):
-            return False
-        return not (self.failures_reached and self.source.failed_before(row))
-
     def _watch_relay(self, result: Result) -> None:
         """Note what concerns the messages that follow as well."""
-        self.lost_in_a_row = self.lost_in_a_row + 1 if result.outcome == LOST else 0
-        if result.outcome == UNREADABLE:
+        is_lost = result.outcome == outcomes.LOST
+        self.lost_in_a_row = self.lost_in_a_row + 1 if is_lost else 0
+        if result.outcome == outcomes.UNREADABLE:
             self.unreadable = self.unreadable or result.text
-        if result.outcome == RELAY or self.lost_in_a_row >= LOST_AGAIN:
+        if result.outcome == outcomes.RELAY or self.lost_in_a_row >= LOST_AGAIN:
             code = f"{result.code} " if result.code else ""
             self.relay_failure = _masked(code + result.text)
 
@@ -309,7 +301,7 @@ class MailSender:
         """Pause all mail. What the run fails with; None for the relay's own limit, which passes by
         itself."""
         failure, quota = self.relay_failure, self._is_quota(self.relay_failure)
-        until = clock.text(self.relay.pause(now, failure, quota))
+        until = clock.text(limits.pause(self.ctx.db, now, failure, quota))
         self.ctx.log.warning("relay paused", until=until, reason=failure)
         if quota:
             self.ctx.stop(f"the relay's own limit, paused until {until} UTC: {failure}")
@@ -324,68 +316,40 @@ class MailSender:
 
     # Settle
 
-    def _settle(self, row: dict, result: Result) -> None:
-        """Store what came of it, whatever ends the run: what was handed over must not be sent
+    def store(self) -> None:
+        """Store the result in hand, whatever ends the run: what was handed over must not be sent
         again."""
-        def store() -> None:
-            self._store(row, result)
-        try:
-            until_stored(self.ctx, store)
-        except BaseException:           # a signal, or no memory, in the midst of it
-            with suppress(DatabaseError):
-                self.ctx.db.batch(store)
-            raise
+        if self.in_hand:
+            until_stored(self.ctx, self._store)
+            self.in_hand = None
 
-    def _store(self, row: dict, result: Result) -> None:
-        """May run again after a COMMIT whose answer was lost: then the row is no longer ours."""
-        now, outcome = self.ctx.clock(), result.outcome
-        stored = self.source.when_sent(now) if outcome == SENT else {}
-        if outcome in (LOST, UNREADABLE) or (outcome == RELAY and result.code):
+    def _store(self) -> None:
+        """Inside a transaction. May run again after a COMMIT whose answer was lost."""
+        row, result = self.in_hand
+        now, later = self.ctx.clock(), None
+        outcome = ATTEMPT.get(result.outcome, POSTPONED)
+        if outcome == REFUSED and not result.code:
+            outcome = UNUSABLE                  # the relay never saw it
+        if outcome == POSTPONED and (result.outcome != outcomes.RELAY or result.code):
             # It may be this message that the relay cannot stand: it goes behind the others, and not
             # for ever.
-            if self.claims.is_old(row):
+            if self.work.is_old(row):
                 outcome = RETRY
             else:
-                wait = QUOTA_PAUSE if self._is_quota(result.text) else LOST_DELAY
-                stored["next_attempt_at"] = now + wait
-        uses_attempt = self.claims.meanings[outcome].uses_attempt
-        reply = f"{result.enhanced} {result.text}".strip()
-        if uses_attempt:
-            error = None if outcome == SENT else reply[:ERROR_LENGTH]
-            stored.update(last_code=result.code, last_error=error)
-        else:
-            stored["last_attempt_at"] = row["last_attempt_at"]
-        tried = Tried(result.code, reply, row.get("took_ms"))
-        settled = self.claims.settle(row, outcome, tried, **stored)
-        if settled.stored:
-            refused_by_us = outcome == FINAL and not result.code    # the relay never saw it
-            self.relay.correct(row["reserved"], now,
-                               handed_over=uses_attempt and not refused_by_us,
-                               failed=outcome in (RETRY, FINAL) and bool(result.code))
-        self._report(row, result, settled)
-
-    def _report(self, row: dict, result: Result, settled) -> None:
-        """Count and log it; both become final with the commit."""
-        due = None if settled.over else settled.next_attempt_at
+                later = now + (limits.LONGEST_PAUSE if self._is_quota(result.text) else LOST_DELAY)
+        tried = Tried(result.code, f"{result.enhanced} {result.text}".strip(), row.get("took_ms"))
+        settled = self.work.settle(row, outcome, tried, later=later)
+        named = "failed" if settled.status == "failed" else COUNTED_AS.get(outcome, "retried")
         if not settled.over:
-            self.ctx.count(settled.meaning.counted)
-        self.ctx.log.event(self.source.event, "info" if result.outcome == SENT else "warning",
+            self.ctx.count(named)
+        due_at = None if settled.over else settled.next_attempt_at
+        self.ctx.log.event(self.source.event, "info" if outcome == SENT else "warning",
                            id=row["id"], attempt=row["attempt"],
-                           outcome=ENDED_BY_APP if settled.over else settled.meaning.logged,
+                           outcome=ENDED_BY_APP if settled.over else
+                           {"retried": "retry", "given_back": "back"}.get(named, named),
                            code=result.code, enhanced=result.enhanced,
                            to=mask(row[self.source.to]),
-                           next_attempt_at=due and clock.text(due))
-
-
-def preview(ctx, queue: ClaimedQueue, source: MailSource) -> None:
-    """A dry run: what would be sent."""
-    from . import queue_preview
-
-    paused = Relay(ctx.db, ctx.section("mail")).paused(ctx.now)
-    transport = ctx.section("mail").transport
-    queue_preview.preview(ctx, queue, source.reasons_to_cancel,
-                          lambda number, _: f"send {counted(number, 'due message')} by {transport}",
-                          f"not now: the relay is paused {paused}" if paused else "")
+                           next_attempt_at=due_at and clock.text(due_at))
 
 
 def _masked(text: str) -> str:

@@ -27,8 +27,8 @@ rows      what the caller keeps of all that are due
 
 def last(db, queue: str, priority: int = 0):
     """The owner that had the last turn, or BEGINNING."""
-    row = db.row("SELECT last_owner FROM {queue_turns} WHERE queue = :queue "
-                 "AND priority = :priority", queue=queue, priority=priority)
+    row = db.row("SELECT last_owner FROM {queue_turns} WHERE ring = :ring",
+                 ring=f"{queue}:{priority}")
     return BEGINNING if row is None else _owner(db, row["last_owner"])
 
 
@@ -37,7 +37,7 @@ def keep(db, queue: str, owner, priority: int = 0) -> None:
     text = None if owner is None else str(owner)
     if isinstance(owner, (int, str, type(None))) and len(text or "") <= LONGEST and (
             text or "").isascii():
-        db.upsert("queue_turns", {"queue": queue, "priority": priority}, {"last_owner": text})
+        db.upsert("queue_turns", {"ring": f"{queue}:{priority}"}, {"last_owner": text})
 
 
 def in_order(owners, place) -> list:

@@ -40,17 +40,21 @@ def job(ctx):
         ctx.counts.update(sent=0, retried=0, failed=0)
         if is_idle(ctx, "notifications", ("sent", "failed")):
             return
-    from jobs_lib.engines import mail_queues
+    from jobs_lib.features import queues
 
-    claims = None if ctx.dry_run else mail_queues.claims_if_due(ctx, mail_queues.notices(ctx))
-    if claims is None and not ctx.dry_run:          # most runs need load no more
+    if ctx.dry_run:
+        from jobs_lib.engines import mail_preview
+        from jobs_lib.features.notifications import outbox
+        mail_preview.preview(ctx, queues.NOTICES, outbox.Notices(ctx),
+                             queues.other_mail(ctx, queues.NOTICES))
+        return
+    from jobs_lib.engines.queue import work_if_due
+
+    work = work_if_due(ctx, queues.NOTICES)
+    if work is None:                                # most runs need load no more
         return
     from jobs_lib.engines import mail_sending
     from jobs_lib.features.notifications import outbox
-
-    notices = outbox.Notices(ctx)
-    if claims is None:
-        from jobs_lib.features.notifications.work_queue import QUEUE
-        mail_sending.preview(ctx, QUEUE, notices)
-    elif failure := mail_sending.send_due(ctx, claims, notices):
+    if failure := mail_sending.send_due(work, outbox.Notices(ctx),
+                                        queues.other_mail(ctx, queues.NOTICES)):
         raise failure

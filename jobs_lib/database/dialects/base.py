@@ -21,6 +21,7 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
                                               at no cost where there are none and an index over it
     sizes                                     one for the bytes of each table, or of all under ''
     day(column), word(column)                 a time as a day, any text as our columns take it
+    later(column, seconds)                    so long after a time
     types, now_default(db), table_options, drop_index(index, table), transactional_ddl
                                               for database/schema/ddl.py
     named_locks                               whether it has locks for runner/locks.py

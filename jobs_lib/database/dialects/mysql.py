@@ -350,6 +350,11 @@ def word(column: str) -> str:
             f" THEN LEFT({column}, 64) ELSE '?' END")
 
 
+def later(column: str, seconds: int) -> str:
+    """The time so many seconds after the one in a column; NULL where that is none."""
+    return f"({column} + INTERVAL {seconds} SECOND)"
+
+
 def day(column: str) -> str:
     """The day in whose range a time lies: the last day before it where it is none, as the 31st
     of February or a day 0 that MySQL keeps for an app that lets it; NULL for what is no time at

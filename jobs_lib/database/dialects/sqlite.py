@@ -376,6 +376,11 @@ def word(column: str) -> str:
     return f"COALESCE({column}, '')"
 
 
+def later(column: str, seconds: int) -> str:
+    """The time so many seconds after the one in a column; NULL where that is none."""
+    return f"DATETIME({column}, '+{seconds} seconds')"
+
+
 def day(column: str) -> str:
     """The day in whose range a time lies: the last day before it where it is none, as the 31st of
     February or a day 0; NULL for what is no time at all. DATE() alone would say the 3rd of March,

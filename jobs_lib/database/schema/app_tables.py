@@ -132,8 +132,8 @@ TABLES = {
         uncertain           int      = 0 written  # 1: lost in flight, retried once; 2: was retried
         told_at             time     null written  # when a notice was written, or none could be
         notice_id           ref      null written  # the notice that lists it; NULL: show in the app
-        index due: status, next_attempt_at, created_at   # retry_forwards: all that is due
-        index turns: status, user_id, next_attempt_at, created_at   # retry_forwards: owners in turn
+        index due: status, next_attempt_at, attempts, last_attempt_at  # retry_forwards: what is due
+        index turns: status, user_id, next_attempt_at    # retry_forwards: owners in turn
         index run: claim_run                     # retry_forwards: what a dead run held
         index path: raw_path                     # is this spool file named by any row
         index finished: status, finished_at, created_at  # purge_failed_emails

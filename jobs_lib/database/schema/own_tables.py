@@ -29,8 +29,9 @@ TABLES = {
         lease_until         time     null
         uncertain           int      = 0
         unique dedupe: dedupe_key                # a notice is queued only once
-        index queue: status, priority, next_attempt_at, created_at   # what is due, urgent first
-        index turns: status, priority, user_id, next_attempt_at, created_at   # owners in turn
+        index due: status, next_attempt_at, attempts, last_attempt_at   # what is due
+        index turns: status, user_id, priority, next_attempt_at   # owners in turn
+        index urgent: status, priority, user_id, next_attempt_at   # owners of urgent ones in turn
         index run: claim_run                     # send_notifications: what a dead run held
         index age: status, created_at            # purging finished ones by age
         index user: user_id                      # deletion
@@ -161,7 +162,7 @@ TABLES = {
         index latest: job, id                    # a job's latest runs
         index outcome: job, status, id           # a job's last good runs
         index started: started_at                # purging old ones
-        index running: status                    # those that run now, or died
+        index running: status, lease_until       # those that run now, or died
         """,
     "meta": """
         Facts about this database.
@@ -186,11 +187,10 @@ TABLES = {
         index old: bucket                        # purging old ones
         """,
     "queue_turns": """
-        Which owner was served last in each queue: the next in turn are those behind.
-        queue               word                 # the table
-        priority            int      = 0
+        Which owner was served last in each ring: the next in turn are those behind.
+        ring                word                 # of a queue: `notification`, `notification:urgent`
         last_owner          word     null        # an id; NULL: rows of nobody
-        key queue, priority
+        key ring
         """,
     "relay_state": """
         One row: whether the relay is left alone for now, and why.
@@ -231,13 +231,18 @@ TABLES = {
         kind                word                 # forward, notification, webhook, domain, export
         item_id             ref                  # of its row, which may have been purged since
         user_id             ref      null
+        domain              address  null        # the recipient's
+        recipient           hash     null        # keyed: who, without saying it
+        urgent              flag     = 0
         run_id              word     null        # NULL: by the operator
         began_at            time
+        finished_at         time     null        # NULL: it is at work, or its run died
         duration_ms         big      null        # NULL: not known
-        outcome             word                 # sent, retry, failed, uncertain, replayed, ...
+        outcome             word                 # sending, sent, refused, retry, uncertain, ...
         code                int      null        # SMTP reply code, HTTP status
         answer              line     null        # shortened, addresses masked
-        index item: kind, item_id                # the story of an item
+        index item: kind, item_id                # the story of an item; what came of it
+        index counted: kind, began_at, outcome, urgent   # what the relay's limits count
         index user: user_id                      # deletion
         index age: began_at                      # purging old ones
         """,

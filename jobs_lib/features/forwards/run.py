@@ -56,15 +56,16 @@ def send_due(ctx):
     ctx.counts.update(sent=0, retried=0, failed=0)
     if is_idle(ctx, "failed_emails", ("sent", "failed")):
         return None
-    from jobs_lib.engines import mail_queues
+    from jobs_lib.engines.queue import work_if_due
+    from jobs_lib.features import queues
 
-    claims = mail_queues.claims_if_due(ctx, mail_queues.forwards(ctx))
-    if claims is None:
+    work = work_if_due(ctx, queues.FORWARDS)
+    if work is None:
         return None
     from jobs_lib.engines import mail_sending
 
-    from .queue import Forwards
-    return mail_sending.send_due(ctx, claims, Forwards(ctx))
+    from .source import Forwards
+    return mail_sending.send_due(work, Forwards(ctx), queues.other_mail(ctx, queues.FORWARDS))
 
 
 def notify_owners(ctx) -> None:
@@ -77,13 +78,14 @@ def notify_owners(ctx) -> None:
 
 def preview(ctx) -> None:
     """A dry run: what would be sent, and which owners would be notified of failures."""
-    from jobs_lib.engines import mail_sending
+    from jobs_lib.engines import mail_preview
+    from jobs_lib.features import queues
     from jobs_lib.text import counted
 
     from . import failure_notice
-    from .queue import Forwards
-    from .work_queue import QUEUE
-    mail_sending.preview(ctx, QUEUE, Forwards(ctx))
+    from .source import Forwards
+    mail_preview.preview(ctx, queues.FORWARDS, Forwards(ctx),
+                         queues.other_mail(ctx, queues.FORWARDS))
     owed = failure_notice.count_owed(ctx)
     ctx.count("notices", owed)
     if owed:

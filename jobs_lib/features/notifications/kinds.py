@@ -1,10 +1,10 @@
 """Every kind of notice: who signs it, how urgent it is, and whether its owner may do without."""
 from __future__ import annotations
 
-from jobs_lib.engines.old_turns import LOW, NORMAL, URGENT
 from jobs_lib.records import namedtuple
 
 PORTER = "porter"
+URGENT, NORMAL, LOW = 0, 1, 2            # the column `priority`
 
 Kind = namedtuple("Kind", "persona priority optional")
 

@@ -2,13 +2,10 @@
 any more."""
 from __future__ import annotations
 
-from datetime import timedelta
-
 from jobs_lib import clock
 from jobs_lib.addresses import check
 from jobs_lib.database.values import words
 from jobs_lib.engines import mail_sending, mime
-from jobs_lib.engines.mail_queues import WAITS
 from jobs_lib.engines.work_queue import owners_in, why_nobody_waits
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 
@@ -19,7 +16,6 @@ class Notices(mail_sending.MailSource):
     """Rows of `notifications`; the bodies were written by who queued them."""
 
     event, to, has_first_attempts = "notice", "to_email", True
-    when_cancelled = {"body_text": None, "body_html": None}         # nobody reads it any more
 
     def __init__(self, ctx) -> None:
         self.ctx, self.mail = ctx, ctx.section("mail")
@@ -29,15 +25,6 @@ class Notices(mail_sending.MailSource):
         """Its account is deleted, or its owner does not want this kind."""
         return unwanted(self.ctx.db, rows)
 
-    def is_urgent(self, row: dict) -> bool:
-        """By its class, or since it has waited as long as its class may."""
-        wait = WAITS.get(row["priority"], timedelta(0))
-        return clock.parse(row["next_attempt_at"] or row["created_at"]) + wait <= self.ctx.now
-
-    def failed_before(self, row: dict) -> bool:
-        """Whether an earlier attempt has failed."""
-        return row["attempts"] > 0
-
     def prepare(self, row: dict) -> tuple[Envelope, Message]:
         """Put the message together."""
         for column in ("to_email", "subject", "body_text", "body_html"):
@@ -45,10 +32,6 @@ class Notices(mail_sending.MailSource):
         recipient = check(row["to_email"])
         content, sender = self.message(row, recipient)
         return Envelope(sender, recipient), Message(IN_MEMORY, content)
-
-    def when_sent(self, now) -> dict:
-        """Bodies are emptied once they are sent."""
-        return {"sent_at": now, "body_text": None, "body_html": None}
 
     def message(self, row: dict, recipient: str) -> tuple[bytes, str]:
         """(the message, its envelope sender)."""

@@ -1,4 +1,4 @@
-"""Failed forwards as a queue of mail: what a row's message is, and when nobody waits for it any
+"""Failed forwards as a source of mail: what a row's message is, and when nobody waits for it any
 more."""
 from __future__ import annotations
 
@@ -44,6 +44,12 @@ class Forwards(mail_sending.MailSource):
             "SELECT 1 AS one FROM (SELECT outcome FROM {attempts} WHERE kind = 'forward' "
             "ORDER BY item_id DESC LIMIT :most) latest WHERE outcome = 'sent' LIMIT 1",
             most=ATTEMPTS))
+
+    def why_not(self, row: dict) -> str | None:
+        """Its file is missing."""
+        if spool.is_there(self.spool, row["raw_path"]):
+            return None
+        return reasons.MISSING.text()
 
     def prepare(self, row: dict) -> tuple[Envelope, Message] | Result:
         """Look at the message once more, and rewrite its sender."""

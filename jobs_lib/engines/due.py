@@ -1,0 +1,120 @@
+"""Which rows of a queue are due: the one answer that the run, the dry run, the check whether
+anything is to do, `status`, `queue` and the alerts ask for alike.
+
+A pending row is due when its time has come. A run gives a time to rows that have none or an
+impossible one (queue.py); who only looks sees these by the same rules. Nothing here writes.
+"""
+from __future__ import annotations
+
+from datetime import timedelta
+
+from jobs_lib import clock
+from jobs_lib.records import namedtuple
+
+LONGEST_ASKED = timedelta(days=1)       # another server may ask for such a wait
+CLOCKS_DIFFER = timedelta(hours=1)      # between hosts, at most
+NEVER = "9999-12-31 00:00:00"           # what is later is no time
+NOW = "now"                             # in `when_done` and `when_over`: the present time
+
+Queue = namedtuple("Queue",
+                   "name kind table job done delays columns counted_from by_attempts dated"
+                   " priority first code error when_done when_over waits works",
+                   defaults=("", False, False, False, "", "last_code", "last_error", (), (),
+                             "pending", "sending"))
+Queue.__doc__ = """A queue as data (features/queues.py).
+
+name, kind    on the command line; of its attempts      table, job   its rows; who works it off
+done          the status of success                     waits, works the statuses before it
+delays        (options of the job): timedeltas before attempt 1, 2, ...
+columns       what its feature needs of a row, besides COLUMNS
+counted_from  a column: a row without a time is due so long after it as its delay says, the first
+              one, or with `by_attempts` the next one; "": it is due at once
+dated         whether an app may give a time to a row that was never tried
+priority      whether there is that column: 0 is urgent
+first         a column for when a row was tried first, or ""
+code, error   columns for what the other side said, or ""
+when_done     ((column, value or NOW), ...) that success stores; `when_over`: that `end` does
+"""
+
+
+class Due:
+    """The rows of a queue that are due. `rules`: ((SQL, SQL for since when), ...), each served by
+    an index; `values` are bound in them. Rows of suspended owners are never due."""
+
+    def __init__(self, db, table: str, rules: tuple, values: dict, waits: str = "pending") -> None:
+        self.db, self.table, self.rules, self.values = db, f"{{{table}}}", rules, values
+        self.pending = f"status = '{waits}'"
+        self.allowed = ("NOT EXISTS (SELECT 1 FROM {users} WHERE {users}.id = "
+                        f"{self.table}.user_id AND {{users}}.status = 'suspended')")
+
+    def any(self) -> bool:
+        """Whether there is one."""
+        return any(self.db.query(f"SELECT id FROM {self.table} WHERE {self.pending} AND {rule} "
+                                 f"AND {self.allowed} LIMIT 1", **self.values)
+                   for rule, _ in self.rules)
+
+    def backlog(self, most: int) -> tuple[int, str | None]:
+        """(how many there are, since when the earliest is due), of `most` that are looked at."""
+        number, since = 0, []
+        for rule, when in self.rules:
+            row = self.db.row(
+                # a time that is none, such as 0000-00-00, hides no other
+                "SELECT COUNT(*) AS number, MIN(CASE WHEN due >= :earliest THEN due END) AS since "
+                f"FROM (SELECT {when} AS due FROM {self.table} WHERE {self.pending} AND {rule} "
+                f"AND {self.allowed} ORDER BY {when} LIMIT :most) found",
+                earliest=clock.FIRST, most=most, **self.values)
+            number += row["number"]
+            since += [str(row["since"])] if row["since"] else []
+        if number and not since:
+            since = [str(self.values["now"])]
+        return min(number, most), min(since, default=None)
+
+    def ids(self, most: int, owner=None) -> list:
+        """Of the longest due, or of an owner's."""
+        whose = "" if owner is None else " AND user_id = :owner"
+        found: list = []
+        for rule, when in self.rules:
+            found += [(str(row["due"]), row["id"]) for row in self.db.query(
+                f"SELECT id, {when} AS due FROM {self.table} WHERE {self.pending} AND {rule} "
+                f"AND {self.allowed}{whose} ORDER BY {when} LIMIT :most", most=most,
+                **self.values, **({"owner": owner} if whose else {}))]
+        return [id for _, id in sorted(found, key=lambda each: each[0])][:most]
+
+
+def due(ctx, queue: Queue) -> Due:
+    """What a run now would take of the queue. `ctx` needs `db`, `now` and `options`."""
+    delays = queue.delays(ctx.options)
+    untimed, impossible = no_time(ctx.db, queue, delays), impossible_time(queue)
+    return Due(ctx.db, queue.table,
+               (("next_attempt_at <= :now", "next_attempt_at"),
+                (f"next_attempt_at IS NULL AND {untimed} <= :now", untimed),
+                (impossible, ":now")), bounds(ctx.now, delays), queue.waits)
+
+
+def bounds(now, delays: tuple) -> dict:
+    """The times that the rules below are bound to. Beyond the horizon leads no schedule."""
+    return {"now": clock.text(now), "never": NEVER,
+            "horizon": clock.text(now + max(*delays, LONGEST_ASKED) + CLOCKS_DIFFER)}
+
+
+def no_time(db, queue: Queue, delays: tuple) -> str:
+    """SQL: when a row without a time is due. A time to count from that is missing, unreadable or in
+    the future gives now."""
+    column = queue.counted_from
+    if not column:
+        return ":now"
+    whole = [int(delay.total_seconds()) for delay in delays]
+    when = db.dialect.later(column, whole[0])
+    if queue.by_attempts:
+        cases = " ".join(f"WHEN {number} THEN {db.dialect.later(column, seconds)}"
+                         for number, seconds in enumerate(whole[:-1]))
+        when = f"CASE attempts {cases} ELSE {db.dialect.later(column, whole[-1])} END"
+    return f"CASE WHEN {column} <= :now THEN COALESCE({when}, :now) ELSE :now END"
+
+
+def impossible_time(queue: Queue) -> str:
+    """SQL: a time that no schedule leads to, since a clock was wrong, or that is none: SQLite
+    stores any text. The time that an app gave to a row that was never tried stays."""
+    tried = (" AND (attempts > 0 OR last_attempt_at IS NOT NULL OR next_attempt_at > :never)"
+             if queue.dated else "")
+    return f"next_attempt_at > :horizon{tried}"

@@ -1,0 +1,236 @@
+"""The relay's limits, so that all processes together stay under them, and its pauses.
+
+A host discards mail over its hourly limit, sometimes after having said 250, so we count for
+ourselves: the attempts on record (attempts.py) in each rolling window, in the commit that begins
+the next one, under the lock of the one row of `relay_state`. A run counts a window once, and after
+that only attempts with a higher id, less those that have left it.
+
+A share of each limit is reserved for urgent mail. Of the rest either queue of mail leaves the other
+half of an hour's and a day's while that one has due rows.
+"""
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+from jobs_lib import clock
+from jobs_lib.database import stored
+from jobs_lib.records import namedtuple
+
+from .attempts import BY_HAND, NOT_COUNTED, SENDING, SENT
+from .due import CLOCKS_DIFFER
+
+WINDOWS = (("minute", timedelta(minutes=1)), ("hour", timedelta(hours=1)),
+           ("day", timedelta(days=1)))
+MINUTE, HOUR = "minute", WINDOWS[1][1]
+URGENT_SHARE = 10                       # percent of a limit that only urgent mail may use
+SECOND = timedelta(seconds=1)           # times are stored in whole ones
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=1)
+# in words; the other kinds that are counted belong to no queue
+KINDS = {"forward": "forwards", "notification": "notices", BY_HAND: ""}
+URGENT = "notification"                 # the only kind with urgent ones
+
+REACHED, RESERVE, HALF, FAILURES = "reached", "reserve", "half", "failures"
+Refusal = namedtuple("Refusal", "kind words seconds", defaults=(0.0,))
+Refusal.__doc__ = """Why a message may not go now.
+
+kind     REACHED: a limit is; RESERVE: the urgent share is used, and urgent mail takes its turn;
+         HALF: the rest is for the other queue; FAILURES: what has failed before has to wait
+words    a reason for a run to stop
+seconds  until a minute's limit has room; 0: the run ends
+"""
+
+
+class Limits:
+    """What one run may still hand over. `other` (due.Due): the other queue of mail, where it is
+    worked off; None where there is none, as for a message sent by hand."""
+
+    def __init__(self, ctx, kind: str, other=None) -> None:
+        self.ctx, self.db, self.kind, self.other = ctx, ctx.db, kind, other
+        self.mail = ctx.section("mail")
+        self._windows = [_Window(ctx.db, name, span, limit) for name, span in WINDOWS
+                         if (limit := getattr(self.mail, f"per_{name}")) is not None]
+        self._last = 0                  # the highest id that was counted
+
+    def room(self, urgent: bool, ahead: bool = False, failed_before: bool = False):
+        """Why one more may not go now, inside the transaction that begins it; None: it may.
+        `ahead`: it would be out of its turn."""
+        if not self._windows and self.mail.failures_per_hour is None:
+            return None
+        self._lock()
+        if failed_before and self.failures_full():
+            return Refusal(FAILURES, f"[mail] failures_per_hour = {self.mail.failures_per_hour} is "
+                           "reached")
+        self._count()
+        for window in self._windows:
+            number, refusal = self._in_window(window, urgent, ahead)
+            if number <= 0:
+                return refusal._replace(seconds=self._seconds(window))
+        return None
+
+    def left(self, urgent: bool) -> tuple[float, str]:
+        """(how many may go now, what ends it), for a dry run: nothing is locked."""
+        self._count()
+        found = [self._in_window(window, urgent, ahead=urgent, whole=True)
+                 for window in self._windows]
+        number, refusal = min(found, key=lambda each: each[0], default=(float("inf"), None))
+        return number, refusal.words if refusal else ""
+
+    def _in_window(self, window: _Window, urgent: bool, ahead: bool,
+                   whole: bool = False) -> tuple[float, Refusal]:
+        """(how many may go by this window, why not more). With `whole` the other queue's half is
+        asked for although there is room yet."""
+        limit, words = window.limit, f"[mail] per_{window.name} = {window.limit}"
+        reserve, total = limit * URGENT_SHARE // 100, sum(window.used.values())
+        urgent_used = sum(number for (_, is_urgent), number in window.used.items() if is_urgent)
+        if total >= limit:
+            return 0, Refusal(REACHED, f"{words} is reached")
+        if (urgent and urgent_used < reserve) or ahead:
+            return (min(limit - total, max(reserve - urgent_used, 0)),
+                    Refusal(RESERVE, f"{words}: what is reserved for urgent mail is used"))
+        from_reserve = min(urgent_used, reserve)
+        free = limit - reserve - (total - from_reserve)
+        if window.name != MINUTE and self.other:
+            half = max((limit - reserve) // 2, 1) + (from_reserve if self.kind == URGENT else 0)
+            half -= sum(number for (kind, _), number in window.used.items() if kind == self.kind)
+            if half < free and (whole or half <= 0) and self.other.any():
+                other = next(name for kind, name in KINDS.items() if kind != self.kind)
+                return half, Refusal(HALF, f"{words}: the rest is reserved for {other} that are "
+                                     "due")
+        kept = f", except {limit - total} reserved for urgent mail" if limit > total else ""
+        return free, Refusal(REACHED, f"{words} is reached{kept}")
+
+    def failures_full(self) -> bool:
+        """Whether what failed before has to wait. What is being sent counts until more is known."""
+        limit, now = self.mail.failures_per_hour, self.ctx.clock()
+        return limit is not None and limit <= self.db.value(
+            "SELECT COUNT(*) FROM (SELECT 1 AS one FROM {attempts} WHERE kind IN (:kinds) "
+            "AND began_at > :since AND began_at <= :future "
+            f"AND outcome IN ('retry', 'refused', '{SENDING}') LIMIT :limit) found",
+            kinds=list(KINDS), since=now - HOUR - SECOND, future=now + CLOCKS_DIFFER, limit=limit)
+
+    def _lock(self) -> None:
+        """Until the end of the transaction. SQLite's has locked everything as it began."""
+        if self.db.for_update and self.db.row(
+                "SELECT id FROM {relay_state} WHERE id = 1" + self.db.for_update) is None:
+            self.db.upsert("relay_state", {"id": 1}, {"failures": 0})
+
+    def _count(self) -> None:
+        now, future = self.ctx.clock(), clock.text(self.ctx.clock() + CLOCKS_DIFFER)
+        if not self._last:
+            self._last = self.db.value("SELECT MAX(id) FROM {attempts}") or 0
+        for row in self.db.query("SELECT id, kind, urgent, outcome, began_at FROM {attempts} "
+                                 "WHERE id > :last", last=self._last):
+            self._last = max(self._last, row["id"])
+            if row["kind"] in KINDS and row["outcome"] not in NOT_COUNTED:
+                for window in self._windows:
+                    window.add(row, future)
+        for window in self._windows:
+            window.move(now, future)
+
+    def _seconds(self, window: _Window) -> float:
+        """Until a minute has room: until its oldest attempt has left it."""
+        if window.name != MINUTE:
+            return 0.0
+        first = clock.parse_any(window.oldest())
+        left = first + window.span + SECOND - self.ctx.clock() if first else window.span
+        return max(left.total_seconds(), 1.0)
+
+
+class _Window:
+    """How many attempts were begun in the last minute, hour or day: {(kind, urgent): number}.
+    Those from the future were begun under a clock that was wrong, and do not count."""
+
+    def __init__(self, db, name: str, span: timedelta, limit: int) -> None:
+        self.db, self.name, self.span, self.limit = db, name, span, limit
+        self.used: Counter = Counter()
+        self._since = ""
+
+    def add(self, row: dict, future: str) -> None:
+        """One attempt more."""
+        if self._since and self._since < str(row["began_at"]) <= future:
+            self.used[row["kind"], bool(row["urgent"])] += 1
+
+    def move(self, now, future: str) -> None:
+        """Take out what has left the window by now; at first, count it."""
+        since = clock.text(now - self.span - SECOND)
+        if not self._since:
+            self.used = self._between(since, future)
+        elif since > self._since:
+            self.used -= self._between(self._since, since)
+        self._since = max(since, self._since)
+
+    def oldest(self):
+        """When the oldest one that counts was begun, or None."""
+        return self.db.value("SELECT MIN(began_at) FROM {attempts} WHERE kind IN (:kinds) AND "
+                             "began_at > :since AND outcome NOT IN (:not)", since=self._since,
+                             kinds=list(KINDS), **{"not": NOT_COUNTED})
+
+    def _between(self, since: str, until: str) -> Counter:
+        return Counter({(row["kind"], bool(row["urgent"])): row["number"] for row in self.db.query(
+            "SELECT kind, urgent, COUNT(*) AS number FROM {attempts} WHERE kind IN (:kinds) "
+            "AND began_at > :since AND began_at <= :until AND outcome NOT IN (:not) "
+            "GROUP BY kind, urgent", kinds=list(KINDS), since=since, until=until,
+            **{"not": NOT_COUNTED})})
+
+
+def used(db, mail, now) -> dict[str, tuple[int, int]]:
+    """{`minute`, `hour`, `day`: (recipients in it, the limit)} of the limits that are set."""
+    found = {}
+    for name, span in WINDOWS:
+        limit = getattr(mail, f"per_{name}")
+        if limit is not None:
+            window = _Window(db, name, span, limit)
+            window.move(now, clock.text(now + CLOCKS_DIFFER))
+            found[name] = (sum(window.used.values()), limit)
+    return found
+
+
+def count(db, now, outcome: str = SENT) -> None:
+    """Put a message on record that belongs to no queue: an alert, or one sent by hand."""
+    db.insert("attempts", kind=BY_HAND, item_id=0, began_at=now, finished_at=now, outcome=outcome)
+
+
+# Pauses
+
+def pause_now(db, now) -> dict | None:
+    """`paused_until`, `reason`, `since` and `failures` (pauses in a row) of a pause."""
+    row = db.row("SELECT paused_until, reason, since, failures FROM {relay_state} WHERE id = 1")
+    until = row and stored.time(row["paused_until"])         # what is no time is no pause
+    if not until or until <= now or until > now + LONGEST_PAUSE:
+        # later than any pause: the clock was wrong
+        return None
+    return row
+
+
+def paused(db, now) -> str | None:
+    """`until 12:05 UTC: reason` while the relay is paused."""
+    row = pause_now(db, now)
+    return f"until {row['paused_until']} UTC: {row['reason']}" if row else None
+
+
+def pause(db, now, reason: str, quota: bool) -> datetime:
+    """Pause all mail: an hour for the relay's own limit, else 5 minutes, doubled each time, up to
+    an hour. Until when."""
+    row = (db.row("SELECT failures, since FROM {relay_state} WHERE id = 1")
+           or {"failures": 0, "since": None})
+    doubled = FIRST_PAUSE * 2 ** min(row["failures"], 10)
+    until = now + (LONGEST_PAUSE if quota else min(doubled, LONGEST_PAUSE))
+    db.upsert("relay_state", {"id": 1}, {
+        "paused_until": until, "reason": reason[:250], "since": row["since"] or now,
+        "failures": row["failures"] + 1})
+    return until
+
+
+def lift(db) -> bool:
+    """End a pause early, once what was wrong is fixed. Whether there was one."""
+    return db.execute("UPDATE {relay_state} SET paused_until = NULL WHERE id = 1"
+                      " AND paused_until IS NOT NULL") == 1
+
+
+def works(db, now) -> None:
+    """A message went through: the next failure starts with a short pause again. A pause that
+    another process has begun meanwhile stays."""
+    db.execute("UPDATE {relay_state} SET paused_until = NULL, reason = NULL, since = NULL, "
+               "failures = 0 WHERE id = 1 AND failures > 0 AND (paused_until IS NULL "
+               "OR paused_until <= :now)", now=now)

@@ -1,0 +1,60 @@
+"""A dry run over a queue of mail: the run without its writes, by what is due now and by the same
+room."""
+from __future__ import annotations
+
+from jobs_lib.text import counted
+
+from . import limits
+from .due import Due, Queue, due
+from .limits import Limits
+from .queue import Work
+from .rows import invalid
+
+LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, and shows
+EVERY_ONE = 2 ** 62
+
+
+def preview(ctx, queue: Queue, source, other: Due | None) -> None:
+    """Show and count what a run now would send, fail and cancel. `source`, `other`: as
+    mail_sending.send_due takes them."""
+    found = due(ctx, queue)
+    number = found.backlog(EVERY_ONE)[0]
+    ids = found.ids(min(number, LOOKED_AT))
+    rows = Work(ctx, queue).read(ids)
+    rows = [rows[id] for id in ids if id in rows]
+    wrong = invalid(ctx.db, queue.table, rows)
+    valid = [row for row in rows if row["id"] not in wrong]
+    cancelled = source.reasons_to_cancel(valid)
+    lost = {row["id"]: why for row in valid
+            if row["id"] not in cancelled and (why := source.why_not(row))}
+    room, why_not_more = _room(ctx, queue, other, valid)
+    left_out = {**cancelled, **lost, **{id: f"invalid: {why}" for id, why in wrong.items()}}
+    going = min(number - len(left_out), room)
+    notes = [] if going == number - len(left_out) else [why_not_more]
+    if len(rows) < number:
+        notes.append(f"at most: of the first {len(rows):,} it is known which are left out")
+    going = ctx.within_limit(int(going))
+    ctx.show(f"send {counted(going, 'due message')} by {ctx.section('mail').transport}",
+             [row for row in valid if row["id"] not in left_out][:min(SHOWN, going)],
+             "; ".join(notes))
+    for verb, reasons in (("cancel", cancelled), ("fail", lost), ("end", wrong)):
+        if reasons:
+            ctx.show(f"{verb} {len(reasons):,}: {', '.join(sorted(set(reasons.values())))}",
+                     [row for row in rows if row["id"] in reasons][:SHOWN])
+    ctx.count(queue.done, going)
+    ctx.count("cancelled", len(cancelled))
+    for name, reasons in (("failed", lost), ("invalid", wrong)):
+        if reasons:
+            ctx.count(name, len(reasons))
+
+
+def _room(ctx, queue: Queue, other: Due | None, rows: list[dict]) -> tuple[float, str]:
+    """(how many may go in this run, why not more)."""
+    if paused := limits.paused(ctx.db, ctx.now):
+        return 0, f"not now: the relay is paused {paused}"
+    relay = Limits(ctx, queue.kind, other)
+    number, why = relay.left(urgent=False)
+    if queue.priority:          # the urgent ones have a share of their own besides
+        ahead = sum(row["priority"] <= 0 for row in rows)
+        number += min(ahead, relay.left(urgent=True)[0])
+    return number, why

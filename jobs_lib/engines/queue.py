@@ -1,0 +1,416 @@
+"""A queue in a table: nothing is lost, whatever kills a run, and nothing is sent twice but what was
+in flight at that moment.
+
+    pending --begin--> sending, in the name of a run --settle--> done | failed | pending
+
+A run goes through it in this order:
+
+    recover    what dead runs were sending is uncertain
+    schedule   each pending row gets the time at which it is due
+    take       the next rows, owners in turn (turns.py), read and judged
+    begin      one commit claims a row, counts its attempt and puts it on record (attempts.py)
+    settle     one commit stores what came of it, repeated until it is stored
+    finish     rows that cannot be worked on end, once a good one proves that it is their own fault
+
+The result of one row and the begin of the next may share a commit (`Work.begin`). What was sent
+while its run was killed is uncertain: the other side has it or not. It is sent once more, with the
+same bytes, as the same attempt. Which rows are due is for due.py.
+"""
+from __future__ import annotations
+
+from datetime import timedelta
+
+from jobs_lib import clock
+from jobs_lib.errors import Busy, DatabaseError, Duplicate, JobsError, Lost, Missing
+from jobs_lib.records import namedtuple
+
+from . import attempts
+from .attempts import POSTPONED, REFUSED, RETRY, SENT, UNCERTAIN, UNUSABLE, Tried
+from .due import NOW, Queue, bounds, due, impossible_time, no_time
+from .rows import MOST_COUNTED, UNCLAIMED, count_unknown_status, has_status, invalid
+
+SURE, AGAIN, REPEATED = 0, 1, 2         # the column `uncertain`: to be repeated, was repeated
+SOON = timedelta(minutes=5)             # after its loss was found, an uncertain row is repeated
+LIFETIME = timedelta(days=7)            # an attempt at a row that is older is its last
+AT_ONCE, AT_FIRST = 500, 5_000          # rows that get a time: in a statement, before the first one
+MOST_UNUSABLE = 5       # so many unusable rows and no usable one: the fault is ours
+ERROR_LENGTH = 512
+STORE_MARGIN = 3.0      # seconds before the hard limit after which no result is stored any more
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0   # seconds between two tries to store one
+
+# of each row that is taken, besides its feature's own
+COLUMNS = ("id", "user_id", "attempts", "uncertain", "next_attempt_at", "created_at",
+           "last_attempt_at")
+Settled = namedtuple("Settled", "status next_attempt_at stored over")
+Settled.__doc__ = """What a row has become.
+
+status, next_attempt_at   of the row; aware UTC, or None
+stored   False when it was no longer ours, such as after a COMMIT whose answer was lost
+over     the app has ended or deleted it meanwhile, and it was not sent: nothing came of it
+"""
+# SQL: a run that is at work, by its own word and the runner's sweep
+LIVING = ("SELECT run_id FROM {job_runs} WHERE status = 'running' AND lease_until >= :now "
+          "AND lease_until <= :longest_lease")
+LONGEST_LEASE = timedelta(days=30)
+NOTHING = Tried()
+
+
+class CannotStore(JobsError):
+    """What a run has to store of a row is refused by the database, or stored as something else."""
+
+
+class Unusable(JobsError):
+    """No row of several can be worked on."""
+
+
+def until_stored(ctx, work, left=None):
+    """`work()` in one transaction, tried again until it is stored, and its result.
+
+    For the result of what was handed over: to lose it is to send it twice. So neither a locked file
+    nor a server that restarts or a full disk ends the tries, only the hard limit, or `left()`.
+    `work` may run again after a COMMIT that came through although its answer was lost, so each of
+    its statements is guarded.
+    """
+    pause, failed = FIRST_PAUSE, False
+    left = left or (lambda: ctx.hard_limit - ctx.monotonic() - STORE_MARGIN)
+    while True:
+        try:
+            return ctx.db.batch(work)
+        except (Missing, Duplicate):
+            raise                       # no database gets over this by waiting
+        except DatabaseError as error:
+            seconds = left()
+            if seconds <= 0:
+                raise
+            if not failed:
+                ctx.log.warning("result not stored yet", error=str(error),
+                                seconds_left=int(seconds))
+            failed = True
+        ctx.wait(min(pause, seconds))
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def work_if_due(ctx, queue: Queue) -> Work | None:
+    """A run's Work, once what dead runs left is settled and each row has its time; None where
+    nothing is due."""
+    work = Work(ctx, queue)
+    work.recover()
+    work.schedule()
+    return work if due(ctx, queue).any() else None
+
+
+class Work:
+    """One run's work on a queue. Rows are dicts; one that was taken has its `turn`, and in `seen`
+    what it held before."""
+
+    def __init__(self, ctx, queue: Queue) -> None:
+        self.ctx, self.db, self.queue = ctx, ctx.db, queue
+        self.table = f"{{{queue.table}}}"
+        self.delays = queue.delays(ctx.options)
+        self.begun = 0                  # rows that this run has begun
+        self.all_timed = False          # whether each pending row has its time
+        self.unusable: dict = {}        # {row id: what is wrong with it}
+        self.refused: list = []         # CannotStore of rows that were passed over
+
+    # Before the first row
+
+    def recover(self) -> None:
+        """Settle what dead runs were sending; count what no run will ever take."""
+        queue, now = self.queue, self.ctx.clock()
+        theirs = self.db.query(f"SELECT id FROM {self.table} WHERE {has_status(queue.works)} "
+                               f"AND {UNCLAIMED} LIMIT :most", most=MOST_COUNTED)
+        count_unknown_status(self.ctx, queue.table,
+                             (queue.waits, queue.works, queue.done, "failed"),
+                             [row["id"] for row in theirs])
+        dead = self.db.query(
+            "SELECT id, user_id, attempts, uncertain, created_at, claim_run FROM "
+            f"{self.table} WHERE {has_status(queue.works)} AND claim_run > '' "
+            f"AND claim_run NOT IN ({LIVING}) LIMIT :most", now=clock.text(now),
+            longest_lease=now + LONGEST_LEASE, most=MOST_COUNTED)
+        for row in dead:
+            number = row["attempts"]
+            # what is no number ends as unusable when it is taken
+            row["attempt"] = number if type(number) is int and number > 0 else 0
+            row["repeats"] = row["uncertain"] == REPEATED
+            self.db.batch(lambda row=row: self._give_up(row))
+        if dead:
+            self.ctx.log.warning("lost in flight", rows=len(dead), what="a run was killed while "
+                                 "these were being sent")
+
+    def _give_up(self, row: dict) -> None:
+        settled = self.settle(row, UNCERTAIN, Tried(None, attempts.LOST), run=row["claim_run"])
+        self.ctx.count("uncertain", settled.stored)
+        if settled.stored and settled.status == "failed":
+            self.ctx.count("failed")
+
+    def schedule(self) -> None:
+        """Give each pending row a time that it can be due at: of many, AT_FIRST now, and the others
+        at the next call."""
+        left = AT_FIRST
+        untimed = no_time(self.db, self.queue, self.delays)
+        corrections = [("next_attempt_at IS NULL", f"next_attempt_at = {untimed}"),
+                       (impossible_time(self.queue), "next_attempt_at = :now")]
+        if self.queue.priority:         # an app's own counts as the nearest of ours
+            corrections += [("priority < 0", "priority = 0"), ("priority IS NULL", "priority = 1")]
+        for rule, change in corrections:
+            while left > 0 and (ids := [row["id"] for row in self.db.query(
+                    f"SELECT id FROM {self.table} WHERE status = '{self.queue.waits}' AND {rule} "
+                    f"LIMIT {AT_ONCE}", **self._bounds())]):
+                left -= len(ids)
+                if not self._correct(ids, rule, change):
+                    break
+        self.all_timed = left > 0
+
+    def _correct(self, ids: list, rule: str, change: str) -> int:
+        """How many were. Where the database refuses one of them, the others are."""
+        def update(some: list) -> int:
+            # `+`: by the ids. SQLite would go through all that is pending
+            return self.db.batch(lambda: self.db.execute(
+                f"UPDATE {self.table} SET {change} WHERE id IN (:ids) "
+                f"AND +status = '{self.queue.waits}' AND +{rule}", ids=some, **self._bounds()))
+        try:
+            return update(ids)
+        except (Busy, Lost):
+            raise
+        except DatabaseError:
+            changed = 0
+        for id in ids:
+            try:
+                changed += update([id])
+            except (Busy, Lost):
+                raise
+            except DatabaseError as error:
+                self.ctx.log.warning("no time can be stored", table=self.queue.table, id=id,
+                                     error=str(error))
+        return changed
+
+    def _bounds(self) -> dict:
+        return bounds(self.ctx.now, self.delays)
+
+    def due_rule(self) -> tuple[str, dict]:
+        """(SQL, values): the condition for rows to be taken now."""
+        rule = "next_attempt_at <= :now"
+        if not self.all_timed:
+            untimed = no_time(self.db, self.queue, self.delays)
+            rule = f"(+{rule} OR +next_attempt_at IS NULL AND {untimed} <= :now)"
+        return rule, self._bounds()
+
+    # One row
+
+    def take(self, ring, most: int) -> list[dict]:
+        """The next rows of a ring (turns.py), `most` at most, that can be worked on; [] when none
+        is left. Nothing is written: other runs may take the same ones, until one begins them."""
+        while turns := ring.take(most):
+            rows = self.read([turn.id for turn in turns])
+            reasons = invalid(self.db, self.queue.table, list(rows.values()))
+            self.unusable.update(reasons)
+            found = []
+            for turn in turns:
+                if turn.id in rows and turn.id not in reasons:
+                    found.append({**rows[turn.id], "turn": turn})
+                elif turn.id not in rows:               # another has it
+                    ring.left.discard(turn.id)
+            if found:
+                return found
+        return []
+
+    def read(self, ids: list) -> dict[object, dict]:
+        """{id: row} of those that wait, as a run works on them."""
+        columns = dict.fromkeys((*COLUMNS, *self.queue.columns))
+        return {row["id"]: {**row, "seen": row} for row in self.db.query(
+            f"SELECT {', '.join(columns)} FROM {self.table} WHERE id IN (:ids) "
+            f"AND +status = '{self.queue.waits}'", ids=ids)}
+
+    def begin(self, row: dict, room=None, before=None):
+        """Make a row this run's, in one commit with `before()`, which stores the result in hand.
+
+        True when it is; False when another had it first; else what `room(row)`, asked in the same
+        commit, has against it. CannotStore for a row that is to be passed over; the result is
+        stored all the same.
+        """
+        def work():
+            if before:
+                before()
+            return self._begin(row, room)
+        try:
+            found = until_stored(self.ctx, work, None if before else self.ctx.seconds_left)
+        except CannotStore as error:
+            self.refused.append(error)
+            self.ctx.log.warning("row passed over", table=self.queue.table, id=row["id"],
+                                 error=str(error))
+            if before:
+                until_stored(self.ctx, before)
+            return False
+        if found is True:
+            self.begun += 1
+        return found
+
+    def _begin(self, row: dict, room):
+        now, queue = clock.text(self.ctx.clock()), self.queue
+        row["repeats"] = repeats = row["uncertain"] == AGAIN
+        row["attempt"] = row["attempts"] + (not repeats)
+        if row.get("asked") and self._is_ours(row):     # a COMMIT whose answer was lost
+            return True
+        row["asked"] = True
+        if room and (refusal := room(row)):
+            return refusal
+        seen = row["seen"]
+        values = {"attempts": row["attempt"], "uncertain": REPEATED if repeats else SURE,
+                  "claim_run": self.ctx.run_id, "last_attempt_at": now,
+                  "next_attempt_at": clock.text(self._next(row["attempt"]))}
+        if queue.first:
+            values[queue.first] = row[queue.first] = row[queue.first] or now
+        timed = "IS NULL" if seen["next_attempt_at"] is None else "= :seen"
+        row["began_at"] = now
+        try:
+            if not self._update(row, queue.works, values,
+                                f"status = '{queue.waits}' AND next_attempt_at {timed}",
+                                seen=seen["next_attempt_at"]):
+                return False
+            if not self.begun:
+                self._rehearse(row)
+            row["attempt_id"] = attempts.begin(self.db, queue.kind, row, self.ctx.run_id)
+            row["turn"].ring.move(row["turn"])
+        except (Busy, Lost):
+            raise
+        except DatabaseError as error:
+            raise CannotStore(f"{queue.table}, id {row['id']}: {error}") from None
+        return True
+
+    def _is_ours(self, row: dict) -> bool:
+        return bool(self.db.query(
+            f"SELECT id FROM {self.table} WHERE id = :id AND status = '{self.queue.works}' "
+            "AND claim_run = :run AND attempts = :n", id=row["id"], run=self.ctx.run_id,
+            n=row["attempt"]))
+
+    def settle(self, row: dict, outcome: str, tried: Tried = NOTHING, *, run: str | None = None,
+               later=None, **stored) -> Settled:
+        """Store what came of it, and `stored` with it, inside a transaction.
+
+        `later`: when it is due again, where the other side has said so, or where what was postponed
+        must not be the first again. `run`: in whose name; None: this one's.
+        """
+        run = run or self.ctx.run_id
+        attempts.complete(self.db, self.queue.kind, row, run, outcome, tried, self.ctx.clock())
+        status, values = self._changes(row, outcome, later)
+        if outcome != POSTPONED:
+            values.update(self._answer(outcome, tried))
+        # what was sent is sent, whatever an app or another run has made of the row meanwhile
+        rule = (f"attempts = :n AND status <> '{status}'" if outcome == SENT
+                else f"claim_run = :run AND status = '{self.queue.works}'")
+        is_stored = self._update(row, status, {**values, **stored}, rule, n=row["attempt"], run=run)
+        row["stored"] = is_stored or row.get("stored", False)
+        return Settled(status, clock.parse_any(values["next_attempt_at"]), is_stored,
+                       outcome != SENT and not row["stored"])
+
+    def _answer(self, outcome: str, tried: Tried) -> dict:
+        found = {self.queue.code: tried.code,
+                 self.queue.error: None if outcome == SENT else tried.answer[:ERROR_LENGTH]}
+        found.pop("", None)
+        return found
+
+    def _changes(self, row: dict, outcome: str, later=None) -> tuple[str, dict]:
+        """(the status, the columns to set) that an outcome makes of a row that is being sent."""
+        now = self.ctx.clock()
+        values: dict = {"claim_run": None, "next_attempt_at": later and clock.text(later)}
+        if outcome == POSTPONED:                            # as it was before
+            names = ["attempts", "uncertain"] + ([self.queue.first] if self.queue.first else [])
+            names += [] if later else ["next_attempt_at", "last_attempt_at"]
+            return self.queue.waits, {**values, **{name: row["seen"][name] for name in names}}
+        if outcome == UNCERTAIN and not row["repeats"]:     # the same attempt once more
+            values.update(uncertain=AGAIN, next_attempt_at=clock.text(now + SOON))
+            return self.queue.waits, values
+        if outcome in (SENT, REFUSED, UNUSABLE) or self._is_last(row):
+            values.update(next_attempt_at=None, finished_at=clock.text(now))
+            if outcome == SENT:
+                values.update((name, clock.text(now) if value is NOW else value)
+                              for name, value in self.queue.when_done)
+            return self.queue.done if outcome == SENT else "failed", values
+        if not later:
+            values["next_attempt_at"] = clock.text(self._next(row["attempt"]))
+        return self.queue.waits, values
+
+    def _is_last(self, row: dict) -> bool:
+        """By the schedule, or by its age. A clock in doubt may have run through both too early."""
+        most = len(self.delays)
+        return (row["attempt"] > most or (row["attempt"] == most and self.ctx.may_expire())
+                or self.is_old(row))
+
+    def is_old(self, row: dict) -> bool:
+        """Whether an attempt now is the row's last, whatever its schedule says."""
+        created = clock.parse_any(row["created_at"])
+        if created and self.ctx.clock() - created < LIFETIME:
+            return False
+        return self.ctx.may_expire()
+
+    def _next(self, attempt: int):
+        return self.ctx.clock() + self.delays[min(attempt, len(self.delays) - 1)]
+
+    def _rehearse(self, row: dict) -> None:
+        """Before a run sends anything: each outcome is stored on the row in hand, read back,
+        compared and rolled back, so that a column, a trigger or a missing right shows first."""
+        self.db.execute("SAVEPOINT rehearsal")
+        for outcome in (SENT, REFUSED, RETRY, UNCERTAIN, POSTPONED):
+            status, values = self._changes(row, outcome)
+            if outcome != POSTPONED:
+                values.update(self._answer(outcome, Tried(100, "x" * ERROR_LENGTH)))
+            self._update(row, status, values, f"status = '{self.queue.works}'")
+            values["status"] = status
+            found = self.db.row(f"SELECT {', '.join(values)} FROM {self.table} WHERE id = :id",
+                                id=row["id"])
+            wrong = [name for name, value in values.items()
+                     if not found or _plain(found[name]) != _plain(value)]
+            if wrong:
+                raise CannotStore(f"{self.queue.table}, id {row['id']}: {', '.join(wrong)} is not "
+                                  f"stored as given when it is `{status}`: look at the column, and "
+                                  "at triggers")
+            self.db.execute("ROLLBACK TO SAVEPOINT rehearsal")
+
+    def end(self, row: dict, reason: str) -> bool:
+        """End a row that nobody waits for any more, without an attempt, inside a transaction. False
+        when it is no longer as it was, or another account's: that is no reason then."""
+        owner = row.get("user_id")
+        whose = "" if owner is None else " AND user_id = :owner"
+        now = clock.text(self.ctx.clock())
+        values = {"finished_at": now, "next_attempt_at": None, self.queue.error: reason,
+                  **{name: now if value is NOW else value for name, value in self.queue.when_over}}
+        return self._update(row, "failed", values, f"status = '{self.queue.waits}'{whose}",
+                            **({"owner": owner} if whose else {}))
+
+    def finish(self) -> None:
+        """End the rows that cannot be worked on. Unusable or CannotStore where nothing proves that
+        it is their own fault: then none ends."""
+        if not self.begun and self.refused:
+            raise self.refused[0]
+        for id, reason in self.unusable.items():
+            self.ctx.count("invalid")
+            self.ctx.log.warning("invalid row", table=self.queue.table, id=id, reason=reason)
+        if self.begun:
+            for id, reason in self.unusable.items():
+                self.db.batch(lambda id=id, reason=reason: self._end_unusable(id, reason))
+        elif len(self.unusable) >= MOST_UNUSABLE:
+            id, reason = next(iter(self.unusable.items()))
+            raise Unusable(f"none of {len(self.unusable)} due rows of {self.queue.table} can be "
+                           f"worked on, such as {id}: {reason}. None was ended")
+
+    def _end_unusable(self, id, reason: str) -> None:
+        try:
+            self.end({"id": id}, f"invalid: {reason}")
+        except (Busy, Lost):
+            raise
+        except DatabaseError as error:          # not even that can be stored of it
+            self.ctx.log.warning("its end cannot be stored", table=self.queue.table, id=id,
+                                 error=str(error))
+
+    def _update(self, row: dict, status: str, values: dict, rule: str, **bound) -> bool:
+        changes = "".join(f", {name} = :{name}" for name in values)
+        return self.db.execute(
+            f"UPDATE {self.table} SET status = '{status}'{changes} WHERE id = :id AND {rule}",
+            id=row["id"], **values, **bound) == 1
+
+
+def _plain(value):
+    """A time without the zeros that a finer column adds."""
+    if isinstance(value, str) and "." in value:
+        return value.rstrip("0").rstrip(".")
+    return value

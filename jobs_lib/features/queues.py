@@ -1,0 +1,45 @@
+"""All queues as data. What is due in one is asked of `due(ctx)`, by whoever needs to know it."""
+from __future__ import annotations
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+from jobs_lib.engines import due as engine
+from jobs_lib.engines.due import NOW, Due, Queue
+from jobs_lib.errors import ConfigError
+
+AT_ONCE = timedelta(0)          # before a first attempt
+UNREAD = (("body_text", None), ("body_html", None))
+
+FORWARDS = Queue(
+    "forwards", "forward", "failed_emails", "retry_forwards", "sent",
+    delays=lambda options: options.delays, counted_from="created_at", dated=True,
+    columns=("alias_id", "destination_id", "envelope_from", "envelope_to", "raw_path"),
+    when_over=(("told_at", NOW),))
+NOTICES = Queue(
+    "notifications", "notification", "notifications", "send_notifications", "sent",
+    delays=lambda options: (AT_ONCE, *options.delays), priority=True, dated=True,
+    first="first_attempt_at",           # the Date of the message, the same at each attempt
+    columns=("kind", "persona", "to_email", "subject", "body_text", "body_html", "priority",
+             "first_attempt_at"),
+    when_done=(("sent_at", NOW), *UNREAD), when_over=UNREAD)
+WEBHOOKS = Queue(
+    "webhooks", "webhook", "webhook_deliveries", "retry_webhooks", "delivered",
+    # the app's own first attempt counts, and may not have been made
+    delays=lambda options: (AT_ONCE, *options.delays), counted_from="last_attempt_at",
+    by_attempts=True, columns=("webhook_id", "event_id", "event_type", "payload"),
+    code="response_status")
+
+
+def other_mail(ctx, queue: Queue) -> Due | None:
+    """What is due in the other queue of mail than this one, with which it shares the relay's
+    limits; None while its job does not work it off."""
+    other = NOTICES if queue is FORWARDS else FORWARDS
+    try:
+        options = ctx.options_of(other.job)
+    except ConfigError:             # that job does not run until its options are corrected
+        return None
+    if not options.enabled or ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job",
+                                           job=other.job):
+        return None
+    return engine.due(SimpleNamespace(db=ctx.db, now=ctx.now, options=options), other)
