@@ -7,17 +7,18 @@ from __future__ import annotations
 import sys
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 
 from jobs_lib import masking
 from jobs_lib.database.schema import version
-from jobs_lib.engines.relay_limits import Asked, Refusal, Relay
+from jobs_lib.engines import attempts, limits
 from jobs_lib.errors import FAILED, OK
 from jobs_lib.output.console import WIDEST, Paint, columns
 from jobs_lib.output.layout import wrapped
 from jobs_lib.ports.mail import open_transport
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message, Result
 from jobs_lib.ports.mail.replies import digest
-from jobs_lib.ports.outcomes import FINAL, RELAY, RETRY, SENT, UNCERTAIN
+from jobs_lib.ports.outcomes import RELAY, SENT, UNCERTAIN
 from jobs_lib.text import span
 
 SECONDS = 65.0           # for all of it; the transport keeps 5 of them
@@ -63,17 +64,22 @@ def send(session, envelope: Envelope, content: bytes, item: str, as_json: bool) 
     mail = session.config.section("mail")
     db = session.ports.database()
     version.check(db)
-    relay, now = Relay(db, mail), session.ports.now()
-    if pause := relay.paused(now):
+    now = session.ports.now()
+    if pause := limits.paused(db, now):
         session.console.fail(f"note: all mail is paused {pause}. This message is sent all the "
                              "same. `jobs.py resume mail` ends the pause.")
-    with db.transaction():
-        room = relay.reserve(now, Asked(urgent=True))
-    if isinstance(room, Refusal):
-        wait = (f" There is room again in {span(timedelta(seconds=room.seconds))}."
-                if room.seconds else "")
-        session.console.fail(f"jobs.py: {relay.in_words(room, 'notifications')}, and this message "
-                             f"would count too.{wait}")
+    ctx = SimpleNamespace(db=db, section=session.config.section, clock=session.ports.now)
+    attempt = {"id": 0, "user_id": None, "began_at": now}
+
+    def begin():
+        refusal = limits.Limits(ctx, attempts.BY_HAND).room(urgent=True)
+        if refusal is None:
+            attempt["attempt_id"] = attempts.begin(db, attempts.BY_HAND, attempt, None)
+        return refusal
+    if refusal := db.batch(begin):
+        wait = (f" There is room again in {span(timedelta(seconds=refusal.seconds))}."
+                if refusal.seconds else "")
+        session.console.fail(f"jobs.py: {refusal.words}, and this message would count too.{wait}")
         return FAILED
     steps = Steps(mail)
     transport = open_transport(mail, step=steps.step)
@@ -83,11 +89,11 @@ def send(session, envelope: Envelope, content: bytes, item: str, as_json: bool) 
                                 item)
     finally:
         transport.close()
-        with db.transaction():
-            # not of one that the relay never saw
-            refused = result.outcome in (RETRY, FINAL) and bool(result.code)
-            relay.correct(room, session.ports.now(), failed=refused,
-                          handed_over=refused or result.outcome in (SENT, UNCERTAIN))
+        # not counted: one that the relay never saw
+        said = attempts.SAID[result.outcome] if result.code or result.outcome in (
+            SENT, UNCERTAIN) else attempts.UNUSABLE
+        attempts.complete(db, attempts.BY_HAND, attempt, None, said, attempts.Tried(result.code),
+                          session.ports.now())
     if result.outcome == SENT and mail.transport == "maildir":
         steps.done.append({"step": "maildir", "ok": True, "answer": f"a file in {mail.maildir}"})
     elif result.outcome != SENT:

@@ -10,7 +10,7 @@ When the relay cannot be used, all mail is paused, for up to an hour. Once you h
 from __future__ import annotations
 
 from jobs_lib import catalogue, clock, schedule
-from jobs_lib.engines.relay_limits import Relay
+from jobs_lib.engines import limits
 from jobs_lib.errors import OK, JobsError
 from jobs_lib.runner.access import refuse_root
 
@@ -96,9 +96,9 @@ def _words(session, job, state: dict) -> str:
 
 
 def _mail(session, as_json: bool) -> int:
-    relay = Relay(session.ports.database(), session.config.section("mail"))
-    paused = relay.paused(session.ports.now())
-    changed = relay.lift() and paused is not None
+    db = session.ports.database()
+    paused = limits.paused(db, session.ports.now())
+    changed = limits.lift(db) and paused is not None
     if as_json:
         answer(session, {"mail": "goes out", "changed": changed})
     elif changed:

@@ -7,6 +7,7 @@ and what was in flight when a run died.
 from __future__ import annotations
 
 from jobs_lib.database.values import LABEL, fitted
+from jobs_lib.ports import outcomes
 from jobs_lib.records import namedtuple
 
 LONGEST_ANSWER = 512            # characters
@@ -21,6 +22,10 @@ UNCERTAIN = "uncertain"         # the connection was lost: it may have arrived
 # nothing was handed over: through a fault of ours or the relay's; through the item's own
 POSTPONED, UNUSABLE = "postponed", "unusable"
 NOT_COUNTED = (POSTPONED, UNUSABLE)
+# the same, from what a transport calls it
+SAID = {outcomes.SENT: SENT, outcomes.RETRY: RETRY, outcomes.FINAL: REFUSED,
+        outcomes.UNCERTAIN: UNCERTAIN, outcomes.RELAY: POSTPONED, outcomes.LOST: POSTPONED,
+        outcomes.UNREADABLE: POSTPONED, outcomes.GIVEN_BACK: POSTPONED}
 BY_HAND = "mail"                # the kind of a message that is in no queue: an alert, a test
 REPLAYED, CANCELLED = "replayed", "cancelled"        # by the operator: no attempt of a run
 LOST = "the run was killed in the middle of it"

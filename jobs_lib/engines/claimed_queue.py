@@ -6,6 +6,7 @@ from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.database.values import chunked, one_line, words
 
+from . import due as dues
 from .rows import has_status
 from .work_queue import (
     ASKED_AT_ONCE,
@@ -22,10 +23,6 @@ from .work_queue import (
     purged,
 )
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .due_rows import DueRows, Queue
-
 # of what the engine needs of each row
 ENGINE = ("id", "user_id", "status", "attempts", "next_attempt_at", "last_attempt_at", "last_error",
           "created_at", "finished_at", "uncertain", "claim_run")
@@ -33,26 +30,23 @@ MOST_PER_DAY = 100 * 24 * 60    # rows that are sent again, where no limit says 
 FINISHED = ("failed", "sent", "delivered")
 CANCELLED, CANCELLED_BY = "cancelled", "cancelled: "
 UNKNOWN = "no run takes it, and none deletes it: this status is unknown"
-DEFERRED = "the others go first, since it was lost in flight"
 
 
 class ClaimedQueue(WorkQueue):
     """What is common to the three.
 
+    queue      as the engine sees it (features/queues.py)
     age        columns behind `status` in the index of finished rows, which they are listed by
     purge      the job that deletes them, by the first of these columns that has a time
     needs      SQL: what `why_lost` needs of a row
     reset      SQL: what else starts over when it is sent again
     """
 
+    queue: dues.Queue
     age: tuple = ("created_at",)
     purge = ""
     needs = "1 AS whole"
     reset = ""
-
-    def engine(self, ctx) -> Queue:
-        """The queue as the engine sees it, under the options of its job."""
-        raise NotImplementedError
 
     def to(self, row: dict) -> str:
         """To whom or to what it is sent."""
@@ -72,33 +66,28 @@ class ClaimedQueue(WorkQueue):
 
     def lifetime(self, ctx):
         """As the engine has it."""
-        from .due_rows import LIFETIME
+        from .queue import LIFETIME
         return LIFETIME
 
     def ended(self) -> str:
         """As `cancel` does it."""
         notified = "".join(f", {column} = :now" for column in self.notified)
         return ("status = 'failed', finished_at = :now, next_attempt_at = NULL, last_error = :why, "
-                f"claim_token = NULL, claim_run = NULL, lease_until = NULL{notified}")
+                f"claim_run = NULL{notified}")
 
     def count_put_off(self, ctx, most: int) -> int:
         """How many that are sent again are not due yet, `most` at most: a row that was never tried
         has no other reason to be scheduled."""
-        rows, number = self.due_rows(ctx), 0
-        for priority in rows.priorities():
-            rule, values = rows.of(priority)
-            number += count(ctx.db, self.table, f"status = 'pending'{rule} AND next_attempt_at > "
-                            ":now AND COALESCE(attempts, 0) = 0", most, now=ctx.now, **values)
-        return min(number, most)
+        return count(ctx.db, self.table, "status = 'pending' AND next_attempt_at > :now "
+                     "AND COALESCE(attempts, 0) = 0", most, now=ctx.now)
 
     def why_lost(self, ctx, row: dict) -> str | None:
         """Why it cannot be sent again, or None."""
         raise NotImplementedError
 
-    def due_rows(self, ctx) -> DueRows:
-        """What waits. Loaded only where rows wait."""
-        from .due_rows import DueRows
-        return DueRows(ctx, self.engine(ctx))
+    def due(self, ctx) -> dues.Due:
+        """What a run now would take."""
+        return dues.due(ctx, self.queue)
 
     # For `status`
 
@@ -108,7 +97,7 @@ class ClaimedQueue(WorkQueue):
                          for status in ("pending", "sending"))
         if not unfinished:
             return 0, 0, None
-        return min(unfinished, most), *self.due_rows(ctx).oldest_due(most)
+        return min(unfinished, most), *self.due(ctx).backlog(most)
 
     # For `queue`
 
@@ -140,7 +129,6 @@ class ClaimedQueue(WorkQueue):
 
     def _describe(self, ctx, rows: list[dict]) -> list[Item]:
         from .attempts import LONGEST_ANSWER
-        from .due_rows import TRY_AGAIN
         from .rows import invalid
         rows = [dict(row) for row in rows]
         kept = [dict(row) for row in rows]
@@ -150,14 +138,14 @@ class ClaimedQueue(WorkQueue):
         cancelled = self.reasons_to_cancel(ctx, pending) if pending else {}
         waits = self.reasons_to_wait(ctx, pending) if pending else {}
         owners = owners_in(ctx.db, pending)
-        engine = self.engine(ctx)
+        delays = self.queue.delays(ctx.options)
         items = []
         for row, bare in zip(rows, kept):
             if row["id"] in wrong:
-                items.append(self._invalid(bare, len(engine.delays), wrong[row["id"]]))
+                items.append(self._invalid(bare, len(delays), wrong[row["id"]]))
                 continue
-            next_at = self.next_at(ctx, engine, row) if row["status"] == "pending" else None
-            state, why = self._state(ctx, engine, row, next_at), ""
+            next_at = self.next_at(ctx, row) if row["status"] == "pending" else None
+            state, why = self._state(ctx, row, next_at), ""
             if row["status"] == "pending" and owners.get(row["user_id"]) == "suspended":
                 state, next_at, why = WAITING, None, "its owner is suspended"
             elif row["id"] in cancelled:
@@ -168,10 +156,8 @@ class ClaimedQueue(WorkQueue):
                 why = "by your app: no run has claimed it"
             elif row["id"] in waits:
                 why = waits[row["id"]]
-            elif row["uncertain"] == TRY_AGAIN and row["status"] == "pending":
-                why = DEFERRED
             items.append(Item(row["id"], row["user_id"], self.to(row), state, row["attempts"],
-                              len(engine.delays), stored.time(row[self.added]), next_at, why,
+                              len(delays), stored.time(row[self.added]), next_at, why,
                               one_line(row["last_error"] or "", LONGEST_ANSWER)))
         return items
 
@@ -185,7 +171,7 @@ class ClaimedQueue(WorkQueue):
                     "" if row["status"] in self.statuses() else UNKNOWN,
                     one_line(row["last_error"] or "", LONGEST_ANSWER))
 
-    def _state(self, ctx, engine: Queue, row: dict, next_at) -> str:
+    def _state(self, ctx, row: dict, next_at) -> str:
         status = row["status"]
         if status == "pending":
             return WAITING if next_at and next_at > ctx.now else DUE
@@ -195,22 +181,18 @@ class ClaimedQueue(WorkQueue):
             return CANCELLED
         return one_line(status)
 
-    def next_at(self, ctx, engine: Queue, row: dict):
-        """When a pending row is due. One that lies further ahead than any schedule leads to is due
-        now: the clock was wrong."""
-        when = clock.parse_any(row["next_attempt_at"]) or self.first_at(engine, row)
-        from .due_rows import DueRows
-        horizon = DueRows(ctx, engine).horizon()
-        return ctx.now if when is None or when > horizon else when
-
-    def later_at_first(self, ctx, engine: Queue) -> tuple[str, dict]:
-        """(SQL, values): rows without `next_attempt_at` that are not due yet."""
-        return "1 = 0", {}
-
-    def first_at(self, engine: Queue, row: dict):
-        """When a row without `next_attempt_at` is due."""
-        created = clock.parse_any(row["created_at"])
-        return created and clock.plus(created, engine.delays[0])
+    def next_at(self, ctx, row: dict):
+        """When a pending row is due."""
+        queue, delays = self.queue, self.queue.delays(ctx.options)
+        when = clock.parse_any(row["next_attempt_at"])
+        if row["next_attempt_at"] is None and queue.counted_from:
+            start = clock.parse_any(row[queue.counted_from])
+            wait = delays[min(row["attempts"], len(delays) - 1) if queue.by_attempts else 0]
+            when = clock.plus(start, wait) if start and start <= ctx.now else None
+        is_tried = not queue.dated or row["attempts"] or row["last_attempt_at"]
+        if when is None or (is_tried and when > dues.horizon(ctx.now, delays)):
+            return ctx.now              # the clock was wrong
+        return when
 
     # For `queue QUEUE ID`
 
@@ -233,22 +215,22 @@ class MailQueue(ClaimedQueue):
 
     def per_day(self, ctx) -> int:
         """Half of what the relay's limits allow."""
-        from .relay_limits import WINDOWS, Relay  # not needed to see whether anything waits
-        day = WINDOWS[-1].span
+        from .limits import WINDOWS  # not needed to see whether anything waits
+        mail, day = ctx.section("mail"), WINDOWS[-1][1]
         return min([super().per_day(ctx),
-                    *(max(1, limit * day // window.span // 2)
-                      for window, limit in Relay(ctx.db, ctx.section("mail")).limits)])
+                    *(max(1, limit * (day // span) // 2) for name, span in WINDOWS
+                      if (limit := getattr(mail, f"per_{name}")) is not None)])
 
     def holds(self, ctx) -> list[str]:
         """The relay, too."""
-        from .relay_limits import Relay
-        relay, found = Relay(ctx.db, ctx.section("mail")), super().holds(ctx)
-        if paused := relay.paused(ctx.now):
+        from . import limits
+        mail, found = ctx.section("mail"), super().holds(ctx)
+        if paused := limits.paused(ctx.db, ctx.now):
             found.append(f"The relay is paused {paused}.")
-        for name, (used, limit) in relay.used(ctx.now).items():
+        for name, (used, limit) in limits.used(ctx.db, mail, ctx.now).items():
             if used >= limit:
                 found.append(f"[mail] per_{name} = {limit} is reached.")
-        if relay.failures_full(ctx.now):
-            found.append(f"[mail] failures_per_hour = {relay.mail.failures_per_hour} is reached: "
+        if limits.failures_full(ctx.db, mail, ctx.now):
+            found.append(f"[mail] failures_per_hour = {mail.failures_per_hour} is reached: "
                          "what has failed before waits.")
         return found

@@ -6,10 +6,6 @@ from jobs_lib.database.values import keys_in
 
 from .work_queue import Wanted, since_rule
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .due_rows import DueRows
-
 
 class Search:
     """One question. `wanted`: what is asked for."""
@@ -47,31 +43,16 @@ class Search:
 
     def _waiting(self) -> list[int]:
         """What is not finished: what is being sent, what is due, what is not yet due."""
-        rows = self.queue.due_rows(self.ctx)
         ids = _ids_of(self.db.query(f"SELECT id FROM {{{self.table}}} WHERE status = 'sending' "
                                     "ORDER BY id LIMIT :most", most=self.most))
-        due = (*rows.kinds(), rows.uncertain_kind(), *rows.ahead_kinds())
-        later = rows.later_kinds(self.queue.later_at_first(self.ctx, rows.queue))
-        for kinds in (due, later):
-            if len(ids) < self.most:
-                ids += self._of_kinds(rows, kinds)
-        if len(ids) < self.most:
+        ids += self.queue.due(self.ctx).ids(self.most)
+        if len(ids) < self.most:            # not due, or a suspended owner's
+            ids += _ids_of(self.db.query(
+                f"SELECT id FROM {{{self.table}}} WHERE status = 'pending' "
+                "ORDER BY next_attempt_at, id LIMIT :most", most=self.most + len(ids)))
             from .rows import of_unknown_status
             ids += of_unknown_status(self.db, self.table, self.queue.statuses())
-        return list(dict.fromkeys(ids))[:self.most]      # an invalid row may be of two kinds
-
-    def _of_kinds(self, rows: DueRows, kinds: tuple) -> list[int]:
-        """Pending rows of these kinds, claimed ones too, the longest due first."""
-        found: list[dict] = []
-        for priority in rows.priorities():
-            of, more = rows.of(priority)
-            for kind in kinds:
-                found += rows.db.query(
-                    "SELECT id, next_attempt_at AS scheduled, created_at AS created "
-                    f"FROM {{{self.table}}} WHERE status = 'pending'{of} AND {kind.rule} "
-                    f"ORDER BY {kind.order} LIMIT :most", most=self.most, **kind.values, **more)
-        found = sorted(map(rows.dated, found), key=lambda row: (row["due"], row["id"]))
-        return _ids_of(found)
+        return list(dict.fromkeys(ids))[:self.most]
 
     def _since(self) -> list[int]:
         """What is not finished and came in since then, the newest first, by the index of ages: in

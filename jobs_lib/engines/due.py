@@ -92,9 +92,13 @@ def due(ctx, queue: Queue) -> Due:
 
 
 def bounds(now, delays: tuple) -> dict:
-    """The times that the rules below are bound to. Beyond the horizon leads no schedule."""
-    return {"now": clock.text(now), "never": NEVER,
-            "horizon": clock.text(now + max(*delays, LONGEST_ASKED) + CLOCKS_DIFFER)}
+    """The times that the rules below are bound to."""
+    return {"now": clock.text(now), "never": NEVER, "horizon": clock.text(horizon(now, delays))}
+
+
+def horizon(now, delays: tuple):
+    """The latest time that a schedule, or another server, leads to."""
+    return now + max(*delays, LONGEST_ASKED) + CLOCKS_DIFFER
 
 
 def no_time(db, queue: Queue, delays: tuple) -> str:

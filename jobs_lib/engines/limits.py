@@ -50,7 +50,7 @@ class Limits:
         self.mail = ctx.section("mail")
         self._windows = [_Window(ctx.db, name, span, limit) for name, span in WINDOWS
                          if (limit := getattr(self.mail, f"per_{name}")) is not None]
-        self._last = 0                  # the highest id that was counted
+        self._last: int | None = None   # the highest id that was counted
 
     def room(self, urgent: bool, ahead: bool = False, failed_before: bool = False):
         """Why one more may not go now, inside the transaction that begins it; None: it may.
@@ -58,7 +58,7 @@ class Limits:
         if not self._windows and self.mail.failures_per_hour is None:
             return None
         self._lock()
-        if failed_before and self.failures_full():
+        if failed_before and failures_full(self.db, self.mail, self.ctx.clock()):
             return Refusal(FAILURES, f"[mail] failures_per_hour = {self.mail.failures_per_hour} is "
                            "reached")
         self._count()
@@ -100,15 +100,6 @@ class Limits:
         kept = f", except {limit - total} reserved for urgent mail" if limit > total else ""
         return free, Refusal(REACHED, f"{words} is reached{kept}")
 
-    def failures_full(self) -> bool:
-        """Whether what failed before has to wait. What is being sent counts until more is known."""
-        limit, now = self.mail.failures_per_hour, self.ctx.clock()
-        return limit is not None and limit <= self.db.value(
-            "SELECT COUNT(*) FROM (SELECT 1 AS one FROM {attempts} WHERE kind IN (:kinds) "
-            "AND began_at > :since AND began_at <= :future "
-            f"AND outcome IN ('retry', 'refused', '{SENDING}') LIMIT :limit) found",
-            kinds=list(KINDS), since=now - HOUR - SECOND, future=now + CLOCKS_DIFFER, limit=limit)
-
     def _lock(self) -> None:
         """Until the end of the transaction. SQLite's has locked everything as it began."""
         if self.db.for_update and self.db.row(
@@ -117,7 +108,7 @@ class Limits:
 
     def _count(self) -> None:
         now, future = self.ctx.clock(), clock.text(self.ctx.clock() + CLOCKS_DIFFER)
-        if not self._last:
+        if self._last is None:
             self._last = self.db.value("SELECT MAX(id) FROM {attempts}") or 0
         for row in self.db.query("SELECT id, kind, urgent, outcome, began_at FROM {attempts} "
                                  "WHERE id > :last", last=self._last):
@@ -184,6 +175,16 @@ def used(db, mail, now) -> dict[str, tuple[int, int]]:
             window.move(now, clock.text(now + CLOCKS_DIFFER))
             found[name] = (sum(window.used.values()), limit)
     return found
+
+
+def failures_full(db, mail, now) -> bool:
+    """Whether what failed before has to wait. What is being sent counts until more is known."""
+    limit = mail.failures_per_hour
+    return limit is not None and limit <= db.value(
+        "SELECT COUNT(*) FROM (SELECT 1 AS one FROM {attempts} WHERE kind IN (:kinds) "
+        "AND began_at > :since AND began_at <= :future "
+        f"AND outcome IN ('retry', 'refused', '{SENDING}') LIMIT :limit) found",
+        kinds=list(KINDS), since=now - HOUR - SECOND, future=now + CLOCKS_DIFFER, limit=limit)
 
 
 def count(db, now, outcome: str = SENT) -> None:

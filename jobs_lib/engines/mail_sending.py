@@ -23,7 +23,7 @@ from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Envelope, Message, Result
 
 from . import limits
-from .attempts import POSTPONED, REFUSED, RETRY, SENT, UNCERTAIN, UNUSABLE, Tried
+from .attempts import POSTPONED, REFUSED, RETRY, SAID, SENT, UNCERTAIN, UNUSABLE, Tried
 from .due import Due, due
 from .limits import FAILURES, RESERVE, Limits, Refusal
 from .queue import Work, until_stored
@@ -39,9 +39,6 @@ LOST_DELAY = timedelta(minutes=15)
 # seconds to wait for room under a limit a minute; for more, the run ends
 LONGEST_WAIT = 65.0
 ENDED_BY_APP = "ended by the app"       # in the log: or deleted
-# what a transport's word means for an attempt
-ATTEMPT = {outcomes.SENT: SENT, outcomes.RETRY: RETRY, outcomes.FINAL: REFUSED,
-           outcomes.UNCERTAIN: UNCERTAIN}
 COUNTED_AS = {SENT: "sent", UNCERTAIN: "uncertain", POSTPONED: "given_back"}
 
 
@@ -119,6 +116,9 @@ class MailSender:
             for number, row in enumerate(rows):
                 if not self._may_go_on():
                     return
+                if self.ctx.monotonic() - self.checked_at >= RECHECK_SECONDS:
+                    self._look_again(rows[number:])
+                    break
                 if row["turn"].ring in self.rings and self._begin(row):
                     self.in_hand = row, self._send(row, rows[number + 1:])
                     self.done += 1
@@ -155,8 +155,6 @@ class MailSender:
         if paused := limits.paused(self.ctx.db, self.ctx.clock()):
             self._stop_if_due(f"the relay is paused {paused}")
             return []
-        if self.ctx.monotonic() - self.checked_at >= RECHECK_SECONDS:
-            self._look_again()
         rows: list[dict] = []
         for ring in self.rings:
             rows = rows or self.work.take(ring, most)
@@ -166,10 +164,13 @@ class MailSender:
         self._find_cancelled(rows)
         return rows
 
-    def _look_again(self) -> None:
-        """Urgent rows may have come in, owners may have been suspended."""
+    def _look_again(self, rows: list[dict]) -> None:
+        """Urgent rows may have come in, owners may have been suspended: these rows, which were
+        taken, are looked at once more."""
         self.checked_at = self.ctx.monotonic()
         self.work.schedule()
+        for row in rows:
+            row["turn"].ring.left.discard(row["id"])
         for ring in self.rings:
             ring.forget()
 
@@ -327,7 +328,7 @@ class MailSender:
         """Inside a transaction. May run again after a COMMIT whose answer was lost."""
         row, result = self.in_hand
         now, later = self.ctx.clock(), None
-        outcome = ATTEMPT.get(result.outcome, POSTPONED)
+        outcome = SAID[result.outcome]
         if outcome == REFUSED and not result.code:
             outcome = UNUSABLE                  # the relay never saw it
         if outcome == POSTPONED and (result.outcome != outcomes.RELAY or result.code):

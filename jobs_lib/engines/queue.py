@@ -27,7 +27,15 @@ from jobs_lib.records import namedtuple
 from . import attempts
 from .attempts import POSTPONED, REFUSED, RETRY, SENT, UNCERTAIN, UNUSABLE, Tried
 from .due import NOW, Queue, bounds, due, impossible_time, no_time
-from .rows import MOST_COUNTED, UNCLAIMED, count_unknown_status, has_status, invalid
+from .rows import (
+    IN_HAND,
+    MOST_COUNTED,
+    UNCLAIMED,
+    count_unknown_status,
+    has_status,
+    in_hand,
+    invalid,
+)
 
 SURE, AGAIN, REPEATED = 0, 1, 2         # the column `uncertain`: to be repeated, was repeated
 SOON = timedelta(minutes=5)             # after its loss was found, an uncertain row is repeated
@@ -48,10 +56,6 @@ status, next_attempt_at   of the row; aware UTC, or None
 stored   False when it was no longer ours, such as after a COMMIT whose answer was lost
 over     the app has ended or deleted it meanwhile, and it was not sent: nothing came of it
 """
-# SQL: a run that is at work, by its own word and the runner's sweep
-LIVING = ("SELECT run_id FROM {job_runs} WHERE status = 'running' AND lease_until >= :now "
-          "AND lease_until <= :longest_lease")
-LONGEST_LEASE = timedelta(days=30)
 NOTHING = Tried()
 
 
@@ -116,7 +120,7 @@ class Work:
 
     def recover(self) -> None:
         """Settle what dead runs were sending; count what no run will ever take."""
-        queue, now = self.queue, self.ctx.clock()
+        queue = self.queue
         theirs = self.db.query(f"SELECT id FROM {self.table} WHERE {has_status(queue.works)} "
                                f"AND {UNCLAIMED} LIMIT :most", most=MOST_COUNTED)
         count_unknown_status(self.ctx, queue.table,
@@ -125,8 +129,7 @@ class Work:
         dead = self.db.query(
             "SELECT id, user_id, attempts, uncertain, created_at, claim_run FROM "
             f"{self.table} WHERE {has_status(queue.works)} AND claim_run > '' "
-            f"AND claim_run NOT IN ({LIVING}) LIMIT :most", now=clock.text(now),
-            longest_lease=now + LONGEST_LEASE, most=MOST_COUNTED)
+            f"AND NOT {IN_HAND} LIMIT :most", **in_hand(self.ctx.clock()), most=MOST_COUNTED)
         for row in dead:
             number = row["attempts"]
             # what is no number ends as unusable when it is taken

@@ -114,8 +114,8 @@ def _reset(ctx, queue: ClaimedQueue, ids: list[int], pace: Pace,
     good = [id for id in ids if id not in refused]
     for due, some in pace.plan(good).items():
         db.execute(f"UPDATE {{{queue.table}}} SET status = 'pending', attempts = 0,"
-                   " next_attempt_at = :due, finished_at = NULL, uncertain = 0, claim_token = NULL,"
-                   f" claim_run = NULL, lease_until = NULL{queue.reset} WHERE id IN (:ids)",
+                   " next_attempt_at = :due, finished_at = NULL, uncertain = 0,"
+                   f" claim_run = NULL{queue.reset} WHERE id IN (:ids)",
                    ids=some, due=due)
     if good:
         attempts.record_act(db, queue.table, good, ctx.now, attempts.REPLAYED)

@@ -22,6 +22,11 @@ TIMES = ("time", "now")
 SHORT_TEXTS = ("word", "hash", "label", "path", "address", "name", "line")
 # a claim without a run is none. COALESCE: by no index, as most are
 UNCLAIMED = "COALESCE(claim_run, '') = ''"
+# SQL: the run that has a row is at work, by its own word and the runner's sweep. Never by what was
+# read as its run, since octets that are no text are read as something else.
+IN_HAND = ("claim_run IN (SELECT run_id FROM {job_runs} WHERE status = 'running' "
+           "AND lease_until >= :alive_at AND lease_until <= :longest_lease)")
+LONGEST_LEASE = timedelta(days=30)      # a clock that was wrong wrote a later one
 MOST_COUNTED = 1000                            # rows of an unknown status, in one run
 SHOWN = 5
 
@@ -33,6 +38,11 @@ def invalid(db, table: str, rows: list[dict]) -> dict:
     0 attempts, or as the empty sender."""
     columns = _columns(table, tuple(db.text_keys))
     return {row["id"]: reason for row in rows if (reason := _reason(columns, row))}
+
+
+def in_hand(now) -> dict:
+    """The values of IN_HAND."""
+    return {"alive_at": clock.text(now), "longest_lease": clock.text(now + LONGEST_LEASE)}
 
 
 def lost(table: str, now: str) -> tuple[str, dict]:

@@ -65,7 +65,9 @@ class Ring:
         return turns
 
     def forget(self) -> None:
-        """Look again at the next `take`: owners and rows may have come or gone."""
+        """Look again at the next `take`, behind who was served last: owners and rows may have come
+        or gone."""
+        self._behind = self._stored
         self._waiting, self._owners, self._is_over = [], [], False
 
     def move(self, turn: Turn) -> None:

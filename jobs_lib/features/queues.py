@@ -20,8 +20,7 @@ NOTICES = Queue(
     "notifications", "notification", "notifications", "send_notifications", "sent",
     delays=lambda options: (AT_ONCE, *options.delays), priority=True, dated=True,
     first="first_attempt_at",           # the Date of the message, the same at each attempt
-    columns=("kind", "persona", "to_email", "subject", "body_text", "body_html", "priority",
-             "first_attempt_at"),
+    columns=("kind", "persona", "to_email", "priority", "first_attempt_at"),
     when_done=(("sent_at", NOW), *UNREAD), when_over=UNREAD)
 WEBHOOKS = Queue(
     "webhooks", "webhook", "webhook_deliveries", "retry_webhooks", "delivered",

@@ -1,8 +1,8 @@
 """Send queued notices by mail, urgent ones first, within the limits.
 
-A notice waits in `notifications`, written by the jobs or by the app. Urgent ones are sent before
-normal ones and those before low ones; one that has waited as long as its class may is sent right
-after the urgent ones. A share of each limit is reserved for urgent mail. Users who have opted out
+A notice waits in `notifications`, written by the jobs or by the app. Urgent ones of all users are
+sent first, as far as the share of each limit goes that is reserved for them; then users take turns,
+each user's urgent ones before the normal ones and those before low ones. Users who have opted out
 of a kind get none of it, unless it is a required one.
 
 A temporary refusal is tried again on a schedule; a permanent one, or the last attempt, ends it as

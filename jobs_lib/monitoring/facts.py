@@ -17,7 +17,7 @@ from jobs_lib import schedule
 from jobs_lib.database import stored
 from jobs_lib.database.schema import version
 from jobs_lib.database.values import LARGEST_KEY
-from jobs_lib.engines.relay_pause import pause_now
+from jobs_lib.engines.limits import pause_now
 from jobs_lib.errors import ConfigError
 from jobs_lib.job import CRON
 from jobs_lib.records import namedtuple
@@ -364,8 +364,8 @@ def _mail(config):
 
 
 def _sent(db, mail, now) -> dict:
-    from jobs_lib.engines.relay_limits import Relay
-    return Relay(db, mail).used(now) if mail else {}
+    from jobs_lib.engines import limits
+    return limits.used(db, mail, now) if mail else {}
 
 
 def disks(config) -> list[Disk]:

@@ -34,7 +34,7 @@ INSIDE = {
     "database.statement": "Statement bindable scan",
     "database.transaction": "Transaction",
     "demo.service": "fill",
-    "engines.load": "", "engines.relay_limits": "", "engines.safety_stop": "",
+    "engines.limits": "", "engines.load": "", "engines.safety_stop": "",
     "engines.spool": "mark_folder",
     "errors": "Busy ConfigError Conflict DatabaseError Duplicate JobsError LockHeld Lost ReadOnly "
               "Stopped UsageError",

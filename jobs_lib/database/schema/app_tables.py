@@ -126,9 +126,7 @@ TABLES = {
         last_error          text     null written
         created_at          now
         finished_at         time     null written
-        claim_token         word     null written
         claim_run           word     null written
-        lease_until         time     null written
         uncertain           int      = 0 written  # 1: lost in flight, retried once; 2: was retried
         told_at             time     null written  # when a notice was written, or none could be
         notice_id           ref      null written  # the notice that lists it; NULL: show in the app

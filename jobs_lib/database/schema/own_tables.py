@@ -24,9 +24,7 @@ TABLES = {
         created_at          now
         sent_at             time     null
         finished_at         time     null        # when it was sent, or given up
-        claim_token         word     null
         claim_run           word     null
-        lease_until         time     null
         uncertain           int      = 0
         unique dedupe: dedupe_key                # a notice is queued only once
         index due: status, next_attempt_at, attempts, last_attempt_at   # what is due
@@ -169,22 +167,6 @@ TABLES = {
         name                word
         value               line     = ''
         key name
-        """,
-    "mail_counters": """
-        Mail sent and refused in each span of time: the limiter's memory, shared by all processes.
-        span                word                 # minute, hour, day
-        bucket              big                  # number of the span since 1970
-        recipients          int      = 0
-        failures            int      = 0
-        key span, bucket
-        """,
-    "mail_shares": """
-        Recipients per minute for each owner and queue, for a day: limits are shared fairly.
-        owner               word     = ''        # an id; '': nobody's; `queue:TABLE`; `urgent:hour`
-        bucket              big                  # number of the minute since 1970
-        recipients          int      = 0
-        key owner, bucket
-        index old: bucket                        # purging old ones
         """,
     "queue_turns": """
         Which owner was served last in each ring: the next in turn are those behind.

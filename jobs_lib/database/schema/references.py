@@ -41,7 +41,7 @@ REFERENCES = tuple(Reference(*line.split()) for line in """
     webhook_deliveries        user_id         users           with
     endpoint_state            webhook_id      webhooks        with
     endpoint_state            user_id         users           with
-    attempts                  user_id         users           with
+    attempts                  user_id         users           stays
     export_requests           user_id         users           with
     notifications             user_id         users           with
     notification_optouts      user_id         users           with

@@ -14,11 +14,12 @@ from jobs_lib.database.schema.tables import is_queue
 from jobs_lib.engines import spool
 from jobs_lib.engines.batch_delete import FILES_AT_ONCE, LISTED, BatchSizer
 from jobs_lib.engines.load import Load
+from jobs_lib.engines.rows import in_hand
 from jobs_lib.errors import Conflict, Lost
 from jobs_lib.records import namedtuple
 from jobs_lib.runner.clock_doubt import AHEAD
 
-from .deletion_order import HELD, Removal, along, columns, next_key
+from .deletion_order import NOT_HELD, Removal, along, columns, next_key
 
 LABEL = "account-deletion"          # of the derived key that makes a `user_ref` of a user's id
 PAGE = 500                          # accounts read at once
@@ -143,7 +144,7 @@ class Batches:
         """Delete all rows of a table that name the user. False when the run is to stop."""
         if next_key(name) != "id":
             return self.each(name, "user_id = :user", Removal.erase_keyed)
-        rule = "user_id = :user" + (f" AND {HELD}" if is_queue(name) else "")
+        rule = "user_id = :user" + (f" AND {NOT_HELD}" if is_queue(name) else "")
         column = along(self.db, name)
         return bool(column and self._by_ranges(name, rule, column)) or (
             self.each(name, rule, Removal.erase))
@@ -152,7 +153,7 @@ class Batches:
         """Delete rows along an index whose next column this is, from its start to its end and then
         what came in behind. False when the run is to stop, or the rest has no ranges: many rows of
         one time, or of what is no time."""
-        values = {"user": self.user_id, "claimed_before": self.ctx.clock()}
+        values = {"user": self.user_id, **in_hand(self.ctx.clock())}
         source = f"SELECT {column} AS part FROM {{{name}}} WHERE"
         since = None
         while not self.ctx.should_stop():
@@ -195,7 +196,7 @@ class Batches:
         False when the run is to stop."""
         key = next_key(name)
         most = FILES_AT_ONCE if "raw_path" in columns(name) else LISTED
-        values = {"user": self.user_id, "claimed_before": self.ctx.clock(), **values}
+        values = {"user": self.user_id, **in_hand(self.ctx.clock()), **values}
         order = "" if key == "id" else f" ORDER BY {key}"
         asked = f"SELECT {key} AS part FROM {{{name}}} WHERE {rule}{order} LIMIT :most"
 

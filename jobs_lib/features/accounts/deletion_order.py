@@ -13,13 +13,15 @@ from jobs_lib.database.schema import references
 from jobs_lib.database.schema.tables import is_queue, table
 from jobs_lib.database.values import chunked
 from jobs_lib.engines.batch_delete import LISTED
+from jobs_lib.engines.rows import IN_HAND
 
 # A row in the hands of a run that lives: its owner stores what comes of it, and the next run takes
 # it.
-HELD = ("(status NOT IN ('sending', 'running') OR lease_until IS NULL OR lease_until < "
-        ":claimed_before)")
-# What may identify somebody. `details` is the app's own JSON: nobody knows what in it would.
-ANONYMOUS = "user_id = NULL, actor = '', ip = '', details = NULL"
+NOT_HELD = f"(status NOT IN ('sending', 'running') OR NOT COALESCE({IN_HAND}, 0))"
+# What may identify somebody. `details` is the app's own JSON: nobody knows what in it would. Of
+# attempts stays what the relay's limits count.
+ANONYMOUS = {"audit_logs": "user_id = NULL, actor = '', ip = '', details = NULL",
+             "attempts": "user_id = NULL, domain = NULL, recipient = NULL, answer = NULL"}
 
 ASKED_AT_ONCE = 5_000           # keys in one statement
 LAST = ("domains", "destinations")      # an app's aliases and logs often refer to them
@@ -139,9 +141,10 @@ class Removal:
         return number
 
     def anonymise(self, name: str, ids: list, rule: str, values: dict) -> int:
-        """Take out of rows of audit_logs what may identify somebody; they stay."""
+        """Take out of rows what may identify somebody; they stay."""
         self.rows[name] += (number := self.db.execute(
-            f"UPDATE {{{name}}} SET {ANONYMOUS} WHERE id IN (:ids) AND {rule}", ids=ids, **values))
+            f"UPDATE {{{name}}} SET {ANONYMOUS[name]} WHERE id IN (:ids) AND {rule}", ids=ids,
+            **values))
         return number
 
     def _erase_with(self, reference, ids: list) -> None:

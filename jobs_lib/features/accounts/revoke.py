@@ -23,8 +23,8 @@ NOTICE = "account_deletion_scheduled"
 AGAIN = timedelta(hours=1)
 WHY = "the account is deleted"
 THEIR_DESTINATIONS = "destination_id IN (SELECT id FROM {destinations} WHERE user_id = :user)"
-ENDED = ("status = 'failed', finished_at = :now, next_attempt_at = NULL, claim_token = NULL, "
-         "claim_run = NULL, lease_until = NULL, last_error = :error")
+ENDED = ("status = 'failed', finished_at = :now, next_attempt_at = NULL, "
+         "claim_run = NULL, last_error = :error")
 
 
 def revoke_all(ctx, sizers) -> bool:

@@ -16,7 +16,6 @@ from itertools import groupby
 from jobs_lib import clock
 from jobs_lib.database.values import one_line, ordered, words
 from jobs_lib.engines import spool
-from jobs_lib.engines.rows import UNCLAIMED
 from jobs_lib.features.notifications import enqueue, render
 from jobs_lib.features.notifications.reminders import alone
 from jobs_lib.ports.mail import reasons
@@ -146,14 +145,14 @@ def _notify(ctx, folder: str, user_id, destination: str, failing: set, rows: lis
     user = {"id": user_id, "name": user["name"] or user["email"], "email": to_email}
     key = enqueue.dedupe_key(
         f"forward-failed:{user_id}:{enqueue.short_hash(destination)}:{ctx.now:%Y-%m-%d}")
-    notice = ctx.db.row(f"SELECT id, CASE WHEN status = 'pending' AND {UNCLAIMED} "
+    notice = ctx.db.row(f"SELECT id, CASE WHEN status = 'pending' "
                         "AND attempts = 0 THEN 1 ELSE 0 END AS is_open "
                         "FROM {notifications} WHERE dedupe_key = :key" + ctx.db.for_update, key=key)
     if notice is None:
         _mark(ctx, rows, enqueue.notify(ctx, user, KIND, key,
                                         _values(ctx, folder, destination, rows, len(rows))))
         return 1
-    # else claimed, or tried before: sent as it is; what fails now waits for tomorrow's
+    # else it was tried before: sent as it is; what fails now waits for tomorrow's
     if notice["is_open"]:
         _extend(ctx, folder, user, destination, rows, notice["id"])
     return 0

@@ -3,15 +3,13 @@ from __future__ import annotations
 
 from jobs_lib.database.values import one_line, words
 from jobs_lib.engines.claimed_queue import MailQueue
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from jobs_lib.engines.due_rows import Queue
+from jobs_lib.features import queues
 
 
 class ForwardQueue(MailQueue):
     """Rows of `failed_emails`."""
 
+    queue = queues.FORWARDS
     name, item, what = "forwards", "forward", "forwarded mail"
     table, job = "failed_emails", "retry_forwards"
     done, failed = ("sent",), ("failed",)
@@ -25,24 +23,13 @@ class ForwardQueue(MailQueue):
     reset = ", told_at = NULL, notice_id = NULL"
     notified = ("told_at",)
 
-    def engine(self, ctx) -> Queue:
-        """On the schedule of retry_forwards."""
-        from jobs_lib.engines import mail_queues
-        return mail_queues.forwards(ctx)
-
     def to(self, row: dict) -> str:
         """The recipient."""
         return one_line(row["envelope_to"])
 
-    def later_at_first(self, ctx, engine: Queue) -> tuple[str, dict]:
-        """The first delay is not over. By a clock that was ahead, it is due."""
-        from jobs_lib.engines.due_rows import LONGEST_ASKED
-        return ("created_at > :first AND created_at <= :tomorrow",
-                {**engine.first_due[1], "tomorrow": ctx.now + LONGEST_ASKED})
-
     def reasons_to_cancel(self, ctx, rows: list[dict]) -> dict:
         """Its owner, alias or destination is deleted."""
-        from .queue import reasons_to_cancel
+        from .source import reasons_to_cancel
         return reasons_to_cancel(ctx.db, rows)
 
     def what_happened(self, ctx, row: dict) -> list[tuple]:

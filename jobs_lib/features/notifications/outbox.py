@@ -12,6 +12,9 @@ from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 from .kinds import AFTER_DELETION, PORTER, required
 
 
+CONTENT = ("subject", "body_text", "body_html")
+
+
 class Notices(mail_sending.MailSource):
     """Rows of `notifications`; the bodies were written by who queued them."""
 
@@ -26,10 +29,12 @@ class Notices(mail_sending.MailSource):
         return unwanted(self.ctx.db, rows)
 
     def prepare(self, row: dict) -> tuple[Envelope, Message]:
-        """Put the message together."""
-        for column in ("to_email", "subject", "body_text", "body_html"):
-            row[column] = _words(row[column])
-        recipient = check(row["to_email"])
+        """Put the message together. Its text is read now: a notice that nobody had begun to send
+        may have been told more."""
+        text = self.ctx.db.row("SELECT subject, body_text, body_html FROM {notifications} "
+                               "WHERE id = :id", id=row["id"]) or {}
+        row.update((column, _words(text.get(column))) for column in CONTENT)
+        recipient = check(_words(row["to_email"]))
         content, sender = self.message(row, recipient)
         return Envelope(sender, recipient), Message(IN_MEMORY, content)
 

@@ -3,15 +3,13 @@ from __future__ import annotations
 
 from jobs_lib.database.values import one_line
 from jobs_lib.engines.claimed_queue import MailQueue
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from jobs_lib.engines.due_rows import Queue
+from jobs_lib.features import queues
 
 
 class NoticeQueue(MailQueue):
     """Rows of `notifications`."""
 
+    queue = queues.NOTICES
     name, item, what = "notifications", "notification", "notices"
     table, job = "notifications", "send_notifications"
     done, failed = ("sent",), ("failed",)
@@ -19,11 +17,6 @@ class NoticeQueue(MailQueue):
     purge = "purge_notifications"
     moments = (("created_at", "was queued"), ("sent_at", "was sent"), ("finished_at", "ended"))
     needs = "CASE WHEN body_text IS NULL AND body_html IS NULL THEN 0 ELSE 1 END AS whole"
-
-    def engine(self, ctx) -> Queue:
-        """On the schedule of send_notifications."""
-        from jobs_lib.engines import mail_queues
-        return mail_queues.notices(ctx)
 
     def to(self, row: dict) -> str:
         """What it is about, and its recipient."""

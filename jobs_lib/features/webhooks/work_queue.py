@@ -1,18 +1,15 @@
 """The webhook deliveries as an operator sees them."""
 from __future__ import annotations
 
-from jobs_lib import clock
 from jobs_lib.database.values import one_line
 from jobs_lib.engines.claimed_queue import ClaimedQueue
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from jobs_lib.engines.due_rows import Queue
+from jobs_lib.features import queues
 
 
 class DeliveryQueue(ClaimedQueue):
     """Rows of `webhook_deliveries`."""
 
+    queue = queues.WEBHOOKS
     name, item, what = "webhooks", "webhook", "webhook deliveries"
     table, job = "webhook_deliveries", "retry_webhooks"
     done, failed = ("delivered",), ("failed",)
@@ -21,27 +18,14 @@ class DeliveryQueue(ClaimedQueue):
     moments = (("created_at", "came in"), ("finished_at", "ended"))
     needs = "CASE WHEN payload IS NULL THEN 0 ELSE 1 END AS whole"
 
-    def engine(self, ctx) -> Queue:
-        """On the schedule of retry_webhooks."""
+    def engine(self, ctx):
+        """For queue_preview.py."""
         from . import deliveries
         return deliveries.queue(ctx)
 
     def to(self, row: dict) -> str:
         """The endpoint, and the event."""
         return f"endpoint {one_line(row['webhook_id'])}, {one_line(row['event_type'])}"
-
-    def first_at(self, engine: Queue, row: dict):
-        """As long after the app's own attempt as its number says."""
-        last = clock.parse_any(row["last_attempt_at"])
-        if last is None:
-            return clock.parse_any(row["created_at"])
-        return clock.plus(last, engine.delays[min(row["attempts"], len(engine.delays) - 1)])
-
-    def later_at_first(self, ctx, engine: Queue) -> tuple[str, dict]:
-        """The app's own attempt was so lately that the delay is not over."""
-        rule, values = engine.first_due
-        return (f"last_attempt_at > :recent AND NOT {rule}",
-                {**values, "recent": ctx.now - max(engine.delays)})
 
     def reasons_to_cancel(self, ctx, rows: list[dict]) -> dict:
         """Its account or endpoint is deleted, or the endpoint is disabled."""
