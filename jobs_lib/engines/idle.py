@@ -5,10 +5,9 @@ from __future__ import annotations
 
 
 def is_idle(ctx, table: str, finished: tuple[str, ...]) -> bool:
-    """Whether each row of the queue has one of the `finished` statuses, and nobody's claim. Rows of
-    an unknown status are something to do: a run counts them."""
-    rules = [*of_other_status(ctx.db, table, finished), "claim_run > ''"]
-    return not ctx.db.query(any_of(table, rules), most=1)
+    """Whether each row of the queue has one of the `finished` statuses. Rows of an unknown status
+    are something to do: a run counts them."""
+    return not ctx.db.query(any_of(table, of_other_status(ctx.db, table, finished)), most=1)
 
 
 def of_other_status(db, table: str, statuses) -> list[str]:

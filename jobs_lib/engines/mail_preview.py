@@ -20,7 +20,9 @@ def preview(ctx, queue: Queue, source, other: Due | None) -> None:
     found = due(ctx, queue)
     number = found.backlog(EVERY_ONE)[0]
     ids = found.ids(min(number, LOOKED_AT))
-    rows = Work(ctx, queue).read(ids)
+    work = Work(ctx, queue)
+    work.count_unknown()
+    rows = work.read(ids)
     rows = [rows[id] for id in ids if id in rows]
     wrong = invalid(ctx.db, queue.table, rows)
     valid = [row for row in rows if row["id"] not in wrong]

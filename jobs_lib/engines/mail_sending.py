@@ -120,9 +120,10 @@ class MailSender:
                     self._look_again(rows[number:])
                     break
                 if row["turn"].ring in self.rings and self._begin(row):
+                    self.ctx.progress(self.done, self.total)
                     self.in_hand = row, self._send(row, rows[number + 1:])
                     self.done += 1
-                    self.ctx.progress(self.done, self.total)
+            self.store()
 
     def finish(self) -> JobsError | None:
         """Report why the run ends before all is sent, and share the relay's state with the other
@@ -167,6 +168,7 @@ class MailSender:
     def _look_again(self, rows: list[dict]) -> None:
         """Urgent rows may have come in, owners may have been suspended: these rows, which were
         taken, are looked at once more."""
+        self.store()
         self.checked_at = self.ctx.monotonic()
         self.work.schedule()
         for row in rows:
@@ -323,6 +325,7 @@ class MailSender:
         if self.in_hand:
             until_stored(self.ctx, self._store)
             self.in_hand = None
+            self.ctx.progress(self.done, self.total)
 
     def _store(self) -> None:
         """Inside a transaction. May run again after a COMMIT whose answer was lost."""

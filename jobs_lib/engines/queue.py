@@ -119,16 +119,11 @@ class Work:
     # Before the first row
 
     def recover(self) -> None:
-        """Settle what dead runs were sending; count what no run will ever take."""
-        queue = self.queue
-        theirs = self.db.query(f"SELECT id FROM {self.table} WHERE {has_status(queue.works)} "
-                               f"AND {UNCLAIMED} LIMIT :most", most=MOST_COUNTED)
-        count_unknown_status(self.ctx, queue.table,
-                             (queue.waits, queue.works, queue.done, "failed"),
-                             [row["id"] for row in theirs])
+        """Settle what dead runs were sending."""
+        self.count_unknown()
         dead = self.db.query(
             "SELECT id, user_id, attempts, uncertain, created_at, claim_run FROM "
-            f"{self.table} WHERE {has_status(queue.works)} AND claim_run > '' "
+            f"{self.table} WHERE {has_status(self.queue.works)} AND claim_run > '' "
             f"AND NOT {IN_HAND} LIMIT :most", **in_hand(self.ctx.clock()), most=MOST_COUNTED)
         for row in dead:
             number = row["attempts"]
@@ -140,8 +135,17 @@ class Work:
             self.ctx.log.warning("lost in flight", rows=len(dead), what="a run was killed while "
                                  "these were being sent")
 
+    def count_unknown(self) -> None:
+        """Count what no run will ever take: the app's own, or somebody's mistake."""
+        queue = self.queue
+        theirs = self.db.query(f"SELECT id FROM {self.table} WHERE {has_status(queue.works)} "
+                               f"AND {UNCLAIMED} LIMIT :most", most=MOST_COUNTED)
+        count_unknown_status(self.ctx, queue.table,
+                             (queue.waits, queue.works, queue.done, "failed"),
+                             [row["id"] for row in theirs])
+
     def _give_up(self, row: dict) -> None:
-        settled = self.settle(row, UNCERTAIN, Tried(None, attempts.LOST), run=row["claim_run"])
+        settled = self.settle(row, UNCERTAIN, Tried(None, attempts.LOST), dead=row["claim_run"])
         self.ctx.count("uncertain", settled.stored)
         if settled.stored and settled.status == "failed":
             self.ctx.count("failed")
@@ -167,10 +171,11 @@ class Work:
     def _correct(self, ids: list, rule: str, change: str) -> int:
         """How many were. Where the database refuses one of them, the others are."""
         def update(some: list) -> int:
-            # `+`: by the ids. SQLite would go through all that is pending
+            # `+`: by the ids, and not through all that is pending
             return self.db.batch(lambda: self.db.execute(
                 f"UPDATE {self.table} SET {change} WHERE id IN (:ids) "
-                f"AND +status = '{self.queue.waits}' AND +{rule}", ids=some, **self._bounds()))
+                f"AND +status = '{self.queue.waits}' AND ({rule}) + 0 = 1", ids=some,
+                **self._bounds()))
         try:
             return update(ids)
         except (Busy, Lost):
@@ -286,22 +291,25 @@ class Work:
             "AND claim_run = :run AND attempts = :n", id=row["id"], run=self.ctx.run_id,
             n=row["attempt"]))
 
-    def settle(self, row: dict, outcome: str, tried: Tried = NOTHING, *, run: str | None = None,
-               later=None, **stored) -> Settled:
+    def settle(self, row: dict, outcome: str, tried: Tried = NOTHING, *, later=None, dead=None,
+               **stored) -> Settled:
         """Store what came of it, and `stored` with it, inside a transaction.
 
         `later`: when it is due again, where the other side has said so, or where what was postponed
-        must not be the first again. `run`: in whose name; None: this one's.
+        must not be the first again. `dead`: the run that began it, if that is no more.
         """
-        run = run or self.ctx.run_id
-        attempts.complete(self.db, self.queue.kind, row, run, outcome, tried, self.ctx.clock())
+        now = self.ctx.clock()
+        attempts.complete(self.db, self.queue.kind, row, dead or self.ctx.run_id, outcome, tried,
+                          now)
         status, values = self._changes(row, outcome, later)
         if outcome != POSTPONED:
             values.update(self._answer(outcome, tried))
         # what was sent is sent, whatever an app or another run has made of the row meanwhile
+        rule = "claim_run = :run" if dead is None else f"NOT {IN_HAND}"
         rule = (f"attempts = :n AND status <> '{status}'" if outcome == SENT
-                else f"claim_run = :run AND status = '{self.queue.works}'")
-        is_stored = self._update(row, status, {**values, **stored}, rule, n=row["attempt"], run=run)
+                else f"{rule} AND status = '{self.queue.works}'")
+        is_stored = self._update(row, status, {**values, **stored}, rule, n=row["attempt"],
+                                 run=self.ctx.run_id, **in_hand(now))
         row["stored"] = is_stored or row.get("stored", False)
         return Settled(status, clock.parse_any(values["next_attempt_at"]), is_stored,
                        outcome != SENT and not row["stored"])

@@ -16,7 +16,8 @@ from itertools import groupby, zip_longest
 from jobs_lib.database.values import keys_in, ordered
 from jobs_lib.records import namedtuple
 
-PAGE = 300          # due rows that are read at once, and rows that a run may leave where they are
+PAGE = 300          # due rows that are read at once
+MOST_LEFT = 2000    # rows that a run may leave where they are
 AHEAD = 100         # turns that are looked for at once, where there are more due rows
 URGENT = 0
 LONGEST = 64        # characters of an owner's id that is kept
@@ -53,7 +54,7 @@ class Ring:
     def take(self, most: int) -> list[Turn]:
         """The next turns, `most` at most; [] when nobody has a row that is due."""
         if not self._waiting and not self._is_over:
-            if len(self.left) >= PAGE:
+            if len(self.left) >= MOST_LEFT:
                 self.work.ctx.log.warning("too many rows were left", table=self.queue.table)
                 return []
             self._waiting = self._look()

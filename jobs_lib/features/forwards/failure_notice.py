@@ -145,7 +145,7 @@ def _notify(ctx, folder: str, user_id, destination: str, failing: set, rows: lis
     user = {"id": user_id, "name": user["name"] or user["email"], "email": to_email}
     key = enqueue.dedupe_key(
         f"forward-failed:{user_id}:{enqueue.short_hash(destination)}:{ctx.now:%Y-%m-%d}")
-    notice = ctx.db.row(f"SELECT id, CASE WHEN status = 'pending' "
+    notice = ctx.db.row("SELECT id, CASE WHEN status = 'pending' "
                         "AND attempts = 0 THEN 1 ELSE 0 END AS is_open "
                         "FROM {notifications} WHERE dedupe_key = :key" + ctx.db.for_update, key=key)
     if notice is None:

@@ -11,7 +11,6 @@ from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 
 from .kinds import AFTER_DELETION, PORTER, required
 
-
 CONTENT = ("subject", "body_text", "body_html")
 
 
