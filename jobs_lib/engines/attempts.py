@@ -38,7 +38,7 @@ duration_ms  until it was known, or None
 """
 
 
-def begin(db, kind: str, row: dict, run_id: str) -> int:
+def begin(db, kind: str, row: dict, run_id: str | None) -> int:
     """Put an attempt on record that begins now, and its id. `row`: `id`, `user_id` and `began_at`;
     also `domain` and `recipient` (its keyed hash), where the relay's limits count it."""
     turn = row.get("turn")
@@ -48,7 +48,8 @@ def begin(db, kind: str, row: dict, run_id: str) -> int:
                      run_id=run_id, began_at=row["began_at"], outcome=SENDING)
 
 
-def complete(db, kind: str, row: dict, run_id: str, outcome: str, tried: Tried, now) -> None:
+def complete(db, kind: str, row: dict, run_id: str | None, outcome: str, tried: Tried,
+             now) -> None:
     """Store what the other side said. Of an attempt that counted as lost it may still be known that
     it has sent."""
     which = "kind = :kind AND item_id = :item AND run_id = :run"

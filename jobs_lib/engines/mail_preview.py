@@ -22,8 +22,8 @@ def preview(ctx, queue: Queue, source, other: Due | None) -> None:
     ids = found.ids(min(number, LOOKED_AT))
     work = Work(ctx, queue)
     work.count_unknown()
-    rows = work.read(ids)
-    rows = [rows[id] for id in ids if id in rows]
+    read = work.read(ids)
+    rows = [read[id] for id in ids if id in read]
     wrong = invalid(ctx.db, queue.table, rows)
     valid = [row for row in rows if row["id"] not in wrong]
     cancelled = source.reasons_to_cancel(valid)

@@ -329,6 +329,7 @@ class MailSender:
 
     def _store(self) -> None:
         """Inside a transaction. May run again after a COMMIT whose answer was lost."""
+        assert self.in_hand
         row, result = self.in_hand
         now, later = self.ctx.clock(), None
         outcome = SAID[result.outcome]

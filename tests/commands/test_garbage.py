@@ -19,7 +19,7 @@ GARBAGE = {
     '"total": "x"}',
     "nothing": None,
 }
-OURS = ("job_runs", "job_state", "relay_state", "mail_counters", "alerts")
+OURS = ("job_runs", "job_state", "relay_state", "attempts", "alerts")
 APPS = ("failed_emails", "notifications", "webhook_deliveries", "export_requests", "domains",
         "users", "webhooks")
 COMMANDS = (["status"], ["status", "--json"], ["list"], ["list", "--json"], ["history"],
@@ -49,9 +49,8 @@ def _sound(bench, name: str, number: int, **values) -> dict:
                          "trigger_type": "scheduled", "counts": '{"sent": 1}'},
             "job_state": {"job": JOBS[number % len(JOBS)], "due_after": bench.ago(days=2)},
             "relay_state": {"id": 1, "paused_until": bench.ahead(minutes=30), "reason": "no answer",
-                            "failures": 3}, "mail_counters": {"span": "hour",
-                                                              "bucket": int(bench.now.timestamp())
-                                                              // 60 - number, "recipients": 3},
+                            "failures": 3}, "attempts": {"kind": "forward", "item_id": number,
+                                                         "began_at": at, "outcome": "sent"},
             "alerts": {"alert_key": f"channel:{number}", "kind": "channel", "since": at,
                        "subject": "it", "what": "so", "first_seen_at": at}}
     apps = {"status": "pending", "created_at": at, "next_attempt_at": at} if name in APPS[:3] else (

@@ -111,8 +111,8 @@ def test_what_holds_up_a_whole_queue_is_said_first(service):    # R77
     service.table("job_state", [{"job": "retry_forwards", "paused_at": service.now}])
     service.table("relay_state", [{"id": 1, "paused_until": service.ahead(minutes=5),
                                    "reason": "no route for <jo@home.example>"}])
-    service.table("mail_counters", [{"span": "hour", "recipients": 80,
-                                     "bucket": int(service.now.timestamp()) // 60}])
+    service.table("attempts", [{"kind": "forward", "item_id": 1, "outcome": "sent",
+                                "began_at": service.now}] * 80)
     forward(service, 1)
     assert json.loads(service.command("queue", "forwards", "--json"))["holds"] == [
         "retry_forwards is paused since 2026-11-24 14:30:05 UTC: `jobs.py resume retry_forwards`.",

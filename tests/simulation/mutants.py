@@ -125,7 +125,7 @@ MUTANTS = {
     "events-without-their-notice": in_parts("check_usage_thresholds"),
     "failure-that-ends-with-0": all_is_well,
     "messages-forgotten-by-the-limit": in_statements(
-        "mail_counters", r"COALESCE\(SUM\((\w+)\), 0\)", r"COALESCE(SUM(\1), 0) * 0"),
+        "attempts", r"COUNT\(\*\) AS number", r"COUNT(*) * 0 AS number"),
     "notice-to-the-suspended": in_statements("users", r"= 'suspended'", "= 'nobody'"),
     "purge-by-the-wrong-column": in_statements("sessions", r"\bexpires_at\b", "created_at"),
     "retried-an-hour-early": in_column("failed_emails", "next_attempt_at", earlier(HOUR)),
