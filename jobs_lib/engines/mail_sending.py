@@ -24,13 +24,13 @@ from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Envelope, Message, Resu
 
 from . import limits
 from .attempts import POSTPONED, REFUSED, RETRY, SAID, SENT, UNCERTAIN, UNUSABLE, Tried
-from .due import Due, due
+from .due import Due
 from .limits import FAILURES, RESERVE, Limits, Refusal
 from .queue import Work, until_stored
 from .turns import Ring
-from .work_queue import COUNTED
 
 AT_ONCE = 20                    # rows that are read together
+MOST_SHOWN = 1000               # due rows that are counted, to say how much is left
 # seconds after which it is asked again what is due, and whether anybody waits for it
 RECHECK_SECONDS = 5
 # connections lost in a row before DATA: the relay's problem, not a message's
@@ -97,7 +97,7 @@ class MailSender:
     def __init__(self, work: Work, source: MailSource, other: Due | None) -> None:
         self.work, self.source, self.ctx, queue = work, source, work.ctx, work.queue
         self.mail, self.queue = self.ctx.section("mail"), queue
-        self.due, self.limits = due(self.ctx, queue), Limits(self.ctx, queue.kind, other)
+        self.due, self.limits = work.due(), Limits(self.ctx, queue.kind, other)
         self.rings = [Ring(self.work, ahead=True)] if queue.priority else []
         self.rings.append(Ring(self.work))
         self.checked_at = self.ctx.monotonic()
@@ -160,8 +160,8 @@ class MailSender:
         for ring in self.rings:
             rows = rows or self.work.take(ring, most)
         if rows and self.total is None:
-            due_now = self.ctx.within_limit(self.due.backlog(COUNTED)[0])
-            self.total = due_now if due_now < COUNTED else None
+            due_now = self.ctx.within_limit(self.due.backlog(MOST_SHOWN)[0])
+            self.total = due_now if due_now < MOST_SHOWN else None
         self._find_cancelled(rows)
         return rows
 

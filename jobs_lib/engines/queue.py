@@ -26,7 +26,7 @@ from jobs_lib.records import namedtuple
 
 from . import attempts
 from .attempts import POSTPONED, REFUSED, RETRY, SENT, UNCERTAIN, UNUSABLE, Tried
-from .due import NOW, Queue, bounds, due, impossible_time, no_time
+from .due import NOW, Due, Queue, bounds, due, impossible_time, no_time
 from .rows import (
     IN_HAND,
     MOST_COUNTED,
@@ -100,7 +100,7 @@ def work_if_due(ctx, queue: Queue) -> Work | None:
     work = Work(ctx, queue)
     work.recover()
     work.schedule()
-    return work if due(ctx, queue).any() else None
+    return work if work.due().any() else None
 
 
 class Work:
@@ -194,6 +194,13 @@ class Work:
 
     def _bounds(self) -> dict:
         return bounds(self.ctx.now, self.delays)
+
+    def due(self) -> Due:
+        """What is due, without a search for other times than those that each row has by now."""
+        found = due(self.ctx, self.queue)
+        if self.all_timed:
+            found.rules = found.rules[:1]
+        return found
 
     def due_rule(self) -> tuple[str, dict]:
         """(SQL, values): the condition for rows to be taken now."""

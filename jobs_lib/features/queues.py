@@ -18,7 +18,8 @@ FORWARDS = Queue(
     when_over=(("told_at", NOW),))
 NOTICES = Queue(
     "notifications", "notification", "notifications", "send_notifications", "sent",
-    delays=lambda options: (AT_ONCE, *options.delays), priority=True, dated=True,
+    delays=lambda options: (AT_ONCE, *options.delays), counted_from="created_at", priority=True,
+    dated=True,
     first="first_attempt_at",           # the Date of the message, the same at each attempt
     columns=("kind", "persona", "to_email", "priority", "first_attempt_at"),
     when_done=(("sent_at", NOW), *UNREAD), when_over=UNREAD)

@@ -91,10 +91,10 @@ def test_a_result_that_is_not_stored_leaves_no_attempt(owner):     # R77
 
 
 def test_what_a_killed_run_was_sending_is_recorded_by_the_next(owner):     # R77
-    id = forward(owner, status="sending", attempts=1, claim_run="dead", claim_token="t",
+    id = forward(owner, status="sending", attempts=1, claim_run="dead",
                  last_attempt_at=owner.ago(hours=1), lease_until=owner.ago(minutes=50),
                  next_attempt_at=owner.ahead(hours=5))
-    forward(owner, claim_run="dead", claim_token="t", next_attempt_at=owner.ahead(hours=5))
+    forward(owner, claim_run="dead", next_attempt_at=owner.ahead(hours=5))
     owner.table("export_requests", [{"user_id": 1, "status": "running", "attempts": 1,
                                      "claim_run": "dead", "started_at": owner.ago(hours=3)}])
     owner.run("retry_forwards")
