@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs_lib.config.option_types import Option, duration, optional
+from jobs_lib.config.option_types import Option, duration, limited, optional
 from jobs_lib.job import NAMES_FILES, Job
 from jobs_lib.records import namedtuple
 
@@ -49,9 +49,10 @@ class Purge(namedtuple("Purge", "table rules files run", defaults=(None, None)))
         return run(ctx, self)
 
 
-def keep(default: str, meaning: str) -> Option:
+def keep(default: str, meaning: str, least: str = "0s") -> Option:
     """An option that says how long rows are kept: a duration, or off."""
-    return Option(optional(duration), default, meaning)
+    kind = duration if least == "0s" else limited(duration, least)
+    return Option(optional(kind), default, meaning)
 
 
 def purge(*, table: str, rules: tuple, schedule: str, options: dict | None = None,

@@ -9,7 +9,7 @@ import pytest
 
 from jobs_lib import catalogue, clock
 from jobs_lib.engines import attempts
-from jobs_lib.errors import DatabaseError
+from jobs_lib.errors import ConfigError, DatabaseError
 from jobs_lib.ports.http.message import ANSWERED, Response
 from jobs_lib.ports.mail.message import Result
 from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY
@@ -42,9 +42,9 @@ def recorded(bench, *names: str) -> list[tuple]:
     (None, "sent", 250, "2.0.0 taken"),
     (Result(RETRY, 451, "4.7.1", "later, ann@home.example"), "retry", 451,
      "4.7.1 later, a***@home.example"),
-    (Result(FINAL, 550, "5.1.1", "no\r\nsuch user"), "failed", 550, "5.1.1 no such user"),
-    (Result(RELAY, None, "", "no route"), "relay", None, "no route"),
-    (Result(LOST, None, "", "x" * 5000), "lost", None, "x" * 512)])
+    (Result(FINAL, 550, "5.1.1", "no\r\nsuch user"), "refused", 550, "5.1.1 no such user"),
+    (Result(RELAY, None, "", "no route"), "postponed", None, "no route"),
+    (Result(LOST, None, "", "x" * 5000), "postponed", None, "x" * 512)])
 def test_an_attempt_is_recorded_with_its_answer(owner, result, outcome, code, answer):     # R77
     id = forward(owner)
     if result:
@@ -77,7 +77,7 @@ def test_notices_deliveries_domains_and_exports_are_recorded_too(owner):       #
     assert "ownership: " in recorded(owner, "answer")[2][0]
 
 
-def test_a_result_that_is_not_stored_leaves_no_attempt(owner):     # R77
+def test_what_cannot_be_put_on_record_is_not_sent(owner):     # R77
     forward(owner)
 
     def breaks(sql, values):
@@ -87,14 +87,15 @@ def test_a_result_that_is_not_stored_leaves_no_attempt(owner):     # R77
     assert "the disk is full" in owner.fails("retry_forwards")
     owner.on_statement = None
     assert owner.rows("attempts") == []
-    assert owner.db.value("SELECT status FROM {failed_emails}") == "sending"
+    assert owner.db.value("SELECT status FROM {failed_emails}") == "pending"
+    assert owner.outbox == []
 
 
-def test_what_a_killed_run_was_sending_is_recorded_by_the_next(owner):     # R77
+def test_what_a_killed_run_was_sending_is_completed_by_the_next(owner):     # R77
     id = forward(owner, status="sending", attempts=1, claim_run="dead",
-                 last_attempt_at=owner.ago(hours=1), lease_until=owner.ago(minutes=50),
-                 next_attempt_at=owner.ahead(hours=5))
-    forward(owner, claim_run="dead", next_attempt_at=owner.ahead(hours=5))
+                 last_attempt_at=owner.ago(hours=1), next_attempt_at=owner.ahead(hours=5))
+    owner.table("attempts", [{"kind": "forward", "item_id": id, "run_id": "dead",
+                              "began_at": owner.ago(hours=1), "outcome": "sending"}])
     owner.table("export_requests", [{"user_id": 1, "status": "running", "attempts": 1,
                                      "claim_run": "dead", "started_at": owner.ago(hours=3)}])
     owner.run("retry_forwards")
@@ -145,16 +146,19 @@ def test_old_attempts_are_deleted_by_their_own_option(owner):      # R77
     assert owner.run("purge_job_history")["deleted"] == 1
     assert owner.ids("attempts") == [2, 3]
     assert owner.run("purge_job_history", keep_attempts="off", keep="off") == {"deleted": 0}
-    assert owner.run("purge_job_history", keep_attempts="1d", yes=True)["deleted"] == 2
+    assert owner.run("purge_job_history", keep_attempts="2d", yes=True)["deleted"] == 2
+    with pytest.raises(ConfigError, match="expected at least 2d"):
+        owner.run("purge_job_history", keep_attempts="1d")
 
 
-def test_a_deleted_account_takes_its_attempts_with_it(owner):      # R77
+def test_a_deleted_account_leaves_its_attempts_to_nobody(owner):      # R77 R56
     forward(owner)
     owner.run("retry_forwards")
     owner.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :at",
                      at=owner.ago(days=8))
     owner.run("delete_accounts")
-    assert owner.rows("attempts") == []
+    assert recorded(owner, "kind", "user_id", "domain", "recipient", "answer") == [
+        ("forward", None, None, None, None)]
 
 
 def test_each_kind_is_that_of_its_queue():     # R77
