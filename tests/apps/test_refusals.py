@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.engines.test_queue import due
+from tests.queue.test_rows import due
 from tests.support import adopted, client
 from tests.support.bench import NOW, Bench
 from tests.support.product import connect, fit, migrate
