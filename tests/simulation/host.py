@@ -96,6 +96,10 @@ class Host:
     def run(self, *words: str) -> int:
         """`jobs.py WORDS` in a process of its own. Its exit code, or minus the signal that ended or
         stopped it."""
+        return self.wait(self.start(*words))
+
+    def start(self, *words: str) -> int:
+        """The same without waiting for its end: the process."""
         child = os.fork()
         if child == 0:
             code = 70
@@ -105,15 +109,16 @@ class Host:
                 traceback.print_exc()
             finally:
                 os._exit(code)
-        return self._wait(child)
+        return child
 
     def go_on(self, child: int) -> int:
         """Let a stopped process continue, until it ends or is stopped again."""
         self.stopped.remove(child)
         os.kill(child, signal.SIGCONT)
-        return self._wait(child)
+        return self.wait(child)
 
-    def _wait(self, child: int) -> int:
+    def wait(self, child: int) -> int:
+        """Until it ends or is stopped; how, as `run` says it."""
         _, status = os.waitpid(child, os.WUNTRACED)
         if os.WIFSTOPPED(status):
             self.stopped.append(child)

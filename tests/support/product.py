@@ -138,7 +138,7 @@ def live_in(clock, outside, connecting, timeout: float) -> None:
 
     def connected(ports, **how):
         connecting()
-        db = connect(ports, timeout=timeout, **how)
+        db = connect(ports, **{"timeout": timeout, **how})
         databases.set_clock(db, clock.now())
         return db
     resources.Ports.connect = connected
