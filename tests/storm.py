@@ -104,10 +104,10 @@ class Storm:
             self._work([(self.hosts[0], 0.0), (second, self.chosen.uniform(0, 0.1))],
                        self.chosen.choice((5, 5, 15, 65)) * MINUTE)
             self.strikes.disarm(aims=True)
-        for number in range(500):
+        for number in range(300):       # each host comes again before the hours go by
             if not self._left():
                 break
-            self._work([(self.hosts[number % 2], 0.0)], 5 * MINUTE if number < 50 else HOUR)
+            self._work([(self.hosts[number % 2], 0.0)], 5 * MINUTE if number < 8 else 3 * HOUR)
         if self.kills.total() < kills:
             self.wrong.append(f"only {self.kills.total()} kills")
         self.wrong += self.judge()

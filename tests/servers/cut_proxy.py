@@ -8,11 +8,16 @@ from .proxy import Proxy
 
 class CutProxy(Proxy):
     """`with CutProxy(port, b"COMMIT") as proxy:`; `cuts` counts what it did; with `word` b"" all
-    passes."""
+    passes. With `before` the server does not get the word."""
 
     def __init__(self, port: int, word: bytes, before: bool = False) -> None:
         super().__init__(port)
-        self.word, self.cuts, self._before = word, 0, before
+        self.word, self.cuts, self.before = word, 0, before
+        self._once, self._pass = False, 0
+
+    def once(self, word: bytes, after: int) -> None:
+        """Cut one connection, where the word comes after so many of them have passed."""
+        self._once, self._pass, self.word = True, after, word
 
     def carry(self, client: socket.socket, server: socket.socket) -> None:
         """Until the word."""
@@ -22,17 +27,27 @@ class CutProxy(Proxy):
     def _requests(self, client: socket.socket, server: socket.socket) -> None:
         try:
             while data := client.recv(65536):
-                cut = bool(self.word) and self.word in data
+                cut = self._is_now(data)
                 if cut:
                     self.cuts += 1
                     client.shutdown(socket.SHUT_RDWR)        # the client hears nothing more
-                if not (cut and self._before):
+                if not (cut and self.before):
                     server.sendall(data)
                 if cut:
                     break
             server.shutdown(socket.SHUT_WR)
         except OSError:
             pass
+
+    def _is_now(self, data: bytes) -> bool:
+        if not self.word or self.word not in data:
+            return False
+        self._pass -= 1
+        if self._pass >= 0:
+            return False
+        if self._once:
+            self.word = b""
+        return True
 
     def _answers(self, client: socket.socket, server: socket.socket) -> None:
         try:

@@ -1,0 +1,170 @@
+"""Runs that end badly: killed at the same row each time, judged dead while they send, or cut off
+from the database until the hard limit."""
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+
+from tests.jobs.test_retry_forwards_kill import Counting as Relay
+from tests.support.hooks import SECRET
+from tests.support.product import ANSWERED, SENT, Lost, Response, Result, clock
+from tests.support.shell import Shell
+
+TABLES = {"retry_forwards": "failed_emails", "send_notifications": "notifications",
+          "retry_webhooks": "webhook_deliveries"}
+ROWS, BAD, MOST = 6, 3, {"retry_forwards": 4, "send_notifications": 7, "retry_webhooks": 5}
+
+
+@pytest.fixture
+def queue(bench, request):
+    """A bench with six due rows of three owners in the queue of this test's job; `heard(id)` is
+    called with each that is sent, `sent` lists them, also those that a child has sent."""
+    job, log = request.node.callspec.params["job"], bench.folder / "sent"
+    bench.config(mail={"per_hour": "off", "per_minute": "off", "per_day": "off"})
+    owners = [1, 2, 3]
+    bench.table("users", [{"id": id, "email": f"u{id}@home.example"} for id in owners])
+    bench.table("aliases", [{"id": id, "user_id": id} for id in owners])
+    bench.table("webhooks", [{"id": id, "user_id": id, "url": f"https://h{id}.example/",
+                              "secret": SECRET} for id in owners])
+    for id in range(1, ROWS + 1):
+        bench.spool(f"{id}.eml")
+    bench.table(TABLES[job], [{
+        "retry_forwards": {"alias_id": 1 + id % 3, "envelope_to": f"r{id}@home.example",
+                           "raw_path": f"{id}.eml"},
+        "send_notifications": {"to_email": f"r{id}@home.example", "subject": "Hello"},
+        "retry_webhooks": {"webhook_id": 1 + id % 3, "event_id": f"e{id}", "attempts": 1,
+                           "payload": "{}"},
+        }[job] | {"id": id, "user_id": 1 + id % 3, "created_at": bench.ago(hours=2),
+                  "next_attempt_at": bench.ago(minutes=id)} for id in range(1, ROWS + 1)])
+    bench.heard = lambda _id: None
+
+    def hear(id: int) -> None:
+        with open(log, "a", encoding="utf-8") as file:
+            file.write(f"{id}\n")
+        bench.heard(id)
+
+    def take_mail(envelope) -> Result:
+        hear(int(envelope.recipient.partition("@")[0].strip("r")))
+        return Result(SENT, 250, "2.0.0", "taken")
+
+    def take_request(request) -> Response:
+        hear(int(request.item_id.rpartition("-")[2]))
+        return Response(ANSWERED, 204)
+    bench.outbox.answer, bench.web.answer = take_mail, take_request
+    bench.sent = lambda: Counter(map(int, log.read_text().split()))
+    return bench
+
+
+def uncertain(bench) -> Counter:
+    """{row: attempts on record that ended with a run}"""
+    return Counter(int(row["item_id"]) for row in bench.rows("attempts")
+                   if row["outcome"] == "uncertain")
+
+
+def run_and_be_killed(bench, job: str) -> bool:
+    """A run in a process of its own; whether it was killed."""
+    child = os.fork()
+    if child == 0:                      # it opens a connection of its own
+        try:
+            os._exit(bench.attempt(job)["status"] not in ("ok", "partial"))
+        finally:
+            os._exit(70)
+    status = os.waitpid(child, 0)[1]
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+@pytest.mark.parametrize("job", TABLES)
+def test_a_row_that_kills_its_run_at_each_attempt_fails_in_the_end(queue, job):     # R22 R23
+    queue.heard = lambda id: id == BAD and os.kill(os.getpid(), signal.SIGKILL)
+    table, kills = TABLES[job], 0
+    for _ in range(60):
+        kills += run_and_be_killed(queue, job)
+        row = next(row for row in queue.rows(table) if row["id"] == BAD)
+        if row["status"] == "failed":
+            break
+        waits = row["status"] == "pending" and clock.parse(row["next_attempt_at"])
+        queue.now = max(queue.ahead(minutes=6), waits or queue.now)
+    others = {row["id"]: row["status"] for row in queue.rows(table)}
+    assert others.pop(BAD) == "failed"
+    assert {*others.values()} <= {"sent", "delivered"}
+    sent, lost = queue.sent(), uncertain(queue)
+    # several requests are on their way at once, and end with the run
+    assert all(sent[id] - 1 <= lost[id] * (job == "retry_webhooks") for id in others)
+    # each of its attempts twice, of which the app has made the first delivery
+    most = MOST[job] - (job == "retry_webhooks")
+    assert most <= sent[BAD] == kills <= 2 * most
+    assert row["attempts"] == MOST[job]
+    assert row["last_error"]
+    assert lost[BAD] == kills
+
+
+@pytest.mark.parametrize("job", [job for job in TABLES if job != "retry_webhooks"])
+def test_a_row_that_kills_its_run_holds_up_no_other(queue, job):        # R23 R66
+    queue.heard = lambda id: id == BAD and os.kill(os.getpid(), signal.SIGKILL)
+    assert run_and_be_killed(queue, job)
+    for _ in range(2):
+        run_and_be_killed(queue, job)
+    assert {*queue.sent()} == {*range(1, ROWS + 1)}
+    assert all(number == 1 for id, number in queue.sent().items() if id != BAD)
+
+
+@pytest.mark.parametrize("job", TABLES)
+def test_a_result_that_is_not_stored_by_the_hard_limit_costs_one_copy(queue, job):  # R22 R70 R4
+    lost: list = []
+    queue.heard = lambda id: lost or lost.append(id)
+
+    def away(_sql, _values) -> None:
+        if lost:
+            queue.clock.seconds += 1
+            raise Lost("the server went away")
+    queue.on_statement = away
+    began = queue.clock.seconds
+    queue.attempt(job)
+    assert queue.result["status"] != "ok"
+    assert queue.clock.seconds - began > 200            # of 240 and 30 seconds
+    first = queue.sent()
+    assert {*first.values()} == {1}
+    queue.on_statement, queue.heard = None, lambda _id: None
+    for _ in range(3):
+        queue.now = queue.ahead(minutes=6)
+        queue.run(job)
+    assert all(row["status"] in ("sent", "delivered") for row in queue.rows(TABLES[job]))
+    again = {id for id, number in queue.sent().items() if number == 2}
+    assert {*lost} <= again <= {*first}
+    assert max(queue.sent().values()) == 2
+    assert {*uncertain(queue)} == again
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answer", [b"", b"451 4.7.1 later", b"550 5.1.1 no such user"])
+def test_what_a_run_has_sent_is_stored_though_it_was_judged_dead(tmp_path, engine_url, answer):
+    # R22: it was frozen, or on another machine
+    service = Shell(tmp_path, engine_url)
+    [id] = service.forwards(1)
+
+    def row() -> dict:
+        return service.db.row("SELECT * FROM {failed_emails} WHERE id = :id", id=id)
+
+    at_dot, go_on = threading.Event(), threading.Event()
+    with Relay(lambda: at_dot.set() or go_on.wait(60), "dot", 1, dot=[answer]) as relay:
+        service.configure("mail", port=relay.port)
+        process = service.start("retry_forwards")
+        assert at_dot.wait(60)
+        service.db.execute("UPDATE {job_runs} SET host = 'elsewhere', heartbeat_at = :past, "
+                           "lease_until = :past", past=clock.now() - timedelta(hours=1))
+        other = service.job("retry_forwards", JOBS_CORE_STATE_DIR="other")
+        assert (row()["status"], other["counts"]["uncertain"]) == ("pending", 1)
+        go_on.set()
+        process.communicate(timeout=120)
+        if answer:      # the row is no longer its own: what it heard is history
+            assert (row()["status"], len(relay.accepted)) == ("pending", 0)
+            service.db.execute("UPDATE {failed_emails} SET next_attempt_at = created_at")
+        service.run("retry_forwards")
+        assert (row()["status"], *relay.count().values()) == ("sent", 1)
+    service.close()
