@@ -312,9 +312,10 @@ class Deletions(Storm):
             yield from (f"{table} {row['id']} is left" for row in self.rows(
                 f"SELECT id FROM {{{table}}} WHERE user_id > {OWNERS}"))
         yield from (f"{path} is left" for path in (self.folder / "spool").rglob("*.eml"))
-        facts = [len(self.rows(f"SELECT 1 AS one FROM {sql}")) for sql in (
-            "{retired_addresses}", "{account_deletions}", "{account_deletions} WHERE completed_at "
-            "IS NOT NULL", "{audit_logs} WHERE event = 'account.deleted'")]
+        deletions = "{account_deletions}"
+        facts = [len(self.rows(f"SELECT 1 AS one FROM {rows}")) for rows in (
+            "{retired_addresses}", deletions, f"{deletions} WHERE completed_at IS NOT NULL",
+            "{audit_logs} WHERE event = 'account.deleted'")]
         if len({*facts}) > 1:
             yield f"addresses, deletions begun, completed, audited: {facts}"
 

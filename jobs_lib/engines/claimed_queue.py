@@ -225,15 +225,19 @@ class MailQueue(ClaimedQueue):
                     *(max(1, limit * (day // span) // 2) for name, span in WINDOWS
                       if (limit := getattr(mail, f"per_{name}")) is not None)])
 
+    def other(self, ctx):
+        """What is due in the other queue of mail, where it is worked off."""
+        raise NotImplementedError
+
     def holds(self, ctx) -> list[str]:
         """The relay, too."""
         from . import limits
         mail, found = ctx.section("mail"), super().holds(ctx)
         if paused := limits.paused(ctx.db, ctx.now):
             found.append(f"The relay is paused {paused}.")
-        for name, (used, limit) in limits.used(ctx.db, mail, ctx.now).items():
-            if used >= limit:
-                found.append(f"[mail] per_{name} = {limit} is reached.")
+        room, why = limits.Limits(ctx, self.queue.kind, self.other(ctx)).left(urgent=False)
+        if room <= 0:
+            found.append(f"{why}.")
         if limits.failures_full(ctx.db, mail, ctx.now):
             found.append(f"[mail] failures_per_hour = {mail.failures_per_hour} is reached: "
                          "what has failed before waits.")

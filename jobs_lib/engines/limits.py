@@ -97,7 +97,8 @@ class Limits:
                 other = next(name for kind, name in KINDS.items() if kind != self.kind)
                 return half, Refusal(HALF, f"{words}: the rest is reserved for {other} that are "
                                      "due")
-        kept = f", except {limit - total} reserved for urgent mail" if limit > total else ""
+        left = reserve - from_reserve
+        kept = f", except {left} reserved for urgent mail" if left else ""
         return free, Refusal(REACHED, f"{words} is reached{kept}")
 
     def _lock(self) -> None:

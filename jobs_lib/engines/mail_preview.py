@@ -27,9 +27,8 @@ def preview(ctx, queue: Queue, source, other: Due | None) -> None:
     wrong = invalid(ctx.db, queue.table, rows)
     valid = [row for row in rows if row["id"] not in wrong]
     cancelled = source.reasons_to_cancel(valid)
-    lost = {row["id"]: why for row in valid
-            if row["id"] not in cancelled and (why := source.why_not(row))}
     room, why_not_more = _room(ctx, queue, other, valid)
+    lost = _lost(source, [row for row in valid if row["id"] not in cancelled], room)
     left_out = {**cancelled, **lost, **{id: f"invalid: {why}" for id, why in wrong.items()}}
     going = min(number - len(left_out), room)
     notes = [] if going == number - len(left_out) else [why_not_more]
@@ -48,6 +47,20 @@ def preview(ctx, queue: Queue, source, other: Due | None) -> None:
     for name, reasons in (("failed", lost), ("invalid", wrong)):
         if reasons:
             ctx.count(name, len(reasons))
+
+
+def _lost(source, rows: list[dict], room: float) -> dict:
+    """{id of a row that can only fail: why}, of those that the run comes to: it ends with the first
+    one that has no room."""
+    lost, going = {}, 0
+    for row in rows:
+        if going >= room:
+            break
+        if why := source.why_not(row):
+            lost[row["id"]] = why
+        else:
+            going += 1
+    return lost
 
 
 def _room(ctx, queue: Queue, other: Due | None, rows: list[dict]) -> tuple[float, str]:

@@ -51,7 +51,7 @@ def view(db, config, now, options) -> SimpleNamespace:
         core = config.section("core")
         return derived(secret_key(core.state_dir, core.secret_key, make=False), label)
     return SimpleNamespace(db=db, config=config, now=now, options=options, section=config.section,
-                           secret=secret)
+                           secret=secret, clock=lambda: now, options_of=config.job_named)
 
 
 class WorkQueue:

@@ -20,11 +20,11 @@ from . import facts, incidents, overdue, run_statistics
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 DISKS = {"[core] database": "database", "[core] state_dir": "state", "[core] log_dir": "logs",
          "[spool] dir": "raw messages", "[export] dir": "exports", "[archive] store": "archive"}
-PRIVATE = {"incidents": ("what", "error"), "jobs": ("error",)}
+PRIVATE = {"incidents": ("what", "error"), "jobs": ("error",), "queues": ("holds",)}
 OF_JOB = ("when", "last_ok_at", "failures", "failing_since", "late_since", "next_at")
 OF_RUN = ("status", "started_at", "finished_at", "duration_ms")
 OF_QUEUE = ("name", "job", "what", "depth", "due", "oldest_due_at", "uncertain_last_day",
-            "done_last_day", "failed_last_day", "stalled_since")
+            "done_last_day", "failed_last_day", "stalled_since", "holds")
 NO_ROWS = {INVALID: 0, UNKNOWN_STATUS: 0}
 MISCONFIGURED = {**dict.fromkeys(OF_JOB), "when": "", "failures": 0, "state": "misconfigured",
                  "last": None, "error": None, **NO_ROWS}

@@ -28,7 +28,7 @@ DAY = timedelta(days=1)
 
 class QueueFacts(namedtuple("QueueFacts", "name job what depth due oldest_due_at "
                             "uncertain_last_day done_last_day failed_last_day tried_last_day "
-                            "stalled_since")):
+                            "stalled_since holds")):
     """One queue. Times are aware UTC or None; numbers of the last day are those of its runs.
 
     depth               rows that are not finished; as many are counted as of due ones
@@ -37,6 +37,7 @@ class QueueFacts(namedtuple("QueueFacts", "name job what depth due oldest_due_at
     uncertain_last_day  lost in flight
     done_last_day       succeeded; `failed_last_day`: given up; `tried_last_day`: all attempts
     stalled_since       oldest_due_at, if two intervals have passed since and nothing succeeded
+    holds               sentences: why those that are due wait all the same
     """
 
     __slots__ = ()
@@ -66,14 +67,21 @@ def queues(db, config, jobs, now, intervals: dict, day: int) -> dict:
         job = by_name.get(queue.job)
         # nobody waits for the next check of a domain while checks are disabled
         if job and (config.job(job).enabled or queue.name != "domains"):
-            depth, due, oldest = queue.backlog(view(db, config, now, config.job(job)), most)
+            ctx = view(db, config, now, config.job(job))
+            depth, due, oldest = queue.backlog(ctx, most)
             since, results = stored.time(oldest), _results(db, queue, now, day)
             last_done = results.pop("last_done")
             is_stalled = (since is not None and (last_done is None or last_done < since)
                           and now - since > STALLED_INTERVALS * intervals[job.name])
             found[queue.name] = QueueFacts(queue.name, queue.job, queue.what, depth, due, since,
-                                           stalled_since=since if is_stalled else None, **results)
+                                           stalled_since=since if is_stalled else None,
+                                           holds=_holds(queue, ctx) if due else [], **results)
     return found
+
+
+def _holds(queue: WorkQueue, ctx) -> list[str]:
+    from jobs_lib import masking  # a relay's answer may quote an address
+    return [masking.text(words) for words in queue.holds(ctx)]
 
 
 def _results(db, queue: WorkQueue, now, day: int) -> dict:

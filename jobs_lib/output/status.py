@@ -57,9 +57,11 @@ def _queues(found: dict, screen: Screen) -> list[str]:
              "stalled" if queue["stalled_since"] else ""] for queue in found["queues"]]
     head, *lines = map(joined, padded([["QUEUE", "WAITING", "DUE", "OLDEST", "LAST 24 H", ""],
                                        *rows], "lrrrll"))
-    return [screen.paint("bold", head),
-            *(screen.paint("red" if queue["stalled_since"] else "", line)
-              for queue, line in zip(found["queues"], lines))]
+    shown = [screen.paint("bold", head)]
+    for queue, line in zip(found["queues"], lines):
+        shown += [screen.paint("red" if queue["stalled_since"] else "", line),
+                  *(_cut_below(words, screen) for words in queue["holds"])]
+    return shown
 
 
 def _oldest(queue: dict) -> str:

@@ -27,6 +27,10 @@ class ForwardQueue(MailQueue):
         """The recipient."""
         return one_line(row["envelope_to"])
 
+    def other(self, ctx):
+        """The notices."""
+        return queues.other_mail(ctx, self.queue)
+
     def reasons_to_cancel(self, ctx, rows: list[dict]) -> dict:
         """Its owner, alias or destination is deleted."""
         from .source import reasons_to_cancel

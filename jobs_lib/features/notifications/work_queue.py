@@ -22,6 +22,10 @@ class NoticeQueue(MailQueue):
         """What it is about, and its recipient."""
         return f"{one_line(row['kind'])} to {one_line(row['to_email'])}"
 
+    def other(self, ctx):
+        """The forwards."""
+        return queues.other_mail(ctx, self.queue)
+
     def reasons_to_cancel(self, ctx, rows: list[dict]) -> dict:
         """Its account is deleted, or its owner does not want this kind."""
         from .outbox import unwanted
