@@ -57,11 +57,10 @@ def _queues(found: dict, screen: Screen) -> list[str]:
              "stalled" if queue["stalled_since"] else ""] for queue in found["queues"]]
     head, *lines = map(joined, padded([["QUEUE", "WAITING", "DUE", "OLDEST", "LAST 24 H", ""],
                                        *rows], "lrrrll"))
-    shown = [screen.paint("bold", head)]
-    for queue, line in zip(found["queues"], lines):
-        shown += [screen.paint("red" if queue["stalled_since"] else "", line),
-                  *(_cut_below(words, screen) for words in queue["holds"])]
-    return shown
+    return [screen.paint("bold", head), *(
+        part for queue, line in zip(found["queues"], lines) for part in (
+            screen.paint("red" if queue["stalled_since"] else "", line),
+            *(_cut_below(words, screen) for words in queue["holds"])))]
 
 
 def _oldest(queue: dict) -> str:
@@ -87,13 +86,8 @@ def _jobs(found: dict, screen: Screen) -> list[str]:
     for job, line in zip(found["jobs"], table):
         lines.append(screen.paint(_colour(job["last"]), line))
         if job["name"] not in reported:
-            lines += _note_lines(job, screen, cron_stopped)
+            lines += [_cut_below(note, screen) for note in _notes(job, screen, cron_stopped)]
     return lines
-
-
-def _note_lines(job: dict, screen: Screen, cron_stopped: bool = False) -> list[str]:
-    """What is not well with a job, though it is no incident."""
-    return [_cut_below(note, screen) for note in _notes(job, screen, cron_stopped)]
 
 
 def _next(job: dict, screen: Screen) -> str:
@@ -111,7 +105,8 @@ def _colour(last: dict | None) -> str:
 
 
 def _notes(job: dict, screen: Screen, cron_stopped: bool) -> list[str]:
-    """Where cron has stopped, that is why jobs are late."""
+    """What is not well with a job, though it is no incident. Where cron has stopped, that is why
+    jobs are late."""
     notes = []
     if job["failures"]:
         last = job["last_ok_at"]

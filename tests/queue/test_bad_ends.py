@@ -15,8 +15,7 @@ from tests.support.hooks import SECRET
 from tests.support.product import ANSWERED, SENT, Lost, Response, Result, clock
 from tests.support.shell import Shell
 
-TABLES = {"retry_forwards": "failed_emails", "send_notifications": "notifications",
-          "retry_webhooks": "webhook_deliveries"}
+TABLES = {"retry_forwards": "failed_emails", "send_notifications": "notifications"}
 ROWS, BAD, MOST = 6, 3, {"retry_forwards": 4, "send_notifications": 7, "retry_webhooks": 5}
 
 

@@ -1,15 +1,13 @@
-"""However many rows one owner has due, the others are served in the first run; urgent mail goes
-first; and all processes together keep to the relay's limits."""
+"""However many rows one owner has due, the others are served in the first run; and urgent mail goes
+first beside however many owners (tests/queue/test_turns.py has the other cases of mail)."""
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
 
 import pytest
 
 from tests.support.hooks import SECRET
-from tests.support.product import ANSWERED, Response, clock
-from tests.support.shell import Shell
+from tests.support.product import ANSWERED, Response
 
 pytestmark = pytest.mark.slow
 FLOOD, OTHER = 1, 2
@@ -21,10 +19,8 @@ OF_OTHER = 5
 def crowd(bench):
     """A bench with a user 1, who will have many rows, and a user 2; 100 messages an hour."""
     bench.table("users", [{"id": id, "email": f"u{id}@home.example"} for id in (FLOOD, OTHER)])
-    bench.table("aliases", [{"id": id, "user_id": id} for id in (FLOOD, OTHER)])
     bench.table("webhooks", [{"id": id, "user_id": id, "url": f"https://h{id}.example/",
                               "secret": SECRET} for id in (FLOOD, OTHER)])
-    bench.spool("one.eml")
     bench.config(core={"app_url": "https://app.example"}, mail={"per_hour": "100"},
                  export={"dir": "exports"},
                  dns={"mx_hosts": "mx.alias.example"})
@@ -45,11 +41,6 @@ def fill(bench, table: str, row: dict, number: int, **changing: str) -> None:
         f"FROM (SELECT {n} AS n FROM {joined}) AS numbers", **row)
 
 
-def forward(bench, owner: int) -> dict:
-    return {"user_id": owner, "alias_id": owner, "envelope_to": f"u{owner}@home.example",
-            "raw_path": "one.eml", "created_at": bench.ago(hours=2)}
-
-
 def notice(bench, owner: int, priority: int = 1) -> dict:
     return {"user_id": owner, "to_email": f"u{owner}@home.example", "kind": "app_own",
             "subject": "Hello", "body_text": "x", "priority": priority,
@@ -59,24 +50,6 @@ def notice(bench, owner: int, priority: int = 1) -> dict:
 def delivery(bench, owner: int) -> dict:
     return {"user_id": owner, "webhook_id": owner, "event_id": "e", "payload": "{}",
             "created_at": bench.ago(hours=2)}
-
-
-def served(bench) -> Counter:
-    """{owner: messages}"""
-    return Counter(mail.recipient.partition("@")[0] for mail in bench.outbox)
-
-
-@pytest.mark.parametrize("is_timed", [True, False])
-@pytest.mark.parametrize("job, table, row", [("retry_forwards", "failed_emails", forward),
-                                             ("send_notifications", "notifications", notice)])
-def test_five_rows_beside_a_hundred_thousand_are_served_in_the_first_run(crowd, job, table, row,
-                                                                         is_timed):      # R66
-    timed = {"next_attempt_at": crowd.ago(minutes=90)} if is_timed else {}
-    fill(crowd, table, {**row(crowd, FLOOD), **timed}, MANY)
-    crowd.table(table, [{**row(crowd, OTHER), **timed}] * OF_OTHER)
-    counts = crowd.run(job)
-    assert served(crowd) == {"u1": 90 - OF_OTHER, "u2": OF_OTHER}   # the rest is for urgent mail
-    assert counts["sent"] == 90
 
 
 @pytest.mark.parametrize("is_timed", [True, False])
@@ -117,24 +90,3 @@ def test_an_urgent_notice_goes_first_beside_ten_thousand_owners(crowd):     # R3
     crowd.run("send_notifications")
     assert crowd.outbox[0].recipient == "u2@home.example"
     assert 90 <= len(crowd.outbox) <= 91                # it may be counted as of the reserve
-
-
-# R37: processes, not threads
-def test_four_processes_with_100_an_hour_send_100_together(tmp_path, engine_url):
-    service = Shell(tmp_path, engine_url, mail={"transport": "maildir", "maildir": "maildir",
-                                                "per_hour": "100"})
-    service.forwards(120)
-    owners = range(101, 221)
-    service.db.insert_all("users", [{"id": owner} for owner in owners])
-    service.db.insert_all("notifications", [
-        {"user_id": owner, "kind": "app_own", "to_email": "owner@home.example", "subject": "Hello",
-         "body_text": "x", "priority": int(owner > 120), "created_at": clock.now()
-         - timedelta(minutes=1)} for owner in owners])
-    working = [service.start(job, JOBS_CORE_STATE_DIR=f"state{host}", JOBS_CORE_SECRET_KEY="k" * 32)
-               for job in ("retry_forwards", "send_notifications") for host in (1, 2)]
-    assert [process.communicate(timeout=120) and process.returncode
-            for process in working] == [0] * 4
-    sent = sum(service.statuses(table)["sent"] for table in ("failed_emails", "notifications"))
-    assert 90 <= sent <= 100        # a tenth is urgent mail's alone, of which there is enough
-    assert sent == len(list((tmp_path / "maildir" / "new").iterdir()))
-    service.close()
