@@ -29,6 +29,7 @@ MILLION = "1000000"
 BENCHMARKS = {
     "startup": (),
     "forwards": (),
+    "queues": (),
     "webhooks": (),
     "purge": (),
     "rollup": (),

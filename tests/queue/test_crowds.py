@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from tests.support.hooks import SECRET
+from tests.support.many import fill
 from tests.support.product import ANSWERED, Response
 
 pytestmark = pytest.mark.slow
@@ -27,20 +28,6 @@ def crowd(bench):
     return bench
 
 
-def fill(bench, table: str, row: dict, number: int, **changing: str) -> None:
-    """So many rows like this one, by a few statements; `changing`: SQL for a column of row `n`."""
-    row = {name: value for name, value in row.items() if name not in changing}
-    names = [*row, *changing]
-    digits = " UNION ALL ".join(f"SELECT {digit} AS d" for digit in range(10))
-    places = len(str(number)) - 1
-    joined = ", ".join(f"({digits}) AS t{place}" for place in range(places))
-    n = " + ".join(f"{10 ** place} * t{place}.d" for place in range(places))
-    bench.db.execute(
-        f"INSERT INTO {{{table}}} ({', '.join(names)}) SELECT "
-        f"{', '.join([f':{name}' for name in row] + [*changing.values()])} "
-        f"FROM (SELECT {n} AS n FROM {joined}) AS numbers", **row)
-
-
 def notice(bench, owner: int, priority: int = 1) -> dict:
     return {"user_id": owner, "to_email": f"u{owner}@home.example", "kind": "app_own",
             "subject": "Hello", "body_text": "x", "priority": priority,
@@ -56,7 +43,7 @@ def delivery(bench, owner: int) -> dict:
 def test_five_deliveries_beside_a_hundred_thousand_are_served_in_the_first_run(crowd, is_timed):
     # R66
     timed = {"next_attempt_at": crowd.ago(minutes=90)} if is_timed else {}
-    fill(crowd, "webhook_deliveries", {**delivery(crowd, FLOOD), **timed}, MANY)
+    fill(crowd.db, "webhook_deliveries", {**delivery(crowd, FLOOD), **timed}, MANY)
     crowd.table("webhook_deliveries", [{**delivery(crowd, OTHER), **timed}] * OF_OTHER)
     crowd.web.answer = lambda request: Response(ANSWERED, 204)
     assert crowd.run("retry_webhooks", limit=100)["delivered"] == 100
@@ -67,7 +54,7 @@ def test_five_deliveries_beside_a_hundred_thousand_are_served_in_the_first_run(c
 def test_five_domains_beside_a_hundred_thousand_are_checked_in_the_first_run(crowd):     # R66
     of = {"status": "pending", "next_check_at": crowd.ago(hours=1), "ownership_token": "t",
           "created_at": crowd.ago(hours=2)}
-    fill(crowd, "domains", {**of, "user_id": FLOOD, "name": "many.example"}, MANY)
+    fill(crowd.db, "domains", {**of, "user_id": FLOOD, "name": "many.example"}, MANY)
     crowd.table("domains", [{**of, "user_id": OTHER, "name": f"d{number}.example"}
                             for number in range(OF_OTHER)])
     crowd.run("check_domains", limit=100)
@@ -77,15 +64,15 @@ def test_five_domains_beside_a_hundred_thousand_are_checked_in_the_first_run(cro
 
 def test_an_export_beside_a_hundred_thousand_is_made_in_the_first_run(crowd):     # R66
     of = {"status": "queued", "requested_at": crowd.ago(hours=1)}
-    fill(crowd, "export_requests", {**of, "user_id": FLOOD}, MANY)
+    fill(crowd.db, "export_requests", {**of, "user_id": FLOOD}, MANY)
     crowd.table("export_requests", [{**of, "user_id": OTHER}])
     crowd.run("export_accounts", limit=10)
     assert crowd.rows("export_requests")[-1]["status"] == "ready"
 
 
 def test_an_urgent_notice_goes_first_beside_ten_thousand_owners(crowd):     # R38 R66
-    fill(crowd, "users", {"email": "x@home.example"}, CROWD, id="1000 + n")
-    fill(crowd, "notifications", notice(crowd, FLOOD), CROWD, user_id="1000 + n")
+    fill(crowd.db, "users", {"email": "x@home.example"}, CROWD, id="1000 + n")
+    fill(crowd.db, "notifications", notice(crowd, FLOOD), CROWD, user_id="1000 + n")
     crowd.table("notifications", [notice(crowd, OTHER, priority=0)])
     crowd.run("send_notifications")
     assert crowd.outbox[0].recipient == "u2@home.example"

@@ -1,0 +1,145 @@
+"""What a run of a queue costs that begins 50 rows, with 1,000 rows that wait and with a million.
+
+    python -m tests.benchmarks.queues [--rows 1000000] [--engine sqlite|mariadb] [--job JOB]
+
+Each is a run of `jobs.py JOB --limit 50` as it measures itself, without the start of Python; the
+best of five, in turn. The rows are all due and one owner's, or due and of 10,000 owners, or due
+later and of 10,000 owners beside 1,000 due ones. Of rows that have no time yet it is asked how long
+a first run takes, as a whole process, that begins one. Mail goes to smtp-sink, requests to a server
+here.
+"""
+from __future__ import annotations
+
+import argparse
+import tempfile
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+
+from tests.benchmarks.figures import beside_goal
+from tests.servers.mariadb import MariaDB
+from tests.servers.smtp_sink import Sink
+from tests.servers.web import Web
+from tests.support.hooks import SECRET
+from tests.support.many import fill
+from tests.support.product import clock
+from tests.support.shell import CONTENT, Shell
+
+FEW, OWNERS, BEGUN, TIMES = 1_000, 10_000, 50, 5
+MOST, FIRST_WITHIN = 1.5, 10.0          # of the time with few rows; seconds
+AGO = "2026-01-01 00:00:00"
+TABLES = {"retry_forwards": "failed_emails", "send_notifications": "notifications",
+          "retry_webhooks": "webhook_deliveries"}
+ROWS = {"retry_forwards": {"alias_id": 1, "envelope_to": "u@home.example", "raw_path": "one.eml"},
+        "send_notifications": {"to_email": "u@home.example", "subject": "Hello", "body_text": "x",
+                               "kind": "app_own", "priority": 1},
+        "retry_webhooks": {"webhook_id": 1, "event_id": "e", "payload": "{}", "attempts": 1}}
+
+
+class Bench:
+    """One job on one database."""
+
+    def __init__(self, folder: Path, url: str | None, job: str, sink: Sink, web: Web) -> None:
+        folder.mkdir()
+        self.service = Shell(folder, url or f"sqlite:///{folder}/jobs.db")
+        self.job, self.table = job, TABLES[job]
+        self.service.configure("mail", port=sink.port)
+        self.service.configure("webhooks", allow_networks="127.0.0.0/8")
+        (self.service.spool / "one.eml").write_bytes(CONTENT)
+        self.db, now = self.service.db, clock.text(clock.now())
+        self.db.insert("users", id=1, email="u@home.example")
+        fill(self.db, "users", {"email": "u@home.example"}, OWNERS, id="2 + n")
+        fill(self.db, "aliases", {"user_id": 1}, OWNERS, id="1 + n", address=self.text("a", "n"))
+        fill(self.db, "webhooks", {"url": f"http://127.0.0.1:{web.port}/", "secret": SECRET},
+             OWNERS, id="1 + n", user_id="1 + n")
+        self.row = {**ROWS[job], "user_id": 1, "created_at": now, "last_attempt_at": now}
+        if job == "send_notifications":
+            del self.row["last_attempt_at"]
+
+    def text(self, prefix: str, sql: str) -> str:
+        """SQL: a number behind a word."""
+        return f"'{prefix}' || ({sql})" if self.db.is_sqlite else f"CONCAT('{prefix}', {sql})"
+
+    def fill(self, number: int, owners: int = 1, **values) -> None:
+        """So many rows, of so many owners in turn."""
+        changing = {"user_id": f"1 + n % {owners}"}
+        if self.job == "retry_forwards":
+            changing["alias_id"] = changing["user_id"]
+        if self.job == "retry_webhooks":
+            changing.update(webhook_id=changing["user_id"], event_id=self.text("e", "n"))
+        fill(self.db, self.table, {**self.row, **values}, number, **changing)
+
+    def empty(self) -> None:
+        """Remove all rows."""
+        for table in (self.table, "attempts"):
+            self.db.execute(f"DELETE FROM {{{table}}}" if self.db.is_sqlite
+                            else f"TRUNCATE {{{table}}}")
+
+    def milliseconds(self) -> int:
+        """Of a run that begins 50."""
+        outcome = self.service.job(self.job, "--limit", str(BEGUN))
+        done = sum(outcome["counts"].get(name, 0) for name in ("sent", "delivered"))
+        assert done == BEGUN, outcome
+        return outcome["duration_ms"]
+
+
+def compare(title: str, few: Bench, many: Bench, number: int, make) -> None:
+    """The two in turn; `make(bench, number)` makes the rows."""
+    for bench, rows in ((few, FEW), (many, number)):
+        bench.empty()
+        make(bench, rows)
+        if not bench.db.is_sqlite:
+            bench.db.query(f"ANALYZE TABLE {{{bench.table}}}")
+    took = [(few.milliseconds(), many.milliseconds()) for _ in range(TIMES)]
+    first, second = (min(each[at] for each in took) for at in (0, 1))
+    print(f"  {title}: {first} ms with {FEW:,}, {second} ms with {number:,}; ratio "
+          + beside_goal(f"{few.job}: {title}", second / first, at_most=MOST), flush=True)
+
+
+def mostly_later(bench: Bench, number: int) -> None:
+    """More than 20 hours ahead would be no delivery's time."""
+    bench.fill(number, OWNERS, next_attempt_at=clock.now() + timedelta(hours=20))
+    bench.fill(FEW, FEW, next_attempt_at=AGO)
+
+
+def measure(few: Bench, many: Bench, number: int) -> None:
+    """All of one job."""
+    compare("due, of one owner", few, many, number,
+            lambda bench, rows: bench.fill(rows, next_attempt_at=AGO))
+    compare("due, of 10,000 owners", few, many, number,
+            lambda bench, rows: bench.fill(rows, OWNERS, next_attempt_at=AGO))
+    compare("due later, beside 1,000 that are due", few, many, number, mostly_later)
+    many.empty()
+    many.fill(number, OWNERS, next_attempt_at=None, created_at=AGO)
+    done = many.service(many.job, "--limit", "1")
+    assert done.code == 0, done
+    print(f"  without a time, {number:,}: the first run begins one within "
+          + beside_goal(f"{many.job}: first run of rows without a time", done.seconds,
+                        at_most=FIRST_WITHIN, unit=" s"), flush=True)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="a power of ten")
+    parser.add_argument("--engine", action="append", choices=("sqlite", "mariadb"))
+    parser.add_argument("--job", action="append", choices=[*TABLES])
+    args = parser.parse_args()
+    with ExitStack() as stack:
+        sink, web = stack.enter_context(Sink(dump=False)), stack.enter_context(Web())
+        for engine in args.engine or ("sqlite", "mariadb"):
+            server = stack.enter_context(MariaDB("--innodb-buffer-pool-size=1G")) if (
+                engine == "mariadb") else None
+            for job in args.job or TABLES:
+                print(f"{job}, {engine}")
+                with tempfile.TemporaryDirectory() as folder, ExitStack() as both:
+                    few, many = (Bench(Path(folder, name), server and server.database(), job, sink,
+                                       web) for name in ("few", "many"))
+                    both.callback(few.service.close)
+                    both.callback(many.service.close)
+                    measure(few, many, args.rows)
+
+
+if __name__ == "__main__":
+    main()
