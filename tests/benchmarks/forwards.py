@@ -16,11 +16,11 @@ import tempfile
 import time
 from datetime import timedelta
 
-from tests.support.product import clock
 from tests.benchmarks.figures import beside_goal
 from tests.servers.far import Far
 from tests.servers.smtp_sink import Sink
 from tests.support.many import fill
+from tests.support.product import clock
 from tests.support.shell import ROOT, Shell
 
 OURS = ("retry_forwards, SQLite", "send_notifications, SQLite")
