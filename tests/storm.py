@@ -41,7 +41,6 @@ class Counting(Strikes):
     """Counts the points of runs, too."""
 
     def reached(self, kind: str, side: int) -> None:
-        """One of them."""
         if self._running:
             self._counts[COUNTED + POINTS.index(f"{('before', 'after')[side]} {kind}")] += 1
         super().reached(kind, side)
@@ -73,12 +72,11 @@ class Storm:
         self.kills: Counter = Counter()
         self.wrong: list[str] = []
 
-    def number(self, _table: str, id: int) -> int:
-        """As World asks for it."""
+    def number(self, _table: str, id: int) -> int:      # as World asks for it
         return id
 
-    def connecting(self) -> None:
-        """As Host asks for it: the database is there."""
+    def connecting(self) -> None:                       # as Host does: the database is there
+        pass
 
     def run(self, kills: int) -> None:
         """Kill so often, let the queue come to its end, and judge."""
@@ -134,18 +132,9 @@ class Storm:
     def _left(self) -> int:
         return self.world.db.value(f"SELECT COUNT(*) FROM {{{self.table}}} WHERE {self.open}")
 
-    def add(self) -> None:
-        """A row for the job."""
-        raise NotImplementedError
-
-    def judge(self):
-        """Sentences."""
-        raise NotImplementedError
-
-    # What judges need
+    # What kinds need
 
     def rows(self, sql: str) -> list[dict]:
-        """The answer to a query."""
         return self.world.db.query(sql)
 
     def attempts(self, kind: str) -> dict[str, list]:
@@ -157,11 +146,9 @@ class Storm:
         return found
 
     def notices(self) -> Counter:
-        """{user: notices to them}"""
         return Counter(row["user_id"] for row in self.rows("SELECT user_id FROM {notifications}"))
 
     def user(self, status: str, **values) -> int:
-        """A user of their own for a row."""
         number = next(self.world.numbers)
         return self.world.add("users", email=f"new{number}@home.test", name=f"New {number}",
                               status=status, created_at=self.world.text(days=90), **values)
@@ -174,7 +161,6 @@ class Messages(Storm):
     most = 0                            # attempts of a row
 
     def judge(self):
-        """Row by row, then the relay's limit."""
         entries, attempts, times = defaultdict(list), self.attempts(self.kind), []
         for entry in self.journal.new():
             if entry.get("outcome") not in NOTHING_SENT:
@@ -208,32 +194,23 @@ class Messages(Storm):
 
 
 class Forwards(Messages):
-    """`retry_forwards`."""
-
     table, item, kind, most = "failed_emails", "forward", "forward", 4
 
     def add(self) -> None:
-        """One that just failed at first."""
         mail.forward_fails(self.world, self.chosen)
 
 
 class Notices(Messages):
-    """`send_notifications`."""
-
     table, item, kind, most = "notifications", "notice", "notification", 7
 
     def add(self) -> None:
-        """One of the app, urgent or not."""
         accounts.notice_of_app(self.world, self.chosen)
 
 
 class Deliveries(Messages):
-    """`retry_webhooks`."""
-
     table, item, kind, most = "webhook_deliveries", "webhook", "webhook", 5
 
     def add(self) -> None:
-        """One to an endpoint; now and then there is a new one, or one fails for a while."""
         web.new_endpoint(self.world, self.chosen)
         if self.chosen.random() < 0.02:
             host, now = self.world.pick(self.chosen, "webhooks")["url"].split("/")[2], self.clock
@@ -248,13 +225,11 @@ class Exports(Storm):
     table, open = "export_requests", "status IN ('queued', 'running')"
 
     def add(self) -> None:
-        """A new account asks for its data: seldom, since each is a file."""
-        if self.chosen.random() < 0.25:
+        if self.chosen.random() < 0.25:         # each is a file
             self.world.add("export_requests", user_id=self.user("active"), status="queued",
                            requested_at=self.world.text())
 
     def judge(self):
-        """Rows, then files."""
         notices, files = self.notices(), self.folder / "exports"
         found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
                  for path in files.glob("[!.]*")}
@@ -273,14 +248,12 @@ class Domains(Storm):
     table, open = "domains", "status <> 'verified'"
 
     def add(self) -> None:
-        """One whose records are right."""
         user, name = self.user("active"), f"d{next(self.world.numbers)}.test"
         self.weather.add(name, Spell(0, EVER, "right"))
         self.world.add("domains", user_id=user, name=name, created_at=self.world.text(),
                        ownership_token=f"token-{name.partition('.')[0]}")
 
     def judge(self):
-        """Row by row."""
         notices, attempts = self.notices(), self.attempts("domain")
         for row in self.rows("SELECT * FROM {domains}"):
             facts = row["status"], notices[row["user_id"]], bool(attempts[str(row["id"])])
@@ -295,7 +268,6 @@ class Deletions(Storm):
     left = "aliases destinations failed_emails webhooks audit_logs notifications".split()
 
     def add(self) -> None:
-        """An account that was deleted eight days ago."""
         if self.chosen.random() < 0.25:
             user, path = self.user("deleted", deleted_at=self.world.text(days=8)), "gone.test"
             alias = self.world.add("aliases", user_id=user, address=f"a{user}@{path}")
@@ -307,7 +279,6 @@ class Deletions(Storm):
             self.world.add("audit_logs", user_id=user, actor="app", event="login")
 
     def judge(self):
-        """What is left, then what is on record."""
         for table in self.left:
             yield from (f"{table} {row['id']} is left" for row in self.rows(
                 f"SELECT id FROM {{{table}}} WHERE user_id > {OWNERS}"))
