@@ -1,19 +1,15 @@
-"""Runs that end badly: killed at the same row each time, judged dead while they send, or cut off
-from the database until the hard limit."""
+"""Runs that end badly: killed at the same row each time, or cut off from the database until the
+hard limit."""
 from __future__ import annotations
 
 import os
 import signal
-import threading
 from collections import Counter
-from datetime import timedelta
 
 import pytest
 
-from tests.jobs.test_retry_forwards_kill import Counting as Relay
 from tests.support.hooks import SECRET
 from tests.support.product import ANSWERED, SENT, Lost, Response, Result, clock
-from tests.support.shell import Shell
 
 TABLES = {"retry_forwards": "failed_emails", "send_notifications": "notifications"}
 ROWS, BAD, MOST = 6, 3, {"retry_forwards": 4, "send_notifications": 7, "retry_webhooks": 5}
@@ -103,16 +99,6 @@ def test_a_row_that_kills_its_run_at_each_attempt_fails_in_the_end(queue, job): 
     assert lost[BAD] == kills
 
 
-@pytest.mark.parametrize("job", [job for job in TABLES if job != "retry_webhooks"])
-def test_a_row_that_kills_its_run_holds_up_no_other(queue, job):        # R23 R66
-    queue.heard = lambda id: id == BAD and os.kill(os.getpid(), signal.SIGKILL)
-    assert run_and_be_killed(queue, job)
-    for _ in range(2):
-        run_and_be_killed(queue, job)
-    assert {*queue.sent()} == {*range(1, ROWS + 1)}
-    assert all(number == 1 for id, number in queue.sent().items() if id != BAD)
-
-
 @pytest.mark.parametrize("job", TABLES)
 def test_a_result_that_is_not_stored_by_the_hard_limit_costs_one_copy(queue, job):  # R22 R70 R4
     lost: list = []
@@ -138,32 +124,3 @@ def test_a_result_that_is_not_stored_by_the_hard_limit_costs_one_copy(queue, job
     assert {*lost} <= again <= {*first}
     assert max(queue.sent().values()) == 2
     assert {*uncertain(queue)} == again
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("answer", [b"", b"451 4.7.1 later", b"550 5.1.1 no such user"])
-def test_what_a_run_has_sent_is_stored_though_it_was_judged_dead(tmp_path, engine_url, answer):
-    # R22: it was frozen, or on another machine
-    service = Shell(tmp_path, engine_url)
-    [id] = service.forwards(1)
-
-    def row() -> dict:
-        return service.db.row("SELECT * FROM {failed_emails} WHERE id = :id", id=id)
-
-    at_dot, go_on = threading.Event(), threading.Event()
-    with Relay(lambda: at_dot.set() or go_on.wait(60), "dot", 1, dot=[answer]) as relay:
-        service.configure("mail", port=relay.port)
-        process = service.start("retry_forwards")
-        assert at_dot.wait(60)
-        service.db.execute("UPDATE {job_runs} SET host = 'elsewhere', heartbeat_at = :past, "
-                           "lease_until = :past", past=clock.now() - timedelta(hours=1))
-        other = service.job("retry_forwards", JOBS_CORE_STATE_DIR="other")
-        assert (row()["status"], other["counts"]["uncertain"]) == ("pending", 1)
-        go_on.set()
-        process.communicate(timeout=120)
-        if answer:      # the row is no longer its own: what it heard is history
-            assert (row()["status"], len(relay.accepted)) == ("pending", 0)
-            service.db.execute("UPDATE {failed_emails} SET next_attempt_at = created_at")
-        service.run("retry_forwards")
-        assert (row()["status"], *relay.count().values()) == ("sent", 1)
-    service.close()
