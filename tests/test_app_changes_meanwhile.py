@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engines.test_queue import QUEUES, due
+from tests.queue.test_rows import QUEUES, due
 from tests.support.product import ANSWERED, FINAL, RETRY, SENT, Response, Result
 
 MAIL = {SENT: Result(SENT, 250, "2.0.0", "taken"), RETRY: Result(RETRY, 451, "4.7.1", "later"),
