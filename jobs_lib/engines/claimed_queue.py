@@ -35,14 +35,12 @@ UNKNOWN = "no run takes it, and none deletes it: this status is unknown"
 class ClaimedQueue(WorkQueue):
     """What is common to the three.
 
-    queue      as the engine sees it (features/queues.py)
     age        columns behind `status` in the index of finished rows, which they are listed by
     purge      the job that deletes them, by the first of these columns that has a time
     needs      SQL: what `why_lost` needs of a row
     reset      SQL: what else starts over when it is sent again
     """
 
-    queue: dues.Queue
     age: tuple = ("created_at",)
     purge = ""
     needs = "1 AS whole"
@@ -88,10 +86,6 @@ class ClaimedQueue(WorkQueue):
     def why_lost(self, ctx, row: dict) -> str | None:
         """Why it cannot be sent again, or None."""
         raise NotImplementedError
-
-    def due(self, ctx) -> dues.Due:
-        """What a run now would take."""
-        return dues.due(ctx, self.queue)
 
     # For `status`
 

@@ -18,13 +18,17 @@ NOW = "now"                             # in `when_done` and `when_over`: the pr
 
 Queue = namedtuple("Queue",
                    "name kind table job done delays columns counted_from by_attempts dated"
-                   " priority first code error when_done when_over waits works",
-                   defaults=("", False, False, False, "", "last_code", "last_error", (), (),
-                             "pending", "sending"))
+                   " priority first code error when_done when_over waits works others time added"
+                   " tried",
+                   defaults=((), "", False, False, False, "", "last_code", "last_error", (), (),
+                             "pending", "sending", (), "next_attempt_at", "created_at",
+                             "last_attempt_at"))
 Queue.__doc__ = """A queue as data (features/queues.py).
 
 name, kind    on the command line; of its attempts      table, job   its rows; who works it off
 done          the status of success                     waits, works the statuses before it
+others        statuses of rows that are over, besides `done` and `failed`
+time          the column for when it is due    added, tried  when it came in, was last tried
 delays        (options of the job): timedeltas before attempt 1, 2, ...
 columns       what its feature needs of a row, besides COLUMNS
 counted_from  a column: a row without a time is due so long after it as its delay says, the first
@@ -39,11 +43,13 @@ when_done     ((column, value or NOW), ...) that success stores; `when_over`: th
 
 class Due:
     """The rows of a queue that are due. `rules`: ((SQL, SQL for since when), ...), each served by
-    an index; `values` are bound in them. Rows of suspended owners are never due."""
+    an index; `values` are bound in them. `pending`: SQL of rows that wait. Rows of suspended owners
+    are never due."""
 
-    def __init__(self, db, table: str, rules: tuple, values: dict, waits: str = "pending") -> None:
+    def __init__(self, db, table: str, rules: tuple, values: dict,
+                 pending: str = "status = 'pending'") -> None:
         self.db, self.table, self.rules, self.values = db, f"{{{table}}}", rules, values
-        self.pending = f"status = '{waits}'"
+        self.pending = pending
         self.allowed = ("NOT EXISTS (SELECT 1 FROM {users} WHERE {users}.id = "
                         f"{self.table}.user_id AND {{users}}.status = 'suspended')")
 
@@ -88,7 +94,15 @@ def due(ctx, queue: Queue) -> Due:
     return Due(ctx.db, queue.table,
                (("next_attempt_at <= :now", "next_attempt_at"),
                 (f"next_attempt_at IS NULL AND {untimed} <= :now", untimed),
-                (impossible, ":now")), bounds(ctx.now, delays), queue.waits)
+                (impossible, ":now")), bounds(ctx.now, delays), pending(queue))
+
+
+def pending(queue: Queue) -> str:
+    """SQL: a row that waits."""
+    if isinstance(queue.waits, str):
+        return f"status = '{queue.waits}'"
+    # `+`: by the index of times alone
+    return f"+status IN {queue.waits}"
 
 
 def bounds(now, delays: tuple) -> dict:

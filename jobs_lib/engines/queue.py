@@ -26,7 +26,7 @@ from jobs_lib.records import namedtuple
 
 from . import attempts
 from .attempts import POSTPONED, REFUSED, RETRY, SENT, UNCERTAIN, UNUSABLE, Tried
-from .due import NOW, Due, Queue, bounds, due, impossible_time, no_time
+from .due import NOW, Due, Queue, bounds, due, impossible_time, no_time, pending
 from .rows import (
     IN_HAND,
     MOST_COUNTED,
@@ -46,9 +46,8 @@ ERROR_LENGTH = 512
 STORE_MARGIN = 3.0      # seconds before the hard limit after which no result is stored any more
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0   # seconds between two tries to store one
 
-# of each row that is taken, besides its feature's own
-COLUMNS = ("id", "user_id", "attempts", "uncertain", "next_attempt_at", "created_at",
-           "last_attempt_at")
+# of each row that is taken, besides its feature's own and those of its times
+COLUMNS = ("id", "user_id", "attempts", "uncertain")
 Settled = namedtuple("Settled", "status next_attempt_at stored over")
 Settled.__doc__ = """What a row has become.
 
@@ -94,10 +93,10 @@ def until_stored(ctx, work, left=None):
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def work_if_due(ctx, queue: Queue) -> Work | None:
-    """A run's Work, once what dead runs left is settled and each row has its time; None where
-    nothing is due."""
-    work = Work(ctx, queue)
+def work_if_due(ctx, queue: Queue, kind: type[Work] | None = None) -> Work | None:
+    """A run's Work, or the `kind` of it that its feature has, once what dead runs left is settled
+    and each row has its time; None where nothing is due."""
+    work = (kind or Work)(ctx, queue)
     work.recover()
     work.schedule()
     return work if work.due().any() else None
@@ -109,7 +108,8 @@ class Work:
 
     def __init__(self, ctx, queue: Queue) -> None:
         self.ctx, self.db, self.queue = ctx, ctx.db, queue
-        self.table = f"{{{queue.table}}}"
+        self.table, self.pending = f"{{{queue.table}}}", pending(queue)
+        self.still = "+" + self.pending.lstrip("+")     # of rows that are found by their ids
         self.delays = queue.delays(ctx.options)
         self.begun = 0                  # rows that this run has begun
         self.all_timed = False          # whether each pending row has its time
@@ -121,9 +121,10 @@ class Work:
     def recover(self) -> None:
         """Settle what dead runs were sending."""
         self.count_unknown()
+        queue = self.queue
         dead = self.db.query(
-            "SELECT id, user_id, attempts, uncertain, created_at, claim_run FROM "
-            f"{self.table} WHERE {has_status(self.queue.works)} AND claim_run > '' "
+            f"SELECT id, user_id, attempts, uncertain, {queue.added}, claim_run FROM "
+            f"{self.table} WHERE {has_status(queue.works)} AND claim_run > '' "
             f"AND NOT {IN_HAND} LIMIT :most", **in_hand(self.ctx.clock()), most=MOST_COUNTED)
         for row in dead:
             number = row["attempts"]
@@ -141,7 +142,7 @@ class Work:
         theirs = self.db.query(f"SELECT id FROM {self.table} WHERE {has_status(queue.works)} "
                                f"AND {UNCLAIMED} LIMIT :most", most=MOST_COUNTED)
         count_unknown_status(self.ctx, queue.table,
-                             (queue.waits, queue.works, queue.done, "failed"),
+                             (queue.waits, queue.works, queue.done, "failed", *queue.others),
                              [row["id"] for row in theirs])
 
     def _give_up(self, row: dict) -> None:
@@ -154,19 +155,23 @@ class Work:
         """Give each pending row a time that it can be due at: of many, AT_FIRST now, and the others
         at the next call."""
         left = AT_FIRST
-        untimed = no_time(self.db, self.queue, self.delays)
-        corrections = [("next_attempt_at IS NULL", f"next_attempt_at = {untimed}"),
-                       (impossible_time(self.queue), "next_attempt_at = :now")]
-        if self.queue.priority:         # an app's own counts as the nearest of ours
-            corrections += [("priority < 0", "priority = 0"), ("priority IS NULL", "priority = 1")]
-        for rule, change in corrections:
+        for rule, change in self.corrections():
             while left > 0 and (ids := [row["id"] for row in self.db.query(
-                    f"SELECT id FROM {self.table} WHERE status = '{self.queue.waits}' AND {rule} "
-                    f"LIMIT {AT_ONCE}", **self._bounds())]):
+                    f"SELECT id FROM {self.table} WHERE {self.pending} AND {rule} "
+                    f"LIMIT {AT_ONCE}", **self.bounds())]):
                 left -= len(ids)
                 if not self._correct(ids, rule, change):
                     break
         self.all_timed = left > 0
+
+    def corrections(self) -> list[tuple[str, str]]:
+        """(SQL of rows that wait, what is set in them)."""
+        untimed = no_time(self.db, self.queue, self.delays)
+        found = [("next_attempt_at IS NULL", f"next_attempt_at = {untimed}"),
+                 (impossible_time(self.queue), "next_attempt_at = :now")]
+        if self.queue.priority:         # an app's own counts as the nearest of ours
+            found += [("priority < 0", "priority = 0"), ("priority IS NULL", "priority = 1")]
+        return found
 
     def _correct(self, ids: list, rule: str, change: str) -> int:
         """How many were. Where the database refuses one of them, the others are."""
@@ -174,8 +179,7 @@ class Work:
             # `+`: by the ids, and not through all that is pending
             return self.db.batch(lambda: self.db.execute(
                 f"UPDATE {self.table} SET {change} WHERE id IN (:ids) "
-                f"AND +status = '{self.queue.waits}' AND ({rule}) + 0 = 1", ids=some,
-                **self._bounds()))
+                f"AND {self.still} AND ({rule}) + 0 = 1", ids=some, **self.bounds()))
         try:
             return update(ids)
         except (Busy, Lost):
@@ -192,7 +196,8 @@ class Work:
                                      error=str(error))
         return changed
 
-    def _bounds(self) -> dict:
+    def bounds(self) -> dict:
+        """The times that rules are bound to."""
         return bounds(self.ctx.now, self.delays)
 
     def due(self) -> Due:
@@ -208,7 +213,7 @@ class Work:
         if not self.all_timed:
             untimed = no_time(self.db, self.queue, self.delays)
             rule = f"(+{rule} OR +next_attempt_at IS NULL AND {untimed} <= :now)"
-        return rule, self._bounds()
+        return rule, self.bounds()
 
     # One row
 
@@ -231,10 +236,11 @@ class Work:
 
     def read(self, ids: list) -> dict[object, dict]:
         """{id: row} of those that wait, as a run works on them."""
-        columns = dict.fromkeys((*COLUMNS, *self.queue.columns))
+        queue = self.queue
+        columns = dict.fromkeys((*COLUMNS, queue.time, queue.added, queue.tried, *queue.columns))
         return {row["id"]: {**row, "seen": row} for row in self.db.query(
             f"SELECT {', '.join(columns)} FROM {self.table} WHERE id IN (:ids) "
-            f"AND +status = '{self.queue.waits}'", ids=ids)}
+            f"AND {self.still}", ids=ids)}
 
     def begin(self, row: dict, room=None, before=None):
         """Make a row this run's, in one commit with `before()`, which stores the result in hand.
@@ -264,14 +270,14 @@ class Work:
         now, queue = clock.text(self.ctx.clock()), self.queue
         row["repeats"] = repeats = row["uncertain"] == AGAIN
         row["attempt"] = row["attempts"] + (not repeats)
-        if row.get("asked") and self._is_ours(row):     # a COMMIT whose answer was lost
+        if row.get("asked") and self.is_ours(row):      # a COMMIT whose answer was lost
             return True
         row["asked"] = True
         if room and (refusal := room(row)):
             return refusal
         seen = row["seen"]
         values = {"attempts": row["attempt"], "uncertain": REPEATED if repeats else SURE,
-                  "claim_run": self.ctx.run_id, "last_attempt_at": now,
+                  "claim_run": self.ctx.run_id, queue.tried: now,
                   "next_attempt_at": clock.text(self._next(row["attempt"]))}
         if queue.first:
             values[queue.first] = row[queue.first] = row[queue.first] or now
@@ -292,11 +298,13 @@ class Work:
             raise CannotStore(f"{queue.table}, id {row['id']}: {error}") from None
         return True
 
-    def _is_ours(self, row: dict) -> bool:
+    def is_ours(self, row: dict) -> bool:
+        """Whether this run has it, and nobody has ended it meanwhile; it stays so until the
+        COMMIT."""
         return bool(self.db.query(
             f"SELECT id FROM {self.table} WHERE id = :id AND status = '{self.queue.works}' "
-            "AND claim_run = :run AND attempts = :n", id=row["id"], run=self.ctx.run_id,
-            n=row["attempt"]))
+            f"AND claim_run = :run AND attempts = :n{self.db.for_update}", id=row["id"],
+            run=self.ctx.run_id, n=row["attempt"]))
 
     def settle(self, row: dict, outcome: str, tried: Tried = NOTHING, *, later=None, dead=None,
                **stored) -> Settled:
@@ -333,7 +341,7 @@ class Work:
         values: dict = {"claim_run": None, "next_attempt_at": later and clock.text(later)}
         if outcome == POSTPONED:                            # as it was before
             names = ["attempts", "uncertain"] + ([self.queue.first] if self.queue.first else [])
-            names += [] if later else ["next_attempt_at", "last_attempt_at"]
+            names += [] if later else [self.queue.time, self.queue.tried]
             return self.queue.waits, {**values, **{name: row["seen"][name] for name in names}}
         if outcome == UNCERTAIN and not row["repeats"]:     # the same attempt once more
             values.update(uncertain=AGAIN, next_attempt_at=clock.text(now + SOON))
@@ -356,7 +364,7 @@ class Work:
 
     def is_old(self, row: dict) -> bool:
         """Whether an attempt now is the row's last, whatever its schedule says."""
-        created = clock.parse_any(row["created_at"])
+        created = clock.parse_any(row[self.queue.added])
         if created and self.ctx.clock() - created < LIFETIME:
             return False
         return self.ctx.may_expire()

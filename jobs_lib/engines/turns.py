@@ -94,7 +94,7 @@ class Ring:
     def _page(self) -> list[dict] | None:
         """All rows that are due; None when there are more than a page."""
         rule, values = self.work.due_rule()
-        rows = self.db.query(f"{self._select(rule)} ORDER BY next_attempt_at LIMIT {PAGE}",
+        rows = self.db.query(f"{self._select(rule)} ORDER BY {self.queue.time} LIMIT {PAGE}",
                              **values, **self.values)
         return rows if len(rows) < PAGE else None
 
@@ -150,7 +150,7 @@ class Ring:
             return "", {}
         if owner is None:               # of everybody: nobody's rows come first
             return (f" AND user_id >= (SELECT MIN(user_id) FROM {self.work.table} "
-                    f"WHERE status = '{self.queue.waits}')"), {}
+                    f"WHERE {self.work.pending})"), {}
         return " AND user_id > :owner", {"owner": owner}
 
     def _first(self, rule: str, values: dict, most: int) -> list[dict]:
@@ -158,13 +158,13 @@ class Ring:
         left = " AND id NOT IN (:left)" if self.left else ""
         priority = "priority, " if self.queue.priority and not self.ahead else ""
         return self.db.query(f"{self._select(due)}{rule}{left} ORDER BY user_id, {priority}"
-                             "next_attempt_at LIMIT :most", left=list(self.left), most=most,
+                             f"{self.queue.time} LIMIT :most", left=list(self.left), most=most,
                              **bound, **values, **self.values)
 
     def _select(self, due: str) -> str:
         priority = "priority" if self.queue.priority else "1 AS priority"
         return (f"SELECT id, user_id, {priority} FROM {self.work.table} "
-                f"WHERE status = '{self.queue.waits}' AND {due}{self.also}")
+                f"WHERE {self.work.pending} AND {due}{self.also}")
 
     def _allowed(self, rows: list[dict]) -> list[dict]:
         """Those whose owner is not suspended, nor passed by the caller."""

@@ -12,6 +12,8 @@ from jobs_lib import clock
 from jobs_lib.database.values import chunked, keys_in, one_line, words
 from jobs_lib.records import namedtuple
 
+from . import due as dues
+
 DUE, WAITING, FAILED = ("due", "waiting", "failed")
 SENDING, INVALID = "being sent", "invalid"      # further states of an item
 COUNTED = 10_000                # rows that are counted; there may be more
@@ -57,6 +59,7 @@ def view(db, config, now, options) -> SimpleNamespace:
 class WorkQueue:
     """One queue. Rows are dicts, `ctx` is a view.
 
+    queue         as the engine sees it (features/queues.py)
     name, item    on the command line: many, one     what   in `status`
     table         its rows                           job    which works it off
     done, failed  counts of the job                  reads  columns that are read of a row
@@ -65,6 +68,7 @@ class WorkQueue:
     notified      columns that get the present time when it is cancelled: its owner is not notified
     """
 
+    queue: dues.Queue
     name = item = what = table = job = ""
     done: tuple = ()
     failed: tuple = ()
@@ -73,12 +77,17 @@ class WorkQueue:
     notified: tuple = ()
     added, waits = "created_at", "status = 'pending'"
 
+    def due(self, ctx) -> dues.Due:
+        """What a run now would take."""
+        return dues.due(ctx, self.queue)
+
     # For `status`
 
     def backlog(self, ctx, most: int) -> tuple:
         """(rows that are not finished, those of them that are due, since when the oldest is), of
-        `most` that are counted."""
-        raise NotImplementedError
+        `most` that are counted. Here only what is due is not finished."""
+        number, since = self.due(ctx).backlog(most)
+        return number, number, since
 
     def count_failed(self, ctx) -> int:
         """How many have failed for good, COUNTED at most."""
@@ -87,9 +96,32 @@ class WorkQueue:
     # For `queue`
 
     def select(self, ctx, wanted: Wanted) -> list[dict]:
-        """The rows that are wanted, in the order in which they are listed. By indexes: what it
-        costs does not grow with the queue."""
-        raise NotImplementedError
+        """The rows that are wanted, in the order in which they are listed: what a run has in hand,
+        what is due, what waits; else the newest first. By indexes: what it costs does not grow with
+        the queue."""
+        db, queue, most = ctx.db, self.queue, wanted.limit
+        since, values = since_rule(wanted, queue.added)
+        chosen = f"SELECT {', '.join(self.reads)} FROM {{{self.table}}} WHERE"
+        newest = f"ORDER BY {queue.added} DESC, id DESC LIMIT :most"
+        if wanted.owners is not None:
+            failed = " AND +status = 'failed'" if wanted.failed else ""
+            return db.query(f"{chosen} user_id IN (:owners){failed}{since} {newest}",
+                            owners=wanted.owners, most=most, **values)
+        if wanted.failed:
+            return db.query(f"{chosen} status = 'failed'{since} {newest}", most=most, **values)
+        waits = dues.pending(queue)
+        if since:
+            return db.query(f"{chosen} {waits}{since} {newest}", most=most, **values)
+        ids = [row["id"] for row in db.query(
+            f"SELECT id FROM {{{self.table}}} WHERE status = :works ORDER BY id LIMIT :most",
+            works=queue.works, most=most)] if queue.works else []
+        ids += self.due(ctx).ids(most)
+        ids += [row["id"] for row in db.query(
+            f"SELECT id FROM {{{self.table}}} WHERE {waits} AND {queue.time} >= :first "
+            f"ORDER BY {queue.time} LIMIT :most", first=clock.FIRST, most=most + len(ids))]
+        ids = list(dict.fromkeys(ids))[:most]
+        found = {row["id"]: row for row in db.query(f"{chosen} id IN (:ids)", ids=ids)}
+        return [found[id] for id in ids if id in found]
 
     def describe(self, ctx, rows: list[dict]) -> list[Item]:
         """The rows in words."""

@@ -29,6 +29,12 @@ WEBHOOKS = Queue(
     delays=lambda options: (AT_ONCE, *options.delays), counted_from="last_attempt_at",
     by_attempts=True, columns=("webhook_id", "event_id", "event_type", "payload"),
     code="response_status")
+EXPORTS = Queue(
+    "exports", "export", "export_requests", "export_accounts", "ready",
+    # what could not be made is tried again in the next run, three times in all
+    delays=lambda options: (AT_ONCE, AT_ONCE, AT_ONCE), counted_from="requested_at",
+    code="", error="error", waits="queued", works="running", others=("expired",),
+    added="requested_at", tried="started_at")
 
 
 def other_mail(ctx, queue: Queue) -> Due | None:

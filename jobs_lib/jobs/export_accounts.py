@@ -47,12 +47,13 @@ def job(ctx):
     if (is_idle(ctx, "export_requests", ("expired", "failed"))
             and not misplaced(ctx.section, "export", "dir")):
         return ctx.counts           # most runs have none to look at, and load no more
+    from jobs_lib.engines.queue import work_if_due
     from jobs_lib.features.exports import files, requests
+    from jobs_lib.features.queues import EXPORTS
 
-    requests.recover(ctx)
     requests.expire(ctx)
     files.check(ctx)
-    if requests.first(ctx, 1):
+    if work := work_if_due(ctx, EXPORTS, requests.Requests):
         from jobs_lib.features.exports.run import make_all
-        make_all(ctx)
+        make_all(work)
     return ctx.counts

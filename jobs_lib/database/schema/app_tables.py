@@ -268,16 +268,18 @@ TABLES = {
         sha256              hash     null written
         token_hash          hash     null written
         attempts            int      = 0 written
+        next_attempt_at     time     null written
         requested_at        now
         started_at          time     null written
         finished_at         time     null written
         expires_at          time     null written
         error               text     null written
-        claim_token         word     null written
         claim_run           word     null written
-        lease_until         time     null written
+        uncertain           int      = 0 written
         index run: claim_run                     # export_accounts: what a dead run held
-        index queue: status, requested_at        # export_accounts: what waits, oldest first
+        index due: status, next_attempt_at       # export_accounts: what is due
+        index turns: status, user_id, next_attempt_at    # export_accounts: owners in turn
+        index age: status, requested_at          # queue exports --since
         index expiry: status, expires_at         # export_accounts: what is past its link
         index token: token_hash                  # find_export(token)
         index user: user_id, requested_at        # one running and a few a day for each account

@@ -84,7 +84,7 @@ class Removal:
     rows       {table: number}
     files      in the spool that the rows named
     addresses  of aliases
-    exports    rows of export_requests: `id`, `file_name`
+    exports    rows of export_requests: `id`, `file_name`, `claim_run`
 
     Each method gets the ids of rows, the condition that they must still fulfil with its values, and
     returns how many rows of that table it met.
@@ -101,6 +101,8 @@ class Removal:
         """Delete the rows, and what has to be deleted with them."""
         db, by_key = self.db, self.db.by_key(name)
         kept = [column for column in KEPT if column in columns(name)]
+        if name == "export_requests":
+            kept.append("claim_run")    # its file is called after the run that was making it
         rows = db.query(f"SELECT {', '.join(['id', *kept])} FROM {{{name}}}{by_key}"
                         f" WHERE id IN (:ids) AND {rule}{db.for_update}", ids=ids, **values)
         ids = [row["id"] for row in rows]

@@ -1,13 +1,16 @@
 """The files of exports: their names, their folder, and deleting them.
 
-A name holds the request's id and 128 random bits. While it is written it ends with `.part`. Its row
-names it before it is there, and loses the name in the transaction that deletes the file.
+A name is made of the request's id and of the run that makes it, so that another run finds what a
+dead one left; nobody else can guess it. While it is written it ends with `.part`. Its row gets the
+name by the commit that makes it `ready`, and loses it in the transaction that deletes the file.
 """
 from __future__ import annotations
 
+import hmac
 import os
 import re
 from contextlib import suppress
+from urllib.parse import quote
 
 from jobs_lib.config.separate_folders import misplaced
 from jobs_lib.engines.spool import database_id, mark, mark_folder
@@ -15,14 +18,15 @@ from jobs_lib.errors import ConfigError, JobsError
 from jobs_lib.folders import HTACCESS, write
 
 OPTION, MARKER = "[export] dir", ".jobs-exports"
+LABEL = "export-file"           # of the derived key that names are made with
 PART = ".part"
 NAME = r"export-[^/]+-[0-9a-f]{32}\.zip"
 
 
-def new_name(request_id) -> str:
-    """A name that nobody can guess."""
-    from urllib.parse import quote
-    return f"export-{quote(str(request_id), safe='')}-{os.urandom(16).hex()}.zip"
+def name_of(ctx, request_id, run_id) -> str:
+    """The name of the file that a run makes for a request."""
+    made = hmac.digest(ctx.secret(LABEL), f"{request_id} {run_id}".encode(), "sha256").hex()
+    return f"export-{quote(str(request_id), safe='')}-{made[:32]}.zip"
 
 
 def check(ctx) -> None:
@@ -52,13 +56,15 @@ def is_ours(ctx) -> bool:
 
 
 def remove(ctx, row: dict) -> int:
-    """Delete the file of a request (`id`, `file_name`), whole or half written; how many there were.
+    """Delete the files of a request (`id`; `file_name` of one that is made, `claim_run` of one that
+    is being made), whole or half written; how many there were.
 
-    Called in the transaction that takes the name out of the row, before its COMMIT: a kill in
-    between leaves a row that the next run ends again. JobsError where it cannot be deleted.
+    Called in the transaction that takes these out of the row, before its COMMIT: a kill in between
+    leaves a row that the next run ends again. JobsError where one cannot be deleted.
     """
-    name, removed = _name(row), 0
-    for path in (os.path.join(ctx.section("export").dir, name + end) for end in ("", PART) if name):
+    names, removed = _names(ctx, row), 0
+    for path in (os.path.join(ctx.section("export").dir, name + end)
+                 for name in names for end in ("", PART)):
         try:
             with suppress(FileNotFoundError):
                 os.unlink(path)
@@ -68,10 +74,11 @@ def remove(ctx, row: dict) -> int:
     return removed
 
 
-def _name(row: dict) -> str:
-    """The name of a row's file; "" if it has none that is ours."""
-    name = str(row["file_name"] or "")
-    return name if re.fullmatch(NAME, name) else ""
+def _names(ctx, row: dict) -> list[str]:
+    """Of a row's files, those that are ours alone."""
+    run = row.get("claim_run")
+    found = [str(row.get("file_name") or ""), name_of(ctx, row["id"], run) if run else ""]
+    return [name for name in found if re.fullmatch(NAME, name)]
 
 
 def remove_all(ctx, rows: list[dict]) -> int:
@@ -84,8 +91,8 @@ def report_missing(ctx, rows: list[dict]) -> list:
     """The ids of those whose file is not found, where the folder is not there or not this
     database's: it is still to be deleted, and the log names it."""
     folder = ctx.section("export").dir
-    missing = [row for row in rows if (name := _name(row))
-               and not any(os.path.lexists(os.path.join(folder, name + end)) for end in ("", PART))]
+    missing = [row for row in rows if (name := str(row.get("file_name") or ""))
+               and re.fullmatch(NAME, name) and not os.path.lexists(os.path.join(folder, name))]
     if not missing or is_ours(ctx):
         return []
     ctx.count("files_not_found", len(missing))

@@ -3,13 +3,19 @@ a run would do."""
 from __future__ import annotations
 
 import os
+from collections import Counter
 from contextlib import closing, nullcontext
 from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.config.separate_folders import misplaced
-from jobs_lib.engines import rotation
+from jobs_lib.engines.attempts import POSTPONED, RETRY
+from jobs_lib.engines.due import due
+from jobs_lib.engines.queue import Work, until_stored
+from jobs_lib.engines.rows import invalid
+from jobs_lib.engines.turns import Ring
 from jobs_lib.errors import Busy, JobsError, Lost
+from jobs_lib.features.queues import EXPORTS
 from jobs_lib.folders import new_file, publish
 
 from . import download, files, requests, writer
@@ -18,6 +24,7 @@ STORED_SECONDS = 2.0         # between two commits of the progress
 # of the budget: an attempt that had less time is not counted when the time is up
 FAIR_SHARE = 0.5
 SHOWN = 10
+NOT_WANTED = "the request was withdrawn, or the account is not active any more"
 
 
 class _Taken(Exception):
@@ -32,46 +39,32 @@ class _NoRoom(JobsError):
     """The file of one export could not be written."""
 
 
-def make_all(ctx) -> None:
-    """Make what waits. One export that finds no room stops no smaller one: only the second shows
-    that the disk is full."""
-    full = None
-    for taken, path in _claimed(ctx):
-        try:
-            _make(ctx, taken, path)
-        except _NoRoom as error:
-            if full:
-                raise
-            full = error
+def make_all(work: Work) -> None:
+    """Make what is due, one of each owner in turn. One export that finds no room stops no smaller
+    one: only the second shows that the disk is full."""
+    ctx, ring, full = work.ctx, Ring(work), None
+    _need_link(ctx)
+    folder = files.folder(ctx)
+    while not ctx.should_stop(ctx.counts["exported"]) and (rows := work.take(ring, 1)):
+        row, = rows
+        row["since"] = ctx.monotonic()
+        found = work.begin(row, partial(requests.room, work))
+        if found is True:
+            try:
+                _make(work, row, os.path.join(folder, files.name_of(ctx, row["id"], ctx.run_id)))
+            except _NoRoom as error:
+                if full:
+                    raise
+                full = error
+            ring.left.add(row["id"])        # what was put back is for the next run
+        elif found == requests.LATER:
+            ring.passed.add(row["user_id"])
+            ring.forget()
+        else:                               # refused, or another run has it
+            ring.left.discard(row["id"])
+    work.finish()
     if full:
         raise full
-
-
-def _claimed(ctx):
-    """Each request that this run is to fulfil, and the path of its file: one of each owner, then
-    another of each."""
-    # owners whose export another run makes: their other requests wait
-    out: set = set()
-    tried: dict = {}            # {owner: requests that this run has met}
-    while not ctx.should_stop():
-        rows = list(requests.waiting(ctx, out, tried))
-        if not rows:
-            return
-        _need_link(ctx)
-        folder = files.folder(ctx)
-        for row in rows:
-            if ctx.should_stop(ctx.counts["exported"]):
-                return
-            refused = ctx.counts["refused"]
-            tried.setdefault(row["user_id"], []).append(row["id"])
-            if not requests.is_valid(ctx, row):
-                continue
-            taken = requests.claim(ctx, row)
-            rotation.keep(ctx.db, ctx.job.name, row["user_id"])
-            if taken:
-                yield taken, os.path.join(folder, taken.file_name)
-            elif ctx.counts["refused"] == refused:
-                out.add(row["user_id"])
 
 
 def _need_link(ctx) -> None:
@@ -80,36 +73,39 @@ def _need_link(ctx) -> None:
                         "[export] url, or [core] app_url. The requests wait")
 
 
-def _make(ctx, taken, path: str) -> None:
+def _make(work: Work, row: dict, path: str) -> None:
     """One export. An error in its rows concerns it alone; a full disk or a lost database concerns
     all."""
+    ctx = work.ctx
     fair = ctx.seconds_left() >= FAIR_SHARE * ctx.options.budget.total_seconds()
-    put_back = partial(requests.put_back, ctx, taken)
+
+    def put_back(why: str, outcome: str) -> None:
+        until_stored(ctx, partial(requests.put_back, work, row, outcome, why))
     try:
-        written = _write(ctx, taken, path)
+        written = _write(work, row, path)
         publish(path + files.PART, path)
-        if not requests.finish(ctx, taken, written):
+        if not requests.finish(work, row, written):
             raise _Taken
         ctx.count("exported")
-        ctx.log.event("exported", id=taken.row["id"], rows=written.rows, bytes=written.bytes)
+        ctx.log.event("exported", id=row["id"], rows=written.rows, bytes=written.bytes)
     except _Taken:
-        files.remove(ctx, taken.row)
-        ctx.log.event("export cancelled", id=taken.row["id"])
+        put_back(NOT_WANTED, POSTPONED)
+        ctx.log.event("export cancelled", id=row["id"])
     except _Stop:
-        put_back(_stopped(ctx), fair and ctx.stop_reason == "budget")
+        put_back(_stopped(ctx), RETRY if fair and ctx.stop_reason == "budget" else POSTPONED)
     except (Busy, Lost) as error:
-        put_back(requests.message(error), False)
+        put_back(requests.message(error), POSTPONED)
         raise
     except OSError as error:
         message = f"{files.OPTION} = {os.path.dirname(path)}: {error.strerror or error}"
-        put_back(message, False)
+        put_back(message, POSTPONED)
         raise _NoRoom(f"{message}. No request has lost an attempt; the next run tries "
                       "again") from None
     except Exception as error:      # noqa: BLE001  one account's rows must not stop the others
-        put_back(requests.message(error), True)
+        put_back(requests.message(error), RETRY)
         if not isinstance(error, (JobsError, ValueError)):
             # an error of ours, and not of the rows
-            ctx.defect(error, f"export {taken.row['id']}")
+            ctx.defect(error, f"export {row['id']}")
 
 
 def _stopped(ctx) -> str:
@@ -121,7 +117,8 @@ def _stopped(ctx) -> str:
     return f"the time was up when {far}{before}: let [export_accounts] budget be more"
 
 
-def _write(ctx, taken, path: str):
+def _write(work: Work, row: dict, path: str):
+    ctx = work.ctx
     stored = ctx.monotonic()
 
     def look(rows: int, total: int) -> None:
@@ -131,7 +128,7 @@ def _write(ctx, taken, path: str):
             raise _Stop
         if ctx.monotonic() - stored >= STORED_SECONDS:
             stored = ctx.monotonic()
-            if not requests.is_ours(ctx, taken, min(99, 100 * rows // total)):
+            if not requests.store_progress(work, row, min(99, 100 * rows // total)):
                 raise _Taken
 
     with closing(ctx.reader()) as db:
@@ -140,7 +137,7 @@ def _write(ctx, taken, path: str):
         one_moment = not db.snapshot_blocks_writers()
         snapshot = db.snapshot() if one_moment else nullcontext()
         with snapshot, new_file(path + files.PART) as file:
-            return writer.write(file, db, taken.row["user_id"], moment=clock.text(ctx.clock()),
+            return writer.write(file, db, row["user_id"], moment=clock.text(ctx.clock()),
                                 one_moment=one_moment, look=look)
 
 
@@ -148,11 +145,21 @@ def _write(ctx, taken, path: str):
 
 def preview(ctx) -> dict:
     """Show it, and return the counts. How many rows an account has is not counted."""
-    requests.count_unclaimable(ctx)
-    most = ctx.within_limit(requests.AT_ONCE)
-    rows, over = requests.first(ctx, most), requests.over(ctx, most)
-    refused = [row for row in rows if requests.refusal(ctx, requests.owner(ctx, row), row)]
-    made = [row for row in rows if row not in refused]
+    work = requests.Requests(ctx, EXPORTS)
+    work.count_unknown()
+    found = work.read(due(ctx, EXPORTS).ids(requests.AT_ONCE))
+    wrong = invalid(ctx.db, EXPORTS.table, list(found.values()))
+    rows = [row for id, row in found.items() if id not in wrong]
+    over = requests.over(ctx, ctx.within_limit(requests.AT_ONCE))
+    refused: list[dict] = []
+    made: list[dict] = []
+    of: Counter = Counter()             # {owner: how many a run would make}
+    for row in rows:
+        user = requests.owner(ctx, row)
+        is_refused = requests.refusal(ctx, user, row, of[row["user_id"]])
+        (refused if is_refused else made).append(row)
+        of[row["user_id"]] += not is_refused
+    made = made[:ctx.within_limit(len(made))]
     missing = "" if download.page(ctx) else "set [export] url, or [core] app_url"
     problem = misplaced(ctx.section, "export", "dir") or missing
     for title, some, note in (
@@ -161,4 +168,6 @@ def preview(ctx) -> dict:
             ("delete {} export{} whose time is over", over, "")):
         if some:
             ctx.show(title.format(f"{len(some):,}", "s" * (len(some) != 1)), some[:SHOWN], note)
+    if wrong:
+        ctx.count("invalid", len(wrong))
     return {**ctx.counts, "exported": len(made), "expired": len(over), "refused": len(refused)}
