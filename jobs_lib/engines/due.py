@@ -26,7 +26,8 @@ Queue = namedtuple("Queue",
 Queue.__doc__ = """A queue as data (features/queues.py).
 
 name, kind    on the command line; of its attempts      table, job   its rows; who works it off
-done          the status of success                     waits, works the statuses before it
+done          the status of success                     waits, works the statuses before it; where
+              a run only looks at a row, `works` is "", and `waits` are all
 others        statuses of rows that are over, besides `done` and `failed`
 time          the column for when it is due    added, tried  when it came in, was last tried
 delays        (options of the job): timedeltas before attempt 1, 2, ...

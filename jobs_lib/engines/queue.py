@@ -46,8 +46,9 @@ ERROR_LENGTH = 512
 STORE_MARGIN = 3.0      # seconds before the hard limit after which no result is stored any more
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0   # seconds between two tries to store one
 
-# of each row that is taken, besides its feature's own and those of its times
-COLUMNS = ("id", "user_id", "attempts", "uncertain")
+# of each row that is taken, besides its feature's own and those of its times: of all, of those that
+# a run claims
+COLUMNS, COUNTED = ("id", "user_id"), ("attempts", "uncertain")
 Settled = namedtuple("Settled", "status next_attempt_at stored over")
 Settled.__doc__ = """What a row has become.
 
@@ -93,7 +94,7 @@ def until_stored(ctx, work, left=None):
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def work_if_due(ctx, queue: Queue, kind: type[Work] | None = None) -> Work | None:
+def work_if_due(ctx, queue: Queue, kind: type[Work] | None = None):
     """A run's Work, or the `kind` of it that its feature has, once what dead runs left is settled
     and each row has its time; None where nothing is due."""
     work = (kind or Work)(ctx, queue)
@@ -115,6 +116,10 @@ class Work:
         self.all_timed = False          # whether each pending row has its time
         self.unusable: dict = {}        # {row id: what is wrong with it}
         self.refused: list = []         # CannotStore of rows that were passed over
+
+    def due(self) -> Due:
+        """What a run now would take."""
+        return due(self.ctx, self.queue)
 
     # Before the first row
 
@@ -237,7 +242,8 @@ class Work:
     def read(self, ids: list) -> dict[object, dict]:
         """{id: row} of those that wait, as a run works on them."""
         queue = self.queue
-        columns = dict.fromkeys((*COLUMNS, queue.time, queue.added, queue.tried, *queue.columns))
+        columns = dict.fromkeys((*COLUMNS, *(COUNTED if queue.works else ()), queue.time,
+                                 queue.added, queue.tried, *queue.columns))
         return {row["id"]: {**row, "seen": row} for row in self.db.query(
             f"SELECT {', '.join(columns)} FROM {self.table} WHERE id IN (:ids) "
             f"AND {self.still}", ids=ids)}

@@ -107,21 +107,27 @@ class WorkQueue:
             failed = " AND +status = 'failed'" if wanted.failed else ""
             return db.query(f"{chosen} user_id IN (:owners){failed}{since} {newest}",
                             owners=wanted.owners, most=most, **values)
-        if wanted.failed:
-            return db.query(f"{chosen} status = 'failed'{since} {newest}", most=most, **values)
-        waits = dues.pending(queue)
-        if since:
-            return db.query(f"{chosen} {waits}{since} {newest}", most=most, **values)
+        if wanted.failed or since:
+            rows = [row for status in (("failed",) if wanted.failed else self.unfinished())
+                    for row in db.query(f"{chosen} status = :status{since} {newest}",
+                                        status=status, most=most, **values)]
+            return sorted(rows, key=lambda row: str(row[queue.added]), reverse=True)[:most]
         ids = [row["id"] for row in db.query(
             f"SELECT id FROM {{{self.table}}} WHERE status = :works ORDER BY id LIMIT :most",
             works=queue.works, most=most)] if queue.works else []
         ids += self.due(ctx).ids(most)
         ids += [row["id"] for row in db.query(
-            f"SELECT id FROM {{{self.table}}} WHERE {waits} AND {queue.time} >= :first "
-            f"ORDER BY {queue.time} LIMIT :most", first=clock.FIRST, most=most + len(ids))]
+            f"SELECT id FROM {{{self.table}}} WHERE {dues.pending(queue)} "
+            f"AND {queue.time} >= :first ORDER BY {queue.time} LIMIT :most", first=clock.FIRST,
+            most=most + len(ids))]
         ids = list(dict.fromkeys(ids))[:most]
         found = {row["id"]: row for row in db.query(f"{chosen} id IN (:ids)", ids=ids)}
         return [found[id] for id in ids if id in found]
+
+    def unfinished(self) -> tuple:
+        """The statuses of rows that are not finished."""
+        waits = self.queue.waits
+        return (self.queue.works, *([waits] if isinstance(waits, str) else waits))
 
     def describe(self, ctx, rows: list[dict]) -> list[Item]:
         """The rows in words."""
@@ -160,15 +166,6 @@ def count(db, table: str, rule: str, most: int, **values) -> int:
     """How many rows a rule has, `most` at most."""
     return db.value(f"SELECT COUNT(*) AS number FROM (SELECT 1 AS one FROM {{{table}}} "
                     f"WHERE {rule} LIMIT :most) found", most=most, **values)
-
-
-def due_backlog(db, table: str, column: str, where: str, most: int, **values) -> dict:
-    """`number` of rows, `most` of them counted, and `since`: the earliest valid time in the column.
-    0000-00-00 hides no other."""
-    return db.row("SELECT COUNT(*) AS number, MIN(CASE WHEN due >= :earliest THEN due END) AS since"
-                  f" FROM (SELECT {column} AS due FROM {{{table}}} WHERE {where} "
-                  f"ORDER BY {column} LIMIT :most) found",
-                  earliest=clock.FIRST, most=most, **values)
 
 
 def owners_in(db, rows: list[dict]) -> dict:

@@ -9,6 +9,7 @@ from jobs_lib.engines.due import NOW, Due, Queue
 from jobs_lib.errors import ConfigError
 
 AT_ONCE = timedelta(0)          # before a first attempt
+DAY = timedelta(days=1)
 UNREAD = (("body_text", None), ("body_html", None))
 
 FORWARDS = Queue(
@@ -35,6 +36,12 @@ EXPORTS = Queue(
     delays=lambda options: (AT_ONCE, AT_ONCE, AT_ONCE), counted_from="requested_at",
     code="", error="error", waits="queued", works="running", others=("expired",),
     added="requested_at", tried="started_at")
+DOMAINS = Queue(
+    "domains", "domain", "domains", "check_domains", "verified",
+    delays=lambda options: (DAY,),      # between two looks at one, at most
+    columns=("name", "ownership_token", "status", "recheck_requested_at", "failing_since",
+             "failures"),
+    waits=("pending", "verified", "failed"), works="", time="next_check_at", tried="checked_at")
 
 
 def other_mail(ctx, queue: Queue) -> Due | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from datetime import timedelta
 
 import pytest
 
@@ -141,6 +142,19 @@ def test_a_verified_domain_is_warned_and_then_loses_its_status(owned):          
                                                                       "domain.verified"]
 
 
+def test_a_domain_repaired_and_broken_again_is_warned_of_again_and_fails(owned):       # R49
+    domain(owned, status="verified", verified_at=owned.ago(days=90), next_check_at=owned.now,
+           warned_at=owned.ago(days=2))                 # it was repaired since
+    del owned.dns[NAME, "MX"]
+    look(owned)
+    assert kinds(owned) == []
+    look(owned)
+    assert kinds(owned) == ["domain_failing"]
+    for _ in range(8):
+        look(owned, 10)
+    assert (row(owned)["status"], kinds(owned)) == ("failed", ["domain_failing", "domain_failed"])
+
+
 def test_a_look_that_finds_all_forgets_the_failures_before(owned):          # R49
     domain(owned, status="verified", verified_at=owned.ago(days=90), failures=2,
            failing_since=owned.ago(days=4), warned_at=owned.ago(days=3), next_check_at=owned.now)
@@ -176,6 +190,41 @@ def test_a_new_domain_that_gets_no_answer_is_unknown(owned):                    
     owned.run(JOB)
     assert row(owned)["status"] == "pending"
     assert {result["state"] for result in results(owned).values()} == {"unknown"}
+
+
+def test_a_pending_domain_that_never_answers_fails_after_30_days_and_its_owner_is_notified(owned):
+    # R49
+    owned.dns[NAME, "TXT"] = SERVFAIL
+    domain(owned, created_at=owned.ago(days=29))
+    for _ in range(3):
+        assert owned.run(JOB) == {**NOTHING, "checked": 1, "unknown": 1}
+        owned.now = owned.ahead(days=1)
+    assert row(owned)["status"] == "pending"            # 32 days old, silent for 3 of them
+    assert owned.run(JOB) == {**NOTHING, "checked": 1, "unknown": 1, "failed": 1}
+    assert (row(owned)["status"], row(owned)["next_check_at"]) == ("failed", None)
+    (notice,) = owned.rows("notifications")
+    text = " ".join(notice["body_text"].split())
+    assert notice["kind"] == "domain_failed"
+    assert "got no answer from its name servers" in text
+    assert "SERVFAIL" in text
+    assert "We will check again" not in text
+
+
+def test_while_nobody_answers_at_all_no_domain_fails(owned):            # R48 R49
+    owned.dns.down = SERVFAIL
+    domain(owned, created_at=owned.ago(days=60))
+    for _ in range(9):
+        assert look(owned, 24) == {**NOTHING, "checked": 1, "unknown": 1}
+    assert row(owned)["status"] == "pending"
+
+
+def test_one_good_answer_and_a_silent_domain_has_its_time_again(owned):         # R49
+    owned.dns[NAME, "TXT"] = SERVFAIL
+    domain(owned, created_at=owned.ago(days=25, hours=12))
+    for answer in (SERVFAIL, SERVFAIL, [], SERVFAIL, SERVFAIL, SERVFAIL):
+        owned.dns[NAME, "TXT"] = answer
+        look(owned, 24)
+    assert (row(owned)["status"], kinds(owned)) == ("pending", [])
 
 
 def test_only_what_is_required_decides(owned):
@@ -264,6 +313,7 @@ def test_a_name_that_is_none_is_asked_for_nowhere_and_changes_no_verified_domain
 @pytest.mark.parametrize("change", [
     "UPDATE {domains} SET ownership_token = 'new'", "UPDATE {domains} SET name = 'new.example'",
     "UPDATE {domains} SET status = 'failed'", "DELETE FROM {domains}",
+    "UPDATE {domains} SET next_check_at = '2026-12-24 00:00:00'",       # another run's by now
     "UPDATE {users} SET status = 'suspended'"])
 def test_a_result_is_not_stored_for_what_is_another_domain_by_now(owned, change):
     domain(owned)
@@ -358,6 +408,25 @@ def test_no_answer_among_many_owners_is_the_resolver_even_if_it_knows_our_own_na
     assert owned.result["stop_reason"] == "resolver down"
 
 
+def test_of_an_owner_the_longest_due_goes_first_by_its_time_or_since_it_was_asked_for(owned):
+    many(owned, 9)                      # due since 9, 8, 7 ... minutes ago
+    for at in range(3):
+        domain(owned, name=f"asked{at}.example", status="failed",
+               recheck_requested_at=owned.ago(minutes=8 - at, seconds=30))
+    owned.run(JOB, limit=5)
+    asked = [name for name, kind in owned.dns.asked if kind == "MX"]
+    assert asked == ["d0.example", "asked0.example", "d1.example", "asked1.example", "d2.example"]
+    assert owned.run(JOB)["checked"] == 7
+
+
+def test_what_a_run_had_no_time_for_is_due_as_it_was(owned):           # R4
+    many(owned, 5)
+    before = [one["next_check_at"] for one in owned.rows("domains")]
+    owned.dns.on_question = lambda name, _: owned.clock.sleep(600 if "d1." in name else 0)
+    assert owned.run(JOB)["checked"] == 2
+    assert [one["next_check_at"] for one in owned.rows("domains")][2:] == before[2:]
+
+
 # Real processes, real servers
 
 ZONE = f"""
@@ -437,3 +506,17 @@ def test_sigterm_ends_a_run_that_waits_for_a_silent_server(tmp_path):
         process.communicate(timeout=30)
         assert process.returncode == 143
         assert service.db.value("SELECT COUNT(*) FROM {domains} WHERE checked_at IS NULL") == 3
+
+
+def test_what_a_killed_run_was_looking_at_is_due_again_ten_minutes_later(tmp_path, engine_url):
+    # R2 R21
+    with BlackHole() as hole:
+        service = serviced(tmp_path, engine_url, hole.port, 3, timeout="60s")
+        process = service.start(JOB)
+        until(lambda: hole.asked)
+        process.kill()
+        process.communicate(timeout=30)
+        assert service.job(JOB)["counts"] == NOTHING
+        soon = clock.text(clock.now() + timedelta(minutes=10))
+        assert service.db.value("SELECT COUNT(*) FROM {domains} WHERE next_check_at <= :soon "
+                                "AND checked_at IS NULL", soon=soon) == 3

@@ -82,8 +82,11 @@ TABLES = {
         created_at          now
         index user: user_id                      # an account's domains: pages, export, deletion
         index name: name                         # --set domain=NAME
-        index check: status, next_check_at       # check_domains: what is due, by status
+        index due: next_check_at                 # check_domains: what is due
+        index turns: user_id, next_check_at      # check_domains: owners in turn
+        index check: status, next_check_at       # check_domains: what has no time yet
         index recheck: recheck_requested_at      # check_domains: what was asked for
+        index age: status, created_at            # queue domains --since
         """,
     "message_logs": """
         One row for each message that passed or was stopped; no content.

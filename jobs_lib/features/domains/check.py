@@ -1,5 +1,5 @@
-"""Which domains are due, asking for their records, and storing what came of it: one commit for each
-domain."""
+"""Looking at the domains that are due: asking for their records, and storing what came of it, one
+commit for each domain."""
 from __future__ import annotations
 
 import json
@@ -9,153 +9,151 @@ from datetime import timedelta
 from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.database.values import INVALID, is_text, number
-from jobs_lib.engines import attempts, audit, rotation
-from jobs_lib.engines.rotation import mixed
-from jobs_lib.engines.rows import count_unknown_status
+from jobs_lib.database.values import INVALID
+from jobs_lib.engines import attempts, audit
+from jobs_lib.engines.due import Due
+from jobs_lib.engines.queue import Work, work_if_due
+from jobs_lib.engines.rows import count_unknown_status, invalid
+from jobs_lib.engines.turns import Ring
 from jobs_lib.errors import Invalid, JobsError
+from jobs_lib.features.queues import DOMAINS
 from jobs_lib.hostnames import ascii_form, forms
-from jobs_lib.runner.clock_doubt import AHEAD as TOO_FAR
 from jobs_lib.text import counted, did_you_mean
 
 from . import notices, records
 from . import status as domain_rules
+from .due import ASKED, IMPOSSIBLE, UNTIMED, bounds, due
 from .records import UNKNOWN, Wanted, unset
-from .status import ACTIVE, FAIL, FAILED, FAILING, PASS, PENDING, VERIFIED
+from .status import ACTIVE, FAIL, FAILED, FAILING, PASS, STATUSES, VERIFIED
 
-PAGE = 500                       # domains read together
-OF_AN_OWNER = 20                 # of each owner, when more are due than that
+AT_ONCE = 300                    # domains that are begun in one commit, and asked about together
+EVERY_ONE = 2 ** 62
 SHOWN = 5                        # of them, by a dry run
-EARLY = timedelta(minutes=1)     # cron is not to the second: what is due by then is due now
-AHEAD = timedelta(days=1)        # how far ahead an app's clock may be while its request counts
+HELD_FOR = timedelta(minutes=10) # what a killed run was looking at is due again then
 # domains that are checked before the resolver itself is doubted
 SUSPICIOUS = 10
-LONGEST = timedelta(days=1)      # between two looks
 LEFT_OUT_FOR = timedelta(days=1) # how long a domain with an unusable row waits
 MOST_FAILURES = 2 ** 31 - 1      # one more is no number that the column takes
-LONGEST_RULE = timedelta(days=36_500)        # any rule adds less than that to a time
 OF_ONE_OWNER = 2                 # domains of one owner that count as evidence
 RESOLVER_DOWN = "resolver down"
 CHANGED = "changed"              # the row, while its records were asked for
-
-COLUMNS = ("id, user_id, name, ownership_token, status, dns_results, checked_at, next_check_at, "
-           "recheck_requested_at, failing_since, failures, warned_at, verified_at, created_at")
+STORED = ("id, user_id, name, ownership_token, status, dns_results, failing_since, failures, "
+          "warned_at, verified_at, created_at, next_check_at")
 COUNTS = {VERIFIED: "verified", FAILING: "warned", FAILED: "failed"}
+
+
+class Looks(Work):
+    """One run's looks. They change nothing outside, so a domain has no status while one is under
+    way: it is due later, and what a dead run began is due again by itself."""
+
+    def recover(self) -> None:
+        """Count what no run will ever take."""
+        count_unknown_status(self.ctx, "domains", STATUSES)
+
+    def due(self) -> Due:
+        """What a run now would look at."""
+        return due(self.ctx)
+
+    def bounds(self) -> dict:
+        """The times that rules are bound to."""
+        return bounds(self.ctx)
+
+    def corrections(self) -> list[tuple[str, str]]:
+        """(SQL of domains, what is set in them)."""
+        asked = "CASE WHEN recheck_requested_at <= :now THEN recheck_requested_at ELSE :now END"
+        return [*((rule, "next_check_at = :now") for rule in (*UNTIMED, IMPOSSIBLE)),
+                (ASKED, f"next_check_at = {asked}")]
+
+    def due_rule(self) -> tuple[str, dict]:
+        """(SQL, values): the condition for domains to be looked at now."""
+        return "next_check_at <= :now", self.bounds()
+
+    def begin_all(self, rows: list[dict]) -> list[dict]:
+        """Those that no other run has begun meanwhile, in one commit."""
+        until = clock.text(self.ctx.clock() + HELD_FOR)
+
+        def work() -> list[dict]:
+            begun = [row for row in rows if self._move(row, row["seen"]["next_check_at"], until)]
+            if begun and "turn" in begun[-1]:
+                begun[-1]["turn"].ring.move(begun[-1]["turn"])
+            return begun
+        begun = self.db.batch(work)
+        for row in begun:
+            row["until"] = until
+        return begun
+
+    def give_back(self, rows: list[dict]) -> None:
+        """They are as due as they were: the run had no time for them, or they are others by
+        now."""
+        def work() -> None:
+            for row in rows:
+                self._move(row, row["until"], row["seen"]["next_check_at"])
+        if rows:
+            self.db.batch(work)
+
+    def _move(self, row: dict, seen, until) -> int:
+        """Whether it was due at the time that was seen, and now is at the other."""
+        timed = "IS NULL" if seen is None else "= :seen"
+        return self.db.execute("UPDATE {domains} SET next_check_at = :until WHERE id = :id "
+                               f"AND next_check_at {timed}", id=row["id"], until=until, seen=seen)
+
+    def finish(self) -> None:
+        """Those that cannot be worked on wait a day, and keep their status."""
+        for id, reason in self.unusable.items():
+            self.leave_out(id, reason)
+
+    def leave_out(self, id, reason: str) -> None:
+        """It waits a day, also if somebody asks for it."""
+        self.ctx.log.warning("domain invalid", domain_id=id, reason=reason)
+        self.ctx.count(INVALID)
+        self.db.batch(partial(self.postpone, id))
+
+    def postpone(self, id) -> None:
+        """It waits a day."""
+        self.db.execute("UPDATE {domains} SET next_check_at = :later, recheck_requested_at = NULL "
+                        "WHERE id = :id", id=id, later=self.ctx.now + LEFT_OUT_FOR)
 
 
 def preview(ctx) -> dict:
     """What a run would look at. Nobody is asked."""
-    count_unknown_status(ctx, "domains", (PENDING, VERIFIED, FAILED))
-    first = _due(ctx)
-    number = len(first) if ctx.options.domain else sum(
-        ctx.db.value(f"SELECT COUNT(*) FROM {{domains}} WHERE {where}{ACTIVE}", **values)
-        for where, _, values in _arms(ctx))
-    number = ctx.within_limit(number)
+    count_unknown_status(ctx, "domains", STATUSES)
+    ids = _named(ctx) if ctx.options.domain else due(ctx).ids(SHOWN)
+    number = ctx.within_limit(len(ids) if ctx.options.domain else due(ctx).backlog(EVERY_ONE)[0])
     if number:
+        rows = Looks(ctx, DOMAINS).read(ids)
         ctx.show(f"look at the records of {counted(number, 'domain')}",
-                 first[:min(number, SHOWN)])
+                 [rows[id] for id in ids if id in rows][:min(number, SHOWN)])
     return {**ctx.counts, "checked": number}
 
 
 def check_due(ctx) -> None:
-    """Look at every domain that is due, owners in turn, those asked for turn by turn with the
-    others."""
-    count_unknown_status(ctx, "domains", (PENDING, VERIFIED, FAILED))
-    resolver, doubt = None, Doubt(ctx)
-    for page in _pages(ctx):
-        if resolver is None:
-            if not _may_judge(ctx, len(page)):
-                return
-            resolver = ctx.dns()
-        _check(ctx, resolver, page, doubt)
-        if ctx.should_stop():
-            break
-
-
-# Which
-
-def _pages(ctx):
-    """Lists of rows, each row once, `--limit` of them at most."""
-    seen: set[int] = set()
-    while True:
-        rows = [row for row in _due(ctx) if row["id"] not in seen]
-        if not rows or ctx.should_stop(len(seen)):
-            return
-        rows = rows[:ctx.within_limit(len(rows), len(seen))]
-        seen.update(row["id"] for row in rows)
-        yield rows
-        if ctx.options.domain:
-            return
-
-
-def _due(ctx) -> list[dict]:
+    """Look at every domain that is due, owners in turn; or at the one that is named."""
+    work = Looks(ctx, DOMAINS) if ctx.options.domain else work_if_due(ctx, DOMAINS, Looks)
+    if work is None:
+        return
     if ctx.options.domain:
-        return _named(ctx, ctx.options.domain)
-    asked, *others = (_of_all_owners(ctx, where, order, values) for where, order,
-                      values in _arms(ctx))
-    rows = sorted((row for arm in others for row in arm),
-                  key=lambda row: (str(row["next_check_at"] or ""), row["id"]))
-    requested, due = _by_owner(asked), _by_owner(rows)
-    owners = rotation.in_order({**requested, **due}, rotation.last(ctx.db, ctx.job.name))
-    # an owner who asks again and again still has the others looked at
-    return mixed([mixed([requested.get(owner, ()), due.get(owner, ())]) for owner in owners])[:PAGE]
+        rows = list(work.read(_named(ctx)).values())
+        if _may_judge(work, len(rows)):
+            _check(work, ctx.dns(), None, rows, Doubt(ctx))
+        return
+    if not _may_judge(work, due(ctx).backlog(EVERY_ONE)[0]):
+        return
+    ring, resolver, doubt, done = Ring(work), ctx.dns(), Doubt(ctx), 0
+    while not ctx.should_stop(done) and (
+            rows := work.take(ring, ctx.within_limit(AT_ONCE, done))):
+        done += _check(work, resolver, ring, rows, doubt)
+    work.finish()
 
 
-def _by_owner(rows: list[dict]) -> dict:
-    found: dict = {}
-    for row in rows:
-        found.setdefault(row["user_id"], []).append(row)
-    return found
-
-
-def _of_all_owners(ctx, where: str, order: str, values: dict) -> list[dict]:
-    """A page of due rows; and when there are more, some of each owner that has none in it."""
-    rows = _rows(ctx, where, order, PAGE, **values)
-    if len(rows) < PAGE:
-        return rows
-    here = _by_owner(rows)
-    owners = [row["user_id"] for row in ctx.db.query(
-        f"SELECT user_id FROM {{domains}} WHERE {where}{ACTIVE} GROUP BY user_id", **values)]
-    for owner in rotation.in_order([owner for owner in owners if owner not in here],
-                                   rotation.last(ctx.db, ctx.job.name))[:PAGE]:
-        if ctx.should_stop():
-            break
-        # By the owner's index, not by one of all that are due (docs/decisions.md, "Statements are
-        # shaped for their index").
-        rows += _rows(ctx, f"user_id = :owner AND CASE WHEN {where} THEN 1 ELSE 0 END = 1", order,
-                      OF_AN_OWNER, owner=owner, **values)
-    return rows
-
-
-def _arms(ctx):
-    """(condition, order, values): those that somebody asked for, and by status those that are due.
-    None overlap."""
-    asked = {"asked_until": ctx.now + AHEAD}
-    yield "recheck_requested_at <= :asked_until", "recheck_requested_at, id", asked
-    others = " AND (recheck_requested_at IS NULL OR recheck_requested_at > :asked_until)"
-    for status in (PENDING, VERIFIED, FAILED):
-        if status != FAILED:                # one that failed for good has no next look
-            yield f"status = :status AND next_check_at IS NULL{others}", "id", {"status": status,
-                                                                                **asked}
-        yield (f"status = :status AND next_check_at <= :until{others}", "next_check_at, id",
-               {"status": status, "until": ctx.now + EARLY, **asked})
-        # Later than any check can be due: the clock was wrong.
-        yield (f"status = :status AND next_check_at > :beyond{others}", "next_check_at, id",
-               {"status": status, "beyond": ctx.now + LONGEST + TOO_FAR,
-                **asked})
-
-
-def _rows(ctx, where: str, order: str, most: int, **values) -> list[dict]:
-    return ctx.db.query(f"SELECT {COLUMNS} FROM {{domains}} WHERE {where}{ACTIVE} "
-                        f"ORDER BY {order} LIMIT :most", **values, most=most)
-
-
-def _named(ctx, name: str) -> list[dict]:
-    """The rows of one domain: several accounts may have it."""
+def _named(ctx) -> list:
+    """The ids of the domain that is named: several accounts may have it."""
+    name = ctx.options.domain
     names = forms(name)
-    rows = _rows(ctx, "name IN (:names)", "id", PAGE, names=names)
-    if rows:
-        return rows
+    ids = [row["id"] for row in ctx.db.query(f"SELECT id FROM {{domains}} WHERE name IN (:names)"
+                                             f"{ACTIVE} ORDER BY id LIMIT :most", names=names,
+                                             most=AT_ONCE)]
+    if ids:
+        return ids
     if ctx.db.row("SELECT id FROM {domains} WHERE name IN (:names) LIMIT 1", names=names):
         raise JobsError(f"--set domain={name}: its account is suspended or deleted, so it is not "
                         "looked at")
@@ -165,42 +163,46 @@ def _named(ctx, name: str) -> list[dict]:
     raise JobsError(f"--set domain={name}: there is no such domain{did_you_mean(name, near)}")
 
 
-def _may_judge(ctx, due: int) -> bool:
+def _may_judge(work: Looks, number: int) -> bool:
     """Whether `[dns]` says enough. If it does not, domains wait as they are: `doctor` and `config
     check` ask for it."""
+    ctx = work.ctx
     missing = unset(ctx.options.require, ctx.section("dns"))
     if missing and ctx.options.domain:
         raise JobsError(missing)
     if missing:
         ctx.log.warning("domains not checked", reason=missing)
-        ctx.count("not_checked", due)
+        ctx.count("not_checked", number)
     return not missing
 
 
 # Looking
 
-def _check(ctx, resolver, rows: list[dict], doubt: Doubt) -> None:
-    """Ask for the records of these, and store each result as it comes."""
-    items = []
-    for row in rows:
-        with _alone(ctx, row):
-            _judge_row(row)
+def _check(work: Looks, resolver, ring: Ring | None, rows: list[dict], doubt: Doubt) -> int:
+    """Ask for the records of these, and store each result as it comes. How many were begun."""
+    ctx, items = work.ctx, []
+    left = {row["id"]: row for row in work.begin_all(rows)}      # of which nothing is stored yet
+    number = len(left)
+    for row in list(left.values()):
+        with _alone(work, row, left):
+            if not 0 <= row["failures"] < MOST_FAILURES:
+                raise Invalid("its failures are out of range")
             try:
-                name = ascii_form(row["name"])
+                wanted = _wanted(ctx, row, ascii_form(row["name"]))
             except ValueError:
                 if row["status"] == VERIFIED:
                     raise Invalid("its name is not that of a domain") from None
-                _store(ctx, row, records.judge_bad_name(_wanted(ctx, row, row["name"])))
+                _store(work, row, records.judge_bad_name(_wanted(ctx, row, row["name"])), left)
                 continue
-            wanted = _wanted(ctx, row, name)
             items.append(((row, wanted), records.questions(wanted)))
-    owner = None
     for (row, wanted), answers in resolver.each(items, ctx.should_stop):
-        owner, verdict = row["user_id"], None
-        with _alone(ctx, row):
+        verdict = None
+        with _alone(work, row, left):
             if isinstance(answers, Exception):
                 raise answers
-            verdict = _store(ctx, row, records.judge(wanted, answers))
+            results = records.judge(wanted, answers)
+            heard = domain_rules.is_silent(row, ctx.now, ctx.options) and doubt.hears(resolver)
+            verdict = _store(work, row, results, left, heard)
         more = {**ctx.counts}
         ctx.progress(more.pop("checked"), **more)
         if verdict and doubt.is_down(resolver, row["user_id"], verdict):
@@ -209,55 +211,26 @@ def _check(ctx, resolver, rows: list[dict], doubt: Doubt) -> None:
             ctx.stop(RESOLVER_DOWN)
         if ctx.should_stop():
             break
-    if owner is not None:
-        rotation.keep(ctx.db, ctx.job.name, owner)
+    work.give_back(list(left.values()))
+    if ring:
+        ring.left.difference_update(row["id"] for row in rows if row["id"] not in left)
+    return number
 
 
 @contextmanager
-def _alone(ctx, row: dict):
-    """A row that is unreadable, or that meets a bug of ours, holds up no other; it waits a day."""
+def _alone(work: Looks, row: dict, left: dict):
+    """A row that is unusable, or that meets a bug of ours, holds up no other; it waits a day."""
     try:
         yield
     except Invalid as error:
-        ctx.log.warning("domain invalid", domain_id=row["id"], reason=str(error))
-        ctx.count(INVALID)
-        ctx.db.batch(partial(_postpone, ctx, row))
+        work.leave_out(row["id"], str(error))
+        left.pop(row["id"], None)
     except JobsError:
         raise                           # the database's, for one: everybody's
     except Exception as error:          # noqa: BLE001  (recorded with its place, and the run fails)
-        ctx.defect(error, f"domain {row['id']}")
-        ctx.db.batch(partial(_postpone, ctx, row))
-
-
-def _judge_row(row: dict) -> None:
-    """Invalid for a row that no rule can be applied to."""
-    if row["name"] is None:
-        raise Invalid("its name is missing")
-    for column in ("name", "ownership_token"):
-        if not is_text("" if row[column] is None else row[column]):
-            raise Invalid(f"its {column} is not text")
-    if row["status"] not in (PENDING, VERIFIED, FAILED):
-        raise Invalid("its status is unknown")
-    if not 0 <= number(row["failures"], "failures") < MOST_FAILURES:
-        raise Invalid("its failures are out of range")
-    for column in ("created_at", "failing_since", "warned_at"):
-        if (row[column] is not None or column
-            == "created_at") and clock.parse(row[column]) > clock.LAST - LONGEST_RULE:
-            raise Invalid(f"its {column} is out of range")
-
-
-def _postpone(ctx, seen: dict) -> None:
-    ctx.db.execute("UPDATE {domains} SET next_check_at = :later WHERE id = :id", id=seen["id"],
-                   later=ctx.now + LEFT_OUT_FOR)
-    _forget_request(ctx, seen)
-
-
-def _forget_request(ctx, seen: dict) -> None:
-    """The request is done, but not one that came in while we were asking."""
-    if seen["recheck_requested_at"] is not None:
-        ctx.db.execute("UPDATE {domains} SET recheck_requested_at = NULL WHERE id = :id"
-                       " AND recheck_requested_at = :seen", id=seen["id"],
-                       seen=seen["recheck_requested_at"])
+        work.ctx.defect(error, f"domain {row['id']}")
+        work.db.batch(partial(work.postpone, row["id"]))
+        left.pop(row["id"], None)
 
 
 class Doubt:
@@ -271,6 +244,14 @@ class Doubt:
         self._of: Counter = Counter()                   # {owner: how many}
         # our own name was answered: this many checks until the next time
         self._ask_from = 0
+        self._hears: bool | None = None                 # what `hears` has found
+
+    def hears(self, resolver) -> bool:
+        """Whether anybody, or our own name, has an answer: the resolver works."""
+        if self._hears is None:
+            answered = self._all[PASS] + self._all[FAIL]
+            self._hears = bool(answered) or resolver.look_up(self._name, "TXT").outcome != UNKNOWN
+        return self._hears
 
     def is_down(self, resolver, owner: int, verdict: str) -> bool:
         """Heard after each look: over half unknown, among many owners or with our own name unknown,
@@ -298,13 +279,14 @@ def _wanted(ctx, row: dict, name: str) -> Wanted:
     return Wanted(name, row["ownership_token"] or "", ctx.section("dns"), ctx.options.require)
 
 
-def _store(ctx, row: dict, results: dict) -> str | None:
-    """The verdict, once it is stored."""
-    verdict = records.verdict(results)
-    event = ctx.db.batch(partial(_change, ctx, row, results, verdict))
+def _store(work: Looks, row: dict, results: dict, left: dict, heard: bool = False) -> str | None:
+    """The verdict, once it is stored. `heard`: whether the resolver has an answer for others."""
+    ctx, verdict = work.ctx, records.verdict(results)
+    event = work.db.batch(partial(_change, ctx, row, results, verdict, heard))
     if event == CHANGED:
         ctx.count(CHANGED)
         return None
+    left.pop(row["id"])
     ctx.count("checked")
     ctx.count("unknown", verdict == UNKNOWN)
     if event:
@@ -321,21 +303,22 @@ def _wrong(results: dict) -> dict:
             if result["state"] == FAIL}
 
 
-def _change(ctx, seen: dict, results: dict, verdict: str) -> str | None:
+def _change(ctx, seen: dict, results: dict, verdict: str, heard: bool) -> str | None:
     """In one transaction: judge the row as it is now, store, notify. The event, or CHANGED if it is
-    another."""
-    row = ctx.db.row(f"SELECT {COLUMNS} FROM {{domains}} WHERE id = :id{ctx.db.for_update}",
-                     id=seen["id"])
+    another, or another run's by now."""
+    row = ctx.db.row(f"SELECT {STORED} FROM {{domains}} WHERE id = :id AND next_check_at = :until"
+                     f"{ctx.db.for_update}", id=seen["id"], until=seen["until"])
+    if row and (reason := invalid(ctx.db, "domains", [row]).get(row["id"])):
+        raise Invalid(reason)
     user = row and ctx.db.row("SELECT id, email, name, status FROM {users} WHERE id = :id",
                               id=row["user_id"])
     same = row and all(row[name] == seen[name] for name in ("user_id", "name", "ownership_token",
                                                             "status"))
     if not same or not user or user["status"] != "active":
         return CHANGED
-    _judge_row(row)
     # fixed for the run: a slow one puts no domain off its rhythm
     now = ctx.now
-    change = domain_rules.after(row, verdict, now, ctx.options)
+    change = domain_rules.after(row, verdict, now, ctx.options, heard)
     if verdict == FAIL and not row["ownership_token"] and "ownership" in ctx.options.require:
         # its owner was never given a code, so it has lost nothing
         change = domain_rules.Change({"next_check_at": now + domain_rules.RECHECK}, None)
@@ -345,7 +328,10 @@ def _change(ctx, seen: dict, results: dict, verdict: str) -> str | None:
     values = {**change.values, "checked_at": now, "dns_results": _merged(row, results, now)}
     sets = ", ".join(f"{name} = :{name}" for name in values)
     ctx.db.execute(f"UPDATE {{domains}} SET {sets} WHERE id = :id", id=row["id"], **values)
-    _forget_request(ctx, seen)
+    # the request is done, but not one that came in while we were asking
+    ctx.db.execute("UPDATE {domains} SET recheck_requested_at = NULL WHERE id = :id"
+                   " AND recheck_requested_at = :seen", id=seen["id"],
+                   seen=seen["recheck_requested_at"])
     from .work_queue import in_words  # only where one was checked
     attempts.record(ctx.db, "domains", row, run_id=ctx.run_id, began=ctx.clock(), outcome=verdict,
                     tried=attempts.Tried(answer=in_words(results)))

@@ -13,6 +13,7 @@ TITLES = {"ownership": "Proof of ownership", "mx": "Mail servers (MX)", "spf": "
           "dkim": "DKIM", "dmarc": "DMARC"}
 KIND_OF = {VERIFIED: "domain_verified", FAILING: "domain_failing", FAILED: "domain_failed"}
 LONGEST = 480                    # signs of a value that a notice can show whole
+ASK = "Ask the provider of your DNS why its name servers do not answer."
 ELSEWHERE = "too long for this email: copy it from the domain's page"
 
 
@@ -28,13 +29,16 @@ def values(row: dict, change, results: dict, now, options) -> dict:
     """The values that the templates show."""
     after = {**row, **{name: clock.text(value) if hasattr(value, "tzinfo") else value
                        for name, value in change.values.items()}}
+    # of one that has failed since nobody answered: what could not be checked
+    silent = all(result["state"] != FAIL for result in results.values() if result["required"])
+    state = UNKNOWN if silent and change.event == FAILED else FAIL
     wrong = [_record(name, result) for name, result in results.items()
-             if result["state"] == FAIL and result["required"]]
+             if result["state"] == state and result["required"]]
     advice = [_record(name, result) for name, result in results.items()
               if result["fix"] and result["state"] != UNKNOWN and not (result["state"] == FAIL
                                                                        and result["required"])]
     return {"domain": shown(row["name"]), "records": wrong, "advice": advice, "many": len(wrong)
-            > 1, "was_verified": row["status"] == VERIFIED,
+            > 1, "was_verified": row["status"] == VERIFIED, "silent": state == UNKNOWN,
             "since": _day(after["failing_since"]), "created": _day(row["created_at"]),
             **_end(after, change, options),
             "days": GIVE_UP_AFTER.days, "checked": render.minute(now)}
@@ -47,11 +51,13 @@ def _end(after: dict, change, options) -> dict:
 
 
 def _record(name: str, result: dict) -> dict:
-    return {"title": TITLES[name], "problem": result["problem"], "fix": _whole(result["fix"]),
+    unknown = result["state"] == UNKNOWN
+    return {"title": TITLES[name], "problem": result["problem"],
+            "fix": ASK if unknown else _whole(result["fix"]),
             "type": result["type"], "place": shown(result["name"]),
             "expected": _whole(result["expected"]),
             "found": [{"text": text} for text in result["found"][:5]],
-            "is_there": bool(result["found"])}
+            "is_there": unknown or bool(result["found"])}
 
 
 def _whole(words: str) -> str:

@@ -1,13 +1,13 @@
 """What a check of its records means for a domain: its state, the next check, and the notice.
 
-    pending    pass: verified. fail: looked at ever more rarely for 30 days, then failed
-    verified   fail: counted; a warning once it has lasted for an hour, but none within 30 days of
-               another; failed after 3 failures over 72 hours, when a warning of this time has been
-               out for a day. One pass, and all is forgotten but when the last warning was
+    pending    pass: verified. fail: looked at ever more rarely for 30 days, then failed; so is one
+               that has given no answer for 72 hours by then, while others do
+    verified   fail: counted; a warning once it has lasted for an hour; failed after 3 failures over
+               72 hours, when the warning has been out for a day. One pass, and all is forgotten
     failed     pass: verified. One that was verified before is checked daily for 30 days, others on
                demand alone
 
-`unknown` changes nothing but the time of the next look.
+Else `unknown` changes nothing but the time of the next look.
 """
 from __future__ import annotations
 
@@ -35,32 +35,47 @@ AGAIN = HOUR                                 # after a first failure, or no answ
 # an hour, with room for a cron that is late or early by some minutes
 WARN_AFTER = timedelta(minutes=55)
 WARNED_FOR = DAY                             # how long before its end the owner was warned
-WARN_EVERY = 30 * DAY
 FAILURES = 3
 
 Change = namedtuple("Change", "values event")
 Change.__doc__ = "Columns to set, and VERIFIED, FAILING, FAILED or None: what has just come to be."
 
 
-def after(row: dict, verdict: str, now, options) -> Change:
-    """The Change that a verdict makes to a row of `domains`. `options` are those of
-    check_domains."""
-    judge = {PENDING: _pending, VERIFIED: _verified, FAILED: _failed}[row["status"]]
+def after(row: dict, verdict: str, now, options, heard: bool = False) -> Change:
+    """The Change that a verdict makes to a row of `domains`. `options` are those of check_domains.
+    `heard`: whether the resolver has an answer for others."""
     if verdict == PASS and row["status"] != VERIFIED:
         return Change({"status": VERIFIED, "verified_at": now, "failures": 0, "failing_since": None,
                        "next_check_at": now + RECHECK}, VERIFIED)
-    return judge(row, verdict, now, options)
+    if row["status"] == PENDING:
+        return _pending(row, verdict, now, heard and is_silent(row, now, options))
+    return (_verified if row["status"] == VERIFIED else _failed)(row, verdict, now, options)
 
 
-def _pending(row: dict, verdict: str, now, options) -> Change:
+def is_silent(row: dict, now, options) -> bool:
+    """Whether one that waits for its first good look has given no answer for long enough."""
+    return bool(row["status"] == PENDING and row["failing_since"]
+                and now - _since(row, now) >= options.grace
+                and now - clock.parse(row["created_at"]) >= GIVE_UP_AFTER)
+
+
+def _pending(row: dict, verdict: str, now, is_silent: bool) -> Change:
     created = clock.parse(row["created_at"])
+    is_over = now - created >= GIVE_UP_AFTER
+    if is_over and (verdict == FAIL or is_silent):
+        return Change({"status": FAILED, "failing_since": None, "next_check_at": None}, FAILED)
     step = next((step for age, step in PACE if now - created < age), DAY)
-    if verdict != FAIL:
-        return Change({"next_check_at": now + (min(step, AGAIN) if now - created
-                                               < GIVE_UP_AFTER else DAY)}, None)
-    if now - created >= GIVE_UP_AFTER:
-        return Change({"status": FAILED, "next_check_at": None}, FAILED)
-    return Change({"next_check_at": min(now + step, created + GIVE_UP_AFTER)}, None)
+    if verdict == FAIL:
+        return Change({"failing_since": None,
+                       "next_check_at": min(now + step, created + GIVE_UP_AFTER)}, None)
+    # since when nobody answers
+    return Change({"failing_since": _since(row, now),
+                   "next_check_at": now + (DAY if is_over else min(step, AGAIN))}, None)
+
+
+def _since(row: dict, now):
+    """Since when it fails. A time ahead was written by a clock that was wrong."""
+    return min(clock.parse(row["failing_since"]), now) if row["failing_since"] else now
 
 
 def _verified(row: dict, verdict: str, now, options) -> Change:
@@ -69,23 +84,19 @@ def _verified(row: dict, verdict: str, now, options) -> Change:
                        + RECHECK}, None)
     if verdict != FAIL:
         return Change({"next_check_at": now + AGAIN}, None)
-    failures = row["failures"] + 1
-    since = min(clock.parse(row["failing_since"]), now) if row["failing_since"] else now
-    before = clock.parse(row["warned_at"]) if row["warned_at"] else None
-    if before is not None and before > now:             # by a clock that was wrong
-        before = None
-    # one of an earlier spell was repaired
-    warned = before if before is not None and before >= since else None
+    failures, since = row["failures"] + 1, _since(row, now)
+    warned = clock.parse(row["warned_at"]) if row["warned_at"] else None
+    # of an earlier time, which was repaired; or by a clock that was wrong
+    if warned is not None and not since <= warned <= now:
+        warned = None
     end = max(since + options.grace, warned + min(WARNED_FOR, options.grace)) if warned else None
     if failures >= FAILURES and end and now >= end:
         return Change({"status": FAILED, "verified_at": None, "failures": failures,
                        "failing_since": since, "next_check_at": now + RECHECK}, FAILED)
-    may_warn = max(since + min(WARN_AFTER, options.grace), before + WARN_EVERY if before else since)
     next_look = now + (AGAIN if failures == 1 else RECHECK)
     values = {"failures": failures, "failing_since": since,
-              "next_check_at": min([next_look, *(when for when in (end, before and may_warn) if when
-                                                 and when > now)])}
-    if now >= may_warn:
+              "next_check_at": min(next_look, end) if end and end > now else next_look}
+    if warned is None and now >= since + min(WARN_AFTER, options.grace):
         return Change({**values, "warned_at": now}, FAILING)
     return Change(values, None)
 

@@ -5,87 +5,35 @@ from __future__ import annotations
 from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.database.values import one_line, words
-from jobs_lib.engines.work_queue import (
-    Item,
-    Kept,
-    Wanted,
-    WorkQueue,
-    due_backlog,
-    owners_in,
-    since_rule,
-    why_nobody_waits,
-)
+from jobs_lib.engines.due import Due
+from jobs_lib.engines.work_queue import Item, Kept, WorkQueue, owners_in, why_nobody_waits
+from jobs_lib.features import queues
 
-from .status import ACTIVE, PENDING, STATUSES, VERIFIED
-
-COLUMNS = ("id, user_id, name, status, dns_results, checked_at, next_check_at, "
-           "recheck_requested_at, failing_since, failures, created_at")
+from .status import PENDING, VERIFIED
 
 
 class DomainQueue(WorkQueue):
     """Rows of `domains`."""
 
+    queue = queues.DOMAINS
     name, item, what = "domains", "domain", "domains to check"
     table, job = "domains", "check_domains"
     done = ("checked",)
+    reads = ("id", "user_id", "name", "status", "dns_results", "checked_at", "next_check_at",
+             "recheck_requested_at", "failing_since", "failures", "created_at")
     moments = (("created_at", "was added"), ("recheck_requested_at", "a check was asked for"),
                ("failing_since", "has been found wrong since then"),
                ("warned_at", "its owner was warned"), ("verified_at", "was verified"),
                ("checked_at", "was last checked"))
 
-    def backlog(self, ctx, most: int) -> tuple:
-        """A statement for each index: domains that somebody asked to check, then by their
-        status. None where there are no domains, as in many services."""
-        if ctx.db.value("SELECT MIN(id) AS first FROM {domains}") is None:
-            return 0, 0, None
-        table, now = self.table, ctx.now
-        asked = due_backlog(ctx.db, table, "recheck_requested_at",
-                            f"recheck_requested_at <= :now{ACTIVE}", most, now=now)
-        by_time = [due_backlog(ctx.db, table, "next_check_at",
-                               "status = :status AND next_check_at <= :now"
-                               f" AND recheck_requested_at IS NULL{ACTIVE}", most, status=status,
-                               now=now)
-                   for status in STATUSES]
-        never_checked = [due_backlog(ctx.db, table, "created_at",
-                                     "status = :status AND next_check_at IS NULL"
-                                     f" AND recheck_requested_at IS NULL{ACTIVE}", most,
-                                     status=status)
-                         for status in (PENDING, VERIFIED)]
-        found = [asked, *by_time, *never_checked]
-        oldest = min((str(row["since"]) for row in found if row["since"]), default=None)
-        number = min(sum(row["number"] for row in found), most)
-        return number, number, oldest
+    def due(self, ctx) -> Due:
+        """What a run now would look at."""
+        from .due import due
+        return due(ctx)
 
-    def select(self, ctx, wanted: Wanted) -> list[dict]:
-        """Those that are due, then by their next check; those of an owner by their ids."""
-        rule, values = since_rule(wanted, self.added)
-        values["most"] = wanted.limit
-        if wanted.owners is not None:
-            if wanted.failed:
-                rule += " AND +status = 'failed'"
-            return ctx.db.query(f"SELECT {COLUMNS} FROM {{domains}} WHERE user_id IN (:owners)"
-                                f"{rule} ORDER BY id DESC LIMIT :most",
-                                owners=wanted.owners, **values)
-        due = [("recheck_requested_at <= :now", "recheck_requested_at, id"),
-               *((f"status = '{status}' AND next_check_at IS NULL", "id")
-                 for status in (PENDING, VERIFIED)),
-               *((f"status = '{status}' AND next_check_at <= :now", "next_check_at, id")
-                 for status in STATUSES)]
-        later = [(f"status = '{status}' AND next_check_at > :now", "next_check_at, id")
-                 for status in STATUSES]
-        failed = [("status = 'failed'", "next_check_at DESC, id DESC")]
-        found: dict = {}
-        for ways in (failed,) if wanted.failed else (due, later):
-            rows: list[dict] = []
-            for where, order in ways if len(found) < wanted.limit else ():
-                rows += ctx.db.query(f"SELECT {COLUMNS} FROM {{domains}} WHERE {where}{rule} "
-                                     f"ORDER BY {order} LIMIT :most", now=ctx.now, **values)
-            if not wanted.failed:
-                rows.sort(key=lambda row: (str(row["next_check_at"] or ""), row["id"]))
-            for row in rows:
-                if wanted.failed or self.next_at(ctx, row):
-                    found.setdefault(row["id"], row)
-        return list(found.values())[:wanted.limit]
+    def unfinished(self) -> tuple:
+        """But those that were given up."""
+        return PENDING, VERIFIED
 
     def next_at(self, ctx, row: dict):
         """When it is checked next; None: never again by itself."""

@@ -13,7 +13,8 @@ DMARC = {"title": "DMARC", "problem": "There is no DMARC record.", "type": "TXT"
          "fix": "Add a TXT record at _dmarc.club.example: v=DMARC1; p=none"}
 DOMAIN = {"domain": "club.example", "many": False, "since": "22 November 2026",
           "created": "25 October 2026", "days": 30, "checked": "24 November 2026 at 15:05 UTC",
-          "end": "", "end_day": "", "records": [], "advice": [], "was_verified": True}
+          "end": "", "end_day": "", "records": [], "advice": [], "silent": False,
+          "was_verified": True}
 
 SAMPLES: dict = {
     "forward_failed": {

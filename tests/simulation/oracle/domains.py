@@ -7,7 +7,6 @@ from . import DAY, HOUR, Rule, changed, is_calm_tick, new, seconds
 
 GRACE, GIVE_UP = 3 * DAY, 30 * DAY
 FAILURES = 3
-WARN_AGAIN = 30 * DAY
 SLACK = 3 * HOUR             # cron may come late
 KINDS = {"verified": "domain_verified", "failed": "domain_failed", "warned": "domain_failing"}
 
@@ -26,7 +25,6 @@ class Domains(Rule):
 
     def __init__(self) -> None:
         self.spells: dict[int, Spell] = {}
-        self.last_warning: dict[int, int] = {}
         self.looked: dict[int, int] = {}
         self.active_since: dict[int, float] = {}
         self.last_answers: dict[int, str] = {}
@@ -77,13 +75,12 @@ class Domains(Rule):
 
     def _warned(self, step, row: dict):
         id, spell = row["id"], self.spells.get(row["id"], Spell())
-        last = self.last_warning.get(id)
         if _is_clock_right(step):
             if spell.since is None or step.ended - spell.since < 50 * 60:
                 yield f"the owner of domain {id} is warned before it has failed for an hour"
-            if last is not None and step.ended - last < WARN_AGAIN - SLACK:
-                yield f"the owner of domain {id} is warned again after less than 30 days"
-        self.last_warning[id] = spell.warned = int(step.began)
+            if spell.warned is not None:
+                yield f"the owner of domain {id} is warned again, and it was never right meanwhile"
+        spell.warned = int(step.began)
         self.spells[id] = spell
 
     def _moved(self, step, was: dict, row: dict, answer: str | None):

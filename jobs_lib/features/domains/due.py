@@ -1,0 +1,32 @@
+"""Which domains are due to be looked at: those whose time has come, that have none yet or an
+impossible one, and those that somebody asked for."""
+from __future__ import annotations
+
+from datetime import timedelta
+
+from jobs_lib import clock
+from jobs_lib.engines import due as engine
+from jobs_lib.features.queues import DOMAINS
+
+from .status import ACTIVE, PENDING, VERIFIED
+
+EARLY = timedelta(minutes=1)     # cron is not to the second: what is due by then is due now
+
+# SQL: one that failed for good has no next look
+UNTIMED = tuple(f"status = '{status}' AND next_check_at IS NULL" for status in (PENDING, VERIFIED))
+IMPOSSIBLE = "next_check_at > :horizon"         # later than any look is due: a clock was wrong
+ASKED = ("recheck_requested_at >= :first AND (next_check_at > :now AND next_check_at <= :horizon "
+         "OR next_check_at IS NULL AND status = 'failed')")
+
+
+def due(ctx) -> engine.Due:
+    """What a run now would look at. `ctx` needs `db`, `now` and `options`."""
+    rules = [("next_check_at <= :now", "next_check_at"),
+             *((rule, ":now") for rule in (*UNTIMED, IMPOSSIBLE)), (ASKED, "recheck_requested_at")]
+    return engine.Due(ctx.db, "domains", tuple(rules), bounds(ctx),
+                      engine.pending(DOMAINS) + ACTIVE)
+
+
+def bounds(ctx) -> dict:
+    """The times that these rules are bound to."""
+    return {**engine.bounds(ctx.now + EARLY, DOMAINS.delays(ctx.options)), "first": clock.FIRST}
