@@ -60,8 +60,7 @@ EXCLUDED = {
     "sessions": {"user_id", "token_hash"}, "webhooks": {"user_id", "secret", "previous_secret"},
     "failed_emails": {"user_id", "raw_path", *CLAIM}, "webhook_deliveries": {"user_id", *CLAIM},
     "notifications": {"user_id", "body_text", "body_html", "dedupe_key", *CLAIM},
-    "export_requests": {"user_id", "progress", "file_name", "sha256", "token_hash",
-                        *CLAIM - {"uncertain"}},
+    "export_requests": {"user_id", "progress", "file_name", "sha256", "token_hash", *CLAIM},
 }
 
 

@@ -104,6 +104,8 @@ def finish(service) -> None:
     told of once."""
     second = service.db.value("SELECT MAX(id) FROM {export_requests}")
     assert len(downloads(service)) == 1
+    named = service.db.value("SELECT file_name FROM {export_requests} WHERE id = :id", id=second)
+    assert named is None or (service.folder / "exports" / named).exists()
     result = service.job(JOB)
     assert result["status"] == "ok"
     assert downloads(service) == [second]
@@ -142,6 +144,19 @@ def test_killed_three_times_it_has_failed_and_its_owner_is_notified(on_disk):
     assert [row["kind"]
             for row in on_disk.db.query("SELECT kind FROM {notifications}")] == ["export_failed"]
     assert len(list(on_disk.folder.glob("exports/export-*"))) == 1
+
+
+def test_the_file_of_a_killed_run_goes_with_the_account(tmp_path, engine_url):         # R56
+    service = next(made(tmp_path, engine_url))
+    fill(service)
+    call, number, when = CALLS["in the middle of a file"]
+    service.run(JOB, code=-signal.SIGKILL, kill=f"{call}:{when}:{number}")
+    assert len(list(service.folder.glob("exports/export-*"))) == 2
+    service.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :ago",
+                       ago=clock.now() - timedelta(days=8))
+    service.db.execute("UPDATE {job_runs} SET status = 'vanished' WHERE status = 'running'")
+    assert service.job("delete_accounts")["counts"]["files"] == 2
+    assert list(service.folder.glob("exports/export-*")) == []
 
 
 def test_sigterm_gives_the_attempt_back(on_disk):
