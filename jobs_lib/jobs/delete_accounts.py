@@ -43,34 +43,39 @@ def job(ctx):
     """Close what is new, delete what is due."""
     if not ctx.dry_run:
         ctx.counts.update(NOTHING)
-        if not _is_anything_pending(ctx):           # most runs load nothing that deletes
+        if not _is_anything_to_do(ctx):             # most runs load nothing that deletes
             ctx.may_expire()
             return ctx.counts
     from jobs_lib.engines import safety_stop
-    from jobs_lib.features.accounts import deleted, erase, revoke
+    from jobs_lib.features.accounts import due, erase, revoke, rows
 
     guard = safety_stop.RetentionGuard(ctx, {})
     if ctx.dry_run:
         from jobs_lib.features.accounts.preview import preview
         return preview(ctx, guard)
-    sizers = deleted.batch_sizers(ctx)
+    sizers = rows.batch_sizers(ctx)
+    due.schedule(ctx)
     # those that are new are closed all the same while the clock is in doubt
     if not revoke.revoke_all(ctx, sizers) or not ctx.may_expire():
         return ctx.counts
-    going = erase.due(ctx)
+    going = erase.going(ctx)
     if unconfirmed := erase.unconfirmed(ctx, guard, going):
         safety_stop.refuse(ctx, unconfirmed)
     erase.erase_all(ctx, guard, going, sizers)
     return ctx.counts
 
 
-def _is_anything_pending(ctx) -> bool:
-    """Whether any account is deleted; or a confirmation is remembered, which a run that deletes all
-    takes back."""
+def _is_anything_to_do(ctx) -> bool:
+    """Whether any deletion is due, or was closed a moment ago; or a confirmation is remembered,
+    which a run that deletes all takes back."""
     from jobs_lib.database import stored
     from jobs_lib.engines.rows import has_status
 
     remembered = ctx.db.value("SELECT last_options FROM {job_state} WHERE job = :job",
                               job=ctx.job.name)
-    return any(stored.memory(remembered).values()) or ctx.db.row(
-        f"SELECT id FROM {{users}} WHERE {has_status('deleted')} LIMIT 1") is not None
+    if any(stored.memory(remembered).values()):
+        return True
+    if not ctx.db.row(f"SELECT id FROM {{users}} WHERE {has_status('deleted')} LIMIT 1"):
+        return False
+    from jobs_lib.features.accounts import due
+    return due.due(ctx).any() or any(due.is_fresh(ctx, account) for account in due.deleted(ctx))

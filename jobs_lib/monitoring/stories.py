@@ -47,7 +47,7 @@ OUTCOMES = {
 ENDINGS = (SENT, "delivered", FINAL, "failed", "ready", attempts.CANCELLED)
 ENDED = ("sent_at", "finished_at")
 # the next attempt and how long the row is kept are said in words
-NOT_LISTED = ("deletion", "claim_token", "claim_run", "lease_until")
+NOT_LISTED = ("deletion", "account", "claim_token", "claim_run", "lease_until")
 
 
 def plain(item: Item) -> dict:

@@ -11,9 +11,9 @@ from jobs_lib.errors import JobsError
 from jobs_lib.features.notifications.reminders import alone
 from jobs_lib.folders import open_own, private
 
-from . import deleted
+from . import rows
 from .deletion_order import Removal, order
-from .revoke import is_revoked
+from .due import deleted, erase_after, is_closed
 
 MOST, SHARE = 50, 0.2           # accounts that go in one run unconfirmed, and their share of all
 CONFIRMED = "confirmed_before"  # among the numbers of `job_state`: deletions up to then are meant
@@ -21,22 +21,10 @@ EVENT = "account.deleted"
 LEDGER = "deletions.jsonl"
 
 
-def due(ctx) -> list:
+def going(ctx) -> list:
     """Accounts whose time has come, longest deleted first."""
-    return [account for account in deleted.deleted(ctx) if is_revoked(account)
-            and is_due(ctx, account)]
-
-
-def is_due(ctx, account) -> bool:
-    """Whether the grace of the account is over: never sooner than its owner was notified of."""
-    return erase_after(ctx, account) <= ctx.now
-
-
-def erase_after(ctx, account):
-    """When the grace of the account is over."""
-    named = clock.parse_any(account.deletion["erase_after"]) if is_revoked(account) else None
-    since = clock.parse_any(account.deleted_at) or ctx.now
-    return named or clock.plus(since, ctx.options.grace)
+    return [account for account in deleted(ctx)
+            if is_closed(account) and erase_after(ctx, account) <= ctx.now]
 
 
 def unconfirmed(ctx, guard, going: list) -> str | None:
@@ -65,8 +53,8 @@ def erase_all(ctx, guard, going: list, sizers) -> None:
     for account in going:
         if ctx.should_stop(ctx.counts["erased"]):
             return
-        batches = deleted.Batches(ctx, account.user_id, account.deletion["id"], sizers)
-        with alone(ctx, account.user_id), deleted.unless_restored(ctx, account.user_id):
+        batches = rows.Batches(ctx, account.user_id, account.deletion["id"], sizers)
+        with alone(ctx, account.user_id), rows.unless_restored(ctx, account.user_id):
             if not _empty_all(batches):
                 return
             _finish(ctx, account, batches)
@@ -96,7 +84,7 @@ def _empty(batches, references: list) -> bool:
             return False
         if is_queue(name) and batches.db.row(f"SELECT id FROM {{{name}}} WHERE user_id = :user "
                                              "LIMIT 1", user=batches.user_id):
-            raise deleted.InFlight
+            raise rows.InFlight
     return True
 
 

@@ -12,7 +12,7 @@ from jobs_lib.engines.safety_stop import would_stop
 from jobs_lib.text import counted
 
 from . import erase, revoke
-from .deleted import PAGE, as_seen
+from .due import PAGE, deleted, erase_after, is_closed
 
 BY_USER = "user_id IN (:ids)"
 # {table: SQL rules, which of its rows an account has}: by their user, or else by what they belong
@@ -28,11 +28,11 @@ KEPT = [each.table for each in references.to("users") if each.goes == "stays"]
 
 def preview(ctx, guard) -> dict:
     """Show it, and return the counts; an account that is both closed and deleted counts twice."""
-    accounts = list(as_seen(ctx))
-    new = [account for account in accounts if not revoke.is_revoked(account)]
+    accounts = list(deleted(ctx))
+    new = [account for account in accounts if not is_closed(account)]
     notices = sum(revoke.write_notice(ctx, account) for account in new
                   if revoke.is_notified(ctx, account))
-    going = [account for account in accounts if erase.is_due(ctx, account)]
+    going = [account for account in accounts if erase_after(ctx, account) <= ctx.now]
     with_notices = f", with {counted(notices, 'notice')}" if notices else ""
     ctx.show(f"close {counted(len(new), 'deleted account')}{with_notices}", _sample(ctx, new))
     ctx.show(f"delete {counted(len(going), 'account')} for good", _sample(ctx, going),

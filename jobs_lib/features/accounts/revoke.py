@@ -6,7 +6,6 @@ endpoints.
 """
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import partial
 
 from jobs_lib import clock
@@ -15,12 +14,11 @@ from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.features.notifications.kinds import AFTER_DELETION
 from jobs_lib.features.notifications.reminders import alone
 
-from . import deleted
+from . import rows
 from .deletion_order import Removal
+from .due import deleted, is_closed, is_fresh
 
 NOTICE = "account_deletion_scheduled"
-# how long rows that a request or a run under way has written are looked for, too
-AGAIN = timedelta(hours=1)
 WHY = "the account is deleted"
 THEIR_DESTINATIONS = "destination_id IN (SELECT id FROM {destinations} WHERE user_id = :user)"
 ENDED = ("status = 'failed', finished_at = :now, next_attempt_at = NULL, "
@@ -31,52 +29,16 @@ def revoke_all(ctx, sizers) -> bool:
     """Close every account that is newly deleted, then cancel what waits to be sent for them. False:
     the run is to stop."""
     sizers = sizers._replace(load=None)             # however busy the database is: nobody gets in
-    _fix_times(ctx)
     for step in (_close, _cancel_outgoing):
-        for account in deleted.deleted(ctx):
-            if deleted.needs_time(ctx, account):
-                account = _timed(ctx, account)
-            if not _is_new(ctx, account):
+        for account in deleted(ctx):
+            if not is_fresh(ctx, account):
                 continue
-            with alone(ctx, account.user_id), deleted.unless_restored(ctx, account.user_id):
-                opened = partial(deleted.open_deletion, ctx, account)
-                batches = deleted.Batches(ctx, account.user_id, ctx.db.batch(opened), sizers)
+            with alone(ctx, account.user_id), rows.unless_restored(ctx, account.user_id):
+                opened = partial(rows.open_deletion, ctx, account)
+                batches = rows.Batches(ctx, account.user_id, ctx.db.batch(opened), sizers)
                 if not step(ctx, account, batches):
                     return False
     return True
-
-
-def is_revoked(account) -> bool:
-    """Whether that was done for this deletion: an account that was active again meanwhile is closed
-    again."""
-    known = account.deletion
-    return bool(known and known["revoked_at"] and known["requested_at"] == account.deleted_at)
-
-
-def _is_new(ctx, account) -> bool:
-    if not is_revoked(account):
-        return True
-    when = clock.parse_any(account.deletion["revoked_at"])
-    return when is None or when >= ctx.now - AGAIN
-
-
-def _fix_times(ctx) -> None:
-    """An app that gave no time has deleted now: the grace begins when it is seen."""
-    for ids in deleted.timeless(ctx):
-        ctx.db.execute("UPDATE {users} SET deleted_at = :now WHERE id IN (:ids) "
-                       f"AND {deleted.TIMELESS}", ids=ids, now=ctx.now)
-
-
-def _timed(ctx, account):
-    """The same for one that gave what is no time (`2026-11-24`, `2026-02-30 10:00:00`), or one that
-    is far ahead."""
-    now = clock.text(ctx.now)
-    ctx.db.execute("UPDATE {users} SET deleted_at = :now WHERE id = :id AND status = 'deleted'",
-                   id=account.user_id, now=now)
-    ctx.log.warning("no time of deletion", user_id=account.user_id,
-                    what="users.deleted_at is not a valid time, or lies far ahead: set to the "
-                    "present")
-    return account._replace(deleted_at=now)
 
 
 def _close(ctx, account, batches) -> bool:
@@ -115,11 +77,11 @@ def _cancel_exports(removal: Removal, name: str, ids: list, rule: str, values: d
     """No link opens them any more, and their files go. One that is being made is given up by the
     run that makes it."""
     db = removal.db
-    rows = db.query("SELECT id, file_name FROM {export_requests} WHERE id IN (:ids) "
-                    f"AND {rule}{db.for_update}", ids=ids, **values)
-    removal.exports.extend(rows)
+    found = db.query("SELECT id, file_name FROM {export_requests} WHERE id IN (:ids) "
+                     f"AND {rule}{db.for_update}", ids=ids, **values)
+    removal.exports.extend(found)
     return db.execute("UPDATE {export_requests} SET status = 'expired', token_hash = NULL, "
-                      "file_name = NULL WHERE id IN (:ids)", ids=[row["id"] for row in rows])
+                      "file_name = NULL WHERE id IN (:ids)", ids=[row["id"] for row in found])
 
 
 def _mark(ctx, account, batches) -> None:
@@ -144,7 +106,7 @@ def _mark(ctx, account, batches) -> None:
 
 def is_notified(ctx, account) -> bool:
     """Whether its owner gets a notice when it is closed: of a day that is still to come."""
-    return bool(not is_revoked(account) and account.email
+    return bool(not is_closed(account) and account.email
                 and clock.parse(account.deleted_at) + ctx.options.grace > ctx.now)
 
 

@@ -1,8 +1,6 @@
-"""Deleted accounts: who they are, what is known of each deletion, and changing their rows in short
-batches."""
+"""Changing the rows of one deleted account in short batches."""
 from __future__ import annotations
 
-import hmac
 import json
 from collections import Counter
 from contextlib import contextmanager
@@ -17,25 +15,8 @@ from jobs_lib.engines.load import Load
 from jobs_lib.engines.rows import in_hand
 from jobs_lib.errors import Conflict, Lost
 from jobs_lib.records import namedtuple
-from jobs_lib.runner.clock_doubt import AHEAD
 
 from .deletion_order import NOT_HELD, Removal, along, columns, next_key
-
-LABEL = "account-deletion"          # of the derived key that makes a `user_ref` of a user's id
-PAGE = 500                          # accounts read at once
-# the first time that is one: NOT NULL columns of apps have 1970-01-01 or 2000-01-01 for none, and
-# taken for a time that would erase the account at once
-FIRST = "2001-01-01 00:00:00"
-COLUMNS = "id, name, email, deleted_at, created_at"
-# NULL, MySQL's 0000-00-00, what stands for none
-TIMELESS = f"status = 'deleted' AND (deleted_at IS NULL OR deleted_at < '{FIRST}')"
-
-Account = namedtuple("Account", "user_id deleted_at created_at name email ref deletion")
-Account.__doc__ = """A user whose status is `deleted`.
-
-`deletion` is the row of account_deletions that is about this deletion, or None. `deleted_at` is
-None for what is no time.
-"""
 
 
 class Restored(Exception):
@@ -57,61 +38,7 @@ def batch_sizers(ctx) -> Sizers:
     return Sizers(BatchSizer(batches, LISTED), BatchSizer(batches), Load(ctx))
 
 
-def user_ref(ctx, user_id: int) -> str:
-    """What replaces a user's id once it may not be known any more."""
-    return hmac.digest(ctx.secret(LABEL), str(user_id).encode(), "sha256").hex()
-
-
-def deleted(ctx):
-    """Every Account whose user is `deleted`, longest ago first, a page at a time."""
-    for rows in ctx.db.pages(f"SELECT {COLUMNS} FROM {{users}} "
-                             "WHERE status = 'deleted' AND deleted_at >= :first",
-                             key=("deleted_at", "id"), size=PAGE, first=FIRST):
-        yield from _accounts(ctx, rows)
-
-
-def as_seen(ctx):
-    """The same as the next run sees them, those without a time first: these, and those that are
-    far ahead, count as deleted at this moment. Nothing is changed."""
-    now = clock.text(ctx.now)
-    for rows in ctx.db.pages(f"SELECT {COLUMNS} FROM {{users}} WHERE {TIMELESS}", size=PAGE):
-        yield from (account._replace(deleted_at=now) for account in _accounts(ctx, rows))
-    for account in deleted(ctx):
-        yield account._replace(deleted_at=now) if needs_time(ctx, account) else account
-
-
-def needs_time(ctx, account) -> bool:
-    """Whether its `deleted_at` is missing, invalid or far in the future: until that is corrected,
-    the account would be kept too long."""
-    return not account.deleted_at or (ctx.clock_in_doubt is None and clock.parse(
-        account.deleted_at) > ctx.now + AHEAD)
-
-
-def _accounts(ctx, rows: list[dict]):
-    refs = {row["id"]: user_ref(ctx, row["id"]) for row in rows}
-    known = {row["user_ref"]: row for row in ctx.db.query(
-        "SELECT id, user_ref, requested_at, revoked_at, erase_after FROM {account_deletions}"
-        " WHERE user_ref IN (:refs) AND completed_at IS NULL ORDER BY id",
-        refs=sorted(refs.values()))}
-    for row in rows:
-        ref = refs[row["id"]]
-        yield Account(row["id"], without_fraction(row["deleted_at"]), row["created_at"],
-                      row["name"], row["email"], ref, known.get(ref))
-
-
-def without_fraction(moment) -> str | None:
-    """A time as our own column keeps it: an app's may be DATETIME(6). None for what is none."""
-    return str(moment)[:19] if clock.parse_any(moment) and str(moment) >= FIRST else None
-
-
-def timeless(ctx):
-    """The ids of the users that are `deleted` without a time, in pages. (Text that is no time: see
-    `deleted`.)"""
-    for rows in ctx.db.pages(f"SELECT id FROM {{users}} WHERE {TIMELESS}", size=PAGE):
-        yield [row["id"] for row in rows]
-
-
-def open_deletion(ctx, account: Account) -> int:
+def open_deletion(ctx, account) -> int:
     """The id of the row of account_deletions that counts what is done to this account; made if
     there is none. Restored if the account is not deleted any more, or is gone.
 
