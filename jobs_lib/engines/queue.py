@@ -117,10 +117,6 @@ class Work:
         self.unusable: dict = {}        # {row id: what is wrong with it}
         self.refused: list = []         # CannotStore of rows that were passed over
 
-    def due(self) -> Due:
-        """What a run now would take."""
-        return due(self.ctx, self.queue)
-
     # Before the first row
 
     def recover(self) -> None:

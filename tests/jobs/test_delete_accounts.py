@@ -81,8 +81,6 @@ def test_from_its_export_to_its_end_nothing_is_left_but_hashes(bench):
             < jane.rows[kind.table]] == []
     assert b"jane-aliases-address-3" in whole
     assert b"boris" not in whole
-    # what stays of attempts are words of ours
-    bench.db.execute("UPDATE {attempts} SET kind = 'forward', run_id = NULL, outcome = 'sent'")
     config = str(bench.folder / "config.ini")
     assert jobs_lib.find_export(link, config, bench.ahead(days=7, seconds=-1))
     assert jobs_lib.find_export(link, config, bench.ahead(days=7, seconds=1)) is None
@@ -339,6 +337,33 @@ def test_its_exports_go_with_their_files_or_are_named_while_the_folder_is_not_th
     bench.now = bench.ahead(days=8)
     bench.run(JOB)
     assert (zips(bench), bench.ids("export_requests")) == ([], [])
+
+
+def test_an_export_that_went_as_the_account_was_closed_is_missed_by_nobody(bench):
+    jane = user(bench, "active")
+    bench.config(export={"dir": "exports", "url": "https://old.example/export"})
+    bench.table("export_requests", [{"user_id": jane, "status": "queued"}])
+    bench.run("export_accounts")
+    bench.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :at", at=bench.now)
+    assert bench.run(JOB)["files"] == 1
+    assert [row["file_name"] for row in bench.rows("export_requests")] == [None]
+    (bench.folder / "exports").rename(bench.folder / "away")
+    bench.now = bench.ahead(days=8)
+    assert "files_not_found" not in bench.run(JOB)
+    assert bench.ids("users") == []
+
+
+def test_what_a_run_that_lives_is_sending_goes_in_the_next_run(bench):
+    # R22
+    jane = user(bench, deleted_at=bench.ago(days=8))
+    bench.table("failed_emails", [{"user_id": jane, "status": "sending", "claim_run": "r"}])
+    bench.table("job_runs", [{"run_id": "r", "job": "retry_forwards", "status": "running",
+                              "lease_until": bench.ahead(minutes=3)}])
+    assert bench.run(JOB)["waiting"] == 1
+    assert (len(bench.ids("failed_emails")), bench.ids("users")) == (1, [jane])
+    bench.now = bench.ahead(minutes=5)
+    assert bench.run(JOB)["erased"] == 1
+    assert (bench.ids("failed_emails"), bench.ids("users")) == ([], [])
 
 
 def test_a_forward_that_is_just_being_sent_is_settled_by_its_own_run(bench):

@@ -65,8 +65,9 @@ def _time(ctx, moment) -> str | None:
     """A time as our own column keeps it: an app's may be DATETIME(6). None for one that is missing,
     invalid or far ahead: the account would be kept too long."""
     found = clock.parse_any(moment)
-    if not found or str(moment) < FIRST or (ctx.clock_in_doubt is None
-                                            and found > ctx.now + AHEAD):
+    # who only looks knows of no doubt
+    is_ahead = found and found > ctx.now + AHEAD and not getattr(ctx, "clock_in_doubt", None)
+    if not found or is_ahead or str(moment) < FIRST:
         return None
     return str(moment)[:19]
 

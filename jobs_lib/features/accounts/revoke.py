@@ -80,8 +80,8 @@ def _cancel_exports(removal: Removal, name: str, ids: list, rule: str, values: d
     found = db.query("SELECT id, file_name FROM {export_requests} WHERE id IN (:ids) "
                      f"AND {rule}{db.for_update}", ids=ids, **values)
     removal.exports.extend(found)
-    return db.execute("UPDATE {export_requests} SET status = 'expired', token_hash = NULL, "
-                      "file_name = NULL WHERE id IN (:ids)", ids=[row["id"] for row in found])
+    return db.execute("UPDATE {export_requests} SET status = 'expired', token_hash = NULL "
+                      "WHERE id IN (:ids)", ids=[row["id"] for row in found])
 
 
 def _mark(ctx, account, batches) -> None:

@@ -82,8 +82,11 @@ def _names(ctx, row: dict) -> list[str]:
 
 
 def remove_all(ctx, rows: list[dict]) -> int:
-    """Delete the files of these requests of a deleted account. How many there were."""
-    report_missing(ctx, rows)
+    """Delete the files of these requests of a deleted account, inside a transaction; what has none
+    any more names none. How many there were."""
+    missing = report_missing(ctx, rows)
+    ctx.db.execute("UPDATE {export_requests} SET file_name = NULL WHERE id IN (:ids)",
+                   ids=[row["id"] for row in rows if row["id"] not in missing])
     return sum(remove(ctx, row) for row in rows)
 
 
