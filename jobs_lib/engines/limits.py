@@ -37,7 +37,7 @@ Refusal.__doc__ = """Why a message may not go now.
 kind     REACHED: a limit is; RESERVE: the urgent share is used, and urgent mail takes its turn;
          HALF: the rest is for the other queue; FAILURES: what has failed before has to wait
 words    a reason for a run to stop
-seconds  until a minute's limit has room; 0: the run ends
+seconds  until the limit has room again; 0 where it is not the limit itself
 """
 
 
@@ -65,7 +65,8 @@ class Limits:
         for window in self._windows:
             number, refusal = self._in_window(window, urgent, ahead)
             if number <= 0:
-                return refusal._replace(seconds=self._seconds(window))
+                is_full = refusal.kind == REACHED
+                return refusal._replace(seconds=self._seconds(window) if is_full else 0.0)
         return None
 
     def left(self, urgent: bool) -> tuple[float, str]:
@@ -121,9 +122,7 @@ class Limits:
             window.move(now, future)
 
     def _seconds(self, window: _Window) -> float:
-        """Until a minute has room: until its oldest attempt has left it."""
-        if window.name != MINUTE:
-            return 0.0
+        """Until there is room again: until the oldest attempt has left the window."""
         first = clock.parse_any(window.oldest())
         left = first + window.span + SECOND - self.ctx.clock() if first else window.span
         return max(left.total_seconds(), 1.0)
