@@ -42,11 +42,12 @@ seconds  until the limit has room again; 0 where it is not the limit itself
 
 
 class Limits:
-    """What one run may still hand over. `other` (due.Due): the other queue of mail, where it is
-    worked off; None where there is none, as for a message sent by hand."""
+    """What one run may still hand over. `other()`: what is due in the other queue of mail
+    (due.Due), or None where that is not worked off; asked once it matters."""
 
-    def __init__(self, ctx, kind: str, other=None) -> None:
-        self.ctx, self.db, self.kind, self.other = ctx, ctx.db, kind, other
+    def __init__(self, ctx, kind: str, other=lambda: None) -> None:
+        self.ctx, self.db, self.kind, self._find_other = ctx, ctx.db, kind, other
+        self._other: list = []          # it, once it was asked for
         self.mail = ctx.section("mail")
         self._windows = [_Window(ctx.db, name, span, limit) for name, span in WINDOWS
                          if (limit := getattr(self.mail, f"per_{name}")) is not None]
@@ -91,16 +92,21 @@ class Limits:
                     Refusal(RESERVE, f"{words}: what is reserved for urgent mail is used"))
         from_reserve = min(urgent_used, reserve)
         free = limit - reserve - (total - from_reserve)
-        if window.name != MINUTE and self.other:
+        if window.name != MINUTE and self.kind != BY_HAND:
             half = max((limit - reserve) // 2, 1) + (from_reserve if self.kind == URGENT else 0)
             half -= sum(number for (kind, _), number in window.used.items() if kind == self.kind)
-            if half < free and (whole or half <= 0) and self.other.any():
+            if half < free and (whole or half <= 0) and self._others_wait():
                 other = next(name for kind, name in KINDS.items() if kind != self.kind)
                 return half, Refusal(HALF, f"{words}: the rest is reserved for {other} that are "
                                      "due")
         left = reserve - from_reserve
         kept = f", except {left} reserved for urgent mail" if left else ""
         return free, Refusal(REACHED, f"{words} is reached{kept}")
+
+    def _others_wait(self) -> bool:
+        """Whether mail is due in the other queue."""
+        self._other = self._other or [self._find_other()]
+        return self._other[0] is not None and self._other[0].any()
 
     def _lock(self) -> None:
         """Until the end of the transaction. SQLite's has locked everything as it began."""

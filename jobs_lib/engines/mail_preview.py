@@ -5,7 +5,7 @@ from __future__ import annotations
 from jobs_lib.text import counted
 
 from . import limits
-from .due import Due, Queue, due
+from .due import Queue, due
 from .limits import Limits
 from .queue import Work
 from .rows import invalid
@@ -14,7 +14,7 @@ LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, an
 EVERY_ONE = 2 ** 62
 
 
-def preview(ctx, queue: Queue, source, other: Due | None) -> None:
+def preview(ctx, queue: Queue, source, other) -> None:
     """Show and count what a run now would send, fail and cancel. `source`, `other`: as
     mail_sending.send_due takes them."""
     found = due(ctx, queue)
@@ -63,7 +63,7 @@ def _lost(source, rows: list[dict], room: float) -> dict:
     return lost
 
 
-def _room(ctx, queue: Queue, other: Due | None, rows: list[dict]) -> tuple[float, str]:
+def _room(ctx, queue: Queue, other, rows: list[dict]) -> tuple[float, str]:
     """(how many may go in this run, why not more)."""
     if paused := limits.paused(ctx.db, ctx.now):
         return 0, f"not now: the relay is paused {paused}"

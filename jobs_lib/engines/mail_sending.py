@@ -24,7 +24,6 @@ from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Envelope, Message, Resu
 
 from . import limits
 from .attempts import POSTPONED, REFUSED, RETRY, SAID, SENT, UNCERTAIN, UNUSABLE, Tried
-from .due import Due
 from .limits import FAILURES, RESERVE, Limits, Refusal
 from .queue import Work, until_stored
 from .turns import Ring
@@ -71,8 +70,8 @@ class MailSource:
         """For a dry run: why this row can only fail."""
 
 
-def send_due(work: Work, source: MailSource, other: Due | None) -> JobsError | None:
-    """Try every due row once, owners in turn, until all are done or the run has to stop. `other`:
+def send_due(work: Work, source: MailSource, other) -> JobsError | None:
+    """Try every due row once, owners in turn, until all are done or the run has to stop. `other()`:
     what is due in the other queue of mail.
 
     Returns what is wrong with the relay, if it does not work; the messages keep their attempts.
@@ -94,7 +93,7 @@ def send_due(work: Work, source: MailSource, other: Due | None) -> JobsError | N
 class MailSender:
     """The loop over the due rows of one queue."""
 
-    def __init__(self, work: Work, source: MailSource, other: Due | None) -> None:
+    def __init__(self, work: Work, source: MailSource, other) -> None:
         self.work, self.source, self.ctx, queue = work, source, work.ctx, work.queue
         self.mail, self.queue = self.ctx.section("mail"), queue
         self.due, self.limits = work.due(), Limits(self.ctx, queue.kind, other)
@@ -201,7 +200,7 @@ class MailSender:
             return False
         address = words(row[self.source.to]).lower()
         row.update(domain=address.rpartition("@")[2][:254] or None,
-                   recipient=self._keyed(address))
+                   recipient=self.ctx.keyed(address))
         while True:
             found = self.work.begin(row, self._room, self._store if self.in_hand else None)
             self.in_hand = None
@@ -209,11 +208,6 @@ class MailSender:
                 return found
             if not self._may_try_again(row, found):
                 return False
-
-    def _keyed(self, address: str) -> str:
-        """Who it is, without saying it: an account's deletion takes it off."""
-        import hmac
-        return hmac.digest(self.ctx.secret("recipient"), address.encode(), "sha256").hex()
 
     def _room(self, row: dict) -> Refusal | None:
         failed_before = row["attempts"] > 0 or not self.source.has_first_attempts

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
 
 from jobs_lib.engines import due as engine
@@ -44,10 +45,13 @@ DOMAINS = Queue(
     waits=("pending", "verified", "failed"), works="", time="next_check_at", tried="checked_at")
 
 
-def other_mail(ctx, queue: Queue) -> Due | None:
-    """What is due in the other queue of mail than this one, with which it shares the relay's
-    limits; None while its job does not work it off."""
-    other = NOTICES if queue is FORWARDS else FORWARDS
+def other_mail(ctx, queue: Queue):
+    """A function: what is due in the other queue of mail than this one, with which it shares the
+    relay's limits; None while its job does not work it off."""
+    return partial(_worked_off, ctx, NOTICES if queue is FORWARDS else FORWARDS)
+
+
+def _worked_off(ctx, other: Queue) -> Due | None:
     try:
         options = ctx.options_of(other.job)
     except ConfigError:             # that job does not run until its options are corrected
