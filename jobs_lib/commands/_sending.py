@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 from jobs_lib import masking
 from jobs_lib.database.schema import version
-from jobs_lib.engines import attempts, limits
+from jobs_lib.engines import attempts, limits, relay
 from jobs_lib.errors import FAILED, OK
 from jobs_lib.output.console import WIDEST, Paint, columns
 from jobs_lib.output.layout import wrapped
@@ -65,7 +65,7 @@ def send(session, envelope: Envelope, content: bytes, item: str, as_json: bool) 
     db = session.ports.database()
     version.check(db)
     now = session.ports.now()
-    if pause := limits.paused(db, now):
+    if pause := relay.paused(db, now):
         session.console.fail(f"note: all mail is paused {pause}. This message is sent all the "
                              "same. `jobs.py resume mail` ends the pause.")
     ctx = SimpleNamespace(db=db, section=session.config.section, clock=session.ports.now)

@@ -10,7 +10,7 @@ When the relay cannot be used, all mail is paused, for up to an hour. Once you h
 from __future__ import annotations
 
 from jobs_lib import catalogue, clock, schedule
-from jobs_lib.engines import limits
+from jobs_lib.engines import relay
 from jobs_lib.errors import OK, JobsError
 from jobs_lib.runner.access import refuse_root
 
@@ -97,8 +97,8 @@ def _words(session, job, state: dict) -> str:
 
 def _mail(session, as_json: bool) -> int:
     db = session.ports.database()
-    paused = limits.paused(db, session.ports.now())
-    changed = limits.lift(db) and paused is not None
+    paused = relay.paused(db, session.ports.now())
+    changed = relay.lift(db) and paused is not None
     if as_json:
         answer(session, {"mail": "goes out", "changed": changed})
     elif changed:

@@ -225,9 +225,9 @@ class MailQueue(ClaimedQueue):
 
     def holds(self, ctx) -> list[str]:
         """The relay, too."""
-        from . import limits
+        from . import limits, relay
         mail, found = ctx.section("mail"), super().holds(ctx)
-        if paused := limits.paused(ctx.db, ctx.now):
+        if paused := relay.paused(ctx.db, ctx.now):
             found.append(f"The relay is paused {paused}.")
         room, why = limits.Limits(ctx, self.queue.kind, self.other(ctx)).left(urgent=False)
         if room <= 0:

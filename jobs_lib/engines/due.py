@@ -62,19 +62,17 @@ class Due:
 
     def backlog(self, most: int) -> tuple[int, str | None]:
         """(how many there are, since when the earliest is due), of `most` that are looked at."""
-        number, since = 0, []
-        for rule, when in self.rules:
-            row = self.db.row(
-                # a time that is none, such as 0000-00-00, hides no other
-                "SELECT COUNT(*) AS number, MIN(CASE WHEN due >= :earliest THEN due END) AS since "
-                f"FROM (SELECT {when} AS due FROM {self.table} WHERE {self.pending} AND {rule} "
-                f"AND {self.allowed}{_order(when)} LIMIT :most) found",
-                earliest=clock.FIRST, most=most, **self.values)
-            number += row["number"]
-            since += [str(row["since"])] if row["since"] else []
-        if number and not since:
-            since = [str(self.values["now"])]
-        return min(number, most), min(since, default=None)
+        parts = [f"SELECT due FROM (SELECT {when} AS due FROM {self.table} WHERE {self.pending} "
+                 f"AND {rule} AND {self.allowed}{_order(when)} LIMIT :most) part_{number}"
+                 for number, (rule, when) in enumerate(self.rules)]
+        row = self.db.row(
+            # a time that is none, such as 0000-00-00, hides no other
+            "SELECT COUNT(*) AS number, MIN(CASE WHEN due >= :earliest THEN due END) AS since "
+            f"FROM ({' UNION ALL '.join(parts)}) found", earliest=clock.FIRST, most=most,
+            **self.values)
+        if not row["number"]:
+            return 0, None
+        return min(row["number"], most), str(row["since"] or self.values["now"])
 
     def ids(self, most: int, owner=None) -> list:
         """Of the longest due, or of an owner's."""

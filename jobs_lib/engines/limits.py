@@ -1,4 +1,4 @@
-"""The relay's limits, so that all processes together stay under them, and its pauses.
+"""The relay's limits, so that all processes together stay under them.
 
 A host discards mail over its hourly limit, sometimes after having said 250, so we count for
 ourselves: the attempts on record (attempts.py) in each rolling window, in the commit that begins
@@ -11,10 +11,9 @@ half of an hour's and a day's while that one has due rows.
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.database import stored
 from jobs_lib.records import namedtuple
 
 from .attempts import BY_HAND, NOT_COUNTED, SENDING, SENT
@@ -25,7 +24,6 @@ WINDOWS = (("minute", timedelta(minutes=1)), ("hour", timedelta(hours=1)),
 MINUTE, HOUR = "minute", WINDOWS[1][1]
 URGENT_SHARE = 10                       # percent of a limit that only urgent mail may use
 SECOND = timedelta(seconds=1)           # times are stored in whole ones
-FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=1)
 # in words; the other kinds that are counted belong to no queue
 KINDS = {"forward": "forwards", "notification": "notices", BY_HAND: ""}
 URGENT = "notification"                 # the only kind with urgent ones
@@ -196,48 +194,3 @@ def failures_full(db, mail, now) -> bool:
 def count(db, now, outcome: str = SENT) -> None:
     """Put a message on record that belongs to no queue: an alert, or one sent by hand."""
     db.insert("attempts", kind=BY_HAND, item_id=0, began_at=now, finished_at=now, outcome=outcome)
-
-
-# Pauses
-
-def pause_now(db, now) -> dict | None:
-    """`paused_until`, `reason`, `since` and `failures` (pauses in a row) of a pause."""
-    row = db.row("SELECT paused_until, reason, since, failures FROM {relay_state} WHERE id = 1")
-    until = row and stored.time(row["paused_until"])         # what is no time is no pause
-    if not until or until <= now or until > now + LONGEST_PAUSE:
-        # later than any pause: the clock was wrong
-        return None
-    return row
-
-
-def paused(db, now) -> str | None:
-    """`until 12:05 UTC: reason` while the relay is paused."""
-    row = pause_now(db, now)
-    return f"until {row['paused_until']} UTC: {row['reason']}" if row else None
-
-
-def pause(db, now, reason: str, quota: bool) -> datetime:
-    """Pause all mail: an hour for the relay's own limit, else 5 minutes, doubled each time, up to
-    an hour. Until when."""
-    row = (db.row("SELECT failures, since FROM {relay_state} WHERE id = 1")
-           or {"failures": 0, "since": None})
-    doubled = FIRST_PAUSE * 2 ** min(row["failures"], 10)
-    until = now + (LONGEST_PAUSE if quota else min(doubled, LONGEST_PAUSE))
-    db.upsert("relay_state", {"id": 1}, {
-        "paused_until": until, "reason": reason[:250], "since": row["since"] or now,
-        "failures": row["failures"] + 1})
-    return until
-
-
-def lift(db) -> bool:
-    """End a pause early, once what was wrong is fixed. Whether there was one."""
-    return db.execute("UPDATE {relay_state} SET paused_until = NULL WHERE id = 1"
-                      " AND paused_until IS NOT NULL") == 1
-
-
-def works(db, now) -> None:
-    """A message went through: the next failure starts with a short pause again. A pause that
-    another process has begun meanwhile stays."""
-    db.execute("UPDATE {relay_state} SET paused_until = NULL, reason = NULL, since = NULL, "
-               "failures = 0 WHERE id = 1 AND failures > 0 AND (paused_until IS NULL "
-               "OR paused_until <= :now)", now=now)

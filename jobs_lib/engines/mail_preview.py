@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jobs_lib.text import counted
 
-from . import limits
+from . import relay
 from .due import Queue, due
 from .limits import Limits
 from .queue import Work
@@ -65,11 +65,11 @@ def _lost(source, rows: list[dict], room: float) -> dict:
 
 def _room(ctx, queue: Queue, other, rows: list[dict]) -> tuple[float, str]:
     """(how many may go in this run, why not more)."""
-    if paused := limits.paused(ctx.db, ctx.now):
+    if paused := relay.paused(ctx.db, ctx.now):
         return 0, f"not now: the relay is paused {paused}"
-    relay = Limits(ctx, queue.kind, other)
-    number, why = relay.left(urgent=False)
+    limits = Limits(ctx, queue.kind, other)
+    number, why = limits.left(urgent=False)
     if queue.priority:          # the urgent ones have a share of their own besides
         ahead = sum(row["priority"] <= 0 for row in rows)
-        number += min(ahead, relay.left(urgent=True)[0])
+        number += min(ahead, limits.left(urgent=True)[0])
     return number, why

@@ -22,7 +22,7 @@ from jobs_lib.ports import outcomes
 from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Envelope, Message, Result
 
-from . import limits
+from . import relay
 from .attempts import POSTPONED, REFUSED, RETRY, SAID, SENT, UNCERTAIN, UNUSABLE, Tried
 from .limits import FAILURES, RESERVE, Limits, Refusal
 from .queue import Work, until_stored
@@ -133,7 +133,7 @@ class MailSender:
             self.ctx.stop(self.failures_reached.words)
         now = self.ctx.clock()
         if self.ctx.counts["sent"]:
-            limits.works(self.ctx.db, now)
+            relay.works(self.ctx.db, now)
         failure = self._pause_relay(now) if self.relay_failure else None
         try:
             self.work.finish()
@@ -152,7 +152,7 @@ class MailSender:
         if most == 0 or not self._may_go_on():
             return []
         # perhaps by another process, meanwhile
-        if paused := limits.paused(self.ctx.db, self.ctx.clock()):
+        if paused := relay.paused(self.ctx.db, self.ctx.clock()):
             self._stop_if_due(f"the relay is paused {paused}")
             return []
         rows: list[dict] = []
@@ -298,7 +298,7 @@ class MailSender:
         """Pause all mail. What the run fails with; None for the relay's own limit, which passes by
         itself."""
         failure, quota = self.relay_failure, self._is_quota(self.relay_failure)
-        until = clock.text(limits.pause(self.ctx.db, now, failure, quota))
+        until = clock.text(relay.pause(self.ctx.db, now, failure, quota))
         self.ctx.log.warning("relay paused", until=until, reason=failure)
         if quota:
             self.ctx.stop(f"the relay's own limit, paused until {until} UTC: {failure}")
@@ -335,7 +335,7 @@ class MailSender:
             if self.work.is_old(row):
                 outcome = RETRY
             else:
-                later = now + (limits.LONGEST_PAUSE if self._is_quota(result.text) else LOST_DELAY)
+                later = now + (relay.LONGEST_PAUSE if self._is_quota(result.text) else LOST_DELAY)
         tried = Tried(result.code, f"{result.enhanced} {result.text}".strip(), row.get("took_ms"))
         settled = self.work.settle(row, outcome, tried, later=later)
         named = "failed" if settled.status == "failed" else COUNTED_AS.get(outcome, "retried")

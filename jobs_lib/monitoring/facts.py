@@ -17,7 +17,7 @@ from jobs_lib import schedule
 from jobs_lib.database import stored
 from jobs_lib.database.schema import version
 from jobs_lib.database.values import LARGEST_KEY
-from jobs_lib.engines.limits import pause_now
+from jobs_lib.engines.relay import pause_now
 from jobs_lib.errors import ConfigError
 from jobs_lib.job import CRON
 from jobs_lib.records import namedtuple
