@@ -10,7 +10,7 @@ import pytest
 from tests.servers.mariadb import MariaDB
 from tests.support.bench import Bench
 from tests.support.databases import Pool
-from tests.support.product import limits, load, slots
+from tests.support.product import limits, load
 from tests.support.require import left_out, program
 from tests.support.shell import Shell
 
@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def usual_numbers(monkeypatch):
     """What a test sets of these holds for it alone."""
-    for module, name in ((load, "MAX_RUNNING"), (limits, "URGENT_SHARE"), (slots, "SLOTS")):
+    for module, name in ((load, "MAX_RUNNING"), (limits, "URGENT_SHARE")):
         monkeypatch.setattr(module, name, getattr(module, name))
 
 

@@ -46,10 +46,6 @@ class ClaimedQueue(WorkQueue):
     needs = "1 AS whole"
     reset = ""
 
-    def engine(self, ctx):
-        """For queue_preview.py."""
-        raise NotImplementedError
-
     def to(self, row: dict) -> str:
         """To whom or to what it is sent."""
         raise NotImplementedError

@@ -17,6 +17,16 @@ EVERY_ONE = 2 ** 62
 def preview(ctx, queue: Queue, source, other) -> None:
     """Show and count what a run now would send, fail and cancel. `source`, `other`: as
     mail_sending.send_due takes them."""
+    by = f"by {ctx.section('mail').transport}"
+    preview_queue(ctx, queue, (f"due message {by}", f"due messages {by}"),
+                  source.reasons_to_cancel, source.why_not,
+                  lambda rows: _room(ctx, queue, other, rows))
+
+
+def preview_queue(ctx, queue: Queue, noun: tuple, reasons_to_cancel, why_not=None,
+                  room=None) -> None:
+    """The same of any queue. `noun`: of one item and of many. `room(rows)`: (how many may go, why
+    not more)."""
     found = due(ctx, queue)
     number = found.backlog(EVERY_ONE)[0]
     ids = found.ids(min(number, LOOKED_AT))
@@ -26,16 +36,16 @@ def preview(ctx, queue: Queue, source, other) -> None:
     rows = [read[id] for id in ids if id in read]
     wrong = invalid(ctx.db, queue.table, rows)
     valid = [row for row in rows if row["id"] not in wrong]
-    cancelled = source.reasons_to_cancel(valid)
-    room, why_not_more = _room(ctx, queue, other, valid)
-    lost = _lost(source, [row for row in valid if row["id"] not in cancelled], room)
+    cancelled = reasons_to_cancel(valid)
+    most, why_not_more = room(valid) if room else (EVERY_ONE, "")
+    lost = _lost(why_not, [row for row in valid if row["id"] not in cancelled], most)
     left_out = {**cancelled, **lost, **{id: f"invalid: {why}" for id, why in wrong.items()}}
-    going = min(number - len(left_out), room)
+    going = min(number - len(left_out), most)
     notes = [] if going == number - len(left_out) else [why_not_more]
     if len(rows) < number:
         notes.append(f"at most: of the first {len(rows):,} it is known which are left out")
     going = ctx.within_limit(int(going))
-    ctx.show(f"send {counted(going, 'due message')} by {ctx.section('mail').transport}",
+    ctx.show(f"send {counted(going, *noun)}",
              [row for row in valid if row["id"] not in left_out][:min(SHOWN, going)],
              "; ".join(notes))
     for verb, reasons in (("cancel", cancelled), ("fail", lost), ("end", wrong)):
@@ -49,14 +59,14 @@ def preview(ctx, queue: Queue, source, other) -> None:
             ctx.count(name, len(reasons))
 
 
-def _lost(source, rows: list[dict], room: float) -> dict:
+def _lost(why_not, rows: list[dict], room: float) -> dict:
     """{id of a row that can only fail: why}, of those that the run comes to: it ends with the first
     one that has no room."""
     lost, going = {}, 0
     for row in rows:
         if going >= room:
             break
-        if why := source.why_not(row):
+        if why_not and (why := why_not(row)):
             lost[row["id"]] = why
         else:
             going += 1

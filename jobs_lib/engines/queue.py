@@ -40,6 +40,7 @@ from .rows import (
 SURE, AGAIN, REPEATED = 0, 1, 2         # the column `uncertain`: to be repeated, was repeated
 SOON = timedelta(minutes=5)             # after its loss was found, an uncertain row is repeated
 LIFETIME = timedelta(days=7)            # an attempt at a row that is older is its last
+EVERY_ONE = 2 ** 62
 AT_ONCE, AT_FIRST = 500, 5_000          # rows that get a time: in a statement, before the first one
 MOST_UNUSABLE = 5       # so many unusable rows and no usable one: the fault is ours
 ERROR_LENGTH = 512
@@ -222,18 +223,20 @@ class Work:
         """The next rows of a ring (turns.py), `most` at most, that can be worked on; [] when none
         is left. Nothing is written: other runs may take the same ones, until one begins them."""
         while turns := ring.take(most):
-            rows = self.read([turn.id for turn in turns])
-            reasons = invalid(self.db, self.queue.table, list(rows.values()))
-            self.unusable.update(reasons)
-            found = []
-            for turn in turns:
-                if turn.id in rows and turn.id not in reasons:
-                    found.append({**rows[turn.id], "turn": turn})
-                elif turn.id not in rows:               # another has it
-                    ring.left.discard(turn.id)
-            if found:
+            if found := self.usable(turns):
                 return found
         return []
+
+    def usable(self, turns: list) -> list[dict]:
+        """The rows of these turns that still wait and can be worked on."""
+        rows = self.read([turn.id for turn in turns])
+        reasons = invalid(self.db, self.queue.table, list(rows.values()))
+        self.unusable.update(reasons)
+        for turn in turns:
+            if turn.id not in rows:                     # another has it
+                turn.ring.left.discard(turn.id)
+        return [{**rows[turn.id], "turn": turn} for turn in turns
+                if turn.id in rows and turn.id not in reasons]
 
     def read(self, ids: list) -> dict[object, dict]:
         """{id: row} of those that wait, as a run works on them."""
@@ -404,6 +407,23 @@ class Work:
                   **{name: now if value is NOW else value for name, value in self.queue.when_over}}
         return self._update(row, "failed", values, f"status = '{self.queue.waits}'{whose}",
                             **({"owner": owner} if whose else {}))
+
+    def change_waiting(self, rule: str, new: dict, *, most: int | None = None, counted: str = "",
+                       **values) -> None:
+        """Set these columns of the waiting rows that the rule is about, the longest due first,
+        AT_ONCE in a commit, until none is left or `most` are done. `counted`: as what."""
+        names = ", ".join(f"{name} = :{name}" for name in new)
+        left = most or EVERY_ONE
+        while left > 0 and (ids := [row["id"] for row in self.db.query(
+                f"SELECT id FROM {self.table} WHERE status = '{self.queue.waits}' AND {rule} "
+                f"ORDER BY next_attempt_at LIMIT {AT_ONCE}", **values)]):
+            # `+`: by the ids. SQLite would go through all that is pending
+            done = self.db.batch(lambda ids=ids: self.db.execute(
+                f"UPDATE {self.table} SET {names} WHERE id IN (:ids) "
+                f"AND +status = '{self.queue.waits}'", ids=ids, **new))
+            if counted and done:
+                self.ctx.count(counted, done)
+            left -= done or left
 
     def finish(self) -> None:
         """End the rows that cannot be worked on. Unusable or CannotStore where nothing proves that

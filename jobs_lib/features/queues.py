@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 from jobs_lib.engines import due as engine
 from jobs_lib.engines.due import NOW, Due, Queue
+from jobs_lib.engines.idle import is_idle
 from jobs_lib.errors import ConfigError
 
 AT_ONCE = timedelta(0)          # before a first attempt
@@ -29,7 +30,7 @@ WEBHOOKS = Queue(
     "webhooks", "webhook", "webhook_deliveries", "retry_webhooks", "delivered",
     # the app's own first attempt counts, and may not have been made
     delays=lambda options: (AT_ONCE, *options.delays), counted_from="last_attempt_at",
-    by_attempts=True, columns=("webhook_id", "event_id", "event_type", "payload"),
+    by_attempts=True, columns=("webhook_id", "event_id", "event_type"),
     code="response_status")
 EXPORTS = Queue(
     "exports", "export", "export_requests", "export_accounts", "ready",
@@ -43,6 +44,16 @@ DOMAINS = Queue(
     columns=("name", "ownership_token", "status", "recheck_requested_at", "failing_since",
              "failures"),
     waits=("pending", "verified", "failed"), works="", time="next_check_at", tried="checked_at")
+
+
+def work_to_do(ctx, queue: Queue):
+    """The Work of a run (queue.py), which counts what becomes of the rows; None where nothing is
+    due."""
+    ctx.counts.update({queue.done: 0, "retried": 0, "failed": 0})
+    if is_idle(ctx, queue.table, (queue.done, "failed")):
+        return None
+    from jobs_lib.engines.queue import work_if_due
+    return work_if_due(ctx, queue)
 
 
 def other_mail(ctx, queue: Queue):

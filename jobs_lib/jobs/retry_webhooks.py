@@ -6,11 +6,9 @@ Webhooks), goes to public addresses only and follows no redirect; 2xx is a succe
 say how long to wait. 410 switches the endpoint off at once, and so do 5 days without a success: its
 owner is notified once, and what waits for it is cancelled.
 
-Up to 8 requests are in flight, at most one to an endpoint and two to a host, of which an owner has
-one while another waits for it. One that has waited for a second leaves its place to another, so
-that slow endpoints hold up no quick ones: up to 24 more may wait like this. An endpoint that does
-not answer in time is left alone for the rest of the run, and so is a server that does not accept
-the connection.
+Owners take turns. Of 8 requests in flight an endpoint has one, a host two, an owner half while
+others wait, failing endpoints a quarter while working ones wait. An endpoint that did not answer,
+or answered ten errors in a row, is paused for a minute: its other deliveries lose no attempt.
 
 Crash safety: nothing is lost, and at most the requests in flight are sent twice, with the same id
 and body.
@@ -29,17 +27,22 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
                          "The wait before each retry, counted from the attempt before; the first "
                          "attempt is the app's. Their number is the number of retries."),
     },
-    idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; "
-    "a killed run repeats at most the requests in flight, with the same id and body, by which an "
-    "endpoint recognizes them.",
+    idempotency="A row is marked `sending`, its attempt on record, and only then sent: a killed run"
+    " repeats at most the requests in flight, once, with the same id and body, by which an endpoint"
+    " recognizes them.",
     sample=("id", "webhook_id", "event_type", "attempts", "next_attempt_at", "last_error"),
     tables=NOTIFIES + AUDITS + "webhooks= webhook_deliveries=",
 )
 def job(ctx):
     """Send the deliveries that are due."""
-    from jobs_lib.features.webhooks import run
+    from jobs_lib.features.queues import WEBHOOKS, work_to_do
 
     if ctx.dry_run:
-        run.preview(ctx)
-    else:
-        run.send_due(ctx)
+        from jobs_lib.features.webhooks.endpoints import preview
+
+        preview(ctx)
+    elif work := work_to_do(ctx, WEBHOOKS):
+        from jobs_lib.features.webhooks.dispatcher import Dispatcher
+
+        Dispatcher(ctx, work).send_due()
+        work.finish()

@@ -34,12 +34,6 @@ from jobs_lib.job import declare
 )
 def job(ctx):
     """Send the notifications that are due."""
-    from jobs_lib.engines.idle import is_idle
-
-    if not ctx.dry_run:
-        ctx.counts.update(sent=0, retried=0, failed=0)
-        if is_idle(ctx, "notifications", ("sent", "failed")):
-            return
     from jobs_lib.features import queues
 
     if ctx.dry_run:
@@ -47,14 +41,9 @@ def job(ctx):
         from jobs_lib.features.notifications import outbox
         mail_preview.preview(ctx, queues.NOTICES, outbox.Notices(ctx),
                              queues.other_mail(ctx, queues.NOTICES))
-        return
-    from jobs_lib.engines.queue import work_if_due
-
-    work = work_if_due(ctx, queues.NOTICES)
-    if work is None:                                # most runs need load no more
-        return
-    from jobs_lib.engines import mail_sending
-    from jobs_lib.features.notifications import outbox
-    if failure := mail_sending.send_due(work, outbox.Notices(ctx),
-                                        queues.other_mail(ctx, queues.NOTICES)):
-        raise failure
+    elif work := queues.work_to_do(ctx, queues.NOTICES):       # most runs need load no more
+        from jobs_lib.engines import mail_sending
+        from jobs_lib.features.notifications import outbox
+        if failure := mail_sending.send_due(work, outbox.Notices(ctx),
+                                            queues.other_mail(ctx, queues.NOTICES)):
+            raise failure

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning
 
 # What the runner and the queues remember of runs, and what is another in each of them.
 OF_RUNS = {"job_runs", "job_state", "meta", "attempts", "queue_turns",
-           "relay_state", "endpoint_state", "alerts", "rollup_state",
+           "relay_state", "alerts", "rollup_state",
            "audit_archives"}
 MADE_ANEW = {"notifications", "audit_logs", "usage_events", "account_deletions"}
 OTHER_EACH_TIME = {"notice_id", "warning_id", "claim_run", "claim_token", "lease_until", "sha256",

@@ -73,7 +73,7 @@ def test_every_row_of_the_account_and_none_of_another(bench):
             != 1} == {}
     assert manifest["one_moment"] is True
     about_users = {name for name in bench.db.tables() if "user_id" in bench.db.columns(name)}
-    assert about_users - {"attempts", "endpoint_state"} <= {*EXCLUDED}
+    assert about_users - {"attempts"} <= {*EXCLUDED}
     assert {kind.table for kind in KINDS} == {*EXCLUDED}
     for kind in KINDS:
         found = rows(content, kind.name)[0]

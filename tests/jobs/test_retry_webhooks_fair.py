@@ -1,5 +1,5 @@
-"""Whatever one account's endpoints do, another account's deliveries arrive: real processes, servers
-and look-ups."""
+"""Who is next. An endpoint has one request in flight, a host two; while others wait, an owner has
+at most half of the eight slots; while working endpoints wait, failing ones have at most two."""
 from __future__ import annotations
 
 import threading
@@ -8,126 +8,234 @@ from collections import Counter
 
 import pytest
 
-from tests.servers.dns_servers import Authority, Unbound
 from tests.servers.web import Web
+from tests.support.databases import bulk
 from tests.support.engines import on_sqlite
-from tests.support.hooks import fill
-from tests.support.shell import ROOT, Shell
+from tests.support.hooks import SECRET, delivery, endpoint, fill, flood
+from tests.support.patience import SOON
+from tests.support.plans import analyse, problems
+from tests.support.product import ANSWERED, TIMEOUT, Response, clock
+from tests.support.shell import Shell
 
-# Who waits for whom is decided in the process: on one engine alone.
-pytestmark = [pytest.mark.slow, on_sqlite]
-
-RESOLVING = str(ROOT / "tests/support/resolving.py")
-ONE_ADDRESS = ("127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.1",
-               "017700000001", "0177.1")
+JOB = "retry_webhooks"
 ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
+TIMED_OUT = Response(TIMEOUT, text="no answer within 15 seconds")
+GOOD, SILENT = "https://good{id}.example/{owner}", "https://silent{id}.example/{owner}"
 
 
-class Slow(Web):
-    """Takes a while; counts what it is asked at once."""
+class Endpoints:
+    """The web. It notes how many requests are in flight at once, by owner, host, `good` and
+    `silent`, and in all. No request ends before what is expected of these was seen, or, for silent
+    ones, so many were `served`; those that are served end at once then."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(self._answer, host="")
-        self.seconds, self.open, self.most, self.lock = seconds, 0, 0, threading.Lock()
+    def __init__(self, served: int = 0, watched: int = 0, **expected: int) -> None:
+        self.expected, self.to_serve = Counter(expected), served
+        self.watched = watched or served - 8
+        self.changed = threading.Condition()
+        self.open: Counter = Counter()
+        self.most: Counter = Counter()
+        # the same until so many as are `watched` have begun: others wait for certain
+        self.most_before: Counter = Counter()
+        self.begun = self.served = 0
+        self.in_time = True
 
-    def _answer(self, connection, _heard) -> None:
-        with self.lock:
-            self.open += 1
-            self.most = max(self.most, self.open)
-        time.sleep(self.seconds)
-        with self.lock:
-            self.open -= 1
-        connection.sendall(ANSWER)
+    def __call__(self, sent) -> Response:
+        host, owner = sent.url.split("/")[2], sent.url.rpartition("/")[2]
+        is_silent = "silent" in host
+        names = ("all", host, f"o{owner}", "silent" if is_silent else "good")
+        with self.changed:
+            self.open.update(names)
+            self.most |= self.open
+            self.begun += not is_silent
+            if self.begun < self.watched:
+                self.most_before |= self.open
+            self.changed.notify_all()
+            self.in_time &= self.changed.wait_for(lambda: self._may_end(is_silent), SOON)
+        time.sleep(0.005)                                       # and more would be seen
+        with self.changed:
+            self.open.subtract(names)
+            self.served += not is_silent
+            self.changed.notify_all()
+        return TIMED_OUT if is_silent else Response(ANSWERED, 204)
 
 
-def statuses(service: Shell, ids: list) -> Counter:
-    """How many of these events are in which status."""
-    return Counter(row["status"] for row in service.db.query(
-        "SELECT status FROM {webhook_deliveries} WHERE event_id IN (:ids)", ids=ids))
+    def _may_end(self, is_silent: bool) -> bool:
+        if self.to_serve and not is_silent:
+            return True
+        return self.served >= self.to_serve and not self.expected - self.most
 
 
-@pytest.fixture
-def service(tmp_path, engine_url):
-    made = Shell(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8", "timeout": "1s"})
-    yield made
-    made.db.close()
+def statuses(bench, ids: list) -> set:
+    """Of these deliveries."""
+    return {one["status"] for one in bench.rows("webhook_deliveries") if one["id"] in ids}
+
+
+def test_an_endpoint_has_one_request_in_flight_and_a_host_two(bench):     # R44
+    bench.web.answer = endpoints = Endpoints(all=5)
+    flood(bench, 8, 3, 8, url="https://a.example/{id}/{owner}")
+    flood(bench, 8, 2, 8, url="https://b.example/{id}/{owner}")
+    flood(bench, 8, 1, 8, url="https://c.example/{id}/{owner}")
+    assert bench.run(JOB)["delivered"] == 48
+    assert endpoints.in_time
+    assert endpoints.most["all"] == 5
+    assert {name: number for name, number in endpoints.most.items() if ".example" in name} == {
+        "a.example": 2, "b.example": 2, "c.example": 1}
+
+
+def test_an_owner_has_half_of_the_slots_while_others_wait(bench):     # R66
+    bench.web.answer = endpoints = Endpoints(watched=200, o8=4, o9=4)
+    flood(bench, 8, 16, 10, url=GOOD)
+    flood(bench, 9, 16, 10, url=GOOD)
+    assert bench.run(JOB)["delivered"] == 320
+    assert endpoints.in_time
+    most = endpoints.most_before
+    assert (most["all"], most["o8"], most["o9"]) == (8, 4, 4)
+    bench.web.answer = endpoints = Endpoints(o7=8)              # nobody else waits
+    flood(bench, 7, 16, 3, url=GOOD)
+    assert bench.run(JOB)["delivered"] == 48
+    assert endpoints.most["o7"] == 8
+
+
+def test_silent_endpoints_of_one_owner_leave_the_others_half_of_the_slots(bench):     # R44 R66
+    bench.web.answer = endpoints = Endpoints(served=60)
+    flood(bench, 8, 40, 2, url=SILENT)
+    flood(bench, 9, 3, 20, url=GOOD)
+    assert bench.run(JOB)["delivered"] == 60
+    assert endpoints.in_time
+    assert endpoints.most_before["silent"] <= 4
+    # one request to each, and the other delivery waits
+    assert Counter(sent.url for sent in bench.web if "silent" in sent.url).most_common(1)[0][1] == 1
+    assert len(bench.web) == 60 + 40
+
+
+def test_failing_endpoints_have_a_quarter_of_the_slots_while_working_ones_wait(bench):     # R44 R66
+    since = bench.ago(hours=1)
+    bench.web.answer = endpoints = Endpoints(served=40, silent=8)
+    for owner in range(10, 20):
+        flood(bench, owner, 2, 1, url=SILENT, failing_since=since)
+    flood(bench, 9, 1, 40, url=GOOD)
+    assert bench.run(JOB)["delivered"] == 40
+    assert endpoints.in_time
+    assert endpoints.most_before["silent"] == 2
+    assert endpoints.most["silent"] == 8                        # once the others are served
+    assert len({sent.url for sent in bench.web}) == 21
+
+
+def test_a_dead_host_holds_two_slots_whoever_uses_it(bench):     # R44
+    bench.web.answer = endpoints = Endpoints(served=60)
+    for owner in (8, 9, 10):
+        flood(bench, owner, 10, 1, url="https://silent.example/{id}/{owner}")
+    flood(bench, 11, 3, 20, url=GOOD)
+    assert bench.run(JOB)["delivered"] == 60
+    assert endpoints.in_time
+    assert endpoints.most["silent"] == 2
+
+
+def test_failing_endpoints_take_turns_over_the_runs(bench):     # R66
+    """However many of one owner are silent: the one tried longest ago is next."""
+    flood(bench, 8, 12, 3, url=SILENT, failing_since=bench.ago(hours=1))
+    bench.web.answer = lambda _: TIMED_OUT
+    tried = []
+    for _ in range(3):
+        bench.web.clear()
+        bench.run(JOB, limit=4)
+        tried += [sent.url for sent in bench.web]
+        bench.now = bench.ahead(minutes=2)                      # the pause of each is over
+    assert (len(tried), len(set(tried))) == (12, 12)
 
 
 # R66
-def test_many_slow_endpoints_of_one_account_leave_a_quick_one_of_another_its_turns(service):
-    with Slow(0.6) as slow, Slow(0) as quick:
-        fill(service, slow.port, 16, 8, [f"127.0.0.{at}" for at in range(1, 17)])
-        theirs = fill(service, quick.port, 1, 20)
-        service.job("retry_webhooks", "--limit", "36")
-        assert statuses(service, theirs) == {"delivered": 20}
-        theirs = fill(service, quick.port, 1, 20)
-        service.job("retry_webhooks", "--limit", "28")
-        assert statuses(service, theirs) == {"delivered": 20}
+@pytest.mark.parametrize("endpoints", [1, 40])
+@pytest.mark.parametrize("due", [None, "2026-11-24 06:00:00"])
+def test_a_backlog_of_one_owner_lets_everybody_elses_go_first(bench, endpoints, due):
+    flood(bench, 8, endpoints, 4000 // endpoints, due=due)
+    bench.table("users", [{"id": 7, "status": "active"}, {"id": 9, "status": "active"}])
+    mine = [delivery(bench, endpoint(bench, url="https://mine.example/")) for _ in range(5)]
+    mine += [delivery(bench, endpoint(bench, user_id=9, url="https://nine.example/"), user_id=9)]
+    bench.run(JOB, limit=40)
+    assert statuses(bench, mine) == {"delivered"}
+    at = [sent.item_id for sent in bench.web]
+    assert max(at.index(f"webhook-{id}") for id in mine) < 30
 
 
-def test_a_path_that_hangs_leaves_the_others_of_its_server_their_turns(service):       # R44 R66
+# R66
+@pytest.mark.parametrize("number", [1, 400])
+def test_a_backlog_for_one_endpoint_lets_its_owners_others_go_first(bench, number):
+    flood(bench, 8, 1, number)
+    others = flood(bench, 8, 5, 1)
+    bench.run(JOB, limit=20)
+    done = {one["webhook_id"] for one in bench.rows("webhook_deliveries")
+            if one["status"] == "delivered"}
+    assert done.issuperset(others)
+
+
+# R66; all due rows are found at once, or owner by owner
+@pytest.mark.parametrize("per_owner", [9, 200])
+def test_the_next_run_goes_on_behind_the_owner_that_was_last(bench, per_owner):
+    for owner in range(20, 32):
+        flood(bench, owner, 1, per_owner)
+    for first in (20, 24, 28):
+        bench.web.clear()
+        bench.run(JOB, limit=4)
+        assert {int(sent.url[9:11]) for sent in bench.web} == set(range(first, first + 4))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("owners, endpoints", [(1, 20_000), (5000, 1)])
+# R15 R66
+def test_what_waits_for_later_costs_what_is_due_no_time(bench, owners, endpoints):
+    """However much there is of it: by the number of statements, each of which is served by an
+    index."""
+    now, later = clock.text(bench.now), clock.text(bench.ahead(minutes=5))
+    made = [(id, 100 + id % owners) for id in range(1, owners * endpoints + 1)]
+    bulk(bench.db, "users", ["id", "email", "status", "created_at"],
+         [(100 + at, f"u{at}@home.example", "active", now) for at in range(owners)])
+    bulk(bench.db, "webhooks", ["id", "user_id", "url", "secret", "created_at"],
+         [(id, owner, f"https://w{id}.example/", SECRET, now) for id, owner in made])
+    bulk(bench.db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "payload",
+                                          "attempts", "created_at", "last_attempt_at",
+                                          "next_attempt_at"],
+         [(owner, id, f"w{id}", "{}", 2, now, now, later) for id, owner in made])
+    flood(bench, 99_000, 1, 2100)           # behind all of these
+    analyse(bench.db, ("webhooks", "webhook_deliveries"))
+    asked: list = []
+
+    def answer(_) -> Response:
+        asked.append(len(bench.statements))
+        return Response(ANSWERED, 204)
+    bench.web.answer = answer
+    heard: dict = {}
+    bench.on_statement = heard.setdefault
+    bench.run(JOB, limit=40)
+    assert len(bench.web) == 40
+    assert asked[0] < 120
+    assert len(bench.statements) < 40 * 15 + 120
+    assert [why for sql, values in heard.items() for why in problems(
+        bench.db, sql, values, ("webhooks", "webhook_deliveries"))] == []
+
+
+# Who waits for whom is decided in the process: on one engine alone.
+@pytest.mark.slow
+@on_sqlite
+def test_a_path_that_hangs_leaves_the_others_of_its_server_their_turns(tmp_path,
+                                                                       engine_url):       # R44 R66
+    """A real process, and a real server."""
+    service = Shell(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8",
+                                                    "timeout": "1s"})
     hanging: set = set()
 
     def answer(connection, heard) -> None:
         if heard.line.split()[1] in hanging:
-            time.sleep(1.5)                     # longer than the time limit
+            threading.Event().wait(1.5)             # longer than the time limit
         else:
             connection.sendall(ANSWER)
     with Web(answer) as web:
         fill(service, web.port, 3, 2, ["127.0.0.1"])
         hanging.update(f"/{row['id']}" for row in service.db.query("SELECT id FROM {webhooks}"))
         theirs = fill(service, web.port, 1, 200, ["127.0.0.1"])
-        done = service.job("retry_webhooks")
-    assert statuses(service, theirs) == {"delivered": 200}
-    assert done["status"] == "ok"
-    assert 1 <= done["counts"]["retried"] <= 3
-
-
-# R44
-def test_many_names_of_one_address_get_two_requests_at_once_and_lose_no_attempt(service):
-    with Slow(0.2) as slow, Slow(0) as quick:
-        ids = fill(service, slow.port, 8, 2, ONE_ADDRESS)
-        theirs = fill(service, quick.port, 1, 20, ["127.0.0.9"])
-        counts = service.job("retry_webhooks")["counts"]
-        assert counts == {"delivered": 36, "retried": 0, "failed": 0}
-        assert slow.most == 2
-        assert statuses(service, ids + theirs) == {"delivered": 36}
-        assert {row["attempts"] for row in service.db.query("SELECT attempts FROM "
-                                                            "{webhook_deliveries}")} == {2}
-
-
-@pytest.fixture(scope="module")
-def names():
-    """Name servers that know good.example and service.example, and fail for all of
-    spoilt.example."""
-    with Authority() as authority, Unbound(authority) as resolver:
-        authority.zone("good.example", "@ A 127.0.0.1")
-        authority.zone("service.example", "@ A 127.0.0.1")
-        authority.zone("spoilt.example", "* A 127.0.0.1")
-        authority.spoil("spoilt.example")
-        yield resolver
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("others", [True, False])
-# R42 R66
-def test_hosts_of_one_account_whose_name_servers_fail_are_not_our_network(service, names, others):
-    service.configure("core", app_url="https://service.example")
-    with Slow(0) as web:
-        spoilt = fill(service, web.port, 60, 1, [f"h{at}.spoilt.example" for at in range(60)])
-        theirs = fill(service, web.port, 1, 5, ["good.example"]) if others else []
-        done = service.job("retry_webhooks", launcher=RESOLVING, JOBS_DNS_PORT=str(names.port))
-    assert (done["status"], done["counts"]) == ("ok", {"delivered": len(theirs), "retried": 60,
-                                                       "failed": 0})
-    assert statuses(service, spoilt) == {"pending": 60}
-
-
-@pytest.mark.slow
-def test_without_any_name_server_it_is_our_network_and_costs_no_attempt(service):      # R42
-    service.configure("core", app_url="https://service.example")
-    with Slow(0) as web, Slow(0) as nobody:             # a port where no name server answers
-        fill(service, web.port, 20, 1, [f"h{at}.good.example" for at in range(20)])
-        done = service.job("retry_webhooks", launcher=RESOLVING, JOBS_DNS_PORT=str(nobody.port))
-    assert (done["status"], done["stop_reason"]) == ("partial", "the network is down")
-    assert {row["attempts"] for row in service.db.query("SELECT attempts FROM "
-                                                        "{webhook_deliveries}")} == {1}
+        done = service.job(JOB)
+    rows = service.db.query("SELECT status FROM {webhook_deliveries} WHERE event_id IN (:ids)",
+                            ids=theirs)
+    assert Counter(row["status"] for row in rows) == {"delivered": 200}
+    assert (done["status"], done["counts"]["retried"]) == ("ok", 3)
+    service.close()

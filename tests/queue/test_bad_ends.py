@@ -11,7 +11,8 @@ import pytest
 from tests.support.hooks import SECRET
 from tests.support.product import ANSWERED, SENT, Lost, Response, Result, clock
 
-TABLES = {"retry_forwards": "failed_emails", "send_notifications": "notifications"}
+TABLES = {"retry_forwards": "failed_emails", "send_notifications": "notifications",
+          "retry_webhooks": "webhook_deliveries"}
 ROWS, BAD, MOST = 6, 3, {"retry_forwards": 4, "send_notifications": 7, "retry_webhooks": 5}
 
 

@@ -16,7 +16,8 @@ from tests.support.product import clock
 from tests.support.shell import Shell
 
 pytestmark = pytest.mark.slow
-TABLES = {"retry_forwards": "failed_emails", "send_notifications": "notifications"}
+TABLES = {"retry_forwards": "failed_emails", "send_notifications": "notifications",
+          "retry_webhooks": "webhook_deliveries"}
 NUMBER, STRUCK = 5, 2               # rows, and the message during which something happens
 POINTS = range(4)                   # commits after it: its own result, the next begin and result
 

@@ -188,8 +188,8 @@ class Web:
         now = outside.weather.now(host, outside.weather.now("network"))
         outside.clock.sleep({"silent": 10.0}.get(now, 0.2))
         answer = {
-            "silent": Response(TIMEOUT, text="no answer within 10 seconds", reached=False),
-            "away": Response(FAILED, text="connection refused", reached=False),
+            "silent": Response(TIMEOUT, text="no answer within 10 seconds"),
+            "away": Response(FAILED, text="connection refused"),
             "broken": Response(ANSWERED, 500, excerpt="oops"),
             "gone": Response(ANSWERED, 410, excerpt="gone"),
             "busy": Response(ANSWERED, 429, retry_after="5400"),
@@ -201,10 +201,6 @@ class Web:
         if answer.status:
             outside.strikes.reached("request", 1)
         return answer
-
-    def resolves(self, _name: str) -> bool:
-        """Whether a name server answers for the service's own names."""
-        return self._outside.weather.now("network") == "good"
 
     def close(self) -> None:
         """Nothing is open."""

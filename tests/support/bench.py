@@ -347,21 +347,14 @@ class Outbox(list):
 
 class Web(list):
     """The web: keeps the requests it is given. `answer(request)`, if set, returns another Response,
-    maybe later.
-
-    `names`: whether a name server answers for the service's own names."""
+    maybe later."""
 
     answer = None
-    names = True
 
     def post(self, request) -> Response:
         """Take the request, and answer."""
         self.append(request)
         return self.answer(request) if self.answer else Response(ANSWERED, 204)
-
-    def resolves(self, name: str) -> bool:
-        """Whether anybody answers for it."""
-        return self.names
 
     def close(self) -> None:
         """Nothing is open."""

@@ -48,12 +48,11 @@ INSIDE = {
     "hostnames": "",
     "folders": "",
     "features.usage.rollup": "", "features.usage.thresholds": "",
-    "features.webhooks.slots": "",
     "job": "declare tables_of",
     "monitoring.incidents": "", "monitoring.overview": "", "monitoring.publish": "",
     "output.console": "Console",
     "ports.dns": "Answer FOUND NODATA NXDOMAIN UNKNOWN",
-    "ports.http.message": "ANSWERED BUSY FAILED NOT_PUBLIC OURS REFUSED Request Response TIMEOUT "
+    "ports.http.message": "ANSWERED FAILED NOT_PUBLIC OURS REFUSED Request Response TIMEOUT "
                           "UNSENDABLE",
     "ports.http": "open_poster",
     "ports.mail.message": "Envelope IN_MEMORY Result",
@@ -125,7 +124,7 @@ def live_in(clock, outside, connecting, timeout: float) -> None:
     """From now on this process is on that clock and in that world: `outside` has the ends of the
     ports, `connecting` is called before each connection to the database."""
     from jobs_lib import clock as clocks
-    from jobs_lib.features.webhooks import dispatcher, requests
+    from jobs_lib.features.webhooks import requests
     from jobs_lib.runner import resources
     from tests.support import databases
 
@@ -133,7 +132,7 @@ def live_in(clock, outside, connecting, timeout: float) -> None:
     resources.time = SimpleNamespace(monotonic=clock.monotonic, sleep=clock.sleep)
     requests.threading = SimpleNamespace(Thread=_AtOnce)
     # what an endpoint has taken is kept: it must not be how busy this machine was
-    requests.time = dispatcher.time = resources.time
+    requests.time = resources.time
     connect = resources.Ports.connect
 
     def connected(ports, **how):

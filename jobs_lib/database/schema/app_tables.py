@@ -229,6 +229,7 @@ TABLES = {
         disabled_at         time     null written
         disabled_reason     line     null written
         failing_since       time     null written
+        paused_until        time     null written  # it asked to wait, or does not answer
         created_at          now
         index user: user_id                      # an account's endpoints: pages, export, deletion
         """,
@@ -249,14 +250,12 @@ TABLES = {
         last_error          text     null written
         created_at          now
         finished_at         time     null written
-        claim_token         word     null written
         claim_run           word     null written
-        lease_until         time     null written
         uncertain           int      = 0 written
-        index due: status, next_attempt_at, last_attempt_at  # retry_webhooks: what is due
+        index due: status, next_attempt_at, attempts, last_attempt_at  # retry_webhooks: all due
         index run: claim_run                     # retry_webhooks: what a dead run held
-        index hook: webhook_id, status           # an endpoint's queue, when disabled or deleted
-        index turn: status, user_id, webhook_id, next_attempt_at, created_at  # owners in turn
+        index turns: status, user_id, next_attempt_at    # retry_webhooks: owners in turn
+        index hook: webhook_id, status, next_attempt_at  # an endpoint's queue; its deletion
         index age: status, created_at            # purge_webhook_deliveries: finished ones by age
         index user: user_id                      # deletion
         """,

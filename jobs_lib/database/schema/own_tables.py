@@ -196,17 +196,6 @@ TABLES = {
         notified_at         time     null        # when a channel last reported it
         key alert_key
         """,
-    "endpoint_state": """
-        How the endpoints of webhooks answered lately; a row is deleted a week after its last use.
-        webhook_id          ref
-        user_id             ref
-        tried_at            time                 # when a run last sent something
-        slow                flag     = 0         # it took over half of the time limit: others first
-        paused_until        time     null        # nothing is sent to it before: it has asked so
-        key webhook_id
-        index user: user_id, tried_at            # retry_webhooks: where to continue; deletion
-        index age: tried_at                      # purging rows that were not used for long
-        """,
     "attempts": """
         What was tried with each item of a queue: what `jobs.py queue forwards 16` tells.
         id                  id

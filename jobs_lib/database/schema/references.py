@@ -39,8 +39,6 @@ REFERENCES = tuple(Reference(*line.split()) for line in """
     webhooks                  user_id         users           with
     webhook_deliveries        webhook_id      webhooks        with
     webhook_deliveries        user_id         users           with
-    endpoint_state            webhook_id      webhooks        with
-    endpoint_state            user_id         users           with
     attempts                  user_id         users           stays
     export_requests           user_id         users           with
     notifications             user_id         users           with

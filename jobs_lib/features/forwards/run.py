@@ -9,7 +9,6 @@ from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.engines import spool
-from jobs_lib.engines.idle import is_idle
 
 LATER = timedelta(days=1)       # than its row was sent, a file goes
 FIRST = timedelta(days=7)       # the first run looks so far back
@@ -53,13 +52,9 @@ def sent_files(ctx):
 
 def send_due(ctx):
     """Try every due row once. Returns what is wrong with the relay, if it does not work."""
-    ctx.counts.update(sent=0, retried=0, failed=0)
-    if is_idle(ctx, "failed_emails", ("sent", "failed")):
-        return None
-    from jobs_lib.engines.queue import work_if_due
     from jobs_lib.features import queues
 
-    work = work_if_due(ctx, queues.FORWARDS)
+    work = queues.work_to_do(ctx, queues.FORWARDS)
     if work is None:
         return None
     from jobs_lib.engines import mail_sending

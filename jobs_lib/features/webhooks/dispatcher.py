@@ -1,267 +1,210 @@
 """One run over the deliveries that are due: many endpoints at once, each of them one request after
 the other.
 
-    claim      the next rows, each of another endpoint (turns.py, slots.py, servers.py)
-    begin      one commit: they are `sending`, their attempts counted
-    dispatch   each to a thread, which only sends (requests.py)
-    collect    what is completed; whether it is the endpoint's fault (network.py)
-    settle     one commit: the results
+    pick       the next delivery that may begin beside those in flight (picker.py)
+    begin      one commit: it is `sending`, its attempt on record
+    send       by a thread, which does nothing else (requests.py)
+    settle     one commit: what came of one that is completed, for it and its endpoint
 
-An endpoint has a few rows in its turn, and then comes after the others.
+Only this thread touches the database. What is in flight when the run is killed is sent once more.
 """
 from __future__ import annotations
 
-import time
-from functools import partial
+from collections import Counter
 
 from jobs_lib import clock
-from jobs_lib.engines.attempts import Tried
-from jobs_lib.engines.old_queue import ENDED_BY_APP, RECHECK_SECONDS, QueueClaims, until_stored
-from jobs_lib.errors import DatabaseError
-from jobs_lib.ports.outcomes import RETRY, SENT
+from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT, Tried
+from jobs_lib.engines.queue import Work, until_stored
+from jobs_lib.engines.turns import Ring, Turn
 
 from . import endpoints
-from .deliveries import MARGIN, delays
-from .network import Network
+from .deliveries import MARGIN
+from .outcomes import PAUSE
+from .picker import Lane, Picker
 from .requests import Attempt, Requests
-from .search import rows_of
-from .servers import Servers
-from .slots import Slots
-from .turns import Plan
 
-CLAIMED_TOGETHER = 20       # rows of an endpoint, where few wait
+PAGE = 500                  # due deliveries that are read at once
+MOVED = 5000                # of an endpoint that is paused, at once
+OTHERS = ("SELECT id FROM {webhooks} WHERE user_id = :owner AND id NOT IN (:found) AND EXISTS ("
+          "SELECT 1 FROM {webhook_deliveries} WHERE webhook_id = {webhooks}.id "
+          "AND status = 'pending' AND next_attempt_at <= :now) LIMIT 100")
+ERRORS = 10                 # answered one after the other, and an endpoint is paused
 
 
 class Dispatcher:
-    """The loop of one run. Only it touches the database."""
+    """The loop of one run."""
 
-    plan: Plan
-
-    def __init__(self, ctx, claims: QueueClaims) -> None:
-        self.ctx, self.claims, self.waits = ctx, claims, delays(ctx)
-        self.requests = Requests(ctx)
-        self.slots = Slots()
-        self.servers = Servers()
-        self.network = Network(ctx, self.requests.poster)
-        self.known: dict[int, dict] = {}        # {id: the endpoint}
-        self.read_at: dict = {}                 # {id: when it was read, since rows are claimed}
-        # of each item of the plan: rows that are claimed, the next one last
-        self.claimed: dict[tuple, list] = {}
-        self.completed: list[Attempt] = []      # not settled yet
-        self.begun = self.done = 0
-        self.total: int | None = None           # that there are to do, where it is known
+    def __init__(self, ctx, work: Work) -> None:
+        self.ctx, self.db, self.work = ctx, ctx.db, work
+        self.ring, self.requests = Ring(work), Requests(ctx)
+        self.picker = Picker(self._owners(), self.requests.in_flight)
+        self.met: set = set()                   # ids of deliveries that had their turn in this run
+        self.errors: Counter = Counter()        # {endpoint: errors that it answered in a row}
+        self.began_at = ctx.monotonic()
 
     def send_due(self) -> None:
-        """Send what is due, first all but what a killed run was sending, and that at the end."""
+        """Send what is due, each delivery once at most."""
         try:
-            for uncertain in (False, True):
-                self.plan = Plan(self.ctx, self.claims, self.known, uncertain)
-                due = self.plan.search.total
-                self.total = None if due is None else self.done + due
-                self._send_all()
-                if not uncertain:
-                    self.plan.keep()
-        finally:
-            self.claims.release()
-        if self.ctx.limit and self.begun >= self.ctx.limit and self.claims.due(1):
-            self.ctx.stop("limit")
-
-    def _send_all(self) -> None:
-        try:
-            while (rows := self.claim()) or self.requests.in_flight or self.network.held:
-                self.dispatch(self.begin(rows))
-                self.collect()
-                self.settle(self.ctx.db.batch)
-        except DatabaseError:
-            # what is in hand, and what comes yet, is stored all the same, as soon as it can be
+            self._begin_more()
             while self.requests.in_flight:
-                self.completed += self.requests.completed()
-            self.completed += self.network.release()
-            self.settle(partial(until_stored, self.ctx))
-            raise
+                self._settle(self.requests.wait())
+                self._begin_more()
+        finally:
+            # whatever has failed: what is in flight is stored as soon as it can be
+            while self.requests.in_flight:
+                self._settle(self.requests.wait())
 
-    # Claim
-
-    def claim(self) -> list[dict]:
-        """Rows to begin now, each of another endpoint; none when the run is to stop."""
-        if not self._may_go_on():
-            return []
-        in_flight = self.requests.in_flight
-        self.slots.recount(in_flight, self.plan)
-        free = self.slots.free()
-        if self.ctx.limit:
-            free = min(free, self.ctx.limit - self.begun)
-        while True:
-            self.plan.search.go_on(free)
-            rows = self._pick(False, free)
-            rows += self._pick(True, min(free - len(rows), self.slots.left_for_failing()))
-            # with nothing in flight there is nothing to wait for before the search goes on
-            if rows or in_flight or self.plan.search.queries > 0 or self.ctx.should_stop():
-                return rows
+    def _begin_more(self) -> None:
+        """Begin what may go beside what is in flight."""
+        # failing endpoints make a run a time limit longer at most: others wait for its end
+        passed = self.ctx.monotonic() - self.began_at
+        self.picker.takes_failing = passed <= self.requests.seconds
+        while self._may_go_on() and (picked := self.picker.pick()):
+            lane, id = picked
+            row = self._read(lane, id)
+            if row and self.work.begin(row) is True:
+                # read only now: what its size does to a run is on record
+                row["payload"] = self.db.value(
+                    "SELECT payload FROM {webhook_deliveries} WHERE id = :id", id=id)
+                self.requests.send(row, lane)
 
     def _may_go_on(self) -> bool:
-        if self.ctx.should_stop() or not (self.plan.has(False) or self.plan.has(True)):
-            return False
         if self.ctx.hard_limit - self.ctx.monotonic() < self.requests.seconds + MARGIN:
             self.ctx.stop("budget")
-            return False
-        return True
+        return not self.ctx.should_stop(self.work.begun)
 
-    def _pick(self, failing: bool, most: int) -> list[dict]:
-        rows: list = []
-        while len(rows) < most and (row := self._next_row(failing)):
-            rows.append(row)
-        return rows
+    def _read(self, lane: Lane, id) -> dict | None:
+        """The row, if it is still to be sent; its endpoint as it is now."""
+        rows = self.work.usable([Turn(id, lane.owner, False, self.ring)])
+        now = endpoints.current(self.db, [lane.endpoint["id"]]).get(lane.endpoint["id"])
+        if not rows or not now or not now["active"]:
+            return None
+        lane.endpoint.update(now)
+        return rows[0]
 
-    def _next_row(self, failing: bool) -> dict | None:
-        """The next row of the first item in turn that has one and may begin it."""
-        for item in self.plan.candidates(failing, self.slots.may_have_more):
-            owner, id = item
-            reason = self.servers.why_skipped(owner, self.known[id])
-            if reason or endpoints.is_paused(self.ctx, self.known[id], self.waits):
-                self.ctx.log.event("endpoint", webhook_id=id, outcome="skipped",
-                                   reason=reason or "it asked to wait")
-                self.plan.drop(item)
-                self.claimed.pop(item, None)        # given back at the end
-            elif self.slots.may_take(owner, self.known[id]) and (row := self._take_row(item)):
-                self.plan.began(item, failing)
-                self.slots.take(owner, self.known[id])
-                return row
-        return None
+    # What came of them
 
-    def _take_row(self, item: tuple) -> dict | None:
-        """The next row of an endpoint, which is out when nothing is left. It keeps its turn until
-        all that were claimed have begun: so only about as many endpoints as there are slots have
-        rows in memory."""
-        rows = self.claimed.setdefault(item, [])
-        if rows and (self.ctx.clock() - self.read_at[item[1]]).total_seconds() >= RECHECK_SECONDS:
-            if self.claims.suspended([item[0]]):
-                self.claimed.pop(item)              # given back at the end
-                self.plan.drop(item)
-                return None
-            rows[:] = self._cancel_unwanted(item[1], rows)
-        while not rows:
-            most = max(1, CLAIMED_TOGETHER * self.slots.number
-                       // max(self.slots.number, len(self.plan.owners())))
-            found = self.claims.claim(most, rows_of(*item), self.plan.uncertain)
-            if not found:
-                self.claimed.pop(item)
-                self.plan.drop(item)
-                return None
-            rows += self._cancel_unwanted(item[1], found)[::-1]
-        row = rows.pop()
-        if not rows:
-            self.claimed.pop(item)
-            self.plan.over(item)
-        return row
-
-    def _cancel_unwanted(self, id: int, rows: list[dict]) -> list[dict]:
-        """Cancel those of the rows that nobody waits for any more. The others."""
-        self.read_at[id] = self.ctx.clock()
-        found = endpoints.current(self.ctx.db, [id])            # at each turn again
-        self.known[id] = {**self.known[id], **found.get(id, {})}
-        reasons = endpoints.reasons_to_cancel(self.ctx.db, rows, found)
-
-        def cancel() -> list:
-            return [row["id"] for row in rows if row["id"] in reasons and self.claims.cancel(
-                row, last_error=f"cancelled: {reasons[row['id']]}")]
-        cancelled = self.ctx.db.batch(cancel) if reasons else []
-        for row_id in cancelled:
-            self.ctx.count("cancelled")
-            self.ctx.log.event("delivery", id=row_id, webhook_id=id, outcome="cancelled",
-                               reason=reasons[row_id])
-        return [row for row in rows if row["id"] not in reasons]
-
-    # Begin, dispatch, collect
-
-    def begin(self, rows: list[dict]) -> list[dict]:
-        """Those of the rows that are still ours, now `sending`."""
-        begun = rows and self.ctx.db.batch(
-            lambda: [row for row in rows if self.claims.begin(row)])
-        self.begun += len(begun)
-        return begun
-
-    def dispatch(self, rows: list[dict]) -> None:
-        """Send these deliveries, over the same connection as long as more are claimed."""
-        for row in rows:
-            item = row["user_id"], row["webhook_id"]
-            self.requests.send(row, self.known[row["webhook_id"]], item in self.claimed)
-
-    def collect(self) -> None:
-        """Wait for one result or more, or until a request leaves its slot; all that can be settled
-        now are in `completed`. With nothing in flight, what was held back counts as it is."""
-        if not self.requests.in_flight:
-            self.completed = self.network.sort([], lambda _: False) or self.network.release()
-            return
-        self.completed = self.requests.completed()
-        for attempt in self.completed:
-            self.slots.note(attempt)
-            self.servers.note(attempt, time.monotonic())
-        if self.completed:
-            self.completed = self.network.sort(self.completed, self._others_wait)
-
-    def _others_wait(self, owners: set) -> bool:
-        """Whether anything of other owners than these is in flight or waits."""
-        if any(attempt.owner not in owners for attempt in self.requests.in_flight):
-            return True
-        self.plan.search.go_on()
-        return self.plan.has(False, owners) and not self.ctx.should_stop()
-
-    # Settle
-
-    def settle(self, commit) -> None:
-        """Store what is completed by `commit(work)`; then first all that is counted and logged,
-        then what may fail."""
-        if not self.completed:
-            return
-        stored = commit(lambda: [self._store(attempt) for attempt in self.completed])
-        completed, self.completed = self.completed, []
-        disabled: list = []
-        for attempt, (settled, changed, reason) in zip(completed, stored):
-            if attempt.is_void:
-                self.begun -= 1
-                continue
-            id = attempt.endpoint["id"]
-            self.known[id].update(changed)
-            self._report(attempt, settled)
-            if reason:
-                disabled.append(id)
-                self.servers.skip(id)
-                self.ctx.count("disabled")
-                self.ctx.log.warning("endpoint disabled", webhook_id=id, reason=reason)
-        for id in disabled:
-            endpoints.cancel(self.ctx, id, "the endpoint was disabled")
-        self.ctx.progress(self.done, self.total)
+    def _settle(self, attempt: Attempt) -> None:
+        """Store the result, then what it means for the other deliveries of the endpoint."""
+        endpoint, verdict = attempt.endpoint, attempt.verdict
+        self.errors[endpoint["id"]] = self.errors[endpoint["id"]] + 1 if verdict.blames else 0
+        if self.errors[endpoint["id"]] >= ERRORS and not verdict.wait:
+            attempt.verdict = verdict._replace(wait=PAUSE)
+        settled, changed, disabled = until_stored(self.ctx, lambda: self._store(attempt))
+        endpoint.update(changed)
+        self._report(attempt, settled, disabled)
+        if not endpoint["active"]:
+            self._cancel("the endpoint was disabled", "webhook_id = :hook", hook=endpoint["id"])
+        if not endpoint["active"] or self._is_paused(endpoint):
+            self.picker.drop(endpoint["id"])
+        self.ctx.progress(self.work.begun - len(self.requests.in_flight))
 
     def _store(self, attempt: Attempt) -> tuple:
-        """Store one result. (as settled, what has changed of the endpoint, why it was disabled or
-        ""). It may be called again after a deadlock, so it changes nothing but rows."""
-        row, response, verdict = attempt.row, attempt.response, attempt.verdict
-        values = {"response_status": response.status, "response_excerpt": response.excerpt or None,
-                  "last_error": verdict.error, **self._next_attempt(row, verdict)}
-        tried: Tried | None = Tried(response.status, verdict.error or "",
-                                    int(1000 * attempt.seconds))
-        if attempt.is_void:
-            values, tried = {"last_attempt_at": row["last_attempt_at"]}, None
-        settled = self.claims.settle(row, verdict.outcome, tried, **values)
-        return settled, *endpoints.store_attempt(self.ctx, attempt, self.waits)
+        """(as settled, what has changed of the endpoint, why it was disabled or ""). It may be
+        called again after a deadlock, so it changes nothing but rows."""
+        row, response, verdict, later = attempt.row, attempt.response, attempt.verdict, None
+        if verdict.wait and verdict.outcome == RETRY:       # never earlier than the schedule says
+            delay = self.work.delays[min(row["attempt"], len(self.work.delays) - 1)]
+            later = self.ctx.clock() + max(verdict.wait, delay)
+        tried = Tried(response.status, verdict.error or "", attempt.milliseconds)
+        settled = self.work.settle(row, verdict.outcome, tried, later=later,
+                                   response_excerpt=response.excerpt or None)
+        return settled, *endpoints.store_result(self.ctx, attempt.endpoint, verdict)
 
-    def _next_attempt(self, row: dict, verdict) -> dict:
-        """When, if not as the schedule says: never earlier than that."""
-        wait = verdict.wait
-        if wait and verdict.outcome == RETRY:
-            if row["attempt"] >= len(self.waits):
-                return {}                           # that was the last one
-            wait = max(wait, self.waits[row["attempt"]])
-        return {"next_attempt_at": self.ctx.clock() + wait} if wait else {}
+    def _is_paused(self, endpoint: dict) -> bool:
+        """Whether it is; then what is due to it before the end waits as long. Of a large backlog
+        the rest is moved by the next runs, which pass it by."""
+        if not endpoints.is_paused(endpoint, self.ctx.clock()):
+            return False
+        self.work.change_waiting("webhook_id = :hook AND next_attempt_at < :until",
+                                 {"next_attempt_at": endpoint["paused_until"]}, most=MOVED,
+                                 hook=endpoint["id"], until=endpoint["paused_until"])
+        return True
 
-    def _report(self, attempt: Attempt, settled) -> None:
-        outcome = ENDED_BY_APP if settled.over else settled.meaning.counted
-        row, due = attempt.row, None if settled.over else settled.next_attempt_at
-        self.done += 1
+    def _cancel(self, reason: str, rule: str, **which) -> None:
+        """Cancel what nobody waits for. What a kill leaves, the next run finds due and cancels."""
+        self.ctx.log.event("deliveries", outcome="cancelled", reason=reason)
+        self.work.change_waiting(rule, {
+            "status": "failed", "finished_at": self.ctx.clock(), "next_attempt_at": None,
+            "last_error": f"cancelled: {reason}"}, counted="cancelled", **which)
+
+    def _note_errors(self, attempt: Attempt) -> None:
+        id, verdict = attempt.endpoint["id"], attempt.verdict
+        self.errors[id] = self.errors[id] + 1 if verdict.blames else 0
+        if self.errors[id] >= ERRORS and not verdict.wait:
+            attempt.verdict = verdict._replace(wait=PAUSE)
+
+    def _report(self, attempt: Attempt, settled, disabled: str) -> None:
+        row, outcome, due = attempt.row, attempt.verdict.outcome, settled.next_attempt_at
+        word = "retried" if settled.status == "pending" else settled.status
+        if outcome == POSTPONED:
+            word = "postponed"
+            self.ctx.stop("this host cannot send")          # the next would fare alike
         if not settled.over:
-            self.ctx.count(outcome)
-        self.ctx.log.event("delivery", "info" if attempt.verdict.outcome == SENT else "warning",
-                           id=row["id"], webhook_id=row["webhook_id"], attempt=row["attempt"],
-                           outcome=outcome, code=attempt.response.status,
-                           next_attempt_at=due and clock.text(due))
+            self.ctx.count(word)
+        self.ctx.log.event("delivery", "info" if outcome == SENT else "warning", id=row["id"],
+                           webhook_id=row["webhook_id"], attempt=row["attempt"],
+                           outcome="ended by the app" if settled.over else word,
+                           code=attempt.response.status, next_attempt_at=due and clock.text(due))
+        if disabled:
+            self.ctx.count("disabled")
+            self.ctx.log.warning("endpoint disabled", webhook_id=row["webhook_id"], reason=disabled)
+
+    # What is due
+
+    def _owners(self):
+        """The Lanes of each owner that has due deliveries, from the one behind the last turn
+        on."""
+        while turns := self.ring.take(1):
+            [turn] = turns
+            self.ring.left.discard(turn.id)
+            if turn.owner in self.ring.passed:          # a lap is over
+                self.ring.forget()
+            else:
+                self.ring.passed.add(turn.owner)
+                yield self._lanes(turn.owner)
+        self.picker.is_whole = True
+
+    def _lanes(self, owner) -> list[Lane]:
+        """Those of an owner, the longest due first; of more than a page, with some of its other
+        endpoints."""
+        whose = "user_id IS NULL" if owner is None else "user_id = :owner"
+        rows = self._wanted(whose, owner)
+        found: dict = {}
+        for row in rows:
+            found.setdefault(row["webhook_id"], []).append(row["id"])
+        if is_more := len(rows) == PAGE:
+            found.update((row["id"], []) for row in self.db.query(
+                OTHERS, owner=owner, found=list(found), now=self.ctx.now))
+        rule = f"webhook_id = :id AND {whose}"
+        lanes = [Lane(owner, endpoint, self._ids(found[id], is_more, rule, id=id, owner=owner))
+                 for id, endpoint in endpoints.current(self.db, found).items()
+                 if endpoint["active"] and not self._is_paused(endpoint)]
+        return [lane for lane in lanes if lane.next is not None]
+
+    def _ids(self, ids: list, is_more: bool, rule: str, **values):
+        """These deliveries; then, if there may be more, page by page what else is due by the rule.
+        Each once in a run."""
+        while ids or is_more:
+            self.met.update(ids)
+            yield from ids
+            ids = [row["id"] for row in (self._due(rule, **values) if is_more else ())
+                   if row["id"] not in self.met]
+            is_more = bool(ids)
+
+    def _wanted(self, whose: str, owner) -> list[dict]:
+        """The first due deliveries of an owner. What nobody waits for is cancelled."""
+        while True:
+            rows = self._due(whose, owner=owner)
+            reasons = endpoints.reasons_to_cancel(self.db, rows)
+            for reason in set(reasons.values()):
+                self._cancel(reason, "id IN (:these)",
+                             these=[id for id in reasons if reasons[id] == reason])
+            if not reasons or self.ctx.should_stop():
+                return [row for row in rows if row["id"] not in reasons]
+
+    def _due(self, rule: str, **values) -> list[dict]:
+        due, bound = self.work.due_rule()
+        return self.db.query("SELECT id, user_id, webhook_id FROM {webhook_deliveries} "
+                             f"WHERE status = 'pending' AND {due} AND {rule} "
+                             f"ORDER BY next_attempt_at LIMIT {PAGE}", **bound, **values)

@@ -18,11 +18,6 @@ class DeliveryQueue(ClaimedQueue):
     moments = (("created_at", "came in"), ("finished_at", "ended"))
     needs = "CASE WHEN payload IS NULL THEN 0 ELSE 1 END AS whole"
 
-    def engine(self, ctx):
-        """For queue_preview.py."""
-        from . import deliveries
-        return deliveries.queue(ctx)
-
     def to(self, row: dict) -> str:
         """The endpoint, and the event."""
         return f"endpoint {one_line(row['webhook_id'])}, {one_line(row['event_type'])}"
@@ -30,21 +25,7 @@ class DeliveryQueue(ClaimedQueue):
     def reasons_to_cancel(self, ctx, rows: list[dict]) -> dict:
         """Its account or endpoint is deleted, or the endpoint is disabled."""
         from . import endpoints
-        return endpoints.reasons_to_cancel(ctx.db, rows, endpoints.current(
-            ctx.db, list({row["webhook_id"] for row in rows})))
-
-    def reasons_to_wait(self, ctx, rows: list[dict]) -> dict:
-        """Its endpoint has asked to be left alone."""
-        from .outcomes import LONGEST_WAIT
-        paused = {}
-        for row in ctx.db.query("SELECT webhook_id, paused_until FROM {endpoint_state} "
-                                "WHERE webhook_id IN (:ids) AND paused_until > :now "
-                                "AND paused_until <= :most",
-                                ids={row["webhook_id"] for row in rows}, now=ctx.now,
-                                most=ctx.now + LONGEST_WAIT):
-            paused[row["webhook_id"]] = row["paused_until"]
-        return {row["id"]: f"its endpoint has asked for no request until "
-                f"{paused[row['webhook_id']]} UTC" for row in rows if row["webhook_id"] in paused}
+        return endpoints.reasons_to_cancel(ctx.db, rows)
 
     def why_lost(self, ctx, row: dict) -> str | None:
         """Its payload is not kept."""

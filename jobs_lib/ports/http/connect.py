@@ -10,39 +10,24 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
-import threading
 import time
 
-from jobs_lib.ports.in_time import in_time
-
 from . import public_addresses
-from .message import (
-    BUSY,
-    FAILED,
-    NOT_PUBLIC,
-    OURS,
-    PER_ADDRESS,
-    REFUSED,
-    TIMEOUT,
-    Response,
-)
+from .message import FAILED, NOT_PUBLIC, OURS, REFUSED, TIMEOUT, Response
 
 MOST_ADDRESSES = 4          # of one name that are tried
 # connecting may take this part of the whole time: a third SYN goes out after 3 seconds
 CONNECT_SHARE = 3
 BLACK_HOLE = ("192.0.2.1", "2001:db8::1")         # for documentation: nobody's own
 EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
-UNREACHED = {errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EHOSTDOWN,
-             errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM}
 
 
 class Failure(Exception):
     """An attempt that ends here, with this Response."""
 
-    def __init__(self, outcome: str, text: str, reached: bool | None = True,
-                 address: str = "") -> None:
+    def __init__(self, outcome: str, text: str) -> None:
         super().__init__(text)
-        self.response = Response(outcome, text=text, reached=reached, address=address)
+        self.response = Response(outcome, text=text)
 
 
 def out_of_resources(error: Exception) -> Failure | None:
@@ -51,7 +36,7 @@ def out_of_resources(error: Exception) -> Failure | None:
     numbers = {socket.EAI_MEMORY} if isinstance(error, socket.gaierror) else EXHAUSTED
     if getattr(error, "errno", None) not in numbers:
         return None
-    return Failure(OURS, f"this host could not send ({reason(error)})", None)
+    return Failure(OURS, f"this host could not send ({reason(error)})")
 
 
 class Deadline:
@@ -81,41 +66,16 @@ def resolve(target, allowed, deadline: Deadline) -> list[tuple]:
                                    socket.IPPROTO_TCP)
     except (OSError, UnicodeError) as error:
         text = f"the name {target.host} cannot be resolved ({reason(error)})"
-        # An answer that there is no such name shows nothing: it may be remembered by a resolver
-        # that is near.
-        raise out_of_resources(error) or Failure(FAILED, text, _answered(error)) from None
+        raise out_of_resources(error) or Failure(FAILED, text) from None
     deadline.left()
     addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found
                                    if family in (socket.AF_INET, socket.AF_INET6)))
     if not addresses:
-        raise Failure(FAILED, f"the name {target.host} has no address", None)
+        raise Failure(FAILED, f"the name {target.host} has no address")
     for family, address in addresses:
         if not _may(family, address, allowed):
-            raise Failure(REFUSED, NOT_PUBLIC, None)
+            raise Failure(REFUSED, NOT_PUBLIC)
     return addresses[:MOST_ADDRESSES]
-
-
-def _answered(error: Exception) -> bool | None:
-    """False if no name server answered; None if there is no such name, or it is none."""
-    if isinstance(error, socket.gaierror):
-        return False if error.errno in (socket.EAI_AGAIN, socket.EAI_FAIL,
-                                        socket.EAI_SYSTEM) else None
-    return False if isinstance(error, OSError) else None
-
-
-def resolves(name: str, seconds: float) -> bool:
-    """Whether a name server says anything of this name, be it that there is none. A look-up that
-    hangs says nothing."""
-    def ask() -> bool:
-        try:
-            socket.getaddrinfo(name, None)
-        except (OSError, UnicodeError) as error:
-            return _answered(error) is not False
-        return True
-    try:
-        return bool(in_time(ask, seconds))
-    except RuntimeError:            # no more threads: nothing is known
-        return True
 
 
 def _may(family, address: tuple, allowed) -> bool:
@@ -140,43 +100,14 @@ def _binds(family, address: str) -> bool:
     return True
 
 
-class Places:
-    """How many requests go to each address at once: many names may lead to one, and its owner has
-    chosen them."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._taken: dict[str, int] = {}
-
-    def take(self, address: str) -> bool:
-        """Whether there is one more to be had; it is to be given back."""
-        with self._lock:
-            taken = self._taken.get(address, 0)
-            if taken < PER_ADDRESS:
-                self._taken[address] = taken + 1
-            return taken < PER_ADDRESS
-
-    def give_back(self, address: str) -> None:
-        """Note that a request to this address has ended."""
-        with self._lock:
-            self._taken[address] -= 1
-
-
-def connect(addresses: list[tuple], allowed, deadline: Deadline, places: Places) -> tuple:
-    """(a socket connected to the first of these addresses that answers, the address): its place is
-    the caller's to give back. Failure BUSY when the places at one of them are taken, and none
-    before it answers."""
+def connect(addresses: list[tuple], allowed, deadline: Deadline):
+    """A socket connected to the first of these addresses that answers. Failure if none does."""
     until = min(deadline.until, time.monotonic() + deadline.seconds / CONNECT_SHARE)
-    failed, reached = Failure(FAILED, "no connection"), False
+    failed = Failure(FAILED, "no connection")
     for number, (family, address) in enumerate(addresses):
         share = max(0.05, (until - time.monotonic()) / (len(addresses) - number))
-        place = public_addresses.spelled(address[0])
-        if not places.take(place):
-            raise Failure(BUSY, "", None, place)
-        sock = None
         try:
-            sock = _connected(family, address, allowed, min(share, deadline.left()))
-            return sock, place
+            return _connected(family, address, allowed, min(share, deadline.left()))
         except socket.timeout:          # TimeoutError only from Python 3.10 on
             failed = Failure(TIMEOUT,
                              f"no connection within {deadline.seconds / CONNECT_SHARE:g} seconds")
@@ -184,11 +115,6 @@ def connect(addresses: list[tuple], allowed, deadline: Deadline, places: Places)
             if failure := out_of_resources(error):
                 raise failure from None
             failed = Failure(FAILED, f"no connection ({reason(error)})")
-            reached = reached or error.errno not in UNREACHED          # somebody refused it
-        finally:
-            if sock is None:
-                places.give_back(place)
-    failed.response = failed.response._replace(reached=reached)
     raise failed
 
 
@@ -197,11 +123,9 @@ def _connected(family, address: tuple, allowed, seconds: float):
     try:
         sock.settimeout(seconds)
         sock.connect(address)
-        # on a kept connection the end of a request would wait for an ACK that is delayed
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if sock.getsockname()[0] == address[0] and not public_addresses.is_in(address[0], allowed):
             # one of our own that could not be recognized before
-            raise Failure(REFUSED, NOT_PUBLIC, None)
+            raise Failure(REFUSED, NOT_PUBLIC)
         return sock
     except BaseException:
         sock.close()

@@ -12,17 +12,14 @@ from jobs_lib.ports.in_time import in_time
 from jobs_lib.records import namedtuple
 
 # body: bytes, sent as they are; headers: [(name, value)], besides Host, Content-Length and
-# Connection; endpoint: whose connection it may use, if one was kept, or None; more: whether another
-# request to that endpoint follows, for which the connection is to be kept
-Request = namedtuple("Request", "item_id url headers body endpoint more", defaults=(None, False))
+# Connection
+Request = namedtuple("Request", "item_id url headers body")
 
 # status: of the answer, or None; retry_after: that header as it came, or ""; excerpt: the answer's
 # beginning, printable and at most EXCERPT bytes; text: what went wrong, in words for the endpoint's
-# owner, without the resolved address; reached: whether this shows that our network works: True,
-# False when it may be our own that does not, None if neither address: that was connected to, or
-# would have been; never shown to anybody
-Response = namedtuple("Response", "outcome status retry_after excerpt text reached address",
-                      defaults=(None, "", "", "", True, ""))
+# owner, without the resolved address
+Response = namedtuple("Response", "outcome status retry_after excerpt text",
+                      defaults=(None, "", "", ""))
 
 ANSWERED = "answered"        # there is a status
 FAILED = "failed"            # no name, no connection, no TLS, or no HTTP
@@ -30,12 +27,8 @@ TIMEOUT = "timeout"          # the limit in time was reached
 # this host has no file handle or memory left: the endpoint has nothing to do with it
 OURS = "ours"
 UNSENDABLE = "unsendable"    # this delivery cannot be written as a request, to whomever
-BUSY = "busy"                # we are connected to its address as often as we may: nothing was sent
 REFUSED = "refused"          # by us: a URL that we do not call, or an address that is not public
 
-# requests of one poster to one address at once, whatever names lead to it; and connections to it
-# that are kept for later ones
-PER_ADDRESS = 2
 EXCERPT = 2048               # bytes of an answer that are kept
 NOT_PUBLIC = "the address of this endpoint is not public"
 MARGIN = 0.5                 # seconds past the time-out, for a look-up that cannot be ended

@@ -27,16 +27,12 @@ class FilePoster:
         except Failure as failure:
             return failure.response
         except OSError as error:
-            return Response(OURS, reached=None, text=f"[webhooks] outbox = {self.folder}: "
+            return Response(OURS, text=f"[webhooks] outbox = {self.folder}: "
                             f"{error.strerror or error}")
         return Response(ANSWERED, 200, "", "written into a file, not sent")
 
-    def resolves(self, name: str) -> bool:
-        """True: no network is needed."""
-        return True
-
     def close(self) -> None:
-        """Does nothing: no connection is kept."""
+        """Does nothing: nothing is open."""
 
 
 def _private(path: str, flags: int) -> int:

@@ -11,7 +11,7 @@ NOTICE = "account_deletion_scheduled"
 # Every column that says whose a row is.
 OWNED = ("aliases", "destinations", "domains", "message_logs", "header_snapshots", "failed_emails",
          "overflow_hold", "spam_quarantine", "audit_logs", "magic_links", "sessions", "webhooks",
-         "webhook_deliveries", "endpoint_state", "attempts", "export_requests", "notifications",
+         "webhook_deliveries", "attempts", "export_requests", "notifications",
          "notification_optouts", "message_stats", "usage_daily", "usage_weekly", "usage_events")
 # (table, column, table that it refers to): what goes with a row of the account
 PARTS = (("alias_destinations", "alias_id", "aliases"),
@@ -20,7 +20,6 @@ PARTS = (("alias_destinations", "alias_id", "aliases"),
          ("aliases", "domain_id", "domains"), ("failed_emails", "alias_id", "aliases"),
          ("failed_emails", "destination_id", "destinations"),
          ("webhook_deliveries", "webhook_id", "webhooks"),
-         ("endpoint_state", "webhook_id", "webhooks"),
          ("header_snapshots", "message_log_id", "message_logs"))
 # Tables from which nothing of an account that is there is deleted by a job.
 STAYS = ("users", "aliases", "domains", "webhooks", "export_requests", "notification_optouts")

@@ -32,7 +32,7 @@ CHANGES = {
     "magic_links": set(), "sessions": set(), "notification_optouts": set(),
     "domains": {"status", "dns_results", "checked_at", "next_check_at", "recheck_requested_at",
                 "failing_since", "failures", "warned_at", "verified_at"},
-    "webhooks": {"active", "disabled_at", "disabled_reason", "failing_since"},
+    "webhooks": {"active", "disabled_at", "disabled_reason", "failing_since", "paused_until"},
     "webhook_deliveries": QUEUED | {"response_status", "response_excerpt", "uncertain"},
 }
 FOR_EVER = ("users", "aliases", "alias_destinations", "domains", "webhooks", "export_requests",
