@@ -56,34 +56,30 @@ class Due:
 
     def any(self) -> bool:
         """Whether there is one."""
-        return any(self.db.query(f"SELECT id FROM {self.table} WHERE {self.pending} AND {rule} "
-                                 f"AND {self.allowed} LIMIT 1", **self.values)
-                   for rule, _ in self.rules)
+        return bool(self.db.query(self._union("id", "id"), most=1, **self.values))
 
     def backlog(self, most: int) -> tuple[int, str | None]:
         """(how many there are, since when the earliest is due), of `most` that are looked at."""
-        parts = [f"SELECT due FROM (SELECT {when} AS due FROM {self.table} WHERE {self.pending} "
-                 f"AND {rule} AND {self.allowed}{_order(when)} LIMIT :most) part_{number}"
-                 for number, (rule, when) in enumerate(self.rules)]
         row = self.db.row(
             # a time that is none, such as 0000-00-00, hides no other
             "SELECT COUNT(*) AS number, MIN(CASE WHEN due >= :earliest THEN due END) AS since "
-            f"FROM ({' UNION ALL '.join(parts)}) found", earliest=clock.FIRST, most=most,
-            **self.values)
-        if not row["number"]:
-            return 0, None
-        return min(row["number"], most), str(row["since"] or self.values["now"])
+            f"FROM ({self._union('due', '{when} AS due')}) found",
+            earliest=clock.FIRST, most=most, **self.values)
+        since = row["since"] or (self.values["now"] if row["number"] else None)
+        return min(row["number"], most), since and str(since)
 
-    def ids(self, most: int, owner=None) -> list:
-        """Of the longest due, or of an owner's."""
-        whose = "" if owner is None else " AND user_id = :owner"
-        found: list = []
-        for rule, when in self.rules:
-            found += [(str(row["due"]), row["id"]) for row in self.db.query(
-                f"SELECT id, {when} AS due FROM {self.table} WHERE {self.pending} AND {rule} "
-                f"AND {self.allowed}{whose}{_order(when)} LIMIT :most", most=most,
-                **self.values, **({"owner": owner} if whose else {}))]
-        return [id for _, id in sorted(found, key=lambda each: each[0])][:most]
+    def ids(self, most: int) -> list:
+        """Of the longest due."""
+        rows = self.db.query(self._union("id, due", "id, {when} AS due"), most=most,
+                             **self.values)
+        return [row["id"] for row in sorted(rows, key=lambda row: str(row["due"]))][:most]
+
+    def _union(self, names: str, columns: str) -> str:
+        """Of the rows that each rule finds, `:most` of each: a search for each rule."""
+        return " UNION ALL ".join(
+            f"SELECT {names} FROM (SELECT {columns.format(when=when)} FROM {self.table} "
+            f"WHERE {self.pending} AND {rule} AND {self.allowed}{_order(when)} "
+            f"LIMIT :most) part_{number}" for number, (rule, when) in enumerate(self.rules))
 
 
 def _order(when: str) -> str:

@@ -7,12 +7,13 @@ verified one daily. Its owner may ask for a check at any time (`domains.recheck_
 so may you (`--set domain=example.org`).
 
 Only an answer counts: records, or that there are none. SERVFAIL, refusal and silence change
-nothing. A verified domain loses its status only when it was found wrong three times over 72 hours,
-after a warning; one good check clears all of that. When more than half of the domains get no
-answer, of many owners or while one of our own names gets none either, the resolver is down, and the
-run stops.
+nothing, but that a new domain is given up after 30 days, its owner notified. A verified domain
+loses its status only when it was found wrong three times over 72 hours, after a warning; one good
+check clears all of that. When more than half of the domains get no answer, of many owners or while
+one of our own names gets none either, the resolver is down, and the run stops.
 
-Crash safety: each domain's result is one commit, with its notice; the others are still due.
+Crash safety: each domain's result is one commit, with its notice; what a killed run was looking at
+is due again ten minutes later.
 """
 from __future__ import annotations
 
@@ -33,8 +34,9 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
         "domain": argument(kind.text, "For --set domain=NAME: check this domain now, and no "
                            "other."),
     },
-    idempotency="A domain's result, its next date and its notice are one commit, made only if the "
-    "domain is still the one that was checked; a killed run has changed nothing of the others.",
+    idempotency="A look is begun by one conditional update of the domain's next date; its result, "
+    "the next date and its notice are one commit, made only if the domain is still the one that "
+    "was checked.",
     sample=("id", "name", "status", "checked_at", "next_check_at"),
     tables=NOTIFIES + AUDITS + "domains=",
 )

@@ -41,13 +41,14 @@ NOTHING = dict.fromkeys(("revoked", "erased", "notices", "rows", "files", "bytes
 )
 def job(ctx):
     """Close what is new, delete what is due."""
+    from jobs_lib.features.accounts import due
     if not ctx.dry_run:
         ctx.counts.update(NOTHING)
-        if not _is_anything_to_do(ctx):             # most runs load nothing that deletes
+        if due.is_idle(ctx):                # most runs load nothing that deletes
             ctx.may_expire()
             return ctx.counts
     from jobs_lib.engines import safety_stop
-    from jobs_lib.features.accounts import due, erase, revoke, rows
+    from jobs_lib.features.accounts import erase, revoke, rows
 
     guard = safety_stop.RetentionGuard(ctx, {})
     if ctx.dry_run:
@@ -63,19 +64,3 @@ def job(ctx):
         safety_stop.refuse(ctx, unconfirmed)
     erase.erase_all(ctx, guard, going, sizers)
     return ctx.counts
-
-
-def _is_anything_to_do(ctx) -> bool:
-    """Whether any deletion is due, or was closed a moment ago; or a confirmation is remembered,
-    which a run that deletes all takes back."""
-    from jobs_lib.database import stored
-    from jobs_lib.engines.rows import has_status
-
-    remembered = ctx.db.value("SELECT last_options FROM {job_state} WHERE job = :job",
-                              job=ctx.job.name)
-    if any(stored.memory(remembered).values()):
-        return True
-    if not ctx.db.row(f"SELECT id FROM {{users}} WHERE {has_status('deleted')} LIMIT 1"):
-        return False
-    from jobs_lib.features.accounts import due
-    return due.due(ctx).any() or any(due.is_fresh(ctx, account) for account in due.deleted(ctx))

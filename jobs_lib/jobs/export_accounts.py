@@ -6,8 +6,8 @@ into one zip: as JSON, exact, and as CSV, in which no spreadsheet finds a formul
 link by mail. It works for 7 days, or until a newer export is ready, and then the file is deleted.
 What is in the zip, and what the download page has to do, is in docs/exports.md.
 
-An account has one export at a time, and two a day; what is over that is refused, and so is an
-account that is suspended or deleted. After three unfinished attempts a request has failed, its
+An account has one export at a time, and two a day; what is over that is refused, and so is a
+deleted account; a suspended one waits. After three unfinished attempts a request has failed, its
 owner is notified, and the log has an error.
 
 Crash safety: nothing can be downloaded that is not whole. The next run deletes what was half

@@ -9,7 +9,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
+from jobs_lib.database import stored
 from jobs_lib.database.values import chunked
+from jobs_lib.engines.rows import has_status
 from jobs_lib.records import namedtuple
 from jobs_lib.runner.clock_doubt import AHEAD
 
@@ -137,3 +139,15 @@ class DueDeletions:
 def due(ctx) -> DueDeletions:
     """What a run now would take a step in."""
     return DueDeletions(ctx)
+
+
+def is_idle(ctx) -> bool:
+    """Whether no deletion is due or was closed a moment ago, and no confirmation is remembered,
+    which a run that deletes all takes back."""
+    remembered = ctx.db.value("SELECT last_options FROM {job_state} WHERE job = :job",
+                              job=ctx.job.name)
+    if any(stored.memory(remembered).values()):
+        return False
+    if not ctx.db.row(f"SELECT id FROM {{users}} WHERE {has_status('deleted')} LIMIT 1"):
+        return True
+    return not due(ctx).any() and not any(is_fresh(ctx, account) for account in deleted(ctx))
