@@ -40,9 +40,9 @@ GROUPS = (
      "`notification_optouts`.")),
 )
 WIDTH = 100
-SAME_IN_ALL = {"claim_token": "which claim holds the row",
-               "claim_run": "the run that holds it",
-               "lease_until": "when the claim ends, if that run's host is lost"}
+SAME_IN_ALL = {"claim_run": "the run that works on it",
+               "uncertain": "1: the attempt is repeated, as its result was lost; 2: was repeated",
+               "lease_until": "when the run counts as dead, if its host is lost"}
 
 
 def data_model_page() -> str:

@@ -45,15 +45,6 @@ def in_hand(now) -> dict:
     return {"alive_at": clock.text(now), "longest_lease": clock.text(now + LONGEST_LEASE)}
 
 
-def lost(table: str, now: str) -> tuple[str, dict]:
-    """(SQL, values): the claim of a row is no living run's, or has run out. Never by what was read
-    as its run, since octets that are no text are read as something else."""
-    alive = (f"SELECT 1 FROM {{job_runs}} WHERE {{job_runs}}.run_id = {{{table}}}.claim_run"
-             " AND {job_runs}.status = 'running'")
-    return (f"(lease_until IS NULL OR lease_until < :lost_by OR NOT EXISTS ({alive}))",
-            {"lost_by": now})
-
-
 def has_status(status: str) -> str:
     """SQL for a status that few rows have. As a range, since SQLite reads the whole table for an
     equal sign where its statistics know one status alone; and as BETWEEN, since MariaDB takes an

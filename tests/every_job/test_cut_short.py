@@ -42,7 +42,7 @@ OF_RUNS = {"job_runs", "job_state", "meta", "attempts", "queue_turns",
            "relay_state", "alerts", "rollup_state",
            "audit_archives"}
 MADE_ANEW = {"notifications", "audit_logs", "usage_events", "account_deletions"}
-OTHER_EACH_TIME = {"notice_id", "warning_id", "claim_run", "claim_token", "lease_until", "sha256",
+OTHER_EACH_TIME = {"notice_id", "warning_id", "claim_run", "sha256",
                    "file_name", "file_bytes", "token_hash", "body_text", "body_html", "dns_results",
                    "next_check_at"}
 WAITS = {"check_domains": 11}           # minutes until what a killed run held is due again

@@ -48,7 +48,7 @@ def exported(bench, **values) -> str:
 # What is in it
 
 # What is about a user and not exported: {table: columns}. R52
-CLAIM = {"claim_token", "claim_run", "lease_until", "uncertain"}
+CLAIM = {"claim_run", "uncertain"}
 EXCLUDED = {
     "users": {"deleted_at"}, "alias_destinations": set(),
     "destination_verifications": {"token_hash"},

@@ -26,7 +26,7 @@ EXCLUDED = frozenset((
     # where we store a file
     "raw_path", "file_name",
     # about the work, not about the person
-    "progress", "sha256", "dedupe_key", "claim_token", "claim_run", "lease_until", "uncertain",
+    "progress", "sha256", "dedupe_key", "claim_run", "uncertain",
     # the account itself, which is in the profile; one that is deleted has no export
     "user_id", "deleted_at",
 ))

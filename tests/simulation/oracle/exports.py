@@ -16,7 +16,7 @@ TABLES = {"aliases": "aliases", "destinations": "destinations", "domains": "doma
           "failed_forwards": "failed_emails", "message_logs": "message_logs",
           "held_messages": "overflow_hold", "notifications": "notifications",
           "exports": "export_requests"}
-SECRET = (b"whsec_", b"token_hash", b"raw_path", b"claim_token")
+SECRET = (b"whsec_", b"token_hash", b"raw_path", b"claim_run")
 
 
 class Exports(Rule):

@@ -21,7 +21,7 @@ FINISHED = {"failed_emails": ("sent", "failed"), "notifications": ("sent", "fail
 LATE = 27 * HOUR                # a job that runs once a day, and its tick
 
 QUEUED = {"status", "attempts", "next_attempt_at", "last_attempt_at", "last_error", "finished_at",
-          "claim_token", "claim_run", "lease_until"}
+          "claim_run"}
 # The columns of the app that a job may change, other than for an account that is being deleted.
 CHANGES = {
     "users": set(), "aliases": {"active", "expiry_notified_at"},
