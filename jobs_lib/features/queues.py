@@ -22,16 +22,14 @@ FORWARDS = Queue(
 NOTICES = Queue(
     "notifications", "notification", "notifications", "send_notifications", "sent",
     delays=lambda options: (AT_ONCE, *options.delays), counted_from="created_at", priority=True,
-    dated=True,
-    first="first_attempt_at",           # the Date of the message, the same at each attempt
+    dated=True, first="first_attempt_at",   # the Date of the message, the same at each attempt
     columns=("kind", "persona", "to_email", "priority", "first_attempt_at"),
     when_done=(("sent_at", NOW), *UNREAD), when_over=UNREAD)
 WEBHOOKS = Queue(
     "webhooks", "webhook", "webhook_deliveries", "retry_webhooks", "delivered",
     # the app's own first attempt counts, and may not have been made
     delays=lambda options: (AT_ONCE, *options.delays), counted_from="last_attempt_at",
-    by_attempts=True, columns=("webhook_id", "event_id", "event_type"),
-    code="response_status")
+    by_attempts=True, columns=("webhook_id", "event_id", "event_type"), code="response_status")
 EXPORTS = Queue(
     "exports", "export", "export_requests", "export_accounts", "ready",
     # what could not be made is tried again in the next run, three times in all

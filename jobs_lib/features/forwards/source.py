@@ -47,9 +47,7 @@ class Forwards(mail_sending.MailSource):
 
     def why_not(self, row: dict) -> str | None:
         """Its file is missing."""
-        if spool.is_there(self.spool, row["raw_path"]):
-            return None
-        return reasons.MISSING.text()
+        return None if spool.is_there(self.spool, row["raw_path"]) else reasons.MISSING.text()
 
     def prepare(self, row: dict) -> tuple[Envelope, Message] | Result:
         """Look at the message once more, and rewrite its sender."""
