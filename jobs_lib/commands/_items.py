@@ -7,22 +7,47 @@ from datetime import datetime, timedelta
 from jobs_lib import clock
 from jobs_lib.database.schema import version
 from jobs_lib.database.values import LARGEST_KEY, LONGEST_KEY, keys_in, one_line, ordered
-from jobs_lib.engines.work_queue import WorkQueue, view
+from jobs_lib.engines.items import Items, Wanted, view
 from jobs_lib.errors import UsageError
 from jobs_lib.masking import text
 from jobs_lib.text import one_of, positive
 
-CLAIMED = ("forwards", "notifications", "webhooks")      # whose items are replayed and cancelled
+SENT = ("forwards", "notifications", "webhooks")     # whose items are replayed and cancelled
 
 
 def select(parser, which: str) -> None:
-    """Declares QUEUE, ID... or --all, and --owner. `which`: what --all takes, in words."""
-    parser.add_argument("queue", metavar="QUEUE", type=queue_name(*CLAIMED),
-                        help=f"{', '.join(CLAIMED[:-1])} or {CLAIMED[-1]}")
+    """Declares QUEUE, ID... or --all with its filters. `which`: what --all takes, in words."""
+    parser.add_argument("queue", metavar="QUEUE", type=queue_name(*SENT),
+                        help=f"{', '.join(SENT[:-1])} or {SENT[-1]}")
     parser.add_argument("ids", metavar="ID", nargs="*", help="the rows' ids")
     parser.add_argument("--all", action="store_true", help=f"instead of ids: all that {which}")
-    parser.add_argument("--owner", metavar="ID|ADDRESS", help="with --all: only what belongs to "
-                        "this account")
+    filters(parser, "with --all: ")
+
+
+def filters(parser, where: str = "") -> None:
+    """Declares --owner, --since and --before."""
+    parser.add_argument("--owner", metavar="ID|ADDRESS", help=f"{where}only what belongs to this "
+                        "account: its id, its address, or that of one of its aliases")
+    parser.add_argument("--since", metavar="TIME", type=moment,
+                        help=f"{where}only what came in since then, in UTC, such as "
+                        "'2026-11-24 14:30', 'yesterday' or '24h'")
+    parser.add_argument("--before", metavar="TIME", type=moment,
+                        help=f"{where}only what came in before then")
+
+
+def wanted(db, args, items: Items, failed: bool = False) -> Wanted:
+    """What the filters mean."""
+    found = None if args.owner is None else owners(db, args.owner, items.queue.table)
+    return Wanted(failed, found, args.since, args.before)
+
+
+def pages(db, args, items: Items, ctx, status: str):
+    """The ids that are meant, in lists: those that were named, or all of a status."""
+    from jobs_lib.database.values import chunked
+    from jobs_lib.engines.items import AT_ONCE
+    if args.all:
+        return items.pages(ctx, wanted(db, args, items), status)
+    return chunked(keys(db, items.queue.table, args.ids), AT_ONCE)
 
 
 def queue_name(*names: str):
@@ -50,10 +75,10 @@ def moment(words: str) -> datetime:
                                          f"{words[:40]!r}") from None
 
 
-def check_which(command: str, args, time, option: str, what: str) -> None:
+def check_which(command: str, args, what: str) -> None:
     """UsageError unless there are ids, or --all with its filters."""
-    if (time or args.owner) and not args.all:
-        raise UsageError(f"{command}: {option} and --owner go together with --all")
+    if (args.owner or args.since or args.before) and not args.all:
+        raise UsageError(f"{command}: --owner, --since and --before go together with --all")
     if bool(args.ids) == args.all:
         raise UsageError(f"{command}: say which rows: ids, or --all that {what}")
 
@@ -65,60 +90,37 @@ def database(session):
     return db
 
 
-def queue_view(session, queue: WorkQueue):
-    """What the queue reads by: engines/work_queue.view."""
+def queue_view(session, items: Items):
+    """What the queue reads by: engines/items.view."""
     return view(session.ports.database(), session.config, session.ports.now(),
-                session.config.job_named(queue.job))
+                session.config.job_named(items.queue.job))
 
 
 def owners(db, word: str, table: str) -> list:
     """The ids of the accounts that an id or an address means: one of its own, or of an alias.
     UsageError if there is none. A deleted account, too, may have rows in the queue's table, that
     have come in late."""
-    if (id := key(db, "users", word)) is not None:
-        found = db.row("SELECT id FROM {users} WHERE id = :id", id=id) or (
-            table != "users" and db.row(f"SELECT user_id AS id FROM {{{table}}} "
-                                        "WHERE user_id = :id LIMIT 1", id=id))
-        if found:
+    id, column = key(db, "users", word), "id" if table == "users" else "user_id"
+    for of, name in (("users", "id"), (table, column)) if id is not None else ():
+        if found := db.row(f"SELECT {name} AS id FROM {{{of}}} WHERE {name} = :id LIMIT 1", id=id):
             return [found["id"]]
-        if isinstance(id, int):
-            raise UsageError(f"--owner {word[:20]}: no account has this number")
-    if found := ids(db, word, {"users": "email", "aliases": "address"}, "user_id"):
-        return found
-    raise UsageError(f"--owner {one_line(text(word), 254)}: no account and no alias has this "
-                     f"address; the {called(db, 'users')} of an account will do as well")
-
-
-def ids(db, word: str, columns: dict, of_aliases: str = "id") -> list:
-    """What an id means, of the first table, or an address in one of these columns, {table: column}:
-    the `id` of the rows, of aliases what is asked for."""
-    word = word.strip()
-    first = next(iter(columns))
-    id = key(db, first, word)
-    if isinstance(id, int) or (id and db.row(f"SELECT id FROM {{{first}}} WHERE id = :id", id=id)):
-        return [id]
-    for table, column in columns.items():
-        name = of_aliases if table == "aliases" else "id"
-        rows = db.query(f"SELECT {name} AS id FROM {{{table}}} WHERE {column} IN (:addresses)",
-                        addresses=[word, word.lower()])
-        if known := sorted(keys_in({row["id"] for row in rows}), key=ordered):
-            return known
-    return []
-
-
-def number(word: str) -> int | None:
-    """The id that is written so, at most the largest that there can be; None for other words."""
-    if not (word.isascii() and word.isdecimal()):
-        return None
-    return min(int(word.lstrip("0")[:20] or 0), LARGEST_KEY)
+    for sql in ("SELECT id FROM {users} WHERE email IN (:addresses)",
+                "SELECT user_id AS id FROM {aliases} WHERE address IN (:addresses)"):
+        found = db.query(sql, addresses=[word.strip(), word.strip().lower()])
+        if ids := sorted(keys_in({row["id"] for row in found}), key=ordered):
+            return ids
+    called = "id" if "users" in db.text_keys else "number"
+    raise UsageError(f"--owner {one_line(text(word), 254)}: no account has this {called} or "
+                     "address, and no alias has this address")
 
 
 def key(db, table: str, word: str):
-    """The id of a row of the table that is written so: as it is where ids are text, else a number;
-    None for what cannot be one."""
+    """The id of a row of the table that is written so: as it is where ids are text, else a number,
+    at most the largest that there can be; None for what cannot be one."""
     if table in db.text_keys:
         return word if 0 < len(word) <= LONGEST_KEY else None
-    return number(word)
+    is_number = word.isascii() and word.isdecimal()
+    return min(int(word.lstrip("0")[:20] or 0), LARGEST_KEY) if is_number else None
 
 
 def keys(db, table: str, words: list[str]) -> list:
@@ -128,8 +130,3 @@ def keys(db, table: str, words: list[str]) -> list:
         return list(dict.fromkeys(words if table in db.text_keys else map(positive, words)))
     except ArgumentTypeError as error:
         raise UsageError(f"argument ID: {error}") from None
-
-
-def called(db, table: str) -> str:
-    """What an id of the table is to a reader."""
-    return "id" if table in db.text_keys else "number"

@@ -13,7 +13,7 @@ in `[core] timezone`, in the JSON in UTC.
 from __future__ import annotations
 
 from jobs_lib.database.values import one_line
-from jobs_lib.engines.work_queue import COUNTED, Wanted
+from jobs_lib.engines.due import COUNTED
 from jobs_lib.errors import FAILED, OK, ConfigError, Missing, UsageError
 from jobs_lib.masking import text
 from jobs_lib.text import at_most
@@ -33,11 +33,7 @@ def arguments(parser) -> None:
                         "by its name")
     parser.add_argument("--failed", action="store_true",
                         help="only what has failed for good, the latest first")
-    parser.add_argument("--owner", metavar="ID|ADDRESS", help="only what belongs to this account: "
-                        "its id, its address, or that of one of its aliases")
-    parser.add_argument("--since", metavar="TIME", type=_items.moment,
-                        help="only what came in since then, in UTC, such as "
-                        "'2026-11-24 14:30', 'yesterday' or '24h'")
+    _items.filters(parser)
     parser.add_argument("--limit", type=at_most(MOST), default=LIMIT, metavar="N",
                         help=f"show N items (default: {LIMIT})")
     parser.add_argument("--json", action="store_true", help="print an object: the queue, what "
@@ -47,56 +43,52 @@ def arguments(parser) -> None:
 
 def run(args, make_session, config_path) -> int:
     """Print the summary, the items, or the story of one; 1 when nothing is known of it."""
-    from jobs_lib.monitoring import queues
+    from jobs_lib.features import items as all_items
 
-    filtered = args.failed or args.owner or args.since
+    filtered = args.failed or args.owner or args.since or args.before
     if filtered and not args.queue:
         raise UsageError("queue: say which queue, such as `jobs.py queue forwards --failed`")
     if filtered and args.id:
-        raise UsageError("queue: an ID needs no --failed, --owner or --since")
+        raise UsageError("queue: an ID needs no --failed, --owner, --since or --before")
     session = make_session(config_path)
     db = _items.database(session)
     if not args.queue:
-        return _summary(session, queues.QUEUES, args.json)
-    queue = queues.named(args.queue)
-    ctx = _items.queue_view(session, queue)
-    if args.id:
-        return _story(args, session, db, queue, ctx)
-    return _list(args, session, db, queue, ctx)
+        return _summary(session, all_items.QUEUES, args.json)
+    items = all_items.named(args.queue)
+    ctx = _items.queue_view(session, items)
+    return (_story if args.id else _list)(args, session, db, items, ctx)
 
 
-def _list(args, session, db, queue, ctx) -> int:
+def _list(args, session, db, items, ctx) -> int:
     from jobs_lib.monitoring.stories import plain
 
-    owners = None if args.owner is None else _items.owners(db, args.owner, queue.table)
     # one more shows that there are more
-    wanted = Wanted(args.failed, owners, args.since, args.limit + 1)
-    rows = queue.select(ctx, wanted)
-    items, more = queue.describe(ctx, rows[:args.limit]), len(rows) > args.limit
-    found = {"queue": queue.name, "job": queue.job, "holds": _holds(queue, ctx),
-             "items": [plain(item) for item in items], "more": more}
+    ids = items.select(ctx, _items.wanted(db, args, items, args.failed), args.limit + 1)
+    found = items.describe(ctx, items.read(ctx, ids[:args.limit]))
+    document = {"queue": args.queue, "job": items.queue.job, "holds": _holds(items, ctx),
+                "items": [plain(item) for item in found], "more": len(ids) > args.limit}
     if args.json:
-        session.console.document(found)
+        session.console.document(document)
         return OK
     from jobs_lib.output.queue_text import listing
     from jobs_lib.output.screen import Screen
-    session.console.answer(listing(found, _nothing(args, queue), Screen(session)))
+    session.console.answer(listing(document, _nothing(args, items.queue), Screen(session)))
     return OK
 
 
-def _story(args, session, db, queue, ctx) -> int:
+def _story(args, session, db, items, ctx) -> int:
     from jobs_lib.monitoring.stories import story
 
-    id = _items.key(db, queue.table, args.id)
-    found = None if id is None else story(queue, ctx, id)
+    id = _items.key(db, items.queue.table, args.id)
+    found = None if id is None else story(items, ctx, id)
     if found is None and not isinstance(id, int):
-        if (named := queue.find(ctx, args.id)) is not None:
-            found = story(queue, ctx, named)
-        elif id is None and queue.name != "domains":
-            raise UsageError(f"queue {queue.name}: expected a number, not {args.id[:40]!r}")
+        if (named := items.find(ctx, args.id)) is not None:
+            found = story(items, ctx, named)
+        elif id is None and args.queue != "domains":
+            raise UsageError(f"queue {args.queue}: expected a number, not {args.id[:40]!r}")
     if found is None:
-        session.console.fail(f"{queue.item} {one_line(text(args.id), 254)}: there is no such row "
-                             "(it may have been purged)")
+        session.console.fail(f"{items.queue.kind} {one_line(text(args.id), 254)}: there is no such "
+                             "row (it may have been purged)")
         return FAILED
     if args.json:
         session.console.document(found)
@@ -110,26 +102,27 @@ def _story(args, session, db, queue, ctx) -> int:
 def _nothing(args, queue) -> str:
     """What is said where there is nothing to list."""
     whose = " of this account" if args.owner else ""
-    since = " that came in since then" if args.since else ""
+    since = " that came in then" if args.since or args.before else ""
     if args.failed:
-        return f"No {queue.item}{whose}{since} has failed."
+        return f"No {queue.kind}{whose}{since} has failed."
     if args.owner:
-        return f"No {queue.item}{whose}{since} is stored."
-    return (f"No {queue.item}{since} is waiting.\n"
+        return f"No {queue.kind}{whose}{since} is stored."
+    return (f"No {queue.kind}{since} is waiting.\n"
             f"`jobs.py queue {queue.name} --failed` lists what has failed.")
 
 
-def _summary(session, all_queues, as_json: bool) -> int:
+def _summary(session, all_items, as_json: bool) -> int:
     found, left_out = [], []
-    for queue in all_queues:
-        line = {"queue": queue.name, "job": queue.job, "what": queue.what}
+    for items in all_items:
+        queue = items.queue
+        line = {"queue": queue.name, "job": queue.job, "what": items.what}
         try:
-            ctx = _items.queue_view(session, queue)
+            ctx = _items.queue_view(session, items)
         except ConfigError as error:            # the others can be shown all the same
             line.update(NOT_COUNTED, holds=[f"[{queue.job}]: {problem}"
                                             for problem in error.problems])
         else:
-            line.update(_counted(queue, ctx))
+            line.update(_counted(items, ctx))
             if line["waiting"] is None and not ctx.options.enabled:
                 left_out.append(queue.name)
         found.append(line)
@@ -142,16 +135,16 @@ def _summary(session, all_queues, as_json: bool) -> int:
     return OK
 
 
-def _counted(queue, ctx) -> dict:
+def _counted(items, ctx) -> dict:
     """What is in a queue, or what is missing that it is read from."""
     try:
-        waiting, due, oldest = queue.backlog(ctx, COUNTED)
+        waiting, due, oldest = items.backlog(ctx, COUNTED)
         return {"waiting": waiting, "due": due, "oldest_due_at": oldest,
-                "failed": queue.count_failed(ctx), "holds": _holds(queue, ctx)}
+                "failed": items.count_failed(ctx), "holds": _holds(items, ctx)}
     except Missing as error:
-        return {**NOT_COUNTED, "holds": [*_holds(queue, ctx), f"{error}."]}
+        return {**NOT_COUNTED, "holds": [*_holds(items, ctx), f"{error}."]}
 
 
-def _holds(queue, ctx) -> list[str]:
+def _holds(items, ctx) -> list[str]:
     """What holds up a queue as a whole; a relay's answer may quote an address."""
-    return [text(each) for each in queue.holds(ctx)]
+    return [text(each) for each in items.holds(ctx)]

@@ -14,6 +14,7 @@ from jobs_lib.records import namedtuple
 LONGEST_ASKED = timedelta(days=1)       # another server may ask for such a wait
 CLOCKS_DIFFER = timedelta(hours=1)      # between hosts, at most
 NEVER = "9999-12-31 00:00:00"           # what is later is no time
+COUNTED = 10_000                        # rows that are counted; there may be more
 NOW = "now"                             # in `when_done` and `when_over`: the present time
 
 Queue = namedtuple("Queue",
@@ -137,3 +138,14 @@ def impossible_time(queue: Queue) -> str:
     tried = (" AND (attempts > 0 OR last_attempt_at IS NOT NULL OR next_attempt_at > :never)"
              if queue.dated else "")
     return f"next_attempt_at > :horizon{tried}"
+
+
+def due_at(db, queue: Queue, delays: tuple) -> str:
+    """SQL: when a pending row is due, as the next run will have it."""
+    return (f"CASE WHEN {impossible_time(queue)} THEN :now WHEN next_attempt_at IS NULL "
+            f"THEN {no_time(db, queue, delays)} ELSE next_attempt_at END")
+
+
+def in_words(number: int) -> str:
+    """How many are due: `12,345`, or `10,000+` where no more were counted."""
+    return f"{number:,}+" if number >= COUNTED else f"{number:,}"

@@ -16,6 +16,7 @@ from datetime import timedelta
 from jobs_lib import clock
 from jobs_lib.records import namedtuple
 
+from . import relay
 from .attempts import BY_HAND, NOT_COUNTED, SENDING, SENT
 from .due import CLOCKS_DIFFER
 
@@ -189,6 +190,26 @@ def failures_full(db, mail, now) -> bool:
         "AND began_at > :since AND began_at <= :future "
         f"AND outcome IN ('retry', 'refused', '{SENDING}') LIMIT :limit) found",
         kinds=list(KINDS), since=now - HOUR - SECOND, future=now + CLOCKS_DIFFER, limit=limit)
+
+
+def pace(mail) -> timedelta:
+    """Between two messages, where half of the limits are for them."""
+    return max((2 * span / limit for name, span in WINDOWS
+                if (limit := getattr(mail, f"per_{name}")) is not None), default=timedelta(0))
+
+
+def holds(ctx, kind: str, other) -> list[str]:
+    """Sentences: why no message of a kind, but an urgent one, goes now. `other`: see Limits."""
+    mail, found = ctx.section("mail"), []
+    if pause := relay.paused(ctx.db, ctx.now):
+        found.append(f"The relay is paused {pause}.")
+    number, why = Limits(ctx, kind, other).left(urgent=False)
+    if number <= 0:
+        found.append(f"{why}.")
+    if failures_full(ctx.db, mail, ctx.now):
+        found.append(f"[mail] failures_per_hour = {mail.failures_per_hour} is reached: what has "
+                     "failed before waits.")
+    return found
 
 
 def count(db, now, outcome: str = SENT) -> None:

@@ -7,10 +7,10 @@ and the others go on.
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from jobs_lib import clock
-from jobs_lib.database.values import UNKNOWN_STATUS
+from jobs_lib.database.values import UNKNOWN_STATUS, chunked, keys_in, one_line, words
 
 from .idle import any_of, of_other_status
 
@@ -29,6 +29,8 @@ IN_HAND = ("claim_run IN (SELECT run_id FROM {job_runs} WHERE status = 'running'
 LONGEST_LEASE = timedelta(days=30)      # a clock that was wrong wrote a later one
 MOST_COUNTED = 1000                            # rows of an unknown status, in one run
 SHOWN = 5
+ASKED_AT_ONCE = 5_000                          # keys in one statement
+LONGEST_ID = 60                                # characters that are shown of a key that is none
 
 
 def invalid(db, table: str, rows: list[dict]) -> dict:
@@ -70,6 +72,21 @@ def count_unknown_status(ctx, table: str, known, theirs: tuple | list = ()) -> N
             ctx.count(UNKNOWN_STATUS, len(ids))
             ctx.log.warning("invalid rows", table=table, rows=len(ids), reason=reason,
                             ids=ids[:SHOWN])
+
+
+def owners_in(db, found: list[dict]) -> dict:
+    """{id of a user that the rows name: its status}."""
+    ids, key = keys_in({row["user_id"] for row in found}), partial(db.key, "users")
+    known = {key(row["id"]): row["status"] for some in chunked(ids, ASKED_AT_ONCE)
+             for row in db.query("SELECT id, status FROM {users} WHERE id IN (:ids)", ids=some)}
+    return {owner: known[key(owner)] for owner in ids if key(owner) in known}
+
+
+def why_nobody_waits(owners: dict, user_id) -> str:
+    """Why an item is of no account, or ""; `owners`: as `owners_in` has them."""
+    if user_id not in owners:
+        return f"there is no account {one_line(words(user_id), LONGEST_ID)}"
+    return "the account is deleted" if owners[user_id] == "deleted" else ""
 
 
 @lru_cache

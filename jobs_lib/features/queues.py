@@ -42,6 +42,9 @@ DOMAINS = Queue(
     columns=("name", "ownership_token", "status", "recheck_requested_at", "failing_since",
              "failures"),
     waits=("pending", "verified", "failed"), works="", time="next_check_at", tried="checked_at")
+DELETIONS = Queue("deletions", "deletion", "users", "delete_accounts", "",
+                  delays=lambda options: (), waits="deleted", works="", added="deleted_at",
+                  time="deleted_at")
 
 
 def work_to_do(ctx, queue: Queue):

@@ -346,7 +346,7 @@ def _waiting(facts, explained):
         if queue.stalled_since and not (facts.relay and queue.name in MAIL_JOBS):
             reasons.append("none was finished since then")
         if reasons:
-            from jobs_lib.engines.work_queue import in_words  # mostly no queue waits
+            from jobs_lib.engines.due import in_words  # mostly no queue waits
             since = oldest or now   # too many may be due, with no time that can be read
             yield Found(queue.name, since, {
                 "what": queue.what, "due": in_words(queue.due), "reasons": ", and ".join(reasons),

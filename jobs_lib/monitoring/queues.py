@@ -6,20 +6,12 @@ from collections import Counter
 from datetime import timedelta
 
 from jobs_lib.database import stored
-from jobs_lib.engines.claimed_queue import ClaimedQueue
-from jobs_lib.engines.work_queue import COUNTED, WorkQueue, view
-from jobs_lib.features.accounts import work_queue as deletions
-from jobs_lib.features.domains import work_queue as domains
-from jobs_lib.features.exports import work_queue as exports
-from jobs_lib.features.forwards import work_queue as forwards
-from jobs_lib.features.notifications import work_queue as notifications
-from jobs_lib.features.webhooks import work_queue as webhooks
+from jobs_lib.engines.due import COUNTED
+from jobs_lib.engines.items import Items, view
+from jobs_lib.features.items import QUEUES
 from jobs_lib.records import namedtuple
 
-# whose rows are claimed: these can be replayed and cancelled
-CLAIMED: tuple[ClaimedQueue, ...] = (forwards.QUEUE, notifications.QUEUE, webhooks.QUEUE)
-QUEUES: tuple[WorkQueue, ...] = (*CLAIMED, exports.QUEUE, domains.QUEUE, deletions.QUEUE)
-WATCHED = tuple(queue for queue in QUEUES if queue.done)        # their jobs say what was done
+WATCHED = tuple(items for items in QUEUES if items.done)        # their jobs say what was done
 TRIED = ("retried", "uncertain", "given_back", "put_off")
 INVALID = "invalid"             # rows that could not be read, and so failed
 STALLED_INTERVALS = 2
@@ -47,44 +39,35 @@ class QueueFacts(namedtuple("QueueFacts", "name job what depth due oldest_due_at
         return max(0, int((now - self.oldest_due_at).total_seconds())) if self.oldest_due_at else 0
 
 
-def named(name: str) -> WorkQueue:
-    """The queue of that name, such as `forwards`."""
-    return next(queue for queue in QUEUES if queue.name == name)
-
-
-def claimed(name: str) -> ClaimedQueue:
-    """The same, of those that can be replayed and cancelled."""
-    return next(queue for queue in CLAIMED if queue.name == name)
-
-
 def queues(db, config, jobs, now, intervals: dict, day: int) -> dict:
     """{name: QueueFacts} of the queues whose job is there. `intervals`: {job: between two runs};
     `day`: the first id of the runs of the last day."""
     by_name = {job.name: job for job in jobs}
     most = max(COUNTED, (config.section("alerts").queue_depth or 0) + 1)
     found = {}
-    for queue in WATCHED:
+    for items in WATCHED:
+        queue = items.queue
         job = by_name.get(queue.job)
         # nobody waits for the next check of a domain while checks are disabled
         if job and (config.job(job).enabled or queue.name != "domains"):
             ctx = view(db, config, now, config.job(job))
-            depth, due, oldest = queue.backlog(ctx, most)
-            since, results = stored.time(oldest), _results(db, queue, now, day)
+            depth, due, oldest = items.backlog(ctx, most)
+            since, results = stored.time(oldest), _results(db, items, now, day)
             last_done = results.pop("last_done")
             is_stalled = (since is not None and (last_done is None or last_done < since)
                           and now - since > STALLED_INTERVALS * intervals[job.name])
-            found[queue.name] = QueueFacts(queue.name, queue.job, queue.what, depth, due, since,
+            found[queue.name] = QueueFacts(queue.name, queue.job, items.what, depth, due, since,
                                            stalled_since=since if is_stalled else None,
-                                           holds=_holds(queue, ctx) if due else [], **results)
+                                           holds=_holds(items, ctx) if due else [], **results)
     return found
 
 
-def _holds(queue: WorkQueue, ctx) -> list[str]:
+def _holds(items: Items, ctx) -> list[str]:
     from jobs_lib import masking  # a relay's answer may quote an address
-    return [masking.text(words) for words in queue.holds(ctx)]
+    return [masking.text(words) for words in items.holds(ctx)]
 
 
-def _results(db, queue: WorkQueue, now, day: int) -> dict:
+def _results(db, items: Items, now, day: int) -> dict:
     """What the runs of the last day have done, and `last_done`: the start of the last one that
     succeeded with an item."""
     totals, latest = Counter({f"{name}_last_day": 0 for name in (
@@ -92,12 +75,12 @@ def _results(db, queue: WorkQueue, now, day: int) -> dict:
     # grouped, since most runs have found nothing to do
     for row in db.query("SELECT counts, COUNT(*) AS number, MAX(id) AS latest FROM {job_runs} "
                         "WHERE job = :job AND id >= :day AND started_at >= :since "
-                        "AND started_at <= :now GROUP BY counts", job=queue.job, day=day,
+                        "AND started_at <= :now GROUP BY counts", job=items.queue.job, day=day,
                         since=now - DAY, now=now):
         counts = stored.counts(row["counts"])
         done, failed, again, uncertain = (
             sum(stored.count(counts, name) for name in names) * row["number"]
-            for names in (queue.done, (*queue.failed, INVALID), TRIED, ("uncertain",)))
+            for names in (items.done, (*items.failed, INVALID), TRIED, ("uncertain",)))
         totals.update(done_last_day=done, failed_last_day=failed, uncertain_last_day=uncertain,
                       tried_last_day=done + failed + again)
         latest = max(latest, row["latest"]) if done else latest

@@ -5,7 +5,7 @@ from datetime import date
 from html import escape
 
 from jobs_lib.database import stored
-from jobs_lib.engines.work_queue import in_words
+from jobs_lib.engines.due import in_words
 from jobs_lib.text import moment, size
 
 from . import charts

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from jobs_lib.database import stored
-from jobs_lib.engines.work_queue import in_words
+from jobs_lib.engines.due import in_words
 from jobs_lib.text import span, took
 
 from . import layout
@@ -15,6 +15,7 @@ COLOURS = {"due": "yellow", "waiting": "", "being sent": "cyan", "failed": "red"
            "ready": "green", "verified": "green"}
 HEADS = ["ID", "OWNER", "TO", "STATE", "TRIES", "SINCE", "NEXT"]
 TO, NARROWEST = 2, 12
+SAID = ("id", "user_id", "status", "attempts")      # of what is stored, above it
 
 
 def summary(found: list[dict], left_out: list[str], screen: Screen) -> str:
@@ -71,48 +72,48 @@ def listing(found: dict, nothing: str, screen: Screen) -> str:
 
 
 def _cells(each: dict, screen: Screen) -> list[str]:
-    tries = "-" if each["attempts"] is None else cell(each["attempts"], 12)
-    if each["most"]:
-        tries += f" of {each['most']}"
-    return [str(each["id"]), cell(each["owner"], 20), cell(each["to"], 60), each["state"], tries,
-            screen.at(each["since"]), screen.at(each["next_at"])]
+    return [str(each["id"]), cell(each["owner"], 20), cell(each["to"], 60), each["state"],
+            _tries(each), screen.at(each["since"]), screen.at(each["next_at"])]
+
+
+def _tries(each: dict) -> str:
+    return cell(each["attempts"], 12) + (f" of {each['most']}" if each["most"] else "")
 
 
 def story(found: dict, screen: Screen) -> str:
     """The whole story, in parts."""
-    tries = "" if found["attempts"] is None else cell(found["attempts"], 12)
     facts = [("to", found["to"]), ("owner", cell(found["owner"], 20)),
-             ("attempts", f"{tries} of {found['most']}" if found["most"] else tries)]
+             ("attempts", "" if found["attempts"] is None else _tries(found)),
+             ("answer", one_line(found["answer"]))]
     lines = [screen.paint("bold", f"{found['kind']} {found['id']}: {found['state']}"),
              *pairs([(name, value) for name, value in facts if value], screen.width)]
     lines += _part("What happened", [(_exact(each["at"], screen), _event(each))
                                      for each in found["events"]], screen)
-    lines += _part("Next", [(_exact(found["next"]["at"], screen), "; ".join(filter(None, (
-        found["next"]["what"], found["next"]["why"]))))], screen)
-    for hold in found["holds"] if found["next"]["at"] else ():
+    following, kept = found["next"], found["kept"]
+    lines += _part("Next", [(_exact(following["at"], screen), "; ".join(filter(None, (
+        following["what"], following["why"]))))], screen)
+    for hold in found["holds"] if following["at"] else ():
         lines += wrapped(hold, screen.width, "  ", "  ")
-    return "\n".join([*lines, *_ending(found, screen)])
-
-
-def _ending(found: dict, screen: Screen) -> list[str]:
-    """Until when it is kept, and what is stored."""
-    kept = found["kept"]
-    until = (_exact(kept["until"], screen), "; ".join(filter(None, (kept["option"], kept["rule"]))))
-    stored_values = [(name, cell(value, 500)) for name, value in found["stored"].items()
-                     if value not in (None, "")]
+    lines += _part("Kept until", [(_exact(kept["until"], screen), "; ".join(filter(None, (
+        kept["option"], kept["rule"]))))], screen)
+    lines += _part("Stored", [(name, cell(value, 500)) for name, value in found["stored"].items()
+                              if value not in (None, "") and name not in SAID], screen)
     others = "" if screen.zone_name == "UTC" else ", those of `Stored` in UTC"
-    zone = f"Times are in {screen.zone_name}{others}. {screen.clock()}"
-    return [*_part("Kept until", [until], screen), *_part("Stored", stored_values, screen), "",
-            *wrapped(zone, screen.width)]
+    return "\n".join([*lines, "", *wrapped(f"Times are in {screen.zone_name}{others}. "
+                                           f"{screen.clock()}", screen.width)])
 
 
 def _part(title: str, rows: list[tuple[str, str]], screen: Screen) -> list[str]:
-    return ["", screen.paint("bold", title), *pairs(rows, screen.width)] if rows else []
+    """Pairs below a heading, or one sentence that has no time."""
+    body = pairs([(name or "-", value) for name, value in rows], screen.width)
+    if len(rows) == 1 and not rows[0][0]:
+        body = wrapped(rows[0][1], screen.width, "  ", "  ")
+    return ["", screen.paint("bold", title), *body] if rows else []
 
 
 def _exact(text: str | None, screen: Screen) -> str:
     moment = stored.time(text)
-    return f"{moment.astimezone(screen.zone):%Y-%m-%d %H:%M:%S}" if moment else "-"
+    return f"{moment.astimezone(screen.zone):%Y-%m-%d %H:%M:%S}" if moment else ""
 
 
 def _event(each: dict) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib.database import stored
-from jobs_lib.engines.work_queue import in_words
+from jobs_lib.engines.due import in_words
 from jobs_lib.text import counted, size, span
 
 from .layout import cut, one_line, wrapped

@@ -34,13 +34,15 @@ LAYERS = (
 )
 LEAVES = LAYERS[-1]
 QUEUES = "jobs_lib.features.queues"         # all of them as data
-# One feature imports no other, but for these.
+# One feature imports no other, but for these; `items` is how an operator sees the rows of them all.
 BESIDE = {
     "jobs_lib.features.accounts": ("jobs_lib.features.exports", "jobs_lib.features.notifications"),
     "jobs_lib.features.domains": ("jobs_lib.features.notifications",),
     "jobs_lib.features.expiry": ("jobs_lib.features.notifications",),
     "jobs_lib.features.exports": ("jobs_lib.features.notifications",),
     "jobs_lib.features.forwards": ("jobs_lib.features.notifications",),
+    "jobs_lib.features.items": tuple(f"jobs_lib.features.{name}" for name in (
+        "accounts", "domains", "forwards", "notifications", "webhooks")),
     "jobs_lib.features.message_logs": ("jobs_lib.features.usage",),
     "jobs_lib.features.usage": ("jobs_lib.features.notifications",),
     "jobs_lib.features.webhooks": ("jobs_lib.features.notifications",),

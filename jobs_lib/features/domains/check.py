@@ -332,9 +332,8 @@ def _change(ctx, seen: dict, results: dict, verdict: str, heard: bool) -> str | 
     ctx.db.execute("UPDATE {domains} SET recheck_requested_at = NULL WHERE id = :id"
                    " AND recheck_requested_at = :seen", id=seen["id"],
                    seen=seen["recheck_requested_at"])
-    from .work_queue import in_words  # only where one was checked
     attempts.record(ctx.db, "domains", row, run_id=ctx.run_id, began=ctx.clock(), outcome=verdict,
-                    tried=attempts.Tried(answer=in_words(results)))
+                    tried=attempts.Tried(answer=domain_rules.in_words(results)))
     if change.event:
         notices.queue(ctx, user, row, change, results, now)
     if change.event in (VERIFIED, FAILED):

@@ -14,6 +14,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
+from jobs_lib.database.values import one_line
 from jobs_lib.records import namedtuple
 
 PASS, FAIL = "pass", "fail"                  # of a record; the third is ports.dns.UNKNOWN
@@ -115,3 +116,15 @@ def ends(row: dict, options):
     """When a domain that fails will lose its status, if nothing changes: for the warning."""
     return max(clock.parse(row["failing_since"]) + options.grace,
                clock.parse(row["warned_at"]) + min(WARNED_FOR, options.grace))
+
+
+def in_words(results: dict) -> str:
+    """What a check found wrong, or who gave no answer."""
+    parts = []
+    for check, result in results.items():
+        if isinstance(result, dict) and result.get("state") not in (PASS, None):
+            why = result.get("problem") or result.get("reason") or result["state"]
+            parts.append(f"{check}: {one_line(why, 200)}")
+        elif isinstance(result, dict) and result.get("unanswered"):
+            parts.append(f"{check}: no answer lately")
+    return "; ".join(parts)

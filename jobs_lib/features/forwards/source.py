@@ -6,7 +6,7 @@ import os
 
 from jobs_lib.addresses import check
 from jobs_lib.engines import mail_sending, spool
-from jobs_lib.engines.work_queue import owners_in, why_nobody_waits
+from jobs_lib.engines.rows import owners_in, why_nobody_waits
 from jobs_lib.errors import JobsError
 from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import Envelope, Message, Result

@@ -6,7 +6,7 @@ from jobs_lib import clock
 from jobs_lib.addresses import check
 from jobs_lib.database.values import words
 from jobs_lib.engines import mail_sending, mime
-from jobs_lib.engines.work_queue import owners_in, why_nobody_waits
+from jobs_lib.engines.rows import owners_in, why_nobody_waits
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 
 from .kinds import AFTER_DELETION, PORTER, required

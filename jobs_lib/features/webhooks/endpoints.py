@@ -11,7 +11,7 @@ from datetime import timedelta
 from jobs_lib import clock
 from jobs_lib.engines import audit
 from jobs_lib.engines.attempts import SENT
-from jobs_lib.engines.work_queue import owners_in, why_nobody_waits
+from jobs_lib.engines.rows import owners_in, why_nobody_waits
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.features.queues import WEBHOOKS

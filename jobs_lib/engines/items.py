@@ -1,0 +1,281 @@
+"""A queue as its operator sees it: which rows there are, and each in words.
+
+What differs between the queues is declared in features/items/. What is due is asked of due.py, as
+a run does. Nothing here writes; what is done to rows by hand is in replay.py.
+"""
+from __future__ import annotations
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+from jobs_lib import clock
+from jobs_lib.database import stored
+from jobs_lib.database.values import chunked, keys_in, one_line, words
+from jobs_lib.records import namedtuple
+
+from . import attempts, rows
+from .due import COUNTED, Due, Queue, bounds, due, due_at, pending
+
+DUE, WAITING, SENDING, INVALID, CANCELLED = "due", "waiting", "being sent", "invalid", "cancelled"
+CANCELLED_BY = "cancelled: "
+UNKNOWN = "no run takes it, and none deletes it: this status is unknown"
+AT_ONCE = 500                   # rows of a page
+PACE = timedelta(minutes=1) / 100
+# of each row that is described, besides its feature's own
+COLUMNS = ("id", "user_id", "status", "attempts", "claim_run")
+
+Wanted = namedtuple("Wanted", "failed owners since before", defaults=(False, None, None, None))
+Wanted.__doc__ = """Which rows are meant, of `queue`, `replay` and `cancel` alike.
+
+failed         only what has failed
+owners         ids of users, or None: of everybody
+since, before  what came in then or later, and before then; None: at any time
+"""
+Item = namedtuple("Item", "id owner to state attempts most since next_at why answer")
+Item.__doc__ = """One row in words. Times are aware UTC, or None.
+
+id, owner  of its row; of its user, or None         to       to whom, or what it is about
+state      a word: `due`, `waiting`, `failed`, ...  attempts made so far; most: of so many, or None
+since      when it came in                          next_at  when it is tried next
+why        what it waits for, or ""                 answer   what the other side said last, or ""
+"""
+Kept = namedtuple("Kept", "until option rule")
+Kept.__doc__ = """How long a row stays.
+
+until   when it is deleted, aware UTC; None: not while it is as it is
+option  (section, option) that says so, or None
+rule    in words
+"""
+
+
+def view(db, config, now, options) -> SimpleNamespace:
+    """What a queue is looked at with: a run's Context has the same names. `options`: its job's."""
+    def secret(label: str) -> bytes:
+        from jobs_lib.folders import secret_key
+        from jobs_lib.runner.context import derived
+        core = config.section("core")
+        return derived(secret_key(core.state_dir, core.secret_key, make=False), label)
+    return SimpleNamespace(db=db, config=config, now=now, options=options, section=config.section,
+                           clock=lambda: now, options_of=config.job_named, secret=secret)
+
+
+class Items:
+    """One queue. Rows are dicts, `ctx` is a view.
+
+    queue        as data                                what    all of it, in `status`
+    done, failed counts of its job                      reads   columns that are read of a row
+    needs        SQL: what `why_lost` reads besides
+    age, purge   columns behind `status` in the index of finished rows; the job that deletes these,
+                 by the first of the columns that has a time
+    moments      ((column, what happened then), ...), the first of them: it came in
+    notified     columns that say that nobody has to be notified: set when it is cancelled
+    reset        columns that are emptied when it is put back
+    """
+
+    queue: Queue
+    what = purge = ""
+    done: tuple = ()
+    failed: tuple = ("failed",)
+    reads: tuple = ()
+    needs: tuple = ()
+    age: tuple = ("created_at",)
+    moments: tuple = ()
+    notified: tuple = ()
+    reset: tuple = ()
+
+    # What differs
+
+    def due(self, ctx) -> Due:
+        """What a run now would take."""
+        return due(ctx, self.queue)
+
+    def to(self, row: dict) -> str:
+        """To whom or to what it is sent."""
+        raise NotImplementedError
+
+    def reasons_to_cancel(self, ctx, found: list[dict]) -> dict:
+        """{row id: why the job's next run can only cancel it}."""
+        return {}
+
+    def reasons_to_wait(self, ctx, found: list[dict]) -> dict:
+        """{row id: why it waits although it is due}."""
+        return {}
+
+    def why_lost(self, ctx, row: dict) -> str | None:
+        """Why a row cannot be sent again, or None."""
+        raise NotImplementedError
+
+    def pace(self, ctx) -> timedelta:
+        """How far apart many rows are due that are sent again, so that new ones have room."""
+        return PACE
+
+    def what_happened(self, ctx, row: dict) -> list[tuple]:
+        """`moments` in the words for this row."""
+        return list(self.moments)
+
+    def find(self, ctx, word: str):
+        """The id of the item that is called so, besides its id; None if there is none."""
+
+    def kept(self, ctx, row: dict) -> Kept | None:
+        """How long a row stays; None: as long as its purge says."""
+
+    # Which rows
+
+    def backlog(self, ctx, most: int) -> tuple:
+        """(rows that are not finished, those of them that are due, since when the oldest is), of
+        `most` that are counted."""
+        number = sum(count(ctx.db, self.queue.table, rows.has_status(status), most)
+                     for status in self.unfinished())
+        return (min(number, most), *self.due(ctx).backlog(most)) if number else (0, 0, None)
+
+    def count_failed(self, ctx) -> int:
+        """How many have failed for good, COUNTED at most."""
+        return count(ctx.db, self.queue.table, "status = 'failed'", COUNTED)
+
+    def unfinished(self) -> tuple:
+        """The statuses of rows that are not finished."""
+        return (self.queue.works, self.queue.waits)
+
+    def statuses(self) -> tuple:
+        """All that jobs know."""
+        return (*self.unfinished(), self.queue.done, "failed", *self.queue.others)
+
+    def select(self, ctx, wanted: Wanted, most: int) -> list:
+        """The ids of rows to be listed: of an owner all, else what has failed or is not finished;
+        that by when it is due, all others the newest first."""
+        if wanted == Wanted():
+            return self.waiting(ctx, most)
+        statuses = ("failed",) if wanted.failed else ("",) if wanted.owners else self.unfinished()
+        ids: list = []
+        for rule, key in (way for status in statuses for way in self.ways(wanted, status)):
+            order = ", ".join(f"{column} DESC" for column in key)
+            ids += self.ids(ctx, f"{rule} ORDER BY {order}", most, **bound(wanted))
+        return ids[:most]
+
+    def waiting(self, ctx, most: int) -> list:
+        """The ids of what is not finished: what is being sent, what is due, the longest first, what
+        is due later or its owner's is suspended, and what no run knows."""
+        found = self.ids(ctx, f"{rows.has_status(self.queue.works)} ORDER BY id", most)
+        found += self.due(ctx).ids(most)
+        if len(found) < most:
+            found += self.ids(ctx, f"{pending(self.queue)} ORDER BY {self.queue.time}, id",
+                              most + len(found))
+            found += rows.of_unknown_status(ctx.db, self.queue.table, self.statuses())
+        return list(dict.fromkeys(found))[:most]
+
+    def ids(self, ctx, rule: str, most: int, **values) -> list:
+        """Those of the first rows of a rule."""
+        return keys_in(row["id"] for row in ctx.db.query(
+            f"SELECT id FROM {{{self.queue.table}}} WHERE {rule} LIMIT :most", most=most, **values))
+
+    def ways(self, wanted: Wanted, status: str = "") -> list[tuple[str, tuple]]:
+        """[(SQL, key), ...]: the rows that are wanted, of one status or of any, in parts, each by
+        an index that has them in the order of its key. `bound` has the values."""
+        times = self.times(wanted)
+        if wanted.owners is not None:
+            only = f" AND +status = '{status}'" if status else ""
+            return [(f"user_id IN (:owners){only}{times}", ("id",))]
+        here, (first, *rest) = f"status = '{status}'{times}", self.age
+        if first == self.queue.added:
+            return [(here, (*self.age, "id"))]
+        # by when a row ended, after it came in; an app may not have noted it
+        ended = f"{first} >= :since" if wanted.since else f"{first} IS NOT NULL"
+        return [(f"{here} AND {ended}", (*self.age, "id")),
+                (f"{here} AND {first} IS NULL", (*rest, "id"))]
+
+    def times(self, wanted: Wanted) -> str:
+        """SQL: when it came in."""
+        return "".join(f" AND {self.queue.added} {sign} :{name}" for name, sign in
+                       (("since", ">="), ("before", "<")) if getattr(wanted, name))
+
+    def pages(self, ctx, wanted: Wanted, status: str):
+        """The ids of all that are wanted of a status, in lists."""
+        for rule, key in self.ways(wanted, status):
+            for page in ctx.db.pages(f"SELECT {', '.join(key)} FROM {{{self.queue.table}}} "
+                                     f"WHERE {rule}", key=key, size=AT_ONCE, **bound(wanted)):
+                yield keys_in(row["id"] for row in page)
+
+    # One row in words
+
+    def read(self, ctx, ids: list, columns: str = "") -> list[dict]:
+        """The rows with these ids, in this order: `columns`, or what `describe` needs."""
+        queue, delays = self.queue, self.queue.delays(ctx.options)
+        ours = filter(None, (*COLUMNS, queue.error, self.queue.added, *self.reads))
+        names = columns or ", ".join(dict.fromkeys(ours))
+        return in_order(ids, [row for some in chunked(ids, rows.ASKED_AT_ONCE)
+                              for row in ctx.db.query(
+            f"SELECT {names}, {due_at(ctx.db, queue, delays)} AS due_at FROM {{{queue.table}}} "
+            "WHERE id IN (:ids)", ids=some, **bounds(ctx.now, delays))])
+
+    def row(self, ctx, id) -> dict | None:
+        """All of one row."""
+        return next(iter(self.read(ctx, [id], "*")), None)
+
+    def describe(self, ctx, found: list[dict]) -> list[Item]:
+        """Rows in words. One that holds nonsense is described all the same."""
+        checked = [dict(row) for row in found]
+        wrong = rows.invalid(ctx.db, self.queue.table, checked)
+        waits = [row for row in checked
+                 if row["status"] == self.queue.waits and row["id"] not in wrong]
+        reasons = self.reasons_to_wait(ctx, waits) if waits else {}
+        for id, why in (self.reasons_to_cancel(ctx, waits) if waits else {}).items():
+            reasons[id] = f"the next run of {self.queue.job} cancels it: {why}"
+        owners = rows.owners_in(ctx.db, waits)
+        held = {row["id"] for row in waits if owners.get(row["user_id"]) == "suspended"}
+        return [self._item(ctx, row if row["id"] in wrong else good, wrong.get(row["id"], ""),
+                           reasons.get(row["id"], ""), row["id"] in held)
+                for row, good in zip(found, checked)]
+
+    def _item(self, ctx, row: dict, wrong: str, why: str, held: bool) -> Item:
+        queue, status, next_at = self.queue, words(row["status"]), None
+        state = one_line(status)
+        if wrong and status in (queue.waits, queue.works):
+            state, why = INVALID, f"the next run of {queue.job} ends it: {wrong}"
+        elif held:
+            state, why = WAITING, "its owner is suspended"
+        elif status == queue.waits:
+            next_at = clock.parse_any(row["due_at"]) or ctx.now
+            state = WAITING if next_at > ctx.now else DUE
+        elif status == "sending":
+            state, why = SENDING, "" if row["claim_run"] else "by your app: no run has claimed it"
+        elif status not in self.statuses():
+            why = UNKNOWN
+        elif status == "failed" and is_cancelled(row):
+            state = CANCELLED
+        return Item(row["id"], row["user_id"], one_line(words(self.to(row))), state,
+                    row["attempts"], len(queue.delays(ctx.options)), stored.time(row[queue.added]),
+                    next_at, why, one_line(row[queue.error] or "", attempts.LONGEST_ANSWER))
+
+    def holds(self, ctx) -> list[str]:
+        """Sentences: what holds up the queue as a whole."""
+        found, name = [], self.queue.job
+        paused = ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=name)
+        if paused:
+            found.append(f"{name} is paused since {paused} UTC: `jobs.py resume {name}`.")
+        if not ctx.options.enabled:
+            found.append(f"{name} is switched off: [{name}] enabled = no.")
+        return found
+
+
+def in_order(ids: list, found: list[dict]) -> list[dict]:
+    """The rows in the order of these ids."""
+    by_id = {row["id"]: row for row in found}
+    return [by_id[id] for id in ids if id in by_id]
+
+
+def is_cancelled(row: dict) -> bool:
+    """Whether it was ended without an attempt, by a job or by hand."""
+    return words(row.get("last_error")).startswith(CANCELLED_BY)
+
+
+def bound(wanted: Wanted) -> dict:
+    """What is bound in the SQL of Items.ways."""
+    found = {name: getattr(wanted, name) for name in ("owners", "since", "before")}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def count(db, table: str, rule: str, most: int) -> int:
+    """How many rows a rule has, `most` at most."""
+    return db.value(f"SELECT COUNT(*) AS number FROM (SELECT 1 AS one FROM {{{table}}} "
+                    f"WHERE {rule} LIMIT :most) found", most=most)
+

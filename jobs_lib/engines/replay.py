@@ -1,0 +1,129 @@
+"""What an operator does to rows of a queue by hand: put them back as if they had never been tried,
+or end them.
+
+Many rows that are put back are not due at once: the first AT_FIRST are, the others one after the
+other, at a pace that leaves room for new ones: these, of the same owners too, are never behind all
+of them.
+"""
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+from jobs_lib.database.values import keys_in
+from jobs_lib.records import namedtuple
+
+from . import attempts, rows
+from .items import CANCELLED_BY, UNKNOWN, Items, is_cancelled
+
+BY_HAND = f"{CANCELLED_BY}by the operator"
+NO_ROW = "there is no such row (it may have been purged)"
+AT_FIRST = 20                   # of many that are put back, so many are due at once
+MINUTE = timedelta(minutes=1)
+
+Done = namedtuple("Done", "ids refused last_due_at")
+Done.__doc__ = """What was put back or ended: `ids`; `refused`: {id: why it was not}; when the last
+of those that were put back is due."""
+
+
+def replay(ctx, items: Items, pages, failed_only: bool) -> Done:
+    """Put rows back, whatever became of them, or with `failed_only` as all that has failed. A page
+    of ids is one commit: after a kill the same again puts back the rest."""
+    done: list = []
+    refused: dict = {}
+    for ids in pages:
+        why_not = ctx.db.batch(partial(_put_back, ctx, items, ids, len(done), failed_only))
+        refused.update(why_not)
+        done += [id for id in ids if id not in why_not]
+    return Done(done, refused, due_at(ctx, items, len(done)))
+
+
+def due_at(ctx, items: Items, number: int):
+    """When the row of that number is due, in whole minutes, so that many share a statement."""
+    behind = max(0, number - AT_FIRST)
+    return ctx.now - (-behind * items.pace(ctx) // MINUTE) * MINUTE
+
+
+def _put_back(ctx, items: Items, ids: list, before: int, failed_only: bool) -> dict:
+    """Inside a transaction. `before`: how many were. {id: why it was refused}."""
+    db, table = ctx.db, f"{{{items.queue.table}}}"
+    found = _locked(ctx, items, ids, *items.reads, *items.needs)
+    wrong = rows.invalid(db, items.queue.table, [
+        {name: row[name] for name in ("id", "user_id", *items.reads)} for row in found.values()])
+    refused = {id: why for id in ids
+               if (why := wrong.get(id) or _refusal(ctx, items, found.get(id), failed_only))}
+    # such a row would be cancelled by the next run
+    good = [row for id, row in found.items() if id not in refused]
+    refused.update(items.reasons_to_cancel(ctx, good) if good else {})
+    done = [id for id in ids if id not in refused]
+    planned: dict = {}
+    for number, id in enumerate(done, before + 1):
+        planned.setdefault(due_at(ctx, items, number), []).append(id)
+    emptied = "".join(f", {name} = NULL" for name in filter(None, (
+        "finished_at", "claim_run", "last_attempt_at", items.queue.error, items.queue.code,
+        *items.reset)))
+    for moment, some in planned.items():
+        db.execute(f"UPDATE {table} SET status = '{items.queue.waits}', attempts = 0, "
+                   f"uncertain = 0, next_attempt_at = :due{emptied} WHERE id IN (:ids)",
+                   ids=some, due=moment)
+    if done:
+        attempts.record_act(db, items.queue.table, done, ctx.now, attempts.REPLAYED)
+    return refused
+
+
+def _refusal(ctx, items: Items, row: dict | None, failed_only: bool) -> str | None:
+    if row is None:
+        return NO_ROW
+    if row["status"] not in items.statuses():
+        return UNKNOWN
+    if row["status"] in (items.queue.waits, items.queue.works):
+        return f"it is in the queue already ({row['status']})"
+    if failed_only and row["status"] != "failed":
+        return f"it has not failed ({row['status']})"
+    if failed_only and row[items.queue.error] == BY_HAND:
+        return "you have cancelled it; by its id it can be replayed"
+    return items.why_lost(ctx, row)
+
+
+def cancel(ctx, items: Items, pages) -> Done:
+    """End rows that wait, without an attempt. A run that has taken such a row finds it over before
+    it begins."""
+    done: list = []
+    refused: dict = {}
+    for ids in pages:
+        why_not = ctx.db.batch(partial(_end, ctx, items, ids))
+        refused.update(why_not)
+        done += [id for id in ids if id not in why_not]
+    return Done(done, refused, None)
+
+
+def _end(ctx, items: Items, ids: list) -> dict:
+    """Inside a transaction. {id: why it was refused}."""
+    queue, found = items.queue, _locked(ctx, items, ids)
+    refused = {id: why for id in ids if (why := _why_not_ended(queue, found.get(id)))}
+    good = [id for id in ids if id not in refused]
+    notified = "".join(f", {column} = :now" for column in items.notified)
+    if good:
+        ctx.db.execute(f"UPDATE {{{queue.table}}} SET status = 'failed', finished_at = :now, "
+                       f"next_attempt_at = NULL, {queue.error} = :why{notified} "
+                       "WHERE id IN (:ids)", ids=good, now=ctx.now, why=BY_HAND)
+        attempts.record_act(ctx.db, queue.table, good, ctx.now, attempts.CANCELLED)
+    return refused
+
+
+def _why_not_ended(queue, row: dict | None) -> str | None:
+    if row is None:
+        return NO_ROW
+    if row["status"] == queue.works:
+        return "it is being sent: what comes of it is stored"
+    if row["status"] == "failed" and is_cancelled(row):
+        return "it is cancelled already"
+    return None if row["status"] == queue.waits else f"it is over already ({row['status']})"
+
+
+def _locked(ctx, items: Items, ids: list, *columns: str) -> dict:
+    """{id: row}, until the end of the transaction nobody else's."""
+    names = ", ".join(("id", "user_id", "status", items.queue.error, *columns))
+    return {row["id"]: row for row in ctx.db.query(
+        f"SELECT {names} FROM {{{items.queue.table}}} WHERE id IN (:ids){ctx.db.for_update}",
+        ids=keys_in(ids))}
