@@ -32,7 +32,7 @@ MARK = re.compile(r"marked\.|secret-of-|whsec_c2Vj|"
 TEXT = ("<marked.someone@mark.example> %s "
         f"{SECRETS['mail']} {SECRETS['srs']} {SECRETS['links']} {HOOK_SECRET}")
 LINK = f"https://us:{SECRETS['link']}@mark.example/?token={SECRETS['link']}"
-BUGS = (("retry_webhooks", "jobs_lib.features.webhooks.run:send_due"),
+BUGS = (("retry_webhooks", "jobs_lib.features.queues:work_to_do"),
         ("list", "jobs_lib.catalogue:load_all"), ("run-due", "jobs_lib.runner.runner:run"),
         ("check_jobs", "jobs_lib.monitoring.publish:page_of_status"),
         ("doctor", "jobs_lib.doctor.network:unknown_name"),

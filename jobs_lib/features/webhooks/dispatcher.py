@@ -15,7 +15,7 @@ from collections import Counter
 from jobs_lib import clock
 from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT, Tried
 from jobs_lib.engines.queue import Work, until_stored
-from jobs_lib.engines.turns import Ring, Turn
+from jobs_lib.engines.turns import Ring, Turn, suspended
 
 from . import endpoints
 from .deliveries import MARGIN
@@ -76,10 +76,13 @@ class Dispatcher:
     def _read(self, lane: Lane, id) -> dict | None:
         """The row, if it is still to be sent; its endpoint as it is now."""
         rows = self.work.usable([Turn(id, lane.owner, False, self.ring)])
-        now = endpoints.current(self.db, [lane.endpoint["id"]]).get(lane.endpoint["id"])
-        if not rows or not now or not now["active"]:
+        for reason in endpoints.reasons_to_cancel(self.db, rows).values():
+            self._cancel(reason, "id = :it", it=id)
             return None
-        lane.endpoint.update(now)
+        if not rows or suspended(self.db, {lane.owner}):
+            return None
+        lane.endpoint.update(endpoints.current(self.db, [rows[0]["webhook_id"]])
+                             .get(rows[0]["webhook_id"], {}))
         return rows[0]
 
     # What came of them
