@@ -330,6 +330,9 @@ class Work:
                 else f"{rule} AND status = '{self.queue.works}'")
         is_stored = self._update(row, status, {**values, **stored}, rule, n=row["attempt"],
                                  run=self.ctx.run_id, **in_hand(now))
+        if not is_stored:               # ended by the app: nobody is at it any more
+            self.db.execute(f"UPDATE {self.table} SET claim_run = NULL WHERE id = :id "
+                            "AND claim_run = :run", id=row["id"], run=self.ctx.run_id)
         row["stored"] = is_stored or row.get("stored", False)
         return Settled(status, clock.parse_any(values["next_attempt_at"]), is_stored,
                        outcome != SENT and not row["stored"])

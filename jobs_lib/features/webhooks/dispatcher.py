@@ -81,8 +81,7 @@ class Dispatcher:
             return None
         if not rows or suspended(self.db, {lane.owner}):
             return None
-        lane.endpoint.update(endpoints.current(self.db, [rows[0]["webhook_id"]])
-                             .get(rows[0]["webhook_id"], {}))
+        lane.endpoint.update(*endpoints.current(self.db, [lane.endpoint["id"]]).values())
         return rows[0]
 
     # What came of them
