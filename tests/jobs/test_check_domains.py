@@ -98,6 +98,10 @@ def test_an_account_that_is_not_active_is_left_alone(owned, status):
     assert owned.run(JOB) == NOTHING
     assert "its account is suspended or deleted" in owned.fails(JOB, domain=NAME)
     assert owned.dns.asked == []
+    owned.table("users", [{"id": 8, "email": "eve@home.example"}])
+    domain(owned, user_id=8, name="eve.example")        # beside one that is looked at, either
+    assert owned.run(JOB, dry_run=True)["checked"] == owned.run(JOB)["checked"] == 1
+    assert {name for name, kind in owned.dns.asked if kind == "MX"} == {"eve.example"}
 
 
 def test_after_30_days_a_pending_domain_fails_and_the_notice_says_which_record(owned):

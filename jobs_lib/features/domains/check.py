@@ -139,6 +139,7 @@ def check_due(ctx) -> None:
     if not _may_judge(work, due(ctx).backlog(EVERY_ONE)[0]):
         return
     ring, resolver, doubt, done = Ring(work), ctx.dns(), Doubt(ctx), 0
+    ring.also = ACTIVE
     while not ctx.should_stop(done) and (
             rows := work.take(ring, ctx.within_limit(AT_ONCE, done))):
         done += _check(work, resolver, ring, rows, doubt)
