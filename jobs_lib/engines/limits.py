@@ -30,12 +30,13 @@ KINDS = {"forward": "forwards", "notification": "notices", BY_HAND: ""}
 URGENT = "notification"                 # the only kind with urgent ones
 
 REACHED, RESERVE, HALF, FAILURES = "reached", "reserve", "half", "failures"
-Refusal = namedtuple("Refusal", "kind words seconds", defaults=(0.0,))
+Refusal = namedtuple("Refusal", "kind words window seconds", defaults=("", 0.0))
 Refusal.__doc__ = """Why a message may not go now.
 
 kind     REACHED: a limit is; RESERVE: the urgent share is used, and urgent mail takes its turn;
          HALF: the rest is for the other queue; FAILURES: what has failed before has to wait
 words    a reason for a run to stop
+window   whose limit it is
 seconds  until the limit has room again; 0 where it is not the limit itself
 """
 
@@ -66,7 +67,8 @@ class Limits:
             number, refusal = self._in_window(window, urgent, ahead)
             if number <= 0:
                 is_full = refusal.kind == REACHED
-                return refusal._replace(seconds=self._seconds(window) if is_full else 0.0)
+                return refusal._replace(window=window.name,
+                                        seconds=self._seconds(window) if is_full else 0.0)
         return None
 
     def left(self, urgent: bool) -> tuple[float, str]:

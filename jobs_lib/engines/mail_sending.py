@@ -24,7 +24,7 @@ from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Envelope, Message, Resu
 
 from . import relay
 from .attempts import POSTPONED, REFUSED, RETRY, SAID, SENT, UNCERTAIN, UNUSABLE, Tried
-from .limits import FAILURES, RESERVE, Limits, Refusal
+from .limits import FAILURES, MINUTE, RESERVE, Limits, Refusal
 from .queue import Work, until_stored
 from .turns import Ring
 
@@ -231,7 +231,8 @@ class MailSender:
                     ring.also += " AND COALESCE(attempts, 0) = 0"
                     ring.forget()
             return False
-        if 0 < refusal.seconds <= min(LONGEST_WAIT, self.ctx.seconds_left()):
+        longest = min(LONGEST_WAIT, self.ctx.seconds_left())
+        if refusal.window == MINUTE and 0 < refusal.seconds <= longest:
             self.ctx.sleep(refusal.seconds)
         else:
             self.ctx.stop(refusal.words)
