@@ -18,12 +18,12 @@ PACKAGES = {
     "monitoring": 2_580, "commands": 2_490, "(loose)": 1_735, "config": 1_320, "output": 1_020,
     "jobs": 1_005, "doctor": 1_000, "demo": 600, "launch": 580, "workers": 405, "cli": 355,
     "crontab": 230}
-LINES, STATEMENTS, MODULES = 33_400, 20_200, 291
+LINES, STATEMENTS, MODULES = 33_000, 20_000, 286
 # What serves tables of an app that existed before, together at most 650 lines.
 APP_TABLES = ("database/schema/__init__.py", "database/schema/fit.py",
               "database/schema/foreign_keys.py", "database/schema/keys.py",
               "database/schema/probe.py")
-OTHERS = {"tests": (".py", 40_560), "docs": (".md", 4_200)}
+OTHERS = {"tests": (".py", 39_945), "docs": (".md", 4_200)}
 LONGEST = {"config.ini.example": 420, "jobs.py": 50, "install.sh": 400, "CHANGELOG.md": 40,
            "README.md": 120}
 
