@@ -26,7 +26,6 @@ from tests.support.product import (
     connect,
     declare,
     fill,
-    history,
     locks,
     runner,
     tables,
@@ -135,36 +134,25 @@ def test_a_key_is_not_made_by_a_dry_run(service):                               
     assert not (service.folder / "not-there").exists()
 
 
-@contextlib.contextmanager
-def a_run_in_progress(service, lock: str, name: str):
-    """What a real run holds: the job's lock, and its row that says `running`."""
-    service.config(core={**ELSEWHERE, "state_dir": "state", "lock": lock})
-    core = service._config.section("core")
-    held = locks.lock_for(name, core, lambda: connect(service.url), 300)
-    held.acquire("process 1 since now")
-    history.begin(service.db, {"run_id": "0123456789abcdef", "job": name, "slot": None,
-                               "started_at": service.now}, installation="another",
-                  lock_name=held.name, trigger="manual", lease_until=service.ahead(minutes=5))
-    try:
-        yield
-    finally:
-        held.release()
-
-
 @pytest.mark.parametrize(("engine_url", "lock"), [
     ("sqlite", "file"), ("sqlite", "writer"), ("mariadb", "database")], indirect=["engine_url"],
     ids=["sqlite-file", "sqlite-writer", "mariadb-database"])
 def test_it_takes_no_lock(service, lock):                                               # R11
-    """SQLite has no lock but the file, and may have a writer beside it."""
-    writer, name = contextlib.nullcontext(), "retry_forwards"
-    if lock == "writer":
-        lock, writer = "file", service.db.transaction()
-    with a_run_in_progress(service, lock, name), writer:
+    """Another run has the job's; SQLite has no lock but the file, and may have a writer beside
+    it."""
+    writer = service.db.transaction() if lock == "writer" else contextlib.nullcontext()
+    service.config(core={**ELSEWHERE, "state_dir": "state",
+                         "lock": "file" if lock == "writer" else lock})
+    held = locks.lock_for("retry_forwards", service._config.section("core"),
+                          lambda: connect(service.url), 300)
+    held.acquire("process 1 since now")
+    with writer:
         before = files(service.folder)
         session = Session(service._config, Ports(service._config), Console(-1))
-        result = runner.run(session, catalogue.load(name), runner.Request(dry_run=True))
+        result = runner.run(session, catalogue.load("retry_forwards"), runner.Request(dry_run=True))
         assert result["status"] == "ok", result["error"]
         assert files(service.folder) == before
+    held.release()
 
 
 def test_a_sample_shows_declared_columns_with_addresses_masked(service):

@@ -7,11 +7,8 @@ from tests.support.product import size
 
 
 @pytest.mark.parametrize("number, expected", [
-    (0, "0 bytes"), (740, "740 bytes"), (999, "999 bytes"), (1000, "1 kB"), (12_345, "12 kB"),
-    (999_499, "999 kB"),
-    (999_500, "1.0 MB"), (1_000_000, "1.0 MB"), (3_440_000, "3.4 MB"), (9_949_999, "9.9 MB"),
-    (9_950_000, "10 MB"),
-    (25_600_000, "26 MB"),
+    (0, "0 bytes"), (999, "999 bytes"), (1000, "1 kB"), (999_499, "999 kB"), (999_500, "1.0 MB"),
+    (3_440_000, "3.4 MB"), (9_949_999, "9.9 MB"), (9_950_000, "10 MB"),
 ])
 def test_sizes_for_users(number, expected):
     assert size(number, 1000) == expected

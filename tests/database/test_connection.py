@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
 from tests.support.databases import NOW, fail, migrated, rows, transact
-from tests.support.product import (
-    Busy,
-    DatabaseError,
-    Duplicate,
-    Lost,
-    ReadOnly,
-    connect,
-)
+from tests.support.product import Busy, DatabaseError, Duplicate, Lost, ReadOnly, connect
 
 
 @pytest.fixture
@@ -144,13 +136,6 @@ def test_ids_of_deleted_rows_are_not_given_again(db):
     last = alias(db, "a@example.org")
     db.execute("DELETE FROM {aliases}")
     assert alias(db, "b@example.org") > last
-
-
-def test_text_is_compared_exactly(db):
-    alias(db, "a@example.org")
-    assert db.value("SELECT COUNT(*) FROM {aliases} WHERE address = 'A@example.org'") == 0
-    db.insert("magic_links", user_id=1, token_hash="abc", expires_at=NOW, created_at=NOW)
-    assert db.value("SELECT COUNT(*) FROM {magic_links} WHERE token_hash = 'ABC'") == 0
 
 
 def test_a_second_row_with_a_unique_key_is_a_duplicate_and_its_value_is_not_shown(db):
@@ -292,25 +277,6 @@ def test_a_writer_that_waits_too_long_is_busy_and_can_go_on_later(db, other):
                      lambda: alias(other, "a@example.org"))
     assert addresses(db) == ["a@example.org"]
     assert other.execute("DELETE FROM {aliases} WHERE id = :id", id=id) == 1
-
-
-def test_a_short_writer_is_waited_for(db, engine_url):
-    taken = threading.Event()
-
-    def holder():
-        mine = connect(engine_url)
-        with mine.transaction():
-            alias(mine, "a@example.org")
-            taken.set()
-            threading.Event().wait(0.3)
-        mine.close()
-
-    thread = threading.Thread(target=holder)
-    thread.start()
-    taken.wait(10)
-    with pytest.raises(Duplicate):
-        alias(db, "a@example.org")
-    thread.join()
 
 
 # Reading only

@@ -13,15 +13,7 @@ from tests.servers.certificates import Authority
 from tests.servers.cut_proxy import CutProxy
 from tests.servers.mariadb import ENCODED, PASSWORD, USER, MariaDB
 from tests.support.databases import NOW, migrated, transact
-from tests.support.product import (
-    Busy,
-    Conflict,
-    DatabaseError,
-    Lost,
-    Stopped,
-    connect,
-    mysql,
-)
+from tests.support.product import Busy, Conflict, DatabaseError, Lost, Stopped, connect, mysql
 from tests.support.shell import ROOT, until
 
 
@@ -150,13 +142,6 @@ def test_a_text_in_a_view_of_the_apps_has_any_collation(db, url):               
         assert other.query(f"SELECT ends FROM never_{number} WHERE ends < '2026-11-24' OR "
                            "ends > :now", now=NOW) == []
     other.close()
-
-
-def test_a_value_that_does_not_fit_is_an_error_not_cut(db):
-    with pytest.raises(DatabaseError):
-        db.insert("aliases", user_id=1, address="a" * 255, created_at=NOW)
-    with pytest.raises(DatabaseError):
-        db.insert("job_state", job="schlüssel")          # an ASCII column
 
 
 # Deadlocks and lock waits

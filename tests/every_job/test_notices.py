@@ -2,10 +2,13 @@
 needs: which thing, how much, until when, where to go. Its words are nobody's business."""
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.support.bench import NOW, Bench
 from tests.support.product import Response, Result
+from tests.support.shell import ROOT
 
 OWNER = "jo@home.example"
 URL = "https://app.service.example"
@@ -190,8 +193,7 @@ def test_a_notice_tells_its_owner_the_facts(owned, case, persona, priority):    
     for job, owned.now in runs * 2:                 # the second run has nothing to add
         owned.run(job)
     rows = owned.db.query("SELECT user_id, kind, persona, priority FROM {notifications}")
-    assert rows == [{"user_id": 1, "kind": case.__name__, "persona": persona,
-                     "priority": priority}]
+    assert rows == [{"user_id": 1, "kind": case.__name__, "persona": persona, "priority": priority}]
     del owned.outbox[:]
     owned.run("send_notifications")
     [mail] = owned.outbox
@@ -201,3 +203,11 @@ def test_a_notice_tells_its_owner_the_facts(owned, case, persona, priority):    
     for fact in facts:
         assert fact in " ".join(mail.text.split()), (fact, mail.text)
         assert fact in " ".join(html.split()), (fact, html)
+
+
+def test_the_page_of_notices_names_these_kinds():
+    page = (ROOT / "docs" / "notices.md").read_text(encoding="utf-8")
+    table = page.partition("## Which there are")[2].partition("##")[0]
+    rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(
+        case.__name__ for case, _, _ in CASES)

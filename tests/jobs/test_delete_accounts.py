@@ -20,8 +20,7 @@ from tests.support.product import KINDS, RETRY, SENT, JobsError, Result, clock
 JOB = "delete_accounts"
 GRACE = timedelta(days=7)
 # what refers to a user, or to what is a user's
-NAMES_A_ROW = {"user_id", "alias_id", "destination_id", "domain_id", "webhook_id",
-               "message_log_id"}
+NAMES_A_ROW = {"user_id", "alias_id", "destination_id", "domain_id", "webhook_id", "message_log_id"}
 
 
 def user(bench, status: str = "deleted", **row) -> int:

@@ -59,7 +59,7 @@ INSIDE = {
     "ports.mail.smtp_session": "LIMITS",
     "ports.storage.folder": "FolderStore",
     "ports.outcomes": "FINAL LOST RELAY RETRY SENT UNCERTAIN",
-    "runner.clock_doubt": "", "runner.history": "", "runner.locks": "", "runner.log": "Log",
+    "runner.clock_doubt": "", "runner.locks": "", "runner.log": "Log",
     "runner.runner": "",
     "runner.resources": "Ports Session",
 }

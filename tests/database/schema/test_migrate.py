@@ -139,8 +139,7 @@ def test_a_kill_does_no_harm(engine, fresh):
 def age(db) -> None:
     """As before an update: its tables have more columns and indexes, and one is missing."""
     db.insert("notifications", kind="k", to_email="a@b.example")
-    db.execute("DROP INDEX notifications_age"
-               + " ON notifications" * (db.dialect.name == "mysql"))
+    db.execute("DROP INDEX notifications_age" + " ON notifications" * (db.dialect.name == "mysql"))
     db.execute("ALTER TABLE {notifications} DROP COLUMN last_code")
     db.execute("ALTER TABLE {job_runs} DROP COLUMN progress")
     db.execute("DROP TABLE {failed_emails}")
