@@ -144,6 +144,19 @@ def test_failing_endpoints_take_turns_over_the_runs(bench):     # R66
     assert (len(tried), len(set(tried))) == (12, 12)
 
 
+def test_failing_endpoints_make_a_run_one_time_limit_longer_at_most(bench):     # R44
+    flood(bench, 8, 12, 1, url=SILENT, failing_since=bench.ago(hours=1))
+
+    def answer(_) -> Response:
+        bench.clock.seconds += 16                               # a second longer than the limit
+        return TIMED_OUT
+    bench.web.answer = answer
+    bench.run(JOB)
+    assert (len(bench.web), bench.result["status"]) == (8, "ok")
+    bench.run(JOB)
+    assert len({sent.url for sent in bench.web}) == 12
+
+
 # R66
 @pytest.mark.parametrize("endpoints", [1, 40])
 @pytest.mark.parametrize("due", [None, "2026-11-24 06:00:00"])
@@ -159,7 +172,7 @@ def test_a_backlog_of_one_owner_lets_everybody_elses_go_first(bench, endpoints, 
 
 
 # R66
-@pytest.mark.parametrize("number", [1, 400])
+@pytest.mark.parametrize("number", [1, 700])
 def test_a_backlog_for_one_endpoint_lets_its_owners_others_go_first(bench, number):
     flood(bench, 8, 1, number)
     others = flood(bench, 8, 5, 1)
