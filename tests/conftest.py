@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.servers.mariadb import MariaDB
 from tests.support.bench import Bench
@@ -24,6 +25,10 @@ for number in (signal.SIGINT, signal.SIGHUP):
 # Modules and the thousands of tests that are collected are no garbage (as in jobs.py), and to look
 # for some among them takes longer than to collect them.
 gc.set_threshold(20_000)
+
+# A busy machine is no fault of a test.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 ENGINES = ["sqlite", "mariadb"]
 # Their tests start programs, up to a second each. Of them, those marked `quick` are in the quick

@@ -4,7 +4,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs_lib.addresses import AddressError, check, join_local, mask, split_local
@@ -48,7 +48,6 @@ def test_a_domain_beyond_ascii_goes_as_idna(address, wire):     # R35
     assert check(wire) == wire
 
 
-@settings(deadline=None)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_whatever_passes_cannot_break_out_of_a_command(local, domain):     # R35
     for address in (f"{local}@{domain}", f"{local}@b.example", f"a@{domain}", local):
@@ -62,7 +61,6 @@ def test_whatever_passes_cannot_break_out_of_a_command(local, domain):     # R35
         assert passed == address or not address.isascii()
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="<>,"),
                min_size=1, max_size=30))
 def test_quotes_are_taken_off_and_put_on_again(local):
@@ -80,7 +78,6 @@ def test_a_masked_address_shows_one_letter_and_the_domain(address, shown):     #
     assert mask(address) == shown
 
 
-@settings(deadline=None)
 @given(st.text(max_size=50))
 def test_masking_never_fails_and_never_shows_a_control_character(text):     # R61
     assert mask(text).isprintable()

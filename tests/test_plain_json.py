@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.product import dumps, loads
@@ -25,13 +25,11 @@ def values(keys):
         lambda inner: st.lists(inner) | st.dictionaries(keys, inner) | st.tuples(inner))
 
 
-@settings(deadline=None)
 @given(values(TEXTS | st.integers() | st.none()))
 def test_every_value_is_written_as_json_does(value):            # R10
     assert dumps(value) == json.dumps(value, default=str)
 
 
-@settings(deadline=None)
 @given(values(TEXTS))       # else 1 and "1" become the same name
 def test_what_is_written_is_read_again(value):
     text = dumps(value)

@@ -118,7 +118,7 @@ MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1),      # noqa: 
 
 
 @pytest.mark.slow
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(EXPRESSIONS, MOMENTS)
 def test_both_directions_agree_with_cronsim(expression, moment):
     try:
@@ -222,7 +222,7 @@ DAYS = st.sampled_from(["* * *", "*/2 * *", "* * sun", "1 * sun", "29 3 *"])
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(field(0, 59), HOURS, DAYS, st.sampled_from(CHANGES))
 def test_clock_changes_follow_the_definition(minute, hour, days, change):
     schedule, zone = cron.parse(f"{minute} {hour} {days}"), cron.zone(change[0])

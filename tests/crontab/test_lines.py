@@ -132,7 +132,7 @@ SCHEDULES = st.one_of(
 
 @given(text=SCHEDULES, key=st.integers(0, 2 ** 32))
 @example(text="59 * * * mon", key=5)                # a delay past the hour would leave the day
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_every_slot_has_exactly_one_line_of_cron(text, key):        # R64
     """The slot of each start (the latest one, as `--scheduled` reckons it) is a new one, and none
     is left out; minute 0 is avoided, unless no delay avoids it."""

@@ -113,7 +113,7 @@ def test_both_agree_on_age(days):     # R36
 @given(local=st.from_regex(r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.-]{1,60}", fullmatch=True),
        domain=st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?(\.[a-z]{2,6}){1,2}", fullmatch=True),
        secret=st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable()))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_there_and_back_again(local, domain, secret):     # R36
     sender = f"{local}@{domain}"
     once = forward(sender, OURS, secret, NOW)
@@ -149,7 +149,6 @@ def test_a_forged_or_broken_address_is_refused(address):     # R36
         reverse(address, SECRET, NOW)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_no_text_does_worse_than_be_refused(text):     # R36
     for address in (text, f"SRS0={text}@ours.example", f"SRS1=abcd={text}@ours.example"):
@@ -160,7 +159,7 @@ def test_no_text_does_worse_than_be_refused(text):     # R36
 @given(sender=st.sampled_from(["SRS0=XyZ1=AB=first.example=carol", "SRS0+XyZ1=AB=first.example=a-b",
                                "SRS0-a+/9=JN=f.ex=x=y"]),
        later=st.integers(0, 1023), data=st.data())
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 # R36
 def test_the_hash_of_a_twice_rewritten_address_opens_no_once_rewritten_one(sender, later, data):
     """The hash is over the parts without what stands between them, as others have it: they could be

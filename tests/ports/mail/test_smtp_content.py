@@ -32,7 +32,7 @@ def reference(data: bytes) -> bytes:
                     for line in lines) + b".\r\n"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(PIECES.map(b"".join).filter(bool), PIECES.map(b"".join), st.integers(1, 7), st.booleans())
 @example(b"\r\n.\r\n", b"", 1, False)
 @example(b"a\r", b"\n.", 2, False)
