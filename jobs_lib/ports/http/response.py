@@ -20,14 +20,10 @@ MAX_LINE = 8192
 MAX_INTERIM = 8             # answers such as `100 Continue` before the real one
 BODY_SECONDS = 2.0          # for the body, once the status is known: it is only shown to people
 
-# headers: {name in lower case: the first value}; keeps: whether the connection can be used again
-Answer = namedtuple("Answer", "status headers body keeps")
+# headers: {name in lower case: the first value}
+Answer = namedtuple("Answer", "status headers body")
 
-# what says where an answer ends, and what becomes of the connection
-FRAMING = ("connection", "content-length", "transfer-encoding")
-
-_STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5]\d\d)(?: |\Z)")
-_FIELD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:")
+_STATUS = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)(?: |\Z)")
 _CHUNK = re.compile(rb"\s*([0-9A-Fa-f]{1,8})\s*(?:;|\Z)")
 
 
@@ -36,8 +32,6 @@ class Reader:
 
     def __init__(self, sock, deadline: Deadline) -> None:
         self.sock, self.deadline, self.buffer, self.read, self.ended = sock, deadline, b"", 0, False
-        # whether the answer can be read in one way only, and was read to its end, and not further
-        self.is_plain, self.is_whole = True, False
 
     def answer(self) -> Answer:
         """The whole answer. Failure without a status; of a body that does not come to its end, what
@@ -46,12 +40,11 @@ class Reader:
             found = _STATUS.match(self._line())
             if not found:
                 raise Failure(FAILED, "the answer is not HTTP")
-            status, headers = int(found[2]), self._headers()
+            status, headers = int(found[1]), self._headers()
             if status == 101:
                 raise Failure(FAILED, "the answer is not HTTP")
             if status >= 200:
-                body = self._body(status, headers)
-                return Answer(status, headers, body, found[1] == b"1" and self._keeps(headers))
+                return Answer(status, headers, self._body(status, headers))
         raise Failure(FAILED, "the answer never comes to its status")
 
     def _headers(self) -> dict:
@@ -59,18 +52,9 @@ class Reader:
         while line := self._line():
             before, colon, value = line.partition(b":")
             name = before.strip().lower().decode("latin-1")
-            is_repeated = name in FRAMING and name in headers
-            self.is_plain &= bool(_FIELD.match(line)) and not is_repeated
             if colon:
                 headers.setdefault(name, value.strip().decode("latin-1"))
         return headers
-
-    def _keeps(self, headers: dict) -> bool:
-        """Whether the server says that it keeps the connection (RFC 9112 9.3). Without a word it
-        might close it at once, and a request would be lost."""
-        says = {each.strip().lower() for each in headers.get("connection", "").split(",")}
-        return (self.is_plain and self.is_whole and not self.ended
-                and "keep-alive" in says and "close" not in says)
 
     def _line(self) -> bytes:
         while b"\n" not in self.buffer:
@@ -87,14 +71,11 @@ class Reader:
         cut off."""
         length = headers.get("content-length", "")
         encoding = headers.get("transfer-encoding", "").lower()
-        self.is_plain &= not (length and encoding)
         if status in (204, 304):
-            self.is_whole = not self.buffer and not encoding and length in ("", "0")
             return b""
         try:
             self.deadline = Deadline(min(BODY_SECONDS, self.deadline.left()))
             if encoding.endswith("chunked"):
-                self.is_plain &= encoding == "chunked"
                 return self._chunks()
             is_known = length.isascii() and length.isdecimal() and len(length) < 10
             return self._plain(int(length) if is_known else None)
@@ -105,7 +86,6 @@ class Reader:
         most = MOST if length is None else length
         while len(self.buffer) < min(most, MOST) and self._fill():
             pass
-        self.is_whole = len(self.buffer) == length
         return self.buffer[:min(most, EXCERPT)]
 
     def _chunks(self) -> bytes:
@@ -114,7 +94,6 @@ class Reader:
             while found := _CHUNK.match(self._line()):
                 size = int(found[1], 16)
                 if not size:
-                    self.is_whole = self.buffer == b"\r\n"      # and no trailer
                     break
                 while len(self.buffer) < size + 2 and self._fill():
                     pass
