@@ -1,14 +1,12 @@
 """What other programs left in a row. SQLite keeps any value in any column, and old MySQL bends what
 does not fit.
 
-Each such value is judged once, where it is read: here, and for times in clock.parse. What cannot be
-read is Invalid, which affects that row alone; any other exception is a mistake of ours.
+Each such value is judged once, where it is read: rows in engines/rows.py, times in clock.parse.
+What cannot be read affects that row alone; any other exception is a mistake of ours.
 """
 from __future__ import annotations
 
 from itertools import islice
-
-from jobs_lib.errors import Invalid
 
 INVALID = "invalid"             # what a run counts such rows under
 # the same for rows that are left as they are, in every run
@@ -16,12 +14,6 @@ UNKNOWN_STATUS = "unknown_status"
 LARGEST_KEY, LONGEST_KEY = 2 ** 63 - 1, 255     # of a number; characters of a text
 LABEL = 190                     # characters of ASCII that a column of the kind `label` takes
 LARGEST_MESSAGE = 2 ** 40       # bytes; 8 million of these can be added up in one column
-MARK = "\ufffd"                 # read in the place of octets that are no UTF-8, on every engine
-
-
-def is_text(value) -> bool:
-    """Whether it is text, and all of it as it was stored."""
-    return isinstance(value, str) and MARK not in value
 
 
 def words(value) -> str:
@@ -29,13 +21,6 @@ def words(value) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     return "" if value is None else str(value)
-
-
-def number(value, column: str) -> int:
-    """A whole number. Invalid for anything else, NULL included."""
-    if isinstance(value, int):
-        return value
-    raise Invalid(f"{column} = {words(value)[:40]!r} is not a whole number")
 
 
 def keys_in(values) -> list:

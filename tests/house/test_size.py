@@ -14,7 +14,7 @@ from tests.house.source import ROOT, modules, tree
 
 # {package: lines}; a package that is not named here may not exist
 PACKAGES = {
-    "features": 7_049, "engines": 3_349, "database": 3_790, "ports": 2_750, "runner": 2_790,
+    "features": 7_046, "engines": 3_349, "database": 3_774, "ports": 2_750, "runner": 2_790,
     "monitoring": 2_580, "commands": 2_490, "(loose)": 1_735, "config": 1_320, "output": 1_020,
     "jobs": 1_005, "doctor": 1_000, "demo": 600, "launch": 580, "workers": 405, "cli": 355,
     "crontab": 230}

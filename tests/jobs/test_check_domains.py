@@ -10,6 +10,7 @@ import pytest
 
 from tests.servers.dns_servers import Authority, BlackHole, Unbound
 from tests.support.databases import bulk
+from tests.support.engines import on_sqlite
 from tests.support.product import UNKNOWN, Answer, clock
 from tests.support.shell import Shell, until
 
@@ -283,6 +284,14 @@ def test_by_hand_one_domain_is_looked_at_whether_or_not_it_is_due(owned, word):
     domain(owned, name="other.example")
     assert owned.run(JOB, domain=word)["checked"] == 1
     assert [one["status"] for one in owned.rows("domains")] == ["verified", "pending"]
+
+
+@on_sqlite          # MariaDB takes no such value
+def test_by_hand_an_unusable_row_is_invalid_and_the_other_account_s_is_looked_at(owned):     # R67
+    owned.table("users", [{"id": 8, "email": "eve@home.example"}])
+    domain(owned, failures="abc")
+    domain(owned, user_id=8)
+    assert owned.run(JOB, domain=NAME) == {**NOTHING, "checked": 1, "verified": 1, "invalid": 1}
 
 
 def test_a_name_that_is_not_there_is_told_with_the_nearest(owned):

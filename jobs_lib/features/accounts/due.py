@@ -136,9 +136,7 @@ class DueDeletions:
         return [id for _, id in sorted(self._times(), key=lambda each: each[0])][:most]
 
 
-def due(ctx) -> DueDeletions:
-    """What a run now would take a step in."""
-    return DueDeletions(ctx)
+due = DueDeletions      # of a Context, as in the other features
 
 
 def is_idle(ctx) -> bool:

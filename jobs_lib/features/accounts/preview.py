@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from collections import Counter
 
-from jobs_lib import clock
 from jobs_lib.database.schema import references
 from jobs_lib.database.schema.tables import table
 from jobs_lib.database.values import chunked
@@ -34,8 +33,8 @@ def preview(ctx, guard) -> dict:
                   if revoke.is_notified(ctx, account))
     going = [account for account in accounts if erase_after(ctx, account) <= ctx.now]
     with_notices = f", with {counted(notices, 'notice')}" if notices else ""
-    ctx.show(f"close {counted(len(new), 'deleted account')}{with_notices}", _sample(ctx, new))
-    ctx.show(f"delete {counted(len(going), 'account')} for good", _sample(ctx, going),
+    ctx.show(f"close {counted(len(new), 'deleted account')}{with_notices}", _sample(new))
+    ctx.show(f"delete {counted(len(going), 'account')} for good", _sample(going),
              would_stop(erase.unconfirmed(ctx, guard, going)))
     rows = _rows(ctx, [account.user_id for account in going])
     _show_rows(ctx, rows)
@@ -82,8 +81,7 @@ def _show_rows(ctx, rows: Counter) -> None:
                  "; ".join(filter(None, [listed, *kept, *belonging])))
 
 
-def _sample(ctx, chosen: list) -> list[dict]:
-    now = clock.text(ctx.now)
+def _sample(chosen: list) -> list[dict]:
     return [{"id": account.user_id, "status": "deleted",
-             "deleted_at": "now" if account.deleted_at == now else account.deleted_at}
+             "deleted_at": account.deleted_at if account.is_timed else "now"}
             for account in chosen[:SAMPLE_ROWS]]

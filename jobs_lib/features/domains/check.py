@@ -103,15 +103,16 @@ class Looks(Work):
             self.leave_out(id, reason)
 
     def leave_out(self, id, reason: str) -> None:
-        """It waits a day, also if somebody asks for it."""
+        """It cannot be worked on, and waits a day."""
         self.ctx.log.warning("domain invalid", domain_id=id, reason=reason)
         self.ctx.count(INVALID)
-        self.db.batch(partial(self.postpone, id))
+        self.postpone(id)
 
     def postpone(self, id) -> None:
         """It waits a day."""
-        self.db.execute("UPDATE {domains} SET next_check_at = :later, recheck_requested_at = NULL "
-                        "WHERE id = :id", id=id, later=self.ctx.now + LEFT_OUT_FOR)
+        self.db.batch(lambda: self.db.execute(
+            "UPDATE {domains} SET next_check_at = :later, recheck_requested_at = NULL "
+            "WHERE id = :id", id=id, later=self.ctx.now + LEFT_OUT_FOR))
 
 
 def preview(ctx) -> dict:
@@ -131,18 +132,19 @@ def check_due(ctx) -> None:
     work = Looks(ctx, DOMAINS) if ctx.options.domain else work_if_due(ctx, DOMAINS, Looks)
     if work is None:
         return
-    if ctx.options.domain:
-        rows = list(work.read(_named(ctx)).values())
-        if _may_judge(work, len(rows)):
-            _check(work, ctx.dns(), None, rows, Doubt(ctx))
-        return
-    if not _may_judge(work, due(ctx).backlog(EVERY_ONE)[0]):
+    named = work.read(_named(ctx)) if ctx.options.domain else {}
+    if not _may_judge(ctx):
         return
     ring, resolver, doubt, done = Ring(work), ctx.dns(), Doubt(ctx), 0
     ring.also = ACTIVE
-    while not ctx.should_stop(done) and (
-            rows := work.take(ring, ctx.within_limit(AT_ONCE, done))):
-        done += _check(work, resolver, ring, rows, doubt)
+    if named:
+        work.unusable = invalid(ctx.db, "domains", list(named.values()))
+        rows = [row for id, row in named.items() if id not in work.unusable]
+        _check(work, resolver, ring, rows, doubt)
+    else:
+        while not ctx.should_stop(done) and (
+                rows := work.take(ring, ctx.within_limit(AT_ONCE, done))):
+            done += _check(work, resolver, ring, rows, doubt)
     work.finish()
 
 
@@ -164,22 +166,21 @@ def _named(ctx) -> list:
     raise JobsError(f"--set domain={name}: there is no such domain{did_you_mean(name, near)}")
 
 
-def _may_judge(work: Looks, number: int) -> bool:
+def _may_judge(ctx) -> bool:
     """Whether `[dns]` says enough. If it does not, domains wait as they are: `doctor` and `config
     check` ask for it."""
-    ctx = work.ctx
     missing = unset(ctx.options.require, ctx.section("dns"))
     if missing and ctx.options.domain:
         raise JobsError(missing)
     if missing:
         ctx.log.warning("domains not checked", reason=missing)
-        ctx.count("not_checked", number)
+        ctx.count("not_checked", due(ctx).backlog(EVERY_ONE)[0])
     return not missing
 
 
 # Looking
 
-def _check(work: Looks, resolver, ring: Ring | None, rows: list[dict], doubt: Doubt) -> int:
+def _check(work: Looks, resolver, ring: Ring, rows: list[dict], doubt: Doubt) -> int:
     """Ask for the records of these, and store each result as it comes. How many were begun."""
     ctx, items = work.ctx, []
     left = {row["id"]: row for row in work.begin_all(rows)}      # of which nothing is stored yet
@@ -213,8 +214,8 @@ def _check(work: Looks, resolver, ring: Ring | None, rows: list[dict], doubt: Do
         if ctx.should_stop():
             break
     work.give_back(list(left.values()))
-    if ring:
-        ring.left.difference_update(row["id"] for row in rows if row["id"] not in left)
+    # what was changed meanwhile is for the next run
+    ring.left.difference_update(row["id"] for row in rows if row["id"] not in left)
     return number
 
 
@@ -230,7 +231,7 @@ def _alone(work: Looks, row: dict, left: dict):
         raise                           # the database's, for one: everybody's
     except Exception as error:          # noqa: BLE001  (recorded with its place, and the run fails)
         work.ctx.defect(error, f"domain {row['id']}")
-        work.db.batch(partial(work.postpone, row["id"]))
+        work.postpone(row["id"])
         left.pop(row["id"], None)
 
 
