@@ -143,8 +143,9 @@ def test_an_export_that_has_another_owner_by_now_is_made_again(bench, exporting)
 
 def test_an_account_that_is_suspended_meanwhile_gets_no_export(bench, exporting):     # R55
     exporting("UPDATE {users} SET status = 'suspended'")
-    assert bench.run("export_accounts")["refused"] == 1
-    assert [row["kind"] for row in bench.rows("notifications")] == ["export_failed"]
+    assert bench.run("export_accounts")["exported"] == 0
+    assert [row["status"] for row in bench.rows("export_requests")] == ["queued"]
+    assert bench.rows("notifications") == []
     assert [path.name for path in (bench.folder / "exports").glob("*.zip*")] == []
 
 

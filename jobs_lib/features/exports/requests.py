@@ -212,7 +212,7 @@ def _finish(work: Work, row: dict, written, older: list) -> bool:
     user = owner(ctx, row, ctx.db.for_update)
     if not work.is_ours(row):
         return _is_ready(ctx, row)          # by a COMMIT whose answer was lost
-    if user is None or user["status"] != "active":
+    if user is None or user["status"] != "active" or _has_moved(ctx, row):
         return False
     token, expires = download.new_token(), now + ctx.section("export").keep
     work.settle(row, SENT, Tried(None, f"{written.rows:,} rows", _took(ctx, row)), progress=100,
@@ -229,6 +229,12 @@ def _finish(work: Work, row: dict, written, older: list) -> bool:
         "requested": _day(row), "size": text.size(written.bytes, 1000),
         "expires": render.minute(expires), "link": download.link(download.page(ctx), token)})
     return True
+
+
+def _has_moved(ctx, row: dict) -> bool:
+    """Whether the request is another account's by now, which must not get what this one has."""
+    return ctx.db.value("SELECT COUNT(*) FROM {export_requests} WHERE id = :id "
+                        "AND user_id = :user", id=row["id"], user=row["user_id"]) == 0
 
 
 def _is_ready(ctx, row: dict) -> bool:
