@@ -6,7 +6,7 @@ from jobs_lib.database import stored
 from jobs_lib.database.values import keys_in, one_line, words
 from jobs_lib.engines.due import Due, pending
 from jobs_lib.engines.items import DUE, Item, Items, Kept, Wanted, bound, count, in_order
-from jobs_lib.engines.rows import owners_in, why_nobody_waits
+from jobs_lib.engines.rows import UNCLAIMED, owners_in, why_nobody_waits
 from jobs_lib.features import queues
 
 
@@ -32,9 +32,10 @@ class Exports(Items):
 
     def reasons_to_wait(self, ctx, found: list[dict]) -> dict:
         """Another one of the account comes first."""
+        owners = keys_in({row["user_id"] for row in found})
         busy = {row["user_id"] for row in ctx.db.query(
             "SELECT user_id FROM {export_requests} WHERE status = 'running' "
-            "AND user_id IN (:owners)", owners=keys_in({row["user_id"] for row in found}))}
+            f"AND NOT {UNCLAIMED} AND user_id IN (:owners)", owners=owners)}
         return {row["id"]: "another export of the account is being made" for row in found
                 if row["user_id"] in busy}
 
