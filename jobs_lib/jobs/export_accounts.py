@@ -27,7 +27,7 @@ from jobs_lib.job import declare
                           "request above that is refused, and its owner notified when to ask "
                           "again."),
     },
-    idempotency="A request is claimed by one conditional update and is `ready` only by the commit "
+    idempotency="A request is begun by one conditional update and is `ready` only by the commit "
     "that follows its finished file; a killed or repeated run starts an unfinished one again "
     "and finds nothing else to do.",
     sample=("id", "status", "attempts", "requested_at", "expires_at", "file_bytes"),
