@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from jobs_lib.database.values import one_line
 from jobs_lib.engines.due import COUNTED
+from jobs_lib.engines.items import count
 from jobs_lib.errors import FAILED, OK, ConfigError, Missing, UsageError
 from jobs_lib.masking import text
 from jobs_lib.text import at_most
@@ -140,7 +141,8 @@ def _counted(items, ctx) -> dict:
     try:
         waiting, due, oldest = items.backlog(ctx, COUNTED)
         return {"waiting": waiting, "due": due, "oldest_due_at": oldest,
-                "failed": items.count_failed(ctx), "holds": _holds(items, ctx)}
+                "failed": count(ctx.db, items.queue.table, "status = 'failed'", COUNTED),
+                "holds": _holds(items, ctx)}
     except Missing as error:
         return {**NOT_COUNTED, "holds": [*_holds(items, ctx), f"{error}."]}
 

@@ -186,7 +186,8 @@ ATTEMPTS = ("kind item_id user_id began_at finished_at outcome code answer", tup
     ("forward", id, "@jane", -ago, -ago, outcome, code, answer)
     for id, ago, outcome, code, answer in (
         (2, 6 * H + 4 * M, "retry", 451, GREYLISTED), (4, 6 * H + 1 * M, "retry", 451, GREYLISTED),
-        (5, 1 * H, "retry", 452, FULL), (11, 2 * D, "refused", 550, NO_SUCH_USER))))
+        (5, 1 * H, "retry", 452, FULL), (11, 2 * D, "refused", 550, NO_SUCH_USER),
+        (900, 40 * D, "sent", 250, "2.0.0 Ok"))))       # its row is deleted by now
 TABLES = {**ACCOUNTS, **QUEUES, "attempts": ATTEMPTS}
 
 # Log rows are many and alike: {owner: (days between two, how far back, alias)}. Sam keeps his for

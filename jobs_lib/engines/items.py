@@ -14,7 +14,7 @@ from jobs_lib.database.values import chunked, keys_in, one_line, words
 from jobs_lib.records import namedtuple
 
 from . import attempts, rows
-from .due import COUNTED, Due, Queue, bounds, due, due_at, pending
+from .due import Due, Queue, bounds, due, due_at, pending
 
 DUE, WAITING, SENDING, INVALID, CANCELLED = "due", "waiting", "being sent", "invalid", "cancelled"
 CANCELLED_BY = "cancelled: "
@@ -25,12 +25,8 @@ PACE = timedelta(minutes=1) / 100
 COLUMNS = ("id", "user_id", "status", "attempts", "claim_run")
 
 Wanted = namedtuple("Wanted", "failed owners since before", defaults=(False, None, None, None))
-Wanted.__doc__ = """Which rows are meant, of `queue`, `replay` and `cancel` alike.
-
-failed         only what has failed
-owners         ids of users, or None: of everybody
-since, before  what came in then or later, and before then; None: at any time
-"""
+Wanted.__doc__ = """Which rows are meant, of `queue`, `replay` and `cancel` alike: what
+`failed`, is of these `owners` (ids), came in `since` then or later, or `before` it. None: any."""
 Item = namedtuple("Item", "id owner to state attempts most since next_at why answer")
 Item.__doc__ = """One row in words. Times are aware UTC, or None.
 
@@ -40,12 +36,8 @@ since      when it came in                          next_at  when it is tried ne
 why        what it waits for, or ""                 answer   what the other side said last, or ""
 """
 Kept = namedtuple("Kept", "until option rule")
-Kept.__doc__ = """How long a row stays.
-
-until   when it is deleted, aware UTC; None: not while it is as it is
-option  (section, option) that says so, or None
-rule    in words
-"""
+Kept.__doc__ = """How long a row stays: `until` then (None: while it is as it is), by this `option`,
+(section, name) or None, and the `rule` in words."""
 
 
 def view(db, config, now, options) -> SimpleNamespace:
@@ -128,10 +120,6 @@ class Items:
                      for status in self.unfinished())
         return (min(number, most), *self.due(ctx).backlog(most)) if number else (0, 0, None)
 
-    def count_failed(self, ctx) -> int:
-        """How many have failed for good, COUNTED at most."""
-        return count(ctx.db, self.queue.table, "status = 'failed'", COUNTED)
-
     def unfinished(self) -> tuple:
         """The statuses of rows that are not finished."""
         return (self.queue.works, self.queue.waits)
@@ -146,11 +134,9 @@ class Items:
         if wanted == Wanted():
             return self.waiting(ctx, most)
         statuses = ("failed",) if wanted.failed else ("",) if wanted.owners else self.unfinished()
-        ids: list = []
-        for rule, key in (way for status in statuses for way in self.ways(wanted, status)):
-            order = ", ".join(f"{column} DESC" for column in key)
-            ids += self.ids(ctx, f"{rule} ORDER BY {order}", most, **bound(wanted))
-        return ids[:most]
+        return [id for status in statuses for rule, key in self.ways(wanted, status)
+                for id in self.ids(ctx, f"{rule} ORDER BY {' DESC, '.join(key)} DESC", most,
+                                   **bound(wanted))][:most]
 
     def waiting(self, ctx, most: int) -> list:
         """The ids of what is not finished: what is being sent, what is due, the longest first, what
@@ -200,8 +186,7 @@ class Items:
     def read(self, ctx, ids: list, columns: str = "") -> list[dict]:
         """The rows with these ids, in this order: `columns`, or what `describe` needs."""
         queue, delays = self.queue, self.queue.delays(ctx.options)
-        ours = filter(None, (*COLUMNS, queue.error, self.queue.added, *self.reads))
-        names = columns or ", ".join(dict.fromkeys(ours))
+        names = columns or ", ".join((*COLUMNS, queue.error, queue.added, *self.reads))
         return in_order(ids, [row for some in chunked(ids, rows.ASKED_AT_ONCE)
                               for row in ctx.db.query(
             f"SELECT {names}, {due_at(ctx.db, queue, delays)} AS due_at FROM {{{queue.table}}} "
@@ -249,8 +234,7 @@ class Items:
     def holds(self, ctx) -> list[str]:
         """Sentences: what holds up the queue as a whole."""
         found, name = [], self.queue.job
-        paused = ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=name)
-        if paused:
+        if paused := ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=name):
             found.append(f"{name} is paused since {paused} UTC: `jobs.py resume {name}`.")
         if not ctx.options.enabled:
             found.append(f"{name} is switched off: [{name}] enabled = no.")
@@ -270,8 +254,8 @@ def is_cancelled(row: dict) -> bool:
 
 def bound(wanted: Wanted) -> dict:
     """What is bound in the SQL of Items.ways."""
-    found = {name: getattr(wanted, name) for name in ("owners", "since", "before")}
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name in ("owners", "since", "before")
+            if (value := getattr(wanted, name)) is not None}
 
 
 def count(db, table: str, rule: str, most: int) -> int:

@@ -71,13 +71,18 @@ class Limits:
                                         seconds=self._seconds(window) if is_full else 0.0)
         return None
 
-    def left(self, urgent: bool) -> tuple[float, str]:
-        """(how many may go now, what ends it), for a dry run: nothing is locked."""
+    def left(self, urgent: bool, seconds: float = 0) -> tuple[float, str]:
+        """(how many may go within so many seconds, what ends it), for who only looks: nothing is
+        locked."""
         self._count()
-        found = [self._in_window(window, urgent, ahead=urgent, whole=True)
-                 for window in self._windows]
-        number, refusal = min(found, key=lambda each: each[0], default=(float("inf"), None))
-        return number, refusal.words if refusal else ""
+        found: list = [(float("inf"), "")]
+        for window in self._windows:
+            number, refusal = self._in_window(window, urgent, ahead=urgent, whole=True)
+            if window.name == MINUTE:           # its room is waited for
+                share = window.limit * URGENT_SHARE // 100
+                number += (share if urgent else window.limit - share) * int(seconds / 61)
+            found.append((number, refusal.words))
+        return min(found, key=lambda each: each[0])
 
     def _in_window(self, window: _Window, urgent: bool, ahead: bool,
                    whole: bool = False) -> tuple[float, Refusal]:
@@ -194,18 +199,12 @@ def failures_full(db, mail, now) -> bool:
         kinds=list(KINDS), since=now - HOUR - SECOND, future=now + CLOCKS_DIFFER, limit=limit)
 
 
-def pace(mail) -> timedelta:
-    """Between two messages, where half of the limits are for them."""
-    return max((2 * span / limit for name, span in WINDOWS
-                if (limit := getattr(mail, f"per_{name}")) is not None), default=timedelta(0))
-
-
 def holds(ctx, kind: str, other) -> list[str]:
     """Sentences: why no message of a kind, but an urgent one, goes now. `other`: see Limits."""
     mail, found = ctx.section("mail"), []
     if pause := relay.paused(ctx.db, ctx.now):
         found.append(f"The relay is paused {pause}.")
-    number, why = Limits(ctx, kind, other).left(urgent=False)
+    number, why = Limits(ctx, kind, other).left(False, ctx.options.budget.total_seconds())
     if number <= 0:
         found.append(f"{why}.")
     if failures_full(ctx.db, mail, ctx.now):

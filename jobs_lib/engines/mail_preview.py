@@ -1,85 +1,94 @@
-"""A dry run over a queue of mail: the run without its writes, by what is due now and by the same
-room."""
+"""A dry run over a queue is the run without its writes: the same rows in the same turns, with the
+same room, up to where the run would end."""
 from __future__ import annotations
 
+from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
 
-from . import relay
-from .due import Queue, due
-from .limits import Limits
+from . import limits, relay
+from .due import Queue
+from .mail_sending import MailSource, time_to_begin
 from .queue import Work
-from .rows import invalid
+from .turns import Ring
 
 LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, and shows
 EVERY_ONE = 2 ** 62
 
+Room = namedtuple("Room", "most why ahead stays", defaults=(EVERY_ONE, "", 0, lambda row: False))
+Room.__doc__ = """What may go in a run: `most` rows in their turns, and `why` not more; `ahead`:
+urgent ones before them. `stays(row)`: whether it waits although others go."""
 
-def preview(ctx, queue: Queue, source, other) -> None:
+
+def preview(ctx, queue: Queue, source: MailSource, other) -> None:
     """Show and count what a run now would send, fail and cancel. `source`, `other`: as
     mail_sending.send_due takes them."""
-    by = f"by {ctx.section('mail').transport}"
-    preview_queue(ctx, queue, (f"due message {by}", f"due messages {by}"),
-                  source.reasons_to_cancel, source.why_not,
-                  lambda rows: _room(ctx, queue, other, rows))
+    by, seconds = f"by {ctx.section('mail').transport}", time_to_begin(ctx)
+    noun = f"due message {by}", f"due messages {by}"
+    if paused := relay.paused(ctx.db, ctx.now):         # such a run looks at no row
+        ctx.show(f"send {counted(0, *noun)}", [], f"not now: the relay is paused {paused}")
+        return
+    preview_queue(ctx, queue, noun, source.reasons_to_cancel, source.why_not,
+                  _room(ctx, queue, source, other, seconds))
 
 
-def preview_queue(ctx, queue: Queue, noun: tuple, reasons_to_cancel, why_not=None,
-                  room=None) -> None:
-    """The same of any queue. `noun`: of one item and of many. `room(rows)`: (how many may go, why
-    not more)."""
-    found = due(ctx, queue)
-    number = found.backlog(EVERY_ONE)[0]
-    ids = found.ids(min(number, LOOKED_AT))
-    work = Work(ctx, queue)
+def _room(ctx, queue: Queue, source: MailSource, other, seconds: float) -> Room:
+    open_now, mail = limits.Limits(ctx, queue.kind, other), ctx.section("mail")
+    most, why = open_now.left(urgent=False, seconds=seconds)
+    ahead = open_now.left(urgent=True, seconds=seconds)[0] if queue.priority else 0
+    if not limits.failures_full(ctx.db, mail, ctx.now):
+        return Room(most, why, ahead)
+    why = f"[mail] failures_per_hour = {mail.failures_per_hour} is reached"
+    return Room(most if source.has_first_attempts else 0, why, ahead,
+                lambda row: row["attempts"] > 0)
+
+
+def preview_queue(ctx, queue: Queue, noun: tuple, reasons_to_cancel, why_not=lambda row: None,
+                  room: Room | None = None) -> None:
+    """The same of any queue. `noun`: of one item and of many. `why_not(row)`: why it can only
+    fail."""
+    work, room = Work(ctx, queue), room or Room()
     work.count_unknown()
-    read = work.read(ids)
-    rows = [read[id] for id in ids if id in read]
-    wrong = invalid(ctx.db, queue.table, rows)
-    valid = [row for row in rows if row["id"] not in wrong]
-    cancelled = reasons_to_cancel(valid)
-    most, why_not_more = room(valid) if room else (EVERY_ONE, "")
-    lost = _lost(why_not, [row for row in valid if row["id"] not in cancelled], most)
-    left_out = {**cancelled, **lost, **{id: f"invalid: {why}" for id, why in wrong.items()}}
-    going = min(number - len(left_out), most)
-    notes = [] if going == number - len(left_out) else [why_not_more]
-    if len(rows) < number:
-        notes.append(f"at most: of the first {len(rows):,} it is known which are left out")
-    going = ctx.within_limit(int(going))
-    ctx.show(f"send {counted(going, *noun)}",
-             [row for row in valid if row["id"] not in left_out][:min(SHOWN, going)],
-             "; ".join(notes))
-    for verb, reasons in (("cancel", cancelled), ("fail", lost), ("end", wrong)):
+    going, notes = [], set()
+    seen: dict = {}
+    left: dict = {"cancel": {}, "fail": {}, "end": work.unusable}     # {id of a row: why}
+    rings = [(Ring(work, ahead=True), room.ahead)] if queue.priority else []
+    for ring, most in (*rings, (Ring(work), room.most)):
+        for row in _in_turn(work, ring, seen, reasons_to_cancel, left["cancel"]):
+            if room.stays(row) or (most <= 0 and not ring.ahead):
+                notes.add(room.why)
+            if room.stays(row):
+                continue
+            if most <= 0 or ctx.within_limit(1, work.begun) == 0:
+                break
+            seen[row["id"]] = row
+            work.begun += 1
+            if why := why_not(row):
+                left["fail"][row["id"]] = why
+            else:
+                going.append(row)
+                most -= 1
+    work.check_usable()
+    total = len(going)
+    if len(seen) >= LOOKED_AT:
+        rest = work.due().backlog(EVERY_ONE)[0] - len(seen) - len(work.unusable)
+        total += min(ctx.within_limit(rest, work.begun), most)
+        notes.add(f"at most: of the first {len(seen):,} it is known which are left out")
+    ctx.show(f"send {counted(int(total), *noun)}", going[:SHOWN], "; ".join(sorted(notes)))
+    for (verb, reasons), name in zip(left.items(), ("cancelled", "failed", "invalid")):
         if reasons:
             ctx.show(f"{verb} {len(reasons):,}: {', '.join(sorted(set(reasons.values())))}",
-                     [row for row in rows if row["id"] in reasons][:SHOWN])
-    ctx.count(queue.done, going)
-    ctx.count("cancelled", len(cancelled))
-    for name, reasons in (("failed", lost), ("invalid", wrong)):
-        if reasons:
+                     [seen[id] for id in reasons if id in seen][:SHOWN])
             ctx.count(name, len(reasons))
+    ctx.count(queue.done, int(total))
 
 
-def _lost(why_not, rows: list[dict], room: float) -> dict:
-    """{id of a row that can only fail: why}, of those that the run comes to: it ends with the first
-    one that has no room."""
-    lost, going = {}, 0
-    for row in rows:
-        if going >= room:
-            break
-        if why_not and (why := why_not(row)):
-            lost[row["id"]] = why
-        else:
-            going += 1
-    return lost
-
-
-def _room(ctx, queue: Queue, other, rows: list[dict]) -> tuple[float, str]:
-    """(how many may go in this run, why not more)."""
-    if paused := relay.paused(ctx.db, ctx.now):
-        return 0, f"not now: the relay is paused {paused}"
-    limits = Limits(ctx, queue.kind, other)
-    number, why = limits.left(urgent=False)
-    if queue.priority:          # the urgent ones have a share of their own besides
-        ahead = sum(row["priority"] <= 0 for row in rows)
-        number += min(ahead, limits.left(urgent=True)[0])
-    return number, why
+def _in_turn(work: Work, ring: Ring, seen: dict, reasons_to_cancel, cancelled: dict):
+    """The rows that a run would come to, LOOKED_AT at most, but those that it would only cancel."""
+    while len(seen) < LOOKED_AT and (rows := work.take(ring, LOOKED_AT)):
+        rows = [row for row in rows if row["id"] not in seen]
+        reasons = reasons_to_cancel(rows) if rows else {}
+        for row in rows:
+            if row["id"] in reasons:
+                seen[row["id"]], cancelled[row["id"]] = row, reasons[row["id"]]
+            else:
+                yield row

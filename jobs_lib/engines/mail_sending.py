@@ -76,18 +76,24 @@ def send_due(work: Work, source: MailSource, other) -> JobsError | None:
 
     Returns what is wrong with the relay, if it does not work; the messages keep their attempts.
     """
-    ctx = work.ctx
-    longest = ctx.options.budget + ctx.section("core").grace
-    if longest.total_seconds() <= MESSAGE_MINIMUM:
-        raise JobsError(f"[{ctx.job.name}] budget and [core] grace together are {longest.seconds} "
-                        f"seconds, and no message is begun with less than {MESSAGE_MINIMUM}: make "
-                        "the budget longer")
+    time_to_begin(work.ctx)
     sender = MailSender(work, source, other)
     try:
         sender.send_all()
     finally:
         sender.store()
     return sender.finish()
+
+
+def time_to_begin(ctx) -> float:
+    """For so many seconds a run begins messages. JobsError when it has the time for none."""
+    budget, grace = (span.total_seconds() for span in (ctx.options.budget,
+                                                       ctx.section("core").grace))
+    if budget + grace <= MESSAGE_MINIMUM:
+        raise JobsError(f"[{ctx.job.name}] budget and [core] grace together are "
+                        f"{budget + grace:.0f} seconds, and no message is begun with less than "
+                        f"{MESSAGE_MINIMUM}: make the budget longer")
+    return min(budget, budget + grace - MESSAGE_MINIMUM)
 
 
 class MailSender:

@@ -214,7 +214,8 @@ class Work:
         rule = "next_attempt_at <= :now"
         if not self.all_timed:
             untimed = no_time(self.db, self.queue, self.delays)
-            rule = f"(+{rule} OR +next_attempt_at IS NULL AND {untimed} <= :now)"
+            rule = (f"(+{rule} OR +next_attempt_at IS NULL AND {untimed} <= :now "
+                    f"OR {impossible_time(self.queue)})")
         return rule, self.bounds()
 
     # One row
@@ -429,17 +430,20 @@ class Work:
             left -= done or left
 
     def finish(self) -> None:
-        """End the rows that cannot be worked on. Unusable or CannotStore where nothing proves that
-        it is their own fault: then none ends."""
+        """End the rows that cannot be worked on. CannotStore, or as `check_usable`, where nothing
+        proves that it is their own fault: then none ends."""
         if not self.begun and self.refused:
             raise self.refused[0]
         for id, reason in self.unusable.items():
             self.ctx.count("invalid")
             self.ctx.log.warning("invalid row", table=self.queue.table, id=id, reason=reason)
-        if self.begun:
-            for id, reason in self.unusable.items():
-                self.db.batch(lambda id=id, reason=reason: self._end_unusable(id, reason))
-        elif len(self.unusable) >= MOST_UNUSABLE:
+        self.check_usable()
+        for id, reason in self.unusable.items() if self.begun else ():
+            self.db.batch(lambda id=id, reason=reason: self._end_unusable(id, reason))
+
+    def check_usable(self) -> None:
+        """Unusable where several rows cannot be worked on, and none was begun."""
+        if not self.begun and len(self.unusable) >= MOST_UNUSABLE:
             id, reason = next(iter(self.unusable.items()))
             raise Unusable(f"none of {len(self.unusable)} due rows of {self.queue.table} can be "
                            f"worked on, such as {id}: {reason}. None was ended")

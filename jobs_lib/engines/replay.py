@@ -22,20 +22,31 @@ AT_FIRST = 20                   # of many that are put back, so many are due at 
 MINUTE = timedelta(minutes=1)
 
 Done = namedtuple("Done", "ids refused last_due_at")
-Done.__doc__ = """What was put back or ended: `ids`; `refused`: {id: why it was not}; when the last
-of those that were put back is due."""
+Done.__doc__ = """The `ids` that it was done to; `refused`: {id: why not}; when the last is due."""
 
 
 def replay(ctx, items: Items, pages, failed_only: bool) -> Done:
-    """Put rows back, whatever became of them, or with `failed_only` as all that has failed. A page
-    of ids is one commit: after a kill the same again puts back the rest."""
+    """Put rows back, whatever became of them, or with `failed_only` as all that has failed."""
+    done, refused = _in_pages(ctx, pages, partial(_put_back, ctx, items, failed_only))
+    return Done(done, refused, due_at(ctx, items, len(done)))
+
+
+def cancel(ctx, items: Items, pages) -> Done:
+    """End rows that wait, without an attempt. A run that has taken such a row finds it over before
+    it begins."""
+    return Done(*_in_pages(ctx, pages, partial(_end, ctx, items)), None)
+
+
+def _in_pages(ctx, pages, work) -> tuple[list, dict]:
+    """(ids that it was done to, {id: why not}). A page is one commit: after a kill the same again
+    does the rest."""
     done: list = []
     refused: dict = {}
     for ids in pages:
-        why_not = ctx.db.batch(partial(_put_back, ctx, items, ids, len(done), failed_only))
+        why_not = ctx.db.batch(partial(work, ids, len(done)))
         refused.update(why_not)
         done += [id for id in ids if id not in why_not]
-    return Done(done, refused, due_at(ctx, items, len(done)))
+    return done, refused
 
 
 def due_at(ctx, items: Items, number: int):
@@ -44,7 +55,7 @@ def due_at(ctx, items: Items, number: int):
     return ctx.now - (-behind * items.pace(ctx) // MINUTE) * MINUTE
 
 
-def _put_back(ctx, items: Items, ids: list, before: int, failed_only: bool) -> dict:
+def _put_back(ctx, items: Items, failed_only: bool, ids: list, before: int) -> dict:
     """Inside a transaction. `before`: how many were. {id: why it was refused}."""
     db, table = ctx.db, f"{{{items.queue.table}}}"
     found = _locked(ctx, items, ids, *items.reads, *items.needs)
@@ -85,20 +96,8 @@ def _refusal(ctx, items: Items, row: dict | None, failed_only: bool) -> str | No
     return items.why_lost(ctx, row)
 
 
-def cancel(ctx, items: Items, pages) -> Done:
-    """End rows that wait, without an attempt. A run that has taken such a row finds it over before
-    it begins."""
-    done: list = []
-    refused: dict = {}
-    for ids in pages:
-        why_not = ctx.db.batch(partial(_end, ctx, items, ids))
-        refused.update(why_not)
-        done += [id for id in ids if id not in why_not]
-    return Done(done, refused, None)
-
-
-def _end(ctx, items: Items, ids: list) -> dict:
-    """Inside a transaction. {id: why it was refused}."""
+def _end(ctx, items: Items, ids: list, before: int) -> dict:
+    """The same."""
     queue, found = items.queue, _locked(ctx, items, ids)
     refused = {id: why for id in ids if (why := _why_not_ended(queue, found.get(id)))}
     good = [id for id in ids if id not in refused]

@@ -30,7 +30,6 @@ LONGEST_LEASE = timedelta(days=30)      # a clock that was wrong wrote a later o
 MOST_COUNTED = 1000                            # rows of an unknown status, in one run
 SHOWN = 5
 ASKED_AT_ONCE = 5_000                          # keys in one statement
-LONGEST_ID = 60                                # characters that are shown of a key that is none
 
 
 def invalid(db, table: str, rows: list[dict]) -> dict:
@@ -85,7 +84,7 @@ def owners_in(db, found: list[dict]) -> dict:
 def why_nobody_waits(owners: dict, user_id) -> str:
     """Why an item is of no account, or ""; `owners`: as `owners_in` has them."""
     if user_id not in owners:
-        return f"there is no account {one_line(words(user_id), LONGEST_ID)}"
+        return f"there is no account {one_line(words(user_id), 60)}"
     return "the account is deleted" if owners[user_id] == "deleted" else ""
 
 

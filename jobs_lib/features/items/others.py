@@ -140,10 +140,6 @@ class Deletions(Items):
         """All that are deleted wait."""
         return count(ctx.db, "users", "status = 'deleted'", most), *self.due(ctx).backlog(most)
 
-    def count_failed(self, ctx) -> int:
-        """None ever does: a deletion is continued until it is done."""
-        return 0
-
     def select(self, ctx, wanted: Wanted, most: int) -> list:
         """The longest deleted first."""
         if wanted.failed:

@@ -23,7 +23,9 @@ class Mail(Items):
 
     def pace(self, ctx):
         """Half of what the relay's limits allow."""
-        return max(super().pace(ctx), limits.pace(ctx.section("mail")))
+        mail = ctx.section("mail")
+        return max([super().pace(ctx), *(2 * span / limit for name, span in limits.WINDOWS
+                                         if (limit := getattr(mail, f"per_{name}")) is not None)])
 
 
 class Forwards(Mail):
