@@ -77,7 +77,8 @@ def _shorten(ctx) -> None:
     if rows:
         ctx.db.execute("UPDATE {export_requests} SET finished_at = :now, expires_at = :expires "
                        "WHERE id IN (:ids) AND status = 'ready'", now=ctx.now,
-                       expires=ctx.now + ctx.section("export").keep, ids=_ids(rows))
+                       expires=ctx.now + ctx.section("export").keep,
+                       ids=[row["id"] for row in rows])
 
 
 def _expire(ctx, row: dict) -> None:
@@ -105,10 +106,6 @@ def _empty_notice(ctx, request_id) -> None:
 
 def _ready_key(request_id) -> str:
     return dedupe_key(f"export-ready:{request_id}")
-
-
-def _ids(rows: list[dict]) -> list:
-    return [row["id"] for row in rows]
 
 
 # Whether it is made now
@@ -163,7 +160,7 @@ def _refuse(ctx, user: dict | None, row: dict, why: str, notice: str) -> None:
     number_of = ctx.db.execute("UPDATE {export_requests} SET status = 'failed', "
                                "finished_at = :now, next_attempt_at = NULL, error = :why "
                                "WHERE id IN (:ids) AND +status = 'queued'", now=ctx.clock(),
-                               why=why, ids=list({row["id"], *_ids(others)}))
+                               why=why, ids=list({row["id"], *(each["id"] for each in others)}))
     if number_of:
         ctx.count("refused", number_of)
         ctx.log.event("export refused", id=row["id"], requests=number_of, reason=why)
@@ -212,7 +209,9 @@ def _finish(work: Work, row: dict, written, older: list) -> bool:
     user = owner(ctx, row, ctx.db.for_update)
     if not work.is_ours(row):
         return _is_ready(ctx, row)          # by a COMMIT whose answer was lost
-    if user is None or user["status"] != "active" or _has_moved(ctx, row):
+    is_theirs = ctx.db.row("SELECT id FROM {export_requests} WHERE id = :id AND user_id = :user",
+                           id=row["id"], user=row["user_id"])
+    if not is_theirs or user is None or user["status"] != "active":
         return False
     token, expires = download.new_token(), now + ctx.section("export").keep
     work.settle(row, SENT, Tried(None, f"{written.rows:,} rows", _took(ctx, row)), progress=100,
@@ -223,18 +222,12 @@ def _finish(work: Work, row: dict, written, older: list) -> bool:
                             id=row["id"])
     if older:
         ctx.db.execute("UPDATE {export_requests} SET expires_at = :now WHERE id IN (:ids) "
-                       "AND status = 'ready'", now=now, ids=_ids(older))
+                       "AND status = 'ready'", now=now, ids=[each["id"] for each in older])
     from jobs_lib.features.notifications import render
     notify(ctx, user, "export_ready", _ready_key(row["id"]), {
         "requested": _day(row), "size": text.size(written.bytes, 1000),
         "expires": render.minute(expires), "link": download.link(download.page(ctx), token)})
     return True
-
-
-def _has_moved(ctx, row: dict) -> bool:
-    """Whether the request is another account's by now, which must not get what this one has."""
-    return ctx.db.value("SELECT COUNT(*) FROM {export_requests} WHERE id = :id "
-                        "AND user_id = :user", id=row["id"], user=row["user_id"]) == 0
 
 
 def _is_ready(ctx, row: dict) -> bool:
