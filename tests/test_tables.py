@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.support import adopted
-from tests.support.product import ANSWERED, Response, catalogue, fill, tables
+from tests.support.product import ANSWERED, TIMEOUT, Response, catalogue, fill, tables
 from tests.test_hostile_rows import configured, due
 
 # check_jobs leaves out what is not there
@@ -36,7 +36,8 @@ def filled(bench) -> None:
                                   for number in range(NOTICES)])
     bench.dns.update({(f"club{OWNER}.example", "TXT"): ["porter-verify=t"],
                       (f"club{OWNER}.example", "MX"): [(10, "mx.alias.example")]})
-    bench.web.answer = lambda request: Response(ANSWERED, 410)
+    silent = iter([Response(TIMEOUT, text="no answer")])
+    bench.web.answer = lambda request: next(silent, Response(ANSWERED, 410))
 
 
 def test_each_job_needs_just_what_its_statements_name(bench):        # R14 R20 R75

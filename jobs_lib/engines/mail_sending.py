@@ -116,12 +116,13 @@ class MailSender:
         self.relay_failure = self.unreadable = ""
 
     def send_all(self) -> None:
-        """Take, ask for room and begin, send, until nothing is due or the run has to stop."""
+        """Take, ask for room and begin, send, until nothing is due or the run has to stop. One at
+        least is sent before a new look, however slow the database is."""
         while rows := self._take():
             for number, row in enumerate(rows):
                 if not self._may_go_on():
                     return
-                if self.ctx.monotonic() - self.checked_at >= RECHECK_SECONDS:
+                if number and self.ctx.monotonic() - self.checked_at >= RECHECK_SECONDS:
                     self._look_again(rows[number:])
                     break
                 if row["turn"].ring in self.rings and self._begin(row):

@@ -182,10 +182,10 @@ def test_a_shorter_limit_that_would_empty_the_table_stops_before_anything_is_don
                                                                                   monkeypatch):
     monkeypatch.setattr(safety_stop, "MOST_ROWS", 10)
     case = CASES[name]
-    aged = {column: 12 * SECOND * 3600 if value == OLD else value
-            for column, value in case.old.items()}
+    limit, age = ("2d", 3) if name == "purge_job_history" else ("1h", 0.5)
+    aged = {column: age if value == OLD else value for column, value in case.old.items()}
     bench.run(name)
     put(bench, case, aged, 15)
-    assert f"[{name}] {case.option} is 1h" in bench.fails(name, **{case.option: "1h"})
+    assert f"[{name}] {case.option} is {limit}" in bench.fails(name, **{case.option: limit})
     assert len(bench.ids(case.table)) == 15
-    assert bench.run(name, yes=True, **{case.option: "1h"})["deleted"] == 15
+    assert bench.run(name, yes=True, **{case.option: limit})["deleted"] == 15

@@ -64,8 +64,8 @@ def service(tmp_path, engine_url):
 
 
 def soon(service: Shell) -> None:
-    """What was lost in flight is due again: five minutes have passed."""
-    service.db.execute("UPDATE {failed_emails} SET next_attempt_at = :now WHERE uncertain = 1",
+    """What was lost in flight is due again: the time has passed, five minutes or more."""
+    service.db.execute("UPDATE {failed_emails} SET next_attempt_at = :now WHERE uncertain > 0",
                        now=service.db.value("SELECT MIN(created_at) FROM {failed_emails}"))
 
 

@@ -138,15 +138,15 @@ def row(status: str, **values) -> dict:
 ])
 def test_a_pending_domain_is_looked_at_ever_more_rarely(age, step):
     change = domain_after(row("pending", created_at=NOW - age), "fail", NOW, OPTIONS)
-    assert (change.values, change.event) == ({"next_check_at": NOW + step}, None)
+    assert change == ({"failing_since": None, "next_check_at": NOW + step}, None)
 
 
 def test_a_pending_domain_fails_after_30_days_and_only_by_an_answer():        # R48
     old = row("pending", created_at=NOW - timedelta(days=30))
-    assert domain_after(old, "unknown", NOW, OPTIONS) == ({"next_check_at": NOW
-                                                                 + timedelta(days=1)}, None)
-    assert domain_after(old, "fail", NOW, OPTIONS) == ({"status": "failed",
-                                                              "next_check_at": None}, "failed")
+    assert domain_after(old, "unknown", NOW, OPTIONS) == (
+        {"failing_since": NOW, "next_check_at": NOW + timedelta(days=1)}, None)
+    assert domain_after(old, "fail", NOW, OPTIONS) == (
+        {"status": "failed", "failing_since": None, "next_check_at": None}, "failed")
     assert domain_after(old, "pass", NOW, OPTIONS).event == "verified"
 
 
@@ -176,7 +176,7 @@ WALKS = {               # {what it shows: (looks, what came to be)}. R48 R49
         [(0, FAIL), (0.25, FAIL), (0.5, "pass"), (24, FAIL), (25, "pass")], []),
     "one pass resets": (
         [(0, FAIL), (24, FAIL), (48, "pass"), (72, FAIL), (96, FAIL), (120, FAIL), (143, FAIL)],
-        [(24, "failing")]),
+        [(24, "failing"), (96, "failing")]),
     "unknown does not count": ([(0, FAIL), *((hours, "unknown") for hours in (24, 48, 72, 96))],
                                []),
     "nor does it reset": ([(0, FAIL), (24, FAIL), (48, "unknown"), (72, FAIL)],
@@ -184,14 +184,15 @@ WALKS = {               # {what it shows: (looks, what came to be)}. R48 R49
     "a day after the warning, though cron stood still": (
         [(0, FAIL), (96, FAIL), (97, FAIL), (119, FAIL), (120, FAIL)],
         [(96, "failing"), (120, "failed")]),
-    "no warning is repeated within 30 days": (
+    "each time that it fails has a warning of its own": (
         [(hours, FAIL if hours % (4 * DAY) < 2 * DAY else "pass")
-         for hours in range(0, 64 * DAY, DAY)], [(DAY, "failing"), (33 * DAY, "failing")]),
+         for hours in range(0, 12 * DAY, DAY)],
+        [(DAY, "failing"), (5 * DAY, "failing"), (9 * DAY, "failing")]),
     # until a day after the next one the domain keeps its status
     "a warning of a time that was repaired takes nothing away": (
         [(0, FAIL), (DAY, FAIL), (2 * DAY, "pass"),
          *((hours, FAIL) for hours in range(3 * DAY, 40 * DAY, DAY))],
-        [(DAY, "failing"), (31 * DAY, "failing"), (32 * DAY, "failed")]),
+        [(DAY, "failing"), (4 * DAY, "failing"), (6 * DAY, "failed")]),
 }
 
 
