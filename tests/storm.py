@@ -86,7 +86,7 @@ class Storm:
         self.world.open()
         for _ in range(OWNERS):
             mail.sign_up(self.world, self.chosen)
-        while self.kills.total() < kills and self.tick < 8 * kills + 40:
+        while sum(self.kills.values()) < kills and self.tick < 8 * kills + 40:
             for _ in range(ROWS if self._left() < 8 * ROWS else 0):
                 self.add()
             if self.tick < 2:               # two that nobody kills show which points there are
@@ -106,8 +106,8 @@ class Storm:
             if not self._left():
                 break
             self._work([(self.hosts[number % 2], 0.0)], 5 * MINUTE if number < 8 else 3 * HOUR)
-        if self.kills.total() < kills:
-            self.wrong.append(f"only {self.kills.total()} kills")
+        if sum(self.kills.values()) < kills:
+            self.wrong.append(f"only {sum(self.kills.values())} kills")
         self.wrong += self.judge()
         self.world.close()
 
