@@ -8,11 +8,10 @@ from jobs_lib.text import counted
 from . import limits, relay
 from .due import Queue
 from .mail_sending import MailSource, time_to_begin
-from .queue import Work
+from .queue import EVERY_ONE, Work
 from .turns import Ring
 
 LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, and shows
-EVERY_ONE = 2 ** 62
 
 Room = namedtuple("Room", "most why ahead stays", defaults=(EVERY_ONE, "", 0, lambda row: False))
 Room.__doc__ = """What may go in a run: `most` rows in their turns, and `why` not more; `ahead`:

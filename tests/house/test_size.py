@@ -14,7 +14,7 @@ from tests.house.source import ROOT, modules, tree
 
 # {package: lines}; a package that is not named here may not exist
 PACKAGES = {
-    "features": 7_044, "engines": 3_350, "database": 3_774, "ports": 2_750, "runner": 2_790,
+    "features": 7_042, "engines": 3_349, "database": 3_774, "ports": 2_750, "runner": 2_790,
     "monitoring": 2_553, "commands": 2_455, "(loose)": 1_735, "config": 1_320, "output": 1_018,
     "jobs": 1_005, "doctor": 1_000, "demo": 600, "launch": 580, "workers": 405, "cli": 355,
     "crontab": 230}
@@ -23,7 +23,7 @@ LINES, STATEMENTS, MODULES = 33_000, 20_000, 286
 APP_TABLES = ("database/schema/__init__.py", "database/schema/fit.py",
               "database/schema/foreign_keys.py", "database/schema/keys.py",
               "database/schema/probe.py")
-OTHERS = {"tests": (".py", 39_902), "docs": (".md", 4_200)}
+OTHERS = {"tests": (".py", 39_899), "docs": (".md", 4_200)}
 LONGEST = {"config.ini.example": 420, "jobs.py": 50, "install.sh": 400, "CHANGELOG.md": 40,
            "README.md": 120}
 

@@ -3,7 +3,6 @@ end."""
 from __future__ import annotations
 
 import base64
-import sqlite3
 import threading
 import time
 from collections import Counter
@@ -535,19 +534,9 @@ def test_what_was_answered_is_stored_although_another_writer_holds_the_file(benc
     bench.timeout = 0.1
     holders: list = []
 
-    def hold(taken: threading.Event) -> None:
-        other = sqlite3.connect(bench.folder / "jobs.db", isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        taken.set()
-        time.sleep(1.5)                     # many times as long as one wait for the lock
-        other.close()
-
     def answer(_) -> Response:
         if not holders:
-            taken = threading.Event()
-            holders.append(threading.Thread(target=hold, args=(taken,)))
-            holders[0].start()
-            assert taken.wait(10)
+            holders.append(bench.hold_file())
         return Response(ANSWERED, 204)
     bench.web.answer = answer
     bench.attempt(JOB)

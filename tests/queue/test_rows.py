@@ -3,7 +3,6 @@ meanwhile."""
 from __future__ import annotations
 
 import re
-import sqlite3
 import threading
 import time
 from datetime import timedelta
@@ -340,21 +339,11 @@ def test_nothing_is_sent_where_a_trigger_would_have_it_sent_again(bench, job):  
 def test_a_message_that_was_taken_is_stored_although_another_writer_holds_the_file(bench):     # R70
     forwards(bench, 2)
     bench.timeout = 0.1
-    holders = []
-
-    def hold(taken: threading.Event) -> None:
-        other = sqlite3.connect(bench.folder / "jobs.db", isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        taken.set()
-        time.sleep(1.5)                     # many times as long as one wait for the lock
-        other.close()
+    holders: list = []
 
     def take(envelope) -> Result:
         if not holders:
-            taken = threading.Event()
-            holders.append(threading.Thread(target=hold, args=(taken,)))
-            holders[0].start()
-            assert taken.wait(10)
+            holders.append(bench.hold_file())
         return Result(SENT, 250, "2.0.0", "taken")
     bench.outbox.answer = take
     bench.attempt("retry_forwards")

@@ -12,7 +12,7 @@ from jobs_lib import clock
 from jobs_lib.database.values import INVALID
 from jobs_lib.engines import attempts, audit
 from jobs_lib.engines.due import Due
-from jobs_lib.engines.queue import Work, work_if_due
+from jobs_lib.engines.queue import EVERY_ONE, Work, work_if_due
 from jobs_lib.engines.rows import count_unknown_status, invalid
 from jobs_lib.engines.turns import Ring
 from jobs_lib.errors import Invalid, JobsError
@@ -27,7 +27,6 @@ from .records import UNKNOWN, Wanted, unset
 from .status import ACTIVE, FAIL, FAILED, FAILING, PASS, STATUSES, VERIFIED
 
 AT_ONCE = 300                    # domains that are begun in one commit, and asked about together
-EVERY_ONE = 2 ** 62
 SHOWN = 5                        # of them, by a dry run
 HELD_FOR = timedelta(minutes=10) # what a killed run was looking at is due again then
 # domains that are checked before the resolver itself is doubted

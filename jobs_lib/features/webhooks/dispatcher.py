@@ -88,10 +88,8 @@ class Dispatcher:
 
     def _settle(self, attempt: Attempt) -> None:
         """Store the result, then what it means for the other deliveries of the endpoint."""
-        endpoint, verdict = attempt.endpoint, attempt.verdict
-        self.errors[endpoint["id"]] = self.errors[endpoint["id"]] + 1 if verdict.blames else 0
-        if self.errors[endpoint["id"]] >= ERRORS and not verdict.wait:
-            attempt.verdict = verdict._replace(wait=PAUSE)
+        endpoint = attempt.endpoint
+        self._note_errors(attempt)
         settled, changed, disabled = until_stored(self.ctx, lambda: self._store(attempt))
         endpoint.update(changed)
         self._report(attempt, settled, disabled)
@@ -131,6 +129,7 @@ class Dispatcher:
             "last_error": f"cancelled: {reason}"}, counted="cancelled", **which)
 
     def _note_errors(self, attempt: Attempt) -> None:
+        """An endpoint that has answered so many errors in a row is paused by the last of them."""
         id, verdict = attempt.endpoint["id"], attempt.verdict
         self.errors[id] = self.errors[id] + 1 if verdict.blames else 0
         if self.errors[id] >= ERRORS and not verdict.wait:
