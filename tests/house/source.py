@@ -3,7 +3,6 @@ whom."""
 from __future__ import annotations
 
 import ast
-import inspect
 import io
 import tokenize
 from collections import namedtuple
@@ -13,26 +12,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 # at_start: runs when the importer is loaded
 Import = namedtuple("Import", "module line at_start")
-
-
-def each(name: str, values):
-    """Let one test go over all of these values of its argument, and say which of them are wrong."""
-    def over(test):
-        def whole(**fixtures):
-            wrong = {}
-            for value in values:
-                try:
-                    test(**{name: value}, **fixtures)
-                except AssertionError as error:
-                    wrong[str(getattr(value, "name", value))] = str(error)
-            assert wrong == {}, wrong
-        whole.__name__, whole.__doc__, whole.__module__ = (test.__name__, test.__doc__,
-                                                           test.__module__)
-        given = inspect.signature(test)
-        whole.__signature__ = given.replace(parameters=[
-            parameter for other, parameter in given.parameters.items() if other != name])
-        return whole
-    return over
 
 
 @cache
@@ -97,8 +76,7 @@ def _from(name: str, path: Path, node: ast.ImportFrom) -> list[str]:
 
 
 def is_empty(name: str) -> bool:
-    """A package that holds nothing itself: a folder, whose files one may list without depending on
-    them."""
+    """A package that holds nothing itself: a folder."""
     return all(isinstance(node, ast.Expr) or getattr(node, "module", None) == "__future__"
                for node in tree(modules()[name]).body)
 

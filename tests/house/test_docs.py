@@ -1,194 +1,310 @@
-"""The documents tell the truth: each command, option, setting, file, column, statement and link in
-them exists."""
+"""The documents tell the truth: each command, option, setting, column, statement and link in them
+exists, and what is generated is up to date."""
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import sqlite3
 import subprocess
 import sys
+from collections import namedtuple
 from datetime import datetime, timezone
 from functools import cache
 
 import pytest
 
+from docs.generate.__main__ import files
+from jobs_lib import catalogue
+from jobs_lib import commands as command_modules
+from jobs_lib.cli import arguments
+from jobs_lib.config import settings
+from jobs_lib.config.loader import CONFIG_VARIABLE, Config, Sources, load, variable_name
+from jobs_lib.database.schema import NAMES
+from jobs_lib.database.schema.tables import table
+from jobs_lib.engines.rules import Purge
+from jobs_lib.errors import JobsError
 from jobs_lib.features.forwards import srs
-from tests.house import pages
-from tests.house.source import ROOT, comments, each, modules, tree
+from jobs_lib.launch import by_hand
+from tests.house.source import ROOT, comments, modules, tree
 
-by_page = each("page", pages.PAGES)
+DOCS = ROOT / "docs"
+PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+         for path in sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])}
+Code = namedtuple("Code", "page line text is_span")     # is_span: within a sentence
+PLACEHOLDERS = {"JOB": "retry_forwards", "COMMAND": "list", "ID": "16", "FILE": "config.ini",
+                "KIND": "overflow_warning"}
+COMMAND = re.compile(r"(?<![\w-])jobs\.py ((?:'[^']*'|[^`'|&;()<>#])+)")
+NOT_OURS = ("innodb_flush_log_at_trx_commit", "synchronous")          # settings of other programs
+FORBIDDEN = re.compile(
+    r"\b(?:[Ii]ssues?|[Tt]ickets?)\b(?!_)|\bBJ-\d+|(?<![\w(/&])#\d+\b|\bR\d{1,2}\b"
+    r"|\b(?:design|contract|tickets|requirements|style|measurements)\.md\b"
+    r"|pypi\.org|pythonhosted\.org|/work/|/root/|/home/(?!you\b)|/Users/")
 
-# Files that are elsewhere, or come to be: by the operator, his panel, his tools.
-MADE_UP = ("first.txt", "again.answer.txt", "jobs_lib/jobs/expire_webhook_secrets.py",
-           "tests/jobs/test_expire_webhook_secrets.py")
-ELSEWHERE = ("config.ini", ".env", ".venv", "vendor", "demo")
+
+# Reading a page
+
+@cache
+def code() -> tuple[Code, ...]:
+    """The code of all pages: fenced and indented lines, and spans, which may go on in the next
+    line."""
+    found = []
+    for page, text in PAGES.items():
+        prose, fenced = [], False
+        for number, line in enumerate(text.split("\n"), 1):
+            if re.match(r"\s*```", line):
+                fenced = not fenced
+            elif fenced or (line.startswith("    ") and not re.match(r"\s+(\d+\.|[-*])\s", line)):
+                found.append(Code(page, number, line.strip(), False))
+            else:
+                prose.append((number, line))
+        whole = "\n".join(line for _, line in prose)
+        for span in re.finditer(r"(?<!`)`([^`]+)`(?!`)", whole):
+            number = prose[whole.count("\n", 0, span.start())][0]
+            found.append(Code(page, number, " ".join(span[1].split()), True))
+    return tuple(found)
 
 
-def code(page) -> list[pages.Code]:
-    return pages.parts(page.read_text(encoding="utf-8"))[0]
-
-
-def blocks(page, language: str | None = None) -> list[str]:
+def blocks(text: str, language: str | None = None) -> list[str]:
     """The fenced blocks of a page."""
-    found = re.findall(r"(?ms)^ *```(\w*)\n(.*?)^ *```", page.read_text(encoding="utf-8"))
-    return [text for tag, text in found if language is None or tag == language]
+    return [block for tag, block in re.findall(r"(?ms)^ *```(\w*)\n(.*?)^ *```", text)
+            if language is None or tag == language]
 
 
-# Commands
-
-@by_page
-def test_every_command_line_is_one_that_the_program_takes(page):
-    wrong = [f"line {piece.line}: jobs.py {' '.join(words)}: {problem}" for piece in code(page)
-             for words in pages.commands(piece.text) if (problem := pages.wrong_command(words))]
-    assert wrong == []
+def wrong_in(judge, spans_only: bool = False) -> list[str]:
+    """What `judge(text)` says of each piece of code."""
+    return [f"{piece.page}:{piece.line}: `{piece.text}`: {problem}" for piece in code()
+            if piece.is_span or not spans_only for problem in judge(piece.text) if problem]
 
 
-# Options, settings, variables, columns
+# Commands and names
 
-@by_page
-def test_every_option_setting_variable_and_column_in_a_sentence_exists(page):
-    wrong = [f"line {piece.line}: `{piece.text}`: {problem}" for piece in code(page)
-             if piece.language is None and (problem := pages.wrong_span(piece.text))]
-    assert wrong == []
+def wrong_commands(text: str):
+    """What the program would say of each `jobs.py ...` in it. What follows two spaces explains
+    it, and `jobs.py run-due: ...` is a message."""
+    for found in COMMAND.findall(text):
+        words = [PLACEHOLDERS.get(word.strip("[]"), word)
+                 for word in found.partition("  ")[0].split() if word != "..."]
+        if words and not words[0].endswith(":"):
+            yield wrong_command(words)
 
 
-@by_page
-def test_every_setting_in_a_block_exists(page):
+def wrong_command(words: list[str]) -> str:
+    if "--config" in words:
+        at = words.index("--config")
+        del words[at:at + 2]
+    if not words or words[0] in ("--help", "--version", "help"):
+        return ""
+    first, *rest = words
+    if first not in (*command_modules.names(), *catalogue.names()):
+        return f"there is no job or command {first}"
+    if rest == ["--help"]:
+        return ""
+    try:
+        args = parser_of(first).parse_args(rest)
+        name = first if first in catalogue.names() else getattr(args, "job", None)
+        job = catalogue.load(name) if isinstance(name, str) else None
+        Config("config.ini", Sources({}, {}, {}, [], False)).with_overrides(
+            getattr(args, "set", []), job)
+    except JobsError as error:
+        return str(error)
+    return ""
+
+
+def parser_of(name: str):
+    parser = arguments._parser(name, "")
+    if name in command_modules.names():
+        command_modules.load(name).arguments(parser)
+    else:
+        by_hand.arguments(parser)
+    return parser
+
+
+@cache
+def all_options() -> frozenset:
+    """Every `--option` of any job or command."""
+    return frozenset({"--help", "--version", "--config"} | {
+        word for name in ("check_jobs", *command_modules.names())
+        for action in parser_of(name)._actions for word in action.option_strings})
+
+
+@cache
+def sections() -> dict:
+    """{section: {option: its declaration}}; any name may be in [tables]."""
+    jobs = {job.name: settings.job_options(job) for job in catalogue.load_all()}
+    return {**settings.SECTIONS, **jobs, settings.TABLES: dict.fromkeys(NAMES)}
+
+
+def wrong_setting(section: str | None, option: str, value: str | None) -> str:
+    """Whether [section] has the option, or any section if none is given, and takes the value."""
+    if section is not None and section not in sections():
+        return f"there is no section [{section}]"
+    places = [options for name, options in sections().items()
+              if name == section or (section is None and name != settings.TABLES)]
+    declared = [options[option] for options in places if option in options]
+    if option and not declared:
+        return f"there is no option {option}"
+    takes = [one for one in declared if one is None or value is None or takes_value(one, value)]
+    return f"{option} does not take {value!r}" if declared and not takes else ""
+
+
+def takes_value(option, value: str) -> bool:
+    try:
+        option.kind.parse(value)
+    except ValueError:
+        return False
+    return True
+
+
+def wrong_span(text: str):
+    """What is wrong with code in a sentence: an option, a setting, a variable, a column."""
+    if re.match(r"--?[a-z]", text):
+        for word in re.findall(r"(?<!\S)--?[a-z][\w-]*", text):
+            yield "" if word in all_options() else f"there is no option {word}"
+    if setting := re.fullmatch(r"\[([a-z_]+)\](?: ([a-z_]+)(?: = (.*))?)?", text):
+        yield wrong_setting(setting[1], setting[2] or "", setting[3])
+    if (assigned := re.fullmatch(r"([a-z_]+) = ([^']*)", text)) and assigned[1] not in NOT_OURS:
+        yield wrong_setting(None, assigned[1], assigned[2])
+    if re.fullmatch(r"JOBS_[A-Z_]+", text) and text != CONFIG_VARIABLE:
+        known = {variable_name(section, option) for section, options in sections().items()
+                 for option in options}
+        yield "" if text in known else f"there is no variable {text}"
+    if (column := re.fullmatch(r"([a-z_]+)\.([a-z_]+)", text)) and column[1] in NAMES:
+        names = {one.name for one in table(column[1]).columns}
+        yield "" if column[2] in names else f"{column[1]} has no column {column[2]}"
+
+
+def test_every_command_line_is_one_that_the_program_takes():
+    assert wrong_in(wrong_commands) == []
+
+
+def test_every_option_setting_variable_and_column_exists():
+    assert wrong_in(wrong_span, spans_only=True) == []
     wrong = []
-    for block in [*blocks(page), *re.findall(r"(?m)(?:^    .*\n)+",
-                                             page.read_text(encoding="utf-8"))]:
-        section = None
-        for line in block.split("\n"):
-            title = re.fullmatch(r"\s*\[([a-z_]+)\]", line)
-            setting = re.fullmatch(r"\s*([a-z_]+) = (.*)", line)
-            if title:
-                section = title[1]
-                wrong.append(pages.wrong_setting(section, "", None))
-            elif setting and section:
-                wrong.append(pages.wrong_setting(section, setting[1], setting[2]))
-    assert [problem for problem in wrong if problem] == []
+    for page, text in PAGES.items():
+        for block in [*blocks(text), *re.findall(r"(?m)(?:^    .*\n)+", text)]:
+            section = None
+            for line in block.split("\n"):
+                title = re.fullmatch(r"\s*\[([a-z_]+)\]", line)
+                setting = re.fullmatch(r"\s*([a-z_]+) = (.*)", line)
+                if title:
+                    section = title[1]
+                    wrong.append((page, wrong_setting(section, "", None)))
+                elif setting and section:
+                    wrong.append((page, wrong_setting(section, setting[1], setting[2])))
+    assert [each for each in wrong if each[1]] == []
 
 
-# Files
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory) -> set[str]:
-    """What an installation has in its folder var once it has run: the demo's, for real."""
-    folder = tmp_path_factory.mktemp("docs") / "demo"
-    subprocess.run([sys.executable, "jobs.py", "demo", "--dir", str(folder)], cwd=ROOT,
-                   capture_output=True, check=True)
-    found = {str(path.relative_to(folder)) for path in folder.rglob("*")}
-    found |= {"var", "maildir"}
-    return found | {f"{name}.1" for name in found if name.endswith(".log")}
+def test_what_is_wrong_is_caught():
+    for text in ("jobs.py docter", "jobs.py replay letter 3", "jobs.py test retry_forwards --lve",
+                 "jobs.py retry_forwards --set delay=1h", "cd / && x/jobs.py config chek",
+                 "--dryrun", "[mial]", "[mail] hots", "[mail] port = abc", "per_hours = 80",
+                 "JOBS_MAIL_HOTS", "failed_emails.state"):
+        assert any([*wrong_commands(text), *wrong_span(text)]), text
 
 
-def file_named(text: str) -> str | None:
-    """The path that a piece of code names below the project's folder, if it names one."""
-    text = re.sub(r"\A(?:\./|/home/you/jobs/)", "", text).rstrip("/")
-    if re.fullmatch(r"[\w.-]+(?:/[\w.-]+)*",
-                    text) is None or re.search(r"[A-Z]{3,}_?(?![A-Z]*\.md|[A-Z]*\Z)", text):
-        return None
-    known_end = re.search(r"\.(?:py|md|sh|ini|txt|toml|db|log|example|htaccess|env)\Z", text)
-    minutes = re.fullmatch(r"[\d-]+/\d+", text)                      # of a crontab
-    return text if known_end or ("/" in text and not minutes) else None
+# Links, pages, words
+
+def slugs(text: str) -> set[str]:
+    """What a link may name behind `#`."""
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-")
+            for title in re.findall(r"(?m)^#+ (.*)$", text)}
 
 
-def is_there(path: str, page, made: set[str]) -> bool:
-    first = path.partition("/")[0]
-    return (any((folder / path).exists() for folder in (ROOT, ROOT / "jobs_lib", page.parent))
-            or first in ELSEWHERE
-            or path.removeprefix("var/") in made or path.replace("state_dir/", "state/") in made)
-
-
-@by_page
-def test_every_file_that_is_named_exists(page, made):
-    wrong = [f"line {piece.line}: {path}" for piece in code(page) if piece.language is None
-             and (path := file_named(piece.text)) and path not in MADE_UP and not is_there(path,
-                                                                                           page,
-                                                                                           made)]
-    wrong += [f"line {piece.line}: {path}" for piece in code(page) if piece.language
-              for word in re.findall(r"(?:/home/you/jobs/|(?<![\w/.])(?:\./|docs/|jobs_lib/|tests/"
-                                     r"|var/))[\w./-]*\w", piece.text)
-              if (path := file_named(word)) and path not in MADE_UP
-              and not is_there(path, page, made)]
-    assert wrong == []
-
-
-# Links
-
-@by_page
-def test_every_link_leads_somewhere(page):
-    wrong = []
-    for target in pages.links(page.read_text(encoding="utf-8")):
-        path, _, anchor = target.partition("#")
-        if path.startswith(("http://", "https://")):
-            continue
-        there = (page.parent / path).resolve() if path else page
-        if not there.exists():
-            wrong.append(target)
-        elif (anchor and there.suffix == ".md"
-              and anchor not in pages.slugs(there.read_text(encoding="utf-8"))):
-            wrong.append(f"{target}: no such heading")
-    assert wrong == []
-
-
-def test_every_page_can_be_reached_from_the_readme():
-    reached, waiting = set(), [ROOT / "README.md"]
+def test_every_link_leads_somewhere_and_every_page_can_be_reached_from_the_readme():
+    links: dict = {}
+    for page, text in PAGES.items():
+        prose = re.sub(r"(?ms)^ *```.*?^ *```|`[^`]+`", "", text)
+        for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+            path, _, anchor = target.partition("#")
+            if "://" in path:
+                continue
+            there = ((ROOT / page).parent / path).resolve() if path else ROOT / page
+            assert there.exists(), f"{page}: {target}"
+            name = str(there.relative_to(ROOT))
+            assert not anchor or anchor in slugs(PAGES[name]), f"{page}: {target}"
+            links.setdefault(page, set()).add(name)
+    reached, waiting = set(), ["README.md"]
     while waiting:
         page = waiting.pop()
-        if page in reached or page.suffix != ".md" or not page.exists():
-            continue
-        reached.add(page)
-        waiting += [(page.parent / target.partition("#")[0]).resolve()
-                    for target in pages.links(page.read_text(encoding="utf-8"))
-                    if "://" not in target]
-    assert [pages.name(page) for page in pages.PAGES if page not in reached] == []
+        if page in PAGES and page not in reached:
+            reached.add(page)
+            waiting += links.get(page, ())
+    assert set(PAGES) - reached == set()
 
 
-# Words
+def test_every_file_of_ours_that_is_named_exists():
+    ours = re.compile(r"(?<![\w./-])(?:docs|jobs_lib|tests)/[\w./-]+\.\w+")
+    named = [(piece.page, path) for piece in code() for path in ours.findall(piece.text)]
+    assert len(named) > 15
+    assert [each for each in named if not (ROOT / each[1]).exists()
+            and "expire_webhook_secrets" not in each[1]] == []
 
-@by_page
-def test_a_page_speaks_of_nothing_that_its_reader_cannot_see(page):
-    assert pages.forbidden(page.read_text(encoding="utf-8")) == []
+
+def test_a_page_speaks_of_nothing_that_its_reader_cannot_see():
+    assert [(page, found[0]) for page, text in PAGES.items()
+            for found in FORBIDDEN.finditer(text)] == []
 
 
-# Statements and programs
+@cache
+def our_messages() -> str:
+    """Every text in the program, what is put into it left out."""
+    found = []
+    for path in modules().values():
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.JoinedStr):
+                found.append("\0".join(part.value for part in node.values
+                                       if isinstance(part, ast.Constant)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return " ".join("\0".join(found).split())
+
 
 def test_every_page_and_heading_that_the_code_names_is_there():
     """In its messages, docstrings and comments."""
     everything = "\0".join([our_messages(), *(comments(path) for path in modules().values())])
-    pages_named = set(re.findall(r"docs/([a-z-]+\.md)", everything))
-    assert len(pages_named) > 10
-    assert [page for page in pages_named if not (ROOT / "docs" / page).exists()] == []
-    named = re.findall(r'docs/([a-z-]+\.md), "?([A-Z][^.,:)"\0]*)', everything)
-    wrong = []
-    for page, words in named:
-        titles = re.findall(r"(?m)^#+ (.*)$", (ROOT / "docs" / page).read_text(encoding="utf-8"))
-        if not any(words.startswith(title) or title.startswith(words) for title in titles):
-            wrong.append(f"{page}, {words}")
+    pages = set(re.findall(r"docs/[a-z-]+\.md", everything))
+    assert (len(pages) > 10, pages - set(PAGES)) == (True, set())
+    named = re.findall(r'(docs/[a-z-]+\.md), "?([A-Z][^.,:)"\0]*)', everything)
     assert len(named) > 8
-    assert wrong == []
+    assert [(page, words) for page, words in named if not any(
+        words.startswith(title) or title.startswith(words)
+        for title in re.findall(r"(?m)^#+ (.*)$", PAGES[page]))] == []
 
 
-def test_every_event_that_is_logged_stands_in_the_page_about_logs():
-    import ast
+def test_every_event_that_is_logged_is_in_the_page_about_logs():
     logged = {node.args[0].value for path in modules().values() for node in ast.walk(tree(path))
               if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
               and node.func.attr in ("event", "warning", "error")
               and ast.unparse(node.func.value).rpartition(".")[2] == "log"
               and node.args and isinstance(node.args[0], ast.Constant)}
-    page = (ROOT / "docs" / "logs.md").read_text(encoding="utf-8")
     assert len(logged) > 40
-    assert sorted(event for event in logged if f"`{event}`" not in page) == []
+    assert sorted(event for event in logged if f"`{event}`" not in PAGES["docs/logs.md"]) == []
 
 
-ADDING = ROOT / "docs" / "add-a-job.md"
+# What Python, the system or cron say, in their words
+NOT_SAID_BY_US = re.compile(
+    r"Connection refused|Name or service|certificate has expired|problems in|unable to get local"
+    r"|disk I/O error|WRONG_VERSION|No space left|Disk quota|Traceback|No such file"
+    r"|denied to user|Hostname mismatch")
 
 
-def test_the_purge_that_is_walked_through_is_the_one_that_is_there():
-    assert blocks(ADDING, "python")[0] == (ROOT / "jobs_lib" / "jobs"
-                                           / "purge_magic_links.py").read_text("utf-8")
+def test_every_message_that_is_explained_is_one_that_the_program_says():
+    """At least an eighth of its triples of words: the rest is put into it."""
+    text = PAGES["docs/failures.md"]
+    messages = [line.strip() for block in blocks(text) for line in block.split("\n")]
+    messages += re.findall(r"(?m)^\| `([^`|]+)`", text)
+    assert len(messages) > 40
+    for message in messages:
+        words = message.replace("...", "").split()
+        triples = [" ".join(words[at:at + 3]) for at in range(len(words) - 2)]
+        if len(triples) > 2 and not NOT_SAID_BY_US.search(message) and (
+                words[0] not in ("SELECT", "UPDATE")):
+            assert sum(each in our_messages() for each in triples) >= max(
+                1, len(triples) // 8), message
 
+
+# Programs and statements
 
 @pytest.mark.slow
 def test_the_job_that_is_walked_through_works_and_appears_everywhere(tmp_path):
@@ -199,7 +315,8 @@ def test_the_job_that_is_walked_through_works_and_appears_everywhere(tmp_path):
         shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
     for part in ("jobs.py", "pyproject.toml"):
         shutil.copy(ROOT / part, copy)
-    _, test, job = blocks(ADDING, "python")
+    purge, test, job = blocks(PAGES["docs/add-a-job.md"], "python")
+    assert purge == (ROOT / "jobs_lib/jobs/purge_magic_links.py").read_text("utf-8")
     (copy / "tests/jobs/test_expire_webhook_secrets.py").write_text(test, encoding="utf-8")
     (copy / "jobs_lib/jobs/expire_webhook_secrets.py").write_text(job, encoding="utf-8")
 
@@ -217,18 +334,11 @@ def test_the_job_that_is_walked_through_works_and_appears_everywhere(tmp_path):
                                                                   "per-job")
 
 
-def statements() -> list[str]:
-    text = "\n".join(block for page in pages.PAGES for block in blocks(page))
-    return re.findall(r"(?ms)^((?:SELECT|INSERT|UPDATE|DELETE)\b.*?);$", text)
-
-
-def test_every_sql_statement_runs(tmp_path):
-    (tmp_path / "config.ini").write_text("[core]\ndatabase = sqlite:///jobs.db\n")
-    subprocess.run([sys.executable, "jobs.py", "--config", str(tmp_path / "config.ini"), "migrate"],
-                   cwd=ROOT, check=True)
-    raw = sqlite3.connect(tmp_path / "jobs.db")
-    found = statements()
+def test_every_sql_statement_runs(sqlite_url):
+    text = "\n".join(block for page in PAGES.values() for block in blocks(page))
+    found = re.findall(r"(?ms)^((?:SELECT|INSERT|UPDATE|DELETE)\b.*?);$", text)
     assert len(found) >= 4
+    raw = sqlite3.connect(sqlite_url[len("sqlite:///"):])
     for sql in found:
         raw.execute(sql.replace("UTC_TIMESTAMP()", "datetime('now')"))
     raw.close()
@@ -242,7 +352,7 @@ BOUNCE = (b"From: MAILER-DAEMON@relay.example\r\nMIME-Version: 1.0\r\n"
 
 
 def test_the_program_for_bounces_notifies_the_owner_and_never_the_sender(bench):        # R36
-    (program,) = [block for block in blocks(ROOT / "docs" / "mail.md") if "is_our_bounce" in block]
+    (program,) = [block for block in blocks(PAGES["docs/mail.md"]) if "is_our_bounce" in block]
     space: dict = {}
     exec(program, space)
     address = srs.forward("bob@sender.example", "alias.example", "secret",
@@ -268,54 +378,43 @@ def test_the_program_for_bounces_notifies_the_owner_and_never_the_sender(bench):
     assert bench.outbox[0].recipient == "jane@work.example"
 
 
-# What Python, the system or cron say, in their words; and what stands for any reason.
-NOT_SAID_BY_US = re.compile(r"Connection refused|Name or service|certificate has expired"
-                            r"|unable to get local|disk I/O error|WRONG_VERSION|No space left"
-                            r"|Disk quota|Traceback|No such file|denied to user|Hostname mismatch")
+# What is generated
+
+def test_generated_files_are_up_to_date_and_tell_nothing_of_this_machine():
+    for name, text in files().items():
+        assert (ROOT / name).read_text(encoding="utf-8") == text, "run: python3 -m docs.generate"
+        assert str(ROOT) not in text
+        assert sys.executable not in text
 
 
-@cache
-def our_messages() -> str:
-    """Every text in the program, what is put into it left out."""
-    import ast
-    found = []
-    for path in modules().values():
-        for node in ast.walk(tree(path)):
-            if isinstance(node, ast.JoinedStr):
-                found.append("\0".join(part.value for part in node.values
-                                       if isinstance(part, ast.Constant)))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.append(node.value)
-    return " ".join("\0".join(found).split())
+# R63
+def test_the_env_example_has_each_jobs_schedule_delays_and_retention(tmp_path):
+    lines = [line[1:] for line in (ROOT / ".env.example").read_text("utf-8").splitlines()
+             if line.startswith("#JOBS_")]
+    (tmp_path / ".env").write_text("\n".join(lines))
+    given, named = load(None, beside=str(tmp_path), environ={}), "\n".join(lines)
+    for job in catalogue.load_all():
+        assert f"JOBS_{job.name}_schedule=".upper() in named
+        for name, option in settings.job_options(job).items():
+            variable = f"JOBS_{job.name}_{name}=".upper()
+            if option.argument:                     # it is about one run
+                assert variable not in named
+            else:
+                assert name not in job.options or variable in named
+                assert given.written(job.name, name, option).text == option.default
+    for name in ("EXPORT_KEEP", "ARCHIVE_KEEP", "MAIL_PASSWORD", "RETRY_WEBHOOKS_DELAYS"):
+        assert f"JOBS_{name}=" in named
 
 
-def test_every_message_that_is_explained_is_one_that_the_program_says():
-    page = ROOT / "docs" / "failures.md"
-    text, everything = page.read_text(encoding="utf-8"), our_messages()
-    messages = [line.strip() for block in blocks(page) for line in block.split("\n")
-                if "problems in" not in line]
-    messages += [found[1] for found in re.finditer(r"(?m)^\| `([^`|]+)`", text)]
-    wrong = []
-    for message in messages:
-        words = message.replace("...", "").split()
-        if len(words) < 5 or message.startswith(("SELECT",
-                                                 "UPDATE")) or NOT_SAID_BY_US.search(message):
-            continue
-        runs = [" ".join(words[at:at + 3]) for at in range(len(words) - 2)]
-        if sum(run in everything for run in runs) < max(1, len(runs) // 8):
-            wrong.append(message)
-    assert len(messages) > 40
-    assert wrong == []
+OTHERS_THAT_DELETE = ("purge_header_snapshots", "archive_audit_logs", "expire_aliases",
+                      "expire_destination_verifications")
 
 
-# The net itself
-
-
-@pytest.mark.parametrize("text", [
-    "jobs.py docter", "jobs.py replay letter 3", "jobs.py retry_forwards --set delay=1h",
-    "a && /usr/bin/python3 /home/you/jobs/jobs.py config chek", "--dryrun", "[mial]", "[mail] hots",
-    "[mail] port = abc", "per_hours = 80", "JOBS_MAIL_HOTS", "failed_emails.state", "see issue 3",
-    "fixed in #12", "look at https://pypi.org/x", "see design.md", "cd /root/x"])
-def test_what_is_wrong_is_caught(text):
-    assert (any(pages.wrong_command(words) for words in pages.commands(text))
-            or pages.wrong_span(text) or pages.forbidden(text))
+def test_the_page_on_retention_has_each_job_that_deletes_with_its_defaults():
+    listed = PAGES["docs/retention.md"].partition("## Who is notified first?")[0]
+    rows = [line for line in listed.splitlines() if line.startswith("|")]
+    for job in catalogue.load_all():
+        row = "\n".join(line for line in rows if f"`{job.name}`" in line)
+        if isinstance(job.run, Purge) or job.name in OTHERS_THAT_DELETE:
+            assert dict(re.findall(r"`(\w+) = (\w+)`", row)) == {
+                name: option.default for name, option in job.options.items() if option.default}

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
 
-import pytest
-
-from tests.house.source import each, imports, is_empty, is_in, modules, where
+from tests.house.source import imports, is_empty, is_in, modules, where
 
 # From the top. A package imports itself, what is below it, and nothing else.
 LAYERS = (
@@ -33,7 +31,7 @@ LAYERS = (
      "jobs_lib.text"),
 )
 LEAVES = LAYERS[-1]
-QUEUES = "jobs_lib.features.queues"         # all of them as data
+FEATURES, QUEUES = "jobs_lib.features.", "jobs_lib.features.queues"         # all of them as data
 # One feature imports no other, but for these; `items` is how an operator sees the rows of them all.
 BESIDE = {
     "jobs_lib.features.accounts": ("jobs_lib.features.exports", "jobs_lib.features.notifications"),
@@ -50,13 +48,12 @@ BESIDE = {
 DRIVERS = ("sqlite3", "pymysql", "smtplib", "ssl", "http.client", "urllib.request", "dns", "ftplib")
 
 
-def own(name: str, at_start: bool = False) -> list:
+def own(name: str) -> list:
     """The modules of ours that it imports. `jobs_lib` itself holds nothing but the version and the
     app's three doors; an empty package is a folder, whose files one may list without depending on
     them."""
-    return [found for found in imports(name)
-            if found.module in modules() and found.module != "jobs_lib"
-            and not is_empty(found.module) and (found.at_start or not at_start)]
+    return [found for found in imports(name) if found.module in modules()
+            and found.module != "jobs_lib" and not is_empty(found.module)]
 
 
 def layer(name: str) -> tuple[int, str]:
@@ -67,69 +64,54 @@ def layer(name: str) -> tuple[int, str]:
     return found[0]
 
 
-def package(name: str) -> str:
-    """The folder that a module lies in; of a loose one, itself."""
-    if modules()[name].name == "__init__.py" or name.count(".") == 1:
-        return name
-    return name.rpartition(".")[0]
+def wrong(is_wrong) -> list[str]:
+    """The imports of ours, or of others', of which `is_wrong(importer, imported)`."""
+    return [f"{where(path, found.line)}: {found.module}" for name, path in modules().items()
+            if name != "jobs_lib" for found in imports(name) if is_wrong(name, found.module)]
 
 
-def feature(name: str) -> str:
-    return ".".join(name.split(".")[:3])
-
-
-@each("name", sorted(set(modules()) - {"jobs_lib"}))
-def test_imports_point_down(name):
-    number, mine = layer(name)
-    wrong = []
-    for found in own(name):
-        other, theirs = layer(found.module)
-        down = other > number or (other == number and (theirs == mine or mine in LEAVES))
-        if not down:
-            wrong.append(f"{where(modules()[name], found.line)}: {found.module} stands above or "
-                         "beside it")
-    assert wrong == []
-
-
-def test_every_package_and_leaf_is_there():
+def test_imports_point_down():
+    def is_up(name: str, target: str) -> bool:
+        if target not in [found.module for found in own(name)]:
+            return False
+        (number, mine), (other, theirs) = layer(name), layer(target)
+        return other < number or (other == number and theirs != mine and mine not in LEAVES)
+    assert wrong(is_up) == []
     assert [each for layer in LAYERS for each in layer if each not in modules()] == []
 
 
 def test_one_feature_imports_no_other_but_where_it_is_said():
     met: dict = {}
     for name in modules():
-        if is_in(name, "jobs_lib.features") and name != "jobs_lib.features":
-            for found in own(name):
-                if (is_in(found.module, "jobs_lib.features") and found.module != QUEUES
-                        and feature(found.module) != feature(name)):
-                    met.setdefault(feature(name), set()).add(feature(found.module))
+        for target in [found.module for found in own(name)]:
+            mine, theirs = (".".join(each.split(".")[:3]) for each in (name, target))
+            if mine.startswith(FEATURES) and theirs.startswith(FEATURES) and mine != theirs and (
+                    theirs != QUEUES):
+                met.setdefault(mine, set()).add(theirs)
     assert {name: tuple(sorted(others)) for name, others in met.items()} == BESIDE
 
 
-def test_no_job_imports_another():
-    wrong = [f"{where(path, found.line)}: {found.module}"
-             for name, path in modules().items() if is_in(name, "jobs_lib.jobs")
-             for found in own(name) if is_in(found.module, "jobs_lib.jobs")]
-    assert not wrong, "\n".join(wrong)
+def test_no_job_imports_another_and_only_ports_and_the_database_know_a_driver():
+    assert wrong(lambda name, target: is_in(name, "jobs_lib.jobs") and name != "jobs_lib.jobs"
+                 and target.startswith("jobs_lib.jobs.")) == []
+    assert wrong(lambda name, target: not name.startswith(("jobs_lib.ports", "jobs_lib.database"))
+                 and any(is_in(target, driver) for driver in DRIVERS)) == []
 
 
-@pytest.mark.parametrize("what", ["modules", "packages"])
-def test_nothing_imports_itself_by_a_detour(what):
-    graph: dict = {}
-    for name in modules():
-        start = name if what == "modules" else package(name)
-        for found in own(name):
-            end = found.module if what == "modules" else package(found.module)
-            if start != end:
-                graph.setdefault(start, set()).add(end)
-    try:
-        TopologicalSorter(graph).prepare()
-    except CycleError as error:
-        raise AssertionError(f"a circle: {' -> '.join(error.args[1])}") from None
+def test_nothing_imports_itself_by_a_detour():
+    def package(name: str) -> str:
+        """The folder that a module is in; of a loose one, itself."""
+        if modules()[name].name == "__init__.py" or name.count(".") == 1:
+            return name
+        return name.rpartition(".")[0]
 
-
-def test_only_ports_and_the_database_know_a_driver():
-    wrong = [f"{where(path, found.line)}: {found.module}" for name, path in modules().items()
-             if not (is_in(name, "jobs_lib.ports") or is_in(name, "jobs_lib.database"))
-             for found in imports(name) if any(is_in(found.module, driver) for driver in DRIVERS)]
-    assert not wrong, "\n".join(wrong)
+    for of in (str, package):
+        graph: dict = {}
+        for name in modules():
+            for found in own(name):
+                if of(name) != of(found.module):
+                    graph.setdefault(of(name), set()).add(of(found.module))
+        try:
+            TopologicalSorter(graph).prepare()
+        except CycleError as error:
+            raise AssertionError(f"a circle: {' -> '.join(error.args[1])}") from None

@@ -1,8 +1,8 @@
-"""What every file keeps to: a docstring, Python 3.9, clean shell scripts."""
+"""What every file keeps to: what it says of itself, Python 3.9, clean shell scripts, no question
+which engine it is; and what the tests may know of the inside."""
 from __future__ import annotations
 
 import ast
-import glob
 import re
 import subprocess
 import sys
@@ -11,43 +11,50 @@ from importlib.util import find_spec
 
 import pytest
 
-from tests.house.source import ROOT, each, modules, tree, where
+from jobs_lib import catalogue, schedule
+from tests.house.source import ROOT, is_in, modules, tree, where
 from tests.support.require import missing, program
 
-OURS = sorted([*modules().values(), *(ROOT / "tests").rglob("*.py")])
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+OURS = sorted([*modules().values(), *TESTS])
 NAMED = re.compile(r"(?<![\w*./-])(?:[\w.]+/)*(\w+\.py)\b")
-SCRIPTS = ("install.sh", ".ci/run")
+CLOCKS = ("time.time", "datetime.now", "datetime.utcnow", "datetime.today", "date.today",
+          "datetime.datetime.now", "datetime.date.today")
+ENGINES = ("mysql", "mariadb", "sqlite")
+VERBS = ("purge", "expire", "retry", "send", "check", "rollup", "export", "delete", "archive")
+# The only door from the tests to the inside of the product. Files that use other parts of it are
+# in inside.txt, each with what it uses, and none is added.
+DOOR, INSIDE = "tests/support/product.py", ROOT / "tests" / "house" / "inside.txt"
+# Never in that list: the tests' own tools, and what judges the product.
+CLEAN = ("tests/support/", "tests/simulation/", "tests/servers/", "tests/every_job/",
+         "tests/conftest.py")
 
 
-@each("path", [path for path in OURS if path.read_text(encoding="utf-8").strip()])
-def test_a_module_says_what_it_is(path):
-    doc = ast.get_docstring(tree(path)) or ""
-    assert doc.partition("\n")[0].strip()
-
-
-def test_a_file_that_a_comment_or_docstring_names_is_there():
-    names = {path.name for path in OURS} | {path.name for path in (ROOT / "docs").rglob("*.py")}
-    wrong = [f"{where(path, token.start[0])}: {name}" for path in OURS
-             for token in remarks(path) for name in NAMED.findall(token.string)
-             if name not in names]
-    assert wrong == []
-
-
-def test_every_requirement_that_a_test_names_is_listed():
-    listed = set(re.findall(r"^- \*\*(R\d+)\*\* ",
-                            (ROOT / "tests/REQUIREMENTS.md").read_text(encoding="utf-8"), re.M))
-    named = {number for path in OURS if path.is_relative_to(ROOT / "tests")
-             for token in remarks(path) for number in re.findall(r"\bR\d{1,2}\b", token.string)}
-    assert named - listed == set()
+def test_a_module_says_what_it_is():
+    assert [path for path in OURS if path.read_text(encoding="utf-8").strip()
+            and not (ast.get_docstring(tree(path)) or "").partition("\n")[0].strip()] == []
 
 
 def remarks(path):
     """The comments and the docstrings of a file, as tokens."""
     with path.open("rb") as file:
-        found = [token for token in tokenize.tokenize(file.readline)
-                 if token.type in (tokenize.COMMENT, tokenize.STRING)]
-    return [token for token in found
-            if token.type == tokenize.COMMENT or token.string.startswith(('"""', 'r"""'))]
+        return [token for token in tokenize.tokenize(file.readline)
+                if token.type == tokenize.COMMENT or (
+                    token.type == tokenize.STRING and token.string.startswith(('"""', 'r"""')))]
+
+
+def test_the_files_and_requirements_that_a_remark_names_are_there():
+    names = {path.name for path in OURS} | {path.name for path in (ROOT / "docs").rglob("*.py")}
+    listed = set(re.findall(r"(?m)^- \*\*(R\d+)\*\* ",
+                            (ROOT / "tests/REQUIREMENTS.md").read_text(encoding="utf-8")))
+    proven, wrong = set(), []
+    for path in OURS:
+        for token in remarks(path):
+            wrong += [f"{where(path, token.start[0])}: {name}"
+                      for name in NAMED.findall(token.string) if name not in names]
+            proven |= set(re.findall(r"\bR\d{1,2}\b", token.string)) if path in TESTS else set()
+    assert wrong == []
+    assert proven == listed
 
 
 @pytest.mark.slow
@@ -60,30 +67,95 @@ def test_the_code_runs_on_python_3_9():
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-@each("name", sorted(name for name in modules() if name != "jobs_lib.clock"))
-def test_time_is_given_never_taken(name):
+def test_time_is_given_never_taken():
     """Only the clock asks what time it is; `time.monotonic` measures, and may be asked anywhere."""
-    calls = [node for node in ast.walk(tree(modules()[name])) if isinstance(node, ast.Call)
-             and ast.unparse(node.func) in ("time.time", "datetime.now", "datetime.utcnow",
-                                            "datetime.today", "date.today", "datetime.datetime.now",
-                                            "datetime.date.today")]
-    assert [where(modules()[name], node.lineno) for node in calls] == []
+    assert [where(path, node.lineno) for name, path in modules().items() if name != "jobs_lib.clock"
+            for node in ast.walk(tree(path)) if isinstance(node, ast.Call)
+            and ast.unparse(node.func) in CLOCKS] == []
 
 
-def test_ci_names_no_file_that_is_missing():
-    named = re.findall(r"tests/[\w/.*]+", (ROOT / ".ci" / "run").read_text())
-    assert [name for name in named if not glob.glob(str(ROOT / name))] == []
+def test_nobody_outside_the_database_asks_which_engine_it_is():
+    """A dialect holds words, not rules."""
+    def asks(node: ast.AST) -> bool:
+        begins = (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+                  and node.func.attr in ("startswith", "endswith"))
+        return (begins or isinstance(node, ast.Compare)) and any(
+            (isinstance(part, ast.Constant) and str(part.value).lower().strip(":/ ") in ENGINES)
+            or (isinstance(part, ast.Attribute) and part.attr == "dialect")
+            for part in ast.walk(node))
+    assert [where(path, node.lineno) for name, path in modules().items()
+            if not is_in(name, "jobs_lib.database")
+            for node in ast.walk(tree(path)) if asks(node)] == []
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_shell_scripts_are_clean(script):
-    shellcheck = program("shellcheck", "shellcheck")
-    run = subprocess.run([shellcheck, str(ROOT / script)], capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert b"\r" not in (ROOT / script).read_bytes()
+def test_shell_scripts_are_clean():
+    for script in ("install.sh", ".ci/run"):
+        run = subprocess.run([program("shellcheck", "shellcheck"), str(ROOT / script)],
+                             capture_output=True, text=True)
+        assert run.returncode == 0, run.stdout + run.stderr
+        assert b"\r" not in (ROOT / script).read_bytes()
 
 
 def test_the_folder_refuses_the_web_by_itself():         # R65
     rules = (ROOT / ".htaccess").read_text(encoding="utf-8")
     assert "Require all denied" in rules                 # Apache 2.4
     assert re.search(r"Order .*\n\s*Deny from all", rules)
+
+
+# Jobs
+
+def test_a_job_is_one_file_verb_first_that_exposes_its_job_alone_and_has_a_test():
+    """A job's further tests are named after it: test_retry_forwards.py,
+    test_retry_forwards_kill.py. Purges that are no more than their rules are in one table."""
+    names = catalogue.names()
+    folder = ROOT / "tests" / "jobs"
+    files = {path.stem[len("test_"):] for path in folder.glob("test_*.py")} - {"purges"}
+    table = (folder / "test_purges.py").read_text(encoding="utf-8")
+    assert [name for name in names if name not in files and f'"{name}": Case(' not in table] == []
+    assert [file for file in files if not any(file == name or file.startswith(f"{name}_")
+                                              for name in names)] == []
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for name in names:
+        module = tree(modules()[f"jobs_lib.jobs.{name}"])
+        defined = {node.name for node in module.body
+                   if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+        defined |= {target.id for node in module.body if isinstance(node, ast.Assign)
+                    for target in node.targets if isinstance(target, ast.Name)}
+        assert {word for word in defined if word[0] != "_" and not word.isupper()} == {"job"}
+        assert name.partition("_")[0] in VERBS
+        assert 0 < len((ast.get_docstring(module) or "").partition("\n")[0]) < 72
+        assert f"`{name}`" in readme
+
+
+def test_what_runs_hourly_or_daily_has_a_minute_of_its_own_never_0_nor_by_midnight():
+    """What docs/cron.md says under "How the load is spread"."""
+    starts = []
+    for job in catalogue.load_all():
+        parsed = schedule.parse(job.schedule)
+        hours = [-1] if parsed.every_hour else [at for at in range(24) if parsed.hours >> at & 1]
+        found = [(hour, at) for hour in hours for at in range(60) if parsed.minutes >> at & 1]
+        starts += found if len(found) == 1 else []
+    assert len(starts) > 12
+    assert len(set(starts)) == len(starts)
+    assert [start for start in starts if start[1] == 0 or start[0] == 0] == []
+
+
+# What the tests know
+
+def test_no_test_knows_more_of_the_inside_than_it_did():
+    lines = [line.partition(": ") for line in INSIDE.read_text().splitlines()]
+    known = {name: set(packages.split()) for name, _, packages in lines}
+    assert [name for name in known if name.startswith(CLEAN)] == []
+    found: dict = {}
+    for path in TESTS:
+        for node in ast.walk(tree(path)):
+            names = []
+            if isinstance(node, ast.ImportFrom) and node.level == 0:
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            found.setdefault(str(path.relative_to(ROOT)), set()).update(
+                name.split(".")[1] for name in names
+                if name.startswith("jobs_lib.") and name.count("."))
+    assert {name: sorted(more) for name, used in found.items() if name != DOOR
+            and (more := used - known.get(name, set()))} == {}

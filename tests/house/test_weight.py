@@ -12,7 +12,7 @@ import pytest
 from jobs_lib import catalogue, clock, schedule
 from jobs_lib.database.connection import connect
 from tests.benchmarks import tick
-from tests.house.source import ROOT, each, imports, is_in, modules, where
+from tests.house.source import ROOT, imports, is_in, modules, where
 from tests.support.shell import Shell
 
 # What `run-due` goes through, as far as no `import` statement at a module's start shows it.
@@ -26,26 +26,21 @@ HEAVY = ("ssl", "smtplib", "email", "dns", "asyncio", "http", "urllib.request", 
          "multiprocessing", "concurrent", "threading")
 
 
-def on_the_way() -> set[str]:
+def test_nothing_heavy_is_loaded_on_the_way_of_a_run():            # R10
     waiting = [name for name in modules() if name in DOORS or is_in(name, "jobs_lib.jobs")]
-    seen: set[str] = set()
+    seen, wrong = set(), []
     while waiting:
         name = waiting.pop()
         if name in seen:
             continue
         seen.add(name)
+        at_start = [found for found in imports(name) if found.at_start]
+        wrong += [f"{where(modules()[name], found.line)}: {found.module}" for found in at_start
+                  if any(is_in(found.module, heavy) for heavy in HEAVY)]
         parts = name.split(".")
         # its packages load first
         waiting += [".".join(parts[:depth]) for depth in range(1, len(parts))]
-        waiting += [found.module for found in imports(name) if found.at_start
-                    and found.module in modules()]
-    return seen
-
-
-@each("name", sorted(on_the_way()))
-def test_nothing_heavy_is_loaded(name):            # R10
-    wrong = [f"{where(modules()[name], found.line)}: {found.module}" for found in imports(name)
-             if found.at_start and any(is_in(found.module, heavy) for heavy in HEAVY)]
+        waiting += [found.module for found in at_start if found.module in modules()]
     assert not wrong, "load it inside the function that needs it: " + ", ".join(wrong)
 
 
