@@ -128,7 +128,8 @@ class Host:
     def _become(self, words: tuple) -> int:
         """Be the product."""
         # a loop without an end is an error too, and no budget ends it: time does not pass by itself
-        resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
+        # (it ends by SIGXCPU: a SIGKILL might be anybody's)
+        resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, 2 * LONGEST))
         gc.disable()
         os.chdir(self.folder)
         printed = os.open("printed", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

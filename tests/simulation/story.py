@@ -311,6 +311,8 @@ class Simulation:
 
     def _note_strike(self, host: Host, code: int, struck: list) -> None:
         words, job = self.strikes.last()
+        if code == -signal.SIGKILL and not words:   # somebody else's on this machine: one like ours
+            words = "SIGKILL from outside"
         if words:
             struck.append(words)
             self.counts[words] += 1
