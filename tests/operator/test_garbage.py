@@ -24,7 +24,9 @@ APPS = ("failed_emails", "notifications", "webhook_deliveries", "export_requests
         "users", "webhooks")
 COMMANDS = (["status"], ["status", "--json"], ["list"], ["list", "--json"], ["history"],
             ["history", "--json"], ["report"], ["report", "--private"], ["metrics"], ["check_jobs"],
-            ["run-due", "--json"])
+            ["run-due", "--json"], *(["queue", name, *words] for name in (
+                "forwards", "notifications", "webhooks", "exports", "domains", "deletions")
+                for words in ((), ("--failed",), ("--owner", "1"))))
 JOBS = ("retry_forwards", "purge_sessions", "send_notifications", "export_accounts",
         "delete_accounts")
 
@@ -81,7 +83,8 @@ def _say(capfd, words: list) -> tuple:
 
 
 @pytest.mark.parametrize("kind", GARBAGE)
-def test_no_value_in_any_column_stops_who_looks(installation, capfd, kind):            # R67 R69
+def test_no_value_in_any_column_stops_who_looks(installation, capfd, kind):     # R67 R69 R77
+    installation.table("users", [{"id": 1}])
     for name in (*OURS, *APPS):
         _spoil(installation, name, GARBAGE[kind])
     for words in COMMANDS:

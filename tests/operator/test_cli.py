@@ -1,0 +1,144 @@
+"""The command line: help worth reading, which configuration counts, streams that close, and an
+upload as FTP makes it. Wrong words are in test_mistakes.py."""
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from jobs_lib import commands
+from tests.support.product import catalogue
+from tests.support.shell import ROOT, Shell
+
+COMMANDS = """alerts cancel config crontab demo doctor enqueue help history list mail metrics
+    migrate pause preview queue replay report resume run-due status test version worker""".split()
+JOBS = catalogue.names()
+JOBS_PY = shlex.join([sys.executable, str(ROOT / "jobs.py")])
+
+
+def test_the_overview_names_every_command_and_job(line):
+    out = line("--help").out
+    assert line().out == line("help").out == line("-h").out == out
+    assert max(map(len, out.splitlines())) <= 80
+    listed, _, jobs = out.partition("\njobs:\n")
+    assert re.findall(r"(?m)^  ([a-z][a-z-]+)  +\w", listed) == COMMANDS
+    assert jobs.replace(",", "").split() == JOBS
+    for word in ("--version", "version"):
+        assert re.fullmatch(r"jobs\.py \d+\.\d+\.\d+, Python 3\.\d+\.\d+\S*\n", line(word).out)
+    assert set(JOBS) & {name.replace("-", "_") for name in COMMANDS} == set()
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", sorted({*COMMANDS, *JOBS} - {"help", "version"}))
+def test_help_begins_with_what_it_does_and_needs_no_configuration(here, name):
+    answer = here(name, "--help", ini="[core]\nbudget = never\n[nonsense]\n")
+    assert (answer.code, answer.err) == (0, "")
+    assert answer.out.startswith(f"usage: jobs.py {name} ")
+    assert max(map(len, answer.out.splitlines())) <= 80
+    assert name == "demo" or "--config FILE, anywhere on the line" in answer.out
+    assert here("help", name).out == answer.out
+    words = " ".join(answer.out.split())
+    job = catalogue.load(name) if name in JOBS else None
+    doc = job.doc if job else commands.load(name).__doc__
+    assert doc.strip().partition("\n")[0] in words
+    for option_name, option in (job.options if job else {}).items():
+        assert option.meaning in words
+        assert f"  {option_name} = {option.default}\n" in answer.out
+
+
+@pytest.mark.parametrize("words", ["", "queue --help", "retry_forwards --help", "config show",
+                                   "list", "retry_forwards --limt 5", "config check"])
+def test_what_a_terminal_shows_fits_80_columns(line, words):
+    too_long = [text for text in line.on_terminal(*words.split()) if len(text) > 80]
+    # a path alone is never broken
+    assert [text for text in too_long if " " in text.strip()] == []
+
+
+def test_the_configuration_is_named_anywhere_on_the_line(tmp_path):
+    path = Shell(tmp_path).ini("[core]\ntimezone = Europe/Berlin\n")
+    other = Shell(tmp_path / "other")
+    other.folder.mkdir()
+    for words in (["--config", str(path), "config", "show", "core"],
+                  ["config", "show", "core", f"--config={path}"],
+                  ["config", "--config", str(path), "show", "core"]):
+        assert "timezone = Europe/Berlin" in other(*words).out
+    assert "timezone = Europe/Berlin" in other("config", "show", "core", JOBS_CONFIG=str(path)).out
+
+
+def test_what_migrate_would_run_can_be_read_before_there_is_a_file(line):
+    line.ini("[core]\ndatabase = sqlite:///new.db\nprefix = bj_\n")
+    assert line.run("migrate", "--dry-run").count('CREATE TABLE "bj_') > 30
+    assert not (line.folder / "new.db").exists()
+    line.run("migrate")
+    assert line.run("migrate", "--dry-run") == "-- the schema is up to date: nothing to run\n"
+
+
+@pytest.mark.parametrize("command, begins", [
+    ("config example | head -n 1", "# "),               # a reader that stops early
+    ("run-due >&- 2>&-", ""), ("list >&-", ""),         # closed streams
+    ("config show mail", "Configuration: ")])                    # no such letters: m\u00fcller
+def test_what_a_shell_does_to_the_streams_is_no_error(service, command, begins):
+    service.configure("mail", username="m\u00fcller")
+    run = subprocess.run(f"{JOBS_PY} --config config.ini {command}", shell=True, text=True,
+                         capture_output=True, cwd=service.folder,
+                         env={"PATH": "/usr/bin:/bin", "PYTHONIOENCODING": "ascii", "LC_ALL": "C"})
+    assert (run.returncode, "Traceback" in run.stderr, "m\u00fcller" in run.stdout) == (
+        0, False, False), run.stderr
+    assert run.stdout.startswith(begins)
+
+
+# An upload
+
+@pytest.fixture
+def upload(tmp_path):
+    """The bundle as FTP in text mode leaves it: Windows line ends in every file, no run bits,
+    beside its data."""
+    home = tmp_path / "upload"
+    shutil.copytree(ROOT / "jobs_lib", home / "jobs_lib",
+                    ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "jobs.py", home)
+    (home / "config.ini").write_text("[core]\ndatabase = sqlite:///var/jobs.db\n[mail]\ntransport "
+                                     "= maildir\n")
+    (home / ".env").write_text("JOBS_MAIL_DOMAIN='service.example'\n")
+    for path in home.rglob("*"):
+        if path.is_file() and path.suffix != ".eml":
+            path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+            path.chmod(0o644)
+    return Shell(home, script=home / "jobs.py")
+
+
+def test_an_upload_with_windows_line_ends_and_no_run_bits_works(upload):        # R65
+    assert upload("migrate").out.endswith("the schema is up to date\n")
+    assert upload("config", "check").code == 0
+    assert "domain = service.example" in upload("config", "show", "mail").out
+    assert upload("run-due") == (0, "", "")
+    assert upload("retry_forwards") == (0, "", "")
+    # twice, where a slot turned meanwhile
+    assert "retry_forwards" in upload("history").out
+    for name in ("retry_forwards", "preview"):
+        assert upload(name, "--help").code == 0, name
+    for place in ("vendor", ".venv/lib/python{}.{}/site-packages"):
+        folder = upload.folder / place.format(*sys.version_info[:2])
+        folder.mkdir(parents=True)
+        (folder / "pymysql.py").write_text("raise SystemExit('found beside the program')\n")
+        upload.ini("[core]\ndatabase = mysql://me:secret@127.0.0.1/x\n")
+        assert "found beside the program" in upload("migrate").err, place
+        shutil.rmtree(upload.folder / place.partition("/")[0])
+
+
+def test_a_broken_job_file_is_reported_and_stops_no_other(upload):
+    upload("migrate")
+    job = upload.folder / "jobs_lib" / "jobs" / "purge_failed_emails.py"
+    job.write_bytes(job.read_bytes() + b"job = purge(\n")       # the upload ended there
+    answer = upload("run-due")
+    assert (answer.code, answer.err.count("\n")) == (1, 1)
+    assert answer.err.startswith("jobs.py run-due: the job purge_failed_emails cannot be loaded: "
+                                 "SyntaxError")
+    assert upload("retry_forwards").code == 0
+    assert "retry_forwards" in upload("list").out
+    assert upload("purge_failed_emails").err.startswith("jobs.py: the job purge_failed_emails "
+                                                        "cannot be loaded")

@@ -1,0 +1,373 @@
+"""config.ini, .env and the environment: what is read, what wins, what `config` shows, checks and
+sets. Each mistake is in test_mistakes.py."""
+from __future__ import annotations
+
+import json
+import os
+import re
+from datetime import timedelta
+
+import pytest
+
+from tests.support.product import catalogue, clock
+from tests.support.shell import ROOT
+
+pytestmark = pytest.mark.quick
+FINE = """\
+[mail]
+domain = alias.example
+from = notices@alias.example
+[archive]
+store = archives
+[dns]
+mx_hosts = mx.alias.example
+"""
+ELSEWHERE = "[core]\ndatabase = mysql://me@db.example.org/name"
+
+
+@pytest.fixture
+def shown(here):
+    """`shown("mail", ini=...)`: what `config show` says of a section, {option: {value, origin,
+    place, default}}."""
+    def show(section: str, **how) -> dict:
+        answer = here("config", "show", "--json", **how)
+        assert answer.code == 0, answer
+        return json.loads(answer.out)["sections"][section]
+    return show
+
+
+# What is read
+
+@pytest.mark.parametrize("text", [
+    b"[mail]\nhost = a\nport = 26\n", b"[mail]\r\nhost = a\r\nport = 26\r\n",           # R65
+    b"[mail]\rhost = a\rport = 26\r", b"\xef\xbb\xbf[mail]\nhost = a\nport = 26",
+    b"\n  \n# about\n; about\n [mail]\nHost=a\n\nPORT  =26\n",
+    b"[mail]\nhost = a\n[core]\n[mail]\nport = 26\n"])
+def test_line_ends_marks_and_spaces_do_no_harm(tmp_path, shown, text):
+    (tmp_path / "config.ini").write_bytes(text)
+    mail = shown("mail")
+    assert (mail["host"]["value"], mail["port"]["value"]) == ("a", "26")
+
+
+def test_a_value_is_all_that_follows_the_sign_and_may_go_on_in_the_next_lines(shown):
+    mail = shown("mail", ini="[mail]\nusername = x=y;z#%(b)s%% \"€\" $HOME\nca_file =\n")
+    assert (mail["username"]["value"], mail["ca_file"]["value"]) == ('x=y;z#%(b)s%% "€" $HOME', "")
+    assert shown("retry_forwards", ini="[retry_forwards]\ndelays = 1h,\n    2h,\n# mine\n\t3h\n")[
+        "delays"]["value"] == "1h, 2h, 3h"
+
+
+@pytest.mark.parametrize("text, said", [
+    ("[m]\na = b\n".encode("utf-16"), "is in UTF-16: save it as UTF-8"),
+    (b"[mail]\nhost = a\nfrom = caf\xe9\n", "line 3 is not in UTF-8: save it as UTF-8")])
+def test_another_encoding_is_reported(tmp_path, here, text, said):
+    (tmp_path / "config.ini").write_bytes(text)
+    answer = here("config", "check")
+    assert (answer.code, said in answer.err) == (78, True)
+
+
+def test_dotenv_is_read_as_python_dotenv_reads_it(tmp_path, shown):
+    (tmp_path / ".env").write_bytes(b"""\xef\xbb\xbf# about\r
+JOBS_MAIL_HOST=plain\r
+export JOBS_MAIL_USERNAME='single $HOME # quoted'\r
+  JOBS_MAIL_CA_FILE = "/dou\\"ble"  # said\r
+JOBS_CORE_LOG_DIR=/half#hash # cut\r
+APP_KEY=base64:x\r
+""")
+    mail = shown("mail", ini="")
+    assert [mail[name]["value"] for name in ("host", "username", "ca_file")] == [
+        "plain", "single $HOME # quoted", '/dou"ble']
+    assert shown("core")["log_dir"]["value"] == "/half#hash"
+    assert mail["username"]["place"].endswith(".env line 3")
+
+
+@pytest.mark.parametrize("text, said", [
+    ("\nJOBS_A\n", "line 2: expected NAME=value; put a value with spaces or quotes into 'single"),
+    ("JOBS_B=1\nJOBS_A='open\n", "line 2: expected NAME=value"),
+    ("JOBS_MAIL_HOST=a\n\nJOBS_MAIL_HOST=b\n", "is set twice (")])
+def test_a_broken_line_of_dotenv_is_reported(tmp_path, here, text, said):      # R63
+    (tmp_path / ".env").write_text(text)
+    answer = here("config", "check")
+    assert (answer.code, said in answer.err) == (78, True), answer
+
+
+def test_without_python_dotenv_one_sentence_says_what_to_do(line):
+    line.ini("")
+    (line.folder / "dotenv.py").write_text("raise ImportError('none here')\n")
+    for text, code in (("JOBS_MAIL_PASSWORD=hunter2\n", 78), ("APP_KEY=x\nbroken line\n", 0)):
+        (line.folder / ".env").write_text(text)         # the second is the web app's own
+        answer = line("config", "check", PYTHONPATH=str(line.folder))
+        assert answer.code == code
+        assert ("needs python-dotenv, which is not installed: " in answer.err) == bool(code)
+
+
+def test_paths_count_from_the_folder_of_the_file(tmp_path, shown):
+    core = shown("core", ini="[core]\nstate_dir = there/state\nlog_dir = /var/log/jobs\n")
+    assert (core["state_dir"]["value"], core["log_dir"]["value"]) == (
+        f"{tmp_path}/there/state", "/var/log/jobs")
+
+
+def test_values_of_every_kind_that_are_taken(here):
+    answer = here("config", "check", ini="""\
+[core]
+database = sqlite:////srv/jobs.db?vfs=unix-dotfile
+budget = 2 H
+max_clock_jump = OFF
+[mail]
+host = ::1
+port = 465
+security = TLS
+[alerts]
+disk_free = 25mb
+[dns]
+nameservers = 192.0.2.1, 192.0.2.1:5353, 2001:db8::1, [2001:db8::1]:5353
+[personas]
+porter = The Porter <p@example.org>
+[retry_forwards]
+enabled = On
+delays = 1h,
+    6h
+    2W,
+""")
+    assert answer.code == 0, answer
+    for url in ("mysql://me:a@b/c:d?e@host:3306/name", "mysql://me:@/name",
+                "mariadb://me@localhost/name?unix_socket=/run/s.sock&ssl_ca=/etc/ca.pem"):
+        assert here("config", "check", ini=f"[core]\ndatabase = {url}\n").code == 0, url
+    # names that only seem to be taken: ours has a prefix, or a name of its own
+    for text in ("[core]\nprefix = pa_\n[tables]\nusers = aliases",
+                 "[tables]\nusers = aliases\naliases = users"):
+        assert here("config", "check", ini=text).code == 0, text
+
+
+# What wins
+
+def test_each_place_wins_over_those_below_it(service):       # R63
+    """What a purge would delete says which."""
+    now, name = clock.now(), "JOBS_PURGE_SESSIONS_IDLE"
+    service.db.insert_all("sessions", [
+        {"user_id": 1, "token_hash": f"{age:064x}", "created_at": now - timedelta(days=80),
+         "last_seen_at": now - timedelta(days=age, hours=1), "expires_at": now + timedelta(days=9)}
+        for age in range(60)])
+
+    def idle(*words: str, **environment: str) -> int:
+        """From how many days on a session counts as idle."""
+        done = service.json("purge_sessions", "--dry-run", *words, **environment)
+        return 60 - done["counts"]["deleted"]
+
+    assert idle() == 30
+    service.configure("purge_sessions", idle="21d")
+    assert idle() == 21
+    (service.folder / ".env").write_text(f"{name}=22d\n")
+    (service.folder / ".env").chmod(0o600)
+    assert idle() == 22
+    assert idle(**{name: "23d"}) == 23
+    before = (service.folder / "config.ini").read_bytes()
+    assert idle("--set", "idle=24d", **{name: "23d"}) == 24
+    assert (service.folder / "config.ini").read_bytes() == before
+    # a wrong one is refused from each place; an empty variable is a value, too
+    assert service("purge_sessions", "--set", "idle=soon").code == 78
+    for value in ("soon", ""):
+        assert service("purge_sessions", **{name: value}).code == 78
+    (service.folder / ".env").write_text(f"{name}=soon\n")
+    assert service("purge_sessions").code == 78
+
+
+def test_a_persona_that_is_not_set_writes_from_the_services_domain(tmp_path, here):
+    text = "[mail]\ndomain = alias.example\nfrom = Acme Mail <n@alias.example>\n[personas]\n"
+    assert here("preview", "overflow_warning", ini=text).code == 0
+    assert b"From: Acme Mail <overflow@alias.example>" in (
+        tmp_path / "preview" / "overflow_warning.eml").read_bytes()
+
+
+@pytest.mark.parametrize("job, argument, value", [
+    ("check_domains", "domain", "a.example"), ("rollup_usage", "from", "2026-01-01")])
+def test_an_argument_of_a_run_is_no_option(tmp_path, here, job, argument, value):         # R63
+    variable, said = f"JOBS_{job}_{argument}".upper(), f"[{job}] {argument} is about one run"
+    assert said in here("config", "check", ini=f"[{job}]\n{argument} = {value}\n").err
+    assert said in here("config", "check", ini="", **{variable: value}).err
+    (tmp_path / ".env").write_text(f"{variable}={value}\n")
+    assert said in here("config", "check").err
+
+
+# show, check, example
+
+def test_show_tells_every_value_and_what_set_it(here, tmp_path, shown):
+    (tmp_path / ".env").write_text("\nJOBS_MAIL_PORT=26\nJOBS_MAIL_PASSWORD=hunter2\n")
+    text = "[mail]\nhost = relay.example.org\nport = 25\n[tables]\nusers = members\n"
+    lines = here("config", "show", ini=text, JOBS_MAIL_USERNAME="me").out.splitlines()
+    for expected in ("  line 2      host = relay.example.org", "  .env 2      port = 26",
+                     "  .env 3      password = ********", "  environment username = me",
+                     "  default     security = starttls", "  line 5      users = members"):
+        assert expected in lines
+    assert shown("mail")["host"] == {"value": "relay.example.org", "origin": "file",
+                                     "default": "localhost",
+                                     "place": f"{tmp_path}/config.ini line 2"}
+    assert shown("tables")["users"]["value"] == "members"
+    sections = json.loads(here("config", "show", "--json").out)["sections"]
+    assert {"core", "mail", "tables", *catalogue.names()} <= set(sections)
+    names = sum(len(options) for options in sections.values())
+    assert sum(bool(re.match(r"  \S.{11}\w+ =", each)) for each in lines) == names
+    # of one section, whatever is wrong elsewhere; and what is wrong in it
+    assert "[mail]" not in here("config", "show", "spool").out
+    answer = here("config", "show", JOBS_MAIL_PORT="x")
+    assert (answer.code, "  environment port = x" in answer.out) == (78, True)
+    assert "[mail] port = 'x': expected a whole number" in answer.err
+
+
+@pytest.mark.parametrize("url, shows", [
+    ("mysql://user:hunter2@host:3306/name", "mysql://user:********@host:3306/name"),
+    ("mysql://user:hunter2@t/e:r?2@host/name?unix_socket=/s",
+     "mysql://user:********@host/name?unix_socket=/s"),
+    ("mysql://user:x://hunter2@host/name", ":********@host/name"),
+    ("mysql://user:hunter2/name", "mysql://user:********"),                 # the host was forgotten
+    ("mysql://user@host/name?password=hunter2", "mysql://user@host/name?********"),
+    ("mysql://host:3306/name", "mysql://host:3306/name"),
+    ("sqlite:////home/me@work/jobs.db", "sqlite:////home/me@work/jobs.db")])
+def test_no_secret_is_shown(here, url, shows):         # R72
+    text = (f"[core]\ndatabase = {url}\nsecret_key = hunter2\napp_url = https://me:hunter2@a.example\n"
+            "[mail]\npassword = hunter2\nsrs_secret = hunter2\nport = hunter\n"
+            "[worker]\nredis = redis://:hunter2@host\n")
+    for words in (["show"], ["show", "--json"], ["check"], ["check", "--json"]):
+        answer = here("config", *words, ini=text, JOBS_MAIL_PASSWORD="hunter2")
+        assert (answer.code, "hunter2" in answer.out + answer.err) == (78, False), words
+        assert words[0] == "check" or shows in answer.out
+
+
+def test_a_configuration_in_order_says_so(here, tmp_path):
+    assert here("config", "check", ini=FINE) == (0, f"{tmp_path}/config.ini is in order.\n", "")
+
+
+@pytest.mark.parametrize("change, said", [
+    ("", None),
+    (FINE, "[mail] from is not set"),           # without it all
+    (FINE, "[mail] domain = localhost. Forwards leave with a sender that no other host can reply"),
+    (FINE, "[check_domains] require names mx. No domain is checked until it is set. -> Set [dns]"),
+    ("[mail]\nhost = relay.example.org\nsecurity = none", "goes to relay.example.org in clear"),
+    ("[mail]\nport = 465", "[mail] port 465 goes with security = tls, not starttls"),
+    ("[mail]\nport = 465\nsecurity = tls", None),
+    ("[core]\ngrace = 10s\n[retry_forwards]\nbudget = 50s", "together: it sends nothing"),
+    ("[mail]\ntransport = maildir\n[check_domains]\nenabled = no", None), (ELSEWHERE, None),
+    (f"{ELSEWHERE}?tls=off", "Passwords and people's data cross the network in clear"),      # R71
+    (f"{ELSEWHERE}?tls=on", "?tls=on to db.example.org. Anyone in between can read along"),
+    ("[core]\ndatabase = mysql://me@127.0.0.1/name?tls=off", None)])
+def test_check_warns_of_what_is_rarely_meant(here, change, said):
+    answer = here("config", "check", ini="[mail]\n" if change == FINE else f"{FINE}{change}\n")
+    warnings = " ".join(answer.out.split()).split("warning: ")[1:]
+    if said is None:
+        assert (answer.code, warnings) == (0, [])
+    else:
+        assert any(said in words for words in warnings), answer
+        assert re.search(r"\nNo errors, (1 warning|\d+ warnings)\.\n$", answer.out)
+
+
+def test_a_variable_that_sets_nothing_is_named(here):
+    assert "JOBS_MIAL_HOST sets no option; did you mean 'JOBS_MAIL_HOST'?" in " ".join(
+        here("config", "check", ini=FINE, JOBS_MIAL_HOST="x").out.split())
+
+
+def test_check_as_json_lists_errors_and_warnings(here):         # R63, R77
+    answer = here("config", "check", "--json",
+                  ini="[core]\nlock = flie\n[export]\nkeep = 3\n[mail]\nport = 465\n")
+    found = json.loads(answer.out)
+    assert (answer.code, answer.err, len(found["errors"])) == (78, "", 2)
+    assert any("465" in finding["what"] for finding in found["warnings"])
+    answer = here("config", "check", "--json", ini="")
+    assert (answer.code, json.loads(answer.out)["errors"]) == (0, [])
+
+
+def test_the_example_is_valid_and_says_nothing_but_the_defaults(here):
+    text = here("config", "example").out
+    given = json.loads(here("config", "show", "--json", ini=text).out)["sections"]
+    assert {option["origin"] for options in given.values()
+            for option in options.values()} == {"default"}
+    # and each can be taken as it is
+    active = [re.sub(r"^#(?=[a-z]|    )", "", each) for each in text.splitlines()
+              if each not in ("#users = members", "#users.email = mail")]
+    answer = here("config", "show", "--json", ini="\n".join(active))
+    options = [option for section in json.loads(answer.out)["sections"].values()
+               for option in section.values()]
+    assert answer.code == 0
+    assert [option for option in options if option["value"] != option["default"]
+            and not option["value"].startswith("/")] == []          # a path is shown in full
+    assert sum(option["origin"] == "file" for option in options) > 80
+
+
+# set
+
+BEFORE = "# mine\n[core]\n\n# Where.\n#database = sqlite:///var/jobs.db\n[mail]\nhost = a\n"
+
+
+@pytest.mark.parametrize("text, words, after", [
+    (BEFORE, "mail.host b", BEFORE.replace("host = a", "host = b")),
+    (BEFORE, "mail.username ", BEFORE.replace("[mail]\n", "[mail]\nusername =\n")),
+    # below the example's own line
+    (BEFORE, "core.database sqlite:///x.db",
+     BEFORE.replace("jobs.db\n", "jobs.db\ndatabase = sqlite:///x.db\n")),
+    (BEFORE, "dns.mx_hosts mx.example", BEFORE + "\n[dns]\nmx_hosts = mx.example\n"),
+    ("", "mail.host b", "[mail]\nhost = b\n"),
+    # a value over several lines goes as a whole, a comment within it stays
+    ("[dns]\nmx_hosts =\n  a,\n  # mine\n  b\ntimeout = 5s\n", "dns.mx_hosts c",
+     "[dns]\nmx_hosts = c\n  # mine\ntimeout = 5s\n"),
+    ("[mail]\r\nhost = a\r\n", "mail.port 25", "[mail]\r\nport = 25\r\nhost = a\r\n"),
+    ("[mail]\nHost=a", "mail.host b", "[mail]\nhost = b\n"),
+    ("", "mail.username x=y;z#%(b)s \"€\"", "[mail]\nusername = x=y;z#%(b)s \"€\"\n")])
+def test_set_changes_its_own_line_alone_and_says_where(tmp_path, here, text, words, after):
+    path = tmp_path / "config.ini"
+    path.write_bytes(text.encode())
+    path.chmod(0o640)
+    name, _, value = words.partition(" ")
+    section, _, option = name.partition(".")
+    assert here("config", "set", name, value) == (
+        0, f"[{section}] {option} = {value} ({path})\n", "")
+    assert path.read_bytes().decode() == after
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+# R63
+@pytest.mark.parametrize("name, value", [
+    ("mail.port", "abc"), ("core.lock", "database"), ("core.secret_key", "short"),
+    ("retry_forwards.schedule", "61 * * * *"), ("check_domains.domain", "a.example"),
+    ("tables.nothing", "x"), ("mail.per_hour", "1\n2")])
+def test_what_the_loader_would_refuse_changes_nothing(tmp_path, here, name, value):
+    answer = here("config", "set", name, value, ini=BEFORE)
+    assert (answer.code, "nothing was changed" in answer.err) == (78, True), answer
+    assert value not in answer.err or name != "core.secret_key"
+    assert (tmp_path / "config.ini").read_text() == BEFORE
+    assert [each.name for each in tmp_path.iterdir()] == ["config.ini"]
+
+
+def test_a_secret_is_asked_for_and_makes_the_file_private(line):       # R71
+    path = line.ini("[mail]\npassword = old one\nport = 25\n")
+    path.chmod(0o644)
+
+    def answer(typed: str):
+        (line.folder / "typed").write_text(typed)
+        with open(line.folder / "typed") as file:
+            return line("config", "set", "mail.password", stdin=file)
+    done = answer("new 'secret'\n")
+    assert (done.code, "new 'secret'" in done.out + done.err) == (0, False)
+    assert path.read_text() == "[mail]\npassword = new 'secret'\nport = 25\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert "nothing was changed" in answer("\n").out           # it stays as it is
+    seen = line("config", "set", "mail.password", "seen")
+    assert "other users of this machine can see a command line" in seen.err
+    assert ("seen" in seen.out, "password = seen\n" in path.read_text()) == (False, True)
+
+
+def test_what_wins_over_the_file_is_to_be_changed_there(tmp_path, here):
+    answer = here("config", "set", "mail.port", "587", ini=BEFORE, JOBS_MAIL_PORT="26")
+    assert (answer.code, "JOBS_MAIL_PORT wins over config.ini" in answer.err) == (78, True)
+    (tmp_path / ".env").write_text("JOBS_MAIL_HOST=x\n")
+    answer = here("config", "set", "mail.host", "y")
+    assert (answer.code, ".env line 1 wins over config.ini" in answer.err) == (78, True)
+    assert (tmp_path / "config.ini").read_text() == BEFORE
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_root_is_sent_to_the_owner_of_the_installation(line):        # R63
+    path = line.ini(BEFORE)
+    for each in (path, line.folder):
+        os.chown(each, 65534, 65534)
+    answer = line("config", "set", "mail.port", "587")
+    assert (answer.code, "this installation belongs to" in answer.err) == (2, True)
+    assert f"{ROOT}/jobs.py" in answer.err
+    assert path.read_text() == BEFORE

@@ -1,0 +1,235 @@
+"""Every mistake of an operator that has a message of its own: what was written or typed, what the
+program says, and how it ends. All of a configuration are listed at once, none shows a secret."""
+from __future__ import annotations
+
+import pytest
+
+from tests.support.shell import Shell
+
+pytestmark = pytest.mark.quick
+SECRET = "hunter2"
+DURATION = "expected a duration with its unit, such as 90d, 36h, 15m or 30s"
+ZERO = "expected more than 0 (0 could mean 'off' or 'everything')"
+HOST = "expected a host name such as mail.example.org, without scheme or port"
+DATABASE = "mysql://user:password@host:3306/name"
+PORT = "expected a port of 1-65535 behind the host"
+WRAPPED = "goes on in the next line, since that begins with a space; expected one line"
+NOT_ONE_OF_OURS = "there is no such option"
+VALUES = {
+    "core.state_dir =": "expected a path",
+    "core.log_dir = a\x00b": "expected printable characters only",
+    "core.state_dir = ~nosuch/x": "there is no user 'nosuch' whose home folder ~ could mean",
+    "core.secret_key = hunter2": "expected at least 32 characters: `python3 -c",
+    "mail.srs_secret = hunter2": "expected at least 32 characters: `python3 -c",        # R71
+    "core.prefix = my-": "expected letters, digits and _",
+    "tables.users = a.b.c": "expected letters, digits and _",
+    "core.budget = 4": DURATION, "core.budget = 1h30m": DURATION, "core.budget = 0m": ZERO,
+    "core.budget = 2d": "expected at most 1d", "core.grace = 2h": "expected at most 1h",
+    "core.max_clock_jump = 1m": "expected at least 1h, or off",
+    "archive.keep = 0d": f"{ZERO}, or off", "archive.keep = 99999d": "at most 36500d, or off",
+    "alerts.disk_free = 25": "expected a size with its unit, such as 500KB, 25MB or 2GB, or off",
+    "mail.port = 99999": "expected a whole number, 1-65535",
+    "mail.port = 25 # tls": "expected a whole number, 1-65535; a comment needs a line of its own",
+    "mail.port = '25'": "expected a whole number, 1-65535; without the quotes",
+    "mail.per_hour = many": "expected a whole number, 1-10000000, or off",
+    "purge_sessions.enabled = maybe": "expected yes or no",
+    "core.lock = fiel": "expected file or database; did you mean 'file'?",
+    "core.lock = database": "this database has no locks of that kind; expected file",
+    "core.timezone = Europe/Berln": "or a zone such as Europe/Berlin; did you mean 'Europe/Berlin'",
+    "retry_forwards.delays =": "expected at least 1, parted by commas: duration",
+    "retry_forwards.delays = 1h,,2h": "expected a value between two commas",
+    "retry_forwards.delays = 1h, soon": f"'soon': {DURATION}",
+    "purge_sessions.schedule = * * *": "expected five fields (minute hour day month weekday)",
+    "purge_sessions.schedule = 61 * * * *": "minute '61': expected 0-59, '*', a range",
+    "purge_sessions.schedule = 0 0 * foo *": "month 'foo': expected 1-12 or jan-dec",
+    "purge_sessions.schedule = 0 5-3 * * *": "expected a range that rises, or two: 5-23,0-3",
+    "purge_sessions.schedule = */0 * * * *": "expected a step of 1-59 after '/'",
+    "purge_sessions.schedule = 0 0 30 feb *": "expected a day that one of these months has",
+    "purge_sessions.schedule = @often": "expected one of @hourly, @daily, @midnight",
+    "mail.host = smtp://me:hunter2@relay.example.org": HOST, "mail.host =": HOST,
+    "mail.from = Notices": "expected an address such as notices@example.org (",
+    "personas.porter = a@b.example": "expected Name <address>, such as Porter <porter@example.org>",
+    "dns.nameservers = ns.example.org": "expected an address such as 192.0.2.1 or 192.0.2.1:5353",
+    "dns.nameservers = 192.0.2.1:99999": "expected a port of 1-65535 behind the address",
+    "webhooks.allow_networks = 10.1.2.3/16": "expected a network such as 10.1.0.0/16, without bits",
+    "core.app_url = ftp://me:hunter2@example.org": "expected a URL such as https://mail.example.org",
+    "core.app_url = https://a.example:99999": PORT,
+    "core.app_url = https://a.example/%zz": "expected two hex digits behind each %",
+    "export.url = https://grün.example": "grün.example as xn--grn-ioa.example",
+    "worker.redis = localhost:6379": "expected redis://host:6379/0, rediss://... or unix:///path",
+    "worker.redis = redis://:hunter2@localhost:x/0": PORT,
+    "worker.broker = http://localhost": "expected amqp://user:password@host:5672//, amqps://...",
+    "core.database =": "expected sqlite:///file.db or mysql://user:password@host/name",
+    "core.database = postgres://me:hunter2@host/name": "expected sqlite:///file.db or mysql://",
+    "core.database = sqlite://hunter2.db": "expected sqlite:///file.db or sqlite:////folder/file.db",
+    "core.database = mysql://me:hunter2@host": f"expected {DATABASE}, the name without a slash",
+    "core.database = mysql://me:hunter2@host:port/name": f"a port of 1-65535 in {DATABASE}",
+    "core.database = mysql://me:hunter2@host/name?ssl=1": f"expected nothing after {DATABASE} but ",
+    "core.database = mysql://me:hunter2@host/name?tls=ca": "expected &ssl_ca=/path with ?tls=ca",
+    "core.database = mysql://me:hunter2@h/n?tls=off&ssl_ca=/x": "keep one of the two",
+    "mail.host = a\n port = 25": WRAPPED, "mail.username = me\n password = hunter2": WRAPPED,
+    "mail.pasword = hunter2": f"{NOT_ONE_OF_OURS}; did you mean 'password'?",
+    "tables.user = x": f"{NOT_ONE_OF_OURS}; did you mean 'users'",
+    "check_domains.domain = a.example": "by hand: jobs.py check_domains --set domain=VALUE",
+    "spool.dir = var/state": "that is [core] state_dir",
+    "archive.store = var/spool/old": "that is in [spool] dir",
+    "export.dir = var/spool/..": "give exports a folder of their own",
+    **{f"{section}.{name} = 1": NOT_ONE_OF_OURS for section, names in {
+        "core": "log_files log_size max_threads_running memory", "mail": "urgent_share",
+        "dns": "concurrency", "notifications": "unsubscribe_url", "status": "metrics",
+        "worker": "fallback shards", "retry_forwards": "give_up_after max_hops",
+        "delete_accounts": "also reapply"}.items() for name in names.split()},
+}
+# (the whole text, what is said of it)
+FILES = {
+    "port = 25": "line 1: expected a [section] first",
+    "hunter2": "line 1: expected a [section] first",
+    "[mail]\nhunter2/Zq8= = x": "[mail] ",          # half of a wrapped password
+    "[mail]\nport: hunter2": "line 2: expected option = value in [mail]",
+    "[mail]\npassword = x\nhunter2": "line 3: expected option = value in [mail]",
+    "[mail]\nport = 25\nPORT = 26": "[mail] port is set twice (",
+    "[retry_forward]": "there is no such section; did you mean 'retry_forwards'?",
+    "[columns]\nx = 1": "[columns]: there is no such section",
+    "[tables]\nusers = people\ndomains = people": "users and domains cannot both have this name",
+    "[tables]\nusers = Sessions": "users and sessions cannot both have this name",
+    "[core]\nprefix = pa_\n[tables]\nusers = pa_aliases": "users and aliases cannot both have this",
+    "[spool]\ndir = app\n[core]\ndatabase = sqlite:///app/veil.db": "that holds [core] database",
+    "[export]\ndir = files\n[archive]\nstore = files": "that is [export] dir",
+}
+# Words that are no mistake of their own, but name what there is not.
+UNKNOWN = ("adopt", "bundle", "completion bash", "forecast", "logs retry_forwards", "move",
+           "run-as-cron run-due", "show forward 1", "stop retry_forwards", "xyzzy")
+WORDS = {
+    **{words: f"there is no job or command '{words.split()[0]}'" for words in UNKNOWN},
+    "retry_forward": "there is no job or command 'retry_forward'; did you mean 'retry_forwards'?",
+    "retry": "did you mean 'retry_forwards' or 'retry_webhooks'?",
+    "run_due": "did you mean 'run-due'?", "archive": "did you mean 'archive_audit_logs'?",
+    "help all": "there is no job or command 'all'",
+    "--jsno list": "--jsno: expected a job or a command first",
+    "history retry_forwrds": "there is no job 'retry_forwrds'; did you mean 'retry_forwards'?",
+    "pause": "pause: the following arguments are required: JOB",
+    "pause mail": "`resume mail` ends that",
+    "test": "the following arguments are required: JOB",
+    "test retry_forward": "did you mean 'retry_forwards'?",
+    "test retry_forwards --sandbox": "test: --sandbox: there is no such option",
+    "retry_forwards --dry": "--dry: there is no such option; did you mean '--dry-run'?",
+    "history --limt=5": "history: --limt: there is no such option; did you mean '--limit'?",
+    "retry_forwards now": "retry_forwards: unexpected argument 'now'",
+    "status retry_forwards": "status: unexpected argument 'retry_forwards'",
+    "retry_forwards --limit 0": "argument --limit: expected a whole number above 0, not '0'",
+    "history --limit 0": "expected a whole number, 1-100000, not '0'",
+    f"history --limit {'9' * 5000}": f"expected a whole number, 1-100000, not '{'9' * 40}'",
+    "run-due --budget -4m": "--budget: expected a value after it, and none that begins with -",
+    "list --config": "--config: expected a file after it",
+    "list --short": "list: --short: there is no such option",
+    "crontab --verify": "crontab: --verify: there is no such option",
+    "crontab --style perjob": "expected one-line or per-job; did you mean 'per-job'?",
+    "crontab --install --remove": "expected one of --install and --remove",
+    "retry_forwards --set dleays=1h": "[retry_forwards] has no such option; did you mean 'delays'?",
+    "retry_forwards --set delays": "--set delays: expected delays=VALUE",
+    "retry_forwards --set x": "--set x: expected OPTION=VALUE of this job, or SECTION.OPTION=VALUE",
+    "retry_forwards --set =hunter2": "--set (no name): expected OPTION=VALUE of this job",
+    "retry_forwards --set core.=1": "--set core.(no name): expected OPTION=VALUE",
+    "retry_forwards --set mial.port=25": "there is no section [mial]; did you mean 'mail'?",
+    **{f"{job} --set {name}={value}": f"JOBS_{name.replace('.', '_').upper()} in .env"     # R71
+       for job in ("retry_forwards", "test retry_forwards") for name, value in (
+           ("mail.password", SECRET), ("core.database", "mysql://me:hunter2@localhost/x"),
+           ("core.secret_key", SECRET * 5), ("alerts.webhook", f"https://hooks.example/{SECRET}"),
+           ("worker.redis", "redis://:hunter2@localhost/0"))},
+    "config shwo": "'shwo': expected show, check, set or example; did you mean 'show'?",
+    "config show mial": "there is no section [mial]; did you mean 'mail'?",
+    "config set mail 25": "expected SECTION.OPTION, such as mail.host, not 'mail'",
+    "config set mial.port 25": "there is no section [mial]; did you mean 'mail'?",
+    "config set mail.prot 25": "[mail] has no option 'prot'; did you mean 'port'?",
+    "mail test": "the following arguments are required: ADDRESS",
+    "mail test nobody": "expected an address", "mail tset a@b.example": "did you mean 'test'",
+    "preview --send a@b.example": "--send needs the KIND",
+    "preview domain_verified --send x": "expected an address",
+    "queue letters 1": "expected forwards, notifications",
+    "queue --failed": "say which queue", "queue forwards 1 --failed": "an ID needs no --failed",
+    "queue forwards --owner x@y.example": "no alias has this address",
+    "queue forwards --owner 77": "no account has this number",
+    "queue forwards x": "expected a number",
+    "queue forward --fialed": "--fialed: there is no such option; did you mean '--failed'?",
+    **{f"queue forwards --since {time}": "expected a time such as"
+       for time in ("tomorow", "99999999d", "0001-01-01T00:00+14:00")},
+    "replay forwrads 1": "did you mean 'forwards'?", "replay forward 1 --all": "say which rows",
+    "replay forward --since 2026-11-24": "go together with --all",
+    "replay webhooks --endpoint 1": "replay: --endpoint: there is no such option",
+    "cancel forward": "say which rows", "cancel forward 1 --before 24h": "go together with --all",
+    "cancel export 1": "expected forwards, notifications or webhooks",
+}
+
+
+@pytest.mark.parametrize("line", VALUES, ids=lambda line: ascii(line[:60]))
+def test_a_wrong_value_says_what_is_expected(here, line):      # R63
+    section, _, line_of_it = line.partition(".")
+    answer = here("config", "check", ini=f"[{section}]\n{line_of_it}\n")
+    assert answer.code == 78, answer
+    assert VALUES[line] in answer.err
+    assert f"[{section}] " in answer.err
+    assert line_of_it.partition(" =")[0] in answer.err
+    assert SECRET not in answer.err
+
+
+@pytest.mark.parametrize("text", FILES)
+def test_a_wrong_file_says_what_is_wrong(here, text):           # R63
+    answer = here("config", "check", ini=f"{text}\n")
+    assert (answer.code, SECRET in answer.err) == (78, False), answer
+    assert FILES[text] in answer.err
+
+
+@pytest.mark.parametrize("words", WORDS, ids=lambda words: words[:60])
+def test_wrong_words_are_one_sentence_with_the_nearest_right_ones(here, sqlite_url, words):  # R63
+    answer = here(*words.split(" "))
+    assert (answer.code, answer.out, answer.err.count("\n")) == (2, "", 1), answer
+    assert answer.err.startswith("jobs.py: ")
+    assert WORDS[words] in answer.err
+    assert SECRET not in answer.err
+
+
+def test_all_mistakes_are_listed_together_with_their_places(line):          # R63
+    path = line.ini("[core]\nbudget = 4\nlock = none\n[mail]\nhots = relay.example\na word\n"
+                    "[nonsense]\n[retry_forwards]\nschedule = 61 * * * *\n")
+    (line.folder / ".env").write_text("JOBS_MAIL_PASWORD=hunter2\n")
+    answer = line("config", "check", JOBS_MAIL_PER_HOUR="many")
+    head, *said = answer.err.splitlines()
+    assert (answer.code, head) == (78, "jobs.py: 8 problems in the configuration:")
+    for words in (f"({path} line 2)", f"({path} line 3)", f"({path} line 5)", "line 6: expected",
+                  f"({path} line 7)", f"({path} line 9)", "(variable JOBS_MAIL_PASWORD)",
+                  "(environment variable JOBS_MAIL_PER_HOUR)"):
+        assert len([each for each in said if words in each]) == 1, (words, said)
+    assert SECRET not in answer.err
+    # a mistake in [core] stops everything
+    for words in ("run-due", "retry_forwards", "list", "history", "crontab", "migrate"):
+        answer = line(words)
+        assert (answer.code, "[core] budget = '4'" in answer.err) == (78, True), words
+        assert "[core] lock = 'none'" in answer.err
+
+
+def test_a_page_of_unknown_names_takes_no_minutes(here):
+    answer = here("config", "check", ini="[mail]\n" + "".join(
+        f"hots{number} = x\n" for number in range(5000)))
+    assert answer.err.count("there is no such option") == 5000
+    assert "did you mean 'host'" in answer.err
+
+
+@pytest.mark.parametrize("odd", ["", " ", "-", "x" * 10_000, "--=", "\udcff"],
+                         ids=lambda odd: repr(odd[:5]))
+def test_an_odd_word_anywhere_is_refused_in_a_sentence(tmp_path, here, sqlite_url, odd):     # R63
+    """In processes of their own where a system's words are not those of Python."""
+    ask = Shell(tmp_path) if odd == "\udcff" else here
+    for words in (["--config"], ["list"], ["run-due", "--budget"], ["crontab", "--style"],
+                  ["config", "show"], ["replay", "forward"], ["test", "retry_forwards", "--limit"],
+                  ["retry_forwards", "--set"], ["history", "--limit"], ["help"], []):
+        answer = ask(*words, odd, *(["list"] if words == ["--config"] else []))
+        assert (answer.code in (1, 2, 78), answer.out) == (True, ""), words
+        assert "Traceback" not in answer.err
+        assert answer.err.count("\n") == 1
+        assert len(answer.err) < 1000
+
+
+@pytest.mark.parametrize("words", ["run-due", "list", "config check"])
+def test_a_missing_configuration_is_reported(here, words):
+    assert here("--config", "none.ini", *words.split())[::2] == (
+        78, "jobs.py: there is no file none.ini: name your config.ini by --config or JOBS_CONFIG\n")

@@ -1,0 +1,165 @@
+"""`preview` shows every notice before its readers see it; `mail test` and `preview --send` show
+each step of one message, and where it fails."""
+from __future__ import annotations
+
+import html as html_escapes
+import json
+import re
+from datetime import timedelta
+from email import message_from_bytes, policy
+
+import pytest
+
+from jobs_lib.features.notifications import render
+from jobs_lib.features.notifications.samples import SAMPLES
+from tests.servers.misbehaving import Bye, Relay
+from tests.support.product import clock
+from tests.support.shell import ROOT
+
+TO = "me@elsewhere.example"
+DATE = r"\d{1,2} (?:[A-Z][a-z]+) 20\d\d(?: at \d\d:\d\d UTC)?"
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_text_and_page_say_the_same_in_every_form(kind):
+    """One of a thing or several, and whatever else a template asks about."""
+    flags = [name for name, value in SAMPLES[kind].items() if isinstance(value, bool)]
+    for app_url in ("", "https://app.example"):
+        for changes in ({}, *({name: not SAMPLES[kind][name]} for name in flags)):
+            letter = render.compose(kind, {"name": "Jane", "signature": "Porter",
+                                           "app_url": app_url, **SAMPLES[kind], **changes})
+            page = letter.html[letter.html.index("<body>"):]
+            page = " ".join(html_escapes.unescape(re.sub("<[^>]+>", " ", page)).split())
+            page = re.sub(r" ([,.:)])", r"\1", page)
+            for paragraph in letter.text.split("\n\n"):
+                if not re.search(r"^(?:  |- |Hello)", paragraph, re.MULTILINE):
+                    # labels and lists are laid out otherwise
+                    for sentence in re.split(r"(?<=\.) ", " ".join(paragraph.split())):
+                        assert not sentence.endswith(".") or sentence in page
+            assert app_url in letter.text
+            assert f'href="{app_url}' in letter.html or not app_url
+            assert len(letter.subject) < 60
+            for body in (letter.text, page):
+                assert re.findall(r"20\d\d(?! at \d\d:\d\d UTC)[-,/]? ?\d\d[:-]",
+                                  re.sub(DATE, "", body)) == []
+                assert not re.search(r"\b(?:raw file|queued?|trouble|notices?)\b|\d %|  +\.|e-mail",
+                                     body)
+
+
+def test_every_kind_is_previewed_as_mail_and_as_page(line):
+    folder = ROOT / "jobs_lib" / "features" / "notifications" / "templates"
+    names = ("layout", "domain_records", *SAMPLES)
+    assert {path.name for path in folder.iterdir()} == {
+        f"{name}.{end}" for name in names for end in ("txt", "html")}
+    line.ini("[personas]\nporter = Porter <porter@service.example>\n"
+             "[core]\napp_url = https://mail.example.org\n")
+    assert {each["kind"] for each in line.json("preview")} == set(SAMPLES)
+    for kind in SAMPLES:
+        message = message_from_bytes((line.folder / "preview" / f"{kind}.eml").read_bytes(),
+                                     policy=policy.default)
+        text, html = (message.get_body(which).get_content() for which in ("plain", "html"))
+        assert ("https://mail.example.org" in text, "{" in text.replace("{{", "")) == (True, False)
+        assert all(len(row) <= 72 or "https://" in row for row in text.splitlines())
+        page = (line.folder / "preview" / f"{kind}.html").read_text(encoding="utf-8")
+        assert page.strip().startswith("<!DOCTYPE html>")
+        assert ("<title>" + render.mustache.escape(message["Subject"])) in page
+        assert page.count("<p") == page.count("</p>")
+        assert page.count("<div") == page.count("</div>") == html.count("</div>")
+        # nothing from elsewhere
+        assert not any(word in page for word in ("http://", "src=", "<script", "url("))
+
+
+def test_a_broken_template_of_ones_own_is_reported(line):
+    (line.folder / "own").mkdir()
+    (line.folder / "own" / "overflow_warning.txt").write_text("Subject: {{nobdy}}\n\nx\n")
+    line.ini("[notifications]\ntemplates = own\n")
+    answer = line("preview")
+    assert answer.code == 1
+    assert "overflow_warning.txt: nothing is called 'nobdy' here; there is" in answer.err
+    assert not (line.folder / "preview" / "overflow_warning.eml").exists()
+    assert (line.folder / "preview" / "forward_failed.eml").exists()
+
+
+# One message
+
+def at(service, relay, **mail):
+    service.configure("mail", port=relay.port, **{"from": "notices@service.example", **mail})
+
+
+def counted(service) -> int:
+    return service.db.value("SELECT COUNT(*) FROM {attempts} WHERE kind = 'mail' "
+                            "AND outcome NOT IN ('unusable', 'postponed')")
+
+
+@pytest.mark.parametrize("words", [("mail", "test", TO),
+                                   ("preview", "domain_verified", "--send", TO)])
+def test_each_step_is_shown_and_the_message_counts(service, words):
+    with Relay() as relay:
+        at(service, relay, per_hour="2")
+        out = service.run(*words)
+        assert [line.split()[0] for line in out.splitlines()] == [
+            "connect", "greeting", "EHLO", "MAIL", "RCPT", "DATA", "content", "Accepted"]
+        assert "content   250 2.0.0 Ok: queued as 1" in out
+        assert TO not in out                                            # R72
+        (sender, recipients, content), = relay.accepted
+        assert (sender, recipients) == (b"notices@service.example", [TO.encode()])
+        assert f"To: {TO}".encode() in content
+        assert counted(service) == 1
+        service.run(*words)
+        # the limit is kept: nothing is sent
+        refused = service(*words)
+        assert (refused.code, len(relay.accepted)) == (1, 2)
+        assert "[mail] per_hour = 2 is reached" in refused.err
+        assert "There is room again in" in refused.err
+
+
+@pytest.mark.parametrize("relay, mail, step, counts", [
+    ({"greeting": b"554 no service"}, {}, "greeting", 0),
+    ({}, {"security": "starttls"}, "TLS", 0),
+    ({}, {"username": "me"}, "AUTH", 0),
+    ({"AUTH": b"535 5.7.8 authentication failed", "extensions": ["AUTH PLAIN"]},
+     {"username": "me", "password": "geheim"}, "AUTH", 0),
+    ({"MAIL": b"553 5.7.1 not yours"}, {}, "MAIL", 0),
+    ({"RCPT": b"450 4.2.0 Greylisted"}, {}, "RCPT", 1),
+    ({"dot": b"550 5.7.1 spam"}, {}, "content", 1),
+    ({"MAIL": Bye(b"421 4.7.0 too many")}, {}, "MAIL", 0),
+], ids=range(8))
+def test_where_it_fails_and_what_the_relay_said(service, relay, mail, step, counts):
+    with Relay(**relay) as server:
+        at(service, server, per_hour="80", **mail)
+        answer = service("mail", "test", TO)
+        failed, = [line for line in answer.out.splitlines() if "FAILED: " in line]
+        assert (answer.code, failed.split()[0]) == (1, step)
+        said = next((words for words in relay.values() if isinstance(words, bytes)), b"")
+        assert said.decode().rpartition(" ")[2] in failed
+        assert "docs/failures.md" in answer.out
+        assert "geheim" not in answer.out + answer.err
+        # what the relay has judged counts, what it never saw does not
+        assert (server.accepted, counted(service)) == ([], counts)
+
+
+def test_as_json_into_a_folder_and_to_nobody(service):
+    service.configure("mail", transport="maildir", maildir="sent")
+    found = service.json("mail", "test", TO)
+    assert (found["ok"], found["fix"], found["steps"]) == (True, "", [
+        {"step": "maildir", "ok": True, "answer": f"a file in {service.folder}/sent"}])
+    assert "stays in that folder" in service.run("mail", "test", TO)
+    assert len(list((service.folder / "sent" / "new").iterdir())) == 2
+    service.configure("mail", transport="smtp", port=1)       # where nothing listens
+    answer = service("mail", "test", TO, "--json")
+    assert json.loads(answer.out)["steps"][-1]["ok"] is False
+
+
+def test_a_pause_is_named_and_holds_no_test_up(service):
+    service.db.upsert("relay_state", {"id": 1}, {"failures": 1, "reason": "535 no", "paused_until":
+                                                 "2099-01-01 00:00:00"})
+    with Relay() as relay:
+        at(service, relay)
+        # later than any pause: no pause
+        assert service("mail", "test", TO).err == ""
+        service.db.upsert("relay_state", {"id": 1}, {"paused_until": clock.text(
+            clock.now() + timedelta(minutes=5))})
+        answer = service("mail", "test", TO)
+    assert (answer.code, "all mail is paused until" in answer.err) == (0, True)
+    assert "`jobs.py resume mail` ends the pause" in answer.err

@@ -1,0 +1,153 @@
+"""`pause`, `resume` and `test`: cron leaves a paused job alone, taking it up again fires nothing
+old, and what a run would do is shown before it does it."""
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from tests.support.product import catalogue, clock, masking
+from tests.support.shell import Shell
+
+JOB, JOBS = "retry_forwards", catalogue.names()
+
+
+@pytest.fixture
+def due(tmp_path, engine_url):
+    """An installation whose one enabled job is due."""
+    service = Shell(tmp_path, engine_url, **{name: {"enabled": "no"} for name in JOBS
+                                             if name != JOB})
+    service.db.execute("UPDATE {job_state} SET due_after = NULL")
+    yield service
+    service.close()
+
+
+def state(service) -> dict:
+    return service.db.row("SELECT paused_at, due_after FROM {job_state} WHERE job = :job", job=JOB)
+
+
+def test_a_paused_job_is_not_started_by_cron_but_by_hand(due):
+    due.run("pause", JOB)
+    due.run("run-due")
+    due.run(JOB, "--scheduled")
+    assert due.runs() == []
+    assert due.job(JOB)["status"] == "ok"
+    # one that was never seen
+    due.db.execute("DELETE FROM {job_state}")
+    due.run("pause", JOB)
+    due.run("run-due")
+    assert len(due.runs()) == 1
+
+
+def test_resuming_fires_nothing_by_itself(due):         # R7
+    resumed = clock.now().replace(minute=31, second=30)         # between two of its times
+    due.run("pause", JOB, now=clock.text(resumed))
+    out = due.run("resume", JOB, now=clock.text(resumed))
+    assert out.startswith(f"{JOB} would do now: nothing\n")           # it has never run
+    assert f"{JOB} is resumed. It was paused since " in out
+    assert " Next run: " in out
+    due.run("run-due", now=clock.text(resumed))
+    assert due.runs() == []
+    # five minutes later the next has come
+    due.run("run-due", now=clock.text(resumed + timedelta(minutes=5)))
+    assert len(due.runs()) == 1
+
+
+def test_what_changes_nothing_says_so(service):
+    service.run("pause", JOB)
+    first = clock.text(clock.now() - timedelta(days=3))
+    service.db.execute("UPDATE {job_state} SET paused_at = :at WHERE job = :job", at=first, job=JOB)
+    assert service.run("pause", JOB).startswith(f"{JOB} is paused already, since ")
+    assert service.json("pause", JOB) == {"job": JOB, "paused_at": first, "changed": False}
+    assert service.json("resume", JOB)["changed"] is True
+    before = state(service)
+    assert service.run("resume", JOB).startswith(f"{JOB} is not paused; nothing was changed.")
+    assert state(service) == before
+
+
+def test_resume_mail_ends_a_pause_of_the_relay_at_once(service):
+    service.configure("mail", transport="maildir", maildir="maildir")
+    service.forwards(1)
+    service.db.insert("relay_state", id=1, paused_until=clock.now() + timedelta(minutes=40),
+                      since=clock.now(), reason="no answer in time", failures=4)
+    assert service.job(JOB)["counts"].get("sent", 0) == 0
+    said = service.run("resume", "mail")
+    assert said.startswith("Mail was paused until ")
+    assert "no answer in time" in said
+    assert service.job(JOB)["counts"]["sent"] == 1
+    assert service.run("resume", "mail") == "Mail is not paused; nothing was changed.\n"
+
+
+def test_all_jobs_are_paused_and_resumed_at_once(service):
+    assert service.run("pause", "all").startswith(f"All {len(JOBS)} jobs are paused")
+    paused = "SELECT COUNT(*) FROM {job_state} WHERE paused_at IS NOT NULL"
+    assert service.db.value(paused) == len(JOBS)
+    states = service.json("resume", "all")
+    assert [(state["job"], state["changed"]) for state in states] == [(job, True) for job in JOBS]
+    assert service.db.value(paused) == 0
+    assert service.run("resume", "all") == "No job is paused; nothing was changed.\n"
+
+
+# test JOB
+
+@pytest.fixture
+def forwards(service):
+    """Four forwards that are due and one whose file is missing; nobody listens at the relay."""
+    service.configure("mail", port=9)
+    service.forwards(4)
+    service.forwards(1, raw_path="gone.eml")
+    (service.folder / ".env").write_text("JOBS_MAIL_SRS_SECRET=" + "k" * 40 + "\n")
+    (service.folder / ".env").chmod(0o600)
+    return service
+
+
+def test_it_says_what_the_job_is_what_it_would_do_and_shows_no_address(forwards):     # R72
+    before = forwards.db.query("SELECT * FROM {failed_emails}")
+    out = forwards.run("test", JOB, "--limit", "2", "--set", "delays=2h, 3h")
+    assert out.startswith(f"{JOB}: Retry failed forwards on the 1h, 6h, 24h, 48h schedule\n")
+    for words in ("every 5 minutes (UTC); next: ", "never ran", "delays = 2h, 3h", "would be: ",
+                  "o***@home.example", f"test {JOB} --live --limit 2 --set 'delays=2h, 3h'"):
+        assert words in out, words
+    assert "owner@" not in out
+    assert [line for line in out.splitlines() if len(line) > 80 and "jobs.py" not in line] == []
+    found = forwards.json("test", JOB)
+    assert (found["job"], found["dry_run"], found["status"]) == (JOB, True, "ok")
+    assert found["samples"][0]["rows"]
+    assert (forwards.db.query("SELECT * FROM {failed_emails}"), forwards.runs()) == (before, [])
+    forwards.run("pause", JOB)
+    assert "paused since" in forwards.run("test", JOB)
+    forwards.configure(JOB, enabled="no")
+    assert f"[{JOB}] enabled = no" in forwards.run("test", JOB)
+
+
+def test_without_its_database_it_says_so_and_how_to_make_it(service):
+    service.configure(database="sqlite:///other.db")
+    for words in ((), ("--json",)):
+        answer = service("test", JOB, *words)
+        assert (answer.code, "no SQLite file" in answer.err) == (1, True)
+        assert "jobs.py migrate" in answer.err
+    assert not (service.folder / "other.db").exists()
+
+
+def test_live_runs_for_real_and_ends_like_the_job_itself(forwards):
+    forwards.spool.rename(forwards.folder / "elsewhere")
+    result = json.loads(forwards("test", JOB, "--live", "--json").out)
+    assert (result["status"], "there is no such folder" in result["error"]) == ("failed", True)
+    # a mistyped path must cost nobody a message
+    assert forwards.statuses() == {"pending": 5}
+    (forwards.folder / "elsewhere").rename(forwards.spool)
+    out = forwards.run("test", JOB, "--live", "--set", "mail.transport=maildir",
+                       "--set", "mail.maildir=maildir")
+    for words in ("id 1, attempt 1, outcome sent, to o***@home.example", f"{JOB}: done in",
+                  "4 sent, 1 failed"):
+        assert words in out
+    assert forwards.statuses() == {"sent": 4, "failed": 1}
+    assert len(list((forwards.folder / "maildir" / "new").iterdir())) == 4
+
+
+def test_secrets_and_contents_are_not_shown():        # R72
+    for column in ("secret", "previous_secret", "token_hash", "ownership_token", "ciphertext",
+                   "payload", "body_text", "body_html", "response_excerpt", "details",
+                   "address_hash"):
+        assert (masking.value(column, "x"), masking.value(column, None)) == ("(not shown)", None)

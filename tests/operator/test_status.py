@@ -1,0 +1,458 @@
+"""`list`, `history`, `status`, the status page and the metrics: what needs somebody first, the same
+in each, nothing private, nothing from elsewhere."""
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+import time
+from datetime import timedelta
+from html.parser import HTMLParser
+
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as read_text
+
+from tests.support.databases import bulk, migrated
+from tests.support.past import SECRETS, fill, ready
+from tests.support.patience import SOON
+from tests.support.product import Ports, catalogue, clock, loader, publish
+from tests.support.shell import ROOT, Shell
+
+JOB, JOBS = "retry_forwards", catalogue.names()
+VOID = ("meta", "link", "br", "img", "wbr", "input", "hr")
+
+
+def jobs(service, *words: str, code: int | None = 0) -> dict[str, dict]:
+    """{job: what `status` or `list` says of it}."""
+    found = service.json(*words, code=code)
+    return {job["name"]: job for job in (found["jobs"] if words[0] == "status" else found)}
+
+
+def past(service, *runs: dict) -> None:
+    """Runs, oldest first: an hour apart, the last at noon UTC."""
+    last = clock.parse("2026-11-24 12:00:00")
+    for number, run in enumerate(runs):
+        at = last - timedelta(hours=len(runs) - 1 - number)
+        service.began(run.get("job", JOB), at, **{
+            "run_id": f"run{number}", "slot": None, "duration_ms": 20, "counts": "{}",
+            **{name: value for name, value in run.items() if name != "job"}})
+
+
+def of_job(service) -> tuple[dict, str]:
+    """(its object in the JSON of `list`, its line without the name and with single spaces)."""
+    shown = next(line for line in service.run("list").splitlines() if line.startswith(f"{JOB} "))
+    return jobs(service, "list")[JOB], " ".join(shown.split()[1:])
+
+
+# list and history
+
+def test_a_new_installation_has_no_incident_and_every_job_in_a_line(service):
+    assert service.run("status").startswith("No job has run yet.\n")
+    found = service.json("status")
+    assert (found["incidents"], [job["name"] for job in found["jobs"]]) == ([], JOBS)
+    assert {job["state"] for job in found["jobs"]} == {"new"}
+    lines = service.run("list").splitlines()
+    assert lines[0].split() == ["JOB", "WHEN", "LAST", "AGO", "NEXT"]
+    assert [text.split()[0] for text in lines[1:]] == JOBS == list(jobs(service, "list"))
+    assert max(map(len, lines)) <= 80
+    assert service.run("history") == "No run yet. `jobs.py run-due` makes one.\n"
+    assert service.json("history") == []
+    service.job(JOB)
+    assert service.json("history")[0]["job"] == JOB
+
+
+def test_without_tables_it_lists_all_the_same_and_the_others_say_what_to_do(line):
+    line.ini("[core]\ndatabase = sqlite:///none.db\n")
+    out = line.run("list")
+    assert out.startswith("Nothing is known of past runs: no SQLite file")
+    assert all(f"\n{name} " in out for name in JOBS)
+    for word in ("status", "report", "metrics"):
+        answer = line(word)
+        assert (answer.code, answer.out, "none.db" in answer.err) == (1, "", True)
+    assert not (line.folder / "none.db").exists()
+
+
+def test_the_next_run_is_in_utc_in_the_json_and_a_job_that_does_not_run_has_none(service):
+    service.configure(timezone="Asia/Kolkata")
+    service.configure(JOB, schedule="0 6 * * *")
+    found, shown = of_job(service)
+    assert found["next"][11:16] == "00:30"
+    assert shown.startswith("daily at 06:00 - - in ")
+    for options, word in (({"enabled": "no"}, "off"), ({"delays": "soon"}, "misconfigured"),
+                          ({}, "paused")):
+        service.configure(JOB, **{"enabled": None, "delays": None, **options})
+        if word == "paused":
+            service.run("pause", JOB)
+        found, shown = of_job(service)
+        assert (found["next"], found["due_since"], bool(found["problems"])) == (
+            None, None, word == "misconfigured")
+        assert shown.endswith(f"- - {word}")
+
+
+@pytest.mark.parametrize("minutes, words", [(15, "due now"), (95, "overdue")])
+def test_a_slot_that_was_not_started_is_due_and_status_agrees(service, minutes, words):     # R59
+    slot = clock.now().replace(second=0, microsecond=0) - timedelta(minutes=minutes)
+    service.configure(JOB, schedule=f"{slot.minute} {slot.hour} * * *")
+    service.known(JOB, since=slot - timedelta(minutes=1))
+    found, shown = of_job(service)
+    assert (found["due_since"], found["overdue"]) == (clock.text(slot), minutes > 30)
+    assert shown.endswith(words)
+    assert jobs(service, "status", code=None)[JOB]["due_since"] == clock.text(slot)
+    service.began(JOB, slot)
+    assert " in " in of_job(service)[1]
+
+
+def test_runs_are_listed_newest_first_with_an_error_in_a_line(service, line):
+    service.configure(timezone="Europe/Berlin")
+    error = "the relay cannot be used:\n" + "no route to host, " * 20
+    past(service,
+         {"counts": '{"sent": 5, "retried": 1200, "failed": 0}', "duration_ms": 200_400,
+          "trigger_type": "manual"},
+         {"status": "vanished", "duration_ms": None, "error": 'it ended without a word (last '
+          'progress: {"done": 1, "total": 6})'},
+         {"job": "purge_failed_emails"}, {"job": "send_pigeons", "status": "failed",
+                                          "error": error},
+         {"status": "partial", "stop_reason": "budget", "counts": '{"sent": 1}',
+          "trigger_type": "continue"})
+    head, *lines = service.run("history").splitlines()
+    assert head.split() == ["STARTED", "JOB", "BY", "OUTCOME", "TOOK", "WHAT"]
+    assert [" ".join(each.split()) for each in lines] == [
+        "2026-11-24 13:00:00 retry_forwards goes on partial 20 ms 1 sent; budget",
+        "2026-11-24 12:00:00 send_pigeons cron failed 20 ms " + " ".join(error.split()),
+        "2026-11-24 11:00:00 purge_failed_emails cron ok 20 ms nothing to do",
+        ("2026-11-24 10:00:00 retry_forwards cron vanished - it ended without a word (last "
+         "progress: 1 of 6 done)"),
+        "2026-11-24 09:00:00 retry_forwards hand ok 3 min 20 s 5 sent, 1,200 retried",
+        "", "Times are in Europe/Berlin."]
+    assert [run["run_id"] for run in service.json("history", JOB, "--limit", "2")] == [
+        "run4", "run1"]
+    seen = line.on_terminal("history")
+    assert max(map(len, seen)) <= 80
+    assert any(each.startswith("    the relay cannot be used: no route") and each.endswith("...")
+               for each in seen)
+
+
+# status
+
+def test_a_mistake_in_a_section_is_one_incident_of_all_jobs_that_need_it(service):
+    mailing = [JOB, "send_notifications"]
+    service.known(*mailing, since=clock.now() - timedelta(hours=9))
+    service.run("purge_sessions")
+    service.configure("mail", hots="relay.example")
+    service.configure("alerts", email="me@home.example", disk_free="off")
+    found = service.json("status", code=1)
+    assert [each["key"] for each in found["incidents"]] == ["configuration:mail"]
+    assert found["incidents"][0]["jobs"] == mailing
+    assert [job["name"] for job in found["jobs"] if job["state"] == "misconfigured"] == mailing
+    assert "[mail] hots" in jobs(service, "list")[JOB]["problems"][0]
+
+
+def test_a_job_that_is_paused_stands_beside_all_is_well(service):        # R59
+    service.run("purge_sessions")
+    service.run("pause", "purge_magic_links")
+    assert service.run("status").startswith("All is well.\nPaused: purge_magic_links.\n")
+    service.run("pause", "all")
+    assert service.run("status").startswith("Every job is paused: ")
+
+
+def test_every_job_shows_its_outcome_lateness_failures_and_unreadable_rows(service):   # R59, R67
+    now = clock.now()
+    service.known(JOB, since=now - timedelta(days=1))
+    for hours, status in ((4, "ok"), (3, "failed"), (2, "failed"), (1, "failed")):
+        service.began(JOB, now - timedelta(hours=hours), status, counts="{}", slot=None,
+                      error="no route to jane@home.example")
+    for invalid in (7, 3):
+        service.began("expire_aliases", now - timedelta(minutes=invalid), slot=None,
+                      counts=json.dumps({"expired": 1, "invalid": invalid, "unknown_status": 1}))
+    found = jobs(service, "status", code=1)
+    job = found[JOB]
+    assert (job["state"], job["failures"], job["last"]["status"]) == ("failing", 3, "failed")
+    assert job["late_since"] > job["last_ok_at"] == clock.text(now - timedelta(hours=4))
+    assert {name: job["invalid"] for name, job in found.items() if job["invalid"]} == {
+        "expire_aliases": 3}
+    incident, = service.json("status", code=1)["incidents"]
+    assert incident["command"] == (
+        f"python3 jobs.py --config {service.folder}/config.ini history {JOB}")
+    shown = " ".join(service.run("status", code=1).split())
+    for words in ("no route to j***@home.example", "3 invalid rows in its last run: its log says",
+                  "1 row left to your app in its last run: its log says which"):
+        assert words in shown
+
+
+def test_a_queue_shows_its_depth_and_stalls_within_two_intervals(service):        # R59
+    now, user = clock.now(), service.owner()["user_id"]
+    hook = service.db.insert("webhooks", user_id=user, url="https://h.example/", secret="s",
+                             created_at=now)
+    service.configure("retry_webhooks", schedule="*/5 * * * *")
+    for minutes in (9, 16):
+        at = clock.text(now - timedelta(minutes=minutes))
+        service.db.execute("DELETE FROM {webhook_deliveries}")
+        for number in range(3):
+            service.db.insert("webhook_deliveries", webhook_id=hook, user_id=user, created_at=at,
+                              event_id=f"e{number}", status="pending", next_attempt_at=at)
+        queues = service.json("status", code=int(minutes > 15))["queues"]
+        found, = [queue for queue in queues if queue["name"] == "webhooks"]
+        assert (found["depth"], found["due"], found["oldest_due_at"]) == (3, 3, at)
+        assert found["stalled_since"] == (at if minutes > 15 else None)
+
+
+@pytest.fixture(scope="module")
+def incidents(tmp_path_factory):
+    """A database of a service with incidents, to be copied."""
+    path = tmp_path_factory.mktemp("trouble") / "jobs.db"
+    db = migrated(f"sqlite:///{path}")
+    fill(db, clock.now(), troubled=True)
+    db.close()
+    return path
+
+
+@pytest.fixture
+def troubled(tmp_path, incidents):
+    """A service with incidents."""
+    shutil.copy(incidents, tmp_path / "jobs.db")
+    return Shell(tmp_path, f"sqlite:///{tmp_path}/jobs.db", mail={"per_hour": "80"})
+
+
+def test_incidents_are_first_and_fit_80_columns(troubled):
+    seen = troubled.on_terminal("status")
+    # a command is to be copied
+    assert max(len(row) for row in seen if not row.startswith("    -> ")) <= 80
+    assert seen[0] == "3 things need you."
+    heads = [seen.index(next(row for row in seen if row.startswith(word)))
+             for word in ("! ", "QUEUE", "JOB", "Mail:")]
+    assert heads == sorted(heads)
+    command = f"python3 jobs.py --config {troubled.folder}/config.ini history retry_webhooks"
+    assert f"    -> {command}" in seen
+    assert any(row.startswith("webhook deliveries") and row.endswith("stalled") for row in seen)
+    assert troubled("status").code == 1
+
+
+# Files
+
+def test_a_page_is_for_everybody_and_a_private_one_for_its_owner(troubled, tmp_path):
+    page, private = tmp_path / "status.html", tmp_path / "private.html"
+    troubled.run("report", "--output", "status.html")
+    troubled.run("report", "--private", "--output", "private.html")
+    troubled.run("metrics", "--output", "jobs.prom")
+    assert [path.stat().st_mode & 0o777 for path in (page, private, tmp_path / "jobs.prom")] == [
+        0o644, 0o600, 0o644]
+    assert "relay.provider.example" not in page.read_text()
+    assert "relay.provider.example" in private.read_text()
+    with page.open() as reader:                 # R62: it is replaced as a whole
+        before = page.read_text()
+        troubled.run("report", "--output", "status.html")
+        assert reader.read() == before          # who had it open reads it to its end
+    assert page.read_text().endswith("</html>\n")
+    assert list(tmp_path.glob("*.part")) == []
+
+
+def test_nothing_but_an_earlier_page_or_an_empty_file_may_be_replaced(troubled, tmp_path):
+    shop = "<!doctype html>\n<html lang=\"en\"><title>My shop</title></html>"
+    for name in ("state/secret", ".env", "index.html"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("" if name == ".env" else shop)
+    for name, why in {
+            "jobs.db": "that is [core] database", "state/secret": "that is in [core] state_dir",
+            "config.ini": "that is config.ini", ".env": "that is .env",
+            "spool/page.html": "that is in [spool] dir", "index.html": "is no status page of ours",
+            ".": "that is no file", "none/status.html": "there is no folder "}.items():
+        answer = troubled("report", "--output", name)
+        assert (answer.code, why in answer.err) == (1, True), answer
+    assert "is no file of metrics of ours" in troubled("metrics", "--output", "index.html").err
+    assert troubled("check_jobs", "--set", "status.page=config.ini").code == 1
+    assert (tmp_path / "index.html").read_text() == shop
+    (tmp_path / "status.html").touch()
+    troubled.run("report", "--output", "status.html")
+
+
+def test_check_jobs_replaces_the_page_though_a_job_could_not_run(service):
+    page = service.folder / "status.html"
+    service.configure("status", page="status.html")
+    service.run("check_jobs", "--dry-run")
+    assert not page.exists()
+    service.run("check_jobs")
+    assert "check_<wbr>jobs" in page.read_text()
+    service.configure("mail", port="none")
+    service.known(JOB, "check_jobs", since=clock.now() - timedelta(days=1))
+    service.run("run-due", code=78)
+    assert "1 thing needs you" in page.read_text()
+
+
+def test_a_database_that_hangs_does_not_hold_up_the_tick(tmp_path, mariadb):
+    service = Shell(tmp_path, mariadb.database(), status={"page": "status.html"})
+    settings = loader.load(str(tmp_path / "config.ini"), beside=str(tmp_path))
+    service.db.execute("LOCK TABLES {job_runs} WRITE")
+    began = time.monotonic()
+    assert publish.page_of_status(settings, Ports(settings), 0.5) == [
+        "[status] the page was not made within 0.5 seconds"]
+    assert time.monotonic() - began < SOON
+    service.db.execute("UNLOCK TABLES")
+    assert publish.page_of_status(settings, Ports(settings)) == []
+
+
+# The page and the metrics
+
+class Page(HTMLParser):
+    """Reads a page: `text` as a person does, `tags` with their attributes; fails on what is not
+    nested well."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags, self.open, self.words = [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def well(tmp_path_factory):
+    """A service with nothing to complain of."""
+    with ready(tmp_path_factory.mktemp("well")) as bench:
+        yield bench
+
+
+@pytest.fixture(scope="module")
+def badly(tmp_path_factory):
+    """A service with incidents."""
+    with ready(tmp_path_factory.mktemp("badly"), troubled=True) as bench:
+        yield bench
+
+
+def test_when_all_is_well_the_page_says_so(well):
+    text = Page(well.command("report")).text
+    for words in ("All is well", "41 of 80 recipients"):
+        assert words in text
+    assert "jobs.py history" not in text
+    assert all(name in text.replace("_ ", "_") for name in JOBS)
+    well.config(core={"timezone": "Asia/Kolkata"})
+    text = Page(well.command("report")).text
+    well.config(core={"timezone": "UTC"})
+    assert ("24 Nov 20:00" in text, "Asia/Kolkata" in text) == (True, True)        # 14:30 UTC
+
+
+def test_incidents_are_first_with_what_to_run_with_a_shell_and_without(badly):
+    text = Page(badly.command("report")).text
+    parts = ["3 things need you", "retry_webhooks has failed", "purge_sessions has not succeeded",
+             " Queues Webhook deliveries ! stalled", "Forwarded mail", " Jobs Job Last run",
+             "Deliver retry_", "Check and count check_", "past the retention ", "Runs in 30 days"]
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+    assert "python3 jobs.py history retry_webhooks" in text
+    assert "No shell? In your host's cron page, add a line with the command" in text
+    assert "docs/" not in text                  # it is often read where these are not
+    # what needs somebody, before the others
+    jobs_of = text.partition(" Jobs Job Last run")[2]
+    assert jobs_of.index("retry_ webhooks") < jobs_of.index("retry_ forwards")
+
+
+def test_a_single_failure_and_a_pause_are_shown_although_nothing_needs_you(bench):
+    bench.table("job_runs", [{"job": JOB, "run_id": "r1", "status": "failed",
+                              "started_at": bench.now}])
+    bench.table("job_state", [{"job": "purge_sessions", "paused_at": bench.now},
+                              {"job": JOB, "due_after": bench.ago(minutes=20)}])
+    page = bench.command("report")
+    text = Page(page).text
+    assert "All is well" in text
+    assert ("Failed the last time, not yet often enough to need you: retry_forwards. "
+            "Paused: purge_sessions.") in text
+    row = page.partition('id="job-retry_forwards"')[2].partition("</tr>")[0]
+    assert '<td class="next">due now</td>' in row
+
+
+@pytest.mark.parametrize("words", [["report"], ["report", "--private"]], ids=" ".join)
+def test_nothing_is_loaded_nothing_runs_and_nobody_is_named(badly, words):        # R61
+    text = badly.command(*words)
+    read = Page(text)
+    assert {tag for tag, _ in read.tags} & {"script", "link", "img", "iframe", "object",
+                                            "form"} == set()
+    assert [name for _, found in read.tags for name in found
+            if name in ("style", "src") or name.startswith("on")] == []
+    assert [found["href"] for _, found in read.tags
+            if not found.get("href", "#").startswith("#")] == []
+    assert re.findall(r"url\((?!#)", text) == []
+    style = re.search(r"(?s)<style>(.*?)</style>", text)[1]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'sha256-{digest}'" in text
+    assert "jane@" not in text
+    if words == ["report"]:
+        public = text.replace("@media", "") + badly.command("metrics")
+        assert [secret for secret in (*SECRETS, str(badly.folder), "@") if secret in public] == []
+    else:
+        assert "relay.provider.example refused" in text
+        assert "&lt;script&gt;" in text
+
+
+def values(text: str, read=read_openmetrics) -> dict:
+    """{(metric, labels...): value}."""
+    return {(sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+            for family in read(text) for sample in family.samples}
+
+
+def test_the_metrics_are_those_of_the_service_for_both_parsers(badly):         # R62
+    text = badly.command("metrics")
+    found, now = values(text), badly.now.timestamp()
+    assert found == values(text, read_text)             # the node exporter reads the older format
+    assert text.endswith("\n# EOF\n")
+    for name, expected in {
+            ("incidents",): 3, ("generated_timestamp_seconds",): now, ("relay_paused",): 1,
+            ("failures_in_a_row", JOB): 0, ("lateness_seconds", JOB): 0,
+            ("queue_depth", "webhooks"): 240, ("mail_recipients", "hour"): 76,
+            ("queue_oldest_due_age_seconds", "webhooks"): 27 * 3600,
+            ("mail_limit_recipients", "hour"): 80}.items():
+        assert found[(f"jobs_{name[0]}", *name[1:])] == expected, name
+    assert found["jobs_failures_in_a_row", "retry_webhooks"] > 20
+    assert found["jobs_lateness_seconds", "purge_sessions"] > 4 * 86400
+    assert 0 <= now - found["jobs_last_success_timestamp_seconds", JOB] < 3600
+    assert found["jobs_runs_last_day", JOB, "ok"] in range(20, 26)
+
+
+def test_both_engines_show_the_same(bench, badly):       # R14
+    before = values(bench.command("metrics"))           # a new installation has metrics, too
+    assert (before["jobs_incidents",], before["jobs_runs_last_day", JOB, "failed"]) == (0, 0)
+    assert ("jobs_last_success_timestamp_seconds", JOB) not in before
+    fill(bench.db, bench.now, troubled=True)
+
+    def told(one) -> list:
+        status = json.loads(one.command("status", "--json", code=1))
+        page = Page(one.command("report")).text
+        return [status["jobs"], status["queues"], page.rpartition(" Disk ")[0]]
+    assert told(bench) == told(badly)
+
+
+@pytest.mark.slow
+def test_ten_times_the_runs_in_the_same_memory(tmp_path, pool):         # R18
+    sizes = []
+    for runs in (3000, 30_000):
+        folder = tmp_path / str(runs)
+        folder.mkdir()
+        service, now = Shell(folder, pool.sqlite(folder)), clock.now()
+        bulk(service.db, "job_runs", ["run_id", "job", "status", "started_at", "finished_at",
+                                      "duration_ms", "error"],
+             [(f"r{number}", JOB, "ok", at, at, 20, "x" * 200) for number in range(runs)
+              for at in [clock.text(now - timedelta(days=29 - 29 * number / runs))]])
+        answer = service("report", "--output", str(folder / "status.html"),
+                         launcher=str(ROOT / "tests/support/peak.py"))
+        assert answer.code == 0, answer
+        sizes.append(int(answer.err.splitlines()[-1]))
+        assert f"{runs:,} runs" in (folder / "status.html").read_text()
+        service.close()
+    assert sizes[1] <= sizes[0] * 1.1, sizes
