@@ -22,7 +22,7 @@ from jobs_lib.ports import outcomes
 from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Envelope, Message, Result
 
-from . import relay
+from . import refusals, relay
 from .attempts import POSTPONED, REFUSED, RETRY, SAID, SENT, UNCERTAIN, UNUSABLE, Tried
 from .limits import FAILURES, MINUTE, RESERVE, Limits, Refusal
 from .queue import Work, until_stored
@@ -43,6 +43,10 @@ COUNTED_AS = {SENT: "sent", UNCERTAIN: "uncertain", POSTPONED: "given_back"}
 
 class RelayFailure(JobsError):
     """The relay could not be used; no message paid for it."""
+
+
+class HostFailure(JobsError):
+    """This host could not send; neither relay nor messages are to blame."""
 
 
 class Unreadable(JobsError):
@@ -113,7 +117,7 @@ class MailSender:
         # once the limit on failures is reached: only first attempts go on
         self.failures_reached: Refusal | None = None
         self.lost_in_a_row = 0
-        self.relay_failure = self.unreadable = ""
+        self.relay_failure = self.host_failure = self.unreadable = ""
 
     def send_all(self) -> None:
         """Take, ask for room and begin, send, until nothing is due or the run has to stop. One at
@@ -142,6 +146,9 @@ class MailSender:
         if self.ctx.counts["sent"]:
             relay.works(self.ctx.db, now)
         failure = self._pause_relay(now) if self.relay_failure else None
+        if self.host_failure:
+            failure = HostFailure(f"{self.host_failure}. No message has lost an attempt; the next "
+                                  "run tries again")
         try:
             self.work.finish()
         except JobsError as error:
@@ -183,7 +190,7 @@ class MailSender:
             ring.forget()
 
     def _may_go_on(self) -> bool:
-        if self.relay_failure or self.ctx.should_stop():
+        if self.relay_failure or self.host_failure or self.ctx.should_stop():
             return False
         if self.ctx.hard_limit - self.ctx.monotonic() < MESSAGE_MINIMUM:
             self._stop_if_due("budget")
@@ -293,6 +300,8 @@ class MailSender:
         """Note what concerns the messages that follow as well."""
         is_lost = result.outcome == outcomes.LOST
         self.lost_in_a_row = self.lost_in_a_row + 1 if is_lost else 0
+        if result.outcome == outcomes.GIVEN_BACK:
+            self.host_failure = result.text
         if result.outcome == outcomes.UNREADABLE:
             self.unreadable = self.unreadable or result.text
         if result.outcome == outcomes.RELAY or self.lost_in_a_row >= LOST_AGAIN:
@@ -337,7 +346,8 @@ class MailSender:
         outcome = SAID[result.outcome]
         if outcome == REFUSED and not result.code:
             outcome = UNUSABLE                  # the relay never saw it
-        if outcome == POSTPONED and (result.outcome != outcomes.RELAY or result.code):
+        if outcome == POSTPONED and (result.outcome in (outcomes.LOST, outcomes.UNREADABLE)
+                                     or result.code):
             # It may be this message that the relay cannot stand: it goes behind the others, and not
             # for ever.
             if self.work.is_old(row):
@@ -345,7 +355,8 @@ class MailSender:
             else:
                 later = now + (relay.LONGEST_PAUSE if self._is_quota(result.text) else LOST_DELAY)
         tried = Tried(result.code, f"{result.enhanced} {result.text}".strip(), row.get("took_ms"))
-        settled = self.work.settle(row, outcome, tried, later=later)
+        again = outcome == REFUSED and not refusals.is_final(self.ctx.db, self.queue.kind, row, now)
+        settled = self.work.settle(row, outcome, tried, later=later, again=again)
         named = "failed" if settled.status == "failed" else COUNTED_AS.get(outcome, "retried")
         if not settled.over:
             self.ctx.count(named)

@@ -312,17 +312,18 @@ class Work:
             f"AND claim_run = :run AND attempts = :n{self.db.for_update}", id=row["id"],
             run=self.ctx.run_id, n=row["attempt"]))
 
-    def settle(self, row: dict, outcome: str, tried: Tried = NOTHING, *, later=None, dead=None,
-               **stored) -> Settled:
+    def settle(self, row: dict, outcome: str, tried: Tried = NOTHING, *, later=None, again=False,
+               dead=None, **stored) -> Settled:
         """Store what came of it, and `stored` with it, inside a transaction.
 
         `later`: when it is due again, where the other side has said so, or where what was postponed
-        must not be the first again. `dead`: the run that began it, if that is no more.
+        must not be the first again. `again`: a refusal is asked for once more, on the schedule.
+        `dead`: the run that began it, if that is no more.
         """
         now = self.ctx.clock()
         attempts.complete(self.db, self.queue.kind, row, dead or self.ctx.run_id, outcome, tried,
                           now)
-        status, values = self._changes(row, outcome, later)
+        status, values = self._changes(row, outcome, later, again)
         if outcome != POSTPONED:
             values.update(self._answer(outcome, tried))
         # what was sent is sent, whatever an app or another run has made of the row meanwhile
@@ -344,7 +345,7 @@ class Work:
         found.pop("", None)
         return found
 
-    def _changes(self, row: dict, outcome: str, later=None) -> tuple[str, dict]:
+    def _changes(self, row: dict, outcome: str, later=None, again=False) -> tuple[str, dict]:
         """(the status, the columns to set) that an outcome makes of a row that is being sent."""
         now = self.ctx.clock()
         values: dict = {"claim_run": None, "next_attempt_at": later and clock.text(later)}
@@ -355,7 +356,8 @@ class Work:
         if outcome == UNCERTAIN and not row["repeats"]:     # the same attempt once more
             values.update(uncertain=AGAIN, next_attempt_at=clock.text(now + SOON))
             return self.queue.waits, values
-        if outcome in (SENT, REFUSED, UNUSABLE) or self._is_last(row):
+        is_over = outcome in (SENT, UNUSABLE) or (outcome == REFUSED and not again)
+        if is_over or self._is_last(row):
             values.update(next_attempt_at=None, finished_at=clock.text(now))
             if outcome == SENT:
                 values.update((name, clock.text(now) if value is NOW else value)

@@ -23,7 +23,7 @@ from jobs_lib.job import declare
     schedule="*/5 * * * *", priority="critical",
     sections=("mail", "personas", "notifications"),
     options={
-        "delays": Option(kind.several(kind.duration), "5m, 15m, 1h, 4h, 12h, 24h",
+        "delays": Option(kind.several(kind.duration), "5m, 15m, 1h, 4h, 12h, 24h, 48h",
                          "The wait before each retry, counted from the attempt before. The first "
                          "attempt is made at once."),
     },

@@ -17,6 +17,7 @@ from jobs_lib import schedule
 from jobs_lib.database import stored
 from jobs_lib.database.schema import version
 from jobs_lib.database.values import LARGEST_KEY
+from jobs_lib.engines import refusals
 from jobs_lib.engines.relay import pause_now
 from jobs_lib.errors import ConfigError
 from jobs_lib.job import CRON
@@ -26,13 +27,14 @@ from jobs_lib.runner import access, clock_doubt, dead_runs, incident_files, slot
 from . import overdue
 from .queues import queues
 
-Facts = namedtuple("Facts", "now zone alerts jobs queues relay sent disks last_run_at stopped gap "
+Facts = namedtuple("Facts", "now zone alerts jobs queues relay refusing sent disks last_run_at stopped gap "
                    "problems lacking lack recorded unusable doubt")
 Facts.__doc__ = """Everything, at `now`. Times are aware UTC.
 
 zone         `[core] timezone`, for texts                alerts  the section
 jobs         {name: JobFacts}                            queues  {name: QueueFacts} (queues.py)
 relay        row of `relay_state` while it is paused, or None
+refusing     [refusals.Refusing]: who refuses every message
 sent         function -> {"hour": (recipients, limit), ...}: few who look need it
 disks        [Disk]: where we write, one for each file system
 last_run_at  start of the latest run of any job
@@ -120,7 +122,7 @@ def collect(db, config, jobs, now, broken=()) -> Facts:
     return Facts(
         now, zone, alerts, found,
         queues(db, config, able, now, {name: job.interval for name, job in found.items()}, day),
-        mail and pause_now(db, now), partial(_sent, db, mail, now), disks(config), last,
+        mail and pause_now(db, now), refusals.of_everybody(db, now), partial(_sent, db, mail, now), disks(config), last,
         beats.stopped(last), gap, [*problems, *_sections(config, usable)],
         tuple(name for name in lacking if found[name].enabled and not found[name].paused_at), lack,
         _recorded(config), access.unusable(config), _doubt(db, config, now, clock_changed))

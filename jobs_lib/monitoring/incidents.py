@@ -12,6 +12,7 @@ from datetime import timedelta
 from jobs_lib import clock
 from jobs_lib.config.option_types import show_duration, show_size
 from jobs_lib.database import stored
+from jobs_lib.engines.refusals import EVERYBODY
 from jobs_lib.engines.safety_stop import CONFIRM
 from jobs_lib.errors import Unfit
 from jobs_lib.records import namedtuple
@@ -53,8 +54,9 @@ KINDS = {               # {kind: (what to do, in words that are safe to publish,
          "stop. If it is a limit of [mail], your limit may be too low; if every attempt fails, "
          "check whether your host is on a blocklist."), ""),
     "relay": (
-        ("The mail server accepts nothing. Mail waits, is tried again by itself, and loses no "
-         "attempt. Check host, user name and password in [mail], and your host's mail limit."),
+        ("The mail server accepts nothing, or it or a large provider refuses every message. Mail "
+         "waits, and is tried again by itself. Check host, user name and password in [mail], your "
+         "host's mail limit, and whether your host is on a blocklist."),
         EDIT),
     "disk": (
         ("Little space is left where the jobs write. Delete what you do not need, or ask for more "
@@ -265,6 +267,16 @@ def _relay(facts, _):
                     tuple(MAIL_JOBS.values()))
 
 
+def _refusals(facts, _):
+    """The relay takes our mail and refuses the recipients, all of them or all of a provider."""
+    for each in facts.refusing:
+        is_relay = each.domain == EVERYBODY
+        yield Found(each.domain, each.since, {
+            "who": "the mail server" if is_relay else each.domain, "number": each.recipients,
+            "since": short_time(each.since, facts.zone)}, each.answer,
+            tuple(MAIL_JOBS.values()) if is_relay else ())
+
+
 def _unusable(facts, _):
     """Sections of config.ini, and files of jobs, that are wrong: those jobs do not run."""
     for each in facts.problems:
@@ -384,6 +396,10 @@ RULES = (
     Rule("relay", _relay, "outgoing mail has been paused since {since}",
          ("The relay accepts no mail, so sending is paused until {until}, and then tried again. "
           "Forwards and notices wait, and none loses an attempt."), "doctor"),
+    Rule("relay", _refusals, "{who} refuses every message",
+         ("{number} recipients were refused since {since}, so the cause is not their addresses. "
+          "Each message is tried again on its schedule. The answer says why."),
+         "queue forwards"),
     Rule("configuration", _unusable, "{name} cannot be used",
          "Not running until this is fixed: {jobs}.", "config check"),
     Rule("configuration", _tables, "your app's tables lack what {who}",

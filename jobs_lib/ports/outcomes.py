@@ -4,6 +4,8 @@ A transport gives one of them for a message, the webhooks for a delivery, and th
 """
 from __future__ import annotations
 
+import errno
+
 SENT = "sent"                # accepted by the other side
 RETRY = "retry"              # refused for now
 FINAL = "final"              # refused for good, or for the last time
@@ -17,3 +19,15 @@ LOST = "lost"
 UNREADABLE = "unreadable"
 # nothing was sent, for a reason that has nothing to do with the item
 GIVEN_BACK = "given back"
+
+# This host has no file handle or memory left: no fault of the other side, nor of an item. A look-up
+# has numbers of its own.
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS)
+
+
+def is_exhausted(error: BaseException) -> bool:
+    """Whether an operation failed for want of these."""
+    import socket  # only where something has failed
+    numbers = ((socket.EAI_MEMORY, socket.EAI_SYSTEM) if isinstance(error, socket.gaierror)
+               else EXHAUSTED)
+    return isinstance(error, OSError) and error.errno in numbers

@@ -146,8 +146,8 @@ def test_a_refusal_for_now_is_stored_and_tried_again(bench, forward):     # R27
     assert kept["next_attempt_at"] == clock.text(bench.ahead(hours=6))
 
 
-def test_a_refusal_for_good_ends_it(bench, forward):     # R27
-    forward(1)
+def test_a_refusal_at_the_last_attempt_ends_it(bench, forward):     # R27
+    forward(1, attempts=3)
     always(bench, UNKNOWN)
     assert bench.run("retry_forwards")["failed"] == 1
     assert (row(bench, 1)["status"], row(bench, 1)["last_code"]) == ("failed", 550)
@@ -499,10 +499,10 @@ def test_mail_of_a_deleted_account_is_cancelled(bench, forward):
 # Telling the owner
 
 def test_one_notice_a_destination_and_day_lists_what_failed(bench, forward):
-    forward(1), forward(2)
+    forward(1, attempts=3), forward(2, attempts=3)
     always(bench, UNKNOWN)
     bench.run("retry_forwards")
-    forward(3)
+    forward(3, attempts=3)
     bench.run("retry_forwards")
     notice, = bench.rows("notifications")
     assert notice["subject"] == "We could not forward 3 messages to jo@home.example"
@@ -511,11 +511,11 @@ def test_one_notice_a_destination_and_day_lists_what_failed(bench, forward):
 
 
 def test_what_fails_after_todays_notice_was_sent_is_told_tomorrow(bench, forward):
-    forward(1)
+    forward(1, attempts=3)
     always(bench, UNKNOWN)
     bench.run("retry_forwards")
     bench.db.execute("UPDATE {notifications} SET status = 'sent'")
-    forward(2)
+    forward(2, attempts=3)
     bench.run("retry_forwards")
     assert len(bench.ids("notifications")) == 1
     assert row(bench, 2)["told_at"] is None
@@ -526,7 +526,7 @@ def test_what_fails_after_todays_notice_was_sent_is_told_tomorrow(bench, forward
 
 
 def test_another_destination_has_a_notice_of_its_own(bench, forward):
-    forward(1), forward(2, envelope_to="jo@work.example")
+    forward(1, attempts=3), forward(2, attempts=3, envelope_to="jo@work.example")
     always(bench, UNKNOWN)
     assert bench.run("retry_forwards")["notices"] == 2
 
@@ -535,19 +535,19 @@ def test_another_destination_has_a_notice_of_its_own(bench, forward):
                                  {"content": b"Auto-Submitted: auto-replied\r\n" + LETTER
                                   % (1, 1)}])
 def test_mail_of_machines_causes_no_notice_by_itself(bench, forward, how):     # R36
-    forward(1, **how)
+    forward(1, attempts=3, **how)
     always(bench, UNKNOWN)
     bench.run("retry_forwards")
     assert bench.ids("notifications") == []
     assert row(bench, 1)["told_at"]
-    forward(2)
+    forward(2, attempts=3)
     bench.run("retry_forwards")
     assert len(bench.ids("notifications")) == 1
 
 
 def test_a_senders_words_add_no_line_and_no_header(bench, forward):     # R35
     forward(1, b"From: =?utf-8?q?a=0d=0ABcc:_x@y.example?= <a@b.example>\r\n"
-               b"Subject: =?utf-8?q?one=0d=0aX-Evil:_yes?=\r\n\r\nhello\r\n")
+               b"Subject: =?utf-8?q?one=0d=0aX-Evil:_yes?=\r\n\r\nhello\r\n", attempts=3)
     always(bench, UNKNOWN)
     bench.run("retry_forwards")
     notice, = bench.rows("notifications")

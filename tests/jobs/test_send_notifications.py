@@ -224,7 +224,7 @@ def test_a_suspended_owners_notices_wait(bench, owner):
     assert bench.run(JOB)["sent"] == 1
 
 
-def test_repeats_come_after_5_15_minutes_1_4_12_and_24_hours(bench, owner):     # R24
+def test_repeats_come_after_5_15_minutes_1_4_12_24_and_48_hours(bench, owner):     # R24
     id = notice(bench)
     bench.outbox.answer = lambda envelope: Result(RETRY, 451, "4.3.0", "later")
     at, moments, start = bench.now, [], bench.now
@@ -242,14 +242,14 @@ def test_repeats_come_after_5_15_minutes_1_4_12_and_24_hours(bench, owner):     
                 bench.run(JOB)
                 assert row(bench, id)["attempts"] == before + 1       # never early
     hours = [round(moment.total_seconds() / 60) for moment in moments]
-    assert hours == [0, 5, 20, 80, 320, 1040, 2480]
+    assert hours == [0, 5, 20, 80, 320, 1040, 2480, 5360]
     assert row(bench, id)["last_error"] == "4.3.0 later"
     # what failed can still be read, and replayed
     assert row(bench, id)["body_text"]
 
 
-def test_a_refusal_for_good_ends_it_and_keeps_the_code(bench, owner):     # R27
-    id = notice(bench)
+def test_a_refusal_at_the_last_attempt_keeps_the_code(bench, owner):     # R27
+    id = notice(bench, attempts=7)
     bench.outbox.answer = lambda envelope: Result(FINAL, 550, "5.1.1", "no such user")
     assert bench.run(JOB)["failed"] == 1
     ended = row(bench, id)

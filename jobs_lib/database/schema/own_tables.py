@@ -214,6 +214,7 @@ TABLES = {
         answer              line     null        # shortened, addresses masked
         index item: kind, item_id                # the story of an item; what came of it
         index counted: kind, began_at, outcome, urgent   # what the relay's limits count
+        index domain: domain, outcome, id        # whether others there accept mail
         index user: user_id                      # deletion
         index age: began_at                      # purging old ones
         """,

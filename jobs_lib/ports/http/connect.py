@@ -7,10 +7,11 @@ not public spoils them all: an honest name has no private addresses beside publi
 """
 from __future__ import annotations
 
-import errno
 import socket
 import ssl
 import time
+
+from jobs_lib.ports.outcomes import is_exhausted
 
 from . import public_addresses
 from .message import FAILED, NOT_PUBLIC, OURS, REFUSED, TIMEOUT, Response
@@ -19,7 +20,6 @@ MOST_ADDRESSES = 4          # of one name that are tried
 # connecting may take this part of the whole time: a third SYN goes out after 3 seconds
 CONNECT_SHARE = 3
 BLACK_HOLE = ("192.0.2.1", "2001:db8::1")         # for documentation: nobody's own
-EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 
 
 class Failure(Exception):
@@ -31,10 +31,8 @@ class Failure(Exception):
 
 
 def out_of_resources(error: Exception) -> Failure | None:
-    """The Failure, if this host has no file handle or memory left. A look-up has numbers of its
-    own."""
-    numbers = {socket.EAI_MEMORY} if isinstance(error, socket.gaierror) else EXHAUSTED
-    if getattr(error, "errno", None) not in numbers:
+    """The Failure, if this host has no file handle or memory left."""
+    if not is_exhausted(error):
         return None
     return Failure(OURS, f"this host could not send ({reason(error)})")
 

@@ -11,7 +11,7 @@ import io
 import os
 import stat
 
-from jobs_lib.ports.outcomes import FINAL, RETRY
+from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, RETRY, is_exhausted
 
 from . import reasons
 from .message import IN_MEMORY, Message
@@ -71,6 +71,8 @@ def chunks(file):
 
 def _unreadable(error: OSError) -> Unsendable:
     """Rights and disks can be fixed; a name that no file can have cannot."""
+    if is_exhausted(error):
+        return Unsendable(GIVEN_BACK, reasons.EXHAUSTED, error=error.strerror)
     outcome = FINAL if error.errno in _HOPELESS else RETRY
     return Unsendable(outcome, reasons.UNREADABLE, error=error.strerror)
 

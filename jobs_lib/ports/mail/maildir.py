@@ -12,8 +12,9 @@ import re
 
 from jobs_lib.addresses import AddressError, check
 from jobs_lib.folders import publish
-from jobs_lib.ports.outcomes import FINAL, RELAY, SENT
+from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, RELAY, SENT, is_exhausted
 
+from . import reasons
 from .content import Unsendable, chunks, open_message
 from .message import Envelope, Message, Result
 from .replies import plain
@@ -41,6 +42,9 @@ class MaildirTransport:
         except Unsendable as error:
             return Result(error.outcome, None, "", plain(error.text))
         except OSError as error:
+            if is_exhausted(error):
+                text = reasons.EXHAUSTED.text(error=error.strerror)
+                return Result(GIVEN_BACK, None, "", text)
             text = f"[mail] maildir = {self.folder}: {error.strerror or error}"
             return Result(RELAY, None, "", plain(text))
 

@@ -43,6 +43,7 @@ FORBIDDEN = Reason("{path} may not be read by the user that runs the jobs")
 CHANGED = Reason("the stored message changed while it was sent")
 
 # What is wrong with us
+EXHAUSTED = Reason("this host has no file handle or memory left ({error})")
 STOPPED = Reason("stopped before a connection was made")
 NO_TIME = Reason("no time was left to make a connection")
 DEFECT = Reason("it could not be sent: an error of ours ({error})")

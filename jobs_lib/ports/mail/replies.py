@@ -4,7 +4,7 @@ from __future__ import annotations
 import re
 
 from jobs_lib.addresses import mask
-from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN
+from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, LOST, RELAY, RETRY, SENT, UNCERTAIN
 from jobs_lib.records import namedtuple
 
 from .message import DENIED_PATTERNS, Result
@@ -13,6 +13,8 @@ MAX_TEXT = 512
 CLOSING = 421                        # the relay hangs up, whatever it was asked (RFC 5321 3.8)
 NOT_LET_IN = (530, 534, 535, 538)    # authentication or encryption is missing (RFC 4954 6)
 BEGINNING = ("RSET", "MAIL", "RCPT", "DATA")     # lost here, nothing was delivered
+# Of the relay alone. What follows may be the answer of a destination, which it quotes.
+ABOUT_US = "MAIL"
 
 # Refusals of MAIL that this message can be the cause of: its size and our room for it (RFC 1870
 # 6.1), a parameter that it needs (SMTPUTF8, BODY), a local part too long or odd. But 5.1.8 is about
@@ -42,13 +44,14 @@ def judge(reply: Reply, phase: str, sender: str, pause_patterns) -> Result:
     kind = code // 100
     if kind == 2 and phase == "dot":
         outcome = SENT
-    elif kind in (4, 5) and (code in NOT_LET_IN or speaks_of(text, pause_patterns)
-                             or speaks_of(text, DENIED_PATTERNS)):
+    elif kind in (4, 5) and phase == ABOUT_US and (
+            code in NOT_LET_IN or speaks_of(text, pause_patterns)
+            or speaks_of(text, DENIED_PATTERNS)):
         outcome = RELAY
-    elif code == CLOSING and phase == "MAIL":
+    elif code == CLOSING and phase == ABOUT_US:
         # a new connection that is sent away before it named a recipient
         outcome = RELAY
-    elif kind in (4, 5) and phase == "MAIL" and sender and not _can_be_the_message(code, enhanced):
+    elif kind in (4, 5) and phase == ABOUT_US and sender and not _can_be_the_message(code, enhanced):
         # every message bears a sender in our own domain: the domain is wrong, or the relay not set
         # up for it
         outcome = RELAY
@@ -90,6 +93,8 @@ def judge_loss(lost: Disconnected, phase: str) -> Result:
 
 def judge_no_session(failure) -> Result:
     """The Result of a session that could not be opened."""
+    if failure.is_ours:
+        return Result(GIVEN_BACK, None, "", plain(failure.text))
     if failure.reply is None:
         return Result(RELAY, None, "", plain(failure.text))
     code, enhanced, text = digest(failure.reply)

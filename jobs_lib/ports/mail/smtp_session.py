@@ -13,9 +13,11 @@ import socket
 import ssl
 import time
 
+from jobs_lib.ports.outcomes import is_exhausted
 from jobs_lib.records import namedtuple
 
 from .connection import Connection
+from .reasons import EXHAUSTED
 from .replies import Disconnected, Reply
 
 # Seconds for each phase. Up to `data` (the 354) they are shorter than RFC 5321 4.5.3.2's 2 to 5
@@ -40,12 +42,12 @@ def unseen(_step: str, _answer) -> None:
 
 
 class NoSession(Exception):
-    """The relay could not be reached or did not let us in; `reply` is its reply, or None."""
+    """The relay could not be reached or did not let us in; `reply` is its reply, or None. `is_ours`:
+    it was not even tried, for want of something of this host."""
 
-    def __init__(self, text: str, reply=None) -> None:
+    def __init__(self, text: str, reply=None, is_ours: bool = False) -> None:
         super().__init__(text)
-        self.text = text
-        self.reply = reply
+        self.text, self.reply, self.is_ours = text, reply, is_ours
 
 
 class SmtpSession(smtplib.SMTP):
@@ -119,8 +121,10 @@ def _no_session(error: BaseException, mail):
     """The NoSession behind what went wrong, or None for what is not the relay's doing (a hard
     limit)."""
     where = f"{mail.host}:{mail.port}"
+    if is_exhausted(error):
+        return NoSession(EXHAUSTED.text(error=error.strerror), is_ours=True)
     if isinstance(error, NoSession):
-        return NoSession(f"{where}: {error.text}", error.reply)
+        return NoSession(f"{where}: {error.text}", error.reply, error.is_ours)
     if isinstance(error, Disconnected):
         return NoSession(f"{where}: {error.text}")
     if isinstance(error, smtplib.SMTPResponseException):
@@ -217,6 +221,8 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca_file or None)
     except OSError as error:
+        if is_exhausted(error):
+            raise
         raise NoSession(f"[mail] ca_file = {ca_file}: {error.strerror or error}") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

@@ -123,10 +123,9 @@ def test_a_failing_quit_changes_nothing(relay, opened, stored, answer):     # R2
     b"530 5.7.0 Must issue a STARTTLS command first",
     b"535 5.7.8 Authentication credentials invalid",
 ])
-@pytest.mark.parametrize("phase", ["RCPT", "dot"])
 # R27
-def test_a_quota_pauses_the_relay_and_costs_no_message(relay, opened, stored, phase, text):
-    result = opened(port=relay(**{phase: text}).port).send(ENVELOPE, stored(), soon(), 1)
+def test_a_quota_pauses_the_relay_and_costs_no_message(relay, opened, stored, text):
+    result = opened(port=relay(MAIL=text).port).send(ENVELOPE, stored(), soon(), 1)
     assert (result.outcome, result.code) == ("relay", int(text[:3]))
 
 
@@ -139,7 +138,7 @@ def test_a_quota_pauses_the_relay_and_costs_no_message(relay, opened, stored, ph
 ])
 @pytest.mark.parametrize("patterns", [PAUSE_PATTERNS, [], ["hour limit"]])
 def test_denial_costs_no_message_and_is_no_quota(relay, opened, stored, patterns, text):     # R27
-    result = opened(port=relay(RCPT=text).port, pause_patterns=patterns).send(ENVELOPE, stored(),
+    result = opened(port=relay(MAIL=text).port, pause_patterns=patterns).send(NOTICE, stored(),
                                                                               soon(), 1)
     assert (result.outcome, result.code) == ("relay", int(text[:3]))
     assert not speaks_of(result.text, PAUSE_PATTERNS)
@@ -152,9 +151,12 @@ def test_denial_costs_no_message_and_is_no_quota(relay, opened, stored, patterns
     b"delivery"),
     b"550 5.7.1 Message rejected as spam", b"552 5.3.4 Message size exceeds fixed limit",
     b"452 4.5.3 Error: too many recipients", b"554 5.7.1 Service unavailable; client host blocked",
+    b"550 5.7.1 host mx.home.example said: 550 Relay access denied", b"535 5.7.8 not signed in",
+    b"450 4.7.1 Error: too much mail from 192.0.2.1",
 ])
-def test_one_recipients_refusal_never_pauses_the_relay(relay, opened, stored, text):     # R27
-    result = opened(port=relay(RCPT=text).port).send(ENVELOPE, stored(), soon(), 1)
+@pytest.mark.parametrize("phase", ["RCPT", "DATA", "dot"])
+def test_no_destinations_answer_pauses_the_relay(relay, opened, stored, phase, text):     # R27
+    result = opened(port=relay(**{phase: text}).port).send(ENVELOPE, stored(), soon(), 1)
     assert result.outcome == ("final" if text.startswith(b"5") else "retry")
 
 
@@ -165,8 +167,8 @@ def test_one_recipients_refusal_never_pauses_the_relay(relay, opened, stored, te
 # R27
 def test_the_operators_own_patterns_replace_the_defaults(relay, opened, stored, reply, patterns,
                                                          outcome):
-    transport = opened(port=relay(RCPT=reply).port, pause_patterns=patterns)
-    assert transport.send(ENVELOPE, stored(), soon(), 1).outcome == outcome
+    transport = opened(port=relay(MAIL=reply).port, pause_patterns=patterns)
+    assert transport.send(NOTICE, stored(), soon(), 1).outcome == outcome
 
 
 @pytest.mark.parametrize("phase, answer", [

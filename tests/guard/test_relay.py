@@ -1,0 +1,210 @@
+"""Relay or recipient? A refusal for good is asked for twice, and what everybody is refused costs
+nobody a message. R27"""
+from __future__ import annotations
+
+import json
+import resource
+from datetime import timedelta
+
+import pytest
+
+from tests.queue.filling import BOTH, FORWARDS, NOTICES, TABLE, fill, owners, statuses
+from tests.servers.misbehaving import Relay
+from tests.support.product import FINAL, SENT, Result
+from tests.support.shell import Shell
+
+REFUSED = Result(FINAL, 550, "5.7.1", "blocked using a list of hosts")
+TAKEN = Result(SENT, 250, "2.0.0", "taken")
+OWNERS = range(1, 9)
+HOOK = "https://hook.example/secret"
+both = pytest.mark.parametrize("job", BOTH)
+
+
+@pytest.fixture
+def service(bench):
+    """Eight owners; no limit stops them."""
+    owners(bench, OWNERS)
+    bench.config(mail={"per_hour": "off"})
+    return bench
+
+
+def refuse(bench, *domains: str) -> None:
+    """The relay refuses these domains for good, or everybody; it takes all others."""
+    bench.outbox.answer = lambda envelope: REFUSED if not domains or envelope.recipient.endswith(
+        tuple(f"@{domain}" for domain in domains)) else TAKEN
+
+
+def addressed(bench, job: str, *recipients: str, **values) -> None:
+    """A due row of an owner each, to these recipients."""
+    for owner, recipient in zip(OWNERS, recipients):
+        fill(bench, job, owner, envelope_to=recipient, to_email=recipient, **values)
+
+
+def pass_hours(bench, job: str, hours: int) -> None:
+    """Cron goes on for so long."""
+    for _ in range(hours):
+        bench.attempt(job)
+        bench.now += timedelta(hours=1)
+
+
+@both
+def test_a_dead_address_costs_one_more_try(service, job):
+    refuse(service, "dead.example")
+    addressed(service, job, "jo@dead.example", "ann@home.example")
+    assert service.run(job)["failed"] == 0
+    fill(service, job, 3)
+    service.run(job)
+    service.now += timedelta(hours=6)
+    assert service.run(job)["failed"] == 1
+    assert statuses(service, job)["failed"] == 1
+    assert service.rows(TABLE[job])[0]["attempts"] == 2
+
+
+@both
+def test_a_relay_that_refuses_everybody_for_three_days_costs_nothing(service, job):
+    refuse(service)
+    fill(service, job, OWNERS, 5)
+    pass_hours(service, job, 72)
+    assert statuses(service, job) == {"pending": 40}
+    service.outbox.answer = None
+    pass_hours(service, job, 49)
+    assert statuses(service, job)["sent"] == 40
+
+
+@both
+def test_one_large_provider_that_refuses_alone_for_60_hours_loses_none(service, job):
+    large = [f"u{owner}@large.example" for owner in OWNERS]
+    addressed(service, job, *large)
+    service.run(job)                            # it has accepted mail before
+    refuse(service, "large.example")
+    addressed(service, job, *large)
+    for _ in range(60):
+        fill(service, job, 1)                   # all other mail is accepted
+        pass_hours(service, job, 1)
+    assert statuses(service, job) == {"sent": 68, "pending": 8}
+    service.outbox.answer = None
+    pass_hours(service, job, 49)
+    assert statuses(service, job) == {"sent": 76}
+
+
+@both
+def test_five_dead_addresses_in_a_small_queue_stop_nobody(service, job):
+    refuse(service, "dead.example")
+    addressed(service, job, *[f"u{number}@dead.example" for number in range(5)],
+              "ann@home.example")
+    pass_hours(service, job, 110)
+    assert statuses(service, job) == {"failed": 5, "sent": 1}
+    fill(service, job, 7)
+    assert service.run(job)["sent"] == 1
+
+
+@both
+def test_others_of_the_same_domain_speak_for_it_only_where_it_has_accepted_mail(service, job):
+    """A domain that exists no more is seen by what others accept."""
+    refuse(service, "gone.example")
+    addressed(service, job, "ann@gone.example", "bob@gone.example")
+    service.run(job)
+    fill(service, job, 3)
+    service.run(job)
+    service.now += timedelta(hours=6)
+    assert service.run(job)["failed"] == 2
+
+
+def test_what_is_replayed_is_asked_for_twice_again(service):
+    refuse(service, "dead.example")
+    addressed(service, FORWARDS, "jo@dead.example", "ann@home.example")
+    for _ in range(2):
+        fill(service, FORWARDS, 3)
+        service.run(FORWARDS)
+        service.now += timedelta(hours=6)
+    assert statuses(service, FORWARDS)["failed"] == 1
+    service.command("replay", "forwards", "1")
+    service.run(FORWARDS)
+    assert statuses(service, FORWARDS)["failed"] == 0
+
+
+@both
+@pytest.mark.parametrize("domains, subject", [
+    ((), "the mail server refuses every message"),
+    (("large.example",), "large.example refuses every message")])
+def test_who_refuses_everybody_is_one_incident_that_any_channel_reports(
+        service, job, domains, subject):
+    service.config(mail={"per_hour": "off"}, alerts={"email": "op@example.org", "webhook": HOOK,
+                                                     "disk_free": "off"})
+    others = ["home.example", "work.example"] * 2
+    addressed(service, job, *[f"u{number}@{domain}" for number, domain in enumerate(
+        [*["large.example"] * 4, *(others if not domains else ["large.example"] * 2)])])
+    if domains:
+        fill(service, job, 7, 3)
+    refuse(service, *domains)
+    service.attempt(job)
+    service.attempt("check_jobs")
+    assert [json.loads(request.body)["title"] for request in service.web][0].startswith(
+        f"[jobs] {subject}")
+    assert [row["kind"] for row in service.rows("alerts")] == ["relay"]
+    service.outbox.answer = None
+    pass_hours(service, job, 7)
+    service.web.clear()
+    for _ in range(2):
+        service.attempt("check_jobs")
+        service.now += timedelta(minutes=31)
+    assert service.rows("alerts")[0]["resolved_at"]
+
+
+def test_few_recipients_or_one_owner_alone_are_no_incident(service):
+    refuse(service)
+    fill(service, FORWARDS, 1, 3, envelope_to="a@x.example")
+    for number in range(6):
+        fill(service, FORWARDS, 1, envelope_to=f"u{number}@x.example")
+    addressed(service, NOTICES, *[f"n{number}@x.example" for number in range(4)])
+    service.db.execute("DELETE FROM {notifications} WHERE user_id <> 1")
+    service.attempt(FORWARDS), service.attempt(NOTICES), service.attempt("check_jobs")
+    assert service.rows("alerts") == []
+
+
+@pytest.mark.parametrize("phase, answer", [
+    ("RCPT", b"550 5.7.1 host mx.home.example said: 550 Relay access denied"),
+    ("RCPT", b"450 4.7.1 too many messages per hour"), ("dot", b"535 5.7.8 quoted from elsewhere"),
+    ("dot", b"550 Domain x.example has exceeded the max emails per hour (100/100 (100%)) allowed")])
+def test_no_destinations_answer_pauses_the_relay(tmp_path, engine_url, phase, answer):
+    service = Shell(tmp_path, engine_url)
+    service.forwards(3)
+    with Relay(**{phase: [answer + b"\r\n"]}) as relay:
+        service.configure("mail", port=relay.port)
+        outcome = service.job(FORWARDS)
+    assert (outcome["counts"]["sent"], outcome["counts"]["retried"]) == (2, 1)
+    assert not service.db.query("SELECT id FROM {relay_state} WHERE paused_until IS NOT NULL")
+
+
+@pytest.mark.parametrize("phase, answer", [
+    ("MAIL", b"550 5.7.1 Relay access denied"),
+    ("MAIL", b"450 4.7.1 too many messages per hour"), ("greeting", b"554 5.7.1 blocked")])
+def test_what_the_relay_itself_answers_pauses_it(tmp_path, engine_url, phase, answer):
+    service = Shell(tmp_path, engine_url)
+    service.forwards(3)
+    with Relay(**{phase: answer + b"\r\n"}) as relay:
+        service.configure("mail", port=relay.port)
+        service(FORWARDS)
+    assert service.db.query("SELECT id FROM {relay_state} WHERE paused_until IS NOT NULL")
+    assert service.statuses() == {"pending": 3}
+
+
+@pytest.mark.slow
+def test_a_host_without_file_handles_blames_neither_relay_nor_message(tmp_path, engine_url):
+    """Wherever in a run the last one is used up."""
+    service = Shell(tmp_path, engine_url)
+    service.forwards(2)
+    ours = set()
+    with Relay() as relay:
+        service.configure("mail", port=relay.port)
+        for most in range(4, 40):
+            done = service(FORWARDS, "--json", preexec_fn=lambda most=most: resource.setrlimit(
+                resource.RLIMIT_NOFILE, (most, most)))
+            assert not service.db.query("SELECT id FROM {relay_state} WHERE failures > 0"), done
+            if service.statuses() == {"sent": 2}:
+                break
+            assert {row["attempts"] for row in service.db.query(
+                "SELECT attempts FROM {failed_emails} WHERE status <> 'sent'")} == {0}
+            ours.add("this host has no file handle or memory left" in done.out + done.err)
+    assert service.statuses() == {"sent": 2}
+    assert True in ours
