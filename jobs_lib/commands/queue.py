@@ -2,7 +2,7 @@
 
 Without a queue: a line for each. With one: a line an item, and below it what it waits for and what
 the other side said last. That is all that is not finished, the longest due first; with --failed
-what has failed for good, the latest first; with --owner all that is stored for that account,
+what has failed for good, the newest first; with --owner all that is stored for that account,
 finished items too, the newest first.
 
 With an ID it is that item alone: what is stored, each attempt with its answer and how long it took,

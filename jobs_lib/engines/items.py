@@ -1,7 +1,7 @@
 """A queue as its operator sees it: which rows there are, and each in words.
 
-What differs between the queues is declared in features/items/. What is due is asked of due.py, as
-a run does. Nothing here writes; what is done to rows by hand is in replay.py.
+How a queue differs from the others is declared in features/items/. What is due is asked of due.py,
+as a run does. Nothing here writes; what is done to rows by hand is in replay.py.
 """
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from .due import Due, Queue, bounds, due, due_at, pending
 
 DUE, WAITING, SENDING, INVALID, CANCELLED = "due", "waiting", "being sent", "invalid", "cancelled"
 CANCELLED_BY = "cancelled: "
+SUSPENDED = "its owner is suspended"
 UNKNOWN = "no run takes it, and none deletes it: this status is unknown"
 AT_ONCE = 500                   # rows of a page
 PACE = timedelta(minutes=1) / 100
-# of each row that is described, besides its feature's own
-COLUMNS = ("id", "user_id", "status", "attempts", "claim_run")
 
 Wanted = namedtuple("Wanted", "failed owners since before", defaults=(False, None, None, None))
 Wanted.__doc__ = """Which rows are meant, of `queue`, `replay` and `cancel` alike: what
@@ -57,8 +56,8 @@ class Items:
     queue        as data                                what    all of it, in `status`
     done, failed counts of its job                      reads   columns that are read of a row
     needs        SQL: what `why_lost` reads besides
-    age, purge   columns behind `status` in the index of finished rows; the job that deletes these,
-                 by the first of the columns that has a time
+    age, purge   the columns by whose first time a finished row is deleted, and by which job
+    waits_if     SQL: what waits, besides its status
     moments      ((column, what happened then), ...), the first of them: it came in
     notified     columns that say that nobody has to be notified: set when it is cancelled
     reset        columns that are emptied when it is put back
@@ -71,6 +70,7 @@ class Items:
     reads: tuple = ()
     needs: tuple = ()
     age: tuple = ("created_at",)
+    waits_if = ""
     moments: tuple = ()
     notified: tuple = ()
     reset: tuple = ()
@@ -85,17 +85,16 @@ class Items:
         """To whom or to what it is sent."""
         raise NotImplementedError
 
+    def reasons(self, ctx, waits: list[dict]) -> dict:
+        """{row id: why it waits although it is due}."""
+        return {}
+
     def reasons_to_cancel(self, ctx, found: list[dict]) -> dict:
         """{row id: why the job's next run can only cancel it}."""
         return {}
 
-    def reasons_to_wait(self, ctx, found: list[dict]) -> dict:
-        """{row id: why it waits although it is due}."""
-        return {}
-
     def why_lost(self, ctx, row: dict) -> str | None:
         """Why a row cannot be sent again, or None."""
-        raise NotImplementedError
 
     def pace(self, ctx) -> timedelta:
         """How far apart many rows are due that are sent again, so that new ones have room."""
@@ -113,13 +112,6 @@ class Items:
 
     # Which rows
 
-    def backlog(self, ctx, most: int) -> tuple:
-        """(rows that are not finished, those of them that are due, since when the oldest is), of
-        `most` that are counted."""
-        number = sum(count(ctx.db, self.queue.table, rows.has_status(status), most)
-                     for status in self.unfinished())
-        return (min(number, most), *self.due(ctx).backlog(most)) if number else (0, 0, None)
-
     def unfinished(self) -> tuple:
         """The statuses of rows that are not finished."""
         return (self.queue.works, self.queue.waits)
@@ -128,25 +120,33 @@ class Items:
         """All that jobs know."""
         return (*self.unfinished(), self.queue.done, "failed", *self.queue.others)
 
+    def backlog(self, ctx, most: int) -> tuple:
+        """(rows that are not finished, those of them that are due, since when the oldest is), of
+        `most` that are counted."""
+        number = sum(count(ctx.db, self.queue.table, rows.has_status(status), most)
+                     for status in self.unfinished())
+        return (min(number, most), *self.due(ctx).backlog(most)) if number else (0, 0, None)
+
     def select(self, ctx, wanted: Wanted, most: int) -> list:
-        """The ids of rows to be listed: of an owner all, else what has failed or is not finished;
-        that by when it is due, all others the newest first."""
+        """The ids of rows to be listed: what waits, in its order; else the newest first, of an
+        owner all, or what has failed or is not finished."""
         if wanted == Wanted():
             return self.waiting(ctx, most)
         statuses = ("failed",) if wanted.failed else ("",) if wanted.owners else self.unfinished()
-        return [id for status in statuses for rule, key in self.ways(wanted, status)
-                for id in self.ids(ctx, f"{rule} ORDER BY {' DESC, '.join(key)} DESC", most,
-                                   **bound(wanted))][:most]
+        return [id for status in statuses for id in self.ids(
+            ctx, f"{self.rule(wanted, status)} ORDER BY id DESC", most, **bound(wanted))][:most]
 
     def waiting(self, ctx, most: int) -> list:
         """The ids of what is not finished: what is being sent, what is due, the longest first, what
         is due later or its owner's is suspended, and what no run knows."""
-        found = self.ids(ctx, f"{rows.has_status(self.queue.works)} ORDER BY id", most)
+        queue, found = self.queue, []
+        if queue.works:
+            found = self.ids(ctx, f"{rows.has_status(queue.works)} ORDER BY id", most)
         found += self.due(ctx).ids(most)
         if len(found) < most:
-            found += self.ids(ctx, f"{pending(self.queue)} ORDER BY {self.queue.time}, id",
+            found += self.ids(ctx, f"{pending(queue)}{self.waits_if} ORDER BY {queue.time}, id",
                               most + len(found))
-            found += rows.of_unknown_status(ctx.db, self.queue.table, self.statuses())
+            found += rows.of_unknown_status(ctx.db, queue.table, self.statuses())
         return list(dict.fromkeys(found))[:most]
 
     def ids(self, ctx, rule: str, most: int, **values) -> list:
@@ -154,43 +154,37 @@ class Items:
         return keys_in(row["id"] for row in ctx.db.query(
             f"SELECT id FROM {{{self.queue.table}}} WHERE {rule} LIMIT :most", most=most, **values))
 
-    def ways(self, wanted: Wanted, status: str = "") -> list[tuple[str, tuple]]:
-        """[(SQL, key), ...]: the rows that are wanted, of one status or of any, in parts, each by
-        an index that has them in the order of its key. `bound` has the values."""
-        times = self.times(wanted)
-        if wanted.owners is not None:
-            only = f" AND +status = '{status}'" if status else ""
-            return [(f"user_id IN (:owners){only}{times}", ("id",))]
-        here, (first, *rest) = f"status = '{status}'{times}", self.age
-        if first == self.queue.added:
-            return [(here, (*self.age, "id"))]
-        # by when a row ended, after it came in; an app may not have noted it
-        ended = f"{first} >= :since" if wanted.since else f"{first} IS NOT NULL"
-        return [(f"{here} AND {ended}", (*self.age, "id")),
-                (f"{here} AND {first} IS NULL", (*rest, "id"))]
-
-    def times(self, wanted: Wanted) -> str:
-        """SQL: when it came in."""
-        return "".join(f" AND {self.queue.added} {sign} :{name}" for name, sign in
-                       (("since", ">="), ("before", "<")) if getattr(wanted, name))
+    def rule(self, wanted: Wanted, status: str, by: str = "") -> str:
+        """SQL: the rows that are wanted, of a status or of any; `bound` has the values. `by`: "+"
+        where an index of statuses is of no use."""
+        parts = ["user_id IN (:owners)"] if wanted.owners is not None else []
+        if status:
+            parts.append(f"{'+' if parts else by}status = '{status}'")
+        parts += [f"{self.queue.added} {sign} :{name}" for name, sign in
+                  (("since", ">="), ("before", "<")) if getattr(wanted, name)]
+        return " AND ".join(parts)
 
     def pages(self, ctx, wanted: Wanted, status: str):
         """The ids of all that are wanted of a status, in lists."""
-        for rule, key in self.ways(wanted, status):
-            for page in ctx.db.pages(f"SELECT {', '.join(key)} FROM {{{self.queue.table}}} "
-                                     f"WHERE {rule}", key=key, size=AT_ONCE, **bound(wanted)):
-                yield keys_in(row["id"] for row in page)
+        for page in ctx.db.pages(f"SELECT id FROM {{{self.queue.table}}} "
+                                 f"WHERE {self.rule(wanted, status, by='+')}", size=AT_ONCE,
+                                 **bound(wanted)):
+            yield keys_in(row["id"] for row in page)
 
     # One row in words
 
     def read(self, ctx, ids: list, columns: str = "") -> list[dict]:
         """The rows with these ids, in this order: `columns`, or what `describe` needs."""
         queue, delays = self.queue, self.queue.delays(ctx.options)
-        names = columns or ", ".join((*COLUMNS, queue.error, queue.added, *self.reads))
-        return in_order(ids, [row for some in chunked(ids, rows.ASKED_AT_ONCE)
-                              for row in ctx.db.query(
-            f"SELECT {names}, {due_at(ctx.db, queue, delays)} AS due_at FROM {{{queue.table}}} "
-            "WHERE id IN (:ids)", ids=some, **bounds(ctx.now, delays))])
+        due_then = due_at(ctx.db, queue, delays) if queue.works else queue.time
+        names = columns or ", ".join(dict.fromkeys(filter(None, (
+            "id", "user_id", "status", queue.added, *self.reads,
+            *(("attempts", "claim_run", queue.error) if queue.works else ())))))
+        found = {row["id"]: row for some in chunked(ids, rows.ASKED_AT_ONCE)
+                 for row in ctx.db.query(f"SELECT {names}, {due_then} AS due_at FROM "
+                                         f"{{{queue.table}}} WHERE id IN (:ids)", ids=some,
+                                         **bounds(ctx.now, delays))}
+        return [found[id] for id in ids if id in found]
 
     def row(self, ctx, id) -> dict | None:
         """All of one row."""
@@ -202,22 +196,21 @@ class Items:
         wrong = rows.invalid(ctx.db, self.queue.table, checked)
         waits = [row for row in checked
                  if row["status"] == self.queue.waits and row["id"] not in wrong]
-        reasons = self.reasons_to_wait(ctx, waits) if waits else {}
+        reasons = self.reasons(ctx, waits) if waits else {}
         for id, why in (self.reasons_to_cancel(ctx, waits) if waits else {}).items():
             reasons[id] = f"the next run of {self.queue.job} cancels it: {why}"
         owners = rows.owners_in(ctx.db, waits)
-        held = {row["id"] for row in waits if owners.get(row["user_id"]) == "suspended"}
         return [self._item(ctx, row if row["id"] in wrong else good, wrong.get(row["id"], ""),
-                           reasons.get(row["id"], ""), row["id"] in held)
+                           owners.get(good["user_id"]), reasons.get(row["id"], ""))
                 for row, good in zip(found, checked)]
 
-    def _item(self, ctx, row: dict, wrong: str, why: str, held: bool) -> Item:
+    def _item(self, ctx, row: dict, wrong: str, owner, why: str) -> Item:
         queue, status, next_at = self.queue, words(row["status"]), None
         state = one_line(status)
-        if wrong and status in (queue.waits, queue.works):
+        if wrong and status in self.unfinished():
             state, why = INVALID, f"the next run of {queue.job} ends it: {wrong}"
-        elif held:
-            state, why = WAITING, "its owner is suspended"
+        elif status == queue.waits and owner == "suspended":
+            state, why = WAITING, SUSPENDED
         elif status == queue.waits:
             next_at = clock.parse_any(row["due_at"]) or ctx.now
             state = WAITING if next_at > ctx.now else DUE
@@ -241,19 +234,13 @@ class Items:
         return found
 
 
-def in_order(ids: list, found: list[dict]) -> list[dict]:
-    """The rows in the order of these ids."""
-    by_id = {row["id"]: row for row in found}
-    return [by_id[id] for id in ids if id in by_id]
-
-
 def is_cancelled(row: dict) -> bool:
     """Whether it was ended without an attempt, by a job or by hand."""
     return words(row.get("last_error")).startswith(CANCELLED_BY)
 
 
 def bound(wanted: Wanted) -> dict:
-    """What is bound in the SQL of Items.ways."""
+    """What is bound in the SQL of Items.rule."""
     return {name: value for name in ("owners", "since", "before")
             if (value := getattr(wanted, name)) is not None}
 
@@ -262,4 +249,3 @@ def count(db, table: str, rule: str, most: int) -> int:
     """How many rows a rule has, `most` at most."""
     return db.value(f"SELECT COUNT(*) AS number FROM (SELECT 1 AS one FROM {{{table}}} "
                     f"WHERE {rule} LIMIT :most) found", most=most)
-

@@ -1,10 +1,10 @@
-"""Sending mail from a queue. Five verbs, row by row, over one connection:
+"""Sending mail from a queue: row by row over one connection, until nothing is due or the run has to
+stop.
 
     take      the next rows, owners in turn, urgent ones ahead
-    room      learn whether the relay's limits let one more go now
-    begin     claim its row and put the attempt on record, in the same commit
-    send      hand it to the relay
-    settle    store what came of it, in the commit that begins the next one
+    begin     if the relay's limits have room: claim the row and put the attempt on record
+    send      hand the message to the relay
+    store     what came of it, in the commit that begins the next one
 
 Forwards and notices go this way. What differs between them, such as where a message comes from, is
 a `MailSource`'s; the loop and what a failure of the relay means are here, the queue in queue.py,
@@ -29,28 +29,20 @@ from .queue import Work, until_stored
 from .turns import Ring
 
 AT_ONCE = 20                    # rows that are read together
-MOST_SHOWN = 1000               # due rows that are counted, to say how much is left
-# seconds after which it is asked again what is due, and whether anybody waits for it
-RECHECK_SECONDS = 5
-# connections lost in a row before DATA: the relay's problem, not a message's
-LOST_AGAIN = 2
+RECHECK_SECONDS = 5             # after which it is asked again what is due, and for whom
+LOST_AGAIN = 2                  # connections lost in a row before DATA: the relay's failure
 LOST_DELAY = timedelta(minutes=15)
-# seconds to wait for room under a limit a minute; for more, the run ends
-LONGEST_WAIT = 65.0
+LONGEST_WAIT = 65.0             # seconds, for room under a limit a minute; for more, the run ends
+# {what the other side said: the run's count, the outcome in the log} of what is not over
+NAMES = {SENT: ("sent", "sent"), UNCERTAIN: ("uncertain", "uncertain"),
+         POSTPONED: ("given_back", "back")}
+TRIED_AGAIN, FAILED = ("retried", "retry"), ("failed", "failed")
 ENDED_BY_APP = "ended by the app"       # in the log: or deleted
-COUNTED_AS = {SENT: "sent", UNCERTAIN: "uncertain", POSTPONED: "given_back"}
+NOBODY_PAID = "No message has lost an attempt"
 
 
-class RelayFailure(JobsError):
-    """The relay could not be used; no message paid for it."""
-
-
-class HostFailure(JobsError):
-    """This host could not send; neither relay nor messages are to blame."""
-
-
-class Unreadable(JobsError):
-    """Stored messages that we are not allowed to read."""
+class MailFailure(JobsError):
+    """Mail could not be sent, through a fault of the relay or of this host."""
 
 
 class MailSource:
@@ -73,12 +65,15 @@ class MailSource:
     def why_not(self, row: dict) -> str | None:
         """For a dry run: why this row can only fail."""
 
+    def sent(self, row: dict) -> None:
+        """What else changes with a row that was sent, inside the transaction that stores it."""
+
 
 def send_due(work: Work, source: MailSource, other) -> JobsError | None:
     """Try every due row once, owners in turn, until all are done or the run has to stop. `other()`:
     what is due in the other queue of mail.
 
-    Returns what is wrong with the relay, if it does not work; the messages keep their attempts.
+    Returns why mail could not be sent, if it could not; the messages keep their attempts.
     """
     time_to_begin(work.ctx)
     sender = MailSender(work, source, other)
@@ -104,58 +99,60 @@ class MailSender:
     """The loop over the due rows of one queue."""
 
     def __init__(self, work: Work, source: MailSource, other) -> None:
-        self.work, self.source, self.ctx, queue = work, source, work.ctx, work.queue
-        self.mail, self.queue = self.ctx.section("mail"), queue
-        self.due, self.limits = work.due(), Limits(self.ctx, queue.kind, other)
-        self.rings = [Ring(self.work, ahead=True)] if queue.priority else []
-        self.rings.append(Ring(self.work))
+        self.work, self.source, self.ctx = work, source, work.ctx
+        self.mail, self.due = self.ctx.section("mail"), work.due()
+        self.limits = Limits(self.ctx, work.queue.kind, other)
+        self.rings = [Ring(work, ahead=True)] if work.queue.priority else []
+        self.rings.append(Ring(work))
         self.checked_at = self.ctx.monotonic()
         self.done = 0
-        self.total: int | None = None
         self.in_hand: tuple | None = None       # a row and its Result, which is not stored yet
-        self.cancelled: dict = {}               # {id of a row that was taken: why nobody waits}
         # once the limit on failures is reached: only first attempts go on
         self.failures_reached: Refusal | None = None
         self.lost_in_a_row = 0
+        # why mail cannot be sent: through the relay, this host, or files that are not ours
         self.relay_failure = self.host_failure = self.unreadable = ""
 
     def send_all(self) -> None:
-        """Take, ask for room and begin, send, until nothing is due or the run has to stop. One at
-        least is sent before a new look, however slow the database is."""
+        """Take, begin, send, store. One at least is sent before a new look, however slow the
+        database is."""
         while rows := self._take():
+            cancelled = self.source.reasons_to_cancel(rows)
             for number, row in enumerate(rows):
                 if not self._may_go_on():
                     return
                 if number and self.ctx.monotonic() - self.checked_at >= RECHECK_SECONDS:
                     self._look_again(rows[number:])
                     break
-                if row["turn"].ring in self.rings and self._begin(row):
-                    self.ctx.progress(self.done, self.total)
-                    self.in_hand = row, self._send(row, rows[number + 1:])
+                if row["id"] in cancelled:
+                    self._cancel(row, cancelled[row["id"]])
+                elif row["turn"].ring in self.rings and self._begin(row):
+                    self.ctx.progress(self.done)
+                    self.in_hand = row, self._send(row)
                     self.done += 1
             self.store()
 
     def finish(self) -> JobsError | None:
         """Report why the run ends before all is sent, and share the relay's state with the other
-        processes. Returns what is wrong with it, or None."""
+        processes. Returns why mail could not be sent, or None."""
         if self.ctx.within_limit(1, self.done) == 0 and self.due.any():
             self.ctx.stop("limit")
         if self.failures_reached:
             self.ctx.stop(self.failures_reached.words)
-        now = self.ctx.clock()
+        now, failure = self.ctx.clock(), None
         if self.ctx.counts["sent"]:
             relay.works(self.ctx.db, now)
-        failure = self._pause_relay(now) if self.relay_failure else None
-        if self.host_failure:
-            failure = HostFailure(f"{self.host_failure}. No message has lost an attempt; the next "
-                                  "run tries again")
+        if self.relay_failure:
+            failure = self._pause_relay(now)
+        elif self.host_failure:
+            failure = MailFailure(f"{self.host_failure}. {NOBODY_PAID}; the next run tries again")
+        elif self.unreadable:
+            failure = MailFailure(f"{self.unreadable}. {NOBODY_PAID}; let the mail hook write its "
+                                  "files so that this user can read them")
         try:
             self.work.finish()
         except JobsError as error:
             failure = failure or error
-        if self.unreadable and not failure:
-            failure = Unreadable(f"{self.unreadable}. No message has lost an attempt; let the mail "
-                                 "hook write its files so that this user can read them")
         return failure
 
     # Take
@@ -172,10 +169,6 @@ class MailSender:
         rows: list[dict] = []
         for ring in self.rings:
             rows = rows or self.work.take(ring, most)
-        if rows and self.total is None:
-            due_now = self.ctx.within_limit(self.due.backlog(MOST_SHOWN)[0])
-            self.total = due_now if due_now < MOST_SHOWN else None
-        self._find_cancelled(rows)
         return rows
 
     def _look_again(self, rows: list[dict]) -> None:
@@ -201,17 +194,11 @@ class MailSender:
         if self.due.any():
             self.ctx.stop(reason)
 
-    def _find_cancelled(self, rows: list[dict]) -> None:
-        self.cancelled = self.source.reasons_to_cancel(rows) if rows else {}
-
-    # Room and begin
+    # Begin
 
     def _begin(self, row: dict) -> bool:
         """Make the row ours and store the result in hand, in one commit. False when it may not go
         now, or another run has it."""
-        if row["id"] in self.cancelled:
-            self.ctx.db.batch(lambda: self._cancel(row, self.cancelled[row["id"]]))
-            return False
         address = words(row[self.source.to]).lower()
         row.update(domain=address.rpartition("@")[2][:254] or None,
                    recipient=self.ctx.keyed(address))
@@ -220,19 +207,14 @@ class MailSender:
             self.in_hand = None
             if not isinstance(found, Refusal):
                 return found
-            if not self._may_try_again(row, found):
+            if not self._may_ask_again(row, found):
                 return False
 
     def _room(self, row: dict) -> Refusal | None:
         failed_before = row["attempts"] > 0 or not self.source.has_first_attempts
         return self.limits.room(row["turn"].urgent, row["turn"].ring.ahead, failed_before)
 
-    def _cancel(self, row: dict, reason: str) -> None:
-        if self.work.end(row, f"cancelled: {reason}"):
-            self.ctx.count("cancelled")
-            self.ctx.log.event(self.source.event, id=row["id"], outcome="cancelled", reason=reason)
-
-    def _may_try_again(self, row: dict, refusal: Refusal) -> bool:
+    def _may_ask_again(self, row: dict, refusal: Refusal) -> bool:
         """Whether to ask for room once more, after a wait. Else the run ends, but for the rows that
         the refusal leaves alone."""
         if refusal.kind == RESERVE:             # urgent rows take their owners' turns from now on
@@ -245,20 +227,25 @@ class MailSender:
                     ring.also += " AND COALESCE(attempts, 0) = 0"
                     ring.forget()
             return False
-        longest = min(LONGEST_WAIT, self.ctx.seconds_left())
-        if refusal.window == MINUTE and 0 < refusal.seconds <= longest:
+        if refusal.window == MINUTE and 0 < refusal.seconds <= min(LONGEST_WAIT,
+                                                                   self.ctx.seconds_left()):
             self.ctx.sleep(refusal.seconds)
         else:
             self.ctx.stop(refusal.words)
         return self._may_go_on()
 
+    def _cancel(self, row: dict, reason: str) -> None:
+        if self.ctx.db.batch(lambda: self.work.end(row, f"cancelled: {reason}")):
+            self.ctx.count("cancelled")
+            self.ctx.log.event(self.source.event, id=row["id"], outcome="cancelled", reason=reason)
+
     # Send
 
-    def _send(self, row: dict, rows_after: list[dict]) -> Result:
+    def _send(self, row: dict) -> Result:
         """Hand the message over. Whatever goes wrong with this one is this one's result."""
         began = self.ctx.monotonic()
         try:
-            result = self._hand_over(row, rows_after)
+            result = self._hand_over(row)
         except AddressError as error:
             result = Result(outcomes.FINAL, None, "5.1.3", str(error))
         except ValueError as error:     # so its content is: text that is none, and the like
@@ -270,41 +257,26 @@ class MailSender:
             result = Result(outcomes.RETRY, None, "",
                             reasons.DEFECT.text(error=type(error).__name__))
         row["took_ms"] = int(1000 * (self.ctx.monotonic() - began))
-        self._watch_relay(result)
+        self._note_failure(result)
         return result
 
-    def _hand_over(self, row: dict, rows_after: list[dict]) -> Result:
+    def _hand_over(self, row: dict) -> Result:
         prepared = self.source.prepare(row)
         if isinstance(prepared, Result):
             return prepared
         envelope, message = prepared
         return self.ctx.mail().send(envelope, message, self.ctx.hard_limit,
-                                    f"{self.source.event}-{row['id']}",
-                                    lambda: self._expected(rows_after))
+                                    f"{self.source.event}-{row['id']}")
 
-    def _expected(self, rows: list[dict]) -> tuple[Envelope, Message] | None:
-        """What is sent next, as far as can be known before it has begun; None for nothing. A far
-        relay is asked early whether it takes it."""
-        row = next((row for row in rows if row["id"] not in self.cancelled), None)
-        if row is None or self.ctx.should_stop() or self.failures_reached:
-            return None
-        first = self.queue.first            # as `begin` will date it
-        dated = {first: row[first] or clock.text(self.ctx.clock())} if first else {}
-        try:
-            prepared = self.source.prepare({**row, **dated})
-        except Exception:       # noqa: BLE001  (it is met again, and reported, when it has begun)
-            return None
-        return None if isinstance(prepared, Result) else prepared
-
-    def _watch_relay(self, result: Result) -> None:
-        """Note what concerns the messages that follow as well."""
+    def _note_failure(self, result: Result) -> None:
+        """What concerns the messages that follow as well."""
         is_lost = result.outcome == outcomes.LOST
         self.lost_in_a_row = self.lost_in_a_row + 1 if is_lost else 0
         if result.outcome == outcomes.GIVEN_BACK:
             self.host_failure = result.text
-        if result.outcome == outcomes.UNREADABLE:
+        elif result.outcome == outcomes.UNREADABLE:
             self.unreadable = self.unreadable or result.text
-        if result.outcome == outcomes.RELAY or self.lost_in_a_row >= LOST_AGAIN:
+        elif result.outcome == outcomes.RELAY or self.lost_in_a_row >= LOST_AGAIN:
             code = f"{result.code} " if result.code else ""
             self.relay_failure = _masked(code + result.text)
 
@@ -320,15 +292,13 @@ class MailSender:
         if quota:
             self.ctx.stop(f"the relay's own limit, paused until {until} UTC: {failure}")
             return None
-        where = f"{self.mail.host}:{self.mail.port}"
-        if self.mail.transport == "maildir":
-            where = self.mail.maildir
+        where = (self.mail.maildir if self.mail.transport == "maildir"
+                 else f"{self.mail.host}:{self.mail.port}")
         named = failure if where in failure else f"{where}: {failure}"
-        return RelayFailure(f"the relay cannot be used: {named.rstrip('.')}. No message has lost "
-                            f"an attempt; the next try is after {until} UTC. Check [mail] in "
-                            "config.ini")
+        return MailFailure(f"the relay cannot be used: {named.rstrip('.')}. {NOBODY_PAID}; the "
+                           f"next try is after {until} UTC. Check [mail] in config.ini")
 
-    # Settle
+    # Store
 
     def store(self) -> None:
         """Store the result in hand, whatever ends the run: what was handed over must not be sent
@@ -336,38 +306,43 @@ class MailSender:
         if self.in_hand:
             until_stored(self.ctx, self._store)
             self.in_hand = None
-            self.ctx.progress(self.done, self.total)
+            self.ctx.progress(self.done)
 
     def _store(self) -> None:
         """Inside a transaction. May run again after a COMMIT whose answer was lost."""
         assert self.in_hand
         row, result = self.in_hand
-        now, later = self.ctx.clock(), None
-        outcome = SAID[result.outcome]
+        outcome, later, again = SAID[result.outcome], None, False
         if outcome == REFUSED and not result.code:
             outcome = UNUSABLE                  # the relay never saw it
-        if outcome == POSTPONED and (result.outcome in (outcomes.LOST, outcomes.UNREADABLE)
-                                     or result.code):
-            # It may be this message that the relay cannot stand: it goes behind the others, and not
-            # for ever.
-            if self.work.is_old(row):
+        elif outcome == REFUSED:
+            again = not refusals.is_final(self.ctx.db, self.work.queue.kind, row,
+                                          self.ctx.clock())
+        elif outcome == POSTPONED and self._can_be_its_own(result):
+            if self.work.is_old(row):           # not for ever
                 outcome = RETRY
             else:
-                later = now + (relay.LONGEST_PAUSE if self._is_quota(result.text) else LOST_DELAY)
+                later = self.ctx.clock() + (
+                    relay.LONGEST_PAUSE if self._is_quota(result.text) else LOST_DELAY)
         tried = Tried(result.code, f"{result.enhanced} {result.text}".strip(), row.get("took_ms"))
-        again = outcome == REFUSED and not refusals.is_final(self.ctx.db, self.queue.kind, row, now)
         settled = self.work.settle(row, outcome, tried, later=later, again=again)
-        named = "failed" if settled.status == "failed" else COUNTED_AS.get(outcome, "retried")
+        if settled.stored and outcome == SENT:
+            self.source.sent(row)
+        counted, named = (FAILED if settled.status == "failed"
+                          else NAMES.get(outcome, TRIED_AGAIN))
         if not settled.over:
-            self.ctx.count(named)
+            self.ctx.count(counted)
         due_at = None if settled.over else settled.next_attempt_at
         self.ctx.log.event(self.source.event, "info" if outcome == SENT else "warning",
                            id=row["id"], attempt=row["attempt"],
-                           outcome=ENDED_BY_APP if settled.over else
-                           {"retried": "retry", "given_back": "back"}.get(named, named),
+                           outcome=ENDED_BY_APP if settled.over else named,
                            code=result.code, enhanced=result.enhanced,
                            to=mask(row[self.source.to]),
                            next_attempt_at=due_at and clock.text(due_at))
+
+    def _can_be_its_own(self, result: Result) -> bool:
+        """Whether it may be this message that the relay cannot stand: it goes behind the others."""
+        return result.outcome in (outcomes.LOST, outcomes.UNREADABLE) or bool(result.code)
 
 
 def _masked(text: str) -> str:

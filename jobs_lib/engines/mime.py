@@ -12,8 +12,6 @@ from base64 import b64encode, encodebytes
 
 from jobs_lib.database.values import one_line
 
-DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 # of UTF-8 in one encoded word: with its frame not longer than 75 (RFC 2047 2)
 WORD_BYTES = 39
 LONGEST_SUBJECT = 200
@@ -40,7 +38,7 @@ def words(value: str) -> str:
     such."""
     value = one_line(value, LONGEST_SUBJECT)
     if value.isascii() and "=?" not in value:
-        return _folded(value)
+        return value
     found, word = [], b""
     for char in value:
         byte = char.encode("utf-8", "replace")
@@ -66,23 +64,8 @@ def mailbox(persona: str) -> tuple[str, str]:
 
 def date(when) -> str:
     """RFC 5322 3.3, of an aware UTC datetime."""
-    day = f"{DAYS[when.weekday()]}, {when.day} {MONTHS[when.month - 1]} {when.year}"
-    return f"{day} {when:%H:%M:%S} +0000"
-
-
-def _folded(value: str) -> str:
-    """A long line broken at a space, each part at most 70 columns where its words allow it (RFC
-    5322 2.2.3)."""
-    if len(value) <= 70:
-        return value
-    lines, line = [], ""
-    for word in value.split(" "):
-        if line and len(line) + 1 + len(word) > 70:
-            lines.append(line)
-            line = word
-        else:
-            line = f"{line} {word}" if line else word
-    return "\r\n ".join([*lines, line])
+    # in English whatever the host speaks: nothing here ever sets a locale
+    return f"{when:%a, %d %b %Y %H:%M:%S} +0000"
 
 
 def _part(kind: str, content: str) -> list:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.database import stored
 from jobs_lib.records import namedtuple
 
 from . import attempts
@@ -52,12 +51,14 @@ def _is_general(outcomes: list) -> bool:
 
 
 def _first_refusal(db, kind: str, row: dict) -> dict | None:
-    """The first attempt that was refused, of those before this one and since a replay."""
+    """The first attempt at the same recipient that was refused, before this one and since a
+    replay."""
     first = None
     for each in attempts.of_item(db, kind, row["id"], OWN):
         if each["outcome"] == REPLAYED:
             first = None
-        elif each["outcome"] == REFUSED and each["id"] != row["attempt_id"]:
+        elif (each["outcome"] == REFUSED and each["recipient"] == row["recipient"]
+              and each["id"] != row["attempt_id"]):
             first = first or each
     return first
 
@@ -119,5 +120,5 @@ def _refusing(domain: str, rows: list[dict]) -> Refusing | None:
             or not _is_general([row["outcome"] for row in rows])):
         return None
     last = max(refused, key=lambda row: row["id"])
-    since = min(clock.text(stored.time(row["began_at"])) for row in refused)
+    since = min(str(row["began_at"]) for row in refused)
     return Refusing(domain, clock.parse(since), len(refused), last["answer"] or "")

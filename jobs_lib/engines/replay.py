@@ -57,37 +57,38 @@ def due_at(ctx, items: Items, number: int):
 
 def _put_back(ctx, items: Items, failed_only: bool, ids: list, before: int) -> dict:
     """Inside a transaction. `before`: how many were. {id: why it was refused}."""
-    db, table = ctx.db, f"{{{items.queue.table}}}"
-    found = _locked(ctx, items, ids, *items.reads, *items.needs)
-    wrong = rows.invalid(db, items.queue.table, [
-        {name: row[name] for name in ("id", "user_id", *items.reads)} for row in found.values()])
+    queue, columns = items.queue, dict.fromkeys(("user_id", *items.reads))
+    found = _locked(ctx, items, ids, *columns, *items.needs)
+    # columns of the table alone, corrected in a copy
+    wrong = rows.invalid(ctx.db, queue.table, [
+        {name: row[name] for name in ("id", *columns)} for row in found.values()])
     refused = {id: why for id in ids
-               if (why := wrong.get(id) or _refusal(ctx, items, found.get(id), failed_only))}
+               if (why := wrong.get(id) or _why_not_put_back(ctx, items, found.get(id),
+                                                             failed_only))}
     # such a row would be cancelled by the next run
-    good = [row for id, row in found.items() if id not in refused]
-    refused.update(items.reasons_to_cancel(ctx, good) if good else {})
+    refused.update(items.reasons_to_cancel(ctx, [
+        row for id, row in found.items() if id not in refused]))
     done = [id for id in ids if id not in refused]
     planned: dict = {}
     for number, id in enumerate(done, before + 1):
         planned.setdefault(due_at(ctx, items, number), []).append(id)
-    emptied = "".join(f", {name} = NULL" for name in filter(None, (
-        "finished_at", "claim_run", "last_attempt_at", items.queue.error, items.queue.code,
-        *items.reset)))
+    emptied = "".join(f", {name} = NULL" for name in (
+        "finished_at", "claim_run", "last_attempt_at", queue.error, queue.code, *items.reset))
     for moment, some in planned.items():
-        db.execute(f"UPDATE {table} SET status = '{items.queue.waits}', attempts = 0, "
-                   f"uncertain = 0, next_attempt_at = :due{emptied} WHERE id IN (:ids)",
-                   ids=some, due=moment)
+        ctx.db.execute(f"UPDATE {{{queue.table}}} SET status = '{queue.waits}', attempts = 0, "
+                       f"uncertain = 0, next_attempt_at = :due{emptied} WHERE id IN (:ids)",
+                       ids=some, due=moment)
     if done:
-        attempts.record_act(db, items.queue.table, done, ctx.now, attempts.REPLAYED)
+        attempts.record_act(ctx.db, queue.table, done, ctx.now, attempts.REPLAYED)
     return refused
 
 
-def _refusal(ctx, items: Items, row: dict | None, failed_only: bool) -> str | None:
+def _why_not_put_back(ctx, items: Items, row: dict | None, failed_only: bool) -> str | None:
     if row is None:
         return NO_ROW
     if row["status"] not in items.statuses():
         return UNKNOWN
-    if row["status"] in (items.queue.waits, items.queue.works):
+    if row["status"] in items.unfinished():
         return f"it is in the queue already ({row['status']})"
     if failed_only and row["status"] != "failed":
         return f"it has not failed ({row['status']})"
@@ -122,7 +123,7 @@ def _why_not_ended(queue, row: dict | None) -> str | None:
 
 def _locked(ctx, items: Items, ids: list, *columns: str) -> dict:
     """{id: row}, until the end of the transaction nobody else's."""
-    names = ", ".join(("id", "user_id", "status", items.queue.error, *columns))
+    names = ", ".join(("id", "status", items.queue.error, *columns))
     return {row["id"]: row for row in ctx.db.query(
         f"SELECT {names} FROM {{{items.queue.table}}} WHERE id IN (:ids){ctx.db.for_update}",
         ids=keys_in(ids))}

@@ -1,4 +1,4 @@
-"""Raw messages on disk: which file a row names, and when a file goes.
+"""Raw messages on disk: which file a row names, and when a file is deleted.
 
 Several rows may name one file, so it is deleted only with the last of them. A name comes from
 another program: absolute paths, `..` and links are refused, whatever they point to.
@@ -14,11 +14,11 @@ from jobs_lib.errors import JobsError
 from jobs_lib.folders import kept, private, write
 
 NAMING_TABLES = ("failed_emails", "overflow_hold", "spam_quarantine")
-# names in one query: few enough for every engine
-ASKED_AT_ONCE = 600
+ASKED_AT_ONCE = 600             # names in one query: few enough for every engine
 # waiting messages without their files that are no accident, and how many are looked at
 SEVERAL, LOOKED_AT = 3, 1000
-MARKER = ".jobs-spool"       # holds the id of the database whose rows name the files of this folder
+MARKER = ".jobs-spool"          # holds the id of the database whose rows name the files
+NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)     # no file can be there
 
 
 class SpoolError(ValueError):
@@ -28,22 +28,31 @@ class SpoolError(ValueError):
 def locate(folder: str, raw_path: str) -> str:
     """The absolute path of a row's file. SpoolError for a name that leaves the folder or goes by a
     link."""
-    path = folder
-    for part in _parts(raw_path):
+    if not isinstance(raw_path, str):           # SQLite keeps octets where text belongs
+        raise _bad_path(str(raw_path)[:80], "expected text")
+    parts, path = raw_path.split("/"), folder
+    # An empty part begins "/etc"; a hidden one is our own mark, or "..".
+    if "\\" in raw_path or "\0" in raw_path or any(not part or part.startswith(".")
+                                                   for part in parts):
+        raise _bad_path(repr(raw_path[:80]), "expected a path below the spool folder, without '..'")
+    for part in parts:
         path = os.path.join(path, part)
         if os.path.islink(path):
             raise _bad_path(repr(raw_path[:80]), f"{part!r} is a link, which is never followed")
     return path
 
 
+def _bad_path(path: str, error: str) -> SpoolError:
+    from jobs_lib.ports.mail.reasons import BAD_PATH
+    return SpoolError(BAD_PATH.text(path=path, error=error))
+
+
 def is_there(folder: str, raw_path: str) -> bool:
     """Whether a row's file is there; also where that may not be looked at."""
     try:
         os.lstat(locate(folder, raw_path))
-    except (SpoolError, FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        pass
+    except (SpoolError, OSError) as error:
+        return isinstance(error, OSError) and error.errno not in NOWHERE
     return True
 
 
@@ -58,7 +67,9 @@ def drop(db, folder: str, raw_paths) -> tuple[int, int]:
     """
     wanted = {path for path in raw_paths if isinstance(path, str)}      # octets name no file
     number = freed = 0
-    for path in sorted(wanted - named(db, wanted)):
+    # A locking read: of two jobs that delete the last two rows of a file at the same moment, the
+    # later one waits for the other's COMMIT, and finds no row.
+    for path in sorted(wanted - named(db, wanted, lock=db.for_update)):
         try:
             size = remove(folder, path)
         except OSError as error:
@@ -69,53 +80,35 @@ def drop(db, folder: str, raw_paths) -> tuple[int, int]:
     return number, freed
 
 
-def named(db, raw_paths) -> set[str]:
-    """Those of the names that any row of any table uses.
-
-    A locking read: of two jobs that delete the last two rows of a file at the same moment, the
-    later one waits for the other's COMMIT, and finds no row.
-    """
-    wanted, found = sorted(raw_paths), set()
-    for some in chunked(wanted, ASKED_AT_ONCE):
+def named(db, raw_paths, but: str = "", lock: str = "") -> set[str]:
+    """Those of the names that any row of any table uses, but forwards of the status `but`."""
+    found = set()
+    for some in chunked(sorted(raw_paths), ASKED_AT_ONCE):
         for table in NAMING_TABLES:
+            rule = " AND status <> :but" if but and table == "failed_emails" else ""
             # MySQL takes "a" and "a " for equal: spaces at the end do not count.
             found |= {row["raw_path"].rstrip(" ") for row in db.query(
-                f"SELECT raw_path FROM {{{table}}} WHERE raw_path IN (:some){db.for_update}",
-                some=some)}
-    return {name for name in wanted if name.rstrip(" ") in found}
-
-
-def is_needed(db, raw_path: str) -> bool:
-    """Whether a row names the file that is no sent forward."""
-    return any(db.row(f"SELECT raw_path FROM {{{table}}} WHERE raw_path = :raw_path"
-                      f"{' AND status <> :sent' if table == 'failed_emails' else ''} LIMIT 1",
-                      raw_path=raw_path, sent="sent") for table in NAMING_TABLES)
+                f"SELECT raw_path FROM {{{table}}} WHERE raw_path IN (:some){rule}{lock}",
+                some=some, **({"but": but} if rule else {}))}
+    return {name for name in raw_paths if name.rstrip(" ") in found}
 
 
 def remove(folder: str, raw_path: str) -> int | None:
     """Delete the file and return its bytes; None when it was deleted already, is no regular file
-    or has a bad name.
-
-    Each folder on the way is opened by itself and never through a link, so that nothing which is
-    put in its place meanwhile leads elsewhere. OSError when the system refuses.
-    """
+    or has a bad name. OSError when the system refuses."""
     try:
-        *above, name = _parts(raw_path)
-        parent = _open(folder, above)
-        try:
-            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-            if not stat.S_ISREG(status.st_mode):
-                return None
-            os.unlink(name, dir_fd=parent)
-            return status.st_size
-        finally:
-            os.close(parent)
+        path = locate(folder, raw_path)
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        os.unlink(path)
     except SpoolError:
         return None
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):    # none can be there
+        if error.errno in NOWHERE:
             return None
         raise
+    return status.st_size
 
 
 # The mark: a wrong path, or a disk that is not mounted, must not make every message look missing
@@ -124,10 +117,8 @@ def need_folder(db, folder: str) -> None:
     """JobsError unless [spool] dir is the folder that `migrate` marked for this database."""
     owner = database_id(db)
     if not owner or mark(folder) != owner:
-        what = ": there is no such folder"
-        if os.path.isdir(folder):
-            what = (f" does not carry the mark of this database ({MARKER}): it is another folder, "
-                    "or its disk is not there")
+        what = (f" does not carry the mark of this database ({MARKER}): it is another folder, or "
+                "its disk is not there" if os.path.isdir(folder) else ": there is no such folder")
         raise JobsError(f"[spool] dir = {folder}{what}. Nothing was tried; if it is the right one, "
                         "`jobs.py migrate` makes and marks it")
 
@@ -135,9 +126,9 @@ def need_folder(db, folder: str) -> None:
 def all_missing(db, folder: str) -> str | None:
     """Of several forwards that wait none has its file: then it is the names or the folder that is
     wrong, and no message may pay for it. A sentence, or None."""
-    paths = list(dict.fromkeys(row["raw_path"] for row in db.query(
+    paths = {row["raw_path"] for row in db.query(
         "SELECT raw_path FROM {failed_emails} WHERE status IN ('pending', 'sending') "
-        "LIMIT :most", most=LOOKED_AT)))
+        "LIMIT :most", most=LOOKED_AT)}
     if len(paths) < SEVERAL or any(is_there(folder, path) for path in paths):
         return None
     example = one_line(words(min(filter(None, paths), key=str)))[:80]
@@ -179,36 +170,3 @@ def mark(folder: str, marker: str = MARKER) -> str | None:
 def database_id(db) -> str:
     """What `migrate` named this database; "" before that."""
     return db.value("SELECT value FROM {meta} WHERE name = 'database_id'") or ""
-
-
-def _parts(raw_path: str) -> list[str]:
-    if not isinstance(raw_path, str):           # SQLite keeps octets where text belongs
-        raise _bad_path(str(raw_path)[:80], "expected text")
-    parts = raw_path.split("/")
-    # An empty part begins "/etc"; a hidden one is our own mark, or "..".
-    if "\\" in raw_path or "\0" in raw_path or any(not part or part.startswith(".")
-                                                   for part in parts):
-        raise _bad_path(repr(raw_path[:80]), "expected a path below the spool folder, without '..'")
-    return parts
-
-
-def _bad_path(path: str, error: str) -> SpoolError:
-    from jobs_lib.ports.mail.reasons import BAD_PATH
-    return SpoolError(BAD_PATH.text(path=path, error=error))
-
-
-def _open(folder: str, parts: list[str]) -> int:
-    """A handle of the folder below; SpoolError where a link is in the way."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    for part in parts:
-        try:
-            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC,
-                            dir_fd=handle)
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise SpoolError(f"{part!r} is a link, which is never followed") from None
-            raise
-        finally:
-            os.close(handle)
-        handle = below
-    return handle

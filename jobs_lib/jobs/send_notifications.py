@@ -5,9 +5,9 @@ sent first, as far as the share of each limit goes that is reserved for them; th
 each user's urgent ones before the normal ones and those before low ones. Users who have opted out
 of a kind get none of it, unless it is a required one.
 
-A temporary refusal is tried again on a schedule; a permanent one, or the last attempt, ends it as
-`failed`. A failure of the relay itself uses up no attempt: sending is paused. Bodies are emptied
-once they are sent.
+A refusal is tried again on a schedule; a second permanent one while others' mail is accepted, or
+the last attempt, ends it as `failed`. A failure of the relay itself uses up no attempt: sending is
+paused. Bodies are emptied once they are sent.
 
 Crash safety: nothing is lost, and at most the one notice in flight is sent twice, with the same
 Message-ID.
@@ -37,10 +37,10 @@ def job(ctx):
     from jobs_lib.features import queues
 
     if ctx.dry_run:
-        from jobs_lib.engines import mail_preview
+        from jobs_lib.engines import preview
         from jobs_lib.features.notifications import outbox
-        mail_preview.preview(ctx, queues.NOTICES, outbox.Notices(ctx),
-                             queues.other_mail(ctx, queues.NOTICES))
+        preview.show_due_mail(ctx, queues.NOTICES, outbox.Notices(ctx),
+                              queues.other_mail(ctx, queues.NOTICES))
     elif work := queues.work_to_do(ctx, queues.NOTICES):       # most runs need load no more
         from jobs_lib.engines import mail_sending
         from jobs_lib.features.notifications import outbox

@@ -27,8 +27,8 @@ from jobs_lib.runner import access, clock_doubt, dead_runs, incident_files, slot
 from . import overdue
 from .queues import queues
 
-Facts = namedtuple("Facts", "now zone alerts jobs queues relay refusing sent disks last_run_at stopped gap "
-                   "problems lacking lack recorded unusable doubt")
+Facts = namedtuple("Facts", "now zone alerts jobs queues relay refusing sent disks last_run_at "
+                   "stopped gap problems lacking lack recorded unusable doubt")
 Facts.__doc__ = """Everything, at `now`. Times are aware UTC.
 
 zone         `[core] timezone`, for texts                alerts  the section
@@ -122,8 +122,9 @@ def collect(db, config, jobs, now, broken=()) -> Facts:
     return Facts(
         now, zone, alerts, found,
         queues(db, config, able, now, {name: job.interval for name, job in found.items()}, day),
-        mail and pause_now(db, now), refusals.of_everybody(db, now), partial(_sent, db, mail, now), disks(config), last,
-        beats.stopped(last), gap, [*problems, *_sections(config, usable)],
+        mail and pause_now(db, now), refusals.of_everybody(db, now),
+        partial(_sent, db, mail, now), disks(config), last, beats.stopped(last), gap,
+        [*problems, *_sections(config, usable)],
         tuple(name for name in lacking if found[name].enabled and not found[name].paused_at), lack,
         _recorded(config), access.unusable(config), _doubt(db, config, now, clock_changed))
 

@@ -110,17 +110,19 @@ def test_others_of_the_same_domain_speak_for_it_only_where_it_has_accepted_mail(
     assert service.run(job)["failed"] == 2
 
 
-def test_what_is_replayed_is_asked_for_twice_again(service):
+def test_what_is_replayed_or_sent_elsewhere_is_asked_for_twice_again(service):
     refuse(service, "dead.example")
-    addressed(service, FORWARDS, "jo@dead.example", "ann@home.example")
-    for _ in range(2):
-        fill(service, FORWARDS, 3)
-        service.run(FORWARDS)
-        service.now += timedelta(hours=6)
-    assert statuses(service, FORWARDS)["failed"] == 1
-    service.command("replay", "forwards", "1")
-    service.run(FORWARDS)
-    assert statuses(service, FORWARDS)["failed"] == 0
+    addressed(service, NOTICES, "jo@dead.example")
+    for replay in (True, False):
+        for failed in (0, 1):
+            fill(service, NOTICES, 3)
+            service.now += timedelta(hours=6)
+            assert service.run(NOTICES)["failed"] == failed
+        if replay:
+            service.command("replay", "notifications", "1")
+    service.db.execute("UPDATE {notifications} SET status = 'pending', attempts = 0, "
+                       "to_email = 'al@dead.example' WHERE id = 1")
+    assert service.run(NOTICES)["failed"] == 0
 
 
 @both
@@ -139,8 +141,7 @@ def test_who_refuses_everybody_is_one_incident_that_any_channel_reports(
     refuse(service, *domains)
     service.attempt(job)
     service.attempt("check_jobs")
-    assert [json.loads(request.body)["title"] for request in service.web][0].startswith(
-        f"[jobs] {subject}")
+    assert json.loads(service.web[0].body)["title"].startswith(f"[jobs] {subject}")
     assert [row["kind"] for row in service.rows("alerts")] == ["relay"]
     service.outbox.answer = None
     pass_hours(service, job, 7)

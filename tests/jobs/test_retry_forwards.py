@@ -452,7 +452,7 @@ def test_every_attempt_sends_the_same_bytes_the_original_unchanged_in_them(bench
     bench.outbox.answer = lambda envelope: BUSY
     send = bench.outbox.send
 
-    def record(envelope, message, deadline, item_id, _following):
+    def record(envelope, message, deadline, item_id):
         with open(message.path, "rb") as file:
             seen.append(message.head + file.read())
         return send(envelope, message, deadline, item_id)

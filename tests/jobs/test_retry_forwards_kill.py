@@ -10,8 +10,9 @@ from collections import Counter
 
 import pytest
 
-from tests.servers.misbehaving import Relay
+from tests.servers.misbehaving import Bye, Relay
 from tests.servers.smtp_sink import Sink
+from tests.support.product import connect
 from tests.support.repeats import REPEATS
 from tests.support.shell import Shell, at_sql
 
@@ -171,3 +172,48 @@ def test_of_fifty_started_at_once_one_works_and_nothing_is_sent_twice(mariadb, t
     runs = Counter(row["status"] for row in service.db.query("SELECT status FROM {job_runs}"))
     assert runs == {"ok": 1, "skipped": 49}
     check_all_sent(service, counted, 100, 0)
+
+
+def test_each_result_is_stored_before_the_next_content_is_sent(service):     # R22
+    """When the relay has taken a content, at most its own row has begun and no other has no
+    result."""
+    seen = []
+
+    class Looking(Counting):
+        def answer(self, phase: str):
+            if phase == "dot":
+                db = connect(service.url)               # this thread's own
+                seen.append(db.query("SELECT status, attempts FROM {failed_emails} ORDER BY id"))
+                db.close()
+            return super().answer(phase)
+
+    service.forwards(3)
+    with Looking() as server:
+        service.configure("mail", port=server.port)
+        service.run("retry_forwards")
+    assert server.commands() == ["ehlo", *["MAIL", "RCPT", "DATA"] * 3, "QUIT"]
+    assert [[row["status"] for row in at] for at in seen] == [
+        ["sending", "pending", "pending"], ["sent", "sending", "pending"],
+        ["sent", "sent", "sending"]]
+    assert [[row["attempts"] for row in at] for at in seen] == [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
+
+
+def test_a_stop_between_two_sends_no_more(service):
+    service.forwards(3)
+    running: list = []
+    with Counting(lambda: running[-1].terminate(), "dot", 1) as server:
+        service.configure("mail", port=server.port)
+        running.append(service.start("retry_forwards"))
+        running[-1].communicate(timeout=60)
+    assert service.statuses() == {"sent": 1, "pending": 2}
+    assert len(server.contents) == 1
+
+
+# R29
+def test_connections_that_break_after_each_message_lose_none(service):
+    service.forwards(6)
+    with Counting(dot=[Bye(b"250 2.0.0 Ok: and bye")] * 6) as server:
+        service.configure("mail", port=server.port)
+        service.run("retry_forwards")
+    assert service.statuses() == {"sent": 6}
+    assert set(server.count().values()) == {1}

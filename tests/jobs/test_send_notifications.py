@@ -109,7 +109,7 @@ def test_every_attempt_sends_the_same_bytes(bench, owner):      # R26
     bench.outbox.answer = refuse
     original = bench.outbox.send
 
-    def keep(envelope, message, deadline, item_id, _following):
+    def keep(envelope, message, deadline, item_id):
         seen.append((envelope, message.head, item_id))
         return original(envelope, message, deadline, item_id)
     bench.outbox.send = keep

@@ -192,7 +192,7 @@ def test_what_another_puts_back_meanwhile_is_not_put_back_again(service):     # 
     other, mine = rows(service, "forward", 2)
 
     def put_back(sql, values):
-        if sql.startswith("SELECT finished_at, created_at, id FROM {failed_emails}"):
+        if sql.startswith("SELECT id FROM {failed_emails} WHERE +status"):
             service.on_statement = None
             service.db.execute("UPDATE {failed_emails} SET status = 'pending', attempts = 3 "
                                "WHERE id = :id", id=other)

@@ -125,7 +125,7 @@ class Relay:
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
 
-    def send(self, envelope, message, _deadline, item_id, _following=None) -> Result:
+    def send(self, envelope, message, _deadline, item_id) -> Result:
         """One message."""
         outside = self._outside
         outside.strikes.reached("message", 0)

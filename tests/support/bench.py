@@ -348,7 +348,7 @@ class Outbox(list):
 
     answer = None
 
-    def send(self, envelope, message, deadline, item_id, following=None) -> Result:
+    def send(self, envelope, message, deadline, item_id) -> Result:
         """Take the message, or answer something else."""
         result = self.answer(envelope) if self.answer else Result(SENT, 250, "2.0.0", "taken")
         if message.path is not IN_MEMORY and not os.path.exists(message.path):

@@ -18,6 +18,8 @@ def drop_sent_files(ctx) -> None:
     """Delete the raw files of what was sent a day ago. The rows stay for a week."""
     folder = ctx.section("spool").dir
     for path in sent_files(ctx):
+        if ctx.should_stop():
+            return
         try:
             removed = spool.remove(folder, path) is not None
         except OSError as error:
@@ -41,13 +43,9 @@ def sent_files(ctx):
                         " AND finished_at >= :since AND finished_at <= :until LIMIT 5000",
                         since=clock.plus(first, -LATER), until=ctx.now - LATER)
     folder = ctx.section("spool").dir
-    for row in rows:
-        if ctx.should_stop():
-            return
-        if not spool.is_there(folder, row["raw_path"]):
-            continue
-        if not spool.is_needed(ctx.db, row["raw_path"]):
-            yield row["raw_path"]
+    paths = [row["raw_path"] for row in rows if spool.is_there(folder, row["raw_path"])]
+    needed = spool.named(ctx.db, paths, but="sent")
+    yield from (path for path in paths if path not in needed)
 
 
 def send_due(ctx):
@@ -73,14 +71,13 @@ def notify_owners(ctx) -> None:
 
 def preview(ctx) -> None:
     """A dry run: what would be sent, and which owners would be notified of failures."""
-    from jobs_lib.engines import mail_preview
+    from jobs_lib.engines.preview import show_due_mail
     from jobs_lib.features import queues
     from jobs_lib.text import counted
 
     from . import failure_notice
     from .source import Forwards
-    mail_preview.preview(ctx, queues.FORWARDS, Forwards(ctx),
-                         queues.other_mail(ctx, queues.FORWARDS))
+    show_due_mail(ctx, queues.FORWARDS, Forwards(ctx), queues.other_mail(ctx, queues.FORWARDS))
     owed = failure_notice.count_owed(ctx)
     ctx.count("notices", owed)
     if owed:

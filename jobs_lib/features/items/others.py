@@ -4,8 +4,8 @@ from __future__ import annotations
 from jobs_lib import clock, text
 from jobs_lib.database import stored
 from jobs_lib.database.values import keys_in, one_line, words
-from jobs_lib.engines.due import Due, pending
-from jobs_lib.engines.items import DUE, Item, Items, Kept, Wanted, bound, count, in_order
+from jobs_lib.engines.due import Due
+from jobs_lib.engines.items import DUE, SUSPENDED, Item, Items, Kept, Wanted, bound, count
 from jobs_lib.engines.rows import UNCLAIMED, owners_in, why_nobody_waits
 from jobs_lib.features import queues
 
@@ -30,22 +30,21 @@ class Exports(Items):
         return {row["id"]: why for row in found
                 if (why := why_nobody_waits(owners, row["user_id"]))}
 
-    def reasons_to_wait(self, ctx, found: list[dict]) -> dict:
+    def reasons(self, ctx, waits: list[dict]) -> dict:
         """Another one of the account comes first."""
-        owners = keys_in({row["user_id"] for row in found})
         busy = {row["user_id"] for row in ctx.db.query(
             "SELECT user_id FROM {export_requests} WHERE status = 'running' "
-            f"AND NOT {UNCLAIMED} AND user_id IN (:owners)", owners=owners)}
-        return {row["id"]: "another export of the account is being made" for row in found
+            f"AND NOT {UNCLAIMED} AND user_id IN (:owners)",
+            owners=keys_in({row["user_id"] for row in waits}))}
+        return {row["id"]: "another export of the account is being made" for row in waits
                 if row["user_id"] in busy}
 
     def kept(self, ctx, row: dict) -> Kept:
         """Its file by [export] keep; its row with the account."""
-        until = clock.parse_any(row["expires_at"])
-        if row["status"] == "ready" and until:
-            return Kept(until, ("export", "keep"),
-                        "then its file is deleted; its row stays as long as the account")
-        return Kept(None, None, "its row stays as long as the account")
+        until = clock.parse_any(row["expires_at"]) if row["status"] == "ready" else None
+        return Kept(until, ("export", "keep") if until else None,
+                    "then its file is deleted; its row stays as long as the account" if until
+                    else "its row stays as long as the account")
 
 
 class Domains(Items):
@@ -55,6 +54,7 @@ class Domains(Items):
     done, failed = ("checked",), ()
     age = ("next_check_at",)
     reads = ("name", "dns_results", "next_check_at", "recheck_requested_at", "failures")
+    waits_if = " AND next_check_at IS NOT NULL"
     moments = (("created_at", "was added"), ("recheck_requested_at", "a check was asked for"),
                ("failing_since", "has been found wrong since then"),
                ("warned_at", "its owner was warned"), ("verified_at", "was verified"),
@@ -74,27 +74,14 @@ class Domains(Items):
         """But those that were given up."""
         return "pending", "verified"
 
-    def waiting(self, ctx, most: int) -> list:
-        """What is due, then by the next check."""
-        found = self.due(ctx).ids(most)
-        found += self.ids(ctx, f"{pending(self.queue)} AND next_check_at >= :first "
-                          "ORDER BY next_check_at", most + len(found), first=clock.FIRST)
-        return list(dict.fromkeys(found))[:most]
-
-    def read(self, ctx, ids: list, columns: str = "") -> list[dict]:
-        """Without a time that a schedule gives."""
-        names = columns or ", ".join(("id", "user_id", "status", "created_at", *self.reads))
-        return in_order(ids, ctx.db.query(f"SELECT {names} FROM {{domains}} WHERE id IN (:ids)",
-                                          ids=ids))
-
     def describe(self, ctx, found: list[dict]) -> list[Item]:
         """By the status that the last check left."""
         from jobs_lib.features.domains.status import in_words
         owners, items = owners_in(ctx.db, found), []
         for row in found:
             next_at, why = _next_check(ctx, row), why_nobody_waits(owners, row["user_id"])
-            if not why and owners[row["user_id"]] == "suspended":
-                why = "its owner is suspended"
+            if owners.get(row["user_id"]) == "suspended":
+                why = SUSPENDED
             elif not why and next_at is None:
                 why = "given up: it is checked again once its owner asks for it"
             items.append(Item(row["id"], row["user_id"], one_line(row["name"], 254),
@@ -118,11 +105,10 @@ class Domains(Items):
 
 def _next_check(ctx, row: dict):
     """None: never again by itself."""
-    if clock.parse_any(row["recheck_requested_at"]):
-        return ctx.now
-    if row["next_check_at"] is None:
-        return None if row["status"] == "failed" else ctx.now
-    return clock.parse_any(row["next_check_at"]) or ctx.now
+    is_asked = clock.parse_any(row["recheck_requested_at"])
+    if row["next_check_at"] is None and row["status"] == "failed" and not is_asked:
+        return None
+    return (None if is_asked else clock.parse_any(row["next_check_at"])) or ctx.now
 
 
 class Deletions(Items):
@@ -144,18 +130,20 @@ class Deletions(Items):
         """The longest deleted first."""
         if wanted.failed:
             return []
-        owners = " AND id IN (:owners)" if wanted.owners is not None else ""
-        return self.ids(ctx, f"status = 'deleted'{owners}{self.times(wanted)} "
-                        "ORDER BY deleted_at, id", most, **bound(wanted))
+        rule = self.rule(wanted, "deleted").replace("user_id", "id")
+        return self.ids(ctx, f"{rule} ORDER BY deleted_at, id", most, **bound(wanted))
 
     def read(self, ctx, ids: list, columns: str = "") -> list[dict]:
         """The accounts, with what is known of each deletion."""
         from jobs_lib.features.accounts import due as deletions
-        found = in_order(ids, ctx.db.query(f"SELECT {deletions.COLUMNS} FROM {{users}} "
-                                           "WHERE id IN (:ids) AND status = 'deleted'", ids=ids))
+        found = {row["id"]: row for row in ctx.db.query(
+            f"SELECT {deletions.COLUMNS} FROM {{users}} WHERE id IN (:ids) "
+            "AND status = 'deleted'", ids=ids)}
+        chosen = [found[id] for id in ids if id in found]
         return [{"id": row["id"], "user_id": row["id"], "status": "deleted",
                  "deleted_at": row["deleted_at"], "created_at": row["created_at"],
-                 "account": account} for row, account in zip(found, deletions.accounts(ctx, found))]
+                 "account": account} for row, account in zip(chosen,
+                                                             deletions.accounts(ctx, chosen))]
 
     def row(self, ctx, id) -> dict | None:
         """The account; of one that was erased what stays."""
@@ -189,9 +177,8 @@ class Deletions(Items):
     def kept(self, ctx, row: dict) -> Kept:
         """Until the date that its owner was given."""
         from jobs_lib.features.accounts.due import next_at
-        account, grace = row["account"], (self.queue.job, "grace")
+        account = row["account"]
         if account is None:
             return Kept(None, None, "what stays says no more than that an account was deleted")
-        if not account.is_timed:
-            return Kept(None, grace, f"counted from the next run of {self.queue.job}")
-        return Kept(next_at(ctx, account), grace, "then all that the account has is deleted")
+        until = next_at(ctx, account) if account.is_timed else None
+        return Kept(until, (self.queue.job, "grace"), "then all that the account has is deleted")

@@ -127,13 +127,13 @@ class Deliveries(Items):
         from jobs_lib.features.webhooks import endpoints
         return endpoints.reasons_to_cancel(ctx.db, found)
 
-    def reasons_to_wait(self, ctx, found: list[dict]) -> dict:
+    def reasons(self, ctx, waits: list[dict]) -> dict:
         """Its endpoint is paused."""
         from jobs_lib.features.webhooks import endpoints
-        known = endpoints.current(ctx.db, {row["webhook_id"] for row in found})
+        known = endpoints.current(ctx.db, {row["webhook_id"] for row in waits})
         paused = {id: endpoint["paused_until"] for id, endpoint in known.items()
                   if endpoints.is_paused(endpoint, ctx.now)}
-        return {row["id"]: f"its endpoint is paused until {paused[id]} UTC" for row in found
+        return {row["id"]: f"its endpoint is paused until {paused[id]} UTC" for row in waits
                 if (id := row["webhook_id"]) in paused}
 
     def why_lost(self, ctx, row: dict) -> str | None:

@@ -61,9 +61,9 @@ def reasons_to_cancel(db, rows: list[dict]) -> dict:
 
 def preview(ctx) -> None:
     """A dry run: what would be sent. No name is resolved and nothing connected to."""
-    from jobs_lib.engines.mail_preview import preview_queue
-    preview_queue(ctx, WEBHOOKS, ("due delivery", "due deliveries"),
-                  lambda rows: reasons_to_cancel(ctx.db, rows))
+    from jobs_lib.engines.preview import show_due
+    show_due(ctx, WEBHOOKS, ("due delivery", "due deliveries"),
+             lambda rows: reasons_to_cancel(ctx.db, rows))
 
 
 def store_result(ctx, endpoint: dict, verdict) -> tuple[dict, str]:

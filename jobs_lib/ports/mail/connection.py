@@ -5,7 +5,6 @@ Here each call gets what is left of the phase and of the whole message.
 """
 from __future__ import annotations
 
-import contextlib
 import re
 import socket
 import time
@@ -51,14 +50,6 @@ class Connection:
             raise Disconnected("the server did not take the data in time") from None
         except OSError as error:
             raise Disconnected(f"the connection broke ({_words(error)})") from None
-
-    def acknowledge(self) -> None:
-        """Let our system say at once what has arrived, where it can (Linux). It waits up to 40 ms
-        for data of ours to say it with, and the other side's may hold back a small reply until it
-        knows of the one before (Nagle)."""
-        if hasattr(socket, "TCP_QUICKACK"):
-            with contextlib.suppress(OSError):
-                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def reply(self) -> Reply:
         """The next reply, within the phase (RFC 5321 4.2)."""

@@ -28,9 +28,8 @@ class MaildirTransport:
         self.read: set | None = None     # names in cur/ without their flags, once looked up
 
     def send(self, envelope: Envelope, message: Message, deadline: float,
-             item_id: object, following=None) -> Result:
-        """Stores one message. `item_id` is unique over all queues, like `forward-12`. There is no
-        relay that could be asked about what follows."""
+             item_id: object) -> Result:
+        """Stores one message. `item_id` is unique over all queues, like `forward-12`."""
         try:
             sender = check(envelope.sender) if envelope.sender else ""
             recipient = check(envelope.recipient)

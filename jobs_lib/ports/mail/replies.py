@@ -51,7 +51,8 @@ def judge(reply: Reply, phase: str, sender: str, pause_patterns) -> Result:
     elif code == CLOSING and phase == ABOUT_US:
         # a new connection that is sent away before it named a recipient
         outcome = RELAY
-    elif kind in (4, 5) and phase == ABOUT_US and sender and not _can_be_the_message(code, enhanced):
+    elif (kind in (4, 5) and phase == ABOUT_US and sender
+          and not _can_be_the_message(code, enhanced)):
         # every message bears a sender in our own domain: the domain is wrong, or the relay not set
         # up for it
         outcome = RELAY

@@ -14,8 +14,6 @@ from .smtp_exchange import MailTransaction, Outgoing, commands_for, unsendable
 from .smtp_session import LIMITS, NoSession, SmtpSession, open_session, unseen
 
 RECONNECT_MINIMUM = 10       # seconds that a second try over a new connection needs
-# seconds of a round trip from which on it is worth while to send the next message's commands ahead
-FAR = 0.005
 
 
 class SmtpTransport:
@@ -27,25 +25,17 @@ class SmtpTransport:
         self.step = step
         self.limits = limits
         self.session: SmtpSession | None = None
-        # until a relay gets out of step by it, or hangs up
-        self.sends_ahead = True
         self.pause_patterns = [pattern.lower() for pattern in mail.pause_patterns if pattern]
 
     def send(self, envelope: Envelope, message: Message, deadline: float,
-             item_id: object, following=None) -> Result:
-        """One message to one recipient, whatever the relay does.
-
-        deadline   monotonic seconds. Every phase ends a margin before it, so that the result can
-                   still be stored
-        following  a function that returns (envelope, message) of what is likely to be sent next, or
-                   None. It is called where a far relay can be sent the commands ahead (RFC 2920
-                   3.1). The content is sent by the next `send` alone
-        """
+             item_id: object) -> Result:
+        """One message to one recipient, whatever the relay does. deadline: monotonic seconds. Every
+        phase ends a margin before it, so that the result can still be stored."""
         deadline -= self.limits.margin
         try:
             sender, recipient = _checked(envelope)
             with Content(message) as content:
-                return self._deliver(Outgoing(sender, recipient, content), deadline, following)
+                return self._deliver(Outgoing(sender, recipient, content), deadline)
         except AddressError as error:
             return Result(FINAL, None, "5.1.3", plain(str(error)))
         except Unsendable as error:
@@ -55,9 +45,6 @@ class SmtpTransport:
         """QUIT, politely and briefly; whatever comes of it changes nothing."""
         session = self.session
         if session is None:
-            return
-        if session.sent_ahead:          # the relay waits for content: it would take QUIT for it
-            self._drop()
             return
         try:
             session.connection.total = time.monotonic() + self.limits.quit
@@ -73,15 +60,14 @@ class SmtpTransport:
         if session is not None:
             session.close()
 
-    def _deliver(self, outgoing: Outgoing, deadline: float, following) -> Result:
+    def _deliver(self, outgoing: Outgoing, deadline: float) -> Result:
         """Over the open session; once more over a new one when the open one turns out to be
         dead."""
         session = self.session
-        if session is not None and not session.is_ready_for(
-                commands_for(session.esmtp_features, outgoing)):
+        if session is not None and session.connection.has_spoken():
             self._drop()                  # it closed meanwhile, or is out of step with us
         elif session is not None:
-            result = self._try(session, outgoing, deadline, following, reused=True)
+            result = self._try(session, outgoing, deadline, reused=True)
             if result.outcome != LOST or deadline - time.monotonic() < RECONNECT_MINIMUM:
                 return result
         if self.stop and self.stop():
@@ -93,24 +79,20 @@ class SmtpTransport:
                                                   self.step)
         except NoSession as failure:
             return judge_no_session(failure)
-        return self._try(session, outgoing, deadline, following, reused=False)
+        return self._try(session, outgoing, deadline, reused=False)
 
-    def _try(self, session: SmtpSession, outgoing: Outgoing, deadline: float, following,
+    def _try(self, session: SmtpSession, outgoing: Outgoing, deadline: float,
              reused: bool) -> Result:
         """The Result over this session; `lost` when the message had not begun and may try
         another."""
         refusal = unsendable(session.esmtp_features, outgoing)
         if refusal is not None:
             return refusal
-        was_sent_ahead = bool(session.sent_ahead)
         transaction = MailTransaction(session, self.limits, deadline, reused, self.step)
         try:
             reply = transaction.run(commands_for(session.esmtp_features, outgoing),
-                                    outgoing.content, self._commands_ahead(session, following))
+                                    outgoing.content)
         except Disconnected as lost:
-            # whichever message they belong to; not by a relay that has said goodbye
-            if (was_sent_ahead or session.sent_ahead) and not session.unusable:
-                self.sends_ahead = False
             self._drop()
             return judge_loss(lost, transaction.phase)
         except BaseException:
@@ -125,26 +107,6 @@ class SmtpTransport:
             self._drop()
             return result._replace(outcome=LOST)
         return result
-
-    def _commands_ahead(self, session: SmtpSession, following) -> list[str]:
-        """Those of the message that follows, where it is worth while to send them ahead; else
-        []."""
-        features = session.esmtp_features
-        is_far = session.latency >= FAR and "pipelining" in features
-        expected = following() if following and is_far and self.sends_ahead else None
-        if expected is None:
-            return []
-        envelope, message = expected
-        try:
-            sender, recipient = _checked(envelope)
-            with Content(message) as content:
-                outgoing = Outgoing(sender, recipient, content)
-                # a large one takes longer to read than it would save
-                if content.whole is None or unsendable(features, outgoing):
-                    return []
-                return commands_for(features, outgoing)
-        except (AddressError, Unsendable):              # its own result, when its turn comes
-            return []
 
 
 def _checked(envelope: Envelope) -> tuple[str, str]:

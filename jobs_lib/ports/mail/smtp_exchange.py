@@ -3,9 +3,7 @@ always known.
 
 Before DATA was accepted a lost connection proves that nothing was delivered; once the final dot is
 out nobody can tell. With PIPELINING (RFC 2920) the commands go in one write, which saves two round
-trips a message. A third one is saved by sending them behind the content of the message before, as
-RFC 2920 3.1 allows: their answers are read when their message's turn has come. Until then it has no
-content, so to hang up undoes them.
+trips a message.
 """
 from __future__ import annotations
 
@@ -63,20 +61,12 @@ class MailTransaction:
         self.phase = "MAIL"
         self.connection.total = deadline
 
-    def run(self, commands: list[str], content, following: list[str]) -> Reply:
-        """Sends the message. Raises Disconnected; then the session is of no use, nor when it is
-        `unusable`.
-
-        commands   from `commands_for`; those that were sent ahead are not sent again
-        following  the next message's, to be sent ahead, or []
-        """
-        were_sent, self.session.sent_ahead = bool(self.session.sent_ahead), []
-        steps = self._steps(commands)
-        refusal = self._take_up(steps) if were_sent else self._begin(steps)
-        reply = refusal or self._content(content, following)
+    def run(self, commands: list[str], content) -> Reply:
+        """Sends the message; `commands` are from `commands_for`. Raises Disconnected; then the
+        session is of no use, nor when it is `unusable`."""
+        reply = self._begin(self._steps(commands)) or self._content(content)
         accepted = self.phase == "dot" and reply.code // 100 == 2
-        # the next transaction may be under way: then the relay has ended this one by itself
-        self.session.needs_reset = not (accepted or self.session.sent_ahead)
+        self.session.needs_reset = not accepted
         if not accepted and reply.code < 400:
             self.session.unusable = True         # neither yes nor no: out of step with us
         return reply
@@ -127,30 +117,6 @@ class MailTransaction:
             self._back_out("RCPT" in accepted)
         return refusal
 
-    def _take_up(self, steps: list) -> Reply | None:
-        """The same for commands that were sent ahead: their answers are read now.
-
-        An answer too many or too few would become another message's. So only three that fit
-        together are believed, and MAIL has to be accepted: a new connection is asked about the
-        rest.
-        """
-        replies: list[Reply] = []
-        for phase, _, seconds in steps:
-            self.phase = phase
-            replies.append(self._answer(seconds))
-            self.step(phase, replies[-1])
-            if replies[-1].code == CLOSING or replies[0].code // 100 != 2:
-                raise Disconnected("the relay did not take commands that were sent ahead")
-        _, recipient, data = replies
-        if recipient.code >= 400 and data.code >= 400:
-            self.phase = "RCPT"
-            return recipient
-        if recipient.code // 100 == 2 and data.code >= 400:
-            return data
-        if recipient.code // 100 != 2 or data.code != 354 or self.connection.has_spoken():
-            raise Disconnected("the relay got out of step by commands that were sent ahead")
-        return None
-
     def _back_out(self, recipient_accepted: bool) -> None:
         """The relay waits for content although it refused before (RFC 2920 3.1): a lone dot ends
         it.
@@ -166,7 +132,7 @@ class MailTransaction:
         except Disconnected:
             self.session.unusable = True
 
-    def _content(self, content, following: list[str]) -> Reply:
+    def _content(self, content) -> Reply:
         self.phase = "content"
         for block, is_last in content.blocks():
             if self.connection.has_spoken():
@@ -176,24 +142,12 @@ class MailTransaction:
             if is_last and self._dot_seconds() <= 0:
                 raise Disconnected("no time is left for an answer to the final dot")
             self.connection.allow(self.limits.block)
-            if is_last and following:
-                self._write_with(block, following)
-            else:
-                self.connection.write(block)
+            self.connection.write(block)
         # only now: as long as a write fails, its end with the dot was never sent
         self.phase = "dot"
         reply = self._answer(self._dot_seconds())
-        if self.session.sent_ahead:
-            self.connection.acknowledge()
         self.step("content", reply)
         return reply
-
-    def _write_with(self, last_block: bytes, following: list[str]) -> None:
-        """The end of the content and the next message's commands in one write, so that the relay
-        finds them together and answers them together."""
-        self.phase = "dot"              # if this fails, nobody knows whether the dot was sent
-        self.connection.write(last_block + "".join(f"{line}\r\n" for line in following).encode())
-        self.session.sent_ahead, self.session.sent_ahead_at = following, time.monotonic()
 
     def _dot_seconds(self) -> float:
         return min(self.limits.dot, self.deadline - time.monotonic())

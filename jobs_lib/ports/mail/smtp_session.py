@@ -32,9 +32,6 @@ LIMITS = Limits(connect=30, greeting=60, ehlo=30, tls=30, auth=60, again=30, mai
                 data=60,
                 block=180, dot=600, quit=2, margin=5)
 
-# seconds for which a relay that was sent commands ahead is trusted to be waiting still
-LONGEST_AHEAD = 10.0
-
 
 def unseen(_step: str, _answer) -> None:
     """What is called after each step of a session, with its name and what was answered: a text, or
@@ -42,8 +39,8 @@ def unseen(_step: str, _answer) -> None:
 
 
 class NoSession(Exception):
-    """The relay could not be reached or did not let us in; `reply` is its reply, or None. `is_ours`:
-    it was not even tried, for want of something of this host."""
+    """The relay could not be reached or did not let us in; `reply` is its reply, or None.
+    `is_ours`: this host lacked something to try it with."""
 
     def __init__(self, text: str, reply=None, is_ours: bool = False) -> None:
         super().__init__(text)
@@ -60,11 +57,6 @@ class SmtpSession(smtplib.SMTP):
         self.needs_reset = False
         # out of step or asked to close: not for another message
         self.unusable = False
-        # what the relay took to answer EHLO, in seconds
-        self.latency = 0.0
-        # the next transaction's commands, where they were sent ahead of its turn; and when
-        self.sent_ahead: list[str] = []
-        self.sent_ahead_at = 0.0
 
     def speak_over(self, sock: socket.socket, deadline: float) -> None:
         """This socket from now on; what came over an earlier one is forgotten (RFC 3207 4.2)."""
@@ -83,15 +75,6 @@ class SmtpSession(smtplib.SMTP):
     def close(self) -> None:
         with contextlib.suppress(OSError):
             super().close()
-
-    def is_ready_for(self, commands: list[str]) -> bool:
-        """Whether it may take the message of these commands. Not when the relay has said something
-        unasked, nor when it waits for the content of another message: that can only be hung up, as
-        whatever is sent, RSET too, would be the content."""
-        if self.sent_ahead:
-            age = time.monotonic() - self.sent_ahead_at
-            return self.sent_ahead == commands and age < LONGEST_AHEAD
-        return not self.connection.has_spoken()
 
     def expect(self, what: str, answer, *codes: int) -> None:
         """Raises NoSession unless smtplib's (code, text) has one of these codes."""
@@ -121,7 +104,7 @@ def _no_session(error: BaseException, mail):
     """The NoSession behind what went wrong, or None for what is not the relay's doing (a hard
     limit)."""
     where = f"{mail.host}:{mail.port}"
-    if is_exhausted(error):
+    if isinstance(error, OSError) and is_exhausted(error):
         return NoSession(EXHAUSTED.text(error=error.strerror), is_ours=True)
     if isinstance(error, NoSession):
         return NoSession(f"{where}: {error.text}", error.reply, error.is_ours)
@@ -198,9 +181,7 @@ def _introduce(session: SmtpSession, mail, limits: Limits, deadline: float, step
 
 def _ehlo(session: SmtpSession, limits: Limits, step) -> None:
     session.connection.allow(limits.ehlo)
-    began = time.monotonic()
     session.ehlo_or_helo_if_needed()
-    session.latency = time.monotonic() - began
     offers = ", ".join(sorted(name.upper() for name in session.esmtp_features)) or "no extension"
     step("EHLO", f"we are {session.local_hostname}; the relay offers {offers}")
 

@@ -12,52 +12,49 @@ from .queue import EVERY_ONE, Work
 from .turns import Ring
 
 LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, and shows
+COUNTED_AS = {"cancel": "cancelled", "fail": "failed", "end": "invalid"}
 
 Room = namedtuple("Room", "most why ahead stays", defaults=(EVERY_ONE, "", 0, lambda row: False))
 Room.__doc__ = """What may go in a run: `most` rows in their turns, and `why` not more; `ahead`:
 urgent ones before them. `stays(row)`: whether it waits although others go."""
 
 
-def preview(ctx, queue: Queue, source: MailSource, other) -> None:
+def show_due_mail(ctx, queue: Queue, source: MailSource, other) -> None:
     """Show and count what a run now would send, fail and cancel. `source`, `other`: as
     mail_sending.send_due takes them."""
-    by, seconds = f"by {ctx.section('mail').transport}", time_to_begin(ctx)
-    noun = f"due message {by}", f"due messages {by}"
+    mail, seconds = ctx.section("mail"), time_to_begin(ctx)
+    noun = f"due message by {mail.transport}", f"due messages by {mail.transport}"
     if paused := relay.paused(ctx.db, ctx.now):         # such a run looks at no row
         ctx.show(f"send {counted(0, *noun)}", [], f"not now: the relay is paused {paused}")
         return
-    preview_queue(ctx, queue, noun, source.reasons_to_cancel, source.why_not,
-                  _room(ctx, queue, source, other, seconds))
-
-
-def _room(ctx, queue: Queue, source: MailSource, other, seconds: float) -> Room:
-    open_now, mail = limits.Limits(ctx, queue.kind, other), ctx.section("mail")
+    open_now = limits.Limits(ctx, queue.kind, other)
     most, why = open_now.left(urgent=False, seconds=seconds)
     ahead = open_now.left(urgent=True, seconds=seconds)[0] if queue.priority else 0
-    if not limits.failures_full(ctx.db, mail, ctx.now):
-        return Room(most, why, ahead)
-    why = f"[mail] failures_per_hour = {mail.failures_per_hour} is reached"
-    return Room(most if source.has_first_attempts else 0, why, ahead,
-                lambda row: row["attempts"] > 0)
+    room = Room(most, why, ahead)
+    if limits.failures_full(ctx.db, mail, ctx.now):
+        room = Room(most if source.has_first_attempts else 0,
+                    f"[mail] failures_per_hour = {mail.failures_per_hour} is reached", ahead,
+                    lambda row: row["attempts"] > 0)
+    show_due(ctx, queue, noun, source.reasons_to_cancel, source.why_not, room)
 
 
-def preview_queue(ctx, queue: Queue, noun: tuple, reasons_to_cancel, why_not=lambda row: None,
-                  room: Room | None = None) -> None:
-    """The same of any queue. `noun`: of one item and of many. `why_not(row)`: why it can only
-    fail."""
+def show_due(ctx, queue: Queue, noun: tuple, reasons_to_cancel, why_not=lambda row: None,
+             room: Room | None = None) -> None:
+    """Show and count what a run now would do with what is due. `noun`: of one item and of many;
+    `why_not(row)`: why it can only fail."""
     work, room = Work(ctx, queue), room or Room()
     work.count_unknown()
-    going, notes = [], set()
     seen: dict = {}
+    going, notes = [], set()
     left: dict = {"cancel": {}, "fail": {}, "end": work.unusable}     # {id of a row: why}
     rings = [(Ring(work, ahead=True), room.ahead)] if queue.priority else []
     for ring, most in (*rings, (Ring(work), room.most)):
         for row in _in_turn(work, ring, seen, reasons_to_cancel, left["cancel"]):
-            if room.stays(row) or (most <= 0 and not ring.ahead):
-                notes.add(room.why)
             if room.stays(row):
+                notes.add(room.why)
                 continue
             if most <= 0 or ctx.within_limit(1, work.begun) == 0:
+                notes.update([room.why] if most <= 0 and not ring.ahead else ())
                 break
             seen[row["id"]] = row
             work.begun += 1
@@ -70,15 +67,15 @@ def preview_queue(ctx, queue: Queue, noun: tuple, reasons_to_cancel, why_not=lam
     total = len(going)
     if len(seen) >= LOOKED_AT:
         rest = work.due().backlog(EVERY_ONE)[0] - len(seen) - len(work.unusable)
-        total += min(ctx.within_limit(rest, work.begun), most)
+        total += int(min(ctx.within_limit(rest, work.begun), most))
         notes.add(f"at most: of the first {len(seen):,} it is known which are left out")
-    ctx.show(f"send {counted(int(total), *noun)}", going[:SHOWN], "; ".join(sorted(notes)))
-    for (verb, reasons), name in zip(left.items(), ("cancelled", "failed", "invalid")):
+    ctx.show(f"send {counted(total, *noun)}", going[:SHOWN], "; ".join(sorted(notes)))
+    for verb, reasons in left.items():
         if reasons:
             ctx.show(f"{verb} {len(reasons):,}: {', '.join(sorted(set(reasons.values())))}",
                      [seen[id] for id in reasons if id in seen][:SHOWN])
-            ctx.count(name, len(reasons))
-    ctx.count(queue.done, int(total))
+            ctx.count(COUNTED_AS[verb], len(reasons))
+    ctx.count(queue.done, total)
 
 
 def _in_turn(work: Work, ring: Ring, seen: dict, reasons_to_cancel, cancelled: dict):
