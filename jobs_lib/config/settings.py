@@ -121,8 +121,8 @@ SECTIONS = {
             "(cPanel: try 4). Then only messages that failed before wait."),
         "pause_patterns": Option(
             kind.several(kind.text), ", ".join(PAUSE_PATTERNS),
-            "Words in a refusal, at the connection or at MAIL, that mean the relay's own limit: all "
-            "mail is paused, and no message pays for it."),
+            "Words in a refusal, at the connection or at MAIL, that mean the relay's own limit: "
+            "all mail is paused, and no message pays for it."),
     },
     "personas": {
         "porter": Option(kind.mailbox, "Porter <porter@localhost>", "Signs everyday notices."),

@@ -14,16 +14,16 @@ from tests.house.source import ROOT, modules, tree
 
 # {package: lines}; a package that is not named here may not exist
 PACKAGES = {
-    "features": 7_042, "engines": 3_349, "database": 3_774, "ports": 2_750, "runner": 2_790,
-    "monitoring": 2_553, "commands": 2_455, "(loose)": 1_735, "config": 1_320, "output": 1_018,
-    "jobs": 1_005, "doctor": 1_000, "demo": 600, "launch": 580, "workers": 405, "cli": 355,
+    "features": 7_026, "engines": 3_386, "database": 3_775, "ports": 2_667, "runner": 2_790,
+    "monitoring": 2_572, "commands": 2_455, "(loose)": 1_735, "config": 1_320, "output": 1_018,
+    "jobs": 992, "doctor": 1_000, "demo": 600, "launch": 580, "workers": 405, "cli": 355,
     "crontab": 230}
 LINES, STATEMENTS, MODULES = 33_000, 20_000, 286
 # What serves tables of an app that existed before, together at most 650 lines.
 APP_TABLES = ("database/schema/__init__.py", "database/schema/fit.py",
               "database/schema/foreign_keys.py", "database/schema/keys.py",
               "database/schema/probe.py")
-OTHERS = {"tests": (".py", 38_417), "docs": (".md", 4_200)}
+OTHERS = {"tests": (".py", 38_312), "docs": (".md", 4_200)}
 LONGEST = {"config.ini.example": 420, "jobs.py": 50, "install.sh": 400, "CHANGELOG.md": 40,
            "README.md": 120}
 
