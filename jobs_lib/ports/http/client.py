@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import io
 import socket
 import threading
 from typing import Any
@@ -9,20 +11,22 @@ from typing import Any
 from jobs_lib.errors import JobsError
 from jobs_lib.paths import VERSION
 
-from .connect import (
-    Deadline,
-    Failure,
-    connect,
-    out_of_resources,
-    reason,
-    resolve,
-    secure,
+from .connect import Deadline, Failure, connect, out_of_resources, reason, resolve, secure
+from .message import (
+    ANSWERED,
+    EXCERPT,
+    FAILED,
+    REFUSED,
+    TIMEOUT,
+    UNSENDABLE,
+    Request,
+    Response,
 )
-from .message import ANSWERED, FAILED, REFUSED, TIMEOUT, UNSENDABLE, Request, Response
-from .response import Reader, excerpt
 from .url import UrlError, parse
 
 WRITE = 65536
+MOST = 65536                # bytes that are read of one answer, head and body
+BODY_SECONDS = 2.0          # for the body, once the status is known: it is only shown to people
 AGENT = f"jobs-webhooks/{VERSION}"
 
 
@@ -79,21 +83,10 @@ class Poster:
             if target.secure:
                 sock = secure(sock, self.context(), target.host, deadline)
             broken = _write(sock, data, deadline)
-            answer = self._answer(sock, deadline, broken)
+            return _answer(sock, deadline, broken)
         finally:
             with contextlib.suppress(OSError):
                 sock.close()
-        return Response(ANSWERED, answer.status, answer.headers.get("retry-after", ""),
-                        excerpt(answer.body))
-
-    def _answer(self, sock, deadline: Deadline, broken: str):
-        """Whoever answers early and closes may be heard all the same; else what broke counts."""
-        try:
-            return Reader(sock, deadline).answer()
-        except Failure as failure:
-            if broken and failure.response.outcome == FAILED:
-                raise Failure(FAILED, broken) from None
-            raise
 
 
 def prepare(request: Request) -> tuple:
@@ -126,3 +119,67 @@ def _write(sock, data: bytes, deadline: Deadline) -> str:
     except OSError as error:
         return f"the connection broke ({reason(error)})"
     return ""
+
+
+class _Incoming(io.RawIOBase):
+    """What comes in on one connection, for `http.client`, which knows no deadline and takes a
+    promised length at its word: each read gets what is left of the time, and all reads together get
+    MOST bytes, as if the answer ended there."""
+
+    def __init__(self, sock, deadline: Deadline) -> None:
+        self.sock, self.deadline, self.room = sock, deadline, MOST
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readinto(self, buffer) -> int:
+        """As `io.RawIOBase` has it; socket.timeout and OSError as the socket, Failure too late."""
+        self.sock.settimeout(self.deadline.left())
+        number = self.sock.recv_into(memoryview(buffer)[:self.room])
+        self.room -= number
+        return number
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """What `http.client` asks of a socket."""
+        return io.BufferedReader(self)
+
+
+def _answer(sock, deadline: Deadline, broken: str) -> Response:
+    """The Response that comes in. `broken`: why not all of the request was taken; whoever answers
+    early and closes may be heard all the same."""
+    incoming = _Incoming(sock, deadline)
+    answer = http.client.HTTPResponse(incoming, method="POST")      # type: ignore[arg-type]
+    try:
+        answer.begin()
+    except http.client.RemoteDisconnected:
+        raise Failure(FAILED, broken or "the connection ended before the answer did") from None
+    except http.client.HTTPException:
+        raise Failure(FAILED, broken or "the answer is not HTTP") from None
+    except OSError as error:
+        if broken and not isinstance(error, socket.timeout):
+            raise Failure(FAILED, broken) from None
+        raise
+    if answer.status < 200 or not incoming.room:        # an interim one, or a head without an end
+        raise Failure(FAILED, "the answer is not HTTP")
+    incoming.deadline = Deadline(min(BODY_SECONDS, deadline.left()))
+    retry_after = answer.headers.get("retry-after", "")
+    return Response(ANSWERED, answer.status, retry_after, excerpt(_body(answer)))
+
+
+def _body(answer: http.client.HTTPResponse) -> bytes:
+    """What comes of the body, whatever ends it: the status counts. It is read further than it is
+    kept, so that the other side is not cut off."""
+    body, most = b"", MOST if answer.length is None else min(answer.length, MOST)
+    with contextlib.suppress(http.client.HTTPException, OSError, Failure):
+        while len(body) < most and (piece := answer.read1(most - len(body))):
+            body += piece
+    return body
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of an answer as it may be stored and shown: printable, at most EXCERPT
+    bytes."""
+    text = body[:2 * EXCERPT].decode("utf-8", "replace")
+    text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return text.encode("utf-8")[:EXCERPT].decode("utf-8", "ignore")
