@@ -33,7 +33,7 @@ settings.load_profile("busy")
 ENGINES = ["sqlite", "mariadb"]
 # Their tests start programs, up to a second each. Of them, those marked `quick` are in the quick
 # tier, and of the others those not marked `slow`.
-PROGRAMS = ("apps", "crontab", "doctor", "operator", "runner", "workers")
+PROGRAMS = ("apps", "operator", "runner", "workers")
 TESTS = Path(__file__).resolve().parent
 
 
