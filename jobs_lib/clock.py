@@ -6,11 +6,10 @@ from datetime import datetime, timedelta, timezone
 from .errors import Invalid
 
 UTC = timezone.utc
-# the first time that every engine takes for one: MySQL's 0000-00-00 is none
-FIRST = "1000-01-01 00:00:00"
+# the first time that is one: MySQL's 0000-00-00 is none, and apps have 1970-01-01 or 2000-01-01 for
+# none, by which all would be past its time
+FIRST = "2001-01-01 00:00:00"
 LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-# How a run's stop reason begins that deleted nothing for it (runner/clock_doubt.py).
-IN_DOUBT = "the clock is in doubt"
 
 
 def now() -> datetime:
@@ -55,16 +54,3 @@ def parse_any(value) -> datetime | None:
         return parse(value)
     except Invalid:
         return None
-
-
-def boot() -> tuple[str, int]:
-    """(which start of this host, whole seconds since then), which no setting of the clock changes;
-    ("", 0) where the system does not provide it."""
-    try:
-        # each run reads them: as text files they take four times as long
-        with open("/proc/sys/kernel/random/boot_id", "rb", buffering=0) as file:
-            name = file.read().decode().strip()
-        with open("/proc/uptime", "rb", buffering=0) as file:
-            return name, int(float(file.read().split()[0]))
-    except (OSError, ValueError, IndexError):
-        return "", 0

@@ -22,7 +22,6 @@ from tests.support.product import (
     Session,
     catalogue,
     clock,
-    clock_doubt,
     connect,
     declare,
     fill,
@@ -49,8 +48,7 @@ def service(bench):
             old = {column.name: bench.ago(days=400) for column in table.columns
                    if column.type in ("now", "time") and not column.null}
             bench.table(table.name, [old])
-    clock_doubt.trust(bench.db, clock)          # its old runs do not tell the time
-    bench.is_new = False
+    bench.was_looked_at()
     bench.config(core=ELSEWHERE, mail={"host": "127.0.0.1", "port": 9, "security": "none"})
     return bench
 

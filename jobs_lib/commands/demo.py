@@ -22,7 +22,6 @@ from jobs_lib.output.console import Console, Paint
 from jobs_lib.output.layout import pairs, wrapped
 from jobs_lib.output.screen import jobs, shown
 from jobs_lib.paths import HOME
-from jobs_lib.runner import clock_doubt
 from jobs_lib.runner.limits import ExitOnSignal
 from jobs_lib.runner.resources import Ports
 
@@ -71,7 +70,6 @@ def build(folder: str):
     service.fill(db, settings.section("spool").dir, session.ports.now())
     # a first install starts nothing old; here the latest slot of every job is to be due
     db.execute("UPDATE {job_state} SET due_after = NULL")
-    clock_doubt.trust(db, session.ports)                    # its runs are old ones
     return session
 
 

@@ -2,7 +2,11 @@
 `resume mail` ends a pause of the relay.
 
 The job is not run for the times that passed while it was paused. To run it now: `jobs.py JOB`. Of
-a job that has never run, such as beside the tables of an app, it is printed first what it would do.
+a job that has never run, such as beside the tables of an app, it is printed first what it would do,
+and what the guard would hold back of it is confirmed by that.
+
+While the clock is in doubt, or the database looks like a restored backup, `resume all` prints what
+would go out and ends that; paused jobs are resumed when it is called again.
 
 When the relay cannot be used, all mail is paused, for up to an hour. Once you have fixed the cause,
 `resume mail` lets the next run try again immediately.
@@ -10,8 +14,10 @@ When the relay cannot be used, all mail is paused, for up to an hour. Once you h
 from __future__ import annotations
 
 from jobs_lib import catalogue, clock, schedule
-from jobs_lib.engines import relay
+from jobs_lib.engines import guard, relay
 from jobs_lib.errors import OK, JobsError
+from jobs_lib.monitoring import overview
+from jobs_lib.runner import doubt
 from jobs_lib.runner.access import refuse_root
 
 from .pause import ALL, answer, local, paused_since
@@ -34,6 +40,8 @@ def run(args, make_session, config_path) -> int:
     refuse_root(session.config, f"resume {getattr(args.what, 'name', args.what)}")
     if args.what == MAIL:
         return _mail(session, args.json)
+    if args.what == ALL and _end_doubt(session, args.json):
+        return OK
     jobs = catalogue.load_all() if args.what == ALL else [args.what]
     found = [{**_at_once(session, job, args.json), **_resume(session, job)} for job in jobs]
     if args.json:
@@ -45,6 +53,27 @@ def run(args, make_session, config_path) -> int:
     if args.what == ALL and not any(state["changed"] for state in found):
         session.console.report("No job is paused; nothing was changed.")
     return OK
+
+
+def _end_doubt(session, as_json: bool) -> bool:
+    """Whether there was a doubt (runner/doubt.py), which is over now."""
+    db, now = session.ports.database(), session.ports.now()
+    found = doubt.stored_doubt(db)
+    if found is None:
+        return False
+    waiting = {queue["name"]: queue["due"]
+               for queue in overview.collect(session.config, db, now)["queues"]}
+    doubt.accept(db, now)
+    if as_json:
+        answer(session, {"doubt": found.what, "changed": True, "due": waiting})
+        return True
+    due = ", ".join(f"{number:,} waiting in {name}" for name, number in waiting.items() if number)
+    session.console.report(
+        f"The doubt is over that began at {local(session, found.since, now)}: {found.what}. Jobs "
+        f"send and delete again from their next run on; due now: {due or 'nothing'}. What must not "
+        "go out: `jobs.py cancel QUEUE --all --before TIME`. To resume paused jobs, call this "
+        "again.")
+    return True
 
 
 def _at_once(session, job, quiet: bool) -> dict:
@@ -62,6 +91,8 @@ def _at_once(session, job, quiet: bool) -> dict:
         result, words = {"counts": {}}, str(error)
     if not quiet:
         session.console.report(f"{job.name} would do now: {words}")
+    if held := result.get("held"):
+        guard.confirm(db, job.name, held, session.ports.now())
     return {"at_once": result["counts"]}
 
 

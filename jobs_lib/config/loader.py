@@ -73,6 +73,11 @@ class Config:
         self.sources, self._overrides = sources, overrides or {}
         self._sections: dict = {}
 
+    @property
+    def is_overridden(self) -> bool:
+        """Whether options were given by `--set`."""
+        return bool(self._overrides)
+
     def section(self, name: str) -> SimpleNamespace:
         """A shared section's values as attributes (`from_` for `from`). ConfigError lists what is
         wrong in it."""

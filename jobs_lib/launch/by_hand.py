@@ -31,7 +31,7 @@ def arguments(parser) -> None:
                         "started before")
     parser.add_argument("--fail-if-locked", action="store_true", help="exit 75 when another run "
                         "holds the lock")
-    parser.add_argument("--yes", action="store_true", help="do what a safety stop has refused, "
+    parser.add_argument("--yes", action="store_true", help="do what the guard holds back, "
                         "this once")
     loud = parser.add_mutually_exclusive_group()
     loud.add_argument("-v", "--verbose", action="store_const", const=1, dest="level",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import catalogue, clock
+from jobs_lib.engines import guard
 from jobs_lib.errors import JobsError
 from jobs_lib.paths import program
 from jobs_lib.runner import incident_files
@@ -28,6 +29,7 @@ LEAST_SECONDS = 5.0
 
 def check(ctx, counts: dict) -> None:
     """Look, record, notify. JobsError when a channel does not work."""
+    guard.end_fallen(ctx.db, ctx.options_of, ctx.now)
     looked, found = _look(ctx, counts)
     before = _load(ctx.db)
     rows = reconcile(before, found, ctx.now)
@@ -37,7 +39,7 @@ def check(ctx, counts: dict) -> None:
     counts["incidents"] = len(_open(rows))
     error = _notify(ctx, rows, pending(rows, found, ctx.now, looked.alerts.remind), counts,
                     looked.zone)
-    if ctx.clock_in_doubt is None:
+    if not ctx.clock_in_doubt:
         _purge(ctx.db, rows, ctx.now)
     if error:
         raise JobsError(error)

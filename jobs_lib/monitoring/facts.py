@@ -17,18 +17,18 @@ from jobs_lib import schedule
 from jobs_lib.database import stored
 from jobs_lib.database.schema import version
 from jobs_lib.database.values import LARGEST_KEY
-from jobs_lib.engines import refusals
+from jobs_lib.engines import guard, refusals
 from jobs_lib.engines.relay import pause_now
 from jobs_lib.errors import ConfigError
 from jobs_lib.job import CRON
 from jobs_lib.records import namedtuple
-from jobs_lib.runner import access, clock_doubt, dead_runs, incident_files, slots
+from jobs_lib.runner import access, dead_runs, doubt, incident_files, slots
 
 from . import overdue
 from .queues import queues
 
 Facts = namedtuple("Facts", "now zone alerts jobs queues relay refusing sent disks last_run_at "
-                   "stopped gap problems lacking lack recorded unusable doubt")
+                   "stopped gap problems lacking lack recorded unusable doubt held")
 Facts.__doc__ = """Everything, at `now`. Times are aware UTC.
 
 zone         `[core] timezone`, for texts                alerts  the section
@@ -44,7 +44,8 @@ problems     [Problem]: what cannot be used at all
 lacking      names of enabled jobs for which the app's tables lack something; `lack`: what, in words
 recorded     [(name, since, error)]: incidents that last, by runner/incident_files.py
 unusable     sentences about files of ours that this user, or the user of the jobs, cannot use
-doubt        (sentence, since): why the clock is in doubt, or None
+doubt        (sentence, since, what): of runner/doubt.py, or None
+held         [(job, guard.Held)]: what the guard holds back
 """
 Problem = namedtuple("Problem", "name sentence jobs")
 Problem.__doc__ = """A job or a section (`name`) that cannot be used, why, and which jobs do not run
@@ -126,7 +127,9 @@ def collect(db, config, jobs, now, broken=()) -> Facts:
         partial(_sent, db, mail, now), disks(config), last, beats.stopped(last), gap,
         [*problems, *_sections(config, usable)],
         tuple(name for name in lacking if found[name].enabled and not found[name].paused_at), lack,
-        _recorded(config), access.unusable(config), _doubt(db, config, now, clock_changed))
+        _recorded(config), access.unusable(config), _doubt(db, now, clock_changed),
+        [(job, each) for job, state in states.items()
+         for each in guard.reported(state["last_options"], now)])
 
 
 def first_of_day(db, now) -> int:
@@ -146,8 +149,8 @@ def _clock_changed(db, last, now) -> bool:
     wait for its next tick."""
     latest = stored.time(db.value("SELECT started_at FROM {job_runs} WHERE id = (SELECT MAX(id) "
                                   "FROM {job_runs})"))
-    return latest is not None and (latest > now + clock_doubt.APART
-                                   or (last is not None and latest < last - clock_doubt.APART))
+    return latest is not None and (latest > now + doubt.APART
+                                   or (last is not None and latest < last - doubt.APART))
 
 
 def _vanished(db, now) -> dict[str, list]:
@@ -167,11 +170,10 @@ def _recorded(config) -> list:
             if (since := file.began_at())]
 
 
-def _doubt(db, config, now, clock_changed: bool) -> tuple | None:
-    doubted = (None if config.section("core").max_clock_jump is None
-               else clock_doubt.stored(db))
-    return doubted and (clock_doubt.sentence(doubted.why, doubted),
-                        now if clock_changed else min(doubted.at, now))
+def _doubt(db, now, clock_changed: bool) -> tuple | None:
+    found = doubt.stored_doubt(db)
+    return found and (doubt.sentence(found, now), now if clock_changed else min(found.since, now),
+                      found.what)
 
 
 def _sections(config, jobs) -> list[Problem]:

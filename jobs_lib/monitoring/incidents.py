@@ -13,10 +13,9 @@ from jobs_lib import clock
 from jobs_lib.config.option_types import show_duration, show_size
 from jobs_lib.database import stored
 from jobs_lib.engines.refusals import EVERYBODY
-from jobs_lib.engines.safety_stop import CONFIRM
 from jobs_lib.errors import Unfit
 from jobs_lib.records import namedtuple
-from jobs_lib.runner import incident_files
+from jobs_lib.runner import doubt, incident_files
 from jobs_lib.text import size
 
 Incident = namedtuple("Incident", "key kind subject since what error command jobs is_over",
@@ -71,12 +70,14 @@ KINDS = {               # {kind: (what to do, in words that are safe to publish,
          "nothing is lost. The command says what is wrong, and how to correct it."),
         "No shell? Ask your host whether the database is up, and who owns your files."),
     "guard": (
-        ("A job would have deleted far more than usual, so it deleted nothing. The command shows "
-         "what it would delete. If an option is wrong, correct it; if it is intended, run the job "
-         "once with --yes."), EDIT),
+        ("So much looks wrong at once that it may be a mistake, so nothing is done to any of it. "
+         "The command shows what would be done. Correct what is wrong, and the job goes on by "
+         "itself; if all of it is meant, run the job once with --yes."), EDIT),
     "doubt": (
-        ("The host's clock jumped, so nothing is deleted for now; all else runs. After a host was "
-         "off this ends by itself within an hour. Else ask your host to set its clock."), ""),
+        ("The host's clock jumped, or the database was restored from a backup, so nothing is "
+         "deleted for now. After a host was off this ends by itself within three days. If the "
+         "clock is right, or what waits may be sent, the command ends it; else have the clock "
+         "set."), ""),
 }
 Outage = namedtuple("Outage", "subject what command was again")
 Outage.__doc__ = """What a file of runner/incident_files.py records, as an incident; and once it is
@@ -111,6 +112,8 @@ OUTAGES = {
         "The jobs still run, but what they would log is lost.", "doctor",
         "the log could not be written", "The log can be written again"),
 }
+DOUBTS = {doubt.CLOCK: "nothing is deleted: the clock is in doubt",
+          doubt.RESTORED: "nothing is sent or deleted: the database looks like a restored backup"}
 FULL = ("no space left on device", "disk quota exceeded", "database or disk is full")
 MANY = 20               # attempts of a day, of which none succeeded
 RELAY_PAUSES = 2        # in a row: one of five minutes is nothing to wake anybody for
@@ -221,8 +224,9 @@ def _recorded(facts, _):
 
 def _doubt(facts, _):
     if facts.doubt:
-        text, since = facts.doubt
-        yield Found("clock", since, {"why": text[:1].upper() + text[1:]})
+        text, since, what = facts.doubt
+        yield Found(what, since, {"why": text[:1].upper() + text[1:],
+                                  "subject": DOUBTS[what]})
 
 
 def _cannot_start(facts) -> bool:
@@ -292,12 +296,13 @@ def _tables(facts, _):
         yield Found("tables", facts.now, {"who": who, "jobs": ", ".join(names)}, facts.lack, names)
 
 
-def _guarded(facts, explained):
-    """Jobs that a safety stop has ended (engines/safety_stop.py)."""
-    for job in facts.jobs.values():
-        if job.name not in explained and job.failures and CONFIRM in job.last_error:
-            yield Found(job.name, job.failing_since, {"job": job.name}, job.last_error,
-                        (job.name,))
+def _held(facts, _):
+    """What the guard holds back (engines/guard.py); the job itself works and may fail besides."""
+    for job, each in facts.held:
+        if job in facts.jobs and facts.jobs[job].enabled:
+            yield Found(f"{job}:{each.name}", each.since, {
+                "job": job, "count": f"{each.count:,}", "all": f"{each.of:,}", "what": each.what,
+                "why": each.why})
 
 
 def _failing(facts, explained):
@@ -384,9 +389,7 @@ def _watched(facts, explained) -> list:
 Rule = namedtuple("Rule", "kind find subject what command")
 RULES = (
     Rule("installation", _recorded, "{subject}", "{what}", "{command}"),
-    Rule("doubt", _doubt, f"deletions are paused: {clock.IN_DOUBT}",
-         ("{why}. Everything else continues. If the host was only off for a while, you do not need "
-          "to do anything."), "doctor"),
+    Rule("doubt", _doubt, "{subject}", "{why}.", "resume all"),
     Rule("late", _cron, "no job has started since {since}",
          "Cron does not start `run-due`, or every start fails immediately. No job runs.",
          "crontab"),
@@ -405,9 +408,7 @@ RULES = (
     Rule("configuration", _tables, "your app's tables lack what {who}",
          "Not running: {jobs}. Add what is missing, or disable what you do not need.",
          "migrate --dry-run"),
-    Rule("guard", _guarded, "{job} would delete too much, and deleted nothing",
-         "If this is intended, confirm it once; if not, correct what makes it so many.",
-         "{job} --dry-run"),
+    Rule("guard", _held, "{job} holds back {count} of {all} {what}", "{why}.", "test {job}"),
     Rule("failing", _failing, "{job} has failed {number} times since {since}", "{what}",
          "history {job}"),
     Rule("failing", _killed, "{job} was killed {number} times within a day",

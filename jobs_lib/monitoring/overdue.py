@@ -13,10 +13,10 @@ OVERDUE = timedelta(minutes=30)
 
 
 def states(db) -> dict[str, dict]:
-    """{job: paused_at, due_after}, as `job_state` has it."""
+    """{job: paused_at, due_after, last_options}, as `job_state` has it."""
     version.check(db)
-    return {row["job"]: row for row in db.query("SELECT job, paused_at, due_after "
-                                                "FROM {job_state}")}
+    return {row["job"]: row for row in db.query("SELECT job, paused_at, due_after, "
+                                                "last_options FROM {job_state}")}
 
 
 def past(session, jobs) -> tuple[dict, dict, list[str]]:

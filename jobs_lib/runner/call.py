@@ -18,6 +18,8 @@ def call(job, ctx, limits, result: dict, complete: bool) -> None:
             _work(job, ctx, complete)
         finally:
             result["counts"] = ctx.counts or ctx.progressed
+            if ctx.held:
+                result["held"] = ctx.held          # {what the guard held back: how many}
             ctx.close()
         reason = limits.reason or ctx.suspended
         stopped = "interrupted" if reason == limits.heard else "partial"

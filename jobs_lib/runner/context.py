@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from jobs_lib.errors import ReadOnly
 
-from . import history
+from . import doubt, history
 from .journal import Journal
 
 PROGRESS_SECONDS = 2.0
@@ -31,11 +31,12 @@ class Context:
               (runner/journal.py)
     dry_run   select and count, change nothing            show()    a sample of what a dry run found
     may_expire()  whether anything may be deleted, expired or given up by its age: asked just before
-                  that is done
+                  that is done                             may_send()  whether anything may go out
+    memory    what earlier runs of the job remember (engines/guard.py)
     """
 
     def __init__(self, *, job, config, ports, db, run, limits, log, request, console, installation,
-                 doubt: str | None = None) -> None:
+                 known: doubt.Known) -> None:
         self.job, self.run_id, self.now = job, run["run_id"], run["started_at"]
         self.options = config.job(job)
         self.db, self.limit, self.dry_run = db, request.limit, request.dry_run
@@ -48,9 +49,11 @@ class Context:
         self._heartbeat_at = limits.started - PROGRESS_SECONDS
         self.defects: dict = {}                                 # {item: what it met}, in order
         self.progressed: dict = {}                              # the last report
-        # why, in a sentence; None: the clock is trusted
-        self.clock_in_doubt = doubt
-        # the same, once something was left for it
+        self._doubt, self.memory = known
+        # {what the guard was asked: its answer}, {what it held back: how many} in this run
+        self.judged: dict = {}
+        self.held: dict = {}
+        # why, in a sentence, once something was left for a doubt
         self.suspended: str | None = None
         self.busy: str | None = None            # why the run stops as `busy`
         # (when, done) of the first report of this count
@@ -190,11 +193,31 @@ class Context:
         return self._limits.stop_reason()
 
     def may_expire(self) -> bool:
-        """Whether what is past its time may be deleted, expired or given up. Not while the clock is
-        in doubt (runner/clock_doubt.py): asking then marks the run as `suspended`. What does not
-        depend on the clock goes on, and the run ends as `partial` and says why."""
-        self.suspended = self.clock_in_doubt
-        return self.clock_in_doubt is None
+        """Whether what is past its time may be deleted, expired or given up. Not while the clock or
+        the database is in doubt (runner/doubt.py): asking then marks the run as `suspended`. What
+        does not depend on it goes on, and the run ends as `partial` and says why."""
+        return not self._is_suspended(self._doubt is not None)
+
+    def may_send(self) -> bool:
+        """Whether anything but an alert may go out, or an account be closed: not after a backup was
+        restored. Marks the run in the same way."""
+        return not self._is_suspended(self._doubt is not None
+                                      and self._doubt.what == doubt.RESTORED)
+
+    def _is_suspended(self, is_so: bool) -> bool:
+        if is_so:
+            self.suspended = doubt.sentence(self._doubt, self.now)
+        return is_so
+
+    @property
+    def clock_in_doubt(self) -> bool:
+        """Whether its time may be wrong: for what only looks, and does not mark the run."""
+        return self._doubt is not None
+
+    @property
+    def has_set(self) -> bool:
+        """Whether options were given by `--set`, which hold for this run alone."""
+        return self._config.is_overridden
 
     def stop(self, reason: str) -> None:
         """End the run as `partial` for a reason of the job's own; the next run goes on."""

@@ -22,7 +22,7 @@ class Ports:
         self._hidden: list[str] | None = None
         self._database = None
         self._made: list = []
-        self.now, self.boot = clock.now, clock.boot
+        self.now = clock.now
         self.monotonic, self.sleep = time.monotonic, time.sleep
 
     def database(self, readonly: bool = False):

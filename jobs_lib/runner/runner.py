@@ -7,11 +7,11 @@ import sys
 import time
 from datetime import timedelta
 
-from jobs_lib import clock, errors, folders, schedule
+from jobs_lib import clock, errors, folders
 from jobs_lib.database.schema import version
 from jobs_lib.records import namedtuple
 
-from . import clock_doubt, history, incident_files, locks, slots, unrecorded
+from . import doubt, history, incident_files, locks, slots, unrecorded
 from .call import call, out_of_memory
 from .context import Context
 from .limits import RunLimits
@@ -30,7 +30,7 @@ trigger    manual, scheduled, continue or worker
 slot       the scheduled UTC time, or None
 limit      at most so many items, or None
 dry_run    change nothing
-confirmed  `--yes`: go past a safety stop, once
+confirmed  `--yes`: do what the guard has held back, up to the number that it reported
 budget     seconds that `run-due` has left, or None
 """
 # seconds that a lease, or the lock's connection, outlives the hard limit
@@ -75,7 +75,7 @@ class _Attempt:
         self.begun = False              # the run may have a row of its own
         self.end = time.monotonic() + self.longest
         self.installation = ""
-        self.doubt: str | None = None   # why the clock is not trusted
+        self.known = doubt.Known(None, {})
         # as far as is known, the app's tables have all that jobs need
         self.complete = True
         log_incident = incident_files.IncidentFile(core, incident_files.LOG)
@@ -102,7 +102,7 @@ class _Attempt:
         """Call the job against a database that refuses to write; no lock, no row, no log, no
         outside world."""
         self._database(readonly=True)
-        self._look_at_clock()
+        self.known = doubt.look(self.db, self.config, self.job, self.result, store=False)
         self._call()
 
     def _real(self) -> None:
@@ -198,6 +198,10 @@ class _Attempt:
             trigger = self._trigger()
             self.begun = True           # before it is true, as a signal may come in between
             self.begun = trigger is not None and self._insert_row(trigger)
+            if self.begun:
+                # when our own row is there: else two runs at once might both find a clock that was
+                # wrong before, and one of them after the other has put that right
+                self.known = doubt.look(self.db, self.config, self.job, result, store=True)
         except errors.Busy as error:
             self.begun = False
             self._not_started(f"{BUSY_BEFORE}{error}")
@@ -213,10 +217,9 @@ class _Attempt:
         return self.begun
 
     def _sweep(self) -> None:
-        """Put right what earlier runs have left; and look at the clock."""
+        """Put right what earlier runs have left."""
         db, now = self.db, self.result["started_at"]
         history.store_kept(db, self.core.state_dir, self.job.name, self.installation, self.log)
-        self._look_at_clock()
         for dead in history.sweep(db, self.job.name, now, installation=self.installation,
                                   lock=self.lock):
             self.log.error("run vanished", dead_run=dead["run_id"], started_at=dead["started_at"],
@@ -234,14 +237,6 @@ class _Attempt:
         for folder in (state, os.path.join(state, unrecorded.FOLDER)):
             for name in folders.sweep_drafts(folder, self.result["started_at"].timestamp()):
                 self.log.event("draft removed", file=os.path.join(folder, name))
-
-    def _look_at_clock(self) -> None:
-        zone = schedule.zone(self.core.timezone)
-        when = self.config.job(self.job).schedule
-        self.doubt = clock_doubt.find(
-            self.db, self.ports, self.core, confirmed=self.request.confirmed,
-            store=not self.request.dry_run,
-            next_slot=lambda moment: schedule.following(when, moment, zone))
 
     def _trigger(self) -> str | None:
         """Whether this run starts its slot or carries it on; None: the slot is done. Asked under
@@ -261,7 +256,7 @@ class _Attempt:
         ctx = Context(job=self.job, config=self.config, ports=self.ports, db=self.db,
                       run=self.result, limits=self.limits, log=self.log, request=self.request,
                       console=self.console, installation=self.installation,
-                      doubt=self.doubt)
+                      known=self.known)
         call(self.job, ctx, self.limits, self.result, self.complete)
 
     def _ended_by_force(self, why: str) -> None:

@@ -20,6 +20,8 @@ from jobs_lib.errors import ConfigError, NoAccess
 from jobs_lib.job import LAST, PRIORITIES
 from jobs_lib.records import namedtuple
 
+from . import doubt
+
 Due = namedtuple("Due", "job slot trigger late cut", defaults=(None, False))
 Due.__doc__ = """A due job: its slot, and whether the run is `scheduled` or is to `continue` an
 earlier one, then without a slot of its own.
@@ -32,7 +34,6 @@ cut   whether its last run ended before its work did: it will need all the time 
 # a slot that ended so is carried on
 UNFINISHED = ("partial", "timeout", "interrupted", "vanished")
 RETRIES = (timedelta(minutes=15), timedelta(hours=1))       # of a slot that failed
-DOUBT_PAUSE = timedelta(minutes=15)     # before a run that found the clock in doubt is carried on
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 # `due_after` while `enabled = no`: to be switched on again fires nothing old
 OFF = "9999-12-31 00:00:00"
@@ -76,7 +77,8 @@ def prepare_slot(config, job, db, now, state: dict | None):
         return None
     if not options.enabled:
         if due_after != OFF:
-            db.upsert("job_state", {"job": job.name}, {"due_after": OFF})
+            # rules that were off count as changed (engines/guard.py)
+            db.upsert("job_state", {"job": job.name}, {"due_after": OFF, "last_options": None})
         return None
     if state is None:
         note_first_seen(db, job.name, now)
@@ -115,15 +117,14 @@ def reconcile(job, slot, db, now, first: dict | None, is_dead) -> Due | None:
     elif last["status"] == "running":
         goes_on = is_dead(last)
     else:
-        goes_on = last["status"] in UNFINISHED and not _is_paused(last, now)
+        goes_on = last["status"] in UNFINISHED and not _waits(last, db)
     return Due(job, slot, "continue") if goes_on else None
 
 
-def _is_paused(run: dict, now) -> bool:
-    """Whether it had found the clock in doubt just now: the next tick would find the same."""
-    ended = stored.time(run["finished_at"])
-    return ((run["stop_reason"] or "").startswith(clock.IN_DOUBT) and ended is not None
-            and ended <= now < ended + DOUBT_PAUSE)
+def _waits(run: dict, db) -> bool:
+    """Whether it left something for a doubt that lasts: the next tick would do the same."""
+    return ((run["stop_reason"] or "").startswith(doubt.IN_DOUBT)
+            and doubt.stored_doubt(db) is not None)
 
 
 def _is_dead(row: dict, core, ports) -> bool:

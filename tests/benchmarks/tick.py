@@ -33,6 +33,7 @@ def make_history(service) -> list[str]:
             rows.append(_moved(row, slot))
             slot = schedule.previous(jobs[row["job"]], slot - STEP)
     service.db.execute("DELETE FROM {job_runs}")
+    (service.folder / "state" / "witness").unlink()     # it names one of them
     with service.db.transaction():
         for row in sorted(rows, key=lambda row: row["slot"]):
             service.db.insert("job_runs", **row)

@@ -14,11 +14,11 @@ from tests.house.source import ROOT, modules, tree
 
 # {package: lines}; a package that is not named here may not exist
 PACKAGES = {
-    "features": 7_026, "engines": 3_386, "database": 3_775, "ports": 2_667, "runner": 2_790,
-    "monitoring": 2_572, "commands": 2_455, "(loose)": 1_735, "config": 1_320, "output": 1_018,
+    "features": 7_026, "engines": 3_670, "database": 3_775, "ports": 2_667, "runner": 2_840,
+    "monitoring": 2_590, "commands": 2_490, "(loose)": 1_735, "config": 1_320, "output": 1_018,
     "jobs": 992, "doctor": 1_000, "demo": 600, "launch": 580, "workers": 405, "cli": 355,
     "crontab": 230}
-LINES, STATEMENTS, MODULES = 33_000, 20_000, 286
+LINES, STATEMENTS, MODULES = 33_400, 20_200, 288
 # What serves tables of an app that existed before, together at most 650 lines.
 APP_TABLES = ("database/schema/__init__.py", "database/schema/fit.py",
               "database/schema/foreign_keys.py", "database/schema/keys.py",

@@ -55,10 +55,6 @@ class VirtualClock:
         """Seconds of a clock that nobody sets."""
         return UP + self.seconds
 
-    def boot(self) -> tuple[str, int]:
-        """Which start of the host, and the seconds since."""
-        return f"start-{int(self._floats[2])}", int(UP + self.seconds)
-
     def sleep(self, seconds: float) -> None:
         """Let them pass at once."""
         self._floats[0] += seconds

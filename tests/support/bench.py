@@ -19,7 +19,7 @@ import sqlite3
 import threading
 import time
 from collections import namedtuple
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from datetime import datetime, timedelta, timezone
 from email import message_from_bytes, policy
 from functools import cached_property
@@ -44,9 +44,9 @@ from tests.support.product import (
     Session,
     catalogue,
     clock,
-    clock_doubt,
     connect,
     dispatch,
+    known_rules,
     loader,
     mark_folder,
     run_due,
@@ -55,7 +55,6 @@ from tests.support.product import (
 )
 
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
-UP = timedelta(days=20_000)         # that the host is up by then: whatever time a test may choose
 
 
 class Mail(namedtuple("Mail", "sender recipient raw item_id")):
@@ -82,10 +81,9 @@ class Bench:
     """`now` may be set; `clock` holds the seconds that have passed in a run; `result` is the last
     outcome.
 
-    `skew` is how far the host's clock is off, `server_skew` how far the database server's; both go
-    by `now` else. `tables`: how an app calls them that was there before (tests/support/adopted.py),
-    and `prefix` what ours begin with. `keys`: what stands for the numbers of a test
-    (tests/support/keyed.py).
+    `skew` is how far the host's clock is off. `tables`: how an app calls them that was there
+    before (tests/support/adopted.py), and `prefix` what ours begin with. `keys`: what stands for
+    the numbers of a test (tests/support/keyed.py).
     """
 
     def __init__(self, folder, url: str, tables: dict | None = None,
@@ -105,9 +103,9 @@ class Bench:
         self.statements: list[str] = []         # of the last run, in our notation
         self.on_statement = None                # called with each of them, just before it runs
         self.is_new = True                      # no run was here yet
-        # how often the host was started; None: it does not tell
-        self.starts: int | None = 1
-        self.skew = self.server_skew = timedelta(0)
+        # what a purge keeps is what its last run kept (product.known_rules)
+        self.knows_rules = True
+        self.skew = timedelta(0)
         self.timeout = 5.0                      # seconds that a run waits for another writer
         self._numbers = itertools.count(1)
         self.config()
@@ -124,16 +122,13 @@ class Bench:
 
     def set_clock(self, **ahead) -> None:
         """Set the host's clock so far ahead of the time that it is: `set_clock(days=400)`;
-        `set_clock()`: right again. With it goes the clock of the database server, which is on the
-        same machine."""
+        `set_clock()`: right again."""
         self.now += timedelta(**ahead) - self.skew
-        self.skew = self.server_skew = timedelta(**ahead)
+        self.skew = timedelta(**ahead)
 
     def was_looked_at(self) -> None:
         """The clock was found right just now, whatever rows of `job_runs` a test puts there."""
-        boot, seconds = self.boot()
-        self.db.upsert("meta", {"name": clock_doubt.TRUSTED},
-                       {"value": f"{clock.text(self.now)}|{boot}|{seconds}"})
+        self.db.upsert("meta", {"name": "accepted"}, {"value": clock.text(self.now)})
         self.is_new = False
 
     def _begin(self) -> None:
@@ -141,11 +136,6 @@ class Bench:
         if self.is_new and self.db.row("SELECT id FROM {job_runs} LIMIT 1"):
             self.was_looked_at()
         self.is_new = False
-
-    def boot(self) -> tuple[str, int]:
-        """Which start of the host, and the seconds since."""
-        since = int((self.now - self.skew - NOW + UP).total_seconds())
-        return (f"start-{self.starts}", since) if self.starts else ("", 0)
 
     # Rows and files
 
@@ -234,7 +224,8 @@ class Bench:
         self.statements = []
         request = runner.Request("scheduled" if slot else "manual", slot, limit, dry_run, yes, None)
         try:
-            self.result = runner.run(Session(ports.given, ports, console), job, request)
+            with known_rules() if self.knows_rules else nullcontext():
+                self.result = runner.run(Session(ports.given, ports, console), job, request)
         finally:
             ports.close()
         if job.tables and not adopted.is_probe(ports.heard):
@@ -278,9 +269,9 @@ class Bench:
             other.execute(sql, now=self.now)
         other.close()
 
-    def command(self, *words: str, code: int = 0) -> str:
+    def command(self, *words: str, code: int | None = 0) -> str:
         """Run a command in this process, as `jobs.py WORDS`; what it prints, errors too. It has to
-        end with that code."""
+        end with that code; None: any."""
         ports, printed = _Ports(self._config, self), io.StringIO()
         with redirect_stdout(printed), redirect_stderr(printed):
             session = Session(self._config, ports, Console(0))
@@ -288,7 +279,7 @@ class Bench:
                 found = dispatch(list(words), lambda _: session, None)
             finally:
                 ports.close()
-        assert found == code, printed.getvalue()
+        assert code in (None, found), printed.getvalue()
         return printed.getvalue()
 
     def tick(self, budget: float = 3600.0) -> dict[str, dict]:
@@ -296,7 +287,8 @@ class Bench:
         self._begin()
         ports, console = _Ports(self._config, self), Console(-1)
         try:
-            results, _ = run_due.tick(Session(self._config, ports, console), budget)
+            with known_rules() if self.knows_rules else nullcontext():
+                results, _ = run_due.tick(Session(self._config, ports, console), budget)
         finally:
             ports.close()
         return {result["job"]: result for result in results}
@@ -416,12 +408,10 @@ class _Ports(Ports):
         self.heard: set = set()                 # the statements of this run
         self.now = lambda: bench.now
         self.monotonic, self.sleep = bench.clock.monotonic, bench.clock.sleep
-        self.boot = bench.boot
 
     def connect(self, **how):
         """A real connection with an ear on its statements."""
         db = super().connect(timeout=self._bench.timeout, **how)
-        databases.set_clock(db, self._bench.now - self._bench.skew + self._bench.server_skew)
         db.on_statement = self._hear
         return db
 

@@ -14,7 +14,6 @@ from tests.support.product import (
     DatabaseError,
     Statement,
     bindable,
-    clock_doubt,
     connect,
     found,
     migrate,
@@ -165,20 +164,7 @@ def empty(database: Database) -> None:
     for name in NAMES:
         if name not in KEPT:
             database.execute(f"DELETE FROM {{{name}}}")
-    forget_clock(database)
-
-
-def set_clock(database: Database, moment: datetime) -> None:
-    """Let the server tell this time to this connection, from now on and for good; without a server
-    it goes by ours."""
-    if database.dialect.clock != "NULL" and 0 < moment.timestamp() < 2 ** 31:
-        database.execute(f"SET timestamp = {moment.timestamp()}")
-
-
-def forget_clock(database: Database) -> None:
-    """The next test begins at another time than the last one ended."""
-    database.execute("DELETE FROM {meta} WHERE name IN (:looks)", looks=[clock_doubt.TRUSTED,
-                                                                         clock_doubt.DOUBTED])
+    database.execute("DELETE FROM {meta} WHERE name IN ('doubt', 'accepted')")
 
 
 def files(folder) -> dict:

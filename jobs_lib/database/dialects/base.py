@@ -12,7 +12,6 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     stale(raw), in_transaction(raw), alive(raw), interrupt(raw, target), close(raw)
     mark(name), literal(text), quote(name)    the driver's notation
     begin(readonly), conflict(keys, updates), excluded_value(column), for_update, explain
-    clock                                     the present second in UTC by the server, or NULL
     snapshot                                  statements that begin a transaction as of one moment
     snapshot_blocks_writers(raw) -> bool      whether such a transaction makes all writers wait
     tables, columns, indexes                  statements that read the catalogue; foreign_keys and

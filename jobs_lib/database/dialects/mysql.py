@@ -36,7 +36,6 @@ from .urls import server as parse_server
 name = "mysql"
 package = "PyMySQL"
 Error = pymysql.MySQLError
-clock = "UTC_TIMESTAMP()"            # the server's own
 for_update = " FOR UPDATE"
 explain = "EXPLAIN "
 transactional_ddl = False

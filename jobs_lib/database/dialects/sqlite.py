@@ -21,7 +21,6 @@ else:
 name = "sqlite"
 package = ""
 Error = sqlite3.Error
-clock = "NULL"                       # the server's own clock: there is no server
 # a transaction that will write holds the only write lock from its begin
 for_update = ""
 explain = "EXPLAIN QUERY PLAN "

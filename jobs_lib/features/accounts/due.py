@@ -13,7 +13,7 @@ from jobs_lib.database import stored
 from jobs_lib.database.values import chunked
 from jobs_lib.engines.rows import has_status
 from jobs_lib.records import namedtuple
-from jobs_lib.runner.clock_doubt import AHEAD
+from jobs_lib.runner.doubt import AHEAD
 
 LABEL = "account-deletion"          # of the derived key that makes a `user_ref` of a user's id
 PAGE = 500                          # accounts read at once
@@ -68,7 +68,7 @@ def _time(ctx, moment) -> str | None:
     invalid or far ahead: the account would be kept too long."""
     found = clock.parse_any(moment)
     # who only looks knows of no doubt
-    is_ahead = found and found > ctx.now + AHEAD and not getattr(ctx, "clock_in_doubt", None)
+    is_ahead = found and found > ctx.now + AHEAD and not getattr(ctx, "clock_in_doubt", False)
     if not found or is_ahead or str(moment) < FIRST:
         return None
     return str(moment)[:19]

@@ -20,7 +20,7 @@ from jobs_lib.engines.queue import Work, until_stored
 from jobs_lib.engines.rows import UNCLAIMED
 from jobs_lib.errors import DatabaseError
 from jobs_lib.features.notifications.enqueue import dedupe_key, notify
-from jobs_lib.runner.clock_doubt import AHEAD
+from jobs_lib.runner.doubt import AHEAD
 
 from . import download, files
 

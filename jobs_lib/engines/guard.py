@@ -1,0 +1,272 @@
+"""One guard: no mistake acts on everybody.
+
+A config cut short, a resolver that lies, an UPDATE without a WHERE make everything look wrong at
+once. So whatever deletes, disables or expires asks here first, and the guard counts before it acts:
+
+held   mass change: so many are in that state *now*, done or not, that it may be a mistake. Nothing
+       of that kind is done to anybody, until the number has fallen or `JOB --yes` confirms it
+kept   changed rules: rows that would be deleted only because a retention became shorter stay
+
+No ledger and no window: the rows say it, the same on two hosts, in a dry run, after two weeks
+without cron. What has to be known of the last run is `ctx.memory`, which is
+`job_state.last_options`:
+
+    {"options":   {"keep": 7776000},        the retentions of the last run, in seconds
+     "confirmed": {"accounts": 200},        what was confirmed, until the number falls
+     "held":      {"accounts": {"count": 200, "of": 300, ...}},     fields of Held
+     "yes":       1}                        `resume` of a job that never ran confirms what is held
+
+The third rule, doubt about the clock or the database, is asked by the runner as a run begins
+(runner/doubt.py).
+"""
+from __future__ import annotations
+
+from datetime import timedelta
+
+from jobs_lib import clock
+from jobs_lib.config.option_types import show_duration
+from jobs_lib.database import stored
+from jobs_lib.errors import JobsError
+from jobs_lib.records import namedtuple
+
+DAY = timedelta(days=1)
+NEVER = 10 ** 10                # the retention `off`, in seconds; also what is not known
+LEAST_ROWS, SHARE_OF_ROWS = 10, 0.2     # a changed rule may take so many rows, or this share
+EXAMPLES = 3
+PATIENCE = 7 * DAY              # then a job that must not wait for ever fails
+
+OWNERS, ROWS = "COUNT(DISTINCT user_id)", "COUNT(*)"
+
+Kind = namedtuple("Kind", "what unit now all least share values is_patient is_remembered",
+                  defaults=(lambda options, now: {}, True, False))
+Kind.__doc__ = """What is counted before it is done: `now` out of `all`, both in `unit`.
+
+least, share   up to the larger of the two it is no mass change
+values         function of (options of the job, time) -> values of `now`
+is_patient     it may be held for ever; else the run fails after PATIENCE
+is_remembered  what was there in the last run is known, and only what came since is counted
+"""
+
+Held = namedtuple("Held", "name what count of since why")
+Held.__doc__ = """What is held back: the kind or the table, and the same in words; how many `of` how
+many; since when; and why, in a sentence."""
+
+KINDS = {
+    "domains": Kind("owners of verified domains that fail", OWNERS,
+                    "{domains} WHERE status = 'verified' AND failing_since IS NOT NULL",
+                    "{domains} WHERE status = 'verified'", 2, 0.2),
+    "endpoints": Kind("owners of webhooks that fail", OWNERS,
+                      "{webhooks} WHERE active = 1 AND failing_since IS NOT NULL",
+                      "{webhooks} WHERE active = 1", 3, 0.2),
+    "aliases": Kind("aliases past their end", ROWS,
+                    "{aliases} WHERE expires_at >= :first AND expires_at < :now "
+                    "AND (active = 1 OR expires_at > :day_ago)",
+                    "{aliases} WHERE active = 1", 5, 0.2,
+                    lambda options, now: {"first": clock.FIRST, "now": now, "day_ago": now - DAY}),
+    "accounts": Kind("accounts marked as deleted", ROWS,
+                     "{users} WHERE status = 'deleted'", "{users} WHERE 1 = 1", 5, 0.1,
+                     is_patient=False),
+    "destinations": Kind("destinations that were never verified", ROWS,
+                         "{destinations} WHERE verified_at IS NULL AND created_at >= :first "
+                         "AND created_at < :announced AND NOT EXISTS (SELECT 1 FROM "
+                         "{alias_destinations} WHERE {alias_destinations}.destination_id = "
+                         "{destinations}.id)", "{destinations} WHERE 1 = 1", 5, 0.2,
+                         lambda options, now: {"first": clock.FIRST, "announced": (
+                             now - options.remove_after if options.remove_after else clock.FIRST)}),
+    "header_snapshots": Kind("header snapshots without a log row", ROWS,
+                             "{header_snapshots} WHERE NOT EXISTS (SELECT 1 FROM {message_logs} "
+                             "WHERE {message_logs}.id = {header_snapshots}.message_log_id)",
+                             "{header_snapshots} WHERE 1 = 1", 10, 0.2),
+    "log_retentions": Kind("users with a log retention of their own", ROWS,
+                           "{users} WHERE log_retention_days IS NOT NULL", "{users} WHERE 1 = 1",
+                           3, 0.2, is_remembered=True),
+}
+# {the job that works on a queue: (its table, {column: the table that it names a row of})}
+QUEUES = {"retry_forwards": ("failed_emails", {"user_id": "users", "alias_id": "aliases"}),
+          "send_notifications": ("notifications", {"user_id": "users"}),
+          "retry_webhooks": ("webhook_deliveries", {"user_id": "users",
+                                                    "webhook_id": "webhooks"})}
+
+
+def _kind(job: str, name: str) -> Kind:
+    if name != "queued":
+        return KINDS[name]
+    table, columns = QUEUES[job]
+    missing = " OR ".join(
+        f"({column} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {{{other}}} "
+        f"WHERE {{{other}}}.id = {{{table}}}.{column}))" for column, other in columns.items())
+    pending = f"{{{table}}} WHERE status = 'pending'"
+    return Kind("waiting items whose owner, alias or webhook is missing", ROWS,
+                f"{pending} AND ({missing})", pending, 5, 0.2)
+
+
+# Mass change
+
+def held(ctx, name: str, **values) -> str | None:
+    """Why nothing of this kind is done in this run, in a sentence; None where it may be done.
+
+    To be asked before the first change of that kind; a run counts once. `name` is a key of KINDS,
+    or `queued` for items of the job's queue. JobsError once an impatient kind is held for too long.
+    """
+    if name not in ctx.judged:
+        ctx.judged[name] = _judge(ctx, name, values)
+    return ctx.judged[name]
+
+
+def _judge(ctx, name: str, values: dict) -> str | None:
+    kind = _kind(ctx.job.name, name)
+    values = {**kind.values(ctx.options, ctx.now), **values}
+    count = ctx.db.value(f"SELECT {kind.unit} FROM {kind.now}", **values)
+    known = _number(_part(ctx.memory, "confirmed").get(name))
+    # no more than the number that was reported, and forgotten as the number falls
+    known = min(count, max(known, _reported(ctx, name)))
+    limit, total = _limit(ctx.db, kind, count - known)
+    if count - known > limit:
+        examples = [row["id"] for row in ctx.db.query(
+            f"SELECT id FROM {kind.now} ORDER BY id LIMIT :most", **values, most=EXAMPLES)]
+        return _hold(ctx, name, kind.what, count, total, kind.is_patient, (
+            f"{count:,} of {total:,} {kind.what} (such as {', '.join(map(str, examples))}): "
+            f"nothing is done to any of them until at most {limit:,} are left, or `jobs.py "
+            f"{ctx.job.name} --yes` confirms this number"))
+    if not (ctx.dry_run or ctx.limit):      # with --limit, --yes is for this run alone
+        confirmed = {**_part(ctx.memory, "confirmed"), name: count if kind.is_remembered else known}
+        _remember(ctx, confirmed={key: number for key, number in confirmed.items() if number},
+                  held=_without(ctx.memory, name))
+    return None
+
+
+def _limit(db, kind: Kind, count: int) -> tuple[int, int]:
+    """(up to how many are no mass change, of how many); few are none, whatever the total."""
+    if count <= kind.least:
+        return kind.least, 0
+    total = db.value(f"SELECT {kind.unit} FROM {kind.all}")
+    return max(kind.least, int(kind.share * total)), total
+
+
+def end_fallen(db, options_of, now) -> None:
+    """Forget what was held of numbers that have fallen since: a job that has nothing to do does not
+    ask. `options_of(job)`: its options."""
+    for row in db.query("SELECT job, last_options FROM {job_state} WHERE last_options LIKE :held",
+                        held='%"held"%'):
+        memory, job = stored.document(row["last_options"]), row["job"]
+        fallen = [name for name in _part(memory, "held") if _has_fallen(
+            db, job, name, _part(memory, "confirmed"), options_of, now)]
+        if fallen:
+            _store(db, job, {**memory, "held": _without(memory, *fallen)})
+
+
+def _has_fallen(db, job: str, name: str, confirmed: dict, options_of, now) -> bool:
+    if name not in KINDS and name != "queued":      # of `kept`: each purge asks
+        return False
+    kind = _kind(job, name)
+    count = db.value(f"SELECT {kind.unit} FROM {kind.now}", **kind.values(options_of(job), now))
+    count -= min(count, _number(confirmed.get(name)))
+    return count <= _limit(db, kind, count)[0]
+
+
+# Changed rules
+
+def kept(ctx, table: str, limits: dict, count) -> dict:
+    """The retentions that count in this run, {option: seconds}: `limits`, or where these would
+    delete much only because they were changed, the longer of each and that of the last run.
+
+    NEVER is `off`. `count(limits)`: how many rows of the table they delete.
+    """
+    last = {name: _number(value) for name, value in _part(ctx.memory, "options").items()}
+    longer = {name: max(seconds, last.get(name, NEVER)) for name, seconds in limits.items()}
+    if longer != limits and not _reported(ctx, table):
+        going = count(limits) - count(longer)
+        total = ctx.db.value(f"SELECT COUNT(*) FROM {{{table}}}") if going > LEAST_ROWS else 0
+        if going > max(LEAST_ROWS, SHARE_OF_ROWS * total):
+            changes = ", ".join(f"{name} = {_text(seconds)} (last {_text(last.get(name))})"
+                                for name, seconds in limits.items() if longer[name] != seconds)
+            _hold(ctx, table, f"rows of {table}", going, total, True, (
+                f"{going:,} of {total:,} rows of {table} would be deleted only because a rule has "
+                f"changed: {changes}. They stay, and others are deleted. If it is meant, run "
+                f"`jobs.py {ctx.job.name} --yes` once; if not, correct config.ini"))
+            return longer
+    if not (ctx.dry_run or ctx.has_set):    # --set is for one run
+        # before the first DELETE: a kill between the two asks nothing twice
+        _remember(ctx, options={**last, **limits}, held=_without(ctx.memory, table))
+    return limits
+
+
+def _text(seconds: int | None) -> str:
+    if seconds is None:
+        return "unknown"
+    return "off" if seconds >= NEVER else show_duration(timedelta(seconds=seconds))
+
+
+# What is remembered
+
+def _reported(ctx, name: str) -> int:
+    """The number that the last run reported, where it is confirmed now; else 0."""
+    if not (ctx.confirmed or ctx.memory.get("yes")):
+        return 0
+    entry = _part(ctx.memory, "held").get(name)
+    return _number(entry.get("count")) if isinstance(entry, dict) else 0
+
+
+def _hold(ctx, name: str, what: str, count: int, total: int, is_patient: bool,
+          why: str) -> str:
+    """Report it: counted, logged, and remembered for the incident and for `--yes`."""
+    ctx.count("held", count)
+    ctx.held[name] = count
+    ctx.log.warning("held back", kind=name, reason=why)
+    if ctx.dry_run:
+        ctx.show("hold back", [], why)
+        return why
+    before = _part(ctx.memory, "held").get(name)
+    since = before.get("since") if isinstance(before, dict) else None
+    since = clock.parse_any(since) or ctx.now
+    entry = {"what": what, "count": count, "of": total, "why": why, "since": clock.text(since)}
+    _remember(ctx, held={**_without(ctx.memory, name), name: entry})
+    if not is_patient and ctx.now - since >= PATIENCE:
+        raise JobsError(f"held back for {(ctx.now - since).days} days: {why}")
+    return why
+
+
+def confirm(db, job: str, held: dict, now) -> None:
+    """Let the next run do what a dry run has held back, {name: how many}: `resume` of a job that
+    never ran, which prints it."""
+    _store(db, job, {"held": {name: {"count": count} for name, count in held.items()}, "yes": 1},
+           now)
+
+
+def reported(last_options, now) -> list[Held]:
+    """What is held back by that column of a row of `job_state`."""
+    held = _part(stored.document(last_options), "held")
+    return [Held(name, str(each.get("what")), _number(each.get("count")), _number(each.get("of")),
+                 stored.time(each.get("since")) or now, str(each.get("why")))
+            for name, each in held.items() if isinstance(each, dict)]
+
+
+def _remember(ctx, **parts: dict) -> None:
+    memory = {name: value for name, value in {**ctx.memory, **parts}.items()
+              if value and name != "yes"}
+    if memory != ctx.memory:
+        _store(ctx.db, ctx.job.name, memory, ctx.now)
+        ctx.memory = memory
+
+
+def _store(db, job: str, memory: dict, now=None) -> None:
+    import json
+    text = json.dumps({name: value for name, value in memory.items() if value})
+    if not db.execute("UPDATE {job_state} SET last_options = :text WHERE job = :job", text=text,
+                      job=job) and now:
+        # never due before this moment, like any job that is seen first
+        db.upsert("job_state", {"job": job}, {"last_options": text, "due_after": now})
+
+
+def _without(memory: dict, *names: str) -> dict:
+    return {name: each for name, each in _part(memory, "held").items() if name not in names}
+
+
+def _part(memory: dict, name: str) -> dict:
+    """A part of what is remembered; {} of what cannot be read."""
+    part = memory.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _number(value) -> int:
+    return value if isinstance(value, int) else 0

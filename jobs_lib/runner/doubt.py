@@ -1,0 +1,197 @@
+"""Whether the host's clock and the database can be trusted: asked once, as each recorded run
+begins, with one SELECT.
+
+*The clock* is in doubt where the first time that this job should have run is past by more than
+`[core] max_clock_jump` and nothing ran since, or where the newest run lies that far ahead. Then
+nothing is deleted, switched off or given up by its age. It ends when the clock is back where it
+was; or 72 hours after a gap that cron may have been away for; or by `jobs.py resume all`.
+
+*The database* was restored from a backup where it lacks a run that a later run had found committed:
+`state_dir/witness` names one. Then nothing is sent but alerts, nothing closed or deleted, until
+`jobs.py resume all`: what it has as waiting may have been sent before.
+
+A doubt is one row in `meta`, for all jobs and hosts: `clock|<trusted time>|<since>`.
+"""
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+from jobs_lib import clock, folders, schedule
+from jobs_lib.database import stored
+from jobs_lib.records import namedtuple
+
+IN_DOUBT = "in doubt: "                     # how the stop reason of a run begins
+DOUBT, ACCEPTED = "doubt", "accepted"       # in `meta`; `accepted`: when `resume all` ended one
+CLOCK, RESTORED = "clock", "restored"
+STEADY = timedelta(hours=72)                # without a further jump, then cron was only away
+LONGEST_GAP = timedelta(days=60)            # that cron may have been away for
+APART = timedelta(minutes=15)               # what a clock may be set by
+# later than this after now, no time of ours can have been written rightly
+AHEAD = timedelta(days=1)
+WITNESS, REFRESH = "witness", timedelta(minutes=15)
+
+Doubt = namedtuple("Doubt", "what trusted since")
+Doubt.__doc__ = """`what`: CLOCK or RESTORED. `trusted`: the last time that was right. `since`: by
+the clock of the run that found it."""
+Known = namedtuple("Known", "doubt memory")
+Known.__doc__ = """The Doubt, or None; and what earlier runs of the job remember (engines/guard.py).
+"""
+Seen = namedtuple("Seen", "run_id at database")
+Seen.__doc__ = "What the witness says: a run that was in this database, and when it began."
+
+FIND = """SELECT
+    (SELECT run_id FROM {job_runs} WHERE run_id <> :run ORDER BY id DESC LIMIT 1) AS newest_run,
+    (SELECT started_at FROM {job_runs} WHERE run_id <> :run ORDER BY id DESC LIMIT 1) AS newest,
+    (SELECT MAX(started_at) FROM {job_runs} WHERE started_at < :before) AS earlier,
+    (SELECT started_at FROM {job_runs} WHERE job = :job AND status <> 'skipped' AND run_id <> :run
+     ORDER BY id DESC LIMIT 1) AS last_start,
+    (SELECT COUNT(*) FROM {job_runs} WHERE run_id = :witness) AS is_there,
+    (SELECT value FROM {meta} WHERE name = 'doubt') AS doubt,
+    (SELECT value FROM {meta} WHERE name = 'accepted') AS accepted,
+    (SELECT value FROM {meta} WHERE name = 'database_id') AS database_id,
+    (SELECT 1 FROM {job_runs} WHERE job = :job AND slot IS NOT NULL AND run_id <> :run LIMIT 1)
+     AS has_slots,
+    (SELECT due_after FROM {job_state} WHERE job = :job) AS due_after,
+    (SELECT paused_at FROM {job_state} WHERE job = :job) AS paused_at,
+    (SELECT last_options FROM {job_state} WHERE job = :job) AS memory"""
+
+
+def look(db, config, job, result: dict, store: bool) -> Known:
+    """What is in doubt for this run, and what the job remembers. With `store` the next run knows
+    what was found."""
+    core, now = config.section("core"), result["started_at"]
+    path = os.path.join(core.state_dir, WITNESS)
+    seen, most = _read_witness(path), core.max_clock_jump
+    row = db.row(FIND, run=result["run_id"], job=job.name, before=now - (most or AHEAD),
+                 witness=seen.run_id if seen else "")
+    memory = stored.document(row["memory"])
+    newest, known = stored.time(row["newest"]), parse(row["doubt"])
+    found = known
+    if (known is None or known.what != RESTORED) and _is_lost(seen, row, config, now):
+        found = Doubt(RESTORED, newest or seen.at, now)
+    elif (known is None or known.what != RESTORED) and newest:
+        found = _of_clock(known, row, newest, now, most,
+                          _first_missed(config, job, row, now)) if most else None
+    if store:
+        if found != known:
+            _store(db, found)
+        if newest and newest > now + APART:
+            _give_slots_back(db, now)
+        if newest and (found is None or found.what != RESTORED):
+            _write_witness(path, seen, row, now)
+    return Known(found, memory)
+
+
+def stored_doubt(db) -> Doubt | None:
+    """What the last run that looked has found."""
+    return parse(db.value("SELECT value FROM {meta} WHERE name = :name", name=DOUBT))
+
+
+def accept(db, now) -> None:
+    """End the doubt: an operator says that all is right, as it is now."""
+    _store(db, None)
+    db.upsert("meta", {"name": ACCEPTED}, {"value": clock.text(now)})
+
+
+def sentence(found: Doubt, now) -> str:
+    """The doubt, as the stop reason of a run."""
+    if found.what == RESTORED:
+        return (f"{IN_DOUBT}the database lacks a run of which this host knows, as after a restored "
+                "backup: nothing is sent, closed or deleted until `jobs.py resume all`")
+    until = f" or {found.since + STEADY:%Y-%m-%d %H:%M} UTC" if _may_be_cron(found) else ""
+    return (f"{IN_DOUBT}the clock says {now:%Y-%m-%d %H:%M} UTC, and the last run before it "
+            f"jumped began at {found.trusted:%Y-%m-%d %H:%M} UTC: nothing is deleted or given up "
+            f"by its age until the clock is back,{until} or `jobs.py resume all`")
+
+
+def parse(text) -> Doubt | None:
+    """The Doubt that a row of `meta` holds; None for what is none."""
+    parts = text.split("|") if isinstance(text, str) else []
+    if len(parts) != 3 or parts[0] not in (CLOCK, RESTORED):
+        return None
+    trusted, since = stored.time(parts[1]), stored.time(parts[2])
+    return Doubt(parts[0], trusted, since) if trusted and since else None
+
+
+# The clock
+
+def _of_clock(known: Doubt | None, row: dict, newest, now, most, missed) -> Doubt | None:
+    is_ahead = newest - now > most
+    is_late = missed is not None and now - missed > most
+    has_jumped = is_ahead or (is_late and now - newest > most)
+    if known is None:
+        # another job, which had missed nothing, may have been the first one after a jump
+        earlier = stored.time(row["earlier"])
+        is_first = is_late and earlier is not None and earlier < missed
+        if not has_jumped and not is_first:
+            return None
+        trusted = newest if has_jumped else earlier
+        return Doubt(CLOCK, trusted, now)
+    if abs(now - known.trusted) <= most:
+        return None                             # it is back where it was
+    if has_jumped:
+        return known._replace(since=now)
+    return None if _may_be_cron(known) and now - known.since >= STEADY else known
+
+
+def _may_be_cron(found: Doubt) -> bool:
+    """Whether cron may only have been away, and the clock was always right."""
+    return timedelta(0) < found.since - found.trusted <= LONGEST_GAP
+
+
+def _first_missed(config, job, row: dict, now):
+    """The first time that this job should have run and did not, or None: it missed none, is paused
+    or disabled, or nobody but a person ever ran it."""
+    if row["paused_at"] or not row["has_slots"]:
+        return None
+    accepted = stored.time(row["accepted"])
+    since = max(filter(None, (stored.time(row["last_start"]), stored.time(row["due_after"]),
+                              accepted if accepted and accepted <= now else None)), default=now)
+    zone = schedule.zone(config.section("core").timezone)
+    first = schedule.following(config.job(job).schedule, since, zone)
+    return first if first <= now else None
+
+
+def _give_slots_back(db, now) -> None:
+    """Slots that have not come yet were taken by a clock that was ahead: else nothing would run
+    when they do."""
+    ids = [row["id"] for row in db.query("SELECT id FROM {job_runs} WHERE slot > :ahead",
+                                         ahead=now + APART)]
+    if ids:
+        db.execute("UPDATE {job_runs} SET slot = NULL WHERE id IN (:ids)", ids=ids)
+
+
+# A restored backup
+
+def _is_lost(seen: Seen | None, row: dict, config, now) -> bool:
+    """Whether a run is missing that was in this database, and that no purge has deleted."""
+    if not seen or row["is_there"] or seen.database != row["database_id"]:
+        return False
+    keep = config.job_named("purge_job_history").keep
+    was_purged = keep is not None and seen.at < now - keep
+    return not was_purged and (row["accepted"] or "") < clock.text(seen.at)
+
+
+def _read_witness(path: str) -> Seen | None:
+    try:
+        with open(path, encoding="utf-8") as file:
+            run_id, at, database = file.read().strip().split("|")
+    except (OSError, ValueError):
+        return None                 # the first run; or of no use, and written again
+    moment = clock.parse_any(at)
+    return Seen(run_id, moment, database) if moment else None
+
+
+def _write_witness(path: str, seen: Seen | None, row: dict, now) -> None:
+    if seen and row["is_there"] and abs(now - seen.at) < REFRESH:
+        return
+    folders.write(path, f"{row['newest_run']}|{row['newest']}|{row['database_id']}\n")
+
+
+def _store(db, found: Doubt | None) -> None:
+    if found is None:
+        db.execute("DELETE FROM {meta} WHERE name = :name", name=DOUBT)
+    else:
+        db.upsert("meta", {"name": DOUBT}, {"value": "|".join(
+            (found.what, clock.text(found.trusted), clock.text(found.since)))})

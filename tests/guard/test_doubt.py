@@ -1,0 +1,251 @@
+"""While the clock or the database is in doubt nothing is deleted or given up by its age; what is
+right again finds all as it was."""
+from __future__ import annotations
+
+import json
+import os
+from datetime import timedelta
+
+import pytest
+
+from tests.support import databases
+from tests.support.product import catalogue, clock
+
+JOB = "purge_sessions"                  # each day at 2:23
+
+
+def pass_time(bench, **span) -> None:
+    bench.now += timedelta(**span)
+
+
+def ticks(bench, hours: int, every: int = 1) -> None:
+    """A tick at each full hour, or every so many, for so long."""
+    for _ in range(0, hours, every):
+        bench.tick()
+        pass_time(bench, hours=every)
+
+
+def few(bench, **sections) -> None:
+    """All jobs are off but these: it goes for each of them."""
+    off = {name: {"enabled": "no"} for name in catalogue.names()
+           if name not in (JOB, "check_jobs", "send_notifications")}
+    bench.config(mail={"from": "jobs@example.org", "domain": "example.org"}, **{**off, **sections})
+
+
+def session(bench) -> None:
+    """One that ends in 10 days."""
+    bench.table("sessions", [{"user_id": 1, "created_at": bench.now, "last_seen_at": bench.now,
+                              "expires_at": bench.ahead(days=10)}])
+
+
+def incidents(bench) -> list[str]:
+    """The keys of what `status` says needs somebody, as far as it is about a doubt."""
+    printed = json.loads(bench.command("status", "--json", code=None))
+    return [each["key"] for each in printed["incidents"] if each["kind"] == "doubt"]
+
+
+@pytest.fixture
+def known(bench):
+    """Cron came for two days, and one session is far from its end."""
+    few(bench)
+    bench.tick()
+    pass_time(bench, minutes=30)
+    ticks(bench, 48, every=4)
+    session(bench)
+    return bench
+
+
+# The clock
+
+def test_a_clock_400_days_ahead_deletes_nothing_for_80_hours(known):                  # R68
+    known.set_clock(days=400)
+    ticks(known, 80, every=4)
+    assert known.ids("sessions") == [1]
+    assert incidents(known) == ["doubt:clock"]
+    known.set_clock()
+    ticks(known, 76, every=4)
+    assert incidents(known) == []
+    assert known.ids("sessions") == [1]
+    pass_time(known, days=11)                   # and now it is past its time in earnest
+    known.tick()
+    known.command("resume", "all")
+    known.tick()
+    assert known.ids("sessions") == []
+
+
+def test_the_right_clock_ends_the_doubt_at_once(known):                               # R68
+    known.set_clock(days=400)
+    ticks(known, 2)
+    known.set_clock()
+    known.tick()
+    assert incidents(known) == []
+
+
+def test_a_job_that_runs_in_the_doubt_says_so_and_is_carried_on_after_it(known):      # R68
+    pass_time(known, days=14)
+    result = known.tick()[JOB]
+    assert (result["status"], result["counts"]) == ("partial", {"deleted": 0})
+    assert "and the last run before it jumped began at" in result["stop_reason"]
+    assert JOB not in known.tick()
+    known.command("resume", "all")
+    assert known.tick()[JOB]["status"] == "ok"
+    assert known.ids("sessions") == []
+
+
+def test_after_14_days_without_cron_deletions_wait_three_days_and_go_on(known):       # R68
+    pass_time(known, days=14)
+    ticks(known, 69, every=3)
+    assert known.ids("sessions") == [1]
+    ticks(known, 6, every=3)
+    assert known.ids("sessions") == []
+    assert incidents(known) == []
+
+
+def test_a_gap_of_more_than_60_days_needs_a_person(known):                            # R68
+    pass_time(known, days=61)
+    ticks(known, 100, every=4)
+    assert known.ids("sessions") == [1]
+    known.command("resume", "all")
+    known.tick()
+    assert known.ids("sessions") == []
+
+
+def test_a_clock_set_back_by_two_days_is_in_doubt_too(known):                         # R68
+    known.set_clock(days=-2)
+    known.attempt(JOB)
+    assert incidents(known) == ["doubt:clock"]
+    known.set_clock()
+    known.tick()
+    assert incidents(known) == []
+
+
+@pytest.mark.parametrize("option, is_trusted", [("off", True), ("30d", True), ("1d", False)])
+def test_the_option_says_how_far_a_clock_may_jump(known, option, is_trusted):         # R68
+    few(known, core={"max_clock_jump": option})
+    known.set_clock(days=29)
+    ticks(known, 1)
+    assert (known.ids("sessions") == []) == is_trusted
+    assert (incidents(known) == []) == is_trusted
+
+
+def test_jobs_that_run_once_a_week_alone_are_in_no_doubt(bench):                      # R68
+    few(bench, **{JOB: {"schedule": "17 4 * * 1"}, "check_jobs": {"enabled": "no"},
+                  "send_notifications": {"enabled": "no"}})
+    bench.tick()
+    ticks(bench, 24 * 21, every=12)
+    session(bench)
+    ticks(bench, 24 * 18, every=12)
+    assert bench.ids("sessions") == []
+
+
+def test_a_job_that_alone_was_kept_from_running_is_in_no_doubt(known):                # R68
+    known.command("pause", JOB)
+    ticks(known, 24 * 11, every=8)
+    known.db.execute("UPDATE {job_state} SET paused_at = NULL WHERE job = :job", job=JOB)
+    ticks(known, 24)
+    assert known.ids("sessions") == []
+
+
+def test_whoever_runs_a_job_by_hand_now_and_then_is_in_no_doubt(bench):               # R68
+    session(bench)
+    bench.run(JOB)
+    pass_time(bench, days=11)
+    assert bench.run(JOB) == {"deleted": 1}
+
+
+# R11, R68
+def test_a_dry_run_says_that_nothing_would_go_and_notes_nothing(known):
+    pass_time(known, days=14)
+    before = databases.rows(known.db)
+    result = known.attempt(JOB, dry_run=True)
+    assert result["counts"] == {"deleted": 0}
+    assert result["stop_reason"].startswith("in doubt: the clock")
+    assert databases.rows(known.db) == before
+
+
+def test_slots_taken_by_a_clock_that_was_ahead_are_due_again(known):                  # R68
+    known.set_clock(hours=20)
+    known.tick()
+    known.set_clock()
+    ticks(known, 24)
+    begun = [row["started_at"] for row in known.rows("job_runs") if row["job"] == JOB]
+    assert clock.text(known.ago(hours=24)) < begun[-1] < clock.text(known.now)
+
+
+@pytest.mark.parametrize("value", ["", "|||", "clock|x|y", "clock|2026-11-24 14:30:05", "other|a|b",
+                                   "restored|9999-99-99 00:00:00|1"])
+def test_an_unreadable_row_counts_as_none(known, value):                              # R67
+    for name in ("doubt", "accepted"):
+        known.db.upsert("meta", {"name": name}, {"value": value})
+    assert known.attempt(JOB)["status"] == "ok"
+
+
+# A restored backup
+
+def restore(bench, before: dict) -> None:
+    """Put the tables back as they were."""
+    for name in ("job_runs", "meta", "notifications", "sessions"):
+        bench.db.execute(f"DELETE FROM {{{name}}}")
+        for row in before[name]:
+            bench.db.insert(name, **row)
+
+
+def backup(bench) -> dict:
+    return {name: bench.rows(name) for name in ("job_runs", "meta", "notifications", "sessions")}
+
+
+@pytest.fixture
+def restored(known):
+    """A service whose database is an hour old again: it has sent a notice since."""
+    known.db.insert("notifications", user_id=None, kind="x", to_email="ann@home.example",
+                    created_at=known.now)
+    before = backup(known)
+    ticks(known, 1)
+    known.outbox.clear()
+    restore(known, before)
+    return known
+
+
+def test_nothing_is_sent_or_deleted_until_a_person_says_so(restored):                 # R68
+    pass_time(restored, days=11)
+    restored.tick()
+    assert (len(restored.outbox), restored.ids("sessions")) == (0, [1])
+    assert incidents(restored) == ["doubt:restored"]
+    assert "1 waiting" in restored.command("resume", "all")
+    ticks(restored, 26)
+    assert (len(restored.outbox), restored.ids("sessions")) == (1, [])
+    assert incidents(restored) == []
+
+
+def test_a_restore_is_seen_by_a_second_host_whose_folder_was_not_restored(known):     # R68
+    other = known.second_host()
+    ticks(known, 1)
+    other.now = known.now
+    before = backup(known)
+    for name in os.listdir(known.folder / "state"):
+        if name == "witness":
+            kept = (known.folder / "state" / name).read_text()
+    ticks(known, 1)
+    other.now = known.now
+    other.run(JOB)                          # it has seen what is lost now
+    restore(known, before)
+    (known.folder / "state" / "witness").write_text(kept)
+    known.tick()
+    assert incidents(known) == []
+    other.now = known.now
+    other.run(JOB)
+    assert incidents(known) == ["doubt:restored"]
+
+
+def test_a_new_database_in_the_old_folder_is_none(known):                             # R68
+    known.db.execute("DELETE FROM {job_runs}")
+    known.db.execute("UPDATE {meta} SET value = 'another' WHERE name = 'database_id'")
+    known.tick()
+    assert incidents(known) == []
+
+
+def test_runs_that_the_history_no_longer_has_are_not_missed(known):                   # R68
+    pass_time(known, days=91)
+    known.db.execute("DELETE FROM {job_runs}")
+    known.attempt(JOB)
+    assert incidents(known) == []
