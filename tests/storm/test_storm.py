@@ -1,4 +1,4 @@
-"""A few kills of each job of a queue, the same points each time; `python3 -m tests.storm` makes
+"""A few kills of each job, the same points each time; `python3 -m tests.storm` makes
 hundreds."""
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.storm import KINDS
+from tests.storm.__main__ import KINDS
 from tests.support.shell import ROOT
 
 
