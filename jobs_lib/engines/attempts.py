@@ -12,9 +12,6 @@ from jobs_lib.records import namedtuple
 
 LONGEST_ANSWER = 512            # characters
 READ = 8192                     # characters of what the other side said
-# the kind of an item, by its table
-KINDS = {"failed_emails": "forward", "notifications": "notification",
-         "webhook_deliveries": "webhook", "domains": "domain", "export_requests": "export"}
 SENDING = "sending"             # it has begun, and nothing is known of it yet
 # what the other side said: not what became of the item
 SENT, REFUSED, RETRY = "sent", "refused", "retry"
@@ -26,7 +23,7 @@ NOT_COUNTED = (POSTPONED, UNUSABLE)
 SAID = {outcomes.SENT: SENT, outcomes.RETRY: RETRY, outcomes.FINAL: REFUSED,
         outcomes.UNCERTAIN: UNCERTAIN, outcomes.RELAY: POSTPONED, outcomes.LOST: POSTPONED,
         outcomes.UNREADABLE: POSTPONED, outcomes.GIVEN_BACK: POSTPONED}
-BY_HAND = "mail"                # the kind of a message that is in no queue: an alert, a test
+BY_HAND = "by hand"                                  # the kind of mail that belongs to no queue
 REPLAYED, CANCELLED = "replayed", "cancelled"        # by the operator: no attempt of a run
 LOST = "the run was killed in the middle of it"
 
@@ -64,45 +61,19 @@ def complete(db, kind: str, row: dict, run_id: str | None, outcome: str, tried: 
                now=now, also=UNCERTAIN if outcome == SENT else SENDING, **values)
 
 
-def record(db, table: str, row: dict, *, run_id: str | None, began, outcome: str,
-           tried: Tried) -> None:
-    """Add one. `row`: its `id` and `user_id`. Called inside the transaction that stores the result.
-    An owner or a run that is none is left out: an app may have written anything."""
-    db.insert("attempts", kind=KINDS[table], item_id=_item(db, row["id"]),
-              user_id=_owner(db, row["user_id"]),
-              run_id=run_id if isinstance(run_id, str) and run_id.isascii() else None,
-              began_at=began, duration_ms=tried.duration_ms, outcome=outcome,
-              code=tried.code if type(tried.code) is int else None,
-              answer=answer(tried.answer, db.hidden) or None)
+def settle_lost(db, kind: str, ids: list, now) -> None:
+    """What is still on its way of these items, whose rows say of no run that it has them, was lost
+    with its run."""
+    db.execute("UPDATE {attempts} SET outcome = :lost, answer = :answer, finished_at = :now "
+               f"WHERE kind = :kind AND item_id IN (:ids) AND outcome = '{SENDING}'",
+               lost=UNCERTAIN, answer=LOST, now=now, kind=kind, ids=[_item(db, id) for id in ids])
 
 
-def record_act(db, table: str, ids: list[int], now, outcome: str) -> None:
+def record_act(db, queue, ids: list, now, outcome: str) -> None:
     """Add one for each of the rows: what an operator did with them."""
     db.execute("INSERT INTO {attempts} (kind, item_id, user_id, began_at, outcome) "
-               f"SELECT :kind, id, user_id, :now, :outcome FROM {{{table}}} WHERE id IN (:ids)",
-               kind=KINDS[table], ids=ids, now=now, outcome=outcome)
-
-
-def _owner(db, value):
-    is_key = type(value) is int and abs(value) < 2 ** 63
-    if "users" in db.text_keys:
-        is_key = isinstance(value, str)
-    return value if is_key else None
-
-
-def _item(db, id):
-    """As the column holds it: text, where any kind of item has a text for its key."""
-    return id if db.text_keys.keys().isdisjoint(KINDS) else fitted(str(id), LABEL)
-
-
-def answer(text: str, hidden=tuple) -> str:
-    """Short, and without anybody's address or a secret; `hidden()` returns those. It is cut last:
-    half a secret is not recognized."""
-    if not text:
-        return ""
-    from jobs_lib import masking  # only where something was tried: it would slow every idle run
-    words = " ".join(text[:READ].split())
-    return masking.without_secrets(words, hidden())[:LONGEST_ANSWER]
+               f"SELECT :kind, id, user_id, :now, :outcome FROM {{{queue.table}}} "
+               "WHERE id IN (:ids)", kind=queue.kind, ids=ids, now=now, outcome=outcome)
 
 
 def of_item(db, kind: str, id, most: int) -> list[dict]:
@@ -111,3 +82,29 @@ def of_item(db, kind: str, id, most: int) -> list[dict]:
                     "FROM {attempts} WHERE kind = :kind AND item_id = :id "
                     "ORDER BY id DESC LIMIT :most", kind=kind, id=_item(db, id), most=most)
     return rows[::-1]
+
+
+def answer(text: str, hidden=tuple) -> str:
+    """Short, and without anybody's address or a secret; `hidden()` returns those. It is cut last:
+    half a secret is not recognized."""
+    if not text:
+        return ""
+    from jobs_lib import masking  # only where something was tried: it would slow every idle run
+    return masking.without_secrets(" ".join(text[:READ].split()), hidden())[:LONGEST_ANSWER]
+
+
+def _owner(db, value):
+    """None for what cannot be the key of a user."""
+    is_key = type(value) is int and abs(value) < 2 ** 63
+    if "users" in db.text_keys:
+        is_key = isinstance(value, str)
+    return value if is_key else None
+
+
+def _item(db, id):
+    """As the column holds it: text, where any kind of item has a text for its key."""
+    if not db.text_keys:
+        return id
+    from jobs_lib.database.schema.references import targets
+    is_number = db.text_keys.keys().isdisjoint(targets("attempts", "item_id"))
+    return id if is_number else fitted(str(id), LABEL)

@@ -2,7 +2,8 @@
 anything is to do, `status`, `queue` and the alerts ask for alike.
 
 A pending row is due when its time has come. A run gives a time to rows that have none or an
-impossible one (queue.py); who only looks sees these by the same rules. Nothing here writes.
+impossible one (queue.py); who only looks sees these by the same rules. Rows of suspended and of
+deleted owners wait, and are due nowhere. Nothing here writes.
 """
 from __future__ import annotations
 
@@ -20,10 +21,10 @@ NOW = "now"                             # in `when_done` and `when_over`: the pr
 Queue = namedtuple("Queue",
                    "name kind table job done delays columns counted_from by_attempts dated"
                    " priority first code error when_done when_over waits works others time added"
-                   " tried",
+                   " tried missing after_deletion",
                    defaults=((), "", False, False, False, "", "last_code", "last_error", (), (),
                              "pending", "sending", (), "next_attempt_at", "created_at",
-                             "last_attempt_at"))
+                             "last_attempt_at", "0 = 1", "0 = 1"))
 Queue.__doc__ = """A queue as data (features/queues.py).
 
 name, kind    on the command line; of its attempts      table, job   its rows; who works it off
@@ -40,23 +41,40 @@ priority      whether there is that column: 0 is urgent
 first         a column for when a row was tried first, or ""
 code, error   columns for what the other side said, or ""
 when_done     ((column, value or NOW), ...) that success stores; `when_over`: that `end` does
+missing       SQL of rows whose owner, alias or endpoint is missing
+after_deletion  SQL of rows that are taken of a deleted owner, too
 """
+
+
+def is_idle(ctx, table: str, finished: tuple[str, ...]) -> bool:
+    """Whether nothing is to do: each row has one of the `finished` statuses. By one statement,
+    before anything is loaded that works, since most runs end here."""
+    return not of_other_status(ctx.db, table, finished, 1)
+
+
+def of_other_status(db, table: str, statuses, most: int) -> list:
+    """The ids of rows with none of these statuses; NULL is none of any. A search for each range of
+    them: of one condition with OR an engine may make a search through all rows."""
+    rules = [*db.dialect.others(table, "status", statuses), "status IS NULL"]
+    return [row["id"] for row in db.query(" UNION ALL ".join(
+        f"SELECT id FROM (SELECT id FROM {{{table}}} WHERE {rule} LIMIT :most) part_{number}"
+        for number, rule in enumerate(rules)), most=most)][:most]
 
 
 class Due:
     """The rows of a queue that are due. `rules`: ((SQL, SQL for since when), ...), each served by
-    an index; `values` are bound in them. `pending`: SQL of rows that wait. Rows of suspended owners
-    are never due."""
+    an index; `values` are bound in them. `also`: SQL of those that are looked at at all."""
 
-    def __init__(self, db, table: str, rules: tuple, values: dict,
-                 pending: str = "status = 'pending'") -> None:
-        self.db, self.table, self.rules, self.values = db, f"{{{table}}}", rules, values
-        self.pending = pending
-        self.allowed = ("NOT EXISTS (SELECT 1 FROM {users} WHERE {users}.id = "
-                        f"{self.table}.user_id AND {{users}}.status = 'suspended')")
+    def __init__(self, db, queue: Queue, rules: tuple, values: dict, also: str = "") -> None:
+        self.db, self.queue, self.rules, self.values = db, queue, rules, values
+        table = f"{{{queue.table}}}"
+        self._rows = (f"FROM {table} WHERE {pending(queue)}{also} AND NOT EXISTS (SELECT 1 FROM "
+                      f"{{users}} WHERE {{users}}.id = {table}.user_id AND ({{users}}.status = "
+                      "'suspended' OR ({users}.status = 'deleted' AND NOT "
+                      f"({queue.after_deletion})))) AND ")
 
     def any(self) -> bool:
-        """Whether there is one."""
+        """Whether there is one that a run would send or end."""
         return bool(self.db.query(self._union("id", "id"), most=1, **self.values))
 
     def backlog(self, most: int) -> tuple[int, str | None]:
@@ -64,39 +82,40 @@ class Due:
         row = self.db.row(
             # a time that is none, such as 0000-00-00, hides no other
             "SELECT COUNT(*) AS number, MIN(CASE WHEN due >= :earliest THEN due END) AS since "
-            f"FROM ({self._union('due', '{when} AS due')}) found",
+            f"FROM ({self._union('due', '{when} AS due', self._known)}) found",
             earliest=clock.FIRST, most=most, **self.values)
         since = row["since"] or (self.values["now"] if row["number"] else None)
         return min(row["number"], most), since and str(since)
 
     def ids(self, most: int) -> list:
         """Of the longest due."""
-        rows = self.db.query(self._union("id, due", "id, {when} AS due"), most=most,
+        rows = self.db.query(self._union("id, due", "id, {when} AS due", self._known), most=most,
                              **self.values)
         return [row["id"] for row in sorted(rows, key=lambda row: str(row["due"]))][:most]
 
-    def _union(self, names: str, columns: str) -> str:
-        """Of the rows that each rule finds, `:most` of each: a search for each rule."""
+    @property
+    def _known(self) -> str:
+        """SQL: what it is about is there. The others are ended by a run, or wait as many do."""
+        return f" AND NOT ({self.queue.missing})"
+
+    def _union(self, names: str, columns: str, also: str = "") -> str:
+        """Of the rows that each rule finds, `:most` of each: a search for each rule. The longest
+        due first, where an index has them so: to sort a million times that are calculated takes
+        seconds, so of these any are looked at."""
         return " UNION ALL ".join(
-            f"SELECT {names} FROM (SELECT {columns.format(when=when)} FROM {self.table} "
-            f"WHERE {self.pending} AND {rule} AND {self.allowed}{_order(when)} "
-            f"LIMIT :most) part_{number}" for number, (rule, when) in enumerate(self.rules))
-
-
-def _order(when: str) -> str:
-    """SQL: the longest due first, where an index has them so. To sort a million times that are
-    calculated takes seconds: of these, any are looked at."""
-    return f" ORDER BY {when}" if when.isidentifier() else ""
+            f"SELECT {names} FROM (SELECT {columns.format(when=when)} {self._rows}{rule}{also}"
+            f"{f' ORDER BY {when}' if when.isidentifier() else ''} LIMIT :most) part_{number}"
+            for number, (rule, when) in enumerate(self.rules))
 
 
 def due(ctx, queue: Queue) -> Due:
     """What a run now would take of the queue. `ctx` needs `db`, `now` and `options`."""
     delays = queue.delays(ctx.options)
     untimed, impossible = no_time(ctx.db, queue, delays), impossible_time(queue)
-    return Due(ctx.db, queue.table,
+    return Due(ctx.db, queue,
                (("next_attempt_at <= :now", "next_attempt_at"),
                 (f"next_attempt_at IS NULL AND {untimed} <= :now", untimed),
-                (impossible, ":now")), bounds(ctx.now, delays), pending(queue))
+                (impossible, ":now")), bounds(ctx.now, delays))
 
 
 def pending(queue: Queue) -> str:
@@ -108,13 +127,10 @@ def pending(queue: Queue) -> str:
 
 
 def bounds(now, delays: tuple) -> dict:
-    """The times that the rules below are bound to."""
-    return {"now": clock.text(now), "never": NEVER, "horizon": clock.text(horizon(now, delays))}
-
-
-def horizon(now, delays: tuple):
-    """The latest time that a schedule, or another server, leads to."""
-    return now + max(*delays, LONGEST_ASKED) + CLOCKS_DIFFER
+    """The times that the rules below are bound to. `horizon`: the latest that a schedule, or
+    another server, leads to."""
+    horizon = now + max(*delays, LONGEST_ASKED) + CLOCKS_DIFFER
+    return {"now": clock.text(now), "never": NEVER, "horizon": clock.text(horizon)}
 
 
 def no_time(db, queue: Queue, delays: tuple) -> str:

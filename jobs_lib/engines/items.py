@@ -14,13 +14,14 @@ from jobs_lib.database.values import chunked, keys_in, one_line, words
 from jobs_lib.records import namedtuple
 
 from . import attempts, rows
-from .due import Due, Queue, bounds, due, due_at, pending
+from .due import Due, Queue, bounds, due, due_at, of_other_status, pending
 
 DUE, WAITING, SENDING, INVALID, CANCELLED = "due", "waiting", "being sent", "invalid", "cancelled"
 CANCELLED_BY = "cancelled: "
 SUSPENDED = "its owner is suspended"
 UNKNOWN = "no run takes it, and none deletes it: this status is unknown"
 AT_ONCE = 500                   # rows of a page
+UNKNOWN_SHOWN = 1000            # rows of an unknown status
 PACE = timedelta(minutes=1) / 100
 
 Wanted = namedtuple("Wanted", "failed owners since before", defaults=(False, None, None, None))
@@ -146,7 +147,7 @@ class Items:
         if len(found) < most:
             found += self.ids(ctx, f"{pending(queue)}{self.waits_if} ORDER BY {queue.time}, id",
                               most + len(found))
-            found += rows.of_unknown_status(ctx.db, queue.table, self.statuses())
+            found += of_other_status(ctx.db, queue.table, self.statuses(), UNKNOWN_SHOWN)
         return list(dict.fromkeys(found))[:most]
 
     def ids(self, ctx, rule: str, most: int, **values) -> list:

@@ -2,16 +2,18 @@
 
 A host discards mail over its hourly limit, sometimes after having said 250, so we count for
 ourselves: the attempts on record (attempts.py) in each rolling window, in the commit that begins
-the next one, under the lock of the one row of `relay_state`. A run counts a window once, and after
-that only attempts with a higher id, less those that have left it.
+the next one, under the lock of the one row of `relay_state`. A run reads them once, and after that
+only attempts with a higher id, less those that have left a window.
 
 A share of each limit is reserved for urgent mail. Of the rest either queue of mail leaves the other
 half of an hour's and a day's while that one has due rows.
 """
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
 from datetime import timedelta
+from types import SimpleNamespace
 
 from jobs_lib import clock
 from jobs_lib.records import namedtuple
@@ -49,34 +51,33 @@ class Limits:
         self.ctx, self.db, self.kind, self._find_other = ctx, ctx.db, kind, other
         self._other: list = []          # it, once it was asked for
         self.mail = ctx.section("mail")
-        self._windows = [_Window(ctx.db, name, span, limit) for name, span in WINDOWS
-                         if (limit := getattr(self.mail, f"per_{name}")) is not None]
+        self.windows = [_Window(name, span, limit) for name, span in WINDOWS
+                        if (limit := getattr(self.mail, f"per_{name}")) is not None]
         self._last: int | None = None   # the highest id that was counted
 
     def room(self, urgent: bool, ahead: bool = False, failed_before: bool = False):
         """Why one more may not go now, inside the transaction that begins it; None: it may.
         `ahead`: it would be out of its turn."""
-        if not self._windows and self.mail.failures_per_hour is None:
+        if not self.windows and self.mail.failures_per_hour is None:
             return None
         self._lock()
         if failed_before and failures_full(self.db, self.mail, self.ctx.clock()):
             return Refusal(FAILURES, f"[mail] failures_per_hour = {self.mail.failures_per_hour} is "
                            "reached")
-        self._count()
-        for window in self._windows:
+        self.count()
+        for window in self.windows:
             number, refusal = self._in_window(window, urgent, ahead)
             if number <= 0:
-                is_full = refusal.kind == REACHED
-                return refusal._replace(window=window.name,
-                                        seconds=self._seconds(window) if is_full else 0.0)
+                seconds = window.seconds(self.ctx.clock()) if refusal.kind == REACHED else 0.0
+                return refusal._replace(window=window.name, seconds=seconds)
         return None
 
     def left(self, urgent: bool, seconds: float = 0) -> tuple[float, str]:
         """(how many may go within so many seconds, what ends it), for who only looks: nothing is
         locked."""
-        self._count()
+        self.count()
         found: list = [(float("inf"), "")]
-        for window in self._windows:
+        for window in self.windows:
             number, refusal = self._in_window(window, urgent, ahead=urgent, whole=True)
             if window.name == MINUTE:           # its room is waited for
                 share = window.limit * URGENT_SHARE // 100
@@ -120,73 +121,63 @@ class Limits:
                 "SELECT id FROM {relay_state} WHERE id = 1" + self.db.for_update) is None:
             self.db.upsert("relay_state", {"id": 1}, {"failures": 0})
 
-    def _count(self) -> None:
-        now, future = self.ctx.clock(), clock.text(self.ctx.clock() + CLOCKS_DIFFER)
+    def count(self) -> None:
+        """Bring the windows up to date. Attempts from the future were begun under a clock that was
+        wrong, and do not count."""
+        if not self.windows:
+            return
+        now = self.ctx.clock()
+        columns = "SELECT id, kind, urgent, outcome, began_at FROM {attempts}"
         if self._last is None:
             self._last = self.db.value("SELECT MAX(id) FROM {attempts}") or 0
-        for row in self.db.query("SELECT id, kind, urgent, outcome, began_at FROM {attempts} "
-                                 "WHERE id > :last", last=self._last):
-            self._last = max(self._last, row["id"])
-            if row["kind"] in KINDS and row["outcome"] not in NOT_COUNTED:
-                for window in self._windows:
-                    window.add(row, future)
-        for window in self._windows:
-            window.move(now, future)
-
-    def _seconds(self, window: _Window) -> float:
-        """Until there is room again: until the oldest attempt has left the window."""
-        first = clock.parse_any(window.oldest())
-        left = first + window.span + SECOND - self.ctx.clock() if first else window.span
-        return max(left.total_seconds(), 1.0)
+            found = self.db.query(f"{columns} WHERE kind IN (:kinds) AND began_at > :since "
+                                  "AND id <= :last", kinds=list(KINDS), last=self._last,
+                                  since=now - self.windows[-1].span - SECOND)
+        else:
+            found = self.db.query(f"{columns} WHERE id > :last", last=self._last)
+        future = clock.text(now + CLOCKS_DIFFER)
+        self._last = max([self._last, *(row["id"] for row in found)])
+        for window in self.windows:
+            for row in found:
+                if (row["kind"] in KINDS and row["outcome"] not in NOT_COUNTED
+                        and str(row["began_at"]) <= future):
+                    window.add(str(row["began_at"]), (row["kind"], bool(row["urgent"])))
+            window.move(now)
 
 
 class _Window:
-    """How many attempts were begun in the last minute, hour or day: {(kind, urgent): number}.
-    Those from the future were begun under a clock that was wrong, and do not count."""
+    """The attempts of the last minute, hour or day: in `used` how many {(kind, urgent): number}."""
 
-    def __init__(self, db, name: str, span: timedelta, limit: int) -> None:
-        self.db, self.name, self.span, self.limit = db, name, span, limit
+    def __init__(self, name: str, span: timedelta, limit: int) -> None:
+        self.name, self.span, self.limit = name, span, limit
         self.used: Counter = Counter()
-        self._since = ""
+        self._began: list = []          # (when, whose) of each, in order
 
-    def add(self, row: dict, future: str) -> None:
+    def add(self, began: str, whose: tuple) -> None:
         """One attempt more."""
-        if self._since and self._since < str(row["began_at"]) <= future:
-            self.used[row["kind"], bool(row["urgent"])] += 1
+        insort(self._began, (began, whose))
+        self.used[whose] += 1
 
-    def move(self, now, future: str) -> None:
-        """Take out what has left the window by now; at first, count it."""
-        since = clock.text(now - self.span - SECOND)
-        if not self._since:
-            self.used = self._between(since, future)
-        elif since > self._since:
-            self.used -= self._between(self._since, since)
-        self._since = max(since, self._since)
+    def move(self, now) -> None:
+        """Take out what has left the window by now."""
+        since, number = clock.text(now - self.span - SECOND), 0
+        while number < len(self._began) and self._began[number][0] <= since:
+            self.used[self._began[number][1]] -= 1
+            number += 1
+        del self._began[:number]
 
-    def oldest(self):
-        """When the oldest one that counts was begun, or None."""
-        return self.db.value("SELECT MIN(began_at) FROM {attempts} WHERE kind IN (:kinds) AND "
-                             "began_at > :since AND outcome NOT IN (:not)", since=self._since,
-                             kinds=list(KINDS), **{"not": NOT_COUNTED})
-
-    def _between(self, since: str, until: str) -> Counter:
-        return Counter({(row["kind"], bool(row["urgent"])): row["number"] for row in self.db.query(
-            "SELECT kind, urgent, COUNT(*) AS number FROM {attempts} WHERE kind IN (:kinds) "
-            "AND began_at > :since AND began_at <= :until AND outcome NOT IN (:not) "
-            "GROUP BY kind, urgent", kinds=list(KINDS), since=since, until=until,
-            **{"not": NOT_COUNTED})})
+    def seconds(self, now) -> float:
+        """Until there is room again: until the oldest attempt has left the window."""
+        first = clock.parse_any(self._began[0][0]) if self._began else None
+        left = first + self.span + SECOND - now if first else self.span
+        return max(left.total_seconds(), 1.0)
 
 
 def used(db, mail, now) -> dict[str, tuple[int, int]]:
     """{`minute`, `hour`, `day`: (recipients in it, the limit)} of the limits that are set."""
-    found = {}
-    for name, span in WINDOWS:
-        limit = getattr(mail, f"per_{name}")
-        if limit is not None:
-            window = _Window(db, name, span, limit)
-            window.move(now, clock.text(now + CLOCKS_DIFFER))
-            found[name] = (sum(window.used.values()), limit)
-    return found
+    limits = Limits(SimpleNamespace(db=db, section=lambda name: mail, clock=lambda: now), BY_HAND)
+    limits.count()
+    return {window.name: (sum(window.used.values()), window.limit) for window in limits.windows}
 
 
 def failures_full(db, mail, now) -> bool:

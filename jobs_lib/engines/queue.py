@@ -21,27 +21,21 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
+from jobs_lib.database.values import UNKNOWN_STATUS
 from jobs_lib.errors import Busy, DatabaseError, Duplicate, JobsError, Lost, Missing
 from jobs_lib.records import namedtuple
 
 from . import attempts
 from .attempts import POSTPONED, REFUSED, RETRY, SENT, UNCERTAIN, UNUSABLE, Tried
-from .due import NOW, Due, Queue, bounds, due, impossible_time, no_time, pending
-from .rows import (
-    IN_HAND,
-    MOST_COUNTED,
-    UNCLAIMED,
-    count_unknown_status,
-    has_status,
-    in_hand,
-    invalid,
-)
+from .due import NOW, Due, Queue, bounds, due, impossible_time, no_time, of_other_status, pending
+from .rows import IN_HAND, UNCLAIMED, has_status, in_hand, invalid
 
 SURE, AGAIN, REPEATED = 0, 1, 2         # the column `uncertain`: to be repeated, was repeated
 SOON = timedelta(minutes=5)             # after its loss was found, an uncertain row is repeated
 LIFETIME = timedelta(days=7)            # an attempt at a row that is older is its last
 EVERY_ONE = 2 ** 62
 AT_ONCE, AT_FIRST = 500, 5_000          # rows that get a time: in a statement, before the first one
+MOST_COUNTED, SHOWN = 1_000, 5          # rows that no run takes: counted, and named in the log
 MOST_UNUSABLE = 5       # so many unusable rows and no usable one: the fault is ours
 ERROR_LENGTH = 512
 STORE_MARGIN = 3.0      # seconds before the hard limit after which no result is stored any more
@@ -121,13 +115,14 @@ class Work:
     # Before the first row
 
     def recover(self) -> None:
-        """Settle what dead runs were sending."""
+        """Settle what dead runs were sending, each row in the name of its run."""
         self.count_unknown()
         queue = self.queue
         dead = self.db.query(
             f"SELECT id, user_id, attempts, uncertain, {queue.added}, claim_run FROM "
             f"{self.table} WHERE {has_status(queue.works)} AND claim_run > '' "
-            f"AND NOT {IN_HAND} LIMIT :most", **in_hand(self.ctx.clock()), most=MOST_COUNTED)
+            f"AND NOT {IN_HAND} LIMIT :most", **in_hand(self.ctx.clock()),
+            most=MOST_COUNTED) if queue.works else []
         for row in dead:
             number = row["attempts"]
             # what is no number ends as unusable when it is taken
@@ -138,20 +133,28 @@ class Work:
             self.ctx.log.warning("lost in flight", rows=len(dead), what="a run was killed while "
                                  "these were being sent")
 
-    def count_unknown(self) -> None:
-        """Count what no run will ever take: the app's own, or somebody's mistake."""
-        queue = self.queue
-        theirs = self.db.query(f"SELECT id FROM {self.table} WHERE {has_status(queue.works)} "
-                               f"AND {UNCLAIMED} LIMIT :most", most=MOST_COUNTED)
-        count_unknown_status(self.ctx, queue.table,
-                             (queue.waits, queue.works, queue.done, "failed", *queue.others),
-                             [row["id"] for row in theirs])
-
     def _give_up(self, row: dict) -> None:
         settled = self.settle(row, UNCERTAIN, Tried(None, attempts.LOST), dead=row["claim_run"])
         self.ctx.count("uncertain", settled.stored)
         if settled.stored and settled.status == "failed":
             self.ctx.count("failed")
+
+    def count_unknown(self) -> None:
+        """Count what no run will ever take: the app's own, or somebody's mistake."""
+        queue = self.queue
+        waits = (queue.waits,) if isinstance(queue.waits, str) else queue.waits
+        known = {*waits, queue.works, queue.done, "failed", *queue.others}
+        theirs = self.db.query(f"SELECT id FROM {self.table} WHERE {has_status(queue.works)} "
+                               f"AND {UNCLAIMED} LIMIT :most",
+                               most=MOST_COUNTED) if queue.works else []
+        for reason, ids in (
+                ("their status is unknown",
+                 of_other_status(self.db, queue.table, sorted(known - {""}), MOST_COUNTED)),
+                ("no run has claimed what is being sent", [row["id"] for row in theirs])):
+            if ids:
+                self.ctx.count(UNKNOWN_STATUS, len(ids))
+                self.ctx.log.warning("invalid rows", table=queue.table, rows=len(ids),
+                                     reason=reason, ids=ids[:SHOWN])
 
     def schedule(self) -> None:
         """Give each pending row a time that it can be due at: of many, AT_FIRST now, and the others
@@ -177,26 +180,19 @@ class Work:
 
     def _correct(self, ids: list, rule: str, change: str) -> int:
         """How many were. Where the database refuses one of them, the others are."""
-        def update(some: list) -> int:
+        try:
             # `+`: by the ids, and not through all that is pending
             return self.db.batch(lambda: self.db.execute(
                 f"UPDATE {self.table} SET {change} WHERE id IN (:ids) "
-                f"AND {self.still} AND ({rule}) + 0 = 1", ids=some, **self.bounds()))
-        try:
-            return update(ids)
+                f"AND {self.still} AND ({rule}) + 0 = 1", ids=ids, **self.bounds()))
         except (Busy, Lost):
             raise
-        except DatabaseError:
-            changed = 0
-        for id in ids:
-            try:
-                changed += update([id])
-            except (Busy, Lost):
-                raise
-            except DatabaseError as error:
-                self.ctx.log.warning("no time can be stored", table=self.queue.table, id=id,
-                                     error=str(error))
-        return changed
+        except DatabaseError as error:
+            if len(ids) > 1:
+                return sum(self._correct([id], rule, change) for id in ids)
+            self.ctx.log.warning("no time can be stored", table=self.queue.table, id=ids[0],
+                                 error=str(error))
+            return 0
 
     def bounds(self) -> dict:
         """The times that rules are bound to."""
@@ -268,27 +264,24 @@ class Work:
             if before:
                 until_stored(self.ctx, before)
             return False
-        if found is True:
-            self.begun += 1
+        self.begun += found is True
         return found
 
     def _begin(self, row: dict, room):
-        now, queue = clock.text(self.ctx.clock()), self.queue
+        now, queue, seen = self.ctx.clock(), self.queue, row["seen"]
         row["repeats"] = repeats = row["uncertain"] == AGAIN
         row["attempt"] = row["attempts"] + (not repeats)
-        if row.get("asked") and self.is_ours(row):      # a COMMIT whose answer was lost
+        if "began_at" in row and self.is_ours(row):     # a COMMIT whose answer was lost
             return True
-        row["asked"] = True
+        row["began_at"] = clock.text(now)
         if room and (refusal := room(row)):
             return refusal
-        seen = row["seen"]
         values = {"attempts": row["attempt"], "uncertain": REPEATED if repeats else SURE,
-                  "claim_run": self.ctx.run_id, queue.tried: now,
-                  "next_attempt_at": clock.text(self._next(row["attempt"]))}
+                  "claim_run": self.ctx.run_id, queue.tried: row["began_at"],
+                  "next_attempt_at": clock.text(self.next_time(row["attempt"], now))}
         if queue.first:
-            values[queue.first] = row[queue.first] = row[queue.first] or now
+            values[queue.first] = row[queue.first] = row[queue.first] or row["began_at"]
         timed = "IS NULL" if seen["next_attempt_at"] is None else "= :seen"
-        row["began_at"] = now
         try:
             if not self._update(row, queue.works, values,
                                 f"status = '{queue.waits}' AND next_attempt_at {timed}",
@@ -312,26 +305,27 @@ class Work:
             f"AND claim_run = :run AND attempts = :n{self.db.for_update}", id=row["id"],
             run=self.ctx.run_id, n=row["attempt"]))
 
-    def settle(self, row: dict, outcome: str, tried: Tried = NOTHING, *, later=None, again=False,
-               dead=None, **stored) -> Settled:
+    def settle(self, row: dict, outcome: str, tried: Tried = NOTHING, *, later=None,
+               again: bool = False, dead=None, **stored) -> Settled:
         """Store what came of it, and `stored` with it, inside a transaction.
 
         `later`: when it is due again, where the other side has said so, or where what was postponed
-        must not be the first again. `again`: a refusal is asked for once more, on the schedule.
+        must not be the first again. `again`: what was refused is asked for again, by its schedule.
         `dead`: the run that began it, if that is no more.
         """
-        now = self.ctx.clock()
-        attempts.complete(self.db, self.queue.kind, row, dead or self.ctx.run_id, outcome, tried,
-                          now)
-        status, values = self._changes(row, outcome, later, again)
+        now, run = self.ctx.clock(), dead or self.ctx.run_id
+        attempts.complete(self.db, self.queue.kind, row, run, outcome, tried, now)
+        status, values = self._changes(row, RETRY if again else outcome, now, later)
         if outcome != POSTPONED:
             values.update(self._answer(outcome, tried))
         # what was sent is sent, whatever an app or another run has made of the row meanwhile
-        rule = "claim_run = :run" if dead is None else f"NOT {IN_HAND}"
-        rule = (f"attempts = :n AND status <> '{status}'" if outcome == SENT
-                else f"{rule} AND status = '{self.queue.works}'")
-        is_stored = self._update(row, status, {**values, **stored}, rule, n=row["attempt"],
-                                 run=self.ctx.run_id, **in_hand(now))
+        if outcome == SENT:
+            rule, bound = f"attempts = :n AND status <> '{status}'", {"n": row["attempt"]}
+        elif dead is None:
+            rule, bound = f"claim_run = :run AND status = '{self.queue.works}'", {"run": run}
+        else:
+            rule, bound = f"NOT {IN_HAND} AND status = '{self.queue.works}'", in_hand(now)
+        is_stored = self._update(row, status, {**values, **stored}, rule, **bound)
         if not is_stored:               # ended by the app: nobody is at it any more
             self.db.execute(f"UPDATE {self.table} SET claim_run = NULL WHERE id = :id "
                             "AND claim_run = :run", id=row["id"], run=self.ctx.run_id)
@@ -345,30 +339,29 @@ class Work:
         found.pop("", None)
         return found
 
-    def _changes(self, row: dict, outcome: str, later=None, again=False) -> tuple[str, dict]:
+    def _changes(self, row: dict, outcome: str, now, later=None) -> tuple[str, dict]:
         """(the status, the columns to set) that an outcome makes of a row that is being sent."""
-        now = self.ctx.clock()
-        values: dict = {"claim_run": None, "next_attempt_at": later and clock.text(later)}
+        queue, values = self.queue, {"claim_run": None,
+                                     "next_attempt_at": later and clock.text(later)}
         if outcome == POSTPONED:                            # as it was before
-            names = ["attempts", "uncertain"] + ([self.queue.first] if self.queue.first else [])
-            names += [] if later else [self.queue.time, self.queue.tried]
-            return self.queue.waits, {**values, **{name: row["seen"][name] for name in names}}
+            names = ["attempts", "uncertain"] + ([queue.first] if queue.first else [])
+            names += [] if later else [queue.time, queue.tried]
+            return queue.waits, {**values, **{name: row["seen"][name] for name in names}}
         if outcome == UNCERTAIN and not row["repeats"]:     # the same attempt once more
             values.update(uncertain=AGAIN, next_attempt_at=clock.text(now + SOON))
-            return self.queue.waits, values
-        is_over = outcome in (SENT, UNUSABLE) or (outcome == REFUSED and not again)
-        if is_over or self._is_last(row):
+            return queue.waits, values
+        if outcome in (SENT, REFUSED, UNUSABLE) or self.is_last(row):
             values.update(next_attempt_at=None, finished_at=clock.text(now))
             if outcome == SENT:
-                values.update((name, clock.text(now) if value is NOW else value)
-                              for name, value in self.queue.when_done)
-            return self.queue.done if outcome == SENT else "failed", values
+                values.update(_filled(queue.when_done, values["finished_at"]))
+            return queue.done if outcome == SENT else "failed", values
         if not later:
-            values["next_attempt_at"] = clock.text(self._next(row["attempt"]))
-        return self.queue.waits, values
+            values["next_attempt_at"] = clock.text(self.next_time(row["attempt"], now))
+        return queue.waits, values
 
-    def _is_last(self, row: dict) -> bool:
-        """By the schedule, or by its age. A clock in doubt may have run through both too early."""
+    def is_last(self, row: dict) -> bool:
+        """Whether this attempt is, by the schedule or by its age. A clock in doubt may have run
+        through both too early."""
         most = len(self.delays)
         return (row["attempt"] > most or (row["attempt"] == most and self.ctx.may_expire())
                 or self.is_old(row))
@@ -380,15 +373,16 @@ class Work:
             return False
         return self.ctx.may_expire()
 
-    def _next(self, attempt: int):
-        return self.ctx.clock() + self.delays[min(attempt, len(self.delays) - 1)]
+    def next_time(self, attempt: int, now):
+        """When the attempt after this one is due."""
+        return now + self.delays[min(attempt, len(self.delays) - 1)]
 
     def _rehearse(self, row: dict) -> None:
         """Before a run sends anything: each outcome is stored on the row in hand, read back,
         compared and rolled back, so that a column, a trigger or a missing right shows first."""
         self.db.execute("SAVEPOINT rehearsal")
         for outcome in (SENT, REFUSED, RETRY, UNCERTAIN, POSTPONED):
-            status, values = self._changes(row, outcome)
+            status, values = self._changes(row, outcome, self.ctx.clock())
             if outcome != POSTPONED:
                 values.update(self._answer(outcome, Tried(100, "x" * ERROR_LENGTH)))
             self._update(row, status, values, f"status = '{self.queue.works}'")
@@ -403,33 +397,32 @@ class Work:
                                   "at triggers")
             self.db.execute("ROLLBACK TO SAVEPOINT rehearsal")
 
+    # Rows that are not sent
+
     def end(self, row: dict, reason: str) -> bool:
         """End a row that nobody waits for any more, without an attempt, inside a transaction. False
         when it is no longer as it was, or another account's: that is no reason then."""
-        owner = row.get("user_id")
-        whose = "" if owner is None else " AND user_id = :owner"
-        now = clock.text(self.ctx.clock())
-        values = {"finished_at": now, "next_attempt_at": None, self.queue.error: reason,
-                  **{name: now if value is NOW else value for name, value in self.queue.when_over}}
-        return self._update(row, "failed", values, f"status = '{self.queue.waits}'{whose}",
-                            **({"owner": owner} if whose else {}))
+        now, owner = clock.text(self.ctx.clock()), row.get("user_id")
+        rule = f"status = '{self.queue.waits}'" + " AND user_id = :owner" * (owner is not None)
+        return self._update(row, "failed", {
+            "finished_at": now, "next_attempt_at": None, self.queue.error: reason,
+            **_filled(self.queue.when_over, now)}, rule,
+            **({} if owner is None else {"owner": owner}))
 
-    def change_waiting(self, rule: str, new: dict, *, most: int | None = None, counted: str = "",
+    def change_waiting(self, rule: str, new: dict, *, most: int = EVERY_ONE, counted: str = "",
                        **values) -> None:
         """Set these columns of the waiting rows that the rule is about, the longest due first,
         AT_ONCE in a commit, until none is left or `most` are done. `counted`: as what."""
         names = ", ".join(f"{name} = :{name}" for name in new)
-        left = most or EVERY_ONE
-        while left > 0 and (ids := [row["id"] for row in self.db.query(
-                f"SELECT id FROM {self.table} WHERE status = '{self.queue.waits}' AND {rule} "
+        while most > 0 and (ids := [row["id"] for row in self.db.query(
+                f"SELECT id FROM {self.table} WHERE {self.pending} AND {rule} "
                 f"ORDER BY next_attempt_at LIMIT {AT_ONCE}", **values)]):
-            # `+`: by the ids. SQLite would go through all that is pending
             done = self.db.batch(lambda ids=ids: self.db.execute(
-                f"UPDATE {self.table} SET {names} WHERE id IN (:ids) "
-                f"AND +status = '{self.queue.waits}'", ids=ids, **new))
+                f"UPDATE {self.table} SET {names} WHERE id IN (:ids) AND {self.still}", ids=ids,
+                **new))
             if counted and done:
                 self.ctx.count(counted, done)
-            left -= done or left
+            most -= done or most
 
     def finish(self) -> None:
         """End the rows that cannot be worked on. CannotStore, or as `check_usable`, where nothing
@@ -441,7 +434,13 @@ class Work:
             self.ctx.log.warning("invalid row", table=self.queue.table, id=id, reason=reason)
         self.check_usable()
         for id, reason in self.unusable.items() if self.begun else ():
-            self.db.batch(lambda id=id, reason=reason: self._end_unusable(id, reason))
+            try:
+                self.db.batch(lambda id=id, why=reason: self.end({"id": id}, f"invalid: {why}"))
+            except (Busy, Lost):
+                raise
+            except DatabaseError as error:          # not even that can be stored of it
+                self.ctx.log.warning("its end cannot be stored", table=self.queue.table, id=id,
+                                     error=str(error))
 
     def check_usable(self) -> None:
         """Unusable where several rows cannot be worked on, and none was begun."""
@@ -450,20 +449,16 @@ class Work:
             raise Unusable(f"none of {len(self.unusable)} due rows of {self.queue.table} can be "
                            f"worked on, such as {id}: {reason}. None was ended")
 
-    def _end_unusable(self, id, reason: str) -> None:
-        try:
-            self.end({"id": id}, f"invalid: {reason}")
-        except (Busy, Lost):
-            raise
-        except DatabaseError as error:          # not even that can be stored of it
-            self.ctx.log.warning("its end cannot be stored", table=self.queue.table, id=id,
-                                 error=str(error))
-
     def _update(self, row: dict, status: str, values: dict, rule: str, **bound) -> bool:
         changes = "".join(f", {name} = :{name}" for name in values)
         return self.db.execute(
             f"UPDATE {self.table} SET status = '{status}'{changes} WHERE id = :id AND {rule}",
             id=row["id"], **values, **bound) == 1
+
+
+def _filled(columns: tuple, now: str) -> dict:
+    """{column: value} of a Queue's `when_done` or `when_over`."""
+    return {name: now if value is NOW else value for name, value in columns}
 
 
 def _plain(value):

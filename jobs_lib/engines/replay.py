@@ -79,7 +79,7 @@ def _put_back(ctx, items: Items, failed_only: bool, ids: list, before: int) -> d
                        f"uncertain = 0, next_attempt_at = :due{emptied} WHERE id IN (:ids)",
                        ids=some, due=moment)
     if done:
-        attempts.record_act(ctx.db, queue.table, done, ctx.now, attempts.REPLAYED)
+        attempts.record_act(ctx.db, queue, done, ctx.now, attempts.REPLAYED)
     return refused
 
 
@@ -107,7 +107,7 @@ def _end(ctx, items: Items, ids: list, before: int) -> dict:
         ctx.db.execute(f"UPDATE {{{queue.table}}} SET status = 'failed', finished_at = :now, "
                        f"next_attempt_at = NULL, {queue.error} = :why{notified} "
                        "WHERE id IN (:ids)", ids=good, now=ctx.now, why=BY_HAND)
-        attempts.record_act(ctx.db, queue.table, good, ctx.now, attempts.CANCELLED)
+        attempts.record_act(ctx.db, queue, good, ctx.now, attempts.CANCELLED)
     return refused
 
 

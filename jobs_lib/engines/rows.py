@@ -10,9 +10,7 @@ from datetime import timedelta
 from functools import lru_cache, partial
 
 from jobs_lib import clock
-from jobs_lib.database.values import UNKNOWN_STATUS, chunked, keys_in, one_line, words
-
-from .idle import any_of, of_other_status
+from jobs_lib.database.values import chunked, keys_in, one_line, words
 
 LONGEST_SCHEDULE = timedelta(days=36_500)      # to be added to a time, at most
 MOST_ATTEMPTS = 1_000_000                      # more were never made
@@ -27,18 +25,7 @@ UNCLAIMED = "COALESCE(claim_run, '') = ''"
 IN_HAND = ("claim_run IN (SELECT run_id FROM {job_runs} WHERE status = 'running' "
            "AND lease_until >= :alive_at AND lease_until <= :longest_lease)")
 LONGEST_LEASE = timedelta(days=30)      # a clock that was wrong wrote a later one
-MOST_COUNTED = 1000                            # rows of an unknown status, in one run
-SHOWN = 5
 ASKED_AT_ONCE = 5_000                          # keys in one statement
-
-
-def invalid(db, table: str, rows: list[dict]) -> dict:
-    """{row id: what is wrong with it}. Corrects in the rows what can be: short text that was stored
-    as octets or as a number becomes text, an invalid time becomes NULL where the column may be
-    NULL, and NULL becomes the column's default if it has one, except in `status`. So NULL counts as
-    0 attempts, or as the empty sender."""
-    columns = _columns(table, tuple(db.text_keys))
-    return {row["id"]: reason for row in rows if (reason := _reason(columns, row))}
 
 
 def in_hand(now) -> dict:
@@ -51,26 +38,6 @@ def has_status(status: str) -> str:
     equal sign where its statistics know one status alone; and as BETWEEN, since MariaDB takes an
     index over an ENUM for no other range."""
     return f"status BETWEEN '{status}' AND '{status}'"
-
-
-def of_unknown_status(db, table: str, known) -> list:
-    """The ids of rows, MOST_COUNTED at most, whose status is none of the `known` ones, so that no
-    statement ever asks for them. They stay as they are, since an app may have a status of its own.
-    """
-    rows = db.query(any_of(table, of_other_status(db, table, known)), most=MOST_COUNTED)
-    return [row["id"] for row in rows][:MOST_COUNTED]
-
-
-def count_unknown_status(ctx, table: str, known, theirs: tuple | list = ()) -> None:
-    """Count them in this run, and say so in its log. `theirs`: the ids of rows with a status of
-    ours that only the app can have given them."""
-    found = {"their status is unknown": of_unknown_status(ctx.db, table, known),
-             "no run has claimed what is being sent": list(theirs)}
-    for reason, ids in found.items():
-        if ids:
-            ctx.count(UNKNOWN_STATUS, len(ids))
-            ctx.log.warning("invalid rows", table=table, rows=len(ids), reason=reason,
-                            ids=ids[:SHOWN])
 
 
 def owners_in(db, found: list[dict]) -> dict:
@@ -86,6 +53,15 @@ def why_nobody_waits(owners: dict, user_id) -> str:
     if user_id not in owners:
         return f"there is no account {one_line(words(user_id), 60)}"
     return "the account is deleted" if owners[user_id] == "deleted" else ""
+
+
+def invalid(db, table: str, rows: list[dict]) -> dict:
+    """{row id: what is wrong with it}. Corrects in the rows what can be: short text that was stored
+    as octets or as a number becomes text, an invalid time becomes NULL where the column may be
+    NULL, and NULL becomes the column's default if it has one, except in `status`. So NULL counts as
+    0 attempts, or as the empty sender."""
+    columns = _columns(table, tuple(db.text_keys))
+    return {row["id"]: reason for row in rows if (reason := _reason(columns, row))}
 
 
 @lru_cache
@@ -110,10 +86,16 @@ def _reason(columns: dict, row: dict) -> str:
                     return f"its {name} is missing"
                 row[name] = column.default
         elif column.type in NUMBERS:
-            if reason := _why_no_number(column, value):
-                return reason
+            if type(value) is not int:
+                return f"its {name} is not a whole number"
+            largest = LARGEST.get(column.type, 2 ** 63)
+            if not (0 <= value <= MOST_ATTEMPTS if name == "attempts"
+                    else -largest <= value < largest):
+                return f"its {name} is out of range"
         elif column.type in TIMES:
-            if _is_no_time(value):
+            try:
+                clock.parse(value) + LONGEST_SCHEDULE
+            except (ValueError, TypeError, OverflowError):
                 if not column.null:
                     return f"its {name} is not a valid time"
                 row[name] = None        # a schedule that is none: it is due now
@@ -123,23 +105,3 @@ def _reason(columns: dict, row: dict) -> str:
             except UnicodeDecodeError:
                 return f"its {name} is not text"
     return ""
-
-
-def _why_no_number(column, value) -> str:
-    if type(value) is not int:
-        return f"its {column.name} is not a whole number"
-    largest = LARGEST.get(column.type, 2 ** 63)
-    possible = -largest <= value < largest
-    if column.name == "attempts":
-        possible = 0 <= value <= MOST_ATTEMPTS
-    if not possible:
-        return f"its {column.name} is out of range"
-    return ""
-
-
-def _is_no_time(value) -> bool:
-    try:
-        clock.parse(value) + LONGEST_SCHEDULE
-    except (ValueError, TypeError, OverflowError):
-        return True
-    return False

@@ -6,36 +6,51 @@ from functools import partial
 from types import SimpleNamespace
 
 from jobs_lib.engines import due as engine
-from jobs_lib.engines.due import NOW, Due, Queue
-from jobs_lib.engines.idle import is_idle
+from jobs_lib.engines.due import NOW, Due, Queue, is_idle
 from jobs_lib.errors import ConfigError
 
 AT_ONCE = timedelta(0)          # before a first attempt
 DAY = timedelta(days=1)
 UNREAD = (("body_text", None), ("body_html", None))
 
+
+def _missing(table: str, column: str, of: str) -> str:
+    """SQL: what a row of a queue names is not there."""
+    return f"NOT EXISTS (SELECT 1 FROM {{{of}}} WHERE {{{of}}}.id = {{{table}}}.{column})"
+
+
+def _nobodys(table: str) -> str:
+    return _missing(table, "user_id", "users")
+
+
 FORWARDS = Queue(
     "forwards", "forward", "failed_emails", "retry_forwards", "sent",
     delays=lambda options: options.delays, counted_from="created_at", dated=True,
     columns=("alias_id", "destination_id", "envelope_from", "envelope_to", "raw_path"),
-    when_over=(("told_at", NOW),))
+    when_over=(("told_at", NOW),),
+    missing=f"{_nobodys('failed_emails')} OR {_missing('failed_emails', 'alias_id', 'aliases')}")
 NOTICES = Queue(
     "notifications", "notification", "notifications", "send_notifications", "sent",
     delays=lambda options: (AT_ONCE, *options.delays), counted_from="created_at", priority=True,
     dated=True, first="first_attempt_at",   # the Date of the message, the same at each attempt
     columns=("kind", "persona", "to_email", "priority", "first_attempt_at"),
-    when_done=(("sent_at", NOW), *UNREAD), when_over=UNREAD)
+    when_done=(("sent_at", NOW), *UNREAD), when_over=UNREAD,
+    missing=f"user_id IS NOT NULL AND {_nobodys('notifications')}",
+    after_deletion="kind = 'account_deletion_scheduled'")
 WEBHOOKS = Queue(
     "webhooks", "webhook", "webhook_deliveries", "retry_webhooks", "delivered",
     # the app's own first attempt counts, and may not have been made
     delays=lambda options: (AT_ONCE, *options.delays), counted_from="last_attempt_at",
-    by_attempts=True, columns=("webhook_id", "event_id", "event_type"), code="response_status")
+    by_attempts=True, columns=("webhook_id", "event_id", "event_type"), code="response_status",
+    missing=f"{_nobodys('webhook_deliveries')} OR "
+    f"{_missing('webhook_deliveries', 'webhook_id', 'webhooks')}")
 EXPORTS = Queue(
     "exports", "export", "export_requests", "export_accounts", "ready",
     # what could not be made is tried again in the next run, three times in all
     delays=lambda options: (AT_ONCE, AT_ONCE, AT_ONCE), counted_from="requested_at",
     code="", error="error", waits="queued", works="running", others=("expired",),
-    added="requested_at", tried="started_at")
+    added="requested_at", tried="started_at", missing=_nobodys("export_requests"),
+    after_deletion="1 = 1")             # it is refused
 DOMAINS = Queue(
     "domains", "domain", "domains", "check_domains", "verified",
     delays=lambda options: (DAY,),      # between two looks at one, at most

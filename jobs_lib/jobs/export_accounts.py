@@ -41,7 +41,7 @@ def job(ctx):
         from jobs_lib.features.exports.run import preview
         return preview(ctx)
     from jobs_lib.config.separate_folders import misplaced
-    from jobs_lib.engines.idle import is_idle
+    from jobs_lib.engines.due import is_idle
 
     ctx.counts.update(exported=0, expired=0, refused=0, put_off=0, failed=0)
     if (is_idle(ctx, "export_requests", ("expired", "failed"))

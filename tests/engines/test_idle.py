@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from jobs_lib.database.connection import connect
-from jobs_lib.engines.idle import is_idle
-from jobs_lib.engines.rows import has_status, of_unknown_status
+from jobs_lib.engines.due import is_idle, of_other_status
+from jobs_lib.engines.rows import has_status
 from tests.support.engines import on_mariadb
 from tests.support.plans import analyse, problems
 
@@ -89,12 +89,12 @@ def test_other_statuses_are_looked_for_by_an_index_whatever_the_type(bench, kind
         return sum(int(row["Value"]) for row in found if "tmp" not in row["Variable_name"])
     before, queue = reads(), SimpleNamespace(db=db)
     assert is_idle(queue, "failed_emails", FINISHED)
-    assert of_unknown_status(db, "failed_emails", STATUSES) == []
+    assert of_other_status(db, "failed_emails", STATUSES, 1000) == []
     assert reads() - before < 1000              # SHOW itself reads what it shows
     db.execute("UPDATE {failed_emails} SET status = 'aaa' WHERE id < 3")
     db.execute("UPDATE {failed_emails} SET status = 'zzz' WHERE id = 9")
     assert not is_idle(queue, "failed_emails", FINISHED)
-    assert sorted(of_unknown_status(db, "failed_emails", STATUSES)) == [1, 2, 9]
+    assert sorted(of_other_status(db, "failed_emails", STATUSES, 1000)) == [1, 2, 9]
     if mapped:
         db.execute("RENAME TABLE mails TO failed_emails")
         db.close()

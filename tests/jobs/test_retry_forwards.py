@@ -489,11 +489,13 @@ def test_mail_of_what_is_gone_is_cancelled_without_a_notice(bench, forward, gone
     assert (row(bench, 1)["attempts"], bench.outbox, bench.ids("notifications")) == (0, [], [])
 
 
-def test_mail_of_a_deleted_account_is_cancelled(bench, forward):
+def test_mail_of_a_deleted_account_waits_and_is_not_due(bench, forward):       # R84
     forward(1)
     bench.db.execute("UPDATE {users} SET status = 'deleted'")
-    assert bench.run("retry_forwards")["cancelled"] == 1
-    assert bench.ids("notifications") == []
+    for dry_run in (True, False):
+        assert not any(bench.run("retry_forwards", dry_run=dry_run).values())
+    bench.db.execute("UPDATE {users} SET status = 'active'")
+    assert bench.run("retry_forwards")["sent"] == 1
 
 
 # Telling the owner

@@ -13,7 +13,7 @@ from jobs_lib.database.values import INVALID
 from jobs_lib.engines import attempts, audit
 from jobs_lib.engines.due import Due
 from jobs_lib.engines.queue import EVERY_ONE, Work, work_if_due
-from jobs_lib.engines.rows import count_unknown_status, invalid
+from jobs_lib.engines.rows import invalid
 from jobs_lib.engines.turns import Ring
 from jobs_lib.errors import Invalid, JobsError
 from jobs_lib.features.queues import DOMAINS
@@ -24,7 +24,7 @@ from . import notices, records
 from . import status as domain_rules
 from .due import ASKED, IMPOSSIBLE, UNTIMED, bounds, due
 from .records import UNKNOWN, Wanted, unset
-from .status import ACTIVE, FAIL, FAILED, FAILING, PASS, STATUSES, VERIFIED
+from .status import ACTIVE, FAIL, FAILED, FAILING, PASS, VERIFIED
 
 AT_ONCE = 300                    # domains that are begun in one commit, and asked about together
 SHOWN = 5                        # of them, by a dry run
@@ -44,10 +44,6 @@ COUNTS = {VERIFIED: "verified", FAILING: "warned", FAILED: "failed"}
 class Looks(Work):
     """One run's looks. They change nothing outside, so a domain has no status while one is under
     way: it is due later, and what a dead run began is due again by itself."""
-
-    def recover(self) -> None:
-        """Count what no run will ever take."""
-        count_unknown_status(self.ctx, "domains", STATUSES)
 
     def due(self) -> Due:
         """What a run now would look at."""
@@ -116,7 +112,7 @@ class Looks(Work):
 
 def preview(ctx) -> dict:
     """What a run would look at. Nobody is asked."""
-    count_unknown_status(ctx, "domains", STATUSES)
+    Looks(ctx, DOMAINS).count_unknown()
     ids = _named(ctx) if ctx.options.domain else due(ctx).ids(SHOWN)
     number = ctx.within_limit(len(ids) if ctx.options.domain else due(ctx).backlog(EVERY_ONE)[0])
     if number:
@@ -333,8 +329,9 @@ def _change(ctx, seen: dict, results: dict, verdict: str, heard: bool) -> str | 
     ctx.db.execute("UPDATE {domains} SET recheck_requested_at = NULL WHERE id = :id"
                    " AND recheck_requested_at = :seen", id=seen["id"],
                    seen=seen["recheck_requested_at"])
-    attempts.record(ctx.db, "domains", row, run_id=ctx.run_id, began=ctx.clock(), outcome=verdict,
-                    tried=attempts.Tried(answer=domain_rules.in_words(results)))
+    attempts.begin(ctx.db, DOMAINS.kind, {**row, "began_at": ctx.clock()}, ctx.run_id)
+    attempts.complete(ctx.db, DOMAINS.kind, row, ctx.run_id, verdict,
+                      attempts.Tried(answer=domain_rules.in_words(results)), ctx.clock())
     if change.event:
         notices.queue(ctx, user, row, change, results, now)
     if change.event in (VERIFIED, FAILED):

@@ -23,8 +23,7 @@ def due(ctx) -> engine.Due:
     """What a run now would look at. `ctx` needs `db`, `now` and `options`."""
     rules = [("next_check_at <= :now", "next_check_at"),
              *((rule, ":now") for rule in (*UNTIMED, IMPOSSIBLE)), (ASKED, "recheck_requested_at")]
-    return engine.Due(ctx.db, "domains", tuple(rules), bounds(ctx),
-                      engine.pending(DOMAINS) + ACTIVE)
+    return engine.Due(ctx.db, DOMAINS, tuple(rules), bounds(ctx), ACTIVE)
 
 
 def bounds(ctx) -> dict:

@@ -15,7 +15,7 @@ from collections import Counter
 from jobs_lib import clock
 from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT, Tried
 from jobs_lib.engines.queue import Work, until_stored
-from jobs_lib.engines.turns import Ring, Turn, suspended
+from jobs_lib.engines.turns import Ring, Turn, stopped_owners
 
 from . import endpoints
 from .deliveries import MARGIN
@@ -79,7 +79,7 @@ class Dispatcher:
         for reason in endpoints.reasons_to_cancel(self.db, rows).values():
             self._cancel(reason, "id = :it", it=id)
             return None
-        if not rows or suspended(self.db, {lane.owner}):
+        if not rows or stopped_owners(self.db, {lane.owner}):
             return None
         lane.endpoint.update(*endpoints.current(self.db, [lane.endpoint["id"]]).values())
         return rows[0]
