@@ -13,7 +13,7 @@ from tests.support.product import ANSWERED, SENT, Lost, Response, Result, clock
 
 TABLES = {"retry_forwards": "failed_emails", "send_notifications": "notifications",
           "retry_webhooks": "webhook_deliveries"}
-ROWS, BAD, MOST = 6, 3, {"retry_forwards": 4, "send_notifications": 7, "retry_webhooks": 5}
+ROWS, BAD, MOST = 6, 3, {"retry_forwards": 4, "send_notifications": 8, "retry_webhooks": 5}
 
 
 @pytest.fixture
