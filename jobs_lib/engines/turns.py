@@ -31,17 +31,18 @@ Turn.__doc__ = """One row's turn: `owner` moves to the pointer of `ring` when th
 class Ring:
     """One ring of a queue, as one run (queue.Work) goes along it.
 
-    ahead   urgent rows alone
-    also    SQL of rows that may be taken; may change: then `forget`
-    passed  owners whose rows are left where they are
-    left    ids of rows that were taken and not begun: none is taken twice, unless it is given back
-            by taking it out of this set
+    ahead         urgent rows alone
+    also, values  SQL of rows that may be taken, and what is bound in it; may change: then `forget`
+    passed        owners whose rows are left where they are
+    left          ids of rows that were taken and not begun: none is taken twice, unless it is given
+                  back by taking it out of this set
     """
 
     def __init__(self, work, ahead: bool = False) -> None:
         self.db, self.queue, self.work, self.ahead = work.db, work.queue, work, ahead
         self.name = self.queue.kind + (":urgent" if ahead else "")
         self.also = f" AND priority = {URGENT}" if ahead else ""
+        self.values: dict = {}
         self.passed: set = set()
         self.left: set = set()
         self._begun: set = set()
@@ -87,7 +88,7 @@ class Ring:
         more than a page."""
         rule, values = self.work.due_rule()
         rows = self.db.query(f"{self._select(rule)} ORDER BY {self.queue.time} LIMIT {PAGE}",
-                             **values)
+                             **values, **self.values)
         if len(rows) == PAGE:
             return None
         rows.sort(key=lambda row: [ordered(row[name]) for name in (
@@ -127,7 +128,7 @@ class Ring:
         priority = "priority, " if self.queue.priority and not self.ahead else ""
         return self.db.query(f"{self._select(due)}{rule}{left} ORDER BY user_id, {priority}"
                              f"{self.queue.time}, id LIMIT {AHEAD}", left=list(self.left),
-                             behind=behind, **values)
+                             behind=behind, **values, **self.values)
 
     def _select(self, due: str) -> str:
         priority = "priority" if self.queue.priority else "1 AS priority"

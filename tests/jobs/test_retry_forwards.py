@@ -489,7 +489,7 @@ def test_mail_of_what_is_gone_is_cancelled_without_a_notice(bench, forward, gone
     assert (row(bench, 1)["attempts"], bench.outbox, bench.ids("notifications")) == (0, [], [])
 
 
-def test_mail_of_a_deleted_account_waits_and_is_not_due(bench, forward):       # R84
+def test_mail_of_a_deleted_account_waits_and_is_not_due(bench, forward):       # R56
     forward(1)
     bench.db.execute("UPDATE {users} SET status = 'deleted'")
     for dry_run in (True, False):
