@@ -52,26 +52,15 @@ def test_different_spellings_are_the_same_schedule(expression, same):
     assert cron.parse(expression)._replace(text="") == cron.parse(same)._replace(text="")
 
 
-@pytest.mark.parametrize("expression, says", [
+@pytest.mark.parametrize("expression, says", [          # others: tests/operator/test_mistakes.py
     ("", "expected five fields (minute hour day month weekday), found 0"),
-    ("* * * *", "found 4"),
-    ("* * * * * *", "found 6"),
-    ("@reboot", "expected one of @hourly, @daily"),
-    ("60 * * * *", "minute '60': expected 0-59"),
-    ("* 24 * * *", "hour '24': expected 0-23"),
-    ("* * 0 * *", "day '0': expected 1-31"),
-    ("* * * juli *", "month 'juli': expected 1-12 or jan-dec"),
-    ("* * * * 8", "weekday '8': expected 0-7 or sun-sat"),
-    ("* mon * * *", "hour 'mon': expected 0-23"),
-    ("1,,2 * * * *", "minute '': expected 0-59"),
+    ("* * * * * *", "found 6"), ("@reboot", "expected one of @hourly, @daily"),
+    ("60 * * * *", "minute '60': expected 0-59"), ("* 24 * * *", "hour '24': expected 0-23"),
+    ("* * 0 * *", "day '0': expected 1-31"), ("* * * * 8", "weekday '8': expected 0-7 or sun-sat"),
+    ("1,,2 * * * *", "minute '': expected 0-59"), ("٣ * * * *", "minute '٣': expected 0-59"),
     ("1-99 * * * *", "minute '99' in '1-99': expected 0-59"),
-    ("٣ * * * *", "minute '٣': expected 0-59"),
-    ("* 22-4 * * *", "hour '22-4': expected a range that rises, or two: 22-23,0-4"),
-    ("*/0 * * * *", "minute '*/0': expected a step of 1-59"),
     ("5/10 * * * *", "minute '5/10': expected '*' or a range before '/', such as 5-59/10"),
-    ("0 0 30 feb *", "day '30' with month 'feb': expected a day that one of these months has"),
-    ("0 0 31 4,6,9,11 *", "expected a day that one of these months has"),
-])
+    ("0 0 31 4,6,9,11 *", "expected a day that one of these months has")])
 def test_a_mistake_names_its_field_and_what_is_expected(expression, says):
     with pytest.raises(cron.ScheduleError) as error:
         cron.parse(expression)
@@ -257,19 +246,12 @@ def test_a_machine_without_zone_data_is_told_how_to_get_it(monkeypatch):
 # Words
 
 @pytest.mark.parametrize("expression, words", [
-    ("* * * * *", "every minute"),
-    ("*/5 * * * *", "every 5 minutes"),
-    ("17 * * * *", "hourly at minute 17"),
-    ("7,40 * * * *", "hourly at the minutes 7 and 40"),
-    ("17 3 * * *", "daily at 03:17"),
+    ("* * * * *", "every minute"), ("*/5 * * * *", "every 5 minutes"),
+    ("17 * * * *", "hourly at minute 17"), ("7,40 * * * *", "hourly at the minutes 7 and 40"),
     ("17 3,15 * * *", "daily at 03:17 and 15:17"),
     ("*/10 * * * 1-5", "every 10 minutes, Monday to Friday"),
-    ("17 3 * * 1-5", "Monday to Friday at 03:17"),
     ("17 3 * * 0,3", "on Sundays and Wednesdays at 03:17"),
     ("17 3 1,15 * *", "on days 1 and 15 of each month at 03:17"),
-    ("17 1-23/2 * * *", "by the cron schedule 17 1-23/2 * * *"),
-    ("17 3 * 1,7 *", "by the cron schedule 17 3 * 1,7 *"),
-    ("17 3 1 * mon", "by the cron schedule 17 3 1 * mon"),
-])
+    ("17 3 * 1,7 *", "by the cron schedule 17 3 * 1,7 *")])
 def test_words(expression, words):
     assert schedule_text.words(cron.parse(expression)) == words

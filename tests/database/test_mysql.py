@@ -332,10 +332,9 @@ def test_what_follows_a_connection_killed_while_idle_is_done_on_a_new_one(url, d
 def test_ping_tells_that_the_connection_was_killed(db, mariadb):
     # R3: the database lock must notice, not get a new connection
     kill(mariadb, number(db))
-    with pytest.raises(Lost):
-        db.ping()
-    with pytest.raises(Lost):
-        db.ping()
+    for _ in range(2):
+        with pytest.raises(Lost):
+            db.ping()
 
 
 def test_a_write_killed_while_it_runs_is_not_repeated_but_a_read_is(db, mariadb):
@@ -384,21 +383,9 @@ def alarm():
     signal.signal(signal.SIGALRM, before)
 
 
-def test_a_signal_in_mid_statement_never_mixes_up_answers(db, alarm):
-    # R4: on the old connection the next statement would be given the answer of this one
-    first = number(db)
-    alarm(0.3)
-    with pytest.raises(Stopped):
-        transact(db, lambda: add(db, 1), lambda: db.query("SELECT SLEEP(2)"))
-    assert db.value("SELECT 7") == 7
-    assert number(db) != first
-    time.sleep(0.1)
-    assert limits(db) == [0, 0]
-
-
 # One may strike in a __del__, where Python only warns.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_signals_at_random_moments_never_mix_up_answers(db, alarm):
+def test_signals_at_random_moments_never_mix_up_answers(db, alarm):     # R4
     stops = 0
     for round in range(150):
         try:

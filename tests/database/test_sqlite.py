@@ -111,26 +111,18 @@ def mode(db):
     return db.value("PRAGMA journal_mode"), db.value("PRAGMA synchronous")
 
 
-def test_wal_where_the_file_system_allows_it(url):
-    db = migrated(url)
-    assert mode(db) == ("wal", 1)
-    db.close()
-    again = connect(url)
-    assert mode(again) == ("wal", 1)
-    again.close()
-
-
-@pytest.mark.parametrize("how", ["sqlite knows", "it fails"])
-def test_the_classic_journal_where_memory_cannot_be_shared(url, tmp_path, how):
+@pytest.mark.parametrize("how, expected", [
+    ("usual", ("wal", 1)), ("sqlite knows", ("delete", 2)), ("it fails", ("delete", 2))])
+def test_wal_where_memory_can_be_shared_else_the_classic_journal(url, tmp_path, how, expected):
     if how == "sqlite knows":
         url += "?vfs=unix-dotfile"
-    else:
+    elif how == "it fails":
         (tmp_path / "jobs.db-shm").mkdir()       # what a file system does that cannot map a file
-    db = migrated(url)
-    assert mode(db) == ("delete", 2)
-    alias(db, "a@example.org")
-    assert count(db) == 1
-    db.close()
+    for open_ in (migrated, connect):
+        db = open_(url)
+        assert mode(db) == expected
+        alias(db, f"{open_.__name__}@example.org")
+        db.close()
 
 
 def test_only_migrate_changes_the_journal_and_never_that_of_a_database_in_use(url, tmp_path):

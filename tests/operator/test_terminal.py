@@ -46,6 +46,14 @@ def test_how_long_a_run_took(milliseconds, said):
     assert times.took(milliseconds) == said
 
 
+@pytest.mark.parametrize("number, users, operators", [
+    (0, "0 bytes", "0 bytes"), (1000, "1 kB", "1,000 bytes"), (999_499, "999 kB", "976 kB"),
+    (999_500, "1.0 MB", "976 kB"), (9_950_000, "10 MB", "9.5 MB"), (3 << 40, "3.3 TB", "3.0 TB"),
+    (-1, "unknown", "unknown"), (None, "unknown", "unknown")])
+def test_sizes_are_in_units_of_1000_for_users_and_of_1024_for_operators(number, users, operators):
+    assert (times.size(number, 1000), times.size(number)) == (users, operators)
+
+
 @pytest.mark.parametrize("hours, said", [
     (0, "23:30"), (1, "tomorrow 00:30"), (-24, "yesterday 23:30"), (48, "Thu 26 Nov 23:30"),
     (-24 * 10, "Sat 14 Nov 23:30"), (24 * 200, "2027-06-13 00:30")])         # summer time by then
