@@ -4,13 +4,13 @@
 """
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 from tests.support.past import ready
 from tests.support.product import publish
-from tests.support.require import program
 
 TARGET = Path(__file__).resolve().parents[2] / "docs" / "status.png"
 WIDTH, HEIGHT = 1280, 1800
@@ -22,7 +22,7 @@ def main() -> None:
         page = Path(folder) / "status.html"
         page.write_text(publish.page(bench._config, bench.db, bench.now), encoding="utf-8")
         subprocess.run(
-            [program("chromium", "chromium"), "--headless", "--no-sandbox", "--disable-gpu",
+            [shutil.which("chromium"), "--headless", "--no-sandbox", "--disable-gpu",
              "--no-first-run", "--disable-background-networking", f"--screenshot={TARGET}",
              f"--window-size={WIDTH},{HEIGHT}", "--hide-scrollbars",
              "--blink-settings=preferredColorScheme=1", f"--user-data-dir={folder}/profile",
