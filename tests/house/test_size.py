@@ -23,7 +23,7 @@ LINES, STATEMENTS, MODULES = 33_400, 20_200, 288
 APP_TABLES = ("database/schema/__init__.py", "database/schema/fit.py",
               "database/schema/foreign_keys.py", "database/schema/keys.py",
               "database/schema/probe.py")
-OTHERS = {"tests": (".py", 38_344), "docs": (".md", 4_200)}
+OTHERS = {"tests": (".py", 41_000), "docs": (".md", 4_200)}
 LONGEST = {"config.ini.example": 420, "jobs.py": 50, "install.sh": 400, "CHANGELOG.md": 40,
            "README.md": 120}
 
