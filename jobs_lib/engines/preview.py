@@ -42,6 +42,9 @@ def show_due(ctx, queue: Queue, noun: tuple, reasons_to_cancel, why_not=lambda r
              room: Room | None = None) -> None:
     """Show and count what a run now would do with what is due. `noun`: of one item and of many;
     `why_not(row)`: why it can only fail."""
+    if not ctx.may_send():
+        ctx.show(f"send {counted(0, *noun)}", [], f"not now: {ctx.suspended}")
+        return
     work, room = Work(ctx, queue), room or Room()
     work.count_unknown()
     seen: dict = {}

@@ -63,10 +63,10 @@ DELETIONS = Queue("deletions", "deletion", "users", "delete_accounts", "",
 
 
 def work_to_do(ctx, queue: Queue):
-    """The Work of a run (queue.py), which counts what becomes of the rows; None where nothing is
-    due."""
+    """The Work of a run that sends (queue.py), which counts what becomes of the rows; None where
+    nothing is due, or nothing may be sent."""
     ctx.counts.update({queue.done: 0, "retried": 0, "failed": 0})
-    if is_idle(ctx, queue.table, (queue.done, "failed")):
+    if is_idle(ctx, queue.table, (queue.done, "failed")) or not ctx.may_send():
         return None
     from jobs_lib.engines.queue import work_if_due
     return work_if_due(ctx, queue)
