@@ -7,6 +7,8 @@ itself).
 """
 from __future__ import annotations
 
+from functools import lru_cache
+
 MAX_OCTETS = 254            # RFC 5321 4.5.3.1.3: a path is 256 with its angles
 
 # besides what cannot be printed, which all other white space is; U+FFFD was read in the place of
@@ -23,6 +25,7 @@ class AddressError(ValueError):
     """An address that must not reach the wire; says why."""
 
 
+@lru_cache(maxsize=64)          # a message's are asked for at each step
 def check(address: str) -> str:
     """The address fit for the wire: itself, with a non-ASCII domain in its `xn--` form.
 

@@ -135,7 +135,6 @@ TABLES = {
         notice_id           ref      null written  # the notice that lists it; NULL: show in the app
         index due: status, next_attempt_at, attempts, last_attempt_at  # retry_forwards: what is due
         index turns: status, user_id, next_attempt_at    # retry_forwards: owners in turn
-        index run: claim_run                     # retry_forwards: what a dead run held
         index path: raw_path                     # is this spool file named by any row
         index finished: status, finished_at, created_at  # purge_failed_emails
         index untold: status, told_at            # retry_forwards: failures not yet reported
@@ -253,7 +252,6 @@ TABLES = {
         claim_run           word     null written
         uncertain           int      = 0 written
         index due: status, next_attempt_at, attempts, last_attempt_at  # retry_webhooks: all due
-        index run: claim_run                     # retry_webhooks: what a dead run held
         index turns: status, user_id, next_attempt_at    # retry_webhooks: owners in turn
         index hook: webhook_id, status, next_attempt_at  # an endpoint's queue; its deletion
         index age: status, created_at            # purge_webhook_deliveries: finished ones by age
@@ -278,7 +276,6 @@ TABLES = {
         error               text     null written
         claim_run           word     null written
         uncertain           int      = 0 written
-        index run: claim_run                     # export_accounts: what a dead run held
         index due: status, next_attempt_at       # export_accounts: what is due
         index turns: status, user_id, next_attempt_at    # export_accounts: owners in turn
         index age: status, requested_at          # queue exports --since

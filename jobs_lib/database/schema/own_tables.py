@@ -30,7 +30,6 @@ TABLES = {
         index due: status, next_attempt_at, attempts, last_attempt_at   # what is due
         index turns: status, user_id, priority, next_attempt_at   # owners in turn
         index urgent: status, priority, user_id, next_attempt_at   # owners of urgent ones in turn
-        index run: claim_run                     # send_notifications: what a dead run held
         index age: status, created_at            # purging finished ones by age
         index user: user_id                      # deletion
         """,
