@@ -147,18 +147,6 @@ def test_it_stops_as_busy_and_says_why_when_the_load_stays(bench):              
     assert bench.run(LOGS)["deleted"] == ROWS - deleted
 
 
-@on_mariadb
-def test_each_run_gets_something_done_however_slow_the_server_is(bench):           # R16
-    logs(bench, dict.fromkeys(range(1, ROWS + 1), 91))
-
-    def hear(_sql, _values) -> None:
-        bench.clock.seconds += 1.1
-    bench.on_statement = hear
-    with busy_app(bench.url):
-        assert bench.run(LOGS)["deleted"] == 1000
-    assert bench.result["stop_reason"] == "busy"
-
-
 # Giving way
 
 @contextmanager
@@ -190,53 +178,6 @@ def test_a_batch_that_meets_a_lock_is_tried_again_in_halves(bench, tries):      
     assert widths[1] == 2000
     assert widths[2] == 1000
     assert min(widths) < 500 or tries == 2
-
-
-class Killer(threading.Thread):
-    """A host that ends each DELETE of more rows than it allows, as with pt-kill: the rows of such a
-    one wait until it comes."""
-
-    def __init__(self, url: str, most: int) -> None:
-        super().__init__(daemon=True)
-        self.url, self.most, self.kills = url, most, 0
-        self.db, self.ended = connect(url), threading.Event()
-        # MEMORY: what is in it is seen in any transaction
-        self.db.execute("CREATE TABLE hold (seconds INTEGER) ENGINE = MEMORY")
-        self.db.execute("INSERT INTO hold VALUES (0)")
-        self.db.execute("CREATE TRIGGER slow BEFORE DELETE ON {message_logs} FOR EACH ROW "
-                        "DO IF((SELECT seconds FROM hold) > 0, SLEEP(600), 0)")
-
-    def hear(self, sql: str, values: dict) -> None:
-        """Each statement of the run, just before it is sent."""
-        if sql.startswith("DELETE"):
-            rows = len(values["ids"]) if "ids" in values else values["high"] - values["low"] + 1
-            self.db.execute("UPDATE hold SET seconds = :seconds", seconds=rows > self.most)
-
-    def run(self) -> None:
-        with closing(connect(self.url)) as db:
-            while not self.ended.wait(0.02):
-                for row in db.query("SELECT id FROM information_schema.processlist WHERE db = "
-                                    "DATABASE() AND state = 'User sleep'"):
-                    db.execute(f"KILL QUERY {row['id']}")
-                    self.kills += 1
-
-
-@on_mariadb
-@pytest.mark.slow
-def test_a_batch_that_takes_longer_than_the_host_allows_is_tried_again_in_halves(bench):  # R16
-    logs(bench, dict.fromkeys(range(1, 1201), 91))
-    killer = Killer(bench.url, 250)
-    bench.on_statement = killer.hear
-    killer.start()
-    try:
-        assert bench.run(LOGS) == {"deleted": 1200}
-    finally:
-        killer.ended.set()
-        killer.join()
-        killer.db.execute("DROP TRIGGER slow")
-        killer.db.close()
-    assert bench.result["status"] == "ok"
-    assert killer.kills >= 2
 
 
 @on_mariadb
@@ -286,30 +227,6 @@ def test_the_deletion_of_an_account_waits_for_the_load_and_closing_it_does_not(b
     assert bench.result["counts"]["revoked"] == 2
     assert (signed_in[0], len(signed_in) > 5) == (0, True)
     assert bench.run("delete_accounts")["erased"] == 1
-
-
-def logged(bench, days: int) -> int:
-    """One message a day, of one user; its id."""
-    user = bench.table("users", [{}])[0]
-    bulk(bench.db, "message_logs", ["user_id", "direction", "status", "bytes_used", "created_at"],
-         [(user, "forward", "delivered", 10, bench.ago(days=age)) for age in range(days)])
-    return user
-
-
-@on_mariadb
-def test_a_rollup_stops_between_two_days(bench):                                   # R16
-    logged(bench, days=9)
-
-    def hear(sql, _values) -> None:
-        if sql.startswith("INSERT INTO {usage_daily}"):
-            bench.clock.seconds += 0.6
-    bench.on_statement = hear
-    with busy_app(bench.url):
-        assert 0 < bench.run("rollup_usage")["days"] < 9
-    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "busy")
-    assert "the limit is 25" in bench.result["error"]
-    assert bench.run("rollup_usage")["days"] > 0
-    assert len(bench.rows("usage_daily")) == 9
 
 
 @on_sqlite

@@ -158,13 +158,3 @@ def test_old_attempts_are_deleted_by_their_own_option(owner):      # R77
     assert owner.run("purge_job_history", keep_attempts="2d", yes=True)["deleted"] == 2
     with pytest.raises(ConfigError, match="expected at least 2d"):
         owner.run("purge_job_history", keep_attempts="1d")
-
-
-def test_a_deleted_account_leaves_its_attempts_to_nobody(owner):      # R77 R56
-    forward(owner)
-    owner.run("retry_forwards")
-    owner.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :at",
-                     at=owner.ago(days=8))
-    owner.run("delete_accounts")
-    assert recorded(owner, "kind", "user_id", "domain", "recipient", "answer") == [
-        ("forward", None, None, None, None)]

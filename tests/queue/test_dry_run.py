@@ -37,16 +37,6 @@ def tried(bench, outcome: str, number: int) -> None:
 
 
 @pytest.mark.parametrize("job", BOTH)
-def test_while_the_relay_is_paused_nothing_at_all_is_done(shared, job):        # R11 R37
-    bad_rows(shared, job)
-    fill(shared, job, range(1, 4))
-    shared.table("relay_state", [{"id": 1, "paused_until": shared.ahead(minutes=5),
-                                  "reason": "451 later"}])
-    assert both(shared, job) == {}
-    assert "the relay is paused until 2026-11-24 14:35:05 UTC: 451 later" in shared.notes
-
-
-@pytest.mark.parametrize("job", BOTH)
 def test_the_first_row_without_room_is_the_last_one_of_the_run(shared, job):       # R11 R37
     """What can only be cancelled needs none; what can only fail does, and is not met behind it."""
     shared.config(mail={"per_hour": "10"})

@@ -2,16 +2,10 @@
 more, with an attempt on record for each copy."""
 from __future__ import annotations
 
-import signal
-from collections import Counter
-from datetime import timedelta
-
 import pytest
 
-from tests.jobs.test_retry_forwards_kill import Counting
-from tests.queue.filling import BOTH, FORWARDS, NOTICES, TABLE, fill, owners, sent, statuses
-from tests.support.product import RETRY, SENT, UNCERTAIN, Database, Lost, Result, clock
-from tests.support.shell import Shell
+from tests.queue.filling import BOTH, NOTICES, TABLE, fill, owners, statuses
+from tests.support.product import RETRY, SENT, UNCERTAIN, Result, clock
 
 TAKEN = Result(SENT, 250, "", "taken")
 both = pytest.mark.parametrize("job", BOTH)
@@ -20,43 +14,6 @@ both = pytest.mark.parametrize("job", BOTH)
 def outcomes(db) -> list[str]:
     """Of all attempts, in order."""
     return [row["outcome"] for row in db.query("SELECT outcome FROM {attempts} ORDER BY id")]
-
-
-class Poisoned(Counting):
-    """A relay that kills the run that sends it the poison, once it has it."""
-
-    def answer(self, phase: str):
-        """As the real one, if somebody still waits for it."""
-        if phase == "dot" and b"poison" in bytes(self.received[-1]).rpartition(b"RCPT TO")[2]:
-            self.strike()
-        return super().answer(phase)
-
-
-@pytest.mark.slow
-def test_a_row_that_kills_its_run_each_time_ends_and_delays_nobody(tmp_path, engine_url):
-    # R2 R22 R66
-    service, running, now = Shell(tmp_path, engine_url), [], clock.now()
-    service.configure("core", max_clock_jump="off")     # the server has no clock of ours
-    service.forwards(6)
-    service.db.execute("UPDATE {failed_emails} SET envelope_to = 'poison@home.example' "
-                       "WHERE id = 2")
-    with Poisoned(lambda: running[-1].kill()) as relay:
-        service.configure("mail", port=relay.port)
-        while service.db.query("SELECT id FROM {failed_emails} WHERE id = 2 "
-                               "AND status IN ('pending', 'sending')"):
-            running.append(service.start(FORWARDS, now=clock.text(now)))
-            running[-1].communicate(timeout=60)
-            now += timedelta(hours=4)
-            assert len(running) < 40
-            if len(running) == 3:
-                assert service.statuses()["sent"] == 5
-        counted = relay.count()
-    killed = [process.returncode for process in running].count(-signal.SIGKILL)
-    # four attempts, each of them twice
-    assert (killed, sorted(counted.values())) == (8, [1, 1, 1, 1, 1, 8])
-    ended = service.db.row("SELECT status, attempts, last_error FROM {failed_emails} WHERE id = 2")
-    assert tuple(ended.values()) == ("failed", 4, "the run was killed in the middle of it")
-    assert Counter(outcomes(service.db)) == {"sent": 5, "uncertain": 8}
 
 
 @pytest.mark.parametrize("answer, other, status", [
@@ -84,40 +41,6 @@ def test_a_run_that_was_judged_dead_stores_what_it_has_sent(bench, job, answer, 
     assert len(bench.outbox) == (answer == SENT) + bool(other)
     assert len(outcomes(bench.db)) == 1 + bool(other)
     assert bench.db.value(f"SELECT attempts FROM {{{TABLE[job]}}}") == 1
-
-
-def lose(monkeypatch, bench, number: int, stored: bool) -> None:
-    """The connection goes at the commit of that number after the first message was taken: once it
-    is stored, or before."""
-    run, left = Database._run, [number]
-
-    def _run(self, sql, values, *args, **named):
-        is_meant = sql == "COMMIT" and bench.outbox
-        left[0] -= bool(is_meant)
-        if not is_meant or left[0]:
-            return run(self, sql, values, *args, **named)
-        if stored:
-            run(self, sql, values, *args, **named)
-        self._drop()
-        raise Lost("the connection to the database server was lost")
-    monkeypatch.setattr(Database, "_run", _run)
-
-
-@pytest.mark.parametrize("number", [1, 2, 3])
-@pytest.mark.parametrize("stored", [False, True])
-@both
-def test_a_commit_whose_answer_is_lost_repeats_nothing(monkeypatch, bench, job, stored, number):
-    # R2 R22 R70
-    owners(bench, (1, 2))
-    bench.config(mail={"per_hour": "100", "per_day": "500"})
-    for owner in (1, 2):
-        fill(bench, job, owner, 3)
-    lose(monkeypatch, bench, number, stored)
-    assert bench.run(job)["sent"] == 6
-    assert sent(bench) == {"u1": 3, "u2": 3}
-    assert outcomes(bench.db) == ["sent"] * 6
-    rows = bench.db.query(f"SELECT status, attempts, claim_run FROM {{{TABLE[job]}}}")
-    assert [tuple(row.values()) for row in rows] == [("sent", 1, None)] * 6
 
 
 @both

@@ -3,19 +3,13 @@ meanwhile."""
 from __future__ import annotations
 
 import re
-import threading
-import time
 from datetime import timedelta
 
 import pytest
 
-from tests.jobs.test_retry_forwards_kill import Counting
-from tests.servers.mariadb import MariaDB
 from tests.support.engines import on_sqlite
-from tests.support.plans import analyse, problems
+from tests.support.plans import analyse
 from tests.support.product import SENT, DatabaseError, Result, ddl, table
-from tests.support.require import program
-from tests.support.shell import Shell
 
 
 def forwards(bench, number: int) -> None:
@@ -261,23 +255,6 @@ def test_rows_are_put_right_by_their_ids(bench, column):
                                                        "") or step.get("key") == "PRIMARY", step
 
 
-@pytest.mark.parametrize("job, table", [("retry_forwards", "failed_emails"), (
-    "send_notifications", "notifications")])
-def test_what_dead_runs_hold_is_found_by_an_index_whatever_is_counted(bench, job, table):
-    bench.bulk(table, [{"user_id": 1, "created_at": bench.ago(hours=1), "next_attempt_at":
-                        bench.ahead(seconds=seconds), "status": "pending"}
-                       for seconds in range(1, 2001)])
-    analyse(bench.db, [table])
-    heard: dict = {}
-    bench.on_statement = heard.setdefault
-    bench.run(job)
-    looked = [(sql, values) for sql, values in heard.items()
-              if sql.startswith("SELECT") and f"{{{table}}}" in sql and "told_at" not in sql]
-    assert len(looked) > 5          # whether there is anything to do, and what dead runs hold
-    assert [wrong for sql, values in looked
-            for wrong in problems(bench.db, sql, values, {table})] == []
-
-
 def test_a_flood_of_invalid_rows_ends_within_the_budget(bench):     # R67 R4
     forwards(bench, 1)
     bench.bulk("failed_emails", [{"user_id": 1, "alias_id": 1, "attempts": -1, "raw_path": "1.eml",
@@ -351,42 +328,3 @@ def test_a_message_that_was_taken_is_stored_although_another_writer_holds_the_fi
     assert bench.rows("failed_emails")[0]["status"] == "sent"
     bench.run("retry_forwards")
     assert len(bench.outbox) == 2
-
-
-def test_the_hard_limit_ends_the_waiting(bench):     # R70 R4
-    forwards(bench, 1)
-    tries = []
-
-    def away(sql, values):
-        if "last_code = :last_code" in sql and bench.outbox:
-            tries.append(bench.clock.seconds)
-            raise DatabaseError("the disk is full")
-    bench.on_statement = away
-    began = bench.clock.seconds
-    bench.attempt("retry_forwards")
-    assert 200 < tries[-1] - began < 270            # of 240 and 30 seconds
-    bench.on_statement = None
-    bench.now += timedelta(minutes=5)
-    assert bench.run("retry_forwards")["uncertain"] == 1
-
-
-@pytest.mark.slow
-def test_a_message_that_was_taken_is_stored_although_the_server_restarts(tmp_path):     # R70
-    program("mariadbd", "mariadb-server")
-    with MariaDB() as server:
-        service = Shell(tmp_path, server.database())
-        service.forwards(3)
-        stopped = threading.Event()
-
-        def stop() -> None:
-            server.stop()
-            stopped.set()
-        with Counting(stop, "dot", 1) as relay:
-            service.configure("mail", port=relay.port)
-            process = service.start("retry_forwards")
-            assert stopped.wait(60)
-            time.sleep(2)
-            server.start()
-            process.communicate(timeout=60)
-            assert service.statuses() == {"sent": 3}
-            assert sorted(relay.count().values()) == [1, 1, 1]
