@@ -32,6 +32,8 @@ AT_ONCE = 20                    # rows that are read together
 RECHECK_SECONDS = 5             # after which it is asked again what is due, and for whom
 LOST_AGAIN = 2                  # connections lost in a row before DATA: the relay's failure
 LOST_DELAY = timedelta(minutes=15)
+# it may be this message that the relay cannot stand: it goes behind the others
+ITS_OWN = (outcomes.LOST, outcomes.UNREADABLE)
 LONGEST_WAIT = 65.0             # seconds, for room under a limit a minute; for more, the run ends
 # {what the other side said: the run's count, the outcome in the log} of what is not over
 NAMES = {SENT: ("sent", "sent"), UNCERTAIN: ("uncertain", "uncertain"),
@@ -245,7 +247,10 @@ class MailSender:
         """Hand the message over. Whatever goes wrong with this one is this one's result."""
         began = self.ctx.monotonic()
         try:
-            result = self._hand_over(row)
+            result = self.source.prepare(row)
+            if not isinstance(result, Result):
+                result = self.ctx.mail().send(*result, self.ctx.hard_limit,
+                                              f"{self.source.event}-{row['id']}")
         except AddressError as error:
             result = Result(outcomes.FINAL, None, "5.1.3", str(error))
         except ValueError as error:     # so its content is: text that is none, and the like
@@ -259,14 +264,6 @@ class MailSender:
         row["took_ms"] = int(1000 * (self.ctx.monotonic() - began))
         self._note_failure(result)
         return result
-
-    def _hand_over(self, row: dict) -> Result:
-        prepared = self.source.prepare(row)
-        if isinstance(prepared, Result):
-            return prepared
-        envelope, message = prepared
-        return self.ctx.mail().send(envelope, message, self.ctx.hard_limit,
-                                    f"{self.source.event}-{row['id']}")
 
     def _note_failure(self, result: Result) -> None:
         """What concerns the messages that follow as well."""
@@ -318,7 +315,7 @@ class MailSender:
         elif outcome == REFUSED:
             again = not refusals.is_final(self.ctx.db, self.work.queue.kind, row,
                                           self.ctx.clock())
-        elif outcome == POSTPONED and self._can_be_its_own(result):
+        elif outcome == POSTPONED and (result.code or result.outcome in ITS_OWN):
             if self.work.is_old(row):           # not for ever
                 outcome = RETRY
             else:
@@ -339,10 +336,6 @@ class MailSender:
                            code=result.code, enhanced=result.enhanced,
                            to=mask(row[self.source.to]),
                            next_attempt_at=due_at and clock.text(due_at))
-
-    def _can_be_its_own(self, result: Result) -> bool:
-        """Whether it may be this message that the relay cannot stand: it goes behind the others."""
-        return result.outcome in (outcomes.LOST, outcomes.UNREADABLE) or bool(result.code)
 
 
 def _masked(text: str) -> str:

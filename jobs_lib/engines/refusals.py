@@ -8,7 +8,9 @@ refuses everybody costs nothing but time.
 """
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
+from itertools import takewhile
 
 from jobs_lib import clock
 from jobs_lib.records import namedtuple
@@ -20,7 +22,7 @@ LATELY = timedelta(days=30)             # so long a domain is known to accept ma
 LOOKED_AT = 50                          # attempts of others, at most
 OWN = 100                               # attempts of the row itself
 REFUSED_PER_ACCEPTED = 3                # more than that: it is not the recipients
-# Refusals of everybody: so many recipients, of so many owners, among the latest attempts of a kind
+# it is an incident from so many recipients of so many owners on, among the latest of each kind
 RECIPIENTS, OWNERS, LATEST, RECENT = 5, 2, 500, timedelta(days=3)
 MAIL = ("forward", "notification")
 EVERYBODY = "everybody"
@@ -28,7 +30,7 @@ DECIDED = f"outcome IN ('{SENT}', '{REFUSED}')"
 
 Refusing = namedtuple("Refusing", "domain since recipients answer")
 Refusing.__doc__ = """Who refuses everybody: a `domain`, or EVERYBODY for the relay; `since` when,
-how many `recipients` it was, and the latest `answer`."""
+how many `recipients` it was, and the first `answer`."""
 
 
 def is_final(db, kind: str, row: dict, now) -> bool:
@@ -37,17 +39,32 @@ def is_final(db, kind: str, row: dict, now) -> bool:
     first = _first_refusal(db, kind, row)
     if first is None:
         return False
-    others = _of_domain if _accepts_others(db, row, now) else _of_all
+    values = {name: row[name] for name in ("domain", "recipient")}
+    rules, order = [f"domain = :domain AND outcome = '{outcome}' AND id > :first"
+                    for outcome in (SENT, REFUSED)], "id"
+    if not db.query(
+            "SELECT 1 AS one FROM (SELECT recipient, began_at FROM {attempts} WHERE domain = "
+            f":domain AND outcome = '{SENT}' ORDER BY id DESC LIMIT {LOOKED_AT}) accepted "
+            "WHERE recipient <> :recipient AND began_at > :since LIMIT 1", since=now - LATELY,
+            **values):
+        rules, order = [f"kind = '{each}' AND began_at >= :since AND {DECIDED} AND id > :first"
+                        for each in MAIL], "began_at"
+        values = {"recipient": row["recipient"], "since": first["began_at"]}
+    # a search by an index for each rule; the latest first
+    found = " UNION ALL ".join(
+        f"SELECT id, recipient, outcome FROM (SELECT id, recipient, outcome FROM {{attempts}} "
+        f"WHERE {rule} AND recipient <> :recipient ORDER BY {order} DESC LIMIT {LOOKED_AT}) "
+        f"part_{number}" for number, rule in enumerate(rules))
     latest: dict = {}
-    for each in others(db, row, first):             # the latest first
+    for each in db.query(f"SELECT recipient, outcome FROM ({found}) found ORDER BY id DESC "
+                         f"LIMIT {LOOKED_AT}", first=first["id"], **values):
         latest.setdefault(each["recipient"], each["outcome"])
-    return not _is_general(list(latest.values()))
+    return not _is_general(Counter(latest.values()))
 
 
-def _is_general(outcomes: list) -> bool:
-    """Whether more is refused than dead addresses explain."""
-    accepted = outcomes.count(SENT)
-    return not accepted or outcomes.count(REFUSED) > REFUSED_PER_ACCEPTED * accepted
+def _is_general(recipients: dict) -> bool:
+    """Whether more is refused than dead addresses explain. `recipients`: {outcome: number}."""
+    return recipients[REFUSED] > REFUSED_PER_ACCEPTED * recipients[SENT] or not recipients[SENT]
 
 
 def _first_refusal(db, kind: str, row: dict) -> dict | None:
@@ -63,62 +80,39 @@ def _first_refusal(db, kind: str, row: dict) -> dict | None:
     return first
 
 
-def _accepts_others(db, row: dict, now) -> bool:
-    return bool(db.query(
-        "SELECT began_at FROM (SELECT recipient, began_at FROM {attempts} WHERE domain = :domain "
-        f"AND outcome = '{SENT}' ORDER BY id DESC LIMIT {LOOKED_AT}) accepted "
-        "WHERE recipient <> :recipient AND began_at > :since LIMIT 1", since=now - LATELY,
-        domain=row["domain"], recipient=row["recipient"]))
-
-
-def _of_domain(db, row: dict, first: dict) -> list[dict]:
-    return _latest(db, [f"domain = :domain AND outcome = '{outcome}' AND id > :first"
-                        for outcome in (SENT, REFUSED)], "id", first=first["id"],
-                   domain=row["domain"], recipient=row["recipient"])
-
-
-def _of_all(db, row: dict, first: dict) -> list[dict]:
-    return _latest(db, [f"kind = '{kind}' AND began_at >= :since AND {DECIDED} AND id > :first"
-                        for kind in MAIL], "began_at", first=first["id"],
-                   since=first["began_at"], recipient=row["recipient"])
-
-
-def _latest(db, rules: list[str], order: str, **values) -> list[dict]:
-    """The latest attempts at others, the last one first: a search by an index for each rule."""
-    found = " UNION ALL ".join(
-        f"SELECT id, recipient, outcome FROM (SELECT id, recipient, outcome FROM {{attempts}} "
-        f"WHERE {rule} AND recipient <> :recipient ORDER BY {order} DESC LIMIT {LOOKED_AT}) "
-        f"part_{number}" for number, rule in enumerate(rules))
-    return db.query(f"SELECT recipient, outcome FROM ({found}) found ORDER BY id DESC "
-                    f"LIMIT {LOOKED_AT}", **values)
-
-
 def of_everybody(db, now) -> list[Refusing]:
     """Who refuses everybody now: the relay, or else single domains."""
-    latest: dict = {}
-    for kind in MAIL:
-        for row in db.query(
-                "SELECT id, recipient, user_id, domain, outcome, answer, began_at FROM {attempts} "
-                f"WHERE kind = '{kind}' AND began_at > :since AND began_at <= :now AND {DECIDED} "
-                f"AND recipient IS NOT NULL ORDER BY began_at DESC LIMIT {LATEST}",
-                since=now - RECENT, now=now):
-            known = latest.get(row["recipient"])
-            if known is None or known["id"] < row["id"]:
-                latest[row["recipient"]] = row
-    rows = list(latest.values())
+    rows = db.query(" UNION ALL ".join(
+        "SELECT * FROM (SELECT id, recipient, user_id, domain, outcome, answer, began_at FROM "
+        f"{{attempts}} WHERE kind = '{kind}' AND began_at > :since AND began_at <= :now "
+        f"AND {DECIDED} AND domain IS NOT NULL ORDER BY began_at DESC LIMIT {LATEST}) {kind}s"
+        for kind in MAIL), since=now - RECENT, now=now)
+    rows.sort(key=lambda row: row["id"], reverse=True)
     domains = {row["domain"] for row in rows if row["outcome"] == REFUSED}
-    if len(domains) > 1 and (found := _refusing(EVERYBODY, rows)):
+    if found := _refusing(EVERYBODY, rows, least_domains=2):
         return [found]
-    by_domain = (_refusing(domain, [row for row in rows if row["domain"] == domain])
-                 for domain in sorted(domains, key=str))
-    return [found for found in by_domain if found]
+    return [found for domain in sorted(domains) if (found := _refusing(
+        domain, [row for row in rows if row["domain"] == domain]))]
 
 
-def _refusing(domain: str, rows: list[dict]) -> Refusing | None:
-    refused = [row for row in rows if row["outcome"] == REFUSED]
-    if (len(refused) < RECIPIENTS or len({row["user_id"] for row in refused}) < OWNERS
-            or not _is_general([row["outcome"] for row in rows])):
+def _refusing(domain: str, rows: list[dict], least_domains: int = 1) -> Refusing | None:
+    """Judged by as many of the latest as it takes to find enough that were refused, so that it is
+    seen soon, and over soon."""
+    refused: dict = {}
+    accepted, least = set(), {"recipient": RECIPIENTS, "user_id": OWNERS, "domain": least_domains}
+    looked_at = iter(rows)
+    for row in looked_at:
+        if row["outcome"] == SENT:
+            accepted.add(row["recipient"])
+            continue
+        refused.setdefault(row["recipient"], row)
+        if all(len({each[name] for each in refused.values()}) >= enough
+               for name, enough in least.items()):
+            break
+    else:
         return None
-    last = max(refused, key=lambda row: row["id"])
-    since = min(str(row["began_at"]) for row in refused)
-    return Refusing(domain, clock.parse(since), len(refused), last["answer"] or "")
+    if not _is_general({REFUSED: len(refused), SENT: len(accepted)}):
+        return None
+    for row in takewhile(lambda row: row["outcome"] == REFUSED, looked_at):
+        refused[row["recipient"]] = row
+    return Refusing(domain, clock.parse(row["began_at"]), len(refused), row["answer"] or "")
