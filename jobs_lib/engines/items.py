@@ -18,7 +18,6 @@ from .due import Due, Queue, bounds, due, due_at, of_other_status, pending
 
 DUE, WAITING, SENDING, INVALID, CANCELLED = "due", "waiting", "being sent", "invalid", "cancelled"
 CANCELLED_BY = "cancelled: "
-SUSPENDED = "its owner is suspended"
 UNKNOWN = "no run takes it, and none deletes it: this status is unknown"
 AT_ONCE = 500                   # rows of a page
 UNKNOWN_SHOWN = 1000            # rows of an unknown status
@@ -182,7 +181,8 @@ class Items:
             "id", "user_id", "status", queue.added, *self.reads,
             *(("attempts", "claim_run", queue.error) if queue.works else ())))))
         found = {row["id"]: row for some in chunked(ids, rows.ASKED_AT_ONCE)
-                 for row in ctx.db.query(f"SELECT {names}, {due_then} AS due_at FROM "
+                 for row in ctx.db.query(f"SELECT {names}, {due_then} AS due_at, "
+                                         f"{queue.after_deletion} AS to_deleted FROM "
                                          f"{{{queue.table}}} WHERE id IN (:ids)", ids=some,
                                          **bounds(ctx.now, delays))}
         return [found[id] for id in ids if id in found]
@@ -201,17 +201,20 @@ class Items:
         for id, why in (self.reasons_to_cancel(ctx, waits) if waits else {}).items():
             reasons[id] = f"the next run of {self.queue.job} cancels it: {why}"
         owners = rows.owners_in(ctx.db, waits)
+        held = {row["id"]: f"its owner is {status}" for row in waits
+                if (status := owners.get(row["user_id"])) == "suspended"
+                or (status == "deleted" and not row["to_deleted"])}
         return [self._item(ctx, row if row["id"] in wrong else good, wrong.get(row["id"], ""),
-                           owners.get(good["user_id"]), reasons.get(row["id"], ""))
+                           held.get(row["id"], ""), reasons.get(row["id"], ""))
                 for row, good in zip(found, checked)]
 
-    def _item(self, ctx, row: dict, wrong: str, owner, why: str) -> Item:
+    def _item(self, ctx, row: dict, wrong: str, held: str, why: str) -> Item:
         queue, status, next_at = self.queue, words(row["status"]), None
         state = one_line(status)
         if wrong and status in self.unfinished():
             state, why = INVALID, f"the next run of {queue.job} ends it: {wrong}"
-        elif status == queue.waits and owner == "suspended":
-            state, why = WAITING, SUSPENDED
+        elif held:
+            state, why = WAITING, held
         elif status == queue.waits:
             next_at = clock.parse_any(row["due_at"]) or ctx.now
             state = WAITING if next_at > ctx.now else DUE

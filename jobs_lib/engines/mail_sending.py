@@ -27,6 +27,7 @@ from .attempts import POSTPONED, REFUSED, RETRY, SAID, SENT, UNCERTAIN, UNUSABLE
 from .limits import FAILURES, MINUTE, RESERVE, Limits, Refusal
 from .queue import Work, until_stored
 from .turns import Ring
+from .wanted import still_wanted
 
 AT_ONCE = 20                    # rows that are read together
 RECHECK_SECONDS = 5             # after which it is asked again what is due, and for whom
@@ -78,6 +79,8 @@ def send_due(work: Work, source: MailSource, other) -> JobsError | None:
     Returns why mail could not be sent, if it could not; the messages keep their attempts.
     """
     time_to_begin(work.ctx)
+    if not work.ctx.may_send():
+        return None
     sender = MailSender(work, source, other)
     try:
         sender.send_all()
@@ -119,7 +122,8 @@ class MailSender:
         """Take, begin, send, store. One at least is sent before a new look, however slow the
         database is."""
         while rows := self._take():
-            cancelled = self.source.reasons_to_cancel(rows)
+            rows = still_wanted(self.work, self.rings, rows)
+            cancelled = self.source.reasons_to_cancel(rows) if rows else {}
             for number, row in enumerate(rows):
                 if not self._may_go_on():
                     return

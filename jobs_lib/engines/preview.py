@@ -10,6 +10,7 @@ from .due import Queue
 from .mail_sending import MailSource, time_to_begin
 from .queue import EVERY_ONE, Work
 from .turns import Ring
+from .wanted import still_wanted
 
 LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, and shows
 COUNTED_AS = {"cancel": "cancelled", "fail": "failed", "end": "invalid"}
@@ -24,8 +25,10 @@ def show_due_mail(ctx, queue: Queue, source: MailSource, other) -> None:
     mail_sending.send_due takes them."""
     mail, seconds = ctx.section("mail"), time_to_begin(ctx)
     noun = f"due message by {mail.transport}", f"due messages by {mail.transport}"
-    if paused := relay.paused(ctx.db, ctx.now):         # such a run looks at no row
-        ctx.show(f"send {counted(0, *noun)}", [], f"not now: the relay is paused {paused}")
+    paused = relay.paused(ctx.db, ctx.now)
+    if paused or not ctx.may_send():                    # such a run looks at no row
+        why = ctx.suspended or f"the relay is paused {paused}"
+        ctx.show(f"send {counted(0, *noun)}", [], f"not now: {why}")
         return
     open_now = limits.Limits(ctx, queue.kind, other)
     most, why = open_now.left(urgent=False, seconds=seconds)
@@ -84,7 +87,7 @@ def show_due(ctx, queue: Queue, noun: tuple, reasons_to_cancel, why_not=lambda r
 def _in_turn(work: Work, ring: Ring, seen: dict, reasons_to_cancel, cancelled: dict):
     """The rows that a run would come to, LOOKED_AT at most, but those that it would only cancel."""
     while len(seen) < LOOKED_AT and (rows := work.take(ring, LOOKED_AT)):
-        rows = [row for row in rows if row["id"] not in seen]
+        rows = [row for row in still_wanted(work, [ring], rows) if row["id"] not in seen]
         reasons = reasons_to_cancel(rows) if rows else {}
         for row in rows:
             if row["id"] in reasons:

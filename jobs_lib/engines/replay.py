@@ -58,16 +58,20 @@ def due_at(ctx, items: Items, number: int):
 def _put_back(ctx, items: Items, failed_only: bool, ids: list, before: int) -> dict:
     """Inside a transaction. `before`: how many were. {id: why it was refused}."""
     queue, columns = items.queue, dict.fromkeys(("user_id", *items.reads))
-    found = _locked(ctx, items, ids, *columns, *items.needs)
+    found = _locked(ctx, items, ids, *columns, *items.needs,
+                    f"{queue.after_deletion} AS to_deleted")
     # columns of the table alone, corrected in a copy
     wrong = rows.invalid(ctx.db, queue.table, [
         {name: row[name] for name in ("id", *columns)} for row in found.values()])
     refused = {id: why for id in ids
                if (why := wrong.get(id) or _why_not_put_back(ctx, items, found.get(id),
                                                              failed_only))}
-    # such a row would be cancelled by the next run
-    refused.update(items.reasons_to_cancel(ctx, [
-        row for id, row in found.items() if id not in refused]))
+    # such a row would be cancelled by the next run, or wait until all of the account is deleted
+    good = [row for id, row in found.items() if id not in refused]
+    owners = rows.owners_in(ctx.db, good)
+    refused.update(items.reasons_to_cancel(ctx, good))
+    refused.update((row["id"], "the account is deleted") for row in good
+                   if owners.get(row["user_id"]) == "deleted" and not row["to_deleted"])
     done = [id for id in ids if id not in refused]
     planned: dict = {}
     for number, id in enumerate(done, before + 1):

@@ -29,7 +29,7 @@ MADE = {("export", attempts.SENT): "made"}
 ENDINGS = (attempts.SENT, attempts.REFUSED, attempts.UNUSABLE, attempts.CANCELLED)
 ENDED = ("sent_at", "finished_at")
 # the next attempt and how long the row is kept are said in words
-NOT_LISTED = ("account", "claim_run", "due_at")
+NOT_LISTED = ("account", "claim_run", "due_at", "to_deleted")
 
 
 def plain(item: Item) -> dict:

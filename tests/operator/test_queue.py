@@ -50,7 +50,7 @@ def fill(bench) -> None:
     forward(bench, 5, status="sending", claim_run="r", next_attempt_at=ahead(hours=6))
     forward(bench, 6, status="failed", finished_at=ago(hours=1), last_error="5.1.1 <x@y.example>?")
     forward(bench, 7, status="failed", finished_at=ago(minutes=1), created_at=ago(days=3),
-            last_error="cancelled: the alias is gone")
+            last_error="cancelled: the alias is missing")
     forward(bench, 8, status="sent", finished_at=ago(minutes=1))
     forward(bench, 9, next_attempt_at=ahead(days=900), attempts=1)      # by a wrong clock
 
@@ -121,7 +121,7 @@ def test_each_item_says_its_state_and_why_it_waits(service):    # R77
     forward(service, 30, alias_id=99)
     forward(service, 31, status="held")
     whys = {item["id"]: item["why"] for item in items(service, "forwards")}
-    assert whys[30] == "the next run of retry_forwards cancels it: the alias is gone"
+    assert whys[30] == "the next run of retry_forwards cancels it: the alias is missing"
     assert whys[31] == "no run takes it, and none deletes it: this status is unknown"
 
 
@@ -294,5 +294,5 @@ def test_of_a_failure_it_says_why_and_what_became_of_its_notice(service):  # R77
         "a notice to its owner was written: notification 1, waiting",
         f"a notice to its owner was written: notification 2, sent at {clock.text(sent)} UTC",
         "a notice to its owner was written: notification 99, which is deleted by now"]
-    forward(service, 5, attempts=1, last_error="cancelled: the alias is gone", **ended)
-    assert "cancelled: the alias is gone" in events(service, "forward", 5)
+    forward(service, 5, attempts=1, last_error="cancelled: the alias is missing", **ended)
+    assert "cancelled: the alias is missing" in events(service, "forward", 5)

@@ -158,7 +158,7 @@ def test_what_a_run_could_only_cancel_and_a_hostile_row_stay_as_they_are(service
     reasons = refused(found)
     assert reasons.pop(bad)
     assert reasons == {
-        lost: "its raw message gone.eml is missing from the spool", gone: "the alias is gone",
+        lost: "its raw message gone.eml is missing from the spool", gone: "the alias is missing",
         mine: "you have cancelled it; by its id it can be replayed"}
     assert replay(service, "forward", str(mine))["replayed"] == [mine]
 

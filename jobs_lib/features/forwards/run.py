@@ -18,7 +18,7 @@ def drop_sent_files(ctx) -> None:
     """Delete the raw files of what was sent a day ago. The rows stay for a week."""
     folder = ctx.section("spool").dir
     for path in sent_files(ctx):
-        if ctx.should_stop():
+        if ctx.should_stop() or not ctx.may_expire():
             return
         try:
             removed = spool.remove(folder, path) is not None

@@ -29,7 +29,7 @@ class Forwards(mail_sending.MailSource):
         self.loop_key = ctx.secret("loop")
 
     def reasons_to_cancel(self, rows: list[dict]) -> dict:
-        """Its owner, alias or destination is deleted. JobsError where no message that waits has
+        """Its owner, alias or destination is missing. JobsError where no message that waits has
         its file: before any of them has begun."""
         if rows and not spool.is_there(self.spool, rows[0]["raw_path"]) and not self._has_sent():
             wrong = spool.all_missing(self.ctx.db, self.spool)
@@ -68,8 +68,7 @@ class Forwards(mail_sending.MailSource):
 
 
 def reasons_to_cancel(db, rows: list[dict]) -> dict:
-    """{row id: why nobody waits for it}: its owner, alias or destination is deleted. Read again at
-    each claim."""
+    """{row id: why nobody waits for it}: its owner, alias or destination is missing."""
     def existing(table: str, column: str) -> set:
         ids = {row[column] for row in rows if row[column]}
         found = {db.key(table, each["id"]) for each in db.query(
@@ -81,10 +80,10 @@ def reasons_to_cancel(db, rows: list[dict]) -> dict:
     destinations = existing("destinations", "destination_id")
     reasons = {}
     for row in rows:
-        if reason := why_nobody_waits(owners, row["user_id"]):
-            reasons[row["id"]] = reason
+        if row["user_id"] not in owners:
+            reasons[row["id"]] = why_nobody_waits(owners, row["user_id"])
         elif row["alias_id"] and row["alias_id"] not in aliases:
-            reasons[row["id"]] = "the alias is gone"
+            reasons[row["id"]] = "the alias is missing"
         elif row["destination_id"] and row["destination_id"] not in destinations:
-            reasons[row["id"]] = "the destination is gone"
+            reasons[row["id"]] = "the destination is missing"
     return reasons

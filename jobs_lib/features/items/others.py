@@ -5,7 +5,7 @@ from jobs_lib import clock, text
 from jobs_lib.database import stored
 from jobs_lib.database.values import keys_in, one_line, words
 from jobs_lib.engines.due import Due
-from jobs_lib.engines.items import DUE, SUSPENDED, Item, Items, Kept, Wanted, bound, count
+from jobs_lib.engines.items import DUE, Item, Items, Kept, Wanted, bound, count
 from jobs_lib.engines.rows import UNCLAIMED, owners_in, why_nobody_waits
 from jobs_lib.features import queues
 
@@ -81,7 +81,7 @@ class Domains(Items):
         for row in found:
             next_at, why = _next_check(ctx, row), why_nobody_waits(owners, row["user_id"])
             if owners.get(row["user_id"]) == "suspended":
-                why = SUSPENDED
+                why = "its owner is suspended"
             elif not why and next_at is None:
                 why = "given up: it is checked again once its owner asks for it"
             items.append(Item(row["id"], row["user_id"], one_line(row["name"], 254),

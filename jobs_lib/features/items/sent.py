@@ -45,7 +45,7 @@ class Forwards(Mail):
         return row["envelope_to"]
 
     def reasons_to_cancel(self, ctx, found: list[dict]) -> dict:
-        """Its owner, alias or destination is deleted."""
+        """Its owner, alias or destination is missing."""
         from jobs_lib.features.forwards.source import reasons_to_cancel
         return reasons_to_cancel(ctx.db, found)
 
@@ -96,7 +96,7 @@ class Notices(Mail):
         return f"{one_line(row['kind'])} to {one_line(row['to_email'])}"
 
     def reasons_to_cancel(self, ctx, found: list[dict]) -> dict:
-        """Its account is deleted, or its owner does not want this kind."""
+        """Its account is missing, or its owner does not want this kind."""
         from jobs_lib.features.notifications.outbox import unwanted
         return unwanted(ctx.db, found)
 

@@ -9,7 +9,7 @@ from jobs_lib.engines import mail_sending, mime
 from jobs_lib.engines.rows import owners_in, why_nobody_waits
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 
-from .kinds import AFTER_DELETION, PORTER, required
+from .kinds import PORTER, required
 
 CONTENT = ("subject", "body_text", "body_html")
 
@@ -24,7 +24,7 @@ class Notices(mail_sending.MailSource):
         self.personas = vars(ctx.section("personas"))
 
     def reasons_to_cancel(self, rows: list[dict]) -> dict:
-        """Its account is deleted, or its owner does not want this kind."""
+        """Its account is missing, or its owner does not want this kind."""
         return unwanted(self.ctx.db, rows)
 
     def prepare(self, row: dict) -> tuple[Envelope, Message]:
@@ -55,9 +55,8 @@ def unwanted(db, rows: list[dict]) -> dict:
     reasons: dict = {}
     for row in rows:
         user, kind = row["user_id"], row["kind"]
-        gone = "" if user is None else why_nobody_waits(owners, user)
-        if gone and not (user in owners and kind in AFTER_DELETION):
-            reasons[row["id"]] = gone
+        if user is not None and user not in owners:
+            reasons[row["id"]] = why_nobody_waits(owners, user)
         elif (db.key("users", user), kind) in optouts and not required(kind):
             reasons[row["id"]] = "its owner has opted out of this kind"
     return reasons
