@@ -12,7 +12,6 @@ import time
 import types
 from contextlib import suppress
 from datetime import timedelta
-from functools import partial
 
 import pytest
 
@@ -181,7 +180,6 @@ def items(number: int, questions: int = 1) -> list:
 
 
 def test_so_many_items_at_a_time_and_no_more(monkeypatch):
-    """Those that the caller is not done with included: so no more are in memory."""
     with Slow(until=[12, 24, 36, 48]) as slow:
         monkeypatch.setattr("jobs_lib.ports.resolver.AT_ONCE", 3)
         resolver = Resolver([("127.0.0.1", slow.port)], 5)
@@ -194,47 +192,33 @@ def test_so_many_items_at_a_time_and_no_more(monkeypatch):
 
 
 @pytest.mark.parametrize("end", ["it is to stop", "nobody wants more", "an error", "all are there"])
-def test_no_thread_and_no_question_outlives_the_run(end):
+def test_no_question_outlives_the_run(end):
     gc.collect()            # or files of the tests before it are closed meanwhile
-    before, open_files = threading.enumerate(), len(os.listdir("/proc/self/fd"))
+    open_files = len(os.listdir("/proc/self/fd"))
     with BlackHole() as hole, Slow(0.01) as slow, suppress(ZeroDivisionError):
-        inside, began = threading.enumerate(), time.monotonic()
+        began = time.monotonic()
         if end == "it is to stop":
             assert not list(made(hole.port, timeout=600).each(items(9, 3), lambda: True))
         else:
             for at, _ in enumerate(made(slow.port).each(items(20, 3), lambda: False)):
-                assert len(threading.enumerate()) == len(inside) + 1
                 if at == 1 and end == "nobody wants more":
                     break
                 if at == 1 and end == "an error":
                     raise ZeroDivisionError
-        assert threading.enumerate() == inside
         assert time.monotonic() - began < SOON
-    assert (threading.enumerate(), len(os.listdir("/proc/self/fd"))) == (before, open_files)
+    assert len(os.listdir("/proc/self/fd")) == open_files
 
 
-@pytest.fixture
-def no_threads(monkeypatch):
-    """Call it, and the host allows no more of them."""
-    def start(_thread):
-        raise RuntimeError("can't start new thread")
-    return partial(monkeypatch.setattr, "threading.Thread.start", start)
-
-
-def test_without_a_thread_one_item_is_asked_for_after_the_other(no_threads):
-    with Slow(0.05) as slow:
-        no_threads()
+def test_a_run_that_is_to_stop_begins_no_more(monkeypatch):
+    monkeypatch.setattr("jobs_lib.ports.resolver.AT_ONCE", 2)
+    with Slow(0.01) as slow:
         found = list(made(slow.port).each(items(9, 4), lambda: slow.asked > 20))
         assert [item for item, _ in found] == list(range(6))
         assert {answer for _, answers in found for answer in answers.values()} == {Answer(NXDOMAIN)}
-        assert (slow.asked, slow.most) == (24, 4)
+        assert slow.asked == 24
 
 
-@pytest.mark.parametrize("threads", [True, False])
-def test_a_defect_is_one_items_and_comes_in_place_of_its_answers(resolver, no_threads,
-                                                                 threads):       # R73
-    if not threads:
-        no_threads()
+def test_a_defect_is_one_items_and_comes_in_place_of_its_answers(resolver):       # R73
     found = dict(resolver.each([(1, [("example.org", "NONSENSE")]), (2, [("example.org", "TXT")])],
                                lambda: False))
     assert "record type is unknown" in str(found[1])
