@@ -62,11 +62,13 @@ def of_other_status(db, table: str, statuses, most: int) -> list:
 
 
 class Due:
-    """The rows of a queue that are due. `rules`: ((SQL, SQL for since when), ...), each served by
-    an index; `values` are bound in them. `also`: SQL of those that are looked at at all."""
+    """The rows of a queue that are due. `untimed`: ((SQL of rows without a time that is one, SQL
+    for their time), ...), each served by an index; `values` are bound in them. `also`: SQL of those
+    that are looked at at all."""
 
-    def __init__(self, db, queue: Queue, rules: tuple, values: dict, also: str = "") -> None:
-        self.db, self.queue, self.rules, self.values = db, queue, rules, values
+    def __init__(self, db, queue: Queue, untimed: tuple, values: dict, also: str = "") -> None:
+        self.db, self.queue, self.untimed, self.values = db, queue, untimed, values
+        self.timed = f"{queue.time} <= :now"
         table = f"{{{queue.table}}}"
         self._rows = (f"FROM {table} WHERE {pending(queue)}{also} AND NOT EXISTS (SELECT 1 FROM "
                       f"{{users}} WHERE {{users}}.id = {table}.user_id AND ({{users}}.status = "
@@ -102,20 +104,18 @@ class Due:
         """Of the rows that each rule finds, `:most` of each: a search for each rule. The longest
         due first, where an index has them so: to sort a million times that are calculated takes
         seconds, so of these any are looked at."""
+        time = self.queue.time
         return " UNION ALL ".join(
-            f"SELECT {names} FROM (SELECT {columns.format(when=when)} {self._rows}{rule}{also}"
-            f"{f' ORDER BY {when}' if when.isidentifier() else ''} LIMIT :most) part_{number}"
-            for number, (rule, when) in enumerate(self.rules))
+            f"SELECT {names} FROM (SELECT {columns.format(when=when)} {self._rows}{rule}{also} "
+            f"AND {when} <= :now{f' ORDER BY {when}' * (when == time)} LIMIT :most) part_{number}"
+            for number, (rule, when) in enumerate(((self.timed, time), *self.untimed)))
 
 
 def due(ctx, queue: Queue) -> Due:
     """What a run now would take of the queue. `ctx` needs `db`, `now` and `options`."""
     delays = queue.delays(ctx.options)
-    untimed, impossible = no_time(ctx.db, queue, delays), impossible_time(queue)
-    return Due(ctx.db, queue,
-               (("next_attempt_at <= :now", "next_attempt_at"),
-                (f"next_attempt_at IS NULL AND {untimed} <= :now", untimed),
-                (impossible, ":now")), bounds(ctx.now, delays))
+    return Due(ctx.db, queue, (("next_attempt_at IS NULL", no_time(ctx.db, queue, delays)),
+                               (impossible_time(queue), ":now")), bounds(ctx.now, delays))
 
 
 def pending(queue: Queue) -> str:

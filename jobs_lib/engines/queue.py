@@ -27,7 +27,7 @@ from jobs_lib.records import namedtuple
 
 from . import attempts
 from .attempts import POSTPONED, REFUSED, RETRY, SENT, UNCERTAIN, UNUSABLE, Tried
-from .due import NOW, Due, Queue, bounds, due, impossible_time, no_time, of_other_status, pending
+from .due import NOW, Due, Queue, due, of_other_status, pending
 from .rows import IN_HAND, UNCLAIMED, has_status, in_hand, invalid
 
 SURE, AGAIN, REPEATED = 0, 1, 2         # the column `uncertain`: to be repeated, was repeated
@@ -159,60 +159,46 @@ class Work:
     def schedule(self) -> None:
         """Give each pending row a time that it can be due at: of many, AT_FIRST now, and the others
         at the next call."""
-        left = AT_FIRST
-        for rule, change in self.corrections():
+        left, values = AT_FIRST, self.due().values
+        changes = [(rule, f"{self.queue.time} = {time}") for rule, time in self.due().untimed]
+        if self.queue.priority:         # an app's own counts as the nearest of ours
+            changes += [("priority < 0", "priority = 0"), ("priority IS NULL", "priority = 1")]
+        for rule, change in changes:
             while left > 0 and (ids := [row["id"] for row in self.db.query(
                     f"SELECT id FROM {self.table} WHERE {self.pending} AND {rule} "
-                    f"LIMIT {AT_ONCE}", **self.bounds())]):
+                    f"LIMIT {AT_ONCE}", **values)]):
                 left -= len(ids)
-                if not self._correct(ids, rule, change):
+                if not self._correct(ids, rule, change, values):
                     break
         self.all_timed = left > 0
 
-    def corrections(self) -> list[tuple[str, str]]:
-        """(SQL of rows that wait, what is set in them)."""
-        untimed = no_time(self.db, self.queue, self.delays)
-        found = [("next_attempt_at IS NULL", f"next_attempt_at = {untimed}"),
-                 (impossible_time(self.queue), "next_attempt_at = :now")]
-        if self.queue.priority:         # an app's own counts as the nearest of ours
-            found += [("priority < 0", "priority = 0"), ("priority IS NULL", "priority = 1")]
-        return found
-
-    def _correct(self, ids: list, rule: str, change: str) -> int:
+    def _correct(self, ids: list, rule: str, change: str, values: dict) -> int:
         """How many were. Where the database refuses one of them, the others are."""
         try:
             # `+`: by the ids, and not through all that is pending
             return self.db.batch(lambda: self.db.execute(
                 f"UPDATE {self.table} SET {change} WHERE id IN (:ids) "
-                f"AND {self.still} AND ({rule}) + 0 = 1", ids=ids, **self.bounds()))
+                f"AND {self.still} AND ({rule}) + 0 = 1", ids=ids, **values))
         except (Busy, Lost):
             raise
         except DatabaseError as error:
             if len(ids) > 1:
-                return sum(self._correct([id], rule, change) for id in ids)
+                return sum(self._correct([id], rule, change, values) for id in ids)
             self.ctx.log.warning("no time can be stored", table=self.queue.table, id=ids[0],
                                  error=str(error))
             return 0
 
-    def bounds(self) -> dict:
-        """The times that rules are bound to."""
-        return bounds(self.ctx.now, self.delays)
-
     def due(self) -> Due:
-        """What is due, without a search for other times than those that each row has by now."""
-        found = due(self.ctx, self.queue)
-        if self.all_timed:
-            found.rules = found.rules[:1]
-        return found
+        """What is due, whether or not each row has its time by now."""
+        return due(self.ctx, self.queue)
 
     def due_rule(self) -> tuple[str, dict]:
         """(SQL, values): the condition for rows to be taken now."""
-        rule = "next_attempt_at <= :now"
-        if not self.all_timed:
-            untimed = no_time(self.db, self.queue, self.delays)
-            rule = (f"(+{rule} OR +next_attempt_at IS NULL AND {untimed} <= :now "
-                    f"OR {impossible_time(self.queue)})")
-        return rule, self.bounds()
+        found = self.due()
+        if self.all_timed:
+            return found.timed, found.values
+        untimed = "".join(f" OR ({rule} AND {time} <= :now)" for rule, time in found.untimed)
+        return f"({found.timed}{untimed}) + 0 = 1", found.values    # `+`: by no index of times
 
     # One row
 

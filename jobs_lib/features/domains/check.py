@@ -22,7 +22,7 @@ from jobs_lib.text import counted, did_you_mean
 
 from . import notices, records
 from . import status as domain_rules
-from .due import ASKED, IMPOSSIBLE, UNTIMED, bounds, due
+from .due import due
 from .records import UNKNOWN, Wanted, unset
 from .status import ACTIVE, FAIL, FAILED, FAILING, PASS, VERIFIED
 
@@ -48,20 +48,6 @@ class Looks(Work):
     def due(self) -> Due:
         """What a run now would look at."""
         return due(self.ctx)
-
-    def bounds(self) -> dict:
-        """The times that rules are bound to."""
-        return bounds(self.ctx)
-
-    def corrections(self) -> list[tuple[str, str]]:
-        """(SQL of domains, what is set in them)."""
-        asked = "CASE WHEN recheck_requested_at <= :now THEN recheck_requested_at ELSE :now END"
-        return [*((rule, "next_check_at = :now") for rule in (*UNTIMED, IMPOSSIBLE)),
-                (ASKED, f"next_check_at = {asked}")]
-
-    def due_rule(self) -> tuple[str, dict]:
-        """(SQL, values): the condition for domains to be looked at now."""
-        return "next_check_at <= :now", self.bounds()
 
     def begin_all(self, rows: list[dict]) -> list[dict]:
         """Those that no other run has begun meanwhile, in one commit."""

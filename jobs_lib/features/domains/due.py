@@ -15,15 +15,15 @@ EARLY = timedelta(minutes=1)     # cron is not to the second: what is due by the
 # SQL: one that failed for good has no next look
 UNTIMED = tuple(f"status = '{status}' AND next_check_at IS NULL" for status in (PENDING, VERIFIED))
 IMPOSSIBLE = "next_check_at > :horizon"         # later than any look is due: a clock was wrong
+ASKED_AT = "CASE WHEN recheck_requested_at <= :now THEN recheck_requested_at ELSE :now END"
 ASKED = ("recheck_requested_at >= :first AND (next_check_at > :now AND next_check_at <= :horizon "
          "OR next_check_at IS NULL AND status = 'failed')")
 
 
 def due(ctx) -> engine.Due:
     """What a run now would look at. `ctx` needs `db`, `now` and `options`."""
-    rules = [("next_check_at <= :now", "next_check_at"),
-             *((rule, ":now") for rule in (*UNTIMED, IMPOSSIBLE)), (ASKED, "recheck_requested_at")]
-    return engine.Due(ctx.db, DOMAINS, tuple(rules), bounds(ctx), ACTIVE)
+    untimed = (*((rule, ":now") for rule in (*UNTIMED, IMPOSSIBLE)), (ASKED, ASKED_AT))
+    return engine.Due(ctx.db, DOMAINS, untimed, bounds(ctx), ACTIVE)
 
 
 def bounds(ctx) -> dict:
