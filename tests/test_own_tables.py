@@ -19,10 +19,8 @@ UNREADABLE = ("not json", '{"idle": "x", "keep": [1], "log_row": null}', "5", -2
               "2026-02-31 10:00:00", "0001-01-01", "", None, b"\xff\xfe")
 # (table, columns, the jobs that read them)
 MEMORY = [("job_state", ("last_options",), JOBS),
-          *(("meta", ("value",), [job]) for job in ("purge_sessions", "purge_failed_emails")),
-          ("rollup_state", ("log_row", "newest", "noted_at"), ["rollup_usage",
-                                                               "purge_message_logs"]),
-          ("rollup_days", ("day",), ["rollup_usage"]),
+          *(("meta", ("value",), [job]) for job in ("purge_sessions", "purge_failed_emails",
+                                                    "rollup_usage", "purge_message_logs")),
           ("account_deletions", ("counts", "requested_at", "revoked_at", "erase_after"),
            ["delete_accounts"]),
           ("audit_archives", ("location", "created_at"), ["archive_audit_logs"])]
@@ -38,7 +36,6 @@ def test_unreadable_memory_is_no_memory(bench, name, columns, jobs):
     healthy(bench)
     for job in JOBS:
         bench.run(job)
-    bench.db.upsert("rollup_days", {"day": "2026-11-20"})
     before = bench.rows(name)
     for column in columns:
         spoil(bench, name, column, jobs)

@@ -6,14 +6,13 @@ and direction.
 
 A day is always added up from all that is known of it, never continued: its log rows, and the totals
 that `purge_message_logs` kept of deleted ones. So it is exact before, during and after a purge, and
-may be added up again at any time. That is done for the last 48 hours, and for each day for which a
-log row came in late. The first run adds up everything, the newest day first. Users who are missing
-or `deleted` have no rows.
+may be added up again at any time. That is done for the last 48 hours, and from the day on for which
+a log row came in late. Users who are missing or `deleted` have no rows.
 
 Whole weeks are deleted once they are past `keep`.
 
-Crash safety: a day and its week are one commit, with the note that the day is due, so the next run
-continues with the days that are left. Rows that show old numbers are corrected then, never doubled.
+Crash safety: a day and its week are one commit, with the note from which day on the others are due,
+so the next run continues there. Rows that show old numbers are corrected then, never doubled.
 """
 from __future__ import annotations
 
@@ -31,16 +30,14 @@ from jobs_lib.job import declare
                        "there are logs of them."),
         "from": argument(kind.or_empty(kind.day), "For --set from=DAY: add up again from this "
                          "day on, whether or not anything came in."),
-        "to": argument(kind.or_empty(kind.day), "For --set to=DAY: the last such day. Empty, "
-                       "or a day in the future: today."),
     },
     idempotency="A day is written as what its log rows and their totals add up to, in one commit: "
     "done twice or killed half-way, it is the same.",
-    sample=("day", "users"),
+    sample=("day",),
     tables="users message_logs",
 )
 def job(ctx):
-    """Find the days that are due, add each up, and delete what is past its time."""
+    """Add up the days that are due, and delete what is past its time."""
     from jobs_lib.features.usage import rollup
 
     return rollup.preview(ctx) if ctx.dry_run else rollup.run(ctx)

@@ -39,8 +39,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning
 
 # What the runner and the queues remember of runs, and what is another in each of them.
 OF_RUNS = {"job_runs", "job_state", "meta", "attempts", "queue_turns",
-           "relay_state", "alerts", "rollup_state",
-           "audit_archives"}
+           "relay_state", "alerts", "audit_archives"}
 MADE_ANEW = {"notifications", "audit_logs", "usage_events", "account_deletions"}
 OTHER_EACH_TIME = {"notice_id", "warning_id", "claim_run", "sha256",
                    "file_name", "file_bytes", "token_hash", "body_text", "body_html", "dns_results",

@@ -69,19 +69,6 @@ TABLES = {
         key user_id, week_start
         index week: week_start                   # purging old ones
         """,
-    "rollup_days": """
-        Days whose usage is to be added up again.
-        day                 date
-        key day
-        """,
-    "rollup_state": """
-        One row: up to which log row the days of usage are known.
-        id                  int
-        log_row             big      = 0         # its id; only later rows are read
-        newest              big      = 0         # the highest id at `noted_at`
-        noted_at            time     null        # NULL: no run has looked for all days
-        key id
-        """,
     "usage_events": """
         Thresholds crossed: one row for each cycle, metric and threshold.
         id                  id

@@ -1,22 +1,20 @@
-"""Which users have used how much of their limits, and telling them once.
+"""Which users have used how much of their limits, and notifying them once.
 
 Users share at most 31 anchor days, and so 31 cycles and the few that have just ended. A page of
 users is split by cycle; one question a cycle adds up the daily totals of all of its users, by
 ranges of the primary key. Were each user's cycle taken from a joined row instead, MariaDB would
-read every day that there ever was of him.
+read every day that there ever was of them.
 """
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta, timezone
 from functools import partial
-from itertools import islice
 
 from jobs_lib.database.values import chunked
-from jobs_lib.engines.batch_delete import LISTED
 from jobs_lib.errors import Invalid
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.enqueue import notify
-from jobs_lib.features.notifications.reminders import SAMPLE_ROWS, alone
+from jobs_lib.features.notifications.reminders import alone as isolated
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted, size
 
@@ -24,7 +22,9 @@ from . import billing
 
 # users at once: few for SQLite's page cache, enough for many in each question
 PAGE = 2000
+LISTED = 900                        # of them in one question: more, MariaDB turns into a join
 AT_ONCE = 50                        # users in one commit, with their notices
+SHOWN = 5
 ENDED = timedelta(hours=48)         # how long the last hours of a cycle may take to be counted
 KIND = "usage_threshold"
 
@@ -55,14 +55,10 @@ LOCKED = ("SELECT id, email, name, status, bandwidth_limit_bytes, email_limit FR
 def check(ctx) -> None:
     """Record what was crossed and notify; counts users, events and notices."""
     sample: list[dict] = []
-    for period, used in _suspects(ctx):
-        most = ctx.within_limit(len(used), ctx.counts["users"])
-        work = partial(_record, ctx, period, dict(islice(used.items(), most)))
-        events = work() if ctx.dry_run else ctx.db.batch(work)
-        sample += events[:SAMPLE_ROWS - len(sample)]
-        if ctx.counts["users"] == ctx.limit:
-            if not ctx.dry_run:
-                ctx.stop("limit")
+    for period, ids in _suspects(ctx):
+        work = partial(_record, ctx, period, ids[:ctx.within_limit(len(ids), ctx.counts["users"])])
+        sample += (work() if ctx.dry_run else ctx.db.batch(work))[:SHOWN - len(sample)]
+        if ctx.should_stop(ctx.counts["users"]):
             break
         if not ctx.dry_run:
             ctx.sleep(ctx.db.dialect.batches.pause)         # others write too
@@ -75,19 +71,22 @@ def check(ctx) -> None:
 # Who has used how much
 
 def _suspects(ctx):
-    """(Period, {user id: usage}) of a few users at a time who have crossed a threshold that has no
-    event yet."""
-    periods = _periods(ctx)
-    looked = 0
+    """(Period, ids of a few users who have crossed a threshold that has no event yet)."""
+    periods, looked = _periods(ctx), 0
     for page in ctx.db.pages(USERS % ctx.db.from_start("users"), size=PAGE):
-        groups = _groups(ctx, page, periods)
-        while groups:
-            if ctx.should_stop():
-                return
-            period, users = groups.pop()            # what is done with need not be kept
-            found = _crossing(ctx, period, users)
-            for ids in chunked(found, AT_ONCE):
-                yield period, {user_id: found[user_id] for user_id in ids}
+        groups: dict = {}
+        for user in page:
+            with isolated(ctx, user["id"]):     # an app may have written anything into its columns
+                if user["anchor"] not in periods:
+                    raise Invalid(f"billing_anchor = {user['anchored']!r} is not a valid day")
+                for period in periods[user["anchor"]]:
+                    groups.setdefault(period, []).append(user)
+        for period, users in groups.items():
+            for some in chunked(users, LISTED):
+                ids = list(dict.fromkeys(event["user_id"]
+                                         for event in _crossed(ctx, period, some)[0]))
+                for few in chunked(ids, AT_ONCE):
+                    yield period, few
         looked += len(page)
         ctx.progress(looked, events=ctx.counts["events"])
 
@@ -95,14 +94,13 @@ def _suspects(ctx):
 def _periods(ctx) -> dict:
     """{"01"-"31": the Periods of that anchor day}: the present one, and the one before if it has
     just ended."""
-    found: dict = {}
-    known: dict = {}
+    found = {}
     for anchor in range(1, 32):
         now = billing.cycle(anchor, ctx.now.date())
         cycles = [now]
         if datetime.combine(now.start, time(), timezone.utc) >= ctx.now - ENDED:
             cycles.append(billing.cycle(anchor, now.start - billing.DAY))
-        found[f"{anchor:02}"] = [known.setdefault(cycle, _period(ctx, cycle)) for cycle in cycles]
+        found[f"{anchor:02}"] = [_period(ctx, cycle) for cycle in cycles]
     return found
 
 
@@ -113,106 +111,64 @@ def _period(ctx, cycle) -> Period:
     return Period(cycle, elapsed, counting, cycle.end <= ctx.now.date())
 
 
-def _groups(ctx, page: list[dict], periods: dict) -> list:
-    """The users by period: [(Period, {user id: user})], no more than one question may name."""
-    found: dict = {}
-    for user in page:
-        with alone(ctx, user["id"]):        # an app may have written anything into its columns
-            _judge(user, periods)
-            for period in periods[user["anchor"]]:
-                found.setdefault(period, []).append(user)
-    return [(period, {user["id"]: user for user in part})
-            for period, users in found.items() for part in chunked(users, LISTED)]
+def _crossed(ctx, period: Period, users: list[dict]) -> tuple[list[dict], set]:
+    """(the events that these users lack, as rows, the lowest threshold of a metric first; those
+    that they have, as (user id, metric, threshold))."""
+    names = {ctx.db.key("users", user["id"]): user["id"] for user in users}
+
+    def theirs(sql: str) -> list[dict]:
+        """Rows with the user's id as `users` has it. One is left out that the database finds for a
+        user and we do not, as for another accent."""
+        rows = ctx.db.query(sql, ids=list(names.values()), start=period.cycle.start,
+                            end=period.cycle.end)
+        return [{**row, "user_id": names[key]} for row in rows
+                if (key := ctx.db.key("users", row["user_id"])) in names]
+    used = {row["user_id"]: row for row in theirs(USED)}
+    known = {(row["user_id"], row["metric"], row["threshold"]) for row in theirs(KNOWN)}
+    events: list[dict] = []
+    for user in users:
+        if user["id"] in used:
+            with isolated(ctx, user["id"]):
+                events += _events(period, user, used[user["id"]], known)
+    return events, known
 
 
-def _judge(user: dict, periods: dict) -> None:
-    """Raises Invalid when no cycle, or no share, can be computed."""
-    if user["anchor"] not in periods:
-        raise Invalid(f"billing_anchor = {user['anchored']!r} is not a valid day")
+def _events(period: Period, user: dict, used: dict, known: set) -> list[dict]:
+    found = []
     for metric in METRICS:
         limit = user[metric.limit]
         if isinstance(limit, (str, bytes)):             # SQLite takes any text for a number
             raise Invalid(f"{metric.limit} = {limit[:40]!r} is not a number")
-
-
-def _crossing(ctx, period: Period, users: dict) -> dict:
-    """{user id: usage, as {metric: used}} of those who have an event to come."""
-    used = _by_user(ctx.db, users, ctx.db.query(USED, ids=list(users), start=period.cycle.start,
-                                                end=period.cycle.end))
-    over = {}
-    for user_id, usage in used.items():
-        with alone(ctx, user_id):
-            if _new(period, users[user_id], usage, set()):
-                over[user_id] = usage
-    known = _known(ctx.db, period, over) if over else set()
-    return {user_id: usage for user_id, usage in over.items() if _new(period, users[user_id], usage,
-                                                                      known)}
-
-
-def _by_user(db, ids, rows: list[dict]) -> dict:
-    """{id of a user, as `users` has it: its row}."""
-    return dict(_named(db, ids, rows))
-
-
-def _named(db, ids, rows: list[dict]):
-    """(id of a user, as `users` has it, a row of theirs). A row is left out that the database finds
-    for a user and we do not, as for another accent."""
-    names = {db.key("users", id): id for id in ids}
-    return ((names[key], row) for row in rows if (key := db.key("users", row["user_id"])) in names)
-
-
-def _known(db, period: Period, ids) -> set:
-    """(user id, metric, threshold) of the events that are recorded."""
-    rows = db.query(KNOWN, ids=list(ids), start=period.cycle.start)
-    return {(id, row["metric"], row["threshold"]) for id, row in _named(db, ids, rows)}
-
-
-def _new(period: Period, user: dict, usage: dict, known: set) -> list[dict]:
-    """The events that are missing, as rows, the lowest threshold of a metric first."""
-    return [{"user_id": user["id"], "cycle_start": period.cycle.start.isoformat(),
-             "metric": metric.name, "threshold": percent, "used": usage[metric.name],
-             "limit_value": user[metric.limit], "elapsed_percent": period.elapsed}
-            for metric in METRICS if user[metric.limit] is not None
-            for percent in period.counting
-            if _reaches(usage[metric.name], user[metric.limit], percent)
-            and (user["id"], metric.name, percent) not in known]
+        found += [{"user_id": user["id"], "cycle_start": period.cycle.start.isoformat(),
+                   "metric": metric.name, "threshold": percent, "used": used[metric.name],
+                   "limit_value": limit, "elapsed_percent": period.elapsed}
+                  for percent in period.counting
+                  if limit is not None and _reaches(used[metric.name], limit, percent)
+                  and (user["id"], metric.name, percent) not in known]
+    return found
 
 
 def _reaches(used: int, limit: int, percent: int) -> bool:
     return used * 100 >= limit * percent if limit > 0 else used > 0
 
 
-# Recording and telling
+# Recording and notifying
 
-def _record(ctx, period: Period, used: dict) -> list[dict]:
+def _record(ctx, period: Period, ids: list) -> list[dict]:
     """The events of these users: one transaction, in which all is judged again; a dry run only
     looks."""
-    users = ctx.db.query(LOCKED + ctx.db.for_update, ids=list(used))
-    known = _known(ctx.db, period, used)
-    events: list[dict] = []
+    users = ctx.db.query(LOCKED + ctx.db.for_update, ids=ids)
+    events, known = _crossed(ctx, period, users)
     for user in users:
-        mine = _new(period, user, used[user["id"]], known)
-        events += mine
-        news = _news(mine, known) if ctx.options.notify and not period.is_over else []
-        if news and user["status"] == "active" and notify(
-                ctx, user, KIND, _key(news), _values(period, news)) is not None:
+        news = _news([event for event in events if event["user_id"] == user["id"]], known)
+        if (news and ctx.options.notify and not period.is_over and user["status"] == "active"
+                and notify(ctx, user, KIND, _key(news), _values(period, news)) is not None):
             ctx.count("notices")
     ctx.count("users", len({event["user_id"] for event in events}))
     ctx.count("events", len(events))
-    if not ctx.dry_run:
-        _insert(ctx.db, events, ctx.clock())
+    for event in events if not ctx.dry_run else ():
+        ctx.db.insert("usage_events", **event, created_at=ctx.clock())
     return events
-
-
-def _insert(db, events: list[dict], now) -> None:
-    """All of them; SQLite looks for each name among all of a statement, so not too many in one."""
-    for part in chunked(events, AT_ONCE):
-        columns = list(part[0])
-        rows = ", ".join(f"({', '.join(f':{name}{at}' for name in columns)}, :now)"
-                         for at in range(len(part)))
-        values = {f"{name}{at}": event[name] for at, event in enumerate(part) for name in columns}
-        db.execute(f"INSERT INTO {{usage_events}} ({', '.join(columns)}, created_at) VALUES {rows}",
-                   now=now, **values)
 
 
 def _news(events: list[dict], known: set) -> list[dict]:
