@@ -83,8 +83,7 @@ def mode(path: Path) -> int:
 
 def assert_host_is_ready(host: Path, run: subprocess.CompletedProcess[str]) -> None:
     assert run.returncode == 0, run.stderr
-    assert mode(host / "config.ini") == 0o600
-    assert mode(host / "var") == 0o700
+    assert (mode(host / "config.ini"), mode(host / "var")) == (0o600, 0o700)
     assert (host / "var" / "jobs.db").exists()
     assert "\nNext:\n" in run.stdout
     assert len(run.stdout.splitlines()) < 20
@@ -98,8 +97,11 @@ def test_sqlite_needs_neither_venv_nor_pip(host, install):
     assert text == short(host)
     assert len([line for line in text.splitlines() if re.match(r"#\w+ =", line)]) < 15
     assert (host / "config.ini.example").exists()
-    assert not (host / ".venv").exists()
-    assert not (host / "vendor").exists()
+    assert not any((host / name).exists() for name in (".venv", "vendor"))
+    (host / "config.ini").write_text("[mail]\nport = abc\n")
+    run = install(blocked=("venv", "pip"))
+    assert (run.returncode != 0, "[mail] port" in run.stderr, "Next:" in run.stdout) == (
+        True, True, False)
 
 
 def test_without_venv_packages_go_into_vendor(host, install, tmp_path):
@@ -121,8 +123,7 @@ def test_a_second_run_changes_nothing(host, install, tmp_path):
     shutil.rmtree(tmp_path / "wheels")
     again = install()
     assert_host_is_ready(host, again)
-    assert again.stderr == ""
-    assert "up to date" in again.stdout
+    assert (again.stderr, "up to date" in again.stdout) == ("", True)
     assert "; mine" in (host / "config.ini").read_text()
 
 
@@ -149,14 +150,6 @@ def test_install_sh_and_crontab_name_the_same_python_which_works_under_cron(host
     again = subprocess.run([sys.executable, host / "jobs.py", "crontab"], capture_output=True,
                            text=True, timeout=60)
     assert f" * * * * {sys.executable} " in again.stdout
-
-
-def test_a_broken_configuration_is_told_and_no_next_step(host, install):
-    (host / "config.ini").write_text("[mail]\nport = abc\n")
-    run = install(blocked=("venv", "pip"))
-    assert run.returncode != 0
-    assert "[mail] port" in run.stderr
-    assert "Next:" not in run.stdout
 
 
 def on_terminal(host: Path, typed: str, **environment: str) -> str:
@@ -206,38 +199,29 @@ def test_on_a_terminal_the_few_values_that_matter_are_asked_for(host, tmp_path):
     assert (host / "config.ini").read_text() == text
 
 
-# The tests' own environment
-
-def test_an_unsuitable_python_is_named_with_its_reason(install, tmp_path):
+def test_what_cannot_be_done_is_said(host, install, tmp_path):
     old = tmp_path / "python-old"
     old.write_text("#!/bin/sh\necho 'is Python 3.6' >&2; exit 1\n")
     old.chmod(0o755)
+    for words, code, said in (
+            ("instal", 2, "there is no instal (./install.sh --help shows what there is)"),
+            ("--wiht rq", 2, "there is no --wiht"), ("--with", 2, "--with"),
+            ("bundle --help", 2, "bundle --help: expected the name of a zip"),
+            ("--with mysql,postgres", 2, "postgres: expected mysql, domains, rq or celery"),
+            ("bundle", 1, "the packages could not be fetched")):       # without the network
+        run = install(*words.split())
+        assert (run.returncode, said in run.stderr) == (code, True), run.stderr
+        assert not (host / "var").exists()
     run = install("demo", PYTHON=str(old))
-    assert run.returncode == 1
-    assert "needs Python 3.9 or later" in run.stderr
+    assert (run.returncode, "needs Python 3.9 or later" in run.stderr) == (1, True)
     assert f"{old} is Python 3.6" in run.stderr
-
-
-@pytest.mark.parametrize("words, code, said", [
-    (["instal"], 2, "there is no instal (./install.sh --help shows what there is)"),
-    (["--wiht", "rq"], 2, "there is no --wiht"),
-    (["bundle", "--help"], 2, "bundle --help: expected the name of a zip"),
-    (["--with", "mysql,postgres"], 2, "--with postgres: expected mysql, domains, rq or celery"),
-    (["--with"], 2, "--with"),
-    (["bundle"], 1, "the packages could not be fetched"),       # without the network
-])
-def test_what_cannot_be_done_is_said(host, install, words, code, said):
-    run = install(*words)
-    assert (run.returncode, said in run.stderr) == (code, True), run.stderr
-    assert not (host / "var").exists()
 
 
 def test_an_upload_with_crlf_still_runs(host, install):         # R65
     script = host / "install.sh"
     script.write_bytes(script.read_bytes().replace(b"\n", b"\r\n"))
     run = install("help")
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.startswith("./install.sh ")
+    assert (run.returncode, run.stdout[:13]) == (0, "./install.sh "), run.stderr
     assert b"\r" not in script.read_bytes().replace(b"'\\r'", b"")
 
 
@@ -350,10 +334,9 @@ def test_a_package_that_is_not_the_one_we_know_gets_into_no_bundle(host, install
 def locked() -> list[tuple[str, str, str]]:
     """(package, version, hash) of requirements-bundle.txt."""
     text = (ROOT / "requirements-bundle.txt").read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = [line for line in text.splitlines() if line and line[0] != "#"]
     found = [re.fullmatch(r"([\w-]+)==([\d.]+) +--hash=sha256:([0-9a-f]{64})", line)
-             for line in lines]
-    assert all(found), lines
+             for line in text.splitlines() if line and line[0] != "#"]
+    assert all(found), text
     return [match.groups() for match in found]
 
 

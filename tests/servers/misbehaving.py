@@ -42,7 +42,6 @@ class Relay:
         self.extensions, self.latency, self.eager, self.linger = extensions, latency, eager, linger
         self.answers = answers
         self.received = []                 # the bytes of each connection
-        self.reads = []                    # the bytes of each single read
         self.contents = []                 # the bytes from DATA to the end of the dot, each time
         self.accepted = []                 # (sender, recipients, content as the relay keeps it)
         self.lock = threading.Lock()
@@ -138,7 +137,6 @@ class Conversation:
         if not data:
             raise Gone
         self.record += data
-        self.relay.reads.append(data)
         self.buffer += data
 
     def say(self, phase: str, usual: bytes = b"", first=None) -> bool:

@@ -11,8 +11,7 @@ LAUNCH_SMALL      `module:NAME=number,...`: these constants have other values, m
 LAUNCH_ODD_JOBS   the jobs are those of odd_jobs/, not the real ones
 
 A point to strike at is `sql:NUMBER:PART`, just before the statement with PART in it that is the
-NUMBERth to have it, or `module:name:before|after[:NUMBER]`, that call of a function or method, or
-`job:NAME:before|after:commit|statement:NUMBER`, counted from the row of that job's run on.
+NUMBERth to have it, or `module:name:before|after[:NUMBER]`, that call of a function or method.
 """
 from __future__ import annotations
 
@@ -48,10 +47,6 @@ def strike_at(how: int, point: str) -> None:
     if point.startswith("sql:"):
         _, number, part = point.split(":", 2)
         strike_at_statement(how, part, int(number))
-    elif point.startswith("job:"):
-        _, job, side, kind, number = point.split(":")
-        product.around_statements(product.Aim(job, side, kind, int(number),
-                                              lambda: strike(how)).reached)
     else:
         strike_at_call(how, *point.split(":"))
 

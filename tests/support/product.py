@@ -64,7 +64,6 @@ INSIDE = {
     "runner.runner": "",
     "runner.resources": "Ports Session",
 }
-SIDES = ("before", "after")
 
 
 def __getattr__(name: str):
@@ -239,21 +238,3 @@ def change_exit_codes(change) -> None:
     from jobs_lib.cli import main as product
     run = product.main
     product.main = lambda words: change(run(words))
-
-
-class Aim:
-    """Strikes a job at one point: armed when the row of its run is inserted into `job_runs`, then
-    at that commit or statement."""
-
-    def __init__(self, job: str, side: str, kind: str, number: int, strike) -> None:
-        self._job, self._side, self._kind = job, SIDES.index(side), kind
-        self._left, self._strike, self._armed = number, strike, False
-
-    def reached(self, sql: str, values: dict, side: int) -> None:
-        """A statement begins, or has been done."""
-        if not self._armed:
-            self._armed = begins(sql, values, side) == self._job
-        elif side == self._side and (sql == "COMMIT") == (self._kind == "commit"):
-            self._left -= 1
-            if not self._left:
-                self._strike()

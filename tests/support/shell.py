@@ -54,12 +54,6 @@ def at_sql(part: str, number: int = 1) -> str:
     return f"sql:{number}:{part}"
 
 
-def in_job(job: str, side: str, kind: str, number: int) -> str:
-    """The same just before or after a commit or statement of a job, the one of that number since
-    the row of its run."""
-    return f"job:{job}:{side}:{kind}:{number}"
-
-
 class Shell:
     """config.ini, database, spool, state and log in one folder; `url` may be shared with another
     one (a second host).
