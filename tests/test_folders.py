@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -107,46 +106,31 @@ def test_a_private_folder_is_never_there_without_what_refuses_the_web(tmp_path, 
 
 # What killed processes leave
 
-MARK, LONG_MARK = "0123456789ab", "0123456789abcdef"
-OLD = 24 * 3600 + 60
-
-
-def left(path: Path, age: float = OLD) -> Path:
-    """A file or folder that was last changed this many seconds ago."""
-    os.utime(path, (time.time() - age,) * 2)
-    return path
-
-
-def draft(path: Path, age: float = OLD) -> Path:
-    path.write_text("half")
-    return left(path, age)
-
-
-def folder_draft(path: Path, *names: str, age: float = OLD) -> Path:
-    path.mkdir()
-    for name in names:
-        (path / name).write_text("")
-    return left(path, age)
-
-
 def test_drafts_that_killed_processes_left_are_removed_and_nothing_else(tmp_path):       # R2
-    gone = [draft(tmp_path / f"secret.{LONG_MARK}.part"),
-            draft(tmp_path / f"dig#1.json.{LONG_MARK}.part"),
-            folder_draft(tmp_path / f"locks.{MARK}.part"), folder_draft(tmp_path / f"a.{MARK}.part",
-                                                                        ".htaccess"),
-            folder_draft(tmp_path / f"b.{MARK}.part", ".htaccess", f".htaccess.{LONG_MARK}.part")]
-    link = tmp_path / f"link.{LONG_MARK}.part"
-    link.symlink_to(draft(tmp_path / "target"))
-    os.utime(link, (1, 1), follow_symlinks=False)
-    kept = [draft(tmp_path / f"young.{LONG_MARK}.part", age=OLD - 120),
-            draft(tmp_path / "movie.part"), draft(tmp_path / f".{LONG_MARK}.part"),
-            draft(tmp_path / "x.0123456789abcdeF.part"), draft(tmp_path / f"secret.{LONG_MARK}"),
-            folder_draft(tmp_path / f"full.{MARK}.part", ".htaccess", "mine"), link, tmp_path
-            / "target"]
-    assert sorted(folders.sweep_drafts(str(tmp_path), time.time())) == sorted(path.name
-                                                                              for path in gone)
-    assert sorted(tmp_path.iterdir()) == sorted(kept)
-    assert (tmp_path / f"full.{MARK}.part" / ".htaccess").exists()
+    mark, old = "0123456789abcdef", 24 * 3600 + 60
+
+    def draft(name: str, *within: str, age: float = old) -> str:
+        """A file, or a folder with these, that was last changed this many seconds ago."""
+        path = tmp_path / name.replace("MARK", mark).replace("SHORT", mark[:12])
+        if within:
+            path.mkdir()
+            for each in filter(None, within):
+                (path / each).write_text("")
+        else:
+            path.write_text("half")
+        os.utime(path, (time.time() - age,) * 2)
+        return path.name
+    left = [draft("secret.MARK.part"), draft("dig#1.json.MARK.part"), draft("locks.SHORT.part", ""),
+            draft("a.SHORT.part", ".htaccess"),
+            draft("b.SHORT.part", ".htaccess", f".htaccess.{mark}.part")]
+    kept = [draft("young.MARK.part", age=old - 120), draft("movie.part"), draft(".MARK.part"),
+            draft("x.0123456789abcdeF.part"), draft("secret.MARK"), draft("target"),
+            draft("full.SHORT.part", ".htaccess", "mine"), f"link.{mark}.part"]
+    (tmp_path / kept[-1]).symlink_to(tmp_path / "target")
+    os.utime(tmp_path / kept[-1], (1, 1), follow_symlinks=False)
+    assert sorted(folders.sweep_drafts(str(tmp_path), time.time())) == sorted(left)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+    assert (tmp_path / f"full.{mark[:12]}.part" / ".htaccess").exists()
 
 
 # R63: it was OSError with a line of code
