@@ -58,7 +58,7 @@ def test_logs_and_locks_are_not_written_through_a_link(tmp_path, victim, capsys)
 def test_the_record_of_deletions_is_not_written_through_a_link(bench, victim):
     (bench.folder / "state").mkdir(exist_ok=True)
     (bench.folder / "state" / "deletions.jsonl").symlink_to(victim)
-    bench.table("users", [{"id": 1, "status": "deleted", "deleted_at": bench.ago(days=8)}])
+    bench.table("users", [{"id": 1, "status": "deleted", "deleted_at": bench.ago(days=30)}])
     assert "is a link" in bench.fails("delete_accounts")
     assert bench.ids("users") == [1]
 

@@ -119,7 +119,7 @@ def healthy(bench) -> None:
     for name, rows in due(bench, ANN).items():
         bench.table(name, rows)
     bench.table("users", [{"id": BEN, "status": "deleted", "deleted_at": bench.ago(hours=1)},
-                          {"id": CAT, "status": "deleted", "deleted_at": bench.ago(days=8)},
+                          {"id": CAT, "status": "deleted", "deleted_at": bench.ago(days=30)},
                           *({"id": number} for number in MANY)])
     bench.table("sessions", [{"user_id": owner, "expires_at": bench.ahead(days=1)}
                              for owner in (BEN, CAT)])

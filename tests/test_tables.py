@@ -23,7 +23,7 @@ def filled(bench) -> None:
     configured(bench)
     fill(bench.db, str(bench.spool_dir), bench.now)
     for owner, deleted in ((OWNER, None), (CLOSED, bench.ago(hours=1)),
-                           (LEAVING, bench.ago(days=8))):
+                           (LEAVING, bench.ago(days=30))):
         for name, rows in due(bench, owner).items():
             if name == "users" and deleted:
                 rows = [{**row, "status": "deleted", "deleted_at": deleted} for row in rows]

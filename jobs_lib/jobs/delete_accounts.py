@@ -8,8 +8,9 @@ deleted, table by table, with its files. Audit rows stay, without anything that 
 about, and are deleted by their own age. A keyed hash of each of its aliases stays, so that no
 address is ever given to anyone else.
 
-If more than 50 accounts and a fifth of all would be deleted at once, they are closed and nothing is
-deleted until `--yes` confirms that it is no mistake. `deletions.jsonl` in `state_dir` has a line
+While more accounts are marked as deleted than is likely to be meant, none is closed and none is
+deleted, until `--yes` confirms it. An account whose notice could not be sent is kept for 28 days.
+`deletions.jsonl` in `state_dir` has a line
 for each account, by which it is deleted again after a backup was restored (docs/deletion.md).
 
 Crash safety: a row is deleted in the commit that counts it, a file before that commit, and the
@@ -44,23 +45,23 @@ def job(ctx):
     from jobs_lib.features.accounts import due
     if not ctx.dry_run:
         ctx.counts.update(NOTHING)
-        if due.is_idle(ctx):                # most runs load nothing that deletes
-            ctx.may_expire()
-            return ctx.counts
-    from jobs_lib.engines import safety_stop
-    from jobs_lib.features.accounts import erase, revoke, rows
-
-    guard = safety_stop.RetentionGuard(ctx, {})
+    new, going = due.find(ctx)
     if ctx.dry_run:
         from jobs_lib.features.accounts.preview import preview
-        return preview(ctx, guard)
-    sizers = rows.batch_sizers(ctx)
-    due.schedule(ctx)
-    # those that are new are closed all the same while the clock is in doubt
-    if not revoke.revoke_all(ctx, sizers) or not ctx.may_expire():
+        preview(ctx, new, going)
+    if not (new or going):                  # most runs load nothing that deletes
         return ctx.counts
-    going = erase.going(ctx)
-    if unconfirmed := erase.unconfirmed(ctx, guard, going):
-        safety_stop.refuse(ctx, unconfirmed)
-    erase.erase_all(ctx, guard, going, sizers)
+    from jobs_lib.engines import guard
+    if guard.held(ctx, "accounts") or ctx.dry_run or not ctx.may_send():
+        return ctx.counts
+    from jobs_lib.features.accounts import close, erase
+
+    # to close is not a matter of age: it is done also while the clock is in doubt
+    if ctx.may_expire():
+        close.set_times(ctx, new)
+    else:
+        new = [account for account in new if account.is_timed]
+    if close.close_all(ctx, new) and ctx.may_expire():
+        _, going = due.find(ctx)
+        erase.erase_all(ctx, going)
     return ctx.counts

@@ -40,19 +40,16 @@ def job(ctx):
     if ctx.dry_run:
         from jobs_lib.features.exports.run import preview
         return preview(ctx)
-    from jobs_lib.config.separate_folders import misplaced
     from jobs_lib.engines.due import is_idle
 
     ctx.counts.update(exported=0, expired=0, refused=0, put_off=0, failed=0)
-    if (is_idle(ctx, "export_requests", ("expired", "failed"))
-            and not misplaced(ctx.section, "export", "dir")):
+    if is_idle(ctx, "export_requests", ("expired", "failed")):
         return ctx.counts           # most runs have none to look at, and load no more
     from jobs_lib.engines.queue import work_if_due
-    from jobs_lib.features.exports import files, requests
+    from jobs_lib.features.exports import requests
     from jobs_lib.features.queues import EXPORTS
 
     requests.expire(ctx)
-    files.check(ctx)
     if work := work_if_due(ctx, EXPORTS, requests.Requests):
         from jobs_lib.features.exports.run import make_all
         make_all(work)

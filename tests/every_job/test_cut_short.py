@@ -32,7 +32,7 @@ ONE_ATTEMPT = ("export_accounts",)                  # out of time, a request has
 MORE_THAN_TOLD = {"rows"}                           # those that change as an account is closed
 OWNERS = range(1, 5)
 NOW = re.compile(r"2026-11-24 (1[4-9]|2\d):\d\d:\d\d")      # in runs some time may pass
-CLOSED = {50: 192, 51: 192, 52: 1}      # accounts, and how many hours ago they were deleted
+CLOSED = {50: 720, 51: 720, 52: 1}      # accounts, and how many hours ago they were deleted
 
 # Other tests may have left idle threads behind, which hold no lock that a child would wait for.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")

@@ -87,7 +87,7 @@ WORK = ("json", "re", "enum", "signal", "argparse", "textwrap", "gettext", "loca
         "hashlib", "hmac", "email", "smtplib", "ssl", "logging", "typing", "jobs_lib.output.tables",
         "urllib", "ipaddress", "pkgutil", "unicodedata", "glob", "jobs_lib.masking",
         "jobs_lib.database.schema.tables", "jobs_lib.engines.mail_sending",
-        "jobs_lib.features.accounts.rows", "jobs_lib.features.notifications.render",
+        "jobs_lib.features.accounts.batches", "jobs_lib.features.notifications.render",
         "jobs_lib.features.exports.requests", "jobs_lib.engines.queue",
         "jobs_lib.ports.mail", "jobs_lib.ports.http",
         "jobs_lib.features.domains.records", "jobs_lib.monitoring.alert_messages",

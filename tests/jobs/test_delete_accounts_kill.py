@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 
 def account(bench):
     bench.now = clock.now()
-    return everything(bench, "jane", each=2, status="deleted", deleted_at=bench.ago(days=8))
+    return everything(bench, "jane", each=2, status="deleted", deleted_at=bench.ago(days=30))
 
 
 def judge(bench, jane) -> None:
@@ -35,7 +35,9 @@ def judge(bench, jane) -> None:
     assert found(bench, "jane") == []
     assert bench.ids("users") == []
     (deletion,) = bench.rows("account_deletions")
-    assert json.loads(deletion["counts"]) == jane.rows
+    assert json.loads(deletion["counts"]) == {
+        name: number for name, number in jane.rows.items()
+        if name not in ("sessions", "magic_links", "destination_verifications")}
     assert deletion["completed_at"] is not None
     assert [row["event"] for row in bench.rows("audit_logs")].count("account.deleted") == 1
 

@@ -27,14 +27,14 @@ STATEMENTS = {                                  # just before it runs
     "between two pages": ("FROM {message_logs} WHERE user_id = :user AND", 2),
     "before it is `ready`": ("SET status = 'ready'", 2),        # the first is the rehearsal
     "before its owner is told": ("INSERT INTO {notifications}", 1),
-    "before the older one goes": ("SET status = 'expired'", 1),
+    "before one ends": ("SET status = 'expired'", 1),
 }
 CALLS = {                                       # before or after that call
     "in the middle of a file": ("jobs_lib.features.exports.encoding:_encode", ROWS // 2, "before"),
     "before it is read back": ("jobs_lib.features.exports.writer:_read_back", 1, "before"),
     "after it has its name": ("jobs_lib.features.exports.run:publish", 1, "after"),
-    "before the older file goes": ("jobs_lib.features.exports.files:remove", 1, "before"),
-    "after the older file went": ("jobs_lib.features.exports.files:remove", 1, "after"),
+    "before a file goes": ("jobs_lib.features.exports.files:remove", 1, "before"),
+    "after a file went": ("jobs_lib.features.exports.files:remove", 1, "after"),
 }
 
 
@@ -74,15 +74,18 @@ def made(folder, url: str):
 
 
 def fill(service) -> None:
-    """A live export from the day before yesterday, and a request."""
+    """An export whose time is over, a live one from the day before yesterday, and a request."""
     for table in ("export_requests", "notifications"):
         service.db.execute(f"DELETE FROM {{{table}}}")
     for path in service.folder.glob("exports/export-*"):
         path.unlink()
-    old = clock.now() - timedelta(days=2)
-    service.db.insert("export_requests", **{**service.first, "started_at": old, "finished_at": old})
-    shutil.copy(service.folder / "first.zip", service.folder / "exports"
-                / service.first["file_name"])
+    old, name = clock.now() - timedelta(days=2), service.first["file_name"]
+    first = {**service.first, "started_at": old, "finished_at": old}
+    over = {**first, "id": 90, "file_name": name.replace("export-1-", "export-90-"),
+            "token_hash": "0" * 64, "expires_at": old}
+    for row in (first, over):
+        service.db.insert("export_requests", **row)
+        shutil.copy(service.folder / "first.zip", service.folder / "exports" / row["file_name"])
     service.db.insert("export_requests", user_id=service.first["user_id"], requested_at=clock.now())
 
 
@@ -106,12 +109,12 @@ def finish(service) -> None:
     assert len(downloads(service)) == 1
     named = service.db.value("SELECT file_name FROM {export_requests} WHERE id = :id", id=second)
     assert named is None or (service.folder / "exports" / named).exists()
-    result = service.job(JOB)
-    assert result["status"] == "ok"
+    assert service.job(JOB)["status"] == "ok"
     assert downloads(service) == [second]
+    service.job(JOB)                    # the older one's time is over by then
     rows = service.db.query("SELECT status, file_name FROM {export_requests} ORDER BY id")
-    assert [row["status"] for row in rows] == ["expired", "ready"]
-    assert [path.name for path in service.folder.glob("exports/export-*")] == [rows[1]["file_name"]]
+    assert [row["status"] for row in rows] == ["expired", "expired", "ready"]
+    assert [path.name for path in service.folder.glob("exports/export-*")] == [rows[2]["file_name"]]
     assert [row["dedupe_key"] for row in service.db.query("SELECT dedupe_key FROM {notifications} "
                                                           "ORDER BY id")] == [
         f"export-ready:{second}"]
@@ -140,7 +143,7 @@ def test_killed_three_times_it_has_failed_and_its_owner_is_notified(on_disk):
     for _ in range(3):
         on_disk.run(JOB, code=-signal.SIGKILL, kill=at_sql("SET status = 'ready'", 2))
     assert on_disk.job(JOB)["counts"]["failed"] == 1
-    assert on_disk.statuses("export_requests") == {"ready": 1, "failed": 1}
+    assert on_disk.statuses("export_requests") == {"ready": 1, "expired": 1, "failed": 1}
     assert [row["kind"]
             for row in on_disk.db.query("SELECT kind FROM {notifications}")] == ["export_failed"]
     assert len(list(on_disk.folder.glob("exports/export-*"))) == 1
@@ -151,9 +154,9 @@ def test_the_file_of_a_killed_run_goes_with_the_account(tmp_path, engine_url):  
     fill(service)
     call, number, when = CALLS["in the middle of a file"]
     service.run(JOB, code=-signal.SIGKILL, kill=f"{call}:{when}:{number}")
-    assert len(list(service.folder.glob("exports/export-*"))) == 2
+    assert len(list(service.folder.glob("exports/export-*"))) == 2      # one is over
     service.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :ago",
-                       ago=clock.now() - timedelta(days=8))
+                       ago=clock.now() - timedelta(days=30))
     service.db.execute("UPDATE {job_runs} SET status = 'vanished' WHERE status = 'running'")
     assert service.job("delete_accounts")["counts"]["files"] == 2
     assert list(service.folder.glob("exports/export-*")) == []
@@ -174,7 +177,7 @@ def test_sigterm_gives_the_attempt_back(on_disk):
     run.send_signal(signal.SIGTERM)
     out, err = run.communicate(timeout=60)
     assert json.loads(out)["status"] == "interrupted", out + err
-    row = on_disk.db.query("SELECT * FROM {export_requests} ORDER BY id")[1]
+    row = on_disk.db.query("SELECT * FROM {export_requests} ORDER BY id")[2]
     assert (row["status"], row["attempts"], row["file_name"], row["claim_run"]) == ("queued", 0,
                                                                                     None, None)
     assert not list(on_disk.folder.glob("exports/*.part"))

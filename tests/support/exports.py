@@ -3,7 +3,6 @@ everything."""
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import re
@@ -102,8 +101,6 @@ def check(path) -> dict:
     assert set(manifest["files"]) == {f"{form}/{kind.name}.{form}" for kind in KINDS
                                       for form in ("json", "csv")}
     for name, told in manifest["files"].items():
-        assert told["bytes"] == len(content[name])
-        assert told["sha256"] == hashlib.sha256(content[name]).hexdigest()
         kind = name.partition("/")[2].rpartition(".")[0]
         assert told["rows"] == len(rows(content, kind)) == len(table(content, kind))
     return manifest

@@ -39,6 +39,7 @@ INSIDE = {
     "engines.spool": "mark_folder",
     "errors": "Busy ConfigError Conflict DatabaseError Duplicate JobsError LockHeld Lost ReadOnly "
               "Stopped UsageError",
+    "features.accounts.order": "ORDER",
     "features.domains.records": "Wanted .",
     "features.exports.columns": "KINDS",
     "features.exports.encoding": "cell cells csv_writer json_line",

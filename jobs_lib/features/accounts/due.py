@@ -1,5 +1,5 @@
-"""Which accounts are deleted, and whose next step is due: to be closed at once, and to be deleted
-for good on the day that the owner was given.
+"""Which accounts are deleted, and whose next step is due: to be closed at once, and to be erased on
+the day that its owner was given.
 
 A deletion has one time, `users.deleted_at`. A run gives one to those that have none; who only looks
 sees these by the same rules.
@@ -9,44 +9,47 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.database import stored
-from jobs_lib.database.values import chunked
+from jobs_lib.database.values import INVALID, fitted
+from jobs_lib.database.values import LABEL as LONGEST
 from jobs_lib.engines.rows import has_status
 from jobs_lib.records import namedtuple
-from jobs_lib.runner.doubt import AHEAD
 
 LABEL = "account-deletion"          # of the derived key that makes a `user_ref` of a user's id
 PAGE = 500                          # accounts read at once
-# the first time that is one: NOT NULL columns of apps have 1970-01-01 or 2000-01-01 for none, and
-# taken for a time that would erase the account at once
-FIRST = "2001-01-01 00:00:00"
+AHEAD = timedelta(days=1)           # a deletion further ahead was written by a clock that was wrong
+UNSENT = timedelta(days=28)         # after the deletion, it is erased although no notice was sent
 COLUMNS = "id, name, email, deleted_at, created_at"
-# how long rows that a request or a run under way has written are looked for, after it was closed
-AGAIN = timedelta(hours=1)
 
-Account = namedtuple("Account", "user_id deleted_at is_timed created_at name email ref deletion")
+Account = namedtuple("Account", "user_id deleted_at is_timed created_at name email ref deletion "
+                     "is_notified")
 Account.__doc__ = """A user whose status is `deleted`.
 
-`deleted_at` is as the next run sees it, `is_timed` whether it is stored so. `deletion` is the row
-of account_deletions that is about this deletion, or None.
+deleted_at   as the next run sees it; None where it is no time: the account is left alone
+is_timed     whether that is stored in its row
+deletion     the row of account_deletions that is about this deletion, or None
+is_notified  whether its owner was sent the notice that names the day
 """
 
 
-def user_ref(ctx, user_id: int) -> str:
+def user_ref(ctx, user_id) -> str:
     """What replaces a user's id once it may not be known any more."""
     import hmac  # only where an account is deleted: it would slow every idle run
     return hmac.digest(ctx.secret(LABEL), str(user_id).encode(), "sha256").hex()
 
 
+def notice_key(user_id, deleted_at: str) -> str:
+    """The dedupe key of the one notice about a deletion."""
+    return fitted(f"account-deletion:{user_id}:{deleted_at}", LONGEST)
+
+
 def deleted(ctx):
-    """Every Account whose user is `deleted`, those without a time first, then longest ago first; a
-    page at a time."""
+    """Every Account whose user is `deleted`, the longest ago first; a page at a time."""
     chosen = f"SELECT {COLUMNS} FROM {{users}} WHERE status = 'deleted' AND"
-    for rows in ctx.db.pages(f"{chosen} (deleted_at IS NULL OR deleted_at < '{FIRST}')",
-                             size=PAGE):
+    for rows in ctx.db.pages(f"{chosen} (deleted_at IS NULL OR deleted_at < :first)", size=PAGE,
+                             first=clock.FIRST):
         yield from accounts(ctx, rows)
     for rows in ctx.db.pages(f"{chosen} deleted_at >= :first", key=("deleted_at", "id"), size=PAGE,
-                             first=FIRST):
+                             first=clock.FIRST):
         yield from accounts(ctx, rows)
 
 
@@ -54,36 +57,28 @@ def accounts(ctx, rows: list[dict]):
     """These rows of `users`, as Accounts."""
     refs = {row["id"]: user_ref(ctx, row["id"]) for row in rows}
     known = {row["user_ref"]: row for row in ctx.db.query(
-        "SELECT id, user_ref, requested_at, revoked_at, erase_after FROM {account_deletions}"
-        " WHERE user_ref IN (:refs) AND completed_at IS NULL ORDER BY id",
+        "SELECT id, user_ref, requested_at, revoked_at, erase_after, counts "
+        "FROM {account_deletions} WHERE user_ref IN (:refs) AND completed_at IS NULL ORDER BY id",
         refs=sorted(refs.values()))}
+    times = {row["id"]: _time(ctx, row["deleted_at"]) for row in rows}
+    keys = {id: notice_key(id, time) for id, (time, _) in times.items()}
+    sent = {row["dedupe_key"] for row in ctx.db.query(
+        "SELECT dedupe_key FROM {notifications} WHERE dedupe_key IN (:keys) AND status = 'sent'",
+        keys=sorted(keys.values()))}
     for row in rows:
-        ref, when = refs[row["id"]], _time(ctx, row["deleted_at"])
-        yield Account(row["id"], when or clock.text(ctx.now), when is not None, row["created_at"],
-                      row["name"], row["email"], ref, known.get(ref))
+        id = row["id"]
+        yield Account(id, *times[id], row["created_at"], row["name"], row["email"], refs[id],
+                      known.get(refs[id]), keys[id] in sent)
 
 
-def _time(ctx, moment) -> str | None:
-    """A time as our own column keeps it: an app's may be DATETIME(6). None for one that is missing,
-    invalid or far ahead: the account would be kept too long."""
+def _time(ctx, moment) -> tuple:
+    """(`deleted_at`, whether that is stored): the present for who has none, or one that lies far
+    ahead, which would keep the account too long. As our own column has it: an app's may be
+    DATETIME(6)."""
     found = clock.parse_any(moment)
-    # who only looks knows of no doubt
-    is_ahead = found and found > ctx.now + AHEAD and not getattr(ctx, "clock_in_doubt", False)
-    if not found or is_ahead or str(moment) < FIRST:
-        return None
-    return str(moment)[:19]
-
-
-def schedule(ctx) -> None:
-    """Who was deleted without a time was deleted now: the grace begins when it is seen."""
-    timeless = (account.user_id for account in deleted(ctx) if not account.is_timed)
-    for ids in chunked(list(timeless), PAGE):
-        ctx.db.batch(lambda ids=ids: ctx.db.execute(
-            "UPDATE {users} SET deleted_at = :now WHERE id IN (:ids) AND +status = 'deleted'",
-            now=ctx.now, ids=ids))
-        ctx.log.warning("no time of deletion", user_ids=ids[:5], users=len(ids),
-                        what="users.deleted_at is missing, not a valid time, or lies far ahead: "
-                        "set to the present")
+    if moment is None or (found and found > ctx.now + AHEAD):
+        return clock.text(ctx.now), False
+    return (str(moment)[:19] if found else None), True
 
 
 def is_closed(account) -> bool:
@@ -93,21 +88,34 @@ def is_closed(account) -> bool:
     return bool(known and known["revoked_at"] and known["requested_at"] == account.deleted_at)
 
 
-def is_fresh(ctx, account) -> bool:
-    """Whether a run closes it: for the first time, or once more within the hour."""
-    when = clock.parse_any(account.deletion["revoked_at"]) if is_closed(account) else None
-    return when is None or when >= ctx.now - AGAIN
-
-
 def erase_after(ctx, account):
-    """When its grace is over: never sooner than its owner was notified of."""
+    """When it may be erased: never sooner than on the day that its owner was given, and later
+    where no notice of it was sent."""
+    begun = clock.parse(account.deleted_at)
     named = clock.parse_any(account.deletion["erase_after"]) if is_closed(account) else None
-    return named or clock.plus(clock.parse(account.deleted_at), ctx.options.grace)
+    day = named or clock.plus(begun, ctx.options.grace)
+    return day if account.is_notified else max(day, clock.plus(begun, UNSENT))
 
 
 def next_at(ctx, account):
-    """When its next step is due."""
+    """When its next step is due; None for one that is left alone."""
+    if account.deleted_at is None:
+        return None
     return erase_after(ctx, account) if is_closed(account) else ctx.now
+
+
+def find(ctx) -> tuple[list, list]:
+    """The accounts that are to be closed now, and those to be erased, as far as `--limit` goes.
+    Those whose time is none are counted."""
+    if not ctx.db.row(f"SELECT id FROM {{users}} WHERE {has_status('deleted')} LIMIT 1"):
+        return [], []
+    found = list(deleted(ctx))
+    timed = [account for account in found if account.deleted_at]
+    if len(timed) < len(found):
+        ctx.counts[INVALID] = len(found) - len(timed)
+    new = [account for account in timed if not is_closed(account)]
+    going = [account for account in timed if erase_after(ctx, account) <= ctx.now]
+    return new[:ctx.within_limit(len(new))], going
 
 
 class DueDeletions:
@@ -116,36 +124,22 @@ class DueDeletions:
     def __init__(self, ctx) -> None:
         self.ctx = ctx
 
-    def _times(self):
+    def accounts(self):
+        """(since when, the account) of each of them."""
         for account in deleted(self.ctx):
             when = next_at(self.ctx, account)
-            if when <= self.ctx.now:
-                yield when, account.user_id
-
-    def any(self) -> bool:
-        """Whether there is one."""
-        return next(self._times(), None) is not None
+            if when and when <= self.ctx.now:
+                yield when, account
 
     def backlog(self, most: int) -> tuple[int, str | None]:
         """(how many there are, since when the earliest is due), `most` at most."""
-        found = [when for when, _ in self._times()]
+        found = [when for when, _ in self.accounts()]
         return min(len(found), most), clock.text(min(found)) if found else None
 
     def ids(self, most: int) -> list:
         """Of the longest due."""
-        return [id for _, id in sorted(self._times(), key=lambda each: each[0])][:most]
+        found = sorted(self.accounts(), key=lambda each: each[0])
+        return [account.user_id for _, account in found[:most]]
 
 
 due = DueDeletions      # of a Context, as in the other features
-
-
-def is_idle(ctx) -> bool:
-    """Whether no deletion is due or was closed a moment ago, and no confirmation is remembered,
-    which a run that deletes all takes back."""
-    remembered = ctx.db.value("SELECT last_options FROM {job_state} WHERE job = :job",
-                              job=ctx.job.name)
-    if any(stored.memory(remembered).values()):
-        return False
-    if not ctx.db.row(f"SELECT id FROM {{users}} WHERE {has_status('deleted')} LIMIT 1"):
-        return True
-    return not due(ctx).any() and not any(is_fresh(ctx, account) for account in deleted(ctx))

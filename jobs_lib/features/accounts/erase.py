@@ -1,114 +1,89 @@
-"""Deleting accounts for good, table by table, oldest deletion first."""
+"""Deleting accounts for good, table by table, the longest deleted first."""
 from __future__ import annotations
 
+import json
 import os
+from collections import Counter
+from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.database.schema.tables import is_queue
-from jobs_lib.engines import audit, safety_stop
+from jobs_lib.database import stored
+from jobs_lib.engines import audit
 from jobs_lib.engines.spool import database_id
 from jobs_lib.errors import JobsError
-from jobs_lib.features.notifications.reminders import alone
 from jobs_lib.folders import open_own, private
 
-from . import rows
-from .deletion_order import Removal, order
-from .due import deleted, erase_after, is_closed
+from .batches import THEIRS, Batches, of_each
+from .order import ORDER
 
-MOST, SHARE = 50, 0.2           # accounts that go in one run unconfirmed, and their share of all
-CONFIRMED = "confirmed_before"  # among the numbers of `job_state`: deletions up to then are meant
 EVENT = "account.deleted"
 LEDGER = "deletions.jsonl"
 
 
-def going(ctx) -> list:
-    """Accounts whose time has come, longest deleted first."""
-    return [account for account in deleted(ctx)
-            if is_closed(account) and erase_after(ctx, account) <= ctx.now]
+def erase_all(ctx, going: list) -> None:
+    """Delete these accounts, one after the other, as far as `--limit` goes."""
+    of_each(ctx, going, partial(_erase, ctx))
 
 
-def unconfirmed(ctx, guard, going: list) -> str | None:
-    """Why none of these may be deleted: so many may be a mistake of the app. `--yes` confirms all
-    that were deleted up to now, for the next runs too."""
-    last = guard.last.get(CONFIRMED, 0)
-    newest = max((_seconds(account.deleted_at) for account in going), default=0)
-    if ctx.confirmed and not ctx.dry_run and newest > last:
-        guard.store(**{CONFIRMED: newest})
-    new = sum(_seconds(account.deleted_at) > last for account in going)
-    if new <= MOST:
-        return None
-    return safety_stop.unconfirmed(
-        ctx, "accounts", new, ctx.db.value("SELECT COUNT(*) FROM {users}"), most=MOST, share=SHARE,
-        why="they are closed, and their days of grace are over",
-        fix="set users.status back to active (docs/deletion.md)")
-
-
-def _seconds(text: str) -> int:
-    moment = clock.parse_any(text)
-    return int(moment.timestamp()) if moment else 0
-
-
-def erase_all(ctx, guard, going: list, sizers) -> None:
-    """Delete these accounts, one after the other."""
-    for account in going:
-        if ctx.should_stop(ctx.counts["erased"]):
-            return
-        batches = rows.Batches(ctx, account.user_id, account.deletion["id"], sizers)
-        with alone(ctx, account.user_id), rows.unless_restored(ctx, account.user_id):
-            if not _empty_all(batches):
-                return
-            _finish(ctx, account, batches)
-    if guard.last.get(CONFIRMED):
-        # what was meant is done: the next ones are asked for again
-        guard.store(**{CONFIRMED: 0})
-
-
-def _empty_all(batches) -> bool:
-    """Delete whatever belongs to the account but its own row. False when the run is to stop.
-
-    InFlight when a run that lives is just sending something of it. The queues come first, so all
-    else is still there.
-    """
-    found = order()
-    queues = [reference for reference in found if is_queue(reference.table)]
-    return (_empty(batches, queues) and batches.retire_aliases()
-            and _empty(batches, [each for each in found if each not in queues]))
-
-
-def _empty(batches, references: list) -> bool:
-    for reference in references:
-        name = reference.table
-        stays = reference.goes == "stays"
-        if not (batches.each(name, "user_id = :user", Removal.anonymise) if stays
-                else batches.delete(name)):
-            return False
-        if is_queue(name) and batches.db.row(f"SELECT id FROM {{{name}}} WHERE user_id = :user "
-                                             "LIMIT 1", user=batches.user_id):
-            raise rows.InFlight
+def _erase(ctx, account) -> bool:
+    if ctx.should_stop(ctx.counts["revoked"] + ctx.counts["erased"]):
+        return False
+    batches = Batches(ctx, account)
+    _note_rows(ctx, account)
+    if not all(batches.take(step) for step in ORDER):
+        return False
+    if ctx.db.batch(partial(_finish, ctx, account, batches)):
+        ctx.count("erased")
+        ctx.log.event("erased", user_ref=account.ref, deletion=account.deletion["id"])
+    else:
+        ctx.count("waiting")
     return True
 
 
-def _finish(ctx, account, batches) -> None:
-    """Delete the user's own row, with what came in meanwhile: the deletion is complete."""
-    def work() -> None:
-        batches.check_status()
-        now, removal = ctx.clock(), Removal(ctx.db)
-        removal.erase("users", [account.user_id], "status = 'deleted'", {})
-        batches.keep(removal)
-        if ctx.db.execute("UPDATE {account_deletions} SET completed_at = :now WHERE id = :id "
-                          "AND completed_at IS NULL", id=batches.deletion_id, now=now):
-            # a row in the audit log that names nobody
-            audit.record(ctx.db, now=now, user_id=None, event=EVENT,
-                         details={"deletion": batches.deletion_id})
-        # Before the COMMIT: a kill in between leaves one line too many, which does no harm, never
-        # one too few.
-        note_erased(ctx, {
-            "user_id": account.user_id, "user_ref": account.ref, "created_at": account.created_at,
-            "deleted_at": account.deleted_at, "completed_at": clock.text(now)})
+def rows_of(ctx, account) -> dict:
+    """{table: how many rows are deleted with the account, or made anonymous}."""
+    found: Counter = Counter()
+    for step in ORDER:
+        whose = THEIRS if step.of == "users" else (
+            f"{step.column} IN (SELECT id FROM {{{step.of}}} WHERE {THEIRS})")
+        if not (step.table in found and step.of != "users"):
+            found[step.table] += ctx.db.value(
+                f"SELECT COUNT(*) FROM {{{step.table}}} WHERE {whose}", user=account.user_id)
+    return +found
 
-    ctx.db.batch(work)
-    ctx.count("erased")
-    ctx.log.event("erased", user_ref=account.ref, deletion=batches.deletion_id)
+
+def _note_rows(ctx, account) -> None:
+    """Store these numbers before the first row goes; a later run finds them."""
+    if not stored.memory(account.deletion["counts"]):
+        ctx.db.execute("UPDATE {account_deletions} SET counts = :counts WHERE id = :id",
+                       id=account.deletion["id"],
+                       counts=json.dumps({**rows_of(ctx, account), "users": 1}, sort_keys=True))
+
+
+def _finish(ctx, account, batches) -> bool:
+    """Delete the user's own row: the deletion is complete. False where a run has rows of it in
+    hand, or the app has just written some: the next run goes on.
+
+    Called in a transaction.
+    """
+    batches.check_status()
+    for table in dict.fromkeys(step.table for step in ORDER if step.of == "users"):
+        if ctx.db.row(f"SELECT user_id FROM {{{table}}} WHERE {THEIRS} LIMIT 1",
+                      user=account.user_id):
+            return False
+    now = ctx.clock()
+    ctx.db.execute("DELETE FROM {users} WHERE id = :id", id=account.user_id)
+    ctx.db.execute("UPDATE {account_deletions} SET completed_at = :now WHERE id = :id",
+                   id=account.deletion["id"], now=now)
+    # a row in the audit log that names nobody
+    audit.record(ctx.db, now=now, user_id=None, event=EVENT,
+                 details={"deletion": account.deletion["id"]})
+    # Before the COMMIT: a kill in between leaves one line too many, which does no harm, never one
+    # too few.
+    note_erased(ctx, {
+        "user_id": account.user_id, "user_ref": account.ref, "created_at": account.created_at,
+        "deleted_at": account.deleted_at, "completed_at": clock.text(now)})
+    return True
 
 
 def note_erased(ctx, entry: dict) -> None:
@@ -116,7 +91,6 @@ def note_erased(ctx, entry: dict) -> None:
     where that cannot be. No database backup reaches that file: one that is put back brings deleted
     accounts with it, and docs/deletion.md has the UPDATE that deletes them again. It names the
     database, and a user by id and by when the account was made, since ids may be given again."""
-    import json  # most runs find no deleted account
     path = os.path.join(ctx.section("core").state_dir, LEDGER)
     line = json.dumps({**entry, "database": database_id(ctx.db)}, sort_keys=True) + "\n"
     try:

@@ -1,6 +1,8 @@
 """What an export holds: of each table about the account all columns but those of EXCLUDED."""
 from __future__ import annotations
 
+import re
+
 from jobs_lib.database.schema.tables import table
 from jobs_lib.records import namedtuple
 
@@ -32,89 +34,40 @@ EXCLUDED = frozenset((
 ))
 
 
-def _kinds(text: str) -> tuple:
-    """From blocks of `name table: about`, and `by ...` or `through column of name`."""
-    found = []
-    for block in text.strip().split("\n\n"):
-        head, way = (line.strip() for line in block.strip().splitlines())
-        words, _, about = head.partition(": ")
-        name, its_table = words.split()
-        rule = way.split()
-        columns = tuple(column.name for column in table(its_table).columns
-                        if column.name not in EXCLUDED)
-        found.append(Kind(name, its_table, about, columns,
-                          tuple(rule[1:]) if rule[0] == "by" else (rule[1],),
-                          (rule[1], rule[3]) if rule[0] == "through" else None))
-    return tuple(found)
+def _kind(line: str) -> Kind:
+    """From `table [as name] by columns: about`, or with `through column of name`."""
+    its_table, name, way, rule, about = re.fullmatch(
+        r"(\w+)(?: as (\w+))? (by|through) ([\w ]+): (.*)", line.strip()).groups()
+    columns = tuple(column.name for column in table(its_table).columns
+                    if column.name not in EXCLUDED)
+    words = tuple(rule.replace(" of ", " ").split())
+    is_through = way == "through"
+    return Kind(name or its_table, its_table, about, columns, () if is_through else words,
+                words if is_through else None)
 
 
-KINDS = _kinds("""
-    profile users: your account
-    by id
-
-    aliases aliases: your addresses
-    by id
-
-    destinations destinations: the mailboxes that your mail is forwarded to
-    by id
-
-    alias_destinations alias_destinations: which alias forwards to which destination
-    through alias_id of aliases
-
-    destination_verifications destination_verifications: proofs of destinations that are under way
-    through destination_id of destinations
-
-    domains domains: your own domains, their records and when they were looked at
-    by id
-
-    message_logs message_logs: one line for each message that passed or was stopped
-    by created_at id
-
-    message_stats message_stats: sums of lines that are deleted already, by alias and day
-    by alias_id day direction status
-
-    header_snapshots header_snapshots: of which messages the encrypted headers are kept
-    by id
-
-    usage_daily usage_daily: messages and bytes of each day
-    by day
-
-    usage_weekly usage_weekly: messages and bytes of each week
-    by week_start
-
-    usage_events usage_events: limits that you came near to
-    by cycle_start metric threshold
-
-    held_messages overflow_hold: messages held back since the account was over its limit
-    by id
-
-    quarantine spam_quarantine: messages judged to be spam
-    by id
-
-    failed_forwards failed_emails: messages that could not be forwarded at once
-    by id
-
-    webhooks webhooks: your endpoints
-    by id
-
-    webhook_deliveries webhook_deliveries: what was sent to your endpoints
-    by id
-
-    notifications notifications: notices that we wrote to you
-    by id
-
-    notification_optouts notification_optouts: kinds of notices that you do not want
-    by kind
-
-    audit_events audit_logs: what was done in your account, by whom and from where
-    by id
-
-    sessions sessions: browsers that are signed in
-    by id
-
-    sign_in_links magic_links: links to sign in that you asked for
-    by id
-
-    exports export_requests: exports that you asked for
-    by requested_at id
-""")
+KINDS = tuple(map(_kind, """
+    users as profile by id: your account
+    aliases by id: your addresses
+    destinations by id: the mailboxes that your mail is forwarded to
+    alias_destinations through alias_id of aliases: which alias forwards to which destination
+    destination_verifications through destination_id of destinations: proofs of destinations
+    domains by id: your own domains, their records and when they were looked at
+    message_logs by created_at id: one line for each message that passed or was stopped
+    message_stats by alias_id day direction status: sums of deleted lines, by alias and day
+    header_snapshots by id: of which messages the encrypted headers are kept
+    usage_daily by day: messages and bytes of each day
+    usage_weekly by week_start: messages and bytes of each week
+    usage_events by cycle_start metric threshold: limits that you came near to
+    overflow_hold as held_messages by id: messages held back since the account was over its limit
+    spam_quarantine as quarantine by id: messages judged to be spam
+    failed_emails as failed_forwards by id: messages that could not be forwarded at once
+    webhooks by id: your endpoints
+    webhook_deliveries by id: what was sent to your endpoints
+    notifications by id: notices that we wrote to you
+    notification_optouts by kind: kinds of notices that you do not want
+    audit_logs as audit_events by id: what was done in your account, by whom and from where
+    sessions by id: browsers that are signed in
+    magic_links as sign_in_links by id: links to sign in that you asked for
+    export_requests as exports by requested_at id: exports that you asked for
+""".strip().splitlines()))

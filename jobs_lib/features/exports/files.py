@@ -29,16 +29,17 @@ def name_of(ctx, request_id, run_id) -> str:
     return f"export-{quote(str(request_id), safe='')}-{made[:32]}.zip"
 
 
-def check(ctx) -> None:
-    """ConfigError for a folder that cannot be for exports."""
-    if problem := misplaced(ctx.section, "export", "dir"):
-        raise ConfigError(problem)
+def problem(ctx) -> str | None:
+    """Why the folder cannot be for exports, in a sentence."""
+    return misplaced(ctx.section, "export", "dir")
 
 
 def folder(ctx) -> str:
-    """The folder, made and marked as this database's. JobsError for one that is not ours alone."""
+    """The folder, made and marked as this database's. ConfigError, JobsError for one that is not
+    ours alone."""
     path = ctx.section("export").dir
-    check(ctx)
+    if wrong := problem(ctx):
+        raise ConfigError(wrong)
     try:
         mark_folder(path, database_id(ctx.db), OPTION, MARKER)
         htaccess = os.path.join(path, ".htaccess")
@@ -49,57 +50,28 @@ def folder(ctx) -> str:
     return path
 
 
-def is_ours(ctx) -> bool:
-    """Whether the folder is there, with the mark of this database: a disk may not be mounted."""
-    owner = database_id(ctx.db)
-    return bool(owner) and mark(ctx.section("export").dir, MARKER) == owner
-
-
 def remove(ctx, row: dict) -> int:
     """Delete the files of a request (`id`; `file_name` of one that is made, `claim_run` of one that
     is being made), whole or half written; how many there were.
 
     Called in the transaction that takes these out of the row, before its COMMIT: a kill in between
-    leaves a row that the next run ends again. JobsError where one cannot be deleted.
+    leaves a row that the next run ends again. JobsError where one cannot be deleted, or cannot be
+    found since the folder is not there: a disk may not be mounted.
     """
-    names, removed = _names(ctx, row), 0
-    for path in (os.path.join(ctx.section("export").dir, name + end)
-                 for name in names for end in ("", PART)):
+    path, removed = ctx.section("export").dir, 0
+    made, run = str(row.get("file_name") or ""), row.get("claim_run")
+    names = [made] if re.fullmatch(NAME, made) else []
+    names += [name_of(ctx, row["id"], run)] if run else []
+    for name in (name + end for name in names for end in ("", PART)):
         try:
             with suppress(FileNotFoundError):
-                os.unlink(path)
+                os.unlink(os.path.join(path, name))
                 removed += 1
         except OSError as error:
-            raise JobsError(f"{path} cannot be deleted: {error.strerror}") from None
+            raise JobsError(f"{path}/{name} cannot be deleted: {error.strerror}") from None
+    if names and not removed and mark(path, MARKER) != database_id(ctx.db):
+        raise JobsError(f"{OPTION} = {path} is not there, or has no mark of this database "
+                        f"({MARKER}), and {names[0]} in it is to be deleted: see whether its disk "
+                        "is mounted; if the files are lost, set `file_name` to NULL in the rows of "
+                        "`export_requests`")
     return removed
-
-
-def _names(ctx, row: dict) -> list[str]:
-    """Of a row's files, those that are ours alone."""
-    run = row.get("claim_run")
-    found = [str(row.get("file_name") or ""), name_of(ctx, row["id"], run) if run else ""]
-    return [name for name in found if re.fullmatch(NAME, name)]
-
-
-def remove_all(ctx, rows: list[dict]) -> int:
-    """Delete the files of these requests of a deleted account, inside a transaction; what has none
-    any more names none. How many there were."""
-    missing = report_missing(ctx, rows)
-    ctx.db.execute("UPDATE {export_requests} SET file_name = NULL WHERE id IN (:ids)",
-                   ids=[row["id"] for row in rows if row["id"] not in missing])
-    return sum(remove(ctx, row) for row in rows)
-
-
-def report_missing(ctx, rows: list[dict]) -> list:
-    """The ids of those whose file is not found, where the folder is not there or not this
-    database's: it is still to be deleted, and the log names it."""
-    folder = ctx.section("export").dir
-    missing = [row for row in rows if (name := str(row.get("file_name") or ""))
-               and re.fullmatch(NAME, name) and not os.path.lexists(os.path.join(folder, name))]
-    if not missing or is_ours(ctx):
-        return []
-    ctx.count("files_not_found", len(missing))
-    ctx.log.warning("exports not found", folder=folder, files=[row["file_name"] for row in missing],
-                    what="the folder is not there, or has no mark of this database: their links "
-                    "open nothing, but the files are still to be deleted")
-    return [row["id"] for row in missing]

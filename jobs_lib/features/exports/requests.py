@@ -20,13 +20,12 @@ from jobs_lib.engines.queue import Work, until_stored
 from jobs_lib.engines.rows import UNCLAIMED
 from jobs_lib.errors import DatabaseError
 from jobs_lib.features.notifications.enqueue import dedupe_key, notify
-from jobs_lib.runner.doubt import AHEAD
 
 from . import download, files
 
-DAY = timedelta(days=1)      # in which an account gets `per_day` exports
+# in which an account gets `per_day` exports; what lies further ahead is of a clock that was wrong
+DAY = timedelta(days=1)
 AT_ONCE = 200                # rows read at once
-REFUSED_AT_ONCE = 500        # surplus requests of an owner in one commit
 NO_LINK = "cancelled: its export can no longer be downloaded"
 # why a request is not begun: it has ended; it waits, with all others of its account
 REFUSED, LATER = "refused", "later"
@@ -43,65 +42,34 @@ class Requests(Work):
 # When it is over
 
 def over(ctx, most: int) -> list[dict]:
-    """The first finished exports whose time is over."""
+    """The first finished exports whose time is over, or counts from a day that is to come."""
     return ctx.db.query("SELECT id, status, expires_at, file_name FROM {export_requests} "
-                        "WHERE status = 'ready' AND expires_at <= :now "
-                        "ORDER BY expires_at, id LIMIT :most", now=ctx.now, most=most)
+                        "WHERE status = 'ready' AND (expires_at <= :now OR finished_at > :ahead) "
+                        "ORDER BY expires_at, id LIMIT :most", now=ctx.now, ahead=ctx.now + DAY,
+                        most=most)
 
 
 def expire(ctx) -> None:
     """Downloads end at their time, and their files are deleted."""
-    _shorten(ctx)
-    done = 0
-    while not ctx.should_stop() and (most := ctx.within_limit(AT_ONCE, done)):
-        rows = over(ctx, most)
-        if not rows or not ctx.may_expire():
-            return
-        missing = files.report_missing(ctx, rows)
+    while (not ctx.should_stop()
+           and (rows := over(ctx, ctx.within_limit(AT_ONCE, ctx.counts["expired"])))
+           and ctx.may_expire()):
         for row in rows:
-            if row["id"] not in missing:
-                _expire(ctx, row)
-                ctx.count("expired")
-        if missing:                         # they stay as they are, refused, until they are found
-            return
-        done += len(rows)
-
-
-def _shorten(ctx) -> None:
-    """What was finished by a clock that was far ahead would be open until then: its time begins
-    now."""
-    if ctx.clock_in_doubt:
-        return
-    rows = ctx.db.query("SELECT id FROM {export_requests} WHERE status = 'ready' "
-                        "AND expires_at > :ahead AND finished_at > :ahead", ahead=ctx.now + AHEAD)
-    if rows:
-        ctx.db.execute("UPDATE {export_requests} SET finished_at = :now, expires_at = :expires "
-                       "WHERE id IN (:ids) AND status = 'ready'", now=ctx.now,
-                       expires=ctx.now + ctx.section("export").keep,
-                       ids=[row["id"] for row in rows])
+            ctx.db.batch(partial(_expire, ctx, row))
+            ctx.count("expired")
 
 
 def _expire(ctx, row: dict) -> None:
-    """A finished export cannot be downloaded any more, and its file is deleted."""
-    def work() -> None:
-        if ctx.db.execute("UPDATE {export_requests} SET status = 'expired', token_hash = NULL, "
-                          "file_name = NULL WHERE id = :id AND status = 'ready'", id=row["id"]):
-            _empty_notice(ctx, row["id"])
-            files.remove(ctx, row)
-
-    ctx.db.batch(work)
-
-
-def _empty_notice(ctx, request_id) -> None:
-    """The text of its notice holds the link: one that waits is cancelled, one that failed is
-    emptied, too."""
-    of = {"key": _ready_key(request_id)}
-    ctx.db.execute("UPDATE {notifications} SET status = 'failed', finished_at = :now, "
-                   "next_attempt_at = NULL, last_error = :why "
-                   "WHERE dedupe_key = :key AND status = 'pending'", now=ctx.clock(), why=NO_LINK,
-                   **of)
-    ctx.db.execute("UPDATE {notifications} SET body_text = NULL, body_html = NULL "
-                   "WHERE dedupe_key = :key AND status = 'failed'", **of)
+    """It cannot be downloaded any more: its file is deleted, and of its notice, unless that was
+    sent, the text, which holds the link."""
+    if ctx.db.execute("UPDATE {export_requests} SET status = 'expired', token_hash = NULL, "
+                      "file_name = NULL WHERE id = :id AND status = 'ready'", id=row["id"]):
+        ctx.db.execute("UPDATE {notifications} SET status = 'failed', next_attempt_at = NULL, "
+                       "finished_at = COALESCE(finished_at, :now), body_text = NULL, "
+                       "body_html = NULL, last_error = :why "
+                       "WHERE dedupe_key = :key AND status IN ('pending', 'failed')",
+                       now=ctx.clock(), why=NO_LINK, key=_ready_key(row["id"]))
+        files.remove(ctx, row)
 
 
 def _ready_key(request_id) -> str:
@@ -141,32 +109,27 @@ def refusal(ctx, user: dict | None, row: dict, more: int = 0) -> tuple | None:
     made = ctx.db.row("SELECT COUNT(*) AS number, MIN(started_at) AS first FROM {export_requests} "
                       "WHERE user_id = :user AND status IN ('ready', 'expired') "
                       "AND started_at > :since AND started_at < :ahead", user=row["user_id"],
-                      since=ctx.now - DAY, ahead=ctx.now + AHEAD)
-    most, number = ctx.options.per_day, made["number"] + more
-    if number < most:
+                      since=ctx.now - DAY, ahead=ctx.now + DAY)
+    most = ctx.options.per_day
+    if made["number"] + more < most:
         return None
     from jobs_lib.features.notifications import render
     again = render.minute((clock.parse_any(made["first"]) or ctx.now) + DAY)
     times = {1: "once", 2: "twice"}.get(most, f"{most} times")
-    return (f"refused: {number} exports within a day are enough ([export_accounts] per_day)",
+    return (f"refused: {most} exports within a day are enough ([export_accounts] per_day)",
             f"You can export your account {times} a day. You can request another after {again}.")
 
 
 def _refuse(ctx, user: dict | None, row: dict, why: str, notice: str) -> None:
-    """This request and all others of its owner that wait: the reason is the same for all."""
-    others = ctx.db.query("SELECT id FROM {export_requests} WHERE user_id = :owner "
-                          "AND status = 'queued' LIMIT :most", owner=row["user_id"],
-                          most=REFUSED_AT_ONCE)
-    number_of = ctx.db.execute("UPDATE {export_requests} SET status = 'failed', "
-                               "finished_at = :now, next_attempt_at = NULL, error = :why "
-                               "WHERE id IN (:ids) AND +status = 'queued'", now=ctx.clock(),
-                               why=why, ids=list({row["id"], *(each["id"] for each in others)}))
-    if number_of:
-        ctx.count("refused", number_of)
-        ctx.log.event("export refused", id=row["id"], requests=number_of, reason=why)
-        # one notice a day
-        _notify_failed(ctx, user, row, f"export-refused:{row['user_id']}:{ctx.now:%Y-%m-%d}",
-                       notice)
+    """This request and all others of its owner that wait: the reason is the same for all. One
+    notice a day."""
+    number = ctx.db.execute("UPDATE {export_requests} SET status = 'failed', finished_at = :now, "
+                            "next_attempt_at = NULL, error = :why "
+                            "WHERE status = 'queued' AND user_id = :owner", now=ctx.clock(),
+                            why=why, owner=row["user_id"])
+    ctx.count("refused", number)
+    ctx.log.event("export refused", id=row["id"], requests=number, reason=why)
+    _notify_failed(ctx, user, row, f"export-refused:{row['user_id']}:{ctx.now:%Y-%m-%d}", notice)
 
 
 def _notify_failed(ctx, user: dict | None, row: dict, key: str, why: str = "") -> None:
@@ -195,34 +158,23 @@ def store_progress(work: Work, row: dict, percent: int) -> bool:
 def finish(work: Work, row: dict, written) -> bool:
     """It can be downloaded, and no older one of the account any more; its owner is notified. One
     commit. False when the account is not active, or the request was withdrawn."""
-    older: list = []
-    if not until_stored(work.ctx, partial(_finish, work, row, written, older)):
-        return False
-    for each in older:
-        _expire(work.ctx, each)
-    return True
+    return until_stored(work.ctx, partial(_finish, work, row, written))
 
 
-def _finish(work: Work, row: dict, written, older: list) -> bool:
-    """Whether it is stored. `older` gets the exports whose time ends by it."""
+def _finish(work: Work, row: dict, written) -> bool:
     ctx, now = work.ctx, work.ctx.clock()
     user = owner(ctx, row, ctx.db.for_update)
     if not work.is_ours(row):
         return _is_ready(ctx, row)          # by a COMMIT whose answer was lost
-    is_theirs = ctx.db.row("SELECT id FROM {export_requests} WHERE id = :id AND user_id = :user",
-                           id=row["id"], user=row["user_id"])
-    if not is_theirs or user is None or user["status"] != "active":
+    if user is None or user["status"] != "active":
         return False
+    # the next run ends them
+    ctx.db.execute("UPDATE {export_requests} SET expires_at = :now WHERE user_id = :user "
+                   "AND status = 'ready' AND expires_at > :now", user=row["user_id"], now=now)
     token, expires = download.new_token(), now + ctx.section("export").keep
     work.settle(row, SENT, Tried(None, f"{written.rows:,} rows", _took(ctx, row)), progress=100,
                 file_name=files.name_of(ctx, row["id"], ctx.run_id), file_bytes=written.bytes,
                 sha256=written.sha256, token_hash=download.hashed(token), expires_at=expires)
-    older[:] = ctx.db.query("SELECT id, file_name FROM {export_requests} WHERE user_id = :user "
-                            "AND status = 'ready' AND id <> :id", user=row["user_id"],
-                            id=row["id"])
-    if older:
-        ctx.db.execute("UPDATE {export_requests} SET expires_at = :now WHERE id IN (:ids) "
-                       "AND status = 'ready'", now=now, ids=[each["id"] for each in older])
     from jobs_lib.features.notifications import render
     notify(ctx, user, "export_ready", _ready_key(row["id"]), {
         "requested": _day(row), "size": text.size(written.bytes, 1000),

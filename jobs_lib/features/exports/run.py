@@ -3,12 +3,10 @@ a run would do."""
 from __future__ import annotations
 
 import os
-from collections import Counter
 from contextlib import closing, nullcontext
 from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.config.separate_folders import misplaced
 from jobs_lib.engines.attempts import POSTPONED, RETRY
 from jobs_lib.engines.due import due
 from jobs_lib.engines.queue import Work, until_stored
@@ -25,6 +23,7 @@ STORED_SECONDS = 2.0         # between two commits of the progress
 FAIR_SHARE = 0.5
 SHOWN = 10
 NOT_WANTED = "the request was withdrawn, or the account is not active any more"
+NO_PAGE = "there is no page to download exports from: set [export] url, or [core] app_url"
 
 
 class _Taken(Exception):
@@ -35,27 +34,18 @@ class _Stop(Exception):
     """The run has to end in the middle of a file."""
 
 
-class _NoRoom(JobsError):
-    """The file of one export could not be written."""
-
-
 def make_all(work: Work) -> None:
-    """Make what is due, one of each owner in turn. One export that finds no room stops no smaller
-    one: only the second shows that the disk is full."""
-    ctx, ring, full = work.ctx, Ring(work), None
-    _need_link(ctx)
+    """Make what is due, one of each owner in turn."""
+    ctx, ring = work.ctx, Ring(work)
+    if not download.page(ctx):
+        raise JobsError(f"{NO_PAGE}. The requests wait")
     folder = files.folder(ctx)
     while not ctx.should_stop(ctx.counts["exported"]) and (rows := work.take(ring, 1)):
         row, = rows
         row["since"] = ctx.monotonic()
         found = work.begin(row, partial(requests.room, work))
         if found is True:
-            try:
-                _make(work, row, os.path.join(folder, files.name_of(ctx, row["id"], ctx.run_id)))
-            except _NoRoom as error:
-                if full:
-                    raise
-                full = error
+            _make(work, row, os.path.join(folder, files.name_of(ctx, row["id"], ctx.run_id)))
             ring.left.add(row["id"])        # what was put back is for the next run
         elif found == requests.LATER:
             ring.passed.add(row["user_id"])
@@ -63,19 +53,11 @@ def make_all(work: Work) -> None:
         else:                               # refused, or another run has it
             ring.left.discard(row["id"])
     work.finish()
-    if full:
-        raise full
-
-
-def _need_link(ctx) -> None:
-    if not download.page(ctx):
-        raise JobsError("exports are asked for, but there is no page to download them from: set "
-                        "[export] url, or [core] app_url. The requests wait")
 
 
 def _make(work: Work, row: dict, path: str) -> None:
     """One export. An error in its rows concerns it alone; a full disk or a lost database concerns
-    all."""
+    all, and ends the run: the next one begins with the next owner."""
     ctx = work.ctx
     fair = ctx.seconds_left() >= FAIR_SHARE * ctx.options.budget.total_seconds()
 
@@ -99,8 +81,7 @@ def _make(work: Work, row: dict, path: str) -> None:
     except OSError as error:
         message = f"{files.OPTION} = {os.path.dirname(path)}: {error.strerror or error}"
         put_back(message, POSTPONED)
-        raise _NoRoom(f"{message}. No request has lost an attempt; the next run tries "
-                      "again") from None
+        raise JobsError(f"{message}. No request has lost an attempt") from None
     except Exception as error:      # noqa: BLE001  one account's rows must not stop the others
         put_back(requests.message(error), RETRY)
         if not isinstance(error, (JobsError, ValueError)):
@@ -112,9 +93,7 @@ def _stopped(ctx) -> str:
     far = "{done:,} of {total:,} rows were written".format(**ctx.progressed)
     if ctx.stop_reason != "budget":
         return f"the run had to stop ({ctx.stop_reason}) when {far}"
-    left = ctx.progressed.get("seconds_left")
-    before = f", some {left // 60 + 1} minutes before the end" if left else ""
-    return f"the time was up when {far}{before}: let [export_accounts] budget be more"
+    return f"the time was up when {far}: let [export_accounts] budget be more"
 
 
 def _write(work: Work, row: dict, path: str):
@@ -141,33 +120,28 @@ def _write(work: Work, row: dict, path: str):
                                 one_moment=one_moment, look=look)
 
 
-# A dry run
-
 def preview(ctx) -> dict:
-    """Show it, and return the counts. How many rows an account has is not counted."""
+    """Show what a run would do, and return the counts. How many rows an account has is not
+    counted."""
     work = requests.Requests(ctx, EXPORTS)
     work.count_unknown()
     found = work.read(due(ctx, EXPORTS).ids(requests.AT_ONCE))
-    wrong = invalid(ctx.db, EXPORTS.table, list(found.values()))
-    rows = [row for id, row in found.items() if id not in wrong]
+    if wrong := invalid(ctx.db, EXPORTS.table, list(found.values())):
+        ctx.count("invalid", len(wrong))
     over = requests.over(ctx, ctx.within_limit(requests.AT_ONCE))
-    refused: list[dict] = []
+    rows = [row for id, row in found.items() if id not in wrong]
     made: list[dict] = []
-    of: Counter = Counter()             # {owner: how many a run would make}
+    refused: list[dict] = []
     for row in rows:
-        user = requests.owner(ctx, row)
-        is_refused = requests.refusal(ctx, user, row, of[row["user_id"]])
+        more = sum(other["user_id"] == row["user_id"] for other in made)
+        is_refused = requests.refusal(ctx, requests.owner(ctx, row), row, more)
         (refused if is_refused else made).append(row)
-        of[row["user_id"]] += not is_refused
     made = made[:ctx.within_limit(len(made))]
-    missing = "" if download.page(ctx) else "set [export] url, or [core] app_url"
-    problem = misplaced(ctx.section, "export", "dir") or missing
+    problem = files.problem(ctx) or ("" if download.page(ctx) else NO_PAGE)
     for title, some, note in (
             ("export {} account{}", made, problem and f"a run would fail: {problem}"),
             ("refuse {} request{}", refused, ""),
             ("delete {} export{} whose time is over", over, "")):
         if some:
             ctx.show(title.format(f"{len(some):,}", "s" * (len(some) != 1)), some[:SHOWN], note)
-    if wrong:
-        ctx.count("invalid", len(wrong))
     return {**ctx.counts, "exported": len(made), "expired": len(over), "refused": len(refused)}

@@ -165,11 +165,13 @@ class Deletions(Items):
             account, state, what, why, next_at = row["account"], row["status"], "", "", None
             if account:
                 next_at = deletions.next_at(ctx, account)
-                state = DUE if next_at <= ctx.now else "closed"
+                state = DUE if next_at and next_at <= ctx.now else "closed"
                 what = ("all of the account is deleted" if deletions.is_closed(account)
                         else "the account is closed first")
-                why = "" if account.is_timed else (
-                    f"deleted_at is no time: the next run of {self.queue.job} sets it")
+                if next_at is None:
+                    state, why = "invalid", "deleted_at is no time: correct it in `users`"
+                elif not account.is_timed:
+                    why = f"deleted_at is no time: the next run of {self.queue.job} sets it"
             items.append(Item(row["id"], row["id"], what, state, None, None,
                               stored.time(row["deleted_at"]), next_at, why, ""))
         return items
