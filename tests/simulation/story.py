@@ -33,6 +33,7 @@ ACTED_ON = ("users", "aliases", "destinations", "alias_destinations", "destinati
             "webhook_deliveries", "export_requests", "notifications", "notification_optouts")
 # The story names rows of them by their order.
 NUMBERED = ("failed_emails", "notifications", "webhook_deliveries", "audit_logs")
+DOUBT = 76 * HOUR                # that nothing goes by its age after a day or more without cron
 LATEST = 9                      # commits of a tick before the database becomes busy
 BUSY_TABLES = ("failed_emails", "notifications", "webhook_deliveries")
 NOTICED_WITHIN = 30             # real seconds
@@ -242,6 +243,8 @@ class Simulation:
             self.weather.add(about[0], outside.Spell(now, now + about[2], about[1]))
         elif fault.kind == "cron":
             self._away.append((now, now + about[0]))
+            if about[0] >= DAY:
+                self._bad.append((now, now + about[0] + DOUBT, "the clock is in doubt"))
         elif fault.kind == "clock":
             self.clock.skew = about[0]
             self._clock_right_since = now + about[1]
@@ -421,7 +424,7 @@ class Simulation:
                  for name in ("spool", "exports", "archive")}
         now = self.clock.seconds
         return oracle.Step(began, now, before, after, self.journal.new(), struck,
-                           self._last_trouble, self.trouble(), files, now - self._last_tick,
+                           self._last_trouble, self.trouble(), files,
                            self.hosts[0].options, self._clock_right_since, self.clock.skew, words,
                            code, printed)
 

@@ -15,7 +15,7 @@ START = datetime(2034, 1, 2, 6, 0, tzinfo=timezone.utc)
 ITEMS = {"webhook_deliveries": "webhook", "notifications": "notice"}     # in the journal
 
 Step = namedtuple("Step", "began ended before after journal struck quiet_since trouble files "
-                          "late options clock_right_since skew words code printed")
+                          "options clock_right_since skew words code printed")
 Step.__doc__ = """One tick, as it is seen from outside.
 
 began, ended   seconds since START
@@ -26,7 +26,6 @@ struck         the points at which the process was killed, stopped or asked to e
 quiet_since    the second since which nothing has gone wrong; after `ended` while something does
 trouble        what goes wrong at this moment, in words; empty when nothing does
 files          {folder: set of paths}: spool, exports, archive
-late           seconds between this tick and the one before it, on any host
 clock_right_since  the second since which the host's clock has been right
 skew           seconds that it is ahead of the time that it is
 options        {section: {option: value}} that are not the defaults

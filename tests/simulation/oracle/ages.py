@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 
-from . import DAY, HOUR, Rule, seconds
+from . import DAY, HOUR, Rule, new, seconds
 
 PATIENCE = 12 * HOUR            # a process that was stopped goes on with the time at its start
-DOUBT = DAY                     # a clock that jumps by more is not trusted for an hour
+DOUBT = DAY                     # a clock that is off by more is in doubt as long as it is
+STEADY = 3 * DAY                # for so long nothing goes by its age after cron was away for days
 REACHED = ("sent", "uncertain")
 
 
@@ -16,23 +17,22 @@ class Aged(Rule):
 
     def __init__(self) -> None:
         self._skews: deque = deque()
-        self._doubted: float | None = None
+        self._last_run = self._away_until = 0.0
         self._active: dict[int, float] = {}
         self.now = 0.0                  # the latest time that a process may have believed it was
-        self.in_doubt = False           # a clock has just jumped: nothing goes because of its age
+        self.in_doubt = False           # the clock has jumped: nothing goes because of its age
 
     def look(self, step) -> None:
         """What the clocks say."""
-        if abs(step.skew) <= DOUBT:
-            self._doubted = None
-        elif self._doubted is None:
-            self._doubted = step.began
+        if new(step, "job_runs"):
+            if step.began - self._last_run > 2 * DOUBT:
+                self._away_until = step.ended + STEADY - HOUR
+            self._last_run = step.ended
         self._skews.append((step.ended, step.skew))
         while self._skews[0][0] < step.ended - PATIENCE:
             self._skews.popleft()
         self.now = step.ended + max(0, *(skew for _, skew in self._skews))
-        self.in_doubt = self._doubted is not None and step.ended - self._doubted < HOUR - 60
-
+        self.in_doubt = abs(step.skew) > DOUBT or step.ended < self._away_until
         for id, row in step.after["users"].items():
             if row["status"] != "active":
                 self._active.pop(id, None)

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from . import DAY, HOUR, Rule, gone, is_calm_tick, ran_well, seconds
 
 DELAYS = {"forward": (HOUR, 6 * HOUR, 24 * HOUR, 48 * HOUR),
-          "notice": (0, 300, 900, HOUR, 4 * HOUR, 12 * HOUR, 24 * HOUR)}
+          "notice": (0, 300, 900, HOUR, 4 * HOUR, 12 * HOUR, 24 * HOUR, 48 * HOUR)}
 JOBS = {"forward": "retry_forwards", "notice": "send_notifications"}
 TABLES = {"forward": "failed_emails", "notice": "notifications"}
 ACCEPTED = ("sent", "uncertain")
@@ -98,26 +98,30 @@ class Outcomes(Rule):
     def __init__(self) -> None:
         self.refused: Counter = Counter()
         self.lost: Counter = Counter()          # attempts of which nobody knows what came of them
-        self.refused_for_good: set[str] = set()
+        self.finals: dict[str, list] = {}       # when an item was refused for good
+        self.answered: list[tuple] = []         # (when, recipient, outcome)
 
     def check(self, step):
         """The answers of this tick, then the rows."""
         for item in _replayed(step):
             del self.refused[item], self.lost[item]
-            self.refused_for_good.discard(item)
+            self.finals.pop(item, None)
         answers: dict[str, list] = {}
         for name, table in TABLES.items():
             for id, row in step.before[table].items():
                 if row["status"] == "pending" and not row["attempts"]:
                     # as new: it may have been put into the queue again by hand
                     self.refused[f"{name}-{id}"] = self.lost[f"{name}-{id}"] = 0
+                    self.finals.pop(f"{name}-{id}", None)
         for entry in step.journal:
             if entry["what"] == "mail" and entry["item"].partition("-")[0] in TABLES:
                 answers.setdefault(entry["item"], []).append(
                     (entry["outcome"], entry["at"]))
-                self.refused[entry["item"]] += entry["outcome"] in ("retry", "uncertain")
+                self.refused[entry["item"]] += entry["outcome"] in ("retry", "uncertain", "final")
+                if entry["outcome"] in ("final", "sent"):
+                    self.answered.append((entry["at"], entry["to"], entry["outcome"]))
                 if entry["outcome"] == "final":
-                    self.refused_for_good.add(entry["item"])
+                    self.finals.setdefault(entry["item"], []).append(entry["at"])
         for name, table in TABLES.items():
             for id, row in step.after[table].items():
                 item, was = f"{name}-{id}", step.before[table].get(id)
@@ -126,7 +130,7 @@ class Outcomes(Rule):
                     answer, second = answers[item][-1]
                     yield from self._expected(step, item, row, answer, second)
                 if (row["status"] == "failed" and was and was["status"] != "failed"
-                        and item not in self.refused_for_good
+                        and self._is_believed(item, row) is False
                         and not str(row["last_error"]).startswith("cancelled")
                         and self.refused[item] + self.lost[item] < len(DELAYS[name])
                         and step.ended + step.skew - seconds(row["created_at"]) < 7 * DAY):
@@ -136,11 +140,17 @@ class Outcomes(Rule):
     def _expected(self, step, item: str, row: dict, answer: str, second: int):
         name = item.partition("-")[0]
         last = self.refused[item] >= len(DELAYS[name])
+        if answer == "final" and not last and self._is_believed(item, row) is not None:
+            # the first refusal is one like any other, as is one where everybody is refused
+            last = self._is_believed(item, row)
+        elif answer == "final":
+            last = row["status"] == "failed"
+        answer = "retry" if answer == "final" else answer
         in_doubt = step.skew or step.ended - step.clock_right_since < 2 * HOUR
         if answer == "retry" and (self.lost[item] or in_doubt):
             # whether a lost attempt counts is its own affair; a clock in doubt allows one more
             last = row["status"] == "failed"
-        expected = {"sent": "sent", "final": "failed", "uncertain": row["status"],
+        expected = {"sent": "sent", "uncertain": row["status"],
                     "retry": "failed" if last else "pending"}.get(answer, "pending")
         # one older than 7 days is given up earlier; an account may be closed meanwhile
         if row["status"] not in (expected, "failed") or (
@@ -152,6 +162,23 @@ class Outcomes(Rule):
             if abs(wait - DELAYS[name][self.refused[item]]) > 5:
                 yield (f"{item} waits for {wait / HOUR:.2f} h after {self.refused[item]} refused "
                        "attempts")
+
+
+    def _is_believed(self, item: str, row: dict) -> bool | None:
+        """Whether the recipient is the one that refuses: it does so for the second time, and one in
+        four of the others was accepted meanwhile. None: it is near to that, and a matter of which
+        answers were heard."""
+        first, *more = self.finals.get(item, (0,))
+        if not more:
+            return False
+        to = row.get("envelope_to") or row.get("to_email")
+        latest = {other: outcome for at, other, outcome in self.answered
+                  if first <= at and other != to}
+        accepted = sum(outcome == "sent" for outcome in latest.values())
+        refused = len(latest) - accepted
+        if accepted * 3 > refused + 6 and len(latest) < 50:
+            return True
+        return False if not accepted else None
 
 
 class InTime(Rule):
