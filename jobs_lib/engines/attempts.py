@@ -80,7 +80,7 @@ def of_item(db, kind: str, id, most: int) -> list[dict]:
     """The latest ones of an item, `most` at most, in the order in which they were made."""
     rows = db.query("SELECT id, began_at, duration_ms, outcome, code, answer, run_id, recipient "
                     "FROM {attempts} WHERE kind = :kind AND item_id = :id "
-                    "ORDER BY id DESC LIMIT :most", kind=kind, id=_item(db, id), most=most)
+                    "ORDER BY +id DESC LIMIT :most", kind=kind, id=_item(db, id), most=most)
     return rows[::-1]
 
 

@@ -123,7 +123,7 @@ def _judge(ctx, name: str, values: dict) -> str | None:
     limit, total = _limit(ctx.db, kind, count - known)
     if count - known > limit:
         examples = [row["id"] for row in ctx.db.query(
-            f"SELECT id FROM {kind.now} ORDER BY id LIMIT :most", **values, most=EXAMPLES)]
+            f"SELECT id FROM {kind.now} LIMIT :most", **values, most=EXAMPLES)]
         return _hold(ctx, name, kind.what, count, total, kind.is_patient, (
             f"{count:,} of {total:,} {kind.what} (such as {', '.join(map(str, examples))}): "
             f"nothing is done to any of them until at most {limit:,} are left, or `jobs.py "

@@ -85,7 +85,7 @@ def of_everybody(db, now) -> list[Refusing]:
     rows = db.query(" UNION ALL ".join(
         "SELECT * FROM (SELECT id, recipient, user_id, domain, outcome, answer, began_at FROM "
         f"{{attempts}} WHERE kind = '{kind}' AND began_at > :since AND began_at <= :now "
-        f"AND {DECIDED} AND domain IS NOT NULL ORDER BY began_at DESC LIMIT {LATEST}) {kind}s"
+        f"AND {DECIDED} AND domain IS NOT NULL ORDER BY began_at DESC LIMIT {LATEST}) of_{kind}"
         for kind in MAIL), since=now - RECENT, now=now)
     rows.sort(key=lambda row: row["id"], reverse=True)
     domains = {row["domain"] for row in rows if row["outcome"] == REFUSED}

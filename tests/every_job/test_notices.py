@@ -42,7 +42,8 @@ def forward_failed(bench):
     bench.spool("m.eml", b"From: A <a@shop.example>\r\nSubject: Order 77\r\n\r\nHello\r\n")
     bench.table("failed_emails", [{
         "user_id": 1, "alias_id": 1, "envelope_from": "a@shop.example", "raw_path": "m.eml",
-        "envelope_to": "gone@far.example", "created_at": bench.ago(hours=2), "size_bytes": 9}])
+        "envelope_to": "gone@far.example", "created_at": bench.ago(hours=2), "size_bytes": 9,
+        "attempts": 3}])
     bench.outbox.answer = lambda envelope: (
         Result("final", 550, "5.1.1", "no such user") if "far" in envelope.recipient
         else Result("sent", 250, "2.0.0", "taken"))

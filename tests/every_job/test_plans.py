@@ -45,7 +45,8 @@ DONE = {
     "usage_events": {"cycle_start": DAYS, "metric": "emails"},
 }
 # What rows of a table refer to, if not to their user alone.
-REFERS = {"aliases": ("user_id", "domain_id"), "overflow_hold": ("user_id", "warning_id"),
+REFERS = {"aliases": ("user_id", "domain_id"), "attempts": ("user_id", "item_id"),
+          "overflow_hold": ("user_id", "warning_id"),
           "users": (), "message_logs": ("user_id", "id"),
           "header_snapshots": ("user_id", "message_log_id"), "job_runs": ("run_id",),
           "destination_verifications": ("destination_id",),

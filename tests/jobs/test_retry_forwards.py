@@ -18,7 +18,6 @@ from tests.support.product import (
     Busy,
     Result,
     clock,
-    limits,
 )
 
 SECRET = "s3cret" * 6
@@ -113,13 +112,6 @@ def test_a_clock_set_back_costs_no_attempt(bench, forward):     # R24
     bench.now = bench.ago(days=1)
     bench.run("retry_forwards")
     assert row(bench, 1)["attempts"] == 1
-
-
-def test_the_longest_due_goes_first(bench, forward):
-    forward(1, next_attempt_at=bench.ago(minutes=1), attempts=1)
-    forward(2, next_attempt_at=bench.ago(hours=1), attempts=1)
-    bench.run("retry_forwards")
-    assert [mail.item_id for mail in bench.outbox] == ["forward-2", "forward-1"]
 
 
 # What an answer means
@@ -340,14 +332,6 @@ def test_a_path_out_of_the_spool_is_refused_for_good(bench, forward, raw_path): 
     assert "expected a path below the spool folder" in row(bench, 1)["last_error"]
 
 
-def test_a_folder_that_is_not_this_databases_spool_costs_no_message(bench, forward):     # R23
-    forward(1)
-    # an unmounted disk leaves an empty folder behind
-    (bench.spool_dir / ".jobs-spool").unlink()
-    assert "does not carry the mark of this database" in bench.fails("retry_forwards")
-    assert (row(bench, 1)["status"], row(bench, 1)["attempts"]) == ("pending", 0)
-
-
 def test_an_address_that_is_none_is_refused_for_good(bench, forward):     # R35
     forward(1, envelope_to="no address")
     assert bench.run("retry_forwards")["failed"] == 1
@@ -563,47 +547,6 @@ def test_a_senders_words_add_no_line_and_no_header(bench, forward):     # R35
     assert not any(line.startswith(("Bcc", "X-Evil")) for line in notice["body_text"].splitlines())
 
 
-# Limits of the relay
-
-def test_no_more_than_the_limit_an_hour_leaves_in_any_hour(bench, forward):     # R37
-    bench.config(mail={"per_hour": "3"})
-    for id in range(1, 8):
-        forward(id)
-    assert bench.attempt("retry_forwards")["stop_reason"] == "[mail] per_hour = 3 is reached"
-    assert bench.result["counts"]["sent"] == 3
-    bench.now = bench.ahead(minutes=59)
-    assert bench.run("retry_forwards")["sent"] == 0
-    bench.now = bench.ahead(minutes=2)
-    assert bench.run("retry_forwards")["sent"] == 3
-    assert row(bench, 7)["attempts"] == 0
-
-
-def test_a_limit_a_minute_is_waited_for_within_the_run(bench, forward):     # R37
-    bench.config(mail={"per_hour": "off", "per_minute": "2"})
-    for id in range(1, 6):
-        forward(id)
-    assert bench.run("retry_forwards")["sent"] == 5
-    assert bench.clock.seconds - 1000 >= 120
-
-
-def test_what_the_relay_never_took_is_given_back_to_the_limit(bench, forward):     # R37
-    bench.config(mail={"per_hour": "1"})
-    forward(1), forward(2)
-    answers(bench, Result(LOST, None, "", "the server closed the connection"))
-    assert bench.attempt("retry_forwards")["counts"]["sent"] == 1
-
-
-def test_what_we_refuse_ourselves_uses_up_no_limit(bench, forward):     # R37
-    limits.URGENT_SHARE = 0
-    bench.config(mail={"per_hour": "2", "failures_per_hour": "5"})
-    forward(1, envelope_to="no address"), forward(2, raw_path="../2.eml")
-    forward(4, b"Received: from a by b\r\n" * 51 + LETTER % (4, 4))
-    forward(5), forward(6)
-    assert bench.run("retry_forwards") == {"sent": 2, "retried": 0, "failed": 3, "notices": 2}
-    assert sorted(each["outcome"] for each in bench.rows("attempts")) == [
-        "sent", "sent", "unusable", "unusable", "unusable"]
-
-
 # Stopping, and going on
 
 def test_no_message_is_begun_with_less_than_a_minute_to_the_hard_limit(bench, forward):     # R30
@@ -617,11 +560,6 @@ def test_no_message_is_begun_with_less_than_a_minute_to_the_hard_limit(bench, fo
     assert (bench.result["counts"]["sent"], bench.result["stop_reason"]) == (1, "budget")
     assert row(bench, 2)["status"] == "pending"
     assert row(bench, 2)["claim_run"] is None
-
-
-def test_a_budget_too_short_for_any_message_is_an_error_and_not_silence(bench, forward):     # R30
-    forward(1)
-    assert "make the budget longer" in bench.fails("retry_forwards", budget="20s")
 
 
 # Files

@@ -5,7 +5,7 @@ from email import message_from_bytes, policy
 
 import pytest
 
-from tests.support.product import FINAL, RELAY, RETRY, SENT, UNCERTAIN, Result, clock, limits
+from tests.support.product import FINAL, RELAY, RETRY, SENT, UNCERTAIN, Result, clock
 
 JOB = "send_notifications"
 
@@ -173,21 +173,6 @@ def test_urgent_goes_before_normal_before_low_and_within_a_class_the_oldest(benc
     assert [mail.subject for mail in bench.outbox] == ["2", "4", "1", "3", "0"]
 
 
-def test_a_share_of_the_limit_is_kept_for_urgent_ones(bench, owner):    # R38
-    limits.URGENT_SHARE = 20
-    bench.config(mail={"per_hour": "10"})
-    for _ in range(12):
-        notice(bench, priority=1)
-    assert bench.run(JOB)["sent"] == 8
-    assert bench.result["stop_reason"] == ("[mail] per_hour = 10 is reached, except 2 reserved for "
-                                           "urgent mail")
-    notice(bench, priority=0, subject="urgent")
-    bench.table("users", [{"id": 8}])
-    notice(bench, user_id=8, priority=0, subject="urgent too")
-    assert bench.run(JOB)["sent"] == 2
-    assert [mail.subject for mail in bench.outbox[8:]] == ["urgent", "urgent too"]
-
-
 def test_who_opted_out_gets_none_of_that_kind_but_what_is_required(bench, owner):
     for kind in ("alias_expired", "overflow_warning", "apps_own"):
         bench.db.insert("notification_optouts", user_id=7, kind=kind)
@@ -214,14 +199,6 @@ def test_no_mail_after_deletion_but_the_one_that_names_the_date(bench, owner):
     assert sorted(mail.subject for mail in bench.outbox) == ["goodbye", "to nobody's account"]
     assert [row(bench, id)["status"] for id in (waits, gone)] == ["pending", "failed"]
     assert row(bench, gone)["last_error"] == "cancelled: there is no account 99"
-
-
-def test_a_suspended_owners_notices_wait(bench, owner):
-    bench.db.execute("UPDATE {users} SET status = 'suspended'")
-    notice(bench)
-    assert bench.run(JOB)["sent"] == 0
-    bench.db.execute("UPDATE {users} SET status = 'active'")
-    assert bench.run(JOB)["sent"] == 1
 
 
 def test_repeats_come_after_5_15_minutes_1_4_12_24_and_48_hours(bench, owner):     # R24
@@ -276,24 +253,6 @@ def test_each_notice_logs_one_event_without_its_address(bench, owner):     # R61
 
 
 # What must not stop the others
-
-def test_used_up_failures_hold_back_only_what_failed_before(bench, owner):      # R37
-    bench.config(mail={"failures_per_hour": "1"})
-    bench.outbox.answer = lambda envelope: Result(RETRY, 451, "4.7.1", "later")
-    refused = [notice(bench) for _ in range(3)]
-    # fresh ones never wait: all three have failed once now
-    bench.run(JOB)
-    bench.outbox.answer = None
-    bench.now = bench.ahead(minutes=5)
-    notice(bench, priority=0, subject="fresh and urgent")
-    notice(bench, priority=2, subject="fresh")
-    assert bench.run(JOB)["sent"] == 2
-    assert bench.result["stop_reason"] == "[mail] failures_per_hour = 1 is reached"
-    assert [mail.subject for mail in bench.outbox] == ["fresh and urgent", "fresh"]
-    assert [row(bench, id)["attempts"] for id in refused] == [1, 1, 1]
-    bench.now = bench.ahead(hours=2)
-    assert bench.run(JOB)["sent"] == 3
-
 
 def test_a_pause_that_another_process_begins_is_heard_and_stays(bench, owner):      # R27
     for _ in range(60):
