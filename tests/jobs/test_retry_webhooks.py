@@ -372,6 +372,7 @@ def test_a_suspended_owners_deliveries_wait(bench, hook):
     assert bench.run(JOB)["delivered"] == 1
 
 
+@pytest.mark.slow                   # it waits
 def test_an_endpoint_that_does_not_answer_is_asked_once_a_run_and_its_others_pay_nothing(
         bench, hook):     # R44
     bench.web.answer = lambda _: Response(TIMEOUT, text="no answer within 15 seconds")

@@ -82,6 +82,7 @@ def test_an_endpoint_has_one_request_in_flight_and_a_host_two(bench):     # R44
         "a.example": 2, "b.example": 2, "c.example": 1}
 
 
+@pytest.mark.slow                   # it waits
 def test_an_owner_has_half_of_the_slots_while_others_wait(bench):     # R66
     bench.web.answer = endpoints = Endpoints(watched=200, o8=4, o9=4)
     flood(bench, 8, 16, 10, url=GOOD)

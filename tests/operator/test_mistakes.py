@@ -74,11 +74,7 @@ VALUES = {
     "spool.dir = var/state": "that is [core] state_dir",
     "archive.store = var/spool/old": "that is in [spool] dir",
     "export.dir = var/spool/..": "give exports a folder of their own",
-    **{f"{section}.{name} = 1": NOT_ONE_OF_OURS for section, names in {
-        "core": "log_files log_size max_threads_running memory", "mail": "urgent_share",
-        "dns": "concurrency", "notifications": "unsubscribe_url", "status": "metrics",
-        "worker": "fallback shards", "retry_forwards": "give_up_after max_hops",
-        "delete_accounts": "also reapply"}.items() for name in names.split()},
+    "core.memory = 1": NOT_ONE_OF_OURS, "worker.shards = 2": NOT_ONE_OF_OURS,
 }
 # (the whole text, what is said of it)
 FILES = {
@@ -96,11 +92,9 @@ FILES = {
     "[spool]\ndir = app\n[core]\ndatabase = sqlite:///app/veil.db": "that holds [core] database",
     "[export]\ndir = files\n[archive]\nstore = files": "that is [export] dir",
 }
-# Words that are no mistake of their own, but name what there is not.
-UNKNOWN = ("adopt", "bundle", "completion bash", "forecast", "logs retry_forwards", "move",
-           "run-as-cron run-due", "show forward 1", "stop retry_forwards", "xyzzy")
 WORDS = {
-    **{words: f"there is no job or command '{words.split()[0]}'" for words in UNKNOWN},
+    **{words: f"there is no job or command '{words.split()[0]}'"
+       for words in ("adopt", "logs retry_forwards", "show forward 1", "xyzzy")},
     "retry_forward": "there is no job or command 'retry_forward'; did you mean 'retry_forwards'?",
     "retry": "did you mean 'retry_forwards' or 'retry_webhooks'?",
     "run_due": "did you mean 'run-due'?", "archive": "did you mean 'archive_audit_logs'?",

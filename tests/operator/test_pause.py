@@ -121,15 +121,6 @@ def test_it_says_what_the_job_is_what_it_would_do_and_shows_no_address(forwards)
     assert f"[{JOB}] enabled = no" in forwards.run("test", JOB)
 
 
-def test_without_its_database_it_says_so_and_how_to_make_it(service):
-    service.configure(database="sqlite:///other.db")
-    for words in ((), ("--json",)):
-        answer = service("test", JOB, *words)
-        assert (answer.code, "no SQLite file" in answer.err) == (1, True)
-        assert "jobs.py migrate" in answer.err
-    assert not (service.folder / "other.db").exists()
-
-
 def test_live_runs_for_real_and_ends_like_the_job_itself(forwards):
     forwards.spool.rename(forwards.folder / "elsewhere")
     result = json.loads(forwards("test", JOB, "--live", "--json").out)

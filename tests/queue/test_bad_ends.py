@@ -100,6 +100,7 @@ def test_a_row_that_kills_its_run_at_each_attempt_fails_in_the_end(queue, job): 
     assert lost[BAD] == kills
 
 
+@pytest.mark.slow                   # it waits
 @pytest.mark.parametrize("job", TABLES)
 def test_a_result_that_is_not_stored_by_the_hard_limit_costs_one_copy(queue, job):  # R22 R70 R4
     lost: list = []

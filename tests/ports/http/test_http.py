@@ -11,7 +11,6 @@ import threading
 import time
 import types
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -60,26 +59,10 @@ def test_the_request_is_what_was_given_and_closes():
     assert "accept-encoding" not in heard.headers
 
 
-def test_a_server_of_the_standard_library_understands_it():
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(429)
-            self.send_header("Retry-After", "120")
-            self.send_header("Content-Length", "4")
-            self.end_headers()
-            self.wfile.write(b"wait")
-
-        def log_message(self, *_) -> None:
-            pass
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    found = post(f"http://127.0.0.1:{server.server_port}/", headers=[("Expect", "100-continue")])
-    server.shutdown()
-    server.server_close()
-    assert found == (ANSWERED, 429, "120", "wait", "")
+def test_how_long_to_wait_is_what_the_answer_says():       # R41
+    with Web(b"HTTP/1.1 429 Wait\r\nRetry-After: 120\r\nContent-Length: 4\r\n\r\nwait") as web:
+        assert post(f"http://127.0.0.1:{web.port}/", headers=[("Expect", "100-continue")]) == (
+            ANSWERED, 429, "120", "wait", "")
 
 
 @pytest.mark.parametrize("answer, excerpt", [
