@@ -69,11 +69,8 @@ class Due:
     def __init__(self, db, queue: Queue, untimed: tuple, values: dict, also: str = "") -> None:
         self.db, self.queue, self.untimed, self.values = db, queue, untimed, values
         self.timed = f"{queue.time} <= :now"
-        table = f"{{{queue.table}}}"
-        self._rows = (f"FROM {table} WHERE {pending(queue)}{also} AND NOT EXISTS (SELECT 1 FROM "
-                      f"{{users}} WHERE {{users}}.id = {table}.user_id AND ({{users}}.status = "
-                      "'suspended' OR ({users}.status = 'deleted' AND NOT "
-                      f"({queue.after_deletion})))) AND ")
+        self._rows = (f"FROM {{{queue.table}}} WHERE {pending(queue)}{also} "
+                      f"AND NOT {stopped(queue)} AND ")
 
     def any(self) -> bool:
         """Whether there is one that a run would send or end."""
@@ -116,6 +113,13 @@ def due(ctx, queue: Queue) -> Due:
     delays = queue.delays(ctx.options)
     return Due(ctx.db, queue, (("next_attempt_at IS NULL", no_time(ctx.db, queue, delays)),
                                (impossible_time(queue), ":now")), bounds(ctx.now, delays))
+
+
+def stopped(queue: Queue) -> str:
+    """SQL: the owner of a row is suspended or deleted, so that it waits where it is."""
+    return (f"EXISTS (SELECT 1 FROM {{users}} WHERE {{users}}.id = {{{queue.table}}}.user_id AND "
+            "({users}.status = 'suspended' OR ({users}.status = 'deleted' "
+            f"AND NOT ({queue.after_deletion}))))")
 
 
 def pending(queue: Queue) -> str:

@@ -9,18 +9,16 @@ from __future__ import annotations
 from jobs_lib import clock
 
 from . import guard
+from .due import stopped
 from .queue import LIFETIME, Work
 
 
 def still_wanted(work: Work, rings: list, rows: list[dict]) -> list[dict]:
     """The rows that a run goes on with: to send them, or to cancel those that lack something."""
     queue = work.queue
-    stopped = (f"EXISTS (SELECT 1 FROM {{users}} WHERE {{users}}.id = {work.table}.user_id AND "
-               "({users}.status = 'suspended' OR ({users}.status = 'deleted' "
-               f"AND NOT ({queue.after_deletion}))))")
     found = {row["id"]: row["lacks"] for row in work.db.query(
         f"SELECT id, CASE WHEN {queue.missing} THEN 1 ELSE 0 END AS lacks FROM {work.table} "
-        f"WHERE id IN (:ids) AND ({queue.missing} OR {stopped})", ids=[row["id"] for row in rows])}
+        f"WHERE id IN (:ids) AND ({queue.missing} OR {stopped(queue)})", ids=[row["id"] for row in rows])}
     is_held = any(found.values()) and guard.held(work.ctx, "queued")
     if is_held:
         for ring in rings:

@@ -1,6 +1,7 @@
 """One owner's backlog delays nobody else: owners take turns in a ring, urgent mail ahead."""
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import pytest
@@ -161,3 +162,11 @@ def test_an_urgent_notice_that_comes_in_during_a_long_run_goes_ahead(shared):   
     shared.outbox.answer = arrive
     shared.run(NOTICES, limit=10)
     assert "u2" in order(shared)[:6]
+
+
+@both
+def test_what_is_about_nobody_is_due_nowhere(shared, job):     # R66
+    fill(shared, job, 99, 9)                            # many are held, and nobody is to be alerted
+    fill(shared, job, 1, 2)
+    found = json.loads(shared.command("queue", "--json"))
+    assert sum(each["due"] for each in found) == 2
