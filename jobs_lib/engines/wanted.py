@@ -18,7 +18,8 @@ def still_wanted(work: Work, rings: list, rows: list[dict]) -> list[dict]:
     queue = work.queue
     found = {row["id"]: row["lacks"] for row in work.db.query(
         f"SELECT id, CASE WHEN {queue.missing} THEN 1 ELSE 0 END AS lacks FROM {work.table} "
-        f"WHERE id IN (:ids) AND ({queue.missing} OR {stopped(queue)})", ids=[row["id"] for row in rows])}
+        f"WHERE id IN (:ids) AND ({queue.missing} OR {stopped(queue)})",
+        ids=[row["id"] for row in rows])}
     is_held = any(found.values()) and guard.held(work.ctx, "queued")
     if is_held:
         for ring in rings:
