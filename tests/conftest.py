@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.servers.mariadb import MariaDB
+from tests.servers.web import Web
 from tests.support.bench import Bench
 from tests.support.databases import Pool
 from tests.support.product import limits, load
@@ -121,6 +122,13 @@ def bench(tmp_path, engine_url):
     made = Bench(tmp_path, engine_url)
     yield made
     made.db.close()
+
+
+@pytest.fixture
+def outside():
+    """A web server on this machine: the service that is pinged, the hook that is alerted."""
+    with Web() as web:
+        yield web
 
 
 @pytest.fixture

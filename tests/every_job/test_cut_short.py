@@ -12,6 +12,7 @@ import pytest
 
 from tests.support import databases
 from tests.support.archives import named
+from tests.support.forks import is_killed
 from tests.test_hostile_rows import due
 
 MAIL = ("retry_forwards", "send_notifications")
@@ -206,19 +207,14 @@ def test_killed_before_each_change_the_next_runs_do_the_rest(judged, job):      
 
 def killed(bench, job: str, number: int) -> bool:
     """Whether a run in a process of its own was killed before its so many-th change."""
-    child = os.fork()
-    if child == 0:                      # the job opens a connection of its own
-        left = [number]
+    left = [number]
 
-        def strike(sql, _values) -> None:
-            left[0] -= sql.startswith(("INSERT", "UPDATE", "DELETE", "COMMIT"))
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-        try:
-            bench.on_statement = strike
-            os._exit(bench.attempt(job)["status"] != "ok")
-        finally:
-            os._exit(70)
-    status = os.waitpid(child, 0)[1]
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFSIGNALED(status)
+    def strike(sql, _values) -> None:
+        left[0] -= sql.startswith(("INSERT", "UPDATE", "DELETE", "COMMIT"))
+        if left[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def work() -> bool:
+        bench.on_statement = strike
+        return bench.attempt(job)["status"] == "ok"
+    return is_killed(work)

@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from tests.support.forks import is_killed
 from tests.support.hooks import SECRET
 from tests.support.product import ANSWERED, SENT, Lost, Response, Result, clock
 
@@ -63,16 +64,7 @@ def uncertain(bench) -> Counter:
 
 
 def run_and_be_killed(bench, job: str) -> bool:
-    """A run in a process of its own; whether it was killed."""
-    child = os.fork()
-    if child == 0:                      # it opens a connection of its own
-        try:
-            os._exit(bench.attempt(job)["status"] not in ("ok", "partial"))
-        finally:
-            os._exit(70)
-    status = os.waitpid(child, 0)[1]
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFSIGNALED(status)
+    return is_killed(lambda: bench.attempt(job)["status"] in ("ok", "partial"))
 
 
 @pytest.mark.parametrize("job", TABLES)

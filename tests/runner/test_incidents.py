@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.web import Web
 from tests.support.product import (
     Console,
     JobsError,
@@ -99,13 +98,6 @@ class Hours:
             else:
                 found.append("fail" if path.endswith("/fail") else "ping")
         return found
-
-
-@pytest.fixture
-def outside():
-    """Who hears pings and alerts."""
-    with Web() as web:
-        yield web
 
 
 @pytest.fixture

@@ -17,13 +17,6 @@ from tests.servers.web import Web, silent
 from tests.support.patience import SOON
 
 
-@pytest.fixture
-def outside():
-    """The service."""
-    with Web() as web:
-        yield web
-
-
 def url(web, path: str = "/ping/abc") -> str:
     return f"http://127.0.0.1:{web.port}{path}"
 

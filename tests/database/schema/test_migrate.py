@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from tests.support.databases import NOW, files, migrated
+from tests.support.forks import is_killed
 from tests.support.product import (
     NAMES,
     SCHEMA_VERSION,
@@ -76,26 +77,18 @@ def in_a_process(url, at=None):
     """Run `migrate` in a process of its own that is killed: before the statement of that number,
     reads left aside, which leave everything as it is, or behind the first that makes something.
     True if it came to its end."""
-    child = os.fork()
-    if child == 0:
-        try:
-            db = connect(url, create=True)
-            done = []
+    def work() -> bool:
+        db, done = connect(url, create=True), []
 
-            def watch(sql, values):
-                if len(done) == at or (at is None and done and done[-1].startswith(MAKES)):
-                    os.kill(os.getpid(), signal.SIGKILL)
-                if not sql.startswith(READS):
-                    done.append(sql)
-
-            db.on_statement = watch
-            migrate(db, NOW)
-            os._exit(0)
-        finally:
-            os._exit(1)
-    status = os.waitpid(child, 0)[1]
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFEXITED(status)
+        def watch(sql, values):
+            if len(done) == at or (at is None and done and done[-1].startswith(MAKES)):
+                os.kill(os.getpid(), signal.SIGKILL)
+            if not sql.startswith(READS):
+                done.append(sql)
+        db.on_statement = watch
+        migrate(db, NOW)
+        return True
+    return not is_killed(work)
 
 
 # Repeating and killing
