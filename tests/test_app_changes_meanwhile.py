@@ -150,7 +150,7 @@ def test_an_account_that_is_suspended_meanwhile_gets_no_export(bench, exporting)
 
 
 @pytest.mark.parametrize("change", ["status = 'pending'", "status = 'sent'", "status = 'by_app'",
-                                    "told_at = :now", "user_id = 2"])
+                                    "notified_at = :now", "user_id = 2"])
 # R21: its owner was notified by what the run had read before it began to write notices
 def test_nobody_is_notified_of_a_forward_that_has_not_failed_any_more(bench, change):
     due(bench, "failed_emails", 1)
@@ -158,11 +158,11 @@ def test_nobody_is_notified_of_a_forward_that_has_not_failed_any_more(bench, cha
     bench.db.execute("UPDATE {users} SET email = 'b@home.example' WHERE id = 1")
     bench.db.execute("UPDATE {failed_emails} SET status = 'failed', envelope_from = 'c@far.example'"
                      ", next_attempt_at = :later", later=bench.ahead(days=1))
-    bench.meanwhile("told_at IS NULL", lambda: bench.meanwhile(
+    bench.meanwhile("notified_at IS NULL", lambda: bench.meanwhile(
         "BEGIN", f"UPDATE {{failed_emails}} SET {change}"))
     assert bench.run("retry_forwards")["notices"] == 0
     row, = bench.rows("failed_emails")
-    assert (row["told_at"] is None) == (change != "told_at = :now")
+    assert (row["notified_at"] is None) == (change != "notified_at = :now")
 
 
 # R21: the owner before was notified of it, and the audit log named that one

@@ -29,6 +29,12 @@ def filled(bench) -> None:
                 rows = [{**row, "status": "deleted", "deleted_at": deleted} for row in rows]
             bench.table(name, rows)
     bench.table("users", [{"id": 9_003, "status": "deleted"}])          # without a time
+    bench.table("destinations", [{"id": 99_000 + number, "verified_at": bench.now}
+                                 for number in range(50)])      # the others are no mass change
+    bench.table("notifications", [{"id": 49_000, "user_id": OWNER, "kind": "overflow_warning",
+                                   "status": "failed", "finished_at": bench.now}])
+    bench.table("overflow_hold", [{"user_id": OWNER, "alias_id": 1, "warning_id": 49_000,
+                                   "warned_at": bench.now, "held_at": bench.ago(days=29)}])
     bench.table("domains", [{**due(bench, OWNER)["domains"][0], "id": 9_004, "name": "a.example",
                              "recheck_requested_at": bench.ago(minutes=5)}])
     # More than half of a limit: then the one queue of mail looks whether others wait in the other.

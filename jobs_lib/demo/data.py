@@ -15,6 +15,7 @@ GREYLISTED, FULL = "4.7.1 Greylisted, please try again later", "4.2.2 Mailbox fu
 NO_SUCH_USER = "5.1.1 No such user here"
 EMAIL_USED = "You have used 80% of your email allowance"
 HELD_NOTICE = "A held message will be deleted"
+REMOVAL = "Verify jane@old.example to keep it"
 
 ACCOUNTS: dict[str, tuple[str, tuple]] = {
     "users": ("key email name status created_at deleted_at log_retention_days", (
@@ -89,7 +90,7 @@ QUEUES: dict[str, tuple[str, tuple]] = {
     # retries wait 1, 6, 24 and 48 hours
     "failed_emails": (
         "user_id alias_id destination_id envelope_to envelope_from raw_path status attempts "
-        "created_at next_attempt_at last_attempt_at last_code last_error finished_at told_at", (
+        "created_at next_attempt_at last_attempt_at last_code last_error finished_at notified_at", (
             # due
             ("@jane", "@shop", "@home", HOME, "orders@outdoor.example", "order.eml",
              "pending", 0, -64 * M, None, None, None, None, None, None),
@@ -126,6 +127,8 @@ QUEUES: dict[str, tuple[str, tuple]] = {
              "sent", "sample-warning:1", -25 * H, -25 * H, -25 * H),
             ("results", "@sam", "overflow_warning", "overflow", None, "sam@home.example",
              HELD_NOTICE, None, "sent", "sample-warning:2", -20 * H, -20 * H, -20 * H),
+            (None, "@jane", "destination_removal", "porter", None, HOME, REMOVAL, None, "sent",
+             "sample-removal:1", -4 * D, -4 * D, -4 * D),
             (None, "@jane", "usage_threshold", None, None, HOME, EMAIL_USED, None, "sent",
              "sample-usage:0", -95 * D, -95 * D, -95 * D),
             # waiting, from the app; Sam does not want this kind

@@ -27,7 +27,7 @@ FORWARDS = Queue(
     "forwards", "forward", "failed_emails", "retry_forwards", "sent",
     delays=lambda options: options.delays, counted_from="created_at", dated=True,
     columns=("alias_id", "destination_id", "envelope_from", "envelope_to", "raw_path"),
-    when_over=(("told_at", NOW),),
+    when_over=(("notified_at", NOW),),
     missing=f"{_nobodys('failed_emails')} OR {_missing('failed_emails', 'alias_id', 'aliases')}")
 NOTICES = Queue(
     "notifications", "notification", "notifications", "send_notifications", "sent",

@@ -9,7 +9,9 @@ second notice is written, and none at all a week after the end, as on a first ru
 a new end also sets `expiry_notified_at` to NULL; without that, a notice that is younger than the
 new span counts for it too.
 
-Aliases of suspended and of deleted accounts are deactivated too, without a notice.
+Aliases of suspended and of deleted accounts are deactivated too, without a notice. Where more than
+a fifth of the active aliases, and more than 5, would end at once, none does until an operator
+confirms it: that may be a mistake. So it is while the clock is in doubt.
 
 Crash safety: an owner's aliases are deactivated in one commit with their audit rows and the notice,
 so each has exactly one row for each time it ended, and is announced at most once.
@@ -41,6 +43,8 @@ def job(ctx):
     from jobs_lib.features.notifications.reminders import remind
 
     ctx.counts.update(expired=0, notices=0)
+    if not ctx.may_expire():
+        return ctx.counts
     aliases.expire(ctx)
     if ctx.options.warn_before is not None and not ctx.should_stop():
         remind(ctx, aliases.EXPIRING)

@@ -3,13 +3,14 @@
 A token that was mailed to prove that a destination is its owner's is deleted when it has expired.
 Anyone who has left a destination unverified for 3 days is reminded, once, at the address of the
 account: the destination itself belongs to nobody yet. After 30 days such a destination is removed,
-unless that is switched off, and never without a notice: it is written 3 days before, and the 3 days
-count from when it was sent, however late cron or the mail may be. If it cannot be sent they count
-from when it was given up; when it is 7 days old, it no longer holds anything back.
+unless that is switched off, and never without a warning: it is written 3 days before, and the 3
+days count from when it was sent, however late cron or the mail may be. A warning that is refused is
+sent to the owner's next verified address. Where all of them refuse it, or the owner is suspended,
+the destination is removed after twice the time.
 
 A destination that an alias uses is never removed, nor one that a queued forward is addressed to.
-Owners whose account is not active, or whose address no mail can reach, are not notified, so their
-destinations stay.
+Where more than a fifth of all destinations, and more than 5, would be removed, none is, and nobody
+is warned, until an operator confirms it: that may be a mistake.
 
 Crash safety: a destination is marked in the commit that queues its notice, and is deleted in one
 commit with its tokens and its audit row.
@@ -31,12 +32,12 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
                                "How long it is unverified before it is removed, if no alias uses "
                                "it."),
         "warn_before": Option(kind.duration, "3d",
-                              "How long before that the owner is notified; also how old the sent "
-                              "notice has to be."),
+                              "How long before that the owner is warned; also how long ago the "
+                              "warning was sent, at least."),
     },
     idempotency="Tokens are deleted by their own time, notices are queued in the commit that marks "
-    "what they announce, and a destination is removed only when its notice is old enough, judged "
-    "again in each DELETE: a killed or repeated run finds what is left and continues.",
+    "what they announce, and a destination is removed only when its warning was sent in time, "
+    "judged again in each DELETE: a killed or repeated run finds what is left and continues.",
     sample=("id", "user_id", "destination_id", "email", "created_at", "expires_at"),
     tables=NOTIFIES + AUDITS + "destinations=- alias_destinations destination_verifications- "
     "failed_emails",
@@ -49,7 +50,7 @@ def job(ctx):
     counts = ctx.counts
     destinations.TOKENS(ctx)
     counts.update(tokens=counts.pop("deleted"), notices=0, removed=0)
-    if ctx.options.remind_after is not None and not ctx.should_stop():
+    if ctx.options.remind_after is not None and ctx.may_expire() and not ctx.should_stop():
         remind(ctx, destinations.UNVERIFIED)
     if ctx.options.remove_after is not None and not ctx.should_stop():
         destinations.remove(ctx)

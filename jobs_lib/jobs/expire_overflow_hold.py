@@ -3,9 +3,9 @@
 A message that came in over an account's limit is held for its owner to release. A day before its
 time is up the owner is warned, once a day for all such messages: the warning lists each of them. It
 is deleted 24 hours after that warning was sent, at the earliest, however late cron or the mail may
-be. If the warning finally cannot be sent, 24 hours after that; if it still waits, or the owner has
-no address, 7 days after it was written, and the log says so: mail that nobody can be notified of
-must not be kept for ever.
+be. A warning that is refused is sent to the owner's next verified address. Where all of them refuse
+it, or the owner is suspended, the message is deleted after twice the time, 60 days: it must not be
+kept for ever.
 
 A released message is left alone, and deleted with its file 7 days later.
 
@@ -48,7 +48,7 @@ job = purge(
         Rule("released_at", option="keep_released"),
     ),
     run=_run,
-    tables=NOTIFIES + "aliases overflow_hold=",
+    tables=NOTIFIES + "aliases destinations overflow_hold=",
     idempotency="A message is marked in the commit that queues the one warning of its owner and "
     "day, and is deleted only when that warning was sent 24 hours ago, judged again in each "
     "DELETE: a killed or repeated run finds what is left and continues.",

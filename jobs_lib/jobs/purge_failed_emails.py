@@ -27,8 +27,8 @@ job = purge(
                           "sent or has failed.")},
     rules=(
         Rule("finished_at", "created_at", {"status": "sent"}),
-        Rule("finished_at", "created_at", {"status": "failed", "told_at": PRESENT}),
-        Rule("finished_at", "created_at", {"status": "failed", "told_at": None}, later=DAY),
+        Rule("finished_at", "created_at", {"status": "failed", "notified_at": PRESENT}),
+        Rule("finished_at", "created_at", {"status": "failed", "notified_at": None}, later=DAY),
     ),
     sample=("id", "status", "envelope_to", "created_at", "finished_at", "size_bytes"),
 )

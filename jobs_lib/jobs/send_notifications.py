@@ -30,7 +30,7 @@ from jobs_lib.job import declare
     idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; "
     "a killed run repeats at most the one notice in flight, with the same bytes and Message-ID.",
     sample=("id", "kind", "to_email", "priority", "attempts", "created_at", "last_error"),
-    tables="users failed_emails",
+    tables="users failed_emails=",
 )
 def job(ctx):
     """Send the notifications that are due."""

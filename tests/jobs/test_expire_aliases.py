@@ -164,25 +164,29 @@ def test_a_late_run_still_announces_and_what_has_ended_is_told_as_ended(owned): 
         ("alias_expired", "alias-expired:2:"), ("alias_expiring", "alias-expiring:1")}
 
 
-# Dry runs, several at once, kills
-
-def test_of_an_end_that_is_a_week_old_nobody_is_told_any_more(bench):      # as on a first run
-    bench.table("users", [{"id": 1, "email": "jo@home.example", "status": "active"}])
-    bench.table("aliases", [{"id": 1, "user_id": 1, "expires_at": bench.ago(days=1000)},
-                            {"id": 2, "user_id": 1, "expires_at": bench.ago(days=7, seconds=1)},
-                            {"id": 3, "user_id": 1, "expires_at": bench.ago(days=7)}])
-    assert bench.run("expire_aliases", dry_run=True) == {"expired": 3, "notices": 1}
-    assert bench.run("expire_aliases") == {"expired": 3, "notices": 1}
-    assert len(bench.rows("audit_logs")) == 3
-    [notice] = bench.rows("notifications")
-    assert notice["dedupe_key"].startswith("alias-expired:3:")
+def test_many_ends_at_once_wait_and_what_ends_soon_is_announced(owned):        # R79
+    owned.table("aliases", [alias(id, owned.ago(days=30) if id < 8 else owned.ahead(days=1))
+                            for id in range(1, 31)])
+    assert owned.run(JOB) == {"expired": 0, "notices": 1, "held": 7}
+    assert [row["kind"] for row in owned.rows("notifications")] == ["alias_expiring"]
+    assert owned.run(JOB, yes=True)["expired"] == 7
 
 
-@pytest.mark.parametrize("never", ["0000-00-00 00:00:00", ""])
-def test_no_end_is_none_however_an_app_writes_it(bench, never):         # R67
+def test_of_an_end_that_is_a_week_old_nobody_is_told_any_more(owned):      # as on a first run
+    owned.table("aliases", [alias(1, owned.ago(days=1000)), alias(2, owned.ago(days=7, seconds=1)),
+                            alias(3, owned.ago(days=7))])
+    for dry_run in (True, False):
+        assert owned.run(JOB, dry_run=dry_run) == {"expired": 3, "notices": 1}
+    assert audited(owned) == [1, 2, 3]
+    [(_, _, key)] = notices(owned)
+    assert key.startswith("alias-expired:3:")
+
+
+@pytest.mark.parametrize("never", ["0000-00-00 00:00:00", "2000-12-31 23:59:59"])
+def test_a_time_before_2001_is_no_end(bench, never):         # R67, R79
     bench.table("users", [{"id": 1, "email": "u1@home.example"}])
     bench.table("aliases", [{"id": 1, "user_id": 1}])
     if bench.db.dialect.name != "sqlite":
         bench.db.execute("SET SESSION sql_mode = ''")
     bench.db.execute("UPDATE {aliases} SET expires_at = :never", never=never)
-    assert bench.run("expire_aliases") == {"expired": 0, "notices": 0}
+    assert bench.run(JOB) == {"expired": 0, "notices": 0, "invalid": 1}

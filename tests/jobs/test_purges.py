@@ -48,10 +48,10 @@ CASES = {
         ({"status": "sent", "finished_at": 7}, False),
         ({"status": "sent", "finished_at": 1, "created_at": 9}, False),
         # its owner was told, or was not for a day more
-        ({"status": "failed", "finished_at": 7 + SECOND, "told_at": 6}, True),
-        ({"status": "failed", "finished_at": 7, "told_at": 6}, False),
-        ({"status": "failed", "finished_at": 8, "told_at": None}, False),
-        ({"status": "failed", "finished_at": 8 + SECOND, "told_at": None}, True),
+        ({"status": "failed", "finished_at": 7 + SECOND, "notified_at": 6}, True),
+        ({"status": "failed", "finished_at": 7, "notified_at": 6}, False),
+        ({"status": "failed", "finished_at": 8, "notified_at": None}, False),
+        ({"status": "failed", "finished_at": 8 + SECOND, "notified_at": None}, True),
         # without a time of its end it counts from its creation
         ({"status": "sent", "finished_at": None, "created_at": 7 + SECOND}, True),
         ({"status": "sent", "finished_at": None, "created_at": 7}, False),

@@ -487,40 +487,7 @@ def test_where_much_lacks_its_alias_it_waits_and_ends_past_the_seventh_day(bench
     assert bench.run("retry_forwards")["sent"] == 8
 
 
-# Telling the owner
-
-def test_one_notice_a_destination_and_day_lists_what_failed(bench, forward):
-    forward(1, attempts=3), forward(2, attempts=3)
-    always(bench, UNKNOWN)
-    bench.run("retry_forwards")
-    forward(3, attempts=3)
-    bench.run("retry_forwards")
-    notice, = bench.rows("notifications")
-    assert notice["subject"] == "We could not forward 3 messages to jo@home.example"
-    assert all(f"Order {id}" in notice["body_text"] for id in (1, 2, 3))
-    assert [row(bench, id)["notice_id"] for id in (1, 2, 3)] == [notice["id"]] * 3
-
-
-def test_what_fails_after_todays_notice_was_sent_is_told_tomorrow(bench, forward):
-    forward(1, attempts=3)
-    always(bench, UNKNOWN)
-    bench.run("retry_forwards")
-    bench.db.execute("UPDATE {notifications} SET status = 'sent'")
-    forward(2, attempts=3)
-    bench.run("retry_forwards")
-    assert len(bench.ids("notifications")) == 1
-    assert row(bench, 2)["told_at"] is None
-    bench.now = bench.ahead(days=1)
-    bench.run("retry_forwards")
-    assert len(bench.ids("notifications")) == 2
-    assert row(bench, 2)["told_at"]
-
-
-def test_another_destination_has_a_notice_of_its_own(bench, forward):
-    forward(1, attempts=3), forward(2, attempts=3, envelope_to="jo@work.example")
-    always(bench, UNKNOWN)
-    assert bench.run("retry_forwards")["notices"] == 2
-
+# Notifying the owner
 
 @pytest.mark.parametrize("how", [{"envelope_from": ""},
                                  {"content": b"Auto-Submitted: auto-replied\r\n" + LETTER
@@ -530,7 +497,7 @@ def test_mail_of_machines_causes_no_notice_by_itself(bench, forward, how):     #
     always(bench, UNKNOWN)
     bench.run("retry_forwards")
     assert bench.ids("notifications") == []
-    assert row(bench, 1)["told_at"]
+    assert row(bench, 1)["notified_at"]
     forward(2, attempts=3)
     bench.run("retry_forwards")
     assert len(bench.ids("notifications")) == 1

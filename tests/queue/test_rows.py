@@ -89,7 +89,7 @@ def test_an_invalid_row_fails_with_its_reason_and_no_attempt(bench):     # R67
     assert (ended["status"], ended["last_error"], ended["attempts"]) == (
         "failed", "invalid: its attempts is out of range", -100)
     assert ended["finished_at"]
-    assert ended["told_at"]                 # nobody can be notified of what makes no sense
+    assert ended["notified_at"]                 # nobody can be notified of what makes no sense
     event, = [event for event in bench.events("retry_forwards") if event["event"] == "invalid row"]
     assert (event["id"], event["reason"]) == (1, "its attempts is out of range")
 

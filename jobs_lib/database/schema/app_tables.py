@@ -131,14 +131,14 @@ TABLES = {
         finished_at         time     null written
         claim_run           word     null written
         uncertain           int      = 0 written  # 1: lost in flight, retried once; 2: was retried
-        told_at             time     null written  # when a notice was written, or none could be
-        notice_id           ref      null written  # the notice that lists it; NULL: show in the app
+        notified_at         time     null written  # when its notice was sent, or none was due
+        notice_id           ref      null written  # the notice that lists it
         index due: status, next_attempt_at, attempts, last_attempt_at  # retry_forwards: what is due
         index turns: status, user_id, next_attempt_at    # retry_forwards: owners in turn
         index path: raw_path                     # is this spool file named by any row
         index finished: status, finished_at, created_at  # purge_failed_emails
-        index untold: status, told_at            # retry_forwards: failures not yet reported
-        index notice: notice_id                  # retry_forwards: the rows that a notice lists
+        index unreported: status, notified_at, notice_id # retry_forwards: failures without notice
+        index notice: notice_id                  # send_notifications: the rows that a notice lists
         index user: user_id                      # an account's queue: pages, cancelling, deletion
         index destination: destination_id        # a destination's queue, when it is deleted
         index alias: alias_id                    # an alias's queue, when it is deleted

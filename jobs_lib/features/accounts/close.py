@@ -62,7 +62,8 @@ def _cancel(ctx, account) -> bool:
     than their time: their links open nothing, and export_accounts ends them."""
     batches = Batches(ctx, account, is_patient=False)
     ended = {"now": ctx.clock(), "error": f"cancelled: {WHY}"}
-    forwards, emptied = f"{ENDED}, told_at = :now", f"{ENDED}, body_text = NULL, body_html = NULL"
+    forwards = f"{ENDED}, notified_at = :now"
+    emptied = f"{ENDED}, body_text = NULL, body_html = NULL"
     if not (batches.change("failed_emails", PENDING, forwards, **ended)
             and batches.change("failed_emails", TO_THEM, forwards, **ended)
             and batches.change("webhook_deliveries", PENDING, ENDED, **ended)

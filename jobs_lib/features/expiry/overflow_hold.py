@@ -1,5 +1,4 @@
-"""Held mail: warning its owner before it is deleted, and telling when a warning has been out for
-long enough."""
+"""Held mail: warning its owner before it is deleted, and deleting what was warned of in time."""
 from __future__ import annotations
 
 from datetime import timedelta
@@ -8,80 +7,59 @@ from functools import partial
 from jobs_lib import clock
 from jobs_lib.database.values import one_line
 from jobs_lib.engines.purge import begin, finish
-from jobs_lib.features.notifications import render
+from jobs_lib.features.notifications import render, warnings
 from jobs_lib.features.notifications.reminders import Reminder, remind
 from jobs_lib.text import size
 
-KIND = "overflow_warning"
 NOTICE = timedelta(hours=24)        # between a sent warning and deleting: the owner's time to act
-# a warning that waits longer than this to be sent holds nothing back any more
-GIVEN_UP = timedelta(days=7)
 SUBJECT_SHOWN = 200                 # signs: a line of the mail, not a page of it
-
-# Values, not EXISTS: that MariaDB may answer by reading all notices that were ever sent.
-ITS_WARNING = " FROM {notifications} WHERE {notifications}.id = {overflow_hold}.warning_id"
-FINISHED = ("(SELECT COALESCE({notifications}.sent_at, {notifications}.finished_at,"
-            f" {{notifications}}.created_at){ITS_WARNING}"
-            " AND {notifications}.status IN ('sent', 'failed'))")
-WARNED = (f"{{overflow_hold}}.warned_at IS NOT NULL AND ({FINISHED} <= :warned_by"
-          f" OR {{overflow_hold}}.warned_at <= :given_up AND {FINISHED} IS NULL)")
-UNSENT = ("({overflow_hold}.warning_id IS NULL OR "
-          f"(SELECT {{notifications}}.status{ITS_WARNING}) <> 'sent')")
+LISTS = ("{notifications}.id = {overflow_hold}.warning_id AND {overflow_hold}.released_at IS NULL")
+IS_WARNED = ("{overflow_hold}.warned_at IS NOT NULL AND "
+             + warnings.warned_sql("overflow_hold", "{overflow_hold}.held_at", LISTS))
 
 
 def is_warned(ctx) -> tuple[str, dict]:
-    """(SQL, values): the owner has had the warning that lists this message for 24 hours, or cannot
-    be warned.
-
-    A warning counts from when it was sent, or given up; one that still waits, that is no longer
-    there, or that could not be addressed, lets go 7 days after it was written.
-    """
-    return WARNED, {"warned_by": ctx.now - NOTICE, "given_up": ctx.now - GIVEN_UP}
+    """(SQL, values): the owner was warned in time of a message that is past its time."""
+    return IS_WARNED, warnings.warned_values(ctx, NOTICE, ctx.options.keep)
 
 
 def expire(ctx, declared) -> dict:
-    """Warn, then delete what has been warned of for long enough. The counts.
+    """Warn, then delete what was warned of in time. The counts.
 
-    A `keep` that was shortened by mistake writes no warning: the purge looks at that first.
+    The purge looks first whether a `keep` was shortened by mistake: that writes no warning.
     """
     due = begin(ctx, declared)
     if due is None:
         return ctx.counts
     ctx.counts.update(notices=0, waiting=0)
     if ctx.options.keep is not None:
-        _warn(ctx)
+        remind(ctx, WARNING)
+        _count_waiting(ctx)
     return finish(ctx, due)
 
 
-def _warn(ctx) -> None:
-    """Queue the warnings that are owed, and count what waits for its warning: `waiting`.
-
-    Also logs how many messages are about to be deleted although their warning was never sent:
-    `unwarned`.
-    """
-    counts = ctx.counts
-    remind(ctx, WARNING)
+def _count_waiting(ctx) -> None:
+    """Count what is past its time, and stays until its owner was warned in time."""
     sql, values = is_warned(ctx)
-    past = {"past": ctx.now - ctx.options.keep, **values}
-    held = "SELECT COUNT(*) FROM {overflow_hold} WHERE released_at IS NULL AND held_at < :past"
-    counts["waiting"] = ctx.db.value(f"{held} AND CASE WHEN {sql} THEN 0 ELSE 1 END = 1", **past)
-    unwarned = ctx.db.value(f"{held} AND {sql} AND {UNSENT}", **past)
-    if unwarned:
-        counts["unwarned"] = unwarned
-        if not ctx.dry_run:
-            ctx.log.warning("held mail expires though its warning was not sent", number=unwarned)
-    if ctx.dry_run and counts["waiting"]:
-        ctx.show(f"keep {counts['waiting']:,} past their time: their warning is not 24 hours old",
-                 [])
+    waiting = ctx.db.value(
+        "SELECT COUNT(*) FROM {overflow_hold} WHERE released_at IS NULL AND held_at >= :first "
+        f"AND held_at < :past AND CASE WHEN {sql} THEN 0 ELSE 1 END = 1", first=clock.FIRST,
+        past=ctx.now - ctx.options.keep, **values)
+    ctx.counts["waiting"] = waiting
+    if ctx.dry_run and waiting:
+        ctx.show(f"keep {waiting:,} past their time: their warning was not sent 24 hours ago", [])
 
 
 def _due(ctx) -> tuple[str, dict]:
-    return ("released_at IS NULL AND warned_at IS NULL AND held_at < :warned_from",
-            {"warned_from": ctx.now - ctx.options.keep + ctx.options.warn_before})
+    sql = ("released_at IS NULL AND warned_at IS NULL AND held_at >= :first "
+           "AND held_at < :warned_from")
+    return sql, {"first": clock.FIRST,
+                 "warned_from": ctx.now - ctx.options.keep + ctx.options.warn_before}
 
 
-def _key(ctx, user_id: int, rows: list[dict]) -> str:
-    return f"overflow-warning:{user_id}:{ctx.now:%Y-%m-%d}"
+def _key(ctx, row: dict) -> str:
+    """One warning an owner and day: what comes later waits for tomorrow's."""
+    return f"overflow-warning:{row['user_id']}:{ctx.now:%Y-%m-%d}"
 
 
 def _values(ctx, user: dict, rows: list[dict]) -> dict:
@@ -96,17 +74,15 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
     return {
         "count": len(rows), "many": len(rows) > 1, "kept": render.span(ctx.options.keep),
         "first_day": render.day(first), "first": render.minute(first),
-        "messages": [{"sender": row["sender"] or "(no sender)",
-                      "subject": one_line(row["subject"], SUBJECT_SHOWN) or "(no subject)",
+        "messages": [{"sender": render.unlinked(row["sender"]) or "(no sender)",
+                      "subject": render.unlinked(one_line(row["subject"], SUBJECT_SHOWN))
+                      or "(no subject)",
                       "alias": aliases.get(key(row["alias_id"]), "a deleted alias"),
                       "received": render.minute(clock.parse(row["held_at"])),
                       "size": size(row["size_bytes"], 1000),
-                      "gone": render.minute(gone[row["id"]])} for row in rows],
-    }
+                      "gone": render.minute(gone[row["id"]])} for row in rows]}
 
 
-WARNING = Reminder(kind=KIND, table="overflow_hold", age="held_at", due=_due,
-                   notified=("warned_at",), notice="warning_id", daily=True, key=_key,
-                   values=_values,
-                   statuses=("active", "suspended"), columns=("alias_id", "sender", "subject",
-                                                              "size_bytes"))
+WARNING = Reminder("overflow_warning", "overflow_hold", "held_at",
+                   ("alias_id", "sender", "subject", "size_bytes"), _due, ("warned_at",), _key,
+                   _values, LISTS, "warning_id")

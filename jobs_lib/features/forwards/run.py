@@ -12,6 +12,7 @@ from jobs_lib.engines import spool
 
 LATER = timedelta(days=1)       # than its row was sent, a file goes
 FIRST = timedelta(days=7)       # the first run looks so far back
+LATELY = timedelta(hours=1)     # a notice was refused: a few runs see it
 
 
 def drop_sent_files(ctx) -> None:
@@ -62,26 +63,29 @@ def send_due(ctx):
 
 
 def notify_owners(ctx) -> None:
-    """Queue the notices that are owed for what has finally failed."""
-    if ctx.db.row("SELECT id FROM {failed_emails} WHERE status = 'failed' AND told_at IS NULL "
-                  "LIMIT 1"):
-        from . import failure_notice
-        failure_notice.queue_notices(ctx)
+    """Queue the notices that are owed for what has finally failed, and send those on that were
+    refused just now."""
+    if ctx.db.row("SELECT id FROM {failed_emails} WHERE status = 'failed' AND notified_at IS NULL "
+                  "AND (notice_id IS NULL OR (SELECT finished_at FROM {notifications} WHERE "
+                  "{notifications}.id = {failed_emails}.notice_id AND {notifications}.status = "
+                  "'failed') > :lately) LIMIT 1", lately=ctx.now - LATELY):
+        from jobs_lib.features.notifications.reminders import remind
+
+        from .failure_notice import FAILED
+        remind(ctx, FAILED)
 
 
 def preview(ctx) -> None:
     """A dry run: what would be sent, and which owners would be notified of failures."""
     from jobs_lib.engines.preview import show_due_mail
     from jobs_lib.features import queues
+    from jobs_lib.features.notifications.reminders import remind
     from jobs_lib.text import counted
 
-    from . import failure_notice
+    from .failure_notice import FAILED
     from .source import Forwards
     show_due_mail(ctx, queues.FORWARDS, Forwards(ctx), queues.other_mail(ctx, queues.FORWARDS))
-    owed = failure_notice.count_owed(ctx)
-    ctx.count("notices", owed)
-    if owed:
-        ctx.show(f"queue at most {counted(owed, 'notice')} of messages that finally failed", [])
+    remind(ctx, FAILED)
     files = sum(1 for _ in sent_files(ctx))
     if files:
         ctx.count("files", files)

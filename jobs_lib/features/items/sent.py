@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 
-from jobs_lib.database.values import one_line, words
+from jobs_lib.database.values import one_line
 from jobs_lib.engines import limits
 from jobs_lib.engines.items import Items
 from jobs_lib.features import queues
@@ -36,9 +36,9 @@ class Forwards(Mail):
     needs = ("raw_path",)
     age, purge = ("finished_at", "created_at"), "purge_failed_emails"
     moments = (("created_at", "came in, after the app's own attempt had failed"),
-               ("told_at", ""), ("finished_at", "ended"))
+               ("notified_at", ""), ("finished_at", "ended"))
     # when it fails again, its owner is notified again
-    reset, notified = ("told_at", "notice_id"), ("told_at",)
+    reset, notified = ("notified_at", "notice_id"), ("notified_at",)
 
     def to(self, row: dict) -> str:
         """The recipient."""
@@ -50,9 +50,8 @@ class Forwards(Mail):
         return reasons_to_cancel(ctx.db, found)
 
     def what_happened(self, ctx, row: dict) -> list[tuple]:
-        """Which notice lists it, and what became of that one."""
-        return [(column, what or _notified(ctx.db, row["notice_id"]))
-                for column, what in self.moments if what or row["told_at"]]
+        """By which notice its owner was notified."""
+        return [(column, what or _notified(row["notice_id"])) for column, what in self.moments]
 
     def why_lost(self, ctx, row: dict) -> str | None:
         """Its raw message is not in the spool."""
@@ -66,20 +65,9 @@ class Forwards(Mail):
         return f"its raw message {row['raw_path']} is missing from the spool"
 
 
-def _notified(db, id) -> str:
-    """What `told_at` means."""
-    if id is None:
-        return ("no notice was written: a machine had sent this mail, or mail to all addresses of "
-                "its owner had just failed")
-    notice = db.row("SELECT status, sent_at FROM {notifications} WHERE id = :id", id=id)
-    if notice is None:
-        state = "which is deleted by now"
-    elif notice["status"] == "sent":
-        state = f"sent at {notice['sent_at']} UTC" if notice["sent_at"] else "sent"
-    else:
-        state = {"pending": "waiting", "sending": "being sent"}.get(
-            notice["status"], one_line(words(notice["status"])))
-    return f"a notice to its owner was written: notification {id}, {state}"
+def _notified(id) -> str:
+    """What `notified_at` means."""
+    return f"its owner was notified: notification {id}" if id else "no notice was due"
 
 
 class Notices(Mail):

@@ -37,6 +37,13 @@ class Notices(mail_sending.MailSource):
         content, sender = self.message(row, recipient)
         return Envelope(sender, recipient), Message(IN_MEMORY, content)
 
+    def sent(self, row: dict) -> None:
+        """The owner of forwards that failed has been notified of them."""
+        if row["kind"] == "forward_failed":
+            self.ctx.db.execute("UPDATE {failed_emails} SET notified_at = :now "
+                                "WHERE notice_id = :id AND notified_at IS NULL",
+                                now=self.ctx.clock(), id=row["id"])
+
     def message(self, row: dict, recipient: str) -> tuple[bytes, str]:
         """(the message, its envelope sender)."""
         if row["persona"] not in self.personas:

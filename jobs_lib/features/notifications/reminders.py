@@ -1,4 +1,4 @@
-"""Notifying owners of what is due, before or when something happens to what is theirs.
+"""Notifying owners of what is due, before or after something happens to what is theirs.
 
 Which rows those are is asked as "due and not notified", never as "due today": however late a run
 is, nobody is left out. One notice lists all rows of an owner, and they are marked in the
@@ -11,51 +11,46 @@ from contextlib import contextmanager
 from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.database.values import INVALID, words
+from jobs_lib.database.values import INVALID, chunked, words
 from jobs_lib.errors import Invalid, JobsError
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
 
-from . import enqueue
+from . import enqueue, warnings
+from .kinds import KINDS
 
-PAGE = 500                # rows looked at together, to find the owners
+PAGE = 500                # rows looked at together, to find the owners, and marked together
 SAMPLE_ROWS = 5
 
-Reminder = namedtuple("Reminder", "kind table age columns due notified key values notice daily "
-                      "wanted statuses most must_know",
-                      defaults=(None, False, None, ("active",), 500, False))
+Reminder = namedtuple("Reminder", "kind table age columns due marks key values lists listed_by "
+                      "most failing skip", defaults=((), None, None, None, None, 500, None, None))
 Reminder.__doc__ = """One kind of notice about rows that have an owner.
 
-kind      of the notice, and of its templates (kinds.py)
-table     whose rows, with `user_id`
-age       the column of times that orders them, with an index
-columns   what the notice needs of a row
-due       function of the Context -> (SQL, values): the rows that are due and not marked yet
-notified  a tuple of the columns that take the time
-key       function of (ctx, user_id, rows) -> dedupe key, which names the occurrence by its first
-          row or by the day
-values    function of (ctx, user, rows) -> what the templates show, besides `name`
-notice    the column that takes the notice's id, or None
-daily     the key names the day: rows that come later wait for tomorrow's notice
-wanted    function of (ctx, row) -> whether it is to be listed, for what SQL cannot say; or None
-statuses  of the owners that are notified
-most      rows a notice lists; the others wait for the next
-must_know rows of an owner without a usable address stay unmarked, for ever if need be; else they
-          are marked all the same
+kind       of the notice, and of its templates (kinds.py)
+table      whose rows, with `user_id`
+age        the column that orders them, with an index: a time, or `id`
+columns    what the notice needs of a row
+due        function of the Context -> (SQL, values): the rows that are due and not marked yet
+marks      the columns that take the time of the notice
+key        function of (ctx, row) -> dedupe key: of the first row it names the notice, and a row
+           whose own key was used is listed no more
+values     function of (ctx, user, rows) -> what the templates show, besides `name`
+lists      of a warning, SQL: a row that it still concerns is listed by a row of `notifications`
+listed_by  the column that takes the notice's id, or None
+most       rows a notice lists; the others wait for the next
+failing    the column with an address that failed: another is notified, if there is one
+skip       function of (ctx, rows) -> whether nobody has to hear of them; it marks them
 """
 
 
 def remind(ctx, reminder: Reminder) -> None:
-    """Queue the notices that are owed, one an owner, and count them as `notices`.
-
-    None while the clock is in doubt: they announce what is to come, with its day.
-    """
-    if not ctx.may_expire():
-        return
+    """Queue the notices that are owed, one an owner, and count them as `notices`."""
+    if reminder.lists and not ctx.dry_run:
+        warnings.follow_up_refused(ctx, reminder.kind, reminder.table, reminder.lists)
     sample: list[dict] = []
     before = ctx.counts.get("notices", 0)
     ctx.count("notices", 0)
-    for user_id in owed(ctx, reminder):
+    for user_id in _owed(ctx, reminder):
         if ctx.within_limit(1, ctx.counts["notices"] - before) == 0:
             if not ctx.dry_run:
                 ctx.stop("limit")
@@ -65,9 +60,9 @@ def remind(ctx, reminder: Reminder) -> None:
             sample = sample or listed[:SAMPLE_ROWS]
         if not ctx.dry_run:
             ctx.sleep(ctx.db.dialect.batches.pause)             # others write too
-    due = ctx.counts["notices"] - before
-    if ctx.dry_run and due:
-        ctx.show(f"queue {counted(due, 'notice')}: {reminder.kind}", sample)
+    number = ctx.counts["notices"] - before
+    if ctx.dry_run and number:
+        ctx.show(f"queue {counted(number, 'notice')}: {reminder.kind}", sample)
 
 
 @contextmanager
@@ -80,7 +75,7 @@ def alone(ctx, user_id):
         ctx.count(INVALID)
         ctx.log.warning("owner left out", user_id=user_id, error=str(error))
     except JobsError:
-        # of the database, the configuration, a safety stop: it is everybody's
+        # of the database, the configuration, the guard: it is everybody's
         raise
     except Exception as error:          # noqa: BLE001  (whatever it is, the others are served)
         ctx.defect(error, f"user {words(user_id)}")
@@ -88,21 +83,17 @@ def alone(ctx, user_id):
 
 # Who
 
-def owners(ctx, table: str, age: str, sql: str, values: dict, columns: tuple = (), wanted=None):
+def owners(ctx, table: str, age: str, sql: str, values: dict):
     """The owner of each row of `table` that `sql` names, once each, in the order of their oldest
-    such row.
-
-    The walk goes forward only, so rows that stay as they are stand in nobody's way. It ends when
-    the run is to stop. A row whose `age` is not a valid time, such as '' or MySQL's 0000-00-00, is
-    no one's.
-    """
+    such row. It ends when the run is to stop. It goes forward only, so rows that stay as they are
+    keep no others waiting."""
     seen: set = set()
-    listed = ", ".join(dict.fromkeys(["id", "user_id", age, *columns]))
-    for rows in ctx.db.pages(f"SELECT {listed} FROM {{{table}}} WHERE {age} >= :earliest AND {sql}",
-                             key=(age, "id"), size=PAGE, **{**values, "earliest": clock.FIRST}):
+    columns = ", ".join(dict.fromkeys(["id", "user_id", age]))
+    for rows in ctx.db.pages(f"SELECT {columns} FROM {{{table}}} WHERE {sql}",
+                             key=tuple(dict.fromkeys([age, "id"])), size=PAGE, **values):
         for row in rows:
             owner = ctx.db.key("users", row["user_id"])
-            if owner not in seen and (wanted is None or wanted(ctx, row)):
+            if owner not in seen:
                 seen.add(owner)
                 yield row["user_id"]
                 if ctx.should_stop():
@@ -111,86 +102,83 @@ def owners(ctx, table: str, age: str, sql: str, values: dict, columns: tuple = (
             return
 
 
-def owed(ctx, reminder: Reminder):
+def _owed(ctx, reminder: Reminder):
     """The owners that are to be notified now, the longest due first."""
     sql, values = reminder.due(ctx)
     # A value, not EXISTS: that MariaDB would turn into a join, which begins with all users of this
     # status.
     status = f"(SELECT status FROM {{users}} WHERE {{users}}.id = {{{reminder.table}}}.user_id)"
     return owners(ctx, reminder.table, reminder.age, f"{sql} AND {status} IN (:statuses)",
-                  {**values, "statuses": list(reminder.statuses)}, reminder.columns,
-                  reminder.wanted)
+                  {**values, "statuses": _statuses(reminder)})
+
+
+def _statuses(reminder: Reminder) -> list[str]:
+    """Of the owners that are notified. A suspended one is to find what matters, later."""
+    return ["active"] if KINDS[reminder.kind].optional else ["active", "suspended"]
 
 
 # Of what
 
-def _due(ctx, reminder: Reminder, user_id: int) -> list[dict]:
+def _remind_of_due(ctx, reminder: Reminder, user_id) -> list[dict]:
+    return remind_owner(ctx, reminder, user_id, _due(ctx, reminder, user_id))
+
+
+def _due(ctx, reminder: Reminder, user_id) -> list[dict]:
     """The rows that this owner is to be notified of now, oldest first. In a transaction they are
     locked."""
     sql, values = reminder.due(ctx)
-    listed = ", ".join(dict.fromkeys(["id", reminder.age, *reminder.columns]))
-    found: list[dict] = []
-    age = reminder.age
+    columns = ", ".join(dict.fromkeys(["id", "user_id", reminder.age, *reminder.columns]))
     # Bare, the condition would make SQLite take its index and read the due rows of all owners for
     # each of them.
-    of_them = f"user_id = :user_id AND CASE WHEN {age} >= :earliest AND {sql} THEN 1 ELSE 0 END = 1"
-    for rows in ctx.db.pages(f"SELECT {listed} FROM {{{reminder.table}}} WHERE {of_them}",
-                             key=(age, "id"), size=reminder.most, end=ctx.db.for_update,
-                             **{**values, "earliest": clock.FIRST}, user_id=user_id):
-        timed = [row for row in rows if clock.parse_any(row[age])]
-        if len(timed) < len(rows):
-            ctx.count(INVALID, len(rows) - len(timed))
-            ctx.log.warning("rows left out", table=reminder.table, number=len(rows) - len(timed),
-                            user_id=user_id, error=f"{age} is not a valid time")
-        found += [row for row in timed if reminder.wanted is None or reminder.wanted(ctx, row)]
-        if len(found) >= reminder.most:
-            break
-    return found[:reminder.most]
+    rows = ctx.db.query(
+        f"SELECT {columns} FROM {{{reminder.table}}} WHERE user_id = :user_id AND CASE WHEN {sql} "
+        f"THEN 1 ELSE 0 END = 1 ORDER BY {reminder.age}, id LIMIT :most{ctx.db.for_update}",
+        **values, user_id=user_id, most=reminder.most)
+    timed = [row for row in rows if reminder.age == "id" or clock.parse_any(row[reminder.age])]
+    if len(timed) < len(rows):
+        ctx.count(INVALID, len(rows) - len(timed))
+        ctx.log.warning("rows left out", table=reminder.table, number=len(rows) - len(timed),
+                        user_id=user_id, error=f"{reminder.age} is not a valid time")
+    return timed
 
 
-def remind_owner(ctx, reminder: Reminder, user_id: int, rows: list[dict]) -> list[dict]:
+def remind_owner(ctx, reminder: Reminder, user_id, rows: list[dict]) -> list[dict]:
     """Queue one notice about these rows and mark them, in the caller's transaction; a dry run
-    changes nothing. The rows that it lists, [] if there is none.
-
-    Rows that a notice was named by are left out and marked, whatever they say themselves. An owner
-    without a usable address is never notified; the log says so, and the rows are marked unless
-    `must_know`.
-    """
+    changes nothing. The rows that it lists, [] if there is none."""
     user = ctx.db.row("SELECT id, email, name, status FROM {users} WHERE id = :id", id=user_id)
-    if user is None or user["status"] not in reminder.statuses:
+    if user is None or user["status"] not in _statuses(reminder):
         return []
+    keys = [enqueue.dedupe_key(reminder.key(ctx, row)) for row in rows]
+    used = {row["dedupe_key"] for row in ctx.db.query(
+        "SELECT dedupe_key FROM {notifications} WHERE dedupe_key IN (:keys)", keys=list({*keys}))}
+    rows = [row for row, key in zip(rows, keys) if key not in used]
+    if not rows or (reminder.skip and reminder.skip(ctx, rows)):
+        return []
+    user["name"] = user["name"] or user["email"]
+    user["email"] = _address(ctx, reminder, user, rows)
     # the same in the notice and in the rows, so that they can be matched
     now = ctx.clock()
-    while rows:
-        key = enqueue.dedupe_key(reminder.key(ctx, user_id, rows))
-        before = ctx.db.row("SELECT id FROM {notifications} WHERE dedupe_key = :key", key=key)
-        if before is None:
-            break
-        if reminder.daily:
-            return []
-        _mark(ctx, reminder, rows[:1], before["id"], now)
-        rows = rows[1:]
-    if not rows:
-        return []
-    notice = enqueue.notify(ctx, user, reminder.kind, key, reminder.values(ctx, user, rows), now)
-    if notice is None:
-        if not reminder.must_know:
-            _mark(ctx, reminder, rows, None, now)
-        return []
-    _mark(ctx, reminder, rows, notice, now)
+    notice = enqueue.notify(ctx, user, reminder.kind, reminder.key(ctx, rows[0]),
+                            reminder.values(ctx, user, rows), now)
+    if not ctx.dry_run:
+        marks = {**dict.fromkeys(reminder.marks, now),
+                 **({reminder.listed_by: notice} if reminder.listed_by else {})}
+        _mark(ctx, reminder.table, rows, marks)
     ctx.count("notices")
     return rows
 
 
-def _remind_of_due(ctx, reminder: Reminder, user_id: int) -> list[dict]:
-    return remind_owner(ctx, reminder, user_id, _due(ctx, reminder, user_id))
+def _address(ctx, reminder: Reminder, user: dict, rows: list[dict]):
+    """Of the account, but where mail to that has just failed, of a verified destination."""
+    failing = {words(row[reminder.failing]).lower() for row in rows} if reminder.failing else ()
+    if words(user["email"]).lower() not in failing:
+        return user["email"]
+    known = enqueue.addresses(ctx.db, user["id"], user["email"])
+    return next((known[each] for each in known if each not in failing), user["email"])
 
 
-def _mark(ctx, reminder: Reminder, rows: list[dict], notice_id: int | None, now) -> None:
-    values = dict.fromkeys(reminder.notified, now)
-    if reminder.notice:
-        values[reminder.notice] = notice_id
-    if values and not ctx.dry_run:
-        changes = ", ".join(f"{column} = :{column}" for column in values)
-        ctx.db.execute(f"UPDATE {{{reminder.table}}} SET {changes} WHERE id IN (:ids)",
-                       ids=[row["id"] for row in rows], **values)
+def _mark(ctx, table: str, rows: list[dict], marks: dict) -> None:
+    changes = ", ".join(f"{column} = :{column}" for column in marks)
+    for some in chunked(rows, PAGE) if marks else ():
+        ctx.db.execute(f"UPDATE {{{table}}} SET {changes} WHERE id IN (:ids)",
+                       ids=[row["id"] for row in some], **marks)

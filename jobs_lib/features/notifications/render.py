@@ -10,7 +10,7 @@ import os
 import re
 from textwrap import wrap
 
-from jobs_lib.database.values import one_line
+from jobs_lib.database.values import one_line, words
 from jobs_lib.records import namedtuple
 
 from . import mustache
@@ -20,6 +20,7 @@ OWN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates")
 WIDTH = 72                        # columns of plain text
 # below its own beginning a folded line goes on
 LABEL = re.compile(r"^ *(?:[-*] +|[A-Z][\w ]{0,18}: +)?")
+DOT = re.compile(r"(?<=\w)\.(?=[^\W\d_]{2})")      # in a name of a host
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September",
           "October", "November", "December")
 UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
@@ -80,6 +81,13 @@ def fold(text: str) -> str:
     """Lines of at most WIDTH columns; what was folded goes on below its own beginning, behind label
     and indent."""
     return "\n".join(part for line in text.split("\n") for part in _folded(line))
+
+
+def unlinked(text) -> str:
+    """A stranger's words, so that no mail program makes a link of what is in them:
+    `https[:]//shop[.]example`. Mail addresses stay."""
+    return " ".join(word if "@" in word and "/" not in word else
+                    DOT.sub("[.]", word.replace("://", "[:]//")) for word in words(text).split(" "))
 
 
 def day(moment) -> str:

@@ -18,16 +18,17 @@ DOMAIN = {"domain": "club.example", "many": False, "since": "22 November 2026",
 
 SAMPLES: dict = {
     "forward_failed": {
-        "destination": "jane@cabin.example", "many": True, "number": "2", "more": "", "kept": True,
+        "destination": "", "many": True, "number": "2", "more": "", "kept": True,
         "messages": [
             {"from": "Outdoor Shop <orders@outdoor.example>", "subject": "Your order 4711",
-             "alias": "shop@alias.example", "received": "21 November 2026 at 14:30 UTC",
-             "tried": "5 times", "ended": "24 November 2026 at 21:30 UTC", "why": "The mailbox is "
-             "full.", "kept": "1 December 2026 at 21:30 UTC", "said": "the server answered 552 "
-             "5.2.2 Mailbox full"},
-            {"from": "Ann <ann@club.example>", "subject": "Party on Saturday",
-             "alias": "club@alias.example", "received": "21 November 2026 at 16:02 UTC",
-             "tried": "twice",
+             "alias": "shop@alias.example", "destination": "jane@cabin.example",
+             "received": "21 November 2026 at 14:30 UTC", "tried": "5 times",
+             "ended": "24 November 2026 at 21:30 UTC", "why": "The mailbox is full.",
+             "kept": "1 December 2026 at 21:30 UTC",
+             "said": "the server answered 552 5.2.2 Mailbox full"},
+            {"from": "Ann <ann@club.example>", "subject": "Photos: https[:]//photos[.]example/4711",
+             "alias": "club@alias.example", "destination": "jane@lake.example",
+             "received": "21 November 2026 at 16:02 UTC", "tried": "twice",
              "ended": "21 November 2026 at 17:02 UTC", "kept": "28 November 2026 at 17:02 UTC",
              "why": "The address does not exist.", "said": ""},
         ],

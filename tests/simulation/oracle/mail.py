@@ -84,7 +84,7 @@ class NothingIsLost(Rule):
             if row["status"] == "sent" and f"forward-{id}" not in self.accepted:
                 yield f"forward-{id} is marked as sent and no copy of it reached the relay"
             owner = users.get(row["user_id"])
-            if (row["status"] == "failed" and row["told_at"] is None and owner
+            if (row["status"] == "failed" and not (row["notified_at"] or row["notice_id"]) and owner
                     and owner["status"] == "active"
                     # one notice a day for each destination
                     and _is_due(step, seconds(row["finished_at"]) + DAY)

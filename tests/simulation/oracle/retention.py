@@ -27,7 +27,7 @@ CHANGES = {
     "users": set(), "aliases": {"active", "expiry_notified_at"},
     "destinations": {"reminded_at", "removal_notified_at"}, "alias_destinations": set(),
     "destination_verifications": set(), "message_logs": set(), "header_snapshots": set(),
-    "failed_emails": QUEUED | {"last_code", "uncertain", "told_at", "notice_id"},
+    "failed_emails": QUEUED | {"last_code", "uncertain", "notified_at", "notice_id"},
     "overflow_hold": {"warned_at", "warning_id"}, "spam_quarantine": set(), "audit_logs": set(),
     "magic_links": set(), "sessions": set(), "notification_optouts": set(),
     "domains": {"status", "dns_results", "checked_at", "next_check_at", "recheck_requested_at",
@@ -113,7 +113,8 @@ class ByAge(Aged):
                     yield f"notice {id} was deleted, and held mail still refers to it"
             for id, row in step.after[table].items():
                 end = limit(table, row, step)
-                if table == "failed_emails" and row["status"] == "failed" and not row["told_at"]:
+                if (table == "failed_emails" and row["status"] == "failed"
+                        and not row["notified_at"]):
                     end += DAY
                 if table == "message_logs":
                     end = max(end, self._chosen.get(row["user_id"], (None, 0))[1],
