@@ -145,8 +145,9 @@ class BatchDeleter:
             else:
                 batch = self._delete_listed(chosen, ids)
                 deleted = batch.rows
+                age = rows[-1]["age"]
                 # MySQL takes no other
-                since = rows[-1]["age"] if clock.parse_any(rows[-1]["age"]) else since
+                since = age if isinstance(age, int) or clock.parse_any(age) else since
                 yield batch
             if not deleted and ids == before:
                 self.ctx.stop("stuck")          # found again, and again none of them would go

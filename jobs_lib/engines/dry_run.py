@@ -9,7 +9,6 @@ from jobs_lib.database.values import chunked
 from jobs_lib.text import counted
 
 from . import spool
-from .safety_stop import would_stop
 
 SAMPLE_ROWS = 5
 PAGE = 200                   # rows looked at in one query
@@ -24,19 +23,18 @@ def preview(ctx, due, more=()) -> dict:
     number = chosen.count(ctx.db) + sum(others.count(ctx.db) for others in more)
     number = ctx.within_limit(number)
     ctx.count("deleted", number)            # a job may have several purges
-    show_deletion(ctx, chosen.table, number, _sample(ctx, chosen), due.unconfirmed)
+    show_deletion(ctx, chosen.table, number, sample(ctx, chosen))
     if files and ctx.limit is None:         # else it is unknown which rows it will be
         _count_files(ctx, chosen, files)
     return ctx.counts
 
 
-def show_deletion(ctx, table: str, number: int, rows: list[dict], unconfirmed: str | None) -> None:
-    """Show how many rows would be deleted, some of them, and why a run would stop instead."""
-    ctx.show(f"delete {counted(number, 'row')} of {table}", rows,
-             would_stop(unconfirmed))
+def show_deletion(ctx, table: str, number: int, rows: list[dict]) -> None:
+    """Show how many rows would be deleted, and some of them."""
+    ctx.show(f"delete {counted(number, 'row')} of {table}", rows)
 
 
-def _sample(ctx, chosen) -> list[dict]:
+def sample(ctx, chosen) -> list[dict]:
     """The first rows that would go, oldest first, by those of the job's sample that this table
     has."""
     names = {column.name for column in tables.table(chosen.table).columns}

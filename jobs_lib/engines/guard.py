@@ -31,6 +31,7 @@ from jobs_lib.records import namedtuple
 
 DAY = timedelta(days=1)
 NEVER = 10 ** 10                # the retention `off`, in seconds; also what is not known
+STORE = "store"                 # NEVER where rows are archived before they are deleted, else 0
 LEAST_ROWS, SHARE_OF_ROWS = 10, 0.2     # a changed rule may take so many rows, or this share
 EXAMPLES = 3
 PATIENCE = 7 * DAY              # then a job that must not wait for ever fails
@@ -51,6 +52,7 @@ Held = namedtuple("Held", "name what count of since why")
 Held.__doc__ = """What is held back: the kind or the table, and the same in words; how many `of` how
 many; since when; and why, in a sentence."""
 
+# MIN(...) IS NULL, not NOT EXISTS: that MariaDB may answer by reading the whole of the other table.
 KINDS = {
     "domains": Kind("owners of verified domains that fail", OWNERS,
                     "{domains} WHERE status = 'verified' AND failing_since IS NOT NULL",
@@ -68,14 +70,14 @@ KINDS = {
                      is_patient=False),
     "destinations": Kind("destinations that were never verified", ROWS,
                          "{destinations} WHERE verified_at IS NULL AND created_at >= :first "
-                         "AND created_at < :announced AND NOT EXISTS (SELECT 1 FROM "
+                         "AND created_at < :announced AND (SELECT MIN(alias_id) FROM "
                          "{alias_destinations} WHERE {alias_destinations}.destination_id = "
-                         "{destinations}.id)", "{destinations} WHERE 1 = 1", 5, 0.2,
+                         "{destinations}.id) IS NULL", "{destinations} WHERE 1 = 1", 5, 0.2,
                          lambda options, now: {"first": clock.FIRST, "announced": (
                              now - options.remove_after if options.remove_after else clock.FIRST)}),
     "header_snapshots": Kind("header snapshots without a log row", ROWS,
-                             "{header_snapshots} WHERE NOT EXISTS (SELECT 1 FROM {message_logs} "
-                             "WHERE {message_logs}.id = {header_snapshots}.message_log_id)",
+                             "{header_snapshots} WHERE (SELECT MIN(id) FROM {message_logs} WHERE "
+                             "{message_logs}.id = {header_snapshots}.message_log_id) IS NULL",
                              "{header_snapshots} WHERE 1 = 1", 10, 0.2),
     "log_retentions": Kind("users with a log retention of their own", ROWS,
                            "{users} WHERE log_retention_days IS NOT NULL", "{users} WHERE 1 = 1",
@@ -93,8 +95,9 @@ def _kind(job: str, name: str) -> Kind:
         return KINDS[name]
     table, columns = QUEUES[job]
     missing = " OR ".join(
-        f"({column} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {{{other}}} "
-        f"WHERE {{{other}}}.id = {{{table}}}.{column}))" for column, other in columns.items())
+        f"({column} IS NOT NULL AND (SELECT MIN(id) FROM {{{other}}} "
+        f"WHERE {{{other}}}.id = {{{table}}}.{column}) IS NULL)"
+        for column, other in columns.items())
     pending = f"{{{table}}} WHERE status = 'pending'"
     return Kind("waiting items whose owner, alias or webhook is missing", ROWS,
                 f"{pending} AND ({missing})", pending, 5, 0.2)
@@ -172,28 +175,32 @@ def kept(ctx, table: str, limits: dict, count) -> dict:
 
     NEVER is `off`. `count(limits)`: how many rows of the table they delete.
     """
+    rule = f"rule:{table}"              # a kind may have the name of a table
     last = {name: _number(value) for name, value in _part(ctx.memory, "options").items()}
     longer = {name: max(seconds, last.get(name, NEVER)) for name, seconds in limits.items()}
-    if longer != limits and not _reported(ctx, table):
+    if longer != limits and not _reported(ctx, rule):
         going = count(limits) - count(longer)
         total = ctx.db.value(f"SELECT COUNT(*) FROM {{{table}}}") if going > LEAST_ROWS else 0
         if going > max(LEAST_ROWS, SHARE_OF_ROWS * total):
-            changes = ", ".join(f"{name} = {_text(seconds)} (last {_text(last.get(name))})"
-                                for name, seconds in limits.items() if longer[name] != seconds)
-            _hold(ctx, table, f"rows of {table}", going, total, True, (
+            changes = ", ".join(
+                f"{name} = {_text(name, seconds)} (last {_text(name, last.get(name))})"
+                for name, seconds in limits.items() if longer[name] != seconds)
+            _hold(ctx, rule, f"rows of {table}", going, total, True, (
                 f"{going:,} of {total:,} rows of {table} would be deleted only because a rule has "
                 f"changed: {changes}. They stay, and others are deleted. If it is meant, run "
                 f"`jobs.py {ctx.job.name} --yes` once; if not, correct config.ini"))
             return longer
     if not (ctx.dry_run or ctx.has_set):    # --set is for one run
         # before the first DELETE: a kill between the two asks nothing twice
-        _remember(ctx, options={**last, **limits}, held=_without(ctx.memory, table))
+        _remember(ctx, options={**last, **limits}, held=_without(ctx.memory, rule))
     return limits
 
 
-def _text(seconds: int | None) -> str:
+def _text(name: str, seconds: int | None) -> str:
     if seconds is None:
         return "unknown"
+    if name == STORE:
+        return "set" if seconds else "none"
     return "off" if seconds >= NEVER else show_duration(timedelta(seconds=seconds))
 
 

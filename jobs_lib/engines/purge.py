@@ -1,8 +1,8 @@
 """Deleting what is old: one engine for every job that removes rows by their age.
 
-What is deleted is declared (rules.py). `off` ends before any SQL. Rows are deleted in short batches
-(batch_delete.py), each with its files in one transaction (spool.py). A retention that was shortened
-by mistake stops before it empties a table (safety_stop.py).
+What is deleted is declared (rules.py). A retention that became shorter deletes no more than before
+until that is confirmed (guard.kept). Rows are deleted in short batches (batch_delete.py), each with
+its files in one transaction (spool.py).
 
 A job that does more calls `begin`, does what it has to, and calls `finish`.
 """
@@ -15,15 +15,16 @@ from jobs_lib import clock
 from jobs_lib.errors import Busy
 from jobs_lib.records import namedtuple
 
+from . import guard
 from .batch_delete import BatchDeleter
-from .safety_stop import RetentionGuard
 from .selection import Selection
 
-Due = namedtuple("Due", "purge chosen guard unconfirmed")
+Due = namedtuple("Due", "purge chosen limits")
 Due.__doc__ = """What a run is about to delete.
 
-purge  the declaration      chosen       the Selection of its rules
-guard  RetentionGuard       unconfirmed  in a dry run: why a run would stop, or None
+purge   the declaration
+chosen  the Selection of its rules
+limits  {option: how long rows are kept in this run, None for ever}
 """
 
 
@@ -33,34 +34,57 @@ def run(ctx, purge) -> dict:
     return finish(ctx, due) if due else ctx.counts
 
 
-def begin(ctx, purge) -> Due | None:
-    """What is due now; None where all rules are off or the clock is in doubt. SafetyStop where a
-    retention was shortened by what looks like a mistake."""
-    timed = _cutoffs(purge, ctx.options, ctx.now)
+def begin(ctx, purge, has_store: bool | None = None) -> Due | None:
+    """What is due now; None where all rules are off, or the clock is in doubt.
+
+    `has_store`: whether rows are archived before they are deleted; None where they never are. While
+    the guard remembers a store that is gone, nothing is due.
+    """
     ctx.count("deleted", 0)
-    if not timed:
-        ctx.log.event("purge", table=purge.table, reason="off")
-        return None
     if not ctx.may_expire():
         return None
     if purge.files:
         from .spool import need_folder
         # else rows would be deleted and their files stay
         need_folder(ctx.db, ctx.section("spool").dir)
-    retentions = RetentionGuard(ctx, {rule.option: getattr(ctx.options, rule.option)
-                                      for rule, _ in timed if rule.option})
-    # by age alone: a retention that is too short is seen also where rows wait for something else
-    by_age = [(rule._replace(also=None), before) for rule, before in timed]
-    unconfirmed = retentions.confirm(
-        purge.table, lambda: Selection(purge.table, by_age, ctx).count(ctx.db))
-    return Due(purge, Selection(purge.table, timed, ctx), retentions, unconfirmed)
+    limits = _seconds(ctx, purge)
+    if has_store is not None:
+        limits[guard.STORE] = guard.NEVER if has_store else 0
+
+    def count(limits: dict) -> int:
+        """By age alone: a retention that is too short is seen also where rows wait for something
+        else."""
+        if not has_store and limits.get(guard.STORE):
+            return 0
+        rules = [(rule._replace(also=None), before)
+                 for rule, before in _cutoffs(purge, limits, ctx.now)]
+        return Selection(purge.table, rules, ctx).count(ctx.db) if rules else 0
+
+    limits = guard.kept(ctx, purge.table, limits, count)
+    timed = _cutoffs(purge, limits, ctx.now)
+    if not timed or (not has_store and limits.get(guard.STORE)):
+        ctx.log.event("purge", table=purge.table, reason="off")
+        return None
+    chosen = Selection(purge.table, timed, ctx)
+    if invalid := chosen.count_invalid(ctx.db):
+        ctx.count("invalid", invalid)           # they stay, and a person has to look
+    return Due(purge, chosen, {
+        option: None if seconds >= guard.NEVER else timedelta(seconds=seconds)
+        for option, seconds in limits.items() if option != guard.STORE})
 
 
-def _cutoffs(purge, options, now) -> list:
+def _seconds(ctx, purge) -> dict:
+    """{option: how many seconds rows are kept}."""
+    options = {rule.option: getattr(ctx.options, rule.option)
+               for rule in purge.rules if rule.option}
+    return {name: guard.NEVER if limit is None else int(limit.total_seconds())
+            for name, limit in options.items()}
+
+
+def _cutoffs(purge, limits: dict, now) -> list:
     """[(Rule, the time before which its rows are deleted)] of the rules that are not off."""
-    limits = {rule.option: getattr(options, rule.option) for rule in purge.rules if rule.option}
-    return [(rule, now - limits.get(rule.option, timedelta(0)) - rule.later)
-            for rule in purge.rules if not rule.option or limits[rule.option] is not None]
+    return [(rule, now - timedelta(seconds=limits.get(rule.option, 0)) - rule.later)
+            for rule in purge.rules if limits.get(rule.option, 0) < guard.NEVER]
 
 
 def finish(ctx, due: Due, *, within=None, more=()) -> dict:
@@ -78,13 +102,11 @@ def finish(ctx, due: Due, *, within=None, more=()) -> dict:
     total = chosen.count(ctx.db)
     deleter = BatchDeleter(ctx, purge.table, purge.files, within)
     delete_all(ctx, deleter, chain([chosen] if total else [], more), total, chosen.cutoffs)
-    if not ctx.should_stop():
-        due.guard.store()
     return ctx.counts
 
 
-def delete_all(ctx, deleter: BatchDeleter, selections, total: int | None, cutoffs) -> None:
-    """Delete one Selection after the other, and count what went as `deleted`.
+def delete_all(ctx, deleter: BatchDeleter, selections, total: int | None, cutoffs=()) -> None:
+    """Delete one Selection after the other, and count what was deleted as `deleted`.
 
     What ends it early is the run's reason to stop. A Selection that is `counted` has its rows under
     that name too. `total` is how many that will be at least, if that is known.

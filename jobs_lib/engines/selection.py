@@ -12,35 +12,21 @@ from jobs_lib import clock
 from jobs_lib.records import namedtuple
 
 Branch = namedtuple("Branch", "sql age")
-Branch.__doc__ = "A condition, and the column of times that its rows are ordered by."
+Branch.__doc__ = "A condition, and the column that its rows are ordered by, mostly one of times."
 
 
-class Selection:
-    """`rules` is a list of (Rule, the time before which its rows go); `ctx` is for what a rule's
-    `also` asks.
+class Filter:
+    """Rows that are deleted by conditions: `branches`, joined by OR in `sql`, with their `values`.
 
-    What else is deleted like this has `branches`, `values`, `sql` and these two:
-    listed   only rows that were read go, by their ids, and never a range of ids
-    counted  the name under which the rows are counted too
+    listed    only rows that were read are deleted, by their ids, and never a range of ids
+    counted   the name under which the rows are counted too
+    cutoffs   the times before which rows are deleted
     """
 
-    listed, counted = False, ""
-
-    def __init__(self, table: str, rules: list, ctx) -> None:
-        self.table, self.cutoffs = table, [cutoff for _, cutoff in rules]
-        self.branches: list[Branch] = []
-        # an empty text, a number or MySQL's 0000-00-00 is no time: such a row stays
-        self.values: dict = {"earliest": clock.FIRST}
-        for number, (rule, cutoff) in enumerate(rules):
-            before = f"before{number}"
-            self.values[before] = cutoff
-            only = [self._equal(rule, column, f"only{number}_{column}") for column in rule.only]
-            more = self._also(rule, ctx)
-            for age, missing in ((rule.age, ()), (rule.fallback, (f"{rule.age} IS NULL",))):
-                if age:
-                    past = f"{age} >= :earliest AND {age} < :{before}"
-                    self.branches.append(Branch(" AND ".join([*only, *missing, past, *more]), age))
-        self.sql = _any(self.branches)
+    def __init__(self, table: str, branches: list, values: dict, cutoffs: list, *,
+                 listed: bool = False, counted: str = "") -> None:
+        self.table, self.branches, self.values, self.cutoffs = table, branches, values, cutoffs
+        self.listed, self.counted, self.sql = listed, counted, _any(branches)
 
     def count(self, db) -> int:
         """How many rows that is. Each branch is counted by its index, without the rows of the
@@ -53,21 +39,40 @@ class Selection:
                                **self.values)
         return number
 
-    def _also(self, rule, ctx) -> list[str]:
-        if rule.also is None:
-            return []
-        sql, values = rule.also(ctx)
-        self.values.update(values)
-        return [f"({sql})"]
 
-    def _equal(self, rule, column: str, name: str) -> str:
-        value = rule.only[column]
-        if value is None:
-            return f"{column} IS NULL"
-        if value is rule.PRESENT:
-            return f"{column} IS NOT NULL"
-        self.values[name] = value
-        return f"{column} = :{name}"
+class Selection(Filter):
+    """The rows of `rules`, a list of (Rule, the time before which its rows are deleted); `ctx` is
+    for what a rule's `also` asks."""
+
+    def __init__(self, table: str, rules: list, ctx) -> None:
+        # an empty text, a number, 1970-01-01 or MySQL's 0000-00-00 is no time: such a row stays
+        values: dict = {"earliest": clock.FIRST}
+        branches, self._invalid = [], []
+        for number, (rule, cutoff) in enumerate(rules):
+            before = f"before{number}"
+            values[before] = cutoff
+            only = []
+            for column, value in rule.only.items():
+                if value is None or value is rule.PRESENT:
+                    only.append(f"{column} IS {'NOT ' if value is rule.PRESENT else ''}NULL")
+                else:
+                    values[f"only{number}_{column}"] = value
+                    only.append(f"{column} = :only{number}_{column}")
+            also, more = rule.also(ctx) if rule.also else ("", {})
+            values.update(more)
+            for age, missing in ((rule.age, ()), (rule.fallback, (f"{rule.age} IS NULL",))):
+                if age:
+                    which = [*only, *missing]
+                    past = [f"{age} >= :earliest AND {age} < :{before}"]
+                    branches.append(Branch(" AND ".join(
+                        [*which, *past, *([f"({also})"] if also else [])]), age))
+                    self._invalid.append(" AND ".join([*which, f"{age} < :earliest"]))
+        super().__init__(table, branches, values, [cutoff for _, cutoff in rules])
+
+    def count_invalid(self, db) -> int:
+        """How many rows have a time that is none, where one decides."""
+        return sum(db.value(f"SELECT COUNT(*) FROM {{{self.table}}} WHERE {sql}", **self.values)
+                   for sql in dict.fromkeys(self._invalid))
 
 
 def _any(branches: list[Branch]) -> str:

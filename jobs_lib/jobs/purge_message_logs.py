@@ -16,7 +16,7 @@ from jobs_lib.engines.rules import Rule, keep, purge
 
 
 def _run(ctx, declared) -> dict:
-    from jobs_lib.features.message_logs.retention import purge_logs
+    from jobs_lib.features.message_logs import purge_logs
     return purge_logs(ctx, declared)
 
 

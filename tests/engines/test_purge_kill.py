@@ -31,6 +31,7 @@ POINTS = {
 def service(tmp_path, engine_url):
     """Old rows with a file each, some of which a young row names too, and young ones."""
     made = Shell(tmp_path, engine_url)
+    made.knows_rules(JOB)
     fill(made, ROWS)
     return made
 

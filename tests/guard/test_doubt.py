@@ -96,7 +96,7 @@ def test_after_14_days_without_cron_deletions_wait_three_days_and_go_on(known): 
     pass_time(known, days=14)
     ticks(known, 69, every=3)
     assert known.ids("sessions") == [1]
-    ticks(known, 6, every=3)
+    ticks(known, 9, every=3)
     assert known.ids("sessions") == []
     assert incidents(known) == []
 
@@ -206,7 +206,7 @@ def restored(known):
     return known
 
 
-def test_nothing_is_sent_or_deleted_until_a_person_says_so(restored):                 # R68
+def test_nothing_is_sent_or_deleted_until_a_person_says_so(restored):                 # R81
     pass_time(restored, days=11)
     restored.tick()
     assert (len(restored.outbox), restored.ids("sessions")) == (0, [1])
@@ -217,7 +217,7 @@ def test_nothing_is_sent_or_deleted_until_a_person_says_so(restored):           
     assert incidents(restored) == []
 
 
-def test_a_restore_is_seen_by_a_second_host_whose_folder_was_not_restored(known):     # R68
+def test_a_restore_is_seen_by_a_second_host_whose_folder_was_not_restored(known):     # R81
     other = known.second_host()
     ticks(known, 1)
     other.now = known.now
@@ -237,14 +237,14 @@ def test_a_restore_is_seen_by_a_second_host_whose_folder_was_not_restored(known)
     assert incidents(known) == ["doubt:restored"]
 
 
-def test_a_new_database_in_the_old_folder_is_none(known):                             # R68
+def test_a_new_database_in_the_old_folder_is_none(known):                             # R81
     known.db.execute("DELETE FROM {job_runs}")
     known.db.execute("UPDATE {meta} SET value = 'another' WHERE name = 'database_id'")
     known.tick()
     assert incidents(known) == []
 
 
-def test_runs_that_the_history_no_longer_has_are_not_missed(known):                   # R68
+def test_runs_that_the_history_no_longer_has_are_not_missed(known):                   # R81
     pass_time(known, days=91)
     known.db.execute("DELETE FROM {job_runs}")
     known.attempt(JOB)

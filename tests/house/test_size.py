@@ -14,8 +14,8 @@ from tests.house.source import ROOT, modules, tree
 
 # {package: lines}; a package that is not named here may not exist
 PACKAGES = {
-    "features": 7_060, "engines": 3_670, "database": 3_775, "ports": 2_667, "runner": 2_840,
-    "monitoring": 2_590, "commands": 2_490, "(loose)": 1_735, "config": 1_320, "output": 1_018,
+    "features": 6_912, "engines": 3_615, "database": 3_775, "ports": 2_667, "runner": 2_826,
+    "monitoring": 2_578, "commands": 2_486, "(loose)": 1_735, "config": 1_320, "output": 1_018,
     "jobs": 992, "doctor": 1_000, "demo": 600, "launch": 580, "workers": 405, "cli": 355,
     "crontab": 230}
 LINES, STATEMENTS, MODULES = 33_400, 20_200, 288

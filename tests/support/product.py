@@ -35,7 +35,7 @@ INSIDE = {
     "database.statement": "Statement bindable scan",
     "database.transaction": "Transaction",
     "demo.service": "fill",
-    "engines.limits": "", "engines.load": "", "engines.safety_stop": "",
+    "engines.limits": "", "engines.load": "",
     "engines.spool": "mark_folder",
     "errors": "Busy ConfigError Conflict DatabaseError Duplicate JobsError LockHeld Lost ReadOnly "
               "Stopped UsageError",
@@ -44,7 +44,6 @@ INSIDE = {
     "features.exports.columns": "KINDS",
     "features.exports.encoding": "cell cells csv_writer json_line",
     "features.forwards.srs": "SrsError forward reverse",
-    "features.message_logs.header_snapshots": "",
     "features.notifications.mustache": "TemplateError escape render",
     "features.usage.billing": "Cycle cycle elapsed_percent",
     "hostnames": "",
@@ -153,7 +152,8 @@ def known_rules():
 
     def known(db, config, job, *args, **named):
         found = look(db, config, job, *args, **named)
-        return found._replace(memory={"options": dict.fromkeys(job.options, 0), **found.memory})
+        options = dict.fromkeys((*job.options, "store"), 0)
+        return found._replace(memory={"options": options, **found.memory})
     doubt.look = known
     try:
         yield

@@ -251,6 +251,12 @@ class Shell:
             self.configure(job, **{"enabled": "yes", **options})
         self.known(*jobs, since=since)
 
+    def knows_rules(self, *jobs: str) -> None:
+        """What the jobs keep is no shorter than what they kept last."""
+        options = ("keep", "idle", "keep_used", "keep_attempts", "keep_released", "keep_critical",
+                   "remove_after", "store")
+        self.known(*jobs, last_options=json.dumps({"options": dict.fromkeys(options, 0)}))
+
     def known(self, *jobs: str, since: datetime | None = LONG_AGO, **columns) -> None:
         """The jobs were installed at that time: later slots count."""
         for job in jobs:

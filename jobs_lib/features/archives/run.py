@@ -37,10 +37,10 @@ Exactly = namedtuple("Exactly", "table sql values")
 
 def run(ctx, purge) -> dict:
     """Delete what is due; with a store, by way of an archive. The counts."""
-    due = begin(ctx, purge)
+    section = ctx.section("archive")
+    due = begin(ctx, purge, has_store=bool(section.store))
     if due is None:
         return ctx.counts
-    section = ctx.section("archive")
     if not section.store:
         _refuse_lost_store(ctx)
         return finish(ctx, due)
@@ -59,8 +59,6 @@ def run(ctx, purge) -> dict:
     finally:
         store.close()
     log_deletion(ctx, archiver.deleter, due.chosen.cutoffs)
-    if not ctx.should_stop():
-        due.guard.store()
     return ctx.counts
 
 

@@ -1,1 +1,0 @@
-"""What is kept of messages once their rows are deleted: totals and header snapshots."""

@@ -1,0 +1,188 @@
+"""A retention that became shorter by mistake deletes no more than before.  # R80
+
+The limits are literal: more than ten rows and a fifth of the table, that would be deleted only
+because of the change.
+"""
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.support import databases
+
+JOB = "purge_message_logs"              # keep = 90d
+
+
+@pytest.fixture
+def bench(bench):
+    """Nothing is known of any rule, as on the first day."""
+    bench.knows_rules = False
+    return bench
+
+
+@pytest.fixture
+def known(bench):
+    """The job has run on an empty table."""
+    bench.run(JOB)
+    return bench
+
+
+def logs(bench, number: int, days: float, user_id: int = 1) -> None:
+    databases.bulk(bench.db, "message_logs", ["user_id", "direction", "status", "created_at"],
+                   [(user_id, "forward", "delivered", bench.ago(days=days))] * number)
+
+
+def left(bench) -> int:
+    return len(bench.ids("message_logs"))
+
+
+def set_keep(bench, keep: str) -> None:
+    bench.config(**{JOB: {"keep": keep}})
+
+
+def incidents(bench) -> list[dict]:
+    found = json.loads(bench.command("status", "--json", code=None))["incidents"]
+    return [each for each in found if each["kind"] == "guard"]
+
+
+def test_the_others_go_and_the_incident_names_both_values(known):
+    logs(known, 20, days=30)
+    logs(known, 3, days=91)
+    set_keep(known, "9d")
+    assert known.run(JOB) == {"deleted": 3, "held": 20}
+    assert known.result["status"] == "ok"
+    incident, = incidents(known)
+    assert incident["key"] == "guard:purge_message_logs:rule:message_logs"
+    for part in ("20 of 23 rows", "keep = 9d (last 90d)", "`jobs.py purge_message_logs --yes`"):
+        assert part in incident["what"]
+
+
+def test_yes_takes_the_new_value_once_and_for_good(known):
+    logs(known, 20, days=30)
+    set_keep(known, "9d")
+    known.run(JOB)
+    assert known.run(JOB, yes=True) == {"deleted": 20}
+    logs(known, 20, days=30)
+    assert known.run(JOB) == {"deleted": 20}
+    assert incidents(known) == []
+    set_keep(known, "1d")
+    logs(known, 20, days=5)
+    assert known.run(JOB, yes=True)["held"] == 20       # nobody was told of that
+
+
+def test_the_old_value_ends_the_incident(known):
+    logs(known, 20, days=30)
+    set_keep(known, "9d")
+    known.run(JOB)
+    set_keep(known, "90d")
+    assert known.run(JOB) == {"deleted": 0}
+    assert incidents(known) == []
+
+
+@pytest.mark.parametrize("old, young, is_held", [(10, 0, False), (11, 0, True), (11, 44, False),
+                                                 (12, 44, True)])
+def test_ten_rows_and_a_fifth_of_the_table_are_no_mistake(known, old, young, is_held):
+    logs(known, old, days=30)
+    logs(known, young, days=1)
+    set_keep(known, "9d")
+    assert known.run(JOB) == ({"deleted": 0, "held": old} if is_held else {"deleted": old})
+
+
+def test_what_was_never_known_or_switched_off_counts_as_for_ever(bench):
+    logs(bench, 20, days=91)
+    assert bench.run(JOB) == {"deleted": 0, "held": 20}
+    bench.run(JOB, yes=True)
+    for way in ({"enabled": "no"}, {"keep": "off"}):
+        bench.config(**{JOB: {"enabled": "yes", "keep": "90d", **way}})
+        bench.tick()
+        bench.now = bench.ahead(days=1)
+        bench.tick()
+        logs(bench, 20, days=91)
+        bench.config(**{JOB: {"enabled": "yes", "keep": "90d"}})
+        bench.now = bench.ahead(hours=23)
+        assert bench.run(JOB)["held"] == 20
+        assert bench.run(JOB, yes=True)["deleted"] == 20
+
+
+def test_a_backlog_under_the_same_rule_goes(known):
+    logs(known, 300, days=1)
+    known.now = known.ahead(days=365)
+    assert known.run(JOB) == {"deleted": 300}
+
+
+def test_set_is_for_one_run(known):
+    logs(known, 20, days=30)
+    known.run(JOB, keep="200d")
+    logs(known, 20, days=100)
+    assert known.run(JOB) == {"deleted": 20}
+    assert known.run(JOB, keep="9d")["held"] == 20
+    assert known.run(JOB, keep="9d", yes=True) == {"deleted": 20}
+    logs(known, 20, days=30)
+    assert known.run(JOB, keep="9d")["held"] == 20
+
+
+def test_a_second_host_with_a_shorter_rule_deletes_no_more(known):
+    other = known.second_host()
+    other.config(**{JOB: {"keep": "9d"}})
+    logs(known, 20, days=30)
+    assert other.run(JOB) == {"deleted": 0, "held": 20}
+    assert known.run(JOB) == {"deleted": 0}
+    assert left(known) == 20
+
+
+# R11
+def test_a_dry_run_says_what_would_be_held_back(known):
+    logs(known, 20, days=30)
+    set_keep(known, "9d")
+    before = databases.rows(known.db)
+    assert known.run(JOB, dry_run=True) == {"deleted": 0, "held": 20}
+    assert "20 of 20 rows" in known.samples[0]["note"]
+    assert databases.rows(known.db) == before
+
+
+def test_resume_confirms_a_job_that_never_ran(bench):
+    logs(bench, 20, days=91)
+    bench.command("pause", JOB)
+    printed = bench.command("resume", JOB)
+    assert "20 held" in printed
+    assert bench.run(JOB) == {"deleted": 20}
+
+
+# Users' own retentions
+
+def users(bench, number: int, days) -> None:
+    bench.table("users", [{"email": f"{days}-{at}@home.example", "log_retention_days": days}
+                          for at in range(number)])
+
+
+@pytest.mark.parametrize("chosen, others, is_held", [(3, 0, False), (4, 0, True), (4, 16, False),
+                                                     (5, 16, True)])
+def test_own_retentions_of_many_at_once_wait(known, chosen, others, is_held):
+    users(known, others, None)
+    users(known, chosen, 5)
+    owner = known.db.value("SELECT MAX(id) FROM {users}")
+    logs(known, 20, days=30, user_id=owner)
+    logs(known, 2, days=91)
+    assert known.run(JOB) == ({"deleted": 2, "held": chosen} if is_held else {"deleted": 22})
+    known.run(JOB, yes=True)
+    assert left(known) == 0
+    users(known, 3, 5)                          # one after the other is none
+    assert "held" not in known.run(JOB)
+
+
+# What has no log row
+
+def test_headers_without_their_rows_wait_where_they_are_many(bench):
+    bench.table("header_snapshots", [{"message_log_id": at} for at in range(1, 22)])
+    bench.table("message_logs", [{"id": at, "created_at": bench.now} for at in range(1, 11)])
+    job = "purge_header_snapshots"
+    assert bench.run(job) == {"deleted": 0, "orphans": 0, "held": 11}
+    assert bench.run(job, yes=True, limit=1) == {"deleted": 1, "orphans": 1}
+    assert bench.run(job) == {"deleted": 10, "orphans": 10}
+
+
+def test_times_before_2001_are_none(known):                                     # R23
+    logs(known, 1, days=365 * 26)
+    logs(known, 1, days=365 * 20)
+    assert known.run(JOB) == {"deleted": 1, "invalid": 1}
