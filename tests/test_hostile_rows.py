@@ -64,7 +64,7 @@ def due(bench, owner: int) -> dict:
                           "status": "delivered", "bytes_used": 1000, "created_at": ago(minutes=5)},
                          {"id": n + 1, "user_id": owner, "alias_id": n, "direction": "forward",
                           "status": "delivered", "bytes_used": 1000, "created_at": ago(days=100)}],
-        "header_snapshots": [{"id": n, "message_log_id": n + 1, "user_id": owner,
+        "header_snapshots": [{"id": n, "message_log_id": n + 900_000, "user_id": owner,
                               "ciphertext": b"x", "created_at": ago(days=100)}],
         "failed_emails": [
             {"id": n, "user_id": owner, "alias_id": n, "destination_id": n,
@@ -166,7 +166,8 @@ def served(bench, job: str) -> None:
                "expire_destination_verifications": ("destination_reminder", "destination_removal"),
                "retry_forwards": ("forward_failed",),
                "check_usage_thresholds": ("usage_threshold",)}
-    if job in gone:
+    many = db.value("SELECT COUNT(*) FROM {header_snapshots}") > 10     # these wait for a person
+    if job in gone and not (job == "purge_header_snapshots" and many):
         left(*gone[job])
     if job in states:
         state(*states[job])

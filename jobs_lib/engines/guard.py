@@ -74,13 +74,15 @@ KINDS = {
                          "{alias_destinations} WHERE {alias_destinations}.destination_id = "
                          "{destinations}.id) IS NULL", "{destinations} WHERE 1 = 1", 5, 0.2,
                          lambda options, now: {"first": clock.FIRST, "announced": (
-                             now - options.remove_after if options.remove_after else clock.FIRST)}),
+                             now - max(options.remove_after - options.warn_before, 0 * DAY)
+                             if options.remove_after else clock.FIRST)}),
     "header_snapshots": Kind("header snapshots without a log row", ROWS,
                              "{header_snapshots} WHERE (SELECT MIN(id) FROM {message_logs} WHERE "
                              "{message_logs}.id = {header_snapshots}.message_log_id) IS NULL",
                              "{header_snapshots} WHERE 1 = 1", 10, 0.2),
     "log_retentions": Kind("users with a log retention of their own", ROWS,
-                           "{users} WHERE log_retention_days IS NOT NULL", "{users} WHERE 1 = 1",
+                           # each number is: a range of the index, IS NOT NULL would be all of it
+                           "{users} WHERE log_retention_days < 1000000000", "{users} WHERE 1 = 1",
                            3, 0.2, is_remembered=True),
 }
 # {the job that works on a queue: (its table, {column: the table that it names a row of})}

@@ -39,12 +39,12 @@ def _of_owners(ctx, keep: timedelta):
     """A Selection for each user who chose less than `keep`: as long as that is still so."""
     if guard.held(ctx, "log_retentions"):
         return
-    for rows in ctx.db.pages("SELECT id, log_retention_days AS days FROM {users} WHERE "
-                             "log_retention_days < :most", most=-(-keep // DAY),
+    for rows in ctx.db.pages("SELECT id, log_retention_days FROM {users} WHERE log_retention_days "
+                             "< :most", key=("log_retention_days", "id"), most=-(-keep // DAY),
                              size=OWNERS_AT_ONCE):
         for row in rows:
-            own = max(row["days"], LEAST_DAYS) * DAY
-            still = {"days": row["days"], "since": ctx.now - keep}
+            own = max(row["log_retention_days"], LEAST_DAYS) * DAY
+            still = {"days": row["log_retention_days"], "since": ctx.now - keep}
             rule = Rule("created_at", only={"user_id": row["id"]},
                         also=lambda _, still=still: (STILL_OWN, still))
             if own < keep:

@@ -19,6 +19,7 @@ from datetime import timedelta
 
 from jobs_lib import clock, folders, schedule
 from jobs_lib.database import stored
+from jobs_lib.database.values import LARGEST_KEY
 from jobs_lib.records import namedtuple
 
 IN_DOUBT = "in doubt: "                     # how the stop reason of a run begins
@@ -41,8 +42,12 @@ Seen = namedtuple("Seen", "run_id at database")
 Seen.__doc__ = "What the witness says: a run that was in this database, and when it began."
 
 FIND = """SELECT
-    (SELECT run_id FROM {job_runs} WHERE run_id <> :run ORDER BY id DESC LIMIT 1) AS newest_run,
-    (SELECT started_at FROM {job_runs} WHERE run_id <> :run ORDER BY id DESC LIMIT 1) AS newest,
+    (SELECT MAX(id) FROM {job_runs}) AS last_id,
+    (SELECT id FROM {job_runs} WHERE run_id = :run) AS own_id,
+    (SELECT run_id FROM {job_runs} WHERE id < COALESCE((SELECT id FROM {job_runs} WHERE
+     run_id = :run), :most) ORDER BY id DESC LIMIT 1) AS newest_run,
+    (SELECT started_at FROM {job_runs} WHERE id < COALESCE((SELECT id FROM {job_runs} WHERE
+     run_id = :run), :most) ORDER BY id DESC LIMIT 1) AS newest,
     (SELECT MAX(started_at) FROM {job_runs} WHERE started_at < :before) AS earlier,
     (SELECT started_at FROM {job_runs} WHERE job = :job AND status <> 'skipped' AND run_id <> :run
      ORDER BY id DESC LIMIT 1) AS last_start,
@@ -64,12 +69,14 @@ def look(db, config, job, result: dict, store: bool) -> Known:
     path = os.path.join(core.state_dir, WITNESS)
     seen, most = _read_witness(path), core.max_clock_jump
     row = db.row(FIND, run=result["run_id"], job=job.name, before=now - (most or AHEAD),
-                 witness=seen.run_id if seen else "")
+                 most=LARGEST_KEY, witness=seen.run_id if seen else "")
     memory = stored.document(row["memory"])
     newest, known = stored.time(row["newest"]), parse(row["doubt"])
     found = known
     if (known is None or known.what != RESTORED) and _is_lost(seen, row, config, now):
         found = Doubt(RESTORED, newest or seen.at, now)
+    elif row["own_id"] and row["last_id"] > row["own_id"]:
+        pass                    # a run that has begun since then looks for all of us
     elif (known is None or known.what != RESTORED) and newest:
         found = _of_clock(known, row, newest, now, most,
                           _first_missed(config, job, row, now)) if most else None

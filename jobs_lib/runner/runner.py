@@ -199,8 +199,6 @@ class _Attempt:
             self.begun = True           # before it is true, as a signal may come in between
             self.begun = trigger is not None and self._insert_row(trigger)
             if self.begun:
-                # when our own row is there: else two runs at once might both find a clock that was
-                # wrong before, and one of them after the other has put that right
                 self.known = doubt.look(self.db, self.config, self.job, result, store=True)
         except errors.Busy as error:
             self.begun = False
