@@ -14,11 +14,11 @@ from tests.house.source import ROOT, modules, tree
 
 # {package: lines}; a package that is not named here may not exist
 PACKAGES = {
-    "features": 6_912, "engines": 3_615, "database": 3_775, "ports": 2_667, "runner": 2_826,
+    "features": 6_200, "engines": 3_520, "database": 3_775, "ports": 2_667, "runner": 2_830,
     "monitoring": 2_578, "commands": 2_486, "(loose)": 1_735, "config": 1_320, "output": 1_018,
     "jobs": 992, "doctor": 1_000, "demo": 600, "launch": 580, "workers": 405, "cli": 355,
     "crontab": 230}
-LINES, STATEMENTS, MODULES = 33_400, 20_200, 288
+LINES, STATEMENTS, MODULES = 32_100, 19_150, 286
 # What serves tables of an app that existed before, together at most 650 lines.
 APP_TABLES = ("database/schema/__init__.py", "database/schema/fit.py",
               "database/schema/foreign_keys.py", "database/schema/keys.py",
