@@ -70,7 +70,7 @@ def until_stored(ctx, work, left=None):
     `work` may run again after a COMMIT that came through although its answer was lost, so each of
     its statements is guarded.
     """
-    pause, failed = FIRST_PAUSE, False
+    pause = FIRST_PAUSE
     left = left or (lambda: ctx.hard_limit - ctx.monotonic() - STORE_MARGIN)
     while True:
         try:
@@ -81,10 +81,9 @@ def until_stored(ctx, work, left=None):
             seconds = left()
             if seconds <= 0:
                 raise
-            if not failed:
+            if pause == FIRST_PAUSE:
                 ctx.log.warning("result not stored yet", error=str(error),
                                 seconds_left=int(seconds))
-            failed = True
         ctx.wait(min(pause, seconds))
         pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -301,9 +300,7 @@ class Work:
         """
         now, run = self.ctx.clock(), dead or self.ctx.run_id
         attempts.complete(self.db, self.queue.kind, row, run, outcome, tried, now)
-        status, values = self._changes(row, RETRY if again else outcome, now, later)
-        if outcome != POSTPONED:
-            values.update(self._answer(outcome, tried))
+        status, values = self._changes(row, RETRY if again else outcome, tried, now, later)
         # what was sent is sent, whatever an app or another run has made of the row meanwhile
         if outcome == SENT:
             rule, bound = f"attempts = :n AND status <> '{status}'", {"n": row["attempt"]}
@@ -312,20 +309,12 @@ class Work:
         else:
             rule, bound = f"NOT {IN_HAND} AND status = '{self.queue.works}'", in_hand(now)
         is_stored = self._update(row, status, {**values, **stored}, rule, **bound)
-        if not is_stored:               # ended by the app: nobody is at it any more
-            self.db.execute(f"UPDATE {self.table} SET claim_run = NULL WHERE id = :id "
-                            "AND claim_run = :run", id=row["id"], run=self.ctx.run_id)
         row["stored"] = is_stored or row.get("stored", False)
         return Settled(status, clock.parse_any(values["next_attempt_at"]), is_stored,
                        outcome != SENT and not row["stored"])
 
-    def _answer(self, outcome: str, tried: Tried) -> dict:
-        found = {self.queue.code: tried.code,
-                 self.queue.error: None if outcome == SENT else tried.answer[:ERROR_LENGTH]}
-        found.pop("", None)
-        return found
-
-    def _changes(self, row: dict, outcome: str, now, later=None) -> tuple[str, dict]:
+    def _changes(self, row: dict, outcome: str, tried: Tried, now,
+                 later=None) -> tuple[str, dict]:
         """(the status, the columns to set) that an outcome makes of a row that is being sent."""
         queue, values = self.queue, {"claim_run": None,
                                      "next_attempt_at": later and clock.text(later)}
@@ -333,6 +322,9 @@ class Work:
             names = ["attempts", "uncertain"] + ([queue.first] if queue.first else [])
             names += [] if later else [queue.time, queue.tried]
             return queue.waits, {**values, **{name: row["seen"][name] for name in names}}
+        values[queue.error] = None if outcome == SENT else tried.answer[:ERROR_LENGTH]
+        if queue.code:
+            values[queue.code] = tried.code
         if outcome == UNCERTAIN and not row["repeats"]:     # the same attempt once more
             values.update(uncertain=AGAIN, next_attempt_at=clock.text(now + SOON))
             return queue.waits, values
@@ -368,9 +360,8 @@ class Work:
         compared and rolled back, so that a column, a trigger or a missing right shows first."""
         self.db.execute("SAVEPOINT rehearsal")
         for outcome in (SENT, REFUSED, RETRY, UNCERTAIN, POSTPONED):
-            status, values = self._changes(row, outcome, self.ctx.clock())
-            if outcome != POSTPONED:
-                values.update(self._answer(outcome, Tried(100, "x" * ERROR_LENGTH)))
+            status, values = self._changes(row, outcome, Tried(100, "x" * ERROR_LENGTH),
+                                           self.ctx.clock())
             self._update(row, status, values, f"status = '{self.queue.works}'")
             values["status"] = status
             found = self.db.row(f"SELECT {', '.join(values)} FROM {self.table} WHERE id = :id",
@@ -418,15 +409,15 @@ class Work:
         for id, reason in self.unusable.items():
             self.ctx.count("invalid")
             self.ctx.log.warning("invalid row", table=self.queue.table, id=id, reason=reason)
-        self.check_usable()
-        for id, reason in self.unusable.items() if self.begun else ():
             try:
-                self.db.batch(lambda id=id, why=reason: self.end({"id": id}, f"invalid: {why}"))
+                if self.begun:
+                    self.db.batch(lambda id=id, why=reason: self.end({"id": id}, f"invalid: {why}"))
             except (Busy, Lost):
                 raise
             except DatabaseError as error:          # not even that can be stored of it
                 self.ctx.log.warning("its end cannot be stored", table=self.queue.table, id=id,
                                      error=str(error))
+        self.check_usable()
 
     def check_usable(self) -> None:
         """Unusable where several rows cannot be worked on, and none was begun."""

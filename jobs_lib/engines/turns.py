@@ -13,7 +13,7 @@ from __future__ import annotations
 from functools import partial
 from itertools import groupby, islice, zip_longest
 
-from jobs_lib.database.values import keys_in, ordered
+from jobs_lib.database.values import fitted, keys_in, ordered
 from jobs_lib.records import namedtuple
 
 PAGE = 300          # due rows that are read at once
@@ -67,7 +67,8 @@ class Ring:
     def move(self, turn: Turn) -> None:
         """The row is begun, in the open transaction: its owner had the last turn."""
         if turn.owner != self._stored or self._stored is START:
-            keep(self.db, self.name, turn.owner)
+            text = None if turn.owner is None else fitted(str(turn.owner), LONGEST)
+            self.db.upsert("queue_turns", {"ring": self.name}, {"last_owner": text})
             self._stored = turn.owner
         self.left.discard(turn.id)
         self._begun.add(turn.id)
@@ -165,14 +166,6 @@ def last(db, ring: str):
     text = row["last_owner"]
     is_number = text and "users" not in db.text_keys and text.lstrip("-").isdecimal()
     return int(text) if is_number else text
-
-
-def keep(db, ring: str, owner) -> None:
-    """Remember who had the last turn. An owner that is no key is not kept."""
-    text = None if owner is None else str(owner)
-    if isinstance(owner, (int, str, type(None))) and len(text or "") <= LONGEST and (
-            text or "").isascii():
-        db.upsert("queue_turns", {"ring": ring}, {"last_owner": text})
 
 
 def _by_owner(rows) -> list[tuple]:

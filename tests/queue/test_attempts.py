@@ -102,19 +102,10 @@ def test_what_a_killed_run_was_sending_is_completed_by_the_next(owner):     # R7
                  last_attempt_at=owner.ago(hours=1), next_attempt_at=owner.ahead(hours=5))
     owner.table("attempts", [{"kind": "forward", "item_id": id, "run_id": "dead",
                               "began_at": owner.ago(hours=1), "outcome": "sending"}])
-    export, = owner.table("export_requests", [{
-        "user_id": 1, "status": "running", "attempts": 1, "claim_run": "dead",
-        "started_at": owner.ago(hours=3)}])
-    owner.table("attempts", [{"kind": "export", "item_id": export, "run_id": "dead",
-                              "began_at": owner.ago(hours=3), "outcome": "sending"}])
     owner.run("retry_forwards")
-    owner.config(export={"url": "https://service.example/export"})
-    owner.run("export_accounts")
     found = recorded(owner, "kind", "item_id", "run_id", "began_at", "outcome", "answer")
     assert found[0] == ("forward", id, "dead", clock.text(owner.ago(hours=1)), "uncertain",
                         "the run was killed in the middle of it")
-    assert found[1] == ("export", export, "dead", clock.text(owner.ago(hours=3)), "retry",
-                        "the run was killed")
 
 
 @pytest.mark.parametrize("values", [
