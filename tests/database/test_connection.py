@@ -59,27 +59,24 @@ def test_pages_know_where_they_were_whatever_becomes_of_a_page(db):
     assert found == list("abcde")
 
 
-NOTICE, ALIAS = {"kind": "k", "to_email": "a@example.org"}, {"user_id": 1, "address": "a"}
-VALUES = (          # (table, the rest of the row, column, value): times are text, in UTC
-    *(("notifications", NOTICE, "body_text", text) for text in (
-        "", "it's", 'a "b" `c` \\ 100% %s :name {x}', "zwölf 📧 \u202e", "line\r\nline\t", "a\0b")),
-    *(("users", {}, "email_limit", number) for number in (0, -1, 2 ** 63 - 1, -2 ** 63, None)),
-    ("header_snapshots", {"message_log_id": 1, "user_id": 1}, "ciphertext", bytes(range(256))),
-    ("spam_quarantine", {"user_id": 1, "alias_id": 1, "raw_path": "x", "quarantined_at": NOW},
-     "score", 5.5),
-    ("users", {}, "billing_anchor", date(2026, 1, 31)),
-    ("aliases", ALIAS, "expires_at", datetime(2026, 7, 1, 2, tzinfo=timezone(timedelta(hours=3)))))
-
-
-@pytest.mark.parametrize("table, row, column, given", VALUES, ids=range(len(VALUES)))
+@pytest.mark.parametrize("table, row, column, given", [
+    ("notifications", {"kind": "k", "to_email": "a@example.org"}, "body_text",
+     "it's \"b\" `c` \\ 100% %s :name {x} zwölf 📧 \u202e line\r\nline\t a\0b"),
+    ("users", {}, "email_limit", 2 ** 63 - 1), ("users", {}, "email_limit", -2 ** 63),
+    ("header_snapshots", {"message_log_id": 1, "user_id": 1}, "ciphertext", bytes(range(256)))],
+    ids=range(4))
 def test_a_value_comes_back_as_it_went(db, table, row, column, given):
-    expected = {"billing_anchor": "2026-01-31",
-                "expires_at": "2026-06-30 23:00:00"}.get(column, given)
     db.insert(table, **row, **{column: given})
-    assert db.value(f"SELECT {column} FROM {{{table}}}") == expected
-    if given is not None:
-        assert db.value(f"SELECT {column} FROM {{{table}}} WHERE {column} = :value",
-                        value=given) == expected
+    assert db.value(f"SELECT {column} FROM {{{table}}} WHERE {column} = :value",
+                    value=given) == given
+
+
+def test_times_are_text_in_utc(db):
+    there = datetime(2026, 7, 1, 2, tzinfo=timezone(timedelta(hours=3)))
+    alias(db, "a", expires_at=there)
+    db.insert("users", billing_anchor=date(2026, 1, 31))
+    assert (db.value("SELECT expires_at FROM {aliases}"),
+            db.value("SELECT billing_anchor FROM {users}")) == ("2026-06-30 23:00:00", "2026-01-31")
 
 
 @pytest.mark.parametrize("value, error", [
@@ -118,13 +115,6 @@ def test_colons_braces_and_percents_in_quotes_are_text(db):
                     odd=1) == "10:30 {x} 100% it's :y"
 
 
-def test_matched_rows_are_counted_not_changed_ones(db):
-    alias(db, "a@example.org", active=1)
-    assert db.execute("UPDATE {aliases} SET active = 1") == 1
-    assert db.execute("UPDATE {aliases} SET active = 1 WHERE id = -1") == 0
-    assert db.execute("DELETE FROM {aliases}") == 1
-
-
 def test_ids_of_deleted_rows_are_not_given_again(db):
     # watermarks and archives count on it
     last = alias(db, "a@example.org")
@@ -141,38 +131,6 @@ def test_a_second_row_with_a_unique_key_is_a_duplicate_and_its_value_is_not_show
     assert "address" in str(caught.value)
     assert "someone" not in str(caught.value)
     assert addresses(db) == ["someone@example.org", "b@example.org"]
-
-
-def test_a_triggers_own_words_are_masked_whatever_kind_of_error_they_look_like(db):       # R72
-    lite = db.dialect.name == "sqlite"
-    words = "UNIQUE constraint failed: jo.doe@home.example" if lite else (
-        "Duplicate entry for key jo.doe@home.example")
-    refuse = (f"BEGIN SELECT RAISE(ABORT, '{words}'); END" if lite else
-              "FOR EACH ROW SIGNAL SQLSTATE '45000' SET MYSQL_ERRNO = 1062, "
-              f"MESSAGE_TEXT = '{words}'")
-    db.execute(f"CREATE TRIGGER refuse BEFORE INSERT ON sessions {refuse}")
-    with pytest.raises(Duplicate) as raised:
-        db.insert("sessions", user_id=1, token_hash="x", expires_at="2026-11-24 14:30:05")
-    assert "j***@home.example" in str(raised.value)
-    assert "jo.doe" not in str(raised.value)
-    db.execute("DROP TRIGGER refuse")
-
-
-@pytest.mark.parametrize("sql", ["SELECT nonsense FROM {aliases} WHERE address = :value",
-                                 "SELECT :value FROM WHERE"])
-def test_database_errors_do_not_carry_the_drivers_own(db, sql):
-    # its words hold values of rows, and a log prints the whole chain of an exception
-    with pytest.raises(DatabaseError) as caught:
-        db.query(sql, value="someone@example.org")
-    assert caught.value.__suppress_context__
-    assert "someone" not in str(caught.value)
-
-
-def test_a_missing_table_says_what_to_run(blank_url):
-    db = connect(blank_url, create=True)
-    with pytest.raises(DatabaseError, match=r"users.*: run `jobs\.py migrate`"):
-        db.query("SELECT id FROM {users}")
-    db.close()
 
 
 def test_a_created_at_that_is_left_out_is_the_present_second_in_utc(db, request):
@@ -294,35 +252,3 @@ def test_the_database_itself_refuses_to_write_in_a_dry_run(db, engine_url):     
         dry.execute(WRITES[0])
     assert rows(dry) == before
     dry.close()
-
-
-def test_a_dry_run_reads_while_another_writes(db, engine_url):
-    alias(db, "a@example.org")
-    dry = connect(engine_url, readonly=True)
-    with dry.transaction():
-        assert dry.value("SELECT address FROM {aliases}" + dry.for_update) == "a@example.org"
-        alias(db, "b@example.org")
-    assert addresses(dry) == ["a@example.org", "b@example.org"]
-    dry.close()
-
-
-# Names
-
-def test_prefix_and_mapped_names(blank_url):
-    plain = migrated(blank_url)
-    prefixed = migrated(blank_url, prefix="bj_")
-    mapped = connect(blank_url, prefix="bj_", tables={"aliases": "aliases"})
-    alias(plain, "plain@example.org")
-    alias(prefixed, "prefixed@example.org")
-    assert addresses(plain) == ["plain@example.org"]
-    assert addresses(prefixed) == ["prefixed@example.org"]
-    assert addresses(mapped) == ["plain@example.org"]              # a mapped name is the whole name
-    for database in (plain, prefixed, mapped):
-        database.close()
-
-
-@pytest.mark.parametrize("names", [{"prefix": "a b"}, {"prefix": "x`"}, {"prefix": "ü"},
-                                   {"tables": {"users": 'u"'}}, {"tables": {"user": "people"}}])
-def test_names_that_cannot_be_are_refused(blank_url, names):
-    with pytest.raises(DatabaseError):
-        connect(blank_url, create=True, **names)

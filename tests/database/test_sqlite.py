@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sqlite3
 import stat
 import subprocess
@@ -15,7 +14,7 @@ import pytest
 
 from tests.support.databases import NOW, files, migrated, rows, transact
 from tests.support.patience import SOON, quickest
-from tests.support.product import Busy, DatabaseError, Stopped, connect
+from tests.support.product import Busy, DatabaseError, connect
 from tests.support.shell import ROOT
 
 
@@ -39,17 +38,6 @@ def count_to(db, number):
 
 
 # The file
-
-@pytest.mark.parametrize("how", [{}, {"readonly": True}, {"readonly": True, "create": True}])
-def test_only_who_may_create_makes_the_file(url, tmp_path, how):
-    with pytest.raises(DatabaseError) as caught:
-        connect(url, **how)
-    assert str(caught.value) == (f"no SQLite file {tmp_path}/jobs.db:"
-                                 " `jobs.py migrate` makes it, if the path is right")
-    assert os.listdir(tmp_path) == []
-    connect(url, create=True).close()
-    connect(url).close()
-
 
 def test_all_files_are_the_owners_alone(url, tmp_path):
     before = os.umask(0)
@@ -93,16 +81,6 @@ def test_a_file_that_cannot_be_used_is_one_sentence(tmp_path, url):
     with pytest.raises(DatabaseError) as caught:
         connect(url, base=str(tmp_path), create=True)
     assert said in str(caught.value).replace(" in 'sqlite", ": ")
-
-
-def test_a_missing_column_says_what_to_compare(url):
-    db = connect(url, create=True)
-    db.execute("CREATE TABLE users (id INTEGER)")
-    for use in (lambda: db.query("SELECT email FROM {users}"),
-                lambda: db.insert("users", email="a@example.org")):
-        with pytest.raises(DatabaseError, match=r"email: compare the table with docs/data-model"):
-            use()
-    db.close()
 
 
 # The journal
@@ -209,23 +187,6 @@ def test_interrupt_from_another_thread_ends_a_statement(url):
     db.close()
 
 
-def test_a_signal_in_mid_statement_rolls_back(url):
-    def stop(*_):
-        raise Stopped
-
-    before = signal.signal(signal.SIGALRM, stop)
-    db = migrated(url)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.1)
-        with pytest.raises(Stopped):
-            transact(db, lambda: alias(db, "a@example.org"), lambda: count_to(db, 2_000_000))
-    finally:
-        signal.signal(signal.SIGALRM, before)
-    assert db.value("SELECT 7") == 7
-    assert count(connect(url)) == 0
-    db.close()
-
-
 # Reading only
 
 def test_a_dry_run_leaves_no_trace_even_of_a_file_in_use(url, tmp_path):
@@ -287,44 +248,3 @@ def test_the_file_that_cannot_be_used_is_named_with_what_to_do(name, mode, said)
         db.close()
     assert done.stderr == ""
     assert f"{folder}/{name} cannot be used: {said}" in done.stdout
-
-
-# R23: one such row must not stop a job
-def test_text_that_is_no_utf_8_is_read_with_marks(url):
-    db = migrated(url)
-    db.execute("INSERT INTO {users} (id, email, name) "
-               "VALUES (1, 'a@b.example', CAST(x'4772fcdf65' AS TEXT))")
-    db.execute("INSERT INTO {users} (id, email, name) VALUES (2, 'c@d.example', 'Jörg')")
-    with db.transaction():
-        names = [row["name"] for row in db.query("SELECT name FROM {users} ORDER BY id")]
-    assert names == ["Gr\ufffd\ufffde", "Jörg"]
-    db.close()
-
-
-VIEW = ("CREATE TABLE signins (no INTEGER PRIMARY KEY, ends INT)",
-        "CREATE TABLE journal (no INT)",
-        "INSERT INTO signins VALUES (1, 1000), (2, 2000), (3, 3000)",
-        ("CREATE VIEW sessions AS SELECT no AS id, DATETIME(ends, 'unixepoch') AS expires_at "
-         "FROM signins"),
-        ("CREATE TRIGGER changed AFTER UPDATE ON signins BEGIN "
-         "INSERT INTO journal VALUES (OLD.no); INSERT INTO journal VALUES (OLD.no); END"),
-        ("CREATE TRIGGER deleted AFTER DELETE ON signins BEGIN "
-         "INSERT INTO journal VALUES (OLD.no); INSERT INTO journal VALUES (OLD.no); END"),
-        ("CREATE TRIGGER change_session INSTEAD OF UPDATE ON sessions BEGIN UPDATE signins "
-         "SET ends = STRFTIME('%s', NEW.expires_at) WHERE no = OLD.id; END"),
-        ("CREATE TRIGGER delete_session INSTEAD OF DELETE ON sessions BEGIN "
-         "DELETE FROM signins WHERE no = OLD.id; END"))
-
-
-def test_rows_that_are_changed_through_a_view_are_counted(url):                 # R75
-    """SQLite itself says 0, and counts what the app's own triggers do."""
-    db = connect(url, create=True)
-    for sql in VIEW:
-        db.execute(sql)
-    change = "UPDATE {sessions} SET expires_at = :now WHERE id IN (:ids) AND expires_at < :now"
-    assert db.execute(change, now=NOW, ids=[1, 2, 9]) == 2
-    assert db.execute(change, now=NOW, ids=[1, 2]) == 0
-    assert db.value("SELECT expires_at FROM {sessions} WHERE id = 2") == "2026-11-24 14:30:05"
-    assert db.execute("DELETE FROM {sessions} NOT INDEXED WHERE id BETWEEN 2 AND 5") == 2
-    assert db.query("SELECT id FROM {sessions}") == [{"id": 1}]
-    db.close()

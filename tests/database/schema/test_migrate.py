@@ -215,22 +215,6 @@ def test_the_plan_is_what_would_run_and_changes_nothing(blank_url, tmp_path):
 
 # What is not ours
 
-def test_an_apps_table_that_is_there_is_left_as_it_is(blank_url):
-    db = connect(blank_url, create=True)
-    db.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, login VARCHAR(50))")
-    migrate(db, NOW)
-    assert db.columns("users") == {"id", "login"}
-    assert "aliases" not in db.tables()                 # those are the app's, too
-    lacks = [sql for each in ddl.differences(db, table("users")) for sql in each.statements]
-    assert any("ADD COLUMN" in sql and "deleted_at" in sql for sql in lacks)
-    for sql in lacks:
-        db.execute(sql)
-    assert ddl.differences(db, table("users")) == []
-    assert migrate(db, NOW) == ([], False)
-    assert "aliases" not in db.tables()                 # left out for good
-    db.close()
-
-
 @pytest.mark.parametrize("ours, theirs, names, advice", [
     ("notifications", "notifications", {}, r"\[core\] prefix"),
     ("alerts", "theirs", {"alerts": "theirs"}, r"\[tables\] alerts")])
@@ -247,20 +231,6 @@ def test_a_table_of_our_name_that_is_somebody_elses_is_refused(blank_url, ours, 
     check(prefixed)
     assert db.columns(ours) == {"id", "badge"}
     for database in (db, prefixed):
-        database.close()
-
-
-def test_a_mapped_table_of_the_app_is_never_made_and_one_of_ours_under_its_name(blank_url):
-    theirs = connect(blank_url, create=True)
-    for sql in ddl.create_table(theirs, table("message_logs")):
-        name = theirs.dialect.quote("message_logs")
-        theirs.execute(sql.replace(name, theirs.dialect.quote("mail_log")))
-    db = migrated(blank_url, prefix="bj_", tables={
-        "message_logs": "mail_log", "users": "people", "notifications": "outgoing_notices"})
-    assert {"mail_log", "bj_meta", "outgoing_notices"} <= db.tables()
-    assert not {"bj_message_logs", "bj_users", "people", "bj_aliases",
-                "bj_notifications"} & db.tables()
-    for database in (db, theirs):
         database.close()
 
 
