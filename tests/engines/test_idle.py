@@ -14,36 +14,6 @@ from tests.support.plans import analyse, problems
 FINISHED = ("sent", "failed")
 
 
-def idle(bench, *rows: dict) -> bool:
-    bench.table("failed_emails", [{"id": id, **row} for id, row in enumerate(rows, 1)])
-    return is_idle(SimpleNamespace(db=bench.db), "failed_emails", FINISHED)
-
-
-def test_a_queue_without_rows_is_idle(bench):
-    assert idle(bench)
-
-
-def test_a_queue_with_nothing_but_finished_rows_is_idle(bench):
-    assert idle(bench, {"status": "sent"}, {"status": "failed", "claim_run": ""})
-
-
-@pytest.mark.parametrize("row", [
-    {"status": "pending"}, {"status": "pending", "next_attempt_at": "2999-01-01 00:00:00"},
-    {"status": "sending"}, {"status": "aaa"}, {"status": "held"}, {"status": "zzz"}], ids=str)
-def test_one_row_that_waits_or_is_unknown_is_something_to_do(bench, row):
-    assert not idle(bench, {"status": "sent"}, row)
-
-
-def test_finished_rows_cost_nothing(bench):
-    bench.bulk("failed_emails", [{"id": id, "status": FINISHED[id % 2]} for id in range(1, 3001)])
-    asked: list = []
-    bench.db.on_statement = lambda sql, values: asked.append((sql, values))
-    assert idle(bench)
-    bench.db.on_statement = None
-    (sql, values), = (each for each in asked if each[0].startswith("SELECT"))
-    assert problems(bench.db, sql, values, {"failed_emails"}) == []
-
-
 def found_by_an_index(bench) -> bool:
     """Whether the one deleted account of many is."""
     bench.bulk("users", [{"id": id, "status": "active", "email": f"u{id}@example.com"}

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.engines import on_sqlite
 from tests.support.plans import analyse
-from tests.support.product import SENT, DatabaseError, Result, ddl, table
+from tests.support.product import SENT, Result, ddl, table
 
 
 def forwards(bench, number: int) -> None:
@@ -24,62 +24,6 @@ def forwards(bench, number: int) -> None:
 
 
 # One bad row is one bad row
-
-HUGE = 2 ** 63 - 1
-NUMBERS = [-100, 2147483647, HUGE, -HUGE, "", "many", 1.5, b"\xff\x00"]
-BAD = [*(("attempts", value) for value in NUMBERS),
-       *((column, value) for column in ("user_id", "alias_id", "destination_id", "priority")
-         for value in (HUGE, -7, "", "text", b"\xff")),
-       *((column, value) for column in ("created_at", "next_attempt_at", "last_attempt_at")
-         for value in ("", "soon", 17, b"\xff", "0000-00-00 00:00:00", "0001-01-01 00:00:00",
-                       "9999-12-31 23:59:59", "2026-02-30 10:00:00")),
-       *(("uncertain", value) for value in (-1, 7, HUGE, "", b"\xff")),
-       *((column, value) for column in ("envelope_from", "envelope_to", "raw_path", "to_email",
-                                        "kind", "persona", "subject", "body_text")
-         for value in (b"\xff\x00", 7, "", "\x00\r\n")),
-       *(("claim_run", value) for value in (b"\xff", 7, ""))]
-COLUMNS = {"failed_emails": {"envelope_from", "envelope_to", "raw_path", "alias_id",
-                             "destination_id"}, "notifications": {"to_email", "kind", "persona",
-                                                                  "subject", "body_text",
-                                                                  "priority"}}
-BOTH = {"attempts", "user_id", "created_at", "next_attempt_at", "last_attempt_at", "uncertain",
-        "claim_run"}
-
-
-@pytest.mark.parametrize(("job", "table"), [("retry_forwards", "failed_emails"),
-                                            ("send_notifications", "notifications")])
-def test_whatever_a_row_holds_the_others_go_on(bench, job, table):     # R67 R23
-    bench.table("users", [{"id": 1}])
-    bench.table("aliases", [{"id": 1, "user_id": 1}])
-    bench.spool("one.eml")
-    bench.config(mail={"per_hour": "off"})
-    row = {"user_id": 1, "created_at": bench.ago(hours=2), **(
-        {"alias_id": 1, "raw_path": "one.eml"} if table == "failed_emails"
-        else {"kind": "overflow_warning"})}
-    bad = []
-    for column, value in BAD:
-        if column in COLUMNS[table] | BOTH:
-            id, = bench.table(table, [row])
-            try:
-                bench.db.execute(f"UPDATE {{{table}}} SET {column} = :value WHERE id = :id",
-                                 value=value, id=id)
-                bad.append(id)
-            except DatabaseError:           # this engine refuses it
-                bench.db.execute(f"DELETE FROM {{{table}}} WHERE id = :id", id=id)
-    good = bench.table(table, [{**row, "created_at": bench.ago(hours=1)}] * 3)
-    assert len(bad) > 20
-    bench.run(job, dry_run=True)
-    bench.attempt(job)
-    assert bench.result["status"] == "ok", bench.result["error"]
-    assert bench.ids(table, "status = 'sent'")[-3:] == good
-    assert "exception" not in [event["event"] for event in bench.events(job)]
-    for _ in range(3):
-        bench.now += timedelta(days=3)
-        assert bench.attempt(job)["status"] == "ok", bench.result
-    listed = ", ".join(map(str, bad))
-    assert bench.ids(table, f"id IN ({listed}) AND status NOT IN ('sent', 'failed')") == []
-    assert bench.ids(table, "status = 'failed' AND last_error IS NULL") == []
-
 
 def test_an_invalid_row_fails_with_its_reason_and_no_attempt(bench):     # R67
     forwards(bench, 2)
