@@ -16,7 +16,8 @@ UNREAD = (("body_text", None), ("body_html", None))
 
 def _missing(table: str, column: str, of: str) -> str:
     """SQL: what a row of a queue names is not there."""
-    return f"NOT EXISTS (SELECT 1 FROM {{{of}}} WHERE {{{of}}}.id = {{{table}}}.{column})"
+    return (f"({column} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM {{{of}}} "
+            f"WHERE {{{of}}}.id = {{{table}}}.{column}))")
 
 
 def _nobodys(table: str) -> str:
@@ -35,7 +36,7 @@ NOTICES = Queue(
     dated=True, first="first_attempt_at",   # the Date of the message, the same at each attempt
     columns=("kind", "persona", "to_email", "priority", "first_attempt_at"),
     when_done=(("sent_at", NOW), *UNREAD), when_over=UNREAD,
-    missing=f"user_id IS NOT NULL AND {_nobodys('notifications')}",
+    missing=_nobodys("notifications"),
     after_deletion="kind = 'account_deletion_scheduled'")
 WEBHOOKS = Queue(
     "webhooks", "webhook", "webhook_deliveries", "retry_webhooks", "delivered",
