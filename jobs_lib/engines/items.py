@@ -134,7 +134,7 @@ class Items:
             return self.waiting(ctx, most)
         statuses = ("failed",) if wanted.failed else ("",) if wanted.owners else self.unfinished()
         return [id for status in statuses for id in self.ids(
-            ctx, f"{self.rule(wanted, status)} ORDER BY id DESC", most, **bound(wanted))][:most]
+            ctx, f"{self.rule(wanted, status)} ORDER BY +id DESC", most, **bound(wanted))][:most]
 
     def waiting(self, ctx, most: int) -> list:
         """The ids of what is not finished: what is being sent, what is due, the longest first, what

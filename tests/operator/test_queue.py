@@ -223,9 +223,9 @@ def test_a_story_has_what_is_stored_what_happened_and_what_is_next(service):    
 def test_a_domain_has_a_name_too_and_a_deletion_that_of_its_account(service):   # R77
     service.table("domains", [{"id": 5, "user_id": ANN, "name": "club.example", "dns_results":
                                '{"mx": {"state": "fail", "problem": "no MX record"}}'}])
-    service.table("users", [{"id": 3, "status": "deleted",
+    service.table("users", [{"id": 3, "email": "eve@home.example", "status": "deleted",
                              "deleted_at": service.ago(days=1)}])
-    service.run("delete_accounts")
+    service.run("delete_accounts"), service.run("send_notifications")
     domain = json.loads(service.command("queue", "domains", "Club.example", "--json"))
     assert (domain["id"], domain["answer"]) == (5, "mx: no MX record")
     service.db.execute("UPDATE {domains} SET user_id = 77 WHERE id = 5")

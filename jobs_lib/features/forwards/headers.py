@@ -8,8 +8,7 @@ import stat
 
 from jobs_lib.database.values import one_line
 
-HEAD_BYTES = 256 * 1024                # more header than this is nobody's
-FIRST_BYTES = 16 * 1024                # nearly always all of it
+HEAD_BYTES = 64 * 1024                 # more header than this is nobody's
 LONGEST = 150                          # of a header, in words
 MAX_HOPS = 50                          # more Received lines than this are a mail loop
 # put before each message we forward; found again, it has come in a circle
@@ -23,11 +22,7 @@ def head_of(path: str) -> bytes:
               flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError("not a regular file")
-        data, wanted = b"", FIRST_BYTES
-        while wanted and b"\n\n" not in data and b"\r\n\r\n" not in data:
-            more = file.read(wanted)
-            data += more
-            wanted = HEAD_BYTES - len(data) if more else 0
+        data = file.read(HEAD_BYTES)
     return data.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
 
 
