@@ -149,24 +149,27 @@ def _limit(db, kind: Kind, count: int) -> tuple[int, int]:
 
 
 def end_fallen(db, options_of, now) -> None:
-    """Forget what was held of numbers that have fallen since: a job that has nothing to do does not
-    ask. `options_of(job)`: its options."""
-    for row in db.query("SELECT job, last_options FROM {job_state} WHERE last_options LIKE :held",
-                        held='%"held"%'):
-        memory, job = stored.document(row["last_options"]), row["job"]
-        fallen = [name for name in _part(memory, "held") if _has_fallen(
-            db, job, name, _part(memory, "confirmed"), options_of, now)]
-        if fallen:
-            _store(db, job, {**memory, "held": _without(memory, *fallen)})
-
-
-def _has_fallen(db, job: str, name: str, confirmed: dict, options_of, now) -> bool:
-    if name not in KINDS and name != "queued":      # of `kept`: each purge asks
-        return False
-    kind = _kind(job, name)
-    count = db.value(f"SELECT {kind.unit} FROM {kind.now}", **kind.values(options_of(job), now))
-    count -= min(count, _number(confirmed.get(name)))
-    return count <= _limit(db, kind, count)[0]
+    """Forget what was held back or confirmed of numbers that have fallen since: a job that has
+    nothing to do does not ask. `options_of(job)`: its options."""
+    for row in db.query("SELECT job, last_options FROM {job_state} WHERE last_options LIKE :held "
+                        "OR last_options LIKE :confirmed", held='%"held"%',
+                        confirmed='%"confirmed"%'):
+        job, memory = row["job"], stored.document(row["last_options"])
+        held, confirmed = dict(_part(memory, "held")), dict(_part(memory, "confirmed"))
+        for name in {*held, *confirmed}:
+            if name not in KINDS and name != "queued":
+                continue                        # of `kept`: each purge asks
+            kind, known = _kind(job, name), _number(confirmed.get(name))
+            if kind.is_remembered and name not in held:
+                continue
+            count = db.value(f"SELECT {kind.unit} FROM {kind.now}",
+                             **kind.values(options_of(job), now))
+            if not kind.is_remembered:
+                known = confirmed[name] = min(count, known)
+            if count - known <= _limit(db, kind, count - known)[0]:
+                held.pop(name, None)
+        _store(db, job, memory, {**memory, "held": held, "confirmed": {
+            name: number for name, number in confirmed.items() if number}})
 
 
 # Changed rules
@@ -238,8 +241,8 @@ def _hold(ctx, name: str, what: str, count: int, total: int, is_patient: bool,
 def confirm(db, job: str, held: dict, now) -> None:
     """Let the next run do what a dry run has held back, {name: how many}: `resume` of a job that
     never ran, which prints it."""
-    _store(db, job, {"held": {name: {"count": count} for name, count in held.items()}, "yes": 1},
-           now)
+    entries = {name: {"count": count} for name, count in held.items()}
+    _store(db, job, {}, {"held": entries, "yes": 1}, now)
 
 
 def reported(last_options, now) -> list[Held]:
@@ -253,14 +256,16 @@ def reported(last_options, now) -> list[Held]:
 def _remember(ctx, **parts: dict) -> None:
     memory = {name: value for name, value in {**ctx.memory, **parts}.items()
               if value and name != "yes"}
-    if memory != ctx.memory:
-        _store(ctx.db, ctx.job.name, memory, ctx.now)
-        ctx.memory = memory
+    _store(ctx.db, ctx.job.name, ctx.memory, memory, ctx.now)
+    ctx.memory = memory
 
 
-def _store(db, job: str, memory: dict, now=None) -> None:
+def _store(db, job: str, before: dict, memory: dict, now=None) -> None:
+    memory = {name: value for name, value in memory.items() if value}
+    if memory == before:
+        return
     import json
-    text = json.dumps({name: value for name, value in memory.items() if value})
+    text = json.dumps(memory)
     if not db.execute("UPDATE {job_state} SET last_options = :text WHERE job = :job", text=text,
                       job=job) and now:
         # never due before this moment, like any job that is seen first

@@ -137,6 +137,7 @@ def measure(engine: str, name: str, rows: int, make_url) -> None:
     for who, work in (("the job", by_job), ("one DELETE", alone)):
         with tempfile.TemporaryDirectory() as folder:
             service = Shell(folder, make_url(folder), **case.sections)
+            service.knows_rules(case.job)
             fill(service.url, case, rows)
             found[who] = race(name, service.url, rows, partial(work, case, service))
             service.close()
