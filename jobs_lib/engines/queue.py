@@ -316,8 +316,8 @@ class Work:
     def _changes(self, row: dict, outcome: str, tried: Tried, now,
                  later=None) -> tuple[str, dict]:
         """(the status, the columns to set) that an outcome makes of a row that is being sent."""
-        queue, values = self.queue, {"claim_run": None,
-                                     "next_attempt_at": later and clock.text(later)}
+        queue = self.queue
+        values: dict = {"claim_run": None, "next_attempt_at": later and clock.text(later)}
         if outcome == POSTPONED:                            # as it was before
             names = ["attempts", "uncertain"] + ([queue.first] if queue.first else [])
             names += [] if later else [queue.time, queue.tried]
