@@ -12,7 +12,7 @@ import re
 from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.database.values import one_line, words
+from jobs_lib.database.values import chunked, one_line, words
 from jobs_lib.engines import spool
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.reminders import Reminder
@@ -21,55 +21,56 @@ from jobs_lib.ports.mail import reasons
 from .headers import header_text, read_headers
 
 LISTED = 50                       # messages that a notice shows; more are counted
-MOST = 5000                       # messages of one notice
+MOST = 2000                       # messages of one notice
+IDS_AT_ONCE = 500
 UNREPORTED = "status = 'failed' AND notified_at IS NULL AND notice_id IS NULL"
 # a notice that was refused is sent to another address, while its rows are there
 LISTS = "{notifications}.id = {failed_emails}.notice_id AND {failed_emails}.notified_at IS NULL"
 
-# by what the status code begins with (RFC 3463)
-BY_STATUS = (
-    ("5.1.1", "The address does not exist.",
-     "Check the address, and change or remove this destination."),
-    ("5.1.3", "The address is not valid.", "Correct or remove this destination."),
-    ("5.1.10", "The address does not accept mail.", "Change or remove this destination."),
-    ("5.1.2", "We could not find the mail server of the address.",
-     "Check the part of the address after the @."),
-    ("5.2.1", "The mailbox is disabled.", "Ask your mailbox provider, or change this destination."),
-    ("5.2.2", "The mailbox is full.", "Free up space in the mailbox."),
-    ("4.2.2", "The mailbox is full.", "Free up space in the mailbox."),
-    ("5.3.4", "The message is too large for the receiving mail server.",
-     "Ask the sender for a link instead of a file."),
-    ("5.2.3", "The message is too large for the mailbox.",
-     "Ask the sender for a link instead of a file."),
-    ("5.4.6", "The message went round in a loop.",
-     "Check whether the mailbox forwards mail back to one of your aliases, and turn that off."),
-    ("5.7", ("The receiving mail server rejected the message because of its policies, often as "
-     "suspected spam."), ("Nothing is wrong with your alias. If you expected this message, ask the "
-     "sender to contact you another way.")),
-    ("4.7", "The receiving mail server did not accept the message yet because of its policies.",
-     "If this keeps happening, ask your mailbox provider to accept mail from us."),
-)
+FREE_SPACE = ("The mailbox is full.", "Free up space in the mailbox.")
+SMALLER = "Ask the sender for a link instead of a file."
+ANOTHER_WAY = "If you expected this message, ask the sender to contact you another way."
+# {what the status code begins with (RFC 3463): (why, what the owner can do)}
+BY_STATUS = {
+    "5.1.1": ("The address does not exist.",
+              "Check the address, and change or remove this destination."),
+    "5.1.3": ("The address is not valid.", "Correct or remove this destination."),
+    "5.1.10": ("The address does not accept mail.", "Change or remove this destination."),
+    "5.1.2": ("We could not find the mail server of the address.",
+              "Check the part of the address after the @."),
+    "5.2.1": ("The mailbox is disabled.", "Ask your mailbox provider, or change this destination."),
+    "5.2.2": FREE_SPACE,
+    "4.2.2": FREE_SPACE,
+    "5.3.4": ("The message is too large for the receiving mail server.", SMALLER),
+    "5.2.3": ("The message is too large for the mailbox.", SMALLER),
+    "5.4.6": (
+        "The message went round in a loop.",
+        "Check whether the mailbox forwards mail back to one of your aliases, and turn that off."),
+    "5.7": (
+        "The receiving mail server rejected the message, often because it looks like spam.",
+        f"Nothing is wrong with your alias. {ANOTHER_WAY}"),
+    "4.7": ("The receiving mail server did not accept the message yet because of its policies.",
+            "If this keeps happening, ask your mailbox provider to accept mail from us."),
+}
 NO_ANSWER = ("The receiving mail server did not accept the message.",
              "If this keeps happening, check the mailbox, or use another destination.")
-NOT_STORED = ("We no longer have the content of this message.", "Ask the sender to send it again.")
 REFUSED = ("The receiving mail server rejected the message.",
            "Check the mailbox, or use another destination.")
 OUR_FAULT = ("We could not send the message. The problem is on our side.",
              "You do not need to change anything.")
 # what was never offered to the other server
 BY_REASON = {
-    reasons.TOO_LARGE: ("The message is too large for our mail server.",
-                        "Ask the sender for a link instead of a file."),
+    reasons.TOO_LARGE: ("The message is too large for our mail server.", SMALLER),
     reasons.EIGHT_BIT: ("Our mail server cannot send a message in this format.",
                         "Ask the sender to send it in another format."),
     reasons.NOT_ASCII: (
         "Our mail server cannot handle special characters in this address or the sender's.",
         "Use a destination without letters such as é or ü."),
     reasons.BAD_SENDER: (
-        "The sender's address is not valid, so we could not send the message.",
-        "If you expected this message, ask the sender to contact you another way."),
+        "The sender's address is not valid, so we could not send the message.", ANOTHER_WAY),
     **dict.fromkeys((reasons.MISSING, reasons.EMPTY, reasons.NOT_A_FILE, reasons.NOT_A_PATH,
-                     reasons.BAD_PATH), NOT_STORED),
+                     reasons.BAD_PATH), ("We no longer have the content of this message.",
+                                         "Ask the sender to send it again.")),
     **dict.fromkeys((reasons.UNREADABLE, reasons.FORBIDDEN, reasons.CHANGED, reasons.STOPPED,
                      reasons.NO_TIME, reasons.DEFECT), OUR_FAULT),
 }
@@ -81,7 +82,7 @@ def in_words(code, error) -> tuple[str, str, bool]:
     """(why it failed, what the owner can do, whether it was never offered) for an SMTP reply (RFC
     3463)."""
     text, answered = words(error), isinstance(code, int) and code > 0
-    for enhanced, why, what_to_do in BY_STATUS:
+    for enhanced, (why, what_to_do) in BY_STATUS.items():
         if text.startswith(enhanced) and text[len(enhanced):len(enhanced) + 1] in ("", ".", " "):
             return why, what_to_do, not answered
     if answered:
@@ -107,9 +108,9 @@ def _skip(ctx, rows: list[dict]) -> bool:
     folder = ctx.section("spool").dir
     if not all(_is_automatic(folder, row) for row in rows):
         return False
-    if not ctx.dry_run:
+    for some in chunked(rows, IDS_AT_ONCE) if not ctx.dry_run else ():
         ctx.db.execute("UPDATE {failed_emails} SET notified_at = :now WHERE id IN (:ids)",
-                       now=ctx.clock(), ids=[row["id"] for row in rows])
+                       now=ctx.clock(), ids=[row["id"] for row in some])
     return True
 
 

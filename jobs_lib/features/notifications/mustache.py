@@ -15,6 +15,7 @@ mustache(5) manual; lambdas, other delimiters and partials inside of partials ar
 from __future__ import annotations
 
 import re
+from html import escape
 
 from jobs_lib.errors import JobsError
 
@@ -22,7 +23,6 @@ TAG = re.compile(r"\{\{(?:\{\s*([\w.]+)\s*\}|([#^/])\s*([\w.]+)\s*|(!).*?|\s*([\
                  re.DOTALL)
 ALONE = re.compile(r"^[ \t]*(\{\{[#^/!][^}]*\}\})[ \t]*\n", re.MULTILINE)
 PARTIAL = re.compile(r"^[ \t]*\{\{>\s*([\w.]+)\s*\}\}[ \t]*\n", re.MULTILINE)
-ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 
 
 class TemplateError(JobsError):
@@ -35,11 +35,6 @@ def render(source: str, values: dict, *, html: bool, name: str = "template", par
         source = PARTIAL.sub(lambda found: partial(found[1]), source)
     nodes = _parse(ALONE.sub(r"\1", source), name)
     return "".join(_filled(nodes, [values], html, name))
-
-
-def escape(words: str) -> str:
-    """For HTML, in text and in quoted attributes."""
-    return "".join(ESCAPES.get(char, char) for char in words)
 
 
 def _parse(source: str, name: str) -> list:
