@@ -199,3 +199,14 @@ def test_off_warns_of_nothing_and_still_deletes_what_was_released(hold):
     assert hold.run(JOB, keep="off") == {**NONE, **ONE}
     assert hold.ids("overflow_hold") == [1, 2]
     assert sorted(warned(hold)) == [2]
+
+
+def test_a_keep_that_was_shortened_by_mistake_warns_nobody(hold):         # R80
+    hold.knows_rules = False
+    hold.run(JOB)
+    hold.bulk("overflow_hold", [{"raw_path": f"{number}.eml", "held_at": hold.ago(days=10)}
+                                for number in range(20)])
+    hold.config(**{JOB: {"keep": "3d"}})
+    assert hold.run(JOB) == {**NONE, "held": 20}
+    assert hold.rows("notifications") == []
+    assert hold.run(JOB, yes=True)["notices"] == 1

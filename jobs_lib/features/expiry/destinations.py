@@ -3,6 +3,7 @@ a warning before."""
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database.values import chunked
@@ -37,13 +38,14 @@ def remove(ctx) -> None:
     """Queue the warnings of removals, then remove what was warned of in time, counted as `notices`
     and `deleted`.
 
-    Warnings come after the purge has looked whether a limit was shortened by mistake: such a
-    mistake writes no mail.
+    A limit that was shortened by mistake does not count yet, so it writes no warning.
     """
     due = begin(ctx, UNUSED)
-    if due is None or guard.held(ctx, "destinations", announced=_announced(ctx)):
+    after = due and due.limits["remove_after"]
+    if not after or guard.held(ctx, "destinations", announced=_announced(ctx, after)):
         return
-    remind(ctx, TO_GO)
+    remind(ctx, TO_GO._replace(due=partial(_due_removal, after),
+                               values=partial(_removal_values, after)))
     finish(ctx, due, within=lambda _, rows: _with_them(ctx, rows))
 
 
@@ -75,9 +77,9 @@ UNUSED = Purge("destinations", (
 
 # Notices
 
-def _announced(ctx):
-    """Of a destination created before this, the removal is announced."""
-    return ctx.now - max(ctx.options.remove_after - ctx.options.warn_before, timedelta(0))
+def _announced(ctx, after: timedelta):
+    """Of a destination created before this, the removal `after` so long is announced."""
+    return ctx.now - max(after - ctx.options.warn_before, timedelta(0))
 
 
 def _forgotten(ctx):
@@ -86,10 +88,11 @@ def _forgotten(ctx):
     return ctx.now - ctx.options.warn_before - ctx.options.remove_after - FORGOTTEN
 
 
-def _due_removal(ctx) -> tuple[str, dict]:
+def _due_removal(after: timedelta, ctx) -> tuple[str, dict]:
     sql = ("verified_at IS NULL AND created_at >= :first AND created_at < :announced AND "
            f"(removal_notified_at IS NULL OR removal_notified_at < :forgotten) AND {USE} IS NULL")
-    return sql, {"first": clock.FIRST, "announced": _announced(ctx), "forgotten": _forgotten(ctx)}
+    return sql, {"first": clock.FIRST, "announced": _announced(ctx, after),
+                 "forgotten": _forgotten(ctx)}
 
 
 def _due_reminder(ctx) -> tuple[str, dict]:
@@ -100,7 +103,7 @@ def _due_reminder(ctx) -> tuple[str, dict]:
     if ctx.options.remove_after is None:
         return sql, values
     return (f"{sql} AND (created_at >= :announced OR {USE} IS NOT NULL)",
-            {**values, "announced": _announced(ctx)})
+            {**values, "announced": _announced(ctx, ctx.options.remove_after)})
 
 
 def _reminder_key(ctx, row: dict) -> str:
@@ -121,10 +124,10 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
                           "added": render.day(clock.parse(row["created_at"]))} for row in rows]}
 
 
-def _removal_values(ctx, user: dict, rows: list[dict]) -> dict:
+def _removal_values(after: timedelta, ctx, user: dict, rows: list[dict]) -> dict:
     """`removed` is a promise: not before that, however late the mail."""
     values, soonest = _values(ctx, user, rows), ctx.clock() + ctx.options.warn_before
-    ends = [max(clock.parse(row["created_at"]) + ctx.options.remove_after, soonest) for row in rows]
+    ends = [max(clock.parse(row["created_at"]) + after, soonest) for row in rows]
     for item, end in zip(values["destinations"], ends):
         item["removed"] = render.minute(end)
     return {**values, "first_day": render.day(min(ends))}
@@ -132,5 +135,5 @@ def _removal_values(ctx, user: dict, rows: list[dict]) -> dict:
 
 UNVERIFIED = Reminder("destination_reminder", "destinations", "created_at", ("email",),
                       _due_reminder, ("reminded_at",), _reminder_key, _values)
-TO_GO = Reminder("destination_removal", "destinations", "created_at", ("email",), _due_removal,
-                 ("removal_notified_at", "reminded_at"), _removal_key, _removal_values, LISTS)
+TO_GO = Reminder("destination_removal", "destinations", "created_at", ("email",), None,
+                 ("removal_notified_at", "reminded_at"), _removal_key, None, LISTS)

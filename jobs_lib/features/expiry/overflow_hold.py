@@ -26,35 +26,35 @@ def is_warned(ctx) -> tuple[str, dict]:
 def expire(ctx, declared) -> dict:
     """Warn, then delete what was warned of in time. The counts.
 
-    The purge looks first whether a `keep` was shortened by mistake: that writes no warning.
+    A `keep` that was shortened by mistake does not count yet, so it writes no warning.
     """
     due = begin(ctx, declared)
     if due is None:
         return ctx.counts
     ctx.counts.update(notices=0, waiting=0)
-    if ctx.options.keep is not None:
-        remind(ctx, WARNING)
-        _count_waiting(ctx)
+    keep = due.limits["keep"]
+    if keep is not None:
+        remind(ctx, WARNING._replace(due=partial(_due, keep), values=partial(_values, keep)))
+        _count_waiting(ctx, keep)
     return finish(ctx, due)
 
 
-def _count_waiting(ctx) -> None:
+def _count_waiting(ctx, keep: timedelta) -> None:
     """Count what is past its time, and stays until its owner was warned in time."""
     sql, values = is_warned(ctx)
     waiting = ctx.db.value(
         "SELECT COUNT(*) FROM {overflow_hold} WHERE released_at IS NULL AND held_at >= :first "
         f"AND held_at < :past AND CASE WHEN {sql} THEN 0 ELSE 1 END = 1", first=clock.FIRST,
-        past=ctx.now - ctx.options.keep, **values)
+        past=ctx.now - keep, **values)
     ctx.counts["waiting"] = waiting
     if ctx.dry_run and waiting:
         ctx.show(f"keep {waiting:,} past their time: their warning was not sent 24 hours ago", [])
 
 
-def _due(ctx) -> tuple[str, dict]:
+def _due(keep: timedelta, ctx) -> tuple[str, dict]:
     sql = ("released_at IS NULL AND warned_at IS NULL AND held_at >= :first "
            "AND held_at < :warned_from")
-    return sql, {"first": clock.FIRST,
-                 "warned_from": ctx.now - ctx.options.keep + ctx.options.warn_before}
+    return sql, {"first": clock.FIRST, "warned_from": ctx.now - keep + ctx.options.warn_before}
 
 
 def _key(ctx, row: dict) -> str:
@@ -62,17 +62,17 @@ def _key(ctx, row: dict) -> str:
     return f"overflow-warning:{row['user_id']}:{ctx.now:%Y-%m-%d}"
 
 
-def _values(ctx, user: dict, rows: list[dict]) -> dict:
+def _values(keep: timedelta, ctx, user: dict, rows: list[dict]) -> dict:
     """What the templates show. `gone` is a promise: never before that, however late the mail."""
     soonest = ctx.clock() + NOTICE
-    gone = {row["id"]: max(clock.parse(row["held_at"]) + ctx.options.keep, soonest) for row in rows}
+    gone = {row["id"]: max(clock.parse(row["held_at"]) + keep, soonest) for row in rows}
     key = partial(ctx.db.key, "aliases")
     aliases = {key(row["id"]): row["address"] for row in ctx.db.query(
         "SELECT id, address FROM {aliases} WHERE id IN (:ids)",
         ids={row["alias_id"] for row in rows})}
     first = min(gone.values())
     return {
-        "count": len(rows), "many": len(rows) > 1, "kept": render.span(ctx.options.keep),
+        "count": len(rows), "many": len(rows) > 1, "kept": render.span(keep),
         "first_day": render.day(first), "first": render.minute(first),
         "messages": [{"sender": render.unlinked(row["sender"]) or "(no sender)",
                       "subject": render.unlinked(one_line(row["subject"], SUBJECT_SHOWN))
@@ -84,5 +84,5 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
 
 
 WARNING = Reminder("overflow_warning", "overflow_hold", "held_at",
-                   ("alias_id", "sender", "subject", "size_bytes"), _due, ("warned_at",), _key,
-                   _values, LISTS, "warning_id")
+                   ("alias_id", "sender", "subject", "size_bytes"), None, ("warned_at",), _key,
+                   None, LISTS, "warning_id")
