@@ -1,10 +1,13 @@
 """Audit rows go after a year, critical ones after seven; with a store, only out of an archive that
-was read back."""
+was read back: at any kill each row is in the table or in exactly one archive."""
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import os
-from pathlib import Path
+import signal
+from datetime import timedelta
 
 import pytest
 
@@ -12,18 +15,29 @@ from tests.servers.ftps import PASSWORD, Ftps
 from tests.support import databases
 from tests.support.archives import check_none_is_lost, lines, named
 from tests.support.bench import Bench
-from tests.support.product import FolderStore
+from tests.support.product import FolderStore, clock
+from tests.support.repeats import REPEATS
+from tests.support.shell import Shell, at_sql
 
 JOB = "archive_audit_logs"
+STORE = {"store": "archives"}
 OTHERS = "audit-20261124T142905Z-other-1.jsonl.gz"
 STORED = {"archived": 0, "archives": 0, "deleted": 0, "expired": 0}
+ODD = [
+    {"id": 3, "user_id": 8, "actor": "app", "event": "login", "severity": "info",
+     "ip": "2001:db8::1", "details": '{"agent": "é \\"x\\""}', "created_at": "2025-01-02 03:04:05"},
+    {"id": 4, "user_id": None, "actor": "", "event": "line\nend", "severity": "warning",
+     "ip": "", "details": None, "created_at": "2025-01-02 03:04:05"},
+    {"id": 9, "user_id": 8, "actor": "ops", "event": "note", "severity": "critical", "ip": "",
+     "details": "no JSON: 𝄞\u2028", "created_at": "2016-12-31 23:59:59"},
+]
 
 
 @pytest.fixture
 def disk(tmp_path):
     """A bench on SQLite: what has to do with files alone."""
     made = Bench(tmp_path, f"sqlite:///{tmp_path}/jobs.db")
-    made.config(archive={"store": "archives"})
+    made.config(archive=STORE)
     yield made
     made.db.close()
 
@@ -34,6 +48,14 @@ def old(bench, number: int = 3, **values) -> list[dict]:
                       [{"event": f"login-{at}", "created_at": bench.ago(days=400, seconds=at),
                         **values} for at in range(number)])
     return bench.db.query("SELECT * FROM {audit_logs} WHERE id IN (:ids) ORDER BY id", ids=ids)
+
+
+def unfinished(bench) -> list[dict]:
+    """Rows of a verified archive that were not deleted yet, as a kill leaves them."""
+    before = old(bench, 3)
+    bench.run(JOB)
+    bench.db.execute("UPDATE {audit_archives} SET status = 'verified'")
+    return before
 
 
 def archives(bench) -> list[dict]:
@@ -50,8 +72,26 @@ def held(bench) -> list[dict]:
     return sorted(rows, key=lambda row: row["id"])
 
 
+# What an archive is
+
+def test_an_archive_is_json_lines_that_zcat_and_sha256sum_read(bench):       # R57
+    bench.config(archive=STORE)
+    young = {**ODD[0], "id": 11, "created_at": clock.text(bench.ago(days=365))}
+    bench.table("audit_logs", [*ODD, {**ODD[0], "id": 10, "severity": "critical"}, young])
+    assert bench.run(JOB) == {**STORED, "archived": 3, "archives": 1, "deleted": 3}
+    assert bench.ids("audit_logs") == [10, 11]
+    [archive] = archives(bench)
+    content = (bench.folder / "archives" / files(bench)[0]).read_bytes()
+    assert (archive["location"], archive["sha256"]) == (
+        f"{bench.folder}/archives/{files(bench)[0]}", hashlib.sha256(content).hexdigest())
+    *rows, end = gzip.decompress(content).decode("utf-8").split("\n")
+    assert ([json.loads(line) for line in rows], end) == (ODD, "")
+    assert [archive[name] for name in ("row_count", "first_id", "last_id", "status", "cutoff")] == [
+        3, 3, 9, "purged", clock.text(bench.ago(days=365))]
+
+
 def test_an_archive_has_ten_thousand_rows_and_none_is_in_two(bench):        # R57
-    bench.config(archive={"store": "archives"})
+    bench.config(archive=STORE)
     databases.bulk(bench.db, "audit_logs", ["event", "severity", "created_at"],
                    [("login", ("info", "critical")[at % 5 == 0],
                      bench.ago(days=3000, seconds=at // 200)) for at in range(10_100)])
@@ -62,7 +102,6 @@ def test_an_archive_has_ten_thousand_rows_and_none_is_in_two(bench):        # R5
 
 
 # What is not as it should be
-
 
 def test_a_row_that_changed_after_it_was_archived_goes_too(disk):
     before = old(disk, 3)
@@ -78,9 +117,7 @@ def test_a_row_that_changed_after_it_was_archived_goes_too(disk):
 
 def test_a_new_row_under_an_old_id_stays(disk):
     """Where a server gives ids again after a restart (MariaDB 10.2, MySQL 5.7)."""
-    before = old(disk, 3)
-    disk.run(JOB)
-    disk.db.execute("UPDATE {audit_archives} SET status = 'verified'")         # as a kill leaves it
+    before = unfinished(disk)
     disk.table("audit_logs", [{"id": before[1]["id"], "created_at": disk.ago(days=1)},
                               {"id": before[2]["id"], "created_at": disk.ago(days=500)}])
     assert disk.run(JOB)["deleted"] == 1
@@ -98,13 +135,13 @@ def spoil(path) -> None:
 @pytest.mark.parametrize("act, said", [
     (spoil, "is not what was written: its SHA-256 is another"),
     (lambda path: path.unlink(), "is verified and its rows are not all deleted yet, but it is not"),
+    (lambda path: os.rename(path.parent, path.parent.with_name("unmounted")),
+     "there is no folder"),
 ])
 # R57
 def test_a_verified_archive_that_is_not_whole_any_more_stops_everything(disk, act, said):
-    before = old(disk, 3)
-    disk.run(JOB)
+    before = unfinished(disk)
     disk.table("audit_logs", before)
-    disk.db.execute("UPDATE {audit_archives} SET status = 'verified'")
     act(disk.folder / "archives" / files(disk)[0])
     assert said in disk.fails(JOB)
     assert disk.rows("audit_logs") == before
@@ -125,23 +162,9 @@ def test_an_archive_that_is_not_what_was_written_deletes_nothing(disk, monkeypat
     assert (held(disk), len(files(disk))) == (before, 1)
 
 
-def test_a_folder_that_is_gone_fails_in_one_sentence_and_the_next_run_goes_on(disk):
-    old(disk, 2)
-    disk.run(JOB)
-    before = old(disk, 3)
-    os.rename(disk.folder / "archives", disk.folder / "unmounted")
-    assert disk.fails(JOB) == (f"[archive] store: there is no folder {disk.folder}/archives, and "
-                               "archives should be in it: see whether its disk is mounted")
-    assert disk.rows("audit_logs") == before
-    os.rename(disk.folder / "unmounted", disk.folder / "archives")
-    assert disk.run(JOB)["archived"] == 3
-
-
-def test_a_store_that_was_lost_deletes_nothing_and_one_that_moved_is_no_trouble(disk):      # R57
-    before = old(disk, 3)
-    disk.run(JOB)
+def test_a_store_that_was_lost_deletes_nothing_and_one_that_moved_is_followed(disk):      # R57
+    before = unfinished(disk)
     disk.table("audit_logs", before[1:])
-    disk.db.execute("UPDATE {audit_archives} SET status = 'verified'")
     disk.config(archive={"store": ""})
     assert "set [archive] store back to where it is" in disk.fails(JOB)
     assert disk.rows("audit_logs") == before[1:]
@@ -152,37 +175,28 @@ def test_a_store_that_was_lost_deletes_nothing_and_one_that_moved_is_no_trouble(
 
 # Two hosts
 
-def someone_else(bench, status: str, run_status: str = "running") -> int:
-    """A run of another host, with an archive. The archive's id."""
-    bench.table("job_runs", [{"run_id": "other", "job": JOB, "status": run_status,
+@pytest.mark.parametrize("status, of_run, is_left", [
+    ("writing", "running", True), ("verified", "running", True), ("writing", "vanished", False)])
+def test_an_unfinished_archive_is_left_to_its_run_as_long_as_that_lives(bench, status, of_run,
+                                                                        is_left):
+    bench.config(archive=STORE)
+    before = old(bench, 3)
+    bench.table("job_runs", [{"run_id": "other", "job": JOB, "status": of_run,
                               "installation": "far away", "started_at": bench.ago(minutes=1),
                               "lease_until": bench.ahead(minutes=5)}])
-    (bench.folder / "archives").mkdir(exist_ok=True)
-    return bench.table("audit_archives",
-                       [{"location": f"{bench.folder}/archives/{OTHERS}", "status": status,
-                         "created_at": bench.ago(minutes=1)}])[0]
-
-
-@pytest.mark.parametrize("status", ["writing", "verified"])
-def test_the_archive_of_a_run_that_lives_is_left_alone(bench, status):
-    bench.config(archive={"store": "archives"})
-    before = old(bench, 3)
-    someone_else(bench, status)
-    rows = archives(bench)
-    assert bench.run(JOB) == STORED
-    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial",
-                                                                     "another run archives")
-    assert (bench.rows("audit_logs"), archives(bench)) == (before, rows)
-
-
-def test_the_unverified_archive_of_a_dead_run_is_discarded(bench):
-    bench.config(archive={"store": "archives"})
-    before = old(bench, 3)
-    id = someone_else(bench, "writing", "vanished")
-    (bench.folder / "archives" / f"{OTHERS}.part").write_bytes(b"half")
-    assert bench.run(JOB)["archived"] == 3
-    assert id not in bench.ids("audit_archives")
-    assert (held(bench), len(files(bench))) == (before, 1)
+    folder = bench.folder / "archives"
+    folder.mkdir()
+    (folder / f"{OTHERS}.part").write_bytes(b"half")
+    bench.table("audit_archives", [{"location": f"{folder}/{OTHERS}", "status": status,
+                                    "created_at": bench.ago(minutes=1)}])
+    theirs = archives(bench)
+    counts = bench.run(JOB)
+    if is_left:
+        assert (counts, bench.result["stop_reason"]) == (STORED, "another run archives")
+        assert (bench.rows("audit_logs"), archives(bench)) == (before, theirs)
+    else:
+        assert (counts["archived"], held(bench), len(files(bench))) == (3, before, 1)
+        assert theirs[0]["id"] not in bench.ids("audit_archives")
 
 
 def test_a_run_that_was_taken_for_dead_deletes_nothing(disk):
@@ -201,13 +215,13 @@ def test_archives_go_after_their_time_where_they_are(disk):
     for row, days in zip(archives(disk), (2554, 2555, 2556)):
         disk.db.execute("UPDATE {audit_archives} SET created_at = :then WHERE id = :id",
                         then=disk.ago(days=days, seconds=1), id=row["id"])
-    gone, elsewhere = Path(archives(disk)[1]["location"]), disk.folder / "elsewhere"
+    gone, elsewhere = os.path.basename(archives(disk)[1]["location"]), disk.folder / "elsewhere"
     os.rename(disk.folder / "archives", elsewhere)
     disk.config(archive={"store": "new"})
     assert disk.run(JOB)["expired"] == 0        # that store is not ours to see
     os.rename(elsewhere, disk.folder / "archives")
-    disk.config(archive={"store": "archives"})
-    gone.unlink()                               # somebody has deleted it already
+    disk.config(archive=STORE)
+    (disk.folder / "archives" / gone).unlink()          # somebody has deleted it already
     assert disk.run(JOB, dry_run=True, **{"archive.keep": "off"})["expired"] == 0
     assert disk.run(JOB, dry_run=True)["expired"] == 2
     assert disk.run(JOB)["expired"] == 2
@@ -230,7 +244,7 @@ def test_rows_go_to_a_server_and_are_read_back_from_it(disk):
         assert row["location"] == f"ftps://localhost:{server.port}/audit/{name}"
         assert sorted(lines(server.archive / name), key=lambda row: row["id"]) == before
         assert PASSWORD not in json.dumps(disk.events(JOB))
-        disk.db.execute("UPDATE {audit_archives} SET created_at = :then", then=disk.ago(days=9999))
+        disk.db.execute("UPDATE {audit_archives} SET created_at = :then", then=disk.ago(days=3000))
         assert disk.run(JOB)["expired"] == 1
         assert server.names() == []
 
@@ -249,3 +263,58 @@ def test_a_server_that_dies_in_the_middle_of_a_file_costs_nothing(disk):        
         [name] = server.names()
         assert sorted(lines(server.archive / name), key=lambda row: row["id"]) == before
     assert [row["status"] for row in archives(disk)] == ["purged"]
+
+
+# Killed
+
+YOUNG, RUN = 7, "jobs_lib.features.archives.run"
+POINTS = {
+    "before it is written": "jobs_lib.ports.storage.folder:FolderStore.put:before:1",
+    "before it is read back": f"{RUN}:read_back:before:1",
+    "while it is read back": f"{RUN}:digest:before:2",
+    "before it is verified": at_sql("SET status = 'verified'"),
+    "before its rows are deleted": at_sql("DELETE FROM {audit_logs}"),
+    "before its rows are all deleted": at_sql("DELETE FROM {audit_logs}", 2),
+    "before it is done": at_sql("SET status = 'purged'"),
+    "before an old one is forgotten": at_sql("DELETE FROM {audit_archives}"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_any_point_no_row_is_lost_or_doubled(tmp_path, point):   # R57, proven by kill
+    service = Shell(tmp_path, f"sqlite:///{tmp_path}/jobs.db", archive=STORE)
+    for _ in REPEATS:
+        before = fill(service)
+        service.run(JOB, code=-signal.SIGKILL, kill=POINTS[point])
+        check_none_is_lost(service.db, tmp_path / "archives", before)
+        assert service.job(JOB)["status"] == "ok"
+        check_none_is_lost(service.db, tmp_path / "archives", before)
+        assert service.db.value("SELECT COUNT(*) FROM {audit_logs}") == YOUNG
+        assert set(service.statuses("audit_archives")) == {"purged"}
+        names = {row["location"].rpartition("/")[2]
+                 for row in service.db.query("SELECT location FROM {audit_archives}")}
+        assert {path.name for path in (tmp_path / "archives").iterdir()} == {*names, ".htaccess"}
+    service.close()
+
+
+def fill(service) -> list[dict]:
+    """An archive that is to be deleted; old rows, critical ones among them, and young ones. All of
+    the rows."""
+    for table in ("audit_logs", "audit_archives"):
+        service.db.execute(f"DELETE FROM {{{table}}}")
+    (service.folder / "archives").mkdir(exist_ok=True)
+    for path in (service.folder / "archives").glob("audit-*"):
+        path.unlink()
+    (service.folder / "archives" / OTHERS).write_bytes(gzip.compress(b""))
+    now = clock.now()
+    service.db.insert("audit_archives", location=f"{service.folder}/archives/{OTHERS}",
+                      status="purged", created_at=now - timedelta(days=2600))
+    databases.bulk(service.db, "audit_logs",
+                   ["user_id", "event", "severity", "details", "created_at"],
+                   [(number % 9, "login", ("info", "warning", "critical")[number % 3],
+                     f'{{"n": {number}}}', now - timedelta(days=3000, seconds=number % 60))
+                    for number in range(1500)])
+    databases.bulk(service.db, "audit_logs", ["event", "severity", "created_at"],
+                   [("login", "info", now)] * YOUNG)
+    return service.db.query("SELECT * FROM {audit_logs} ORDER BY id")
