@@ -45,23 +45,24 @@ def job(ctx):
     from jobs_lib.features.accounts import due
     if not ctx.dry_run:
         ctx.counts.update(NOTHING)
-    new, going = due.find(ctx)
+    new, going, refused = due.find(ctx)
     if ctx.dry_run:
         from jobs_lib.features.accounts.preview import preview
         preview(ctx, new, going)
-    if not (new or going):                  # most runs load nothing that deletes
+    if not (new or going or refused):       # most runs load nothing that deletes
         return ctx.counts
     from jobs_lib.engines import guard
     if guard.held(ctx, "accounts") or ctx.dry_run or not ctx.may_send():
         return ctx.counts
     from jobs_lib.features.accounts import close, erase
 
+    close.notify_elsewhere(ctx, refused)
     # to close is not a matter of age: it is done also while the clock is in doubt
     if ctx.may_expire():
         close.set_times(ctx, new)
     else:
         new = [account for account in new if account.is_timed]
     if close.close_all(ctx, new) and ctx.may_expire():
-        _, going = due.find(ctx)
+        _, going, _ = due.find(ctx)
         erase.erase_all(ctx, going)
     return ctx.counts

@@ -284,6 +284,7 @@ POINTS = {
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_any_point_no_row_is_lost_or_doubled(tmp_path, point):   # R57, proven by kill
     service = Shell(tmp_path, f"sqlite:///{tmp_path}/jobs.db", archive=STORE)
+    service.knows_rules(JOB)
     for _ in REPEATS:
         before = fill(service)
         service.run(JOB, code=-signal.SIGKILL, kill=POINTS[point])

@@ -219,6 +219,21 @@ def test_it_is_erased_after_its_grace_or_later_where_no_notice_was_sent(bench, g
     assert bench.ids("users") == []
 
 
+def test_a_notice_that_is_refused_goes_to_the_owners_next_address(bench):     # R83
+    bench.config(mail={"domain": "service.example"})
+    jane = user(bench, deleted_at=bench.now)
+    bench.table("destinations", [{"user_id": jane, "email": "home@jane.example",
+                                  "verified_at": bench.now}])
+    bench.run(JOB)
+    bench.db.execute("UPDATE {notifications} SET status = 'failed', finished_at = :now",
+                     now=bench.now)
+    bench.run(JOB)
+    bench.run("send_notifications")
+    assert [mail.recipient for mail in bench.outbox] == ["home@jane.example"]
+    bench.now = bench.ahead(days=7)
+    assert bench.run(JOB)["erased"] == 1
+
+
 def test_nobody_is_notified_of_a_day_that_has_passed(bench):
     user(bench, id=1, deleted_at=bench.ago(days=400))
     user(bench, id=2, deleted_at=bench.ago(days=8))

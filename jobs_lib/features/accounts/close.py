@@ -14,6 +14,7 @@ from jobs_lib.engines.batch_delete import LISTED
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.features.notifications.kinds import AFTER_DELETION
+from jobs_lib.features.notifications.warnings import follow_up
 
 from .batches import THEIRS, Batches, of_each
 from .due import notice_key
@@ -101,3 +102,9 @@ def write_notice(ctx, account) -> int:
     user = {"id": account.user_id, "email": account.email, "name": account.name}
     return int(notify(ctx, user, NOTICE, notice_key(account.user_id, account.deleted_at),
                       {"date": render.day(due), "closed": render.day(deleted)}) is not None)
+
+
+def notify_elsewhere(ctx, refused: list) -> None:
+    """A notice that was refused goes to the owner's next address."""
+    for account in refused:
+        ctx.db.batch(partial(follow_up, ctx, notice_key(account.user_id, account.deleted_at)))

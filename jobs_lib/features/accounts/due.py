@@ -21,13 +21,13 @@ UNSENT = timedelta(days=28)         # after the deletion, it is erased although 
 COLUMNS = "id, name, email, deleted_at, created_at"
 
 Account = namedtuple("Account", "user_id deleted_at is_timed created_at name email ref deletion "
-                     "is_notified")
+                     "notice")
 Account.__doc__ = """A user whose status is `deleted`.
 
 deleted_at   as the next run sees it; None where it is no time: the account is left alone
 is_timed     whether that is stored in its row
 deletion     the row of account_deletions that is about this deletion, or None
-is_notified  whether its owner was sent the notice that names the day
+notice       the status of the notice that names the day to its owner, or None
 """
 
 
@@ -62,13 +62,13 @@ def accounts(ctx, rows: list[dict]):
         refs=sorted(refs.values()))}
     times = {row["id"]: _time(ctx, row["deleted_at"]) for row in rows}
     keys = {id: notice_key(id, time) for id, (time, _) in times.items()}
-    sent = {row["dedupe_key"] for row in ctx.db.query(
-        "SELECT dedupe_key FROM {notifications} WHERE dedupe_key IN (:keys) AND status = 'sent'",
+    notices = {row["dedupe_key"]: row["status"] for row in ctx.db.query(
+        "SELECT dedupe_key, status FROM {notifications} WHERE dedupe_key IN (:keys)",
         keys=sorted(keys.values()))}
     for row in rows:
         id = row["id"]
         yield Account(id, *times[id], row["created_at"], row["name"], row["email"], refs[id],
-                      known.get(refs[id]), keys[id] in sent)
+                      known.get(refs[id]), notices.get(keys[id]))
 
 
 def _time(ctx, moment) -> tuple:
@@ -94,7 +94,7 @@ def erase_after(ctx, account):
     begun = clock.parse(account.deleted_at)
     named = clock.parse_any(account.deletion["erase_after"]) if is_closed(account) else None
     day = named or clock.plus(begun, ctx.options.grace)
-    return day if account.is_notified else max(day, clock.plus(begun, UNSENT))
+    return day if account.notice == "sent" else max(day, clock.plus(begun, UNSENT))
 
 
 def next_at(ctx, account):
@@ -104,18 +104,19 @@ def next_at(ctx, account):
     return erase_after(ctx, account) if is_closed(account) else ctx.now
 
 
-def find(ctx) -> tuple[list, list]:
-    """The accounts that are to be closed now, and those to be erased, as far as `--limit` goes.
-    Those whose time is none are counted."""
+def find(ctx) -> tuple[list, list, list]:
+    """(the accounts that are to be closed now, as far as `--limit` goes; those to be erased; those
+    whose notice was refused). Those whose time is none are counted."""
     if not ctx.db.row(f"SELECT id FROM {{users}} WHERE {has_status('deleted')} LIMIT 1"):
-        return [], []
+        return [], [], []
     found = list(deleted(ctx))
     timed = [account for account in found if account.deleted_at]
     if len(timed) < len(found):
         ctx.counts[INVALID] = len(found) - len(timed)
     new = [account for account in timed if not is_closed(account)]
     going = [account for account in timed if erase_after(ctx, account) <= ctx.now]
-    return new[:ctx.within_limit(len(new))], going
+    refused = [account for account in timed if is_closed(account) and account.notice == "failed"]
+    return new[:ctx.within_limit(len(new))], going, refused
 
 
 class DueDeletions:
