@@ -76,8 +76,8 @@ SECTIONS = {
                         "A run that hangs this long past its budget is ended."),
         "max_clock_jump": Option(
             kind.optional(kind.limited(kind.duration, "1h", "366d")), "1d",
-            "After a larger jump of the clock nothing is deleted or given up by its age for an "
-            "hour (docs/failures.md). off: the clock is always trusted."),
+            "After a larger jump of the clock, or so long without a run, nothing is deleted or "
+            "given up by its age for three days (docs/failures.md). off: always trusted."),
         "app_url": Option(kind.or_empty(kind.url), "",
                           "Base of every link in a mail, e.g. https://mail.example.org."),
         "secret_key": Option(

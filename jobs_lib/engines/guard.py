@@ -85,6 +85,7 @@ KINDS = {
                            "{users} WHERE log_retention_days < 1000000000", "{users} WHERE 1 = 1",
                            3, 0.2, is_remembered=True),
 }
+ENDED = ("sent", "delivered", "failed", "cancelled")    # counts of rows that wait no longer
 # {the job that works on a queue: (its table, {column: the table that it names a row of})}
 QUEUES = {"retry_forwards": ("failed_emails", {"user_id": "users", "alias_id": "aliases"}),
           "send_notifications": ("notifications", {"user_id": "users"}),
@@ -125,7 +126,9 @@ def _judge(ctx, name: str, values: dict) -> str | None:
     known = _number(_part(ctx.memory, "confirmed").get(name))
     # no more than the number that was reported, and forgotten as the number falls
     known = min(count, max(known, _reported(ctx, name)))
-    limit, total = _limit(ctx.db, kind, count - known)
+    # a queue's run has ended others before it meets the first one
+    done = sum(ctx.counts.get(each, 0) for each in ENDED) if name == "queued" else 0
+    limit, total = _limit(ctx.db, kind, count - known, done)
     if count - known > limit:
         examples = [row["id"] for row in ctx.db.query(
             f"SELECT id FROM {kind.now} LIMIT :most", **values, most=EXAMPLES)]
@@ -140,11 +143,12 @@ def _judge(ctx, name: str, values: dict) -> str | None:
     return None
 
 
-def _limit(db, kind: Kind, count: int) -> tuple[int, int]:
-    """(up to how many are no mass change, of how many); few are none, whatever the total."""
+def _limit(db, kind: Kind, count: int, done: int = 0) -> tuple[int, int]:
+    """(up to how many are no mass change, of how many); few are none, whatever the total. `done`:
+    so many more there were as the run began."""
     if count <= kind.least:
         return kind.least, 0
-    total = db.value(f"SELECT {kind.unit} FROM {kind.all}")
+    total = db.value(f"SELECT {kind.unit} FROM {kind.all}") + done
     return max(kind.least, int(kind.share * total)), total
 
 
