@@ -69,8 +69,8 @@ class Domains(Rule):
             if how != "right":
                 spell.since = self.looked[id] if spell.since is None else spell.since
                 spell.failures += 1
-            elif not step.struck:               # a check that was killed has changed nothing
-                self.spells[id] = Spell()
+            elif not step.struck or not step.after["domains"].get(id, {}).get("failing_since"):
+                self.spells[id] = Spell()       # a check that was killed has changed nothing
         return answers
 
     def _warned(self, step, row: dict):
