@@ -6,6 +6,7 @@ import random
 import signal
 from collections import namedtuple
 
+from .catastrophes import KINDS as CATASTROPHES
 from .oracle import text
 from .oracle.runs import JOBS
 from .points import POINTS
@@ -15,6 +16,8 @@ HOUR, DAY = 3600, 86400
 # drawn evenly: so a job that is rare is struck as often as one that runs each minute.
 STRIKES, AIMED = 25, 8
 
+LAST_DAYS = 10                  # no catastrophe begins in them: it has to be over in the end
+
 Fault = namedtuple("Fault", "at kind about")
 Fault.__doc__ = """One thing that goes wrong.
 
@@ -22,7 +25,7 @@ at     the second at which it begins
 kind   a key of KINDS
 about  strike: (point, number, signal); aim: (job, point, number, signal);
        spell: (what, how, seconds); cron: (seconds,); clock: (seconds that it is off, seconds that
-       this lasts); database: (how, seconds)
+       this lasts); database: (how, seconds); catastrophe: (which, seconds)
 """
 # Points that are rare, or where most is at stake, are struck more often than chance would.
 WEIGHTS = {"after message": 8, "before message": 3, "after commit": 5, "before commit": 3,
@@ -53,7 +56,8 @@ def draw(seed: int, days: int, kinds=None, alike: bool = False) -> list[Fault]:
         # from the first tick of the day on: most jobs run at night
         found += [_aim(chosen, day * DAY + number, job) for number in range(AIMED)]
         for kind, likely, make in OTHERS:
-            if chosen.random() < likely:
+            if chosen.random() < likely and not (
+                    kind == "catastrophe" and day > days - LAST_DAYS):
                 found.append(Fault(day * DAY + chosen.randrange(DAY), kind, make(chosen)))
     return sorted(fault for fault in found if (kinds is None or fault.kind in kinds)
                   and not (alike and _is_an_engine_s_own(fault)))
@@ -63,7 +67,7 @@ def _is_an_engine_s_own(fault: Fault) -> bool:
     """A process that is stopped may have locked all of an SQLite file."""
     if fault.kind in ("strike", "aim"):
         return "statement" in " ".join(map(str, fault.about)) or fault.about[-1] == signal.SIGSTOP
-    return fault.kind == "database"
+    return fault.kind in ("database", "catastrophe")
 
 
 def _strike(chosen: random.Random, at: int) -> Fault:
@@ -90,7 +94,9 @@ def _cron(chosen: random.Random) -> tuple:
 
 def _clock(chosen: random.Random) -> tuple:
     ahead = chosen.choice((-2 * HOUR, -HOUR, HOUR // 2, HOUR, -30 * DAY, 40 * DAY, 366 * DAY))
-    return ahead, chosen.choice((HOUR // 2, 3 * HOUR, 10 * HOUR))
+    # 40 days might be a stall, which is over after three
+    longest = 7 * DAY if ahead > 60 * DAY else 10 * HOUR
+    return ahead, chosen.choice((HOUR // 2, 3 * HOUR, 10 * HOUR, longest))
 
 
 def _database(chosen: random.Random) -> tuple:
@@ -98,9 +104,13 @@ def _database(chosen: random.Random) -> tuple:
     return how, chosen.choice((HOUR // 4, HOUR, 4 * HOUR))
 
 
+def _catastrophe(chosen: random.Random) -> tuple:
+    return chosen.choice([*CATASTROPHES]), chosen.choice((30, 60, 5 * 24)) * HOUR
+
+
 # (kind, how likely it is on a bad day, what draws the rest)
 OTHERS = (("spell", 0.4, _spell), ("cron", 0.1, _cron), ("clock", 0.06, _clock),
-          ("database", 0.1, _database))
+          ("database", 0.1, _database), ("catastrophe", 0.15, _catastrophe))
 KINDS = ("strike", "aim", *(kind for kind, _, _ in OTHERS))
 
 
@@ -122,4 +132,6 @@ def words(fault: Fault) -> str:
         return f"cron is away for {about[0] / HOUR:g} h"
     if fault.kind == "clock":
         return f"the clock is {about[0] / HOUR:+g} h off for {about[1] / HOUR:g} h"
+    if fault.kind == "catastrophe":
+        return f"{about[0]}, for {about[1] / HOUR:g} h"
     return f"the database is {about[0]} for {about[1] / HOUR:g} h"

@@ -54,13 +54,13 @@ class Host:
         self.stopped: list[int] = []            # processes that were stopped
         self.configure()
 
-    def configure(self, **sections: dict) -> None:
-        """Change options, and write config.ini."""
+    def configure(self, only: tuple = (), **sections: dict) -> None:
+        """Change options, and write config.ini, or `only` these sections of it."""
         for name, values in sections.items():
             self.options.setdefault(name, {}).update(values)
         (self.folder / "config.ini").write_text("".join(
             f"[{name}]\n" + "".join(f"{option} = {value}\n" for option, value in values.items())
-            for name, values in self.options.items()))
+            for name, values in self.options.items() if name in (only or self.options)))
         (self.folder / "config.ini").chmod(stat.S_IRUSR | stat.S_IWUSR)
 
     @property

@@ -115,6 +115,7 @@ ANSWERS = {
     "silent": Result(LOST, None, "", "no answer within 60 seconds"),
     "over quota": Result(RELAY, 452, "4.3.2", "Domain alias.example has exceeded the max emails "
                                               "per hour (125/100 (125%)) allowed"),
+    "blocking": Result(FINAL, 554, "5.7.1", "blocked using a list of bad senders"),
     "denied": Result(RELAY, 535, "5.7.8", "authentication failed"),
 }
 
@@ -215,11 +216,11 @@ class Zones:
     def look_up(self, name: str, kind: str) -> Answer:
         """The answer to one question."""
         weather = self._outside.weather
-        if weather.now("dns") != "good":
+        if weather.now("dns") == "silent":
             return Answer(UNKNOWN, why="no name server answered")
         labels = name.split(".")
         domain = ".".join(labels[-2:])
-        how = weather.now(domain, "missing")
+        how = "missing" if weather.now("dns") == "lying" else weather.now(domain, "missing")
         if name == domain and kind in ("TXT", "MX"):
             self._outside.journal.write(what="dns", item=domain, kind=kind, outcome=how,
                                         at=int(self._outside.clock.seconds))

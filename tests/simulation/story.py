@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.support.db import Busy, Client
 from tests.support.product import Lost
 
-from . import acts, oracle, outside, points
+from . import acts, catastrophes, oracle, outside, points
 from . import faults as faults_
 from .clock import Shared, VirtualClock
 from .faults import DAY, HOUR, Fault
@@ -103,6 +103,8 @@ class Simulation:
         self._database: list[tuple] = []        # (from, to, how)
         self._clocks: list[tuple] = []          # (second, skew)
         self._paused: list[tuple] = []          # (second, host, pid)
+        self._planned: list[tuple] = []         # (second, what is done then, words)
+        self._catastrophe: catastrophes.Catastrophe | None = None
         self._last_trouble = 0.0
         self._clock_right_since = -3.0 * DAY
         self._last_tick = 0.0
@@ -123,6 +125,8 @@ class Simulation:
         acts.mail.begin(self.world)
         acts.upkeep.begin(self.world)
         self._say("the service begins")
+        for words in ((), ("--yes",)):          # log retentions of so many users are meant
+            self.command(self.hosts[0], "purge_message_logs", *words)
         end = self.days * DAY
         for day in range(self.days):
             self._acts = self.world.acts_of(day)[::-1]
@@ -136,7 +140,7 @@ class Simulation:
                 self.days = day + 1
                 break
         else:
-            self._judge(self._step(self.clock.seconds, self._look()), finish=True)
+            self._judge(self._step(self.clock.seconds, self.look()), finish=True)
         for rule in self.rules:
             self.counts.update(rule.figures())
         if self.mutant:
@@ -166,7 +170,7 @@ class Simulation:
         moments = [self._next_tick()]
         moments += [each[-1][0] for each in (self._acts, self._faults) if each]
         moments += [second for second, _ in self.world.later[:1]]
-        moments += [second for second, *_ in (*self._clocks, *self._paused)]
+        moments += [second for second, *_ in (*self._clocks, *self._paused, *self._planned)]
         moment = max(min(moments), self.clock.seconds)
         return moment if moment < end else None
 
@@ -210,6 +214,10 @@ class Simulation:
         elif self._clocks and self._clocks[0][0] <= moment:
             _, self.clock.skew = self._clocks.pop(0)
             self._say("the clock is right again" if not self.clock.skew else "the clock jumps")
+        elif self._planned and self._planned[0][0] <= moment:
+            _, act, words = self._planned.pop(0)
+            self._say(words)
+            act()
         elif self._paused and self._paused[0][0] <= moment:
             _, host, child = self._paused.pop(0)
             self._tick(host, child)
@@ -238,9 +246,12 @@ class Simulation:
         if fault.kind == "aim":
             self.strikes.aim(*about)
             return
+        if fault.kind == "catastrophe":
+            self._begin_catastrophe(*about)
+            return
         self._bad.append((now, now + about[-1], faults_.words(fault)))
         if fault.kind == "spell":
-            self.weather.add(about[0], outside.Spell(now, now + about[2], about[1]))
+            self.spell(*about)
         elif fault.kind == "cron":
             self._away.append((now, now + about[0]))
             if about[0] >= DAY:
@@ -251,6 +262,28 @@ class Simulation:
             self._clocks = [(now + about[1], 0.0)]
         else:
             self._database.append((now, now + about[1], about[0]))
+
+    def _begin_catastrophe(self, name: str, seconds: float) -> None:
+        """If there is none, nor a process that would go on in it."""
+        now, found = self.clock.seconds, catastrophes.KINDS[name](self)
+        if not self._catastrophe and not self._paused and found.begin(seconds):
+            self._catastrophe = found
+            self._bad.append((now, now + seconds, name))
+            self.at(seconds, self._mend, f"over: {name}")
+
+    def _mend(self) -> None:
+        found, self._catastrophe = self._catastrophe, None
+        found.mend()
+
+    def at(self, seconds: float, act, words: str) -> None:
+        """Do that in so many seconds."""
+        self._planned.append((self.clock.seconds + seconds, act, words))
+        self._planned.sort(key=lambda each: each[0])
+
+    def spell(self, what: str, how: str, seconds: float) -> None:
+        """Something is so from now on."""
+        now = self.clock.seconds
+        self.weather.add(what, outside.Spell(now, now + seconds, how))
 
     def trouble(self) -> str:
         """What is wrong at this moment, in words."""
@@ -277,7 +310,7 @@ class Simulation:
         return self._tick(host, words=words)
 
     def _tick(self, host: Host, child: int | None = None, words: tuple = ("run-due",)) -> int:
-        before = self._look(ACTED_ON) if self._seen else self._look()
+        before = self.look(ACTED_ON) if self._seen else self.look()
         began, self.tick = self.clock.seconds, self.tick + 1
         others = self._connected()
         self.world.close()
@@ -387,7 +420,7 @@ class Simulation:
 
     # Judgement
 
-    def _look(self, tables=()) -> dict:
+    def look(self, tables=()) -> dict:
         """All rows of all tables, as {table: {id: row}}; only `tables` are read again, if there
         are any."""
         self.world.open()
@@ -418,7 +451,7 @@ class Simulation:
 
     def _step(self, began: float, before: dict, struck=(), words=(), code=0,
               printed="") -> oracle.Step:
-        after = self._look()
+        after = self.look()
         files = {name: {str(path.relative_to(self.folder / name))
                         for path in (self.folder / name).rglob("*") if path.is_file()}
                  for name in ("spool", "exports", "archive")}
@@ -441,7 +474,7 @@ class Simulation:
                 was = step.before[table].get(id, {}).get("status", "new")
                 if was != row["status"]:
                     self._say(f"{table} {self.number(table, id)}: {was} -> {row['status']}")
-        for rule in self.rules:
+        for rule in [*self.rules, *[self._catastrophe] * bool(self._catastrophe)]:
             for sentence in (rule.finish(step) if finish else rule.check(step)):
                 self.wrong = Wrong(self.clock.seconds, f"{type(rule).__name__}: {sentence}",
                                    [*self.lines])

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from . import DAY, HOUR, Rule, changed, gone, is_calm_tick, ran_well, seconds
 
 GRACE = 7 * DAY
+UNSENT = 28 * DAY                   # where its notice could not be sent
 WITHIN = 600                        # seconds until an account is closed
 NOTICE = "account_deletion_scheduled"
 # Every column that says whose a row is.
@@ -57,7 +58,10 @@ class Closed(Rule):
 
 
 def _open(step, user: int):
-    rows = {table: [row for row in step.after[table].values() if row["user_id"] == user]
+    # what a request that was under way writes after that waits, and is erased with the rest
+    deleted = seconds(step.after["users"][user]["deleted_at"])
+    rows = {table: [row for row in step.after[table].values() if row["user_id"] == user
+                    and seconds(row.get("created_at")) not in range(deleted, int(step.ended) + 1)]
             for table in OWNED}
     for table in ("sessions", "magic_links"):
         if rows[table]:
@@ -76,12 +80,14 @@ def _open(step, user: int):
     if any(row["status"] == "pending" and row["destination_id"] in theirs
            for row in step.after["failed_emails"].values()):
         yield "forwards of others that wait for its destinations"
-    if any(row["status"] in ("queued", "ready") for row in rows["export_requests"]):
+    if any(row["status"] == "ready" and seconds(row["expires_at"]) > step.ended
+           for row in rows["export_requests"]):
         yield "exports that wait or may be downloaded"
 
 
 class Erased(Rule):
-    """Seven days later nothing is left of it, and nothing of others is touched."""
+    """Seven days later, or 28 if its notice could not be sent, nothing is left of it, and nothing
+    of others is touched."""
 
     def __init__(self) -> None:
         self.erased: set[int] = set()
@@ -109,7 +115,7 @@ class Erased(Rule):
         if is_calm_tick(step):
             for id, user in step.after["users"].items():
                 if user["status"] == "deleted" and is_right and min(
-                        step.began - seconds(user["deleted_at"]) - GRACE,
+                        step.began - seconds(user["deleted_at"]) - _grace(step, id),
                         step.began - step.quiet_since) > HOUR:
                     yield f"user {id} was deleted 7 days ago and is not erased"
         yield from self._left(step)
@@ -160,6 +166,12 @@ class Erased(Rule):
             if not step.struck and not step.trouble and (
                     step.quiet_since < since - HOUR or step.ended - step.quiet_since > 26 * HOUR):
                 yield f"{path} is left in the spool of an account that was erased"
+
+
+def _grace(step, user: int) -> int:
+    sent = any(row["user_id"] == user and row["kind"] == NOTICE and row["status"] == "sent"
+               for row in step.after["notifications"].values())
+    return GRACE if sent else UNSENT
 
 
 class Suspended(Rule):

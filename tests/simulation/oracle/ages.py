@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from . import DAY, HOUR, Rule, new, seconds
+from . import DAY, HOUR, Rule, new
 
 PATIENCE = 12 * HOUR            # a process that was stopped goes on with the time at its start
 DOUBT = DAY                     # a clock that is off by more is in doubt as long as it is
@@ -74,22 +74,17 @@ class Notices:
             if entry["what"] == "mail" and name == "notice" and entry["outcome"] in REACHED:
                 self._reached.setdefault(int(id), entry["at"] - 1 + min(0, step.skew))
         for id, row in step.after["notifications"].items():
-            if row["status"] in ("sent", "failed"):
+            if row["status"] == "sent":
                 self._ended.setdefault(id, step.ended)
             else:                                       # it was put into the queue again by hand
                 self._ended.pop(id, None)
 
-    def earliest(self, step, id: int | None, written: int, least: int) -> float:
-        """The second until which a notice holds back what it announces: so long after it was sent,
-        or was given up; 7 days after it was written, if it still waits or is no longer there."""
-        if id in self._reached:
-            return self._reached[id] + least
-        row = step.after["notifications"].get(id) or step.before["notifications"].get(id)
-        if row and row["status"] == "failed":
-            return seconds(row["finished_at"]) + least
-        return written + 7 * DAY
+    def earliest(self, id: int | None, at_last: float, least: int) -> float:
+        """The second until which a notice holds back what it announces: so long after it was sent.
+        One that never is lets go `at_last`, which is at twice the limit."""
+        return self._reached[id] + least if id in self._reached else at_last
 
-    def latest(self, id: int | None, written: int, least: int) -> float:
+    def latest(self, id: int | None, at_last: float, least: int) -> float:
         """The second from which on it holds nothing back, even if it was sent and a kill kept that
-        from being known. What a wrong clock announced for later may stay until then."""
-        return max(self._ended.get(id, written + 7 * DAY - least), written) + least
+        from being known. One that still waits to be sent does so for ever."""
+        return self._ended[id] + least if id in self._ended else float("inf")

@@ -185,11 +185,11 @@ class InTime(Rule):
     """No attempt before its time; none much after it, when all is quiet."""
 
     def __init__(self) -> None:
-        self.attempts: dict[str, list] = {}
-        self.uncertain: set[str] = set()
+        self.put_back: dict[str, float] = {}
 
     def check(self, step):
         """What was sent; then what should have been."""
+        self.put_back.update(dict.fromkeys(_replayed(step), step.ended))
         for entry in step.journal:
             if entry["what"] != "mail" or entry["outcome"] in ("relay", "lost"):
                 continue
@@ -209,7 +209,8 @@ class InTime(Rule):
             # else it says itself what it waits for, such as the limit of the hour
             if _is_quiet(step) and ran_well(step, JOBS[name]):
                 for id, row in step.after[table].items():
-                    due = seconds(row["next_attempt_at"] or row["created_at"])
+                    due = max(seconds(row["next_attempt_at"] or row["created_at"]),
+                              self.put_back.get(f"{name}-{id}", 0))
                     if name == "forward" and row["next_attempt_at"] is None:
                         due += HOUR
                     owner = step.after["users"].get(row["user_id"])
@@ -242,10 +243,12 @@ class Limits(Rule):
 
 
 def _replayed(step) -> list[str]:
-    """What the operator has put back, with all its attempts."""
-    return [f"{name}-{id}" for name, table in TABLES.items() if step.words[:1] == ("replay",)
+    """What was put back, with all its attempts: by the operator, or a warning for another address
+    of its owner, since it was refused."""
+    return [f"{name}-{id}" for name, table in TABLES.items()
             for id, row in step.after[table].items() if row["status"] == "pending"
-            and step.before[table].get(id, row)["status"] == "failed"]
+            and step.before[table].get(id, row)["status"] == "failed"
+            and (step.words[:1] == ("replay",) or name == "notice")]
 
 
 def _is_quiet(step, hours: float = 12) -> bool:

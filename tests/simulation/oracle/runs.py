@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from . import DAY, HOUR, Rule, changed, is_calm_tick, new, seconds
+from . import DAY, HOUR, Rule, changed, is_calm_tick, new, ran_well, seconds
 
 # How often each job is due at least.
 OFTEN = ("retry_forwards", "send_notifications", "delete_accounts", "retry_webhooks",
@@ -18,7 +18,6 @@ EVERY = {**dict.fromkeys(OFTEN, 3 * HOUR), **dict.fromkeys(DAILY, DAY + 3 * HOUR
 CODES = (0, 1, 124, 143)
 # What ends with 1 when it has found something.
 MAY_FIND = ("status", "doctor", "replay", "migrate", "check_jobs")
-SAFETY_STOP = "Nothing was deleted"
 OPERATOR = "operator@ops.test"
 REMIND = 24 * HOUR
 # An incident is over when it was not found for half an hour. One may be found for a moment: the
@@ -56,8 +55,8 @@ class Runs(Rule):
                     yield f"run {id} of {row['job']} is running after its process has ended"
         for row in fresh.values():
             self.started[row["job"]] = int(step.ended)
-            if (row["status"] in ("failed", "timeout") and quiet > HOUR and not step.trouble
-                    and SAFETY_STOP not in str(row["error"])):
+            if (row["status"] in ("failed", "timeout") and quiet > HOUR
+                    and not step.trouble):
                 yield f"{row['job']} has {row['status']}: {row['error']}"
         if is_calm_tick(step):
             for job, often in EVERY.items():
@@ -79,7 +78,7 @@ class Commands(Rule):
         if "Traceback" in step.printed:
             yield f"{' '.join(step.words)} has crashed: {step.printed}"
         if (step.code == 1 and not step.trouble and step.words and step.words[0] not in MAY_FIND
-                and step.began - step.quiet_since > HOUR and SAFETY_STOP not in step.printed):
+                and step.began - step.quiet_since > HOUR):
             yield f"{' '.join(step.words)} has failed: {step.printed}"
 
 
@@ -120,7 +119,8 @@ class Alerts(Rule):
                     yield f"nobody was told that the incident {key} is over: {row['subject']}"
                 open_for = step.ended - seconds(row["first_seen_at"])
                 is_of_others = (row["subject"].startswith(OF_OTHERS)
-                                or (key == WAITS and _is_an_endpoint_failing(step)))
+                                or (key == WAITS and _is_an_endpoint_failing(step))
+                                or (row["kind"] == "guard" and _is_held(step, key.split(":")[1])))
                 if not row["resolved_at"] and open_for > LASTS and not is_of_others:
                     yield f"the incident {key} is open after a quiet day: {row['subject']}"
 
@@ -130,4 +130,29 @@ def _is_an_endpoint_failing(step) -> bool:
                for hook in step.after["webhooks"].values())
 
 
-RULES = (Runs, Commands, Alerts)
+def _is_held(step, job: str) -> bool:
+    """Whether the job's last run has held something back."""
+    counts = [row["counts"] for row in step.after["job_runs"].values()
+              if row["job"] == job and row["status"] in ("ok", "partial")]
+    return bool(counts and '"held"' in str(counts[-1]))
+
+
+class Held(Rule):
+    """What is held back, or in doubt, is alerted to: by the third look at the latest."""
+
+    def __init__(self) -> None:
+        self.looks: Counter = Counter()
+
+    def check(self, step):
+        """The last run of each job against the alerts."""
+        if step.struck or not ran_well(step, "check_jobs"):
+            return
+        known = {key.split(":")[1] for key, row in step.after["alerts"].items()
+                 if row["kind"] == "guard" and row["notified_at"]}
+        for job in JOBS:
+            self.looks[job] = 1 + self.looks[job] if _is_held(step, job) else 0
+            if self.looks[job] > 2 and job not in known:
+                yield f"{job} holds something back, and nobody was alerted to it"
+
+
+RULES = (Runs, Commands, Alerts, Held)

@@ -1,0 +1,153 @@
+"""What makes everything look wrong at once, for days: the service loses nothing by it beyond the
+guard's limits, and goes on when it has been put right. (tests/guard compares with an untouched
+twin.) Drawn by faults.py; the clock that is wrong for a week is one of its clocks.
+"""
+from __future__ import annotations
+
+import copy
+import shutil
+
+from .oracle import HOUR, Rule, changed, gone
+
+FOLDERS = ("spool", "exports", "archive")
+APP = ("users", "aliases", "destinations", "domains", "message_logs", "audit_logs", "sessions",
+       "webhooks", "overflow_hold", "spam_quarantine", "magic_links", "export_requests")
+
+
+class Catastrophe(Rule):
+    """A rule for as long as it lasts. `begin` says whether there is enough for it to be one;
+    `mend` puts it right."""
+
+    def __init__(self, simulation) -> None:
+        self.simulation, self.touched = simulation, set()
+
+    def begin(self, seconds: float) -> bool:
+        raise NotImplementedError
+
+    def mend(self) -> None:
+        """The weather changes by itself."""
+
+    def number(self, sql: str) -> int:
+        self.simulation.world.open()
+        return self.simulation.world.db.value(f"SELECT COUNT(*) FROM {sql}")
+
+    def execute(self, sql: str, **values) -> None:
+        self.simulation.world.open()
+        self.simulation.world.db.execute(sql, **values)
+
+
+class Refusals(Catastrophe):
+    """The relay refuses everybody for good; oracle/mail.py knows what may fail then."""
+
+    def begin(self, seconds: float) -> bool:
+        self.simulation.spell("relay", "blocking", seconds)
+        return True
+
+
+class NoDomains(Catastrophe):
+    """The resolver says of each name that it is not there."""
+
+    def begin(self, seconds: float) -> bool:
+        self.owners = self.number("(SELECT DISTINCT user_id FROM {domains} "
+                                  "WHERE status = 'verified') x")
+        self.simulation.spell("dns", "lying", seconds)
+        return self.owners > 2
+
+    def check(self, step):
+        self.touched |= {row["user_id"] for was, row in changed(step, "domains")
+                         if was["status"] == "verified" and (
+                             row["status"] != "verified" or row["warned_at"] != was["warned_at"])}
+        if len(self.touched) > max(2, self.owners / 5):
+            yield f"of {self.owners} owners of domains {self.touched} are warned, or lost one"
+
+
+class AllDeleted(Catastrophe):
+    """Somebody has marked all accounts as deleted."""
+
+    def begin(self, seconds: float) -> bool:
+        world = self.simulation.world
+        world.open()
+        self.users = [row["id"] for row in world.db.query(
+            "SELECT id FROM {users} WHERE status = 'active' ORDER BY id")]
+        if len(self.users) <= 5:
+            return False
+        self.execute("UPDATE {users} SET status = 'deleted', deleted_at = :now "
+                     "WHERE id IN (:these)", now=world.text(), these=self.users)
+        return True
+
+    def check(self, step):
+        for table in ("aliases", "webhooks", "sessions", "magic_links"):
+            lost = [row for was, row in changed(step, table)
+                    if was.get("active") and not row.get("active")]
+            self.touched |= {row["user_id"] for row in lost} & {*self.users}
+        if self.touched:
+            yield f"accounts {self.touched} are closed, with {len(self.users)} marked at once"
+
+    def mend(self) -> None:
+        self.execute("UPDATE {users} SET status = 'active', deleted_at = NULL "
+                     "WHERE id IN (:these)", these=self.users)
+
+
+class CutConfig(Catastrophe):
+    """An upload was cut short: what config.ini says of archives is lost, and what follows."""
+
+    def begin(self, seconds: float) -> bool:
+        for host in self.simulation.hosts:
+            host.configure(only=("core", "spool", "export", "mail", "dns", "alerts"))
+        return True
+
+    def check(self, step):
+        rows, lost = step.before["audit_logs"], [*gone(step, "audit_logs")]
+        if len(lost) > max(10, len(rows) / 5):
+            yield f"{len(lost)} of {len(rows)} audit rows were deleted without an archive"
+
+    def mend(self) -> None:
+        for host in self.simulation.hosts:
+            host.configure()
+
+
+class Restored(Catastrophe):
+    """The database and the files are put back to those of the day before; the folder of the
+    installation is not. What the rules know goes back with them."""
+
+    is_restored = False
+
+    def begin(self, seconds: float) -> bool:
+        simulation = self.simulation
+        self.tables = simulation.look()
+        self.rules = copy.deepcopy(simulation.rules)
+        for name in FOLDERS:
+            shutil.copytree(simulation.folder / name, simulation.folder / f"{name} then")
+        simulation.at(seconds - 20 * HOUR, self._restore, "the backup is restored")
+        return True
+
+    def _restore(self) -> None:
+        simulation, self.is_restored = self.simulation, True
+        simulation.world.open()
+        for table, rows in self.tables.items():
+            simulation.world.db.execute(f"DELETE FROM {{{table}}}")
+            simulation.world.db.insert_all(table, [*rows.values()])
+        for name in FOLDERS:
+            shutil.rmtree(simulation.folder / name)
+            (simulation.folder / f"{name} then").rename(simulation.folder / name)
+        simulation.rules = self.rules
+        simulation.look()
+
+    def check(self, step):
+        if not self.is_restored:
+            return
+        for entry in step.journal:
+            if not entry["item"].startswith("alert-") and entry["what"] != "dns":
+                yield f"{entry['item']} was sent by a restored database"
+        for table in APP:
+            if lost := gone(step, table):
+                yield f"{table} {[*lost]} were deleted from a restored database"
+
+    def mend(self) -> None:
+        self.is_restored = False
+        self.simulation.command(self.simulation.hosts[0], "resume", "all")
+
+
+KINDS = {"the relay refuses everybody": Refusals, "the resolver denies all domains": NoDomains,
+         "all accounts are marked as deleted": AllDeleted, "config.ini is cut short": CutConfig,
+         "yesterday's database is restored": Restored}
