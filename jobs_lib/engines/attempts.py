@@ -23,7 +23,7 @@ NOT_COUNTED = (POSTPONED, UNUSABLE)
 SAID = {outcomes.SENT: SENT, outcomes.RETRY: RETRY, outcomes.FINAL: REFUSED,
         outcomes.UNCERTAIN: UNCERTAIN, outcomes.RELAY: POSTPONED, outcomes.LOST: POSTPONED,
         outcomes.UNREADABLE: POSTPONED, outcomes.GIVEN_BACK: POSTPONED}
-BY_HAND = "by hand"                                  # the kind of mail that belongs to no queue
+BY_HAND = "mail"                # the kind of a message that is in no queue: an alert, a test
 REPLAYED, CANCELLED = "replayed", "cancelled"        # by the operator: no attempt of a run
 LOST = "the run was killed in the middle of it"
 

@@ -101,10 +101,11 @@ class Due:
         """Of the rows that each rule finds, `:most` of each: a search for each rule. The longest
         due first, where an index has them so: to sort a million times that are calculated takes
         seconds, so of these any are looked at."""
-        time = self.queue.time
+        time, always = self.queue.time, (self.queue.time, ":now")       # where `when` is no rule
         return " UNION ALL ".join(
-            f"SELECT {names} FROM (SELECT {columns.format(when=when)} {self._rows}{rule}{also} "
-            f"AND {when} <= :now{f' ORDER BY {when}' * (when == time)} LIMIT :most) part_{number}"
+            f"SELECT {names} FROM (SELECT {columns.format(when=when)} {self._rows}{rule}{also}"
+            f"{'' if when in always else f' AND {when} <= :now'}"
+            f"{f' ORDER BY {when}' * (when == time)} LIMIT :most) part_{number}"
             for number, (rule, when) in enumerate(((self.timed, time), *self.untimed)))
 
 

@@ -158,16 +158,17 @@ class Work:
     def schedule(self) -> None:
         """Give each pending row a time that it can be due at: of many, AT_FIRST now, and the others
         at the next call."""
-        left, values = AT_FIRST, self.due().values
-        changes = [(rule, f"{self.queue.time} = {time}") for rule, time in self.due().untimed]
+        self.all_timed = False
+        left, found = AT_FIRST, self.due()
+        changes = [(rule, f"{self.queue.time} = {time}") for rule, time in found.untimed]
         if self.queue.priority:         # an app's own counts as the nearest of ours
             changes += [("priority < 0", "priority = 0"), ("priority IS NULL", "priority = 1")]
         for rule, change in changes:
             while left > 0 and (ids := [row["id"] for row in self.db.query(
                     f"SELECT id FROM {self.table} WHERE {self.pending} AND {rule} "
-                    f"LIMIT {AT_ONCE}", **values)]):
+                    f"LIMIT {AT_ONCE}", **found.values)]):
                 left -= len(ids)
-                if not self._correct(ids, rule, change, values):
+                if not self._correct(ids, rule, change, found.values):
                     break
         self.all_timed = left > 0
 
@@ -188,8 +189,11 @@ class Work:
             return 0
 
     def due(self) -> Due:
-        """What is due, whether or not each row has its time by now."""
-        return due(self.ctx, self.queue)
+        """What is due, without a search for rows without a time once each has one."""
+        found = due(self.ctx, self.queue)
+        if self.all_timed:
+            found.untimed = ()
+        return found
 
     def due_rule(self) -> tuple[str, dict]:
         """(SQL, values): the condition for rows to be taken now."""

@@ -190,9 +190,16 @@ def test_a_paused_relay_explains_the_jobs_and_queues_behind_it(bench):
     assert check(bench) == ["[jobs] outgoing mail has been paused since 13:50 UTC on 24 Nov"]
 
 
+def forward(bench, due_at) -> None:
+    """One of an owner and an alias that are there, due since then."""
+    bench.table("users", [{"id": 1}])
+    bench.table("aliases", [{"id": 1, "user_id": 1}])
+    bench.table("failed_emails", [{"user_id": 1, "alias_id": 1, "created_at": bench.ago(days=2),
+                                   "next_attempt_at": due_at}])
+
+
 def test_a_first_short_pause_of_the_relay_wakes_nobody_and_stalls_no_queue(bench):
-    bench.table("failed_emails",
-                [{"created_at": bench.ago(days=2), "next_attempt_at": bench.ago(hours=1)}])
+    forward(bench, bench.ago(hours=1))
     bench.table("relay_state",
                 [{"id": 1, "paused_until": bench.ahead(minutes=2), "reason": "Connection refused",
                   "since": bench.ago(minutes=3), "failures": 1}])
@@ -299,16 +306,14 @@ def test_what_the_guard_holds_back_is_reported_at_once(bench):                  
 
 @pytest.mark.parametrize("age, alerts", [({"hours": 6}, 0), ({"hours": 6, "seconds": 1}, 1)])
 def test_items_that_are_due_for_too_long_are_reported(bench, age, alerts):            # R59
-    bench.table("failed_emails",
-                [{"created_at": bench.ago(days=2), "next_attempt_at": bench.ago(**age)}])
+    forward(bench, bench.ago(**age))
     ended(bench, "retry_forwards", "partial", ago=timedelta(minutes=1), counts='{"sent": 80}')
     assert len(check(bench)) == alerts
 
 
 def test_a_stalled_queue_is_noticed_within_two_intervals_and_one_that_moves_is_none(bench):  # R59
     ended(bench, "retry_forwards", "ok", ago=timedelta(minutes=1), counts='{"sent": 0}')
-    bench.table("failed_emails",
-                [{"created_at": bench.ago(days=2), "next_attempt_at": bench.ago(minutes=10)}])
+    forward(bench, bench.ago(minutes=10))
     assert check(bench) == []
     later(bench, seconds=1)
     assert check(bench) == ["[jobs] forwarded mail: 1 overdue since 14:20 UTC on 24 Nov"]
