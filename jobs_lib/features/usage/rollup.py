@@ -107,12 +107,12 @@ def _due_since(ctx, state: State) -> State:
         raise JobsError(f"--set from={asked}: that day has not begun")
     if "message_logs" not in db.text_keys:      # which do not say what is new
         last = db.value("SELECT MAX(id) FROM {message_logs}") or 0
-        # a lower end: it is another log, or its last rows were deleted
-        seen = state.log_row if last >= state.log_row else 0
-        came_in = state.day > EARLIEST and db.value(
-            f"SELECT MIN({db.dialect.day('created_at')}) FROM {{message_logs}}{db.dialect.by_key} "
-            "WHERE id > :seen AND id <= :last AND created_at >= :first", seen=seen, last=last,
-            first=EARLIEST)
+        came_in = EARLIEST              # it is another log, or its last rows were deleted
+        if last >= state.log_row:
+            came_in = db.value(
+                f"SELECT MIN({db.dialect.day('created_at')}) FROM {{message_logs}}"
+                f"{db.dialect.by_key} WHERE id > :seen AND id <= :last AND created_at >= :first",
+                seen=state.log_row, last=last, first=EARLIEST)
     days = (state.day, came_in, asked and asked.isoformat(), _open_since(ctx))
     return State(min(filter(None, days)), last)
 
