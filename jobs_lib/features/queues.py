@@ -64,14 +64,15 @@ DELETIONS = Queue("deletions", "deletion", "users", "delete_accounts", "",
                   time="deleted_at")
 
 
-def work_to_do(ctx, queue: Queue):
+def work_to_do(ctx, queue: Queue, kind=None):
     """The Work of a run that sends (queue.py), which counts what becomes of the rows; None where
-    nothing is due, or nothing may be sent."""
+    nothing is due, or nothing may be sent. `kind()`: the class that its feature has, which an idle
+    run does not load."""
     ctx.counts.update({queue.done: 0, "retried": 0, "failed": 0})
     if is_idle(ctx, queue.table, (queue.done, "failed")) or not ctx.may_send():
         return None
     from jobs_lib.engines.queue import work_if_due
-    return work_if_due(ctx, queue)
+    return work_if_due(ctx, queue, kind and kind())
 
 
 def other_mail(ctx, queue: Queue):

@@ -3,8 +3,12 @@
 An event that the app could not deliver to an endpoint waits in `webhook_deliveries`. Each delay
 counts from the attempt before, the app's own first one included. A request is signed (Standard
 Webhooks), goes to public addresses only and follows no redirect; 2xx is a success. 429 and 503 may
-say how long to wait. 410 switches the endpoint off at once, and so do 5 days without a success: its
-owner is notified once, and what waits for it is cancelled.
+say how long to wait. The last attempt ends a delivery, unless endpoints of other owners have
+accepted nothing either since its first one: then it is tried every two hours, for a day more.
+
+After 5 days without a success an endpoint is disabled, its owner warned two days before; after a
+410 it is at the end of the run. What waits for it is cancelled. Where many owners have failing
+endpoints nothing of that is done: the fault is ours.
 
 Owners take turns. Of 8 requests in flight an endpoint has one, a host two, an owner half while
 others wait, failing endpoints a quarter while working ones wait. An endpoint that did not answer,
@@ -41,8 +45,13 @@ def job(ctx):
         from jobs_lib.features.webhooks.endpoints import preview
 
         preview(ctx)
-    elif work := work_to_do(ctx, WEBHOOKS):
+    elif work := work_to_do(ctx, WEBHOOKS, _deliveries):
         from jobs_lib.features.webhooks.dispatcher import Dispatcher
 
         Dispatcher(ctx, work).send_due()
         work.finish()
+
+
+def _deliveries() -> type:
+    from jobs_lib.features.webhooks.deliveries import Deliveries
+    return Deliveries

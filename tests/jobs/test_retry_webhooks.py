@@ -255,18 +255,19 @@ def test_what_comes_while_an_endpoint_has_asked_to_wait_waits_too(bench, hook): 
     assert bench.run(JOB) == {**NONE, "delivered": 1}
 
 
-def test_410_disables_at_once_cancels_its_queue_and_notifies_the_owner(bench, hook):     # R41
+def test_410_disables_at_the_end_of_the_run_cancels_its_queue_and_notifies_the_owner(
+        bench, hook):     # R41
     bench.web.answer = answers(410)
     ids = [delivery(bench) for _ in range(3)] + [delivery(bench,
                                                           next_attempt_at=bench.ahead(hours=2))]
     done = delivery(bench, status="delivered", finished_at=bench.ago(hours=1))
     other = delivery(bench, endpoint(bench, url="https://other.example/"),
                      next_attempt_at=bench.ahead(hours=1))
-    assert bench.run(JOB) == {**NONE, "failed": 1, "disabled": 1, "cancelled": 3}
-    assert [row(bench, id)["status"] for id in ids] == ["failed"] * 4
-    assert row(bench, ids[0])["last_error"] == "the endpoint answered 410: it is gone for good"
-    assert {row(bench, id)["last_error"] for id in ids[1:]} == {("cancelled: the endpoint was "
-                                                                "disabled")}
+    assert bench.run(JOB) == {**NONE, "retried": 1, "disabled": 1, "cancelled": 4}
+    assert len(bench.web) == 1
+    assert {(row(bench, id)["status"], row(bench, id)["last_error"]) for id in ids} == {
+        ("failed", "cancelled: the endpoint was disabled")}
+    assert row(bench, ids[0])["response_status"] == 410
     assert (row(bench, done)["status"], row(bench, other)["status"]) == ("delivered", "pending")
     off = row(bench, hook, "webhooks")
     assert (off["active"], off["disabled_at"], off["disabled_reason"]) == (
@@ -286,49 +287,85 @@ def test_what_the_app_has_switched_off_meanwhile_causes_no_notice(bench, hook): 
         return Response(ANSWERED, 410)
     bench.web.answer = answer
     delivery(bench)
-    assert bench.run(JOB) == {**NONE, "failed": 1}
+    assert bench.run(JOB) == {**NONE, "retried": 1, "cancelled": 1}
     assert bench.rows("notifications") == []
 
 
-def test_failing_for_5_days_disables_and_notifies_once(bench, hook):     # R42
-    bench.web.answer = answers(500)
-    since = bench.ago(days=5) + timedelta(seconds=1)
-    bench.db.execute("UPDATE {webhooks} SET failing_since = :since, url = :url", since=since,
-                     url="https://shop.example/hook?key=s3same")
-    delivery(bench)
-    delivery(bench, next_attempt_at=bench.ahead(hours=1))
-    assert bench.run(JOB) == {**NONE, "retried": 1}
-    bench.now = bench.ahead(minutes=5)
-    assert bench.run(JOB) == {**NONE, "retried": 1, "disabled": 1, "cancelled": 2}
-    off = row(bench, hook, "webhooks")
-    assert off["disabled_reason"] == "every delivery has failed since 19 November 2026 at 14:30 UTC"
-    bench.now = bench.ahead(hours=3)
-    delivery(bench)
-    assert bench.run(JOB) == {**NONE, "cancelled": 1}
-    [warning, notice] = bench.rows("notifications")
-    assert warning["dedupe_key"] == f"webhook-failing:1:{clock.text(since)}"
-    assert notice["dedupe_key"].startswith("webhook-disabled:1:")
-    assert "s3same" not in str(warning) + str(notice) + str(bench.events(JOB))
-    assert len(bench.web) == 2
-
-
-def test_the_owner_is_warned_once_two_days_before_an_endpoint_is_disabled(bench, hook):     # R42
+def failing(bench, **age) -> str:
+    """The endpoint has failed for so long. Since when."""
     bench.web.answer = answers(503)
-    since = bench.ago(days=3) + timedelta(seconds=1)
+    since = clock.text(bench.ago(**age))
     bench.db.execute("UPDATE {webhooks} SET failing_since = :since, url = :url", since=since,
                      url="https://shop.example/hook?key=s3same")
-    for hours, notices in ((0, 0), (1, 1), (20, 1), (21, 1)):
-        bench.now = bench.ahead(hours=hours)
+    return since
+
+
+def tried(bench, *hours: float) -> list[str]:
+    """After each of these hours a delivery is tried, and every notice is sent: what notices there
+    are by then."""
+    for each in hours:
+        bench.now = bench.ahead(hours=each)
         delivery(bench)
         bench.run(JOB)
-        assert len(bench.ids("notifications")) == notices
-    [warning] = bench.rows("notifications")
-    assert (warning["kind"], warning["persona"], warning["to_email"]) == (
-        "webhook_failing", "postmaster", "jo@home.example")
+        bench.db.execute("UPDATE {notifications} SET status = 'sent', sent_at = :now "
+                         "WHERE status = 'pending'", now=bench.now)
+    return [notice["kind"] for notice in bench.rows("notifications")]
+
+
+def test_after_5_days_of_failing_an_endpoint_is_disabled_and_its_owner_was_warned_2_days_before(
+        bench, hook):     # R42
+    since = failing(bench, days=2, hours=23)
+    assert tried(bench, 0) == []
+    assert tried(bench, 1, 20, 20) == ["webhook_failing"]
+    delivery(bench, next_attempt_at=bench.ahead(hours=24))
+    assert tried(bench, 7.9) == ["webhook_failing"]
+    assert row(bench, hook, "webhooks")["active"] == 1
+    assert tried(bench, 0.2) == ["webhook_failing", "webhook_disabled"]
+    off = row(bench, hook, "webhooks")
+    assert off["disabled_reason"] == "every delivery has failed since 21 November 2026 at 15:30 UTC"
+    assert tried(bench, 3) == ["webhook_failing", "webhook_disabled"]
+    assert {one["status"] for one in bench.rows("webhook_deliveries")} == {"failed"}
+    warning, notice = bench.rows("notifications")
+    assert (warning["persona"], warning["to_email"], warning["dedupe_key"]) == (
+        "postmaster", "jo@home.example", f"webhook-failing:1:{since}")
     for words in ("https://shop.example/hook", "the endpoint answered 503",
-                  "26 November 2026 at 14:30 UTC"):
+                  "26 November 2026 at 15:30 UTC"):
         assert words in warning["body_text"]
-    assert "s3same" not in warning["body_text"] + warning["body_html"]
+    assert "s3same" not in str(warning) + str(notice) + str(bench.events(JOB))
+
+
+def test_an_endpoint_whose_owner_was_not_warned_is_not_disabled(bench, hook):       # R83
+    failing(bench, days=6)
+    delivery(bench)
+    bench.run(JOB)
+    for _ in range(3):                              # the warning waits
+        bench.now = bench.ahead(days=1)
+        delivery(bench)
+        bench.run(JOB)
+    assert [one["kind"] for one in bench.rows("notifications")] == ["webhook_failing"]
+    assert "8 December" not in bench.rows("notifications")[0]["body_text"]
+    assert tried(bench, 0) == ["webhook_failing"]   # now it is sent
+    assert tried(bench, 47, 1) == ["webhook_failing", "webhook_disabled"]
+
+
+@pytest.mark.parametrize("status", [503, 410])
+def test_where_the_endpoints_of_many_owners_fail_none_is_disabled(bench, status):       # R79
+    bench.table("users", [{"id": id, "email": f"u{id}@home.example"} for id in range(10, 30)])
+    hooks = [endpoint(bench, user_id=id, url=f"https://h{id}.example/",
+                      failing_since=bench.ago(days=6) if id < 14 else None)
+             for id in range(10, 30)]
+    bench.web.answer = lambda sent: Response(ANSWERED, 204 if int(sent.url[9:11]) > 14 else status)
+    for hours in (0, 1, 20):
+        bench.now = bench.ahead(hours=hours)
+        ids = [delivery(bench, hook, user_id=hook + 9) for hook in hooks]
+        counts = bench.run(JOB)
+        assert (counts["delivered"], counts["held"], "disabled" in counts) == (15, 5, False)
+    assert {row(bench, id)["status"] for id in ids} == {"delivered", "pending"}
+    assert bench.rows("notifications") == []
+    bench.web.answer = lambda sent: Response(ANSWERED, 204 if int(sent.url[9:11]) > 13 else status)
+    bench.now = bench.ahead(hours=1)                # one works again: the other four fail
+    counts = bench.run(JOB)
+    assert ("held" in counts, len(bench.rows("notifications"))) == (False, 4)
 
 
 def test_the_first_failure_is_noted_and_a_success_resets_it(bench, hook):     # R42
@@ -354,7 +391,7 @@ def test_a_success_of_the_apps_own_resets_it_too(bench, hook):     # R42
 def test_what_nobody_waits_for_is_cancelled_without_a_notice(bench, hook):
     reasons = {delivery(bench, endpoint(bench, active=0)): "the endpoint is disabled",
                delivery(bench, 99): "the endpoint is missing",
-               delivery(bench, user_id=55): "there is no account 55"}
+               delivery(bench, user_id=55): "the account is missing"}
     assert bench.run(JOB) == {**NONE, "cancelled": 3}
     for id, reason in reasons.items():
         assert (row(bench, id)["status"], row(bench, id)["last_error"]) == ("failed",
@@ -364,12 +401,92 @@ def test_what_nobody_waits_for_is_cancelled_without_a_notice(bench, hook):
     assert bench.rows("notifications") == []
 
 
-def test_a_suspended_owners_deliveries_wait(bench, hook):
-    bench.db.execute("UPDATE {users} SET status = 'suspended'")
+@pytest.mark.parametrize("table", ["users", "webhooks"])
+def test_where_many_owners_or_endpoints_are_missing_nothing_is_cancelled(bench, hook, table):
+    # R84
+    ids = [delivery(bench, endpoint(bench, user_id=id), user_id=id) for id in range(20, 40)]
+    bench.table("users", [{"id": id, "status": "active"} for id in range(20, 40)])
+    rows = bench.rows(table)
+    bench.db.execute(f"DELETE FROM {{{table}}} WHERE id > 19" if table == "users" else
+                     "DELETE FROM {webhooks} WHERE id > 1")
+    mine = delivery(bench)
+    assert bench.run(JOB) == {**NONE, "delivered": 1, "held": 20}
+    assert row(bench, mine)["status"] == "delivered"
+    assert {(row(bench, id)["status"], row(bench, id)["attempts"]) for id in ids} == {
+        ("pending", 1)}
+    for one in rows:
+        bench.db.upsert(table, {"id": one.pop("id")}, one)
+    assert bench.run(JOB) == {**NONE, "delivered": 20}
+
+
+def test_what_was_held_ends_past_its_seventh_day(bench, hook):      # R84
+    ids = [delivery(bench, 99, created_at=bench.ago(days=7, seconds=1)) for _ in range(20)]
+    young = [delivery(bench, 99, created_at=bench.ago(days=6)) for _ in range(20)]
+    assert bench.run(JOB)["cancelled"] == 20
+    assert {row(bench, id)["status"] for id in ids} == {"failed"}
+    assert {row(bench, id)["status"] for id in young} == {"pending"}
+
+
+@pytest.mark.parametrize("status", ["suspended", "deleted"])
+def test_the_deliveries_of_a_suspended_or_deleted_owner_wait(bench, hook, status):      # R84
+    bench.db.execute("UPDATE {users} SET status = :status", status=status)
     delivery(bench)
     assert bench.run(JOB) == NONE
     bench.db.execute("UPDATE {users} SET status = 'active'")
     assert bench.run(JOB)["delivered"] == 1
+
+
+# Whose fault it is
+
+def last_attempts(bench, others: int) -> list[int]:
+    """Deliveries of account 7 and of as many others, of which the next attempt is the last of the
+    schedule, and the first that we make. The first is 7's."""
+    bench.table("users", [{"id": id, "status": "active"} for id in range(20, 20 + others)])
+    return [delivery(bench, endpoint(bench, user_id=owner, url=f"https://h{owner}.example/"),
+                     user_id=owner, attempts=4, last_attempt_at=bench.ago(hours=3))
+            for owner in (7, *range(20, 20 + others))]
+
+
+@pytest.mark.parametrize("others, accept, ends", [(0, 0, True), (3, 1, True), (3, 0, False)])
+def test_the_last_attempt_ends_a_delivery_unless_nobody_elses_endpoint_accepts_anything(
+        bench, hook, others, accept, ends):     # R82
+    first = last_attempts(bench, others)[0]
+    accepts = {f"https://h{owner}.example/" for owner in range(20, 20 + accept)}
+    bench.web.answer = lambda sent: Response(ANSWERED, 204 if sent.url in accepts else 500)
+    if accept:
+        bench.db.execute("UPDATE {webhook_deliveries} SET attempts = 1 WHERE id = :id", id=first)
+        for minutes in (0, 5, 30, 120):
+            bench.now = bench.ahead(minutes=minutes)
+            bench.run(JOB)
+    else:
+        bench.run(JOB)
+        bench.now = bench.ahead(hours=2)
+        bench.run(JOB)
+    assert row(bench, first)["status"] == ("failed" if ends else "pending")
+
+
+def test_an_outage_of_our_network_costs_no_delivery_that_is_younger_than_a_day(bench, hook):
+    # R82
+    ids = last_attempts(bench, 9)
+    bench.web.answer = lambda _: Response(TIMEOUT, text="no answer within 15 seconds")
+    for _ in range(11):
+        bench.run(JOB)
+        bench.now = bench.ahead(hours=2)
+    assert Counter(row(bench, id)["status"] for id in ids)["pending"] >= 9
+    assert max(row(bench, id)["attempts"] for id in ids) == 4 + 11
+    bench.web.answer = None
+    bench.run(JOB)
+    assert Counter(row(bench, id)["status"] for id in ids)["delivered"] >= 9
+
+
+def test_after_a_day_more_it_ends_all_the_same(bench, hook):        # R24
+    ids = last_attempts(bench, 9)
+    bench.web.answer = answers(500)
+    for _ in range(14):
+        bench.run(JOB)
+        bench.now = bench.ahead(hours=2)
+    assert {row(bench, id)["status"] for id in ids} == {"failed"}
+    assert max(row(bench, id)["attempts"] for id in ids) == 5 + 12
 
 
 @pytest.mark.slow                   # it waits
@@ -447,13 +564,8 @@ def test_an_endpoint_whose_secret_is_unusable_fails_like_any_other(bench, hook, 
     assert [row(bench, id)["attempts"] for id in ids] == [2, 1, 1]
     assert {row(bench, id)["next_attempt_at"]
             for id in ids[1:]} == {clock.text(bench.ahead(minutes=1))}
-    kinds = []
-    for days in (3, 2):
-        bench.now = bench.ahead(days=days)
-        delivery(bench)
-        bench.run(JOB)
-        kinds.append([one["kind"] for one in bench.rows("notifications")])
-    assert kinds == [["webhook_failing"], ["webhook_failing", "webhook_disabled"]]
+    assert tried(bench, 3 * 24) == ["webhook_failing"]
+    assert tried(bench, 2 * 24) == ["webhook_failing", "webhook_disabled"]
     assert row(bench, hook, "webhooks")["active"] == 0
     assert bench.web == []
 

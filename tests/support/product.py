@@ -82,10 +82,11 @@ def check_address(address: str) -> str:
     return check(address)
 
 
-def domain_after(row: dict, verdict: str, now, options):
-    """What becomes of a domain that was looked at."""
+def domain_after(row: dict, verdict: str, now, options, sent_at=None):
+    """What becomes of a domain that was looked at. `sent_at`: when its warning was sent."""
     from jobs_lib.features.domains import status
-    return status.after(row, verdict, now, options)
+    known = status.Known(SimpleNamespace(sent_at=sent_at, waits=sent_at is None))
+    return status.after(row, verdict, now, options, known)
 
 
 def main(words: list[str]) -> int:

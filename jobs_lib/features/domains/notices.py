@@ -2,52 +2,56 @@
 from __future__ import annotations
 
 from jobs_lib import clock
-from jobs_lib.features.notifications import render
+from jobs_lib.features.notifications import render, warnings
 from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.hostnames import shown
 
+from .problems import TITLES
 from .records import UNKNOWN
-from .status import FAIL, FAILED, FAILING, GIVE_UP_AFTER, VERIFIED, ends
+from .status import FAIL, FAILED, FAILING, GIVE_UP_AFTER, VERIFIED, end
 
-TITLES = {"ownership": "Proof of ownership", "mx": "Mail servers (MX)", "spf": "SPF",
-          "dkim": "DKIM", "dmarc": "DMARC"}
 KIND_OF = {VERIFIED: "domain_verified", FAILING: "domain_failing", FAILED: "domain_failed"}
-LONGEST = 480                    # signs of a value that a notice can show whole
+LONGEST = 480                    # characters of a value that a notice can show whole
 ASK = "Ask the provider of your DNS why its name servers do not answer."
 ELSEWHERE = "too long for this email: copy it from the domain's page"
 
 
-def queue(ctx, user: dict, row: dict, change, results: dict, now) -> None:
-    """Queue the notice of an event, in the transaction that makes it. Once: its key names the
-    moment."""
-    kind = KIND_OF[change.event]
-    notify(ctx, user, kind, f"{kind.replace('_', '-')}:{row['id']}:{now:%Y-%m-%d %H:%M:%S}",
-           values(row, change, results, now, ctx.options), now)
+def queue(ctx, user: dict, row: dict, change, results: dict) -> None:
+    """Queue the notice of an event, in the transaction that makes it."""
+    notify(ctx, user, KIND_OF[change.event], _key(change.event, row["id"], ctx.now),
+           _values(row, change, results, ctx), ctx.now)
 
 
-def values(row: dict, change, results: dict, now, options) -> dict:
+def warning(ctx, row: dict):
+    """Whether the latest warning of this domain was sent (warnings.Warned); None without one."""
+    warned = clock.parse_any(row["warned_at"])
+    return warnings.follow_up(ctx, _key(FAILING, row["id"], warned)) if warned else None
+
+
+def _key(event: str, id, moment) -> str:
+    """Names the occurrence by its moment."""
+    return f"{KIND_OF[event].replace('_', '-')}:{id}:{clock.text(moment)}"
+
+
+def _values(row: dict, change, results: dict, ctx) -> dict:
     """The values that the templates show."""
-    after = {**row, **{name: clock.text(value) if hasattr(value, "tzinfo") else value
-                       for name, value in change.values.items()}}
+    since = change.values.get("failing_since")
+    ends = end(since, ctx.now, ctx.options) if change.event == FAILING else None
     # of one that has failed since nobody answered: what could not be checked
-    silent = all(result["state"] != FAIL for result in results.values() if result["required"])
-    state = UNKNOWN if silent and change.event == FAILED else FAIL
+    silent = change.event == FAILED and all(result["state"] != FAIL for result in results.values()
+                                            if result["required"])
+    state = UNKNOWN if silent else FAIL
     wrong = [_record(name, result) for name, result in results.items()
              if result["state"] == state and result["required"]]
     advice = [_record(name, result) for name, result in results.items()
-              if result["fix"] and result["state"] != UNKNOWN and not (result["state"] == FAIL
-                                                                       and result["required"])]
-    return {"domain": shown(row["name"]), "records": wrong, "advice": advice, "many": len(wrong)
-            > 1, "was_verified": row["status"] == VERIFIED, "silent": state == UNKNOWN,
-            "since": _day(after["failing_since"]), "created": _day(row["created_at"]),
-            **_end(after, change, options),
-            "days": GIVE_UP_AFTER.days, "checked": render.minute(now)}
-
-
-def _end(after: dict, change, options) -> dict:
-    """When it loses its status, if nothing changes."""
-    end = ends(after, options) if change.event == FAILING else None
-    return {"end": render.minute(end) if end else "", "end_day": render.day(end) if end else ""}
+              if result["fix"] and result["state"] != UNKNOWN
+              and not (result["state"] == FAIL and result["required"])]
+    return {"domain": shown(row["name"]), "records": wrong, "advice": advice,
+            "many": len(wrong) > 1, "was_verified": row["status"] == VERIFIED, "silent": silent,
+            "since": render.day(since) if since else "",
+            "created": render.day(clock.parse(row["created_at"])),
+            "end": render.minute(ends) if ends else "", "end_day": render.day(ends) if ends else "",
+            "days": GIVE_UP_AFTER.days, "checked": render.minute(ctx.now)}
 
 
 def _record(name: str, result: dict) -> dict:
@@ -60,10 +64,6 @@ def _record(name: str, result: dict) -> dict:
             "is_there": unknown or bool(result["found"])}
 
 
-def _whole(words: str) -> str:
-    """Words that go on one line of a notice; a value that would be cut would be copied so."""
-    return words if len(words) <= LONGEST else ELSEWHERE
-
-
-def _day(text: str | None) -> str:
-    return render.day(clock.parse(text)) if text else ""
+def _whole(text: str) -> str:
+    """Text that fits on one line of a notice; a value that would be cut would be copied so."""
+    return text if len(text) <= LONGEST else ELSEWHERE

@@ -1,13 +1,48 @@
-"""What is sent of a delivery."""
+"""The queue of deliveries, and what is sent of one."""
 from __future__ import annotations
 
+from datetime import timedelta
+
 from jobs_lib import clock
+from jobs_lib.engines import attempts
+from jobs_lib.engines.attempts import SENT
+from jobs_lib.engines.queue import Work
 from jobs_lib.ports.http.message import UNSENDABLE, Request
 
 from .outcomes import NOT_SENT
 
 CONTENT_TYPE = "application/json"
 MARGIN = 5.0                # seconds before the hard limit that are kept for storing what came
+
+# How often, and how many times, a delivery is tried behind its schedule: for a day.
+EVERY, MORE = timedelta(hours=2), 12
+READ = 50                   # attempts of a delivery, to find the first
+
+
+class Deliveries(Work):
+    """The queue. The last attempt of a delivery ends it, unless endpoints of other owners were
+    tried since its first one, and none of them has accepted anything: then the fault may be ours,
+    such as a network that is down, and it is tried for a day more."""
+
+    def is_last(self, row: dict) -> bool:
+        """Whether this attempt ends the delivery."""
+        if not super().is_last(row):
+            return False
+        is_over = row["attempt"] >= len(self.delays) + MORE or self.is_old(row)
+        return is_over or not self._is_our_fault(row)
+
+    def next_time(self, attempt: int, now):
+        """When the attempt after this one is due."""
+        return now + EVERY if attempt >= len(self.delays) else super().next_time(attempt, now)
+
+    def _is_our_fault(self, row: dict) -> bool:
+        mine = attempts.of_item(self.db, self.queue.kind, row["id"], READ)
+        others = ("SELECT id FROM {attempts} WHERE kind = :kind AND began_at >= :since "
+                  "AND user_id <> :owner%s LIMIT 1")
+        values = {"kind": self.queue.kind, "owner": row["user_id"],
+                  "since": mine[0]["began_at"] if mine else row["created_at"]}
+        return bool(self.db.row(others % "", **values)) and not self.db.row(
+            others % f" AND outcome = '{SENT}'", **values)
 
 
 class Unsendable(ValueError):

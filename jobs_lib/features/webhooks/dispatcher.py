@@ -5,6 +5,7 @@ the other.
     begin      one commit: it is `sending`, its attempt on record
     send       by a thread, which does nothing else (requests.py)
     settle     one commit: what came of one that is completed, for it and its endpoint
+    conclude   at the end: owners of endpoints that fail for days are warned, or these disabled
 
 Only this thread touches the database. What is in flight when the run is killed is sent once more.
 """
@@ -13,9 +14,11 @@ from __future__ import annotations
 from collections import Counter
 
 from jobs_lib import clock
+from jobs_lib.engines import guard
 from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT, Tried
-from jobs_lib.engines.queue import Work, until_stored
+from jobs_lib.engines.queue import LIFETIME, Work, until_stored
 from jobs_lib.engines.turns import Ring, Turn, stopped_owners
+from jobs_lib.features.queues import WEBHOOKS
 
 from . import endpoints
 from .deliveries import MARGIN
@@ -40,6 +43,8 @@ class Dispatcher:
         self.picker = Picker(self._owners(), self.requests.in_flight)
         self.met: set = set()                   # ids of deliveries that had their turn in this run
         self.errors: Counter = Counter()        # {endpoint: errors that it answered in a row}
+        self.failed: dict = {}                  # {endpoint: the Verdict that it may be disabled by}
+        self.not_missing = ""                   # SQL: behind a rule of rows that may be sent
         self.began_at = ctx.monotonic()
 
     def send_due(self) -> None:
@@ -53,6 +58,8 @@ class Dispatcher:
             # whatever has failed: what is in flight is stored as soon as it can be
             while self.requests.in_flight:
                 self._settle(self.requests.wait())
+        for id in endpoints.conclude(self.ctx, self.failed):
+            self._cancel_queue(id)
 
     def _begin_more(self) -> None:
         """Begin what may go beside what is in flight."""
@@ -76,10 +83,7 @@ class Dispatcher:
     def _read(self, lane: Lane, id) -> dict | None:
         """The row, if it is still to be sent; its endpoint as it is now."""
         rows = self.work.usable([Turn(id, lane.owner, False, self.ring)])
-        for reason in endpoints.reasons_to_cancel(self.db, rows).values():
-            self._cancel(reason, "id = :it", it=id)
-            return None
-        if not rows or stopped_owners(self.db, {lane.owner}):
+        if not rows or stopped_owners(self.db, {lane.owner}) or not self._is_wanted(rows):
             return None
         lane.endpoint.update(*endpoints.current(self.db, [lane.endpoint["id"]]).values())
         return rows[0]
@@ -90,30 +94,34 @@ class Dispatcher:
         """Store the result, then what it means for the other deliveries of the endpoint."""
         endpoint = attempt.endpoint
         self._note_errors(attempt)
-        settled, changed, disabled = until_stored(self.ctx, lambda: self._store(attempt))
+        settled, changed = until_stored(self.ctx, lambda: self._store(attempt))
         endpoint.update(changed)
-        self._report(attempt, settled, disabled)
-        if not endpoint["active"]:
-            self._cancel("the endpoint was disabled", "webhook_id = :hook", hook=endpoint["id"])
-        if not endpoint["active"] or self._is_paused(endpoint):
+        self._report(attempt, settled)
+        if attempt.verdict.gone or (attempt.verdict.blames and endpoints.is_long_failing(
+                endpoint, self.ctx.clock())):
+            self.failed[endpoint["id"]] = attempt.verdict
+        if not endpoint["active"]:              # the app has disabled it meanwhile
+            self._cancel_queue(endpoint["id"])
+        if (not endpoint["active"] or attempt.verdict.gone
+                or self._postpone_if_paused(endpoint)):
             self.picker.drop(endpoint["id"])
         self.ctx.progress(self.work.begun - len(self.requests.in_flight))
 
     def _store(self, attempt: Attempt) -> tuple:
-        """(as settled, what has changed of the endpoint, why it was disabled or ""). It may be
-        called again after a deadlock, so it changes nothing but rows."""
+        """(as settled, what has changed of the endpoint). It may be called again after a deadlock,
+        so it changes nothing but rows."""
         row, response, verdict, later = attempt.row, attempt.response, attempt.verdict, None
         if verdict.wait and verdict.outcome == RETRY:       # never earlier than the schedule says
-            delay = self.work.delays[min(row["attempt"], len(self.work.delays) - 1)]
-            later = self.ctx.clock() + max(verdict.wait, delay)
+            now = self.ctx.clock()
+            later = max(now + verdict.wait, self.work.next_time(row["attempt"], now))
         tried = Tried(response.status, verdict.error or "", attempt.milliseconds)
         settled = self.work.settle(row, verdict.outcome, tried, later=later,
                                    response_excerpt=response.excerpt or None)
-        return settled, *endpoints.store_result(self.ctx, attempt.endpoint, verdict)
+        return settled, endpoints.store_result(self.ctx, attempt.endpoint, verdict)
 
-    def _is_paused(self, endpoint: dict) -> bool:
-        """Whether it is; then what is due to it before the end waits as long. Of a large backlog
-        the rest is moved by the next runs, which pass it by."""
+    def _postpone_if_paused(self, endpoint: dict) -> bool:
+        """Whether it is paused; then what is due to it before the end waits as long. Of a large
+        backlog the rest is moved by the next runs, which pass it by."""
         if not endpoints.is_paused(endpoint, self.ctx.clock()):
             return False
         self.work.change_waiting("webhook_id = :hook AND next_attempt_at < :until",
@@ -121,8 +129,35 @@ class Dispatcher:
                                  hook=endpoint["id"], until=endpoint["paused_until"])
         return True
 
+    def _is_wanted(self, rows: list[dict]) -> bool:
+        """Whether somebody waits for each of the rows; the others are cancelled. What a kill
+        leaves, the next run finds due and cancels."""
+        reasons = endpoints.reasons_to_cancel(self.db, rows)
+        if (not self.not_missing and not endpoints.MISSING.isdisjoint(reasons.values())
+                and guard.held(self.ctx, "queued")):
+            self._pass_by_missing()
+            return False
+        for reason in set(reasons.values()):
+            self._cancel(reason, "id IN (:these)",
+                         these=[id for id in reasons if reasons[id] == reason])
+        return not reasons
+
+    def _pass_by_missing(self) -> None:
+        """So many have no owner or no endpoint that a table must be wrong: they wait, up to their
+        last day."""
+        self.not_missing = f" AND NOT ({WEBHOOKS.missing})"
+        self.ring.also += self.not_missing
+        self.ring.forget()
+        if self.ctx.may_expire():
+            self._cancel("its owner or endpoint is missing",
+                         f"({WEBHOOKS.missing}) AND created_at < :first",
+                         first=self.ctx.now - LIFETIME)
+
+    def _cancel_queue(self, endpoint_id) -> None:
+        self._cancel("the endpoint was disabled", "webhook_id = :hook", hook=endpoint_id)
+
     def _cancel(self, reason: str, rule: str, **which) -> None:
-        """Cancel what nobody waits for. What a kill leaves, the next run finds due and cancels."""
+        """End what waits and is in the rule."""
         self.ctx.log.event("deliveries", outcome="cancelled", reason=reason)
         self.work.change_waiting(rule, {
             "status": "failed", "finished_at": self.ctx.clock(), "next_attempt_at": None,
@@ -135,7 +170,7 @@ class Dispatcher:
         if self.errors[id] >= ERRORS and not verdict.wait:
             attempt.verdict = verdict._replace(wait=PAUSE)
 
-    def _report(self, attempt: Attempt, settled, disabled: str) -> None:
+    def _report(self, attempt: Attempt, settled) -> None:
         row, outcome, due = attempt.row, attempt.verdict.outcome, settled.next_attempt_at
         word = "retried" if settled.status == "pending" else settled.status
         if outcome == POSTPONED:
@@ -147,9 +182,6 @@ class Dispatcher:
                            webhook_id=row["webhook_id"], attempt=row["attempt"],
                            outcome="ended by the app" if settled.over else word,
                            code=attempt.response.status, next_attempt_at=due and clock.text(due))
-        if disabled:
-            self.ctx.count("disabled")
-            self.ctx.log.warning("endpoint disabled", webhook_id=row["webhook_id"], reason=disabled)
 
     # What is due
 
@@ -180,7 +212,7 @@ class Dispatcher:
         rule = f"webhook_id = :id AND {whose}"
         lanes = [Lane(owner, endpoint, self._ids(found[id], is_more, rule, id=id, owner=owner))
                  for id, endpoint in endpoints.current(self.db, found).items()
-                 if endpoint["active"] and not self._is_paused(endpoint)]
+                 if endpoint["active"] and not self._postpone_if_paused(endpoint)]
         return [lane for lane in lanes if lane.next is not None]
 
     def _ids(self, ids: list, is_more: bool, rule: str, **values):
@@ -194,18 +226,16 @@ class Dispatcher:
             is_more = bool(ids)
 
     def _wanted(self, whose: str, owner) -> list[dict]:
-        """The first due deliveries of an owner. What nobody waits for is cancelled."""
+        """The first due deliveries of an owner that somebody waits for."""
         while True:
             rows = self._due(whose, owner=owner)
-            reasons = endpoints.reasons_to_cancel(self.db, rows)
-            for reason in set(reasons.values()):
-                self._cancel(reason, "id IN (:these)",
-                             these=[id for id in reasons if reasons[id] == reason])
-            if not reasons or self.ctx.should_stop():
-                return [row for row in rows if row["id"] not in reasons]
+            if self._is_wanted(rows):
+                return rows
+            if self.ctx.should_stop():
+                return []
 
     def _due(self, rule: str, **values) -> list[dict]:
         due, bound = self.work.due_rule()
         return self.db.query("SELECT id, user_id, webhook_id FROM {webhook_deliveries} "
-                             f"WHERE status = 'pending' AND {due} AND {rule} "
-                             f"ORDER BY next_attempt_at LIMIT {PAGE}", **bound, **values)
+                             f"WHERE status = 'pending' AND {due} AND {rule}{self.not_missing} "
+                             f"ORDER BY next_attempt_at, id LIMIT {PAGE}", **bound, **values)

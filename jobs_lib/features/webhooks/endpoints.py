@@ -2,17 +2,19 @@
 when, paused, disabled.
 
 A result changes one row of `webhooks`, in the transaction that stores it. What that means for the
-endpoint's other deliveries comes after it, in steps, so that no commit grows with a backlog.
+endpoint's other deliveries comes after it, in steps, so that no commit grows with a backlog; and
+who is to be warned or disabled is decided at the end of a run, when all of them can be counted.
 """
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.engines import audit
+from jobs_lib.engines import audit, guard
 from jobs_lib.engines.attempts import SENT
-from jobs_lib.engines.rows import owners_in, why_nobody_waits
-from jobs_lib.features.notifications import render
+from jobs_lib.engines.rows import owners_in
+from jobs_lib.features.notifications import render, warnings
 from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.features.queues import WEBHOOKS
 from jobs_lib.ports.http.url import host_of, shown
@@ -26,6 +28,9 @@ EARLIEST = 2001             # a year: what is said to have failed since before i
 # an endpoint that has failed for so long without one success is switched off
 DISABLE_AFTER = timedelta(days=5)
 WARN_BEFORE = timedelta(days=2)     # how long before it is disabled its owner is warned, once
+# Why deliveries are cancelled, unless the guard finds too many of them: then the tables are wrong.
+NO_ACCOUNT, NO_ENDPOINT = "the account is missing", "the endpoint is missing"
+MISSING = {NO_ACCOUNT, NO_ENDPOINT}
 
 
 def current(db, ids) -> dict:
@@ -47,13 +52,13 @@ def is_paused(endpoint: dict, now) -> bool:
 def reasons_to_cancel(db, rows: list[dict]) -> dict:
     """{row id: why it is cancelled}: nobody waits for it any more."""
     known, reasons = current(db, {row["webhook_id"] for row in rows}), {}
-    owners = owners_in(db, [*rows, *known.values()])
+    owners = owners_in(db, rows)
     for row in rows:
         endpoint = known.get(row["webhook_id"])
-        if reason := why_nobody_waits(owners, row["user_id"]):
-            reasons[row["id"]] = reason
+        if row["user_id"] not in owners:
+            reasons[row["id"]] = NO_ACCOUNT
         elif endpoint is None:
-            reasons[row["id"]] = "the endpoint is missing"
+            reasons[row["id"]] = NO_ENDPOINT
         elif not endpoint["active"]:
             reasons[row["id"]] = "the endpoint is disabled"
     return reasons
@@ -66,46 +71,34 @@ def preview(ctx) -> None:
              lambda rows: reasons_to_cancel(ctx.db, rows))
 
 
-def store_result(ctx, endpoint: dict, verdict) -> tuple[dict, str]:
-    """(what a result changes of its endpoint, why that was disabled or ""). It may be called again
-    after a deadlock, so it changes nothing but rows."""
-    reason = ""
+def store_result(ctx, endpoint: dict, verdict) -> dict:
+    """What a result changes of its endpoint: since when it fails, until when it is paused. It may
+    be called again after a deadlock, so it changes nothing but rows."""
     if verdict.outcome == SENT:                         # a success ends whatever failed before
         changed = {name: None for name in ("failing_since", "paused_until") if endpoint[name]}
     elif not verdict.blames:
-        return {}, ""
+        return {}
     else:
-        known = current(ctx.db, [endpoint["id"]]).get(endpoint["id"])
+        now, known = ctx.clock(), current(ctx.db, [endpoint["id"]]).get(endpoint["id"])
         if not known or any(known[name] != endpoint[name]
                             for name in ("url", "active", "failing_since")):
-            return known or {}, ""                      # its owner has changed or re-enabled it
-        changed, reason = _failed(ctx, endpoint, verdict)
+            return known or {}                          # its owner has changed or re-enabled it
+        changed = {"paused_until": clock.text(now + verdict.wait)} if verdict.wait else {}
+        began = failing_since(endpoint, now)
+        # or the app delivered something and did not say so
+        if began is None or _worked_meanwhile(ctx.db, endpoint["id"], began):
+            changed["failing_since"] = clock.text(now)
     if changed:
         names = ", ".join(f"{name} = :{name}" for name in changed)
         ctx.db.execute(f"UPDATE {{webhooks}} SET {names} WHERE id = :id", id=endpoint["id"],
                        **changed)
-    return changed, reason
+    return changed
 
 
-def _failed(ctx, endpoint: dict, verdict) -> tuple[dict, str]:
-    """What one more failure changes: since when it fails, until when it is paused, or that it is
-    disabled, and why."""
-    now, began = ctx.clock(), clock.parse_any(endpoint["failing_since"])
-    paused = {"paused_until": clock.text(now + verdict.wait)} if verdict.wait else {}
-    if verdict.gone:
-        return _disabled(ctx, endpoint, "the endpoint answered 410 Gone", now)
-    if (began is None or not EARLIEST <= began.year or began > now     # that is no time
-            # the app delivered something and did not say so
-            or _worked_meanwhile(ctx.db, endpoint["id"], began)):
-        return {"failing_since": clock.text(now), **paused}, ""
-    end = began + DISABLE_AFTER
-    if end <= now and ctx.may_expire():
-        return _disabled(ctx, endpoint, f"every delivery has failed since {render.minute(began)}",
-                         now)
-    if end - WARN_BEFORE <= now < end:
-        _notify(ctx, endpoint, "webhook_failing", began, reason=verdict.error or "no answer",
-                since=render.minute(began), end=render.minute(end))
-    return paused, ""
+def failing_since(endpoint: dict, now):
+    """Since when it fails, or None. What is no such time counts for nothing."""
+    began = clock.parse_any(endpoint["failing_since"])
+    return began if began and began.year >= EARLIEST and began <= now else None
 
 
 def _worked_meanwhile(db, id, since) -> bool:
@@ -115,23 +108,79 @@ def _worked_meanwhile(db, id, since) -> bool:
                   "LIMIT 1", id=id, since=since) is not None
 
 
-def _disabled(ctx, endpoint: dict, reason: str, now) -> tuple[dict, str]:
-    """What disables it, with the one notice to its owner. Nothing if it was disabled already."""
-    if not endpoint["active"]:
-        return {}, ""
+# At the end of a run
+
+def conclude(ctx, failed: dict) -> list:
+    """Warn the owners of endpoints that have failed for days, and disable those whose time is over
+    or that answered 410. `failed`: {endpoint id: its last Verdict}, of this run. The ids of those
+    that are disabled.
+
+    All of a run together, since the guard counts first: where many fail, the fault is ours.
+    """
+    now = ctx.clock()
+    due = [id for id, endpoint in current(ctx.db, failed).items()
+           if failed[id].gone or is_long_failing(endpoint, now)]
+    if not due or guard.held(ctx, "endpoints"):
+        return []
+    disabled = []
+    for id in due:
+        if reason := ctx.db.batch(partial(_conclude, ctx, id, failed[id])):
+            disabled.append(id)
+            ctx.count("disabled")
+            ctx.log.warning("endpoint disabled", webhook_id=id, reason=reason)
+    return disabled
+
+
+def is_long_failing(endpoint: dict, now) -> bool:
+    """Whether its owner has to hear of it."""
+    began = failing_since(endpoint, now)
+    return began is not None and now - began >= DISABLE_AFTER - WARN_BEFORE
+
+
+def _conclude(ctx, id, verdict) -> str:
+    """In one transaction: warn of it or disable it. Why it was disabled, or ""."""
+    now, endpoint = ctx.clock(), current(ctx.db, [id]).get(id)
+    began = endpoint and failing_since(endpoint, now)
+    if not began or not endpoint["active"]:
+        return ""                       # it was enabled again, or disabled, meanwhile
+    reason = "the endpoint answered 410 Gone"
+    if not verdict.gone:
+        reason = f"every delivery has failed since {render.minute(began)}"
+        if not ctx.may_expire() or not _is_warned(ctx, endpoint, began, verdict.error):
+            return ""
+    if not ctx.db.execute(
+            "UPDATE {webhooks} SET active = 0, disabled_at = :now, disabled_reason = :reason "
+            "WHERE id = :id AND active = 1 AND failing_since = :since", id=id, now=now,
+            reason=reason, since=endpoint["failing_since"]):
+        return ""
     audit.record(ctx.db, now=now, user_id=endpoint["user_id"], event="webhook.disabled",
-                 severity="warning", details={"webhook_id": endpoint["id"], "reason": reason})
+                 severity="warning", details={"webhook_id": id, "reason": reason})
     _notify(ctx, endpoint, "webhook_disabled", now, reason=reason, disabled_at=render.minute(now))
-    return {"active": 0, "disabled_at": clock.text(now), "disabled_reason": reason}, reason
+    return reason
 
 
-def _notify(ctx, endpoint: dict, kind: str, moment, **values) -> None:
-    """Queue a notice to the owner, once for this moment. Of a failing endpoint only active accounts
-    hear, of a disabled one suspended ones too."""
-    silent = "status = 'active'" if kind == "webhook_failing" else "status <> 'deleted'"
-    key = f"{kind.replace('_', '-')}:{endpoint['id']}:{clock.text(moment)}"
-    user = ctx.db.row(f"SELECT id, email, name FROM {{users}} WHERE id = :id AND {silent}",
+def _is_warned(ctx, endpoint: dict, began, error: str | None) -> bool:
+    """Whether its time is over, and its owner was warned of it two days ago. Warns where that was
+    not done yet."""
+    end = max(began + DISABLE_AFTER, ctx.clock() + WARN_BEFORE)
+    if _notify(ctx, endpoint, "webhook_failing", began, reason=error or "no answer",
+               since=render.minute(began), end=render.minute(end)):
+        return False
+    is_warned = warnings.is_warned(ctx, _key(endpoint, "webhook_failing", began),
+                                   notice=WARN_BEFORE, since=began, limit=DISABLE_AFTER)
+    return is_warned and ctx.clock() >= began + DISABLE_AFTER
+
+
+def _notify(ctx, endpoint: dict, kind: str, moment, **values) -> bool:
+    """Queue a notice to the owner, once for this moment, and whether it was queued. Of a failing
+    endpoint only active accounts hear, of a disabled one suspended ones too."""
+    who = "status = 'active'" if kind == "webhook_failing" else "status <> 'deleted'"
+    user = ctx.db.row(f"SELECT id, email, name FROM {{users}} WHERE id = :id AND {who}",
                       id=endpoint["user_id"])
-    if user:
-        notify(ctx, user, kind, key, {"url": shown(text(endpoint["url"]) or ""),
-                                      "host": endpoint["host"], **values})
+    return bool(user) and notify(
+        ctx, user, kind, _key(endpoint, kind, moment),
+        {"url": shown(text(endpoint["url"]) or ""), "host": endpoint["host"], **values}) is not None
+
+
+def _key(endpoint: dict, kind: str, moment) -> str:
+    return f"{kind.replace('_', '-')}:{endpoint['id']}:{clock.text(moment)}"

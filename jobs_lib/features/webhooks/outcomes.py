@@ -4,7 +4,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.engines.attempts import POSTPONED, REFUSED, RETRY, SENT, UNUSABLE
+from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT, UNUSABLE
 from jobs_lib.ports.http import message as http
 from jobs_lib.records import namedtuple
 
@@ -34,7 +34,7 @@ gone     whether it wants no more at all
 
 
 def judge(response, now) -> Verdict:
-    """2xx is success, all else a failure, a redirect too; 410 is an end."""
+    """2xx is success, all else a failure, a redirect too; 410 disables the endpoint."""
     status = response.status
     if response.outcome != http.ANSWERED:
         outcome, blames = WITHOUT_STATUS[response.outcome]
@@ -42,7 +42,8 @@ def judge(response, now) -> Verdict:
     if 200 <= status < 300:
         return Verdict(SENT)
     if status == GONE:
-        return Verdict(REFUSED, "the endpoint answered 410: it is gone for good", gone=True)
+        # not the end of the delivery: that the endpoint is disabled at the end of a run ends it
+        return Verdict(RETRY, "the endpoint answered 410: it is gone for good", gone=True)
     redirect = ", and redirects are not followed" if status < 400 else ""
     asks_to_wait = status in (TOO_MANY, UNAVAILABLE)
     return Verdict(RETRY, f"the endpoint answered {status}{redirect}",

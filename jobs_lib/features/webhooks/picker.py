@@ -85,12 +85,12 @@ class Picker:
         if host and sum(other.endpoint["host"] == host for other in busy) >= PER_HOST:
             return False
         if (sum(other.owner == owner for other in busy) >= PER_OWNER
-                and self._wait(lambda other: other.owner != owner)):
+                and self._is_waiting(lambda other: other.owner != owner)):
             return False
         return not lane.is_failing or (self.takes_failing and (
             sum(other.is_failing for other in busy) < FOR_FAILING
-            or not self._wait(lambda other: not other.is_failing)))
+            or not self._is_waiting(lambda other: not other.is_failing)))
 
-    def _wait(self, such) -> bool:
-        """Whether such lanes wait, or may, as not all were looked up."""
+    def _is_waiting(self, such) -> bool:
+        """Whether one of such lanes is waiting, or may be, as not all were looked up."""
         return not self.is_whole or any(map(such, self._waiting))

@@ -37,7 +37,8 @@ def section(**changes):
 
 
 def judged(check: str, answers: dict, token: str = "Abc123", **changes) -> dict:
-    wanted = Wanted("example.org", token, section(**changes), ("ownership", "mx"))
+    wanted = Wanted("example.org", token, section(**changes), ("ownership", "mx"),
+                    True)
     given = {question: answer if isinstance(answer, Answer) else Answer(FOUND, tuple(answer))
              for question, answer in answers.items()}
     everything = {question: given.get(question, NONE)
@@ -79,7 +80,7 @@ def test_each_mistake_has_its_reason_and_says_what_to_do(check, question, answer
 def test_what_is_not_configured_is_not_checked_and_not_asked_for():
     bare = section(mx_hosts=(), spf_include="", dkim_target="", dkim_key="")
     assert domain_checks.configured(bare) == ("ownership", "dmarc")
-    wanted = Wanted("example.org", "a", bare, ("ownership",))
+    wanted = Wanted("example.org", "a", bare, ("ownership",), True)
     assert domain_checks.questions(wanted) == [("example.org", "TXT"),
                                                ("_dmarc.example.org", "TXT")]
 
@@ -156,7 +157,8 @@ def walked(*looks: tuple) -> list[tuple]:
     state, events = row("verified"), []
     for hours, verdict in looks:
         now = NOW + timedelta(hours=hours)
-        change = domain_after(state, verdict, now, OPTIONS)
+        warned = state["warned_at"] and clock.parse(state["warned_at"])
+        change = domain_after(state, verdict, now, OPTIONS, warned)
         state = row(**{**state, **change.values})
         events += [(hours, change.event)] if change.event else []
     return events
@@ -166,10 +168,10 @@ DAY = 24
 FAIL = "fail"
 WALKS = {               # {what it shows: (looks, what came to be)}. R48 R49
     "three failures, 72 hours and a warning": (
-        [(0, FAIL), (24, FAIL), (48, FAIL), (71.9, FAIL), (72, FAIL)],
-        [(24, "failing"), (72, "failed")]),
+        [(0, FAIL), (5.9, FAIL), (6, FAIL), (48, FAIL), (71.9, FAIL), (72, FAIL)],
+        [(6, "failing"), (72, "failed")]),
     "the third may be the last alone": (
-        [(0, FAIL), (1, FAIL), (72, FAIL)], [(1, "failing"), (72, "failed")]),
+        [(0, FAIL), (6, FAIL), (72, FAIL)], [(6, "failing"), (72, "failed")]),
     "a number without time is not enough": (
         [(0, FAIL), (0.1, FAIL), (0.2, FAIL), (72, FAIL)], [(72, "failing")]),
     "one failure warns nobody": (
