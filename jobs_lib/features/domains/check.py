@@ -21,7 +21,7 @@ from jobs_lib.hostnames import ascii_form, forms
 from jobs_lib.text import counted
 
 from . import notices, records, status
-from .due import ASKED, IMPOSSIBLE, UNTIMED, bounds, due
+from .due import due
 from .records import UNKNOWN, Wanted
 from .status import ACTIVE, FAIL, FAILED, FAILING, VERIFIED, Change, Known
 
@@ -42,20 +42,6 @@ class Looks(Work):
     def due(self) -> Due:
         """What a run now would look at."""
         return due(self.ctx)
-
-    def bounds(self) -> dict:
-        """The times that rules are bound to."""
-        return bounds(self.ctx)
-
-    def corrections(self) -> list[tuple[str, str]]:
-        """(SQL of domains, what is set in them)."""
-        asked = "CASE WHEN recheck_requested_at <= :now THEN recheck_requested_at ELSE :now END"
-        return [*((rule, "next_check_at = :now") for rule in (*UNTIMED, IMPOSSIBLE)),
-                (ASKED, f"next_check_at = {asked}")]
-
-    def due_rule(self) -> tuple[str, dict]:
-        """(SQL, values): the condition for domains to be looked at now."""
-        return "next_check_at <= :now", self.bounds()
 
     def begin_all(self, rows: list[dict]) -> dict:
         """{id: row} of those that no other run has begun meanwhile: in one commit they are due
