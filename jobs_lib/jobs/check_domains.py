@@ -38,7 +38,7 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
     "the next date and its notice are one commit, made only if the domain is still the one that "
     "was checked.",
     sample=("id", "name", "status", "checked_at", "next_check_at"),
-    tables=NOTIFIES + AUDITS + "domains=",
+    tables=NOTIFIES + AUDITS + "domains= destinations",
 )
 def job(ctx):
     """Query, judge, store and notify."""

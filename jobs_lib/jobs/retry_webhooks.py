@@ -35,7 +35,7 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
     " repeats at most the requests in flight, once, with the same id and body, by which an endpoint"
     " recognizes them.",
     sample=("id", "webhook_id", "event_type", "attempts", "next_attempt_at", "last_error"),
-    tables=NOTIFIES + AUDITS + "webhooks= webhook_deliveries=",
+    tables=NOTIFIES + AUDITS + "webhooks= webhook_deliveries= destinations",
 )
 def job(ctx):
     """Send the deliveries that are due."""
