@@ -16,7 +16,7 @@ from functools import partial
 
 from jobs_lib import clock, text
 from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT, Tried
-from jobs_lib.engines.queue import Work, until_stored
+from jobs_lib.engines.queue import Work
 from jobs_lib.engines.rows import UNCLAIMED
 from jobs_lib.errors import DatabaseError
 from jobs_lib.features.notifications.enqueue import dedupe_key, notify
@@ -156,12 +156,8 @@ def store_progress(work: Work, row: dict, percent: int) -> bool:
 
 
 def finish(work: Work, row: dict, written) -> bool:
-    """It can be downloaded, and no older one of the account any more; its owner is notified. One
-    commit. False when the account is not active, or the request was withdrawn."""
-    return until_stored(work.ctx, partial(_finish, work, row, written))
-
-
-def _finish(work: Work, row: dict, written) -> bool:
+    """It can be downloaded, and no older one of the account any more; its owner is notified, inside
+    a transaction. False when the account is not active, or the request was withdrawn."""
     ctx, now = work.ctx, work.ctx.clock()
     user = owner(ctx, row, ctx.db.for_update)
     if not work.is_ours(row):

@@ -15,6 +15,7 @@ from jobs_lib.engines.turns import Ring
 from jobs_lib.errors import Busy, JobsError, Lost
 from jobs_lib.features.queues import EXPORTS
 from jobs_lib.folders import new_file, publish
+from jobs_lib.text import counted
 
 from . import download, files, requests, writer
 
@@ -66,7 +67,7 @@ def _make(work: Work, row: dict, path: str) -> None:
     try:
         written = _write(work, row, path)
         publish(path + files.PART, path)
-        if not requests.finish(work, row, written):
+        if not until_stored(ctx, partial(requests.finish, work, row, written)):
             raise _Taken
         ctx.count("exported")
         ctx.log.event("exported", id=row["id"], rows=written.rows, bytes=written.bytes)
@@ -128,20 +129,17 @@ def preview(ctx) -> dict:
     found = work.read(due(ctx, EXPORTS).ids(requests.AT_ONCE))
     if wrong := invalid(ctx.db, EXPORTS.table, list(found.values())):
         ctx.count("invalid", len(wrong))
-    over = requests.over(ctx, ctx.within_limit(requests.AT_ONCE))
-    rows = [row for id, row in found.items() if id not in wrong]
     made: list[dict] = []
     refused: list[dict] = []
-    for row in rows:
+    for row in (row for id, row in found.items() if id not in wrong):
         more = sum(other["user_id"] == row["user_id"] for other in made)
         is_refused = requests.refusal(ctx, requests.owner(ctx, row), row, more)
         (refused if is_refused else made).append(row)
     made = made[:ctx.within_limit(len(made))]
+    over = requests.over(ctx, ctx.within_limit(requests.AT_ONCE))
     problem = files.problem(ctx) or ("" if download.page(ctx) else NO_PAGE)
-    for title, some, note in (
-            ("export {} account{}", made, problem and f"a run would fail: {problem}"),
-            ("refuse {} request{}", refused, ""),
-            ("delete {} export{} whose time is over", over, "")):
-        if some:
-            ctx.show(title.format(f"{len(some):,}", "s" * (len(some) != 1)), some[:SHOWN], note)
+    ctx.show(f"export {counted(len(made), 'account')}", made[:SHOWN],
+             f"a run would fail: {problem}" if made and problem else "")
+    ctx.show(f"refuse {counted(len(refused), 'request')}", refused[:SHOWN])
+    ctx.show(f"delete {counted(len(over), 'export')} whose time is over", over[:SHOWN])
     return {**ctx.counts, "exported": len(made), "expired": len(over), "refused": len(refused)}
