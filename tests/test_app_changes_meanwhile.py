@@ -92,7 +92,9 @@ def test_nothing_more_is_sent_for_an_account_that_was_suspended(bench, during, j
 def test_nothing_more_is_sent_to_an_endpoint_that_was_switched_off(bench, during, change):
     due(bench, "webhook_deliveries", 3)
     during(change)
-    assert bench.run("retry_webhooks")["cancelled"] == 2
+    counts = bench.run("retry_webhooks")
+    # what a deleted account has waits until it is closed
+    assert counts.get("cancelled", 0) == (0 if "deleted" in change else 2)
     assert len(bench.web) == 1
 
 

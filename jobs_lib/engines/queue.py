@@ -287,12 +287,13 @@ class Work:
         return True
 
     def is_ours(self, row: dict) -> bool:
-        """Whether this run has it, and nobody has ended it meanwhile; it stays so until the
-        COMMIT."""
+        """Whether this run has it, and nobody has ended it meanwhile, or given it to another
+        account; it stays so until the COMMIT."""
         return bool(self.db.query(
             f"SELECT id FROM {self.table} WHERE id = :id AND status = '{self.queue.works}' "
-            f"AND claim_run = :run AND attempts = :n{self.db.for_update}", id=row["id"],
-            run=self.ctx.run_id, n=row["attempt"]))
+            "AND claim_run = :run AND attempts = :n AND (user_id = :owner OR :owner IS NULL)"
+            f"{self.db.for_update}", id=row["id"], run=self.ctx.run_id, n=row["attempt"],
+            owner=row["user_id"]))
 
     def settle(self, row: dict, outcome: str, tried: Tried = NOTHING, *, later=None,
                again: bool = False, dead=None, **stored) -> Settled:
@@ -313,6 +314,9 @@ class Work:
         else:
             rule, bound = f"NOT {IN_HAND} AND status = '{self.queue.works}'", in_hand(now)
         is_stored = self._update(row, status, {**values, **stored}, rule, **bound)
+        if not is_stored:               # ended by the app: nobody is at it any more
+            self.db.execute(f"UPDATE {self.table} SET claim_run = NULL WHERE id = :id "
+                            "AND claim_run = :run", id=row["id"], run=run)
         row["stored"] = is_stored or row.get("stored", False)
         return Settled(status, clock.parse_any(values["next_attempt_at"]), is_stored,
                        outcome != SENT and not row["stored"])
