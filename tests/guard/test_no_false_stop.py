@@ -1,0 +1,139 @@
+"""What is honest work, however much it is, is not held back. R79
+
+What the clock, a restored backup, dead addresses and changed rules need not stop is in their own
+files beside this one.
+"""
+from __future__ import annotations
+
+import pytest
+
+from tests.guard.service import Service, sql, twin_of
+from tests.support.product import ANSWERED, NXDOMAIN, Answer, Response, catalogue
+
+ALL = tuple(catalogue.names())
+
+
+@pytest.mark.slow
+def test_after_14_days_without_cron_deletions_wait_72_hours_and_all_goes_on_alone(bench, pool):
+    # R68, R79: in these days all logs, sessions and messages, and five of 20 aliases, were due
+    services = [Service(bench, *ALL), twin_of(bench, pool, *ALL)]
+    for service in services:
+        end = service.bench.ahead(days=3)
+        ended = {"created_at": service.bench.now, "last_seen_at": service.bench.now}
+        service.configure(purge_message_logs={"keep": "25d"})
+        service.bench.bulk("sessions", [{**ended, "user_id": number, "expires_at": end}
+                                        for number in range(1, 20)])
+        sql("UPDATE aliases SET expires_at = '2026-11-30 12:00:00' WHERE id <= 5",
+            "UPDATE users SET status = 'deleted', deleted_at = '2026-11-24 15:00:00' "
+            "WHERE id = 20")(service)
+        service.pass_time(24, step=6)
+    away, twin = services
+    away.bench.now = away.bench.ahead(days=14)
+    twin.pass_time(14 * 24, step=8)
+    away.tick()
+    away.pass_time(70, step=5)
+    assert (away.number("{sessions}"), away.number("{message_logs}")) == (19, 20)
+    assert away.number("{users}") == 20
+    away.pass_time(3 * 24, step=6)
+    twin.pass_time(70 + 3 * 24, step=6)
+    assert away.held == twin.held == {}
+    (states,) = [[state for _, state, _ in alerts] for alerts in away.alerts.values()]
+    assert (states[0], states[-1], {*states[1:-1]}) == ("new", "over", {"still"})
+    assert twin.alerts == {}
+    assert (away.number("{sessions}"), away.number("{message_logs}")) == (0, 0)
+    assert away.picture("notifications") == twin.picture("notifications")
+    assert away.sent_twice() == []
+
+
+@pytest.mark.parametrize("job, table, row", [
+    ("purge_message_logs", "message_logs", {"direction": "forward", "status": "delivered",
+                                            "created_at": "2025-10-01 00:00:00"}),
+    ("purge_sessions", "sessions", {"expires_at": "2025-10-01 00:00:00"}),
+    ("purge_spam_quarantine", "spam_quarantine", {"quarantined_at": "2025-10-01 00:00:00"})])
+def test_a_years_rows_go_at_once_by_a_rule_that_did_not_change(bench, job, table, row):     # R79
+    service = Service(bench, job)
+    service.pass_time(24, step=6)
+    there = service.number(f"{{{table}}}")
+    service.bench.bulk(table, [{"user_id": 1, **row}] * 3650)
+    service.pass_time(24, step=6)
+    assert service.number(f"{{{table}}}") == there
+    assert service.held == service.alerts == {}
+
+
+@pytest.mark.slow
+def test_an_account_with_5000_aliases_is_closed_and_erased(bench):     # R79
+    service = Service(bench, *ALL)
+    service.bench.bulk("aliases", [{"user_id": 1, "address": f"b{number}@service.test",
+                                    "created_at": service.bench.ago(days=20)}
+                                   for number in range(4999)])
+    sql("UPDATE users SET status = 'deleted', deleted_at = '2026-11-24 15:00:00' "
+        "WHERE id = 1")(service)
+    service.pass_time(4)
+    assert service.number("{aliases} WHERE user_id = 1 AND active = 0") == 5000
+    service.pass_time(8 * 24, step=12)
+    assert (service.number("{aliases}"), service.number("{users}")) == (19, 19)
+    assert service.held == service.alerts == {}
+
+
+@pytest.mark.slow
+def test_one_agencys_60_domains_among_30_owners_are_warned_of_and_lost(bench):     # R79
+    service = Service(bench, "check_domains", owners=30)
+    service.bench.bulk("domains", [{
+        "user_id": 1, "name": f"agency{number}.test", "ownership_token": "x", "status": "verified",
+        "verified_at": service.bench.ago(days=20), "next_check_at": service.bench.now}
+        for number in range(60)])
+    service.pass_time(24, step=2)
+    assert service.number("{domains} WHERE warned_at IS NOT NULL") == 60
+    service.pass_time(6 * 24, step=4)
+    assert service.number("{domains} WHERE status = 'failed'") == 60
+    assert service.held == service.alerts == {}
+
+
+def test_ten_of_ten_domains_that_fail_for_a_week_keep_their_status(bench):     # R79
+    service = Service(bench, "check_domains", owners=10)
+    service.bench.dns.down = Answer(NXDOMAIN)
+    service.pass_time(7 * 24, step=6)
+    assert service.number("{domains} WHERE status = 'verified' AND warned_at IS NULL") == 10
+
+
+def test_a_view_of_users_that_shows_nobody_cancels_nothing(bench):     # R79
+    service = Service(bench, "retry_forwards", "retry_webhooks")
+    for number in range(1, 21):
+        service.forward(number)
+        service.event(number)
+    sql("CREATE VIEW nobody AS SELECT * FROM users WHERE id < 0")(service)
+    service.configure(tables={"users": "nobody"})
+    bench.command("migrate")
+    for _ in range(24):
+        bench.now = bench.ahead(hours=1)
+        for job in ("retry_forwards", "retry_webhooks"):
+            bench.attempt(job)
+    assert service.number("{failed_emails} WHERE status = 'pending'") == 20
+    assert service.number("{webhook_deliveries} WHERE status = 'pending'") == 20
+
+
+@pytest.mark.parametrize("owners", [3, 300, pytest.param(30_000, marks=pytest.mark.slow)])
+def test_a_day_of_honest_work_of_a_service_of_any_size(bench, owners):     # R79
+    service = Service(bench, *ALL, owners=owners)
+    some, few = 1 + owners // 50, 1 + owners // 200
+    service.answer = lambda _: Response(ANSWERED, 500)
+    for number in range(1, some + 1):
+        service.event(number)
+        bench.dns.pop((f"d{number}.test", "TXT"))
+        service.forward(number, alias_id=number if number > few else 10 ** 6)
+    sql(f"UPDATE aliases SET expires_at = '2026-11-24 12:00:00' WHERE id <= {some}",
+        f"UPDATE webhooks SET failing_since = '2026-11-21 12:00:00' WHERE id <= {some}",
+        f"UPDATE destinations SET verified_at = NULL WHERE id <= {some}",
+        f"UPDATE users SET log_retention_days = 7 WHERE id <= {some}",
+        f"DELETE FROM message_logs WHERE id > {owners - some}",
+        "UPDATE users SET status = 'deleted', deleted_at = '2026-11-24 15:00:00' "
+        f"WHERE id > {owners - few}")(service)
+    service.pass_time(24)
+    assert service.held == service.alerts == {}
+    for done, number in {
+            "{aliases} WHERE active = 0": some + few, "{failed_emails} WHERE status = 'sent'":
+            some - few, "{destinations} WHERE removal_notified_at IS NOT NULL": some,
+            "{domains} WHERE warned_at IS NOT NULL": some,
+            "{users} WHERE id NOT IN (SELECT user_id FROM {message_logs})": 2 * some,
+            "{notifications} WHERE kind = 'webhook_failing'": some}.items():
+        assert service.number(done) == number, done
