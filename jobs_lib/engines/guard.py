@@ -61,8 +61,8 @@ KINDS = {
                       "{webhooks} WHERE active = 1 AND failing_since IS NOT NULL",
                       "{webhooks} WHERE active = 1", 3, 0.2),
     "aliases": Kind("aliases past their end", ROWS,
-                    "{aliases} WHERE expires_at >= :first AND expires_at < :now "
-                    "AND (active = 1 OR expires_at > :day_ago)",
+                    "{aliases} WHERE (active = 1 AND expires_at >= :first AND expires_at < :now) "
+                    "OR (active = 0 AND expires_at > :day_ago AND expires_at < :now)",
                     "{aliases} WHERE active = 1", 5, 0.2,
                     lambda options, now: {"first": clock.FIRST, "now": now, "day_ago": now - DAY}),
     "accounts": Kind("accounts marked as deleted", ROWS,
