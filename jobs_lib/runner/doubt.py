@@ -57,6 +57,7 @@ FIND = """SELECT
     (SELECT value FROM {meta} WHERE name = 'database_id') AS database_id,
     (SELECT 1 FROM {job_runs} WHERE job = :job AND slot IS NOT NULL AND run_id <> :run LIMIT 1)
      AS has_slots,
+    (SELECT due_after FROM {job_state} WHERE job = 'check_jobs') AS cron_came,
     (SELECT due_after FROM {job_state} WHERE job = :job) AS due_after,
     (SELECT paused_at FROM {job_state} WHERE job = :job) AS paused_at,
     (SELECT last_options FROM {job_state} WHERE job = :job) AS memory"""
@@ -150,7 +151,7 @@ def _may_be_cron(found: Doubt) -> bool:
 def _first_missed(config, job, row: dict, now):
     """The first time that this job should have run and did not, or None: it missed none, is paused
     or disabled, or nobody but a person ever ran it."""
-    if row["paused_at"] or not row["has_slots"]:
+    if row["paused_at"] or not (row["has_slots"] or row["cron_came"]):
         return None
     accepted = stored.time(row["accepted"])
     since = max(filter(None, (stored.time(row["last_start"]), stored.time(row["due_after"]),
