@@ -14,7 +14,7 @@ from tests.house.source import ROOT, modules, tree
 
 # {package: lines}; a package that is not named here may not exist
 PACKAGES = {
-    "features": 6_260, "engines": 3_530, "database": 3_775, "ports": 2_667, "runner": 2_830,
+    "features": 6_260, "engines": 3_530, "database": 3_775, "ports": 2_667, "runner": 2_835,
     "monitoring": 2_578, "commands": 2_486, "(loose)": 1_735, "config": 1_320, "output": 1_018,
     "jobs": 992, "doctor": 1_000, "demo": 600, "launch": 580, "workers": 405, "cli": 355,
     "crontab": 230}
