@@ -25,7 +25,8 @@ MOST = 2000                       # messages of one notice
 IDS_AT_ONCE = 500
 UNREPORTED = "status = 'failed' AND notified_at IS NULL AND notice_id IS NULL"
 # a notice that was refused is sent to another address, while its rows are there
-LISTS = "{notifications}.id = {failed_emails}.notice_id AND {failed_emails}.notified_at IS NULL"
+LISTS = ("{notifications}.id = {failed_emails}.notice_id AND {failed_emails}.status = 'failed'"
+         " AND {failed_emails}.notified_at IS NULL")
 
 FREE_SPACE = ("The mailbox is full.", "Free up space in the mailbox.")
 SMALLER = "Ask the sender for a link instead of a file."
