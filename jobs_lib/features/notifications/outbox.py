@@ -40,8 +40,8 @@ class Notices(mail_sending.MailSource):
     def sent(self, row: dict) -> None:
         """The owner of forwards that failed has been notified of them."""
         if row["kind"] == "forward_failed":
-            self.ctx.db.execute("UPDATE {failed_emails} SET notified_at = :now "
-                                "WHERE notice_id = :id AND notified_at IS NULL",
+            self.ctx.db.execute("UPDATE {failed_emails} SET notified_at = :now WHERE status = "
+                                "'failed' AND notified_at IS NULL AND notice_id = :id",
                                 now=self.ctx.clock(), id=row["id"])
 
     def message(self, row: dict, recipient: str) -> tuple[bytes, str]:
