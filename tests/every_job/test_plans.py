@@ -94,9 +94,10 @@ def test_every_statement_is_served_by_an_index(bench):     # R15
         bench.on_statement = heard.setdefault
         work()
         bench.on_statement = None
-        # of header snapshots each is asked whether its log row is there; and the guard asks of how
-        # many in all so many are wrong, where they are many
+        # of header snapshots each is asked whether its log row is there; the guard asks of how many
+        # in all so many are wrong, where they are many, and whose endpoints fail, where one does
         heard = {sql: values for sql, values in heard.items() if "WHERE 1 = 1" not in sql
+                 and not sql.startswith("SELECT COUNT(DISTINCT user_id) FROM {webhooks}")
                  and not (name == "purge_header_snapshots" and "FROM {message_logs}" in sql)}
         if found := [why for sql, values in heard.items()
                      for why in problems(bench.db, sql, values, [*DONE])]:
