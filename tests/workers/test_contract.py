@@ -30,6 +30,16 @@ def ended(site, job: str, number: int = 1) -> list[str]:
     return site.outcomes(job)
 
 
+def digging(site, engine, crew, pause: str = "20", items: str = "100000"):
+    """A worker in the middle of a run."""
+    engine.configure(site)
+    site.enable("dig", items=items, pause=pause)
+    site("run-due")
+    worker = crew(site)
+    site.wait("SELECT id FROM {job_runs} WHERE progress IS NOT NULL")
+    return worker
+
+
 def test_workers_run_what_is_due_once(site, engine, crew):                   # R6
     engine.configure(site)
     site.enable("dig", "tick_critical")
@@ -94,11 +104,7 @@ def test_cron_beside_workers_starts_no_slot_twice(site, mode, crew):       # R6
 
 
 def test_a_killed_worker_is_seen_and_the_job_goes_on(site, mode, crew):    # R2
-    mode.configure(site)
-    site.enable("dig", items="100000", pause="20")
-    site("run-due")
-    first = crew(site)
-    site.wait("SELECT id FROM {job_runs} WHERE progress IS NOT NULL")
+    first = digging(site, mode, crew)
     row = site.working("dig")
     assert row["pid"] != first.pid                          # a process of its own
     end(first, signal.SIGKILL)
@@ -115,11 +121,7 @@ def test_a_killed_worker_is_seen_and_the_job_goes_on(site, mode, crew):    # R2
 
 
 def test_a_killed_run_does_not_take_its_worker_along(site, mode, crew):    # R2
-    mode.configure(site)
-    site.enable("dig", items="100000", pause="20")
-    site("run-due")
-    crew(site)
-    site.wait("SELECT id FROM {job_runs} WHERE progress IS NOT NULL")
+    digging(site, mode, crew)
     os.kill(site.working("dig")["pid"], signal.SIGKILL)
     dug = site.dug() + 20
     site.configure("dig", items=str(dug))
@@ -129,11 +131,7 @@ def test_a_killed_run_does_not_take_its_worker_along(site, mode, crew):    # R2
 
 
 def test_a_stopped_worker_finishes_the_item_in_hand(site, mode, crew):     # R5
-    mode.configure(site)
-    site.enable("dig", items="100000", pause="50")
-    site("run-due")
-    first = crew(site)
-    site.wait("SELECT id FROM {job_runs} WHERE progress IS NOT NULL")
+    first = digging(site, mode, crew, pause="50")
     began = time.monotonic()
     end(first, signal.SIGTERM)                              # to all its processes, as systemd does
     assert time.monotonic() - began < 60
@@ -253,11 +251,7 @@ def test_a_broker_that_is_full_stops_nothing(site, engine):                  # R
 
 
 def test_a_broker_lost_in_mid_run_loses_nothing(site, engine, crew):         # R1
-    engine.configure(site)
-    site.enable("dig", items="40", pause="25")
-    site("run-due")
-    first = crew(site)
-    site.wait("SELECT id FROM {job_runs} WHERE progress IS NOT NULL")
+    first = digging(site, engine, crew, pause="25", items="40")
     engine.broker.stop()
     try:
         assert ended(site, "dig") == ["ok"]
