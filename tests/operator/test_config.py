@@ -135,6 +135,7 @@ delays = 1h,
 def test_each_place_wins_over_those_below_it(service):       # R63
     """What a purge would delete says which."""
     now, name = clock.now(), "JOBS_PURGE_SESSIONS_IDLE"
+    service.knows_rules("purge_sessions")
     service.db.insert_all("sessions", [
         {"user_id": 1, "token_hash": f"{age:064x}", "created_at": now - timedelta(days=80),
          "last_seen_at": now - timedelta(days=age, hours=1), "expires_at": now + timedelta(days=9)}

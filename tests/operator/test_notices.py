@@ -88,7 +88,7 @@ def at(service, relay, **mail):
 
 
 def counted(service) -> int:
-    return service.db.value("SELECT COUNT(*) FROM {attempts} WHERE kind = 'mail' "
+    return service.db.value("SELECT COUNT(*) FROM {attempts} WHERE kind = 'by hand' "
                             "AND outcome NOT IN ('unusable', 'postponed')")
 
 
