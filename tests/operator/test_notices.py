@@ -88,7 +88,7 @@ def at(service, relay, **mail):
 
 
 def counted(service) -> int:
-    return service.db.value("SELECT COUNT(*) FROM {attempts} WHERE kind = 'by hand' "
+    return service.db.value("SELECT COUNT(*) FROM {attempts} WHERE item_id = 0 "
                             "AND outcome NOT IN ('unusable', 'postponed')")
 
 
