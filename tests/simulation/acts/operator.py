@@ -1,15 +1,10 @@
 """The operator at the command line."""
 from __future__ import annotations
 
+from ..oracle.runs import JOBS
 from ..world import HOUR, act
 
 LAST_DAYS = 2                # of the simulation, in which nothing is begun that has an end
-JOBS = ("retry_forwards", "send_notifications", "delete_accounts", "retry_webhooks",
-        "check_domains", "check_usage_thresholds", "expire_aliases", "expire_overflow_hold",
-        "export_accounts", "rollup_usage", "archive_audit_logs",
-        "expire_destination_verifications", "purge_failed_emails", "purge_header_snapshots",
-        "purge_job_history", "purge_magic_links", "purge_message_logs", "purge_notifications",
-        "purge_sessions", "purge_spam_quarantine", "purge_webhook_deliveries", "check_jobs")
 LOOKS = (("status",), ("status", "--json"), ("list",), ("list", "--json"), ("history",),
          ("history", "retry_forwards", "--json"), ("queue",), ("queue", "forwards"),
          ("queue", "webhooks", "--failed", "--json"), ("report", "--output", "status.html"),

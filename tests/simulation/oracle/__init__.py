@@ -99,3 +99,10 @@ def ran_well(step: Step, *jobs: str) -> bool:
     """Whether a run of one of the jobs began and ended well in this tick."""
     return any(row["job"] in jobs and row["status"] == "ok"
                for row in new(step, "job_runs").values())
+
+
+def is_held(step, job: str) -> bool:
+    """Whether the job's last run has held something back."""
+    counts = [row["counts"] for row in step.after["job_runs"].values()
+              if row["job"] == job and row["status"] in ("ok", "partial")]
+    return bool(counts and '"held"' in str(counts[-1]))

@@ -76,8 +76,8 @@ class Domains(Rule):
     def _warned(self, step, row: dict):
         id, spell = row["id"], self.spells.get(row["id"], Spell())
         if _is_clock_right(step):
-            if spell.since is None or step.ended - spell.since < 50 * 60:
-                yield f"the owner of domain {id} is warned before it has failed for an hour"
+            if spell.since is None or step.ended - spell.since < 6 * HOUR - 600:
+                yield f"the owner of domain {id} is warned before it has failed for six hours"
             if spell.warned is not None:
                 yield f"the owner of domain {id} is warned again, and it was never right meanwhile"
         spell.warned = int(step.began)

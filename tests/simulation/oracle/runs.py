@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from . import DAY, HOUR, Rule, changed, is_calm_tick, new, ran_well, seconds
+from . import DAY, HOUR, Rule, changed, is_calm_tick, is_held, new, ran_well, seconds
 
 # How often each job is due at least.
 OFTEN = ("retry_forwards", "send_notifications", "delete_accounts", "retry_webhooks",
@@ -120,7 +120,7 @@ class Alerts(Rule):
                 open_for = step.ended - seconds(row["first_seen_at"])
                 is_of_others = (row["subject"].startswith(OF_OTHERS)
                                 or (key == WAITS and _is_an_endpoint_failing(step))
-                                or (row["kind"] == "guard" and _is_held(step, key.split(":")[1])))
+                                or (row["kind"] == "guard" and is_held(step, key.split(":")[1])))
                 if not row["resolved_at"] and open_for > LASTS and not is_of_others:
                     yield f"the incident {key} is open after a quiet day: {row['subject']}"
 
@@ -128,13 +128,6 @@ class Alerts(Rule):
 def _is_an_endpoint_failing(step) -> bool:
     return any(hook["active"] and hook["failing_since"]
                for hook in step.after["webhooks"].values())
-
-
-def _is_held(step, job: str) -> bool:
-    """Whether the job's last run has held something back."""
-    counts = [row["counts"] for row in step.after["job_runs"].values()
-              if row["job"] == job and row["status"] in ("ok", "partial")]
-    return bool(counts and '"held"' in str(counts[-1]))
 
 
 class Held(Rule):
@@ -150,7 +143,7 @@ class Held(Rule):
         known = {key.split(":")[1] for key, row in step.after["alerts"].items()
                  if row["kind"] == "guard" and row["notified_at"]}
         for job in JOBS:
-            self.looks[job] = 1 + self.looks[job] if _is_held(step, job) else 0
+            self.looks[job] = 1 + self.looks[job] if is_held(step, job) else 0
             if self.looks[job] > 2 and job not in known:
                 yield f"{job} holds something back, and nobody was alerted to it"
 

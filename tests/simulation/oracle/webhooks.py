@@ -3,7 +3,19 @@ from __future__ import annotations
 
 from collections import Counter
 
-from . import DAY, HOUR, Rule, changed, gone, is_calm_tick, new, ran_well, seconds, was_tried
+from . import (
+    DAY,
+    HOUR,
+    Rule,
+    changed,
+    gone,
+    is_calm_tick,
+    is_held,
+    new,
+    ran_well,
+    seconds,
+    was_tried,
+)
 
 DELAYS = (60, 300, 1800, 7200)      # after each attempt
 RETRY_AFTER = 5400                  # what a busy endpoint asks for (outside.py)
@@ -11,8 +23,8 @@ TOGETHER = 8                        # requests that are open at once
 FAILING, WARNED = 5 * DAY, 3 * DAY  # how long an endpoint may fail, and when its owner is warned
 GIVE_UP = 7 * DAY
 WHY = ("cancelled: the endpoint is disabled", "cancelled: the endpoint was disabled",
-       "cancelled: the endpoint is gone", "cancelled: the account is deleted",
-       "cancelled: there is no account",
+       "cancelled: the endpoint is missing", "cancelled: the account is deleted",
+       "cancelled: the account is missing", "cancelled: its owner or endpoint is missing",
        "the endpoint answered 410")
 SLACK = 2 * HOUR
 
@@ -143,7 +155,7 @@ class DeliveryTimes(Rule):
             hook = step.after["webhooks"].get(row["webhook_id"])
             # an endpoint that fails has a few of its deliveries tried in each run
             if (step.ended - due > SLACK and not (hook and hook["failing_since"])
-                    and not (owner and owner["status"] == "suspended")):
+                    and not (owner and owner["status"] != "active")):
                 yield f"delivery {id} has been due for {(step.ended - due) / HOUR:.1f} h"
 
 
@@ -209,11 +221,12 @@ class Endpoints(Rule):
 
     def _still_there(self, step, hooks: dict, ends: dict, was_gone: set):
         """What should be disabled by now; and what waits for an endpoint that is."""
-        if step.ended - step.quiet_since < HOUR or step.ended - step.clock_right_since < 8 * DAY:
+        if (step.ended - step.quiet_since < HOUR or step.ended - step.clock_right_since < 8 * DAY
+                or is_held(step, "retry_webhooks")):
             return
         for id, hook in hooks.items():
-            if hook["active"] and (id in was_gone or ends.get(id, 0) > FAILING + 2 * DAY):
-                yield f"endpoint {id} is gone, or has failed for 7 days, and is not disabled"
+            if hook["active"] and (id in was_gone or ends.get(id, 0) > 2 * FAILING):
+                yield f"endpoint {id} is gone, or has failed for 10 days, and is not disabled"
         for id, row in step.after["webhook_deliveries"].items():
             hook = hooks.get(row["webhook_id"])
             owner = step.after["users"].get(row["user_id"])
