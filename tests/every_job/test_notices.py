@@ -124,10 +124,10 @@ def domain_failing(bench):
 
 
 def domain_failed(bench):
-    """And has been for four days, with a warning."""
-    _domain(bench, status="verified", failures=50, failing_since=bench.ago(days=4),
+    """And has been for seven days; its warning could not be sent."""
+    _domain(bench, status="verified", failures=50, failing_since=bench.ago(days=7),
             warned_at=bench.ago(days=3), verified_at=bench.ago(days=30), next_check_at=NOW)
-    return [("check_domains", NOW)], ["our.example", day(bench.ago(days=4)), "MX",
+    return [("check_domains", NOW)], ["our.example", day(bench.ago(days=7)), "MX",
                                       "mx1.service.example", URL]
 
 
@@ -146,12 +146,13 @@ def webhook_failing(bench):
     """For four days."""
     _endpoint(bench, bench.ago(days=4))
     return [("retry_webhooks", NOW)], ["https://hook.example/in", "503", day(bench.ago(days=4)),
-                                       day(bench.ahead(days=1)), URL]
+                                       day(bench.ahead(days=2)), URL]
 
 
 def webhook_disabled(bench):
-    """For five, and an hour."""
-    _endpoint(bench, bench.ago(days=5, hours=1))
+    """It says that it is gone."""
+    _endpoint(bench, bench.ago(hours=1))
+    bench.web.answer = lambda _: Response("answered", 410)
     return [("retry_webhooks", NOW)], ["https://hook.example/in", day(NOW), URL]
 
 
