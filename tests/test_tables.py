@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tests.support import adopted
-from tests.support.product import ANSWERED, TIMEOUT, Response, catalogue, fill, tables
+from tests.support.product import ANSWERED, TIMEOUT, Response, catalogue, clock, fill, tables
 from tests.test_hostile_rows import configured, due
 
 # check_jobs leaves out what is not there
@@ -37,13 +37,27 @@ def filled(bench) -> None:
                                    "warned_at": bench.now, "held_at": bench.ago(days=29)}])
     bench.table("domains", [{**due(bench, OWNER)["domains"][0], "id": 9_004, "name": "a.example",
                              "recheck_requested_at": bench.ago(minutes=5)}])
+    # Warnings that the owner's address refused: the next one is looked for.
+    since = bench.ago(days=6)
+    bench.table("domains", [{**due(bench, OWNER)["domains"][0], "id": 9_005, "name": "b.example",
+                             "status": "verified", "failing_since": since, "warned_at": since,
+                             "recheck_requested_at": bench.ago(minutes=5)}])
+    bench.table("webhooks", [{**due(bench, OWNER)["webhooks"][0], "id": 9_006,
+                              "url": "https://failing.example/", "failing_since": since}])
+    bench.table("webhook_deliveries", [{**due(bench, OWNER)["webhook_deliveries"][0], "id": 9_006,
+                                        "webhook_id": 9_006}])
+    bench.table("notifications", [
+        {"user_id": OWNER, "kind": kind, "status": "failed", "finished_at": bench.now,
+         "dedupe_key": f"{kind.replace('_', '-')}:{id}:{clock.text(since)}"}
+        for kind, id in (("domain_failing", 9_005), ("webhook_failing", 9_006))])
     # More than half of a limit: then the one queue of mail looks whether others wait in the other.
     bench.table("notifications", [{**due(bench, OWNER)["notifications"][0], "id": 50_000 + number}
                                   for number in range(NOTICES)])
     bench.dns.update({(f"club{OWNER}.example", "TXT"): ["porter-verify=t"],
                       (f"club{OWNER}.example", "MX"): [(10, "mx.alias.example")]})
     silent = iter([Response(TIMEOUT, text="no answer")])
-    bench.web.answer = lambda request: next(silent, Response(ANSWERED, 410))
+    bench.web.answer = lambda request: (Response(ANSWERED, 500) if "failing" in request.url
+                                        else next(silent, Response(ANSWERED, 410)))
 
 
 def test_each_job_needs_just_what_its_statements_name(bench):        # R14 R20 R75
