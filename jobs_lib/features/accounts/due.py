@@ -61,14 +61,14 @@ def accounts(ctx, rows: list[dict]):
         "FROM {account_deletions} WHERE user_ref IN (:refs) AND completed_at IS NULL ORDER BY id",
         refs=sorted(refs.values()))}
     times = {row["id"]: _time(ctx, row["deleted_at"]) for row in rows}
-    keys = {id: notice_key(id, time) for id, (time, _) in times.items() if refs[id] in known}
-    notices = {row["dedupe_key"]: row["status"] for row in ctx.db.query(
-        "SELECT dedupe_key, status FROM {notifications} WHERE dedupe_key IN (:keys)",
-        keys=sorted(keys.values()))} if keys else {}
+    # one by one: of a list SQLite may make a search through all notices
+    notices = {id: ctx.db.value("SELECT status FROM {notifications} WHERE dedupe_key = :key",
+                                key=notice_key(id, time))
+               for id, (time, _) in times.items() if refs[id] in known}
     for row in rows:
         id = row["id"]
         yield Account(id, *times[id], row["created_at"], row["name"], row["email"], refs[id],
-                      known.get(refs[id]), notices.get(keys.get(id)))
+                      known.get(refs[id]), notices.get(id))
 
 
 def _time(ctx, moment) -> tuple:

@@ -162,7 +162,9 @@ def finish(work: Work, row: dict, written) -> bool:
     user = owner(ctx, row, ctx.db.for_update)
     if not work.is_ours(row):
         return _is_ready(ctx, row)          # by a COMMIT whose answer was lost
-    if user is None or user["status"] != "active":
+    is_theirs = ctx.db.row("SELECT id FROM {export_requests} WHERE id = :id AND user_id = :user",
+                           id=row["id"], user=row["user_id"])
+    if not is_theirs or user is None or user["status"] != "active":
         return False
     # the next run ends them
     ctx.db.execute("UPDATE {export_requests} SET expires_at = :now WHERE user_id = :user "
