@@ -5,8 +5,10 @@ twin.) Drawn by faults.py; the clock that is wrong for a week is one of its cloc
 from __future__ import annotations
 
 import copy
+import random
 import shutil
 
+from .acts import mail, web
 from .oracle import HOUR, Rule, changed, gone
 
 FOLDERS = ("spool", "exports", "archive")
@@ -48,6 +50,14 @@ class NoDomains(Catastrophe):
     """The resolver says of each name that it is not there."""
 
     def begin(self, seconds: float) -> bool:
+        world = self.simulation.world
+        world.open()
+        for user in world.db.query("SELECT id FROM {users} WHERE status = 'active'"):
+            name = f"own{next(world.numbers)}.example"
+            self.simulation.spell(name, "right", web.FOR_EVER)
+            world.add("domains", user_id=user["id"], name=name, status="verified",
+                      ownership_token=f"token-{name.partition('.')[0]}", verified_at=world.text(),
+                      created_at=world.text(), next_check_at=world.text())
         self.owners = self.number("(SELECT DISTINCT user_id FROM {domains} "
                                   "WHERE status = 'verified') x")
         self.simulation.spell("dns", "lying", seconds)
@@ -65,8 +75,10 @@ class AllDeleted(Catastrophe):
     """Somebody has marked all accounts as deleted."""
 
     def begin(self, seconds: float) -> bool:
-        world = self.simulation.world
+        world, chosen = self.simulation.world, random.Random(seconds)
         world.open()
+        for _ in range(6):
+            mail.sign_up(world, chosen)
         self.users = [row["id"] for row in world.db.query(
             "SELECT id FROM {users} WHERE status = 'active' ORDER BY id")]
         if len(self.users) <= 5:
@@ -86,6 +98,9 @@ class AllDeleted(Catastrophe):
     def mend(self) -> None:
         self.execute("UPDATE {users} SET status = 'active', deleted_at = NULL "
                      "WHERE id IN (:these)", these=self.users)
+        # as docs/deletion.md has it: the days that were added up without them
+        self.simulation.command(self.simulation.hosts[0], "rollup_usage", "--set",
+                                f"from={self.simulation.world.text(days=60)[:10]}")
 
 
 class CutConfig(Catastrophe):

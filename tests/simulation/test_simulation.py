@@ -89,3 +89,13 @@ def test_each_kind_of_fault_is_met_and_survived(player):
     for fault, met in planned.items():
         since = told.index(faults.words(fault))
         assert any(met in words for words in told[since + (fault.kind != "cron"):]), fault
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", faults.CATASTROPHES)
+def test_each_catastrophe_is_met_and_survived(player, name):
+    # R76, R79, R81, R82
+    planned = [Fault(1 * DAY + 20 * HOUR, "catastrophe", (name, 30 * HOUR))]
+    played = player(5, 5, faults=planned)
+    assert not played.wrong
+    assert any(words.endswith(f"over: {name}") for words in played.told)
