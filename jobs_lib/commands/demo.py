@@ -34,7 +34,7 @@ TO_TRY = (
     ("status", "what needs you, what waits, the state of every job"),
     ("queue forwards 11", "the story of one forward that failed"),
     ("replay forwards 11", "and put it into the queue again"),
-    ("test purge_message_logs --set keep=14d", "what a shorter retention would delete: a dry run"),
+    ("test purge_message_logs --set keep=14d", "what a shorter retention would do: a dry run"),
 )
 
 

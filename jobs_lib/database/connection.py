@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import time
 
-from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost, Missing, NotGranted
+from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost
 
 from . import dialects
 from .schema import Names, is_word
@@ -55,7 +55,6 @@ class Database:
         self._closed = False
         self._cache: dict = {}
         self._text_keys: dict | None = None
-        self._only_read: dict = {}
         self.key_types: dict | None = None              # for schema/keys.py
 
     @property
@@ -310,20 +309,6 @@ class Database:
         ours = {self.name(table).lower(): table for table in tables}
         for row in self.query(sql, names=[self.name(table) for table in ours.values()]):
             yield ours[row["table_name"].lower()], row
-
-    def is_only_read(self, table: str) -> bool:
-        """Whether that is a view through which the database deletes no row."""
-        if table not in self._only_read:
-            facts = next(iter(self.catalogue([table]).get(table, {}).values()), None)
-            try:
-                if facts and facts["is_view"]:
-                    self.execute(f"DELETE FROM {{{table}}} WHERE 1 = 0")
-                self._only_read[table] = False
-            except (Busy, Conflict, Lost, Missing, NotGranted):
-                raise                           # that says nothing of the view
-            except DatabaseError:
-                self._only_read[table] = True
-        return self._only_read[table]
 
     def foreign_keys(self, names: list[str]) -> list[dict]:
         """Those from or to these tables, which are as the database calls them, in lower case:

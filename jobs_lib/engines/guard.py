@@ -1,7 +1,7 @@
 """One guard: no mistake acts on everybody.
 
 A config cut short, a resolver that lies, an UPDATE without a WHERE make everything look wrong at
-once. So whatever deletes, disables or expires asks here first, and the guard counts before it acts:
+once. So what could do harm to many asks here first, and the guard counts before it acts:
 
 held   mass change: so many are in that state *now*, done or not, that it may be a mistake. Nothing
        of that kind is done to anybody, until the number has fallen or `JOB --yes` confirms it
@@ -85,49 +85,41 @@ KINDS = {
                            "{users} WHERE log_retention_days < 1000000000", "{users} WHERE 1 = 1",
                            3, 0.2, is_remembered=True),
 }
+QUEUED = "queued"               # the kind of a queue's rows that lack somebody
 ENDED = ("sent", "delivered", "failed", "cancelled")    # counts of rows that wait no longer
-# {the job that works on a queue: (its table, {column: the table that it names a row of})}
-QUEUES = {"retry_forwards": ("failed_emails", {"user_id": "users", "alias_id": "aliases"}),
-          "send_notifications": ("notifications", {"user_id": "users"}),
-          "retry_webhooks": ("webhook_deliveries", {"user_id": "users",
-                                                    "webhook_id": "webhooks"})}
 
 
-def _kind(job: str, name: str) -> Kind:
-    if name != "queued":
+def _kind(name: str, queue=None) -> Kind:
+    """The Kind of that name; QUEUED is about the Queue (due.py)."""
+    if name != QUEUED:
         return KINDS[name]
-    table, columns = QUEUES[job]
-    missing = " OR ".join(
-        f"({column} IS NOT NULL AND (SELECT MIN(id) FROM {{{other}}} "
-        f"WHERE {{{other}}}.id = {{{table}}}.{column}) IS NULL)"
-        for column, other in columns.items())
-    pending = f"{{{table}}} WHERE status = 'pending'"
+    waiting = f"{{{queue.table}}} WHERE status = '{queue.waits}'"
     return Kind("waiting items whose owner, alias or webhook is missing", ROWS,
-                f"{pending} AND ({missing})", pending, 5, 0.2)
+                f"{waiting} AND ({queue.missing})", waiting, 5, 0.2)
 
 
 # Mass change
 
-def held(ctx, name: str, **values) -> str | None:
+def held(ctx, name: str, queue=None, **values) -> str | None:
     """Why nothing of this kind is done in this run, in a sentence; None where it may be done.
 
     To be asked before the first change of that kind; a run counts once. `name` is a key of KINDS,
-    or `queued` for items of the job's queue. JobsError once an impatient kind is held for too long.
+    or QUEUED with the job's Queue; `values` are bound in place of the kind's own. JobsError once
+    an impatient kind is held for too long.
     """
     if name not in ctx.judged:
-        ctx.judged[name] = _judge(ctx, name, values)
+        ctx.judged[name] = _judge(ctx, name, _kind(name, queue), values)
     return ctx.judged[name]
 
 
-def _judge(ctx, name: str, values: dict) -> str | None:
-    kind = _kind(ctx.job.name, name)
+def _judge(ctx, name: str, kind: Kind, values: dict) -> str | None:
     values = {**kind.values(ctx.options, ctx.now), **values}
     count = ctx.db.value(f"SELECT {kind.unit} FROM {kind.now}", **values)
     known = _number(_part(ctx.memory, "confirmed").get(name))
     # no more than the number that was reported, and forgotten as the number falls
     known = min(count, max(known, _reported(ctx, name)))
     # a queue's run has ended others before it meets the first one
-    done = sum(ctx.counts.get(each, 0) for each in ENDED) if name == "queued" else 0
+    done = sum(ctx.counts.get(each, 0) for each in ENDED) if name == QUEUED else 0
     limit, total = _limit(ctx.db, kind, count - known, done)
     if count - known > limit:
         examples = [row["id"] for row in ctx.db.query(
@@ -152,18 +144,18 @@ def _limit(db, kind: Kind, count: int, done: int = 0) -> tuple[int, int]:
     return max(kind.least, int(kind.share * total)), total
 
 
-def end_fallen(db, options_of, now) -> None:
+def end_fallen(db, options_of, queues: dict, now) -> None:
     """Forget what was held back or confirmed of numbers that have fallen since: a job that has
-    nothing to do does not ask. `options_of(job)`: its options."""
+    nothing to do does not ask. `options_of(job)`: its options; queues: {job: its Queue}."""
     for row in db.query("SELECT job, last_options FROM {job_state} WHERE last_options LIKE :held "
                         "OR last_options LIKE :confirmed", held='%"held"%',
                         confirmed='%"confirmed"%'):
         job, memory = row["job"], stored.document(row["last_options"])
         held, confirmed = dict(_part(memory, "held")), dict(_part(memory, "confirmed"))
         for name in {*held, *confirmed}:
-            if name not in KINDS and name != "queued":
+            if name not in KINDS and not (name == QUEUED and job in queues):
                 continue                        # of `kept`: each purge asks
-            kind, known = _kind(job, name), _number(confirmed.get(name))
+            kind, known = _kind(name, queues.get(job)), _number(confirmed.get(name))
             if kind.is_remembered and name not in held:
                 continue
             count = db.value(f"SELECT {kind.unit} FROM {kind.now}",
@@ -199,9 +191,10 @@ def kept(ctx, table: str, limits: dict, count) -> dict:
                 f"changed: {changes}. They stay, and others are deleted. If it is meant, run "
                 f"`jobs.py {ctx.job.name} --yes` once; if not, correct config.ini"))
             return longer
-    if not (ctx.dry_run or ctx.has_set):    # --set is for one run
+    if not ctx.dry_run:
         # before the first DELETE: a kill between the two asks nothing twice
-        _remember(ctx, options={**last, **limits}, held=_without(ctx.memory, rule))
+        counting = last if ctx.has_set else {**last, **limits}          # --set is for one run
+        _remember(ctx, options=counting, held=_without(ctx.memory, rule))
     return limits
 
 

@@ -20,7 +20,7 @@ def still_wanted(work: Work, rings: list, rows: list[dict]) -> list[dict]:
         f"SELECT id, CASE WHEN {queue.missing} THEN 1 ELSE 0 END AS lacks FROM {work.table} "
         f"WHERE id IN (:ids) AND ({queue.missing} OR {stopped(queue)})",
         ids=[row["id"] for row in rows])}
-    is_held = any(found.values()) and guard.held(work.ctx, "queued")
+    is_held = any(found.values()) and guard.held(work.ctx, guard.QUEUED, queue)
     if is_held:
         for ring in rings:
             ring.also += f" AND NOT (({queue.missing}) AND {queue.added} > :too_young)"

@@ -62,6 +62,7 @@ DOMAINS = Queue(
 DELETIONS = Queue("deletions", "deletion", "users", "delete_accounts", "",
                   delays=lambda options: (), waits="deleted", works="", added="deleted_at",
                   time="deleted_at")
+BY_JOB = {queue.job: queue for queue in (FORWARDS, NOTICES, WEBHOOKS, EXPORTS, DOMAINS, DELETIONS)}
 
 
 def work_to_do(ctx, queue: Queue, kind=None):

@@ -2,7 +2,8 @@
 
 An app deletes an account by `users.status = 'deleted'` and `deleted_at`, and refuses it from then
 on. The next run first closes every account that is newly deleted: sessions and sign-in links are
-deleted, aliases and webhooks are switched off, queued mail, deliveries and exports are cancelled.
+deleted, aliases and webhooks are switched off, queued mail and deliveries are cancelled, exports
+are refused.
 Its owner gets one last notice, which names the day. On that day all that belongs to the account is
 deleted, table by table, with its files. Audit rows stay, without anything that says who they were
 about, and are deleted by their own age. A keyed hash of each of its aliases stays, so that no
@@ -10,8 +11,8 @@ address is ever given to anyone else.
 
 While more accounts are marked as deleted than is likely to be meant, none is closed and none is
 deleted, until `--yes` confirms it. An account whose notice could not be sent is kept for 28 days.
-`deletions.jsonl` in `state_dir` has a line
-for each account, by which it is deleted again after a backup was restored (docs/deletion.md).
+`deletions.jsonl` in `state_dir` has a line for each account, by which it is deleted again after a
+backup was restored (docs/deletion.md).
 
 Crash safety: a row is deleted in the commit that counts it, a file before that commit, and the
 account's own row comes last, so the next run finds the account and continues.

@@ -10,8 +10,8 @@ kept for ever.
 A released message is left alone, and deleted with its file 7 days later.
 
 Crash safety: a message is marked as warned of in the commit that queues its warning, so each is
-listed once and none is deleted unannounced. Rows are deleted in small commits and files after them,
-as in every purge.
+listed once and none is deleted unannounced. Rows are deleted in small commits, and their files
+just before each commit.
 """
 from __future__ import annotations
 

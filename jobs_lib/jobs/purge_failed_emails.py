@@ -6,12 +6,10 @@ the notice, but for one day at most: a notice that cannot be written must not ke
 ever.
 
 A spool file is deleted with the last row that names it; rows of held and of quarantined mail count,
-too. That of a sent forward goes earlier, with the next run of retry_forwards. Files that no row
-names are deleted once two runs at least an hour apart have found them so; if they are many, the run
-stops and says so.
+too. That of a sent forward goes earlier, a day after it was sent (retry_forwards).
 
-Crash safety: rows are deleted in small commits and files after them, so a row never loses its file
-first, and at most a hundred files are left without a row, for a later run to find.
+Crash safety: rows are deleted in small commits, and their files just before each commit: a kill
+between the two leaves rows past their time, which the next run deletes.
 """
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Delete header snapshots that are past their log's retention.
+"""Delete header snapshots whose log row is gone.
 
 The encrypted headers of a message are worth no more than its log row, so they are deleted with it
 (purge_message_logs). This job deletes those whose row was deleted in any other way, and, where its

@@ -7,8 +7,8 @@ that row is deleted.
 
 The run logs how many rows it deleted and how many bytes their files freed.
 
-Crash safety: rows are deleted in small commits and files after them, so a row never loses its file
-first, and at most a hundred files are left without a row, for a later run to find.
+Crash safety: rows are deleted in small commits, and their files just before each commit: a kill
+between the two leaves rows past their time, which the next run deletes.
 """
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ A forward that the app's mail hook could not deliver waits in `failed_emails`, o
 recipient, its raw bytes in the spool. Each delay counts from the attempt before, so the attempts
 are made 1, 7, 31 and 79 hours after the first failure. The last attempt, an attempt past the
 seventh day, or a second permanent refusal (5xx) while others' mail is accepted ends it: the owner
-is notified once for each destination and day. The sender never gets a bounce.
+is notified once a day. The sender never gets a bounce.
 
 A failure of the relay itself (no connection, no login, its quota) uses up no attempt: sending is
 paused.

@@ -113,3 +113,5 @@ def show(console, result: dict, request, quiet: bool = False) -> None:
         console.fail(outcome_words(result))
     elif not quiet:
         console.say(outcome_words(result))
+        if result.get("held"):
+            console.say("What the guard has held back, and why: `jobs.py status`")

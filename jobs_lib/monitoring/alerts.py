@@ -13,6 +13,7 @@ from datetime import timedelta
 from jobs_lib import catalogue, clock
 from jobs_lib.engines import guard
 from jobs_lib.errors import JobsError
+from jobs_lib.features.queues import BY_JOB
 from jobs_lib.paths import program
 from jobs_lib.runner import incident_files
 
@@ -29,7 +30,7 @@ LEAST_SECONDS = 5.0
 
 def check(ctx, counts: dict) -> None:
     """Look, record, notify. JobsError when a channel does not work."""
-    guard.end_fallen(ctx.db, ctx.options_of, ctx.now)
+    guard.end_fallen(ctx.db, ctx.options_of, BY_JOB, ctx.now)
     looked, found = _look(ctx, counts)
     before = _load(ctx.db)
     rows = reconcile(before, found, ctx.now)

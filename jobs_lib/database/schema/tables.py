@@ -54,11 +54,6 @@ def column_names(name: str) -> list[str]:
     return [word for word in words if word not in ("index", "unique", "key")]
 
 
-def is_queue(name: str) -> bool:
-    """Whether its rows are claimed by the runs that work on them."""
-    return "claim_run" in column_names(name)
-
-
 def words_of(column) -> list[str]:
     """The words that a column has, as its description lists them: `forward, reply, send`."""
     listed = column.type == "word" and re.fullmatch(r"[a-z_]+(, [a-z_]+)+", column.about)

@@ -134,7 +134,7 @@ class Dispatcher:
         leaves, the next run finds due and cancels."""
         reasons = endpoints.reasons_to_cancel(self.db, rows)
         if (not self.not_missing and not endpoints.MISSING.isdisjoint(reasons.values())
-                and guard.held(self.ctx, "queued")):
+                and guard.held(self.ctx, guard.QUEUED, self.work.queue)):
             self._pass_by_missing()
             return False
         for reason in set(reasons.values()):

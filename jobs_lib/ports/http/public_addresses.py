@@ -102,11 +102,6 @@ def is_in(address: str, networks) -> bool:
                                       for network in networks)
 
 
-def spelled(address: str) -> str:
-    """The address in one spelling, a mapped one as its IPv4 address."""
-    return str(_parsed(address) or address)
-
-
 def _parsed(address: str):
     """The address, a mapped one as its IPv4 address: that is the same host and the same
     connection."""
