@@ -14,16 +14,16 @@ from tests.house.source import ROOT, modules, tree
 
 # {package: lines}; a package that is not named here may not exist
 PACKAGES = {
-    "features": 6_260, "engines": 3_530, "database": 3_775, "ports": 2_667, "runner": 2_835,
-    "monitoring": 2_578, "commands": 2_486, "(loose)": 1_735, "config": 1_320, "output": 1_018,
-    "jobs": 992, "doctor": 1_000, "demo": 600, "launch": 580, "workers": 405, "cli": 355,
+    "features": 6_255, "engines": 3_515, "database": 3_740, "ports": 2_490, "runner": 2_835,
+    "monitoring": 2_580, "commands": 2_486, "(loose)": 1_725, "config": 1_310, "output": 1_018,
+    "jobs": 972, "doctor": 1_000, "demo": 545, "launch": 582, "workers": 403, "cli": 352,
     "crontab": 230}
-LINES, STATEMENTS, MODULES = 32_100, 19_150, 286
+LINES, STATEMENTS, MODULES = 32_010, 19_040, 285
 # What serves tables of an app that existed before, together at most 650 lines.
 APP_TABLES = ("database/schema/__init__.py", "database/schema/fit.py",
               "database/schema/foreign_keys.py", "database/schema/keys.py",
               "database/schema/probe.py")
-OTHERS = {"tests": (".py", 41_000), "docs": (".md", 4_200)}
+OTHERS = {"tests": (".py", 38_100), "docs": (".md", 4_200)}
 LONGEST = {"config.ini.example": 420, "jobs.py": 50, "install.sh": 400, "CHANGELOG.md": 40,
            "README.md": 120}
 
