@@ -74,7 +74,8 @@ def look(db, config, job, result: dict, store: bool) -> Known:
     memory = stored.document(row["memory"])
     newest, known = stored.time(row["newest"]), parse(row["doubt"])
     found = known
-    if (known is None or known.what != RESTORED) and _is_lost(seen, row, config, now):
+    if (known is None or known.what != RESTORED) and seen and _is_lost(
+            seen, row, config, now):
         found = Doubt(RESTORED, newest or seen.at, now)
     elif row["own_id"] and row["last_id"] > row["own_id"]:
         pass                    # a run that has begun since then looks for all of us
@@ -172,9 +173,9 @@ def _give_slots_back(db, now) -> None:
 
 # A restored backup
 
-def _is_lost(seen: Seen | None, row: dict, config, now) -> bool:
+def _is_lost(seen: Seen, row: dict, config, now) -> bool:
     """Whether a run is missing that was in this database, and that no purge has deleted."""
-    if not seen or row["is_there"] or seen.database != row["database_id"]:
+    if row["is_there"] or seen.database != row["database_id"]:
         return False
     keep = config.job_named("purge_job_history").keep
     was_purged = keep is not None and seen.at < now - keep

@@ -67,8 +67,9 @@ def accounts(ctx, rows: list[dict]):
                for id, (time, _) in times.items() if refs[id] in known}
     for row in rows:
         id = row["id"]
-        yield Account(id, *times[id], row["created_at"], row["name"], row["email"], refs[id],
-                      known.get(refs[id]), notices.get(id))
+        deleted_at, is_timed = times[id]
+        yield Account(id, deleted_at, is_timed, row["created_at"], row["name"], row["email"],
+                      refs[id], known.get(refs[id]), notices.get(id))
 
 
 def _time(ctx, moment) -> tuple:

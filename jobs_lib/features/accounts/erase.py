@@ -40,7 +40,7 @@ def _erase(ctx, account) -> bool:
     return True
 
 
-def rows_of(ctx, account) -> dict:
+def rows_of(ctx, account) -> Counter:
     """{table: how many rows are deleted with the account, or made anonymous}."""
     found: Counter = Counter()
     for step in ORDER:

@@ -18,11 +18,12 @@ from jobs_lib.engines.turns import Ring
 from jobs_lib.errors import Invalid, JobsError
 from jobs_lib.features.queues import DOMAINS
 from jobs_lib.hostnames import ascii_form, forms
+from jobs_lib.ports.dns import UNKNOWN
 from jobs_lib.text import counted
 
 from . import notices, records, status
 from .due import due
-from .records import UNKNOWN, Wanted
+from .records import Wanted
 from .status import ACTIVE, FAIL, FAILED, FAILING, VERIFIED, Change, Known
 
 AT_ONCE = 100                    # domains that are begun in one commit, and asked about together
@@ -163,8 +164,11 @@ def _check(work: Looks, resolver, ring: Ring, rows: list[dict]) -> int:
         ctx.progress(ctx.counts["checked"], unknown=ctx.counts["unknown"])
         if ctx.should_stop():
             break
-    # they are due again soon
-    work.db.batch(lambda: [work.complete(row, POSTPONED) for row in left.values()])
+
+    def put_back() -> None:             # they are due again soon
+        for row in left.values():
+            work.complete(row, POSTPONED)
+    work.db.batch(put_back)
     ring.left.difference_update(begun)
     return len(begun)
 

@@ -5,9 +5,9 @@ from jobs_lib import clock
 from jobs_lib.features.notifications import render, warnings
 from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.hostnames import shown
+from jobs_lib.ports.dns import UNKNOWN
 
 from .problems import TITLES
-from .records import UNKNOWN
 from .status import FAIL, FAILED, FAILING, GIVE_UP_AFTER, VERIFIED, end
 
 KIND_OF = {VERIFIED: "domain_verified", FAILING: "domain_failing", FAILED: "domain_failed"}

@@ -41,8 +41,8 @@ def remove(ctx) -> None:
     A limit that was shortened by mistake does not count yet, so it writes no warning.
     """
     due = begin(ctx, UNUSED)
-    after = due and due.limits["remove_after"]
-    if not after or guard.held(ctx, "destinations", announced=_announced(ctx, after)):
+    after = due.limits["remove_after"] if due else None
+    if not due or not after or guard.held(ctx, "destinations", announced=_announced(ctx, after)):
         return
     remind(ctx, TO_GO._replace(due=partial(_due_removal, after),
                                values=partial(_removal_values, after)))

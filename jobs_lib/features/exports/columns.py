@@ -36,8 +36,9 @@ EXCLUDED = frozenset((
 
 def _kind(line: str) -> Kind:
     """From `table [as name] by columns: about`, or with `through column of name`."""
-    its_table, name, way, rule, about = re.fullmatch(
-        r"(\w+)(?: as (\w+))? (by|through) ([\w ]+): (.*)", line.strip()).groups()
+    found = re.fullmatch(r"(\w+)(?: as (\w+))? (by|through) ([\w ]+): (.*)", line.strip())
+    assert found, line
+    its_table, name, way, rule, about = found.groups()
     columns = tuple(column.name for column in table(its_table).columns
                     if column.name not in EXCLUDED)
     words = tuple(rule.replace(" of ", " ").split())

@@ -56,7 +56,8 @@ def run(ctx) -> dict:
 
 def preview(ctx) -> dict:
     """Show which days a run would add up, and what it would delete. The counts."""
-    first, days = _first(ctx), []
+    first = _first(ctx)
+    days: list[dict] = []
     since: str | None = max(first, _due_since(ctx, _state(ctx.db)).day)
     while since and len(days) != ctx.limit and (day := _next_day(ctx.db, since)):
         days.append({"day": day})

@@ -74,6 +74,7 @@ def preview(ctx) -> None:
 def store_result(ctx, endpoint: dict, verdict) -> dict:
     """What a result changes of its endpoint: since when it fails, until when it is paused. It may
     be called again after a deadlock, so it changes nothing but rows."""
+    changed: dict
     if verdict.outcome == SENT:                         # a success ends whatever failed before
         changed = {name: None for name in ("failing_since", "paused_until") if endpoint[name]}
     elif not verdict.blames:
@@ -140,8 +141,8 @@ def is_long_failing(endpoint: dict, now) -> bool:
 def _conclude(ctx, id, verdict) -> str:
     """In one transaction: warn of it or disable it. Why it was disabled, or ""."""
     now, endpoint = ctx.clock(), current(ctx.db, [id]).get(id)
-    began = endpoint and failing_since(endpoint, now)
-    if not began or not endpoint["active"]:
+    began = failing_since(endpoint, now) if endpoint else None
+    if not endpoint or not began or not endpoint["active"]:
         return ""                       # it was enabled again, or disabled, meanwhile
     reason = "the endpoint answered 410 Gone"
     if not verdict.gone:
