@@ -80,8 +80,8 @@ def keep_totals(db, rows) -> None:
 
 
 def purge_headers(ctx) -> dict:
-    """Delete header snapshots without a log row, and those that are past `keep`, where it is set.
-    The counts.
+    """Delete header snapshots without a log row, and those that are past `keep`, or past their
+    log's. The counts.
 
     They are found by a consistent read and deleted by their ids: an app writes a row and its
     headers in one transaction, and such a read sees both or neither.
@@ -110,7 +110,7 @@ def _past(ctx) -> Filter | None:
         cutoff = ctx.now - timedelta(seconds=limits["keep"])
         return _snapshots(f"(SELECT MIN(created_at) {ITS_LOG} < :before", {"before": cutoff})
 
-    keep = ctx.options.keep
+    keep = ctx.options.keep or ctx.options_of("purge_message_logs").keep
     limits = {"keep": int(keep.total_seconds()) if keep else guard.NEVER}
     limits = guard.kept(ctx, "header_snapshots", limits,
                         lambda limits: before(limits).count(ctx.db))

@@ -1,8 +1,8 @@
-"""Delete header snapshots whose log row is gone.
+"""Delete header snapshots that are past their log's retention.
 
 The encrypted headers of a message are worth no more than its log row, so they are deleted with it
-(purge_message_logs). This job deletes those whose row was deleted in any other way, and, where its
-own `keep` is set, those of rows that are older.
+(purge_message_logs). This job deletes those whose row was deleted in any other way, those of rows
+that are past `[purge_message_logs] keep`, and, where its own `keep` is shorter, those past that.
 
 If more than a fifth of the snapshots, and more than ten, have no log row, the log is probably lost
 or another database's: then they stay until that is confirmed.

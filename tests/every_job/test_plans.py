@@ -98,6 +98,8 @@ def test_every_statement_is_served_by_an_index(bench):     # R15
         # in all so many are wrong, where they are many, and whose endpoints fail, where one does
         heard = {sql: values for sql, values in heard.items() if "WHERE 1 = 1" not in sql
                  and not sql.startswith("SELECT COUNT(DISTINCT user_id) FROM {webhooks}")
+                 # each new row is read, and here all are new
+                 and not (name == "rollup_usage" and "id > :seen AND id <= :last" in sql)
                  and not (name == "purge_header_snapshots" and "FROM {message_logs}" in sql)}
         if found := [why for sql, values in heard.items()
                      for why in problems(bench.db, sql, values, [*DONE])]:

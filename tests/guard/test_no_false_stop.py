@@ -112,15 +112,16 @@ def test_a_view_of_users_that_shows_nobody_cancels_nothing(bench):     # R79
     assert service.number("{webhook_deliveries} WHERE status = 'pending'") == 20
 
 
-@pytest.mark.parametrize("owners", [3, 300, pytest.param(30_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("owners", [3, 300, pytest.param(3_000, marks=pytest.mark.slow)])
 def test_a_day_of_honest_work_of_a_service_of_any_size(bench, owners):     # R79
     service = Service(bench, *ALL, owners=owners)
     some, few = 1 + owners // 50, 1 + owners // 200
+    lost = some // 6                    # forwards whose alias is gone: less than a fifth
     service.answer = lambda _: Response(ANSWERED, 500)
     for number in range(1, some + 1):
         service.event(number)
         bench.dns.pop((f"d{number}.test", "TXT"))
-        service.forward(number, alias_id=number if number > few else 10 ** 6)
+        service.forward(number, alias_id=number if number > lost else 10 ** 6)
     sql(f"UPDATE aliases SET expires_at = '2026-11-24 12:00:00' WHERE id <= {some}",
         f"UPDATE webhooks SET failing_since = '2026-11-21 12:00:00' WHERE id <= {some}",
         f"UPDATE destinations SET verified_at = NULL WHERE id <= {some}",
@@ -132,7 +133,7 @@ def test_a_day_of_honest_work_of_a_service_of_any_size(bench, owners):     # R79
     assert service.held == service.alerts == {}
     for done, number in {
             "{aliases} WHERE active = 0": some + few, "{failed_emails} WHERE status = 'sent'":
-            some - few, "{destinations} WHERE removal_notified_at IS NOT NULL": some,
+            some - lost, "{destinations} WHERE removal_notified_at IS NOT NULL": some,
             "{domains} WHERE warned_at IS NOT NULL": some,
             "{users} WHERE id NOT IN (SELECT user_id FROM {message_logs})": 2 * some,
             "{notifications} WHERE kind = 'webhook_failing'": some}.items():

@@ -14,11 +14,11 @@ from tests.house.source import ROOT, modules, tree
 
 # {package: lines}; a package that is not named here may not exist
 PACKAGES = {
-    "features": 6_260, "engines": 3_515, "database": 3_740, "ports": 2_490, "runner": 2_835,
+    "features": 6_270, "engines": 3_515, "database": 3_740, "ports": 2_490, "runner": 2_835,
     "monitoring": 2_580, "commands": 2_486, "(loose)": 1_725, "config": 1_310, "output": 1_018,
     "jobs": 972, "doctor": 1_000, "demo": 545, "launch": 582, "workers": 403, "cli": 352,
     "crontab": 230}
-LINES, STATEMENTS, MODULES = 32_020, 19_040, 285
+LINES, STATEMENTS, MODULES = 32_030, 19_050, 285
 # What serves tables of an app that existed before, together at most 650 lines.
 APP_TABLES = ("database/schema/__init__.py", "database/schema/fit.py",
               "database/schema/foreign_keys.py", "database/schema/keys.py",

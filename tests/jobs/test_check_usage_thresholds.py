@@ -188,10 +188,9 @@ def test_suspended_users_get_the_event_only_and_deleted_ones_nothing(bench):
                           user(2, emails=100, status="deleted"),
                           user(3, emails=100, email="nowhere")])
     bench.table("usage_daily", [used(70, user_id=id) for id in (1, 2, 3, 4)])
-    assert bench.run(JOB) == {"users": 2, "events": 4, "notices": 0}
+    # also to an address that cannot be used: the queue fails it, and the app shows it
+    assert bench.run(JOB) == {"users": 2, "events": 4, "notices": 1}
     assert {row[0] for row in events(bench)} == {1, 3}
-    assert [line["user_id"] for line in bench.events(JOB)
-            if line["event"] == "owner cannot be notified"] == [3]
 
 
 def test_notices_can_be_switched_off(bench):

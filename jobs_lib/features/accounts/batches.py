@@ -70,6 +70,8 @@ class Batches:
                 skipped=most - 1, **bound)
             if last:
                 part, bound["last"] = f"{where} AND {by} <= :last", last
+            elif not self.db.query(f"SELECT 1 FROM {{{table}}} WHERE {where} LIMIT 1", **bound):
+                return True             # mostly there is nothing: no transaction for that
             work = partial(self._change, table, part if last else where, sets, bound)
             if self._timed(work):
                 if not last:

@@ -80,12 +80,17 @@ def _cancel(ctx, account) -> bool:
 def _mark(ctx, account, batches) -> None:
     """The account counts as closed, and its owner is notified of the day, in one commit."""
     batches.check_status()
+    known = ctx.db.row("SELECT id, requested_at, revoked_at FROM {account_deletions} WHERE "
+                       f"user_ref = :ref AND completed_at IS NULL{ctx.db.for_update}",
+                       ref=account.ref)
+    if known and known["revoked_at"] and known["requested_at"] == account.deleted_at:
+        return                          # another run was quicker
     values = {"requested_at": account.deleted_at, "revoked_at": ctx.clock(),
               "erase_after": clock.plus(clock.parse(account.deleted_at), ctx.options.grace)}
-    if account.deletion:
+    if known:
         ctx.db.execute("UPDATE {account_deletions} SET requested_at = :requested_at, revoked_at = "
                        ":revoked_at, erase_after = :erase_after WHERE id = :id",
-                       id=account.deletion["id"], **values)
+                       id=known["id"], **values)
     else:
         ctx.db.insert("account_deletions", user_ref=account.ref, counts="{}", **values)
     ctx.count("revoked")
