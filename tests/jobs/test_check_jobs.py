@@ -227,7 +227,7 @@ def test_after_a_cron_that_had_stopped_there_is_one_alert_and_nobody_is_late(ben
     assert check(bench) == []
     bench.now += timedelta(days=4)
     bench.run(JOB)
-    assert "no job was started from 14:30 UTC on 24 Nov to 14:30 UTC on 28 Nov" in " ".join(
+    assert "No job was started from 14:30 UTC on 24 Nov to 14:30 UTC on 28 Nov" in " ".join(
         bench.outbox[0].text.split())
     assert sent(bench) == ["[jobs] nothing is deleted: the clock is in doubt (and 1 more)"]
     for job in ("retry_forwards", "retry_webhooks", "send_notifications"):
