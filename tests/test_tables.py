@@ -29,6 +29,11 @@ def filled(bench) -> None:
                 rows = [{**row, "status": "deleted", "deleted_at": deleted} for row in rows]
             bench.table(name, rows)
     bench.table("users", [{"id": 9_003, "status": "deleted"}])          # without a time
+    bench.table("audit_logs", [{"user_id": LEAVING, "created_at": bench.now}])
+    bench.table("aliases", [{"id": 99_001, "user_id": OWNER, "address": "other@a.example",
+                             "domain_id": due(bench, LEAVING)["domains"][0]["id"]}])
+    bench.table("export_requests", [{"user_id": CLOSED, "status": "ready", "file_name": "a.zip",
+                                     "expires_at": bench.ahead(days=9)}])
     bench.table("destinations", [{"id": 99_000 + number, "verified_at": bench.now}
                                  for number in range(50)])      # the others are no mass change
     bench.table("notifications", [{"id": 49_000, "user_id": OWNER, "kind": "overflow_warning",

@@ -215,7 +215,7 @@ def test_the_deletion_of_an_account_waits_for_the_load_and_closing_it_does_not(b
 
     def hear(sql, _values) -> None:
         if sql.startswith("DELETE"):
-            bench.clock.seconds += 0.6
+            bench.clock.seconds += 1.2
         if sql.startswith(LOOK):
             signed_in.append(len(bench.ids("sessions")))
     bench.on_statement = hear
