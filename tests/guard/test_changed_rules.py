@@ -15,11 +15,10 @@ JOB = "purge_message_logs"              # keep = 90d
 TRUSTED = {"max_clock_jump": "off"}     # where cron comes once a day
 
 
-@pytest.fixture
-def bench(bench):
-    """Nothing is known of any rule, as on the first day."""
+@pytest.fixture(autouse=True)
+def no_rule_is_known(bench):
+    """As on the first day."""
     bench.knows_rules = False
-    return bench
 
 
 @pytest.fixture
