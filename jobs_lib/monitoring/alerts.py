@@ -28,6 +28,7 @@ TIMES = ("since", "first_seen_at", "cleared_at", "resolved_at", "notified_at")
 EMAIL_SECONDS = 40.0                # for one recipient
 LEAST_SECONDS = 5.0
 
+
 def check(ctx, counts: dict) -> None:
     """Look, record, notify. JobsError when a channel does not work."""
     guard.end_fallen(ctx.db, ctx.options_of, BY_JOB, ctx.now)
@@ -40,7 +41,7 @@ def check(ctx, counts: dict) -> None:
     counts["incidents"] = len(_open(rows))
     error = _notify(ctx, rows, pending(rows, found, ctx.now, looked.alerts.remind), counts,
                     looked.zone)
-    if not ctx.clock_in_doubt:
+    if not ctx.is_in_doubt:
         _purge(ctx.db, rows, ctx.now)
     if error:
         raise JobsError(error)

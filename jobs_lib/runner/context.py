@@ -210,8 +210,8 @@ class Context:
         return is_so
 
     @property
-    def clock_in_doubt(self) -> bool:
-        """Whether its time may be wrong: for what only looks, and does not mark the run."""
+    def is_in_doubt(self) -> bool:
+        """Whether the clock or the database is, without marking the run: for what only looks."""
         return self._doubt is not None
 
     @property

@@ -73,13 +73,12 @@ def look(db, config, job, result: dict, store: bool) -> Known:
                  most=LARGEST_KEY, witness=seen.run_id if seen else "")
     memory = stored.document(row["memory"])
     newest, known = stored.time(row["newest"]), parse(row["doubt"])
-    found = known
-    if (known is None or known.what != RESTORED) and seen and _is_lost(
-            seen, row, config, now):
+    found, is_restored = known, known is not None and known.what == RESTORED
+    if not is_restored and seen and _is_lost(seen, row, config, now):
         found = Doubt(RESTORED, newest or seen.at, now)
     elif row["own_id"] and row["last_id"] > row["own_id"]:
         pass                    # a run that has begun since then looks for all of us
-    elif (known is None or known.what != RESTORED) and newest:
+    elif not is_restored and newest:
         found = _of_clock(known, row, newest, now, most,
                           _first_missed(config, job, row, now)) if most else None
     if store:

@@ -28,7 +28,7 @@ from .status import ACTIVE, FAIL, FAILED, FAILING, VERIFIED, Change, Known
 
 AT_ONCE = 100                    # domains that are begun in one commit, and asked about together
 SHOWN = 5                        # of them, by a dry run
-HELD_FOR = timedelta(minutes=10) # what a killed run was looking at is due again then
+HELD_FOR = timedelta(minutes=10)     # what a killed run was looking at is due again then
 LEFT_OUT_FOR = timedelta(days=1) # how long a domain with an unusable row waits
 CHANGED = "changed"              # the row, while its records were asked for
 STORED = ("id, user_id, name, ownership_token, status, dns_results, failing_since, failures, "

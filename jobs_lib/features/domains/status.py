@@ -33,7 +33,7 @@ RECHECK = DAY                                # of a verified one
 # a new one, or one that has lost its status, is checked for so long
 GIVE_UP_AFTER = 30 * DAY
 AGAIN = HOUR                                 # after a first failure, or no answer, at the latest
-# Until a quarter of all domains was looked at since: a mistake of ours shows in their number first.
+# A quarter of all domains is looked at in that time, so a mistake of ours shows in their number.
 WARN_AFTER = timedelta(hours=6)
 WARNED_FOR = DAY                             # how long before its end the owner was warned
 FAILURES = 3

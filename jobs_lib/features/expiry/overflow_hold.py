@@ -13,7 +13,7 @@ from jobs_lib.text import size
 
 NOTICE = timedelta(hours=24)        # between a sent warning and deleting: the owner's time to act
 SUBJECT_SHOWN = 200                 # signs: a line of the mail, not a page of it
-LISTS = ("{notifications}.id = {overflow_hold}.warning_id AND {overflow_hold}.released_at IS NULL")
+LISTS = "{notifications}.id = {overflow_hold}.warning_id AND {overflow_hold}.released_at IS NULL"
 IS_WARNED = ("{overflow_hold}.warned_at IS NOT NULL AND "
              + warnings.warned_sql("overflow_hold", "{overflow_hold}.held_at", LISTS))
 

@@ -24,7 +24,6 @@ from .outcomes import LONGEST_WAIT
 
 COLUMNS = ("id, user_id, url, secret, previous_secret, previous_secret_expires_at, active, "
            "failing_since, paused_until")
-EARLIEST = 2001             # a year: what is said to have failed since before it has no such time
 # an endpoint that has failed for so long without one success is switched off
 DISABLE_AFTER = timedelta(days=5)
 WARN_BEFORE = timedelta(days=2)     # how long before it is disabled its owner is warned, once
@@ -99,7 +98,7 @@ def store_result(ctx, endpoint: dict, verdict) -> dict:
 def failing_since(endpoint: dict, now):
     """Since when it fails, or None. What is no such time counts for nothing."""
     began = clock.parse_any(endpoint["failing_since"])
-    return began if began and began.year >= EARLIEST and began <= now else None
+    return began if began and began <= now else None
 
 
 def _worked_meanwhile(db, id, since) -> bool:
