@@ -68,12 +68,11 @@ def run(args, make_session, config_path) -> int:
 
 
 def _letter(config, kind: str) -> render.Letter:
-    core, personas = config.section("core"), vars(config.section("personas"))
-    known = {"app_url": core.app_url.rstrip("/"), "name": "Jane Miller",
-             "signature": render.signature(personas[KINDS[kind].persona])}
-    link = download.link(download.page(config) or f"{EXAMPLE}/export", "a-sample-and-no-token")
-    values = {**SAMPLES[kind], **({"link": link} if "link" in SAMPLES[kind] else {})}
-    return render.compose(kind, {**known, **values}, config.section("notifications").templates)
+    values = {"name": "Jane Miller", **SAMPLES[kind]}
+    if "link" in values:
+        page = download.page(config) or f"{EXAMPLE}/export"
+        values["link"] = download.link(page, "a-sample-and-no-token")
+    return render.compose(config, kind, values, config.section("notifications").templates)
 
 
 def _send(session, kind: str | None, address: str, as_json: bool) -> int:

@@ -44,7 +44,8 @@ INSIDE = {
     "features.exports.columns": "KINDS",
     "features.exports.encoding": "cell cells csv_writer json_line",
     "features.forwards.srs": "SrsError forward reverse",
-    "features.notifications.mustache": "TemplateError escape render",
+    "features.notifications.mustache": "TemplateError render",
+    "features.notifications.samples": "SAMPLES",
     "features.usage.billing": "Cycle cycle elapsed_percent",
     "hostnames": "",
     "folders": "",
@@ -87,6 +88,15 @@ def domain_after(row: dict, verdict: str, now, options, sent_at=None):
     from jobs_lib.features.domains import status
     known = status.Known(SimpleNamespace(sent_at=sent_at, waits=sent_at is None))
     return status.after(row, verdict, now, options, known)
+
+
+def letter(kind: str, app_url: str, changes: dict):
+    """The sample notice that `preview` shows, with these of its values changed."""
+    from jobs_lib.features.notifications import render, samples
+    sections = {"core": SimpleNamespace(app_url=app_url), "personas": SimpleNamespace(
+        **dict.fromkeys(("porter", "overflow", "security", "postmaster"), "Porter <p@x.example>"))}
+    return render.compose(SimpleNamespace(section=sections.get), kind,
+                          {"name": "Jane", **samples.SAMPLES[kind], **changes})
 
 
 def main(words: list[str]) -> int:

@@ -9,8 +9,9 @@
 
 Inside a list the names of the item come first, then those around it; `{{.}}` is an item that is no
 dict. A tag of a section or a comment that has a line to itself takes the whole line away. None is
-shown as nothing; a name that nobody gives is an error, so that a slip is seen at once. Source: the
-mustache(5) manual; lambdas, other delimiters and partials inside of partials are left out.
+shown as nothing; a name that nobody gives is an error, so that a slip is seen at once. Left out of
+mustache(5): lambdas, other delimiters, partials inside of partials, and a section inside of one
+with the same name.
 """
 from __future__ import annotations
 
@@ -19,8 +20,15 @@ from html import escape
 
 from jobs_lib.errors import JobsError
 
-TAG = re.compile(r"\{\{(?:\{\s*([\w.]+)\s*\}|([#^/])\s*([\w.]+)\s*|(!).*?|\s*([\w.]+)\s*)\}\}",
-                 re.DOTALL)
+TAG = re.compile(r"""
+    \{\{ (?P<mark>[#^]) \s* (?P<section>[\w.]+) \s* \}\}
+        (?P<inside>.*?)
+    \{\{ / \s* (?P=section) \s* \}\}
+  | \{\{\{ \s* (?P<raw>[\w.]+) \s* \}\}\}
+  | \{\{ \s* (?P<value>[\w.]+) \s* \}\}
+  | \{\{ ! .*? \}\}
+  | (?P<slip>\{\{ .{0,30})
+""", re.DOTALL | re.VERBOSE)
 ALONE = re.compile(r"^[ \t]*(\{\{[#^/!][^}]*\}\})[ \t]*\n", re.MULTILINE)
 PARTIAL = re.compile(r"^[ \t]*\{\{>\s*([\w.]+)\s*\}\}[ \t]*\n", re.MULTILINE)
 
@@ -29,67 +37,31 @@ class TemplateError(JobsError):
     """A template cannot be used; the message says which, where and why."""
 
 
-def render(source: str, values: dict, *, html: bool, name: str = "template", partial=None) -> str:
+def render(source: str, values: dict, *, html: bool, name: str, partial) -> str:
     """The template filled in. `name` is for the errors; `partial(name)` reads another template."""
-    if partial:
-        source = PARTIAL.sub(lambda found: partial(found[1]), source)
-    nodes = _parse(ALONE.sub(r"\1", source), name)
-    return "".join(_filled(nodes, [values], html, name))
+    source = PARTIAL.sub(lambda found: partial(found[1]), source)
+    return _filled(ALONE.sub(r"\1", source), [values], html, name)
 
 
-def _parse(source: str, name: str) -> list:
-    """A list of (kind, what): text, value, raw, or a section's (kind, (name, nodes))."""
-    top: list = []
-    open_sections: list = [("", top)]
-    at = 0
-    for found in TAG.finditer(source):
-        _text(open_sections[-1][1], source[at:found.start()], name)
-        at = found.end()
-        raw, mark, section, _, plain = found.groups()
-        nodes = open_sections[-1][1]
-        if mark == "/":
-            if open_sections[-1][0] != section:
-                raise TemplateError(f"{name}: {{{{/{section}}}}} closes what is not open")
-            open_sections.pop()
-        elif mark:
-            inside: list = []
-            nodes.append((mark, (section, inside)))
-            open_sections.append((section, inside))
-        elif raw or plain:
-            nodes.append(("raw", raw) if raw else ("value", plain))
-    _text(open_sections[-1][1], source[at:], name)
-    if len(open_sections) > 1:
-        raise TemplateError(f"{name}: the section {open_sections[-1][0]!r} is never closed")
-    return top
-
-
-def _text(nodes: list, words: str, name: str) -> None:
-    start = words.find("{{")
-    if start >= 0:
-        raise TemplateError(f"{name}: cannot read {words[start:start + 30]!r}")
-    if words:
-        nodes.append(("text", words))
-
-
-def _filled(nodes: list, scopes: list, html: bool, name: str):
-    for kind, what in nodes:
-        if kind == "text":
-            yield what
-        elif kind in ("value", "raw"):
-            found = _find(what, scopes, name)
-            words = "" if found is None else str(found)
-            yield escape(words) if html and kind == "value" else words
-        else:
-            section, inside = what
-            value = _find(section, scopes, name)
-            if kind == "^":
-                if not value:
-                    yield from _filled(inside, scopes, html, name)
-            elif isinstance(value, list):
-                for item in value:
-                    yield from _filled(inside, [*scopes, item], html, name)
-            elif value:
-                yield from _filled(inside, scopes, html, name)
+def _filled(source: str, scopes: list, html: bool, name: str) -> str:
+    """In one pass, so that no value is ever read as a template."""
+    def fill(found: re.Match) -> str:
+        tag = found.groupdict()
+        if tag["slip"]:
+            raise TemplateError(f"{name}: cannot read {tag['slip']!r}: no tag that is known, or a "
+                                "section without its other end")
+        if tag["section"]:
+            value = _find(tag["section"], scopes, name)
+            if tag["mark"] == "^":
+                value = not value
+            # what is no list adds no names
+            items = value if isinstance(value, list) else scopes[-1:] if value else []
+            return "".join(_filled(tag["inside"], [*scopes, item], html, name) for item in items)
+        word = tag["raw"] or tag["value"]
+        value = _find(word, scopes, name) if word else None
+        text = "" if value is None else str(value)
+        return escape(text) if html and tag["value"] else text
+    return TAG.sub(fill, source)
 
 
 def _find(word: str, scopes: list, name: str):

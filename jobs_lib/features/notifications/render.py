@@ -29,58 +29,45 @@ Letter = namedtuple("Letter", "subject text html")
 
 
 def write(ctx, kind: str, values: dict) -> Letter:
-    """A notice of this kind. Besides `values` the templates know `app_url` ("" if there is none)
-    and `signature`.
+    """A notice of this kind.
 
     A file in `[notifications] templates` takes the place of ours of the same name. One that cannot
     be used is an error in the log, and the notice is written by ours: its reader waits for it.
     """
-    folder = ctx.section("notifications").templates
-    known = {"app_url": ctx.section("core").app_url.rstrip("/"),
-             "signature": signature(vars(ctx.section("personas"))[KINDS[kind].persona])}
-    if folder:
+    if folder := ctx.section("notifications").templates:
         try:
-            return compose(kind, {**known, **values}, folder)
+            return compose(ctx, kind, values, folder)
         except mustache.TemplateError as error:
             ctx.log.error("template cannot be used", kind=kind, error=str(error),
                           instead="the bundle's own")
-    return compose(kind, {**known, **values})
+    return compose(ctx, kind, values)
 
 
-def compose(kind: str, values: dict, folder: str = "") -> Letter:
-    """The letter from templates of `folder`, where it has them, and else from ours. Raises
-    TemplateError."""
-    known = _plain(values)
+def compose(config, kind: str, values: dict, folder: str = "") -> Letter:
+    """The letter from templates of `folder`, where it has them, and else from ours. Besides
+    `values` they know `app_url` ("" if there is none) and `signature`. Raises TemplateError."""
+    known = _plain({"app_url": config.section("core").app_url.rstrip("/"), "signature":
+                    _signature(vars(config.section("personas"))[KINDS[kind].persona]), **values})
 
-    def fill(name: str, html: bool, **more) -> str:
+    def fill(name: str, form: str, **more) -> str:
         return mustache.render(
-            _template(name, folder), {**known, **more}, html=html, name=name,
-            partial=lambda part: _template(f"{part}.{'html' if html else 'txt'}", folder))
+            _template(folder, f"{name}.{form}"), {**known, **more}, html=form == "html",
+            name=f"{name}.{form}", partial=lambda part: _template(folder, f"{part}.{form}"))
 
-    head, _, body = fill(kind + ".txt", False).partition("\n\n")
+    def laid_out(form: str, body: str, subject: str) -> str:
+        whole = fill("layout", form, body=body, subject=subject)
+        if body not in whole or not body:
+            raise mustache.TemplateError(f"layout.{form} or {kind}.{form}: the notice itself is "
+                                         "not in it; expected a text, and {{{body}}} where it goes")
+        return whole
+
+    head, _, body = fill(kind, "txt").partition("\n\n")
     subject = one_line(head.partition("Subject:")[2], 200)
     if not head.startswith("Subject:") or "\n" in head or not subject:
         raise mustache.TemplateError(f"{kind}.txt: expected its first line to be `Subject: ...`, "
                                      "then an empty line")
-    inner = {"layout.txt": body.strip("\n"), "layout.html": fill(kind + ".html", True).strip("\n")}
-    text = fill("layout.txt", False, body=inner["layout.txt"])
-    page = fill("layout.html", True, subject=subject, body=inner["layout.html"])
-    for name, whole in (("layout.txt", text), ("layout.html", page)):
-        if inner[name] not in whole or not inner[name]:
-            raise mustache.TemplateError(f"{name} or {kind}{name[6:]}: the notice itself is not in "
-                                         "it; expected a text, and {{{body}}} where it goes")
-    return Letter(subject, fold(text), page)
-
-
-def signature(persona: str) -> str:
-    """The name that a notice is signed with, of `Name <address>`."""
-    return persona.rpartition("<")[0].strip().strip('"')
-
-
-def fold(text: str) -> str:
-    """Lines of at most WIDTH columns; what was folded goes on below its own beginning, behind label
-    and indent."""
-    return "\n".join(part for line in text.split("\n") for part in _folded(line))
+    text = laid_out("txt", body.strip("\n"), subject)
+    return Letter(subject, _fold(text), laid_out("html", fill(kind, "html").strip("\n"), subject))
 
 
 def unlinked(text) -> str:
@@ -109,14 +96,21 @@ def span(length) -> str:
     return f"{number} {unit}{'s' * (number != 1)}"
 
 
-def _folded(line: str) -> list[str]:
-    """The line in as many as it takes. A link or an address is never broken: it may be copied."""
-    if len(line) <= WIDTH:
-        return [line]
-    found = LABEL.match(line)
-    label = found.group() if found else ""
-    return wrap(line[len(label):], WIDTH, initial_indent=label, subsequent_indent=" " * len(label),
-                break_long_words=False, break_on_hyphens=False)
+def _signature(persona: str) -> str:
+    """The name in `Name <address>`."""
+    return persona.rpartition("<")[0].strip().strip('"')
+
+
+def _fold(text: str) -> str:
+    """Lines of at most WIDTH columns; what was folded goes on below its own beginning, behind label
+    and indent. A link or an address is never broken: it may be copied."""
+    lines: list[str] = []
+    for line in text.split("\n"):
+        label = LABEL.findall(line)[0]
+        lines += [line] if len(line) <= WIDTH else wrap(
+            line[len(label):], WIDTH, initial_indent=label, subsequent_indent=" " * len(label),
+            break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines)
 
 
 def _plain(value):
@@ -128,26 +122,14 @@ def _plain(value):
     return one_line(value, 500) if isinstance(value, (str, bytes)) else value
 
 
-def _template(name: str, folder: str = "") -> str:
-    path = os.path.join(folder, name)
-    if folder and not os.path.isdir(folder):
-        raise mustache.TemplateError(f"[notifications] templates = {folder}: there is no such "
-                                     "folder")
-    if folder and os.path.lexists(path):
-        try:
-            if not os.path.isfile(path):
-                raise OSError("it is no file")
-            with open(path, encoding="utf-8-sig", newline=None) as file:
-                return file.read()
-        except (OSError, UnicodeDecodeError) as error:
-            raise mustache.TemplateError(f"{path}: cannot be read: {error}") from None
+def _template(folder: str, name: str) -> str:
+    """The text of a template, whatever line ends an upload has given it."""
+    own = os.path.join(folder, name)
+    path = own if folder and os.path.lexists(own) else os.path.join(OWN, name)
     try:
-        return own_template(name)
-    except OSError:
-        raise mustache.TemplateError(f"there is no template {name}") from None
-
-
-def own_template(name: str) -> str:
-    """A template of the bundle's own, whatever line ends an upload has given it."""
-    with open(os.path.join(OWN, name), encoding="utf-8", newline=None) as file:
-        return file.read()
+        if folder and not os.path.isdir(folder):
+            raise OSError(f"[notifications] templates = {folder}: there is no such folder")
+        with open(path, encoding="utf-8-sig") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise mustache.TemplateError(f"{name}: cannot be read: {error}") from None

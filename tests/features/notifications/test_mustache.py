@@ -3,20 +3,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.product import TemplateError, escape, render
+from tests.support.product import TemplateError, render
 
 VALUES = {"name": "Jo & <Co>", "none": None, "empty": "", "zero": 0, "yes": True, "no": False,
           "rows": [], "items": [{"word": "one", "inner": [{"deep": "a"}, {"deep": "b"}]},
                                 {"word": "two", "inner": []}], "plain": ["x", "y"],
-          "tag": "{{name}}"}
+          "tag": "{{name}}", "markup": """<a href="x" id='y'>&"""}
+PARTS = {"greeting": "Hello {{name}},\n"}
 
 
-def text(source: str) -> str:
-    return render(source, VALUES, html=False, name="letter.txt")
-
-
-def page(source: str) -> str:
-    return render(source, VALUES, html=True, name="letter.html")
+def text(source: str, html: bool = False) -> str:
+    return render(source, VALUES, html=html, name="letter.txt", partial=PARTS.__getitem__)
 
 
 @pytest.mark.parametrize("source, filled", [
@@ -56,21 +53,19 @@ def test_a_section_or_comment_that_has_a_line_to_itself_takes_it_away(source, fi
 
 
 def test_html_escapes_values_and_leaves_raw_ones():
-    assert page("<b title='{{name}}'>{{name}}</b>{{{name}}}") == (
-        "<b title='Jo &amp; &lt;Co&gt;'>Jo &amp; &lt;Co&gt;</b>Jo & <Co>")
-    escaped = "&lt;a href=&quot;x&quot; id=&#x27;y&#x27;&gt;&amp;"
-    assert escape("""<a href="x" id='y'>&""") == escaped
+    assert text("{{markup}}{{{markup}}}", html=True) == (
+        """&lt;a href=&quot;x&quot; id=&#x27;y&#x27;&gt;&amp;<a href="x" id='y'>&""")
 
 
 @pytest.mark.parametrize("source, said", [
     ("{{nobody}}",
-     "letter.txt: nothing is called 'nobody' here; there is empty, items, name, no, none"),
+     "letter.txt: nothing is called 'nobody' here; there is empty, items, markup, name, no"),
     ("{{#nobody}}{{/nobody}}",
-     "is called 'nobody' here; there is empty, items, name, no, none, plain, rows, tag, yes"),
+     "is called 'nobody' here; there is empty, items, markup, name, no, none, plain, rows, tag"),
     ("{{#plain}}{{x}}{{/plain}}", "letter.txt: nothing is called 'x' here"),
-    ("{{#yes}}a", "letter.txt: the section 'yes' is never closed"),
-    ("a{{/yes}}", "letter.txt: {{/yes}} closes what is not open"),
-    ("{{#yes}}{{#items}}{{/yes}}{{/items}}", "letter.txt: {{/yes}} closes what is not open"),
+    ("{{#yes}}a", "letter.txt: cannot read '{{#yes}}a': no tag that is known, or a section"),
+    ("a{{/yes}}", "letter.txt: cannot read '{{/yes}}'"),
+    ("{{#yes}}{{#items}}{{/yes}}{{/items}}", "letter.txt: cannot read '{{#items}}'"),
     ("a {{name", "letter.txt: cannot read '{{name'"),
     ("{{> part}}", "letter.txt: cannot read '{{> part}}'"),
 ])
@@ -81,6 +76,4 @@ def test_a_slip_is_told_with_its_place(source, said):
 
 
 def test_a_partial_is_the_lines_of_another_template():
-    parts = {"greeting": "Hello {{name}},\n"}
-    assert render("{{> greeting}}\nwelcome", VALUES, html=False,
-                  partial=parts.__getitem__) == "Hello Jo & <Co>,\nwelcome"
+    assert text("{{> greeting}}\nwelcome") == "Hello Jo & <Co>,\nwelcome"
