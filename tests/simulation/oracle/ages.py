@@ -39,6 +39,10 @@ class Aged(Rule):
             else:
                 self._active.setdefault(id, step.ended)
 
+    def trust_clock(self) -> None:
+        """An operator says that cron was only away."""
+        self._away_until = 0.0
+
     def active_since(self, user: int) -> float:
         """Since when its owner, perhaps suspended or deleted before, can be notified; 0: is not."""
         return self._active.get(user, 0)
