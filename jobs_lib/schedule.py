@@ -21,12 +21,12 @@ A slot is a moment at which a schedule is due. Where the clock changes:
 """
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone, tzinfo
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
 
 from .records import namedtuple
 
 UTC = timezone.utc
-MINUTE, DAY, WEEK = timedelta(minutes=1), timedelta(days=1), timedelta(days=7)
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -39,12 +39,10 @@ _FIELDS = (_Field("minute", 0, 59, ()), _Field("hour", 0, 23, ()), _Field("day",
            _Field("month", 1, 12, MONTHS), _Field("weekday", 0, 7, WEEKDAYS))
 # days of each month, in a leap year
 _LONGEST = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_ALL_HOURS = (1 << 24) - 1
-_SIX_WEEKS = 1 + (1 << 7) + (1 << 14) + (1 << 21) + (1 << 28) + (1 << 35)
 
-# Sets of numbers are the bits of an int: the nearest member, below or above, is two operations
-# away.
 Schedule = namedtuple("Schedule", "text minutes hours days months weekdays either_day every_hour")
+Schedule.__doc__ = """`text`: as it was given. The numbers of each field, rising; Sunday is 0.
+`either_day`: one of the two day fields is enough. `every_hour`: it keeps its rhythm."""
 
 
 class ScheduleError(ValueError):
@@ -66,34 +64,28 @@ def parse(text: str) -> Schedule:
     if len(parts) != len(_FIELDS):
         raise ScheduleError("expected five fields (minute hour day month weekday), found "
                             f"{len(parts)}")
-    minutes, hours, days, months, weekdays = [_set(part, field) for part,
+    minutes, hours, days, months, weekdays = [_numbers(part, field) for part,
                                               field in zip(parts, _FIELDS)]
-    weekdays = (weekdays | weekdays >> 7) & 0x7F                     # 7 is Sunday, as is 0
+    weekdays = tuple(sorted({day % 7 for day in weekdays}))          # 7 is Sunday, as is 0
     either_day = parts[2][0] != "*" and parts[4][0] != "*"
-    possible = either_day or any(months >> month & 1 and days & ((2 << _LONGEST[month]) - 1)
-                                 for month in range(1, 13))
-    if not possible:
+    if not (either_day or any(days[0] <= _LONGEST[month] for month in months)):
         raise ScheduleError(f"day {parts[2]!r} with month {parts[3]!r}: "
                             "expected a day that one of these months has")
-    return Schedule(text, minutes, hours, days, months, weekdays, either_day, hours == _ALL_HOURS)
+    return Schedule(text, minutes, hours, days, months, weekdays, either_day, len(hours) == 24)
 
 
-def _set(text: str, field: _Field) -> int:
-    members = 0
+def _numbers(text: str, field: _Field) -> tuple[int, ...]:
+    """Those of a whole field, rising."""
+    found: set[int] = set()
     for part in text.split(","):
-        if part == "*":
-            members |= (2 << field.high) - (1 << field.low)
-        elif part.isdigit() and part.isascii():
-            members |= 1 << _number(part, part, field)
-        else:
-            members |= _span(part, field)
-    return members
+        found.update(_span(part, field))
+    return tuple(sorted(found))
 
 
-def _span(part: str, field: _Field) -> int:
-    """The members of `*/5`, `10-40`, `10-40/10` or a name."""
+def _span(part: str, field: _Field) -> range:
+    """The numbers of `*`, `*/5`, `7`, a name, `10-40` or `10-40/10`."""
     span, slash, step = part.partition("/")
-    low, high, width = field.low, field.high, 1
+    low, high = field.low, field.high
     if span != "*":
         first, dash, last = span.partition("-")
         low = high = _number(first, part, field)
@@ -107,14 +99,9 @@ def _span(part: str, field: _Field) -> int:
         if low > high:
             raise ScheduleError(f"{field.name} {part!r}: expected a range that rises, "
                                 f"or two: {low}-{field.high},{field.low}-{high}")
-    if slash:
-        if not (step.isdigit() and step.isascii() and 1 <= int(step) <= field.high):
-            raise ScheduleError(f"{field.name} {part!r}: expected a step of 1-{field.high} after "
-                                "'/'")
-        width = int(step)
-    if width == 1:
-        return (2 << high) - (1 << low)
-    return sum(1 << number for number in range(low, high + 1, width))
+    if slash and not (step.isdigit() and step.isascii() and 1 <= int(step) <= field.high):
+        raise ScheduleError(f"{field.name} {part!r}: expected a step of 1-{field.high} after '/'")
+    return range(low, high + 1, int(step) if slash else 1)
 
 
 def _number(word: str, part: str, field: _Field) -> int:
@@ -135,105 +122,90 @@ def _number(word: str, part: str, field: _Field) -> int:
 def previous(schedule: Schedule, now: datetime, zone: tzinfo = UTC) -> datetime:
     """The latest slot at or before `now`. Both are aware; the answer is in UTC."""
     moment = now.astimezone(UTC).replace(second=0, microsecond=0)
-    if zone is UTC:
-        return _at_or_before(schedule, moment)
+    if schedule.every_hour and zone is not UTC:
+        return _passing(schedule, moment, zone, -1)
+    local = moment.astimezone(zone)
+    # in the second of two equal hours, the clock has shown all of the first
+    shown = local.replace(tzinfo=None) + (moment - local.replace(fold=0).astimezone(UTC))
     while True:
-        # Backwards over stretches of equal offset, each of which holds a range of local times of
-        # its own.
-        offset = _offset(zone, moment)
-        local = _at_or_before(schedule, moment + offset)
-        change = _last_change(zone, local - offset - DAY, moment)
-        if change is None:
-            return local - offset
-        earlier = _offset(zone, change - MINUTE)
-        if local >= change + (offset if schedule.every_hour else earlier):
-            return max(local - offset, change)
-        moment = change - MINUTE
+        shown = _at_or_before(schedule, shown)
+        if (slot := _moment(shown, zone)) <= moment:
+            return slot
+        shown -= MINUTE
 
 
 def following(schedule: Schedule, after: datetime, zone: tzinfo = UTC) -> datetime:
     """The first slot later than `after`. Both are aware; the answer is in UTC."""
     moment = after.astimezone(UTC).replace(second=0, microsecond=0)
-    if zone is UTC:
-        return _at_or_after(schedule, moment + MINUTE)
-    offset = _offset(zone, moment)
-    start = moment + offset + MINUTE
-    change = _last_change(zone, moment - DAY, moment)
-    if change is not None and not schedule.every_hour:
-        # what came before it is not repeated
-        start = max(start, change + _offset(zone, change - MINUTE))
+    if schedule.every_hour and zone is not UTC:
+        return _passing(schedule, moment + MINUTE, zone, 1)
+    shown = moment.astimezone(zone).replace(tzinfo=None)
     while True:
-        local = _at_or_after(schedule, start)
-        slot = max(local - offset, moment)
-        change = _first_change(zone, moment, slot)
-        if change is None:
+        shown = _at_or_after(schedule, shown + MINUTE)
+        if (slot := _moment(shown, zone)) > moment:     # else it came in the first of equal hours
             return slot
-        earlier, offset = offset, _offset(zone, change)
-        start = change + (offset if schedule.every_hour else earlier)
-        moment = change
 
 
-def _at_or_before(schedule: Schedule, moment: datetime) -> datetime:
+def _passing(schedule: Schedule, moment: datetime, zone: tzinfo, way: int) -> datetime:
+    """The nearest minute that really passes, from `moment` on (`way` 1) or back (-1), whose local
+    time fits a schedule for every hour."""
+    while True:
+        local = moment.astimezone(zone)
+        if not _fits(schedule, local.date()):           # to the hour's end or begin
+            moment += way * (60 - local.minute if way > 0 else local.minute + 1) * MINUTE
+        elif local.minute in schedule.minutes:
+            return moment
+        else:
+            moment += way * MINUTE
+
+
+def _moment(local: datetime, zone: tzinfo) -> datetime:
+    """When a clock first shows this local time or a later one, in UTC."""
+    moment = local.replace(tzinfo=zone).astimezone(UTC)
+    if zone is UTC or moment.astimezone(zone).replace(tzinfo=None) == local:
+        return moment
+    # it is skipped: the clock changes between here and what the later offset makes of it
+    low = local.replace(tzinfo=zone, fold=1).astimezone(UTC)
+    high, later = moment, moment.astimezone(zone).utcoffset()
+    while high - low > MINUTE:
+        middle = low + (high - low) // 2 // MINUTE * MINUTE
+        if middle.astimezone(zone).utcoffset() == later:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _at_or_before(schedule: Schedule, local: datetime) -> datetime:
     """The latest time that fits, by the bare clock: no zone, no changes."""
-    year, month, day, hour = moment.year, moment.month, moment.day, moment.hour
-    hours, minutes = schedule.hours, schedule.minutes
-    if schedule.months >> month & 1 and _days(schedule, year, month) >> day & 1:
-        below = minutes & ((2 << moment.minute) - 1)
-        if below and hours >> hour & 1:
-            return datetime(year, month, day, hour, below.bit_length() - 1, tzinfo=UTC)
-        below = hours & ((1 << hour) - 1)
-        if below:
-            return datetime(year, month, day, below.bit_length() - 1, minutes.bit_length() - 1,
-                            tzinfo=UTC)
+    day, latest = local.date(), local.time()
     while True:
-        below = 0
-        if schedule.months >> month & 1:
-            below = _days(schedule, year, month) & ((1 << day) - 1)
-        if below:
-            return datetime(year, month, below.bit_length() - 1, hours.bit_length() - 1,
-                            minutes.bit_length() - 1, tzinfo=UTC)
-        below = schedule.months & ((1 << month) - 1)
-        if not below:
-            below, year = schedule.months, year - 1
-        month, day = below.bit_length() - 1, 32
+        if _fits(schedule, day):
+            for hour in reversed([hour for hour in schedule.hours if hour <= latest.hour]):
+                for minute in reversed(schedule.minutes):
+                    if time(hour, minute) <= latest:
+                        return datetime.combine(day, time(hour, minute))
+        day, latest = day - DAY, time.max
 
 
-def _at_or_after(schedule: Schedule, moment: datetime) -> datetime:
+def _at_or_after(schedule: Schedule, local: datetime) -> datetime:
     """The first time that fits, by the bare clock: no zone, no changes."""
-    year, month, day, hour = moment.year, moment.month, moment.day, moment.hour
-    hours, minutes = schedule.hours, schedule.minutes
-    if schedule.months >> month & 1 and _days(schedule, year, month) >> day & 1:
-        above = minutes >> moment.minute << moment.minute
-        if above and hours >> hour & 1:
-            return datetime(year, month, day, hour, _lowest(above), tzinfo=UTC)
-        above = hours >> (hour + 1) << (hour + 1)
-        if above:
-            return datetime(year, month, day, _lowest(above), _lowest(minutes), tzinfo=UTC)
+    day, first = local.date(), local.time()
     while True:
-        above = 0
-        if schedule.months >> month & 1:
-            above = _days(schedule, year, month) >> (day + 1) << (day + 1)
-        if above:
-            return datetime(year, month, _lowest(above), _lowest(hours), _lowest(minutes),
-                            tzinfo=UTC)
-        above = schedule.months >> (month + 1) << (month + 1)
-        if not above:
-            above, year = schedule.months, year + 1
-        month, day = _lowest(above), 0
+        if _fits(schedule, day):
+            for hour in [hour for hour in schedule.hours if hour >= first.hour]:
+                for minute in schedule.minutes:
+                    if time(hour, minute) >= first:
+                        return datetime.combine(day, time(hour, minute))
+        day, first = day + DAY, time.min
 
 
-def _days(schedule: Schedule, year: int, month: int) -> int:
-    """The days of this month that fit, as bits 1-31."""
-    first = date(year, month, 1).isoweekday() % 7
-    by_weekday = (schedule.weekdays * _SIX_WEEKS) >> first << 1
-    fitting = schedule.days | by_weekday if schedule.either_day else schedule.days & by_weekday
-    if month == 2 and (year % 4 or (not year % 100 and year % 400)):
-        return fitting & ((1 << 29) - 2)
-    return fitting & ((2 << _LONGEST[month]) - 2)
-
-
-def _lowest(members: int) -> int:
-    return (members & -members).bit_length() - 1
+def _fits(schedule: Schedule, day: date) -> bool:
+    """Whether it has times on this day."""
+    by_day = day.day in schedule.days
+    by_weekday = day.isoweekday() % 7 in schedule.weekdays
+    return day.month in schedule.months and (
+        by_day or by_weekday if schedule.either_day else by_day and by_weekday)
 
 
 # Zones
@@ -256,40 +228,3 @@ def zone(name: str) -> tzinfo:
         raise ScheduleError("this machine has no time zone data; expected UTC, or install the "
                             "system's package tzdata; or " + way_to("tzdata", None)) from None
     raise ScheduleError("expected UTC or a zone such as Europe/Berlin")
-
-
-def _offset(zone: tzinfo, moment: datetime) -> timedelta:
-    offset = moment.astimezone(zone).utcoffset()
-    assert offset is not None
-    return offset
-
-
-def _last_change(zone: tzinfo, start: datetime, end: datetime) -> datetime | None:
-    """The latest `start < change <= end` with a new offset. No zone changes twice in a week."""
-    while end > start:
-        middle = max(start, end - WEEK)
-        if _offset(zone, middle) != _offset(zone, end):
-            return _only_change(zone, middle, end)
-        end = middle
-    return None
-
-
-def _first_change(zone: tzinfo, start: datetime, end: datetime) -> datetime | None:
-    while start < end:
-        middle = min(end, start + WEEK)
-        if _offset(zone, middle) != _offset(zone, start):
-            return _only_change(zone, start, middle)
-        start = middle
-    return None
-
-
-def _only_change(zone: tzinfo, start: datetime, end: datetime) -> datetime:
-    low, high = 0, (end - start) // MINUTE
-    before = _offset(zone, start)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _offset(zone, start + middle * MINUTE) == before:
-            low = middle
-        else:
-            high = middle
-    return start + high * MINUTE

@@ -20,7 +20,7 @@ def words(schedule: Schedule) -> str:
 
 def _times(schedule: Schedule) -> str:
     """The times of a day, or "" for what has no short name."""
-    minutes, hours = members(schedule.minutes), members(schedule.hours)
+    minutes, hours = schedule.minutes, schedule.hours
     if len(minutes) * len(hours) <= CLOCK_TIMES:
         return "at " + _list([f"{hour:02}:{minute:02}" for hour in hours for minute in minutes])
     if len(hours) < 24:
@@ -35,9 +35,9 @@ def _times(schedule: Schedule) -> str:
 
 def _days(schedule: Schedule) -> str:
     """The days of a year, or "" for what has no short name."""
-    days, weekdays = members(schedule.days), members(schedule.weekdays)
+    days, weekdays = schedule.days, schedule.weekdays
     some_days, some_weekdays = len(days) < 31, len(weekdays) < 7
-    if len(members(schedule.months)) < 12 or (some_days and some_weekdays):
+    if len(schedule.months) < 12 or (some_days and some_weekdays):
         return ""
     if some_days:
         return f"on day{'s' if len(days) > 1 else ''} {_list(days)} of each month"
@@ -48,18 +48,13 @@ def _days(schedule: Schedule) -> str:
     return "on " + _list([f"{WEEKDAYS[weekday]}s" for weekday in weekdays])
 
 
-def members(bits: int) -> list[int]:
-    """The numbers of a field of a Schedule."""
-    return [number for number in range(bits.bit_length()) if bits >> number & 1]
-
-
-def even_step(numbers: list[int], whole: int) -> int:
+def even_step(numbers: tuple[int, ...], whole: int) -> int:
     """The distance when the numbers are evenly spread over the whole, otherwise 0."""
     step = whole // len(numbers)
-    return step if numbers == list(range(numbers[0], whole, step)) and whole % step == 0 else 0
+    return step if [*numbers] == [*range(numbers[0], whole, step)] and whole % step == 0 else 0
 
 
-def _list(items: list[int] | list[str]) -> str:
+def _list(items: list[str] | tuple[int, ...]) -> str:
     """`1`, `1 and 2`, `1, 2 and 3`."""
     texts = [str(item) for item in items]
     return ", ".join(texts[:-1]) + " and " + texts[-1] if len(texts) > 1 else texts[0]

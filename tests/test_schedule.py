@@ -173,10 +173,10 @@ def test_slots_around_a_clock_change(expression, period, expected):
 
 
 def is_due(schedule: cron.Schedule, local: datetime) -> bool:
-    day, weekday = schedule.days >> local.day & 1, schedule.weekdays >> local.isoweekday() % 7 & 1
-    return bool(schedule.minutes >> local.minute & 1 and schedule.hours >> local.hour & 1
-                and schedule.months >> local.month & 1
-                and (day or weekday if schedule.either_day else day and weekday))
+    day, weekday = local.day in schedule.days, local.isoweekday() % 7 in schedule.weekdays
+    return (local.minute in schedule.minutes and local.hour in schedule.hours
+            and local.month in schedule.months
+            and (day or weekday if schedule.either_day else day and weekday))
 
 
 def slots_by_definition(schedule: cron.Schedule, zone, start: datetime,
@@ -204,7 +204,7 @@ CHANGES = [("Europe/Berlin", "2026-03-29 01:00"), ("Europe/Berlin", "2026-10-25 
            ("America/New_York", "2026-03-08 07:00"), ("America/New_York", "2026-11-01 06:00"),
            ("Australia/Lord_Howe", "2026-10-03 15:30"), ("Australia/Lord_Howe", "2026-04-04 15:00"),
            ("Pacific/Apia", "2011-12-30 10:00"), ("Asia/Beirut", "2026-03-28 22:00"),
-           ("America/St_Johns", "2010-11-07 02:31"), ("Africa/Casablanca", "2026-02-15 02:00")]
+           ("Africa/Casablanca", "2026-02-15 02:00")]
 HOURS = st.one_of(st.just("*"), st.sampled_from(["0", "1", "2", "3", "23", "0,2", "1-3", "*/2",
                                                  "22,23,0"]))
 DAYS = st.sampled_from(["* * *", "*/2 * *", "* * sun", "1 * sun", "29 3 *"])

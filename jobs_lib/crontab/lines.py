@@ -15,7 +15,7 @@ from jobs_lib.errors import UsageError
 from jobs_lib.output.layout import wrapped
 from jobs_lib.records import namedtuple
 from jobs_lib.schedule import Schedule
-from jobs_lib.schedule_text import even_step, members, words
+from jobs_lib.schedule_text import even_step, words
 from jobs_lib.text import counted
 
 STYLES = ("one-line", "per-job")
@@ -107,18 +107,18 @@ def comment(text: str) -> list[str]:
 def fields_after(schedule: Schedule, key: int, same_clock: bool = True) -> tuple[str, int]:
     """(five fields for some minutes after each slot and before the next, how many minutes); `key`
     chooses among them."""
-    minutes, hours, days = members(schedule.minutes), list(range(24)), ["*", "*", "*"]
+    minutes, hours, days = schedule.minutes, tuple(range(24)), ["*", "*", "*"]
     if same_clock:
-        hours, days = members(schedule.hours), _days(schedule)
+        hours, days = schedule.hours, _days(schedule)
     delays = _delays(minutes, hours, every_day=days == ["*", "*", "*"])
     delay = delays[key % len(delays)]
     carry = (minutes[0] + delay) // 60
-    late_minutes = sorted((minute + delay) % 60 for minute in minutes)
-    late_hours = hours if len(hours) == 24 else sorted((hour + carry) % 24 for hour in hours)
+    late_minutes = tuple(sorted((minute + delay) % 60 for minute in minutes))
+    late_hours = hours if len(hours) == 24 else tuple(sorted((hour + carry) % 24 for hour in hours))
     return " ".join([_field(late_minutes, 60), _field(late_hours, 24), *days]), delay
 
 
-def _delays(minutes: list[int], hours: list[int], every_day: bool) -> list[int]:
+def _delays(minutes: tuple[int, ...], hours: tuple[int, ...], every_day: bool) -> list[int]:
     """The minutes by which all times may be delayed: before the next time, in fields that still
     give the same times on the same days."""
     def fits(delay: int) -> bool:
@@ -130,13 +130,13 @@ def _delays(minutes: list[int], hours: list[int], every_day: bool) -> list[int]:
     times = [hour * 60 + minute for hour in hours for minute in minutes]
     gap = min(after - before for before, after in zip(times, [*times[1:], times[0] + DAY]))
     # Midnight is when a host is busiest: what is due in its hour goes into the next one.
-    start = 60 if hours == [0] and gap > 120 else 0
+    start = 60 if hours == (0,) and gap > 120 else 0
     fitting = [delay for delay in range(start, start + min(gap, LATEST)) if fits(delay)]
     quiet = [delay for delay in fitting if all((minute + delay) % 60 for minute in minutes)]
     return quiet or fitting or [0]
 
 
-def _field(numbers: list[int], whole: int) -> str:
+def _field(numbers: tuple[int, ...], whole: int) -> str:
     """A cron field for these numbers: `*`, `*/5`, `2-59/5` or a list."""
     step = even_step(numbers, whole)
     if len(numbers) == 1 or not step:

@@ -132,8 +132,8 @@ def test_what_runs_hourly_or_daily_has_a_minute_of_its_own_never_0_nor_by_midnig
     starts = []
     for job in catalogue.load_all():
         parsed = schedule.parse(job.schedule)
-        hours = [-1] if parsed.every_hour else [at for at in range(24) if parsed.hours >> at & 1]
-        found = [(hour, at) for hour in hours for at in range(60) if parsed.minutes >> at & 1]
+        hours = [-1] if parsed.every_hour else parsed.hours
+        found = [(hour, at) for hour in hours for at in parsed.minutes]
         starts += found if len(found) == 1 else []
     assert len(starts) > 12
     assert len(set(starts)) == len(starts)
