@@ -376,7 +376,7 @@ case ${1:-} in
         tier=''
         if [ "${1:-}" = --all ]; then shift; elif [ $# = 0 ]; then tier='not slow'; fi
         if [ $# = 0 ]; then
-            set -- -p tests.support.progress ${tier:+-m "$tier"}
+            set -- ${tier:+-m "$tier"}
             lacking=$(missing | tr '\n' ' ')
             if [ -n "$lacking" ]; then warn "this machine lacks ${lacking% }: what talks to them is left out"; fi
         fi

@@ -61,8 +61,11 @@ def pytest_collection_finish():
     gc.freeze()
 
 
-def pytest_terminal_summary(terminalreporter):
-    """What this machine could not test, so that nobody takes a part for the whole."""
+def pytest_terminal_summary(terminalreporter, config):
+    """What was not tested, so that nobody takes a part for the whole."""
+    if config.option.markexpr == "not slow":
+        terminalreporter.write_line("Left out: what is on MariaDB, of programs, or slow. "
+                                    "`./install.sh test --all` runs it, too.")
     if lines := left_out(terminalreporter.stats.get("skipped", [])):
         terminalreporter.section("left out on this machine")
         for line in lines:

@@ -225,10 +225,6 @@ def test_no_secret_is_shown(here, url, shows):         # R72
         assert words[0] == "check" or shows in answer.out
 
 
-def test_a_configuration_in_order_says_so(here, tmp_path):
-    assert here("config", "check", ini=FINE) == (0, f"{tmp_path}/config.ini is in order.\n", "")
-
-
 @pytest.mark.parametrize("change, said", [
     ("", None),
     (FINE, "[mail] from is not set"),           # without it all

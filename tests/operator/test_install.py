@@ -9,7 +9,6 @@ import ast
 import hashlib
 import json
 import os
-import posixpath
 import pty
 import re
 import select
@@ -225,21 +224,6 @@ def test_an_upload_with_crlf_still_runs(host, install):         # R65
     assert b"\r" not in script.read_bytes().replace(b"'\\r'", b"")
 
 
-def test_a_run_of_the_tests_says_how_far_it_is_and_how_many_it_leaves_out(tmp_path):
-    some = tmp_path / "test_some.py"
-    some.write_text("import pytest\n\n\ndef test_good():\n    pass\n\n\ndef test_bad():\n"
-                    "    assert False\n\n\n@pytest.mark.slow\ndef test_long():\n    pass\n")
-    for how in ((), ("-n", "1")):
-        run = subprocess.run([sys.executable, "-m", "pytest", *how, "-p", "no:cacheprovider", "-p",
-                              "tests.support.progress", "-c", str(ROOT / "pyproject.toml"), "-m",
-                              "not slow", str(some)], cwd=ROOT, capture_output=True, text=True)
-        lines = run.stdout.splitlines()
-        assert [line.rpartition(",")[0] for line in lines if " %: " in line] == [
-            " 50 %: 1 of 2 tests, 0 failed", "100 %: 2 of 2 tests, 1 failed"]
-        assert any(line.startswith("FAILED") and "test_bad (call)" in line for line in lines)
-        assert "Left out of the quick tests: 1 " in run.stdout
-
-
 def test_every_program_that_a_test_needs_is_found_by_install_sh():
     """It reads the tests line by line for calls of `program` with two plain strings."""
     line = re.compile(r'program\("[^"]+", "[^"]+"\)')
@@ -291,16 +275,6 @@ def test_the_bundle_has_what_a_host_needs_and_nothing_of_its_own(bundle, host): 
     assert [name for name in names if b"private" == bundle.read(name)] == []
     for entry in bundle.infolist():
         assert entry.external_attr >> 16 & 0o777 == (0o755 if entry.is_dir() else 0o644)
-
-
-def test_every_link_between_the_pages_of_the_bundle_leads_somewhere(bundle):
-    names = set(bundle.namelist())
-    pages = [name for name in names if re.match(r"jobs/(docs/)?\w[\w-]*\.md$", name)]
-    assert len(pages) > 20
-    linked = {(page, posixpath.normpath(posixpath.join(posixpath.dirname(page), target)))
-              for page in pages for target in
-              re.findall(r"\]\((?!https?:)([\w./-]+)(?:#[\w-]*)?\)", bundle.read(page).decode())}
-    assert sorted(link for link in linked if link[1] not in names) == []
 
 
 def test_a_bundle_runs_at_once_and_one_over_it_keeps_what_is_the_hosts(bundle, tmp_path):  # R65

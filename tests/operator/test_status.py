@@ -15,11 +15,11 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from tests.support.databases import bulk, migrated
+from tests.support.databases import migrated
 from tests.support.past import SECRETS, fill, ready
 from tests.support.patience import SOON
 from tests.support.product import Ports, catalogue, clock, loader, publish
-from tests.support.shell import ROOT, Shell
+from tests.support.shell import Shell
 
 JOB, JOBS = "retry_forwards", catalogue.names()
 VOID = ("meta", "link", "br", "img", "wbr", "input", "hr")
@@ -324,29 +324,10 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def well(tmp_path_factory):
-    """A service with nothing to complain of."""
-    with ready(tmp_path_factory.mktemp("well")) as bench:
-        yield bench
-
-
-@pytest.fixture(scope="module")
 def badly(tmp_path_factory):
     """A service with incidents."""
     with ready(tmp_path_factory.mktemp("badly"), troubled=True) as bench:
         yield bench
-
-
-def test_when_all_is_well_the_page_says_so(well):
-    text = Page(well.command("report")).text
-    for words in ("All is well", "41 of 80 recipients"):
-        assert words in text
-    assert "jobs.py history" not in text
-    assert all(name in text.replace("_ ", "_") for name in JOBS)
-    well.config(core={"timezone": "Asia/Kolkata"})
-    text = Page(well.command("report")).text
-    well.config(core={"timezone": "UTC"})
-    assert ("24 Nov 20:00" in text, "Asia/Kolkata" in text) == (True, True)        # 14:30 UTC
 
 
 def test_incidents_are_first_with_what_to_run_with_a_shell_and_without(badly):
@@ -362,20 +343,6 @@ def test_incidents_are_first_with_what_to_run_with_a_shell_and_without(badly):
     # what needs somebody, before the others
     jobs_of = text.partition(" Jobs Job Last run")[2]
     assert jobs_of.index("retry_ webhooks") < jobs_of.index("retry_ forwards")
-
-
-def test_a_single_failure_and_a_pause_are_shown_although_nothing_needs_you(bench):
-    bench.table("job_runs", [{"job": JOB, "run_id": "r1", "status": "failed",
-                              "started_at": bench.now}])
-    bench.table("job_state", [{"job": "purge_sessions", "paused_at": bench.now},
-                              {"job": JOB, "due_after": bench.ago(minutes=20)}])
-    page = bench.command("report")
-    text = Page(page).text
-    assert "All is well" in text
-    assert ("Failed the last time, not yet often enough to need you: retry_forwards. "
-            "Paused: purge_sessions.") in text
-    row = page.partition('id="job-retry_forwards"')[2].partition("</tr>")[0]
-    assert '<td class="next">due now</td>' in row
 
 
 @pytest.mark.parametrize("words", [["report"], ["report", "--private"]], ids=" ".join)
@@ -436,23 +403,3 @@ def test_both_engines_show_the_same(bench, badly):       # R14
         page = Page(one.command("report")).text
         return [status["jobs"], status["queues"], page.rpartition(" Disk ")[0]]
     assert told(bench) == told(badly)
-
-
-@pytest.mark.slow
-def test_ten_times_the_runs_in_the_same_memory(tmp_path, pool):         # R18
-    sizes = []
-    for runs in (3000, 30_000):
-        folder = tmp_path / str(runs)
-        folder.mkdir()
-        service, now = Shell(folder, pool.sqlite(folder)), clock.now()
-        bulk(service.db, "job_runs", ["run_id", "job", "status", "started_at", "finished_at",
-                                      "duration_ms", "error"],
-             [(f"r{number}", JOB, "ok", at, at, 20, "x" * 200) for number in range(runs)
-              for at in [clock.text(now - timedelta(days=29 - 29 * number / runs))]])
-        answer = service("report", "--output", str(folder / "status.html"),
-                         launcher=str(ROOT / "tests/support/peak.py"))
-        assert answer.code == 0, answer
-        sizes.append(int(answer.err.splitlines()[-1]))
-        assert f"{runs:,} runs" in (folder / "status.html").read_text()
-        service.close()
-    assert sizes[1] <= sizes[0] * 1.1, sizes

@@ -5,22 +5,17 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs_lib import text as times
 from jobs_lib.output.console import visible
-from jobs_lib.runner import outcome as outcomes
-from jobs_lib.schedule import zone
 from tests.support.databases import migrated
 from tests.support.past import fill
 from tests.support.product import clock
 from tests.support.shell import Shell
 
-NOW = datetime(2026, 11, 24, 22, 30, tzinfo=timezone.utc)
 # Colour, cursor, title of the window, C1's CSI, turned writing (Trojan Source), zero width, tags,
 # line and paragraph
 HOSTILE = ("\x1b[31m\x1b[2J\x1b]0;x\x07\r\x9b2J\u202egnp\u2066\u200b\u2060\ufeff\U000e0041\u2028"
@@ -37,44 +32,6 @@ JSON = ("history", "list", "status", "doctor", "test retry_webhooks", "retry_for
 COMMANDS = (*JSON, "history -v", "metrics", "queue forwards", "check_jobs --dry-run",
             "test retry_forwards", "config show", HOSTILE, f"retry_forwards --set x{HOSTILE}=1",
             f"replay forward {HOSTILE}")
-
-
-@pytest.mark.parametrize("milliseconds, said", [
-    (None, "-"), (0, "0 ms"), (999, "999 ms"), (1000, "1.0 s"), (9_940, "9.9 s"), (12_300, "12 s"),
-    (200_000, "3 min 20 s"), (180_000, "3 min"), (3_900_000, "1 h 5 min"), (36_120_000, "10 h")])
-def test_how_long_a_run_took(milliseconds, said):
-    assert times.took(milliseconds) == said
-
-
-@pytest.mark.parametrize("number, users, operators", [
-    (0, "0 bytes", "0 bytes"), (1000, "1 kB", "1,000 bytes"), (999_499, "999 kB", "976 kB"),
-    (999_500, "1.0 MB", "976 kB"), (9_950_000, "10 MB", "9.5 MB"), (3 << 40, "3.3 TB", "3.0 TB"),
-    (-1, "unknown", "unknown"), (None, "unknown", "unknown")])
-def test_sizes_are_in_units_of_1000_for_users_and_of_1024_for_operators(number, users, operators):
-    assert (times.size(number, 1000), times.size(number)) == (users, operators)
-
-
-@pytest.mark.parametrize("hours, said", [
-    (0, "23:30"), (1, "tomorrow 00:30"), (-24, "yesterday 23:30"), (48, "Thu 26 Nov 23:30"),
-    (-24 * 10, "Sat 14 Nov 23:30"), (24 * 200, "2027-06-13 00:30")])         # summer time by then
-def test_a_moment_is_as_short_as_it_is_clear_in_its_zone(hours, said):
-    assert times.moment(NOW + timedelta(hours=hours), NOW, zone("Europe/Berlin")) == said
-
-
-@pytest.mark.parametrize("result, said", [
-    ({}, "retry_x: done in 1.2 s"),
-    ({"counts": {"sent": 1200, "files": 1, "failed": 0, "access": 1}, "duration_ms": 200_000},
-     "retry_x: done in 3 min 20 s: 1,200 sent, 1 file, 1 access"),
-    ({"status": "partial", "stop_reason": "budget", "counts": {"sent": 3}},
-     "retry_x: stopped early after 1.2 s (budget), the next run goes on: 3 sent"),
-    ({"status": "failed", "error": "the relay\n  is\tgone", "counts": {"sent": 3}},
-     "retry_x: failed: the relay is gone"),
-    ({"status": "skipped", "stop_reason": "the lock is held"},
-     "retry_x: not started: the lock is held")])
-def test_an_outcome_is_one_line(result, said):
-    assert outcomes.outcome_words({
-        "job": "retry_x", "status": "ok", "duration_ms": 1234, "counts": {}, "stop_reason": None,
-        "error": None, **result}) == said
 
 
 # Terminals

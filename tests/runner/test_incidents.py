@@ -445,15 +445,3 @@ def _shown(site) -> list:
     listed, = (job["last_run"]["status"] for job in json.loads(site("list", "--json").out)
                if job["name"] == "dig")
     return [status, listed, json.loads(site("history", "dig", "--json").out)[0]["status"]]
-
-
-@pytest.mark.parametrize("what", ["state/locks/dig.lock", "log/dig.log"])
-def test_doctor_and_test_name_a_file_of_another_user(site, what):                         # R69
-    site.job("dig", "--set", "items=1")
-    strange(site.folder / what)
-    doctor = json.loads(unprivileged(site, "doctor", "--json").stdout)
-    assert [each["level"] for each in doctor
-            if str(site.folder / what) in each["what"]] == ["problem"]
-    trial = unprivileged(site, "test", "dig", "--json")
-    assert trial.returncode == 1
-    assert str(site.folder / what) in " ".join(json.loads(trial.stdout)["unusable"])

@@ -42,15 +42,6 @@ def test_a_first_install_fires_nothing_old(site, ticks, is_known):           # R
     assert ticks.at("2026-11-25 03:20") == [("tick_normal", "ok", "2026-11-25 03:17")]
 
 
-def test_a_paused_job_is_not_due_and_resuming_it_fires_nothing(site, ticks):         # R7
-    site.enable("tick_normal", schedule="17 3 * * *")
-    site.known("tick_normal", paused_at=utc("2026-11-20 10:00"))
-    assert ticks.at("2026-11-24 14:31") == []
-    assert site("resume", "tick_normal", now="2026-11-24 15:00:00").code == 0
-    assert ticks.at("2026-11-24 15:05") == []
-    assert ticks.at("2026-11-25 03:20") == [("tick_normal", "ok", "2026-11-25 03:17")]
-
-
 # Carrying on
 
 @pytest.mark.parametrize("status", ["partial", "timeout", "interrupted", "vanished"])
@@ -79,18 +70,6 @@ def test_a_retry_that_succeeds_ends_it(site, ticks):
     assert ticks.at("2026-11-24 03:31") == []
     assert ticks.at("2026-11-24 03:32") == [("fail", "ok", None)]
     assert ticks.at("2026-11-24 05:00") == []
-
-
-def test_a_dead_run_is_carried_on_and_a_living_one_is_not(site, ticks):      # R2
-    site.enable("dig", items="100000", pause="100")
-    worker = site.start("dig", "--scheduled", now="2026-11-24 14:31:00")
-    site.working("dig")
-    assert ticks.at("2026-11-24 14:32") == []
-    worker.kill()
-    worker.communicate()
-    site.configure("dig", items="1", pause="0")
-    assert ticks.at("2026-11-24 14:33") == [("dig", "ok", None)]
-    assert site.outcomes("dig") == ["vanished", "ok"]
 
 
 # The order

@@ -52,26 +52,3 @@ def test_a_run_that_cannot_begin_for_another_writer_is_skipped_quietly(site):   
     assert site.events("dig")[-1]["event"] == "run skipped"
     assert "was writing" in site.events("dig")[-1]["reason"]
     assert site.runs("dig") == []
-
-
-def test_a_dry_run_leaves_no_trace_and_waits_for_no_lock(site):               # R11
-    result = site.job("dig", "--dry-run")
-    assert (result["dry_run"], result["counts"]) == (True, {"dug": 3})
-    assert (site.runs(), site.dug()) == ([], 0)
-    assert not (site.folder / "log").exists()
-    assert not (site.folder / "state").exists()
-    worker = site.start("dig", "--set", "items=100000", "--set", "pause=100")
-    site.working("dig")
-    assert site.job("dig", "--dry-run")["status"] == "ok"
-    worker.kill()
-    worker.communicate()
-
-
-def test_broken_options_are_reported_before_anything_is_touched(site):
-    site.configure("dig", items="many", pause="-1")
-    done = site("dig")
-    assert done.code == 78
-    assert "[dig] items = 'many'" in done.err
-    assert "[dig] pause = '-1'" in done.err
-    assert not (site.folder / "state").exists()
-    assert site("tick_low", "-v").code == 0         # another job's options are no matter

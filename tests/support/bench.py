@@ -195,10 +195,6 @@ class Bench:
         (self.folder / "config.ini").write_text("\n".join(lines) + "\n")
         self._config = loader.load(None, beside=str(self.folder), environ={})
 
-    def settings(self, job):
-        """A job's own options, typed."""
-        return self._config.job(catalogue.load(job) if isinstance(job, str) else job)
-
     def run(self, job, *, limit: int | None = None, dry_run: bool = False, yes: bool = False,
             **options) -> dict:
         """Run a job, by its name or as a Job, with options as by `--set`. Its counts; a failure
