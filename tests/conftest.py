@@ -12,7 +12,7 @@ from tests.servers.mariadb import MariaDB
 from tests.servers.web import Web
 from tests.support.bench import Bench
 from tests.support.databases import Pool
-from tests.support.product import limits, load
+from tests.support.product import limits
 from tests.support.require import left_out, program
 from tests.support.shell import Shell
 
@@ -52,8 +52,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def usual_numbers(monkeypatch):
     """What a test sets of these holds for it alone."""
-    for module, name in ((load, "MAX_RUNNING"), (limits, "URGENT_SHARE")):
-        monkeypatch.setattr(module, name, getattr(module, name))
+    monkeypatch.setattr(limits, "URGENT_SHARE", limits.URGENT_SHARE)
 
 
 def pytest_collection_finish():

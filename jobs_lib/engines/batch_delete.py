@@ -5,9 +5,8 @@ ranges of the primary key delete them, which is the fastest way that both engine
 is less than a fifth of a range, or keys are text, the rows are deleted by their ids, oldest first.
 
 A batch is one commit. Its size follows the time that the last one took, and a pause after it lets
-the others in. How long both should be is for the dialect to say. While the database has much to do
-for others, the next batch waits (load.py); one that had to give way to them is tried again in
-halves.
+the others in. How long both should be is for the dialect to say. One that had to give way to others
+is tried again in halves.
 """
 from __future__ import annotations
 
@@ -15,8 +14,6 @@ from jobs_lib import clock
 from jobs_lib.database.values import chunked
 from jobs_lib.errors import Conflict, Lost
 from jobs_lib.records import namedtuple
-
-from .load import Load
 
 FIRST = 1000                 # rows in the first batch
 SPARSE = 5                   # a range of ids should lose at least one row in so many
@@ -59,17 +56,13 @@ class BatchSizer:
         least = self._batches.pause * min(1.0, rows / self._batches.least)
         return max(least, seconds * self._batches.share)
 
-    def halve(self) -> None:
-        """Take half as many rows from now on, until batches prove to be short again."""
-        self.rows = max(min(FEWEST, self._most), self.rows // 2)
-
     def pause_after_conflict(self, error: Conflict) -> float:
         """Half as many rows after a batch that had to give way; returns the pause before them, in
         seconds. Raises the error when they are few already, and again and again give way."""
         self._conflicts += 1
         if self._conflicts >= TRIES and self.rows <= FEWEST:
             raise error
-        self.halve()
+        self.rows = max(min(FEWEST, self._most), self.rows // 2)
         return AFTER_CONFLICT
 
 
@@ -87,7 +80,6 @@ class BatchDeleter:
         self.folder = ctx.section("spool").dir if files else ""
         self.table, self._has_numbers = table, table not in ctx.db.text_keys
         self.sizer = BatchSizer(ctx.db.dialect.batches, FILES_AT_ONCE if files else None)
-        self.load = Load(ctx)
         self.number, self.rows = 0, 0
         # since the last checkpoint; as many pages as that one found
         self._logged, self._pages_per_row = 0, float(PAGES)
@@ -246,6 +238,4 @@ class BatchDeleter:
     def _may_go_on(self) -> bool:
         if not self.ctx.should_stop(self.rows):
             self.ctx.sleep(self._next - self.ctx.monotonic())
-            if self.number and self.load.wait():        # each run deletes at least one batch
-                self.sizer.halve()
         return not self.ctx.should_stop()

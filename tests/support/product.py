@@ -35,7 +35,7 @@ INSIDE = {
     "database.statement": "Statement bindable scan",
     "database.transaction": "Transaction",
     "demo.service": "fill",
-    "engines.limits": "", "engines.load": "",
+    "engines.limits": "",
     "engines.spool": "mark_folder",
     "errors": "Busy ConfigError Conflict DatabaseError Duplicate JobsError LockHeld Lost ReadOnly "
               "Stopped UsageError",

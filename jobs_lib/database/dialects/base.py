@@ -26,8 +26,6 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     named_locks                               whether it has locks for runner/locks.py
     batches, by_key, before_batches, after_batch
                                               for engines/batch_delete.py: rows in short batches
-    threads_running                           a statement for engines/load.py whose `Value` is how
-                                              many threads are running in the server, or ""
 """
 from __future__ import annotations
 

@@ -49,8 +49,6 @@ batches = Batches(seconds=0.030, least=500, most=20_000, pause=0.001, share=0.03
 by_key = ""
 before_batches = ""
 after_batch = ""
-# for all clients, ours included; nobody needs a privilege to see it
-threads_running = "SHOW GLOBAL STATUS LIKE 'Threads_running'"
 
 Target = namedtuple("Target", "user password host port socket ca tls database timeout connect")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")

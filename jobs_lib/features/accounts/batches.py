@@ -5,7 +5,6 @@ from functools import partial
 
 from jobs_lib.engines import spool
 from jobs_lib.engines.batch_delete import FILES_AT_ONCE, LISTED, BatchSizer
-from jobs_lib.engines.load import Load
 from jobs_lib.engines.rows import IN_HAND, in_hand
 from jobs_lib.errors import Conflict, Lost
 from jobs_lib.features.notifications.reminders import alone
@@ -40,10 +39,9 @@ class Batches:
     """The rows of one account. How many a transaction takes, and the pause after it, follow the
     time of the last one, as in batch_delete.py."""
 
-    def __init__(self, ctx, account, is_patient: bool = True) -> None:
+    def __init__(self, ctx, account) -> None:
         self.ctx, self.db, self.user_id = ctx, ctx.db, account.user_id
         self.sizer = BatchSizer(ctx.db.dialect.batches)
-        self.load = Load(ctx) if is_patient else None
         self.is_checked = False                     # whether the spool folder is the right one
 
     def take(self, step) -> bool:
@@ -93,8 +91,6 @@ class Batches:
             self.ctx.count("rows", done)
             self.ctx.progress(self.ctx.counts["rows"], accounts=self.ctx.counts["erased"])
             self.ctx.sleep(self.sizer.pause_after(done, self.ctx.monotonic() - begin))
-            if self.load and self.load.wait():
-                self.sizer.halve()
         return True
 
     def _change(self, table: str, where: str, sets: str, values: dict) -> int:

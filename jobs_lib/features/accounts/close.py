@@ -49,7 +49,7 @@ def close_all(ctx, new: list) -> bool:
 
 def _shut(ctx, account) -> bool:
     """Nobody gets in, nothing comes in, however busy the database is."""
-    batches, now = Batches(ctx, account, is_patient=False), ctx.clock()
+    batches, now = Batches(ctx, account), ctx.clock()
     return (all(batches.take(Step(table, "user_id")) for table in ("sessions", "magic_links"))
             and batches.take(TOKENS)
             and batches.change("webhooks", ACTIVE,
@@ -61,7 +61,7 @@ def _shut(ctx, account) -> bool:
 def _cancel(ctx, account) -> bool:
     """Nothing is sent but the one notice; then the account counts as closed. Exports need no more
     than their time: their links open nothing, and export_accounts ends them."""
-    batches = Batches(ctx, account, is_patient=False)
+    batches = Batches(ctx, account)
     ended = {"now": ctx.clock(), "error": f"cancelled: {WHY}"}
     forwards = f"{ENDED}, notified_at = :now"
     emptied = f"{ENDED}, body_text = NULL, body_html = NULL"

@@ -13,7 +13,6 @@ from functools import partial
 from jobs_lib.database import stored
 from jobs_lib.database.values import size
 from jobs_lib.engines import guard
-from jobs_lib.engines.load import Load
 from jobs_lib.errors import Busy, JobsError
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
@@ -44,11 +43,11 @@ def run(ctx) -> dict:
     """Add up the days that are due, the oldest first, and delete what is past its time. The
     counts."""
     ctx.counts.update(days=0, deleted=0)
-    first, load = _first(ctx), Load(ctx)
+    first = _first(ctx)
     try:
         _begin(ctx)
-        _add_up_due(ctx, first, load)
-        _delete_old(ctx, first, load)
+        _add_up_due(ctx, first)
+        _delete_old(ctx, first)
     except Busy as error:               # the others come first; what is committed stays so
         ctx.stop_busy(error)
     return ctx.counts
@@ -173,7 +172,7 @@ def _first_day(db, table: str, column: str, since: str, before: str) -> str | No
 
 # Adding up
 
-def _add_up_due(ctx, first: str, load: Load) -> None:
+def _add_up_due(ctx, first: str) -> None:
     """From the remembered day on."""
     while not ctx.should_stop(ctx.counts["days"]):
         state = _state(ctx.db)                  # a purge may have set it back
@@ -184,8 +183,6 @@ def _add_up_due(ctx, first: str, load: Load) -> None:
             return
         ctx.count("days")
         ctx.progress(ctx.counts["days"])
-        if day < _open_since(ctx):              # the others come up in every run
-            load.wait()
 
 
 def _add_up(ctx, state: State, day: str | None) -> bool:
@@ -234,7 +231,7 @@ def _stale(db, table: str, first: str) -> int:
     return db.value(f"SELECT COUNT(*) FROM {{{table}}} WHERE {TABLES[table]} < :first", first=first)
 
 
-def _delete_old(ctx, first: str, load: Load) -> None:
+def _delete_old(ctx, first: str) -> None:
     """Day by day."""
     for table, column in TABLES.items():
         while not ctx.should_stop() and (
@@ -242,7 +239,6 @@ def _delete_old(ctx, first: str, load: Load) -> None:
             delete = partial(ctx.db.execute, f"DELETE FROM {{{table}}} WHERE {column} >= :day "
                              f"AND {column} < :next_day", day=day, next_day=_after(day))
             ctx.count("deleted", _paced(ctx, delete))
-            load.wait()
 
 
 # Days as text, as the database holds them
