@@ -14,7 +14,6 @@ from .ages import Aged, is_leaving, is_owed
 KEEP = {"failed_emails": 7, "overflow_hold": 30, "released": 7, "spam_quarantine": 30,
         "message_logs": 35, "audit_logs": 25, "critical": 40, "used_links": 1, "idle": 30,
         "job_runs": 3, "notifications": 20}
-REMOVALS_KEPT = 60              # days: the notices that announce a removal
 LEAST = 3                       # days of a log, whatever its owner chose
 FINISHED = {"failed_emails": ("sent", "failed"), "notifications": ("sent", "failed"),
             "webhook_deliveries": ("delivered", "failed")}
@@ -69,8 +68,6 @@ def limit(table: str, row: dict, step) -> float | None:
                     "webhook_deliveries": ("created_at", int(step.options[
                         "purge_webhook_deliveries"]["keep"].rstrip("d"))),
                     "notifications": ("created_at", KEEP["notifications"])}[table]
-    if row.get("kind") == "destination_removal":
-        days = REMOVALS_KEPT
     return seconds(row[column]) + days * DAY
 
 
@@ -92,8 +89,6 @@ class ByAge(Aged):
         for id, user in step.after["users"].items():
             if self._chosen.get(id, ((), 0))[0] != user["log_retention_days"]:
                 self._chosen[id] = user["log_retention_days"], step.ended
-        needed = {row["warning_id"] for row in step.after["overflow_hold"].values()
-                  if row["released_at"] is None}
         for table in SIMPLE:
             for id, row in gone(step, table).items():
                 if table != "audit_logs" and is_leaving(step, row):
@@ -109,8 +104,6 @@ class ByAge(Aged):
                     yield f"{table} {id} was deleted {end - self.now:.0f} s before its limit"
                 elif self.in_doubt:
                     yield f"{table} {id} was deleted by its age while the clock was in doubt"
-                elif table == "notifications" and id in needed:
-                    yield f"notice {id} was deleted, and held mail still refers to it"
             for id, row in step.after[table].items():
                 end = limit(table, row, step)
                 if (table == "failed_emails" and row["status"] == "failed"
@@ -119,7 +112,7 @@ class ByAge(Aged):
                 if table == "message_logs":
                     end = max(end, self._chosen.get(row["user_id"], (None, 0))[1],
                               self._came.setdefault(id, step.began))
-                if (end is not None and is_owed(step, end, LATE) and id not in needed
+                if (end is not None and is_owed(step, end, LATE)
                         and not is_leaving(step, row)):
                     yield f"{table} {id} is there {(step.ended - end) / HOUR:.1f} h after its limit"
 
