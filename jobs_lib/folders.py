@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 from .errors import NoAccess, WrongUser
 
@@ -51,19 +52,6 @@ def _make(path: str) -> None:
             raise OSError(error.errno, error.strerror, path) from None
 
 
-def is_ours(path: str) -> bool:
-    """Whether the jobs have made this folder, or a folder above it: theirs have a `.htaccess` of
-    ours."""
-    for folder in (path, os.path.dirname(path)):
-        try:
-            with open(os.path.join(folder, ".htaccess"), encoding="utf-8",
-                      errors="replace") as file:
-                return file.read(len(HTACCESS)) == HTACCESS
-        except OSError:
-            continue
-    return False
-
-
 def as_user(number: int, command: str) -> str:
     """The command as root gives it for another user."""
     name = user_name(number)
@@ -75,69 +63,47 @@ def sweep_drafts(folder: str, now: float) -> list[str]:
     """Remove what killed processes of this user have left half-written in this folder; their names.
 
     A draft lives for as long as it takes to write it. What is a day old, has such a name and is of
-    this user is none that is still written; a folder goes only with nothing but drafts of its
-    `.htaccess` in it.
+    this user is none that is still written; of a folder only drafts of its `.htaccess` go, and it
+    with them where it holds nothing else.
     """
     removed = []
-    try:
-        with os.scandir(folder) as entries:
-            drafts = [entry for entry in entries if entry.name.endswith(DRAFT)
-                      and _is_left(entry, now)]
-    except OSError:
-        return []
-    for entry in drafts:
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        path = os.path.join(folder, name)
         try:
-            if entry.is_dir(follow_symlinks=False):
-                within = os.listdir(entry.path)
-                if any(name.partition(".htaccess")[0] for name in within):
-                    continue
-                for name in within:
-                    os.unlink(os.path.join(entry.path, name))
-                os.rmdir(entry.path)
+            status = os.lstat(path)
+            if (not _is_draft(name) or stat.S_ISLNK(status.st_mode)
+                    or status.st_uid != os.geteuid() or status.st_mtime > now - DRAFT_SECONDS):
+                continue
+            if not stat.S_ISDIR(status.st_mode):
+                os.unlink(path)
+            elif all(each.startswith(".htaccess") for each in os.listdir(path)):
+                for each in os.listdir(path):
+                    os.unlink(os.path.join(path, each))
+                os.rmdir(path)
             else:
-                os.unlink(entry.path)
+                continue
         except OSError:                     # another run was first
             continue
-        removed.append(entry.name)
+        removed.append(name)
     return removed
 
 
-def _is_left(entry, now: float) -> bool:
-    stem, _, mark = entry.name[:-len(DRAFT)].rpartition(".")
-    if not stem or len(mark) not in (12, 16) or mark.strip("0123456789abcdef"):
-        return False
-    try:
-        status = entry.stat(follow_symlinks=False)
-    except OSError:
-        return False
-    return status.st_uid == os.geteuid() and status.st_mtime < now - DRAFT_SECONDS and (
-        entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False))
+def _is_draft(name: str) -> bool:
+    stem, _, mark = name[:-len(DRAFT)].rpartition(".")
+    return (name.endswith(DRAFT) and stem != "" and len(mark) in (12, 16)
+            and not mark.strip("0123456789abcdef"))
 
 
 def owner_words(path: str) -> str:
     """Whose a file is that this user may not use, and how to get out of it, for the end of a
     sentence about it."""
-    asked = path
-    while path and not os.path.lexists(path):
-        path, before = os.path.dirname(path), path
-        if path == before:
-            break
-    try:
-        owner = os.stat(path).st_uid
-    except OSError:
-        return f"user {user_name(os.geteuid())} may not use {path}"
-    ours, it = user_name(os.geteuid()), "it" if path == asked else path
-    if owner == os.geteuid():
+    while not os.path.lexists(path) and os.path.dirname(path) not in ("", path):
+        path = os.path.dirname(path)
+    ours, owner = user_name(os.geteuid()), user_name(os.lstat(path).st_uid)
+    if owner == ours:
         return f"its permissions refuse it: run `chmod u+rwX {path}`"
-    if path != asked and not is_ours(path):
-        # a folder of the system, perhaps: it is not to be given away
-        fix = f"name another folder, or make it as root: `install -d -m 700 -o {ours} {asked}`"
-    elif os.path.isfile(path) or is_ours(path):
-        fix = f"run them always as the same user, and `chown -R {ours} {path}` as root"
-    else:
-        fix = ("name another folder, or, if nothing but the jobs uses it, "
-               f"`chown -R {ours} {path}` as root")
-    return f"{it} belongs to {user_name(owner)}, and the jobs run as {ours}: {fix}"
+    return (f"{path} belongs to {owner}, and the jobs run as {ours}: run them always as the same "
+            f"user; if nothing else uses it, `chown -R {ours} {path}` as root")
 
 
 def cause(error: OSError) -> str:
