@@ -8,12 +8,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 
 import pytest
 
 from tests.support.databases import NOW, files, migrated, rows, transact
-from tests.support.patience import SOON, quickest
+from tests.support.patience import quickest
 from tests.support.product import Busy, DatabaseError, connect
 from tests.support.shell import ROOT
 
@@ -29,12 +28,6 @@ def alias(db, address):
 
 def count(db):
     return db.value("SELECT COUNT(*) FROM {aliases}")
-
-
-def count_to(db, number):
-    """A statement that takes about a second for each ten million."""
-    db.query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :number)"
-             " SELECT SUM(i) FROM n", number=number)
 
 
 # The file
@@ -171,18 +164,6 @@ def test_a_transaction_that_sqlite_rolled_back_by_itself_is_refused_from_then_on
     with pytest.raises(DatabaseError, match="full"):
         transact(db, lambda: alias(db, "a@example.org"), fill,
                  lambda: alias(db, "b@example.org"))      # would be stored at once, alone
-    assert count(db) == 0
-    db.close()
-
-
-def test_interrupt_from_another_thread_ends_a_statement(url):
-    db = migrated(url)
-    timer = threading.Timer(0.3, db.interrupt)
-    timer.start()
-    begun = time.monotonic()
-    with pytest.raises(DatabaseError, match="interrupted"):
-        transact(db, lambda: alias(db, "a@example.org"), lambda: count_to(db, 50_000_000_000))
-    assert time.monotonic() - begun < SOON
     assert count(db) == 0
     db.close()
 

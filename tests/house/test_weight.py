@@ -12,36 +12,15 @@ import pytest
 from jobs_lib import catalogue, clock, schedule
 from jobs_lib.database.connection import connect
 from tests.benchmarks import tick
-from tests.house.source import ROOT, imports, is_in, modules, where
+from tests.house.source import ROOT, is_in
 from tests.support.shell import Shell
 
-# What `run-due` goes through, as far as no `import` statement at a module's start shows it.
-DOORS = ("jobs", "jobs_lib.cli.main", "jobs_lib.runner.slots", "jobs_lib.commands.run_due",
-         "jobs_lib.database.connection", "jobs_lib.database.dialects.sqlite")
 HEAVY = ("ssl", "smtplib", "email", "dns", "asyncio", "http", "urllib.request", "logging",
          "dataclasses",
          "typing", "tempfile", "subprocess", "argparse", "configparser", "json", "zoneinfo",
          "pathlib",
          "inspect", "enum", "re", "decimal", "uuid", "random", "shutil", "pymysql", "dotenv",
          "multiprocessing", "concurrent", "threading")
-
-
-def test_nothing_heavy_is_loaded_on_the_way_of_a_run():            # R10
-    waiting = [name for name in modules() if name in DOORS or is_in(name, "jobs_lib.jobs")]
-    seen, wrong = set(), []
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        at_start = [found for found in imports(name) if found.at_start]
-        wrong += [f"{where(modules()[name], found.line)}: {found.module}" for found in at_start
-                  if any(is_in(found.module, heavy) for heavy in HEAVY)]
-        parts = name.split(".")
-        # its packages load first
-        waiting += [".".join(parts[:depth]) for depth in range(1, len(parts))]
-        waiting += [found.module for found in at_start if found.module in modules()]
-    assert not wrong, "load it inside the function that needs it: " + ", ".join(wrong)
 
 
 def let_no_slot_pass(db, jobs) -> None:
