@@ -1,13 +1,12 @@
 """How long 500 domains take: against a good resolver, one of slow answers, and one that is dead.
 
-    python -m tests.benchmarks.domains [--number 500]
+    python -m tests.benchmarks.domains
 
 Whole processes on SQLite; Knot and Unbound on loopback. `slow` answers each question after 100 ms,
 as name servers far away do; `dead` never answers. A run's budget is 240 seconds.
 """
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 
@@ -25,18 +24,18 @@ _dmarc TXT "v=DMARC1; p=none"
 """
 OPTIONS = {"mx_hosts": "mx1.service.example", "spf_include": "spf.service.example",
            "dkim_target": "porter._domainkey.service.example"}
-DELAY = 0.1
-SECONDS = 8         # that 500 may take with such answers
+NUMBER, DELAY = 500, 0.1
+SECONDS = 8         # that they may take with such answers
 
 
-def measure(what: str, port: int, number: int) -> float:
-    """Seconds of one run over so many domains, all of them due."""
+def measure(what: str, port: int) -> float:
+    """Seconds of one run over all domains, which are due."""
     with tempfile.TemporaryDirectory() as folder:
         service = Shell(folder, f"sqlite:///{folder}/jobs.db",
                           dns={**OPTIONS, "nameservers": f"127.0.0.1:{port}"})
         user = service.owner()["user_id"]
         with service.db.transaction():
-            for at in range(number):
+            for at in range(NUMBER):
                 service.db.insert("domains", user_id=user, name=f"d{at}.bench.example",
                                   ownership_token="token", created_at=clock.now())
         began = time.perf_counter()
@@ -51,20 +50,16 @@ def measure(what: str, port: int, number: int) -> float:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--number", type=int, default=500)
-    number = parser.parse_args().number
     with Authority() as authority, Unbound(authority) as resolver, BlackHole() as hole, \
             Slow(DELAY) as slow:
         lines = [f"d{at}" + line[1:] if line.startswith("@") else line.replace(" ", f".d{at} ", 1)
-                 for at in range(number) for line in ZONE.strip().split("\n")]
+                 for at in range(NUMBER) for line in ZONE.strip().split("\n")]
         authority.zone("bench.example", "\n".join(lines))
-        measure("good resolver", resolver.port, number)
+        measure("good resolver", resolver.port)
         slowly = f"answers after {DELAY * 1000:.0f} ms"
-        spent = measure(slowly, slow.port, number)
-        print("  " + beside_goal(f"{number} domains, {slowly}", spent, at_most=SECONDS, unit=" s"))
-        measure("dead resolver", hole.port, number)
+        spent = measure(slowly, slow.port)
+        print("  " + beside_goal(f"{NUMBER} domains, {slowly}", spent, at_most=SECONDS, unit=" s"))
+        measure("dead resolver", hole.port)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,15 @@
 """How fast an account is exported, beside bare csv and json into a zip of the same compression, and
 how much memory.
 
-    python -m tests.benchmarks.export [--rows 1000000 10000000] [--engines sqlite mariadb]
+    python -m tests.benchmarks.export
 
 Each is a whole process, one after the other, on the same rows of `message_logs`; its CPU seconds
 are compared, since they tell more than the clock where others use the machine, too (a server's own
 are not in them). "Only write" gets a page of rows for nothing, again and again. The goal is half of
-that speed, and memory that is flat within 10 %.
+that speed.
 """
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import json
@@ -32,19 +31,19 @@ from tests.support.shell import ROOT, Shell
 
 COLUMNS = ("id", "alias_id", "direction", "status", "bytes_used", "created_at")
 SQL = f"SELECT {', '.join(COLUMNS)} FROM message_logs WHERE user_id = 1 ORDER BY created_at, id"
-PAGE, FILLED_AT_ONCE = 1000, 50_000
+ROWS, PAGE, FILLED_AT_ONCE = 1_000_000, 1000, 50_000
 
 
-def fill(service: Shell, rows: int) -> None:
+def fill(service: Shell) -> None:
     """One account with so many log rows."""
     now = clock.now()
     service.db.insert("users", id=1, email="owner@home.example", created_at=now)
-    for start in range(0, rows, FILLED_AT_ONCE):
+    for start in range(0, ROWS, FILLED_AT_ONCE):
         bulk(service.db, "message_logs",
              ["user_id", "alias_id", "direction", "status", "bytes_used", "created_at"],
              [(1, n % 40, ("forward", "reply")[n % 9 == 0], ("delivered", "spam")[n % 11 == 0],
-               n * 7919 % 100_000, now - timedelta(seconds=rows - n))
-              for n in range(start, min(start + FILLED_AT_ONCE, rows))])
+               n * 7919 % 100_000, now - timedelta(seconds=ROWS - n))
+              for n in range(start, min(start + FILLED_AT_ONCE, ROWS))])
 
 
 def spent(work) -> tuple[float, float]:
@@ -71,20 +70,20 @@ def ours(service: Shell) -> int:
     return int(err.splitlines()[-1])
 
 
-def bare(service: Shell, rows: int) -> None:
+def bare(service: Shell) -> None:
     """A process that does it without us."""
-    subprocess.run([sys.executable, "-m", "tests.benchmarks.export", "--bare", service.url,
-                    str(service.folder / "bare.zip"), str(rows)], check=True, cwd=ROOT)
+    subprocess.run([sys.executable, "-m", "tests.benchmarks.export", service.url,
+                    str(service.folder / "bare.zip")], check=True, cwd=ROOT)
 
 
-def write_bare(url: str, path: str, rows: int) -> None:
+def write_bare(url: str, path: str) -> None:
     """The loop that anybody would write first, with the first page of rows, again and again."""
     cursor = connect(url)._raw.cursor()
     cursor.execute(f"{SQL} LIMIT {PAGE}")
     page = cursor.fetchall()
 
     def found():
-        for _ in range(rows // PAGE):
+        for _ in range(ROWS // PAGE):
             yield from page
 
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
@@ -102,56 +101,35 @@ def write_bare(url: str, path: str, rows: int) -> None:
             file.flush()
 
 
-def measure(name: str, url: str, rows: int) -> int:
-    """Print the figures of one engine and number of rows; KiB of ours."""
+def measure(name: str, url: str) -> None:
+    """Print the figures of one engine."""
     with tempfile.TemporaryDirectory() as folder:
         service = Shell(folder, url, core={"app_url": "https://mail.example.org"},
                           export={"dir": "exports"})
-        fill(service, rows)
+        fill(service)
         memory: list = []
         only, export = (spent(work) for work in (
-            lambda: bare(service, rows), lambda: memory.append(ours(service))))
+            lambda: bare(service), lambda: memory.append(ours(service))))
         size = next(Path(folder).glob("exports/export-*")).stat().st_size
         service.db.close()
-    print(f"{name}, {rows:,} rows, a zip of {size / 1e6:.0f} MB")
+    print(f"{name}, {ROWS:,} rows, a zip of {size / 1e6:.0f} MB")
     for words, (seconds, cpu) in (("bare: only write", only), ("export_accounts", export)):
-        print(f"  {words:<22} {seconds:7.1f} s, CPU {cpu:6.1f} s  {rows / cpu:9,.0f} rows a CPU "
+        print(f"  {words:<22} {seconds:7.1f} s, CPU {cpu:6.1f} s  {ROWS / cpu:9,.0f} rows a CPU "
               "second")
     print("  export_accounts / only writing: " + beside_goal(
-        f"{name}: speed of {rows:,} rows, relative to only writing", only[1] / export[1],
+        f"{name}: speed of {ROWS:,} rows, relative to only writing", only[1] / export[1],
         at_least=0.5))
     print(f"  memory of export_accounts: {memory[0] / 1024:.1f} MiB", flush=True)
-    return memory[0]
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
-    parser.add_argument("--engines", nargs="+", default=["sqlite", "mariadb"])
-    parser.add_argument("--bare", nargs=3, help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.bare:
-        url, path, rows = args.bare
-        write_bare(url, path, int(rows))
+    if sys.argv[1:]:
+        write_bare(*sys.argv[1:])
         return
-    print(f"Python {sys.version.split()[0]}")
-    for engine in args.engines:
-        memory = [_with_engine(engine, rows) for rows in args.rows]
-        if len(memory) > 1:
-            growth = max(memory) / min(memory) - 1
-            print(f"  {args.rows[-1] // args.rows[0]} times the rows: memory differs by "
-                  + beside_goal(f"{engine}: memory of the largest, more than the smallest by",
-                                growth * 100, at_most=10, unit=" %"))
-
-
-def _with_engine(engine: str, rows: int) -> int:
-    if engine == "sqlite":
-        with tempfile.TemporaryDirectory() as folder:
-            return measure("SQLite", f"sqlite:///{folder}/jobs.db", rows)
-    with MariaDB() as server:
-        return measure("MariaDB", server.database(), rows)
+    with tempfile.TemporaryDirectory() as folder, MariaDB() as server:
+        measure("SQLite", f"sqlite:///{folder}/jobs.db")
+        measure("MariaDB", server.database())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How fast forwards and notices leave, beside bare smtplib, on one relay in one run.
 
-    python -m tests.benchmarks.forwards [--messages 2000] [--rounds 3]
+    python -m tests.benchmarks.forwards
 
 Each is timed as a whole process, from its start to its end, over messages of 4 kB; the first line
 of a round is the measure of the others. Ours makes each result durable before the next message
@@ -8,7 +8,6 @@ begins; with a limit a day it counts what was sent, too, before each.
 """
 from __future__ import annotations
 
-import argparse
 import statistics
 import subprocess
 import sys
@@ -21,13 +20,14 @@ from tests.servers.far import Far
 from tests.servers.smtp_sink import Sink
 from tests.support.many import fill
 from tests.support.product import clock
-from tests.support.shell import ROOT, Shell
+from tests.support.shell import Shell
 
 OURS = ("retry_forwards, SQLite", "send_notifications, SQLite")
 HALF_USED = ("retry_forwards, half of 20,000 a day used",
              "send_notifications, half of 20,000 a day used")
 # on this machine, where the commits are most of it; of a far relay, its round trips
 NEAR, NEAR_LIMITED, FAR = 0.6, 0.4, 1.7
+MESSAGES, ROUNDS = 2000, 3
 CONTENT = (b"From: a@shop.example\r\nTo: b@alias.example\r\nMessage-ID: <%s@bench.example>\r\n"
            b"Subject: A message\r\n\r\n" + b"A line of a body that has about sixty octets, as mail "
            b"has it.\r\n" * 60)
@@ -101,12 +101,12 @@ def notices(port: int, number: int, limited: bool = False) -> float:
     return seconds
 
 
-def compare(title: str, contestants: dict, number: int, rounds: int, goals: dict) -> None:
-    """Each in turn, `rounds` times; the median of the ratios to the first, taken within a round.
+def compare(title: str, contestants: dict, number: int, goals: dict) -> None:
+    """Each in turn, ROUNDS times; the median of the ratios to the first, taken within a round.
     `goals`: {name: what it should reach}."""
-    print(f"\n{title}: {number:,} messages, {rounds} rounds")
+    print(f"\n{title}: {number:,} messages, {ROUNDS} rounds")
     seconds: dict = {name: [] for name in contestants}
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         for name, measure in contestants.items():
             seconds[name].append(measure(number))
     first = next(iter(seconds.values()))
@@ -121,25 +121,19 @@ def compare(title: str, contestants: dict, number: int, rounds: int, goals: dict
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--messages", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=3)
-    args = parser.parse_args()
-    print(f"Python {sys.version.split()[0]}, {ROOT.name}")
     with Sink(dump=False) as sink:
         contestants = {"bare smtplib": lambda n: bare(sink.port, n),
                        OURS[0]: lambda n: ours(sink.port, n),
                        OURS[1]: lambda n: notices(sink.port, n),
                        HALF_USED[0]: lambda n: ours(sink.port, n, limited=True),
                        HALF_USED[1]: lambda n: notices(sink.port, n, limited=True)}
-        compare("smtp-sink on this machine", contestants, args.messages, args.rounds,
+        compare("smtp-sink on this machine", contestants, MESSAGES,
                 {**dict.fromkeys(OURS, NEAR), **dict.fromkeys(HALF_USED, NEAR_LIMITED)})
         with Far(sink.port, 0.02) as far:
             compare("a relay 20 ms away, with PIPELINING",
                     {"bare smtplib": lambda n: bare(far.port, n),
                      OURS[0]: lambda n: ours(far.port, n), OURS[1]: lambda n: notices(far.port, n)},
-                    max(args.messages // 10, 20), args.rounds, dict.fromkeys(OURS, FAR))
+                    MESSAGES // 10, dict.fromkeys(OURS, FAR))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Deleting the old half of a table by a job and by one DELETE, with a writer beside each: rows a
 second, and how long the writer waits.
 
-    python -m tests.benchmarks.purge [--case plain] [--engine sqlite] [--rows 1000000]
+    python -m tests.benchmarks.purge
 
     plain      audit rows of 200 bytes; beside one DELETE
     stats      message logs, whose totals are kept; beside one INSERT ... SELECT of all totals and
@@ -13,7 +13,6 @@ server with the durability of a real one.
 """
 from __future__ import annotations
 
-import argparse
 import json
 import select
 import subprocess
@@ -21,7 +20,6 @@ import sys
 import tempfile
 import time
 from collections import namedtuple
-from contextlib import nullcontext
 from datetime import datetime, timedelta, timezone
 from functools import partial
 
@@ -34,7 +32,7 @@ DURABLE = ("--innodb-flush-log-at-trx-commit=1", "--innodb-doublewrite=1",
            "--innodb-log-file-size=96M", "--innodb-buffer-pool-size=512M")
 NOW = datetime.now(timezone.utc).replace(microsecond=0)
 OLD, YOUNG = timedelta(days=500), timedelta(days=10)
-AT_ONCE = 20_000
+ROWS, AT_ONCE = 1_000_000, 20_000
 USERS, TOTALS = 500, "user_id, alias_id, DATE(created_at), direction, status"
 # of the rows of one DELETE, and milliseconds that the writer may wait
 FASTER = {"sqlite": 0.4, "mariadb": 0.75}
@@ -74,17 +72,17 @@ CASES = {
 }
 
 
-def fill(url: str, case: Case, rows: int) -> None:
+def fill(url: str, case: Case) -> None:
     """Half of the rows are old."""
     db = Client(url)
-    for start in range(0, rows, AT_ONCE):
+    for start in range(0, ROWS, AT_ONCE):
         db.insert_all(case.table, [
-            case.row(number, f"{NOW - (OLD if number < rows // 2 else YOUNG):%Y-%m-%d %H:%M:%S}")
-            for number in range(start, min(rows, start + AT_ONCE))])
+            case.row(number, f"{NOW - (OLD if number < ROWS // 2 else YOUNG):%Y-%m-%d %H:%M:%S}")
+            for number in range(start, min(ROWS, start + AT_ONCE))])
     db.close()
 
 
-def write(name: str, url: str, rows: int) -> None:
+def write(name: str, url: str) -> None:
     """In a process of its own: say that it begins, insert and update until stdin ends, then print
     the waits."""
     case, db, waits, number = CASES[name], Client(url, timeout=600), [], 0
@@ -97,23 +95,22 @@ def write(name: str, url: str, rows: int) -> None:
             db.insert(case.table, **case.row(number, moment))
         else:
             db.execute(f"UPDATE {{{case.table}}} SET user_id = 1 WHERE id = :id",
-                       id=rows - number * 7919 % (rows // 2))
+                       id=ROWS - number * 7919 % (ROWS // 2))
         waits.append((time.perf_counter() - began) * 1000)
     waits.sort()
     print(json.dumps({"p99": waits[int(len(waits) * 0.99)], "max": waits[-1]}))
 
 
-def race(name: str, url: str, rows: int, work) -> dict:
+def race(name: str, url: str, work) -> dict:
     """Rows a second of `work()` and the waits of the writer beside it."""
-    writer = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.purge", "--write", name, url,
-                               "--rows", str(rows)], cwd=ROOT, stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE, text=True)
+    writer = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.purge", name, url], cwd=ROOT,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     writer.stdout.readline()
     began = time.perf_counter()
     work()
     seconds = time.perf_counter() - began
     waits, _ = writer.communicate("end\n")
-    return {"rate": rows // 2 / seconds, **json.loads(waits)}
+    return {"rate": ROWS // 2 / seconds, **json.loads(waits)}
 
 
 def alone(case: Case, service: Shell) -> None:
@@ -131,17 +128,17 @@ def by_job(case: Case, service: Shell) -> None:
         pass
 
 
-def measure(engine: str, name: str, rows: int, make_url) -> None:
+def measure(engine: str, name: str, make_url) -> None:
     """Both, each on a table of its own; print and hand over what they took."""
     case, found = CASES[name], {}
     for who, work in (("the job", by_job), ("one DELETE", alone)):
         with tempfile.TemporaryDirectory() as folder:
             service = Shell(folder, make_url(folder), **case.sections)
             service.knows_rules(case.job)
-            fill(service.url, case, rows)
-            found[who] = race(name, service.url, rows, partial(work, case, service))
+            fill(service.url, case)
+            found[who] = race(name, service.url, partial(work, case, service))
             service.close()
-        print(f"{engine}, {name}, {rows:,} rows, {who}: " + ", ".join(
+        print(f"{engine}, {name}, {ROWS:,} rows, {who}: " + ", ".join(
             f"{what} {value:,.0f}" for what, value in found[who].items()), flush=True)
     if name == "plain":
         ratio = found["the job"]["rate"] / found["one DELETE"]["rate"]
@@ -153,24 +150,15 @@ def measure(engine: str, name: str, rows: int, make_url) -> None:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", action="append", choices=[*CASES])
-    parser.add_argument("--engine", action="append", choices=("sqlite", "mariadb"))
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--write", nargs=2, help=argparse.SUPPRESS)
-    args = parser.parse_args()
-    if args.write:
-        write(*args.write, args.rows)
+    if sys.argv[1:]:
+        write(*sys.argv[1:])
         return
-    for engine in args.engine or ("sqlite", "mariadb"):
-        mariadb.MEMORY_DISK = tempfile.gettempdir()         # a real disk: it has to be waited for
-        with mariadb.MariaDB(*DURABLE) if engine == "mariadb" else nullcontext() as server:
-            def make_url(folder: str, server=server) -> str:
-                return server.database() if server else f"sqlite:///{folder}/jobs.db"
-
-            for name in args.case or CASES:
-                measure(engine, name, args.rows, make_url)
+    for name in CASES:
+        measure("sqlite", name, lambda folder: f"sqlite:///{folder}/jobs.db")
+    mariadb.MEMORY_DISK = tempfile.gettempdir()             # a real disk: it has to be waited for
+    with mariadb.MariaDB(*DURABLE) as server:
+        for name in CASES:
+            measure("mariadb", name, lambda _: server.database())
 
 
 if __name__ == "__main__":

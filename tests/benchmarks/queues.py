@@ -1,6 +1,6 @@
 """What a run of a queue costs that begins 50 rows, with 1,000 rows that wait and with a million.
 
-    python -m tests.benchmarks.queues [--rows 1000000] [--engine sqlite|mariadb] [--job JOB]
+    python -m tests.benchmarks.queues
 
 Each is a run of `jobs.py JOB --limit 50` as it measures itself, without the start of Python; the
 best of nine, in turn. The rows are all due and one owner's, or due and of 10,000 owners, or due
@@ -10,7 +10,6 @@ here.
 """
 from __future__ import annotations
 
-import argparse
 import tempfile
 from contextlib import ExitStack
 from datetime import timedelta
@@ -25,7 +24,7 @@ from tests.support.many import fill
 from tests.support.product import clock
 from tests.support.shell import CONTENT, Shell
 
-FEW, OWNERS, BEGUN, TIMES = 1_000, 10_000, 50, 9
+FEW, MANY, OWNERS, BEGUN, TIMES = 1_000, 1_000_000, 10_000, 50, 9
 MOST, FIRST_WITHIN = 1.5, 10.0          # of the time with few rows; seconds
 AGO = "2026-01-01 00:00:00"
 TABLES = {"retry_forwards": "failed_emails", "send_notifications": "notifications",
@@ -84,16 +83,16 @@ class Bench:
         return outcome["duration_ms"]
 
 
-def compare(title: str, few: Bench, many: Bench, number: int, make) -> None:
+def compare(title: str, few: Bench, many: Bench, make) -> None:
     """The two in turn; `make(bench, number)` makes the rows."""
-    for bench, rows in ((few, FEW), (many, number)):
+    for bench, rows in ((few, FEW), (many, MANY)):
         bench.empty()
         make(bench, rows)
         if not bench.db.is_sqlite:
             bench.db.query(f"ANALYZE TABLE {{{bench.table}}}")
     took = [(few.milliseconds(), many.milliseconds()) for _ in range(TIMES)]
     first, second = (min(each[at] for each in took) for at in (0, 1))
-    print(f"  {title}: {first} ms with {FEW:,}, {second} ms with {number:,}; ratio "
+    print(f"  {title}: {first} ms with {FEW:,}, {second} ms with {MANY:,}; ratio "
           + beside_goal(f"{few.job}: {title}", second / first, at_most=MOST), flush=True)
 
 
@@ -103,45 +102,39 @@ def mostly_later(bench: Bench, number: int) -> None:
     bench.fill(FEW, FEW, next_attempt_at=AGO)
 
 
-def measure(few: Bench, many: Bench, number: int) -> None:
+def measure(few: Bench, many: Bench) -> None:
     """All of one job."""
-    compare("due, of one owner", few, many, number,
+    compare("due, of one owner", few, many,
             lambda bench, rows: bench.fill(rows, next_attempt_at=AGO))
-    compare("due, of 10,000 owners", few, many, number,
+    compare("due, of 10,000 owners", few, many,
             lambda bench, rows: bench.fill(rows, OWNERS, next_attempt_at=AGO))
-    compare("due later, beside 1,000 that are due", few, many, number, mostly_later)
+    compare("due later, beside 1,000 that are due", few, many, mostly_later)
     many.empty()
     dated = dict.fromkeys({"created_at", "last_attempt_at"} & {*many.row}, AGO)
-    many.fill(number, OWNERS, next_attempt_at=None, **dated)
+    many.fill(MANY, OWNERS, next_attempt_at=None, **dated)
     done = many.service(many.job, "--limit", "1")
     assert many.db.value("SELECT COUNT(*) FROM {attempts}") == 1, done
-    print(f"  without a time, {number:,}: the first run begins one within "
+    print(f"  without a time, {MANY:,}: the first run begins one within "
           + beside_goal(f"{many.job}: first run of rows without a time", done.seconds,
                         at_most=FIRST_WITHIN, unit=" s"), flush=True)
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=1_000_000, help="a power of ten")
-    parser.add_argument("--engine", action="append", choices=("sqlite", "mariadb"))
-    parser.add_argument("--job", action="append", choices=[*TABLES])
-    args = parser.parse_args()
     with ExitStack() as stack:
         sink = stack.enter_context(Sink(dump=False))
         web = stack.enter_context(Web(host=""))         # on a thousand addresses of this machine
-        for engine in args.engine or ("sqlite", "mariadb"):
-            server = stack.enter_context(MariaDB("--innodb-buffer-pool-size=1G")) if (
-                engine == "mariadb") else None
-            for job in args.job or TABLES:
+        server = stack.enter_context(MariaDB("--innodb-buffer-pool-size=1G"))
+        for engine in ("sqlite", "mariadb"):
+            for job in TABLES:
                 print(f"{job}, {engine}")
                 with tempfile.TemporaryDirectory() as folder, ExitStack() as both:
-                    few, many = (Bench(Path(folder, name), server and server.database(), job, sink,
-                                       web) for name in ("few", "many"))
+                    few, many = (
+                        Bench(Path(folder, name), server.database() if engine == "mariadb" else
+                              None, job, sink, web) for name in ("few", "many"))
                     both.callback(few.service.close)
                     both.callback(many.service.close)
-                    measure(few, many, args.rows)
+                    measure(few, many)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """How long 1,000 deliveries to 100 endpoints take when 10 of them are dead, beside the same without
 those.
 
-    python -m tests.benchmarks.webhooks [--deliveries 1000] [--endpoints 100] [--dead 10] [--timeout
-    15]
+    python -m tests.benchmarks.webhooks
 
 Each is timed as a whole process, from its start to its end, on SQLite. Dead are endpoints whose
 server accepts nothing ("no accept"), or accepts and never answers ("silent"). The first run of a
@@ -13,10 +12,8 @@ fail.
 """
 from __future__ import annotations
 
-import argparse
 import contextlib
 import socket
-import sys
 import tempfile
 import time
 
@@ -25,6 +22,8 @@ from tests.servers.web import Web, loopback, silent
 from tests.support.hooks import fill
 from tests.support.shell import Shell
 
+DELIVERIES, ENDPOINTS, DEAD = 1000, 100, 10
+TIMEOUT, LATENCY = 15, 0.02         # seconds; that a living endpoint takes
 served: list = [0.0]             # when a living endpoint answered, the last one last
 
 
@@ -52,16 +51,16 @@ def hosts(count: int, net: int = 0) -> list[str]:
     return [f"127.{net}.{at // 250}.{at % 250 + 1}" for at in range(count)]
 
 
-def run(port: int, dead_port: int | None, args) -> list[tuple[float, float]]:
+def run(port: int, dead_port: int | None) -> list[tuple[float, float]]:
     """`timed` of the first run, and of a second one with as many deliveries again."""
     with tempfile.TemporaryDirectory() as folder:
         service = Shell(folder, f"sqlite:///{folder}/jobs.db", webhooks={
-            "allow_networks": "127.0.0.0/8", "timeout": f"{args.timeout}s"})
-        each, found = args.deliveries // args.endpoints, []
+            "allow_networks": "127.0.0.0/8", "timeout": f"{TIMEOUT}s"})
+        each, found = DELIVERIES // ENDPOINTS, []
         for _ in range(2):
-            fill(service, port, args.endpoints - args.dead, each, hosts(args.endpoints))
+            fill(service, port, ENDPOINTS - DEAD, each, hosts(ENDPOINTS))
             if dead_port:
-                fill(service, dead_port, args.dead, each, hosts(args.dead, net=9))
+                fill(service, dead_port, DEAD, each, hosts(DEAD, net=9))
                 # in among the others, as they would come
                 service.db.execute("UPDATE {webhook_deliveries} "
                                    "SET last_attempt_at = created_at, created_at ="
@@ -76,27 +75,17 @@ def run(port: int, dead_port: int | None, args) -> list[tuple[float, float]]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in (("deliveries", 1000), ("endpoints", 100), ("dead", 10), ("timeout", 15)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--latency", type=float, default=0.02, help="seconds that a living "
-                        "endpoint takes")
-    args = parser.parse_args()
-    print(f"Python {sys.version.split()[0]}, {args.deliveries:,} deliveries, {args.endpoints} "
-          f"endpoints, {args.dead} dead, timeout {args.timeout} s, latency {args.latency:g} s")
-
     def answer(connection, _heard) -> None:
-        time.sleep(args.latency)
+        time.sleep(LATENCY)
         served.append(time.perf_counter())
         connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
     with Web(answer, host="") as web, Web(silent, host="") as mute, full() as closed:
-        base, _ = min(run(web.port, None, args))
-        print(f"  without the dead ones   {base:6.1f} s   {args.deliveries * 0.9 / base:6.0f} /s")
+        base, _ = min(run(web.port, None))
+        print(f"  without the dead ones   {base:6.1f} s   {DELIVERIES * 0.9 / base:6.0f} /s")
         for kind, port in (("no accept", closed), ("silent", mute.port)):
             for when, most, (whole, seconds) in zip(("unaware", "aware"), (2.2, 1.5),
-                                                    run(web.port, port, args)):
-                judged = beside_goal(f"{args.deliveries:,} deliveries, {args.dead} endpoints dead: "
+                                                    run(web.port, port)):
+                judged = beside_goal(f"{DELIVERIES:,} deliveries, {DEAD} endpoints dead: "
                                      f"{kind}, {when}, until the last of the others", seconds,
                                      at_most=round(most * base, 1), unit=" s")
                 print(f"  {kind + ', ' + when:<23} {judged}   the run took {whole:.1f} s")

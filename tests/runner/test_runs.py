@@ -1,9 +1,24 @@
-"""One run: its row, its log lines, its outcome, what is said."""
+"""One run: its row, its log lines, what it counts, which follows its transactions, and errors that
+nobody expects, which are seen."""
 from __future__ import annotations
 
 import json
 
 import pytest
+
+from tests.support.product import Conflict, JobsError, declare
+
+NAME, PASSWORD = "purge_everything", "correct-horse-9"
+
+
+def made(work):
+    """The function as a job."""
+    return declare(schedule="@daily", idempotency="Counts.")(work)._replace(name=NAME)
+
+
+def said(bench, event: str = "done") -> int:
+    """How many such lines the log has."""
+    return [line["event"] for line in bench.events(NAME)].count(event)
 
 
 def test_a_run_is_a_row_and_two_log_lines(any_site):                         # R61
@@ -12,7 +27,6 @@ def test_a_run_is_a_row_and_two_log_lines(any_site):                         # R
     row, = any_site.runs("dig")
     assert (row["run_id"], row["status"], row["trigger_type"]) == (result["run_id"], "ok", "manual")
     assert json.loads(row["counts"]) == {"dug": 3}
-    assert row["finished_at"] >= row["started_at"]
     started, ended = any_site.events("dig")
     assert (started["event"], ended["event"], ended["level"]) == ("run started", "run ended",
                                                                   "info")
@@ -23,16 +37,13 @@ def test_a_run_is_a_row_and_two_log_lines(any_site):                         # R
 @pytest.mark.parametrize("how, said", [
     ("error", "the well is dry: dig deeper"),
     ("defect", "ZeroDivisionError: division by zero (fail.py line "),
-    ("exit", "SystemExit: a library gave up (fail.py line "),
-])
+    ("exit", "SystemExit: a library gave up (fail.py line ")])
 def test_a_failure_is_one_line_and_exit_1(site, how, said):
     done = site("fail", "--set", f"how={how}")
-    assert (done.code, done.out) == (1, "")
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1)
     assert done.err.startswith(f"fail: failed: {said}")
-    assert done.err.count("\n") == 1
     row, = site.runs("fail")
-    assert row["status"] == "failed"
-    assert row["error"].startswith(said)
+    assert (row["status"], row["error"].startswith(said)) == ("failed", True)
     assert json.loads(row["counts"]) == {"done": 2, "total": 5}              # as far as it came
     exceptions = [event for event in site.events("fail") if event["event"] == "exception"]
     assert ["Traceback" in event["traceback"] for event in exceptions] == [True] * (how != "error")
@@ -48,7 +59,134 @@ def test_a_run_that_cannot_begin_for_another_writer_is_skipped_quietly(site):   
     with site.db.transaction():
         site.db.upsert("meta", {"name": "writer"}, {"value": "here"})
         done = site("dig")
-    assert (done.code, done.out) == (0, "")
+    assert (done.code, done.out, site.runs("dig")) == (0, "", [])
     assert site.events("dig")[-1]["event"] == "run skipped"
     assert "was writing" in site.events("dig")[-1]["reason"]
-    assert site.runs("dig") == []
+
+
+# What was not stored was not done
+
+def test_a_batch_that_is_tried_again_counts_and_logs_once(bench):               # R73
+    tries = []
+
+    def job(ctx):
+        ctx.counts["before"] = 1
+
+        def work():
+            tries.append(1)
+            ctx.count("rows", 2)
+            ctx.log.event("done")
+            if len(tries) < 3:
+                raise Conflict("rows changed while they were counted")
+        ctx.db.batch(work)
+        return ctx.counts
+    assert bench.run(made(job)) == {"before": 1, "rows": 2}
+    assert (len(tries), said(bench)) == (3, 1)
+
+
+def test_what_is_rolled_back_was_not_counted_and_the_rest_stays(bench):         # R73
+    def job(ctx):
+        with ctx.db.transaction():
+            ctx.count("stored")
+            ctx.log.event("done")
+        with pytest.raises(KeyError), ctx.db.transaction():
+            ctx.count("stored")
+            ctx.counts["lost"] = 7
+            ctx.log.event("done")
+            raise KeyError("of the work")
+        # a signal between `with` and its block leaves it so
+        ctx.db.transaction().__enter__()
+        ctx.count("stored")
+        ctx.db.invalidate()
+        ctx.log.event("after")
+        return ctx.counts
+    assert bench.run(made(job)) == {"stored": 1}
+    assert (said(bench), said(bench, "after")) == (1, 1)
+
+
+@pytest.mark.parametrize("error", [JobsError("the well is dry"), ZeroDivisionError(),
+                                   KeyboardInterrupt()], ids=lambda error: type(error).__name__)
+def test_a_run_that_fails_keeps_what_it_has_counted(bench, error):              # R73
+    def job(ctx):
+        ctx.counts.update(sent=3, failed=0)
+        with ctx.db.transaction():
+            ctx.count("sent")
+            ctx.log.event("done")
+            raise error
+    assert bench.attempt(made(job))["counts"] == {"sent": 3, "failed": 0}
+    assert json.loads(bench.rows("job_runs")[-1]["counts"]) == {"sent": 3, "failed": 0}
+    assert said(bench) == 0
+
+
+# Errors that nobody expects
+
+# R73
+def test_an_unexpected_error_of_one_item_fails_the_run_after_the_others_were_worked(bench):
+    def job(ctx):
+        ctx.count("done")
+        ctx.defect(TypeError("no number"), "forward 7")
+        ctx.defect(TypeError(), "forward 8")
+        ctx.count("done")
+        return ctx.counts
+    error = bench.fails(made(job))
+    assert error.startswith("2 items met an unexpected error, the first: TypeError")
+    assert bench.result["counts"] == {"done": 2, "defects": 2}
+    lines = [line for line in bench.events(NAME) if line["event"] == "exception"]
+    assert [(line["level"], line["item"]) for line in lines] == [("error", "forward 7"),
+                                                                 ("error", "forward 8")]
+    assert "TypeError: no number" in lines[0]["traceback"]
+
+
+# R73
+def test_it_is_seen_though_its_transaction_is_rolled_back_and_once_if_tried_again(bench):
+    errors = [Conflict("again"), ValueError("given up")]
+
+    def job(ctx):
+        def work():
+            ctx.count("done")
+            ctx.defect(TypeError("in a batch"), "domain 3")
+            raise errors.pop(0)
+        with pytest.raises(ValueError):
+            ctx.db.batch(work)
+        return ctx.counts
+    bench.fails(made(job))
+    assert bench.result["counts"] == {"defects": 1}
+    assert said(bench, "exception") == 1
+
+
+# R72
+def test_no_address_no_password_and_no_secret_of_an_unexpected_error_is_stored(bench):
+    bench.config(mail={"password": PASSWORD, "srs_secret": "s" * 40})
+
+    def job(ctx):
+        address = "someone.private@example.org"
+        ctx.defect(ValueError(f"{address} {PASSWORD}"), f"row of {address}")
+        raise RuntimeError(f"cannot sign in at https://us:er@host/?token=abc with {PASSWORD} "
+                           f"{'s' * 40} {address}")
+    error = bench.fails(made(job))
+    assert error.startswith("RuntimeError: cannot sign in at https://host/?... with ... ... ")
+    stored = error + json.dumps(bench.events(NAME)) + str(bench.rows("job_runs"))
+    for secret in ("someone.private", PASSWORD, "s" * 40, "us:er", "token=abc"):
+        assert secret not in stored
+
+
+# How far it is
+
+@pytest.mark.parametrize("reports, shown", [
+    ([{"done": 100, "total": 1000}, {"done": 400, "total": 1000}],
+     {"done": 400, "total": 1000, "rate": 30, "seconds_left": 21}),
+    # it knows its rate itself
+    ([{"done": 0, "total": 1000}, {"done": 500, "total": 1000, "rate": 100}],
+     {"done": 500, "total": 1000, "rate": 100, "seconds_left": 6}),
+    # a count that starts again is judged by itself
+    ([{"done": 900, "total": 1000}, {"done": 0, "total": 50}, {"done": 20, "total": 50}],
+     {"done": 20, "total": 50, "rate": 2.0, "seconds_left": 16}),
+    ([{"done": 0, "total": 10}, {"done": 10}], {"done": 10})], ids=range(4))
+def test_the_rate_and_the_time_left_are_in_the_row_of_the_run(bench, reports, shown):    # R2
+    def job(ctx):
+        for report in reports:
+            ctx.progress(**report)
+            ctx.sleep(10)
+        return {}
+    bench.run(made(job))
+    assert json.loads(bench.rows("job_runs")[-1]["progress"]) == shown
