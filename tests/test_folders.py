@@ -132,12 +132,3 @@ def test_drafts_that_killed_processes_left_are_removed_and_nothing_else(tmp_path
     assert sorted(folders.sweep_drafts(str(tmp_path), time.time())) == sorted(left)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
     assert (tmp_path / f"full.{mark[:12]}.part" / ".htaccess").exists()
-
-
-# R63: it was OSError with a line of code
-def test_a_key_that_cannot_be_made_is_one_sentence(bench):
-    (bench.folder / "state/secret").mkdir(parents=True)
-    bench.table("users", [{"id": 1, "status": "deleted", "deleted_at": bench.ago(hours=1)}])
-    assert bench.fails("delete_accounts") == (
-        f"the installation's key cannot be kept: {bench.folder}/state/secret: Is a directory: put "
-        "that right, or set [core] secret_key")

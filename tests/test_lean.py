@@ -80,13 +80,6 @@ def test_every_text_is_read_as_json_does(text):
         assert repr(loads(text)) == repr(expected)      # True is no 1
 
 
-def test_a_plain_value_needs_no_json():         # R10
-    plain = {"time": "2026-11-24 14:30:05", "slot": None, "counts": {"sent": 0}, "dry_run": False}
-    assert run("import sys; from jobs_lib.plain_json import dumps, loads; "
-               f"print(dumps({plain!r})); loads('{{\"sent\": 0, \"failed\": 12}}'); "
-               "print('json' in sys.modules)", "-S") == json.dumps(plain) + "\nFalse\n"
-
-
 # Modules
 
 SOURCE = "value = 1\n\n\ndef function():\n    pass\n"

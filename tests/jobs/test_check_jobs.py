@@ -425,13 +425,6 @@ def test_a_test_alert_goes_out_by_each_channel(bench):
 
 # Words
 
-def test_a_dry_run_shows_what_would_be_sent(bench):
-    fails(bench, "retry_forwards")
-    counts = bench.run(JOB, dry_run=True)
-    assert (counts["incidents"], counts["sent"]) == (1, 2)
-    assert [sample["step"] for sample in bench.samples] == ["report 1 by e-mail and the webhook"]
-    assert bench.rows("alerts") == []
-
 
 def test_an_alert_says_what_since_when_the_error_and_what_to_run(bench):             # R61
     fails(bench, "retry_forwards", error="550 <jane@home.example> is full, see "

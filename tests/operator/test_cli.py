@@ -69,14 +69,6 @@ def test_the_configuration_is_named_anywhere_on_the_line(tmp_path):
     assert "timezone = Europe/Berlin" in other("config", "show", "core", JOBS_CONFIG=str(path)).out
 
 
-def test_what_migrate_would_run_can_be_read_before_there_is_a_file(line):
-    line.ini("[core]\ndatabase = sqlite:///new.db\nprefix = bj_\n")
-    assert line.run("migrate", "--dry-run").count('CREATE TABLE "bj_') > 30
-    assert not (line.folder / "new.db").exists()
-    line.run("migrate")
-    assert line.run("migrate", "--dry-run") == "-- the schema is up to date: nothing to run\n"
-
-
 @pytest.mark.parametrize("command, begins", [
     ("config example | head -n 1", "# "),               # a reader that stops early
     ("run-due >&- 2>&-", ""), ("list >&-", ""),         # closed streams

@@ -274,18 +274,3 @@ def test_a_list_reads_only_what_it_shows(service):              # R77
     for sql, values in heard:
         wrong += problems(service.db, sql, values, larges)
     assert not wrong, "\n".join(wrong)
-
-
-def events(bench, kind: str, id: int) -> list[str]:
-    return [event["event"] for event in json.loads(
-        bench.command("queue", kind, str(id), "--json"))["events"]]
-
-
-def test_of_a_failure_it_says_why_and_how_its_owner_was_notified(service):  # R77
-    ended = {"status": "failed", "finished_at": service.ago(hours=1), "notified_at": service.now}
-    forward(service, 1, **ended)
-    forward(service, 2, notice_id=7, **ended)
-    forward(service, 3, attempts=1, last_error="cancelled: the alias is gone", **ended)
-    assert [events(service, "forward", id)[-1] for id in (1, 2, 3)] == [
-        "no notice was due", "its owner was notified: notification 7",
-        "cancelled: the alias is gone"]

@@ -114,15 +114,6 @@ def test_what_cannot_be_sent_is_refused_and_the_rest_goes_through(service, kind,
     assert f"{kind} 99: refused, {MISSING}" in service.command("replay", kind, "99", code=1)
 
 
-def test_it_says_when_the_attempt_is_the_only_one_and_when_the_job_is_paused(service):
-    [old] = rows(service, "forward", created_at=service.ago(days=8))
-    service.command("pause", "retry_forwards")
-    *_, only, paused = service.command("replay", "forward", str(old)).splitlines()
-    assert only == "Older than 7 days: 1. For it that attempt is the only one."
-    assert paused.startswith("retry_forwards is paused since 20")
-    assert paused.endswith(" UTC: `jobs.py resume retry_forwards`.")
-
-
 # All
 
 def test_all_that_failed_is_put_back_of_one_owner_or_of_a_time(service):         # R77

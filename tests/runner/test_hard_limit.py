@@ -76,17 +76,6 @@ def test_struck_before_the_work_it_is_a_timeout(site, point):                   
     assert site.outcomes("dig") in (["timeout", "ok"], ["ok", "timeout"])
 
 
-def test_struck_in_a_run_that_finds_the_lock_held_or_in_a_dry_run_it_is_an_outcome(site):       # R4
-    holder = site.start("dig", "--set", "items=1000", "--set", "pause=100")
-    site.working("dig")
-    for words, point in ((["dig"], "jobs_lib.runner.runner:_Attempt._skip:before"),
-                         (["dig", "--dry-run"], "jobs_lib.database.schema.version:check:before")):
-        done = site(*words, alarm=point)
-        assert (done.code, done.err.count("\n")) == (124, 1), done
-    holder.kill()
-    holder.communicate()
-
-
 def test_a_tick_goes_on_with_the_next_job_after_it(site):                       # R4, R9
     site.enable("dig")
     site.enable("fail", how="no")

@@ -144,14 +144,6 @@ def test_a_run_does_not_judge_one_under_the_lock_file_of_another_host(hosts):   
     assert one.runs("dig")[0]["status"] == "vanished"
 
 
-def test_the_lock_in_the_database_needs_mysql(site):
-    site.configure(lock="database")
-    done = site("dig")
-    assert done.code == 78
-    assert "[core] lock" in done.err
-    assert done.err.count("\n") == 1
-
-
 # The file
 
 def test_a_lock_file_names_its_holder_and_none_before(tmp_path):             # R1

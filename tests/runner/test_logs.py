@@ -78,18 +78,6 @@ def test_several_writers_lose_and_mix_no_line_while_files_are_rotated(tmp_path):
     assert found == [(writer, number) for writer in range(WRITERS) for number in range(LINES)]
 
 
-def test_a_run_without_a_log_still_works_and_its_errors_are_shown(site):
-    (site.folder / "log").write_text("a file where the folder should be")
-    done = site("dig")
-    assert done.code == 0
-    assert done.err.startswith(f"the log {site.folder}/log/dig.log cannot be written (")
-    assert done.err.count("\n") == 1
-    assert (site.dug(), site.outcomes("dig")) == (3, ["ok"])
-    failed = site("fail", "--set", "how=defect")
-    assert failed.code == 1
-    assert "ZeroDivisionError" in failed.err
-
-
 def limit_files() -> None:
     """A full disk takes a part of a line, and then nothing; so does a limit on the size."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, LIMIT))

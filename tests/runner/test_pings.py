@@ -67,15 +67,6 @@ def test_each_tick_calls_also_with_nothing_due_and_writes_nothing_then(site, out
     assert site.db.value("PRAGMA data_version") == before
 
 
-def test_a_tick_without_a_database_calls_as_a_failure(site, tmp_path, outside):
-    site.configure(database=f"sqlite:///{tmp_path}/mistyped.db")
-    site.configure("alerts", ping_url=url(outside))
-    done = site("run-due")
-    assert (done.code, done.err.count("\n")) == (1, 1)
-    assert calls(outside) == ["/ping/abc/fail"]
-    assert b"mistyped.db" in outside.requests[0].body
-
-
 @pytest.mark.parametrize("changes, how, code, called", [
     ({"fail": {"enabled": "yes"}}, {}, 1, "/ping/abc"),          # a job's failure is not the tick's
     ({"tick_last": {"schedule": "every monday"}}, {}, 78, "/ping/abc/fail"),

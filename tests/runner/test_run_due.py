@@ -33,15 +33,6 @@ def test_a_rare_cron_still_runs_jobs_whose_minute_it_never_hits(site, ticks, ste
                    ("tick_normal", "ok", "2026-11-24 03:17")]
 
 
-@pytest.mark.parametrize("is_known", [True, False], ids=["migrate", "migrate was forgotten"])
-def test_a_first_install_fires_nothing_old(site, ticks, is_known):           # R7
-    site.configure("tick_normal", enabled="yes", schedule="17 3 * * *")
-    if is_known:
-        site.known("tick_normal", since=utc("2026-11-24 14:30"))
-    assert ticks.at("2026-11-24 14:31") == []
-    assert ticks.at("2026-11-25 03:20") == [("tick_normal", "ok", "2026-11-25 03:17")]
-
-
 # Carrying on
 
 @pytest.mark.parametrize("status", ["partial", "timeout", "interrupted", "vanished"])
@@ -61,15 +52,6 @@ def test_a_failed_slot_is_tried_twice_more_after_15_minutes_and_an_hour(site, ti
     assert ran == [(0, ("fail", "failed", "2026-11-24 03:17")), (15, ("fail", "failed", None)),
                    (75, ("fail", "failed", None))]
     assert ticks.at(begin + DAY) == [("fail", "failed", "2026-11-25 03:17")]
-
-
-def test_a_retry_that_succeeds_ends_it(site, ticks):
-    site.enable("fail", schedule="17 3 * * *")
-    site.began("fail", utc("2026-11-24 03:17"), "failed")
-    site.configure("fail", how="no")
-    assert ticks.at("2026-11-24 03:31") == []
-    assert ticks.at("2026-11-24 03:32") == [("fail", "ok", None)]
-    assert ticks.at("2026-11-24 05:00") == []
 
 
 # The order

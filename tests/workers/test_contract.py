@@ -12,7 +12,6 @@ import time
 
 import pytest
 
-from tests.runner.test_locks import stranger
 from tests.servers.ports import free_port
 from tests.servers.web import Web
 from tests.support.shell import until
@@ -82,25 +81,6 @@ def test_jobs_move_one_by_one_and_back(site, mode, crew):                  # R6
     crew(site)
     assert ended(site, "tick_normal", 2) == ["ok", "ok"]
     assert (slots(site, "dig"), slots(site, "tick_normal"), len(site.runs("dig"))) == (1, 1, 1)
-
-
-def test_cron_beside_workers_starts_no_slot_twice(site, mode, crew):       # R6
-    """Both know the same slot: the message was sent before `mode` was set back, and crontab lines
-    come at once."""
-    site.enable("dig", "tick_normal", "tick_low")
-    mode.configure(site)
-    site("run-due")
-    site.configure(mode="cron")
-    site.configure("dig", mode=mode.mode)                 # `worker` needs one
-    crew(site)
-    crew(site)
-    until(lambda: site.runs())
-    for process in [site.start("run-due") for _ in range(3)]:
-        process.communicate(timeout=60)
-    for job in ("dig", "tick_normal", "tick_low"):
-        until(lambda job=job: "ok" in ended(site, job))     # one that was skipped may end first
-        assert ended(site, job).count("ok") == 1
-        assert slots(site, job) == 1
 
 
 def test_a_killed_worker_is_seen_and_the_job_goes_on(site, mode, crew):    # R2
@@ -187,34 +167,6 @@ def test_what_cannot_be_handed_over_is_said_once_and_once_when_it_is_over(site, 
     assert back.count("\n") == 1
     assert "Jobs can be handed to the workers again" in back
     assert said(46) == ""
-
-
-# R69 R71
-def test_a_worker_records_that_a_stranger_has_its_lock_and_that_it_is_over(site, mode, crew,
-                                                                           mariadb):
-    site.configure(lock="database")
-    site.enable("tick_normal")
-    site.job("tick_normal")
-    lock = site.runs()[0]["lock_name"]
-    site.db.execute("UPDATE {job_runs} SET started_at = '2026-01-01 00:00:00', finished_at = "
-                    "started_at")
-    mode.configure(site)
-    with stranger(mariadb) as theirs:
-        assert theirs(f"SELECT GET_LOCK('{lock}', 0)") == 1
-        site("enqueue", "tick_normal")
-        crew(site)
-        ended(site, "tick_normal", 2)
-        until(lambda: incidents(site))
-        assert "an unknown connection holds the database lock" in site("status").out
-    site("enqueue", "tick_normal")
-    until(lambda: not incidents(site))
-    ended(site, "tick_normal", 3)           # the run begins once the incident is over
-    assert site.outcomes("tick_normal") == ["ok", "skipped", "ok"]
-
-
-def incidents(site) -> list:
-    """Files that remember one."""
-    return list((site.folder / "state").glob("incident-*"))
 
 
 # R69 R71
