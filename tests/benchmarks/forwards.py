@@ -16,7 +16,7 @@ import time
 from datetime import timedelta
 
 from tests.benchmarks.figures import beside_goal
-from tests.servers.far import Far
+from tests.servers.proxy import Far
 from tests.servers.smtp_sink import Sink
 from tests.support.many import fill
 from tests.support.product import clock

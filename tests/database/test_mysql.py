@@ -10,8 +10,8 @@ import time
 import pytest
 
 from tests.servers.certificates import Authority
-from tests.servers.cut_proxy import CutProxy
 from tests.servers.mariadb import ENCODED, PASSWORD, USER, MariaDB
+from tests.servers.proxy import CutProxy
 from tests.support.databases import NOW, migrated, transact
 from tests.support.product import Busy, Conflict, DatabaseError, Lost, Stopped, connect, mysql
 from tests.support.shell import ROOT, until

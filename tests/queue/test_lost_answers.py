@@ -9,8 +9,8 @@ import pytest
 
 from tests.jobs.test_retry_forwards_kill import Counting as Relay
 from tests.jobs.test_retry_webhooks_kill import Counting as Web
-from tests.servers.cut_proxy import CutProxy
 from tests.servers.mariadb import ENCODED, USER, MariaDB
+from tests.servers.proxy import CutProxy
 from tests.support.hooks import fill
 from tests.support.product import clock
 from tests.support.shell import Shell

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import sys
 import tempfile
@@ -15,13 +14,12 @@ from . import faults, mutants
 from .shrink import shrink
 from .story import Simulation
 
-HERE = Path(__file__).resolve().parent
-FIGURES = HERE / "figures.jsonl"
+FIGURES = Path(__file__).with_name("figures.jsonl")
 EXAMPLES = """\
 python3 -m tests.simulation --days 30                 a month of a fresh seed, on SQLite
 python3 -m tests.simulation --days 365 --seed 7       a year of seed 7
 python3 -m tests.simulation --engine both             the same story on SQLite and on MariaDB
-python3 -m tests.simulation --minutes 60 --jobs 2     fresh seeds for an hour, two at a time
+python3 -m tests.simulation --minutes 60              fresh seeds for an hour
 """
 
 
@@ -45,18 +43,17 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--mutant", default="", choices=("", *mutants.MUTANTS), metavar="NAME",
                         help="break the product in this way (mutants.py)")
     parser.add_argument("--minutes", type=float, help="further seeds until so much time has passed")
-    parser.add_argument("--jobs", type=int, default=1, help="seeds at a time (default: 1)")
     parser.add_argument("--no-shrink", action="store_true", help="do not look for the fewest faults"
                         " after a failure, and end with it")
     parser.add_argument("--figures", action="store_true", help="add a line for each run to "
-                        f"{FIGURES.name}")
+                        f"{FIGURES.name}, which the docs are made of")
     return parser.parse_args(argv)
 
 
 def main(argv: list[str]) -> int:
     """Run what is asked for; 1 when a rule was broken."""
-    options = arguments(argv)
-    first = int.from_bytes(os.urandom(3), "big") if options.seed is None else options.seed
+    options, good = arguments(argv), True
+    seed = int.from_bytes(os.urandom(3), "big") if options.seed is None else options.seed
     until = time.monotonic() + (options.minutes or 0) * 60
     with ExitStack() as stack:
         server = None
@@ -68,47 +65,24 @@ def main(argv: list[str]) -> int:
             from tests.servers.brokers import Redis
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             redis = stack.enter_context(Redis(folder)).url
-        work = multiprocessing.get_context("fork")
-        numbers = work.Value("i", 0)
-        told = work.SimpleQueue()
-
-        def one_after_the_other(worker: int) -> None:
-            while True:
-                with numbers.get_lock():
-                    number, numbers.value = numbers.value, numbers.value + 1
-                if number >= options.jobs and time.monotonic() > until:
-                    return
-                found = run(options, first + number, server, redis, worker,
-                            until if options.minutes else None)
-                told.put(found)
-                if found["wrong"] and options.no_shrink:
-                    return
-        workers = [work.Process(target=one_after_the_other, args=(number,))
-                   for number in range(options.jobs)]
-        for worker in workers:
-            worker.start()
-        good = True
-        while any(worker.is_alive() for worker in workers) or not told.empty():
-            if told.empty():
-                time.sleep(0.05)
-                continue
-            found = told.get()
+        while True:
+            found = run(options, seed, server, redis, until if options.minutes else None)
             good = good and not found["wrong"]
             if options.figures:
                 with open(FIGURES, "a", encoding="utf-8") as file:
                     file.write(json.dumps(found) + "\n")
-        return 0 if good and not any(worker.exitcode for worker in workers) else 1
+            if time.monotonic() > until or (found["wrong"] and options.no_shrink):
+                return 0 if good else 1
+            seed += 1
 
 
-def run(options, seed: int, server, redis: str, worker: int,
-        until: float | None = None) -> dict:
+def run(options, seed: int, server, redis: str, until: float | None = None) -> dict:
     """One seed, told on the terminal; its figures. No day begins after `until`."""
     kinds = None if options.faults is None else options.faults.split(",")
     planned = faults.draw(seed, options.days, kinds, alike=options.engine == "both")
     began, digests, found = time.monotonic(), [], {}
     for engine in ("sqlite", "mariadb") if options.engine == "both" else (options.engine,):
-        # each worker has numbers of its own for its databases
-        url = server.database(f"seed_{seed}_{worker}") if engine == "mariadb" else None
+        url = server.database(f"seed_{seed}") if engine == "mariadb" else None
 
         def make(some, url=url, progress=None) -> Simulation:
             return Simulation(seed, options.days, url=url, faults=some, hosts=options.hosts,
@@ -150,18 +124,18 @@ def progress_of(seed: int, engine: str, days: int, began: float):
 def figures(simulation: Simulation, options, began: float) -> dict:
     """A run in numbers."""
     counts = {name: simulation.counts[name] for name in sorted(simulation.counts)}
+    acts = {"act: " + name.replace("_", " "): simulation.world.did[name]
+            for name in sorted(simulation.world.did)}
     return {"seed": simulation.seed, "days": simulation.days, "engine": options.engine,
-            "hosts": options.hosts, "workers": options.workers, "faults": options.faults or "all",
-            "digest": simulation.digest, "seconds": round(time.monotonic() - began, 1),
-            "wrong": simulation.wrong.sentence if simulation.wrong else "", "counts": counts,
-            "acts": {name: simulation.world.did[name] for name in sorted(simulation.world.did)}}
+            "hosts": options.hosts, "workers": options.workers, "digest": simulation.digest,
+            "seconds": round(time.monotonic() - began, 1), "wrong": (
+                simulation.wrong.sentence if simulation.wrong else ""),
+            "counts": {**counts, **acts}}
 
 
 def summary(found: dict) -> str:
     """The same for a person."""
-    groups = [*found["counts"].items(), *(("act: " + name.replace("_", " "), number)
-                                          for name, number in found["acts"].items())]
-    rows = "\n".join(f"  {number:8,}  {name}" for name, number in groups)
+    rows = "\n".join(f"  {number:8,}  {name}" for name, number in found["counts"].items())
     return (f"{rows}\nseed {found['seed']}, {found['days']} days on {found['engine']}, digest "
             f"{found['digest']}, {found['seconds']} s: "
             + (found["wrong"] or "every rule was kept"))

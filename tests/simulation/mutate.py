@@ -1,6 +1,6 @@
 """How much the simulation finds: the product is broken on purpose, one fault at a time.
 
-    python3 -m tests.simulation.mutate [NAME...] [--days 45] [--seed 1] [--jobs 1]
+    python3 -m tests.simulation.mutate [NAME...] [--days 45] [--seed 1]
 
 Whether a rule is broken by each of the faults in mutants.py, on which day of which seed, and after
 how many seconds, goes into mutants.txt. Where only a strike in the middle of a run can show it, the
@@ -13,7 +13,6 @@ import re
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 
@@ -73,16 +72,13 @@ def main(argv: list[str]) -> int:
     parser.add_argument("names", nargs="*", help="of faults (default: all)", metavar="NAME")
     parser.add_argument("--days", type=int, default=45, help="for each (default: 45)")
     parser.add_argument("--seed", type=int, default=1, help="the first (default: 1)")
-    parser.add_argument("--jobs", type=int, default=1, help="at a time (default: 1)")
     options = parser.parse_args(argv)
     if unknown := set(options.names) - set(MUTANTS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(MUTANTS)}")
     lines = []
-    with ThreadPoolExecutor(options.jobs) as pool:
-        for line in pool.map(lambda name: search(name, options.days, options.seed),
-                             options.names or MUTANTS):
-            lines.append(line)
-            print(line, flush=True)
+    for name in options.names or MUTANTS:
+        lines.append(search(name, options.days, options.seed))
+        print(lines[-1], flush=True)
     print(record(lines))
     return 0
 

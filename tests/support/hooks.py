@@ -50,15 +50,14 @@ def flood(bench, owner: int, endpoints: int, each: int, url: str = "https://u{ow
     return list(made)
 
 
-def fill(service, port: int, endpoints: int, each: int, hosts=HOSTS,
-         scheme: str = "http") -> list[str]:
+def fill(service, port: int, endpoints: int, each: int, hosts=HOSTS) -> list[str]:
     """So many endpoints on this machine, each with so many deliveries that are due. The event
     ids."""
     now, user = clock.now(), service.owner()["user_id"]
     first = (service.db.value("SELECT MAX(id) FROM {webhooks}") or 0) + 1
     made = range(first, first + endpoints)
     bulk(service.db, "webhooks", ["id", "user_id", "url", "secret", "created_at"],
-         [(id, user, f"{scheme}://{hosts[id % len(hosts)]}:{port}/{id}", SECRET, clock.text(now))
+         [(id, user, f"http://{hosts[id % len(hosts)]}:{port}/{id}", SECRET, clock.text(now))
           for id in made])
     ids = [os.urandom(8).hex() for _ in range(endpoints * each)]
     bulk(service.db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "payload",

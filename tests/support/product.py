@@ -18,7 +18,6 @@ from types import SimpleNamespace
 INSIDE = {
     "catalogue": "", "clock": "", "jobs": "", "masking": "", "schedule": "zone .",
     "paths": "way_to", "plain_json": "dumps loads", "records": "namedtuple", "schedule_text": "",
-    "text": "size",
     "cli.arguments": "dispatch", "commands.run_due": "", "config.loader": "",
     "config.option_types": "Option .",
     "config.settings": "PAUSE_PATTERNS",
@@ -28,16 +27,15 @@ INSIDE = {
     "database.schema.app_tables": "", "database.schema.ddl": "", "database.schema.fit": "",
     "database.schema.migrate": "apps_own migrate plan",
     "database.schema.keys": "",
-    "database.schema.own_tables": "",
     "database.schema.references": "REFERENCES .",
     "database.schema.tables": "NO_DEFAULT table tables",
-    "database.schema.version": "SCHEMA_VERSION check found .",
+    "database.schema.version": "SCHEMA_VERSION check found",
     "database.statement": "Statement bindable scan",
     "database.transaction": "Transaction",
     "demo.service": "fill",
     "engines.limits": "",
     "engines.spool": "mark_folder",
-    "errors": "Busy ConfigError Conflict DatabaseError Duplicate JobsError LockHeld Lost ReadOnly "
+    "errors": "Busy ConfigError Conflict DatabaseError Duplicate JobsError Lost ReadOnly "
               "Stopped UsageError",
     "features.accounts.order": "ORDER",
     "features.domains.records": "Wanted .",
@@ -54,14 +52,14 @@ INSIDE = {
     "monitoring.incidents": "", "monitoring.overview": "", "monitoring.publish": "",
     "output.console": "Console",
     "ports.dns": "Answer FOUND NODATA NXDOMAIN UNKNOWN",
-    "ports.http.message": "ANSWERED FAILED NOT_PUBLIC OURS REFUSED Request Response TIMEOUT "
+    "ports.http.message": "ANSWERED FAILED OURS REFUSED Request Response TIMEOUT "
                           "UNSENDABLE",
     "ports.http": "open_poster",
     "ports.mail.message": "Envelope IN_MEMORY Result",
     "ports.mail.smtp_session": "LIMITS",
     "ports.storage.folder": "FolderStore",
     "ports.outcomes": "FINAL LOST RELAY RETRY SENT UNCERTAIN",
-    "runner.doubt": "", "runner.locks": "", "runner.log": "Log",
+    "runner.locks": "", "runner.log": "Log",
     "runner.runner": "",
     "runner.resources": "Ports Session",
 }
