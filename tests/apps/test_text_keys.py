@@ -210,8 +210,8 @@ def test_an_export_is_downloaded_by_its_link(service):                          
     service.run("export_accounts")
     service.run("send_notifications")
     (text,) = [mail.text for mail in service.outbox if "/export?t=" in mail.text]
-    with service.ports() as (config, _):
-        found = find_export(re.search(r"/export\?t=([\w-]+)", text)[1], config, service.now)
+    token = re.search(r"/export\?t=([\w-]+)", text)[1]
+    found = find_export(token, service._config, service.now)
     assert (found.request_id, found.user_id) == (key(service, 70), key(service, ANN))
 
 

@@ -35,9 +35,9 @@ def everything(bench, word: str = "jane", each: int = 3, **user) -> Account:
     return Account(made["users"][0], word, {name: len(rows) for name, rows in made.items()})
 
 
-def found(bench, word: str, leave_out: tuple = ()) -> list[str]:
+def found(bench, word: str) -> list[str]:
     """Where the word still is: in a row of the database, in the name or the content of a file."""
-    places = [f"{entry.name}: {row}" for entry in tables() if entry.name not in leave_out
+    places = [f"{entry.name}: {row}" for entry in tables()
               for row in bench.rows(entry.name) if word in str(row)]
     for path in bench.folder.rglob("*"):
         if path.is_file() and not path.name.startswith("jobs.db") and (

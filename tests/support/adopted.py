@@ -9,16 +9,9 @@ from tests.support.product import app_tables, connect, ddl, scan, table, tables_
 TABLES = {name: f"app_{name}" for name in app_tables.TABLES}
 
 
-def make(url: str, lacking: tuple = (), types: dict | None = None,
-         columns: dict | None = None) -> str:
-    """Make the app's tables, all but the tables and `table.column`s that it lacks; the URL.
-
-    `types`: the database's words for some of our kinds of columns, where the app has taken others;
-    `columns`: {table.column: the whole declaration} of single ones.
-    """
+def make(url: str, lacking: tuple = ()) -> str:
+    """Make the app's tables, all but the tables and `table.column`s that it lacks; the URL."""
     db = connect(url, create=True, tables=TABLES)
-    before = dict(db.dialect.types)
-    db.dialect.types.update(types or {})
     for name in TABLES:
         if name in lacking:
             continue
@@ -28,12 +21,7 @@ def make(url: str, lacking: tuple = (), types: dict | None = None,
         has = {column.name for column in there}
         indexes = tuple(index for index in whole.indexes if has.issuperset(index.columns))
         for sql in ddl.create_table(db, whole._replace(columns=there, indexes=indexes)):
-            for column in there:
-                if other := (columns or {}).get(f"{name}.{column.name}"):
-                    quoted = db.dialect.quote(column.name)
-                    sql = re.sub(rf"(?m)^  {quoted} .*?(,?)$", rf"  {quoted} {other}\1", sql)
             db.execute(sql)
-    db.dialect.types.update(before)
     db.close()
     return url
 
@@ -94,11 +82,3 @@ def written(statements) -> set[str]:
     """The columns of the app's that these statements change."""
     return {f"{changed[0]}.{column}" for sql in set(statements) if (changed := _changed(sql))
             for column in changed[2]}
-
-
-def ini(url: str) -> str:
-    """A configuration that names all of them."""
-    return "\n".join([
-        "[core]", f"database = {url}", "state_dir = state", "log_dir = log", "[spool]",
-        "dir = spool", "[mail]", "host = 127.0.0.1", "security = none", "domain = service.example",
-        "[tables]", *(f"{ours} = {theirs}" for ours, theirs in TABLES.items())]) + "\n"

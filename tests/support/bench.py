@@ -19,7 +19,7 @@ import sqlite3
 import threading
 import time
 from collections import namedtuple
-from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from datetime import datetime, timedelta, timezone
 from email import message_from_bytes, policy
 from functools import cached_property
@@ -288,15 +288,6 @@ class Bench:
         finally:
             ports.close()
         return {result["job"]: result for result in results}
-
-    @contextmanager
-    def ports(self):
-        """(configuration, ports), for what is no run: what a command is given."""
-        ports = _Ports(self._config, self)
-        try:
-            yield self._config, ports
-        finally:
-            ports.close()
 
     def second_host(self) -> Bench:
         """Another installation on the same database and spool, with locks, log and clock of its

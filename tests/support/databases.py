@@ -178,11 +178,6 @@ def files(folder) -> dict:
     return found
 
 
-def copy(database_file, target) -> None:
-    """A copy of an SQLite file that nobody has open."""
-    shutil.copyfile(database_file, target)
-
-
 def bulk(database: Database, table: str, columns: list, values: list) -> None:
     """Many rows at once, which the driver is given as they are; `values` is a list of tuples."""
     if isinstance(database, Client):
