@@ -61,12 +61,13 @@ def complete(db, kind: str, row: dict, run_id: str | None, outcome: str, tried: 
                now=now, also=UNCERTAIN if outcome == SENT else SENDING, **values)
 
 
-def settle_lost(db, kind: str, ids: list, now) -> None:
-    """What is still on its way of these items, whose rows say of no run that it has them, was lost
-    with its run."""
-    db.execute("UPDATE {attempts} SET outcome = :lost, answer = :answer, finished_at = :now "
+def settle_open(db, kind: str, ids: list, outcome: str, now) -> None:
+    """What is still on its way of these items, whose rows say of no run that it has them: UNCERTAIN
+    where its run was killed, POSTPONED where this one looks no further."""
+    db.execute("UPDATE {attempts} SET outcome = :outcome, answer = :answer, finished_at = :now "
                f"WHERE kind = :kind AND item_id IN (:ids) AND outcome = '{SENDING}'",
-               lost=UNCERTAIN, answer=LOST, now=now, kind=kind, ids=[_item(db, id) for id in ids])
+               outcome=outcome, answer=LOST if outcome == UNCERTAIN else None, now=now, kind=kind,
+               ids=[_item(db, id) for id in ids])
 
 
 def record_act(db, queue, ids: list, now, outcome: str) -> None:

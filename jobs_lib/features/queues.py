@@ -57,7 +57,7 @@ DOMAINS = Queue(
     "domains", "domain", "domains", "check_domains", "verified",
     delays=lambda options: (DAY,),      # between two looks at one, at most
     columns=("name", "ownership_token", "status", "recheck_requested_at", "failing_since",
-             "failures"),
+             "warned_at", "failures"),
     waits=("pending", "verified", "failed"), works="", time="next_check_at", tried="checked_at")
 DELETIONS = Queue("deletions", "deletion", "users", "delete_accounts", "",
                   delays=lambda options: (), waits="deleted", works="", added="deleted_at",

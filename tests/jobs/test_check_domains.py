@@ -331,9 +331,9 @@ def test_a_mistake_of_ours_fails_the_run_and_stops_no_other_domain(owned):      
     def question(name, _kind) -> None:
         if "bad" in name:
             # what no port may answer
-            owned.dns["bad.example", "TXT"] = Answer("found", None)
+            owned.dns["bad.example", "TXT"] = Answer("found", (None,))
     owned.dns.on_question = question
-    assert "TypeError in records.py line" in owned.fails(JOB)
+    assert "AttributeError in records.py line" in owned.fails(JOB)
     assert owned.result["counts"] == {**NOTHING, "checked": 1, "verified": 1, "defects": 1}
     assert [one["status"] for one in owned.rows("domains")] == ["pending", "verified"]
     assert bad in owned.ids("domains", "next_check_at IS NOT NULL")

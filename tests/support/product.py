@@ -84,8 +84,8 @@ def check_address(address: str) -> str:
 def domain_after(row: dict, verdict: str, now, options, sent_at=None):
     """What becomes of a domain that was looked at. `sent_at`: when its warning was sent."""
     from jobs_lib.features.domains import status
-    known = status.Known(SimpleNamespace(sent_at=sent_at, waits=sent_at is None))
-    return status.after(row, verdict, now, options, known)
+    return status.after(row, verdict, now, options, SimpleNamespace(
+        sent_at=sent_at, waits=sent_at is None))
 
 
 def letter(kind: str, app_url: str, changes: dict):

@@ -23,9 +23,5 @@ ASKED = ("recheck_requested_at >= :first AND (next_check_at > :now AND next_chec
 def due(ctx) -> engine.Due:
     """What a run now would look at. `ctx` needs `db`, `now` and `options`."""
     untimed = (*((rule, ":now") for rule in (*UNTIMED, IMPOSSIBLE)), (ASKED, ASKED_AT))
-    return engine.Due(ctx.db, DOMAINS, untimed, bounds(ctx), ACTIVE)
-
-
-def bounds(ctx) -> dict:
-    """The times that these rules are bound to."""
-    return {**engine.bounds(ctx.now + EARLY, DOMAINS.delays(ctx.options)), "first": clock.FIRST}
+    times = engine.bounds(ctx.now + EARLY, DOMAINS.delays(ctx.options))
+    return engine.Due(ctx.db, DOMAINS, untimed, {**times, "first": clock.FIRST}, ACTIVE)

@@ -5,27 +5,21 @@ OWNERSHIP, MX, SPF, DKIM, DMARC = CHECKS = ("ownership", "mx", "spf", "dkim", "d
 
 TITLES = {OWNERSHIP: "Proof of ownership", MX: "Mail servers (MX)", SPF: "SPF", DKIM: "DKIM",
           DMARC: "DMARC"}
-# {check: (what there is none of, how to add it)}
-RECORDS = {
-    OWNERSHIP: ("TXT record with our code",
-                "Add a TXT record at {name} with exactly this value: {expected}"),
-    MX: ("MX record", "Add these MX records at {name}: {expected}"),
-    SPF: ("SPF record", "Add a TXT record at {name}: {expected}"),
-    DKIM: ("DKIM record", "Add a {type} record at {name}: {expected}"),
-    DMARC: ("DMARC record", "Add a TXT record at {name}: {expected}"),
-}
+# what there is none of: else of the title
+RECORDS = {OWNERSHIP: "TXT record with our code", MX: "MX record"}
+# how to add it
+ADD = {OWNERSHIP: "Add a TXT record at {name} with exactly this value: {expected}",
+       MX: "Add these MX records at {name}: {expected}"}
+ADD_ONE = "Add a {type} record at {name}: {expected}"
 
 # {reason: (problem, fix)}. Both may hold `{name}`, `{type}` and `{expected}` of the record,
-# `{shown}`, its name as people read it, `{what}` and `{add}` of RECORDS, and what a check itself
+# `{shown}`, its name as people read it, `{what}` and `{add}` of the check, and what a check itself
 # says of the record that it found. docs/domains.md lists the reasons.
 TEXTS = {
     "": ("", ""),
     "no_answer": (
         "We could not check this record: {why}.",
-        "We will check again. If this keeps happening, ask the provider of your DNS."),
-    "not_a_domain": (
-        "{name} is not a domain name.",
-        "Remove the domain, and add it again with its correct name."),
+        "If this keeps happening, ask the provider of your DNS why nobody answers."),
     "no_domain": (
         "{shown} does not exist in DNS: it is not registered, or has no name servers.",
         "{add}"),
@@ -33,7 +27,6 @@ TEXTS = {
     "two_records": (
         "There are {number} {what}s, and more than one makes all of them invalid.",
         "Keep one of them{with_ours}, and remove the others."),
-    "no_token": ("This domain has no verification code yet.", "Ask us for a new code."),
     "other_token": ("There is such a record, but its code is not the one we expect.", "{add}"),
     "null_mx": (
         "The domain is set to accept no mail at all (a null MX record).",
@@ -58,7 +51,7 @@ TEXTS = {
 
 def texts(check: str, reason: str, values: dict) -> tuple[str, str]:
     """(problem, fix) of a record; `values` are what the texts may hold."""
-    what, add = RECORDS[check]
-    values = {**values, "what": what, "add": add.format(**values)}
+    values = {**values, "what": RECORDS.get(check, f"{TITLES[check]} record"),
+              "add": ADD.get(check, ADD_ONE).format(**values)}
     problem, fix = TEXTS[reason]
     return problem.format(**values), fix.format(**values)

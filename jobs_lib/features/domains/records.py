@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 
-from jobs_lib.hostnames import ascii_form, same, shown
+from jobs_lib.hostnames import ascii_form, shown
 from jobs_lib.ports.dns import NXDOMAIN, UNKNOWN, Answer
 from jobs_lib.records import namedtuple
 
@@ -25,14 +25,16 @@ from .status import FAIL, PASS
 # records kept of a name, and characters of each: strangers write them
 MOST_FOUND, LONGEST_FOUND = 10, 500
 NEEDED = {MX: "mx_hosts", SPF: "spf_include", DKIM: "dkim_target or dkim_key"}
+STATES = {"": PASS, "foreign_mx_level": PASS, "no_answer": UNKNOWN}     # by reason; else FAIL
+KEY = re.compile(r"(?:^|;)p=([^;]*)")
 
-Wanted = namedtuple("Wanted", "name token dns required is_name", defaults=(False,))
+Wanted = namedtuple("Wanted", "name token dns required is_name")
 Wanted.__doc__ = """A domain by its xn-- name, its token, the `[dns]` section, and the checks that
 its status depends on. `is_name`: whether the name can be asked for."""
 
-Seen = namedtuple("Seen", "state reason found values", defaults=("", (), {}))
-Seen.__doc__ = """What a check has seen: its state, reason and what was found, and in `values` what
-the text of that reason says besides."""
+Seen = namedtuple("Seen", "reason found values", defaults=("", (), {}))
+Seen.__doc__ = """What a check has seen: a reason, or "" where all is well; what was found; and in
+`values` what the text of that reason says besides."""
 
 
 def configured(dns) -> tuple:
@@ -44,7 +46,7 @@ def configured(dns) -> tuple:
 def unset(required, dns) -> str:
     """What `[dns]` has to say for the checks that [check_domains] require names, in a sentence; ""
     when it does."""
-    missing = [check for check in CHECKS if check in required and check not in configured(dns)]
+    missing = [check for check in required if check not in configured(dns)]
     if not missing:
         return ""
     return (f"[check_domains] require names {', '.join(missing)}: set [dns] "
@@ -52,30 +54,28 @@ def unset(required, dns) -> str:
 
 
 def questions(wanted: Wanted) -> list[tuple[str, str]]:
-    """What has to be asked: (name, type) each."""
-    if not wanted.is_name:
-        return []
-    return list(dict.fromkeys(question for check in configured(wanted.dns)
+    """What has to be asked: (name, type) each. Of a name that cannot be, nothing."""
+    return list(dict.fromkeys(question for check in configured(wanted.dns) if wanted.is_name
                               for question in _questions(check, wanted)))
 
 
 def _questions(check: str, wanted: Wanted) -> list[tuple[str, str]]:
     """Where the record of a check may be; what is expected is at the first."""
+    name, dns = wanted.name, wanted.dns
     if check == MX:
-        return [(wanted.name, "MX")]
-    if check == DMARC:
-        return [(f"_dmarc.{wanted.name}", "TXT")]
+        return [(name, "MX")]
     if check == DKIM:
-        selector = f"{wanted.dns.dkim_selector.lower()}._domainkey.{wanted.name}"
-        return [(selector, kind) for kind, is_meant in (("CNAME", wanted.dns.dkim_target),
-                                                        ("TXT", wanted.dns.dkim_key)) if is_meant]
-    return [(wanted.name, "TXT")]
+        selector = f"{dns.dkim_selector.lower()}._domainkey.{name}"
+        return [(selector, kind) for kind, is_meant in (("CNAME", dns.dkim_target),
+                                                        ("TXT", dns.dkim_key)) if is_meant]
+    return [(f"_dmarc.{name}" if check == DMARC else name, "TXT")]
 
 
 def judge(wanted: Wanted, answers: dict) -> dict[str, dict]:
-    """{check: result}, from {question: Answer}."""
-    return {check: _result(check, wanted, _see(check, wanted, answers))
-            for check in configured(wanted.dns)}
+    """{check: result}, from {question: Answer}. Who needs no proof of ownership may have no token,
+    and is shown none."""
+    return {check: _result(check, wanted, answers) for check in configured(wanted.dns)
+            if wanted.token or check != OWNERSHIP}
 
 
 def verdict(results: dict) -> str:
@@ -90,109 +90,99 @@ def own_name(dns) -> str:
     return _ascii(next(iter([*dns.mx_hosts, dns.dkim_target, dns.spf_include]), ""))
 
 
-def _see(check: str, wanted: Wanted, answers: dict) -> Seen:
-    """What the answers say of one check."""
-    if not wanted.is_name:
-        return Seen(FAIL, "not_a_domain")
-    reason = "missing"
-    for name, kind in _questions(check, wanted):
-        answer = answers.get((name, kind)) or Answer(UNKNOWN, why="it was not asked")
-        if answer.outcome == UNKNOWN:
-            return Seen(UNKNOWN, "no_answer", values={"why": answer.why})
-        if seen := JUDGES[check, kind](wanted, answer.records):
-            return seen
-        if answer.outcome == NXDOMAIN and name == wanted.name:
-            reason = "no_domain"
-    return Seen(FAIL, reason)
-
-
-def _result(check: str, wanted: Wanted, seen: Seen) -> dict:
-    name, kind = _questions(check, wanted)[0]
+def _result(check: str, wanted: Wanted, answers: dict) -> dict:
+    seen, (name, kind) = _see(check, wanted, answers), _questions(check, wanted)[0]
     place = {"type": kind, "name": name, "expected": _expected(check, wanted)}
     problem, fix = texts(check, seen.reason, {**place, "shown": shown(name), **seen.values})
-    found = [str(one)[:LONGEST_FOUND] for one in seen.found][:MOST_FOUND]
-    return {"state": seen.state, **place, "found": found, "reason": seen.reason,
-            "problem": problem, "fix": fix, "required": check in wanted.required}
+    return {"state": STATES.get(seen.reason, FAIL), **place,
+            "found": [text[:LONGEST_FOUND] for text in seen.found][:MOST_FOUND],
+            "reason": seen.reason, "problem": problem, "fix": fix,
+            "required": check in wanted.required}
+
+
+def _see(check: str, wanted: Wanted, answers: dict) -> Seen:
+    """What the answers say of one check."""
+    reason = "missing"
+    for question in _questions(check, wanted):
+        answer = answers.get(question, Answer(NXDOMAIN))    # what was not asked cannot be
+        if answer.outcome == UNKNOWN:
+            return Seen("no_answer", values={"why": answer.why})
+        if answer.records and (seen := JUDGES[check, question[1]](wanted, answer.records)):
+            return seen
+        if answer.outcome == NXDOMAIN and question[0] == wanted.name:
+            reason = "no_domain"
+    return Seen(reason)
 
 
 def _expected(check: str, wanted: Wanted) -> str:
     """What the record has to be."""
     dns = wanted.dns
     if check == MX:
-        hosts = enumerate(map(_ascii, dns.mx_hosts), 1)
-        return ", ".join(f"{10 * number} {host}" for number, host in hosts)
-    if check == DKIM:
-        return _ascii(dns.dkim_target) or f"v=DKIM1; p={_key(dns.dkim_key)}"
-    return {OWNERSHIP: _code(wanted), SPF: f"v=spf1 {_include(wanted)} ~all",
+        return ", ".join(f"{10 * number} {_ascii(host)}"
+                         for number, host in enumerate(dns.mx_hosts, 1))
+    return {OWNERSHIP: dns.ownership_prefix + wanted.token,
+            SPF: f"v=spf1 {_include(wanted)} ~all",
+            DKIM: _ascii(dns.dkim_target) or f"v=DKIM1; p={_our_key(wanted)}",
             DMARC: "v=DMARC1; p=none"}[check]
 
 
 # The records. Each function is given all that is there; None: nothing of what it looks for is.
 
 def _ownership(wanted: Wanted, records: tuple) -> Seen | None:
-    prefix, code = wanted.dns.ownership_prefix.lower(), _code(wanted).lower()
+    prefix = wanted.dns.ownership_prefix.lower()
     ours = [text for text in records if _bare(text).startswith(prefix)]
-    if not wanted.token:
-        return Seen(FAIL, "no_token", ours)
-    if any(_bare(text) == code for text in ours):
-        return Seen(PASS, found=ours)
-    return Seen(FAIL, "other_token", ours) if ours else None
+    if prefix + wanted.token.lower() in map(_bare, ours):
+        return Seen(found=ours)
+    return Seen("other_token", ours) if ours else None
 
 
 def _mx(wanted: Wanted, records: tuple) -> Seen | None:
-    hosts = [_ascii(host) for host in wanted.dns.mx_hosts]
+    hosts = {_ascii(host) for host in wanted.dns.mx_hosts}
     found = [f"{preference} {host}" for preference, host in sorted(records)]
+    ours = [preference for preference, host in records if host in hosts]
+    theirs = sorted(record for record in records if record[1] not in hosts)
     if any(host == "." for _, host in records):         # RFC 7505
-        return Seen(FAIL, "null_mx", found)
-    ours = [preference for preference, host in records if _ascii(host) in hosts]
-    theirs = sorted(record for record in records if _ascii(record[1]) not in hosts)
+        return Seen("null_mx", found)
     if not ours:
-        return Seen(FAIL, "foreign_mx", found) if theirs else None
+        return Seen("foreign_mx", found)
     # Mail goes to the lowest number first, and to equal ones in any order (RFC 5321 5.1).
     if not theirs or theirs[0][0] > min(ours):
-        return Seen(PASS, found=found)
+        return Seen(found=found)
     preference, host = theirs[0]
-    values = {"host": host, "ours": min(ours)}
-    if preference < min(ours):
-        return Seen(FAIL, "foreign_mx_first", found, values)
-    return Seen(PASS, "foreign_mx_level", found, values)
+    return Seen("foreign_mx_first" if preference < min(ours) else "foreign_mx_level", found,
+                {"host": host, "ours": min(ours)})
 
 
 def _spf(wanted: Wanted, records: tuple) -> Seen | None:
     found, ours = _of_version(records, r"v=spf1(\s|$)"), _include(wanted)
     if len(found) > 1:                      # RFC 7208 4.5
-        return _two(found, f", with {ours} in it")
-    if found and not any(same(term.lstrip("+"), ours) for term in _bare(found[0]).split()):
-        return Seen(FAIL, "no_include", found, {"ours": ours})
-    return Seen(PASS, found=found) if found else None
+        return Seen("two_records", found, {"number": len(found),
+                                           "with_ours": f", with {ours} in it"})
+    if found and ours not in (term.lstrip("+").rstrip(".") for term in _bare(found[0]).split()):
+        return Seen("no_include", found, {"ours": ours})
+    return Seen(found=found) if found else None
 
 
 def _dkim_cname(wanted: Wanted, records: tuple) -> Seen | None:
-    target = _ascii(wanted.dns.dkim_target)
-    if not records:
-        return None
     found = [f"CNAME {records[0]}"]
-    if same(records[0], target):
-        return Seen(PASS, found=found)
-    return Seen(FAIL, "wrong_target", found, {"target": records[0]})
+    if records[0] == _ascii(wanted.dns.dkim_target):
+        return Seen(found=found)
+    return Seen("wrong_target", found, {"target": records[0]})
 
 
 def _dkim_key(wanted: Wanted, records: tuple) -> Seen | None:
-    found = [text for text in records if "p" in _tags(text)]
-    keys = [_key(text) for text in found]
-    if keys == [_key(wanted.dns.dkim_key)]:
-        return Seen(PASS, found=found)
-    if not found:
-        return None
+    keys = {text: key[1] for text in records if (key := KEY.search(_closed(text)))}
+    if list(keys.values()) == [_our_key(wanted)]:
+        return Seen(found=[*keys])
     # an empty one is a revoked one (RFC 6376 3.6.1)
-    return Seen(FAIL, "wrong_key" if any(keys) else "empty_key", found)
+    return Seen("wrong_key" if any(keys.values()) else "empty_key", [*keys]) if keys else None
 
 
 def _dmarc(_wanted: Wanted, records: tuple) -> Seen | None:
     found = _of_version(records, r"v\s*=\s*dmarc1\s*(;|$)")
     if len(found) > 1:
-        return _two(found)
-    return Seen(PASS, found=found) if found else None
+        return Seen("two_records", found, {"number": len(found), "with_ours": ""})
+    return Seen(found=found) if found else None
 
 
 JUDGES = {(OWNERSHIP, "TXT"): _ownership, (MX, "MX"): _mx, (SPF, "TXT"): _spf,
@@ -201,20 +191,24 @@ JUDGES = {(OWNERSHIP, "TXT"): _ownership, (MX, "MX"): _mx, (SPF, "TXT"): _spf,
 
 # What they share
 
-def _two(found: list, with_ours: str = "") -> Seen:
-    return Seen(FAIL, "two_records", found, {"number": len(found), "with_ours": with_ours})
-
-
 def _of_version(records: tuple, pattern: str) -> list[str]:
     return [text for text in records if re.match(pattern, _bare(text))]
 
 
-def _code(wanted: Wanted) -> str:
-    return wanted.dns.ownership_prefix + wanted.token
-
-
 def _include(wanted: Wanted) -> str:
     return f"include:{_ascii(wanted.dns.spf_include)}"
+
+
+def _our_key(wanted: Wanted) -> str:
+    """From a whole record, or the key alone."""
+    text = _closed(wanted.dns.dkim_key)
+    found = KEY.search(text)
+    return found[1] if found else text
+
+
+def _closed(text: str) -> str:
+    """Without the spaces, which mean nothing in a DKIM record (RFC 6376 3.2)."""
+    return "".join(text.split()).strip('"')
 
 
 def _bare(text: str) -> str:
@@ -229,15 +223,3 @@ def _ascii(host: str) -> str:
         return ascii_form(host)
     except ValueError:
         return host.rstrip(".").lower()
-
-
-def _tags(text: str) -> dict:
-    """The tags of a DKIM record (RFC 6376 3.2): spaces within a key mean nothing."""
-    pairs = (part.partition("=") for part in text.strip().strip('"').split(";"))
-    return {name.strip().lower(): "".join(value.split()) for name, _, value in pairs}
-
-
-def _key(text: str) -> str:
-    """The key in a record, or all of the text when it is no record but the key alone."""
-    tags = _tags(text)
-    return tags["p"] if "p" in tags else "".join(text.split())

@@ -20,8 +20,7 @@ from jobs_lib.records import namedtuple
 PASS, FAIL = "pass", "fail"                  # of a record; the third is ports.dns.UNKNOWN
 PENDING, VERIFIED, FAILED = "pending", "verified", "failed"
 # an event alone: still verified, and its owner is warned
-FAILING = "failing"
-STATUSES = (PENDING, VERIFIED, FAILED)
+WARNED = "warned"
 # behind a condition, in SQL: others are not checked
 ACTIVE = (" AND EXISTS (SELECT 1 FROM {users} WHERE {users}.id = {domains}.user_id"
           " AND {users}.status = 'active')")
@@ -39,95 +38,72 @@ WARNED_FOR = DAY                             # how long before its end the owner
 FAILURES = 3
 MOST_FAILURES = 2 ** 31 - 1                  # that the column takes
 
-Change = namedtuple("Change", "values event")
-Change.__doc__ = "Columns to set, and VERIFIED, FAILING, FAILED or None: what has just come to be."
-Known = namedtuple("Known", "warning is_heard may_act", defaults=(None, False, True))
-Known.__doc__ = """What a run knows besides a domain's row.
-
-warning   whether the warning of its failure was sent: `sent_at` and `waits` (warnings.Warned)
-is_heard  whether the resolver has an answer for others
-may_act   whether a domain that fails may be warned of, lose its status, or be given up
-"""
+Change = namedtuple("Change", "values event", defaults=(None,))
+Change.__doc__ = "Columns to set, and VERIFIED, WARNED, FAILED or None: what has just come to be."
 
 
-def after(row: dict, verdict: str, now, options, known: Known) -> Change:
-    """The Change that a verdict makes to a row of `domains`. `options` are those of
-    check_domains."""
-    if verdict == PASS and row["status"] != VERIFIED:
-        return Change({"status": VERIFIED, "verified_at": now, "failures": 0, "failing_since": None,
-                       "next_check_at": now + RECHECK}, VERIFIED)
-    judge = {PENDING: _pending, VERIFIED: _verified, FAILED: _failed}[row["status"]]
-    return judge(row, verdict, now, options, known)
+def after(row: dict, verdict: str, now, options, warning=None, may_act: bool = True) -> Change:
+    """The Change that a verdict makes to a row of `domains`.
 
-
-def may_end(row: dict, now, options) -> bool:
-    """Whether a failure now may lead to a warning, or to the status `failed`."""
-    if row["status"] == VERIFIED:
-        return now - _since(row, now) >= min(WARN_AFTER, options.grace)
-    return row["status"] == PENDING and _is_over(row, now)
-
-
-def is_silent(row: dict, now, options) -> bool:
-    """Whether one that waits for its first good look has given no answer for long enough."""
-    return bool(row["status"] == PENDING and row["failing_since"] and _is_over(row, now)
-                and now - _since(row, now) >= options.grace)
-
-
-def _is_over(row: dict, now) -> bool:
-    return now - clock.parse(row["created_at"]) >= GIVE_UP_AFTER
-
-
-def _since(row: dict, now):
-    """Since when it fails. A time ahead was written by a clock that was wrong."""
-    return min(clock.parse(row["failing_since"]), now) if row["failing_since"] else now
-
-
-def _pending(row: dict, verdict: str, now, options, known: Known) -> Change:
-    created = clock.parse(row["created_at"])
-    is_ended = verdict == FAIL or (known.is_heard and is_silent(row, now, options))
-    if _is_over(row, now) and is_ended and known.may_act:
-        return Change({"status": FAILED, "failing_since": None, "next_check_at": None}, FAILED)
-    step = next((step for age, step in PACE if now - created < age), DAY)
-    if verdict == FAIL:
-        end = created + GIVE_UP_AFTER
-        return Change({"failing_since": None,
-                       "next_check_at": min(now + step, end) if end > now else now + AGAIN}, None)
-    # since when nobody answers
-    return Change({"failing_since": _since(row, now), "next_check_at":
-                   now + (DAY if _is_over(row, now) else min(step, AGAIN))}, None)
-
-
-def _verified(row: dict, verdict: str, now, options, known: Known) -> Change:
+    options   those of check_domains
+    warning   what became of the warning that the row has (warnings.Warned); None: it was sent
+    may_act   whether the owner may be warned, and the domain may fail
+    """
+    if row["status"] == VERIFIED and verdict == FAIL:
+        return _failing(row, now, options, warning, may_act)
     if verdict == PASS:
-        return Change({"failures": 0, "failing_since": None, "next_check_at": now + RECHECK}, None)
-    if verdict != FAIL:
-        return Change({"next_check_at": now + AGAIN}, None)
+        values = {"failures": 0, "failing_since": None, "next_check_at": now + RECHECK}
+        if row["status"] == VERIFIED:
+            return Change(values)
+        return Change({**values, "status": VERIFIED, "verified_at": now}, VERIFIED)
+    if row["status"] == VERIFIED:
+        return Change({"next_check_at": now + AGAIN})
+    return (_pending(row, verdict, now, options, may_act) if row["status"] == PENDING
+            else _failed(row, verdict, now, options))
+
+
+def _pending(row: dict, verdict: str, now, options, may_act: bool) -> Change:
+    age = now - clock.parse(row["created_at"])
+    silent_since = None if verdict == FAIL else _since(row, now)
+    is_over = age >= GIVE_UP_AFTER
+    if is_over and may_act and not (silent_since and now - silent_since < options.grace):
+        return Change({"status": FAILED, "failing_since": None, "next_check_at": None}, FAILED)
+    wait = next((wait for until, wait in PACE if age < until), DAY)
+    if verdict == FAIL:
+        wait = AGAIN if is_over else min(wait, GIVE_UP_AFTER - age)
+    elif not is_over:
+        wait = min(wait, AGAIN)
+    return Change({"failing_since": silent_since, "next_check_at": now + wait})
+
+
+def _failing(row: dict, now, options, warning, may_act: bool) -> Change:
+    """Of one that is verified."""
     failures, since = min(max(0, row["failures"]) + 1, MOST_FAILURES), _since(row, now)
     values = {"failures": failures, "failing_since": since}
-    warned = clock.parse(row["warned_at"]) if row["warned_at"] else None
+    warned = clock.parse_any(row["warned_at"])
     # of an earlier time, which was repaired; or by a clock that was wrong
-    if warned is not None and not since <= warned <= now:
+    if warned and not since <= warned <= now:
         warned = None
-    next_step = since + min(WARN_AFTER, options.grace)
-    if warned:
-        next_step = _end_behind(since, warned, known.warning, options)
-    if next_step and now >= next_step and known.may_act:
+    step = _next_step(since, warned, warning, options)
+    if step and now >= step and may_act:
         if not warned:
-            return Change({**values, "warned_at": now, "next_check_at": now + RECHECK}, FAILING)
+            return Change({**values, "warned_at": now, "next_check_at": now + RECHECK}, WARNED)
         if failures >= FAILURES:
             return Change({**values, "status": FAILED, "verified_at": None,
                            "next_check_at": now + RECHECK}, FAILED)
     # what must not be done yet may be soon
-    wait = AGAIN if failures == 1 or not known.may_act else RECHECK
-    is_near = next_step and now < next_step < now + wait
-    return Change({**values, "next_check_at": next_step if is_near else now + wait}, None)
+    wait = AGAIN if failures == 1 or not may_act else RECHECK
+    is_near = step and now < step < now + wait
+    return Change({**values, "next_check_at": step if is_near else now + wait})
 
 
-def _end_behind(since, warned, warning, options):
-    """When it loses its status, if nothing changes; None while its warning waits. Where that cannot
-    be sent, everything takes twice as long."""
-    if warning.sent_at:
-        return end(since, warning.sent_at, options)
+def _next_step(since, warned, warning, options):
+    """When its owner is warned, or it loses its status, if nothing changes; None while the warning
+    waits. Where that cannot be sent, everything takes twice as long."""
+    if not warned:
+        return since + min(WARN_AFTER, options.grace)
+    if warning is None or warning.sent_at:
+        return end(since, warning.sent_at if warning else warned, options)
     return None if warning.waits else end(since, warned, options, times=2)
 
 
@@ -136,23 +112,24 @@ def end(since, warned, options, times: int = 1):
     return max(since + times * options.grace, warned + times * min(WARNED_FOR, options.grace))
 
 
-def _failed(row: dict, verdict: str, now, options, _known: Known) -> Change:
+def _since(row: dict, now):
+    """Since when it fails. A time ahead was written by a clock that was wrong."""
+    return min(clock.parse_any(row["failing_since"]) or now, now)
+
+
+def _failed(row: dict, verdict: str, now, options) -> Change:
     # it was verified once
-    since = clock.parse(row["failing_since"]) if row["failing_since"] else None
-    if since is not None and now - since < options.grace + GIVE_UP_AFTER:
-        return Change({"next_check_at": now + RECHECK}, None)
+    since = clock.parse_any(row["failing_since"])
+    if since and now - since < options.grace + GIVE_UP_AFTER:
+        return Change({"next_check_at": now + RECHECK})
     # on demand: again in an hour
     asked_in_vain = verdict != FAIL and row["next_check_at"] is None
-    return Change({"next_check_at": now + AGAIN if asked_in_vain else None}, None)
+    return Change({"next_check_at": now + AGAIN if asked_in_vain else None})
 
 
 def in_words(results: dict) -> str:
-    """What a check found wrong, or who gave no answer."""
-    parts = []
-    for check, result in results.items():
-        if isinstance(result, dict) and result.get("state") not in (PASS, None):
-            why = result.get("problem") or result.get("reason") or result["state"]
-            parts.append(f"{check}: {one_line(why, 200)}")
-        elif isinstance(result, dict) and result.get("unanswered"):
-            parts.append(f"{check}: no answer lately")
-    return "; ".join(parts)
+    """What a check found wrong, or who gave no answer. An app may have written anything there."""
+    wrong = {check: result.get("problem") or "no answer lately"
+             for check, result in results.items() if isinstance(result, dict)
+             and (result.get("state") not in (PASS, None) or result.get("unanswered"))}
+    return "; ".join(f"{check}: {one_line(why, 200)}" for check, why in wrong.items())

@@ -11,8 +11,6 @@ from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 
 from .kinds import PORTER, required
 
-CONTENT = ("subject", "body_text", "body_html")
-
 
 class Notices(mail_sending.MailSource):
     """Rows of `notifications`; the bodies were written by who queued them."""
@@ -30,12 +28,14 @@ class Notices(mail_sending.MailSource):
     def prepare(self, row: dict) -> tuple[Envelope, Message]:
         """Put the message together. Its text is read now: a notice that nobody had begun to send
         may have been told more."""
-        text = self.ctx.db.row("SELECT subject, body_text, body_html FROM {notifications} "
-                               "WHERE id = :id", id=row["id"]) or {}
-        row.update((column, _words(text.get(column))) for column in CONTENT)
-        recipient = check(_words(row["to_email"]))
-        content, sender = self.message(row, recipient)
-        return Envelope(sender, recipient), Message(IN_MEMORY, content)
+        row.update(self.ctx.db.row("SELECT subject, body_text, body_html FROM {notifications} "
+                                   "WHERE id = :id", id=row["id"]) or {})
+        if row["persona"] not in self.personas:
+            self.ctx.log.warning("unknown persona", id=row["id"], persona=row["persona"][:64],
+                                 instead=PORTER)
+        recipient = check(row["to_email"])
+        content, author = compose(row, recipient, self.personas, self.mail.domain)
+        return Envelope(self.mail.from_ or author, recipient), Message(IN_MEMORY, content)
 
     def sent(self, row: dict) -> None:
         """The owner of forwards that failed has been notified of them."""
@@ -43,14 +43,6 @@ class Notices(mail_sending.MailSource):
             self.ctx.db.execute("UPDATE {failed_emails} SET notified_at = :now WHERE status = "
                                 "'failed' AND notified_at IS NULL AND notice_id = :id",
                                 now=self.ctx.clock(), id=row["id"])
-
-    def message(self, row: dict, recipient: str) -> tuple[bytes, str]:
-        """(the message, its envelope sender)."""
-        if row["persona"] not in self.personas:
-            self.ctx.log.warning("unknown persona", id=row["id"],
-                                 persona=words(row["persona"])[:64], instead=PORTER)
-        content, author = compose(row, recipient, self.personas, self.mail.domain)
-        return content, self.mail.from_ or author
 
 
 def unwanted(db, rows: list[dict]) -> dict:
@@ -69,23 +61,18 @@ def unwanted(db, rows: list[dict]) -> dict:
     return reasons
 
 
-def _words(value):
-    """Text that an app stored as bytes or as a number is text all the same."""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return value if value is None else str(value)
-
-
 def compose(row: dict, recipient: str, personas: dict, domain: str) -> tuple[bytes, str]:
     """(the message, its author's address). The same row gives the same bytes at each attempt: its
-    Date is when it was first sent."""
+    Date is when it was first sent. Text that an app stored as bytes or as a number is text all the
+    same."""
     author, address = mime.mailbox(personas.get(row["persona"]) or personas[PORTER])
-    created = clock.parse(row["created_at"])
+    created, html = clock.parse(row["created_at"]), row.get("body_html")
+    html = None if html is None else words(html)
     domain = check(f"x@{domain}").rpartition("@")[2]            # in its xn-- form
     name = f"notice.{row['id']}.{created:%Y%m%d%H%M%S}"
     headers = [("From", author), ("To", recipient),
-               ("Subject", mime.words(row["subject"] or "Notice")),
+               ("Subject", mime.words(row.get("subject") or "Notice")),
                ("Date", mime.date(clock.parse(row["first_attempt_at"]))),
                ("Message-ID", f"<{name}@{domain}>"),
                ("Auto-Submitted", "auto-generated")]        # RFC 3834: so no machine answers
-    return mime.message(headers, row["body_text"] or "", row["body_html"], name), address
+    return mime.message(headers, words(row.get("body_text")), html, name), address

@@ -44,13 +44,19 @@ skip       function of (ctx, rows) -> whether nobody has to hear of them; it mar
 
 
 def remind(ctx, reminder: Reminder) -> None:
-    """Queue the notices that are owed, one an owner, and count them as `notices`."""
+    """Queue the notices that are owed, one an owner, the longest due first, and count them as
+    `notices`."""
     if reminder.lists and not ctx.dry_run:
         warnings.follow_up_refused(ctx, reminder.kind, reminder.table, reminder.lists)
     sample: list[dict] = []
     before = ctx.counts.get("notices", 0)
     ctx.count("notices", 0)
-    for user_id in _owed(ctx, reminder):
+    sql, values = reminder.due(ctx)
+    # A value, not EXISTS: that MariaDB would turn into a join, which begins with all users of this
+    # status.
+    status = f"(SELECT status FROM {{users}} WHERE {{users}}.id = {{{reminder.table}}}.user_id)"
+    for user_id in owners(ctx, reminder.table, reminder.age, f"{sql} AND {status} IN (:statuses)",
+                          {**values, "statuses": _statuses(reminder)}):
         if ctx.within_limit(1, ctx.counts["notices"] - before) == 0:
             if not ctx.dry_run:
                 ctx.stop("limit")
@@ -68,30 +74,27 @@ def remind(ctx, reminder: Reminder) -> None:
 
 
 @contextmanager
-def alone(ctx, user_id):
+def alone(ctx, id, what: str = "user"):
     """What goes wrong with one owner's rows stops no other owner's: a value that cannot be read is
     counted as `invalid`, and any other error is ours, which the run ends with."""
     try:
         yield
     except Invalid as error:
         ctx.count(INVALID)
-        ctx.log.warning("owner left out", user_id=user_id, error=str(error))
+        ctx.log.warning("left out", item=f"{what} {words(id)}", error=str(error))
     except JobsError:
         # of the database, the configuration, the guard: it is everybody's
         raise
     except Exception as error:          # noqa: BLE001  (whatever it is, the others are served)
-        ctx.defect(error, f"user {words(user_id)}")
+        ctx.defect(error, f"{what} {words(id)}")
 
-
-# Who
 
 def owners(ctx, table: str, age: str, sql: str, values: dict):
     """The owner of each row of `table` that `sql` names, once each, in the order of their oldest
     such row. It ends when the run is to stop. It goes forward only, so rows that stay as they are
     keep no others waiting."""
     seen: set = set()
-    columns = ", ".join(dict.fromkeys(["id", "user_id", age]))
-    for rows in ctx.db.pages(f"SELECT {columns} FROM {{{table}}} WHERE {sql}",
+    for rows in ctx.db.pages(f"SELECT id, user_id, {age} FROM {{{table}}} WHERE {sql}",
                              key=tuple(dict.fromkeys([age, "id"])), size=PAGE, **values):
         for row in rows:
             owner = ctx.db.key("users", row["user_id"])
@@ -104,44 +107,27 @@ def owners(ctx, table: str, age: str, sql: str, values: dict):
             return
 
 
-def _owed(ctx, reminder: Reminder):
-    """The owners that are to be notified now, the longest due first."""
-    sql, values = reminder.due(ctx)
-    # A value, not EXISTS: that MariaDB would turn into a join, which begins with all users of this
-    # status.
-    status = f"(SELECT status FROM {{users}} WHERE {{users}}.id = {{{reminder.table}}}.user_id)"
-    return owners(ctx, reminder.table, reminder.age, f"{sql} AND {status} IN (:statuses)",
-                  {**values, "statuses": _statuses(reminder)})
-
-
 def _statuses(reminder: Reminder) -> list[str]:
     """Of the owners that are notified. A suspended one is to find what matters, later."""
     return ["active"] if KINDS[reminder.kind].optional else ["active", "suspended"]
 
 
-# Of what
-
 def _remind_of_due(ctx, reminder: Reminder, user_id) -> list[dict]:
-    return remind_owner(ctx, reminder, user_id, _due(ctx, reminder, user_id))
-
-
-def _due(ctx, reminder: Reminder, user_id) -> list[dict]:
-    """The rows that this owner is to be notified of now, oldest first. In a transaction they are
-    locked."""
+    """Remind one owner of the rows that are due now, oldest first, locked."""
     sql, values = reminder.due(ctx)
-    columns = ", ".join(dict.fromkeys(["id", "user_id", reminder.age, *reminder.columns]))
+    columns = ", ".join(("id", "user_id", reminder.age, *reminder.columns))
     # Bare, the condition would make SQLite take its index and read the due rows of all owners for
     # each of them.
-    rows = ctx.db.query(
+    found = ctx.db.query(
         f"SELECT {columns} FROM {{{reminder.table}}} WHERE user_id = :user_id AND CASE WHEN {sql} "
         f"THEN 1 ELSE 0 END = 1 ORDER BY {reminder.age}, id LIMIT :most{ctx.db.for_update}",
         **values, user_id=user_id, most=reminder.most)
-    timed = [row for row in rows if reminder.age == "id" or clock.parse_any(row[reminder.age])]
-    if len(timed) < len(rows):
-        ctx.count(INVALID, len(rows) - len(timed))
-        ctx.log.warning("rows left out", table=reminder.table, number=len(rows) - len(timed),
-                        user_id=user_id, error=f"{reminder.age} is not a valid time")
-    return timed
+    rows = [row for row in found if reminder.age == "id" or clock.parse_any(row[reminder.age])]
+    if len(rows) < len(found):
+        ctx.count(INVALID, len(found) - len(rows))
+        ctx.log.warning("rows left out", table=reminder.table, user_id=user_id,
+                        error=f"{reminder.age} is not a valid time")
+    return remind_owner(ctx, reminder, user_id, rows)
 
 
 def remind_owner(ctx, reminder: Reminder, user_id, rows: list[dict]) -> list[dict]:
@@ -156,16 +142,18 @@ def remind_owner(ctx, reminder: Reminder, user_id, rows: list[dict]) -> list[dic
     rows = [row for row, key in zip(rows, keys) if key not in used]
     if not rows or (reminder.skip and reminder.skip(ctx, rows)):
         return []
-    user["name"] = user["name"] or user["email"]
     user["email"] = _address(ctx, reminder, user, rows)
     # the same in the notice and in the rows, so that they can be matched
     now = ctx.clock()
     notice = enqueue.notify(ctx, user, reminder.kind, reminder.key(ctx, rows[0]),
                             reminder.values(ctx, user, rows), now)
-    if not ctx.dry_run:
-        marks = {**dict.fromkeys(reminder.marks, now),
-                 **({reminder.listed_by: notice} if reminder.listed_by else {})}
-        _mark(ctx, reminder.table, rows, marks)
+    marks = dict.fromkeys(reminder.marks, now)
+    if reminder.listed_by:
+        marks[reminder.listed_by] = notice
+    changes = ", ".join(f"{column} = :{column}" for column in marks)
+    for some in chunked(rows, PAGE) if marks and not ctx.dry_run else ():
+        ctx.db.execute(f"UPDATE {{{reminder.table}}} SET {changes} WHERE id IN (:ids)",
+                       ids=[row["id"] for row in some], **marks)
     ctx.count("notices")
     return rows
 
@@ -177,10 +165,3 @@ def _address(ctx, reminder: Reminder, user: dict, rows: list[dict]):
         return user["email"]
     known = enqueue.addresses(ctx.db, user["id"], user["email"])
     return next((known[each] for each in known if each not in failing), user["email"])
-
-
-def _mark(ctx, table: str, rows: list[dict], marks: dict) -> None:
-    changes = ", ".join(f"{column} = :{column}" for column in marks)
-    for some in chunked(rows, PAGE) if marks else ():
-        ctx.db.execute(f"UPDATE {{{table}}} SET {changes} WHERE id IN (:ids)",
-                       ids=[row["id"] for row in some], **marks)

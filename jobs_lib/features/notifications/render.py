@@ -18,6 +18,7 @@ from .kinds import KINDS
 
 OWN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates")
 WIDTH = 72                        # columns of plain text
+LONGEST = 1000                    # characters of a value: a DKIM key of 4096 bits, which is copied
 # below its own beginning a folded line goes on
 LABEL = re.compile(r"^ *(?:[-*] +|[A-Z][\w ]{0,18}: +)?")
 DOT = re.compile(r"(?<=\w)\.(?=[^\W\d_]{2})")      # in a name of a host
@@ -119,7 +120,7 @@ def _plain(value):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
-    return one_line(value, 500) if isinstance(value, (str, bytes)) else value
+    return one_line(value, LONGEST) if isinstance(value, (str, bytes)) else value
 
 
 def _template(folder: str, name: str) -> str:
