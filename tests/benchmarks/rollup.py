@@ -19,9 +19,8 @@ from tests.benchmarks.figures import beside_goal
 from tests.benchmarks.purge import DURABLE
 from tests.servers import mariadb
 from tests.support.databases import bulk
-from tests.support.shell import ROOT, Shell
+from tests.support.shell import Shell
 
-PEAK = str(ROOT / "tests/support/peak.py")
 LOG = ["user_id", "direction", "status", "bytes_used", "created_at"]
 SECONDS = 86_400
 ROWS, DAYS, USERS, ROUNDS = 1_000_000, 90, 1000, 5
@@ -53,7 +52,7 @@ def fill(db) -> None:
 
 def run(service, *words: str) -> dict:
     """One run as a process: its outcome, with the peak of its memory in KiB."""
-    process = service.start("rollup_usage", "--json", *words, launcher=PEAK,
+    process = service.start("rollup_usage", "--json", *words, peak="yes",
                             JOBS_ROLLUP_USAGE_BUDGET="2h")
     out, err = process.communicate()
     if process.returncode:

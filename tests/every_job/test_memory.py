@@ -7,9 +7,8 @@ import pytest
 
 from tests.support.db import Client
 from tests.support.product import clock
-from tests.support.shell import ROOT, Shell
+from tests.support.shell import Shell
 
-PEAK = str(ROOT / "tests/support/peak.py")
 FEW, MOST = 2000, 1.2               # rows of the smaller one; a few caches fill up meanwhile
 OWNER = 1                           # has all rows of the export
 RUNS = (("rollup_usage", "--dry-run"), ("rollup_usage",), ("check_usage_thresholds",),
@@ -65,8 +64,8 @@ def peaks(folder, url: str, number: int) -> dict:
                         "purge_notifications", "purge_webhook_deliveries", "purge_failed_emails")
     fill(db, number)
     for words in RUNS:
-        process = service.start(*words, launcher=PEAK, small="jobs_lib.features.archives.run:"
-                                "MOST_ROWS=1000")
+        process = service.start(*words, peak="yes",
+                                small="jobs_lib.features.archives.run:MOST_ROWS=1000")
         out, err = process.communicate(timeout=300)
         assert process.returncode == 0, out + err
         found[words] = int(err.splitlines()[-1])

@@ -9,9 +9,7 @@ import ast
 import hashlib
 import json
 import os
-import pty
 import re
-import select
 import shutil
 import stat
 import subprocess
@@ -22,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.source import ROOT, tree, where
-from tests.support.shell import copy_program
+from tests.support.shell import copy_program, on_terminal
 
 pytestmark = pytest.mark.slow
 
@@ -151,29 +149,11 @@ def test_install_sh_and_crontab_name_the_same_python_which_works_under_cron(host
     assert f" * * * * {sys.executable} " in again.stdout
 
 
-def on_terminal(host: Path, typed: str, **environment: str) -> str:
+def typed(host: Path, *answers: str, **environment: str) -> str:
     """`sh install.sh` with this typed on its terminal: what is seen there."""
-    environment = {"PATH": "/usr/bin:/bin", "PYTHON": sys.executable, "TERM": "dumb",
-                   **environment}
-    terminal, inner = pty.openpty()
-    process = subprocess.Popen(["/bin/sh", str(host / "install.sh")], env=environment, stdin=inner,
-                               stdout=inner, stderr=inner, start_new_session=True)
-    os.close(inner)
-    answers, seen = typed.split("\n"), b""
-    try:
-        while True:
-            # one answer at each question: getpass throws away what was typed before it
-            if re.search(rb"(: |\] )\Z", seen) and answers:
-                os.write(terminal, answers.pop(0).encode() + b"\n")
-            if select.select([terminal], [], [], 60)[0]:
-                seen += os.read(terminal, 4096)
-            else:
-                process.kill()
-    except OSError:                                          # it has ended
-        pass
-    os.close(terminal)
-    assert process.wait(60) == 0, seen
-    return seen.decode()
+    return on_terminal(["/bin/sh", host / "install.sh"], host, {
+        "PATH": "/usr/bin:/bin", "PYTHON": sys.executable, "TERM": "dumb", **environment}, answers,
+        code=0)
 
 
 def test_on_a_terminal_the_few_values_that_matter_are_asked_for(host, tmp_path):
@@ -181,8 +161,8 @@ def test_on_a_terminal_the_few_values_that_matter_are_asked_for(host, tmp_path):
     blocked.mkdir()
     for module in ("venv", "pip", "dotenv"):
         (blocked / f"{module}.py").write_text("raise ImportError('this Python has none')\n")
-    seen = on_terminal(host, "alias example\nalias.example\nAcme <n@alias.example>\nrelay.example\n"
-                       "me\ngeheim\nops@elsewhere.example\nn", PYTHONPATH=str(blocked))
+    seen = typed(host, "alias example", "alias.example", "Acme <n@alias.example>", "relay.example",
+                 "me", "geheim", "ops@elsewhere.example", "n", PYTHONPATH=str(blocked))
     assert "[mail] domain = 'alias example': expected a host name" in seen
     assert "geheim" not in seen
     text = (host / "config.ini").read_text()
@@ -193,7 +173,7 @@ def test_on_a_terminal_the_few_values_that_matter_are_asked_for(host, tmp_path):
     assert mode(host / "config.ini") == 0o600
     assert "\r\nNext:\r\n" in seen
     # once it is there, nobody is asked, and nothing is overwritten
-    again = on_terminal(host, "", PYTHONPATH=str(blocked))
+    again = typed(host, PYTHONPATH=str(blocked))
     assert "config.ini is there already" in again
     assert (host / "config.ini").read_text() == text
 

@@ -70,7 +70,7 @@ def test_each_tick_calls_also_with_nothing_due_and_writes_nothing_then(site, out
 @pytest.mark.parametrize("changes, how, code, called", [
     ({"fail": {"enabled": "yes"}}, {}, 1, "/ping/abc"),          # a job's failure is not the tick's
     ({"tick_last": {"schedule": "every monday"}}, {}, 78, "/ping/abc/fail"),
-    ({}, {"breaks": "jobs_lib.launch.launch:show"}, 1, "/ping/abc/fail"),
+    ({}, {"bug": "jobs_lib.launch.launch:show=DatabaseError:it is away"}, 1, "/ping/abc/fail"),
 ], ids=["a job fails", "a job cannot be started", "the database goes away between two jobs"])
 def test_how_a_tick_with_problems_calls(site, outside, changes, how, code, called):
     for section, options in changes.items():

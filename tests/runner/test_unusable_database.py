@@ -73,7 +73,7 @@ def test_a_server_that_refuses_is_reported_without_the_password(site, request, w
 def test_a_database_that_goes_away_during_a_run_fails_it_with_one_line(site):
     """The row stays `running`, and how it ended is kept in a file; the next run stores it."""
     done = site("dig", "--set", "items=1", "--set", "pause=300", "-v",
-                    breaks="jobs_lib.runner.history:finish")
+                    bug="jobs_lib.runner.history:finish=DatabaseError:it went away")
     assert (done.code, done.out) == (1, "")
     assert done.err.count("\n") == 1
     assert "the outcome could not be stored" in done.err

@@ -5,8 +5,9 @@ The environment says what, each for tests/support/shell.py's argument of that na
 LAUNCH_NOW        the clock begins at this UTC time, `2026-11-24 14:30:05`
 LAUNCH_KILL       where the process ends itself with SIGKILL; LAUNCH_TERMINATE the same with
                      SIGTERM, and LAUNCH_ALARM with SIGALRM, as the hard limit does
-LAUNCH_BREAKS     `module:name`: each call of the function says that the database went away
 LAUNCH_BUG        `module:name=Exception:words`: each call of the function raises that
+LAUNCH_PEAK       the peak of its memory in KiB is the last line on stderr: VmHWM, as `ru_maxrss`
+                     begins with the size of the process that started this one
 LAUNCH_SMALL      `module:NAME=number,...`: these constants have other values, mostly small
 LAUNCH_ODD_JOBS   the jobs are those of odd_jobs/, not the real ones
 
@@ -111,16 +112,19 @@ def prepare(given: dict) -> None:
                       ("ALARM", signal.SIGALRM)):
         if given.get(name):
             strike_at(how, given[name])
-    if given.get("BREAKS"):
-        replace(given["BREAKS"], raising(DatabaseError("the database went away")))
     if given.get("BUG"):
         place, _, error = given["BUG"].partition("=")
         kind, _, words = error.partition(":")
-        replace(place, raising(getattr(builtins, kind)(words)))
+        replace(place, raising(getattr(builtins, kind, DatabaseError)(words)))
 
 
 START = "LAUNCH_"
-prepare({name[len(START):]: value for name, value in os.environ.items() if name.startswith(START)})
+GIVEN = {name[len(START):]: value for name, value in os.environ.items() if name.startswith(START)}
+prepare(GIVEN)
 
 if __name__ == "__main__":
-    product.leave(product.main(sys.argv[1:]))
+    code = product.main(sys.argv[1:])
+    if GIVEN.get("PEAK"):
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        print(status.partition("VmHWM:")[2].split()[0], file=sys.stderr)
+    product.leave(code)

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +36,8 @@ ODD_JOBS = ROOT / "tests" / "support" / "odd_jobs"
 HERE_ONLY = {".git", ".hypothesis", "tests", "vendor", "dist", "var", "demo", "config.ini", ".env"}
 LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
 # What a test's process meets (tests/support/launch.py).
-STEPS = ("now", "kill", "terminate", "alarm", "breaks", "bug", "small")
+STEPS = ("now", "kill", "terminate", "alarm", "bug", "peak", "small")
+OF_POPEN = ("stdin", "stdout", "stderr", "start_new_session", "preexec_fn")
 CONTENT = (b"Received: from shop.example by alias.example; Mon, 23 Nov 2026 10:00:00 +0000\r\n"
            b"From: Shop <orders@shop.example>\r\nTo: box@alias.example\r\nMessage-ID: "
            b"<%s@shop.example>\r\nDate: Mon, 23 Nov 2026 10:00:00 +0000\r\nSubject: Order "
@@ -141,22 +143,18 @@ class Shell:
 
     # Processes
 
-    def start(self, *words: str, launcher: str | None = None, stdin=subprocess.DEVNULL,
-              stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session: bool = False,
-              preexec_fn=None, **how: str | None) -> subprocess.Popen:
+    def start(self, *words: str, **how) -> subprocess.Popen:
         """Start `jobs.py WORDS` and return the process. `how`: the STEPS of launch.py, which see,
-        and variables of the environment."""
+        arguments of Popen, and variables of the environment."""
         steps = {f"LAUNCH_{name.upper()}": how.pop(name, None) for name in STEPS}
         steps["LAUNCH_SMALL"] = steps["LAUNCH_SMALL"] or self.small
-        if launcher is None:
-            launcher = str(LAUNCH if self.odd_jobs or any(steps.values()) else self.script)
+        program = LAUNCH if self.odd_jobs or any(steps.values()) else self.script
+        given = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE,
+                 **{name: how.pop(name) for name in OF_POPEN if name in how}}
         environment = {**self.environment(), **steps, **how}
-        process = subprocess.Popen([sys.executable, launcher, *words], cwd=self.folder, text=True,
-                                   encoding="utf-8", stdin=stdin, stdout=stdout,
-                                   stderr=stderr, start_new_session=start_new_session,
-                                   preexec_fn=preexec_fn,
-                                   env={name: value for name, value in environment.items()
-                                        if value is not None})
+        process = subprocess.Popen(
+            [sys.executable, program, *words], cwd=self.folder, text=True, encoding="utf-8",
+            env={name: value for name, value in environment.items() if value is not None}, **given)
         self._started.append(process)
         return process
 
@@ -180,24 +178,10 @@ class Shell:
     def on_terminal(self, *words: str, columns: int = 80, **environment: str) -> list[str]:
         """The lines that a person sees, on a terminal; without colours, unless NO_COLOR is "" in
         the environment."""
-        ours, theirs = pty.openpty()
-        process = subprocess.Popen([sys.executable, str(self.script), *words], cwd=self.folder,
-                                   stdin=theirs, stdout=theirs, stderr=theirs,
-                                   env={**self.environment(), "TERM": "vt100", "NO_COLOR": "1",
-                                        "COLUMNS": str(columns), **environment})
-        os.close(theirs)
-        seen = b""
-        while True:
-            try:
-                part = os.read(ours, 65536)
-            except OSError:                      # the other end is closed: Linux says EIO
-                break
-            if not part:
-                break
-            seen += part
-        os.close(ours)
-        process.wait(60)
-        return seen.decode().replace("\r\n", "\n").rstrip("\n").split("\n")
+        seen = on_terminal([sys.executable, self.script, *words], self.folder, {
+            **self.environment(), "TERM": "vt100", "NO_COLOR": "1", "COLUMNS": str(columns),
+            **environment})
+        return seen.replace("\r\n", "\n").rstrip("\n").split("\n")
 
     def environment(self) -> dict:
         """What every process of it sees."""
@@ -295,6 +279,25 @@ class Shell:
                     "envelope_to": "owner@home.example",
                     "raw_path": name, "created_at": clock.now() - timedelta(hours=2), **values}))
         return ids
+
+
+def on_terminal(command: list, folder: Path, environment: dict, answers=(), code=None) -> str:
+    """What is seen of a command on a terminal, with one of the answers typed at each question. It
+    has to end with that code; None: any."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdin=theirs, stdout=theirs,
+                               stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    seen, answers = b"", [*answers]
+    with suppress(OSError):                     # the other end is closed: Linux says EIO
+        while part := os.read(ours, 65536):
+            seen += part
+            # not before the question: getpass throws away what was typed before it
+            if answers and seen.endswith((b": ", b"] ")):
+                os.write(ours, answers.pop(0).encode() + b"\n")
+    os.close(ours)
+    assert code in (None, process.wait(60)), seen
+    return seen.decode()
 
 
 def ended(process: subprocess.Popen, began: float, timeout: float = 120) -> Ended:
