@@ -15,8 +15,9 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
+from tests.support.bench import Bench
 from tests.support.databases import migrated
-from tests.support.past import SECRETS, fill, ready
+from tests.support.past import SECRETS, fill
 from tests.support.patience import SOON
 from tests.support.product import Ports, catalogue, clock, loader, publish
 from tests.support.shell import Shell
@@ -326,8 +327,11 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def badly(tmp_path_factory):
     """A service with incidents."""
-    with ready(tmp_path_factory.mktemp("badly"), troubled=True) as bench:
-        yield bench
+    folder = tmp_path_factory.mktemp("badly")
+    made = Bench(folder, f"sqlite:///{folder}/jobs.db")
+    fill(made.db, made.now, troubled=True)
+    yield made
+    made.db.close()
 
 
 def test_incidents_are_first_with_what_to_run_with_a_shell_and_without(badly):

@@ -17,18 +17,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.product import (
-    Console,
     JobsError,
-    Ports,
-    Session,
     catalogue,
     loader,
     mark_folder,
     mysql,
     overview,
-    run_due,
 )
 from tests.support.shell import LAUNCH, utc
+from tests.support.ticks import Ticks
 
 BEGIN = utc("2026-11-24 14:30:05")
 FIVE = timedelta(minutes=5)
@@ -39,14 +36,6 @@ db.execute(sys.argv[2])
 print("held", flush=True)
 sys.stdin.readline()
 """
-
-
-class _Impatient(Ports):
-    """Real ports that wait for another writer no longer than a test can."""
-
-    def connect(self, **how):
-        """A real connection."""
-        return super().connect(**{"timeout": 0.05, **how})
 
 
 def alerts_by(outside, site) -> None:
@@ -60,6 +49,7 @@ class Hours:
 
     def __init__(self, site, outside) -> None:
         self.site, self.outside, self.now = site, outside, BEGIN
+        self.ticks = Ticks(site, patience=0.05)
         alerts_by(outside, site)
         site.configure("spool", dir="spool")
         site.configure("check_domains", enabled="no")               # nobody is asked for a name
@@ -69,19 +59,13 @@ class Hours:
 
     def tick(self) -> tuple[int, list[str], list[str]]:
         """(exit code, lines that cron would mail, what was heard outside)."""
-        said: list[str] = []
-        console = Console(0)
-        console.fail = said.append
-        settings = loader.load(None, beside=str(self.site.folder), environ={})
-        ports = _Impatient(settings)
-        ports.now = lambda: self.now
+        self.ticks.said = said = []
         try:
-            code = run_due.tick(Session(settings, ports, console), 240.0)[1]
+            self.ticks.at(self.now)
+            code = self.ticks.code
         except JobsError as error:
             said.append(f"jobs.py: {error}")
             code = error.exit_code
-        finally:
-            ports.close()
         self.now += FIVE
         return code, said, self.heard()
 

@@ -10,10 +10,8 @@ page that is fit to be published shows none of it.
 from __future__ import annotations
 
 import random
-from contextlib import contextmanager
 from datetime import timedelta
 
-from tests.support.bench import Bench
 from tests.support.databases import bulk
 from tests.support.product import catalogue, clock, schedule, zone
 
@@ -40,15 +38,6 @@ def fill(db, now, troubled: bool = False) -> None:
         db.upsert("job_state", {"job": job}, {"due_after": now - timedelta(days=DAYS)})
     _queues(db, now, troubled)
     _mail(db, now, troubled)
-
-
-@contextmanager
-def ready(folder, troubled: bool = False):
-    """A bench on SQLite with all of it, for tests that only look."""
-    bench = Bench(folder, f"sqlite:///{folder}/jobs.db")
-    fill(bench.db, bench.now, troubled)
-    yield bench
-    bench.db.close()
 
 
 def _runs(job, now, troubled: bool, chance) -> list[tuple]:
