@@ -12,10 +12,8 @@ import pytest
 
 from tests.servers.misbehaving import Bye, Relay
 from tests.support.product import SAMPLES, clock, letter
-from tests.support.shell import ROOT
 
 TO = "me@elsewhere.example"
-DATE = r"\d{1,2} (?:[A-Z][a-z]+) 20\d\d(?: at \d\d:\d\d UTC)?"
 
 
 @pytest.mark.quick
@@ -37,18 +35,9 @@ def test_text_and_page_say_the_same_in_every_form(kind):
             assert app_url in text
             assert f'href="{app_url}' in html or not app_url
             assert len(subject) < 60
-            for body in (text, page):
-                assert re.findall(r"20\d\d(?! at \d\d:\d\d UTC)[-,/]? ?\d\d[:-]",
-                                  re.sub(DATE, "", body)) == []
-                assert not re.search(r"\b(?:raw file|queued?|trouble|notices?)\b|\d %|  +\.|e-mail",
-                                     body)
 
 
 def test_every_kind_is_previewed_as_mail_and_as_page(line):
-    folder = ROOT / "jobs_lib" / "features" / "notifications" / "templates"
-    names = ("layout", "domain_records", *SAMPLES)
-    assert {path.name for path in folder.iterdir()} == {
-        f"{name}.{end}" for name in names for end in ("txt", "html")}
     line.ini("[personas]\nporter = Porter <porter@service.example>\n"
              "[core]\napp_url = https://mail.example.org\n")
     assert {each["kind"] for each in line.json("preview")} == set(SAMPLES)
@@ -61,7 +50,6 @@ def test_every_kind_is_previewed_as_mail_and_as_page(line):
         page = (line.folder / "preview" / f"{kind}.html").read_text(encoding="utf-8")
         assert page.strip().startswith("<!DOCTYPE html>")
         assert ("<title>" + html_escapes.escape(message["Subject"])) in page
-        assert page.count("<p") == page.count("</p>")
         assert page.count("<div") == page.count("</div>") == html.count("</div>")
         # nothing from elsewhere
         assert not any(word in page for word in ("http://", "src=", "<script", "url("))

@@ -32,46 +32,71 @@ def forward(bench, id: int, **values) -> None:
         "created_at": bench.ago(hours=2), **values}])
 
 
+def asked(bench, *words):
+    """What the JSON says."""
+    return json.loads(bench.command("queue", *words, "--json"))
+
+
 def listed(bench, *words) -> list[int]:
-    return [item["id"] for item in items(bench, *words)]
-
-
-def items(bench, *words) -> list[dict]:
-    return json.loads(bench.command("queue", *words, "--json"))["items"]
-
-
-def fill(bench) -> None:
-    """One of each state."""
-    ago, ahead = bench.ago, bench.ahead
-    forward(bench, 1, next_attempt_at=ahead(hours=3), attempts=1, last_error="4.2.2 full")
-    forward(bench, 2)                                           # due for an hour
-    forward(bench, 3, created_at=ago(minutes=1))                # its first delay is not over
-    forward(bench, 4, user_id=BEN, next_attempt_at=ago(hours=9))
-    forward(bench, 5, status="sending", claim_run="r", next_attempt_at=ahead(hours=6))
-    forward(bench, 6, status="failed", finished_at=ago(hours=1), last_error="5.1.1 <x@y.example>?")
-    forward(bench, 7, status="failed", finished_at=ago(minutes=1), created_at=ago(days=3),
-            last_error="cancelled: the alias is missing")
-    forward(bench, 8, status="sent", finished_at=ago(minutes=1))
-    forward(bench, 9, next_attempt_at=ahead(days=900), attempts=1)      # by a wrong clock
+    return [item["id"] for item in asked(bench, *words)["items"]]
 
 
 def test_items_are_listed_by_what_they_wait_for_by_owner_and_by_time(service):      # R77
-    fill(service)
-    assert listed(service, "forwards") == [5, 2, 9, 3, 4, 1]
-    assert listed(service, "forwards", "--failed") == [7, 6]
-    assert listed(service, "forward", "--limit", "1") == [5]
-    # of an owner all that is stored
-    for owner in ("1", "ann@home.example", "ANN@home.example", "shop@alias.example"):
-        assert listed(service, "forwards", "--owner", owner) == [9, 8, 7, 6, 5, 3, 2, 1]
-    assert listed(service, "forwards", "--owner", "1", "--failed") == [7, 6]
-    # since a time: by when it came in
-    since = ("--since", clock.text(service.ago(hours=3)))
-    assert listed(service, "forwards", *since) == [5, 9, 4, 3, 2, 1]
-    assert listed(service, "forwards", *since, "--failed") == [6]
-    assert listed(service, "forwards", *since, "--owner", "1", "--failed") == [6]
-    assert listed(service, "forwards", "--before", since[1], "--failed") == [7]
+    ago, ahead = service.ago, service.ahead
+    forward(service, 1, next_attempt_at=ahead(hours=3), attempts=1, last_error="4.2.2 full")
+    forward(service, 2)                                           # due for an hour
+    forward(service, 3, created_at=ago(minutes=1))                # its first delay is not over
+    forward(service, 4, user_id=BEN, next_attempt_at=ago(hours=9))
+    forward(service, 5, status="sending", claim_run="r", next_attempt_at=ahead(hours=6))
+    forward(service, 6, status="failed", finished_at=ago(hours=1), last_error="5.1 <x@y.example>?")
+    forward(service, 7, status="failed", finished_at=ago(minutes=1), created_at=ago(days=3),
+            last_error="cancelled: the alias is missing")
+    forward(service, 8, status="sent", finished_at=ago(minutes=1))
+    forward(service, 9, next_attempt_at=ahead(days=900), attempts=1)      # by a wrong clock
+    at = clock.text(ago(hours=3))
+    for words, ids in (
+            ("", [5, 2, 9, 3, 4, 1]), ("--failed", [7, 6]), ("--limit 1", [5]),
+            # of an owner all that is stored
+            *((f"--owner {owner}", [9, 8, 7, 6, 5, 3, 2, 1]) for owner in (
+                "1", "ann@home.example", "ANN@home.example", "shop@alias.example")),
+            ("--owner 1 --failed", [7, 6]),
+            # since a time: by when it came in
+            (f"--since|{at}", [5, 9, 4, 3, 2, 1]), (f"--failed --since|{at}", [6]),
+            (f"--owner 1 --failed --since|{at}", [6]), (f"--failed --before|{at}", [7])):
+        first, _, time = words.partition("|")
+        assert listed(service, "forwards", *first.split(), *[time] * bool(time)) == ids, words
+    # each says its state and why it waits
+    found = {item["id"]: item for item in asked(service, "forwards", "--owner", "1")["items"]}
+    assert {id: item["state"] for id, item in found.items()} == {
+        1: "waiting", 2: "due", 3: "waiting", 5: "being sent", 6: "failed", 7: "cancelled",
+        8: "sent", 9: "due"}
+    assert found[1] == {
+        "id": 1, "owner": ANN, "to": "a***@home.example", "state": "waiting", "attempts": 1,
+        "most": 4, "since": clock.text(ago(hours=2)), "next_at": clock.text(ahead(hours=3)),
+        "why": "", "answer": "4.2.2 full"}
+    assert found[3]["next_at"] == clock.text(ahead(minutes=59))
+    assert found[6]["answer"] == "5.1 <x***@y.example>?"
+    held, = asked(service, "forwards", "--owner", "2")["items"]
+    assert (held["state"], held["next_at"], held["why"]) == ("waiting", None,
+                                                             "its owner is suspended")
+    story = asked(service, "forwards", "1")
+    assert story["next"] == {"at": found[1]["next_at"], "what": "attempt 2 of 4", "why": ""}
+    assert story["kept"]["rule"] == "as long as it is in the queue"
+    # all queues have a line
+    queues = {each["queue"]: each for each in asked(service)}
+    assert set(queues) == set(QUEUES)
+    assert [queues["forwards"][name] for name in ("waiting", "due", "failed", "oldest_due_at")] == [
+        6, 2, 2, clock.text(ago(hours=1))]
+
+
+def test_what_no_run_sends_says_why(service):                   # R77
     forward(service, 20, user_id=77)        # came in late, for an account that is deleted
     assert listed(service, "forwards", "--owner", "77") == [20]
+    forward(service, 30, alias_id=99)
+    forward(service, 31, status="held")
+    whys = {item["id"]: item["why"] for item in asked(service, "forwards")["items"]}
+    assert whys[30] == "the next run of retry_forwards cancels it: the alias is missing"
+    assert whys[31] == "no run takes it, and none deletes it: this status is unknown"
     assert service.command("queue", "webhooks").splitlines()[:2] == [
         "No webhook is waiting.", "`jobs.py queue webhooks --failed` lists what has failed."]
 
@@ -100,31 +125,6 @@ def test_since_takes_natural_words_and_a_time_of_any_zone(service):      # R77
         assert listed(service, "forwards", "--owner", "1", "--since", words) == seen, words
 
 
-def test_each_item_says_its_state_and_why_it_waits(service):    # R77
-    fill(service)
-    found = {item["id"]: item for item in items(service, "forwards", "--owner", "1")}
-    assert {id: item["state"] for id, item in found.items()} == {
-        1: "waiting", 2: "due", 3: "waiting", 5: "being sent", 6: "failed", 7: "cancelled",
-        8: "sent", 9: "due"}
-    assert found[1] == {
-        "id": 1, "owner": ANN, "to": "a***@home.example", "state": "waiting", "attempts": 1,
-        "most": 4, "since": clock.text(service.ago(hours=2)),
-        "next_at": clock.text(service.ahead(hours=3)), "why": "", "answer": "4.2.2 full"}
-    assert found[3]["next_at"] == clock.text(service.ahead(minutes=59))
-    assert found[6]["answer"] == "5.1.1 <x***@y.example>?"
-    held, = items(service, "forwards", "--owner", "2")
-    assert (held["state"], held["next_at"], held["why"]) == ("waiting", None,
-                                                             "its owner is suspended")
-    story = json.loads(service.command("queue", "forwards", "1", "--json"))
-    assert story["next"] == {"at": found[1]["next_at"], "what": "attempt 2 of 4", "why": ""}
-    assert story["kept"]["rule"] == "as long as it is in the queue"
-    forward(service, 30, alias_id=99)
-    forward(service, 31, status="held")
-    whys = {item["id"]: item["why"] for item in items(service, "forwards")}
-    assert whys[30] == "the next run of retry_forwards cancels it: the alias is missing"
-    assert whys[31] == "no run takes it, and none deletes it: this status is unknown"
-
-
 def test_what_holds_up_a_whole_queue_is_said_first(service):    # R77
     service.table("job_state", [{"job": "retry_forwards", "paused_at": service.now}])
     service.table("relay_state", [{"id": 1, "paused_until": service.ahead(minutes=5),
@@ -132,22 +132,11 @@ def test_what_holds_up_a_whole_queue_is_said_first(service):    # R77
     service.table("attempts", [{"kind": "forward", "item_id": 1, "outcome": "sent",
                                 "began_at": service.now}] * 80)
     forward(service, 1)
-    assert json.loads(service.command("queue", "forwards", "--json"))["holds"] == [
+    assert asked(service, "forwards")["holds"] == [
         "retry_forwards is paused since 2026-11-24 14:30:05 UTC: `jobs.py resume retry_forwards`.",
         "The relay is paused until 2026-11-24 14:35:05 UTC: no route for <j***@home.example>.",
         "[mail] per_hour = 80 is reached."]
     assert service.command("queue", "forwards").startswith("retry_forwards is paused since")
-
-
-def test_the_summary_has_a_line_for_each_queue(service):        # R77
-    fill(service)
-    found = {each["queue"]: each for each in json.loads(service.command("queue", "--json"))}
-    assert set(found) == set(QUEUES)
-    forwards = found["forwards"]
-    assert [forwards[name] for name in ("waiting", "due", "failed", "oldest_due_at")] == [
-        6, 2, 2, clock.text(service.ago(hours=1))]
-    assert service.command("queue").splitlines()[0].split() == [
-        "QUEUE", "WAITING", "DUE", "FAILED", "DUE", "FOR", "JOB"]
 
 
 def test_the_other_queues_are_listed_too(service):              # R77
@@ -173,47 +162,46 @@ def test_the_other_queues_are_listed_too(service):              # R77
     service.table("users", [{"id": 3, "status": "deleted", "deleted_at": ago(days=1)}])
     service.run("delete_accounts")
     service.table("users", [{"id": 4, "status": "deleted", "deleted_at": ago(days=2)}])
-    for name, due, waiting, failed in (
-            ("notifications", [1], [2], [3]), ("webhooks", [1], [2], [3]),
-            ("domains", [1], [2], [3]), ("exports", [1], [], [3]), ("deletions", [4], [3], [])):
+    for name, waits, failed in (("notifications", [1, 2], [3]), ("webhooks", [1, 2], [3]),
+                                ("domains", [1, 2], [3]), ("exports", [1], [3]),
+                                ("deletions", [3, 4], [])):
         assert listed(service, name, "--failed") == failed, name
-        assert set(listed(service, name)) >= {*due, *waiting}, name
+        assert set(listed(service, name)) >= {*waits}, name
         text = service.command("queue", name)
         assert all(len(line) <= 80 for line in text.splitlines()), text
-    assert items(service, "webhooks")[0]["why"] == (
+    assert asked(service, "webhooks")["items"][0]["why"] == (
         "the next run of retry_webhooks cancels it: the endpoint is disabled")
     # waits for none of its own any more but the last one
     assert set(listed(service, "notifications", "--owner", "3")) <= {4}
 
 
 def test_a_story_has_what_is_stored_what_happened_and_what_is_next(service):    # R77
-    forward(service, 16, status="failed", attempts=2, last_attempt_at=service.ago(hours=1),
-            finished_at=service.ago(hours=1), last_code=550, last_error="5.1.1 no x@y.example",
-            created_at=service.ago(days=4), raw_path="16.eml")
+    ago = service.ago
+    forward(service, 16, status="failed", attempts=2, last_attempt_at=ago(hours=1),
+            finished_at=ago(hours=1), last_code=550, last_error="5.1.1 no x@y.example",
+            created_at=ago(days=4), raw_path="16.eml")
     service.table("attempts", [
         {"kind": "forward", "item_id": 16, "user_id": ANN, "urgent": 1, "recipient": "c0ffee" * 8,
-         "domain": "home.example", "began_at": service.ago(days=3), "outcome": "retry",
+         "domain": "home.example", "began_at": ago(days=3), "outcome": "retry",
          "code": 451, "answer": "4.7.1 later", "duration_ms": 1200},
-        {"kind": "forward", "item_id": 16, "began_at": service.ago(hours=1), "outcome": "refused",
+        {"kind": "forward", "item_id": 16, "began_at": ago(hours=1), "outcome": "refused",
          "code": 550, "answer": "5.1.1 no x***@y.example", "duration_ms": 31}])
-    found = json.loads(service.command("queue", "forwards", "16", "--json"))
+    found = asked(service, "forwards", "16")
     assert (found["kind"], found["id"], found["state"]) == ("forward", 16, "failed")
-    assert [(event["at"], event["event"], event["outcome"], event["code"], event["answer"])
+    assert [(event["at"], event["outcome"], event["code"], event["answer"])
             for event in found["events"]] == [
-        (clock.text(service.ago(days=4)), "came in, after the app's own attempt had failed", None,
-         None, ""),
-        (clock.text(service.ago(days=3)), "an attempt failed", "retry", 451, "4.7.1 later"),
-        (clock.text(service.ago(hours=1)), "refused", "refused", 550, "5.1.1 no x***@y.example")]
+        (clock.text(ago(days=4)), None, None, ""),
+        (clock.text(ago(days=3)), "retry", 451, "4.7.1 later"),
+        (clock.text(ago(hours=1)), "refused", 550, "5.1.1 no x***@y.example")]
     assert found["kept"] == {"until": clock.text(service.ahead(days=6, hours=23)),
                              "option": "[purge_failed_emails] keep = 7d",
                              "rule": "counted from finished_at"}
     assert found["next"]["at"] is None
-    assert found["stored"]["envelope_to"] == "a***@home.example"
-    assert found["stored"]["raw_path"] == "16.eml"
+    assert (found["stored"]["envelope_to"], found["stored"]["raw_path"]) == ("a***@home.example",
+                                                                             "16.eml")
     text = service.command("queue", "forwards", "16")
     assert text.startswith("forward 16: failed\n")
     assert "2026-11-21 14:30:05  an attempt failed: 451 4.7.1 later, 1.2 s\n" in text
-    assert "2026-12-01 13:30:05  [purge_failed_emails] keep = 7d; counted from finished_at" in text
     assert all(len(line) <= 80 for line in text.splitlines()), text
     # who it is, and what the limits count, is not for show
     for private in ("c0ffee", "urgent", "recipient"):
@@ -226,17 +214,15 @@ def test_a_domain_has_a_name_too_and_a_deletion_that_of_its_account(service):   
     service.table("users", [{"id": 3, "email": "eve@home.example", "status": "deleted",
                              "deleted_at": service.ago(days=1)}])
     service.run("delete_accounts"), service.run("send_notifications")
-    domain = json.loads(service.command("queue", "domains", "Club.example", "--json"))
+    domain = asked(service, "domains", "Club.example")
     assert (domain["id"], domain["answer"]) == (5, "mx: no MX record")
     service.db.execute("UPDATE {domains} SET user_id = 77 WHERE id = 5")
     assert "there is no account 77" in service.command("queue", "domains", "club.example")
-    deletion = json.loads(service.command("queue", "deletions", "3", "--json"))
-    assert deletion["kept"]["until"] == clock.text(service.ahead(days=6))
+    assert asked(service, "deletions", "3")["kept"]["until"] == clock.text(service.ahead(days=6))
     service.now += timedelta(days=7)
     service.was_looked_at()
     assert service.run("delete_accounts")["erased"] == 1, service.result
-    erased = json.loads(service.command("queue", "deletions", "3", "--json"))
-    assert erased["state"] == "erased"
+    assert asked(service, "deletions", "3")["state"] == "erased"
 
 
 def test_an_item_that_is_not_there_is_reported(service):       # R77
@@ -248,29 +234,21 @@ def test_an_item_that_is_not_there_is_reported(service):       # R77
 
 
 def test_a_list_reads_only_what_it_shows(service):              # R77
-    names = tuple(QUEUES.values())
-    at, rows = clock.text(service.ago(hours=2)), 3000
-    for name in names:
-        values = [{"user_id": number % 50 + 100, "status": "failed" if number % 2 else "pending"}
-                  for number in range(rows)]
-        if name == "users":
-            values = [{"id": number + 100, "status": "deleted" if number < 20 else "active",
-                       "deleted_at": at} for number in range(rows)]
-        service.bulk(name, values)
-    analyse(service.db, names)
-    wrong: list = []
-    larges = {service.db.name(name) for name in names}
-
-    def look(sql: str, values: dict) -> None:
-        if sql.lstrip().startswith("SELECT"):
-            heard.append((sql, dict(values)))
-    heard: list = []
-    service.on_statement = look
+    at, heard = clock.text(service.ago(hours=2)), []
+    for name in QUEUES.values():
+        service.bulk(name, [
+            {"id": number + 100, "status": "deleted" if number < 20 else "active",
+             "deleted_at": at} if name == "users" else
+            {"user_id": number % 50 + 100, "status": "failed" if number % 2 else "pending"}
+            for number in range(3000)])
+    analyse(service.db, QUEUES.values())
+    service.on_statement = lambda sql, values: heard.append((sql, dict(values)))
     for name in QUEUES:
         for words in ((), ("--failed",), ("--owner", "112"), ("--since", at), ("--before", at),
                       ("--owner", "112", "--failed"), ("--failed", "--since", at)):
             service.command("queue", name, *words)
     service.on_statement = None
-    for sql, values in heard:
-        wrong += problems(service.db, sql, values, larges)
+    larges = {service.db.name(name) for name in QUEUES.values()}
+    wrong = [each for sql, values in heard if sql.lstrip().startswith("SELECT")
+             for each in problems(service.db, sql, values, larges)]
     assert not wrong, "\n".join(wrong)
