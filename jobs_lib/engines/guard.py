@@ -52,6 +52,12 @@ Held = namedtuple("Held", "name what count of since why")
 Held.__doc__ = """What is held back: the kind or the table, and the same in words; how many `of` how
 many; since when; and why, in a sentence."""
 
+
+def announced(options, now, after: timedelta | None):
+    """Of a destination created before this, the removal is announced, `after` so long."""
+    return now - max(after - options.warn_before, 0 * DAY) if after else clock.FIRST
+
+
 # MIN(...) IS NULL, not NOT EXISTS: that MariaDB may answer by reading the whole of the other table.
 KINDS = {
     "domains": Kind("owners of verified domains that fail", OWNERS,
@@ -73,9 +79,8 @@ KINDS = {
                          "AND created_at < :announced AND (SELECT MIN(alias_id) FROM "
                          "{alias_destinations} WHERE {alias_destinations}.destination_id = "
                          "{destinations}.id) IS NULL", "{destinations} WHERE 1 = 1", 5, 0.2,
-                         lambda options, now: {"first": clock.FIRST, "announced": (
-                             now - max(options.remove_after - options.warn_before, 0 * DAY)
-                             if options.remove_after else clock.FIRST)}),
+                         lambda options, now: {"first": clock.FIRST, "announced": announced(
+                             options, now, options.remove_after)}),
     "header_snapshots": Kind("header snapshots without a log row", ROWS,
                              "{header_snapshots} WHERE (SELECT MIN(id) FROM {message_logs} WHERE "
                              "{message_logs}.id = {header_snapshots}.message_log_id) IS NULL",

@@ -17,8 +17,7 @@ is due again ten minutes later.
 """
 from __future__ import annotations
 
-from jobs_lib.config import option_types as kind
-from jobs_lib.config.option_types import Option, argument
+from jobs_lib.config.option_types import Option, argument, choice, duration, several, text
 from jobs_lib.job import AUDITS, NOTIFIES, declare
 
 
@@ -26,13 +25,12 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
     schedule="*/15 * * * *", sections=("dns", "personas"),
     options={
         "require": Option(
-            kind.several(kind.choice("ownership", "mx", "spf", "dkim", "dmarc")), "ownership, mx",
+            several(choice("ownership", "mx", "spf", "dkim", "dmarc")), "ownership, mx",
             "The records that a domain's status depends on. Without ownership anyone may claim a "
             "domain that uses you."),
-        "grace": Option(kind.duration, "72h", "How long a verified domain has to be found wrong "
-                        "before it loses its status."),
-        "domain": argument(kind.text, "For --set domain=NAME: check this domain now, and no "
-                           "other."),
+        "grace": Option(duration, "72h", "How long a verified domain has to be found wrong before "
+                        "it loses its status."),
+        "domain": argument(text, "For --set domain=NAME: check this domain now, and no other."),
     },
     idempotency="A look is begun by one conditional update of the domain's next date; its result, "
     "the next date and its notice are one commit, made only if the domain is still the one that "

@@ -18,8 +18,7 @@ Crash safety: the rows of a user and the notice about them are one commit.
 """
 from __future__ import annotations
 
-from jobs_lib.config import option_types as kind
-from jobs_lib.config.option_types import Option
+from jobs_lib.config.option_types import Kind, Option, integer, several, switch
 from jobs_lib.job import NOTIFIES, declare
 
 
@@ -27,12 +26,8 @@ def _threshold(value: str) -> tuple:
     """(percent, until which percent of the cycle it counts, or None for always) of `60:50` or
     `80`."""
     percent, colon, until = (word.strip() for word in value.partition(":"))
-    try:
-        number = kind.integer(1, 100).parse
-        return number(percent), number(until) if colon else None
-    except ValueError as error:
-        raise ValueError("expected a percentage such as 80, or 60:50 for 60 % in the first 50 % "
-                         f"of the cycle ({error})") from None
+    number = integer(1, 100).parse
+    return number(percent), number(until) if colon else None
 
 
 def _distinct(value: str) -> tuple:
@@ -42,17 +37,17 @@ def _distinct(value: str) -> tuple:
     return tuple(sorted(found))
 
 
-_LIST = kind.several(kind.Kind("percent, or percent:until percent of the cycle", _threshold))
+_LIST = several(Kind("percent, or percent:until percent of the cycle", _threshold))
 
 
 @declare(
     schedule="17 * * * *", sections=("personas",),
     options={
-        "thresholds": Option(_LIST._replace(parse=_distinct), "60:50, 70:70, 80, 100",
-                             "The percentages of a limit that are recorded and notified; after "
-                             "a colon, until which percentage of the billing cycle. 60:50 counts "
-                             "in its first half only."),
-        "notify": Option(kind.switch, "yes", "Notify users. no: only usage_events is written."),
+        "thresholds": Option(_LIST._replace(parse=_distinct), "60:50, 70:70, 80, 100", "The "
+                             "percentages of a limit that are recorded and notified; after a "
+                             "colon, until which percentage of the billing cycle. 60:50 counts in "
+                             "its first half only."),
+        "notify": Option(switch, "yes", "Notify users. no: only usage_events is written."),
     },
     idempotency="A user's events and their notice are one commit, judged in it again with the "
     "user's row locked, and each event has a unique key: a killed or repeated run finds what is "

@@ -19,8 +19,7 @@ account's own row comes last, so the next run finds the account and continues.
 """
 from __future__ import annotations
 
-from jobs_lib.config import option_types as kind
-from jobs_lib.config.option_types import Option
+from jobs_lib.config.option_types import Option, duration
 from jobs_lib.job import declare
 
 NOTHING = dict.fromkeys(("revoked", "erased", "notices", "rows", "files", "bytes_freed"), 0)
@@ -29,7 +28,7 @@ NOTHING = dict.fromkeys(("revoked", "erased", "notices", "rows", "files", "bytes
 @declare(
     schedule="*/5 * * * *", priority="high", sections=("spool", "personas", "export"),
     options={
-        "grace": Option(kind.duration, "7d", "How long a deleted account is kept, closed, before "
+        "grace": Option(duration, "7d", "How long a deleted account is kept, closed, before "
                         "all it has is deleted. A notice has named the day to its owner, so a "
                         "change applies to later deletions only."),
     },

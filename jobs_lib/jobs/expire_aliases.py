@@ -18,19 +18,16 @@ so each has exactly one row for each time it ended, and is announced at most onc
 """
 from __future__ import annotations
 
-from jobs_lib.config import option_types as kind
-from jobs_lib.config.option_types import Option
+from jobs_lib.config.option_types import Option, duration, optional, switch
 from jobs_lib.job import AUDITS, NOTIFIES, declare
 
 
 @declare(
-    schedule="23 * * * *", priority="normal", sections=("personas",),
+    schedule="23 * * * *", sections=("personas",),
     options={
-        "warn_before": Option(kind.optional(kind.duration), "3d",
-                              "How long before an alias ends its owner is notified. off: not "
-                              "before."),
-        "notify_expired": Option(kind.switch, "yes",
-                                 "Notify owners when an alias was deactivated, too."),
+        "warn_before": Option(optional(duration), "3d", "How long before an alias ends its owner "
+                              "is notified. off: not before."),
+        "notify_expired": Option(switch, "yes", "Notify owners when an alias was deactivated."),
     },
     idempotency="An alias is deactivated, recorded and announced in one commit, by a condition "
     "that is no longer true after it: a killed or repeated run finds what is left and continues.",

@@ -17,23 +17,19 @@ commit with its tokens and its audit row.
 """
 from __future__ import annotations
 
-from jobs_lib.config import option_types as kind
-from jobs_lib.config.option_types import Option
+from jobs_lib.config.option_types import Option, duration, optional
 from jobs_lib.job import AUDITS, NOTIFIES, declare
 
 
 @declare(
     schedule="47 4 * * *", priority="low", sections=("personas",),
     options={
-        "remind_after": Option(kind.optional(kind.duration), "3d",
-                               "How long a destination is unverified before its owner is "
-                               "reminded, once."),
-        "remove_after": Option(kind.optional(kind.duration), "30d",
-                               "How long it is unverified before it is removed, if no alias uses "
-                               "it."),
-        "warn_before": Option(kind.duration, "3d",
-                              "How long before that the owner is warned; also how long ago the "
-                              "warning was sent, at least."),
+        "remind_after": Option(optional(duration), "3d", "How long a destination is unverified "
+                               "before its owner is reminded, once."),
+        "remove_after": Option(optional(duration), "30d", "How long it is unverified before it is "
+                               "removed, if no alias uses it."),
+        "warn_before": Option(duration, "3d", "How long before that the owner is warned; also how "
+                              "long ago the warning was sent, at least."),
     },
     idempotency="Tokens are deleted by their own time, notices are queued in the commit that marks "
     "what they announce, and a destination is removed only when its warning was sent in time, "

@@ -15,8 +15,7 @@ just before each commit.
 """
 from __future__ import annotations
 
-from jobs_lib.config import option_types as kind
-from jobs_lib.config.option_types import Option
+from jobs_lib.config.option_types import Option, duration
 from jobs_lib.engines.rules import Rule, keep, purge
 from jobs_lib.job import NOTIFIES
 
@@ -37,10 +36,9 @@ job = purge(
     options={
         "keep": keep("30d", "How long a message is held before it is deleted, unless its owner "
                      "releases it."),
-        "warn_before": Option(kind.duration, "1d",
-                              "How long before that its owner is warned. Nothing is deleted before "
-                              "24 hours have passed since the warning was sent, so less than 1d "
-                              "only keeps messages longer."),
+        "warn_before": Option(duration, "1d", "How long before that its owner is warned. Nothing "
+                              "is deleted before 24 hours have passed since the warning was sent, "
+                              "so less than 1d only keeps messages longer."),
         "keep_released": keep("7d", "How long a message is kept after its owner has released it."),
     },
     rules=(

@@ -15,17 +15,15 @@ written and starts again, also an export that was finished but not yet stored as
 """
 from __future__ import annotations
 
-from jobs_lib.config import option_types as kind
-from jobs_lib.config.option_types import Option
+from jobs_lib.config.option_types import Option, integer
 from jobs_lib.job import declare
 
 
 @declare(
-    schedule="*/5 * * * *", priority="normal", sections=("export", "personas"),
+    schedule="*/5 * * * *", sections=("export", "personas"),
     options={
-        "per_day": Option(kind.integer(1, 100), "2", "Exports of one account within 24 hours; a "
-                          "request above that is refused, and its owner notified when to ask "
-                          "again."),
+        "per_day": Option(integer(1, 100), "2", "Exports of one account within 24 hours; a request "
+                          "above that is refused, and its owner notified when to ask again."),
     },
     idempotency="A request is begun by one conditional update and is `ready` only by the commit "
     "that follows its finished file; a killed or repeated run starts an unfinished one again "

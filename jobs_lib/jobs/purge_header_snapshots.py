@@ -11,17 +11,15 @@ Crash safety: rows are deleted in small commits, and the next run continues with
 """
 from __future__ import annotations
 
-from jobs_lib.config import option_types as kind
-from jobs_lib.config.option_types import Option
+from jobs_lib.config.option_types import Option, duration, optional, or_empty
 from jobs_lib.job import declare
 
 
 @declare(
     schedule="11 4 * * *", priority="low",
-    options={"keep": Option(kind.or_empty(kind.optional(kind.duration)), "",
-                            "How long headers are kept, counted from their log row, if that is "
-                            "shorter than `[purge_message_logs] keep`. Empty or `off`: as long as "
-                            "the log row.")},
+    options={"keep": Option(or_empty(optional(duration)), "", "How long headers are kept, counted "
+                            "from their log row, if that is shorter than `[purge_message_logs] "
+                            "keep`. Empty or `off`: as long as the log row.")},
     idempotency="Which rows are deleted is decided by their log rows alone, and each batch is one "
     "commit: a killed or repeated run finds what is left and continues.",
     sample=("id", "message_log_id", "user_id", "created_at"),

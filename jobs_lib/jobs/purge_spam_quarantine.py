@@ -16,8 +16,7 @@ from jobs_lib.engines.rules import Rule, keep, purge
 
 job = purge(
     table="spam_quarantine", files="raw_path", schedule="19 3 * * *",
-    options={"keep": keep("30d",
-                          "How long a message judged to be spam is kept, with its raw message.")},
+    options={"keep": keep("30d", "How long spam is kept, with its raw message.")},
     rules=(Rule("quarantined_at"),),
     sample=("id", "sender", "score", "quarantined_at", "released_at", "size_bytes"),
 )

@@ -13,8 +13,7 @@ Crash safety: nothing is lost, and at most the one message in flight is sent twi
 """
 from __future__ import annotations
 
-from jobs_lib.config import option_types as kind
-from jobs_lib.config.option_types import Option
+from jobs_lib.config.option_types import Option, duration, several
 from jobs_lib.job import NAMES_FILES, NOTIFIES, declare
 
 
@@ -22,7 +21,7 @@ from jobs_lib.job import NAMES_FILES, NOTIFIES, declare
     schedule="*/5 * * * *", priority="critical", sections=("mail", "spool", "personas"),
     options={
         # RFC 5321 4.5.4.1 asks for 30 minutes at least between two attempts.
-        "delays": Option(kind.several(kind.duration), "1h, 6h, 24h, 48h",
+        "delays": Option(several(duration), "1h, 6h, 24h, 48h",
                          "The wait before each attempt, counted from the one before. Their number "
                          "is the number of attempts."),
     },

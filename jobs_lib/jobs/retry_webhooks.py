@@ -19,15 +19,14 @@ and body.
 """
 from __future__ import annotations
 
-from jobs_lib.config import option_types as kind
-from jobs_lib.config.option_types import Option
+from jobs_lib.config.option_types import Option, duration, several
 from jobs_lib.job import AUDITS, NOTIFIES, declare
 
 
 @declare(
     schedule="* * * * *", priority="high", sections=("webhooks", "personas"),
     options={
-        "delays": Option(kind.several(kind.duration), "1m, 5m, 30m, 2h",
+        "delays": Option(several(duration), "1m, 5m, 30m, 2h",
                          "The wait before each retry, counted from the attempt before; the first "
                          "attempt is the app's. Their number is the number of retries."),
     },

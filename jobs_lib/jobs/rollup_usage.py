@@ -7,7 +7,7 @@ and direction.
 A day is always added up from all that is known of it, never continued: its log rows, and the totals
 that `purge_message_logs` kept of deleted ones. So it is exact before, during and after a purge, and
 may be added up again at any time. That is done for the last 48 hours, and from the day on for which
-a log row came in late. Users who are missing or `deleted` have no rows.
+a log row came in late. Missing and deleted users have no rows, unless the guard holds deletions.
 
 Whole weeks are deleted once they are past `keep`.
 
@@ -16,19 +16,17 @@ so the next run continues there. Rows that show old numbers are corrected then, 
 """
 from __future__ import annotations
 
-from jobs_lib.config import option_types as kind
-from jobs_lib.config.option_types import Option, argument
+from jobs_lib.config.option_types import Option, argument, day, duration, optional, or_empty
 from jobs_lib.job import declare
 
 
 @declare(
     schedule="9 * * * *",
     options={
-        "keep": Option(kind.optional(kind.duration), "800d",
-                       "How long usage is kept, in whole weeks; at least as long as a billing "
-                       "cycle and what your pages show. Days before that are not added up, even if "
-                       "there are logs of them."),
-        "from": argument(kind.or_empty(kind.day), "For --set from=DAY: add up again from this "
+        "keep": Option(optional(duration), "800d", "How long usage is kept, in whole weeks; at "
+                       "least as long as a billing cycle and what your pages show. Days before "
+                       "that are not added up, even if there are logs of them."),
+        "from": argument(or_empty(day), "For --set from=DAY: add up again from this "
                          "day on, whether or not anything came in."),
     },
     idempotency="A day is written as what its log rows and their totals add up to, in one commit: "

@@ -14,8 +14,7 @@ Message-ID.
 """
 from __future__ import annotations
 
-from jobs_lib.config import option_types as kind
-from jobs_lib.config.option_types import Option
+from jobs_lib.config.option_types import Option, duration, several
 from jobs_lib.job import declare
 
 
@@ -23,7 +22,7 @@ from jobs_lib.job import declare
     schedule="*/5 * * * *", priority="critical",
     sections=("mail", "personas", "notifications"),
     options={
-        "delays": Option(kind.several(kind.duration), "5m, 15m, 1h, 4h, 12h, 24h, 48h",
+        "delays": Option(several(duration), "5m, 15m, 1h, 4h, 12h, 24h, 48h",
                          "The wait before each retry, counted from the attempt before. The first "
                          "attempt is made at once."),
     },

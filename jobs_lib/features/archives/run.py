@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
-from itertools import chain, islice
+from functools import partial
+from itertools import islice
 
 from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.engines.batch_delete import BatchDeleter
 from jobs_lib.engines.purge import begin, finish, log_deletion
+from jobs_lib.engines.selection import Branch, Filter
 from jobs_lib.errors import Busy, ConfigError
 from jobs_lib.ports.storage import open_store
 from jobs_lib.ports.storage.store import BLOCK, ArchiveError, place_of
-from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
 
 TABLE = "audit_logs"
@@ -31,8 +33,6 @@ OTHERS = "another run archives"                     # why a run stops
 MOST_ROWS, MOST_BYTES = 10_000, 4 * 1024 ** 2       # of one archive, before it is compressed
 DISCARDED = "discarded"                             # in place of a SHA-256
 PAGE_ROWS = 200                                     # read from the table at once
-
-Exactly = namedtuple("Exactly", "table sql values")
 
 
 def run(ctx, purge) -> dict:
@@ -50,7 +50,7 @@ def run(ctx, purge) -> dict:
     ctx.counts.update(archived=0, archives=0, deleted=0, expired=0)
     known, place = ctx.db.query("SELECT location FROM {audit_archives}"), place_of(section)
     # a folder that is missing later is not made again: its disk may not be mounted
-    store = open_store(section, make=not any(_is_in(place, row) for row in known))
+    store = open_store(section, make=all(_place_and_name(row)[0] != place for row in known))
     archiver = Archiver(ctx, store, due.chosen)
     try:
         archiver.work()
@@ -75,7 +75,7 @@ def _preview(ctx, chosen) -> None:
     """For a dry run: what is known without looking into the store."""
     place, rows = place_of(ctx.section("archive")), ctx.within_limit(chosen.count(ctx.db))
     files = -(-rows // MOST_ROWS)
-    expired = sum(_is_in(place, row) for row in _old(ctx))
+    expired = sum(_place_and_name(row)[0] == place for row in _old(ctx))
     if rows:
         ctx.show(f"archive {counted(rows, 'row')} in {counted(files, 'file')} or more, in {place}",
                  [])
@@ -90,74 +90,74 @@ class Archiver:
     def __init__(self, ctx, store, chosen) -> None:
         self.ctx, self.db, self.store, self.chosen = ctx, ctx.db, store, chosen
         self.deleter = BatchDeleter(ctx, TABLE)
-        self.total = 2 * chosen.count(ctx.db)       # each row is written and deleted
 
     def work(self) -> None:
         """Finish what a dead run left, drop what is too old, then archive until nothing is left."""
-        ctx = self.ctx
-        for row in self.db.query("SELECT id, location, sha256, cutoff, status"
-                                 f" FROM {{audit_archives}} WHERE {UNFINISHED} ORDER BY id"):
+        for row in self.db.query("SELECT id, location, sha256, cutoff, status FROM "
+                                 f"{{audit_archives}} WHERE {UNFINISHED} ORDER BY id"):
             if self._lives(row):
-                ctx.stop(OTHERS)
+                self.ctx.stop(OTHERS)
             elif row["status"] == "writing":
                 self._discard(row)
             else:
                 self._delete(row["id"], self._verified_ids(row), row["cutoff"])
-            if ctx.should_stop():
+            if self.ctx.should_stop():
                 return
         self._expire()
-        while not ctx.should_stop(self.deleter.rows):
-            if not self._archive_next():
-                return
+        while not self.ctx.should_stop(self.deleter.rows) and self._archive_next():
+            pass
 
     # What earlier runs left
 
     def _lives(self, row: dict) -> bool:
         """Whether the run that made it is still at it. Each run has just looked which of them are
         dead."""
-        run = [*_name(row).split("-"), "", ""][2]
+        run = [*_place_and_name(row)[1].split("-"), "", ""][2]
         return run != self.ctx.run_id and bool(self.db.value(
             "SELECT COUNT(*) FROM {job_runs} WHERE run_id = :run AND status = 'running'", run=run))
 
     def _discard(self, row: dict) -> None:
         """Remove what there is of an unverified archive, its row last, so that no file is left
         without one. Its mark keeps it from being verified, should its run not be dead."""
-        location = row["location"]
+        place, name = _place_and_name(row)
         if not self.db.execute("UPDATE {audit_archives} SET sha256 = :mark WHERE id = :id "
                                "AND status = 'writing'", mark=DISCARDED, id=row["id"]):
             return
-        if _is_in(self.store.place, row):
-            self.store.remove(_name(row))
+        if place == self.store.place:
+            self.store.remove(name)
         else:
             self.ctx.log.warning("a part of it may be left behind in another store: delete it",
-                                 location=location)
-        self.db.execute("DELETE FROM {audit_archives} WHERE id = :id AND status = 'writing'",
-                        id=row["id"])
-        self.ctx.log.warning("unfinished archive discarded", location=location)
+                                 location=row["location"])
+        self._forget(row["id"])
+        self.ctx.log.warning("unfinished archive discarded", location=row["location"])
 
     def _verified_ids(self, row: dict) -> list:
         """The ids of a verified archive, read again and compared."""
-        location = row["location"]
-        if not self.store.has(_name(row)):
-            raise ArchiveError(f"{location} is verified and its rows are not all deleted yet, but "
-                               f"it is not in {self.store.place}: put it back, or set [archive] "
-                               "store to where it is")
-        return read_back(self.store, _name(row), row["sha256"])
+        name = _place_and_name(row)[1]
+        if not self.store.has(name):
+            raise ArchiveError(f"{row['location']} is verified and its rows are not all deleted "
+                               f"yet, but it is not in {self.store.place}: put it back, or set "
+                               "[archive] store to where it is")
+        return read_back(self.store, name, row["sha256"])
 
     def _expire(self) -> None:
         """Remove the archives in this store that are past `[archive] keep`: the file, then the row.
         What was moved here by hand is found by its name."""
         for row in _old(self.ctx):
+            place, name = _place_and_name(row)
             if self.ctx.should_stop():
                 return
-            if not (_is_in(self.store.place, row) or self.store.has(_name(row))):
+            if place != self.store.place and not self.store.has(name):
                 self.ctx.log.warning("old archive in another store", location=row["location"])
                 continue
-            self.store.remove(_name(row))
-            self.db.execute("DELETE FROM {audit_archives} WHERE id = :id AND status = 'purged'",
-                            id=row["id"])
+            self.store.remove(name)
+            self._forget(row["id"])
             self.ctx.log.event("archive expired", location=row["location"])
             self.ctx.count("expired")
+
+    def _forget(self, id: int) -> None:
+        self.db.execute("DELETE FROM {audit_archives} WHERE id = :id AND status <> 'verified'",
+                        id=id)
 
     # The next one
 
@@ -170,18 +170,18 @@ class Archiver:
         name = (f"audit-{ctx.clock():%Y%m%dT%H%M%SZ}-{ctx.run_id}-{ctx.counts['archives'] + 1}"
                 ".jsonl.gz")
         location, cutoff = self.store.location(name), max(self.chosen.cutoffs)
-        id = self._claim(location, cutoff)
+        id = self.db.batch(partial(self._claim, location, cutoff))
         if id is None:
             ctx.stop(OTHERS)
             return False
-        most = ctx.within_limit(MOST_ROWS, self.deleter.rows)
         # read behind the claim: another host may have archived the same ones just before
-        data, ids = packed(islice(self._rows(), most))
+        data, ids = packed(islice(self._rows(), ctx.within_limit(MOST_ROWS, self.deleter.rows)))
         if not ids:
-            self.db.execute("DELETE FROM {audit_archives} WHERE id = :id", id=id)
+            self._forget(id)
             return False
         sha256 = digest(data)
-        self.store.put(name, blocks(data))
+        # in parts that a slow server takes in time
+        self.store.put(name, iter(partial(io.BytesIO(data).read, BLOCK), b""))
         found = read_back(self.store, name, sha256)
         if not self.db.execute(
                 "UPDATE {audit_archives} SET status = 'verified', row_count = :rows, "
@@ -201,32 +201,27 @@ class Archiver:
         another rule, too."""
         seen = set()
         for branch in self.chosen.branches:
-            pages = self.db.pages(f"SELECT * FROM {{{TABLE}}} WHERE {branch.sql}",
-                                  key=(branch.age, "id"), size=PAGE_ROWS, **self.chosen.values)
-            for row in chain.from_iterable(pages):
-                if row["id"] not in seen:
-                    seen.add(row["id"])
-                    yield row
+            for rows in self.db.pages(f"SELECT * FROM {{{TABLE}}} WHERE {branch.sql}",
+                                      key=(branch.age, "id"), size=PAGE_ROWS, **self.chosen.values):
+                yield from (row for row in rows if row["id"] not in seen)
+                seen |= {row["id"] for row in rows}
 
     def _claim(self, location: str, cutoff) -> int | None:
         """The new row's id; None while another archive is not finished. One asks after the other,
-        on all hosts."""
-        def work():
-            self.db.value("SELECT value FROM {meta} WHERE name = 'database_id'"
-                          + self.db.for_update)
-            if self.db.value(f"SELECT COUNT(*) FROM {{audit_archives}} WHERE {UNFINISHED}"):
-                return None
-            return self.db.insert("audit_archives", location=location, status="writing",
-                                  cutoff=cutoff, created_at=self.ctx.clock())
-        return self.db.batch(work)
+        on all hosts. A transaction."""
+        self.db.value("SELECT value FROM {meta} WHERE name = 'database_id'" + self.db.for_update)
+        if self.db.value(f"SELECT COUNT(*) FROM {{audit_archives}} WHERE {UNFINISHED}"):
+            return None
+        return self.db.insert("audit_archives", location=location, status="writing", cutoff=cutoff,
+                              created_at=self.ctx.clock())
 
     def _delete(self, id: int, ids: list, cutoff) -> None:
         """Delete these rows. One that got another time since stays: its id may have a new owner."""
-        still = Exactly(TABLE, "(created_at < :cutoff)", {"cutoff": cutoff})
+        still = Filter(TABLE, [Branch("created_at < :cutoff", "created_at")], {"cutoff": cutoff},
+                       [])
         for batch in self.deleter.delete_ids(still, ids):
             self.ctx.count("deleted", batch.rows)
-            done = self.ctx.counts["archived"] + self.ctx.counts["deleted"]
-            self.ctx.progress(done, max(self.total, done))
+            self.ctx.progress(self.ctx.counts["deleted"], rate=self.deleter.rate())
         if not self.ctx.stop_reason:
             self.db.execute("UPDATE {audit_archives} SET status = 'purged' WHERE id = :id "
                             "AND status = 'verified'", id=id)
@@ -235,22 +230,16 @@ class Archiver:
 def _old(ctx) -> list[dict]:
     """The archives of all stores that are past `[archive] keep`, oldest first."""
     keep = ctx.section("archive").keep
-    if keep is None:
-        return []
-    rows = ctx.db.query("SELECT id, location, created_at FROM {audit_archives}"
-                        " WHERE status = 'purged' AND created_at < :old ORDER BY created_at",
-                        old=ctx.now - keep)
-    return [row for row in rows if clock.parse_any(row["created_at"])]
+    return [] if keep is None else ctx.db.query(
+        "SELECT id, location FROM {audit_archives} WHERE status = 'purged' "
+        "AND created_at >= :first AND created_at < :old ORDER BY created_at",
+        first=clock.FIRST, old=ctx.now - keep)
 
 
-def _name(row: dict) -> str:
-    """The file of an archive in its store."""
-    return (stored.words(row["location"]) or "").rpartition("/")[2]
-
-
-def _is_in(place: str, row: dict) -> bool:
-    """Whether an archive was written into the store at that place."""
-    return (stored.words(row["location"]) or "").rpartition("/")[0] == place.rstrip("/")
+def _place_and_name(row: dict) -> tuple[str, str]:
+    """The store that an archive was written into, and its file there."""
+    place, _, name = (stored.words(row["location"]) or "").rpartition("/")
+    return place, name
 
 
 def packed(rows) -> tuple[bytes, list]:
@@ -262,14 +251,9 @@ def packed(rows) -> tuple[bytes, list]:
         lines.append(line + b"\n")
         ids.append(row["id"])
         size += len(line)
-        if len(ids) >= MOST_ROWS or size >= MOST_BYTES:
+        if size >= MOST_BYTES:
             break
     return gzip.compress(b"".join(lines), mtime=0), ids
-
-
-def blocks(data: bytes):
-    """The same in parts that a slow server takes in time."""
-    return (data[start:start + BLOCK] for start in range(0, len(data), BLOCK))
 
 
 def digest(data: bytes) -> str:

@@ -25,6 +25,9 @@ MOST = 500                      # aliases of one owner that are switched off in 
 NEWS = timedelta(days=7)
 PAST = "active = 1 AND expires_at >= :first AND expires_at < :ended"
 NO_TIME = "SELECT COUNT(*) FROM {aliases} WHERE active = 1 AND expires_at < :first"
+# Bare, the condition would make SQLite read those of all owners by their time, for each of them.
+OF_OWNER = ("SELECT id, user_id, address, expires_at FROM {aliases} WHERE user_id = :user_id "
+            f"AND CASE WHEN {PAST} THEN 1 ELSE 0 END = 1 ORDER BY expires_at, id LIMIT :most")
 
 
 def expire(ctx) -> None:
@@ -37,39 +40,26 @@ def expire(ctx) -> None:
     past = {"first": clock.FIRST, "ended": ctx.now}
     sample: list[dict] = []
     for user_id in owners(ctx, "aliases", "expires_at", PAST, past):
+        is_more = True
         with alone(ctx, user_id):
-            _expire_of(ctx, user_id, past, sample)
-        if ctx.should_stop(ctx.counts["expired"]):
-            break
+            while is_more and not ctx.should_stop(ctx.counts["expired"]):
+                rows = ctx.db.batch(partial(_switch_off, ctx, user_id, past))
+                is_more = len(rows) == MOST
+                sample += rows[:SAMPLE_ROWS - len(sample)]
+                ctx.progress(ctx.counts["expired"], notices=ctx.counts["notices"])
+                if not ctx.dry_run:
+                    ctx.sleep(ctx.db.dialect.batches.pause)     # others write too
     if ctx.dry_run:
         ctx.show(f"deactivate {counted(ctx.counts['expired'], 'alias', 'aliases')}, with "
                  f"{counted(ctx.counts['notices'], 'notice')}", sample)
 
 
-def _expire_of(ctx, user_id, past: dict, sample: list[dict]) -> None:
-    """Those of one owner."""
-    for rows in ctx.db.pages(
-            f"SELECT id, user_id, address, expires_at FROM {{aliases}} WHERE user_id = :user_id "
-            f"AND {PAST}", key=("expires_at", "id"), size=MOST, user_id=user_id, **past):
-        rows = rows[:ctx.within_limit(MOST, ctx.counts["expired"])]
-        sample += rows[:SAMPLE_ROWS - len(sample)]
-        ctx.db.batch(partial(_switch_off, ctx, user_id, past, [row["id"] for row in rows]))
-        ctx.progress(ctx.counts["expired"], notices=ctx.counts["notices"])
-        if not ctx.dry_run:
-            ctx.sleep(ctx.db.dialect.batches.pause)         # others write too
-        if ctx.should_stop(ctx.counts["expired"]):
-            break
-
-
-def _switch_off(ctx, user_id, past: dict, ids: list) -> None:
-    """Those of these aliases that still are this owner's and past their end, locked. A transaction.
-    """
-    rows = ctx.db.query(
-        "SELECT id, address, expires_at FROM {aliases} WHERE id IN (:ids) AND +user_id = :user_id "
-        f"AND {PAST} ORDER BY expires_at, id{ctx.db.for_update}", ids=ids, user_id=user_id, **past)
-    if not rows:
-        return
-    if not ctx.dry_run:
+def _switch_off(ctx, user_id, past: dict) -> list[dict]:
+    """The next of this owner's that are past their end, which are locked; in a dry run all of them.
+    A transaction."""
+    most = ctx.within_limit(2 ** 31 if ctx.dry_run else MOST, ctx.counts["expired"])
+    rows = ctx.db.query(OF_OWNER + ctx.db.for_update, user_id=user_id, most=most, **past)
+    if rows and not ctx.dry_run:
         changed = ctx.db.execute(
             f"UPDATE {{aliases}} SET active = 0 WHERE id IN (:ids) AND {PAST}",
             ids=[row["id"] for row in rows], **past)
@@ -83,6 +73,7 @@ def _switch_off(ctx, user_id, past: dict, ids: list) -> None:
             and (end := clock.parse_any(row["expires_at"])) and end >= ctx.now - NEWS]
     if news:
         remind_owner(ctx, EXPIRED, user_id, news)
+    return rows
 
 
 # Notices

@@ -3,7 +3,6 @@ a warning before."""
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database.values import chunked
@@ -41,12 +40,10 @@ def remove(ctx) -> None:
     A limit that was shortened by mistake does not count yet, so it writes no warning.
     """
     due = begin(ctx, UNUSED)
-    after = due.limits["remove_after"] if due else None
-    if not due or not after or guard.held(ctx, "destinations", announced=_announced(ctx, after)):
-        return
-    remind(ctx, TO_GO._replace(due=partial(_due_removal, after),
-                               values=partial(_removal_values, after)))
-    finish(ctx, due, within=lambda _, rows: _with_them(ctx, rows))
+    if due and (after := due.limits["remove_after"]) and not guard.held(
+            ctx, "destinations", announced=guard.announced(ctx.options, ctx.now, after)):
+        remind(ctx, _to_go(after))
+        finish(ctx, due, within=lambda _, rows: _with_them(ctx, rows))
 
 
 def _may_go(ctx) -> tuple[str, dict]:
@@ -77,41 +74,47 @@ UNUSED = Purge("destinations", (
 
 # Notices
 
-def _announced(ctx, after: timedelta):
-    """Of a destination created before this, the removal `after` so long is announced."""
-    return ctx.now - max(after - ctx.options.warn_before, timedelta(0))
-
-
 def _forgotten(ctx):
     """A warning from before this no longer counts. It counts for longer than one that cannot be
     sent has to wait."""
     return ctx.now - ctx.options.warn_before - ctx.options.remove_after - FORGOTTEN
 
 
-def _due_removal(after: timedelta, ctx) -> tuple[str, dict]:
-    sql = ("verified_at IS NULL AND created_at >= :first AND created_at < :announced AND "
-           f"(removal_notified_at IS NULL OR removal_notified_at < :forgotten) AND {USE} IS NULL")
-    return sql, {"first": clock.FIRST, "announced": _announced(ctx, after),
-                 "forgotten": _forgotten(ctx)}
+def _to_go(after: timedelta) -> Reminder:
+    """The warning of removals `after` so long."""
+    def due(ctx) -> tuple[str, dict]:
+        sql = ("verified_at IS NULL AND created_at >= :first AND created_at < :announced AND "
+               "(removal_notified_at IS NULL OR removal_notified_at < :forgotten) "
+               f"AND {USE} IS NULL")
+        return sql, {"first": clock.FIRST, "forgotten": _forgotten(ctx),
+                     "announced": guard.announced(ctx.options, ctx.now, after)}
+
+    def values(ctx, user: dict, rows: list[dict]) -> dict:
+        """`removed` is a promise: not before that, however late the mail."""
+        soonest, shown = ctx.clock() + ctx.options.warn_before, _values(ctx, user, rows)
+        ends = [max(clock.parse(row["created_at"]) + after, soonest) for row in rows]
+        for item, end in zip(shown["destinations"], ends):
+            item["removed"] = render.minute(end)
+        return {**shown, "first_day": render.day(min(ends))}
+
+    def key(ctx, row: dict) -> str:
+        return f"destination-removal:{row['id']}:{ctx.now:%Y-%m-%d}"
+
+    return Reminder("destination_removal", "destinations", "created_at", ("email",), due,
+                    ("removal_notified_at", "reminded_at"), key, values, LISTS)
 
 
 def _due_reminder(ctx) -> tuple[str, dict]:
     """Not where the removal is announced instead."""
-    sql = ("verified_at IS NULL AND created_at >= :first AND created_at < :remind_from "
-           "AND reminded_at IS NULL AND removal_notified_at IS NULL")
-    values = {"first": clock.FIRST, "remind_from": ctx.now - ctx.options.remind_after}
-    if ctx.options.remove_after is None:
-        return sql, values
-    return (f"{sql} AND (created_at >= :announced OR {USE} IS NOT NULL)",
-            {**values, "announced": _announced(ctx, ctx.options.remove_after)})
+    sql = ("verified_at IS NULL AND created_at >= :first AND created_at < :remind_from AND "
+           f"reminded_at IS NULL AND removal_notified_at IS NULL AND (created_at >= :announced "
+           f"OR {USE} IS NOT NULL)")
+    return sql, {"first": clock.FIRST, "remind_from": ctx.now - ctx.options.remind_after,
+                 "announced": guard.announced(ctx.options, ctx.now, ctx.options.remove_after)}
 
 
 def _reminder_key(ctx, row: dict) -> str:
     return f"destination-reminder:{row['id']}:{row['created_at']}"
-
-
-def _removal_key(ctx, row: dict) -> str:
-    return f"destination-removal:{row['id']}:{ctx.now:%Y-%m-%d}"
 
 
 def _values(ctx, user: dict, rows: list[dict]) -> dict:
@@ -124,16 +127,5 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
                           "added": render.day(clock.parse(row["created_at"]))} for row in rows]}
 
 
-def _removal_values(after: timedelta, ctx, user: dict, rows: list[dict]) -> dict:
-    """`removed` is a promise: not before that, however late the mail."""
-    values, soonest = _values(ctx, user, rows), ctx.clock() + ctx.options.warn_before
-    ends = [max(clock.parse(row["created_at"]) + after, soonest) for row in rows]
-    for item, end in zip(values["destinations"], ends):
-        item["removed"] = render.minute(end)
-    return {**values, "first_day": render.day(min(ends))}
-
-
 UNVERIFIED = Reminder("destination_reminder", "destinations", "created_at", ("email",),
                       _due_reminder, ("reminded_at",), _reminder_key, _values)
-TO_GO = Reminder("destination_removal", "destinations", "created_at", ("email",), None,
-                 ("removal_notified_at", "reminded_at"), _removal_key, None, LISTS)

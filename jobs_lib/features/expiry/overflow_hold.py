@@ -34,7 +34,7 @@ def expire(ctx, declared) -> dict:
     ctx.counts.update(notices=0, waiting=0)
     keep = due.limits["keep"]
     if keep is not None:
-        remind(ctx, WARNING._replace(due=partial(_due, keep), values=partial(_values, keep)))
+        remind(ctx, _warning(keep))
         _count_waiting(ctx, keep)
     return finish(ctx, due)
 
@@ -51,38 +51,35 @@ def _count_waiting(ctx, keep: timedelta) -> None:
         ctx.show(f"keep {waiting:,} past their time: their warning was not sent 24 hours ago", [])
 
 
-def _due(keep: timedelta, ctx) -> tuple[str, dict]:
-    sql = ("released_at IS NULL AND warned_at IS NULL AND held_at >= :first "
-           "AND held_at < :warned_from")
-    return sql, {"first": clock.FIRST, "warned_from": ctx.now - keep + ctx.options.warn_before}
+def _warning(keep: timedelta) -> Reminder:
+    """One an owner and day: what comes later waits for tomorrow's."""
+    def due(ctx) -> tuple[str, dict]:
+        sql = ("released_at IS NULL AND warned_at IS NULL AND held_at >= :first "
+               "AND held_at < :warned_from")
+        return sql, {"first": clock.FIRST, "warned_from": ctx.now - keep + ctx.options.warn_before}
 
+    def key(ctx, row: dict) -> str:
+        return f"overflow-warning:{row['user_id']}:{ctx.now:%Y-%m-%d}"
 
-def _key(ctx, row: dict) -> str:
-    """One warning an owner and day: what comes later waits for tomorrow's."""
-    return f"overflow-warning:{row['user_id']}:{ctx.now:%Y-%m-%d}"
+    return Reminder("overflow_warning", "overflow_hold", "held_at",
+                    ("alias_id", "sender", "subject", "size_bytes"), due, ("warned_at",), key,
+                    partial(_values, keep), LISTS, "warning_id")
 
 
 def _values(keep: timedelta, ctx, user: dict, rows: list[dict]) -> dict:
     """What the templates show. `gone` is a promise: never before that, however late the mail."""
-    soonest = ctx.clock() + NOTICE
-    gone = {row["id"]: max(clock.parse(row["held_at"]) + keep, soonest) for row in rows}
-    key = partial(ctx.db.key, "aliases")
+    soonest, key = ctx.clock() + NOTICE, partial(ctx.db.key, "aliases")
+    gone = [max(clock.parse(row["held_at"]) + keep, soonest) for row in rows]
     aliases = {key(row["id"]): row["address"] for row in ctx.db.query(
         "SELECT id, address FROM {aliases} WHERE id IN (:ids)",
         ids={row["alias_id"] for row in rows})}
-    first = min(gone.values())
     return {
         "count": len(rows), "many": len(rows) > 1, "kept": render.span(keep),
-        "first_day": render.day(first), "first": render.minute(first),
+        "first_day": render.day(min(gone)), "first": render.minute(min(gone)),
         "messages": [{"sender": render.unlinked(row["sender"]) or "(no sender)",
                       "subject": render.unlinked(one_line(row["subject"], SUBJECT_SHOWN))
                       or "(no subject)",
                       "alias": aliases.get(key(row["alias_id"]), "a deleted alias"),
                       "received": render.minute(clock.parse(row["held_at"])),
                       "size": size(row["size_bytes"], 1000),
-                      "gone": render.minute(gone[row["id"]])} for row in rows]}
-
-
-WARNING = Reminder("overflow_warning", "overflow_hold", "held_at",
-                   ("alias_id", "sender", "subject", "size_bytes"), None, ("warned_at",), _key,
-                   None, LISTS, "warning_id")
+                      "gone": render.minute(end)} for row, end in zip(rows, gone)]}

@@ -12,7 +12,6 @@ from datetime import date, datetime, time, timedelta, timezone
 from jobs_lib.records import namedtuple
 
 DAY = timedelta(days=1)
-
 Cycle = namedtuple("Cycle", "start end")
 
 

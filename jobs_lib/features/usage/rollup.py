@@ -13,27 +13,24 @@ from functools import partial
 from jobs_lib.database import stored
 from jobs_lib.database.values import size
 from jobs_lib.engines import guard
-from jobs_lib.errors import Busy, JobsError
+from jobs_lib.errors import Busy
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
 
 OPEN = timedelta(hours=48)      # how long a day may change other than by new rows
 SHOWN = 5
-DAY = timedelta(days=1)
 # what is not between them is no day: its week has no end
 EARLIEST, LATEST = "1000-01-01", "9999-12-27"
-NUMBERS = ("email_count", "bytes_used")
 # deleted in this order: a week is whole, or deleted
 TABLES = {"usage_weekly": "week_start", "usage_daily": "day"}
 
 # One statement reads both tables at one moment: a purge that moves rows from one to the other moves
 # none away.
-LOGGED = " FROM {message_logs} WHERE created_at >= :day AND created_at < :next_day"
-DETAIL = ("SELECT user_id, email_count, bytes_used FROM {message_stats} WHERE day = :day UNION ALL"
-          f" SELECT user_id, 1, {size('bytes_used')}{LOGGED}")
+DETAIL = ("SELECT user_id, email_count, bytes_used FROM {message_stats} WHERE day = :day UNION ALL "
+          f"SELECT user_id, 1, {size('bytes_used')} FROM {{message_logs}} "
+          "WHERE created_at >= :day AND created_at < :next_day")
 DAYS = ("SELECT user_id, email_count, bytes_used FROM {usage_daily} "
         "WHERE day >= :week_start AND day < :next_week")
-LIVING = " (SELECT 1 FROM {users} WHERE {users}.id = %s.user_id AND {users}.status <> 'deleted')"
 
 State = namedtuple("State", "day log_row")
 State.__doc__ = "What is remembered: the first day that is due, and the last log row that was seen."
@@ -45,8 +42,11 @@ def run(ctx) -> dict:
     ctx.counts.update(days=0, deleted=0)
     first = _first(ctx)
     try:
-        _begin(ctx)
-        _add_up_due(ctx, first)
+        ctx.db.batch(lambda: _remember(ctx.db, _due(ctx, _state(ctx.db, ctx.db.for_update))))
+        while not ctx.should_stop(ctx.counts["days"]) and (
+                day := _paced(ctx, partial(_add_up_next, ctx, first))):
+            ctx.count("days")
+            ctx.progress(ctx.counts["days"])
         _delete_old(ctx, first)
     except Busy as error:               # the others come first; what is committed stays so
         ctx.stop_busy(error)
@@ -55,25 +55,25 @@ def run(ctx) -> dict:
 
 def preview(ctx) -> dict:
     """Show which days a run would add up, and what it would delete. The counts."""
-    first = _first(ctx)
     days: list[dict] = []
-    since: str | None = max(first, _due_since(ctx, _state(ctx.db)).day)
-    while since and len(days) != ctx.limit and (day := _next_day(ctx.db, since)):
+    first = _first(ctx)
+    since = max(first, _due(ctx, _state(ctx.db)).day)
+    while (len(days) != ctx.limit and not ctx.should_stop()
+           and (day := _next_day(ctx.db, since))):
         days.append({"day": day})
-        since = None if ctx.should_stop() else _after(day)
+        since = _after(day)
     ctx.show(f"add up {counted(len(days), 'day')}", days[:SHOWN])
-    deleted = {table: _stale(ctx.db, table, first) for table in TABLES}
-    for table, number in deleted.items():
-        if number:
-            ctx.show(f"delete {counted(number, 'row')} of {table}", [])
-    return {**ctx.counts, "days": len(days), "deleted": sum(deleted.values())}
+    deleted = sum(_stale(ctx.db, table, first) for table in TABLES)
+    if deleted:
+        ctx.show(f"delete {counted(deleted, 'row')} of days before {first}", [])
+    return {**ctx.counts, "days": len(days), "deleted": deleted}
 
 
 # What is remembered
 
-def _state(db, end: str = "") -> State:
+def _state(db, lock: str = "") -> State:
     """As it is stored; without it, or where it cannot be read, all days are due."""
-    text = str(db.value(f"SELECT value FROM {{meta}} WHERE name = 'rollup'{end}"))
+    text = str(db.value(f"SELECT value FROM {{meta}} WHERE name = 'rollup'{lock}"))
     try:
         return State(date.fromisoformat(text[:10]).isoformat(), stored.number(text[10:]))
     except ValueError:
@@ -84,31 +84,13 @@ def _remember(db, state: State) -> None:
     db.upsert("meta", {"name": "rollup"}, {"value": f"{state.day} {state.log_row}"})
 
 
-def _change(db, before: State, after: State) -> bool:
-    """In a transaction: False if another run, or a purge, has changed it meanwhile."""
-    if _state(db, db.for_update) != before:
-        return False
-    _remember(db, after)
-    return True
-
-
-def _begin(ctx) -> None:
-    """Remember what is due now. The log is read outside of the transaction."""
-    is_stored = False
-    while not is_stored:
-        state = _state(ctx.db)
-        is_stored = ctx.db.batch(partial(_change, ctx.db, state, _due_since(ctx, state)))
-
-
-def _due_since(ctx, state: State) -> State:
+def _due(ctx, state: State) -> State:
     """What is to be remembered as a run begins."""
     db, asked, last, came_in = ctx.db, ctx.options.from_, 0, None
-    if asked and asked > ctx.now.date():
-        raise JobsError(f"--set from={asked}: that day has not begun")
     if "message_logs" not in db.text_keys:      # which do not say what is new
         last = db.value("SELECT MAX(id) FROM {message_logs}") or 0
         came_in = EARLIEST              # it is another log, or its last rows were deleted
-        if last >= state.log_row:
+        if last >= state.log_row and state.day > EARLIEST:
             came_in = db.value(
                 f"SELECT MIN({db.dialect.day('created_at')}) FROM {{message_logs}}"
                 f"{db.dialect.by_key} WHERE id > :seen AND id <= :last AND created_at >= :first",
@@ -158,46 +140,30 @@ def _next_day(db, since: str) -> str | None:
 
 
 def _first_day(db, table: str, column: str, since: str, before: str) -> str | None:
-    """The first day in a column that an index begins with."""
+    """The first day in a column that an index begins with. SQLite takes any text for a time: what
+    names no day of that span is passed over."""
     day = db.dialect.day(column)
-    while row := db.row(f"SELECT {column} AS found, {day} AS its_day FROM {{{table}}} "
-                        f"WHERE {column} >= :since AND {column} < :before ORDER BY {column} "
-                        "LIMIT 1", since=since, before=before):
-        if row["its_day"] and _after(row["its_day"]) > max(row["found"], since):
-            return row["its_day"]
-        # SQLite takes any text for a time: past all that begins like this
-        since = row["found"][:10] + "~"
-    return None
+    return db.value(f"SELECT {day} FROM {{{table}}} WHERE {column} >= :since AND {column} < :before"
+                    f" AND {day} >= :since AND {day} < :before ORDER BY {column} LIMIT 1",
+                    since=since, before=before)
 
 
 # Adding up
 
-def _add_up_due(ctx, first: str) -> None:
-    """From the remembered day on."""
-    while not ctx.should_stop(ctx.counts["days"]):
-        state = _state(ctx.db)                  # a purge may have set it back
-        day = _next_day(ctx.db, max(first, state.day))
-        if not _paced(ctx, partial(_add_up, ctx, state, day)):
-            continue
-        if day is None:
-            return
-        ctx.count("days")
-        ctx.progress(ctx.counts["days"])
-
-
-def _add_up(ctx, state: State, day: str | None) -> bool:
-    """Write the day of everybody, and its week; without a day all is done. False if another run or
-    a purge has changed meanwhile what is due."""
+def _add_up_next(ctx, first: str) -> str | None:
+    """Write the next day that is due, for everybody, and its week. The day; None once all is done.
+    """
     db = ctx.db
     # What is remembered stays locked: two days of one week, one after the other. And it comes
     # before the day's rows are read: if one is purged after that, its day is due again.
-    if not _change(db, state, state._replace(day=_after(day) if day else _open_since(ctx))):
-        return False
+    state = _state(db, db.for_update)
+    day = _next_day(db, max(first, state.day))
+    _remember(db, state._replace(day=_after(day) if day else _open_since(ctx)))
     if day:
         week = _monday(day)
         _write(db, "usage_daily", "day", DETAIL, day=day, next_day=_after(day))
         _write(db, "usage_weekly", "week_start", DAYS, week_start=week, next_week=_after(week, 7))
-    return True
+    return day
 
 
 def _write(db, table: str, column: str, detail: str, **values) -> None:
@@ -209,12 +175,24 @@ def _write(db, table: str, column: str, detail: str, **values) -> None:
     delete them.
     """
     db.insert_select_replacing(
-        table, ("user_id", column), NUMBERS,
+        table, ("user_id", column), ("email_count", "bytes_used"),
         f"SELECT user_id, :{column}, SUM(email_count), SUM(bytes_used) FROM ({detail} "
         f"UNION ALL SELECT user_id, 0, 0 FROM {{{table}}} WHERE {column} = :{column}) AS parts "
         "WHERE 1 = 1 GROUP BY user_id", **values)
     db.execute(f"DELETE FROM {{{table}}} WHERE {column} = :{column} AND (email_count = 0 "
-               f"OR NOT EXISTS{LIVING % f'{{{table}}}'})", **values)
+               f"OR NOT EXISTS (SELECT 1 FROM {{users}} WHERE {{users}}.id = {{{table}}}.user_id "
+               "AND {users}.status <> :gone))", gone=_gone(db), **values)
+
+
+def _gone(db) -> str:
+    """The status of users without rows. None has it while the guard holds deletions back: that all
+    are marked as deleted is a mistake then, and must not take days out of their totals. Locked, so
+    that what is confirmed meanwhile is deleted behind our commit.
+    """
+    memory = db.value("SELECT last_options FROM {job_state} WHERE job = 'delete_accounts'"
+                      + db.for_update)
+    is_held = any(held.name == "accounts" for held in guard.reported(memory, None))
+    return "" if is_held else "deleted"
 
 
 def _paced(ctx, work):
