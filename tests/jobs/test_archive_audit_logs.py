@@ -267,15 +267,12 @@ def test_a_server_that_dies_in_the_middle_of_a_file_costs_nothing(disk):        
 
 # Killed
 
-YOUNG, RUN = 7, "jobs_lib.features.archives.run"
+# Between its changes of the database, before each of which tests/every_job/test_cut_short.py kills.
+YOUNG, STORE_CLASS = 7, "jobs_lib.ports.storage.folder:FolderStore"
 POINTS = {
-    "before it is written": "jobs_lib.ports.storage.folder:FolderStore.put:before:1",
-    "before it is read back": f"{RUN}:read_back:before:1",
-    "while it is read back": f"{RUN}:digest:before:2",
-    "before it is verified": at_sql("SET status = 'verified'"),
-    "before its rows are deleted": at_sql("DELETE FROM {audit_logs}"),
+    "before it is written": f"{STORE_CLASS}.put:before:1",
+    "before it is read back": f"{STORE_CLASS}.read:before:1",
     "before its rows are all deleted": at_sql("DELETE FROM {audit_logs}", 2),
-    "before it is done": at_sql("SET status = 'purged'"),
     "before an old one is forgotten": at_sql("DELETE FROM {audit_archives}"),
 }
 
