@@ -43,8 +43,8 @@ def run(ctx) -> dict:
     first = _first(ctx)
     try:
         ctx.db.batch(lambda: _remember(ctx.db, _due(ctx, _state(ctx.db, ctx.db.for_update))))
-        while not ctx.should_stop(ctx.counts["days"]) and (
-                day := _paced(ctx, partial(_add_up_next, ctx, first))):
+        while not ctx.should_stop(ctx.counts["days"]) and _paced(
+                ctx, partial(_add_up_next, ctx, first)):
             ctx.count("days")
             ctx.progress(ctx.counts["days"])
         _delete_old(ctx, first)
