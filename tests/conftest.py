@@ -32,9 +32,11 @@ settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCh
 settings.load_profile("busy")
 
 ENGINES = ["sqlite", "mariadb"]
-# Their tests start programs, up to a second each. Of them, those marked `quick` are in the quick
-# tier, and of the others those not marked `slow`.
-PROGRAMS = ("apps", "operator", "runner", "workers")
+# Their tests start programs, up to a second each, or let days pass, as the simulation of the quick
+# tier does. Of them, those marked `quick` are in the quick tier, and of the others those not marked
+# `slow`.
+LONG = ("apps/", "operator/", "runner/", "workers/", "guard/test_doubt", "guard/test_no_false_stop",
+        "guard/test_relay")
 TESTS = Path(__file__).resolve().parent
 
 
@@ -44,8 +46,8 @@ def pytest_collection_modifyitems(items):
         on_mariadb = "mariadb" in item.fixturenames or "mariadb" in item.name
         if on_mariadb:
             item.add_marker("mariadb")
-        folder = item.path.relative_to(TESTS).parts[0]
-        if on_mariadb or (folder in PROGRAMS and not item.get_closest_marker("quick")):
+        is_long = str(item.path.relative_to(TESTS)).startswith(LONG)
+        if on_mariadb or (is_long and not item.get_closest_marker("quick")):
             item.add_marker("slow")
 
 

@@ -73,6 +73,7 @@ def test_a_clock_400_days_ahead_deletes_nothing_for_80_hours(known):            
     assert known.ids("sessions") == []
 
 
+@pytest.mark.quick
 def test_the_right_clock_ends_the_doubt_at_once(known):                               # R68
     known.set_clock(days=400)
     ticks(known, 2)
@@ -206,6 +207,7 @@ def restored(known):
     return known
 
 
+@pytest.mark.quick
 def test_nothing_is_sent_or_deleted_until_a_person_says_so(restored):                 # R81
     pass_time(restored, days=11)
     restored.tick()

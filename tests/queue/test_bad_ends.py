@@ -67,7 +67,9 @@ def run_and_be_killed(bench, job: str) -> bool:
     return is_killed(lambda: bench.attempt(job)["status"] in ("ok", "partial"))
 
 
-@pytest.mark.parametrize("job", TABLES)
+@pytest.mark.parametrize("job", [
+    job if job == "retry_webhooks" else pytest.param(job, marks=pytest.mark.slow)
+    for job in TABLES])
 def test_a_row_that_kills_its_run_at_each_attempt_fails_in_the_end(queue, job):     # R22 R23
     queue.heard = lambda id: id == BAD and os.kill(os.getpid(), signal.SIGKILL)
     table, kills = TABLES[job], 0

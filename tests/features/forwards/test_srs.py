@@ -110,6 +110,7 @@ def test_both_agree_on_age(days):     # R36
         assert (ours != "refused") is (0 <= days <= 21)
 
 
+@pytest.mark.slow
 @given(local=st.from_regex(r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.-]{1,60}", fullmatch=True),
        domain=st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?(\.[a-z]{2,6}){1,2}", fullmatch=True),
        secret=st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable()))
