@@ -15,7 +15,7 @@ from jobs_lib.engines.attempts import POSTPONED, UNCERTAIN, Tried
 from jobs_lib.engines.due import Due
 from jobs_lib.engines.queue import EVERY_ONE, Work, work_if_due
 from jobs_lib.engines.rows import invalid
-from jobs_lib.engines.turns import Ring, Turn
+from jobs_lib.engines.turns import Ring
 from jobs_lib.errors import JobsError
 from jobs_lib.features.notifications.reminders import alone
 from jobs_lib.features.queues import DOMAINS
@@ -43,60 +43,50 @@ SAME = ("user_id", "name", "ownership_token", "status")     # else it is another
 
 def preview(ctx) -> dict:
     """What a run would look at. Nobody is asked."""
-    work = Looks(ctx, DOMAINS)
+    work, named = Looks(ctx, DOMAINS), _named(ctx)
     work.count_unknown()
-    if ctx.options.domain:
-        ids = [row["id"] for row in _named(ctx)]
-        number = len(ids)
-    else:
-        ids, number = work.due().ids(SHOWN), work.due().backlog(EVERY_ONE)[0]
-    number = ctx.within_limit(number)
+    number = ctx.within_limit(len(named) or work.due().backlog(EVERY_ONE)[0])
     if number:
+        rows = work.read(named or work.due().ids(SHOWN))
         ctx.show(f"look at the records of {counted(number, 'domain')}",
-                 list(work.read(ids).values())[:min(number, SHOWN)])
+                 list(rows.values())[:min(number, SHOWN)])
     guard.held(ctx, "domains")
     return {**ctx.counts, "checked": number}
 
 
 def check_due(ctx) -> None:
-    """Look at every domain that is due, owners in turn; or at the one that is named."""
-    work = Looks(ctx, DOMAINS) if ctx.options.domain else work_if_due(ctx, DOMAINS, Looks)
-    if work is None:
-        return
-    named = _named(ctx) if ctx.options.domain else []
-    if not _may_judge(ctx):
-        return
-    work.resolver, ring, done = ctx.dns(), Ring(work), 0
-    ring.also = ACTIVE
+    """Look at every domain that is due, owners in turn; or at the one that is named, which is due
+    by that. Where `[dns]` does not say enough, domains wait as they are: `doctor` and `config
+    check` ask for it."""
+    named, missing = _named(ctx), records.unset(ctx.options.require, ctx.section("dns"))
+    if named and missing:
+        raise JobsError(missing)
     if named:
-        work.look_at(work.usable([Turn(row["id"], row["user_id"], False, ring) for row in named]))
-    while not named and not ctx.should_stop(done) and (
-            rows := work.take(ring, ctx.within_limit(AT_ONCE, done))):
-        done += work.look_at(rows)
-    work.finish()
+        ctx.db.batch(lambda: ctx.db.execute(
+            "UPDATE {domains} SET recheck_requested_at = :now WHERE id IN (:ids)", ids=named,
+            now=ctx.now))
+    work = work_if_due(ctx, DOMAINS, Looks)
+    if work and missing:
+        ctx.log.warning("domains not checked", reason=missing)
+        ctx.count("not_checked", work.due().backlog(EVERY_ONE)[0])
+    elif work:
+        ring, work.resolver, done = Ring(work), ctx.dns(), 0
+        ring.also, ring.values = ACTIVE + " AND id IN (:named)" * bool(named), {"named": named}
+        while not ctx.should_stop(done) and (
+                rows := work.take(ring, ctx.within_limit(AT_ONCE, done))):
+            done += work.look_at(rows)
+        work.finish()
 
 
-def _named(ctx) -> list[dict]:
-    """The domain that is named: several accounts may have it."""
+def _named(ctx) -> list:
+    """The ids of the domain that is named, if one is: several accounts may have it."""
     name = ctx.options.domain
-    found = ctx.db.query(
-        f"SELECT id, user_id FROM {{domains}} WHERE name IN (:names){ACTIVE} ORDER BY id "
-        "LIMIT :most", names=forms(name), most=AT_ONCE)
-    if not found:
+    found = [row["id"] for row in ctx.db.query(
+        f"SELECT id FROM {{domains}} WHERE name IN (:names){ACTIVE} ORDER BY id LIMIT :most",
+        names=forms(name), most=AT_ONCE)] if name else []
+    if name and not found:
         raise JobsError(f"--set domain={name}: no active account has such a domain")
     return found
-
-
-def _may_judge(ctx) -> bool:
-    """Whether `[dns]` says enough. If it does not, domains wait as they are: `doctor` and `config
-    check` ask for it."""
-    missing = records.unset(ctx.options.require, ctx.section("dns"))
-    if missing and ctx.options.domain:
-        raise JobsError(missing)
-    if missing:
-        ctx.log.warning("domains not checked", reason=missing)
-        ctx.count("not_checked", due(ctx).backlog(EVERY_ONE)[0])
-    return not missing
 
 
 class Looks(Work):

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+from datetime import timedelta
 from textwrap import wrap
 
 from jobs_lib.database.values import one_line, words
 from jobs_lib.records import namedtuple
+from jobs_lib.text import counted
 
 from . import mustache
 from .kinds import KINDS
@@ -22,9 +24,6 @@ LONGEST = 1000                    # characters of a value: a DKIM key of 4096 bi
 # below its own beginning a folded line goes on
 LABEL = re.compile(r"^ *(?:[-*] +|[A-Z][\w ]{0,18}: +)?")
 DOT = re.compile(r"(?<=\w)\.(?=[^\W\d_]{2})")      # in a name of a host
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September",
-          "October", "November", "December")
-UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 Letter = namedtuple("Letter", "subject text html")
 
@@ -80,7 +79,8 @@ def unlinked(text) -> str:
 
 def day(moment) -> str:
     """`25 November 2026`: no reader takes the month for the day. For an aware UTC datetime."""
-    return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}"
+    # in English whatever the host speaks: nothing here ever sets a locale
+    return f"{moment.day} {moment:%B %Y}"
 
 
 def minute(moment) -> str:
@@ -90,11 +90,9 @@ def minute(moment) -> str:
 
 
 def span(length) -> str:
-    """A timedelta in the largest unit that divides it: `30 days`, `36 hours`, `1 hour`."""
-    seconds = int(length.total_seconds())
-    unit, factor = next(unit for unit in UNITS if seconds % unit[1] == 0)
-    number = seconds // factor
-    return f"{number} {unit}{'s' * (number != 1)}"
+    """`30 days` of a timedelta, or `36 hours` where it is no whole number of days."""
+    hours = length // timedelta(hours=1)
+    return counted(hours, "hour") if hours % 24 else counted(hours // 24, "day")
 
 
 def _signature(persona: str) -> str:
