@@ -15,7 +15,7 @@ def call(job, ctx, limits, result: dict, complete: bool) -> None:
     result["counts"] = ctx.counts           # from here on, however the run ends
     try:
         try:
-            _work(job, ctx, complete)
+            _work(job, ctx, complete, limits)
         finally:
             result["counts"] = ctx.counts or ctx.progressed
             if ctx.held:
@@ -45,12 +45,16 @@ def call(job, ctx, limits, result: dict, complete: bool) -> None:
         _add_defects(result, [*ctx.defects.values()])
 
 
-def _work(job, ctx, complete: bool) -> None:
+def _work(job, ctx, complete: bool, limits) -> None:
     try:
         if not complete:
             from jobs_lib.database.schema.fit import need
             need(ctx.db, job, store=not ctx.dry_run)
         returned = job.run(ctx) or {}
+    except errors.DatabaseError:
+        if limits.rang:         # SQLite makes an error of its own of an alarm that strikes in it
+            raise errors.Stopped(limits.HARD) from None
+        raise
     except MemoryError as error:
         raise errors.JobsError(out_of_memory(error, ctx.db)) from None
     if returned is not ctx.counts:

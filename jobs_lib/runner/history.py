@@ -8,7 +8,6 @@ from jobs_lib.database import stored
 from jobs_lib.errors import Busy, DatabaseError, Duplicate, Lost
 from jobs_lib.plain_json import dumps
 
-from . import unrecorded
 from .locks import DATABASE
 
 # after its hard limit, a run that cannot be asked counts as dead
@@ -48,42 +47,18 @@ def finish(db, run: dict, sleep, left) -> None:
     seconds for it."""
     for attempt in range(1, FINISH_TRIES + 1):
         try:
-            _end(db, run)
+            db.execute(
+                "UPDATE {job_runs} SET status = :status, finished_at = :finished_at, "
+                "duration_ms = :duration_ms, counts = :counts, stop_reason = :stop_reason, "
+                "error = :error WHERE run_id = :run_id", status=run["status"],
+                finished_at=run["finished_at"], duration_ms=run["duration_ms"],
+                counts=dumps(run["counts"]), stop_reason=run["stop_reason"],
+                error=run["error"] and run["error"][:ERROR_LENGTH], run_id=run["run_id"])
             return
         except DatabaseError:
             if attempt == FINISH_TRIES or left() <= FINISH_PAUSE:
                 raise
             sleep(FINISH_PAUSE)
-
-
-def _end(db, run: dict) -> None:
-    db.execute("UPDATE {job_runs} SET status = :status, finished_at = :finished_at, duration_ms = "
-               ":duration_ms,"
-               " counts = :counts, stop_reason = :stop_reason, error = :error "
-               "WHERE run_id = :run_id", status=run["status"], finished_at=run["finished_at"],
-               duration_ms=run["duration_ms"], counts=dumps(run["counts"]),
-               stop_reason=run["stop_reason"], error=run["error"] and run["error"][:ERROR_LENGTH],
-               run_id=run["run_id"])
-
-
-def store_kept(db, state_dir: str, job: str, installation: str, log) -> None:
-    """Store the outcome of an earlier run that the database did not take then
-    (runner/unrecorded.py)."""
-    kept, path = unrecorded.take(state_dir, job)
-    if not path:
-        return
-    if kept is None:
-        log.warning("kept outcome cannot be read", file=path, moved_to=unrecorded.set_aside(path)
-                    or None)
-        return
-    row = db.row("SELECT status FROM {job_runs} WHERE run_id = :run_id", run_id=kept["run_id"])
-    if row is None:
-        db.insert("job_runs", run_id=kept["run_id"], job=job, trigger_type=kept["trigger"],
-                  status="running", installation=installation, host=host(), pid=kept["pid"],
-                  started_at=kept["started_at"])
-    if row is None or row["status"] in ("running", "vanished"):
-        _end(db, kept)
-    os.unlink(path)
 
 
 def record_heartbeat(db, run_id: str, now, progress: dict | None) -> None:

@@ -2,25 +2,28 @@
 
 The soft reasons are asked for between items (`should_stop`). The hard limit is an alarm that raises
 `Stopped` inside whatever hangs, and again each second until it is heard: a library may swallow one.
-What is stuck in C code hears no alarm; that is the watchdog's case (runner/watchdog.py).
+Code that never returns to Python hears no alarm: a timer of the processor's time that it uses up
+lets the system end the process, and the next run calls this one vanished. A process that was frozen
+(SIGSTOP, a suspended container) has used none: it hears its alarm, and stores its outcome.
 """
 from __future__ import annotations
 
 import time
 
-from jobs_lib.errors import TERMINATED, Stopped
-
-from .watchdog import Watchdog
+from jobs_lib import errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-else:                               # as in watchdog.py
+else:
+    # What `signal` itself is made from: that makes enumerations of the numbers, and takes 1.5 ms to
+    # load with `enum`, a thirtieth of a tick that finds nothing to do.
     import _signal as signal
 
 SIGNALS: dict[int, str] = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "SIGINT",
                           signal.SIGHUP: "SIGHUP"}
 AGAIN_SECONDS = 1.0              # between alarms that nobody heard
+LAST_RESORT_SECONDS = 10.0       # of the processor, past the hard limit
 
 
 class Signals:
@@ -74,7 +77,7 @@ class ExitOnSignal:
 
     @staticmethod
     def _exit(_number, _frame) -> None:
-        raise SystemExit(TERMINATED)
+        raise SystemExit(errors.TERMINATED)
 
 
 class Alarm:
@@ -88,6 +91,7 @@ class Alarm:
         self._reason, self._seconds, self._first = reason, seconds, first
         self._started: float | None = None
         self._cancelled = False
+        self.rang = False
 
     def __enter__(self) -> Alarm:
         self.start(self._seconds)
@@ -123,10 +127,10 @@ class Alarm:
         if self._cancelled:
             return
         # forgotten before it is called: the next alarm may come while this one is dealt with
-        first, self._first = self._first, None
+        self.rang, first, self._first = True, self._first, None
         if first:
             first()
-        raise Stopped(self._reason)
+        raise errors.Stopped(self._reason)
 
 
 class RunLimits(Signals):
@@ -134,12 +138,11 @@ class RunLimits(Signals):
 
     soft, hard  on the clock of `monotonic()`: the end of the budget, and of the grace after it
     lock        what must still be ours, once it is taken         database  what the run may hang in
-    last_words(sentence)  called when the process is about to end itself, from another thread
     """
 
     HARD = "hard limit"
 
-    def __init__(self, *, monotonic, budget: float, grace: float, last_words=print) -> None:
+    def __init__(self, *, monotonic, budget: float, grace: float) -> None:
         super().__init__()
         self._monotonic = monotonic
         self.started = monotonic()
@@ -147,7 +150,6 @@ class RunLimits(Signals):
         self.lock, self.database = None, None
         self.reason: str | None = None
         self._alarm = Alarm(self.HARD, first=self._interrupt)
-        self._watchdog = Watchdog(self._interrupt, last_words)
         self._ended = False
 
     def stop_reason(self) -> str | None:
@@ -157,6 +159,7 @@ class RunLimits(Signals):
         return self.reason
 
     def _reached(self) -> str | None:
+        self._set_timer()
         if self.heard:
             return self.heard
         if self._monotonic() >= self.soft:
@@ -177,38 +180,46 @@ class RunLimits(Signals):
         ended: BaseException | None = None
         try:
             try:
-                left = max(0.05, self.hard - self._monotonic())
-                self._alarm.start(left)
-                self._watchdog.start(left)
+                signal.signal(signal.SIGPROF, signal.SIG_DFL)
+                self._set_timer()
+                self._alarm.start(max(0.05, self.hard - self._monotonic()))
                 work()
             except BaseException as error:      # noqa: BLE001  given to the caller, with no alarm
                 ended = error
             self.end()
-        except Stopped as error:
+        except errors.Stopped as error:
             # struck between those two lines: the next one is a second away
             self.end()
             ended = error
         return ended
 
+    @property
+    def rang(self) -> bool:
+        """Whether an alarm has struck, and was perhaps swallowed."""
+        return self._alarm.rang
+
     def end(self) -> None:
-        """The work is over: no more alarms. The watchdog stays."""
+        """The work is over: no more alarms."""
         self._ended = True
         self._alarm.cancel()
-        self._watchdog.heard()
+
+    def _set_timer(self) -> None:
+        """Anew between two items, since time in which a run waits uses up no processor."""
+        left = max(0.0, self.hard - self._monotonic())
+        signal.setitimer(signal.ITIMER_PROF, left + LAST_RESORT_SECONDS)
 
     def __exit__(self, *_) -> None:
         self._alarm.restore()
-        self._watchdog.stop()
+        signal.setitimer(signal.ITIMER_PROF, 0)
         super().__exit__()
 
     def _note(self, number: int, frame) -> None:
         impatient = self.heard == "SIGINT" and number == signal.SIGINT and not self._ended
         super()._note(number, frame)
         if impatient:                    # Ctrl-C twice: a person is waiting
-            raise Stopped("SIGINT twice")
+            raise errors.Stopped("SIGINT twice")
 
     def _interrupt(self) -> None:
-        """End what the database is doing: a server would go on with it, and SQLite's own code hears
-        no alarm."""
+        """End what the database is doing: a server would go on with it."""
         if self.database is not None:
             self.database.interrupt()

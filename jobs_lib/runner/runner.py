@@ -3,7 +3,6 @@ a worker."""
 from __future__ import annotations
 
 import os
-import sys
 import time
 from datetime import timedelta
 
@@ -11,7 +10,7 @@ from jobs_lib import clock, errors, folders
 from jobs_lib.database.schema import version
 from jobs_lib.records import namedtuple
 
-from . import doubt, history, incident_files, locks, slots, unrecorded
+from . import doubt, history, incident_files, locks, slots
 from .call import call, out_of_memory
 from .context import Context
 from .limits import RunLimits
@@ -68,8 +67,7 @@ class _Attempt:
             budget = min(budget, request.budget)
         self.longest = budget + core.grace.total_seconds()
         self.limits = RunLimits(monotonic=ports.monotonic, budget=budget,
-                                grace=core.grace.total_seconds(),
-                                last_words=self._last_words)
+                                grace=core.grace.total_seconds())
         self.lock: Any = None
         self.db: Any = None
         self.begun = False              # the run may have a row of its own
@@ -135,7 +133,6 @@ class _Attempt:
             self._finish()
         elif self.result["status"] == "timeout" and not self.request.dry_run:
             self.log.error("run ended", **as_json(self.result))
-            self._keep()
 
     def _give_back(self) -> None:
         if self.db is not None:
@@ -203,7 +200,6 @@ class _Attempt:
         except errors.Busy as error:
             self.begun = False
             self._not_started(f"{BUSY_BEFORE}{error}")
-            self._keep()
             return False
         finally:
             self.db.left = self._left
@@ -217,7 +213,6 @@ class _Attempt:
     def _sweep(self) -> None:
         """Put right what earlier runs have left."""
         db, now = self.db, self.result["started_at"]
-        history.store_kept(db, self.core.state_dir, self.job.name, self.installation, self.log)
         for dead in history.sweep(db, self.job.name, now, installation=self.installation,
                                   lock=self.lock):
             self.log.error("run vanished", dead_run=dead["run_id"], started_at=dead["started_at"],
@@ -232,9 +227,8 @@ class _Attempt:
     def _sweep_drafts(self) -> None:
         """What killed runs have left half-written in our own folder."""
         state = self.core.state_dir
-        for folder in (state, os.path.join(state, unrecorded.FOLDER)):
-            for name in folders.sweep_drafts(folder, self.result["started_at"].timestamp()):
-                self.log.event("draft removed", file=os.path.join(folder, name))
+        for name in folders.sweep_drafts(state, self.result["started_at"].timestamp()):
+            self.log.event("draft removed", file=os.path.join(state, name))
 
     def _trigger(self) -> str | None:
         """Whether this run starts its slot or carries it on; None: the slot is done. Asked under
@@ -277,27 +271,12 @@ class _Attempt:
         try:
             history.finish(self.db, result, self.ports.sleep, self._left)
         except errors.DatabaseError as error:
-            self._keep()
             if result["status"] != "timeout":
                 result.update(status="failed", error=f"the outcome could not be stored: {error}")
         self.log.event("run ended", "info" if result["status"] in ("ok", "partial") else "error",
                        **as_json(result))
 
-    def _keep(self) -> None:
-        """What the database does not take, the next run stores."""
-        outcome = {**as_json(self.result), "trigger": self.request.trigger, "pid": os.getpid()}
-        try:
-            unrecorded.keep(self.core.state_dir, outcome, begun=self.begun)
-        except OSError as error:
-            self.log.error("outcome not kept", error=str(error))
-
     def _close(self) -> None:
         elapsed = self.ports.monotonic() - self.limits.started
         self.result["finished_at"] = self.result["started_at"] + timedelta(seconds=int(elapsed))
         self.result["duration_ms"] = int(elapsed * 1000)
-
-    def _last_words(self, why: str) -> None:
-        """From the watchdog's thread, just before the process ends."""
-        if self.console.level >= 0:
-            os.write(sys.stderr.fileno(), f"{self.job.name}: {why}\n".encode())
-        self.log.error("run stuck", reason=why)

@@ -130,7 +130,7 @@ def test_a_hang_is_ended_by_our_own_limit(site, mode, crew, how, outcome):   # R
     site.configure(grace="1s")
     site.enable("hang", how=how, budget="1s", schedule="0 3 * * *")
     site("run-due")
-    crew(site, small="jobs_lib.runner.watchdog:LAST_RESORT_SECONDS=2")
+    crew(site, small="jobs_lib.runner.limits:LAST_RESORT_SECONDS=2")
     row = until(lambda: site.runs("hang"))[0]
     until(lambda: not os.path.exists(f"/proc/{row['pid']}") or site.outcomes("hang") == [outcome])
     site.configure("hang", how="no")

@@ -39,6 +39,7 @@ by_key = " NOT INDEXED"
 Target = namedtuple("Target", "path parameters timeout")
 Changed = namedtuple("Changed", "rowcount")
 Changed.__doc__ = "What is read of a cursor after an UPDATE or a DELETE."
+HEARING_STEPS = 1_000_000        # of SQLite's machine: some 20 ms
 MEMORY = ":memory:"
 # descriptors that it may need at once: the file, its journal, their folder
 NEEDED = 5
@@ -138,7 +139,13 @@ def _open(uri: str, timeout: float, factory=_Connection):
 
 def _mark(raw, timeout: float):
     raw.wait = timeout
+    raw.set_progress_handler(_hear, HEARING_STEPS)
     return raw
+
+
+def _hear() -> int:
+    """In a long statement: Python hears its signals and alarms before it does this."""
+    return 0
 
 
 class _Traceless(_Connection):

@@ -14,10 +14,13 @@ EVER = 10 ** 9
 
 @declare(schedule="17 3 * * *", enabled=False, idempotency="It does nothing.",
          options={"how": Option(kind.text, "sleep", "One of the functions below."),
+                  "waits": Option(kind.integer(0, 100), "0", "Seconds first, with nothing to do."),
                   "after": Option(kind.switch, "yes", "An uncommitted row first.")})
 def job(ctx):
     """Add a row that must not stay, then hang."""
     ctx.progress(0, 1)
+    time.sleep(ctx.options.waits)
+    ctx.should_stop()
     hang = globals()[f"in_{ctx.options.how}"]
     if not ctx.options.after:
         return hang(ctx)
@@ -65,14 +68,6 @@ def in_swallow(_ctx):
         time.sleep(EVER)
     except BaseException:       # noqa: BLE001
         time.sleep(EVER)
-
-
-def in_thread_free_code(_ctx):
-    """C code that lets other threads run, and hears no signal: it waits for its own mutex."""
-    import ctypes
-    mutex = ctypes.create_string_buffer(256)        # of zeros: a free one
-    for _ in range(2):
-        ctypes.CDLL(None).pthread_mutex_lock(mutex)
 
 
 def in_code_that_holds_all(_ctx):
