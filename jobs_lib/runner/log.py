@@ -9,7 +9,6 @@ dropped, since cron would mail it.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import sys
 
@@ -19,7 +18,7 @@ from jobs_lib.plain_json import dumps
 
 from .incident_files import PRINTED
 
-SIZE, FILES = 1024 ** 2, 5       # a larger file is rotated; rotated ones that are kept
+SIZE, FILES = 1024 ** 2, 5       # a larger file is rotated by the next run; rotated ones kept
 
 
 class Log:
@@ -92,35 +91,21 @@ class Log:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _open(self) -> None:
-        """Open the file at its path, again when another process has rotated it, and rotate a full
-        one."""
+        """Open the file, once a run. A full one is rotated before: nobody writes into it but runs
+        under the lock of this job."""
         if self._file >= 0:
-            mine, there = os.fstat(self._file), _stat(self.path)
-            same = there and (mine.st_ino, mine.st_dev) == (there.st_ino, there.st_dev)
-            if same and there.st_size < SIZE:
-                return
-            self.close()
-        there = _stat(self.path)
-        if there is None:
-            private(os.path.dirname(self.path))
-        elif there.st_size >= SIZE:
-            self._rotate()
-        self._file = open_own(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-
-    def _rotate(self) -> None:
-        lock = open_own(os.path.join(os.path.dirname(self.path), ".rotate.lock"), os.O_RDWR
-                        | os.O_CREAT)
+            return
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            there = _stat(self.path)
-            if there and there.st_size >= SIZE:        # not done by another meanwhile
-                for number in range(FILES - 1, 0, -1):
-                    older = f"{self.path}.{number}"
-                    if _stat(older):
-                        os.replace(older, f"{self.path}.{number + 1}")
-                os.replace(self.path, f"{self.path}.1")
-        finally:
-            os.close(lock)
+            is_full = os.stat(self.path).st_size >= SIZE
+        except FileNotFoundError:
+            is_full = False
+            private(os.path.dirname(self.path))
+        if is_full:
+            for number in range(FILES - 1, 0, -1):
+                if os.path.exists(older := f"{self.path}.{number}"):
+                    os.replace(older, f"{self.path}.{number + 1}")
+            os.replace(self.path, f"{self.path}.1")
+        self._file = open_own(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
 
 class NoLog:
@@ -135,10 +120,3 @@ class NoLog:
 def open_log(core, name: str, **more) -> Log:
     """The log of this name, as `[core]` has it."""
     return Log(core.log_dir, name, **more)
-
-
-def _stat(path: str):
-    try:
-        return os.stat(path)
-    except FileNotFoundError:
-        return None
