@@ -11,21 +11,15 @@ GATHER = "JOBS_BENCHMARK_FIGURES"       # the file that gets a line of JSON a fi
 def beside_goal(what: str, value: float, *, at_most: float | None = None,
                 at_least: float | None = None, unit: str = "") -> str:
     """Hand the figure over, and return it in words: `0.62, goal 0.4 or more: met`."""
-    goal = at_least if at_most is None else at_most
-    assert goal is not None, f"{what}: a goal is needed"
-    is_met = value >= goal if at_most is None else value <= goal
-    found = {"what": what, "value": round(value, 3), "unit": unit, "goal": goal,
+    limit = at_least if at_most is None else at_most
+    assert limit is not None, f"{what}: a goal is needed"
+    is_met = value >= limit if at_most is None else value <= limit
+    found = {"what": what, "value": round(value, 3), "unit": unit, "goal": limit,
              "at_least": at_most is None, "met": is_met}
     if path := os.environ.get(GATHER):
         with open(path, "a", encoding="utf-8") as file:
             file.write(json.dumps(found) + "\n")
-    return in_words(found)
-
-
-def in_words(found: dict) -> str:
-    """`0.62, goal 0.4 or more: met`, of a figure as `beside_goal` writes it."""
-    return (f"{shown(found['value'])}{found['unit']}, {goal(found)}: "
-            f"{'met' if found['met'] else 'missed'}")
+    return f"{shown(value)}{unit}, {goal(found)}: {'met' if is_met else 'missed'}"
 
 
 def goal(found: dict) -> str:
