@@ -13,7 +13,7 @@ from tests.servers.web import Web
 from tests.support.bench import Bench
 from tests.support.databases import Pool
 from tests.support.product import limits
-from tests.support.require import left_out, program
+from tests.support.require import program
 from tests.support.shell import Shell
 
 # Started in the background or by nohup, a test run ignores these, and so would every process that
@@ -63,14 +63,11 @@ def pytest_collection_finish():
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    """What was not tested, so that nobody takes a part for the whole."""
+    """What was not tested, so that nobody takes a part for the whole; what this machine could not
+    test, pytest lists by itself."""
     if config.option.markexpr == "not slow":
         terminalreporter.write_line("Left out: what is on MariaDB, of programs, or slow. "
                                     "`./install.sh test --all` runs it, too.")
-    if lines := left_out(terminalreporter.stats.get("skipped", [])):
-        terminalreporter.section("left out on this machine")
-        for line in lines:
-            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from jobs_lib import commands
-from tests.support.product import catalogue
+from tests.support.product import catalogue, way_to
 from tests.support.shell import ROOT, Shell
 
 COMMANDS = """alerts cancel config crontab demo doctor enqueue help history list mail metrics
@@ -134,3 +134,27 @@ def test_a_broken_job_file_is_reported_and_stops_no_other(upload):
     assert "retry_forwards" in upload("list").out
     assert upload("purge_failed_emails").err.startswith("jobs.py: the job purge_failed_emails "
                                                         "cannot be loaded")
+
+
+@pytest.mark.quick
+def test_a_missing_package_is_got_in_the_way_that_is_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "prefix", sys.base_prefix)         # the system's own Python
+
+    def way(name: str, extra: str | None) -> str:
+        return way_to(name, extra, str(tmp_path)).replace(str(tmp_path), "HERE")
+
+    anew = "`python3 -m venv .venv && .venv/bin/python -m pip install"
+    assert way("PyMySQL", "mysql").startswith(f"run {anew} ")
+    (tmp_path / "install.sh").touch()
+    assert way("PyMySQL", "mysql") == "run `./install.sh --with mysql` in HERE"
+    assert way("python-dotenv", "") == "run `./install.sh` in HERE"
+    assert way("tzdata", None) == f"run {anew} tzdata` in HERE"      # install.sh does not know it
+    # another Python has it
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").touch()
+    assert way("PyMySQL", "mysql") == "`.venv/bin/python jobs.py` in HERE has it: use that Python"
+    (tmp_path / ".venv" / "lib" / "python{}.{}".format(*sys.version_info)).mkdir(parents=True)
+    assert "./install.sh --with mysql" in way("PyMySQL", "mysql")
+    # an environment of a panel has its own pip
+    monkeypatch.setattr(sys, "prefix", "/home/you/virtualenv/jobs/3.11")
+    assert way("rq", "rq") == f"run `{sys.executable} -m pip install rq`"

@@ -3,6 +3,7 @@ again, paused."""
 from __future__ import annotations
 
 import json
+import os
 import time
 from datetime import timedelta
 
@@ -209,3 +210,39 @@ def test_a_job_locked_by_hand_stays_due(site, ticks):                        # R
     worker.communicate()
     site.configure("dig", items="1")
     assert ticks.at("2026-11-24 14:32") == [("dig", "ok", "2026-11-24 14:30")]
+
+
+# Nothing to do
+
+def written(folder) -> dict:
+    """Every file below the folder, with its time of change; what SQLite shares between processes
+    left out."""
+    return {os.path.join(place, name): os.stat(os.path.join(place, name)).st_mtime_ns
+            for place, _, files in os.walk(folder) for name in files
+            if not name.endswith(("-shm", "-wal")) and name != "run-due.lock"}
+
+
+def test_an_idle_tick_writes_nothing(any_site, request):       # R10
+    """Every job has had its slot, one is off, one paused."""
+    site = any_site
+    site.enable(*ALL, "dig")
+    site.configure("dig", enabled="no")
+    site.known("tick_low", paused_at=utc("2026-11-20 10:00"))
+    assert site("run-due", now="2026-11-24 14:31:00").code == 0
+    assert site.outcomes() == ["ok"] * 3
+
+    def writes():
+        """What tells of each write."""
+        if site.url.startswith("sqlite"):
+            return site.db.value("PRAGMA data_version")
+        return request.getfixturevalue("mariadb").root(
+            "SHOW GLOBAL STATUS WHERE Variable_name IN ('Com_insert', 'Com_update', 'Com_delete', "
+            "'Com_replace', 'Innodb_rows_inserted', 'Innodb_rows_updated', 'Innodb_rows_deleted', "
+            "'Com_begin')")
+    before = written(site.folder.parent), writes()
+    done = site("run-due", now="2026-11-24 14:32:00")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert (written(site.folder.parent), writes()) == before
+    # as a tick does that has work to do
+    assert site("run-due", now="2026-11-24 14:36:00").code == 0
+    assert writes() != before[1]
