@@ -2,18 +2,21 @@
 
 The time index says where the next rows are. Where they are close together, as old rows mostly are,
 ranges of the primary key delete them, which is the fastest way that both engines know. Where that
-is less than a fifth of a range, or keys are text, the rows are deleted by their ids, oldest first.
+is less than a fifth of a range, or keys are text, lists of their ids delete them, oldest first.
 
 A batch is one commit. Its size follows the time that the last one took, and a pause after it lets
 the others in. How long both should be is for the dialect to say. One that had to give way to others
-is tried again in halves.
+is tried again with half as many rows.
 """
 from __future__ import annotations
 
+from functools import partial
+
 from jobs_lib import clock
-from jobs_lib.database.values import chunked
 from jobs_lib.errors import Conflict, Lost
 from jobs_lib.records import namedtuple
+
+from . import spool
 
 FIRST = 1000                 # rows in the first batch
 SPARSE = 5                   # a range of ids should lose at least one row in so many
@@ -70,96 +73,78 @@ class BatchDeleter:
     """Deletes one Selection of a table after the other, until there is nothing left or the run is
     to stop: `limit`, `stuck`, or what else is its reason.
 
-    `files` is the column that names a file. `within(db, rows)` is called in each batch's
-    transaction just before the DELETE, with rows that are locked and that are just those which will
-    go.
+    `files` is the column that names a file, or `within(db, rows)` is called in each batch's
+    transaction just before the DELETE, with Rows that are locked and that are just those which will
+    be deleted. `number` and `rows` are what was done so far, batches and rows.
     """
 
     def __init__(self, ctx, table: str, files: str | None = None, within=None) -> None:
         self.ctx, self.db, self.files, self.within = ctx, ctx.db, files, within
-        self.folder = ctx.section("spool").dir if files else ""
-        self.table, self._has_numbers = table, table not in ctx.db.text_keys
-        self.sizer = BatchSizer(ctx.db.dialect.batches, FILES_AT_ONCE if files else None)
-        self.number, self.rows = 0, 0
+        self.table, self.number, self.rows = table, 0, 0
+        self._has_numbers = table not in ctx.db.text_keys
+        self._sizer = BatchSizer(ctx.db.dialect.batches, FILES_AT_ONCE if files else None)
+        self._next = ctx.monotonic()            # when the next batch may begin
         # since the last checkpoint; as many pages as that one found
         self._logged, self._pages_per_row = 0, float(PAGES)
         if ctx.db.dialect.before_batches:
             self.db.query(ctx.db.dialect.before_batches)
-        self._began = self._next = ctx.monotonic()
 
     def batches(self, chosen):
-        """Delete, and yield a Batch after each commit.
-
-        What the caller does with a batch counts as a part of the pause after it.
-        """
+        """Delete, and yield a Batch after each commit. What the caller does with it counts as a
+        part of the pause after it."""
         for branch in chosen.branches:
-            yield from self._in_halves(self._branch, chosen, branch)
+            yield from self._branch(chosen, branch)
 
     def delete_ids(self, chosen, ids):
         """Delete just these rows, as far as `chosen` still says so, in their order; yield as
         `batches` does."""
-        yield from self._in_halves(self._lists, chosen, [*ids])
-
-    def rate(self) -> int:
-        """Rows a second so far, pauses included."""
-        return int(self.rows / max(self.ctx.monotonic() - self._began, 1e-3))
-
-    def _in_halves(self, way, *given):
-        """What `way` yields. After a batch that had to give way it begins again, with half as many
-        rows."""
-        while True:
-            try:
-                return (yield from way(*given))
-            except Conflict as error:
-                self._next = self.ctx.monotonic() + self.sizer.pause_after_conflict(error)
-
-    def _lists(self, chosen, ids: list):
-        """Just these rows; those that were handled are taken off the list."""
+        ids = list(ids)
         while ids and self._may_go_on():
             some = ids[:self._most(LISTED)]
-            batch = self._delete_listed(chosen, some)
-            del ids[:len(some)]
-            yield batch
+            if batch := self._delete(chosen, " IN (:ids)", len(some), ids=some):
+                del ids[:len(some)]
+                yield batch
+
+    def log(self) -> None:
+        """One event for all that was deleted."""
+        self.ctx.log.event("purge", table=self.table, **self.ctx.counts, batches=self.number,
+                           reason=self.ctx.stop_reason or "done")
 
     def _branch(self, chosen, branch):
-        since, before = None, None
+        since = tried = None
         while self._may_go_on():
-            # text has no ranges: so many lists in one commit as it has room for
-            asked = self._most(LISTED if self._has_numbers else self.sizer.rows)
-            rows = self._oldest(chosen, branch, since, asked)
-            if not rows:
+            before, asked = self.rows, self._most(LISTED)
+            found = self._oldest(chosen, branch, since, asked)
+            ids = [row["id"] for row in found]
+            if not ids:
                 return
-            ids = [row["id"] for row in rows]
             if (len(ids) == asked and self._has_numbers and not chosen.listed
                     and max(ids) - min(ids) < SPARSE * asked):
-                deleted = yield from self._ranges(chosen, min(ids))
-                since = None
-            else:
-                batch = self._delete_listed(chosen, ids)
-                deleted = batch.rows
-                age = rows[-1]["age"]
+                yield from self._ranges(chosen, min(ids))
+            elif batch := self._delete(chosen, " IN (:ids)", len(ids), ids=ids):
+                age = found[-1]["age"]
                 # MySQL takes no other
                 since = age if isinstance(age, int) or clock.parse_any(age) else since
                 yield batch
-            if not deleted and ids == before:
-                self.ctx.stop("stuck")          # found again, and again none of them would go
-            before = ids
-            if len(ids) < asked and deleted:
+            else:
+                continue
+            if self.rows > before and len(ids) < asked:
                 return
+            if self.rows == before and ids == tried:
+                self.ctx.stop("stuck")          # found again, and again none of them was deleted
+            tried = ids
 
     def _ranges(self, chosen, start: int):
-        """Ranges of the primary key from `start` on, as long as they are worth it. How many rows
-        went."""
-        deleted = 0
+        """Ranges of the primary key from `start` on, as long as they are worth it."""
         while self._may_go_on():
-            width = self._most(self.sizer.rows)
-            batch = self._delete(chosen, " BETWEEN :low AND :high", width,
-                                 [{"low": start, "high": start + width - 1}])
-            start, deleted = start + width, deleted + batch.rows
-            yield batch
-            if batch.rows * SPARSE < width:
-                break
-        return deleted
+            width = self._most(self._sizer.rows)
+            batch = self._delete(chosen, " BETWEEN :low AND :high", width, low=start,
+                                 high=start + width - 1)
+            if batch:
+                start += width
+                yield batch
+                if batch.rows * SPARSE < width:
+                    return
 
     def _oldest(self, chosen, branch, since, most: int) -> list[dict]:
         """The next rows by the branch's time index. Those before `since` are deleted: to pass them
@@ -171,69 +156,56 @@ class BatchDeleter:
                              f"WHERE {branch.sql}{later} ORDER BY {branch.age} LIMIT :most",
                              **values, most=most)
 
-    def _delete_listed(self, chosen, ids: list) -> Batch:
-        return self._delete(chosen, " IN (:ids)", len(ids),
-                            [{"ids": some} for some in chunked(ids, LISTED)])
-
-    def _delete(self, chosen, key: str, width: int, parts: list[dict]) -> Batch:
-        """One batch, of a statement for each part; `key`: the condition about `id`."""
-        rule, by_key = chosen.sql, self.db.by_key(self.table)
-        if not self._has_numbers:
-            # Else SQLite goes through all that is old by the time index, for each list of keys.
-            rule = f"CASE WHEN {rule} THEN 1 ELSE 0 END = 1"
-        source = f" FROM {{{self.table}}}{by_key} WHERE id{key} AND {rule}"
-
-        def work() -> Batch:
-            deleted, names = 0, []
-            for part in parts:
-                rows = Rows(source, key, rule, {**chosen.values, **part})
-                names += [row["name"] for row in self.db.query(
-                    f"SELECT {self.files} AS name{source}{self.db.for_update}",
-                    **rows.values)] if self.files else []
-                expected = self._keep(rows) if self.within else None
-                number = self.db.execute(f"DELETE{source}", **rows.values)
-                if expected not in (None, number):
-                    # a row came in meanwhile, of which nothing was kept
-                    raise Conflict(f"rows of {self.table} changed while they were counted")
-                deleted += number
-            return Batch(deleted, *self._drop(names))
-
-        begin = self.ctx.monotonic()
-        batch = self.db.batch(work, retry_on=Lost)         # a conflict: `_in_halves`
-        end = self.ctx.monotonic()
-        self._next = end + self.sizer.pause_after(width, end - begin)
+    def _delete(self, chosen, key: str, width: int, **values) -> Batch | None:
+        """One batch, and when the next one may begin. None where it had to give way. `key`: the
+        condition about `id`; `width`: how many ids it is about."""
+        # With text, SQLite would else go through all that is old by the time index, for each list.
+        rule = chosen.sql if self._has_numbers else f"CASE WHEN {chosen.sql} THEN 1 ELSE 0 END = 1"
+        source = f" FROM {{{self.table}}}{self.db.by_key(self.table)} WHERE id{key} AND {rule}"
+        rows = Rows(source, key, rule, {**chosen.values, **values})
+        began = self.ctx.monotonic()
+        try:
+            batch = self.db.batch(partial(self._transaction, rows), retry_on=Lost)
+        except Conflict as error:
+            self._next = self.ctx.monotonic() + self._sizer.pause_after_conflict(error)
+            return None
+        ended = self.ctx.monotonic()
+        self._next = ended + self._sizer.pause_after(width, ended - began)
         self.number, self.rows = self.number + 1, self.rows + batch.rows
         if self.db.dialect.after_batch:
             self._checkpoint(batch.rows)
         return batch
 
-    def _drop(self, names: list) -> tuple[int, int]:
-        """Delete the files of the deleted rows. How many, and their bytes."""
-        if not names:
-            return 0, 0
-        from .spool import drop
-        return drop(self.db, self.folder, names)
+    def _transaction(self, rows: Rows) -> Batch:
+        names, expected = [], None
+        if self.files:
+            names = [row["name"] for row in self.db.query(
+                f"SELECT {self.files} AS name{rows.source}{self.db.for_update}", **rows.values)]
+            expected = len(names)
+        elif self.within:
+            expected = self.db.value(f"SELECT COUNT(*) AS number{rows.source}{self.db.for_update}",
+                                     **rows.values)
+            if expected:
+                self.within(self.db, rows)
+        deleted = self.db.execute(f"DELETE{rows.source}", **rows.values)
+        if expected not in (None, deleted):
+            # a row came in meanwhile, of which nothing is known
+            raise Conflict(f"rows of {self.table} changed while they were looked at")
+        folder = self.ctx.section("spool").dir if names else ""
+        return Batch(deleted, *spool.drop(self.db, folder, names))
 
     def _checkpoint(self, rows: int) -> None:
         """Copy SQLite's log into the database before the next batch makes it so long that another
         writer would do it. Each time waits for the disk."""
         self._logged += rows
-        if (self._logged + self.sizer.rows) * self._pages_per_row >= PAGES:
+        if (self._logged + self._sizer.rows) * self._pages_per_row >= PAGES:
             pages = self.db.row(self.db.dialect.after_batch)["log"]
             self._pages_per_row = max(pages, 1) / max(self._logged, 1)
             self._logged = 0
 
-    def _keep(self, rows: Rows) -> int:
-        """Let `within` see the rows, locked. How many they are."""
-        number = self.db.value(f"SELECT COUNT(*) AS number{rows.source}{self.db.for_update}",
-                               **rows.values)
-        if number:
-            self.within(self.db, rows)
-        return number
-
     def _most(self, wanted: int) -> int:
         """At most how many rows now: by the sizer and by `--limit`."""
-        return self.ctx.within_limit(min(wanted, self.sizer.rows), self.rows)
+        return self.ctx.within_limit(min(wanted, self._sizer.rows), self.rows)
 
     def _may_go_on(self) -> bool:
         if not self.ctx.should_stop(self.rows):

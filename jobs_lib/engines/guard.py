@@ -175,22 +175,31 @@ def end_fallen(db, options_of, queues: dict, now) -> None:
 
 # Changed rules
 
-def kept(ctx, table: str, limits: dict, count) -> dict:
-    """The retentions that count in this run, {option: seconds}: `limits`, or where these would
-    delete much only because they were changed, the longer of each and that of the last run.
+def kept(ctx, table: str, limits: dict, count, has_store: bool | None = None) -> dict:
+    """The retentions that count in this run, {option: timedelta, None where it is off}: `limits`,
+    or where these would delete much only because they were changed, the longer of each and that of
+    the last run.
 
-    NEVER is `off`. `count(limits)`: how many rows of the table they delete.
+    `count(limits)`: how many rows of the table they delete. `has_store`: whether they are archived
+    before; None where they never are. Where a store is gone, the longer of each is for ever.
     """
     rule = f"rule:{table}"              # a kind may have the name of a table
+    asked = {name: NEVER if keep is None else int(keep.total_seconds())
+             for name, keep in limits.items()}
+    if has_store is not None:
+        asked[STORE] = NEVER if has_store else 0
     last = {name: _number(value) for name, value in _part(ctx.memory, "options").items()}
-    longer = {name: max(seconds, last.get(name, NEVER)) for name, seconds in limits.items()}
-    if longer != limits and not _reported(ctx, rule):
+    most = {name: max(seconds, last.get(name, NEVER)) for name, seconds in asked.items()}
+    if most != asked and not _reported(ctx, rule):
+        is_lost = most.get(STORE) != asked.get(STORE)
+        longer = {name: None if is_lost or most[name] >= NEVER else timedelta(seconds=most[name])
+                  for name in limits}
         going = count(limits) - count(longer)
         total = ctx.db.value(f"SELECT COUNT(*) FROM {{{table}}}") if going > LEAST_ROWS else 0
         if going > max(LEAST_ROWS, SHARE_OF_ROWS * total):
             changes = ", ".join(
                 f"{name} = {_text(name, seconds)} (last {_text(name, last.get(name))})"
-                for name, seconds in limits.items() if longer[name] != seconds)
+                for name, seconds in asked.items() if most[name] != seconds)
             _hold(ctx, rule, f"rows of {table}", going, total, True, (
                 f"{going:,} of {total:,} rows of {table} would be deleted only because a rule has "
                 f"changed: {changes}. They stay, and others are deleted. If it is meant, run "
@@ -198,7 +207,7 @@ def kept(ctx, table: str, limits: dict, count) -> dict:
             return longer
     if not ctx.dry_run:
         # before the first DELETE: a kill between the two asks nothing twice
-        counting = last if ctx.has_set else {**last, **limits}          # --set is for one run
+        counting = last if ctx.has_set else {**last, **asked}           # --set is for one run
         _remember(ctx, options=counting, held=_without(ctx.memory, rule))
     return limits
 

@@ -22,8 +22,8 @@ class Rule(namedtuple("Rule", "age fallback only option later also",
     only      {column: value}; None is NULL, PRESENT any value but NULL
     option    the option that says how long they are kept; None: `age` is when they are deleted
     later     kept this much longer than the option says
-    also      function of the Context -> (SQL, values): one more condition, judged again in each
-              DELETE
+    also      function of (Context, how long rows are kept) -> (SQL, values): one more condition,
+              judged again in each DELETE
     """
 
     __slots__ = ()

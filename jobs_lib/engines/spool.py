@@ -66,30 +66,32 @@ def drop(db, folder: str, raw_paths) -> tuple[int, int]:
     deletes them. JobsError, and so no COMMIT, where the system refuses.
     """
     wanted = {path for path in raw_paths if isinstance(path, str)}      # octets name no file
-    number = freed = 0
+    sizes = []
     # A locking read: of two jobs that delete the last two rows of a file at the same moment, the
     # later one waits for the other's COMMIT, and finds no row.
     for path in sorted(wanted - named(db, wanted, lock=db.for_update)):
         try:
-            size = remove(folder, path)
+            sizes.append(remove(folder, path))
         except OSError as error:
             raise JobsError(f"{os.path.join(folder, path)} cannot be deleted "
                             f"({error.strerror}), so its row stays, too") from None
-        if size is not None:
-            number, freed = number + 1, freed + size
-    return number, freed
+    freed = [size for size in sizes if size is not None]
+    return len(freed), sum(freed)
 
 
-def named(db, raw_paths, but: str = "", lock: str = "") -> set[str]:
-    """Those of the names that any row of any table uses, but forwards of the status `but`."""
+def named(db, raw_paths, but: tuple = ("", "", {}), lock: str = "") -> set[str]:
+    """Those of the names that any row of any table uses. `but`: (table, SQL, values) of rows that
+    do not count."""
     found = set()
     for some in chunked(sorted(raw_paths), ASKED_AT_ONCE):
         for table in NAMING_TABLES:
-            rule = " AND status <> :but" if but and table == "failed_emails" else ""
+            rule, values = "", {}
+            if table == but[0]:
+                rule, values = f" AND CASE WHEN {but[1]} THEN 0 ELSE 1 END = 1", but[2]
             # MySQL takes "a" and "a " for equal: spaces at the end do not count.
             found |= {row["raw_path"].rstrip(" ") for row in db.query(
                 f"SELECT raw_path FROM {{{table}}} WHERE raw_path IN (:some){rule}{lock}",
-                some=some, **({"but": but} if rule else {}))}
+                some=some, **values)}
     return {name for name in raw_paths if name.rstrip(" ") in found}
 
 

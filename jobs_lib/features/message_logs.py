@@ -11,11 +11,9 @@ from datetime import timedelta
 from jobs_lib.database.schema.keys import or_none
 from jobs_lib.database.values import size
 from jobs_lib.engines import guard
-from jobs_lib.engines.batch_delete import BatchDeleter
-from jobs_lib.engines.dry_run import sample, show_deletion
-from jobs_lib.engines.purge import begin, delete_all, finish
+from jobs_lib.engines.purge import begin, delete, finish
 from jobs_lib.engines.rules import Rule
-from jobs_lib.engines.selection import Branch, Filter, Selection
+from jobs_lib.engines.selection import Branch, Selection, select
 from jobs_lib.features.usage import rollup
 
 DAY, LEAST_DAYS = timedelta(days=1), 3
@@ -23,7 +21,7 @@ OWNERS_AT_ONCE = 500
 KEY = ("user_id", "alias_id", "day", "direction", "status")
 STILL_OWN = ("created_at >= :since AND (SELECT log_retention_days FROM {users} "
              "WHERE {users}.id = {message_logs}.user_id) = :days")
-ITS_LOG = "FROM {message_logs} WHERE {message_logs}.id = {header_snapshots}.message_log_id)"
+ITS_LOG = "FROM {message_logs} WHERE {message_logs}.id = {header_snapshots}.message_log_id"
 
 
 def purge_logs(ctx, declared) -> dict:
@@ -46,21 +44,19 @@ def _of_owners(ctx, keep: timedelta):
             own = max(row["log_retention_days"], LEAST_DAYS) * DAY
             still = {"days": row["log_retention_days"], "since": ctx.now - keep}
             rule = Rule("created_at", only={"user_id": row["id"]},
-                        also=lambda _, still=still: (STILL_OWN, still))
+                        also=lambda *_, still=still: (STILL_OWN, still))
             if own < keep:
-                yield Selection("message_logs", [(rule, ctx.now - own)], ctx)
+                yield select(ctx, "message_logs", [rule], {"keep": own})
 
 
 def keep_totals(db, rows) -> None:
     """Add the rows (batch_delete.Rows) that are about to be deleted to `message_stats`, and delete
-    their header snapshots.
+    their header snapshots. Days of theirs that rollup_usage has not seen become due for it.
 
-    Days of rows that rollup_usage has not seen yet become due for it: later they are in no log.
-
-    The rows are read with a lock, as they were when they were counted: InnoDB's INSERT ... SELECT
-    would else read without one, and may find a row that another program inserts and takes away
-    again before the DELETE comes. They are added in the order of the key, so that two runs at once
-    do not wait for each other in a circle.
+    They are read with a lock, as when they were counted: InnoDB's INSERT ... SELECT would else read
+    without one, and may find a row that another program inserts and takes away again before the
+    DELETE comes. They are added in the order of the key, so that two runs at once do not wait for
+    each other in a circle.
     """
     day = f"COALESCE({db.dialect.day('created_at')}, '{rollup.EARLIEST}')"     # the totals need one
     alias = or_none(db.text_keys, "aliases", "alias_id")
@@ -71,12 +67,9 @@ def keep_totals(db, rows) -> None:
         f" SUM({size('bytes_used')}){rows.source} GROUP BY 1, 2, 3, 4, 5 "
         f"ORDER BY 1, 2, 3, 4, 5{db.for_update}", **rows.values)
     rollup.mark_unseen(db, rows)
-    # Of these rows and no others: a snapshot whose log row another program is just writing is none
-    # of ours.
-    db.execute(f"DELETE FROM {{header_snapshots}} WHERE message_log_id{rows.key} "
-               "AND EXISTS (SELECT 1 FROM"
-               " {message_logs} WHERE {message_logs}.id = {header_snapshots}.message_log_id "
-               f"AND {rows.filter})", **rows.values)
+    # Of these rows alone: a snapshot whose log row another program is just writing is none of ours.
+    db.execute(f"DELETE FROM {{header_snapshots}} WHERE message_log_id{rows.key} AND EXISTS "
+               f"(SELECT 1 {ITS_LOG} AND {rows.filter})", **rows.values)
 
 
 def purge_headers(ctx) -> dict:
@@ -89,34 +82,20 @@ def purge_headers(ctx) -> dict:
     ctx.counts.update(deleted=0, orphans=0)
     if not ctx.may_expire():
         return ctx.counts
-    filters = [] if guard.held(ctx, "header_snapshots") else [
-        _snapshots(f"(SELECT MIN(id) {ITS_LOG} IS NULL", {}, "orphans")]
-    if past := _past(ctx):
-        filters.append(past)
-    if not ctx.dry_run:
-        delete_all(ctx, BatchDeleter(ctx, "header_snapshots"), filters, None)
-        return ctx.counts
-    for chosen in filters:
-        number = ctx.within_limit(chosen.count(ctx.db), ctx.counts["deleted"])
-        ctx.count("deleted", number)
-        if chosen.counted:
-            ctx.count(chosen.counted, number)
-        show_deletion(ctx, "header_snapshots", number, sample(ctx, chosen))
-    return ctx.counts
-
-
-def _past(ctx) -> Filter | None:
-    def before(limits: dict) -> Filter:
-        cutoff = ctx.now - timedelta(seconds=limits["keep"])
-        return _snapshots(f"(SELECT MIN(created_at) {ITS_LOG} < :before", {"before": cutoff})
-
     keep = ctx.options.keep or ctx.options_of("purge_message_logs").keep
-    limits = {"keep": int(keep.total_seconds()) if keep else guard.NEVER}
-    limits = guard.kept(ctx, "header_snapshots", limits,
-                        lambda limits: before(limits).count(ctx.db))
-    return before(limits) if limits["keep"] < guard.NEVER else None
+    limits = guard.kept(ctx, "header_snapshots", {"keep": keep}, lambda limits: sum(
+        chosen.count(ctx.db) for chosen in _expired(ctx, limits["keep"])))
+    orphans = [] if guard.held(ctx, "header_snapshots") else [
+        _snapshots(f"(SELECT MIN(id) {ITS_LOG}) IS NULL", {}, "orphans")]
+    return delete(ctx, "header_snapshots", [*orphans, *_expired(ctx, limits["keep"])])
 
 
-def _snapshots(sql: str, values: dict, counted: str = "") -> Filter:
-    return Filter("header_snapshots", [Branch(sql, "message_log_id")], values, [], listed=True,
-                  counted=counted)
+def _expired(ctx, keep: timedelta | None) -> list[Selection]:
+    """Those whose log row is older than that; none where it is kept for ever."""
+    return [_snapshots(f"(SELECT MIN(created_at) {ITS_LOG}) < :before",
+                       {"before": ctx.now - keep})] if keep else []
+
+
+def _snapshots(sql: str, values: dict, counted: str = "") -> Selection:
+    return Selection("header_snapshots", [Branch(sql, "message_log_id")], values, listed=True,
+                     counted=counted)

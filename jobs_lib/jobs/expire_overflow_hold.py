@@ -25,9 +25,9 @@ def _run(ctx, declared) -> dict:
     return overflow_hold.expire(ctx, declared)
 
 
-def _is_warned(ctx) -> tuple[str, dict]:
+def _is_warned(ctx, keep) -> tuple[str, dict]:
     from jobs_lib.features.expiry import overflow_hold
-    return overflow_hold.is_warned(ctx)
+    return overflow_hold.is_warned(ctx, keep)
 
 
 job = purge(

@@ -29,11 +29,11 @@ CARRIED_ON = (("id > :slot AND trigger_type = 'continue' AND status <> 'skipped'
               "ORDER BY id DESC LIMIT :kept"))
 
 
-def _not_needed(ctx) -> tuple[str, dict]:
+def _not_needed(ctx, keep) -> tuple[str, dict]:
     """The condition. What is needed when the run begins is looked up once: a newer run only makes
     it less."""
     # NOT IN an empty list is never true
-    needed, before = {0}, clock.text(ctx.now - ctx.options.keep)
+    needed, before = {0}, clock.text(ctx.now - keep)
     job = ""
     while (job := ctx.db.value("SELECT MIN(job) AS job FROM {job_runs} WHERE job > :job",
                                job=job)) is not None:

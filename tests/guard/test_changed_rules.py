@@ -149,6 +149,18 @@ def test_resume_confirms_a_job_that_never_ran(bench):
     assert bench.run(JOB) == {"deleted": 20}
 
 
+def test_twice_the_limit_is_twice_the_one_that_counts(bench):                  # R83
+    """What its owner could not be warned of is deleted then; a held `keep` does not hasten it."""
+    bench.run("expire_overflow_hold")                   # keep = 30d
+    bench.table("overflow_hold", [
+        {"held_at": bench.ago(days=days), "warned_at": bench.ago(days=1), "warning_id": 99}
+        for days in (61, 31, *[15] * 11)])
+    bench.config(expire_overflow_hold={"keep": "10d"})
+    counts = bench.run("expire_overflow_hold")
+    assert (counts["held"], counts["deleted"]) == (11, 1)
+    assert bench.ids("overflow_hold") == [*range(2, 14)]
+
+
 # Users' own retentions
 
 def users(bench, number: int, days) -> None:

@@ -20,8 +20,8 @@ from itertools import islice
 from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.engines.batch_delete import BatchDeleter
-from jobs_lib.engines.purge import begin, finish, log_deletion
-from jobs_lib.engines.selection import Branch, Filter
+from jobs_lib.engines.purge import begin, finish
+from jobs_lib.engines.selection import Branch, Selection
 from jobs_lib.errors import Busy, ConfigError
 from jobs_lib.ports.storage import open_store
 from jobs_lib.ports.storage.store import BLOCK, ArchiveError, place_of
@@ -58,7 +58,7 @@ def run(ctx, purge) -> dict:
         ctx.stop_busy(error)
     finally:
         store.close()
-    log_deletion(ctx, archiver.deleter, due.chosen.cutoffs)
+    archiver.deleter.log()
     return ctx.counts
 
 
@@ -217,11 +217,10 @@ class Archiver:
 
     def _delete(self, id: int, ids: list, cutoff) -> None:
         """Delete these rows. One that got another time since stays: its id may have a new owner."""
-        still = Filter(TABLE, [Branch("created_at < :cutoff", "created_at")], {"cutoff": cutoff},
-                       [])
+        still = Selection(TABLE, [Branch("created_at < :cutoff", "created_at")], {"cutoff": cutoff})
         for batch in self.deleter.delete_ids(still, ids):
             self.ctx.count("deleted", batch.rows)
-            self.ctx.progress(self.ctx.counts["deleted"], rate=self.deleter.rate())
+            self.ctx.progress(self.ctx.counts["deleted"])
         if not self.ctx.stop_reason:
             self.db.execute("UPDATE {audit_archives} SET status = 'purged' WHERE id = :id "
                             "AND status = 'verified'", id=id)

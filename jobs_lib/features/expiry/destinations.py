@@ -46,13 +46,13 @@ def remove(ctx) -> None:
         finish(ctx, due, within=lambda _, rows: _with_them(ctx, rows))
 
 
-def _may_go(ctx) -> tuple[str, dict]:
+def _may_go(ctx, after: timedelta) -> tuple[str, dict]:
     """Its owner was warned in time, no alias uses it, no forward waits for it; judged in the DELETE
     itself."""
     sql = (f"removal_notified_at >= :forgotten AND {IS_WARNED} AND {USE} IS NULL "
            f"AND {AWAITED} IS NULL")
-    return sql, {"forgotten": _forgotten(ctx), **warnings.warned_values(
-        ctx, ctx.options.warn_before, ctx.options.remove_after)}
+    return sql, {"forgotten": _forgotten(ctx, after), **warnings.warned_values(
+        ctx, ctx.options.warn_before, after)}
 
 
 def _with_them(ctx, rows) -> None:
@@ -74,10 +74,10 @@ UNUSED = Purge("destinations", (
 
 # Notices
 
-def _forgotten(ctx):
+def _forgotten(ctx, after: timedelta):
     """A warning from before this no longer counts. It counts for longer than one that cannot be
     sent has to wait."""
-    return ctx.now - ctx.options.warn_before - ctx.options.remove_after - FORGOTTEN
+    return ctx.now - ctx.options.warn_before - after - FORGOTTEN
 
 
 def _to_go(after: timedelta) -> Reminder:
@@ -86,7 +86,7 @@ def _to_go(after: timedelta) -> Reminder:
         sql = ("verified_at IS NULL AND created_at >= :first AND created_at < :announced AND "
                "(removal_notified_at IS NULL OR removal_notified_at < :forgotten) "
                f"AND {USE} IS NULL")
-        return sql, {"first": clock.FIRST, "forgotten": _forgotten(ctx),
+        return sql, {"first": clock.FIRST, "forgotten": _forgotten(ctx, after),
                      "announced": guard.announced(ctx.options, ctx.now, after)}
 
     def values(ctx, user: dict, rows: list[dict]) -> dict:

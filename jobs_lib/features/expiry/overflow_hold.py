@@ -18,9 +18,10 @@ IS_WARNED = ("{overflow_hold}.warned_at IS NOT NULL AND "
              + warnings.warned_sql("overflow_hold", "{overflow_hold}.held_at", LISTS))
 
 
-def is_warned(ctx) -> tuple[str, dict]:
-    """(SQL, values): the owner was warned in time of a message that is past its time."""
-    return IS_WARNED, warnings.warned_values(ctx, NOTICE, ctx.options.keep)
+def is_warned(ctx, keep: timedelta) -> tuple[str, dict]:
+    """(SQL, values): the owner was warned in time of a message that is held for longer than
+    `keep`."""
+    return IS_WARNED, warnings.warned_values(ctx, NOTICE, keep)
 
 
 def expire(ctx, declared) -> dict:
@@ -41,7 +42,7 @@ def expire(ctx, declared) -> dict:
 
 def _count_waiting(ctx, keep: timedelta) -> None:
     """Count what is past its time, and stays until its owner was warned in time."""
-    sql, values = is_warned(ctx)
+    sql, values = is_warned(ctx, keep)
     waiting = ctx.db.value(
         "SELECT COUNT(*) FROM {overflow_hold} WHERE released_at IS NULL AND held_at >= :first "
         f"AND held_at < :past AND CASE WHEN {sql} THEN 0 ELSE 1 END = 1", first=clock.FIRST,

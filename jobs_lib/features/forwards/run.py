@@ -45,7 +45,7 @@ def sent_files(ctx):
                         since=clock.plus(first, -LATER), until=ctx.now - LATER)
     folder = ctx.section("spool").dir
     paths = [row["raw_path"] for row in rows if spool.is_there(folder, row["raw_path"])]
-    needed = spool.named(ctx.db, paths, but="sent")
+    needed = spool.named(ctx.db, paths, but=("failed_emails", "status = 'sent'", {}))
     yield from (path for path in paths if path not in needed)
 
 

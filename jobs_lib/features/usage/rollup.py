@@ -121,13 +121,10 @@ def mark_unseen(db, rows) -> None:
 def _first(ctx) -> str:
     """The first day that is kept, a Monday. While the clock is in doubt each day is kept."""
     def first(limits: dict) -> str:
-        if limits["keep"] >= guard.NEVER:
-            return EARLIEST
-        return _monday((ctx.now - timedelta(seconds=limits["keep"])).date().isoformat())
-    keep = ctx.options.keep
-    limits = guard.kept(
-        ctx, "usage_daily", {"keep": int(keep.total_seconds()) if keep else guard.NEVER},
-        lambda limits: _stale(ctx.db, "usage_daily", first(limits)))
+        keep = limits["keep"]
+        return _monday((ctx.now - keep).date().isoformat()) if keep else EARLIEST
+    limits = guard.kept(ctx, "usage_daily", {"keep": ctx.options.keep},
+                        lambda limits: _stale(ctx.db, "usage_daily", first(limits)))
     return first(limits) if ctx.may_expire() else EARLIEST
 
 
