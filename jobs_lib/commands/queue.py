@@ -1,9 +1,9 @@
 """Show what waits in the queues and why, or one item's whole story.
 
 Without a queue: a line for each. With one: a line an item, and below it what it waits for and what
-the other side said last. That is all that is not finished, the longest due first; with --failed
-what has failed for good, the newest first; with --owner all that is stored for that account,
-finished items too, the newest first.
+the other side said last. That is all that is not finished, by the time of its next attempt; with
+--failed what has failed for good, the newest first; with --owner all that is stored for that
+account, finished items too, the newest first.
 
 With an ID it is that item alone: what is stored, each attempt with its answer and how long it took,
 what is next and why, until when it is kept, and by which option. A domain is also called by its

@@ -1,7 +1,6 @@
 """What a purge would do, for a dry run: counted with the same Selections, and nothing written."""
 from __future__ import annotations
 
-import os
 import stat
 
 from jobs_lib.database.schema import tables
@@ -54,12 +53,11 @@ def _count_files(ctx, chosen, column: str) -> None:
         if ctx.should_stop():
             return
         paths = {row[column] for row in rows if isinstance(row[column], str)}
-        but = chosen.table, chosen.sql, chosen.values
-        for path in paths - spool.named(ctx.db, paths, but):
+        for path in paths - spool.named(ctx.db, paths, (chosen.table, chosen.sql, chosen.values)):
             try:
-                status = os.lstat(spool.locate(folder, path))
-            except (spool.SpoolError, OSError):
+                status = spool.look(folder, path)
+            except OSError:
                 continue
-            if stat.S_ISREG(status.st_mode):
+            if status and stat.S_ISREG(status.st_mode):
                 ctx.count("files")
                 ctx.count("bytes_freed", status.st_size)

@@ -1,7 +1,7 @@
 """A queue as its operator sees it: which rows there are, and each in words.
 
-How a queue differs from the others is declared in features/items/. What is due is asked of due.py,
-as a run does. Nothing here writes; what is done to rows by hand is in replay.py.
+How a queue differs from the others is declared in features/items.py. What is due is asked of
+due.py, as a run does. Nothing here writes; what is done to rows by hand is in replay.py.
 """
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jobs_lib.database.values import chunked, keys_in, one_line, words
 from jobs_lib.records import namedtuple
 
 from . import attempts, rows
-from .due import Due, Queue, bounds, due, due_at, of_other_status, pending
+from .due import Due, Queue, bounds, due, due_at, of_other_status
 
 DUE, WAITING, SENDING, INVALID, CANCELLED = "due", "waiting", "being sent", "invalid", "cancelled"
 CANCELLED_BY = "cancelled: "
@@ -57,20 +57,20 @@ class Items:
     done, failed counts of its job                      reads   columns that are read of a row
     needs        SQL: what `why_lost` reads besides
     age, purge   the columns by whose first time a finished row is deleted, and by which job
-    waits_if     SQL: what waits, besides its status
-    moments      ((column, what happened then), ...), the first of them: it came in
+    moments      ((column, what happened then, or a function of the row that says so), ...), the
+                 first of them: it came in
     notified     columns that say that nobody has to be notified: set when it is cancelled
     reset        columns that are emptied when it is put back
+    owner        the column with the id of its user
     """
 
     queue: Queue
-    what = purge = ""
+    what, purge, owner = "", "", "user_id"
     done: tuple = ()
     failed: tuple = ("failed",)
     reads: tuple = ()
     needs: tuple = ()
     age: tuple = ("created_at",)
-    waits_if = ""
     moments: tuple = ()
     notified: tuple = ()
     reset: tuple = ()
@@ -100,10 +100,6 @@ class Items:
         """How far apart many rows are due that are sent again, so that new ones have room."""
         return PACE
 
-    def what_happened(self, ctx, row: dict) -> list[tuple]:
-        """`moments` in the words for this row."""
-        return list(self.moments)
-
     def find(self, ctx, word: str):
         """The id of the item that is called so, besides its id; None if there is none."""
 
@@ -114,7 +110,7 @@ class Items:
 
     def unfinished(self) -> tuple:
         """The statuses of rows that are not finished."""
-        return (self.queue.works, self.queue.waits)
+        return tuple(filter(None, (self.queue.works, self.queue.waits)))
 
     def statuses(self) -> tuple:
         """All that jobs know."""
@@ -128,48 +124,46 @@ class Items:
         return (min(number, most), *self.due(ctx).backlog(most)) if number else (0, 0, None)
 
     def select(self, ctx, wanted: Wanted, most: int) -> list:
-        """The ids of rows to be listed: what waits, in its order; else the newest first, of an
-        owner all, or what has failed or is not finished."""
+        """The ids of rows to be listed: of an owner all, else what has failed or is not finished,
+        the newest first; without any filter what is not finished by the time of its next attempt,
+        then what no run knows."""
+        order = "+id DESC"
         if wanted == Wanted():
-            return self.waiting(ctx, most)
+            order = self.queue.time
         statuses = ("failed",) if wanted.failed else ("",) if wanted.owners else self.unfinished()
-        return [id for status in statuses for id in self.ids(
-            ctx, f"{self.rule(wanted, status)} ORDER BY +id DESC", most, **bound(wanted))][:most]
-
-    def waiting(self, ctx, most: int) -> list:
-        """The ids of what is not finished: what is being sent, what is due, the longest first, what
-        is due later or its owner's is suspended, and what no run knows."""
-        queue, found = self.queue, []
-        if queue.works:
-            found = self.ids(ctx, f"{rows.has_status(queue.works)} ORDER BY id", most)
-        found += self.due(ctx).ids(most)
-        if len(found) < most:
-            found += self.ids(ctx, f"{pending(queue)}{self.waits_if} ORDER BY {queue.time}, id",
-                              most + len(found))
-            found += of_other_status(ctx.db, queue.table, self.statuses(), UNKNOWN_SHOWN)
-        return list(dict.fromkeys(found))[:most]
+        found = []
+        for status in statuses:
+            rule, values = self.rule(wanted, status)
+            found += self.ids(ctx, f"{rule} ORDER BY {order}", most, **values)
+        if wanted == Wanted() and self.queue.works:
+            found += of_other_status(ctx.db, self.queue.table, self.statuses(), UNKNOWN_SHOWN)
+        return found[:most]
 
     def ids(self, ctx, rule: str, most: int, **values) -> list:
         """Those of the first rows of a rule."""
         return keys_in(row["id"] for row in ctx.db.query(
             f"SELECT id FROM {{{self.queue.table}}} WHERE {rule} LIMIT :most", most=most, **values))
 
-    def rule(self, wanted: Wanted, status: str, by: str = "") -> str:
-        """SQL: the rows that are wanted, of a status or of any; `bound` has the values. `by`: "+"
-        where an index of statuses is of no use."""
-        parts = ["user_id IN (:owners)"] if wanted.owners is not None else []
-        if status:
-            parts.append(f"{'+' if parts else by}status = '{status}'")
-        parts += [f"{self.queue.added} {sign} :{name}" for name, sign in
-                  (("since", ">="), ("before", "<")) if getattr(wanted, name)]
-        return " AND ".join(parts)
-
     def pages(self, ctx, wanted: Wanted, status: str):
         """The ids of all that are wanted of a status, in lists."""
-        for page in ctx.db.pages(f"SELECT id FROM {{{self.queue.table}}} "
-                                 f"WHERE {self.rule(wanted, status, by='+')}", size=AT_ONCE,
-                                 **bound(wanted)):
+        rule, values = self.rule(wanted, status, by="+")
+        for page in ctx.db.pages(f"SELECT id FROM {{{self.queue.table}}} WHERE {rule}",
+                                 size=AT_ONCE, **values):
             yield keys_in(row["id"] for row in page)
+
+    def rule(self, wanted: Wanted, status: str, by: str = "") -> tuple[str, dict]:
+        """(SQL, values): the rows that are wanted, of a status or of any. `by`: "+" where an index
+        of statuses is of no use."""
+        parts, values = [], {}
+        if wanted.owners is not None:
+            parts, values, by = [f"{self.owner} IN (:owners)"], {"owners": wanted.owners}, "+"
+        if status:
+            parts.append(f"{by}status = '{status}'")
+        for name, sign in (("since", ">="), ("before", "<")):
+            if moment := getattr(wanted, name):
+                parts.append(f"{self.queue.added} {sign} :{name}")
+                values[name] = moment
+        return " AND ".join(parts), values
 
     # One row in words
 
@@ -197,16 +191,15 @@ class Items:
         wrong = rows.invalid(ctx.db, self.queue.table, checked)
         waits = [row for row in checked
                  if row["status"] == self.queue.waits and row["id"] not in wrong]
-        reasons = self.reasons(ctx, waits) if waits else {}
+        whys = self.reasons(ctx, waits) if waits else {}
         for id, why in (self.reasons_to_cancel(ctx, waits) if waits else {}).items():
-            reasons[id] = f"the next run of {self.queue.job} cancels it: {why}"
+            whys[id] = f"the next run of {self.queue.job} cancels it: {why}"
         owners = rows.owners_in(ctx.db, waits)
         held = {row["id"]: f"its owner is {status}" for row in waits
                 if (status := owners.get(row["user_id"])) == "suspended"
                 or (status == "deleted" and not row["to_deleted"])}
-        return [self._item(ctx, row if row["id"] in wrong else good, wrong.get(row["id"], ""),
-                           held.get(row["id"], ""), reasons.get(row["id"], ""))
-                for row, good in zip(found, checked)]
+        return [self._item(ctx, row, wrong.get(row["id"], ""), held.get(row["id"], ""),
+                           whys.get(row["id"], "")) for row in checked]
 
     def _item(self, ctx, row: dict, wrong: str, held: str, why: str) -> Item:
         queue, status, next_at = self.queue, words(row["status"]), None
@@ -241,12 +234,6 @@ class Items:
 def is_cancelled(row: dict) -> bool:
     """Whether it was ended without an attempt, by a job or by hand."""
     return words(row.get("last_error")).startswith(CANCELLED_BY)
-
-
-def bound(wanted: Wanted) -> dict:
-    """What is bound in the SQL of Items.rule."""
-    return {name: value for name in ("owners", "since", "before")
-            if (value := getattr(wanted, name)) is not None}
 
 
 def count(db, table: str, rule: str, most: int) -> int:

@@ -47,13 +47,25 @@ def _bad_path(path: str, error: str) -> SpoolError:
     return SpoolError(BAD_PATH.text(path=path, error=error))
 
 
+def look(folder: str, raw_path: str):
+    """The status of a row's file, as of `os.lstat`; None where none can be there. OSError where
+    that may not be looked at."""
+    try:
+        return os.lstat(locate(folder, raw_path))
+    except SpoolError:
+        return None
+    except OSError as error:
+        if error.errno in NOWHERE:
+            return None
+        raise
+
+
 def is_there(folder: str, raw_path: str) -> bool:
     """Whether a row's file is there; also where that may not be looked at."""
     try:
-        os.lstat(locate(folder, raw_path))
-    except (SpoolError, OSError) as error:
-        return isinstance(error, OSError) and error.errno not in NOWHERE
-    return True
+        return look(folder, raw_path) is not None
+    except OSError:
+        return True
 
 
 # The files of rows that are deleted
@@ -98,18 +110,10 @@ def named(db, raw_paths, but: tuple = ("", "", {}), lock: str = "") -> set[str]:
 def remove(folder: str, raw_path: str) -> int | None:
     """Delete the file and return its bytes; None when it was deleted already, is no regular file
     or has a bad name. OSError when the system refuses."""
-    try:
-        path = locate(folder, raw_path)
-        status = os.lstat(path)
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        os.unlink(path)
-    except SpoolError:
+    status = look(folder, raw_path)
+    if status is None or not stat.S_ISREG(status.st_mode):
         return None
-    except OSError as error:
-        if error.errno in NOWHERE:
-            return None
-        raise
+    os.unlink(locate(folder, raw_path))
     return status.st_size
 
 

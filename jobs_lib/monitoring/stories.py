@@ -84,8 +84,9 @@ def _events(items: Items, ctx, row: dict) -> list[dict]:
     elif row.get("sent_at"):
         hidden += ("finished_at",)
     found = [_event(row[column], masking.text(one_line(row["last_error"], LONGEST))
-                    if cancelled and column == "finished_at" else what)
-             for column, what in (items.what_happened(ctx, row) if len(row) > 1 else ())
+                    if cancelled and column == "finished_at"
+                    else what(row) if callable(what) else what)
+             for column, what in (items.moments if len(row) > 1 else ())
              if row.get(column) and column not in hidden]
     # of the same second, what came of an attempt is after it
     return sorted([*found[:1], *tried, *found[1:]], key=lambda event: event["at"] or "")

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from jobs_lib.engines import spool
 from tests.support.engines import on_mariadb
+from tests.support.product import JobsError, mark_folder
 from tests.support.shell import Shell, until
 
 JOB = "purge_failed_emails"
@@ -140,45 +140,23 @@ def test_a_spool_without_the_mark_of_this_database_stops_the_job(bench, job, mar
     assert [row["status"] for row in bench.rows("failed_emails")] == ["sent", "pending"]
 
 
-# What engines/spool.py promises to others
-
-def test_locate_refuses_what_leads_elsewhere(tmp_path):
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to("real")
-    assert spool.locate(str(tmp_path), "real/1.eml") == str(tmp_path / "real/1.eml")
-    for name in ("", "/etc/passwd", "../x", "a/../b", "a//b", "./a", "a/.", "a\\b", "a\0b",
-                 "link/1.eml"):
-        with pytest.raises(spool.SpoolError):
-            spool.locate(str(tmp_path), name)
-
+# The mark
 
 def test_a_folder_is_made_private_and_marked_once(tmp_path):
     folder = tmp_path / "new"
-    spool.mark_folder(str(folder), "abc123")
-    spool.mark_folder(str(folder), "abc123")
-    assert spool.mark(str(folder)) == "abc123"
-    assert (folder.stat().st_mode & 0o777, (folder / ".jobs-spool").stat().st_mode
-            & 0o777) == (0o700, 0o600)
+    for _ in range(2):
+        mark_folder(str(folder), "abc123")
+        assert (folder / ".jobs-spool").read_text().strip() == "abc123"
+    assert [path.stat().st_mode & 0o777 for path in (folder, folder / ".jobs-spool")] == [
+        0o700, 0o600]
     assert (folder / ".htaccess").exists()
 
 
-def test_a_folder_that_is_there_is_marked_and_left_as_it_is(tmp_path):
+def test_a_folder_that_is_there_is_marked_and_another_database_s_mark_stays(tmp_path):
     (tmp_path / "1.eml").write_text("mail")
-    spool.mark_folder(str(tmp_path), "abc123")
-    assert spool.mark(str(tmp_path)) == "abc123"
-    assert (tmp_path / "1.eml").read_text() == "mail"
-
-
-def test_an_empty_folder_changes_hands(tmp_path):
-    spool.mark_folder(str(tmp_path), "abc123abc123")            # a first try with SQLite
-    spool.mark_folder(str(tmp_path), "def456def456")
-    assert spool.mark(str(tmp_path)) == "def456def456"
-
-
-def test_the_mark_of_another_database_is_never_overwritten(tmp_path):
-    spool.mark_folder(str(tmp_path), "abc123abc123")
-    (tmp_path / "1.eml").write_text("mail")
-    with pytest.raises(spool.JobsError,
+    mark_folder(str(tmp_path), "abc123abc123")
+    with pytest.raises(JobsError,
                        match=r"belongs to another database \(abc123ab\.\.\., ours is def456de"):
-        spool.mark_folder(str(tmp_path), "def456def456")
-    assert spool.mark(str(tmp_path)) == "abc123abc123"
+        mark_folder(str(tmp_path), "def456def456")
+    assert (tmp_path / ".jobs-spool").read_text().strip() == "abc123abc123"
+    assert (tmp_path / "1.eml").read_text() == "mail"

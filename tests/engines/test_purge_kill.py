@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs_lib import clock
+from tests.support.product import clock
 from tests.support.shell import Shell, at_sql
 
 JOB = "purge_failed_emails"
