@@ -1,7 +1,7 @@
 """A queue as its operator sees it: which rows there are, and each in words.
 
-How a queue differs from the others is declared in features/items.py. What is due is asked of
-due.py, as a run does. Nothing here writes; what is done to rows by hand is in replay.py.
+How a queue differs from the others is declared in features/items/. What is due is asked of due.py,
+as a run does. Nothing here writes; what is done to rows by hand is in replay.py.
 """
 from __future__ import annotations
 
