@@ -21,8 +21,8 @@ def still_wanted(work: Work, rings: list, rows: list[dict]) -> list[dict]:
         f"WHERE id IN (:ids) AND ({queue.missing} OR {stopped(queue)})",
         ids=[row["id"] for row in rows])}
     is_held = any(found.values()) and guard.held(work.ctx, guard.QUEUED, queue)
-    if is_held:
-        for ring in rings:
+    for ring in rings if is_held else ():
+        if "too_young" not in ring.values:
             ring.also += f" AND NOT (({queue.missing}) AND {queue.added} > :too_young)"
             ring.values["too_young"] = clock.text(work.ctx.now - LIFETIME)
             ring.forget()

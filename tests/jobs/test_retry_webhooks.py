@@ -516,6 +516,13 @@ def test_one_delivery_that_is_answered_with_an_error_holds_up_no_other(bench, ho
     assert bench.run(JOB) == {**NONE, "delivered": 5, "retried": 1}
 
 
+def test_only_errors_count_towards_the_pause_of_an_endpoint(bench, hook):     # R44
+    bench.web.answer = answers(*[204] * 12, 500, 204)
+    for _ in range(15):
+        delivery(bench)
+    assert bench.run(JOB) == {**NONE, "delivered": 14, "retried": 1}
+
+
 def test_an_endpoint_that_answers_nothing_but_errors_rests_for_a_minute(bench, hook):     # R44
     bench.web.answer = answers(500)
     ids = [delivery(bench) for _ in range(30)]

@@ -5,11 +5,8 @@ from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.engines import attempts
-from jobs_lib.engines.attempts import SENT
 from jobs_lib.engines.queue import Work
-from jobs_lib.ports.http.message import UNSENDABLE, Request
-
-from .outcomes import NOT_SENT
+from jobs_lib.ports.http.message import REFUSED, UNSENDABLE, Request, Response
 
 CONTENT_TYPE = "application/json"
 MARGIN = 5.0                # seconds before the hard limit that are kept for storing what came
@@ -42,57 +39,27 @@ class Deliveries(Work):
         values = {"kind": self.queue.kind, "owner": row["user_id"],
                   "since": mine[0]["began_at"] if mine else row["created_at"]}
         return bool(self.db.row(others % "", **values)) and not self.db.row(
-            others % f" AND outcome = '{SENT}'", **values)
+            others % f" AND outcome = '{attempts.SENT}'", **values)
 
 
-class Unsendable(ValueError):
-    """No request can be made: of this delivery, or to this endpoint until its owner has fixed it.
-    `outcome` says which."""
-
-    def __init__(self, text: str, outcome: str = UNSENDABLE) -> None:
-        super().__init__(text)
-        self.outcome = outcome
-
-
-def request(row: dict, endpoint: dict, now) -> Request:
+def request(row: dict, endpoint: dict, now) -> Request | Response:
     """What is sent: the same body and id at each attempt, the time and so the signature of this
-    one. Unsendable if there is no such request."""
+    one. A Response where there is no such request: of this delivery, or to this endpoint until its
+    owner has corrected it."""
     from .signature import SecretError, sign
-    body, event_id = _body(row["payload"]), text(row["event_id"])
-    url, secret, before = (text(endpoint[name]) for name in ("url", "secret", "previous_secret"))
-    if not event_id:
-        raise Unsendable("this delivery has no event id")
-    if url is None:
-        raise Unsendable("the URL of this endpoint is not text", NOT_SENT)
-    secrets, expires = [secret or ""], endpoint["previous_secret_expires_at"]
-    if before and (not expires or (clock.parse_any(expires) or now) > now):
-        secrets.append(before)
+    payload, event_id, secrets = row["payload"], row["event_id"], [endpoint["secret"]]
+    if payload is None or not event_id:
+        missing = "payload" if event_id else "event id"
+        return Response(UNSENDABLE, text=f"this delivery has no {missing}")
+    body = payload if isinstance(payload, bytes) else str(payload).encode()
+    expires = endpoint["previous_secret_expires_at"]
+    if endpoint["previous_secret"] and (not expires or (clock.parse_any(expires) or now) > now):
+        secrets.append(endpoint["previous_secret"])
     seconds = int(now.timestamp())
     try:
         signature = sign(secrets, event_id, seconds, body)
     except SecretError as error:
-        raise Unsendable(str(error), NOT_SENT) from None
-    return Request(f"webhook-{row['id']}", url, (
+        return Response(REFUSED, text=str(error))
+    return Request(f"webhook-{row['id']}", endpoint["url"], (
         ("Content-Type", CONTENT_TYPE), ("webhook-id", event_id),
         ("webhook-timestamp", str(seconds)), ("webhook-signature", signature)), body)
-
-
-def _body(payload) -> bytes:
-    body = str(payload) if isinstance(payload, (int, float)) else text(payload)
-    if body is None:
-        raise Unsendable("this delivery has no payload" if payload is None else "its payload is "
-                         "not text")
-    try:
-        return body.encode("utf-8")
-    except UnicodeEncodeError:
-        raise Unsendable("its payload is not text") from None
-
-
-def text(value) -> str | None:
-    """Text, or bytes that are some: an app may have either. None if it is neither."""
-    if isinstance(value, bytes):
-        try:
-            return value.decode("utf-8")
-        except UnicodeDecodeError:
-            return None
-    return value if isinstance(value, str) else None

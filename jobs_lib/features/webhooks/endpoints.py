@@ -11,6 +11,7 @@ from datetime import timedelta
 from functools import partial
 
 from jobs_lib import clock
+from jobs_lib.database.values import words
 from jobs_lib.engines import audit, guard
 from jobs_lib.engines.attempts import SENT
 from jobs_lib.engines.rows import owners_in
@@ -19,26 +20,31 @@ from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.features.queues import WEBHOOKS
 from jobs_lib.ports.http.url import host_of, shown
 
-from .deliveries import text
 from .outcomes import LONGEST_WAIT
 
 COLUMNS = ("id, user_id, url, secret, previous_secret, previous_secret_expires_at, active, "
            "failing_since, paused_until")
+MISSING = {"host": "", "failing_since": None, "paused_until": None}     # of one that is
+NO_ACCOUNT = "the account is missing"
 # an endpoint that has failed for so long without one success is switched off
 DISABLE_AFTER = timedelta(days=5)
 WARN_BEFORE = timedelta(days=2)     # how long before it is disabled its owner is warned, once
-# Why deliveries are cancelled, unless the guard finds too many of them: then the tables are wrong.
-NO_ACCOUNT, NO_ENDPOINT = "the account is missing", "the endpoint is missing"
-MISSING = {NO_ACCOUNT, NO_ENDPOINT}
 
 
 def current(db, ids) -> dict:
     """{id: the endpoint as it is now, with its `host`}; those that exist."""
-    found = {db.key("webhooks", row["id"]): {**row, "host": host_of(text(row["url"]) or "")}
-             for row in db.query(f"SELECT {COLUMNS} FROM {{webhooks}} WHERE id IN (:ids)",
-                                 ids=list(ids))}
+    found = {}
+    for row in db.query(f"SELECT {COLUMNS} FROM {{webhooks}} WHERE id IN (:ids)", ids=list(ids)):
+        # an app may store octets
+        row.update((name, words(row[name])) for name in ("url", "secret", "previous_secret"))
+        found[db.key("webhooks", row["id"])] = {**row, "host": host_of(row["url"])}
     # a text key may be equal in any case
     return {id: {**found[key], "id": id} for id in ids if (key := db.key("webhooks", id)) in found}
+
+
+def named(db, rows: list[dict]) -> dict:
+    """`current` of those that the rows are for."""
+    return current(db, {row["webhook_id"] for row in rows})
 
 
 def is_paused(endpoint: dict, now) -> bool:
@@ -48,57 +54,67 @@ def is_paused(endpoint: dict, now) -> bool:
     return until is not None and now < until <= now + LONGEST_WAIT
 
 
-def reasons_to_cancel(db, rows: list[dict]) -> dict:
-    """{row id: why it is cancelled}: nobody waits for it any more."""
-    known, reasons = current(db, {row["webhook_id"] for row in rows}), {}
-    owners = owners_in(db, rows)
+def failing_since(endpoint: dict, now):
+    """Since when it fails, or None. What is no such time counts for nothing."""
+    began = clock.parse_any(endpoint["failing_since"])
+    return began if began and began <= now else None
+
+
+def is_long_failing(endpoint: dict, now) -> bool:
+    """Whether its owner has to hear of it."""
+    began = failing_since(endpoint, now)
+    return began is not None and now - began >= DISABLE_AFTER - WARN_BEFORE
+
+
+def reasons_to_cancel(db, rows: list[dict], known: dict) -> dict:
+    """{row id: why nobody waits for it any more}. `known`: as `named`."""
+    owners, reasons = owners_in(db, rows), {}
     for row in rows:
         endpoint = known.get(row["webhook_id"])
         if row["user_id"] not in owners:
             reasons[row["id"]] = NO_ACCOUNT
-        elif endpoint is None:
-            reasons[row["id"]] = NO_ENDPOINT
-        elif not endpoint["active"]:
-            reasons[row["id"]] = "the endpoint is disabled"
+        elif not endpoint or not endpoint["active"]:
+            state = "disabled" if endpoint else "missing"
+            reasons[row["id"]] = f"the endpoint is {state}"
     return reasons
 
 
 def preview(ctx) -> None:
-    """A dry run: what would be sent. No name is resolved and nothing connected to."""
+    """A dry run: what would be sent, and whether the guard holds endpoints that have failed for
+    days, if they fail again. No name is resolved and nothing connected to."""
     from jobs_lib.engines.preview import show_due
-    show_due(ctx, WEBHOOKS, ("due delivery", "due deliveries"),
-             lambda rows: reasons_to_cancel(ctx.db, rows))
+    failing: set = set()
+
+    def reasons(rows: list[dict]) -> dict:
+        known = named(ctx.db, rows)
+        failing.update(id for id, each in known.items() if is_long_failing(each, ctx.now))
+        return reasons_to_cancel(ctx.db, rows, known)
+    show_due(ctx, WEBHOOKS, ("due delivery", "due deliveries"), reasons)
+    if failing:
+        guard.held(ctx, "endpoints")
 
 
 def store_result(ctx, endpoint: dict, verdict) -> dict:
     """What a result changes of its endpoint: since when it fails, until when it is paused. It may
     be called again after a deadlock, so it changes nothing but rows."""
-    changed: dict
+    changed: dict = {}
     if verdict.outcome == SENT:                         # a success ends whatever failed before
         changed = {name: None for name in ("failing_since", "paused_until") if endpoint[name]}
-    elif not verdict.blames:
-        return {}
-    else:
-        now, known = ctx.clock(), current(ctx.db, [endpoint["id"]]).get(endpoint["id"])
-        if not known or any(known[name] != endpoint[name]
-                            for name in ("url", "active", "failing_since")):
-            return known or {}                          # its owner has changed or re-enabled it
-        changed = {"paused_until": clock.text(now + verdict.wait)} if verdict.wait else {}
+    elif verdict.blames:
+        now, known = ctx.clock(), current(ctx.db, [endpoint["id"]]).get(endpoint["id"], {})
+        if any(known.get(name) != endpoint[name] for name in ("url", "active", "failing_since")):
+            return known                                # its owner has changed or re-enabled it
         began = failing_since(endpoint, now)
         # or the app delivered something and did not say so
         if began is None or _worked_meanwhile(ctx.db, endpoint["id"], began):
             changed["failing_since"] = clock.text(now)
+        if verdict.wait:
+            changed["paused_until"] = clock.text(now + verdict.wait)
     if changed:
         names = ", ".join(f"{name} = :{name}" for name in changed)
         ctx.db.execute(f"UPDATE {{webhooks}} SET {names} WHERE id = :id", id=endpoint["id"],
                        **changed)
     return changed
-
-
-def failing_since(endpoint: dict, now):
-    """Since when it fails, or None. What is no such time counts for nothing."""
-    began = clock.parse_any(endpoint["failing_since"])
-    return began if began and began <= now else None
 
 
 def _worked_meanwhile(db, id, since) -> bool:
@@ -131,17 +147,11 @@ def conclude(ctx, failed: dict) -> list:
     return disabled
 
 
-def is_long_failing(endpoint: dict, now) -> bool:
-    """Whether its owner has to hear of it."""
-    began = failing_since(endpoint, now)
-    return began is not None and now - began >= DISABLE_AFTER - WARN_BEFORE
-
-
 def _conclude(ctx, id, verdict) -> str:
     """In one transaction: warn of it or disable it. Why it was disabled, or ""."""
-    now, endpoint = ctx.clock(), current(ctx.db, [id]).get(id)
-    began = failing_since(endpoint, now) if endpoint else None
-    if not endpoint or not began or not endpoint["active"]:
+    now, endpoint = ctx.clock(), current(ctx.db, [id]).get(id, {})
+    began = failing_since(endpoint, now) if endpoint.get("active") else None
+    if not began:
         return ""                       # it was enabled again, or disabled, meanwhile
     reason = "the endpoint answered 410 Gone"
     if not verdict.gone:
@@ -159,16 +169,16 @@ def _conclude(ctx, id, verdict) -> str:
     return reason
 
 
-def _is_warned(ctx, endpoint: dict, began, error: str | None) -> bool:
+def _is_warned(ctx, endpoint: dict, began, error: str) -> bool:
     """Whether its time is over, and its owner was warned of it two days ago. Warns where that was
     not done yet."""
-    end = max(began + DISABLE_AFTER, ctx.clock() + WARN_BEFORE)
-    if _notify(ctx, endpoint, "webhook_failing", began, reason=error or "no answer",
-               since=render.minute(began), end=render.minute(end)):
+    end = began + DISABLE_AFTER
+    if _notify(ctx, endpoint, "webhook_failing", began, reason=error, since=render.minute(began),
+               end=render.minute(max(end, ctx.clock() + WARN_BEFORE))):
         return False
     is_warned = warnings.is_warned(ctx, _key(endpoint, "webhook_failing", began),
                                    notice=WARN_BEFORE, since=began, limit=DISABLE_AFTER)
-    return is_warned and ctx.clock() >= began + DISABLE_AFTER
+    return is_warned and ctx.clock() >= end
 
 
 def _notify(ctx, endpoint: dict, kind: str, moment, **values) -> bool:
@@ -179,7 +189,7 @@ def _notify(ctx, endpoint: dict, kind: str, moment, **values) -> bool:
                       id=endpoint["user_id"])
     return bool(user) and notify(
         ctx, user, kind, _key(endpoint, kind, moment),
-        {"url": shown(text(endpoint["url"]) or ""), "host": endpoint["host"], **values}) is not None
+        {"url": shown(endpoint["url"]), "host": endpoint["host"], **values}) is not None
 
 
 def _key(endpoint: dict, kind: str, moment) -> str:

@@ -8,12 +8,9 @@ from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT, UNUSABLE
 from jobs_lib.ports.http import message as http
 from jobs_lib.records import namedtuple
 
-NOT_SENT = "not_sent"       # by us: the endpoint's row makes no request
-OUR_ERROR = "our_error"     # by us: an exception that nothing expects
-# {Response.outcome: (outcome, whether it is a failure of the endpoint)} where there is no status
-WITHOUT_STATUS = {http.FAILED: (RETRY, True), http.TIMEOUT: (RETRY, True),
-                  http.REFUSED: (RETRY, True), NOT_SENT: (RETRY, True), OUR_ERROR: (RETRY, False),
-                  http.UNSENDABLE: (UNUSABLE, False), http.OURS: (POSTPONED, False)}
+OUR_ERROR = "our_error"     # an exception that nothing expects
+# {Response.outcome: outcome of the attempt} of what is no failure of the endpoint
+NOT_THEIRS = {OUR_ERROR: RETRY, http.UNSENDABLE: UNUSABLE, http.OURS: POSTPONED}
 
 GONE, TOO_MANY, UNAVAILABLE = 410, 429, 503
 LONGEST_WAIT = timedelta(hours=24)          # of a Retry-After that is honoured
@@ -22,12 +19,12 @@ LONGEST_WAIT = timedelta(hours=24)          # of a Retry-After that is honoured
 PAUSE = timedelta(minutes=1)
 
 Verdict = namedtuple("Verdict", "outcome error blames wait gone",
-                     defaults=(None, True, None, False))
+                     defaults=("", False, None, False))
 Verdict.__doc__ = """What a response means.
 
 outcome  of the attempt (engines/attempts.py)
-error    what `last_error` says, or None
-blames   whether a failure is the endpoint's
+error    what `last_error` says, or ""
+blames   whether it is a failure of the endpoint
 wait     how long nothing is sent to the endpoint, or None
 gone     whether it wants no more at all
 """
@@ -36,18 +33,18 @@ gone     whether it wants no more at all
 def judge(response, now) -> Verdict:
     """2xx is success, all else a failure, a redirect too; 410 disables the endpoint."""
     status = response.status
+    if response.outcome in NOT_THEIRS:
+        return Verdict(NOT_THEIRS[response.outcome], response.text)
     if response.outcome != http.ANSWERED:
-        outcome, blames = WITHOUT_STATUS[response.outcome]
-        return Verdict(outcome, response.text, blames, PAUSE if blames else None)
+        return Verdict(RETRY, response.text, True, PAUSE)
     if 200 <= status < 300:
         return Verdict(SENT)
-    if status == GONE:
-        # not the end of the delivery: that the endpoint is disabled at the end of a run ends it
-        return Verdict(RETRY, "the endpoint answered 410: it is gone for good", gone=True)
     redirect = ", and redirects are not followed" if status < 400 else ""
     asks_to_wait = status in (TOO_MANY, UNAVAILABLE)
-    return Verdict(RETRY, f"the endpoint answered {status}{redirect}",
-                   wait=retry_after(response.retry_after, now) if asks_to_wait else None)
+    # 410 is not the end of the delivery: that the endpoint is disabled at the end of a run ends it
+    return Verdict(RETRY, f"the endpoint answered {status}{redirect}", True,
+                   retry_after(response.retry_after, now) if asks_to_wait else None,
+                   status == GONE)
 
 
 def retry_after(text: str, now) -> timedelta | None:
@@ -56,8 +53,6 @@ def retry_after(text: str, now) -> timedelta | None:
     text = text.strip()
     if text.isascii() and text.isdecimal():
         return min(timedelta(seconds=int(text[:10])), LONGEST_WAIT)     # ten digits are years
-    if not text:
-        return None
     from email.utils import parsedate_to_datetime
     try:
         moment = parsedate_to_datetime(text)

@@ -19,16 +19,18 @@ LOOK_UPS = 50                   # owners, before what has come meanwhile is stor
 
 
 class Lane:
-    """The due deliveries of one owner to one endpoint. `next`: the id of the first, or None."""
+    """The due deliveries of one owner to one endpoint: their ids, at least one. `next`: the one
+    behind the last that was taken, or None."""
 
     def __init__(self, owner, endpoint: dict, ids) -> None:
         self.owner, self.endpoint, self._ids = owner, endpoint, iter(ids)
-        self.next = next(self._ids, None)
+        self.next: object = None
         self.turns = 0
 
     def take(self):
-        """The next id; then the one behind it is the next."""
-        taken, self.next = self.next, next(self._ids, None)
+        """The next id. None if it is no longer due."""
+        taken = next(self._ids, None) if self.next is None else self.next
+        self.next = next(self._ids, None)
         self.turns += 1
         return taken
 

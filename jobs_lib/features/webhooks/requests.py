@@ -8,23 +8,22 @@ from queue import Empty, SimpleQueue
 
 from jobs_lib.ports.http.message import TIMEOUT, Response
 
-from .deliveries import Unsendable, request
-from .outcomes import OUR_ERROR, Verdict, judge
+from .deliveries import request
+from .outcomes import OUR_ERROR
 
 # seconds past its limit after which a request is given up: its look-up hangs
 LATE = 0.5
 
 
 class Attempt:
-    """One request: a row on its way to an endpoint, in its lane (picker.py). What came of it is
-    known once it is completed. `started`: on time.monotonic()."""
+    """One request: a row on its way to an endpoint, in its lane (picker.py). The response, and how
+    long it took, are known once it is completed. `started`: on time.monotonic()."""
 
     response: Response
-    verdict: Verdict
     milliseconds: int
 
     def __init__(self, row: dict, lane) -> None:
-        self.row, self.lane, self.endpoint = row, lane, lane.endpoint
+        self.row, self.lane = row, lane
         self.started = time.monotonic()
 
 
@@ -49,15 +48,13 @@ class Requests:
 
     def _post(self, attempt: Attempt, now) -> None:
         """In a thread: nothing of ours is touched but the queue of answers."""
-        defect = None
+        answer: Response | Exception
         try:
-            response = self.poster.post(request(attempt.row, attempt.endpoint, now))
-        except Unsendable as error:
-            response = Response(error.outcome, text=str(error))
+            made = request(attempt.row, attempt.lane.endpoint, now)
+            answer = made if isinstance(made, Response) else self.poster.post(made)
         except Exception as error:      # noqa: BLE001  (the main thread has it recorded)
-            response = Response(OUR_ERROR, text="it could not be sent: an error of ours")
-            defect = error
-        self._answers.put((attempt, response, defect))
+            answer = error
+        self._answers.put((attempt, answer))
 
     def wait(self) -> Attempt:
         """The next one that is completed, or given up."""
@@ -65,15 +62,16 @@ class Requests:
             oldest = self.in_flight[0]
             left = oldest.started + self.seconds + LATE - time.monotonic()
             try:
-                attempt, response, defect = self._answers.get(timeout=max(left, 0))
+                attempt, answer = self._answers.get(timeout=max(left, 0))
             except Empty:
-                attempt, defect = oldest, None
-                response = Response(TIMEOUT, text=f"no answer within {self.seconds:g} seconds")
+                attempt = oldest
+                answer = Response(TIMEOUT, text=f"no answer within {self.seconds:g} seconds")
             if attempt in self.in_flight:               # else it was given up
                 break
-        if defect is not None:
-            self.ctx.defect(defect, f"delivery {attempt.row['id']}")
+        if isinstance(answer, Exception):
+            self.ctx.defect(answer, f"delivery {attempt.row['id']}")
+            answer = Response(OUR_ERROR, text="it could not be sent: an error of ours")
         self.in_flight.remove(attempt)
-        attempt.response, attempt.verdict = response, judge(response, self.ctx.clock())
+        attempt.response = answer
         attempt.milliseconds = int(1000 * (time.monotonic() - attempt.started))
         return attempt
