@@ -7,9 +7,9 @@ import os
 import stat
 
 from jobs_lib.database.values import one_line
+from jobs_lib.engines import spool
 
 HEAD_BYTES = 64 * 1024                 # more header than this is nobody's
-LONGEST = 150                          # of a header, in words
 MAX_HOPS = 50                          # more Received lines than this are a mail loop
 # put before each message we forward; found again, it has come in a circle
 MARK = b"X-Alias-Forwarded"
@@ -28,10 +28,7 @@ def head_of(path: str) -> bytes:
 
 def loop_reason(path: str, mark: bytes) -> str:
     """Why this message goes round in a circle, or "". A file that cannot be read is the transport's
-    to report.
-
-    mark: what `trace_head` puts before it.
-    """
+    to report. `mark`: what `trace_head` puts before it."""
     try:
         head = b"\n" + head_of(path).lower()
     except OSError:
@@ -56,22 +53,21 @@ def trace_head(key: bytes, alias: object, recipient: str) -> bytes:
     return MARK + b": " + mark.encode() + b"\r\n"
 
 
-def read_headers(path: str):
-    """The head parsed by the standard library, for a notice; an empty one where the file is
-    gone."""
+def read_headers(folder: str, raw_path):
+    """The head of a row's message, parsed by the standard library, for a notice; an empty one where
+    there is no such file."""
     from email import message_from_bytes
     from email.policy import default
-
     try:
-        return message_from_bytes(head_of(path) + b"\n\n", policy=default)
+        head = head_of(spool.locate(folder, raw_path))
     except (OSError, ValueError):
-        return message_from_bytes(b"\n", policy=default)
+        head = b""
+    return message_from_bytes(head + b"\n\n", policy=default)
 
 
 def header_text(headers, name: str) -> str:
     """A header in words, on one line, decoded, cut; "" when it is missing or cannot be decoded."""
     try:
-        value = str(headers.get(name, ""))
+        return one_line(str(headers.get(name, "")))
     except Exception:           # noqa: BLE001  (hostile headers: the email package raises anything)
         return ""
-    return one_line(value, LONGEST)

@@ -69,21 +69,14 @@ class Forwards(mail_sending.MailSource):
 
 def reasons_to_cancel(db, rows: list[dict]) -> dict:
     """{row id: why nobody waits for it}: its owner, alias or destination is missing."""
-    def existing(table: str, column: str) -> set:
-        ids = {row[column] for row in rows if row[column]}
+    reasons: dict = {}
+    for what, table in (("destination", "destinations"), ("alias", "aliases")):
+        named = {row["id"]: row[f"{what}_id"] for row in rows if row[f"{what}_id"]}
         found = {db.key(table, each["id"]) for each in db.query(
-            f"SELECT id FROM {{{table}}} WHERE id IN (:ids)", ids=ids)}
-        return {id for id in ids if db.key(table, id) in found}
-
+            f"SELECT id FROM {{{table}}} WHERE id IN (:ids)", ids={*named.values()})}
+        reasons.update((id, f"the {what} is missing") for id, value in named.items()
+                       if db.key(table, value) not in found)
     owners = owners_in(db, rows)
-    aliases = existing("aliases", "alias_id")
-    destinations = existing("destinations", "destination_id")
-    reasons = {}
-    for row in rows:
-        if row["user_id"] not in owners:
-            reasons[row["id"]] = why_nobody_waits(owners, row["user_id"])
-        elif row["alias_id"] and row["alias_id"] not in aliases:
-            reasons[row["id"]] = "the alias is missing"
-        elif row["destination_id"] and row["destination_id"] not in destinations:
-            reasons[row["id"]] = "the destination is missing"
+    reasons.update((row["id"], why_nobody_waits(owners, row["user_id"])) for row in rows
+                   if row["user_id"] not in owners)
     return reasons

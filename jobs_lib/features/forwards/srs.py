@@ -11,7 +11,10 @@ octets of a whole address hold.
 """
 from __future__ import annotations
 
+import base64
+import hmac
 import re
+from datetime import timedelta
 
 from jobs_lib.addresses import AddressError, check, join_local, split_local
 from jobs_lib.ports.mail.reasons import BAD_SENDER
@@ -20,9 +23,8 @@ MAX_AGE = 21                 # days that a bounce may take
 AHEAD = 1                    # days that another host's clock may be ahead of ours
 HASH_LENGTH = 4              # letters of base64, 24 bits, as everyone uses
 _DAY = 86400
-_SLOTS = 1024                # two letters of base32
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-_SRS = re.compile(r"SRS([01])([-+=])(.*)\Z", re.IGNORECASE)
+_SRS = re.compile(r"SRS([01])[-+=](.*)\Z", re.IGNORECASE)
 # what follows the SRS0 of a whole address
 _INNER = r"[-+=][a-z0-9+/]{4,}=[a-z2-7]{2}=[^=]+=."
 _SRS0 = re.compile(f"SRS0({_INNER}.*)\\Z", re.IGNORECASE)
@@ -71,17 +73,18 @@ def reverse(address: str, secret: str, now) -> str:
         if not match:
             raise SrsError("not an SRS address")
         if match[1] == "0":
-            mac, day, host, name = _fields(match[3], 4)
-            _verify(mac, _hash(secret, day, host, name))
-            _check_age(day, now)
+            day, host, name = _parts(match[2], 3, secret)
+            # both limits, as the two letters come round every 1,024 days
+            if day.upper() not in {_stamp(now + timedelta(days=days))
+                                   for days in range(-MAX_AGE, AHEAD + 1)}:
+                raise SrsError("the SRS address has expired")
             # The hash knows no ends of parts, as in Mail::SRS. That of an SRS1 is over a host and
             # what follows _INNER: with its first letters as the day, and no day is in an SRS1, it
             # would open this form at any time.
             if _OTHER_FORM.search(day + host + name):
                 raise SrsError("the hash of the SRS address is that of another form")
         else:
-            mac, host, inner = _fields(match[3], 3)
-            _verify(mac, _hash(secret, host, inner))
+            host, inner = _parts(match[2], 2, secret)
             if not _OTHER_FORM.match(inner):
                 raise SrsError("the part of the first host in the SRS address is not complete")
             name = "SRS0" + inner
@@ -90,17 +93,18 @@ def reverse(address: str, secret: str, now) -> str:
         raise SrsError(f"not a valid SRS address: {error}") from None
 
 
-def _fields(text: str, count: int) -> list:
-    fields = text.split("=", count - 1)
-    if len(fields) < count or not all(fields):
+def _parts(text: str, number: int, secret: str) -> list[str]:
+    """The parts behind a hash, which is the right one for them."""
+    given, *parts = text.split("=", number)
+    if len(parts) < number or not all(parts):
         raise SrsError("not a complete SRS address")
-    return fields
+    if not hmac.compare_digest(given.lower().encode(), _hash(secret, *parts).lower().encode()):
+        raise SrsError("the hash of the SRS address is wrong: not ours, or forged")
+    return parts
 
 
 def _hash(secret: str, *parts: str) -> str:
     """HMAC-SHA1 over the lower-case parts: relays on the way may change the case of all of it."""
-    import base64  # here, as a run with nothing to forward does without
-    import hmac
     if not secret:
         raise SrsError("[mail] srs_secret is empty, so that anyone could forge our addresses")
     data = "".join(parts).lower().encode()
@@ -108,23 +112,7 @@ def _hash(secret: str, *parts: str) -> str:
                                      "sha1").digest())[:HASH_LENGTH].decode("ascii")
 
 
-def _verify(given: str, expected: str) -> None:
-    import hmac
-    if not hmac.compare_digest(given.lower().encode(), expected.lower().encode()):
-        raise SrsError("the hash of the SRS address is wrong: not ours, or forged")
-
-
-def _stamp(now) -> str:
-    day = int(now.timestamp()) // _DAY
+def _stamp(moment) -> str:
+    """Its day, in two letters."""
+    day = int(moment.timestamp()) // _DAY
     return _BASE32[day // 32 % 32] + _BASE32[day % 32]
-
-
-def _check_age(stamp: str, now) -> None:
-    """Between a day ahead and 21 days old; both limits, as the two letters come round every 1,024
-    days."""
-    digits = [_BASE32.find(sign) for sign in stamp.upper()]
-    if len(digits) != 2 or -1 in digits:
-        raise SrsError("the day of the SRS address is not readable")
-    age = (int(now.timestamp()) // _DAY - digits[0] * 32 - digits[1]) % _SLOTS
-    if age > MAX_AGE and age < _SLOTS - AHEAD:
-        raise SrsError("the SRS address has expired")
