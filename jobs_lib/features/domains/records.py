@@ -24,7 +24,8 @@ from .status import FAIL, PASS
 
 # records kept of a name, and characters of each: strangers write them
 MOST_FOUND, LONGEST_FOUND = 10, 500
-NEEDED = {MX: "mx_hosts", SPF: "spf_include", DKIM: "dkim_target or dkim_key"}
+# a check is not made while none of its options is set
+OPTIONS = {MX: ("mx_hosts",), SPF: ("spf_include",), DKIM: ("dkim_target", "dkim_key")}
 STATES = {"": PASS, "foreign_mx_level": PASS, "no_answer": UNKNOWN}     # by reason; else FAIL
 KEY = re.compile(r"(?:^|;)p=([^;]*)")
 
@@ -39,43 +40,29 @@ Seen.__doc__ = """What a check has seen: a reason, or "" where all is well; what
 
 def configured(dns) -> tuple:
     """The checks that `[dns]` says enough for."""
-    there = {MX: dns.mx_hosts, SPF: dns.spf_include, DKIM: dns.dkim_target or dns.dkim_key}
-    return tuple(check for check in CHECKS if there.get(check, True))
+    return tuple(check for check in CHECKS if check not in OPTIONS
+                 or any(getattr(dns, option) for option in OPTIONS[check]))
 
 
 def unset(required, dns) -> str:
     """What `[dns]` has to say for the checks that [check_domains] require names, in a sentence; ""
     when it does."""
     missing = [check for check in required if check not in configured(dns)]
-    if not missing:
-        return ""
-    return (f"[check_domains] require names {', '.join(missing)}: set [dns] "
-            f"{', '.join(NEEDED[check] for check in missing)}, or leave it out of require")
+    needed = ", ".join(" or ".join(OPTIONS[check]) for check in missing)
+    return (f"[check_domains] require names {', '.join(missing)}: set [dns] {needed}, or leave it "
+            "out of require") if missing else ""
 
 
 def questions(wanted: Wanted) -> list[tuple[str, str]]:
     """What has to be asked: (name, type) each. Of a name that cannot be, nothing."""
-    return list(dict.fromkeys(question for check in configured(wanted.dns) if wanted.is_name
-                              for question in _questions(check, wanted)))
-
-
-def _questions(check: str, wanted: Wanted) -> list[tuple[str, str]]:
-    """Where the record of a check may be; what is expected is at the first."""
-    name, dns = wanted.name, wanted.dns
-    if check == MX:
-        return [(name, "MX")]
-    if check == DKIM:
-        selector = f"{dns.dkim_selector.lower()}._domainkey.{name}"
-        return [(selector, kind) for kind, is_meant in (("CNAME", dns.dkim_target),
-                                                        ("TXT", dns.dkim_key)) if is_meant]
-    return [(f"_dmarc.{name}" if check == DMARC else name, "TXT")]
+    return list(dict.fromkeys((name, kind) for _, places in _checks(wanted).values()
+                              for name, kind, _ in places if wanted.is_name))
 
 
 def judge(wanted: Wanted, answers: dict) -> dict[str, dict]:
-    """{check: result}, from {question: Answer}. Who needs no proof of ownership may have no token,
-    and is shown none."""
-    return {check: _result(check, wanted, answers) for check in configured(wanted.dns)
-            if wanted.token or check != OWNERSHIP}
+    """{check: result}, from {question: Answer}."""
+    return {check: _result(check, wanted, answers, *found)
+            for check, found in _checks(wanted).items()}
 
 
 def verdict(results: dict) -> str:
@@ -90,9 +77,27 @@ def own_name(dns) -> str:
     return _ascii(next(iter([*dns.mx_hosts, dns.dkim_target, dns.spf_include]), ""))
 
 
-def _result(check: str, wanted: Wanted, answers: dict) -> dict:
-    seen, (name, kind) = _see(check, wanted, answers), _questions(check, wanted)[0]
-    place = {"type": kind, "name": name, "expected": _expected(check, wanted)}
+def _checks(wanted: Wanted) -> dict:
+    """{check: (what its record has to be, where it may be)}, each of these places with its type and
+    the function that judges it; what is expected is at the first."""
+    name, dns = wanted.name, wanted.dns
+    selector = f"{dns.dkim_selector.lower()}._domainkey.{name}"
+    hosts = enumerate(map(_ascii, dns.mx_hosts), 1)
+    every = {
+        OWNERSHIP: (dns.ownership_prefix + wanted.token, [(name, "TXT", _ownership)]),
+        MX: (", ".join(f"{10 * number} {host}" for number, host in hosts), [(name, "MX", _mx)]),
+        SPF: (f"v=spf1 {_include(dns)} ~all", [(name, "TXT", _spf)]),
+        DKIM: (_ascii(dns.dkim_target) or f"v=DKIM1; p={_our_key(dns)}",
+               [(selector, "CNAME", _dkim_cname)] * bool(dns.dkim_target)
+               + [(selector, "TXT", _dkim_key)] * bool(dns.dkim_key)),
+        DMARC: ("v=DMARC1; p=none", [(f"_dmarc.{name}", "TXT", _dmarc)])}
+    # who needs no proof of ownership may have no token, and is shown none
+    return {check: every[check] for check in configured(dns) if wanted.token or check != OWNERSHIP}
+
+
+def _result(check: str, wanted: Wanted, answers: dict, expected: str, places: list) -> dict:
+    seen, (name, kind, _) = _see(wanted, answers, places), places[0]
+    place = {"type": kind, "name": name, "expected": expected}
     problem, fix = texts(check, seen.reason, {**place, "shown": shown(name), **seen.values})
     return {"state": STATES.get(seen.reason, FAIL), **place,
             "found": [text[:LONGEST_FOUND] for text in seen.found][:MOST_FOUND],
@@ -100,30 +105,18 @@ def _result(check: str, wanted: Wanted, answers: dict) -> dict:
             "required": check in wanted.required}
 
 
-def _see(check: str, wanted: Wanted, answers: dict) -> Seen:
+def _see(wanted: Wanted, answers: dict, places: list) -> Seen:
     """What the answers say of one check."""
     reason = "missing"
-    for question in _questions(check, wanted):
-        answer = answers.get(question, Answer(NXDOMAIN))    # what was not asked cannot be
+    for name, kind, judge_records in places:
+        answer = answers.get((name, kind), Answer(NXDOMAIN))    # what was not asked cannot be
         if answer.outcome == UNKNOWN:
             return Seen("no_answer", values={"why": answer.why})
-        if answer.records and (seen := JUDGES[check, question[1]](wanted, answer.records)):
+        if answer.records and (seen := judge_records(wanted, answer.records)):
             return seen
-        if answer.outcome == NXDOMAIN and question[0] == wanted.name:
+        if answer.outcome == NXDOMAIN and name == wanted.name:
             reason = "no_domain"
     return Seen(reason)
-
-
-def _expected(check: str, wanted: Wanted) -> str:
-    """What the record has to be."""
-    dns = wanted.dns
-    if check == MX:
-        return ", ".join(f"{10 * number} {_ascii(host)}"
-                         for number, host in enumerate(dns.mx_hosts, 1))
-    return {OWNERSHIP: dns.ownership_prefix + wanted.token,
-            SPF: f"v=spf1 {_include(wanted)} ~all",
-            DKIM: _ascii(dns.dkim_target) or f"v=DKIM1; p={_our_key(wanted)}",
-            DMARC: "v=DMARC1; p=none"}[check]
 
 
 # The records. Each function is given all that is there; None: nothing of what it looks for is.
@@ -154,7 +147,7 @@ def _mx(wanted: Wanted, records: tuple) -> Seen | None:
 
 
 def _spf(wanted: Wanted, records: tuple) -> Seen | None:
-    found, ours = _of_version(records, r"v=spf1(\s|$)"), _include(wanted)
+    found, ours = _of_version(records, r"v=spf1(\s|$)"), _include(wanted.dns)
     if len(found) > 1:                      # RFC 7208 4.5
         return Seen("two_records", found, {"number": len(found),
                                            "with_ours": f", with {ours} in it"})
@@ -172,7 +165,7 @@ def _dkim_cname(wanted: Wanted, records: tuple) -> Seen | None:
 
 def _dkim_key(wanted: Wanted, records: tuple) -> Seen | None:
     keys = {text: key[1] for text in records if (key := KEY.search(_closed(text)))}
-    if list(keys.values()) == [_our_key(wanted)]:
+    if list(keys.values()) == [_our_key(wanted.dns)]:
         return Seen(found=[*keys])
     # an empty one is a revoked one (RFC 6376 3.6.1)
     return Seen("wrong_key" if any(keys.values()) else "empty_key", [*keys]) if keys else None
@@ -185,23 +178,19 @@ def _dmarc(_wanted: Wanted, records: tuple) -> Seen | None:
     return Seen(found=found) if found else None
 
 
-JUDGES = {(OWNERSHIP, "TXT"): _ownership, (MX, "MX"): _mx, (SPF, "TXT"): _spf,
-          (DKIM, "CNAME"): _dkim_cname, (DKIM, "TXT"): _dkim_key, (DMARC, "TXT"): _dmarc}
-
-
 # What they share
 
 def _of_version(records: tuple, pattern: str) -> list[str]:
     return [text for text in records if re.match(pattern, _bare(text))]
 
 
-def _include(wanted: Wanted) -> str:
-    return f"include:{_ascii(wanted.dns.spf_include)}"
+def _include(dns) -> str:
+    return f"include:{_ascii(dns.spf_include)}"
 
 
-def _our_key(wanted: Wanted) -> str:
+def _our_key(dns) -> str:
     """From a whole record, or the key alone."""
-    text = _closed(wanted.dns.dkim_key)
+    text = _closed(dns.dkim_key)
     found = KEY.search(text)
     return found[1] if found else text
 
