@@ -109,7 +109,7 @@ def _is_of_user_alone(group: int, user: int) -> bool:
 def files_of_others(installation):
     """What one run as another user has left is used by this one, too."""
     for each in access.found(installation.config):
-        yield problem(f"{each.option}: {each.what} cannot be used: {each.why}",
+        yield problem(f"{each.option}: {each.path} cannot be used: {each.why}",
                       "Jobs that need a lock, a log or a file of another user do not run.",
                       f"{each.fix[:1].upper()}{each.fix[1:]}.")
 

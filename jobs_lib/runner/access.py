@@ -13,11 +13,9 @@ from jobs_lib.folders import as_user, owner_words, user_name
 from jobs_lib.paths import SCRIPT, program
 from jobs_lib.records import namedtuple
 
-Unusable = namedtuple("Unusable", "option path what why fix")
-Unusable.__doc__ = """Of one folder: its option, the first path that is wrong, all of them in words,
-why, and how to fix it."""
-MOST = 500                  # entries of a folder that are looked at
-SHOWN = 3                   # paths named of each folder
+Unusable = namedtuple("Unusable", "option path why fix")
+Unusable.__doc__ = """Of one folder: its option, the first path that cannot be used, why, and how to fix
+it."""
 FOLDERS = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"))
 OURS = ("state_dir", "log_dir")         # all files in these are written by the jobs
 
@@ -44,7 +42,7 @@ def refuse_root(config, words: str) -> None:
 
 def unusable(config) -> list[str]:
     """A sentence for each folder of which something cannot be used; none where all is well."""
-    return [f"{each.option}: {each.what} cannot be used: {each.why}: {each.fix}"
+    return [f"{each.option}: {each.path} cannot be used: {each.why}: {each.fix}"
             for each in found(config)]
 
 
@@ -54,72 +52,46 @@ def found(config) -> list[Unusable]:
     for section, option in FOLDERS:
         try:
             folder = getattr(config.section(section), option)
-        except (ConfigError, AttributeError):       # reported elsewhere
+        except ConfigError:                     # reported elsewhere
             continue
-        if not folder or not os.path.lexists(folder):
-            continue
-        name = f"[{section}] {option}"
-        if not os.path.isdir(folder):
-            answer.append(Unusable(name, folder, folder, "it is no folder", "name one"))
-        elif wrong := _wrong(folder, option):
-            answer.append(Unusable(name, wrong[0], _paths(wrong), *_cause(wrong, folder)))
+        paths = [folder] if folder and os.path.lexists(folder) else []
+        if paths and option in OURS:
+            paths += _within(folder)
+        wrong = next((path for path in paths if not _usable(path, paths[0])), "")
+        if wrong:
+            why, _, fix = _owner_words(wrong, folder).partition(": ")
+            answer.append(Unusable(f"[{section}] {option}", wrong, why, fix))
     return answer
 
 
-def _wrong(folder: str, option: str) -> list[str]:
-    """What of this folder cannot be used: itself, or files in it."""
-    owner = os.stat(folder).st_uid
-    if not _usable(folder):
-        return [folder]
-    if option not in OURS:
-        return []
-    inner = os.path.join(folder, "locks") if option == "state_dir" else ""
-    if inner and os.path.isdir(inner):
-        if not _usable(inner) or _left_by_root(os.stat(inner), owner):
-            return [inner]
-        return _files(folder, owner) + _files(inner, owner)
-    return _files(folder, owner)
+def _within(folder: str) -> list[str]:
+    """The files in a folder of ours, and in its folder of locks."""
+    folders, paths = [folder, os.path.join(folder, "locks")], []
+    for each in filter(os.path.isdir, folders):
+        paths += [each] * (each != folder)
+        try:
+            paths += [os.path.join(each, name) for name in sorted(os.listdir(each))]
+        except OSError:                         # the folder itself is what is wrong
+            continue
+    return [path for path in paths if os.path.isfile(path) or path in folders]
 
 
-def _usable(folder: str) -> bool:
-    return os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+def _usable(path: str, folder: str) -> bool:
+    """Whether this user can use it. Root may use everything; what root left in the folder of
+    another user, that one cannot."""
+    needed = os.R_OK | os.W_OK | (os.X_OK if os.path.isdir(path) else 0)
+    if not (os.access(path, needed) and os.path.isdir(folder)):
+        return False
+    status, owner = os.stat(path), os.stat(folder).st_uid
+    return os.geteuid() != 0 or owner in (0, status.st_uid) or bool(status.st_mode & 0o022)
 
 
-def _files(folder: str, owner: int) -> list[str]:
-    wrong = []
-    with os.scandir(folder) as entries:
-        for number, entry in enumerate(entries):
-            if number == MOST:
-                break
-            try:
-                if entry.is_file(follow_symlinks=False) and (
-                        not os.access(entry.path, os.R_OK | os.W_OK)
-                        or _left_by_root(entry.stat(follow_symlinks=False), owner)):
-                    wrong.append(entry.path)
-            except OSError:                         # it has just been removed
-                continue
-    return sorted(wrong)
-
-
-def _left_by_root(status, owner: int) -> bool:
-    """Root may use everything; what root left in the folder of another user, that one cannot."""
-    writable_by_others = status.st_mode & 0o022
-    return os.geteuid() == 0 and owner not in (0, status.st_uid) and not writable_by_others
-
-
-def _paths(wrong: list[str]) -> str:
-    return ", ".join(wrong[:SHOWN]) + (f" and {len(wrong) - SHOWN} more" if wrong[SHOWN:] else "")
-
-
-def _cause(wrong: list[str], folder: str) -> tuple[str, str]:
-    """(why, how to fix all that is wrong); of several files, the command is for the folder."""
-    path = wrong[0]
-    if not os.access(path, os.R_OK | os.W_OK):
-        why, _, fix = owner_words(path).partition(": ")
-        if wrong[1:]:
-            fix = fix.replace(f"chmod u+rwX {path}`", f"chmod -R u+rwX {folder}`").replace(
-                f" {path}`", f" {folder}`")
-        return why, fix
-    owner, runs = user_name(os.stat(path).st_uid), user_name(os.stat(folder).st_uid)
-    return (f"{path} belongs to {owner}, and {folder} to {runs}",
-            f"run the jobs always as {runs}, and `chown -R {runs} {folder}` as root")
+def _owner_words(path: str, folder: str) -> str:
+    """Why, and how to fix it, as `folders.owner_words`; for root in the words of the owner."""
+    if not os.path.isdir(folder):
+        return f"{folder} is no folder: name one"
+    if os.geteuid() or not os.access(path, os.R_OK | os.W_OK):
+        return owner_words(path)
+    runs = user_name(os.stat(folder).st_uid)
+    return (f"{path} belongs to {user_name(os.stat(path).st_uid)}, and {folder} to {runs}: run the "
+            f"jobs always as {runs}, and `chown -R {runs} {folder}` as root")

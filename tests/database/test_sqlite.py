@@ -214,7 +214,7 @@ AS_NOBODY = ("import os, sys\n"
 @pytest.mark.parametrize("name, mode, said", [
     ("jobs.db", 0, "its permissions refuse it: run `chmod u+rwX "),
     ("jobs.db-shm", 0o400, "its permissions refuse it: run `chmod u+rwX "),
-    ("jobs.db", None, "{path} belongs to root, and the jobs")])
+    ("jobs.db", None, "it belongs to root, and the jobs")])
 def test_the_file_that_cannot_be_used_is_named_with_what_to_do(name, mode, said):        # R63
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
@@ -228,4 +228,4 @@ def test_the_file_that_cannot_be_used_is_named_with_what_to_do(name, mode, said)
                               text=True, cwd=ROOT)
         db.close()
     assert done.stderr == ""
-    assert f"{folder}/{name} cannot be used: {said.format(path=f'{folder}/{name}')}" in done.stdout
+    assert f"{folder}/{name} cannot be used: {said}" in done.stdout
