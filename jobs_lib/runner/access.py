@@ -14,7 +14,7 @@ from jobs_lib.paths import SCRIPT, program
 from jobs_lib.records import namedtuple
 
 Unusable = namedtuple("Unusable", "option path why fix")
-Unusable.__doc__ = "Of one folder: its option, the first path that is wrong, why, and how to fix it."
+Unusable.__doc__ = "Of one folder: its option, the first path that is wrong, why, how to fix it."
 FOLDERS = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"))
 OURS = ("state_dir", "log_dir")         # all files in these are written by the jobs
 
