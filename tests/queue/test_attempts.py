@@ -70,7 +70,8 @@ def test_notices_deliveries_domains_and_exports_are_recorded_too(owner):       #
                               "secret": SECRET}])
     owner.table("webhook_deliveries", [{"id": 4, "webhook_id": 1, "user_id": 1, "event_id": "e",
                                         "payload": "{}"}])
-    owner.table("domains", [{"id": 5, "user_id": 1, "name": "club.example"}])
+    owner.table("domains", [{"id": 5, "user_id": 1, "name": "club.example",
+                              "ownership_token": "t"}])
     owner.table("export_requests", [{"id": 6, "user_id": 1, "requested_at": owner.now}])
     owner.config(dns={"mx_hosts": "mx.service.example"},
                  export={"url": "https://service.example/export"})

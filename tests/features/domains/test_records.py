@@ -142,15 +142,6 @@ def test_a_pending_domain_is_looked_at_ever_more_rarely(age, step):
     assert change == ({"failing_since": None, "next_check_at": NOW + step}, None)
 
 
-def test_a_pending_domain_fails_after_30_days_and_only_by_an_answer():        # R48
-    old = row("pending", created_at=NOW - timedelta(days=30))
-    assert domain_after(old, "unknown", NOW, OPTIONS) == (
-        {"failing_since": NOW, "next_check_at": NOW + timedelta(days=1)}, None)
-    assert domain_after(old, "fail", NOW, OPTIONS) == (
-        {"status": "failed", "failing_since": None, "next_check_at": None}, "failed")
-    assert domain_after(old, "pass", NOW, OPTIONS).event == "verified"
-
-
 def walked(*looks: tuple) -> list[tuple]:
     """A verified domain looked at after so many hours, with such a verdict: (hours, event) of what
     came to be."""
