@@ -18,52 +18,52 @@ SPF = '@ TXT "v=spf1 include:spf.service.example ~all"'
 DKIM = "porter._domainkey CNAME porter._domainkey.service.example."
 DMARC = '_dmarc TXT "v=DMARC1; p=none"'
 GOOD = {"ownership": OWNED, "mx": MX, "spf": SPF, "dkim": DKIM, "dmarc": DMARC}
-# (which record, what stands in its place, whether it is good)
+# (which record, what stands in its place, why it is not good: "" where it is)
 CASES = [
-    ("ownership", '@ TXT "PORTER-VERIFY=Abc123"', True),
-    ("ownership", '@ TXT "porter-verify=zzz"\n@ TXT "porter-verify=Abc123"', True),
-    ("ownership", '@ TXT "porter-" "verify=Abc123"', True),
+    ("ownership", '@ TXT "PORTER-VERIFY=Abc123"', ""),
+    ("ownership", '@ TXT "porter-verify=zzz"\n@ TXT "porter-verify=Abc123"', ""),
+    ("ownership", '@ TXT "porter-" "verify=Abc123"', ""),
     # quotes that were typed into a panel
-    ("ownership", r'@ TXT " \"porter-verify=Abc123\" "', True),
-    ("ownership", "", False),
-    ("ownership", '@ TXT "porter-verify=Abc1234"', False),
-    ("ownership", '@ TXT "porter-verify="', False),
-    ("ownership", '@ TXT "xporter-verify=Abc123"', False),
-    ("ownership", 'www TXT "porter-verify=Abc123"', False),
-    ("mx", "@ MX 10 MX2.Service.Example.", True),
-    ("mx", "@ MX 10 mx1.service.example.\n@ MX 20 mail.other.example.", True),
-    ("mx", "", False),
-    ("mx", "@ MX 10 mail.other.example.", False),
-    ("mx", "@ MX 20 mx1.service.example.\n@ MX 10 mail.other.example.", False),
-    ("mx", "@ MX 10 mx1.service.example.evil.example.", False),
-    ("mx", "@ MX 0 .", False),
-    ("mx", "@ MX 0 .\n@ MX 10 mx1.service.example.", False),
-    ("mx", "@ MX 10 mx1.service.example.\n@ MX 10 mail.other.example.", True),
-    ("spf", '@ TXT "V=SPF1 a +Include:SPF.Service.Example -ALL"', True),
-    ("spf", '@ TXT "v=spf1 include:spf.serv" "ice.example ~all"', True),
-    ("spf", "", False),
-    ("spf", f'{SPF}\n@ TXT "v=spf1 -all"', False),
-    ("spf", '@ TXT "v=spf1 include:spf.other.example ~all"', False),
-    ("spf", '@ TXT "v=spf1 include:spf.service.example.evil.example ~all"', False),
-    ("spf", '@ TXT "v=spf10 include:spf.service.example ~all"', False),
-    ("spf", '@ TXT "v=spf1 -include:spf.service.example ~all"', False),
-    ("spf", '@ TXT "spf2.0/pra include:spf.service.example"', False),
-    ("dkim", "porter._domainkey CNAME Porter._Domainkey.Service.Example.", True),
-    ("dkim", f'porter._domainkey TXT "v=DKIM1; k=rsa; p={KEY}"', True),
-    ("dkim", f'porter._domainkey TXT "v=DKIM1;p= {KEY[:50]} {KEY[50:]} ;"', True),
-    ("dkim", "", False),
-    ("dkim", "porter._domainkey CNAME key.other.example.", False),
-    ("dkim", 'porter._domainkey TXT "v=DKIM1; p=abc"', False),
-    ("dkim", f'porter._domainkey TXT "v=DKIM1; p={KEY.lower()}"', False),
-    ("dkim", 'porter._domainkey TXT "v=DKIM1; p="', False),
-    ("dmarc", '_dmarc TXT "v=DMARC1; p=reject; rua=mailto:x@home.example"', True),
-    ("dmarc", '_dmarc TXT "V = dmarc1 ;p=reject"', True),
-    ("dmarc", "", False),
-    ("dmarc", f'{DMARC}\n_dmarc TXT "v=DMARC1; p=reject"', False),
-    ("dmarc", '_dmarc TXT "v=DMARC12; p=none"', False),
-    ("dmarc", '@ TXT "v=DMARC1; p=none"', False),
+    ("ownership", r'@ TXT " \"porter-verify=Abc123\" "', ""),
+    ("ownership", "", "missing"),
+    ("ownership", '@ TXT "porter-verify=Abc1234"', "other_token"),
+    ("ownership", '@ TXT "porter-verify="', "other_token"),
+    ("ownership", '@ TXT "xporter-verify=Abc123"', "missing"),
+    ("ownership", 'www TXT "porter-verify=Abc123"', "missing"),
+    ("mx", "@ MX 10 MX2.Service.Example.", ""),
+    ("mx", "@ MX 10 mx1.service.example.\n@ MX 20 mail.other.example.", ""),
+    ("mx", "", "missing"),
+    ("mx", "@ MX 10 mail.other.example.", "foreign_mx"),
+    ("mx", "@ MX 20 mx1.service.example.\n@ MX 10 mail.other.example.", "foreign_mx_first"),
+    ("mx", "@ MX 10 mx1.service.example.evil.example.", "foreign_mx"),
+    ("mx", "@ MX 0 .", "null_mx"),
+    ("mx", "@ MX 0 .\n@ MX 10 mx1.service.example.", "null_mx"),
+    ("mx", "@ MX 10 mx1.service.example.\n@ MX 10 mail.other.example.", "foreign_mx_level"),
+    ("spf", '@ TXT "V=SPF1 a +Include:SPF.Service.Example -ALL"', ""),
+    ("spf", '@ TXT "v=spf1 include:spf.serv" "ice.example ~all"', ""),
+    ("spf", "", "missing"),
+    ("spf", f'{SPF}\n@ TXT "v=spf1 -all"', "two_records"),
+    ("spf", '@ TXT "v=spf1 include:spf.other.example ~all"', "no_include"),
+    ("spf", '@ TXT "v=spf1 include:spf.service.example.evil.example ~all"', "no_include"),
+    ("spf", '@ TXT "v=spf10 include:spf.service.example ~all"', "missing"),
+    ("spf", '@ TXT "v=spf1 -include:spf.service.example ~all"', "no_include"),
+    ("spf", '@ TXT "spf2.0/pra include:spf.service.example"', "missing"),
+    ("dkim", "porter._domainkey CNAME Porter._Domainkey.Service.Example.", ""),
+    ("dkim", f'porter._domainkey TXT "v=DKIM1; k=rsa; p={KEY}"', ""),
+    ("dkim", f'porter._domainkey TXT "v=DKIM1;p= {KEY[:50]} {KEY[50:]} ;"', ""),
+    ("dkim", "", "missing"),
+    ("dkim", "porter._domainkey CNAME key.other.example.", "wrong_target"),
+    ("dkim", 'porter._domainkey TXT "v=DKIM1; p=abc"', "wrong_key"),
+    ("dkim", f'porter._domainkey TXT "v=DKIM1; p={KEY.lower()}"', "wrong_key"),
+    ("dkim", 'porter._domainkey TXT "v=DKIM1; p="', "empty_key"),
+    ("dmarc", '_dmarc TXT "v=DMARC1; p=reject; rua=mailto:x@home.example"', ""),
+    ("dmarc", '_dmarc TXT "V = dmarc1 ;p=reject"', ""),
+    ("dmarc", "", "missing"),
+    ("dmarc", f'{DMARC}\n_dmarc TXT "v=DMARC1; p=reject"', "two_records"),
+    ("dmarc", '_dmarc TXT "v=DMARC12; p=none"', "missing"),
+    ("dmarc", '@ TXT "v=DMARC1; p=none"', "missing"),
 ]
-REQUIRED = ("ownership", "mx")
+REQUIRED, AMONG_OTHERS = ("ownership", "mx"), "foreign_mx_level"
 
 
 def zone(records: dict, name: str) -> str:
@@ -104,23 +104,27 @@ def results(tmp_path_factory) -> list[dict]:
 
 @pytest.mark.parametrize("number", range(len(CASES)))
 def test_a_record_is_good_or_not_and_only_the_required_decide(results, number):       # R48, R50
-    check, lines, good = CASES[number]
-    found = {name: each["state"] for name, each in results[number]["dns_results"].items()}
-    assert found == {**dict.fromkeys(GOOD, "pass"), check: "pass" if good else "fail"}, lines
+    check, lines, why = CASES[number]
+    found, good = results[number]["dns_results"], why in ("", AMONG_OTHERS)
+    assert {name: each["state"] for name, each in found.items()} == {
+        **dict.fromkeys(GOOD, "pass"), check: "pass" if good else "fail"}, lines
+    result = found[check]
+    assert (result["reason"], bool(result["problem"] and result["fix"])) == (why, bool(why)), lines
     assert results[number]["status"] == ("verified" if good or check not in REQUIRED else "pending")
 
 
 def test_no_answer_says_nothing_and_no_such_name_says_all(results):       # R48
     broken, missing = results[-2:]
-    assert {each["state"] for each in broken["dns_results"].values()} == {"unknown"}
-    assert {each["state"] for each in missing["dns_results"].values()} == {"fail"}
+    for row, state, reason in ((broken, "unknown", "no_answer"), (missing, "fail", "no_domain")):
+        assert {each["state"] for each in row["dns_results"].values()} == {state}
+        assert row["dns_results"]["ownership"]["reason"] == reason
     assert [row["status"] for row in (broken, missing)] == ["pending", "pending"]
     assert [row["failures"] for row in (broken, missing)] == [0, 0]
 
 
 def test_the_owner_reads_what_is_there_and_what_should_be(results):       # R50
-    for (check, lines, good), row in zip(CASES, results):
+    for (check, lines, why), row in zip(CASES, results):
         found = row["dns_results"][check]
         assert found["expected"], check
-        if not good and lines.startswith("@ MX 10"):
+        if why == "foreign_mx" and lines.startswith("@ MX 10"):
             assert found["found"] == [f"10 {lines.split()[3].rstrip('.')}"]
