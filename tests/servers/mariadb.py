@@ -84,7 +84,8 @@ class MariaDB:
         until = time.monotonic() + 60
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > until:
-                with open(log, encoding="utf-8", errors="replace") as file:
+                with open(log, "a+", encoding="utf-8", errors="replace") as file:
+                    file.seek(0)
                     raise RuntimeError("mariadbd did not start:\n" + file.read()[-3000:])
             time.sleep(0.02)
 

@@ -181,18 +181,6 @@ def test_several_at_once_all_succeed(fresh, engine):
     db.close()
 
 
-def test_a_newer_schema_is_refused_in_one_sentence(blank_url):
-    # R20
-    db = migrated(blank_url)
-    db.upsert("meta", {"name": "schema"}, {"value": "99"})
-    for use in (check, lambda db: migrate(db, NOW), plan):
-        with pytest.raises(DatabaseError) as caught:
-            use(db)
-        assert str(caught.value) == (f"the database is at schema 99, newer than this bundle knows"
-                                     f" ({SCHEMA_VERSION}): install the newer bundle again")
-    db.close()
-
-
 # The plan
 
 def test_the_plan_is_what_would_run_and_changes_nothing(blank_url, tmp_path):

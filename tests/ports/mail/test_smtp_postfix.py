@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow       # starts a real Postfix
 
 @pytest.fixture(scope="module")
 def postfix():
-    with Postfix(size=100_000, refuse=["gone@home.example"]) as server:
+    with Postfix() as server:
         yield server
 
 

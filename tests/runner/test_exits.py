@@ -1,15 +1,62 @@
-"""Whatever goes wrong, `jobs.py` ends with one sentence and an exit code of its own, never with a
-traceback."""
+"""How `jobs.py` ends: with the exit codes of the public interface, each by a real process, and,
+whatever goes wrong, with one sentence, never with a traceback."""
 from __future__ import annotations
 
 import resource
+import signal
 import subprocess
 import sys
 
 import pytest
 
+from tests.support.shell import ended, until
+
 MB = 1024 ** 2
 
+
+@pytest.mark.quick
+@pytest.mark.parametrize("code, words", [
+    (0, ("dig",)),
+    (0, ("dig", "--set", "budget=1s", "--set", "items=5", "--set", "pause=400")),        # partial
+    (0, ("run-due",)),
+    (1, ("fail",)),
+    (1, ("fail", "--set", "how=exit")),
+    (2, ("dug",)),
+    (2, ("dig", "--set", "holes=3")),
+    (2, ("dig", "--sets", "items=3")),
+    (2, ("run-due", "--budget", "soon")),
+    (78, ("dig", "--set", "items=many")),
+    (124, ("hang", "--set", "budget=1s", "--set", "core.grace=1s")),
+], ids=lambda value: value if isinstance(value, int) else " ".join(value))
+def test_a_command_ends_with(site, code, words):
+    done = site(*words)
+    assert done.code == code
+    assert done.out == ""
+    assert (done.err == "") == (code == 0)
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.quick
+def test_143_after_sigterm_and_0_or_75_beside_a_held_lock(site):
+    worker = site.start("dig", "--set", "items=1000", "--set", "pause=100")
+    until(lambda: site.dug() >= 1)
+    assert site("dig").code == 0
+    assert site("dig", "--fail-if-locked").code == 75
+    worker.send_signal(signal.SIGTERM)
+    assert ended(worker, 0).code == 143
+
+
+def test_a_tick_ends_with_the_code_of_the_first_job_that_went_wrong(site):
+    site.enable("tick_critical", "fail")
+    assert site("run-due").code == 1
+    site.configure("hang", enabled="yes", budget="1s", schedule="* * * * *")
+    site.configure(grace="1s")
+    site.known("hang")
+    site.configure("fail", enabled="no")
+    assert site("run-due").code == 124
+
+
+# One sentence
 
 def assert_one_sentence(done, code: int = 1) -> None:
     assert done.code == code, done
