@@ -52,10 +52,10 @@ seccomp_sandbox=NO
 
 
 class Ftps:
-    """A running vsftpd. `archive` is the folder behind `url`; names: what its certificate is for;
-    rate: bytes a second, 0 for all it can."""
+    """A running vsftpd. `archive` is the folder behind `url`; rate: bytes a second, 0 for all it
+    can."""
 
-    def __init__(self, names=("localhost",), rate: int = 0, tls: bool = True) -> None:
+    def __init__(self, rate: int = 0, tls: bool = True) -> None:
         if os.geteuid() != 0:
             missing("a private vsftpd can be started by root alone")
         self.binary = program("vsftpd", "vsftpd")
@@ -64,9 +64,7 @@ class Ftps:
         self.folder.chmod(0o755)
         authority = Authority(self.folder)
         self.ca_file = authority.ca_file
-        authority.context(*names)
-        [pem] = [path for path in self.folder.glob("*.pem") if path.name != "ca.pem"]
-        pem.rename(self.folder / "server.pem")
+        authority.chain("localhost").rename(self.folder / "server.pem")
         (self.folder / "passwords").write_text(PASSWORD + "\n")
         (self.folder / "empty").mkdir()
         self.archive = self.folder / "root" / "audit"

@@ -26,18 +26,13 @@ class Web:
     send what it likes.
 
     `requests` holds what was heard, `connections` counts what came. With `tls`, a server's
-    SSLContext, it speaks TLS; with the host "" it listens on all addresses of the loopback. With
-    `keeps` it hears one request after the other on a connection, whatever its answers say, until
-    somebody closes it.
+    SSLContext, it speaks TLS; with the host "" it listens on all addresses of the loopback.
     """
 
     def __init__(self, answer=b"HTTP/1.1 204 No Content\r\n\r\n", tls=None,
-                 host: str = "127.0.0.1", keeps: bool = False) -> None:
+                 host: str = "127.0.0.1") -> None:
         self.answer, self.tls, self.requests, self.connections = answer, tls, [], 0
-        self.keeps = keeps
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.listener = socket.create_server((host, 0), family=family,
-                                             backlog=64) if host else loopback()
+        self.listener = socket.create_server((host, 0), backlog=64) if host else loopback()
         self.port = self.listener.getsockname()[1]
         self.ending = threading.Event()
 
@@ -64,19 +59,14 @@ class Web:
         with contextlib.suppress(OSError, ValueError):
             if self.tls:
                 connection = self.tls.wrap_socket(connection, server_side=True)
-            self._answer_one(connection)
-            while self.keeps:
-                self._answer_one(connection)
+            heard = self._hear(connection)
+            self.requests.append(heard)
+            if callable(self.answer):
+                self.answer(connection, heard)
+            else:
+                connection.sendall(self.answer)
         with contextlib.suppress(OSError):
             connection.close()
-
-    def _answer_one(self, connection) -> None:
-        heard = self._hear(connection)
-        self.requests.append(heard)
-        if callable(self.answer):
-            self.answer(connection, heard)
-        else:
-            connection.sendall(self.answer)
 
     @staticmethod
     def _hear(connection) -> Heard:
