@@ -23,11 +23,10 @@ from jobs_lib.config import settings
 from jobs_lib.config.loader import CONFIG_VARIABLE, Config, Sources, load, variable_name
 from jobs_lib.database.schema import NAMES
 from jobs_lib.database.schema.tables import table
-from jobs_lib.engines.rules import Purge
 from jobs_lib.errors import JobsError
-from jobs_lib.features.forwards import srs
 from jobs_lib.launch import by_hand
 from tests.house.source import ROOT, comments, modules, tree
+from tests.support.product import forward
 
 DOCS = ROOT / "docs"
 PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
@@ -343,7 +342,7 @@ def test_the_program_for_bounces_notifies_the_owner_and_never_the_sender(bench):
     (program,) = [block for block in blocks(PAGES["docs/mail.md"]) if "is_our_bounce" in block]
     space: dict = {}
     exec(program, space)
-    address = srs.forward("bob@sender.example", "alias.example", "secret",
+    address = forward("bob@sender.example", "alias.example", "secret",
                           datetime.now(timezone.utc))
     assert space["is_our_bounce"](address, "secret")
     assert not space["is_our_bounce"](address, "other")
@@ -389,15 +388,12 @@ def test_the_env_example_has_each_jobs_schedule_delays_and_retention(tmp_path):
         assert f"JOBS_{name}=" in named
 
 
-OTHERS_THAT_DELETE = ("purge_header_snapshots", "archive_audit_logs", "expire_aliases",
-                      "expire_destination_verifications")
-
-
 def test_the_page_on_retention_has_each_job_that_deletes_with_its_defaults():
     listed = PAGES["docs/retention.md"].partition("## Who is notified first?")[0]
     rows = [line for line in listed.splitlines() if line.startswith("|")]
-    for job in catalogue.load_all():
-        row = "\n".join(line for line in rows if f"`{job.name}`" in line)
-        if isinstance(job.run, Purge) or job.name in OTHERS_THAT_DELETE:
-            assert dict(re.findall(r"`(\w+) = (\w+)`", row)) == {
-                name: option.default for name, option in job.options.items() if option.default}
+    found = {job: row for job in catalogue.load_all() if (row := "\n".join(
+        line for line in rows if f"`{job.name}`" in line))}
+    assert len(found) == 13
+    for job, row in found.items():
+        assert dict(re.findall(r"`(\w+) = (\w+)`", row)) == {
+            name: option.default for name, option in job.options.items() if option.default}

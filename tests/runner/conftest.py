@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobs_lib import jobs
 from tests.conftest import ENGINES
+from tests.support.product import jobs
 from tests.support.shell import ODD_JOBS, Shell
 from tests.support.ticks import Ticks
 
