@@ -342,8 +342,7 @@ def test_the_program_for_bounces_notifies_the_owner_and_never_the_sender(bench):
     (program,) = [block for block in blocks(PAGES["docs/mail.md"]) if "is_our_bounce" in block]
     space: dict = {}
     exec(program, space)
-    address = forward("bob@sender.example", "alias.example", "secret",
-                          datetime.now(timezone.utc))
+    address = forward("bob@sender.example", "alias.example", "secret", datetime.now(timezone.utc))
     assert space["is_our_bounce"](address, "secret")
     assert not space["is_our_bounce"](address, "other")
     bench.table("users", [{"id": 1, "email": "jane@home.example"},
@@ -391,9 +390,9 @@ def test_the_env_example_has_each_jobs_schedule_delays_and_retention(tmp_path):
 def test_the_page_on_retention_has_each_job_that_deletes_with_its_defaults():
     listed = PAGES["docs/retention.md"].partition("## Who is notified first?")[0]
     rows = [line for line in listed.splitlines() if line.startswith("|")]
-    found = {job: row for job in catalogue.load_all() if (row := "\n".join(
-        line for line in rows if f"`{job.name}`" in line))}
+    found = [(job, row) for job in catalogue.load_all() if (row := "\n".join(
+        line for line in rows if f"`{job.name}`" in line))]
     assert len(found) == 13
-    for job, row in found.items():
+    for job, row in found:
         assert dict(re.findall(r"`(\w+) = (\w+)`", row)) == {
             name: option.default for name, option in job.options.items() if option.default}
