@@ -29,34 +29,27 @@ FIX = "docs/failures.md, Mail is not going out, explains what the relay says."
 class Steps:
     """What was answered at each step, and at which one it failed."""
 
-    def __init__(self, mail) -> None:
-        first = ("connect", "TLS", "greeting", "EHLO")
-        if mail.security != "tls":
-            first = ("connect", "greeting", "EHLO",
-                     *(("TLS", "EHLO") if mail.security == "starttls" else ()))
-        self.expected = [*first, *(["AUTH"] if mail.username else []), "MAIL", "RCPT", "DATA",
-                         "content"]
+    def __init__(self) -> None:
         self.done: list[dict] = []
 
-    def step(self, name: str, answer) -> None:
-        """As the transport calls it (ports/mail/smtp_session.unseen)."""
+    def step(self, name: str, answer=None) -> None:
+        """As the transport calls it (ports/mail/smtp.unseen)."""
+        if answer is None:
+            self.done.append({"step": name, "ok": False, "answer": ""})
+            return
         fine = True
         if not isinstance(answer, str):
             code, enhanced, text = digest(answer)
             fine, answer = code < 400, f"{code} {enhanced} {text}".replace("  ", " ")
-        if name != "RSET":
-            self.done.append({"step": name, "ok": fine, "answer": answer})
+        self.done[-1].update(ok=fine, answer=answer)
 
-    def failed(self, result: Result) -> None:
-        """Mark the step at which it ended, and what was said then."""
-        refused = [each for each in self.done if not each["ok"]]
-        if refused:
-            self.done = self.done[:self.done.index(refused[0]) + 1]
-            return
-        at = self.expected[min(len(self.done), len(self.expected) - 1)]
-        reply = " ".join(str(each) for each in (result.code or "", result.enhanced) if each)
-        self.done.append({"step": at, "ok": False,
-                          "answer": f"{result.text}{f' ({reply})' if reply else ''}"})
+    def failed(self, result: Result, at: str) -> None:
+        """Say why it ended in the step that was not completed, or in the one named `at`."""
+        if not self.done or self.done[-1]["ok"]:
+            self.step(at)
+        if not self.done[-1]["answer"]:
+            reply = " ".join(str(each) for each in (result.code or "", result.enhanced) if each)
+            self.done[-1]["answer"] = f"{result.text}{f' ({reply})' if reply else ''}"
 
 
 def send(session, envelope: Envelope, content: bytes, item: str, as_json: bool) -> int:
@@ -81,7 +74,7 @@ def send(session, envelope: Envelope, content: bytes, item: str, as_json: bool) 
                 if refusal.seconds else "")
         session.console.fail(f"jobs.py: {refusal.words}, and this message would count too.{wait}")
         return FAILED
-    steps = Steps(mail)
+    steps = Steps()
     transport = open_transport(mail, step=steps.step)
     result = Result(RELAY, None, "", "nothing was sent")
     try:
@@ -97,9 +90,7 @@ def send(session, envelope: Envelope, content: bytes, item: str, as_json: bool) 
     if result.outcome == SENT and mail.transport == "maildir":
         steps.done.append({"step": "maildir", "ok": True, "answer": f"a file in {mail.maildir}"})
     elif result.outcome != SENT:
-        if mail.transport == "maildir":
-            steps.expected = ["maildir"]
-        steps.failed(result)
+        steps.failed(result, "maildir" if mail.transport == "maildir" else "content")
     hidden = db.hidden()
     for each in steps.done:
         each["answer"] = masking.without_secrets(each["answer"], hidden)

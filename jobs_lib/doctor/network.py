@@ -3,10 +3,8 @@ is put into a queue."""
 from __future__ import annotations
 
 import os
-import socket
 import time
 from datetime import timedelta
-from functools import partial
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
@@ -14,9 +12,9 @@ from jobs_lib.errors import JobsError
 from jobs_lib.hostnames import LOOPBACK
 from jobs_lib.job import CRON
 from jobs_lib.output.findings import note, ok, problem, run, warning
+from jobs_lib.ports.deadline import in_words, look_up
 from jobs_lib.ports.dns import NXDOMAIN, UNKNOWN
-from jobs_lib.ports.in_time import in_time
-from jobs_lib.ports.mail.smtp_probe import Probe, probe
+from jobs_lib.ports.mail.smtp import probe
 from jobs_lib.workers import dispatch
 
 from . import Reported
@@ -27,14 +25,12 @@ GUEST = ("", "guest")    # passwords of a broker that everybody knows
 
 
 def unknown_name(host: str, port: int) -> str:
-    """What is wrong with a host's name, or "". Looked up beside us: the system's own look-up cannot
-    be interrupted."""
+    """What is wrong with a host's name, or ""."""
     try:
-        found = in_time(partial(socket.getaddrinfo, host, port, 0, socket.SOCK_STREAM),
-                        NAME_SECONDS)
+        look_up(host, port, time.monotonic() + NAME_SECONDS)
     except (OSError, UnicodeError) as error:
-        return f"there is no host {host!r} ({getattr(error, 'strerror', None) or error})"
-    return "" if found else f"the name {host!r} was not looked up within {NAME_SECONDS:.0f} s"
+        return f"there is no host {host!r} ({in_words(error)})"
+    return ""
 
 
 def relay(installation):
@@ -44,14 +40,13 @@ def relay(installation):
         yield note(f"[mail] transport = maildir: none is sent, all is written into {mail.maildir}",
                    "That is for trying things out.", "Set transport = smtp, and the relay.")
         return
-    wrong = unknown_name(mail.host, mail.port)
-    found = Probe(wrong) if wrong else probe(mail, time.monotonic() + RELAY_SECONDS)
-    if found.problem:
-        yield problem(f"The relay did not accept the connection: {found.problem}",
+    wrong, tls = probe(mail, time.monotonic() + RELAY_SECONDS)
+    if wrong:
+        yield problem(f"The relay did not accept the connection: {wrong}",
                       "All mail waits, and the queues grow.", "Look at [mail] in config.ini. "
                       "docs/failures.md, Mail is not going out, explains the message.")
         return
-    secured = f"by {found.tls}" if found.tls else "unencrypted"
+    secured = f"by {tls}" if tls else "unencrypted"
     yield ok(f"{mail.host}:{mail.port} accepts the connection, {secured}"
              f"{', signed in' if mail.username else ''}")
 

@@ -264,7 +264,7 @@ class MailSender:
         except Exception as error:      # noqa: BLE001  (an error of ours stops no other message)
             self.ctx.defect(error, f"{self.source.event} {row['id']}")
             result = Result(outcomes.RETRY, None, "",
-                            reasons.DEFECT.text(error=type(error).__name__))
+                            reasons.DEFECT.format(error=type(error).__name__))
         row["took_ms"] = int(1000 * (self.ctx.monotonic() - began))
         self._note_failure(result)
         return result

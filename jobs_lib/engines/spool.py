@@ -44,7 +44,7 @@ def locate(folder: str, raw_path: str) -> str:
 
 def _bad_path(path: str, error: str) -> SpoolError:
     from jobs_lib.ports.mail.reasons import BAD_PATH
-    return SpoolError(BAD_PATH.text(path=path, error=error))
+    return SpoolError(BAD_PATH.format(path=path, error=error))
 
 
 def look(folder: str, raw_path: str):

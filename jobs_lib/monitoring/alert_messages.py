@@ -15,7 +15,7 @@ from jobs_lib.addresses import check
 from jobs_lib.engines import mime
 from jobs_lib.errors import ConfigError, JobsError
 from jobs_lib.paths import HOME
-from jobs_lib.ports.http.message import Request, post_in_time, refusal, trusted
+from jobs_lib.ports.http.message import Request, refusal, trusted
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 from jobs_lib.ports.outcomes import SENT, UNCERTAIN
 from jobs_lib.records import namedtuple
@@ -120,8 +120,7 @@ def send(channel: str, message: Alert, way: Way) -> str:
         return {"email": _email, "webhook": _webhook}[channel](message, way)
     except ConfigError as error:
         return "; ".join(error.problems)
-    except (JobsError, OSError, ValueError, RuntimeError) as error:
-        # certificates, an address, no thread
+    except (JobsError, OSError, ValueError) as error:       # certificates, an address
         return str(error)
 
 
@@ -178,4 +177,4 @@ def _webhook(message: Alert, way: Way) -> str:
     alerts = way.section("alerts")
     request = Request("alert", alerts.webhook, [("Content-Type", "application/json")],
                       message.document)
-    return refusal(post_in_time(way.http(), request, alerts.timeout))
+    return refusal(way.http().post(request))

@@ -7,7 +7,6 @@ search list never counts.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 
 from jobs_lib.errors import JobsError
 
@@ -15,8 +14,8 @@ from .dns import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer
 
 try:
     import dns.asyncresolver
-    import dns.exception
     import dns.flags
+    import dns.inet
     import dns.name
     import dns.nameserver
     import dns.rcode
@@ -35,6 +34,7 @@ ROUNDS = 2
 LOOK_SECONDS = 0.2
 # what passes unfragmented everywhere (DNS flag day 2020); more comes by TCP
 UDP_PAYLOAD = 1232
+IMPOSSIBLE = (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel)     # as a name
 
 
 def open_resolver(section, resolv_conf: str = RESOLV_CONF) -> Resolver:
@@ -51,16 +51,8 @@ def system_nameservers(resolv_conf: str) -> tuple:
             words = [line.split() for line in file]
     except OSError:
         return ()
-    return tuple((line[1], PORT) for line in words if line[:1] == ["nameserver"]
-                 and _is_address("".join(line[1:2])))
-
-
-def _is_address(word: str) -> bool:
-    try:
-        ipaddress.ip_address(word)
-    except ValueError:
-        return False
-    return True
+    return tuple((line[1], PORT) for line in words
+                 if line[:1] == ["nameserver"] and dns.inet.is_address("".join(line[1:2])))
 
 
 class Resolver:
@@ -99,17 +91,16 @@ class Resolver:
 
 async def _chunk(stub, items: list, stopped) -> list[tuple]:
     """What `each` yields for these items. What is still open at its end ends with its loop."""
-    tasks = [asyncio.ensure_future(_ask_about(stub, questions)) for _, questions in items]
+    async def ask(questions: list) -> dict:
+        found = await asyncio.gather(*(_look_up(stub, *question) for question in questions))
+        return dict(zip(questions, found))
+
+    tasks = [asyncio.ensure_future(ask(questions)) for _, questions in items]
     waiting = set(tasks)
     while waiting and not stopped():
         waiting = (await asyncio.wait(waiting, timeout=LOOK_SECONDS))[1]
     return [(item, task.exception() or task.result()) for (item, _), task in zip(items, tasks)
             if task.done()]
-
-
-async def _ask_about(stub, questions: list) -> dict:
-    found = await asyncio.gather(*(_look_up(stub, *question) for question in questions))
-    return dict(zip(questions, found))
 
 
 async def _look_up(stub, name: str, kind: str) -> Answer:
@@ -119,9 +110,8 @@ async def _look_up(stub, name: str, kind: str) -> Answer:
     try:
         found = await stub.resolve(name.rstrip(".") + ".", kind, search=False,
                                    raise_on_no_answer=False)
-    except (dns.resolver.NXDOMAIN, dns.name.LabelTooLong, dns.name.NameTooLong,
-            dns.name.EmptyLabel):
-        return Answer(NXDOMAIN)             # of the last three no such name can be
+    except (dns.resolver.NXDOMAIN, *IMPOSSIBLE):
+        return Answer(NXDOMAIN)
     except dns.resolver.LifetimeTimeout:
         return Answer(UNKNOWN, why="the name server did not answer in time")
     except dns.resolver.NoNameservers as error:
@@ -150,10 +140,6 @@ def _record(data):
     kind = type(data).__name__
     if kind == "TXT":
         return b"".join(data.strings).decode("utf-8", "backslashreplace")
-    if kind == "MX":
-        return data.preference, _name(data.exchange)
-    return _name(data.target)
-
-
-def _name(name) -> str:
-    return name.to_text(omit_final_dot=True).lower() or "."
+    name = (data.exchange if kind == "MX" else data.target).to_text(omit_final_dot=True)
+    name = name.lower() or "."
+    return (data.preference, name) if kind == "MX" else name

@@ -6,11 +6,10 @@ import contextlib
 
 import pytest
 
-from jobs_lib.ports.mail import open_transport
-from jobs_lib.ports.mail.message import Message
 from tests.servers.misbehaving import Relay
 from tests.servers.smtp_sink import Sink
 from tests.support.mail import CONTENT, section
+from tests.support.product import Message, open_transport
 
 
 @pytest.fixture
@@ -42,8 +41,8 @@ def opened():
     """Opens transports that are closed at the end: `opened(port=...)`, `opened(limits=...,
     port=...)`."""
     with contextlib.ExitStack() as stack:
-        def open_(limits=None, stop=None, **changes):
-            transport = open_transport(section(**changes), stop)
+        def open_(limits=None, **changes):
+            transport = open_transport(section(**changes))
             if limits is not None:
                 transport.limits = limits
             stack.callback(transport.close)

@@ -15,11 +15,19 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer
-from jobs_lib.ports.resolver import Resolver, open_resolver, system_nameservers
 from tests.servers.dns_servers import Authority, BlackHole, Slow, Unbound
 from tests.servers.ports import free_port
 from tests.support.patience import SOON, quickest
+from tests.support.product import (
+    FOUND,
+    NODATA,
+    NXDOMAIN,
+    UNKNOWN,
+    Answer,
+    Resolver,
+    open_resolver,
+    system_nameservers,
+)
 from tests.support.shell import ROOT
 
 LONG = " ".join(f'"{part}"' for part in ("a" * 250, "b" * 250, "c" * 250, "d" * 250, "e" * 250,

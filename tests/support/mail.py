@@ -14,7 +14,13 @@ CONTENT = (b"From: a@b.example\r\nTo: c@d.example\r\nMessage-ID: <1@b.example>\r
 def short(*phases: str):
     """Limits that are short for those phases, in which a relay hangs. The others keep minutes, or a
     busy machine would be taken for a relay that hangs."""
-    return LIMITS._replace(margin=0, **dict.fromkeys(phases, 0.5))
+    return limits(margin=0, **dict.fromkeys(phases, 0.5))
+
+
+def limits(**seconds: float) -> dict:
+    """Other limits for these phases."""
+    names = {name.lower(): name for name in LIMITS}
+    return {**LIMITS, **{names[phase]: each for phase, each in seconds.items()}}
 
 
 def section(**changes):

@@ -56,8 +56,6 @@ def run(ctx, purge) -> dict:
         archiver.work()
     except Busy as error:
         ctx.stop_busy(error)
-    finally:
-        store.close()
     archiver.deleter.log()
     return ctx.counts
 

@@ -69,7 +69,7 @@ BY_REASON = {
                      reasons.BAD_PATH), ("We no longer have the content of this message.",
                                          "Ask the sender to send it again.")),
     **dict.fromkeys((reasons.EIGHT_BIT, reasons.UNREADABLE, reasons.FORBIDDEN, reasons.CHANGED,
-                     reasons.STOPPED, reasons.NO_TIME, reasons.DEFECT), OUR_FAULT),
+                     reasons.NO_TIME, reasons.DEFECT), OUR_FAULT),
 }
 # how mail_sending begins the text of an error in the content
 EXCEPTION = re.compile(r"[A-Za-z_.]*(?:Error|Exception|Warning): ")
@@ -86,7 +86,7 @@ def in_words(code, error) -> tuple[str, str, bool]:
     if answered:
         return (*(REFUSED if code >= 500 else NO_ANSWER), False)
     for reason, wording in BY_REASON.items():
-        if reason.explains(text):
+        if reasons.explains(reason, text):
             return (*wording, True)
     return (*OUR_FAULT, True) if EXCEPTION.match(text) else (*NO_ANSWER, False)
 

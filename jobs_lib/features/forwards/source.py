@@ -47,7 +47,7 @@ class Forwards(mail_sending.MailSource):
 
     def why_not(self, row: dict) -> str | None:
         """Its file is missing."""
-        return None if spool.is_there(self.spool, row["raw_path"]) else reasons.MISSING.text()
+        return None if spool.is_there(self.spool, row["raw_path"]) else reasons.MISSING
 
     def prepare(self, row: dict) -> tuple[Envelope, Message] | Result:
         """Look at the message once more, and rewrite its sender."""
@@ -63,7 +63,7 @@ class Forwards(mail_sending.MailSource):
         except (spool.SpoolError, srs.SrsError) as error:
             return Result(FINAL, None, "", str(error))
         if not os.access(path, os.R_OK) and os.path.lexists(path):
-            return Result(UNREADABLE, None, "", reasons.FORBIDDEN.text(path=path))
+            return Result(UNREADABLE, None, "", reasons.FORBIDDEN.format(path=path))
         return Envelope(sender, row["envelope_to"]), Message(path, mark)
 
 

@@ -50,7 +50,7 @@ def forward(sender: str, domain: str, secret: str, now) -> str:
             return check(sender)
         return check(f"{join_local(_compile(local, host, secret, now))}@{domain}")
     except AddressError as error:
-        raise SrsError(BAD_SENDER.text(error=error)) from None
+        raise SrsError(BAD_SENDER.format(error=error)) from None
 
 
 def _compile(local: str, host: str, secret: str, now) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from jobs_lib.ports.in_time import in_time
 from jobs_lib.records import namedtuple
 
 # body: bytes, sent as they are; headers: [(name, value)], besides Host, Content-Length and
@@ -31,7 +30,6 @@ REFUSED = "refused"          # by us: a URL that we do not call, or an address t
 
 EXCERPT = 2048               # bytes of an answer that are kept
 NOT_PUBLIC = "the address of this endpoint is not public"
-MARGIN = 0.5                 # seconds past the time-out, for a look-up that cannot be ended
 
 
 def trusted(webhooks, timeout):
@@ -41,20 +39,6 @@ def trusted(webhooks, timeout):
     everywhere = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
     return SimpleNamespace(timeout=timeout, allow_networks=everywhere, ca_file=webhooks.ca_file,
                            outbox=webhooks.outbox)
-
-
-def post_in_time(poster, request: Request, timeout) -> Response:
-    """`poster.post`, left to itself when a look-up of the name hangs past `timeout`. RuntimeError
-    without threads."""
-    seconds = timeout.total_seconds()
-
-    def post() -> Response:
-        try:
-            return poster.post(request)
-        except Exception as error:      # noqa: BLE001  nobody else would hear of it
-            return Response(FAILED, text=str(error))
-    late = Response(TIMEOUT, text=f"no answer within {seconds:g} seconds")
-    return in_time(post, seconds + MARGIN) or late
 
 
 def refusal(response: Response) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 import os
 import re
 
+from jobs_lib.folders import write
+
 from .message import ANSWERED, OURS, Request, Response
 
 
@@ -22,8 +24,7 @@ class FilePoster:
             _, data = prepare(request)
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
             name = re.sub(r"[^A-Za-z0-9._-]", "_", str(request.item_id)).lstrip(".") + ".http"
-            with open(os.path.join(self.folder, name), "wb", opener=_private) as file:
-                file.write(data)
+            write(os.path.join(self.folder, name), data)
         except Failure as failure:
             return failure.response
         except OSError as error:
@@ -33,7 +34,3 @@ class FilePoster:
 
     def close(self) -> None:
         """Does nothing: nothing is open."""
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

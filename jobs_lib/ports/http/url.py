@@ -15,13 +15,18 @@ from jobs_lib.records import namedtuple
 # host: ASCII, lower case, no brackets and no dot at its end; header: as the Host header says it
 Target = namedtuple("Target", "secure host port path header")
 
-SCHEMES = {"http": (False, 80), "https": (True, 443)}
+PORTS = {"http": 80, "https": 443}
 MOST_CHARACTERS = 2000
 # from here on any; below only 80 and 443, so that nobody makes us talk to a mail server
 OPEN_PORTS = 1024
 
+# scheme, authority, path with the query; the fragment is dropped
+_URL = re.compile(r"(?is)(https?)://([^/?#]*)([^#]*)(?:#.*)?\Z")
+# a name, or an IPv6 address in brackets, and a port, which may be empty (RFC 3986)
+_AUTHORITY = re.compile(r"(?:\[([^\]%]+)\]|([^:\[\]@]+))(?::([0-9]{0,5}))?\Z")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
 _SHOWN = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::[0-9]*)?\Z")        # a host and maybe a port
+# what stands in a path as it is
 _PLAIN = frozenset(b"!#$%&'()*+,-./0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]_"
                    b"abcdefghijklmnopqrstuvwxyz~")
 
@@ -36,36 +41,31 @@ def parse(url: str) -> Target:
         raise UrlError(f"the URL of this endpoint is longer than {MOST_CHARACTERS} characters")
     if not url.isprintable() or " " in url or "\\" in url:
         raise UrlError("the URL of this endpoint holds a space, a backslash or a control character")
-    scheme, slashes, rest = url.partition("://")
-    if not slashes or scheme.lower() not in SCHEMES:
+    parts = _URL.match(url)
+    if not parts:
         raise UrlError("the URL of this endpoint does not begin with http:// or https://")
-    secure, usual = SCHEMES[scheme.lower()]
-    authority, path = _split(rest)
-    if "@" in authority:
-        raise UrlError("the URL of this endpoint holds a user name")
-    host, port = _host_and_port(authority)
-    number = _port(port, usual)
-    if host.startswith("["):
-        name = _six(host[1:-1])
-        header = f"[{name}]"
-    else:
-        name = header = _name(host)
-    return Target(secure, name, number, _path(path), header if number == usual
-                  else f"{header}:{number}")
+    scheme, place, path = parts[1].lower(), _AUTHORITY.match(parts[2]), parts[3]
+    if not place:
+        raise UrlError("the URL of this endpoint has no host that can be called, holds a user "
+                       "name, or has an invalid port")
+    port = int(place[3] or PORTS[scheme])
+    if port not in PORTS.values() and not OPEN_PORTS <= port < 65536:
+        raise UrlError(f"the URL of this endpoint has the port {port}: allowed are 80, 443 and "
+                       f"{OPEN_PORTS}-65535")
+    host = _six(place[1]) if place[1] else _name(place[2])
+    header = f"[{host}]" if place[1] else host
+    path = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}"
+                   for byte in path.encode("utf-8", "replace"))
+    return Target(scheme == "https", host, port, path if path.startswith("/") else f"/{path}",
+                  header if port == PORTS[scheme] else f"{header}:{port}")
 
 
 def host_of(url: str) -> str:
     """The host of a URL in one spelling, or "" when we do not call it."""
-    return server_of(url)[0]
-
-
-def server_of(url: str) -> tuple[str, int]:
-    """The host and the port of a URL, or ("", 0) when we do not call it."""
     try:
-        target = parse(url)
+        return parse(url).host
     except UrlError:
-        return "", 0
-    return target.host, target.port
+        return ""
 
 
 def shown(url: str) -> str:
@@ -74,52 +74,21 @@ def shown(url: str) -> str:
     before, slashes, rest = url.partition("://")
     if not slashes:
         before, rest = "", url
-    authority, path = _split(rest)
-    authority, path = authority.rpartition("@")[2], path.partition("?")[0]
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    path = re.split("[?#]", rest[len(authority):], maxsplit=1)[0]
+    authority = authority.rpartition("@")[2]
     if not _SHOWN.match(authority):
         # a password with a `/`, `?` or `#` in it: nothing behind the colon
         authority, path = authority.partition(":")[0], ""
     return before + slashes + authority + path
 
 
-def _split(rest: str) -> tuple[str, str]:
-    """(the authority, the path with the query) of what is behind the scheme; no fragment."""
-    end = next((at for at, sign in enumerate(rest) if sign in "/?#"), len(rest))
-    return rest[:end], rest[end:].partition("#")[0]
-
-
-def _host_and_port(authority: str) -> tuple[str, str]:
-    if authority.startswith("["):
-        host, bracket, port = authority.partition("]")
-        if not bracket or (port and not port.startswith(":")):
-            raise UrlError("the URL of this endpoint has no host that can be called")
-        return host + bracket, port
-    host, colon, port = authority.partition(":")
-    return host, colon + port
-
-
-def _port(text: str, usual: int) -> int:
-    digits = text[1:]
-    if not digits:                      # none, or an empty one as RFC 3986 allows it
-        return usual
-    if not (digits.isascii() and digits.isdecimal() and len(digits) < 6):
-        raise UrlError("the URL of this endpoint has an invalid port")
-    port = int(digits)
-    if port in (80, 443) or OPEN_PORTS <= port < 65536:
-        return port
-    raise UrlError(f"the URL of this endpoint has the port {port}: allowed are 80, 443 and "
-                   f"{OPEN_PORTS}-65535")
-
-
 def _six(text: str) -> str:
     import ipaddress
     try:
-        address = ipaddress.IPv6Address(text)
+        return str(ipaddress.IPv6Address(text))
     except ValueError:
         raise UrlError("the URL of this endpoint has no host that can be called") from None
-    if "%" in text:
-        raise UrlError("the URL of this endpoint has no host that can be called")
-    return str(address)
 
 
 def _name(host: str) -> str:
@@ -132,9 +101,3 @@ def _name(host: str) -> str:
     if not host or len(host) > LONGEST or not all(map(_LABEL.match, host.split("."))):
         raise UrlError("the URL of this endpoint has an invalid host name")
     return host
-
-
-def _path(path: str) -> str:
-    path = path if path.startswith("/") else "/" + path
-    return "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}"
-                   for byte in path.encode("utf-8", "replace"))

@@ -2,15 +2,11 @@
 from __future__ import annotations
 
 
-def open_transport(mail, stop=None, step=None):
+def open_transport(mail, step=None):
     """The transport that the `[mail]` section asks for; nothing is connected before the first
-    message.
-
-    `stop`: a function that is asked before a connection is made; when it says True the message is
-    given back. `step`: is called after each step of a session (smtp_session.unseen).
-    """
+    message. `step`: is called as each step of a session begins and ends (smtp.unseen)."""
     if mail.transport == "maildir":
         from .maildir import MaildirTransport
         return MaildirTransport(mail)
     from .smtp import SmtpTransport
-    return SmtpTransport(mail, stop, **({"step": step} if step else {}))
+    return SmtpTransport(mail, **({"step": step} if step else {}))

@@ -10,6 +10,7 @@ import errno
 import io
 import os
 import stat
+from itertools import chain
 
 from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, RETRY, is_exhausted
 
@@ -17,31 +18,26 @@ from . import reasons
 from .message import IN_MEMORY, Message
 
 CHUNK = 65536
-SMALL = 4 * CHUNK          # up to this size a message is held in memory and read just once
 _HOPELESS = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO)
 
 
 class Unsendable(Exception):
     """The stored message cannot be sent now (`outcome` retry) or ever (final)."""
 
-    def __init__(self, outcome: str, reason: reasons.Reason, **values) -> None:
+    def __init__(self, outcome: str, reason: str, **values) -> None:
         self.outcome = outcome
-        self.text = reason.text(**values)
+        self.text = reason.format(**values)
         super().__init__(self.text)
 
 
 def open_message(message: Message):
-    """What comes after its head: the open file and its size, see `open_raw`; nothing for one that
-    is in no file."""
-    return (io.BytesIO(), 0) if message.path is IN_MEMORY else open_raw(message.path)
-
-
-def open_raw(path):
-    """The open stored file and its size; Unsendable when missing, empty, unreadable or no regular
-    file."""
+    """What comes after its head, as an open file. Unsendable when missing, empty, unreadable or no
+    regular file."""
+    if message.path is IN_MEMORY:
+        return io.BytesIO()
     try:
         # without O_NONBLOCK a pipe in the spool would hold the run for ever
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(message.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         raise Unsendable(FINAL, reasons.MISSING) from None
     except (ValueError, TypeError):
@@ -50,23 +46,19 @@ def open_raw(path):
         raise _unreadable(error) from None
     state = os.fstat(descriptor)
     if stat.S_ISREG(state.st_mode) and state.st_size:
-        return open(descriptor, "rb", buffering=0), state.st_size
+        return open(descriptor, "rb", buffering=0)
     os.close(descriptor)
-    if stat.S_ISREG(state.st_mode):
-        raise Unsendable(FINAL, reasons.EMPTY)
-    raise Unsendable(FINAL, reasons.NOT_A_FILE)
+    is_file = stat.S_ISREG(state.st_mode)
+    raise Unsendable(FINAL, reasons.EMPTY if is_file else reasons.NOT_A_FILE)
 
 
 def chunks(file):
     """The file's bytes from its position on. Raises Unsendable when reading fails."""
-    while True:
-        try:
-            chunk = file.read(CHUNK)
-        except OSError as error:
-            raise _unreadable(error) from None
-        if not chunk:
-            return
-        yield chunk
+    try:
+        while chunk := file.read(CHUNK):
+            yield chunk
+    except OSError as error:
+        raise _unreadable(error) from None
 
 
 def _unreadable(error: OSError) -> Unsendable:
@@ -77,33 +69,6 @@ def _unreadable(error: OSError) -> Unsendable:
     return Unsendable(outcome, reasons.UNREADABLE, error=error.strerror)
 
 
-class Normaliser:
-    """Turns chunks into chunks with CRLF line ends; a CR at a chunk's end waits for the next
-    chunk."""
-
-    def __init__(self) -> None:
-        self.waiting = False
-        self.line_start = True
-
-    def feed(self, chunk: bytes) -> bytes:
-        """The chunk with CRLF only; what comes out never ends between a CR and its LF."""
-        if self.waiting:
-            chunk = b"\r" + chunk
-        self.waiting = chunk.endswith(b"\r")
-        if self.waiting:
-            chunk = chunk[:-1]
-        pairs = chunk.count(b"\r\n")
-        if chunk.count(b"\n") != pairs or chunk.count(b"\r") != pairs:
-            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
-        if chunk:
-            self.line_start = chunk.endswith(b"\n")
-        return chunk
-
-    def end(self) -> bytes:
-        """What is still owed: the CRLF of a waiting CR, or of an unfinished last line."""
-        return b"\r\n" if self.waiting or not self.line_start else b""
-
-
 class Content:
     """One message, ready to be offered (`size`, `eight_bit`) and sent (`blocks`). A context
     manager.
@@ -112,15 +77,14 @@ class Content:
     """
 
     def __init__(self, message: Message) -> None:
-        self.head = message.head or b""
-        self.file, length = open_message(message)
+        self.head, self.file = message.head or b"", open_message(message)
+        self.size, self.eight_bit, self.kept = 0, False, b""
         try:
-            self.whole = self._read_small(length) if length <= SMALL else None
-            self.size = 0
-            self.eight_bit = False
-            for chunk in self._normalised():
+            for chunk in self._lines():
                 self.size += len(chunk)
                 self.eight_bit = self.eight_bit or not chunk.isascii()
+                if self.size <= CHUNK:              # else it is read again
+                    self.kept += chunk
         except BaseException:
             self.file.close()
             raise
@@ -131,51 +95,36 @@ class Content:
     def __exit__(self, *_):
         self.file.close()
 
-    def _read_small(self, length: int):
-        """All of it, normalised; None when the file has another length by now."""
-        try:
-            data = self.file.read(length + 1)
-        except OSError as error:
-            raise _unreadable(error) from None
-        if len(data) != length:
-            return None
-        normal = Normaliser()
-        return normal.feed(self.head + data) + normal.end()
-
-    def _normalised(self):
-        """Head and file as normalised chunks."""
-        if self.whole is not None:
-            yield self.whole
-            return
+    def _lines(self):
+        """Head and file in chunks in which each line ends with CRLF, the last one too. None ends
+        between a CR and its LF."""
+        # as text of one character an octet, since the library knows how to translate line ends
+        # across chunks
+        translated = io.IncrementalNewlineDecoder(None, translate=True)
         self.file.seek(0)
-        normal = Normaliser()
-        yield normal.feed(self.head)
-        for chunk in chunks(self.file):
-            yield normal.feed(chunk)
-        yield normal.end()
+        stored, last = chunks(self.file), "\n"
+        for chunk in chain([self.head + next(stored, b"")], stored, [None]):
+            text = translated.decode((chunk or b"").decode("latin-1"), chunk is None)
+            last = text[-1:] or last
+            yield text.replace("\n", "\r\n").encode("latin-1")
+        if last != "\n":
+            yield b"\r\n"
 
     def blocks(self):
         """(bytes, is_last) as they go over the wire; the last ones carry the final dot.
 
         Raises Unsendable, before the dot, when the file fails or is no longer what was announced.
         """
-        waiting = b""
-        line_start = True
-        total = 0
-        for chunk in self._normalised():
-            if not chunk:
-                continue
+        waiting, total, at_line_start = b"", 0, True
+        is_kept = len(self.kept) == self.size
+        for chunk in [self.kept] if is_kept else filter(None, self._lines()):
             total += len(chunk)
             if waiting:
                 yield waiting, False
-            waiting = stuff(chunk, line_start)
-            line_start = chunk.endswith(b"\n")
+            waiting = chunk.replace(b"\r\n.", b"\r\n..")
+            if at_line_start and waiting.startswith(b"."):
+                waiting = b"." + waiting
+            at_line_start = chunk.endswith(b"\n")
         if total != self.size:
             raise Unsendable(RETRY, reasons.CHANGED)
         yield waiting + b".\r\n", True
-
-
-def stuff(chunk: bytes, line_start: bool) -> bytes:
-    """Doubles the dot at the beginning of each line of normalised bytes."""
-    chunk = chunk.replace(b"\r\n.", b"\r\n..")
-    return b"." + chunk if line_start and chunk.startswith(b".") else chunk

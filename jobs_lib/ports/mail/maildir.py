@@ -6,12 +6,11 @@ moved to `cur/` stays as it is. The envelope is in two X-Envelope lines at the t
 """
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 
 from jobs_lib.addresses import AddressError, check
-from jobs_lib.folders import publish
+from jobs_lib.folders import open_own, publish
 from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, RELAY, SENT, is_exhausted
 
 from . import reasons
@@ -33,8 +32,7 @@ class MaildirTransport:
         try:
             sender = check(envelope.sender) if envelope.sender else ""
             recipient = check(envelope.recipient)
-            file, _ = open_message(message)
-            with file:
+            with open_message(message) as file:
                 return self._store(sender, recipient, message.head or b"", file, item_id)
         except AddressError as error:
             return Result(FINAL, None, "5.1.3", plain(str(error)))
@@ -42,8 +40,7 @@ class MaildirTransport:
             return Result(error.outcome, None, "", plain(error.text))
         except OSError as error:
             if is_exhausted(error):
-                text = reasons.EXHAUSTED.text(error=error.strerror)
-                return Result(GIVEN_BACK, None, "", text)
+                return Result(GIVEN_BACK, None, "", reasons.EXHAUSTED.format(error=error.strerror))
             text = f"[mail] maildir = {self.folder}: {error.strerror or error}"
             return Result(RELAY, None, "", plain(text))
 
@@ -56,21 +53,14 @@ class MaildirTransport:
         name = re.sub(r"[^A-Za-z0-9._-]", "_", str(item_id)).lstrip(".") + ".jobs"
         if name in self.read:
             return Result(SENT, None, "", "stored before")
-        draft = os.path.join(self.folder, "tmp", name)
-        try:
-            with open(draft, "wb", opener=_private) as target:
-                target.write(f"X-Envelope-From: <{sender}>\r\n"
-                             f"X-Envelope-To: <{recipient}>\r\n".encode())
-                target.write(head)
-                for chunk in chunks(file):
-                    target.write(chunk)
-                target.flush()
-                os.fsync(target.fileno())
-            publish(draft, os.path.join(self.folder, "new", name))
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(draft)
-            raise
+        draft = os.path.join(self.folder, "tmp", name)      # a repeat replaces one that is left
+        with open(draft, "wb", opener=open_own) as target:
+            target.write(f"X-Envelope-From: <{sender}>\r\n"
+                         f"X-Envelope-To: <{recipient}>\r\n".encode() + head)
+            target.writelines(chunks(file))
+            target.flush()
+            os.fsync(target.fileno())
+        publish(draft, os.path.join(self.folder, "new", name))
         return Result(SENT, None, "", "stored")
 
     def _prepare(self) -> set:
@@ -78,7 +68,3 @@ class MaildirTransport:
         for name in ("", "tmp", "new", "cur"):
             os.makedirs(os.path.join(self.folder, name), mode=0o700, exist_ok=True)
         return {name.partition(":")[0] for name in os.listdir(os.path.join(self.folder, "cur"))}
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

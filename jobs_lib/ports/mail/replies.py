@@ -4,7 +4,7 @@ from __future__ import annotations
 import re
 
 from jobs_lib.addresses import mask
-from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, LOST, RELAY, RETRY, SENT, UNCERTAIN
+from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN
 from jobs_lib.records import namedtuple
 
 from .message import DENIED_PATTERNS, Result
@@ -12,9 +12,13 @@ from .message import DENIED_PATTERNS, Result
 MAX_TEXT = 512
 CLOSING = 421                        # the relay hangs up, whatever it was asked (RFC 5321 3.8)
 NOT_LET_IN = (530, 534, 535, 538)    # authentication or encryption is missing (RFC 4954 6)
-BEGINNING = ("RSET", "MAIL", "RCPT", "DATA")     # lost here, nothing was delivered
 # Of the relay alone. What follows may be the answer of a destination, which it quotes.
 ABOUT_US = "MAIL"
+# What a broken or silent connection means for the message in hand, by the phase; before these it is
+# the relay's failure. Lost before the content, nothing was delivered: it uses no attempt.
+WHEN_LOST = {**dict.fromkeys(("RSET", "MAIL", "RCPT", "DATA"), LOST), "content": RETRY,
+             "dot": UNCERTAIN}
+WHERE = {"content": "while the content was sent", "dot": "after the final dot"}
 
 # Refusals of MAIL that this message can be the cause of: its size and our room for it (RFC 1870
 # 6.1), a parameter that it needs (SMTPUTF8, BODY), a local part too long or odd. But 5.1.8 is about
@@ -25,81 +29,44 @@ OF_THE_DOMAIN_ENHANCED = "5.1.8"
 
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")      # RFC 2034
 
-
 Reply = namedtuple("Reply", "code text")           # text: bytes, the lines joined by newlines
-
-
-class Disconnected(Exception):
-    """The connection broke, was silent beyond its limit, or sent what is no SMTP."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.text = text
 
 
 def judge(reply: Reply, phase: str, sender: str, pause_patterns) -> Result:
     """The Result behind the reply that decided over a message (RFC 5321 4.2.1). phase: what it
     answered."""
     code, enhanced, text = digest(reply)
-    kind = code // 100
-    if kind == 2 and phase == "dot":
+    if code // 100 == 2 and phase == "dot":
         outcome = SENT
-    elif kind in (4, 5) and phase == ABOUT_US and (
-            code in NOT_LET_IN or speaks_of(text, pause_patterns)
+    elif code < 400:
+        outcome = UNCERTAIN if phase == "dot" else RETRY
+        text = plain(f"unexpected answer to {phase}: {text}")
+    elif phase == ABOUT_US and (
+            code in (*NOT_LET_IN, CLOSING) or speaks_of(text, pause_patterns)
             or speaks_of(text, DENIED_PATTERNS)):
         outcome = RELAY
-    elif code == CLOSING and phase == ABOUT_US:
-        # a new connection that is sent away before it named a recipient
-        outcome = RELAY
-    elif (kind in (4, 5) and phase == ABOUT_US and sender
-          and not _can_be_the_message(code, enhanced)):
+    elif phase == ABOUT_US and sender and not _can_be_the_message(code, enhanced):
         # every message bears a sender in our own domain: the domain is wrong, or the relay not set
         # up for it
         outcome = RELAY
-        answer = f"{code} {enhanced} {text}" if enhanced else f"{code} {text}"
+        answer = " ".join(filter(None, (str(code), enhanced, text)))
         text = plain(f"the relay refuses our sender <{mask(sender)}>: {answer}")
-    elif kind == 5:
-        outcome = FINAL
-    elif kind == 4:
-        outcome = RETRY
     else:
-        outcome = UNCERTAIN if phase == "dot" else RETRY
-        text = plain(f"unexpected answer to {phase}: {text}")
+        outcome = FINAL if code >= 500 else RETRY
     return Result(outcome, code, enhanced, text)
 
 
 def _can_be_the_message(code: int, enhanced: str) -> bool:
     """Whether MAIL was refused for what this message is, and not for our sender."""
-    if enhanced == OF_THE_DOMAIN_ENHANCED:
-        return False
-    return code in OF_THE_MESSAGE or enhanced in OF_THE_MESSAGE_ENHANCED
+    return enhanced != OF_THE_DOMAIN_ENHANCED and (
+        code in OF_THE_MESSAGE or enhanced in OF_THE_MESSAGE_ENHANCED)
 
 
-def judge_loss(lost: Disconnected, phase: str) -> Result:
-    """What a broken or silent connection means for the message in hand.
-
-    Before the content it is a failure of the relay and uses no attempt. A message at which the
-    relay falls silent each time is the caller's to see.
-    """
-    if phase == "dot":
-        outcome = UNCERTAIN
-    elif phase in BEGINNING:
-        outcome = LOST
-    else:
-        outcome = RETRY
-    where = {"dot": "after the final dot",
-             "content": "while the content was sent"}.get(phase, f"at {phase}")
-    return Result(outcome, None, "", plain(f"{lost.text} {where}"))
-
-
-def judge_no_session(failure) -> Result:
-    """The Result of a session that could not be opened."""
-    if failure.is_ours:
-        return Result(GIVEN_BACK, None, "", plain(failure.text))
-    if failure.reply is None:
-        return Result(RELAY, None, "", plain(failure.text))
-    code, enhanced, text = digest(failure.reply)
-    return Result(RELAY, code, enhanced, plain(f"{failure.text}: {text}"))
+def judge_loss(why: str, phase: str) -> Result:
+    """The Result of a connection that broke or was silent. A message at which the relay falls
+    silent each time is the caller's to see."""
+    where = WHERE.get(phase, f"at {phase}")
+    return Result(WHEN_LOST[phase], None, "", plain(f"{why} {where}"))
 
 
 def speaks_of(text: str, patterns) -> bool:
@@ -113,10 +80,8 @@ def digest(reply: Reply) -> tuple:
     lines = reply.text.decode("utf-8", "replace").split("\n")
     match = _ENHANCED.match(lines[0])
     enhanced = match[1] if match else ""
-    if enhanced:
-        # some repeat it on every line
-        lines = [line[len(enhanced):].lstrip() if line.startswith(enhanced) else line
-                 for line in lines]
+    # some repeat it on every line
+    lines = [line[len(enhanced):].lstrip() if line.startswith(enhanced) else line for line in lines]
     return reply.code, enhanced, plain(" ".join(lines))
 
 

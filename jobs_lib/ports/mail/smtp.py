@@ -1,39 +1,54 @@
-"""The SMTP transport: one message after another over one connection, and what came of each."""
+"""The SMTP transport: one message after another over one connection, and what came of each.
+
+`smtplib` speaks, over a socket that keeps a deadline. MAIL, RCPT, DATA and the content are sent by
+hand, so that the phase is always known in which a connection broke: before DATA was accepted that
+proves that nothing was delivered; once the final dot is out nobody can tell.
+"""
 from __future__ import annotations
 
+import contextlib
+import smtplib
+import ssl
 import time
 
 from jobs_lib.addresses import AddressError, check
-from jobs_lib.ports.outcomes import FINAL, LOST, RELAY
+from jobs_lib.errors import JobsError
+from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, LOST, RELAY, is_exhausted
+from jobs_lib.records import namedtuple
 
 from . import reasons
 from .content import Content, Unsendable
 from .message import Envelope, Message, Result
-from .replies import Disconnected, judge, judge_loss, judge_no_session, plain
-from .smtp_exchange import MailTransaction, Outgoing, commands_for, unsendable
-from .smtp_session import LIMITS, NoSession, SmtpSession, open_session, unseen
+from .replies import WHEN_LOST, Reply, digest, judge, judge_loss, plain
+from .session import LIMITS, Session, in_words
 
 RECONNECT_MINIMUM = 10       # seconds that a second try over a new connection needs
+
+Outgoing = namedtuple("Outgoing", "sender recipient content")
+Outgoing.__doc__ = """A message with both its addresses checked, and its Content."""
+
+
+def unseen(_step: str, _answer=None) -> None:
+    """What is called as each step of a session begins, with its name, and as it ends, with what was
+    answered, too: a text, or the Reply. This one is for nobody; `jobs.py mail test` shows them."""
 
 
 class SmtpTransport:
     """Sends over one connection, made at the first message and again when it has broken."""
 
-    def __init__(self, mail, stop=None, limits=LIMITS, step=unseen) -> None:
-        self.mail = mail
-        self.stop = stop
-        self.step = step
-        self.limits = limits
-        self.session: SmtpSession | None = None
+    def __init__(self, mail, step=unseen) -> None:
+        self.mail, self.step, self.limits = mail, step, LIMITS
+        self.session: Session | None = None
         self.pause_patterns = [pattern.lower() for pattern in mail.pause_patterns if pattern]
 
     def send(self, envelope: Envelope, message: Message, deadline: float,
              item_id: object) -> Result:
         """One message to one recipient, whatever the relay does. deadline: monotonic seconds. Every
         phase ends a margin before it, so that the result can still be stored."""
-        deadline -= self.limits.margin
+        deadline -= self.limits["margin"]
         try:
-            sender, recipient = _checked(envelope)
+            sender = check(envelope.sender) if envelope.sender else ""
+            recipient = check(envelope.recipient)
             with Content(message) as content:
                 return self._deliver(Outgoing(sender, recipient, content), deadline)
         except AddressError as error:
@@ -43,72 +58,106 @@ class SmtpTransport:
 
     def close(self) -> None:
         """QUIT, politely and briefly; whatever comes of it changes nothing."""
-        session = self.session
-        if session is None:
-            return
-        try:
-            session.connection.total = time.monotonic() + self.limits.quit
-            session.connection.allow(self.limits.quit)
-            session.docmd("QUIT")
-        except Disconnected:
-            pass
-        finally:
+        if self.session is not None:
+            self.session.last = time.monotonic() + self.limits["QUIT"]
+            with contextlib.suppress(OSError):
+                self.session.within("QUIT")
+                self.session.docmd("QUIT")
             self._drop()
 
     def _drop(self) -> None:
         session, self.session = self.session, None
         if session is not None:
-            session.close()
+            with contextlib.suppress(OSError):
+                session.close()
 
     def _deliver(self, outgoing: Outgoing, deadline: float) -> Result:
         """Over the open session; once more over a new one when the open one turns out to be
         dead."""
         session = self.session
-        if session is not None and session.connection.has_spoken():
+        if session is not None and session.has_spoken():
             self._drop()                  # it closed meanwhile, or is out of step with us
         elif session is not None:
-            result = self._try(session, outgoing, deadline, reused=True)
-            if result.outcome != LOST or deadline - time.monotonic() < RECONNECT_MINIMUM:
+            result = self.over_session(deadline, outgoing)
+            # refused at MAIL, perhaps it is only the end of the old connection, such as a limit of
+            # messages for each: a new one is asked before the relay is paused
+            may_be_its_end = result.outcome == LOST or (
+                result.outcome == RELAY and session.phase == "MAIL")
+            if not may_be_its_end or deadline - time.monotonic() < RECONNECT_MINIMUM:
                 return result
-        if self.stop and self.stop():
-            return Result(LOST, None, "", reasons.STOPPED.text())
-        if deadline <= time.monotonic():
-            return Result(LOST, None, "", reasons.NO_TIME.text())
-        try:
-            self.session = session = open_session(self.mail, self.limits, deadline,
-                                                  self.step)
-        except NoSession as failure:
-            return judge_no_session(failure)
-        return self._try(session, outgoing, deadline, reused=False)
-
-    def _try(self, session: SmtpSession, outgoing: Outgoing, deadline: float,
-             reused: bool) -> Result:
-        """The Result over this session; `lost` when the message had not begun and may try
-        another."""
-        refusal = unsendable(session.esmtp_features, outgoing)
-        if refusal is not None:
-            return refusal
-        transaction = MailTransaction(session, self.limits, deadline, reused, self.step)
-        try:
-            reply = transaction.run(commands_for(session.esmtp_features, outgoing),
-                                    outgoing.content)
-        except Disconnected as lost:
             self._drop()
-            return judge_loss(lost, transaction.phase)
+        if deadline <= time.monotonic():
+            return Result(LOST, None, "", reasons.NO_TIME)
+        return self.over_session(deadline, outgoing)
+
+    def over_session(self, deadline: float, outgoing: Outgoing | None = None):
+        """The Result of a message over the session, which is opened where there is none. Without a
+        message: the Result of a session that cannot be opened, else None."""
+        is_open = self.session is not None
+        session = self.session = self.session or Session(self.mail, self.limits, self.step)
+        session.last = deadline
+        try:
+            if not is_open:
+                session.open()
+            if outgoing is None:
+                return None
+            reply = session.transact(commands_for(session, *outgoing), outgoing.content)
+        except Unsendable:
+            if session.phase == "content":
+                self._drop()              # without its end, the message is none
+            raise
+        except (JobsError, OSError, ValueError) as error:       # SMTPException is an OSError
+            self._drop()
+            return self._failed(error, session.phase)
         except BaseException:
             self._drop()                  # stopped in mid-command: the connection is out of step
             raise
         if session.unusable:
             self._drop()
-        result = judge(reply, transaction.phase, outgoing.sender, self.pause_patterns)
-        if reused and transaction.phase == "MAIL" and result.outcome == RELAY:
-            # Perhaps only the end of the old connection, such as a limit of messages for each: a
-            # new one is asked before the relay is paused.
-            self._drop()
-            return result._replace(outcome=LOST)
-        return result
+        return judge(reply, session.phase, outgoing.sender, self.pause_patterns)
+
+    def _failed(self, error: Exception, phase: str) -> Result:
+        """What it means for the message in hand."""
+        why = in_words(error, phase)
+        if is_exhausted(error):
+            return Result(GIVEN_BACK, None, "", plain(reasons.EXHAUSTED.format(error=why)))
+        if phase in WHEN_LOST:
+            return judge_loss(why, phase)
+        text = f"{self.mail.host}:{self.mail.port}: {why}"
+        if not isinstance(error, smtplib.SMTPResponseException):
+            return Result(RELAY, None, "", plain(text))
+        code, enhanced, said = digest(Reply(error.smtp_code, error.smtp_error))
+        return Result(RELAY, code, enhanced, plain(f"{text}: {said}"))
 
 
-def _checked(envelope: Envelope) -> tuple[str, str]:
-    """Sender and recipient, fit for the wire."""
-    return check(envelope.sender) if envelope.sender else "", check(envelope.recipient)
+def probe(mail, deadline: float) -> tuple[str, str]:
+    """(why no message could be sent, or ""; `TLSv1.3`, or ""): a session as for sending, without a
+    message, for `jobs.py doctor`. deadline: monotonic seconds."""
+    transport = SmtpTransport(mail)
+    failure = transport.over_session(deadline)
+    if transport.session is None:
+        return failure.text, ""
+    sock = transport.session.sock
+    tls = sock.version() if isinstance(sock, ssl.SSLSocket) else None
+    transport.close()
+    return "", tls or ""
+
+
+def commands_for(session: Session, sender: str, recipient: str, content) -> list[tuple[str, str]]:
+    """(phase, line) of MAIL, RCPT and DATA for this message, in the words of this relay. Unsendable
+    if the relay cannot take it."""
+    mail = f"MAIL FROM:<{sender}>"
+    if session.has_extn("size"):
+        limit = session.esmtp_features["size"].split(" ")[0]
+        if limit.isdecimal() and 0 < int(limit) < content.size:
+            raise Unsendable(FINAL, reasons.TOO_LARGE, size=content.size, limit=limit)
+        mail += f" SIZE={content.size}"             # RFC 1870
+    if content.eight_bit:
+        if not session.has_extn("8bitmime"):
+            raise Unsendable(FINAL, reasons.EIGHT_BIT)
+        mail += " BODY=8BITMIME"                    # RFC 6152
+    if not (sender + recipient).isascii():
+        if not session.has_extn("smtputf8"):
+            raise Unsendable(FINAL, reasons.NOT_ASCII)
+        mail += " SMTPUTF8"                         # RFC 6531
+    return [("MAIL", mail), ("RCPT", f"RCPT TO:<{recipient}>"), ("DATA", "DATA")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager, suppress
 
-from jobs_lib.folders import HTACCESS, new_file, private, publish, write
+from jobs_lib.folders import HTACCESS, new_file, open_own, private, publish, write
 
 from .store import BLOCK, PARTIAL, ArchiveError, Store
 
@@ -44,11 +44,9 @@ class FolderStore(Store):
     def read(self, name: str):
         """The bytes of the file, in chunks."""
         with self._named():
-            try:
-                handle = os.open(self.location(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            except FileNotFoundError:
-                raise ArchiveError(f"{name} is not in {self.place}") from None
-            with open(handle, "rb") as file:
+            if not self.has(name):
+                raise ArchiveError(f"{name} is not in {self.place}")
+            with open(self.location(name), "rb", opener=open_own) as file:
                 while block := file.read(BLOCK):
                     yield block
 

@@ -9,17 +9,15 @@ demand, so that nobody else can take a file's connection.
 from __future__ import annotations
 
 import ftplib
-import ssl
-import time
 from contextlib import contextmanager, suppress
 from typing import Any
+
+from jobs_lib.ports.deadline import in_words, tls_context
 
 from .store import BLOCK, PARTIAL, ArchiveError, Login, Store, place_of_url
 
 CONNECT_SECONDS, ANSWER_SECONDS = 20, 60    # to reach the server; for each answer and each block
-# after this long without a command, the connection is tried before it is used
-FRESH_SECONDS = 15
-MISSING = "550"                             # also says "not allowed": see `_is_missing`
+GONE = "550"                                # also says "not allowed"
 SHOWN = 200                                 # of a server's words
 
 
@@ -31,17 +29,16 @@ FAILURES: tuple[type[BaseException], ...] = (*ftplib.all_errors, ValueError, _Re
 
 
 class FtpsStore(Store):
-    """One connection, opened when it is needed, and again after any failure."""
+    """A connection for each file: between two of them rows are deleted, for minutes perhaps, and a
+    server hangs up after a silence."""
 
     def __init__(self, login: Login, ca_file: str = "") -> None:
         self._login, self._ca_file = login, ca_file
         self.place = place_of_url(login)
-        self._ftp: _Session | None = None
-        self._used = 0.0
 
     def put(self, name: str, blocks) -> None:
         """Send a new file; its name appears when it is whole."""
-        with self._session() as ftp:
+        with self._connected() as ftp:
             data: Any = ftp.transfercmd(f"STOR {name}{PARTIAL}")
             with data:
                 for block in blocks:
@@ -54,14 +51,14 @@ class FtpsStore(Store):
 
     def read(self, name: str):
         """Fetch a file's bytes, in chunks."""
-        with self._session() as ftp:
+        with self._connected() as ftp:
             try:
                 data: Any = ftp.transfercmd(f"RETR {name}")
             except ftplib.error_perm as error:
-                if not str(error).startswith(MISSING):
+                if not str(error).startswith(GONE):
                     raise
                 raise ArchiveError(f"{name} is not in {self.place}, or may not be read "
-                                   f"({_reason(error)})") from None
+                                   f"({_clean(str(error))})") from None
             with data:
                 while block := data.recv(BLOCK):
                     yield block
@@ -71,87 +68,58 @@ class FtpsStore(Store):
 
     def has(self, name: str) -> bool:
         """Whether the server has this file."""
-        with self._session() as ftp:
-            return not _is_missing(ftp, name)
+        with self._connected() as ftp:
+            return name in _names(ftp)
 
     def remove(self, name: str) -> None:
         """Delete the file in both its names."""
-        with self._session() as ftp:
-            for each in (name + PARTIAL, name):
-                try:
-                    ftp.delete(each)
-                except ftplib.error_perm as error:
-                    if not str(error).startswith(MISSING) or not _is_missing(ftp, each):
-                        raise
-
-    def close(self) -> None:
-        """Say good-bye, for politeness alone."""
-        if self._ftp is not None:
-            with suppress(*FAILURES):
-                self._ftp.sock.settimeout(2)
-                self._ftp.quit()
-            self._drop()
+        with self._connected() as ftp:
+            for each in {name + PARTIAL, name}.intersection(_names(ftp)):
+                ftp.delete(each)
 
     @contextmanager
-    def _session(self):
-        """The connection, signed in and in the folder, for binary files. What fails becomes an
-        ArchiveError; after anything but success the connection is closed, since nobody knows which
-        answer would come next."""
+    def _connected(self):
+        """A connection, signed in and in the folder, for binary files. What fails becomes an
+        ArchiveError."""
         try:
-            ftp = self._ready()
-            ftp.voidcmd("TYPE I")
-            yield ftp
-        except BaseException as error:
-            self._drop()
-            if isinstance(error, FAILURES):
-                raise ArchiveError(f"[archive] store {self.place}: {_reason(error)}") from None
-            raise
-        self._used = time.monotonic()
+            context = tls_context("[archive] ca_file", self._ca_file)
+            with _Session(context=context) as ftp:
+                self._sign_in(ftp)
+                yield ftp
+        except FAILURES as error:
+            words = "the server closed the connection" if isinstance(error, EOFError) else in_words(
+                error)
+            raise ArchiveError(f"[archive] store {self.place}: {_clean(words)}") from None
 
-    def _ready(self) -> _Session:
-        if self._ftp is not None and time.monotonic() - self._used > FRESH_SECONDS:
-            try:
-                self._ftp.voidcmd("NOOP")
-            except FAILURES:                    # a server hangs up after a silence
-                self._drop()
-        if self._ftp is None:
-            self._ftp = self._connect()
-        return self._ftp
-
-    def _drop(self) -> None:
-        ftp, self._ftp = self._ftp, None
-        if ftp is not None:
-            _hang_up(ftp)
-
-    def _connect(self) -> _Session:
+    def _sign_in(self, ftp: _Session) -> None:
         login = self._login
-        try:
-            context = ssl.create_default_context(cafile=self._ca_file or None)
-        except OSError as error:
-            raise ArchiveError(f"[archive] ca_file = {self._ca_file}: "
-                               f"{error.strerror or error}") from None
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        ftp = _Session(context=context)
-        try:
-            ftp.connect(login.host, login.port, CONNECT_SECONDS)
-            ftp.sock.settimeout(ANSWER_SECONDS)
-            ftp.timeout = ANSWER_SECONDS
-            _ask(ftp.auth, "it does not offer TLS (AUTH TLS)")
-            _ask(lambda: ftp.login(login.user, login.password, secure=False),
-                 "it refused the user or the password")
-            ftp.prot_p()
-            if login.folder:
-                _ask(lambda: ftp.cwd(login.folder), f"there is no folder {login.folder}")
-        except BaseException:
-            _hang_up(ftp)
-            raise
-        return ftp
+        ftp.connect(login.host, login.port, CONNECT_SECONDS)
+        ftp.sock.settimeout(ANSWER_SECONDS)
+        ftp.timeout = ANSWER_SECONDS
+        with _refusal("it does not offer TLS (AUTH TLS)"):
+            ftp.auth()
+        with _refusal("it refused the user or the password"):
+            ftp.login(login.user, login.password, secure=False)
+        ftp.prot_p()
+        if login.folder:
+            with _refusal(f"there is no folder {login.folder}"):
+                ftp.cwd(login.folder)
+        ftp.voidcmd("TYPE I")
 
 
 class _Session(ftplib.FTP_TLS):
-    """ftplib's, but for the address and the TLS session of a data connection."""
+    """ftplib's, but for the address and the TLS session of a data connection, and an end that
+    changes nothing."""
 
     sock: Any
+
+    def __exit__(self, *_):
+        with suppress(*FAILURES):
+            if self.sock is not None:
+                self.sock.settimeout(2)
+                self.quit()
+        with suppress(OSError):
+            self.close()
 
     def makepasv(self):
         _, port = super().makepasv()
@@ -168,42 +136,23 @@ class _Session(ftplib.FTP_TLS):
             raise
 
 
-def _ask(step, otherwise: str) -> None:
+@contextmanager
+def _refusal(means: str):
+    """What it means that the server refuses this."""
     try:
-        step()
+        yield
     except (ftplib.error_perm, ftplib.error_proto) as error:
-        raise _Refused(f"{otherwise} ({_clean(str(error))})") from None
+        raise _Refused(f"{means} ({_clean(str(error))})") from None
 
 
-def _is_missing(ftp: _Session, name: str) -> bool:
-    """Whether the server knows no such file; it says 550 to a file that may not be touched as
-    well."""
+def _names(ftp: _Session) -> list[str]:
+    """The files in the folder. Some servers say of an empty one that it is not there."""
     try:
-        ftp.size(name)
+        return [name.rpartition("/")[2] for name in ftp.nlst()]
     except ftplib.error_perm as error:
-        if str(error).startswith(MISSING):
-            return True
-        with suppress(ftplib.error_perm):       # it knows no SIZE (RFC 3659), or refuses it
-            return name not in ftp.nlst()
-    return False
-
-
-def _hang_up(ftp: _Session) -> None:
-    with suppress(OSError):
-        ftp.close()
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"the certificate is not accepted: {error.verify_message}"
-    if isinstance(error, EOFError):
-        return "the server closed the connection"
-    if isinstance(error, TimeoutError) or type(error).__name__ == "timeout":
-        # no TimeoutError before Python 3.10
-        return "no answer in time"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return _clean(str(error)) or type(error).__name__
+        if not str(error).startswith(GONE):
+            raise
+        return []
 
 
 def _clean(words: str) -> str:

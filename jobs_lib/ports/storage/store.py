@@ -66,6 +66,3 @@ class Store:
     def location(self, name: str) -> str:
         """A file's path or URL, without a login: what `audit_archives.location` holds."""
         return f"{self.place}/{name}"
-
-    def close(self) -> None:
-        """Its failing changes nothing."""

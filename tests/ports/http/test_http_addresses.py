@@ -13,10 +13,6 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib.ports.http import open_poster, public_addresses
-from jobs_lib.ports.http.connect import is_own
-from jobs_lib.ports.http.message import NOT_PUBLIC, Request
-from jobs_lib.ports.http.url import UrlError, host_of, parse, shown
 from tests.servers.web import Web
 from tests.support.address_corpus import (
     IANA_4,
@@ -28,6 +24,17 @@ from tests.support.address_corpus import (
     REFUSED_URLS,
     SPELLINGS,
     embedded,
+)
+from tests.support.product import (
+    NOT_PUBLIC,
+    Request,
+    UrlError,
+    host_of,
+    is_own,
+    open_poster,
+    parse,
+    public_addresses,
+    shown,
 )
 from tests.support.shell import ROOT
 

@@ -93,9 +93,8 @@ def test_a_folder_that_cannot_be_written_is_the_relays_failure(opened, stored, t
 def test_killed_at_any_moment_new_holds_only_whole_messages(maildir, stored):     # R22
     code = """if True:
         import sys, time
-        from jobs_lib.ports.mail.message import Message
-        from jobs_lib.ports.mail import open_transport
         from tests.support.mail import ENVELOPE, section
+        from tests.support.product import Message, open_transport
         transport = open_transport(section(transport="maildir", maildir=sys.argv[1]))
         print("go", flush=True)
         for number in range(10**6):

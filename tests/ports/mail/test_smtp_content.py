@@ -12,11 +12,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from jobs_lib.ports.mail import content
-from jobs_lib.ports.mail.message import Message
 from tests.servers.misbehaving import Drip
 from tests.servers.smtp_sink import Sink
 from tests.support.mail import CONTENT, ENVELOPE, soon
+from tests.support.product import Message, content
 from tests.support.shell import ROOT
 
 PIECES = st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"..", b"a", b"\xff", b"\x00",
@@ -33,16 +32,16 @@ def reference(data: bytes) -> bytes:
 
 
 @settings(max_examples=300)
-@given(PIECES.map(b"".join).filter(bool), PIECES.map(b"".join), st.integers(1, 7), st.booleans())
-@example(b"\r\n.\r\n", b"", 1, False)
-@example(b"a\r", b"\n.", 2, False)
-@example(b".", b"x\r", 1, False)
-def test_any_bytes_over_any_border_become_what_the_rfc_says(raw, head, chunk, small):     # R32
-    original = content.CHUNK, content.SMALL
+@given(PIECES.map(b"".join).filter(bool), PIECES.map(b"".join), st.integers(1, 7))
+@example(b"\r\n.\r\n", b"", 1)
+@example(b"a\r", b"\n.", 2)
+@example(b".", b"x\r", 1)
+def test_any_bytes_over_any_border_become_what_the_rfc_says(raw, head, chunk):     # R32
+    original = content.CHUNK
     path = os.path.join("/dev/shm" if os.path.isdir("/dev/shm") else "/tmp",
                         f"jobs-content-{os.getpid()}")
     try:
-        content.CHUNK, content.SMALL = chunk, 1000 if small else 0
+        content.CHUNK = chunk
         with open(path, "wb") as file:
             file.write(raw)
         with content.Content(Message(path, head)) as made:
@@ -54,7 +53,7 @@ def test_any_bytes_over_any_border_become_what_the_rfc_says(raw, head, chunk, sm
         assert made.eight_bit == any(byte > 127 for byte in head + raw)
         assert not re.search(rb"\r(?!\n)|(?<!\r)\n", wire)
     finally:
-        content.CHUNK, content.SMALL = original
+        content.CHUNK = original
         os.unlink(path)
 
 
@@ -69,9 +68,8 @@ def test_a_large_message_arrives_whole(relay, opened, stored):     # R32
 def test_25_megabytes_raise_memory_by_less_than_8(stored):     # R33
     code = """if True:
         import re, sys, time
-        from jobs_lib.ports.mail.message import Message
-        from jobs_lib.ports.mail import open_transport
         from tests.support.mail import ENVELOPE, section
+        from tests.support.product import Message, open_transport
         small, large, port = sys.argv[1:]
         transport = open_transport(section(port=int(port)))
         # not ru_maxrss: that one starts from the peak of the process that started us

@@ -2,16 +2,15 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 
 import pytest
 
-from jobs_lib.ports.mail.content import Content
-from jobs_lib.ports.mail.message import Envelope
-from jobs_lib.ports.mail.smtp_session import LIMITS
 from tests.servers.misbehaving import HANG, Drip
-from tests.support.mail import CONTENT, ENVELOPE, short, soon
+from tests.support.mail import CONTENT, ENVELOPE, limits, short, soon
 from tests.support.patience import SOON
+from tests.support.product import Content, Envelope
 
 pytestmark = pytest.mark.slow       # waits for time limits
 
@@ -46,9 +45,8 @@ def test_an_endless_answer_ends_the_connection(relay, opened, stored, phase, ans
 # R30
 def test_the_total_holds_and_leaves_time_to_store_the_result(relay, opened, stored, phase, outcome,
                                                              answer):
-    limits = LIMITS._replace(margin=20)
     began = time.monotonic()
-    transport = opened(port=relay(**{phase: answer}).port, limits=limits)
+    transport = opened(port=relay(**{phase: answer}).port, limits=limits(margin=20))
     assert transport.send(ENVELOPE, stored(), began + 21, 1).outcome == outcome
     assert 0.9 < time.monotonic() - began < 15
 
@@ -63,7 +61,7 @@ def test_without_time_for_an_answer_the_final_dot_is_not_sent(relay, opened, sto
             yield block
     monkeypatch.setattr(Content, "blocks", late)
     server = relay()
-    transport = opened(port=server.port, limits=LIMITS._replace(margin=20))
+    transport = opened(port=server.port, limits=limits(margin=20))
     # the margin begins while the content is read
     result = transport.send(ENVELOPE, stored(), end, 1)
     assert result.outcome == "retry"
@@ -80,7 +78,7 @@ def test_a_relay_that_stops_reading_is_left(relay, opened, stored):     # R30
     server = relay(content=HANG)
     began = time.monotonic()
     message = stored(b"x" * 78 + b"\r\n" * 8_000_000)
-    assert opened(port=server.port, limits=short("block")).send(ENVELOPE, message, soon(),
+    assert opened(port=server.port, limits=short("content")).send(ENVELOPE, message, soon(),
                                                                 1).outcome == "retry"
     assert time.monotonic() - began < SOON
 
@@ -142,6 +140,16 @@ def test_a_bad_recipient_is_final_and_never_on_the_wire(relay, opened, stored, r
     assert server.received == []
 
 
+def test_a_name_is_looked_up_within_the_limit(opened, stored, monkeypatch):     # R30
+    answer = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: answer.wait(60))
+    began = time.monotonic()
+    result = opened(port=1, limits=short("connect")).send(ENVELOPE, stored(), soon(), 1)
+    answer.set()
+    assert (result.outcome, result.text) == ("relay", "127.0.0.1:1: no connection in time")
+    assert time.monotonic() - began < SOON
+
+
 def test_a_silent_address_leaves_time_for_the_next(relay, opened, stored, monkeypatch):     # R30
     server = relay()
     # accepts nothing: further connects hang
@@ -154,9 +162,8 @@ def test_a_silent_address_leaves_time_for_the_next(relay, opened, stored, monkey
              (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
     began = time.monotonic()
-    # half of it for each of the two
-    limits = LIMITS._replace(connect=2)
-    assert opened(port=1, limits=limits).send(ENVELOPE, stored(), soon(), 1).outcome == "sent"
+    transport = opened(port=1, limits=limits(connect=2))        # half of it for each of the two
+    assert transport.send(ENVELOPE, stored(), soon(), 1).outcome == "sent"
     assert 0.9 < time.monotonic() - began
     for sock in (full, *fillers):
         sock.close()

@@ -2,6 +2,9 @@
 knows."""
 from __future__ import annotations
 
+import errno
+import socket
+
 import pytest
 
 from tests.servers.misbehaving import DROP, HANG, RESET, Bye, Drip
@@ -35,7 +38,7 @@ def test_lost_before_the_content_on_a_new_connection_costs_no_attempt(       # R
 def test_a_connection_that_died_meanwhile_is_reopened_once(       # R29
         relay, opened, stored, extensions, phase, answer):
     server = relay(extensions, **{phase: [b"", answer]})
-    limits = short(phase.lower(), "again") if answer == HANG else None
+    limits = short(phase.lower()) if answer == HANG else None
     transport = opened(port=server.port, limits=limits)
     assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(2)] == ["sent",
                                                                                          "sent"]
@@ -59,6 +62,14 @@ def test_lost_after_the_final_dot_is_uncertain(relay, opened, stored, answer):  
     assert [transport.send(ENVELOPE, stored(), soon(), n).outcome
             for n in range(2)] == ["uncertain", "sent"]
     assert len(server.contents) == 2           # not sent again by itself
+
+
+def test_without_a_file_handle_nothing_is_the_relays_failure(opened, stored, monkeypatch):     # R29
+    def connect(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    assert opened(port=1).send(ENVELOPE, stored(), soon(), 1) == (
+        "given back", None, "", "this host has no file handle or memory left (Too many open files)")
 
 
 @pytest.mark.parametrize("answer, outcome, code", [

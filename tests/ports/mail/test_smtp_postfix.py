@@ -5,9 +5,9 @@ import socket
 
 import pytest
 
-from jobs_lib import clock
 from tests.servers.postfix import Postfix
 from tests.support.mail import CONTENT, ENVELOPE, soon
+from tests.support.product import clock
 from tests.support.shell import Shell
 
 pytestmark = pytest.mark.slow       # starts a real Postfix

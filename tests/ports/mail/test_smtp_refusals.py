@@ -3,12 +3,10 @@ from __future__ import annotations
 
 import pytest
 
-from jobs_lib.config.settings import PAUSE_PATTERNS
-from jobs_lib.ports.mail.message import Envelope
-from jobs_lib.ports.mail.replies import speaks_of
 from tests.servers.misbehaving import DROP, HANG, RESET, Bye, Drip, Extra
 from tests.servers.smtp_sink import Sink
 from tests.support.mail import CONTENT, ENVELOPE, short, soon
+from tests.support.product import PAUSE_PATTERNS, Envelope, speaks_of
 
 PLAIN = ("SIZE 0", "8BITMIME")          # what a relay without PIPELINING offers
 BOTH = pytest.mark.parametrize("extensions", [("PIPELINING", *PLAIN), PLAIN],

@@ -8,12 +8,12 @@ import ssl
 
 import pytest
 
-from jobs_lib.ports.mail import smtp_session
 from tests.servers.aiosmtpd_server import TlsRelay
 from tests.servers.certificates import Authority
 from tests.servers.misbehaving import Extra
 from tests.support.mail import CONTENT, ENVELOPE, short, soon
 from tests.support.patience import SOON
+from tests.support.product import is_loopback, session, tls_context
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 SECURE = pytest.mark.parametrize("security", ["starttls", "tls"])
@@ -86,7 +86,7 @@ def test_tls_older_than_1_2_is_refused(tls_relay, authority, opened, stored):   
     server = tls_relay(context, "starttls")
     transport = opened(port=server.port, security="starttls", ca_file=authority.ca_file)
     assert transport.send(ENVELOPE, stored(), soon(), 1).outcome == "relay"
-    assert smtp_session.tls_context(authority.ca_file).minimum_version == ssl.TLSVersion.TLSv1_2
+    assert tls_context("ca_file", authority.ca_file).minimum_version == ssl.TLSVersion.TLSv1_2
 
 
 @pytest.mark.parametrize("offered, answer, text, commands", [
@@ -121,7 +121,7 @@ def test_the_password_goes_in_clear_only_to_this_machine(relay, opened, stored, 
     login = {"port": server.port, "username": "us", "password": "pass"}
     assert opened(**login).send(ENVELOPE, stored(), soon(), 1).outcome == "sent"
     assert b"AUTH PLAIN" in server.received[0]
-    monkeypatch.setattr(smtp_session, "is_loopback", lambda address: False)
+    monkeypatch.setattr(session, "is_loopback", lambda address: False)
     result = opened(**login).send(ENVELOPE, stored(), soon(), 2)
     assert result.outcome == "relay"
     assert "[mail] security = none" in result.text
@@ -134,7 +134,7 @@ def test_the_password_goes_in_clear_only_to_this_machine(relay, opened, stored, 
     ("::ffff:192.0.2.1", False), ("2001:db8::1", False), ("12.7.0.1", False), ("0.0.0.0", False),
     ("", False)])
 def test_loopback_is_judged_by_the_address_connected_to(address, here):     # R34
-    assert smtp_session.is_loopback(address) is here
+    assert is_loopback(address) is here
 
 
 def test_a_silent_relay_behind_tls_has_its_limit(opened, stored):     # R30

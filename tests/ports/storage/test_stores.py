@@ -12,10 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from jobs_lib.ports.storage import ftps, open_store
-from jobs_lib.ports.storage.store import ArchiveError, parse_url, place_of
 from tests.servers.certificates import Authority
 from tests.servers.ftps import ENCODED, PASSWORD, Ftps
+from tests.support.product import ArchiveError, JobsError, ftps, open_store, parse_url, place_of
 from tests.support.shell import ROOT
 
 DATA = os.urandom(300_000)
@@ -40,8 +39,7 @@ def store(request, tmp_path):
         for path in there.archive.iterdir():
             path.unlink()
         made = open_store(section(there.url(), there.ca_file))
-    yield made
-    made.close()
+    return made
 
 
 def content(store, name: str) -> bytes:
@@ -73,7 +71,7 @@ def test_a_file_has_its_name_only_when_it_is_whole(store):
     with pytest.raises(RuntimeError, match="no more rows"):
         store.put("a.gz", broken())
     assert not store.has("a.gz")
-    # the connection is as good as new, the old part is no hindrance
+    # the old part is no hindrance
     store.put("a.gz", [b"whole"])
     assert content(store, "a.gz") == b"whole"
 
@@ -98,7 +96,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_whole_file(tmp_path):
     def limited() -> None:                      # as a quota does it
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
     code = ("import signal, sys; from types import SimpleNamespace;from "
-            "jobs_lib.ports.storage import open_store;signal.signal(signal.SIGXFSZ, "
+            "tests.support.product import open_store;signal.signal(signal.SIGXFSZ, "
             "signal.SIG_IGN);store = open_store(SimpleNamespace(store=sys.argv[1]), make=True); "
             "store.put('a.gz', [b'x' * 200_000])")
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "archives")], cwd=ROOT,
@@ -134,7 +132,6 @@ def test_each_file_of_the_server_is_private_and_its_place_shows_no_login(server)
     assert stat.S_IMODE((server.archive / "a.gz").stat().st_mode) == 0o600
     assert store.location("a.gz") == f"ftps://localhost:{server.port}/audit/a.gz"
     assert place_of(section(server.url())) == store.place
-    store.close()
 
 
 @pytest.mark.parametrize("change, said", [
@@ -159,7 +156,7 @@ def test_a_certificate_of_an_unknown_authority_is_refused(server, tmp_path):
                           ("", "the certificate is not accepted: "),
                           (f"{tmp_path}/none.pem",
                            r"\[archive\] ca_file = .*none.pem: No such file")):
-        with pytest.raises(ArchiveError, match=said):
+        with pytest.raises(JobsError, match=said):
             open_store(section(server.url(), ca_file)).has("a.gz")
 
 
@@ -177,7 +174,6 @@ def test_a_server_that_ends_or_offers_no_tls_is_reported():
         assert server.names() == ["a.gz.part"]
         with pytest.raises(ArchiveError, match="Connection refused"):
             store.has("a.gz")
-        store.close()               # which fails, and changes nothing
     with Ftps(tls=False) as server, pytest.raises(ArchiveError, match="it does not offer TLS"):
         open_store(section(server.url(), server.ca_file)).has("a.gz")
 

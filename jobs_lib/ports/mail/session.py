@@ -1,0 +1,230 @@
+"""A session with the relay: connected, encrypted, introduced, signed in, and one message after
+another, each phase within its limit in time.
+
+With PIPELINING (RFC 2920) MAIL, RCPT and DATA go in one write, which saves two round trips a
+message.
+"""
+from __future__ import annotations
+
+import base64
+import smtplib
+import socket
+import ssl
+import time
+from typing import Any
+
+from jobs_lib.errors import JobsError
+from jobs_lib.ports import deadline
+
+from .replies import CLOSING, Reply
+
+# Seconds for each phase. Up to DATA (the 354) they are shorter than RFC 5321 4.5.3.2's 2 to 5
+# minutes: those are for a queue runner that can wait, while a run has about 4 minutes for all its
+# messages. A relay that needs longer is down, and nothing is lost by trying later. From the content
+# on (each block of it), where giving up costs more, they are the RFC's. margin: kept free between
+# the end of any phase and the hard limit, so that the result can still be stored.
+LIMITS = {"connect": 30, "TLS": 30, "greeting": 60, "EHLO": 30, "AUTH": 60,
+          "RSET": 60, "MAIL": 60, "RCPT": 60, "DATA": 60, "content": 180, "dot": 600,
+          "QUIT": 2, "margin": 5}
+# what a refusal in a phase is about
+ABOUT = {"greeting": "the connection", "TLS": "STARTTLS", "AUTH": "the username or password"}
+
+
+class Session(smtplib.SMTP):
+    """smtplib's commands, none of which waits longer than its phase allows. An OSError, ValueError
+    or JobsError ends the session, `phase` says where.
+
+    last: the monotonic second that nothing may outlast        unusable: not for another message
+    """
+
+    sock: Any
+
+    def __init__(self, mail, limits: dict, step) -> None:
+        super().__init__(local_hostname=ehlo_name(mail))     # without a name smtplib asks DNS
+        self.section, self.limits, self.step = mail, limits, step
+        self.phase, self.last = "", 0.0
+        self.unusable = self._needs_reset = False
+
+    def within(self, phase: str) -> float:
+        """A phase begins, or the next block of the content; until when it may take."""
+        if phase not in (self.phase, "dot", "QUIT"):
+            self.step(phase)
+        self.phase = phase
+        until = min(self.last, time.monotonic() + self.limits[phase])
+        if self.sock is not None:
+            self.sock.allow(until)
+        return until
+
+    def getreply(self) -> tuple:
+        """As smtplib, but for what is no reply (RFC 5321 4.2): that ends the connection."""
+        try:
+            code, text = super().getreply()
+        except smtplib.SMTPResponseException:       # a line without an end
+            code = -1
+        if not 200 <= code < 600:
+            self.close()
+            raise smtplib.SMTPServerDisconnected("the server's answer is not SMTP")
+        return code, text
+
+    def has_spoken(self) -> bool:
+        """Whether something lies here that we did not ask for: a reply ahead of time, or the
+        end."""
+        try:
+            self.sock.allow(None)
+            self.sock.settimeout(0)
+            return bool(self.file and self.file.peek(1)) or self.sock.ended
+        except OSError as error:
+            # TLS has bytes of its own, which may come at any time
+            return not isinstance(error, ssl.SSLWantReadError)
+
+    # Open
+
+    def open(self) -> None:
+        """Connect, and make it ready for MAIL, as the section asks for."""
+        mail = self.section
+        until = self.within("connect")
+        self.sock = deadline.connect(deadline.look_up(mail.host, mail.port, until), until)
+        self.step("connect", f"{mail.host}:{mail.port} ({self.sock.getpeername()[0]})")
+        if mail.security == "tls":              # before a word in clear: RFC 8314 3.3
+            self._encrypt()
+        self.within("greeting")
+        self.step("greeting", self._expect(self.getreply(), 220))
+        self._introduce()
+        if mail.security == "starttls":
+            self.within("TLS")
+            if not self.has_extn("starttls"):
+                raise JobsError("the relay does not offer STARTTLS, which [mail] security = "
+                                "starttls asks for")
+            self._expect(self.docmd("STARTTLS"), 220)
+            if self.has_spoken():
+                # bytes that came in clear together with the 220 would be read as if they had come
+                # encrypted
+                raise JobsError("the relay sent data in clear after agreeing to STARTTLS")
+            self._encrypt()
+            self._introduce()
+        if mail.username:
+            self._sign_in()
+
+    @staticmethod
+    def _expect(answer: tuple, code: int) -> Reply:
+        if answer[0] != code:
+            raise smtplib.SMTPResponseException(*answer)
+        return Reply(*answer)
+
+    def _encrypt(self) -> None:
+        """TLS; what came before it is forgotten (RFC 3207 4.2)."""
+        self.within("TLS")
+        context = deadline.tls_context("[mail] ca_file", self.section.ca_file)
+        self.sock = deadline.encrypted(self.sock, context, self.section.host)
+        self.file = self.helo_resp = self.ehlo_resp = None
+        self.esmtp_features, self.does_esmtp = {}, False
+        self.step("TLS", f"{self.sock.version()}, with a valid certificate for {self.section.host}")
+
+    def _introduce(self) -> None:
+        self.within("EHLO")
+        self.ehlo_or_helo_if_needed()
+        offers = ", ".join(sorted(name.upper() for name in self.esmtp_features)) or "no extension"
+        self.step("EHLO", f"we are {self.local_hostname}; the relay offers {offers}")
+
+    def _sign_in(self) -> None:
+        """AUTH; a password goes in clear only to this very machine."""
+        self.within("AUTH")
+        name, password = self.section.username, self.section.password or ""
+        if not isinstance(self.sock, ssl.SSLSocket) and not is_loopback(self.sock.getpeername()[0]):
+            raise JobsError("[mail] security = none shows the password; set starttls or tls")
+        methods = self.esmtp_features.get("auth", "").upper().split()
+        if not methods:
+            raise JobsError("the relay offers no AUTH, but [mail] username is set")
+        if (name + password).isascii():
+            self.login(name, password)
+        elif "PLAIN" in methods:            # smtplib knows only ASCII; RFC 4616 says UTF-8
+            secret = base64.b64encode(f"\0{name}\0{password}".encode()).decode("ascii")
+            self._expect(self.docmd("AUTH", "PLAIN " + secret), 235)
+        else:
+            raise JobsError("the relay takes only ASCII in username and password")
+        self.step("AUTH", f"signed in as {name}")
+
+    # Send
+
+    def transact(self, commands: list[tuple[str, str]], content) -> Reply:
+        """The reply that decides over a message. commands: (phase, line) of MAIL, RCPT and DATA."""
+        if self._needs_reset:
+            # without it the next MAIL is "nested": the last message's refusal would become this
+            # one's
+            commands = [("RSET", "RSET"), *commands]
+        self._needs_reset = True
+        together = self.has_extn("pipelining")
+        for number, (phase, line) in enumerate(commands):
+            self.within(phase)
+            if together and number == 0:
+                self.send("".join(f"{each}\r\n" for _, each in commands).encode())
+            elif not together:
+                self.send(f"{line}\r\n".encode())
+            reply = self._reply()
+            if reply.code != 354 if phase == "DATA" else reply.code // 100 != 2:
+                if phase == "RSET":
+                    raise smtplib.SMTPServerDisconnected("the relay refused RSET")
+                # neither yes nor no: out of step with us
+                self.unusable = reply.code < 400 or reply.code == CLOSING
+                if together and not self.unusable:
+                    self._pass_over(len(commands) - number - 1)
+                return reply
+        return self._send_content(content)
+
+    def _pass_over(self, replies: int) -> None:
+        """So many, to what was sent in the same write as what was refused. The relay may wait for
+        content all the same (RFC 2920 3.1): we hang up, since a dot could deliver an empty
+        message."""
+        try:
+            codes = [self.getreply()[0] for _ in range(replies)]
+            self.unusable = CLOSING in codes or any(code < 400 for code in codes[-1:])
+        except OSError:                     # the refusal is valid, whatever became of the rest
+            self.unusable = True
+
+    def _send_content(self, content) -> Reply:
+        self.within("content")
+        for block, is_last in content.blocks():
+            if self.has_spoken():
+                # the relay will not wait for the rest: a refusal ahead of time, or the end
+                self.within("content")
+                self.unusable = True
+                return self._reply()
+            if is_last and time.monotonic() >= self.last:
+                raise smtplib.SMTPServerDisconnected("no time is left for an answer to the dot")
+            self.within("content")
+            self.send(block)
+        # only now: as long as a write fails, its end with the dot was never sent
+        self.within("dot")
+        reply = self._reply()
+        self._needs_reset = reply.code // 100 != 2
+        self.unusable = reply.code == CLOSING or 300 <= reply.code < 400
+        return reply
+
+    def _reply(self) -> Reply:
+        reply = Reply(*self.getreply())
+        self.step("content" if self.phase == "dot" else self.phase, reply)
+        return reply
+
+
+def in_words(error: BaseException, phase: str) -> str:
+    """What went wrong with a connection, or a session, for the operator."""
+    if isinstance(error, smtplib.SMTPServerDisconnected):
+        error = error.__context__ or error          # smtplib puts it in the place of each OSError
+    if isinstance(error, smtplib.SMTPResponseException):
+        return f"the relay refused {ABOUT.get(phase, 'us')}"
+    if phase == "connect" and isinstance(error, socket.timeout):
+        return "no connection in time"
+    return deadline.in_words(error)
+
+
+def ehlo_name(mail) -> str:
+    """The name for EHLO: the service's domain or that of `from`, never what DNS thinks of this
+    host."""
+    name = mail.domain or (mail.from_
+                           or "").rpartition("@")[2].strip("> ") or "localhost.localdomain"
+    return name if name.isascii() else name.encode("idna").decode("ascii")
+
+
+def is_loopback(address: str) -> bool:
+    """Whether a connected address is this very machine."""
+    return address == "::1" or address.startswith(("127.", "::ffff:127."))
