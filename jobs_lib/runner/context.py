@@ -283,9 +283,8 @@ class Context:
                              text(note))
 
     def close(self) -> None:
-        """Close the journal and what mail() and http() have opened; the database stays open."""
+        """Close the journal and what mail() has opened; the database stays open."""
         self._journal.close()
         self.db.journal = None
-        for opened in (self._transport, self._poster):
-            if opened is not None:
-                opened.close()
+        if self._transport is not None:
+            self._transport.close()

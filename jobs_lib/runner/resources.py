@@ -55,8 +55,8 @@ class Ports:
 
     def http(self, section):
         """What sends requests, as `[webhooks]` asks for it."""
-        from jobs_lib.ports.http import open_poster
-        return open_poster(section)
+        from jobs_lib.ports.http.client import Poster
+        return Poster(section)
 
     def dns(self, section):
         """A resolver as `[dns]` asks for it."""

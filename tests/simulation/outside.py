@@ -203,9 +203,6 @@ class Web:
             outside.strikes.reached("request", 1)
         return answer
 
-    def close(self) -> None:
-        """Nothing is open."""
-
 
 class Zones:
     """The DNS of users' domains: `right` or `wrong`, by the weather of their names."""

@@ -354,9 +354,6 @@ class Web(list):
         self.append(request)
         return self.answer(request) if self.answer else Response(ANSWERED, 204)
 
-    def close(self) -> None:
-        """Nothing is open."""
-
 
 class Zone(dict):
     """What is in DNS: {(name, type): records as in ports/dns.py, or an Answer}; `asked` keeps the

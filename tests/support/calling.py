@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from tests.support.product import Request, open_poster
+from tests.support.product import Poster, Request
 
 tried: list = []
 answers: list = []
@@ -45,7 +45,7 @@ def look(host, port, *how):
 
 socket.getaddrinfo = look
 sys.addaudithook(watch)
-poster = open_poster(types.SimpleNamespace(timeout=timedelta(seconds=5), allow_networks=(),
+poster = Poster(types.SimpleNamespace(timeout=timedelta(seconds=5), allow_networks=(),
                                            ca_file="", outbox=""))
 told = []
 for case in json.load(sys.stdin):

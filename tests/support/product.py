@@ -53,9 +53,9 @@ INSIDE = {
     "output.console": "Console",
     "ports.deadline": "tls_context",
     "ports.dns": "Answer FOUND NODATA NXDOMAIN UNKNOWN",
-    "ports.http.message": "ANSWERED FAILED OURS REFUSED Request Response TIMEOUT "
+    "ports.http.message": "ANSWERED FAILED NOT_PUBLIC OURS REFUSED Request Response TIMEOUT "
                           "UNSENDABLE",
-    "ports.http": "open_poster", "ports.http.connect": "is_own",
+    "ports.http.client": "Poster", "ports.http.connect": "is_own",
     "ports.http.public_addresses": "NETWORKS_4 is_in is_public .",
     "ports.http.url": "UrlError host_of parse shown",
     "ports.mail.message": "Envelope IN_MEMORY Message Result",

@@ -1,17 +1,31 @@
-"""One POST: resolve, connect, secure, write, read, all before one deadline."""
+"""One POST: resolve, connect, secure, write, read, all before one deadline. Or, with `[webhooks]
+outbox`, for trying things out: each request is a file there, answered 200, and goes nowhere."""
 from __future__ import annotations
 
 import contextlib
 import http.client
+import os
+import re
 import socket
 import time
 from functools import cached_property
 
+from jobs_lib.folders import write
 from jobs_lib.paths import VERSION
 from jobs_lib.ports import deadline
 
 from .connect import Failure, connect, failing
-from .message import ANSWERED, EXCERPT, FAILED, REFUSED, TIMEOUT, UNSENDABLE, Request, Response
+from .message import (
+    ANSWERED,
+    EXCERPT,
+    FAILED,
+    OURS,
+    REFUSED,
+    TIMEOUT,
+    UNSENDABLE,
+    Request,
+    Response,
+)
 from .url import UrlError, parse
 
 BODY_SECONDS = 2.0          # for the body, once the status is known: it is only shown to people
@@ -19,12 +33,13 @@ AGENT = f"jobs-webhooks/{VERSION}"
 
 
 class Poster:
-    """Sends for one run; may be used from several threads at once."""
+    """Sends as the `[webhooks]` section asks, for one run; may be used from several threads at
+    once. JobsError if that cannot work."""
 
     def __init__(self, webhooks) -> None:
         self.seconds = webhooks.timeout.total_seconds()
         self.allowed = webhooks.allow_networks
-        self._ca_file = webhooks.ca_file
+        self._outbox, self._ca_file = webhooks.outbox, webhooks.ca_file
         if self._ca_file:
             # a file that cannot be read is the operator's to see, not one endpoint's
             self.context        # noqa: B018
@@ -32,16 +47,15 @@ class Poster:
     def post(self, request: Request) -> Response:
         """Send it once. Never raises, and takes `[webhooks] timeout` at most."""
         try:
-            target, data = prepare(request)     # before anybody is asked for a name
+            target, data = _prepare(request)    # before anybody is asked for a name
+            if self._outbox:
+                return _keep(self._outbox, request, data)
             with failing("the connection broke"):
                 return self._post(target, data)
         except Failure as failure:
             return failure.response
         except socket.timeout:
             return Response(TIMEOUT, text=f"no answer within {self.seconds:g} seconds")
-
-    def close(self) -> None:
-        """Nothing is open between two requests."""
 
     @cached_property
     def context(self):
@@ -62,7 +76,18 @@ class Poster:
             sock.close()
 
 
-def prepare(request: Request) -> tuple:
+def _keep(folder: str, request: Request, data: bytes) -> Response:
+    """Write a request into the folder, under the name of its item: the same again replaces it."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", str(request.item_id)).lstrip(".") + ".http"
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        write(os.path.join(folder, name), data)
+    except OSError as error:
+        return Response(OURS, text=f"[webhooks] outbox = {folder}: {error.strerror or error}")
+    return Response(ANSWERED, 200, "", "written into a file, not sent")
+
+
+def _prepare(request: Request) -> tuple:
     """(its Target, the request as it goes over the wire). Failure for a URL that we do not call,
     and for a header that would be two."""
     try:

@@ -33,7 +33,7 @@ NOT_PUBLIC = "the address of this endpoint is not public"
 
 
 def trusted(webhooks, timeout):
-    """What `open_poster` takes for a URL that the operator has chosen: it may lead anywhere, this
+    """The `[webhooks]` section for a URL that the operator has chosen: it may lead anywhere, this
     host included."""
     import ipaddress
     everywhere = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))

@@ -24,8 +24,8 @@ from tests.support.product import (
     TIMEOUT,
     UNSENDABLE,
     JobsError,
+    Poster,
     Request,
-    open_poster,
 )
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
@@ -34,7 +34,7 @@ EXCERPT = 2048                      # octets of an answer that are kept
 
 
 def poster(seconds: float = SOON, allow=LOOPBACK, ca_file: str = "", outbox: str = ""):
-    return open_poster(types.SimpleNamespace(timeout=timedelta(seconds=seconds),
+    return Poster(types.SimpleNamespace(timeout=timedelta(seconds=seconds),
                                              allow_networks=allow, ca_file=ca_file, outbox=outbox))
 
 

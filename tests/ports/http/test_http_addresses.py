@@ -27,11 +27,11 @@ from tests.support.address_corpus import (
 )
 from tests.support.product import (
     NOT_PUBLIC,
+    Poster,
     Request,
     UrlError,
     host_of,
     is_own,
-    open_poster,
     parse,
     public_addresses,
     shown,
@@ -98,8 +98,8 @@ def test_a_local_listener_sees_nothing_of_any_spelling(monkeypatch):     # R45
                                                                        socket.AI_NUMERICHOST)
                         if host != b"localhost" else real("127.0.0.1", *how))
     settings = {"timeout": timedelta(seconds=5), "ca_file": "", "outbox": ""}
-    poster = open_poster(types.SimpleNamespace(**settings, allow_networks=()))
-    trusting = open_poster(types.SimpleNamespace(
+    poster = Poster(types.SimpleNamespace(**settings, allow_networks=()))
+    trusting = Poster(types.SimpleNamespace(
         **settings, allow_networks=(ipaddress.ip_network("127.0.0.0/8"),)))
     with Web() as web:
         reached = 0
@@ -179,7 +179,7 @@ def test_the_hosts_own_addresses_are_refused_even_where_they_are_public(monkeypa
     # as if 127.0.0.1 were a public address of ours
     monkeypatch.setattr(public_addresses, "_FOUR", [])
     with Web() as web:
-        poster = open_poster(types.SimpleNamespace(timeout=timedelta(seconds=5), allow_networks=(),
+        poster = Poster(types.SimpleNamespace(timeout=timedelta(seconds=5), allow_networks=(),
                                                    ca_file="", outbox=""))
         assert poster.post(Request("webhook-1", f"http://127.0.0.1:{web.port}/", (),
                                    b"")).text == NOT_PUBLIC
