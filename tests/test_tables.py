@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from tests.support import adopted
 from tests.support.product import ANSWERED, TIMEOUT, Response, catalogue, clock, fill, tables
 from tests.test_hostile_rows import configured, due
@@ -65,6 +67,7 @@ def filled(bench) -> None:
                                         else next(silent, Response(ANSWERED, 410)))
 
 
+@pytest.mark.slow
 def test_each_job_needs_just_what_its_statements_name(bench):        # R14 R20 R75
     filled(bench)
     found: dict = {job.name: set() for job in JOBS}
