@@ -145,27 +145,26 @@ def served(bench, job: str) -> None:
         assert db.value("SELECT COUNT(*) FROM {notifications} WHERE user_id = :ann "
                         "AND kind = :kind", ann=ann, kind=kind) == 1, kind
 
-    gone = {"archive_audit_logs": ("audit_logs", n), "purge_failed_emails": ("failed_emails",
-                                                                             n + 2),
-            "purge_header_snapshots": ("header_snapshots", n), "purge_magic_links": ("magic_links",
-                                                                                     n, n + 1),
-            "purge_message_logs": ("message_logs", n + 1), "purge_notifications": ("notifications",
-                                                                                   n + 1),
-            "purge_sessions": ("sessions", n), "purge_spam_quarantine": ("spam_quarantine", n),
-            "purge_webhook_deliveries": ("webhook_deliveries", n + 1), "delete_accounts": ("users",
-                                                                                           CAT),
-            "expire_overflow_hold": ("overflow_hold", n + 1),
-            "expire_destination_verifications": ("destinations", n + 2)}
-    states = {"check_domains": ("domains", "verified"), "export_accounts": ("export_requests",
-                                                                            "ready"),
-              "retry_forwards": ("failed_emails", "sent"), "retry_webhooks": ("webhook_deliveries",
-                                                                              "delivered"),
-              "send_notifications": ("notifications", "sent")}
-    notices = {"expire_aliases": ("alias_expired", "alias_expiring"),
-               "expire_overflow_hold": ("overflow_warning",),
-               "expire_destination_verifications": ("destination_reminder", "destination_removal"),
-               "retry_forwards": ("forward_failed",),
-               "check_usage_thresholds": ("usage_threshold",)}
+    gone = {
+        "archive_audit_logs": ("audit_logs", n), "purge_failed_emails": ("failed_emails", n + 2),
+        "purge_header_snapshots": ("header_snapshots", n),
+        "purge_magic_links": ("magic_links", n, n + 1), "purge_sessions": ("sessions", n),
+        "purge_message_logs": ("message_logs", n + 1),
+        "purge_notifications": ("notifications", n + 1),
+        "purge_spam_quarantine": ("spam_quarantine", n),
+        "purge_webhook_deliveries": ("webhook_deliveries", n + 1),
+        "delete_accounts": ("users", CAT), "expire_overflow_hold": ("overflow_hold", n + 1),
+        "expire_destination_verifications": ("destinations", n + 2)}
+    states = {
+        "check_domains": ("domains", "verified"), "export_accounts": ("export_requests", "ready"),
+        "retry_forwards": ("failed_emails", "sent"),
+        "send_notifications": ("notifications", "sent"),
+        "retry_webhooks": ("webhook_deliveries", "delivered")}
+    notices = {
+        "expire_aliases": ("alias_expired", "alias_expiring"),
+        "expire_overflow_hold": ("overflow_warning",), "retry_forwards": ("forward_failed",),
+        "expire_destination_verifications": ("destination_reminder", "destination_removal"),
+        "check_usage_thresholds": ("usage_threshold",)}
     memory = db.value("SELECT last_options FROM {job_state} WHERE job = :job", job=job)
     if '"held"' in (memory or ""):      # so many are odd that the guard holds all of them back
         return
