@@ -6,9 +6,13 @@ from .paths import VERSION
 __version__ = VERSION
 
 
-def find_export(token: str, config=None, now=None):
-    """The export that a download link's token opens, or None (features/exports/download.py,
-    docs/exports.md)."""
+def find_export(token: str, config: str | None = None, now=None):
+    """The export that a download link's token opens (features/exports/download.py), or None:
+    unknown, expired, replaced, deleted and misspelt are all the same.
+
+    config: the path of config.ini; left out, it is found as `jobs.py` finds it. Raises
+    jobs_lib.errors.JobsError where the configuration or the database is missing.
+    """
     from .features.exports.download import find
     return find(token, config, now)
 

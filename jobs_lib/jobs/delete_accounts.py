@@ -47,7 +47,7 @@ def job(ctx):
         ctx.counts.update(NOTHING)
     new, going, refused = due.find(ctx)
     if ctx.dry_run:
-        from jobs_lib.features.accounts.preview import preview
+        from jobs_lib.features.accounts.erase import preview
         preview(ctx, new, going)
     if not (new or going or refused):       # most runs load nothing that deletes
         return ctx.counts
@@ -58,10 +58,7 @@ def job(ctx):
 
     close.notify_elsewhere(ctx, refused)
     # to close is not a matter of age: it is done also while the clock is in doubt
-    if ctx.may_expire():
-        close.set_times(ctx, new)
-    else:
-        new = [account for account in new if account.is_timed]
+    new = [account for account in new if account.is_timed or ctx.may_expire()]
     if close.close_all(ctx, new) and ctx.may_expire():
         _, going, _ = due.find(ctx)
         erase.erase_all(ctx, going)

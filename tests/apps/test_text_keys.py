@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import find_export
+import jobs_lib
 from tests.every_job import test_cut_short as cut_short
 from tests.support import keyed
 from tests.support.bench import Bench
@@ -210,8 +210,8 @@ def test_an_export_is_downloaded_by_its_link(service):                          
     service.run("export_accounts")
     service.run("send_notifications")
     (text,) = [mail.text for mail in service.outbox if "/export?t=" in mail.text]
-    token = re.search(r"/export\?t=([\w-]+)", text)[1]
-    found = find_export(token, service._config, service.now)
+    found = jobs_lib.find_export(re.search(r"/export\?t=([\w-]+)", text)[1],
+                                 str(service.folder / "config.ini"), service.now)
     assert (found.request_id, found.user_id) == (key(service, 70), key(service, ANN))
 
 

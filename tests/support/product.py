@@ -40,7 +40,7 @@ INSIDE = {
     "features.accounts.order": "ORDER",
     "features.domains.records": "Wanted .",
     "features.exports.columns": "KINDS",
-    "features.exports.encoding": "cell cells csv_writer json_line",
+    "features.exports.encoding": "cell csv_writer json_line",
     "features.forwards.srs": "SrsError forward reverse",
     "features.notifications.mustache": "TemplateError render",
     "features.notifications.samples": "SAMPLES",

@@ -8,12 +8,14 @@ from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database import stored
-from jobs_lib.engines import audit
-from jobs_lib.engines.spool import database_id
+from jobs_lib.engines import audit, spool
+from jobs_lib.engines.dry_run import SAMPLE_ROWS
 from jobs_lib.errors import JobsError
 from jobs_lib.folders import open_own, private
+from jobs_lib.text import counted
 
-from .batches import THEIRS, Batches, of_each
+from .batches import Batches, of_each
+from .close import write_notice
 from .order import ORDER
 
 EVENT = "account.deleted"
@@ -22,57 +24,50 @@ LEDGER = "deletions.jsonl"
 
 def erase_all(ctx, going: list) -> None:
     """Delete these accounts, one after the other, as far as `--limit` goes."""
-    of_each(ctx, going, partial(_erase, ctx))
+    if going:
+        spool.need_folder(ctx.db, ctx.section("spool").dir)
+        of_each(ctx, going, _erase)
 
 
-def _erase(ctx, account) -> bool:
+def _erase(batches: Batches) -> bool:
+    ctx, deletion = batches.ctx, batches.account.deletion
     if ctx.should_stop(ctx.counts["revoked"] + ctx.counts["erased"]):
         return False
-    batches = Batches(ctx, account)
-    _note_rows(ctx, account)
-    if not all(batches.take(step) for step in ORDER):
+    # before the first row goes; a later run finds them
+    if not stored.memory(deletion["counts"]):
+        ctx.db.execute("UPDATE {account_deletions} SET counts = :counts WHERE id = :id",
+                       id=deletion["id"], counts=json.dumps(
+                           {**rows_of(ctx, batches.account), "users": 1}, sort_keys=True))
+    if not batches.take(ORDER):
         return False
-    if ctx.db.batch(partial(_finish, ctx, account, batches)):
+    if ctx.db.batch(partial(_finish, batches)):
         ctx.count("erased")
-        ctx.log.event("erased", user_ref=account.ref, deletion=account.deletion["id"])
+        ctx.log.event("erased", user_ref=batches.account.ref, deletion=deletion["id"])
     else:
         ctx.count("waiting")
     return True
 
 
 def rows_of(ctx, account) -> Counter:
-    """{table: how many rows are deleted with the account, or made anonymous}."""
+    """{table: how many rows are deleted with the account, or made anonymous}, without zeros."""
     found: Counter = Counter()
     for step in ORDER:
-        whose = THEIRS if step.of == "users" else (
-            f"{step.column} IN (SELECT id FROM {{{step.of}}} WHERE {THEIRS})")
-        if not (step.table in found and step.of != "users"):
-            found[step.table] += ctx.db.value(
-                f"SELECT COUNT(*) FROM {{{step.table}}} WHERE {whose}", user=account.user_id)
+        whose = f"{step.column} = :user" if step.of == "users" else (
+            f"{step.column} IN (SELECT id FROM {{{step.of}}} WHERE user_id = :user)")
+        if step.table not in found:             # its first step is about its own rows
+            found[step.table] = ctx.db.value(
+                f"SELECT COUNT(*) FROM {{{step.table}}} WHERE {whose}", user=account.id)
     return +found
 
 
-def _note_rows(ctx, account) -> None:
-    """Store these numbers before the first row goes; a later run finds them."""
-    if not stored.memory(account.deletion["counts"]):
-        ctx.db.execute("UPDATE {account_deletions} SET counts = :counts WHERE id = :id",
-                       id=account.deletion["id"],
-                       counts=json.dumps({**rows_of(ctx, account), "users": 1}, sort_keys=True))
-
-
-def _finish(ctx, account, batches) -> bool:
-    """Delete the user's own row: the deletion is complete. False where a run has rows of it in
-    hand, or the app has just written some: the next run goes on.
-
-    Called in a transaction.
-    """
+def _finish(batches: Batches) -> bool:
+    """Delete the user's own row: the deletion is complete, in one transaction. False where a run
+    has rows of it in hand, or the app has just written some: the next run goes on."""
     batches.check_status()
-    for table in dict.fromkeys(step.table for step in ORDER if step.of == "users"):
-        if ctx.db.row(f"SELECT user_id FROM {{{table}}} WHERE {THEIRS} LIMIT 1",
-                      user=account.user_id):
-            return False
-    now = ctx.clock()
-    ctx.db.execute("DELETE FROM {users} WHERE id = :id", id=account.user_id)
+    ctx, account, now = batches.ctx, batches.account, batches.ctx.clock()
+    if rows_of(ctx, account):
+        return False
+    ctx.db.execute("DELETE FROM {users} WHERE id = :id", id=account.id)
     ctx.db.execute("UPDATE {account_deletions} SET completed_at = :now WHERE id = :id",
                    id=account.deletion["id"], now=now)
     # a row in the audit log that names nobody
@@ -81,7 +76,7 @@ def _finish(ctx, account, batches) -> bool:
     # Before the COMMIT: a kill in between leaves one line too many, which does no harm, never one
     # too few.
     note_erased(ctx, {
-        "user_id": account.user_id, "user_ref": account.ref, "created_at": account.created_at,
+        "user_id": account.id, "user_ref": account.ref, "created_at": account.created_at,
         "deleted_at": account.deleted_at, "completed_at": clock.text(now)})
     return True
 
@@ -92,7 +87,7 @@ def note_erased(ctx, entry: dict) -> None:
     accounts with it, and docs/deletion.md has the UPDATE that deletes them again. It names the
     database, and a user by id and by when the account was made, since ids may be given again."""
     path = os.path.join(ctx.section("core").state_dir, LEDGER)
-    line = json.dumps({**entry, "database": database_id(ctx.db)}, sort_keys=True) + "\n"
+    line = json.dumps({**entry, "database": spool.database_id(ctx.db)}, sort_keys=True) + "\n"
     try:
         private(os.path.dirname(path))
         with os.fdopen(open_own(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "ab") as file:
@@ -105,3 +100,19 @@ def note_erased(ctx, entry: dict) -> None:
     except OSError as error:
         raise JobsError(f"{path}: {error.strerror}: no account is deleted for good before that is "
                         "written down there") from None
+
+
+def preview(ctx, new: list, going: list) -> None:
+    """Show and count what a run would do; an account that is closed and erased counts twice."""
+    notices = sum(write_notice(ctx, account) for account in new)
+    rows = sum((rows_of(ctx, account) for account in going), Counter())
+    for words, accounts, more in (
+            (f"close {counted(len(new), 'deleted account')}, with {counted(notices, 'notice')}",
+             new, ""),
+            (f"delete {counted(len(going), 'account')} for good", going, ", ".join(
+                f"{number:,} of {ctx.db.name(table)}" for table, number in rows.most_common()))):
+        ctx.show(words, [{"id": account.id, "status": "deleted",
+                          "deleted_at": account.deleted_at if account.is_timed else "now"}
+                         for account in accounts[:SAMPLE_ROWS]], more)
+    ctx.counts.update(revoked=len(new), erased=len(going), notices=notices,
+                      rows=sum(rows.values()))

@@ -12,7 +12,7 @@ import os
 
 from jobs_lib.errors import ConfigError, JobsError
 
-LABEL = "retired-address"        # of the derived key, Context.secret
+LABEL = "retired-address"        # of the derived key
 
 
 def address_hash(key: bytes, address: str) -> str:
@@ -21,16 +21,18 @@ def address_hash(key: bytes, address: str) -> str:
                        "sha256").hex()
 
 
-def is_there(db, key: bytes, address: str) -> bool:
-    """Whether the address was retired."""
-    return db.row("SELECT created_at FROM {retired_addresses} WHERE address_hash = :hash",
-                  hash=address_hash(key, address)) is not None
+def retire(ctx, addresses: list[str]) -> None:
+    """Never give these out again: in the transaction that deletes their aliases."""
+    key, now = ctx.secret(LABEL), ctx.clock()
+    for hashed in sorted({address_hash(key, address) for address in addresses}):
+        ctx.db.upsert("retired_addresses", {"address_hash": hashed}, {"created_at": now})
 
 
 def is_retired(address: str, config_path: str | None = None) -> bool:
     """What `jobs_lib.is_retired` returns to an app."""
     from jobs_lib.config import loader
     from jobs_lib.folders import secret_key
+    from jobs_lib.runner.context import derived
     from jobs_lib.runner.resources import Ports
 
     if not isinstance(address, str) or not address.strip():
@@ -40,10 +42,10 @@ def is_retired(address: str, config_path: str | None = None) -> bool:
     if not core.secret_key and not os.path.exists(os.path.join(core.state_dir, "secret")):
         raise ConfigError(f"there is no [core] secret_key and no {core.state_dir}/secret: without "
                           "the key of the jobs no retired address can be recognised")
-    key = hmac.digest(secret_key(core.state_dir, core.secret_key).encode(), LABEL.encode(),
-                      "sha256")
+    key = derived(secret_key(core.state_dir, core.secret_key), LABEL)
     db = Ports(config).connect(readonly=True)
     try:
-        return is_there(db, key, address)
+        return db.row("SELECT created_at FROM {retired_addresses} WHERE address_hash = :hash",
+                      hash=address_hash(key, address)) is not None
     finally:
         db.close()

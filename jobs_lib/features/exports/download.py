@@ -3,15 +3,12 @@ PHP too)."""
 from __future__ import annotations
 
 import os
-import secrets
-import stat
 from hashlib import sha256
 from urllib.parse import quote
 
 from jobs_lib import clock
 from jobs_lib.records import namedtuple
 
-TOKEN_BYTES = 32
 LONGEST = 200                    # letters of a token: anybody may send us one
 
 Export = namedtuple("Export", "path name bytes sha256 request_id user_id expires_at")
@@ -20,11 +17,6 @@ Export.__doc__ = """An export that may be given out now.
 path        of the file                    name     for the one who downloads it
 bytes       its size, sha256 its hash      expires_at   aware UTC datetime
 """
-
-
-def new_token() -> str:
-    """256 random bits as 43 letters, digits, `-` and `_`."""
-    return secrets.token_urlsafe(TOKEN_BYTES)
 
 
 def hashed(token: str) -> str:
@@ -43,18 +35,12 @@ def link(url: str, token: str) -> str:
     return f"{url}{'&' if '?' in url else '?'}t={token}"
 
 
-def find(token: str, config=None, now=None) -> Export | None:
-    """The export that this token opens, or None: unknown, expired, replaced, deleted and misspelt
-    are all the same.
-
-    Nothing is changed by asking. `config`: the path of config.ini, or a Config; by default as
-    jobs.py finds it. Raises ConfigError, DatabaseError.
-    """
-    from jobs_lib.config.loader import Config, for_app
+def find(token: str, config_path: str | None, now) -> Export | None:
+    """What `jobs_lib.find_export` returns to an app. Nothing is changed by asking."""
+    from jobs_lib.config.loader import for_app
     from jobs_lib.runner.resources import Ports
 
-    if not isinstance(config, Config):
-        config = for_app(config)
+    config = for_app(config_path)
     db = Ports(config).connect(readonly=True)
     try:
         row = db.row("SELECT id, user_id, file_name, file_bytes, sha256, expires_at "
@@ -68,11 +54,7 @@ def find(token: str, config=None, now=None) -> Export | None:
     if row is None:
         return None
     path = os.path.join(config.section("export").dir, os.path.basename(row["file_name"] or "none"))
-    try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            return None
-    except OSError:
+    if os.path.islink(path) or not os.path.isfile(path):
         return None
-    expires = clock.parse(row["expires_at"])
-    name = f"account-export-{quote(str(row['id']), safe='')}.zip"
-    return Export(path, name, row["file_bytes"], row["sha256"], row["id"], row["user_id"], expires)
+    return Export(path, f"account-export-{quote(str(row['id']), safe='')}.zip", row["file_bytes"],
+                  row["sha256"], row["id"], row["user_id"], clock.parse(row["expires_at"]))

@@ -40,12 +40,6 @@ def csv_writer(file):
     return csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
 
 
-def cells(rows: list[dict], columns: tuple):
-    """The rows as lists of cells for CSV."""
-    for row in rows:
-        yield [cell(row[name]) for name in columns]
-
-
 def cell(value):
     """A value as a cell that no spreadsheet runs."""
     if value.__class__ is str:

@@ -11,6 +11,7 @@ opens nothing, which the next run ends.
 """
 from __future__ import annotations
 
+import secrets
 from datetime import timedelta
 from functools import partial
 
@@ -18,7 +19,6 @@ from jobs_lib import clock, text
 from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT, Tried
 from jobs_lib.engines.queue import Work
 from jobs_lib.engines.rows import UNCLAIMED
-from jobs_lib.errors import DatabaseError
 from jobs_lib.features.notifications.enqueue import dedupe_key, notify
 
 from . import download, files
@@ -27,19 +27,9 @@ from . import download, files
 DAY = timedelta(days=1)
 AT_ONCE = 200                # rows read at once
 NO_LINK = "cancelled: its export can no longer be downloaded"
-# why a request is not begun: it has ended; it waits, with all others of its account
+# what is against making one now: it is ended; another one of the account comes first
 REFUSED, LATER = "refused", "later"
 
-
-class Requests(Work):
-    """One run's work on them. Nothing of an export is anywhere before it is `ready`: what a dead
-    run left is deleted, and counts as an attempt that failed."""
-
-    def _give_up(self, row: dict) -> None:
-        put_back(self, row, RETRY, "the run was killed", row["claim_run"])
-
-
-# When it is over
 
 def over(ctx, most: int) -> list[dict]:
     """The first finished exports whose time is over, or counts from a day that is to come."""
@@ -68,31 +58,8 @@ def _expire(ctx, row: dict) -> None:
                        "finished_at = COALESCE(finished_at, :now), body_text = NULL, "
                        "body_html = NULL, last_error = :why "
                        "WHERE dedupe_key = :key AND status IN ('pending', 'failed')",
-                       now=ctx.clock(), why=NO_LINK, key=_ready_key(row["id"]))
+                       now=ctx.clock(), why=NO_LINK, key=dedupe_key(_ready_key(row)))
         files.remove(ctx, row)
-
-
-def _ready_key(request_id) -> str:
-    return dedupe_key(f"export-ready:{request_id}")
-
-
-# Whether it is made now
-
-def room(work: Work, row: dict) -> str | None:
-    """What is against making it now, asked in the commit that begins it: LATER, or REFUSED, which
-    is stored by it."""
-    ctx = work.ctx
-    # While the owner's row is locked, no other run begins a request of this account.
-    user = owner(ctx, row, ctx.db.for_update)
-    if user and user["status"] == "suspended":
-        return LATER
-    if refused := refusal(ctx, user, row):
-        _refuse(ctx, user, row, *refused)
-        return REFUSED
-    if ctx.db.value("SELECT COUNT(*) FROM {export_requests} WHERE user_id = :user "
-                    f"AND status = 'running' AND NOT {UNCLAIMED}", user=row["user_id"]):
-        return LATER                        # another run makes one for this account
-    return None
 
 
 def owner(ctx, row: dict, locked: str = "") -> dict | None:
@@ -120,103 +87,102 @@ def refusal(ctx, user: dict | None, row: dict, more: int = 0) -> tuple | None:
             f"You can export your account {times} a day. You can request another after {again}.")
 
 
-def _refuse(ctx, user: dict | None, row: dict, why: str, notice: str) -> None:
-    """This request and all others of its owner that wait: the reason is the same for all. One
-    notice a day."""
-    number = ctx.db.execute("UPDATE {export_requests} SET status = 'failed', finished_at = :now, "
-                            "next_attempt_at = NULL, error = :why "
-                            "WHERE status = 'queued' AND user_id = :owner", now=ctx.clock(),
-                            why=why, owner=row["user_id"])
-    ctx.count("refused", number)
-    ctx.log.event("export refused", id=row["id"], requests=number, reason=why)
-    _notify_failed(ctx, user, row, f"export-refused:{row['user_id']}:{ctx.now:%Y-%m-%d}", notice)
+class Requests(Work):
+    """One run's work on them. Nothing of an export is anywhere before it is `ready`: what a dead
+    run left is deleted, and counts as an attempt that failed."""
+
+    def _give_up(self, row: dict) -> None:
+        self.put_back(row, RETRY, "the run was killed", row["claim_run"])
+
+    def room(self, row: dict) -> str | None:
+        """What is against making it now, asked in the commit that begins it: LATER, or REFUSED,
+        which is stored by it."""
+        # While the owner's row is locked, no other run begins a request of this account.
+        user = owner(self.ctx, row, self.db.for_update)
+        if refused := refusal(self.ctx, user, row):
+            self._refuse(user, row, *refused)
+            return REFUSED
+        if self.db.value("SELECT COUNT(*) FROM {export_requests} WHERE user_id = :user "
+                         f"AND status = 'running' AND NOT {UNCLAIMED}", user=row["user_id"]):
+            return LATER                    # another run makes one for this account
+        return None
+
+    def _refuse(self, user: dict | None, row: dict, why: str, notice: str) -> None:
+        """This request and all others of its owner that wait: the reason is the same for all. One
+        notice a day."""
+        ctx = self.ctx
+        number = ctx.db.execute("UPDATE {export_requests} SET status = 'failed', finished_at = "
+                                ":now, next_attempt_at = NULL, error = :why "
+                                "WHERE status = 'queued' AND user_id = :owner", now=ctx.clock(),
+                                why=why, owner=row["user_id"])
+        ctx.count("refused", number)
+        ctx.log.event("export refused", id=row["id"], requests=number, reason=why)
+        key = f"export-refused:{row['user_id']}:{ctx.now:%Y-%m-%d}"
+        self._notify(user, "export_failed", key, row, why=notice)
+
+    def _notify(self, user: dict | None, kind: str, key: str, row: dict, **values) -> None:
+        """Of an account that is deleted nobody reads it."""
+        if user and user["status"] != "deleted":
+            from jobs_lib.features.notifications import render
+            requested = render.day(clock.parse_any(row["requested_at"]) or self.ctx.now)
+            notify(self.ctx, user, kind, key, {"requested": requested, **values})
+
+    def store_progress(self, row: dict, percent: int) -> bool:
+        """Store how far it is. False when it is no longer this run's: cancelled, or the account is
+        being deleted."""
+        return self.db.execute("UPDATE {export_requests} SET progress = :percent WHERE id = :id "
+                               "AND claim_run = :run AND status = 'running'", percent=percent,
+                               id=row["id"], run=self.ctx.run_id) == 1
+
+    def store_ready(self, row: dict, written) -> bool:
+        """It can be downloaded, and no older one of the account any more; its owner is notified,
+        inside a transaction. False when the account is not active, or the request was withdrawn."""
+        ctx, now = self.ctx, self.ctx.clock()
+        user = owner(ctx, row, ctx.db.for_update)
+        if not self.is_ours(row):
+            return self._is_ready(row)      # by a COMMIT whose answer was lost
+        if user is None or user["status"] != "active":
+            return False
+        # the next run ends them
+        ctx.db.execute("UPDATE {export_requests} SET expires_at = :now WHERE user_id = :user "
+                       "AND status = 'ready' AND expires_at > :now", user=user["id"], now=now)
+        token, expires = secrets.token_urlsafe(), now + ctx.section("export").keep
+        took = int(1000 * (ctx.monotonic() - row["since"]))
+        self.settle(row, SENT, Tried(None, f"{written.rows:,} rows", took), progress=100,
+                    file_name=files.name_of(ctx, row["id"], ctx.run_id), file_bytes=written.bytes,
+                    sha256=written.sha256, token_hash=download.hashed(token), expires_at=expires)
+        from jobs_lib.features.notifications import render
+        self._notify(user, "export_ready", _ready_key(row), row, expires=render.minute(expires),
+                     size=text.size(written.bytes, 1000),
+                     link=download.link(download.page(ctx), token))
+        return True
+
+    def _is_ready(self, row: dict) -> bool:
+        """Whether it can be downloaded, with the file of this run."""
+        return self.db.value("SELECT file_name FROM {export_requests} WHERE id = :id",
+                             id=row["id"]) == files.name_of(self.ctx, row["id"], self.ctx.run_id)
+
+    def put_back(self, row: dict, outcome: str, why: str, dead: str | None = None) -> None:
+        """It was not finished, and what was written is deleted, inside a transaction. POSTPONED:
+        the request was not to blame, and the attempt does not count. `dead`: the run that began it,
+        if that is no more."""
+        ctx = self.ctx
+        # the next run tries it again, also the one that finds that it was killed
+        again = None if outcome == POSTPONED else ctx.now
+        settled = self.settle(row, outcome, Tried(None, why), dead=dead, later=again, progress=0,
+                              error=why)
+        if not settled.stored and self._is_ready(row):
+            return                              # by a COMMIT whose answer was lost
+        files.remove(ctx, {"id": row["id"], "claim_run": dead or ctx.run_id})
+        if settled.stored and settled.status == "failed":
+            ctx.count("failed")
+            ctx.log.error("export failed", id=row["id"], attempts=row["attempt"], error=why)
+            self._notify(owner(ctx, row), "export_failed", f"export-failed:{row['id']}", row,
+                         why="")
+        elif settled.stored:                    # else it was withdrawn
+            ctx.count("put_off")
+            ctx.log.warning("export unfinished", id=row["id"], attempt=row["attempt"], error=why)
 
 
-def _notify_failed(ctx, user: dict | None, row: dict, key: str, why: str = "") -> None:
-    """The owner learns that it is not made. `why`: a sentence for them; "": attempts have
-    failed."""
-    if user and user["status"] != "deleted":
-        notify(ctx, user, "export_failed", key, {"requested": _day(row), "why": why})
-
-
-def _day(row: dict) -> str:
-    from jobs_lib.features.notifications import render
-    moment = clock.parse_any(row["requested_at"])
-    return render.day(moment) if moment else "an earlier day"
-
-
-# What becomes of it
-
-def store_progress(work: Work, row: dict, percent: int) -> bool:
-    """Store how far it is. False when it is no longer this run's: cancelled, or the account is
-    being deleted."""
-    return work.db.execute("UPDATE {export_requests} SET progress = :percent WHERE id = :id "
-                           "AND claim_run = :run AND status = 'running'", percent=percent,
-                           id=row["id"], run=work.ctx.run_id) == 1
-
-
-def finish(work: Work, row: dict, written) -> bool:
-    """It can be downloaded, and no older one of the account any more; its owner is notified, inside
-    a transaction. False when the account is not active, or the request was withdrawn."""
-    ctx, now = work.ctx, work.ctx.clock()
-    user = owner(ctx, row, ctx.db.for_update)
-    if not work.is_ours(row):
-        return _is_ready(ctx, row)          # by a COMMIT whose answer was lost
-    is_theirs = ctx.db.row("SELECT id FROM {export_requests} WHERE id = :id AND user_id = :user",
-                           id=row["id"], user=row["user_id"])
-    if not is_theirs or user is None or user["status"] != "active":
-        return False
-    # the next run ends them
-    ctx.db.execute("UPDATE {export_requests} SET expires_at = :now WHERE user_id = :user "
-                   "AND status = 'ready' AND expires_at > :now", user=row["user_id"], now=now)
-    token, expires = download.new_token(), now + ctx.section("export").keep
-    work.settle(row, SENT, Tried(None, f"{written.rows:,} rows", _took(ctx, row)), progress=100,
-                file_name=files.name_of(ctx, row["id"], ctx.run_id), file_bytes=written.bytes,
-                sha256=written.sha256, token_hash=download.hashed(token), expires_at=expires)
-    from jobs_lib.features.notifications import render
-    notify(ctx, user, "export_ready", _ready_key(row["id"]), {
-        "requested": _day(row), "size": text.size(written.bytes, 1000),
-        "expires": render.minute(expires), "link": download.link(download.page(ctx), token)})
-    return True
-
-
-def _is_ready(ctx, row: dict) -> bool:
-    """Whether it can be downloaded, with the file of this run."""
-    return ctx.db.row("SELECT id FROM {export_requests} WHERE id = :id AND status = 'ready' "
-                      "AND file_name = :name", id=row["id"],
-                      name=files.name_of(ctx, row["id"], ctx.run_id)) is not None
-
-
-def put_back(work: Work, row: dict, outcome: str, why: str, dead: str | None = None) -> None:
-    """It was not finished, and what was written is deleted, inside a transaction. POSTPONED: the
-    request was not to blame, and the attempt does not count. `dead`: the run that
-    began it, if that is no more."""
-    ctx = work.ctx
-    # the next run tries it again, also the one that finds that it was killed
-    again = None if outcome == POSTPONED else ctx.now
-    settled = work.settle(row, outcome, Tried(None, why, _took(ctx, row)), dead=dead, later=again,
-                          progress=0, error=why)
-    if not settled.stored and _is_ready(ctx, row):
-        return                              # by a COMMIT whose answer was lost
-    files.remove(ctx, {"id": row["id"], "claim_run": dead or ctx.run_id})
-    if not settled.stored:                  # it was withdrawn
-        return
-    if settled.status == "failed":
-        ctx.count("failed")
-        ctx.log.error("export failed", id=row["id"], attempts=row["attempt"], error=why)
-        _notify_failed(ctx, owner(ctx, row), row, f"export-failed:{row['id']}")
-    else:
-        ctx.count("put_off")
-        ctx.log.warning("export unfinished", id=row["id"], attempt=row["attempt"], error=why)
-
-
-def _took(ctx, row: dict) -> int | None:
-    """Milliseconds since this run began it."""
-    return int(1000 * (ctx.monotonic() - row["since"])) if "since" in row else None
-
-
-def message(error: Exception) -> str:
-    """An error for the row and the log, without anyone's address."""
-    from jobs_lib import masking
-    said = str(error) if isinstance(error, DatabaseError) else f"{type(error).__name__}: {error}"
-    return masking.text(said)[:500]
+def _ready_key(row: dict) -> str:
+    return f"export-ready:{row['id']}"

@@ -226,21 +226,21 @@ class Deletions(Items):
     queue, what = queues.DELETIONS, "accounts to delete"
     done, failed, owner = (), (), "id"
 
-    def due(self, ctx):
-        """Those that a run now would take a step in."""
-        from jobs_lib.features.accounts.due import due
-        return due(ctx)
+    def backlog(self, ctx, most: int) -> tuple:
+        """All that are deleted wait; those that a run now would take a step in are due."""
+        from jobs_lib.features.accounts.due import deleted
+        found = list(deleted(ctx))
+        times = [each.next_at for each in found if each.next_at and each.next_at <= ctx.now]
+        return (min(len(found), most), min(len(times), most),
+                clock.text(min(times)) if times else None)
 
     def read(self, ctx, ids: list, columns: str = "") -> list[dict]:
         """The accounts, with what is known of each deletion."""
-        from jobs_lib.features.accounts import due as deletions
-        found = {row["id"]: row for row in ctx.db.query(
-            f"SELECT {deletions.COLUMNS} FROM {{users}} WHERE id IN (:ids) "
-            "AND status = 'deleted'", ids=ids)}
-        chosen = [found[id] for id in ids if id in found]
-        return [{"id": row["id"], "user_id": row["id"], "status": "deleted", "account": account,
-                 "deleted_at": row["deleted_at"], "created_at": row["created_at"]}
-                for row, account in zip(chosen, deletions.accounts(ctx, chosen))]
+        from jobs_lib.features.accounts.due import deleted
+        found = {account.id: account for account in deleted(ctx, " AND id IN (:ids)", ids=ids)}
+        return [{"id": id, "user_id": id, "status": "deleted", "account": found[id],
+                 "deleted_at": found[id].deleted_at if found[id].is_timed else None}
+                for id in ids if id in found]
 
     def row(self, ctx, id) -> dict | None:
         """The account; of one that was erased what stays."""
@@ -256,14 +256,13 @@ class Deletions(Items):
 
     def describe(self, ctx, found: list[dict]) -> list[Item]:
         """In words: what comes next, and when."""
-        from jobs_lib.features.accounts import due as deletions
         items = []
         for row in found:
             account, state, what, why, next_at = row["account"], row["status"], "", "", None
             if account:
-                next_at = deletions.next_at(ctx, account)
+                next_at = account.next_at
                 state = DUE if next_at and next_at <= ctx.now else "closed"
-                what = ("all of the account is deleted" if deletions.is_closed(account)
+                what = ("all of the account is deleted" if account.is_closed
                         else "the account is closed first")
                 if next_at is None:
                     state, why = "invalid", "deleted_at is no time: correct it in `users`"
@@ -275,11 +274,10 @@ class Deletions(Items):
 
     def kept(self, ctx, row: dict) -> Kept:
         """Until the date that its owner was given."""
-        from jobs_lib.features.accounts.due import next_at
         account = row["account"]
         if account is None:
             return Kept(None, None, "what stays says no more than that an account was deleted")
-        until = next_at(ctx, account) if account.is_timed else None
+        until = account.erase_at if account.is_timed else None
         return Kept(until, (self.queue.job, "grace"), "then all that the account has is deleted")
 
 

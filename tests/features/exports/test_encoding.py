@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from tests.support.product import cell, cells, csv_writer, json_line
+from tests.support.product import cell, csv_writer, json_line
 
 SIGNS = "=+-@＝＋－＠"
 
@@ -43,8 +43,7 @@ def texts(number: int):
 def test_whatever_the_separator_no_cell_begins_with_a_sign(separator):
     """Read as a program reads that knows nothing of quotes: the worst case."""
     file = io.StringIO()
-    csv_writer(file).writerows(cells([{"id": 1, "a": text, "n": -5} for text in texts(3000)],
-                                     ("id", "a", "n")))
+    csv_writer(file).writerows([cell(value) for value in (1, text, -5)] for text in texts(3000))
     for piece in re.split(f"[\r\n{re.escape(separator)}]", file.getvalue()):
         start = re.sub(r'^[\s\0-\x1f"\u200b\ufeff]+', "", piece)
         assert start[:1] not in SIGNS or start == "-5" or not start, repr(piece)
