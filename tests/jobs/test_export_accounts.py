@@ -480,7 +480,7 @@ def test_one_that_cannot_be_made_stops_no_other(bench):
 def test_progress_stands_in_the_row(bench):
     account(bench)
     ask(bench)
-    bench.clock.step, seen = 0.9, []
+    bench.clock.step, seen = 0.5, []
     bench.on_statement = lambda sql, values: seen.append(values.get("percent"))
     bench.run("export_accounts")
     told = [percent for percent in seen if percent is not None]
