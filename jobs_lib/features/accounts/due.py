@@ -50,9 +50,11 @@ def is_done(deletion: dict | None, deleted_at) -> bool:
 
 
 def deleted(ctx, also: str = "", **values):
-    """Every Account whose user is `deleted`, the longest ago first; `also`: SQL of some of them."""
-    rows = ctx.db.query("SELECT id, name, email, created_at, deleted_at FROM {users} WHERE "
-                        f"{has_status('deleted')}{also} ORDER BY deleted_at, id", **values)
+    """Every Account whose user is `deleted`, the longest ago first; `also`: SQL of
+    some of them."""
+    rows = ctx.db.query(
+        "SELECT id, name, email, created_at, deleted_at FROM {users} "
+        f"WHERE {has_status('deleted')}{also} ORDER BY deleted_at, id", **values)
     for some in chunked(rows, PAGE):
         refs = [user_ref(ctx, row["id"]) for row in some]
         known = {row["user_ref"]: row for row in ctx.db.query(
@@ -74,8 +76,9 @@ def _account(ctx, row: dict, ref: str, deletion):
         return account
     is_closed, notice, day = is_done(deletion, account.deleted_at), None, None
     if is_closed:
-        notice = ctx.db.value("SELECT status FROM {notifications} WHERE dedupe_key = :key",
-                              key=notice_key(account))
+        notice = ctx.db.value(
+            "SELECT status FROM {notifications} WHERE dedupe_key = :key",
+            key=notice_key(account))
         day = clock.parse_any(deletion["erase_after"])
     day = day or clock.plus(begun, ctx.options.grace)
     if notice != "sent":
