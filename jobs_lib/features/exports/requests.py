@@ -88,9 +88,9 @@ def refusal(ctx, user: dict | None, row: dict, more: int = 0) -> tuple | None:
     from jobs_lib.features.notifications import render
     again = render.minute((clock.parse_any(made["first"]) or ctx.now) + DAY)
     times = {1: "once", 2: "twice"}.get(most, f"{most} times")
-    return (f"refused: {most} exports within a day are enough ([export_accounts] per_day)",
-            f"You can export your account {times} a day. "
-            f"You can request another after {again}.")
+    why = f"refused: {most} exports within a day are enough ([export_accounts] per_day)"
+    return why, (f"You can export your account {times} a day. "
+                 f"You can request another after {again}.")
 
 
 class Requests(Work):
