@@ -8,17 +8,13 @@ from collections import Counter
 
 import pytest
 
-from tests.servers.web import Web
 from tests.support.databases import bulk
-from tests.support.engines import on_sqlite
-from tests.support.hooks import SECRET, delivery, endpoint, fill, flood
+from tests.support.hooks import SECRET, delivery, endpoint, flood
 from tests.support.patience import SOON
 from tests.support.plans import analyse, problems
 from tests.support.product import ANSWERED, TIMEOUT, Response, clock
-from tests.support.shell import Shell
 
 JOB = "retry_webhooks"
-ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
 TIMED_OUT = Response(TIMEOUT, text="no answer within 15 seconds")
 GOOD, SILENT = "https://good{id}.example/{owner}", "https://silent{id}.example/{owner}"
 
@@ -58,24 +54,17 @@ class Endpoints:
             self.changed.notify_all()
         return TIMED_OUT if is_silent else Response(ANSWERED, 204)
 
-
     def _may_end(self, is_silent: bool) -> bool:
         if self.to_serve and not is_silent:
             return True
         return self.served >= self.to_serve and not self.expected - self.most
 
 
-def statuses(bench, ids: list) -> set:
-    """Of these deliveries."""
-    return {one["status"] for one in bench.rows("webhook_deliveries") if one["id"] in ids}
-
-
 def test_an_endpoint_has_one_request_in_flight_and_a_host_two(bench):     # R44
     bench.web.answer = endpoints = Endpoints(all=5)
-    flood(bench, 8, 3, 8, url="https://a.example/{id}/{owner}")
-    flood(bench, 8, 2, 8, url="https://b.example/{id}/{owner}")
-    flood(bench, 8, 1, 8, url="https://c.example/{id}/{owner}")
-    assert bench.run(JOB)["delivered"] == 48
+    for owner, host, number in ((8, "a", 2), (9, "a", 2), (8, "b", 2), (9, "c", 1)):
+        flood(bench, owner, number, 8, url=f"https://{host}.example/{{id}}/{{owner}}")
+    assert bench.run(JOB)["delivered"] == 56
     assert endpoints.in_time
     assert endpoints.most["all"] == 5
     assert {name: number for name, number in endpoints.most.items() if ".example" in name} == {
@@ -85,12 +74,11 @@ def test_an_endpoint_has_one_request_in_flight_and_a_host_two(bench):     # R44
 @pytest.mark.slow                   # it waits
 def test_an_owner_has_half_of_the_slots_while_others_wait(bench):     # R66
     bench.web.answer = endpoints = Endpoints(watched=200, o8=4, o9=4)
-    flood(bench, 8, 16, 10, url=GOOD)
-    flood(bench, 9, 16, 10, url=GOOD)
+    for owner in (8, 9):
+        flood(bench, owner, 16, 10, url=GOOD)
     assert bench.run(JOB)["delivered"] == 320
     assert endpoints.in_time
-    most = endpoints.most_before
-    assert (most["all"], most["o8"], most["o9"]) == (8, 4, 4)
+    assert [endpoints.most_before[name] for name in ("all", "o8", "o9")] == [8, 4, 4]
     bench.web.answer = endpoints = Endpoints(o7=8)              # nobody else waits
     flood(bench, 7, 16, 3, url=GOOD)
     assert bench.run(JOB)["delivered"] == 48
@@ -104,9 +92,8 @@ def test_silent_endpoints_of_one_owner_leave_the_others_half_of_the_slots(bench)
     assert bench.run(JOB)["delivered"] == 60
     assert endpoints.in_time
     assert endpoints.most_before["silent"] <= 4
-    # one request to each, and the other delivery waits
-    assert Counter(sent.url for sent in bench.web if "silent" in sent.url).most_common(1)[0][1] == 1
-    assert len(bench.web) == 60 + 40
+    silent = [sent.url for sent in bench.web if "silent" in sent.url]
+    assert len(silent) == len({*silent}) == 40      # one request to each, and its other one waits
 
 
 def test_failing_endpoints_have_a_quarter_of_the_slots_while_working_ones_wait(bench):     # R44 R66
@@ -120,16 +107,6 @@ def test_failing_endpoints_have_a_quarter_of_the_slots_while_working_ones_wait(b
     assert endpoints.most_before["silent"] == 2
     assert endpoints.most["silent"] == 8                        # once the others are served
     assert len({sent.url for sent in bench.web}) == 21
-
-
-def test_a_dead_host_holds_two_slots_whoever_uses_it(bench):     # R44
-    bench.web.answer = endpoints = Endpoints(served=60)
-    for owner in (8, 9, 10):
-        flood(bench, owner, 10, 1, url="https://silent.example/{id}/{owner}")
-    flood(bench, 11, 3, 20, url=GOOD)
-    assert bench.run(JOB)["delivered"] == 60
-    assert endpoints.in_time
-    assert endpoints.most["silent"] == 2
 
 
 def test_failing_endpoints_take_turns_over_the_runs(bench):     # R66
@@ -163,13 +140,11 @@ def test_failing_endpoints_make_a_run_one_time_limit_longer_at_most(bench):     
 @pytest.mark.parametrize("due", [None, "2026-11-24 06:00:00"])
 def test_a_backlog_of_one_owner_lets_everybody_elses_go_first(bench, endpoints, due):
     flood(bench, 8, endpoints, 4000 // endpoints, due=due)
-    bench.table("users", [{"id": 7, "status": "active"}, {"id": 9, "status": "active"}])
+    bench.table("users", [{"id": 7}, {"id": 9}])
     mine = [delivery(bench, endpoint(bench, url="https://mine.example/")) for _ in range(5)]
     mine += [delivery(bench, endpoint(bench, user_id=9, url="https://nine.example/"), user_id=9)]
     bench.run(JOB, limit=40)
-    assert statuses(bench, mine) == {"delivered"}
-    at = [sent.item_id for sent in bench.web]
-    assert max(at.index(f"webhook-{id}") for id in mine) < 30
+    assert {f"webhook-{id}" for id in mine} <= {sent.item_id for sent in bench.web[:30]}
 
 
 # R66
@@ -178,9 +153,8 @@ def test_a_backlog_for_one_endpoint_lets_its_owners_others_go_first(bench, numbe
     flood(bench, 8, 1, number)
     others = flood(bench, 8, 5, 1)
     bench.run(JOB, limit=20)
-    done = {one["webhook_id"] for one in bench.rows("webhook_deliveries")
-            if one["status"] == "delivered"}
-    assert done.issuperset(others)
+    assert {*others} <= {one["webhook_id"] for one in bench.rows("webhook_deliveries")
+                         if one["status"] == "delivered"}
 
 
 # R66; all due rows are found at once, or owner by owner
@@ -226,30 +200,3 @@ def test_what_waits_for_later_costs_what_is_due_no_time(bench, owners, endpoints
     assert len(bench.statements) < 40 * 15 + 120
     assert [why for sql, values in heard.items() for why in problems(
         bench.db, sql, values, ("webhooks", "webhook_deliveries"))] == []
-
-
-# Who waits for whom is decided in the process: on one engine alone.
-@pytest.mark.slow
-@on_sqlite
-def test_a_path_that_hangs_leaves_the_others_of_its_server_their_turns(tmp_path,
-                                                                       engine_url):       # R44 R66
-    """A real process, and a real server."""
-    service = Shell(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8",
-                                                    "timeout": "1s"})
-    hanging: set = set()
-
-    def answer(connection, heard) -> None:
-        if heard.line.split()[1] in hanging:
-            threading.Event().wait(1.5)             # longer than the time limit
-        else:
-            connection.sendall(ANSWER)
-    with Web(answer) as web:
-        fill(service, web.port, 3, 2, ["127.0.0.1"])
-        hanging.update(f"/{row['id']}" for row in service.db.query("SELECT id FROM {webhooks}"))
-        theirs = fill(service, web.port, 1, 200, ["127.0.0.1"])
-        done = service.job(JOB)
-    rows = service.db.query("SELECT status FROM {webhook_deliveries} WHERE event_id IN (:ids)",
-                            ids=theirs)
-    assert Counter(row["status"] for row in rows) == {"delivered": 200}
-    assert (done["status"], done["counts"]["retried"]) == ("ok", 3)
-    service.close()
