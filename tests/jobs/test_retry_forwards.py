@@ -16,7 +16,6 @@ from tests.support.product import (
     RELAY,
     RETRY,
     SENT,
-    UNCERTAIN,
     Busy,
     Result,
     clock,
@@ -28,7 +27,6 @@ BUSY = Result(RETRY, 451, "4.3.0", "try again later")
 UNKNOWN = Result(FINAL, 550, "5.1.1", "no such user")
 AWAY = Result(RELAY, None, "", "connection refused")
 CLOSED = Result(LOST, None, "", "the server closed the connection")
-IN_DOUBT = Result(UNCERTAIN, None, "", "the connection broke after the final dot")
 NONE = {"sent": 0, "retried": 0, "failed": 0}
 LETTER = (b"From: Shop <orders@shop.example>\r\nTo: box@alias.example\r\nMessage-ID: "
           b"<%d@shop.example>\r\nSubject: Order %d\r\n\r\nThank you.\r\n")
@@ -167,29 +165,6 @@ def test_a_refusal_at_the_last_attempt_ends_it(bench, forward):     # R27
     always(bench, UNKNOWN)
     assert bench.run("retry_forwards")["failed"] == 1
     assert (row(bench, 1)["status"], row(bench, 1)["last_code"]) == ("failed", 550)
-
-
-# R29
-def test_a_message_lost_after_the_dot_is_repeated_once_and_then_waits_for_its_schedule(bench,
-                                                                                       forward):
-    forward(1)
-    always(bench, IN_DOUBT)
-    assert bench.run("retry_forwards")["uncertain"] == 1
-    assert (row(bench, 1)["status"], row(bench, 1)["uncertain"]) == ("pending", 1)
-    forward(2)
-    bench.now = bench.ahead(minutes=5)
-    to_first(bench, IN_DOUBT)
-    bench.run("retry_forwards")
-    assert column(bench) == ["pending", "sent"]
-    assert (row(bench, 1)["attempts"], row(bench, 1)["next_attempt_at"]) == (
-        1, clock.text(bench.ahead(hours=6)))                        # the same attempt
-
-
-def test_an_uncertain_message_does_not_wait_for_ever_behind_a_backlog(bench, forward):     # R23
-    forward(1, uncertain=1, attempts=1, next_attempt_at=bench.ago(hours=1))
-    forward(2, attempts=1, next_attempt_at=bench.ago(minutes=1))
-    assert bench.run("retry_forwards", limit=1)["sent"] == 1
-    assert row(bench, 1)["status"] == "sent"
 
 
 def test_a_row_that_is_sending_and_was_never_claimed_is_left_to_the_app(bench, forward):     # R2

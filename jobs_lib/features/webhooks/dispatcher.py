@@ -82,14 +82,16 @@ class Dispatcher:
         all that waits for this owner or endpoint is cancelled."""
         rows = still_wanted(self.work, [self.ring],
                             self.work.usable([Turn(id, lane.owner, False, self.ring)]))
-        known = endpoints.named(self.db, rows)
-        for reason in endpoints.reasons_to_cancel(self.db, rows, known).values():
-            column = "user_id" if reason == endpoints.NO_ACCOUNT else "webhook_id"
-            self._cancel(reason, column, rows.pop()[column])
         if not rows:
             return None
-        lane.endpoint.update(known[rows[0]["webhook_id"]])
-        return rows[0]
+        [row] = rows
+        known = endpoints.named(self.db, rows)
+        if reason := endpoints.reasons_to_cancel(self.db, rows, known).get(row["id"]):
+            column = "user_id" if reason == endpoints.NO_ACCOUNT else "webhook_id"
+            self._cancel(reason, column, row[column])
+            return None
+        lane.endpoint.update(known[row["webhook_id"]])
+        return row
 
     # What came of them
 
