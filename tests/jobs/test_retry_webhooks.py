@@ -507,13 +507,22 @@ def test_an_endpoint_that_answers_nothing_but_errors_is_paused_for_a_minute(benc
 
 
 # R47
-def test_a_refused_address_is_shown_to_the_owner_and_tried_again_on_the_schedule(bench, hook):
-    bench.web.answer = lambda _: Response(REFUSED, text="its address is not public")
-    id = delivery(bench)
-    assert bench.run(JOB)["retried"] == 1
-    assert (row(bench, id)["last_error"], row(bench, id)["response_status"]) == (
-        "its address is not public", None)
-    assert row(bench, hook, "webhooks")["failing_since"]
+@pytest.mark.parametrize("outcome, asked, statuses, attempts, is_blamed, then", [
+    (REFUSED, 1, ["pending"] * 3, [2, 1, 1], True, 2),      # on its schedule, and a pause
+    (OURS, 1, ["pending"] * 3, [1, 1, 1], False, 3),        # the next would fare alike
+    (UNSENDABLE, 3, ["failed"] * 3, [2, 2, 2], False, 0)])
+def test_what_cannot_be_sent_blames_the_endpoint_this_host_or_that_delivery(
+        bench, hook, outcome, asked, statuses, attempts, is_blamed, then):
+    bench.web.answer = lambda _: Response(outcome, text="in words for its owner")
+    ids = [delivery(bench) for _ in range(3)]
+    bench.run(JOB)
+    assert len(bench.web) == asked
+    assert (column(bench, ids), column(bench, ids, "attempts")) == (statuses, attempts)
+    if outcome != OURS:
+        assert row(bench, ids[0])["last_error"] == "in words for its owner"
+    assert bool(row(bench, hook, "webhooks")["failing_since"]) == is_blamed
+    bench.now, bench.web.answer = bench.ahead(minutes=1), None
+    assert bench.run(JOB) == {**NONE, "delivered": then}
 
 
 def test_one_bad_delivery_is_one_bad_delivery(bench, hook):     # R23
@@ -587,28 +596,6 @@ def test_no_delivery_is_begun_without_the_time_for_it(bench, hook):     # R4 R43
     assert bench.run(JOB)["delivered"] == 2
     assert bench.result["stop_reason"] == "budget"
     assert Counter(column(bench, ids)) == {"delivered": 2, "pending": 3}
-
-
-def test_a_host_without_a_file_handle_blames_nobody(bench, hook):
-    bench.web.answer = lambda _: Response(OURS, text="too many open files")
-    ids = [delivery(bench) for _ in range(3)]
-    bench.run(JOB)
-    assert len(bench.web) == 1                  # the next would fare alike
-    assert column(bench, ids, "attempts") == [1] * 3
-    assert column(bench, ids) == ["pending"] * 3
-    assert row(bench, hook, "webhooks")["failing_since"] is None
-    bench.web.answer = None
-    assert bench.run(JOB) == {**NONE, "delivered": 3}
-
-
-def test_a_delivery_that_cannot_be_written_as_a_request_ends_alone(bench, hook):
-    bench.web.answer = lambda sent: (Response(UNSENDABLE, text="a header")
-                                     if sent.item_id == "webhook-1" else Response(ANSWERED, 204))
-    ids = [delivery(bench, created_at=bench.ago(hours=1)), delivery(bench)]
-    assert bench.run(JOB) == {**NONE, "failed": 1, "delivered": 1}
-    assert column(bench, ids) == ["failed", "delivered"]
-    assert row(bench, ids[0])["last_error"] == "a header"
-    assert row(bench, hook, "webhooks")["failing_since"] is None
 
 
 @on_sqlite          # there writers do not wait for each other
