@@ -57,12 +57,10 @@ def due_at(ctx, items: Items, number: int):
 
 def _put_back(ctx, items: Items, failed_only: bool, ids: list, before: int) -> dict:
     """Inside a transaction. `before`: how many were. {id: why it was refused}."""
-    queue, columns = items.queue, dict.fromkeys(("user_id", *items.reads))
-    found = _locked(ctx, items, ids, *columns, *items.needs,
+    queue = items.queue
+    found = _locked(ctx, items, ids, *dict.fromkeys(("user_id", *items.reads)), *items.needs,
                     f"{queue.after_deletion} AS to_deleted")
-    # columns of the table alone, corrected in a copy
-    wrong = rows.invalid(ctx.db, queue.table, [
-        {name: row[name] for name in ("id", *columns)} for row in found.values()])
+    wrong = rows.invalid(ctx.db, queue.table, [dict(row) for row in found.values()])
     refused = {id: why for id in ids
                if (why := wrong.get(id) or _why_not_put_back(ctx, items, found.get(id),
                                                              failed_only))}
@@ -105,9 +103,8 @@ def _end(ctx, items: Items, ids: list, before: int) -> dict:
     """The same."""
     queue, found = items.queue, _locked(ctx, items, ids)
     refused = {id: why for id in ids if (why := _why_not_ended(queue, found.get(id)))}
-    good = [id for id in ids if id not in refused]
-    notified = "".join(f", {column} = :now" for column in items.notified)
-    if good:
+    if good := [id for id in ids if id not in refused]:
+        notified = "".join(f", {column} = :now" for column in items.notified)
         ctx.db.execute(f"UPDATE {{{queue.table}}} SET status = 'failed', finished_at = :now, "
                        f"next_attempt_at = NULL, {queue.error} = :why{notified} "
                        "WHERE id IN (:ids)", ids=good, now=ctx.now, why=BY_HAND)

@@ -28,23 +28,15 @@ class SpoolError(ValueError):
 def locate(folder: str, raw_path: str) -> str:
     """The absolute path of a row's file. SpoolError for a name that leaves the folder or goes by a
     link."""
-    if not isinstance(raw_path, str):           # SQLite keeps octets where text belongs
-        raise _bad_path(str(raw_path)[:80], "expected text")
-    parts, path = raw_path.split("/"), folder
-    # An empty part begins "/etc"; a hidden one is our own mark, or "..".
-    if "\\" in raw_path or "\0" in raw_path or any(not part or part.startswith(".")
-                                                   for part in parts):
-        raise _bad_path(repr(raw_path[:80]), "expected a path below the spool folder, without '..'")
-    for part in parts:
+    path = folder
+    for part in raw_path.split("/") if isinstance(raw_path, str) else [""]:     # octets name none
         path = os.path.join(path, part)
-        if os.path.islink(path):
-            raise _bad_path(repr(raw_path[:80]), f"{part!r} is a link, which is never followed")
+        # An empty part begins "/etc"; a hidden one is our own mark, or "..".
+        if part[:1] in ("", ".") or "\\" in part or "\0" in part or os.path.islink(path):
+            from jobs_lib.ports.mail.reasons import BAD_PATH
+            raise SpoolError(BAD_PATH.format(path=repr(raw_path)[:80], error="expected a path below "
+                                           "the spool folder, without '..' and links"))
     return path
-
-
-def _bad_path(path: str, error: str) -> SpoolError:
-    from jobs_lib.ports.mail.reasons import BAD_PATH
-    return SpoolError(BAD_PATH.format(path=path, error=error))
 
 
 def look(folder: str, raw_path: str):
