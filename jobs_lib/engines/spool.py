@@ -34,8 +34,9 @@ def locate(folder: str, raw_path: str) -> str:
         # An empty part begins "/etc"; a hidden one is our own mark, or "..".
         if part[:1] in ("", ".") or "\\" in part or "\0" in part or os.path.islink(path):
             from jobs_lib.ports.mail.reasons import BAD_PATH
-            raise SpoolError(BAD_PATH.format(path=repr(raw_path)[:80], error="expected a path below "
-                                           "the spool folder, without '..' and links"))
+            raise SpoolError(BAD_PATH.format(
+                path=repr(raw_path)[:80],
+                error="expected a path below the spool folder, without '..' and links"))
     return path
 
 
