@@ -9,8 +9,6 @@ from __future__ import annotations
 from itertools import islice
 
 INVALID = "invalid"             # what a run counts such rows under
-# the same for rows that are left as they are, in every run
-UNKNOWN_STATUS = "unknown_status"
 LARGEST_KEY, LONGEST_KEY = 2 ** 63 - 1, 255     # of a number; characters of a text
 LABEL = 190                     # characters of ASCII that a column of the kind `label` takes
 LARGEST_MESSAGE = 2 ** 40       # bytes; 8 million of these can be added up in one column

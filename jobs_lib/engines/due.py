@@ -14,15 +14,23 @@ from jobs_lib.records import namedtuple
 
 LONGEST_ASKED = timedelta(days=1)       # another server may ask for such a wait
 CLOCKS_DIFFER = timedelta(hours=1)      # between hosts, at most
+LONGEST_LEASE = timedelta(days=30)      # a clock that was wrong wrote a later one
 NEVER = "9999-12-31 00:00:00"           # what is later is no time
 COUNTED = 10_000                        # rows that are counted; there may be more
 NOW = "now"                             # in `when_done` and `when_over`: the present time
 
+# a claim without a run is none. COALESCE: by no index, as most are
+UNCLAIMED = "COALESCE(claim_run, '') = ''"
+# SQL: the run that has a row is at work, by its own word and the runner's sweep. Never by what was
+# read as its run, since octets that are no text are read as something else.
+IN_HAND = ("claim_run IN (SELECT run_id FROM {job_runs} WHERE status = 'running' "
+           "AND lease_until >= :alive_at AND lease_until <= :longest_lease)")
+
 Queue = namedtuple("Queue",
-                   "name kind table job done delays columns counted_from by_attempts dated"
-                   " priority first code error when_done when_over waits works others time added"
-                   " tried missing after_deletion",
-                   defaults=((), "", False, False, False, "", "last_code", "last_error", (), (),
+                   "name kind table job done delays columns by_attempts dated priority first"
+                   " code error when_done when_over waits works others time added tried missing"
+                   " after_deletion",
+                   defaults=((), False, False, False, "", "last_code", "last_error", (), (),
                              "pending", "sending", (), "next_attempt_at", "created_at",
                              "last_attempt_at", "0 = 1", "0 = 1"))
 Queue.__doc__ = """A queue as data (features/queues.py).
@@ -34,8 +42,8 @@ others        statuses of rows that are over, besides `done` and `failed`
 time          the column for when it is due    added, tried  when it came in, was last tried
 delays        (options of the job): timedeltas before attempt 1, 2, ...
 columns       what its feature needs of a row, besides COLUMNS
-counted_from  a column: a row without a time is due so long after it as its delay says, the first
-              one, or with `by_attempts` the next one; "": it is due at once
+by_attempts   a row without a time is due so long after it was last tried as the next delay says;
+              else, after it came in, as the first one does
 dated         whether an app may give a time to a row that was never tried
 priority      whether there is that column: 0 is urgent
 first         a column for when a row was tried first, or ""
@@ -44,21 +52,6 @@ when_done     ((column, value or NOW), ...) that success stores; `when_over`: th
 missing       SQL of rows whose owner, alias or endpoint is missing
 after_deletion  SQL of rows that are taken of a deleted owner, too
 """
-
-
-def is_idle(ctx, table: str, finished: tuple[str, ...]) -> bool:
-    """Whether nothing is to do: each row has one of the `finished` statuses. By one statement,
-    before anything is loaded that works, since most runs end here."""
-    return not of_other_status(ctx.db, table, finished, 1)
-
-
-def of_other_status(db, table: str, statuses, most: int) -> list:
-    """The ids of rows with none of these statuses; NULL is none of any. A search for each range of
-    them: of one condition with OR an engine may make a search through all rows."""
-    rules = [*db.dialect.others(table, "status", statuses), "status IS NULL"]
-    return [row["id"] for row in db.query(" UNION ALL ".join(
-        f"SELECT id FROM (SELECT id FROM {{{table}}} WHERE {rule} LIMIT :most) part_{number}"
-        for number, rule in enumerate(rules)), most=most)][:most]
 
 
 class Due:
@@ -116,19 +109,40 @@ def due(ctx, queue: Queue) -> Due:
                                (impossible_time(queue), ":now")), bounds(ctx.now, delays))
 
 
+def is_idle(db, table: str, *statuses: str) -> bool:
+    """Whether no row has one of these statuses. By one statement, before anything is loaded that
+    works, since most runs end here."""
+    return not db.query(" UNION ALL ".join(
+        f"SELECT id FROM (SELECT id FROM {{{table}}} WHERE {has_status(status)} LIMIT 1) "
+        f"of_{status}" for status in statuses))
+
+
+# SQL
+
+def has_status(status: str) -> str:
+    """A status that few rows have. As a range, since SQLite reads the whole table for an equal sign
+    where its statistics know one status alone; and as BETWEEN, since MariaDB takes an index over an
+    ENUM for no other range."""
+    return f"status BETWEEN '{status}' AND '{status}'"
+
+
+def pending(queue: Queue) -> str:
+    """A row that waits."""
+    if isinstance(queue.waits, str):
+        return f"status = '{queue.waits}'"
+    return f"+status IN {queue.waits}"      # `+`: by the index of times alone
+
+
 def stopped(queue: Queue) -> str:
-    """SQL: the owner of a row is suspended or deleted, so that it waits where it is."""
+    """The owner of a row is suspended or deleted, so that it waits where it is."""
     return (f"EXISTS (SELECT 1 FROM {{users}} WHERE {{users}}.id = {{{queue.table}}}.user_id AND "
             "({users}.status = 'suspended' OR ({users}.status = 'deleted' "
             f"AND NOT ({queue.after_deletion}))))")
 
 
-def pending(queue: Queue) -> str:
-    """SQL: a row that waits."""
-    if isinstance(queue.waits, str):
-        return f"status = '{queue.waits}'"
-    # `+`: by the index of times alone
-    return f"+status IN {queue.waits}"
+def in_hand(now) -> dict:
+    """The values of IN_HAND."""
+    return {"alive_at": clock.text(now), "longest_lease": clock.text(now + LONGEST_LEASE)}
 
 
 def bounds(now, delays: tuple) -> dict:
@@ -139,11 +153,9 @@ def bounds(now, delays: tuple) -> dict:
 
 
 def no_time(db, queue: Queue, delays: tuple) -> str:
-    """SQL: when a row without a time is due. A time to count from that is missing, unreadable or in
-    the future gives now."""
-    column = queue.counted_from
-    if not column:
-        return ":now"
+    """When a row without a time is due. A time to count from that is missing, unreadable or in the
+    future gives now."""
+    column = queue.tried if queue.by_attempts else queue.added
     whole = [int(delay.total_seconds()) for delay in delays]
     when = db.dialect.later(column, whole[0])
     if queue.by_attempts:
@@ -154,15 +166,15 @@ def no_time(db, queue: Queue, delays: tuple) -> str:
 
 
 def impossible_time(queue: Queue) -> str:
-    """SQL: a time that no schedule leads to, since a clock was wrong, or that is none: SQLite
-    stores any text. The time that an app gave to a row that was never tried stays."""
+    """A time that no schedule leads to, since a clock was wrong, or that is none: SQLite stores any
+    text. The time that an app gave to a row that was never tried stays."""
     tried = (" AND (attempts > 0 OR last_attempt_at IS NOT NULL OR next_attempt_at > :never)"
              if queue.dated else "")
     return f"next_attempt_at > :horizon{tried}"
 
 
 def due_at(db, queue: Queue, delays: tuple) -> str:
-    """SQL: when a pending row is due, as the next run will have it."""
+    """When a pending row is due, as the next run will have it."""
     return (f"CASE WHEN {impossible_time(queue)} THEN :now WHEN next_attempt_at IS NULL "
             f"THEN {no_time(db, queue, delays)} ELSE next_attempt_at END")
 

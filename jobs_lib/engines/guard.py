@@ -3,7 +3,7 @@
 A config cut short, a resolver that lies, an UPDATE without a WHERE make everything look wrong at
 once. So what could do harm to many asks here first, and the guard counts before it acts:
 
-held   mass change: so many are in that state *now*, done or not, that it may be a mistake. Nothing
+stops  mass change: so many are in that state *now*, done or not, that it may be a mistake. Nothing
        of that kind is done to anybody, until the number has fallen or `JOB --yes` confirms it
 kept   changed rules: rows that would be deleted only because a retention became shorter stay
 
@@ -13,8 +13,7 @@ without cron. What has to be known of the last run is `ctx.memory`, which is
 
     {"options":   {"keep": 7776000},        the retentions of the last run, in seconds
      "confirmed": {"accounts": 200},        what was confirmed, until the number falls
-     "held":      {"accounts": {"count": 200, "of": 300, ...}},     fields of Held
-     "yes":       1}                        `resume` of a job that never ran confirms what is held
+     "held":      {"accounts": {"count": 200, "of": 300, ...}}}     fields of Held
 
 The third rule, doubt about the clock or the database, is asked by the runner as a run begins
 (runner/doubt.py).
@@ -105,12 +104,12 @@ def _kind(name: str, queue=None) -> Kind:
 
 # Mass change
 
-def held(ctx, name: str, queue=None, **values) -> str | None:
+def stops(ctx, name: str, queue=None, **values) -> str | None:
     """Why nothing of this kind is done in this run, in a sentence; None where it may be done.
 
     To be asked before the first change of that kind; a run counts once. `name` is a key of KINDS,
     or QUEUED with the job's Queue; `values` are bound in place of the kind's own. JobsError once
-    an impatient kind is held for too long.
+    an impatient kind is held back for too long.
     """
     if name not in ctx.judged:
         ctx.judged[name] = _judge(ctx, name, _kind(name, queue), values)
@@ -120,9 +119,7 @@ def held(ctx, name: str, queue=None, **values) -> str | None:
 def _judge(ctx, name: str, kind: Kind, values: dict) -> str | None:
     values = {**kind.values(ctx.options, ctx.now), **values}
     count = ctx.db.value(f"SELECT {kind.unit} FROM {kind.now}", **values)
-    known = _number(_part(ctx.memory, "confirmed").get(name))
-    # no more than the number that was reported, and forgotten as the number falls
-    known = min(count, max(known, _reported(ctx, name)))
+    known = min(count, _confirmed(ctx, name))           # forgotten as the number falls
     # a queue's run has ended others before it meets the first one
     done = sum(ctx.counts.get(each, 0) for each in ENDED) if name == QUEUED else 0
     limit, total = _limit(ctx.db, kind, count - known, done)
@@ -133,10 +130,8 @@ def _judge(ctx, name: str, kind: Kind, values: dict) -> str | None:
             f"{count:,} of {total:,} {kind.what} (such as {', '.join(map(str, examples))}): "
             f"nothing is done to any of them until at most {limit:,} are left, or `jobs.py "
             f"{ctx.job.name} --yes` confirms this number"))
-    if not (ctx.dry_run or ctx.limit):      # with --limit, --yes is for this run alone
-        confirmed = {**_part(ctx.memory, "confirmed"), name: count if kind.is_remembered else known}
-        _remember(ctx, confirmed={key: number for key, number in confirmed.items() if number},
-                  held=_without(ctx.memory, name))
+    if not ctx.limit:                                   # with --limit, --yes is for this run alone
+        _remember(ctx, confirmed={name: count if kind.is_remembered else known}, held={name: None})
     return None
 
 
@@ -156,17 +151,18 @@ def end_fallen(db, options_of, queues: dict, now) -> None:
                         "OR last_options LIKE :confirmed", held='%"held"%',
                         confirmed='%"confirmed"%'):
         job, memory = row["job"], stored.document(row["last_options"])
-        held, confirmed = dict(_part(memory, "held")), dict(_part(memory, "confirmed"))
+        held, confirmed = _part(memory, "held"), _part(memory, "confirmed")
         for name in {*held, *confirmed}:
             if name not in KINDS and not (name == QUEUED and job in queues):
                 continue                        # of `kept`: each purge asks
-            kind, known = _kind(name, queues.get(job)), _number(confirmed.get(name))
+            kind = _kind(name, queues.get(job))
             if kind.is_remembered and name not in held:
                 continue
             count = db.value(f"SELECT {kind.unit} FROM {kind.now}",
                              **kind.values(options_of(job), now))
             if not kind.is_remembered:
-                known = confirmed[name] = min(count, known)
+                confirmed[name] = min(count, confirmed.get(name, 0))
+            known = confirmed.get(name, 0)
             if count - known <= _limit(db, kind, count - known)[0]:
                 held.pop(name, None)
         _store(db, job, memory, {**memory, "held": held, "confirmed": {
@@ -188,9 +184,9 @@ def kept(ctx, table: str, limits: dict, count, has_store: bool | None = None) ->
              for name, keep in limits.items()}
     if has_store is not None:
         asked[STORE] = NEVER if has_store else 0
-    last = {name: _number(value) for name, value in _part(ctx.memory, "options").items()}
+    last = _part(ctx.memory, "options")
     most = {name: max(seconds, last.get(name, NEVER)) for name, seconds in asked.items()}
-    if most != asked and not _reported(ctx, rule):
+    if most != asked and not _confirmed(ctx, rule):
         is_lost = most.get(STORE) != asked.get(STORE)
         longer = {name: None if is_lost or most[name] >= NEVER else timedelta(seconds=most[name])
                   for name in limits}
@@ -205,10 +201,8 @@ def kept(ctx, table: str, limits: dict, count, has_store: bool | None = None) ->
                 f"changed: {changes}. They stay, and others are deleted. If it is meant, run "
                 f"`jobs.py {ctx.job.name} --yes` once; if not, correct config.ini"))
             return longer
-    if not ctx.dry_run:
-        # before the first DELETE: a kill between the two asks nothing twice
-        counting = last if ctx.has_set else {**last, **asked}           # --set is for one run
-        _remember(ctx, options=counting, held=_without(ctx.memory, rule))
+    # before the first DELETE: a kill between the two asks nothing twice. --set is for one run
+    _remember(ctx, options={} if ctx.has_set else asked, held={rule: None}, confirmed={rule: 0})
     return limits
 
 
@@ -222,12 +216,16 @@ def _text(name: str, seconds: int | None) -> str:
 
 # What is remembered
 
-def _reported(ctx, name: str) -> int:
-    """The number that the last run reported, where it is confirmed now; else 0."""
-    if not (ctx.confirmed or ctx.memory.get("yes")):
-        return 0
-    entry = _part(ctx.memory, "held").get(name)
-    return _number(entry.get("count")) if isinstance(entry, dict) else 0
+def _confirmed(ctx, name: str) -> int:
+    """The number that is confirmed: earlier, or now as the last run has reported it."""
+    reported = _part(ctx.memory, "held").get(name, {}) if ctx.confirmed else {}
+    return max(_part(ctx.memory, "confirmed").get(name, 0), stored.number(reported.get("count")))
+
+
+def confirm(db, job: str, numbers: dict, now) -> None:
+    """Let the next run do what a dry run has held back, {name: how many}: `resume` of a job that
+    never ran, which prints it."""
+    _store(db, job, {}, {"confirmed": numbers}, now)
 
 
 def _hold(ctx, name: str, what: str, count: int, total: int, is_patient: bool,
@@ -239,34 +237,30 @@ def _hold(ctx, name: str, what: str, count: int, total: int, is_patient: bool,
     if ctx.dry_run:
         ctx.show("hold back", [], why)
         return why
-    before = _part(ctx.memory, "held").get(name)
-    since = before.get("since") if isinstance(before, dict) else None
-    since = clock.parse_any(since) or ctx.now
-    entry = {"what": what, "count": count, "of": total, "why": why, "since": clock.text(since)}
-    _remember(ctx, held={**_without(ctx.memory, name), name: entry})
+    since = clock.parse_any(_part(ctx.memory, "held").get(name, {}).get("since")) or ctx.now
+    _remember(ctx, held={name: {"what": what, "count": count, "of": total, "why": why,
+                                "since": clock.text(since)}})
     if not is_patient and ctx.now - since >= PATIENCE:
         raise JobsError(f"held back for {(ctx.now - since).days} days: {why}")
     return why
 
 
-def confirm(db, job: str, held: dict, now) -> None:
-    """Let the next run do what a dry run has held back, {name: how many}: `resume` of a job that
-    never ran, which prints it."""
-    entries = {name: {"count": count} for name, count in held.items()}
-    _store(db, job, {}, {"held": entries, "yes": 1}, now)
-
-
 def reported(last_options, now) -> list[Held]:
     """What is held back by that column of a row of `job_state`."""
-    held = _part(stored.document(last_options), "held")
-    return [Held(name, str(each.get("what")), _number(each.get("count")), _number(each.get("of")),
-                 stored.time(each.get("since")) or now, str(each.get("why")))
-            for name, each in held.items() if isinstance(each, dict)]
+    return [Held(name, str(each.get("what")), stored.number(each.get("count")),
+                 stored.number(each.get("of")), stored.time(each.get("since")) or now,
+                 str(each.get("why")))
+            for name, each in _part(stored.document(last_options), "held").items()]
 
 
-def _remember(ctx, **parts: dict) -> None:
-    memory = {name: value for name, value in {**ctx.memory, **parts}.items()
-              if value and name != "yes"}
+def _remember(ctx, **changes: dict) -> None:
+    """Change these names of these parts; what is None, or confirmed of nothing, is forgotten."""
+    if ctx.dry_run:
+        return
+    memory = dict(ctx.memory)
+    for part, changed in changes.items():
+        memory[part] = {name: each for name, each in {**_part(memory, part), **changed}.items()
+                        if each or (part == "options" and each is not None)}
     _store(ctx.db, ctx.job.name, ctx.memory, memory, ctx.now)
     ctx.memory = memory
 
@@ -283,15 +277,8 @@ def _store(db, job: str, before: dict, memory: dict, now=None) -> None:
         db.upsert("job_state", {"job": job}, {"last_options": text, "due_after": now})
 
 
-def _without(memory: dict, *names: str) -> dict:
-    return {name: each for name, each in _part(memory, "held").items() if name not in names}
-
-
 def _part(memory: dict, name: str) -> dict:
-    """A part of what is remembered; {} of what cannot be read."""
-    part = memory.get(name)
-    return part if isinstance(part, dict) else {}
-
-
-def _number(value) -> int:
-    return value if isinstance(value, int) else 0
+    """A part of what is remembered, without what cannot be read."""
+    part, kind = memory.get(name), dict if name == "held" else int
+    return ({key: each for key, each in part.items() if isinstance(each, kind)}
+            if isinstance(part, dict) else {})

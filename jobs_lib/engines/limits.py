@@ -31,15 +31,14 @@ SECOND = timedelta(seconds=1)           # times are stored in whole ones
 KINDS = {"forward": "forwards", "notification": "notices", BY_HAND: ""}
 URGENT = "notification"                 # the only kind with urgent ones
 
-REACHED, RESERVE, HALF, FAILURES = "reached", "reserve", "half", "failures"
-Refusal = namedtuple("Refusal", "kind words window seconds", defaults=("", 0.0))
+REACHED, RESERVE, FAILURES = "reached", "reserve", "failures"
+Refusal = namedtuple("Refusal", "kind words seconds", defaults=(0.0,))
 Refusal.__doc__ = """Why a message may not go now.
 
-kind     REACHED: a limit is; RESERVE: the urgent share is used, and urgent mail takes its turn;
-         HALF: the rest is for the other queue; FAILURES: what has failed before has to wait
+kind     REACHED: what it may use of a limit is used, MINUTE: of that a minute; RESERVE: the urgent
+         share is used, and urgent mail takes its turn; FAILURES: what has failed before has to wait
 words    a reason for a run to stop
-window   whose limit it is
-seconds  until the limit has room again; 0 where it is not the limit itself
+seconds  until the oldest attempt leaves the window of that limit
 """
 
 
@@ -61,15 +60,13 @@ class Limits:
         if not self.windows and self.mail.failures_per_hour is None:
             return None
         self._lock()
-        if failed_before and failures_full(self.db, self.mail, self.ctx.clock()):
-            return Refusal(FAILURES, f"[mail] failures_per_hour = {self.mail.failures_per_hour} is "
-                           "reached")
+        if failed_before and (reason := failures(self.db, self.mail, self.ctx.clock())):
+            return Refusal(FAILURES, reason)
         self.count()
         for window in self.windows:
             number, refusal = self._in_window(window, urgent, ahead)
             if number <= 0:
-                seconds = window.seconds(self.ctx.clock()) if refusal.kind == REACHED else 0.0
-                return refusal._replace(window=window.name, seconds=seconds)
+                return refusal._replace(seconds=window.seconds(self.ctx.clock()))
         return None
 
     def left(self, urgent: bool, seconds: float = 0) -> tuple[float, str]:
@@ -92,8 +89,9 @@ class Limits:
         limit, words = window.limit, f"[mail] per_{window.name} = {window.limit}"
         reserve, total = limit * URGENT_SHARE // 100, sum(window.used.values())
         urgent_used = sum(number for (_, is_urgent), number in window.used.items() if is_urgent)
+        kind = MINUTE if window.name == MINUTE else REACHED
         if total >= limit:
-            return 0, Refusal(REACHED, f"{words} is reached")
+            return 0, Refusal(kind, f"{words} is reached")
         if (urgent and urgent_used < reserve) or ahead:
             return (min(limit - total, max(reserve - urgent_used, 0)),
                     Refusal(RESERVE, f"{words}: what is reserved for urgent mail is used"))
@@ -104,11 +102,11 @@ class Limits:
             half -= sum(number for (kind, _), number in window.used.items() if kind == self.kind)
             if half < free and (whole or half <= 0) and self._others_wait():
                 other = next(name for kind, name in KINDS.items() if kind != self.kind)
-                return half, Refusal(HALF, f"{words}: the rest is reserved for {other} that are "
+                return half, Refusal(REACHED, f"{words}: the rest is reserved for {other} that are "
                                      "due")
         left = reserve - from_reserve
         kept = f", except {left} reserved for urgent mail" if left else ""
-        return free, Refusal(REACHED, f"{words} is reached{kept}")
+        return free, Refusal(kind, f"{words} is reached{kept}")
 
     def _others_wait(self) -> bool:
         """Whether mail is due in the other queue."""
@@ -137,12 +135,11 @@ class Limits:
             found = self.db.query(f"{columns} WHERE id > :last", last=self._last)
         future = clock.text(now + CLOCKS_DIFFER)
         self._last = max([self._last, *(row["id"] for row in found)])
+        counted = [(str(row["began_at"]), (row["kind"], bool(row["urgent"]))) for row in found
+                   if row["kind"] in KINDS and row["outcome"] not in NOT_COUNTED
+                   and str(row["began_at"]) <= future]
         for window in self.windows:
-            for row in found:
-                if (row["kind"] in KINDS and row["outcome"] not in NOT_COUNTED
-                        and str(row["began_at"]) <= future):
-                    window.add(str(row["began_at"]), (row["kind"], bool(row["urgent"])))
-            window.move(now)
+            window.update(counted, now)
 
 
 class _Window:
@@ -153,13 +150,11 @@ class _Window:
         self.used: Counter = Counter()
         self._began: list = []          # (when, whose) of each, in order
 
-    def add(self, began: str, whose: tuple) -> None:
-        """One attempt more."""
-        insort(self._began, (began, whose))
-        self.used[whose] += 1
-
-    def move(self, now) -> None:
-        """Take out what has left the window by now."""
+    def update(self, counted: list, now) -> None:
+        """Take in further attempts, and take out what has left the window by now."""
+        for began, whose in counted:
+            insort(self._began, (began, whose))
+            self.used[whose] += 1
         since, number = clock.text(now - self.span - SECOND), 0
         while number < len(self._began) and self._began[number][0] <= since:
             self.used[self._began[number][1]] -= 1
@@ -180,30 +175,31 @@ def used(db, mail, now) -> dict[str, tuple[int, int]]:
     return {window.name: (sum(window.used.values()), window.limit) for window in limits.windows}
 
 
-def failures_full(db, mail, now) -> bool:
-    """Whether what failed before has to wait. What is being sent counts until more is known."""
+def failures(db, mail, now) -> str | None:
+    """Why what failed before has to wait. What is being sent counts until more is known."""
     limit = mail.failures_per_hour
-    return limit is not None and limit <= db.value(
-        "SELECT COUNT(*) FROM (SELECT 1 AS one FROM {attempts} WHERE kind IN (:kinds) "
-        "AND began_at > :since AND began_at <= :future "
-        f"AND outcome IN ('retry', 'refused', '{SENDING}') LIMIT :limit) found",
-        kinds=list(KINDS), since=now - HOUR - SECOND, future=now + CLOCKS_DIFFER, limit=limit)
+    if limit is None or limit > db.value(
+            "SELECT COUNT(*) FROM (SELECT 1 AS one FROM {attempts} WHERE kind IN (:kinds) "
+            "AND began_at > :since AND began_at <= :future "
+            f"AND outcome IN ('retry', 'refused', '{SENDING}') LIMIT :limit) found",
+            kinds=list(KINDS), since=now - HOUR - SECOND, future=now + CLOCKS_DIFFER, limit=limit):
+        return None
+    return f"[mail] failures_per_hour = {limit} is reached"
 
 
 def holds(ctx, kind: str, other) -> list[str]:
     """Sentences: why no message of a kind, but an urgent one, goes now. `other`: see Limits."""
-    mail, found = ctx.section("mail"), []
+    found = []
     if pause := relay.paused(ctx.db, ctx.now):
         found.append(f"The relay is paused {pause}.")
     number, why = Limits(ctx, kind, other).left(False, ctx.options.budget.total_seconds())
     if number <= 0:
         found.append(f"{why}.")
-    if failures_full(ctx.db, mail, ctx.now):
-        found.append(f"[mail] failures_per_hour = {mail.failures_per_hour} is reached: what has "
-                     "failed before waits.")
+    if reason := failures(ctx.db, ctx.section("mail"), ctx.now):
+        found.append(f"{reason}: what has failed before waits.")
     return found
 
 
-def count(db, now, outcome: str = SENT) -> None:
-    """Put a message on record that belongs to no queue: an alert, or one sent by hand."""
-    db.insert("attempts", kind=BY_HAND, item_id=0, began_at=now, finished_at=now, outcome=outcome)
+def count(db, now) -> None:
+    """Put a message on record that was sent and belongs to no queue: an alert."""
+    db.insert("attempts", kind=BY_HAND, item_id=0, began_at=now, finished_at=now, outcome=SENT)

@@ -22,12 +22,11 @@ from jobs_lib.ports import outcomes
 from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Envelope, Message, Result
 
-from . import refusals, relay
+from . import relay
 from .attempts import POSTPONED, REFUSED, RETRY, SAID, SENT, UNCERTAIN, UNUSABLE, Tried
 from .limits import FAILURES, MINUTE, RESERVE, Limits, Refusal
 from .queue import Work, until_stored
 from .turns import Ring
-from .wanted import still_wanted
 
 AT_ONCE = 20                    # rows that are read together
 RECHECK_SECONDS = 5             # after which it is asked again what is due, and for whom
@@ -36,11 +35,8 @@ LOST_DELAY = timedelta(minutes=15)
 # it may be this message that the relay cannot stand: it goes behind the others
 ITS_OWN = (outcomes.LOST, outcomes.UNREADABLE)
 LONGEST_WAIT = 65.0             # seconds, for room under a limit a minute; for more, the run ends
-# {what the other side said: the run's count, the outcome in the log} of what is not over
-NAMES = {SENT: ("sent", "sent"), UNCERTAIN: ("uncertain", "uncertain"),
-         POSTPONED: ("given_back", "back")}
-TRIED_AGAIN, FAILED = ("retried", "retry"), ("failed", "failed")
-ENDED_BY_APP = "ended by the app"       # in the log: or deleted
+# {what the other side said: what it is called in the run's counts and the log} of what is not over
+NAMES = {SENT: "sent", UNCERTAIN: "uncertain", POSTPONED: "given_back"}
 NOBODY_PAID = "No message has lost an attempt"
 
 
@@ -78,9 +74,6 @@ def send_due(work: Work, source: MailSource, other) -> JobsError | None:
 
     Returns why mail could not be sent, if it could not; the messages keep their attempts.
     """
-    time_to_begin(work.ctx)
-    if not work.ctx.may_send():
-        return None
     sender = MailSender(work, source, other)
     try:
         sender.send_all()
@@ -89,23 +82,12 @@ def send_due(work: Work, source: MailSource, other) -> JobsError | None:
     return sender.finish()
 
 
-def time_to_begin(ctx) -> float:
-    """For so many seconds a run begins messages. JobsError when it has the time for none."""
-    budget, grace = (span.total_seconds() for span in (ctx.options.budget,
-                                                       ctx.section("core").grace))
-    if budget + grace <= MESSAGE_MINIMUM:
-        raise JobsError(f"[{ctx.job.name}] budget and [core] grace together are "
-                        f"{budget + grace:.0f} seconds, and no message is begun with less than "
-                        f"{MESSAGE_MINIMUM}: make the budget longer")
-    return min(budget, budget + grace - MESSAGE_MINIMUM)
-
-
 class MailSender:
     """The loop over the due rows of one queue."""
 
     def __init__(self, work: Work, source: MailSource, other) -> None:
         self.work, self.source, self.ctx = work, source, work.ctx
-        self.mail, self.due = self.ctx.section("mail"), work.due()
+        self.mail = self.ctx.section("mail")
         self.limits = Limits(self.ctx, work.queue.kind, other)
         self.rings = [Ring(work, ahead=True)] if work.queue.priority else []
         self.rings.append(Ring(work))
@@ -115,15 +97,14 @@ class MailSender:
         # once the limit on failures is reached: only first attempts go on
         self.failures_reached: Refusal | None = None
         self.lost_in_a_row = 0
-        # why mail cannot be sent: through the relay, this host, or files that are not ours
-        self.relay_failure = self.host_failure = self.unreadable = ""
+        self.must_end = False                   # nothing more can be sent
+        self.relay_failure = self.host_failure = ""     # why mail could not be sent
 
     def send_all(self) -> None:
         """Take, begin, send, store. One at least is sent before a new look, however slow the
         database is."""
         while rows := self._take():
-            rows = still_wanted(self.work, self.rings, rows)
-            cancelled = self.source.reasons_to_cancel(rows) if rows else {}
+            cancelled = self.source.reasons_to_cancel(rows)
             for number, row in enumerate(rows):
                 if not self._may_go_on():
                     return
@@ -141,8 +122,8 @@ class MailSender:
     def finish(self) -> JobsError | None:
         """Report why the run ends before all is sent, and share the relay's state with the other
         processes. Returns why mail could not be sent, or None."""
-        if self.ctx.within_limit(1, self.done) == 0 and self.due.any():
-            self.ctx.stop("limit")
+        if self.ctx.within_limit(1, self.done) == 0:
+            self._stop_if_due("limit")
         if self.failures_reached:
             self.ctx.stop(self.failures_reached.words)
         now, failure = self.ctx.clock(), None
@@ -152,9 +133,6 @@ class MailSender:
             failure = self._pause_relay(now)
         elif self.host_failure:
             failure = MailFailure(f"{self.host_failure}. {NOBODY_PAID}; the next run tries again")
-        elif self.unreadable:
-            failure = MailFailure(f"{self.unreadable}. {NOBODY_PAID}; let the mail hook write its "
-                                  "files so that this user can read them")
         try:
             self.work.finish()
         except JobsError as error:
@@ -172,10 +150,7 @@ class MailSender:
         if paused := relay.paused(self.ctx.db, self.ctx.clock()):
             self._stop_if_due(f"the relay is paused {paused}")
             return []
-        rows: list[dict] = []
-        for ring in self.rings:
-            rows = rows or self.work.take(ring, most)
-        return rows
+        return next(filter(None, (self.work.take(ring, most) for ring in self.rings)), [])
 
     def _look_again(self, rows: list[dict]) -> None:
         """Urgent rows may have come in, owners may have been suspended: these rows, which were
@@ -189,15 +164,13 @@ class MailSender:
             ring.forget()
 
     def _may_go_on(self) -> bool:
-        if self.relay_failure or self.host_failure or self.ctx.should_stop():
-            return False
         if self.ctx.hard_limit - self.ctx.monotonic() < MESSAGE_MINIMUM:
             self._stop_if_due("budget")
             return False
-        return True
+        return not (self.must_end or self.ctx.should_stop())
 
     def _stop_if_due(self, reason: str) -> None:
-        if self.due.any():
+        if self.work.due().any():
             self.ctx.stop(reason)
 
     # Begin
@@ -229,12 +202,11 @@ class MailSender:
         if refusal.kind == FAILURES and self.source.has_first_attempts:
             if not self.failures_reached:
                 self.failures_reached = refusal
+                self.work.also += " AND COALESCE(attempts, 0) = 0"
                 for ring in self.rings:
-                    ring.also += " AND COALESCE(attempts, 0) = 0"
                     ring.forget()
             return False
-        if refusal.window == MINUTE and 0 < refusal.seconds <= min(LONGEST_WAIT,
-                                                                   self.ctx.seconds_left()):
+        if refusal.kind == MINUTE and refusal.seconds <= min(LONGEST_WAIT, self.ctx.seconds_left()):
             self.ctx.sleep(refusal.seconds)
         else:
             self.ctx.stop(refusal.words)
@@ -273,13 +245,12 @@ class MailSender:
         """What concerns the messages that follow as well."""
         is_lost = result.outcome == outcomes.LOST
         self.lost_in_a_row = self.lost_in_a_row + 1 if is_lost else 0
-        if result.outcome == outcomes.GIVEN_BACK:
-            self.host_failure = result.text
-        elif result.outcome == outcomes.UNREADABLE:
-            self.unreadable = self.unreadable or result.text
+        if result.outcome in (outcomes.GIVEN_BACK, outcomes.UNREADABLE):
+            self.host_failure = self.host_failure or result.text
+            self.must_end = result.outcome == outcomes.GIVEN_BACK
         elif result.outcome == outcomes.RELAY or self.lost_in_a_row >= LOST_AGAIN:
             code = f"{result.code} " if result.code else ""
-            self.relay_failure = _masked(code + result.text)
+            self.relay_failure, self.must_end = _masked(code + result.text), True
 
     def _is_quota(self, text: str) -> bool:
         return any(pattern.lower() in text.lower() for pattern in self.mail.pause_patterns)
@@ -317,28 +288,26 @@ class MailSender:
         if outcome == REFUSED and not result.code:
             outcome = UNUSABLE                  # the relay never saw it
         elif outcome == REFUSED:
-            again = not refusals.is_final(self.ctx.db, self.work.queue.kind, row,
-                                          self.ctx.clock())
+            again = not relay.is_final(self.ctx.db, self.work.queue.kind, row, self.ctx.clock())
         elif outcome == POSTPONED and (result.code or result.outcome in ITS_OWN):
             if self.work.is_old(row):           # not for ever
                 outcome = RETRY
             else:
-                later = self.ctx.clock() + (
-                    relay.LONGEST_PAUSE if self._is_quota(result.text) else LOST_DELAY)
+                later = self.ctx.clock() + LOST_DELAY
         tried = Tried(result.code, f"{result.enhanced} {result.text}".strip(), row.get("took_ms"))
         settled = self.work.settle(row, outcome, tried, later=later, again=again)
-        if settled.stored and outcome == SENT:
+        if outcome == SENT:
             self.source.sent(row)
-        counted, named = (FAILED if settled.status == "failed"
-                          else NAMES.get(outcome, TRIED_AGAIN))
-        if not settled.over:
-            self.ctx.count(counted)
-        due_at = None if settled.over else settled.next_attempt_at
+        word, due_at = NAMES.get(outcome, "retried"), settled.next_attempt_at
+        if settled.status == "failed":
+            word = "failed"
+        if settled.stored:
+            self.ctx.count(word)
+        else:                                   # or deleted
+            word, due_at = "ended by the app", None
         self.ctx.log.event(self.source.event, "info" if outcome == SENT else "warning",
-                           id=row["id"], attempt=row["attempt"],
-                           outcome=ENDED_BY_APP if settled.over else named,
-                           code=result.code, enhanced=result.enhanced,
-                           to=mask(row[self.source.to]),
+                           id=row["id"], attempt=row["attempt"], outcome=word, code=result.code,
+                           enhanced=result.enhanced, to=mask(row[self.source.to]),
                            next_attempt_at=due_at and clock.text(due_at))
 
 

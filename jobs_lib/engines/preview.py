@@ -2,15 +2,15 @@
 same room, up to where the run would end."""
 from __future__ import annotations
 
+from jobs_lib.ports.mail.message import MESSAGE_MINIMUM
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
 
 from . import limits, relay
 from .due import Queue
-from .mail_sending import MailSource, time_to_begin
+from .mail_sending import MailSource
 from .queue import EVERY_ONE, Work
 from .turns import Ring
-from .wanted import still_wanted
 
 LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, and shows
 COUNTED_AS = {"cancel": "cancelled", "fail": "failed", "end": "invalid"}
@@ -23,7 +23,8 @@ urgent ones before them. `stays(row)`: whether it waits although others go."""
 def show_due_mail(ctx, queue: Queue, source: MailSource, other) -> None:
     """Show and count what a run now would send, fail and cancel. `source`, `other`: as
     mail_sending.send_due takes them."""
-    mail, seconds = ctx.section("mail"), time_to_begin(ctx)
+    mail = ctx.section("mail")
+    seconds = min(ctx.seconds_left(), ctx.hard_limit - ctx.monotonic() - MESSAGE_MINIMUM)
     noun = f"due message by {mail.transport}", f"due messages by {mail.transport}"
     paused = relay.paused(ctx.db, ctx.now)
     if paused or not ctx.may_send():                    # such a run looks at no row
@@ -34,9 +35,8 @@ def show_due_mail(ctx, queue: Queue, source: MailSource, other) -> None:
     most, why = open_now.left(urgent=False, seconds=seconds)
     ahead = open_now.left(urgent=True, seconds=seconds)[0] if queue.priority else 0
     room = Room(most, why, ahead)
-    if limits.failures_full(ctx.db, mail, ctx.now):
-        room = Room(most if source.has_first_attempts else 0,
-                    f"[mail] failures_per_hour = {mail.failures_per_hour} is reached", ahead,
+    if reason := limits.failures(ctx.db, mail, ctx.now):
+        room = Room(most if source.has_first_attempts else 0, reason, ahead,
                     lambda row: row["attempts"] > 0)
     show_due(ctx, queue, noun, source.reasons_to_cancel, source.why_not, room)
 
@@ -49,7 +49,6 @@ def show_due(ctx, queue: Queue, noun: tuple, reasons_to_cancel, why_not=lambda r
         ctx.show(f"send {counted(0, *noun)}", [], f"not now: {ctx.suspended}")
         return
     work, room = Work(ctx, queue), room or Room()
-    work.count_unknown()
     seen: dict = {}
     going, notes = [], set()
     left: dict = {"cancel": {}, "fail": {}, "end": work.unusable}     # {id of a row: why}
@@ -87,7 +86,7 @@ def show_due(ctx, queue: Queue, noun: tuple, reasons_to_cancel, why_not=lambda r
 def _in_turn(work: Work, ring: Ring, seen: dict, reasons_to_cancel, cancelled: dict):
     """The rows that a run would come to, LOOKED_AT at most, but those that it would only cancel."""
     while len(seen) < LOOKED_AT and (rows := work.take(ring, LOOKED_AT)):
-        rows = [row for row in still_wanted(work, [ring], rows) if row["id"] not in seen]
+        rows = [row for row in rows if row["id"] not in seen]
         reasons = reasons_to_cancel(rows) if rows else {}
         for row in rows:
             if row["id"] in reasons:

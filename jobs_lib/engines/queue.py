@@ -21,21 +21,20 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.database.values import UNKNOWN_STATUS
 from jobs_lib.errors import Busy, DatabaseError, Duplicate, JobsError, Lost, Missing
 from jobs_lib.records import namedtuple
 
-from . import attempts
+from . import attempts, guard
 from .attempts import POSTPONED, REFUSED, RETRY, SENT, UNCERTAIN, UNUSABLE, Tried
-from .due import NOW, Due, Queue, due, of_other_status, pending
-from .rows import IN_HAND, UNCLAIMED, has_status, in_hand, invalid
+from .due import IN_HAND, NOW, Due, Queue, due, has_status, in_hand, pending, stopped
+from .rows import invalid
 
 SURE, AGAIN, REPEATED = 0, 1, 2         # the column `uncertain`: to be repeated, was repeated
 SOON = timedelta(minutes=5)             # after its loss was found, an uncertain row is repeated
 LIFETIME = timedelta(days=7)            # an attempt at a row that is older is its last
 EVERY_ONE = 2 ** 62
-AT_ONCE, AT_FIRST = 500, 5_000          # rows that get a time: in a statement, before the first one
-MOST_COUNTED, SHOWN = 1_000, 5          # rows that no run takes: counted, and named in the log
+AT_ONCE = 500           # rows that are changed in one commit
+MOST_LOST = 1_000       # rows of dead runs, in one run
 MOST_UNUSABLE = 5       # so many unusable rows and no usable one: the fault is ours
 ERROR_LENGTH = 512
 STORE_MARGIN = 3.0      # seconds before the hard limit after which no result is stored any more
@@ -44,14 +43,12 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0   # seconds between two tries to store one
 # of each row that is taken, besides its feature's own and those of its times: of all, of those that
 # a run claims
 COLUMNS, COUNTED = ("id", "user_id"), ("attempts", "uncertain")
-Settled = namedtuple("Settled", "status next_attempt_at stored over")
+Settled = namedtuple("Settled", "status next_attempt_at stored")
 Settled.__doc__ = """What a row has become.
 
 status, next_attempt_at   of the row; aware UTC, or None
-stored   False when it was no longer ours, such as after a COMMIT whose answer was lost
-over     the app has ended or deleted it meanwhile, and it was not sent: nothing came of it
+stored   False: the app has ended or deleted it meanwhile, and nothing came of it
 """
-NOTHING = Tried()
 
 
 class CannotStore(JobsError):
@@ -62,23 +59,22 @@ class Unusable(JobsError):
     """No row of several can be worked on."""
 
 
-def until_stored(ctx, work, left=None):
+def until_stored(ctx, work):
     """`work()` in one transaction, tried again until it is stored, and its result.
 
     For the result of what was handed over: to lose it is to send it twice. So neither a locked file
-    nor a server that restarts or a full disk ends the tries, only the hard limit, or `left()`.
-    `work` may run again after a COMMIT that came through although its answer was lost, so each of
-    its statements is guarded.
+    nor a server that restarts or a full disk ends the tries, only the hard limit. `work` may run
+    again after a COMMIT that came through although its answer was lost, so each of its statements
+    is guarded.
     """
     pause = FIRST_PAUSE
-    left = left or (lambda: ctx.hard_limit - ctx.monotonic() - STORE_MARGIN)
     while True:
         try:
             return ctx.db.batch(work)
         except (Missing, Duplicate):
             raise                       # no database gets over this by waiting
         except DatabaseError as error:
-            seconds = left()
+            seconds = ctx.hard_limit - ctx.monotonic() - STORE_MARGIN
             if seconds <= 0:
                 raise
             if pause == FIRST_PAUSE:
@@ -107,21 +103,20 @@ class Work:
         self.still = "+" + self.pending.lstrip("+")     # of rows that are found by their ids
         self.delays = queue.delays(ctx.options)
         self.begun = 0                  # rows that this run has begun
-        self.all_timed = False          # whether each pending row has its time
         self.unusable: dict = {}        # {row id: what is wrong with it}
         self.refused: list = []         # CannotStore of rows that were passed over
+        self.also = ""                  # SQL: a further rule of rows that are taken, its values
+        self.values: dict = {}
 
     # Before the first row
 
     def recover(self) -> None:
         """Settle what dead runs were sending, each row in the name of its run."""
-        self.count_unknown()
         queue = self.queue
         dead = self.db.query(
             f"SELECT id, user_id, attempts, uncertain, {queue.added}, claim_run FROM "
-            f"{self.table} WHERE {has_status(queue.works)} AND claim_run > '' "
-            f"AND NOT {IN_HAND} LIMIT :most", **in_hand(self.ctx.clock()),
-            most=MOST_COUNTED) if queue.works else []
+            f"{self.table} WHERE {has_status(queue.works)} AND claim_run > '' AND NOT {IN_HAND} "
+            "LIMIT :most", **in_hand(self.ctx.clock()), most=MOST_LOST) if queue.works else []
         for row in dead:
             number = row["attempts"]
             # what is no number ends as unusable when it is taken
@@ -138,70 +133,56 @@ class Work:
         if settled.stored and settled.status == "failed":
             self.ctx.count("failed")
 
-    def count_unknown(self) -> None:
-        """Count what no run will ever take: the app's own, or somebody's mistake."""
-        queue = self.queue
-        waits = (queue.waits,) if isinstance(queue.waits, str) else queue.waits
-        known = {*waits, queue.works, queue.done, "failed", *queue.others}
-        theirs = self.db.query(f"SELECT id FROM {self.table} WHERE {has_status(queue.works)} "
-                               f"AND {UNCLAIMED} LIMIT :most",
-                               most=MOST_COUNTED) if queue.works else []
-        for reason, ids in (
-                ("their status is unknown",
-                 of_other_status(self.db, queue.table, sorted(known - {""}), MOST_COUNTED)),
-                ("no run has claimed what is being sent", [row["id"] for row in theirs])):
-            if ids:
-                self.ctx.count(UNKNOWN_STATUS, len(ids))
-                self.ctx.log.warning("invalid rows", table=queue.table, rows=len(ids),
-                                     reason=reason, ids=ids[:SHOWN])
-
     def schedule(self) -> None:
-        """Give each pending row a time that it can be due at: of many, AT_FIRST now, and the others
-        at the next call."""
-        self.all_timed = False
-        left, found = AT_FIRST, self.due()
-        changes = [(rule, f"{self.queue.time} = {time}") for rule, time in found.untimed]
-        if self.queue.priority:         # an app's own counts as the nearest of ours
-            changes += [("priority < 0", "priority = 0"), ("priority IS NULL", "priority = 1")]
-        for rule, change in changes:
-            while left > 0 and (ids := [row["id"] for row in self.db.query(
-                    f"SELECT id FROM {self.table} WHERE {self.pending} AND {rule} "
-                    f"LIMIT {AT_ONCE}", **found.values)]):
-                left -= len(ids)
-                if not self._correct(ids, rule, change, found.values):
-                    break
-        self.all_timed = left > 0
+        """Give each pending row a time that it can be due at."""
+        found = self.due()
+        for rule, time in found.untimed:
+            self.change(rule, f"{self.queue.time} = {time}", **found.values)
 
-    def _correct(self, ids: list, rule: str, change: str, values: dict) -> int:
+    def change(self, rule: str, sets: str, *, most: int = EVERY_ONE, counted: str = "",
+               **values) -> None:
+        """Change the waiting rows that the rule is about, AT_ONCE in a commit, until none is left
+        or `most` are changed. `counted`: as what."""
+        done = 0
+        while done < most and not (done and self.ctx.should_stop()):
+            ids = [row["id"] for row in self.db.query(
+                f"SELECT id FROM {self.table} WHERE {self.pending} AND {rule} LIMIT {AT_ONCE}",
+                **values)]
+            changed = self._change_listed(ids, rule, sets, values) if ids else 0
+            if not changed:
+                return
+            done += changed
+            if counted:
+                self.ctx.count(counted, changed)
+
+    def _change_listed(self, ids: list, rule: str, sets: str, values: dict) -> int:
         """How many were. Where the database refuses one of them, the others are."""
         try:
             # `+`: by the ids, and not through all that is pending
             return self.db.batch(lambda: self.db.execute(
-                f"UPDATE {self.table} SET {change} WHERE id IN (:ids) "
-                f"AND {self.still} AND ({rule}) + 0 = 1", ids=ids, **values))
+                f"UPDATE {self.table} SET {sets} WHERE id IN (:ids) AND {self.still} "
+                f"AND ({rule}) + 0 = 1", ids=ids, **values))
         except (Busy, Lost):
             raise
         except DatabaseError as error:
             if len(ids) > 1:
-                return sum(self._correct([id], rule, change, values) for id in ids)
-            self.ctx.log.warning("no time can be stored", table=self.queue.table, id=ids[0],
+                return sum(self._change_listed([id], rule, sets, values) for id in ids)
+            self.ctx.log.warning("row not changed", table=self.queue.table, id=ids[0],
                                  error=str(error))
             return 0
 
     def due(self) -> Due:
-        """What is due, without a search for rows without a time once each has one."""
-        found = due(self.ctx, self.queue)
-        if self.all_timed:
-            found.untimed = ()
-        return found
+        """What is due in this queue."""
+        return due(self.ctx, self.queue)
 
     def due_rule(self) -> tuple[str, dict]:
         """(SQL, values): the condition for rows to be taken now."""
         found = self.due()
-        if self.all_timed:
-            return found.timed, found.values
-        untimed = "".join(f" OR ({rule} AND {time} <= :now)" for rule, time in found.untimed)
-        return f"({found.timed}{untimed}) + 0 = 1", found.values    # `+`: by no index of times
+        rule = found.timed
+        if self.ctx.dry_run:            # which has given no row its time; `+`: by no index of times
+            untimed = "".join(f" OR ({rule} AND {time} <= :now)" for rule, time in found.untimed)
+            rule = f"({rule}{untimed}) + 0 = 1"
+        return rule + self.also, {**found.values, **self.values}
 
     # One row
 
@@ -214,15 +195,31 @@ class Work:
         return []
 
     def usable(self, turns: list) -> list[dict]:
-        """The rows of these turns that still wait and can be worked on."""
+        """The rows of these turns that still wait and can be worked on, but for those whose owner
+        is stopped meanwhile, or that are held back."""
         rows = self.read([turn.id for turn in turns])
         reasons = invalid(self.db, self.queue.table, list(rows.values()))
         self.unusable.update(reasons)
         for turn in turns:
             if turn.id not in rows:                     # another has it
                 turn.ring.left.discard(turn.id)
-        return [{**rows[turn.id], "turn": turn} for turn in turns
-                if turn.id in rows and turn.id not in reasons]
+        found = [{**rows[turn.id], "turn": turn} for turn in turns
+                 if turn.id in rows and turn.id not in reasons and not rows[turn.id]["is_stopped"]]
+        if any(row["lacks"] for row in found) and self.holds_missing():
+            found = [row for row in found if not row["lacks"] or self.is_old(row)]
+        return found
+
+    def holds_missing(self) -> bool:
+        """Whether the rows whose owner, alias or endpoint is missing are so many that the guard
+        holds them back: then none is taken from now on before it is old."""
+        queue = self.queue
+        if not guard.stops(self.ctx, guard.QUEUED, queue):
+            return False
+        if "too_young" not in self.values:
+            self.also += f" AND NOT (({queue.missing}) AND {queue.added} > :too_young)"
+            self.values["too_young"] = (clock.text(self.ctx.now - LIFETIME)
+                                        if self.ctx.may_expire() else clock.FIRST)
+        return True
 
     def read(self, ids: list) -> dict[object, dict]:
         """{id: row} of those that wait, as a run works on them."""
@@ -230,8 +227,9 @@ class Work:
         columns = dict.fromkeys((*COLUMNS, *(COUNTED if queue.works else ()), queue.time,
                                  queue.added, queue.tried, *queue.columns))
         return {row["id"]: {**row, "seen": row} for row in self.db.query(
-            f"SELECT {', '.join(columns)} FROM {self.table} WHERE id IN (:ids) "
-            f"AND {self.still}", ids=ids)}
+            f"SELECT {', '.join(columns)}, CASE WHEN {queue.missing} THEN 1 ELSE 0 END AS lacks, "
+            f"CASE WHEN {stopped(queue)} THEN 1 ELSE 0 END AS is_stopped "
+            f"FROM {self.table} WHERE id IN (:ids) AND {self.still}", ids=ids)}
 
     def begin(self, row: dict, room=None, before=None):
         """Make a row this run's, in one commit with `before()`, which stores the result in hand.
@@ -245,7 +243,7 @@ class Work:
                 before()
             return self._begin(row, room)
         try:
-            found = until_stored(self.ctx, work, None if before else self.ctx.seconds_left)
+            found = until_stored(self.ctx, work)
         except CannotStore as error:
             self.refused.append(error)
             self.ctx.log.warning("row passed over", table=self.queue.table, id=row["id"],
@@ -287,15 +285,14 @@ class Work:
         return True
 
     def is_ours(self, row: dict) -> bool:
-        """Whether this run has it, and nobody has ended it meanwhile, or given it to another
-        account; it stays so until the COMMIT."""
+        """Whether this run has it, and nobody has ended it meanwhile; it stays so until the
+        COMMIT."""
         return bool(self.db.query(
             f"SELECT id FROM {self.table} WHERE id = :id AND status = '{self.queue.works}' "
-            "AND claim_run = :run AND attempts = :n AND (user_id = :owner OR :owner IS NULL)"
-            f"{self.db.for_update}", id=row["id"], run=self.ctx.run_id, n=row["attempt"],
-            owner=row["user_id"]))
+            f"AND claim_run = :run AND attempts = :n{self.db.for_update}", id=row["id"],
+            run=self.ctx.run_id, n=row["attempt"]))
 
-    def settle(self, row: dict, outcome: str, tried: Tried = NOTHING, *, later=None,
+    def settle(self, row: dict, outcome: str, tried: Tried, *, later=None,
                again: bool = False, dead=None, **stored) -> Settled:
         """Store what came of it, and `stored` with it, inside a transaction.
 
@@ -313,13 +310,13 @@ class Work:
             rule, bound = f"claim_run = :run AND status = '{self.queue.works}'", {"run": run}
         else:
             rule, bound = f"NOT {IN_HAND} AND status = '{self.queue.works}'", in_hand(now)
-        is_stored = self._update(row, status, {**values, **stored}, rule, **bound)
-        if not is_stored:               # ended by the app: nobody is at it any more
+        if self._update(row, status, {**values, **stored}, rule, **bound):
+            row["is_stored"] = True     # also where the answer of this COMMIT is lost
+        else:                           # ended by the app: nobody is at it any more
             self.db.execute(f"UPDATE {self.table} SET claim_run = NULL WHERE id = :id "
                             "AND claim_run = :run", id=row["id"], run=run)
-        row["stored"] = is_stored or row.get("stored", False)
-        return Settled(status, clock.parse_any(values["next_attempt_at"]), is_stored,
-                       outcome != SENT and not row["stored"])
+        return Settled(status, clock.parse_any(values["next_attempt_at"]),
+                       outcome == SENT or "is_stored" in row)
 
     def _changes(self, row: dict, outcome: str, tried: Tried, now,
                  later=None) -> tuple[str, dict]:
@@ -387,27 +384,12 @@ class Work:
     def end(self, row: dict, reason: str) -> bool:
         """End a row that nobody waits for any more, without an attempt, inside a transaction. False
         when it is no longer as it was, or another account's: that is no reason then."""
-        now, owner = clock.text(self.ctx.clock()), row.get("user_id")
-        rule = f"status = '{self.queue.waits}'" + " AND user_id = :owner" * (owner is not None)
+        now = clock.text(self.ctx.clock())
         return self._update(row, "failed", {
             "finished_at": now, "next_attempt_at": None, self.queue.error: reason,
-            **_filled(self.queue.when_over, now)}, rule,
-            **({} if owner is None else {"owner": owner}))
-
-    def change_waiting(self, rule: str, new: dict, *, most: int = EVERY_ONE, counted: str = "",
-                       **values) -> None:
-        """Set these columns of the waiting rows that the rule is about, the longest due first,
-        AT_ONCE in a commit, until none is left or `most` are done. `counted`: as what."""
-        names = ", ".join(f"{name} = :{name}" for name in new)
-        while most > 0 and (ids := [row["id"] for row in self.db.query(
-                f"SELECT id FROM {self.table} WHERE {self.pending} AND {rule} "
-                f"ORDER BY next_attempt_at LIMIT {AT_ONCE}", **values)]):
-            done = self.db.batch(lambda ids=ids: self.db.execute(
-                f"UPDATE {self.table} SET {names} WHERE id IN (:ids) AND {self.still}", ids=ids,
-                **new))
-            if counted and done:
-                self.ctx.count(counted, done)
-            most -= done or most
+            **_filled(self.queue.when_over, now)},
+            f"status = '{self.queue.waits}' AND (user_id = :owner OR :owner IS NULL)",
+            owner=row.get("user_id"))
 
     def finish(self) -> None:
         """End the rows that cannot be worked on. CannotStore, or as `check_usable`, where nothing

@@ -18,26 +18,7 @@ LARGEST = {"int": 2 ** 31, "flag": 2 ** 7}     # else 2 ** 63
 NUMBERS = ("id", "ref", "int", "big", "flag")
 TIMES = ("time", "now")
 SHORT_TEXTS = ("word", "hash", "label", "path", "address", "name", "line")
-# a claim without a run is none. COALESCE: by no index, as most are
-UNCLAIMED = "COALESCE(claim_run, '') = ''"
-# SQL: the run that has a row is at work, by its own word and the runner's sweep. Never by what was
-# read as its run, since octets that are no text are read as something else.
-IN_HAND = ("claim_run IN (SELECT run_id FROM {job_runs} WHERE status = 'running' "
-           "AND lease_until >= :alive_at AND lease_until <= :longest_lease)")
-LONGEST_LEASE = timedelta(days=30)      # a clock that was wrong wrote a later one
 ASKED_AT_ONCE = 5_000                          # keys in one statement
-
-
-def in_hand(now) -> dict:
-    """The values of IN_HAND."""
-    return {"alive_at": clock.text(now), "longest_lease": clock.text(now + LONGEST_LEASE)}
-
-
-def has_status(status: str) -> str:
-    """SQL for a status that few rows have. As a range, since SQLite reads the whole table for an
-    equal sign where its statistics know one status alone; and as BETWEEN, since MariaDB takes an
-    index over an ENUM for no other range."""
-    return f"status BETWEEN '{status}' AND '{status}'"
 
 
 def owners_in(db, found: list[dict]) -> dict:
@@ -76,15 +57,15 @@ def _columns(table: str, text_keys: tuple) -> dict:
 
 
 def _reason(columns: dict, row: dict) -> str:
-    for name, value in row.items():
-        column = columns.get(name)
-        if column is None:
-            continue                    # the app's own, of a `SELECT *`
+    """Why a row cannot be worked on, or ""; its values are corrected. A column that is not of the
+    schema is the app's own, of a `SELECT *`."""
+    for column in (columns[name] for name in row if name in columns):
+        name, value = column.name, row[column.name]
         if value is None:
-            if not column.null:
-                if not isinstance(column.default, (int, str)) or column.type == "word":
-                    return f"its {name} is missing"
-                row[name] = column.default
+            if not column.null and (not isinstance(column.default, (int, str))
+                                    or column.type == "word"):
+                return f"its {name} is missing"
+            row[name] = None if column.null else column.default
         elif column.type in NUMBERS:
             if type(value) is not int:
                 return f"its {name} is not a whole number"

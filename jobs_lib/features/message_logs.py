@@ -35,7 +35,7 @@ def purge_logs(ctx, declared) -> dict:
 
 def _of_owners(ctx, keep: timedelta):
     """A Selection for each user who chose less than `keep`: as long as that is still so."""
-    if guard.held(ctx, "log_retentions"):
+    if guard.stops(ctx, "log_retentions"):
         return
     for rows in ctx.db.pages("SELECT id, log_retention_days FROM {users} WHERE log_retention_days "
                              "< :most", key=("log_retention_days", "id"), most=-(-keep // DAY),
@@ -85,7 +85,7 @@ def purge_headers(ctx) -> dict:
     keep = ctx.options.keep or ctx.options_of("purge_message_logs").keep
     limits = guard.kept(ctx, "header_snapshots", {"keep": keep}, lambda limits: sum(
         chosen.count(ctx.db) for chosen in _expired(ctx, limits["keep"])))
-    orphans = [] if guard.held(ctx, "header_snapshots") else [
+    orphans = [] if guard.stops(ctx, "header_snapshots") else [
         _snapshots(f"(SELECT MIN(id) {ITS_LOG}) IS NULL", {}, "orphans")]
     return delete(ctx, "header_snapshots", [*orphans, *_expired(ctx, limits["keep"])])
 

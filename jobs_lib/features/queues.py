@@ -27,13 +27,13 @@ def _nobodys(table: str) -> str:
 
 FORWARDS = Queue(
     "forwards", "forward", "failed_emails", "retry_forwards", "sent",
-    delays=lambda options: options.delays, counted_from="created_at", dated=True,
+    delays=lambda options: options.delays, dated=True,
     columns=("alias_id", "destination_id", "envelope_from", "envelope_to", "raw_path"),
     when_over=(("notified_at", NOW),),
     missing=f"{_nobodys('failed_emails')} OR {_missing('failed_emails', 'alias_id', 'aliases')}")
 NOTICES = Queue(
     "notifications", "notification", "notifications", "send_notifications", "sent",
-    delays=lambda options: (AT_ONCE, *options.delays), counted_from="created_at", priority=True,
+    delays=lambda options: (AT_ONCE, *options.delays), priority=True,
     dated=True, first="first_attempt_at",   # the Date of the message, the same at each attempt
     columns=("kind", "persona", "to_email", "priority", "first_attempt_at"),
     when_done=(("sent_at", NOW), *UNREAD), when_over=UNREAD,
@@ -42,14 +42,14 @@ NOTICES = Queue(
 WEBHOOKS = Queue(
     "webhooks", "webhook", "webhook_deliveries", "retry_webhooks", "delivered",
     # the app's own first attempt counts, and may not have been made
-    delays=lambda options: (AT_ONCE, *options.delays), counted_from="last_attempt_at",
+    delays=lambda options: (AT_ONCE, *options.delays),
     by_attempts=True, columns=("webhook_id", "event_id", "event_type"), code="response_status",
     missing=f"{_nobodys('webhook_deliveries')} OR "
     f"{_missing('webhook_deliveries', 'webhook_id', 'webhooks')}")
 EXPORTS = Queue(
     "exports", "export", "export_requests", "export_accounts", "ready",
     # what could not be made is tried again in the next run, three times in all
-    delays=lambda options: (AT_ONCE, AT_ONCE, AT_ONCE), counted_from="requested_at",
+    delays=lambda options: (AT_ONCE, AT_ONCE, AT_ONCE),
     code="", error="error", waits="queued", works="running", others=("expired",),
     added="requested_at", tried="started_at", missing=_nobodys("export_requests"),
     after_deletion="1 = 1")             # it is refused
@@ -70,7 +70,7 @@ def work_to_do(ctx, queue: Queue, kind=None):
     nothing is due, or nothing may be sent. `kind()`: the class that its feature has, which an idle
     run does not load."""
     ctx.counts.update({queue.done: 0, "retried": 0, "failed": 0})
-    if is_idle(ctx, queue.table, (queue.done, "failed")) or not ctx.may_send():
+    if is_idle(ctx.db, queue.table, queue.waits, queue.works) or not ctx.may_send():
         return None
     from jobs_lib.engines.queue import work_if_due
     return work_if_due(ctx, queue, kind and kind())

@@ -52,7 +52,7 @@ def job(ctx):
     if not (new or going or refused):       # most runs load nothing that deletes
         return ctx.counts
     from jobs_lib.engines import guard
-    if guard.held(ctx, "accounts") or ctx.dry_run or not ctx.may_send():
+    if guard.stops(ctx, "accounts") or ctx.dry_run or not ctx.may_send():
         return ctx.counts
     from jobs_lib.features.accounts import close, erase
 

@@ -41,7 +41,7 @@ def job(ctx):
     from jobs_lib.engines.due import is_idle
 
     ctx.counts.update(exported=0, expired=0, refused=0, put_off=0, failed=0)
-    if is_idle(ctx, "export_requests", ("expired", "failed")):
+    if is_idle(ctx.db, "export_requests", "queued", "running", "ready"):
         return ctx.counts           # most runs have none to look at, and load no more
     from jobs_lib.engines.queue import work_if_due
     from jobs_lib.features.exports import requests

@@ -17,8 +17,7 @@ from jobs_lib import schedule
 from jobs_lib.database import stored
 from jobs_lib.database.schema import version
 from jobs_lib.database.values import LARGEST_KEY
-from jobs_lib.engines import guard, refusals
-from jobs_lib.engines.relay import pause_now
+from jobs_lib.engines import guard, relay
 from jobs_lib.errors import ConfigError
 from jobs_lib.job import CRON
 from jobs_lib.records import namedtuple
@@ -34,7 +33,7 @@ Facts.__doc__ = """Everything, at `now`. Times are aware UTC.
 zone         `[core] timezone`, for texts                alerts  the section
 jobs         {name: JobFacts}                            queues  {name: QueueFacts} (queues.py)
 relay        row of `relay_state` while it is paused, or None
-refusing     [refusals.Refusing]: who refuses every message
+refusing     [relay.Refusing]: who refuses every message
 sent         function -> {"hour": (recipients, limit), ...}: few who look need it
 disks        [Disk]: where we write, one for each file system
 last_run_at  start of the latest run of any job
@@ -123,7 +122,7 @@ def collect(db, config, jobs, now, broken=()) -> Facts:
     return Facts(
         now, zone, alerts, found,
         queues(db, config, able, now, {name: job.interval for name, job in found.items()}, day),
-        mail and pause_now(db, now), refusals.of_everybody(db, now),
+        mail and relay.pause_now(db, now), relay.of_everybody(db, now),
         partial(_sent, db, mail, now), disks(config), last, beats.stopped(last), gap,
         [*problems, *_sections(config, usable)],
         tuple(name for name in lacking if found[name].enabled and not found[name].paused_at), lack,

@@ -12,7 +12,7 @@ from datetime import timedelta
 from jobs_lib import clock
 from jobs_lib.config.option_types import show_duration, show_size
 from jobs_lib.database import stored
-from jobs_lib.engines.refusals import EVERYBODY
+from jobs_lib.engines.relay import EVERYBODY
 from jobs_lib.errors import Unfit
 from jobs_lib.records import namedtuple
 from jobs_lib.runner import doubt, incident_files

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from jobs_lib import catalogue, clock
 from jobs_lib.database import stored
 from jobs_lib.database.schema import NAMES
-from jobs_lib.database.values import INVALID, UNKNOWN_STATUS
+from jobs_lib.database.values import INVALID
 from jobs_lib.paths import VERSION, program
 
 from . import facts, incidents, overdue, run_statistics
@@ -25,9 +25,8 @@ OF_JOB = ("when", "last_ok_at", "failures", "failing_since", "late_since", "next
 OF_RUN = ("status", "started_at", "finished_at", "duration_ms")
 OF_QUEUE = ("name", "job", "what", "depth", "due", "oldest_due_at", "uncertain_last_day",
             "done_last_day", "failed_last_day", "stalled_since", "holds")
-NO_ROWS = {INVALID: 0, UNKNOWN_STATUS: 0}
 MISCONFIGURED = {**dict.fromkeys(OF_JOB), "when": "", "failures": 0, "state": "misconfigured",
-                 "last": None, "error": None, **NO_ROWS}
+                 "last": None, "error": None, INVALID: 0}
 NOT_DUE = {"due_since": None, "overdue": False}
 
 
@@ -124,19 +123,14 @@ def _job(job, found, invalid: dict, is_wrong: bool) -> dict:
     return {**known, **facts, "state": "misconfigured" if is_wrong else _state(found),
             "last": last and {name: last[name] for name in OF_RUN},
             "error": incidents.short_error(found.last_error) or None,
-            **(invalid.get(last["id"], NO_ROWS) if last else NO_ROWS)}
+            INVALID: invalid.get(last["id"], 0) if last else 0}
 
 
-def _invalid_rows(db, jobs) -> dict[int, dict]:
-    """{id of a job's last run: how many rows it could not read, and left to the app}."""
+def _invalid_rows(db, jobs) -> dict[int, int]:
+    """{id of a job's last run: how many rows it could not read}."""
     ids = [job.last["id"] for job in jobs if job.last]
-    if not ids:
-        return {}
-    found = {}
-    for row in db.query("SELECT id, counts FROM {job_runs} WHERE id IN (:ids)", ids=ids):
-        counts = stored.document(row["counts"])
-        found[row["id"]] = {name: stored.count(counts, name) for name in NO_ROWS}
-    return found
+    return {row["id"]: stored.count(stored.document(row["counts"]), INVALID) for row in db.query(
+        "SELECT id, counts FROM {job_runs} WHERE id IN (:ids)", ids=ids)} if ids else {}
 
 
 def _state(job) -> str:

@@ -117,9 +117,6 @@ def _notes(job: dict, screen: Screen, cron_stopped: bool) -> list[str]:
     if job["invalid"]:
         rows = counted(job["invalid"], "invalid row")
         notes.append(f"{rows} in its last run: its log says which")
-    if job["unknown_status"]:
-        rows = counted(job["unknown_status"], "row")
-        notes.append(f"{rows} left to your app in its last run: its log says which")
     if job["late_since"] and not cron_stopped:
         notes.append(f"late: due since {screen.at(job['late_since'])}")
     elif job["overdue"] and not cron_stopped:

@@ -12,7 +12,7 @@ from tests.support.product import ANSWERED, Busy, DatabaseError, Response
 
 JOB = "retry_webhooks"
 NONE = {"delivered": 0, "retried": 0, "failed": 0}
-CANCELS = "SET status = :status, finished_at = :finished_at, next_attempt_at"
+CANCELS = "SET status = 'failed', finished_at = :now, next_attempt_at"
 
 
 @pytest.fixture(autouse=True)

@@ -69,15 +69,6 @@ def test_a_minutes_room_is_waited_for_within_the_budget(shared, budget, sent):  
 
 
 @pytest.mark.parametrize("job", BOTH)
-def test_a_budget_that_is_too_short_for_one_message_is_said_before(shared, job):       # R11
-    shared.config(core={"grace": "1s"}, mail={"per_hour": "off"})
-    fill(shared, job, 1)
-    said = shared.fails(job, dry_run=True, budget="5s")
-    assert said == shared.fails(job, budget="5s")
-    assert "make the budget longer" in said
-
-
-@pytest.mark.parametrize("job", BOTH)
 def test_bad_rows_end_beside_good_ones_and_alone_they_fail_the_run(shared, job):       # R11 R67
     odd = "many" if shared.url.startswith("sqlite") else -1
     fill(shared, job, 1, 5)

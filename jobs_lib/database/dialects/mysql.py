@@ -315,14 +315,6 @@ def literal(text: str) -> str:
 def quote(identifier: str) -> str:
     return f"`{identifier}`"
 
-def others(table: str, column: str, known) -> list[str]:
-    """Rules that together find each row with another text than these. DISTINCT skips from one text
-    of the index to the next, also over an ENUM, of which the server makes no range."""
-    words = ", ".join(f"'{word}'" for word in known)
-    there = f"SELECT DISTINCT {column} FROM {{{table}}}"
-    return [f"{column} IN (SELECT {column} FROM ({there}) there WHERE {column} NOT IN ({words}))"]
-
-
 def conflict(keys: list, updates: list) -> str:
     """What an INSERT does when its row is there already."""
     return "ON DUPLICATE KEY UPDATE " + ", ".join(updates

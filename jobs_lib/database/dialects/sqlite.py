@@ -352,13 +352,6 @@ def quote(identifier: str) -> str:
     return f'"{identifier}"'
 
 
-def others(table: str, column: str, known) -> list[str]:
-    """Rules that together find each row with another text than these: ranges of an index."""
-    words = sorted(known)
-    between = [f"{column} > '{one}' AND {column} < '{next}'" for one, next in zip(words, words[1:])]
-    return [f"{column} < '{words[0]}'", *between, f"{column} > '{words[-1]}'"]
-
-
 def conflict(keys: list, updates: list) -> str:
     """What an INSERT does when its row is there already."""
     columns = ", ".join(map(quote, keys))

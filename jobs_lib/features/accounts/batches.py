@@ -5,7 +5,7 @@ from functools import partial
 
 from jobs_lib.engines import spool
 from jobs_lib.engines.batch_delete import FILES_AT_ONCE, LISTED, BatchSizer
-from jobs_lib.engines.rows import IN_HAND, in_hand
+from jobs_lib.engines.due import IN_HAND, in_hand
 from jobs_lib.errors import Conflict, Lost
 from jobs_lib.features.notifications.reminders import alone
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.database.values import INVALID, chunked
-from jobs_lib.engines.rows import has_status
+from jobs_lib.engines.due import has_status
 from jobs_lib.records import namedtuple
 
 LABEL = "account-deletion"          # of the derived key that makes a `user_ref` of a user's id

@@ -44,13 +44,12 @@ SAME = ("user_id", "name", "ownership_token", "status")     # else it is another
 def preview(ctx) -> dict:
     """What a run would look at. Nobody is asked."""
     work, named = Looks(ctx, DOMAINS), _named(ctx)
-    work.count_unknown()
     number = ctx.within_limit(len(named) or work.due().backlog(EVERY_ONE)[0])
     if number:
         rows = work.read(named or work.due().ids(SHOWN))
         ctx.show(f"look at the records of {counted(number, 'domain')}",
                  list(rows.values())[:min(number, SHOWN)])
-    guard.held(ctx, "domains")
+    guard.stops(ctx, "domains")
     return {**ctx.counts, "checked": number}
 
 
@@ -71,7 +70,7 @@ def check_due(ctx) -> None:
         ctx.count("not_checked", work.due().backlog(EVERY_ONE)[0])
     elif work:
         ring, work.resolver, done = Ring(work), ctx.dns(), 0
-        ring.also, ring.values = ACTIVE + " AND id IN (:named)" * bool(named), {"named": named}
+        work.also, work.values = ACTIVE + " AND id IN (:named)" * bool(named), {"named": named}
         while not ctx.should_stop(done) and (
                 rows := work.take(ring, ctx.within_limit(AT_ONCE, done))):
             done += work.look_at(rows)
@@ -165,7 +164,7 @@ class Looks(Work):
         ctx = self.ctx
         if status.after(row, verdict, ctx.now, ctx.options).event not in (WARNED, FAILED):
             return True
-        if row["status"] == VERIFIED and guard.held(ctx, "domains"):
+        if row["status"] == VERIFIED and guard.stops(ctx, "domains"):
             return False
         # where nobody gets an answer, the fault is not this domain's
         return ctx.may_expire() and (verdict == FAIL or self.resolver.look_up(

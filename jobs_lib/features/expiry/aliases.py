@@ -33,7 +33,7 @@ OF_OWNER = ("SELECT id, user_id, address, expires_at FROM {aliases} WHERE user_i
 def expire(ctx) -> None:
     """Switch off what is past its end, an owner at a time, each with its audit rows and its notice
     in one commit. A dry run shows it."""
-    if guard.held(ctx, "aliases"):
+    if guard.stops(ctx, "aliases"):
         return
     if number := ctx.db.value(NO_TIME, first=clock.FIRST):
         ctx.count(INVALID, number)

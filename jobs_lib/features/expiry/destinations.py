@@ -40,7 +40,7 @@ def remove(ctx) -> None:
     A limit that was shortened by mistake does not count yet, so it writes no warning.
     """
     due = begin(ctx, UNUSED)
-    if due and (after := due.limits["remove_after"]) and not guard.held(
+    if due and (after := due.limits["remove_after"]) and not guard.stops(
             ctx, "destinations", announced=guard.announced(ctx.options, ctx.now, after)):
         remind(ctx, _to_go(after))
         finish(ctx, due, within=lambda _, rows: _with_them(ctx, rows))

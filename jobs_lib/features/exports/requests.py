@@ -17,8 +17,8 @@ from functools import partial
 
 from jobs_lib import clock, text
 from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT, Tried
+from jobs_lib.engines.due import UNCLAIMED
 from jobs_lib.engines.queue import Work
-from jobs_lib.engines.rows import UNCLAIMED
 from jobs_lib.features.notifications.enqueue import dedupe_key, notify
 
 from . import download, files

@@ -108,7 +108,6 @@ def preview(ctx) -> dict:
     """Show what a run would do, and return the counts. How many rows an account has is not
     counted."""
     work = requests.Requests(ctx, EXPORTS)
-    work.count_unknown()
     made: list[dict] = []
     refused: list[dict] = []
     for row in work.take(Ring(work), requests.AT_ONCE):

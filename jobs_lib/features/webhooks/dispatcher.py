@@ -17,7 +17,6 @@ from jobs_lib import clock
 from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT, Tried
 from jobs_lib.engines.queue import Settled, Work, until_stored
 from jobs_lib.engines.turns import Ring, Turn
-from jobs_lib.engines.wanted import still_wanted
 
 from . import endpoints
 from .deliveries import MARGIN
@@ -80,8 +79,7 @@ class Dispatcher:
     def _read(self, lane: Lane, id) -> dict | None:
         """The row, if it is still to be sent; its endpoint as it is now. Where nobody waits for it,
         all that waits for this owner or endpoint is cancelled."""
-        rows = still_wanted(self.work, [self.ring],
-                            self.work.usable([Turn(id, lane.owner, False, self.ring)]))
+        rows = self.work.usable([Turn(id, lane.owner, False, self.ring)])
         if not rows:
             return None
         [row] = rows
@@ -135,11 +133,11 @@ class Dispatcher:
         if verdict.outcome == POSTPONED:
             word = "postponed"
             self.ctx.stop("this host cannot send")          # the next would fare alike
-        if not settled.over:
+        if settled.stored:
             self.ctx.count(word)
         self.ctx.log.event("delivery", "info" if verdict.outcome == SENT else "warning",
                            id=row["id"], webhook_id=row["webhook_id"], attempt=row["attempt"],
-                           outcome="ended by the app" if settled.over else word,
+                           outcome=word if settled.stored else "ended by the app",
                            code=attempt.response.status, next_attempt_at=due and clock.text(due))
 
     def _postpone_if_paused(self, endpoint: dict) -> bool:
@@ -147,18 +145,18 @@ class Dispatcher:
         backlog the rest is moved by the next runs, which pass it by."""
         if not endpoints.is_paused(endpoint, self.ctx.clock()):
             return False
-        self.work.change_waiting("webhook_id = :hook AND next_attempt_at < :until",
-                                 {"next_attempt_at": endpoint["paused_until"]}, most=MOVED,
-                                 hook=endpoint["id"], until=endpoint["paused_until"])
+        self.work.change("webhook_id = :hook AND next_attempt_at < :until",
+                         "next_attempt_at = :until", most=MOVED, hook=endpoint["id"],
+                         until=endpoint["paused_until"])
         return True
 
     def _cancel(self, reason: str, column: str, value) -> None:
         """End what waits for this owner or endpoint, but what the guard holds."""
         self.ctx.log.event("deliveries", outcome="cancelled", reason=reason)
-        self.work.change_waiting(f"{column} = :value{self.ring.also}", {
-            "status": "failed", "finished_at": self.ctx.clock(), "next_attempt_at": None,
-            "last_error": f"cancelled: {reason}"}, counted="cancelled", value=value,
-            **self.ring.values)
+        self.work.change(f"{column} = :value{self.work.also}", "status = 'failed', "
+                         "finished_at = :now, next_attempt_at = NULL, last_error = :why",
+                         counted="cancelled", value=value, now=self.ctx.clock(),
+                         why=f"cancelled: {reason}", **self.work.values)
         if column == "webhook_id":
             self.picker.drop(value)
 
@@ -202,6 +200,5 @@ class Dispatcher:
     def _due(self, rule: str, **values) -> list[dict]:
         due, bound = self.work.due_rule()
         return self.db.query("SELECT id, webhook_id FROM {webhook_deliveries} "
-                             f"WHERE status = 'pending' AND {due} AND {rule}{self.ring.also} "
-                             f"ORDER BY next_attempt_at, id LIMIT {PAGE}", **bound, **values,
-                             **self.ring.values)
+                             f"WHERE status = 'pending' AND {due} AND {rule} "
+                             f"ORDER BY next_attempt_at, id LIMIT {PAGE}", **bound, **values)

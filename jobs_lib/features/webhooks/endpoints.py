@@ -91,7 +91,7 @@ def preview(ctx) -> None:
         return reasons_to_cancel(ctx.db, rows, known)
     show_due(ctx, WEBHOOKS, ("due delivery", "due deliveries"), reasons)
     if failing:
-        guard.held(ctx, "endpoints")
+        guard.stops(ctx, "endpoints")
 
 
 def store_result(ctx, endpoint: dict, verdict) -> dict:
@@ -136,7 +136,7 @@ def conclude(ctx, failed: dict) -> list:
     now = ctx.clock()
     due = [id for id, endpoint in current(ctx.db, failed).items()
            if failed[id].gone or is_long_failing(endpoint, now)]
-    if not due or guard.held(ctx, "endpoints"):
+    if not due or guard.stops(ctx, "endpoints"):
         return []
     disabled = []
     for id in due:
