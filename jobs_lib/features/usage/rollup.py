@@ -131,18 +131,18 @@ def _first(ctx) -> str:
 def _next_day(db, since: str) -> str | None:
     """The first day from that one on of which anything is known. The log is asked first: what is
     purged meanwhile is found in its totals."""
-    found = [_first_day(db, table, column, since, LATEST) for table, column in (
+    found = [_first_day(db, table, column, since) for table, column in (
         ("message_logs", "created_at"), ("message_stats", "day"), ("usage_daily", "day"))]
     return min(filter(None, found), default=None)
 
 
-def _first_day(db, table: str, column: str, since: str, before: str) -> str | None:
-    """The first day in a column that an index begins with. SQLite takes any text for a time: what
-    names no day of that span is passed over."""
+def _first_day(db, table: str, column: str, since: str) -> str | None:
+    """The same in a column that an index begins with. SQLite takes any text for a time: what names
+    no day is passed over."""
     day = db.dialect.day(column)
-    return db.value(f"SELECT {day} FROM {{{table}}} WHERE {column} >= :since AND {column} < :before"
-                    f" AND {day} >= :since AND {day} < :before ORDER BY {column} LIMIT 1",
-                    since=since, before=before)
+    return db.value(f"SELECT {day} FROM {{{table}}} WHERE {column} >= :since AND {column} < :last "
+                    f"AND {day} >= :since AND {day} < :last ORDER BY {column} LIMIT 1",
+                    since=since, last=LATEST)
 
 
 # Adding up
@@ -209,11 +209,12 @@ def _stale(db, table: str, first: str) -> int:
 def _delete_old(ctx, first: str) -> None:
     """Day by day."""
     for table, column in TABLES.items():
-        while not ctx.should_stop() and (
-                day := _first_day(ctx.db, table, column, EARLIEST, first)):
-            delete = partial(ctx.db.execute, f"DELETE FROM {{{table}}} WHERE {column} >= :day "
-                             f"AND {column} < :next_day", day=day, next_day=_after(day))
-            ctx.count("deleted", _paced(ctx, delete))
+        for row in ctx.db.query(f"SELECT DISTINCT {column} AS day FROM {{{table}}} "
+                                f"WHERE {column} < :first ORDER BY {column}", first=first):
+            if ctx.should_stop():
+                return
+            ctx.count("deleted", _paced(ctx, partial(
+                ctx.db.execute, f"DELETE FROM {{{table}}} WHERE {column} = :day", **row)))
 
 
 # Days as text, as the database holds them
