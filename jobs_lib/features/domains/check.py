@@ -110,7 +110,10 @@ class Looks(Work):
             with alone(ctx, row["id"], "domain"):
                 if isinstance(answers, Exception):
                     raise answers
-                self._store(row, records.judge(wanted, answers))
+                results = records.judge(wanted, answers)
+                verdict = records.verdict(results)
+                self.db.batch(partial(self._store, row, results, verdict,
+                                      self._may_act(row, verdict)))
             ctx.progress(ctx.counts["checked"], unknown=ctx.counts["unknown"])
             if ctx.should_stop():
                 break
@@ -152,12 +155,6 @@ class Looks(Work):
         return None if row["id"] in self.unusable else Wanted(
             name or row["name"], token, ctx.section("dns"), required, bool(name))
 
-    def _store(self, row: dict, results: dict) -> None:
-        """Store a result, with what it means for the domain."""
-        verdict = records.verdict(results)
-        may_act = self._may_act(row, verdict)
-        self.db.batch(partial(self._change, row, results, verdict, may_act))
-
     def _may_act(self, row: dict, verdict: str) -> bool:
         """Whether its owner may be warned, or it may fail, if it comes to that. Asked before the
         transaction, since the guard counts, and a resolver takes its time."""
@@ -170,9 +167,9 @@ class Looks(Work):
         return ctx.may_expire() and (verdict == FAIL or self.resolver.look_up(
             records.own_name(ctx.section("dns")), "TXT").outcome != UNKNOWN)
 
-    def _change(self, seen: dict, results: dict, verdict: str, may_act: bool) -> None:
+    def _store(self, seen: dict, results: dict, verdict: str, may_act: bool) -> None:
         """In one transaction: judge the row as it is now, store, notify."""
-        ctx, db = self.ctx, self.db
+        ctx, db, found = self.ctx, self.db, status.in_words(results)
         row = db.row(f"SELECT {STORED} FROM {{domains}} WHERE id = :id AND next_check_at = :until"
                      f"{db.for_update}", id=seen["id"], until=seen["until"])
         user = row and db.row("SELECT id, email, name FROM {users} WHERE id = :id "
@@ -181,8 +178,8 @@ class Looks(Work):
                                                             for name in SAME):
             ctx.count("changed")            # it is another, or another run's, by now
             return
-        warning = notices.warning(ctx, row) if verdict == FAIL and row["status"] == VERIFIED else (
-            None)
+        is_failing = verdict == FAIL and row["status"] == VERIFIED
+        warning = notices.warning(ctx, row) if is_failing else None
         # `now` is fixed for the run: a slow one puts no domain off its rhythm
         change = status.after(row, verdict, ctx.now, ctx.options, warning, may_act)
         values = {**change.values, "checked_at": ctx.now,
@@ -193,10 +190,8 @@ class Looks(Work):
         db.execute("UPDATE {domains} SET recheck_requested_at = NULL WHERE id = :id "
                    "AND recheck_requested_at = :seen", id=row["id"],
                    seen=seen["recheck_requested_at"])
-        attempts.complete(db, DOMAINS.kind, seen, ctx.run_id, verdict,
-                          Tried(None, status.in_words(results)), ctx.clock())
-        wrong = {check: result["reason"] for check, result in results.items()
-                 if result["state"] == FAIL}
+        attempts.complete(db, DOMAINS.kind, seen, ctx.run_id, verdict, Tried(None, found),
+                          ctx.clock())
         if change.event:
             notices.queue(ctx, user, row, change, results)
             ctx.count(change.event)
@@ -204,13 +199,13 @@ class Looks(Work):
             audit.record(db, now=ctx.now, user_id=user["id"], event=f"domain.{change.event}",
                          severity="info" if change.event == VERIFIED else "warning",
                          details={"domain_id": row["id"], "name": row["name"],
-                                  "was": row["status"], "wrong": wrong})
+                                  "was": row["status"], "wrong": {
+                                      check: result["reason"] for check, result in results.items()
+                                      if result["state"] == FAIL}})
         ctx.count("checked")
         ctx.count("unknown", verdict == UNKNOWN)
         ctx.log.event("domain checked", domain_id=row["id"], verdict=verdict, change=change.event,
-                      wrong=wrong, unanswered=next((
-                          result["problem"] for result in results.values()
-                          if result["state"] == UNKNOWN), None))
+                      found=found)
 
     def finish(self) -> None:
         """Rows that are unusable wait a day, and keep their status."""
