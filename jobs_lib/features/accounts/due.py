@@ -43,12 +43,6 @@ def notice_key(account) -> str:
     return dedupe_key(f"account-deletion:{account.id}:{account.deleted_at}")
 
 
-def is_done(deletion: dict | None, deleted_at) -> bool:
-    """Whether an account was closed for this deletion: one that was active again meanwhile is
-    closed again."""
-    return bool(deletion and deletion["revoked_at"] and deletion["requested_at"] == deleted_at)
-
-
 def deleted(ctx, also: str = "", **values):
     """Every Account whose user is `deleted`, the longest ago first; `also`: SQL of
     some of them."""
@@ -58,8 +52,8 @@ def deleted(ctx, also: str = "", **values):
     for some in chunked(rows, PAGE):
         refs = [user_ref(ctx, row["id"]) for row in some]
         known = {row["user_ref"]: row for row in ctx.db.query(
-            "SELECT id, user_ref, requested_at, revoked_at, erase_after, counts "
-            "FROM {account_deletions} WHERE user_ref IN (:refs) AND completed_at IS NULL "
+            "SELECT id, user_ref, requested_at, erase_after, counts FROM {account_deletions} "
+            "WHERE user_ref IN (:refs) AND completed_at IS NULL AND revoked_at IS NOT NULL "
             "ORDER BY id", refs=refs)}
         for row, ref in zip(some, refs):
             yield _account(ctx, row, ref, known.get(ref))
@@ -74,7 +68,9 @@ def _account(ctx, row: dict, ref: str, deletion):
     account = Account(**row, is_timed=is_timed, ref=ref, deletion=deletion)
     if not begun:
         return account
-    is_closed, notice, day = is_done(deletion, account.deleted_at), None, None
+    # one that was active again meanwhile is closed again
+    is_closed = bool(deletion and deletion["requested_at"] == account.deleted_at)
+    notice = day = None
     if is_closed:
         notice = ctx.db.value(
             "SELECT status FROM {notifications} WHERE dedupe_key = :key",

@@ -59,19 +59,19 @@ def remove(ctx, row: dict) -> int:
     found since the folder is not there: a disk may not be mounted.
     """
     path, removed = ctx.section("export").dir, 0
-    made, run = str(row.get("file_name") or ""), row.get("claim_run")
-    names = [made] if re.fullmatch(NAME, made) else []
-    names += [name_of(ctx, row["id"], run)] if run else []
-    for name in (name + end for name in names for end in ("", PART)):
+    name, run = str(row.get("file_name") or ""), row.get("claim_run")
+    if not re.fullmatch(NAME, name):
+        name = name_of(ctx, row["id"], run) if run else ""
+    for each in (name, name + PART) if name else ():
         try:
             with suppress(FileNotFoundError):
-                os.unlink(os.path.join(path, name))
+                os.unlink(os.path.join(path, each))
                 removed += 1
         except OSError as error:
-            raise JobsError(f"{path}/{name} cannot be deleted: {error.strerror}") from None
-    if names and not removed and mark(path, MARKER) != database_id(ctx.db):
-        raise JobsError(f"{OPTION} = {path} is not there, or has no mark of this database "
-                        f"({MARKER}), and {names[0]} in it is to be deleted: see whether its disk "
-                        "is mounted; if the files are lost, set `file_name` to NULL in the rows of "
-                        "`export_requests`")
+            raise JobsError(f"{path}/{each} cannot be deleted: {error.strerror}") from None
+    if name and not removed and mark(path, MARKER) != database_id(ctx.db):
+        raise JobsError(
+            f"{OPTION} = {path} is not there, or has no mark of this database ({MARKER}), "
+            f"and {name} in it is to be deleted: see whether its disk is mounted; if the files "
+            "are lost, set `file_name` to NULL in the rows of `export_requests`")
     return removed

@@ -27,8 +27,6 @@ from . import download, files
 DAY = timedelta(days=1)
 AT_ONCE = 200                # rows read at once
 NO_LINK = "cancelled: its export can no longer be downloaded"
-# what is against making one now: it is ended; another one of the account comes first
-REFUSED, LATER = "refused", "later"
 
 
 def over(ctx, most: int) -> list[dict]:
@@ -101,14 +99,14 @@ class Requests(Work):
         self.put_back(row, RETRY, "the run was killed", row["claim_run"])
 
     def room(self, row: dict) -> str | None:
-        """What is against making it now, asked in the commit that begins it: LATER, or REFUSED,
-        which is stored by it."""
+        """What is against making it now, or any of the account, asked in the commit that begins
+        it: it is refused, which is stored by it; or another run makes one."""
         # While the owner's row is locked, no other run begins a request of this account.
         user = owner(self.ctx, row, self.db.for_update)
         if refused := refusal(self.ctx, user, row):
             self._refuse(user, row, *refused)
-            return REFUSED
-        return LATER if self.db.value(
+            return "refused"
+        return "later" if self.db.value(
             "SELECT COUNT(*) FROM {export_requests} WHERE user_id = :user "
             f"AND status = 'running' AND NOT {UNCLAIMED}", user=row["user_id"]) else None
 

@@ -39,7 +39,7 @@ def make_all(work: requests.Requests) -> None:
         row["since"] = ctx.monotonic()
         if work.begin(row, work.room) is True:
             _make(work, row, os.path.join(folder, files.name_of(ctx, row["id"], ctx.run_id)))
-        else:               # its owner has none that could be made now
+        else:
             ring.passed.add(row["user_id"])
     work.finish()
 
