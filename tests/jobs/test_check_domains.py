@@ -416,7 +416,7 @@ def test_a_resolver_that_is_silent_costs_a_batch_no_more_than_its_time_limit(tmp
         service = serviced(tmp_path, f"sqlite:///{tmp_path}/jobs.db", hole.port, 96, timeout="1s")
         done = service.job(JOB)
         assert done["counts"] == {**NOTHING, "checked": 96, "unknown": 96}
-        assert done["duration_ms"] < 12_000             # 24 at once, a second each
+        assert done["duration_ms"] < 40_000             # 24 at once, a second each: not 96
 
 
 @pytest.mark.parametrize("sent, code", [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
