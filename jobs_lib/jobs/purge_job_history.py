@@ -18,15 +18,16 @@ from jobs_lib.engines.rules import Purge, Rule, keep, purge
 
 KEPT = 10               # of each job; as many good runs as history.usual_seconds() looks at
 
-# Each is read from the end of an index, however long the history is.
-SLOTS = "slot IS NOT NULL ORDER BY slot DESC LIMIT :kept"
-LAST = ("status <> 'skipped' ORDER BY id DESC LIMIT :kept",
-        "status = 'ok' ORDER BY id DESC LIMIT :kept")
-# From these slots.reconcile() sees whether a slot is done: how it ended at last, and how often it
-# failed.
-CARRIED_ON = (("id > :slot AND trigger_type = 'continue' AND status <> 'skipped' ORDER BY id DESC "
-              "LIMIT 1"), ("id > :slot AND trigger_type = 'continue' AND status = 'failed' "
-              "ORDER BY id DESC LIMIT :kept"))
+# What is needed of a job. Each is read from the end of an index, however long the history is. By
+# the last two, slots.reconcile() sees whether the last slot is done: how it ended at last, and how
+# often it failed.
+NEEDED = (
+    "slot IS NOT NULL ORDER BY slot DESC LIMIT :kept",
+    "status <> 'skipped' ORDER BY id DESC LIMIT :kept",
+    "status = 'ok' ORDER BY id DESC LIMIT :kept",
+    "id > :slot AND trigger_type = 'continue' AND status <> 'skipped' ORDER BY id DESC LIMIT 1",
+    "id > :slot AND trigger_type = 'continue' AND status = 'failed' ORDER BY id DESC LIMIT :kept",
+)
 
 
 def _not_needed(ctx, keep) -> tuple[str, dict]:
@@ -43,15 +44,11 @@ def _not_needed(ctx, keep) -> tuple[str, dict]:
 
 
 def _needed(db, job: str) -> list[dict]:
-    def found(which: str, **values) -> list[dict]:
-        return db.query(f"SELECT id, started_at FROM {{job_runs}} WHERE job = :job AND {which}",
-                        job=job, **values)
-
-    rows = found(SLOTS, kept=KEPT)
-    if rows:
-        last = rows[0]["id"]
-        rows += found(CARRIED_ON[0], slot=last) + found(CARRIED_ON[1], slot=last, kept=KEPT)
-    return rows + found(LAST[0], kept=KEPT) + found(LAST[1], kept=KEPT)
+    rows: list[dict] = []
+    for which in NEEDED:
+        rows += db.query(f"SELECT id, started_at FROM {{job_runs}} WHERE job = :job AND {which}",
+                         job=job, kept=KEPT, slot=rows[0]["id"] if rows else 0)
+    return rows
 
 
 ATTEMPTS = Purge("attempts", (Rule("began_at", option="keep_attempts"),))

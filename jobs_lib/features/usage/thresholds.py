@@ -30,13 +30,9 @@ ENDED = timedelta(hours=48)         # how long the last hours of a cycle may tak
 
 Metric = namedtuple("Metric", "name limit of_what amounts")
 Metric.__doc__ = "What is counted, the column of its limit, and how a notice calls and shows it."
-Period = namedtuple("Period", "start end elapsed counting is_over")
-Period.__doc__ = """A billing cycle as it is now.
-
-elapsed   whole percent of it that have passed
-counting  the percentages that count now, ascending
-is_over   it has ended: nobody is notified any more
-"""
+Period = namedtuple("Period", "start end elapsed counting")
+Period.__doc__ = """A billing cycle as it is now: how many whole percent of it have passed, and the
+percentages that count now, ascending."""
 Crossing = namedtuple("Crossing", "metric used limit new is_news")
 Crossing.__doc__ = """The thresholds of a metric that a user has crossed since the last run,
 ascending; whether the highest is above all that were recorded before."""
@@ -102,7 +98,7 @@ def _period(ctx, cycle) -> Period:
     elapsed = billing.elapsed_percent(cycle, ctx.now)
     counting = tuple(percent for percent, until in ctx.options.thresholds
                      if until is None or elapsed < until)
-    return Period(cycle.start, cycle.end, elapsed, counting, cycle.end <= ctx.now.date())
+    return Period(cycle.start, cycle.end, elapsed, counting)
 
 
 def _crossings(ctx, period: Period, users: list[dict]) -> dict:
@@ -138,6 +134,7 @@ def _crossing(period: Period, user: dict, metric: Metric, used: int, known: set)
 def _record(ctx, period: Period, ids: list) -> list[dict]:
     """The events of these users: one transaction, in which all is judged again; a dry run only
     looks."""
+    is_over = period.end <= ctx.now.date()          # then nobody is notified any more
     users = ctx.db.query(f"{USERS % 'id IN (:ids)'} ORDER BY id{ctx.db.for_update}", ids=ids)
     crossings, events = _crossings(ctx, period, users), []
     for user in users:
@@ -147,7 +144,7 @@ def _record(ctx, period: Period, ids: list) -> list[dict]:
                     "limit_value": each.limit, "elapsed_percent": period.elapsed}
                    for each in crossed for percent in each.new]
         news = sorted((each for each in crossed if each.is_news), key=lambda each: -each.new[-1])
-        if (news and ctx.options.notify and not period.is_over and user["status"] == "active"
+        if (news and ctx.options.notify and not is_over and user["status"] == "active"
                 and _notify(ctx, period, user, news) is not None):
             ctx.count("notices")
     ctx.count("users", len(crossings))
