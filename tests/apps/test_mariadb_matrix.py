@@ -15,8 +15,9 @@ import pytest
 
 from tests.apps.test_text_keys import OF_RUNS, outcome, story
 from tests.servers.mariadb import MariaDB
-from tests.support import client, databases
+from tests.support import databases
 from tests.support.bench import Bench
+from tests.support.db import run_sql
 from tests.support.product import NAMES, NO_DEFAULT, REFERENCES, app_tables, connect, ddl, table
 from tests.test_hostile_rows import JOBS, configured, healthy
 
@@ -165,7 +166,7 @@ def made(server, variant) -> str:
     db.close()
     statements = [variant.change(name, sql) if variant.change else sql for name, sql in ours]
     assert (statements != [sql for _, sql in ours]) == bool(variant.change)
-    client.run(url, ";\n".join([*statements, *variant.after]) + ";\n")
+    run_sql(url, ";\n".join([*statements, *variant.after]) + ";\n")
     databases.migrated(url, tables=variant.tables).close()
     if variant.rights:
         database = url.partition("?")[0].rpartition("/")[2]
@@ -264,7 +265,7 @@ def test_every_job_does_through_views_what_it_does_on_tables(tmp_path, sqlite_ur
         for sql in ddl.create_table(db, table(name)):
             db.execute(sql)
     db.close()
-    client.run(url, "CREATE TABLE journal (what TEXT);" + "".join(map(view, app_tables.TABLES)))
+    run_sql(url, "CREATE TABLE journal (what TEXT);" + "".join(map(view, app_tables.TABLES)))
     databases.migrated(url).close()
     views = Bench(tmp_path / "views", url)
     ours, theirs = told(plain), told(views)

@@ -7,8 +7,9 @@ import re
 import pytest
 
 from tests.queue.test_rows import due
-from tests.support import adopted, client
+from tests.support import adopted
 from tests.support.bench import NOW, Bench
+from tests.support.db import run_sql
 from tests.support.product import connect, fit, migrate
 
 SESSIONS = "CREATE TABLE app_sessions (id INTEGER PRIMARY KEY, user_id BIGINT{})"
@@ -116,7 +117,7 @@ def url(mariadb):
 
 def refuse(tmp_path, url: str, sql: str, job: str, said: str, other: str) -> None:
     """The job says it, changes nothing, and the other one runs."""
-    client.run(url, sql.replace("; ", ";\n") + ";\n")
+    run_sql(url, sql.replace("; ", ";\n") + ";\n")
     bench = Bench(tmp_path, url, adopted.TABLES)
     bench.config(dns={"mx_hosts": "mx.example"})
     for dry_run in (False, True):
@@ -143,7 +144,7 @@ def test_what_a_server_knows_of_its_tables_is_asked_for(tmp_path, url, case):   
 
 @pytest.mark.parametrize("sql", HARMLESS)
 def test_a_foreign_key_that_does_no_harm_is_not_named(url, sql):                       # R75
-    client.run(url, sql.replace("; ", ";\n") + ";\n")
+    run_sql(url, sql.replace("; ", ";\n") + ";\n")
     db = connect(url, tables=adopted.TABLES)
     assert fit.look(db) == []
     db.close()
@@ -205,10 +206,10 @@ def test_two_alike_may_be_in_a_table_of_an_apps(blank_url):                     
 @pytest.mark.parametrize("is_behind_a_view", (False, True))
 def test_nothing_is_tried_in_a_table_that_rolls_nothing_back(url, is_behind_a_view):   # R75
     stored = "Logins" if is_behind_a_view else "app_sessions"
-    client.run(url, "ALTER TABLE app_sessions ENGINE=MyISAM;\n")
+    run_sql(url, "ALTER TABLE app_sessions ENGINE=MyISAM;\n")
     if is_behind_a_view:
-        client.run(url, f"RENAME TABLE app_sessions TO {stored};\n"
-                   f"CREATE VIEW app_sessions AS SELECT * FROM {stored};\n")
+        run_sql(url, f"RENAME TABLE app_sessions TO {stored};\n"
+                f"CREATE VIEW app_sessions AS SELECT * FROM {stored};\n")
     db = connect(url, tables=adopted.TABLES)
     db.insert("sessions", user_id=1, token_hash="x", expires_at="2026-01-01 00:00:00")
     migrate(db, NOW)
@@ -226,11 +227,11 @@ def test_no_row_is_changed_through_a_view_of_tables_that_cannot_be_seen(mariadb,
     """Such as one of another database: nobody knows whether that rolls back."""
     other = adopted.make(mariadb.database())
     theirs = other.partition("?")[0].rpartition("/")[2]
-    client.run(other, "RENAME TABLE app_sessions TO logins;\nALTER TABLE logins ENGINE=MyISAM;\n"
-               "INSERT INTO logins (user_id, token_hash, expires_at) VALUES "
-               "(1, 'x', '2026-01-01 00:00:00');\n")
-    client.run(url, "DROP TABLE app_sessions;\n"
-               f"CREATE VIEW app_sessions AS SELECT * FROM {theirs}.logins;\n")
+    run_sql(other, "RENAME TABLE app_sessions TO logins;\nALTER TABLE logins ENGINE=MyISAM;\n"
+            "INSERT INTO logins (user_id, token_hash, expires_at) VALUES "
+            "(1, 'x', '2026-01-01 00:00:00');\n")
+    run_sql(url, "DROP TABLE app_sessions;\n"
+            f"CREATE VIEW app_sessions AS SELECT * FROM {theirs}.logins;\n")
     db = connect(url, tables=adopted.TABLES)
     migrate(db, NOW)
     assert fit.look(db) == []
@@ -240,12 +241,12 @@ def test_no_row_is_changed_through_a_view_of_tables_that_cannot_be_seen(mariadb,
 
 
 def test_rows_of_other_tables_that_a_purge_takes_along_are_named(tmp_path, url):       # R75
-    client.run(url, "RENAME TABLE app_sessions TO logins;\n"
-               "CREATE VIEW app_sessions AS SELECT * FROM logins;\n"
-               "CREATE TABLE drafts (login BIGINT, CONSTRAINT of_login FOREIGN KEY (login) "
-               "REFERENCES logins (id) ON DELETE CASCADE);\n"
-               "CREATE TABLE settings (user_id BIGINT, FOREIGN KEY (user_id) REFERENCES app_users "
-               "(id) ON DELETE CASCADE);\n")
+    run_sql(url, "RENAME TABLE app_sessions TO logins;\n"
+            "CREATE VIEW app_sessions AS SELECT * FROM logins;\n"
+            "CREATE TABLE drafts (login BIGINT, CONSTRAINT of_login FOREIGN KEY (login) "
+            "REFERENCES logins (id) ON DELETE CASCADE);\n"
+            "CREATE TABLE settings (user_id BIGINT, FOREIGN KEY (user_id) REFERENCES app_users "
+            "(id) ON DELETE CASCADE);\n")
     bench = Bench(tmp_path, url, adopted.TABLES)
     said = ("the foreign key of_login of drafts deletes its rows with those of app_sessions (ON "
             "DELETE CASCADE)")
@@ -257,7 +258,7 @@ def test_rows_of_other_tables_that_a_purge_takes_along_are_named(tmp_path, url):
 
 
 def test_an_audit_log_of_its_own_is_made_as_the_refusal_says(tmp_path, url):           # R75
-    client.run(url, "ALTER TABLE app_audit_logs ADD COLUMN tenant VARCHAR(9) NOT NULL;\n")
+    run_sql(url, "ALTER TABLE app_audit_logs ADD COLUMN tenant VARCHAR(9) NOT NULL;\n")
     bench = Bench(tmp_path, url, adopted.TABLES)
     assert "or let [tables] audit_logs name a table that is not there" in bench.fails(
         "expire_aliases")

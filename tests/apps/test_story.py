@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import client
-from tests.support.db import Client
+from tests.support.db import Client, run_sql
 
 PAGE = (Path(__file__).parents[2] / "docs" / "adoption.md").read_text(encoding="utf-8")
 ANN, BEN = "5f0c1d5e-7b0a-4a6e-9d55-0c2f6a2b9d10", "9b2f7f0a-53a1-4f0e-8f0b-3d0a5b1c7e22"
@@ -34,7 +33,7 @@ def shop(line, blank_url):
     engine = "sqlite" if blank_url.startswith("sqlite") else "mariadb"
     if engine == "sqlite":
         Path(blank_url.partition(":///")[2]).touch()
-    client.run(blank_url, example(engine) + ROWS)
+    run_sql(blank_url, example(engine) + ROWS)
     line.ini(f"[core]\ndatabase = {blank_url}\nprefix = jobs_\nstate_dir = state\nlog_dir = log\n"
              f"[spool]\ndir = spool\n[mail]\ntransport = maildir\nmaildir = sent\n"
              f"domain = service.example\nfrom = jobs@service.example\n{NAMES}")
@@ -76,7 +75,7 @@ def test_what_the_page_makes_of_the_rest(shop):                    # R14 R20 R75
     """What `migrate` prints is run; then every job works, and an account is deleted through the
     views with what it has."""
     printed = shop.run("migrate")
-    client.run(shop.url, "\n".join(re.findall(r"(?ms)^(?:CREATE|ALTER) .*?;$", printed)) + "\n")
+    run_sql(shop.url, "\n".join(re.findall(r"(?ms)^(?:CREATE|ALTER) .*?;$", printed)) + "\n")
     assert shop.run("migrate", "--check") == "the schema is up to date\n"
     again = shop.run("migrate")
     assert "paused" not in again
@@ -104,14 +103,14 @@ def test_other_names_pause_the_jobs_again(shop):                   # R74
 
 
 def test_a_table_with_our_name_that_is_not_named_beside_a_prefix(shop):      # R75
-    client.run(shop.url, "CREATE TABLE aliases (id INTEGER PRIMARY KEY);\n")
+    run_sql(shop.url, "CREATE TABLE aliases (id INTEGER PRIMARY KEY);\n")
     assert ("if the table aliases is your app's, set [tables] aliases = aliases; else run the SQL"
             in " ".join(shop.run("migrate").split()))
 
 
 def test_words_that_no_job_knows_are_named(shop):                  # R74 R75
-    client.run(shop.url, "CREATE TABLE jobs_failed_emails (id INTEGER PRIMARY KEY, status "
-               "VARCHAR(20));\nINSERT INTO jobs_failed_emails VALUES (1, 'queued'), (2, 'sent');\n")
+    run_sql(shop.url, "CREATE TABLE jobs_failed_emails (id INTEGER PRIMARY KEY, status "
+            "VARCHAR(20));\nINSERT INTO jobs_failed_emails VALUES (1, 'queued'), (2, 'sent');\n")
     shop.run("migrate")
     assert ("jobs_failed_emails.status has words that no job knows: 'queued' in 1 of 2 rows"
             in " ".join(shop("migrate", "--check").out.split()))

@@ -169,3 +169,16 @@ def _server(url: str, timeout: float):
 
 def _number(text: str):
     return int(text) if "." not in text else float(text)
+
+
+def run_sql(url: str, sql: str) -> None:
+    """What an operator or an app runs: statements as they are, each ending with `;` at the end of a
+    line; lines of remarks are left out."""
+    client = Client(url)
+    if client.is_sqlite:
+        client._raw.executescript(sql)
+    else:
+        for one in re.split(r";\s*(?:\n|\Z)", re.sub(r"(?m)^ *--.*$", "", sql)):
+            if one.strip():
+                client.as_it_is(one)
+    client.close()
