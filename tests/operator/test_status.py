@@ -190,7 +190,7 @@ def incidents(tmp_path_factory):
     """A database of a service with incidents, to be copied."""
     path = tmp_path_factory.mktemp("trouble") / "jobs.db"
     db = migrated(f"sqlite:///{path}")
-    fill(db, clock.now(), troubled=True)
+    fill(db, clock.now())
     db.close()
     return path
 
@@ -314,7 +314,7 @@ def badly(tmp_path_factory):
     """A service with incidents."""
     folder = tmp_path_factory.mktemp("badly")
     made = Bench(folder, f"sqlite:///{folder}/jobs.db")
-    fill(made.db, made.now, troubled=True)
+    fill(made.db, made.now)
     yield made
     made.db.close()
 
@@ -380,7 +380,7 @@ def test_both_engines_show_the_same(bench, badly):       # R14
     before = values(bench.command("metrics"))           # a new installation has metrics, too
     assert (before["jobs_incidents",], before["jobs_runs_last_day", JOB, "failed"]) == (0, 0)
     assert ("jobs_last_success_timestamp_seconds", JOB) not in before
-    fill(bench.db, bench.now, troubled=True)
+    fill(bench.db, bench.now)
 
     def told(one) -> list:
         status = json.loads(one.command("status", "--json", code=1))

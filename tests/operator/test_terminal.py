@@ -42,7 +42,7 @@ def hostile(tmp_path_factory):
     written."""
     folder = tmp_path_factory.mktemp("hostile")
     db = migrated(f"sqlite:///{folder}/jobs.db")
-    fill(db, clock.now(), troubled=True)
+    fill(db, clock.now())
     for table, columns in TEXTS.items():
         for column in columns:
             db.execute(f"UPDATE {{{table}}} SET {column} = coalesce({column}, '') || :hostile",

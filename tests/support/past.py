@@ -1,15 +1,11 @@
-"""A service with a month behind it, to be looked at: runs, measures and queues, made up and each
-time the same.
-
-    fill(db, now)                     all is well
-    fill(db, now, troubled=True)      a job fails, one is late, a queue stalls, the relay is paused
+"""A service with a month behind it, to be looked at, each time the same: a job fails, one is late,
+a queue stalls, the relay is paused.
 
 Whatever the outside world may have written into errors, rows and reasons is there too (SECRETS): a
 page that is fit to be published shows none of it.
 """
 from __future__ import annotations
 
-import random
 from datetime import timedelta
 
 from tests.support.databases import bulk
@@ -23,57 +19,50 @@ ERROR = ("the relay relay.provider.example refused jane@home.example (hunter2): 
 DAYS = 30
 # as often as the jobs that run every few minutes are made to run here
 EVERY = timedelta(hours=1)
+FAILING, LATE = timedelta(hours=27), timedelta(days=5)
 UTC = zone("UTC")
 
 
-def fill(db, now, troubled: bool = False) -> None:
+def fill(db, now) -> None:
     """The rows."""
-    chance = random.Random(5)
-    runs = [run for job in catalogue.load_all() for run in _runs(job, now, troubled, chance)]
-    names = ("run_id job slot trigger_type status started_at finished_at duration_ms counts "
-             "error").split()
-    bulk(db, "job_runs", names, [(f"r{number}", *run) for number, run in
-                                 enumerate(sorted(runs, key=lambda run: run[1]))])
+    names = "run_id job slot trigger_type status started_at finished_at duration_ms counts error"
+    runs = sorted(run for job in catalogue.load_all() for run in _runs(job, now))
+    bulk(db, "job_runs", names.split(), [
+        (f"r{number}", job, slot, "scheduled", status, slot, slot, 400, '{"sent": 3}',
+         ERROR if status == "failed" else None) for number, (slot, job, status) in enumerate(runs)])
     for job in catalogue.names():
         db.upsert("job_state", {"job": job}, {"due_after": now - timedelta(days=DAYS)})
-    _queues(db, now, troubled)
-    _mail(db, now, troubled)
+    _queues(db, now)
+    bulk(db, "attempts", ["kind", "item_id", "began_at", "outcome"],
+         [("forward", number, clock.text(now - timedelta(minutes=5)), "sent")
+          for number in range(76)])
+    db.upsert("relay_state", {"id": 1}, {
+        "paused_until": now + timedelta(minutes=12), "reason": ERROR[:250], "failures": 3,
+        "since": now - timedelta(hours=1)})
 
 
-def _runs(job, now, troubled: bool, chance) -> list[tuple]:
+def _runs(job, now):
+    """(slot, job, status) of each run."""
     parsed = schedule.parse(job.schedule)
     slot = schedule.previous(parsed, now, UTC)
     step = max(schedule.following(parsed, slot, UTC) - slot, EVERY)
-    usual, found = chance.randint(40, 4000), []
-    late = troubled and job.name == "purge_sessions"
-    while slot > now - timedelta(days=DAYS):
-        age = now - slot
-        status = "ok"
-        if troubled and job.name == "retry_webhooks" and age < timedelta(hours=27):
-            status = "failed"
-        elif age > step and chance.random() < 0.006:
-            status = chance.choice(("failed", "timeout", "vanished"))
-        elif age > step and job.priority == "critical" and chance.random() < 0.004:
-            status = "partial"
-        took = int(usual * chance.uniform(0.6, 1.5))
-        if not (late and age < timedelta(days=5)) and chance.random() > 0.002:
-            text, error = clock.text(slot), ERROR if status == "failed" else None
-            found.append((job.name, text, "scheduled", status, text, text, took, '{"sent": 3}',
-                          error))
+    while (age := now - slot) < timedelta(days=DAYS):
+        if job.name != "purge_sessions" or age >= LATE:
+            fails = job.name == "retry_webhooks" and age < FAILING
+            yield clock.text(slot), job.name, "failed" if fails else "ok"
         slot = schedule.previous(parsed, slot - step + timedelta(minutes=1), UTC)
-    return [(name, slot, trigger, status, *rest) for name, slot, trigger, status, *rest in found]
 
 
-def _queues(db, now, troubled: bool) -> None:
+def _queues(db, now) -> None:
     user = db.insert("users", email="jane@home.example", name="Jane <script>", created_at=now)
     alias = db.insert("aliases", user_id=user, address="box@alias.example", created_at=now)
     hook = db.insert("webhooks", user_id=user, url="https://hooks.customer.example/x",
                      secret="hunter2", created_at=now)
-    since = now - (timedelta(hours=27) if troubled else timedelta(minutes=2))
+    since = now - FAILING
     bulk(db, "webhook_deliveries", ["webhook_id", "user_id", "event_id", "status",
                                     "next_attempt_at", "created_at", "last_error"],
          [(hook, user, f"e{number}", "pending", clock.text(since + timedelta(seconds=number)),
-           clock.text(since), ERROR) for number in range(240 if troubled else 3)])
+           clock.text(since), ERROR) for number in range(240)])
     bulk(db, "failed_emails", ["user_id", "alias_id", "envelope_to", "raw_path", "status",
                                "next_attempt_at", "created_at", "last_error"],
          [(user, alias, "jane@home.example", f"jane/{number}.eml", "pending",
@@ -82,13 +71,3 @@ def _queues(db, now, troubled: bool) -> None:
     bulk(db, "notifications", ["user_id", "kind", "to_email", "subject", "status", "created_at"],
          [(user, "alias_expired", "jane@home.example", "Your secret diagnosis", "pending",
            clock.text(now)) for number in range(3)])
-
-
-def _mail(db, now, troubled: bool) -> None:
-    bulk(db, "attempts", ["kind", "item_id", "began_at", "outcome"],
-         [("forward", number, clock.text(now - timedelta(minutes=5)), "sent")
-          for number in range(76 if troubled else 41)])
-    if troubled:
-        db.upsert("relay_state", {"id": 1}, {"paused_until": now + timedelta(minutes=12),
-                                             "reason": ERROR[:250], "since": now
-                                             - timedelta(hours=1), "failures": 3})
