@@ -34,11 +34,11 @@ def totals(db) -> list[tuple]:
         " ORDER BY 1, 2, 3, 4, 5")]
 
 
-def random_rows(bench, chance: random.Random, number: int, days: int = 200) -> None:
+def random_rows(bench, chance: random.Random, number: int) -> None:
     rows = [(None, chance.randint(1, 4), chance.choice((None, 7, 8)),
              chance.choice(("forward", "reply", "send")), chance.choice(("delivered", "spam")),
              chance.randint(0, 2 ** 40),
-             bench.ago(days=chance.randint(0, days), seconds=chance.randint(0, 86_400)))
+             bench.ago(days=chance.randint(0, 200), seconds=chance.randint(0, 86_400)))
             for _ in range(number)]
     bulk(bench.db, "message_logs", COLUMNS, rows)
 

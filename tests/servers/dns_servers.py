@@ -224,15 +224,15 @@ class Slow(asyncio.DatagramProtocol):
     with `until`, once as many have come as one of its numbers says.
     Questions wait side by side: `asked`, how many have come; `most`, how many at once."""
 
-    def __init__(self, seconds: float = 0.0, port: int = 0, until=()) -> None:
-        self.seconds, self.port, self.until = seconds, port, list(until)
+    def __init__(self, seconds: float = 0.0, until=()) -> None:
+        self.seconds, self.until = seconds, list(until)
         self.asked = self.most = 0
         self._waiting: list = []
 
     def __enter__(self):
         self.loop = asyncio.new_event_loop()
         self.transport, _ = self.loop.run_until_complete(
-            self.loop.create_datagram_endpoint(lambda: self, ("127.0.0.1", self.port)))
+            self.loop.create_datagram_endpoint(lambda: self, ("127.0.0.1", 0)))
         self.port = self.transport.get_extra_info("sockname")[1]
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()

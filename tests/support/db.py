@@ -28,12 +28,11 @@ class Client:
     """A connection; each statement is a transaction of its own, unless `transaction()` says
     otherwise. `timeout`: seconds to wait for another's lock."""
 
-    def __init__(self, url: str, timeout: float = 30, prefix: str = "") -> None:
-        self.is_sqlite, self._prefix = url.startswith("sqlite"), prefix
+    def __init__(self, url: str, timeout: float = 30) -> None:
+        self.is_sqlite = url.startswith("sqlite")
         self._url, self._timeout = url, timeout
         if self.is_sqlite:
-            self._raw = sqlite3.connect(url[len(PATH):], timeout=timeout,
-                                        isolation_level=None)
+            self._raw = sqlite3.connect(url[len(PATH):], timeout=timeout, isolation_level=None)
         else:
             self._raw = _server(url, timeout)
 
@@ -70,7 +69,7 @@ class Client:
         if not rows:
             return
         names, mark = list(rows[0]), "?" if self.is_sqlite else "%s"
-        sql = (f"INSERT INTO {self._prefix}{table} ({', '.join(names)}) VALUES "
+        sql = (f"INSERT INTO {table} ({', '.join(names)}) VALUES "
                f"({', '.join([mark] * len(names))})")
         with self.transaction():
             self._raw.cursor().executemany(sql, [
@@ -86,14 +85,13 @@ class Client:
                 f"{name} = :{name}" for name in values) + f" WHERE {where}", **keys, **values)
 
     def tables(self) -> list[str]:
-        """The names of all tables, without the prefix."""
+        """The names of all tables."""
         rows = self.query(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%' "
             "ORDER BY name" if self.is_sqlite else
             "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = "
             "DATABASE() AND table_type = 'BASE TABLE' ORDER BY table_name")
-        return [row["name"][len(self._prefix):] for row in rows
-                if row["name"].startswith(self._prefix)]
+        return [row["name"] for row in rows]
 
     @contextmanager
     def transaction(self):
@@ -111,7 +109,7 @@ class Client:
         self._raw.close()
 
     def _run(self, sql: str, values: dict, again: bool = False):
-        bound, text = {}, re.sub(r"\{(\w+)\}", rf"{self._prefix}\1", sql)
+        bound, text = {}, re.sub(r"\{(\w+)\}", r"\1", sql)
         for name, value in values.items():
             if isinstance(value, (list, tuple, set)):       # WHERE id IN (:ids)
                 parts = {f"{name}_{at}": each for at, each in enumerate(value)}

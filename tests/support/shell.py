@@ -218,14 +218,14 @@ class Shell:
         """How many items the odd job `dig` has done: each row is one."""
         return self.db.value("SELECT COUNT(*) FROM {usage_events}")
 
-    def wait(self, sql: str, seconds: float = 60, **values):
+    def wait(self, sql: str, **values):
         """Until the query has an answer; that."""
-        return until(lambda: self.db.value(sql, **values), seconds)
+        return until(lambda: self.db.value(sql, **values))
 
-    def working(self, job: str, number: int = 1) -> dict:
+    def working(self, job: str) -> dict:
         """Wait until a run of the job works; its row."""
-        return until(lambda: ([row for row in self.runs(job) if row["status"] == "running"]
-                              or [None])[number - 1])
+        return until(lambda: next((row for row in self.runs(job) if row["status"] == "running"),
+                                  None))
 
     # What is there before
 
