@@ -34,6 +34,8 @@ SOON = timedelta(minutes=5)             # after its loss was found, an uncertain
 LIFETIME = timedelta(days=7)            # an attempt at a row that is older is its last
 EVERY_ONE = 2 ** 62
 AT_ONCE = 500           # rows that are changed in one commit
+# seconds for that, and for giving times: of a million rows the rest is for later
+CHANGING, SCHEDULING = 1.0, 5.0
 MOST_LOST = 1_000       # rows of dead runs, in one run
 MOST_UNUSABLE = 5       # so many unusable rows and no usable one: the fault is ours
 ERROR_LENGTH = 512
@@ -137,22 +139,19 @@ class Work:
         """Give each pending row a time that it can be due at."""
         found = self.due()
         for rule, time in found.untimed:
-            self.change(rule, f"{self.queue.time} = {time}", **found.values)
+            self.change(rule, f"{self.queue.time} = {time}", seconds=SCHEDULING, **found.values)
 
-    def change(self, rule: str, sets: str, *, most: int = EVERY_ONE, counted: str = "",
+    def change(self, rule: str, sets: str, *, seconds: float = CHANGING, counted: str = "",
                **values) -> None:
         """Change the waiting rows that the rule is about, AT_ONCE in a commit, until none is left
-        or `most` are changed. `counted`: as what."""
-        done = 0
-        while done < most and not (done and self.ctx.should_stop()):
+        or the time is up. `counted`: as what."""
+        end, changed = self.ctx.monotonic() + seconds, 1
+        while changed and self.ctx.monotonic() <= end:
             ids = [row["id"] for row in self.db.query(
                 f"SELECT id FROM {self.table} WHERE {self.pending} AND {rule} LIMIT {AT_ONCE}",
                 **values)]
             changed = self._change_listed(ids, rule, sets, values) if ids else 0
-            if not changed:
-                return
-            done += changed
-            if counted:
+            if changed and counted:
                 self.ctx.count(counted, changed)
 
     def _change_listed(self, ids: list, rule: str, sets: str, values: dict) -> int:

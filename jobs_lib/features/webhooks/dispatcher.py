@@ -25,7 +25,6 @@ from .picker import Lane, Picker
 from .requests import Attempt, Requests
 
 PAGE = 20                   # due deliveries of an owner, or of an endpoint, that are read at once
-MOVED = 5000                # of an endpoint that is paused, at once
 ERRORS = 10                 # answered one after the other, and an endpoint is paused
 OTHERS = ("SELECT id FROM {webhooks} WHERE user_id = :owner AND id NOT IN (:found) AND EXISTS ("
           "SELECT 1 FROM {webhook_deliveries} WHERE webhook_id = {webhooks}.id "
@@ -146,7 +145,7 @@ class Dispatcher:
         if not endpoints.is_paused(endpoint, self.ctx.clock()):
             return False
         self.work.change("webhook_id = :hook AND next_attempt_at < :until",
-                         "next_attempt_at = :until", most=MOVED, hook=endpoint["id"],
+                         "next_attempt_at = :until", hook=endpoint["id"],
                          until=endpoint["paused_until"])
         return True
 
