@@ -7,7 +7,6 @@ from __future__ import annotations
 import sys
 import time
 from datetime import timedelta
-from types import SimpleNamespace
 
 from jobs_lib import masking
 from jobs_lib.database.schema import version
@@ -61,11 +60,10 @@ def send(session, envelope: Envelope, content: bytes, item: str, as_json: bool) 
     if pause := relay.paused(db, now):
         session.console.fail(f"note: all mail is paused {pause}. This message is sent all the "
                              "same. `jobs.py resume mail` ends the pause.")
-    ctx = SimpleNamespace(db=db, section=session.config.section, clock=session.ports.now)
     attempt = {"id": 0, "user_id": None, "began_at": now}
 
     def begin():
-        refusal = limits.Limits(ctx, attempts.BY_HAND).room(urgent=True)
+        refusal = limits.Limits(db, mail, session.ports.now, attempts.BY_HAND).room(True)
         if refusal is None:
             attempt["attempt_id"] = attempts.begin(db, attempts.BY_HAND, attempt, None)
         return refusal

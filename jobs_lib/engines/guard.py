@@ -126,7 +126,7 @@ def _judge(ctx, name: str, kind: Kind, values: dict) -> str | None:
     if count - known > limit:
         examples = [row["id"] for row in ctx.db.query(
             f"SELECT id FROM {kind.now} LIMIT :most", **values, most=EXAMPLES)]
-        return _hold(ctx, name, kind.what, count, total, kind.is_patient, (
+        return _hold(ctx, name, kind.is_patient, what=kind.what, count=count, of=total, why=(
             f"{count:,} of {total:,} {kind.what} (such as {', '.join(map(str, examples))}): "
             f"nothing is done to any of them until at most {limit:,} are left, or `jobs.py "
             f"{ctx.job.name} --yes` confirms this number"))
@@ -196,7 +196,7 @@ def kept(ctx, table: str, limits: dict, count, has_store: bool | None = None) ->
             changes = ", ".join(
                 f"{name} = {_text(name, seconds)} (last {_text(name, last.get(name))})"
                 for name, seconds in asked.items() if most[name] != seconds)
-            _hold(ctx, rule, f"rows of {table}", going, total, True, (
+            _hold(ctx, rule, True, what=f"rows of {table}", count=going, of=total, why=(
                 f"{going:,} of {total:,} rows of {table} would be deleted only because a rule has "
                 f"changed: {changes}. They stay, and others are deleted. If it is meant, run "
                 f"`jobs.py {ctx.job.name} --yes` once; if not, correct config.ini"))
@@ -228,18 +228,17 @@ def confirm(db, job: str, numbers: dict, now) -> None:
     _store(db, job, {}, {"confirmed": numbers}, now)
 
 
-def _hold(ctx, name: str, what: str, count: int, total: int, is_patient: bool,
-          why: str) -> str:
-    """Report it: counted, logged, and remembered for the incident and for `--yes`."""
-    ctx.count("held", count)
-    ctx.held[name] = count
+def _hold(ctx, name: str, is_patient: bool, **found) -> str:
+    """Report it: counted, logged, and remembered for the incident and for `--yes`. `found`: fields
+    of Held. Why, in a sentence."""
+    why, ctx.held[name] = found["why"], found["count"]
+    ctx.count("held", found["count"])
     ctx.log.warning("held back", kind=name, reason=why)
     if ctx.dry_run:
         ctx.show("hold back", [], why)
         return why
     since = clock.parse_any(_part(ctx.memory, "held").get(name, {}).get("since")) or ctx.now
-    _remember(ctx, held={name: {"what": what, "count": count, "of": total, "why": why,
-                                "since": clock.text(since)}})
+    _remember(ctx, held={name: {**found, "since": clock.text(since)}})
     if not is_patient and ctx.now - since >= PATIENCE:
         raise JobsError(f"held back for {(ctx.now - since).days} days: {why}")
     return why

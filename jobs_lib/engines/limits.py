@@ -13,7 +13,6 @@ from __future__ import annotations
 from bisect import insort
 from collections import Counter
 from datetime import timedelta
-from types import SimpleNamespace
 
 from jobs_lib import clock
 from jobs_lib.records import namedtuple
@@ -43,13 +42,14 @@ seconds  until the oldest attempt leaves the window of that limit
 
 
 class Limits:
-    """What one run may still hand over. `other()`: what is due in the other queue of mail
-    (due.Due), or None where that is not worked off; asked once it matters."""
+    """What may still be handed over. `mail`: the section; `clock()`: the present time; `other()`:
+    what is due in the other queue of mail (due.Due), or None where that is not worked off, asked
+    once it matters."""
 
-    def __init__(self, ctx, kind: str, other=lambda: None) -> None:
-        self.ctx, self.db, self.kind, self._find_other = ctx, ctx.db, kind, other
+    def __init__(self, db, mail, clock, kind: str, other=lambda: None) -> None:
+        self.db, self.mail, self.clock, self.kind = db, mail, clock, kind
+        self._find_other = other
         self._other: list = []          # it, once it was asked for
-        self.mail = ctx.section("mail")
         self.windows = [_Window(name, span, limit) for name, span in WINDOWS
                         if (limit := getattr(self.mail, f"per_{name}")) is not None]
         self._last: int | None = None   # the highest id that was counted
@@ -60,13 +60,13 @@ class Limits:
         if not self.windows and self.mail.failures_per_hour is None:
             return None
         self._lock()
-        if failed_before and (reason := failures(self.db, self.mail, self.ctx.clock())):
+        if failed_before and (reason := failures(self.db, self.mail, self.clock())):
             return Refusal(FAILURES, reason)
         self.count()
         for window in self.windows:
             number, refusal = self._in_window(window, urgent, ahead)
             if number <= 0:
-                return refusal._replace(seconds=window.seconds(self.ctx.clock()))
+                return refusal._replace(seconds=window.seconds(self.clock()))
         return None
 
     def left(self, urgent: bool, seconds: float = 0) -> tuple[float, str]:
@@ -124,7 +124,7 @@ class Limits:
         wrong, and do not count."""
         if not self.windows:
             return
-        now = self.ctx.clock()
+        now = self.clock()
         columns = "SELECT id, kind, urgent, outcome, began_at FROM {attempts}"
         if self._last is None:
             self._last = self.db.value("SELECT MAX(id) FROM {attempts}") or 0
@@ -170,7 +170,7 @@ class _Window:
 
 def used(db, mail, now) -> dict[str, tuple[int, int]]:
     """{`minute`, `hour`, `day`: (recipients in it, the limit)} of the limits that are set."""
-    limits = Limits(SimpleNamespace(db=db, section=lambda name: mail, clock=lambda: now), BY_HAND)
+    limits = Limits(db, mail, lambda: now, BY_HAND)
     limits.count()
     return {window.name: (sum(window.used.values()), window.limit) for window in limits.windows}
 
@@ -189,13 +189,14 @@ def failures(db, mail, now) -> str | None:
 
 def holds(ctx, kind: str, other) -> list[str]:
     """Sentences: why no message of a kind, but an urgent one, goes now. `other`: see Limits."""
-    found = []
+    found, mail = [], ctx.section("mail")
     if pause := relay.paused(ctx.db, ctx.now):
         found.append(f"The relay is paused {pause}.")
-    number, why = Limits(ctx, kind, other).left(False, ctx.options.budget.total_seconds())
+    limits = Limits(ctx.db, mail, ctx.clock, kind, other)
+    number, why = limits.left(False, ctx.options.budget.total_seconds())
     if number <= 0:
         found.append(f"{why}.")
-    if reason := failures(ctx.db, ctx.section("mail"), ctx.now):
+    if reason := failures(ctx.db, mail, ctx.now):
         found.append(f"{reason}: what has failed before waits.")
     return found
 

@@ -88,14 +88,13 @@ class MailSender:
     def __init__(self, work: Work, source: MailSource, other) -> None:
         self.work, self.source, self.ctx = work, source, work.ctx
         self.mail = self.ctx.section("mail")
-        self.limits = Limits(self.ctx, work.queue.kind, other)
+        self.limits = Limits(work.db, self.mail, self.ctx.clock, work.queue.kind, other)
         self.rings = [Ring(work, ahead=True)] if work.queue.priority else []
         self.rings.append(Ring(work))
         self.checked_at = self.ctx.monotonic()
         self.done = 0
         self.in_hand: tuple | None = None       # a row and its Result, which is not stored yet
-        # once the limit on failures is reached: only first attempts go on
-        self.failures_reached: Refusal | None = None
+        self.failures_reached = ""              # why only first attempts go on, once they do
         self.lost_in_a_row = 0
         self.must_end = False                   # nothing more can be sent
         self.relay_failure = self.host_failure = ""     # why mail could not be sent
@@ -125,7 +124,7 @@ class MailSender:
         if self.ctx.within_limit(1, self.done) == 0:
             self._stop_if_due("limit")
         if self.failures_reached:
-            self.ctx.stop(self.failures_reached.words)
+            self.ctx.stop(self.failures_reached)
         now, failure = self.ctx.clock(), None
         if self.ctx.counts["sent"]:
             relay.works(self.ctx.db, now)
@@ -201,7 +200,7 @@ class MailSender:
             return False
         if refusal.kind == FAILURES and self.source.has_first_attempts:
             if not self.failures_reached:
-                self.failures_reached = refusal
+                self.failures_reached = refusal.words
                 self.work.also += " AND COALESCE(attempts, 0) = 0"
                 for ring in self.rings:
                     ring.forget()

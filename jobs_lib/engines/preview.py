@@ -31,7 +31,7 @@ def show_due_mail(ctx, queue: Queue, source: MailSource, other) -> None:
         why = ctx.suspended or f"the relay is paused {paused}"
         ctx.show(f"send {counted(0, *noun)}", [], f"not now: {why}")
         return
-    open_now = limits.Limits(ctx, queue.kind, other)
+    open_now = limits.Limits(ctx.db, mail, ctx.clock, queue.kind, other)
     most, why = open_now.left(urgent=False, seconds=seconds)
     ahead = open_now.left(urgent=True, seconds=seconds)[0] if queue.priority else 0
     room = Room(most, why, ahead)
