@@ -32,7 +32,7 @@ class Steps:
         self.done: list[dict] = []
 
     def step(self, name: str, answer=None) -> None:
-        """As the transport calls it (ports/mail/smtp.unseen)."""
+        """As the transport calls it (ports.mail.open_transport)."""
         if answer is None:
             self.done.append({"step": name, "ok": False, "answer": ""})
             return

@@ -40,7 +40,7 @@ class Session(smtplib.SMTP):
     sock: Any
 
     def __init__(self, mail, limits: dict, step) -> None:
-        super().__init__(local_hostname=ehlo_name(mail))     # without a name smtplib asks DNS
+        super().__init__(local_hostname="localhost")        # without one smtplib asks DNS
         self.section, self.limits, self.step = mail, limits, step
         self.phase, self.last = "", 0.0
         self.unusable = self._needs_reset = False
@@ -81,8 +81,8 @@ class Session(smtplib.SMTP):
 
     def open(self) -> None:
         """Connect, and make it ready for MAIL, as the section asks for."""
-        mail = self.section
-        until = self.within("connect")
+        mail, until = self.section, self.within("connect")
+        self.local_hostname = ehlo_name(mail)
         self.sock = deadline.connect(deadline.look_up(mail.host, mail.port, until), until)
         self.step("connect", f"{mail.host}:{mail.port} ({self.sock.getpeername()[0]})")
         if mail.security == "tls":              # before a word in clear: RFC 8314 3.3

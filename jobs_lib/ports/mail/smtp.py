@@ -14,7 +14,6 @@ import time
 from jobs_lib.addresses import AddressError, check
 from jobs_lib.errors import JobsError
 from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, LOST, RELAY, is_exhausted
-from jobs_lib.records import namedtuple
 
 from . import reasons
 from .content import Content, Unsendable
@@ -24,20 +23,13 @@ from .session import LIMITS, Session, in_words
 
 RECONNECT_MINIMUM = 10       # seconds that a second try over a new connection needs
 
-Outgoing = namedtuple("Outgoing", "sender recipient content")
-Outgoing.__doc__ = """A message with both its addresses checked, and its Content."""
-
-
-def unseen(_step: str, _answer=None) -> None:
-    """What is called as each step of a session begins, with its name, and as it ends, with what was
-    answered, too: a text, or the Reply. This one is for nobody; `jobs.py mail test` shows them."""
-
 
 class SmtpTransport:
     """Sends over one connection, made at the first message and again when it has broken."""
 
-    def __init__(self, mail, step=unseen) -> None:
-        self.mail, self.step, self.limits = mail, step, LIMITS
+    def __init__(self, mail, step=None) -> None:
+        self.mail, self.limits = mail, LIMITS
+        self.step = step or (lambda name, answer=None: None)
         self.session: Session | None = None
         self.pause_patterns = [pattern.lower() for pattern in mail.pause_patterns if pattern]
 
@@ -50,7 +42,7 @@ class SmtpTransport:
             sender = check(envelope.sender) if envelope.sender else ""
             recipient = check(envelope.recipient)
             with Content(message) as content:
-                return self._deliver(Outgoing(sender, recipient, content), deadline)
+                return self._deliver((sender, recipient, content), deadline)
         except AddressError as error:
             return Result(FINAL, None, "5.1.3", plain(str(error)))
         except Unsendable as error:
@@ -71,9 +63,9 @@ class SmtpTransport:
             with contextlib.suppress(OSError):
                 session.close()
 
-    def _deliver(self, outgoing: Outgoing, deadline: float) -> Result:
+    def _deliver(self, outgoing: tuple, deadline: float) -> Result:
         """Over the open session; once more over a new one when the open one turns out to be
-        dead."""
+        dead. outgoing: sender, recipient, Content."""
         session = self.session
         if session is not None and session.has_spoken():
             self._drop()                  # it closed meanwhile, or is out of step with us
@@ -90,18 +82,18 @@ class SmtpTransport:
             return Result(LOST, None, "", reasons.NO_TIME)
         return self.over_session(deadline, outgoing)
 
-    def over_session(self, deadline: float, outgoing: Outgoing | None = None):
+    def over_session(self, deadline: float, outgoing: tuple | None = None):
         """The Result of a message over the session, which is opened where there is none. Without a
         message: the Result of a session that cannot be opened, else None."""
         is_open = self.session is not None
         session = self.session = self.session or Session(self.mail, self.limits, self.step)
-        session.last = deadline
+        session.last, session.phase = deadline, ""
         try:
             if not is_open:
                 session.open()
             if outgoing is None:
                 return None
-            reply = session.transact(commands_for(session, *outgoing), outgoing.content)
+            reply = session.transact(commands_for(session, *outgoing), outgoing[-1])
         except Unsendable:
             if session.phase == "content":
                 self._drop()              # without its end, the message is none
@@ -114,15 +106,15 @@ class SmtpTransport:
             raise
         if session.unusable:
             self._drop()
-        return judge(reply, session.phase, outgoing.sender, self.pause_patterns)
+        return judge(reply, session.phase, outgoing[0], self.pause_patterns)
 
     def _failed(self, error: Exception, phase: str) -> Result:
         """What it means for the message in hand."""
         why = in_words(error, phase)
-        if is_exhausted(error):
-            return Result(GIVEN_BACK, None, "", plain(reasons.EXHAUSTED.format(error=why)))
         if phase in WHEN_LOST:
             return judge_loss(why, phase)
+        if is_exhausted(error):
+            return Result(GIVEN_BACK, None, "", plain(reasons.EXHAUSTED.format(error=why)))
         text = f"{self.mail.host}:{self.mail.port}: {why}"
         if not isinstance(error, smtplib.SMTPResponseException):
             return Result(RELAY, None, "", plain(text))
