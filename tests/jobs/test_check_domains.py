@@ -307,6 +307,14 @@ def test_a_result_is_not_stored_for_what_is_another_domain_by_now(owned, change)
     assert kinds(owned) == []
 
 
+def test_what_another_run_has_begun_meanwhile_is_not_begun_again(owned):       # R21
+    domain(owned, next_check_at=owned.ago(minutes=1))
+    owned.meanwhile("UPDATE {domains}", lambda: owned.db.execute(
+        "UPDATE {domains} SET next_check_at = '2026-11-24 14:40:00'"))
+    assert owned.run(JOB) == NOTHING
+    assert (owned.dns.asked, owned.rows("attempts")) == ([], [])
+
+
 def test_a_mistake_of_ours_fails_the_run_and_stops_no_other_domain(owned):          # R73
     domain(owned, name="bad.example")
     domain(owned)
