@@ -22,15 +22,13 @@ def drop_sent_files(ctx) -> None:
         if ctx.should_stop() or not ctx.may_expire():
             return
         try:
-            removed = spool.remove(folder, path) is not None
+            ctx.count("files", spool.remove(folder, path) is not None)
         except OSError as error:
             # no reason to keep mail waiting; the purge tries again
             ctx.log.warning("file not removed", path=path, error=error.strerror)
-            continue
-        ctx.count("files", removed)
 
 
-def sent_files(ctx):
+def sent_files(ctx) -> list[str]:
     """The files of what was sent a day before this run and not before the last one, unless another
     row needs them.
 
@@ -44,9 +42,9 @@ def sent_files(ctx):
                         " AND finished_at >= :since AND finished_at <= :until LIMIT 5000",
                         since=clock.plus(first, -LATER), until=ctx.now - LATER)
     folder = ctx.section("spool").dir
-    paths = [row["raw_path"] for row in rows if spool.is_there(folder, row["raw_path"])]
-    needed = spool.named(ctx.db, paths, but=("failed_emails", "status = 'sent'", {}))
-    yield from (path for path in paths if path not in needed)
+    paths = {row["raw_path"] for row in rows if spool.is_there(folder, row["raw_path"])}
+    return sorted(paths - spool.named(ctx.db, paths,
+                                      but=("failed_emails", "status = 'sent'", {})))
 
 
 def send_due(ctx):
@@ -86,7 +84,6 @@ def preview(ctx) -> None:
     from .source import Forwards
     show_due_mail(ctx, queues.FORWARDS, Forwards(ctx), queues.other_mail(ctx, queues.FORWARDS))
     remind(ctx, FAILED)
-    files = sum(1 for _ in sent_files(ctx))
-    if files:
+    if files := len(sent_files(ctx)):
         ctx.count("files", files)
         ctx.show(f"remove {counted(files, 'file')} of sent forwards", [])

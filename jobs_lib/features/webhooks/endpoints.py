@@ -182,10 +182,8 @@ def _is_warned(ctx, endpoint: dict, began, error: str) -> bool:
 
 
 def _notify(ctx, endpoint: dict, kind: str, moment, **values) -> bool:
-    """Queue a notice to the owner, once for this moment, and whether it was queued. Of a failing
-    endpoint only active accounts hear, of a disabled one suspended ones too."""
-    who = "status = 'active'" if kind == "webhook_failing" else "status <> 'deleted'"
-    user = ctx.db.row(f"SELECT id, email, name FROM {{users}} WHERE id = :id AND {who}",
+    """Queue a notice to the owner, once for this moment, and whether it was queued."""
+    user = ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id AND status <> 'deleted'",
                       id=endpoint["user_id"])
     return bool(user) and notify(
         ctx, user, kind, _key(endpoint, kind, moment),
