@@ -11,7 +11,6 @@ from datetime import timedelta
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from tests.support.engines import on_sqlite
 from tests.support.hooks import SECRET, delivery, endpoint, flood
 from tests.support.patience import SOON
 from tests.support.product import (
@@ -596,22 +595,3 @@ def test_no_delivery_is_begun_without_the_time_for_it(bench, hook):     # R4 R43
     assert bench.run(JOB)["delivered"] == 2
     assert bench.result["stop_reason"] == "budget"
     assert Counter(column(bench, ids)) == {"delivered": 2, "pending": 3}
-
-
-@on_sqlite          # there writers do not wait for each other
-@pytest.mark.slow
-# R70
-def test_what_was_answered_is_stored_although_another_writer_holds_the_file(bench, hook):
-    ids, holders = [delivery(bench) for _ in range(3)], []
-    bench.timeout = 0.1
-
-    def answer(_) -> Response:
-        if not holders:
-            holders.append(bench.hold_file())
-        return Response(ANSWERED, 204)
-    bench.web.answer = answer
-    bench.attempt(JOB)
-    holders[0].join()
-    bench.run(JOB)
-    assert column(bench, ids) == ["delivered"] * 3
-    assert len(bench.web) == 3              # none was sent twice
