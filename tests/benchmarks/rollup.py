@@ -63,7 +63,7 @@ def run(service, *words: str) -> dict:
 def measure(engine: str, url: str, folder: str) -> None:
     """All of one engine."""
     service = Shell(folder, url)
-    fill(service.inside)
+    fill(service.db)
     for table in ("message_logs", "users") if engine == "MariaDB" else ():
         service.db.query(f"ANALYZE TABLE {{{table}}}")
     full = run(service)

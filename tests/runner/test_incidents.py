@@ -19,6 +19,7 @@ import pytest
 from tests.support.product import (
     JobsError,
     catalogue,
+    connect,
     loader,
     mark_folder,
     mysql,
@@ -72,7 +73,8 @@ class Hours:
     def status(self) -> dict:
         """What `status --json` would print."""
         settings = loader.load(None, beside=str(self.site.folder), environ={})
-        return overview.collect(settings, self.site.inside, self.now)
+        with closing(connect(self.site.url)) as db:
+            return overview.collect(settings, db, self.now)
 
     def heard(self) -> list[str]:
         """`ping`, `fail`, or the names of the alerts, since the last look."""

@@ -1,7 +1,7 @@
 """The database of an app whose keys are text, where a test goes on speaking of numbers.
 
     url = keyed.make(url, keyed.UUIDS)          the app's tables, then ours
-    bench = Bench(folder, url, keys=keyed.UUIDS)        or Shell(folder, url, keys=...)
+    bench = Bench(folder, url, keys=keyed.UUIDS)
     bench.table("users", [{"id": 7}])           stored with the key that stands for 7
     bench.ids("users") == [7]                   and read back
 

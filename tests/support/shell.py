@@ -28,7 +28,7 @@ from pathlib import Path
 
 from tests.support import product
 from tests.support.db import Client
-from tests.support.product import clock, connect
+from tests.support.product import clock
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH = ROOT / "tests" / "support" / "launch.py"
@@ -62,15 +62,14 @@ class Shell:
 
     url     of the database; without one there is no config.ini, until `ini` writes it
     script  what is started, jobs.py of this checkout if nothing else is said
-    keys    what stands for the numbers of a test (tests/support/keyed.py)
     sections  {section: {option: value}}, added to a configuration that can send to this machine
     """
 
     def __init__(self, folder, url: str | None = None, script: Path = ROOT / "jobs.py",
-                 keys=None, **sections: dict) -> None:
+                 **sections: dict) -> None:
         self.folder, self.url, self.script = Path(folder), url, script
         self.spool = self.folder / "spool"
-        self.odd_jobs, self.keys = False, keys
+        self.odd_jobs = False
         self.sections: dict = {}
         self._started: list[subprocess.Popen] = []
         self.small: str | None = None           # SMALL of launch.py for all that it starts
@@ -82,7 +81,8 @@ class Shell:
             for name, options in sections.items():
                 self.sections.setdefault(name, {}).update(options)
             self.configure()
-            self._install()
+            # one of its own takes ten times as long: tests/runner/test_settling_in.py
+            product.install(self.folder)
 
     @classmethod
     def with_odd_jobs(cls, folder, url: str, **core: str) -> Shell:
@@ -95,25 +95,10 @@ class Shell:
                           "max_clock_jump": "off", **core})
         return made
 
-    def _install(self) -> None:
-        """What `jobs.py migrate` does, in this process: a process of its own takes ten times as
-        long, and each test of a command or a kill would wait for it. (As a process it is tested in
-        tests/runner/test_settling_in.py.)"""
-        product.install(self.folder)
-
     @cached_property
     def db(self):
         """A connection of the test's own."""
-        return self.inside if self.keys else Client(self.url)
-
-    @cached_property
-    def inside(self):
-        """A connection as the product has it, for a test that calls what is inside."""
-        made = connect(self.url)
-        if self.keys:
-            from tests.support import keyed
-            keyed.translate(made, self.keys)
-        return made
+        return Client(self.url)
 
     def close(self) -> None:
         """End what still runs, as after a test that failed half-way."""
@@ -121,9 +106,8 @@ class Shell:
             if process.poll() is None:
                 process.kill()
                 process.communicate()
-        for name in ("db", "inside"):
-            if name in vars(self):
-                vars(self)[name].close()
+        if "db" in vars(self):
+            self.db.close()
 
     def configure(self, section: str = "core", **options) -> None:
         """Write config.ini with these options changed; `None` takes one out."""
