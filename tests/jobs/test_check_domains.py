@@ -309,9 +309,11 @@ def test_a_result_is_not_stored_for_what_is_another_domain_by_now(owned, change)
 
 def test_what_another_run_has_begun_meanwhile_is_not_begun_again(owned):       # R21
     domain(owned, next_check_at=owned.ago(minutes=1))
-    owned.meanwhile("UPDATE {domains}", lambda: owned.db.execute(
-        "UPDATE {domains} SET next_check_at = '2026-11-24 14:40:00'"))
+    # once the row was read
+    owned.meanwhile("FROM {domains} WHERE id IN", lambda: owned.meanwhile(
+        "BEGIN", "UPDATE {domains} SET next_check_at = '2026-11-24 14:40:00'"))
     assert owned.run(JOB) == NOTHING
+    assert owned.result["status"] == "ok"
     assert (owned.dns.asked, owned.rows("attempts")) == ([], [])
 
 
