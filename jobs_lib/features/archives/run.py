@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import json
 from functools import partial
 from itertools import islice
@@ -24,7 +23,7 @@ from jobs_lib.engines.purge import begin, finish
 from jobs_lib.engines.selection import Branch, Selection
 from jobs_lib.errors import Busy, ConfigError
 from jobs_lib.ports.storage import open_store
-from jobs_lib.ports.storage.store import BLOCK, ArchiveError, place_of
+from jobs_lib.ports.storage.store import ArchiveError, place_of
 from jobs_lib.text import counted
 
 TABLE = "audit_logs"
@@ -178,8 +177,7 @@ class Archiver:
             self._forget(id)
             return False
         sha256 = digest(data)
-        # in parts that a slow server takes in time
-        self.store.put(name, iter(partial(io.BytesIO(data).read, BLOCK), b""))
+        self.store.put(name, data)
         found = read_back(self.store, name, sha256)
         if not self.db.execute(
                 "UPDATE {audit_archives} SET status = 'verified', row_count = :rows, "
@@ -260,7 +258,7 @@ def digest(data: bytes) -> str:
 
 def read_back(store, name: str, sha256: str) -> list:
     """The ids of the rows that the store holds. ArchiveError where it is not what was written."""
-    data = b"".join(store.read(name))
+    data = store.read(name)
     if digest(data) != sha256:
         raise ArchiveError(f"{store.location(name)} is not what was written: its SHA-256 is "
                            "another. None of its rows is deleted; if it was verified before, put "

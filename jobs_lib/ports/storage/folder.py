@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 
 from jobs_lib.folders import HTACCESS, new_file, open_own, private, publish, write
 
-from .store import BLOCK, PARTIAL, ArchiveError, Store
+from .store import PARTIAL, ArchiveError, Store
 
 
 class FolderStore(Store):
@@ -22,7 +22,7 @@ class FolderStore(Store):
                 raise ArchiveError(f"[archive] store: there is no folder {folder}, and archives "
                                    "should be in it: see whether its disk is mounted")
 
-    def put(self, name: str, blocks) -> None:
+    def put(self, name: str, data: bytes) -> None:
         """Write a new file, mode 0600; a name that is taken is an error."""
         path = self.location(name)
         draft = path + PARTIAL
@@ -33,7 +33,7 @@ class FolderStore(Store):
             with suppress(FileNotFoundError):
                 os.unlink(draft)
             with new_file(draft) as file:
-                file.writelines(blocks)
+                file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             if os.path.lexists(path):           # names are random: this is somebody else's file
@@ -41,14 +41,13 @@ class FolderStore(Store):
                                    "nobody's file is overwritten: the next run takes another name")
             publish(draft, path)
 
-    def read(self, name: str):
-        """The bytes of the file, in chunks."""
+    def read(self, name: str) -> bytes:
+        """The bytes of the file."""
         with self._named():
             if not self.has(name):
                 raise ArchiveError(f"{name} is not in {self.place}")
             with open(self.location(name), "rb", opener=open_own) as file:
-                while block := file.read(BLOCK):
-                    yield block
+                return file.read()
 
     def has(self, name: str) -> bool:
         """Whether the store has this file."""

@@ -9,12 +9,14 @@ demand, so that nobody else can take a file's connection.
 from __future__ import annotations
 
 import ftplib
+import io
+import ssl
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from jobs_lib.ports.deadline import in_words, tls_context
 
-from .store import BLOCK, PARTIAL, ArchiveError, Login, Store, place_of_url
+from .store import PARTIAL, ArchiveError, Login, Store, place_of_url
 
 CONNECT_SECONDS, ANSWER_SECONDS = 20, 60    # to reach the server; for each answer and each block
 GONE = "550"                                # also says "not allowed"
@@ -36,35 +38,24 @@ class FtpsStore(Store):
         self._login, self._ca_file = login, ca_file
         self.place = place_of_url(login)
 
-    def put(self, name: str, blocks) -> None:
+    def put(self, name: str, data: bytes) -> None:
         """Send a new file; its name appears when it is whole."""
         with self._connected() as ftp:
-            data: Any = ftp.transfercmd(f"STOR {name}{PARTIAL}")
-            with data:
-                for block in blocks:
-                    data.sendall(block)
-                with suppress(OSError):
-                    # some servers just close; the 226 and the reading back decide
-                    data.unwrap()
-            ftp.voidresp()
+            ftp.storbinary(f"STOR {name}{PARTIAL}", io.BytesIO(data))
             ftp.rename(name + PARTIAL, name)
 
-    def read(self, name: str):
-        """Fetch a file's bytes, in chunks."""
+    def read(self, name: str) -> bytes:
+        """Fetch a file."""
+        parts: list[bytes] = []
         with self._connected() as ftp:
             try:
-                data: Any = ftp.transfercmd(f"RETR {name}")
+                ftp.retrbinary(f"RETR {name}", parts.append)
             except ftplib.error_perm as error:
                 if not str(error).startswith(GONE):
                     raise
                 raise ArchiveError(f"{name} is not in {self.place}, or may not be read "
                                    f"({_clean(str(error))})") from None
-            with data:
-                while block := data.recv(BLOCK):
-                    yield block
-                with suppress(OSError):
-                    data.unwrap()
-            ftp.voidresp()
+        return b"".join(parts)
 
     def has(self, name: str) -> bool:
         """Whether the server has this file."""
@@ -79,10 +70,10 @@ class FtpsStore(Store):
 
     @contextmanager
     def _connected(self):
-        """A connection, signed in and in the folder, for binary files. What fails becomes an
-        ArchiveError."""
+        """A connection, signed in and in the folder. What fails becomes an ArchiveError."""
         try:
             context = tls_context("[archive] ca_file", self._ca_file)
+            context.sslsocket_class = _Socket
             with _Session(context=context) as ftp:
                 self._sign_in(ftp)
                 yield ftp
@@ -104,7 +95,15 @@ class FtpsStore(Store):
         if login.folder:
             with _refusal(f"there is no folder {login.folder}"):
                 ftp.cwd(login.folder)
-        ftp.voidcmd("TYPE I")
+
+
+class _Socket(ssl.SSLSocket):
+    """Some servers just close a data connection: what they answer then, and the reading back,
+    decide."""
+
+    def unwrap(self):
+        with suppress(OSError):
+            return super().unwrap()
 
 
 class _Session(ftplib.FTP_TLS):

@@ -5,7 +5,6 @@ from jobs_lib.errors import JobsError
 from jobs_lib.records import namedtuple
 
 PARTIAL = ".part"            # at the end of a passing name
-BLOCK = 65536
 PORT = 21
 EXPECTED = ("expected ftps://user:password@host:21/folder; in user and password write % as %25, "
             "@ as %40, : as %3A, / as %2F")
@@ -52,8 +51,8 @@ class Store:
     """What both kinds of stores have; each has `put`, `read`, `has` and `remove` besides.
 
     place                   where it is, in words and without a login
-    put(name, blocks)       write a new file under a temporary name, made durable, then rename it
-    read(name)              its bytes, block by block
+    put(name, data)         write a new file under a temporary name, made durable, then rename it
+    read(name)              its bytes
     has(name)               whether it is there
     remove(name)            delete it under both names; a missing one is fine
 
