@@ -109,9 +109,9 @@ class Archiver:
     def _lives(self, row: dict) -> bool:
         """Whether the run that made it is still at it. Each run has just looked which of them are
         dead."""
-        run = [*_place_and_name(row)[1].split("-"), "", ""][2]
-        return run != self.ctx.run_id and bool(self.db.value(
-            "SELECT COUNT(*) FROM {job_runs} WHERE run_id = :run AND status = 'running'", run=run))
+        run = f"{_place_and_name(row)[1]}--".split("-")[2]
+        return bool(self.db.value("SELECT COUNT(*) FROM {job_runs} WHERE run_id = :run "
+                                  "AND status = 'running'", run=run))
 
     def _discard(self, row: dict) -> None:
         """Remove what there is of an unverified archive, its row last, so that no file is left
