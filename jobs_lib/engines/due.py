@@ -41,7 +41,7 @@ done          the status of success                     waits, works the statuse
 others        statuses of rows that are over, besides `done` and `failed`
 time          the column for when it is due    added, tried  when it came in, was last tried
 delays        (options of the job): timedeltas before attempt 1, 2, ...
-columns       what its feature needs of a row, besides COLUMNS
+columns       what its feature needs of a row, besides its times and what counts attempts
 by_attempts   a row without a time is due so long after it was last tried as the next delay says;
               else, after it came in, as the first one does
 dated         whether an app may give a time to a row that was never tried

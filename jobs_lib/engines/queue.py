@@ -42,9 +42,6 @@ ERROR_LENGTH = 512
 STORE_MARGIN = 3.0      # seconds before the hard limit after which no result is stored any more
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0   # seconds between two tries to store one
 
-# of each row that is taken, besides its feature's own and those of its times: of all, of those that
-# a run claims
-COLUMNS, COUNTED = ("id", "user_id"), ("attempts", "uncertain")
 Settled = namedtuple("Settled", "status next_attempt_at stored")
 Settled.__doc__ = """What a row has become.
 
@@ -55,10 +52,6 @@ stored   False: the app has ended or deleted it meanwhile, and nothing came of i
 
 class CannotStore(JobsError):
     """What a run has to store of a row is refused by the database, or stored as something else."""
-
-
-class Unusable(JobsError):
-    """No row of several can be worked on."""
 
 
 def until_stored(ctx, work):
@@ -223,8 +216,9 @@ class Work:
     def read(self, ids: list) -> dict[object, dict]:
         """{id: row} of those that wait, as a run works on them."""
         queue = self.queue
-        columns = dict.fromkeys((*COLUMNS, *(COUNTED if queue.works else ()), queue.time,
-                                 queue.added, queue.tried, *queue.columns))
+        counted = ("attempts", "uncertain") if queue.works else ()
+        columns = dict.fromkeys(("id", "user_id", *counted, queue.time, queue.added, queue.tried,
+                                 *queue.columns))
         return {row["id"]: {**row, "seen": row} for row in self.db.query(
             f"SELECT {', '.join(columns)}, CASE WHEN {queue.missing} THEN 1 ELSE 0 END AS lacks, "
             f"CASE WHEN {stopped(queue)} THEN 1 ELSE 0 END AS is_stopped "
@@ -410,11 +404,11 @@ class Work:
         self.check_usable()
 
     def check_usable(self) -> None:
-        """Unusable where several rows cannot be worked on, and none was begun."""
+        """JobsError where several rows cannot be worked on, and none was begun."""
         if not self.begun and len(self.unusable) >= MOST_UNUSABLE:
             id, reason = next(iter(self.unusable.items()))
-            raise Unusable(f"none of {len(self.unusable)} due rows of {self.queue.table} can be "
-                           f"worked on, such as {id}: {reason}. None was ended")
+            raise JobsError(f"none of {len(self.unusable)} due rows of {self.queue.table} can be "
+                            f"worked on, such as {id}: {reason}. None was ended")
 
     def _update(self, row: dict, status: str, values: dict, rule: str, **bound) -> bool:
         changes = "".join(f", {name} = :{name}" for name in values)
