@@ -64,6 +64,8 @@ class Due:
         self.timed = f"{queue.time} <= :now"
         self._rows = (f"FROM {{{queue.table}}} WHERE {pending(queue)}{also} "
                       f"AND NOT {stopped(queue)} AND ")
+        # SQL: what it is about is there. The others are ended by a run, or wait as many do
+        self._known = f" AND NOT ({queue.missing})"
 
     def any(self) -> bool:
         """Whether there is one that a run would send or end."""
@@ -84,11 +86,6 @@ class Due:
         rows = self.db.query(self._union("id, due", "id, {when} AS due", self._known), most=most,
                              **self.values)
         return [row["id"] for row in sorted(rows, key=lambda row: str(row["due"]))][:most]
-
-    @property
-    def _known(self) -> str:
-        """SQL: what it is about is there. The others are ended by a run, or wait as many do."""
-        return f" AND NOT ({self.queue.missing})"
 
     def _union(self, names: str, columns: str, also: str = "") -> str:
         """Of the rows that each rule finds, `:most` of each: a search for each rule. The longest
