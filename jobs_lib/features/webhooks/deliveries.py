@@ -46,7 +46,7 @@ def request(row: dict, endpoint: dict, now) -> Request | Response:
     """What is sent: the same body and id at each attempt, the time and so the signature of this
     one. A Response where there is no such request: of this delivery, or to this endpoint until its
     owner has corrected it."""
-    from .signature import SecretError, sign
+    from .signature import sign
     payload, event_id, secrets = row["payload"], row["event_id"], [endpoint["secret"]]
     if payload is None or not event_id:
         missing = "payload" if event_id else "event id"
@@ -56,10 +56,9 @@ def request(row: dict, endpoint: dict, now) -> Request | Response:
     if endpoint["previous_secret"] and (not expires or (clock.parse_any(expires) or now) > now):
         secrets.append(endpoint["previous_secret"])
     seconds = int(now.timestamp())
-    try:
-        signature = sign(secrets, event_id, seconds, body)
-    except SecretError as error:
-        return Response(REFUSED, text=str(error))
+    signature = sign(secrets, event_id, seconds, body)
+    if not signature:                   # the words never quote it
+        return Response(REFUSED, text="the secret of this endpoint is not `whsec_` and base64")
     return Request(f"webhook-{row['id']}", endpoint["url"], (
         ("Content-Type", CONTENT_TYPE), ("webhook-id", event_id),
         ("webhook-timestamp", str(seconds)), ("webhook-signature", signature)), body)
