@@ -11,9 +11,8 @@ from datetime import timedelta
 from jobs_lib.database.schema.keys import or_none
 from jobs_lib.database.values import size
 from jobs_lib.engines import guard
-from jobs_lib.engines.purge import begin, delete, finish
+from jobs_lib.engines.purge import Branch, Selection, begin, delete, finish, select
 from jobs_lib.engines.rules import Rule
-from jobs_lib.engines.selection import Branch, Selection, select
 from jobs_lib.features.usage import rollup
 
 DAY, LEAST_DAYS = timedelta(days=1), 3

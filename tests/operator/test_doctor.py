@@ -320,7 +320,7 @@ def test_modules_that_are_not_of_this_version_are_named(upload, name, spoil, wor
 
 
 def test_half_an_upload_without_a_list_is_reported(upload):                                  # R65
-    path = upload.script.parent / "jobs_lib" / "engines" / "dry_run.py"
+    path = upload.script.parent / "jobs_lib" / "engines" / "preview.py"
     path.write_bytes(path.read_bytes()[:700])
     assert any(f"{path}: cut off" in each["what"] for each in upload.found())
 

@@ -9,7 +9,7 @@ from functools import partial
 from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.engines import audit, spool
-from jobs_lib.engines.dry_run import SAMPLE_ROWS
+from jobs_lib.engines.purge import SAMPLE_ROWS
 from jobs_lib.errors import JobsError
 from jobs_lib.folders import open_own, private
 from jobs_lib.text import counted

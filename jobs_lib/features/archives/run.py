@@ -19,8 +19,7 @@ from itertools import islice
 from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.engines.batch_delete import BatchDeleter
-from jobs_lib.engines.purge import begin, finish
-from jobs_lib.engines.selection import Branch, Selection
+from jobs_lib.engines.purge import Branch, Selection, begin, finish
 from jobs_lib.errors import Busy, ConfigError
 from jobs_lib.ports.storage import open_store
 from jobs_lib.ports.storage.store import ArchiveError, place_of

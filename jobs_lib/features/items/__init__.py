@@ -242,43 +242,27 @@ class Deletions(Items):
                  "deleted_at": found[id].deleted_at if found[id].is_timed else None}
                 for id in ids if id in found]
 
-    def row(self, ctx, id) -> dict | None:
-        """The account; of one that was erased what stays."""
-        from jobs_lib.features.accounts.due import user_ref
-        if row := super().row(ctx, id):
-            return row
-        known = ctx.db.row("SELECT requested_at FROM {account_deletions} WHERE user_ref = :ref "
-                           "ORDER BY id DESC LIMIT 1", ref=user_ref(ctx, id))
-        if known is None or ctx.db.row("SELECT id FROM {users} WHERE id = :id", id=id):
-            return None
-        return {"id": id, "user_id": id, "status": "erased", "account": None,
-                "deleted_at": known["requested_at"]}
-
     def describe(self, ctx, found: list[dict]) -> list[Item]:
         """In words: what comes next, and when."""
         items = []
         for row in found:
-            account, state, what, why, next_at = row["account"], row["status"], "", "", None
-            if account:
-                next_at = account.next_at
-                state = DUE if next_at and next_at <= ctx.now else "closed"
-                what = ("all of the account is deleted" if account.is_closed
-                        else "the account is closed first")
-                if next_at is None:
-                    state, why = "invalid", "deleted_at is no time: correct it in `users`"
-                elif not account.is_timed:
-                    why = f"deleted_at is no time: the next run of {self.queue.job} sets it"
+            account, why = row["account"], ""
+            state = DUE if account.next_at and account.next_at <= ctx.now else "closed"
+            if account.next_at is None:
+                state, why = "invalid", "deleted_at is no time: correct it in `users`"
+            elif not account.is_timed:
+                why = f"deleted_at is no time: the next run of {self.queue.job} sets it"
+            what = ("all of the account is deleted" if account.is_closed
+                    else "the account is closed first")
             items.append(Item(row["id"], row["id"], what, state, None, None,
-                              stored.time(row["deleted_at"]), next_at, why, ""))
+                              stored.time(row["deleted_at"]), account.next_at, why, ""))
         return items
 
     def kept(self, ctx, row: dict) -> Kept:
         """Until the date that its owner was given."""
         account = row["account"]
-        if account is None:
-            return Kept(None, None, "what stays says no more than that an account was deleted")
-        until = account.erase_at if account.is_timed else None
-        return Kept(until, (self.queue.job, "grace"), "then all that the account has is deleted")
+        return Kept(account.erase_at if account.is_timed else None, (self.queue.job, "grace"),
+                    "then all that the account has is deleted")
 
 
 # whose rows wait for an attempt: these can be put back and cancelled
