@@ -171,7 +171,7 @@ def test_nobody_is_notified_of_a_forward_that_has_not_failed_any_more(bench, cha
 def test_an_alias_that_was_moved_is_switched_off_for_its_new_owner(bench):
     bench.table("users", [{"id": 1, "email": "a@home.example"}, {"id": 2, "email": "b@x.example"}])
     bench.table("aliases", [{"id": 1, "user_id": 1, "expires_at": bench.ago(hours=1)}])
-    bench.meanwhile("user_id = :user_id", lambda: bench.meanwhile(
+    bench.meanwhile("FROM {aliases}", lambda: bench.meanwhile(
         "BEGIN", "UPDATE {aliases} SET user_id = 2"))
     for _ in range(2):
         bench.run("expire_aliases")
