@@ -6,7 +6,7 @@ and what was in flight when a run died.
 """
 from __future__ import annotations
 
-from jobs_lib.database.values import LABEL, fitted
+from jobs_lib.database.values import LABEL, fitted, keys_in
 from jobs_lib.ports import outcomes
 from jobs_lib.records import namedtuple
 
@@ -38,9 +38,9 @@ duration_ms  until it was known, or None
 def begin(db, kind: str, row: dict, run_id: str | None) -> int:
     """Put an attempt on record that begins now, and its id. `row`: `id`, `user_id` and `began_at`;
     also `domain` and `recipient` (its keyed hash), where the relay's limits count it."""
-    turn = row.get("turn")
+    turn, owner = row.get("turn"), keys_in([row["user_id"]])
     return db.insert("attempts", kind=kind, item_id=_item(db, row["id"]),
-                     user_id=_owner(db, row["user_id"]), domain=row.get("domain"),
+                     user_id=owner[0] if owner else None, domain=row.get("domain"),
                      recipient=row.get("recipient"), urgent=bool(turn and turn.urgent),
                      run_id=run_id, began_at=row["began_at"], outcome=SENDING)
 
@@ -57,7 +57,7 @@ def complete(db, kind: str, row: dict, run_id: str | None, outcome: str, tried: 
                "duration_ms = :duration, finished_at = :now "
                f"WHERE {which} AND outcome IN ('{SENDING}', :also)", outcome=outcome,
                code=tried.code if type(tried.code) is int else None,
-               answer=answer(tried.answer, db.hidden) or None, duration=tried.duration_ms,
+               answer=_masked(tried.answer, db.hidden), duration=tried.duration_ms,
                now=now, also=UNCERTAIN if outcome == SENT else SENDING, **values)
 
 
@@ -85,21 +85,13 @@ def of_item(db, kind: str, id, most: int) -> list[dict]:
     return rows[::-1]
 
 
-def answer(text: str, hidden=tuple) -> str:
+def _masked(answer: str, hidden) -> str | None:
     """Short, and without anybody's address or a secret; `hidden()` returns those. It is cut last:
     half a secret is not recognized."""
-    if not text:
-        return ""
+    if not answer:
+        return None
     from jobs_lib import masking  # only where something was tried: it would slow every idle run
-    return masking.without_secrets(" ".join(text[:READ].split()), hidden())[:LONGEST_ANSWER]
-
-
-def _owner(db, value):
-    """None for what cannot be the key of a user."""
-    is_key = type(value) is int and abs(value) < 2 ** 63
-    if "users" in db.text_keys:
-        is_key = isinstance(value, str)
-    return value if is_key else None
+    return masking.without_secrets(" ".join(answer[:READ].split()), hidden())[:LONGEST_ANSWER]
 
 
 def _item(db, id):
