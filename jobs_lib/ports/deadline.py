@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 import time
 from typing import Any
 
@@ -110,16 +111,20 @@ def encrypted(sock: Socket, context: ssl.SSLContext, host: str) -> TlsSocket:
     return secure
 
 
+def addresses(host, port: int) -> list:
+    """What `connect` takes, however long the system needs to look the name up."""
+    return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+
+
 def look_up(host, port: int, until: float) -> list:
-    """The addresses of a name, as `socket.getaddrinfo` gives them; socket.timeout when the system
-    takes too long. Nothing can interrupt it: it is left to itself then, in a thread that nobody
-    waits for. Where the host allows no more threads, it takes its time."""
-    import threading
+    """The same; socket.timeout when it takes too long. Nothing can interrupt it: it is left to
+    itself then, in a thread that nobody waits for. Where the host allows no more threads, it takes
+    its time."""
     found: list = []
 
     def ask() -> None:
         try:
-            found.append(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, socket.IPPROTO_TCP))
+            found.append(addresses(host, port))
         except (OSError, UnicodeError) as error:
             found.append(error)
 

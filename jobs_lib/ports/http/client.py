@@ -45,7 +45,8 @@ class Poster:
             self.context        # noqa: B018
 
     def post(self, request: Request) -> Response:
-        """Send it once. Never raises, and takes `[webhooks] timeout` at most."""
+        """Send it once. Never raises, and takes `[webhooks] timeout` at most, but for a look-up of
+        the name in a thread beside the main one."""
         try:
             target, data = _prepare(request)    # before anybody is asked for a name
             if self._outbox:
