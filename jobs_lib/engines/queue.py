@@ -278,13 +278,12 @@ class Work:
         return True
 
     def is_ours(self, row: dict) -> bool:
-        """Whether this run has it, and nobody has ended it meanwhile, or given it to another
-        account; it stays so until the COMMIT."""
+        """Whether this run has it, and nobody has ended it meanwhile; it stays so until the
+        COMMIT."""
         return bool(self.db.query(
             f"SELECT id FROM {self.table} WHERE id = :id AND status = '{self.queue.works}' "
-            "AND claim_run = :run AND attempts = :n AND (user_id = :owner OR :owner IS NULL)"
-            f"{self.db.for_update}", id=row["id"], run=self.ctx.run_id, n=row["attempt"],
-            owner=row["user_id"]))
+            f"AND claim_run = :run AND attempts = :n{self.db.for_update}", id=row["id"],
+            run=self.ctx.run_id, n=row["attempt"]))
 
     def settle(self, row: dict, outcome: str, tried: Tried, *, later=None,
                again: bool = False, dead=None, **stored) -> Settled:
