@@ -97,6 +97,7 @@ class Work:
         self.table, self.pending = f"{{{queue.table}}}", pending(queue)
         self.still = "+" + self.pending.lstrip("+")     # of rows that are found by their ids
         self.delays = queue.delays(ctx.options)
+        self.is_scheduled = False       # whether the rows without a time were given one
         self.begun = 0                  # rows that this run has begun
         self.unusable: dict = {}        # {row id: what is wrong with it}
         self.refused: list = []         # CannotStore of rows that were passed over
@@ -130,9 +131,10 @@ class Work:
 
     def schedule(self) -> None:
         """Give each pending row a time that it can be due at."""
-        found = self.due()
+        found = self.find_due()
         for rule, time in found.untimed:
             self.change(rule, f"{self.queue.time} = {time}", seconds=SCHEDULING, **found.values)
+        self.is_scheduled = True
 
     def change(self, rule: str, sets: str, *, seconds: float = CHANGING, counted: str = "",
                **values) -> None:
@@ -164,7 +166,14 @@ class Work:
             return 0
 
     def due(self) -> Due:
-        """What is due in this queue."""
+        """What is due in this queue, by its time once each row has one."""
+        found = self.find_due()
+        if self.is_scheduled:
+            found.untimed = ()
+        return found
+
+    def find_due(self) -> Due:
+        """What is due, also of rows that have no time yet."""
         return due(self.ctx, self.queue)
 
     def due_rule(self) -> tuple[str, dict]:

@@ -94,7 +94,7 @@ class Looks(Work):
 
     resolver: Resolver
 
-    def due(self) -> Due:
+    def find_due(self) -> Due:
         """What a run now would look at."""
         return due(self.ctx)
 
