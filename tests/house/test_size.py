@@ -14,16 +14,16 @@ from tests.house.source import ROOT, modules, tree
 
 # {package: lines}; a package that is not named here may not exist
 PACKAGES = {
-    "features": 6_270, "engines": 3_515, "database": 3_740, "ports": 2_490, "runner": 2_835,
-    "monitoring": 2_580, "commands": 2_486, "(loose)": 1_725, "config": 1_310, "output": 1_018,
-    "jobs": 972, "doctor": 1_000, "demo": 545, "launch": 582, "workers": 403, "cli": 352,
+    "features": 5_580, "engines": 3_210, "database": 3_720, "ports": 1_910, "runner": 2_570,
+    "monitoring": 2_575, "commands": 2_475, "(loose)": 1_565, "config": 1_310, "output": 1_016,
+    "jobs": 940, "doctor": 993, "demo": 545, "launch": 582, "workers": 403, "cli": 350,
     "crontab": 230}
-LINES, STATEMENTS, MODULES = 32_030, 19_050, 285
+LINES, STATEMENTS, MODULES = 29_950, 17_630, 271
 # What serves tables of an app that existed before, together at most 650 lines.
 APP_TABLES = ("database/schema/__init__.py", "database/schema/fit.py",
               "database/schema/foreign_keys.py", "database/schema/keys.py",
               "database/schema/probe.py")
-OTHERS = {"tests": (".py", 38_100), "docs": (".md", 4_200)}
+OTHERS = {"tests": (".py", 35_800), "docs": (".md", 4_200)}
 LONGEST = {"config.ini.example": 420, "jobs.py": 50, "install.sh": 400, "CHANGELOG.md": 40,
            "README.md": 120}
 
