@@ -33,9 +33,15 @@ class Closed(Rule):
 
     def __init__(self) -> None:
         self.told: set[tuple] = set()
+        # (table, id) of what a run had in hand when its owner was deleted: it waits, if that run dies
+        self.in_flight: set[tuple] = set()
 
     def check(self, step):
         """Each account that is deleted, and not gone."""
+        users = step.before["users"]
+        self.in_flight |= {(table, id) for table in QUEUES for id, row in step.before[table].items()
+                           if row["status"] == "sending" and row["user_id"] in users
+                           and users[row["user_id"]]["status"] == "deleted"}
         for id, row in step.after["notifications"].items():
             if row["kind"] == NOTICE and id not in step.before["notifications"]:
                 user = step.after["users"].get(row["user_id"])
@@ -49,7 +55,7 @@ class Closed(Rule):
             if user["status"] == "deleted" and min(
                     step.began - seconds(user["deleted_at"]),
                     step.began - step.quiet_since) > WITHIN:
-                for what in _open(step, id):
+                for what in _open(step, id, self.in_flight):
                     yield f"user {id} was deleted, and has {what}"
                 # by a clock that was ahead, that day was past
                 if ((id, user["deleted_at"]) not in self.told
@@ -57,7 +63,7 @@ class Closed(Rule):
                     yield f"user {id} was not told of the day of erasure"
 
 
-def _open(step, user: int):
+def _open(step, user: int, in_flight: set):
     # what a request that was under way writes after that waits, and is erased with the rest
     deleted = seconds(step.after["users"][user]["deleted_at"])
     rows = {table: [row for row in step.after[table].values() if row["user_id"] == user
@@ -75,10 +81,11 @@ def _open(step, user: int):
             yield f"active {table}"
     for table in QUEUES:
         if waiting := [row["id"] for row in rows[table] if row["status"] == "pending"
-                       and row.get("kind") != NOTICE]:
+                       and row.get("kind") != NOTICE and (table, row["id"]) not in in_flight]:
             yield f"{table} that wait: {waiting}"
     if any(row["status"] == "pending" and row["destination_id"] in theirs
-           for row in step.after["failed_emails"].values()):
+           and ("failed_emails", id) not in in_flight
+           for id, row in step.after["failed_emails"].items()):
         yield "forwards of others that wait for its destinations"
     if any(row["status"] == "ready" and seconds(row["expires_at"]) > step.ended
            for row in rows["export_requests"]):
