@@ -97,12 +97,15 @@ def _is_draft(name: str) -> bool:
 def owner_words(path: str) -> str:
     """Whose a file is that this user may not use, and how to get out of it, for the end of a
     sentence about it."""
-    it = "it"
+    it, asked = "it", path
     while not os.path.lexists(path) and os.path.dirname(path) not in ("", path):
         it = path = os.path.dirname(path)
     ours, owner = user_name(os.geteuid()), user_name(os.lstat(path).st_uid)
     if owner == ours:
         return f"its permissions refuse it: run `chmod u+rwX {path}`"
+    if it != "it":                  # a folder of the system, perhaps: it is not to be given away
+        return (f"{it} belongs to {owner}, and the jobs run as {ours}: name another folder, or "
+                f"make it as root: `install -d -m 700 -o {ours} {asked}`")
     return (f"{it} belongs to {owner}, and the jobs run as {ours}: run them always as the same "
             f"user; if nothing else uses it, `chown -R {ours} {path}` as root")
 

@@ -121,6 +121,8 @@ def page_of_status(config, ports, seconds: float = SECONDS) -> list[str]:
 
     with RunLimits(monotonic=ports.monotonic, budget=seconds, grace=0.0) as limits:
         error = limits.run(work)
+        if error is not None and limits.struck:
+            error = Stopped(limits.struck)
         if isinstance(error, Stopped) and limits.database is not None:
             limits.database.invalidate()
     if error is None:

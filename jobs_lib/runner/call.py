@@ -52,8 +52,8 @@ def _work(job, ctx, complete: bool, limits) -> None:
             need(ctx.db, job, store=not ctx.dry_run)
         returned = job.run(ctx) or {}
     except errors.DatabaseError:
-        if limits.rang:         # SQLite makes an error of its own of an alarm that strikes in it
-            raise errors.Stopped(limits.HARD) from None
+        if limits.struck:       # SQLite makes an error of its own of what strikes in it
+            raise errors.Stopped(limits.struck) from None
         raise
     except MemoryError as error:
         raise errors.JobsError(out_of_memory(error, ctx.db)) from None

@@ -151,6 +151,7 @@ class RunLimits(Signals):
         self.reason: str | None = None
         self._alarm = Alarm(self.HARD, first=self._interrupt)
         self._ended = False
+        self._impatient: str | None = None
 
     def stop_reason(self) -> str | None:
         """Why the run is to stop, once it is: that stays."""
@@ -194,9 +195,9 @@ class RunLimits(Signals):
         return ended
 
     @property
-    def rang(self) -> bool:
-        """Whether an alarm has struck, and was perhaps swallowed."""
-        return self._alarm.rang
+    def struck(self) -> str | None:
+        """Why it is ended by force, where what was raised for that was perhaps swallowed."""
+        return self.HARD if self._alarm.rang else self._impatient
 
     def end(self) -> None:
         """The work is over: no more alarms."""
@@ -205,6 +206,8 @@ class RunLimits(Signals):
 
     def _set_timer(self) -> None:
         """Anew between two items, since time in which a run waits uses up no processor."""
+        if self._ended:
+            return
         left = max(0.0, self.hard - self._monotonic())
         signal.setitimer(signal.ITIMER_PROF, left + LAST_RESORT_SECONDS)
 
@@ -217,7 +220,8 @@ class RunLimits(Signals):
         impatient = self.heard == "SIGINT" and number == signal.SIGINT and not self._ended
         super()._note(number, frame)
         if impatient:                    # Ctrl-C twice: a person is waiting
-            raise errors.Stopped("SIGINT twice")
+            self._impatient = "SIGINT twice"
+            raise errors.Stopped(self._impatient)
 
     def _interrupt(self) -> None:
         """End what the database is doing: a server would go on with it."""

@@ -96,6 +96,15 @@ def test_another_transaction_on_the_row_is_waited_for_and_the_row_judged_again(b
     assert audited(bench) == [2]
 
 
+def test_a_dry_run_counts_each_of_a_whole_batch_once_and_a_limit_holds(bench):    # R11
+    bench.table("users", [{"id": 1, "email": "jo@home.example"}])
+    bench.bulk("aliases", [alias(id, bench.ago(hours=1) if id <= 500 else bench.ahead(days=60))
+                           for id in range(1, 3001)])       # else the guard holds them
+    assert bench.run(JOB, dry_run=True)["expired"] == 500
+    assert bench.run(JOB, limit=2)["expired"] == 2
+    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "limit")
+
+
 # The notice after
 
 def test_all_that_ended_is_in_one_notice(owned):

@@ -232,6 +232,7 @@ def test_a_rebuild_begins_with_the_day_asked_for(usage):
     assert max(row[1] for row in added(usage.db) if row[3] == 7) == "2026-10-09"
     assert usage.run(JOB, **{"from": "2026-09-01"})["days"] == 60
     assert agrees(usage)
+    assert "has not begun" in usage.fails(JOB, **{"from": "2026-11-25"})
 
 
 # Retention

@@ -113,8 +113,9 @@ def test_a_waiting_job_hears_the_signal(site):                               # R
     assert (done.code, done.seconds < SOON) == (143, True)
 
 
-def test_a_second_ctrl_c_does_not_wait_for_the_item(site):
-    worker = site.start("hang")
+@pytest.mark.parametrize("how", ["sleep", "sqlite"])
+def test_a_second_ctrl_c_does_not_wait_for_the_item(site, how):
+    worker = site.start("hang", "--set", f"how={how}")
     site.working("hang")
     worker.send_signal(signal.SIGINT)
     until(lambda: not is_pending(worker, signal.SIGINT))        # or the two are one

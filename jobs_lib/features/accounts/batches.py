@@ -101,9 +101,10 @@ class Batches:
         elif step.table == "export_requests":
             from jobs_lib.features.exports import files
             self.ctx.count("files", sum(files.remove(self.ctx, row) for row in rows))
-        else:
-            dropped, freed = spool.drop(self.db, self.ctx.section("spool").dir,
-                                        [row["raw_path"] for row in rows])
+        elif rows:
+            folder = self.ctx.section("spool").dir
+            spool.need_folder(self.db, folder)
+            dropped, freed = spool.drop(self.db, folder, [row["raw_path"] for row in rows])
             self.ctx.count("files", dropped)
             self.ctx.count("bytes_freed", freed)
         return number

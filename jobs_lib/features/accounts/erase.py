@@ -24,9 +24,7 @@ LEDGER = "deletions.jsonl"
 
 def erase_all(ctx, going: list) -> None:
     """Delete these accounts, one after the other, as far as `--limit` goes."""
-    if going:
-        spool.need_folder(ctx.db, ctx.section("spool").dir)
-        of_each(ctx, going, _erase)
+    of_each(ctx, going, _erase)
 
 
 def _erase(batches: Batches) -> bool:

@@ -44,11 +44,13 @@ def expire(ctx) -> None:
         with alone(ctx, user_id):
             while is_more and not ctx.should_stop(ctx.counts["expired"]):
                 rows = ctx.db.batch(partial(_switch_off, ctx, user_id, past))
-                is_more = len(rows) == MOST
+                is_more = len(rows) == MOST and not ctx.dry_run
                 sample += rows[:SAMPLE_ROWS - len(sample)]
                 ctx.progress(ctx.counts["expired"], notices=ctx.counts["notices"])
                 if not ctx.dry_run:
                     ctx.sleep(ctx.db.dialect.batches.pause)     # others write too
+        if ctx.should_stop(ctx.counts["expired"]):
+            break
     if ctx.dry_run:
         ctx.show(f"deactivate {counted(ctx.counts['expired'], 'alias', 'aliases')}, with "
                  f"{counted(ctx.counts['notices'], 'notice')}", sample)

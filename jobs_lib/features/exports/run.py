@@ -110,7 +110,12 @@ def preview(ctx) -> dict:
     work = requests.Requests(ctx, EXPORTS)
     made: list[dict] = []
     refused: list[dict] = []
-    for row in work.take(Ring(work), requests.AT_ONCE):
+    ring = Ring(work)
+    found: list[dict] = []
+    while len(found) < requests.AT_ONCE and (
+            rows := work.take(ring, requests.AT_ONCE - len(found))):
+        found += rows
+    for row in found:
         more = sum(other["user_id"] == row["user_id"] for other in made)
         is_refused = requests.refusal(ctx, requests.owner(ctx, row), row, more)
         (refused if is_refused else made).append(row)

@@ -13,7 +13,7 @@ from functools import partial
 from jobs_lib.database import stored
 from jobs_lib.database.values import size
 from jobs_lib.engines import guard
-from jobs_lib.errors import Busy
+from jobs_lib.errors import Busy, JobsError
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
 
@@ -87,6 +87,8 @@ def _remember(db, state: State) -> None:
 def _due(ctx, state: State) -> State:
     """What is to be remembered as a run begins."""
     db, asked, last, came_in = ctx.db, ctx.options.from_, 0, None
+    if asked and asked > ctx.now.date():
+        raise JobsError(f"--set from={asked}: that day has not begun")
     if "message_logs" not in db.text_keys:      # which do not say what is new
         last = db.value("SELECT MAX(id) FROM {message_logs}") or 0
         came_in = EARLIEST              # it is another log, or its last rows were deleted

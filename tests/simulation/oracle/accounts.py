@@ -33,7 +33,7 @@ class Closed(Rule):
 
     def __init__(self) -> None:
         self.told: set[tuple] = set()
-        # (table, id) of what a run had in hand when its owner was deleted: it waits, if that run dies
+        # (table, id) of what a run had in hand when its owner was deleted: if it dies, that waits
         self.in_flight: set[tuple] = set()
 
     def check(self, step):
