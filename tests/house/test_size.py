@@ -14,11 +14,11 @@ from tests.house.source import ROOT, modules, tree
 
 # {package: lines}; a package that is not named here may not exist
 PACKAGES = {
-    "features": 5_580, "engines": 3_210, "database": 3_720, "ports": 1_910, "runner": 2_570,
-    "monitoring": 2_575, "commands": 2_475, "(loose)": 1_565, "config": 1_310, "output": 1_016,
+    "features": 5_590, "engines": 3_210, "database": 3_720, "ports": 1_920, "runner": 2_570,
+    "monitoring": 2_575, "commands": 2_475, "(loose)": 1_575, "config": 1_310, "output": 1_016,
     "jobs": 940, "doctor": 993, "demo": 545, "launch": 582, "workers": 403, "cli": 350,
     "crontab": 230}
-LINES, STATEMENTS, MODULES = 29_950, 17_630, 271
+LINES, STATEMENTS, MODULES = 29_990, 17_660, 271
 # What serves tables of an app that existed before, together at most 650 lines.
 APP_TABLES = ("database/schema/__init__.py", "database/schema/fit.py",
               "database/schema/foreign_keys.py", "database/schema/keys.py",
