@@ -70,8 +70,13 @@ class Poster:
             if target.secure:
                 with failing("no TLS connection"):
                     sock = deadline.encrypted(sock, self.context, target.host)
-            sock.sendall(data)
             with contextlib.closing(http.client.HTTPResponse(sock, method="POST")) as answer:
+                try:
+                    sock.sendall(data)
+                except OSError:         # it may have answered and closed before it read all
+                    with contextlib.suppress(OSError, Failure):
+                        return _answer(answer, sock)
+                    raise
                 return _answer(answer, sock)
         finally:
             sock.close()

@@ -73,11 +73,11 @@ class SmtpTransport:
             result = self.over_session(deadline, outgoing)
             # refused at MAIL, perhaps it is only the end of the old connection, such as a limit of
             # messages for each: a new one is asked before the relay is paused
-            may_be_its_end = result.outcome == LOST or (
-                result.outcome == RELAY and session.phase == "MAIL")
-            if not may_be_its_end or deadline - time.monotonic() < RECONNECT_MINIMUM:
+            if result.outcome != LOST and (result.outcome, session.phase) != (RELAY, "MAIL"):
                 return result
             self._drop()
+            if deadline - time.monotonic() < RECONNECT_MINIMUM:
+                return result._replace(outcome=LOST)
         if deadline <= time.monotonic():
             return Result(LOST, None, "", reasons.NO_TIME)
         return self.over_session(deadline, outgoing)

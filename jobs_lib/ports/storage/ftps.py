@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ftplib
 import io
+import os
 import ssl
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -60,13 +61,17 @@ class FtpsStore(Store):
     def has(self, name: str) -> bool:
         """Whether the server has this file."""
         with self._connected() as ftp:
-            return name in _names(ftp)
+            return not _is_missing(ftp, name)
 
     def remove(self, name: str) -> None:
         """Delete the file in both its names."""
         with self._connected() as ftp:
-            for each in {name + PARTIAL, name}.intersection(_names(ftp)):
-                ftp.delete(each)
+            for each in (name + PARTIAL, name):
+                try:
+                    ftp.delete(each)
+                except ftplib.error_perm:
+                    if not _is_missing(ftp, each):
+                        raise
 
     @contextmanager
     def _connected(self):
@@ -144,14 +149,14 @@ def _refusal(means: str):
         raise _Refused(f"{means} ({_clean(str(error))})") from None
 
 
-def _names(ftp: _Session) -> list[str]:
-    """The files in the folder. Some servers say of an empty one that it is not there."""
+def _is_missing(ftp: _Session, name: str) -> bool:
+    """Whether there is no such file. A listing may be refused, or cut: it is the last resort."""
     try:
-        return [name.rpartition("/")[2] for name in ftp.nlst()]
-    except ftplib.error_perm as error:
-        if not str(error).startswith(GONE):
-            raise
-        return []
+        ftp.voidcmd("TYPE I")               # in ASCII mode some refuse SIZE
+        ftp.size(name)
+    except ftplib.error_perm as error:      # other than GONE: it knows no SIZE (RFC 3659)
+        return str(error).startswith(GONE) or name not in map(os.path.basename, ftp.nlst())
+    return False
 
 
 def _clean(words: str) -> str:

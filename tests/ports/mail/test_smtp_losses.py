@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 
 import pytest
 
@@ -44,6 +45,14 @@ def test_a_connection_that_died_meanwhile_is_reopened_once(       # R29
                                                                                          "sent"]
     assert len(server.received) == 2
     assert [content for _, _, content in server.accepted] == [CONTENT, CONTENT]
+
+
+def test_the_end_of_an_old_connection_shortly_before_ours_is_not_the_relays_failure(       # R29
+        relay, opened, stored):
+    server = relay(MAIL=[b"", Bye(b"421 4.7.0 too many messages on this connection")])
+    transport = opened(port=server.port)
+    assert [transport.send(ENVELOPE, stored(), time.monotonic() + 9, n).outcome
+            for n in range(3)] == ["sent", "lost", "sent"]
 
 
 def test_an_idle_goodbye_is_seen_before_the_next_message(relay, opened, stored):     # R29
