@@ -87,6 +87,7 @@ class MailSender:
 
     def __init__(self, work: Work, source: MailSource, other) -> None:
         self.work, self.source, self.ctx = work, source, work.ctx
+        work.needs = MESSAGE_MINIMUM
         self.mail = self.ctx.section("mail")
         self.limits = Limits(work.db, self.mail, self.ctx.clock, work.queue.kind, other)
         self.rings = [Ring(work, ahead=True)] if work.queue.priority else []
@@ -155,12 +156,13 @@ class MailSender:
         """Urgent rows may have come in, owners may have been suspended: these rows, which were
         taken, are looked at once more."""
         self.store()
-        self.checked_at = self.ctx.monotonic()
         self.work.schedule()
         for row in rows:
             row["turn"].ring.left.discard(row["id"])
         for ring in self.rings:
             ring.forget()
+        # by now: giving times may take as long as the rows may go without a look
+        self.checked_at = self.ctx.monotonic()
 
     def _may_go_on(self) -> bool:
         if self.ctx.hard_limit - self.ctx.monotonic() < MESSAGE_MINIMUM:

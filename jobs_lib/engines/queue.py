@@ -54,22 +54,23 @@ class CannotStore(JobsError):
     """What a run has to store of a row is refused by the database, or stored as something else."""
 
 
-def until_stored(ctx, work):
+def until_stored(ctx, work, left=None):
     """`work()` in one transaction, tried again until it is stored, and its result.
 
     For the result of what was handed over: to lose it is to send it twice. So neither a locked file
-    nor a server that restarts or a full disk ends the tries, only the hard limit. `work` may run
-    again after a COMMIT that came through although its answer was lost, so each of its statements
-    is guarded.
+    nor a server that restarts or a full disk ends the tries, only the hard limit, or `left()`.
+    `work` may run again after a COMMIT that came through although its answer was lost, so each of
+    its statements is guarded.
     """
     pause = FIRST_PAUSE
+    left = left or (lambda: ctx.hard_limit - ctx.monotonic() - STORE_MARGIN)
     while True:
         try:
             return ctx.db.batch(work)
         except (Missing, Duplicate):
             raise                       # no database gets over this by waiting
         except DatabaseError as error:
-            seconds = ctx.hard_limit - ctx.monotonic() - STORE_MARGIN
+            seconds = left()
             if seconds <= 0:
                 raise
             if pause == FIRST_PAUSE:
@@ -91,6 +92,8 @@ def work_if_due(ctx, queue: Queue, kind: type[Work] | None = None):
 class Work:
     """One run's work on a queue. Rows are dicts; one that was taken has its `turn`, and in `seen`
     what it held before."""
+
+    needs = 0.0         # seconds before the hard limit, without which no row is begun
 
     def __init__(self, ctx, queue: Queue) -> None:
         self.ctx, self.db, self.queue = ctx, ctx.db, queue
@@ -236,16 +239,17 @@ class Work:
     def begin(self, row: dict, room=None, before=None):
         """Make a row this run's, in one commit with `before()`, which stores the result in hand.
 
-        True when it is; False when another had it first; else what `room(row)`, asked in the same
-        commit, has against it. CannotStore for a row that is to be passed over; the result is
-        stored all the same.
+        True when it is; False when another had it first, or the time for it is up; else what
+        `room(row)`, asked in the same commit, has against it. CannotStore for a row that is to be
+        passed over; the result is stored all the same.
         """
         def work():
             if before:
                 before()
-            return self._begin(row, room)
+            return self._begin(row, room) if self._seconds_left() >= 0 else None
+        was_in_time = self._seconds_left() >= 0
         try:
-            found = until_stored(self.ctx, work)
+            found = until_stored(self.ctx, work, None if before else self._seconds_left)
         except CannotStore as error:
             self.refused.append(error)
             self.ctx.log.warning("row passed over", table=self.queue.table, id=row["id"],
@@ -253,8 +257,15 @@ class Work:
             if before:
                 until_stored(self.ctx, before)
             return False
+        if found is None and was_in_time:
+            self.ctx.stop_busy("the database kept the run waiting until its time was up")
         self.begun += found is True
-        return found
+        return found or False
+
+    def _seconds_left(self) -> float:
+        """Seconds in which a row may begin."""
+        return min(self.ctx.seconds_left(),
+                   self.ctx.hard_limit - self.ctx.monotonic() - self.needs)
 
     def _begin(self, row: dict, room):
         now, queue, seen = self.ctx.clock(), self.queue, row["seen"]

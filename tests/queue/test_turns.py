@@ -170,3 +170,20 @@ def test_what_is_about_nobody_is_due_nowhere(shared, job):     # R66
     fill(shared, job, 1, 2)
     found = json.loads(shared.command("queue", "--json"))
     assert sum(each["due"] for each in found) == 2
+
+
+def test_a_backlog_without_times_is_not_looked_at_after_each_message(shared):      # R66
+    fill(shared, NOTICES, 1, 10_000)
+    given: list = []
+
+    def hear(sql: str, _values: dict) -> None:
+        if sql.startswith("UPDATE {notifications} SET next_attempt_at"):
+            given.append(sql)
+            shared.clock.seconds += 6           # more than a look gets
+
+    def take(_) -> Result:
+        shared.clock.seconds += 1
+        return TAKEN
+    shared.on_statement, shared.outbox.answer = hear, take
+    shared.run(NOTICES, limit=20)
+    assert 3 <= len(given) <= 6

@@ -37,6 +37,7 @@ class Dispatcher:
     def __init__(self, ctx, work: Work) -> None:
         self.ctx, self.db, self.work = ctx, ctx.db, work
         self.ring, self.requests = Ring(work), Requests(ctx)
+        work.needs = self.requests.seconds + MARGIN
         self.picker = Picker(self._owners(), self.requests.in_flight)
         self.errors: Counter = Counter()        # {endpoint: errors that it answered in a row}
         self.failed: dict = {}                  # {endpoint: the Verdict that it may be disabled by}
@@ -71,7 +72,7 @@ class Dispatcher:
                 self.requests.send(row, lane)
 
     def _may_go_on(self) -> bool:
-        if self.ctx.hard_limit - self.ctx.monotonic() < self.requests.seconds + MARGIN:
+        if self.ctx.hard_limit - self.ctx.monotonic() < self.work.needs:
             self.ctx.stop("budget")
         return not self.ctx.should_stop(self.work.begun)
 
@@ -179,25 +180,28 @@ class Dispatcher:
         rows = self._due(whose, owner=owner)
         found: dict = {}
         for row in rows:
-            found.setdefault(row["webhook_id"], []).append(row["id"])
+            found.setdefault(row["webhook_id"], []).append(row)
         if is_more := len(rows) == PAGE:
             found.update((row["id"], []) for row in self.db.query(
                 OTHERS, owner=owner, found=list(found), now=self.ctx.now))
         known, rule = endpoints.current(self.db, found), f"webhook_id = :id AND {whose}"
-        return [Lane(owner, endpoint, self._ids(ids, rule, id=id, owner=owner) if is_more else ids)
-                for id, ids in found.items() if not self._postpone_if_paused(
+        return [Lane(owner, endpoint, self._ids(due, rule, id=id, owner=owner) if is_more
+                     else [row["id"] for row in due])
+                for id, due in found.items() if not self._postpone_if_paused(
                     endpoint := known.get(id, {**endpoints.MISSING, "id": id}))]
 
-    def _ids(self, ids: list, rule: str, **values):
-        """These deliveries, then page by page what else is due by the rule, each once."""
-        met = set(ids)
-        yield from ids
-        while ids := [row["id"] for row in self._due(rule, **values) if row["id"] not in met]:
-            met.update(ids)
-            yield from ids
+    def _ids(self, rows: list[dict], rule: str, **values):
+        """These deliveries, then page by page what else is due by the rule: behind the last one,
+        since bad ones stay where they are."""
+        rows = rows or self._due(rule, **values)
+        rule += " AND next_attempt_at >= :time AND (next_attempt_at > :time OR id > :last)"
+        while rows:
+            yield from (row["id"] for row in rows)
+            values.update(time=rows[-1]["next_attempt_at"], last=rows[-1]["id"])
+            rows = self._due(rule, **values)
 
     def _due(self, rule: str, **values) -> list[dict]:
         due, bound = self.work.due_rule()
-        return self.db.query("SELECT id, webhook_id FROM {webhook_deliveries} "
+        return self.db.query("SELECT id, webhook_id, next_attempt_at FROM {webhook_deliveries} "
                              f"WHERE status = 'pending' AND {due} AND {rule} "
                              f"ORDER BY next_attempt_at, id LIMIT {PAGE}", **bound, **values)
