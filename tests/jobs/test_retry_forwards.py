@@ -16,7 +16,6 @@ from tests.support.product import (
     RELAY,
     RETRY,
     SENT,
-    Busy,
     Result,
     clock,
 )
@@ -527,14 +526,3 @@ def test_a_file_that_cannot_be_deleted_stops_no_mail(bench, forward, monkeypatch
         raise PermissionError(13, "Permission denied")
     monkeypatch.setattr("jobs_lib.engines.spool.remove", refuse)
     assert bench.run("retry_forwards")["sent"] == 1
-
-
-def test_what_was_sent_is_stored_although_the_next_could_not_be_begun(bench, forward):     # R22
-    forward(1), forward(2)
-
-    def busy(sql, values):
-        if "SET status = 'sending'" in sql and values["id"] == 2:
-            raise Busy("another writer")
-    bench.on_statement = busy
-    assert bench.attempt("retry_forwards")["stop_reason"] == "busy"
-    assert [row(bench, id)["status"] for id in (1, 2)] == ["sent", "pending"]

@@ -15,9 +15,6 @@ import io
 import itertools
 import json
 import os
-import sqlite3
-import threading
-import time
 from collections import namedtuple
 from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from datetime import datetime, timedelta, timezone
@@ -241,22 +238,6 @@ class Bench:
                 self.on_statement = None
                 act() if callable(act) else self.elsewhere(act)
         self.on_statement = hear
-
-    def hold_file(self) -> threading.Thread:
-        """Another program's transaction locks the SQLite file for 1.5 s, from now on: many times
-        as long as one wait for the lock. Its thread."""
-        taken = threading.Event()
-
-        def hold() -> None:
-            other = sqlite3.connect(self.folder / "jobs.db", isolation_level=None)
-            other.execute("BEGIN IMMEDIATE")
-            taken.set()
-            time.sleep(1.5)
-            other.close()
-        thread = threading.Thread(target=hold)
-        thread.start()
-        assert taken.wait(10)
-        return thread
 
     def elsewhere(self, *statements: str) -> None:
         """Do this on a connection of its own, as the app does; `:now` is the time."""
