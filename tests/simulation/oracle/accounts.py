@@ -67,7 +67,7 @@ def _open(step, user: int, in_flight: set):
     # what a request that was under way writes after that waits, and is erased with the rest
     deleted = seconds(step.after["users"][user]["deleted_at"])
     rows = {table: [row for row in step.after[table].values() if row["user_id"] == user
-                    and seconds(row.get("created_at")) not in range(deleted, int(step.ended) + 1)]
+                    and not deleted <= (seconds(row.get("created_at")) or 0) <= step.ended]
             for table in OWNED}
     for table in ("sessions", "magic_links"):
         if rows[table]:
