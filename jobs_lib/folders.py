@@ -103,7 +103,9 @@ def owner_words(path: str) -> str:
     ours, owner = user_name(os.geteuid()), user_name(os.lstat(path).st_uid)
     if owner == ours:
         return f"its permissions refuse it: run `chmod u+rwX {path}`"
-    if it != "it":                  # a folder of the system, perhaps: it is not to be given away
+    is_ours = any(os.path.exists(os.path.join(folder, ".htaccess"))
+                  for folder in (path, os.path.dirname(path)))
+    if it != "it" and not is_ours:      # of the system, perhaps: it is not to be given away
         return (f"{it} belongs to {owner}, and the jobs run as {ours}: name another folder, or "
                 f"make it as root: `install -d -m 700 -o {ours} {asked}`")
     return (f"{it} belongs to {owner}, and the jobs run as {ours}: run them always as the same "
