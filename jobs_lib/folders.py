@@ -97,17 +97,18 @@ def _is_draft(name: str) -> bool:
 def owner_words(path: str) -> str:
     """Whose a file is that this user may not use, and how to get out of it, for the end of a
     sentence about it."""
-    it, asked = "it", path
+    asked = path
     while not os.path.lexists(path) and os.path.dirname(path) not in ("", path):
-        it = path = os.path.dirname(path)
+        path = os.path.dirname(path)
     ours, owner = user_name(os.geteuid()), user_name(os.lstat(path).st_uid)
     if owner == ours:
         return f"its permissions refuse it: run `chmod u+rwX {path}`"
     is_ours = any(os.path.exists(os.path.join(folder, ".htaccess"))
                   for folder in (path, os.path.dirname(path)))
-    if it != "it" and not is_ours:      # of the system, perhaps: it is not to be given away
-        return (f"{it} belongs to {owner}, and the jobs run as {ours}: name another folder, or "
+    if path != asked and not is_ours:   # of the system, perhaps: it is not to be given away
+        return (f"{path} belongs to {owner}, and the jobs run as {ours}: name another folder, or "
                 f"make it as root: `install -d -m 700 -o {ours} {asked}`")
+    it = "it" if path == asked else path
     return (f"{it} belongs to {owner}, and the jobs run as {ours}: run them always as the same "
             f"user; if nothing else uses it, `chown -R {ours} {path}` as root")
 

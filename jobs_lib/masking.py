@@ -29,8 +29,8 @@ ENDS_ENCODED = ENDS + "/=&?#"         # and what would be encoded itself where t
 
 def _name(ends: str, at: str) -> str:
     """The pattern of a name before such an `at`: with signs that a backslash makes harmless, one
-    quote of which the other was cut off, and a comment (RFC 5322 3.2.2). Of one whose begin is not
-    near, since names are joined by what may be in them, the end."""
+    quote of which the other was cut off, and a comment (RFC 5322 3.2.2). Of one whose beginning is
+    not near, since names are joined by what may be in them, the end."""
     whole = rf'(?<![^{ends}])(?:\\.|[^{ends}\\]){{1,200}}\\?"?(?:\([^()\n]{{0,200}}\))?'
     return rf'(?:{whole}|[^{ends}]{{1,64}}"?)(?={at})'
 

@@ -151,7 +151,7 @@ def _passing(schedule: Schedule, moment: datetime, zone: tzinfo, way: int) -> da
     time fits a schedule for every hour."""
     while True:
         local = moment.astimezone(zone)
-        if not _fits(schedule, local.date()):           # to the hour's end or begin
+        if not _fits(schedule, local.date()):           # to the end or start of the hour
             moment += way * (60 - local.minute if way > 0 else local.minute + 1) * MINUTE
         elif local.minute in schedule.minutes:
             return moment

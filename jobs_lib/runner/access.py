@@ -64,15 +64,16 @@ def found(config) -> list[Unusable]:
 
 
 def _within(folder: str) -> list[str]:
-    """The files in a folder of ours, and in its folder of locks."""
-    folders, paths = [folder, os.path.join(folder, "locks")], []
-    for each in filter(os.path.isdir, folders):
-        paths += [each] * (each != folder)
+    """Its folder of locks, where it has one, and the files in both."""
+    locks = os.path.join(folder, "locks")
+    paths = [locks] if os.path.isdir(locks) else []
+    for each in (folder, *paths):
         try:
-            paths += [os.path.join(each, name) for name in sorted(os.listdir(each))]
+            names = sorted(os.listdir(each))
         except OSError:                         # the folder itself is what is wrong
             continue
-    return [path for path in paths if os.path.isfile(path) or path in folders]
+        paths += filter(os.path.isfile, (os.path.join(each, name) for name in names))
+    return paths
 
 
 def _usable(path: str, folder: str) -> bool:

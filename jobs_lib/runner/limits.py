@@ -91,7 +91,6 @@ class Alarm:
         self._reason, self._seconds, self._first = reason, seconds, first
         self._started: float | None = None
         self._cancelled = False
-        self.rang = False
 
     def __enter__(self) -> Alarm:
         self.start(self._seconds)
@@ -127,7 +126,7 @@ class Alarm:
         if self._cancelled:
             return
         # forgotten before it is called: the next alarm may come while this one is dealt with
-        self.rang, first, self._first = True, self._first, None
+        first, self._first = self._first, None
         if first:
             first()
         raise errors.Stopped(self._reason)
@@ -151,7 +150,8 @@ class RunLimits(Signals):
         self.reason: str | None = None
         self._alarm = Alarm(self.HARD, first=self._interrupt)
         self._ended = False
-        self._impatient: str | None = None
+        # why it is ended by force: what was raised for that may be swallowed
+        self.struck: str | None = None
 
     def stop_reason(self) -> str | None:
         """Why the run is to stop, once it is: that stays."""
@@ -194,11 +194,6 @@ class RunLimits(Signals):
             ended = error
         return ended
 
-    @property
-    def struck(self) -> str | None:
-        """Why it is ended by force, where what was raised for that was perhaps swallowed."""
-        return self.HARD if self._alarm.rang else self._impatient
-
     def end(self) -> None:
         """The work is over: no more alarms."""
         self._ended = True
@@ -220,10 +215,11 @@ class RunLimits(Signals):
         impatient = self.heard == "SIGINT" and number == signal.SIGINT and not self._ended
         super()._note(number, frame)
         if impatient:                    # Ctrl-C twice: a person is waiting
-            self._impatient = "SIGINT twice"
-            raise errors.Stopped(self._impatient)
+            self.struck = "SIGINT twice"
+            raise errors.Stopped(self.struck)
 
     def _interrupt(self) -> None:
-        """End what the database is doing: a server would go on with it."""
+        """As the alarm first rings: end what the database is doing, since a server would go on."""
+        self.struck = self.HARD
         if self.database is not None:
             self.database.interrupt()

@@ -25,7 +25,6 @@ KINDS = {
     "export_failed": Kind("security", NORMAL, False),
     "account_deletion_scheduled": Kind("security", URGENT, False),
 }
-AFTER_DELETION = ("account_deletion_scheduled",)        # the one that a deleted account still gets
 
 
 def required(kind: str) -> bool:
