@@ -27,10 +27,10 @@ IN_HAND = ("claim_run IN (SELECT run_id FROM {job_runs} WHERE status = 'running'
            "AND lease_until >= :alive_at AND lease_until <= :longest_lease)")
 
 Queue = namedtuple("Queue",
-                   "name kind table job done delays columns by_attempts dated priority first"
+                   "name kind table job done delays columns by_attempts dated priority"
                    " code error when_done when_over waits works others time added tried missing"
                    " after_deletion",
-                   defaults=((), False, False, False, "", "last_code", "last_error", (), (),
+                   defaults=((), False, False, False, "last_code", "last_error", (), (),
                              "pending", "sending", (), "next_attempt_at", "created_at",
                              "last_attempt_at", "0 = 1", "0 = 1"))
 Queue.__doc__ = """A queue as data (features/queues.py).
@@ -46,7 +46,6 @@ by_attempts   a row without a time is due so long after it was last tried as the
               else, after it came in, as the first one does
 dated         whether an app may give a time to a row that was never tried
 priority      whether there is that column: 0 is urgent
-first         a column for when a row was tried first, or ""
 code, error   columns for what the other side said, or ""
 when_done     ((column, value or NOW), ...) that success stores; `when_over`: that `end` does
 missing       SQL of rows whose owner, alias or endpoint is missing

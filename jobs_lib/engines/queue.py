@@ -279,8 +279,6 @@ class Work:
         values = {"attempts": row["attempt"], "uncertain": REPEATED if repeats else SURE,
                   "claim_run": self.ctx.run_id, queue.tried: row["began_at"],
                   "next_attempt_at": clock.text(self.next_time(row["attempt"], now))}
-        if queue.first:
-            values[queue.first] = row[queue.first] = row[queue.first] or row["began_at"]
         timed = "IS NULL" if seen["next_attempt_at"] is None else "= :seen"
         try:
             if not self._update(row, queue.works, values,
@@ -337,8 +335,7 @@ class Work:
         queue = self.queue
         values: dict = {"claim_run": None, "next_attempt_at": later and clock.text(later)}
         if outcome == POSTPONED:                            # as it was before
-            names = ["attempts", "uncertain"] + ([queue.first] if queue.first else [])
-            names += [] if later else [queue.time, queue.tried]
+            names = ["attempts", "uncertain"] + ([] if later else [queue.time, queue.tried])
             return queue.waits, {**values, **{name: row["seen"][name] for name in names}}
         values[queue.error] = None if outcome == SENT else tried.answer[:ERROR_LENGTH]
         if queue.code:

@@ -34,8 +34,7 @@ FORWARDS = Queue(
 NOTICES = Queue(
     "notifications", "notification", "notifications", "send_notifications", "sent",
     delays=lambda options: (AT_ONCE, *options.delays), priority=True,
-    dated=True, first="first_attempt_at",   # the Date of the message, the same at each attempt
-    columns=("kind", "persona", "to_email", "priority", "first_attempt_at"),
+    dated=True, columns=("kind", "persona", "to_email", "priority"),
     when_done=(("sent_at", NOW), *UNREAD), when_over=UNREAD,
     missing=_nobodys("notifications"),
     after_deletion="kind = 'account_deletion_scheduled'")

@@ -69,7 +69,7 @@ def test_the_same_bytes_are_sent_again(bench):     # R22 R26
 
     def lost(_):
         bench.outbox.answer = None
-        copies.append(bench.rows("notifications")[0]["first_attempt_at"])
+        copies.append(bench.rows("attempts")[0]["began_at"])
         return Result(UNCERTAIN, None, "", "lost after the dot")
     bench.outbox.answer = lost
     bench.run(NOTICES)

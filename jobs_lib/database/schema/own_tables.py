@@ -17,7 +17,6 @@ TABLES = {
         status              word     = pending   # pending, sending, sent, failed
         attempts            int      = 0
         next_attempt_at     time     null        # NULL: now
-        first_attempt_at    time     null        # the Date of the message, the same at each attempt
         last_attempt_at     time     null
         last_code           int      null        # SMTP reply code
         last_error          text     null

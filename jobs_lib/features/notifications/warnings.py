@@ -75,7 +75,7 @@ def _send_elsewhere(ctx, notice: dict) -> bool:
     if behind and not ctx.dry_run:
         ctx.db.execute(
             "UPDATE {notifications} SET status = 'pending', to_email = :to, attempts = 0, "
-            "uncertain = 0, next_attempt_at = NULL, first_attempt_at = NULL, finished_at = NULL "
+            "uncertain = 0, next_attempt_at = NULL, finished_at = NULL "
             "WHERE id = :id AND status = 'failed'", id=notice["id"], to=known[behind[0]])
     return bool(behind)
 
