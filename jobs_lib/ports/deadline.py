@@ -111,20 +111,16 @@ def encrypted(sock: Socket, context: ssl.SSLContext, host: str) -> TlsSocket:
     return secure
 
 
-def addresses(host, port: int) -> list:
-    """What `connect` takes, however long the system needs to look the name up."""
-    return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-
-
 def look_up(host, port: int, until: float) -> list:
-    """The same; socket.timeout when it takes too long. Nothing can interrupt it: it is left to
-    itself then, in a thread that nobody waits for. Where the host allows no more threads, it takes
-    its time."""
+    """What `connect` takes; socket.timeout when it takes too long. Nothing can interrupt a look-up:
+    it is left to itself then, in a thread that nobody waits for. Where the host allows no more
+    threads, it takes its time."""
     found: list = []
 
     def ask() -> None:
         try:
-            found.append(addresses(host, port))
+            found.append(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM,
+                                            socket.IPPROTO_TCP))
         except (OSError, UnicodeError) as error:
             found.append(error)
 

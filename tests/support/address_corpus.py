@@ -48,7 +48,7 @@ PUBLIC = """
     126.255.255.255
     2606:4700:4700::1111 2001:4860:4860::8888 2a00:1450:4001:800::200e 2400:cb00::1 2620:fe::fe
     2001:200::1
-    ::ffff:8.8.8.8 64:ff9b::8.8.8.8 2a00:1450::5efe:808:808
+    ::ffff:8.8.8.8 64:ff9b::8.8.8.8
 """.split()
 
 INNER = ("127.0.0.1", "10.0.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
@@ -68,9 +68,7 @@ def embedded(address: str) -> list[str]:
             f"2002:{high}:{low}::1",
             f"2001:0:{high}:{low}::",           # Teredo, its server, RFC 4380 4
             # and its client
-            f"2001:0:808:808:0:0:{(one << 8 | two) ^ 0xffff:x}:{(three << 8 | four) ^ 0xffff:x}",
-            f"2a00:1450::5efe:{high}:{low}",    # ISATAP, RFC 5214 6.1
-            f"2a00:1450::200:5efe:{high}:{low}"]
+            f"2001:0:808:808:0:0:{(one << 8 | two) ^ 0xffff:x}:{(three << 8 | four) ^ 0xffff:x}"]
 
 
 # Loopback and others as hosts of a URL. inet_aton(3) takes one to four numbers, decimal, octal or

@@ -7,7 +7,6 @@ import http.client
 import os
 import re
 import socket
-import time
 from functools import cached_property
 
 from jobs_lib.folders import write
@@ -28,7 +27,6 @@ from .message import (
 )
 from .url import UrlError, parse
 
-BODY_SECONDS = 2.0          # for the body, once the status is known: it is only shown to people
 AGENT = f"jobs-webhooks/{VERSION}"
 
 
@@ -45,8 +43,7 @@ class Poster:
             self.context        # noqa: B018
 
     def post(self, request: Request) -> Response:
-        """Send it once. Never raises, and takes `[webhooks] timeout` at most, but for a look-up of
-        the name in a thread beside the main one."""
+        """Send it once. Never raises, and takes `[webhooks] timeout` at most."""
         try:
             target, data = _prepare(request)    # before anybody is asked for a name
             if self._outbox:
@@ -71,12 +68,7 @@ class Poster:
                 with failing("no TLS connection"):
                     sock = deadline.encrypted(sock, self.context, target.host)
             with contextlib.closing(http.client.HTTPResponse(sock, method="POST")) as answer:
-                try:
-                    sock.sendall(data)
-                except OSError:         # it may have answered and closed before it read all
-                    with contextlib.suppress(OSError, Failure):
-                        return _answer(answer, sock)
-                    raise
+                sock.sendall(data)
                 return _answer(answer, sock)
         finally:
             sock.close()
@@ -84,7 +76,7 @@ class Poster:
 
 def _keep(folder: str, request: Request, data: bytes) -> Response:
     """Write a request into the folder, under the name of its item: the same again replaces it."""
-    name = re.sub(r"[^A-Za-z0-9._-]", "_", str(request.item_id)).lstrip(".") + ".http"
+    name = re.sub(r"[^A-Za-z0-9._-]", "_", str(request.item_id)) + ".http"
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         write(os.path.join(folder, name), data)
@@ -114,26 +106,17 @@ def _answer(answer: http.client.HTTPResponse, sock) -> Response:
     """The Response that comes in."""
     try:
         answer.begin()
-    except http.client.RemoteDisconnected:
-        raise Failure(FAILED, "the connection ended before the answer did") from None
+        if answer.status < 200 or not sock.room:        # an interim one, or a head without an end
+            raise http.client.HTTPException
     except http.client.HTTPException:
-        raise Failure(FAILED, "the answer is not HTTP") from None
-    if answer.status < 200 or not sock.room:            # an interim one, or a head without an end
-        raise Failure(FAILED, "the answer is not HTTP")
-    sock.allow(min(sock.until, time.monotonic() + BODY_SECONDS), sock.room)
-    return Response(ANSWERED, answer.status, answer.headers.get("retry-after", ""),
-                    excerpt(_body(answer)))
-
-
-def _body(answer: http.client.HTTPResponse) -> bytes:
-    """What comes of the body, whatever ends it: the status counts. It is read further than it is
-    kept, so that the other side is not cut off."""
-    most = min(deadline.MOST, deadline.MOST if answer.length is None else answer.length)
+        raise Failure(FAILED, "there was no answer, or none that is HTTP") from None
     body = b""
+    # whatever ends it: the status counts. It is read further than it is kept, so that the other
+    # side is not cut off
     with contextlib.suppress(http.client.HTTPException, OSError):
-        while len(body) < most and (piece := answer.read1(most - len(body))):
+        while piece := answer.read1(deadline.MOST):
             body += piece
-    return body
+    return Response(ANSWERED, answer.status, answer.headers.get("retry-after", ""), excerpt(body))
 
 
 def excerpt(body: bytes) -> str:

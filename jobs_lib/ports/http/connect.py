@@ -8,8 +8,6 @@ not public spoils them all: an honest name has no private addresses beside publi
 from __future__ import annotations
 
 import socket
-import ssl
-import threading
 import time
 from contextlib import contextmanager
 
@@ -17,11 +15,9 @@ from jobs_lib.ports import deadline
 from jobs_lib.ports.outcomes import is_exhausted
 
 from . import public_addresses
-from .message import FAILED, NOT_PUBLIC, OURS, REFUSED, TIMEOUT, Response
+from .message import FAILED, NOT_PUBLIC, OURS, REFUSED, Response
 
 MOST_ADDRESSES = 4          # of one name that are tried
-# connecting may take this part of the whole time: a third SYN goes out after 3 seconds
-CONNECT_SHARE = 3
 BLACK_HOLE = ("192.0.2.1", "2001:db8::1")         # for documentation: nobody's own
 
 
@@ -40,39 +36,21 @@ def failing(what: str):
         yield
     except socket.timeout:
         raise
-    except ssl.SSLCertVerificationError as error:
-        raise Failure(FAILED, deadline.in_words(error)) from None
     except (OSError, ValueError) as error:      # ValueError: a name that no certificate can be for
-        if is_exhausted(error):
-            raise Failure(OURS, f"this host could not send ({reason(error)})") from None
-        raise Failure(FAILED, f"{what} ({reason(error)})") from None
-
-
-def reason(error: Exception) -> str:
-    """What the system says, without address and number."""
-    name = getattr(error, "reason", None)           # of ssl: TLSV1_ALERT_PROTOCOL_VERSION
-    text = name if isinstance(name, str) else getattr(error, "strerror", None)
-    return str(text or type(error).__name__).lower().replace("_", " ")
+        raise Failure(OURS if is_exhausted(error) else FAILED,
+                      f"{what} ({deadline.in_words(error)})") from None
 
 
 def connect(target, allowed, seconds: float):
     """A socket connected to a host whose addresses are all public, or in a network that is allowed,
     with a deadline so many seconds from now. Failure, or socket.timeout."""
     until = time.monotonic() + seconds
-    name = target.host.encode("ascii"), target.port
     with failing(f"the name {target.host} cannot be resolved"):
-        # a request in a thread of its own holds nobody up: who waits for it gives up
-        is_alone = threading.current_thread() is not threading.main_thread()
-        found = deadline.addresses(*name) if is_alone else deadline.look_up(*name, until)
+        found = deadline.look_up(target.host.encode("ascii"), target.port, until)
     if not all(_may(family, address, allowed) for family, _, _, _, address in found):
         raise Failure(REFUSED, NOT_PUBLIC)
-    share = min(deadline.left(until), seconds / CONNECT_SHARE)
-    try:
-        with failing("no connection"):
-            sock = deadline.connect(found[:MOST_ADDRESSES], time.monotonic() + share)
-    except socket.timeout:              # TimeoutError only from Python 3.10 on
-        raise Failure(TIMEOUT, f"no connection within {share:.3g} seconds") from None
-    sock.allow(until)
+    with failing("no connection"):
+        sock = deadline.connect(found[:MOST_ADDRESSES], until)
     address = sock.getpeername()[0]
     if sock.getsockname()[0] == address and not public_addresses.is_in(address, allowed):
         sock.close()                    # one of our own that could not be recognized before

@@ -51,8 +51,6 @@ NETWORKS_6 = (              # within it
 )
 # Stands for an IPv4 address, and is judged by it (RFC 6052); so are mapped ones.
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-# The upper half of an interface's id in any network (RFC 5214 section 6.1): an IPv4 address follows
-ISATAP = (0x00005EFE, 0x02005EFE)
 
 _FOUR = [ipaddress.IPv4Network(network) for network in NETWORKS_4]
 _SIX = [ipaddress.IPv6Network(network) for network in NETWORKS_6]
@@ -65,11 +63,9 @@ def is_public(address: str) -> bool:
         return False
     if isinstance(parsed, ipaddress.IPv4Address):
         return not any(parsed in network for network in _FOUR)
-    holds_four = parsed in NAT64 or (int(parsed) >> 32) & 0xFFFFFFFF in ISATAP
-    if holds_four and not is_public(str(ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF))):
-        return False
-    return parsed in NAT64 or (
-        parsed in GIVEN_OUT_6 and not any(parsed in network for network in _SIX))
+    if parsed in NAT64:
+        return is_public(str(ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)))
+    return parsed in GIVEN_OUT_6 and not any(parsed in network for network in _SIX)
 
 
 def is_in(address: str, networks) -> bool:

@@ -25,10 +25,7 @@ _URL = re.compile(r"(?is)(https?)://([^/?#]*)([^#]*)(?:#.*)?\Z")
 # a name, or an IPv6 address in brackets, and a port, which may be empty (RFC 3986)
 _AUTHORITY = re.compile(r"(?:\[([^\]%]+)\]|([^:\[\]@]+))(?::([0-9]{0,5}))?\Z")
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
-_SHOWN = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::[0-9]*)?\Z")        # a host and maybe a port
-# what stands in a path as it is
-_PLAIN = frozenset(b"!#$%&'()*+,-./0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]_"
-                   b"abcdefghijklmnopqrstuvwxyz~")
+_PLAIN = "!$%&'()*+,/:;=?@[]"        # stands in a path as it is, as letters and figures do
 
 
 class UrlError(ValueError):
@@ -37,6 +34,7 @@ class UrlError(ValueError):
 
 def parse(url: str) -> Target:
     """Take a URL apart. UrlError for everything that is no address of an endpoint."""
+    from urllib.parse import quote  # most runs read no URL
     if len(url) > MOST_CHARACTERS:
         raise UrlError(f"the URL of this endpoint is longer than {MOST_CHARACTERS} characters")
     if not url.isprintable() or " " in url or "\\" in url:
@@ -54,8 +52,7 @@ def parse(url: str) -> Target:
                        f"{OPEN_PORTS}-65535")
     host = _six(place[1]) if place[1] else _name(place[2])
     header = f"[{host}]" if place[1] else host
-    path = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}"
-                   for byte in path.encode("utf-8", "replace"))
+    path = quote(path, _PLAIN)
     return Target(scheme == "https", host, port, path if path.startswith("/") else f"/{path}",
                   header if port == PORTS[scheme] else f"{header}:{port}")
 
@@ -69,18 +66,13 @@ def host_of(url: str) -> str:
 
 
 def shown(url: str) -> str:
-    """A URL as its owner may be shown it: without its query and its user name, which may hold a
-    secret."""
-    before, slashes, rest = url.partition("://")
-    if not slashes:
-        before, rest = "", url
-    authority = re.split("[/?#]", rest, maxsplit=1)[0]
-    path = re.split("[?#]", rest[len(authority):], maxsplit=1)[0]
-    authority = authority.rpartition("@")[2]
-    if not _SHOWN.match(authority):
-        # a password with a `/`, `?` or `#` in it: nothing behind the colon
-        authority, path = authority.partition(":")[0], ""
-    return before + slashes + authority + path
+    """A URL as its owner may be shown it: without its query, which may hold a secret; of one that
+    we do not call nothing, since it may hold one anywhere."""
+    try:
+        target = parse(url)
+    except UrlError:
+        return "a URL that cannot be called"
+    return f"http{'s' * target.secure}://{target.header}{target.path.partition('?')[0]}"
 
 
 def _six(text: str) -> str:

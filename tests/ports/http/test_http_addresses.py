@@ -148,21 +148,12 @@ def test_a_url_is_taken_apart(url, secure, host, port, path, header):
 
 
 @pytest.mark.parametrize("url, said", [
-    ("https://shop.example/hook?key=s3same#x", "https://shop.example/hook"),
-    ("https://shop.example?key=a/b@c", "https://shop.example"),
-    ("https://jo:s3same@shop.example:8443/a@b?c", "https://shop.example:8443/a@b"),
-    ("jo:s3@same@shop.example/", "shop.example/"),
-    ("https://@[2606:4700::1111]:443/a", "https://[2606:4700::1111]:443/a")])
-def test_a_url_is_shown_without_its_query_and_user_name(url, said):     # R61
+    ("https://Shop.example/a@b?key=s3same#x", "https://shop.example/a@b"),
+    ("http://[2606:4700::1111]:8443?s3same", "http://[2606:4700::1111]:8443/"),
+    *((url, "a URL that cannot be called") for url in (
+        "https://jo:s3same@shop.example/", "https://jo:s3same?a@shop.example", "jo:s3same/a@b"))])
+def test_a_url_is_shown_without_what_may_be_a_password(url, said):      # R61
     assert shown(url) == said
-
-
-@pytest.mark.parametrize("url", ["https://jo:s3same?a@shop.example",
-                                 "https://jo:s3same/s3same@shop.example", "https://jo:s3same#a@b/c",
-                                 "https://jo?email=a@s3same", "https://jo?s3same/@s3same/x",
-                                 "jo:s3same/a@b"])
-def test_no_url_shows_what_may_be_a_password_or_a_query(url):     # R61
-    assert "s3same" not in shown(url)
 
 
 @pytest.mark.parametrize("host", ["faß.example", "ｓhop.example", "１２７.0.0.1", "shop。example",
