@@ -178,7 +178,6 @@ class _Tick:
         with Signals() as signals:
             for due in found:
                 if signals.heard:               # between two jobs, or in one that was just done
-                    shares.keep()
                     self.codes = [TERMINATED]
                     return
                 left, last = end - self.ports.monotonic(), due.job.priority == LAST
@@ -188,8 +187,6 @@ class _Tick:
                           else max(shares.begin(due, left), 1.0))
                 if self.launch.is_database_busy(BUSY_JOBS):
                     break
-            else:
-                shares.keep()
         self._report_no_access()
         if busy := self.launch.report():
             self.failures.append(self.launch.results[-1]["stop_reason"])

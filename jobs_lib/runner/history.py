@@ -1,4 +1,4 @@
-"""The table `job_runs`: what ran, when, how it ended; and which runs died without a word."""
+"""The table `job_runs`: what ran, when, how it ended."""
 from __future__ import annotations
 
 import os
@@ -8,11 +8,6 @@ from jobs_lib.database import stored
 from jobs_lib.errors import Busy, DatabaseError, Duplicate, Lost
 from jobs_lib.plain_json import dumps
 
-from .locks import DATABASE
-
-# after its hard limit, a run that cannot be asked counts as dead
-SILENCE = timedelta(minutes=10)
-LONGEST = timedelta(days=30)            # no lease reaches so far: a clock that was wrong wrote it
 # a run that has stored its outcome may have its lock a little longer
 JUST_ENDED = timedelta(minutes=1)
 ERROR_LENGTH = 2000
@@ -72,54 +67,16 @@ def record_heartbeat(db, run_id: str, now, progress: dict | None) -> None:
             raise
 
 
-def sweep(db, job: str, now, *, installation: str, lock) -> list[dict]:
-    """Mark this job's dead runs `vanished` and return them. The caller holds the job's lock."""
-    rows = db.query("SELECT id, job, run_id, status, progress, installation, lock_name, "
-                    "started_at, heartbeat_at,"
-                    " lease_until, pid, host FROM {job_runs} WHERE status = 'running'")
-    dead = [row for row in rows if row["job"] == job and is_dead(row, now, installation, lock)]
-    for row in dead:
-        progress = (f"last progress: {row['progress']}" if row["progress"]
-                    else "no progress reported")
-        db.execute("UPDATE {job_runs} SET status = 'vanished', finished_at = :now, error = :error"
-                   " WHERE id = :id AND status = 'running'", now=now, id=row["id"],
-                   error=f"the process {row['pid']} on {row['host']} ended without a word "
-                   f"({progress})")
-    return dead
-
-
-def is_dead(row: dict, now, installation: str, lock) -> bool:
-    """Whether the process behind a `running` row has ended. The caller holds the lock, or has found
-    it free.
-
-    A run of this installation, or under the same lock in the database, cannot live beside us.
-    Another one (on a host of its own with a lock file of its own) cannot be asked: it counts as
-    dead long after its end.
-    """
-    if row["lock_name"] == lock.name and (row["installation"] == installation
-                                           or row["lock_name"].startswith(DATABASE)):
-        return True
-    heard = stored.time(row["heartbeat_at"]) or stored.time(row["started_at"])
-    last = max(filter(None, (stored.time(row["lease_until"]), heard)), default=None)
-    return last is None or last + SILENCE < now or last > now + LONGEST
-
-
 def holder(db, job: str, now) -> dict | None:
-    """The row of the run of ours that may have the job's lock: it is at work, or has just stored
-    its outcome."""
+    """The row of the run of ours that may have the job's lock in the database: it is at work, or
+    has just stored its outcome."""
     row = db.row("SELECT host, pid, started_at, status, finished_at, lease_until FROM {job_runs} "
                  "WHERE job = :job"
                  " AND status <> 'skipped' ORDER BY id DESC LIMIT 1", job=job)
-    if row is None or (row["status"] == "running" and is_over(row, now)):
+    if row is None:
         return None
-    ended = stored.time(row["finished_at"])
-    return row if row["status"] == "running" or (ended and ended > now - JUST_ENDED) else None
-
-
-def is_over(row: dict, now) -> bool:
-    """Whether the run's end at the latest has passed, wherever it was."""
-    until = stored.time(row["lease_until"])
-    return until is not None and (until < now or until > now + LONGEST)
+    ended = stored.time(row["lease_until" if row["status"] == "running" else "finished_at"])
+    return row if ended and ended > now - JUST_ENDED else None
 
 
 def host() -> str:

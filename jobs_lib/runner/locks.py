@@ -173,14 +173,6 @@ class DatabaseLock:
         holder = database_holder(db, self.name)
         return f"{CONNECTION}{holder.number} of {holder.user}" if holder else STARTING
 
-    def is_free(self) -> bool:
-        """Whether nobody holds it at this moment."""
-        db = self._connected()
-        try:
-            return db.value("SELECT IS_FREE_LOCK(:name)", name=self.name) == 1
-        finally:
-            db.close()
-
     def check(self) -> bool:
         """Whether the lock is still ours: one round trip, which also keeps its connection alive."""
         try:

@@ -10,7 +10,7 @@ from jobs_lib import clock, errors, folders
 from jobs_lib.database.schema import version
 from jobs_lib.records import namedtuple
 
-from . import doubt, history, incident_files, locks, slots
+from . import dead_runs, doubt, history, incident_files, locks, slots
 from .call import call, out_of_memory
 from .context import Context
 from .limits import RunLimits
@@ -213,8 +213,7 @@ class _Attempt:
     def _sweep(self) -> None:
         """Put right what earlier runs have left."""
         db, now = self.db, self.result["started_at"]
-        for dead in history.sweep(db, self.job.name, now, installation=self.installation,
-                                  lock=self.lock):
+        for dead in dead_runs.sweep(db, self.job.name, self.core, now, self.lock.name):
             self.log.error("run vanished", dead_run=dead["run_id"], started_at=dead["started_at"],
                            progress=dead["progress"])
         self._sweep_drafts()

@@ -1,15 +1,13 @@
-"""What each job of a tick may use of its time, and who did not get a turn.
+"""What each job of a tick may use of its time.
 
 One rule: while other jobs are due, a job leaves them what they usually take, and half of the time
 that is left at most. So a job that always has more work than time, such as webhooks to deliver by
-the hundred thousand, keeps none away. What the time did not suffice for is remembered, and goes
-first in the next tick (runner/slots.py).
+the hundred thousand, keeps none away for long: what the time does not suffice for goes first once
+it is a day late (runner/slots.py).
 """
 from __future__ import annotations
 
-from jobs_lib.errors import DatabaseError
 from jobs_lib.job import LAST, PRIORITIES
-from jobs_lib.plain_json import dumps, loads
 
 from . import history
 
@@ -18,7 +16,6 @@ LEAST_SECONDS = 30.0         # whatever the grace is
 UNKNOWN = 0.25               # of a small budget, to begin a job that nothing is known of
 URGENT = PRIORITIES[0]
 ROOMY = 4                    # times the least: then two urgent jobs leave enough for another
-NAME = "waiting_jobs"
 
 
 def least(grace: float) -> float:
@@ -59,21 +56,3 @@ class Shares:
             usual = history.usual_seconds(self._db, name)
             self._known[name] = self._budget * UNKNOWN if usual is None else usual
         return min(self._full, self._known[name])
-
-    def keep(self) -> None:
-        """Remember who got no turn. A database that takes no write now keeps what it had."""
-        names = [item.job.name for item in self._waiting]
-        try:
-            if names != waiting(self._db):
-                self._db.upsert("meta", {"name": NAME}, {"value": dumps(names)})
-        except DatabaseError:
-            pass
-
-
-def waiting(db) -> list:
-    """The names of the jobs that were due in the last tick that ran any, and got no turn."""
-    try:
-        found = loads(db.value("SELECT value FROM {meta} WHERE name = :name", name=NAME) or "[]")
-    except ValueError:
-        return []
-    return found if isinstance(found, list) else []

@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from jobs_lib import clock, schedule
 from jobs_lib.database import stored
-from jobs_lib.errors import ConfigError, NoAccess
+from jobs_lib.errors import ConfigError
 from jobs_lib.job import LAST, PRIORITIES
 from jobs_lib.records import namedtuple
 
@@ -56,7 +56,8 @@ def due_slots(config, ports, jobs, budget: float = 0.0) -> tuple[list[Due], list
             problems += error.problems
 
     def is_dead(row: dict) -> bool:
-        return _is_dead(row, config.section("core"), ports)
+        from . import dead_runs
+        return dead_runs.is_dead(db, row, config.section("core"), now)
 
     first = first_runs(db, wanted)
     found = [due for job, slot in wanted
@@ -127,27 +128,13 @@ def _waits(run: dict, db) -> bool:
             and doubt.stored_doubt(db) is not None)
 
 
-def _is_dead(row: dict, core, ports) -> bool:
-    """Whether the process behind a `running` row is gone: asks the job's lock."""
-    from jobs_lib import folders
-
-    from . import history, locks
-    lock = locks.lock_for(row["job"], core, ports.connect)
-    try:
-        return lock.is_free() and history.is_dead(row, ports.now(),
-                                                  folders.installation(core.state_dir), lock)
-    except (NoAccess, OSError):
-        # whether it is dead is not known; the run itself says what is wrong
-        return False
-
-
 def note_first_seen(db, job: str, now) -> None:
     """Store that a job came with a new version of the bundle: nothing older than `now` is due."""
     db.upsert("job_state", {"job": job}, {"due_after": now})
 
 
 COLUMNS = ("id, job, status, stop_reason, started_at, finished_at, installation, lock_name, "
-           "heartbeat_at, lease_until")
+           "lease_until")
 
 
 def first_runs(db, slots: list) -> dict[str, dict]:
@@ -174,7 +161,6 @@ def _ordered(config, db, now, found: list[Due], states: dict, budget: float) -> 
     """The due jobs in the order to start them (`_rank`), each with `late` and `cut`."""
     from . import shares
 
-    waiting = shares.waiting(db)
     is_roomy = shares.is_roomy(budget, config.section("core").grace.total_seconds())
     ranked = []
     for due in found:
@@ -185,24 +171,20 @@ def _ordered(config, db, now, found: list[Due], states: dict, budget: float) -> 
         due_after = states[due.job.name]["due_after"]
         due = due._replace(late=_lateness(config, due, now, last, due_after),
                            cut=died or spent_budget)
-        goes_first = is_roomy and due.job.priority == shares.URGENT
-        ranked.append((_rank(due, goes_first, due.job.name in waiting, died), due))
+        ranked.append((_rank(due, is_roomy and due.job.priority == shares.URGENT, died), due))
     return [due for _, due in sorted(ranked, key=lambda pair: pair[0])]
 
 
-def _rank(due: Due, goes_first: bool, has_waited: bool, died: bool) -> tuple:
+def _rank(due: Due, goes_first: bool, died: bool) -> tuple:
     """What due jobs are sorted by; the smallest starts first.
 
-    Urgent ones first, where the budget leaves others enough; then those that got no turn in the
-    last tick, by lateness; then by priority and lateness. One that hung or died last time goes
-    after all others, once.
+    Urgent ones first, where the budget leaves others enough; then those that are over a day late;
+    then by priority and lateness. One that hung or died last time goes behind all others, until it
+    is so late itself.
     """
-    is_last = due.job.priority == LAST
-    is_put_back = died and not has_waited
-    time_waited = due.late if has_waited else timedelta(0)
-    priority = PRIORITIES.index(due.job.priority)
-    return (is_last, is_put_back, not goes_first, not has_waited, -time_waited, priority, -due.late,
-            due.job.name)
+    is_very_late = due.late > DAY
+    return (due.job.priority == LAST, died and not is_very_late, not (goes_first or is_very_late),
+            PRIORITIES.index(due.job.priority), -due.late, due.job.name)
 
 
 def _lateness(config, due: Due, now, last: dict | None, due_after: str | None) -> timedelta:
