@@ -68,7 +68,7 @@ def test_the_record_of_deletions_is_not_written_through_a_link(bench, victim):
     ("purge_sessions", 1, "/state belongs to user 65534, and this is user 0"),
     ("run-due", 1, "/state belongs to user 65534, and this is user 0"),
     *((words, 2, f"run `sudo -u nobody .* {words}`") for words in (
-        "pause retry_forwards", "resume mail", "mail test me@example.org")),
+        "pause retry_forwards", "resume all", "mail test me@example.org")),
     ("config set mail.port 587", 2, r"run `sudo -u nobody .* config set mail.port \.\.\.`")])
 # R71
 def test_root_changes_nothing_in_a_state_folder_of_another_user(tmp_path, pool, words, code, said):

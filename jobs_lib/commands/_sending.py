@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import timedelta
 
 from jobs_lib import masking
 from jobs_lib.database.schema import version
@@ -17,8 +16,7 @@ from jobs_lib.output.layout import wrapped
 from jobs_lib.ports.mail import open_transport
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message, Result
 from jobs_lib.ports.mail.replies import digest
-from jobs_lib.ports.outcomes import RELAY, SENT, UNCERTAIN
-from jobs_lib.text import span
+from jobs_lib.ports.outcomes import RELAY, SENT
 
 SECONDS = 65.0           # for all of it; the transport keeps 5 of them
 STEP = 10                # columns
@@ -59,18 +57,16 @@ def send(session, envelope: Envelope, content: bytes, item: str, as_json: bool) 
     now = session.ports.now()
     if pause := relay.paused(db, now):
         session.console.fail(f"note: all mail is paused {pause}. This message is sent all the "
-                             "same. `jobs.py resume mail` ends the pause.")
+                             "same: if it is accepted, the pause ends.")
     attempt = {"id": 0, "user_id": None, "began_at": now}
 
     def begin():
-        refusal = limits.Limits(db, mail, session.ports.now, attempts.BY_HAND).room(True)
+        refusal = limits.Limits(db, mail, session.ports.now, attempts.BY_HAND).room(urgent=True)
         if refusal is None:
             attempt["attempt_id"] = attempts.begin(db, attempts.BY_HAND, attempt, None)
         return refusal
     if refusal := db.batch(begin):
-        wait = (f" There is room again in {span(timedelta(seconds=refusal.seconds))}."
-                if refusal.seconds else "")
-        session.console.fail(f"jobs.py: {refusal.words}, and this message would count too.{wait}")
+        session.console.fail(f"jobs.py: {refusal.words}, and this message would count too.")
         return FAILED
     steps = Steps()
     transport = open_transport(mail, step=steps.step)
@@ -80,11 +76,10 @@ def send(session, envelope: Envelope, content: bytes, item: str, as_json: bool) 
                                 item)
     finally:
         transport.close()
-        # not counted: one that the relay never saw
-        said = attempts.SAID[result.outcome] if result.code or result.outcome in (
-            SENT, UNCERTAIN) else attempts.UNUSABLE
-        attempts.complete(db, attempts.BY_HAND, attempt, None, said, attempts.Tried(result.code),
-                          session.ports.now())
+        attempts.complete(db, attempts.BY_HAND, attempt, None, attempts.said(result),
+                          attempts.Tried(result.code), session.ports.now())
+    if result.outcome == SENT:
+        relay.works(db, now + relay.LONGEST_PAUSE)
     if result.outcome == SENT and mail.transport == "maildir":
         steps.done.append({"step": "maildir", "ok": True, "answer": f"a file in {mail.maildir}"})
     elif result.outcome != SENT:

@@ -7,7 +7,7 @@ nothing is lost.
 from __future__ import annotations
 
 from jobs_lib import catalogue, clock, schedule
-from jobs_lib.errors import OK, UsageError
+from jobs_lib.errors import OK
 from jobs_lib.runner.access import refuse_root
 from jobs_lib.text import moment
 
@@ -16,16 +16,13 @@ ALL = "all"
 
 def arguments(parser) -> None:
     """Declares JOB or all, and --json."""
-    parser.add_argument("what", metavar=f"JOB|{ALL}", type=_asked, help=f"the job's name, or {ALL}")
+    parser.add_argument("what", metavar=f"JOB|{ALL}", type=asked, help=f"the job's name, or {ALL}")
     parser.add_argument("--json", action="store_true", help="print the state as one JSON document, "
                         f"times in UTC; of {ALL}, an array")
 
 
-def _asked(word: str):
-    if word == "mail":
-        raise UsageError("pause: expected a job, or all: mail is paused by the jobs themselves "
-                         "while the relay cannot be used, and `resume mail` ends that. To send "
-                         "none, pause retry_forwards and send_notifications")
+def asked(word: str):
+    """The job, or ALL."""
     return word if word == ALL else catalogue.load(word)
 
 

@@ -1,5 +1,4 @@
-"""Resume a paused job, from the next time of its schedule on. `resume all` resumes every one,
-`resume mail` ends a pause of the relay.
+"""Resume a paused job, from the next time of its schedule on. `resume all` resumes every one.
 
 The job is not run for the times that passed while it was paused. To run it now: `jobs.py JOB`. Of
 a job that has never run, such as beside the tables of an app, it is printed first what it would do,
@@ -7,29 +6,22 @@ and what the guard would hold back of it is confirmed by that.
 
 While the clock is in doubt, or the database looks like a restored backup, `resume all` prints what
 would go out and ends that; paused jobs are resumed when it is called again.
-
-When the relay cannot be used, all mail is paused, for up to an hour. Once you have fixed the cause,
-`resume mail` lets the next run try again immediately.
 """
 from __future__ import annotations
 
 from jobs_lib import catalogue, clock, schedule
-from jobs_lib.engines import guard, relay
+from jobs_lib.engines import guard
 from jobs_lib.errors import OK, JobsError
 from jobs_lib.monitoring import overview
 from jobs_lib.runner import doubt
 from jobs_lib.runner.access import refuse_root
 
-from .pause import ALL, answer, local, paused_since
-
-MAIL = "mail"
+from .pause import ALL, answer, asked, local, paused_since
 
 
 def arguments(parser) -> None:
-    """Declares JOB, all or mail, and --json."""
-    parser.add_argument("what", metavar=f"JOB|{ALL}|{MAIL}",
-                        type=lambda word: word if word in (ALL, MAIL) else catalogue.load(word),
-                        help=f"the job's name, {ALL}, or {MAIL}")
+    """Declares JOB or all, and --json."""
+    parser.add_argument("what", metavar=f"JOB|{ALL}", type=asked, help=f"the job's name, or {ALL}")
     parser.add_argument("--json", action="store_true", help="print the state as one JSON document, "
                         "times in UTC; of all, an array")
 
@@ -38,8 +30,6 @@ def run(args, make_session, config_path) -> int:
     """End the pause; slots up to now are never due (`due_after`)."""
     session = make_session(config_path)
     refuse_root(session.config, f"resume {getattr(args.what, 'name', args.what)}")
-    if args.what == MAIL:
-        return _mail(session, args.json)
     if args.what == ALL and _end_doubt(session, args.json):
         return OK
     jobs = catalogue.load_all() if args.what == ALL else [args.what]
@@ -124,17 +114,3 @@ def _words(session, job, state: dict) -> str:
     if state["next"]:
         return f"{words} Next run: {local(session, clock.parse(state['next']), now)}."
     return f"{words} But it is disabled: [{job.name}] enabled = no."
-
-
-def _mail(session, as_json: bool) -> int:
-    db = session.ports.database()
-    paused = relay.paused(db, session.ports.now())
-    changed = relay.lift(db) and paused is not None
-    if as_json:
-        answer(session, {"mail": "goes out", "changed": changed})
-    elif changed:
-        session.console.report(f"Mail was paused {paused}. The next run tries again: `jobs.py "
-                             "retry_forwards -v`")
-    else:
-        session.console.report("Mail is not paused; nothing was changed.")
-    return OK

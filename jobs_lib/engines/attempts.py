@@ -35,6 +35,13 @@ duration_ms  until it was known, or None
 """
 
 
+def said(result) -> str:
+    """What the other side said, by the Result of a message. What the relay never saw is UNUSABLE.
+    """
+    outcome = SAID[result.outcome]
+    return UNUSABLE if outcome == REFUSED and not result.code else outcome
+
+
 def begin(db, kind: str, row: dict, run_id: str | None) -> int:
     """Put an attempt on record that begins now, and its id. `row`: `id`, `user_id` and `began_at`;
     also `domain` and `recipient` (its keyed hash), where the relay's limits count it."""

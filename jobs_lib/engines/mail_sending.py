@@ -22,26 +22,19 @@ from jobs_lib.ports import outcomes
 from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Envelope, Message, Result
 
-from . import relay
-from .attempts import POSTPONED, REFUSED, RETRY, SAID, SENT, UNCERTAIN, UNUSABLE, Tried
-from .limits import FAILURES, MINUTE, RESERVE, Limits, Refusal
+from . import attempts, relay
+from .attempts import POSTPONED, REFUSED, RETRY, SENT, UNCERTAIN, Tried
+from .limits import FAILURES, MINUTE, Limits, Refusal
 from .queue import Work, until_stored
 from .turns import Ring
 
 AT_ONCE = 20                    # rows that are read together
-RECHECK_SECONDS = 5             # after which it is asked again what is due, and for whom
+RECHECK_SECONDS = 5             # after which it is asked again what is due, and for room
 LOST_AGAIN = 2                  # connections lost in a row before DATA: the relay's failure
 LOST_DELAY = timedelta(minutes=15)
 # it may be this message that the relay cannot stand: it goes behind the others
 ITS_OWN = (outcomes.LOST, outcomes.UNREADABLE)
-LONGEST_WAIT = 65.0             # seconds, for room under a limit a minute; for more, the run ends
-# {what the other side said: what it is called in the run's counts and the log} of what is not over
-NAMES = {SENT: "sent", UNCERTAIN: "uncertain", POSTPONED: "given_back"}
 NOBODY_PAID = "No message has lost an attempt"
-
-
-class MailFailure(JobsError):
-    """Mail could not be sent, through a fault of the relay or of this host."""
 
 
 class MailSource:
@@ -68,13 +61,13 @@ class MailSource:
         """What else changes with a row that was sent, inside the transaction that stores it."""
 
 
-def send_due(work: Work, source: MailSource, other) -> JobsError | None:
-    """Try every due row once, owners in turn, until all are done or the run has to stop. `other()`:
-    what is due in the other queue of mail.
+def send_due(work: Work, source: MailSource, others_wait) -> JobsError | None:
+    """Try every due row once, owners in turn, until all are done or the run has to stop.
+    `others_wait()`: whether mail is due in the other queue of mail.
 
     Returns why mail could not be sent, if it could not; the messages keep their attempts.
     """
-    sender = MailSender(work, source, other)
+    sender = MailSender(work, source, others_wait)
     try:
         sender.send_all()
     finally:
@@ -85,14 +78,14 @@ def send_due(work: Work, source: MailSource, other) -> JobsError | None:
 class MailSender:
     """The loop over the due rows of one queue."""
 
-    def __init__(self, work: Work, source: MailSource, other) -> None:
+    def __init__(self, work: Work, source: MailSource, others_wait) -> None:
         self.work, self.source, self.ctx = work, source, work.ctx
         work.needs = MESSAGE_MINIMUM
         self.mail = self.ctx.section("mail")
-        self.limits = Limits(work.db, self.mail, self.ctx.clock, work.queue.kind, other)
+        self.limits = Limits(work.db, self.mail, self.ctx.clock, work.queue.kind, others_wait)
         self.rings = [Ring(work, ahead=True)] if work.queue.priority else []
         self.rings.append(Ring(work))
-        self.checked_at = self.ctx.monotonic()
+        self.look_again_at = self.ctx.monotonic() + RECHECK_SECONDS
         self.done = 0
         self.in_hand: tuple | None = None       # a row and its Result, which is not stored yet
         self.failures_reached = ""              # why only first attempts go on, once they do
@@ -105,34 +98,34 @@ class MailSender:
         database is."""
         while rows := self._take():
             cancelled = self.source.reasons_to_cancel(rows)
-            for number, row in enumerate(rows):
+            waiting = iter(rows)
+            for row in waiting:
                 if not self._may_go_on():
                     return
-                if number and self.ctx.monotonic() - self.checked_at >= RECHECK_SECONDS:
-                    self._look_again(rows[number:])
-                    break
                 if row["id"] in cancelled:
                     self._cancel(row, cancelled[row["id"]])
                 elif row["turn"].ring in self.rings and self._begin(row):
                     self.ctx.progress(self.done)
                     self.in_hand = row, self._send(row)
                     self.done += 1
+                if self.ctx.monotonic() >= self.look_again_at:
+                    break
             self.store()
+            for row in waiting:                 # to be looked at once more
+                row["turn"].ring.left.discard(row["id"])
 
     def finish(self) -> JobsError | None:
         """Report why the run ends before all is sent, and share the relay's state with the other
         processes. Returns why mail could not be sent, or None."""
-        if self.ctx.within_limit(1, self.done) == 0:
-            self._stop_if_due("limit")
         if self.failures_reached:
             self.ctx.stop(self.failures_reached)
-        now, failure = self.ctx.clock(), None
+        failure = None
         if self.ctx.counts["sent"]:
-            relay.works(self.ctx.db, now)
+            relay.works(self.ctx.db, self.ctx.clock())
         if self.relay_failure:
-            failure = self._pause_relay(now)
+            failure = self._pause_relay()
         elif self.host_failure:
-            failure = MailFailure(f"{self.host_failure}. {NOBODY_PAID}; the next run tries again")
+            failure = JobsError(f"{self.host_failure}. {NOBODY_PAID}; the next run tries again")
         try:
             self.work.finish()
         except JobsError as error:
@@ -144,25 +137,22 @@ class MailSender:
     def _take(self) -> list[dict]:
         """The next rows, if there are any and the run may go on."""
         most = self.ctx.within_limit(AT_ONCE, self.done)
+        if most == 0:
+            self._stop_if_due("limit")
         if most == 0 or not self._may_go_on():
             return []
         # perhaps by another process, meanwhile
         if paused := relay.paused(self.ctx.db, self.ctx.clock()):
             self._stop_if_due(f"the relay is paused {paused}")
             return []
+        # urgent rows may have come in
+        if self.ctx.monotonic() >= self.look_again_at:
+            self.work.schedule()
+            for ring in self.rings:
+                ring.forget()
+            # from now: giving times may take as long as the rows may go without a look
+            self.look_again_at = self.ctx.monotonic() + RECHECK_SECONDS
         return next(filter(None, (self.work.take(ring, most) for ring in self.rings)), [])
-
-    def _look_again(self, rows: list[dict]) -> None:
-        """Urgent rows may have come in, owners may have been suspended: these rows, which were
-        taken, are looked at once more."""
-        self.store()
-        self.work.schedule()
-        for row in rows:
-            row["turn"].ring.left.discard(row["id"])
-        for ring in self.rings:
-            ring.forget()
-        # by now: giving times may take as long as the rows may go without a look
-        self.checked_at = self.ctx.monotonic()
 
     def _may_go_on(self) -> bool:
         if self.ctx.hard_limit - self.ctx.monotonic() < MESSAGE_MINIMUM:
@@ -197,18 +187,18 @@ class MailSender:
     def _may_ask_again(self, row: dict, refusal: Refusal) -> bool:
         """Whether to ask for room once more, after a wait. Else the run ends, but for the rows that
         the refusal leaves alone."""
-        if refusal.kind == RESERVE:             # urgent rows take their owners' turns from now on
-            self.rings.remove(row["turn"].ring)
-            return False
-        if refusal.kind == FAILURES and self.source.has_first_attempts:
+        if refusal.limit == FAILURES and self.source.has_first_attempts:
             if not self.failures_reached:
                 self.failures_reached = refusal.words
                 self.work.also += " AND COALESCE(attempts, 0) = 0"
                 for ring in self.rings:
                     ring.forget()
             return False
-        if refusal.kind == MINUTE and refusal.seconds <= min(LONGEST_WAIT, self.ctx.seconds_left()):
-            self.ctx.sleep(refusal.seconds)
+        if row["turn"].ring.ahead:              # urgent rows take their owners' turns from now on
+            self.rings.remove(row["turn"].ring)
+            return False
+        if refusal.limit == MINUTE:
+            self.ctx.sleep(RECHECK_SECONDS)
         else:
             self.ctx.stop(refusal.words)
         return self._may_go_on()
@@ -221,55 +211,45 @@ class MailSender:
     # Send
 
     def _send(self, row: dict) -> Result:
-        """Hand the message over. Whatever goes wrong with this one is this one's result."""
+        """Hand the message over. What concerns the messages that follow as well is kept."""
         began = self.ctx.monotonic()
-        try:
-            result = self.source.prepare(row)
-            if not isinstance(result, Result):
-                result = self.ctx.mail().send(*result, self.ctx.hard_limit,
-                                              f"{self.source.event}-{row['id']}")
-        except AddressError as error:
-            result = Result(outcomes.FINAL, None, "5.1.3", str(error))
-        except ValueError as error:     # so its content is: text that is none, and the like
-            text = f"{type(error).__name__}: {error}"
-            self.ctx.log.error("message failed", id=row["id"], error=_masked(text))
-            result = Result(outcomes.RETRY, None, "", text)
-        except Exception as error:      # noqa: BLE001  (an error of ours stops no other message)
-            self.ctx.defect(error, f"{self.source.event} {row['id']}")
-            result = Result(outcomes.RETRY, None, "",
-                            reasons.DEFECT.format(error=type(error).__name__))
+        result = self._hand_over(row)
         row["took_ms"] = int(1000 * (self.ctx.monotonic() - began))
-        self._note_failure(result)
-        return result
-
-    def _note_failure(self, result: Result) -> None:
-        """What concerns the messages that follow as well."""
         is_lost = result.outcome == outcomes.LOST
         self.lost_in_a_row = self.lost_in_a_row + 1 if is_lost else 0
         if result.outcome in (outcomes.GIVEN_BACK, outcomes.UNREADABLE):
             self.host_failure = self.host_failure or result.text
             self.must_end = result.outcome == outcomes.GIVEN_BACK
         elif result.outcome == outcomes.RELAY or self.lost_in_a_row >= LOST_AGAIN:
-            code = f"{result.code} " if result.code else ""
-            self.relay_failure, self.must_end = _masked(code + result.text), True
+            from jobs_lib import masking  # only where something is wrong: it would slow others
+            self.relay_failure = masking.text(f"{result.code or ''} {result.text}".strip())
+            self.must_end = True
+        return result
 
-    def _is_quota(self, text: str) -> bool:
-        return any(pattern.lower() in text.lower() for pattern in self.mail.pause_patterns)
+    def _hand_over(self, row: dict) -> Result:
+        """Whatever goes wrong with a message is its own result."""
+        item = f"{self.source.event}-{row['id']}"
+        try:
+            prepared = self.source.prepare(row)
+            if isinstance(prepared, Result):
+                return prepared
+            return self.ctx.mail().send(*prepared, self.ctx.hard_limit, item)
+        except AddressError as error:
+            return Result(outcomes.FINAL, None, "5.1.3", str(error))
+        except ValueError as error:     # so its content is: text that is none, and the like
+            return Result(outcomes.RETRY, None, "", f"{type(error).__name__}: {error}")
+        except Exception as error:      # noqa: BLE001  (an error of ours stops no other message)
+            self.ctx.defect(error, f"{self.source.event} {row['id']}")
+            return Result(outcomes.RETRY, None, "",
+                          reasons.DEFECT.format(error=type(error).__name__))
 
-    def _pause_relay(self, now) -> JobsError | None:
-        """Pause all mail. What the run fails with; None for the relay's own limit, which passes by
-        itself."""
-        failure, quota = self.relay_failure, self._is_quota(self.relay_failure)
-        until = clock.text(relay.pause(self.ctx.db, now, failure, quota))
+    def _pause_relay(self) -> JobsError:
+        """Pause all mail. What the run fails with."""
+        failure, now = self.relay_failure, self.ctx.clock()
+        until = clock.text(relay.pause(self.ctx.db, now, failure))
         self.ctx.log.warning("relay paused", until=until, reason=failure)
-        if quota:
-            self.ctx.stop(f"the relay's own limit, paused until {until} UTC: {failure}")
-            return None
-        where = (self.mail.maildir if self.mail.transport == "maildir"
-                 else f"{self.mail.host}:{self.mail.port}")
-        named = failure if where in failure else f"{where}: {failure}"
-        return MailFailure(f"the relay cannot be used: {named.rstrip('.')}. {NOBODY_PAID}; the "
-                           f"next try is after {until} UTC. Check [mail] in config.ini")
+        return JobsError(f"the relay cannot be used: {failure.rstrip('.')}. {NOBODY_PAID}; the "
+                         f"next try is after {until} UTC. Check [mail] in config.ini")
 
     # Store
 
@@ -285,10 +265,8 @@ class MailSender:
         """Inside a transaction. May run again after a COMMIT whose answer was lost."""
         assert self.in_hand
         row, result = self.in_hand
-        outcome, later, again = SAID[result.outcome], None, False
-        if outcome == REFUSED and not result.code:
-            outcome = UNUSABLE                  # the relay never saw it
-        elif outcome == REFUSED:
+        outcome, later, again = attempts.said(result), None, False
+        if outcome == REFUSED:
             again = not relay.is_final(self.ctx.db, self.work.queue.kind, row, self.ctx.clock())
         elif outcome == POSTPONED and (result.code or result.outcome in ITS_OWN):
             if self.work.is_old(row):           # not for ever
@@ -299,9 +277,9 @@ class MailSender:
         settled = self.work.settle(row, outcome, tried, later=later, again=again)
         if outcome == SENT:
             self.source.sent(row)
-        word, due_at = NAMES.get(outcome, "retried"), settled.next_attempt_at
-        if settled.status == "failed":
-            word = "failed"
+        word, due_at = settled.status, settled.next_attempt_at
+        if word == self.work.queue.waits:
+            word = outcome if outcome in (UNCERTAIN, POSTPONED) else "retried"
         if settled.stored:
             self.ctx.count(word)
         else:                                   # or deleted
@@ -310,9 +288,3 @@ class MailSender:
                            id=row["id"], attempt=row["attempt"], outcome=word, code=result.code,
                            enhanced=result.enhanced, to=mask(row[self.source.to]),
                            next_attempt_at=due_at and clock.text(due_at))
-
-
-def _masked(text: str) -> str:
-    """Text for the log and for cron's mail, without anybody's address."""
-    from jobs_lib import masking  # only where something is wrong: it would slow every idle run
-    return masking.text(text)

@@ -20,20 +20,20 @@ Room.__doc__ = """What may go in a run: `most` rows in their turns, and `why` no
 urgent ones before them. `stays(row)`: whether it waits although others go."""
 
 
-def show_due_mail(ctx, queue: Queue, source: MailSource, other) -> None:
-    """Show and count what a run now would send, fail and cancel. `source`, `other`: as
+def show_due_mail(ctx, queue: Queue, source: MailSource, others_wait) -> None:
+    """Show and count what a run now would send, fail and cancel. `source`, `others_wait`: as
     mail_sending.send_due takes them."""
     mail = ctx.section("mail")
-    seconds = min(ctx.seconds_left(), ctx.hard_limit - ctx.monotonic() - MESSAGE_MINIMUM)
     noun = f"due message by {mail.transport}", f"due messages by {mail.transport}"
-    paused = relay.paused(ctx.db, ctx.now)
-    if paused or not ctx.may_send():                    # such a run looks at no row
-        why = ctx.suspended or f"the relay is paused {paused}"
-        ctx.show(f"send {counted(0, *noun)}", [], f"not now: {why}")
+    if paused := relay.paused(ctx.db, ctx.now):         # such a run looks at no row
+        ctx.show(f"send {counted(0, *noun)}", [], f"not now: the relay is paused {paused}")
         return
-    open_now = limits.Limits(ctx.db, mail, ctx.clock, queue.kind, other)
-    most, why = open_now.left(urgent=False, seconds=seconds)
-    ahead = open_now.left(urgent=True, seconds=seconds)[0] if queue.priority else 0
+    waits = others_wait()
+    open_now = limits.Limits(ctx.db, mail, ctx.clock, queue.kind, lambda: waits)
+    open_now.count()
+    most, why = open_now.left(urgent=False, seconds=min(
+        ctx.seconds_left(), ctx.hard_limit - ctx.monotonic() - MESSAGE_MINIMUM))
+    ahead = open_now.left(urgent=True)[0] if queue.priority else 0
     room = Room(most, why, ahead)
     if reason := limits.failures(ctx.db, mail, ctx.now):
         room = Room(most if source.has_first_attempts else 0, reason, ahead,

@@ -11,8 +11,8 @@ refuses everybody costs nothing but time.
 """
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 from jobs_lib import clock
 from jobs_lib.database import stored
@@ -20,17 +20,21 @@ from jobs_lib.records import namedtuple
 
 from . import attempts
 from .attempts import REFUSED, REPLAYED, SENT
+from .due import CLOCKS_DIFFER
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=1)
 LATELY = timedelta(days=30)             # so long a domain is known to accept mail from us
 LOOKED_AT = 50                          # attempts of others, at most
 OWN = 100                               # attempts of the row itself
-REFUSED_PER_ACCEPTED = 3                # more than that: it is not the recipients
-# it is an incident from so many recipients of so many owners on, among the latest of each kind
+ONE_IN = 4                              # was accepted at least: it is the recipient
+# an incident: so many recipients of so many owners were refused, among the latest of each kind
 RECIPIENTS, OWNERS, LATEST, RECENT = 5, 2, 500, timedelta(days=3)
-MAIL = ("forward", "notification")
 EVERYBODY = "everybody"
-DECIDED = f"outcome IN ('{SENT}', '{REFUSED}')"
+# SQL: answers of a domain, and of all
+OF_DOMAIN = tuple(f"domain = :domain AND outcome = '{outcome}'" for outcome in (SENT, REFUSED))
+OF_ALL = tuple(f"kind = '{kind}' AND began_at >= :since AND began_at <= :until "
+               f"AND outcome IN ('{SENT}', '{REFUSED}') AND domain IS NOT NULL"
+               for kind in ("forward", "notification"))
 
 Refusing = namedtuple("Refusing", "domain since recipients answer")
 Refusing.__doc__ = """Who refuses everybody: a `domain`, or EVERYBODY for the relay; `since` when,
@@ -53,31 +57,23 @@ def paused(db, now) -> str | None:
     return f"until {row['paused_until']} UTC: {row['reason']}" if row else None
 
 
-def pause(db, now, reason: str, quota: bool) -> datetime:
-    """Pause all mail: an hour for the relay's own limit, else 5 minutes, doubled each time, up to
-    an hour. Until when."""
+def pause(db, now, reason: str) -> datetime:
+    """Pause all mail for 5 minutes, doubled each time, up to an hour. Until when."""
     row = (db.row("SELECT failures, since FROM {relay_state} WHERE id = 1")
            or {"failures": 0, "since": None})
-    doubled = FIRST_PAUSE * 2 ** min(row["failures"], 10)
-    until = now + (LONGEST_PAUSE if quota else min(doubled, LONGEST_PAUSE))
+    until = now + min(FIRST_PAUSE * 2 ** min(row["failures"], 10), LONGEST_PAUSE)
     db.upsert("relay_state", {"id": 1}, {
         "paused_until": until, "reason": reason[:250], "since": row["since"] or now,
         "failures": row["failures"] + 1})
     return until
 
 
-def lift(db) -> bool:
-    """End a pause early, once what was wrong is fixed. Whether there was one."""
-    return db.execute("UPDATE {relay_state} SET paused_until = NULL WHERE id = 1"
-                      " AND paused_until IS NOT NULL") == 1
-
-
-def works(db, now) -> None:
-    """A message went through: the next failure starts with a short pause again. A pause that
-    another process has begun meanwhile stays."""
+def works(db, until) -> None:
+    """A message went through: the next failure starts with a short pause again. A pause that lasts
+    longer stays: another process has begun it meanwhile."""
     db.execute("UPDATE {relay_state} SET paused_until = NULL, reason = NULL, since = NULL, "
                "failures = 0 WHERE id = 1 AND failures > 0 AND (paused_until IS NULL "
-               "OR paused_until <= :now)", now=now)
+               "OR paused_until <= :until)", until=until)
 
 
 # Relay or recipient
@@ -94,70 +90,47 @@ def is_final(db, kind: str, row: dict, now) -> bool:
             first = first or each
     if first is None:
         return False
-    values = {name: row[name] for name in ("domain", "recipient")}
-    rules, order = [f"domain = :domain AND outcome = '{outcome}' AND id > :first"
-                    for outcome in (SENT, REFUSED)], "id"
-    if not db.query(
-            "SELECT 1 AS one FROM (SELECT recipient, began_at FROM {attempts} WHERE domain = "
-            f":domain AND outcome = '{SENT}' ORDER BY id DESC LIMIT {LOOKED_AT}) accepted "
-            "WHERE recipient <> :recipient AND began_at > :since LIMIT 1", since=now - LATELY,
-            **values):
-        rules, order = [f"kind = '{each}' AND began_at >= :since AND {DECIDED} AND id > :first"
-                        for each in MAIL], "began_at"
-        values = {"recipient": row["recipient"], "since": first["began_at"]}
-    # a search by an index for each rule; the latest first
-    found = " UNION ALL ".join(
-        f"SELECT id, recipient, outcome FROM (SELECT id, recipient, outcome FROM {{attempts}} "
-        f"WHERE {rule} AND recipient <> :recipient ORDER BY {order} DESC LIMIT {LOOKED_AT}) "
-        f"part_{number}" for number, rule in enumerate(rules))
-    latest: dict = {}
-    for each in db.query(f"SELECT recipient, outcome FROM ({found}) found ORDER BY id DESC "
-                         f"LIMIT {LOOKED_AT}", first=first["id"], **values):
-        latest.setdefault(each["recipient"], each["outcome"])
-    counts = Counter(latest.values())
-    return not _is_general(counts[REFUSED], counts[SENT])
-
-
-def _is_general(refused: int, accepted: int) -> bool:
-    """Whether more recipients are refused than dead addresses explain."""
-    return refused > REFUSED_PER_ACCEPTED * accepted or not accepted
+    others = _latest(db, OF_DOMAIN, "id", LOOKED_AT, domain=row["domain"],
+                     recipient=row["recipient"])
+    lately = clock.text(now - LATELY)
+    if not any(each["outcome"] == SENT and str(each["began_at"]) > lately for each in others):
+        others = _latest(db, OF_ALL, "began_at", LOOKED_AT, since=first["began_at"],
+                         until=now + CLOCKS_DIFFER, recipient=row["recipient"])
+    since_then = [each for each in others if each["id"] > first["id"]][:LOOKED_AT]
+    # each once, by its latest answer
+    said = {each["recipient"]: each["outcome"] for each in reversed(since_then)}
+    accepted = [*said.values()].count(SENT)
+    return accepted > 0 and len(said) <= ONE_IN * accepted
 
 
 def of_everybody(db, now) -> list[Refusing]:
     """Who refuses everybody now: the relay, or else single domains."""
+    rows = _latest(db, OF_ALL, "began_at", LATEST, since=now - RECENT, until=now, recipient="")
+    if refusing := _refusing(EVERYBODY, rows, domains=2):
+        return [refusing]
+    return [refusing for domain in sorted({row["domain"] for row in rows}) if (
+        refusing := _refusing(domain, [row for row in rows if row["domain"] == domain], domains=1))]
+
+
+def _refusing(name: str, rows: list[dict], domains: int) -> Refusing | None:
+    """Whether it has accepted nothing since it has refused enough recipients, of enough owners, at
+    so many domains."""
+    refused = list(takewhile(lambda row: row["outcome"] == REFUSED, rows))
+    found = {column: {row[column] for row in refused} for column in ("recipient", "user_id",
+                                                                     "domain")}
+    if (len(found["recipient"]) < RECIPIENTS or len(found["user_id"]) < OWNERS
+            or len(found["domain"]) < domains):
+        return None
+    first = refused[-1]
+    return Refusing(name, clock.parse(first["began_at"]), len(found["recipient"]),
+                    first["answer"] or "")
+
+
+def _latest(db, rules: tuple, order: str, most: int, **values) -> list[dict]:
+    """Answers to others than the `recipient`, the latest first: `most` at most of each rule, which
+    an index serves in this order."""
     rows = db.query(" UNION ALL ".join(
         "SELECT * FROM (SELECT id, recipient, user_id, domain, outcome, answer, began_at FROM "
-        f"{{attempts}} WHERE kind = '{kind}' AND began_at > :since AND began_at <= :now "
-        f"AND {DECIDED} AND domain IS NOT NULL ORDER BY began_at DESC LIMIT {LATEST}) of_{kind}"
-        for kind in MAIL), since=now - RECENT, now=now)
-    rows.sort(key=lambda row: row["id"], reverse=True)
-    domains = sorted({row["domain"] for row in rows if row["outcome"] == REFUSED})
-    if len(domains) > 1 and (found := _refusing(EVERYBODY, rows)):
-        return [found]
-    return [found for domain in domains if (found := _refusing(
-        domain, [row for row in rows if row["domain"] == domain]))]
-
-
-def _refusing(domain: str, rows: list[dict]) -> Refusing | None:
-    """Judged by as many of the latest as it takes to find enough that were refused, so that it is
-    seen soon, and over soon."""
-    refused: dict = {}
-    accepted: set = set()
-    for row in rows:
-        if row["outcome"] == REFUSED:
-            refused[row["recipient"]] = first = row
-        elif _is_enough(domain, refused.values()):
-            break
-        else:
-            accepted.add(row["recipient"])
-    if not (_is_enough(domain, refused.values()) and _is_general(len(refused), len(accepted))):
-        return None
-    return Refusing(domain, clock.parse(first["began_at"]), len(refused), first["answer"] or "")
-
-
-def _is_enough(domain: str, refused) -> bool:
-    """Whether these are enough recipients, of enough owners; at two domains for the relay."""
-    found = {name: len({row[name] for row in refused}) for name in ("recipient", "user_id",
-                                                                    "domain")}
-    return (found["recipient"] >= RECIPIENTS and found["user_id"] >= OWNERS
-            and found["domain"] >= (2 if domain == EVERYBODY else 1))
+        f"{{attempts}} WHERE {rule} AND recipient <> :recipient ORDER BY {order} DESC "
+        f"LIMIT {most}) part_{number}" for number, rule in enumerate(rules)), **values)
+    return sorted(rows, key=lambda row: row["id"], reverse=True)

@@ -6,7 +6,7 @@ from functools import partial
 from types import SimpleNamespace
 
 from jobs_lib.engines import due as engine
-from jobs_lib.engines.due import NOW, Due, Queue, is_idle
+from jobs_lib.engines.due import NOW, Queue, is_idle
 from jobs_lib.errors import ConfigError
 
 AT_ONCE = timedelta(0)          # before a first attempt
@@ -76,17 +76,17 @@ def work_to_do(ctx, queue: Queue, kind=None):
 
 
 def other_mail(ctx, queue: Queue):
-    """A function: what is due in the other queue of mail than this one, with which it shares the
-    relay's limits; None while its job does not work it off."""
-    return partial(_worked_off, ctx, NOTICES if queue is FORWARDS else FORWARDS)
+    """A function: whether mail is due in the other queue of mail than this one, with which it
+    shares the relay's limits, and its job works it off."""
+    return partial(_is_due, ctx, NOTICES if queue is FORWARDS else FORWARDS)
 
 
-def _worked_off(ctx, other: Queue) -> Due | None:
+def _is_due(ctx, other: Queue) -> bool:
     try:
         options = ctx.options_of(other.job)
     except ConfigError:             # that job does not run until its options are corrected
-        return None
+        return False
     if not options.enabled or ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job",
                                            job=other.job):
-        return None
-    return engine.due(SimpleNamespace(db=ctx.db, now=ctx.now, options=options), other)
+        return False
+    return engine.due(SimpleNamespace(db=ctx.db, now=ctx.now, options=options), other).any()

@@ -12,7 +12,7 @@ from jobs_lib.features.items import QUEUES
 from jobs_lib.records import namedtuple
 
 WATCHED = tuple(items for items in QUEUES if items.done)        # their jobs say what was done
-TRIED = ("retried", "uncertain", "given_back", "put_off")
+TRIED = ("retried", "uncertain", "postponed", "put_off")
 INVALID = "invalid"             # rows that could not be read, and so failed
 STALLED_INTERVALS = 2
 DAY = timedelta(days=1)

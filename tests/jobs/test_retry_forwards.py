@@ -182,7 +182,7 @@ def test_a_relay_that_cannot_be_used_pauses_and_costs_no_attempt(bench, forward)
     before = bench.rows("failed_emails")
     always(bench, AWAY)
     error = bench.fails("retry_forwards")
-    for part in ("localhost:587", "connection refused", "No message has lost an attempt"):
+    for part in ("connection refused", "No message has lost an attempt"):
         assert part in error
     assert bench.rows("failed_emails") == before
     bench.now = bench.ahead(minutes=4)
@@ -211,15 +211,6 @@ def test_a_pause_written_by_a_clock_that_was_wrong_does_not_hold(bench, forward)
     assert bench.run("retry_forwards")["sent"] == 1
 
 
-def test_the_relays_own_limit_pauses_for_an_hour_and_is_no_failure(bench, forward):     # R27
-    forward(1)
-    always(bench, Result(RELAY, 550, "", "Domain alias.example has exceeded the max emails per "
-                         "hour (100/100)"))
-    assert bench.attempt("retry_forwards")["status"] == "partial"
-    assert row(bench, 1)["attempts"] == 0
-    assert paused_until(bench) == clock.text(bench.ahead(hours=1))
-
-
 @pytest.mark.parametrize("words", ["exceeded the max emails per hour", "relay access denied"])
 # R23
 def test_a_message_whose_own_answer_sounds_like_the_relays_goes_behind_the_others(bench, forward,
@@ -238,7 +229,7 @@ def test_a_message_whose_own_answer_sounds_like_the_relays_goes_behind_the_other
 def test_one_connection_lost_before_data_delays_that_message_alone(bench, forward):     # R29
     forward(1), forward(2)
     answers(bench, CLOSED)
-    assert bench.run("retry_forwards") == {**NONE, "sent": 1, "given_back": 1}
+    assert bench.run("retry_forwards") == {**NONE, "sent": 1, "postponed": 1}
     lost = row(bench, 1)
     assert (lost["attempts"], lost["status"], lost["next_attempt_at"]) == (
         0, "pending", clock.text(bench.ahead(minutes=15)))
@@ -251,7 +242,7 @@ def test_two_in_a_row_are_the_relays_failure(bench, forward):     # R29
     always(bench, CLOSED)
     bench.fails("retry_forwards")
     assert column(bench, "attempts") == [0, 0, 0]
-    assert bench.result["counts"] == {**NONE, "given_back": 2}
+    assert bench.result["counts"] == {**NONE, "postponed": 2}
 
 
 def test_a_message_that_always_breaks_the_connection_ends_all_the_same(bench, forward):     # R23

@@ -97,7 +97,6 @@ WORDS = {
     "--jsno list": "--jsno: expected a job or a command first",
     "history retry_forwrds": "there is no job 'retry_forwrds'; did you mean 'retry_forwards'?",
     "pause": "pause: the following arguments are required: JOB",
-    "pause mail": "`resume mail` ends that",
     "test": "the following arguments are required: JOB",
     "test retry_forward": "did you mean 'retry_forwards'?",
     "test retry_forwards --sandbox": "test: --sandbox: there is no such option",
@@ -194,6 +193,13 @@ def test_all_mistakes_are_listed_together_with_their_places(line):          # R6
         answer = line(words)
         assert (answer.code, "[core] budget = '4'" in answer.err) == (78, True), words
         assert "[core] lock = 'none'" in answer.err
+
+
+def test_a_page_of_unknown_names_takes_no_minutes(here):
+    answer = here("config", "check", ini="[mail]\n" + "".join(
+        f"hots{number} = x\n" for number in range(5000)))
+    assert answer.err.count("there is no such option") == 5000
+    assert "did you mean 'host'" in answer.err
 
 
 @pytest.mark.parametrize("odd", ["", " ", "-", "x" * 10_000, "--=", "\udcff"],

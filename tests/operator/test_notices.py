@@ -96,7 +96,6 @@ def test_each_step_is_shown_and_the_message_counts(service, words):
         refused = service(*words)
         assert (refused.code, len(relay.accepted)) == (1, 2)
         assert "[mail] per_hour = 2 is reached" in refused.err
-        assert "There is room again in" in refused.err
 
 
 @pytest.mark.parametrize("relay, mail, step, counts", [
@@ -147,4 +146,4 @@ def test_a_pause_is_named_and_holds_no_test_up(service):
             clock.now() + timedelta(minutes=5))})
         answer = service("mail", "test", TO)
     assert (answer.code, "all mail is paused until" in answer.err) == (0, True)
-    assert "`jobs.py resume mail` ends the pause" in answer.err
+    assert service.db.value("SELECT failures FROM {relay_state}") == 0        # it works again

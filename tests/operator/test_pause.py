@@ -50,19 +50,6 @@ def test_resuming_fires_nothing_by_itself(due):         # R7
     assert len(due.runs()) == 1
 
 
-def test_resume_mail_ends_a_pause_of_the_relay_at_once(service):
-    service.configure("mail", transport="maildir", maildir="maildir")
-    service.forwards(1)
-    service.db.insert("relay_state", id=1, paused_until=clock.now() + timedelta(minutes=40),
-                      since=clock.now(), reason="no answer in time", failures=4)
-    assert service.job(JOB)["counts"].get("sent", 0) == 0
-    said = service.run("resume", "mail")
-    assert said.startswith("Mail was paused until ")
-    assert "no answer in time" in said
-    assert service.job(JOB)["counts"]["sent"] == 1
-    assert service.run("resume", "mail") == "Mail is not paused; nothing was changed.\n"
-
-
 def test_all_jobs_are_paused_and_resumed_at_once(service):
     assert service.run("pause", "all").startswith(f"All {len(JOBS)} jobs are paused")
     paused = "SELECT COUNT(*) FROM {job_state} WHERE paused_at IS NOT NULL"

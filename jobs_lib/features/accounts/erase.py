@@ -103,13 +103,14 @@ def note_erased(ctx, entry: dict) -> None:
 def preview(ctx, new: list, going: list) -> None:
     """Show and count what a run would do; an account that is closed and erased counts twice."""
     notices = sum(write_notice(ctx, account) for account in new)
-    rows = sum(sum(rows_of(ctx, account).values()) for account in going)
-    for words, accounts in (
+    rows = sum((rows_of(ctx, account) for account in going), Counter())
+    for words, accounts, more in (
             (f"close {counted(len(new), 'deleted account')}, with {counted(notices, 'notice')}",
-             new),
-            (f"delete {counted(len(going), 'account')} for good, with {counted(rows, 'row')}",
-             going)):
+             new, ""),
+            (f"delete {counted(len(going), 'account')} for good", going, ", ".join(
+                f"{number:,} of {ctx.db.name(table)}" for table, number in rows.most_common()))):
         ctx.show(words, [{"id": account.id, "status": "deleted",
                           "deleted_at": account.deleted_at if account.is_timed else "now"}
-                         for account in accounts[:SAMPLE_ROWS]])
-    ctx.counts.update(revoked=len(new), erased=len(going), notices=notices, rows=rows)
+                         for account in accounts[:SAMPLE_ROWS]], more)
+    ctx.counts.update(revoked=len(new), erased=len(going), notices=notices,
+                      rows=sum(rows.values()))

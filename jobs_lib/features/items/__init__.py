@@ -31,7 +31,7 @@ class Mail(Items):
     def pace(self, ctx):
         """Half of what the relay's limits allow."""
         mail = ctx.section("mail")
-        return max([super().pace(ctx), *(2 * span / limit for name, span in limits.WINDOWS
+        return max([super().pace(ctx), *(2 * span / limit for name, span in limits.WINDOWS.items()
                                          if (limit := getattr(mail, f"per_{name}")) is not None)])
 
 
