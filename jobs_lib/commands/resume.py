@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from jobs_lib import catalogue, clock, schedule
 from jobs_lib.engines import guard
-from jobs_lib.errors import OK, JobsError
+from jobs_lib.errors import OK, ConfigError, JobsError
 from jobs_lib.monitoring import overview
 from jobs_lib.runner import doubt
 from jobs_lib.runner.access import refuse_root
@@ -88,7 +88,7 @@ def _at_once(session, job, quiet: bool) -> dict:
 
 def _resume(session, job) -> dict:
     """Resume it; its state as an object of the JSON."""
-    db, now, options = session.ports.database(), session.ports.now(), session.config.job(job)
+    db, now = session.ports.database(), session.ports.now()
 
     def work() -> str | None:
         since = paused_since(db, job.name)
@@ -96,12 +96,17 @@ def _resume(session, job) -> dict:
             db.upsert("job_state", {"job": job.name}, {"paused_at": None, "due_after": now})
         return since
 
-    since = db.batch(work)
-    next_slot = schedule.following(options.schedule, now,
-                                   schedule.zone(session.config.section("core").timezone))
+    since, next_slot, why = db.batch(work), None, None
+    try:
+        options = session.config.job(job)
+        zone = schedule.zone(session.config.section("core").timezone)
+        next_slot = clock.text(schedule.following(options.schedule, now, zone))
+        if not options.enabled:
+            next_slot, why = None, f"it is disabled: [{job.name}] enabled = no"
+    except ConfigError as error:            # of one job, which keeps no other paused
+        why = str(error)
     return {"job": job.name, "paused_at": None, "was_paused_at": since,
-            "changed": since is not None,
-            "next": clock.text(next_slot) if options.enabled else None}
+            "changed": since is not None, "next": next_slot, "why_not": why}
 
 
 def _words(session, job, state: dict) -> str:
@@ -113,4 +118,4 @@ def _words(session, job, state: dict) -> str:
         words = f"{job.name} is resumed. It was paused since {paused}."
     if state["next"]:
         return f"{words} Next run: {local(session, clock.parse(state['next']), now)}."
-    return f"{words} But it is disabled: [{job.name}] enabled = no."
+    return f"{words} But {state['why_not'].rstrip('.')}."

@@ -13,6 +13,7 @@ from jobs_lib.errors import (
     FAILED,
     OK,
     TERMINATED,
+    ConfigError,
     DatabaseError,
     JobsError,
     LockHeld,
@@ -95,6 +96,7 @@ class _Tick:
         self.launch = Launch(session, NAME)
         self.codes: list[int] = []      # of what went wrong, the first one is the tick's
         self.failures: list[str] = []   # what the ping reports
+        self.problems: list[str] = []   # of the configuration of single jobs
         self.no_access: list = []       # (job, why it cannot use its files)
 
     def run(self) -> tuple[list[dict], int]:
@@ -103,15 +105,16 @@ class _Tick:
         broken: list[str] = []          # a job's broken file stops no other
         jobs = catalogue.load_all(broken)
         found, problems = slots.due_slots(self.config, self.ports, jobs, self.budget)
-        self.failures += broken + problems
-        for problem in self.failures:
-            self.console.fail(f"{NAME}: {problem}")
-        if not (found or self.failures):
+        self.problems = broken + problems
+        if not (found or self.problems):
             self.console.say("nothing is due")
         mine, missing = self._without_workers(found)
         self.failures += missing
         if mine:
             self._run_all(mine)
+        if self.problems:
+            self.launch.outages().record_problems(self.problems)
+            self.failures += self.problems
         self.codes += [CONFIG] if problems else [FAILED] if broken or missing else []
         code = next(filter(None, self.codes), OK)
         if code != TERMINATED:
@@ -209,6 +212,10 @@ class _Tick:
 
     def _not_started(self, job, error: Exception) -> None:
         """A configuration that is wrong, or a defect."""
+        self.codes.append(getattr(error, "exit_code", FAILED))
+        if isinstance(error, ConfigError):
+            self.problems += [each for each in error.problems if each not in self.problems]
+            return
         text = str(error)
         if not isinstance(error, JobsError):    # a defect: its place, too
             from jobs_lib.config.secrets import secrets
@@ -216,7 +223,6 @@ class _Tick:
             text = defects.sentence(error, secrets(self.config))
         self.failures.append(f"{job.name}: {text}")
         self.console.fail(self.failures[-1])
-        self.codes.append(getattr(error, "exit_code", FAILED))
 
     def _report_no_access(self) -> None:
         """Files that cannot be used are one incident, whichever jobs meet it: printed once, and

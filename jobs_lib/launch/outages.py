@@ -20,6 +20,7 @@ from jobs_lib.records import namedtuple
 from jobs_lib.runner import access, history, incident_files, locks, outcome
 from jobs_lib.runner.incident_files import (
     ALERTED,
+    CONFIGURATION,
     DATABASE,
     FILES,
     LOCKS,
@@ -79,6 +80,16 @@ class Outages:
         error = f"the database lock of {result['job']} is held by {holder}"
         if self.record_incident(LOCKS, error).print_now:
             self._print(error)
+
+    def record_problems(self, problems: list[str]) -> None:
+        """What is wrong in sections and files of single jobs is printed once, and when it changes;
+        cron would mail it at each tick. check_jobs alerts."""
+        file = IncidentFile(self._config.section("core"), CONFIGURATION)
+        known = file.last_error()
+        recorded = self.record_incident(CONFIGURATION, "; ".join(problems), alert=False)
+        if recorded.print_now or known != file.last_error() or self._console.level > 0:
+            for problem in problems:
+                self._print(problem)
 
     def hand_over_jobs(self, jobs: list) -> tuple[list, list[str]]:
         """Give these to their workers: (what cron is to run itself, the packages that are missing,
@@ -194,6 +205,8 @@ class Outages:
             return self._has_unknown_lock_holder()
         if name == WORKERS:
             return self._modes() != {CRON}
+        if name == CONFIGURATION:
+            return self._is_configuration_wrong()
         return name == LOG and not self._can_write_logs()
 
     def _has_unknown_lock_holder(self) -> bool:
@@ -218,6 +231,14 @@ class Outages:
                 continue
             found.append(job)
         return found
+
+    def _is_configuration_wrong(self) -> bool:
+        broken: list[str] = []
+        try:
+            self._config.check(catalogue.load_all(broken))
+        except ConfigError:
+            return True
+        return bool(broken)
 
     def _can_write_logs(self) -> bool:
         """Whether all logs can be opened, and a line of ours be written."""

@@ -24,6 +24,7 @@ PRINTED, ALERTED, PAST = ".said", ".told", ".over"      # suffixes that installa
 ERROR_BYTES = 1000                          # of the error that is kept
 DATABASE, UNWRITABLE, FILES, WORKERS, LOG = "database", "unwritable", "files", "workers", "log"
 LOCKS = "locks"
+CONFIGURATION = "configuration"             # of single jobs: a section, or the job's file
 # a run that stores its outcome shows that these are over
 OF_DATABASE = (DATABASE, UNWRITABLE)
 STOP_ALL_JOBS = (*OF_DATABASE, FILES)       # while these last no run may be begun

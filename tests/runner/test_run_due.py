@@ -161,6 +161,28 @@ def test_a_broken_section_of_one_job_stops_no_other(site, ticks):            # R
     assert "[tick_critical] takes = 'for ever'" in said
 
 
+def test_a_broken_section_is_printed_once_a_day_and_when_it_changes(site, ticks):     # R69
+    """Cron mails what is printed, and comes every minute."""
+    site.enable(*ALL)
+    site.configure("tick_critical", takes="for ever")
+    def printed(moment: str) -> list[str]:
+        before = len(ticks.said)
+        ticks.names(moment)
+        return ticks.said[before:]
+    assert "takes = 'for ever'" in printed("2026-11-24 14:31")[0]
+    assert printed("2026-11-24 14:32") == []
+    assert ticks.code == 78
+    site.configure("tick_critical", takes="no end")
+    assert "takes = 'no end'" in printed("2026-11-24 14:33")[0]
+    assert printed("2026-11-24 14:34") == []
+    assert len(printed("2026-11-25 14:35")) == 1
+    site.configure("tick_critical", takes=None)
+    assert printed("2026-11-25 14:36") == []
+    assert ticks.code == 0
+    site.configure("tick_critical", takes="no end")
+    assert len(printed("2026-11-25 14:37")) == 1
+
+
 # R2, R9
 def test_a_job_that_dies_with_the_process_leaves_the_others_to_the_next_tick(site):
     site.enable(*ALL)
