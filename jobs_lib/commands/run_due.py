@@ -151,7 +151,8 @@ class _Tick:
 
         failures = self.failures + [
             result["error"] or result["status"] for result in self.launch.results
-            if result["status"] in ("failed", "timeout") and _is_last(result["job"])]
+            if result["status"] in ("failed", "timeout")
+            and catalogue.load(result["job"]).priority == LAST]
         what = pings.FAIL if failures else pings.SUCCESS
         problem = pings.call(self.config, self.ports, url, what, body="; ".join(failures))
         if problem:
@@ -236,8 +237,3 @@ class _Tick:
             if recorded.print_now:
                 self.console.fail(self.failures[-1])
         self.codes.append(FAILED)
-
-
-def _is_last(name: str) -> bool:
-    """Whether it is the job that looks at all others."""
-    return catalogue.load(name).priority == LAST

@@ -9,6 +9,7 @@ cron had stopped (monitoring/incidents.over). Loaded only when something is wron
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import timedelta
 
 from jobs_lib import catalogue, schedule
@@ -214,31 +215,22 @@ class Outages:
         core, db, now = self._config.section("core"), self._ports.database(), self._ports.now()
         if core.lock == "file":
             return False
-        names = [job.name for job in self._jobs()]
         return any(history.holder(db, name, now) is None
-                   for name, _ in locks.database_holders(db, core, names))
+                   for name, _ in locks.database_holders(db, core, catalogue.names()))
 
     def _modes(self) -> set:
-        return {self._config.mode(job) for job in self._jobs()}
-
-    def _jobs(self) -> list:
-        """Those whose sections can be read: what is wrong in the others is reported elsewhere."""
-        found = []
+        found = set()
         for job in catalogue.load_all([]):
-            try:
-                self._config.mode(job)
-            except ConfigError:
-                continue
-            found.append(job)
+            with suppress(ConfigError):         # it is reported elsewhere
+                found.add(self._config.mode(job))
         return found
 
     def _is_configuration_wrong(self) -> bool:
         broken: list[str] = []
-        try:
+        with suppress(ConfigError):
             self._config.check(catalogue.load_all(broken))
-        except ConfigError:
-            return True
-        return bool(broken)
+            return bool(broken)
+        return True
 
     def _can_write_logs(self) -> bool:
         """Whether all logs can be opened, and a line of ours be written."""

@@ -16,7 +16,7 @@ from tests.house.source import ROOT, modules, tree
 PACKAGES = {
     "features": 5_590, "engines": 3_210, "database": 3_720, "ports": 1_920, "runner": 2_570,
     "monitoring": 2_575, "commands": 2_475, "(loose)": 1_575, "config": 1_310, "output": 1_016,
-    "jobs": 940, "doctor": 993, "demo": 545, "launch": 582, "workers": 403, "cli": 350,
+    "jobs": 940, "doctor": 993, "demo": 545, "launch": 595, "workers": 403, "cli": 350,
     "crontab": 230}
 LINES, STATEMENTS, MODULES = 29_990, 17_660, 271
 # What serves tables of an app that existed before, together at most 650 lines.

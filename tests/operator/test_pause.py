@@ -60,8 +60,8 @@ def test_all_jobs_are_paused_and_resumed_at_once(service):
     assert service.run("resume", "all") == "No job is paused; nothing was changed.\n"
     # a wrong section of one job keeps no other paused
     service.run("pause", "all")
-    service.configure("purge_sessions", keep="for ever")
-    assert "[purge_sessions] keep = 'for ever'" in service.run("resume", "all")
+    service.configure("purge_sessions", idle="for ever")
+    assert "But [purge_sessions] idle = 'for ever'" in service.run("resume", "all")
     assert service.db.value(paused) == 0
 
 
