@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.benchmarks.all import FILE
-from tests.benchmarks.figures import goal, shown
+from tests.benchmarks.all import FILE, goal, shown
 
 from .drawing import between
 from .simulated import BEGIN, END

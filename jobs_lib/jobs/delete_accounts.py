@@ -45,21 +45,19 @@ def job(ctx):
     from jobs_lib.features.accounts import due
     if not ctx.dry_run:
         ctx.counts.update(NOTHING)
-    new, going, refused = due.find(ctx)
+    new, going = due.find(ctx)
     if ctx.dry_run:
         from jobs_lib.features.accounts.erase import preview
         preview(ctx, new, going)
-    if not (new or going or refused):       # most runs load nothing that deletes
+    if not (new or going):              # most runs load nothing that deletes
         return ctx.counts
     from jobs_lib.engines import guard
     if guard.stops(ctx, "accounts") or ctx.dry_run or not ctx.may_send():
         return ctx.counts
     from jobs_lib.features.accounts import close, erase
 
-    close.notify_elsewhere(ctx, refused)
     # to close is not a matter of age: it is done also while the clock is in doubt
     new = [account for account in new if account.is_timed or ctx.may_expire()]
     if close.close_all(ctx, new) and ctx.may_expire():
-        _, going, _ = due.find(ctx)
-        erase.erase_all(ctx, going)
+        erase.erase_all(ctx, due.find(ctx)[1])
     return ctx.counts

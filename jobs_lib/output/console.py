@@ -4,7 +4,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-from datetime import timedelta
 
 BAR, LEAST_BAR = 24, 4           # columns
 REDRAW_SECONDS = 0.1
@@ -66,22 +65,14 @@ class Console:
             sys.stdout.flush()          # where both go to one file, in the order of what was said
             print(folded(words, sys.stderr), file=sys.stderr)
 
-    def progress(self, name: str, done: int, total: int | None, rate: float | None = None,
-                 seconds_left: int | None = None) -> None:
-        """Draw the bar, on a terminal only, at most ten times a second: done, items a second, time
-        left."""
+    def progress(self, name: str, done: int, total: int | None) -> None:
+        """Draw the bar, on a terminal only, at most ten times a second."""
         now = time.monotonic()
         if not self.terminal or self.level < 0 or (now - self._last < REDRAW_SECONDS and done
                                                    != total):
             return
         self._last, self._drawn = now, True
-        words = [f"{done:,} of {total:,}" if total else f"{done:,}"]
-        if rate:
-            words.append(f"{rate:,} a second")
-        if seconds_left:
-            from jobs_lib.text import span
-            words.append(f"{span(timedelta(seconds=seconds_left))} left")
-        line, width = ", ".join(words), columns(sys.stderr) - 1
+        line, width = f"{done:,} of {total:,}" if total else f"{done:,}", columns(sys.stderr) - 1
         # the words are worth more than the bar
         room = min(BAR, width - len(f"{name} [] {line}"))
         if total and room >= LEAST_BAR:

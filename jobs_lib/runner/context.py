@@ -56,8 +56,6 @@ class Context:
         # why, in a sentence, once something was left for a doubt
         self.suspended: str | None = None
         self.busy: str | None = None            # why the run stops as `busy`
-        # (when, done) of the first report of this count
-        self._first: tuple | None = None
 
     @property
     def counts(self) -> dict:
@@ -242,37 +240,13 @@ class Context:
 
     def progress(self, done: int, total: int | None = None, **more) -> None:
         """Report how far the run is: on a terminal at once, into its row every few seconds.
-
-        With a total, it also reports the items a second and the seconds left; `rate=` is the
-        job's own figure.
-        """
+        `more`: further numbers of the job's own."""
         now = self._ports.monotonic()
-        pace = {**self._pace(now, done, total, more.pop("rate", None)), **more}
-        self.progressed = {"done": done, **({"total": total} if total is not None else {}), **pace}
-        self._console.progress(self.job.name, done, total, pace.get("rate"),
-                               pace.get("seconds_left"))
+        self.progressed = {"done": done, **({"total": total} if total is not None else {}), **more}
+        self._console.progress(self.job.name, done, total)
         if not self.dry_run and now - self._heartbeat_at >= PROGRESS_SECONDS:
-            self._record_heartbeat(now)
-
-    def _record_heartbeat(self, now: float) -> None:
-        self._heartbeat_at = now
-        history.record_heartbeat(self.db, self.run_id, self.clock(), self.progressed)
-
-    def _pace(self, now: float, done: int, total: int | None, rate: float | None) -> dict:
-        """`rate` and `seconds_left`, as far as they are known."""
-        if total is None:
-            self._first = None
-            return {} if rate is None else {"rate": rate}
-        if self._first is None or done < self._first[1]:
-            self._first = (now, done)
-        began, before = self._first
-        if rate is None and now - began >= 1.0:
-            rate = (done - before) / (now - began)
-            rate = int(rate) if rate >= 10 else round(rate, 1)
-        if not rate:
-            return {}
-        return {"rate": rate, **({"seconds_left": int((total - done) / rate) + 1} if done < total
-                                 else {})}
+            self._heartbeat_at = now
+            history.record_heartbeat(self.db, self.run_id, self.clock(), self.progressed)
 
     def show(self, title: str, rows: list[dict], note: str = "") -> None:
         """In a dry run: what a step would do, with a sample of rows. Only the job's declared

@@ -3,10 +3,9 @@ terminal, the log and cron's mail."""
 from __future__ import annotations
 
 import os
-from datetime import timedelta
 
 from jobs_lib import clock, errors
-from jobs_lib.text import span, took
+from jobs_lib.text import took
 
 EXIT_CODES = {"failed": errors.FAILED, "timeout": errors.HARD_LIMIT,
               "interrupted": errors.TERMINATED}
@@ -69,21 +68,14 @@ def outcome_words(result: dict) -> str:
 
 
 def counts_words(counts: dict) -> str:
-    """`12 sent, 3 retried`, or `10 of 50 done, 3 a second, 14 s left`; what is zero is left out."""
+    """`12 sent, 3 retried`, or `10 of 50 done`; what is zero is left out."""
     if counts.get("total"):
-        return _progress_words(dict(counts))
+        rest = {name: value for name, value in counts.items() if name not in ("done", "total")}
+        return ", ".join(filter(None, (f"{counts.get('done', 0):,} of {counts['total']:,} done",
+                                       counts_words(rest))))
     return ", ".join(f"{value:,} {_counted(name, value)}" if isinstance(value, int)
                      else f"{name} {value}"
                      for name, value in counts.items() if value)
-
-
-def _progress_words(progress: dict) -> str:
-    words = [f"{progress.pop('done', 0):,} of {progress.pop('total'):,} done"]
-    if rate := progress.pop("rate", None):
-        words.append(f"{rate:,} a second")
-    if left := progress.pop("seconds_left", None):
-        words.append(f"{span(timedelta(seconds=left))} left")
-    return ", ".join([*words, *filter(None, [counts_words(progress)])])
 
 
 def _counted(name: str, value: int) -> str:

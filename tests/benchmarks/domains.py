@@ -10,9 +10,9 @@ from __future__ import annotations
 import tempfile
 import time
 
-from jobs_lib import clock
-from tests.benchmarks.figures import beside_goal
+from tests.benchmarks.all import beside_goal
 from tests.servers.dns_servers import Authority, BlackHole, Slow, Unbound
+from tests.support.product import clock
 from tests.support.shell import Shell
 
 ZONE = """

@@ -23,7 +23,7 @@ from collections import namedtuple
 from datetime import datetime, timedelta, timezone
 from functools import partial
 
-from tests.benchmarks.figures import beside_goal
+from tests.benchmarks.all import beside_goal
 from tests.servers import mariadb
 from tests.support.db import Client
 from tests.support.shell import ROOT, Shell

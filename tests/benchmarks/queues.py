@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
-from tests.benchmarks.figures import beside_goal
+from tests.benchmarks.all import beside_goal
 from tests.servers.mariadb import MariaDB
 from tests.servers.smtp_sink import Sink
 from tests.servers.web import Web

@@ -17,7 +17,7 @@ import tempfile
 import time
 
 from tests.benchmarks import tick
-from tests.benchmarks.figures import beside_goal
+from tests.benchmarks.all import beside_goal
 from tests.support.shell import ROOT, Shell
 
 IDLE = "run-due, nothing due"

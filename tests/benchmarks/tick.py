@@ -11,7 +11,7 @@ import sqlite3
 from contextlib import closing
 from datetime import timedelta
 
-from jobs_lib import catalogue, clock, schedule
+from tests.support.product import catalogue, clock, schedule
 
 STEP = timedelta(minutes=5)                 # between two ticks of cron
 DAY = timedelta(days=1)

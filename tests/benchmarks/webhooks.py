@@ -17,7 +17,7 @@ import socket
 import tempfile
 import time
 
-from tests.benchmarks.figures import beside_goal
+from tests.benchmarks.all import beside_goal
 from tests.servers.web import Web, loopback, silent
 from tests.support.hooks import fill
 from tests.support.shell import Shell

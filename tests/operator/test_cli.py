@@ -50,14 +50,6 @@ def test_help_begins_with_what_it_does_and_needs_no_configuration(here, name):
         assert f"  {option_name} = {option.default}\n" in answer.out
 
 
-@pytest.mark.parametrize("words", ["", "queue --help", "retry_forwards --help", "config show",
-                                   "list", "retry_forwards --limt 5", "config check"])
-def test_what_a_terminal_shows_fits_80_columns(line, words):
-    too_long = [text for text in line.on_terminal(*words.split()) if len(text) > 80]
-    # a path alone is never broken
-    assert [text for text in too_long if " " in text.strip()] == []
-
-
 def test_the_configuration_is_named_anywhere_on_the_line(tmp_path):
     path = Shell(tmp_path).ini("[core]\ntimezone = Europe/Berlin\n")
     other = Shell(tmp_path / "other")

@@ -165,23 +165,6 @@ def test_each_place_wins_over_those_below_it(service):       # R63
     assert service("purge_sessions").code == 78
 
 
-def test_a_persona_that_is_not_set_writes_from_the_services_domain(tmp_path, here):
-    text = "[mail]\ndomain = alias.example\nfrom = Acme Mail <n@alias.example>\n[personas]\n"
-    assert here("preview", "overflow_warning", ini=text).code == 0
-    assert b"From: Acme Mail <overflow@alias.example>" in (
-        tmp_path / "preview" / "overflow_warning.eml").read_bytes()
-
-
-@pytest.mark.parametrize("job, argument, value", [
-    ("check_domains", "domain", "a.example"), ("rollup_usage", "from", "2026-01-01")])
-def test_an_argument_of_a_run_is_no_option(tmp_path, here, job, argument, value):         # R63
-    variable, said = f"JOBS_{job}_{argument}".upper(), f"[{job}] {argument} is about one run"
-    assert said in here("config", "check", ini=f"[{job}]\n{argument} = {value}\n").err
-    assert said in here("config", "check", ini="", **{variable: value}).err
-    (tmp_path / ".env").write_text(f"{variable}={value}\n")
-    assert said in here("config", "check").err
-
-
 # show, check, example
 
 def test_show_tells_every_value_and_what_set_it(here, tmp_path, shown):

@@ -5,7 +5,6 @@ It runs with an empty environment, in a folder with a space in its name, called 
 """
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import os
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.source import ROOT, tree, where
+from tests.house.source import ROOT
 from tests.support.shell import copy_program, on_terminal
 
 pytestmark = pytest.mark.slow
@@ -202,16 +201,6 @@ def test_an_upload_with_crlf_still_runs(host, install):         # R65
     run = install("help")
     assert (run.returncode, run.stdout[:13]) == (0, "./install.sh "), run.stderr
     assert b"\r" not in script.read_bytes().replace(b"'\\r'", b"")
-
-
-def test_every_program_that_a_test_needs_is_found_by_install_sh():
-    """It reads the tests line by line for calls of `program` with two plain strings."""
-    line = re.compile(r'program\("[^"]+", "[^"]+"\)')
-    tests = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
-    unread = [where(path, call.lineno) for path in tests for call in ast.walk(tree(path))
-              if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "program"
-              and not line.fullmatch(ast.get_source_segment(path.read_text(), call) or "")]
-    assert unread == []
 
 
 PACKED = (("pymysql", "1.1.1"), ("python_dotenv", "1.0.1"), ("dnspython", "2.7.0"))

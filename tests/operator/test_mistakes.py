@@ -195,13 +195,6 @@ def test_all_mistakes_are_listed_together_with_their_places(line):          # R6
         assert "[core] lock = 'none'" in answer.err
 
 
-def test_a_page_of_unknown_names_takes_no_minutes(here):
-    answer = here("config", "check", ini="[mail]\n" + "".join(
-        f"hots{number} = x\n" for number in range(5000)))
-    assert answer.err.count("there is no such option") == 5000
-    assert "did you mean 'host'" in answer.err
-
-
 @pytest.mark.parametrize("odd", ["", " ", "-", "x" * 10_000, "--=", "\udcff"],
                          ids=lambda odd: repr(odd[:5]))
 def test_an_odd_word_anywhere_is_refused_in_a_sentence(tmp_path, here, sqlite_url, odd):     # R63

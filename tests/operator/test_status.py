@@ -123,18 +123,6 @@ def test_runs_are_listed_newest_first_with_an_error_in_a_line(service, line):
 
 # status
 
-def test_a_mistake_in_a_section_is_one_incident_of_all_jobs_that_need_it(service):
-    mailing = [JOB, "send_notifications"]
-    service.known(*mailing, since=clock.now() - timedelta(hours=9))
-    service.run("purge_sessions")
-    service.configure("mail", hots="relay.example")
-    service.configure("alerts", email="me@home.example", disk_free="off")
-    found = service.json("status", code=1)
-    assert [each["key"] for each in found["incidents"]] == ["configuration:mail"]
-    assert found["incidents"][0]["jobs"] == mailing
-    assert [job["name"] for job in found["jobs"] if job["state"] == "misconfigured"] == mailing
-    assert "[mail] hots" in jobs(service, "list")[JOB]["problems"][0]
-
 
 def test_a_job_that_is_paused_stands_beside_all_is_well(service):        # R59
     service.run("purge_sessions")
@@ -199,20 +187,6 @@ def troubled(tmp_path, incidents):
     """A service with incidents."""
     shutil.copy(incidents, tmp_path / "jobs.db")
     return Shell(tmp_path, f"sqlite:///{tmp_path}/jobs.db", mail={"per_hour": "80"})
-
-
-def test_incidents_are_first_and_fit_80_columns(troubled):
-    seen = troubled.on_terminal("status")
-    # a command is to be copied
-    assert max(len(row) for row in seen if not row.startswith("    -> ")) <= 80
-    assert seen[0] == "3 things need you."
-    heads = [seen.index(next(row for row in seen if row.startswith(word)))
-             for word in ("! ", "QUEUE", "JOB", "Mail:")]
-    assert heads == sorted(heads)
-    command = f"python3 jobs.py --config {troubled.folder}/config.ini history retry_webhooks"
-    assert f"    -> {command}" in seen
-    assert any(row.startswith("webhook deliveries") and row.endswith("stalled") for row in seen)
-    assert troubled("status").code == 1
 
 
 # Files

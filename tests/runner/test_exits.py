@@ -95,17 +95,6 @@ def test_what_nobody_expects_is_one_sentence_and_a_traceback_in_the_log(site, po
     assert "somebody@" not in event["traceback"]
 
 
-@pytest.mark.parametrize("bug, said", [
-    ("MemoryError:", "there is not enough memory"), ("SystemError:", "there is not enough memory"),
-    ("ImportError:libsqlite3.so.0: failed to map segment from shared object",
-     "there is not enough memory"),
-    ("ImportError:no module called so", "Please report it")])
-def test_too_little_memory_is_a_sentence_and_no_defect_of_ours(site, bug, said):    # R69
-    done = site("status", bug=f"jobs_lib.catalogue:load_all={bug}")
-    assert_one_sentence(done)
-    assert said in done.err
-
-
 @pytest.mark.parametrize("words", [["hoard"], ["run-due"]], ids=" ".join)
 # R2 R69
 def test_a_job_that_uses_up_all_memory_ends_as_failed_and_the_others_run(any_site, words):

@@ -84,13 +84,13 @@ def test_a_tick_goes_on_with_the_next_job_after_it(site):                       
 def test_a_process_that_was_frozen_past_its_limit_ends_as_a_timeout(site):      # R4
     limited(site, "hang")
     began = time.monotonic()
-    worker = site.start("hang")
+    worker = site.start("hang", small="jobs_lib.runner.limits:LAST_RESORT_SECONDS=2")
     site.working("hang")
     worker.send_signal(signal.SIGSTOP)
     # past the limit, and past all that waits behind it
-    time.sleep(16)
+    time.sleep(6)
     worker.send_signal(signal.SIGCONT)
-    assert_ended_by_force(ended(worker, began), 16 + SOON)
+    assert_ended_by_force(ended(worker, began), 6 + SOON)
     assert site.outcomes("hang") == ["timeout"]
 
 

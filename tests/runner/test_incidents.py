@@ -339,15 +339,6 @@ def test_a_full_disk_is_said_once_and_stops_no_job_whose_database_is_elsewhere(r
                             "written from 14:36 to 14:51 UTC on 24 Nov\n")
 
 
-@pytest.mark.parametrize("number", [4, 6, 9])
-def test_without_descriptors_nobody_s_permissions_are_blamed(site, number):               # R69
-    done = short_of(site, f"NOFILE={number}", "dig", "--set", "items=1")
-    assert "another user" not in done.stderr + done.stdout
-    assert "this user must be able" not in done.stderr
-    assert "belongs to" not in done.stderr
-    assert "Traceback" not in done.stderr
-
-
 # A package that is missing
 
 def without_packages(site, *words: str, **environment: str) -> subprocess.CompletedProcess:
@@ -376,31 +367,6 @@ def test_without_the_workers_package_cron_runs_the_jobs_and_says_so_once(site, o
     site.configure("tick_low", mode="cron")
     back = without_packages(site, "run-due", **at(41))
     assert (back.returncode, back.stderr.count("\n")) == (0, 1)
-
-
-# R69
-def test_a_log_that_can_be_written_again_is_noticed_and_not_while_one_cannot(site):
-    """One crontab line for each job: its runs end what they see the end of."""
-    site.enable("dig", "tick_low", "tick_critical")
-
-    def tick(minute: int) -> list[str]:
-        done = [site(job, "--scheduled", now=f"2026-11-24 14:{minute:02d}:00")
-                for job in ("dig", "tick_low", "tick_critical")]
-        assert {each.code for each in done} == {0}
-        return [each for one in done for each in one.err.splitlines()]
-    assert tick(31) == []
-    log = site.folder / "log" / "dig.log"
-    log.unlink()
-    log.symlink_to("/dev/null")
-    said, = tick(36)
-    assert said.startswith(f"the log {log} cannot be written")
-    # the other logs can be, and that says nothing of this one
-    assert tick(41) == tick(46) == []
-    log.unlink()
-    said, = tick(51)
-    assert said.endswith("The log can be written again: the log could not be written from 14:36 to "
-                         "14:51 UTC on 24 Nov")
-    assert tick(56) == []
 
 
 # A run whose process has been killed

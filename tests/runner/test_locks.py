@@ -9,12 +9,10 @@ import hashlib
 import os
 import re
 import time
-from pathlib import Path
 
 import pytest
 
-from jobs_lib.errors import JobsError, LockHeld
-from jobs_lib.runner.locks import FileLock
+from tests.support.product import JobsError
 from tests.support.shell import Shell, ended, until
 
 MANY = 50
@@ -146,19 +144,6 @@ def test_a_run_does_not_judge_one_under_the_lock_file_of_another_host(hosts):   
 
 # The file
 
-def test_a_lock_file_names_its_holder_and_none_before(tmp_path):             # R1
-    """flock tells open files apart, not processes."""
-    one, two = (FileLock(str(tmp_path), "dig") for _ in range(2))
-    one.acquire("process 7 on here since then")
-    with pytest.raises(LockHeld, match="process 7 on here since then"):
-        two.acquire("another")
-    one.release()
-    assert Path(one.path).read_text() == ""      # also in the instant before the new holder writes
-    two.acquire("another")
-    os.truncate(one.path, 0)
-    with pytest.raises(LockHeld, match="just starting"):
-        one.acquire("one")
-
 
 @pytest.mark.parametrize("kind, code", [("database", 0), ("file", None)])
 def test_a_file_system_without_locks_is_one_clear_line(site, ticks, monkeypatch, kind, code):
@@ -200,74 +185,30 @@ def test_a_stranger_who_guesses_takes_no_lock_of_ours(maria_site, mariadb):     
         assert maria_site.job("dig")["status"] == "ok"
 
 
-@pytest.fixture
-def held(maria_site, mariadb):
-    """An installation two of whose jobs have a database lock that a stranger holds: (site, what
-    gives one back)."""
-    maria_site.configure(lock="database")
-    maria_site.enable("dig", "tick_low", "tick_critical")
-    names = {}
-    for job in ("dig", "tick_low"):
-        maria_site.job(job)
-        names[job] = maria_site.runs(job)[-1]["lock_name"]
-    maria_site.db.execute("UPDATE {job_runs} SET started_at = '2026-11-24 14:00:00', finished_at = "
-                          "started_at")
-    with stranger(mariadb) as theirs:
-        for name in names.values():
-            assert theirs(f"SELECT GET_LOCK('{name}', 0)") == 1
-        yield maria_site, lambda job: theirs(f"SELECT RELEASE_LOCK('{names[job]}')")
-
-
-def line(site, job: str, minute: int) -> str:
-    """What cron's line of this job prints."""
-    done = site(job, "--scheduled", now=f"2026-11-24 14:{minute:02d}:00")
-    assert (done.code, done.out) == (0, ""), done
-    return done.err
-
-
-# R69
-def test_with_a_crontab_line_for_each_job_a_lock_of_a_stranger_is_over_when_all_are_free(held):
-    site, free = held
-    assert "the database lock of dig is held by" in line(site, "dig", 31)
-    assert line(site, "tick_low", 32) == line(site, "tick_critical", 33) == ""
-    free("dig")
-    # that of tick_low is held
-    assert line(site, "dig", 36) == line(site, "tick_critical", 37) == ""
-    free("tick_low")
-    assert line(site, "tick_critical", 41) == ("jobs.py: All jobs can be started again: an unknown "
-                                               "connection held a database lock from 14:31 to "
-                                               "14:41 UTC on 24 Nov\n")
-    assert line(site, "tick_low", 46) == line(site, "dig", 46) == ""
-
-
 # R71, R69
-def test_a_lock_that_is_held_while_no_run_lives_is_an_incident(held):
-    site, free = held
-    free("tick_low")
-    result = site.job("dig")
-    assert result["status"] == "skipped"
-    assert "of another user, and no run of ours lives" in result["stop_reason"]
-    ticked = site("run-due", now="2026-11-24 14:31:00")
-    assert (ticked.code, ticked.err.count("\n")) == (0, 1)
-    assert "the database lock of dig is held by connection" in ticked.err
-    assert site("run-due", now="2026-11-24 14:36:00").err == ""              # said once
-    status = site("status", now="2026-11-24 14:37:00")
-    assert status.code == 1
-    assert "an unknown connection holds the database lock of a job" in status.out
-    free("dig")
+def test_a_lock_that_is_held_while_no_run_lives_is_an_incident(maria_site, mariadb):
+    site = maria_site
+    site.configure(lock="database")
+    site.enable("dig")
+    site.job("dig")
+    name = site.runs("dig")[-1]["lock_name"]
+    site.db.execute("UPDATE {job_runs} SET started_at = '2026-11-24 14:00:00', finished_at = "
+                    "started_at")
+    with stranger(mariadb) as theirs:
+        assert theirs(f"SELECT GET_LOCK('{name}', 0)") == 1
+        result = site.job("dig")
+        assert result["status"] == "skipped"
+        assert "of another user, and no run of ours lives" in result["stop_reason"]
+        ticked = site("run-due", now="2026-11-24 14:31:00")
+        assert (ticked.code, ticked.err.count("\n")) == (0, 1)
+        assert "the database lock of dig is held by connection" in ticked.err
+        assert site("run-due", now="2026-11-24 14:36:00").err == ""              # said once
+        status = site("status", now="2026-11-24 14:37:00")
+        assert status.code == 1
+        assert "an unknown connection holds the database lock of a job" in status.out
     over = site("run-due", now="2026-11-24 14:41:00")
     assert site.outcomes("dig")[-1] == "ok"
     assert "All jobs can be started again" in over.err
-
-
-def test_a_killed_run_of_ours_does_not_excuse_a_stranger_for_ever(held):                  # R69
-    site, _ = held
-    site.db.execute("UPDATE {job_runs} SET status = 'running', lease_until = '2026-01-01 00:10:00' "
-                    "WHERE job = 'dig'")
-    assert "the database lock of dig is held by" in line(site, "dig", 31)
-    # and it is no matter where locks are files again
-    site.configure(lock="file")
-    assert "All jobs can be started again" in site("run-due", now="2026-11-24 14:36:00").err
 
 
 @contextlib.contextmanager

@@ -100,7 +100,7 @@ class Batches:
             retired.retire(self.ctx, [row["address"] for row in rows])
         elif step.table == "export_requests":
             from jobs_lib.features.exports import files
-            self.ctx.count("files", sum(files.remove(self.ctx, row) for row in rows))
+            self.ctx.count("files", sum(files.remove(self.ctx, row["file_name"]) for row in rows))
         elif rows:
             folder = self.ctx.section("spool").dir
             spool.need_folder(self.db, folder)

@@ -11,7 +11,6 @@ from functools import partial
 from jobs_lib import clock
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.enqueue import notify
-from jobs_lib.features.notifications.warnings import follow_up
 
 from .batches import Batches, of_each
 from .due import notice_key
@@ -94,9 +93,3 @@ def write_notice(ctx, account) -> int:
     user = {"id": account.id, "email": account.email, "name": account.name}
     values = {"date": render.day(day), "closed": render.day(deleted)}
     return int(notify(ctx, user, NOTICE, notice_key(account), values) is not None)
-
-
-def notify_elsewhere(ctx, refused: list) -> None:
-    """A notice that was refused goes to the owner's next address."""
-    for account in refused:
-        ctx.db.batch(partial(follow_up, ctx, notice_key(account)))

@@ -19,14 +19,13 @@ AHEAD = timedelta(days=1)           # a deletion further ahead was written by a 
 UNSENT = timedelta(days=28)         # after the deletion, it is erased although no notice was sent
 
 Account = namedtuple("Account", "id name email created_at deleted_at is_timed ref deletion "
-                     "is_closed notice erase_at next_at", defaults=(False, None, None, None))
+                     "is_closed erase_at next_at", defaults=(False, None, None))
 Account.__doc__ = """A user whose status is `deleted`.
 
 deleted_at   as the next run sees it; None where it is no time: the account is left alone
 is_timed     whether that is stored in its row
 deletion     the row of account_deletions that is not complete, or None
 is_closed    whether that was done for this deletion
-notice       the status of the notice that names the day to its owner, or None
 erase_at     when it may be erased, next_at when its next step is due; None: it is left alone
 """
 
@@ -70,29 +69,24 @@ def _account(ctx, row: dict, ref: str, deletion):
         return account
     # one that was active again meanwhile is closed again
     is_closed = bool(deletion and deletion["requested_at"] == account.deleted_at)
-    notice = day = None
-    if is_closed:
-        notice = ctx.db.value(
-            "SELECT status FROM {notifications} WHERE dedupe_key = :key",
-            key=notice_key(account))
-        day = clock.parse_any(deletion["erase_after"])
+    day = clock.parse_any(deletion["erase_after"]) if is_closed else None
     day = day or clock.plus(begun, ctx.options.grace)
-    if notice != "sent":
+    if not (is_closed and ctx.db.row("SELECT id FROM {notifications} WHERE dedupe_key = :key "
+                                     "AND status = 'sent'", key=notice_key(account))):
         day = max(day, clock.plus(begun, UNSENT))
-    return account._replace(is_closed=is_closed, notice=notice, erase_at=day,
+    return account._replace(is_closed=is_closed, erase_at=day,
                             next_at=day if is_closed else ctx.now)
 
 
-def find(ctx) -> tuple[list, list, list]:
-    """(the accounts that are to be closed now, as far as `--limit` goes; those to be erased; those
-    whose notice was refused). Those whose time is none are counted."""
+def find(ctx) -> tuple[list, list]:
+    """(the accounts that are to be closed now, as far as `--limit` goes; those to be erased). Those
+    whose time is none are counted."""
     if not ctx.db.row(f"SELECT id FROM {{users}} WHERE {has_status('deleted')} LIMIT 1"):
-        return [], [], []               # as mostly; for this an engine reads an index alone
+        return [], []                   # as mostly; for this an engine reads an index alone
     found = list(deleted(ctx))
     timed = [account for account in found if account.deleted_at]
     if len(timed) < len(found):
         ctx.counts[INVALID] = len(found) - len(timed)
     new = [account for account in timed if not account.is_closed]
     going = [account for account in timed if account.erase_at <= ctx.now]
-    refused = [account for account in timed if account.notice == "failed"]
-    return new[:ctx.within_limit(len(new))], going, refused
+    return new[:ctx.within_limit(len(new))], going

@@ -103,14 +103,13 @@ def note_erased(ctx, entry: dict) -> None:
 def preview(ctx, new: list, going: list) -> None:
     """Show and count what a run would do; an account that is closed and erased counts twice."""
     notices = sum(write_notice(ctx, account) for account in new)
-    rows = sum((rows_of(ctx, account) for account in going), Counter())
-    for words, accounts, more in (
+    rows = sum(sum(rows_of(ctx, account).values()) for account in going)
+    for words, accounts in (
             (f"close {counted(len(new), 'deleted account')}, with {counted(notices, 'notice')}",
-             new, ""),
-            (f"delete {counted(len(going), 'account')} for good", going, ", ".join(
-                f"{number:,} of {ctx.db.name(table)}" for table, number in rows.most_common()))):
+             new),
+            (f"delete {counted(len(going), 'account')} for good, with {counted(rows, 'row')}",
+             going)):
         ctx.show(words, [{"id": account.id, "status": "deleted",
                           "deleted_at": account.deleted_at if account.is_timed else "now"}
-                         for account in accounts[:SAMPLE_ROWS]], more)
-    ctx.counts.update(revoked=len(new), erased=len(going), notices=notices,
-                      rows=sum(rows.values()))
+                         for account in accounts[:SAMPLE_ROWS]])
+    ctx.counts.update(revoked=len(new), erased=len(going), notices=notices, rows=rows)

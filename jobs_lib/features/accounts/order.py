@@ -56,5 +56,5 @@ ORDER = (
 QUEUES = ("failed_emails", "webhook_deliveries", "notifications", "export_requests")
 # what has to be known of a row as it is deleted: its file, or the address that is retired
 READ = {"failed_emails": "id, raw_path", "overflow_hold": "id, raw_path",
-        "spam_quarantine": "id, raw_path", "export_requests": "id, file_name, claim_run",
+        "spam_quarantine": "id, raw_path", "export_requests": "id, file_name",
         "aliases": "id, address"}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import os
 
-from jobs_lib.errors import ConfigError, JobsError
+from jobs_lib.errors import ConfigError
 
 LABEL = "retired-address"        # of the derived key
 
@@ -35,8 +35,6 @@ def is_retired(address: str, config_path: str | None = None) -> bool:
     from jobs_lib.runner.context import derived
     from jobs_lib.runner.resources import Ports
 
-    if not isinstance(address, str) or not address.strip():
-        raise JobsError(f"is_retired was asked about {address!r}: expected an address")
     config = loader.for_app(config_path)
     core = config.section("core")
     if not core.secret_key and not os.path.exists(os.path.join(core.state_dir, "secret")):

@@ -20,7 +20,7 @@ from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.engines.batch_delete import BatchDeleter
 from jobs_lib.engines.purge import Branch, Selection, begin, finish
-from jobs_lib.errors import Busy, ConfigError
+from jobs_lib.errors import ConfigError
 from jobs_lib.ports.storage import open_store
 from jobs_lib.ports.storage.store import ArchiveError, place_of
 from jobs_lib.text import counted
@@ -50,10 +50,7 @@ def run(ctx, purge) -> dict:
     # a folder that is missing later is not made again: its disk may not be mounted
     store = open_store(section, make=all(_place_and_name(row)[0] != place for row in known))
     archiver = Archiver(ctx, store, due.chosen)
-    try:
-        archiver.work()
-    except Busy as error:
-        ctx.stop_busy(error)
+    archiver.work()
     archiver.deleter.log()
     return ctx.counts
 
@@ -96,7 +93,8 @@ class Archiver:
             elif row["status"] == "writing":
                 self._discard(row)
             else:
-                self._delete(row["id"], self._verified_ids(row), row["cutoff"])
+                ids = read_back(self.store, _place_and_name(row)[1], row["sha256"])
+                self._delete(row["id"], ids, row["cutoff"])
             if self.ctx.should_stop():
                 return
         self._expire()
@@ -126,15 +124,6 @@ class Archiver:
                                  location=row["location"])
         self._forget(row["id"])
         self.ctx.log.warning("unfinished archive discarded", location=row["location"])
-
-    def _verified_ids(self, row: dict) -> list:
-        """The ids of a verified archive, read again and compared."""
-        name = _place_and_name(row)[1]
-        if not self.store.has(name):
-            raise ArchiveError(f"{row['location']} is verified and its rows are not all deleted "
-                               f"yet, but it is not in {self.store.place}: put it back, or set "
-                               "[archive] store to where it is")
-        return read_back(self.store, name, row["sha256"])
 
     def _expire(self) -> None:
         """Remove the archives in this store that are past `[archive] keep`: the file, then the row.
@@ -241,7 +230,7 @@ def packed(rows) -> tuple[bytes, list]:
     no name is in its header: same rows, same bytes."""
     lines, ids, size = [], [], 0
     for row in rows:
-        line = json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=_plain).encode()
+        line = json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=str).encode()
         lines.append(line + b"\n")
         ids.append(row["id"])
         size += len(line)
@@ -263,9 +252,3 @@ def read_back(store, name: str, sha256: str) -> list:
                            "another. None of its rows is deleted; if it was verified before, put "
                            "a good copy in its place, or delete its row in audit_archives")
     return [json.loads(line)["id"] for line in gzip.decompress(data).splitlines()]
-
-
-def _plain(value):
-    """What JSON has no word for; the tables of this bundle hold none of it, an app's own columns
-    may."""
-    return {"hex": bytes(value).hex()} if isinstance(value, (bytes, bytearray)) else str(value)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 from hashlib import sha256
-from urllib.parse import quote
 
 from jobs_lib import clock
 from jobs_lib.records import namedtuple
-
-LONGEST = 200                    # letters of a token: anybody may send us one
 
 Export = namedtuple("Export", "path name bytes sha256 request_id user_id expires_at")
 Export.__doc__ = """An export that may be given out now.
@@ -47,14 +44,13 @@ def find(token: str, config_path: str | None, now) -> Export | None:
                      "FROM {export_requests} WHERE token_hash = :hash AND status = 'ready' "
                      "AND expires_at > :now AND EXISTS (SELECT 1"
                      " FROM {users} WHERE {users}.id = {export_requests}.user_id "
-                     "AND {users}.status <> 'deleted')", hash=hashed(str(token)[:LONGEST]),
+                     "AND {users}.status <> 'deleted')", hash=hashed(str(token)),
                      now=now or clock.now())
     finally:
         db.close()
-    if row is None:
+    path = row and os.path.join(config.section("export").dir, os.path.basename(row["file_name"]
+                                                                               or "none"))
+    if not path or os.path.islink(path) or not os.path.isfile(path):
         return None
-    path = os.path.join(config.section("export").dir, os.path.basename(row["file_name"] or "none"))
-    if os.path.islink(path) or not os.path.isfile(path):
-        return None
-    return Export(path, f"account-export-{quote(str(row['id']), safe='')}.zip", row["file_bytes"],
-                  row["sha256"], row["id"], row["user_id"], clock.parse(row["expires_at"]))
+    return Export(path, "account-export.zip", row["file_bytes"], row["sha256"], row["id"],
+                  row["user_id"], clock.parse(row["expires_at"]))

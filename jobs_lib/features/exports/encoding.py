@@ -42,26 +42,20 @@ def csv_writer(file):
 
 def cell(value):
     """A value as a cell that no spreadsheet runs."""
-    if value.__class__ is str:
-        # In nearly all cells the first letter decides, and the rest is searched once.
-        if value[:1].isalnum() and not BEHIND.search(value) and "\0" not in value:
-            return value
-        return _harmless(value)
-    if value is None:
-        return ""
-    if value.__class__ is int or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    return _harmless(str(_plain(value)))
-
-
-def _harmless(text: str) -> str:
-    start = "'" if STARTS.match(text) else ""
-    return start + BEHIND.sub(r"\1'", text).replace("\0", NOUGHT)
+    text = value if isinstance(value, str) else _plain(value)
+    if not isinstance(text, str):
+        return text
+    # In nearly all cells the first letter decides, and the rest is searched once.
+    if not text[:1].isalnum() and STARTS.match(text):
+        text = "'" + text
+    if BEHIND.search(text) or "\0" in text:
+        text = BEHIND.sub(r"\1'", text).replace("\0", NOUGHT)
+    return text
 
 
 def _plain(value):
     """Bytes as base64, infinity as a word."""
-    if isinstance(value, (bytes, bytearray)):
+    if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)

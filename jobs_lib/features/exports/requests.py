@@ -16,51 +16,41 @@ from datetime import timedelta
 from functools import partial
 
 from jobs_lib import clock, text
-from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT, Tried
+from jobs_lib.engines.attempts import RETRY, SENT, Tried
 from jobs_lib.engines.due import UNCLAIMED
 from jobs_lib.engines.queue import Work
-from jobs_lib.features.notifications.enqueue import dedupe_key, notify
+from jobs_lib.features.notifications.enqueue import notify
 
 from . import download, files
 
 # in which an account gets `per_day` exports; what lies further ahead is of a clock that was wrong
 DAY = timedelta(days=1)
-AT_ONCE = 200                # rows read at once
-NO_LINK = "cancelled: its export can no longer be downloaded"
+AT_ONCE = 200                # requests that one run ends, or a dry run looks at
 
 
-def over(ctx, most: int) -> list[dict]:
-    """The first finished exports whose time is over, or counts from a day that is to come."""
+def over(ctx) -> list[dict]:
+    """The finished exports whose time is over, or counts from a day that is to come: as many as a
+    run ends."""
     return ctx.db.query(
         "SELECT id, status, expires_at, file_name FROM {export_requests} "
         "WHERE status = 'ready' AND (expires_at <= :now OR finished_at > :ahead) "
         "ORDER BY expires_at, id LIMIT :most",
-        now=ctx.now, ahead=ctx.now + DAY, most=most)
+        now=ctx.now, ahead=ctx.now + DAY, most=ctx.within_limit(AT_ONCE))
 
 
 def expire(ctx) -> None:
     """Downloads end at their time, and their files are deleted."""
-    while (not ctx.should_stop()
-           and (rows := over(ctx, ctx.within_limit(AT_ONCE, ctx.counts["expired"])))
-           and ctx.may_expire()):
-        for row in rows:
-            ctx.db.batch(partial(_expire, ctx, row))
-            ctx.count("expired")
+    for row in over(ctx):
+        if ctx.should_stop() or not ctx.may_expire():
+            return
+        ctx.db.batch(partial(_expire, ctx, row))
+        ctx.count("expired")
 
 
 def _expire(ctx, row: dict) -> None:
-    """It cannot be downloaded any more: its file is deleted, and of its notice, unless that was
-    sent, the text, which holds the link."""
-    if ctx.db.execute(
-            "UPDATE {export_requests} SET status = 'expired', token_hash = NULL, "
-            "file_name = NULL WHERE id = :id AND status = 'ready'", id=row["id"]):
-        ctx.db.execute(
-            "UPDATE {notifications} SET status = 'failed', next_attempt_at = NULL, "
-            "finished_at = COALESCE(finished_at, :now), last_error = :why, "
-            "body_text = NULL, body_html = NULL "
-            "WHERE dedupe_key = :key AND status IN ('pending', 'failed')",
-            now=ctx.clock(), why=NO_LINK, key=dedupe_key(_ready_key(row)))
-        files.remove(ctx, row)
+    if ctx.db.execute("UPDATE {export_requests} SET status = 'expired', token_hash = NULL, "
+                      "file_name = NULL WHERE id = :id AND status = 'ready'", id=row["id"]):
+        files.remove(ctx, row["file_name"])
 
 
 def owner(ctx, row: dict, locked: str = "") -> dict | None:
@@ -70,25 +60,18 @@ def owner(ctx, row: dict, locked: str = "") -> dict | None:
         id=row["user_id"])
 
 
-def refusal(ctx, user: dict | None, row: dict, more: int = 0) -> tuple | None:
-    """(what the row says, what its owner reads) of a request that is not to be made. `more`: of the
-    account that a dry run would make."""
+def refusal(ctx, user: dict | None, row: dict, more: int = 0) -> str:
+    """Why a request is not to be made; "" for one that is. `more`: of the account that a dry run
+    would make."""
     if user is None or user["status"] == "deleted":
-        return "cancelled: the account is deleted", ""
-    made = ctx.db.row(
-        "SELECT COUNT(*) AS number, MIN(started_at) AS first FROM {export_requests} "
-        "WHERE user_id = :user AND status IN ('ready', 'expired') "
-        "AND started_at > :since AND started_at < :ahead",
+        return "cancelled: the account is deleted"
+    made = ctx.db.value(
+        "SELECT COUNT(*) FROM {export_requests} WHERE user_id = :user AND status IN ('ready', "
+        "'expired') AND started_at > :since AND started_at < :ahead",
         user=row["user_id"], since=ctx.now - DAY, ahead=ctx.now + DAY)
     most = ctx.options.per_day
-    if made["number"] + more < most:
-        return None
-    from jobs_lib.features.notifications import render
-    again = render.minute((clock.parse_any(made["first"]) or ctx.now) + DAY)
-    times = {1: "once", 2: "twice"}.get(most, f"{most} times")
-    why = f"refused: {most} exports within a day are enough ([export_accounts] per_day)"
-    return why, (f"You can export your account {times} a day. "
-                 f"You can request another after {again}.")
+    return "" if made + more < most else (
+        f"refused: {most} exports within a day are enough ([export_accounts] per_day)")
 
 
 class Requests(Work):
@@ -96,26 +79,28 @@ class Requests(Work):
     run left is deleted, and counts as an attempt that failed."""
 
     def _give_up(self, row: dict) -> None:
+        row["file_name"] = self.db.value(
+            "SELECT file_name FROM {export_requests} WHERE id = :id", id=row["id"])
         self.put_back(row, RETRY, "the run was killed", row["claim_run"])
-
-    def is_ours(self, row: dict) -> bool:
-        """Nor is it another account's by now: nobody gets the data of somebody else."""
-        return super().is_ours(row) and row["user_id"] == self.db.value(
-            "SELECT user_id FROM {export_requests} WHERE id = :id", id=row["id"])
 
     def room(self, row: dict) -> str | None:
         """What is against making it now, or any of the account, asked in the commit that begins
-        it: it is refused, which is stored by it; or another run makes one."""
+        it: it is refused, which is stored by it; or another run makes one. Else its file gets its
+        name."""
         # While the owner's row is locked, no other run begins a request of this account.
         user = owner(self.ctx, row, self.db.for_update)
-        if refused := refusal(self.ctx, user, row):
-            self._refuse(user, row, *refused)
+        if why := refusal(self.ctx, user, row):
+            self._refuse(user, row, why)
             return "refused"
-        return "later" if self.db.value(
-            "SELECT COUNT(*) FROM {export_requests} WHERE user_id = :user "
-            f"AND status = 'running' AND NOT {UNCLAIMED}", user=row["user_id"]) else None
+        if self.db.value("SELECT COUNT(*) FROM {export_requests} WHERE user_id = :user "
+                         f"AND status = 'running' AND NOT {UNCLAIMED}", user=row["user_id"]):
+            return "later"
+        row["file_name"] = files.new_name()
+        self.db.execute("UPDATE {export_requests} SET file_name = :name WHERE id = :id "
+                        "AND status = 'queued'", name=row["file_name"], id=row["id"])
+        return None
 
-    def _refuse(self, user: dict | None, row: dict, why: str, notice: str) -> None:
+    def _refuse(self, user: dict | None, row: dict, why: str) -> None:
         """This request and all others of its owner that wait: the reason is the same for all. One
         notice a day."""
         ctx = self.ctx
@@ -126,8 +111,10 @@ class Requests(Work):
             now=ctx.clock(), why=why, owner=row["user_id"])
         ctx.count("refused", number)
         ctx.log.event("export refused", id=row["id"], requests=number, reason=why)
-        key = f"export-refused:{row['user_id']}:{ctx.now:%Y-%m-%d}"
-        self._notify(user, "export_failed", key, row, why=notice)
+        times = text.counted(ctx.options.per_day, "time")
+        self._notify(user, "export_failed",
+                     f"export-refused:{row['user_id']}:{ctx.now:%Y-%m-%d}", row,
+                     why=f"You can export your account {times} within 24 hours.")
 
     def _notify(self, user: dict | None, kind: str, key: str, row: dict, **values) -> None:
         """Of an account that is deleted nobody reads it."""
@@ -159,15 +146,13 @@ class Requests(Work):
             "WHERE user_id = :user AND status = 'ready' AND expires_at > :now",
             user=user["id"], now=now)
         token, expires = secrets.token_urlsafe(), now + ctx.section("export").keep
-        took = int(1000 * (ctx.monotonic() - row["since"]))
         self.settle(
-            row, SENT, Tried(None, f"{written.rows:,} rows", took), progress=100,
-            file_name=files.name_of(ctx, row["id"], ctx.run_id),
+            row, SENT, Tried(None, f"{written.rows:,} rows"), progress=100,
             file_bytes=written.bytes, sha256=written.sha256,
             token_hash=download.hashed(token), expires_at=expires)
         from jobs_lib.features.notifications import render
         self._notify(
-            user, "export_ready", _ready_key(row), row,
+            user, "export_ready", f"export-ready:{row['id']}", row,
             size=text.size(written.bytes, 1000),
             expires=render.minute(expires),
             link=download.link(download.page(ctx), token))
@@ -175,34 +160,29 @@ class Requests(Work):
 
     def _is_ready(self, row: dict) -> bool:
         """Whether it can be downloaded, with the file of this run."""
-        name = self.db.value(
-            "SELECT file_name FROM {export_requests} WHERE id = :id", id=row["id"])
-        return name == files.name_of(self.ctx, row["id"], self.ctx.run_id)
+        return bool(self.db.value(
+            "SELECT COUNT(*) FROM {export_requests} WHERE id = :id AND status = 'ready' "
+            "AND file_name = :name", id=row["id"], name=row["file_name"]))
 
     def put_back(self, row: dict, outcome: str, why: str, dead: str | None = None) -> None:
         """It was not finished, and what was written is deleted, inside a transaction. POSTPONED:
         the request was not to blame, and the attempt does not count. `dead`: the run that began it,
         if that is no more."""
-        ctx, id = self.ctx, row["id"]
-        # the next run tries it again, also the one that finds that it was killed
-        again = None if outcome == POSTPONED else ctx.now
-        settled = self.settle(
-            row, outcome, Tried(None, why), dead=dead, later=again, progress=0, error=why)
-        if not settled.stored and self._is_ready(row):
+        ctx = self.ctx
+        if self._is_ready(row):
             return                          # by a COMMIT whose answer was lost
-        files.remove(ctx, {"id": id, "claim_run": dead or ctx.run_id})
+        # the next run tries it again, also the one that finds that it was killed
+        settled = self.settle(row, outcome, Tried(None, why), dead=dead, later=ctx.now,
+                              progress=0, error=why, file_name=None)
+        files.remove(ctx, row["file_name"])
         if not settled.stored:
             return                          # it was withdrawn
-        about = {"id": id, "attempts": row["attempt"], "error": why}
+        about = {"id": row["id"], "attempts": row["attempt"], "error": why}
         if settled.status == "failed":
             ctx.count("failed")
             ctx.log.error("export failed", **about)
-            key = f"export-failed:{id}"
-            self._notify(owner(ctx, row), "export_failed", key, row, why="")
+            self._notify(owner(ctx, row), "export_failed", f"export-failed:{row['id']}", row,
+                         why="")
         else:
             ctx.count("put_off")
             ctx.log.warning("export unfinished", **about)
-
-
-def _ready_key(row: dict) -> str:
-    return f"export-ready:{row['id']}"

@@ -9,12 +9,13 @@ from functools import partial
 from jobs_lib.engines.attempts import POSTPONED, RETRY
 from jobs_lib.engines.queue import until_stored
 from jobs_lib.engines.turns import Ring
-from jobs_lib.errors import Busy, DatabaseError, JobsError, Lost
+from jobs_lib.errors import Busy, JobsError, Lost
 from jobs_lib.features.queues import EXPORTS
 from jobs_lib.folders import new_file, publish
 from jobs_lib.text import counted
 
 from . import download, files, requests, writer
+from .requests import AT_ONCE
 
 STORED_SECONDS = 2.0         # between two commits of the progress
 # of the budget: an attempt that had less time is not counted when the time is up
@@ -36,18 +37,17 @@ def make_all(work: requests.Requests) -> None:
     folder = files.folder(ctx)
     while not ctx.should_stop(ctx.counts["exported"]) and (rows := work.take(ring, 1)):
         row, = rows
-        row["since"] = ctx.monotonic()
         if work.begin(row, work.room) is True:
-            _make(work, row, os.path.join(folder, files.name_of(ctx, row["id"], ctx.run_id)))
+            _make(work, row, folder)
         else:
             ring.passed.add(row["user_id"])
     work.finish()
 
 
-def _make(work: requests.Requests, row: dict, path: str) -> None:
+def _make(work: requests.Requests, row: dict, folder: str) -> None:
     """One export. An error in its rows concerns it alone; a full disk or a lost database concerns
     all, and ends the run: the next one begins with the next owner."""
-    ctx = work.ctx
+    ctx, path = work.ctx, os.path.join(folder, row["file_name"])
 
     def put_back(outcome: str, why: str) -> None:
         until_stored(ctx, partial(work.put_back, row, outcome, why))
@@ -64,7 +64,7 @@ def _make(work: requests.Requests, row: dict, path: str) -> None:
         put_back(POSTPONED, _words(error))
         raise
     except OSError as error:
-        message = f"{files.OPTION} = {os.path.dirname(path)}: {error.strerror or error}"
+        message = f"{files.OPTION} = {folder}: {error.strerror or error}"
         put_back(POSTPONED, message)
         raise JobsError(f"{message}. No request has lost an attempt") from None
     except Exception as error:      # noqa: BLE001  one account's rows must not stop the others
@@ -90,7 +90,7 @@ def _write(work: requests.Requests, row: dict, draft: str):
                 "written" + (": let [export_accounts] budget be more" if is_over else ""))
         if ctx.monotonic() - stored >= STORED_SECONDS:
             stored = ctx.monotonic()
-            if not work.store_progress(row, min(99, 100 * rows // total)):
+            if not work.store_progress(row, min(99, 100 * rows // max(1, total))):
                 raise _Unfinished(POSTPONED, NOT_WANTED)
 
     with closing(ctx.reader()) as db, new_file(draft) as file:
@@ -100,27 +100,21 @@ def _write(work: requests.Requests, row: dict, draft: str):
 def _words(error: Exception) -> str:
     """For the row and the log, without anyone's address."""
     from jobs_lib import masking
-    said = str(error) if isinstance(error, DatabaseError) else f"{type(error).__name__}: {error}"
-    return masking.text(said)[:500]
+    return masking.text(f"{type(error).__name__}: {error}")[:500]
 
 
 def preview(ctx) -> dict:
     """Show what a run would do, and return the counts. How many rows an account has is not
     counted."""
     work = requests.Requests(ctx, EXPORTS)
+    ring, over = Ring(work), requests.over(ctx)
     made: list[dict] = []
     refused: list[dict] = []
-    ring = Ring(work)
-    found: list[dict] = []
-    while len(found) < requests.AT_ONCE and (
-            rows := work.take(ring, requests.AT_ONCE - len(found))):
-        found += rows
-    for row in found:
-        more = sum(other["user_id"] == row["user_id"] for other in made)
-        is_refused = requests.refusal(ctx, requests.owner(ctx, row), row, more)
-        (refused if is_refused else made).append(row)
-    made = made[:ctx.within_limit(len(made))]
-    over = requests.over(ctx, ctx.within_limit(requests.AT_ONCE))
+    while (len(made) < ctx.within_limit(AT_ONCE) and len(refused) < AT_ONCE
+           and (rows := work.take(ring, 1))):
+        more = sum(other["user_id"] == rows[0]["user_id"] for other in made)
+        why = requests.refusal(ctx, requests.owner(ctx, rows[0]), rows[0], more)
+        (refused if why else made).extend(rows)
     problem = files.problem(ctx) or ("" if download.page(ctx) else NO_PAGE)
     ctx.show(f"export {counted(len(made), 'account')}", made[:SHOWN],
              f"a run would fail: {problem}" if made and problem else "")

@@ -7,8 +7,6 @@ process.
 """
 from __future__ import annotations
 
-import io
-import json
 import os
 import tempfile
 import zipfile
@@ -18,7 +16,6 @@ from hashlib import sha256
 
 from jobs_lib import clock
 from jobs_lib.database.schema.tables import table
-from jobs_lib.database.schema.version import SCHEMA_VERSION
 from jobs_lib.errors import JobsError
 from jobs_lib.records import namedtuple
 
@@ -28,14 +25,11 @@ from .encoding import cell, csv_writer, json_line
 PAGE_ROWS = 1000             # read at once
 LONG_ROWS = 50               # the same of a table with texts of any length
 BLOCK = 256 * 1024
-FORMAT = 1                   # of the zip, for programs that read it
-LATER = " and the minutes after (parts may be some minutes apart)"
 README = """\
-What our service has stored about you, as of {moment} UTC{later}.
+What our service has stored about you, as of {moment} UTC.
 
 json/   each kind of data as one JSON file: exact, for programs
 csv/    the same as tables, for a spreadsheet
-manifest.json   how many rows each file has
 
     rows  file                        what it is
 {lines}
@@ -57,9 +51,8 @@ Written = namedtuple("Written", "bytes sha256 rows")
 def write(file, db, user_id, now, look) -> Written:
     """Write the export of an account, as of now, into an open file, and return what is on the disk
     then. `look(rows, of)` is called again and again meanwhile: it may raise to end this."""
-    # Where a reader would make all writers wait, each page is read as of its own moment, and the
-    # README says so.
-    one_moment = not db.snapshot_blocks_writers()
+    # Where a reader would make all writers wait, each page is read as of its own moment.
+    moment = nullcontext() if db.snapshot_blocks_writers() else db.snapshot()
     done, rows = 0, {}
 
     def working(more: int = 0) -> None:
@@ -67,59 +60,35 @@ def write(file, db, user_id, now, look) -> Written:
         done += more
         look(done, max(done, total))
 
-    with db.snapshot() if one_moment else nullcontext(), zipfile.ZipFile(file, "w") as archive:
-        open_member = partial(_member, archive, now.timetuple()[:6])
+    with moment, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        open_member = partial(archive.open, mode="w", force_zip64=True)
         expected = {kind: db.value(f"SELECT COUNT(*) FROM {{{kind.table}}} WHERE {_owner(kind)} "
                                    "= :user", user=user_id) for kind in KINDS if not kind.parent}
         total = sum(expected.values())
         for kind in KINDS:
             rows[kind] = _write_kind(open_member, os.path.dirname(file.name), kind,
                                      _pages(db, kind, user_id), working)
-            if one_moment and rows[kind] != expected.get(kind, rows[kind]):
+            if rows[kind] < expected.get(kind, 0):
                 raise JobsError(f"{rows[kind]:,} of {expected[kind]:,} rows of {kind.table} could "
                                 f"be read: is one of its columns {', '.join(kind.order)} empty?")
-        for name, text in _about(rows, user_id, clock.text(now), one_moment):
-            with open_member(name) as member:
-                member.write(text.encode())
+        lines = "\n".join(f"{number:>8,}  {kind.name:<26}  {kind.about}"
+                          for kind, number in rows.items())
+        with open_member("README.txt") as member:
+            member.write(README.format(moment=clock.text(now), lines=lines).encode())
     file.flush()
     os.fsync(file.fileno())
     return Written(*_read_back(file), done)
 
 
-def _about(rows: dict, user_id, moment: str, one_moment: bool):
-    """(name, text) of the files that say what is in the others."""
-    manifest = {"format": FORMAT, "schema_version": SCHEMA_VERSION, "account_id": user_id,
-                "created_at": moment, "one_moment": one_moment,
-                "files": {name: {"rows": number} for kind, number in rows.items()
-                          for name in _names(kind)}}
-    lines = "\n".join(f"{number:>8,}  {kind.name:<26}  {kind.about}"
-                      for kind, number in rows.items())
-    yield "manifest.json", json.dumps(manifest, indent=2) + "\n"
-    yield "README.txt", README.format(moment=moment, later="" if one_moment else LATER, lines=lines)
-
-
-def _names(kind) -> tuple[str, str]:
-    return f"json/{kind.name}.json", f"csv/{kind.name}.csv"
-
-
-def _member(archive, when: tuple, name: str):
-    """A file in the zip, open to be written, with the time of the export."""
-    info = zipfile.ZipInfo(name, when)
-    info.compress_type = zipfile.ZIP_DEFLATED
-    info.external_attr = 0o600 << 16
-    return archive.open(info, "w", force_zip64=True)
-
-
 def _write_kind(open_member, folder: str, kind, pages, working) -> int:
     """Write the JSON and the CSV file of one kind of data. `working(more rows)` is called
     meanwhile. How many rows that is."""
-    rows, (as_json, as_csv) = 0, _names(kind)
+    rows = 0
     # "-sig" is a byte order mark: without it Excel takes UTF-8 for something else.
-    with tempfile.TemporaryFile(buffering=BLOCK, dir=folder) as aside, io.TextIOWrapper(
-            aside, "utf-8-sig", newline="") as sheet:
+    with tempfile.TemporaryFile("w+", BLOCK, "utf-8-sig", newline="", dir=folder) as sheet:
         lines = csv_writer(sheet)
         lines.writerow(kind.columns)
-        with open_member(as_json) as member:
+        with open_member(f"json/{kind.name}.json") as member:
             member.write(b"[")
             for page in pages:
                 member.write(((",\n" if rows else "\n")
@@ -128,10 +97,9 @@ def _write_kind(open_member, folder: str, kind, pages, working) -> int:
                 rows += len(page)
                 working(len(page))
             member.write(b"\n]\n")
-        sheet.flush()
-        aside.seek(0)
-        with open_member(as_csv) as member:
-            for block in _blocks(aside):
+        sheet.seek(0)
+        with open_member(f"csv/{kind.name}.csv") as member:
+            for block in _blocks(sheet.buffer):
                 member.write(block)
                 working()
     return rows

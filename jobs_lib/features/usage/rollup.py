@@ -13,7 +13,7 @@ from functools import partial
 from jobs_lib.database import stored
 from jobs_lib.database.values import size
 from jobs_lib.engines import guard
-from jobs_lib.errors import Busy, JobsError
+from jobs_lib.errors import JobsError
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
 
@@ -41,15 +41,14 @@ def run(ctx) -> dict:
     counts."""
     ctx.counts.update(days=0, deleted=0)
     first = _first(ctx)
-    try:
-        ctx.db.batch(lambda: _remember(ctx.db, _due(ctx, _state(ctx.db, ctx.db.for_update))))
-        while not ctx.should_stop(ctx.counts["days"]) and _paced(
-                ctx, partial(_add_up_next, ctx, first)):
-            ctx.count("days")
-            ctx.progress(ctx.counts["days"])
-        _delete_old(ctx, first)
-    except Busy as error:               # the others come first; what is committed stays so
-        ctx.stop_busy(error)
+    due = _due(ctx)             # before anything is locked: there may be many new rows
+    ctx.db.batch(lambda: _remember(ctx.db, due._replace(
+        day=min(due.day, _state(ctx.db, ctx.db.for_update).day))))
+    while not ctx.should_stop(ctx.counts["days"]) and _paced(
+            ctx, partial(_add_up_next, ctx, first)):
+        ctx.count("days")
+        ctx.progress(ctx.counts["days"])
+    _delete_old(ctx, first)
     return ctx.counts
 
 
@@ -57,7 +56,7 @@ def preview(ctx) -> dict:
     """Show which days a run would add up, and what it would delete. The counts."""
     days: list[dict] = []
     first = _first(ctx)
-    since = max(first, _due(ctx, _state(ctx.db)).day)
+    since = max(first, _due(ctx).day)
     while (len(days) != ctx.limit and not ctx.should_stop()
            and (day := _next_day(ctx.db, since))):
         days.append({"day": day})
@@ -84,9 +83,10 @@ def _remember(db, state: State) -> None:
     db.upsert("meta", {"name": "rollup"}, {"value": f"{state.day} {state.log_row}"})
 
 
-def _due(ctx, state: State) -> State:
+def _due(ctx) -> State:
     """What is to be remembered as a run begins."""
     db, asked, last, came_in = ctx.db, ctx.options.from_, 0, None
+    state = _state(db)
     if asked and asked > ctx.now.date():
         raise JobsError(f"--set from={asked}: that day has not begun")
     if "message_logs" not in db.text_keys:      # which do not say what is new

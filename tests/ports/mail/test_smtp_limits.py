@@ -124,14 +124,8 @@ def test_a_non_ascii_address_needs_smtputf8(relay, opened, stored, envelope):   
     assert "jürgen".encode() in server.received[0]
 
 
-@pytest.mark.parametrize("recipient", [
-    "", "a", "a@", "@b.example", "a b@c.example", "a@b.example\r\nRCPT TO:<x@y.example>",
-    "a@b.example\n",
-    "<a@b.example>", "a@b.example,c@d.example", "a@b.example>", "a\x00@b.example", "a" * 250
-    + "@b.example",
-    "a@[127.0.0.1]", None, "a@b..example", "a@-b.example", "a\u2028b@c.example",
-    "a\ud800@b.example",
-])
+@pytest.mark.parametrize("recipient", [             # others: tests/test_addresses.py
+    "", "a@b.example\r\nRCPT TO:<x@y.example>", None, "a\ud800@b.example"])
 def test_a_bad_recipient_is_final_and_never_on_the_wire(relay, opened, stored, recipient):     # R35
     server = relay()
     result = opened(port=server.port).send(Envelope("", recipient), stored(), soon(), 1)

@@ -7,8 +7,6 @@ import pytest
 
 from tests.servers.postfix import Postfix
 from tests.support.mail import CONTENT, ENVELOPE, soon
-from tests.support.product import clock
-from tests.support.shell import Shell
 
 pytestmark = pytest.mark.slow       # starts a real Postfix
 
@@ -47,25 +45,3 @@ def test_the_judge_really_refuses_a_bare_line_end(postfix):     # R32
         file.write(b"a: b\n\r\n.\r\n")
         file.flush()
         assert b"bare <LF>" in file.readline()
-
-
-def test_notices_meet_a_relay_that_limits_and_one_that_defers(tmp_path):      # R27 R37
-    with Postfix(a_minute=3, later=["grey@home.example"]) as server:
-        service = Shell(tmp_path, f"sqlite:///{tmp_path}/jobs.db", mail={"port": server.port})
-        for to in ("grey@home.example", *(f"u{number}@home.example" for number in range(6))):
-            service.db.insert("notifications", kind="overflow_warning", to_email=to, subject="Held",
-                              body_text="x\n", created_at=clock.now())
-        outcome = service.job("send_notifications")
-        assert (outcome["status"], outcome["counts"]["retried"]) == ("partial", 1)
-        assert outcome["stop_reason"].startswith("the relay's own limit, paused until")
-        assert "too much mail" in outcome["stop_reason"]
-        rows = service.db.query("SELECT to_email, status, attempts, last_code, last_error "
-                                "FROM {notifications}")
-        sent = [row["to_email"] for row in rows if row["status"] == "sent"]
-        assert 2 <= len(sent) <= 3
-        assert len(server.delivered(len(sent))) == len(sent)
-        assert {row["attempts"] for row in rows if row["status"] == "pending"
-                and row["last_code"] is None} == {0}
-        [grey] = [row for row in rows if row["to_email"] == "grey@home.example"]
-        assert (grey["status"], grey["attempts"], grey["last_code"]) == ("pending", 1, 450)
-        assert grey["last_error"].startswith("4.7.1 ")
