@@ -1,5 +1,5 @@
 """A database that is away is alerted by the run itself, once a day; a kill as its end is recorded
-loses nothing. Kills of other alerts: tests/simulation."""
+loses nothing. Kills of other alerts: tests/storm."""
 from __future__ import annotations
 
 import json

@@ -1,6 +1,6 @@
-"""A storm of SIGKILLs on each job of a queue: two processes work it, each on a host of its own with
-no lock between them, are killed at points drawn evenly over what a run does, and then all of it is
-judged. The other jobs are killed before each of their changes: tests/every_job/test_cut_short.py.
+"""A storm of SIGKILLs on each of the jobs: two processes work one of them, are killed at points
+drawn evenly over what a run does, and then all of it is judged. Of the queues' jobs each may be on
+a host of its own, with no lock between them; the others have the lock of their job.
 
     python3 -m tests.storm                              200 kills in each job on each engine
     python3 -m tests.storm --job retry_webhooks --engine sqlite --kills 50 --seed 7

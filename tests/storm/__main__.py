@@ -13,7 +13,9 @@ from tests.servers.mariadb import MariaDB
 from tests.simulation.host import Host
 
 from . import __doc__ as described
-from .queues import KINDS
+from . import others, queues
+
+KINDS = {**queues.KINDS, **others.KINDS}
 
 
 def main(argv: list[str]) -> int:

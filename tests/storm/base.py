@@ -1,4 +1,4 @@
-"""One job on one database, killed again and again: what all queues share."""
+"""One job on one database, killed again and again: what all kinds of jobs share."""
 from __future__ import annotations
 
 import random
@@ -17,7 +17,6 @@ from tests.simulation.world import World
 MINUTE, HOUR = 60, 3600
 OWNERS, ROWS = 30, 10               # accounts that stay; rows that are added before each tick
 PER_HOUR = 60                       # the relay's limit, which is met now and then
-STEPS = (5, 5, 15, 65)              # minutes between two ticks
 COUNTED = 400                       # where the shared memory counts the points of a whole run
 
 
@@ -41,6 +40,8 @@ class Storm:
 
     timeout, redis, mutant = 10.0, "", ""            # as Host asks for them
     table, open = "", "status NOT IN ('sent', 'delivered', 'failed')"
+    steps = (5, 5, 15, 65)          # minutes between two ticks
+    has_second_host = True          # with no lock between them
     crowd = 8 * ROWS                # so many open rows at most
 
     def __init__(self, job: str, seed: int, folder: Path, url: str | None) -> None:
@@ -55,6 +56,7 @@ class Storm:
         for host in self.hosts:
             host.configure(core={"lock": "file", "max_clock_jump": "off"},
                            mail={"per_hour": PER_HOUR})
+        self.hosts = self.hosts[:1 + self.has_second_host]
         self.kills: Counter = Counter()
         self.wrong: list[str] = []
 
@@ -72,6 +74,7 @@ class Storm:
         self.world.open()
         for _ in range(OWNERS):
             mail.sign_up(self.world, self.chosen)
+        self.prepare()
         while sum(self.kills.values()) < kills and self.tick < 8 * kills + 40:
             for _ in range(ROWS):
                 if self.left() < self.crowd:
@@ -85,10 +88,9 @@ class Storm:
                 point = self.chosen.choice([each for each in points if each.endswith(kind)])
                 number = self.chosen.randint(1, 1 + points[point] // self.tick)
                 self.strikes.aim(self.job, point, number, SIGKILL)
-            # the first itself is behind the same lock, the other behind none
-            second = self.chosen.choice(self.hosts)
+            second = self.chosen.choice(self.hosts)     # the first itself is behind the same lock
             self._work([(self.hosts[0], 0.0), (second, self.chosen.uniform(0, 0.1))],
-                       self.chosen.choice(STEPS) * MINUTE)
+                       self.chosen.choice(self.steps) * MINUTE)
             self.strikes.disarm(aims=True)
         for number in range(300):       # each host comes again before the hours go by
             if not self.left():
@@ -117,9 +119,18 @@ class Storm:
             elif code:
                 self.wrong.append(f"a process ended with {code}: {host.printed()[:500]}")
         self.world.open()
+        self.after_tick()
 
     def left(self) -> int:
         return self.world.db.value(f"SELECT COUNT(*) FROM {{{self.table}}} WHERE {self.open}")
+
+    # What kinds have of their own
+
+    def prepare(self) -> None:
+        """What is there before the first tick."""
+
+    def after_tick(self) -> None:
+        """What somebody else does then, or what has to hold at any time."""
 
     # What kinds need
 

@@ -1,4 +1,4 @@
-"""A few kills of each queue's job, the same points each time; `python3 -m tests.storm` makes
+"""A few kills of each job, the same points each time; `python3 -m tests.storm` makes
 hundreds."""
 from __future__ import annotations
 
