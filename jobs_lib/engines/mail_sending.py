@@ -243,11 +243,15 @@ class MailSender:
             return Result(outcomes.RETRY, None, "",
                           reasons.DEFECT.format(error=type(error).__name__))
 
-    def _pause_relay(self) -> JobsError:
-        """Pause all mail. What the run fails with."""
+    def _pause_relay(self) -> JobsError | None:
+        """Pause all mail. What the run fails with; None for the relay's own limit, which is no
+        failure."""
         failure, now = self.relay_failure, self.ctx.clock()
         until = clock.text(relay.pause(self.ctx.db, now, failure))
         self.ctx.log.warning("relay paused", until=until, reason=failure)
+        if any(pattern.lower() in failure.lower() for pattern in self.mail.pause_patterns):
+            self.ctx.stop(f"the relay's own limit, paused until {until} UTC: {failure}")
+            return None
         return JobsError(f"the relay cannot be used: {failure.rstrip('.')}. {NOBODY_PAID}; the "
                          f"next try is after {until} UTC. Check [mail] in config.ini")
 

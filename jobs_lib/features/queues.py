@@ -75,6 +75,19 @@ def work_to_do(ctx, queue: Queue, kind=None):
     return work_if_due(ctx, queue, kind and kind())
 
 
+def send_mail(ctx, queue: Queue, make_source):
+    """Try every due row of a queue of mail once; a dry run shows which. What is wrong with the
+    relay, if it cannot be used. `make_source(ctx)`: its mail_sending.MailSource."""
+    others_wait = other_mail(ctx, queue)
+    if ctx.dry_run:
+        from jobs_lib.engines.preview import show_due_mail
+        show_due_mail(ctx, queue, make_source(ctx), others_wait)
+    elif work := work_to_do(ctx, queue):
+        from jobs_lib.engines.mail_sending import send_due
+        return send_due(work, make_source(ctx), others_wait)
+    return None
+
+
 def other_mail(ctx, queue: Queue):
     """A function: whether mail is due in the other queue of mail than this one, with which it
     shares the relay's limits, and its job works it off."""

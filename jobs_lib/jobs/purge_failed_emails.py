@@ -6,7 +6,7 @@ the notice, but for one day at most: a notice that cannot be written must not ke
 ever.
 
 A spool file is deleted with the last row that names it; rows of held and of quarantined mail count,
-too. That of a sent forward goes earlier, a day after it was sent (retry_forwards).
+too.
 
 Crash safety: rows are deleted in small commits, and their files just before each commit: a kill
 between the two leaves rows past their time, which the next run deletes.

@@ -31,17 +31,17 @@ from jobs_lib.job import NAMES_FILES, NOTIFIES, declare
     tables=NOTIFIES + NAMES_FILES + "aliases destinations failed_emails=",
 )
 def job(ctx):
-    """Send what is due; notify the owners of what has finally failed; delete the files of what was
-    sent."""
+    """Send what is due; notify the owners of what has finally failed."""
     from jobs_lib.engines import spool
-    from jobs_lib.features.forwards import run
+    from jobs_lib.features import forwards, queues
 
     spool.need_folder(ctx.db, ctx.section("spool").dir)
-    if ctx.dry_run:
-        run.preview(ctx)
-        return
-    run.drop_sent_files(ctx)
-    failure = run.send_due(ctx)
-    run.notify_owners(ctx)
+    failure = queues.send_mail(ctx, queues.FORWARDS, _source)
+    forwards.notify_owners(ctx)
     if failure:
         raise failure
+
+
+def _source(ctx):
+    from jobs_lib.features.forwards.source import Forwards
+    return Forwards(ctx)

@@ -35,14 +35,10 @@ def job(ctx):
     """Send the notifications that are due."""
     from jobs_lib.features import queues
 
-    if ctx.dry_run:
-        from jobs_lib.engines import preview
-        from jobs_lib.features.notifications import outbox
-        preview.show_due_mail(ctx, queues.NOTICES, outbox.Notices(ctx),
-                              queues.other_mail(ctx, queues.NOTICES))
-    elif work := queues.work_to_do(ctx, queues.NOTICES):       # most runs need load no more
-        from jobs_lib.engines import mail_sending
-        from jobs_lib.features.notifications import outbox
-        if failure := mail_sending.send_due(work, outbox.Notices(ctx),
-                                            queues.other_mail(ctx, queues.NOTICES)):
-            raise failure
+    if failure := queues.send_mail(ctx, queues.NOTICES, _source):
+        raise failure
+
+
+def _source(ctx):
+    from jobs_lib.features.notifications.outbox import Notices
+    return Notices(ctx)

@@ -211,6 +211,15 @@ def test_a_pause_written_by_a_clock_that_was_wrong_does_not_hold(bench, forward)
     assert bench.run("retry_forwards")["sent"] == 1
 
 
+def test_the_relays_own_limit_pauses_it_and_is_no_failure(bench, forward):     # R27
+    forward(1)
+    always(bench, Result(RELAY, 550, "", "Domain alias.example has exceeded the max emails per "
+                         "hour (100/100)"))
+    assert bench.attempt("retry_forwards")["status"] == "partial"
+    assert row(bench, 1)["attempts"] == 0
+    assert paused_until(bench) == clock.text(bench.ahead(minutes=5))
+
+
 @pytest.mark.parametrize("words", ["exceeded the max emails per hour", "relay access denied"])
 # R23
 def test_a_message_whose_own_answer_sounds_like_the_relays_goes_behind_the_others(bench, forward,
@@ -468,52 +477,3 @@ def test_no_message_is_begun_with_less_than_a_minute_to_the_hard_limit(bench, fo
     assert bench.attempt("retry_forwards")["status"] == "partial"
     assert bench.result["stop_reason"] == "budget"
     assert (column(bench), row(bench, 2)["claim_run"]) == (["sent", "pending"], None)
-
-
-# Files
-
-def test_the_file_of_a_sent_message_goes_a_day_later(bench, forward):
-    forward(1)
-    bench.run("retry_forwards")
-    bench.now = bench.ahead(hours=23, minutes=55)
-    bench.run("retry_forwards")
-    assert bench.spooled() == ["1.eml"]
-    bench.now = bench.ahead(minutes=5)
-    assert bench.run("retry_forwards")["files"] == 1
-    assert bench.spooled() == []
-
-
-@pytest.mark.parametrize("table, needs", [
-    ("failed_emails", {"status": "pending"}), ("failed_emails", {"status": "failed"}),
-    ("overflow_hold", {})])
-def test_a_file_that_another_row_needs_stays(bench, forward, table, needs):
-    forward(1)
-    bench.table(table, [{"raw_path": "1.eml", **needs}])
-    bench.db.execute("UPDATE {failed_emails} SET next_attempt_at = :later WHERE id > 1",
-                     later=bench.ahead(days=2))
-    bench.run("retry_forwards")
-    bench.now = bench.ahead(days=1)
-    assert "files" not in bench.run("retry_forwards")
-    assert bench.spooled() == ["1.eml"]
-
-
-def test_the_files_of_what_an_app_had_sent_are_announced(bench, forward):     # R74
-    for id in (1, 2, 3):
-        forward(id, status="sent", finished_at=bench.ago(days=id))
-    forward(4, status="sent", finished_at=bench.ago(days=9))        # goes with its row
-    forward(5, raw_path="3.eml")
-    assert bench.run("retry_forwards", dry_run=True)["files"] == 2
-    assert bench.samples[-1]["step"] == "remove 2 files of sent forwards"
-    assert bench.run("retry_forwards")["files"] == 2
-
-
-def test_a_file_that_cannot_be_deleted_stops_no_mail(bench, forward, monkeypatch):
-    forward(1)
-    bench.run("retry_forwards")
-    bench.now = bench.ahead(days=1)
-    forward(2)
-
-    def refuse(folder, raw_path):
-        raise PermissionError(13, "Permission denied")
-    monkeypatch.setattr("jobs_lib.engines.spool.remove", refuse)
-    assert bench.run("retry_forwards")["sent"] == 1

@@ -29,7 +29,7 @@ class Spool(Rule):
         needed, past = set(), set()
         for table in TABLES:
             for row in step.after[table].values():
-                if row.get("status") != "sent" and row["user_id"] not in leaving:
+                if row["user_id"] not in leaving:
                     (past if self._is_past(table, row, step) else needed).add(row["raw_path"])
         self._named |= named
         self._named.update(row["raw_path"] for table in TABLES
