@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import timedelta
-from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 from jobs_lib.errors import JobsError
@@ -19,7 +17,7 @@ from jobs_lib.workers import dispatch
 
 from . import Reported
 
-NAME_SECONDS, RELAY_SECONDS, DNS_SECONDS = 3.0, 5.0, 3
+NAME_SECONDS, RELAY_SECONDS, DNS_SECONDS = 3.0, 5.0, 1.5
 CPANEL = ("/usr/local/cpanel", "~/.cpanel")     # folders that it makes
 GUEST = ("", "guest")    # passwords of a broker that everybody knows
 
@@ -75,16 +73,15 @@ def name_servers(installation):
     if not (is_used and installation.config.job_named("check_domains").enabled):
         raise Reported
     try:
-        from jobs_lib.ports.resolver import open_resolver
-        resolver = open_resolver(SimpleNamespace(**{**vars(section), "timeout": timedelta(
-            seconds=DNS_SECONDS / 2)}))
+        from jobs_lib.ports.resolver import Resolver
+        resolver = Resolver(section.nameservers, DNS_SECONDS)
     except JobsError as error:               # no dnspython
         yield problem(str(error), "Users' domains are not checked.", "Install it.")
         return
     name = section.mx_hosts[0] if section.mx_hosts else "."
-    answer = resolver.look_up(name, "MX") if resolver.nameservers else None
-    if answer is None or answer.outcome == UNKNOWN:
-        yield problem(f"No name server answers for {name}{f': {answer.why}' if answer else ''}",
+    answer = resolver.look_up(name, "MX")
+    if answer.outcome == UNKNOWN:
+        yield problem(f"No name server answers for {name}: {answer.why}",
                       "Users' domains stay as they are, whatever they set up.",
                       "Set [dns] nameservers to those of your host.")
     elif answer.outcome == NXDOMAIN and name != ".":

@@ -60,8 +60,8 @@ class Ports:
 
     def dns(self, section):
         """A resolver as `[dns]` asks for it."""
-        from jobs_lib.ports.resolver import open_resolver
-        return open_resolver(section)
+        from jobs_lib.ports.resolver import Resolver
+        return Resolver(section.nameservers, section.timeout.total_seconds())
 
     def close(self) -> None:
         """Close all connections: one that is open at the end leaves SQLite's journal behind."""

@@ -221,12 +221,10 @@ class BlackHole:
 
 class Slow(asyncio.DatagramProtocol):
     """A resolver that is far away: it says of every name, after `seconds`, that there is none; or,
-    with `until`, once as many have come as one of its numbers says.
-    Questions wait side by side: `asked`, how many have come; `most`, how many at once."""
+    with `until`, once so many questions have come, which wait side by side."""
 
-    def __init__(self, seconds: float = 0.0, until=()) -> None:
-        self.seconds, self.until = seconds, list(until)
-        self.asked = self.most = 0
+    def __init__(self, seconds: float = 0.0, until: int = 0) -> None:
+        self.seconds, self.until = seconds, until
         self._waiting: list = []
 
     def __enter__(self):
@@ -247,17 +245,14 @@ class Slow(asyncio.DatagramProtocol):
 
     def datagram_received(self, data, addr):
         """A question has come."""
-        self.asked += 1
         self._waiting.append((data, addr))
-        self.most = max(self.most, len(self._waiting))
-        if self.asked in self.until:
-            for question in list(self._waiting):
+        if len(self._waiting) == self.until:
+            for question in self._waiting:
                 self._answer(question)
         elif not self.until:
             self.loop.call_later(self.seconds, self._answer, (data, addr))
 
     def _answer(self, question) -> None:
-        self._waiting.remove(question)
         data, addr = question
         self.transport.sendto(data[:2] + b"\x81\x83" + data[4:6] + bytes(6)
                               + data[12:data.index(0, 12) + 5], addr)

@@ -63,7 +63,7 @@ INSIDE = {
     "ports.mail.replies": "speaks_of", "ports.mail.session": "LIMITS is_loopback .",
     "ports.storage": "open_store", "ports.storage.folder": "FolderStore",
     "ports.storage.ftps": "", "ports.storage.store": "ArchiveError parse_url place_of",
-    "ports.resolver": "Resolver open_resolver system_nameservers .",
+    "ports.resolver": "Resolver",
     "ports.outcomes": "FINAL LOST RELAY RETRY SENT UNCERTAIN",
     "runner.locks": "", "runner.log": "Log",
     "runner.runner": "",

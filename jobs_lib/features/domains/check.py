@@ -32,7 +32,7 @@ from .status import ACTIVE, FAIL, FAILED, PASS, VERIFIED, WARNED
 if TYPE_CHECKING:
     from jobs_lib.ports.resolver import Resolver
 
-AT_ONCE = 100                    # domains that are begun in one commit, and asked about together
+AT_ONCE = 24     # domains that are begun in one commit, and asked 5 questions about, together
 SHOWN = 5                        # of them, by a dry run
 HELD_FOR = timedelta(minutes=10)     # what a killed run was looking at is due again then
 LEFT_OUT_FOR = timedelta(days=1) # how long a domain with an unusable row waits

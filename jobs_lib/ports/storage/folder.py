@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager, suppress
 
-from jobs_lib.folders import HTACCESS, new_file, open_own, private, publish, write
+from jobs_lib.folders import HTACCESS, new_file, private, publish, write
 
 from .store import PARTIAL, ArchiveError, Store
 
@@ -23,31 +23,21 @@ class FolderStore(Store):
                                    "should be in it: see whether its disk is mounted")
 
     def put(self, name: str, data: bytes) -> None:
-        """Write a new file, mode 0600; a name that is taken is an error."""
-        path = self.location(name)
-        draft = path + PARTIAL
-        htaccess = os.path.join(self.place, ".htaccess")
+        """Write a new file, mode 0600."""
+        path, htaccess = self.location(name), self.location(".htaccess")
         with self._named():
             if not os.path.lexists(htaccess):       # also in a folder that somebody else has made
                 write(htaccess, HTACCESS)
-            with suppress(FileNotFoundError):
-                os.unlink(draft)
-            with new_file(draft) as file:
+            with new_file(path + PARTIAL) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            if os.path.lexists(path):           # names are random: this is somebody else's file
-                raise ArchiveError(f"[archive] store {self.place}: {name} is there already, and "
-                                   "nobody's file is overwritten: the next run takes another name")
-            publish(draft, path)
+            publish(path + PARTIAL, path)
 
     def read(self, name: str) -> bytes:
         """The bytes of the file."""
-        with self._named():
-            if not self.has(name):
-                raise ArchiveError(f"{name} is not in {self.place}")
-            with open(self.location(name), "rb", opener=open_own) as file:
-                return file.read()
+        with self._named(), open(self.location(name), "rb") as file:
+            return file.read()
 
     def has(self, name: str) -> bool:
         """Whether the store has this file."""
