@@ -3,14 +3,13 @@
 A domain needs a TXT record that proves who owns it, and MX records that lead to us; SPF, DKIM and
 DMARC are checked and explained, and count only if `require` lists them. A new domain is checked
 every 15 minutes on its first day, hourly up to a week, daily up to 30 days, and then given up; a
-verified one daily. Its owner may ask for a check at any time (`domains.recheck_requested_at`), and
-so may you (`--set domain=example.org`).
+verified one daily, and hourly while it fails. Its owner may ask for a check at any time
+(`domains.recheck_requested_at`), and so may you (`--set domain=example.org`).
 
 Only an answer counts: records, or that there are none. SERVFAIL, refusal and silence change
 nothing, but that a new domain is given up after 30 days, its owner notified. A verified domain
 loses its status only when it was found wrong three times over 72 hours, after a warning; one good
-check clears all of that. When more than half of the domains get no answer, of many owners or while
-one of our own names gets none either, the resolver is down, and the run stops.
+check clears all of that.
 
 Crash safety: each domain's result is one commit, with its notice; what a killed run was looking at
 is due again ten minutes later.

@@ -38,7 +38,7 @@ INSIDE = {
     "errors": "Busy ConfigError Conflict DatabaseError Duplicate JobsError Lost ReadOnly "
               "Stopped UsageError",
     "features.accounts.order": "ORDER",
-    "features.domains.records": "Wanted .",
+    "features.domains.records": ".",
     "features.exports.columns": "KINDS",
     "features.exports.encoding": "cell csv_writer json_line",
     "features.forwards.srs": "SrsError forward reverse",
@@ -87,11 +87,10 @@ def check_address(address: str) -> str:
     return check(address)
 
 
-def domain_after(row: dict, verdict: str, now, options, sent_at=None):
-    """What becomes of a domain that was looked at. `sent_at`: when its warning was sent."""
+def domain_after(row: dict, verdict: str, now, options, is_warned: bool = True) -> tuple:
+    """What becomes of a domain that was looked at: columns, and what has come to be."""
     from jobs_lib.features.domains import status
-    return status.after(row, verdict, now, options, SimpleNamespace(
-        sent_at=sent_at, waits=sent_at is None))
+    return status.after(row, verdict, now, options, is_warned)
 
 
 def letter(kind: str, app_url: str, changes: dict):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 from jobs_lib import clock
-from jobs_lib.database import stored
 from jobs_lib.database.values import INVALID
 from jobs_lib.engines import attempts, audit, guard
 from jobs_lib.engines.attempts import POSTPONED, UNCERTAIN, Tried
@@ -25,20 +24,15 @@ from jobs_lib.text import counted
 
 from . import notices, records, status
 from .due import due
-from .problems import OWNERSHIP
-from .records import Wanted
-from .status import ACTIVE, FAIL, FAILED, PASS, VERIFIED, WARNED
+from .status import ACTIVE, FAIL, FAILED, VERIFIED, WARNED
 
-if TYPE_CHECKING:
-    from jobs_lib.ports.resolver import Resolver
-
-AT_ONCE = 24     # domains that are begun in one commit, and asked 5 questions about, together
+AT_ONCE = 24                     # domains that are begun in one commit, and asked about together
 SHOWN = 5                        # of them, by a dry run
 HELD_FOR = timedelta(minutes=10)     # what a killed run was looking at is due again then
 LEFT_OUT_FOR = timedelta(days=1) # how long a domain with an unusable row waits
-STORED = ("id, user_id, name, ownership_token, status, dns_results, failing_since, failures, "
-          "warned_at, created_at")
 SAME = ("user_id", "name", "ownership_token", "status")     # else it is another domain by now
+STORED = ", ".join(("id", *SAME, "dns_results", "failing_since", "failures", "warned_at",
+                    "created_at"))
 
 
 def preview(ctx) -> dict:
@@ -55,26 +49,23 @@ def preview(ctx) -> dict:
 
 def check_due(ctx) -> None:
     """Look at every domain that is due, owners in turn; or at the one that is named, which is due
-    by that. Where `[dns]` does not say enough, domains wait as they are: `doctor` and `config
-    check` ask for it."""
-    named, missing = _named(ctx), records.unset(ctx.options.require, ctx.section("dns"))
-    if named and missing:
-        raise JobsError(missing)
+    by that. JobsError where `[dns]` does not say what records they need."""
+    named = _named(ctx)
     if named:
         ctx.db.batch(lambda: ctx.db.execute(
             "UPDATE {domains} SET recheck_requested_at = :now WHERE id IN (:ids)", ids=named,
             now=ctx.now))
     work = work_if_due(ctx, DOMAINS, Looks)
-    if work and missing:
-        ctx.log.warning("domains not checked", reason=missing)
-        ctx.count("not_checked", work.due().backlog(EVERY_ONE)[0])
-    elif work:
-        ring, work.resolver, done = Ring(work), ctx.dns(), 0
-        work.also, work.values = ACTIVE + " AND id IN (:named)" * bool(named), {"named": named}
-        while not ctx.should_stop(done) and (
-                rows := work.take(ring, ctx.within_limit(AT_ONCE, done))):
-            done += work.look_at(rows)
-        work.finish()
+    if work is None:
+        return
+    if missing := records.unset(ctx.options.require, ctx.section("dns")):
+        raise JobsError(missing)
+    ring, work.resolver, done = Ring(work), ctx.dns(), 0
+    work.also, work.values = ACTIVE + " AND id IN (:named)" * bool(named), {"named": named}
+    while not ctx.should_stop(done) and (
+            rows := work.take(ring, ctx.within_limit(AT_ONCE, done))):
+        done += work.look_at(rows)
+    work.finish()
 
 
 def _named(ctx) -> list:
@@ -92,28 +83,34 @@ class Looks(Work):
     """One run's looks. They change nothing outside, so a domain has no status while one is under
     way: it is due later, and what a dead run began is due again by itself."""
 
-    resolver: Resolver
+    resolver: Any = None        # opened once something is due
 
     def find_due(self) -> Due:
         """What a run now would look at."""
         return due(self.ctx)
 
+    def usable(self, turns: list) -> list[dict]:
+        """Those that can be asked about, each with what its records have to be as `wanted`."""
+        found, dns = super().usable(turns), self.ctx.section("dns")
+        for row in found:
+            try:
+                row["wanted"] = records.checks(ascii_form(row["name"]), row["ownership_token"], dns)
+            except ValueError:
+                self.unusable[row["id"]] = "its name is not that of a domain"
+            if not row["ownership_token"]:
+                self.unusable[row["id"]] = "it has no ownership_token"
+        return [row for row in found if row["id"] not in self.unusable]
+
     def look_at(self, rows: list[dict]) -> int:
-        """Ask for the records of these, and store each result as it comes. How many were begun."""
-        ctx, items = self.ctx, []
+        """Ask for the records of these, and store each result. How many were begun."""
+        ctx = self.ctx
         begun = self.db.batch(partial(self._begin_all, rows))
-        for row in begun:
-            with alone(ctx, row["id"], "domain"):
-                if wanted := self._wanted(row):
-                    items.append(((row, wanted), records.questions(wanted)))
-        for (row, wanted), answers in self.resolver.each(items, ctx.should_stop):
+        items = [(row, records.questions(row["wanted"])) for row in begun]
+        for row, answers in self.resolver.each(items, ctx.should_stop):
             with alone(ctx, row["id"], "domain"):
                 if isinstance(answers, Exception):
                     raise answers
-                results = records.judge(wanted, answers)
-                verdict = records.verdict(results)
-                self.db.batch(partial(self._store, row, results, verdict,
-                                      self._may_act(row, verdict)))
+                self._judge(row, answers)
             ctx.progress(ctx.counts["checked"], unknown=ctx.counts["unknown"])
             if ctx.should_stop():
                 break
@@ -135,37 +132,27 @@ class Looks(Work):
         for row in begun:
             row.update(until=until, began_at=clock.text(now))
             row["attempt_id"] = attempts.begin(self.db, DOMAINS.kind, row, self.ctx.run_id)
-        if begun:
-            turn = begun[-1]["turn"]
-            turn.ring.left.difference_update(row["id"] for row in begun)
-            turn.ring.move(turn)
+            row["turn"].ring.move(row["turn"])
         return begun
 
-    def _wanted(self, row: dict) -> Wanted | None:
-        """What its records have to be. None for a row by which it cannot be judged."""
-        ctx, name = self.ctx, ""
-        token, required = row["ownership_token"] or "", ctx.options.require
-        try:
-            name = ascii_form(row["name"])
-        except ValueError:
-            if row["status"] == VERIFIED:
-                self.unusable[row["id"]] = "its name is not that of a domain"
-        if not token and OWNERSHIP in required:
-            self.unusable[row["id"]] = "it has no ownership_token"
-        return None if row["id"] in self.unusable else Wanted(
-            name or row["name"], token, ctx.section("dns"), required, bool(name))
+    def _judge(self, row: dict, answers: dict) -> None:
+        """Store what the answers say."""
+        results = records.judge(row["wanted"], answers, self.ctx.section("dns"),
+                                self.ctx.options.require)
+        verdict = records.verdict(results)
+        self.db.batch(partial(self._store, row, results, verdict, self._may_act(row, verdict)))
 
     def _may_act(self, row: dict, verdict: str) -> bool:
         """Whether its owner may be warned, or it may fail, if it comes to that. Asked before the
         transaction, since the guard counts, and a resolver takes its time."""
         ctx = self.ctx
-        if status.after(row, verdict, ctx.now, ctx.options).event not in (WARNED, FAILED):
+        if status.after(row, verdict, ctx.now, ctx.options)[1] not in (WARNED, FAILED):
             return True
         if row["status"] == VERIFIED and guard.stops(ctx, "domains"):
             return False
-        # where nobody gets an answer, the fault is not this domain's
-        return ctx.may_expire() and (verdict == FAIL or self.resolver.look_up(
-            records.own_name(ctx.section("dns")), "TXT").outcome != UNKNOWN)
+        # where the root gets no answer either, the fault is not this domain's
+        return ctx.may_expire() and (
+            verdict == FAIL or self.resolver.look_up(".", "MX").outcome != UNKNOWN)
 
     def _store(self, seen: dict, results: dict, verdict: str, may_act: bool) -> None:
         """In one transaction: judge the row as it is now, store, notify."""
@@ -179,11 +166,12 @@ class Looks(Work):
             ctx.count("changed")            # it is another, or another run's, by now
             return
         is_failing = verdict == FAIL and row["status"] == VERIFIED
-        warning = notices.warning(ctx, row) if is_failing else None
         # `now` is fixed for the run: a slow one puts no domain off its rhythm
-        change = status.after(row, verdict, ctx.now, ctx.options, warning, may_act)
-        values = {**change.values, "checked_at": ctx.now,
-                  "dns_results": json.dumps(_merged(row, results, ctx.now), ensure_ascii=False)}
+        values, event = status.after(row, verdict, ctx.now, ctx.options,
+                                     is_failing and notices.is_warned(ctx, row), may_act)
+        values["checked_at"] = ctx.now
+        if verdict != UNKNOWN or not row["dns_results"]:
+            values["dns_results"] = json.dumps(results, ensure_ascii=False)
         db.execute(f"UPDATE {{domains}} SET {', '.join(f'{name} = :{name}' for name in values)} "
                    "WHERE id = :id", id=row["id"], **values)
         # the request is done, but not one that came in while we were asking
@@ -192,19 +180,17 @@ class Looks(Work):
                    seen=seen["recheck_requested_at"])
         attempts.complete(db, DOMAINS.kind, seen, ctx.run_id, verdict, Tried(None, found),
                           ctx.clock())
-        if change.event:
-            notices.queue(ctx, user, row, change, results)
-            ctx.count(change.event)
-        if change.event in (VERIFIED, FAILED):
-            audit.record(db, now=ctx.now, user_id=user["id"], event=f"domain.{change.event}",
-                         severity="info" if change.event == VERIFIED else "warning",
+        if event:
+            notices.queue(ctx, user, row, event, values.get("failing_since"), results)
+            ctx.count(event)
+        if event in (VERIFIED, FAILED):
+            audit.record(db, now=ctx.now, user_id=user["id"], event=f"domain.{event}",
+                         severity="info" if event == VERIFIED else "warning",
                          details={"domain_id": row["id"], "name": row["name"],
-                                  "was": row["status"], "wrong": {
-                                      check: result["reason"] for check, result in results.items()
-                                      if result["state"] == FAIL}})
+                                  "was": row["status"], "wrong": found})
         ctx.count("checked")
         ctx.count("unknown", verdict == UNKNOWN)
-        ctx.log.event("domain checked", domain_id=row["id"], verdict=verdict, change=change.event,
+        ctx.log.event("domain checked", domain_id=row["id"], verdict=verdict, change=event,
                       found=found)
 
     def finish(self) -> None:
@@ -216,18 +202,3 @@ class Looks(Work):
                 self.db.execute, "UPDATE {domains} SET next_check_at = :later, "
                 "recheck_requested_at = NULL WHERE id = :id", id=id,
                 later=self.ctx.now + LEFT_OUT_FOR))
-
-
-def _merged(row: dict, results: dict, now) -> dict:
-    """What is stored: for a record that got no answer, what was known of it before, and since when
-    nobody answers."""
-    before, moment, merged = stored.document(row["dns_results"]), clock.text(now), {}
-    for check, result in results.items():
-        known = before.get(check)
-        if result["state"] == UNKNOWN and isinstance(known, dict) and known.get("state") in (
-                PASS, FAIL):
-            merged[check] = {**known, "required": result["required"], "unanswered": moment,
-                             "unanswered_why": result["problem"]}
-        else:
-            merged[check] = {**result, "checked_at": moment}
-    return merged

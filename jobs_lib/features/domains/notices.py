@@ -8,22 +8,34 @@ from jobs_lib.hostnames import shown
 from jobs_lib.ports.dns import UNKNOWN
 
 from .problems import TITLES
-from .status import FAIL, FAILED, GIVE_UP_AFTER, VERIFIED, WARNED, end
+from .status import (
+    FAIL,
+    FAILED,
+    GIVE_UP_AFTER,
+    VERIFIED,
+    WARNED,
+    WARNED_FOR,
+    end,
+    failing_since,
+    warned_at,
+)
 
 KIND_OF = {VERIFIED: "domain_verified", WARNED: "domain_failing", FAILED: "domain_failed"}
-MOST_FOUND = 5                   # records that a notice shows of what is there
 
 
-def queue(ctx, user: dict, row: dict, change, results: dict) -> None:
-    """Queue the notice of an event, in the transaction that makes it."""
-    notify(ctx, user, KIND_OF[change.event], _key(change.event, row["id"], ctx.now),
-           _values(ctx, row, change, results), ctx.now)
+def queue(ctx, user: dict, row: dict, event: str, since, results: dict) -> None:
+    """Queue the notice of an event, in the transaction that makes it. since: when it began to
+    fail, or None."""
+    notify(ctx, user, KIND_OF[event], _key(event, row["id"], ctx.now),
+           _values(ctx, row, event, since, results), ctx.now)
 
 
-def warning(ctx, row: dict):
-    """What became of the latest warning of this domain (warnings.Warned); None without one."""
-    warned = clock.parse_any(row["warned_at"])
-    return warnings.follow_up(ctx, _key(WARNED, row["id"], warned)) if warned else None
+def is_warned(ctx, row: dict) -> bool:
+    """Whether the owner was warned in time that this domain fails."""
+    warned, grace = warned_at(row, ctx.now), ctx.options.grace
+    return bool(warned) and warnings.is_warned(
+        ctx, _key(WARNED, row["id"], warned), notice=min(WARNED_FOR, grace),
+        since=failing_since(row, ctx.now), limit=grace)
 
 
 def _key(event: str, id, moment) -> str:
@@ -31,16 +43,15 @@ def _key(event: str, id, moment) -> str:
     return f"{KIND_OF[event].replace('_', '-')}:{id}:{clock.text(moment)}"
 
 
-def _values(ctx, row: dict, change, results: dict) -> dict:
+def _values(ctx, row: dict, event: str, since, results: dict) -> dict:
     """The values that the templates show."""
-    since = change.values.get("failing_since")
-    ends = end(since, ctx.now, ctx.options) if change.event == WARNED else None
+    ends = end(since, ctx.now, ctx.options) if event == WARNED else None
     by_state: dict = {FAIL: [], UNKNOWN: []}
     advice = []
     for name, result in results.items():
         if result["required"] and result["state"] in by_state:
             by_state[result["state"]].append(_record(name, result))
-        elif result["fix"] and result["state"] != UNKNOWN:
+        elif result["state"] == FAIL:
             advice.append(_record(name, result))
     # of one that has failed since nobody answered: what could not be checked
     wrong = by_state[FAIL] or by_state[UNKNOWN]
@@ -55,5 +66,5 @@ def _values(ctx, row: dict, change, results: dict) -> dict:
 def _record(name: str, result: dict) -> dict:
     return {"title": TITLES[name], "problem": result["problem"], "fix": result["fix"],
             "type": result["type"], "place": shown(result["name"]), "expected": result["expected"],
-            "found": [{"text": text} for text in result["found"][:MOST_FOUND]],
+            "found": [{"text": text} for text in result["found"]],
             "is_there": result["state"] == UNKNOWN or bool(result["found"])}

@@ -15,27 +15,17 @@ from __future__ import annotations
 
 import re
 
-from jobs_lib.hostnames import ascii_form, shown
-from jobs_lib.ports.dns import NXDOMAIN, UNKNOWN, Answer
-from jobs_lib.records import namedtuple
+from jobs_lib.ports.dns import UNKNOWN
 
-from .problems import CHECKS, DKIM, DMARC, MX, OWNERSHIP, SPF, texts
+from .problems import ADD, CHECKS, DKIM, DMARC, MX, OWNERSHIP, SPF, TEXTS
 from .status import FAIL, PASS
 
 # records kept of a name, and characters of each: strangers write them
-MOST_FOUND, LONGEST_FOUND = 10, 500
+MOST_FOUND, LONGEST_FOUND = 5, 500
 # a check is not made while none of its options is set
 OPTIONS = {MX: ("mx_hosts",), SPF: ("spf_include",), DKIM: ("dkim_target", "dkim_key")}
-STATES = {"": PASS, "foreign_mx_level": PASS, "no_answer": UNKNOWN}     # by reason; else FAIL
+STATES = {"": PASS, "no_answer": UNKNOWN}               # by reason; else FAIL
 KEY = re.compile(r"(?:^|;)p=([^;]*)")
-
-Wanted = namedtuple("Wanted", "name token dns required is_name")
-Wanted.__doc__ = """A domain by its xn-- name, its token, the `[dns]` section, and the checks that
-its status depends on. `is_name`: whether the name can be asked for."""
-
-Seen = namedtuple("Seen", "reason found values", defaults=("", (), {}))
-Seen.__doc__ = """What a check has seen: a reason, or "" where all is well; what was found; and in
-`values` what the text of that reason says besides."""
 
 
 def configured(dns) -> tuple:
@@ -53,16 +43,43 @@ def unset(required, dns) -> str:
             "out of require") if missing else ""
 
 
-def questions(wanted: Wanted) -> list[tuple[str, str]]:
-    """What has to be asked: (name, type) each. Of a name that cannot be, nothing."""
-    return list(dict.fromkeys((name, kind) for _, places in _checks(wanted).values()
-                              for name, kind, _ in places if wanted.is_name))
+def checks(name: str, token: str, dns) -> dict:
+    """What the records of a domain have to be: {check: (what is expected, where it may be)}, each
+    of these places with its type and the function that judges it. `name`: its xn-- form."""
+    selector = f"{dns.dkim_selector.lower()}._domainkey.{name}"
+    hosts = enumerate(map(_host, dns.mx_hosts), 1)
+    target = _host(dns.dkim_target)
+    every = {
+        OWNERSHIP: (dns.ownership_prefix + token, [(name, "TXT", _ownership)]),
+        MX: (", ".join(f"{10 * number} {host}" for number, host in hosts), [(name, "MX", _mx)]),
+        SPF: (f"v=spf1 include:{_host(dns.spf_include)} ~all", [(name, "TXT", _spf)]),
+        DKIM: (target or f"v=DKIM1; p={_our_key(dns)}",
+               [(selector, "CNAME", _dkim_cname)] * bool(target)
+               + [(selector, "TXT", _dkim_key)] * bool(dns.dkim_key)),
+        DMARC: ("v=DMARC1; p=none", [(f"_dmarc.{name}", "TXT", _dmarc)])}
+    return {check: every[check] for check in configured(dns)}
 
 
-def judge(wanted: Wanted, answers: dict) -> dict[str, dict]:
-    """{check: result}, from {question: Answer}."""
-    return {check: _result(check, wanted, answers, *found)
-            for check, found in _checks(wanted).items()}
+def questions(wanted: dict) -> list[tuple[str, str]]:
+    """What has to be asked for such checks: (name, type) each."""
+    return list(dict.fromkeys((name, kind) for _, places in wanted.values()
+                              for name, kind, _ in places))
+
+
+def judge(wanted: dict, answers: dict, dns, required) -> dict[str, dict]:
+    """{check: result} by the answers, {question: Answer}; required: checks."""
+    results = {}
+    for check, (expected, places) in wanted.items():
+        name, kind, _ = places[0]
+        reason, found, why = _see(dns, expected, places, answers)
+        place = {"type": kind, "name": name, "expected": expected}
+        add = ADD.format(**place)
+        problem, fix = (text.format(add=add, why=why, **place) for text in TEXTS[reason])
+        results[check] = {
+            "state": STATES.get(reason, FAIL), **place,
+            "found": [text[:LONGEST_FOUND] for text in found[:MOST_FOUND]],
+            "reason": reason, "problem": problem, "fix": fix, "required": check in required}
+    return results
 
 
 def verdict(results: dict) -> str:
@@ -71,133 +88,83 @@ def verdict(results: dict) -> str:
     return FAIL if FAIL in states else UNKNOWN if UNKNOWN in states else PASS
 
 
-def own_name(dns) -> str:
-    """A name of the service itself, which a resolver that works has an answer for; else the
-    root."""
-    return _ascii(next(iter([*dns.mx_hosts, dns.dkim_target, dns.spf_include]), ""))
-
-
-def _checks(wanted: Wanted) -> dict:
-    """{check: (what its record has to be, where it may be)}, each of these places with its type and
-    the function that judges it; what is expected is at the first."""
-    name, dns = wanted.name, wanted.dns
-    selector = f"{dns.dkim_selector.lower()}._domainkey.{name}"
-    hosts = enumerate(map(_ascii, dns.mx_hosts), 1)
-    every = {
-        OWNERSHIP: (dns.ownership_prefix + wanted.token, [(name, "TXT", _ownership)]),
-        MX: (", ".join(f"{10 * number} {host}" for number, host in hosts), [(name, "MX", _mx)]),
-        SPF: (f"v=spf1 {_include(dns)} ~all", [(name, "TXT", _spf)]),
-        DKIM: (_ascii(dns.dkim_target) or f"v=DKIM1; p={_our_key(dns)}",
-               [(selector, "CNAME", _dkim_cname)] * bool(dns.dkim_target)
-               + [(selector, "TXT", _dkim_key)] * bool(dns.dkim_key)),
-        DMARC: ("v=DMARC1; p=none", [(f"_dmarc.{name}", "TXT", _dmarc)])}
-    # who needs no proof of ownership may have no token, and is shown none
-    return {check: every[check] for check in configured(dns) if wanted.token or check != OWNERSHIP}
-
-
-def _result(check: str, wanted: Wanted, answers: dict, expected: str, places: list) -> dict:
-    seen, (name, kind, _) = _see(wanted, answers, places), places[0]
-    place = {"type": kind, "name": name, "expected": expected}
-    problem, fix = texts(check, seen.reason, {**place, "shown": shown(name), **seen.values})
-    return {"state": STATES.get(seen.reason, FAIL), **place,
-            "found": [text[:LONGEST_FOUND] for text in seen.found][:MOST_FOUND],
-            "reason": seen.reason, "problem": problem, "fix": fix,
-            "required": check in wanted.required}
-
-
-def _see(wanted: Wanted, answers: dict, places: list) -> Seen:
-    """What the answers say of one check."""
-    reason = "missing"
+def _see(dns, expected: str, places: list, answers: dict) -> tuple[str, list, str]:
+    """What the answers say of one check: a reason, or "" where all is well; what was found; and why
+    there was no answer."""
     for name, kind, judge_records in places:
-        answer = answers.get((name, kind), Answer(NXDOMAIN))    # what was not asked cannot be
+        answer = answers[name, kind]
         if answer.outcome == UNKNOWN:
-            return Seen("no_answer", values={"why": answer.why})
-        if answer.records and (seen := judge_records(wanted, answer.records)):
-            return seen
-        if answer.outcome == NXDOMAIN and name == wanted.name:
-            reason = "no_domain"
-    return Seen(reason)
+            return "no_answer", [], answer.why
+        if answer.records and (seen := judge_records(dns, expected, answer.records)):
+            return (*seen, "")
+    return "missing", [], ""
 
 
-# The records. Each function is given all that is there; None: nothing of what it looks for is.
+# The records. Each function is given what is expected and all that is there, and says (reason, what
+# was found); None: nothing of what it looks for is there.
 
-def _ownership(wanted: Wanted, records: tuple) -> Seen | None:
-    prefix = wanted.dns.ownership_prefix.lower()
-    ours = [text for text in records if _bare(text).startswith(prefix)]
-    if prefix + wanted.token.lower() in map(_bare, ours):
-        return Seen(found=ours)
-    return Seen("other_token", ours) if ours else None
+def _ownership(dns, expected: str, records: tuple) -> tuple | None:
+    ours = [text for text in records if _bare(text).startswith(dns.ownership_prefix.lower())]
+    if not ours:
+        return None
+    return "" if expected.lower() in map(_bare, ours) else "other_token", ours
 
 
-def _mx(wanted: Wanted, records: tuple) -> Seen | None:
-    hosts = {_ascii(host) for host in wanted.dns.mx_hosts}
+def _mx(dns, _expected: str, records: tuple) -> tuple | None:
+    hosts = {_host(host) for host in dns.mx_hosts}
     found = [f"{preference} {host}" for preference, host in sorted(records)]
     ours = [preference for preference, host in records if host in hosts]
-    theirs = sorted(record for record in records if record[1] not in hosts)
+    theirs = [preference for preference, host in records if host not in hosts]
     if any(host == "." for _, host in records):         # RFC 7505
-        return Seen("null_mx", found)
+        return "null_mx", found
     if not ours:
-        return Seen("foreign_mx", found)
-    # Mail goes to the lowest number first, and to equal ones in any order (RFC 5321 5.1).
-    if not theirs or theirs[0][0] > min(ours):
-        return Seen(found=found)
-    preference, host = theirs[0]
-    return Seen("foreign_mx_first" if preference < min(ours) else "foreign_mx_level", found,
-                {"host": host, "ours": min(ours)})
+        return "foreign_mx", found
+    # Mail goes to the lowest number first (RFC 5321 5.1).
+    return "foreign_mx_first" if theirs and min(theirs) < min(ours) else "", found
 
 
-def _spf(wanted: Wanted, records: tuple) -> Seen | None:
-    found, ours = _of_version(records, r"v=spf1(\s|$)"), _include(wanted.dns)
-    if len(found) > 1:                      # RFC 7208 4.5
-        return Seen("two_records", found, {"number": len(found),
-                                           "with_ours": f", with {ours} in it"})
-    if found and ours not in (term.lstrip("+").rstrip(".") for term in _bare(found[0]).split()):
-        return Seen("no_include", found, {"ours": ours})
-    return Seen(found=found) if found else None
+def _spf(_dns, expected: str, records: tuple) -> tuple | None:
+    seen = _only_one(records, r"v=spf1(\s|$)")          # RFC 7208 4.5
+    if seen is None or seen[0]:
+        return seen
+    terms = [term.lstrip("+").rstrip(".") for term in _bare(seen[1][0]).split()]
+    return "" if expected.split()[1] in terms else "no_include", seen[1]
 
 
-def _dkim_cname(wanted: Wanted, records: tuple) -> Seen | None:
-    found = [f"CNAME {records[0]}"]
-    if records[0] == _ascii(wanted.dns.dkim_target):
-        return Seen(found=found)
-    return Seen("wrong_target", found, {"target": records[0]})
+def _dkim_cname(_dns, expected: str, records: tuple) -> tuple | None:
+    return "" if records[0] == expected else "wrong_target", [f"CNAME {records[0]}"]
 
 
-def _dkim_key(wanted: Wanted, records: tuple) -> Seen | None:
-    keys = {text: key[1] for text in records if (key := KEY.search(_closed(text)))}
-    if list(keys.values()) == [_our_key(wanted.dns)]:
-        return Seen(found=[*keys])
+def _dkim_key(dns, _expected: str, records: tuple) -> tuple | None:
+    found = [text for text in records if _key(text) is not None]
+    keys = [_key(text) for text in found]
+    if not found or keys == [_our_key(dns)]:
+        return ("", found) if found else None
     # an empty one is a revoked one (RFC 6376 3.6.1)
-    return Seen("wrong_key" if any(keys.values()) else "empty_key", [*keys]) if keys else None
+    return "wrong_key" if any(keys) else "empty_key", found
 
 
-def _dmarc(_wanted: Wanted, records: tuple) -> Seen | None:
-    found = _of_version(records, r"v\s*=\s*dmarc1\s*(;|$)")
-    if len(found) > 1:
-        return Seen("two_records", found, {"number": len(found), "with_ours": ""})
-    return Seen(found=found) if found else None
+def _dmarc(_dns, _expected: str, records: tuple) -> tuple | None:
+    return _only_one(records, r"v\s*=\s*dmarc1\s*(;|$)")
 
 
 # What they share
 
-def _of_version(records: tuple, pattern: str) -> list[str]:
-    return [text for text in records if re.match(pattern, _bare(text))]
+def _only_one(records: tuple, pattern: str) -> tuple | None:
+    """What `records` have of a kind of which there has to be one."""
+    found = [text for text in records if re.match(pattern, _bare(text))]
+    return ("two_records" if len(found) > 1 else "", found) if found else None
 
 
-def _include(dns) -> str:
-    return f"include:{_ascii(dns.spf_include)}"
-
-
-def _our_key(dns) -> str:
+def _our_key(dns) -> str | None:
     """From a whole record, or the key alone."""
-    text = _closed(dns.dkim_key)
-    found = KEY.search(text)
-    return found[1] if found else text
+    return _key(dns.dkim_key) or _key(f"p={dns.dkim_key}")
 
 
-def _closed(text: str) -> str:
-    """Without the spaces, which mean nothing in a DKIM record (RFC 6376 3.2)."""
-    return "".join(text.split()).strip('"')
+def _key(text: str) -> str | None:
+    """The key in a DKIM record, where spaces mean nothing (RFC 6376 3.2); None in another one."""
+    found = KEY.search("".join(text.split()).strip('"'))
+    return found[1] if found else None
 
 
 def _bare(text: str) -> str:
@@ -206,9 +173,6 @@ def _bare(text: str) -> str:
     return text.strip().strip('"').strip().lower()
 
 
-def _ascii(host: str) -> str:
-    """A host as DNS spells it."""
-    try:
-        return ascii_form(host)
-    except ValueError:
-        return host.rstrip(".").lower()
+def _host(name: str) -> str:
+    """A host's name as answers have it."""
+    return name.rstrip(".").lower()

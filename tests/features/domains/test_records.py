@@ -7,37 +7,20 @@ from datetime import timedelta
 import pytest
 
 from tests.support.bench import NOW
-from tests.support.product import (
-    FOUND,
-    Answer,
-    Wanted,
-    clock,
-    domain_after,
-    hostnames,
-)
-from tests.support.product import records as domain_checks
-
+from tests.support.product import FOUND, Answer, clock, domain_after, hostnames, records
 
 # What is good or not, and why, is shown with real name servers: tests/ports/test_domain_records.py
-def wanted(**changes) -> Wanted:
-    """With `[dns]` as a run sees it."""
-    section = types.SimpleNamespace(**{
-        "mx_hosts": (), "spf_include": "", "dkim_selector": "porter", "dkim_target": "",
-        "dkim_key": "", "ownership_prefix": "porter-verify=", **changes})
-    return Wanted("example.org", "Abc123", section, ("ownership",), True)
+DNS = types.SimpleNamespace(mx_hosts=(), spf_include="", dkim_selector="porter", dkim_target="",
+                            dkim_key="", ownership_prefix="porter-verify=")
 
 
-def test_what_is_not_configured_is_not_checked_and_not_asked_for():
-    bare = wanted()
-    assert domain_checks.configured(bare.dns) == ("ownership", "dmarc")
-    assert domain_checks.questions(bare) == [("example.org", "TXT"), ("_dmarc.example.org", "TXT")]
-
-
-def test_what_strangers_write_is_kept_short():
+def test_what_is_not_configured_is_not_asked_for_and_what_strangers_write_is_kept_short():
+    wanted = records.checks("example.org", "Abc123", DNS)
+    asked = [("example.org", "TXT"), ("_dmarc.example.org", "TXT")]
+    assert (list(wanted), records.questions(wanted)) == (["ownership", "dmarc"], asked)
     found = Answer(FOUND, tuple(f"porter-verify={number}" + "x" * 5000 for number in range(99)))
-    result = domain_checks.judge(wanted(), dict.fromkeys(domain_checks.questions(wanted()), found))
-    assert len(result["ownership"]["found"]) == 10
-    assert max(map(len, result["ownership"]["found"])) == 500
+    result = records.judge(wanted, dict.fromkeys(asked, found), DNS, ("ownership",))
+    assert [len(text) for text in result["ownership"]["found"]] == [500] * 5
 
 
 # Names
@@ -80,10 +63,10 @@ def row(status: str, **values) -> dict:
 
 
 @pytest.mark.parametrize("age, step", [
-    (timedelta(0), timedelta(minutes=15)), (timedelta(hours=23, minutes=59), timedelta(minutes=15)),
+    # by the next quarter of an hour
+    (timedelta(0), timedelta(minutes=14)), (timedelta(hours=23, minutes=59), timedelta(minutes=14)),
     (timedelta(days=1), timedelta(hours=1)), (timedelta(days=6, hours=23), timedelta(hours=1)),
     (timedelta(days=7), timedelta(days=1)), (timedelta(days=29), timedelta(days=1)),
-    (timedelta(days=29, hours=12), timedelta(hours=12)),               # not past its end
 ])
 def test_a_pending_domain_is_looked_at_ever_more_rarely(age, step):
     change = domain_after(row("pending", created_at=NOW - age), "fail", NOW, OPTIONS)
@@ -97,9 +80,10 @@ def walked(*looks: tuple) -> list[tuple]:
     for hours, verdict in looks:
         now = NOW + timedelta(hours=hours)
         warned = state["warned_at"] and clock.parse(state["warned_at"])
-        change = domain_after(state, verdict, now, OPTIONS, warned)
-        state = row(**{**state, **change.values})
-        events += [(hours, change.event)] if change.event else []
+        in_time = bool(warned) and now - warned >= timedelta(days=1)
+        values, event = domain_after(state, verdict, now, OPTIONS, in_time)
+        state = row(**{**state, **values})
+        events += [(hours, event)] if event else []
     return events
 
 
@@ -146,8 +130,7 @@ def test_a_verified_domain_is_warned_and_then_loses_its_status(name):      # R48
 @pytest.mark.parametrize("values, verdict, hours", [
     # never verified: on demand alone
     ({}, "fail", None),
-    ({}, "unknown", 1),                                             # asked for in vain: once more
-    ({"next_check_at": NOW}, "unknown", None),
+    ({}, "unknown", None),
     # verified before: it may come back
     ({"failing_since": NOW - timedelta(days=32)}, "fail", 24),
     ({"failing_since": NOW - timedelta(days=32)}, "unknown", 24),
