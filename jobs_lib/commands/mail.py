@@ -46,8 +46,6 @@ def run(args, make_session, config_path) -> int:
     author, address = mime.mailbox(config.section("personas").porter)
     now = session.ports.now()
     name = f"test.{now:%Y%m%d%H%M%S}.{os.urandom(4).hex()}"
-    domain = check(f"x@{mail.domain}").rpartition("@")[2]
-    headers = [("From", author), ("To", recipient), ("Subject", SUBJECT), ("Date", mime.date(now)),
-               ("Message-ID", f"<{name}@{domain}>"), ("Auto-Submitted", "auto-generated")]
-    return _sending.send(session, Envelope(mail.from_ or address, recipient),
-                         mime.message(headers, TEXT, None, name), name, args.json)
+    content = mime.message(author, recipient, SUBJECT, now, name, mail.domain, TEXT)
+    return _sending.send(session, Envelope(mail.from_ or address, recipient), content, name,
+                         args.json)

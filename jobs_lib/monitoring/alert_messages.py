@@ -162,14 +162,9 @@ def _email(message: Alert, way: Way) -> str:
 def _mail(message: Alert, recipient: str, mail, now) -> tuple:
     sender = check(mail.from_ or recipient)
     name = f"alert.{now:%Y%m%d%H%M%S}.{os.urandom(4).hex()}"
-    domain = check(f"x@{mail.domain}").rpartition("@")[2]
-    headers = [("From", f"jobs.py <{sender}>"), ("To", recipient),
-               ("Subject", mime.words(message.subject)),
-               ("Date", mime.date(now)), ("Message-ID", f"<{name}@{domain}>"),
-               ("Auto-Submitted", "auto-generated"),        # RFC 3834: so no machine answers
-               ("X-Priority", "1")]
-    return Envelope(sender, recipient), Message(IN_MEMORY, mime.message(headers, message.text, None,
-                                                                        name))
+    content = mime.message(f"jobs.py <{sender}>", recipient, message.subject, now, name,
+                           mail.domain, message.text)
+    return Envelope(sender, recipient), Message(IN_MEMORY, content)
 
 
 def _webhook(message: Alert, way: Way) -> str:

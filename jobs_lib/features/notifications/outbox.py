@@ -73,12 +73,6 @@ def compose(row: dict, recipient: str, personas: dict, domain: str, date) -> tup
     the same bytes. Text that an app stored as bytes or as a number is text all the same."""
     author, address = mime.mailbox(personas.get(row["persona"]) or personas[PORTER])
     created, html = clock.parse(row["created_at"]), row.get("body_html")
-    html = None if html is None else words(html)
-    domain = check(f"x@{domain}").rpartition("@")[2]            # in its xn-- form
-    name = f"notice.{row['id']}.{created:%Y%m%d%H%M%S}"
-    headers = [("From", author), ("To", recipient),
-               ("Subject", mime.words(row.get("subject") or "Notice")),
-               ("Date", mime.date(clock.parse(date))),
-               ("Message-ID", f"<{name}@{domain}>"),
-               ("Auto-Submitted", "auto-generated")]        # RFC 3834: so no machine answers
-    return mime.message(headers, words(row.get("body_text")), html, name), address
+    return mime.message(author, recipient, row.get("subject") or "Notice", clock.parse(date),
+                        f"notice.{row['id']}.{created:%Y%m%d%H%M%S}", domain,
+                        words(row.get("body_text")), None if html is None else words(html)), address
