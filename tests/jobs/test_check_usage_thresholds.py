@@ -118,15 +118,6 @@ def test_a_raised_limit_takes_nothing_back_and_judges_what_comes(bench):
         (60, 100), (70, 100), (80, 1000)]
 
 
-def test_a_lowered_limit_fires_what_is_crossed_now(bench):
-    bench.table("users", [user(emails=1000)])
-    bench.table("usage_daily", [used(600)])
-    bench.run(JOB)
-    bench.db.execute("UPDATE {users} SET email_limit = 600")
-    assert bench.run(JOB) == {"users": 1, "events": 3, "notices": 1}
-    assert told(bench)[-1] == "usage-threshold:1:2026-11-15:emails:100"
-
-
 def test_the_next_cycle_starts_from_zero(bench):
     bench.table("users", [user(emails=100)])
     bench.table("usage_daily", [used(100), used(80, day="2026-12-16")])

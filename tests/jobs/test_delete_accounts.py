@@ -14,7 +14,6 @@ import pytest
 import jobs_lib
 from tests.house.source import ROOT
 from tests.support.account import everything, found
-from tests.support.engines import on_mariadb
 from tests.support.exports import check, members, token, zips
 from tests.support.product import KINDS, ORDER, REFERENCES, RETRY, SENT, Result, clock
 
@@ -180,18 +179,6 @@ def test_all_are_closed_before_anything_slow(bench):
                                                             "users")]
     assert slow
     assert not any(sessions & {old.id, new.id} for sessions in slow)
-
-
-def test_a_large_account_is_closed_in_batches(bench):     # R16: 5,000 aliases are no mass change
-    jane = user(bench, deleted_at=bench.ago(minutes=1))
-    bench.bulk("aliases", [{"user_id": jane} for _ in range(5000)])
-    changed = []
-    bench.on_statement = lambda sql, values: changed.append("<= :last" in sql) if (
-        sql.startswith("UPDATE {aliases}")) else None
-    assert bench.run(JOB)["rows"] == 5000
-    assert changed[:-1] == [True] * (len(changed) - 1)
-    assert len(changed) > 1
-    assert bench.ids("aliases", "active = 1") == []
 
 
 # When it is erased
@@ -385,23 +372,6 @@ def test_it_is_retired_whatever_its_letters_and_no_other_address_is(bench):
         "shop@alias.example", " Shop@Alias.example", "home@jane.example", "jane@old.example")] == [
         True, True, False, False]
     assert "shop" not in str(bench.rows("retired_addresses"))
-
-
-@on_mariadb
-@pytest.mark.parametrize("rule", ["CASCADE", "RESTRICT"])
-def test_it_is_retired_although_the_apps_foreign_keys_delete_it(bench, rule):        # R56
-    bench.db.execute("ALTER TABLE aliases ADD COLUMN box_id BIGINT, ADD CONSTRAINT of_box FOREIGN "
-                     f"KEY (box_id) REFERENCES destinations (id) ON DELETE {rule}")
-    try:
-        jane = user(bench, deleted_at=bench.ago(**LONG_AGO))
-        bench.table("destinations", [{"id": 1, "user_id": jane, "email": "home@jane.example"}])
-        bench.table("aliases", [{"user_id": jane, "address": "shop@alias.example"}])
-        bench.db.execute("UPDATE aliases SET box_id = 1")
-        assert bench.run(JOB)["erased"] == 1
-        assert bench.ids("aliases") == []
-        assert jobs_lib.is_retired("shop@alias.example", config(bench))
-    finally:
-        bench.db.execute("ALTER TABLE aliases DROP FOREIGN KEY of_box, DROP COLUMN box_id")
 
 
 def test_many_rows_go_in_batches_and_a_run_out_of_time_goes_on(bench):

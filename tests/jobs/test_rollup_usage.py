@@ -3,15 +3,13 @@ or went."""
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections import Counter
 from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
 from tests.support.databases import bulk, lax
-from tests.support.engines import on_mariadb
-from tests.support.product import Busy, connect, rollup
+from tests.support.product import Busy, connect
 from tests.support.totals import added_up
 
 JOB, PURGE = "rollup_usage", "purge_message_logs"
@@ -348,30 +346,3 @@ def test_a_late_row_that_is_written_and_purged_in_mid_day_is_counted_in_the_end(
     for job in (JOB, PURGE, JOB):
         usage.run(job)
     assert agrees(usage)
-
-
-@on_mariadb          # nobody else can write meanwhile
-def test_a_day_is_read_at_one_moment_also_if_a_purge_ends_in_the_middle_of_it(usage):      # R58
-    """The rollup's own statement has read one table, and waits there for the purge, before it reads
-    the other."""
-    days = [usage.ago(days=age).date().isoformat() for age in (2, 1)]
-    usage.table("message_stats", [{"user_id": 1, "day": days[0], "direction": "send",
-                                   "status": "spam", "email_count": 6, "bytes_used": 6}])
-    logged(usage, 2)
-    usage.db.execute("CREATE VIEW held_stats AS SELECT * FROM message_stats WHERE"
-                     " GET_LOCK(CONCAT('held', bytes_used * 0), 60) >= 0")
-    other = connect(usage.url)
-    other.name.mapped["message_stats"] = "held_stats"
-    usage.db.value("SELECT GET_LOCK('held0', 0)")
-    reader = threading.Thread(target=lambda: other.batch(lambda: rollup._write(
-        other, "usage_daily", "day", rollup.DETAIL, day=days[0], next_day=days[1])), daemon=True)
-    reader.start()
-    while not usage.db.value("SELECT COUNT(*) FROM information_schema.processlist "
-                             "WHERE state = 'User lock'"):
-        assert reader.is_alive()
-    assert usage.run(PURGE, keep="1d") == {"deleted": 1}
-    assert reader.is_alive()
-    usage.db.value("SELECT RELEASE_LOCK('held0')")
-    reader.join(20)
-    other.close()
-    assert (usage.rows("message_logs"), added(usage.db)) == ([], [(1, days[0], 7, 16)])

@@ -25,6 +25,7 @@ from . import download, files
 
 # in which an account gets `per_day` exports; what lies further ahead is of a clock that was wrong
 DAY = timedelta(days=1)
+REFUSED = "refused"
 AT_ONCE = 200                # requests that one run ends, or a dry run looks at
 
 
@@ -84,14 +85,13 @@ class Requests(Work):
         self.put_back(row, RETRY, "the run was killed", row["claim_run"])
 
     def room(self, row: dict) -> str | None:
-        """What is against making it now, or any of the account, asked in the commit that begins
-        it: it is refused, which is stored by it; or another run makes one. Else its file gets its
-        name."""
+        """What is against making it now, asked in the commit that begins it: it is refused, which
+        is stored by it; or another run makes one of the account. Else its file gets its name."""
         # While the owner's row is locked, no other run begins a request of this account.
         user = owner(self.ctx, row, self.db.for_update)
         if why := refusal(self.ctx, user, row):
             self._refuse(user, row, why)
-            return "refused"
+            return REFUSED
         if self.db.value("SELECT COUNT(*) FROM {export_requests} WHERE user_id = :user "
                          f"AND status = 'running' AND NOT {UNCLAIMED}", user=row["user_id"]):
             return "later"
@@ -101,20 +101,15 @@ class Requests(Work):
         return None
 
     def _refuse(self, user: dict | None, row: dict, why: str) -> None:
-        """This request and all others of its owner that wait: the reason is the same for all. One
-        notice a day."""
+        """One notice a day."""
         ctx = self.ctx
-        number = ctx.db.execute(
-            "UPDATE {export_requests} SET status = 'failed', finished_at = :now, "
-            "next_attempt_at = NULL, error = :why "
-            "WHERE status = 'queued' AND user_id = :owner",
-            now=ctx.clock(), why=why, owner=row["user_id"])
-        ctx.count("refused", number)
-        ctx.log.event("export refused", id=row["id"], requests=number, reason=why)
-        times = text.counted(ctx.options.per_day, "time")
-        self._notify(user, "export_failed",
-                     f"export-refused:{row['user_id']}:{ctx.now:%Y-%m-%d}", row,
-                     why=f"You can export your account {times} within 24 hours.")
+        if self.end(row, why):
+            ctx.count("refused")
+            ctx.log.event("export refused", id=row["id"], reason=why)
+            times = text.counted(ctx.options.per_day, "time")
+            self._notify(user, "export_failed",
+                         f"export-refused:{row['user_id']}:{ctx.now:%Y-%m-%d}", row,
+                         why=f"You can export your account {times} within 24 hours.")
 
     def _notify(self, user: dict | None, kind: str, key: str, row: dict, **values) -> None:
         """Of an account that is deleted nobody reads it."""

@@ -37,9 +37,10 @@ def make_all(work: requests.Requests) -> None:
     folder = files.folder(ctx)
     while not ctx.should_stop(ctx.counts["exported"]) and (rows := work.take(ring, 1)):
         row, = rows
-        if work.begin(row, work.room) is True:
+        begun = work.begin(row, work.room)
+        if begun is True:
             _make(work, row, folder)
-        else:
+        elif begun != requests.REFUSED:
             ring.passed.add(row["user_id"])
     work.finish()
 

@@ -28,14 +28,14 @@ AT_ONCE = 50                        # users in one commit, with their notices
 SHOWN = 5
 ENDED = timedelta(hours=48)         # how long the last hours of a cycle may take to be counted
 
-Metric = namedtuple("Metric", "name limit of_what amounts")
-Metric.__doc__ = "What is counted, the column of its limit, and how a notice calls and shows it."
+# {what is counted: (the column of its limit, how a notice calls that)}
+METRICS = {"bandwidth": ("bandwidth_limit_bytes", "your data allowance"),
+           "emails": ("email_limit", "your email allowance")}
 Period = namedtuple("Period", "start end elapsed counting")
 Period.__doc__ = """A billing cycle as it is now: how many whole percent of it have passed, and the
 percentages that count now, ascending."""
-Crossing = namedtuple("Crossing", "metric used limit new is_news")
-Crossing.__doc__ = """The thresholds of a metric that a user has crossed since the last run,
-ascending; whether the highest is above all that were recorded before."""
+Crossing = namedtuple("Crossing", "metric used limit new")
+Crossing.__doc__ = "What a user has used of a metric, and the thresholds that are `new`, ascending."
 
 USERS = ("SELECT id, email, name, status, bandwidth_limit_bytes, email_limit, "
          "COALESCE(billing_anchor, created_at) AS anchored FROM {users} WHERE %s "
@@ -102,7 +102,7 @@ def _period(ctx, cycle) -> Period:
 
 
 def _crossings(ctx, period: Period, users: list[dict]) -> dict:
-    """{id of a user: Crossings}, of those of the users who have any."""
+    """{id of a user: Crossings, the highest first}, of those of the users who have any."""
     key, known, found = partial(ctx.db.key, "users"), defaultdict(set), {}
     asked = {"ids": [user["id"] for user in users], "start": period.start}
     used = {key(row["user_id"]): row for row in ctx.db.query(USED, **asked, end=period.end)}
@@ -111,22 +111,22 @@ def _crossings(ctx, period: Period, users: list[dict]) -> dict:
     for user in users:
         theirs = used.get(key(user["id"]))
         with isolated(ctx, user["id"]):
-            crossed = [_crossing(period, user, metric, theirs[metric.name],
-                                 known[key(user["id"]), metric.name])
-                       for metric in METRICS if theirs]
-            if any(crossed):
-                found[user["id"]] = [each for each in crossed if each]
+            crossed = [Crossing(metric, theirs[metric], user[column], new)
+                       for metric, (column, _) in METRICS.items() if theirs
+                       and (new := _reached(period, theirs[metric], user[column],
+                                            known[key(user["id"]), metric]))]
+            if crossed:
+                found[user["id"]] = sorted(crossed, key=lambda each: -each.new[-1])
     return found
 
 
-def _crossing(period: Period, user: dict, metric: Metric, used: int, known: set) -> Crossing | None:
-    limit = user[metric.limit]
+def _reached(period: Period, used: int, limit, known: set) -> list[int]:
+    """The percentages of a limit that count now, are reached, and have no event yet."""
     if isinstance(limit, (str, bytes)):                 # SQLite takes any text for a number
-        raise Invalid(f"{metric.limit} = {limit[:40]!r} is not a number")
-    new = [percent for percent in period.counting
-           if limit is not None and percent not in known
-           and (used * 100 >= limit * percent if limit > 0 else used > 0)]
-    return Crossing(metric, used, limit, new, new[-1] > max(known, default=0)) if new else None
+        raise Invalid(f"the limit {limit[:40]!r} is not a number")
+    return [percent for percent in period.counting
+            if limit is not None and percent not in known
+            and (used * 100 >= limit * percent if limit > 0 else used > 0)]
 
 
 # Recording and notifying
@@ -140,12 +140,11 @@ def _record(ctx, period: Period, ids: list) -> list[dict]:
     for user in users:
         crossed = crossings.get(user["id"], [])
         events += [{"user_id": user["id"], "cycle_start": period.start.isoformat(),
-                    "metric": each.metric.name, "threshold": percent, "used": each.used,
+                    "metric": each.metric, "threshold": percent, "used": each.used,
                     "limit_value": each.limit, "elapsed_percent": period.elapsed}
                    for each in crossed for percent in each.new]
-        news = sorted((each for each in crossed if each.is_news), key=lambda each: -each.new[-1])
-        if (news and ctx.options.notify and not is_over and user["status"] == "active"
-                and _notify(ctx, period, user, news) is not None):
+        if (crossed and ctx.options.notify and not is_over and user["status"] == "active"
+                and _notify(ctx, period, user, crossed) is not None):
             ctx.count("notices")
     ctx.count("users", len(crossings))
     ctx.count("events", len(events))
@@ -154,33 +153,22 @@ def _record(ctx, period: Period, ids: list) -> list[dict]:
     return events
 
 
-def _notify(ctx, period: Period, user: dict, news: list[Crossing]) -> int | None:
+def _notify(ctx, period: Period, user: dict, crossed: list[Crossing]) -> int | None:
     """Queue one notice of what is new, the highest first; the result of `notify`."""
-    first, items = news[0], [_item(each) for each in news]
-    key = f"usage-threshold:{user['id']}:{period.start}:{first.metric.name}:{first.new[-1]}"
+    first, items = crossed[0], [_item(each) for each in crossed]
+    key = f"usage-threshold:{user['id']}:{period.start}:{first.metric}:{first.new[-1]}"
     return notify(ctx, user, "usage_threshold", key, {
         "items": items, **{name: items[0][name] for name in ("all", "threshold", "of_what")},
         "cycle_end": render.day(period.end)})
 
 
 def _item(crossing: Crossing) -> dict:
-    metric, used, limit, new, _ = crossing
-    shown = metric.amounts(used, limit)
-    return {"threshold": new[-1], "all": new[-1] >= 100, "of_what": metric.of_what,
+    metric, used, limit, new = crossing
+    shown = f"{used:,}", counted(limit, "email")
+    if metric == "bandwidth":
+        # in the units of the limit: who sells 10 GB may have stored it as 10 times 1024 cubed
+        base = 1024 if limit % 1_000_000 and limit % 1_048_576 == 0 else 1000
+        shown = size(used, base), size(limit, base)
+    return {"threshold": new[-1], "all": new[-1] >= 100, "of_what": METRICS[metric][1],
             "percent": used * 100 // limit if limit > 0 else 100,
             "used": shown[0], "limit": shown[1]}
-
-
-def _bytes(used: int, limit: int) -> tuple[str, str]:
-    """In the units of the limit: who sells 10 GB may have stored it as 10 times 1024 three times
-    over."""
-    base = 1024 if limit % 1_000_000 and limit % 1_048_576 == 0 else 1000
-    return size(used, base), size(limit, base)
-
-
-def _emails(used: int, limit: int) -> tuple[str, str]:
-    return f"{used:,}", counted(limit, "email")
-
-
-METRICS = (Metric("bandwidth", "bandwidth_limit_bytes", "your data allowance", _bytes),
-           Metric("emails", "email_limit", "your email allowance", _emails))
