@@ -8,9 +8,11 @@ runs again a day later.
 """
 from __future__ import annotations
 
+import json
 from collections import namedtuple
 from contextlib import suppress
 from datetime import timedelta
+from itertools import product
 
 import pytest
 
@@ -279,6 +281,19 @@ def all_run(bench, first: bool) -> list:
     return wrong
 
 
+COMMANDS = ("status", "status --json", "list", "list --json", "history", "history --json", "report",
+            "report --private", "metrics", *(f"queue {name} {words}" for name in (
+                "forwards", "notifications", "webhooks", "exports", "domains", "deletions")
+                for words in ("", "--failed", "--owner 7")))
+
+
+def looked_at(bench) -> None:
+    """No command that shows rows ends with an error of its own."""
+    for words in COMMANDS:
+        shown = bench.command(*words.split(), code=None)
+        assert not words.endswith("--json") or json.loads(shown) is not None
+
+
 def configured(bench) -> None:
     """Everything on, and no limit that would make a neighbour wait."""
     bench.config(mail={"per_minute": "off", "per_hour": "off", "per_day": "off",
@@ -290,13 +305,14 @@ def configured(bench) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WRITTEN)
-def test_bad_rows_of_a_table_stop_no_job_and_no_neighbour(bench, name):       # R67, R23, R73
+def test_bad_rows_stop_no_job_no_neighbour_and_no_command(bench, name):       # R67, R23, R73, R77
     configured(bench)
     for other, rows in due(bench, MALLORY).items():
         if other != name:
             bench.table(other, rows)
     healthy(bench)
     assert hostile(bench, name, fed(name)) > 5
+    looked_at(bench)
     wrong = all_run(bench, first=True)
     bench.now += timedelta(days=1)
     bench.clock.seconds += 86_400
@@ -306,7 +322,41 @@ def test_bad_rows_of_a_table_stop_no_job_and_no_neighbour(bench, name):       # 
     assert not wrong, "\n".join(wrong)
 
 
-# Our own tables are memory: where it cannot be read, a run goes on as if there were none
+# Our own tables are shown, too
+
+def test_no_value_in_our_own_tables_stops_who_looks(bench):      # R67 R69 R77
+    bench.table("users", [{"id": ANN}])
+    at, writer = bench.ago(minutes=9), databases.lax(bench.url)
+    sound = {"job_runs": {"job": "purge_sessions", "status": "ok", "started_at": at,
+                          "finished_at": at, "duration_ms": 5, "counts": '{"sent": 1}'},
+             "attempts": {"kind": "forward", "item_id": 70, "began_at": at, "outcome": "sent"},
+             "alerts": {"kind": "failing", "since": at, "subject": "it",
+                        "first_seen_at": at}}
+    for name, row in sound.items():
+        taken = 0
+        for number, (column, value) in enumerate(product(fed(name), HOSTILE)):
+            unique = {"job_runs": "run_id", "alerts": "alert_key"}.get(name)
+            taken += _insert(writer, name, {**bench._filling(name), **row, **(
+                {unique: f"it:{number}"} if unique else {}), column.name: value}, column.name)
+        assert taken > 50, name
+    looked_at(bench)
+    bench.attempt("check_jobs")
+    bench.table("relay_state", [{"id": 1, "paused_until": bench.ahead(minutes=9), "reason": "x"}])
+    bench.table("job_state", [{"job": job} for job in JOBS])
+    for name, column in (("relay_state", "paused_until"), ("relay_state", "since"),
+                         ("relay_state", "reason"), ("job_state", "paused_at"),
+                         ("job_state", "due_after")):
+        for value in HOSTILE:
+            value = value.stored if isinstance(value, Octets) else value
+            with suppress(DatabaseError):
+                writer.execute(f"UPDATE {{{name}}} SET {column} = :value", value=value)
+            bench.command("list" if name == "job_state" else "status", code=None)
+    writer.close()
+    # a pause that is no time is none
+    assert bench.run("send_notifications") == bench.result["counts"]
+
+
+# They are memory: where it cannot be read, a run goes on as if there were none
 
 UNREADABLE = ("not json", '{"idle": "x", "keep": [1], "log_row": null}', "5", -2**63, 2**63 - 1,
               "2026-02-31 10:00:00", "0001-01-01", "", None, b"\xff\xfe")

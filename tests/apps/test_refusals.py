@@ -188,21 +188,6 @@ def test_a_look_changes_no_row(tmp_path, blank_url):                            
     bench.db.close()
 
 
-def test_two_alike_may_be_in_a_table_of_an_apps(blank_url):                                # R75
-    """Such as a deleted alias beside a new one: no unique index is asked for."""
-    db = connect(adopted.make(blank_url), tables=adopted.TABLES)
-    db.execute("DROP INDEX aliases_address" + " ON app_aliases" * blank_url.startswith("mysql"))
-    migrate(db, NOW)
-    found, = fit.indexes(db, ["aliases"])
-    assert (found.kind, found.name) == ("index", "aliases_address")
-    for _ in range(2):
-        db.insert("aliases", user_id=1, address="box@alias.example",
-                  created_at="2026-01-01 00:00:00")
-    db.execute(found.statements[-1])
-    assert fit.indexes(db, ["aliases"]) == []
-    db.close()
-
-
 @pytest.mark.parametrize("is_behind_a_view", (False, True))
 def test_nothing_is_tried_in_a_table_that_rolls_nothing_back(url, is_behind_a_view):   # R75
     stored = "Logins" if is_behind_a_view else "app_sessions"

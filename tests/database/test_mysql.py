@@ -160,24 +160,6 @@ def test_a_statement_that_is_ended_by_a_time_limit_is_a_conflict(url):     # R16
     db.close()
 
 
-def test_a_lock_wait_is_done_again_and_gives_up_after_three(db, url):
-    holder, impatient, tries = connect(url), connect(url, timeout=1), []
-
-    def work():
-        tries.append(1)
-        add(impatient, 1)                    # each try takes it back
-        add(impatient, 2)
-
-    with holder.transaction():
-        add(holder, 2, 10)
-        with pytest.raises(Busy):
-            impatient.batch(work)
-    assert len(tries) == 3
-    assert limits(db) == [0, 10]
-    for database in (holder, impatient):
-        database.close()
-
-
 def test_after_a_deadlock_the_rest_of_a_transaction_is_refused(db, url):
     # the server has rolled back: what follows would be stored at once, alone
     other = connect(url)

@@ -147,17 +147,6 @@ def test_an_incident_that_returns_within_half_an_hour_is_the_same_one(bench):   
         assert check(bench) == []
 
 
-def test_a_failure_that_moves_to_another_job_is_not_reported_again(bench):        # R60
-    fails(bench, "retry_forwards", error="no folder, 1")
-    fails(bench, "purge_sessions", error="no folder, 2")
-    assert len(check(bench)) == 1
-    key, = {row["alert_key"] for row in bench.rows("alerts")}
-    ended(bench, key.partition(":")[2], "ok", ago=timedelta(0))
-    later(bench, minutes=5)
-    assert check(bench) == []
-    assert len(bench.rows("alerts")) == 1
-
-
 # One cause, one alert
 
 def test_several_new_ones_are_one_message(bench):
@@ -438,18 +427,6 @@ def test_an_alert_says_what_since_when_the_error_and_what_to_run(bench):        
     assert "docs/alerts.md#failing" in text
     assert (mail.sender, mail.recipient) == ("jobs@example.org", OPERATOR)
     assert not re.search(rb"jane@|sesame", mail.raw + bench.web[0].body)
-
-
-def test_its_times_are_in_the_zone_of_the_schedules_by_name(bench):
-    setup(bench, core={"timezone": "Europe/Berlin"})
-    fails(bench, "retry_forwards")
-    bench.run(JOB)
-    mail, = bench.outbox
-    assert mail.subject == "[jobs] retry_forwards has failed 3 times since 15:15 CET on 24 Nov"
-    assert "since       2026-11-24 15:15:05 CET" in mail.text
-    assert "UTC" not in mail.text
-    # for programs
-    assert json.loads(bench.web[0].body)["incidents"][0]["since"] == "2026-11-24 14:15:05"
 
 
 def test_the_kinds_are_nine_and_each_has_its_heading_in_the_docs():

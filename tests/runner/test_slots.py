@@ -105,17 +105,6 @@ def test_a_job_that_is_enabled_begins_with_its_next_time_however_it_is_started( 
         assert len(slots(site, "dig")) == 1
 
 
-@pytest.mark.parametrize("is_known", [True, False], ids=["after migrate", "migrate forgotten"])
-def test_the_line_of_a_job_fires_nothing_from_before_the_install(site, is_known):      # R7
-    site.configure("dig", enabled="yes")
-    if is_known:
-        site.known("dig", since=utc("2026-11-24 14:30"))
-    site("dig", "--scheduled", now=NOW)
-    assert slots(site, "dig") == []
-    site("dig", "--scheduled", now="2026-11-24 14:35:01")
-    assert slots(site, "dig") == ["2026-11-24 14:35:00"]
-
-
 @pytest.mark.parametrize("day, schedule, expected", [
     # Berlin, 29 March 2026: 02:00 becomes 03:00, so 02:30 does not exist: due at 03:00, which is
     # 01:00 UTC.

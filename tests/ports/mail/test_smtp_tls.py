@@ -4,7 +4,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import socket
-import ssl
 
 import pytest
 
@@ -13,7 +12,7 @@ from tests.servers.certificates import Authority
 from tests.servers.misbehaving import Extra
 from tests.support.mail import CONTENT, ENVELOPE, short, soon
 from tests.support.patience import SOON
-from tests.support.product import is_loopback, session, tls_context
+from tests.support.product import is_loopback, session
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 SECURE = pytest.mark.parametrize("security", ["starttls", "tls"])
@@ -76,17 +75,6 @@ def test_without_a_ca_file_only_the_systems_roots_count(tls_relay, authority, op
     result = transport.send(ENVELOPE, stored(), soon(), 1)
     assert result.outcome == "relay"
     assert reason in result.text
-
-
-@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
-def test_tls_older_than_1_2_is_refused(tls_relay, authority, opened, stored):     # R34
-    context = authority.context("127.0.0.1")
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
-    server = tls_relay(context, "starttls")
-    transport = opened(port=server.port, security="starttls", ca_file=authority.ca_file)
-    assert transport.send(ENVELOPE, stored(), soon(), 1).outcome == "relay"
-    assert tls_context("ca_file", authority.ca_file).minimum_version == ssl.TLSVersion.TLSv1_2
 
 
 @pytest.mark.parametrize("offered, answer, text, commands", [
