@@ -325,12 +325,6 @@ class Database:
                 found.setdefault(row["name"], []).append(column)
         return found
 
-    def sizes(self) -> dict[str, int]:
-        """Bytes of each table and its indexes, by its name in the database, as the engine guesses
-        them; of all together, under "", where it keeps no such count."""
-        return {name: int(row["bytes"] or 0)
-                for name, row in self._spelled(self.dialect.sizes).items()}
-
     # The connection
 
     def connect(self) -> None:

@@ -48,38 +48,10 @@ def strip(days: list, label: str, height: float = 34) -> str:
     return picture(len(days) * (BAR + GAP) - GAP, height, label, "".join(marks), "chart strip")
 
 
-def stacked(days: list, label: str, height: float = 120) -> str:
-    """Runs of each day, `[(label, ok, early, bad)]`; failed ones on top, never too thin to be
-    seen."""
-    most = max((ok + early + bad for _, ok, early, bad in days), default=0) or 1
-    marks = []
-    for number, (words, ok, early, bad) in enumerate(days):
-        left, floor, parts = number * (BAR + GAP), height, ""
-        for style, runs in (("ok", ok), ("early", early), ("bad", bad)):
-            if runs:
-                tall = max(LEAST, runs / most * (height - 2 * LEAST))
-                floor -= tall
-                parts += _rect(style, left, max(0.0, floor), BAR, tall)
-        parts = parts or _rect("none", left, height - 1, BAR, 1)
-        marks.append(_day(words, left, height, parts))
-    return picture(len(days) * (BAR + GAP) - GAP, height, label, "".join(marks))
-
-
 def _day(label: str, left: float, height: float, bars: str) -> str:
     """The bars of a day, and an area over the whole height that shows its label."""
     hit = _rect("hit", left, 0, BAR, height)
     return f"<g><title>{escape(label)}</title>{hit}{bars}</g>"
-
-
-def meter(share: float, label: str, mark: float | None = None) -> str:
-    """How full something is, 0 to 1; from `mark` on it is nearly full, and hatched when over."""
-    width = 300.0
-    style = "bad" if share >= 1 else "early" if mark is not None and share >= mark else "ok"
-    body = _rect("track", 0, 0, width, 10) + _rect(style, 0, 0, width * min(1.0, max(0.0, share)),
-                                                   10)
-    if mark is not None:
-        body += _rect("gap", width * mark - 0.5, 0, 1, 10)
-    return picture(width, 10, label, body, "chart meter")
 
 
 def _rect(style: str, x: float, y: float, width: float, height: float) -> str:

@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 
 from jobs_lib import catalogue, clock
 from jobs_lib.database import stored
-from jobs_lib.database.schema import NAMES
 from jobs_lib.database.values import INVALID
 from jobs_lib.paths import VERSION, program
 
@@ -52,16 +51,14 @@ def collect(config, db, now) -> dict:
 
 
 def with_past(document: dict, db, now) -> dict:
-    """The same with what the charts need: 30 days of runs, sizes of tables."""
-    runs, sizes = run_statistics.by_job(db, now), db.sizes()
+    """The same with what the charts need: 30 days of runs."""
+    runs = run_statistics.by_job(db, now)
 
     def days(job: dict) -> dict:
         return {str(day): totals._asdict() for day, totals in runs.get(job["name"], {}).items()}
 
     return {**document, "jobs": [{**job, "days": days(job)} for job in document["jobs"]],
-            "days": [str(day) for day in run_statistics.days(now)],
-            "tables": _tables(db, sizes),
-            "database_bytes": sum(sizes.values())}
+            "days": [str(day) for day in run_statistics.days(now)]}
 
 
 def with_last_day(document: dict, db, now) -> dict:
@@ -146,21 +143,3 @@ def _mail(found) -> dict:
                         for name, (sent, limit) in found.sent().items()],
             "paused_until": _text(stored.time(relay["paused_until"])),
             "reason": found.relay and incidents.short_error(relay["reason"])}
-
-
-def _tables(db, sizes: dict) -> list[dict]:
-    """Our tables, the largest first. `rows` is the distance from the first id to the last: a count
-    would read them all. None where ids are text."""
-    present, found = db.tables(), []
-    for name in NAMES:
-        table = db.name(name)
-        if table in present and "id" in db.columns(name):
-            found.append({"name": name, "rows": _rows(db, name), "bytes": sizes.get(table)})
-    return sorted(found, key=lambda table: (table["bytes"] or 0, table["rows"] or 0), reverse=True)
-
-
-def _rows(db, name: str) -> int | None:
-    if name in db.text_keys:
-        return None
-    first, last = (db.value(f"SELECT {end}(id) AS id FROM {{{name}}}") for end in ("MIN", "MAX"))
-    return 0 if last is None else last - first + 1

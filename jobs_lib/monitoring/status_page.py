@@ -22,11 +22,9 @@ from .status_page_parts import (
     badge,
     day_name,
     definitions,
-    history,
-    mail,
+    host,
     queues,
     runs,
-    storage,
     total,
 )
 
@@ -68,8 +66,7 @@ def page(found: dict, zone, zone_name: str, private: bool = False) -> str:
     times = Times(clock.parse(found["generated_at"]), zone)
     title, made, zone_name = _verdict(found), times.made(), escape(zone_name)
     parts = {"": _hero(found, title, times, private), "Queues": queues(found, times),
-             "Jobs": _jobs(found, times, private), "Mail": mail(found, times, private),
-             "Runs": history(found), "Disk": storage(found)}
+             "Jobs": _jobs(found, times, private), "Host": host(found, times, private)}
     note = escape(f". {found['note']}") if found.get("note") else ""
     links = "".join(f'<a href="#{name.lower()}">{name}</a>' for name, part in parts.items()
                     if name and part)

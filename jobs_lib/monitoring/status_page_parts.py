@@ -8,8 +8,6 @@ from jobs_lib.database import stored
 from jobs_lib.engines.due import in_words
 from jobs_lib.text import moment, size
 
-from . import charts
-
 BAD, NONE = "\u2715", "\u2013"
 # {outcome: (style, sign)}
 OUTCOMES = {"ok": ("ok", "\u2713"), "partial": ("early", "\u25d0"),
@@ -17,13 +15,6 @@ OUTCOMES = {"ok": ("ok", "\u2713"), "partial": ("early", "\u25d0"),
             "skipped": ("none", NONE)}
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 WINDOWS = {"minute": "this minute", "hour": "in the last hour", "day": "in the last day"}
-NEARLY = 0.9                     # of a limit or a disk
-SHOWN_TABLES = 8
-SIZES = """<div class="card table sizes"><table>\
-<caption class="soft">The largest tables. Rows are counted from the first id to the last, so there \
-may be fewer.</caption>\
-<thead><tr><th scope="col">Table</th><th scope="col" class="number">Rows, at most</th>\
-<th scope="col" class="number">Size</th></tr></thead><tbody>{rows}</tbody></table></div>"""
 
 
 class Times:
@@ -122,83 +113,18 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def mail(found: dict, times: Times, private: bool) -> str:
-    """What was sent against the limits, and whether sending is paused."""
-    facts = found["mail"]
-    rows = "".join(_window(window) for window in facts["windows"])
-    if facts["paused_until"]:
-        why = f": {facts['reason']}" if private and facts["reason"] else ""
-        rows = (f'<p>{_badge("bad", "! paused")} No mail is sent until '
-                f'{times.at(facts["paused_until"])}{escape(why)}.</p>{rows}')
-    rows = rows or '<p class="soft">No limit is set in [mail], so nothing is counted.</p>'
-    return ('<section><h2 id="mail">Mail sent against the limits</h2>'
-            f'<div class="card">{rows}</div></section>')
-
-
-def _window(window: dict) -> str:
-    sent, limit = window["sent"], window["limit"]
-    text = f"{sent:,} of {limit:,} recipients {WINDOWS[window['name']]}"
-    return _meter(text, f"({sent * 100 // limit} %)", sent / limit, text)
-
-
-def _meter(name: str, text: str, share: float, label: str) -> str:
-    return (f'<div class="meter-row"><div class="pair"><span>{escape(name)}</span>'
-            f'<span class="soft">{text}</span></div>{charts.meter(share, label, NEARLY)}</div>')
-
-
-def history(found: dict) -> str:
-    """The chart of all runs of 30 days."""
-    jobs = found["jobs"]
-    if not any(job["days"] for job in jobs):
-        return ""
-    days = {name: total(job["days"][name] for job in jobs if name in job["days"])
-            for name in found["days"]}
-    whole = runs(total(days.values()))
-    most = max(sum(day.values()) for day in days.values())
-    chart = charts.stacked([(f"{day_name(name)}: {runs(day)}", day["ok"], day["early"], day["bad"])
-                            for name, day in days.items()], f"Runs of all jobs in 30 days: {whole}")
-    worst = "".join(f"<li>{escape(text)}</li>" for text in _worst(jobs))
-    return ('<section><h2 id="runs">Runs in 30 days</h2><div class="card">'
-            f'<div class="pair"><span>{whole}</span>'
-            f'<span class="soft">at most {most:,} a day</span></div>'
-            f'<div class="whole">{chart}</div>{_ends(day_name(found["days"][0]))}'
-            + definitions(("ok", "ok"), ("early", "ended early, to continue"), ("bad", "failed"))
-            + (f'<ul class="soft">{worst}</ul>' if worst else "") + "</div></section>")
-
-
-def _worst(jobs: list[dict]) -> list[str]:
-    """A sentence for each of the jobs that failed most."""
-    failed = [(total(job["days"].values())["bad"], job) for job in jobs]
-    worst = sorted((pair for pair in failed if pair[0]), key=lambda pair: -pair[0])[:5]
-    return [f"{job['name']} failed {number:,} {'time' if number == 1 else 'times'}, last on "
-            f"{day_name(max(name for name, day in job['days'].items() if day['bad']))}"
-            for number, job in worst]
-
-
-def storage(found: dict) -> str:
-    """Free space and large tables."""
-    disks = "".join(_disk(disk) for disk in found["disks"])
-    rows = "".join(_table(table) for table in found["tables"][:SHOWN_TABLES]
-                   if table["rows"] != 0)
-    table = SIZES.format(rows=rows) if rows else ""
-    return ('<section><h2 id="disk">Disk and tables</h2><div class="grid">'
-            f'<div class="card">{disks}'
-            f'<p class="soft">The database takes {size(found["database_bytes"])}.</p></div>'
-            f'{table}</div></section>')
-
-
-def _disk(disk: dict) -> str:
-    used = 1 - disk["free"] / disk["total"] if disk["total"] else 0
-    holds, text = ", ".join(disk["holds"]), f"{size(disk['free'])} free of {size(disk['total'])}"
-    return _meter(_capital(holds), text, used, f"{holds}: {text}")
-
-
-def _table(table: dict) -> str:
-    taken = size(table["bytes"]) if table["bytes"] is not None else "-"
-    rows = f"{table['rows']:,}" if table["rows"] is not None else "-"
-    return (f'<tr><th scope="row">{escape(table["name"])}</th><td '
-            f'class="number">{rows}</td><td class="number">{taken}</td></tr>')
-
-
-def _ends(first: str) -> str:
-    return f'<div class="ends" aria-hidden="true"><span>{first}</span><span>today</span></div>'
+def host(found: dict, times: Times, private: bool) -> str:
+    """What was sent against the limits, whether sending is paused, and the space that is left."""
+    mail, lines = found["mail"], []
+    if mail["paused_until"]:
+        why = f": {mail['reason']}" if private and mail["reason"] else ""
+        lines.append(f'{_badge("bad", "! paused")} No mail is sent until '
+                     f'{times.at(mail["paused_until"])}{escape(why)}.')
+    lines += [f"{each['sent']:,} of {each['limit']:,} recipients {WINDOWS[each['name']]}"
+              for each in mail["windows"]] or ["No limit is set in [mail], so nothing is counted."]
+    disks = [f"{size(disk['free'])} free of {size(disk['total'])} for "
+             f"{escape(', '.join(disk['holds']))}" for disk in found["disks"]]
+    cards = "".join(f'<div class="card" id="{title.lower()}"><h3>{title}</h3>'
+                    + "".join(f"<p>{line}</p>" for line in facts) + "</div>"
+                    for title, facts in (("Mail", lines), ("Disk", disks)))
+    return f'<section><h2 id="host">Host</h2><div class="grid">{cards}</div></section>'

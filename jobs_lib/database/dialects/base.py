@@ -16,7 +16,6 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     snapshot_blocks_writers(raw) -> bool      whether such a transaction makes all writers wait
     tables, columns, indexes                  statements that read the catalogue; foreign_keys and
                                               views: "" where they matter to nobody
-    sizes                                     one for the bytes of each table, or of all under ''
     day(column), word(column)                 a time as a day, any text as our columns take it
     later(column, seconds)                    so long after a time
     types, now_default(db), table_options, drop_index(index, table), transactional_ddl

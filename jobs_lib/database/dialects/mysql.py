@@ -383,6 +383,3 @@ indexes = ("SELECT index_name AS name, column_name AS column_name, non_unique = 
            " FROM information_schema.statistics"
            " WHERE table_schema = DATABASE() AND table_name = :name "
            "ORDER BY index_name, seq_in_index")
-sizes = ("SELECT table_name AS name, @@lower_case_table_names > 0 AS folds,"
-         " data_length + index_length AS bytes FROM information_schema.tables"
-         " WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'")

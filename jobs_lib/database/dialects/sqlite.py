@@ -412,5 +412,3 @@ any_type = True                      # a column takes values of any type
 indexes = ("SELECT l.name AS name, i.name AS column_name, l.\"unique\" AS is_unique "
            "FROM pragma_index_list(:name) l,"
            " pragma_index_info(l.name) i ORDER BY l.name, i.seqno")
-sizes = ("SELECT '' AS name, 0 AS folds, page_count * page_size AS bytes FROM pragma_page_count, "
-         "pragma_page_size")
