@@ -8,7 +8,6 @@ from functools import partial
 from jobs_lib import clock
 from jobs_lib.database.values import INVALID
 from jobs_lib.engines import audit, guard
-from jobs_lib.errors import Conflict
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.reminders import (
     SAMPLE_ROWS,
@@ -21,6 +20,7 @@ from jobs_lib.text import counted
 
 EVENT = "alias.expired"
 MOST = 500                      # aliases of one owner that are switched off in one transaction
+ALL = 2 ** 31                   # that a dry run counts
 # of an older end nobody is notified any more: it was long ago, as on a first run
 NEWS = timedelta(days=7)
 PAST = "active = 1 AND expires_at >= :first AND expires_at < :ended"
@@ -40,17 +40,16 @@ def expire(ctx) -> None:
     past = {"first": clock.FIRST, "ended": ctx.now}
     sample: list[dict] = []
     for user_id in owners(ctx, "aliases", "expires_at", PAST, past):
-        is_more = True
+        number = MOST
         with alone(ctx, user_id):
-            while is_more and not ctx.should_stop(ctx.counts["expired"]):
+            while number == MOST:
                 rows = ctx.db.batch(partial(_switch_off, ctx, user_id, past))
-                is_more = len(rows) == MOST and not ctx.dry_run
                 sample += rows[:SAMPLE_ROWS - len(sample)]
-                ctx.progress(ctx.counts["expired"], notices=ctx.counts["notices"])
-                if not ctx.dry_run:
-                    ctx.sleep(ctx.db.dialect.batches.pause)     # others write too
-        if ctx.should_stop(ctx.counts["expired"]):
-            break
+                # a dry run would find the same ones again
+                number = 0 if ctx.dry_run else len(rows)
+                ctx.sleep(0 if ctx.dry_run else ctx.db.dialect.batches.pause)
+                if ctx.should_stop(ctx.counts["expired"]):      # then `owners` ends, too
+                    break
     if ctx.dry_run:
         ctx.show(f"deactivate {counted(ctx.counts['expired'], 'alias', 'aliases')}, with "
                  f"{counted(ctx.counts['notices'], 'notice')}", sample)
@@ -59,14 +58,11 @@ def expire(ctx) -> None:
 def _switch_off(ctx, user_id, past: dict) -> list[dict]:
     """The next of this owner's that are past their end, which are locked; in a dry run all of them.
     A transaction."""
-    most = ctx.within_limit(2 ** 31 if ctx.dry_run else MOST, ctx.counts["expired"])
+    most = ctx.within_limit(ALL if ctx.dry_run else MOST, ctx.counts["expired"])
     rows = ctx.db.query(OF_OWNER + ctx.db.for_update, user_id=user_id, most=most, **past)
     if rows and not ctx.dry_run:
-        changed = ctx.db.execute(
-            f"UPDATE {{aliases}} SET active = 0 WHERE id IN (:ids) AND {PAST}",
-            ids=[row["id"] for row in rows], **past)
-        if changed != len(rows):
-            raise Conflict("aliases changed while they were switched off")
+        ctx.db.execute("UPDATE {aliases} SET active = 0 WHERE id IN (:ids)",
+                       ids=[row["id"] for row in rows])
         audit.record_all(ctx.db, now=ctx.clock(), event=EVENT, entries=[
             (user_id, {"alias_id": row["id"], "address": row["address"],
                        "expires_at": row["expires_at"]}) for row in rows])
@@ -90,10 +86,6 @@ def _due(ctx) -> tuple[str, dict]:
     return sql, {"ended": ctx.now, "announced": ctx.now + span}
 
 
-def _key(kind: str, ctx, row: dict) -> str:
-    return f"{kind}:{row['id']}:{row['expires_at']}"
-
-
 def _values(ctx, user: dict, rows: list[dict]) -> dict:
     ends = [clock.parse(row["expires_at"]) for row in rows]
     return {
@@ -104,6 +96,6 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
 
 
 EXPIRING = Reminder("alias_expiring", "aliases", "expires_at", ("address",), _due,
-                    ("expiry_notified_at",), partial(_key, "alias-expiring"), _values)
+                    ("expiry_notified_at",), "alias-expiring:{id}:{expires_at}", _values)
 EXPIRED = Reminder("alias_expired", "aliases", "expires_at", ("address",), due=None,
-                   key=partial(_key, "alias-expired"), values=_values)
+                   key="alias-expired:{id}:{expires_at}", values=_values)

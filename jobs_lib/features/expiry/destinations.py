@@ -13,8 +13,6 @@ from jobs_lib.features.notifications import render, warnings
 from jobs_lib.features.notifications.reminders import Reminder, remind
 
 EVENT = "destination.removed"
-# a warning of longer ago is written again: removals were off, or an alias used it meanwhile
-FORGOTTEN = timedelta(days=30)
 IDS_AT_ONCE = 500
 
 # Values, not EXISTS: that MariaDB may answer by reading the whole of the other table.
@@ -30,7 +28,8 @@ LISTS = ("{notifications}.user_id = {destinations}.user_id"
          " AND {notifications}.kind = 'destination_removal'"
          " AND {notifications}.created_at = {destinations}.removal_notified_at"
          " AND {destinations}.verified_at IS NULL")
-IS_WARNED = warnings.warned_sql("destinations", "{destinations}.created_at", LISTS)
+MAY_GO = (f"removal_notified_at IS NOT NULL AND {USE} IS NULL AND {AWAITED} IS NULL AND "
+          + warnings.warned_sql("destinations", "{destinations}.created_at", LISTS))
 
 
 def remove(ctx) -> None:
@@ -49,10 +48,7 @@ def remove(ctx) -> None:
 def _may_go(ctx, after: timedelta) -> tuple[str, dict]:
     """Its owner was warned in time, no alias uses it, no forward waits for it; judged in the DELETE
     itself."""
-    sql = (f"removal_notified_at >= :forgotten AND {IS_WARNED} AND {USE} IS NULL "
-           f"AND {AWAITED} IS NULL")
-    return sql, {"forgotten": _forgotten(ctx, after), **warnings.warned_values(
-        ctx, ctx.options.warn_before, after)}
+    return MAY_GO, warnings.warned_values(ctx, ctx.options.warn_before, after)
 
 
 def _with_them(ctx, rows) -> None:
@@ -74,19 +70,12 @@ UNUSED = Purge("destinations", (
 
 # Notices
 
-def _forgotten(ctx, after: timedelta):
-    """A warning from before this no longer counts. It counts for longer than one that cannot be
-    sent has to wait."""
-    return ctx.now - ctx.options.warn_before - after - FORGOTTEN
-
-
 def _to_go(after: timedelta) -> Reminder:
     """The warning of removals `after` so long."""
     def due(ctx) -> tuple[str, dict]:
         sql = ("verified_at IS NULL AND created_at >= :first AND created_at < :announced AND "
-               "(removal_notified_at IS NULL OR removal_notified_at < :forgotten) "
-               f"AND {USE} IS NULL")
-        return sql, {"first": clock.FIRST, "forgotten": _forgotten(ctx, after),
+               f"removal_notified_at IS NULL AND {USE} IS NULL")
+        return sql, {"first": clock.FIRST,
                      "announced": guard.announced(ctx.options, ctx.now, after)}
 
     def values(ctx, user: dict, rows: list[dict]) -> dict:
@@ -97,11 +86,9 @@ def _to_go(after: timedelta) -> Reminder:
             item["removed"] = render.minute(end)
         return {**shown, "first_day": render.day(min(ends))}
 
-    def key(ctx, row: dict) -> str:
-        return f"destination-removal:{row['id']}:{ctx.now:%Y-%m-%d}"
-
     return Reminder("destination_removal", "destinations", "created_at", ("email",), due,
-                    ("removal_notified_at", "reminded_at"), key, values, LISTS)
+                    ("removal_notified_at", "reminded_at"), "destination-removal:{id}:{day}",
+                    values, LISTS)
 
 
 def _due_reminder(ctx) -> tuple[str, dict]:
@@ -111,10 +98,6 @@ def _due_reminder(ctx) -> tuple[str, dict]:
            f"OR {USE} IS NOT NULL)")
     return sql, {"first": clock.FIRST, "remind_from": ctx.now - ctx.options.remind_after,
                  "announced": guard.announced(ctx.options, ctx.now, ctx.options.remove_after)}
-
-
-def _reminder_key(ctx, row: dict) -> str:
-    return f"destination-reminder:{row['id']}:{row['created_at']}"
 
 
 def _values(ctx, user: dict, rows: list[dict]) -> dict:
@@ -128,4 +111,5 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
 
 
 UNVERIFIED = Reminder("destination_reminder", "destinations", "created_at", ("email",),
-                      _due_reminder, ("reminded_at",), _reminder_key, _values)
+                      _due_reminder, ("reminded_at",), "destination-reminder:{id}:{created_at}",
+                      _values)

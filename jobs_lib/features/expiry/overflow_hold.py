@@ -32,24 +32,10 @@ def expire(ctx, declared) -> dict:
     due = begin(ctx, declared)
     if due is None:
         return ctx.counts
-    ctx.counts.update(notices=0, waiting=0)
-    keep = due.limits["keep"]
-    if keep is not None:
+    ctx.count("notices", 0)
+    if keep := due.limits["keep"]:
         remind(ctx, _warning(keep))
-        _count_waiting(ctx, keep)
     return finish(ctx, due)
-
-
-def _count_waiting(ctx, keep: timedelta) -> None:
-    """Count what is past its time, and stays until its owner was warned in time."""
-    sql, values = is_warned(ctx, keep)
-    waiting = ctx.db.value(
-        "SELECT COUNT(*) FROM {overflow_hold} WHERE released_at IS NULL AND held_at >= :first "
-        f"AND held_at < :past AND CASE WHEN {sql} THEN 0 ELSE 1 END = 1", first=clock.FIRST,
-        past=ctx.now - keep, **values)
-    ctx.counts["waiting"] = waiting
-    if ctx.dry_run and waiting:
-        ctx.show(f"keep {waiting:,} past their time: their warning was not sent 24 hours ago", [])
 
 
 def _warning(keep: timedelta) -> Reminder:
@@ -59,12 +45,10 @@ def _warning(keep: timedelta) -> Reminder:
                "AND held_at < :warned_from")
         return sql, {"first": clock.FIRST, "warned_from": ctx.now - keep + ctx.options.warn_before}
 
-    def key(ctx, row: dict) -> str:
-        return f"overflow-warning:{row['user_id']}:{ctx.now:%Y-%m-%d}"
-
     return Reminder("overflow_warning", "overflow_hold", "held_at",
-                    ("alias_id", "sender", "subject", "size_bytes"), due, ("warned_at",), key,
-                    partial(_values, keep), LISTS, "warning_id")
+                    ("alias_id", "sender", "subject", "size_bytes"), due, ("warned_at",),
+                    "overflow-warning:{user_id}:{day}", partial(_values, keep), LISTS,
+                    "warning_id")
 
 
 def _values(keep: timedelta, ctx, user: dict, rows: list[dict]) -> dict:

@@ -91,11 +91,6 @@ def in_words(code, error) -> tuple[str, str, bool]:
     return (*OUR_FAULT, True) if EXCEPTION.match(text) else (*NO_ANSWER, False)
 
 
-def _key(ctx, row: dict) -> str:
-    """What fails after today's notice waits for tomorrow's."""
-    return f"forward-failed:{row['user_id']}:{ctx.now:%Y-%m-%d}"
-
-
 def _skip(ctx, rows: list[dict]) -> bool:
     """Whether machines sent all of them (RFC 3834): such mail causes no notice by itself, since two
     machines could answer each other for ever. Where a notice is written anyway, it lists it."""
@@ -158,5 +153,7 @@ def _when(moment) -> str:
 
 FAILED = Reminder("forward_failed", "failed_emails", "id", (
     "alias_id", "envelope_from", "envelope_to", "raw_path", "attempts", "last_code", "last_error",
-    "created_at", "finished_at"), lambda ctx: (UNREPORTED, {}), (), _key, _values, LISTS,
+    "created_at", "finished_at"), lambda ctx: (UNREPORTED, {}), (),
+    # what fails after today's notice waits for tomorrow's
+    "forward-failed:{user_id}:{day}", _values, LISTS,
     "notice_id", MOST, "envelope_to", _skip)

@@ -32,8 +32,8 @@ age        the column that orders them, with an index: a time, or `id`
 columns    what the notice needs of a row
 due        function of the Context -> (SQL, values): the rows that are due and not marked yet
 marks      the columns that take the time of the notice
-key        function of (ctx, row) -> dedupe key: of the first row it names the notice, and a row
-           whose own key was used is listed no more
+key        dedupe key, with columns of a row and `{day}` to be filled in: of the first row it names
+           the notice, and a row whose own key was used is listed no more
 values     function of (ctx, user, rows) -> what the templates show, besides `name`
 lists      of a warning, SQL: a row that it still concerns is listed by a row of `notifications`
 listed_by  the column that takes the notice's id, or None
@@ -136,16 +136,20 @@ def remind_owner(ctx, reminder: Reminder, user_id, rows: list[dict]) -> list[dic
     user = ctx.db.row("SELECT id, email, name, status FROM {users} WHERE id = :id", id=user_id)
     if user is None or user["status"] not in _statuses(reminder):
         return []
-    keys = [enqueue.dedupe_key(reminder.key(ctx, row)) for row in rows]
+
+    def key(row: dict) -> str:
+        return enqueue.dedupe_key(reminder.key.format(**row, day=ctx.now.date()))
+
     used = {row["dedupe_key"] for row in ctx.db.query(
-        "SELECT dedupe_key FROM {notifications} WHERE dedupe_key IN (:keys)", keys=list({*keys}))}
-    rows = [row for row, key in zip(rows, keys) if key not in used]
+        "SELECT dedupe_key FROM {notifications} WHERE dedupe_key IN (:keys)",
+        keys=list({key(row) for row in rows}))}
+    rows = [row for row in rows if key(row) not in used]
     if not rows or (reminder.skip and reminder.skip(ctx, rows)):
         return []
     user["email"] = _address(ctx, reminder, user, rows)
     # the same in the notice and in the rows, so that they can be matched
     now = ctx.clock()
-    notice = enqueue.notify(ctx, user, reminder.kind, reminder.key(ctx, rows[0]),
+    notice = enqueue.notify(ctx, user, reminder.kind, key(rows[0]),
                             reminder.values(ctx, user, rows), now)
     marks = dict.fromkeys(reminder.marks, now)
     if reminder.listed_by:
