@@ -62,13 +62,10 @@ def _mark(batches: Batches) -> None:
     """The account counts as closed, and its owner is notified of the day, in one commit."""
     batches.check_status()
     ctx, account = batches.ctx, batches.account
-    known = ctx.db.row(
-        "SELECT id, requested_at, revoked_at FROM {account_deletions} "
+    id = ctx.db.value(
+        "SELECT id FROM {account_deletions} "
         f"WHERE user_ref = :ref AND completed_at IS NULL{ctx.db.for_update}", ref=account.ref)
-    if known and known["revoked_at"] and known["requested_at"] == account.deleted_at:
-        return                          # a run of another host was quicker
-    id = known["id"] if known else ctx.db.insert("account_deletions", user_ref=account.ref,
-                                                 counts="{}")
+    id = id or ctx.db.insert("account_deletions", user_ref=account.ref, counts="{}")
     if not account.is_timed:            # its grace begins when it is seen
         ctx.db.execute("UPDATE {users} SET deleted_at = :now WHERE id = :id", now=ctx.now,
                        id=account.id)

@@ -11,7 +11,7 @@ from jobs_lib.database import stored
 from jobs_lib.engines import audit, spool
 from jobs_lib.engines.purge import SAMPLE_ROWS
 from jobs_lib.errors import JobsError
-from jobs_lib.folders import open_own, private
+from jobs_lib.folders import open_own
 from jobs_lib.text import counted
 
 from .batches import Batches, of_each
@@ -87,7 +87,6 @@ def note_erased(ctx, entry: dict) -> None:
     path = os.path.join(ctx.section("core").state_dir, LEDGER)
     line = json.dumps({**entry, "database": spool.database_id(ctx.db)}, sort_keys=True) + "\n"
     try:
-        private(os.path.dirname(path))
         with os.fdopen(open_own(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "ab") as file:
             end = file.tell()
             if end and os.pread(file.fileno(), 1, end - 1) != b"\n":

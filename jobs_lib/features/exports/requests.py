@@ -118,14 +118,6 @@ class Requests(Work):
             asked = clock.parse_any(row["requested_at"]) or self.ctx.now
             notify(self.ctx, user, kind, key, {"requested": render.day(asked), **values})
 
-    def store_progress(self, row: dict, percent: int) -> bool:
-        """Store how far it is. False when it is no longer this run's: cancelled, or the account is
-        being deleted."""
-        return self.db.execute(
-            "UPDATE {export_requests} SET progress = :percent "
-            "WHERE id = :id AND claim_run = :run AND status = 'running'",
-            percent=percent, id=row["id"], run=self.ctx.run_id) == 1
-
     def store_ready(self, row: dict, written) -> bool:
         """It can be downloaded, and no older one of the account any more; its owner is notified,
         inside a transaction. False when the account is not active, or the request was withdrawn."""

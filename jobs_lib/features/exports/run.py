@@ -15,13 +15,11 @@ from jobs_lib.folders import new_file, publish
 from jobs_lib.text import counted
 
 from . import download, files, requests, writer
-from .requests import AT_ONCE
 
 STORED_SECONDS = 2.0         # between two commits of the progress
 # of the budget: an attempt that had less time is not counted when the time is up
 FAIR_SHARE = 0.5
 SHOWN = 10
-NOT_WANTED = "the request was withdrawn, or the account is not active any more"
 NO_PAGE = "there is no page to download exports from: set [export] url, or [core] app_url"
 
 
@@ -56,7 +54,7 @@ def _make(work: requests.Requests, row: dict, folder: str) -> None:
         written = _write(work, row, path + files.PART)
         publish(path + files.PART, path)
         if not until_stored(ctx, partial(work.store_ready, row, written)):
-            raise _Unfinished(POSTPONED, NOT_WANTED)
+            raise _Unfinished(POSTPONED, "it was withdrawn, or the account is not active any more")
         ctx.count("exported")
         ctx.log.event("exported", id=row["id"], rows=written.rows, bytes=written.bytes)
     except _Unfinished as error:
@@ -91,8 +89,9 @@ def _write(work: requests.Requests, row: dict, draft: str):
                 "written" + (": let [export_accounts] budget be more" if is_over else ""))
         if ctx.monotonic() - stored >= STORED_SECONDS:
             stored = ctx.monotonic()
-            if not work.store_progress(row, min(99, 100 * rows // max(1, total))):
-                raise _Unfinished(POSTPONED, NOT_WANTED)
+            ctx.db.execute("UPDATE {export_requests} SET progress = :percent WHERE id = :id "
+                           "AND claim_run = :run", id=row["id"], run=ctx.run_id,
+                           percent=min(99, 100 * rows // max(1, total)))
 
     with closing(ctx.reader()) as db, new_file(draft) as file:
         return writer.write(file, db, row["user_id"], ctx.clock(), look)
@@ -111,7 +110,8 @@ def preview(ctx) -> dict:
     ring, over = Ring(work), requests.over(ctx)
     made: list[dict] = []
     refused: list[dict] = []
-    while (len(made) < ctx.within_limit(AT_ONCE) and len(refused) < AT_ONCE
+    most = requests.AT_ONCE
+    while (len(made) < ctx.within_limit(most) and len(refused) < most
            and (rows := work.take(ring, 1))):
         more = sum(other["user_id"] == rows[0]["user_id"] for other in made)
         why = requests.refusal(ctx, requests.owner(ctx, rows[0]), rows[0], more)
