@@ -34,6 +34,7 @@ LOST_AGAIN = 2                  # connections lost in a row before DATA: the rel
 LOST_DELAY = timedelta(minutes=15)
 # it may be this message that the relay cannot stand: it goes behind the others
 ITS_OWN = (outcomes.LOST, outcomes.UNREADABLE)
+FIRST, NONE = " AND COALESCE(attempts, 0) = 0", " AND 0 = 1"     # MailSource.first_attempts
 NOBODY_PAID = "No message has lost an attempt"
 
 
@@ -43,7 +44,7 @@ class MailSource:
 
     event = ""                      # what a message is called in the log
     to = ""                         # the column with the recipient's address
-    has_first_attempts = False      # whether there are rows that have not failed before
+    first_attempts = NONE           # SQL: of rows that have not failed before
 
     def reasons_to_cancel(self, rows: list[dict]) -> dict:
         """{row id: why nobody waits for it any more}, read again every few seconds."""
@@ -86,11 +87,9 @@ class MailSender:
         self.rings = [Ring(work, ahead=True)] if work.queue.priority else []
         self.rings.append(Ring(work))
         self.look_again_at = self.ctx.monotonic() + RECHECK_SECONDS
-        self.done = 0
         self.in_hand: tuple | None = None       # a row and its Result, which is not stored yet
         self.failures_reached = ""              # why only first attempts go on, once they do
         self.lost_in_a_row = 0
-        self.must_end = False                   # nothing more can be sent
         self.relay_failure = self.host_failure = ""     # why mail could not be sent
 
     def send_all(self) -> None:
@@ -105,9 +104,8 @@ class MailSender:
                 if row["id"] in cancelled:
                     self._cancel(row, cancelled[row["id"]])
                 elif row["turn"].ring in self.rings and self._begin(row):
-                    self.ctx.progress(self.done)
+                    self.ctx.progress(self.work.begun)
                     self.in_hand = row, self._send(row)
-                    self.done += 1
                 if self.ctx.monotonic() >= self.look_again_at:
                     break
             self.store()
@@ -136,14 +134,13 @@ class MailSender:
 
     def _take(self) -> list[dict]:
         """The next rows, if there are any and the run may go on."""
-        most = self.ctx.within_limit(AT_ONCE, self.done)
+        most = self.ctx.within_limit(AT_ONCE, self.work.begun)
         if most == 0:
             self._stop_if_due("limit")
-        if most == 0 or not self._may_go_on():
-            return []
         # perhaps by another process, meanwhile
-        if paused := relay.paused(self.ctx.db, self.ctx.clock()):
+        elif paused := relay.paused(self.ctx.db, self.ctx.clock()):
             self._stop_if_due(f"the relay is paused {paused}")
+        if most == 0 or paused or not self._may_go_on():
             return []
         # urgent rows may have come in
         if self.ctx.monotonic() >= self.look_again_at:
@@ -158,7 +155,7 @@ class MailSender:
         if self.ctx.hard_limit - self.ctx.monotonic() < MESSAGE_MINIMUM:
             self._stop_if_due("budget")
             return False
-        return not (self.must_end or self.ctx.should_stop())
+        return not (self.relay_failure or self.ctx.should_stop())
 
     def _stop_if_due(self, reason: str) -> None:
         if self.work.due().any():
@@ -181,16 +178,16 @@ class MailSender:
                 return False
 
     def _room(self, row: dict) -> Refusal | None:
-        failed_before = row["attempts"] > 0 or not self.source.has_first_attempts
-        return self.limits.room(row["turn"].urgent, row["turn"].ring.ahead, failed_before)
+        is_first = self.source.first_attempts == FIRST and row["attempts"] == 0
+        return self.limits.room(row["turn"].urgent, row["turn"].ring.ahead, not is_first)
 
     def _may_ask_again(self, row: dict, refusal: Refusal) -> bool:
         """Whether to ask for room once more, after a wait. Else the run ends, but for the rows that
         the refusal leaves alone."""
-        if refusal.limit == FAILURES and self.source.has_first_attempts:
+        if refusal.limit == FAILURES:
             if not self.failures_reached:
                 self.failures_reached = refusal.words
-                self.work.also += " AND COALESCE(attempts, 0) = 0"
+                self.work.also += self.source.first_attempts
                 for ring in self.rings:
                     ring.forget()
             return False
@@ -218,12 +215,13 @@ class MailSender:
         is_lost = result.outcome == outcomes.LOST
         self.lost_in_a_row = self.lost_in_a_row + 1 if is_lost else 0
         if result.outcome in (outcomes.GIVEN_BACK, outcomes.UNREADABLE):
-            self.host_failure = self.host_failure or result.text
-            self.must_end = result.outcome == outcomes.GIVEN_BACK
+            failure = f"{self.source.event} {row['id']}: {result.text}"
+            self.host_failure = self.host_failure or failure
+            if result.outcome == outcomes.GIVEN_BACK:       # so would be the next
+                self.ctx.stop("this host cannot send")
         elif result.outcome == outcomes.RELAY or self.lost_in_a_row >= LOST_AGAIN:
             from jobs_lib import masking  # only where something is wrong: it would slow others
             self.relay_failure = masking.text(f"{result.code or ''} {result.text}".strip())
-            self.must_end = True
         return result
 
     def _hand_over(self, row: dict) -> Result:
@@ -236,12 +234,13 @@ class MailSender:
             return self.ctx.mail().send(*prepared, self.ctx.hard_limit, item)
         except AddressError as error:
             return Result(outcomes.FINAL, None, "5.1.3", str(error))
-        except ValueError as error:     # so its content is: text that is none, and the like
-            return Result(outcomes.RETRY, None, "", f"{type(error).__name__}: {error}")
         except Exception as error:      # noqa: BLE001  (an error of ours stops no other message)
-            self.ctx.defect(error, f"{self.source.event} {row['id']}")
-            return Result(outcomes.RETRY, None, "",
-                          reasons.DEFECT.format(error=type(error).__name__))
+            why = type(error).__name__
+            if isinstance(error, ValueError):   # so its content is: text that is none, and the like
+                why += f": {error}"
+            else:
+                self.ctx.defect(error, f"{self.source.event} {row['id']}")
+            return Result(outcomes.RETRY, None, "", reasons.DEFECT.format(error=why))
 
     def _pause_relay(self) -> JobsError | None:
         """Pause all mail. What the run fails with; None for the relay's own limit, which is no
@@ -263,7 +262,6 @@ class MailSender:
         if self.in_hand:
             until_stored(self.ctx, self._store)
             self.in_hand = None
-            self.ctx.progress(self.done)
 
     def _store(self) -> None:
         """Inside a transaction. May run again after a COMMIT whose answer was lost."""

@@ -15,9 +15,9 @@ from .turns import Ring
 LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, and shows
 COUNTED_AS = {"cancel": "cancelled", "fail": "failed", "end": "invalid"}
 
-Room = namedtuple("Room", "most why ahead stays", defaults=(EVERY_ONE, "", 0, lambda row: False))
+Room = namedtuple("Room", "most why ahead also", defaults=(EVERY_ONE, "", 0, ""))
 Room.__doc__ = """What may go in a run: `most` rows in their turns, and `why` not more; `ahead`:
-urgent ones before them. `stays(row)`: whether it waits although others go."""
+urgent ones before them; `also`: SQL of rows that may go at all, if not all of them may."""
 
 
 def show_due_mail(ctx, queue: Queue, source: MailSource, others_wait) -> None:
@@ -36,8 +36,7 @@ def show_due_mail(ctx, queue: Queue, source: MailSource, others_wait) -> None:
     ahead = open_now.left(urgent=True)[0] if queue.priority else 0
     room = Room(most, why, ahead)
     if reason := limits.failures(ctx.db, mail, ctx.now):
-        room = Room(most if source.has_first_attempts else 0, reason, ahead,
-                    lambda row: row["attempts"] > 0)
+        room = Room(most, reason, ahead, source.first_attempts)
     show_due(ctx, queue, noun, source.reasons_to_cancel, source.why_not, room)
 
 
@@ -49,15 +48,13 @@ def show_due(ctx, queue: Queue, noun: tuple, reasons_to_cancel, why_not=lambda r
         ctx.show(f"send {counted(0, *noun)}", [], f"not now: {ctx.suspended}")
         return
     work, room = Work(ctx, queue), room or Room()
+    work.also += room.also
     seen: dict = {}
-    going, notes = [], set()
+    going, notes = [], {room.why} if room.also else set()
     left: dict = {"cancel": {}, "fail": {}, "end": work.unusable}     # {id of a row: why}
     rings = [(Ring(work, ahead=True), room.ahead)] if queue.priority else []
     for ring, most in (*rings, (Ring(work), room.most)):
         for row in _in_turn(work, ring, seen, reasons_to_cancel, left["cancel"]):
-            if room.stays(row):
-                notes.add(room.why)
-                continue
             if most <= 0 or ctx.within_limit(1, work.begun) == 0:
                 notes.update([room.why] if most <= 0 and not ring.ahead else ())
                 break

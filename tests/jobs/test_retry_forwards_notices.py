@@ -114,7 +114,7 @@ def test_a_notice_that_was_refused_is_sent_to_another_address(bench, failed):   
     ("the message has 40000000 octets, the relay takes at most 20000000",
      "too large for our mail server"),
     ("the sender cannot be rewritten: the address is empty", "sender's address is not valid"),
-    ("KeyError: 'x'", "problem is on our side"),
+    ("it could not be sent: an error of ours (KeyError)", "problem is on our side"),
     ("the stored message cannot be read: Permission denied", "problem is on our side")])
 def test_what_we_refused_is_no_fault_of_the_other_server(bench, failed, error, why):      # R27
     failed(1, last_code=None, last_error=error)

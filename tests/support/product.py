@@ -64,7 +64,7 @@ INSIDE = {
     "ports.storage": "open_store", "ports.storage.folder": "FolderStore",
     "ports.storage.ftps": "", "ports.storage.store": "ArchiveError parse_url place_of",
     "ports.resolver": "Resolver",
-    "ports.outcomes": "FINAL LOST RELAY RETRY SENT UNCERTAIN",
+    "ports.outcomes": "FINAL LOST RELAY RETRY SENT UNCERTAIN UNREADABLE",
     "runner.locks": "", "runner.log": "Log",
     "runner.runner": "",
     "runner.resources": "Ports Session",

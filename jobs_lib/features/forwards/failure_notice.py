@@ -7,7 +7,6 @@ when it was sent.
 """
 from __future__ import annotations
 
-import re
 from functools import partial
 
 from jobs_lib import clock
@@ -68,11 +67,9 @@ BY_REASON = {
     **dict.fromkeys((reasons.MISSING, reasons.EMPTY, reasons.NOT_A_FILE, reasons.NOT_A_PATH,
                      reasons.BAD_PATH), ("We no longer have the content of this message.",
                                          "Ask the sender to send it again.")),
-    **dict.fromkeys((reasons.EIGHT_BIT, reasons.UNREADABLE, reasons.FORBIDDEN, reasons.CHANGED,
-                     reasons.NO_TIME, reasons.DEFECT), OUR_FAULT),
+    **dict.fromkeys((reasons.EIGHT_BIT, reasons.UNREADABLE, reasons.CHANGED, reasons.NO_TIME,
+                     reasons.DEFECT), OUR_FAULT),
 }
-# how mail_sending begins the text of an error in the content
-EXCEPTION = re.compile(r"[A-Za-z_.]*(?:Error|Exception|Warning): ")
 
 
 def in_words(code, error) -> tuple[str, str, bool]:
@@ -88,7 +85,7 @@ def in_words(code, error) -> tuple[str, str, bool]:
     for reason, wording in BY_REASON.items():
         if reasons.explains(reason, text):
             return (*wording, True)
-    return (*OUR_FAULT, True) if EXCEPTION.match(text) else (*NO_ANSWER, False)
+    return (*NO_ANSWER, False)
 
 
 def _skip(ctx, rows: list[dict]) -> bool:

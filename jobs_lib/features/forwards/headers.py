@@ -3,11 +3,11 @@ call it."""
 from __future__ import annotations
 
 import hmac
-import os
-import stat
 
 from jobs_lib.database.values import one_line
 from jobs_lib.engines import spool
+from jobs_lib.ports.mail.content import Unsendable, open_message
+from jobs_lib.ports.mail.message import Message
 
 HEAD_BYTES = 64 * 1024                 # more header than this is nobody's
 MAX_HOPS = 50                          # more Received lines than this are a mail loop
@@ -16,23 +16,19 @@ MARK = b"X-Alias-Forwarded"
 
 
 def head_of(path: str) -> bytes:
-    """The header lines, up to the empty line, with LF line ends. Raises OSError."""
-    # Not to wait at a pipe that somebody put there.
-    with open(path, "rb", buffering=0, opener=lambda name,
-              flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError("not a regular file")
-        data = file.read(HEAD_BYTES)
+    """The header lines, up to the empty line, with LF line ends; none where the file cannot be
+    read: that is the transport's to report."""
+    try:
+        with open_message(Message(path, b"")) as file:
+            data = file.read(HEAD_BYTES)
+    except (Unsendable, OSError):
+        return b""
     return data.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
 
 
 def loop_reason(path: str, mark: bytes) -> str:
-    """Why this message goes round in a circle, or "". A file that cannot be read is the transport's
-    to report. `mark`: what `trace_head` puts before it."""
-    try:
-        head = b"\n" + head_of(path).lower()
-    except OSError:
-        return ""
+    """Why this message goes round in a circle, or "". `mark`: what `trace_head` puts before it."""
+    head = b"\n" + head_of(path).lower()
     hops = head.count(b"\nreceived:")         # RFC 5321 6.3
     if hops > MAX_HOPS:
         return f"mail loop: the message was relayed {hops} times"
@@ -60,7 +56,7 @@ def read_headers(folder: str, raw_path):
     from email.policy import default
     try:
         head = head_of(spool.locate(folder, raw_path))
-    except (OSError, ValueError):
+    except spool.SpoolError:
         head = b""
     return message_from_bytes(head + b"\n\n", policy=default)
 

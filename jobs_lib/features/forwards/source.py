@@ -2,15 +2,13 @@
 more."""
 from __future__ import annotations
 
-import os
-
 from jobs_lib.addresses import check
 from jobs_lib.engines import mail_sending, spool
 from jobs_lib.engines.rows import owners_in, why_nobody_waits
 from jobs_lib.errors import JobsError
 from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import Envelope, Message, Result
-from jobs_lib.ports.outcomes import FINAL, UNREADABLE
+from jobs_lib.ports.outcomes import FINAL
 
 from . import srs
 from .headers import loop_reason, trace_head
@@ -62,8 +60,6 @@ class Forwards(mail_sending.MailSource):
                                  self.ctx.clock())
         except (spool.SpoolError, srs.SrsError) as error:
             return Result(FINAL, None, "", str(error))
-        if not os.access(path, os.R_OK) and os.path.lexists(path):
-            return Result(UNREADABLE, None, "", reasons.FORBIDDEN.format(path=path))
         return Envelope(sender, row["envelope_to"]), Message(path, mark)
 
 

@@ -17,7 +17,7 @@ ATTEMPTS = 100          # the latest ones of a notice, among which its first is
 class Notices(mail_sending.MailSource):
     """Rows of `notifications`; the bodies were written by who queued them."""
 
-    event, to, has_first_attempts = "notice", "to_email", True
+    event, to, first_attempts = "notice", "to_email", mail_sending.FIRST
 
     def __init__(self, ctx) -> None:
         self.ctx, self.mail = ctx, ctx.section("mail")

@@ -12,7 +12,7 @@ import os
 import stat
 from itertools import chain
 
-from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, RETRY, is_exhausted
+from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, RETRY, UNREADABLE, is_exhausted
 
 from . import reasons
 from .message import IN_MEMORY, Message
@@ -22,7 +22,7 @@ _HOPELESS = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO)
 
 
 class Unsendable(Exception):
-    """The stored message cannot be sent now (`outcome` retry) or ever (final)."""
+    """The stored message cannot be sent now, for a reason of this host, or ever (final)."""
 
     def __init__(self, outcome: str, reason: str, **values) -> None:
         self.outcome = outcome
@@ -65,7 +65,7 @@ def _unreadable(error: OSError) -> Unsendable:
     """Rights and disks can be fixed; a name that no file can have cannot."""
     if is_exhausted(error):
         return Unsendable(GIVEN_BACK, reasons.EXHAUSTED, error=error.strerror)
-    outcome = FINAL if error.errno in _HOPELESS else RETRY
+    outcome = FINAL if error.errno in _HOPELESS else UNREADABLE
     return Unsendable(outcome, reasons.UNREADABLE, error=error.strerror)
 
 

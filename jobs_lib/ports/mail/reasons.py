@@ -23,7 +23,6 @@ NOT_A_FILE = "the stored message is not a regular file"
 NOT_A_PATH = "the path of the stored message is not a path"
 BAD_PATH = "raw_path {path}: {error}"
 UNREADABLE = "the stored message cannot be read: {error}"
-FORBIDDEN = "{path} may not be read by the user that runs the jobs"
 CHANGED = "the stored message changed while it was sent"
 
 # What is wrong with us

@@ -131,7 +131,8 @@ def test_a_file_we_may_not_read_is_tried_again(opened, relay, stored, tmp_path):
     finally:
         if root:
             os.seteuid(0)
-    assert result == ("retry", None, "", "the stored message cannot be read: Permission denied")
+    assert (result.outcome, result.text) == (
+        "unreadable", "the stored message cannot be read: Permission denied")
 
 
 def test_a_file_that_shrinks_meanwhile_is_never_ended_with_a_dot(relay, opened, stored):     # R23
