@@ -33,19 +33,13 @@ NEVER = 10 ** 10                # the retention `off`, in seconds; also what is 
 STORE = "store"                 # NEVER where rows are archived before they are deleted, else 0
 LEAST_ROWS, SHARE_OF_ROWS = 10, 0.2     # a changed rule may take so many rows, or this share
 EXAMPLES = 3
-PATIENCE = 7 * DAY              # then a job that must not wait for ever fails
+PATIENCE = 7 * DAY
 
 OWNERS, ROWS = "COUNT(DISTINCT user_id)", "COUNT(*)"
 
-Kind = namedtuple("Kind", "what unit now all least share values is_patient is_remembered",
-                  defaults=(lambda options, now: {}, True, False))
-Kind.__doc__ = """What is counted before it is done: `now` out of `all`, both in `unit`.
-
-least, share   up to the larger of the two it is no mass change
-values         function of (options of the job, time) -> values of `now`
-is_patient     it may be held for ever; else the run fails after PATIENCE
-is_remembered  what was there in the last run is known, and only what came since is counted
-"""
+Kind = namedtuple("Kind", "what unit now all least share")
+Kind.__doc__ = """What is counted before it is done: `now` out of `all`, both in `unit`, with the
+values of `_values`. Up to `least`, or that `share` of all if it is more, it is no mass change."""
 
 Held = namedtuple("Held", "name what count of since why")
 Held.__doc__ = """What is held back: the kind or the table, and the same in words; how many `of` how
@@ -68,18 +62,14 @@ KINDS = {
     "aliases": Kind("aliases past their end", ROWS,
                     "{aliases} WHERE (active = 1 AND expires_at >= :first AND expires_at < :now) "
                     "OR (active = 0 AND expires_at > :day_ago AND expires_at < :now)",
-                    "{aliases} WHERE active = 1", 5, 0.2,
-                    lambda options, now: {"first": clock.FIRST, "now": now, "day_ago": now - DAY}),
+                    "{aliases} WHERE active = 1", 5, 0.2),
     "accounts": Kind("accounts marked as deleted", ROWS,
-                     "{users} WHERE status = 'deleted'", "{users} WHERE 1 = 1", 5, 0.1,
-                     is_patient=False),
+                     "{users} WHERE status = 'deleted'", "{users} WHERE 1 = 1", 5, 0.1),
     "destinations": Kind("destinations that were never verified", ROWS,
                          "{destinations} WHERE verified_at IS NULL AND created_at >= :first "
                          "AND created_at < :announced AND (SELECT MIN(alias_id) FROM "
                          "{alias_destinations} WHERE {alias_destinations}.destination_id = "
-                         "{destinations}.id) IS NULL", "{destinations} WHERE 1 = 1", 5, 0.2,
-                         lambda options, now: {"first": clock.FIRST, "announced": announced(
-                             options, now, options.remove_after)}),
+                         "{destinations}.id) IS NULL", "{destinations} WHERE 1 = 1", 5, 0.2),
     "header_snapshots": Kind("header snapshots without a log row", ROWS,
                              "{header_snapshots} WHERE (SELECT MIN(id) FROM {message_logs} WHERE "
                              "{message_logs}.id = {header_snapshots}.message_log_id) IS NULL",
@@ -87,8 +77,10 @@ KINDS = {
     "log_retentions": Kind("users with a log retention of their own", ROWS,
                            # each number is: a range of the index, IS NOT NULL would be all of it
                            "{users} WHERE log_retention_days < 1000000000", "{users} WHERE 1 = 1",
-                           3, 0.2, is_remembered=True),
+                           3, 0.2),
 }
+REMEMBERED = "log_retentions"   # the kind of which only what came since the last run is counted
+URGENT = "accounts"             # the kind that waits no longer than PATIENCE: then the run fails
 QUEUED = "queued"               # the kind of a queue's rows that lack somebody
 ENDED = ("sent", "delivered", "failed", "cancelled")    # counts of rows that wait no longer
 
@@ -102,6 +94,12 @@ def _kind(name: str, queue=None) -> Kind:
                 f"{waiting} AND ({queue.missing})", waiting, 5, 0.2)
 
 
+def _values(options, now) -> dict:
+    """What the kinds count by, of a job with these options."""
+    return {"first": clock.FIRST, "now": now, "day_ago": now - DAY,
+            "announced": announced(options, now, getattr(options, "remove_after", None))}
+
+
 # Mass change
 
 def stops(ctx, name: str, queue=None, **values) -> str | None:
@@ -109,64 +107,53 @@ def stops(ctx, name: str, queue=None, **values) -> str | None:
 
     To be asked before the first change of that kind; a run counts once. `name` is a key of KINDS,
     or QUEUED with the job's Queue; `values` are bound in place of the kind's own. JobsError once
-    an impatient kind is held back for too long.
+    an urgent kind is held back for too long.
     """
     if name not in ctx.judged:
-        ctx.judged[name] = _judge(ctx, name, _kind(name, queue), values)
+        ctx.judged[name] = _judge(ctx, name, _kind(name, queue),
+                                  {**_values(ctx.options, ctx.now), **values})
     return ctx.judged[name]
 
 
 def _judge(ctx, name: str, kind: Kind, values: dict) -> str | None:
-    values = {**kind.values(ctx.options, ctx.now), **values}
-    count = ctx.db.value(f"SELECT {kind.unit} FROM {kind.now}", **values)
-    known = min(count, _confirmed(ctx, name))           # forgotten as the number falls
     # a queue's run has ended others before it meets the first one
     done = sum(ctx.counts.get(each, 0) for each in ENDED) if name == QUEUED else 0
-    limit, total = _limit(ctx.db, kind, count - known, done)
+    count, known, limit, total = _look(ctx.db, kind, values, _confirmed(ctx, name), done)
     if count - known > limit:
         examples = [row["id"] for row in ctx.db.query(
             f"SELECT id FROM {kind.now} LIMIT :most", **values, most=EXAMPLES)]
-        return _hold(ctx, name, kind.is_patient, what=kind.what, count=count, of=total, why=(
+        return _hold(ctx, name, what=kind.what, count=count, of=total, why=(
             f"{count:,} of {total:,} {kind.what} (such as {', '.join(map(str, examples))}): "
             f"nothing is done to any of them until at most {limit:,} are left, or `jobs.py "
             f"{ctx.job.name} --yes` confirms this number"))
     if not ctx.limit:                                   # with --limit, --yes is for this run alone
-        _remember(ctx, confirmed={name: count if kind.is_remembered else known}, held={name: None})
+        _note(ctx, held={name: None}, confirmed={name: count if name == REMEMBERED else known})
     return None
 
 
-def _limit(db, kind: Kind, count: int, done: int = 0) -> tuple[int, int]:
-    """(up to how many are no mass change, of how many); few are none, whatever the total. `done`:
-    so many more there were as the run began."""
-    if count <= kind.least:
-        return kind.least, 0
-    total = db.value(f"SELECT {kind.unit} FROM {kind.all}") + done
-    return max(kind.least, int(kind.share * total)), total
+def _look(db, kind: Kind, values: dict, known: int, done: int = 0) -> tuple[int, int, int, int]:
+    """(how many there are, how many of these are confirmed, up to how many more are no mass change,
+    of how many). `known`: so many were confirmed; `done`: so many more there were at first."""
+    count, total = db.value(f"SELECT {kind.unit} FROM {kind.now}", **values), 0
+    known = min(count, known)                           # forgotten as the number falls
+    if count - known > kind.least:                      # few are none, whatever the total
+        total = db.value(f"SELECT {kind.unit} FROM {kind.all}") + done
+    return count, known, max(kind.least, int(kind.share * total)), total
 
 
 def end_fallen(db, options_of, queues: dict, now) -> None:
     """Forget what was held back or confirmed of numbers that have fallen since: a job that has
     nothing to do does not ask. `options_of(job)`: its options; queues: {job: its Queue}."""
-    for row in db.query("SELECT job, last_options FROM {job_state} WHERE last_options LIKE :held "
-                        "OR last_options LIKE :confirmed", held='%"held"%',
-                        confirmed='%"confirmed"%'):
+    for row in db.query("SELECT job, last_options FROM {job_state}"):
         job, memory = row["job"], stored.document(row["last_options"])
-        held, confirmed = _part(memory, "held"), _part(memory, "confirmed")
-        for name in {*held, *confirmed}:
-            if name not in KINDS and not (name == QUEUED and job in queues):
-                continue                        # of `kept`: each purge asks
-            kind = _kind(name, queues.get(job))
-            if kind.is_remembered and name not in held:
-                continue
-            count = db.value(f"SELECT {kind.unit} FROM {kind.now}",
-                             **kind.values(options_of(job), now))
-            if not kind.is_remembered:
-                confirmed[name] = min(count, confirmed.get(name, 0))
-            known = confirmed.get(name, 0)
-            if count - known <= _limit(db, kind, count - known)[0]:
-                held.pop(name, None)
-        _store(db, job, memory, {**memory, "held": held, "confirmed": {
-            name: number for name, number in confirmed.items() if number}})
+        for name in {*_part(memory, "held"), *_part(memory, "confirmed")}:
+            if name in KINDS or (name == QUEUED and job in queues):     # else of `kept`
+                count, known, limit, _ = _look(
+                    db, _kind(name, queues.get(job)), _values(options_of(job), now),
+                    _part(memory, "confirmed").get(name, 0))
+                memory = _remember(db, job, memory, now,
+                                   held={name: None} if count - known <= limit else {},
+                                   confirmed={} if name == REMEMBERED else {name: known})
 
 
 # Changed rules
@@ -196,13 +183,13 @@ def kept(ctx, table: str, limits: dict, count, has_store: bool | None = None) ->
             changes = ", ".join(
                 f"{name} = {_text(name, seconds)} (last {_text(name, last.get(name))})"
                 for name, seconds in asked.items() if most[name] != seconds)
-            _hold(ctx, rule, True, what=f"rows of {table}", count=going, of=total, why=(
+            _hold(ctx, rule, what=f"rows of {table}", count=going, of=total, why=(
                 f"{going:,} of {total:,} rows of {table} would be deleted only because a rule has "
                 f"changed: {changes}. They stay, and others are deleted. If it is meant, run "
                 f"`jobs.py {ctx.job.name} --yes` once; if not, correct config.ini"))
             return longer
     # before the first DELETE: a kill between the two asks nothing twice. --set is for one run
-    _remember(ctx, options={} if ctx.has_set else asked, held={rule: None}, confirmed={rule: 0})
+    _note(ctx, options={} if ctx.has_set else asked, held={rule: None}, confirmed={rule: None})
     return limits
 
 
@@ -216,6 +203,13 @@ def _text(name: str, seconds: int | None) -> str:
 
 # What is remembered
 
+def _part(memory: dict, name: str) -> dict:
+    """A part of what is remembered, without what cannot be read."""
+    part, kind = memory.get(name), dict if name == "held" else int
+    return ({key: each for key, each in part.items() if isinstance(each, kind)}
+            if isinstance(part, dict) else {})
+
+
 def _confirmed(ctx, name: str) -> int:
     """The number that is confirmed: earlier, or now as the last run has reported it."""
     reported = _part(ctx.memory, "held").get(name, {}) if ctx.confirmed else {}
@@ -225,10 +219,33 @@ def _confirmed(ctx, name: str) -> int:
 def confirm(db, job: str, numbers: dict, now) -> None:
     """Let the next run do what a dry run has held back, {name: how many}: `resume` of a job that
     never ran, which prints it."""
-    _store(db, job, {}, {"confirmed": numbers}, now)
+    _remember(db, job, {}, now, confirmed=numbers)
 
 
-def _hold(ctx, name: str, is_patient: bool, **found) -> str:
+def _note(ctx, **changes: dict) -> None:
+    if not ctx.dry_run:
+        ctx.memory = _remember(ctx.db, ctx.job.name, ctx.memory, ctx.now, **changes)
+
+
+def _remember(db, job: str, memory: dict, now, **changes: dict) -> dict:
+    """The memory with these names of these parts changed; what is None, or confirmed of nothing, is
+    forgotten. Stored if it is another."""
+    new = {}
+    for part in ("options", "confirmed", "held"):
+        merged = {**_part(memory, part), **changes.get(part, {})}
+        new[part] = {name: each for name, each in merged.items()
+                     if each or (part == "options" and each is not None)}
+    if new != {part: _part(memory, part) for part in new}:
+        import json
+        text = json.dumps(new)
+        if not db.execute("UPDATE {job_state} SET last_options = :text WHERE job = :job",
+                          text=text, job=job):
+            # never due before this moment, like any job that is seen first
+            db.upsert("job_state", {"job": job}, {"last_options": text, "due_after": now})
+    return new
+
+
+def _hold(ctx, name: str, **found) -> str:
     """Report it: counted, logged, and remembered for the incident and for `--yes`. `found`: fields
     of Held. Why, in a sentence."""
     why, ctx.held[name] = found["why"], found["count"]
@@ -238,8 +255,8 @@ def _hold(ctx, name: str, is_patient: bool, **found) -> str:
         ctx.show("hold back", [], why)
         return why
     since = clock.parse_any(_part(ctx.memory, "held").get(name, {}).get("since")) or ctx.now
-    _remember(ctx, held={name: {**found, "since": clock.text(since)}})
-    if not is_patient and ctx.now - since >= PATIENCE:
+    _note(ctx, held={name: {**found, "since": clock.text(since)}})
+    if name == URGENT and ctx.now - since >= PATIENCE:
         raise JobsError(f"held back for {(ctx.now - since).days} days: {why}")
     return why
 
@@ -250,34 +267,3 @@ def reported(last_options, now) -> list[Held]:
                  stored.number(each.get("of")), stored.time(each.get("since")) or now,
                  str(each.get("why")))
             for name, each in _part(stored.document(last_options), "held").items()]
-
-
-def _remember(ctx, **changes: dict) -> None:
-    """Change these names of these parts; what is None, or confirmed of nothing, is forgotten."""
-    if ctx.dry_run:
-        return
-    memory = dict(ctx.memory)
-    for part, changed in changes.items():
-        memory[part] = {name: each for name, each in {**_part(memory, part), **changed}.items()
-                        if each or (part == "options" and each is not None)}
-    _store(ctx.db, ctx.job.name, ctx.memory, memory, ctx.now)
-    ctx.memory = memory
-
-
-def _store(db, job: str, before: dict, memory: dict, now=None) -> None:
-    memory = {name: value for name, value in memory.items() if value}
-    if memory == before:
-        return
-    import json
-    text = json.dumps(memory)
-    if not db.execute("UPDATE {job_state} SET last_options = :text WHERE job = :job", text=text,
-                      job=job) and now:
-        # never due before this moment, like any job that is seen first
-        db.upsert("job_state", {"job": job}, {"last_options": text, "due_after": now})
-
-
-def _part(memory: dict, name: str) -> dict:
-    """A part of what is remembered, without what cannot be read."""
-    part, kind = memory.get(name), dict if name == "held" else int
-    return ({key: each for key, each in part.items() if isinstance(each, kind)}
-            if isinstance(part, dict) else {})
