@@ -63,9 +63,9 @@ def _switch_off(ctx, user_id, past: dict) -> list[dict]:
     if rows and not ctx.dry_run:
         ctx.db.execute("UPDATE {aliases} SET active = 0 WHERE id IN (:ids)",
                        ids=[row["id"] for row in rows])
-        audit.record_all(ctx.db, now=ctx.clock(), event=EVENT, entries=[
-            (user_id, {"alias_id": row["id"], "address": row["address"],
-                       "expires_at": row["expires_at"]}) for row in rows])
+        for row in rows:
+            audit.record(ctx.db, now=ctx.clock(), user_id=user_id, event=EVENT, details={
+                "alias_id": row["id"], "address": row["address"], "expires_at": row["expires_at"]})
     ctx.count("expired", len(rows))
     news = [row for row in rows if ctx.options.notify_expired
             and (end := clock.parse_any(row["expires_at"])) and end >= ctx.now - NEWS]
