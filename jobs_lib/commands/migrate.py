@@ -15,7 +15,8 @@ from jobs_lib.database.dialects import file_of
 from jobs_lib.database.schema import fit, version, words
 from jobs_lib.database.schema import migrate as schema
 from jobs_lib.database.schema.app_tables import TABLES
-from jobs_lib.errors import FAILED, OK, ConfigError
+from jobs_lib.engines import spool
+from jobs_lib.errors import FAILED, OK, ConfigError, Missing
 from jobs_lib.job import tables_of
 from jobs_lib.paths import HOME
 from jobs_lib.runner import slots
@@ -104,6 +105,9 @@ def install(session) -> tuple:
         _say(session, "", JOURNAL.format(name, "was switched to WAL mode"))
     _report_apps_own(session, db)
     is_first = not version.found(db)
+    if not is_first:
+        with suppress(Missing):             # the table is made again below
+            spool.refuse_lost(db, session.config.section("spool").dir)
     done, paused = schema.migrate(db, session.ports.now())
     _settle_in(session, db)
     if is_first:
@@ -195,10 +199,8 @@ def _check(db, on: list) -> int:
 def _settle_in(session, db) -> None:
     """What an installation needs besides its tables. Each step checks what is there: a kill does no
     harm."""
-    from jobs_lib.engines.spool import database_id, mark_folder
-
     folders.installation(session.config.section("core").state_dir)
-    mark_folder(session.config.section("spool").dir, database_id(db))
+    spool.mark_folder(session.config.section("spool").dir, spool.database_id(db))
     known = {row["job"] for row in db.query("SELECT job FROM {job_state}")}
     for name in catalogue.names():
         if name not in known:

@@ -1,4 +1,5 @@
-"""The database: does it answer, may we write, what do its tables lack, does the app write UTC."""
+"""The database: does it answer, may we write, what do its tables lack, is its spool there, does the
+app write UTC."""
 from __future__ import annotations
 
 from contextlib import suppress
@@ -7,6 +8,7 @@ from datetime import timedelta
 from jobs_lib.database import dialects, stored
 from jobs_lib.database.schema import NAMES, app_tables, ddl, fit, version, words
 from jobs_lib.database.schema.tables import table
+from jobs_lib.engines import spool
 from jobs_lib.errors import DatabaseError, Missing, NotInstalled, Stopped
 from jobs_lib.job import tables_of
 from jobs_lib.output.findings import ok, problem, run, warning
@@ -107,6 +109,13 @@ class _TakenBack(Exception):
     """Raised to roll a transaction back."""
 
 
+def spool_folder(installation):
+    """The spool is the folder that `migrate` marked for this database."""
+    folder = installation.section("spool").dir
+    if wrong := spool.wrong_folder(installation.database(), folder):
+        yield problem(wrong, "Mail that waits there is neither sent nor deleted.", f"{spool.FIX}.")
+
+
 def local_times(installation):
     """Whether the newest rows are dated in the future: an app that writes local times."""
     db, ahead = installation.database(), {}
@@ -132,4 +141,4 @@ def local_times(installation):
         yield ok("no row of the app is dated in the future")
 
 
-CHECKS = (answers, tables, writing, local_times)
+CHECKS = (answers, tables, writing, spool_folder, local_times)

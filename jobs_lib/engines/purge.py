@@ -5,16 +5,13 @@ and deleting. A retention that became shorter deletes no more than before until 
 (guard.kept). Rows are deleted in short batches (batch_delete.py), each with its files in one
 transaction (spool.py).
 
-A job that does more calls `begin`, does what it has to, and calls `finish`.
+A job that does more calls `begin`, does what it has to, and calls `delete`.
 """
 from __future__ import annotations
 
-import stat
 from datetime import timedelta
-from itertools import chain
 
 from jobs_lib import clock
-from jobs_lib.errors import Busy
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
 
@@ -22,22 +19,18 @@ from . import guard, spool
 from .batch_delete import BatchDeleter
 
 SAMPLE_ROWS = 5              # of a dry run
-PAGE = 200                   # names of files looked at in one query
 
-Due = namedtuple("Due", "purge chosen limits")
-Due.__doc__ = """What a run is about to delete: the declaration, the Selection of its rules, and
-{option: how long rows are kept in this run, None for ever}."""
 Branch = namedtuple("Branch", "sql age")
-Branch.__doc__ = "A condition, and the column that its rows are ordered by, mostly one of times."
+Branch.__doc__ = """A condition, and the column that its rows are ordered by: one of times, or `id`
+for rows that are deleted by the ids that were read, and never by a range of ids."""
 
 
-class Selection(namedtuple("Selection", "table branches values cutoffs invalid listed counted",
-                           defaults=((), (), False, ""))):
+class Selection(namedtuple("Selection", "table branches values limits cutoffs invalid",
+                           defaults=({}, (), ()))):
     """The rows of a table that any of the `branches` finds, with their `values`.
 
+    limits   {option: how long rows are kept in this run, None for ever}
     cutoffs  the times before which rows are deleted     invalid  SQL: rows whose time is none
-    listed   they are deleted by the ids that were read, and never by a range of ids
-    counted  a name under which they are counted, too
     """
 
     __slots__ = ()
@@ -59,11 +52,6 @@ class Selection(namedtuple("Selection", "table branches values cutoffs invalid l
                                **self.values)
         return number
 
-    def count_invalid(self, db) -> int:
-        """How many rows have a time that is none, where one decides."""
-        return sum(db.value(f"SELECT COUNT(*) FROM {{{self.table}}} WHERE {sql}", **self.values)
-                   for sql in dict.fromkeys(self.invalid))
-
 
 def select(ctx, table: str, rules, limits: dict) -> Selection:
     """What the rules delete, if rows are kept as long as the `limits` say: {option: timedelta, None
@@ -77,25 +65,12 @@ def select(ctx, table: str, rules, limits: dict) -> Selection:
             continue
         cutoffs.append(ctx.now - keep - rule.later)
         values[f"before{number}"] = cutoffs[-1]
-        only = []
-        for column, value in rule.only.items():
-            if value is None or value is rule.PRESENT:
-                only.append(f"{column} IS {'NOT ' if value is rule.PRESENT else ''}NULL")
-            else:
-                values[f"only{number}_{column}"] = value
-                only.append(f"{column} = :only{number}_{column}")
-        also = ""
-        if rule.also:
-            condition, more = rule.also(ctx, keep)
-            also = f" AND ({condition})"
-            values.update(more)
-        for age, missing in ((rule.age, ()), (rule.fallback, (f"{rule.age} IS NULL",))):
-            if age:
-                which = "".join(f"{each} AND " for each in (*only, *missing))
-                branches.append(Branch(f"{which}{age} >= :earliest AND {age} < :before{number}"
-                                       f"{also}", age))
-                invalid.append(f"{which}{age} < :earliest")
-    return Selection(table, branches, values, cutoffs, invalid)
+        also, more = rule.also(ctx, keep) if rule.also else ("1 = 1", {})
+        values.update(more)
+        branches.append(Branch(f"{rule.where} AND {rule.age} >= :earliest AND {rule.age} < "
+                               f":before{number} AND ({also})", rule.age))
+        invalid.append(f"{rule.where} AND {rule.age} < :earliest")
+    return Selection(table, branches, values, limits, cutoffs, invalid)
 
 
 def _any(branches) -> str:
@@ -106,11 +81,11 @@ def _any(branches) -> str:
 
 def run(ctx, purge) -> dict:
     """Delete what is past its time, or show it in a dry run. The counts."""
-    due = begin(ctx, purge)
-    return finish(ctx, due) if due else ctx.counts
+    chosen = begin(ctx, purge)
+    return delete(ctx, purge.table, [chosen], purge.files) if chosen else ctx.counts
 
 
-def begin(ctx, purge, has_store: bool | None = None) -> Due | None:
+def begin(ctx, purge, has_store: bool | None = None) -> Selection | None:
     """What is due now; None where all rules are off, or the clock is in doubt. `has_store`: as in
     guard.kept."""
     ctx.count("deleted", 0)
@@ -129,101 +104,48 @@ def begin(ctx, purge, has_store: bool | None = None) -> Due | None:
     if not chosen.branches:
         ctx.log.event("purge", table=purge.table, reason="off")
         return None
-    if invalid := chosen.count_invalid(ctx.db):
-        ctx.count("invalid", invalid)           # they stay, and a person has to look
-    return Due(purge, chosen, limits)
+    for sql in chosen.invalid:
+        # they stay, and a person has to look
+        if invalid := ctx.db.value(f"SELECT COUNT(*) FROM {{{purge.table}}} WHERE {sql}",
+                                   **chosen.values):
+            ctx.count("invalid", invalid)
+    return chosen
 
 
-def finish(ctx, due: Due, *, within=None, more=()) -> dict:
-    """Delete what is due, then the Selections of `more`; a dry run shows it. The counts. `within`:
-    as in BatchDeleter."""
-    total = None if ctx.dry_run else due.chosen.count(ctx.db)
-    selections = chain([] if total == 0 else [due.chosen], more)
-    return delete(ctx, due.purge.table, selections, due.purge.files, within, total)
+def delete(ctx, table: str, selections, files: str | None = None, within=None) -> dict:
+    """Delete one Selection after the other, counted as `deleted`, or show them in a dry run. No row
+    is in two of them. The counts.
 
-
-def delete(ctx, table: str, selections, files: str | None = None, within=None,
-           total: int | None = None) -> dict:
-    """Delete one Selection after the other, counted as `deleted`, or show them in a dry run. The
-    counts.
-
-    What ends it early is the run's reason to stop. `files`, `within`: as in BatchDeleter; `total`:
-    how many rows there will be at least, if that is known.
+    What ends it early is the run's reason to stop. `files`, `within`: as in BatchDeleter.
     """
+    if ctx.dry_run:
+        _show(ctx, table, selections)
+        return ctx.counts
     if files:
         ctx.counts.update(files=0, bytes_freed=0)
-    if ctx.dry_run:
-        _show(ctx, table, selections, files)
-        return ctx.counts
-    deleter = BatchDeleter(ctx, table, files, within)
-    try:
-        ctx.progress(0, total)
-        for chosen in selections:
-            for batch in deleter.batches(chosen):
-                ctx.count("deleted", batch.rows)
-                if chosen.counted:
-                    ctx.count(chosen.counted, batch.rows)
-                if files:
-                    ctx.count("files", batch.files)
-                    ctx.count("bytes_freed", batch.bytes)
-                ctx.progress(deleter.rows, total and max(total, deleter.rows))
-            if ctx.should_stop():
-                break
-    except Busy as error:               # the others come first; what is committed stays so
-        ctx.stop_busy(error)
-    deleter.log()
+    deleter = BatchDeleter(ctx, files, within)
+    for chosen in selections:
+        deleter.delete(chosen)
+        if ctx.should_stop():
+            break
     return ctx.counts
 
 
-# A dry run: nothing is written
-
-def _show(ctx, table: str, selections, files: str | None) -> None:
-    """Show what purge.delete would delete, and count it under the same names. No row is in two of
-    the Selections."""
+def _show(ctx, table: str, selections) -> None:
+    """Count what would be deleted, and show the first rows of each branch, oldest first, by those
+    columns of the job's sample that the table has."""
+    from jobs_lib.database.schema import tables
+    names = {column.name for column in tables.table(table).columns}
+    shown = ", ".join(name for name in ctx.job.sample if name in names) or "id"
     rows: list[dict] = []
     total = 0
     for chosen in selections:
         number = ctx.within_limit(chosen.count(ctx.db), total)
         total += number
-        if chosen.counted:
-            ctx.count(chosen.counted, number)
-        if number and len(rows) < SAMPLE_ROWS:
-            rows += _sample(ctx, chosen)
-        if files and ctx.limit is None:         # else it is unknown which rows it will be
-            _count_files(ctx, chosen, files)
+        for branch in chosen.branches if number and len(rows) < SAMPLE_ROWS else ():
+            found = ctx.db.query(f"SELECT {shown} FROM {{{table}}} WHERE {branch.sql} "
+                                 f"ORDER BY {branch.age} LIMIT :most", **chosen.values,
+                                 most=SAMPLE_ROWS)
+            rows += [row for row in found if row not in rows]    # two rules may have the same one
     ctx.count("deleted", total)                 # a job may have several purges
     ctx.show(f"delete {counted(total, 'row')} of {table}", rows[:SAMPLE_ROWS])
-
-
-def _sample(ctx, chosen) -> list[dict]:
-    """The first rows that would be deleted, oldest first, by those of the job's sample that this
-    table has."""
-    from jobs_lib.database.schema import tables
-    names = {column.name for column in tables.table(chosen.table).columns}
-    shown, rows = [name for name in ctx.job.sample if name in names] or ["id"], []
-    for branch in chosen.branches:
-        found = ctx.db.query(
-            f"SELECT {', '.join(shown)} FROM {{{chosen.table}}} WHERE {branch.sql}"
-            f" ORDER BY {branch.age} LIMIT :most", **chosen.values, most=SAMPLE_ROWS)
-        rows += [row for row in found if row not in rows]       # two rules may have the same one
-    return rows
-
-
-def _count_files(ctx, chosen, column: str) -> None:
-    """Count the files that would be deleted, and their bytes: those that no row names which
-    stays."""
-    folder = ctx.section("spool").dir
-    for rows in ctx.db.pages(f"SELECT DISTINCT {column} FROM {{{chosen.table}}} "
-                             f"WHERE {column} > '' AND {chosen.sql}", key=column, size=PAGE,
-                             **chosen.values):
-        if ctx.should_stop():
-            return
-        paths = {row[column] for row in rows if isinstance(row[column], str)}
-        for path in paths - spool.named(ctx.db, paths, (chosen.table, chosen.sql, chosen.values)):
-            try:
-                status = spool.look(folder, path)
-            except OSError:
-                continue
-            if status and stat.S_ISREG(status.st_mode):
-                ctx.count("files")
-                ctx.count("bytes_freed", status.st_size)

@@ -7,11 +7,12 @@ none below three days: a mistyped or mischievous value must not make the log use
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import chain
 
 from jobs_lib.database.schema.keys import or_none
 from jobs_lib.database.values import size
 from jobs_lib.engines import guard
-from jobs_lib.engines.purge import Branch, Selection, begin, delete, finish, select
+from jobs_lib.engines.purge import Branch, Selection, begin, delete, select
 from jobs_lib.engines.rules import Rule
 from jobs_lib.features.usage import rollup
 
@@ -26,10 +27,9 @@ ITS_LOG = "FROM {message_logs} WHERE {message_logs}.id = {header_snapshots}.mess
 def purge_logs(ctx, declared) -> dict:
     """Delete what is past its time, by the deployment's retention and then by each owner's, and
     keep the totals. The counts."""
-    due = begin(ctx, declared)
-    if not due:
-        return ctx.counts
-    return finish(ctx, due, within=keep_totals, more=_of_owners(ctx, due.limits["keep"]))
+    chosen = begin(ctx, declared)
+    return delete(ctx, "message_logs", chain([chosen], _of_owners(ctx, chosen.limits["keep"])),
+                  within=keep_totals) if chosen else ctx.counts
 
 
 def _of_owners(ctx, keep: timedelta):
@@ -41,8 +41,9 @@ def _of_owners(ctx, keep: timedelta):
                              size=OWNERS_AT_ONCE):
         for row in rows:
             own = max(row["log_retention_days"], LEAST_DAYS) * DAY
-            still = {"days": row["log_retention_days"], "since": ctx.now - keep}
-            rule = Rule("created_at", only={"user_id": row["id"]},
+            still = {"owner": row["id"], "days": row["log_retention_days"],
+                     "since": ctx.now - keep}
+            rule = Rule("created_at", "user_id = :owner",
                         also=lambda *_, still=still: (STILL_OWN, still))
             if own < keep:
                 yield select(ctx, "message_logs", [rule], {"keep": own})
@@ -78,14 +79,14 @@ def purge_headers(ctx) -> dict:
     They are found by a consistent read and deleted by their ids: an app writes a row and its
     headers in one transaction, and such a read sees both or neither.
     """
-    ctx.counts.update(deleted=0, orphans=0)
+    ctx.count("deleted", 0)
     if not ctx.may_expire():
         return ctx.counts
     keep = ctx.options.keep or ctx.options_of("purge_message_logs").keep
     limits = guard.kept(ctx, "header_snapshots", {"keep": keep}, lambda limits: sum(
         chosen.count(ctx.db) for chosen in _expired(ctx, limits["keep"])))
     orphans = [] if guard.stops(ctx, "header_snapshots") else [
-        _snapshots(f"(SELECT MIN(id) {ITS_LOG}) IS NULL", {}, "orphans")]
+        _snapshots(f"(SELECT MIN(id) {ITS_LOG}) IS NULL", {})]
     return delete(ctx, "header_snapshots", [*orphans, *_expired(ctx, limits["keep"])])
 
 
@@ -95,6 +96,5 @@ def _expired(ctx, keep: timedelta | None) -> list[Selection]:
                        {"before": ctx.now - keep})] if keep else []
 
 
-def _snapshots(sql: str, values: dict, counted: str = "") -> Selection:
-    return Selection("header_snapshots", [Branch(sql, "message_log_id")], values, listed=True,
-                     counted=counted)
+def _snapshots(sql: str, values: dict) -> Selection:
+    return Selection("header_snapshots", [Branch(sql, "id")], values)

@@ -31,9 +31,9 @@ job = purge(
         "keep_critical": keep("2555d", "The same for rows whose severity is critical."),
     },
     rules=(
-        Rule("created_at", only={"severity": "info"}),
-        Rule("created_at", only={"severity": "warning"}),
-        Rule("created_at", only={"severity": "critical"}, option="keep_critical"),
+        Rule("created_at", "severity = 'info'"),
+        Rule("created_at", "severity = 'warning'"),
+        Rule("created_at", "severity = 'critical'", option="keep_critical"),
     ),
     run=_run,
     idempotency="A row is deleted only by its id out of a verified archive, or, without a store, "

@@ -40,11 +40,12 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
 )
 def job(ctx):
     """Tokens, reminders, notices of removals, removals."""
+    from jobs_lib.engines import purge
     from jobs_lib.features.expiry import destinations
     from jobs_lib.features.notifications.reminders import remind
 
     counts = ctx.counts
-    destinations.TOKENS(ctx)
+    purge.run(ctx, destinations.TOKENS)
     counts.update(tokens=counts.pop("deleted"), notices=0, removed=0)
     if ctx.options.remind_after is not None and ctx.may_expire() and not ctx.should_stop():
         remind(ctx, destinations.UNVERIFIED)

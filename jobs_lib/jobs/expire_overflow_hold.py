@@ -42,7 +42,7 @@ job = purge(
         "keep_released": keep("7d", "How long a message is kept after its owner has released it."),
     },
     rules=(
-        Rule("held_at", only={"released_at": None}, also=_is_warned),
+        Rule("held_at", "released_at IS NULL", also=_is_warned),
         Rule("released_at", option="keep_released"),
     ),
     run=_run,

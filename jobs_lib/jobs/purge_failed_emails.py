@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs_lib.engines.rules import PRESENT, Rule, keep, purge
+from jobs_lib.engines.rules import Rule, keep, purge
 
 DAY = timedelta(days=1)
 
@@ -24,9 +24,12 @@ job = purge(
     options={"keep": keep("7d", "How long a forward is kept, with its raw message, after it was "
                           "sent or has failed.")},
     rules=(
-        Rule("finished_at", "created_at", {"status": "sent"}),
-        Rule("finished_at", "created_at", {"status": "failed", "notified_at": PRESENT}),
-        Rule("finished_at", "created_at", {"status": "failed", "notified_at": None}, later=DAY),
+        Rule("finished_at", "status = 'sent'"),
+        Rule("finished_at", "status = 'failed' AND notified_at IS NOT NULL"),
+        Rule("finished_at", "status = 'failed' AND notified_at IS NULL", later=DAY),
+        # an app may have ended a row without saying when
+        Rule("created_at", "status = 'sent' AND finished_at IS NULL"),
+        Rule("created_at", "status = 'failed' AND finished_at IS NULL", later=DAY),
     ),
     sample=("id", "status", "envelope_to", "created_at", "finished_at", "size_bytes"),
 )

@@ -56,7 +56,7 @@ ATTEMPTS = Purge("attempts", (Rule("began_at", option="keep_attempts"),))
 
 def _both(ctx, runs: Purge) -> dict:
     from jobs_lib.engines import purge as engine
-    for each in (runs._replace(run=None), ATTEMPTS):
+    for each in (runs, ATTEMPTS):
         if not ctx.should_stop():
             engine.run(ctx, each)
     return ctx.counts

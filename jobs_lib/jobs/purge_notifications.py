@@ -16,8 +16,8 @@ job = purge(
     options={"keep": keep("90d", "How long a notice is kept after it was queued, if it was sent or "
                           "given up.")},
     rules=(
-        Rule("created_at", only={"status": "sent"}),
-        Rule("created_at", only={"status": "failed"}),
+        Rule("created_at", "status = 'sent'"),
+        Rule("created_at", "status = 'failed'"),
     ),
     sample=("id", "kind", "to_email", "status", "created_at", "finished_at"),
 )

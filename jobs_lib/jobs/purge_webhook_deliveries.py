@@ -15,8 +15,8 @@ job = purge(
     options={"keep": keep("30d", "How long a delivery is kept after its event, if it was delivered "
                           "or has failed.")},
     rules=(
-        Rule("created_at", only={"status": "delivered"}),
-        Rule("created_at", only={"status": "failed"}),
+        Rule("created_at", "status = 'delivered'"),
+        Rule("created_at", "status = 'failed'"),
     ),
     sample=("id", "webhook_id", "event_type", "status", "attempts", "created_at", "finished_at"),
 )

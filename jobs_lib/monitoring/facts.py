@@ -17,7 +17,7 @@ from jobs_lib import schedule
 from jobs_lib.database import stored
 from jobs_lib.database.schema import version
 from jobs_lib.database.values import LARGEST_KEY
-from jobs_lib.engines import guard, relay
+from jobs_lib.engines import guard, relay, spool
 from jobs_lib.errors import ConfigError
 from jobs_lib.job import CRON
 from jobs_lib.records import namedtuple
@@ -124,7 +124,7 @@ def collect(db, config, jobs, now, broken=()) -> Facts:
         queues(db, config, able, now, {name: job.interval for name, job in found.items()}, day),
         mail and relay.pause_now(db, now), relay.of_everybody(db, now),
         partial(_sent, db, mail, now), disks(config), last, beats.stopped(last), gap,
-        [*problems, *_sections(config, usable)],
+        [*problems, *_sections(db, config, usable)],
         tuple(name for name in lacking if found[name].enabled and not found[name].paused_at), lack,
         _recorded(config), access.unusable(config), _doubt(db, now, clock_changed),
         [(job, each) for job, state in states.items()
@@ -175,8 +175,9 @@ def _doubt(db, now, clock_changed: bool) -> tuple | None:
                       found.what)
 
 
-def _sections(config, jobs) -> list[Problem]:
-    """The shared sections that cannot be used: none of the jobs that read one runs."""
+def _sections(db, config, jobs) -> list[Problem]:
+    """The shared sections that cannot be used, and a spool that is missing: none of the jobs that
+    read one runs."""
     readers: dict[str, list] = {"mail": []}
     for job in jobs:
         for section in job.sections:
@@ -184,7 +185,9 @@ def _sections(config, jobs) -> list[Problem]:
     found = []
     for section, names in readers.items():
         try:
-            config.section(section)
+            values = config.section(section)
+            if section == "spool" and (wrong := spool.wrong_folder(db, values.dir)):
+                found.append(Problem("[spool] dir", wrong, tuple(names)))
         except ConfigError as error:
             found.append(Problem(section, "; ".join(error.problems), tuple(names)))
     return found

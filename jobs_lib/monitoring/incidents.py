@@ -404,7 +404,7 @@ RULES = (
           "Each message is tried again on its schedule. The answer says why."),
          "queue forwards"),
     Rule("configuration", _unusable, "{name} cannot be used",
-         "Not running until this is fixed: {jobs}.", "config check"),
+         "Not running until this is fixed: {jobs}.", "doctor"),
     Rule("configuration", _tables, "your app's tables lack what {who}",
          "Not running: {jobs}. Add what is missing, or disable what you do not need.",
          "migrate --dry-run"),

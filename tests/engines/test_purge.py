@@ -151,7 +151,7 @@ def test_a_batch_and_its_pause_are_as_long_as_its_engine_allows(bench, speed):  
     assert widths[-1] == {1e9: most, 1000: least}.get(speed, 2000)
     pauses = [max(pause, share * width / speed) for width in widths]
     work = sum(width / speed for width in widths)
-    assert bench.clock.seconds - begin - work == pytest.approx(sum(pauses), rel=0.01)
+    assert bench.clock.seconds - begin - work == pytest.approx(sum(pauses[:-1]), rel=0.01)
 
 
 def test_a_few_rows_call_for_a_short_pause(bench):
@@ -267,8 +267,9 @@ def test_a_busy_database_ends_the_run_and_what_is_done_stays_done(bench):      #
 
 # The end
 
-def test_rows_that_are_found_and_never_go_end_it_as_stuck(bench):
-    audit(bench, {1: OLD, 2: OLD})
+@pytest.mark.parametrize("apart", [1, 9])
+def test_whole_pages_of_rows_that_change_before_they_go_are_passed_once(bench, apart):
+    audit(bench, dict.fromkeys(range(apart, apart * 1800 + 1, apart), OLD))
     found, age = batches(bench), "UPDATE {audit_logs} SET created_at = :at"
     hear = bench.on_statement
     with closing(connect(bench.url)) as other:
@@ -281,8 +282,8 @@ def test_rows_that_are_found_and_never_go_end_it_as_stuck(bench):
                 other.execute(age, at=bench.ago(days=OLD))
         bench.on_statement = tease
         assert bench.run(JOB) == {"deleted": 0}
-    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "stuck")
-    assert len(found) == 2
+    assert bench.result["status"] == "ok"
+    assert 2 <= len(found) <= 4
 
 
 def test_rows_that_changed_after_they_were_found_stay(bench):
@@ -301,12 +302,11 @@ def test_sigterm_ends_it_after_the_batch_in_hand(bench):       # R5
     assert len(bench.ids("audit_logs")) == 3000
 
 
-def test_progress_tells_done_and_total(bench):
+def test_progress_tells_how_many_were_deleted(bench):           # R2
     audit(bench, dict.fromkeys(range(1, 3001), OLD))
     batches(bench, lambda width: 3)
     bench.run(JOB)
-    run = bench.rows("job_runs")[0]
-    assert '"total": 3000' in run["progress"]
+    assert '"done": 3000' in bench.rows("job_runs")[0]["progress"]
 
 
 @on_sqlite          # MariaDB refuses it

@@ -2,6 +2,7 @@
 goes."""
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -91,21 +92,6 @@ def test_files_in_folders_below_go_and_the_folders_stay(bench):
     assert (bench.spool_dir / "2026/11").is_dir()
 
 
-def test_a_dry_run_counts_only_the_files_that_would_go(bench):
-    for name, content in (("1.eml", b"1" * 10), ("2.eml", b"2" * 20), ("shared.eml", b"s" * 100),
-                          ("held.eml", b"h")):
-        bench.spool(name, content)
-    bench.table("failed_emails", [old(bench, "1.eml"), old(bench, "2.eml"), old(bench, "2.eml"),
-                                  old(bench, "../x"), old(bench, "shared.eml"),
-                                  old(bench, "shared.eml", status="pending"),
-                                  old(bench, "held.eml"), *[old(bench, "2.eml")] * 2500])
-    bench.table("overflow_hold", [{"raw_path": "held.eml"}])
-    told = bench.run(JOB, dry_run=True)
-    assert told == {"deleted": 2506, "files": 2, "bytes_freed": 30}
-    assert bench.spooled() == ["1.eml", "2.eml", "held.eml", "shared.eml"]
-    assert bench.run(JOB) == told
-
-
 def test_the_sample_of_a_dry_run_masks_addresses(bench):
     bench.table("failed_emails", [old(bench, "1.eml", envelope_to="jo.smith@example.org")])
     bench.run(JOB, dry_run=True)
@@ -141,6 +127,31 @@ def test_a_spool_without_the_mark_of_this_database_stops_the_job(bench, job, mar
 
 
 # The mark
+
+@pytest.mark.parametrize("is_there", [False, True])         # or a mount point without its disk
+def test_migrate_marks_no_folder_in_which_no_forward_that_waits_has_its_file(tmp_path, engine_url, is_there):
+    service = Shell(tmp_path, engine_url)
+    for name in ("1.eml", "2.eml"):
+        service.db.insert("failed_emails", user_id=1, alias_id=1, envelope_to="a@b.example",
+                          raw_path=name)
+    service.spool.rename(tmp_path / "away")
+    if is_there:
+        service.spool.mkdir(0o700)
+    ended = service("migrate")
+    assert ended.code == 1
+    assert "none of the 2 waiting messages looked at is in [spool] dir" in " ".join(ended.err.split())
+    assert not (service.spool / ".jobs-spool").exists()
+    why = "does not carry the mark" if is_there else "there is no such folder"
+    assert why in " ".join(service("doctor").out.split())
+    incident, = [each for each in json.loads(service("status", "--json").out)["incidents"]
+                 if each["key"] == "configuration:[spool] dir"]
+    assert why in str(incident)
+    if is_there:
+        service.spool.rmdir()
+    (tmp_path / "away").rename(service.spool)
+    assert service("migrate").code == 0
+    service.close()
+
 
 def test_a_folder_is_made_private_and_marked_once(tmp_path):
     folder = tmp_path / "new"

@@ -156,10 +156,11 @@ def test_what_is_past_its_limit_goes_and_what_is_at_it_stays(bench, name):      
     told = bench.run(name, dry_run=True)
     assert (databases.rows(bench.db), bench.spooled()) == (before, spooled)         # R11
     goes = len(case.rows) - len(kept)
-    assert (told["deleted"], told.get("files", 0)) == (goes, goes * case.files)
-    assert bool(told.get("bytes_freed")) == case.files
+    assert told["deleted"] == goes
     assert set(bench.samples[-1]["rows"][0]) <= set(catalogue.load(name).sample)
-    assert bench.run(name) == told
+    done = bench.run(name)
+    assert (done["deleted"], done.get("files", 0)) == (goes, goes * case.files)
+    assert bool(done.get("bytes_freed")) == case.files
     check_left(bench, case, kept)
     assert bench.run(name)["deleted"] == 0                                          # R12
     check_left(bench, case, kept)

@@ -185,6 +185,8 @@ def incidents(tmp_path_factory):
 def troubled(tmp_path, incidents):
     """A service with incidents."""
     shutil.copy(incidents, tmp_path / "jobs.db")
+    (tmp_path / "spool/jane").mkdir(parents=True, mode=0o700)
+    (tmp_path / "spool/jane/0.eml").touch()
     return Shell(tmp_path, f"sqlite:///{tmp_path}/jobs.db", mail={"per_hour": "80"})
 
 

@@ -102,11 +102,8 @@ class Batches:
             from jobs_lib.features.exports import files
             self.ctx.count("files", sum(files.remove(self.ctx, row["file_name"]) for row in rows))
         elif rows:
-            folder = self.ctx.section("spool").dir
-            spool.need_folder(self.db, folder)
-            dropped, freed = spool.drop(self.db, folder, [row["raw_path"] for row in rows])
-            self.ctx.count("files", dropped)
-            self.ctx.count("bytes_freed", freed)
+            spool.need_folder(self.db, self.ctx.section("spool").dir)
+            spool.drop(self.ctx, [row["raw_path"] for row in rows])
         return number
 
     def check_status(self) -> None:

@@ -19,7 +19,7 @@ from itertools import islice
 from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.engines.batch_delete import BatchDeleter
-from jobs_lib.engines.purge import Branch, Selection, begin, finish
+from jobs_lib.engines.purge import Branch, Selection, begin, delete
 from jobs_lib.errors import ConfigError
 from jobs_lib.ports.storage import open_store
 from jobs_lib.ports.storage.store import ArchiveError, place_of
@@ -36,22 +36,20 @@ PAGE_ROWS = 200                                     # read from the table at onc
 def run(ctx, purge) -> dict:
     """Delete what is due; with a store, by way of an archive. The counts."""
     section = ctx.section("archive")
-    due = begin(ctx, purge, has_store=bool(section.store))
-    if due is None:
+    chosen = begin(ctx, purge, has_store=bool(section.store))
+    if chosen is None:
         return ctx.counts
     if not section.store:
         _refuse_lost_store(ctx)
-        return finish(ctx, due)
-    if ctx.dry_run:
-        _preview(ctx, due.chosen)
-        return finish(ctx, due)
+    elif ctx.dry_run:
+        _preview(ctx, chosen)
+    if not section.store or ctx.dry_run:
+        return delete(ctx, TABLE, [chosen])
     ctx.counts.update(archived=0, archives=0, deleted=0, expired=0)
     known, place = ctx.db.query("SELECT location FROM {audit_archives}"), place_of(section)
     # a folder that is missing later is not made again: its disk may not be mounted
     store = open_store(section, make=all(_place_and_name(row)[0] != place for row in known))
-    archiver = Archiver(ctx, store, due.chosen)
-    archiver.work()
-    archiver.deleter.log()
+    Archiver(ctx, store, chosen).work()
     return ctx.counts
 
 
@@ -82,7 +80,7 @@ class Archiver:
 
     def __init__(self, ctx, store, chosen) -> None:
         self.ctx, self.db, self.store, self.chosen = ctx, ctx.db, store, chosen
-        self.deleter = BatchDeleter(ctx, TABLE)
+        self.deleter = BatchDeleter(ctx)
 
     def work(self) -> None:
         """Finish what a dead run left, drop what is too old, then archive until nothing is left."""
@@ -202,9 +200,7 @@ class Archiver:
     def _delete(self, id: int, ids: list, cutoff) -> None:
         """Delete these rows. One that got another time since stays: its id may have a new owner."""
         still = Selection(TABLE, [Branch("created_at < :cutoff", "created_at")], {"cutoff": cutoff})
-        for batch in self.deleter.delete_ids(still, ids):
-            self.ctx.count("deleted", batch.rows)
-            self.ctx.progress(self.ctx.counts["deleted"])
+        self.deleter.delete_ids(still, ids)
         if not self.ctx.stop_reason:
             self.db.execute("UPDATE {audit_archives} SET status = 'purged' WHERE id = :id "
                             "AND status = 'verified'", id=id)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from jobs_lib import clock
 from jobs_lib.database.values import chunked
 from jobs_lib.engines import audit, guard
-from jobs_lib.engines.purge import begin, finish
+from jobs_lib.engines.purge import begin, delete
 from jobs_lib.engines.rules import Purge, Rule
 from jobs_lib.features.notifications import render, warnings
 from jobs_lib.features.notifications.reminders import Reminder, remind
@@ -38,11 +38,11 @@ def remove(ctx) -> None:
 
     A limit that was shortened by mistake does not count yet, so it writes no warning.
     """
-    due = begin(ctx, UNUSED)
-    if due and (after := due.limits["remove_after"]) and not guard.stops(
+    chosen = begin(ctx, UNUSED)
+    if chosen and (after := chosen.limits["remove_after"]) and not guard.stops(
             ctx, "destinations", announced=guard.announced(ctx.options, ctx.now, after)):
         remind(ctx, _to_go(after))
-        finish(ctx, due, within=lambda _, rows: _with_them(ctx, rows))
+        delete(ctx, "destinations", [chosen], within=lambda _, rows: _with_them(ctx, rows))
 
 
 def _may_go(ctx, after: timedelta) -> tuple[str, dict]:
@@ -57,15 +57,14 @@ def _with_them(ctx, rows) -> None:
     for some in chunked(found, IDS_AT_ONCE):
         ctx.db.execute("DELETE FROM {destination_verifications} WHERE destination_id IN (:gone)",
                        gone=[row["id"] for row in some])
-    audit.record_all(ctx.db, now=ctx.clock(), event=EVENT, entries=[
-        (row["user_id"], {"destination_id": row["id"], "email": row["email"],
-                          "created_at": row["created_at"]})
-        for row in found])
+    for row in found:
+        audit.record(ctx.db, now=ctx.clock(), user_id=row["user_id"], event=EVENT, details={
+            "destination_id": row["id"], "email": row["email"], "created_at": row["created_at"]})
 
 
 TOKENS = Purge("destination_verifications", (Rule("expires_at", option=None),))
 UNUSED = Purge("destinations", (
-    Rule("created_at", only={"verified_at": None}, option="remove_after", also=_may_go),))
+    Rule("created_at", "verified_at IS NULL", "remove_after", also=_may_go),))
 
 
 # Notices

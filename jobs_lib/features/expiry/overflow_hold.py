@@ -6,7 +6,7 @@ from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database.values import one_line
-from jobs_lib.engines.purge import begin, finish
+from jobs_lib.engines.purge import begin, delete
 from jobs_lib.features.notifications import render, warnings
 from jobs_lib.features.notifications.reminders import Reminder, remind
 from jobs_lib.text import size
@@ -29,13 +29,13 @@ def expire(ctx, declared) -> dict:
 
     A `keep` that was shortened by mistake does not count yet, so it writes no warning.
     """
-    due = begin(ctx, declared)
-    if due is None:
+    chosen = begin(ctx, declared)
+    if chosen is None:
         return ctx.counts
     ctx.count("notices", 0)
-    if keep := due.limits["keep"]:
+    if keep := chosen.limits["keep"]:
         remind(ctx, _warning(keep))
-    return finish(ctx, due)
+    return delete(ctx, declared.table, [chosen], declared.files)
 
 
 def _warning(keep: timedelta) -> Reminder:
