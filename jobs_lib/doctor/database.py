@@ -1,5 +1,4 @@
-"""The database: does it answer, may we write, what do its tables lack, is its spool there, does the
-app write UTC."""
+"""The database: does it answer, may we write, what do its tables lack, does the app write UTC."""
 from __future__ import annotations
 
 from contextlib import suppress
@@ -45,7 +44,8 @@ def answers(installation):
 
 
 def tables(installation):
-    """The schema's version, and each table, column and index that is missing, with its SQL."""
+    """The schema's version, each table, column and index that is missing, with its SQL, and whether
+    the spool is this database's."""
     db = installation.database()
     try:
         version.check(db)
@@ -81,6 +81,8 @@ def tables(installation):
         yield warning(*each)
     if not (missing or wrong):
         yield ok("no table, column or index is missing, and rows can be written as the jobs do")
+    if lost := spool.wrong_folder(db, installation.section("spool").dir):
+        yield problem(lost, "Mail that waits there is neither sent nor deleted.", f"{spool.FIX}.")
 
 
 def writing(installation):
@@ -109,13 +111,6 @@ class _TakenBack(Exception):
     """Raised to roll a transaction back."""
 
 
-def spool_folder(installation):
-    """The spool is the folder that `migrate` marked for this database."""
-    folder = installation.section("spool").dir
-    if wrong := spool.wrong_folder(installation.database(), folder):
-        yield problem(wrong, "Mail that waits there is neither sent nor deleted.", f"{spool.FIX}.")
-
-
 def local_times(installation):
     """Whether the newest rows are dated in the future: an app that writes local times."""
     db, ahead = installation.database(), {}
@@ -141,4 +136,4 @@ def local_times(installation):
         yield ok("no row of the app is dated in the future")
 
 
-CHECKS = (answers, tables, writing, spool_folder, local_times)
+CHECKS = (answers, tables, writing, local_times)
