@@ -129,7 +129,7 @@ def test_a_spool_without_the_mark_of_this_database_stops_the_job(bench, job, mar
 # The mark
 
 @pytest.mark.parametrize("is_there", [False, True])         # or a mount point without its disk
-def test_migrate_marks_no_folder_in_which_no_forward_that_waits_has_its_file(tmp_path, engine_url, is_there):
+def test_migrate_marks_no_folder_without_the_files_of_what_waits(tmp_path, engine_url, is_there):
     service = Shell(tmp_path, engine_url)
     for name in ("1.eml", "2.eml"):
         service.db.insert("failed_emails", user_id=1, alias_id=1, envelope_to="a@b.example",
@@ -139,7 +139,7 @@ def test_migrate_marks_no_folder_in_which_no_forward_that_waits_has_its_file(tmp
         service.spool.mkdir(0o700)
     ended = service("migrate")
     assert ended.code == 1
-    assert "none of the 2 waiting messages looked at is in [spool] dir" in " ".join(ended.err.split())
+    assert "none of the 2 waiting messages looked at is in" in " ".join(ended.err.split())
     assert not (service.spool / ".jobs-spool").exists()
     why = "does not carry the mark" if is_there else "there is no such folder"
     assert why in " ".join(service("doctor").out.split())
