@@ -6,7 +6,7 @@ and what was in flight when a run died.
 """
 from __future__ import annotations
 
-from jobs_lib.database.values import LABEL, fitted, keys_in
+from jobs_lib.database.values import LABEL, fitted
 from jobs_lib.ports import outcomes
 from jobs_lib.records import namedtuple
 
@@ -43,13 +43,13 @@ def said(result) -> str:
 
 
 def begin(db, kind: str, row: dict, run_id: str | None) -> int:
-    """Put an attempt on record that begins now, and its id. `row`: `id`, `user_id` and `began_at`;
-    also `domain` and `recipient` (its keyed hash), where the relay's limits count it."""
-    turn, owner = row.get("turn"), keys_in([row["user_id"]])
-    return db.insert("attempts", kind=kind, item_id=_item(db, row["id"]),
-                     user_id=owner[0] if owner else None, domain=row.get("domain"),
-                     recipient=row.get("recipient"), urgent=bool(turn and turn.urgent),
-                     run_id=run_id, began_at=row["began_at"], outcome=SENDING)
+    """Put an attempt on record that begins now, and its id. `row`: `id`, `user_id`, `turn`,
+    `began_at`; also `domain` and `recipient` (its keyed hash), where the relay's limits count it.
+    """
+    return db.insert("attempts", kind=kind, item_id=_item(db, row["id"]), user_id=row["user_id"],
+                     domain=row.get("domain"), recipient=row.get("recipient"),
+                     urgent=row["turn"].urgent, run_id=run_id, began_at=row["began_at"],
+                     outcome=SENDING)
 
 
 def complete(db, kind: str, row: dict, run_id: str | None, outcome: str, tried: Tried,
@@ -63,7 +63,7 @@ def complete(db, kind: str, row: dict, run_id: str | None, outcome: str, tried: 
     db.execute("UPDATE {attempts} SET outcome = :outcome, code = :code, answer = :answer, "
                "duration_ms = :duration, finished_at = :now "
                f"WHERE {which} AND outcome IN ('{SENDING}', :also)", outcome=outcome,
-               code=tried.code if type(tried.code) is int else None,
+               code=tried.code,
                answer=_masked(tried.answer, db.hidden), duration=tried.duration_ms,
                now=now, also=UNCERTAIN if outcome == SENT else SENDING, **values)
 
@@ -102,9 +102,5 @@ def _masked(answer: str, hidden) -> str | None:
 
 
 def _item(db, id):
-    """As the column holds it: text, where any kind of item has a text for its key."""
-    if not db.text_keys:
-        return id
-    from jobs_lib.database.schema.references import targets
-    is_number = db.text_keys.keys().isdisjoint(targets("attempts", "item_id"))
-    return id if is_number else fitted(str(id), LABEL)
+    """As the column may hold it: text, where any table has a text for its key."""
+    return fitted(str(id), LABEL) if db.text_keys else id

@@ -14,25 +14,23 @@ from jobs_lib.records import namedtuple
 
 LONGEST_ASKED = timedelta(days=1)       # another server may ask for such a wait
 CLOCKS_DIFFER = timedelta(hours=1)      # between hosts, at most
-LONGEST_LEASE = timedelta(days=30)      # a clock that was wrong wrote a later one
 NEVER = "9999-12-31 00:00:00"           # what is later is no time
 COUNTED = 10_000                        # rows that are counted; there may be more
-NOW = "now"                             # in `when_done` and `when_over`: the present time
 
 # a claim without a run is none. COALESCE: by no index, as most are
 UNCLAIMED = "COALESCE(claim_run, '') = ''"
-# SQL: the run that has a row is at work, by its own word and the runner's sweep. Never by what was
-# read as its run, since octets that are no text are read as something else.
+# SQL: the run that has a row is at work `:now`, by its own word and the runner's sweep. Never by
+# what was read as its run, since octets that are no text are read as something else.
 IN_HAND = ("claim_run IN (SELECT run_id FROM {job_runs} WHERE status = 'running' "
-           "AND lease_until >= :alive_at AND lease_until <= :longest_lease)")
+           "AND lease_until >= :now)")
 
 Queue = namedtuple("Queue",
-                   "name kind table job done delays columns by_attempts dated priority"
-                   " code error when_done when_over waits works others time added tried missing"
+                   "name kind table job done delays columns by_attempts dated priority code error"
+                   " when_done when_over waits works others time added tried missing"
                    " after_deletion",
-                   defaults=((), False, False, False, "last_code", "last_error", (), (),
-                             "pending", "sending", (), "next_attempt_at", "created_at",
-                             "last_attempt_at", "0 = 1", "0 = 1"))
+                   defaults=((), False, False, False, "last_code", "last_error", lambda now: {},
+                             lambda now: {}, "pending", "sending", (), "next_attempt_at",
+                             "created_at", "last_attempt_at", "0 = 1", "0 = 1"))
 Queue.__doc__ = """A queue as data (features/queues.py).
 
 name, kind    on the command line; of its attempts      table, job   its rows; who works it off
@@ -47,7 +45,7 @@ by_attempts   a row without a time is due so long after it was last tried as the
 dated         whether an app may give a time to a row that was never tried
 priority      whether there is that column: 0 is urgent
 code, error   columns for what the other side said, or ""
-when_done     ((column, value or NOW), ...) that success stores; `when_over`: that `end` does
+when_done     (time): {column: value} that success stores; `when_over`: that `end` does
 missing       SQL of rows whose owner, alias or endpoint is missing
 after_deletion  SQL of rows that are taken of a deleted owner, too
 """
@@ -56,46 +54,41 @@ after_deletion  SQL of rows that are taken of a deleted owner, too
 class Due:
     """The rows of a queue that are due. `untimed`: ((SQL of rows without a time that is one, SQL
     for their time), ...), each served by an index; `values` are bound in them. `also`: SQL of those
-    that are looked at at all."""
+    that are looked at at all. `when`: SQL, the time of any row that waits."""
 
     def __init__(self, db, queue: Queue, untimed: tuple, values: dict, also: str = "") -> None:
         self.db, self.queue, self.untimed, self.values = db, queue, untimed, values
         self.timed = f"{queue.time} <= :now"
-        self._rows = (f"FROM {{{queue.table}}} WHERE {pending(queue)}{also} "
-                      f"AND NOT {stopped(queue)} AND ")
-        # SQL: what it is about is there. The others are ended by a run, or wait as many do
-        self._known = f" AND NOT ({queue.missing})"
+        cases = "".join(f"WHEN {rule} THEN {time} " for rule, time in untimed)
+        self.when = f"CASE {cases}ELSE {queue.time} END"
+        self._rows = f"FROM {{{queue.table}}} WHERE {pending(queue)}{also} AND NOT {stopped(queue)}"
 
     def any(self) -> bool:
         """Whether there is one that a run would send or end."""
-        return bool(self.db.query(self._union("id", "id"), most=1, **self.values))
+        return self._count(1)["number"] > 0
 
     def backlog(self, most: int) -> tuple[int, str | None]:
-        """(how many there are, since when the earliest is due), of `most` that are looked at."""
-        row = self.db.row(
+        """(how many there are, since when the earliest is due), of `most` that are looked at. What
+        is about somebody who is missing is ended by a run, or waits as many do."""
+        found = self._count(most, f" AND NOT ({self.queue.missing})")
+        return min(found["number"], most), found["since"] and str(found["since"])
+
+    def _count(self, most: int, also: str = "") -> dict:
+        """Of the rows that each rule finds, `most` of each: a search for each rule. The longest due
+        first, where an index has them so: to sort a million times that are calculated takes
+        seconds, so of these any are looked at."""
+        time = self.queue.time
+        parts: list[str] = []
+        for rule, when in ((self.timed, time), *self.untimed):
+            is_due = "" if when in (time, ":now") else f" AND {when} <= :now"
+            order = f" ORDER BY {time}" if when == time else ""
+            parts.append(f"SELECT due FROM (SELECT {when} AS due {self._rows} AND {rule}{is_due}"
+                         f"{also}{order} LIMIT :most) part_{len(parts)}")
+        return self.db.row(
             # a time that is none, such as 0000-00-00, hides no other
             "SELECT COUNT(*) AS number, MIN(CASE WHEN due >= :earliest THEN due END) AS since "
-            f"FROM ({self._union('due', '{when} AS due', self._known)}) found",
-            earliest=clock.FIRST, most=most, **self.values)
-        since = row["since"] or (self.values["now"] if row["number"] else None)
-        return min(row["number"], most), since and str(since)
-
-    def ids(self, most: int) -> list:
-        """Of the longest due."""
-        rows = self.db.query(self._union("id, due", "id, {when} AS due", self._known), most=most,
-                             **self.values)
-        return [row["id"] for row in sorted(rows, key=lambda row: str(row["due"]))][:most]
-
-    def _union(self, names: str, columns: str, also: str = "") -> str:
-        """Of the rows that each rule finds, `:most` of each: a search for each rule. The longest
-        due first, where an index has them so: to sort a million times that are calculated takes
-        seconds, so of these any are looked at."""
-        time, always = self.queue.time, (self.queue.time, ":now")       # where `when` is no rule
-        return " UNION ALL ".join(
-            f"SELECT {names} FROM (SELECT {columns.format(when=when)} {self._rows}{rule}{also}"
-            f"{'' if when in always else f' AND {when} <= :now'}"
-            f"{f' ORDER BY {when}' * (when == time)} LIMIT :most) part_{number}"
-            for number, (rule, when) in enumerate(((self.timed, time), *self.untimed)))
+            f"FROM ({' UNION ALL '.join(parts)}) found", earliest=clock.FIRST, most=most,
+            **self.values)
 
 
 def due(ctx, queue: Queue) -> Due:
@@ -136,11 +129,6 @@ def stopped(queue: Queue) -> str:
             f"AND NOT ({queue.after_deletion}))))")
 
 
-def in_hand(now) -> dict:
-    """The values of IN_HAND."""
-    return {"alive_at": clock.text(now), "longest_lease": clock.text(now + LONGEST_LEASE)}
-
-
 def bounds(now, delays: tuple) -> dict:
     """The times that the rules below are bound to. `horizon`: the latest that a schedule, or
     another server, leads to."""
@@ -151,13 +139,10 @@ def bounds(now, delays: tuple) -> dict:
 def no_time(db, queue: Queue, delays: tuple) -> str:
     """When a row without a time is due. A time to count from that is missing, unreadable or in the
     future gives now."""
-    column = queue.tried if queue.by_attempts else queue.added
-    whole = [int(delay.total_seconds()) for delay in delays]
-    when = db.dialect.later(column, whole[0])
-    if queue.by_attempts:
-        cases = " ".join(f"WHEN {number} THEN {db.dialect.later(column, seconds)}"
-                         for number, seconds in enumerate(whole[:-1]))
-        when = f"CASE attempts {cases} ELSE {db.dialect.later(column, whole[-1])} END"
+    column, delays = (queue.tried, delays) if queue.by_attempts else (queue.added, delays[:1])
+    *first, last = [db.dialect.later(column, int(delay.total_seconds())) for delay in delays]
+    cases = "".join(f"WHEN {number} THEN {time} " for number, time in enumerate(first))
+    when = f"CASE attempts {cases}ELSE {last} END" if first else last
     return f"CASE WHEN {column} <= :now THEN COALESCE({when}, :now) ELSE :now END"
 
 
@@ -167,12 +152,6 @@ def impossible_time(queue: Queue) -> str:
     tried = (" AND (attempts > 0 OR last_attempt_at IS NOT NULL OR next_attempt_at > :never)"
              if queue.dated else "")
     return f"next_attempt_at > :horizon{tried}"
-
-
-def due_at(db, queue: Queue, delays: tuple) -> str:
-    """When a pending row is due, as the next run will have it."""
-    return (f"CASE WHEN {impossible_time(queue)} THEN :now WHEN next_attempt_at IS NULL "
-            f"THEN {no_time(db, queue, delays)} ELSE next_attempt_at END")
 
 
 def in_words(number: int) -> str:

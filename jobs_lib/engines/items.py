@@ -14,7 +14,7 @@ from jobs_lib.database.values import chunked, keys_in, one_line, words
 from jobs_lib.records import namedtuple
 
 from . import attempts, rows
-from .due import Due, Queue, bounds, due, due_at, has_status
+from .due import Due, Queue, due, has_status
 
 DUE, WAITING, SENDING, INVALID, CANCELLED = "due", "waiting", "being sent", "invalid", "cancelled"
 CANCELLED_BY = "cancelled: "
@@ -174,16 +174,15 @@ class Items:
 
     def read(self, ctx, ids: list, columns: str = "") -> list[dict]:
         """The rows with these ids, in this order: `columns`, or what `describe` needs."""
-        queue, delays = self.queue, self.queue.delays(ctx.options)
-        due_then = due_at(ctx.db, queue, delays) if queue.works else queue.time
+        queue, due_now = self.queue, self.due(ctx)
         names = columns or ", ".join(dict.fromkeys(filter(None, (
             "id", "user_id", "status", queue.added, *self.reads,
             *(("attempts", "claim_run", queue.error) if queue.works else ())))))
         found = {row["id"]: row for some in chunked(ids, rows.ASKED_AT_ONCE)
-                 for row in ctx.db.query(f"SELECT {names}, {due_then} AS due_at, "
+                 for row in ctx.db.query(f"SELECT {names}, {due_now.when} AS due_at, "
                                          f"{queue.after_deletion} AS to_deleted FROM "
                                          f"{{{queue.table}}} WHERE id IN (:ids)", ids=some,
-                                         **bounds(ctx.now, delays))}
+                                         **due_now.values)}
         return [found[id] for id in ids if id in found]
 
     def row(self, ctx, id) -> dict | None:

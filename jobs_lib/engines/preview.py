@@ -12,7 +12,7 @@ from .mail_sending import MailSource
 from .queue import EVERY_ONE, Work
 from .turns import Ring
 
-LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, and shows
+LOOKED_AT, AT_ONCE, SHOWN = 1000, 100, 10   # rows that a dry run judges, reads at once, and shows
 COUNTED_AS = {"cancel": "cancelled", "fail": "failed", "end": "invalid"}
 
 Room = namedtuple("Room", "most why ahead also", defaults=(EVERY_ONE, "", 0, ""))
@@ -65,10 +65,10 @@ def show_due(ctx, queue: Queue, noun: tuple, reasons_to_cancel, why_not=lambda r
             else:
                 going.append(row)
                 most -= 1
-    work.check_usable()
+    work.finish()
     total = len(going)
     if len(seen) >= LOOKED_AT:
-        rest = work.due().backlog(EVERY_ONE)[0] - len(seen) - len(work.unusable)
+        rest = work.due.backlog(EVERY_ONE)[0] - len(seen) - len(work.unusable)
         total += int(min(ctx.within_limit(rest, work.begun), most))
         notes.add(f"at most: of the first {len(seen):,} it is known which are left out")
     ctx.show(f"send {counted(total, *noun)}", going[:SHOWN], "; ".join(sorted(notes)))
@@ -76,13 +76,13 @@ def show_due(ctx, queue: Queue, noun: tuple, reasons_to_cancel, why_not=lambda r
         if reasons:
             ctx.show(f"{verb} {len(reasons):,}: {', '.join(sorted(set(reasons.values())))}",
                      [seen[id] for id in reasons if id in seen][:SHOWN])
-            ctx.count(COUNTED_AS[verb], len(reasons))
+            ctx.counts[COUNTED_AS[verb]] = len(reasons)
     ctx.count(queue.done, total)
 
 
 def _in_turn(work: Work, ring: Ring, seen: dict, reasons_to_cancel, cancelled: dict):
     """The rows that a run would come to, LOOKED_AT at most, but those that it would only cancel."""
-    while len(seen) < LOOKED_AT and (rows := work.take(ring, LOOKED_AT)):
+    while len(seen) < LOOKED_AT and (rows := work.take(ring, AT_ONCE)):
         rows = [row for row in rows if row["id"] not in seen]
         reasons = reasons_to_cancel(rows) if rows else {}
         for row in rows:

@@ -26,7 +26,7 @@ from jobs_lib.records import namedtuple
 
 from . import attempts, guard
 from .attempts import POSTPONED, REFUSED, RETRY, SENT, UNCERTAIN, UNUSABLE, Tried
-from .due import IN_HAND, NOW, Due, Queue, due, has_status, in_hand, pending, stopped
+from .due import IN_HAND, Due, Queue, due, has_status, pending, stopped
 from .rows import invalid
 
 SURE, AGAIN, REPEATED = 0, 1, 2         # the column `uncertain`: to be repeated, was repeated
@@ -86,7 +86,7 @@ def work_if_due(ctx, queue: Queue, kind: type[Work] | None = None):
     work = (kind or Work)(ctx, queue)
     work.recover()
     work.schedule()
-    return work if work.due().any() else None
+    return work if work.due.any() else None
 
 
 class Work:
@@ -94,18 +94,18 @@ class Work:
     what it held before."""
 
     needs = 0.0         # seconds before the hard limit, without which no row is begun
+    also = ""           # SQL: a further rule of rows that are taken
 
     def __init__(self, ctx, queue: Queue) -> None:
         self.ctx, self.db, self.queue = ctx, ctx.db, queue
         self.table, self.pending = f"{{{queue.table}}}", pending(queue)
         self.still = "+" + self.pending.lstrip("+")     # of rows that are found by their ids
         self.delays = queue.delays(ctx.options)
-        self.is_scheduled = False       # whether the rows without a time were given one
+        self.due = self.find_due()
         self.begun = 0                  # rows that this run has begun
         self.unusable: dict = {}        # {row id: what is wrong with it}
         self.refused: list = []         # CannotStore of rows that were passed over
-        self.also = ""                  # SQL: a further rule of rows that are taken, its values
-        self.values: dict = {}
+        self.values: dict = {}          # of `also`
 
     # Before the first row
 
@@ -115,7 +115,7 @@ class Work:
         dead = self.db.query(
             f"SELECT id, user_id, attempts, uncertain, {queue.added}, claim_run FROM "
             f"{self.table} WHERE {has_status(queue.works)} AND claim_run > '' AND NOT {IN_HAND} "
-            "LIMIT :most", **in_hand(self.ctx.clock()), most=MOST_LOST) if queue.works else []
+            f"LIMIT {MOST_LOST}", now=self.ctx.clock()) if queue.works else []
         for row in dead:
             number = row["attempts"]
             # what is no number ends as unusable when it is taken
@@ -123,8 +123,7 @@ class Work:
             row["repeats"] = row["uncertain"] == REPEATED
             self.db.batch(lambda row=row: self._give_up(row))
         if dead:
-            self.ctx.log.warning("lost in flight", rows=len(dead), what="a run was killed while "
-                                 "these were being sent")
+            self.ctx.log.warning("lost in flight", rows=len(dead))
 
     def _give_up(self, row: dict) -> None:
         settled = self.settle(row, UNCERTAIN, Tried(None, attempts.LOST), dead=row["claim_run"])
@@ -134,10 +133,9 @@ class Work:
 
     def schedule(self) -> None:
         """Give each pending row a time that it can be due at."""
-        found = self.find_due()
-        for rule, time in found.untimed:
-            self.change(rule, f"{self.queue.time} = {time}", seconds=SCHEDULING, **found.values)
-        self.is_scheduled = True
+        for rule, time in self.due.untimed:
+            self.change(rule, f"{self.queue.time} = {time}", seconds=SCHEDULING,
+                        **self.due.values)
 
     def change(self, rule: str, sets: str, *, seconds: float = CHANGING, counted: str = "",
                **values) -> None:
@@ -168,25 +166,15 @@ class Work:
                                  error=str(error))
             return 0
 
-    def due(self) -> Due:
-        """What is due in this queue, by its time once each row has one."""
-        found = self.find_due()
-        if self.is_scheduled:
-            found.untimed = ()
-        return found
-
     def find_due(self) -> Due:
         """What is due, also of rows that have no time yet."""
         return due(self.ctx, self.queue)
 
     def due_rule(self) -> tuple[str, dict]:
         """(SQL, values): the condition for rows to be taken now."""
-        found = self.due()
-        rule = found.timed
-        if self.ctx.dry_run:            # which has given no row its time; `+`: by no index of times
-            untimed = "".join(f" OR ({rule} AND {time} <= :now)" for rule, time in found.untimed)
-            rule = f"({rule}{untimed}) + 0 = 1"
-        return rule + self.also, {**found.values, **self.values}
+        # a dry run has given no row its time
+        rule = f"{self.due.when} <= :now" if self.ctx.dry_run else self.due.timed
+        return rule + self.also, {**self.due.values, **self.values}
 
     # One row
 
@@ -204,9 +192,6 @@ class Work:
         rows = self.read([turn.id for turn in turns])
         reasons = invalid(self.db, self.queue.table, list(rows.values()))
         self.unusable.update(reasons)
-        for turn in turns:
-            if turn.id not in rows:                     # another has it
-                turn.ring.left.discard(turn.id)
         found = [{**rows[turn.id], "turn": turn} for turn in turns
                  if turn.id in rows and turn.id not in reasons and not rows[turn.id]["is_stopped"]]
         if any(row["lacks"] for row in found) and self.holds_missing():
@@ -239,15 +224,14 @@ class Work:
     def begin(self, row: dict, room=None, before=None):
         """Make a row this run's, in one commit with `before()`, which stores the result in hand.
 
-        True when it is; False when another had it first, or the time for it is up; else what
-        `room(row)`, asked in the same commit, has against it. CannotStore for a row that is to be
-        passed over; the result is stored all the same.
+        True when it is; False when another had it first, the time for it is up, or the database
+        refuses it, so that it is passed over; else what `room(row)`, asked in the same commit, has
+        against it. The result is stored in each case.
         """
         def work():
             if before:
                 before()
-            return self._begin(row, room) if self._seconds_left() >= 0 else None
-        was_in_time = self._seconds_left() >= 0
+            return self._seconds_left() >= 0 and self._begin(row, room)
         try:
             found = until_stored(self.ctx, work, None if before else self._seconds_left)
         except CannotStore as error:
@@ -257,10 +241,8 @@ class Work:
             if before:
                 until_stored(self.ctx, before)
             return False
-        if found is None and was_in_time:
-            self.ctx.stop_busy("the database kept the run waiting until its time was up")
         self.begun += found is True
-        return found or False
+        return found
 
     def _seconds_left(self) -> float:
         """Seconds in which a row may begin."""
@@ -268,7 +250,7 @@ class Work:
                    self.ctx.hard_limit - self.ctx.monotonic() - self.needs)
 
     def _begin(self, row: dict, room):
-        now, queue, seen = self.ctx.clock(), self.queue, row["seen"]
+        now, queue = self.ctx.clock(), self.queue
         row["repeats"] = repeats = row["uncertain"] == AGAIN
         row["attempt"] = row["attempts"] + (not repeats)
         if "began_at" in row and self.is_ours(row):     # a COMMIT whose answer was lost
@@ -279,11 +261,10 @@ class Work:
         values = {"attempts": row["attempt"], "uncertain": REPEATED if repeats else SURE,
                   "claim_run": self.ctx.run_id, queue.tried: row["began_at"],
                   "next_attempt_at": clock.text(self.next_time(row["attempt"], now))}
-        timed = "IS NULL" if seen["next_attempt_at"] is None else "= :seen"
         try:
             if not self._update(row, queue.works, values,
-                                f"status = '{queue.waits}' AND next_attempt_at {timed}",
-                                seen=seen["next_attempt_at"]):
+                                f"status = '{queue.waits}' AND next_attempt_at = :seen",
+                                seen=row["seen"]["next_attempt_at"]):
                 return False
             if not self.begun:
                 self._rehearse(row)
@@ -320,12 +301,9 @@ class Work:
         elif dead is None:
             rule, bound = f"claim_run = :run AND status = '{self.queue.works}'", {"run": run}
         else:
-            rule, bound = f"NOT {IN_HAND} AND status = '{self.queue.works}'", in_hand(now)
+            rule, bound = f"NOT {IN_HAND} AND status = '{self.queue.works}'", {"now": now}
         if self._update(row, status, {**values, **stored}, rule, **bound):
             row["is_stored"] = True     # also where the answer of this COMMIT is lost
-        else:                           # ended by the app: nobody is at it any more
-            self.db.execute(f"UPDATE {self.table} SET claim_run = NULL WHERE id = :id "
-                            "AND claim_run = :run", id=row["id"], run=run)
         return Settled(status, clock.parse_any(values["next_attempt_at"]),
                        outcome == SENT or "is_stored" in row)
 
@@ -346,7 +324,7 @@ class Work:
         if outcome in (SENT, REFUSED, UNUSABLE) or self.is_last(row):
             values.update(next_attempt_at=None, finished_at=clock.text(now))
             if outcome == SENT:
-                values.update(_filled(queue.when_done, values["finished_at"]))
+                values.update(queue.when_done(values["finished_at"]))
             return queue.done if outcome == SENT else "failed", values
         if not later:
             values["next_attempt_at"] = clock.text(self.next_time(row["attempt"], now))
@@ -382,7 +360,7 @@ class Work:
             found = self.db.row(f"SELECT {', '.join(values)} FROM {self.table} WHERE id = :id",
                                 id=row["id"])
             wrong = [name for name, value in values.items()
-                     if not found or _plain(found[name]) != _plain(value)]
+                     if not found or _whole(found[name]) != _whole(value)]
             if wrong:
                 raise CannotStore(f"{self.queue.table}, id {row['id']}: {', '.join(wrong)} is not "
                                   f"stored as given when it is `{status}`: look at the column, and "
@@ -392,35 +370,26 @@ class Work:
     # Rows that are not sent
 
     def end(self, row: dict, reason: str) -> bool:
-        """End a row that nobody waits for any more, without an attempt, inside a transaction. False
-        when it is no longer as it was, or another account's: that is no reason then."""
+        """End a row that nobody waits for any more, without an attempt. False when it is no longer
+        as it was, or another account's: that is no reason then."""
         now = clock.text(self.ctx.clock())
-        return self._update(row, "failed", {
-            "finished_at": now, "next_attempt_at": None, self.queue.error: reason,
-            **_filled(self.queue.when_over, now)},
-            f"status = '{self.queue.waits}' AND (user_id = :owner OR :owner IS NULL)",
-            owner=row.get("user_id"))
+        values = {"finished_at": now, "next_attempt_at": None, self.queue.error: reason,
+                  **self.queue.when_over(now)}
+        sets = ", ".join(f"{name} = :{name}" for name in values)
+        return self._change_listed(
+            [row["id"]], "user_id = :owner OR :owner IS NULL", f"status = 'failed', {sets}",
+            {**values, "owner": row.get("user_id")}) == 1
 
     def finish(self) -> None:
-        """End the rows that cannot be worked on. CannotStore, or as `check_usable`, where nothing
-        proves that it is their own fault: then none ends."""
+        """End the rows that cannot be worked on; a dry run only counts them. JobsError where
+        nothing proves that it is their own fault: then none ends."""
         if not self.begun and self.refused:
             raise self.refused[0]
         for id, reason in self.unusable.items():
             self.ctx.count("invalid")
             self.ctx.log.warning("invalid row", table=self.queue.table, id=id, reason=reason)
-            try:
-                if self.begun:
-                    self.db.batch(lambda id=id, why=reason: self.end({"id": id}, f"invalid: {why}"))
-            except (Busy, Lost):
-                raise
-            except DatabaseError as error:          # not even that can be stored of it
-                self.ctx.log.warning("its end cannot be stored", table=self.queue.table, id=id,
-                                     error=str(error))
-        self.check_usable()
-
-    def check_usable(self) -> None:
-        """JobsError where several rows cannot be worked on, and none was begun."""
+            if self.begun and not self.ctx.dry_run:
+                self.end({"id": id}, f"invalid: {reason}")
         if not self.begun and len(self.unusable) >= MOST_UNUSABLE:
             id, reason = next(iter(self.unusable.items()))
             raise JobsError(f"none of {len(self.unusable)} due rows of {self.queue.table} can be "
@@ -433,13 +402,6 @@ class Work:
             id=row["id"], **values, **bound) == 1
 
 
-def _filled(columns: tuple, now: str) -> dict:
-    """{column: value} of a Queue's `when_done` or `when_over`."""
-    return {name: now if value is NOW else value for name, value in columns}
-
-
-def _plain(value):
+def _whole(value) -> str:
     """A time without the zeros that a finer column adds."""
-    if isinstance(value, str) and "." in value:
-        return value.rstrip("0").rstrip(".")
-    return value
+    return str(value).partition(".")[0]

@@ -7,7 +7,7 @@ and the others go on.
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import lru_cache, partial
+from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database.values import chunked, keys_in, one_line, words
@@ -41,46 +41,39 @@ def invalid(db, table: str, rows: list[dict]) -> dict:
     as octets or as a number becomes text, an invalid time becomes NULL where the column may be
     NULL, and NULL becomes the column's default if it has one, except in `status`. So NULL counts as
     0 attempts, or as the empty sender."""
-    columns = _columns(table, tuple(db.text_keys))
-    return {row["id"]: reason for row in rows if (reason := _reason(columns, row))}
+    from jobs_lib.database.schema import tables  # an idle run judges no row
+    columns = {column.name: column for column in tables.table(table).columns}
+    return {row["id"]: reason for row in rows
+            if (reason := _reason(columns, row, bool(db.text_keys)))}
 
 
-@lru_cache
-def _columns(table: str, text_keys: tuple) -> dict:
-    """{name: column}; one that holds a text key is `label`."""
-    from jobs_lib.database.schema import references, tables  # an idle run judges no row
-    text = {column.name for column in tables.table(table).columns
-            if not {table if column.type == "id" else "",
-                    *references.targets(table, column.name)}.isdisjoint(text_keys)}
-    return {column.name: column._replace(type="label") if column.name in text else column
-            for column in tables.table(table).columns}
-
-
-def _reason(columns: dict, row: dict) -> str:
+def _reason(columns: dict, row: dict, has_text_keys: bool) -> str:
     """Why a row cannot be worked on, or ""; its values are corrected. A column that is not of the
     schema is the app's own, of a `SELECT *`."""
     for column in (columns[name] for name in row if name in columns):
-        name, value = column.name, row[column.name]
+        name, value, kind = column.name, row[column.name], column.type
+        if has_text_keys and kind in ("id", "ref") and type(value) in (str, bytes):
+            kind = "label"
         if value is None:
             if not column.null and (not isinstance(column.default, (int, str))
-                                    or column.type == "word"):
+                                    or kind == "word"):
                 return f"its {name} is missing"
             row[name] = None if column.null else column.default
-        elif column.type in NUMBERS:
+        elif kind in NUMBERS:
             if type(value) is not int:
                 return f"its {name} is not a whole number"
-            largest = LARGEST.get(column.type, 2 ** 63)
+            largest = LARGEST.get(kind, 2 ** 63)
             if not (0 <= value <= MOST_ATTEMPTS if name == "attempts"
                     else -largest <= value < largest):
                 return f"its {name} is out of range"
-        elif column.type in TIMES:
+        elif kind in TIMES:
             try:
                 clock.parse(value) + LONGEST_SCHEDULE
             except (ValueError, TypeError, OverflowError):
                 if not column.null:
                     return f"its {name} is not a valid time"
                 row[name] = None        # a schedule that is none: it is due now
-        elif column.type in SHORT_TEXTS:
+        elif kind in SHORT_TEXTS:
             try:
                 row[name] = value.decode() if isinstance(value, bytes) else str(value)
             except UnicodeDecodeError:

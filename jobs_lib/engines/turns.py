@@ -18,7 +18,7 @@ from jobs_lib.records import namedtuple
 from .due import stopped
 
 PAGE = 300          # due rows that are read at once
-AHEAD = 20          # turns that are looked for at once, where there are more due rows
+OF_ONE = 20         # where there are more: of one owner
 MOST_LEFT = 2000    # rows that a run may leave where they are
 URGENT = 0
 LONGEST = 64        # characters of an owner's id that is kept
@@ -43,23 +43,28 @@ class Ring:
         self.passed: set = set()
         self.left: set = set()
         self._begun: set = set()                # what is put back is for the next run
-        self._behind = self._stored = last(self.db, self.name)
-        self._waiting: list[Turn] = []
+        self._behind = self._stored = _last(self.db, self.name)
 
     def take(self, most: int) -> list[Turn]:
-        """The next turns, `most` at most; [] when nobody has a row that is due."""
-        if not self._waiting and len(self.left) < MOST_LEFT:
-            self._waiting = self._look()
-        turns, self._waiting = self._waiting[:most], self._waiting[most:]
+        """The next turns, `most` at most: the first row of each of the next owners, then the second
+        of each, and so on. [] when nobody has a row that is due."""
+        if len(self.left) >= MOST_LEFT:
+            return []
+        lists = ([row for row in rows if row["id"] not in self._begun]
+                 for rows in (not self.ahead and self._page()) or self._steps())
+        going = islice((rows for rows in lists
+                        if rows and rows[0]["user_id"] not in self.passed), most)
+        in_turn = (row for lap in zip_longest(*going) for row in lap if row)
+        turns = [Turn(row["id"], row["user_id"], row["priority"] == URGENT, self)
+                 for row in islice(in_turn, most)]
         self.left.update(turn.id for turn in turns)
         if turns:
             self._behind = turns[-1].owner
         return turns
 
     def forget(self) -> None:
-        """Look again at the next `take`, behind who was served last: owners and rows may have come
-        or gone."""
-        self._behind, self._waiting = self._stored, []
+        """Go on behind who was served last: those who were taken since are given back."""
+        self._behind = self._stored
 
     def move(self, turn: Turn) -> None:
         """The row is begun, in the open transaction: its owner had the last turn."""
@@ -70,74 +75,49 @@ class Ring:
         self.left.discard(turn.id)
         self._begun.add(turn.id)
 
-    def _look(self) -> list[Turn]:
-        lists, most = None if self.ahead else self._page(), PAGE
-        if lists is None:
-            lists, most = self._steps(), AHEAD
-        going = islice((rows for owner, rows in lists if owner not in self.passed), most)
-        # the first of each owner, then the second of each, and so on
-        in_turn = (row for lap in zip_longest(*going) for row in lap
-                   if row and row["id"] not in self._begun)
-        return [Turn(row["id"], row["user_id"], row["priority"] == URGENT, self)
-                for row in islice(in_turn, most)]
-
-    def _page(self) -> list[tuple] | None:
-        """[(owner, its rows)] of all that is due, the owner behind the last turn first; None when
-        it is more than a page."""
-        rows = self._due(f"ORDER BY {self.queue.time} LIMIT {PAGE}")
+    def _page(self) -> list[list]:
+        """Each owner's rows, the owner behind the last turn first; none where all that is due is
+        more than a page."""
+        rows, behind = self._due(self.queue.time, PAGE), self._behind
         if len(rows) == PAGE:
-            return None
-        rows.sort(key=lambda row: [ordered(row[name]) for name in (
-            "user_id", "priority", self.queue.time, "id")])
-        lists = _by_owner(rows)
-        if self._behind is not START:
-            lists.sort(key=lambda found: ordered(found[0]) <= ordered(self._behind))
-        return lists
+            return []
+        rows.sort(key=lambda row: [
+            behind is not START and ordered(row["user_id"]) <= ordered(behind),
+            *(ordered(row[name]) for name in ("user_id", "priority", self.queue.time, "id"))])
+        return [list(theirs) for _, theirs in groupby(rows, lambda row: row["user_id"])]
 
     def _steps(self):
-        """(owner, its first rows) from the one behind the last turn on, each once. They are all its
-        rows, or AHEAD."""
+        """The first rows of each owner, from the one behind the last turn on."""
         met: set = set()
         order = f"user_id, {'priority, ' * (self.queue.priority and not self.ahead)}"
         for behind in dict.fromkeys((self._behind, START)):
-            is_last = False
-            while not is_last:
-                rule = "" if behind is START else "AND user_id > :behind "
-                if behind is None:      # of everybody: nobody's rows come first
-                    rule = "AND user_id IS NOT NULL "
-                rows = self._due(f"{rule}ORDER BY {order}{self.queue.time}, id LIMIT {AHEAD}",
-                                 behind=behind)
-                found, is_last = _by_owner(rows), len(rows) < AHEAD
-                if not is_last and len(found) > 1:
-                    found.pop()                         # it may have more of them
-                for behind, theirs in found:
-                    if behind in met:
-                        return
-                    met.add(behind)
-                    yield behind, theirs
+            while rows := self._due(f"{order}{self.queue.time}, id", OF_ONE, behind):
+                behind = rows[0]["user_id"]
+                if behind in met:
+                    return
+                met.add(behind)
+                yield [row for row in rows if row["user_id"] == behind]
 
-    def _due(self, end: str, **values) -> list[dict]:
-        """Rows that are due and may be taken."""
+    def _due(self, order: str, most: int, behind=START) -> list[dict]:
+        """Rows that are due and may be taken, of owners behind that one."""
         rule, bound = self.work.due_rule()
         rule += f" AND priority = {URGENT}" if self.ahead else ""
         rule += " AND id NOT IN (:left)" if self.left else ""
+        if behind is not START:
+            # nobody's rows come first, before those of everybody
+            rule += " AND user_id IS NOT NULL" if behind is None else " AND user_id > :behind"
         priority = "priority" if self.queue.priority else "1 AS priority"
         return self.db.query(
             f"SELECT id, user_id, {priority}, {self.queue.time} FROM {self.work.table} WHERE "
-            f"{self.work.pending} AND {rule} AND NOT {stopped(self.queue)} {end}",
-            left=list(self.left), **bound, **values)
+            f"{self.work.pending} AND {rule} AND NOT {stopped(self.queue)} ORDER BY {order} "
+            f"LIMIT {most}", left=list(self.left), behind=behind, **bound)
 
 
-def _by_owner(rows: list[dict]) -> list[tuple]:
-    """[(owner, its rows), ...] of rows in the order of their owners."""
-    return [(owner, list(theirs)) for owner, theirs in groupby(rows, lambda row: row["user_id"])]
-
-
-def last(db, ring: str):
+def _last(db, ring: str):
     """The owner that had the last turn, or START."""
     row = db.row("SELECT last_owner FROM {queue_turns} WHERE ring = :ring", ring=ring)
     if row is None:
         return START
     text = row["last_owner"]
-    is_number = text and "users" not in db.text_keys and text.lstrip("-").isdecimal()
+    is_number = text and text.isdecimal() and "users" not in db.text_keys
     return int(text) if is_number else text

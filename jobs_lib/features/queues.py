@@ -6,12 +6,12 @@ from functools import partial
 from types import SimpleNamespace
 
 from jobs_lib.engines import due as engine
-from jobs_lib.engines.due import NOW, Queue, is_idle
+from jobs_lib.engines.due import Queue, is_idle
 from jobs_lib.errors import ConfigError
 
 AT_ONCE = timedelta(0)          # before a first attempt
 DAY = timedelta(days=1)
-UNREAD = (("body_text", None), ("body_html", None))
+UNREAD = {"body_text": None, "body_html": None}
 
 
 def _missing(table: str, column: str, of: str) -> str:
@@ -29,13 +29,13 @@ FORWARDS = Queue(
     "forwards", "forward", "failed_emails", "retry_forwards", "sent",
     delays=lambda options: options.delays, dated=True,
     columns=("alias_id", "destination_id", "envelope_from", "envelope_to", "raw_path"),
-    when_over=(("notified_at", NOW),),
+    when_over=lambda now: {"notified_at": now},
     missing=f"{_nobodys('failed_emails')} OR {_missing('failed_emails', 'alias_id', 'aliases')}")
 NOTICES = Queue(
     "notifications", "notification", "notifications", "send_notifications", "sent",
     delays=lambda options: (AT_ONCE, *options.delays), priority=True,
     dated=True, columns=("kind", "persona", "to_email", "priority"),
-    when_done=(("sent_at", NOW), *UNREAD), when_over=UNREAD,
+    when_done=lambda now: {"sent_at": now, **UNREAD}, when_over=lambda now: UNREAD,
     missing=_nobodys("notifications"),
     after_deletion="kind = 'account_deletion_scheduled'")
 WEBHOOKS = Queue(

@@ -5,7 +5,7 @@ from functools import partial
 
 from jobs_lib.engines import spool
 from jobs_lib.engines.batch_delete import FILES_AT_ONCE, LISTED, BatchSizer
-from jobs_lib.engines.due import IN_HAND, in_hand
+from jobs_lib.engines.due import IN_HAND
 from jobs_lib.errors import Conflict, Lost
 from jobs_lib.features.notifications.reminders import alone
 
@@ -57,7 +57,7 @@ class Batches:
         """In ranges of the column `by`. How many rows a transaction takes, and the pause after it,
         follow the time of the last one, as in batch_delete.py."""
         ctx, table, by, now = self.ctx, f"{{{step.table}}}", step.by, self.ctx.clock()
-        bound = {"user": self.account.id, "parents": parents, "now": now, **in_hand(now)}
+        bound = {"user": self.account.id, "parents": parents, "now": now}
         is_read = step.table in READ and not step.sets
         sizer = BatchSizer(self.db.dialect.batches, FILES_AT_ONCE if is_read else None)
         start = rule

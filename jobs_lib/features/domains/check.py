@@ -38,11 +38,11 @@ STORED = ", ".join(("id", *SAME, "dns_results", "failing_since", "failures", "wa
 def preview(ctx) -> dict:
     """What a run would look at. Nobody is asked."""
     work, named = Looks(ctx, DOMAINS), _named(ctx)
-    number = ctx.within_limit(len(named) or work.due().backlog(EVERY_ONE)[0])
+    number = ctx.within_limit(len(named) or work.due.backlog(EVERY_ONE)[0])
     if number:
-        rows = work.read(named or work.due().ids(SHOWN))
+        rows = work.read(named).values() if named else work.take(Ring(work), SHOWN)
         ctx.show(f"look at the records of {counted(number, 'domain')}",
-                 list(rows.values())[:min(number, SHOWN)])
+                 list(rows)[:min(number, SHOWN)])
     guard.stops(ctx, "domains")
     return {**ctx.counts, "checked": number}
 
@@ -61,7 +61,8 @@ def check_due(ctx) -> None:
     if missing := records.unset(ctx.options.require, ctx.section("dns")):
         raise JobsError(missing)
     ring, work.resolver, done = Ring(work), ctx.dns(), 0
-    work.also, work.values = ACTIVE + " AND id IN (:named)" * bool(named), {"named": named}
+    if named:
+        work.also, work.values = f"{ACTIVE} AND id IN (:named)", {"named": named}
     while not ctx.should_stop(done) and (
             rows := work.take(ring, ctx.within_limit(AT_ONCE, done))):
         done += work.look_at(rows)
@@ -84,6 +85,7 @@ class Looks(Work):
     way: it is due later, and what a dead run began is due again by itself."""
 
     resolver: Any = None        # opened once something is due
+    also = ACTIVE
 
     def find_due(self) -> Due:
         """What a run now would look at."""
