@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.queue.filling import BOTH, NOTICES, TABLE, fill, owners, statuses
-from tests.support.product import RETRY, SENT, UNCERTAIN, Result, clock
+from tests.queue.filling import BOTH, TABLE, fill, owners, statuses
+from tests.support.product import RETRY, SENT, UNCERTAIN, Result
 
 TAKEN = Result(SENT, 250, "", "taken")
 both = pytest.mark.parametrize("job", BOTH)
@@ -60,20 +60,3 @@ def test_what_was_lost_is_sent_once_more_as_the_same_attempt(bench, job):     # 
     bench.outbox.answer = None
     bench.run(job)
     assert bench.db.value(f"SELECT attempts FROM {{{TABLE[job]}}}") == 2
-
-
-def test_the_same_bytes_are_sent_again(bench):     # R22 R26
-    owners(bench, (1,))
-    fill(bench, NOTICES, 1)
-    copies = []
-
-    def lost(_):
-        bench.outbox.answer = None
-        copies.append(bench.rows("attempts")[0]["began_at"])
-        return Result(UNCERTAIN, None, "", "lost after the dot")
-    bench.outbox.answer = lost
-    bench.run(NOTICES)
-    bench.now = bench.ahead(minutes=6)
-    bench.run(NOTICES)
-    mail, = bench.outbox
-    assert clock.parse(copies[0]).strftime("%H:%M:%S") in str(mail.raw)
