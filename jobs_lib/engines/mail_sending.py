@@ -276,17 +276,14 @@ class MailSender:
             else:
                 later = self.ctx.clock() + LOST_DELAY
         tried = Tried(result.code, f"{result.enhanced} {result.text}".strip(), row.get("took_ms"))
-        settled = self.work.settle(row, outcome, tried, later=later, again=again)
+        status = self.work.settle(row, outcome, tried, later=later, again=again)
         if outcome == SENT:
             self.source.sent(row)
-        word, due_at = settled.status, settled.next_attempt_at
-        if word == self.work.queue.waits:
+        word = status or "ended by the app"     # or deleted
+        if status == self.work.queue.waits:
             word = outcome if outcome in (UNCERTAIN, POSTPONED) else "retried"
-        if settled.stored:
+        if status:
             self.ctx.count(word)
-        else:                                   # or deleted
-            word, due_at = "ended by the app", None
         self.ctx.log.event(self.source.event, "info" if outcome == SENT else "warning",
                            id=row["id"], attempt=row["attempt"], outcome=word, code=result.code,
-                           enhanced=result.enhanced, to=mask(row[self.source.to]),
-                           next_attempt_at=due_at and clock.text(due_at))
+                           enhanced=result.enhanced, to=mask(row[self.source.to]))

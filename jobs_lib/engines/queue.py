@@ -22,7 +22,6 @@ from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.errors import Busy, DatabaseError, Duplicate, JobsError, Lost, Missing
-from jobs_lib.records import namedtuple
 
 from . import attempts, guard
 from .attempts import POSTPONED, REFUSED, RETRY, SENT, UNCERTAIN, UNUSABLE, Tried
@@ -41,13 +40,6 @@ MOST_UNUSABLE = 5       # so many unusable rows and no usable one: the fault is 
 ERROR_LENGTH = 512
 STORE_MARGIN = 3.0      # seconds before the hard limit after which no result is stored any more
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0   # seconds between two tries to store one
-
-Settled = namedtuple("Settled", "status next_attempt_at stored")
-Settled.__doc__ = """What a row has become.
-
-status, next_attempt_at   of the row; aware UTC, or None
-stored   False: the app has ended or deleted it meanwhile, and nothing came of it
-"""
 
 
 class CannotStore(JobsError):
@@ -126,10 +118,9 @@ class Work:
             self.ctx.log.warning("lost in flight", rows=len(dead))
 
     def _give_up(self, row: dict) -> None:
-        settled = self.settle(row, UNCERTAIN, Tried(None, attempts.LOST), dead=row["claim_run"])
-        self.ctx.count("uncertain", settled.stored)
-        if settled.stored and settled.status == "failed":
-            self.ctx.count("failed")
+        status = self.settle(row, UNCERTAIN, Tried(None, attempts.LOST), dead=row["claim_run"])
+        self.ctx.count("uncertain", bool(status))
+        self.ctx.count("failed", status == "failed")
 
     def schedule(self) -> None:
         """Give each pending row a time that it can be due at."""
@@ -285,8 +276,9 @@ class Work:
             run=self.ctx.run_id, n=row["attempt"]))
 
     def settle(self, row: dict, outcome: str, tried: Tried, *, later=None,
-               again: bool = False, dead=None, **stored) -> Settled:
-        """Store what came of it, and `stored` with it, inside a transaction.
+               again: bool = False, dead=None, **stored) -> str:
+        """Store what came of it, and `stored` with it, inside a transaction. The row's status by
+        now; "" where the app has ended it meanwhile, and nothing came of it.
 
         `later`: when it is due again, where the other side has said so, or where what was postponed
         must not be the first again. `again`: what was refused is asked for again, by its schedule.
@@ -304,8 +296,7 @@ class Work:
             rule, bound = f"NOT {IN_HAND} AND status = '{self.queue.works}'", {"now": now}
         if self._update(row, status, {**values, **stored}, rule, **bound):
             row["is_stored"] = True     # also where the answer of this COMMIT is lost
-        return Settled(status, clock.parse_any(values["next_attempt_at"]),
-                       outcome == SENT or "is_stored" in row)
+        return status if outcome == SENT or "is_stored" in row else ""
 
     def _changes(self, row: dict, outcome: str, tried: Tried, now,
                  later=None) -> tuple[str, dict]:

@@ -163,7 +163,6 @@ def test_repeats_come_after_1_5_30_minutes_and_2_hours(bench, hook):     # R24 R
     events = [event for event in bench.events(JOB) if event["event"] == "delivery"]
     assert [(event["attempt"], event["outcome"], event["code"]) for event in events] == [
         (2, "retried", 500), (3, "retried", 500), (4, "retried", 500), (5, "failed", 500)]
-    assert events[0]["next_attempt_at"] == clock.text(start + timedelta(minutes=6))
     bench.run(JOB)
     assert len(bench.web) == 4
 

@@ -159,13 +159,13 @@ class Requests(Work):
         if self._is_ready(row):
             return                          # by a COMMIT whose answer was lost
         # the next run tries it again, also the one that finds that it was killed
-        settled = self.settle(row, outcome, Tried(None, why), dead=dead, later=ctx.now,
-                              progress=0, error=why, file_name=None)
+        status = self.settle(row, outcome, Tried(None, why), dead=dead, later=ctx.now,
+                             progress=0, error=why, file_name=None)
         files.remove(ctx, row["file_name"])
-        if not settled.stored:
+        if not status:
             return                          # it was withdrawn
         about = {"id": row["id"], "attempts": row["attempt"], "error": why}
-        if settled.status == "failed":
+        if status == "failed":
             ctx.count("failed")
             ctx.log.error("export failed", **about)
             self._notify(owner(ctx, row), "export_failed", f"export-failed:{row['id']}", row,

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from jobs_lib import clock
 from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT, Tried
-from jobs_lib.engines.queue import Settled, Work, until_stored
+from jobs_lib.engines.queue import Work, until_stored
 from jobs_lib.engines.turns import Ring, Turn
 
 from . import endpoints
@@ -96,9 +95,9 @@ class Dispatcher:
     def _settle(self, attempt: Attempt) -> None:
         """Store the result, then what it means for the other deliveries of the endpoint."""
         endpoint, verdict = attempt.lane.endpoint, self._judge(attempt)
-        settled, changed = until_stored(self.ctx, lambda: self._store(attempt, verdict))
+        status, changed = until_stored(self.ctx, lambda: self._store(attempt, verdict))
         endpoint.update(changed)
-        self._report(attempt, verdict, settled)
+        self._report(attempt, verdict, status)
         if verdict.gone or (verdict.blames and endpoints.is_long_failing(
                 endpoint, self.ctx.clock())):
             self.failed[endpoint["id"]] = verdict
@@ -115,30 +114,29 @@ class Dispatcher:
         is_paused = self.errors[id] >= ERRORS and not verdict.wait
         return verdict._replace(wait=PAUSE) if is_paused else verdict
 
-    def _store(self, attempt: Attempt, verdict: Verdict) -> tuple[Settled, dict]:
-        """(as settled, what has changed of the endpoint). It may be called again after a deadlock,
-        so it changes nothing but rows."""
+    def _store(self, attempt: Attempt, verdict: Verdict) -> tuple[str, dict]:
+        """(the row's status, as `settle` has it; what has changed of the endpoint). It may be
+        called again after a deadlock, so it changes nothing but rows."""
         row, response, later = attempt.row, attempt.response, None
         if verdict.wait and verdict.outcome == RETRY:       # never earlier than the schedule says
             now = self.ctx.clock()
             later = max(now + verdict.wait, self.work.next_time(row["attempt"], now))
-        settled = self.work.settle(
+        status = self.work.settle(
             row, verdict.outcome, Tried(response.status, verdict.error, attempt.milliseconds),
             later=later, response_excerpt=response.excerpt or None)
-        return settled, endpoints.store_result(self.ctx, attempt.lane.endpoint, verdict)
+        return status, endpoints.store_result(self.ctx, attempt.lane.endpoint, verdict)
 
-    def _report(self, attempt: Attempt, verdict: Verdict, settled: Settled) -> None:
-        row, due = attempt.row, settled.next_attempt_at
-        word = "retried" if settled.status == "pending" else settled.status
+    def _report(self, attempt: Attempt, verdict: Verdict, status: str) -> None:
+        row, word = attempt.row, "retried" if status == "pending" else status
         if verdict.outcome == POSTPONED:
             word = "postponed"
             self.ctx.stop("this host cannot send")          # the next would fare alike
-        if settled.stored:
+        if status:
             self.ctx.count(word)
         self.ctx.log.event("delivery", "info" if verdict.outcome == SENT else "warning",
                            id=row["id"], webhook_id=row["webhook_id"], attempt=row["attempt"],
-                           outcome=word if settled.stored else "ended by the app",
-                           code=attempt.response.status, next_attempt_at=due and clock.text(due))
+                           outcome=word if status else "ended by the app",
+                           code=attempt.response.status)
 
     def _postpone_if_paused(self, endpoint: dict) -> bool:
         """Whether it is paused; then what is due to it before the end waits as long. Of a large
