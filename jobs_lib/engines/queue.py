@@ -46,23 +46,22 @@ class CannotStore(JobsError):
     """What a run has to store of a row is refused by the database, or stored as something else."""
 
 
-def until_stored(ctx, work, left=None):
+def until_stored(ctx, work):
     """`work()` in one transaction, tried again until it is stored, and its result.
 
     For the result of what was handed over: to lose it is to send it twice. So neither a locked file
-    nor a server that restarts or a full disk ends the tries, only the hard limit, or `left()`.
-    `work` may run again after a COMMIT that came through although its answer was lost, so each of
-    its statements is guarded.
+    nor a server that restarts or a full disk ends the tries, only the hard limit. `work` may run
+    again after a COMMIT that came through although its answer was lost, so each of its statements
+    is guarded.
     """
     pause = FIRST_PAUSE
-    left = left or (lambda: ctx.hard_limit - ctx.monotonic() - STORE_MARGIN)
     while True:
         try:
             return ctx.db.batch(work)
         except (Missing, Duplicate):
             raise                       # no database gets over this by waiting
         except DatabaseError as error:
-            seconds = left()
+            seconds = ctx.hard_limit - ctx.monotonic() - STORE_MARGIN
             if seconds <= 0:
                 raise
             if pause == FIRST_PAUSE:
@@ -222,9 +221,12 @@ class Work:
         def work():
             if before:
                 before()
-            return self._seconds_left() >= 0 and self._begin(row, room)
+            # the database may have kept it waiting
+            seconds = min(self.ctx.seconds_left(), self.ctx.hard_limit - self.ctx.monotonic()
+                          - self.needs)
+            return seconds >= 0 and self._begin(row, room)
         try:
-            found = until_stored(self.ctx, work, None if before else self._seconds_left)
+            found = until_stored(self.ctx, work)
         except CannotStore as error:
             self.refused.append(error)
             self.ctx.log.warning("row passed over", table=self.queue.table, id=row["id"],
@@ -234,11 +236,6 @@ class Work:
             return False
         self.begun += found is True
         return found
-
-    def _seconds_left(self) -> float:
-        """Seconds in which a row may begin."""
-        return min(self.ctx.seconds_left(),
-                   self.ctx.hard_limit - self.ctx.monotonic() - self.needs)
 
     def _begin(self, row: dict, room):
         now, queue = self.ctx.clock(), self.queue
@@ -287,12 +284,10 @@ class Work:
         now, run = self.ctx.clock(), dead or self.ctx.run_id
         attempts.complete(self.db, self.queue.kind, row, run, outcome, tried, now)
         status, values = self._changes(row, RETRY if again else outcome, tried, now, later)
-        # what was sent is sent, whatever an app or another run has made of the row meanwhile
-        if outcome == SENT:
+        rule, bound = f"claim_run = :run AND status = '{self.queue.works}'", {"run": run}
+        if outcome == SENT:     # whatever an app or another run has made of the row meanwhile
             rule, bound = f"attempts = :n AND status <> '{status}'", {"n": row["attempt"]}
-        elif dead is None:
-            rule, bound = f"claim_run = :run AND status = '{self.queue.works}'", {"run": run}
-        else:
+        elif dead is not None:
             rule, bound = f"NOT {IN_HAND} AND status = '{self.queue.works}'", {"now": now}
         if self._update(row, status, {**values, **stored}, rule, **bound):
             row["is_stored"] = True     # also where the answer of this COMMIT is lost
@@ -302,23 +297,27 @@ class Work:
                  later=None) -> tuple[str, dict]:
         """(the status, the columns to set) that an outcome makes of a row that is being sent."""
         queue = self.queue
-        values: dict = {"claim_run": None, "next_attempt_at": later and clock.text(later)}
+        values: dict = {"claim_run": None}
         if outcome == POSTPONED:                            # as it was before
-            names = ["attempts", "uncertain"] + ([] if later else [queue.time, queue.tried])
-            return queue.waits, {**values, **{name: row["seen"][name] for name in names}}
+            names = ("attempts", "uncertain", queue.time, queue.tried)
+            values.update((name, row["seen"][name]) for name in names)
+            if later:
+                values[queue.time] = clock.text(later)
+            return queue.waits, values
         values[queue.error] = None if outcome == SENT else tried.answer[:ERROR_LENGTH]
         if queue.code:
             values[queue.code] = tried.code
         if outcome == UNCERTAIN and not row["repeats"]:     # the same attempt once more
             values.update(uncertain=AGAIN, next_attempt_at=clock.text(now + SOON))
-            return queue.waits, values
-        if outcome in (SENT, REFUSED, UNUSABLE) or self.is_last(row):
-            values.update(next_attempt_at=None, finished_at=clock.text(now))
+        elif outcome in (SENT, REFUSED, UNUSABLE) or self.is_last(row):
+            end = clock.text(now)
+            values.update(next_attempt_at=None, finished_at=end)
             if outcome == SENT:
-                values.update(queue.when_done(values["finished_at"]))
-            return queue.done if outcome == SENT else "failed", values
-        if not later:
-            values["next_attempt_at"] = clock.text(self.next_time(row["attempt"], now))
+                return queue.done, {**values, **queue.when_done(end)}
+            return "failed", values
+        else:
+            next_time = later or self.next_time(row["attempt"], now)
+            values["next_attempt_at"] = clock.text(next_time)
         return queue.waits, values
 
     def is_last(self, row: dict) -> bool:
