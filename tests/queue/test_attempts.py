@@ -14,7 +14,6 @@ from tests.support.product import (
     LOST,
     RELAY,
     RETRY,
-    ConfigError,
     DatabaseError,
     Response,
     Result,
@@ -98,17 +97,6 @@ def test_what_cannot_be_put_on_record_is_not_sent(owner):     # R77
     assert owner.outbox == []
 
 
-def test_what_a_killed_run_was_sending_is_completed_by_the_next(owner):     # R77
-    id = forward(owner, status="sending", attempts=1, claim_run="dead",
-                 last_attempt_at=owner.ago(hours=1), next_attempt_at=owner.ahead(hours=5))
-    owner.table("attempts", [{"kind": "forward", "item_id": id, "run_id": "dead",
-                              "began_at": owner.ago(hours=1), "outcome": "sending"}])
-    owner.run("retry_forwards")
-    found = recorded(owner, "kind", "item_id", "run_id", "began_at", "outcome", "answer")
-    assert found[0] == ("forward", id, "dead", clock.text(owner.ago(hours=1)), "uncertain",
-                        "the run was killed in the middle of it")
-
-
 @pytest.mark.parametrize("values", [
     {"claim_run": b"\xff\xfe", "user_id": "abc", "last_attempt_at": "soon"},
     {"claim_run": "", "user_id": -2**63, "last_attempt_at": b"\x00"}])
@@ -138,15 +126,3 @@ def test_a_story_lists_every_attempt_in_order(owner):      # R77
     gone = json.loads(owner.command("queue", "forwards", str(id), "--json"))
     assert (gone["state"], [event["outcome"] for event in gone["events"]]) == (
         "purged", ["retry", "sent"])
-
-
-def test_old_attempts_are_deleted_by_their_own_option(owner):      # R77
-    owner.table("attempts", [{"kind": "forward", "item_id": 1, "outcome": "sent",
-                              "began_at": owner.ago(days=days)} for days in (31, 30, 29)])
-    assert owner.run("purge_job_history", dry_run=True)["deleted"] == 1
-    assert owner.run("purge_job_history")["deleted"] == 1
-    assert owner.ids("attempts") == [2, 3]
-    assert owner.run("purge_job_history", keep_attempts="off", keep="off") == {"deleted": 0}
-    assert owner.run("purge_job_history", keep_attempts="2d", yes=True)["deleted"] == 2
-    with pytest.raises(ConfigError, match="expected at least 2d"):
-        owner.run("purge_job_history", keep_attempts="1d")

@@ -119,19 +119,6 @@ def test_what_no_living_run_is_sending_is_sent_five_minutes_later(bench, job, ru
     assert bench.ids(table, f"status = '{done}' AND attempts = 1") == [1, 2, 3]
 
 
-@pytest.mark.parametrize("job", MAIL)
-# R11: of all that a living run had claimed a dry run said that it would be sent
-def test_a_dry_run_leaves_out_what_a_living_run_is_sending(bench, job):
-    table, done = QUEUES[job]
-    due(bench, table, 5)
-    bench.table("job_runs", [{"run_id": "alive", "job": job, "status": "running",
-                              "lease_until": bench.ahead(minutes=9), "heartbeat_at": bench.now}])
-    bench.db.execute(f"UPDATE {{{table}}} SET claim_run = 'alive', status = 'sending' "
-                     "WHERE id < 4")
-    assert bench.run(job, dry_run=True)[done] == 2
-    assert "at most" not in str(bench.samples)
-
-
 @pytest.mark.parametrize("status", ["done", "failed", "by_app"])
 @pytest.mark.parametrize("run", ["gone", ""])
 @pytest.mark.parametrize("job", QUEUES)
