@@ -58,7 +58,7 @@ def test_there_is_one_notice_an_owner_and_day(bench, failed):       # R22, R84
     bench.now = bench.ahead(days=1)
     assert bench.run("retry_forwards")["notices"] == 1
     assert told(bench, 4)[0]
-    assert bench.rows("notifications")[-1]["subject"] == f"We could not forward a message to {HOME}"
+    assert bench.rows("notifications")[-1]["subject"] == "We could not forward a message"
 
 
 def test_of_very_many_fifty_are_shown_and_all_are_counted(bench, failed):       # R84
@@ -125,11 +125,11 @@ def test_what_we_refused_is_no_fault_of_the_other_server(bench, failed, error, w
 
 
 def test_a_server_that_gave_no_answer_is_named_as_the_reason(bench, failed):      # R27
-    failed(1, last_code=None, last_error="no answer", attempts=2)
+    failed(1, last_code=None, last_error="no answer")
     bench.run("retry_forwards")
     text = " ".join(notice(bench)["body_text"].split())
     assert "The receiving mail server did not accept the message." in text
-    assert "Gave up: 24 November 2026 at 13:30 UTC (tried 3 times)" in text
+    assert "Gave up: 24 November 2026 at 13:30 UTC" in text
 
 
 def test_no_mail_program_makes_a_link_of_a_strangers_words(bench, failed):      # R35

@@ -112,11 +112,7 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
     listed = [_message(ctx, row, aliases.get(key(row["alias_id"]), "an alias of yours"))
               for row in rows[:LISTED]]
     messages, more = [message for message, _ in listed], len(rows) - len(listed)
-    to = {words(row["envelope_to"]).lower() for row in rows}
-    # filters score a subject that names its own reader
-    named = len(to) == 1 and not to & {"", words(user["email"]).lower()}
-    return {"destination": messages[0]["destination"] if named else "", "many": len(rows) > 1,
-            "number": f"{len(rows):,}", "messages": messages,
+    return {"many": len(rows) > 1, "number": f"{len(rows):,}", "messages": messages,
             "advice": list(dict.fromkeys(what_to_do for _, what_to_do in listed)),
             "more": f"{more:,}" if more else "", "kept": any(each["kept"] for each in messages)}
 
@@ -125,19 +121,15 @@ def _message(ctx, row: dict, alias: str) -> tuple[dict, str]:
     """(what is shown of one, what its owner can do)."""
     folder, keep = ctx.section("spool").dir, ctx.options_of("purge_failed_emails").keep
     why, what_to_do, ours = in_words(row["last_code"], row["last_error"])
-    headers, retries = read_headers(folder, row["raw_path"]), row["attempts"]
-    created = clock.parse_any(row["created_at"])
+    headers, created = read_headers(folder, row["raw_path"]), clock.parse_any(row["created_at"])
     ended = clock.parse_any(row["finished_at"]) or created
-    # the first attempt was the mail hook's
-    number = retries + 1 if isinstance(retries, int) and 0 < retries < 1000 else 1
     answer = f"the server answered {row['last_code']} " if row["last_code"] else ""
     return {
         "from": render.unlinked(header_text(headers, "From") or one_line(row["envelope_from"])
                                 or "(no sender)"),
         "subject": render.unlinked(header_text(headers, "Subject") or "(no subject)"),
         "alias": alias, "destination": words(row["envelope_to"]).lower() or "an unknown address",
-        "received": _when(created), "ended": _when(ended), "why": why,
-        "tried": "" if ours else {1: "once", 2: "twice"}.get(number, f"{number} times"),
+        "received": _when(created), "ended": "" if ours else _when(ended), "why": why,
         "said": "" if ours or not row["last_error"] else render.unlinked(
             one_line(answer + words(row["last_error"]), 220)),
         "kept": _when(clock.plus(ended, keep)) if keep and ended and spool.is_there(
@@ -149,7 +141,7 @@ def _when(moment) -> str:
 
 
 FAILED = Reminder("forward_failed", "failed_emails", "id", (
-    "alias_id", "envelope_from", "envelope_to", "raw_path", "attempts", "last_code", "last_error",
+    "alias_id", "envelope_from", "envelope_to", "raw_path", "last_code", "last_error",
     "created_at", "finished_at"), lambda ctx: (UNREPORTED, {}), (),
     # what fails after today's notice waits for tomorrow's
     "forward-failed:{user_id}:{day}", _values, LISTS,

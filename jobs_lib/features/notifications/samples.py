@@ -13,17 +13,17 @@ DMARC = {"title": "DMARC", "problem": "There is no DMARC record.", "type": "TXT"
 
 SAMPLES: dict = {
     "forward_failed": {
-        "destination": "", "many": True, "number": "2", "more": "", "kept": True,
+        "many": True, "number": "2", "more": "", "kept": True,
         "messages": [
             {"from": "Outdoor Shop <orders@outdoor.example>", "subject": "Your order 4711",
              "alias": "shop@alias.example", "destination": "jane@cabin.example",
-             "received": "21 November 2026 at 14:30 UTC", "tried": "5 times",
+             "received": "21 November 2026 at 14:30 UTC",
              "ended": "24 November 2026 at 21:30 UTC", "why": "The mailbox is full.",
              "kept": "1 December 2026 at 21:30 UTC",
              "said": "the server answered 552 5.2.2 Mailbox full"},
             {"from": "Ann <ann@club.example>", "subject": "Photos: https[:]//photos[.]example/4711",
              "alias": "club@alias.example", "destination": "jane@lake.example",
-             "received": "21 November 2026 at 16:02 UTC", "tried": "twice",
+             "received": "21 November 2026 at 16:02 UTC",
              "ended": "21 November 2026 at 17:02 UTC", "kept": "28 November 2026 at 17:02 UTC",
              "why": "The address does not exist.", "said": ""},
         ],
