@@ -58,14 +58,8 @@ def send(session, envelope: Envelope, content: bytes, item: str, as_json: bool) 
     if pause := relay.paused(db, now):
         session.console.fail(f"note: all mail is paused {pause}. This message is sent all the "
                              "same: if it is accepted, the pause ends.")
-    attempt = {"id": 0, "user_id": None, "began_at": now}
-
-    def begin():
-        refusal = limits.Limits(db, mail, session.ports.now, attempts.BY_HAND).room(urgent=True)
-        if refusal is None:
-            attempt["attempt_id"] = attempts.begin(db, attempts.BY_HAND, attempt, None)
-        return refusal
-    if refusal := db.batch(begin):
+    limit = limits.Limits(db, mail, session.ports.now, attempts.BY_HAND)
+    if refusal := db.batch(lambda: limit.room(urgent=True)):
         session.console.fail(f"jobs.py: {refusal.words}, and this message would count too.")
         return FAILED
     steps = Steps()
@@ -76,8 +70,8 @@ def send(session, envelope: Envelope, content: bytes, item: str, as_json: bool) 
                                 item)
     finally:
         transport.close()
-        attempts.complete(db, attempts.BY_HAND, attempt, None, attempts.said(result),
-                          attempts.Tried(result.code), session.ports.now())
+        if attempts.said(result) not in attempts.NOT_COUNTED:
+            limits.count(db, now)
     if result.outcome == SENT:
         relay.works(db, now + relay.LONGEST_PAUSE)
     if result.outcome == SENT and mail.transport == "maildir":
