@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.servers.dns_servers import Authority, BlackHole, Unbound
+from tests.servers.dns_servers import BlackHole
 from tests.support.engines import on_sqlite
 from tests.support.product import UNKNOWN, Answer, clock
 from tests.support.shell import Shell, until
@@ -209,10 +209,6 @@ def test_only_what_is_required_decides(owned):
     owned.run(JOB)
     assert (row(owned)["status"], results(owned)["dmarc"]["state"]) == ("verified", "fail")
     assert "Recommended: DMARC" in notice(owned)[1]
-    owned.db.execute("UPDATE {domains} SET status = 'pending', next_check_at = NULL")
-    owned.config(dns=DNS, check_domains={"require": "ownership, dmarc"})
-    owned.run(JOB)
-    assert row(owned)["status"] == "pending"
 
 
 def test_while_a_required_record_is_not_configured_domains_wait_and_the_run_says_why(owned):
@@ -379,12 +375,6 @@ def test_of_an_owner_the_longest_due_goes_first_by_its_time_or_since_it_was_aske
 
 # Real processes, real servers
 
-ZONE = f"""
-@ TXT "porter-verify={TOKEN}"
-@ MX 10 mx1.service.example.
-"""
-
-
 def serviced(folder, url: str, port: int, number: int = 1, **options) -> Shell:
     """An installation that asks this port, with `number` domains d0.example, d1.example ..."""
     made = Shell(folder, url, dns={**DNS, "nameservers": f"127.0.0.1:{port}", **options})
@@ -393,28 +383,6 @@ def serviced(folder, url: str, port: int, number: int = 1, **options) -> Shell:
         made.db.insert("domains", user_id=user, name=f"d{at}.example", ownership_token=TOKEN,
                        created_at=clock.now())
     return made
-
-
-def test_a_domain_follows_its_zone(tmp_path):        # R48
-    with Authority() as authority, Unbound(authority) as resolver:
-        service = serviced(tmp_path, f"sqlite:///{tmp_path}/jobs.db", resolver.port)
-
-        def looked_at(zone: str | None) -> dict:
-            """The counts of a run, as if it were due."""
-            authority.zone("d0.example", zone) if zone else authority.spoil("d0.example")
-            service.db.execute("UPDATE {domains} SET next_check_at = NULL")
-            return service.job(JOB)["counts"]
-        assert looked_at(ZONE + "@ MX 5 mail.other.example.") == ONE
-        found = json.loads(service.db.value("SELECT dns_results FROM {domains}"))["mx"]
-        assert found["found"] == ["5 mail.other.example", "10 mx1.service.example"]
-        assert looked_at(ZONE) == {**ONE, "verified": 1}
-        looked_at("@ MX 0 .")
-        wrong = {"status": "verified", "failures": 1}
-        assert service.db.row("SELECT status, failures FROM {domains}") == wrong
-        # the last step: Unbound remembers it for seconds
-        assert looked_at(None) == {**ONE, "unknown": 1}
-        assert service.db.row("SELECT status, failures FROM {domains}") == wrong
-        assert service.statuses("notifications") == {"pending": 1}
 
 
 @pytest.mark.slow

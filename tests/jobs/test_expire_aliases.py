@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from threading import Timer
 
 import pytest
-
-from tests.support.engines import on_mariadb
-from tests.support.product import connect
 
 JOB = "expire_aliases"
 NONE = {"expired": 0, "notices": 0}
@@ -76,24 +72,6 @@ def test_an_alias_whose_end_is_postponed_meanwhile_stays_on(owned):
     owned.meanwhile("BEGIN", "UPDATE {aliases} SET expires_at = '2030-01-01 00:00:00' WHERE id = 1")
     assert owned.run(JOB) == {"expired": 1, "notices": 1}
     assert (active(owned), audited(owned)) == ([1], [2])
-
-
-@on_mariadb          # SQLite has one writer at a time
-def test_another_transaction_on_the_row_is_waited_for_and_the_row_judged_again(bench):
-    bench.table("users", [{"id": 1, "email": "jo@home.example"}])
-    bench.table("aliases", [alias(1, bench.ago(days=1)), alias(2, bench.ago(days=1))])
-    other, timers = connect(bench.url), []
-
-    def hold() -> None:
-        other.execute("SET autocommit = 0")
-        other.execute("UPDATE {aliases} SET active = 0 WHERE id = 1")
-        timers.append(Timer(0.1, other.execute, ["COMMIT"]))
-        timers[0].start()
-    bench.meanwhile("FOR UPDATE", hold)
-    assert bench.run(JOB) == {"expired": 1, "notices": 1}
-    timers[0].join()
-    other.close()
-    assert audited(bench) == [2]
 
 
 def test_a_dry_run_counts_each_of_a_whole_batch_once_and_a_limit_holds(bench):    # R11

@@ -29,7 +29,6 @@ from .status import ACTIVE, FAIL, FAILED, VERIFIED, WARNED
 AT_ONCE = 24                     # domains that are begun in one commit, and asked about together
 SHOWN = 5                        # of them, by a dry run
 HELD_FOR = timedelta(minutes=10)     # what a killed run was looking at is due again then
-LEFT_OUT_FOR = timedelta(days=1) # how long a domain with an unusable row waits
 SAME = ("user_id", "name", "ownership_token", "status")     # else it is another domain by now
 STORED = ", ".join(("id", *SAME, "dns_results", "failing_since", "failures", "warned_at",
                     "created_at"))
@@ -160,11 +159,9 @@ class Looks(Work):
         """In one transaction: judge the row as it is now, store, notify."""
         ctx, db, found = self.ctx, self.db, status.in_words(results)
         row = db.row(f"SELECT {STORED} FROM {{domains}} WHERE id = :id AND next_check_at = :until"
-                     f"{db.for_update}", id=seen["id"], until=seen["until"])
-        user = row and db.row("SELECT id, email, name FROM {users} WHERE id = :id "
-                              "AND status = 'active'", id=row["user_id"])
-        if not user or invalid(db, "domains", [row]) or any(row[name] != seen[name]
-                                                            for name in SAME):
+                     f"{ACTIVE}{db.for_update}", id=seen["id"], until=seen["until"])
+        if not row or invalid(db, "domains", [row]) or any(row[name] != seen[name]
+                                                           for name in SAME):
             ctx.count("changed")            # it is another, or another run's, by now
             return
         is_failing = verdict == FAIL and row["status"] == VERIFIED
@@ -183,13 +180,12 @@ class Looks(Work):
         attempts.complete(db, DOMAINS.kind, seen, ctx.run_id, verdict, Tried(None, found),
                           ctx.clock())
         if event:
-            notices.queue(ctx, user, row, event, values.get("failing_since"), results)
+            notices.queue(ctx, row, event, values.get("failing_since"), results)
             ctx.count(event)
         if event in (VERIFIED, FAILED):
-            audit.record(db, now=ctx.now, user_id=user["id"], event=f"domain.{event}",
+            audit.record(db, now=ctx.now, user_id=row["user_id"], event=f"domain.{event}",
                          severity="info" if event == VERIFIED else "warning",
-                         details={"domain_id": row["id"], "name": row["name"],
-                                  "was": row["status"], "wrong": found})
+                         details={"domain_id": row["id"], "name": row["name"], "wrong": found})
         ctx.count("checked")
         ctx.count("unknown", verdict == UNKNOWN)
         ctx.log.event("domain checked", domain_id=row["id"], verdict=verdict, change=event,
@@ -203,4 +199,4 @@ class Looks(Work):
             self.db.batch(partial(
                 self.db.execute, "UPDATE {domains} SET next_check_at = :later, "
                 "recheck_requested_at = NULL WHERE id = :id", id=id,
-                later=self.ctx.now + LEFT_OUT_FOR))
+                later=self.ctx.now + status.DAY))

@@ -7,35 +7,27 @@ from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.hostnames import shown
 from jobs_lib.ports.dns import UNKNOWN
 
+from . import status
 from .problems import TITLES
-from .status import (
-    FAIL,
-    FAILED,
-    GIVE_UP_AFTER,
-    VERIFIED,
-    WARNED,
-    WARNED_FOR,
-    end,
-    failing_since,
-    warned_at,
-)
+from .status import FAIL, FAILED, VERIFIED, WARNED
 
 KIND_OF = {VERIFIED: "domain_verified", WARNED: "domain_failing", FAILED: "domain_failed"}
 
 
-def queue(ctx, user: dict, row: dict, event: str, since, results: dict) -> None:
+def queue(ctx, row: dict, event: str, since, results: dict) -> None:
     """Queue the notice of an event, in the transaction that makes it. since: when it began to
     fail, or None."""
+    user = ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id", id=row["user_id"])
     notify(ctx, user, KIND_OF[event], _key(event, row["id"], ctx.now),
            _values(ctx, row, event, since, results), ctx.now)
 
 
 def is_warned(ctx, row: dict) -> bool:
     """Whether the owner was warned in time that this domain fails."""
-    warned, grace = warned_at(row, ctx.now), ctx.options.grace
+    warned, grace = status.warned_at(row, ctx.now), ctx.options.grace
     return bool(warned) and warnings.is_warned(
-        ctx, _key(WARNED, row["id"], warned), notice=min(WARNED_FOR, grace),
-        since=failing_since(row, ctx.now), limit=grace)
+        ctx, _key(WARNED, row["id"], warned), notice=min(status.WARNED_FOR, grace),
+        since=status.failing_since(row, ctx.now), limit=grace)
 
 
 def _key(event: str, id, moment) -> str:
@@ -45,19 +37,17 @@ def _key(event: str, id, moment) -> str:
 
 def _values(ctx, row: dict, event: str, since, results: dict) -> dict:
     """The values that the templates show."""
-    ends = end(since, ctx.now, ctx.options) if event == WARNED else None
-    by_state: dict = {FAIL: [], UNKNOWN: []}
-    advice = []
-    for name, result in results.items():
-        if result["required"] and result["state"] in by_state:
-            by_state[result["state"]].append(_record(name, result))
-        elif result["state"] == FAIL:
-            advice.append(_record(name, result))
+    ends = status.end(since, ctx.now, ctx.options) if event == WARNED else None
+
+    def of(state: str, is_required: bool = True) -> list[dict]:
+        return [_record(name, result) for name, result in results.items()
+                if result["state"] == state and result["required"] is is_required]
+
     # of one that has failed since nobody answered: what could not be checked
-    wrong = by_state[FAIL] or by_state[UNKNOWN]
-    return {"domain": shown(row["name"]), "records": wrong, "advice": advice,
-            "many": len(wrong) > 1, "silent": not by_state[FAIL],
-            "was_verified": row["status"] == VERIFIED, "days": GIVE_UP_AFTER.days,
+    wrong = of(FAIL) or of(UNKNOWN)
+    return {"domain": shown(row["name"]), "records": wrong, "advice": of(FAIL, False),
+            "many": len(wrong) > 1, "silent": not of(FAIL),
+            "was_verified": row["status"] == VERIFIED, "days": status.GIVE_UP_AFTER.days,
             "since": render.day(since) if since else "",
             "created": render.day(clock.parse(row["created_at"])),
             "end": render.minute(ends) if ends else "", "end_day": render.day(ends) if ends else ""}

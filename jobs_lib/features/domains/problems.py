@@ -1,7 +1,7 @@
 """What is wrong with a record of a domain and how to fix it, in words for its owner."""
 from __future__ import annotations
 
-OWNERSHIP, MX, SPF, DKIM, DMARC = CHECKS = ("ownership", "mx", "spf", "dkim", "dmarc")
+OWNERSHIP, MX, SPF, DKIM, DMARC = ("ownership", "mx", "spf", "dkim", "dmarc")
 
 TITLES = {OWNERSHIP: "Proof of ownership", MX: "Mail servers (MX)", SPF: "SPF", DKIM: "DKIM",
           DMARC: "DMARC"}

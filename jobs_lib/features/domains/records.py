@@ -17,27 +17,21 @@ import re
 
 from jobs_lib.ports.dns import UNKNOWN
 
-from .problems import ADD, CHECKS, DKIM, DMARC, MX, OWNERSHIP, SPF, TEXTS
+from .problems import ADD, DKIM, DMARC, MX, OWNERSHIP, SPF, TEXTS
 from .status import FAIL, PASS
 
 # records kept of a name, and characters of each: strangers write them
 MOST_FOUND, LONGEST_FOUND = 5, 500
-# a check is not made while none of its options is set
+# options of [dns] without which a check is not made
 OPTIONS = {MX: ("mx_hosts",), SPF: ("spf_include",), DKIM: ("dkim_target", "dkim_key")}
 STATES = {"": PASS, "no_answer": UNKNOWN}               # by reason; else FAIL
 KEY = re.compile(r"(?:^|;)p=([^;]*)")
 
 
-def configured(dns) -> tuple:
-    """The checks that `[dns]` says enough for."""
-    return tuple(check for check in CHECKS if check not in OPTIONS
-                 or any(getattr(dns, option) for option in OPTIONS[check]))
-
-
 def unset(required, dns) -> str:
     """What `[dns]` has to say for the checks that [check_domains] require names, in a sentence; ""
     when it does."""
-    missing = [check for check in required if check not in configured(dns)]
+    missing = [check for check in required if check not in checks("", "", dns)]
     needed = ", ".join(" or ".join(OPTIONS[check]) for check in missing)
     return (f"[check_domains] require names {', '.join(missing)}: set [dns] {needed}, or leave it "
             "out of require") if missing else ""
@@ -45,19 +39,22 @@ def unset(required, dns) -> str:
 
 def checks(name: str, token: str, dns) -> dict:
     """What the records of a domain have to be: {check: (what is expected, where it may be)}, each
-    of these places with its type and the function that judges it. `name`: its xn-- form."""
+    of these places with its type and the function that judges it; no place: `[dns]` does not say
+    enough for the check. `name`: the domain's xn-- form."""
     selector = f"{dns.dkim_selector.lower()}._domainkey.{name}"
     hosts = enumerate(map(_host, dns.mx_hosts), 1)
     target = _host(dns.dkim_target)
     every = {
         OWNERSHIP: (dns.ownership_prefix + token, [(name, "TXT", _ownership)]),
-        MX: (", ".join(f"{10 * number} {host}" for number, host in hosts), [(name, "MX", _mx)]),
-        SPF: (f"v=spf1 include:{_host(dns.spf_include)} ~all", [(name, "TXT", _spf)]),
+        MX: (", ".join(f"{10 * number} {host}" for number, host in hosts),
+             [(name, "MX", _mx)] * bool(dns.mx_hosts)),
+        SPF: (f"v=spf1 include:{_host(dns.spf_include)} ~all",
+              [(name, "TXT", _spf)] * bool(dns.spf_include)),
         DKIM: (target or f"v=DKIM1; p={_our_key(dns)}",
                [(selector, "CNAME", _dkim_cname)] * bool(target)
                + [(selector, "TXT", _dkim_key)] * bool(dns.dkim_key)),
         DMARC: ("v=DMARC1; p=none", [(f"_dmarc.{name}", "TXT", _dmarc)])}
-    return {check: every[check] for check in configured(dns)}
+    return {check: found for check, found in every.items() if found[1]}
 
 
 def questions(wanted: dict) -> list[tuple[str, str]]:

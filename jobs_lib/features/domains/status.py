@@ -29,8 +29,6 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # of a pending one: up to this age, so often; then daily. Cron is not to the second: a quarter of
 # an hour must have passed by its next tick
 PACE = ((DAY, timedelta(minutes=14)), (7 * DAY, HOUR))
-RECHECK = DAY                                # of one that is right, or was
-AGAIN = HOUR                                 # of one that fails, or gave no answer
 # a new one, or one that has lost its status, is checked for so long
 GIVE_UP_AFTER = 30 * DAY
 # A quarter of all domains is looked at in that time, so a mistake of ours shows in their number.
@@ -50,7 +48,7 @@ def after(row: dict, verdict: str, now, options, is_warned: bool = True,
     may_act    whether the owner may be warned, and the domain may fail
     """
     if verdict == PASS:
-        values = {"failures": 0, "failing_since": None, "next_check_at": now + RECHECK}
+        values = {"failures": 0, "failing_since": None, "next_check_at": now + DAY}
         if row["status"] == VERIFIED:
             return values, None
         return {**values, "status": VERIFIED, "verified_at": now}, VERIFIED
@@ -59,10 +57,10 @@ def after(row: dict, verdict: str, now, options, is_warned: bool = True,
     if row["status"] == VERIFIED:
         if verdict == FAIL:
             return _failing(row, now, options, is_warned, may_act)
-        return {"next_check_at": now + AGAIN}, None
+        return {"next_check_at": now + HOUR}, None
     since = clock.parse_any(row["failing_since"])           # where it was verified once
     is_watched = since and now - since < options.grace + GIVE_UP_AFTER
-    return {"next_check_at": now + RECHECK if is_watched else None}, None
+    return {"next_check_at": now + DAY if is_watched else None}, None
 
 
 def _pending(row: dict, verdict: str, now, options, may_act: bool) -> tuple:
@@ -73,7 +71,7 @@ def _pending(row: dict, verdict: str, now, options, may_act: bool) -> tuple:
         return {"status": FAILED, "failing_since": None, "next_check_at": None}, FAILED
     wait = next((wait for until, wait in PACE if age < until), DAY)
     if silent_since:
-        wait = min(wait, AGAIN)
+        wait = min(wait, HOUR)
     return {"failing_since": silent_since, "next_check_at": now + wait}, None
 
 
@@ -81,7 +79,7 @@ def _failing(row: dict, now, options, is_warned: bool, may_act: bool) -> tuple:
     """Of one that is verified."""
     failures = min(max(0, row["failures"]) + 1, MOST_FAILURES)
     since = failing_since(row, now)
-    values = {"failures": failures, "failing_since": since, "next_check_at": now + AGAIN}
+    values = {"failures": failures, "failing_since": since, "next_check_at": now + HOUR}
     if not may_act:
         return values, None
     if not warned_at(row, now):
@@ -90,7 +88,7 @@ def _failing(row: dict, now, options, is_warned: bool, may_act: bool) -> tuple:
         return {**values, "warned_at": now}, WARNED
     if failures < FAILURES or now < since + options.grace or not is_warned:
         return values, None
-    return {**values, "status": FAILED, "verified_at": None, "next_check_at": now + RECHECK}, FAILED
+    return {**values, "status": FAILED, "verified_at": None, "next_check_at": now + DAY}, FAILED
 
 
 def warned_at(row: dict, now):

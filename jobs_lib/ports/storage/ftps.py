@@ -17,7 +17,7 @@ from jobs_lib.ports.deadline import in_words, tls_context
 
 from .store import PARTIAL, ArchiveError, Login, Store
 
-CONNECT_SECONDS, ANSWER_SECONDS = 20, 60    # to reach the server; for each answer and each block
+SECONDS = 60                                # to connect, for each answer and for each block
 GONE = "550"                                # no such file, of a server that is asked for its size
 SHOWN = 200                                 # of a server's words
 FAILURES: tuple[type[BaseException], ...] = (*ftplib.all_errors, ValueError)
@@ -64,9 +64,7 @@ class FtpsStore(Store):
         context.sslsocket_class = _Socket
         with closing(_Session(context=context)) as ftp:
             try:
-                ftp.connect(login.host, login.port, CONNECT_SECONDS)
-                ftp.timeout = ANSWER_SECONDS
-                ftp.sock.settimeout(ANSWER_SECONDS)
+                ftp.connect(login.host, login.port, SECONDS)
                 ftp.login(login.user, login.password)       # after AUTH TLS
                 ftp.prot_p()
                 if login.folder:

@@ -177,7 +177,7 @@ def test_a_server_that_ends_or_offers_no_tls_is_reported():
 
 
 def test_a_server_that_says_nothing_is_waited_for_so_long_and_no_longer(monkeypatch):
-    monkeypatch.setattr(ftps, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(ftps, "SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with pytest.raises(ArchiveError, match="no answer in time"):
