@@ -179,14 +179,11 @@ class Archiver:
         return True
 
     def _rows(self):
-        """Each row that is due, once: one whose severity is changed meanwhile may be found by
-        another rule, too."""
-        seen = set()
+        """Each row that is due."""
         for branch in self.chosen.branches:
             for rows in self.db.pages(f"SELECT * FROM {{{TABLE}}} WHERE {branch.sql}",
                                       key=(branch.age, "id"), size=PAGE_ROWS, **self.chosen.values):
-                yield from (row for row in rows if row["id"] not in seen)
-                seen |= {row["id"] for row in rows}
+                yield from rows
 
     def _claim(self, location: str, cutoff) -> int | None:
         """The new row's id; None while another archive is not finished. One asks after the other,

@@ -4,14 +4,14 @@ from __future__ import annotations
 from jobs_lib.database.schema.tables import table
 from jobs_lib.records import namedtuple
 
-Kind = namedtuple("Kind", "name table about columns order parent")
+Kind = namedtuple("Kind", "name table about columns order whose")
 Kind.__doc__ = """One kind of data: a JSON and a CSV file.
 
 name     of the files
 about    what it is, in words for their reader
 columns  that are exported, in this order
-order    columns of an index that begins with the owner: pages are read by it
-parent   "", or the table by which rows that name no owner are found: `order` refers to it
+order    columns of an index that finds the account's rows: pages are read by it
+whose    SQL: of the account :user
 """
 
 # A literal test holds, for each table, which columns these are.
@@ -32,22 +32,26 @@ EXCLUDED = frozenset((
 
 
 def _kind(line: str) -> Kind:
-    """From `table[/name] by columns: about`, or with `through column parent`."""
+    """From `table[/name] by columns: about`; `of parent` before it: of rows that name no owner, but
+    one of the parent's in the first column."""
     words, about = line.split(": ")
-    names, way, *order = words.split()
+    names, *way = words.split()
     its_table, _, name = names.partition("/")
     columns = tuple(column.name for column in table(its_table).columns
                     if column.name not in EXCLUDED)
-    parent = order.pop() if way == "through" else ""
-    return Kind(name or its_table, its_table, about, columns, tuple(order), parent)
+    order = tuple(way[way.index("by") + 1:])
+    whose = "id = :user" if its_table == "users" else "user_id = :user"
+    if way[0] == "of":
+        whose = f"{order[0]} IN (SELECT id FROM {{{way[1]}}} WHERE {whose})"
+    return Kind(name or its_table, its_table, about, columns, order, whose)
 
 
 KINDS = tuple(map(_kind, """
     users/profile by id: your account
     aliases by id: your addresses
     destinations by id: the mailboxes that your mail is forwarded to
-    alias_destinations through alias_id aliases: which alias forwards to which destination
-    destination_verifications through destination_id destinations: proofs of destinations
+    alias_destinations of aliases by alias_id destination_id: what forwards to which of them
+    destination_verifications of destinations by destination_id id: proofs of destinations
     domains by id: your own domains, their records and when they were looked at
     message_logs by created_at id: one line for each message that passed or was stopped
     message_stats by alias_id day direction status: sums of deleted lines, by alias and day

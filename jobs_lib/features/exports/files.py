@@ -23,21 +23,13 @@ def new_name() -> str:
     return f"export-{secrets.token_hex(16)}.zip"
 
 
-def problem(ctx) -> str | None:
-    """Why the folder cannot be for exports, in a sentence."""
-    return misplaced(ctx.section, "export", "dir")
-
-
 def folder(ctx) -> str:
     """The folder, made and marked as this database's. ConfigError, JobsError for one that is not
     ours alone."""
     path = ctx.section("export").dir
-    if wrong := problem(ctx):
+    if wrong := misplaced(ctx.section, "export", "dir"):
         raise ConfigError(wrong)
-    try:
-        mark_folder(path, database_id(ctx.db), OPTION, MARKER)
-    except OSError as error:
-        raise JobsError(f"{OPTION} = {path}: {error.strerror}") from None
+    mark_folder(path, database_id(ctx.db), OPTION, MARKER)
     return path
 
 

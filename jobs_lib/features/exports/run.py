@@ -6,6 +6,7 @@ import os
 from contextlib import closing
 from functools import partial
 
+from jobs_lib.config.separate_folders import misplaced
 from jobs_lib.engines.attempts import POSTPONED, RETRY
 from jobs_lib.engines.queue import until_stored
 from jobs_lib.engines.turns import Ring
@@ -116,7 +117,7 @@ def preview(ctx) -> dict:
         more = sum(other["user_id"] == rows[0]["user_id"] for other in made)
         why = requests.refusal(ctx, requests.owner(ctx, rows[0]), rows[0], more)
         (refused if why else made).extend(rows)
-    problem = files.problem(ctx) or ("" if download.page(ctx) else NO_PAGE)
+    problem = misplaced(ctx.section, "export", "dir") or ("" if download.page(ctx) else NO_PAGE)
     ctx.show(f"export {counted(len(made), 'account')}", made[:SHOWN],
              f"a run would fail: {problem}" if made and problem else "")
     ctx.show(f"refuse {counted(len(refused), 'request')}", refused[:SHOWN])

@@ -26,7 +26,7 @@ PAGE_ROWS = 1000             # read at once
 LONG_ROWS = 50               # the same of a table with texts of any length
 BLOCK = 256 * 1024
 README = """\
-What our service has stored about you, as of {moment} UTC.
+What our service has stored about you, as of {moment} UTC. All times are UTC.
 
 json/   each kind of data as one JSON file: exact, for programs
 csv/    the same as tables, for a spreadsheet
@@ -34,8 +34,8 @@ csv/    the same as tables, for a spreadsheet
     rows  file                        what it is
 {lines}
 
-- All times are UTC. `id` numbers a row; `alias_id` and the like name the row of
-  that number in another file.
+- `id` numbers a row; `alias_id` and the like name the row of that number in
+  another file.
 - In the CSV files there is an apostrophe (') wherever a spreadsheet could take a
   text for a formula. The JSON files have each text as it is. All are UTF-8.
 - Not in here: your mail itself, which we do not keep (what is held or quarantined
@@ -62,13 +62,13 @@ def write(file, db, user_id, now, look) -> Written:
 
     with moment, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         open_member = partial(archive.open, mode="w", force_zip64=True)
-        expected = {kind: db.value(f"SELECT COUNT(*) FROM {{{kind.table}}} WHERE {_owner(kind)} "
-                                   "= :user", user=user_id) for kind in KINDS if not kind.parent}
+        expected = {kind: db.value(f"SELECT COUNT(*) FROM {{{kind.table}}} WHERE {kind.whose}",
+                                   user=user_id) for kind in KINDS}
         total = sum(expected.values())
         for kind in KINDS:
             rows[kind] = _write_kind(open_member, os.path.dirname(file.name), kind,
                                      _pages(db, kind, user_id), working)
-            if rows[kind] < expected.get(kind, 0):
+            if rows[kind] < expected[kind]:
                 raise JobsError(f"{rows[kind]:,} of {expected[kind]:,} rows of {kind.table} could "
                                 f"be read: is one of its columns {', '.join(kind.order)} empty?")
         lines = "\n".join(f"{number:>8,}  {kind.name:<26}  {kind.about}"
@@ -118,23 +118,9 @@ def _blocks(file):
     return iter(partial(file.read, BLOCK), b"")
 
 
-def _owner(kind) -> str:
-    return "id" if kind.table == "users" else "user_id"
-
-
 def _pages(db, kind, user_id):
-    """Lists of rows of one kind, in an order that an index gives; those that name no owner by pages
-    of the rows that they belong to."""
-    select = f"SELECT {', '.join(kind.columns)} FROM {{{kind.table}}} WHERE "
-    if not kind.parent:
-        is_long = any(column.type in ("text", "json") and column.name in kind.columns
-                      for column in table(kind.table).columns)
-        yield from db.pages(f"{select}{_owner(kind)} = :user", key=kind.order, user=user_id,
-                            size=LONG_ROWS if is_long else PAGE_ROWS)
-        return
-    for page in db.pages(f"SELECT id FROM {{{kind.parent}}} WHERE user_id = :user", size=LONG_ROWS,
-                         user=user_id):
-        rows = db.query(f"{select}{kind.order[0]} IN (:ids) ORDER BY {', '.join(kind.columns[:2])}",
-                        ids=[row["id"] for row in page])
-        if rows:
-            yield rows
+    """Lists of rows of one kind, in an order that an index gives."""
+    is_long = any(column.type in ("text", "json") and column.name in kind.columns
+                  for column in table(kind.table).columns)
+    return db.pages(f"SELECT {', '.join(kind.columns)} FROM {{{kind.table}}} WHERE {kind.whose}",
+                    key=kind.order, user=user_id, size=LONG_ROWS if is_long else PAGE_ROWS)
