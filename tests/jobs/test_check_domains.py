@@ -9,7 +9,6 @@ from datetime import timedelta
 import pytest
 
 from tests.servers.dns_servers import BlackHole
-from tests.support.engines import on_sqlite
 from tests.support.product import UNKNOWN, Answer, clock
 from tests.support.shell import Shell, until
 
@@ -253,14 +252,6 @@ def test_by_hand_one_domain_is_looked_at_whether_or_not_it_is_due(owned, word):
     assert owned.run(JOB, dry_run=True, domain=word)["checked"] == 1
     assert owned.run(JOB, domain=word)["checked"] == 1
     assert [one["status"] for one in owned.rows("domains")] == ["verified", "pending"]
-
-
-@on_sqlite          # MariaDB takes no such value
-def test_by_hand_an_unusable_row_is_invalid_and_the_other_account_s_is_looked_at(owned):     # R67
-    owned.table("users", [{"id": 8, "email": "eve@home.example"}])
-    domain(owned, failures="abc")
-    domain(owned, user_id=8)
-    assert owned.run(JOB, domain=NAME) == {**ONE, "verified": 1, "invalid": 1}
 
 
 def test_an_internationalised_name_is_asked_for_by_its_ascii_form(owned):

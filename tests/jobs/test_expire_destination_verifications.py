@@ -104,16 +104,6 @@ def test_many_removals_at_once_wait_and_nobody_is_warned(owned):        # R79
     assert notices(owned) == [(1, WARNED)]
 
 
-def test_an_id_that_is_given_again_is_reminded_of_too(owned):
-    owned.table("users", [{"id": 3, "email": "ma@home.example"}])
-    owned.table("destinations", [destination(owned, 1, 8)])
-    owned.run(JOB)
-    owned.db.execute("DELETE FROM {destinations} WHERE id = 1")
-    owned.table("destinations", [destination(owned, 1, 4, user_id=3)])
-    assert owned.run(JOB)["notices"] == 1
-    assert notices(owned) == [(1, REMINDED), (3, REMINDED)]
-
-
 def test_one_that_an_alias_uses_is_reminded_of_however_old_it_is_and_never_removed(owned):
     owned.table("destinations", [destination(owned, 1, 90)])
     owned.table("alias_destinations", [{"alias_id": 5, "destination_id": 1}])

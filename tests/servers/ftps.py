@@ -38,7 +38,7 @@ anon_other_write_enable=YES
 anon_world_readable_only=NO
 anon_umask=077
 anon_max_rate={rate}
-dirlist_enable={lists}
+dirlist_enable=NO
 ssl_enable=YES
 allow_anon_ssl=YES
 force_anon_logins_ssl=YES
@@ -54,9 +54,9 @@ seccomp_sandbox=NO
 
 class Ftps:
     """A running vsftpd. `archive` is the folder behind `url`; rate: bytes a second, 0 for all it
-    can; lists: whether it says what is in a folder."""
+    can."""
 
-    def __init__(self, rate: int = 0, tls: bool = True, lists: bool = True) -> None:
+    def __init__(self, rate: int = 0, tls: bool = True) -> None:
         if os.geteuid() != 0:
             missing("a private vsftpd can be started by root alone")
         self.binary = program("vsftpd", "vsftpd")
@@ -74,8 +74,7 @@ class Ftps:
         os.chown(self.archive, user.pw_uid, user.pw_gid)
         self.archive.chmod(0o700)
         self.port = free_port()
-        text = CONFIG.format(folder=self.folder, port=self.port, rate=rate,
-                             lists="YES" if lists else "NO")
+        text = CONFIG.format(folder=self.folder, port=self.port, rate=rate)
         (self.folder / "vsftpd.conf").write_text(text if tls
                                                  else text.replace("=YES\nallow_anon_ssl",
                                                                    "=NO\n#"))

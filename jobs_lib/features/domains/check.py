@@ -151,9 +151,10 @@ class Looks(Work):
             return True
         if row["status"] == VERIFIED and guard.stops(ctx, "domains"):
             return False
-        # where the root gets no answer either, the fault is not this domain's
+        # where a name of ours gets no answer either, the fault is not this domain's
+        ours = (*ctx.section("dns").mx_hosts, ".")[0]
         return ctx.may_expire() and (
-            verdict == FAIL or self.resolver.look_up(".", "MX").outcome != UNKNOWN)
+            verdict == FAIL or self.resolver.look_up(ours, "MX").outcome != UNKNOWN)
 
     def _store(self, seen: dict, results: dict, verdict: str, may_act: bool) -> None:
         """In one transaction: judge the row as it is now, store, notify."""
