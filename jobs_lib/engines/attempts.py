@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from jobs_lib.database.values import LABEL, fitted
 from jobs_lib.ports import outcomes
-from jobs_lib.records import namedtuple
 
 LONGEST_ANSWER = 512            # characters
 READ = 8192                     # characters of what the other side said
@@ -26,13 +25,6 @@ SAID = {outcomes.SENT: SENT, outcomes.RETRY: RETRY, outcomes.FINAL: REFUSED,
 BY_HAND = "mail"                # the kind of a message that is in no queue: an alert, a test
 REPLAYED, CANCELLED = "replayed", "cancelled"        # by the operator: no attempt of a run
 LOST = "the run was killed in the middle of it"
-
-Tried = namedtuple("Tried", "code answer duration_ms", defaults=(None, "", None))
-Tried.__doc__ = """How the other side took it.
-
-code         of the reply, or None      answer  in its words, or ours; "" for none
-duration_ms  until it was known, or None
-"""
 
 
 def said(result) -> str:
@@ -52,20 +44,18 @@ def begin(db, kind: str, row: dict, run_id: str | None) -> int:
                      run_id=run_id, began_at=row["began_at"], outcome=SENDING)
 
 
-def complete(db, kind: str, row: dict, run_id: str | None, outcome: str, tried: Tried,
-             now) -> None:
-    """Store what the other side said. Of an attempt that counted as lost it may still be known that
-    it has sent."""
+def complete(db, kind: str, row: dict, run_id: str | None, outcome: str, code: int | None,
+             answer: str, now) -> None:
+    """Store what the other side said: the `code` of its reply, or None, and its words, or ours. Of
+    an attempt that counted as lost it may still be known that it has sent."""
     which = "kind = :kind AND item_id = :item AND run_id = :run"
     values = {"kind": kind, "item": _item(db, row["id"]), "run": run_id}
     if "attempt_id" in row:
         which, values = "id = :attempt", {"attempt": row["attempt_id"]}
     db.execute("UPDATE {attempts} SET outcome = :outcome, code = :code, answer = :answer, "
-               "duration_ms = :duration, finished_at = :now "
-               f"WHERE {which} AND outcome IN ('{SENDING}', :also)", outcome=outcome,
-               code=tried.code,
-               answer=_masked(tried.answer, db.hidden), duration=tried.duration_ms,
-               now=now, also=UNCERTAIN if outcome == SENT else SENDING, **values)
+               f"finished_at = :now WHERE {which} AND outcome IN ('{SENDING}', :also)",
+               outcome=outcome, code=code, answer=_masked(answer, db.hidden), now=now,
+               also=UNCERTAIN if outcome == SENT else SENDING, **values)
 
 
 def settle_open(db, kind: str, ids: list, outcome: str, now) -> None:
@@ -86,7 +76,7 @@ def record_act(db, queue, ids: list, now, outcome: str) -> None:
 
 def of_item(db, kind: str, id, most: int) -> list[dict]:
     """The latest ones of an item, `most` at most, in the order in which they were made."""
-    rows = db.query("SELECT id, began_at, duration_ms, outcome, code, answer, run_id, recipient "
+    rows = db.query("SELECT id, began_at, outcome, code, answer, run_id, recipient "
                     "FROM {attempts} WHERE kind = :kind AND item_id = :id "
                     "ORDER BY +id DESC LIMIT :most", kind=kind, id=_item(db, id), most=most)
     return rows[::-1]

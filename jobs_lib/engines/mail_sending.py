@@ -23,7 +23,7 @@ from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Envelope, Message, Result
 
 from . import attempts, relay
-from .attempts import POSTPONED, REFUSED, RETRY, SENT, UNCERTAIN, Tried
+from .attempts import POSTPONED, REFUSED, RETRY, SENT, UNCERTAIN
 from .limits import FAILURES, MINUTE, Limits, Refusal
 from .queue import Work, until_stored
 from .turns import Ring
@@ -209,9 +209,7 @@ class MailSender:
 
     def _send(self, row: dict) -> Result:
         """Hand the message over. What concerns the messages that follow as well is kept."""
-        began = self.ctx.monotonic()
         result = self._hand_over(row)
-        row["took_ms"] = int(1000 * (self.ctx.monotonic() - began))
         is_lost = result.outcome == outcomes.LOST
         self.lost_in_a_row = self.lost_in_a_row + 1 if is_lost else 0
         if result.outcome in (outcomes.GIVEN_BACK, outcomes.UNREADABLE):
@@ -275,8 +273,8 @@ class MailSender:
                 outcome = RETRY
             else:
                 later = self.ctx.clock() + LOST_DELAY
-        tried = Tried(result.code, f"{result.enhanced} {result.text}".strip(), row.get("took_ms"))
-        status = self.work.settle(row, outcome, tried, later=later, again=again)
+        answer = f"{result.enhanced} {result.text}".strip()
+        status = self.work.settle(row, outcome, result.code, answer, later=later, again=again)
         if outcome == SENT:
             self.source.sent(row)
         word = status or "ended by the app"     # or deleted

@@ -24,7 +24,7 @@ from jobs_lib import clock
 from jobs_lib.errors import Busy, DatabaseError, Duplicate, JobsError, Lost, Missing
 
 from . import attempts, guard
-from .attempts import POSTPONED, REFUSED, RETRY, SENT, UNCERTAIN, UNUSABLE, Tried
+from .attempts import POSTPONED, REFUSED, RETRY, SENT, UNCERTAIN, UNUSABLE
 from .due import IN_HAND, Due, Queue, due, has_status, pending, stopped
 from .rows import invalid
 
@@ -117,7 +117,7 @@ class Work:
             self.ctx.log.warning("lost in flight", rows=len(dead))
 
     def _give_up(self, row: dict) -> None:
-        status = self.settle(row, UNCERTAIN, Tried(None, attempts.LOST), dead=row["claim_run"])
+        status = self.settle(row, UNCERTAIN, None, attempts.LOST, dead=row["claim_run"])
         self.ctx.count("uncertain", bool(status))
         self.ctx.count("failed", status == "failed")
 
@@ -272,7 +272,7 @@ class Work:
             f"AND claim_run = :run AND attempts = :n{self.db.for_update}", id=row["id"],
             run=self.ctx.run_id, n=row["attempt"]))
 
-    def settle(self, row: dict, outcome: str, tried: Tried, *, later=None,
+    def settle(self, row: dict, outcome: str, code: int | None, answer: str, *, later=None,
                again: bool = False, dead=None, **stored) -> str:
         """Store what came of it, and `stored` with it, inside a transaction. The row's status by
         now; "" where the app has ended it meanwhile, and nothing came of it.
@@ -282,8 +282,8 @@ class Work:
         `dead`: the run that began it, if that is no more.
         """
         now, run = self.ctx.clock(), dead or self.ctx.run_id
-        attempts.complete(self.db, self.queue.kind, row, run, outcome, tried, now)
-        status, values = self._changes(row, RETRY if again else outcome, tried, now, later)
+        attempts.complete(self.db, self.queue.kind, row, run, outcome, code, answer, now)
+        status, values = self._changes(row, RETRY if again else outcome, code, answer, later)
         rule, bound = f"claim_run = :run AND status = '{self.queue.works}'", {"run": run}
         if outcome == SENT:     # whatever an app or another run has made of the row meanwhile
             rule, bound = f"attempts = :n AND status <> '{status}'", {"n": row["attempt"]}
@@ -293,10 +293,10 @@ class Work:
             row["is_stored"] = True     # also where the answer of this COMMIT is lost
         return status if outcome == SENT or "is_stored" in row else ""
 
-    def _changes(self, row: dict, outcome: str, tried: Tried, now,
+    def _changes(self, row: dict, outcome: str, code: int | None, answer: str,
                  later=None) -> tuple[str, dict]:
         """(the status, the columns to set) that an outcome makes of a row that is being sent."""
-        queue = self.queue
+        queue, now = self.queue, self.ctx.clock()
         values: dict = {"claim_run": None}
         if outcome == POSTPONED:                            # as it was before
             names = ("attempts", "uncertain", queue.time, queue.tried)
@@ -304,9 +304,9 @@ class Work:
             if later:
                 values[queue.time] = clock.text(later)
             return queue.waits, values
-        values[queue.error] = None if outcome == SENT else tried.answer[:ERROR_LENGTH]
+        values[queue.error] = None if outcome == SENT else answer[:ERROR_LENGTH]
         if queue.code:
-            values[queue.code] = tried.code
+            values[queue.code] = code
         if outcome == UNCERTAIN and not row["repeats"]:     # the same attempt once more
             values.update(uncertain=AGAIN, next_attempt_at=clock.text(now + SOON))
         elif outcome in (SENT, REFUSED, UNUSABLE) or self.is_last(row):
@@ -343,8 +343,7 @@ class Work:
         compared and rolled back, so that a column, a trigger or a missing right shows first."""
         self.db.execute("SAVEPOINT rehearsal")
         for outcome in (SENT, REFUSED, RETRY, UNCERTAIN, POSTPONED):
-            status, values = self._changes(row, outcome, Tried(100, "x" * ERROR_LENGTH),
-                                           self.ctx.clock())
+            status, values = self._changes(row, outcome, 100, "x" * ERROR_LENGTH)
             self._update(row, status, values, f"status = '{self.queue.works}'")
             values["status"] = status
             found = self.db.row(f"SELECT {', '.join(values)} FROM {self.table} WHERE id = :id",

@@ -73,7 +73,7 @@ def _events(items: Items, ctx, row: dict) -> list[dict]:
     kind = items.queue.kind
     tried = [{**_event(each["began_at"], MADE.get((kind, each["outcome"])) or OUTCOMES.get(
                   each["outcome"], one_line(each["outcome"]))),
-              **{name: each[name] for name in ("outcome", "code", "duration_ms", "run_id")},
+              **{name: each[name] for name in ("outcome", "code", "run_id")},
               "answer": masking.text(one_line(each["answer"] or "", LONGEST))}
              for each in attempts.of_item(ctx.db, kind, row["id"], ATTEMPTS)]
     cancelled = is_cancelled(row)
@@ -95,7 +95,7 @@ def _events(items: Items, ctx, row: dict) -> list[dict]:
 def _event(at, what: str) -> dict:
     moment = stored.time(at)
     return {"at": moment and clock.text(moment), "event": what, "outcome": None, "code": None,
-            "answer": "", "duration_ms": None, "run_id": None}
+            "answer": "", "run_id": None}
 
 
 def _next(job: str, ctx, item: Item) -> dict:

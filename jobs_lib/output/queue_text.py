@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from jobs_lib.database import stored
 from jobs_lib.engines.due import in_words
-from jobs_lib.text import span, took
+from jobs_lib.text import span
 
 from . import layout
 from .layout import one_line, pairs, wrapped
@@ -118,7 +118,4 @@ def _exact(text: str | None, screen: Screen) -> str:
 
 def _event(each: dict) -> str:
     answer = " ".join(filter(None, (str(each["code"] or ""), one_line(each["answer"] or ""))))
-    parts = [each["event"], *([answer] if answer else [])]
-    if each["duration_ms"] is not None:
-        parts.append(took(each["duration_ms"]))
-    return ", ".join([": ".join(parts[:2]), *parts[2:]]) if answer else ", ".join(parts)
+    return f"{each['event']}: {answer}" if answer else each["event"]

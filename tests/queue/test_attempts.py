@@ -59,7 +59,6 @@ def test_an_attempt_is_recorded_with_its_answer(owner, result, outcome, code, an
         ("forward", id, 1, outcome, code, answer)]
     assert recorded(owner, "run_id", "began_at") == [(owner.result["run_id"],
                                                       clock.text(owner.now))]
-    assert recorded(owner, "duration_ms")[0][0] >= 0
 
 
 def test_notices_deliveries_domains_and_exports_are_recorded_too(owner):       # R77
@@ -120,7 +119,7 @@ def test_a_story_lists_every_attempt_in_order(owner):      # R77
     assert [(event["outcome"], event["code"], event["answer"]) for event in events] == [
         (None, None, ""), ("retry", 452, "4.2.2 full"), ("sent", 250, "2.0.0 taken")]
     text = owner.command("queue", "forwards", str(id))
-    assert "an attempt failed: 452 4.2.2 full, " in text
+    assert "an attempt failed: 452 4.2.2 full" in text
     # what was tried is known even when the row is gone
     owner.db.execute("DELETE FROM {failed_emails}")
     gone = json.loads(owner.command("queue", "forwards", str(id), "--json"))

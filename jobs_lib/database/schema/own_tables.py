@@ -193,7 +193,6 @@ TABLES = {
         run_id              word     null        # NULL: by the operator
         began_at            time
         finished_at         time     null        # NULL: it is at work, or its run died
-        duration_ms         big      null        # NULL: not known
         outcome             word                 # sending, sent, refused, retry, uncertain, ...
         code                int      null        # SMTP reply code, HTTP status
         answer              line     null        # shortened, addresses masked

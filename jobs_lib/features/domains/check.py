@@ -10,7 +10,7 @@ from typing import Any
 from jobs_lib import clock
 from jobs_lib.database.values import INVALID
 from jobs_lib.engines import attempts, audit, guard
-from jobs_lib.engines.attempts import POSTPONED, UNCERTAIN, Tried
+from jobs_lib.engines.attempts import POSTPONED, UNCERTAIN
 from jobs_lib.engines.due import Due
 from jobs_lib.engines.queue import EVERY_ONE, Work, work_if_due
 from jobs_lib.engines.rows import invalid
@@ -178,7 +178,7 @@ class Looks(Work):
         db.execute("UPDATE {domains} SET recheck_requested_at = NULL WHERE id = :id "
                    "AND recheck_requested_at = :seen", id=row["id"],
                    seen=seen["recheck_requested_at"])
-        attempts.complete(db, DOMAINS.kind, seen, ctx.run_id, verdict, Tried(None, found),
+        attempts.complete(db, DOMAINS.kind, seen, ctx.run_id, verdict, None, found,
                           ctx.clock())
         if event:
             notices.queue(ctx, row, event, values.get("failing_since"), results)

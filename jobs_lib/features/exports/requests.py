@@ -16,7 +16,7 @@ from datetime import timedelta
 from functools import partial
 
 from jobs_lib import clock, text
-from jobs_lib.engines.attempts import RETRY, SENT, Tried
+from jobs_lib.engines.attempts import RETRY, SENT
 from jobs_lib.engines.due import UNCLAIMED
 from jobs_lib.engines.queue import Work
 from jobs_lib.features.notifications.enqueue import notify
@@ -134,7 +134,7 @@ class Requests(Work):
             user=user["id"], now=now)
         token, expires = secrets.token_urlsafe(), now + ctx.section("export").keep
         self.settle(
-            row, SENT, Tried(None, f"{written.rows:,} rows"), progress=100,
+            row, SENT, None, f"{written.rows:,} rows", progress=100,
             file_bytes=written.bytes, sha256=written.sha256,
             token_hash=download.hashed(token), expires_at=expires)
         from jobs_lib.features.notifications import render
@@ -159,7 +159,7 @@ class Requests(Work):
         if self._is_ready(row):
             return                          # by a COMMIT whose answer was lost
         # the next run tries it again, also the one that finds that it was killed
-        status = self.settle(row, outcome, Tried(None, why), dead=dead, later=ctx.now,
+        status = self.settle(row, outcome, None, why, dead=dead, later=ctx.now,
                              progress=0, error=why, file_name=None)
         files.remove(ctx, row["file_name"])
         if not status:

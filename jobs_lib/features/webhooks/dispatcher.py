@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT, Tried
+from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT
 from jobs_lib.engines.queue import Work, until_stored
 from jobs_lib.engines.turns import Ring, Turn
 
@@ -122,8 +122,8 @@ class Dispatcher:
             now = self.ctx.clock()
             later = max(now + verdict.wait, self.work.next_time(row["attempt"], now))
         status = self.work.settle(
-            row, verdict.outcome, Tried(response.status, verdict.error, attempt.milliseconds),
-            later=later, response_excerpt=response.excerpt or None)
+            row, verdict.outcome, response.status, verdict.error, later=later,
+            response_excerpt=response.excerpt or None)
         return status, endpoints.store_result(self.ctx, attempt.lane.endpoint, verdict)
 
     def _report(self, attempt: Attempt, verdict: Verdict, status: str) -> None:

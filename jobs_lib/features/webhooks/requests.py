@@ -16,11 +16,10 @@ LATE = 0.5
 
 
 class Attempt:
-    """One request: a row on its way to an endpoint, in its lane (picker.py). The response, and how
-    long it took, are known once it is completed. `started`: on time.monotonic()."""
+    """One request: a row on its way to an endpoint, in its lane (picker.py). The response is known
+    once it is completed. `started`: on time.monotonic()."""
 
     response: Response
-    milliseconds: int
 
     def __init__(self, row: dict, lane) -> None:
         self.row, self.lane = row, lane
@@ -73,5 +72,4 @@ class Requests:
             answer = Response(OUR_ERROR, text="it could not be sent: an error of ours")
         self.in_flight.remove(attempt)
         attempt.response = answer
-        attempt.milliseconds = int(1000 * (time.monotonic() - attempt.started))
         return attempt
