@@ -35,13 +35,13 @@ def said(result) -> str:
 
 
 def begin(db, kind: str, row: dict, run_id: str | None) -> int:
-    """Put an attempt on record that begins now, and its id. `row`: `id`, `user_id`, `began_at`;
-    also its `turn`; `domain` and `recipient` (its keyed hash), where the relay's limits count it.
+    """Put an attempt on record that begins now, and its id. `row`: `id`, `user_id`, `turn`,
+    `began_at`; also `domain` and `recipient` (its keyed hash), where the relay's limits count it.
     """
-    is_urgent = "turn" in row and row["turn"].urgent
     return db.insert("attempts", kind=kind, item_id=_item(db, row["id"]), user_id=row["user_id"],
-                     domain=row.get("domain"), recipient=row.get("recipient"), urgent=is_urgent,
-                     run_id=run_id, began_at=row["began_at"], outcome=SENDING)
+                     domain=row.get("domain"), recipient=row.get("recipient"),
+                     urgent=row["turn"].urgent, run_id=run_id, began_at=row["began_at"],
+                     outcome=SENDING)
 
 
 def complete(db, kind: str, row: dict, run_id: str | None, outcome: str, code: int | None,

@@ -201,7 +201,7 @@ class MailSender:
         return self._may_go_on()
 
     def _cancel(self, row: dict, reason: str) -> None:
-        if self.work.end(row, f"cancelled: {reason}"):
+        if self.ctx.db.batch(lambda: self.work.end(row, f"cancelled: {reason}")):
             self.ctx.count("cancelled")
             self.ctx.log.event(self.source.event, id=row["id"], outcome="cancelled", reason=reason)
 

@@ -136,22 +136,23 @@ class Work:
             ids = [row["id"] for row in self.db.query(
                 f"SELECT id FROM {self.table} WHERE {self.pending} AND {rule} LIMIT {AT_ONCE}",
                 **values)]
-            changed = self._change_listed(ids, rule, sets, values) if ids else 0
+            changed = self._store_each(ids, lambda ids: self.db.execute(
+                # `+`: by the ids, and not through all that is pending
+                f"UPDATE {self.table} SET {sets} WHERE id IN (:ids) AND {self.still} "
+                f"AND ({rule}) + 0 = 1", ids=ids, **values)) if ids else 0
             if changed and counted:
                 self.ctx.count(counted, changed)
 
-    def _change_listed(self, ids: list, rule: str, sets: str, values: dict) -> int:
-        """How many were. Where the database refuses one of them, the others are."""
+    def _store_each(self, ids: list, change) -> int:
+        """`change(ids)` in one transaction: how many were changed. Where the database refuses one
+        of them, the others are."""
         try:
-            # `+`: by the ids, and not through all that is pending
-            return self.db.batch(lambda: self.db.execute(
-                f"UPDATE {self.table} SET {sets} WHERE id IN (:ids) AND {self.still} "
-                f"AND ({rule}) + 0 = 1", ids=ids, **values))
+            return self.db.batch(lambda: change(ids))
         except (Busy, Lost):
             raise
         except DatabaseError as error:
             if len(ids) > 1:
-                return sum(self._change_listed([id], rule, sets, values) for id in ids)
+                return sum(self._store_each([id], change) for id in ids)
             self.ctx.log.warning("row not changed", table=self.queue.table, id=ids[0],
                                  error=str(error))
             return 0
@@ -359,15 +360,14 @@ class Work:
     # Rows that are not sent
 
     def end(self, row: dict, reason: str) -> bool:
-        """End a row that nobody waits for any more, without an attempt. False when it is no longer
-        as it was, or another account's: that is no reason then."""
+        """End a row that nobody waits for any more, without an attempt, inside a transaction. False
+        when it is no longer as it was, or another account's: that is no reason then."""
         now = clock.text(self.ctx.clock())
-        values = {"finished_at": now, "next_attempt_at": None, self.queue.error: reason,
-                  **self.queue.when_over(now)}
-        sets = ", ".join(f"{name} = :{name}" for name in values)
-        return self._change_listed(
-            [row["id"]], "user_id = :owner OR :owner IS NULL", f"status = 'failed', {sets}",
-            {**values, "owner": row.get("user_id")}) == 1
+        return self._update(
+            row, "failed", {"finished_at": now, "next_attempt_at": None, self.queue.error: reason,
+                            **self.queue.when_over(now)},
+            f"status = '{self.queue.waits}' AND (user_id = :owner OR :owner IS NULL)",
+            owner=row.get("user_id"))
 
     def finish(self) -> None:
         """End the rows that cannot be worked on; a dry run only counts them. JobsError where
@@ -378,7 +378,8 @@ class Work:
             self.ctx.count("invalid")
             self.ctx.log.warning("invalid row", table=self.queue.table, id=id, reason=reason)
             if self.begun and not self.ctx.dry_run:
-                self.end({"id": id}, f"invalid: {reason}")
+                self._store_each([id], lambda ids, why=f"invalid: {reason}": self.end(
+                    {"id": ids[0]}, why))
         if not self.begun and len(self.unusable) >= MOST_UNUSABLE:
             id, reason = next(iter(self.unusable.items()))
             raise JobsError(f"none of {len(self.unusable)} due rows of {self.queue.table} can be "
