@@ -144,8 +144,6 @@ def live_in(clock, outside, connecting, timeout: float) -> None:
     clocks.now = clock.now
     resources.time = SimpleNamespace(monotonic=clock.monotonic, sleep=clock.sleep)
     requests.threading = SimpleNamespace(Thread=_AtOnce)
-    # what an endpoint has taken is kept: it must not be how busy this machine was
-    requests.time = resources.time
     connect = resources.Ports.connect
 
     def connected(ports, **how):

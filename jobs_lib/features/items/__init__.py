@@ -117,12 +117,13 @@ class Deliveries(Items):
     def reasons_to_cancel(self, ctx, found: list[dict]) -> dict:
         """Its account or endpoint is deleted, or the endpoint is disabled."""
         from jobs_lib.features.webhooks import endpoints
-        return endpoints.reasons_to_cancel(ctx.db, found, endpoints.named(ctx.db, found))
+        return endpoints.reasons_to_cancel(ctx.db, found, endpoints.current(
+            ctx.db, (row["webhook_id"] for row in found)))
 
     def reasons(self, ctx, waits: list[dict]) -> dict:
         """Its endpoint is paused."""
         from jobs_lib.features.webhooks import endpoints
-        known = endpoints.named(ctx.db, waits)
+        known = endpoints.current(ctx.db, (row["webhook_id"] for row in waits))
         paused = {id: endpoint["paused_until"] for id, endpoint in known.items()
                   if endpoints.is_paused(endpoint, ctx.now)}
         return {row["id"]: f"its endpoint is paused until {paused[id]} UTC" for row in waits

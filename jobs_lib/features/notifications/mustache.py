@@ -1,35 +1,33 @@
 """Templates in a small part of Mustache, which an operator can write without knowing Python.
 
-    {{name}}                  the value; `&`, `<`, `>` and quotes are escaped where the page is HTML
-    {{{name}}}                the value as it is
+    {{name}}                  the value, on one line; in HTML `&`, `<`, `>` and quotes are escaped
     {{#name}} ... {{/name}}   for each item of a list, or once if it is neither empty nor false
     {{^name}} ... {{/name}}   once if it is empty or false
-    {{! words }}              nothing
     {{> name}}                on a line to itself: the lines of another template
 
 Inside a list the names of the item come first, then those around it; `{{.}}` is an item that is no
-dict. A tag of a section or a comment that has a line to itself takes the whole line away. None is
-shown as nothing; a name that nobody gives is an error, so that a slip is seen at once. Left out of
-mustache(5): lambdas, other delimiters, partials inside of partials, and a section inside of one
-with the same name.
+dict. A tag of a section that has a line to itself takes the whole line away. None is shown as
+nothing; a name that nobody gives is an error, so that a slip is seen at once. Left out of
+mustache(5): values as they are, comments, lambdas, other delimiters, partials inside of partials,
+and a section inside of one with the same name.
 """
 from __future__ import annotations
 
 import re
 from html import escape
 
+from jobs_lib.database.values import one_line
 from jobs_lib.errors import JobsError
 
+LONGEST = 1000      # characters of a value: a DKIM key of 4096 bits, which is copied
 TAG = re.compile(r"""
     \{\{ (?P<mark>[#^]) \s* (?P<section>[\w.]+) \s* \}\}
         (?P<inside>.*?)
     \{\{ / \s* (?P=section) \s* \}\}
-  | \{\{\{ \s* (?P<raw>[\w.]+) \s* \}\}\}
   | \{\{ \s* (?P<value>[\w.]+) \s* \}\}
-  | \{\{ ! .*? \}\}
   | (?P<slip>\{\{ .{0,30})
 """, re.DOTALL | re.VERBOSE)
-ALONE = re.compile(r"^[ \t]*(\{\{[#^/!][^}]*\}\})[ \t]*\n", re.MULTILINE)
+ALONE = re.compile(r"^[ \t]*(\{\{[#^/][^}]*\}\})[ \t]*\n", re.MULTILINE)
 PARTIAL = re.compile(r"^[ \t]*\{\{>\s*([\w.]+)\s*\}\}[ \t]*\n", re.MULTILINE)
 
 
@@ -57,10 +55,9 @@ def _filled(source: str, scopes: list, html: bool, name: str) -> str:
             # what is no list adds no names
             items = value if isinstance(value, list) else scopes[-1:] if value else []
             return "".join(_filled(tag["inside"], [*scopes, item], html, name) for item in items)
-        word = tag["raw"] or tag["value"]
-        value = _find(word, scopes, name) if word else None
-        text = "" if value is None else str(value)
-        return escape(text) if html and tag["value"] else text
+        value = _find(tag["value"], scopes, name)
+        text = "" if value is None else one_line(value, LONGEST)
+        return escape(text) if html else text
     return TAG.sub(fill, source)
 
 

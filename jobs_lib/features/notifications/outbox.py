@@ -30,9 +30,6 @@ class Notices(mail_sending.MailSource):
         may have been told more."""
         row.update(self.ctx.db.row("SELECT subject, body_text, body_html FROM {notifications} "
                                    "WHERE id = :id", id=row["id"]) or {})
-        if row["persona"] not in self.personas:
-            self.ctx.log.warning("unknown persona", id=row["id"], persona=row["persona"][:64],
-                                 instead=PORTER)
         recipient = check(row["to_email"])
         content, author = compose(row, recipient, self.personas, self.mail.domain)
         return Envelope(self.mail.from_ or author, recipient), Message(IN_MEMORY, content)

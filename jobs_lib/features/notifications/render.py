@@ -1,7 +1,7 @@
 """What a notice says: its subject, its plain text and its HTML, from one pair of templates a kind.
 
 `templates/KIND.txt` begins with its `Subject:` line and an empty line; `KIND.html` is what is
-between the head and the signature of `layout.html`. Values are cut to one line each, so whatever a
+between the head and the signature of `layout.html`. Values are on one line each, so whatever a
 sender or an owner wrote can add neither a line nor a header; HTML escapes them all.
 """
 from __future__ import annotations
@@ -20,9 +20,7 @@ from .kinds import KINDS
 
 OWN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates")
 WIDTH = 72                        # columns of plain text
-LONGEST = 1000                    # characters of a value: a DKIM key of 4096 bits, which is copied
-# below its own beginning a folded line goes on
-LABEL = re.compile(r"^ *(?:[-*] +|[A-Z][\w ]{0,18}: +)?")
+BODY = "{{{body}}}"               # where in a layout the notice itself goes
 DOT = re.compile(r"(?<=\w)\.(?=[^\W\d_]{2})")      # in a name of a host
 
 Letter = namedtuple("Letter", "subject text html")
@@ -46,28 +44,31 @@ def write(ctx, kind: str, values: dict) -> Letter:
 def compose(config, kind: str, values: dict, folder: str = "") -> Letter:
     """The letter from templates of `folder`, where it has them, and else from ours. Besides
     `values` they know `app_url` ("" if there is none) and `signature`. Raises TemplateError."""
-    known = _plain({"app_url": config.section("core").app_url.rstrip("/"), "signature":
-                    _signature(vars(config.section("personas"))[KINDS[kind].persona]), **values})
+    persona = vars(config.section("personas"))[KINDS[kind].persona]         # Name <address>
+    known = {"app_url": config.section("core").app_url.rstrip("/"),
+             "signature": persona.rpartition("<")[0].strip('" '), **values}
 
-    def fill(name: str, form: str, **more) -> str:
-        return mustache.render(
-            _template(folder, f"{name}.{form}"), {**known, **more}, html=form == "html",
-            name=f"{name}.{form}", partial=lambda part: _template(folder, f"{part}.{form}"))
+    def fill(name: str, template: str, **more) -> str:
+        form = name.rpartition(".")[2]
+        return mustache.render(template, {**known, **more}, html=form == "html", name=name,
+                               partial=lambda part: _template(folder, f"{part}.{form}"))
 
-    def laid_out(form: str, body: str, subject: str) -> str:
-        whole = fill("layout", form, body=body, subject=subject)
-        if body not in whole or not body:
-            raise mustache.TemplateError(f"layout.{form} or {kind}.{form}: the notice itself is "
-                                         "not in it; expected a text, and {{{body}}} where it goes")
-        return whole
+    def laid_out(form: str, body: str) -> str:
+        layout = f"layout.{form}"
+        before, mark, behind = _template(folder, layout).partition(BODY)
+        if not mark or not body:
+            raise mustache.TemplateError(f"{layout} or {kind}.{form}: the notice itself is not in "
+                                         f"it; expected a text, and {BODY} where it goes")
+        return body.join(fill(layout, part, subject=subject) for part in (before, behind))
 
-    head, _, body = fill(kind, "txt").partition("\n\n")
+    text, page = (fill(name, _template(folder, name)) for name in (f"{kind}.txt", f"{kind}.html"))
+    head, _, body = text.partition("\n\n")
     subject = one_line(head.partition("Subject:")[2], 200)
     if not head.startswith("Subject:") or "\n" in head or not subject:
         raise mustache.TemplateError(f"{kind}.txt: expected its first line to be `Subject: ...`, "
                                      "then an empty line")
-    text = laid_out("txt", body.strip("\n"), subject)
-    return Letter(subject, _fold(text), laid_out("html", fill(kind, "html").strip("\n"), subject))
+    return Letter(subject, _fold(laid_out("txt", body.strip("\n"))),
+                  laid_out("html", page.strip("\n")))
 
 
 def unlinked(text) -> str:
@@ -95,30 +96,14 @@ def span(length) -> str:
     return counted(hours, "hour") if hours % 24 else counted(hours // 24, "day")
 
 
-def _signature(persona: str) -> str:
-    """The name in `Name <address>`."""
-    return persona.rpartition("<")[0].strip().strip('"')
-
-
 def _fold(text: str) -> str:
-    """Lines of at most WIDTH columns; what was folded goes on below its own beginning, behind label
-    and indent. A link or an address is never broken: it may be copied."""
+    """Lines of at most WIDTH columns. A link or an address is never broken: it may be copied."""
     lines: list[str] = []
     for line in text.split("\n"):
-        label = LABEL.findall(line)[0]
+        indent = " " * (len(line) - len(line.lstrip()))
         lines += [line] if len(line) <= WIDTH else wrap(
-            line[len(label):], WIDTH, initial_indent=label, subsequent_indent=" " * len(label),
-            break_long_words=False, break_on_hyphens=False)
+            line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return "\n".join(lines)
-
-
-def _plain(value):
-    """Each text on one line; numbers and lists stay what they are."""
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    return one_line(value, LONGEST) if isinstance(value, (str, bytes)) else value
 
 
 def _template(folder: str, name: str) -> str:

@@ -1,24 +1,44 @@
-"""The queue of deliveries, and what is sent of one."""
+"""The queue of deliveries, what is sent of one, and what its answer means."""
 from __future__ import annotations
 
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.engines import attempts
+from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT, UNUSABLE
 from jobs_lib.engines.queue import Work
-from jobs_lib.ports.http.message import REFUSED, UNSENDABLE, Request, Response
+from jobs_lib.ports.http.message import ANSWERED, OURS, REFUSED, UNSENDABLE, Request, Response
+from jobs_lib.records import namedtuple
 
 CONTENT_TYPE = "application/json"
 MARGIN = 5.0                # seconds before the hard limit that are kept for storing what came
-
 # How often, and how many times, a delivery is tried behind its schedule: for a day.
 EVERY, MORE = timedelta(hours=2), 12
-READ = 50                   # attempts of a delivery, to find the first
+
+OUR_ERROR = "our_error"     # an exception that nothing expects
+# {Response.outcome: outcome of the attempt} of what is no failure of the endpoint
+NOT_THEIRS = {OUR_ERROR: RETRY, UNSENDABLE: UNUSABLE, OURS: POSTPONED}
+
+GONE, TOO_MANY, UNAVAILABLE = 410, 429, 503
+LONGEST_WAIT = timedelta(hours=24)          # of a Retry-After that is honoured
+# Nothing is sent for so long to an endpoint that did not answer: the rest of a run, as a rule. One
+# that answers an error is there, and may refuse this delivery alone: its others go on.
+PAUSE = timedelta(minutes=1)
+
+Verdict = namedtuple("Verdict", "outcome error blames wait gone",
+                     defaults=("", False, None, False))
+Verdict.__doc__ = """What a response means.
+
+outcome  of the attempt (engines/attempts.py)
+error    what `last_error` says, or ""
+blames   whether it is a failure of the endpoint
+wait     how long nothing is sent to the endpoint, or None
+gone     whether it wants no more at all
+"""
 
 
 class Deliveries(Work):
     """The queue. The last attempt of a delivery ends it, unless endpoints of other owners were
-    tried since its first one, and none of them has accepted anything: then the fault may be ours,
+    tried since it came in, and none of them has accepted anything: then the fault may be ours,
     such as a network that is down, and it is tried for a day more."""
 
     def is_last(self, row: dict) -> bool:
@@ -33,13 +53,11 @@ class Deliveries(Work):
         return now + EVERY if attempt >= len(self.delays) else super().next_time(attempt, now)
 
     def _is_our_fault(self, row: dict) -> bool:
-        mine = attempts.of_item(self.db, self.queue.kind, row["id"], READ)
         others = ("SELECT id FROM {attempts} WHERE kind = :kind AND began_at >= :since "
                   "AND user_id <> :owner%s LIMIT 1")
-        values = {"kind": self.queue.kind, "owner": row["user_id"],
-                  "since": mine[0]["began_at"] if mine else row["created_at"]}
+        values = {"kind": self.queue.kind, "owner": row["user_id"], "since": row["created_at"]}
         return bool(self.db.row(others % "", **values)) and not self.db.row(
-            others % f" AND outcome = '{attempts.SENT}'", **values)
+            others % f" AND outcome = '{SENT}'", **values)
 
 
 def request(row: dict, endpoint: dict, now) -> Request | Response:
@@ -62,3 +80,35 @@ def request(row: dict, endpoint: dict, now) -> Request | Response:
     return Request(f"webhook-{row['id']}", endpoint["url"], (
         ("Content-Type", CONTENT_TYPE), ("webhook-id", event_id),
         ("webhook-timestamp", str(seconds)), ("webhook-signature", signature)), body)
+
+
+def judge(response, now) -> Verdict:
+    """2xx is success, all else a failure, a redirect too; 410 disables the endpoint."""
+    status = response.status
+    if response.outcome in NOT_THEIRS:
+        return Verdict(NOT_THEIRS[response.outcome], response.text)
+    if response.outcome != ANSWERED:
+        return Verdict(RETRY, response.text, True, PAUSE)
+    if 200 <= status < 300:
+        return Verdict(SENT)
+    redirect = ", and redirects are not followed" if status < 400 else ""
+    asks_to_wait = status in (TOO_MANY, UNAVAILABLE)
+    # 410 is not the end of the delivery: that the endpoint is disabled at the end of a run ends it
+    return Verdict(RETRY, f"the endpoint answered {status}{redirect}", True,
+                   retry_after(response.retry_after, now) if asks_to_wait else None,
+                   status == GONE)
+
+
+def retry_after(text: str, now) -> timedelta | None:
+    """What a Retry-After asks for, in seconds or as a date (RFC 9110 10.2.3), at most a day; None
+    if it is neither."""
+    text = text.strip()
+    if text.isascii() and text.isdecimal():
+        return min(timedelta(seconds=int(text[:10])), LONGEST_WAIT)     # ten digits are years
+    from email.utils import parsedate_to_datetime
+    try:
+        moment = parsedate_to_datetime(text)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=clock.UTC)
+        return min(max(moment - now, timedelta(0)), LONGEST_WAIT)
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return None

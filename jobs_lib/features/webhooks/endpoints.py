@@ -20,11 +20,11 @@ from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.features.queues import WEBHOOKS
 from jobs_lib.ports.http.url import host_of, shown
 
-from .outcomes import LONGEST_WAIT
+from .deliveries import LONGEST_WAIT
 
 COLUMNS = ("id, user_id, url, secret, previous_secret, previous_secret_expires_at, active, "
            "failing_since, paused_until")
-MISSING = {"host": "", "failing_since": None, "paused_until": None}     # of one that is
+NOTHING = {**dict.fromkeys(COLUMNS.split(", ")), "host": ""}        # is known of a missing one
 NO_ACCOUNT = "the account is missing"
 # an endpoint that has failed for so long without one success is switched off
 DISABLE_AFTER = timedelta(days=5)
@@ -32,19 +32,15 @@ WARN_BEFORE = timedelta(days=2)     # how long before it is disabled its owner i
 
 
 def current(db, ids) -> dict:
-    """{id: the endpoint as it is now, with its `host`}; those that exist."""
-    found = {}
+    """{id: the endpoint as it is now, with its `host`}; of one that is missing NOTHING but the
+    id."""
+    ids, found = set(ids), {}
     for row in db.query(f"SELECT {COLUMNS} FROM {{webhooks}} WHERE id IN (:ids)", ids=list(ids)):
         # an app may store octets
         row.update((name, words(row[name])) for name in ("url", "secret", "previous_secret"))
         found[db.key("webhooks", row["id"])] = {**row, "host": host_of(row["url"])}
     # a text key may be equal in any case
-    return {id: {**found[key], "id": id} for id in ids if (key := db.key("webhooks", id)) in found}
-
-
-def named(db, rows: list[dict]) -> dict:
-    """`current` of those that the rows are for."""
-    return current(db, {row["webhook_id"] for row in rows})
+    return {id: {**found.get(db.key("webhooks", id), NOTHING), "id": id} for id in ids}
 
 
 def is_paused(endpoint: dict, now) -> bool:
@@ -60,6 +56,16 @@ def failing_since(endpoint: dict, now):
     return began if began and began <= now else None
 
 
+def postpone_if_paused(work, endpoint: dict) -> bool:
+    """Whether it is paused; then what is due to it before the end waits as long. Of a large
+    backlog the rest is moved by the next runs, which pass it by."""
+    if not is_paused(endpoint, work.ctx.clock()):
+        return False
+    work.change("webhook_id = :hook AND next_attempt_at < :until", "next_attempt_at = :until",
+                hook=endpoint["id"], until=endpoint["paused_until"])
+    return True
+
+
 def is_long_failing(endpoint: dict, now) -> bool:
     """Whether its owner has to hear of it."""
     began = failing_since(endpoint, now)
@@ -67,14 +73,14 @@ def is_long_failing(endpoint: dict, now) -> bool:
 
 
 def reasons_to_cancel(db, rows: list[dict], known: dict) -> dict:
-    """{row id: why nobody waits for it any more}. `known`: as `named`."""
+    """{row id: why nobody waits for it any more}. `known`: the endpoints of all of them."""
     owners, reasons = owners_in(db, rows), {}
     for row in rows:
-        endpoint = known.get(row["webhook_id"])
+        endpoint = known[row["webhook_id"]]
         if row["user_id"] not in owners:
             reasons[row["id"]] = NO_ACCOUNT
-        elif not endpoint or not endpoint["active"]:
-            state = "disabled" if endpoint else "missing"
+        elif not endpoint["active"]:
+            state = "missing" if endpoint["user_id"] is None else "disabled"
             reasons[row["id"]] = f"the endpoint is {state}"
     return reasons
 
@@ -86,7 +92,7 @@ def preview(ctx) -> None:
     failing: set = set()
 
     def reasons(rows: list[dict]) -> dict:
-        known = named(ctx.db, rows)
+        known = current(ctx.db, (row["webhook_id"] for row in rows))
         failing.update(id for id, each in known.items() if is_long_failing(each, ctx.now))
         return reasons_to_cancel(ctx.db, rows, known)
     show_due(ctx, WEBHOOKS, ("due delivery", "due deliveries"), reasons)
@@ -95,26 +101,27 @@ def preview(ctx) -> None:
 
 
 def store_result(ctx, endpoint: dict, verdict) -> dict:
-    """What a result changes of its endpoint: since when it fails, until when it is paused. It may
-    be called again after a deadlock, so it changes nothing but rows."""
+    """Store what a result changes of its endpoint: since when it fails, until when it is paused.
+    The endpoint as it is now. It may be called again after a deadlock, so it changes nothing but
+    rows."""
     changed: dict = {}
+    now, id = ctx.clock(), endpoint["id"]
+    known = current(ctx.db, [id])[id]
     if verdict.outcome == SENT:                         # a success ends whatever failed before
-        changed = {name: None for name in ("failing_since", "paused_until") if endpoint[name]}
-    elif verdict.blames:
-        now, known = ctx.clock(), current(ctx.db, [endpoint["id"]]).get(endpoint["id"], {})
-        if any(known.get(name) != endpoint[name] for name in ("url", "active", "failing_since")):
-            return known                                # its owner has changed or re-enabled it
+        changed = {name: None for name in ("failing_since", "paused_until") if known[name]}
+    # unless its owner has changed or re-enabled it meanwhile
+    elif verdict.blames and all(known[name] == endpoint[name]
+                                for name in ("url", "active", "failing_since")):
         began = failing_since(endpoint, now)
         # or the app delivered something and did not say so
-        if began is None or _worked_meanwhile(ctx.db, endpoint["id"], began):
+        if began is None or _worked_meanwhile(ctx.db, id, began):
             changed["failing_since"] = clock.text(now)
         if verdict.wait:
             changed["paused_until"] = clock.text(now + verdict.wait)
     if changed:
         names = ", ".join(f"{name} = :{name}" for name in changed)
-        ctx.db.execute(f"UPDATE {{webhooks}} SET {names} WHERE id = :id", id=endpoint["id"],
-                       **changed)
-    return changed
+        ctx.db.execute(f"UPDATE {{webhooks}} SET {names} WHERE id = :id", id=id, **changed)
+    return {**known, **changed}
 
 
 def _worked_meanwhile(db, id, since) -> bool:
@@ -128,19 +135,16 @@ def _worked_meanwhile(db, id, since) -> bool:
 
 def conclude(ctx, failed: dict) -> list:
     """Warn the owners of endpoints that have failed for days, and disable those whose time is over
-    or that answered 410. `failed`: {endpoint id: its last Verdict}, of this run. The ids of those
-    that are disabled.
+    or that answered 410. `failed`: {endpoint id: its last Verdict} of these. The ids of those that
+    are disabled.
 
     All of a run together, since the guard counts first: where many fail, the fault is ours.
     """
-    now = ctx.clock()
-    due = [id for id, endpoint in current(ctx.db, failed).items()
-           if failed[id].gone or is_long_failing(endpoint, now)]
-    if not due or guard.stops(ctx, "endpoints"):
+    if not failed or guard.stops(ctx, "endpoints"):
         return []
     disabled = []
-    for id in due:
-        if reason := ctx.db.batch(partial(_conclude, ctx, id, failed[id])):
+    for id, verdict in failed.items():
+        if reason := ctx.db.batch(partial(_conclude, ctx, id, verdict)):
             disabled.append(id)
             ctx.count("disabled")
             ctx.log.warning("endpoint disabled", webhook_id=id, reason=reason)
@@ -149,10 +153,10 @@ def conclude(ctx, failed: dict) -> list:
 
 def _conclude(ctx, id, verdict) -> str:
     """In one transaction: warn of it or disable it. Why it was disabled, or ""."""
-    now, endpoint = ctx.clock(), current(ctx.db, [id]).get(id, {})
-    began = failing_since(endpoint, now) if endpoint.get("active") else None
-    if not began:
-        return ""                       # it was enabled again, or disabled, meanwhile
+    now, endpoint = ctx.clock(), current(ctx.db, [id])[id]
+    began = failing_since(endpoint, now)
+    if not began or not endpoint["active"]:
+        return ""                       # it works, or was enabled again or disabled, meanwhile
     reason = "the endpoint answered 410 Gone"
     if not verdict.gone:
         reason = f"every delivery has failed since {render.minute(began)}"
@@ -172,22 +176,21 @@ def _conclude(ctx, id, verdict) -> str:
 def _is_warned(ctx, endpoint: dict, began, error: str) -> bool:
     """Whether its time is over, and its owner was warned of it two days ago. Warns where that was
     not done yet."""
-    end = began + DISABLE_AFTER
-    if _notify(ctx, endpoint, "webhook_failing", began, reason=error, since=render.minute(began),
-               end=render.minute(max(end, ctx.clock() + WARN_BEFORE))):
-        return False
+    now, end = ctx.clock(), began + DISABLE_AFTER
+    _notify(ctx, endpoint, "webhook_failing", began, reason=error, since=render.minute(began),
+            end=render.minute(max(end, now + WARN_BEFORE)))
+    # asked at each look: a warning that was refused goes to the next address
     is_warned = warnings.is_warned(ctx, _key(endpoint, "webhook_failing", began),
                                    notice=WARN_BEFORE, since=began, limit=DISABLE_AFTER)
-    return is_warned and ctx.clock() >= end
+    return is_warned and now >= end
 
 
-def _notify(ctx, endpoint: dict, kind: str, moment, **values) -> bool:
-    """Queue a notice to the owner, once for this moment, and whether it was queued."""
-    user = ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id AND status <> 'deleted'",
-                      id=endpoint["user_id"])
-    return bool(user) and notify(
-        ctx, user, kind, _key(endpoint, kind, moment),
-        {"url": shown(endpoint["url"]), "host": endpoint["host"], **values}) is not None
+def _notify(ctx, endpoint: dict, kind: str, moment, **values) -> None:
+    """Queue a notice to the owner, once for this moment."""
+    if user := ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id "
+                          "AND status <> 'deleted'", id=endpoint["user_id"]):
+        notify(ctx, user, kind, _key(endpoint, kind, moment),
+               {"url": shown(endpoint["url"]), "host": endpoint["host"], **values})
 
 
 def _key(endpoint: dict, kind: str, moment) -> str:

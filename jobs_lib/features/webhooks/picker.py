@@ -4,84 +4,74 @@
     of the slots. While working endpoints wait, failing ones have at most a quarter.
 
 Of what may go the owner with the fewest turns in this run is next, and of its endpoints the one
-with the fewest. Owners are looked up only as far as slots are free.
+that had none for longest. Owners are looked up only as far as slots are free.
 """
 from __future__ import annotations
 
 from collections import Counter
 from itertools import islice
 
+from jobs_lib.engines.turns import Ring
+from jobs_lib.records import namedtuple
+
+from . import endpoints
+
 SLOTS = 8                       # requests at once
 PER_HOST = 2
 PER_OWNER = SLOTS // 2          # while others wait
 FOR_FAILING = SLOTS // 4        # while working endpoints wait
 LOOK_UPS = 50                   # owners, before what has come meanwhile is stored
+AHEAD = 1000                    # due deliveries of an owner, among which its endpoints are found
+PAGE = 20                       # due deliveries of an owner to an endpoint, read at once
 
-
-class Lane:
-    """The due deliveries of one owner to one endpoint: their ids, at least one. `next`: the one
-    behind the last that was taken, or None."""
-
-    def __init__(self, owner, endpoint: dict, ids) -> None:
-        self.owner, self.endpoint, self._ids = owner, endpoint, iter(ids)
-        self.next: object = None
-        self.turns = 0
-
-    def take(self):
-        """The next id. None if it is no longer due."""
-        taken = next(self._ids, None) if self.next is None else self.next
-        self.next = next(self._ids, None)
-        self.turns += 1
-        return taken
-
-    @property
-    def is_failing(self) -> bool:
-        """Whether its endpoint has taken nothing since it failed."""
-        return bool(self.endpoint["failing_since"])
+# the due deliveries of one owner to one endpoint; ids: an iterator
+Lane = namedtuple("Lane", "owner endpoint ids")
 
 
 class Picker:
-    """The lanes in which something waits. `owners`: the Lanes of each owner, looked up at each
-    step. `in_flight`: requests, each with its `lane`."""
+    """The lanes in which something waits. `in_flight`: rows, each with its `lane`."""
 
     takes_failing = True            # whether anything goes to failing endpoints
     is_whole = False                # whether all owners were looked up
 
-    def __init__(self, owners, in_flight: list) -> None:
-        self._owners, self.in_flight = owners, in_flight
+    def __init__(self, work, in_flight: list) -> None:
+        self.work, self.db, self.in_flight = work, work.db, in_flight
+        self.ring, self._owners = Ring(work), self._look_up()
         self._turns: Counter = Counter()            # {owner: turns}
-        self._waiting: list[Lane] = []
+        self._waiting: list[Lane] = []              # those that had no turn for longest first
 
     def pick(self) -> tuple | None:
         """(lane, id) of the next delivery. None: nothing may begin before something ends."""
-        if len(self.in_flight) >= SLOTS:
-            return None
-        lane = min(filter(self._may_begin, self._waiting), default=None,
-                   key=lambda lane: (self._turns[lane.owner], lane.turns))
-        if lane is None or self._turns[lane.owner]:         # one that had no turn yet comes first
-            lane = next(filter(self._may_begin, self._look_up()), lane)
-        if lane is None:
-            return None
-        taken = lane.take()
-        if lane.next is None:
+        while lane := self._next():
             self._waiting.remove(lane)
-        self._turns[lane.owner] += 1
-        return lane, taken
+            if (id := next(lane.ids, None)) is not None:
+                self._waiting.append(lane)
+                self._turns[lane.owner] += 1
+                return lane, id
+        return None
 
     def drop(self, endpoint_id) -> None:
         """Nothing more goes to this endpoint."""
         self._waiting = [lane for lane in self._waiting if lane.endpoint["id"] != endpoint_id]
 
-    def _look_up(self):
-        """Lanes of owners that were not looked up yet; without a limit where nothing is in flight
-        that could be waited for."""
+    def _next(self) -> Lane | None:
+        if len(self.in_flight) >= SLOTS:
+            return None
+        lane = min(filter(self._may_begin, self._waiting), default=None,
+                   key=lambda lane: self._turns[lane.owner])
+        if lane and not self._turns[lane.owner]:
+            return lane
+        # an owner that had no turn yet comes first; without a limit where there is nothing in
+        # flight that could be waited for
         for lanes in islice(self._owners, LOOK_UPS if self.in_flight else None):
             self._waiting += lanes
-            yield from lanes
+            if found := next(filter(self._may_begin, lanes), None):
+                return found
+        return lane
 
     def _may_begin(self, lane: Lane) -> bool:
         id, host, owner = lane.endpoint["id"], lane.endpoint["host"], lane.owner
-        busy = [attempt.lane for attempt in self.in_flight]
+        busy = [row["lane"] for row in self.in_flight]
         if any(other.endpoint["id"] == id for other in busy):
             return False
         if host and sum(other.endpoint["host"] == host for other in busy) >= PER_HOST:
@@ -89,10 +79,56 @@ class Picker:
         if (sum(other.owner == owner for other in busy) >= PER_OWNER
                 and self._is_waiting(lambda other: other.owner != owner)):
             return False
-        return not lane.is_failing or (self.takes_failing and (
-            sum(other.is_failing for other in busy) < FOR_FAILING
-            or not self._is_waiting(lambda other: not other.is_failing)))
+        return not _is_failing(lane) or (self.takes_failing and (
+            sum(map(_is_failing, busy)) < FOR_FAILING
+            or not self._is_waiting(lambda other: not _is_failing(other))))
 
     def _is_waiting(self, such) -> bool:
         """Whether one of such lanes is waiting, or may be, as not all were looked up."""
         return not self.is_whole or any(map(such, self._waiting))
+
+    # What is due
+
+    def _look_up(self):
+        """The Lanes of each owner that has due deliveries, from the one behind the last turn
+        on."""
+        while turns := self.ring.take(SLOTS):
+            self.ring.left.clear()              # it is asked for owners alone, each once
+            for owner in dict.fromkeys(turn.owner for turn in turns):
+                self.ring.passed.add(owner)
+                yield self._lanes(owner)
+        self.is_whole = True
+
+    def _lanes(self, owner) -> list[Lane]:
+        """Those of an owner, the endpoint that waits for longest first."""
+        due, values = self._due(user_id=owner)
+        ids = [row["webhook_id"] for row in self.db.query(
+            f"SELECT webhook_id FROM (SELECT webhook_id, next_attempt_at{due} ORDER BY "
+            f"next_attempt_at LIMIT {AHEAD}) AS due GROUP BY webhook_id "
+            "ORDER BY MIN(next_attempt_at)", **values)]
+        known = endpoints.current(self.db, ids)
+        return [Lane(owner, known[id], self._ids(owner, id)) for id in ids
+                if not endpoints.postpone_if_paused(self.work, known[id])]
+
+    def _ids(self, owner, webhook_id):
+        """Of what is due, page by page: behind the last one, since bad ones stay where they are."""
+        due, values = self._due(user_id=owner, webhook_id=webhook_id)
+        rule = ""
+        while rows := self.db.query(f"SELECT id, next_attempt_at{due}{rule} "
+                                    f"ORDER BY next_attempt_at, id LIMIT {PAGE}", **values):
+            yield from (row["id"] for row in rows)
+            values.update(time=rows[-1]["next_attempt_at"], last=rows[-1]["id"])
+            rule = " AND next_attempt_at >= :time AND (next_attempt_at > :time OR id > :last)"
+
+    def _due(self, **of) -> tuple[str, dict]:
+        """(SQL, values): what is due of this owner, or of this owner to this endpoint."""
+        due, values = self.work.due_rule()
+        same = "".join(f" AND {name} IS NULL" if value is None else f" AND {name} = :{name}"
+                       for name, value in of.items())
+        return f" FROM {{webhook_deliveries}} WHERE status = 'pending' AND {due}{same}", {
+            **values, **of}
+
+
+def _is_failing(lane: Lane) -> bool:
+    """Whether its endpoint has taken nothing since it failed."""
+    return bool(lane.endpoint["failing_since"])
