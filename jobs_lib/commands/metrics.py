@@ -24,7 +24,7 @@ def run(args, make_session, config_path) -> int:
     version.check(db)
     text = publish.metrics(session.config, db, session.ports.now())
     if args.output not in (None, "-"):
-        publish.replace(session.config, "metrics", args.output, text)
+        publish.replace("metrics", args.output, text)
     else:
         session.console.answer(text.rstrip("\n"))
     return OK

@@ -27,7 +27,7 @@ def run(args, make_session, config_path) -> int:
     version.check(db)
     text = publish.page(session.config, db, session.ports.now(), args.private)
     if args.output not in (None, "-"):
-        publish.replace(session.config, "page", args.output, text, publish.PRIVATE if args.private
+        publish.replace("page", args.output, text, publish.PRIVATE if args.private
                         else publish.PUBLIC)
     else:
         session.console.answer(text.rstrip("\n"))

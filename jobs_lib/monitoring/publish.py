@@ -14,9 +14,6 @@ SECONDS = 20.0      # for the page: it is made after the run, outside of its bud
 SIGNS = {"page": (b"<!doctype html>", b" - background jobs</title>"),
          "metrics": (b"# TYPE jobs_build_info gauge", b"")}
 SIGN_BYTES = 4096                # at the beginning of a file, which contain its signs
-PRIVATE_FOLDERS = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"),
-                   ("archive", "store"))
-BESIDE_SQLITE = ("", "-wal", "-shm", "-journal")
 LEFT_SECONDS = 3600     # a draft that much older than the file itself: its run was killed
 
 
@@ -55,59 +52,22 @@ def write(path: str, text: str, mode: int = PUBLIC) -> None:
         raise JobsError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
-def refusal(config, what: str, path: str) -> str | None:
-    """Why this file may not be replaced by the `page` or the `metrics`, or None.
-
-    It is in a folder of ours, or is the configuration or the database; or there is a file that we
-    did not write.
-    """
-    real = os.path.realpath(path)
-    for name, place in _taken(config):
-        other = os.path.realpath(place)
-        if real == other or real.startswith(other.rstrip(os.sep) + os.sep):
-            return (f"that {'is' if real == other else 'is in'} {name} ({place}); name a file "
-                    "elsewhere")
-    if not os.path.exists(path):
-        return None
-    if not os.path.isfile(path):
-        return "that is no file; name one"
-    begins, holds = SIGNS[what]
-    try:
-        with open(path, "rb") as file:
-            head = file.read(SIGN_BYTES)
-    except OSError as error:
-        return f"there is such a file, which cannot be read: {error.strerror}; name another"
-    if head and not (head.startswith(begins) and holds in head):
-        ours = "status page" if what == "page" else "file of metrics"
-        return (f"there is such a file already, and it is no {ours} of ours; remove it, or name "
-                "another")
-    return None
-
-
-def replace(config, what: str, path: str, text: str, mode: int = PUBLIC) -> None:
-    """`write`, or a JobsError if the file is not ours to replace."""
-    if why := refusal(config, what, path):
-        raise JobsError(f"{path} is not written: {why}")
-    write(path, text, mode)
-
-
-def _taken(config) -> list[tuple[str, str]]:
-    """(name, path) of what no page may replace, nor be written into."""
-    from jobs_lib.config import settings
-    from jobs_lib.database.dialects import file_of
-
-    found = [("config.ini", config.path), (".env", os.path.join(config.folder, ".env"))]
-    for section, option in (*PRIVATE_FOLDERS, ("core", "database")):
+def replace(what: str, path: str, text: str, mode: int = PUBLIC) -> None:
+    """`write`. JobsError if a file is there that is neither empty nor an earlier `page`, or
+    `metrics`, of ours: it may be the configuration."""
+    if os.path.exists(path):
+        begins, holds = SIGNS[what]
         try:
-            value = getattr(config.section(section), option)
-        except ConfigError:                 # reported elsewhere; the page is made all the same
-            value = settings.SECTIONS[section][option].default
-        if option == "database":
-            file = file_of(value, config.folder)
-            found += [("[core] database", file + suffix) for suffix in BESIDE_SQLITE if file]
-        elif value and "://" not in value:
-            found.append((f"[{section}] {option}", value))
-    return found
+            with open(path, "rb") as file:
+                head = file.read(SIGN_BYTES)
+        except OSError as error:
+            raise JobsError(f"{path} is not written: it cannot be read ({error.strerror}); name "
+                            "another file") from None
+        if head and not (head.startswith(begins) and holds in head):
+            ours = "status page" if what == "page" else "file of metrics"
+            raise JobsError(f"{path} is not written: there is such a file already, and it is no "
+                            f"{ours} of ours; remove it, or name another")
+    write(path, text, mode)
 
 
 def page_of_status(config, ports, seconds: float = SECONDS) -> list[str]:
@@ -116,7 +76,7 @@ def page_of_status(config, ports, seconds: float = SECONDS) -> list[str]:
 
     def work() -> None:
         limits.database = ports.database()
-        replace(config, "page", config.section("status").page,
+        replace("page", config.section("status").page,
                 page(config, limits.database, ports.now()))
 
     with RunLimits(monotonic=ports.monotonic, budget=seconds, grace=0.0) as limits:
