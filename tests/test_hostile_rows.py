@@ -282,7 +282,7 @@ def all_run(bench, first: bool) -> list:
 
 
 COMMANDS = ("status", "status --json", "list", "list --json", "history", "history --json", "report",
-            "report --private", "metrics", *(f"queue {name} {words}" for name in (
+            "report", "metrics", *(f"queue {name} {words}" for name in (
                 "forwards", "notifications", "webhooks", "exports", "domains", "deletions")
                 for words in ("", "--failed", "--owner 7")))
 

@@ -49,7 +49,7 @@ class Steps:
             self.done[-1]["answer"] = f"{result.text}{f' ({reply})' if reply else ''}"
 
 
-def send(session, envelope: Envelope, content: bytes, item: str, as_json: bool) -> int:
+def send(session, envelope: Envelope, content: bytes, item: str) -> int:
     """Send it and show how: 0 when it was accepted."""
     mail = session.config.section("mail")
     db = session.ports.database()
@@ -81,15 +81,11 @@ def send(session, envelope: Envelope, content: bytes, item: str, as_json: bool) 
     hidden = db.hidden()
     for each in steps.done:
         each["answer"] = masking.without_secrets(each["answer"], hidden)
-    _show(session.console, steps.done, envelope, mail.transport, as_json)
+    _show(session.console, steps.done, envelope, mail.transport)
     return OK if result.outcome == SENT else FAILED
 
 
-def _show(console, done: list[dict], envelope: Envelope, transport: str, as_json: bool) -> None:
-    fix = "" if done[-1]["ok"] else FIX
-    if as_json:
-        console.document({"ok": not fix, "steps": done, "fix": fix})
-        return
+def _show(console, done: list[dict], envelope: Envelope, transport: str) -> None:
     # a pipe gets whole lines
     width = min(columns(), WIDEST) if sys.stdout.isatty() else sys.maxsize
     paint = Paint(sys.stdout)
@@ -97,8 +93,8 @@ def _show(console, done: list[dict], envelope: Envelope, transport: str, as_json
         first, *rest = wrapped(("" if each["ok"] else "FAILED: ") + each["answer"], width,
                                f"{each['step']:<{STEP}}", " " * STEP)
         console.answer("\n".join([first if each["ok"] else paint("red", first), *rest]))
-    if fix:
-        console.report(f"-> {fix}")
+    if not done[-1]["ok"]:
+        console.report(f"-> {FIX}")
     elif transport == "maildir":
         console.report(f"It is for {masking.text(envelope.recipient)}, and stays in that folder: "
                        "with [mail] transport = maildir nothing is sent to anyone.")

@@ -13,10 +13,8 @@ TEXT = "This is a test: alerts arrive here. It was requested by `jobs.py alerts 
 
 
 def arguments(parser) -> None:
-    """Declares test and --json."""
+    """Declares test."""
     parser.add_argument("action", metavar="test", type=one_of("test"), help="send a test alert")
-    parser.add_argument("--json", action="store_true",
-                        help="print one object: each channel with what went wrong, or null")
 
 
 def run(args, make_session, config_path) -> int:
@@ -30,14 +28,11 @@ def run(args, make_session, config_path) -> int:
     channels = alert_messages.configured(session.config.section("alerts"))
     message = alert_messages.plain("this is a test", TEXT)
     with alert_messages.way_of(session, SECONDS) as way:
-        found = {channel: short_error(alert_messages.send(channel, message, way)) or None
+        found = {channel: short_error(alert_messages.send(channel, message, way))
                  for channel in channels}
-    if args.json:
-        session.console.document(found)
-    elif not channels:
+    if not channels:
         session.console.fail(f"jobs.py: {alert_messages.NO_CHANNEL}")
-    else:
-        for channel, error in found.items():
-            show = session.console.fail if error else session.console.report
-            show(f"{alert_messages.CHANNELS[channel]}: {error or 'sent'}")
+    for channel, error in found.items():
+        show = session.console.fail if error else session.console.report
+        show(f"{alert_messages.CHANNELS[channel]}: {error or 'sent'}")
     return OK if channels and not any(found.values()) else FAILED

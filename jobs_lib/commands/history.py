@@ -18,13 +18,10 @@ LIMIT, MOST = 20, 100_000
 
 
 def arguments(parser) -> None:
-    """Declares JOB, --limit, -v and --json."""
+    """Declares JOB, --limit and --json."""
     parser.add_argument("job", nargs="?", metavar="JOB", help="only the runs of this job")
     parser.add_argument("--limit", type=at_most(MOST), default=LIMIT, metavar="N",
                         help=f"show N runs (default: {LIMIT}, at most {MOST})")
-    parser.add_argument("-v", "--verbose", action="store_true",
-                        help="on a terminal, show long results and errors in full; elsewhere they "
-                        "always are")
     parser.add_argument("--json", action="store_true", help="print an array of objects, one a run, "
                         "times in UTC")
 
@@ -53,5 +50,5 @@ def run(args, make_session, config_path) -> int:
     from jobs_lib.output.screen import Screen
 
     width = columns() if sys.stdout is not None and sys.stdout.isatty() else None
-    session.console.answer(table(runs, name, Screen(session), width, args.verbose))
+    session.console.answer(table(runs, name, Screen(session), width))
     return OK

@@ -28,12 +28,10 @@ there.
 
 
 def arguments(parser) -> None:
-    """Declares test, ADDRESS and --json."""
+    """Declares test and ADDRESS."""
     parser.add_argument("action", metavar="test", type=one_of("test"), help="send a test message")
     parser.add_argument("address", metavar="ADDRESS", type=parsed_as(option_types.address),
                         help="where it is sent, such as your own address elsewhere")
-    parser.add_argument("--json", action="store_true", help="print one JSON document: ok, steps, "
-                        "fix")
 
 
 def run(args, make_session, config_path) -> int:
@@ -47,5 +45,4 @@ def run(args, make_session, config_path) -> int:
     now = session.ports.now()
     name = f"test.{now:%Y%m%d%H%M%S}.{os.urandom(4).hex()}"
     content = mime.message(author, recipient, SUBJECT, now, name, mail.domain, TEXT)
-    return _sending.send(session, Envelope(mail.from_ or address, recipient), content, name,
-                         args.json)
+    return _sending.send(session, Envelope(mail.from_ or address, recipient), content, name)

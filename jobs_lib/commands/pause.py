@@ -15,10 +15,8 @@ ALL = "all"
 
 
 def arguments(parser) -> None:
-    """Declares JOB or all, and --json."""
+    """Declares JOB or all."""
     parser.add_argument("what", metavar=f"JOB|{ALL}", type=asked, help=f"the job's name, or {ALL}")
-    parser.add_argument("--json", action="store_true", help="print the state as one JSON document, "
-                        f"times in UTC; of {ALL}, an array")
 
 
 def asked(word: str):
@@ -40,11 +38,7 @@ def run(args, make_session, config_path) -> int:
 
     names = catalogue.names() if args.what == ALL else [args.what.name]
     before = {name: db.batch(lambda name=name: work(name)) for name in names}
-    if args.json:
-        found = [{"job": name, "paused_at": since or clock.text(now), "changed": since is None}
-                 for name, since in before.items()]
-        answer(session, found if args.what == ALL else found[0])
-    elif args.what == ALL:
+    if args.what == ALL:
         session.console.report(f"All {len(names)} jobs are paused: cron will not start them. Those "
                                f"at work end by themselves. To end the pause: `jobs.py resume "
                                f"{ALL}`")
@@ -66,8 +60,3 @@ def local(session, time, now) -> str:
     """A time in the configured time zone, short."""
     name = session.config.section("core").timezone
     return f"{moment(time, now, schedule.zone(name))} ({name})"
-
-
-def answer(session, found) -> None:
-    """Print a job's state as JSON, or those of all."""
-    session.console.document(found)

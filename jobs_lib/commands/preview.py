@@ -31,40 +31,31 @@ EXAMPLE = "https://app.example"          # where no [core] app_url is set
 
 
 def arguments(parser) -> None:
-    """Declares KIND, --send and --json."""
+    """Declares KIND and --send."""
     parser.add_argument("kind", metavar="KIND", nargs="?", type=one_of(*SAMPLES), help="one of "
                         + ", ".join(SAMPLES))
     parser.add_argument("--send", metavar="ADDRESS", type=parsed_as(option_types.address),
                         help="send this one notice to the address; no file is written")
-    parser.add_argument("--json", action="store_true", help="print the names of the files and what "
-                        "is wrong")
 
 
 def run(args, make_session, config_path) -> int:
     """Write, and print the text of a single one; or send it."""
     session = make_session(config_path)
     if args.send:
-        return _send(session, args.kind, args.send, args.json)
-    kinds, folder = [args.kind] if args.kind else list(SAMPLES), os.path.abspath(FOLDER)
-    found, wrong = {}, {}
-    for kind in kinds:
+        return _send(session, args.kind, args.send)
+    code, folder = OK, os.path.abspath(FOLDER)
+    for kind in [args.kind] if args.kind else SAMPLES:
         try:
-            found[kind] = _letter(session.config, kind)
+            letter = _letter(session.config, kind)
         except TemplateError as error:
-            wrong[kind] = str(error)
-    files = {kind: _write(session, folder, kind, letter) for kind, letter in found.items()}
-    if args.json:
-        session.console.document([{"kind": kind, "files": files.get(kind, []),
-                                   "error": wrong.get(kind)} for kind in kinds])
-        return FAILED if wrong else OK
-    if args.kind and found:
-        letter = found[args.kind]
-        session.console.report(f"Subject: {letter.subject}\n\n{letter.text}")
-    for kind, names in files.items():
+            session.console.fail(str(error))
+            code = FAILED
+            continue
+        names = _write(session, folder, kind, letter)
+        if args.kind:
+            session.console.report(f"Subject: {letter.subject}\n\n{letter.text}")
         session.console.report(f"{kind}: {', '.join(os.path.relpath(name) for name in names)}")
-    for words in wrong.values():
-        session.console.fail(words)
-    return FAILED if wrong else OK
+    return code
 
 
 def _letter(config, kind: str) -> render.Letter:
@@ -75,7 +66,7 @@ def _letter(config, kind: str) -> render.Letter:
     return render.compose(config, kind, values, config.section("notifications").templates)
 
 
-def _send(session, kind: str | None, address: str, as_json: bool) -> int:
+def _send(session, kind: str | None, address: str) -> int:
     """The notice goes to this address, under the subject that its reader will see."""
     from . import _sending
 
@@ -91,7 +82,7 @@ def _send(session, kind: str | None, address: str, as_json: bool) -> int:
     content, author = _composed(session, kind, letter, recipient)
     sender = session.config.section("mail").from_ or author
     return _sending.send(session, Envelope(sender, recipient), content,
-                         f"preview-{kind}-{os.urandom(4).hex()}", as_json)
+                         f"preview-{kind}-{os.urandom(4).hex()}")
 
 
 def _composed(session, kind: str, letter, reader: str) -> tuple[bytes, str]:

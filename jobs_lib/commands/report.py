@@ -1,8 +1,7 @@
 """Make the status page: one HTML file, for a phone or a wall.
 
 It needs no script. It contains no address, no subject, no path and no error message, so it is safe
-to publish. --private adds the messages, for a file that only you can read. With `[status] page` it
-is replaced after each run of check_jobs.
+to publish. With `[status] page` it is replaced after each run of check_jobs.
 """
 from __future__ import annotations
 
@@ -11,11 +10,9 @@ from jobs_lib.errors import OK
 
 
 def arguments(parser) -> None:
-    """Declares --output and --private."""
+    """Declares --output."""
     parser.add_argument("--output", metavar="FILE", help="replace this file (default, or -: print "
                         "the page)")
-    parser.add_argument("--private", action="store_true",
-                        help="with error messages; the file is then readable by you alone")
 
 
 def run(args, make_session, config_path) -> int:
@@ -25,10 +22,9 @@ def run(args, make_session, config_path) -> int:
     session = make_session(config_path)
     db = session.ports.database()
     version.check(db)
-    text = publish.page(session.config, db, session.ports.now(), args.private)
+    text = publish.page(session.config, db, session.ports.now())
     if args.output not in (None, "-"):
-        publish.replace("page", args.output, text, publish.PRIVATE if args.private
-                        else publish.PUBLIC)
+        publish.replace("page", args.output, text)
     else:
         session.console.answer(text.rstrip("\n"))
     return OK

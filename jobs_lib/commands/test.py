@@ -1,13 +1,10 @@
 """Try a job by hand: what it would do, row by row.
 
 It also shows when the job runs, and its options. Without --live it is a dry run: the database
-refuses to write, and nothing else is touched. With --live it runs as `jobs.py JOB` does, and shows
-its log.
+refuses to write, and nothing else is touched. With --live it runs as `jobs.py JOB` does.
 """
 from __future__ import annotations
 
-import json
-import os
 import sys
 
 from jobs_lib import catalogue, clock, schedule, schedule_text
@@ -20,8 +17,6 @@ from jobs_lib.runner import access, dead_runs, history, outcome, runner
 from jobs_lib.text import positive
 
 WIDTH, LABEL = 80, 9            # columns: of all, of the labels
-MOST_LINES = 15                 # of the log
-ON_EVERY_LINE = ("time", "level", "event", "job", "run_id")
 
 
 def arguments(parser) -> None:
@@ -50,9 +45,7 @@ def run(args, make_session, config_path) -> int:
     result = runner.run(session, job, request)
     found = {**about, "unusable": unusable, **outcome.as_json(result)}
     if args.live:
-        title, lines = "What it did", [
-            *_log_lines(session.config.section("core").log_dir, job.name, result["run_id"]),
-            f"  {outcome.outcome_words(result)}"]
+        title, lines = "What it did", [f"  {outcome.outcome_words(result)}"]
     else:
         found["samples"] = session.console.samples
         title = "What it would do now (a dry run: nothing is changed, nobody is contacted)"
@@ -108,35 +101,3 @@ def _for_real(args, config_path) -> str:
     limit = ["--limit", str(args.limit)] if args.limit else []
     sets = [word for value in args.set for word in ("--set", value)]
     return jobs("test", args.job, "--live", *limit, *sets, config=config_path)
-
-
-def _log_lines(folder: str, job: str, run_id: str) -> list[str]:
-    """What this run logged, a rotation in between included: time, event and its fields."""
-    lines = []
-    for name in (f"{job}.log.1", f"{job}.log"):
-        try:
-            with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
-                lines += [line for line in file if run_id in line]
-        except FileNotFoundError:
-            continue
-    events = [event for event in map(_event, lines) if event.get("run_id") == run_id
-              and event.get("event") not in ("run started", "run ended")]
-    shown = [text for event in events[:MOST_LINES] for text in wrapped(
-        f"{event['time'][11:]}  {event['event']}: {_fields(event)}", WIDTH, "  ", " " * 12)]
-    more = len(events) - MOST_LINES
-    return [*shown, *([f"  ... and {more:,} more lines"] if more > 0 else [])]
-
-
-def _event(line: str) -> dict:
-    """A line of the log; nothing of a damaged one."""
-    try:
-        return json.loads(line)
-    except ValueError:
-        return {}
-
-
-def _fields(event: dict) -> str:
-    fields = {name: ", ".join(map(str, value)) if isinstance(value, list) else value
-              for name, value in event.items() if value not in (None, "")
-              and name not in ON_EVERY_LINE}
-    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in fields.items())

@@ -9,7 +9,7 @@ from glob import escape, glob
 from jobs_lib import folders, schedule
 from jobs_lib.errors import ConfigError, JobsError, Stopped
 
-PUBLIC, PRIVATE = 0o644, 0o600
+PUBLIC = 0o644
 SECONDS = 20.0      # for the page: it is made after the run, outside of its budget
 SIGNS = {"page": (b"<!doctype html>", b" - background jobs</title>"),
          "metrics": (b"# TYPE jobs_build_info gauge", b"")}
@@ -17,15 +17,15 @@ SIGN_BYTES = 4096                # at the beginning of a file, which contain its
 LEFT_SECONDS = 3600     # a draft that much older than the file itself: its run was killed
 
 
-def page(config, db, now, private: bool = False) -> str:
-    """The status page. Without `private` it is safe to publish."""
+def page(config, db, now) -> str:
+    """The status page, which is safe to publish."""
     from . import overview
     from .status_page import page as render
 
     found = overview.with_past(overview.collect(config, db, now), db, now)
     found["note"] = db.value("SELECT value FROM {meta} WHERE name = 'note'")
     zone = config.section("core").timezone
-    return render(found if private else overview.public(found), schedule.zone(zone), zone, private)
+    return render(overview.public(found), schedule.zone(zone), zone)
 
 
 def metrics(config, db, now) -> str:
@@ -36,7 +36,7 @@ def metrics(config, db, now) -> str:
     return render(overview.with_last_day(overview.collect(config, db, now), db, now))
 
 
-def write(path: str, text: str, mode: int = PUBLIC) -> None:
+def write(path: str, text: str) -> None:
     """Replace the file: a reader sees the old one or the new one. Its folder must exist."""
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
@@ -47,12 +47,12 @@ def write(path: str, text: str, mode: int = PUBLIC) -> None:
             if os.stat(path).st_mtime - os.stat(draft).st_mtime > LEFT_SECONDS:
                 os.unlink(draft)
     try:
-        folders.write(path, text, mode)
+        folders.write(path, text, PUBLIC)
     except OSError as error:
         raise JobsError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
-def replace(what: str, path: str, text: str, mode: int = PUBLIC) -> None:
+def replace(what: str, path: str, text: str) -> None:
     """`write`. JobsError if a file is there that is neither empty nor an earlier `page`, or
     `metrics`, of ours: it may be the configuration."""
     if os.path.exists(path):
@@ -67,7 +67,7 @@ def replace(what: str, path: str, text: str, mode: int = PUBLIC) -> None:
             ours = "status page" if what == "page" else "file of metrics"
             raise JobsError(f"{path} is not written: there is such a file already, and it is no "
                             f"{ours} of ours; remove it, or name another")
-    write(path, text, mode)
+    write(path, text)
 
 
 def page_of_status(config, ports, seconds: float = SECONDS) -> list[str]:

@@ -1,7 +1,7 @@
 """The status page: one HTML file without a script, fit to be published, from the document of
 `monitoring/overview.py`.
 
-Without `private` it holds nothing from a user, a sender or the host's files: only names of jobs,
+It holds nothing from a user, a sender or the host's files: only names of jobs,
 queues and tables, numbers, times and fixed texts. Its style is inline, allowed by its hash, and
 nothing else is loaded.
 """
@@ -61,12 +61,12 @@ style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'">
 """
 
 
-def page(found: dict, zone, zone_name: str, private: bool = False) -> str:
+def page(found: dict, zone, zone_name: str) -> str:
     """The whole page, as HTML."""
     times = Times(clock.parse(found["generated_at"]), zone)
     title, made, zone_name = _verdict(found), times.made(), escape(zone_name)
-    parts = {"": _hero(found, title, times, private), "Queues": queues(found, times),
-             "Jobs": _jobs(found, times, private), "Host": host(found, times, private)}
+    parts = {"": _hero(found, title, times), "Queues": queues(found, times),
+             "Jobs": _jobs(found, times), "Host": host(found, times)}
     note = escape(f". {found['note']}") if found.get("note") else ""
     links = "".join(f'<a href="#{name.lower()}">{name}</a>' for name, part in parts.items()
                     if name and part)
@@ -98,10 +98,10 @@ def _verdict(found: dict) -> str:
     return "All is well" if any(job["last"] for job in found["jobs"]) else "Nothing has run yet"
 
 
-def _hero(found: dict, title: str, times: Times, private: bool) -> str:
+def _hero(found: dict, title: str, times: Times) -> str:
     if found["incidents"]:
         links = _anchors(found)
-        items = "".join(_incident(incident, links, private) for incident in found["incidents"])
+        items = "".join(_incident(incident, links) for incident in found["incidents"])
         style = "hero bad"
         body = f'<ul class="incidents">{items}</ul><p class="soft">{escape(BY_CRON)}</p>'
     else:
@@ -136,11 +136,9 @@ def _anchors(found: dict) -> dict[str, str]:
             for name, (anchor, text) in parts.items()}
 
 
-def _incident(incident: dict, links: dict[str, str], private: bool) -> str:
-    details = [incident[name] for name in ("what", "error") if private and incident[name]]
-    lines = "".join(f'<span class="error">{escape(text)}</span>' for text in details)
+def _incident(incident: dict, links: dict[str, str]) -> str:
     do, no_shell = incidents.KINDS[incident["kind"]]
-    lines += f"<p>{escape(do)}</p>" if do else ""
+    lines = f"<p>{escape(do)}</p>" if do else ""
     if incident["command"]:
         lines += f'<div><code>{escape(incident["command"])}</code></div>'
     if no_shell:
@@ -152,27 +150,27 @@ def _incident(incident: dict, links: dict[str, str], private: bool) -> str:
     return f'<li><strong>{escape(incident["subject"])}</strong>{lasts}{link}{lines}</li>'
 
 
-def _jobs(found: dict, times: Times, private: bool) -> str:
+def _jobs(found: dict, times: Times) -> str:
     groups: dict[str, list] = {title: [] for title in (*GROUPS.values(), OTHERS)}
     for job in found["jobs"]:
         groups[GROUPS.get(job["name"].partition("_")[0], OTHERS)].append(job)
-    rows = "".join(_group(title, jobs, found["days"], times, private)
+    rows = "".join(_group(title, jobs, found["days"], times)
                    for title, jobs in groups.items() if jobs)
     return JOBS.format(rows=rows, key=definitions(
         ("ok", "a day, as tall as its runs took long"), ("early", "some ended early, to continue"),
         ("bad", "hangs from the top: the share of runs that failed")))
 
 
-def _group(title: str, jobs: list, days: list[str], times: Times, private: bool) -> str:
+def _group(title: str, jobs: list, days: list[str], times: Times) -> str:
     """The jobs of one purpose, those with problems first."""
     jobs = sorted(jobs, key=lambda job: job["state"] not in PROBLEMS)
-    rows = "".join(_job(job, days, times, private) for job in jobs)
+    rows = "".join(_job(job, days, times) for job in jobs)
     return (f'<tbody><tr class="group"><th scope="rowgroup" colspan="5">{escape(title)}</th></tr>'
             f"{rows}</tbody>")
 
 
-def _job(job: dict, days: list[str], times: Times, private: bool) -> str:
-    last, notes = job["last"], _notes(job, times, private)
+def _job(job: dict, days: list[str], times: Times) -> str:
+    last, notes = job["last"], _notes(job, times)
     began = f' <span class="moment">{times.at(last["started_at"])}</span>' if last else ""
     note = "".join(f"<small>{escape(text)}</small>" for text in notes)
     following = times.at(job["next_at"]) if job["next_at"] else "-"
@@ -188,7 +186,7 @@ def _job(job: dict, days: list[str], times: Times, private: bool) -> str:
             f'<td class="days">{_strip(job, days)}</td></tr>')
 
 
-def _notes(job: dict, times: Times, private: bool) -> list[str]:
+def _notes(job: dict, times: Times) -> list[str]:
     notes = []
     if job["failures"] > 1:
         notes.append(f"{job['failures']:,} failed in a row")
@@ -197,8 +195,6 @@ def _notes(job: dict, times: Times, private: bool) -> list[str]:
     if job["failures"]:
         notes.append(f"last good run {times.at(job['last_ok_at'])}" if job["last_ok_at"]
                      else "no good run yet")
-    if private and job["error"]:
-        notes.append(job["error"])
     return notes
 
 

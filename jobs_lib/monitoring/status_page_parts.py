@@ -113,13 +113,12 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def host(found: dict, times: Times, private: bool) -> str:
+def host(found: dict, times: Times) -> str:
     """What was sent against the limits, whether sending is paused, and the space that is left."""
     mail, lines = found["mail"], []
     if mail["paused_until"]:
-        why = f": {mail['reason']}" if private and mail["reason"] else ""
         lines.append(f'{_badge("bad", "! paused")} No mail is sent until '
-                     f'{times.at(mail["paused_until"])}{escape(why)}.')
+                     f'{times.at(mail["paused_until"])}.')
     lines += [f"{each['sent']:,} of {each['limit']:,} recipients {WINDOWS[each['name']]}"
               for each in mail["windows"]] or ["No limit is set in [mail], so nothing is counted."]
     disks = [f"{size(disk['free'])} free of {size(disk['total'])} for "

@@ -1,7 +1,6 @@
 """What `list` and `history` print: jobs and their runs, as wide as the terminal."""
 from __future__ import annotations
 
-import json
 import sys
 
 from jobs_lib import clock
@@ -56,29 +55,16 @@ def _what(run: dict) -> str:
     """What a run did, or how far it is: counts, a reason, an error."""
     if run["status"] == "running":
         return counts_words(run["progress"])
-    reason = one_line(_progress_in_words(run["error"] or run["stop_reason"] or ""))
+    reason = one_line(run["error"] or run["stop_reason"] or "")
     found = "; ".join(filter(None, (counts_words(run["counts"]), reason)))
     return found or ("nothing to do" if run["status"] == "ok" else "")
 
 
-def _progress_in_words(error: str) -> str:
-    """The error of a run that died holds its last progress as JSON, as the table does."""
-    start, _, rest = error.partition("last progress: {")
-    held, brace, end = rest.rpartition("}")
-    if not brace:
-        return error
-    try:
-        return f"{start}last progress: {counts_words(json.loads('{' + held + '}'))}{end}"
-    except ValueError:
-        return error
-
-
-def history(runs: list[dict], job: str | None, screen: Screen, width: int | None,
-            whole: bool = False) -> str:
+def history(runs: list[dict], job: str | None, screen: Screen, width: int | None) -> str:
     """A line a run, newest first.
 
-    Where there is a `width`, what does not fit beside a run is shown below it, cut, or as `whole`
-    folded; where even the line does not fit, the year and the seconds are left out.
+    Where there is a `width`, what does not fit beside a run is shown below it, cut; where even the
+    line does not fit, the year and the seconds are left out.
     """
     rows = [_heads(job), *(_cells(run, job, screen) for run in runs)]
     if width and total_width(rows) > width:
@@ -92,8 +78,7 @@ def history(runs: list[dict], job: str | None, screen: Screen, width: int | None
         if not width or len(what) <= room:
             lines.append(joined([*cells, what]))
         else:
-            below = screen.below(what) if whole else [INDENT + cut(what, width - len(INDENT))]
-            lines += [joined(cells), *below]
+            lines += [joined(cells), INDENT + cut(what, width - len(INDENT))]
     return "\n".join([*lines, "", f"Times are in {screen.zone_name}."])
 
 

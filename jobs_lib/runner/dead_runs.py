@@ -12,6 +12,7 @@ from jobs_lib.database import stored
 from jobs_lib.errors import ConfigError, JobsError
 
 from . import locks
+from .outcome import counts_words
 
 VANISHED = "vanished?"
 # after its hard limit, a run that cannot be asked counts as dead
@@ -47,8 +48,8 @@ def sweep(db, job: str, core, now, held: str) -> list[dict]:
                     "lease_until, pid, host FROM {job_runs} WHERE status = 'running'")
     dead = [row for row in rows if row["job"] == job and is_dead(db, row, core, now, held)]
     for row in dead:
-        progress = (f"last progress: {row['progress']}" if row["progress"]
-                    else "no progress reported")
+        words = counts_words(stored.document(row["progress"]))
+        progress = f"last progress: {words}" if words else "no progress reported"
         db.execute("UPDATE {job_runs} SET status = 'vanished', finished_at = :now, error = :error"
                    " WHERE id = :id AND status = 'running'", now=now, id=row["id"],
                    error=f"the process {row['pid']} on {row['host']} ended without a word "

@@ -405,7 +405,6 @@ def test_a_test_alert_goes_out_by_each_channel(bench):
     assert len(sent(bench)) == 1
     bench.web.answer = lambda request: Response(ANSWERED, 404, "", "no such hook")
     assert "the webhook: it answered 404 no such hook" in bench.command("alerts", "test", code=1)
-    assert json.loads(bench.command("alerts", "test", "--json", code=1))["email"] is None
     setup(bench, alerts={"email": "", "webhook": ""})
     assert "set [alerts] email or webhook" in bench.command("alerts", "test", code=1)
 

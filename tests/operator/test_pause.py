@@ -54,8 +54,8 @@ def test_all_jobs_are_paused_and_resumed_at_once(service):
     assert service.run("pause", "all").startswith(f"All {len(JOBS)} jobs are paused")
     paused = "SELECT COUNT(*) FROM {job_state} WHERE paused_at IS NOT NULL"
     assert service.db.value(paused) == len(JOBS)
-    states = service.json("resume", "all")
-    assert [(state["job"], state["changed"]) for state in states] == [(job, True) for job in JOBS]
+    said = service.run("resume", "all")
+    assert [job for job in JOBS if f"{job} is resumed. It was paused since " not in said] == []
     assert service.db.value(paused) == 0
     assert service.run("resume", "all") == "No job is paused; nothing was changed.\n"
     # a wrong section of one job keeps no other paused
@@ -106,8 +106,7 @@ def test_live_runs_for_real_and_ends_like_the_job_itself(forwards):
     (forwards.folder / "elsewhere").rename(forwards.spool)
     out = forwards.run("test", JOB, "--live", "--set", "mail.transport=maildir",
                        "--set", "mail.maildir=maildir")
-    for words in ("id 1, attempt 1, outcome sent, to o***@home.example", f"{JOB}: done in",
-                  "4 sent, 1 failed"):
+    for words in (f"{JOB}: done in", "4 sent, 1 failed"):
         assert words in out
     assert forwards.statuses() == {"sent": 4, "failed": 1}
     assert len(list((forwards.folder / "maildir" / "new").iterdir())) == 4

@@ -29,7 +29,7 @@ TEXTS = {"users": ("name", "email"), "domains": ("name", "dns_results"), "aliase
          "audit_logs": ("event", "actor", "details"), "alerts": ("subject", "error")}
 OURS = re.compile(r"\x1b\[(0|1|2|31|32|33|36)m|\x1b\[K")
 JSON = ("history", "list", "status", "doctor", "test retry_webhooks", "retry_forwards --dry-run")
-COMMANDS = (*JSON, "history -v", "metrics", "queue forwards", "check_jobs --dry-run",
+COMMANDS = (*JSON, "metrics", "queue forwards", "check_jobs --dry-run",
             "test retry_forwards", "config show", HOSTILE, f"retry_forwards --set x{HOSTILE}=1",
             f"replay forward {HOSTILE}")
 
