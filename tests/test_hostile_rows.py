@@ -281,7 +281,7 @@ def all_run(bench, first: bool) -> list:
     return wrong
 
 
-COMMANDS = ("status", "status --json", "list", "list --json", "history", "history --json", "report",
+COMMANDS = ("status", "status --json", "list", "list --json", "history", "history --json",
             "report", "metrics", *(f"queue {name} {words}" for name in (
                 "forwards", "notifications", "webhooks", "exports", "domains", "deletions")
                 for words in ("", "--failed", "--owner 7")))
