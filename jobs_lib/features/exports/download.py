@@ -48,8 +48,8 @@ def find(token: str, config_path: str | None, now) -> Export | None:
                      now=now or clock.now())
     finally:
         db.close()
-    path = row and os.path.join(config.section("export").dir, os.path.basename(row["file_name"]
-                                                                               or "none"))
+    path = row and os.path.join(config.section("export").dir,
+                                os.path.basename(str(row["file_name"])))
     if not path or os.path.islink(path) or not os.path.isfile(path):
         return None
     return Export(path, "account-export.zip", row["file_bytes"], row["sha256"], row["id"],

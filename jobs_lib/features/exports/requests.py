@@ -84,6 +84,11 @@ class Requests(Work):
             "SELECT file_name FROM {export_requests} WHERE id = :id", id=row["id"])
         self.put_back(row, RETRY, "the run was killed", row["claim_run"])
 
+    def is_ours(self, row: dict) -> bool:
+        """Nor is it another account's by now: nobody gets the data of somebody else."""
+        return super().is_ours(row) and row["user_id"] == self.db.value(
+            "SELECT user_id FROM {export_requests} WHERE id = :id", id=row["id"])
+
     def room(self, row: dict) -> str | None:
         """What is against making it now, asked in the commit that begins it: it is refused, which
         is stored by it; or another run makes one of the account. Else its file gets its name."""
