@@ -2,10 +2,7 @@
 next run finishes the work."""
 from __future__ import annotations
 
-import os
-import random
 import signal
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -79,25 +76,3 @@ def test_killed_at_a_point(service, point):             # R2
     assert service.statuses() == {"sent": SHARED + YOUNG}
     runs = [run["status"] for run in service.db.query("SELECT status FROM {job_runs} ORDER BY id")]
     assert runs == ["vanished", "ok"]
-
-
-@pytest.mark.slow
-def test_killed_at_random_moments_until_it_is_done(service):        # R2
-    service.db.execute("DELETE FROM {failed_emails}")
-    fill(service, 4000)
-    seed = int(os.environ.get("JOBS_TEST_SEED", time.time()))
-    chance, kills = random.Random(seed), 0
-    for _ in range(60):
-        process = service.start(JOB)
-        time.sleep(chance.uniform(0.03, 0.12))
-        if process.poll() is None:
-            process.kill()
-            kills += 1
-        process.communicate()
-        check_nothing_is_lost(service)
-        if service.statuses() == {"sent": SHARED + YOUNG}:
-            break
-    service.job(JOB)
-    assert kills > 0, f"seed {seed}"
-    assert service.statuses() == {"sent": SHARED + YOUNG}, f"seed {seed}"
-    check_nothing_is_lost(service)

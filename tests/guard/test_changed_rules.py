@@ -105,7 +105,7 @@ def test_what_was_never_known_or_switched_off_counts_as_for_ever(bench):
         assert bench.run(JOB, yes=True)["deleted"] == 20
 
 
-def test_a_backlog_under_the_same_rule_goes(known):
+def test_a_backlog_under_the_same_rule_goes(known):                            # R79
     logs(known, 300, days=1)
     known.now = known.ahead(days=365)
     assert known.run(JOB) == {"deleted": 300}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.guard.service import Service, sql, twin_of
-from tests.support.product import ANSWERED, NXDOMAIN, Answer, Response, catalogue
+from tests.support.product import ANSWERED, Response, catalogue
 
 ALL = tuple(catalogue.names())
 
@@ -45,21 +45,6 @@ def test_after_14_days_without_cron_deletions_wait_72_hours_and_all_goes_on_alon
     assert away.sent_twice() == []
 
 
-@pytest.mark.parametrize("job, table, row", [
-    ("purge_message_logs", "message_logs", {"direction": "forward", "status": "delivered",
-                                            "created_at": "2025-10-01 00:00:00"}),
-    ("purge_sessions", "sessions", {"expires_at": "2025-10-01 00:00:00"}),
-    ("purge_spam_quarantine", "spam_quarantine", {"quarantined_at": "2025-10-01 00:00:00"})])
-def test_a_years_rows_go_at_once_by_a_rule_that_did_not_change(bench, job, table, row):     # R79
-    service = Service(bench, job)
-    service.pass_time(24, step=6)
-    there = service.number(f"{{{table}}}")
-    service.bench.bulk(table, [{"user_id": 1, **row}] * 3650)
-    service.pass_time(24, step=6)
-    assert service.number(f"{{{table}}}") == there
-    assert service.held == service.alerts == {}
-
-
 @pytest.mark.slow
 def test_an_account_with_5000_aliases_is_closed_and_erased(bench):     # R79
     service = Service(bench, *ALL)
@@ -87,29 +72,6 @@ def test_one_agencys_60_domains_among_30_owners_are_warned_of_and_lost(bench):  
     service.pass_time(6 * 24, step=4)
     assert service.number("{domains} WHERE status = 'failed'") == 60
     assert service.held == service.alerts == {}
-
-
-def test_ten_of_ten_domains_that_fail_for_a_week_keep_their_status(bench):     # R79
-    service = Service(bench, "check_domains", owners=10)
-    service.bench.dns.down = Answer(NXDOMAIN)
-    service.pass_time(7 * 24, step=6)
-    assert service.number("{domains} WHERE status = 'verified' AND warned_at IS NULL") == 10
-
-
-def test_a_view_of_users_that_shows_nobody_cancels_nothing(bench):     # R79
-    service = Service(bench, "retry_forwards", "retry_webhooks")
-    for number in range(1, 21):
-        service.forward(number)
-        service.event(number)
-    sql("CREATE VIEW nobody AS SELECT * FROM users WHERE id < 0")(service)
-    service.configure(tables={"users": "nobody"})
-    bench.command("migrate")
-    for _ in range(24):
-        bench.now = bench.ahead(hours=1)
-        for job in ("retry_forwards", "retry_webhooks"):
-            bench.attempt(job)
-    assert service.number("{failed_emails} WHERE status = 'pending'") == 20
-    assert service.number("{webhook_deliveries} WHERE status = 'pending'") == 20
 
 
 @pytest.mark.parametrize("owners", [3, 300, pytest.param(3_000, marks=pytest.mark.slow)])

@@ -132,11 +132,3 @@ def test_what_belongs_to_slots_long_past_goes(bench):
     young = later(bench, YEARLY, trigger_type="manual")
     assert not {*slots[:2], *carried} & {*purge(bench)}
     assert bench.ids("job_runs", OTHERS) == [*slots[2:], last, *young]
-
-
-def test_what_the_operator_decided_about_a_job_that_is_gone_stays(bench):
-    bench.db.insert("job_state", job="gone", paused_at=bench.ago(days=900))
-    runs(bench, "gone", 900)
-    purge(bench)
-    assert "gone" in [row["job"] for row in bench.rows("job_state")]
-    assert len(bench.ids("job_runs", OTHERS)) == 1

@@ -126,15 +126,6 @@ def test_a_user_may_choose_a_shorter_time_but_not_below_three_days(bench, days, 
     assert totals(bench.db) == before
 
 
-@pytest.mark.parametrize("keep, gone", [("1d", 24), ("72h", 72), ("100h", 96), ("5d", 96)])
-def test_the_deployments_time_is_the_longest_whatever_it_is(bench, keep, gone):
-    owner(bench, 1, 4)
-    bench.table("message_logs", [log(1, bench.ago(hours=gone, seconds=1)),
-                                 log(2, bench.ago(hours=gone))])
-    assert bench.run(JOB, keep=keep) == {"deleted": 1}
-    assert bench.ids("message_logs") == [2]
-
-
 def test_what_users_chose_goes_last_and_a_dry_run_counts_it(bench):
     owner(bench, 2, 5)
     bench.table("message_logs", [log(1, bench.ago(days=91)), log(2, bench.ago(days=8), user_id=2),
