@@ -83,25 +83,24 @@ class BatchDeleter:
             self.db.query(ctx.db.dialect.before_batches)
 
     def delete(self, chosen) -> None:
-        """Delete a Selection: page after page by the index of each branch, each behind the last
-        row of the one before."""
-        for branch in chosen.branches:
-            keys = tuple(dict.fromkeys((branch.age, "id")))
-            ranged = branch.age != "id" and chosen.table not in self.db.text_keys
-            behind, values, full = "", chosen.values, True
-            while full and not self.ctx.should_stop(self.rows):
-                page = self.db.query(f"SELECT {', '.join(keys)} FROM {{{chosen.table}}} WHERE "
-                                     f"{branch.sql}{behind} ORDER BY {', '.join(keys)} LIMIT :most",
-                                     **values, most=LISTED)
-                ids, full = [row["id"] for row in page], len(page) == LISTED
-                if full and ranged and max(ids) - min(ids) < SPARSE * LISTED:
-                    rest = self._delete_ranges(chosen, min(ids))
-                    ids = [id for id in ids if id >= rest]
-                self.delete_ids(chosen, ids)
-                # MySQL takes no other time as a value
-                if full and (branch.age == "id" or clock.parse_any(page[-1][branch.age])):
-                    behind = f" AND {rows_behind(keys)}"
-                    values = {**values, **{f"last_{key}": page[-1][key] for key in keys}}
+        """Delete a Selection: page after page by its index, each behind the last row of the one
+        before."""
+        keys = tuple(dict.fromkeys((chosen.age, "id")))
+        ranged = chosen.age != "id" and chosen.table not in self.db.text_keys
+        behind, values, full = "", chosen.values, True
+        while full and not self.ctx.should_stop(self.rows):
+            page = self.db.query(f"SELECT {', '.join(keys)} FROM {{{chosen.table}}} WHERE "
+                                 f"{chosen.sql}{behind} ORDER BY {', '.join(keys)} LIMIT :most",
+                                 **values, most=LISTED)
+            ids, full = [row["id"] for row in page], len(page) == LISTED
+            if full and ranged and max(ids) - min(ids) < SPARSE * LISTED:
+                rest = self._delete_ranges(chosen, min(ids))
+                ids = [id for id in ids if id >= rest]
+            self.delete_ids(chosen, ids)
+            # MySQL takes no other time as a value
+            if full and (chosen.age == "id" or clock.parse_any(page[-1][chosen.age])):
+                behind = f" AND {rows_behind(keys)}"
+                values = {**values, **{f"last_{key}": page[-1][key] for key in keys}}
 
     def delete_ids(self, chosen, ids: list) -> None:
         """Delete just these rows, as far as `chosen` still says so, in their order."""

@@ -20,77 +20,59 @@ from .batch_delete import BatchDeleter
 
 SAMPLE_ROWS = 5              # of a dry run
 
-Branch = namedtuple("Branch", "sql age")
-Branch.__doc__ = """A condition, and the column that its rows are ordered by: one of times, or `id`
-for rows that are deleted by the ids that were read, and never by a range of ids."""
+Selection = namedtuple("Selection", "table sql age values before", defaults=(None,))
+Selection.__doc__ = """The rows of a table for which `sql`, with its `values`, is true.
+
+age     the column that they are ordered by: one of times, or `id` for rows that are deleted by the
+        ids that were read, and never by a range of ids
+before  the time before which they are deleted
+"""
 
 
-class Selection(namedtuple("Selection", "table branches values limits cutoffs invalid",
-                           defaults=({}, (), ()))):
-    """The rows of a table that any of the `branches` finds, with their `values`.
+def select(ctx, table: str, rules, limits: dict) -> list[Selection]:
+    """What each of the rules deletes, but for what those before it do. `limits`: {option: how long
+    rows are kept, None for ever}.
 
-    limits   {option: how long rows are kept in this run, None for ever}
-    cutoffs  the times before which rows are deleted     invalid  SQL: rows whose time is none
+    Each DELETE carries the condition: a row that changed meanwhile is judged again.
     """
-
-    __slots__ = ()
-
-    @property
-    def sql(self) -> str:
-        """The condition. Each DELETE carries all of it: a row that changed meanwhile is judged
-        again."""
-        return _any(self.branches)
-
-    def count(self, db) -> int:
-        """How many rows that is. Each branch is counted by its index, without the rows of the
-        branches before it."""
-        number = 0
-        for at, branch in enumerate(self.branches):
-            others = (f" AND CASE WHEN {_any(self.branches[:at])} THEN 0 ELSE 1 END = 1"
-                      if at else "")
-            number += db.value(f"SELECT COUNT(*) FROM {{{self.table}}} WHERE {branch.sql}{others}",
-                               **self.values)
-        return number
-
-
-def select(ctx, table: str, rules, limits: dict) -> Selection:
-    """What the rules delete, if rows are kept as long as the `limits` say: {option: timedelta, None
-    for ever}."""
     # an empty text, a number, 1970-01-01 or MySQL's 0000-00-00 is no time: such a row stays
     values: dict = {"earliest": clock.FIRST}
-    branches, cutoffs, invalid = [], [], []
+    found: list[Selection] = []
     for number, rule in enumerate(rules):
         keep = limits[rule.option] if rule.option else timedelta(0)
         if keep is None:
             continue
-        cutoffs.append(ctx.now - keep - rule.later)
-        values[f"before{number}"] = cutoffs[-1]
+        before = ctx.now - keep - rule.later
         also, more = rule.also(ctx, keep) if rule.also else ("1 = 1", {})
-        values.update(more)
-        branches.append(Branch(f"{rule.where} AND {rule.age} >= :earliest AND {rule.age} < "
-                               f":before{number} AND ({also})", rule.age))
-        invalid.append(f"{rule.where} AND {rule.age} < :earliest")
-    return Selection(table, branches, values, limits, cutoffs, invalid)
+        values.update(more, **{f"before{number}": before})
+        sql = (f"{rule.where} AND {rule.age} >= :earliest AND {rule.age} < :before{number} "
+               f"AND ({also})")
+        if found:
+            others = " OR ".join(f"({each.sql})" for each in found)
+            sql += f" AND CASE WHEN {others} THEN 0 ELSE 1 END = 1"
+        found.append(Selection(table, sql, rule.age, values, before))
+    return found
 
 
-def _any(branches) -> str:
-    return "(" + " OR ".join(f"({branch.sql})" for branch in branches) + ")"
+def count(db, selections) -> int:
+    """How many rows they are, which no two of them share. Each is counted by its index."""
+    return sum(db.value(f"SELECT COUNT(*) FROM {{{each.table}}} WHERE {each.sql}", **each.values)
+               for each in selections)
 
 
 # A run
 
 def run(ctx, purge) -> dict:
     """Delete what is past its time, or show it in a dry run. The counts."""
-    chosen = begin(ctx, purge)
-    return delete(ctx, purge.table, [chosen], purge.files) if chosen else ctx.counts
+    return delete(ctx, purge.table, begin(ctx, purge)[1], purge.files)
 
 
-def begin(ctx, purge, has_store: bool | None = None) -> Selection | None:
-    """What is due now; None where all rules are off, or the clock is in doubt. `has_store`: as in
-    guard.kept."""
+def begin(ctx, purge, has_store: bool | None = None) -> tuple[dict, list[Selection]]:
+    """({option: how long rows are kept in this run, None for ever}, what is due now). Nothing is
+    where all rules are off, or the clock is in doubt. `has_store`: as in guard.kept."""
     ctx.count("deleted", 0)
     if not ctx.may_expire():
-        return None
+        return {}, []
     if purge.files:
         # else rows would be deleted and their files stay
         spool.need_folder(ctx.db, ctx.section("spool").dir)
@@ -99,17 +81,13 @@ def begin(ctx, purge, has_store: bool | None = None) -> Selection | None:
     limits = guard.kept(
         ctx, purge.table,
         {rule.option: getattr(ctx.options, rule.option) for rule in purge.rules if rule.option},
-        lambda limits: select(ctx, purge.table, by_age, limits).count(ctx.db), has_store)
-    chosen = select(ctx, purge.table, purge.rules, limits)
-    if not chosen.branches:
-        ctx.log.event("purge", table=purge.table, reason="off")
-        return None
-    for sql in chosen.invalid:
-        # they stay, and a person has to look
-        if invalid := ctx.db.value(f"SELECT COUNT(*) FROM {{{purge.table}}} WHERE {sql}",
-                                   **chosen.values):
-            ctx.count("invalid", invalid)
-    return chosen
+        lambda limits: count(ctx.db, select(ctx, purge.table, by_age, limits)), has_store)
+    due = select(ctx, purge.table, purge.rules, limits)
+    for rule in purge.rules if due else ():
+        if invalid := ctx.db.value(f"SELECT COUNT(*) FROM {{{purge.table}}} WHERE {rule.where} AND "
+                                   f"{rule.age} < :earliest", earliest=clock.FIRST):
+            ctx.count("invalid", invalid)       # they stay, and a person has to look
+    return limits, due
 
 
 def delete(ctx, table: str, selections, files: str | None = None, within=None) -> dict:
@@ -132,20 +110,19 @@ def delete(ctx, table: str, selections, files: str | None = None, within=None) -
 
 
 def _show(ctx, table: str, selections) -> None:
-    """Count what would be deleted, and show the first rows of each branch, oldest first, by those
+    """Count what would be deleted, and show the first rows of each Selection in those
     columns of the job's sample that the table has."""
     from jobs_lib.database.schema import tables
     names = {column.name for column in tables.table(table).columns}
     shown = ", ".join(name for name in ctx.job.sample if name in names) or "id"
     rows: list[dict] = []
     total = 0
-    for chosen in selections:
-        number = ctx.within_limit(chosen.count(ctx.db), total)
+    for each in selections:
+        number = ctx.within_limit(count(ctx.db, [each]), total)
         total += number
-        for branch in chosen.branches if number and len(rows) < SAMPLE_ROWS else ():
-            found = ctx.db.query(f"SELECT {shown} FROM {{{table}}} WHERE {branch.sql} "
-                                 f"ORDER BY {branch.age} LIMIT :most", **chosen.values,
+        if number and len(rows) < SAMPLE_ROWS:
+            rows += ctx.db.query(f"SELECT {shown} FROM {{{table}}} WHERE {each.sql} "
+                                 f"ORDER BY {each.age} LIMIT :most", **each.values,
                                  most=SAMPLE_ROWS)
-            rows += [row for row in found if row not in rows]    # two rules may have the same one
     ctx.count("deleted", total)                 # a job may have several purges
     ctx.show(f"delete {counted(total, 'row')} of {table}", rows[:SAMPLE_ROWS])

@@ -12,7 +12,7 @@ from itertools import chain
 from jobs_lib.database.schema.keys import or_none
 from jobs_lib.database.values import size
 from jobs_lib.engines import guard
-from jobs_lib.engines.purge import Branch, Selection, begin, delete, select
+from jobs_lib.engines.purge import Selection, begin, count, delete, select
 from jobs_lib.engines.rules import Rule
 from jobs_lib.features.usage import rollup
 
@@ -27,9 +27,9 @@ ITS_LOG = "FROM {message_logs} WHERE {message_logs}.id = {header_snapshots}.mess
 def purge_logs(ctx, declared) -> dict:
     """Delete what is past its time, by the deployment's retention and then by each owner's, and
     keep the totals. The counts."""
-    chosen = begin(ctx, declared)
-    return delete(ctx, "message_logs", chain([chosen], _of_owners(ctx, chosen.limits["keep"])),
-                  within=keep_totals) if chosen else ctx.counts
+    limits, due = begin(ctx, declared)
+    return delete(ctx, "message_logs", chain(due, _of_owners(ctx, limits["keep"])),
+                  within=keep_totals) if due else ctx.counts
 
 
 def _of_owners(ctx, keep: timedelta):
@@ -46,7 +46,7 @@ def _of_owners(ctx, keep: timedelta):
             rule = Rule("created_at", "user_id = :owner",
                         also=lambda *_, still=still: (STILL_OWN, still))
             if own < keep:
-                yield select(ctx, "message_logs", [rule], {"keep": own})
+                yield from select(ctx, "message_logs", [rule], {"keep": own})
 
 
 def keep_totals(db, rows) -> None:
@@ -83,18 +83,14 @@ def purge_headers(ctx) -> dict:
     if not ctx.may_expire():
         return ctx.counts
     keep = ctx.options.keep or ctx.options_of("purge_message_logs").keep
-    limits = guard.kept(ctx, "header_snapshots", {"keep": keep}, lambda limits: sum(
-        chosen.count(ctx.db) for chosen in _expired(ctx, limits["keep"])))
+    limits = guard.kept(ctx, "header_snapshots", {"keep": keep},
+                        lambda limits: count(ctx.db, _expired(ctx, limits["keep"])))
     orphans = [] if guard.stops(ctx, "header_snapshots") else [
-        _snapshots(f"(SELECT MIN(id) {ITS_LOG}) IS NULL", {})]
+        Selection("header_snapshots", f"(SELECT MIN(id) {ITS_LOG}) IS NULL", "id", {})]
     return delete(ctx, "header_snapshots", [*orphans, *_expired(ctx, limits["keep"])])
 
 
 def _expired(ctx, keep: timedelta | None) -> list[Selection]:
     """Those whose log row is older than that; none where it is kept for ever."""
-    return [_snapshots(f"(SELECT MIN(created_at) {ITS_LOG}) < :before",
-                       {"before": ctx.now - keep})] if keep else []
-
-
-def _snapshots(sql: str, values: dict) -> Selection:
-    return Selection("header_snapshots", [Branch(sql, "id")], values)
+    return [Selection("header_snapshots", f"(SELECT MIN(created_at) {ITS_LOG}) < :before", "id",
+                      {"before": ctx.now - keep})] if keep else []

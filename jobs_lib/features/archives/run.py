@@ -19,7 +19,7 @@ from itertools import islice
 from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.engines.batch_delete import BatchDeleter
-from jobs_lib.engines.purge import Branch, Selection, begin, delete
+from jobs_lib.engines.purge import Selection, begin, count, delete
 from jobs_lib.errors import ConfigError
 from jobs_lib.ports.storage import open_store
 from jobs_lib.ports.storage.store import ArchiveError, place_of
@@ -36,20 +36,20 @@ PAGE_ROWS = 200                                     # read from the table at onc
 def run(ctx, purge) -> dict:
     """Delete what is due; with a store, by way of an archive. The counts."""
     section = ctx.section("archive")
-    chosen = begin(ctx, purge, has_store=bool(section.store))
-    if chosen is None:
+    _, due = begin(ctx, purge, has_store=bool(section.store))
+    if not due:
         return ctx.counts
     if not section.store:
         _refuse_lost_store(ctx)
     elif ctx.dry_run:
-        _preview(ctx, chosen)
+        _preview(ctx, due)
     if not section.store or ctx.dry_run:
-        return delete(ctx, TABLE, [chosen])
+        return delete(ctx, TABLE, due)
     ctx.counts.update(archived=0, archives=0, deleted=0, expired=0)
     known, place = ctx.db.query("SELECT location FROM {audit_archives}"), place_of(section)
     # a folder that is missing later is not made again: its disk may not be mounted
     store = open_store(section, make=all(_place_and_name(row)[0] != place for row in known))
-    Archiver(ctx, store, chosen).work()
+    Archiver(ctx, store, due).work()
     return ctx.counts
 
 
@@ -62,9 +62,9 @@ def _refuse_lost_store(ctx) -> None:
                           "deleted")
 
 
-def _preview(ctx, chosen) -> None:
+def _preview(ctx, due) -> None:
     """For a dry run: what is known without looking into the store."""
-    place, rows = place_of(ctx.section("archive")), ctx.within_limit(chosen.count(ctx.db))
+    place, rows = place_of(ctx.section("archive")), ctx.within_limit(count(ctx.db, due))
     files = -(-rows // MOST_ROWS)
     expired = sum(_place_and_name(row)[0] == place for row in _old(ctx))
     if rows:
@@ -78,8 +78,8 @@ def _preview(ctx, chosen) -> None:
 class Archiver:
     """What one run does with one store."""
 
-    def __init__(self, ctx, store, chosen) -> None:
-        self.ctx, self.db, self.store, self.chosen = ctx, ctx.db, store, chosen
+    def __init__(self, ctx, store, due) -> None:
+        self.ctx, self.db, self.store, self.due = ctx, ctx.db, store, due
         self.deleter = BatchDeleter(ctx)
 
     def work(self) -> None:
@@ -152,7 +152,7 @@ class Archiver:
             return False
         name = (f"audit-{ctx.clock():%Y%m%dT%H%M%SZ}-{ctx.run_id}-{ctx.counts['archives'] + 1}"
                 ".jsonl.gz")
-        location, cutoff = self.store.location(name), max(self.chosen.cutoffs)
+        location, cutoff = self.store.location(name), max(each.before for each in self.due)
         id = self.db.batch(partial(self._claim, location, cutoff))
         if id is None:
             ctx.stop(OTHERS)
@@ -180,9 +180,9 @@ class Archiver:
 
     def _rows(self):
         """Each row that is due."""
-        for branch in self.chosen.branches:
-            for rows in self.db.pages(f"SELECT * FROM {{{TABLE}}} WHERE {branch.sql}",
-                                      key=(branch.age, "id"), size=PAGE_ROWS, **self.chosen.values):
+        for each in self.due:
+            for rows in self.db.pages(f"SELECT * FROM {{{TABLE}}} WHERE {each.sql}",
+                                      key=(each.age, "id"), size=PAGE_ROWS, **each.values):
                 yield from rows
 
     def _claim(self, location: str, cutoff) -> int | None:
@@ -196,7 +196,7 @@ class Archiver:
 
     def _delete(self, id: int, ids: list, cutoff) -> None:
         """Delete these rows. One that got another time since stays: its id may have a new owner."""
-        still = Selection(TABLE, [Branch("created_at < :cutoff", "created_at")], {"cutoff": cutoff})
+        still = Selection(TABLE, "created_at < :cutoff", "created_at", {"cutoff": cutoff})
         self.deleter.delete_ids(still, ids)
         if not self.ctx.stop_reason:
             self.db.execute("UPDATE {audit_archives} SET status = 'purged' WHERE id = :id "

@@ -38,11 +38,11 @@ def remove(ctx) -> None:
 
     A limit that was shortened by mistake does not count yet, so it writes no warning.
     """
-    chosen = begin(ctx, UNUSED)
-    if chosen and (after := chosen.limits["remove_after"]) and not guard.stops(
+    limits, due = begin(ctx, UNUSED)
+    if due and (after := limits["remove_after"]) and not guard.stops(
             ctx, "destinations", announced=guard.announced(ctx.options, ctx.now, after)):
         remind(ctx, _to_go(after))
-        delete(ctx, "destinations", [chosen], within=lambda _, rows: _with_them(ctx, rows))
+        delete(ctx, "destinations", due, within=lambda _, rows: _with_them(ctx, rows))
 
 
 def _may_go(ctx, after: timedelta) -> tuple[str, dict]:

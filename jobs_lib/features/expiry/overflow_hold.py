@@ -29,13 +29,13 @@ def expire(ctx, declared) -> dict:
 
     A `keep` that was shortened by mistake does not count yet, so it writes no warning.
     """
-    chosen = begin(ctx, declared)
-    if chosen is None:
+    limits, due = begin(ctx, declared)
+    if not due:
         return ctx.counts
     ctx.count("notices", 0)
-    if keep := chosen.limits["keep"]:
+    if keep := limits["keep"]:
         remind(ctx, _warning(keep))
-    return delete(ctx, declared.table, [chosen], declared.files)
+    return delete(ctx, declared.table, due, declared.files)
 
 
 def _warning(keep: timedelta) -> Reminder:
