@@ -46,9 +46,9 @@ def _warning(keep: timedelta) -> Reminder:
         return sql, {"first": clock.FIRST, "warned_from": ctx.now - keep + ctx.options.warn_before}
 
     return Reminder("overflow_warning", "overflow_hold", "held_at",
-                    ("alias_id", "sender", "subject", "size_bytes"), due, ("warned_at",),
-                    "overflow-warning:{user_id}:{day}", partial(_values, keep), LISTS,
-                    "warning_id")
+                    ("alias_id", "sender", "subject", "size_bytes"), due,
+                    ("warned_at", "warning_id"), "overflow-warning:{user_id}:{day}",
+                    partial(_values, keep), LISTS)
 
 
 def _values(keep: timedelta, ctx, user: dict, rows: list[dict]) -> dict:

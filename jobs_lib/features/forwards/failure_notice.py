@@ -19,7 +19,6 @@ from jobs_lib.ports.mail import reasons
 from .headers import header_text, read_headers
 
 LISTED = 50                       # messages that a notice shows; more are counted
-MOST = 2000                       # messages of one notice
 IDS_AT_ONCE = 500
 UNREPORTED = "status = 'failed' AND notified_at IS NULL AND notice_id IS NULL"
 # a notice that was refused is sent to another address, while its rows are there
@@ -142,7 +141,6 @@ def _when(moment) -> str:
 
 FAILED = Reminder("forward_failed", "failed_emails", "id", (
     "alias_id", "envelope_from", "envelope_to", "raw_path", "last_code", "last_error",
-    "created_at", "finished_at"), lambda ctx: (UNREPORTED, {}), (),
+    "created_at", "finished_at"), lambda ctx: (UNREPORTED, {}), ("notice_id",),
     # what fails after today's notice waits for tomorrow's
-    "forward-failed:{user_id}:{day}", _values, LISTS,
-    "notice_id", MOST, "envelope_to", _skip)
+    "forward-failed:{user_id}:{day}", _values, LISTS, "envelope_to", _skip)

@@ -20,10 +20,11 @@ from . import enqueue, warnings
 from .kinds import KINDS
 
 PAGE = 500                # rows looked at together, to find the owners, and marked together
+MOST = 2000               # rows that one notice lists: the others wait for the next
 SAMPLE_ROWS = 5
 
-Reminder = namedtuple("Reminder", "kind table age columns due marks key values lists listed_by "
-                      "most failing skip", defaults=((), None, None, None, None, 500, None, None))
+Reminder = namedtuple("Reminder", "kind table age columns due marks key values lists failing skip",
+                      defaults=((), None, None, None, None, None))
 Reminder.__doc__ = """One kind of notice about rows that have an owner.
 
 kind       of the notice, and of its templates (kinds.py)
@@ -31,13 +32,11 @@ table      whose rows, with `user_id`
 age        the column that orders them, with an index: a time, or `id`
 columns    what the notice needs of a row
 due        function of the Context -> (SQL, values): the rows that are due and not marked yet
-marks      the columns that take the time of the notice
+marks      the columns that take the time of the notice, or, as `warning_id`, its id
 key        dedupe key, with columns of a row and `{day}` to be filled in: of the first row it names
            the notice, and a row whose own key was used is listed no more
 values     function of (ctx, user, rows) -> what the templates show, besides `name`
 lists      of a warning, SQL: a row that it still concerns is listed by a row of `notifications`
-listed_by  the column that takes the notice's id, or None
-most       rows a notice lists; the others wait for the next
 failing    the column with an address that failed: another is notified, if there is one
 skip       function of (ctx, rows) -> whether nobody has to hear of them; it marks them
 """
@@ -121,7 +120,7 @@ def _remind_of_due(ctx, reminder: Reminder, user_id) -> list[dict]:
     found = ctx.db.query(
         f"SELECT {columns} FROM {{{reminder.table}}} WHERE user_id = :user_id AND CASE WHEN {sql} "
         f"THEN 1 ELSE 0 END = 1 ORDER BY {reminder.age}, id LIMIT :most{ctx.db.for_update}",
-        **values, user_id=user_id, most=reminder.most)
+        **values, user_id=user_id, most=MOST)
     rows = [row for row in found if reminder.age == "id" or clock.parse_any(row[reminder.age])]
     if len(rows) < len(found):
         ctx.count(INVALID, len(found) - len(rows))
@@ -151,9 +150,7 @@ def remind_owner(ctx, reminder: Reminder, user_id, rows: list[dict]) -> list[dic
     now = ctx.clock()
     notice = enqueue.notify(ctx, user, reminder.kind, key(rows[0]),
                             reminder.values(ctx, user, rows), now)
-    marks = dict.fromkeys(reminder.marks, now)
-    if reminder.listed_by:
-        marks[reminder.listed_by] = notice
+    marks = {name: notice if name.endswith("_id") else now for name in reminder.marks}
     changes = ", ".join(f"{column} = :{column}" for column in marks)
     for some in chunked(rows, PAGE) if marks and not ctx.dry_run else ():
         ctx.db.execute(f"UPDATE {{{reminder.table}}} SET {changes} WHERE id IN (:ids)",

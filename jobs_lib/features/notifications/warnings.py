@@ -12,7 +12,6 @@ from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database.values import words
-from jobs_lib.records import namedtuple
 
 from .enqueue import addresses, dedupe_key
 
@@ -20,37 +19,23 @@ AGAIN = timedelta(days=7)           # after the last address has refused a warni
 COLUMNS = ", ".join(f"{{notifications}}.{name}" for name in (
     "id", "user_id", "to_email", "status", "sent_at", "finished_at", "last_error"))
 
-Warned = namedtuple("Warned", "sent_at waits")
-Warned.__doc__ = """When a warning was sent (aware UTC, or None), and whether it will still be."""
-
 
 def is_warned(ctx, key: str, *, notice: timedelta, since, limit: timedelta) -> bool:
     """Whether the warning that `key` names was sent `notice` ago; or cannot be sent, and twice the
     `limit` has passed `since` then. To be asked at each look, in the transaction that acts on it.
     """
-    warned = follow_up(ctx, key)
-    if warned.sent_at:
-        return ctx.now >= warned.sent_at + notice
-    return not warned.waits and ctx.now >= clock.plus(since, 2 * limit)
-
-
-def follow_up(ctx, key: str) -> Warned:
-    """What has become of the warning that `key` names. If it was refused, it is put back into the
-    queue for the owner's next address."""
     row = ctx.db.row(f"SELECT {COLUMNS} FROM {{notifications}} WHERE dedupe_key = :key",
                      key=dedupe_key(key))
-    if row is None:
-        return Warned(None, False)
-    if row["status"] == "sent":
-        return Warned(clock.parse_any(row["sent_at"]), False)
-    is_queued = row["status"] in ("pending", "sending") or _send_elsewhere(ctx, row)
-    return Warned(None, is_queued and ctx.db.value(
-        "SELECT status FROM {users} WHERE id = :id", id=row["user_id"]) != "suspended")
+    if row and row["status"] == "sent" and (sent := clock.parse_any(row["sent_at"])):
+        return ctx.now >= sent + notice
+    waits = row and (row["status"] in ("pending", "sending") or _send_elsewhere(ctx, row)) and (
+        ctx.db.value("SELECT status FROM {users} WHERE id = :id", id=row["user_id"]) != "suspended")
+    return not waits and ctx.now >= clock.plus(since, 2 * limit)
 
 
 def follow_up_refused(ctx, kind: str, table: str, lists: str) -> None:
-    """The same for each warning of this kind that rows of `table` still wait for. `lists`: SQL by
-    which such a row is listed by its notice."""
+    """Put each warning of this kind that was refused, and that rows of `table` still wait for, back
+    into the queue. `lists`: SQL by which such a row is listed by its notice."""
     refused = ctx.db.query(f"SELECT DISTINCT {COLUMNS} FROM {{notifications}} JOIN {{{table}}} "
                            f"ON {lists} WHERE {{notifications}}.status = 'failed' "
                            "AND {notifications}.kind = :kind", kind=kind)
