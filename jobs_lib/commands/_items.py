@@ -1,27 +1,30 @@
-"""What the commands about single items share: which owner is meant, since when, and the tables
-that they need."""
+"""What the commands about single items share: which queue and which rows are meant, and how it is
+said what was done to them."""
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections import Counter
+from datetime import datetime
 
 from jobs_lib import clock
 from jobs_lib.database.schema import version
-from jobs_lib.database.values import LARGEST_KEY, LONGEST_KEY, keys_in, one_line, ordered
-from jobs_lib.engines.items import Items, Wanted, view
-from jobs_lib.errors import UsageError
+from jobs_lib.database.values import chunked, keys_in, one_line, ordered
+from jobs_lib.engines.items import AT_ONCE, Items, key
+from jobs_lib.errors import FAILED, OK, UsageError
 from jobs_lib.masking import text
-from jobs_lib.text import one_of, positive
+from jobs_lib.text import counted, either, one_of
 
 SENT = ("forwards", "notifications", "webhooks")     # whose items are replayed and cancelled
 
 
 def select(parser, which: str) -> None:
-    """Declares QUEUE, ID... or --all with its filters. `which`: what --all takes, in words."""
-    parser.add_argument("queue", metavar="QUEUE", type=queue_name(*SENT),
-                        help=f"{', '.join(SENT[:-1])} or {SENT[-1]}")
+    """Declares QUEUE, ID... or --all with its filters, and --json. `which`: what --all takes, in
+    words."""
+    parser.add_argument("queue", metavar="QUEUE", type=queue_name(*SENT), help=either(SENT))
     parser.add_argument("ids", metavar="ID", nargs="*", help="the rows' ids")
     parser.add_argument("--all", action="store_true", help=f"instead of ids: all that {which}")
     filters(parser, "with --all: ")
+    parser.add_argument("--json", action="store_true", help="print what it was done to and what "
+                        "was refused, and why")
 
 
 def filters(parser, where: str = "") -> None:
@@ -30,24 +33,9 @@ def filters(parser, where: str = "") -> None:
                         "account: its id, its address, or that of one of its aliases")
     parser.add_argument("--since", metavar="TIME", type=moment,
                         help=f"{where}only what came in since then, in UTC, such as "
-                        "'2026-11-24 14:30', 'yesterday' or '24h'")
+                        "'2026-11-24 14:30' or '24h'")
     parser.add_argument("--before", metavar="TIME", type=moment,
                         help=f"{where}only what came in before then")
-
-
-def wanted(db, args, items: Items, failed: bool = False) -> Wanted:
-    """What the filters mean."""
-    found = None if args.owner is None else owners(db, args.owner, items.queue.table)
-    return Wanted(failed, found, args.since, args.before)
-
-
-def pages(db, args, items: Items, ctx, status: str):
-    """The ids that are meant, in lists: those that were named, or all of a status."""
-    from jobs_lib.database.values import chunked
-    from jobs_lib.engines.items import AT_ONCE
-    if args.all:
-        return items.pages(ctx, wanted(db, args, items), status)
-    return chunked(keys(db, items.queue.table, args.ids), AT_ONCE)
 
 
 def queue_name(*names: str):
@@ -57,76 +45,77 @@ def queue_name(*names: str):
 
 
 def moment(words: str) -> datetime:
-    """A time in UTC, for argparse: `2026-11-24`, `2026-11-24 14:30`, `2026-11-24T14:30:05Z`,
-    `yesterday` (its first second), `24h` or `7d` (so long ago)."""
+    """A time in UTC, for argparse: `2026-11-24`, `2026-11-24 14:30`, `2026-11-24T14:30:05Z`, `24h`
+    or `7d` (so long ago)."""
     from jobs_lib.config.option_types import duration
     try:
-        if words in ("today", "yesterday"):
-            today = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-            return today - timedelta(days=words == "yesterday")
         if words.endswith(("s", "m", "h", "d", "w")):
             return clock.now() - duration.parse(words)
         found = datetime.fromisoformat(words.strip().replace("Z", "+00:00"))
         return (found if found.tzinfo else found.replace(tzinfo=clock.UTC)).astimezone(clock.UTC)
     except (ValueError, OverflowError):
-        import argparse
-        raise argparse.ArgumentTypeError("expected a time such as '2026-11-24 14:30', "
-                                         "'yesterday' or '24h', not "
-                                         f"{words[:40]!r}") from None
+        from argparse import ArgumentTypeError
+        raise ArgumentTypeError("expected a time such as '2026-11-24 14:30' or '24h', not "
+                                f"{words[:40]!r}") from None
 
 
-def check_which(command: str, args, what: str) -> None:
-    """UsageError unless there are ids, or --all with its filters."""
-    if (args.owner or args.since or args.before) and not args.all:
-        raise UsageError(f"{command}: --owner, --since and --before go together with --all")
-    if bool(args.ids) == args.all:
-        raise UsageError(f"{command}: say which rows: ids, or --all that {what}")
-
-
-def database(session):
-    """The database, with the schema that this bundle needs."""
+def opened(session, name: str) -> Items:
+    """The queue of that name, on a database that has the schema which this bundle needs."""
+    from jobs_lib.features.items import QUEUES
     db = session.ports.database()
     version.check(db)
-    return db
+    return QUEUES[name](db, session.config, session.ports.now())
 
 
-def queue_view(session, items: Items):
-    """What the queue reads by: engines/items.view."""
-    return view(session.ports.database(), session.config, session.ports.now(),
-                session.config.job_named(items.queue.job))
+def wanted(db, args) -> dict:
+    """What the filters mean (engines/items.py)."""
+    given = {"owners": None if args.owner is None else _owners(db, args.owner),
+             "since": args.since, "before": args.before}
+    return {name: value for name, value in given.items() if value is not None}
 
 
-def owners(db, word: str, table: str) -> list:
+def _owners(db, word: str) -> list:
     """The ids of the accounts that an id or an address means: one of its own, or of an alias.
-    UsageError if there is none. A deleted account, too, may have rows in the queue's table, that
-    have come in late."""
-    id, column = key(db, "users", word), "id" if table == "users" else "user_id"
-    for of, name in (("users", "id"), (table, column)) if id is not None else ():
-        if found := db.row(f"SELECT {name} AS id FROM {{{of}}} WHERE {name} = :id LIMIT 1", id=id):
-            return [found["id"]]
+    UsageError if no account has that address. Of a deleted account, too, rows may have come in
+    late."""
+    if "@" not in word:
+        return [key(db, "users", word)]
     for sql in ("SELECT id FROM {users} WHERE email IN (:addresses)",
                 "SELECT user_id AS id FROM {aliases} WHERE address IN (:addresses)"):
         found = db.query(sql, addresses=[word.strip(), word.strip().lower()])
         if ids := sorted(keys_in({row["id"] for row in found}), key=ordered):
             return ids
-    called = "id" if "users" in db.text_keys else "number"
-    raise UsageError(f"--owner {one_line(text(word), 254)}: no account has this {called} or "
-                     "address, and no alias has this address")
+    raise UsageError(f"--owner {one_line(text(word), 254)}: no account has this address, and no "
+                     "alias has it")
 
 
-def key(db, table: str, word: str):
-    """The id of a row of the table that is written so: as it is where ids are text, else a number,
-    at most the largest that there can be; None for what cannot be one."""
-    if table in db.text_keys:
-        return word if 0 < len(word) <= LONGEST_KEY else None
-    is_number = word.isascii() and word.isdecimal()
-    return min(int(word.lstrip("0")[:20] or 0), LARGEST_KEY) if is_number else None
+def chosen(session, command: str, args, status: str) -> tuple:
+    """(the queue, the ids that are meant, in lists): those that were named, or with --all those of
+    this status. UsageError unless there are ids, or --all with its filters."""
+    filtered = args.owner or args.since or args.before
+    if bool(args.ids) == args.all or (filtered and not args.all):
+        raise UsageError(f"{command}: say which rows: ids, or --all with --owner, --since, "
+                         "--before")
+    items = opened(session, args.queue)
+    if args.all:
+        return items, items.pages(status, wanted(items.db, args))
+    return items, chunked(dict.fromkeys(map(items.key, args.ids)), AT_ONCE)
 
 
-def keys(db, table: str, words: list[str]) -> list:
-    """The ids that are written so, once each. UsageError for what cannot be one."""
-    from argparse import ArgumentTypeError
-    try:
-        return list(dict.fromkeys(words if table in db.text_keys else map(positive, words)))
-    except ArgumentTypeError as error:
-        raise UsageError(f"argument ID: {error}") from None
+def report(session, args, done: list, refused: dict, what: str, verb: str, **more) -> int:
+    """Say what was done (engines/replay.py), in words or in the JSON with
+    `verb` and `more`: the exit code, 1 if an id was refused."""
+    console, kind = session.console, args.queue[:-1]
+    if args.json:
+        console.document({"queue": args.queue, verb: done, **more, "refused": [
+            {"id": id, "reason": why} for id, why in refused.items()]})
+    elif args.all:
+        console.report(f"{counted(len(done), kind)} {what}")
+        for why, number in Counter(refused.values()).items():
+            console.report(f"{counted(number, kind)} refused, {why}")
+    else:
+        for id in done:
+            console.report(f"{kind} {id}: {what}")
+        for id, why in refused.items():
+            console.fail(f"{kind} {id}: refused, {why}")
+    return FAILED if refused and not args.all else OK

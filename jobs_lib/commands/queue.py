@@ -14,22 +14,20 @@ from __future__ import annotations
 
 from jobs_lib.database.values import one_line
 from jobs_lib.engines.due import COUNTED
-from jobs_lib.engines.items import count
 from jobs_lib.errors import FAILED, OK, ConfigError, Missing, UsageError
 from jobs_lib.masking import text
-from jobs_lib.text import at_most
+from jobs_lib.text import at_most, either
 
 from . import _items
 
 LIMIT, MOST = 20, 100_000
-NOT_COUNTED = {"waiting": None, "due": None, "oldest_due_at": None, "failed": None}
 NAMES = ("forwards", "notifications", "webhooks", "domains", "exports", "deletions")
 
 
 def arguments(parser) -> None:
     """Declares QUEUE, ID, the filters, --limit and --json."""
     parser.add_argument("queue", nargs="?", metavar="QUEUE", type=_items.queue_name(*NAMES),
-                        help=", ".join(NAMES[:-1]) + f" or {NAMES[-1]}")
+                        help=either(NAMES))
     parser.add_argument("id", nargs="?", metavar="ID", help="only this item: its id; a domain also "
                         "by its name")
     parser.add_argument("--failed", action="store_true",
@@ -44,109 +42,54 @@ def arguments(parser) -> None:
 
 def run(args, make_session, config_path) -> int:
     """Print the summary, the items, or the story of one; 1 when nothing is known of it."""
-    from jobs_lib.features import items as all_items
+    from jobs_lib.output.screen import Screen
 
     filtered = args.failed or args.owner or args.since or args.before
-    if filtered and not args.queue:
-        raise UsageError("queue: say which queue, such as `jobs.py queue forwards --failed`")
-    if filtered and args.id:
-        raise UsageError("queue: an ID needs no --failed, --owner, --since or --before")
+    if filtered and (args.id or not args.queue):
+        raise UsageError("queue: --failed, --owner, --since and --before are for the items of one "
+                         "queue, such as `jobs.py queue forwards --failed`")
     session = make_session(config_path)
-    db = _items.database(session)
-    if not args.queue:
-        return _summary(session, all_items.QUEUES, args.json)
-    items = all_items.named(args.queue)
-    ctx = _items.queue_view(session, items)
-    return (_story if args.id else _list)(args, session, db, items, ctx)
-
-
-def _list(args, session, db, items, ctx) -> int:
-    from jobs_lib.monitoring.stories import plain
-
-    # one more shows that there are more
-    ids = items.select(ctx, _items.wanted(db, args, items, args.failed), args.limit + 1)
-    found = items.describe(ctx, items.read(ctx, ids[:args.limit]))
-    document = {"queue": args.queue, "job": items.queue.job, "holds": _holds(items, ctx),
-                "items": [plain(item) for item in found], "more": len(ids) > args.limit}
-    if args.json:
-        session.console.document(document)
-        return OK
-    from jobs_lib.output.queue_text import listing
-    from jobs_lib.output.screen import Screen
-    session.console.answer(listing(document, _nothing(args, items.queue), Screen(session)))
-    return OK
-
-
-def _story(args, session, db, items, ctx) -> int:
-    from jobs_lib.monitoring.stories import story
-
-    id = _items.key(db, items.queue.table, args.id)
-    found = None if id is None else story(items, ctx, id)
-    if found is None and not isinstance(id, int):
-        if (named := items.find(ctx, args.id)) is not None:
-            found = story(items, ctx, named)
-        elif id is None and args.queue != "domains":
-            raise UsageError(f"queue {args.queue}: expected a number, not {args.id[:40]!r}")
+    found, shown = _found(session, args)
     if found is None:
-        session.console.fail(f"{items.queue.kind} {one_line(text(args.id), 254)}: there is no such "
-                             "row (it may have been purged)")
+        session.console.fail(f"{args.queue} {one_line(text(args.id), 254)}: there is no such row "
+                             "(it may have been purged)")
         return FAILED
     if args.json:
         session.console.document(found)
-        return OK
+    else:
+        session.console.answer(shown(found, Screen(session)))
+    return OK
+
+
+def _found(session, args) -> tuple:
+    """(what was asked for, as `--json` prints it, or None; the function that puts it into
+    words)."""
+    from jobs_lib.monitoring.stories import story
     from jobs_lib.output import queue_text
-    from jobs_lib.output.screen import Screen
-    session.console.answer(queue_text.story(found, Screen(session)))
-    return OK
+
+    if not args.queue:
+        return [_summary(session, name) for name in NAMES], queue_text.summary
+    items = _items.opened(session, args.queue)
+    if args.id:
+        return story(items, items.key(args.id)), queue_text.story
+    # one more shows that there are more
+    ids = items.select(args.failed, _items.wanted(items.db, args), args.limit + 1)
+    return {"queue": args.queue, "job": items.queue.job, "holds": items.holds(),
+            "items": items.describe(items.read(ids[:args.limit]).values()),
+            "more": len(ids) > args.limit}, queue_text.listing
 
 
-def _nothing(args, queue) -> str:
-    """What is said where there is nothing to list."""
-    whose = " of this account" if args.owner else ""
-    since = " that came in then" if args.since or args.before else ""
-    if args.failed:
-        return f"No {queue.kind}{whose}{since} has failed."
-    if args.owner:
-        return f"No {queue.kind}{whose}{since} is stored."
-    return (f"No {queue.kind}{since} is waiting.\n"
-            f"`jobs.py queue {queue.name} --failed` lists what has failed.")
+def _summary(session, name: str) -> dict:
+    """What is in a queue, or why that cannot be read: others can be shown all the same."""
+    from jobs_lib.features.items import QUEUES
 
-
-def _summary(session, all_items, as_json: bool) -> int:
-    found, left_out = [], []
-    for items in all_items:
-        queue = items.queue
-        line = {"queue": queue.name, "job": queue.job, "what": items.what}
-        try:
-            ctx = _items.queue_view(session, items)
-        except ConfigError as error:            # the others can be shown all the same
-            line.update(NOT_COUNTED, holds=[f"[{queue.job}]: {problem}"
-                                            for problem in error.problems])
-        else:
-            line.update(_counted(items, ctx))
-            if line["waiting"] is None and not ctx.options.enabled:
-                left_out.append(queue.name)
-        found.append(line)
-    if as_json:
-        session.console.document(found)
-        return OK
-    from jobs_lib.output.queue_text import summary
-    from jobs_lib.output.screen import Screen
-    session.console.answer(summary(found, left_out, Screen(session)))
-    return OK
-
-
-def _counted(items, ctx) -> dict:
-    """What is in a queue, or what is missing that it is read from."""
+    found = {"queue": name, "job": QUEUES[name].queue.job, "waiting": None, "due": None,
+             "oldest_due_at": None, "failed": None}
     try:
-        waiting, due, oldest = items.backlog(ctx, COUNTED)
-        return {"waiting": waiting, "due": due, "oldest_due_at": oldest,
-                "failed": count(ctx.db, items.queue.table, "status = 'failed'", COUNTED),
-                "holds": _holds(items, ctx)}
-    except Missing as error:
-        return {**NOT_COUNTED, "holds": [*_holds(items, ctx), f"{error}."]}
-
-
-def _holds(items, ctx) -> list[str]:
-    """What holds up a queue as a whole; a relay's answer may quote an address."""
-    return [text(each) for each in items.holds(ctx)]
+        items = _items.opened(session, name)
+        waiting, due, oldest = items.backlog(COUNTED)
+        failed = items.count("failed", COUNTED)
+    except (ConfigError, Missing) as error:
+        return {**found, "holds": [text(str(error))]}
+    return {**found, "waiting": waiting, "due": due, "oldest_due_at": oldest, "failed": failed,
+            "holds": items.holds()}

@@ -6,241 +6,219 @@ as a run does. Nothing here writes; what is done to rows by hand is in replay.py
 from __future__ import annotations
 
 from datetime import timedelta
-from types import SimpleNamespace
 
 from jobs_lib import clock
 from jobs_lib.database import stored
-from jobs_lib.database.values import chunked, keys_in, one_line, words
-from jobs_lib.records import namedtuple
+from jobs_lib.database.values import LARGEST_KEY, chunked, keys_in, one_line, words
+from jobs_lib.errors import UsageError
 
 from . import attempts, rows
 from .due import Due, Queue, due, has_status
 
-DUE, WAITING, SENDING, INVALID, CANCELLED = "due", "waiting", "being sent", "invalid", "cancelled"
 CANCELLED_BY = "cancelled: "
-UNKNOWN = "no run takes it, and none deletes it: this status is unknown"
 AT_ONCE = 500                   # rows of a page
-UNKNOWN_SHOWN = 1000            # rows of an unknown status
-PACE = timedelta(minutes=1) / 100
-
-Wanted = namedtuple("Wanted", "failed owners since before", defaults=(False, None, None, None))
-Wanted.__doc__ = """Which rows are meant, of `queue`, `replay` and `cancel` alike: what
-`failed`, is of these `owners` (ids), came in `since` then or later, or `before` it. None: any."""
-Item = namedtuple("Item", "id owner to state attempts most since next_at why answer")
-Item.__doc__ = """One row in words. Times are aware UTC, or None.
-
-id, owner  of its row; of its user, or None         to       to whom, or what it is about
-state      a word: `due`, `waiting`, `failed`, ...  attempts made so far; most: of so many, or None
-since      when it came in                          next_at  when it is tried next
-why        what it waits for, or ""                 answer   what the other side said last, or ""
-"""
-Kept = namedtuple("Kept", "until option rule")
-Kept.__doc__ = """How long a row stays: `until` then (None: while it is as it is), by this `option`,
-(section, name) or None, and the `rule` in words."""
-
-
-def view(db, config, now, options) -> SimpleNamespace:
-    """What a queue is looked at with: a run's Context has the same names. `options`: its job's."""
-    def secret(label: str) -> bytes:
-        from jobs_lib.folders import secret_key
-        from jobs_lib.runner.context import derived
-        core = config.section("core")
-        return derived(secret_key(core.state_dir, core.secret_key, make=False), label)
-    return SimpleNamespace(db=db, config=config, now=now, options=options, section=config.section,
-                           clock=lambda: now, options_of=config.job_named, secret=secret)
 
 
 class Items:
-    """One queue. Rows are dicts, `ctx` is a view.
+    """One queue, in the place of a run's Context for what only looks. Rows are dicts.
 
-    queue        as data                                what    all of it, in `status`
-    done, failed counts of its job                      reads   columns that are read of a row
-    needs        SQL: what `why_lost` reads besides
-    age, purge   the columns by whose first time a finished row is deleted, and by which job
-    moments      ((column, what happened then, or a function of the row that says so), ...), the
-                 first of them: it came in
-    notified     columns that say that nobody has to be notified: set when it is cancelled
-    reset        columns that are emptied when it is put back
+    queue, what  as data; all of it, in `status`
+    unfinished   the statuses of rows that a run will still work on
+    done         what its job counts as done; "": `status` does not show it
     owner        the column with the id of its user
+    to           to whom it is sent, or what it is about, by its columns
+    reads        columns, and other SQL, that are read of a row besides
+    lost         why a row without its content cannot be sent again
+    moments      ((column, what happened then), ...), first: it came in
+    purge, age   which job deletes finished rows, and from when on: by the
+                 first of these columns that has a time
+    reset        columns that are emptied when a row is put back
     """
 
     queue: Queue
-    what, purge, owner = "", "", "user_id"
-    done: tuple = ()
-    failed: tuple = ("failed",)
+    what, done, purge, to, owner = "", "", "", "", "user_id"
+    unfinished: tuple = ("sending", "pending")
     reads: tuple = ()
-    needs: tuple = ()
+    lost = "its content was deleted"
+    moments: tuple = (("created_at", "came in"), ("finished_at", "ended"))
     age: tuple = ("created_at",)
-    moments: tuple = ()
-    notified: tuple = ()
     reset: tuple = ()
+
+    def __init__(self, db, config, now) -> None:
+        self.db, self.config, self.now, self.section = db, config, now, config.section
+        self.options_of, self.clock = config.job_named, lambda: now
+        self.options = config.job_named(self.queue.job)
 
     # What differs
 
-    def due(self, ctx) -> Due:
+    def due(self) -> Due:
         """What a run now would take."""
-        return due(ctx, self.queue)
+        return due(self, self.queue)
 
-    def to(self, row: dict) -> str:
-        """To whom or to what it is sent."""
-        raise NotImplementedError
-
-    def reasons(self, ctx, waits: list[dict]) -> dict:
-        """{row id: why it waits although it is due}."""
-        return {}
-
-    def reasons_to_cancel(self, ctx, found: list[dict]) -> dict:
+    def reasons_to_cancel(self, found: list[dict]) -> dict:
         """{row id: why the job's next run can only cancel it}."""
         return {}
 
-    def why_lost(self, ctx, row: dict) -> str | None:
-        """Why a row cannot be sent again, or None."""
+    def has_content(self, row: dict) -> bool:
+        """Whether what would be sent is still there."""
+        return bool(row["whole"])
 
-    def pace(self, ctx) -> timedelta:
+    def pace(self) -> timedelta:
         """How far apart many rows are due that are sent again, so that new ones have room."""
-        return PACE
+        return timedelta(minutes=1) / 100
 
-    def find(self, ctx, word: str):
-        """The id of the item that is called so, besides its id; None if there is none."""
-
-    def kept(self, ctx, row: dict) -> Kept | None:
-        """How long a row stays; None: as long as its purge says."""
+    def key(self, word: str):
+        """The id of the row that is called so, or None."""
+        return key(self.db, self.queue.table, word)
 
     # Which rows
 
-    def unfinished(self) -> tuple:
-        """The statuses of rows that are not finished."""
-        return tuple(filter(None, (self.queue.works, self.queue.waits)))
+    def count(self, status: str, most: int) -> int:
+        """How many rows have that status, of `most` that are counted."""
+        some = f"FROM {{{self.queue.table}}} WHERE {has_status(status)} LIMIT :most"
+        return self.db.value(f"SELECT COUNT(*) FROM (SELECT 1 AS one {some}) found", most=most)
 
-    def statuses(self) -> tuple:
-        """All that jobs know."""
-        return (*self.unfinished(), self.queue.done, "failed", *self.queue.others)
-
-    def backlog(self, ctx, most: int) -> tuple:
+    def backlog(self, most: int) -> tuple:
         """(rows that are not finished, those of them that are due, since when the oldest is), of
         `most` that are counted."""
-        number = sum(count(ctx.db, self.queue.table, has_status(status), most)
-                     for status in self.unfinished())
-        return (min(number, most), *self.due(ctx).backlog(most)) if number else (0, 0, None)
+        number = sum(self.count(status, most) for status in self.unfinished)
+        return (min(number, most), *self.due().backlog(most)) if number else (0, 0, None)
 
-    def select(self, ctx, wanted: Wanted, most: int) -> list:
-        """The ids of rows to be listed: of an owner all, else what has failed or is not finished,
-        the newest first; without any filter what is not finished by the time of its next attempt,
-        then what no run knows."""
-        order = "+id DESC"
-        if wanted == Wanted():
-            order = self.queue.time
-        statuses = ("failed",) if wanted.failed else ("",) if wanted.owners else self.unfinished()
-        found = []
+    def select(self, failed: bool, wanted: dict, most: int) -> list:
+        """The ids of rows to be listed, `most` at most: what has failed, or
+        all of an owner, the newest first; else what is not finished, by the
+        time of its next attempt."""
+        found, order, statuses = [], self.queue.time, self.unfinished
+        if failed or "owners" in wanted:
+            order, statuses = "+id DESC", ("failed",) if failed else ("",)
         for status in statuses:
-            rule, values = self.rule(wanted, status)
-            found += self.ids(ctx, f"{rule} ORDER BY {order}", most, **values)
-        if wanted == Wanted() and self.queue.works:
-            known = sorted(self.statuses())
-            # by an index: a search before, between and behind the words that jobs know
-            for rule in (f"status < '{known[0]}'", f"status > '{known[-1]}'", "status IS NULL", *(
-                    f"status > '{one}' AND status < '{next}'"
-                    for one, next in zip(known, known[1:]))):
-                found += self.ids(ctx, rule, UNKNOWN_SHOWN)
-        return found[:most]
+            sql = self._sql(status, wanted)
+            found += self.db.query(f"{sql} ORDER BY {order} LIMIT :most", most=most, **wanted)
+        return keys_in(row["id"] for row in found[:most])
 
-    def ids(self, ctx, rule: str, most: int, **values) -> list:
-        """Those of the first rows of a rule."""
-        return keys_in(row["id"] for row in ctx.db.query(
-            f"SELECT id FROM {{{self.queue.table}}} WHERE {rule} LIMIT :most", most=most, **values))
-
-    def pages(self, ctx, wanted: Wanted, status: str):
+    def pages(self, status: str, wanted: dict):
         """The ids of all that are wanted of a status, in lists."""
-        rule, values = self.rule(wanted, status, by="+")
-        for page in ctx.db.pages(f"SELECT id FROM {{{self.queue.table}}} WHERE {rule}",
-                                 size=AT_ONCE, **values):
+        # `+`: in the order of the ids, not by an index of statuses
+        sql = self._sql(status, wanted, "+")
+        for page in self.db.pages(sql, size=AT_ONCE, **wanted):
             yield keys_in(row["id"] for row in page)
 
-    def rule(self, wanted: Wanted, status: str, by: str = "") -> tuple[str, dict]:
-        """(SQL, values): the rows that are wanted, of a status or of any. `by`: "+" where an index
-        of statuses is of no use."""
-        parts, values = [], {}
-        if wanted.owners is not None:
-            parts, values, by = [f"{self.owner} IN (:owners)"], {"owners": wanted.owners}, "+"
-        if status:
-            parts.append(f"{by}status = '{status}'")
-        for name, sign in (("since", ">="), ("before", "<")):
-            if moment := getattr(wanted, name):
-                parts.append(f"{self.queue.added} {sign} :{name}")
-                values[name] = moment
-        return " AND ".join(parts), values
+    def _sql(self, status: str, wanted: dict, by: str = "") -> str:
+        """The SELECT of the ids of a status, or of any. `wanted`: the filters that were given, of
+        {"owners": ids, "since": time, "before": time}."""
+        added, by = self.queue.added, "+" if "owners" in wanted else by
+        rules = {"owners": f"{self.owner} IN (:owners)", "since": f"{added} >= :since",
+                 "before": f"{added} < :before"}
+        found = [f"{by}status = '{status}'"] if status else []
+        found += [rules[name] for name in wanted]
+        return f"SELECT id FROM {{{self.queue.table}}} WHERE {' AND '.join(found)}"
 
     # One row in words
 
-    def read(self, ctx, ids: list, columns: str = "") -> list[dict]:
-        """The rows with these ids, in this order: `columns`, or what `describe` needs."""
-        queue, due_now = self.queue, self.due(ctx)
-        names = columns or ", ".join(dict.fromkeys(filter(None, (
-            "id", "user_id", "status", queue.added, *self.reads,
-            *(("attempts", "claim_run", queue.error) if queue.works else ())))))
-        found = {row["id"]: row for some in chunked(ids, rows.ASKED_AT_ONCE)
-                 for row in ctx.db.query(f"SELECT {names}, {due_now.when} AS due_at, "
-                                         f"{queue.after_deletion} AS to_deleted FROM "
-                                         f"{{{queue.table}}} WHERE id IN (:ids)", ids=some,
-                                         **due_now.values)}
-        return [found[id] for id in ids if id in found]
+    def read(self, ids: list, columns: str = "", lock: str = "") -> dict:
+        """{id: row} of those that are there, in the order of the ids: these
+        `columns`, or what is needed to describe, put back or end a row."""
+        queue, due_now = self.queue, self.due()
+        found: dict = {}
+        names = ["id", "user_id", "status", queue.added, *self.reads]
+        if queue.works:
+            names += ["attempts", "claim_run", queue.error]
+        columns = columns or ", ".join(dict.fromkeys(names))
+        sql = (f"SELECT {columns}, {due_now.when} AS due_at, {queue.after_deletion} AS to_deleted "
+               f"FROM {{{queue.table}}} WHERE id IN (:ids){lock}")
+        for some in chunked(ids, rows.ASKED_AT_ONCE):
+            found.update((row["id"], row)
+                         for row in self.db.query(sql, ids=some, **due_now.values))
+        return {id: found[id] for id in ids if id in found}
 
-    def row(self, ctx, id) -> dict | None:
-        """All of one row."""
-        return next(iter(self.read(ctx, [id], "*")), None)
+    def describe(self, found) -> list[dict]:
+        """Rows as `--json` prints them. One that holds nonsense is described
+        all the same.
 
-    def describe(self, ctx, found: list[dict]) -> list[Item]:
-        """Rows in words. One that holds nonsense is described all the same."""
+        id, owner  of the row; of its user
+        to         to whom it is sent, or what it is about
+        state      `due`, `waiting`, `invalid`, `cancelled`, else its status
+        attempts   made so far; most: of so many, or None
+        since      when it came in; next_at: when it is tried next: UTC, or None
+        why        what it waits for, or ""
+        answer     what the other side said last, or ""
+        """
+        from jobs_lib import masking  # a run that only counts does without
+        queue, described = self.queue, []
         checked = [dict(row) for row in found]
-        wrong = rows.invalid(ctx.db, self.queue.table, checked)
-        waits = [row for row in checked
-                 if row["status"] == self.queue.waits and row["id"] not in wrong]
-        whys = self.reasons(ctx, waits) if waits else {}
-        for id, why in (self.reasons_to_cancel(ctx, waits) if waits else {}).items():
-            whys[id] = f"the next run of {self.queue.job} cancels it: {why}"
-        owners = rows.owners_in(ctx.db, waits)
-        held = {row["id"]: f"its owner is {status}" for row in waits
-                if (status := owners.get(row["user_id"])) == "suspended"
-                or (status == "deleted" and not row["to_deleted"])}
-        return [self._item(ctx, row, wrong.get(row["id"], ""), held.get(row["id"], ""),
-                           whys.get(row["id"], "")) for row in checked]
+        for row, judged in zip(checked, self.judge(checked)):
+            item = {"id": row["id"], "owner": row["user_id"],
+                    "to": self.to.format_map(Shown(row)),
+                    "attempts": row.get("attempts"),
+                    "most": len(queue.delays(self.options)) or None,
+                    "since": stored.time(row[queue.added]),
+                    "answer": one_line(row.get(queue.error), attempts.LONGEST_ANSWER),
+                    **judged}
+            for name in ("to", "why", "answer"):
+                item[name] = masking.text(item[name])
+            for name in ("since", "next_at"):
+                item[name] = item[name] and clock.text(item[name])
+            described.append(item)
+        return described
 
-    def _item(self, ctx, row: dict, wrong: str, held: str, why: str) -> Item:
-        queue, status, next_at = self.queue, words(row["status"]), None
-        state = one_line(status)
-        if wrong and status in self.unfinished():
-            state, why = INVALID, f"the next run of {queue.job} ends it: {wrong}"
-        elif held:
-            state, why = WAITING, held
-        elif status == queue.waits:
-            next_at = clock.parse_any(row["due_at"]) or ctx.now
-            state = WAITING if next_at > ctx.now else DUE
-        elif status == "sending":
-            state, why = SENDING, "" if row["claim_run"] else "by your app: no run has claimed it"
-        elif status not in self.statuses():
-            why = UNKNOWN
-        elif status == "failed" and is_cancelled(row):
-            state = CANCELLED
-        return Item(row["id"], row["user_id"], one_line(words(self.to(row))), state,
-                    row["attempts"], len(queue.delays(ctx.options)), stored.time(row[queue.added]),
-                    next_at, why, one_line(row[queue.error] or "", attempts.LONGEST_ANSWER))
+    def judge(self, found: list[dict]):
+        """What `describe` says of each row by its state, in the same order.
+        Their values are corrected (rows.invalid)."""
+        queue = self.queue
+        wrong = rows.invalid(self.db, queue.table, found)
+        waits = [row for row in found
+                 if row["status"] == queue.waits and row["id"] not in wrong]
+        cancelled = self.reasons_to_cancel(waits) if waits else {}
+        owners = rows.owners_in(self.db, waits)
+        for row in found:
+            id, state = row["id"], one_line(row["status"])
+            next_at, why = None, ""
+            if id in wrong and state in self.unfinished:
+                state, why = "invalid", f"the next run of {queue.job} ends it: {wrong[id]}"
+            elif state == queue.waits and (held := stopped(owners, row)):
+                state, why = "waiting", f"its owner is {held}"
+            elif state == queue.waits:
+                next_at = clock.parse_any(row["due_at"]) or self.now
+                state = "waiting" if next_at > self.now else "due"
+                if id in cancelled:
+                    why = f"the next run of {queue.job} cancels it: {cancelled[id]}"
+            elif state == queue.works:
+                why = "" if row["claim_run"] else "by your app: no run has claimed it"
+            elif state not in (queue.done, "failed", *queue.others):
+                why = "no run takes it, and none deletes it: this status is unknown"
+            elif words(row[queue.error]).startswith(CANCELLED_BY):
+                state = "cancelled"
+            yield {"state": state, "next_at": next_at, "why": why}
 
-    def holds(self, ctx) -> list[str]:
+    def holds(self) -> list[str]:
         """Sentences: what holds up the queue as a whole."""
         found, name = [], self.queue.job
-        if paused := ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=name):
+        if paused := self.db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=name):
             found.append(f"{name} is paused since {paused} UTC: `jobs.py resume {name}`.")
-        if not ctx.options.enabled:
+        if not self.options.enabled:
             found.append(f"{name} is switched off: [{name}] enabled = no.")
         return found
 
 
-def is_cancelled(row: dict) -> bool:
-    """Whether it was ended without an attempt, by a job or by hand."""
-    return words(row.get("last_error")).startswith(CANCELLED_BY)
+def stopped(owners: dict, row: dict) -> str:
+    """The status of its owner, by which a row waits where it is, or ""."""
+    status = owners.get(row["user_id"], "")
+    is_free = status == "deleted" and row["to_deleted"]
+    return status if status in ("suspended", "deleted") and not is_free else ""
 
 
-def count(db, table: str, rule: str, most: int) -> int:
-    """How many rows a rule has, `most` at most."""
-    return db.value(f"SELECT COUNT(*) AS number FROM (SELECT 1 AS one FROM {{{table}}} "
-                    f"WHERE {rule} LIMIT :most) found", most=most)
+class Shown(dict):
+    """A row for str.format_map: each value on one line, `none` for NULL."""
+
+    def __getitem__(self, name: str) -> str:
+        return one_line(super().__getitem__(name)) or "none"
+
+
+def key(db, table: str, word: str):
+    """The id of a row of the table that is written so: as it is where ids are text, else a number,
+    at most the largest that there can be. UsageError for what cannot be one."""
+    if table in db.text_keys:
+        return word
+    if word.isascii() and word.isdecimal():
+        return min(int(word[:40]), LARGEST_KEY)
+    raise UsageError(f"ID: expected a number, not {word[:40]!r}")

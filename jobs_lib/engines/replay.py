@@ -1,130 +1,107 @@
 """What an operator does to rows of a queue by hand: put them back as if they had never been tried,
 or end them.
 
-Many rows that are put back are not due at once: the first AT_FIRST are, the others one after the
-other, at a pace that leaves room for new ones: these, of the same owners too, are never behind all
-of them.
+Many rows that are put back are not all due at once, but AT_FIRST at a time, at a pace that leaves
+room for new ones: these, of the same owners too, are never behind all of them.
 """
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import partial
 
-from jobs_lib.database.values import keys_in
-from jobs_lib.records import namedtuple
-
 from . import attempts, rows
-from .items import CANCELLED_BY, UNKNOWN, Items, is_cancelled
+from .items import CANCELLED_BY, Items, stopped
 
 BY_HAND = f"{CANCELLED_BY}by the operator"
 NO_ROW = "there is no such row (it may have been purged)"
 AT_FIRST = 20                   # of many that are put back, so many are due at once
-MINUTE = timedelta(minutes=1)
-
-Done = namedtuple("Done", "ids refused last_due_at")
-Done.__doc__ = """The `ids` that it was done to; `refused`: {id: why not}; when the last is due."""
 
 
-def replay(ctx, items: Items, pages, failed_only: bool) -> Done:
-    """Put rows back, whatever became of them, or with `failed_only` as all that has failed."""
-    done, refused = _in_pages(ctx, pages, partial(_put_back, ctx, items, failed_only))
-    return Done(done, refused, due_at(ctx, items, len(done)))
+def replay(items: Items, pages, failed_only: bool) -> tuple[list, dict]:
+    """Put rows back, whatever became of them, or with `failed_only` as all
+    that has failed. (The ids of those that were, {id: why it was not})."""
+    return _in_pages(items, pages, partial(_why_not_put_back, items, failed_only), _put_back)
 
 
-def cancel(ctx, items: Items, pages) -> Done:
-    """End rows that wait, without an attempt. A run that has taken such a row finds it over before
-    it begins."""
-    return Done(*_in_pages(ctx, pages, partial(_end, ctx, items)), None)
+def cancel(items: Items, pages) -> tuple[list, dict]:
+    """End rows that wait, without an attempt. The same. A run that has taken
+    such a row finds it over before it begins."""
+    return _in_pages(items, pages, partial(_why_not_ended, items), _end)
 
 
-def _in_pages(ctx, pages, work) -> tuple[list, dict]:
-    """(ids that it was done to, {id: why not}). A page is one commit: after a kill the same again
-    does the rest."""
+def due_at(items: Items, number: int):
+    """When the row of that number is due, from 0 on, of all that are put back."""
+    return items.now + number // AT_FIRST * AT_FIRST * items.pace()
+
+
+def _in_pages(items: Items, pages, why_not, change) -> tuple[list, dict]:
+    """A page is one commit: after a kill the same again does the rest."""
     done: list = []
     refused: dict = {}
+
+    def work(ids: list) -> dict:
+        found = items.read(ids, lock=items.db.for_update)
+        reasons = why_not([*found.values()])
+        reasons = {id: reasons.get(id, NO_ROW) for id in ids if id in reasons or id not in found}
+        if good := [id for id in ids if id not in reasons]:
+            change(items, good, len(done))
+        return reasons
+
     for ids in pages:
-        why_not = ctx.db.batch(partial(work, ids, len(done)))
-        refused.update(why_not)
-        done += [id for id in ids if id not in why_not]
+        reasons = items.db.batch(partial(work, ids))
+        refused.update(reasons)
+        done += [id for id in ids if id not in reasons]
     return done, refused
 
 
-def due_at(ctx, items: Items, number: int):
-    """When the row of that number is due, in whole minutes, so that many share a statement."""
-    behind = max(0, number - AT_FIRST)
-    return ctx.now - (-behind * items.pace(ctx) // MINUTE) * MINUTE
-
-
-def _put_back(ctx, items: Items, failed_only: bool, ids: list, before: int) -> dict:
-    """Inside a transaction. `before`: how many were. {id: why it was refused}."""
-    queue = items.queue
-    found = _locked(ctx, items, ids, *dict.fromkeys(("user_id", *items.reads)), *items.needs,
-                    f"{queue.after_deletion} AS to_deleted")
-    wrong = rows.invalid(ctx.db, queue.table, [dict(row) for row in found.values()])
-    refused = {id: why for id in ids
-               if (why := wrong.get(id) or _why_not_put_back(ctx, items, found.get(id),
-                                                             failed_only))}
+def _why_not_put_back(items: Items, failed_only: bool, found: list[dict]) -> dict:
+    wrong = rows.invalid(items.db, items.queue.table, found)
+    refused = {row["id"]: why for row in found
+               if (why := wrong.get(row["id"]) or _why_kept(items, failed_only, row))}
     # such a row would be cancelled by the next run, or wait until all of the account is deleted
-    good = [row for id, row in found.items() if id not in refused]
-    owners = rows.owners_in(ctx.db, good)
-    refused.update(items.reasons_to_cancel(ctx, good))
+    good = [row for row in found if row["id"] not in refused]
+    owners = rows.owners_in(items.db, good)
+    refused.update(items.reasons_to_cancel(good))
     refused.update((row["id"], "the account is deleted") for row in good
-                   if owners.get(row["user_id"]) == "deleted" and not row["to_deleted"])
-    done = [id for id in ids if id not in refused]
+                   if stopped(owners, row) == "deleted")
+    return refused
+
+
+def _why_kept(items: Items, failed_only: bool, row: dict) -> str:
+    status = row["status"]
+    if status != "failed" and (failed_only or status != items.queue.done):
+        return f"it has not failed, its status is {status}"
+    if failed_only and row[items.queue.error] == BY_HAND:
+        return "you have cancelled it; by its id it can be replayed"
+    return "" if items.has_content(row) else items.lost
+
+
+def _put_back(items: Items, ids: list, before: int) -> None:
+    """`before`: how many were."""
+    queue = items.queue
     planned: dict = {}
-    for number, id in enumerate(done, before + 1):
-        planned.setdefault(due_at(ctx, items, number), []).append(id)
+    for number, id in enumerate(ids, before):
+        planned.setdefault(due_at(items, number), []).append(id)
     emptied = "".join(f", {name} = NULL" for name in (
         "finished_at", "claim_run", "last_attempt_at", queue.error, queue.code, *items.reset))
     for moment, some in planned.items():
-        ctx.db.execute(f"UPDATE {{{queue.table}}} SET status = '{queue.waits}', attempts = 0, "
-                       f"uncertain = 0, next_attempt_at = :due{emptied} WHERE id IN (:ids)",
-                       ids=some, due=moment)
-    if done:
-        attempts.record_act(ctx.db, queue, done, ctx.now, attempts.REPLAYED)
-    return refused
+        items.db.execute(f"UPDATE {{{queue.table}}} SET status = '{queue.waits}', attempts = 0, "
+                         f"uncertain = 0, next_attempt_at = :due{emptied} WHERE id IN (:ids)",
+                         ids=some, due=moment)
+    attempts.record_act(items.db, queue, ids, items.now, attempts.REPLAYED)
 
 
-def _why_not_put_back(ctx, items: Items, row: dict | None, failed_only: bool) -> str | None:
-    if row is None:
-        return NO_ROW
-    if row["status"] not in items.statuses():
-        return UNKNOWN
-    if row["status"] in items.unfinished():
-        return f"it is in the queue already ({row['status']})"
-    if failed_only and row["status"] != "failed":
-        return f"it has not failed ({row['status']})"
-    if failed_only and row[items.queue.error] == BY_HAND:
-        return "you have cancelled it; by its id it can be replayed"
-    return items.why_lost(ctx, row)
+def _why_not_ended(items: Items, found: list[dict]) -> dict:
+    return {row["id"]: "it is being sent: what comes of it is stored"
+            if row["status"] == items.queue.works else f"it is over already ({row['status']})"
+            for row in found if row["status"] != items.queue.waits}
 
 
-def _end(ctx, items: Items, ids: list, before: int) -> dict:
-    """The same."""
-    queue, found = items.queue, _locked(ctx, items, ids)
-    refused = {id: why for id in ids if (why := _why_not_ended(queue, found.get(id)))}
-    if good := [id for id in ids if id not in refused]:
-        notified = "".join(f", {column} = :now" for column in items.notified)
-        ctx.db.execute(f"UPDATE {{{queue.table}}} SET status = 'failed', finished_at = :now, "
-                       f"next_attempt_at = NULL, {queue.error} = :why{notified} "
-                       "WHERE id IN (:ids)", ids=good, now=ctx.now, why=BY_HAND)
-        attempts.record_act(ctx.db, queue, good, ctx.now, attempts.CANCELLED)
-    return refused
-
-
-def _why_not_ended(queue, row: dict | None) -> str | None:
-    if row is None:
-        return NO_ROW
-    if row["status"] == queue.works:
-        return "it is being sent: what comes of it is stored"
-    if row["status"] == "failed" and is_cancelled(row):
-        return "it is cancelled already"
-    return None if row["status"] == queue.waits else f"it is over already ({row['status']})"
-
-
-def _locked(ctx, items: Items, ids: list, *columns: str) -> dict:
-    """{id: row}, until the end of the transaction nobody else's."""
-    names = ", ".join(("id", "status", items.queue.error, *columns))
-    return {row["id"]: row for row in ctx.db.query(
-        f"SELECT {names} FROM {{{items.queue.table}}} WHERE id IN (:ids){ctx.db.for_update}",
-        ids=keys_in(ids))}
+def _end(items: Items, ids: list, before: int) -> None:
+    """Its times are those of a row that a run ends, but its text stays: it can be put back."""
+    queue = items.queue
+    over = queue.when_over(items.now).items()
+    times = "".join(f", {name} = :now" for name, value in over if value)
+    items.db.execute(f"UPDATE {{{queue.table}}} SET status = 'failed', finished_at = :now{times}, "
+                     f"next_attempt_at = NULL, {queue.error} = :why WHERE id IN (:ids)",
+                     ids=ids, now=items.now, why=BY_HAND)
+    attempts.record_act(items.db, queue, ids, items.now, attempts.CANCELLED)

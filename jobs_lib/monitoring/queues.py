@@ -7,13 +7,12 @@ from datetime import timedelta
 
 from jobs_lib.database import stored
 from jobs_lib.engines.due import COUNTED
-from jobs_lib.engines.items import Items, view
 from jobs_lib.features.items import QUEUES
 from jobs_lib.records import namedtuple
 
-WATCHED = tuple(items for items in QUEUES if items.done)        # their jobs say what was done
-TRIED = ("retried", "uncertain", "postponed", "put_off")
-INVALID = "invalid"             # rows that could not be read, and so failed
+# counts of a run, besides what its queue calls done; `invalid`: what could not be read, and so
+# failed
+FAILED, TRIED = ("failed", "invalid"), ("retried", "uncertain", "postponed", "put_off")
 STALLED_INTERVALS = 2
 DAY = timedelta(days=1)
 
@@ -45,44 +44,39 @@ def queues(db, config, jobs, now, intervals: dict, day: int) -> dict:
     by_name = {job.name: job for job in jobs}
     most = max(COUNTED, (config.section("alerts").queue_depth or 0) + 1)
     found = {}
-    for items in WATCHED:
-        queue = items.queue
-        job = by_name.get(queue.job)
+    for name, kind in QUEUES.items():
+        job = by_name.get(kind.queue.job)
         # nobody waits for the next check of a domain while checks are disabled
-        if job and (config.job(job).enabled or queue.name != "domains"):
-            ctx = view(db, config, now, config.job(job))
-            depth, due, oldest = items.backlog(ctx, most)
-            since, results = stored.time(oldest), _results(db, items, now, day)
+        if kind.done and job and (config.job(job).enabled or name != "domains"):
+            items = kind(db, config, now)
+            depth, due, oldest = items.backlog(most)
+            since, results = stored.time(oldest), _results(items, day)
             last_done = results.pop("last_done")
             is_stalled = (since is not None and (last_done is None or last_done < since)
                           and now - since > STALLED_INTERVALS * intervals[job.name])
-            found[queue.name] = QueueFacts(queue.name, queue.job, items.what, depth, due, since,
-                                           stalled_since=since if is_stalled else None,
-                                           holds=_holds(items, ctx) if due else [], **results)
+            found[name] = QueueFacts(name, job.name, items.what, depth, due, since,
+                                     stalled_since=since if is_stalled else None,
+                                     holds=items.holds() if due else [], **results)
     return found
 
 
-def _holds(items: Items, ctx) -> list[str]:
-    from jobs_lib import masking  # a relay's answer may quote an address
-    return [masking.text(words) for words in items.holds(ctx)]
-
-
-def _results(db, items: Items, now, day: int) -> dict:
+def _results(items, day: int) -> dict:
     """What the runs of the last day have done, and `last_done`: the start of the last one that
     succeeded with an item."""
-    totals, latest = Counter({f"{name}_last_day": 0 for name in (
-        "done", "failed", "tried", "uncertain")}), 0
+    totals: Counter = Counter()
+    latest, now = 0, items.now
     # grouped, since most runs have found nothing to do
-    for row in db.query("SELECT counts, COUNT(*) AS number, MAX(id) AS latest FROM {job_runs} "
-                        "WHERE job = :job AND id >= :day AND started_at >= :since "
-                        "AND started_at <= :now GROUP BY counts", job=items.queue.job, day=day,
-                        since=now - DAY, now=now):
+    for row in items.db.query(
+            "SELECT counts, COUNT(*) AS number, MAX(id) AS latest FROM {job_runs} WHERE job = :job "
+            "AND id >= :day AND started_at >= :since AND started_at <= :now GROUP BY counts",
+            job=items.queue.job, day=day, since=now - DAY, now=now):
         counts = stored.counts(row["counts"])
         done, failed, again, uncertain = (
             sum(stored.count(counts, name) for name in names) * row["number"]
-            for names in (items.done, (*items.failed, INVALID), TRIED, ("uncertain",)))
-        totals.update(done_last_day=done, failed_last_day=failed, uncertain_last_day=uncertain,
-                      tried_last_day=done + failed + again)
+            for names in ((items.done,), FAILED, TRIED, ("uncertain",)))
+        totals.update(done=done, failed=failed, uncertain=uncertain, tried=done + failed + again)
         latest = max(latest, row["latest"]) if done else latest
-    last = latest and db.value("SELECT started_at FROM {job_runs} WHERE id = :id", id=latest)
-    return {**totals, "last_done": stored.time(last) if last else None}
+    last = latest and items.db.value("SELECT started_at FROM {job_runs} WHERE id = :id", id=latest)
+    return {"last_done": stored.time(last) if last else None,
+            **{f"{name}_last_day": totals[name] for name in ("done", "failed", "tried",
+                                                             "uncertain")}}

@@ -5,110 +5,85 @@ from jobs_lib.database import stored
 from jobs_lib.engines.due import in_words
 from jobs_lib.text import span
 
-from . import layout
 from .layout import one_line, pairs, wrapped
 from .screen import Screen
-from .tables import cell, joined, padded, total_width
+from .tables import cell, table
 
-COLOURS = {"due": "yellow", "waiting": "", "being sent": "cyan", "failed": "red",
-           "invalid": "red", "cancelled": "dim", "sent": "green", "delivered": "green",
-           "ready": "green", "verified": "green"}
-HEADS = ["ID", "OWNER", "TO", "STATE", "TRIES", "SINCE", "NEXT"]
-TO, NARROWEST = 2, 12
+WIDEST = 60                     # columns of a cell
+COLOURS = {"due": "yellow", "failed": "red", "invalid": "red", "cancelled": "dim"}
 SAID = ("id", "user_id", "status", "attempts")      # of what is stored, above it
 
 
-def summary(found: list[dict], left_out: list[str], screen: Screen) -> str:
-    """A line a queue, and below it what holds it up; but for those that are left out."""
-    found = [each for each in found if each["queue"] not in left_out]
-    rows = [[each["queue"], *(_number(each[name]) for name in ("waiting", "due", "failed")),
-             _since(each, screen), each["job"]] for each in found]
-    head, *lines = map(joined, padded([["QUEUE", "WAITING", "DUE", "FAILED", "DUE FOR", "JOB"],
-                                       *rows], "lrrrrl"))
+def summary(found: list[dict], screen: Screen) -> str:
+    """A line a queue, and below it what holds it up."""
+    head, *lines = table([{
+        "QUEUE": each["queue"], "WAITING": _number(each["waiting"]),
+        "DUE": _number(each["due"]), "FAILED": _number(each["failed"]),
+        "DUE FOR": _since(each, screen), "JOB": each["job"]} for each in found])
     text = [screen.paint("bold", head)]
     for line, each in zip(lines, found):
         text.append(line)
         for hold in each["holds"]:
             text += screen.below(hold)
-    text += layout.left_out(left_out, screen.width)
     return "\n".join([*text, "", "`jobs.py queue forwards` lists the items of a queue."])
 
 
-def _number(number: int | None) -> str:
-    return "-" if number is None else in_words(number)
+def _number(number: int | None) -> str | None:
+    return None if number is None else in_words(number)
 
 
-def _since(each: dict, screen: Screen) -> str:
+def _since(each: dict, screen: Screen) -> str | None:
     moment = stored.time(each["oldest_due_at"])
-    return span(screen.now - moment) if moment and each["due"] else "-"
+    return span(screen.now - moment) if moment and each["due"] else None
 
 
-def listing(found: dict, nothing: str, screen: Screen) -> str:
+def listing(found: dict, screen: Screen) -> str:
     """A line an item; below it, where there is any, why it waits and what the last answer was."""
-    lines = [line for hold in found["holds"] for line in wrapped(hold, screen.width)]
-    if lines:
-        lines.append("")
-    if not found["items"]:
-        return "\n".join([*lines, nothing])
-    rows = [HEADS, *(_cells(each, screen) for each in found["items"])]
-    over = total_width(rows) - screen.width
-    if over > 0:
-        room = max(NARROWEST, max(len(row[TO]) for row in rows) - over)
-        rows = [[*row[:TO], cell(row[TO], room), *row[TO + 1:]] for row in rows]
-    head, *table = padded(rows, "rrlllll")
-    lines.append(screen.paint("bold", joined(head)))
-    for cells, each in zip(table, found["items"]):
-        colour = COLOURS.get(each["state"], "")
-        cells[3] = screen.paint(colour, cells[3]) if colour else cells[3]
-        lines.append(joined(cells))
-        for text in (each["why"], each["answer"]):
-            if text:
-                lines += screen.below(one_line(text))
+    items, name = found["items"], found["queue"]
+    lines: list[str] = []
+    for hold in found["holds"]:
+        lines += [*wrapped(hold, screen.width), ""]
+    if not items:
+        return "\n".join([*lines, f"There is nothing to list in {name}.",
+                          f"`jobs.py queue {name} --failed` lists what has failed for good."])
+    head, *rows = table([{
+        "ID": each["id"], "OWNER": each["owner"], "TO": each["to"], "STATE": each["state"],
+        "TRIES": _tries(each), "SINCE": screen.at(each["since"]),
+        "NEXT": screen.at(each["next_at"])} for each in items], WIDEST, screen.width)
+    lines.append(screen.paint("bold", head))
+    for row, each in zip(rows, items):
+        lines.append(screen.paint(COLOURS.get(each["state"], ""), row))
+        for text in filter(None, (each["why"], each["answer"])):
+            lines += screen.below(text)
     if found["more"]:
-        lines += ["", f"There are more: --limit {2 * len(found['items'])} shows more of them."]
-    return "\n".join([*lines, "", *wrapped(
-        f"`jobs.py queue {found['queue']} ID` tells the whole story of one. {screen.clock()}",
-        screen.width)])
-
-
-def _cells(each: dict, screen: Screen) -> list[str]:
-    return [str(each["id"]), cell(each["owner"], 20), cell(each["to"], 60), each["state"],
-            _tries(each), screen.at(each["since"]), screen.at(each["next_at"])]
+        lines += ["", f"There are more: --limit {2 * len(items)} shows more of them."]
+    last = f"`jobs.py queue {name} ID` tells the whole story of one. {screen.clock()}"
+    return "\n".join([*lines, "", *wrapped(last, screen.width)])
 
 
 def _tries(each: dict) -> str:
-    return cell(each["attempts"], 12) + (f" of {each['most']}" if each["most"] else "")
+    return f"{each['attempts']} of {each['most']}" if each["most"] else each["attempts"]
 
 
 def story(found: dict, screen: Screen) -> str:
     """The whole story, in parts."""
-    facts = [("to", found["to"]), ("owner", cell(found["owner"], 20)),
-             ("attempts", "" if found["attempts"] is None else _tries(found)),
-             ("answer", one_line(found["answer"]))]
-    lines = [screen.paint("bold", f"{found['kind']} {found['id']}: {found['state']}"),
-             *pairs([(name, value) for name, value in facts if value], screen.width)]
-    lines += _part("What happened", [(_exact(each["at"], screen), _event(each))
-                                     for each in found["events"]], screen)
     following, kept = found["next"], found["kept"]
-    lines += _part("Next", [(_exact(following["at"], screen), "; ".join(filter(None, (
-        following["what"], following["why"]))))], screen)
-    for hold in found["holds"] if following["at"] else ():
-        lines += wrapped(hold, screen.width, "  ", "  ")
-    lines += _part("Kept until", [(_exact(kept["until"], screen), "; ".join(filter(None, (
-        kept["option"], kept["rule"]))))], screen)
-    lines += _part("Stored", [(name, cell(value, 500)) for name, value in found["stored"].items()
-                              if value not in (None, "") and name not in SAID], screen)
-    others = "" if screen.zone_name == "UTC" else ", those of `Stored` in UTC"
-    return "\n".join([*lines, "", *wrapped(f"Times are in {screen.zone_name}{others}. "
-                                           f"{screen.clock()}", screen.width)])
-
-
-def _part(title: str, rows: list[tuple[str, str]], screen: Screen) -> list[str]:
-    """Pairs below a heading, or one sentence that has no time."""
-    body = pairs([(name or "-", value) for name, value in rows], screen.width)
-    if len(rows) == 1 and not rows[0][0]:
-        body = wrapped(rows[0][1], screen.width, "  ", "  ")
-    return ["", screen.paint("bold", title), *body] if rows else []
+    facts = [("to", found["to"]), ("owner", cell(found["owner"], WIDEST)),
+             ("attempts", cell(_tries(found), WIDEST)), ("answer", found["answer"])]
+    parts = {
+        f"{found['kind']} {found['id']}: {found['state']}": facts,
+        "What happened": [(_exact(each["at"], screen), _event(each)) for each in found["events"]],
+        "Next": [(_exact(following["at"], screen), following["why"]),
+                 *(("", hold) for hold in (found["holds"] if following["at"] else ()))],
+        "Kept until": [(_exact(kept["until"], screen), kept["rule"]), ("", kept["option"])],
+        "Stored (times in UTC)": [(name, cell(value, 500)) for name, value
+                                  in found["stored"].items() if name not in SAID]}
+    lines = []
+    for title, rows in parts.items():
+        body = pairs([(name, value) for name, value in rows if value not in ("", "-")],
+                     screen.width)
+        lines += [screen.paint("bold", title), *body, ""] if body else []
+    return "\n".join([*lines, f"Times are in {screen.zone_name}. {screen.clock()}"])
 
 
 def _exact(text: str | None, screen: Screen) -> str:
@@ -117,5 +92,5 @@ def _exact(text: str | None, screen: Screen) -> str:
 
 
 def _event(each: dict) -> str:
-    answer = " ".join(filter(None, (str(each["code"] or ""), one_line(each["answer"] or ""))))
+    answer = " ".join(filter(None, (str(each["code"] or ""), one_line(each["answer"]))))
     return f"{each['event']}: {answer}" if answer else each["event"]

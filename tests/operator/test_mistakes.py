@@ -134,17 +134,16 @@ WORDS = {
     "preview --send a@b.example": "--send needs the KIND",
     "preview domain_verified --send x": "expected an address",
     "queue letters 1": "expected forwards, notifications",
-    "queue --failed": "say which queue", "queue forwards 1 --failed": "an ID needs no --failed",
-    "queue forwards --owner x@y.example": "no alias has this address",
-    "queue forwards --owner 77": "no account has this number",
-    "queue forwards x": "expected a number",
+    "queue --failed": "of one queue, such as", "queue forwards 1 --failed": "of one queue, such as",
+    "queue forwards --owner x@y.example": "no account has this address",
+    "queue forwards x": "ID: expected a number",
     "queue forward --fialed": "--fialed: there is no such option; did you mean '--failed'?",
     **{f"queue forwards --since {time}": "expected a time such as"
        for time in ("tomorow", "99999999d", "0001-01-01T00:00+14:00")},
     "replay forwrads 1": "did you mean 'forwards'?", "replay forward 1 --all": "say which rows",
-    "replay forward --since 2026-11-24": "go together with --all",
+    "replay forward --since 2026-11-24": "--all with --owner, --since",
     "replay webhooks --endpoint 1": "replay: --endpoint: there is no such option",
-    "cancel forward": "say which rows", "cancel forward 1 --before 24h": "go together with --all",
+    "cancel forward": "say which rows", "cancel forward 1 --before 24h": "say which rows",
     "cancel export 1": "expected forwards, notifications or webhooks",
 }
 

@@ -117,7 +117,8 @@ def test_a_story_lists_every_attempt_in_order(owner):      # R77
     owner.run("retry_forwards")
     events = json.loads(owner.command("queue", "forwards", str(id), "--json"))["events"]
     assert [(event["outcome"], event["code"], event["answer"]) for event in events] == [
-        (None, None, ""), ("retry", 452, "4.2.2 full"), ("sent", 250, "2.0.0 taken")]
+        (None, None, ""), ("retry", 452, "4.2.2 full"), ("sent", 250, "2.0.0 taken"),
+        (None, None, "")]
     text = owner.command("queue", "forwards", str(id))
     assert "an attempt failed: 452 4.2.2 full" in text
     # what was tried is known even when the row is gone
