@@ -356,6 +356,15 @@ def test_the_first_failure_is_noted_and_a_success_resets_it(bench, hook):     # 
     assert row(bench, hook, "webhooks")["failing_since"] == clock.text(bench.now)
 
 
+def test_a_success_between_two_failures_of_a_run_resets_it(bench, hook):     # R42
+    failing(bench, days=4)
+    bench.web.answer = answers(500, 204, 500)
+    for _ in range(3):
+        delivery(bench)
+    assert bench.run(JOB) == {**NONE, "delivered": 1, "retried": 2}
+    assert bench.rows("notifications") == []
+
+
 def test_what_nobody_waits_for_is_cancelled_all_at_once_without_a_notice(bench, hook):
     flood(bench, 7, 2, 100)
     bench.db.execute("UPDATE {webhooks} SET active = 0 WHERE id = 2")

@@ -38,35 +38,32 @@ class TemplateError(JobsError):
 def render(source: str, values: dict, *, html: bool, name: str, partial) -> str:
     """The template filled in. `name` is for the errors; `partial(name)` reads another template."""
     source = PARTIAL.sub(lambda found: partial(found[1]), source)
-    return _filled(ALONE.sub(r"\1", source), [values], html, name)
+    return _filled(ALONE.sub(r"\1", source), values, html, name)
 
 
-def _filled(source: str, scopes: list, html: bool, name: str) -> str:
+def _filled(source: str, values: dict, html: bool, name: str) -> str:
     """In one pass, so that no value is ever read as a template."""
     def fill(found: re.Match) -> str:
         tag = found.groupdict()
         if tag["slip"]:
             raise TemplateError(f"{name}: cannot read {tag['slip']!r}: no tag that is known, or a "
                                 "section without its other end")
-        if tag["section"]:
-            value = _find(tag["section"], scopes, name)
-            if tag["mark"] == "^":
-                value = not value
-            # what is no list adds no names
-            items = value if isinstance(value, list) else scopes[-1:] if value else []
-            return "".join(_filled(tag["inside"], [*scopes, item], html, name) for item in items)
-        value = _find(tag["value"], scopes, name)
-        text = "" if value is None else one_line(value, LONGEST)
-        return escape(text) if html else text
+        value = _find(tag["section"] or tag["value"], values, name)
+        if tag["value"]:
+            text = "" if value is None else one_line(value, LONGEST)
+            return escape(text) if html else text
+        if tag["mark"] == "^":
+            value = not value
+        # what is no list adds no names
+        items = value if isinstance(value, list) else [{}] if value else []
+        return "".join(_filled(tag["inside"], {
+            **values, **(item if isinstance(item, dict) else {".": item})}, html, name)
+            for item in items)
     return TAG.sub(fill, source)
 
 
-def _find(word: str, scopes: list, name: str):
-    if word == ".":
-        return scopes[-1]
-    named = [scope for scope in scopes if isinstance(scope, dict)]
-    for scope in reversed(named):
-        if word in scope:
-            return scope[word]
-    known = ", ".join(sorted({key for scope in named for key in scope}))
-    raise TemplateError(f"{name}: nothing is called {word!r} here; there is {known}")
+def _find(word: str, values: dict, name: str):
+    if word not in values:
+        raise TemplateError(f"{name}: nothing is called {word!r} here; there is "
+                            + ", ".join(sorted(values)))
+    return values[word]

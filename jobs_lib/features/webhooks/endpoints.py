@@ -155,8 +155,8 @@ def _conclude(ctx, id, verdict) -> str:
     """In one transaction: warn of it or disable it. Why it was disabled, or ""."""
     now, endpoint = ctx.clock(), current(ctx.db, [id])[id]
     began = failing_since(endpoint, now)
-    if not began or not endpoint["active"]:
-        return ""                       # it works, or was enabled again or disabled, meanwhile
+    if not (began and endpoint["active"] and (verdict.gone or is_long_failing(endpoint, now))):
+        return ""                       # it has worked, was enabled again or disabled, meanwhile
     reason = "the endpoint answered 410 Gone"
     if not verdict.gone:
         reason = f"every delivery has failed since {render.minute(began)}"

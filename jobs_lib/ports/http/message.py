@@ -37,8 +37,7 @@ def trusted(webhooks, timeout):
     host included."""
     import ipaddress
     everywhere = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
-    return SimpleNamespace(timeout=timeout, allow_networks=everywhere, ca_file=webhooks.ca_file,
-                           outbox=webhooks.outbox)
+    return SimpleNamespace(**{**vars(webhooks), "timeout": timeout, "allow_networks": everywhere})
 
 
 def refusal(response: Response) -> str:

@@ -50,7 +50,7 @@ def parse(url: str) -> Target:
     if port not in PORTS.values() and not OPEN_PORTS <= port < 65536:
         raise UrlError(f"the URL of this endpoint has the port {port}: allowed are 80, 443 and "
                        f"{OPEN_PORTS}-65535")
-    host = _six(place[1]) if place[1] else _name(place[2])
+    host = _host(*place.group(1, 2))
     header = f"[{host}]" if place[1] else host
     path = quote(path, _PLAIN)
     return Target(scheme == "https", host, port, path if path.startswith("/") else f"/{path}",
@@ -75,21 +75,17 @@ def shown(url: str) -> str:
     return f"http{'s' * target.secure}://{target.header}{target.path.partition('?')[0]}"
 
 
-def _six(text: str) -> str:
+def _host(six: str | None, name: str) -> str:
+    """One spelling of an IPv6 address, or of a name."""
     import ipaddress
     try:
-        return str(ipaddress.IPv6Address(text))
+        if six:
+            return str(ipaddress.IPv6Address(six))
+        host = exact_ascii(name).lower()
+        host = host[:-1] if host.endswith(".") else host
+        if host and len(host) <= LONGEST and all(map(_LABEL.match, host.split("."))):
+            return host
     except ValueError:
-        raise UrlError("the URL of this endpoint has no host that can be called") from None
-
-
-def _name(host: str) -> str:
-    try:
-        host = exact_ascii(host).lower()
-    except ValueError:
-        raise UrlError("the URL of this endpoint has a host name without a safe ASCII form: write "
-                       "it as xn--...") from None
-    host = host[:-1] if host.endswith(".") else host
-    if not host or len(host) > LONGEST or not all(map(_LABEL.match, host.split("."))):
-        raise UrlError("the URL of this endpoint has an invalid host name")
-    return host
+        pass
+    raise UrlError("the URL of this endpoint has no host that can be called; if its name has other "
+                   "letters than ASCII, write it as xn--...")
