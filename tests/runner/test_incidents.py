@@ -25,7 +25,7 @@ from tests.support.product import (
     mysql,
     overview,
 )
-from tests.support.shell import LAUNCH, utc
+from tests.support.shell import utc
 from tests.support.ticks import Ticks
 
 BEGIN = utc("2026-11-24 14:30:05")
@@ -200,9 +200,16 @@ def test_before_the_first_run_status_says_that_cron_has_not_come(hours):        
 
 # Files of another user. Root without its right to open everything is refused what another user may.
 
-UNPRIVILEGED = (["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0
-                else [])
+UNPRIVILEGED = {"before": ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
+                if os.geteuid() == 0 else ()}
 STRANGER = 65534
+# Files can be made, and nothing be written into them; nothing but the standard library is there.
+FULL, BARE = {"before": ("prlimit", "--fsize=0")}, {"options": ("-S", "-s")}
+
+
+def tick(site, minute: int, *words: str, **how):
+    """`run-due` at that minute, or something else."""
+    return site(*words or ["run-due"], now=f"2026-11-24 14:{minute:02d}:00", **how)
 
 
 def strange(path: Path) -> None:
@@ -221,43 +228,27 @@ def ours(path: Path) -> None:
         os.chown(path, 0, 0)
 
 
-def started(site, *command: str, **environment: str) -> subprocess.CompletedProcess:
-    """A command in the site's folder, with its environment."""
-    return subprocess.run(command, cwd=site.folder, text=True, timeout=60, capture_output=True,
-                          stdin=subprocess.DEVNULL, env={**site.environment(), **environment})
-
-
-def unprivileged(site, *words: str, **environment: str) -> subprocess.CompletedProcess:
-    """`jobs.py WORDS` with the odd jobs, as a user who may not open everything."""
-    return started(site, *UNPRIVILEGED, sys.executable, str(LAUNCH), *words, **environment)
-
-
-def at(minute: int) -> dict:
-    """A tick of that minute."""
-    return {"LAUNCH_NOW": f"2026-11-24 14:{minute:02d}:00"}
-
-
 def test_a_lock_file_of_another_user_stops_that_job_alone_and_is_said_once(site):         # R69
     site.enable("tick_critical", "tick_low", "tick_last")
-    assert unprivileged(site, "run-due", **at(31)).returncode == 0
+    assert tick(site, 31, **UNPRIVILEGED).code == 0
     lock = site.folder / "state" / "locks" / "tick_low.lock"
     strange(lock)
-    first, second = (unprivileged(site, "run-due", **at(minute)) for minute in (36, 41))
-    assert (first.returncode, first.stderr.count("\n"), first.stdout) == (1, 1, "")
-    assert first.stderr.startswith(f"tick_low: the lock file {lock} cannot be used: ")
-    assert (second.returncode, second.stderr, second.stdout) == (1, "", "")
+    first, second = (tick(site, minute, **UNPRIVILEGED) for minute in (36, 41))
+    assert (first.code, first.err.count("\n"), first.out) == (1, 1, "")
+    assert first.err.startswith(f"tick_low: the lock file {lock} cannot be used: ")
+    assert (second.code, second.err, second.out) == (1, "", "")
     assert site.outcomes("tick_critical") == site.outcomes("tick_last") == ["ok"] * 3
-    status = unprivileged(site, "status", "--json", **at(42))
-    assert status.returncode == 1
-    incident, = json.loads(status.stdout)["incidents"]
+    status = tick(site, 42, "status", "--json", **UNPRIVILEGED)
+    assert status.code == 1
+    incident, = json.loads(status.out)["incidents"]
     assert (incident["key"], round(incident["seconds"] / 60)) == (
         "installation:files", 6)
     assert f"[core] state_dir: {lock} cannot be used: " in incident["error"]
     ours(lock)
-    back = unprivileged(site, "run-due", **at(46))
-    assert (back.returncode, back.stderr.count("\n")) == (0, 1)
-    assert "can be used again" in back.stderr
-    assert unprivileged(site, "run-due", **at(51)).stderr == ""
+    back = tick(site, 46, **UNPRIVILEGED)
+    assert (back.code, back.err.count("\n")) == (0, 1)
+    assert "can be used again" in back.err
+    assert tick(site, 51, **UNPRIVILEGED).err == ""
 
 
 @pytest.mark.parametrize("what", ["state/locks", "state", "state/locks/run-due.lock",
@@ -266,21 +257,21 @@ def test_a_lock_file_of_another_user_stops_that_job_alone_and_is_said_once(site)
 def test_one_run_as_another_user_is_said_once_alerted_and_said_when_it_is_over(site, outside, what):
     site.enable("tick_critical", "tick_last")
     alerts_by(outside, site)
-    assert unprivileged(site, "run-due", **at(31)).returncode == 0
+    assert tick(site, 31, **UNPRIVILEGED).code == 0
     outside.requests.clear()
     strange(site.folder / what)
-    done = [unprivileged(site, "run-due", **at(minute)) for minute in (36, 41, 46)]
-    assert ".lock`" not in done[0].stderr or "chown" in done[0].stderr    # no folder of that name
-    assert [(each.returncode, bool(each.stderr)) for each in done] == [
+    done = [tick(site, minute, **UNPRIVILEGED) for minute in (36, 41, 46)]
+    assert ".lock`" not in done[0].err or "chown" in done[0].err    # no folder of that name
+    assert [(each.code, bool(each.err)) for each in done] == [
         (1, True), (1, False), (1, False)]
-    assert "Traceback" not in done[0].stderr
-    assert str(site.folder / what) in done[0].stderr
+    assert "Traceback" not in done[0].err
+    assert str(site.folder / what) in done[0].err
     calls = [each.line.split()[1] for each in outside.requests]
     assert (calls.count("/alert"), calls.count("/ping/fail")) == (1, 3)
     ours(site.folder / what)
-    back = unprivileged(site, "run-due", **at(51))
-    assert (back.returncode, back.stderr.count("\n")) == (0, 1)
-    assert "no job could be started from 14:36 to 14:51 UTC" in back.stderr
+    back = tick(site, 51, **UNPRIVILEGED)
+    assert (back.code, back.err.count("\n")) == (0, 1)
+    assert "no job could be started from 14:36 to 14:51 UTC" in back.err
 
 
 # R69
@@ -288,29 +279,18 @@ def test_where_nothing_can_be_remembered_each_tick_prints_it_and_part_of_each_ho
         site, outside):
     alerts_by(outside, site)
     site.configure("alerts", ping_url=None)
-    assert unprivileged(site, "run-due", **at(1)).returncode == 0
+    assert tick(site, 1, **UNPRIVILEGED).code == 0
     (site.folder / "log").mkdir(exist_ok=True)
     for name in ("state", "log"):
         strange(site.folder / name)
-    done = [unprivileged(site, "run-due", **at(minute)) for minute in (6, 11, 16, 21)]
-    assert [(each.returncode, each.stderr.count("\n")) for each in done] == [(1, 1)] * 4
+    done = [tick(site, minute, **UNPRIVILEGED) for minute in (6, 11, 16, 21)]
+    assert [(each.code, each.err.count("\n")) for each in done] == [(1, 1)] * 4
     assert len(outside.requests) == 2
     for name in ("state", "log"):
         ours(site.folder / name)
 
 
-# No room, no descriptors
-
-def short_of(site, limit: str, *words: str, **environment: str) -> subprocess.CompletedProcess:
-    """The same under a limit: `FSIZE=0` lets files be made and nothing be written into them, as a
-    full disk does."""
-    name, _, number = limit.partition("=")
-    code = ("import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, "
-            f"signal.SIG_IGN);resource.setrlimit(resource.RLIMIT_{name}, ({number}, "
-            f"{number}));sys.argv[:] = {[str(LAUNCH), *words]!r}; runpy.run_path(sys.argv[0], "
-            "run_name='__main__')")
-    return started(site, sys.executable, "-c", code, **environment)
-
+# No room
 
 @pytest.mark.parametrize("engine", ["maria_site", "site"])
 # R69
@@ -319,32 +299,27 @@ def test_a_full_disk_is_said_once_and_stops_no_job_whose_database_is_elsewhere(r
     site = request.getfixturevalue(engine)
     site.enable("tick_critical", "tick_low")
     alerts_by(outside, site)
-    site("run-due", now="2026-11-24 14:31:00")
+    tick(site, 31)
     outside.requests.clear()
-    done = [short_of(site, "FSIZE=0", "run-due", **at(minute)) for minute in (36, 41, 46)]
+    done = [tick(site, minute, **FULL) for minute in (36, 41, 46)]
     calls = [each.line.split()[1] for each in outside.requests]
-    assert [each.stderr.count("\n") for each in done[1:]] == [0, 0]
-    back = site("run-due", now="2026-11-24 14:51:00")
+    assert [each.err.count("\n") for each in done[1:]] == [0, 0]
+    back = tick(site, 51)
     if engine == "site":
-        assert [each.returncode for each in done] == [1] * 3
-        assert "jobs.db" in done[0].stderr
+        assert [each.code for each in done] == [1] * 3
+        assert "jobs.db" in done[0].err
         assert (calls.count("/alert"), calls.count("/ping/fail")) == (1, 3)
         assert back.code == 0
     else:
-        assert [each.returncode for each in done] == [0] * 3
+        assert [each.code for each in done] == [0] * 3
         assert site.outcomes("tick_low") == site.outcomes("tick_critical") == ["ok"] * 5
-        assert done[0].stderr.count("\n") == 1             # the log, once
-        assert str(site.folder / "log") in done[0].stderr
+        assert done[0].err.count("\n") == 1             # the log, once
+        assert str(site.folder / "log") in done[0].err
         assert back.err == ("jobs.py run-due: The log can be written again: the log could not be "
                             "written from 14:36 to 14:51 UTC on 24 Nov\n")
 
 
 # A package that is missing
-
-def without_packages(site, *words: str, **environment: str) -> subprocess.CompletedProcess:
-    """`jobs.py WORDS` by a Python that has nothing but its standard library."""
-    return started(site, sys.executable, "-S", "-s", str(LAUNCH), *words, **environment)
-
 
 @pytest.mark.parametrize("mode", ["rq", "celery"])
 # R69
@@ -353,20 +328,20 @@ def test_without_the_workers_package_cron_runs_the_jobs_and_says_so_once(site, o
     site.configure("tick_low", mode=mode)
     alerts_by(outside, site)
     site.configure("alerts", webhook=None)
-    first, second = (without_packages(site, "run-due", **at(minute)) for minute in (31, 36))
-    assert (first.returncode, first.stderr.count("\n"), first.stdout) == (1, 1, "")
-    assert first.stderr.startswith(f"jobs.py run-due: mode = {mode} needs {mode}, which is not "
+    first, second = (tick(site, minute, **BARE) for minute in (31, 36))
+    assert (first.code, first.err.count("\n"), first.out) == (1, 1, "")
+    assert first.err.startswith(f"jobs.py run-due: mode = {mode} needs {mode}, which is not "
                                    "installed")
-    assert first.stderr.endswith("The jobs of workers are run by cron meanwhile\n")
-    assert (second.returncode, second.stderr, second.stdout) == (1, "", "")
+    assert first.err.endswith("The jobs of workers are run by cron meanwhile\n")
+    assert (second.code, second.err, second.out) == (1, "", "")
     assert [site.outcomes(job) for job in ("tick_critical", "tick_low", "tick_last")] == [
         ["ok", "ok"]] * 3
     assert [each.line.split()[1] for each in outside.requests] == ["/ping/fail"] * 2
-    incident, = json.loads(without_packages(site, "status", "--json", **at(37)).stdout)["incidents"]
+    incident, = json.loads(tick(site, 37, "status", "--json", **BARE).out)["incidents"]
     assert incident["key"] == "installation:workers"
     site.configure("tick_low", mode="cron")
-    back = without_packages(site, "run-due", **at(41))
-    assert (back.returncode, back.stderr.count("\n")) == (0, 1)
+    back = tick(site, 41, **BARE)
+    assert (back.code, back.err.count("\n")) == (0, 1)
 
 
 # A run whose process has been killed
@@ -376,21 +351,12 @@ def test_a_killed_run_is_shown_as_vanished_at_once_and_nothing_is_written(any_si
     site.enable("dig")
     worker = site.start("dig", "--set", "items=1000", "--set", "pause=100")
     site.working("dig")
-    assert _shown(site) == ["running"] * 3
+    assert site.json("history", "dig")[0]["status"] == "running"
     worker.kill()
     worker.wait()
-    assert _shown(site) == ["vanished?"] * 3
-    assert "vanished?" in site("report").out
-    assert "vanished?" in site("status").out
+    assert site.json("history", "dig")[0]["status"] == "vanished?"
+    for words in ("list", "status", "report"):
+        assert "vanished?" in site(words).out
     assert site.outcomes("dig") == ["running"]          # whoever looks writes nothing
     site.job("dig", "--set", "items=1")
     assert site.outcomes("dig") == ["vanished", "ok"]
-
-
-def _shown(site) -> list:
-    """How its last run ended, by `status`, `list` and `history`."""
-    jobs = json.loads(site("status", "--json").out)["jobs"]
-    status, = (job["last"]["status"] for job in jobs if job["name"] == "dig")
-    listed, = (job["last_run"]["status"] for job in json.loads(site("list", "--json").out)
-               if job["name"] == "dig")
-    return [status, listed, json.loads(site("history", "dig", "--json").out)[0]["status"]]

@@ -129,7 +129,9 @@ class Shell:
 
     def start(self, *words: str, **how) -> subprocess.Popen:
         """Start `jobs.py WORDS` and return the process. `how`: the STEPS of launch.py, which see,
-        arguments of Popen, and variables of the environment."""
+        arguments of Popen, words `before` Python and its `options`, and variables of the
+        environment."""
+        before, options = how.pop("before", ()), how.pop("options", ())
         steps = {f"LAUNCH_{name.upper()}": how.pop(name, None) for name in STEPS}
         steps["LAUNCH_SMALL"] = steps["LAUNCH_SMALL"] or self.small
         program = LAUNCH if self.odd_jobs or any(steps.values()) else self.script
@@ -137,7 +139,8 @@ class Shell:
                  **{name: how.pop(name) for name in OF_POPEN if name in how}}
         environment = {**self.environment(), **steps, **how}
         process = subprocess.Popen(
-            [sys.executable, program, *words], cwd=self.folder, text=True, encoding="utf-8",
+            [*before, sys.executable, *options, program, *words], cwd=self.folder, text=True,
+            encoding="utf-8",
             env={name: value for name, value in environment.items() if value is not None}, **given)
         self._started.append(process)
         return process
