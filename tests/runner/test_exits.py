@@ -2,9 +2,7 @@
 whatever goes wrong, with one sentence, never with a traceback."""
 from __future__ import annotations
 
-import resource
 import signal
-import subprocess
 import sys
 
 import pytest
@@ -100,13 +98,11 @@ def test_what_nobody_expects_is_one_sentence_and_a_traceback_in_the_log(site, po
 def test_a_job_that_uses_up_all_memory_ends_as_failed_and_the_others_run(any_site, words):
     site = any_site
     site.enable("hoard", "tick_low")
-    def little_memory() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (160 * MB, 160 * MB))
-
-    done = site(*words, now="2026-11-24 14:31:00", preexec_fn=little_memory)
+    little_memory = ("prlimit", f"--as={160 * MB}")
+    done = site(*words, now="2026-11-24 14:31:00", before=little_memory)
     if sys.version_info < (3, 10) and not done.err.startswith("hoard: "):
         # Python 3.9 itself may give up, or find no memory for the catch: a kill like any other
-        site("hoard", now="2026-11-24 14:36:00", preexec_fn=little_memory)
+        site("hoard", now="2026-11-24 14:36:00", before=little_memory)
         site("tick_low", now="2026-11-24 14:36:00")
         assert site.runs("hoard")[0]["status"] == "vanished"
         assert site.outcomes("tick_low") == ["ok"]
@@ -126,19 +122,13 @@ def test_too_little_memory_to_begin_is_said_at_once(line, words):               
     line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
     assert line("migrate").code == 0
     usual = line(*words).code
-
-    def limited_to(size: int):
-        return lambda: resource.setrlimit(resource.RLIMIT_AS, (size * MB, size * MB))
-
     for size in (20, 28, 39, 43, 44, 56):
-        done = subprocess.run([sys.executable, str(line.script), "--config",
-                               str(line.folder / "config.ini"), *words], capture_output=True,
-                              text=True, timeout=60, preexec_fn=limited_to(size))
-        assert done.returncode in (usual, 1), (size, done)
-        assert "Traceback" not in done.stderr, (size, done)
-        assert "Please report it" not in done.stderr, (size, done)
+        done = line(*words, before=("prlimit", f"--as={size * MB}"))
+        assert done.code in (usual, 1), (size, done)
+        assert "Traceback" not in done.err, (size, done)
+        assert "Please report it" not in done.err, (size, done)
         if size < 44:
-            assert (done.returncode, done.stderr) == (1, (
+            assert (done.code, done.err) == (1, (
                 f"jobs.py: memory is too low for Python and the jobs: a process may use {size} MB "
                 "here (ulimit -v), and they need 44 MB at least: raise the limit, or ask your host "
                 "to\n"))

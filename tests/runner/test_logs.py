@@ -3,13 +3,11 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import resource
 import stat
 from datetime import datetime, timezone
 
 from jobs_lib.runner import log as logs
 from jobs_lib.runner.log import Log
-from tests.support.shell import ended
 
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
 WRITERS, LINES = 4, 1500
@@ -77,15 +75,10 @@ def test_several_writers_lose_and_mix_no_line(tmp_path):     # R61
     assert found == [(writer, number) for writer in range(WRITERS) for number in range(LINES)]
 
 
-def limit_files() -> None:
-    """A full disk takes a part of a line, and then nothing; so does a limit on the size."""
-    resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, LIMIT))
-
-
 def test_a_full_disk_stops_no_job_and_leaves_whole_lines(maria_site):                    # R61
-    """On MariaDB, since an SQLite file would be full too."""
-    process = maria_site.start("chatter", "--set", "lines=500", preexec_fn=limit_files)
-    done = ended(process, 0)
+    """It takes a part of a line, and then nothing; so does a limit on the size. On MariaDB, since
+    an SQLite file would be full too."""
+    done = maria_site("chatter", "--set", "lines=500", before=("prlimit", f"--fsize={LIMIT}"))
     assert (done.code, done.out) == (0, "")
     assert done.err.startswith("the log ")
     assert done.err.count("\n") == 1

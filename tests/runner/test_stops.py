@@ -130,7 +130,7 @@ def test_a_second_ctrl_c_does_not_wait_for_the_item(site, how):
 def test_a_signal_that_was_ignored_stays_ignored(site):
     """nohup, and a background job of a shell script."""
     worker = site.start("dig", "--set", "items=5", "--set", "pause=200", "--json",
-                        preexec_fn=ignore_hangup)
+                        before=["nohup"])
     site.working("dig")
     worker.send_signal(signal.SIGHUP)
     assert ended(worker, 0).code == 0
@@ -142,10 +142,6 @@ def is_pending(process, number: int) -> bool:
     status = Path(f"/proc/{process.pid}/status").read_text()
     masks = re.findall(r"^S(?:ig|hd)Pnd:\s*(\w+)$", status, re.MULTILINE)
     return any(int(mask, 16) >> number - 1 & 1 for mask in masks)
-
-
-def ignore_hangup() -> None:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 @pytest.mark.parametrize("point", ["jobs_lib.runner.locks:FileLock.acquire",
