@@ -1,55 +1,16 @@
-"""A private Redis and a private RabbitMQ, each with its data in a temporary folder. Both can die
-and come back."""
+"""A private Redis and a private RabbitMQ, which can die and come back."""
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-import time
 from pathlib import Path
 
 from tests.servers.ports import free_port
+from tests.servers.process import Server
 from tests.support.require import missing, program
 
 
-class _Server:
-    """`with Redis(folder) as broker:`; `url` for RQ and Celery; `stop()`, `start()`."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
-        self.process: subprocess.Popen | None = None
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Come up, with what was stored before; returns when it answers."""
-        with open(self.folder / "out", "ab") as out:
-            self.process = subprocess.Popen(self.command(), env=self.environment(),
-                                            stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                            start_new_session=True)
-        until = time.monotonic() + 90
-        while time.monotonic() < until and self.process.poll() is None:
-            if self.answers():
-                return
-            time.sleep(0.05)
-        raise RuntimeError(f"{type(self).__name__} did not start:\n"
-                           + (self.folder / "out").read_text()[-2000:])
-
-    def stop(self) -> None:
-        """SIGKILL, as a host would."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-
-    def environment(self) -> dict:
-        return dict(os.environ)
-
-
-class Redis(_Server):
+class Redis(Server):
     """What RQ needs, and Celery can use. Each command is on the disk before it is answered."""
 
     @property
@@ -75,13 +36,13 @@ class Redis(_Server):
         Client(port=self.port).config_set("maxmemory", "1" if full else "0")
 
 
-class RabbitMQ(_Server):
+class RabbitMQ(Server):
     """Celery's usual broker. It takes some ten seconds to start."""
 
     LIBRARY = Path("/usr/lib/rabbitmq/bin")
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self) -> None:
+        super().__init__()
         self.others = [free_port(), free_port()]
 
     @property

@@ -10,13 +10,10 @@ import asyncio
 import re
 import signal
 import socket
-import subprocess
-import tempfile
 import threading
 import time
-from pathlib import Path
 
-from tests.servers.ports import free_port
+from tests.servers.process import Server
 from tests.support.require import program
 
 KNOT = """\
@@ -72,41 +69,10 @@ stub-zone:
 SOA = "$TTL 60\n@ SOA ns.invalid. hostmaster.invalid. {serial} 60 60 60 1\n@ NS ns.invalid.\n"
 
 
-class _Server:
-    """A process in a folder of its own."""
-
-    def __init__(self) -> None:
-        self.temporary = tempfile.TemporaryDirectory(prefix="dns-")
-        self.folder, self.port = Path(self.temporary.name), free_port()
-        self.process: subprocess.Popen | None = None
-
-    def command(self) -> list[str]:
-        raise NotImplementedError
-
-    def start(self) -> None:
-        """Start it, and wait until it answers anything at all."""
-        self.process = subprocess.Popen(self.command(), cwd=self.folder, stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        until = time.monotonic() + 60
-        while not _speaks(self.port):
-            if self.process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"{self.command()[0]}: {self.process.stderr.read().decode()}")
-
-    def stop(self) -> None:
-        """End it; `start` brings it back."""
-        if self.process is not None:
-            self.process.terminate()
-            self.process.wait(60)
-            self.process.stderr.close()
-            self.process = None
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-        self.temporary.cleanup()
+class _NameServer(Server):
+    def answers(self) -> bool:
+        """Whether it answers anything at all."""
+        return _speaks(self.port)
 
 
 def _speaks(port: int) -> bool:
@@ -122,7 +88,7 @@ def _speaks(port: int) -> bool:
             return False
 
 
-class Authority(_Server):
+class Authority(_NameServer):
     """Knot: answers for the zones it was given, and for the root, so that a name of no zone does
     not exist."""
 
@@ -177,7 +143,7 @@ class Authority(_Server):
         return answer[0][0].serial if answer else None
 
 
-class Unbound(_Server):
+class Unbound(_NameServer):
     """A resolver that asks `authority`; answers over 512 bytes are cut off, so that they have to
     come by TCP.
 

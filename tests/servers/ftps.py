@@ -11,12 +11,9 @@ import os
 import pwd
 import signal
 import subprocess
-import tempfile
-from pathlib import Path
 
 from tests.servers.certificates import Authority
-from tests.servers.ports import free_port
-from tests.servers.smtp_sink import await_port
+from tests.servers.process import Server
 from tests.support.require import missing, program
 
 USER, PASSWORD = "ftp", "s3cr:t/p@ss%1"
@@ -52,17 +49,13 @@ seccomp_sandbox=NO
 """
 
 
-class Ftps:
-    """A running vsftpd. `archive` is the folder behind `url`; rate: bytes a second, 0 for all it
-    can."""
+class Ftps(Server):
+    """A vsftpd. `archive` is the folder behind `url`; rate: bytes a second, 0 for all it can."""
 
     def __init__(self, rate: int = 0, tls: bool = True) -> None:
         if os.geteuid() != 0:
             missing("a private vsftpd can be started by root alone")
-        self.binary = program("vsftpd", "vsftpd")
-        self.temporary = tempfile.TemporaryDirectory(prefix="vsftpd-")
-        self.folder = Path(self.temporary.name)
-        self.folder.chmod(0o755)
+        super().__init__()
         authority = Authority(self.folder)
         self.ca_file = authority.ca_file
         authority.chain("localhost").rename(self.folder / "server.pem")
@@ -73,14 +66,13 @@ class Ftps:
         user = pwd.getpwnam("ftp")
         os.chown(self.archive, user.pw_uid, user.pw_gid)
         self.archive.chmod(0o700)
-        self.port = free_port()
         text = CONFIG.format(folder=self.folder, port=self.port, rate=rate)
         (self.folder / "vsftpd.conf").write_text(text if tls
                                                  else text.replace("=YES\nallow_anon_ssl",
                                                                    "=NO\n#"))
-        self.process = subprocess.Popen([self.binary, str(self.folder / "vsftpd.conf")],
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        await_port(self.port)
+
+    def command(self) -> list[str]:
+        return [program("vsftpd", "vsftpd"), str(self.folder / "vsftpd.conf")]
 
     def url(self, password: str = ENCODED, host: str = "localhost", folder: str = "audit") -> str:
         """As `[archive] store` names it."""
@@ -90,26 +82,16 @@ class Ftps:
         """The files in its folder."""
         return sorted(path.name for path in self.archive.iterdir())
 
-    def kill(self) -> None:
-        """End it and all its connections at once."""
-        for pid in [*_below(self.process.pid), self.process.pid]:
+    def stop(self) -> None:
+        """End it and all its connections at once; each of them is a session of its own."""
+        for pid in _below(self.process.pid) if self.process else ():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.process.wait()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.kill()
-        self.temporary.cleanup()
+        super().stop()
 
 
 def _below(pid: int) -> list[int]:
     """The processes that it started, and those that they did."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
-    found = [child for child, parent in parents.items() if parent == pid]
-    return [each for child in found for each in (child, *_below(child))]
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True,
+                           text=True).stdout.split()
+    return [each for child in map(int, found) for each in (child, *_below(child))]

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from tests.servers.ports import free_port
-from tests.servers.smtp_sink import await_port
+from tests.servers.process import await_port
 from tests.support.require import missing, program
 
 MASTER = """\

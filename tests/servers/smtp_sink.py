@@ -6,55 +6,33 @@ import contextlib
 import email
 import os
 import re
-import socket
-import subprocess
-import tempfile
-import time
 from collections import Counter
-from pathlib import Path
 
-from tests.servers.ports import free_port
+from tests.servers.process import Server
 from tests.support.require import program
 
 
-def await_port(port: int, process=None) -> None:
-    """Returns once somebody listens there; raises when `process` has ended instead, or after a
-    minute."""
-    for _ in range(2400):
-        if process is not None and process.poll() is not None:
-            raise RuntimeError(process.stderr.read().decode())
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", port), 0.2).close()
-            return
-        time.sleep(0.025)
-    raise RuntimeError(f"nobody listens on port {port}")
-
-
-class Sink:
-    """A running smtp-sink. `arguments` are its own (`-p`, `-r RCPT`, ...); without a dump it is
+class Sink(Server):
+    """An smtp-sink. `arguments` are its own (`-p`, `-r RCPT`, ...); without a dump it is
     fast."""
 
     def __init__(self, *arguments: str, dump: bool = True) -> None:
-        binary = program("smtp-sink", "postfix")
-        self.folder = tempfile.TemporaryDirectory(prefix="sink-")
-        self.port = free_port()
-        command = [binary, "-c", *arguments]
-        if dump:
-            command += ["-d", "dump/m."]
+        super().__init__()
+        self.arguments = [*arguments, *(("-d", "dump/m.") if dump else ())]
         if os.geteuid() == 0:
             # smtp-sink refuses to run as root with dump files
-            os.chmod(self.folder.name, 0o777)
-            command += ["-u", "nobody"]
-        command += [f"127.0.0.1:{self.port}", "64"]
-        self.process = subprocess.Popen(command, cwd=self.folder.name, stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        await_port(self.port, self.process)
+            self.folder.chmod(0o777)
+            self.arguments += ["-u", "nobody"]
+
+    def command(self) -> list[str]:
+        return [program("smtp-sink", "postfix"), "-c", *self.arguments, f"127.0.0.1:{self.port}",
+                "64"]
 
     def dumps(self) -> list:
         """The raw dump of each message taken, oldest first. A transaction that was begun and brings
         none is an empty file, until the sink removes it."""
         found = []
-        for path in Path(self.folder.name).glob("dump/m.*"):
+        for path in self.folder.glob("dump/m.*"):
             with contextlib.suppress(FileNotFoundError):
                 found.append((path.stat().st_mtime_ns, path.read_bytes()))
         return [dump for _, dump in sorted(found) if dump]
@@ -67,18 +45,6 @@ class Sink:
         """How often each Message-ID was taken."""
         return Counter(email.message_from_bytes(content)["Message-ID"] for _, _,
                        content in self.messages())
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(10)
-        self.process.stderr.close()
-        self.folder.cleanup()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
 
 
 def read_dump(dump: bytes):

@@ -5,7 +5,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -63,8 +62,7 @@ def main(argv: list[str]) -> int:
         redis = ""
         if options.workers:
             from tests.servers.brokers import Redis
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            redis = stack.enter_context(Redis(folder)).url
+            redis = stack.enter_context(Redis()).url
         while True:
             found = run(options, seed, server, redis, until if options.minutes else None)
             good = good and not found["wrong"]

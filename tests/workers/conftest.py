@@ -31,16 +31,16 @@ class Engine:
 
 
 @pytest.fixture(scope="session")
-def redis(tmp_path_factory):
+def redis():
     """A private Redis for the whole session."""
-    with Redis(tmp_path_factory.mktemp("redis")) as server:
+    with Redis() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def rabbitmq(tmp_path_factory):
+def rabbitmq():
     """A private RabbitMQ for the whole session."""
-    with RabbitMQ(tmp_path_factory.mktemp("rabbitmq")) as server:
+    with RabbitMQ() as server:
         yield server
 
 

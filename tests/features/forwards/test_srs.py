@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.servers.ports import free_port
-from tests.servers.smtp_sink import await_port
+from tests.servers.process import await_port
 from tests.support.product import SrsError, check_address, forward, reverse
 from tests.support.require import missing, program
 

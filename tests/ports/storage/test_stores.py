@@ -158,7 +158,7 @@ def test_a_server_that_ends_or_offers_no_tls_is_reported():
         def cut() -> None:
             while server.names() != ["a.gz.part"]:
                 time.sleep(0.01)
-            server.kill()
+            server.stop()
         thread = threading.Thread(target=cut)
         thread.start()
         with pytest.raises(ArchiveError, match=r"\[archive\] store ftps://localhost"):

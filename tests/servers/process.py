@@ -1,0 +1,79 @@
+"""A server program of a test: in a temporary folder of its own, on a free loopback port."""
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from tests.servers.ports import free_port
+
+
+def is_listening(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    with contextlib.suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), 0.2).close()
+        return True
+    return False
+
+
+def await_port(port: int) -> None:
+    """Returns once somebody does."""
+    until = time.monotonic() + 60
+    while not is_listening(port):
+        assert time.monotonic() < until, f"nobody listens on port {port}"
+        time.sleep(0.02)
+
+
+class Server:
+    """`with Redis() as broker:`; a subclass says by `command` what is started, and by `answers`
+    whether it is up. `stop()` ends it as a host would, `start()` brings it back with its data."""
+
+    def __init__(self) -> None:
+        self.temporary = tempfile.TemporaryDirectory(prefix=f"{type(self).__name__}-")
+        self.folder, self.port = Path(self.temporary.name), free_port()
+        self.folder.chmod(0o755)            # some take another user's rights
+        self.process: subprocess.Popen | None = None
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def environment(self) -> dict:
+        return dict(os.environ)
+
+    def answers(self) -> bool:
+        """Whether it is up."""
+        return is_listening(self.port)
+
+    def start(self) -> None:
+        """Come up; returns when it answers."""
+        with open(self.folder / "out", "ab") as out:
+            self.process = subprocess.Popen(self.command(), cwd=self.folder, stdout=out, stderr=out,
+                                            env=self.environment(), stdin=subprocess.DEVNULL,
+                                            start_new_session=True)
+        until = time.monotonic() + 90
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"{type(self).__name__} did not start:\n"
+                                   + (self.folder / "out").read_text()[-2000:])
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """SIGKILL, to all its processes."""
+        process, self.process = self.process, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self.temporary.cleanup()
