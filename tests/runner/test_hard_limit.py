@@ -24,7 +24,7 @@ def server():
 def frozen_site(tmp_path, server):
     """(an installation on it, freeze, thaw)."""
     site = Shell.with_odd_jobs(tmp_path / "site", Pool(tmp_path).mariadb(server), grace="1s")
-    process = server._process
+    process = server.process
     yield (site, lambda: process.send_signal(signal.SIGSTOP),
            lambda: process.send_signal(signal.SIGCONT))
     process.send_signal(signal.SIGCONT)

@@ -6,21 +6,15 @@ the disk.
 """
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
-import time
 
-from tests.servers.ports import free_port
+from tests.servers.process import Server
 from tests.support.require import program
 
 USER, PASSWORD = "jobs", "test-pass@word/1"
 ENCODED = "test-pass%40word%2F1"
-PR_SET_PDEATHSIG = 1
 MEMORY_DISK = "/dev/shm"
 
 HOSTILE = ("--character-set-server=latin1", "--default-time-zone=-05:00", "--sql-mode=",
@@ -31,17 +25,15 @@ FAST = ("--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0",
         "--skip-log-bin", "--skip-name-resolve", "--skip-slave-start", "--max-connections=300")
 
 
-class MariaDB:
+class MariaDB(Server):
     """`with MariaDB() as server: url = server.database()`; `options` go to the server as they
     are."""
 
     def __init__(self, *options: str) -> None:
+        super().__init__(_place())
         self.options = options
-        self.folder = tempfile.mkdtemp(prefix="mariadb-", dir=_place())
         # short: a socket's path ends at 107 characters
-        self.socket = os.path.join(self.folder, "s")
-        self.port = free_port()
-        self._process: subprocess.Popen | None = None
+        self.socket = str(self.folder / "s")
         self._number = 0
 
     def __enter__(self) -> MariaDB:
@@ -55,10 +47,6 @@ class MariaDB:
             raise
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def install(self) -> None:
         """Make the system tables."""
         done = subprocess.run(
@@ -69,37 +57,17 @@ class MariaDB:
         if done.returncode:
             raise RuntimeError(f"mariadb-install-db failed:\n{done.stdout}{done.stderr}")
 
-    def start(self) -> None:
-        """Start the server and wait until it answers."""
+    def command(self) -> list[str]:
         # A tmpdir of its own: a server that starts removes all `#sql*` files from it, whosever they
         # are.
-        log = os.path.join(self.folder, "log")
-        self._process = subprocess.Popen(
-            [program("mariadbd", "mariadb-server"), "--no-defaults", f"--datadir={self._data}",
-             f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1",
-             f"--pid-file={self.folder}/pid", f"--log-error={log}", f"--tmpdir={self.folder}",
-             *self._as_root(), *FAST, *HOSTILE, *self.options],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            preexec_fn=_die_with_parent)
-        until = time.monotonic() + 60
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > until:
-                with open(log, "a+", encoding="utf-8", errors="replace") as file:
-                    file.seek(0)
-                    raise RuntimeError("mariadbd did not start:\n" + file.read()[-3000:])
-            time.sleep(0.02)
+        return [program("mariadbd", "mariadb-server"), "--no-defaults", f"--datadir={self._data}",
+                f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1",
+                f"--pid-file={self.folder}/pid", f"--tmpdir={self.folder}", *self._as_root(),
+                *FAST, *HOSTILE, *self.options]
 
     def stop(self, how: int = signal.SIGTERM) -> None:
-        """End the server; SIGKILL for a crash. `start` brings it back with its data."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(how)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        """End the server; SIGKILL for a crash."""
+        super().stop(how)
 
     def database(self, name: str = "") -> str:
         """The URL of a new, empty database, called so or by a number."""
@@ -136,7 +104,7 @@ class MariaDB:
     def _data(self) -> str:
         return os.path.join(self.folder, "data")
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
         import pymysql
 
         try:
@@ -159,10 +127,3 @@ def _place() -> str | None:
         return None
     roomy = room.f_bavail * room.f_frsize > 2 ** 31 and os.access(MEMORY_DISK, os.W_OK)
     return MEMORY_DISK if roomy else None
-
-
-def _die_with_parent() -> None:
-    """A killed test run must not leave a server behind (Linux only; elsewhere there is no such
-    call)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

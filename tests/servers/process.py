@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +13,15 @@ import time
 from pathlib import Path
 
 from tests.servers.ports import free_port
+
+PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    """A killed test run must not leave a server behind (Linux only; elsewhere there is no such
+    call)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def is_listening(port: int) -> bool:
@@ -33,9 +44,9 @@ class Server:
     """`with Redis() as broker:`; a subclass says by `command` what is started, and by `answers`
     whether it is up. `stop()` ends it as a host would, `start()` brings it back with its data."""
 
-    def __init__(self) -> None:
-        self.temporary = tempfile.TemporaryDirectory(prefix=f"{type(self).__name__}-")
-        self.folder, self.port = Path(self.temporary.name), free_port()
+    def __init__(self, place: str | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{type(self).__name__}-", dir=place))
+        self.port = free_port()
         self.folder.chmod(0o755)            # some take another user's rights
         self.process: subprocess.Popen | None = None
 
@@ -54,7 +65,7 @@ class Server:
         with open(self.folder / "out", "ab") as out:
             self.process = subprocess.Popen(self.command(), cwd=self.folder, stdout=out, stderr=out,
                                             env=self.environment(), stdin=subprocess.DEVNULL,
-                                            start_new_session=True)
+                                            start_new_session=True, preexec_fn=_die_with_parent)
         until = time.monotonic() + 90
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > until:
@@ -62,13 +73,13 @@ class Server:
                                    + (self.folder / "out").read_text()[-2000:])
             time.sleep(0.02)
 
-    def stop(self) -> None:
-        """SIGKILL, to all its processes."""
+    def stop(self, how: int = signal.SIGKILL) -> None:
+        """Send that to all its processes, and wait for its end."""
         process, self.process = self.process, None
         if process is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+                os.killpg(process.pid, how)
+            process.wait(60)
 
     def __enter__(self):
         self.start()
@@ -76,4 +87,4 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-        self.temporary.cleanup()
+        shutil.rmtree(self.folder, ignore_errors=True)
