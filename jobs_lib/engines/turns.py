@@ -18,7 +18,7 @@ from jobs_lib.records import namedtuple
 from .due import stopped
 
 PAGE = 300          # due rows that are read at once
-OF_ONE = 20         # where there are more: of one owner
+AHEAD = 20          # where there are more: of the next owners, or of one
 MOST_LEFT = 2000    # rows that a run may leave where they are
 URGENT = 0
 LONGEST = 64        # characters of an owner's id that is kept
@@ -84,19 +84,21 @@ class Ring:
         rows.sort(key=lambda row: [
             behind is not START and ordered(row["user_id"]) <= ordered(behind),
             *(ordered(row[name]) for name in ("user_id", "priority", self.queue.time, "id"))])
-        return [list(theirs) for _, theirs in groupby(rows, lambda row: row["user_id"])]
+        return _by_owner(rows)
 
     def _steps(self):
         """The first rows of each owner, from the one behind the last turn on."""
         met: set = set()
         order = f"user_id, {'priority, ' * (self.queue.priority and not self.ahead)}"
         for behind in dict.fromkeys((self._behind, START)):
-            while rows := self._due(f"{order}{self.queue.time}, id", OF_ONE, behind):
-                behind = rows[0]["user_id"]
-                if behind in met:
-                    return
-                met.add(behind)
-                yield [row for row in rows if row["user_id"] == behind]
+            while rows := self._due(f"{order}{self.queue.time}, id", AHEAD, behind):
+                lists = _by_owner(rows)
+                for theirs in lists[:-1] or lists:      # the last owner may have more of them
+                    behind = theirs[0]["user_id"]
+                    if behind in met:
+                        return
+                    met.add(behind)
+                    yield theirs
 
     def _due(self, order: str, most: int, behind=START) -> list[dict]:
         """Rows that are due and may be taken, of owners behind that one."""
@@ -111,6 +113,11 @@ class Ring:
             f"SELECT id, user_id, {priority}, {self.queue.time} FROM {self.work.table} WHERE "
             f"{self.work.pending} AND {rule} AND NOT {stopped(self.queue)} ORDER BY {order} "
             f"LIMIT {most}", left=list(self.left), behind=behind, **bound)
+
+
+def _by_owner(rows: list[dict]) -> list[list]:
+    """The rows of each owner, of rows in the order of their owners."""
+    return [list(theirs) for _, theirs in groupby(rows, lambda row: row["user_id"])]
 
 
 def _last(db, ring: str):
