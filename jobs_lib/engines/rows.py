@@ -7,7 +7,6 @@ and the others go on.
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database.values import chunked, keys_in, one_line, words
@@ -23,10 +22,10 @@ ASKED_AT_ONCE = 5_000                          # keys in one statement
 
 def owners_in(db, found: list[dict]) -> dict:
     """{id of a user that the rows name: its status}."""
-    ids, key = keys_in({row["user_id"] for row in found}), partial(db.key, "users")
-    known = {key(row["id"]): row["status"] for some in chunked(ids, ASKED_AT_ONCE)
+    ids = keys_in({row["user_id"] for row in found})
+    known = {db.key("users", row["id"]): row["status"] for some in chunked(ids, ASKED_AT_ONCE)
              for row in db.query("SELECT id, status FROM {users} WHERE id IN (:ids)", ids=some)}
-    return {owner: known[key(owner)] for owner in ids if key(owner) in known}
+    return {id: known[key] for id in ids if (key := db.key("users", id)) in known}
 
 
 def why_nobody_waits(owners: dict, user_id) -> str:

@@ -119,22 +119,6 @@ def test_what_no_living_run_is_sending_is_sent_five_minutes_later(bench, job, ru
     assert bench.ids(table, f"status = '{done}' AND attempts = 1") == [1, 2, 3]
 
 
-@pytest.mark.parametrize("status", ["done", "failed", "by_app"])
-@pytest.mark.parametrize("run", ["gone", ""])
-@pytest.mark.parametrize("job", QUEUES)
-# R2 R21: what the app had ended while a run had it in hand was sent by the next one
-def test_what_the_app_has_ended_stays_so_whoever_had_claimed_it(bench, job, run, status):
-    table, done = QUEUES[job]
-    due(bench, table, 2)
-    bench.db.execute(f"UPDATE {{{table}}} SET status = :status, claim_run = :run WHERE id = 2",
-                     run=run, status=done if status == "done" else status)
-    before = bench.rows(table)[1]["status"]
-    for _ in range(2):
-        bench.run(job)
-        assert bench.rows(table)[1]["status"] == before
-        assert bench.ids(table, f"status = '{done}' AND attempts > 0") == [1]
-
-
 STATUSES = ["Pending", "queued", "", "failing", "x" * 64, "0"]
 
 
