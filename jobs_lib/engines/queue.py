@@ -93,6 +93,7 @@ class Work:
         self.still = "+" + self.pending.lstrip("+")     # of rows that are found by their ids
         self.delays = queue.delays(ctx.options)
         self.due = self.find_due()
+        self.untimed = self.due.untimed     # what `schedule` gives a time
         self.begun = 0                  # rows that this run has begun
         self.unusable: dict = {}        # {row id: what is wrong with it}
         self.refused: list = []         # CannotStore of rows that were passed over
@@ -123,9 +124,10 @@ class Work:
 
     def schedule(self) -> None:
         """Give each pending row a time that it can be due at."""
-        for rule, time in self.due.untimed:
+        for rule, time in self.untimed:
             self.change(rule, f"{self.queue.time} = {time}", seconds=SCHEDULING,
                         **self.due.values)
+        self.due.untimed = ()           # from now on each has its time
 
     def change(self, rule: str, sets: str, *, seconds: float = CHANGING, counted: str = "",
                **values) -> None:
