@@ -55,7 +55,7 @@ INSIDE = {
     "ports.dns": "Answer FOUND NODATA NXDOMAIN UNKNOWN",
     "ports.http.message": "ANSWERED FAILED NOT_PUBLIC OURS REFUSED Request Response TIMEOUT "
                           "UNSENDABLE",
-    "ports.http.client": "Poster", "ports.http.connect": "is_own",
+    "ports.http.client": "Poster is_own",
     "ports.http.public_addresses": "NETWORKS_4 is_in is_public .",
     "ports.http.url": "UrlError host_of parse shown",
     "ports.mail.message": "Envelope IN_MEMORY Message Result",
@@ -138,12 +138,12 @@ def live_in(clock, outside, connecting, timeout: float) -> None:
     """From now on this process is on that clock and in that world: `outside` has the ends of the
     ports, `connecting` is called before each connection to the database."""
     from jobs_lib import clock as clocks
-    from jobs_lib.features.webhooks import requests
+    from jobs_lib.features.webhooks import dispatcher
     from jobs_lib.runner import resources
 
     clocks.now = clock.now
     resources.time = SimpleNamespace(monotonic=clock.monotonic, sleep=clock.sleep)
-    requests.threading = SimpleNamespace(Thread=_AtOnce)
+    dispatcher.threading = SimpleNamespace(Thread=_AtOnce)
     connect = resources.Ports.connect
 
     def connected(ports, **how):

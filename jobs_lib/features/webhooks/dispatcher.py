@@ -3,7 +3,7 @@ the other.
 
     pick       the next delivery that may begin beside those in flight (picker.py)
     begin      one commit: it is `sending`, its attempt on record
-    send       by a thread, which does nothing else (requests.py)
+    send       by a thread, which does nothing else
     settle     one commit: what came of one that is completed, for it and its endpoint
     conclude   at the end: owners of endpoints that fail for days are warned, or these disabled
 
@@ -11,28 +11,33 @@ Only this thread touches the database. What is in flight when the run is killed 
 """
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from queue import SimpleQueue
 
 from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT
 from jobs_lib.engines.queue import Work, until_stored
 from jobs_lib.engines.turns import Turn
+from jobs_lib.ports.http.message import Response
 
 from . import endpoints
-from .deliveries import MARGIN, PAUSE, Verdict, judge
+from .deliveries import MARGIN, OUR_ERROR, PAUSE, Verdict, judge, request
 from .picker import Lane, Picker
-from .requests import Requests
 
 ERRORS = 10                 # answered one after the other, and an endpoint is paused
 
 
 class Dispatcher:
-    """The loop of one run."""
+    """The loop of one run. What is in flight are rows, each with its `lane` (picker.py), and its
+    `response` once it is completed."""
 
     def __init__(self, ctx, work: Work) -> None:
-        self.ctx, self.db, self.work = ctx, ctx.db, work
-        self.seconds, self.requests = ctx.section("webhooks").timeout.total_seconds(), Requests(ctx)
+        self.ctx, self.db, self.work, self.poster = ctx, ctx.db, work, ctx.http()
+        self.seconds = ctx.section("webhooks").timeout.total_seconds()
         work.needs = self.seconds + MARGIN
-        self.picker = Picker(work, self.requests.in_flight)
+        self.in_flight: list[dict] = []
+        self.completed: SimpleQueue = SimpleQueue()
+        self.picker = Picker(work, self.in_flight)
         self.errors: Counter = Counter()        # {endpoint: errors that it answered in a row}
         self.failed: dict = {}                  # {endpoint: the Verdict that it may be disabled by}
         self.began_at = ctx.monotonic()
@@ -41,13 +46,13 @@ class Dispatcher:
         """Send what is due, each delivery once at most."""
         try:
             self._begin_more()
-            while self.requests.in_flight:
-                self._settle(self.requests.wait())
+            while self.in_flight:
+                self._settle(self._wait())
                 self._begin_more()
         finally:
             # whatever has failed: what is in flight is stored as soon as it can be
-            while self.requests.in_flight:
-                self._settle(self.requests.wait())
+            while self.in_flight:
+                self._settle(self._wait())
         for id in endpoints.conclude(self.ctx, self.failed):
             self._cancel("the endpoint was disabled", "webhook_id", id)
 
@@ -63,7 +68,7 @@ class Dispatcher:
                 # read only now: what its size does to a run is on record
                 row.update(lane=lane, payload=self.db.value(
                     "SELECT payload FROM {webhook_deliveries} WHERE id = :id", id=id))
-                self.requests.send(row)
+                self._send(row)
 
     def _may_go_on(self) -> bool:
         if self.ctx.hard_limit - self.ctx.monotonic() < self.work.needs:
@@ -85,7 +90,34 @@ class Dispatcher:
         lane.endpoint.update(known[row["webhook_id"]])
         return row
 
+    def _send(self, row: dict) -> None:
+        """Hand a row that has begun to a thread."""
+        now = self.ctx.clock()
+        self.in_flight.append(row)
+        try:
+            threading.Thread(target=self._post, args=(row, now), daemon=True).start()
+        except RuntimeError:            # the host allows no more of them: slower, but it goes on
+            self._post(row, now)
+
+    def _post(self, row: dict, now) -> None:
+        """In a thread: nothing of ours is touched but the row, and the queue of completed ones."""
+        try:
+            made = request(row, row["lane"].endpoint, now)
+            row["response"] = made if isinstance(made, Response) else self.poster.post(made)
+        except Exception as error:      # noqa: BLE001  (the main thread has it recorded)
+            row["error"] = error
+            row["response"] = Response(OUR_ERROR, text="it could not be sent: an error of ours")
+        self.completed.put(row)
+
     # What came of them
+
+    def _wait(self) -> dict:
+        """The next one that is completed, which none is later than its limit in time."""
+        row = self.completed.get()
+        self.in_flight.remove(row)
+        if "error" in row:
+            self.ctx.defect(row["error"], f"delivery {row['id']}")
+        return row
 
     def _settle(self, row: dict) -> None:
         """Store the result, then what it means for the other deliveries of the endpoint."""
@@ -98,7 +130,7 @@ class Dispatcher:
             self.failed[endpoint["id"]] = verdict
         if endpoints.postpone_if_paused(self.work, endpoint) or verdict.gone:
             self.picker.drop(endpoint["id"])
-        self.ctx.progress(self.work.begun - len(self.requests.in_flight))
+        self.ctx.progress(self.work.begun - len(self.in_flight))
 
     def _judge(self, row: dict) -> Verdict:
         """An endpoint that has answered so many errors in a row is paused by the last of them."""

@@ -1,5 +1,12 @@
-"""One POST: resolve, connect, secure, write, read, all before one deadline. Or, with `[webhooks]
-outbox`, for trying things out: each request is a file there, answered 200, and goes nowhere."""
+"""One POST: resolve, judge, connect, secure, write, read, all before one deadline. Or, with
+`[webhooks] outbox`, for trying things out: each request is a file there, answered 200, and goes
+nowhere.
+
+The name is resolved once, every answer judged, and only what was judged connected to. Between
+judging a name and connecting to it a second look-up could give another answer (DNS rebinding), so
+the socket is given the address itself. One answer that is not public spoils them all: an honest
+name has no private addresses beside public ones.
+"""
 from __future__ import annotations
 
 import contextlib
@@ -7,27 +14,21 @@ import http.client
 import os
 import re
 import socket
+import time
 from functools import cached_property
 
 from jobs_lib.folders import write
 from jobs_lib.paths import VERSION
 from jobs_lib.ports import deadline
+from jobs_lib.ports.outcomes import is_exhausted
 
-from .connect import Failure, connect, failing
-from .message import (
-    ANSWERED,
-    EXCERPT,
-    FAILED,
-    OURS,
-    REFUSED,
-    TIMEOUT,
-    UNSENDABLE,
-    Request,
-    Response,
-)
+from . import message, public_addresses
+from .message import Request, Response
 from .url import UrlError, parse
 
 AGENT = f"jobs-webhooks/{VERSION}"
+MOST_ADDRESSES = 4          # of one name that are tried
+BLACK_HOLE = ("192.0.2.1", "2001:db8::1")         # for documentation: nobody's own
 
 
 class Poster:
@@ -53,7 +54,7 @@ class Poster:
         except Failure as failure:
             return failure.response
         except socket.timeout:
-            return Response(TIMEOUT, text=f"no answer within {self.seconds:g} seconds")
+            return Response(message.TIMEOUT, text=f"no answer within {self.seconds:g} seconds")
 
     @cached_property
     def context(self):
@@ -81,8 +82,9 @@ def _keep(folder: str, request: Request, data: bytes) -> Response:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         write(os.path.join(folder, name), data)
     except OSError as error:
-        return Response(OURS, text=f"[webhooks] outbox = {folder}: {error.strerror or error}")
-    return Response(ANSWERED, 200, "", "written into a file, not sent")
+        why = error.strerror or error
+        return Response(message.OURS, text=f"[webhooks] outbox = {folder}: {why}")
+    return Response(message.ANSWERED, 200, "", "written into a file, not sent")
 
 
 def _prepare(request: Request) -> tuple:
@@ -91,14 +93,14 @@ def _prepare(request: Request) -> tuple:
     try:
         target = parse(request.url)
     except UrlError as error:
-        raise Failure(REFUSED, str(error)) from None
+        raise Failure(message.REFUSED, str(error)) from None
     lines = [f"POST {target.path} HTTP/1.1", f"Host: {target.header}", f"User-Agent: {AGENT}",
              *(f"{name}: {value}" for name, value in request.headers),
              f"Content-Length: {len(request.body)}", "Accept: */*",
              "Connection: close"]
     if not all(line.isascii() and line.isprintable() for line in lines):
-        raise Failure(UNSENDABLE, "a header of this delivery holds a control character, or one "
-                      "that is not ASCII")
+        raise Failure(message.UNSENDABLE, "a header of this delivery holds a control character, or "
+                      "one that is not ASCII")
     return target, "\r\n".join([*lines, "", ""]).encode("ascii") + request.body
 
 
@@ -109,19 +111,80 @@ def _answer(answer: http.client.HTTPResponse, sock) -> Response:
         if answer.status < 200 or not sock.room:        # an interim one, or a head without an end
             raise http.client.HTTPException
     except http.client.HTTPException:
-        raise Failure(FAILED, "there was no answer, or none that is HTTP") from None
+        raise Failure(message.FAILED, "there was no answer, or none that is HTTP") from None
     body = b""
     # whatever ends it: the status counts. It is read further than it is kept, so that the other
     # side is not cut off
     with contextlib.suppress(http.client.HTTPException, OSError):
         while piece := answer.read1(deadline.MOST):
             body += piece
-    return Response(ANSWERED, answer.status, answer.headers.get("retry-after", ""), excerpt(body))
+    return Response(message.ANSWERED, answer.status, answer.headers.get("retry-after", ""),
+                    excerpt(body))
 
 
 def excerpt(body: bytes) -> str:
     """The beginning of an answer as it may be stored and shown: printable, at most EXCERPT
     bytes."""
-    text = body[:2 * EXCERPT].decode("utf-8", "replace")
+    text = body[:2 * message.EXCERPT].decode("utf-8", "replace")
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return text.encode("utf-8")[:EXCERPT].decode("utf-8", "ignore")
+    return text.encode("utf-8")[:message.EXCERPT].decode("utf-8", "ignore")
+
+
+class Failure(Exception):
+    """An attempt that ends here, with this Response."""
+
+    def __init__(self, outcome: str, text: str) -> None:
+        super().__init__(text)
+        self.response = Response(outcome, text=text)
+
+
+@contextlib.contextmanager
+def failing(what: str):
+    """An OSError becomes the Failure whose text begins so; a time-out stays one."""
+    try:
+        yield
+    except socket.timeout:
+        raise
+    except (OSError, ValueError) as error:      # ValueError: a name that no certificate can be for
+        raise Failure(message.OURS if is_exhausted(error) else message.FAILED,
+                      f"{what} ({deadline.in_words(error)})") from None
+
+
+def connect(target, allowed, seconds: float):
+    """A socket connected to a host whose addresses are all public, or in a network that is allowed,
+    with a deadline so many seconds from now. Failure, or socket.timeout."""
+    until = time.monotonic() + seconds
+    with failing(f"the name {target.host} cannot be resolved"):
+        found = deadline.look_up(target.host.encode("ascii"), target.port, until)
+    if not all(_may(family, address, allowed) for family, _, _, _, address in found):
+        raise Failure(message.REFUSED, message.NOT_PUBLIC)
+    with failing("no connection"):
+        sock = deadline.connect(found[:MOST_ADDRESSES], until)
+    address = sock.getpeername()[0]
+    if sock.getsockname()[0] == address and not public_addresses.is_in(address, allowed):
+        sock.close()                    # one of our own that could not be recognized before
+        raise Failure(message.REFUSED, message.NOT_PUBLIC)
+    return sock
+
+
+def _may(family, address: tuple, allowed) -> bool:
+    if public_addresses.is_in(address[0], allowed):
+        return True
+    on_a_link = len(address) == 4 and address[3]
+    return not on_a_link and public_addresses.is_public(address[0]) and not is_own(family,
+                                                                                   address[0])
+
+
+def is_own(family, address: str) -> bool:
+    """Whether it is one of this host's own: only those can be bound to, and binding sends
+    nothing."""
+    return _binds(family, address) and not _binds(family, BLACK_HOLE[family == socket.AF_INET6])
+
+
+def _binds(family, address: str) -> bool:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True

@@ -11,7 +11,7 @@ registries of special-purpose addresses (RFC 6890 and its updates), also those t
 globally reachable, which are services of the network and nobody's endpoint; multicast, and what is
 reserved; metadata of clouds.
 
-Which addresses are this host's own no list can know: who connects looks (connect.py).
+Which addresses are this host's own no list can know: who connects looks (client.py).
 """
 from __future__ import annotations
 
