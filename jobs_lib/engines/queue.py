@@ -180,13 +180,12 @@ class Work:
         return []
 
     def usable(self, turns: list) -> list[dict]:
-        """The rows of these turns that still wait and can be worked on, but for those whose owner
-        is stopped meanwhile, or that are held back."""
+        """The rows of these turns that still wait and can be worked on, but what is held back."""
         rows = self.read([turn.id for turn in turns])
         reasons = invalid(self.db, self.queue.table, list(rows.values()))
         self.unusable.update(reasons)
         found = [{**rows[turn.id], "turn": turn} for turn in turns
-                 if turn.id in rows and turn.id not in reasons and not rows[turn.id]["is_stopped"]]
+                 if turn.id in rows and turn.id not in reasons]
         if any(row["lacks"] for row in found) and self.holds_missing():
             found = [row for row in found if not row["lacks"] or self.is_old(row)]
         return found
@@ -204,15 +203,15 @@ class Work:
         return True
 
     def read(self, ids: list) -> dict[object, dict]:
-        """{id: row} of those that wait, as a run works on them."""
+        """{id: row} of those that still wait, as a run works on them; none of a stopped owner."""
         queue = self.queue
         counted = ("attempts", "uncertain") if queue.works else ()
         columns = dict.fromkeys(("id", "user_id", *counted, queue.time, queue.added, queue.tried,
                                  *queue.columns))
         return {row["id"]: {**row, "seen": row} for row in self.db.query(
-            f"SELECT {', '.join(columns)}, CASE WHEN {queue.missing} THEN 1 ELSE 0 END AS lacks, "
-            f"CASE WHEN {stopped(queue)} THEN 1 ELSE 0 END AS is_stopped "
-            f"FROM {self.table} WHERE id IN (:ids) AND {self.still}", ids=ids)}
+            f"SELECT {', '.join(columns)}, CASE WHEN {queue.missing} THEN 1 ELSE 0 END AS lacks "
+            f"FROM {self.table} WHERE id IN (:ids) AND {self.still} AND NOT {stopped(queue)}",
+            ids=ids)}
 
     def begin(self, row: dict, room=None, before=None):
         """Make a row this run's, in one commit with `before()`, which stores the result in hand.
