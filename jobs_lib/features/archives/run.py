@@ -84,17 +84,17 @@ class Archiver:
 
     def work(self) -> None:
         """Finish what a dead run left, drop what is too old, then archive until nothing is left."""
-        for row in self.db.query("SELECT id, location, sha256, cutoff, status FROM "
-                                 f"{{audit_archives}} WHERE {UNFINISHED} ORDER BY id"):
-            if self._lives(row):
-                self.ctx.stop(OTHERS)
-            elif row["status"] == "writing":
-                self._discard(row)
-            else:
-                ids = read_back(self.store, _place_and_name(row)[1], row["sha256"])
-                self._delete(row["id"], ids, row["cutoff"])
-            if self.ctx.should_stop():
-                return
+        row = self.db.row("SELECT id, location, sha256, cutoff, status FROM {audit_archives} "
+                          f"WHERE {UNFINISHED} ORDER BY id LIMIT 1")
+        if row and self._lives(row):
+            self.ctx.stop(OTHERS)
+        elif row and row["status"] == "writing":
+            self._discard(row)
+        elif row:
+            ids = read_back(self.store, _place_and_name(row)[1], row["sha256"])
+            self._delete(row["id"], ids, row["cutoff"])
+        if self.ctx.should_stop():
+            return
         self._expire()
         while not self.ctx.should_stop(self.deleter.rows) and self._archive_next():
             pass

@@ -122,6 +122,6 @@ def preview(ctx) -> dict:
              f"a run would fail: {problem}" if made and problem else "")
     ctx.show(f"refuse {counted(len(refused), 'request')}", refused[:SHOWN])
     ctx.show(f"delete {counted(len(over), 'export')} whose time is over", over[:SHOWN])
-    if work.unusable:
-        ctx.count("invalid", len(work.unusable))
+    work.begun = len(made)
+    work.finish()
     return {**ctx.counts, "exported": len(made), "expired": len(over), "refused": len(refused)}
