@@ -17,7 +17,7 @@ is due again ten minutes later.
 from __future__ import annotations
 
 from jobs_lib.config.option_types import Option, argument, choice, duration, several, text
-from jobs_lib.job import AUDITS, NOTIFIES, declare
+from jobs_lib.job import NOTIFIES, declare
 
 
 @declare(
@@ -35,7 +35,7 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
     "the next date and its notice are one commit, made only if the domain is still the one that "
     "was checked.",
     sample=("id", "name", "status", "checked_at", "next_check_at"),
-    tables=NOTIFIES + AUDITS + "domains= destinations",
+    tables=NOTIFIES + "domains= destinations",
 )
 def job(ctx):
     """Query, judge, store and notify."""

@@ -84,7 +84,6 @@ def test_a_new_domain_with_its_records_is_verified_and_its_owner_notified_once(o
     assert notice(owned)[0] == "example.org is verified"
     assert look(owned, 24) == ONE
     assert kinds(owned) == ["domain_verified"]
-    assert [entry["event"] for entry in owned.rows("audit_logs")] == ["domain.verified"]
 
 
 def test_a_pending_domain_stays_pending_and_its_results_say_why(owned):
@@ -145,8 +144,6 @@ def test_a_verified_domain_is_warned_after_six_hours_and_then_loses_its_status(o
     look(owned, 24)
     assert row(owned)["status"] == "verified"           # it came back by itself
     assert kinds(owned) == ["domain_failing", "domain_failed", "domain_verified"]
-    assert [entry["event"] for entry in owned.rows("audit_logs")] == ["domain.failed",
-                                                                      "domain.verified"]
 
 
 @pytest.mark.parametrize("status, days", [("pending", 8), ("failed", 6)])

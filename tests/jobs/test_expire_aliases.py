@@ -96,16 +96,6 @@ def test_all_that_ended_is_in_one_notice(owned):
             in row["body_text"])
 
 
-def test_what_was_told_and_is_switched_on_again_with_its_old_end_is_not_told_again(owned):
-    owned.table("aliases", [alias(1, owned.ago(hours=1))])
-    owned.run(JOB)
-    owned.db.execute("UPDATE {aliases} SET active = 1")
-    owned.table("aliases", [alias(2, owned.ago(minutes=1))])
-    assert owned.run(JOB) == {"expired": 2, "notices": 1}
-    assert "a1@" not in owned.rows("notifications")[-1]["body_text"]
-    assert audited(owned) == [1, 1, 2]
-
-
 # The notice before
 
 def test_three_days_before_its_end_an_alias_is_announced_once(owned):

@@ -9,7 +9,7 @@ from typing import Any
 
 from jobs_lib import clock
 from jobs_lib.database.values import INVALID
-from jobs_lib.engines import attempts, audit, guard
+from jobs_lib.engines import attempts, guard
 from jobs_lib.engines.attempts import POSTPONED, UNCERTAIN
 from jobs_lib.engines.due import Due
 from jobs_lib.engines.queue import EVERY_ONE, Work, work_if_due
@@ -183,10 +183,6 @@ class Looks(Work):
         if event:
             notices.queue(ctx, row, event, values.get("failing_since"), results)
             ctx.count(event)
-        if event in (VERIFIED, FAILED):
-            audit.record(db, now=ctx.now, user_id=row["user_id"], event=f"domain.{event}",
-                         severity="info" if event == VERIFIED else "warning",
-                         details={"domain_id": row["id"], "name": row["name"], "wrong": found})
         ctx.count("checked")
         ctx.count("unknown", verdict == UNKNOWN)
         ctx.log.event("domain checked", domain_id=row["id"], verdict=verdict, change=event,
