@@ -74,21 +74,3 @@ def test_what_fails_behind_a_commit_counts_and_logs_none_of_it_twice(bench, stat
     assert lines.count(("endpoint disabled", None)) == counts.get("disabled", 0)
     ended = [one for one in bench.rows("webhook_deliveries") if one["status"] == "failed"]
     assert len(ended) == counts.get("cancelled", 0)
-
-
-def test_what_was_cancelled_before_the_database_failed_is_counted(bench):      # R70
-    flood(bench, 8, 1, 1201)
-    bench.web.answer = lambda _: Response(ANSWERED, 410)
-    commits: list = []
-
-    def statement(sql, _values) -> None:
-        if CANCELS in sql:
-            commits.append(sql)
-            if len(commits) == 2:
-                raise Busy("the database is busy")
-    bench.on_statement = statement
-    bench.attempt(JOB)
-    assert bench.result["counts"] == {**NONE, "retried": 1, "disabled": 1, "cancelled": 500}
-    assert len(bench.ids("webhook_deliveries", "status = 'failed'")) == 500
-    bench.on_statement, bench.now = None, bench.ahead(hours=1)
-    assert bench.run(JOB)["cancelled"] == 701       # the next runs go on

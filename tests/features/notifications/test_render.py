@@ -67,13 +67,6 @@ def test_no_markup_of_a_sender_reaches_the_page(write):     # R35
     assert "&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; Bcc: all@example.org" in page
 
 
-def test_a_value_is_never_read_as_a_template(write):
-    row = write("{{signature}} {{#items}}", "{{{name}}}")
-    for body in (row["body_text"], row["body_html"]):
-        assert "{{signature}} {{#items}}" in body
-        assert "{{{name}}}" in body
-
-
 def test_a_file_of_the_operators_takes_the_place_of_ours(write):
     (write.folder / f"{KIND}.txt").write_bytes(
         "\ufeffSubject: Mine: {{count}}\r\n\r\nIn my words.\r\n".encode())
@@ -99,12 +92,10 @@ def test_one_that_is_broken_is_an_error_and_ours_is_sent(write, content, why):
     assert mistakes(write)[-1]["kind"] == KIND
 
 
-@pytest.mark.parametrize("odd", ["link", "folder", "no folder"])
+@pytest.mark.parametrize("odd", ["link", "no folder"])
 def test_what_is_no_file_is_reported_and_holds_nobody_up(write, odd):
     if odd == "link":
         (write.folder / f"{KIND}.txt").symlink_to("nowhere")
-    elif odd == "folder":
-        (write.folder / f"{KIND}.txt").mkdir()
     else:
         write.folder.rmdir()
     assert "ann@club.example" in write()["body_text"]
