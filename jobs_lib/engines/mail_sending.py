@@ -109,8 +109,9 @@ class MailSender:
                 if self.ctx.monotonic() >= self.look_again_at:
                     break
             self.store()
-            for row in waiting:                 # to be looked at once more
-                row["turn"].ring.left.discard(row["id"])
+            # urgent rows may have come in, owners may have been suspended: these are taken again
+            for row in waiting:
+                row["turn"].ring.give_back(row["turn"])
 
     def finish(self) -> JobsError | None:
         """Report why the run ends before all is sent, and share the relay's state with the other
@@ -135,18 +136,15 @@ class MailSender:
     def _take(self) -> list[dict]:
         """The next rows, if there are any and the run may go on."""
         most = self.ctx.within_limit(AT_ONCE, self.work.begun)
-        if most == 0:
-            self._stop_if_due("limit")
         # perhaps by another process, meanwhile
-        elif paused := relay.paused(self.ctx.db, self.ctx.clock()):
-            self._stop_if_due(f"the relay is paused {paused}")
-        if most == 0 or paused or not self._may_go_on():
+        paused = relay.paused(self.ctx.db, self.ctx.clock())
+        if paused or most == 0:
+            self._stop_if_due(f"the relay is paused {paused}" if paused else "limit")
             return []
-        # urgent rows may have come in
+        if not self._may_go_on():
+            return []
         if self.ctx.monotonic() >= self.look_again_at:
             self.work.schedule()
-            for ring in self.rings:
-                ring.forget()
             # from now: giving times may take as long as the rows may go without a look
             self.look_again_at = self.ctx.monotonic() + RECHECK_SECONDS
         return next(filter(None, (self.work.take(ring, most) for ring in self.rings)), [])
@@ -169,36 +167,31 @@ class MailSender:
         address = words(row[self.source.to]).lower()
         row.update(domain=address.rpartition("@")[2][:254] or None,
                    recipient=self.ctx.keyed(address))
-        while True:
-            found = self.work.begin(row, self._room, self._store if self.in_hand else None)
-            self.in_hand = None
-            if not isinstance(found, Refusal):
-                return found
-            if not self._may_ask_again(row, found):
-                return False
+        found = self.work.begin(row, self._room, self._store if self.in_hand else None)
+        self.in_hand = None
+        if not isinstance(found, Refusal):
+            return found
+        self._refused(row["turn"], found)
+        return False
 
     def _room(self, row: dict) -> Refusal | None:
         is_first = self.source.first_attempts == FIRST and row["attempts"] == 0
         return self.limits.room(row["turn"].urgent, row["turn"].ring.ahead, not is_first)
 
-    def _may_ask_again(self, row: dict, refusal: Refusal) -> bool:
-        """Whether to ask for room once more, after a wait. Else the run ends, but for the rows that
-        the refusal leaves alone."""
+    def _refused(self, turn, refusal: Refusal) -> None:
+        """End the run, but for the rows that the refusal leaves alone; for a minute's room it
+        waits."""
         if refusal.limit == FAILURES:
             if not self.failures_reached:
-                self.failures_reached = refusal.words
                 self.work.also += self.source.first_attempts
-                for ring in self.rings:
-                    ring.forget()
-            return False
-        if row["turn"].ring.ahead:              # urgent rows take their owners' turns from now on
-            self.rings.remove(row["turn"].ring)
-            return False
-        if refusal.limit == MINUTE:
+            self.failures_reached = refusal.words
+        elif turn.ring.ahead:                   # urgent rows take their owners' turns from now on
+            self.rings.remove(turn.ring)
+        elif refusal.limit == MINUTE:
             self.ctx.sleep(RECHECK_SECONDS)
+            turn.ring.give_back(turn)
         else:
             self.ctx.stop(refusal.words)
-        return self._may_go_on()
 
     def _cancel(self, row: dict, reason: str) -> None:
         if self.ctx.db.batch(lambda: self.work.end(row, f"cancelled: {reason}")):

@@ -33,8 +33,7 @@ class Ring:
 
     ahead    urgent rows alone
     passed   owners whose rows are left where they are
-    left     ids of rows that were taken and not begun: none is taken twice, unless it is given
-             back by taking it out of this set
+    left     ids of rows that were taken and not begun: none is taken twice, unless it is given back
     """
 
     def __init__(self, work, ahead: bool = False) -> None:
@@ -62,8 +61,9 @@ class Ring:
             self._behind = turns[-1].owner
         return turns
 
-    def forget(self) -> None:
-        """Go on behind who was served last: those who were taken since are given back."""
+    def give_back(self, turn: Turn) -> None:
+        """It was taken, and is to be looked at once more: go on behind who was served last."""
+        self.left.discard(turn.id)
         self._behind = self._stored
 
     def move(self, turn: Turn) -> None:
