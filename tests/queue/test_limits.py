@@ -7,7 +7,7 @@ import pytest
 
 from tests.queue.filling import BOTH, FORWARDS, NOTICES, fill, order, owners, sent, statuses
 from tests.servers.smtp_sink import Sink
-from tests.support.product import RELAY, RETRY, SENT, Result, limits
+from tests.support.product import RETRY, SENT, Result, limits
 from tests.support.shell import Shell
 
 CROWD = range(1000, 1200)
@@ -164,30 +164,17 @@ def test_what_the_relay_never_saw_is_not_counted(shared, job):     # R37
     assert shared.run(job)["sent"] == 2
 
 
-def test_what_was_postponed_is_not_counted(shared):     # R37 R27
-    shared.config(mail={"per_hour": "2"})
-    fill(shared, FORWARDS, CROWD)
-    shared.outbox.answer = lambda _: Result(RELAY, None, "", "connection refused")
-    shared.fails(FORWARDS)
-    shared.outbox.answer = None
-    shared.now = shared.ahead(minutes=6)
-    assert shared.run(FORWARDS)["sent"] == 2
-
-
-def test_attempts_of_a_clock_that_was_ahead_do_not_stop_all_mail(shared):     # R37 R68
+@pytest.mark.parametrize("outcome, kind, hours, counted", [
+    ("postponed", "forward", 0.5, 0), ("unusable", "forward", 0.5, 0),
+    ("sent", "forward", -400 * 24, 0),                          # by a clock that was ahead
+    ("sending", "notification", 0.5, 2),                        # of a run that died
+    ("refused", "mail", 0.5, 2), ("sent", "webhook", 0.5, 0), ("sent", "forward", 1.1, 0)])
+def test_which_attempts_count(shared, outcome, kind, hours, counted):     # R37 R68
     shared.config(mail={"per_hour": "5"})
     fill(shared, FORWARDS, CROWD)
-    shared.table("attempts", [{"kind": "forward", "item_id": 1, "outcome": "sent",
-                               "began_at": shared.ahead(days=400)}] * 9)
-    assert shared.run(FORWARDS)["sent"] == 5
-
-
-def test_an_attempt_of_a_run_that_died_counts(shared):     # R37
-    shared.config(mail={"per_hour": "5"})
-    fill(shared, FORWARDS, CROWD)
-    shared.table("attempts", [{"kind": "notification", "item_id": 1, "outcome": "sending",
-                               "run_id": "gone", "began_at": shared.ago(minutes=9)}] * 2)
-    assert shared.run(FORWARDS)["sent"] == 3
+    shared.table("attempts", [{"kind": kind, "item_id": 1, "outcome": outcome,
+                               "began_at": shared.ago(hours=hours)}] * 2)
+    assert shared.run(FORWARDS)["sent"] == 5 - counted
 
 
 def test_an_account_that_is_gone_leaves_its_attempts_counted(shared):     # R37 R56
