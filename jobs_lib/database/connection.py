@@ -264,10 +264,6 @@ class Database:
             return value.lower().rstrip(" ")
         return value
 
-    def by_key(self, table: str) -> str:
-        """What is put behind the table's name in a statement that goes by its key."""
-        return "" if table in self.text_keys else self.dialect.by_key
-
     def from_start(self, table: str) -> str:
         """The condition for all rows of a table, for pages in the order of its key."""
         return "1 = 1" if table in self.text_keys else "id > 0"

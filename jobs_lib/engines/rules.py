@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs_lib.config.option_types import Option, duration, limited, optional
+from jobs_lib.config.option_types import Option, duration, optional
 from jobs_lib.job import NAMES_FILES, Job
 from jobs_lib.records import namedtuple
 
@@ -30,9 +30,8 @@ Purge.__doc__ = """The rows of a table that are deleted by their age. `files`: t
 a file in the spool, deleted with the last row that names it."""
 
 
-def keep(default: str, meaning: str, least: str = "0s") -> Option:
+def keep(default: str, meaning: str, kind=duration) -> Option:
     """An option that says how long rows are kept: a duration, or off."""
-    kind = duration if least == "0s" else limited(duration, least)
     return Option(optional(kind), default, meaning)
 
 

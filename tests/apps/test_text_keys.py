@@ -11,7 +11,9 @@ import pytest
 import jobs_lib
 from tests.support import keyed
 from tests.support.bench import Bench
+from tests.support.databases import bulk
 from tests.support.product import NAMES, UsageError, table
+from tests.support.totals import added_up
 from tests.test_hostile_rows import JOBS, MALLORY, all_run, configured, due, healthy
 
 # Not compared: what is random or derived from a key, how long something takes or is.
@@ -197,3 +199,17 @@ def test_an_export_is_downloaded_by_its_link_and_a_purged_row_known_by_its_key(s
     for words in (("status",), ("list",), ("metrics",),
                   ("report", "--output", str(service.folder / "page.html"))):
         service.command(*words, code=None)
+
+
+@with_keys(("sqlite", keyed.UUIDS), ("mariadb", keyed.UUIDS))
+def test_rows_whose_keys_are_text_go_by_their_ids_and_are_added_up(text_bench):         # R58
+    moments = {**dict.fromkeys(range(1, 2501), 91),
+               **{id: 91 if id % 9 else 1 for id in range(5000, 9000, 8)}}
+    bulk(text_bench.db, "message_logs", ["id", "user_id", "direction", "status", "created_at"],
+         [(id, 1, "forward", "delivered", text_bench.ago(days=days))
+          for id, days in moments.items()])
+    assert text_bench.run("purge_message_logs", limit=1001)["deleted"] == 1001
+    text_bench.run("purge_message_logs")
+    assert {*text_bench.ids("message_logs")} == {id for id, days in moments.items() if days < 90}
+    assert text_bench.db.value("SELECT SUM(email_count) FROM "
+                               f"{added_up(text_bench.db)}") == len(moments)

@@ -6,7 +6,6 @@ import pytest
 from tests.support import databases, keyed
 from tests.support.product import (
     DatabaseError,
-    app_tables,
     check,
     connect,
     fit,
@@ -42,7 +41,6 @@ def test_numbers_change_nothing(engine_url):                                 # R
     db = connect(engine_url)
     assert check(db)
     assert (db.text_keys, keys.types(db), keys.unfit(db)) == ({}, {}, [])
-    assert {db.by_key(name) for name in app_tables.TABLES} == {db.dialect.by_key}
     db.close()
 
 
