@@ -183,17 +183,6 @@ def test_own_retentions_of_many_at_once_wait(known, chosen, others, is_held):
     assert "held" not in known.run(JOB)
 
 
-# What has no log row
-
-def test_headers_without_their_rows_wait_where_they_are_many(bench):
-    bench.table("header_snapshots", [{"message_log_id": at} for at in range(1, 22)])
-    bench.table("message_logs", [{"id": at, "created_at": bench.now} for at in range(1, 11)])
-    job = "purge_header_snapshots"
-    assert bench.run(job) == {"deleted": 0, "held": 11}
-    assert bench.run(job, yes=True, limit=1) == {"deleted": 1}
-    assert bench.run(job) == {"deleted": 10}
-
-
 def test_times_before_2001_are_none(known):                                     # R23
     logs(known, 1, days=365 * 26)
     logs(known, 1, days=365 * 20)

@@ -46,21 +46,6 @@ def test_after_14_days_without_cron_deletions_wait_72_hours_and_all_goes_on_alon
 
 
 @pytest.mark.slow
-def test_an_account_with_5000_aliases_is_closed_and_erased(bench):     # R79
-    service = Service(bench, *ALL)
-    service.bench.bulk("aliases", [{"user_id": 1, "address": f"b{number}@service.test",
-                                    "created_at": service.bench.ago(days=20)}
-                                   for number in range(4999)])
-    sql("UPDATE users SET status = 'deleted', deleted_at = '2026-11-24 15:00:00' "
-        "WHERE id = 1")(service)
-    service.pass_time(4)
-    assert service.number("{aliases} WHERE user_id = 1 AND active = 0") == 5000
-    service.pass_time(8 * 24, step=12)
-    assert (service.number("{aliases}"), service.number("{users}")) == (19, 19)
-    assert service.held == service.alerts == {}
-
-
-@pytest.mark.slow
 def test_one_agencys_60_domains_among_30_owners_are_warned_of_and_lost(bench):     # R79
     service = Service(bench, "check_domains", owners=30)
     service.bench.bulk("domains", [{
