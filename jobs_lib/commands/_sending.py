@@ -4,15 +4,12 @@ It goes the way of all mail: the transport of [mail], within its limits, and cou
 """
 from __future__ import annotations
 
-import sys
 import time
 
 from jobs_lib import masking
 from jobs_lib.database.schema import version
 from jobs_lib.engines import attempts, limits, relay
 from jobs_lib.errors import FAILED, OK
-from jobs_lib.output.console import WIDEST, Paint, columns
-from jobs_lib.output.layout import wrapped
 from jobs_lib.ports.mail import open_transport
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message, Result
 from jobs_lib.ports.mail.replies import digest
@@ -86,13 +83,9 @@ def send(session, envelope: Envelope, content: bytes, item: str) -> int:
 
 
 def _show(console, done: list[dict], envelope: Envelope, transport: str) -> None:
-    # a pipe gets whole lines
-    width = min(columns(), WIDEST) if sys.stdout.isatty() else sys.maxsize
-    paint = Paint(sys.stdout)
     for each in done:
-        first, *rest = wrapped(("" if each["ok"] else "FAILED: ") + each["answer"], width,
-                               f"{each['step']:<{STEP}}", " " * STEP)
-        console.answer("\n".join([first if each["ok"] else paint("red", first), *rest]))
+        failed = "" if each["ok"] else "FAILED: "
+        console.report(f"{each['step']:<{STEP}}{failed}{each['answer']}")
     if not done[-1]["ok"]:
         console.report(f"-> {FIX}")
     elif transport == "maildir":

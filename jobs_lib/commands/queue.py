@@ -5,10 +5,10 @@ the other side said last. That is all that is not finished, by the time of its n
 --failed what has failed for good, the newest first; with --owner all that is stored for that
 account, finished items too, the newest first.
 
-With an ID it is that item alone: what is stored, each attempt with its answer and how long it took,
-what is next and why, until when it is kept, and by which option. A domain is also called by its
-name, a deletion by the id of its account. Addresses are masked; contents are never shown. Times are
-in `[core] timezone`, in the JSON in UTC.
+With an ID it is that item alone: what is stored, each attempt with its answer, what is next and
+why, until when it is kept, and by which option. A domain is also called by its name, a deletion by
+the id of its account. Addresses are masked; contents are never shown. Times are in `[core]
+timezone`, in the JSON in UTC.
 """
 from __future__ import annotations
 

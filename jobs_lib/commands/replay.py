@@ -1,15 +1,13 @@
 """Put failed items back into their queue, to be sent again.
 
 They have all attempts ahead, as if they had never been tried; one that came in more than 7 days ago
-has one. Name items by their ids, or take --all that has failed. 20 are due now, the others in lots
-of 20: forwards and notices at half of the limits in [mail], so that new mail is not behind them,
-webhooks at 100 a minute. It says when the last one will be due.
+has one. Name items by their ids, or take --all that has failed but what you have cancelled. They
+are due in lots of 20, the first now, so that new ones have room: mail at half of the limits in
+[mail], webhooks at 100 a minute.
 
 Sent items can be sent again too, by their ids: a forward as long as its raw message is still in the
-spool, a webhook under the same id, by which its endpoint recognises it; a sent notice cannot, since
-its text is not kept. Items that are in the queue already, have lost their content, or would be
-cancelled by the next run are refused; with --all also what you have cancelled. `jobs.py queue QUEUE
-ID` says that an item was put back.
+spool, a webhook under the same id, by which its endpoint recognises it; of a sent notice the text
+is not kept. What waits, has lost its content, or would be cancelled by the next run is refused.
 """
 from __future__ import annotations
 

@@ -13,9 +13,10 @@ from jobs_lib.database.values import LARGEST_KEY, chunked, keys_in, one_line, wo
 from jobs_lib.errors import UsageError
 
 from . import attempts, rows
-from .due import Due, Queue, due, has_status
+from .due import Due, Queue, due, has_status, stopped
 
 CANCELLED_BY = "cancelled: "
+STOPPED = "its owner is suspended or deleted"
 AT_ONCE = 500                   # rows of a page
 
 
@@ -124,7 +125,7 @@ class Items:
         if queue.works:
             names += ["attempts", "claim_run", queue.error]
         columns = columns or ", ".join(dict.fromkeys(names))
-        sql = (f"SELECT {columns}, {due_now.when} AS due_at, {queue.after_deletion} AS to_deleted "
+        sql = (f"SELECT {columns}, {due_now.when} AS due_at, {stopped(queue)} AS is_stopped "
                f"FROM {{{queue.table}}} WHERE id IN (:ids){lock}")
         for some in chunked(ids, rows.ASKED_AT_ONCE):
             found.update((row["id"], row)
@@ -169,14 +170,13 @@ class Items:
         waits = [row for row in found
                  if row["status"] == queue.waits and row["id"] not in wrong]
         cancelled = self.reasons_to_cancel(waits) if waits else {}
-        owners = rows.owners_in(self.db, waits)
         for row in found:
             id, state = row["id"], one_line(row["status"])
             next_at, why = None, ""
             if id in wrong and state in self.unfinished:
                 state, why = "invalid", f"the next run of {queue.job} ends it: {wrong[id]}"
-            elif state == queue.waits and (held := stopped(owners, row)):
-                state, why = "waiting", f"its owner is {held}"
+            elif state == queue.waits and row["is_stopped"]:
+                state, why = "waiting", STOPPED
             elif state == queue.waits:
                 next_at = clock.parse_any(row["due_at"]) or self.now
                 state = "waiting" if next_at > self.now else "due"
@@ -198,13 +198,6 @@ class Items:
         if not self.options.enabled:
             found.append(f"{name} is switched off: [{name}] enabled = no.")
         return found
-
-
-def stopped(owners: dict, row: dict) -> str:
-    """The status of its owner, by which a row waits where it is, or ""."""
-    status = owners.get(row["user_id"], "")
-    is_free = status == "deleted" and row["to_deleted"]
-    return status if status in ("suspended", "deleted") and not is_free else ""
 
 
 class Shown(dict):

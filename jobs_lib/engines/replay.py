@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from . import attempts, rows
-from .items import CANCELLED_BY, Items, stopped
+from .items import CANCELLED_BY, STOPPED, Items
 
 BY_HAND = f"{CANCELLED_BY}by the operator"
 NO_ROW = "there is no such row (it may have been purged)"
@@ -57,12 +57,8 @@ def _why_not_put_back(items: Items, failed_only: bool, found: list[dict]) -> dic
     wrong = rows.invalid(items.db, items.queue.table, found)
     refused = {row["id"]: why for row in found
                if (why := wrong.get(row["id"]) or _why_kept(items, failed_only, row))}
-    # such a row would be cancelled by the next run, or wait until all of the account is deleted
-    good = [row for row in found if row["id"] not in refused]
-    owners = rows.owners_in(items.db, good)
-    refused.update(items.reasons_to_cancel(good))
-    refused.update((row["id"], "the account is deleted") for row in good
-                   if stopped(owners, row) == "deleted")
+    # the next run would only cancel it
+    refused.update(items.reasons_to_cancel([row for row in found if row["id"] not in refused]))
     return refused
 
 
@@ -72,6 +68,8 @@ def _why_kept(items: Items, failed_only: bool, row: dict) -> str:
         return f"it has not failed, its status is {status}"
     if failed_only and row[items.queue.error] == BY_HAND:
         return "you have cancelled it; by its id it can be replayed"
+    if row["is_stopped"]:
+        return STOPPED
     return "" if items.has_content(row) else items.lost
 
 

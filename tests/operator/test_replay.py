@@ -89,7 +89,7 @@ def test_a_failed_row_is_as_new_and_the_next_run_sends_it(service, kind):       
     *(("forward", {"status": "sent", "raw_path": path},
        "its raw message is missing from the spool")
       for path in ("gone.eml", "../config.ini", "/etc/passwd", "link")),
-    ("forward", {"user_id": 3}, "the account is deleted"),
+    ("forward", {"user_id": 3}, "its owner is suspended or deleted"),
     ("notification", {"status": "sent", "body_text": None}, "its content was deleted"),
     ("notification", {"body_text": None}, "its content was deleted"),
     ("webhook", {"payload": None}, "its content was deleted"),
@@ -194,11 +194,10 @@ def test_what_a_kill_leaves_is_put_back_by_the_same_again(tmp_path, sqlite_url):
     killed = service("replay", "forward", "--all", kill=at_sql("INSERT INTO {attempts}", 2))
     assert killed.code == -signal.SIGKILL
     assert service.statuses() == {"pending": 500, "failed": 700}
-    number = "SELECT COUNT(*) FROM {attempts} WHERE outcome = 'replayed'"
-    assert service.db.value(number) == 500
     assert len(service.json("replay", "forward", "--all")["replayed"]) == 700
     assert service.statuses() == {"pending": 1200}
-    assert service.db.value(number) == 1200
+    # each was put on record once
+    assert service.db.value("SELECT COUNT(*) FROM {attempts} WHERE outcome = 'replayed'") == 1200
     service.close()
 
 
@@ -230,21 +229,16 @@ def test_cancel_ends_what_waits_and_refuses_the_rest(service):     # R77
 
 
 def test_cancel_all_ends_what_waits_of_an_owner_and_of_a_time(service):     # R77
-    waits = {"status": "pending", "finished_at": None}
-    old = rows(service, "forward", 3, **waits, created_at=service.ago(days=2))
-    old += rows(service, "forward", status="pending", created_at=service.ago(days=2))
-    rows(service, "forward", 1, **waits)
-    rows(service, "forward", 2, **waits, user_id=BEN)
-    found = service.command("cancel", "forwards", "--all", "--json",
-                            "--before", clock.text(service.ago(hours=24)))
-    assert sorted(json.loads(found)["cancelled"]) == old
-    assert service.command("cancel", "forwards", "--all", "--owner", "ben@home.example",
-                           "--since", clock.text(service.ago(hours=24))) == (
-        "2 forwards cancelled, nothing is sent\n")
-    assert service.command("cancel", "forwards", "--all") == (
-        "1 forward cancelled, nothing is sent\n")
-    assert service.command("cancel", "forwards", "--all") == (
-        "0 forwards cancelled, nothing is sent\n")
+    at = clock.text(service.ago(hours=24))
+    old = rows(service, "forward", 3, status="pending", created_at=service.ago(days=2))
+    rows(service, "forward", 1, status="pending")
+    rows(service, "forward", 2, status="pending", user_id=BEN)
+    found = service.command("cancel", "forwards", "--all", "--json", "--before", at)
+    assert json.loads(found)["cancelled"] == old
+    for words, said in ((("--owner", "ben@home.example", "--since", at), "2 forwards"),
+                        ((), "1 forward"), ((), "0 forwards")):
+        assert service.command("cancel", "forwards", "--all", *words) == (
+            f"{said} cancelled, nothing is sent\n")
 
 
 def test_a_run_under_way_does_not_send_what_is_cancelled(service):        # R77

@@ -7,7 +7,7 @@ from jobs_lib.database import stored
 from jobs_lib.database.values import one_line
 from jobs_lib.engines import limits
 from jobs_lib.engines.due import Due
-from jobs_lib.engines.items import Items
+from jobs_lib.engines.items import STOPPED, Items
 from jobs_lib.engines.rows import owners_in, why_nobody_waits
 from jobs_lib.features import queues
 
@@ -150,11 +150,9 @@ class Domains(Items):
         owners = owners_in(self.db, found)
         for row in found:
             next_at = clock.parse_any(row["due_at"])
-            why = why_nobody_waits(owners, row["user_id"])
-            if owners.get(row["user_id"]) == "suspended":
-                why = "its owner is suspended"
-            elif not next_at:
-                why = why or "given up: it is checked again once its owner asks for it"
+            why = STOPPED if row["is_stopped"] else why_nobody_waits(owners, row["user_id"])
+            if not (next_at or why):
+                why = "given up: it is checked again once its owner asks for it"
             yield {"state": one_line(row["status"]), "next_at": next_at, "why": why,
                    "attempts": row["failures"], "most": None,
                    "answer": in_words(stored.document(row["dns_results"]))}
