@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from . import attempts, rows
-from .items import CANCELLED_BY, STOPPED, Items
+from .items import CANCELLED_BY, Items
 
 BY_HAND = f"{CANCELLED_BY}by the operator"
 NO_ROW = "there is no such row (it may have been purged)"
@@ -55,21 +55,22 @@ def _in_pages(items: Items, pages, why_not, change) -> tuple[list, dict]:
 
 def _why_not_put_back(items: Items, failed_only: bool, found: list[dict]) -> dict:
     wrong = rows.invalid(items.db, items.queue.table, found)
-    refused = {row["id"]: why for row in found
-               if (why := wrong.get(row["id"]) or _why_kept(items, failed_only, row))}
+    owners = rows.owners_in(items.db, found)
+    refused = {row["id"]: why for row in found if (
+        why := wrong.get(row["id"]) or _why_kept(items, failed_only, row, owners))}
     # the next run would only cancel it
     refused.update(items.reasons_to_cancel([row for row in found if row["id"] not in refused]))
     return refused
 
 
-def _why_kept(items: Items, failed_only: bool, row: dict) -> str:
+def _why_kept(items: Items, failed_only: bool, row: dict, owners: dict) -> str:
     status = row["status"]
     if status != "failed" and (failed_only or status != items.queue.done):
         return f"it has not failed, its status is {status}"
     if failed_only and row[items.queue.error] == BY_HAND:
         return "you have cancelled it; by its id it can be replayed"
-    if row["is_stopped"]:
-        return STOPPED
+    if row["is_stopped"] and owners.get(row["user_id"]) == "deleted":
+        return "the account is deleted"
     return "" if items.has_content(row) else items.lost
 
 
