@@ -4,7 +4,7 @@ stop.
     take      the next rows, owners in turn, urgent ones ahead
     begin     if the relay's limits have room: claim the row and put the attempt on record
     send      hand the message to the relay
-    store     what came of it, in the commit that begins the next one
+    store     what came of it, at once
 
 Forwards and notices go this way. What differs between them, such as where a message comes from, is
 a `MailSource`'s; the loop and what a failure of the relay means are here, the queue in queue.py,
@@ -69,10 +69,7 @@ def send_due(work: Work, source: MailSource, others_wait) -> JobsError | None:
     Returns why mail could not be sent, if it could not; the messages keep their attempts.
     """
     sender = MailSender(work, source, others_wait)
-    try:
-        sender.send_all()
-    finally:
-        sender.store()
+    sender.send_all()
     return sender.finish()
 
 
@@ -87,7 +84,6 @@ class MailSender:
         self.rings = [Ring(work, ahead=True)] if work.queue.priority else []
         self.rings.append(Ring(work))
         self.look_again_at = self.ctx.monotonic() + RECHECK_SECONDS
-        self.in_hand: tuple | None = None       # a row and its Result, which is not stored yet
         self.failures_reached = ""              # why only first attempts go on, once they do
         self.lost_in_a_row = 0
         self.relay_failure = self.host_failure = ""     # why mail could not be sent
@@ -105,10 +101,9 @@ class MailSender:
                     self._cancel(row, cancelled[row["id"]])
                 elif row["turn"].ring in self.rings and self._begin(row):
                     self.ctx.progress(self.work.begun)
-                    self.in_hand = row, self._send(row)
+                    self._send(row)
                 if self.ctx.monotonic() >= self.look_again_at:
                     break
-            self.store()
             # urgent rows may have come in, owners may have been suspended: these are taken again
             for row in waiting:
                 row["turn"].ring.give_back(row["turn"])
@@ -162,13 +157,11 @@ class MailSender:
     # Begin
 
     def _begin(self, row: dict) -> bool:
-        """Make the row ours and store the result in hand, in one commit. False when it may not go
-        now, or another run has it."""
+        """Make the row ours. False when it may not go now, or another run has it."""
         address = words(row[self.source.to]).lower()
         row.update(domain=address.rpartition("@")[2][:254] or None,
                    recipient=self.ctx.keyed(address))
-        found = self.work.begin(row, self._room, self._store if self.in_hand else None)
-        self.in_hand = None
+        found = self.work.begin(row, self._room)
         if not isinstance(found, Refusal):
             return found
         self._refused(row["turn"], found)
@@ -200,9 +193,11 @@ class MailSender:
 
     # Send
 
-    def _send(self, row: dict) -> Result:
-        """Hand the message over. What concerns the messages that follow as well is kept."""
+    def _send(self, row: dict) -> None:
+        """Hand the message over and store what came of it: it must not be sent again. What concerns
+        the messages that follow as well is kept."""
         result = self._hand_over(row)
+        until_stored(self.ctx, lambda: self._store(row, result))
         is_lost = result.outcome == outcomes.LOST
         self.lost_in_a_row = self.lost_in_a_row + 1 if is_lost else 0
         if result.outcome in (outcomes.GIVEN_BACK, outcomes.UNREADABLE):
@@ -213,7 +208,6 @@ class MailSender:
         elif result.outcome == outcomes.RELAY or self.lost_in_a_row >= LOST_AGAIN:
             from jobs_lib import masking  # only where something is wrong: it would slow others
             self.relay_failure = masking.text(f"{result.code or ''} {result.text}".strip())
-        return result
 
     def _hand_over(self, row: dict) -> Result:
         """Whatever goes wrong with a message is its own result."""
@@ -245,19 +239,8 @@ class MailSender:
         return JobsError(f"the relay cannot be used: {failure.rstrip('.')}. {NOBODY_PAID}; the "
                          f"next try is after {until} UTC. Check [mail] in config.ini")
 
-    # Store
-
-    def store(self) -> None:
-        """Store the result in hand, whatever ends the run: what was handed over must not be sent
-        again."""
-        if self.in_hand:
-            until_stored(self.ctx, self._store)
-            self.in_hand = None
-
-    def _store(self) -> None:
+    def _store(self, row: dict, result: Result) -> None:
         """Inside a transaction. May run again after a COMMIT whose answer was lost."""
-        assert self.in_hand
-        row, result = self.in_hand
         outcome, later, again = attempts.said(result), None, False
         if outcome == REFUSED:
             again = not relay.is_final(self.ctx.db, self.work.queue.kind, row, self.ctx.clock())

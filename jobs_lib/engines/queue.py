@@ -12,9 +12,8 @@ A run goes through it in this order:
     settle     one commit stores what came of it, repeated until it is stored
     finish     rows that cannot be worked on end, once a good one proves that it is their own fault
 
-The result of one row and the begin of the next may share a commit (`Work.begin`). What was sent
-while its run was killed is uncertain: the other side has it or not. It is sent once more, with the
-same bytes, as the same attempt. Which rows are due is for due.py.
+What was sent while its run was killed is uncertain: the other side has it or not. It is sent once
+more, with the same bytes, as the same attempt. Which rows are due is for due.py.
 """
 from __future__ import annotations
 
@@ -213,16 +212,14 @@ class Work:
             f"FROM {self.table} WHERE id IN (:ids) AND {self.still} AND NOT {stopped(queue)}",
             ids=ids)}
 
-    def begin(self, row: dict, room=None, before=None):
-        """Make a row this run's, in one commit with `before()`, which stores the result in hand.
+    def begin(self, row: dict, room=None):
+        """Make a row this run's.
 
         True when it is; False when another had it first, the time for it is up, or the database
         refuses it, so that it is passed over; else what `room(row)`, asked in the same commit, has
-        against it. The result is stored in each case.
+        against it.
         """
         def work():
-            if before:
-                before()
             # the database may have kept it waiting
             seconds = min(self.ctx.seconds_left(), self.ctx.hard_limit - self.ctx.monotonic()
                           - self.needs)
@@ -233,8 +230,6 @@ class Work:
             self.refused.append(error)
             self.ctx.log.warning("row passed over", table=self.queue.table, id=row["id"],
                                  error=str(error))
-            if before:
-                until_stored(self.ctx, before)
             return False
         self.begun += found is True
         return found

@@ -79,7 +79,8 @@ def test_every_attempt_sends_the_same_bytes_with_the_date_when_it_was_queued(ben
 
 
 def test_it_is_signed_by_its_persona_and_bounces_go_to_the_from_address(bench, owner):
-    bench.config(personas={"overflow": "Overflow desk <o@service.example>"},
+    bench.config(personas={"overflow": "Overflow desk <o@service.example>",
+                           "porter": "Porter <porter@service.example>"},
                  mail={"from": "bounces@service.example"})
     for persona in ("overflow", "nobody"):          # one that is not known is Porter's
         notice(bench, persona=persona)
