@@ -185,7 +185,7 @@ def test_logs_stay_whose_owner_keeps_them_longer_by_now(bench, days):
     bench.table("users", [{"id": 1, "log_retention_days": 30}])
     bench.table("message_logs", [{"user_id": 1, "direction": "send", "status": "delivered",
                                   "created_at": bench.ago(days=60)}] * 3)
-    bench.meanwhile("user_id = :only0_user_id", f"UPDATE {{users}} SET log_retention_days = {days}")
+    bench.meanwhile("user_id = :owner", f"UPDATE {{users}} SET log_retention_days = {days}")
     for _ in range(2):
         assert bench.run("purge_message_logs")["deleted"] == 0
     assert bench.on_statement is None
