@@ -83,13 +83,13 @@ def _summary(session, name: str) -> dict:
     """What is in a queue, or why that cannot be read: others can be shown all the same."""
     from jobs_lib.features.items import QUEUES
 
-    found = {"queue": name, "job": QUEUES[name].queue.job, "waiting": None, "due": None,
-             "oldest_due_at": None, "failed": None}
+    waiting = due = oldest = failed = None
     try:
         items = _items.opened(session, name)
+        holds = items.holds()
         waiting, due, oldest = items.backlog(COUNTED)
         failed = items.count("failed", COUNTED)
     except (ConfigError, Missing) as error:
-        return {**found, "holds": [text(str(error))]}
-    return {**found, "waiting": waiting, "due": due, "oldest_due_at": oldest, "failed": failed,
-            "holds": items.holds()}
+        holds = [text(str(error))]
+    return {"queue": name, "job": QUEUES[name].queue.job, "waiting": waiting, "due": due,
+            "oldest_due_at": oldest, "failed": failed, "holds": holds}

@@ -149,7 +149,7 @@ class Items:
         checked = [dict(row) for row in found]
         for row, judged in zip(checked, self.judge(checked)):
             item = {"id": row["id"], "owner": row["user_id"],
-                    "to": self.to.format_map(Shown(row)),
+                    "to": one_line(self.to.format_map(row), 254),
                     "attempts": row.get("attempts"),
                     "most": len(queue.delays(self.options)) or None,
                     "since": stored.time(row[queue.added]),
@@ -198,13 +198,6 @@ class Items:
         if not self.options.enabled:
             found.append(f"{name} is switched off: [{name}] enabled = no.")
         return found
-
-
-class Shown(dict):
-    """A row for str.format_map: each value on one line, `none` for NULL."""
-
-    def __getitem__(self, name: str) -> str:
-        return one_line(super().__getitem__(name)) or "none"
 
 
 def key(db, table: str, word: str):

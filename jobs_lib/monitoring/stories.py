@@ -6,7 +6,7 @@ from jobs_lib import catalogue, clock, masking
 from jobs_lib.database import stored
 from jobs_lib.database.values import one_line
 from jobs_lib.engines import attempts
-from jobs_lib.engines.items import Items, Shown
+from jobs_lib.engines.items import Items
 
 LONGEST = 2000                  # characters of a value
 ATTEMPTS = 200                  # the latest ones of an item
@@ -35,7 +35,7 @@ def story(items: Items, id) -> dict | None:
                 "most": None, "answer": ""}
         following = {"at": None, "why": "nothing: its row was deleted"}
         kept = {"until": None, "rule": "only its attempts are still known",
-                "option": _written(items.config, "purge_job_history", "keep_attempts")}
+                "option": _written(items, "purge_job_history", "keep_attempts")}
         holds = []
     else:
         return None
@@ -45,7 +45,7 @@ def story(items: Items, id) -> dict | None:
 
 
 def _value(name: str, value):
-    value = masking.value(name, value)
+    value = masking.value(name, value)          # cut last: half an address is not recognized
     return one_line(value, LONGEST) if isinstance(value, str) else value
 
 
@@ -56,8 +56,8 @@ def _events(items: Items, id, row: dict | None) -> list[dict]:
               **{name: each[name] for name in ("outcome", "code", "run_id")},
               "answer": masking.text(one_line(each["answer"], LONGEST))}
              for each in attempts.of_item(items.db, items.queue.kind, id, ATTEMPTS)]
-    found = [_event(row[column], masking.text(what.format_map(Shown(row))))
-             for column, what in items.moments if row and row.get(column)]
+    found = [_event(row[column], what) for column, what in items.moments
+             if row and row.get(column)]
     # of the same second, what came of an attempt is after it
     return sorted([*found[:1], *tried, *found[1:]], key=lambda event: event["at"] or "")
 
@@ -82,9 +82,9 @@ def _kept(items: Items, row: dict) -> dict:
     """Until when a row stays: `until`, where that is known, by this `option`, and the `rule`."""
     until, rule, option = None, "as long as the account", ""
     if items.purge:
-        option = _written(items.config, items.purge, "keep")
+        option, keep = _written(items, items.purge, "keep"), items.options_of(items.purge).keep
         column = next((name for name in items.age if row[name] is not None), items.age[-1])
-        rule, keep = f"counted from {column}", items.options_of(items.purge).keep
+        rule = f"counted from {column}"
         if row["status"] not in (items.queue.done, "failed"):
             rule = "as long as its status does not change"
         elif keep is not None and (start := clock.parse_any(row[column])):
@@ -92,7 +92,7 @@ def _kept(items: Items, row: dict) -> dict:
     return {"until": until, "option": option, "rule": rule}
 
 
-def _written(config, job: str, option: str) -> str:
+def _written(items: Items, job: str, name: str) -> str:
     """An option as it is set: `[purge_failed_emails] keep = 7d`."""
-    known = catalogue.load(job).options
-    return f"[{job}] {option} = {config.written(job, option, known[option]).text}"
+    option = catalogue.load(job).options[name]
+    return f"[{job}] {name} = {items.config.written(job, name, option).text}"

@@ -39,7 +39,7 @@ class Forwards(Mail):
     queue, what, to = queues.FORWARDS, "forwarded mail", "{envelope_to}"
     reads = ("envelope_to", "alias_id", "destination_id", "raw_path")
     moments = (("created_at", "came in, after the app's own attempt had failed"),
-               ("notified_at", "notification about its failure: {notice_id}"),
+               ("notified_at", "its owner was notified, or need not be"),
                ("finished_at", "ended"))
     purge, age = "purge_failed_emails", ("finished_at", "created_at")
     lost = "its raw message is missing from the spool"
