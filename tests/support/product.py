@@ -57,7 +57,7 @@ INSIDE = {
                           "UNSENDABLE",
     "ports.http.client": "Poster is_own",
     "ports.http.public_addresses": "NETWORKS_4 is_in is_public .",
-    "ports.http.url": "UrlError host_of parse shown",
+    "ports.http.url": "UrlError described parse",
     "ports.mail.message": "Envelope IN_MEMORY Message Result",
     "ports.mail": "open_transport", "ports.mail.content": "Content .",
     "ports.mail.replies": "speaks_of", "ports.mail.session": "LIMITS is_loopback .",

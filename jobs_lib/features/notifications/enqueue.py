@@ -14,10 +14,9 @@ def notify(ctx, user: dict, kind: str, key: str, values: dict, now=None) -> int 
     """Queue one notice to a user (`id`, `email`, `name`), in the transaction that marks what it is
     about.
 
-    `key` names the occurrence (`alias-expiring:<id>:<expires_at>`), and `values` is what the
-    templates show besides `name`. Who signs it and how urgent it is comes from its kind. It is
-    written whatever the address is: the app can show it, and its attempt says what is wrong. The
-    id of the notice, 0 in a dry run; None when this occurrence had one.
+    `key` names the occurrence (`alias-expiring:<id>:<expires_at>`), `values` is what the templates
+    show besides `name`. It is written whatever the address is: the app can show it. The id of the
+    notice, 0 in a dry run; None when this occurrence had one.
     """
     key = dedupe_key(key)
     if ctx.db.row("SELECT id FROM {notifications} WHERE dedupe_key = :key", key=key):

@@ -7,9 +7,8 @@
 
 Inside a list the names of the item come first, then those around it; `{{.}}` is an item that is no
 dict. A tag of a section that has a line to itself takes the whole line away. None is shown as
-nothing; a name that nobody gives is an error, so that a slip is seen at once. Left out of
-mustache(5): values as they are, comments, lambdas, other delimiters, partials inside of partials,
-and a section inside of one with the same name.
+nothing; a name that nobody gives is an error, so that a slip is seen at once. A section inside of
+one with the same name, and what else mustache(5) has, is left out.
 """
 from __future__ import annotations
 

@@ -2,8 +2,7 @@
 
 Which rows those are is asked as "due and not notified", never as "due today": however late a run
 is, nobody is left out. One notice lists all rows of an owner, and they are marked in the
-transaction that queues it: a kill between the two is not possible, and a second run finds nothing
-left.
+transaction that queues it: a second run finds nothing left.
 """
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What a notice says: its subject, its plain text and its HTML, from one pair of templates a kind.
 
 `templates/KIND.txt` begins with its `Subject:` line and an empty line; `KIND.html` is what is
-between the head and the signature of `layout.html`. Values are on one line each, so whatever a
-sender or an owner wrote can add neither a line nor a header; HTML escapes them all.
+between the head and the signature of `layout.html`. Values are on one line each: whatever a
+stranger wrote adds neither a line nor a header.
 """
 from __future__ import annotations
 

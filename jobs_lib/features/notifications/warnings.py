@@ -1,9 +1,8 @@
 """Whether an owner was warned: a warning counts from when it was sent.
 
-One that waits to be sent lets nothing happen yet. One that was refused goes to the owner's next
-verified address; when the last has refused it, to the first again a week later. Where it cannot be
-sent, or waits since its owner is suspended, what it warns of happens at twice the limit: nothing
-is kept for ever.
+One that waits lets nothing happen yet. One that was refused goes to the owner's next verified
+address; when the last has refused it, to the first again a week later. Where it cannot be sent, or
+its owner is suspended, what it warns of happens at twice the limit: nothing is kept for ever.
 """
 from __future__ import annotations
 
@@ -46,8 +45,8 @@ def follow_up_refused(ctx, kind: str, table: str, lists: str) -> None:
 
 
 def _send_elsewhere(ctx, notice: dict) -> bool:
-    """Put a notice that was refused back into the queue, for the owner's next address. Whether
-    there is one. What was cancelled stays so."""
+    """Queue a notice that was refused for the owner's next address. Whether there is one. What was
+    cancelled stays so."""
     if notice["status"] != "failed" or words(notice["last_error"]).startswith("cancelled"):
         return False
     email = ctx.db.value("SELECT email FROM {users} WHERE id = :id", id=notice["user_id"])

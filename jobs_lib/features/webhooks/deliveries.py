@@ -9,7 +9,6 @@ from jobs_lib.engines.queue import Work
 from jobs_lib.ports.http.message import ANSWERED, OURS, REFUSED, UNSENDABLE, Request, Response
 from jobs_lib.records import namedtuple
 
-CONTENT_TYPE = "application/json"
 MARGIN = 5.0                # seconds before the hard limit that are kept for storing what came
 # How often, and how many times, a delivery is tried behind its schedule: for a day.
 EVERY, MORE = timedelta(hours=2), 12
@@ -18,10 +17,10 @@ OUR_ERROR = "our_error"     # an exception that nothing expects
 # {Response.outcome: outcome of the attempt} of what is no failure of the endpoint
 NOT_THEIRS = {OUR_ERROR: RETRY, UNSENDABLE: UNUSABLE, OURS: POSTPONED}
 
-GONE, TOO_MANY, UNAVAILABLE = 410, 429, 503
+GONE, ASKS_TO_WAIT = 410, (429, 503)
 LONGEST_WAIT = timedelta(hours=24)          # of a Retry-After that is honoured
-# Nothing is sent for so long to an endpoint that did not answer: the rest of a run, as a rule. One
-# that answers an error is there, and may refuse this delivery alone: its others go on.
+# Nothing is sent for so long to an endpoint that did not answer: mostly the rest of a run. One that
+# answers an error may refuse this delivery alone: its others go on.
 PAUSE = timedelta(minutes=1)
 
 Verdict = namedtuple("Verdict", "outcome error blames wait gone",
@@ -61,9 +60,8 @@ class Deliveries(Work):
 
 
 def request(row: dict, endpoint: dict, now) -> Request | Response:
-    """What is sent: the same body and id at each attempt, the time and so the signature of this
-    one. A Response where there is no such request: of this delivery, or to this endpoint until its
-    owner has corrected it."""
+    """What is sent: the same body and id at each attempt, the time and the signature of this one. A
+    Response where this delivery, or this endpoint until it is corrected, is given none."""
     from .signature import sign
     payload, event_id, secrets = row["payload"], row["event_id"], [endpoint["secret"]]
     if payload is None or not event_id:
@@ -78,7 +76,7 @@ def request(row: dict, endpoint: dict, now) -> Request | Response:
     if not signature:                   # the words never quote it
         return Response(REFUSED, text="the secret of this endpoint is not `whsec_` and base64")
     return Request(f"webhook-{row['id']}", endpoint["url"], (
-        ("Content-Type", CONTENT_TYPE), ("webhook-id", event_id),
+        ("Content-Type", "application/json"), ("webhook-id", event_id),
         ("webhook-timestamp", str(seconds)), ("webhook-signature", signature)), body)
 
 
@@ -92,10 +90,9 @@ def judge(response, now) -> Verdict:
     if 200 <= status < 300:
         return Verdict(SENT)
     redirect = ", and redirects are not followed" if status < 400 else ""
-    asks_to_wait = status in (TOO_MANY, UNAVAILABLE)
-    # 410 is not the end of the delivery: that the endpoint is disabled at the end of a run ends it
+    # 410 does not end the delivery: that its endpoint is disabled does
     return Verdict(RETRY, f"the endpoint answered {status}{redirect}", True,
-                   retry_after(response.retry_after, now) if asks_to_wait else None,
+                   retry_after(response.retry_after, now) if status in ASKS_TO_WAIT else None,
                    status == GONE)
 
 

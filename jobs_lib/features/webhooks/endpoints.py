@@ -1,9 +1,8 @@
-"""The endpoints: what is known of them, and what the answers of one mean for it: failing since
-when, paused, disabled.
+"""The endpoints, and what the answers of one mean for it: failing since when, paused, disabled.
 
-A result changes one row of `webhooks`, in the transaction that stores it. What that means for the
-endpoint's other deliveries comes after it, in steps, so that no commit grows with a backlog; and
-who is to be warned or disabled is decided at the end of a run, when all of them can be counted.
+A result changes one row of `webhooks`, in the transaction that stores it. Its other deliveries are
+changed after that, in steps, so that no commit grows with a backlog; who is to be warned or
+disabled is decided at the end of a run, when all can be counted.
 """
 from __future__ import annotations
 
@@ -18,13 +17,15 @@ from jobs_lib.engines.rows import owners_in
 from jobs_lib.features.notifications import render, warnings
 from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.features.queues import WEBHOOKS
-from jobs_lib.ports.http.url import host_of, shown
+from jobs_lib.ports.http.url import described
 
 from .deliveries import LONGEST_WAIT
 
 COLUMNS = ("id, user_id, url, secret, previous_secret, previous_secret_expires_at, active, "
            "failing_since, paused_until")
-NOTHING = {**dict.fromkeys(COLUMNS.split(", ")), "host": ""}        # is known of a missing one
+NOTHING = dict.fromkeys((*COLUMNS.split(", "), "host", "shown"))    # is known of a missing one
+DELIVERED = ("SELECT id FROM {webhook_deliveries} WHERE webhook_id = :id AND status = 'delivered' "
+             "AND (finished_at > :since OR (finished_at IS NULL AND created_at > :since)) LIMIT 1")
 NO_ACCOUNT = "the account is missing"
 # an endpoint that has failed for so long without one success is switched off
 DISABLE_AFTER = timedelta(days=5)
@@ -32,13 +33,14 @@ WARN_BEFORE = timedelta(days=2)     # how long before it is disabled its owner i
 
 
 def current(db, ids) -> dict:
-    """{id: the endpoint as it is now, with its `host`}; of one that is missing NOTHING but the
-    id."""
+    """{id: the endpoint as it is now, with its `host` and its URL as it is `shown`; of one that is
+    missing NOTHING but the id."""
     ids, found = set(ids), {}
     for row in db.query(f"SELECT {COLUMNS} FROM {{webhooks}} WHERE id IN (:ids)", ids=list(ids)):
         # an app may store octets
         row.update((name, words(row[name])) for name in ("url", "secret", "previous_secret"))
-        found[db.key("webhooks", row["id"])] = {**row, "host": host_of(row["url"])}
+        row["host"], row["shown"] = described(row["url"])
+        found[db.key("webhooks", row["id"])] = row
     # a text key may be equal in any case
     return {id: {**found.get(db.key("webhooks", id), NOTHING), "id": id} for id in ids}
 
@@ -113,8 +115,8 @@ def store_result(ctx, endpoint: dict, verdict) -> dict:
     elif verdict.blames and all(known[name] == endpoint[name]
                                 for name in ("url", "active", "failing_since")):
         began = failing_since(endpoint, now)
-        # or the app delivered something and did not say so
-        if began is None or _worked_meanwhile(ctx.db, id, began):
+        # the app may have delivered something meanwhile, and not said so
+        if began is None or ctx.db.row(DELIVERED, id=id, since=began):
             changed["failing_since"] = clock.text(now)
         if verdict.wait:
             changed["paused_until"] = clock.text(now + verdict.wait)
@@ -122,13 +124,6 @@ def store_result(ctx, endpoint: dict, verdict) -> dict:
         names = ", ".join(f"{name} = :{name}" for name in changed)
         ctx.db.execute(f"UPDATE {{webhooks}} SET {names} WHERE id = :id", id=id, **changed)
     return {**known, **changed}
-
-
-def _worked_meanwhile(db, id, since) -> bool:
-    return db.row("SELECT id FROM {webhook_deliveries} WHERE webhook_id = :id "
-                  "AND status = 'delivered' AND"
-                  " (finished_at > :since OR (finished_at IS NULL AND created_at > :since)) "
-                  "LIMIT 1", id=id, since=since) is not None
 
 
 # At the end of a run
@@ -190,7 +185,7 @@ def _notify(ctx, endpoint: dict, kind: str, moment, **values) -> None:
     if user := ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id "
                           "AND status <> 'deleted'", id=endpoint["user_id"]):
         notify(ctx, user, kind, _key(endpoint, kind, moment),
-               {"url": shown(endpoint["url"]), "host": endpoint["host"], **values})
+               {"url": endpoint["shown"], "host": endpoint["host"], **values})
 
 
 def _key(endpoint: dict, kind: str, moment) -> str:

@@ -3,8 +3,8 @@
     An endpoint has one request in flight, a host two. While others wait, an owner has at most half
     of the slots. While working endpoints wait, failing ones have at most a quarter.
 
-Of what may go the owner with the fewest turns in this run is next, and of its endpoints the one
-that had none for longest. Owners are looked up only as far as slots are free.
+Of what may go the owner with the fewest turns is next, and of its endpoints the one that had none
+for longest. Owners are looked up as far as slots are free.
 """
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class Picker:
                    key=lambda lane: self._turns[lane.owner])
         if lane and not self._turns[lane.owner]:
             return lane
-        # an owner that had no turn yet comes first; without a limit where there is nothing in
-        # flight that could be waited for
+        # an owner that had no turn yet comes first; where nothing is in flight, however many owners
+        # it takes
         for lanes in islice(self._owners, LOOK_UPS if self.in_flight else None):
             self._waiting += lanes
             if found := next(filter(self._may_begin, lanes), None):

@@ -2,10 +2,9 @@
 `[webhooks] outbox`, for trying things out: each request is a file there, answered 200, and goes
 nowhere.
 
-The name is resolved once, every answer judged, and only what was judged connected to. Between
-judging a name and connecting to it a second look-up could give another answer (DNS rebinding), so
-the socket is given the address itself. One answer that is not public spoils them all: an honest
-name has no private addresses beside public ones.
+The name is resolved once, every answer judged, and the socket is given the address itself: a
+second look-up could give another answer (DNS rebinding). One answer that is not public spoils them
+all: an honest name has no private addresses beside public ones.
 """
 from __future__ import annotations
 
@@ -113,8 +112,8 @@ def _answer(answer: http.client.HTTPResponse, sock) -> Response:
     except http.client.HTTPException:
         raise Failure(message.FAILED, "there was no answer, or none that is HTTP") from None
     body = b""
-    # whatever ends it: the status counts. It is read further than it is kept, so that the other
-    # side is not cut off
+    # whatever ends it: the status counts. It is read further than it is kept, so as not to cut off
+    # the other side
     with contextlib.suppress(http.client.HTTPException, OSError):
         while piece := answer.read1(deadline.MOST):
             body += piece
@@ -151,8 +150,8 @@ def failing(what: str):
 
 
 def connect(target, allowed, seconds: float):
-    """A socket connected to a host whose addresses are all public, or in a network that is allowed,
-    with a deadline so many seconds from now. Failure, or socket.timeout."""
+    """A socket connected to a host whose addresses are all public, or allowed, with a deadline so
+    many seconds from now. Failure, or socket.timeout."""
     until = time.monotonic() + seconds
     with failing(f"the name {target.host} cannot be resolved"):
         found = deadline.look_up(target.host.encode("ascii"), target.port, until)

@@ -1,17 +1,14 @@
 """Whether an IP address that a name led to is one that we may connect to.
 
 An endpoint's owner chooses the name, so without this anybody could make the host call itself, its
-neighbours or its cloud's metadata service (server-side request forgery). Judged is always the
-address that the resolver gave, never how a URL spells it: the C library takes `2130706433`,
-`0x7f.1` and full-width digits for 127.0.0.1, and only an address says what it means.
+neighbours or its cloud's metadata service (server-side request forgery). Judged is the address that
+the resolver gave, never how a URL spells it: the C library takes `0x7f.1` for 127.0.0.1.
 
-`ipaddress.is_global` alone does not do: it is true for `64:ff9b::7f00:1`, `::127.0.0.1`, `fec0::1`,
-multicast and 168.63.129.16, and before Python 3.12.4 for 6to4. So the networks stand here: IANA's
-registries of special-purpose addresses (RFC 6890 and its updates), also those that it calls
-globally reachable, which are services of the network and nobody's endpoint; multicast, and what is
-reserved; metadata of clouds.
+`ipaddress.is_global` alone does not do: it is true for `64:ff9b::7f00:1`, `fec0::1`, multicast and
+168.63.129.16. So the networks stand here: IANA's registries of special-purpose addresses (RFC 6890
+and its updates), multicast, what is reserved, metadata of clouds.
 
-Which addresses are this host's own no list can know: who connects looks (client.py).
+Which addresses are this host's own is no list's to know (client.py).
 """
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """A URL as its owner wrote it, taken apart and checked; what is not plainly `http` or `https` is
 refused.
 
-Python's own `urlsplit` drops tabs and line ends without a word, and reads some URLs in another way
-than browsers do. Here whatever two readers may see differently is refused, so that what is judged
-is what is called.
+Whatever two readers may see differently is refused, so that what is judged is what is called:
+Python's own `urlsplit` drops tabs and line ends without a word.
 """
 from __future__ import annotations
 
@@ -57,22 +56,15 @@ def parse(url: str) -> Target:
                   header if port == PORTS[scheme] else f"{header}:{port}")
 
 
-def host_of(url: str) -> str:
-    """The host of a URL in one spelling, or "" when we do not call it."""
-    try:
-        return parse(url).host
-    except UrlError:
-        return ""
-
-
-def shown(url: str) -> str:
-    """A URL as its owner may be shown it: without its query, which may hold a secret; of one that
-    we do not call nothing, since it may hold one anywhere."""
+def described(url: str) -> tuple[str, str]:
+    """(the host of a URL in one spelling; the URL as its owner may be shown it, without its query,
+    which may hold a secret). One that we do not call may hold one anywhere."""
     try:
         target = parse(url)
     except UrlError:
-        return "a URL that cannot be called"
-    return f"http{'s' * target.secure}://{target.header}{target.path.partition('?')[0]}"
+        return "", "a URL that cannot be called"
+    path = target.path.partition("?")[0]
+    return target.host, f"http{'s' * target.secure}://{target.header}{path}"
 
 
 def _host(six: str | None, name: str) -> str:
