@@ -23,8 +23,7 @@ from jobs_lib.ports.dns import UNKNOWN
 from jobs_lib.text import counted
 
 from . import notices, records, status
-from .due import due
-from .status import ACTIVE, FAIL, FAILED, VERIFIED, WARNED
+from .status import ACTIVE, FAIL, FAILED, VERIFIED, WARNED, due
 
 AT_ONCE = 24                     # domains that are begun in one commit, and asked about together
 SHOWN = 5                        # of them, by a dry run

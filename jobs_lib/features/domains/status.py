@@ -1,4 +1,5 @@
-"""What a check of its records means for a domain: its state, the next check, and the notice.
+"""What a check of its records means for a domain: its state, the next check, and the notice; and
+which domains are due for one.
 
     pending    pass: verified. fail: looked at ever more rarely for 30 days, then failed; so is one
                that has given no answer for 72 hours by then, while others do
@@ -16,6 +17,8 @@ from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.database.values import one_line
+from jobs_lib.engines import due as engine
+from jobs_lib.features.queues import DOMAINS
 
 PASS, FAIL = "pass", "fail"                  # of a record; the third is ports.dns.UNKNOWN
 PENDING, VERIFIED, FAILED = "pending", "verified", "failed"
@@ -36,6 +39,23 @@ WARN_AFTER = timedelta(hours=6)
 WARNED_FOR = DAY                             # how long before its end the owner was warned
 FAILURES = 3
 MOST_FAILURES = 2 ** 31 - 1                  # that the column takes
+
+
+# SQL: one that failed for good has no next look
+UNTIMED = ("status = 'pending' AND next_check_at IS NULL",
+           "status = 'verified' AND next_check_at IS NULL",
+           "next_check_at > :horizon")      # later than any look is due: a clock was wrong
+ASKED_AT = "CASE WHEN recheck_requested_at <= :now THEN recheck_requested_at ELSE :now END"
+ASKED = ("recheck_requested_at >= :first AND (next_check_at > :now AND next_check_at <= :horizon "
+         "OR next_check_at IS NULL AND status = 'failed')")
+
+
+def due(ctx) -> engine.Due:
+    """What a run now would look at: what has no time yet, and what somebody asked for, too. `ctx`
+    needs `db`, `now` and `options`."""
+    untimed = (*((rule, ":now") for rule in UNTIMED), (ASKED, ASKED_AT))
+    times = engine.bounds(ctx.now, DOMAINS.delays(ctx.options))
+    return engine.Due(ctx.db, DOMAINS, untimed, {**times, "first": clock.FIRST}, ACTIVE)
 
 
 def after(row: dict, verdict: str, now, options, is_warned: bool = True,

@@ -126,7 +126,7 @@ class Domains(Items):
 
     def due(self) -> Due:
         """Those that were asked for, and those whose time has come."""
-        from jobs_lib.features.domains.due import due
+        from jobs_lib.features.domains.status import due
         return due(self)
 
     def backlog(self, most: int) -> tuple:
