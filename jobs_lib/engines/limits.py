@@ -23,9 +23,7 @@ from .due import CLOCKS_DIFFER
 WINDOWS = {"minute": timedelta(minutes=1), "hour": timedelta(hours=1), "day": timedelta(days=1)}
 URGENT_SHARE = 10                       # percent of a limit that only urgent mail may use
 SECOND = timedelta(seconds=1)           # times are stored in whole ones
-# in words; the other kinds that are counted belong to no queue
-KINDS = {"forward": "forwards", "notification": "notices", BY_HAND: ""}
-URGENT = "notification"                 # the only kind with urgent ones
+KINDS = ("forward", "notification", BY_HAND)            # of attempts that are counted
 MINUTE, FAILURES = "minute", "failures"
 MINUTE_LONG = 61                        # seconds, until a minute's room is there again
 # SQL: an attempt in a window. One from the future was begun under a clock that was wrong
@@ -87,12 +85,9 @@ class Limits:
             return f" is reached, except {reserve - from_reserve} reserved for urgent mail"
         if name == MINUTE or self.kind == BY_HAND:
             return ""
-        mine = sum(number for (kind, _), number in used.items() if kind == self.kind)
-        if self.kind == URGENT:
-            mine -= from_reserve
+        mine = used[self.kind, False] + max(used[self.kind, True] - reserve, 0)
         if mine >= max((limit - reserve) // 2, 1) and self.others_wait():
-            other = next(name for kind, name in KINDS.items() if kind != self.kind)
-            return f": the rest is reserved for {other} that are due"
+            return ": the rest is reserved for the other queue of mail, which has due rows"
         return ""
 
     def count(self) -> None:
@@ -137,7 +132,7 @@ class Limits:
 
 def _within(span: timedelta, now) -> dict:
     """The values of IN_WINDOW."""
-    return {"kinds": list(KINDS), "since": now - span - SECOND, "future": now + CLOCKS_DIFFER}
+    return {"kinds": KINDS, "since": now - span - SECOND, "future": now + CLOCKS_DIFFER}
 
 
 def used(db, mail, now) -> dict[str, tuple[int, int]]:

@@ -86,7 +86,7 @@ class MailSender:
         self.look_again_at = self.ctx.monotonic() + RECHECK_SECONDS
         self.failures_reached = ""              # why only first attempts go on, once they do
         self.lost_in_a_row = 0
-        self.relay_failure = self.host_failure = ""     # why mail could not be sent
+        self.failure: JobsError | None = None   # why mail could not be sent
 
     def send_all(self) -> None:
         """Take, begin, send, store. One at least is sent before a new look, however slow the
@@ -109,22 +109,16 @@ class MailSender:
                 row["turn"].ring.give_back(row["turn"])
 
     def finish(self) -> JobsError | None:
-        """Report why the run ends before all is sent, and share the relay's state with the other
-        processes. Returns why mail could not be sent, or None."""
+        """End the rows that cannot be sent. Returns why mail could not be sent, or None."""
         if self.failures_reached:
             self.ctx.stop(self.failures_reached)
-        failure = None
         if self.ctx.counts["sent"]:
             relay.works(self.ctx.db, self.ctx.clock())
-        if self.relay_failure:
-            failure = self._pause_relay()
-        elif self.host_failure:
-            failure = JobsError(f"{self.host_failure}. {NOBODY_PAID}; the next run tries again")
         try:
             self.work.finish()
         except JobsError as error:
-            failure = failure or error
-        return failure
+            self.failure = self.failure or error
+        return self.failure
 
     # Take
 
@@ -148,7 +142,7 @@ class MailSender:
         if self.ctx.hard_limit - self.ctx.monotonic() < MESSAGE_MINIMUM:
             self._stop_if_due("budget")
             return False
-        return not (self.relay_failure or self.ctx.should_stop())
+        return not self.ctx.should_stop()
 
     def _stop_if_due(self, reason: str) -> None:
         if self.work.due.any():
@@ -201,13 +195,12 @@ class MailSender:
         is_lost = result.outcome == outcomes.LOST
         self.lost_in_a_row = self.lost_in_a_row + 1 if is_lost else 0
         if result.outcome in (outcomes.GIVEN_BACK, outcomes.UNREADABLE):
-            failure = f"{self.source.event} {row['id']}: {result.text}"
-            self.host_failure = self.host_failure or failure
+            self.failure = self.failure or JobsError(
+                f"{self.source.event} {row['id']}: {result.text}. {NOBODY_PAID}")
             if result.outcome == outcomes.GIVEN_BACK:       # so would be the next
                 self.ctx.stop("this host cannot send")
         elif result.outcome == outcomes.RELAY or self.lost_in_a_row >= LOST_AGAIN:
-            from jobs_lib import masking  # only where something is wrong: it would slow others
-            self.relay_failure = masking.text(f"{result.code or ''} {result.text}".strip())
+            self._pause_relay(result)
 
     def _hand_over(self, row: dict) -> Result:
         """Whatever goes wrong with a message is its own result."""
@@ -227,17 +220,18 @@ class MailSender:
                 self.ctx.defect(error, f"{self.source.event} {row['id']}")
             return Result(outcomes.RETRY, None, "", reasons.DEFECT.format(error=why))
 
-    def _pause_relay(self) -> JobsError | None:
-        """Pause all mail. What the run fails with; None for the relay's own limit, which is no
-        failure."""
-        failure, now = self.relay_failure, self.ctx.clock()
-        until = clock.text(relay.pause(self.ctx.db, now, failure))
+    def _pause_relay(self, result: Result) -> None:
+        """Pause all mail. The run fails, but by the relay's own limit."""
+        from jobs_lib import masking  # only where something is wrong: it would slow others
+        failure = masking.text(f"{result.code or ''} {result.text}".strip())
+        until = clock.text(relay.pause(self.ctx.db, self.ctx.clock(), failure,
+                                       has_worked=self.ctx.counts["sent"] > 0))
         self.ctx.log.warning("relay paused", until=until, reason=failure)
-        if any(pattern.lower() in failure.lower() for pattern in self.mail.pause_patterns):
-            self.ctx.stop(f"the relay's own limit, paused until {until} UTC: {failure}")
-            return None
-        return JobsError(f"the relay cannot be used: {failure.rstrip('.')}. {NOBODY_PAID}; the "
-                         f"next try is after {until} UTC. Check [mail] in config.ini")
+        self.ctx.stop(f"the relay's own limit, paused until {until} UTC: {failure}")
+        if not any(pattern.lower() in failure.lower() for pattern in self.mail.pause_patterns):
+            self.failure = JobsError(
+                f"the relay cannot be used: {failure.rstrip('.')}. {NOBODY_PAID}; the next try is "
+                f"after {until} UTC. Check [mail] in config.ini")
 
     def _store(self, row: dict, result: Result) -> None:
         """Inside a transaction. May run again after a COMMIT whose answer was lost."""

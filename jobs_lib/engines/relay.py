@@ -57,10 +57,12 @@ def paused(db, now) -> str | None:
     return f"until {row['paused_until']} UTC: {row['reason']}" if row else None
 
 
-def pause(db, now, reason: str) -> datetime:
-    """Pause all mail for 5 minutes, doubled each time, up to an hour. Until when."""
-    row = (db.row("SELECT failures, since FROM {relay_state} WHERE id = 1")
-           or {"failures": 0, "since": None})
+def pause(db, now, reason: str, has_worked: bool) -> datetime:
+    """Pause all mail for 5 minutes, doubled each time that nothing went through in between, up to
+    an hour. Until when."""
+    row = db.row("SELECT failures, since FROM {relay_state} WHERE id = 1")
+    if has_worked or row is None:
+        row = {"failures": 0, "since": None}
     until = now + min(FIRST_PAUSE * 2 ** min(row["failures"], 10), LONGEST_PAUSE)
     db.upsert("relay_state", {"id": 1}, {
         "paused_until": until, "reason": reason[:250], "since": row["since"] or now,

@@ -136,14 +136,3 @@ def test_each_result_is_stored_before_the_next_content_is_sent(service):     # R
         ["sending", "pending", "pending"], ["sent", "sending", "pending"],
         ["sent", "sent", "sending"]]
     assert [[row["attempts"] for row in at] for at in seen] == [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
-
-
-def test_a_stop_between_two_sends_no_more(service):
-    service.forwards(3)
-    running: list = []
-    with Counting(lambda: running[-1].terminate(), "dot", 1) as server:
-        service.configure("mail", port=server.port)
-        running.append(service.start("retry_forwards"))
-        running[-1].communicate(timeout=60)
-    assert service.statuses() == {"sent": 1, "pending": 2}
-    assert len(server.contents) == 1

@@ -1,9 +1,7 @@
-"""Rewritten senders are those of Mail::SRS and postsrsd, valid for three weeks and for nobody
-else's secret."""
+"""Rewritten senders are those of Mail::SRS, valid for three weeks and for nobody else's secret."""
 from __future__ import annotations
 
 import re
-import socket
 import subprocess
 from datetime import datetime, timedelta, timezone
 
@@ -11,8 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.servers.ports import free_port
-from tests.servers.process import await_port
 from tests.support.product import SrsError, check_address, forward, reverse
 from tests.support.require import missing, program
 
@@ -50,27 +46,6 @@ def perl(action: str, addresses: list, now=NOW) -> list:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-@pytest.fixture
-def postsrsd(tmp_path):
-    """`ask(what, address)` of a private postsrsd, by Postfix's tcp_table protocol."""
-    (tmp_path / "secret").write_text(SECRET + "\n")
-    ports = {"forward": free_port(), "reverse": free_port()}
-    process = subprocess.Popen([program("postsrsd", "postsrsd"), "-4", f"-s{tmp_path}/secret",
-                                f"-d{OURS}", f"-f{ports['forward']}", f"-r{ports['reverse']}"])
-
-    def ask(what: str, address: str) -> str:
-        with socket.create_connection(("127.0.0.1", ports[what]), 5) as sock:
-            sock.sendall(f"get {address}\n".encode())
-            code, _, text = sock.recv(1024).decode().strip().partition(" ")
-            return text if code == "200" else "refused"
-    try:
-        await_port(ports["reverse"])
-        yield ask
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
 def test_forwarding_gives_what_the_original_gives():     # R36
     assert [forward(sender, OURS, SECRET, NOW) for sender in SENDERS] == perl("forward", SENDERS)
 
@@ -80,19 +55,6 @@ def test_the_original_reverses_ours_and_we_reverse_its():     # R36
     assert [reverse(address, SECRET, NOW) for address in theirs] == perl("reverse", theirs)
     assert perl("reverse", [forward(sender, OURS, SECRET, NOW)
                             for sender in SENDERS[:3]]) == SENDERS[:3]
-
-
-def test_postsrsd_agrees_both_ways(postsrsd):     # R36
-    now = datetime.now(timezone.utc)
-    for sender in SENDERS:
-        if sender == "SRS0@x.example":
-            # it takes the bare word for a rewritten address; the original does not
-            continue
-        ours = forward(sender, OURS, SECRET, now)
-        assert postsrsd("forward", sender).lower() == ours.lower()
-        assert postsrsd("reverse", ours).lower() == reverse(ours, SECRET, now).lower()
-    old = forward(SENDERS[0], OURS, SECRET, now - timedelta(days=60))
-    assert postsrsd("reverse", old) == "refused"
 
 
 @pytest.mark.parametrize("days", range(-3, 26))
