@@ -12,15 +12,16 @@ from itertools import chain
 from jobs_lib.database.schema.keys import or_none
 from jobs_lib.database.values import size
 from jobs_lib.engines import guard
-from jobs_lib.engines.purge import Selection, begin, count, delete, select
-from jobs_lib.engines.rules import Rule
+from jobs_lib.engines.purge import Selection, begin, count, delete
 from jobs_lib.features.usage import rollup
 
 DAY, LEAST_DAYS = timedelta(days=1), 3
 OWNERS_AT_ONCE = 500
 KEY = ("user_id", "alias_id", "day", "direction", "status")
-STILL_OWN = ("created_at >= :since AND (SELECT log_retention_days FROM {users} "
-             "WHERE {users}.id = {message_logs}.user_id) = :days")
+# what an owner's own retention deletes: as long as it is that, and what the deployment's leaves
+OF_OWNER = ("user_id = :owner AND created_at >= :since AND created_at < :before AND "
+            "(SELECT log_retention_days FROM {users} "
+            "WHERE {users}.id = {message_logs}.user_id) = :days")
 ITS_LOG = "FROM {message_logs} WHERE {message_logs}.id = {header_snapshots}.message_log_id"
 
 
@@ -41,12 +42,10 @@ def _of_owners(ctx, keep: timedelta):
                              size=OWNERS_AT_ONCE):
         for row in rows:
             own = max(row["log_retention_days"], LEAST_DAYS) * DAY
-            still = {"owner": row["id"], "days": row["log_retention_days"],
-                     "since": ctx.now - keep}
-            rule = Rule("created_at", "user_id = :owner",
-                        also=lambda *_, still=still: (STILL_OWN, still))
             if own < keep:
-                yield from select(ctx, "message_logs", [rule], {"keep": own})
+                yield Selection("message_logs", OF_OWNER, "created_at", {
+                    "owner": row["id"], "days": row["log_retention_days"],
+                    "since": ctx.now - keep, "before": ctx.now - own})
 
 
 def keep_totals(db, rows) -> None:

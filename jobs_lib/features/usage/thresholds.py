@@ -139,9 +139,13 @@ def _record(ctx, period: Period, ids: list) -> list[dict]:
     crossings, events = _crossings(ctx, period, users), []
     for user in users:
         crossed = crossings.get(user["id"], [])
-        events += [{"user_id": user["id"], "cycle_start": period.start.isoformat(),
-                    "metric": each.metric, "threshold": percent, "used": each.used,
-                    "limit_value": each.limit, "elapsed_percent": period.elapsed}
+        events += [{"user_id": user["id"],
+                    "cycle_start": period.start.isoformat(),
+                    "metric": each.metric,
+                    "threshold": percent,
+                    "used": each.used,
+                    "limit_value": each.limit,
+                    "elapsed_percent": period.elapsed}
                    for each in crossed for percent in each.new]
         if (crossed and ctx.options.notify and not is_over and user["status"] == "active"
                 and _notify(ctx, period, user, crossed) is not None):
