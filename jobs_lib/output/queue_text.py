@@ -9,7 +9,7 @@ from .layout import one_line, pairs, wrapped
 from .screen import Screen
 from .tables import cell, table
 
-WIDEST = 60                     # columns of a cell
+WIDEST, LEAST = 60, 60          # columns of a cell, and of the table behind the ids
 COLOURS = {"due": "yellow", "failed": "red", "invalid": "red", "cancelled": "dim"}
 SAID = ("id", "user_id", "status", "attempts")      # of what is stored, above it
 
@@ -46,13 +46,17 @@ def listing(found: dict, screen: Screen) -> str:
     if not items:
         return "\n".join([*lines, f"There is nothing to list in {name}.",
                           f"`jobs.py queue {name} --failed` lists what has failed for good."])
+    # an id is shown whole: it is to be typed
+    room = max(2, *(len(str(each["id"])) for each in items))
     head, *rows = table([{
-        "ID": each["id"], "OWNER": each["owner"], "TO": each["to"], "STATE": each["state"],
+        "OWNER": each["owner"], "TO": each["to"], "STATE": each["state"],
         "TRIES": _tries(each), "SINCE": screen.at(each["since"]),
-        "NEXT": screen.at(each["next_at"])} for each in items], WIDEST, screen.width)
-    lines.append(screen.paint("bold", head))
+        "NEXT": screen.at(each["next_at"])} for each in items], WIDEST,
+        max(screen.width - room - 2, LEAST))
+    lines.append(screen.paint("bold", f"{'ID':>{room}}  {head}"))
     for row, each in zip(rows, items):
-        lines.append(screen.paint(COLOURS.get(each["state"], ""), row))
+        line = f"{each['id']:>{room}}  {row}"
+        lines.append(screen.paint(COLOURS.get(each["state"], ""), line))
         for text in filter(None, (each["why"], each["answer"])):
             lines += screen.below(text)
     if found["more"]:
@@ -82,7 +86,8 @@ def story(found: dict, screen: Screen) -> str:
     for title, rows in parts.items():
         body = pairs([(name, value) for name, value in rows if value not in ("", "-")],
                      screen.width)
-        lines += [screen.paint("bold", title), *body, ""] if body else []
+        if body or rows is facts:
+            lines += [screen.paint("bold", title), *body, ""]
     return "\n".join([*lines, f"Times are in {screen.zone_name}. {screen.clock()}"])
 
 

@@ -115,6 +115,7 @@ def test_what_was_tried_is_known_even_when_the_row_is_gone(owner):      # R77
         owner.run("retry_forwards")
         owner.now += timedelta(hours=7)
     owner.db.execute("DELETE FROM {failed_emails}")
+    assert owner.command("queue", "forwards", str(id)).startswith(f"forward {id}: purged\n")
     gone = json.loads(owner.command("queue", "forwards", str(id), "--json"))
     assert (gone["state"], [event["outcome"] for event in gone["events"]]) == (
         "purged", ["retry", "refused"])
