@@ -186,8 +186,9 @@ def _sections(db, config, jobs) -> list[Problem]:
     for section, names in readers.items():
         try:
             values = config.section(section)
-            if section == "spool" and (wrong := spool.wrong_folder(db, values.dir)):
-                found.append(Problem("[spool] dir", wrong, tuple(names)))
+            on = tuple(name for name in names if config.job_named(name).enabled)
+            if section == "spool" and on and (wrong := spool.wrong_folder(db, values.dir)):
+                found.append(Problem("[spool] dir", wrong, on))
         except ConfigError as error:
             found.append(Problem(section, "; ".join(error.problems), tuple(names)))
     return found
