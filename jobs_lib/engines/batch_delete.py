@@ -125,7 +125,7 @@ class BatchDeleter:
     def _delete(self, chosen, key: str, width: int, **values) -> int | None:
         """How many rows one batch has deleted; None where it had to give way. `key`: the condition
         about `id`; `width`: how many ids it is about."""
-        # else an engine may go through all that is old by the time index, for each batch
+        # CASE: else an engine may go through all that is old by the time index, for each batch
         rule = f"CASE WHEN {chosen.sql} THEN 1 ELSE 0 END = 1"
         rows = Rows(f" FROM {{{chosen.table}}} WHERE id{key} AND {rule}", key, rule,
                     {**chosen.values, **values})

@@ -21,8 +21,7 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     types, now_default(db), table_options, drop_index(index, table), transactional_ddl
                                               for database/schema/ddl.py
     named_locks                               whether it has locks for runner/locks.py
-    batches, by_key, before_batches, after_batch
-                                              for engines/batch_delete.py: rows in short batches
+    batches, before_batches, after_batch      for engines/batch_delete.py: rows in short batches
 """
 from __future__ import annotations
 

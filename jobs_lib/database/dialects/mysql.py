@@ -45,8 +45,6 @@ table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLAT
 # Row locks: few writers meet them. In short batches InnoDB cleans up while they run. `least`, so
 # that a commit which is slow by itself is not taken for too many rows.
 batches = Batches(seconds=0.030, least=500, most=20_000, pause=0.001, share=0.03)
-# for a range of the primary key it takes the primary key by itself
-by_key = ""
 before_batches = ""
 after_batch = ""
 

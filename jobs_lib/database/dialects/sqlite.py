@@ -33,8 +33,6 @@ batches = Batches(seconds=0.010, least=100, most=5_000, pause=0.005, share=1.0)
 # keeps nobody waiting: done in the pause and not in a commit
 before_batches = "PRAGMA wal_autocheckpoint = 0"
 after_batch = "PRAGMA wal_checkpoint(PASSIVE)"
-# without statistics it prefers a time index to a range of ids, all of it
-by_key = " NOT INDEXED"
 
 Target = namedtuple("Target", "path parameters timeout")
 Changed = namedtuple("Changed", "rowcount")

@@ -93,9 +93,10 @@ def _due(ctx) -> State:
         last = db.value("SELECT MAX(id) FROM {message_logs}") or 0
         came_in = EARLIEST              # it is another log, or its last rows were deleted
         if last >= state.log_row and state.day > EARLIEST:
+            # CASE: without statistics SQLite prefers the time index, all of it
             came_in = db.value(
-                f"SELECT MIN({db.dialect.day('created_at')}) FROM {{message_logs}}"
-                f"{db.dialect.by_key} WHERE id > :seen AND id <= :last AND created_at >= :first",
+                f"SELECT MIN({db.dialect.day('created_at')}) FROM {{message_logs}} WHERE id > "
+                ":seen AND id <= :last AND CASE WHEN created_at >= :first THEN 1 ELSE 0 END = 1",
                 seen=state.log_row, last=last, first=EARLIEST)
     days = (state.day, came_in, asked and asked.isoformat(), _open_since(ctx))
     return State(min(filter(None, days)), last)
