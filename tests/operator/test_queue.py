@@ -133,24 +133,14 @@ def test_what_holds_up_a_whole_queue_is_said_first(service):    # R77
 
 def test_the_other_queues_are_listed_too(service):              # R77
     ago, ahead = service.ago, service.ahead
-    service.table("notifications", [
-        {"id": 1, "user_id": ANN, "kind": "k", "priority": 2, "created_at": ago(hours=2)},
-        {"id": 2, "user_id": ANN, "kind": "k", "priority": 0, "next_attempt_at": ahead(hours=2)},
-        {"id": 3, "user_id": ANN, "kind": "k", "status": "failed", "created_at": ago(days=2)}])
-    service.table("webhooks", [{"id": 1, "user_id": ANN, "active": 0}])
-    service.table("webhook_deliveries", [
-        {"id": 1, "webhook_id": 1, "user_id": ANN, "attempts": 1, "last_attempt_at": ago(hours=2)},
-        {"id": 2, "webhook_id": 1, "user_id": ANN, "attempts": 1,
-         "last_attempt_at": ago(seconds=30)},
-        {"id": 3, "webhook_id": 1, "user_id": ANN, "status": "failed"}])
-    service.table("domains", [
-        {"id": 1, "user_id": ANN, "name": "a.example", "created_at": ago(days=1)},
-        {"id": 2, "user_id": ANN, "name": "b.example", "status": "verified",
-         "next_check_at": ahead(hours=2)},
-        {"id": 3, "user_id": BEN, "name": "c.example", "status": "failed"}])
-    service.table("export_requests", [{"id": 1, "user_id": ANN, "requested_at": ago(hours=2)},
-                                      {"id": 2, "user_id": ANN, "status": "running"},
-                                      {"id": 3, "user_id": ANN, "status": "failed"}])
+    for name, rows in (
+            ("notifications", [{}, {"next_attempt_at": ahead(hours=2)}, {"status": "failed"}]),
+            ("webhooks", [{"active": 0}, {"paused_until": ahead(hours=1)}]),
+            ("webhook_deliveries", [{"webhook_id": 1}, {"webhook_id": 2}, {"status": "failed"}]),
+            ("domains", [{}, {"status": "verified", "next_check_at": ahead(hours=2)},
+                         {"status": "failed"}]),
+            ("export_requests", [{}, {"status": "running"}, {"status": "failed"}])):
+        service.table(name, [{"id": id, "user_id": ANN, **row} for id, row in enumerate(rows, 1)])
     service.table("users", [{"id": 3, "status": "deleted", "deleted_at": ago(days=1)}])
     service.run("delete_accounts")
     service.table("users", [{"id": 4, "status": "deleted", "deleted_at": ago(days=2)}])
@@ -161,8 +151,9 @@ def test_the_other_queues_are_listed_too(service):              # R77
         assert set(listed(service, name)) >= {*waits}, name
         text = service.command("queue", name)
         assert all(len(line) <= 80 for line in text.splitlines()), text
-    assert asked(service, "webhooks")["items"][0]["why"] == (
-        "the next run of retry_webhooks cancels it: the endpoint is disabled")
+    assert [item["why"] for item in asked(service, "webhooks")["items"]] == [
+        "the next run of retry_webhooks cancels it: the endpoint is disabled",
+        f"its endpoint is paused until {clock.text(ahead(hours=1))} UTC"]
     # waits for none of its own any more but the last one
     assert set(listed(service, "notifications", "--owner", "3")) <= {4}
 
