@@ -7,8 +7,8 @@ from datetime import datetime
 
 from jobs_lib import clock
 from jobs_lib.database.schema import version
-from jobs_lib.database.values import chunked, keys_in, one_line, ordered
-from jobs_lib.engines.items import AT_ONCE, Items, key
+from jobs_lib.database.values import LARGEST_KEY, chunked, keys_in, one_line, ordered
+from jobs_lib.engines.items import AT_ONCE, Items
 from jobs_lib.errors import FAILED, OK, UsageError
 from jobs_lib.masking import text
 from jobs_lib.text import counted, either, one_of
@@ -89,6 +89,16 @@ def _owners(db, word: str) -> list:
                      "alias has it")
 
 
+def key(db, table: str, word: str):
+    """The id of a row of the table that is written so: as it is where ids are text, else a number,
+    at most the largest that there can be. UsageError for what cannot be one."""
+    if table in db.text_keys:
+        return word
+    if word.isascii() and word.isdecimal():
+        return min(int(word[:40]), LARGEST_KEY)
+    raise UsageError(f"ID {text(word)[:40]!r}: there is no such row, and an id is a number")
+
+
 def chosen(session, command: str, args, status: str) -> tuple:
     """(the queue, the ids that are meant, in lists): those that were named, or with --all those of
     this status. UsageError unless there are ids, or --all with its filters."""
@@ -99,7 +109,8 @@ def chosen(session, command: str, args, status: str) -> tuple:
     items = opened(session, args.queue)
     if args.all:
         return items, items.pages(status, wanted(items.db, args))
-    return items, chunked(dict.fromkeys(map(items.key, args.ids)), AT_ONCE)
+    ids = dict.fromkeys(key(items.db, items.queue.table, word) for word in args.ids)
+    return items, chunked(ids, AT_ONCE)
 
 
 def report(session, args, done: list, refused: dict, what: str, verb: str, **more) -> int:

@@ -71,7 +71,8 @@ def _found(session, args) -> tuple:
         return [_summary(session, name) for name in NAMES], queue_text.summary
     items = _items.opened(session, args.queue)
     if args.id:
-        return story(items, items.key(args.id)), queue_text.story
+        id = items.named(args.id) or _items.key(items.db, items.queue.table, args.id)
+        return story(items, id), queue_text.story
     # one more shows that there are more
     ids = items.select(args.failed, _items.wanted(items.db, args), args.limit + 1)
     return {"queue": args.queue, "job": items.queue.job, "holds": items.holds(),

@@ -9,8 +9,7 @@ from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.database import stored
-from jobs_lib.database.values import LARGEST_KEY, chunked, keys_in, one_line, words
-from jobs_lib.errors import UsageError
+from jobs_lib.database.values import chunked, keys_in, one_line, words
 
 from . import attempts, rows
 from .due import Due, Queue, due, has_status, stopped
@@ -28,7 +27,7 @@ class Items:
     done         what its job counts as done; "": `status` does not show it
     owner        the column with the id of its user
     to           to whom it is sent, or what it is about, by its columns
-    reads        columns, and other SQL, that are read of a row besides
+    reads        SQL: what else is read of a row
     lost         why a row without its content cannot be sent again
     moments      ((column, what happened then), ...), first: it came in
     purge, age   which job deletes finished rows, and from when on: by the
@@ -39,7 +38,7 @@ class Items:
     queue: Queue
     what, done, purge, to, owner = "", "", "", "", "user_id"
     unfinished: tuple = ("sending", "pending")
-    reads: tuple = ()
+    reads = ""
     lost = "its content was deleted"
     moments: tuple = (("created_at", "came in"), ("finished_at", "ended"))
     age: tuple = ("created_at",)
@@ -68,9 +67,8 @@ class Items:
         """How far apart many rows are due that are sent again, so that new ones have room."""
         return timedelta(minutes=1) / 100
 
-    def key(self, word: str):
-        """The id of the row that is called so, or None."""
-        return key(self.db, self.queue.table, word)
+    def named(self, word: str):
+        """The id of the row that has this name, or None."""
 
     # Which rows
 
@@ -120,29 +118,21 @@ class Items:
         """{id: row} of those that are there, in the order of the ids: these
         `columns`, or what is needed to describe, put back or end a row."""
         queue, due_now = self.queue, self.due()
-        found: dict = {}
-        names = ["id", "user_id", "status", queue.added, *self.reads]
-        if queue.works:
-            names += ["attempts", "claim_run", queue.error]
-        columns = columns or ", ".join(dict.fromkeys(names))
+        columns = columns or f"id, user_id, status, {queue.added}, {self.reads}"
         sql = (f"SELECT {columns}, {due_now.when} AS due_at, {stopped(queue)} AS is_stopped "
                f"FROM {{{queue.table}}} WHERE id IN (:ids){lock}")
+        found: dict = {}
         for some in chunked(ids, rows.ASKED_AT_ONCE):
             found.update((row["id"], row)
                          for row in self.db.query(sql, ids=some, **due_now.values))
         return {id: found[id] for id in ids if id in found}
 
     def describe(self, found) -> list[dict]:
-        """Rows as `--json` prints them. One that holds nonsense is described
-        all the same.
+        """Rows as `--json` prints them, also those that hold nonsense.
 
-        id, owner  of the row; of its user
-        to         to whom it is sent, or what it is about
-        state      `due`, `waiting`, `invalid`, `cancelled`, else its status
-        attempts   made so far; most: of so many, or None
-        since      when it came in; next_at: when it is tried next: UTC, or None
-        why        what it waits for, or ""
-        answer     what the other side said last, or ""
+        `state`: `due`, `waiting`, `invalid`, `cancelled`, else the status;
+        `attempts` made, of `most`; `since` when it is there, `next_at` when it
+        is tried next; `why` it waits, and the last `answer`.
         """
         from jobs_lib import masking  # a run that only counts does without
         queue, described = self.queue, []
@@ -198,13 +188,3 @@ class Items:
         if not self.options.enabled:
             found.append(f"{name} is switched off: [{name}] enabled = no.")
         return found
-
-
-def key(db, table: str, word: str):
-    """The id of a row of the table that is written so: as it is where ids are text, else a number,
-    at most the largest that there can be. UsageError for what cannot be one."""
-    if table in db.text_keys:
-        return word
-    if word.isascii() and word.isdecimal():
-        return min(int(word[:40]), LARGEST_KEY)
-    raise UsageError(f"ID: expected a number, not {word[:40]!r}")

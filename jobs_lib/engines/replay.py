@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from . import attempts, rows
-from .items import CANCELLED_BY, Items
+from .items import CANCELLED_BY, STOPPED, Items
 
 BY_HAND = f"{CANCELLED_BY}by the operator"
 NO_ROW = "there is no such row (it may have been purged)"
@@ -54,38 +54,33 @@ def _in_pages(items: Items, pages, why_not, change) -> tuple[list, dict]:
 
 
 def _why_not_put_back(items: Items, failed_only: bool, found: list[dict]) -> dict:
-    wrong = rows.invalid(items.db, items.queue.table, found)
-    owners = rows.owners_in(items.db, found)
-    refused = {row["id"]: why for row in found if (
-        why := wrong.get(row["id"]) or _why_kept(items, failed_only, row, owners))}
+    refused = rows.invalid(items.db, items.queue.table, found)
+    for row in found:
+        status, why = row["status"], ""
+        if status != "failed" and (failed_only or status != items.queue.done):
+            why = f"it has not failed, its status is {status}"
+        elif failed_only and row[items.queue.error] == BY_HAND:
+            why = "you have cancelled it; by its id it can be replayed"
+        elif row["is_stopped"]:
+            why = STOPPED
+        elif row["id"] not in refused and not items.has_content(row):
+            why = items.lost
+        if why:
+            refused.setdefault(row["id"], why)
     # the next run would only cancel it
     refused.update(items.reasons_to_cancel([row for row in found if row["id"] not in refused]))
     return refused
 
 
-def _why_kept(items: Items, failed_only: bool, row: dict, owners: dict) -> str:
-    status = row["status"]
-    if status != "failed" and (failed_only or status != items.queue.done):
-        return f"it has not failed, its status is {status}"
-    if failed_only and row[items.queue.error] == BY_HAND:
-        return "you have cancelled it; by its id it can be replayed"
-    if row["is_stopped"] and owners.get(row["user_id"]) == "deleted":
-        return "the account is deleted"
-    return "" if items.has_content(row) else items.lost
-
-
 def _put_back(items: Items, ids: list, before: int) -> None:
     """`before`: how many were."""
     queue = items.queue
-    planned: dict = {}
-    for number, id in enumerate(ids, before):
-        planned.setdefault(due_at(items, number), []).append(id)
     emptied = "".join(f", {name} = NULL" for name in (
         "finished_at", "claim_run", "last_attempt_at", queue.error, queue.code, *items.reset))
-    for moment, some in planned.items():
+    for number in range(0, len(ids), AT_FIRST):
         items.db.execute(f"UPDATE {{{queue.table}}} SET status = '{queue.waits}', attempts = 0, "
                          f"uncertain = 0, next_attempt_at = :due{emptied} WHERE id IN (:ids)",
-                         ids=some, due=moment)
+                         ids=ids[number:number + AT_FIRST], due=due_at(items, before + number))
     attempts.record_act(items.db, queue, ids, items.now, attempts.REPLAYED)
 
 

@@ -180,7 +180,7 @@ def test_items_are_shown_put_back_and_cancelled_by_their_keys(service):         
     assert f"forward {nobody}: refused, there is no such row" in service.command(
         "cancel", "forward", nobody, code=1)
     assert "no such row" in service.command("replay", "forward", nobody, code=1)
-    with pytest.raises(UsageError, match="ID: expected a number, not"):
+    with pytest.raises(UsageError, match="there is no such row, and an id is a number"):
         service.command("replay", "notification", f"{nobody}-x")
 
 

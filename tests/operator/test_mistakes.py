@@ -136,7 +136,8 @@ WORDS = {
     "queue letters 1": "expected forwards, notifications",
     "queue --failed": "of one queue, such as", "queue forwards 1 --failed": "of one queue, such as",
     "queue forwards --owner x@y.example": "no account has this address",
-    "queue forwards x": "ID: expected a number",
+    "queue forwards x": "ID 'x': there is no such row, and an id is a number",
+    "queue domains no.example": "there is no such row",
     "queue forward --fialed": "--fialed: there is no such option; did you mean '--failed'?",
     **{f"queue forwards --since {time}": "expected a time such as"
        for time in ("tomorow", "99999999d", "0001-01-01T00:00+14:00")},

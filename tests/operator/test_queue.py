@@ -208,8 +208,7 @@ def test_a_domain_has_a_name_too_and_a_deletion_that_of_its_account(service):   
 def test_an_item_that_is_not_there_is_reported(service):       # R77
     for words, said in (
             (("forwards", "99"), "forwards 99: there is no such row (it may have been purged)\n"),
-            (("forwards", "9" * 5000), "forwards " + "9" * 250),
-            (("domains", "no\x1b[31m.example"), "domains no [31m.example: there is no such row")):
+            (("forwards", "9" * 5000), "forwards " + "9" * 250)):
         assert service.command("queue", *words, code=1).startswith(said)
 
 

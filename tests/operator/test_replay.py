@@ -89,7 +89,7 @@ def test_a_failed_row_is_as_new_and_the_next_run_sends_it(service, kind):       
     *(("forward", {"status": "sent", "raw_path": path},
        "its raw message is missing from the spool")
       for path in ("gone.eml", "../config.ini", "/etc/passwd", "link")),
-    ("forward", {"user_id": 3}, "the account is deleted"),
+    ("forward", {"user_id": 3}, "its owner is suspended or deleted"),
     ("notification", {"status": "sent", "body_text": None}, "its content was deleted"),
     ("notification", {"body_text": None}, "its content was deleted"),
     ("webhook", {"payload": None}, "its content was deleted"),

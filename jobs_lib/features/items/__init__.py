@@ -37,7 +37,7 @@ class Forwards(Mail):
     """Rows of `failed_emails`. One that fails again is reported to its owner again."""
 
     queue, what, to = queues.FORWARDS, "forwarded mail", "{envelope_to}"
-    reads = ("envelope_to", "alias_id", "destination_id", "raw_path")
+    reads = "attempts, claim_run, last_error, envelope_to, alias_id, destination_id, raw_path"
     moments = (("created_at", "came in, after the app's own attempt had failed"),
                ("notified_at", "its owner was notified, or need not be"),
                ("finished_at", "ended"))
@@ -60,7 +60,8 @@ class Notices(Mail):
     """Rows of `notifications`."""
 
     queue, what, to = queues.NOTICES, "notices", "{kind} to {to_email}"
-    reads = ("kind", "to_email", "(body_text IS NOT NULL OR body_html IS NOT NULL) AS whole")
+    reads = ("attempts, claim_run, last_error, kind, to_email, "
+             "(body_text IS NOT NULL OR body_html IS NOT NULL) AS whole")
     purge = "purge_notifications"
 
     def reasons_to_cancel(self, found: list[dict]) -> dict:
@@ -74,7 +75,8 @@ class Deliveries(Items):
 
     queue, what, to = queues.WEBHOOKS, "webhook deliveries", "endpoint {webhook_id}, {event_type}"
     done = "delivered"
-    reads = ("webhook_id", "event_type", "payload IS NOT NULL AS whole")
+    reads = ("attempts, claim_run, last_error, webhook_id, event_type, "
+             "payload IS NOT NULL AS whole")
     purge = "purge_webhook_deliveries"
 
     def reasons_to_cancel(self, found: list[dict]) -> dict:
@@ -103,6 +105,7 @@ class Exports(Items):
 
     queue, what, to = queues.EXPORTS, "exports", "all of the account"
     unfinished, done = ("running", "queued"), "exported"
+    reads = "attempts, claim_run, error"
     moments = (("requested_at", "was requested"), ("finished_at", "ended"),
                ("expires_at", "its link expires, and its file is deleted"))
 
@@ -118,7 +121,7 @@ class Domains(Items):
 
     queue, what, to = queues.DOMAINS, "domains to check", "{name}"
     unfinished, done = ("pending", "verified"), "checked"
-    reads = ("name", "dns_results", "failures")
+    reads = "name, dns_results, failures"
     moments = (("created_at", "was added"), ("recheck_requested_at", "a check was asked for"),
                ("failing_since", "has been found wrong since then"),
                ("warned_at", "its owner was warned"), ("verified_at", "was verified"),
@@ -134,15 +137,13 @@ class Domains(Items):
         number, since = self.due().backlog(most)
         return number, number, since
 
-    def key(self, word: str):
-        """Its name is known, too; of several accounts that have it, a verified one comes first."""
+    def named(self, word: str):
+        """Of several accounts that have this domain, a verified one comes first."""
         from jobs_lib.hostnames import forms
         found = self.db.query("SELECT id, status FROM {domains} WHERE name IN (:names) "
                               "ORDER BY id", names=forms(word))
         found.sort(key=lambda row: row["status"] != "verified")
-        if found:
-            return found[0]["id"]
-        return None if "." in word else super().key(word)
+        return found[0]["id"] if found else None
 
     def judge(self, found: list[dict]):
         """By the status that the last check left."""
