@@ -75,7 +75,9 @@ def _found(session, args) -> tuple:
         return story(items, id), queue_text.story
     # one more shows that there are more
     ids = items.select(args.failed, _items.wanted(items.db, args), args.limit + 1)
-    return {"queue": args.queue, "job": items.queue.job, "holds": items.holds(),
+    return {"queue": args.queue,
+            "job": items.queue.job,
+            "holds": items.holds(),
             "items": items.describe(items.read(ids[:args.limit]).values()),
             "more": len(ids) > args.limit}, queue_text.listing
 
@@ -92,5 +94,10 @@ def _summary(session, name: str) -> dict:
         failed = items.count("failed", COUNTED)
     except (ConfigError, Missing) as error:
         holds = [text(str(error))]
-    return {"queue": name, "job": QUEUES[name].queue.job, "waiting": waiting, "due": due,
-            "oldest_due_at": oldest, "failed": failed, "holds": holds}
+    return {"queue": name,
+            "job": QUEUES[name].queue.job,
+            "waiting": waiting,
+            "due": due,
+            "oldest_due_at": oldest,
+            "failed": failed,
+            "holds": holds}
