@@ -69,7 +69,8 @@ def send_due(work: Work, source: MailSource, others_wait) -> JobsError | None:
     Returns why mail could not be sent, if it could not; the messages keep their attempts.
     """
     sender = MailSender(work, source, others_wait)
-    sender.send_all()
+    while rows := sender.take():
+        sender.send_rows(rows)
     return sender.finish()
 
 
@@ -88,25 +89,38 @@ class MailSender:
         self.lost_in_a_row = 0
         self.failure: JobsError | None = None   # why mail could not be sent
 
-    def send_all(self) -> None:
-        """Take, begin, send, store. One at least is sent before a new look, however slow the
-        database is."""
-        while rows := self._take():
-            cancelled = self.source.reasons_to_cancel(rows)
-            waiting = iter(rows)
-            for row in waiting:
-                if not self._may_go_on():
-                    return
-                if row["id"] in cancelled:
-                    self._cancel(row, cancelled[row["id"]])
-                elif row["turn"].ring in self.rings and self._begin(row):
-                    self.ctx.progress(self.work.begun)
-                    self._send(row)
-                if self.ctx.monotonic() >= self.look_again_at:
-                    break
-            # urgent rows may have come in, owners may have been suspended: these are taken again
-            for row in waiting:
-                row["turn"].ring.give_back(row["turn"])
+    def take(self) -> list[dict]:
+        """The next rows, if there are any and the run may go on."""
+        most = self.ctx.within_limit(AT_ONCE, self.work.begun)
+        # perhaps by another process, meanwhile
+        paused = relay.paused(self.ctx.db, self.ctx.clock())
+        if (most == 0 or paused) and self.work.due.any():
+            self.ctx.stop(f"the relay is paused {paused}" if paused else "limit")
+        if most == 0 or paused or self.ctx.should_stop():
+            return []
+        if self.ctx.monotonic() >= self.look_again_at:
+            self.work.schedule()
+            # from now: giving times may take as long as the rows may go without a look
+            self.look_again_at = self.ctx.monotonic() + RECHECK_SECONDS
+        return next(filter(None, (self.work.take(ring, most) for ring in self.rings)), [])
+
+    def send_rows(self, rows: list[dict]) -> None:
+        """Begin, send, store; one at least before a new look, however slow the database is."""
+        cancelled = self.source.reasons_to_cancel(rows)
+        waiting = iter(rows)
+        for row in waiting:
+            if self.ctx.should_stop():
+                return
+            if row["id"] in cancelled:
+                self._cancel(row, cancelled[row["id"]])
+            elif row["turn"].ring in self.rings and self._begin(row):
+                self.ctx.progress(self.work.begun)
+                self._send(row)
+            if self.ctx.monotonic() >= self.look_again_at:
+                break
+        # urgent rows may have come in, owners may have been suspended: these are taken again
+        for row in waiting:
+            row["turn"].ring.give_back(row["turn"])
 
     def finish(self) -> JobsError | None:
         """End the rows that cannot be sent. Returns why mail could not be sent, or None."""
@@ -119,34 +133,6 @@ class MailSender:
         except JobsError as error:
             self.failure = self.failure or error
         return self.failure
-
-    # Take
-
-    def _take(self) -> list[dict]:
-        """The next rows, if there are any and the run may go on."""
-        most = self.ctx.within_limit(AT_ONCE, self.work.begun)
-        # perhaps by another process, meanwhile
-        paused = relay.paused(self.ctx.db, self.ctx.clock())
-        if paused or most == 0:
-            self._stop_if_due(f"the relay is paused {paused}" if paused else "limit")
-            return []
-        if not self._may_go_on():
-            return []
-        if self.ctx.monotonic() >= self.look_again_at:
-            self.work.schedule()
-            # from now: giving times may take as long as the rows may go without a look
-            self.look_again_at = self.ctx.monotonic() + RECHECK_SECONDS
-        return next(filter(None, (self.work.take(ring, most) for ring in self.rings)), [])
-
-    def _may_go_on(self) -> bool:
-        if self.ctx.hard_limit - self.ctx.monotonic() < MESSAGE_MINIMUM:
-            self._stop_if_due("budget")
-            return False
-        return not self.ctx.should_stop()
-
-    def _stop_if_due(self, reason: str) -> None:
-        if self.work.due.any():
-            self.ctx.stop(reason)
 
     # Begin
 

@@ -223,6 +223,8 @@ class Work:
             # the database may have kept it waiting
             seconds = min(self.ctx.seconds_left(), self.ctx.hard_limit - self.ctx.monotonic()
                           - self.needs)
+            if seconds < 0:
+                self.ctx.stop("budget")
             return seconds >= 0 and self._begin(row, room)
         try:
             found = until_stored(self.ctx, work)
