@@ -2,9 +2,8 @@
 
 A host discards mail over its hourly limit, sometimes after having said 250, so we count for
 ourselves: the attempts on record (attempts.py) in each rolling window, in the commit that begins
-the next one, under the lock of the one row of `relay_state`. A run counts once, and after that adds
-what has begun since; what has left a window meanwhile it sees when a limit seems reached, and it
-counts again.
+the next one, under the lock of the one row of `relay_state`. A run counts once, then adds what has
+begun since, and counts again when a limit seems reached.
 
 A share of each limit is reserved for urgent mail. Of the rest either queue of mail leaves the other
 half of an hour's and a day's while that one has due rows.

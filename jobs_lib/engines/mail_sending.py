@@ -1,14 +1,12 @@
-"""Sending mail from a queue: row by row over one connection, until nothing is due or the run has to
-stop.
+"""Sending mail from a queue over one connection, until nothing is due or the run has to stop.
 
     take      the next rows, owners in turn, urgent ones ahead
     begin     if the relay's limits have room: claim the row and put the attempt on record
     send      hand the message to the relay
     store     what came of it, at once
 
-Forwards and notices go this way. What differs between them, such as where a message comes from, is
-a `MailSource`'s; the loop and what a failure of the relay means are here, the queue in queue.py,
-the limits in limits.py.
+What differs between forwards and notices is a `MailSource`'s. The queue is in queue.py, the limits
+are in limits.py.
 """
 from __future__ import annotations
 
@@ -39,8 +37,7 @@ NOBODY_PAID = "No message has lost an attempt"
 
 
 class MailSource:
-    """What the loop asks of one kind of mail. Rows are dicts; each has `user_id` and the columns of
-    the queue."""
+    """What the loop asks of one kind of mail. Rows are dicts with the columns of the queue."""
 
     event = ""                      # what a message is called in the log
     to = ""                         # the column with the recipient's address
@@ -51,8 +48,8 @@ class MailSource:
         raise NotImplementedError
 
     def prepare(self, row: dict) -> tuple[Envelope, Message] | Result:
-        """The message that is sent for a row that has begun, or the Result of one that cannot be
-        sent. An exception is that message's alone. It changes nothing but the dict."""
+        """The message of a row that has begun, or the Result of one that cannot be sent. An
+        exception is that message's alone. It changes nothing but the dict."""
         raise NotImplementedError
 
     def why_not(self, row: dict) -> str | None:
@@ -118,7 +115,7 @@ class MailSender:
                 self._send(row)
             if self.ctx.monotonic() >= self.look_again_at:
                 break
-        # urgent rows may have come in, owners may have been suspended: these are taken again
+        # urgent rows may have come in, owners been suspended: these are taken again
         for row in waiting:
             row["turn"].ring.give_back(row["turn"])
 
@@ -152,8 +149,7 @@ class MailSender:
         return self.limits.room(row["turn"].urgent, row["turn"].ring.ahead, not is_first)
 
     def _refused(self, turn, refusal: Refusal) -> None:
-        """End the run, but for the rows that the refusal leaves alone; for a minute's room it
-        waits."""
+        """Wait for a minute's room; else end the run, but for what the refusal leaves alone."""
         if refusal.limit == FAILURES:
             if not self.failures_reached:
                 self.work.also += self.source.first_attempts
@@ -174,8 +170,7 @@ class MailSender:
     # Send
 
     def _send(self, row: dict) -> None:
-        """Hand the message over and store what came of it: it must not be sent again. What concerns
-        the messages that follow as well is kept."""
+        """Hand the message over, store what came of it, and see what it means for the others."""
         result = self._hand_over(row)
         until_stored(self.ctx, lambda: self._store(row, result))
         is_lost = result.outcome == outcomes.LOST
@@ -200,7 +195,7 @@ class MailSender:
             return Result(outcomes.FINAL, None, "5.1.3", str(error))
         except Exception as error:      # noqa: BLE001  (an error of ours stops no other message)
             why = type(error).__name__
-            if isinstance(error, ValueError):   # so its content is: text that is none, and the like
+            if isinstance(error, ValueError):       # its content: text that is none, and the like
                 why += f": {error}"
             else:
                 self.ctx.defect(error, f"{self.source.event} {row['id']}")

@@ -6,8 +6,7 @@ Relay or recipient: a relay that refuses a message for good may mean the address
 refusal is asked for twice: the row keeps its schedule, and the next refusal ends it if, of the
 other recipients that were tried since the first one, one in four was accepted. Where the domain of
 the recipient has accepted mail to somebody else lately, only that domain counts, so that a provider
-that refuses us is seen beside others that do not. A dead address costs one more try; a relay that
-refuses everybody costs nothing but time.
+that refuses us is seen beside others that do not.
 """
 from __future__ import annotations
 
@@ -110,22 +109,24 @@ def of_everybody(db, now) -> list[Refusing]:
     rows = _latest(db, OF_ALL, "began_at", LATEST, since=now - RECENT, until=now, recipient="")
     if refusing := _refusing(EVERYBODY, rows, domains=2):
         return [refusing]
-    return [refusing for domain in sorted({row["domain"] for row in rows}) if (
-        refusing := _refusing(domain, [row for row in rows if row["domain"] == domain], domains=1))]
+    by_domain: dict = {}
+    for row in rows:
+        by_domain.setdefault(row["domain"], []).append(row)
+    found = (_refusing(domain, by_domain[domain], domains=1) for domain in sorted(by_domain))
+    return [refusing for refusing in found if refusing]
 
 
 def _refusing(name: str, rows: list[dict], domains: int) -> Refusing | None:
     """Whether it has accepted nothing since it has refused enough recipients, of enough owners, at
     so many domains."""
     refused = list(takewhile(lambda row: row["outcome"] == REFUSED, rows))
-    found = {column: {row[column] for row in refused} for column in ("recipient", "user_id",
-                                                                     "domain")}
-    if (len(found["recipient"]) < RECIPIENTS or len(found["user_id"]) < OWNERS
-            or len(found["domain"]) < domains):
+    number = len({row["recipient"] for row in refused})
+    owners = len({row["user_id"] for row in refused})
+    if (number < RECIPIENTS or owners < OWNERS
+            or len({row["domain"] for row in refused}) < domains):
         return None
     first = refused[-1]
-    return Refusing(name, clock.parse(first["began_at"]), len(found["recipient"]),
-                    first["answer"] or "")
+    return Refusing(name, clock.parse(first["began_at"]), number, first["answer"] or "")
 
 
 def _latest(db, rules: tuple, order: str, most: int, **values) -> list[dict]:

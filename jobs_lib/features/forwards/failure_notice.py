@@ -1,5 +1,4 @@
-"""Notifying owners, in plain words, of forwards that have finally failed: one notice an owner and
-day.
+"""Notices of forwards that have finally failed, in plain words: one an owner and day.
 
 The rows themselves say which of them no notice lists (`notice_id`), so a kill between failing and
 notifying forgets nobody. The notice is written whatever address failed, and `notified_at` is set

@@ -40,9 +40,8 @@ def loop_reason(path: str, mark: bytes) -> str:
 def trace_head(key: bytes, alias: object, recipient: str) -> bytes:
     """Our mark for this way, from an alias (its id) to a recipient.
 
-    It depends on nothing else, so that each attempt sends the same bytes; and on both, so that who
-    gets mail that went by two aliases of one owner cannot tell from it that they lead to the same
-    address.
+    It depends on nothing else, so that each attempt sends the same bytes; and on both, so that it
+    does not tell that two aliases lead to the same address.
     """
     way = f"{alias}\0{recipient.lower()}".encode("utf-8", "surrogateescape")
     mark = hmac.digest(key, way, "sha256").hex()[:20]
