@@ -50,7 +50,7 @@ class Ring:
         if len(self.left) >= MOST_LEFT:
             return []
         lists = ([row for row in rows if row["id"] not in self._begun]
-                 for rows in (not self.ahead and self._page()) or self._steps())
+                 for rows in (self._steps() if self.ahead else self._page()))
         going = islice((rows for rows in lists
                         if rows and rows[0]["user_id"] not in self.passed), most)
         in_turn = (row for lap in zip_longest(*going) for row in lap if row)
@@ -75,12 +75,12 @@ class Ring:
         self.left.discard(turn.id)
         self._begun.add(turn.id)
 
-    def _page(self) -> list[list]:
-        """Each owner's rows, the owner behind the last turn first; none where all that is due is
-        more than a page."""
+    def _page(self):
+        """Each owner's rows, the owner behind the last turn first; by steps where all that is due
+        is more than a page."""
         rows, behind = self._due(self.queue.time, PAGE), self._behind
         if len(rows) == PAGE:
-            return []
+            return self._steps()
         rows.sort(key=lambda row: [
             behind is not START and ordered(row["user_id"]) <= ordered(behind),
             *(ordered(row[name]) for name in ("user_id", "priority", self.queue.time, "id"))])
