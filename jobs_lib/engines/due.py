@@ -73,22 +73,29 @@ class Due:
         found = self._count(most, f" AND NOT ({self.queue.missing})")
         return min(found["number"], most), found["since"] and str(found["since"])
 
+    def ids(self, most: int) -> list:
+        """Of some of them."""
+        return [row["id"] for row in self.db.query(self._union(), most=most, **self.values)][:most]
+
     def _count(self, most: int, also: str = "") -> dict:
-        """Of the rows that each rule finds, `most` of each: a search for each rule. The longest due
-        first, where an index has them so: to sort a million times that are calculated takes
+        return self.db.row(
+            # a time that is none, such as 0000-00-00, hides no other
+            "SELECT COUNT(*) AS number, MIN(CASE WHEN due >= :earliest THEN due END) AS since "
+            f"FROM ({self._union(also)}) found", earliest=clock.FIRST, most=most, **self.values)
+
+    def _union(self, also: str = "") -> str:
+        """Of the rows that each rule finds, `:most` of each: a search for each rule. The longest
+        due first, where an index has them so: to sort a million times that are calculated takes
         seconds, so of these any are looked at."""
         time = self.queue.time
         parts: list[str] = []
         for rule, when in ((self.timed, time), *self.untimed):
             is_due = "" if when in (time, ":now") else f" AND {when} <= :now"
             order = f" ORDER BY {time}" if when == time else ""
-            parts.append(f"SELECT due FROM (SELECT {when} AS due {self._rows} AND {rule}{is_due}"
-                         f"{also}{order} LIMIT :most) part_{len(parts)}")
-        return self.db.row(
-            # a time that is none, such as 0000-00-00, hides no other
-            "SELECT COUNT(*) AS number, MIN(CASE WHEN due >= :earliest THEN due END) AS since "
-            f"FROM ({' UNION ALL '.join(parts)}) found", earliest=clock.FIRST, most=most,
-            **self.values)
+            parts.append(
+                f"SELECT id, due FROM (SELECT id, {when} AS due {self._rows} AND {rule}{is_due}"
+                f"{also}{order} LIMIT :most) part_{len(parts)}")
+        return " UNION ALL ".join(parts)
 
 
 def due(ctx, queue: Queue) -> Due:
