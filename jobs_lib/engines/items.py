@@ -28,7 +28,6 @@ class Items:
     owner        the column with the id of its user
     to           to whom it is sent, or what it is about, by its columns
     reads        SQL: what else is read of a row
-    lost         why a row without its content cannot be sent again
     moments      ((column, what happened then), ...), first: it came in
     purge, age   which job deletes finished rows, and from when on: by the
                  first of these columns that has a time
@@ -39,7 +38,6 @@ class Items:
     what, done, purge, to, owner = "", "", "", "", "user_id"
     unfinished: tuple = ("sending", "pending")
     reads = ""
-    lost = "its content was deleted"
     moments: tuple = (("created_at", "came in"), ("finished_at", "ended"))
     age: tuple = ("created_at",)
     reset: tuple = ()
@@ -59,9 +57,9 @@ class Items:
         """{row id: why the job's next run can only cancel it}."""
         return {}
 
-    def has_content(self, row: dict) -> bool:
-        """Whether what would be sent is still there."""
-        return bool(row["whole"])
+    def lost(self, row: dict) -> str:
+        """Why a row cannot be sent again, or ""."""
+        return "" if row["whole"] else "its content was deleted"
 
     def pace(self) -> timedelta:
         """How far apart many rows are due that are sent again, so that new ones have room."""

@@ -63,9 +63,7 @@ def _why_not_put_back(items: Items, failed_only: bool, found: list[dict]) -> dic
             why = "you have cancelled it; by its id it can be replayed"
         elif row["is_stopped"]:
             why = STOPPED
-        elif row["id"] not in refused and not items.has_content(row):
-            why = items.lost
-        if why:
+        if why := why or items.lost(row):
             refused.setdefault(row["id"], why)
     # the next run would only cancel it
     refused.update(items.reasons_to_cancel([row for row in found if row["id"] not in refused]))

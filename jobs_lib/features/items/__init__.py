@@ -42,7 +42,6 @@ class Forwards(Mail):
                ("notified_at", "its owner was notified, or need not be"),
                ("finished_at", "ended"))
     purge, age = "purge_failed_emails", ("finished_at", "created_at")
-    lost = "its raw message is missing from the spool"
     reset = ("notified_at", "notice_id")
 
     def reasons_to_cancel(self, found: list[dict]) -> dict:
@@ -50,10 +49,11 @@ class Forwards(Mail):
         from jobs_lib.features.forwards.source import reasons_to_cancel
         return reasons_to_cancel(self.db, found)
 
-    def has_content(self, row: dict) -> bool:
-        """Its raw message."""
+    def lost(self, row: dict) -> str:
+        """Its raw message is."""
         from jobs_lib.engines import spool
-        return spool.is_there(self.section("spool").dir, row["raw_path"])
+        is_there = spool.is_there(self.section("spool").dir, row["raw_path"])
+        return "" if is_there else "its raw message is missing from the spool"
 
 
 class Notices(Mail):
