@@ -71,6 +71,9 @@ INSIDE = {
 }
 
 
+LOCK_SECONDS = 5.0          # that a run waits for another's lock
+
+
 def __getattr__(name: str):
     """A name of the INSIDE."""
     for module, names in INSIDE.items():
@@ -153,6 +156,31 @@ def live_in(clock, outside, connecting, timeout: float) -> None:
     resources.Ports.mail = lambda _, section: outside.mail(section)
     resources.Ports.http = lambda _, section: outside.http(section)
     resources.Ports.dns = lambda _, section: outside.dns(section)
+    if timeout < 1:
+        _wait_by(clock)
+
+
+def _wait_by(clock) -> None:
+    """A lock of another's is waited for on that clock alone: for as long as on a host."""
+    from jobs_lib.database.connection import Database
+    from jobs_lib.database.dialects import mysql
+    from jobs_lib.errors import Busy, Conflict
+
+    run, connect = Database._run, mysql.connect
+
+    def waited(self, *given, **named):
+        try:
+            return run(self, *given, **named)
+        except (Busy, Conflict):
+            clock.sleep(LOCK_SECONDS)
+            raise
+
+    def connected(*given):
+        raw = connect(*given)
+        with raw.cursor() as cursor:
+            cursor.execute("SET SESSION innodb_lock_wait_timeout = 0")
+        return raw
+    Database._run, mysql.connect = waited, connected
 
 
 @contextmanager
