@@ -101,13 +101,11 @@ def test_what_is_disabled_has_no_line_and_a_changed_schedule_is_printed(line):
 # Times
 
 @pytest.mark.parametrize("text, expected", [
-    ("*/5 * * * *", r"[1-4]-59/5 \* \* \* \*"), ("* * * * *", r"\* \* \* \* \*"),
-    ("0 * * * *", r"([1-9]|[12]\d) \* \* \* \*"), ("17 3 * * *", r"(1[7-9]|[2-4]\d) 3 \* \* \*"),
+    ("*/5 * * * *", r"[1-4]-59/5 \* \* \* \*"), ("17 3 * * *", r"(1[7-9]|[2-4]\d) 3 \* \* \*"),
     # not at midnight, when everybody's jobs run
     ("@daily", r"([1-9]|[12]\d) 1 \* \* \*"),
     ("45 23 1 * *", r"(4[5-9]|5\d) 23 1 \* \*"),            # stays on its day
-    ("0 */6 * * *", r"([1-9]|[12]\d) \*/6 \* \* \*"),
-    ("30 2 * jan,jul mon-fri", r"\d+ [23] \* 1,7 1-5"), ("5 4 */2 * sun", r"\d+ 4 \*/2 \* 0")])
+    ("30 2 * jan,jul mon-fri", r"\d+ [23] \* 1,7 1-5")])
 def test_a_line_comes_a_little_after_its_schedule(text, expected):         # R64
     for key in range(100):
         fields, _ = crontab.fields_after(schedule.parse(text), key)
