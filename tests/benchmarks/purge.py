@@ -38,13 +38,8 @@ USERS, TOTALS = 500, "user_id, alias_id, DATE(created_at), direction, status"
 FASTER = {"sqlite": 0.4, "mariadb": 0.75}
 WAITS, LONGEST = {"sqlite": "p99", "mariadb": "max"}, 20.0
 
+# `row(number, time)`: the columns of a row; `alone`: statements that do the same at once
 Case = namedtuple("Case", "job table row alone sections")
-Case.__doc__ = """What is deleted, and how else.
-
-row       function of (number, time): the columns of a row
-alone     statements that do the same at once, with `:cutoff`
-sections  of config.ini
-"""
 
 
 def audit(number: int, moment: str) -> dict:

@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.startup
 
-Whole processes, in turn; the median of the ratios to bare Python, taken within a round: of the time
-from start to end, and of the processor's time, which other work on the machine changes less.
+Whole processes, in turn; the median of the ratios to bare Python, taken within a round: of the
+processor's time, which other work on the machine changes less than the time by the clock.
 """
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
 from tests.benchmarks import tick
 from tests.benchmarks.all import beside_goal
@@ -23,17 +22,16 @@ from tests.support.shell import ROOT, Shell
 IDLE = "run-due, nothing due"
 FORWARDS = "retry_forwards by cron, nothing to do"
 TICK = "run-due, an ordinary tick: six jobs, empty"
-CPU = 1                         # of (seconds, those of the processor)
 GOALS = {IDLE: 2.0, FORWARDS: 3.0, TICK: 4.0}
 ROUNDS = 25
 
 
-def timed(command: list[str], environment: dict) -> tuple[float, float]:
-    """Seconds of a whole process, and those of the processor."""
-    began, used = time.perf_counter(), children()
+def timed(command: list[str], environment: dict) -> float:
+    """Seconds of the processor that a whole process takes."""
+    used = children()
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL,
                    stderr=subprocess.DEVNULL)
-    return time.perf_counter() - began, children() - used
+    return children() - used
 
 
 def children() -> float:
@@ -64,29 +62,13 @@ def main() -> None:
                     tick.check(f"{folder}/jobs.db", due, newest)
                 if turn:                                # the first warms the caches
                     seconds[name].append(spent)
-    report(python, seconds)
-
-
-def report(python: str, seconds: dict) -> None:
-    """Print the medians, and those of the ratios."""
     first = seconds["python3 -c pass"]
     print(f"Python {subprocess.check_output([python, '--version'], text=True).split()[1]}, "
-          f"{len(first)} rounds, load {os.getloadavg()[0]:.0f}")
-    for name, values in seconds.items():
-        figures = []
-        for which, what in enumerate(("ms", "ms of CPU")):
-            middle = statistics.median(value[which] for value in values)
-            figures.append(f"{middle * 1000:7.1f} {what}, {ratio(values, first, which):5.2f} of "
-                           "bare Python")
-        print(f"  {name:<50} {';'.join(figures)}")
+          f"{ROUNDS} rounds, load {os.getloadavg()[0]:.0f}; processor time beside bare Python")
     for name, most in GOALS.items():
-        print(f"  {name}, CPU relative to bare Python: "
-              + beside_goal(name, ratio(seconds[name], first, CPU), at_most=most))
-
-
-def ratio(values: list, others: list, which: int) -> float:
-    """The median of the ratios within a round."""
-    return statistics.median(value[which] / other[which] for value, other in zip(values, others))
+        ratio = statistics.median(own / bare for own, bare in zip(seconds[name], first))
+        print(f"  {name}, {statistics.median(seconds[name]) * 1000:.1f} ms: "
+              + beside_goal(name, ratio, at_most=most))
 
 
 if __name__ == "__main__":
