@@ -7,7 +7,6 @@ import hashlib
 import html
 import json
 import re
-import shutil
 import time
 from datetime import timedelta
 
@@ -16,7 +15,6 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from tests.support.bench import Bench
-from tests.support.databases import migrated
 from tests.support.past import SECRETS, fill
 from tests.support.patience import SOON
 from tests.support.product import Ports, catalogue, clock, loader, publish
@@ -171,55 +169,36 @@ def test_a_queue_shows_its_depth_and_stalls_within_two_intervals(service):      
         assert found["stalled_since"] == (at if minutes > 15 else None)
 
 
-@pytest.fixture(scope="module")
-def incidents(tmp_path_factory):
-    """A database of a service with incidents, to be copied."""
-    path = tmp_path_factory.mktemp("trouble") / "jobs.db"
-    db = migrated(f"sqlite:///{path}")
-    fill(db, clock.now())
-    db.close()
-    return path
-
-
-@pytest.fixture
-def troubled(tmp_path, incidents):
-    """A service with incidents."""
-    shutil.copy(incidents, tmp_path / "jobs.db")
-    (tmp_path / "spool/jane").mkdir(parents=True, mode=0o700)
-    (tmp_path / "spool/jane/0.eml").touch()
-    return Shell(tmp_path, f"sqlite:///{tmp_path}/jobs.db", mail={"per_hour": "80"})
-
-
 # Files
 
-def test_page_and_metrics_are_for_everybody_and_replaced_as_a_whole(troubled, tmp_path):
+def test_page_and_metrics_are_for_everybody_and_replaced_as_a_whole(service, tmp_path):
     page = tmp_path / "status.html"
-    troubled.run("report", "--output", "status.html")
-    troubled.run("metrics", "--output", "jobs.prom")
+    service.run("report", "--output", "status.html")
+    service.run("metrics", "--output", "jobs.prom")
     assert [path.stat().st_mode & 0o777 for path in (page, tmp_path / "jobs.prom")] == [
         0o644, 0o644]
     assert "relay.provider.example" not in page.read_text()
     with page.open() as reader:                 # R62: it is replaced as a whole
         before = page.read_text()
-        troubled.run("report", "--output", "status.html")
+        service.run("report", "--output", "status.html")
         assert reader.read() == before          # who had it open reads it to its end
     assert page.read_text().endswith("</html>\n")
     assert list(tmp_path.glob("*.part")) == []
 
 
-def test_nothing_but_an_earlier_page_or_an_empty_file_may_be_replaced(troubled, tmp_path):
+def test_nothing_but_an_earlier_page_or_an_empty_file_may_be_replaced(service, tmp_path):
     shop = "<!doctype html>\n<html lang=\"en\"><title>My shop</title></html>"
     (tmp_path / "index.html").write_text(shop)
     for name, why in {
             **dict.fromkeys(("jobs.db", "config.ini", "index.html"), "is no status page of ours"),
             ".": "Is a directory", "none/status.html": "there is no folder "}.items():
-        answer = troubled("report", "--output", name)
+        answer = service("report", "--output", name)
         assert (answer.code, why in answer.err) == (1, True), answer
-    assert "is no file of metrics of ours" in troubled("metrics", "--output", "index.html").err
-    assert troubled("check_jobs", "--set", "status.page=config.ini").code == 1
+    assert "is no file of metrics of ours" in service("metrics", "--output", "index.html").err
+    assert service("check_jobs", "--set", "status.page=config.ini").code == 1
     assert (tmp_path / "index.html").read_text() == shop
     (tmp_path / "status.html").touch()
-    troubled.run("report", "--output", "status.html")
+    service.run("report", "--output", "status.html")
 
 
 def test_check_jobs_replaces_the_page_though_a_job_could_not_run(service):

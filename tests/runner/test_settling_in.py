@@ -11,7 +11,6 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.product import connect
 from tests.support.shell import ROOT, utc
 
 
@@ -57,21 +56,3 @@ def test_a_kill_in_migrate_needs_no_hand(site, point):                       # R
     assert site("migrate").code == 0
     assert site.db.value("SELECT COUNT(*) FROM {job_state}") >= 9
     assert site.job("dig")["status"] == "ok"
-
-
-def test_a_tick_before_the_first_migrate_is_no_incident_that_is_over(line, blank_url):
-    connect(blank_url, create=True).close()
-    line.ini(f"[core]\ndatabase = {blank_url}\nstate_dir = state\nlog_dir = log\n"
-             "[alerts]\nemail = you@example.com\n[mail]\nhost = 127.0.0.1\nport = 9\n"
-             "security = none\ndomain = service.example\n")
-    assert "run `jobs.py migrate`" in " ".join(line("run-due").err.split())
-    line.run("migrate")
-    db = connect(blank_url)
-    db.execute("UPDATE {job_state} SET due_after = '2020-01-01 00:00:00' WHERE job = 'check_jobs'")
-    ran = line("run-due")
-    assert "can be used again" not in ran.out + ran.err
-    assert db.query("SELECT job, status FROM {job_runs} WHERE job = 'check_jobs'") == [
-        {"job": "check_jobs", "status": "ok"}]
-    keys = [row["alert_key"] for row in db.query("SELECT alert_key FROM {alerts}")]
-    assert [key for key in keys if key.startswith("away:")] == []
-    db.close()
