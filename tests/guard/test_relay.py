@@ -88,17 +88,6 @@ def test_one_large_provider_that_refuses_alone_for_60_hours_loses_none(service, 
 
 
 @both
-def test_five_dead_addresses_in_a_small_queue_stop_nobody(service, job):
-    refuse(service, "dead.example")
-    addressed(service, job, *[f"u{number}@dead.example" for number in range(5)],
-              "ann@home.example")
-    pass_hours(service, job, 110)
-    assert statuses(service, job) == {"failed": 5, "sent": 1}
-    fill(service, job, 7)
-    assert service.run(job)["sent"] == 1
-
-
-@both
 def test_others_of_the_same_domain_speak_for_it_only_where_it_has_accepted_mail(service, job):
     """A domain that exists no more is seen by what others accept."""
     refuse(service, "gone.example")

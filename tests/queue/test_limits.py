@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.queue.filling import BOTH, FORWARDS, NOTICES, fill, order, owners, sent, statuses
+from tests.queue.filling import BOTH, FORWARDS, NOTICES, fill, order, owners, statuses
 from tests.servers.smtp_sink import Sink
 from tests.support.product import RETRY, SENT, Result, limits
 from tests.support.shell import Shell
@@ -175,31 +175,3 @@ def test_which_attempts_count(shared, outcome, kind, hours, counted):     # R37 
     shared.table("attempts", [{"kind": kind, "item_id": 1, "outcome": outcome,
                                "began_at": shared.ago(hours=hours)}] * 2)
     assert shared.run(FORWARDS)["sent"] == 5 - counted
-
-
-def test_an_account_that_is_gone_leaves_its_attempts_counted(shared):     # R37 R56
-    shared.config(mail={"per_hour": "100", "per_day": "150"})
-    fill(shared, FORWARDS, range(1000, 1010))
-    shared.run(FORWARDS)
-    shared.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :now WHERE id < 1002",
-                      now=shared.ago(days=40))
-    for _ in range(2):
-        shared.run("delete_accounts")
-        shared.now = shared.ahead(hours=2)
-    rows = shared.db.query("SELECT user_id, domain, recipient, answer FROM {attempts} "
-                           "WHERE item_id <= 2")
-    assert [tuple(row.values()) for row in rows] == [(None, None, None, None)] * 2
-    kept = shared.db.row("SELECT user_id, domain, recipient FROM {attempts} WHERE item_id = 3")
-    assert (kept["user_id"], kept["domain"], len(kept["recipient"])) == (1002, "d1002.example", 64)
-
-
-def test_a_queue_that_is_served_late_gets_its_half_of_each_hour(shared):     # R66
-    shared.config(mail={"per_hour": "20"})
-    for job in BOTH:
-        fill(shared, job, CROWD)
-    for _ in range(12):
-        for job in BOTH:
-            shared.attempt(job)
-        shared.now = shared.ahead(minutes=10)
-    assert sum(sent(shared).values()) == 40
-    assert statuses(shared, FORWARDS)["sent"] == statuses(shared, NOTICES)["sent"] == 20
