@@ -109,13 +109,11 @@ def _open_since(ctx) -> str:
 def mark_unseen(db, rows) -> None:
     """The days of those rows (batch_delete.Rows), about to be purged, which no run has seen, are
     due from now on."""
-    seen, ids = _state(db).log_row, rows.values.get("ids") or [rows.values["high"]]
-    if "message_logs" in db.text_keys or max(ids) <= seen:
+    if "message_logs" in db.text_keys:
         return
     day = db.value(f"SELECT MIN({db.dialect.day('created_at')}){rows.source} AND id > :seen"
-                   f"{db.for_update}", **rows.values, seen=seen)
-    state = _state(db, db.for_update)
-    if day and day < state.day:
+                   f"{db.for_update}", **rows.values, seen=_state(db).log_row)
+    if day and day < (state := _state(db, db.for_update)).day:
         _remember(db, state._replace(day=day))
 
 
