@@ -5,7 +5,7 @@
     send      hand the message to the relay
     store     what came of it, at once
 
-What differs between forwards and notices is a `MailSource`'s. The queue is in queue.py, the limits
+What differs between forwards and notices is their source's. The queue is in queue.py, the limits
 are in limits.py.
 """
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jobs_lib.database.values import words
 from jobs_lib.errors import JobsError
 from jobs_lib.ports import outcomes
 from jobs_lib.ports.mail import reasons
-from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Envelope, Message, Result
+from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Result
 
 from . import attempts, relay
 from .attempts import POSTPONED, REFUSED, RETRY, SENT, UNCERTAIN
@@ -32,38 +32,24 @@ LOST_AGAIN = 2                  # connections lost in a row before DATA: the rel
 LOST_DELAY = timedelta(minutes=15)
 # it may be this message that the relay cannot stand: it goes behind the others
 ITS_OWN = (outcomes.LOST, outcomes.UNREADABLE)
-FIRST, NONE = " AND COALESCE(attempts, 0) = 0", " AND 0 = 1"     # MailSource.first_attempts
+# SQL: of rows that have not failed before
+FIRST, NONE = " AND COALESCE(attempts, 0) = 0", " AND 0 = 1"
 NOBODY_PAID = "No message has lost an attempt"
 
 
-class MailSource:
-    """What the loop asks of one kind of mail. Rows are dicts with the columns of the queue."""
+def send_due(work: Work, source, others_wait) -> JobsError | None:
+    """Try every due row once, owners in turn, until all are done or the run has to stop. Returns
+    why mail could not be sent, if it could not; the messages keep their attempts.
 
-    event = ""                      # what a message is called in the log
-    to = ""                         # the column with the recipient's address
-    first_attempts = NONE           # SQL: of rows that have not failed before
+    `others_wait()`: whether mail is due in the other queue of mail. The `source` of one kind has
 
-    def reasons_to_cancel(self, rows: list[dict]) -> dict:
-        """{row id: why nobody waits for it any more}, read again every few seconds."""
-        raise NotImplementedError
-
-    def prepare(self, row: dict) -> tuple[Envelope, Message] | Result:
-        """The message of a row that has begun, or the Result of one that cannot be sent. An
-        exception is that message's alone. It changes nothing but the dict."""
-        raise NotImplementedError
-
-    def why_not(self, row: dict) -> str | None:
-        """For a dry run: why this row can only fail."""
-
-    def sent(self, row: dict) -> None:
-        """What else changes with a row that was sent, inside the transaction that stores it."""
-
-
-def send_due(work: Work, source: MailSource, others_wait) -> JobsError | None:
-    """Try every due row once, owners in turn, until all are done or the run has to stop.
-    `others_wait()`: whether mail is due in the other queue of mail.
-
-    Returns why mail could not be sent, if it could not; the messages keep their attempts.
+    event, to           what a message is called in the log; the column with its recipient
+    first_attempts      FIRST, where rows may not have failed before, or NONE
+    reasons_to_cancel(rows)   {row id: why nobody waits for it any more}
+    prepare(row)        (Envelope, Message) of a row that has begun, or the Result of one that
+                        cannot be sent; an exception is that message's alone
+    why_not(row)        for a dry run: why it can only fail, or None
+    sent(row)           what else changes with one that was sent, in the same transaction
     """
     sender = MailSender(work, source, others_wait)
     while rows := sender.take():
@@ -74,7 +60,7 @@ def send_due(work: Work, source: MailSource, others_wait) -> JobsError | None:
 class MailSender:
     """The loop over the due rows of one queue."""
 
-    def __init__(self, work: Work, source: MailSource, others_wait) -> None:
+    def __init__(self, work: Work, source, others_wait) -> None:
         self.work, self.source, self.ctx = work, source, work.ctx
         work.needs = MESSAGE_MINIMUM
         self.mail = self.ctx.section("mail")

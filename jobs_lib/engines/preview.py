@@ -8,7 +8,6 @@ from jobs_lib.text import counted
 
 from . import limits, relay
 from .due import Queue
-from .mail_sending import MailSource
 from .queue import EVERY_ONE, Work
 from .turns import Ring
 
@@ -20,7 +19,7 @@ Room.__doc__ = """What may go in a run: `most` rows in their turns, and `why` no
 urgent ones before them; `also`: SQL of rows that may go at all, if not all of them may."""
 
 
-def show_due_mail(ctx, queue: Queue, source: MailSource, others_wait) -> None:
+def show_due_mail(ctx, queue: Queue, source, others_wait) -> None:
     """Show and count what a run now would send, fail and cancel. `source`, `others_wait`: as
     mail_sending.send_due takes them."""
     mail = ctx.section("mail")

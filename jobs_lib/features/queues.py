@@ -77,7 +77,7 @@ def work_to_do(ctx, queue: Queue, kind=None):
 
 def send_mail(ctx, queue: Queue, make_source):
     """Try every due row of a queue of mail once; a dry run shows which. What is wrong with the
-    relay, if it cannot be used. `make_source(ctx)`: its mail_sending.MailSource."""
+    relay, if it cannot be used. `make_source(ctx)`: as mail_sending.send_due takes it."""
     others_wait = other_mail(ctx, queue)
     if ctx.dry_run:
         from jobs_lib.engines.preview import show_due_mail

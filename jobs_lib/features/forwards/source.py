@@ -3,7 +3,8 @@ more."""
 from __future__ import annotations
 
 from jobs_lib.addresses import check
-from jobs_lib.engines import mail_sending, spool
+from jobs_lib.engines import spool
+from jobs_lib.engines.mail_sending import NONE
 from jobs_lib.engines.rows import owners_in, why_nobody_waits
 from jobs_lib.errors import JobsError
 from jobs_lib.ports.mail import reasons
@@ -16,10 +17,10 @@ from .headers import loop_reason, trace_head
 ATTEMPTS = 1000         # among which one that sent is looked for
 
 
-class Forwards(mail_sending.MailSource):
+class Forwards:
     """The raw messages of the spool, byte for byte, each behind our mark."""
 
-    event, to = "forward", "envelope_to"
+    event, to, first_attempts = "forward", "envelope_to", NONE
 
     def __init__(self, ctx) -> None:
         self.ctx, self.mail, self.spool = ctx, ctx.section("mail"), ctx.section("spool").dir
@@ -61,6 +62,9 @@ class Forwards(mail_sending.MailSource):
         except (spool.SpoolError, srs.SrsError) as error:
             return Result(FINAL, None, "", str(error))
         return Envelope(sender, row["envelope_to"]), Message(path, mark)
+
+    def sent(self, row: dict) -> None:
+        """Its file is deleted with the row."""
 
 
 def reasons_to_cancel(db, rows: list[dict]) -> dict:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from jobs_lib import clock
 from jobs_lib.addresses import check
 from jobs_lib.database.values import words
-from jobs_lib.engines import mail_sending, mime
+from jobs_lib.engines import mime
+from jobs_lib.engines.mail_sending import FIRST
 from jobs_lib.engines.rows import owners_in, why_nobody_waits
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 
 from .kinds import PORTER, required
 
 
-class Notices(mail_sending.MailSource):
+class Notices:
     """Rows of `notifications`; the bodies were written by who queued them."""
 
-    event, to, first_attempts = "notice", "to_email", mail_sending.FIRST
+    event, to, first_attempts = "notice", "to_email", FIRST
 
     def __init__(self, ctx) -> None:
         self.ctx, self.mail = ctx, ctx.section("mail")
@@ -33,6 +34,9 @@ class Notices(mail_sending.MailSource):
         recipient = check(row["to_email"])
         content, author = compose(row, recipient, self.personas, self.mail.domain)
         return Envelope(self.mail.from_ or author, recipient), Message(IN_MEMORY, content)
+
+    def why_not(self, row: dict) -> None:
+        """Nothing is known before it is put together."""
 
     def sent(self, row: dict) -> None:
         """The owner of forwards that failed has been notified of them."""
