@@ -14,7 +14,7 @@ Crash safety: nothing is lost, and at most the one message in flight is sent twi
 from __future__ import annotations
 
 from jobs_lib.config.option_types import Option, duration, several
-from jobs_lib.job import NAMES_FILES, NOTIFIES, declare
+from jobs_lib.job import NOTIFIES, declare
 
 
 @declare(
@@ -28,7 +28,7 @@ from jobs_lib.job import NAMES_FILES, NOTIFIES, declare
     idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; "
     "a killed run repeats at most the one message in flight, with the same bytes and Message-ID.",
     sample=("id", "envelope_to", "attempts", "next_attempt_at", "last_error"),
-    tables=NOTIFIES + NAMES_FILES + "aliases destinations failed_emails=",
+    tables=NOTIFIES + "aliases destinations failed_emails=",
 )
 def job(ctx):
     """Send what is due; notify the owners of what has finally failed."""
