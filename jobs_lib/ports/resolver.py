@@ -30,8 +30,6 @@ RESOLV_CONF = "/etc/resolv.conf"
 ROUNDS = 2
 # between two looks whether the run is to stop, while answers are awaited
 LOOK_SECONDS = 0.2
-# what passes unfragmented everywhere (DNS flag day 2020); more comes by TCP
-UDP_PAYLOAD = 1232
 
 
 class Resolver:
@@ -47,7 +45,7 @@ class Resolver:
                 stub.read_resolv_conf(resolv_conf)
         stub.lifetime = timeout
         stub.timeout = timeout / ROUNDS / max(1, len(stub.nameservers))
-        stub.use_edns(0, 0, UDP_PAYLOAD)
+        stub.use_edns()             # for answers over 512 octets; what is too large comes by TCP
 
     def look_up(self, name: str, kind: str) -> Answer:
         """The Answer for an absolute name and TXT, MX or CNAME, within the time limit."""
@@ -98,9 +96,8 @@ def _why(errors: list) -> str:
     if not errors:
         return "no name server is known here"
     last = errors[-1][3]
-    if isinstance(last, str):
-        return f"the name server answered {last}"
-    return f"the name server gave no usable answer ({type(last).__name__})"
+    what = last if isinstance(last, str) else f"nothing of use ({type(last).__name__})"
+    return f"the name server answered {what}"
 
 
 def _record(data):

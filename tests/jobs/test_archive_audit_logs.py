@@ -252,7 +252,7 @@ def test_rows_go_to_a_server_and_are_read_back_from_it(disk):
 # Killed
 
 # Between its changes of the database, before each of which tests/every_job/test_cut_short.py kills.
-YOUNG, FILES = 7, "jobs_lib.ports.storage.folder:FolderStore"
+YOUNG, FILES = 7, "jobs_lib.ports.storage.store:FolderStore"
 POINTS = {
     "before it is written": f"{FILES}.put:before:1",
     "before it is read back": f"{FILES}.read:before:1",

@@ -199,14 +199,6 @@ def test_while_nobody_answers_at_all_no_domain_fails(owned):            # R48 R4
     assert row(owned)["status"] == "pending"
 
 
-def test_only_what_is_required_decides(owned):
-    del owned.dns["_dmarc." + NAME, "TXT"]
-    domain(owned)
-    owned.run(JOB)
-    assert (row(owned)["status"], results(owned)["dmarc"]["state"]) == ("verified", "fail")
-    assert "Recommended: DMARC" in notice(owned)[1]
-
-
 def test_while_a_required_record_is_not_configured_domains_wait_and_the_run_says_why(owned):
     owned.config(dns={"mx_hosts": ""})
     assert owned.run(JOB) == NOTHING

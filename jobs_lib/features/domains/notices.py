@@ -45,12 +45,18 @@ def _values(ctx, row: dict, event: str, since, results: dict) -> dict:
 
     # of one that has failed since nobody answered: what could not be checked
     wrong = of(FAIL) or of(UNKNOWN)
-    return {"domain": shown(row["name"]), "records": wrong, "advice": of(FAIL, False),
-            "many": len(wrong) > 1, "silent": not of(FAIL),
-            "was_verified": row["status"] == VERIFIED, "days": status.GIVE_UP_AFTER.days,
-            "since": render.day(since) if since else "",
-            "created": render.day(clock.parse(row["created_at"])),
-            "end": render.minute(ends) if ends else "", "end_day": render.day(ends) if ends else ""}
+    return {
+        "domain": shown(row["name"]),
+        "records": wrong,
+        "advice": of(FAIL, False),
+        "many": len(wrong) > 1,
+        "silent": not of(FAIL),
+        "was_verified": row["status"] == VERIFIED,
+        "days": status.GIVE_UP_AFTER.days,
+        "since": render.day(since) if since else "",
+        "created": render.day(clock.parse(row["created_at"])),
+        "end": render.minute(ends) if ends else "",
+        "end_day": render.day(ends) if ends else ""}
 
 
 def _record(name: str, result: dict) -> dict:

@@ -1,4 +1,4 @@
-"""What a store of archives is, and the URL of one.
+"""What a store of archives is, the one in a folder, and the URL of the other (ftps.py).
 
 A store has
 
@@ -13,7 +13,11 @@ digits, dots and dashes, and none is used twice.
 """
 from __future__ import annotations
 
+import os
+from contextlib import contextmanager, suppress
+
 from jobs_lib.errors import JobsError
+from jobs_lib.folders import HTACCESS, new_file, private, publish, write
 from jobs_lib.records import namedtuple
 
 PARTIAL = ".part"            # at the end of a temporary name
@@ -26,16 +30,6 @@ Login = namedtuple("Login", "user password host port folder place")
 
 class ArchiveError(JobsError):
     """The store refused, broke off, or does not hold what it should."""
-
-
-class Store:
-    """What both kinds of stores share."""
-
-    place: str
-
-    def location(self, name: str) -> str:
-        """A file's path or URL, without a login: what `audit_archives.location` holds."""
-        return f"{self.place}/{name}"
 
 
 def place_of(section) -> str:
@@ -61,3 +55,63 @@ def parse_url(url: str) -> Login:
         raise ValueError(EXPECTED)
     place = f"ftps://{parts.netloc.rpartition('@')[2]}/{folder}".rstrip("/")
     return Login(user, password, parts.hostname, port, folder, place)
+
+
+class Store:
+    """What both kinds of stores share."""
+
+    place: str
+
+    def location(self, name: str) -> str:
+        """A file's path or URL, without a login: what `audit_archives.location` holds."""
+        return f"{self.place}/{name}"
+
+
+class FolderStore(Store):
+    """A folder of private files, which are on the disk for good before anybody relies on them. It
+    is made 0700 where `make` allows it. One that is missing later is not made again: a disk that is
+    not mounted looks like that."""
+
+    def __init__(self, folder: str, make: bool = False) -> None:
+        self.place = folder
+        with self._named():
+            if make:
+                private(folder)
+            if not os.path.isdir(folder):
+                raise ArchiveError(f"[archive] store: there is no folder {folder}, and archives "
+                                   "should be in it: see whether its disk is mounted")
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a new file, mode 0600."""
+        path, htaccess = self.location(name), self.location(".htaccess")
+        with self._named():
+            if not os.path.lexists(htaccess):       # also in a folder that somebody else has made
+                write(htaccess, HTACCESS)
+            with new_file(path + PARTIAL) as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            publish(path + PARTIAL, path)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of the file."""
+        with self._named(), open(self.location(name), "rb") as file:
+            return file.read()
+
+    def has(self, name: str) -> bool:
+        """Whether the store has this file."""
+        return os.path.isfile(self.location(name))
+
+    def remove(self, name: str) -> None:
+        """Delete the file in both its names."""
+        for path in (self.location(name) + PARTIAL, self.location(name)):
+            with self._named(), suppress(FileNotFoundError):
+                os.unlink(path)
+
+    @contextmanager
+    def _named(self):
+        """What the system refuses becomes an ArchiveError that names the store."""
+        try:
+            yield
+        except OSError as error:
+            raise ArchiveError(f"[archive] store {self.place}: {error}") from None
