@@ -7,7 +7,8 @@ are due in lots of 20, the first now, so that new ones have room: mail at half o
 
 Sent items can be sent again too, by their ids: a forward as long as its raw message is still in the
 spool, a webhook under the same id, by which its endpoint recognises it; of a sent notice the text
-is not kept. What waits, has lost its content, or would be cancelled by the next run is refused.
+is not kept. What waits, has lost its content, belongs to a suspended account, or would be cancelled
+by the next run is refused.
 """
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What an operator does to rows of a queue by hand: put them back as if they had never been tried,
-or end them.
+"""What an operator does to rows of a queue by hand: put them back as if they
+had never been tried, or end them.
 
-Many rows that are put back are not all due at once, but AT_FIRST at a time, at a pace that leaves
-room for new ones: these, of the same owners too, are never behind all of them.
+Many that are put back are due in lots of AT_FIRST, at a pace that leaves room:
+new rows, of the same owners too, are never behind all of them.
 """
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ AT_FIRST = 20                   # of many that are put back, so many are due at 
 
 
 def replay(items: Items, pages, failed_only: bool) -> tuple[list, dict]:
-    """Put rows back, whatever became of them, or with `failed_only` as all
-    that has failed. (The ids of those that were, {id: why it was not})."""
+    """Put rows back, also sent ones, unless `failed_only`. (The ids of those
+    that were, {id: why it was not})."""
     return _in_pages(items, pages, partial(_why_not_put_back, items, failed_only), _put_back)
 
 
 def cancel(items: Items, pages) -> tuple[list, dict]:
-    """End rows that wait, without an attempt. The same. A run that has taken
+    """End rows that wait, without an attempt; the same. A run that has taken
     such a row finds it over before it begins."""
     return _in_pages(items, pages, partial(_why_not_ended, items), _end)
 

@@ -151,6 +151,8 @@ class Domains(Items):
         owners = owners_in(self.db, found)
         for row in found:
             next_at = clock.parse_any(row["due_at"])
+            if not next_at and row["due_at"] is not None:       # a time that is none: it is due
+                next_at = self.now
             why = STOPPED if row["is_stopped"] else why_nobody_waits(owners, row["user_id"])
             if not (next_at or why):
                 why = "given up: it is checked again once its owner asks for it"
