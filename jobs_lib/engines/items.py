@@ -171,7 +171,8 @@ class Items:
                 if id in cancelled:
                     why = f"the next run of {queue.job} cancels it: {cancelled[id]}"
             elif state == queue.works:
-                why = "" if row["claim_run"] else "by your app: no run has claimed it"
+                why = "a run has it in hand" if row["claim_run"] else (
+                    "by your app: no run has claimed it")
             elif state not in (queue.done, "failed", *queue.others):
                 why = "no run takes it, and none deletes it: this status is unknown"
             elif words(row[queue.error]).startswith(CANCELLED_BY):

@@ -29,17 +29,16 @@ def story(items: Items, id) -> dict | None:
     happened = _events(items, id, row)
     if row:
         item, = items.describe([row])
-        following, kept, holds = _next(items, item), _kept(items, row), items.holds()
+        kept, holds = _kept(items, row), items.holds()
     elif happened:              # its row was deleted: the attempts are still known
         item = {"id": id, "state": "purged", "to": "", "owner": None, "attempts": None,
-                "most": None, "answer": ""}
-        following = {"at": None, "why": "nothing: its row was deleted"}
+                "most": None, "next_at": None, "why": "its row was deleted", "answer": ""}
         kept = {"until": None, "rule": "only its attempts are still known",
                 "option": _written(items, "purge_job_history", "keep_attempts")}
         holds = []
     else:
         return None
-    return {"kind": items.queue.kind, **item, "events": happened, "next": following, "kept": kept,
+    return {"kind": items.queue.kind, **item, "events": happened, "kept": kept,
             "holds": holds, "stored": {name: _value(name, value) for name, value
                                        in (row or {}).items() if name not in NOT_LISTED}}
 
@@ -66,16 +65,6 @@ def _event(at, what: str) -> dict:
     moment = stored.time(at)
     return {"at": moment and clock.text(moment), "event": what, "outcome": None, "code": None,
             "answer": "", "run_id": None}
-
-
-def _next(items: Items, item: dict) -> dict:
-    """When it is tried next, and what for."""
-    why, job = "nothing: it is over", items.queue.job
-    if item["next_at"]:
-        why = f"a run of {job} takes it in its turn"
-    elif item["state"] == items.queue.works:
-        why = f"a run of {job} has it in hand"
-    return {"at": item["next_at"], "why": item["why"] or why}
 
 
 def _kept(items: Items, row: dict) -> dict:

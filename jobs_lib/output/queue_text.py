@@ -71,14 +71,16 @@ def _tries(each: dict) -> str:
 
 def story(found: dict, screen: Screen) -> str:
     """The whole story, in parts."""
-    following, kept = found["next"], found["kept"]
+    kept, why = found["kept"], "nothing: it is over"
+    if found["next_at"]:
+        why = "the next attempt, in its turn"
     facts = [("to", found["to"]), ("owner", cell(found["owner"], WIDEST)),
              ("attempts", cell(_tries(found), WIDEST)), ("answer", found["answer"])]
     parts = {
         f"{found['kind']} {found['id']}: {found['state']}": facts,
         "What happened": [(_exact(each["at"], screen), _event(each)) for each in found["events"]],
-        "Next": [(_exact(following["at"], screen), following["why"]),
-                 *(("", hold) for hold in (found["holds"] if following["at"] else ()))],
+        "Next": [(_exact(found["next_at"], screen), found["why"] or why),
+                 *(("", hold) for hold in (found["holds"] if found["next_at"] else ()))],
         "Kept until": [(_exact(kept["until"], screen), kept["rule"]), ("", kept["option"])],
         "Stored (times in UTC)": [(name, cell(value, 500)) for name, value
                                   in found["stored"].items() if name not in SAID]}
