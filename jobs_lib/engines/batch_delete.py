@@ -27,13 +27,11 @@ FEWEST = 10                  # rows, of a batch that had to give way
 AFTER_CONFLICT = 1.0         # seconds before the next try
 FILES_AT_ONCE = 100          # rows with files, which are deleted before the commit
 
-Rows = namedtuple("Rows", "source key filter values")
+Rows = namedtuple("Rows", "source key values")
 Rows.__doc__ = """The rows that a batch is about to delete, for what keeps something of them.
 
-source  ` FROM table WHERE ...`, all of the condition
+source  ` FROM table WHERE ...`, all of the condition, with its `values`
 key     the part of it about `id`: ` BETWEEN ...`
-filter  the other part, that of the Selection
-values  of both
 """
 
 
@@ -126,9 +124,9 @@ class BatchDeleter:
         """How many rows one batch has deleted; None where it had to give way. `key`: the condition
         about `id`; `width`: how many ids it is about."""
         # CASE: else an engine may go through all that is old by the time index, for each batch
-        rule = f"CASE WHEN {chosen.sql} THEN 1 ELSE 0 END = 1"
-        rows = Rows(f" FROM {{{chosen.table}}} WHERE id{key} AND {rule}", key, rule,
-                    {**chosen.values, **values})
+        source = (f" FROM {{{chosen.table}}} WHERE id{key} "
+                  f"AND CASE WHEN {chosen.sql} THEN 1 ELSE 0 END = 1")
+        rows = Rows(source, key, {**chosen.values, **values})
         began = self.ctx.monotonic()
         try:
             deleted = self.db.batch(partial(self._transaction, chosen.table, rows), retry_on=Lost)

@@ -22,7 +22,8 @@ KEY = ("user_id", "alias_id", "day", "direction", "status")
 OF_OWNER = ("user_id = :owner AND created_at >= :since AND created_at < :before AND "
             "(SELECT log_retention_days FROM {users} "
             "WHERE {users}.id = {message_logs}.user_id) = :days")
-ITS_LOG = "FROM {message_logs} WHERE {message_logs}.id = {header_snapshots}.message_log_id"
+ITS_ID = "{message_logs}.id = {header_snapshots}.message_log_id"
+ITS_LOG = f"FROM {{message_logs}} WHERE {ITS_ID}"
 
 
 def purge_logs(ctx, declared) -> dict:
@@ -68,7 +69,7 @@ def keep_totals(db, rows) -> None:
     rollup.mark_unseen(db, rows)
     # Of these rows alone: a snapshot whose log row another program is just writing is none of ours.
     db.execute(f"DELETE FROM {{header_snapshots}} WHERE message_log_id{rows.key} AND EXISTS "
-               f"(SELECT 1 {ITS_LOG} AND {rows.filter})", **rows.values)
+               f"(SELECT 1{rows.source} AND {ITS_ID})", **rows.values)
 
 
 def purge_headers(ctx) -> dict:
