@@ -78,7 +78,7 @@ def _found(session, args) -> tuple:
     return {"queue": args.queue,
             "job": items.queue.job,
             "holds": items.holds(),
-            "items": items.describe(items.read(ids[:args.limit]).values()),
+            "items": [*items.describe(items.read(ids[:args.limit]).values())],
             "more": len(ids) > args.limit}, queue_text.listing
 
 

@@ -125,7 +125,7 @@ class Items:
                          for row in self.db.query(sql, ids=some, **due_now.values))
         return {id: found[id] for id in ids if id in found}
 
-    def describe(self, found) -> list[dict]:
+    def describe(self, found):
         """Rows as `--json` prints them, also those that hold nonsense.
 
         `state`: `due`, `waiting`, `invalid`, `cancelled`, else the status;
@@ -133,8 +133,7 @@ class Items:
         is tried next; `why` it waits, and the last `answer`.
         """
         from jobs_lib import masking  # a run that only counts does without
-        queue, described = self.queue, []
-        checked = [dict(row) for row in found]
+        queue, checked = self.queue, [dict(row) for row in found]
         for row, judged in zip(checked, self.judge(checked)):
             item = {"id": row["id"], "owner": row["user_id"],
                     "to": one_line(self.to.format_map(row), 254),
@@ -147,8 +146,7 @@ class Items:
                 item[name] = masking.text(item[name])
             for name in ("since", "next_at"):
                 item[name] = item[name] and clock.text(item[name])
-            described.append(item)
-        return described
+            yield item
 
     def judge(self, found: list[dict]):
         """What `describe` says of each row by its state, in the same order.

@@ -73,7 +73,7 @@ def story(found: dict, screen: Screen) -> str:
     """The whole story, in parts."""
     kept, why = found["kept"], "nothing: it is over"
     if found["next_at"]:
-        why = "the next attempt, in its turn"
+        why = "it is tried in its turn"
     facts = [("to", found["to"]), ("owner", cell(found["owner"], WIDEST)),
              ("attempts", cell(_tries(found), WIDEST)), ("answer", found["answer"])]
     parts = {
