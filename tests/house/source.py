@@ -10,8 +10,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# at_start: runs when the importer is loaded
-Import = namedtuple("Import", "module line at_start")
+Import = namedtuple("Import", "module line")
 
 
 @cache
@@ -42,25 +41,12 @@ def imports(name: str) -> tuple[Import, ...]:
     """Every module that this one imports, ours and others', also inside functions."""
     path = modules()[name]
     found = []
-    for node, at_start in _statements(tree(path), True):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
-            targets = [alias.name for alias in node.names]
+            found += [Import(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            targets = _from(name, path, node)
-        else:
-            continue
-        found += [Import(target, node.lineno, at_start) for target in targets]
+            found += [Import(target, node.lineno) for target in _from(name, path, node)]
     return tuple(found)
-
-
-def _statements(node: ast.AST, at_start: bool):
-    """`(statement, whether it runs when the module is loaded)` for all below this node. Only
-    statements are looked at: the expressions are ten times as many, and import nothing."""
-    at_start = at_start and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-    for part in ("body", "handlers", "orelse", "finalbody", "cases"):
-        for below in getattr(node, part, ()):
-            yield below, at_start
-            yield from _statements(below, at_start)
 
 
 def _from(name: str, path: Path, node: ast.ImportFrom) -> list[str]:
