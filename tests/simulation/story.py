@@ -76,11 +76,10 @@ class Simulation:
     timeout = 0.05               # seconds that a process waits for another's write
 
     def __init__(self, seed: int, days: int, url=None, faults: list[Fault] | None = None,
-                 folder: Path | None = None, hosts: int = 1, redis: str = "",
-                 progress=None, mutant: str = "") -> None:
+                 hosts: int = 1, redis: str = "", progress=None, mutant: str = "") -> None:
         self.seed, self.days, self.mutant = seed, days, mutant
         base = "/dev/shm" if os.path.isdir("/dev/shm") else None
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="simulation-", dir=base))
+        self.folder = Path(tempfile.mkdtemp(prefix="simulation-", dir=base))
         self.url = url or f"sqlite:///{self.folder}/jobs.db"
         self.faults = faults_.draw(seed, days) if faults is None else faults
         shared = Shared()
@@ -139,8 +138,6 @@ class Simulation:
             if until and time.monotonic() > until:
                 self.days = day + 1
                 break
-        else:
-            self._judge(self._step(self.clock.seconds, self.look()), finish=True)
         for rule in self.rules:
             self.counts.update(rule.figures())
         if self.mutant:
@@ -449,8 +446,7 @@ class Simulation:
         kind, _, id = item.partition("-")
         return f"{kind}-{self.number(ITEMS[kind], int(id))}" if kind in ITEMS else item
 
-    def _step(self, began: float, before: dict, struck=(), words=(), code=0,
-              printed="") -> oracle.Step:
+    def _step(self, began: float, before: dict, struck, words, code, printed) -> oracle.Step:
         after = self.look()
         files = {name: {str(path.relative_to(self.folder / name))
                         for path in (self.folder / name).rglob("*") if path.is_file()}
@@ -461,7 +457,7 @@ class Simulation:
                            self.hosts[0].options, self._clock_right_since, self.clock.skew, words,
                            code, printed)
 
-    def _judge(self, step: oracle.Step, finish: bool = False) -> None:
+    def _judge(self, step: oracle.Step) -> None:
         for entry in step.journal:
             self.counts[f"{entry['what']} {entry.get('outcome') or entry.get('status')}"] += 1
             self._say(" ".join(f"{value}" for name, value in {
@@ -475,7 +471,7 @@ class Simulation:
                 if was != row["status"]:
                     self._say(f"{table} {self.number(table, id)}: {was} -> {row['status']}")
         for rule in [*self.rules, *[self._catastrophe] * bool(self._catastrophe)]:
-            for sentence in (rule.finish(step) if finish else rule.check(step)):
+            for sentence in rule.check(step):
                 self.wrong = Wrong(self.clock.seconds, f"{type(rule).__name__}: {sentence}",
                                    [*self.lines])
                 return

@@ -35,14 +35,9 @@ code, printed  its exit code, or minus the signal that ended it; and what it pri
 
 
 class Rule:
-    """`check(step)` yields what is wrong; `finish(step)` is asked once, after the last tick, when
-    all has been quiet for a day."""
+    """`check(step)` yields what is wrong."""
 
     def check(self, step: Step):
-        """Sentences."""
-        return ()
-
-    def finish(self, step: Step):
         """Sentences."""
         return ()
 
