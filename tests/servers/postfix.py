@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 
 from tests.servers.ports import free_port
-from tests.servers.process import await_port
+from tests.servers.process import is_listening
 from tests.support.require import missing, program
+from tests.support.shell import until
 
 MASTER = """\
 127.0.0.1:{port} inet n - n - - smtpd
@@ -68,7 +69,7 @@ class Postfix:
         (self.folder / "conf" / "main.cf").write_text(MAIN.format(folder=self.folder))
         (self.folder / "conf" / "master.cf").write_text(MASTER.format(port=self.port))
         self._run("start")
-        await_port(self.port)
+        until(lambda: is_listening(self.port))
 
     def _run(self, command: str) -> None:
         subprocess.run([self.binary, "-c", str(self.folder / "conf"), command], check=True,

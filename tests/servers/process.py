@@ -32,14 +32,6 @@ def is_listening(port: int) -> bool:
     return False
 
 
-def await_port(port: int) -> None:
-    """Returns once somebody does."""
-    until = time.monotonic() + 60
-    while not is_listening(port):
-        assert time.monotonic() < until, f"nobody listens on port {port}"
-        time.sleep(0.02)
-
-
 class Server:
     """`with Redis() as broker:`; a subclass says by `command` what is started, and by `answers`
     whether it is up. `stop()` ends it as a host would, `start()` brings it back with its data."""

@@ -47,7 +47,7 @@ INSIDE = {
     "features.usage.billing": "Cycle cycle elapsed_percent",
     "hostnames": "",
     "folders": "",
-    "features.usage.rollup": "", "features.usage.thresholds": "",
+    "features.usage.thresholds": "",
     "job": "declare tables_of",
     "monitoring.incidents": "", "monitoring.overview": "", "monitoring.publish": "",
     "output.console": "Console",
