@@ -106,7 +106,8 @@ def test_a_message_is_deleted_24_hours_after_its_warning_or_at_twice_the_limit(b
                                if status == "suspended" else "active"}])
         is_marked = status != "none"
         bench.table("overflow_hold", [message(
-            bench, id, timedelta(hours=held), user_id=id, warning_id=id if is_marked else None,
+            bench, id, timedelta(hours=held), user_id=id,
+            warning_id=id + 1000 * (status == "purged") if is_marked else None,
             warned_at=bench.ago(days=9) if is_marked else None)])
         if status in ("purged", "none"):
             continue
