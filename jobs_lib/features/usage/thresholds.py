@@ -52,6 +52,8 @@ def check(ctx) -> None:
     """Record what was crossed and notify; counts users, events and notices."""
     sample: list[dict] = []
     for period, ids in _suspects(ctx):
+        if ctx.should_stop():           # a process that slept for hours would judge by its start
+            break
         few = ids[:ctx.within_limit(len(ids), ctx.counts["users"])]
         sample += ctx.db.batch(partial(_record, ctx, period, few))[:SHOWN - len(sample)]
         if ctx.should_stop(ctx.counts["users"]):
