@@ -57,7 +57,12 @@ def check_due(ctx) -> None:
     if work is None:
         return
     if missing := records.unset(ctx.options.require, ctx.section("dns")):
-        raise JobsError(missing)
+        if named:
+            raise JobsError(missing)
+        # once is enough, which `doctor` says
+        ctx.log.warning("domains not checked", reason=missing)
+        ctx.count("not_checked", work.due.backlog(EVERY_ONE)[0])
+        return
     ring, work.resolver, done = Ring(work), ctx.dns(), 0
     if named:
         work.also, work.values = f"{ACTIVE} AND id IN (:named)", {"named": named}
