@@ -63,8 +63,8 @@ class MailSender:
     def __init__(self, work: Work, source, others_wait) -> None:
         self.work, self.source, self.ctx = work, source, work.ctx
         work.needs = MESSAGE_MINIMUM
-        self.mail = self.ctx.section("mail")
-        self.limits = Limits(work.db, self.mail, self.ctx.clock, work.queue.kind, others_wait)
+        self.limits = Limits(work.db, self.ctx.section("mail"), self.ctx.clock, work.queue.kind,
+                             others_wait)
         self.rings = [Ring(work, ahead=True)] if work.queue.priority else []
         self.rings.append(Ring(work))
         self.look_again_at = self.ctx.monotonic() + RECHECK_SECONDS
@@ -195,7 +195,8 @@ class MailSender:
                                        has_worked=self.ctx.counts["sent"] > 0))
         self.ctx.log.warning("relay paused", until=until, reason=failure)
         self.ctx.stop(f"the relay's own limit, paused until {until} UTC: {failure}")
-        if not any(pattern.lower() in failure.lower() for pattern in self.mail.pause_patterns):
+        patterns = self.ctx.section("mail").pause_patterns
+        if not any(pattern.lower() in failure.lower() for pattern in patterns):
             self.failure = JobsError(
                 f"the relay cannot be used: {failure.rstrip('.')}. {NOBODY_PAID}; the next try is "
                 f"after {until} UTC. Check [mail] in config.ini")

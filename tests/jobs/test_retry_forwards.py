@@ -9,16 +9,7 @@ from pathlib import Path
 import pytest
 
 import jobs_lib
-from tests.support.product import (
-    FINAL,
-    LOST,
-    RELAY,
-    RETRY,
-    SENT,
-    UNREADABLE,
-    Result,
-    clock,
-)
+from tests.support.product import FINAL, LOST, RELAY, RETRY, SENT, UNREADABLE, Result, clock
 
 SECRET = "s3cret" * 6
 TAKEN = Result(SENT, 250, "2.0.0", "taken")
@@ -187,6 +178,10 @@ def test_pauses_grow_from_5_minutes_to_an_hour_and_start_again_after_a_success(b
         bench.fails("retry_forwards")
         assert paused_until(bench) == clock.text(bench.ahead(minutes=pause))
         bench.now = bench.ahead(minutes=pause)
+    forward(3)
+    answers(bench, TAKEN, AWAY)                                 # in one run
+    bench.fails("retry_forwards")
+    assert paused_until(bench) == clock.text(bench.ahead(minutes=5))
 
 
 def test_a_pause_written_by_a_clock_that_was_wrong_does_not_hold(bench, forward):     # R24
