@@ -48,14 +48,11 @@ def complete(db, kind: str, row: dict, run_id: str | None, outcome: str, code: i
              answer: str, now) -> None:
     """Store what the other side said: the `code` of its reply, or None, and its words, or ours. Of
     an attempt that counted as lost it may still be known that it has sent."""
-    which = "kind = :kind AND item_id = :item AND run_id = :run"
-    values = {"kind": kind, "item": _item(db, row["id"]), "run": run_id}
-    if "attempt_id" in row:
-        which, values = "id = :attempt", {"attempt": row["attempt_id"]}
     db.execute("UPDATE {attempts} SET outcome = :outcome, code = :code, answer = :answer, "
-               f"finished_at = :now WHERE {which} AND outcome IN ('{SENDING}', :also)",
-               outcome=outcome, code=code, answer=_masked(answer, db.hidden), now=now,
-               also=UNCERTAIN if outcome == SENT else SENDING, **values)
+               "finished_at = :now WHERE kind = :kind AND item_id = :item AND run_id = :run "
+               f"AND outcome IN ('{SENDING}', :also)", outcome=outcome, code=code,
+               answer=_masked(answer, db.hidden), now=now, kind=kind, item=_item(db, row["id"]),
+               run=run_id, also=UNCERTAIN if outcome == SENT else SENDING)
 
 
 def settle_open(db, kind: str, ids: list, outcome: str, now) -> None:

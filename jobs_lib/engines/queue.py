@@ -31,9 +31,7 @@ SURE, AGAIN, REPEATED = 0, 1, 2         # the column `uncertain`: to be repeated
 SOON = timedelta(minutes=5)             # after its loss was found, an uncertain row is repeated
 LIFETIME = timedelta(days=7)            # an attempt at a row that is older is its last
 EVERY_ONE = 2 ** 62
-AT_ONCE = 500           # rows that are changed in one commit
-# seconds for that, and for giving times: of a million rows the rest is for later
-CHANGING, SCHEDULING = 1.0, 5.0
+AT_ONCE, CHANGING = 500, 5.0            # rows that are changed in one commit; seconds for many
 MOST_LOST = 1_000       # rows of dead runs, in one run
 MOST_UNUSABLE = 5       # so many unusable rows and no usable one: the fault is ours
 ERROR_LENGTH = 512
@@ -86,12 +84,12 @@ class Work:
     needs = 0.0         # seconds before the hard limit, without which no row is begun
     also = ""           # SQL: a further rule of rows that are taken
 
-    def __init__(self, ctx, queue: Queue) -> None:
+    def __init__(self, ctx, queue: Queue, due_now: Due | None = None) -> None:
         self.ctx, self.db, self.queue = ctx, ctx.db, queue
         self.table, self.pending = f"{{{queue.table}}}", pending(queue)
         self.still = "+" + self.pending.lstrip("+")     # of rows that are found by their ids
         self.delays = queue.delays(ctx.options)
-        self.due = self.find_due()
+        self.due = due_now or due(ctx, queue)
         self.untimed = self.due.untimed     # what `schedule` gives a time
         self.begun = 0                  # rows that this run has begun
         self.unusable: dict = {}        # {row id: what is wrong with it}
@@ -124,15 +122,13 @@ class Work:
     def schedule(self) -> None:
         """Give each pending row a time that it can be due at."""
         for rule, time in self.untimed:
-            self.change(rule, f"{self.queue.time} = {time}", seconds=SCHEDULING,
-                        **self.due.values)
+            self.change(rule, f"{self.queue.time} = {time}", **self.due.values)
         self.due.untimed = ()           # from now on each has its time
 
-    def change(self, rule: str, sets: str, *, seconds: float = CHANGING, counted: str = "",
-               **values) -> None:
+    def change(self, rule: str, sets: str, counted: str = "", **values) -> None:
         """Change the waiting rows that the rule is about, AT_ONCE in a commit, until none is left
-        or the time is up. `counted`: as what."""
-        end, changed = self.ctx.monotonic() + seconds, 1
+        or the time is up: of a million the rest is for later. `counted`: as what."""
+        end, changed = self.ctx.monotonic() + CHANGING, 1
         while changed and self.ctx.monotonic() <= end:
             ids = [row["id"] for row in self.db.query(
                 f"SELECT id FROM {self.table} WHERE {self.pending} AND {rule} LIMIT {AT_ONCE}",
@@ -158,10 +154,6 @@ class Work:
                                  error=str(error))
             return 0
 
-    def find_due(self) -> Due:
-        """What is due, also of rows that have no time yet."""
-        return due(self.ctx, self.queue)
-
     def due_rule(self) -> tuple[str, dict]:
         """(SQL, values): the condition for rows to be taken now."""
         # a dry run has given no row its time
@@ -185,21 +177,18 @@ class Work:
         self.unusable.update(reasons)
         found = [{**rows[turn.id], "turn": turn} for turn in turns
                  if turn.id in rows and turn.id not in reasons]
-        if any(row["lacks"] for row in found) and self.holds_missing():
+        if any(row["lacks"] for row in found) and guard.stops(self.ctx, guard.QUEUED, self.queue):
+            self._hold_missing()
             found = [row for row in found if not row["lacks"] or self.is_old(row)]
         return found
 
-    def holds_missing(self) -> bool:
-        """Whether the rows whose owner, alias or endpoint is missing are so many that the guard
-        holds them back: then none is taken from now on before it is old."""
-        queue = self.queue
-        if not guard.stops(self.ctx, guard.QUEUED, queue):
-            return False
-        if "too_young" not in self.values:
-            self.also += f" AND NOT (({queue.missing}) AND {queue.added} > :too_young)"
-            self.values["too_young"] = (clock.text(self.ctx.now - LIFETIME)
-                                        if self.ctx.may_expire() else clock.FIRST)
-        return True
+    def _hold_missing(self) -> None:
+        """The rows whose owner, alias or endpoint is missing are so many that the guard holds them
+        back: none is taken from now on before it is old."""
+        rule = f" AND NOT (({self.queue.missing}) AND {self.queue.added} > :too_young)"
+        self.also += "" if rule in self.also else rule
+        self.values["too_young"] = (clock.text(self.ctx.now - LIFETIME)
+                                    if self.ctx.may_expire() else clock.FIRST)
 
     def read(self, ids: list) -> dict[object, dict]:
         """{id: row} of those that still wait, as a run works on them; none of a stopped owner."""

@@ -11,7 +11,6 @@ from jobs_lib import clock
 from jobs_lib.database.values import INVALID
 from jobs_lib.engines import attempts, guard
 from jobs_lib.engines.attempts import POSTPONED, UNCERTAIN
-from jobs_lib.engines.due import Due
 from jobs_lib.engines.queue import EVERY_ONE, Work, work_if_due
 from jobs_lib.engines.rows import invalid
 from jobs_lib.engines.turns import Ring
@@ -90,9 +89,8 @@ class Looks(Work):
     resolver: Any = None        # opened once something is due
     also = ACTIVE
 
-    def find_due(self) -> Due:
-        """What a run now would look at."""
-        return due(self.ctx)
+    def __init__(self, ctx, queue) -> None:
+        super().__init__(ctx, queue, due(ctx))
 
     def usable(self, turns: list) -> list[dict]:
         """Those that can be asked about, each with what its records have to be as `wanted`."""
