@@ -21,7 +21,7 @@ from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Result
 
 from . import attempts, relay
-from .attempts import POSTPONED, REFUSED, RETRY, SENT, UNCERTAIN
+from .attempts import POSTPONED, REFUSED, RETRY, SENT
 from .limits import FAILURES, MINUTE, Limits, Refusal
 from .queue import Work, until_stored
 from .turns import Ring
@@ -212,14 +212,12 @@ class MailSender:
             else:
                 later = self.ctx.clock() + LOST_DELAY
         answer = f"{result.enhanced} {result.text}".strip()
-        status = self.work.settle(row, outcome, result.code, answer, later=later, again=again)
+        word = self.work.settle(row, outcome, result.code, answer, later=later, again=again)
         if outcome == SENT:
             self.source.sent(row)
-        word = status or "ended by the app"     # or deleted
-        if status == self.work.queue.waits:
-            word = outcome if outcome in (UNCERTAIN, POSTPONED) else "retried"
-        if status:
+        if word:
             self.ctx.count(word)
         self.ctx.log.event(self.source.event, "info" if outcome == SENT else "warning",
-                           id=row["id"], attempt=row["attempt"], outcome=word, code=result.code,
-                           enhanced=result.enhanced, to=mask(row[self.source.to]))
+                           id=row["id"], attempt=row["attempt"], outcome=word or "ended by the app",
+                           code=result.code, enhanced=result.enhanced,
+                           to=mask(row[self.source.to]))

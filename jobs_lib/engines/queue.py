@@ -115,9 +115,9 @@ class Work:
             self.ctx.log.warning("lost in flight", rows=len(dead))
 
     def _give_up(self, row: dict) -> None:
-        status = self.settle(row, UNCERTAIN, None, attempts.LOST, dead=row["claim_run"])
-        self.ctx.count("uncertain", bool(status))
-        self.ctx.count("failed", status == "failed")
+        word = self.settle(row, UNCERTAIN, None, attempts.LOST, dead=row["claim_run"])
+        self.ctx.count("uncertain", bool(word))
+        self.ctx.count("failed", word == "failed")
 
     def schedule(self) -> None:
         """Give each pending row a time that it can be due at."""
@@ -262,8 +262,9 @@ class Work:
 
     def settle(self, row: dict, outcome: str, code: int | None, answer: str, *, later=None,
                again: bool = False, dead=None, **stored) -> str:
-        """Store what came of it, and `stored` with it, inside a transaction. The row's status by
-        now; "" where the app has ended it meanwhile, and nothing came of it.
+        """Store what came of it, and `stored` with it, inside a transaction. In a word: the status
+        of what is over, else `retried`, `uncertain` or `postponed`; "" where the app has ended it
+        meanwhile, and nothing came of it.
 
         `later`: when it is due again, where the other side has said so, or where what was postponed
         must not be the first again. `again`: what was refused is asked for again, by its schedule.
@@ -279,7 +280,11 @@ class Work:
             rule, bound = f"NOT {IN_HAND} AND status = '{self.queue.works}'", {"now": now}
         if self._update(row, status, {**values, **stored}, rule, **bound):
             row["is_stored"] = True     # also where the answer of this COMMIT is lost
-        return status if outcome == SENT or "is_stored" in row else ""
+        if outcome != SENT and "is_stored" not in row:
+            return ""
+        if status != self.queue.waits:
+            return status
+        return outcome if outcome in (UNCERTAIN, POSTPONED) else "retried"
 
     def _changes(self, row: dict, outcome: str, code: int | None, answer: str,
                  later=None) -> tuple[str, dict]:

@@ -122,9 +122,9 @@ class Dispatcher:
     def _settle(self, row: dict) -> None:
         """Store the result, then what it means for the other deliveries of the endpoint."""
         endpoint, verdict = row["lane"].endpoint, self._judge(row)
-        status, known = until_stored(self.ctx, lambda: self._store(row, verdict))
+        word, known = until_stored(self.ctx, lambda: self._store(row, verdict))
         endpoint.update(known)
-        self._report(row, verdict, status)
+        self._report(row, verdict, word)
         if verdict.gone or (verdict.blames and endpoints.is_long_failing(
                 endpoint, self.ctx.clock())):
             self.failed[endpoint["id"]] = verdict
@@ -140,27 +140,25 @@ class Dispatcher:
         return verdict._replace(wait=PAUSE) if is_paused else verdict
 
     def _store(self, row: dict, verdict: Verdict) -> tuple[str, dict]:
-        """(the row's status, as `settle` has it; the endpoint as it is now). It may be called again
+        """(what came of it, as `settle` has it; the endpoint as it is now). It may be called again
         after a deadlock, so it changes nothing but rows."""
         response, later = row["response"], None
         if verdict.wait and verdict.outcome == RETRY:       # never earlier than the schedule says
             now = self.ctx.clock()
             later = max(now + verdict.wait, self.work.next_time(row["attempt"], now))
-        status = self.work.settle(
+        word = self.work.settle(
             row, verdict.outcome, response.status, verdict.error, later=later,
             response_excerpt=response.excerpt or None)
-        return status, endpoints.store_result(self.ctx, row["lane"].endpoint, verdict)
+        return word, endpoints.store_result(self.ctx, row["lane"].endpoint, verdict)
 
-    def _report(self, row: dict, verdict: Verdict, status: str) -> None:
-        word = "retried" if status == "pending" else status
+    def _report(self, row: dict, verdict: Verdict, word: str) -> None:
         if verdict.outcome == POSTPONED:
-            word = "postponed"
             self.ctx.stop("this host cannot send")          # the next would fare alike
-        if status:
+        if word:
             self.ctx.count(word)
         self.ctx.log.event("delivery", "info" if verdict.outcome == SENT else "warning",
                            id=row["id"], webhook_id=row["webhook_id"], attempt=row["attempt"],
-                           outcome=word if status else "ended by the app",
+                           outcome=word or "ended by the app",
                            code=row["response"].status)
 
     def _cancel(self, reason: str, column: str, value) -> None:
