@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs_lib.output.console import visible
-from tests.support.databases import migrated
 from tests.support.past import fill
 from tests.support.product import clock
 from tests.support.shell import Shell
@@ -41,14 +40,13 @@ def hostile(tmp_path_factory):
     """An installation whose rows hold all of it in each text that somebody else may have
     written."""
     folder = tmp_path_factory.mktemp("hostile")
-    db = migrated(f"sqlite:///{folder}/jobs.db")
+    db = Shell(folder, f"sqlite:///{folder}/jobs.db").db
     fill(db, clock.now())
     for table, columns in TEXTS.items():
         for column in columns:
             db.execute(f"UPDATE {{{table}}} SET {column} = coalesce({column}, '') || :hostile",
                        hostile=HOSTILE)
     db.close()
-    Shell(folder, f"sqlite:///{folder}/jobs.db").db.close()
     return Shell(folder)
 
 
