@@ -38,6 +38,7 @@ def select(ctx, table: str, rules, limits: dict) -> list[Selection]:
     # an empty text, a number, 1970-01-01 or MySQL's 0000-00-00 is no time: such a row stays
     values: dict = {"earliest": clock.FIRST}
     found: list[Selection] = []
+    others: list[str] = []
     for number, rule in enumerate(rules):
         keep = limits[rule.option] if rule.option else timedelta(0)
         if keep is None:
@@ -47,10 +48,9 @@ def select(ctx, table: str, rules, limits: dict) -> list[Selection]:
         values.update(more, **{f"before{number}": before})
         sql = (f"{rule.where} AND {rule.age} >= :earliest AND {rule.age} < :before{number} "
                f"AND ({also})")
-        if found:
-            others = " OR ".join(f"({each.sql})" for each in found)
-            sql += f" AND CASE WHEN {others} THEN 0 ELSE 1 END = 1"
-        found.append(Selection(table, sql, rule.age, values, before))
+        left = f" AND CASE WHEN {' OR '.join(others)} THEN 0 ELSE 1 END = 1" if others else ""
+        others.append(f"({sql})")
+        found.append(Selection(table, sql + left, rule.age, values, before))
     return found
 
 
@@ -110,8 +110,8 @@ def delete(ctx, table: str, selections, files: str | None = None, within=None) -
 
 
 def _show(ctx, table: str, selections) -> None:
-    """Count what would be deleted, and show the first rows of each Selection in those
-    columns of the job's sample that the table has."""
+    """Count what would be deleted, and show the first rows of each Selection, in those columns of
+    the job's sample that the table has."""
     from jobs_lib.database.schema import tables
     names = {column.name for column in tables.table(table).columns}
     shown = ", ".join(name for name in ctx.job.sample if name in names) or "id"
