@@ -34,13 +34,16 @@ def make_all(work: requests.Requests) -> None:
     if not download.page(ctx):
         raise JobsError(f"{NO_PAGE}. The requests wait")
     folder = files.folder(ctx)
-    while not ctx.should_stop(ctx.counts["exported"]) and (rows := work.take(ring, 1)):
-        row, = rows
-        begun = work.begin(row, work.room)
-        if begun is True:
-            _make(work, row, folder)
-        elif begun != requests.REFUSED:
-            ring.passed.add(row["user_id"])
+    while not ctx.should_stop(ctx.counts["exported"]) and (
+            rows := work.take(ring, requests.AT_ONCE)):
+        for row in rows:
+            if ctx.should_stop(ctx.counts["exported"]):
+                break
+            begun = row["user_id"] not in ring.passed and work.begin(row, work.room)
+            if begun is True:
+                _make(work, row, folder)
+            elif begun != requests.REFUSED:
+                ring.passed.add(row["user_id"])
     work.finish()
 
 
