@@ -16,7 +16,7 @@ from jobs_lib.database.schema import fit, version, words
 from jobs_lib.database.schema import migrate as schema
 from jobs_lib.database.schema.app_tables import TABLES
 from jobs_lib.engines import spool
-from jobs_lib.errors import FAILED, OK, ConfigError, Missing
+from jobs_lib.errors import FAILED, OK, ConfigError
 from jobs_lib.job import tables_of
 from jobs_lib.paths import HOME
 from jobs_lib.runner import slots
@@ -105,10 +105,9 @@ def install(session) -> tuple:
         _say(session, "", JOURNAL.format(name, "was switched to WAL mode"))
     _report_apps_own(session, db)
     is_first = not version.found(db)
-    if not is_first:
-        with suppress(Missing):             # the table is made again below
-            spool.refuse_lost(db, session.config.section("spool").dir)
     done, paused = schema.migrate(db, session.ports.now())
+    if not is_first:                    # behind the tables, which `cancel` needs
+        spool.refuse_lost(db, session.config.section("spool").dir)
     _settle_in(session, db)
     if is_first:
         _forget_waiting(core)

@@ -122,8 +122,8 @@ def all_missing(db, folder: str, several: int = SEVERAL) -> str | None:
     """Of `several` forwards that wait none has its file: then it is the names or the folder that is
     wrong, and no message may pay for it. A sentence, or None."""
     paths = {row["raw_path"] for row in db.query(
-        "SELECT raw_path FROM {failed_emails} WHERE status IN ('pending', 'sending') "
-        "LIMIT :most", most=LOOKED_AT)}
+        "SELECT raw_path FROM {failed_emails} WHERE status = 'pending' LIMIT :most",
+        most=LOOKED_AT)}
     if len(paths) < several or any(is_there(folder, path) for path in paths):
         return None
     example = one_line(words(max(paths, key=lambda path: str(path or "")) or ""))[:80]

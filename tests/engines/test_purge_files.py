@@ -141,6 +141,21 @@ def test_migrate_marks_no_folder_without_the_files_of_what_waits(tmp_path, engin
     service.close()
 
 
+def test_mail_that_is_lost_with_its_spool_is_cancelled_before_migrate(tmp_path, engine_url):  # R20
+    """A backup of the database alone, of a time when one was being sent; and its tables are not as
+    this bundle needs them."""
+    service = Shell(tmp_path, engine_url)
+    for name, status in (("1.eml", "pending"), ("2.eml", "sending")):
+        service.db.insert("failed_emails", user_id=1, alias_id=1, envelope_to="a@b.example",
+                          raw_path=name, status=status)
+    service.spool.rename(tmp_path / "away")
+    service.db.upsert("meta", {"name": "names"}, {"value": "others"})
+    assert "the files are wrong" in " ".join(service("migrate").err.split())
+    assert service.run("cancel", "forwards", "--all") == "1 forward cancelled, nothing is sent\n"
+    assert service("migrate").code == 0
+    service.close()
+
+
 def test_a_folder_that_is_there_is_marked_and_another_database_s_mark_stays(tmp_path):
     (tmp_path / "1.eml").write_text("mail")
     mark_folder(str(tmp_path), "abc123abc123")
