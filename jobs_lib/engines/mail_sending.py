@@ -220,4 +220,5 @@ class MailSender:
         self.ctx.log.event(self.source.event, "info" if outcome == SENT else "warning",
                            id=row["id"], attempt=row["attempt"], outcome=word or "ended by the app",
                            code=result.code, enhanced=result.enhanced,
-                           to=mask(row[self.source.to]))
+                           to=mask(row[self.source.to]),
+                           next_attempt_at=row["next_attempt_at"])

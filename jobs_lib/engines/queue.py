@@ -264,7 +264,7 @@ class Work:
                again: bool = False, dead=None, **stored) -> str:
         """Store what came of it, and `stored` with it, inside a transaction. In a word: the status
         of what is over, else `retried`, `uncertain` or `postponed`; "" where the app has ended it
-        meanwhile, and nothing came of it.
+        meanwhile, and nothing came of it. In the row is when it is due next.
 
         `later`: when it is due again, where the other side has said so, or where what was postponed
         must not be the first again. `again`: what was refused is asked for again, by its schedule.
@@ -280,7 +280,9 @@ class Work:
             rule, bound = f"NOT {IN_HAND} AND status = '{self.queue.works}'", {"now": now}
         if self._update(row, status, {**values, **stored}, rule, **bound):
             row["is_stored"] = True     # also where the answer of this COMMIT is lost
-        if outcome != SENT and "is_stored" not in row:
+        is_stored = outcome == SENT or "is_stored" in row
+        row["next_attempt_at"] = values["next_attempt_at"] if is_stored else None
+        if not is_stored:
             return ""
         if status != self.queue.waits:
             return status

@@ -221,6 +221,8 @@ def test_one_connection_lost_before_data_delays_that_message_alone(bench, forwar
     lost = row(bench, 1)
     assert (lost["attempts"], lost["status"], lost["next_attempt_at"]) == (
         0, "pending", clock.text(bench.ahead(minutes=15)))
+    logged = next(event for event in bench.events("retry_forwards") if event.get("id") == 1)
+    assert (logged["attempt"], logged["next_attempt_at"]) == (1, lost["next_attempt_at"])
 
 
 def test_two_in_a_row_are_the_relays_failure(bench, forward):     # R29

@@ -139,6 +139,9 @@ def test_repeats_come_after_1_5_30_minutes_and_2_hours(bench, hook):     # R24 R
     events = [event for event in bench.events(JOB) if event["event"] == "delivery"]
     assert [(event["attempt"], event["outcome"], event["code"]) for event in events] == [
         (2, "retried", 500), (3, "retried", 500), (4, "retried", 500), (5, "failed", 500)]
+    # when it is sent next
+    assert [events[at]["next_attempt_at"] for at in (0, 3)] == [
+        clock.text(start + timedelta(minutes=6)), None]
     bench.run(JOB)
     assert len(bench.web) == 4
 

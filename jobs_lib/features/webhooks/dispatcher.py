@@ -159,7 +159,8 @@ class Dispatcher:
         self.ctx.log.event("delivery", "info" if verdict.outcome == SENT else "warning",
                            id=row["id"], webhook_id=row["webhook_id"], attempt=row["attempt"],
                            outcome=word or "ended by the app",
-                           code=row["response"].status)
+                           code=row["response"].status,
+                           next_attempt_at=row["next_attempt_at"])
 
     def _cancel(self, reason: str, column: str, value) -> None:
         """End what waits for this owner or endpoint, but what the guard holds."""
