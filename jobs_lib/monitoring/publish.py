@@ -56,6 +56,8 @@ def replace(what: str, path: str, text: str) -> None:
     """`write`. JobsError if a file is there that is neither empty nor an earlier `page`, or
     `metrics`, of ours: it may be the configuration."""
     if os.path.exists(path):
+        if not os.path.isfile(path):        # /dev/null, or a pipe that nobody writes to
+            raise JobsError(f"{path} is not written: that is no file; name one")
         begins, holds = SIGNS[what]
         try:
             with open(path, "rb") as file:

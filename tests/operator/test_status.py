@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import json
+import os
 import re
 import time
 from datetime import timedelta
@@ -189,10 +190,12 @@ def test_page_and_metrics_are_for_everybody_and_replaced_as_a_whole(service, tmp
 def test_nothing_but_an_earlier_page_or_an_empty_file_may_be_replaced(service, tmp_path):
     shop = "<!doctype html>\n<html lang=\"en\"><title>My shop</title></html>"
     (tmp_path / "index.html").write_text(shop)
+    os.mkfifo(tmp_path / "pipe")
     for name, why in {
             **dict.fromkeys(("jobs.db", "config.ini", "index.html"), "is no status page of ours"),
-            ".": "Is a directory", "none/status.html": "there is no folder "}.items():
-        answer = service("report", "--output", name)
+            **dict.fromkeys((".", "pipe"), "that is no file"),
+            "none/status.html": "there is no folder "}.items():
+        answer = service("report", "--output", name, timeout=30)
         assert (answer.code, why in answer.err) == (1, True), answer
     assert "is no file of metrics of ours" in service("metrics", "--output", "index.html").err
     assert service("check_jobs", "--set", "status.page=config.ini").code == 1
