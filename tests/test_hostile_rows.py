@@ -324,6 +324,7 @@ def test_bad_rows_stop_no_job_no_neighbour_and_no_command(bench, name):       # 
 
 # Our own tables are shown, too
 
+@pytest.mark.slow
 def test_no_value_in_our_own_tables_stops_who_looks(bench):      # R67 R69 R77
     bench.table("users", [{"id": ANN}])
     at, writer = bench.ago(minutes=9), databases.lax(bench.url)

@@ -118,11 +118,13 @@ def test_it_can_be_repeated_and_makes_what_tables_of_ours_lack(blank_url):
 
 @pytest.mark.slow
 def test_a_kill_does_no_harm(engine, fresh):
-    # R20, proven by kill: as it begins, where a database becomes ours, and now and then later on
+    # R20, proven by kill: as it begins, where a database becomes ours, and, on SQLite, now and then
+    # later on; MariaDB, between any two: the next test
     whole = migrated(fresh())
     expected = shape(whole)
     whole.close()
-    for at in (*range(8), *range(8, 200, 20)):
+    later = range(8, 200, 20) if engine == "sqlite" else ()
+    for at in (*range(8), *later):
         url = fresh()
         ended = in_a_process(url, at)
         db = connect(url, create=True)
@@ -137,7 +139,7 @@ def test_a_kill_does_no_harm(engine, fresh):
         db.close()
         if ended:
             break
-    assert at > 40
+    assert at > 40 or not later
 
 
 @pytest.mark.slow
