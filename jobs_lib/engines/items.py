@@ -136,13 +136,15 @@ class Items:
         queue, checked = self.queue, [dict(row) for row in found]
         for row, judged in zip(checked, self.judge(checked)):
             item = {"id": row["id"], "owner": row["user_id"],
-                    "to": one_line(self.to.format_map(row), 254),
+                    # cut last: half an address is not recognized
+                    "to": one_line(masking.text(self.to.format_map(row)), 254),
                     "attempts": row.get("attempts"),
                     "most": len(queue.delays(self.options)) or None,
                     "since": stored.time(row[queue.added]),
-                    "answer": one_line(row.get(queue.error), attempts.LONGEST_ANSWER),
+                    "answer": one_line(masking.text(words(row.get(queue.error))),
+                                       attempts.LONGEST_ANSWER),
                     **judged}
-            for name in ("to", "why", "answer"):
+            for name in ("why", "answer"):
                 item[name] = masking.text(item[name])
             for name in ("since", "next_at"):
                 item[name] = item[name] and clock.text(item[name])

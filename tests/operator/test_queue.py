@@ -41,6 +41,13 @@ def listed(bench, *words) -> list[int]:
     return [item["id"] for item in asked(bench, *words)["items"]]
 
 
+def test_an_address_that_is_cut_is_masked(service):                              # R72
+    service.table("notifications", [{"kind": "k" * 40, "user_id": ANN,
+                                     "to_email": f"{'x' * 205} ann@home.example"}])
+    item, = asked(service, "notifications")["items"]
+    assert item["to"] == f"{'k' * 40} to {'x' * 205} a**\u2026"
+
+
 def test_items_are_listed_by_what_they_wait_for_by_owner_and_by_time(service):      # R77
     ago, ahead = service.ago, service.ahead
     forward(service, 1, next_attempt_at=ahead(hours=3), attempts=1, last_error="4.2.2 full")
