@@ -48,7 +48,7 @@ def sweep(db, job: str, core, now, held: str) -> list[dict]:
                     "lease_until, pid, host FROM {job_runs} WHERE status = 'running'")
     dead = [row for row in rows if row["job"] == job and is_dead(db, row, core, now, held)]
     for row in dead:
-        words = counts_words(stored.document(row["progress"]))
+        words = counts_words(stored.counts(row["progress"]))
         progress = f"last progress: {words}" if words else "no progress reported"
         db.execute("UPDATE {job_runs} SET status = 'vanished', finished_at = :now, error = :error"
                    " WHERE id = :id AND status = 'running'", now=now, id=row["id"],

@@ -76,3 +76,12 @@ def test_a_vanished_run_is_reported_with_its_last_progress(any_site):           
     event = next(event for event in any_site.events("dig") if event["event"] == "run vanished")
     assert event["dead_run"] == dead["run_id"]
     assert event["level"] == "error"
+
+
+@pytest.mark.parametrize("progress", ['{"total": 5, "done": [1]}', '{"total": "x"}', "[1]", "{"])
+def test_a_vanished_run_whose_progress_is_none_stops_no_run(site, progress):     # R67
+    site.job("dig")
+    site.db.execute("UPDATE {job_runs} SET status = 'running', progress = :progress",
+                    progress=progress)
+    assert site.job("dig")["status"] == "ok"
+    assert site.outcomes("dig") == ["vanished", "ok"]
