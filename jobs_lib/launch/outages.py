@@ -9,6 +9,7 @@ cron had stopped (monitoring/incidents.over). Loaded only when something is wron
 from __future__ import annotations
 
 import os
+from binascii import crc32
 from contextlib import suppress
 from datetime import timedelta
 
@@ -84,10 +85,10 @@ class Outages:
 
     def record_problems(self, problems: list[str]) -> None:
         """What is wrong in sections and files of single jobs is printed once, and when it changes;
-        cron would mail it at each tick. check_jobs alerts."""
+        cron would mail it at each tick. check_jobs alerts. A long text would be kept cut."""
         file = IncidentFile(self._config.section("core"), CONFIGURATION)
         known = file.last_error()
-        recorded = self.record_incident(CONFIGURATION, "; ".join(problems), alert=False)
+        recorded = self.record_incident(CONFIGURATION, crc32(repr(problems).encode()), alert=False)
         if recorded.print_now or known != file.last_error() or self._console.level > 0:
             for problem in problems:
                 self._print(problem)

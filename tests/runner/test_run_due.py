@@ -175,12 +175,18 @@ def test_a_broken_section_is_printed_once_a_day_and_when_it_changes(site, ticks)
     site.configure("tick_critical", takes="no end")
     assert "takes = 'no end'" in printed("2026-11-24 14:33")[0]
     assert printed("2026-11-24 14:34") == []
-    assert len(printed("2026-11-25 14:35")) == 1
+    site.configure("tick_high", budget="no end", grace="no end", mode="no end", schedule="never")
+    assert len(printed("2026-11-24 14:35")) == 5
+    site.configure("tick_low", takes="no end")
+    assert len(printed("2026-11-24 14:36")) == 6
+    assert len(printed("2026-11-25 14:36")) == 6
+    for job in ("tick_high", "tick_low"):
+        site.configure(job, **dict.fromkeys(("budget", "grace", "mode", "schedule", "takes")))
     site.configure("tick_critical", takes=None)
-    assert printed("2026-11-25 14:36") == []
+    assert printed("2026-11-25 14:37") == []
     assert ticks.code == 0
     site.configure("tick_critical", takes="no end")
-    assert len(printed("2026-11-25 14:37")) == 1
+    assert len(printed("2026-11-25 14:38")) == 1
 
 
 # R2, R9
