@@ -105,8 +105,8 @@ def test_the_folder_refuses_the_web_by_itself():         # R65
 # Jobs
 
 def test_a_job_is_one_file_verb_first_that_exposes_its_job_alone_and_has_a_test():
-    """A job's further tests are named after it: test_retry_forwards.py,
-    test_retry_forwards_kill.py. Purges that are no more than their rules are in one table."""
+    """A job's further tests are named after it: test_export_accounts.py,
+    test_export_accounts_kill.py. Purges that are no more than their rules are in one table."""
     names = catalogue.names()
     folder = ROOT / "tests" / "jobs"
     files = {path.stem[len("test_"):] for path in folder.glob("test_*.py")} - {"purges"}
