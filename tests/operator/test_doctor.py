@@ -212,6 +212,10 @@ SITUATIONS = {
     "local times": (row("message_logs", user_id=1, direction="forward", status="delivered",
                         created_at=clock.now() + timedelta(hours=5, minutes=30)), "problem",
                     "hours in the future: message_logs.created_at", "write UTC"),  # R75
+    "a notice of the app": (row("notifications", user_id=1, kind="k", to_email="a@home.example",
+                                status="queued"), "warning",
+                            "notifications.status has words that no job knows: 'queued' in 1",
+                            "let your app write the one that the jobs know"),
     # cron and runs
     "cron never came": (sql("DELETE FROM {job_runs}"), "warning", "has not come yet",
                         "crontab --install"),

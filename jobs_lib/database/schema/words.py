@@ -1,5 +1,5 @@
-"""Words in the status columns of an app's tables that no job knows: a row that has one is passed
-over, so it is not sent, and an account of such a status gets no notice.
+"""Words in the status columns of tables that an app writes, which no job knows: a row that has one
+is passed over, so it is not sent, and an account of such a status gets no notice.
 
 Only some rows of each table are looked at, and never by a run.
 """
@@ -10,7 +10,6 @@ from collections import Counter
 from jobs_lib import masking
 from jobs_lib.errors import DatabaseError
 
-from . import app_tables
 from .tables import table, words_of
 
 LOOKED_AT = 2000            # rows of a table, from either end
@@ -20,13 +19,14 @@ PASSED_OVER = "A row with another word is passed over, or counted apart: nothing
 # what becomes of a row with another word, where it is not passed over
 OF_OTHERS = {"users.status": "With another word the account's mail and webhooks are sent as those "
              "of an active one, and it gets no notice; its domains are not checked."}
-FIX = "Where that is the same by another name, let a view show the one that the jobs know."
+FIX = ("Where that is the same by another name, let your app write the one that the jobs know, or "
+       "a view show it.")
 
 
 def look(db, names) -> list[tuple[str, str, str]]:
     """(what there is, what that means, what to do) for each column of these tables that has any."""
     found = []
-    for name, there in db.columns_of(set(names) & app_tables.TABLES.keys()).items():
+    for name, there in db.columns_of({*names, "notifications"}).items():     # these it may write
         known = {column.name: words for column in table(name).columns
                  if column.name in there and (words := words_of(column))}
         rows = _some(db, name, list(known)) if known and "id" in there else []
