@@ -92,7 +92,7 @@ def _composed(session, kind: str, letter, reader: str) -> tuple[bytes, str]:
     row = {"id": 1, "kind": kind, "persona": KINDS[kind].persona, "created_at": now,
            "subject": letter.subject, "body_text": letter.text, "body_html": letter.html}
     return outbox.compose(row, reader, vars(config.section("personas")),
-                          config.section("mail").domain)
+                          config.section("mail").domain, now)
 
 
 def _write(session, folder: str, kind: str, letter) -> list[str]:

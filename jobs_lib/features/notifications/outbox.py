@@ -5,12 +5,14 @@ from __future__ import annotations
 from jobs_lib import clock
 from jobs_lib.addresses import check
 from jobs_lib.database.values import words
-from jobs_lib.engines import mime
+from jobs_lib.engines import attempts, mime
 from jobs_lib.engines.mail_sending import FIRST
 from jobs_lib.engines.rows import owners_in, why_nobody_waits
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 
 from .kinds import PORTER, required
+
+ATTEMPTS = 100          # the latest ones of a notice, among which its first is
 
 
 class Notices:
@@ -32,7 +34,12 @@ class Notices:
         row.update(self.ctx.db.row("SELECT subject, body_text, body_html FROM {notifications} "
                                    "WHERE id = :id", id=row["id"]) or {})
         recipient = check(row["to_email"])
-        content, author = compose(row, recipient, self.personas, self.mail.domain)
+        # the same at each attempt, as the other side may have had one
+        date = min((each["began_at"] for each in attempts.of_item(
+            self.ctx.db, "notification", row["id"], ATTEMPTS)
+            if each["recipient"] == row["recipient"] and each["outcome"] != attempts.POSTPONED),
+            default=row["began_at"])
+        content, author = compose(row, recipient, self.personas, self.mail.domain, date)
         return Envelope(self.mail.from_ or author, recipient), Message(IN_MEMORY, content)
 
     def why_not(self, row: dict) -> None:
@@ -62,12 +69,11 @@ def unwanted(db, rows: list[dict]) -> dict:
     return reasons
 
 
-def compose(row: dict, recipient: str, personas: dict, domain: str) -> tuple[bytes, str]:
-    """(the message, its author's address). The same row gives the same bytes at each attempt: its
-    Date is when it was queued. Text that an app stored as bytes or as a number is text all the
-    same."""
+def compose(row: dict, recipient: str, personas: dict, domain: str, date) -> tuple[bytes, str]:
+    """(the message, its author's address). The same row and `date`, a time as it is stored, give
+    the same bytes. Text that an app stored as bytes or as a number is text all the same."""
     author, address = mime.mailbox(personas.get(row["persona"]) or personas[PORTER])
     created, html = clock.parse(row["created_at"]), row.get("body_html")
-    return mime.message(author, recipient, row.get("subject") or "Notice", created,
+    return mime.message(author, recipient, row.get("subject") or "Notice", clock.parse(date),
                         f"notice.{row['id']}.{created:%Y%m%d%H%M%S}", domain,
                         words(row.get("body_text")), None if html is None else words(html)), address
