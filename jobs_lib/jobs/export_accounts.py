@@ -23,7 +23,7 @@ from jobs_lib.job import declare
     schedule="*/5 * * * *", sections=("export", "personas"),
     options={
         "per_day": Option(integer(1, 100), "2", "Exports of one account within 24 hours; a request "
-                          "above that is refused, and its owner notified when to ask again."),
+                          "above that is refused, and its owner notified."),
     },
     idempotency="A request is begun by one conditional update and is `ready` only by the commit "
     "that follows its finished file; a killed or repeated run starts an unfinished one again "

@@ -122,7 +122,7 @@ def meddle(bench) -> None:
     """An audit row comes in and a session is deleted while the export is written."""
     bench.meanwhile("FROM {audit_logs}", lambda: bench.elsewhere(
         "INSERT INTO {audit_logs} (user_id, event) VALUES (7, 'late')",
-        "DELETE FROM {sessions} WHERE user_id = 7"))
+        "DELETE FROM {sessions} WHERE user_id = 7"), number=2)      # it was counted before
 
 
 def test_rows_that_come_while_it_is_written_are_not_in_it(bench):       # one consistent read
@@ -143,6 +143,7 @@ def test_without_a_write_ahead_log_each_page_stands_for_itself_and_nobody_waits(
     assert bench.run("export_accounts")["exported"] == 1
     content = members(zips(bench)[0])
     assert [row["event"] for row in rows(content, "audit_events")] == ["signed_in", "late"]
+    assert rows(content, "sessions") == []
 
 
 # The file
@@ -157,6 +158,12 @@ def test_the_file_is_private_has_a_random_name_and_refuses_the_web(bench):      
     assert (path.name, path.stat().st_size) == (row["file_name"], row["file_bytes"])
     assert hashlib.sha256(path.read_bytes()).hexdigest() == row["sha256"]
     assert re.fullmatch(r"export-[0-9a-f]{32}\.zip", path.name)
+
+
+def test_a_folder_that_somebody_else_has_made_refuses_the_web_too(bench):
+    (bench.folder / "exports").mkdir()
+    exported(bench)
+    assert "Require all denied" in (bench.folder / "exports" / ".htaccess").read_text()
 
 
 @pytest.mark.parametrize("place", ["spool", "."])

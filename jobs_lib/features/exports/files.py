@@ -13,6 +13,7 @@ from contextlib import suppress
 from jobs_lib.config.separate_folders import misplaced
 from jobs_lib.engines.spool import database_id, mark, mark_folder
 from jobs_lib.errors import ConfigError, JobsError
+from jobs_lib.folders import HTACCESS, write
 
 OPTION, MARKER = "[export] dir", ".jobs-exports"
 PART = ".part"
@@ -30,6 +31,9 @@ def folder(ctx) -> str:
     if wrong := misplaced(ctx.section, "export", "dir"):
         raise ConfigError(wrong)
     mark_folder(path, database_id(ctx.db), OPTION, MARKER)
+    htaccess = os.path.join(path, ".htaccess")
+    if not os.path.lexists(htaccess):           # in a folder that somebody else has made
+        write(htaccess, HTACCESS)
     return path
 
 
