@@ -257,6 +257,11 @@ def test_a_name_that_is_none_is_asked_for_nowhere_and_changes_no_domain(owned): 
     assert (owned.dns.asked, kinds(owned)) == ([], [])
 
 
+def test_a_domain_needs_no_token_where_ownership_is_not_required(owned):
+    domain(owned, ownership_token="")
+    assert owned.run(JOB, require="mx")["verified"] == 1
+
+
 # What changes meanwhile
 
 @pytest.mark.parametrize("change", [

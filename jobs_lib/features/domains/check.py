@@ -22,6 +22,7 @@ from jobs_lib.ports.dns import UNKNOWN
 from jobs_lib.text import counted
 
 from . import notices, records, status
+from .problems import OWNERSHIP
 from .status import ACTIVE, FAIL, FAILED, VERIFIED, WARNED, due
 
 AT_ONCE = 24                     # domains that are begun in one commit, and asked about together
@@ -46,7 +47,7 @@ def preview(ctx) -> dict:
 
 def check_due(ctx) -> None:
     """Look at every domain that is due, owners in turn; or at the one that is named, which is due
-    by that. JobsError where `[dns]` does not say what records they need."""
+    by that. Where `[dns]` does not say what records they need, they wait."""
     named = _named(ctx)
     if named:
         ctx.db.batch(lambda: ctx.db.execute(
@@ -100,7 +101,7 @@ class Looks(Work):
                 row["wanted"] = records.checks(ascii_form(row["name"]), row["ownership_token"], dns)
             except ValueError:
                 self.unusable[row["id"]] = "its name is not that of a domain"
-            if not row["ownership_token"]:
+            if not row["ownership_token"] and OWNERSHIP in self.ctx.options.require:
                 self.unusable[row["id"]] = "it has no ownership_token"
         return [row for row in found if row["id"] not in self.unusable]
 
