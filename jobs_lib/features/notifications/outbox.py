@@ -35,11 +35,19 @@ class Notices:
                                    "WHERE id = :id", id=row["id"]) or {})
         recipient = check(row["to_email"])
         # the same at each attempt, as the other side may have had one
-        date = min((each["began_at"] for each in attempts.of_item(
+        tried = attempts.of_item(
             self.ctx.db, "notification", row["id"], ATTEMPTS)
-            if each["recipient"] == row["recipient"] and each["outcome"] != attempts.POSTPONED),
+        date = min(
+            (each["began_at"] for each in tried
+             if each["recipient"] == row["recipient"]
+             and each["outcome"] != attempts.POSTPONED),
             default=row["began_at"])
-        content, author = compose(row, recipient, self.personas, self.mail.domain, date)
+        content, author = compose(
+            row,
+            recipient,
+            self.personas,
+            self.mail.domain,
+            date)
         return Envelope(self.mail.from_ or author, recipient), Message(IN_MEMORY, content)
 
     def why_not(self, row: dict) -> None:
