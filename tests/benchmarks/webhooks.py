@@ -12,13 +12,11 @@ fail.
 """
 from __future__ import annotations
 
-import contextlib
-import socket
 import tempfile
 import time
 
 from tests.benchmarks.all import beside_goal
-from tests.servers.web import Web, loopback, silent
+from tests.servers.web import Web, full, loopback, silent
 from tests.support.hooks import fill
 from tests.support.shell import Shell
 
@@ -32,18 +30,6 @@ def timed(service: Shell) -> tuple[float, float]:
     began = time.perf_counter()
     service.run("retry_webhooks")
     return time.perf_counter() - began, served[-1] - began
-
-
-@contextlib.contextmanager
-def full():
-    """The port of a listener that takes no connection: every SYN is lost."""
-    with loopback(backlog=0) as listener, contextlib.ExitStack() as stack:
-        port = listener.getsockname()[1]
-        for _ in range(4):
-            filler = stack.enter_context(socket.socket())
-            filler.setblocking(False)
-            filler.connect_ex(("127.0.0.1", port))
-        yield port
 
 
 def hosts(count: int, net: int = 0) -> list[str]:
@@ -79,7 +65,8 @@ def main() -> None:
         time.sleep(LATENCY)
         served.append(time.perf_counter())
         connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
-    with Web(answer, host="") as web, Web(silent, host="") as mute, full() as closed:
+    dead = full(loopback(backlog=0))
+    with Web(answer, host="") as web, Web(silent, host="") as mute, dead as (_, closed):
         base, _ = min(run(web.port, None))
         print(f"  without the dead ones   {base:6.1f} s   {DELIVERIES * 0.9 / base:6.0f} /s")
         for kind, port in (("no accept", closed), ("silent", mute.port)):

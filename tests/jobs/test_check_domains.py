@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.servers.dns_servers import BlackHole
+from tests.servers.dns_servers import Slow
 from tests.support.product import UNKNOWN, Answer, clock
 from tests.support.shell import Shell, until
 
@@ -365,7 +365,7 @@ def serviced(folder, url: str, port: int, number: int = 1, **options) -> Shell:
 
 @pytest.mark.slow
 def test_a_resolver_that_is_silent_costs_a_batch_no_more_than_its_time_limit(tmp_path):       # R51
-    with BlackHole() as hole:
+    with Slow() as hole:
         service = serviced(tmp_path, f"sqlite:///{tmp_path}/jobs.db", hole.port, 96, timeout="1s")
         done = service.job(JOB)
         assert done["counts"] == {**NOTHING, "checked": 96, "unknown": 96}
@@ -375,7 +375,7 @@ def test_a_resolver_that_is_silent_costs_a_batch_no_more_than_its_time_limit(tmp
 @pytest.mark.parametrize("sent, code", [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
 def test_a_run_that_ends_while_it_waits_leaves_its_looks_to_the_next(
         tmp_path, engine_url, sent, code):          # R2 R5 R21 R85
-    with BlackHole() as hole:
+    with Slow() as hole:
         service = serviced(tmp_path, engine_url, hole.port, 3, timeout="60s")
         process = service.start(JOB)
         until(lambda: hole.asked)

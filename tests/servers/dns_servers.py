@@ -161,37 +161,14 @@ class Unbound(_NameServer):
         return [self.binary, "-d", "-p", "-c", str(self.folder / "unbound.conf")]
 
 
-class BlackHole:
-    """A socket that takes every question and never answers. `asked`: how many have come."""
-
-    def __enter__(self):
-        self.socket = socket.socket(type=socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        return self
-
-    @property
-    def asked(self) -> int:
-        number = 0
-        self.socket.setblocking(False)
-        try:
-            while self.socket.recv(4096):
-                number += 1
-        except BlockingIOError:
-            pass
-        return number
-
-    def __exit__(self, *_):
-        self.socket.close()
-
-
 class Slow(asyncio.DatagramProtocol):
     """A resolver that is far away: it says of every name, after `seconds`, that there is none; or,
-    with `until`, once so many questions have come, which wait side by side."""
+    with `until`, once so many questions have come, which wait side by side. With neither it never
+    answers. `asked`: the questions that have come."""
 
     def __init__(self, seconds: float = 0.0, until: int = 0) -> None:
         self.seconds, self.until = seconds, until
-        self._waiting: list = []
+        self.asked: list = []
 
     def __enter__(self):
         self.loop = asyncio.new_event_loop()
@@ -211,11 +188,11 @@ class Slow(asyncio.DatagramProtocol):
 
     def datagram_received(self, data, addr):
         """A question has come."""
-        self._waiting.append((data, addr))
-        if len(self._waiting) == self.until:
-            for question in self._waiting:
+        self.asked.append((data, addr))
+        if len(self.asked) == self.until:
+            for question in self.asked:
                 self._answer(question)
-        elif not self.until:
+        elif self.seconds:
             self.loop.call_later(self.seconds, self._answer, (data, addr))
 
     def _answer(self, question) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import signal
 import subprocess
-import tempfile
 import time
-from pathlib import Path
 
-from tests.servers.ports import free_port
-from tests.servers.process import is_listening
+from tests.servers.process import Server
 from tests.support.require import missing, program
-from tests.support.shell import until
 
 MASTER = """\
 127.0.0.1:{port} inet n - n - - smtpd
@@ -52,29 +50,26 @@ message_size_limit = 100000
 """
 
 
-class Postfix:
+class Postfix(Server):
     """A running Postfix."""
 
     def __init__(self) -> None:
         if os.geteuid() != 0:
             missing("a private Postfix can be started by root alone")
-        self.binary = program("postfix", "postfix")
-        self.temporary = tempfile.TemporaryDirectory(prefix="postfix-")
-        self.folder = Path(self.temporary.name)
-        os.chmod(self.folder, 0o755)
+        super().__init__()
         for name in ("queue", "data", "conf"):
             (self.folder / name).mkdir()
-        subprocess.run(["chown", "postfix", self.folder / "data"], check=True)
-        self.port = free_port()
+        shutil.chown(self.folder / "data", "postfix")
         (self.folder / "conf" / "main.cf").write_text(MAIN.format(folder=self.folder))
         (self.folder / "conf" / "master.cf").write_text(MASTER.format(port=self.port))
-        self._run("start")
-        until(lambda: is_listening(self.port))
 
-    def _run(self, command: str) -> None:
-        subprocess.run([self.binary, "-c", str(self.folder / "conf"), command], check=True,
-                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL)
+    def command(self, what: str = "start-fg") -> list[str]:
+        return [program("postfix", "postfix"), "-c", str(self.folder / "conf"), what]
+
+    def stop(self, how: int = signal.SIGKILL) -> None:
+        """Its master is in a session of its own."""
+        subprocess.run(self.command("stop"), check=True, capture_output=True)
+        super().stop(how)
 
     def log(self) -> str:
         path = self.folder / "mail.log"
@@ -89,13 +84,3 @@ class Postfix:
                 break
             time.sleep(0.05)
         return found
-
-    def stop(self) -> None:
-        self._run("stop")
-        self.temporary.cleanup()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()

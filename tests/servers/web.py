@@ -21,6 +21,20 @@ def loopback(backlog: int = 64) -> socket.socket:
     return listener
 
 
+@contextlib.contextmanager
+def full(listener: socket.socket | None = None):
+    """The address of a listener that takes no connection: every SYN is lost."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(listener or socket.create_server(("127.0.0.1", 0),
+                                                                        backlog=0))
+        address = "127.0.0.1", listener.getsockname()[1]
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(address)
+        yield address
+
+
 class Web:
     """`with Web(answer) as web:`; `answer` is bytes, or a function of (connection, Heard) that may
     send what it likes.

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from . import faults, mutants
-from .shrink import shrink
 from .story import Simulation
 
 FIGURES = Path(__file__).with_name("figures.jsonl")
@@ -42,8 +41,6 @@ def arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--mutant", default="", choices=("", *mutants.MUTANTS), metavar="NAME",
                         help="break the product in this way (mutants.py)")
     parser.add_argument("--minutes", type=float, help="further seeds until so much time has passed")
-    parser.add_argument("--no-shrink", action="store_true", help="do not look for the fewest faults"
-                        " after a failure, and end with it")
     parser.add_argument("--figures", action="store_true", help="add a line for each run to "
                         f"{FIGURES.name}, which the docs are made of")
     return parser.parse_args(argv)
@@ -51,7 +48,7 @@ def arguments(argv: list[str]) -> argparse.Namespace:
 
 def main(argv: list[str]) -> int:
     """Run what is asked for; 1 when a rule was broken."""
-    options, good = arguments(argv), True
+    options = arguments(argv)
     seed = int.from_bytes(os.urandom(3), "big") if options.seed is None else options.seed
     until = time.monotonic() + (options.minutes or 0) * 60
     with ExitStack() as stack:
@@ -65,12 +62,11 @@ def main(argv: list[str]) -> int:
             redis = stack.enter_context(Redis()).url
         while True:
             found = run(options, seed, server, redis, until if options.minutes else None)
-            good = good and not found["wrong"]
             if options.figures:
                 with open(FIGURES, "a", encoding="utf-8") as file:
                     file.write(json.dumps(found) + "\n")
-            if time.monotonic() > until or (found["wrong"] and options.no_shrink):
-                return 0 if good else 1
+            if found["wrong"] or time.monotonic() > until:
+                return int(bool(found["wrong"]))
             seed += 1
 
 
@@ -81,11 +77,9 @@ def run(options, seed: int, server, redis: str, until: float | None = None) -> d
     began, digests, found = time.monotonic(), [], {}
     for engine in ("sqlite", "mariadb") if options.engine == "both" else (options.engine,):
         url = server.database(f"seed_{seed}") if engine == "mariadb" else None
-
-        def make(some, url=url, progress=None) -> Simulation:
-            return Simulation(seed, options.days, url=url, faults=some, hosts=options.hosts,
-                              redis=redis, progress=progress, mutant=options.mutant)
-        simulation = make(planned, progress=progress_of(seed, engine, options.days, began))
+        simulation = Simulation(seed, options.days, url=url, faults=planned, hosts=options.hosts,
+                                redis=redis, mutant=options.mutant,
+                                progress=progress_of(seed, engine, options.days, began))
         wrong = simulation.run(None if options.engine == "both" else until)
         digests.append(simulation.digest)
         found = figures(simulation, options, began)
@@ -94,15 +88,9 @@ def run(options, seed: int, server, redis: str, until: float | None = None) -> d
             print(f"\nWRONG on day {int(wrong.second // faults.DAY) + 1}: {wrong.sentence}\n\n"
                   + "\n".join(wrong.story)
                   + f"\n\nits files are in {simulation.folder}", flush=True)
-            if options.no_shrink:
-                return found
-            least = shrink(make, planned, wrong, server)
-            print(f"{len(least)} of {len(planned)} faults are enough:\n" + "\n".join(
-                f"  {faults.at(fault)}  {faults.words(fault)}" for fault in least), flush=True)
+            return found
         if server and url:
             server.drop(url)
-        if wrong:
-            return found
     if len(set(digests)) > 1:
         found["wrong"] = f"SQLite and MariaDB differ: {digests}"
         print(f"WRONG: {found['wrong']}", flush=True)

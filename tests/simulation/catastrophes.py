@@ -30,10 +30,6 @@ class Catastrophe(Rule):
     def mend(self) -> None:
         """The weather changes by itself."""
 
-    def number(self, sql: str) -> int:
-        self.simulation.world.open()
-        return self.simulation.world.db.value(f"SELECT COUNT(*) FROM {sql}")
-
     def execute(self, sql: str, **values) -> None:
         self.simulation.world.open()
         self.simulation.world.db.execute(sql, **values)
@@ -59,8 +55,8 @@ class NoDomains(Catastrophe):
             world.add("domains", user_id=user["id"], name=name, status="verified",
                       ownership_token=f"token-{name.partition('.')[0]}", verified_at=world.text(),
                       created_at=world.text(), next_check_at=world.text())
-        self.owners = self.number("(SELECT DISTINCT user_id FROM {domains} "
-                                  "WHERE status = 'verified') x")
+        self.owners = world.db.value("SELECT COUNT(DISTINCT user_id) FROM {domains} "
+                                     "WHERE status = 'verified'")
         self.simulation.spell("dns", "lying", seconds)
         return self.owners > 2
 

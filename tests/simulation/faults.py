@@ -7,7 +7,6 @@ import signal
 from collections import namedtuple
 
 from .catastrophes import KINDS as CATASTROPHES
-from .oracle import text
 from .oracle.runs import JOBS
 from .points import POINTS
 
@@ -112,11 +111,6 @@ def _catastrophe(chosen: random.Random) -> tuple:
 OTHERS = (("spell", 0.4, _spell), ("cron", 0.1, _cron), ("clock", 0.06, _clock),
           ("database", 0.1, _database), ("catastrophe", 0.15, _catastrophe))
 KINDS = ("strike", "aim", *(kind for kind, _, _ in OTHERS))
-
-
-def at(fault: Fault) -> str:
-    """When it begins, for the story."""
-    return text(fault.at)
 
 
 def words(fault: Fault) -> str:

@@ -38,7 +38,7 @@ def search(name: str, days: int, first: int = 1) -> str:
     began, seed = time.monotonic(), seed_for(name, first)
     done = subprocess.run(
         [sys.executable, "-m", "tests.simulation", "--seed", str(seed), "--days", str(days),
-         "--no-shrink", "--mutant", name], cwd=HOME, capture_output=True, text=True)
+         "--mutant", name], cwd=HOME, capture_output=True, text=True)
     seconds = time.monotonic() - began
     acts = re.search(r"([\d,]+)  acts of the mutant", done.stdout)
     wrong = re.search(r"^WRONG on day (\d+): (.*)", done.stdout, re.MULTILINE)

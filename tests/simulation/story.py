@@ -11,8 +11,8 @@ from collections import Counter, deque, namedtuple
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
+from tests.support import product
 from tests.support.db import Busy, Client
-from tests.support.product import Lost
 
 from . import acts, catastrophes, oracle, outside, points
 from . import faults as faults_
@@ -27,10 +27,7 @@ MINUTE = 60
 LONGEST = 120 * MINUTE
 APART = 15 * MINUTE             # two ticks for the same rows
 # What acts write; the rest changes in ticks and commands alone.
-ACTED_ON = ("users", "aliases", "destinations", "alias_destinations", "destination_verifications",
-            "domains", "message_logs", "header_snapshots", "failed_emails", "overflow_hold",
-            "spam_quarantine", "audit_logs", "magic_links", "sessions", "webhooks",
-            "webhook_deliveries", "export_requests", "notifications", "notification_optouts")
+ACTED_ON = (*product.app_tables.TABLES, "notifications", "notification_optouts")
 # The story names rows of them by their order.
 NUMBERED = ("failed_emails", "notifications", "webhook_deliveries", "audit_logs")
 DOUBT = 76 * HOUR                # that nothing goes by its age after a day or more without cron
@@ -41,11 +38,6 @@ TOLD = 40                        # lines of the story that are kept
 ITEMS = {"forward": "failed_emails", **{name: table for table, name in oracle.ITEMS.items()}}
 SENT_BY = {"failed_emails": "retry_forwards", "notifications": "send_notifications",
            "webhook_deliveries": "retry_webhooks"}
-BY_TWO = {"notification_optouts": ("user_id", "kind"), "alias_destinations":
-          ("alias_id", "destination_id"), "usage_daily": ("user_id", "day"),
-          "usage_weekly": ("user_id", "week_start"), "message_stats":
-          ("user_id", "alias_id", "day", "direction", "status"), "job_state": ("job",),
-          "retired_addresses": ("address_hash",), "meta": ("name",)}
 
 Wrong = namedtuple("Wrong", "second sentence story")
 Wrong.__doc__ = "A rule that was broken: when, what, and the last lines of the story."
@@ -298,7 +290,7 @@ class Simulation:
     def connecting(self) -> None:
         """Raises what a process meets that connects now."""
         if self.database_is("gone"):
-            raise Lost("the database server went away")
+            raise product.Lost("the database server went away")
 
     # Ticks
 
@@ -424,10 +416,7 @@ class Simulation:
         tables = tables or self.world.db.tables()
         found = {**self._seen}
         for table in tables:
-            key = BY_TWO.get(table, ("id",))
-            rows = self.world.db.query(f"SELECT * FROM {{{table}}}")
-            if rows and any(name not in rows[0] for name in key):
-                key = (next(iter(rows[0])),)
+            key, rows = product.table(table).key, self.world.db.query(f"SELECT * FROM {{{table}}}")
             found[table] = {row[key[0]] if len(key) == 1 else tuple(row[name] for name in key): row
                             for row in rows}
         for table in tables:

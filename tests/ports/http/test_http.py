@@ -14,7 +14,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.servers.web import Web, drip, flood, silent
+from tests.servers.web import Web, drip, flood, full, silent
 from tests.support.patience import SOON
 from tests.support.product import (
     ANSWERED,
@@ -163,12 +163,7 @@ def test_no_answer_takes_longer_than_its_limit(kind):     # R43
 
 def accepts_nobody(stack) -> int:
     """Its queue is full: further connects hang."""
-    full = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-    for _ in range(4):
-        filler = stack.enter_context(socket.socket())
-        filler.setblocking(False)
-        filler.connect_ex(full.getsockname())
-    return full.getsockname()[1]
+    return stack.enter_context(full())[1]
 
 
 def reads_nothing(stack) -> int:

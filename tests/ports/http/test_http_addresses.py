@@ -3,10 +3,7 @@ form."""
 from __future__ import annotations
 
 import ipaddress
-import json
 import socket
-import subprocess
-import sys
 import time
 import types
 from datetime import timedelta
@@ -35,60 +32,83 @@ from tests.support.product import (
     parse,
     public_addresses,
 )
-from tests.support.shell import ROOT
 
 
-def called(cases: list[dict]) -> list[dict]:
-    """What came of each, in a process that may connect to nothing: tests/support/calling.py."""
-    done = subprocess.run([sys.executable, str(ROOT / "tests/support/calling.py")],
-                          input=json.dumps(cases), text=True, capture_output=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+def poster(*allowed: str) -> Poster:
+    """One that may also call these networks."""
+    return Poster(types.SimpleNamespace(
+        timeout=timedelta(seconds=5), ca_file="", outbox="",
+        allow_networks=tuple(map(ipaddress.ip_network, allowed))))
 
 
-def test_no_spelling_of_an_address_that_is_not_public_is_connected_to():     # R45
+@pytest.fixture
+def called(monkeypatch):
+    """`called(url, answers)`: what came of a request where nothing can be connected to, the names
+    that were looked up, and the addresses that were tried. `answers`: those of the resolver, a list
+    of addresses for each look-up; without them a host is resolved as a number alone."""
+    tried, lookups, left, real = [], [], [], socket.getaddrinfo
+
+    def refuse(_socket, address, *_):
+        tried.append(address[0])
+        raise PermissionError("no connection is allowed here")
+
+    def look(host, port, *how):
+        lookups.append(host.decode())
+        found = left.pop(0) if left else ["127.0.0.1", "::1"] * (host == b"localhost")
+        return [(socket.AF_INET6 if ":" in each else socket.AF_INET, socket.SOCK_STREAM, 6, "",
+                 (each, port)) for each in found] or real(host, port, *how[:3],
+                                                          socket.AI_NUMERICHOST)
+    monkeypatch.setattr(socket, "getaddrinfo", look)
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+
+    def call(url: str, answers=()):
+        left[:], tried[:], lookups[:] = answers, [], []
+        response = poster().post(Request("webhook-1", url, (), b"{}"))
+        return response, [*lookups], [*tried]
+    return call
+
+
+def test_no_spelling_of_an_address_that_is_not_public_is_connected_to(called):     # R45
     urls = [f"{scheme}://{host}{port}/" for host in SPELLINGS for scheme,
             port in (("http", ""), ("https", ":8443"))]
-    found = called([{"url": url} for url in urls])
-    assert {url: one["tried"] for url, one in zip(urls, found) if one["tried"]} == {}
-    assert {one["outcome"] for one in found} <= {"refused", "failed"}
-    refused = [url for url, one in zip(urls, found) if one["text"] == NOT_PUBLIC
-               or "xn--" in one["text"]]
+    found = [called(url) for url in urls]
+    assert [url for url, (_, _, tried) in zip(urls, found) if tried] == []
+    assert {response.outcome for response, _, _ in found} <= {"refused", "failed"}
+    refused = [response for response, _, _ in found if response.text == NOT_PUBLIC
+               or "xn--" in response.text]
     # what the system takes for an address; the rest it cannot read
     assert len(refused) > len(urls) * 0.9
 
 
-def test_no_answer_that_is_not_public_is_connected_to():     # R45
+def test_no_answer_that_is_not_public_is_connected_to(called):     # R45
     addresses = [*METADATA, *INNER, *(each for inner in INNER for each in embedded(inner)),
                  *(str(ipaddress.ip_network(network)[end])
                    for network in (*IANA_4, *IANA_6, *OTHERS) for end in (0, -1))]
-    found = called([{"url": "https://hook.example/", "answers": [[address]]}
-                    for address in addresses])
-    for address, one in zip(addresses, found):
-        assert (one["text"], one["tried"], one["lookups"]) == (NOT_PUBLIC, [],
-                                                               ["hook.example"]), address
-        assert address not in one["text"]           # R47
+    for address in addresses:
+        response, lookups, tried = called("https://hook.example/", [[address]])
+        assert (response.text, lookups, tried) == (NOT_PUBLIC, ["hook.example"], []), address
+        assert address not in response.text           # R47
 
 
-def test_public_answers_are_connected_to_so_the_net_holds():
-    for address, one in zip(PUBLIC, called([{"url": "https://hook.example/", "answers": [[each]]}
-                                            for each in PUBLIC])):
-        assert one["tried"] == [address]
+def test_public_answers_are_connected_to_so_the_net_holds(called):
+    for address in PUBLIC:
+        assert called("https://hook.example/", [[address]])[2] == [address]
 
 
-def test_a_name_that_turns_inward_later_is_looked_up_once_and_pinned():     # R46
-    [one] = called([{"url": "http://rebind.example/", "answers": [["93.184.216.34"], ["127.0.0.1"],
-                                                                  ["127.0.0.1"]]}])
-    assert (one["lookups"], one["tried"]) == (["rebind.example"], ["93.184.216.34"])
+def test_a_name_that_turns_inward_later_is_looked_up_once_and_pinned(called):     # R46
+    found = called("http://rebind.example/", [["93.184.216.34"], ["127.0.0.1"], ["127.0.0.1"]])
+    assert found[1:] == (["rebind.example"], ["93.184.216.34"])
 
 
-def test_mixed_answers_are_refused_in_any_order():     # R46
+def test_mixed_answers_are_refused_in_any_order(called):     # R46
     inner = ("127.0.0.1", "10.0.0.1", "::1", "fd00::1", "::ffff:127.0.0.1")
     cases = [answer for address in inner for answer in (["8.8.8.8", address], [address, "8.8.8.8"],
                                                         ["8.8.8.8", "1.1.1.1", "9.9.9.9", "8.8.4.4",
                                                          address])]
-    found = called([{"url": "http://mixed.example/", "answers": [answer]} for answer in cases])
-    assert {(one["text"], tuple(one["tried"])) for one in found} == {(NOT_PUBLIC, ())}
+    for answer in cases:
+        response, _, tried = called("http://mixed.example/", [answer])
+        assert (response.text, tried) == (NOT_PUBLIC, [])
 
 
 def test_a_local_listener_sees_nothing_of_any_spelling(monkeypatch):     # R45
@@ -96,20 +116,16 @@ def test_a_local_listener_sees_nothing_of_any_spelling(monkeypatch):     # R45
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *how: real(host, *how[:4],
                                                                        socket.AI_NUMERICHOST)
                         if host != b"localhost" else real("127.0.0.1", *how))
-    settings = {"timeout": timedelta(seconds=5), "ca_file": "", "outbox": ""}
-    poster = Poster(types.SimpleNamespace(**settings, allow_networks=()))
-    trusting = Poster(types.SimpleNamespace(
-        **settings, allow_networks=(ipaddress.ip_network("127.0.0.0/8"),)))
     with Web() as web:
         reached = 0
         for host in SPELLINGS:
             request = Request("webhook-1", f"http://{host}:{web.port}/", (), b"{}")
-            assert poster.post(request).status is None
+            assert poster().post(request).status is None
             assert web.connections == reached
             address = _loopback_4(host, web.port)
             if address:
                 # the same spelling gets through where the operator lets it
-                assert trusting.post(request).status == 204, host
+                assert poster("127.0.0.0/8").post(request).status == 204, host
                 reached += 1
         assert reached > 15
         time.sleep(0.1)
@@ -169,9 +185,7 @@ def test_the_hosts_own_addresses_are_refused_even_where_they_are_public(monkeypa
     # as if 127.0.0.1 were a public address of ours
     monkeypatch.setattr(public_addresses, "_FOUR", [])
     with Web() as web:
-        poster = Poster(types.SimpleNamespace(timeout=timedelta(seconds=5), allow_networks=(),
-                                                   ca_file="", outbox=""))
-        assert poster.post(Request("webhook-1", f"http://127.0.0.1:{web.port}/", (),
-                                   b"")).text == NOT_PUBLIC
+        assert poster().post(Request("webhook-1", f"http://127.0.0.1:{web.port}/", (),
+                                     b"")).text == NOT_PUBLIC
         time.sleep(0.1)                             # one that was made would be counted by now
         assert web.connections == 0

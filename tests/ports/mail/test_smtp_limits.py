@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tests.servers.misbehaving import HANG, Drip
+from tests.servers.web import full
 from tests.support.mail import CONTENT, ENVELOPE, limits, short, soon
 from tests.support.patience import SOON
 from tests.support.product import Content, Envelope
@@ -145,19 +146,11 @@ def test_a_name_is_looked_up_within_the_limit(opened, stored, monkeypatch):     
 
 
 def test_a_silent_address_leaves_time_for_the_next(relay, opened, stored, monkeypatch):     # R30
-    server = relay()
-    # accepts nothing: further connects hang
-    full = socket.create_server(("127.0.0.1", 0), backlog=0)
-    fillers = [socket.socket() for _ in range(4)]
-    for filler in fillers:
-        filler.setblocking(False)
-        filler.connect_ex(full.getsockname())
-    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", full.getsockname()),
-             (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
-    began = time.monotonic()
-    transport = opened(port=1, limits=limits(connect=2))        # half of it for each of the two
-    assert transport.send(ENVELOPE, stored(), soon(), 1).outcome == "sent"
-    assert 0.9 < time.monotonic() - began
-    for sock in (full, *fillers):
-        sock.close()
+    with full() as silent:                                      # further connects hang
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address)
+                 for address in (silent, ("127.0.0.1", relay().port))]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
+        began = time.monotonic()
+        transport = opened(port=1, limits=limits(connect=2))    # half of it for each of the two
+        assert transport.send(ENVELOPE, stored(), soon(), 1).outcome == "sent"
+        assert 0.9 < time.monotonic() - began
