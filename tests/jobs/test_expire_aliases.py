@@ -117,6 +117,11 @@ def test_three_days_before_its_end_an_alias_is_announced_once(owned):
     assert owned.ids("aliases", "expiry_notified_at = '2026-11-24 14:30:05'") == [1, 2, 3]
 
 
+def test_a_thousand_that_end_soon_are_in_one_notice(owned):
+    owned.table("aliases", [alias(id, owned.ahead(days=1)) for id in range(1, 1001)])
+    assert owned.run(JOB) == {"expired": 0, "notices": 1}
+
+
 @pytest.mark.parametrize("later", [timedelta(days=1), timedelta(days=60)])
 def test_an_alias_whose_end_was_postponed_is_announced_again(owned, later):
     end = owned.ahead(days=2, hours=23)

@@ -51,6 +51,7 @@ CASES = {
     "at the limit of the warning": (27, None, None, REMINDED),
     "past that": (27 + SECOND, None, None, WARNED),
     "very old": (300, None, None, WARNED),
+    "warned at a time that is none": (90, 20_000, None, WARNED),        # R67
     "at its end": (30, 3, ("sent", 3), STAYS),
     "past it, warned 3 days ago": (30 + SECOND, 3, ("sent", 3), REMOVED),
     "warned a little later": (31, 3 - SECOND, ("sent", 3 - SECOND), STAYS),

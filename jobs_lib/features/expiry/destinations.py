@@ -28,7 +28,7 @@ LISTS = ("{notifications}.user_id = {destinations}.user_id"
          " AND {notifications}.kind = 'destination_removal'"
          " AND {notifications}.created_at = {destinations}.removal_notified_at"
          " AND {destinations}.verified_at IS NULL")
-MAY_GO = (f"removal_notified_at IS NOT NULL AND {USE} IS NULL AND {AWAITED} IS NULL AND "
+MAY_GO = (f"removal_notified_at >= '{clock.FIRST}' AND {USE} IS NULL AND {AWAITED} IS NULL AND "
           + warnings.warned_sql("destinations", "{destinations}.created_at", LISTS))
 
 
@@ -73,7 +73,8 @@ def _to_go(after: timedelta) -> Reminder:
     """The warning of removals `after` so long."""
     def due(ctx) -> tuple[str, dict]:
         sql = ("verified_at IS NULL AND created_at >= :first AND created_at < :announced AND "
-               f"removal_notified_at IS NULL AND {USE} IS NULL")
+               "(removal_notified_at IS NULL OR removal_notified_at < :first) AND "
+               f"{USE} IS NULL")
         return sql, {"first": clock.FIRST,
                      "announced": guard.announced(ctx.options, ctx.now, after)}
 

@@ -57,7 +57,7 @@ def _values(keep: timedelta, ctx, user: dict, rows: list[dict]) -> dict:
     gone = [max(clock.parse(row["held_at"]) + keep, soonest) for row in rows]
     aliases = {key(row["id"]): row["address"] for row in ctx.db.query(
         "SELECT id, address FROM {aliases} WHERE id IN (:ids)",
-        ids={row["alias_id"] for row in rows})}
+        ids={row["alias_id"] for row in rows} - {None})}
     return {
         "count": len(rows), "many": len(rows) > 1, "kept": render.span(keep),
         "first_day": render.day(min(gone)), "first": render.minute(min(gone)),

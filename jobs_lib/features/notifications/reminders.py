@@ -138,9 +138,12 @@ def remind_owner(ctx, reminder: Reminder, user_id, rows: list[dict]) -> list[dic
     def key(row: dict) -> str:
         return enqueue.dedupe_key(reminder.key.format(**row, day=ctx.now.date()))
 
-    used = {row["dedupe_key"] for row in ctx.db.query(
-        "SELECT dedupe_key FROM {notifications} WHERE dedupe_key IN (:keys)",
-        keys=list({key(row) for row in rows}))}
+    used = {
+        row["dedupe_key"]
+        for some in chunked(list({key(row) for row in rows}), PAGE)
+        for row in ctx.db.query(
+            "SELECT dedupe_key FROM {notifications} WHERE dedupe_key IN (:keys)",
+            keys=some)}
     rows = [row for row in rows if key(row) not in used]
     if not rows or (reminder.skip and reminder.skip(ctx, rows)):
         return []
