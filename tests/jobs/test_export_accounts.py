@@ -216,6 +216,18 @@ def test_it_ends_seven_days_after_it_was_finished(bench):     # R54
     assert zips(bench) == []
 
 
+def test_a_folder_that_is_not_there_stops_the_run_and_one_that_lost_its_mark_does_not(bench):
+    exported(bench)
+    folder, away = bench.folder / "exports", bench.folder / "away"
+    folder.rename(away)
+    bench.now = bench.ahead(days=7)
+    assert "is not there, or has no mark of this database" in bench.fails("export_accounts")
+    away.rename(folder)
+    (folder / ".jobs-exports").unlink()             # as where an upload leaves hidden files out
+    assert bench.run("export_accounts")["expired"] == 1
+    assert zips(bench) == []
+
+
 def test_without_a_page_requests_wait_and_the_link_is_to_the_one_that_is_set(bench):
     bench.config(export={"dir": "exports"})
     requested(bench)

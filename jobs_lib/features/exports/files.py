@@ -41,17 +41,12 @@ def remove(ctx, name) -> int:
     """Delete the file of a request, by its `file_name`, whole or half written; how many there were.
 
     Called in the transaction that takes the name out of the row, before its COMMIT: a kill in
-    between leaves a row that the next run ends again. JobsError where it cannot be deleted, or the
-    folder is not there: a disk may not be mounted.
+    between leaves a row that the next run ends again. JobsError where it cannot be deleted, or not
+    be found since the folder is not there: a disk may not be mounted.
     """
     path, removed = ctx.section("export").dir, 0
     if not re.fullmatch(r"export-[0-9a-f]+\.zip", str(name)):
         return 0                            # none, or none of ours
-    if mark(path, MARKER) != database_id(ctx.db):
-        raise JobsError(
-            f"{OPTION} = {path} is not there, or has no mark of this database ({MARKER}), "
-            f"and {name} in it is to be deleted: see whether its disk is mounted; if the files "
-            "are lost, set `file_name` to NULL in the rows of `export_requests`")
     for each in (name, name + PART):
         try:
             with suppress(FileNotFoundError):
@@ -59,4 +54,9 @@ def remove(ctx, name) -> int:
                 removed += 1
         except OSError as error:
             raise JobsError(f"{path}/{each} cannot be deleted: {error.strerror}") from None
+    if not removed and mark(path, MARKER) != database_id(ctx.db):
+        raise JobsError(
+            f"{OPTION} = {path} is not there, or has no mark of this database ({MARKER}), "
+            f"and {name} in it is to be deleted: see whether its disk is mounted; if the files "
+            "are lost, set `file_name` to NULL in the rows of `export_requests`")
     return removed
