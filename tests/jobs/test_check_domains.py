@@ -260,6 +260,7 @@ def test_a_name_that_is_none_is_asked_for_nowhere_and_changes_no_domain(owned): 
 def test_a_domain_needs_no_token_where_ownership_is_not_required(owned):
     domain(owned, ownership_token="")
     assert owned.run(JOB, require="mx")["verified"] == 1
+    assert "ownership" not in results(owned)            # there is none to be shown
 
 
 # What changes meanwhile

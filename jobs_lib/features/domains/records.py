@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 
+from jobs_lib.hostnames import ascii_form
 from jobs_lib.ports.dns import UNKNOWN
 
 from .problems import ADD, DKIM, DMARC, MX, OWNERSHIP, SPF, TEXTS
@@ -31,7 +32,7 @@ KEY = re.compile(r"(?:^|;)p=([^;]*)")
 def unset(required, dns) -> str:
     """What `[dns]` has to say for the checks that [check_domains] require names, in a sentence; ""
     when it does."""
-    missing = [check for check in required if check not in checks("", "", dns)]
+    missing = [check for check in required if check not in checks("", "token", dns)]
     needed = ", ".join(" or ".join(OPTIONS[check]) for check in missing)
     return (f"[check_domains] require names {', '.join(missing)}: set [dns] {needed}, or leave it "
             "out of require") if missing else ""
@@ -40,12 +41,13 @@ def unset(required, dns) -> str:
 def checks(name: str, token: str, dns) -> dict:
     """What the records of a domain have to be: {check: (what is expected, where it may be)}, each
     of these places with its type and the function that judges it; no place: `[dns]` does not say
-    enough for the check. `name`: the domain's xn-- form."""
+    enough for the check, or there is no token. `name`: the domain's xn-- form."""
     selector = f"{dns.dkim_selector.lower()}._domainkey.{name}"
     hosts = enumerate(map(_host, dns.mx_hosts), 1)
     target = _host(dns.dkim_target)
     every = {
-        OWNERSHIP: (dns.ownership_prefix + token, [(name, "TXT", _ownership)]),
+        OWNERSHIP: (dns.ownership_prefix + token,
+                    [(name, "TXT", _ownership)] * bool(token)),
         MX: (", ".join(f"{10 * number} {host}" for number, host in hosts),
              [(name, "MX", _mx)] * bool(dns.mx_hosts)),
         SPF: (f"v=spf1 include:{_host(dns.spf_include)} ~all",
@@ -172,4 +174,7 @@ def _bare(text: str) -> str:
 
 def _host(name: str) -> str:
     """A host's name as answers have it."""
-    return name.rstrip(".").lower()
+    try:
+        return ascii_form(name)
+    except ValueError:
+        return name.rstrip(".").lower()

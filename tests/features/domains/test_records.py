@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.bench import NOW
-from tests.support.product import FOUND, Answer, clock, domain_after, hostnames, records
+from tests.support.product import FOUND, NODATA, Answer, clock, domain_after, hostnames, records
 
 # What is good or not, and why, is shown with real name servers: tests/ports/test_domain_records.py
 DNS = types.SimpleNamespace(mx_hosts=(), spf_include="", dkim_selector="porter", dkim_target="",
@@ -21,6 +21,14 @@ def test_what_is_not_configured_is_not_asked_for_and_what_strangers_write_is_kep
     found = Answer(FOUND, tuple(f"porter-verify={number}" + "x" * 5000 for number in range(99)))
     result = records.judge(wanted, dict.fromkeys(asked, found), DNS, ("ownership",))
     assert [len(text) for text in result["ownership"]["found"]] == [500] * 5
+
+
+def test_a_server_of_ours_may_be_named_as_it_is_read():
+    dns = types.SimpleNamespace(**{**vars(DNS), "mx_hosts": ("MX.grüße.example",)})
+    wanted, mx = records.checks("example.org", "", dns), ("example.org", "MX")
+    answers = dict.fromkeys(records.questions(wanted), Answer(NODATA))
+    answers[mx] = Answer(FOUND, ((10, "mx.xn--gre-6ka8l.example"),))
+    assert records.judge(wanted, answers, dns, ("mx",))["mx"]["state"] == "pass"
 
 
 # Names
