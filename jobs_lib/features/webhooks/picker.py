@@ -44,8 +44,9 @@ class Picker:
         """(lane, id) of the next delivery. None: nothing may begin before something ends."""
         while lane := self._next():
             self._waiting.remove(lane)
-            if (id := next(lane.ids, None)) is not None:
-                self._waiting.append(lane)
+            for id, is_last in lane.ids:
+                if not is_last:         # of a crowd, only those that wait are looked through
+                    self._waiting.append(lane)
                 self._turns[lane.owner] += 1
                 return lane, id
         return None
@@ -111,12 +112,14 @@ class Picker:
                 if not endpoints.postpone_if_paused(self.work, known[id])]
 
     def _ids(self, owner, webhook_id):
-        """Of what is due, page by page: behind the last one, since bad ones stay where they are."""
+        """(id, whether it is the last) of what is due, page by page: behind the last one, since bad
+        ones stay where they are."""
         due, values = self._due(user_id=owner, webhook_id=webhook_id)
         rule = ""
         while rows := self.db.query(f"SELECT id, next_attempt_at{due}{rule} "
                                     f"ORDER BY next_attempt_at, id LIMIT {PAGE}", **values):
-            yield from (row["id"] for row in rows)
+            last = rows[-1]["id"] if len(rows) < PAGE else None
+            yield from ((row["id"], row["id"] == last) for row in rows)
             values.update(time=rows[-1]["next_attempt_at"], last=rows[-1]["id"])
             rule = " AND next_attempt_at >= :time AND (next_attempt_at > :time OR id > :last)"
 
