@@ -12,7 +12,7 @@ from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 
 from .kinds import PORTER, required
 
-ATTEMPTS = 100          # the latest ones of a notice, among which its first is
+ATTEMPTS = 1000         # the latest ones of a notice, among which its first is
 
 
 class Notices:
