@@ -159,9 +159,9 @@ def holds(ctx, kind: str, others_wait) -> list[str]:
     if pause := relay.paused(ctx.db, ctx.now):
         found.append(f"The relay is paused {pause}.")
     limits = Limits(ctx.db, mail, ctx.clock, kind, others_wait)
+    limits.limits.pop(MINUTE, None)         # its room is waited for
     limits.count()
-    # a minute's room is waited for
-    if (refusal := limits.refusal(urgent=False)) and refusal.limit != MINUTE:
+    if refusal := limits.refusal(urgent=False):
         found.append(f"{refusal.words}.")
     if reason := failures(ctx.db, mail, ctx.now):
         found.append(f"{reason}: what has failed before waits.")

@@ -124,6 +124,7 @@ def test_since_takes_natural_words_and_a_time_of_any_zone(service):      # R77
 
 
 def test_what_holds_up_a_whole_queue_is_said_first(service):    # R77
+    service.config(mail={"per_minute": "80"})       # which is reached too, and waited for
     service.table("job_state", [{"job": "retry_forwards", "paused_at": service.now}])
     service.table("relay_state", [{"id": 1, "paused_until": service.ahead(minutes=5),
                                    "reason": "no route for <jo@home.example>"}])
