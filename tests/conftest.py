@@ -105,16 +105,19 @@ def engine_url(request):
     return request.getfixturevalue(f"{request.param}_url")
 
 
+@pytest.fixture
+def blank_mariadb_url(mariadb):
+    """The same of one without any table, for tests that create them."""
+    url = mariadb.database()
+    yield url
+    mariadb.drop(url)
+
+
 @pytest.fixture(params=ENGINES)
 def blank_url(request, tmp_path):
-    """The same of one without any table, for tests that create them."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/jobs.db"
-        return
-    server = request.getfixturevalue("mariadb")
-    url = server.database()
-    yield url
-    server.drop(url)
+    """One of these on each engine."""
+    return (f"sqlite:///{tmp_path}/jobs.db" if request.param == "sqlite" else
+            request.getfixturevalue("blank_mariadb_url"))
 
 
 @pytest.fixture

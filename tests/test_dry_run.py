@@ -6,7 +6,6 @@ before and after, and the process may open no connection but the database's.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import databases
+from tests.support.databases import files
 from tests.support.engines import on_sqlite
 from tests.support.product import (
     Console,
@@ -52,19 +52,6 @@ def service(bench):
     bench.was_looked_at()
     bench.config(core=ELSEWHERE, mail={"host": "127.0.0.1", "port": 9, "security": "none"})
     return bench
-
-
-def files(folder: Path) -> dict:
-    """{relative path: (SHA-256, mode, mtime)} of all below, but SQLite's shared memory."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        state = path.lstat()
-        if path.is_dir():
-            found[path.relative_to(folder)] = (None, state.st_mode, None)
-        elif not path.name.endswith("-shm"):
-            found[path.relative_to(folder)] = (hashlib.sha256(path.read_bytes()).hexdigest(),
-                                               state.st_mode, state.st_mtime_ns)
-    return found
 
 
 def run(service, report: Path, *words: str) -> tuple[str, list]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-import socket
-import threading
 
 import dns.message
 import dns.rrset
 import pytest
 
+from tests.servers.dns_servers import Slow
 from tests.servers.mariadb import ENCODED, PASSWORD
 from tests.servers.misbehaving import Relay
 from tests.servers.web import Web
@@ -52,24 +51,22 @@ OWN_COLUMNS = {
 OWN_FILES = ("config.ini", ".env", "jobs.db", "spool/", "archive/", "exports/", "state/secret")
 
 
+class NameServer(Slow):
+    """Answers each question with a TXT record that is marked."""
+
+    def datagram_received(self, data, addr):
+        asked = dns.message.from_wire(data)
+        answer = dns.message.make_response(asked)
+        answer.answer.append(dns.rrset.from_text(asked.question[0].name, 60, "IN", "TXT",
+                                                 f'"porter-verify={TEXT % "dns"}"'))
+        self.transport.sendto(answer.to_wire(), addr)
+
+
 @pytest.fixture
 def name_server():
-    """Answers each question with a TXT record that is marked; its port."""
-    server = socket.socket(type=socket.SOCK_DGRAM)
-    server.bind(("127.0.0.1", 0))
-
-    def serve() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                data, sender = server.recvfrom(4096)
-                asked = dns.message.from_wire(data)
-                answer = dns.message.make_response(asked)
-                answer.answer.append(dns.rrset.from_text(asked.question[0].name, 60, "IN", "TXT",
-                                                         f'"porter-verify={TEXT % "dns"}"'))
-                server.sendto(answer.to_wire(), sender)
-    threading.Thread(target=serve, daemon=True).start()
-    yield server.getsockname()[1]
-    server.close()
+    """Its port."""
+    with NameServer() as server:
+        yield server.port
 
 
 @pytest.fixture

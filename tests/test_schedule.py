@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.product import schedule as cron
-from tests.support.product import schedule_text
 
 UTC = timezone.utc
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -185,17 +184,3 @@ def test_a_machine_without_zone_data_is_told_how_to_get_it(monkeypatch):
     monkeypatch.setattr(zoneinfo, "ZoneInfo", missing)
     with pytest.raises(cron.ScheduleError, match="pip install tzdata"):
         cron.zone("Europe/Berlin")
-
-
-# Words
-
-@pytest.mark.parametrize("expression, words", [
-    ("* * * * *", "every minute"), ("*/5 * * * *", "every 5 minutes"),
-    ("17 * * * *", "hourly at minute 17"), ("7,40 * * * *", "hourly at the minutes 7 and 40"),
-    ("17 3,15 * * *", "daily at 03:17 and 15:17"),
-    ("*/10 * * * 1-5", "every 10 minutes, Monday to Friday"),
-    ("17 3 * * 0,3", "on Sundays and Wednesdays at 03:17"),
-    ("17 3 1,15 * *", "on days 1 and 15 of each month at 03:17"),
-    ("17 3 * 1,7 *", "by the cron schedule 17 3 * 1,7 *")])
-def test_words(expression, words):
-    assert schedule_text.words(cron.parse(expression)) == words

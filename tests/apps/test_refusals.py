@@ -108,11 +108,9 @@ TRIGGER = {"sqlite": "CREATE TRIGGER kept BEFORE DELETE ON app_sessions BEGIN SE
 
 
 @pytest.fixture
-def url(mariadb):
+def url(blank_mariadb_url):
     """The URL of an app's database on the server."""
-    made = adopted.make(mariadb.database())
-    yield made
-    mariadb.drop(made)
+    return adopted.make(blank_mariadb_url)
 
 
 def refuse(tmp_path, url: str, sql: str, job: str, said: str, other: str) -> None:

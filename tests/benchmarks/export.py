@@ -12,14 +12,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import resource
 import subprocess
 import sys
 import tempfile
 import zipfile
 from datetime import timedelta
 
-from tests.benchmarks.all import beside_goal
+from tests.benchmarks.all import beside_goal, spent
 from tests.benchmarks.purge import AT_ONCE
 from tests.servers.mariadb import MariaDB
 from tests.support.db import Client
@@ -41,14 +40,6 @@ def fill(service: Shell) -> None:
              "status": ("delivered", "spam")[n % 11 == 0], "bytes_used": n * 7919 % 100_000,
              "created_at": now - timedelta(seconds=ROWS - n)}
             for n in range(start, start + AT_ONCE)])
-
-
-def spent(work) -> float:
-    """CPU seconds of the processes that `work` has started and waited for."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    work()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def ours(service: Shell) -> None:

@@ -8,15 +8,15 @@ processor's time, which other work on the machine changes less than the time by 
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+from functools import partial
 
 from tests.benchmarks import tick
-from tests.benchmarks.all import beside_goal
+from tests.benchmarks.all import beside_goal, spent
 from tests.support.shell import ROOT, Shell
 
 IDLE = "run-due, nothing due"
@@ -24,20 +24,6 @@ FORWARDS = "retry_forwards by cron, nothing to do"
 TICK = "run-due, an ordinary tick: six jobs, empty"
 GOALS = {IDLE: 2.0, FORWARDS: 3.0, TICK: 4.0}
 ROUNDS = 25
-
-
-def timed(command: list[str], environment: dict) -> float:
-    """Seconds of the processor that a whole process takes."""
-    used = children()
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL)
-    return children() - used
-
-
-def children() -> float:
-    """Processor seconds of all processes that were started and have ended."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def main() -> None:
@@ -57,11 +43,12 @@ def main() -> None:
             for name, command in contestants.items():
                 if name == TICK:
                     newest = tick.make_due(f"{folder}/jobs.db", due)
-                spent = timed(command, environment)
+                used = spent(partial(subprocess.run, command, check=True, env=environment,
+                                     capture_output=True))
                 if name == TICK:
                     tick.check(f"{folder}/jobs.db", due, newest)
                 if turn:                                # the first warms the caches
-                    seconds[name].append(spent)
+                    seconds[name].append(used)
     first = seconds["python3 -c pass"]
     print(f"Python {subprocess.check_output([python, '--version'], text=True).split()[1]}, "
           f"{ROUNDS} rounds, load {os.getloadavg()[0]:.0f}; processor time beside bare Python")

@@ -17,10 +17,8 @@ from tests.support.shell import ROOT, until
 
 
 @pytest.fixture
-def url(mariadb):
-    made = mariadb.database()
-    yield made
-    mariadb.drop(made)
+def url(blank_mariadb_url):
+    return blank_mariadb_url
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from tests.support.product import forward
 DOCS = ROOT / "docs"
 PAGES = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
          for path in sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md")])}
-Code = namedtuple("Code", "page line text is_span")     # is_span: within a sentence
+Code = namedtuple("Code", "page text is_span")          # is_span: within a sentence
 PLACEHOLDERS = {"JOB": "retry_forwards", "COMMAND": "list", "ID": "16", "FILE": "config.ini",
                 "KIND": "overflow_warning"}
 COMMAND = re.compile(r"(?<![\w-])jobs\.py ((?:'[^']*'|[^`'|&;()<>#])+)")
@@ -51,17 +51,15 @@ def code() -> tuple[Code, ...]:
     found = []
     for page, text in PAGES.items():
         prose, fenced = [], False
-        for number, line in enumerate(text.split("\n"), 1):
+        for line in text.split("\n"):
             if re.match(r"\s*```", line):
                 fenced = not fenced
             elif fenced or (line.startswith("    ") and not re.match(r"\s+(\d+\.|[-*])\s", line)):
-                found.append(Code(page, number, line.strip(), False))
+                found.append(Code(page, line.strip(), False))
             else:
-                prose.append((number, line))
-        whole = "\n".join(line for _, line in prose)
-        for span in re.finditer(r"(?<!`)`([^`]+)`(?!`)", whole):
-            number = prose[whole.count("\n", 0, span.start())][0]
-            found.append(Code(page, number, " ".join(span[1].split()), True))
+                prose.append(line)
+        found += [Code(page, " ".join(span.split()), True)
+                  for span in re.findall(r"(?<!`)`([^`]+)`(?!`)", "\n".join(prose))]
     return tuple(found)
 
 
@@ -73,7 +71,7 @@ def blocks(text: str, language: str | None = None) -> list[str]:
 
 def wrong_in(judge, spans_only: bool = False) -> list[str]:
     """What `judge(text)` says of each piece of code."""
-    return [f"{piece.page}:{piece.line}: `{piece.text}`: {problem}" for piece in code()
+    return [f"{piece.page}: `{piece.text}`: {problem}" for piece in code()
             if piece.is_span or not spans_only for problem in judge(piece.text) if problem]
 
 

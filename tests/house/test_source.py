@@ -18,8 +18,6 @@ from tests.support.require import missing, program
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
 OURS = sorted([*modules().values(), *TESTS])
 NAMED = re.compile(r"(?<![\w*./-])(?:[\w.]+/)*(\w+\.py)\b")
-CLOCKS = ("time.time", "datetime.now", "datetime.utcnow", "datetime.today", "date.today",
-          "datetime.datetime.now", "datetime.date.today")
 ENGINES = ("mysql", "mariadb", "sqlite")
 VERBS = ("purge", "expire", "retry", "send", "check", "rollup", "export", "delete", "archive")
 # The only door from the tests to the inside of the product. Files that use other parts of it are
@@ -65,13 +63,6 @@ def test_the_code_runs_on_python_3_9():
                           "--no-tips", "--violations", "jobs.py", "jobs_lib"], cwd=ROOT,
                          capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
-
-
-def test_time_is_given_never_taken():
-    """Only the clock asks what time it is; `time.monotonic` measures, and may be asked anywhere."""
-    assert [where(path, node.lineno) for name, path in modules().items() if name != "jobs_lib.clock"
-            for node in ast.walk(tree(path)) if isinstance(node, ast.Call)
-            and ast.unparse(node.func) in CLOCKS] == []
 
 
 def test_nobody_outside_the_database_asks_which_engine_it_is():

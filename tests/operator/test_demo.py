@@ -18,11 +18,11 @@ WATCHED = ROOT / "tests" / "support" / "watched.py"
 PLAIN = {"PATH": os.defpath, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def run(folder: Path, *words: str, code: int = 0, **environment: str):
-    """`jobs.py demo WORDS` with the bare Python, no package, in an empty environment."""
-    done = subprocess.run([sys.executable, "-S", str(ROOT / "jobs.py"), "demo", *words], cwd=folder,
+def run(folder: Path, *words: str, code: int = 0):
+    """`jobs.py WORDS` with the bare Python, no package, in an empty environment."""
+    done = subprocess.run([sys.executable, "-S", str(ROOT / "jobs.py"), *words], cwd=folder,
                           text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60,
-                          env={**PLAIN, **environment})
+                          env=PLAIN)
     assert done.returncode == code, done.stdout + done.stderr
     return done
 
@@ -31,7 +31,7 @@ def run(folder: Path, *words: str, code: int = 0, **environment: str):
 def demo(tmp_path_factory):
     """One demo in the folder `demo` of an empty one: (the folder above, what was printed)."""
     above = tmp_path_factory.mktemp("above")
-    done = run(above, "--dir", "demo")
+    done = run(above, "demo", "--dir", "demo")
     assert done.stderr == ""
     return above, done.stdout
 
@@ -43,13 +43,9 @@ def db(demo):
     made.close()
 
 
-def asked(demo, *words: str, code: int = 0) -> str:
+def asked(demo, *words: str) -> str:
     """What jobs.py says of the demo's installation afterwards."""
-    done = subprocess.run([sys.executable, str(ROOT / "jobs.py"), "--config", "demo/config.ini",
-                           *words], cwd=demo[0], capture_output=True, text=True, timeout=60,
-                          env=PLAIN)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout
+    return run(demo[0], "--config", "demo/config.ini", *words).stdout
 
 
 def test_a_newcomer_reads_one_screen(demo):
@@ -83,7 +79,7 @@ def test_it_goes_on_living(demo):
 
 def test_the_commands_it_ends_with_can_be_typed_where_you_are(tmp_path):
     commands = re.findall(r"(?m)^  (\S.*jobs\.py'? --config.*)$",
-                          run(tmp_path, "--dir", "my demo").stdout)
+                          run(tmp_path, "demo", "--dir", "my demo").stdout)
     assert len(commands) == 4
     for command in commands:
         assert shlex.split(command)[3] == "my demo/config.ini"
@@ -95,13 +91,13 @@ def test_the_commands_it_ends_with_can_be_typed_where_you_are(tmp_path):
 def test_only_its_own_files_are_replaced(demo, tmp_path):
     (demo[0] / "demo" / "spool" / "left.eml").write_text("from the demo before")
     (demo[0] / "demo" / "notes.txt").write_text("my own")
-    assert "4 delivered" in run(demo[0], "--dir", "demo").stdout
+    assert "4 delivered" in run(demo[0], "demo", "--dir", "demo").stdout
     assert not (demo[0] / "demo" / "spool" / "left.eml").exists()
     assert (demo[0] / "demo" / "notes.txt").read_text() == "my own"
     for path in (demo[0] / "demo").rglob("*"):
         assert path.name in ("status.html", "notes.txt") or path.stat().st_mode & 0o077 == 0, path
     (tmp_path / "thesis.txt").write_text("three years of work")
-    done = run(tmp_path, "--dir", ".", code=2)
+    done = run(tmp_path, "demo", "--dir", ".", code=2)
     assert "is not empty and was not made by the demo" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 

@@ -64,12 +64,9 @@ class Installed(Shell):
     def ran(self, ago: timedelta, job: str = "retry_forwards", lived: int = 1, **values) -> None:
         """A run that cron started this long ago, and that gave its last sign of life so many
         seconds later."""
-        started = clock.now() - ago
-        with open(self.folder / "state" / "installation") as file:
-            own = file.read().strip()
-        self.db.insert("job_runs", **{
-            "run_id": os.urandom(8).hex(), "job": job, "trigger_type": "scheduled", "status": "ok",
-            "started_at": started, "finished_at": started, "installation": own, "host": "here",
+        started, own = clock.now() - ago, (self.folder / "state" / "installation").read_text()
+        self.began(job, started, **{
+            "slot": None, "installation": own.strip(), "host": "here",
             "heartbeat_at": started + timedelta(seconds=lived), "pid": int(ago.total_seconds()),
             **values})
 

@@ -6,6 +6,7 @@ import contextlib
 
 import pytest
 
+from tests.servers.certificates import Authority
 from tests.servers.misbehaving import Relay
 from tests.servers.smtp_sink import Sink
 from tests.support.mail import CONTENT, section
@@ -20,6 +21,12 @@ def stored(tmp_path):
         path.write_bytes(content)
         return Message(str(path), head)
     return store
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """A certificate authority that nobody knows."""
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture

@@ -25,6 +25,15 @@ def maria_site(tmp_path, mariadb_url):
     made.close()
 
 
+@pytest.fixture
+def hosts(tmp_path, mariadb_url):
+    """Two installations on one MariaDB."""
+    made = [Shell.with_odd_jobs(tmp_path / name, mariadb_url) for name in ("one", "two")]
+    yield made
+    for host in made:
+        host.close()
+
+
 @pytest.fixture(params=ENGINES)
 def any_site(request):
     """One on each engine."""

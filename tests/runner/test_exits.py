@@ -2,12 +2,9 @@
 whatever goes wrong, with one sentence, never with a traceback."""
 from __future__ import annotations
 
-import signal
 import sys
 
 import pytest
-
-from tests.support.shell import ended, until
 
 MB = 1024 ** 2
 
@@ -32,16 +29,6 @@ def test_a_command_ends_with(site, code, words):
     assert done.out == ""
     assert (done.err == "") == (code == 0)
     assert "Traceback" not in done.err
-
-
-@pytest.mark.quick
-def test_143_after_sigterm_and_0_or_75_beside_a_held_lock(site):
-    worker = site.start("dig", "--set", "items=1000", "--set", "pause=100")
-    until(lambda: site.dug() >= 1)
-    assert site("dig").code == 0
-    assert site("dig", "--fail-if-locked").code == 75
-    worker.send_signal(signal.SIGTERM)
-    assert ended(worker, 0).code == 143
 
 
 def test_a_tick_ends_with_the_code_of_the_first_job_that_went_wrong(site):

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from tests.support.product import JobsError
-from tests.support.shell import Shell, ended, until
+from tests.support.shell import ended, until
 
 MANY = 50
 WHO = re.compile(r"process (\d+) on \S+ since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC")
@@ -52,7 +52,8 @@ def test_of_50_started_at_once_one_works(locked_site):                       # R
     assert [row["user_id"] for row in pids] == [worker["pid"]]
 
 
-@KINDS
+@pytest.mark.parametrize("locked_site", [pytest.param("file", marks=pytest.mark.quick), "database"],
+                         indirect=True)
 def test_a_second_run_says_who_works_and_ends_within_a_second(locked_site):          # R1
     alone = locked_site("dig", "--dry-run").seconds          # it waits for no lock
     worker = locked_site.start("dig", "--set", "items=100000", "--set", "pause=100")
@@ -81,15 +82,6 @@ def test_a_second_run_says_who_works_and_ends_within_a_second(locked_site):     
 
 
 # Two hosts
-
-@pytest.fixture
-def hosts(tmp_path, mariadb_url):
-    """Two installations on one MariaDB."""
-    made = [Shell.with_odd_jobs(tmp_path / name, mariadb_url) for name in ("one", "two")]
-    yield made
-    for host in made:
-        host.close()
-
 
 def test_two_hosts_never_overlap_with_the_database_lock(hosts):              # R3
     one, two = hosts

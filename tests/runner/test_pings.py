@@ -2,16 +2,8 @@
 changes."""
 from __future__ import annotations
 
-import socket
-from threading import Event
-from time import monotonic
-
 import pytest
 
-from jobs_lib.config import loader
-from jobs_lib.monitoring import alert_messages
-from jobs_lib.runner import pings
-from jobs_lib.runner.resources import Ports, Session
 from tests.servers.ports import free_port
 from tests.servers.web import Web, silent
 from tests.support.patience import SOON
@@ -24,23 +16,6 @@ def url(web, path: str = "/ping/abc") -> str:
 def calls(web) -> list[str]:
     """The paths that were called, without their query."""
     return [heard.line.split()[1].partition("?")[0] for heard in web.requests]
-
-
-@pytest.mark.parametrize("way", ["ping", "webhook"])
-def test_a_name_server_that_hangs_holds_nobody_up(site, monkeypatch, way):
-    site.configure("alerts", timeout="1s", webhook="http://hook.example/x")
-    released, configured = Event(), loader.load(str(site.folder / "config.ini"),
-                                                beside=str(site.folder))
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(60) and [])
-    ports, began = Ports(configured), monotonic()
-    if way == "ping":
-        said = pings.call(configured, ports, "http://ping.example/x")
-    else:
-        with alert_messages.way_of(Session(configured, ports, None), 9) as sending:
-            said = alert_messages.send("webhook", alert_messages.plain("x", "y"), sending)
-    assert said == "no answer within 1 seconds"
-    assert monotonic() - began < SOON
-    released.set()
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 500 Oh\r\n\r\n", b"", silent, None])

@@ -135,9 +135,6 @@ def test_the_budget_of_a_tick_is_an_option(site):
     result, = json.loads(done.out)
     assert (result["status"], result["stop_reason"]) == ("partial", "budget")
     assert done.seconds < SOON
-    wrong = site("run-due", "--budget", "soon")
-    assert wrong.code == 2
-    assert "expected a duration" in wrong.err
 
 
 # One job's trouble
@@ -152,24 +149,18 @@ def test_a_failing_job_stops_no_other(site, ticks):                          # R
     assert ticks.said[0].startswith("fail: failed: ZeroDivisionError")
 
 
-def test_a_broken_section_of_one_job_stops_no_other(site, ticks):            # R9
+# R9, R69
+def test_a_broken_section_of_one_job_stops_no_other_and_is_printed_once_a_day(site, ticks):
+    """And when it changes: cron mails what is printed, and comes every minute."""
     site.enable(*ALL)
     site.configure("tick_critical", takes="for ever")
     assert ticks.names("2026-11-24 14:31") == list(ALL[1:])
-    assert ticks.code == 78
-    said, = ticks.said
-    assert "[tick_critical] takes = 'for ever'" in said
+    assert ["[tick_critical] takes = 'for ever'" in said for said in ticks.said] == [True]
 
-
-def test_a_broken_section_is_printed_once_a_day_and_when_it_changes(site, ticks):     # R69
-    """Cron mails what is printed, and comes every minute."""
-    site.enable(*ALL)
-    site.configure("tick_critical", takes="for ever")
     def printed(moment: str) -> list[str]:
         before = len(ticks.said)
         ticks.names(moment)
         return ticks.said[before:]
-    assert "takes = 'for ever'" in printed("2026-11-24 14:31")[0]
     assert printed("2026-11-24 14:32") == []
     assert ticks.code == 78
     site.configure("tick_critical", takes="no end")

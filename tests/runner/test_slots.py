@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.shell import Shell, ended, utc
+from tests.support.shell import ended, utc
 
 NOW = "2026-11-24 14:31:00"
 
@@ -14,18 +14,6 @@ NOW = "2026-11-24 14:31:00"
 def slots(site, job: str) -> list:
     """The slots that were started, oldest first."""
     return [row["slot"] for row in site.runs(job) if row["slot"] is not None]
-
-
-@pytest.fixture
-def hosts(request, tmp_path, mariadb_url):
-    """Two installations on one MariaDB, by kind of lock."""
-    made = [Shell.with_odd_jobs(tmp_path / name, mariadb_url, lock=request.param)
-            for name in ("one", "two")]
-    for host in made:
-        host.enable("tick_normal", "tick_low")
-    yield made
-    for host in made:
-        host.close()
 
 
 @pytest.mark.quick
@@ -39,8 +27,11 @@ def test_two_crontabs_start_a_slot_once(any_site):                           # R
     assert any_site.outcomes("tick_normal").count("ok") == 1
 
 
-@pytest.mark.parametrize("hosts", ["file", "database"], indirect=True)
-def test_two_hosts_start_a_slot_once(hosts):                                 # R6
+@pytest.mark.parametrize("lock", ["file", "database"])
+def test_two_hosts_start_a_slot_once(hosts, lock):                           # R6
+    for host in hosts:
+        host.configure(lock=lock)
+        host.enable("tick_normal", "tick_low")
     processes = [host.start("run-due", now=NOW) for host in hosts for _ in range(3)]
     results = [ended(process, 0) for process in processes]
     assert [(result.code, result.err) for result in results] == [(0, "")] * 6

@@ -10,10 +10,9 @@ import contextlib
 import os
 import pwd
 import signal
-import subprocess
 
 from tests.servers.certificates import Authority
-from tests.servers.process import Server
+from tests.servers.process import Server, below
 from tests.support.require import missing, program
 
 USER, PASSWORD = "ftp", "s3cr:t/p@ss%1"
@@ -84,14 +83,7 @@ class Ftps(Server):
 
     def stop(self) -> None:
         """End it and all its connections at once; each of them is a session of its own."""
-        for pid in _below(self.process.pid) if self.process else ():
+        for pid in below(self.process.pid) if self.process else ():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         super().stop()
-
-
-def _below(pid: int) -> list[int]:
-    """The processes that it started, and those that they did."""
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True,
-                           text=True).stdout.split()
-    return [each for child in map(int, found) for each in (child, *_below(child))]

@@ -32,6 +32,13 @@ def is_listening(port: int) -> bool:
     return False
 
 
+def below(pid: int) -> list[int]:
+    """The processes that it started, and those that they did."""
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True,
+                           text=True).stdout.split()
+    return [each for child in map(int, found) for each in (child, *below(child))]
+
+
 class Server:
     """`with Redis() as broker:`; a subclass says by `command` what is started, and by `answers`
     whether it is up. `stop()` ends it as a host would, `start()` brings it back with its data."""

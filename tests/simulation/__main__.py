@@ -13,21 +13,13 @@ from . import faults, mutants
 from .story import Simulation
 
 FIGURES = Path(__file__).with_name("figures.jsonl")
-EXAMPLES = """\
-python3 -m tests.simulation --days 30                 a month of a fresh seed, on SQLite
-python3 -m tests.simulation --days 365 --seed 7       a year of seed 7
-python3 -m tests.simulation --engine both             the same story on SQLite and on MariaDB
-python3 -m tests.simulation --minutes 60              fresh seeds for an hour
-"""
 
 
 def arguments(argv: list[str]) -> argparse.Namespace:
     """What is asked for."""
     parser = argparse.ArgumentParser(
-        prog="python3 -m tests.simulation", epilog=EXAMPLES,
-        description="Lets months of a small service pass, with faults drawn from a seed, and judges"
-                    " each tick. It ends with 1 when a rule was broken.",
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog="python3 -m tests.simulation", description="Lets months of a small service pass, with "
+        "faults drawn from a seed, and judges each tick. It ends with 1 when a rule was broken.")
     parser.add_argument("--seed", type=int, help="of all that happens (default: a fresh one)")
     parser.add_argument("--days", type=int, default=30, help="that pass (default: 30)")
     parser.add_argument("--engine", choices=("sqlite", "mariadb", "both"), default="sqlite",
@@ -40,7 +32,6 @@ def arguments(argv: list[str]) -> argparse.Namespace:
                         "nothing goes wrong")
     parser.add_argument("--mutant", default="", choices=("", *mutants.MUTANTS), metavar="NAME",
                         help="break the product in this way (mutants.py)")
-    parser.add_argument("--minutes", type=float, help="further seeds until so much time has passed")
     parser.add_argument("--figures", action="store_true", help="add a line for each run to "
                         f"{FIGURES.name}, which the docs are made of")
     return parser.parse_args(argv)
@@ -50,28 +41,23 @@ def main(argv: list[str]) -> int:
     """Run what is asked for; 1 when a rule was broken."""
     options = arguments(argv)
     seed = int.from_bytes(os.urandom(3), "big") if options.seed is None else options.seed
-    until = time.monotonic() + (options.minutes or 0) * 60
+    server, redis = None, ""
     with ExitStack() as stack:
-        server = None
         if options.engine != "sqlite":
             from tests.servers.mariadb import MariaDB
             server = stack.enter_context(MariaDB())
-        redis = ""
         if options.workers:
             from tests.servers.brokers import Redis
             redis = stack.enter_context(Redis()).url
-        while True:
-            found = run(options, seed, server, redis, until if options.minutes else None)
-            if options.figures:
-                with open(FIGURES, "a", encoding="utf-8") as file:
-                    file.write(json.dumps(found) + "\n")
-            if found["wrong"] or time.monotonic() > until:
-                return int(bool(found["wrong"]))
-            seed += 1
+        found = run(options, seed, server, redis)
+    if options.figures:
+        with open(FIGURES, "a", encoding="utf-8") as file:
+            file.write(json.dumps(found) + "\n")
+    return int(bool(found["wrong"]))
 
 
-def run(options, seed: int, server, redis: str, until: float | None = None) -> dict:
-    """One seed, told on the terminal; its figures. No day begins after `until`."""
+def run(options, seed: int, server, redis: str) -> dict:
+    """One seed, told on the terminal; its figures."""
     kinds = None if options.faults is None else options.faults.split(",")
     planned = faults.draw(seed, options.days, kinds, alike=options.engine == "both")
     began, digests, found = time.monotonic(), [], {}
@@ -80,7 +66,7 @@ def run(options, seed: int, server, redis: str, until: float | None = None) -> d
         simulation = Simulation(seed, options.days, url=url, faults=planned, hosts=options.hosts,
                                 redis=redis, mutant=options.mutant,
                                 progress=progress_of(seed, engine, options.days, began))
-        wrong = simulation.run(None if options.engine == "both" else until)
+        wrong = simulation.run()
         digests.append(simulation.digest)
         found = figures(simulation, options, began)
         print(summary(found), flush=True)
@@ -89,8 +75,6 @@ def run(options, seed: int, server, redis: str, until: float | None = None) -> d
                   + "\n".join(wrong.story)
                   + f"\n\nits files are in {simulation.folder}", flush=True)
             return found
-        if server and url:
-            server.drop(url)
     if len(set(digests)) > 1:
         found["wrong"] = f"SQLite and MariaDB differ: {digests}"
         print(f"WRONG: {found['wrong']}", flush=True)

@@ -5,6 +5,7 @@ import os
 import shutil
 from contextlib import suppress
 from datetime import datetime, timezone
+from pathlib import Path
 
 from tests.support.db import Client
 from tests.support.product import (
@@ -168,13 +169,13 @@ def empty(database: Database) -> None:
 
 
 def files(folder) -> dict:
-    """Name, content and times of all files of a folder, the shared memory of SQLite aside."""
+    """{path: (content, mode, time)} of all below a folder, the shared memory of SQLite aside."""
     found = {}
-    for name in sorted(os.listdir(folder)):
-        path = os.path.join(folder, name)
-        if not name.endswith("-shm"):
-            with open(path, "rb") as file:
-                found[name] = (file.read(), os.stat(path).st_mtime_ns)
+    for path in sorted(Path(folder).rglob("*")):
+        state, is_file = path.lstat(), not path.is_dir()
+        if not path.name.endswith("-shm"):
+            found[str(path.relative_to(folder))] = (
+                path.read_bytes() if is_file else b"", state.st_mode, is_file and state.st_mtime_ns)
     return found
 
 

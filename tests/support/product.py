@@ -17,7 +17,7 @@ from types import SimpleNamespace
 # What tests use beside the functions below: {module: its names}; a dot, or none: the module itself.
 INSIDE = {
     "catalogue": "", "clock": "", "jobs": "", "masking": "", "schedule": "zone .",
-    "paths": "way_to", "plain_json": "dumps loads", "records": "namedtuple", "schedule_text": "",
+    "paths": "way_to", "plain_json": "dumps loads", "records": "namedtuple",
     "cli.arguments": "dispatch", "commands.run_due": "", "config.loader": "",
     "config.option_types": "Option .",
     "config.settings": "PAUSE_PATTERNS",

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from tests.servers.brokers import RabbitMQ, Redis
+from tests.servers.process import below
 from tests.support.shell import Shell
 
 NUMBERS = itertools.count()
@@ -103,10 +104,9 @@ def crew():
 
 def end(process: subprocess.Popen, how: int) -> tuple[str, str]:
     """Send a signal to a worker and all that it has started, and wait for the worker's end."""
-    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True,
-                              text=True).stdout
+    children = below(process.pid)
     if process.poll() is None:
-        for pid in (process.pid, *map(int, children.split())):
+        for pid in (process.pid, *children):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, how)
     return process.communicate(timeout=60)

@@ -1,17 +1,9 @@
-"""Names and certificates of endpoints on this machine."""
+"""Names of endpoints on this machine."""
 from __future__ import annotations
 
 import socket
 
 import pytest
-
-from tests.servers.certificates import Authority
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory):
-    """A certificate authority that nobody knows."""
-    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture

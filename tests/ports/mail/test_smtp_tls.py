@@ -19,11 +19,6 @@ SECURE = pytest.mark.parametrize("security", ["starttls", "tls"])
 
 
 @pytest.fixture
-def authority(tmp_path):
-    return Authority(tmp_path)
-
-
-@pytest.fixture
 def tls_relay():
     with contextlib.ExitStack() as stack:
         yield lambda *args, **options: stack.enter_context(TlsRelay(*args, **options))

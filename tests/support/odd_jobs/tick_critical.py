@@ -1,6 +1,4 @@
 """A job of priority critical that takes as long as the test sets."""
-from __future__ import annotations
-
 from tests.support.ticking import ticking
 
 job = ticking(__name__, "critical")
