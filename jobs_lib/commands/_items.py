@@ -117,6 +117,7 @@ def report(session, args, done: list, refused: dict, what: str, verb: str, **mor
     """Say what was done (engines/replay.py), in words or in the JSON with
     `verb` and `more`: the exit code, 1 if an id was refused."""
     console, kind = session.console, args.queue[:-1]
+    refused = {id: text(why) for id, why in refused.items()}
     if args.json:
         console.document({"queue": args.queue, verb: done, **more, "refused": [
             {"id": id, "reason": why} for id, why in refused.items()]})

@@ -144,8 +144,9 @@ class Items:
                     "answer": one_line(masking.text(words(row.get(queue.error))),
                                        attempts.LONGEST_ANSWER),
                     **judged}
-            for name in ("why", "answer"):
-                item[name] = masking.text(item[name])
+            for name, value in item.items():            # whatever the app has written
+                if isinstance(value, (str, bytes)):
+                    item[name] = masking.text(words(value))
             for name in ("since", "next_at"):
                 item[name] = item[name] and clock.text(item[name])
             yield item

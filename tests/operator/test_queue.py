@@ -48,6 +48,15 @@ def test_an_address_that_is_cut_is_masked(service):                             
     assert item["to"] == f"{'k' * 40} to {'x' * 205} a**\u2026"
 
 
+def test_an_address_in_the_place_of_a_status_is_masked(service):                 # R72
+    forward(service, 1, status="ann@home.example")
+    item, = asked(service, "forwards", "--owner", str(ANN))["items"]
+    assert item["state"] == "a***@home.example"
+    for command in ("replay", "cancel"):
+        answer = json.loads(service.command(command, "forwards", "1", "--json", code=1))
+        assert "a***@home.example" in answer["refused"][0]["reason"]
+
+
 def test_items_are_listed_by_what_they_wait_for_by_owner_and_by_time(service):      # R77
     ago, ahead = service.ago, service.ahead
     forward(service, 1, next_attempt_at=ahead(hours=3), attempts=1, last_error="4.2.2 full")
