@@ -3,7 +3,6 @@ whom."""
 from __future__ import annotations
 
 import ast
-import io
 import tokenize
 from collections import namedtuple
 from functools import cache
@@ -28,12 +27,12 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
-@cache
-def comments(path: Path) -> str:
-    """All comments of a module, on one line."""
-    lines = io.StringIO(path.read_text(encoding="utf-8")).readline
-    return " ".join(" ".join(token.string.lstrip("#") for token in tokenize.generate_tokens(lines)
-                             if token.type == tokenize.COMMENT).split())
+def remarks(path: Path) -> list[tokenize.TokenInfo]:
+    """The comments and the docstrings of a file."""
+    with path.open("rb") as file:
+        return [token for token in tokenize.tokenize(file.readline)
+                if token.type == tokenize.COMMENT or (
+                    token.type == tokenize.STRING and token.string.startswith(('"""', 'r"""')))]
 
 
 @cache

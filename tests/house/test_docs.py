@@ -25,7 +25,7 @@ from jobs_lib.database.schema import NAMES
 from jobs_lib.database.schema.tables import table
 from jobs_lib.errors import JobsError
 from jobs_lib.launch import by_hand
-from tests.house.source import ROOT, comments, modules, tree
+from tests.house.source import ROOT, modules, remarks, tree
 from tests.support.product import forward
 
 DOCS = ROOT / "docs"
@@ -244,7 +244,9 @@ def our_messages() -> str:
 
 def test_every_file_and_heading_that_a_page_or_the_code_names_is_there():
     ours = re.compile(r"(?<![\w./-])(?:docs|jobs_lib|tests)/[\w./-]+\.\w+")
-    everything = "\0".join([our_messages(), *(comments(path) for path in modules().values())])
+    everything = "\0".join([our_messages(), *(" ".join(" ".join(
+        token.string.lstrip("#") for token in remarks(path)).split())
+        for path in modules().values())])
     named = {*ours.findall(everything), *(path for piece in code()
                                           for path in ours.findall(piece.text))}
     assert len(named) > 20

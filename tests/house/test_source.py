@@ -6,13 +6,12 @@ import ast
 import re
 import subprocess
 import sys
-import tokenize
 from importlib.util import find_spec
 
 import pytest
 
 from jobs_lib import catalogue, schedule
-from tests.house.source import ROOT, is_in, modules, tree, where
+from tests.house.source import ROOT, is_in, modules, remarks, tree, where
 from tests.support.require import missing, program
 
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
@@ -31,14 +30,6 @@ CLEAN = ("tests/support/", "tests/simulation/", "tests/servers/", "tests/every_j
 def test_a_module_says_what_it_is():
     assert [path for path in OURS if (text := path.read_text(encoding="utf-8").strip())
             and not re.match(r'(#.*\n)*r?"""\S', text)] == []
-
-
-def remarks(path):
-    """The comments and the docstrings of a file, as tokens."""
-    with path.open("rb") as file:
-        return [token for token in tokenize.tokenize(file.readline)
-                if token.type == tokenize.COMMENT or (
-                    token.type == tokenize.STRING and token.string.startswith(('"""', 'r"""')))]
 
 
 def test_the_files_and_requirements_that_a_remark_names_are_there():

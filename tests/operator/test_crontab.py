@@ -157,23 +157,13 @@ def test_installations_are_spread_and_daily_jobs_keep_their_order():     # R64
 # --install, --remove
 
 OTHERS = b"MAILTO=me@example.org\n# mine: gr\xfcn\n0 4 * * * /usr/bin/backup\n"
-CRONTAB = """#!/bin/sh
-case $1 in
--l) [ -e {table} ] && exec cat {table}; echo "no crontab for me" >&2; exit 1 ;;
--) cat >{table}.new && mv {table}.new {table} ;;
-esac
-"""
 
 
 @pytest.fixture
 def table(line):
     """The file of a `crontab` program of our own, first in PATH."""
-    folder = line.folder / "bin"
-    folder.mkdir()
-    (folder / "crontab").write_text(CRONTAB.format(table=line.folder / "table"))
-    (folder / "crontab").chmod(0o755)
     line.ini("[core]\n")
-    return line.folder / "table"
+    return line.own_crontab()
 
 
 def change(line, *words):

@@ -18,7 +18,6 @@ from tests.support.product import clock
 from tests.support.shell import Shell
 
 SECRET = "hunter2hunter2"
-CRONTAB = "#!/bin/sh\n[ -e {0} ] && exec cat {0}\necho 'no crontab for me' >&2\nexit 1\n"
 HEALTHY = {"core": {"app_url": "https://mail.alias.example", "secret_key": "k" * 40},
            "mail": {"domain": "alias.example", "from": "notices@alias.example", "per_hour": "80"},
            "archive": {"store": "archive"}, "check_domains": {"enabled": "no"},
@@ -33,10 +32,7 @@ class Installed(Shell):
         os.chmod(folder, 0o700)
         super().__init__(folder, url, **HEALTHY)
         self.configure("mail", port=relay_port)
-        (self.folder / "bin").mkdir()
-        program = self.folder / "bin" / "crontab"
-        program.write_text(CRONTAB.format(self.folder / "crontab"))
-        program.chmod(0o755)
+        self.own_crontab()
         self.ran(timedelta(minutes=3))
 
     def ini(self, text: str):

@@ -24,14 +24,6 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def is_listening(port: int) -> bool:
-    """Whether somebody takes connections there."""
-    with contextlib.suppress(OSError):
-        socket.create_connection(("127.0.0.1", port), 0.2).close()
-        return True
-    return False
-
-
 def below(pid: int) -> list[int]:
     """The processes that it started, and those that they did."""
     found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True,
@@ -57,7 +49,10 @@ class Server:
 
     def answers(self) -> bool:
         """Whether it is up."""
-        return is_listening(self.port)
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.port), 0.2).close()
+            return True
+        return False
 
     def start(self) -> None:
         """Come up; returns when it answers."""

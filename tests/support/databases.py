@@ -147,13 +147,6 @@ def transact(database: Database, *steps) -> None:
             step()
 
 
-def fail(error):
-    """A step that raises `error`."""
-    def step():
-        raise error
-    return step
-
-
 def rows(database: Database) -> dict:
     """Every row of every table of ours: `{table: [row, ...]}`, sorted, for a comparison before and
     after."""

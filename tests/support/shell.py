@@ -35,6 +35,12 @@ LAUNCH = ROOT / "tests" / "support" / "launch.py"
 ODD_JOBS = ROOT / "tests" / "support" / "odd_jobs"
 HERE_ONLY = {".git", ".hypothesis", "tests", "vendor", "dist", "var", "demo", "config.ini", ".env"}
 LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
+CRONTAB = """#!/bin/sh
+case $1 in
+-l) [ -e {table} ] && exec cat {table}; echo "no crontab for me" >&2; exit 1 ;;
+-) cat >{table}.new && mv {table}.new {table} ;;
+esac
+"""
 # What a test's process meets (tests/support/launch.py).
 STEPS = ("now", "kill", "terminate", "alarm", "bug", "peak", "small")
 OF_POPEN = ("stdin", "stdout", "stderr", "start_new_session", "preexec_fn")
@@ -221,6 +227,14 @@ class Shell:
         for job in jobs:
             self.configure(job, **{"enabled": "yes", **options})
         self.known(*jobs, since=since)
+
+    def own_crontab(self) -> Path:
+        """A `crontab` program of its own in `bin`; the file of its table."""
+        folder, table = self.folder / "bin", self.folder / "crontab"
+        folder.mkdir()
+        (folder / "crontab").write_text(CRONTAB.format(table=table))
+        (folder / "crontab").chmod(0o755)
+        return table
 
     def knows_rules(self, *jobs: str) -> None:
         """What the jobs keep is no shorter than what they kept last."""

@@ -13,7 +13,7 @@ from .ages import Aged, is_leaving, is_owed
 # Days; where they are not the defaults, host.py sets them.
 KEEP = {"failed_emails": 7, "overflow_hold": 30, "released": 7, "spam_quarantine": 30,
         "message_logs": 35, "audit_logs": 25, "critical": 40, "used_links": 1, "idle": 30,
-        "job_runs": 3, "notifications": 20}
+        "job_runs": 3, "notifications": 20, "webhook_deliveries": 10}
 LEAST = 3                       # days of a log, whatever its owner chose
 FINISHED = {"failed_emails": ("sent", "failed"), "notifications": ("sent", "failed"),
             "webhook_deliveries": ("delivered", "failed")}
@@ -62,13 +62,9 @@ def limit(table: str, row: dict, step) -> float | None:
     if table == "audit_logs":
         return seconds(row["created_at"]) + DAY * KEEP[
             "critical" if row["severity"] == "critical" else table]
-    column, days = {"failed_emails": ("finished_at", KEEP["failed_emails"]),
-                    "spam_quarantine": ("quarantined_at", KEEP["spam_quarantine"]),
-                    # the operator changes this one now and then
-                    "webhook_deliveries": ("created_at", int(step.options[
-                        "purge_webhook_deliveries"]["keep"].rstrip("d"))),
-                    "notifications": ("created_at", KEEP["notifications"])}[table]
-    return seconds(row[column]) + days * DAY
+    column = {"failed_emails": "finished_at", "spam_quarantine": "quarantined_at"}.get(
+        table, "created_at")
+    return seconds(row[column]) + KEEP[table] * DAY
 
 
 SIMPLE = ("failed_emails", "spam_quarantine", "message_logs", "audit_logs", "magic_links",
