@@ -83,9 +83,11 @@ def begin(ctx, purge, has_store: bool | None = None) -> tuple[dict, list[Selecti
         {rule.option: getattr(ctx.options, rule.option) for rule in purge.rules if rule.option},
         lambda limits: count(ctx.db, select(ctx, purge.table, by_age, limits)), has_store)
     due = select(ctx, purge.table, purge.rules, limits)
-    for rule in purge.rules if due else ():
-        if invalid := ctx.db.value(f"SELECT COUNT(*) FROM {{{purge.table}}} WHERE {rule.where} AND "
-                                   f"{rule.age} < :earliest", earliest=clock.FIRST):
+    for rule in purge.rules:
+        is_off = rule.option and limits[rule.option] is None
+        if due and not is_off and (invalid := ctx.db.value(
+                f"SELECT COUNT(*) FROM {{{purge.table}}} WHERE {rule.where} AND "
+                f"{rule.age} < :earliest", earliest=clock.FIRST)):
             ctx.count("invalid", invalid)       # they stay, and a person has to look
     return limits, due
 
