@@ -15,8 +15,8 @@ from .dns import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer
 
 try:
     import dns.asyncresolver
-    import dns.exception
     import dns.flags
+    import dns.inet
     import dns.name
     import dns.nameserver
     import dns.resolver
@@ -40,9 +40,7 @@ class Resolver:
         self._stub = stub = dns.asyncresolver.Resolver(configure=False)
         stub.nameservers = [dns.nameserver.Do53Nameserver(*each) for each in nameservers]
         if not nameservers:
-            # without such a file, or with nonsense in it, none is known
-            with suppress(dns.exception.DNSException, ValueError):
-                stub.read_resolv_conf(resolv_conf)
+            stub.nameservers = _system(resolv_conf)
         stub.lifetime = timeout
         stub.timeout = timeout / ROUNDS / max(1, len(stub.nameservers))
         stub.use_edns()             # for answers over 512 octets; what is too large comes by TCP
@@ -88,6 +86,17 @@ class Resolver:
             # a mere referral
             return Answer(UNKNOWN, why="the name server does not look names up for others")
         return Answer(NODATA)
+
+
+def _system(resolv_conf: str) -> list:
+    """The addresses in such a file, whatever else it says; none where it is missing."""
+    with suppress(OSError), open(resolv_conf, encoding="utf-8", errors="replace") as file:
+        lines = [line.split() for line in file]
+        return [line[1] for line in lines
+                if len(line) > 1
+                and line[0] == "nameserver"
+                and dns.inet.is_address(line[1])]
+    return []
 
 
 def _why(errors: list) -> str:

@@ -88,6 +88,8 @@ def test_it_is_signed_by_its_persona_and_bounces_go_to_the_from_address(bench, o
     bench.run(JOB)
     assert [mail.parsed["From"] for mail in bench.outbox] == [
         "Overflow desk <o@service.example>", "Porter <porter@service.example>"]
+    assert [event["persona"] for event in bench.events(JOB)
+            if event["event"] == "unknown persona"] == ["nobody"]
     assert bench.outbox[0].sender == "bounces@service.example"
 
 

@@ -33,6 +33,10 @@ class Notices:
         may have been told more."""
         row.update(self.ctx.db.row("SELECT subject, body_text, body_html FROM {notifications} "
                                    "WHERE id = :id", id=row["id"]) or {})
+        if row["persona"] not in self.personas:
+            self.ctx.log.warning(
+                "unknown persona", id=row["id"],
+                persona=row["persona"][:64])
         recipient = check(row["to_email"])
         # the same at each attempt, as the other side may have had one
         tried = attempts.of_item(
