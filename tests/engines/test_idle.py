@@ -34,20 +34,13 @@ def test_an_idle_queue_reads_none_of_what_is_finished(bench, kind):
     assert reads_too_much(bench, "retry_forwards", "failed_emails") == []
 
 
-def one_account_is_found(bench) -> None:
+@on_mariadb
+def test_one_deleted_account_is_found_where_the_status_is_an_enum(bench):
+    """Where it is a word: tests/every_job/test_plans.py."""
+    bench.db.execute("ALTER TABLE {users} MODIFY status "
+                     "ENUM('active', 'suspended', 'deleted') NOT NULL")
     bench.bulk("users", [{"id": id, "status": "active", "email": f"u{id}@example.com"}
                          for id in range(1, 3001)])
     bench.table("users", [{"id": 3001, "status": "deleted", "deleted_at": bench.now}])
     assert reads_too_much(bench, "delete_accounts", "users") == []
     assert bench.result["counts"]["revoked"] == 1
-
-
-def test_one_deleted_account_of_many_is_found_by_an_index(bench):
-    one_account_is_found(bench)
-
-
-@on_mariadb
-def test_one_deleted_account_is_found_where_the_status_is_an_enum(bench):
-    bench.db.execute("ALTER TABLE {users} MODIFY status "
-                     "ENUM('active', 'suspended', 'deleted') NOT NULL")
-    one_account_is_found(bench)

@@ -95,15 +95,6 @@ def test_a_job_that_runs_in_the_doubt_says_so_and_is_carried_on_after_it(known):
     assert known.ids("sessions") == []
 
 
-def test_after_14_days_without_cron_deletions_wait_three_days_and_go_on(known):       # R68
-    pass_time(known, days=14)
-    ticks(known, 69, every=3)
-    assert known.ids("sessions") == [1]
-    ticks(known, 9, every=3)
-    assert known.ids("sessions") == []
-    assert incidents(known) == []
-
-
 def test_a_gap_of_more_than_60_days_needs_a_person(known):                            # R68
     pass_time(known, days=61)
     ticks(known, 100, every=4)

@@ -113,36 +113,34 @@ def test_nobody_is_touched_one_alert_says_so_and_mended_all_is_as_in_a_twin(benc
 
 # The limits, to the row
 
-LIMITS = {
-    "domains": ("check_domains", "{notifications}", (10, 2), (40, 8)),
-    "endpoints": ("retry_webhooks", "{notifications}", (10, 3), (40, 8)),
-    "aliases": ("expire_aliases", "{aliases} WHERE active = 0", (10, 5), (40, 8)),
-    "accounts": ("delete_accounts", "{aliases} WHERE active = 0", (40, 5), (80, 8)),
+LIMITS = {          # {kind: (job, what it does, (owners, most) twice, what makes them so)}
+    "domains": ("check_domains", "{notifications}", (10, 2), (40, 8),
+                ("UPDATE domains SET failing_since = '2026-11-24 08:00:00', failures = 1, "
+                 "next_check_at = '2026-11-24 15:00:00'")),
+    "endpoints": ("retry_webhooks", "{notifications}", (10, 3), (40, 8),
+                  "UPDATE webhooks SET failing_since = '2026-11-21 08:00:00'"),
+    "aliases": ("expire_aliases", "{aliases} WHERE active = 0", (10, 5), (40, 8),
+                "UPDATE aliases SET expires_at = '2026-11-20 12:00:00'"),
+    "accounts": ("delete_accounts", "{aliases} WHERE active = 0", (40, 5), (80, 8),
+                 "UPDATE users SET status = 'deleted', deleted_at = '2026-11-24 15:00:00'"),
     "destinations": ("expire_destination_verifications",
-                     "{destinations} WHERE removal_notified_at IS NOT NULL", (10, 5), (40, 8)),
-    "header snapshots": ("purge_header_snapshots", NO_HEADERS, (20, 10), (60, 12)),
-    "queued rows": ("retry_forwards", "{failed_emails} WHERE status = 'failed'", (10, 5), (40, 8)),
-    "own log retentions": ("purge_message_logs", NO_LOGS, (10, 3), (40, 8)),
-}
-STATES = {
-    "domains": "UPDATE domains SET failing_since = '2026-11-24 08:00:00', failures = 1, "
-               "next_check_at = '2026-11-24 15:00:00'",
-    "endpoints": "UPDATE webhooks SET failing_since = '2026-11-21 08:00:00'",
-    "aliases": "UPDATE aliases SET expires_at = '2026-11-20 12:00:00'",
-    "accounts": "UPDATE users SET status = 'deleted', deleted_at = '2026-11-24 15:00:00'",
-    "destinations": "UPDATE destinations SET verified_at = NULL",
-    "header snapshots": "DELETE FROM message_logs",
-    "queued rows": "UPDATE failed_emails SET alias_id = 1000000",
-    "own log retentions": "UPDATE users SET log_retention_days = 1",
+                     "{destinations} WHERE removal_notified_at IS NOT NULL", (10, 5), (40, 8),
+                     "UPDATE destinations SET verified_at = NULL"),
+    "header snapshots": ("purge_header_snapshots", NO_HEADERS, (20, 10), (60, 12),
+                         "DELETE FROM message_logs"),
+    "queued rows": ("retry_forwards", "{failed_emails} WHERE status = 'failed'", (10, 5), (40, 8),
+                    "UPDATE failed_emails SET alias_id = 1000000"),
+    "own log retentions": ("purge_message_logs", NO_LOGS, (10, 3), (40, 8),
+                           "UPDATE users SET log_retention_days = 1"),
 }
 
 
-@pytest.mark.parametrize("kind, owners, most", [(kind, *pair) for kind, (*_, small, large) in
+@pytest.mark.parametrize("kind, owners, most", [(kind, *pair) for kind, (*_, small, large, _) in
                                                 LIMITS.items() for pair in (small, large)])
 @pytest.mark.parametrize("more", [0, 1])
 def test_up_to_the_limit_all_are_done_and_beyond_it_nobody(bench, kind, owners, most, more):
     # R79
-    job, done = LIMITS[kind][:2]
+    job, done, *_, state = LIMITS[kind]
     service = Service(bench, owners=owners)
     for number in range(1, owners + 1):
         service.forward(number)
@@ -150,7 +148,7 @@ def test_up_to_the_limit_all_are_done_and_beyond_it_nobody(bench, kind, owners, 
         service.event(number)
         bench.dns.pop((f"d{number}.test", "TXT"))
     service.answer = lambda _: Response(ANSWERED, 500)
-    sql(f"{STATES[kind]} WHERE id <= {most + more}")(service)
+    sql(f"{state} WHERE id <= {most + more}")(service)
     bench.now = bench.ahead(hours=1)
     planned = bench.run(job, dry_run=True)
     counts = bench.run(job)

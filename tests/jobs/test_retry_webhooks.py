@@ -224,10 +224,8 @@ def test_410_disables_at_the_end_of_the_run_cancels_its_queue_and_notifies_the_o
     off = row(bench, hook, "webhooks")
     assert (off["active"], off["disabled_at"], off["disabled_reason"]) == (
         0, clock.text(bench.now), "the endpoint answered 410 Gone")
-    [notice] = bench.rows("notifications")
-    assert (notice["kind"], notice["to_email"]) == ("webhook_disabled", "jo@home.example")
-    assert "https://shop.example/hook" in notice["body_text"]
-    assert "the endpoint answered 410 Gone" in notice["body_html"]
+    # what it tells: tests/every_job/test_notices.py
+    assert [notice["kind"] for notice in bench.rows("notifications")] == ["webhook_disabled"]
     assert [event["event"] for event in bench.rows("audit_logs")] == ["webhook.disabled"]
 
 

@@ -186,15 +186,6 @@ def test_a_log_whose_ids_start_again_is_read_as_a_whole(usage, last):
     assert agrees(usage)
 
 
-def test_a_late_row_that_is_purged_before_any_run_saw_it_is_counted(usage):       # R58
-    logged(usage, 0)
-    usage.run(JOB)
-    logged(usage, 95, 99, 97)
-    assert usage.run(PURGE) == {"deleted": 3}
-    usage.run(JOB)
-    assert agrees(usage)
-
-
 def test_rows_without_detail_any_more_go(usage):
     logged(usage, 1, 0)
     logged(usage, 1, user_id=2)

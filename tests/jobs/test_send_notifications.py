@@ -191,12 +191,6 @@ def test_repeats_come_after_5_15_minutes_1_4_12_24_and_48_hours(bench, owner):  
     assert ended["body_text"]
 
 
-def test_an_address_that_is_none_is_refused_for_good(bench, owner):     # R35
-    id = notice(bench, to_email="two@x.example,three@x.example")
-    assert bench.run(JOB)["failed"] == 1
-    assert (row(bench, id)["status"], bench.outbox) == ("failed", [])
-
-
 def test_a_pause_that_another_process_begins_is_heard_and_stays(bench, owner):      # R27
     for _ in range(60):
         notice(bench)

@@ -89,15 +89,6 @@ def test_a_share_of_each_limit_is_kept_for_urgent_mail(shared):     # R38
     assert order(shared)[8:] == ["u1000", "u1001"]
 
 
-@both
-def test_a_minutes_room_is_waited_for(shared, job):     # R37
-    shared.config(mail={"per_hour": "off", "per_minute": "10"})
-    fill(shared, job, range(1000, 1025))
-    began = shared.clock.seconds
-    assert shared.run(job)["sent"] == 25
-    assert 120 <= shared.clock.seconds - began < 140
-
-
 @pytest.mark.parametrize("first, second", [BOTH, BOTH[::-1]])
 @pytest.mark.parametrize("limit", ["per_hour", "per_day"])
 def test_each_queue_leaves_the_other_half_while_it_has_due_rows(shared, first, second, limit):
