@@ -64,8 +64,7 @@ def run(options, seed: int, server, redis: str) -> dict:
     for engine in ("sqlite", "mariadb") if options.engine == "both" else (options.engine,):
         url = server.database(f"seed_{seed}") if engine == "mariadb" else None
         simulation = Simulation(seed, options.days, url=url, faults=planned, hosts=options.hosts,
-                                redis=redis, mutant=options.mutant,
-                                progress=progress_of(seed, engine, options.days, began))
+                                redis=redis, mutant=options.mutant)
         wrong = simulation.run()
         digests.append(simulation.digest)
         found = figures(simulation, options, began)
@@ -79,16 +78,6 @@ def run(options, seed: int, server, redis: str) -> dict:
         found["wrong"] = f"SQLite and MariaDB differ: {digests}"
         print(f"WRONG: {found['wrong']}", flush=True)
     return found
-
-
-def progress_of(seed: int, engine: str, days: int, began: float):
-    """What tells how far it is: each day on a terminal, every 30 days elsewhere."""
-    def progress(simulation, day: int) -> None:
-        if sys.stderr.isatty() or day % 30 == 0:
-            print(f"seed {seed} on {engine}: day {day} of {days}, "
-                  f"{simulation.counts['ticks']:,} ticks, {time.monotonic() - began:.0f} s",
-                  file=sys.stderr)
-    return progress
 
 
 def figures(simulation: Simulation, options, began: float) -> dict:

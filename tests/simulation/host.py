@@ -3,17 +3,14 @@ runs in a process forked from this one, on the simulated clock and world."""
 from __future__ import annotations
 
 import contextlib
-import errno
 import gc
 import importlib
-import io
 import os
 import random
 import resource
 import signal
 import stat
 import sys
-import tempfile
 import traceback
 import zoneinfo
 from pathlib import Path
@@ -75,23 +72,8 @@ class Host:
         for name in ("encodings.ascii", "encodings.utf_8_sig", "tests.support.databases"):
             importlib.import_module(name)
         zoneinfo.ZoneInfo("Europe/Berlin")
-        Host._run_once()
         gc.collect()
         gc.freeze()                             # the children share it, and copy nothing
-
-    @staticmethod
-    def _run_once() -> None:
-        """Have the product read its own statements and options once, in this process."""
-        with tempfile.TemporaryDirectory() as folder:
-            config = Path(folder, "config.ini")
-            config.write_text(f"[core]\ndatabase = sqlite:///{folder}/jobs.db\n"
-                              f"state_dir = {folder}/state\nlog_dir = {folder}/log\n"
-                              "[mail]\ntransport = maildir\nmaildir = unused\n"
-                              "[check_domains]\nenabled = no\n")
-            config.chmod(0o600)
-            with contextlib.redirect_stdout(io.StringIO()):
-                for words in ("migrate", "run-due"):
-                    product.main([words, "--config", str(config)])
 
     def run(self, *words: str) -> int:
         """`jobs.py WORDS` in a process of its own. Its exit code, or minus the signal that ended or
@@ -157,12 +139,8 @@ class Host:
 
     def printed(self) -> str:
         """What its commands printed since this was last asked."""
-        path = self.folder / "printed"
-        try:
+        path, text = self.folder / "printed", ""
+        with contextlib.suppress(FileNotFoundError):
             text = path.read_text()
             path.unlink()
-        except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise
-            return ""
         return text

@@ -58,42 +58,33 @@ def in_statements(table: str, pattern: str, words: str):
     return put
 
 
+def in_runs_of(job: str):
+    """From now on, what tells whether a run of the job is under way."""
+    inside = [False]
+
+    def run(name: str, work):
+        inside[0] = name == job
+        try:
+            return work()
+        finally:
+            inside[0] = False
+    product.change_runs(run)
+    return lambda: inside[0]
+
+
 def ahead(job: str, seconds: float):
     """A job believes that it is later."""
     def put(acted) -> None:
-        inside = [False]
-
-        def run(name: str, work):
-            inside[0] = name == job
-            try:
-                if inside[0]:
-                    acted()
-                return work()
-            finally:
-                inside[0] = False
-        product.change_runs(run)
-        product.change_clock(lambda: seconds if inside[0] else 0)
+        is_inside = in_runs_of(job)
+        product.change_clock(lambda: (acted() or seconds) if is_inside() else 0)
     return put
 
 
 def in_parts(job: str):
     """A transaction of the job is stored statement by statement."""
     def put(acted) -> None:
-        inside = [False]
-
-        def run(name: str, work):
-            inside[0] = name == job
-            try:
-                return work()
-            finally:
-                inside[0] = False
-
-        def is_meant() -> bool:
-            if inside[0]:
-                acted()
-            return inside[0]
-        product.change_runs(run)
-        product.split_transactions(is_meant)
+        is_inside = in_runs_of(job)
+        product.split_transactions(lambda: is_inside() and (acted() or True))
     return put
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections import namedtuple
+from pathlib import Path
 
 from tests.support.one_by_one import one_by_one
 from tests.support.product import (
@@ -135,7 +136,8 @@ class Relay:
         answer = ANSWERS.get(now)
         if answer is None and message.path is not IN_MEMORY and not os.path.exists(message.path):
             return Result(FINAL, None, "", "the stored message is missing")
-        raw = message.head + (b"" if message.path is IN_MEMORY else _content(message.path))
+        raw = message.head + (b"" if message.path is IN_MEMORY
+                              else Path(message.path).read_bytes())
         # not by its id: a database may leave gaps between them
         about = envelope.recipient, _subject(raw)
         answer = answer or self._answer(*about)
@@ -162,11 +164,6 @@ class Relay:
 
     def close(self) -> None:
         """Nothing is open."""
-
-
-def _content(path) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
 
 
 def _subject(raw: bytes) -> str:

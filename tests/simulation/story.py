@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter, deque, namedtuple
@@ -68,7 +69,7 @@ class Simulation:
     timeout = 0.05               # seconds that a process waits for another's write
 
     def __init__(self, seed: int, days: int, url=None, faults: list[Fault] | None = None,
-                 hosts: int = 1, redis: str = "", progress=None, mutant: str = "") -> None:
+                 hosts: int = 1, redis: str = "", mutant: str = "") -> None:
         self.seed, self.days, self.mutant = seed, days, mutant
         base = "/dev/shm" if os.path.isdir("/dev/shm") else None
         self.folder = Path(tempfile.mkdtemp(prefix="simulation-", dir=base))
@@ -87,7 +88,6 @@ class Simulation:
         self.tick, self.counts = 0, Counter()
         self.lines: deque = deque(maxlen=TOLD)
         self.wrong: Wrong | None = None
-        self.progress = progress
         self._hash = hashlib.sha256()
         self._away: list[tuple] = []            # (from, to) in which cron is away
         self._bad: list[tuple] = []             # (from, to, words) in which something is wrong
@@ -112,7 +112,8 @@ class Simulation:
         Host.warm(self.redis)
         for name in ("spool", "exports", "archive"):
             (self.folder / name).mkdir(mode=0o700)
-        self._must(self.hosts[0], "migrate")
+        if self.hosts[0].run("migrate"):
+            raise RuntimeError(self.hosts[0].printed())
         acts.mail.begin(self.world)
         acts.upkeep.begin(self.world)
         self._say("the service begins")
@@ -219,8 +220,8 @@ class Simulation:
     def _end_of_day(self, day: int) -> None:
         self.clock.seconds = (day + 1) * DAY
         self.strikes.disarm(aims=day >= self.days - 2)
-        if self.progress:
-            self.progress(self, day + 1)
+        if sys.stderr.isatty():
+            print(f"day {day + 1} of {self.days}, {self.counts['ticks']:,} ticks", file=sys.stderr)
 
     # Faults
 
@@ -392,11 +393,6 @@ class Simulation:
             os.waitpid(child, 0)
             for file in (*go, *ready, *done):
                 os.close(file)
-
-    def _must(self, host: Host, *words: str) -> None:
-        code = host.run(*words)
-        if code:
-            raise RuntimeError(f"jobs.py {' '.join(words)} ended with {code}: {host.printed()}")
 
     def _stamp(self, host: Host) -> None:
         """Give the files that were written just now the time that it is here."""

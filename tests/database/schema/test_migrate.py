@@ -47,21 +47,18 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning
 
 
 @pytest.fixture
-def fresh(request, tmp_path):
+def fresh(request, engine, tmp_path):
     """`fresh()` gives a new empty database on the engine of `engine`."""
+    server = request.getfixturevalue("mariadb") if engine == "mariadb" else None
     made = []
 
     def new():
-        if request.getfixturevalue("engine") == "sqlite":
-            made.append(f"sqlite:///{tmp_path}/{len(made)}.db")
-        else:
-            made.append(request.getfixturevalue("mariadb").database())
+        made.append(server.database() if server else f"sqlite:///{tmp_path}/{len(made)}.db")
         return made[-1]
 
     yield new
-    for url in made:
-        if url.startswith("mysql"):
-            request.getfixturevalue("mariadb").drop(url)
+    for url in made if server else ():
+        server.drop(url)
 
 
 @pytest.fixture(params=["sqlite", "mariadb"])
