@@ -68,7 +68,9 @@ class Poster:
                 with failing("no TLS connection"):
                     sock = deadline.encrypted(sock, self.context, target.host)
             with contextlib.closing(http.client.HTTPResponse(sock, method="POST")) as answer:
-                sock.sendall(data)
+                # it may have answered and closed before it read all
+                with contextlib.suppress(ConnectionError):
+                    sock.sendall(data)
                 return _answer(answer, sock)
         finally:
             sock.close()

@@ -65,6 +65,13 @@ def test_how_long_to_wait_is_what_the_answer_says():       # R41
             ANSWERED, 429, "120", "wait", "")
 
 
+def test_an_answer_counts_before_the_body_is_read():     # R41
+    with Web(b"HTTP/1.1 410 Gone\r\n\r\n") as web:
+        web._hear = lambda connection: connection.recv(100)
+        found = post(f"http://127.0.0.1:{web.port}/", b"x" * 20_000_000)
+    assert (found.outcome, found.status) == (ANSWERED, 410)
+
+
 @pytest.mark.parametrize("answer, excerpt", [
     (OK + b"Content-Length: 5\r\n\r\nhello and more", "hello"),
     (OK + b"\r\nuntil the end", "until the end"),
