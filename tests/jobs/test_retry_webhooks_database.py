@@ -22,18 +22,6 @@ def hook(bench):
     return endpoint(bench)
 
 
-def fail_once(bench, matches, error: DatabaseError) -> list:
-    """The first statement that matches fails so. What failed."""
-    failed: list = []
-
-    def statement(sql, _values) -> None:
-        if not failed and matches(sql):
-            failed.append(sql)
-            raise error
-    bench.on_statement = statement
-    return failed
-
-
 def test_an_answer_in_hand_is_stored_although_the_database_fails_meanwhile(bench):      # R70
     flood(bench, 8, 1, 1)
     is_sent, failed = threading.Event(), threading.Event()
@@ -62,8 +50,13 @@ def test_what_fails_behind_a_commit_counts_and_logs_none_of_it_twice(bench, stat
     bench.clock.step = 1.0                          # its progress is stored, too
     for _ in range(4):
         delivery(bench)
-    failed = fail_once(bench, lambda sql: statement in sql and bench.web,
-                       DatabaseError("the disk is full"))
+    failed: list = []
+
+    def fail(sql, _values) -> None:
+        if statement in sql and bench.web and not failed:
+            failed.append(sql)
+            raise DatabaseError("the disk is full")
+    bench.on_statement = fail
     bench.attempt(JOB)
     assert failed
     bench.on_statement = None

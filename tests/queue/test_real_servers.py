@@ -15,7 +15,7 @@ from tests.servers import misbehaving, web
 from tests.servers.mariadb import ENCODED, USER, MariaDB
 from tests.servers.proxy import CutProxy
 from tests.support.hooks import fill
-from tests.support.product import clock, connect
+from tests.support.product import connect
 from tests.support.repeats import REPEATS
 from tests.support.shell import Shell, at_sql
 
@@ -90,17 +90,12 @@ class Sent:
 
     def fill(self, number: int = 5) -> Sent:
         """So many rows that are due."""
-        service = self.service
-        if self.job == "retry_forwards":
-            service.forwards(number)
-        elif self.job == WEBHOOKS:
-            fill(service, self.server.port, number, 1)
+        if self.job == WEBHOOKS:
+            fill(self.service, self.server.port, number, 1)
         else:
-            user, now = service.owner()["user_id"], clock.now()
-            service.db.insert_all("notifications", [
-                {"user_id": user, "kind": "app_own", "to_email": f"o{at}@home.example",
-                 "subject": "Hello", "body_text": "x\n", "created_at": now}
-                for at in range(number)])
+            of_mail = {"retry_forwards": self.service.forwards,
+                       "send_notifications": self.service.notices}
+            of_mail[self.job](number)
         return self
 
     def judge(self, lost: int = 0) -> None:

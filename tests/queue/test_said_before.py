@@ -25,28 +25,17 @@ def service(tmp_path, engine_url):
     made.close()
 
 
-def fill(service: Shell, job: str, number: int) -> None:
-    """So many due rows, one at a time for each owner."""
-    if job == "retry_forwards":
-        service.forwards(number)
-        return
-    owner = service.owner()["user_id"]
-    service.db.insert_all("notifications", [
-        {"user_id": owner, "kind": "app_own", "to_email": f"o{at}@home.example", "subject": "Hi",
-         "body_text": "x", "created_at": clock.now() - timedelta(hours=1)}
-        for at in range(number)])
-
-
 @pytest.mark.parametrize("situation", SITUATIONS)
 @pytest.mark.parametrize("job", TABLES)
 def test_what_is_said_before_is_what_the_run_does(service, job, situation):     # R11 R37
     queue, table = TABLES[job]
     before, limit, room = SITUATIONS[situation]
     service.configure("mail", per_hour=str(limit))
+    fill = service.forwards if job == "retry_forwards" else service.notices
     if before:
-        fill(service, job, before)
+        fill(before)
         service.run(job)
-    fill(service, job, ROWS)
+    fill(ROWS)
     missing = 0
     if job == "retry_forwards":         # the longest due
         row = service.db.row("SELECT raw_path FROM {failed_emails} WHERE status = 'pending' "

@@ -281,6 +281,13 @@ class Shell:
                     "raw_path": name, "created_at": clock.now() - timedelta(hours=2), **values}))
         return ids
 
+    def notices(self, number: int) -> None:
+        """Notices to one owner, each to an address of its own, due since an hour ago."""
+        owner, then = self.owner()["user_id"], clock.now() - timedelta(hours=1)
+        self.db.insert_all("notifications", [
+            {"user_id": owner, "kind": "app_own", "to_email": f"o{at}@home.example",
+             "subject": "Hello", "body_text": "x\n", "created_at": then} for at in range(number)])
+
 
 def on_terminal(command: list, folder: Path, environment: dict, answers=(), code=None) -> str:
     """What is seen of a command on a terminal, with one of the answers typed at each question. It
