@@ -91,18 +91,7 @@ class Outside:
     def __init__(self, seed: int, clock, strikes, weather: Weather, journal: Journal) -> None:
         self.seed, self.clock, self.strikes = seed, clock, strikes
         self.weather, self.journal = weather, journal
-
-    def mail(self, _section):
-        """In place of `Ports.mail`."""
-        return Relay(self)
-
-    def http(self, _section):
-        """In place of `Ports.http`."""
-        return Web(self)
-
-    def dns(self, _section):
-        """In place of `Ports.dns`."""
-        return Zones(self)
+        self.mail, self.http, self.dns = Relay(self), Web(self), Zones(self)
 
     def chance(self, *about) -> float:
         """A number from 0 to 1 for this question at this second."""

@@ -153,9 +153,9 @@ def live_in(clock, outside, connecting, timeout: float) -> None:
         connecting()
         return connect(ports, **{"timeout": timeout, **how})
     resources.Ports.connect = connected
-    resources.Ports.mail = lambda _, section: outside.mail(section)
-    resources.Ports.http = lambda _, section: outside.http(section)
-    resources.Ports.dns = lambda _, section: outside.dns(section)
+    resources.Ports.mail = lambda _, section: outside.mail
+    resources.Ports.http = lambda _, section: outside.http
+    resources.Ports.dns = lambda _, section: outside.dns
     if timeout < 1:
         _wait_by(clock)
 

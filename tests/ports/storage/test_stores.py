@@ -3,7 +3,6 @@ sentence."""
 from __future__ import annotations
 
 import os
-import resource
 import socket
 import stat
 import subprocess
@@ -79,14 +78,13 @@ def test_files_and_folder_are_private(tmp_path):
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_no_whole_file(tmp_path):
-    def limited() -> None:                      # as a quota does it
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
     code = ("import signal, sys; from types import SimpleNamespace;from "
             "tests.support.product import open_store;signal.signal(signal.SIGXFSZ, "
             "signal.SIG_IGN);store = open_store(SimpleNamespace(store=sys.argv[1]), make=True); "
             "store.put('a.gz', b'x' * 200_000)")
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "archives")], cwd=ROOT,
-                          capture_output=True, text=True, preexec_fn=limited)
+    # as a quota does it
+    done = subprocess.run(["prlimit", "--fsize=100000", sys.executable, "-c", code,
+                           str(tmp_path / "archives")], cwd=ROOT, capture_output=True, text=True)
     assert done.stderr.splitlines()[-1].endswith(
         f"ArchiveError: [archive] store {tmp_path}/archives: [Errno 27] File too large")
     assert not (tmp_path / "archives/a.gz").exists()

@@ -182,13 +182,14 @@ def _grace(step, user: int) -> int:
 
 
 class Suspended(Rule):
-    """The mail and the notices of a suspended account wait."""
+    """The mail, the notices and the deliveries of a suspended account wait."""
 
     def check(self, step):
         """What was sent of those who were suspended all the time."""
         for entry in step.journal:
             name, _, id = entry.get("item", "").partition("-")
-            table = {"forward": "failed_emails", "notice": "notifications"}.get(name)
+            table = {"forward": "failed_emails", "notice": "notifications",
+                     "webhook": "webhook_deliveries"}.get(name)
             row = step.before[table].get(int(id)) if table else None
             if row and all(users.get(row["user_id"], {}).get("status") == "suspended"
                            for users in (step.before["users"], step.after["users"])):

@@ -127,10 +127,6 @@ class DeliveryTimes(Rule):
                     yield f"delivery {id} was sent {last + wait - at} s before its time"
                 if at < self.not_before.get(url, 0) - 1:
                     yield f"{url} asked to wait for {self.not_before[url] - at} s more"
-                owners = [users.get(row["user_id"]) for users in (step.before["users"],
-                                                                 step.after["users"])]
-                if all(owner and owner["status"] == "suspended" for owner in owners):
-                    yield f"delivery {id} was sent while its owner is suspended"
             if row and not any(hooks.get(row["webhook_id"], {}).get("active")
                                for hooks in (step.before["webhooks"], step.after["webhooks"])):
                 yield f"delivery {id} was sent to endpoint {row['webhook_id']}, which is disabled"
