@@ -58,11 +58,11 @@ def known(bench):
 # The clock
 
 def test_a_clock_400_days_ahead_deletes_nothing_for_80_hours(known):                  # R68
-    known.set_clock(days=400)
+    known.now += timedelta(days=400)
     ticks(known, 80, every=4)
     assert known.ids("sessions") == [1]
     assert incidents(known) == ["doubt:clock"]
-    known.set_clock()
+    known.now -= timedelta(days=400)
     ticks(known, 76, every=4)
     assert incidents(known) == []
     assert known.ids("sessions") == [1]
@@ -76,10 +76,10 @@ def test_a_clock_400_days_ahead_deletes_nothing_for_80_hours(known):            
 @pytest.mark.quick
 @pytest.mark.parametrize("days", [400, -2])
 def test_the_right_clock_ends_the_doubt_at_once(known, days):                         # R68
-    known.set_clock(days=days)
+    known.now += timedelta(days=days)
     known.attempt(JOB)
     assert incidents(known) == ["doubt:clock"]
-    known.set_clock()
+    known.now -= timedelta(days=days)
     known.tick()
     assert incidents(known) == []
 
@@ -107,7 +107,7 @@ def test_a_gap_of_more_than_60_days_needs_a_person(known):                      
 @pytest.mark.parametrize("option, is_trusted", [("off", True), ("30d", True), ("1d", False)])
 def test_the_option_says_how_far_a_clock_may_jump(known, option, is_trusted):         # R68
     few(known, core={"max_clock_jump": option})
-    known.set_clock(days=29)
+    known.now += timedelta(days=29)
     ticks(known, 1)
     assert (known.ids("sessions") == []) == is_trusted
     assert (incidents(known) == []) == is_trusted
@@ -149,9 +149,9 @@ def test_a_dry_run_says_that_nothing_would_go_and_notes_nothing(known):
 
 
 def test_slots_taken_by_a_clock_that_was_ahead_are_due_again(known):                  # R68
-    known.set_clock(hours=20)
+    known.now += timedelta(hours=20)
     known.tick()
-    known.set_clock()
+    known.now -= timedelta(hours=20)
     ticks(known, 24)
     begun = [row["started_at"] for row in known.rows("job_runs") if row["job"] == JOB]
     assert clock.text(known.ago(hours=24)) < begun[-1] < clock.text(known.now)

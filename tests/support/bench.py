@@ -78,9 +78,8 @@ class Bench:
     """`now` may be set; `clock` holds the seconds that have passed in a run; `result` is the last
     outcome.
 
-    `skew` is how far the host's clock is off. `tables`: how an app calls them that was there
-    before (tests/support/adopted.py), and `prefix` what ours begin with. `keys`: what stands for
-    the numbers of a test (tests/support/keyed.py).
+    `tables`: how an app calls them that was there before (tests/support/adopted.py), and `prefix`
+    what ours begin with. `keys`: what stands for the numbers of a test (tests/support/keyed.py).
     """
 
     def __init__(self, folder, url: str, tables: dict | None = None,
@@ -102,7 +101,6 @@ class Bench:
         self.is_new = True                      # no run was here yet
         # what a purge keeps is what its last run kept (product.known_rules)
         self.knows_rules = True
-        self.skew = timedelta(0)
         self.timeout = 5.0                      # seconds that a run waits for another writer
         self._numbers = itertools.count(1)
         self.config()
@@ -116,12 +114,6 @@ class Bench:
     def ahead(self, **span) -> datetime:
         """So long after now."""
         return self.now + timedelta(**span)
-
-    def set_clock(self, **ahead) -> None:
-        """Set the host's clock so far ahead of the time that it is: `set_clock(days=400)`;
-        `set_clock()`: right again."""
-        self.now += timedelta(**ahead) - self.skew
-        self.skew = timedelta(**ahead)
 
     def was_looked_at(self) -> None:
         """The clock was found right just now, whatever rows of `job_runs` a test puts there."""
@@ -370,27 +362,17 @@ class _Ports(Ports):
     def __init__(self, given, bench: Bench) -> None:
         super().__init__(given)
         self.given, self._bench = given, bench
-        self.heard: set = set()                 # the statements of this run
+        self.heard: set = set()                 # the statements of this run alone
         self.now = lambda: bench.now
         self.monotonic, self.sleep = bench.clock.monotonic, bench.clock.sleep
+        self.mail, self.http = lambda _: bench.outbox, lambda _: bench.web
+        self.dns = lambda _: bench.dns
 
     def connect(self, **how):
         """A real connection with an ear on its statements."""
         db = super().connect(timeout=self._bench.timeout, **how)
         db.on_statement = self._hear
         return db
-
-    def mail(self, section):
-        """The outbox."""
-        return self._bench.outbox
-
-    def http(self, section):
-        """The web."""
-        return self._bench.web
-
-    def dns(self, section):
-        """What the test put there."""
-        return self._bench.dns
 
     def _hear(self, sql: str, values: dict) -> None:
         self.heard.add(sql)
