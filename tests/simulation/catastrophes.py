@@ -30,10 +30,6 @@ class Catastrophe(Rule):
     def mend(self) -> None:
         """The weather changes by itself."""
 
-    def execute(self, sql: str, **values) -> None:
-        self.simulation.world.open()
-        self.simulation.world.db.execute(sql, **values)
-
 
 class Refusals(Catastrophe):
     """The relay refuses everybody for good; oracle/mail.py knows what may fail then."""
@@ -80,8 +76,8 @@ class AllDeleted(Catastrophe):
             "SELECT id FROM {users} WHERE status = 'active' ORDER BY id")]
         if len(self.users) <= 5:
             return False
-        self.execute("UPDATE {users} SET status = 'deleted', deleted_at = :now "
-                     "WHERE id IN (:these)", now=world.text(), these=self.users)
+        world.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :now "
+                         "WHERE id IN (:these)", now=world.text(), these=self.users)
         return True
 
     def check(self, step):
@@ -93,8 +89,9 @@ class AllDeleted(Catastrophe):
             yield f"accounts {self.touched} are closed, with {len(self.users)} marked at once"
 
     def mend(self) -> None:
-        self.execute("UPDATE {users} SET status = 'active', deleted_at = NULL "
-                     "WHERE id IN (:these)", these=self.users)
+        self.simulation.world.open()
+        self.simulation.world.db.execute("UPDATE {users} SET status = 'active', deleted_at = NULL "
+                                         "WHERE id IN (:these)", these=self.users)
         # as docs/deletion.md has it: the days that were added up without them
         self.simulation.command(self.simulation.hosts[0], "rollup_usage", "--set",
                                 f"from={self.simulation.world.text(days=60)[:10]}")

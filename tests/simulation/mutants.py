@@ -76,7 +76,7 @@ def ahead(job: str, seconds: float):
     """A job believes that it is later."""
     def put(acted) -> None:
         is_inside = in_runs_of(job)
-        product.change_clock(lambda: (acted() or seconds) if is_inside() else 0)
+        product.change_clock(lambda: seconds if is_inside() and acted() else 0)
     return put
 
 
@@ -84,7 +84,7 @@ def in_parts(job: str):
     """A transaction of the job is stored statement by statement."""
     def put(acted) -> None:
         is_inside = in_runs_of(job)
-        product.split_transactions(lambda: is_inside() and (acted() or True))
+        product.split_transactions(lambda: is_inside() and acted())
     return put
 
 

@@ -85,13 +85,9 @@ class Strikes:
         words = f"{signal.Signals(self._counts[SIGNAL]).name} {POINTS[at - 1]}" if at else ""
         return words, JOBS[job - 1] if job else ""
 
-    def mutated(self) -> None:
-        """A mutant has just changed something."""
-        self._counts[MUTATED] += 1
-
-    @property
-    def mutations(self) -> int:
-        """How often that was."""
+    def mutated(self, times: int = 1) -> int:
+        """A mutant has just changed something; how often that was."""
+        self._counts[MUTATED] += times
         return self._counts[MUTATED]
 
     def stated(self, sql: str, values: dict, side: int) -> None:

@@ -134,7 +134,7 @@ class Simulation:
         for rule in self.rules:
             self.counts.update(rule.figures())
         if self.mutant:
-            self.counts["acts of the mutant"] = self.strikes.mutations
+            self.counts["acts of the mutant"] = self.strikes.mutated(times=0)
         self.world.close()
         for host in self.hosts:
             for child in [*host.stopped]:
