@@ -34,7 +34,8 @@ cut   whether its last run ended before its work did: it will need all the time 
 # a slot that ended so is carried on
 UNFINISHED = ("partial", "timeout", "interrupted", "vanished")
 RETRIES = (timedelta(minutes=15), timedelta(hours=1))       # of a slot that failed
-SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # `due_after` while `enabled = no`: to be switched on again fires nothing old
 OFF = "9999-12-31 00:00:00"
 
@@ -171,18 +172,19 @@ def _ordered(config, db, now, found: list[Due], states: dict, budget: float) -> 
         due_after = states[due.job.name]["due_after"]
         due = due._replace(late=_lateness(config, due, now, last, due_after),
                            cut=died or spent_budget)
-        ranked.append((_rank(due, is_roomy and due.job.priority == shares.URGENT, died), due))
+        ranked.append((_rank(due, is_roomy, died), due))
     return [due for _, due in sorted(ranked, key=lambda pair: pair[0])]
 
 
-def _rank(due: Due, goes_first: bool, died: bool) -> tuple:
+def _rank(due: Due, is_roomy: bool, died: bool) -> tuple:
     """What due jobs are sorted by; the smallest starts first.
 
-    Urgent ones first, where the budget leaves others enough; then those that are over a day late;
-    then by priority and lateness. One that hung or died last time goes behind all others, until it
-    is so late itself.
+    Urgent ones first, where the budget leaves others enough; then those that are very late: a day,
+    or an hour where the budget is small; then by priority and lateness. One that hung or died last
+    time goes behind all others, until it is so late itself.
     """
-    is_very_late = due.late > DAY
+    goes_first = is_roomy and due.job.priority == PRIORITIES[0]
+    is_very_late = due.late > (DAY if is_roomy else HOUR)
     return (due.job.priority == LAST, died and not is_very_late, not (goes_first or is_very_late),
             PRIORITIES.index(due.job.priority), -due.late, due.job.name)
 
