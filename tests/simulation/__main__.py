@@ -10,6 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from . import faults, mutants
+from .oracle import text
+from .shrink import shrink
 from .story import Simulation
 
 FIGURES = Path(__file__).with_name("figures.jsonl")
@@ -32,6 +34,8 @@ def arguments(argv: list[str]) -> argparse.Namespace:
                         "nothing goes wrong")
     parser.add_argument("--mutant", default="", choices=("", *mutants.MUTANTS), metavar="NAME",
                         help="break the product in this way (mutants.py)")
+    parser.add_argument("--shrink", action="store_true", help="after a failure, look for the "
+                        "fewest faults that still lead to it")
     parser.add_argument("--figures", action="store_true", help="add a line for each run to "
                         f"{FIGURES.name}, which the docs are made of")
     return parser.parse_args(argv)
@@ -63,8 +67,11 @@ def run(options, seed: int, server, redis: str) -> dict:
     began, digests, found = time.monotonic(), [], {}
     for engine in ("sqlite", "mariadb") if options.engine == "both" else (options.engine,):
         url = server.database(f"seed_{seed}") if engine == "mariadb" else None
-        simulation = Simulation(seed, options.days, url=url, faults=planned, hosts=options.hosts,
-                                redis=redis, mutant=options.mutant)
+
+        def make(some, url=url) -> Simulation:
+            return Simulation(seed, options.days, url=url, faults=some, hosts=options.hosts,
+                              redis=redis, mutant=options.mutant)
+        simulation = make(planned)
         wrong = simulation.run()
         digests.append(simulation.digest)
         found = figures(simulation, options, began)
@@ -73,6 +80,10 @@ def run(options, seed: int, server, redis: str) -> dict:
             print(f"\nWRONG on day {int(wrong.second // faults.DAY) + 1}: {wrong.sentence}\n\n"
                   + "\n".join(wrong.story)
                   + f"\n\nits files are in {simulation.folder}", flush=True)
+            if options.shrink:
+                least = shrink(make, planned, wrong, server if url else None)
+                print(f"{len(least)} of {len(planned)} faults are enough:\n" + "\n".join(
+                    f"  {text(fault.at)}  {faults.words(fault)}" for fault in least), flush=True)
             return found
     if len(set(digests)) > 1:
         found["wrong"] = f"SQLite and MariaDB differ: {digests}"
