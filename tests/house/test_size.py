@@ -14,16 +14,16 @@ from tests.house.source import ROOT, modules, tree
 
 # {package: lines}; a package that is not named here may not exist
 PACKAGES = {
-    "features": 5_590, "engines": 3_210, "database": 3_720, "ports": 1_920, "runner": 2_570,
-    "monitoring": 2_575, "commands": 2_475, "(loose)": 1_575, "config": 1_310, "output": 1_016,
-    "jobs": 940, "doctor": 993, "demo": 545, "launch": 595, "workers": 403, "cli": 350,
+    "features": 4_980, "engines": 2_665, "database": 3_700, "ports": 1_740, "runner": 2_470,
+    "monitoring": 2_350, "commands": 2_215, "(loose)": 1_575, "config": 1_310, "output": 972,
+    "jobs": 940, "doctor": 995, "demo": 545, "launch": 596, "workers": 403, "cli": 350,
     "crontab": 230}
-LINES, STATEMENTS, MODULES = 29_990, 17_660, 271
+LINES, STATEMENTS, MODULES = 28_000, 16_370, 265
 # What serves tables of an app that existed before, together at most 650 lines.
 APP_TABLES = ("database/schema/__init__.py", "database/schema/fit.py",
               "database/schema/foreign_keys.py", "database/schema/keys.py",
               "database/schema/probe.py")
-OTHERS = {"tests": (".py", 35_800), "docs": (".md", 4_200)}
+OTHERS = {"tests": (".py", 33_050), "docs": (".md", 4_190)}
 LONGEST = {"config.ini.example": 420, "jobs.py": 50, "install.sh": 400, "CHANGELOG.md": 40,
            "README.md": 120}
 
