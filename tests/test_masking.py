@@ -6,7 +6,7 @@ import re
 from time import process_time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.support.product import masking
@@ -31,6 +31,7 @@ AFTER = st.sampled_from(["", ">: unknown", " is full", ", c@d.example", ")", "'}
 @settings(max_examples=200)
 @given(BEFORE, st.one_of(DOTTED, QUOTED, FOREIGN), DOMAINS, AFTER)
 def test_no_address_survives(before, name, domain, after):     # R72
+    assume(not masking.HIDDEN.startswith(name))         # what stands for any name
     shown = masking.text(f"{before}{name}@{domain}{after}")
     assert f"{name}@" not in shown
     rest, around = name[2:].strip('"'), f"{before} {domain} {after}"
