@@ -26,12 +26,6 @@ def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]
                          break_long_words=False, break_on_hyphens=False) or [first.rstrip()]
 
 
-def left_out(names: list[str], width: int) -> list[str]:
-    """What is not shown, since nobody minds that tables of it are not there."""
-    return wrapped("Left out (disabled, tables or columns missing): "
-                   f"{', '.join(names)}.", width) if names else []
-
-
 def pairs(rows: list[tuple[str, str]], width: int) -> list[str]:
     """(name, meaning) in two columns, the meaning folded within its own."""
     room = max((len(name) for name, _ in rows), default=0)

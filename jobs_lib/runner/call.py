@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from jobs_lib import errors
 
-from .context import BUSY
+BUSY = "busy"                   # others need the database
 
 
 def call(job, ctx, limits, result: dict, complete: bool) -> None:
@@ -23,8 +23,7 @@ def call(job, ctx, limits, result: dict, complete: bool) -> None:
             ctx.close()
         reason = limits.reason or ctx.suspended
         stopped = "interrupted" if reason == limits.heard else "partial"
-        result.update(status=stopped if reason else "ok", stop_reason=reason,
-                      error=ctx.busy if reason == BUSY else None)
+        result.update(status=stopped if reason else "ok", stop_reason=reason)
     except errors.Busy as error:
         result.update(status="partial", stop_reason=BUSY, error=str(error))
         ctx.log.warning("database busy", error=str(error))

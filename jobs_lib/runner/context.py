@@ -9,7 +9,6 @@ from . import doubt, history
 from .journal import Journal
 
 PROGRESS_SECONDS = 2.0
-BUSY = "busy"                           # the reason to stop
 
 
 def derived(key: str, label: str) -> bytes:
@@ -55,7 +54,6 @@ class Context:
         self.held: dict = {}
         # why, in a sentence, once something was left for a doubt
         self.suspended: str | None = None
-        self.busy: str | None = None            # why the run stops as `busy`
 
     @property
     def counts(self) -> dict:
@@ -220,13 +218,6 @@ class Context:
     def stop(self, reason: str) -> None:
         """End the run as `partial` for a reason of the job's own; the next run goes on."""
         self._limits.stop(reason)
-
-    def stop_busy(self, why) -> None:
-        """End the run as `partial`, since others need the database; `why`, in words or as an error,
-        becomes the run's `error`. What is committed stays so."""
-        self.busy = str(why)
-        self.log.warning("database busy", error=self.busy)
-        self.stop(BUSY)
 
     def sleep(self, seconds: float) -> None:
         """Wait, in short steps, so that SIGTERM is heard, and never past the budget."""

@@ -180,8 +180,8 @@ def _rank(due: Due, is_roomy: bool, died: bool) -> tuple:
     """What due jobs are sorted by; the smallest starts first.
 
     Urgent ones first, where the budget leaves others enough; then those that are very late: a day,
-    or an hour where the budget is small; then by priority and lateness. One that hung or died last
-    time goes behind all others, until it is so late itself.
+    or an hour where the budget is small; then by priority and lateness. One that hung or died goes
+    behind all others until then.
     """
     goes_first = is_roomy and due.job.priority == PRIORITIES[0]
     is_very_late = due.late > (DAY if is_roomy else HOUR)

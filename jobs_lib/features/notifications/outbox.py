@@ -12,7 +12,7 @@ from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 
 from .kinds import PORTER, required
 
-ATTEMPTS = 1000         # the latest ones of a notice, among which its first is
+ATTEMPTS = 1000         # of a notice, among which its first is
 
 
 class Notices:
@@ -34,24 +34,13 @@ class Notices:
         row.update(self.ctx.db.row("SELECT subject, body_text, body_html FROM {notifications} "
                                    "WHERE id = :id", id=row["id"]) or {})
         if row["persona"] not in self.personas:
-            self.ctx.log.warning(
-                "unknown persona", id=row["id"],
-                persona=row["persona"][:64])
+            self.ctx.log.warning("unknown persona", id=row["id"], persona=row["persona"][:64])
         recipient = check(row["to_email"])
-        # the same at each attempt, as the other side may have had one
-        tried = attempts.of_item(
-            self.ctx.db, "notification", row["id"], ATTEMPTS)
-        date = min(
-            (each["began_at"] for each in tried
-             if each["recipient"] == row["recipient"]
-             and each["outcome"] != attempts.POSTPONED),
-            default=row["began_at"])
-        content, author = compose(
-            row,
-            recipient,
-            self.personas,
-            self.mail.domain,
-            date)
+        # the same at each attempt: one may have arrived
+        tried = attempts.of_item(self.ctx.db, "notification", row["id"], ATTEMPTS)
+        date = min((each["began_at"] for each in tried if each["recipient"] == row["recipient"]
+                    and each["outcome"] != attempts.POSTPONED), default=row["began_at"])
+        content, author = compose(row, recipient, self.personas, self.mail.domain, date)
         return Envelope(self.mail.from_ or author, recipient), Message(IN_MEMORY, content)
 
     def why_not(self, row: dict) -> None:
