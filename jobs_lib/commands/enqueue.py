@@ -21,12 +21,13 @@ def run(args, make_session, config_path) -> int:
     """Enqueue it; BrokerAway says why that cannot be done."""
     session = make_session(config_path)
     job = catalogue.load(args.job)
-    if session.config.mode(job) == CRON:
+    mode = session.config.mode(job)
+    if mode == CRON:
         raise UsageError(f"enqueue: {job.name} is run by cron: set [core] mode, or [{job.name}] "
                          f"mode, to rq or celery; `jobs.py {job.name}` runs it here and now")
     if not session.config.job(job).enabled:
         raise UsageError(f"enqueue: {job.name} is disabled, and no worker runs it: `jobs.py "
                          f"{job.name}` runs it here and now")
-    for name in dispatch.enqueue(session.config, [job], False):
-        session.console.say(f"{name}: enqueued")
+    dispatch.enqueue(session.config, mode, [job], False)
+    session.console.say(f"{job.name}: enqueued")
     return OK

@@ -18,7 +18,6 @@ from jobs_lib import catalogue
 from jobs_lib.errors import DatabaseError, JobsError, NoAccess
 from jobs_lib.runner import outcome, runner
 from jobs_lib.runner.log import open_log
-from jobs_lib.workers import dispatch
 from jobs_lib.workers.dispatch import Refused
 
 from .launch import Launch, open_session
@@ -73,18 +72,6 @@ def _asked_for(asked: tuple, config) -> tuple:
     if not scheduled and not config.job(job).enabled:
         raise Refused(f"{name} is disabled: `jobs.py {name}` runs it here and now")
     return job, scheduled
-
-
-def tick(*asked) -> list[str]:
-    """Give to the workers what is due, as the engine's own scheduler asks for each minute. The
-    names."""
-    if asked:
-        raise Refused("it has other arguments than none")
-    with _launch() as launch:
-        config, ports = launch.session.config, launch.session.ports
-        names = dispatch.enqueue_due(config, ports)
-        launch.outages().end_workers_incident({config.mode(catalogue.load(name)) for name in names})
-        return names
 
 
 @contextmanager

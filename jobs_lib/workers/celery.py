@@ -2,8 +2,8 @@
 Redis.
 
 A broker cannot be asked what waits in it. So messages of the schedule expire, and one that comes to
-a slot which was started meanwhile ends at once. Only JSON is read, only our two tasks are known,
-and commands by the broker are off; whatever else a stranger puts there is refused and logged.
+a slot which was started meanwhile ends at once. Only JSON is read, only our task is known, and
+commands by the broker are off; whatever else a stranger puts there is refused and logged.
 """
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from kombu.exceptions import OperationalError
 
 from jobs_lib.errors import JobsError
 
-from .dispatch import EXPIRES, BrokerAway, Message, Refused, shown
+from .dispatch import EXPIRES, PERFORM, BrokerAway, Message, Refused, shown
 
-PERFORM, TICK = "jobs.perform", "jobs.tick"
 CONNECT_SECONDS, ANSWER_SECONDS = 3, 5
-MINUTE = 60
 
 
 def enqueue(config, messages: list[Message]) -> None:
@@ -51,31 +49,19 @@ def _words(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def worker(config, queues: list[str], burst: bool, processes: int, runs) -> int:
-    """Celery's own worker over these queues, with this many processes. Returns when it is stopped.
+def worker(config, queues: list[str], burst: bool, runs) -> int:
+    """Celery's own worker over these queues, one run at a time. Returns when it is stopped.
 
-    runs: what a message may ask for: `perform`, `tick`, and `refused` for what asks for anything
-    else.
+    runs: `perform`, what a message may ask for, and `refused` for one that asks for anything else.
     """
+    if burst:
+        raise JobsError("worker: Celery has no --burst: stop the worker by SIGTERM")
     app = _app(config)
-    for name, function in ((PERFORM, runs.perform), (TICK, runs.tick)):
-        # `throws`: an error of ours has said what is wrong, and needs no traceback
-        app.task(_saying_why(function, runs.refused), name=name, bind=True, throws=(JobsError,))
-    app.worker_main(["--quiet", "worker", "--queues", ",".join(queues), "--concurrency",
-                     str(processes),
+    # `throws`: an error of ours has said what is wrong, and needs no traceback
+    app.task(_saying_why(runs), name=PERFORM, bind=True, throws=(JobsError,))
+    app.worker_main(["--quiet", "worker", "--queues", ",".join(queues), "--concurrency", "1",
                      "--pool", "prefork", "--loglevel", "WARNING", "--without-gossip",
                      "--without-mingle"])
-    return 0
-
-
-def scheduler(config, queue: str) -> int:
-    """Celery beat: each minute it has a worker look for what is due."""
-    app = _app(config)
-    app.conf.beat_schedule = {"tick": {"task": TICK, "schedule": MINUTE,
-                                       "options": {"queue": queue, "expires": EXPIRES}}}
-    # What is due is in the database: beat has nothing to remember.
-    app.start(["--quiet", "beat", "--loglevel", "WARNING", "--pidfile", "", "--scheduler",
-               "celery.beat:Scheduler"])
     return 0
 
 
@@ -91,20 +77,20 @@ def _app(config) -> Celery:
                     broker_transport_options={"confirm_publish": True,
                                               "socket_connect_timeout": CONNECT_SECONDS})
     app.finalize()
-    for name in set(app.tasks) - {PERFORM, TICK}:          # Celery's own, which call others
+    for name in set(app.tasks) - {PERFORM}:                # Celery's own, which call others
         app.tasks.unregister(name)
     return app
 
 
-def _saying_why(function, refused):
-    """The function as a task; `refused` is called for a message that is."""
+def _saying_why(runs):
+    """`runs.perform` as a task; `runs.refused` is called for a message that is refused."""
     def call(task, *arguments, **keywords):
         try:
             if keywords:
                 raise Refused("it has other arguments than a message of these jobs")
-            return function(*arguments)
+            return runs.perform(*arguments)
         except Refused as error:
             queue = (task.request.delivery_info or {}).get("routing_key")
-            refused(shown(queue), shown(task.request.id), error)
+            runs.refused(shown(queue), shown(task.request.id), error)
             raise
     return call

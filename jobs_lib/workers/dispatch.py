@@ -1,20 +1,17 @@
-"""Which jobs are for workers, and giving them what is due. What an engine is, only rq.py and
-celery.py know."""
+"""Giving to the workers what is due of their jobs. What an engine is, only rq.py and celery.py
+know."""
 from __future__ import annotations
 
-from jobs_lib import catalogue
 from jobs_lib.errors import JobsError
-from jobs_lib.job import CRON, PRIORITIES
+from jobs_lib.job import PRIORITIES
 from jobs_lib.paths import way_to
 from jobs_lib.records import namedtuple
-from jobs_lib.runner import slots
 
+PERFORM = "jobs.perform"        # what every message names
 MARGIN = 60                     # seconds after its own hard limit that an engine ends a run
 SHOWN = 60                      # characters of what a broker says
 # seconds that a message of the schedule is worth: then it is due again anyway
 EXPIRES = 600
-
-PACKAGES = {"rq": ("redis", "rq"), "celery": ("celery",)}
 
 Message = namedtuple("Message", "name scheduled queue seconds")
 Message.__doc__ = """What an adapter puts into a queue.
@@ -39,17 +36,13 @@ def engine(mode: str):
     """The adapter of an engine. JobsError, with the command that installs it, if its package is
     missing.
 
-    It has `enqueue(config, [Message])`, `scheduler(config, queue)` and
-    `worker(config, queues, burst, processes, runs)`.
+    It has `enqueue(config, [Message])` and `worker(config, queues, burst, runs)`.
     """
     try:
-        for package in PACKAGES[mode]:          # here, and not in the middle of what it does
-            __import__(package)
         return __import__(f"{__package__}.{mode}", fromlist=["enqueue"])
     except ImportError as error:
-        package = "celery" if mode == "celery" else "rq"
-        raise JobsError(f"mode = {mode} needs {package}, which is not installed ({error}): "
-                        f"{way_to(package, package)}, or set [core] mode = cron") from error
+        raise JobsError(f"mode = {mode} needs {mode}, which is not installed ({error}): "
+                        f"{way_to(mode, mode)}, or set [core] mode = cron") from error
 
 
 def queues(config) -> list[str]:
@@ -57,30 +50,23 @@ def queues(config) -> list[str]:
     return [f"{config.section('worker').queues}_{priority}" for priority in PRIORITIES]
 
 
-def message(config, job, scheduled: bool) -> Message:
-    """The message that asks for a run of this job."""
-    longest = config.job(job).budget + config.section("core").grace
-    return Message(job.name, scheduled, f"{config.section('worker').queues}_{job.priority}",
-                   int(longest.total_seconds()) + MARGIN)
-
-
-def enqueue(config, jobs: list, scheduled: bool) -> list[str]:
-    """Give them to their engines. Their names. Raises BrokerAway; what it could not give stays
+def enqueue(config, mode: str, jobs: list, scheduled: bool) -> None:
+    """Ask this engine for a run of each job. Raises BrokerAway; what it could not give stays
     due."""
-    by_mode: dict = {}
+    messages = []
     for job in jobs:
-        by_mode.setdefault(config.mode(job), []).append(message(config, job, scheduled))
-    for mode, messages in by_mode.items():
-        engine(mode).enqueue(config, messages)
-    return [job.name for job in jobs]
+        longest = config.job(job).budget + config.section("core").grace
+        messages.append(Message(job.name, scheduled,
+                                f"{config.section('worker').queues}_{job.priority}",
+                                int(longest.total_seconds()) + MARGIN))
+    engine(mode).enqueue(config, messages)
 
 
 def hand_over(config, jobs: list) -> tuple[list, list[str], bool]:
     """Give to the workers what cron has found due: (jobs that cron is to run itself, what went
-    wrong, a package).
+    wrong, whether a package is missing).
 
     An engine that cannot be reached, or whose package is missing, keeps no other from its jobs.
-    `package`: one is.
     """
     left: list = []
     problems: list[str] = []
@@ -88,20 +74,13 @@ def hand_over(config, jobs: list) -> tuple[list, list[str], bool]:
     for mode in dict.fromkeys(config.mode(job) for job in jobs):
         theirs = [job for job in jobs if config.mode(job) == mode]
         try:
-            enqueue(config, theirs, True)
+            enqueue(config, mode, theirs, True)
         except JobsError as error:
             package = package or not isinstance(error, BrokerAway)
             problems.append(f"{str(error).rstrip('.')}. The jobs of workers are run by cron "
                             "meanwhile")
             left += theirs
     return left, problems, package
-
-
-def enqueue_due(config, ports) -> list[str]:
-    """Give to the workers what is due of their jobs: what the engine's own scheduler asks for."""
-    theirs = [job for job in catalogue.load_all([]) if config.mode(job) != CRON]
-    found, _ = slots.due_slots(config, ports, theirs)
-    return enqueue(config, [item.job for item in found], True)
 
 
 def shown(word) -> str:

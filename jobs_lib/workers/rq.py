@@ -1,26 +1,30 @@
 """RQ: the only module that knows it (https://python-rq.org, 1.16 and later).
 
 A message is waiting once at most: before another is put in, the queue is looked through for its
-name. Messages are JSON and name one of two functions; whatever else a stranger puts into Redis is
-refused, logged and kept among the failed ones (docs/decisions.md, "A message can ask for a job and
-for nothing else").
+name. Messages are JSON and name one function; whatever else a stranger puts into Redis is refused,
+logged and kept among the failed ones (docs/decisions.md, "A message can ask for a job and for
+nothing else").
 """
 from __future__ import annotations
 
 import os
-import time
 from contextlib import contextmanager
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError, ResponseError
+from rq import Queue, Worker
+from rq.exceptions import NoSuchJobError
+from rq.job import Job
+from rq.serializers import DefaultSerializer, JSONSerializer
 
 from jobs_lib.errors import JobsError
 
-from .dispatch import EXPIRES, BrokerAway, Message, Refused, shown
+from .dispatch import EXPIRES, PERFORM, BrokerAway, Message, Refused, shown
 
-PERFORM, TICK = "jobs.perform", "jobs.tick"
 CONNECT_SECONDS, ANSWER_SECONDS = 3, 5
-MINUTE, DAY = 60, 24 * 3600
 # seconds that a failed message can be looked at; the history keeps it longer
-KEPT = DAY
-
+DAY = 24 * 3600
 # What of a message in Redis is read. The rest would name functions to be called, pages to be asked
 # and repeats.
 FIELDS = {b"data", b"created_at", b"enqueued_at", b"started_at", b"ended_at", b"last_heartbeat",
@@ -33,141 +37,103 @@ def enqueue(config, messages: list[Message]) -> None:
     with _clear_words():
         redis = _redis(config, socket_timeout=ANSWER_SECONDS)
         redis.ping()
-        queues = {message.queue: _queue(message.queue, redis) for message in messages}
+        queues = {message.queue: Queue(message.queue, connection=redis, job_class=OurJob,
+                                       serializer=JSONSerializer) for message in messages}
         waiting = {id.rpartition("--")[0] for queue in queues.values()
                    for id in queue.get_job_ids()}
         for message in messages:
-            about = message.name.replace("#", "-")                  # what an id may hold
-            if message.scheduled and about in waiting:
+            if message.scheduled and message.name in waiting:
                 continue
             queues[message.queue].enqueue_call(
                 PERFORM, args=(message.name, message.scheduled), timeout=message.seconds,
-                result_ttl=0,
-                failure_ttl=KEPT, ttl=EXPIRES if message.scheduled else None,
-                description=message.name,
-                job_id=f"{about}--{os.urandom(6).hex()}")
+                ttl=EXPIRES if message.scheduled else None,
+                result_ttl=0, failure_ttl=DAY, description=message.name,
+                job_id=f"{message.name}--{os.urandom(6).hex()}")
 
 
-def worker(config, queues: list[str], burst: bool, _processes: int, runs) -> int:
+def worker(config, queues: list[str], burst: bool, runs) -> int:
     """RQ's own worker over these queues, the first of them first. Returns when it is stopped, or,
     `burst`, is idle.
 
-    runs: what a message may ask for: `perform`, `tick`, and `refused` for what asks for anything
-    else.
+    runs: `perform`, what a message may ask for, and `refused` for one that asks for anything else.
 
     It waits for a Redis that goes away while it is idle. During a run it gives up: the run ends
     well in its own process, and the service manager starts the worker again.
     """
-    from rq.serializers import DefaultSerializer, JSONSerializer
-
     # RQ falls back to pickle wherever it is not given another one, and reading a pickle runs what
     # is in it.
-    DefaultSerializer.loads, DefaultSerializer.dumps = (staticmethod(JSONSerializer.loads),
-                                                        staticmethod(JSONSerializer.dumps))
+    DefaultSerializer.loads = staticmethod(JSONSerializer.loads)
+    DefaultSerializer.dumps = staticmethod(JSONSerializer.dumps)
+    OurJob.runs = OurWorker.runs = runs
     with _clear_words():
-        ours = _worker_class(runs)(queues, connection=_redis(config), serializer=JSONSerializer,
-                                   job_class=_job_class(runs))
-        ours.work(burst=burst, logging_level="WARNING")
+        OurWorker(queues, connection=_redis(config), serializer=JSONSerializer,
+                  job_class=OurJob).work(burst=burst, logging_level="WARNING")
     return 0
 
 
-def scheduler(config, queue: str) -> int:
-    """Have a worker look each minute for what is due. Not RQ's cron scheduler: its messages are
-    pickles."""
-    with _clear_words():
-        redis = _redis(config)
-        while True:
-            _queue(queue, redis).enqueue_call(TICK, result_ttl=0, failure_ttl=KEPT, ttl=EXPIRES,
-                                              description="tick", timeout=MINUTE)
-            time.sleep(MINUTE)
+class OurJob(Job):
+    """A message of ours: anything else is Refused when it is to be run, for the reason `why`."""
+
+    runs: Any = None                # in a worker: what a message may ask for
+    why = ""
+
+    @classmethod
+    def fetch(cls, id, *how, **options):
+        """The message of this id; none, which RQ passes over, where id or message cannot be one."""
+        try:
+            return super().fetch(id, *how, **options)
+        except (ValueError, ResponseError) as error:
+            cls.runs.refused("-", shown(id), Refused("it is not stored as a message is"))
+            raise NoSuchJobError(f"no message: {shown(str(error))}") from None
+
+    def restore(self, raw_data):
+        """What a message of ours has, and nothing more."""
+        known = {name: value for name, value in raw_data.items() if name in FIELDS}
+        try:
+            super().restore(known)
+            if self.func_name != PERFORM:
+                self.why = f"it names {shown(self.func_name)}, which is no function of these jobs"
+            elif (self.instance is not None or self.kwargs
+                    or not isinstance(self.args, (list, tuple))):
+                self.why = "it holds something else than a function and its arguments"
+        except NoSuchJobError:                      # RQ drops it
+            raise
+        except Exception:                   # noqa: BLE001  a field can be anything; RQ would quit
+            self.why = "it cannot be read"
+        if self.why:
+            super().restore({b"data": b'["refused", null, [], {}]',
+                             b"origin": known.get(b"origin", b"")})
+        self.result_ttl, self.failure_ttl = 0, DAY
+        self.timeout = self.timeout if self.timeout and self.timeout > 0 else DAY
+
+    @property
+    def func(self):
+        """The function itself: nothing is imported by a name from Redis."""
+        if self.why:
+            raise Refused(self.why)
+        return self.runs.perform
 
 
-def _queue(name: str, redis):
-    from rq import Queue
-    from rq.serializers import JSONSerializer
-    return Queue(name, connection=redis, serializer=JSONSerializer, job_class=_job_class())
+class OurWorker(Worker):
+    """RQ's, which says in one line of ours why a message was refused, and takes no commands by
+    Redis."""
 
+    runs: Any = None
 
-def _job_class(runs=None):
-    """The class of our messages. `runs`: in a worker, what they may ask for."""
-    from redis.exceptions import ResponseError
-    from rq.exceptions import NoSuchJobError
-    from rq.job import Job
+    def handle_payload(self, _message):
+        """Leave it: it would stop this worker or kill a run, and systemd does either by a
+        signal."""
 
-    class OurJob(Job):
-        """A message of ours: anything else is Refused when it is to be run, for the reason
-        `why`."""
-
-        why = ""
-
-        @classmethod
-        def fetch(cls, id, *how, **options):
-            """The message of this id; none, which RQ passes over, where id or message cannot be
-            one."""
-            try:
-                return super().fetch(id, *how, **options)
-            except (ValueError, ResponseError) as error:
-                runs.refused("-", shown(id), Refused("it is not stored as a message is"))
-                raise NoSuchJobError(f"no message: {shown(str(error))}") from None
-
-        def restore(self, raw_data):
-            """What a message of ours has, and nothing more."""
-            known = {name: value for name, value in raw_data.items() if name in FIELDS}
-            try:
-                super().restore(known)
-                self.why = _why_not(self.func_name, self.instance, self.args, self.kwargs)
-            except NoSuchJobError:                      # RQ drops it
-                raise
-            except Exception:               # noqa: BLE001  a field can be anything; RQ would quit
-                self.why = "it cannot be read"
-            if self.why:
-                super().restore({b"data": b'["refused", null, [], {}]',
-                                 b"origin": known.get(b"origin", b"")})
-            self.result_ttl, self.failure_ttl = 0, KEPT
-            self.timeout = self.timeout if self.timeout and self.timeout > 0 else DAY
-
-        @property
-        def func(self):
-            """The function itself: nothing is imported by a name from Redis."""
-            if self.why:
-                raise Refused(self.why)
-            return runs.perform if self.func_name == PERFORM else runs.tick
-
-    return OurJob
-
-
-def _why_not(function, instance, arguments, keywords) -> str:
-    if not isinstance(function, str) or function not in (PERFORM, TICK):
-        return f"it names {shown(function)}, which is no function of these jobs"
-    if instance is not None or keywords or not isinstance(arguments, (list, tuple)):
-        return "it holds something else than a function and its arguments"
-    return ""
-
-
-def _worker_class(runs):
-    from rq import Worker
-
-    class OurWorker(Worker):
-        """RQ's, which says in one line of ours why a message was refused, and takes no commands by
-        Redis."""
-
-        def handle_payload(self, _message):
-            """Leave it: it would stop this worker or kill a run, and systemd does either by a
-            signal."""
-
-        def handle_exception(self, job, *exc_info):
-            """Log why a message was refused, or how it failed."""
-            if isinstance(exc_info[1], Refused):
-                runs.refused(shown(job.origin), shown(job.id), exc_info[1])
-            elif not isinstance(exc_info[1], JobsError):        # which has said what is wrong
-                super().handle_exception(job, *exc_info)
-
-    return OurWorker
+    def handle_exception(self, job, *exc_info):
+        """Log why a message was refused, or how it failed."""
+        if isinstance(exc_info[1], Refused):
+            self.runs.refused(shown(job.origin), shown(job.id), exc_info[1])
+        elif not isinstance(exc_info[1], JobsError):        # which has said what is wrong
+            super().handle_exception(job, *exc_info)
 
 
 @contextmanager
 def _clear_words():
-    from redis.exceptions import RedisError
     try:
         yield
     except (RedisError, OSError) as error:
@@ -175,6 +141,5 @@ def _clear_words():
 
 
 def _redis(config, **how):
-    from redis import Redis
     return Redis.from_url(config.section("worker").redis, socket_connect_timeout=CONNECT_SECONDS,
                           **how)

@@ -219,13 +219,3 @@ def test_a_broker_lost_in_mid_run_loses_nothing(site, engine, crew):         # R
     # Celery's worker has found the broker again
     assert ended(site, "tick_normal") == ["ok"]
     assert (site.dug(), slots(site, "dig"), len(site.runs("dig"))) == (40, 1, 1)
-
-
-def test_the_engines_own_scheduler_gives_out_what_is_due(site, mode, crew):
-    mode.configure(site)
-    site.enable("dig", "tick_last")
-    crew(site, "--scheduler", small=f"jobs_lib.workers.{mode.mode}:MINUTE=1")
-    crew(site)
-    assert ended(site, "dig") == ["ok"]
-    assert ended(site, "tick_last") == ["ok"]
-    assert {row["trigger_type"] for row in site.runs()} == {"worker"}
