@@ -154,10 +154,10 @@ class Work:
                                  error=str(error))
             return 0
 
-    def due_rule(self) -> tuple[str, dict]:
+    def due_rule(self, by: str = "") -> tuple[str, dict]:
         """(SQL, values): the condition for rows to be taken now."""
         # a dry run has given no row its time
-        rule = f"{self.due.when} <= :now" if self.ctx.dry_run else self.due.timed
+        rule = f"{self.due.when} <= :now" if self.ctx.dry_run else f"{by}{self.due.timed}"
         return rule + self.also, {**self.due.values, **self.values}
 
     # One row

@@ -113,21 +113,3 @@ def test_every_statement_is_served_by_an_index(bench):     # R15
         words = [word.format(page=bench.folder / "page.html") for word in words]
         look_at(words[0], partial(bench.command, *words))
     assert wrong == {}
-
-
-@pytest.mark.slow
-def test_after_an_outage_the_oldest_are_taken_without_sorting_all(bench):     # R15
-    fill(bench)
-    bench.db.execute("UPDATE {failed_emails} SET status = 'pending', next_attempt_at = :past, "
-                     "finished_at = NULL WHERE user_id >= 9000", past=bench.ago(hours=1))
-    bench.bulk("users", [{"id": 9000 + at} for at in range(900)])
-    analyse(bench.db, ["failed_emails"])
-    heard: dict = {}
-    bench.on_statement = heard.setdefault
-    bench.run("retry_forwards", limit=5)
-    bench.on_statement = None
-    plans = {sql: str(bench.db.explain(sql, **values)) for sql, values in heard.items()
-             if sql.startswith("SELECT") and "FROM {failed_emails}" in sql and "ORDER BY" in sql}
-    assert plans
-    assert {sql: plan for sql, plan in plans.items() if "TEMP B-TREE" in plan
-            or "filesort" in plan} == {}

@@ -6,8 +6,11 @@ from collections import Counter
 
 import pytest
 
+from tests.queue.filling import BOTH, NOTICES, TABLE, owners
+from tests.queue.filling import fill as fill_mail
 from tests.support.hooks import SECRET
 from tests.support.many import fill
+from tests.support.plans import analyse
 from tests.support.product import ANSWERED, Response
 
 pytestmark = pytest.mark.slow
@@ -30,6 +33,33 @@ def crowd(bench):
 def delivery(bench, owner: int) -> dict:
     return {"user_id": owner, "webhook_id": owner, "event_id": "e", "payload": "{}",
             "created_at": bench.ago(hours=2)}
+
+
+@pytest.mark.parametrize("is_counted", [True, False])
+@pytest.mark.parametrize("job", [*BOTH, "retry_webhooks"])
+def test_where_more_is_due_than_a_page_nothing_sorts_it(crowd, job, is_counted):     # R15 R66
+    table, past = TABLE.get(job, "webhook_deliveries"), crowd.ago(hours=1)
+    if job in BOTH:
+        owners(crowd, [3])
+        fill_mail(crowd, job, 3, 3000, next_attempt_at=past)
+    else:
+        fill(crowd.db, table, {**delivery(crowd, FLOOD), "next_attempt_at": past}, 10_000)
+    if job == NOTICES:
+        fill_mail(crowd, job, 3, 1000, next_attempt_at=past, priority=0)
+    for number in range(100):                           # a few rows of each time
+        crowd.db.execute(f"UPDATE {{{table}}} SET next_attempt_at = :time WHERE id % 100 = :number",
+                         time=crowd.ago(minutes=90, seconds=number), number=number)
+    if is_counted or crowd.db.dialect.name == "mysql":
+        analyse(crowd.db, [table])
+    heard: dict = {}
+    crowd.on_statement = heard.setdefault
+    crowd.run(job, limit=5)
+    crowd.on_statement = None
+    plans = {sql: str(crowd.db.explain(sql, **values)) for sql, values in heard.items()
+             if f"FROM {{{table}}}" in sql and "ORDER BY" in sql and "GROUP BY" not in sql}
+    assert len(plans) > 1
+    assert {sql: plan for sql, plan in plans.items()
+            if "TEMP B-TREE" in plan or "filesort" in plan} == {}
 
 
 @pytest.mark.parametrize("is_timed", [True, False])
