@@ -102,8 +102,10 @@ class Ring:
 
     def _due(self, order: str, most: int, behind=START) -> list[dict]:
         """Rows that are due and may be taken, of owners behind that one."""
-        # `+`: where owners are looked for, by their index, and not by that of all times
-        rule, bound = self.work.due_rule("" if order == self.queue.time else "+")
+        # `+`: not by the index of times,
+        # where owners are looked for
+        by = "" if order == self.queue.time else "+"
+        rule, bound = self.work.due_rule(by)
         rule += f" AND priority = {URGENT}" if self.ahead else ""
         rule += " AND id NOT IN (:left)" if self.left else ""
         if behind is not START:
