@@ -17,7 +17,7 @@ from jobs_lib.errors import (
     UsageError,
 )
 from jobs_lib.launch.launch import open_session
-from jobs_lib.output.console import Output, folded, guard
+from jobs_lib.output.console import STDOUT, folded, guard
 from jobs_lib.paths import HOME
 
 TICK = "run-due"
@@ -77,7 +77,7 @@ def _main(argv: list[str], make_session) -> int:
         _flushed(sys.stdout)
         return FAILED
     except OSError as error:                 # a folder that may not be written, a full disk
-        if error.filename == Output.NAME:
+        if error.filename == STDOUT:
             _flushed(sys.stdout, silent=True)
         where = f"{error.filename}: " if error.filename else ""
         return _say(f"jobs.py: {where}{error.strerror or error}", FAILED)
@@ -136,7 +136,7 @@ def _flushed(stream, silent: bool = False) -> bool:
         # the rest has to go somewhere
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         if stream is sys.stdout and not silent and not isinstance(error, BrokenPipeError):
-            _say(f"jobs.py: {Output.NAME}: {getattr(error, 'strerror', None) or error}", FAILED)
+            _say(f"jobs.py: {STDOUT}: {getattr(error, 'strerror', None) or error}", FAILED)
         return False
 
 

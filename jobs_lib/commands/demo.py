@@ -76,10 +76,6 @@ def build(folder: str):
 class _Silent(Console):
     """Prints failures alone."""
 
-    def __init__(self, level: int) -> None:
-        super().__init__(level)
-        self.terminal = False
-
     def answer(self, text: str) -> None:
         """Keep it to itself."""
 

@@ -1,13 +1,9 @@
-"""What a person sees: nothing under cron, short lines and a progress bar on a terminal."""
+"""What a person sees: nothing under cron, short lines on a terminal."""
 from __future__ import annotations
 
 import os
 import sys
-import time
 
-BAR, LEAST_BAR = 24, 4           # columns
-REDRAW_SECONDS = 0.1
-CLEAR_LINE = "\r\x1b[K"
 SPACES = ("\n\t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
           "\u202f\u205f\u3000")
 # Printable by name, and nothing to be seen: default ignorable code points (UAX 44), which Python
@@ -16,6 +12,7 @@ HIDDEN_SIGNS = ("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-
                 "\ufff0-\ufff8\U000e0000-\U000e0fff]")
 # columns: of a terminal of unknown width, and as far as text is read well
 NARROW, WIDEST = 80, 100
+STDOUT = "standard output"
 
 # Stands for `ESC [` until the console writes it: no row can hold it, so that no row can colour
 # anything.
@@ -24,8 +21,8 @@ STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "
 
 
 class Console:
-    """Text on stdout, the bar and failures on stderr. `level`: -1 quiet, 0 only failures, as cron
-    wants it, 1 everything."""
+    """Text on stdout, failures on stderr. `level`: -1 quiet, 0 only failures, as cron wants it, 1
+    everything."""
 
     def __init__(self, level: int | None = None) -> None:
         guard()
@@ -33,9 +30,9 @@ class Console:
             if hasattr(stream, "reconfigure"):
                 # a stream without umlauts must not end a run
                 stream.reconfigure(errors="backslashreplace")
-        self.terminal = _is_terminal(sys.stderr) and os.environ.get("TERM", "dumb") != "dumb"
-        self.level = (1 if _is_terminal(sys.stdout) else 0) if level is None else level
-        self._drawn, self._last = False, 0.0
+        if level is None:
+            level = 1 if _is_terminal(sys.stdout) else 0
+        self.level = level
         self.samples: list = []
 
     def say(self, words: str = "") -> None:
@@ -49,64 +46,43 @@ class Console:
 
     def answer(self, text: str) -> None:
         """A table or a document that was asked for, on stdout as it is."""
-        self.wipe()
         print(text)
 
     def document(self, value) -> None:
         """The answer to `--json`; in ASCII on a terminal, since anybody may have written its
         texts."""
         import json
-        self.answer(json.dumps(value, ensure_ascii=_is_terminal(sys.stdout), default=str))
+        text = json.dumps(value, default=str,
+                          ensure_ascii=_is_terminal(sys.stdout))
+        self.answer(text)
 
     def fail(self, words: str) -> None:
         """One clear line on stderr: cron mails it."""
-        self.wipe()
         if self.level >= 0:
             sys.stdout.flush()          # where both go to one file, in the order of what was said
             print(folded(words, sys.stderr), file=sys.stderr)
-
-    def progress(self, name: str, done: int, total: int | None) -> None:
-        """Draw the bar, on a terminal only, at most ten times a second."""
-        now = time.monotonic()
-        if not self.terminal or self.level < 0 or (now - self._last < REDRAW_SECONDS and done
-                                                   != total):
-            return
-        self._last, self._drawn = now, True
-        line, width = f"{done:,} of {total:,}" if total else f"{done:,}", columns(sys.stderr) - 1
-        # the words are worth more than the bar
-        room = min(BAR, width - len(f"{name} [] {line}"))
-        if total and room >= LEAST_BAR:
-            full = room * min(done, total) // total
-            line = f"[{'#' * full}{'.' * (room - full)}] {line}"
-        # at once: it must not flicker
-        control(sys.stderr, CLEAR_LINE + visible(f"{name} {line}"[:width]))
-        sys.stderr.flush()
 
     def sample(self, title: str, rows: list[dict], note: str) -> None:
         """Keep what a dry run found; shown at its end, or inside its JSON."""
         self.samples.append({"step": title, "note": note, "rows": rows})
 
-    def wipe(self) -> None:
-        """Take the bar away, so that what follows begins on an empty line."""
-        if self._drawn:
-            control(sys.stderr, CLEAR_LINE)
-            sys.stderr.flush()
-            self._drawn = False
 
+class Output:
+    """A standard stream, whose name is in the error of a write to it: else that could be of any
+    file.
 
-class Terminal:
-    """A stream to a terminal that shows the characters of a text and obeys none of them.
-
-    A character that would move the cursor, reverse the writing or hide something is shown as
-    \\u001b, as JSON writes it.
+    A terminal shows the characters of a text and obeys none of them: what would move the cursor,
+    reverse the writing or hide something is shown as \\u001b, as JSON writes it.
     """
 
-    def __init__(self, stream) -> None:
-        self.bare = stream
+    def __init__(self, stream, name: str) -> None:
+        self.bare, self.name = stream, name
 
     def write(self, text: str) -> int:
-        """The text with nothing in it that a terminal obeys but line ends, and colours of ours."""
-        self.bare.write(visible(text))
+        """All of it; on a terminal with nothing in it that it obeys but line ends, and colours of
+        ours."""
+        shown = visible(text) if self.bare.isatty() else text
+        self._named(self.bare.write, shown)
         return len(text)
 
     def writelines(self, lines) -> None:
@@ -114,31 +90,15 @@ class Terminal:
         for line in lines:
             self.write(line)
 
-    def __getattr__(self, name: str):
-        return getattr(self.bare, name)
-
-
-class Output:
-    """Standard output, named by the error of a write to it: else that could be of any file."""
-
-    NAME = "standard output"
-
-    def __init__(self, stream) -> None:
-        self.bare = stream
-
-    def write(self, text: str) -> int:
-        """All of it, or an OSError with the name."""
-        return self._named(self.bare.write, text)
-
     def flush(self) -> None:
         """Flush the stream below."""
         self._named(self.bare.flush)
 
-    def _named(self, call, *arguments):
+    def _named(self, call, *arguments) -> None:
         try:
-            return call(*arguments)
+            call(*arguments)
         except OSError as error:
-            error.filename = error.filename or self.NAME
+            error.filename = error.filename or self.name
             raise
 
     def __getattr__(self, name: str):
@@ -146,18 +106,11 @@ class Output:
 
 
 def guard() -> None:
-    """From here on everything is written to a terminal through `Terminal`."""
-    for name in ("stdout", "stderr"):
+    """From here on everything is printed through `Output`."""
+    for name, words in (("stdout", STDOUT), ("stderr", "standard error")):
         stream = getattr(sys, name)
-        if _is_terminal(stream) and not isinstance(stream, Terminal):
-            setattr(sys, name, Terminal(stream))
-        elif name == "stdout" and stream is not None and not isinstance(stream, (Terminal, Output)):
-            sys.stdout = Output(stream)
-
-
-def control(stream, sequence: str) -> None:
-    """Write a sequence that the terminal obeys: only a constant of ours, and `visible` text."""
-    getattr(stream, "bare", stream).write(sequence)
+        if stream is not None and not isinstance(stream, Output):
+            setattr(sys, name, Output(stream, words))
 
 
 def visible(text: str) -> str:
@@ -170,7 +123,8 @@ def visible(text: str) -> str:
 def _escaped(text: str) -> str:
     import re
     text = re.sub(HIDDEN_SIGNS, lambda found: _escape(found[0]), text.replace("\r\n", "\n"))
-    return "".join(sign if sign.isprintable() or sign in SPACES else _escape(sign) for sign in text)
+    return "".join(sign if sign.isprintable() or sign in SPACES
+                   else _escape(sign) for sign in text)
 
 
 def _escape(sign: str) -> str:

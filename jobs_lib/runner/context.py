@@ -230,11 +230,10 @@ class Context:
         self._ports.sleep(seconds)
 
     def progress(self, done: int, total: int | None = None, **more) -> None:
-        """Report how far the run is: on a terminal at once, into its row every few seconds.
-        `more`: further numbers of the job's own."""
+        """Report how far the run is, into its row every few seconds. `more`: further numbers of
+        the job's own."""
         now = self._ports.monotonic()
         self.progressed = {"done": done, **({"total": total} if total is not None else {}), **more}
-        self._console.progress(self.job.name, done, total)
         if not self.dry_run and now - self._heartbeat_at >= PROGRESS_SECONDS:
             self._heartbeat_at = now
             history.record_heartbeat(self.db, self.run_id, self.clock(), self.progressed)
