@@ -60,7 +60,8 @@ class Console:
         """One clear line on stderr: cron mails it."""
         if self.level >= 0:
             sys.stdout.flush()          # where both go to one file, in the order of what was said
-            print(folded(words, sys.stderr), file=sys.stderr)
+            text = folded(words, sys.stderr)
+            print(text, file=sys.stderr)
 
     def sample(self, title: str, rows: list[dict], note: str) -> None:
         """Keep what a dry run found; shown at its end, or inside its JSON."""
