@@ -188,8 +188,10 @@ QUEUES: dict[str, tuple[str, tuple]] = {
 ATTEMPTS = ("kind item_id user_id began_at finished_at outcome code answer", tuple(
     ("forward", id, "@jane", -ago, -ago, outcome, code, answer)
     for id, ago, outcome, code, answer in (
-        (2, 6 * H + 4 * M, "retry", 451, GREYLISTED), (4, 6 * H + 1 * M, "retry", 451, GREYLISTED),
-        (5, 1 * H, "retry", 452, FULL), (11, 2 * D, "refused", 550, NO_SUCH_USER),
+        (2, 6 * H + 4 * M, "retry", 451, GREYLISTED),
+        (4, 6 * H + 1 * M, "retry", 451, GREYLISTED),
+        (5, 1 * H, "retry", 452, FULL),
+        (11, 2 * D, "refused", 550, NO_SUCH_USER),
         (900, 40 * D, "sent", 250, "2.0.0 Ok"))))       # its row is deleted by now
 TABLES = {**ACCOUNTS, **QUEUES, "attempts": ATTEMPTS}
 
