@@ -136,24 +136,6 @@ def user_name(number: int) -> str:
         return str(number)
 
 
-def shared(path: str, others) -> str | None:
-    """What else is in this folder, or around it, in words; None for a folder of its own.
-
-    `others`: (name, folder) of what must not meet it; this program is always among them.
-    """
-    ours = os.path.realpath(path)
-    if ours == os.sep:
-        return "that is the root of all folders"
-    for name, folder in (*others,
-                         ("the program's folder", os.path.dirname(os.path.abspath(__file__)))):
-        other = os.path.realpath(folder)
-        both = os.path.commonpath([ours, other])
-        if both in (ours, other):
-            how = "is" if ours == other else "is in" if both == other else "holds"
-            return f"that {how} {name} ({folder})"
-    return None
-
-
 def own(path: str) -> str:
     """`private`, for the folder that decides which run may work: NoAccess if it is another
     user's."""

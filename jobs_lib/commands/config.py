@@ -10,17 +10,25 @@
 """
 from __future__ import annotations
 
+import os
+import stat
 import sys
 
-from jobs_lib import catalogue
+from jobs_lib import catalogue, folders
 from jobs_lib.config import settings
-from jobs_lib.config.option_types import hide_password
+from jobs_lib.config.files import parse_ini
+from jobs_lib.config.loader import DOTENV, ENVIRONMENT, FILE, known_sections, options_of
+from jobs_lib.config.secrets import hide_password
 from jobs_lib.doctor.config import mistakes, rarely_meant
 from jobs_lib.errors import CONFIG, OK, ConfigError, UsageError
+from jobs_lib.output.config_example import config_ini, short_ini
 from jobs_lib.output.console import WIDEST, Paint, columns
 from jobs_lib.output.findings import in_full
 from jobs_lib.output.layout import wrapped
+from jobs_lib.runner.access import refuse_root
 from jobs_lib.text import counted, did_you_mean, one_of
+
+from ._arguments import SEEN, asked
 
 ROOM = 12           # columns, of what set an option
 ACTIONS = ("show", "check", "set", "example")
@@ -42,25 +50,16 @@ def run(args, make_session, config_path) -> int:
     unexpected = args.value if args.action == "show" else args.section
     if unexpected and args.action != "set":
         raise UsageError(f"config {args.action}: unexpected argument {unexpected!r}")
-    if args.action == "set" and not args.section:
-        raise UsageError("config set: expected SECTION.OPTION and a value, such as `config set "
-                         "mail.host mail.example.org`")
-    if args.json and args.action not in ("show", "check"):
-        raise UsageError(f"config {args.action}: --json goes with show and check only")
-    if args.short and args.action != "example":
-        raise UsageError(f"config {args.action}: --short goes with example only")
     broken: list[str] = []
     jobs = catalogue.load_all(broken)
     if args.action == "example":
-        from jobs_lib.output.config_example import config_ini, short_ini
         print(short_ini() if args.short else config_ini(jobs), end="")
         return OK
     session = make_session(config_path)
     if args.action == "check":
         return check(session, jobs, broken, args.json)
     if args.action == "set":
-        from ._config_set import change
-        return change(session, args.section, args.value, jobs)
+        return change(session, args.section or "", args.value, jobs)
     return show(session, jobs, args.section, args.json)
 
 
@@ -85,21 +84,18 @@ def check(session, jobs: list, broken: list[str], as_json: bool = False) -> int:
     return OK
 
 
+# Show
+
 def show(session, jobs: list, section: str | None, as_json: bool) -> int:
     """Print what holds, also where something is wrong with it; that ends as ConfigError."""
-    sections = {**settings.SECTIONS, **{job.name: settings.job_options(job) for job in jobs}}
-    if section is not None and section not in sections:
+    names = [*settings.SECTIONS, *(job.name for job in jobs), settings.TABLES]
+    if section is not None and section not in names:
         raise UsageError("config show: there is no section "
-                         f"[{section}]{did_you_mean(section, sections)}")
-    config, found = session.config, {}
-    for name, known in sections.items():
-        if section in (None, name):
-            found[name] = {option: _value(config, name, option, declared) for option,
-                           declared in known.items() if not declared.argument}
-    if section is None and (mapped := config.sources.values.get(settings.TABLES)):
-        found[settings.TABLES] = {ours: {"value": theirs, "origin": "file", "default": "",
-                                         "place": f"{config.path} line {line}"}
-                                  for ours, (theirs, line) in mapped.items()}
+                         f"[{section}]{did_you_mean(section, names)}")
+    config = session.config
+    found = {name: {option: _value(config, name, option, declared)
+                    for option, declared in _options(config, name)}
+             for name in names if section in (None, name)}
     if as_json:
         session.console.document({"path": config.path, "sections": found})
     else:
@@ -107,6 +103,14 @@ def show(session, jobs: list, section: str | None, as_json: bool) -> int:
     config.check([job for job in jobs if section in (None, job.name)],
                  [name for name in settings.SECTIONS if section in (None, name)])
     return OK
+
+
+def _options(config, section: str):
+    """(name, Option) of each that there is to see; of [tables], those with another name."""
+    for name, option in options_of(section).items():
+        is_set = section != settings.TABLES or config.written(section, name, option).text
+        if is_set and not option.argument:
+            yield name, option
 
 
 def _value(config, section: str, name: str, option) -> dict:
@@ -119,9 +123,8 @@ def _value(config, section: str, name: str, option) -> dict:
 
 
 def _fit_to_be_seen(text: str, option) -> str:
-    if option.kind.mask:
-        return option.kind.mask(text)
-    return hide_password(text) if "://" in text else text
+    mask = option.kind.mask or (hide_password if "://" in text else str)
+    return mask(text)
 
 
 def _shown(config, sections: dict) -> str:
@@ -131,11 +134,98 @@ def _shown(config, sections: dict) -> str:
     lines = [f"Configuration: {where}",
              "Left, what set it: a line of that file, .env, environment, --set, or default."]
     for name, options in sections.items():
-        lines += ["", f"[{name}]"]
+        lines += ["", f"[{name}]"] if options else []
         for option, found in options.items():
             line = found["place"].rpartition(" line ")[2]
-            origin = {"file": f"line {line}", ".env": f".env {line}"}.get(found["origin"],
-                                                                          found["origin"])
+            origin = {FILE: f"line {line}", DOTENV: f".env {line}"}.get(found["origin"],
+                                                                        found["origin"])
             lines += wrapped(f"{option} = {found['value']}", width, f"  {origin:<{ROOM}}",
                              " " * (ROOM + 6))
     return "\n".join(lines)
+
+
+# Set
+
+def change(session, where: str, value: str | None, jobs: list) -> int:
+    """Set SECTION.OPTION, or say in one sentence why not; then no file has changed."""
+    config, (section, _, name) = session.config, where.strip().partition(".")
+    mask = _option(section, name).kind.mask or str
+    refuse_root(config, f"config set {where} ...")
+    place = config.written(section, name, _option(section, name))
+    if place.origin in (DOTENV, ENVIRONMENT):
+        raise ConfigError(f"{place.place} wins over config.ini: change it there")
+    if value is None:
+        if mask is str:
+            raise UsageError(f"config set {where}: expected a value after it")
+        value = asked(where)
+        if not value.strip():                           # Enter alone
+            session.console.report(f"{where}: no value was given; nothing was changed.")
+            return OK
+    elif mask(value.strip()) != value.strip():
+        session.console.fail(f"{SEEN}: `jobs.py config set {where}`, which asks for the value.")
+    value = value.strip()
+    _refuse(config, section, name, value, jobs)
+    path = os.path.realpath(config.path)                # a link stays one
+    text = short_ini()
+    if config.sources.found:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            text = file.read()
+    private = mask(value) != value or not config.sources.found
+    folders.write(path, with_option(text, section, name, value),
+                  0o600 if private else stat.S_IMODE(os.stat(path).st_mode))
+    session.console.report(f"[{section}] {name} = {mask(value)} ({config.path})")
+    return OK
+
+
+def _option(section: str, name: str):
+    """What is known of it; UsageError for a section or an option that there is not."""
+    options = options_of(section)
+    if not (options and name):
+        raise UsageError(f"config set: expected SECTION.OPTION, such as mail.host, not {section!r}"
+                         f"{did_you_mean(section, known_sections())}")
+    if name not in options:
+        raise UsageError(f"config set: [{section}] has no option {name!r}"
+                         f"{did_you_mean(name, options)} (it has {', '.join(options)})")
+    return options[name]
+
+
+def _refuse(config, section: str, name: str, value: str, jobs: list) -> None:
+    """ConfigError with what would be wrong with this value and is not wrong already."""
+    if "\n" in value or "\r" in value:
+        raise ConfigError(f"[{section}] {name}: expected one line (nothing was changed)")
+    if config.sources.problems:                         # not in UTF-8, perhaps
+        raise ConfigError(*config.sources.problems)
+    before = {finding.what for finding in mistakes(config, jobs)}
+    after = mistakes(config.changed(FILE, {(section, name): value}), jobs)
+    if new := [finding.what for finding in after if finding.what not in before]:
+        raise ConfigError(*(f"{words} (nothing was changed)" for words in new))
+
+
+def with_option(text: str, section: str, name: str, value: str) -> str:
+    """config.ini with this option set: in its own line, below the comment that has its default, or
+    at the beginning of its section, which is added if it is missing. All else stays as it is."""
+    end = "\r\n" if "\r\n" in text else "\n"
+    lines = text.replace("\r\n", "\n").rstrip("\n").split("\n") if text else []
+    ini = parse_ini("\n".join(lines), "", [])
+    line, set_here = f"{name} = {value}".rstrip(), ini.values.get(section, {})
+    if name in set_here:
+        at = set_here[name][1]
+        lines[at - 1] = line
+        while at < len(lines) and (_is_comment(lines[at]) or lines[at][0] in " \t"):
+            if _is_comment(lines[at]):
+                at += 1
+            else:
+                del lines[at]                           # a value over several lines
+    elif section in ini.begins:
+        at = ini.begins[section]
+        following = min((head - 1 for head in ini.begins.values() if head > at), default=len(lines))
+        lines.insert(next((number + 1 for number in range(at, following)
+                           if lines[number].lstrip("#; ").startswith((f"{name} =", f"{name}="))),
+                          at), line)
+    else:
+        lines += [*([""] if lines else []), f"[{section}]", line]
+    return end.join([*lines, ""])
+
+
+def _is_comment(line: str) -> bool:
+    return line.strip()[:1] in ("", "#", ";")

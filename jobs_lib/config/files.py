@@ -6,63 +6,59 @@ from __future__ import annotations
 
 import os
 
-SHOWN = 60
-# no files, and read all the same: `<(...)`
-STREAMS = ("/dev/null", "/dev/stdin", "/dev/fd/", "/proc/self/fd/")
+from jobs_lib.records import namedtuple
+
+Ini = namedtuple("Ini", "values begins")
+Ini.__doc__ = """What a config.ini says.
+
+values  {section: {option: (text, line)}}
+begins  {section: the line on which it begins}
+"""
+LONGEST_NAME = 60
 
 
-def read_ini(path: str, problems: list[str], begins: dict | None = None) -> dict | None:
-    """What `parse_ini` finds in a file, or None when there is no such file."""
-    text = _text(path, problems)
-    return None if text is None else parse_ini(text, path, problems, begins)
-
-
-def parse_ini(text: str, path: str, problems: list[str], begins: dict | None = None) -> dict:
-    """{section: {option: (value, line number)}}. Adds to `problems`, and to `begins` the line on
-    which each section begins.
+def parse_ini(text: str, path: str, problems: list[str]) -> Ini:
+    """What is written there; `problems` gets a sentence for each line that makes no sense.
 
     `option = value`; comments have lines of their own and begin with `#` or `;`, so that both may
     stand in a password; a line that begins with a space goes on with the value before it.
     """
+    found = Ini({}, {})
     values: dict = {}
     section = option = None
-    stray: list[int] = []
+    stray = 0
     for number, line in enumerate(text.split("\n"), 1):
         words = line.strip()
         if not words or words[0] in "#;":
             continue
         if line[0] in " \t" and option:                          # a value goes on
-            value, first = values[section][option]
-            values[section][option] = (f"{value}\n{words}", first)
+            value, first = values[option]
+            values[option] = (f"{value}\n{words}", first)
         elif words[0] == "[" and words[-1] == "]":
             section, option = words[1:-1].strip(), None
-            values.setdefault(section, {})
-            if begins is not None:
-                begins.setdefault(section, number)
+            found.begins.setdefault(section, number)
+            values = found.values.setdefault(section, {})
         elif section is None:
-            stray.append(number)
+            stray = stray or number
         elif "=" not in words:
             problems.append(f"{path} line {number}: expected option = value in [{section}]")
             option = None
         else:
             name, _, value = words.partition("=")
             option = name.strip().lower()
-            if option in values[section]:
+            if option in values:
                 problems.append(f"[{section}] {shown_name(option)} is set twice ({path} lines "
-                                f"{values[section][option][1]} and {number}): keep one")
-            values[section][option] = (value.strip(), number)
+                                f"{values[option][1]} and {number}): keep one")
+            values[option] = (value.strip(), number)
     if stray:                                       # once, of a whole page that was pasted, too
-        more = f", {len(stray)} such lines" if len(stray) > 1 else ""
-        problems.append(f"{path} line {stray[0]}: expected a [section] first{more}")
-    return values
+        problems.append(f"{path} line {stray}: expected a [section] first")
+    return found
 
 
 def read_dotenv(path: str, problems: list[str]) -> dict:
     """{JOBS_...: (value, line number)} of a `.env` file. Adds to `problems`. Other variables are
     left alone."""
-    if not os.path.isfile(path):
-        return {}
-    text = _text(path, problems)
+    text = read_text(path, problems) if os.path.isfile(path) else None
     if text is None or "JOBS_" not in text:          # the web app's own: nothing in it is for us
         return {}
     try:
@@ -76,16 +72,13 @@ def read_dotenv(path: str, problems: list[str]) -> dict:
 
     values: dict = {}
     for binding in parse_stream(StringIO(text)):
-        written = binding.original.string
+        is_ours = binding.key and binding.key.startswith("JOBS_")
+        written = binding.original.string                   # with the empty lines before it
         line = binding.original.line + written[:len(written) - len(written.lstrip())].count("\n")
-        if binding.error or (binding.key and binding.value is None
-                             and binding.key.startswith("JOBS_")):
+        if binding.error or (is_ours and binding.value is None):
             problems.append(f"{path} line {line}: expected NAME=value; put a value with spaces or "
                             "quotes into 'single quotes'")
-        elif binding.key and binding.key.startswith("JOBS_"):
-            if binding.key in values:
-                problems.append(f"{shown_name(binding.key)} is set twice ({path} lines "
-                                f"{values[binding.key][1]} and {line}): keep one")
+        elif is_ours:
             values[binding.key] = (binding.value, line)
     return values
 
@@ -93,28 +86,21 @@ def read_dotenv(path: str, problems: list[str]) -> dict:
 def shown_name(name: str) -> str:
     """An option's name as it may be shown; what cannot be one is left out, since it may be a part
     of a secret."""
-    return name if name.replace(".", "", 1).isidentifier() and len(name) <= SHOWN else "(no name)"
+    is_name = name.replace(".", "", 1).isidentifier() and len(name) <= LONGEST_NAME
+    return name if is_name else "(no name)"
 
 
-def _text(path: str, problems: list[str]) -> str | None:
+def read_text(path: str, problems: list[str]) -> str | None:
     """The file's text with plain line ends, "" when it cannot be read, None when it is not
     there."""
     try:
-        if not os.path.isfile(path) and os.path.exists(path) and not path.startswith(STREAMS):
-            # to open a named pipe waits for its writer
-            problems.append(f"{path} is not a file: name your config.ini")
-            return ""
-        with open(path, "rb") as file:
-            data = file.read()
-        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+        with open(path, encoding="utf-8-sig") as file:
+            return file.read()
     except FileNotFoundError:
         return None
     except OSError as error:
         problems.append(f"{path} cannot be read: {error.strerror}")
     except UnicodeDecodeError as error:
-        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            where = "is in UTF-16"
-        else:
-            where = f"line {error.object[:error.start].count(10) + 1} is not in UTF-8"
-        problems.append(f"{path} {where}: save it as UTF-8")
+        line = error.object[:error.start].count(b"\n") + 1
+        problems.append(f"{path} line {line} is not in UTF-8: save it as UTF-8")
     return ""

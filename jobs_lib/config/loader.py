@@ -16,79 +16,70 @@ from jobs_lib.job import Job
 from jobs_lib.records import namedtuple
 
 from . import option_types, settings
-from .files import read_dotenv, read_ini, shown_name
+from .files import parse_ini, read_dotenv, read_text, shown_name
 from .option_types import Option
+from .secrets import hide_password
 
 PREFIX = "JOBS_"              # of the variables that are read
 CONFIG_VARIABLE = "JOBS_CONFIG"
+SET, ENVIRONMENT, DOTENV, FILE, DEFAULT = "--set", "environment", ".env", "file", "default"
+STRAY = ""                    # the section of what names none
 LONGEST_SHOWN = 60
-MOST_COMPARED = 20            # unknown names
 TABLE_NAME = Option(option_types.identifier, "", "")       # each option of [tables]
 
 Written = namedtuple("Written", "text origin place")
-Written.__doc__ = """What is set for an option: as text, by what, and where that is.
+Written.__doc__ = """What is set for an option: as text, by what, and where that is, in words.
 
-origin  `--set`, `environment`, `.env`, `file` or `default`        place  in words, for a message
+origin  SET, ENVIRONMENT, DOTENV, FILE or DEFAULT
 """
+Sources = namedtuple("Sources", "layers problems found")
+Sources.__doc__ = """What was read.
 
-
-class Sources:
-    """What was read.
-
-    values    {section: {option: (text, line)}} of config.ini
-    environ   {variable: text} of the process's environment, as far as its names are ours
-    dotenv    {variable: (text, line)} of .env
-    problems  lines and sections that make no sense
-    found     whether there is a config.ini
-    """
-
-    def __init__(self, values: dict, environ: dict, dotenv: dict, problems: list[str],
-                 found: bool) -> None:
-        self.values, self.environ, self.dotenv = values, environ, dotenv
-        self.problems, self.found = problems, found
+layers    {origin: {section: {option: (text, place)}}}, the first wins
+problems  lines and sections that make no sense
+found     whether there is a config.ini
+"""
 
 
 class Defaults(SimpleNamespace):
     """A job's own options where none is set: each is typed when it is asked for, since a tick asks
     for few of each job."""
 
-    def __init__(self, config: Config, section: str, job: Job) -> None:
-        super().__init__(_config=config, _section=section, _job=job, _known={})
+    def __init__(self, config: Config, job: Job) -> None:
+        super().__init__(_config=config, _job=job)
 
     def __getattr__(self, name: str):               # for what has no value yet
-        option = name.rstrip("_")                   # `from_`, see attribute()
-        if not self._known:
-            self._known.update(settings.job_options(self._job))
-        if option not in self._known:
-            raise AttributeError(f"[{self._section}] has no option {option}")
-        setattr(self, name, self._config.default(self._section, option, self._known))
-        return getattr(self, name)
+        known, option = settings.job_options(self._job), name.rstrip("_")      # `from_`
+        if option not in known:
+            raise AttributeError(f"[{self._job.name}] has no option {option}")
+        value = self._config.value(self._job.name, option, known)
+        setattr(self, name, value)
+        return value
 
 
 class Config:
     """What was read, and typed values of it. Sections are checked when first asked for."""
 
-    def __init__(self, path: str, sources: Sources, overrides: dict | None = None) -> None:
+    def __init__(self, path: str, sources: Sources) -> None:
         self.path, self.folder = path, os.path.dirname(os.path.abspath(path))
-        self.sources, self._overrides = sources, overrides or {}
+        self.sources = sources
         self._sections: dict = {}
 
     @property
     def is_overridden(self) -> bool:
         """Whether options were given by `--set`."""
-        return bool(self._overrides)
+        return bool(self.sources.layers[SET])
 
     def section(self, name: str) -> SimpleNamespace:
         """A shared section's values as attributes (`from_` for `from`). ConfigError lists what is
         wrong in it."""
-        return self.typed(name, settings.SECTIONS[name])
+        return self._typed(name, settings.SECTIONS[name])
 
     def job(self, job: Job) -> SimpleNamespace:
         """A job's own options, with `schedule`, `enabled` and `budget`."""
-        name = job.name
-        if name not in self._sections and not (self.sources.problems or self._has(name)):
-            self._sections[name] = Defaults(self, name, job)
-        return self._sections.get(name) or self.typed(name, settings.job_options(job))
+        if job.name not in self._sections and not (self.sources.problems or self._has(job.name)):
+            self._sections[job.name] = Defaults(self, job)
+        return self._typed(job.name, settings.job_options(job))
 
     def mode(self, job: Job) -> str:
         """Who runs it: cron, rq or celery."""
@@ -102,87 +93,51 @@ class Config:
         """`[tables]`: our table's name to theirs. ConfigError lists what is wrong."""
         if not self._has(settings.TABLES):
             return {}
-        from jobs_lib.database.schema import NAMES
-
-        typed = self.typed(settings.TABLES, dict.fromkeys(NAMES, TABLE_NAME))
-        found = {name: getattr(typed, name) for name in NAMES if getattr(typed, name)}
-        try:
-            prefix = self.section("core").prefix
-        except ConfigError:                     # reported with the other mistakes of that section
-            prefix = ""
-        names = {name: found.get(name, prefix + name) for name in NAMES}
-        if problems := self._doubled(found, names):
-            raise ConfigError(*problems)
-        return found
-
-    def _doubled(self, found: dict, names: dict) -> list[str]:
-        """Sentences: where two of our tables would be one of theirs; case is ignored."""
-        seen: dict = {}
-        problems = []
-        for ours, theirs in names.items():
-            other = seen.setdefault(theirs.lower(), ours)
-            if other != ours:
-                shown = ours if ours in found else other
-                place = self.written(settings.TABLES, shown, TABLE_NAME).place
-                problems.append(f"[{settings.TABLES}] {shown} = {names[shown]}: {other} and {ours} "
-                                f"cannot both have this name ({place})")
-        return problems
+        typed = vars(self._typed(settings.TABLES, options_of(settings.TABLES)))
+        return {ours: theirs for ours, theirs in typed.items() if theirs}
 
     def _has(self, section: str) -> bool:
         """Whether anything is set there: a run pays only for what is."""
-        start, sources = variable_name(section, ""), self.sources
-        return (bool(sources.values.get(section))
-                or any(name.startswith(start) for name in (*sources.environ, *sources.dotenv))
-                or any(overridden == section for overridden, _ in self._overrides))
+        return any(section in layer for layer in self.sources.layers.values())
 
     def written(self, section: str, name: str, option: Option) -> Written:
         """What is set for this option: `--set` over environment over `.env` over the file over the
         default."""
-        variable, sources = variable_name(section, name), self.sources
-        if (section, name) in self._overrides:
-            return Written(self._overrides[section, name], "--set", "--set")
-        if variable in sources.environ:
-            return Written(sources.environ[variable].strip(), "environment",
-                           f"environment variable {variable}")
-        if variable in sources.dotenv:
-            text, line = sources.dotenv[variable]
-            return Written(text, ".env", f"{self.folder}/.env line {line}")
-        if name in sources.values.get(section, {}):
-            text, line = sources.values[section][name]
-            return Written(text, "file", f"{self.path} line {line}")
-        return Written(self._default(section, option), "default", "default")
+        for origin, layer in self.sources.layers.items():
+            if name in layer.get(section, ()):
+                text, place = layer[section][name]
+                return Written(text, origin, place)
+        return Written(self._default(section, option), DEFAULT, DEFAULT)
+
+    def strays(self) -> list[str]:
+        """Variables of ours that name no section."""
+        found = [PREFIX + name.upper() for origin in (ENVIRONMENT, DOTENV)
+                 for name in self.sources.layers[origin].get(STRAY, ())]
+        return [name for name in found if name != CONFIG_VARIABLE]
 
     def secrets(self) -> list[tuple[Option, str]]:
-        """What is set for each option that holds a secret, those of jobs too."""
-        sections = {**settings.SECTIONS, **dict.fromkeys(catalogue.names(), settings.JOB_ALERTS)}
-        return [(option, self.written(section, name, option).text) for section,
-                options in sections.items()
-                for name, option in options.items() if option.kind.mask]
+        """What is set for each option that holds a secret."""
+        return [(option, self.written(section, name, option).text)
+                for section, name, option in settings.shared_options() if option.kind.mask]
 
     def _default(self, section: str, option: Option) -> str:
         """A persona that is not set writes from the service's own domain, under the name of [mail]
         from if it has one."""
-        name, _, local = option.default.rpartition("<")
-        if section != "personas" or not local.endswith(f"@{settings.LOCAL}>"):
+        if section != "personas":
             return option.default
-        address = local.replace(settings.LOCAL, self._mail("domain") or settings.LOCAL)
-        named = option_types.sender_name(self._mail("from"))
-        return f"{named or name.strip()} <{address}"
-
-    def _mail(self, name: str) -> str:
-        """An option of [mail] as text; "" of a wrong one, which [mail] itself reports."""
-        option = settings.SECTIONS["mail"][name]
-        text = self.written("mail", name, option).text
         try:
-            option.kind.parse(text)
-        except ValueError:
-            return ""
-        return text
+            domain = self.section("mail").domain
+        except ConfigError:                         # reported by itself
+            return option.default
+        sender = self.written("mail", "from", settings.SECTIONS["mail"]["from"]).text
+        name, _, address = option.default.rpartition(" <")
+        named = sender.rpartition("<")[0].strip() or name
+        return f"{named} <{address.replace(settings.LOCAL, domain)}"
 
     def resolved(self, value, option: Option):
         """A path counts from the file's folder; other values, URLs in place of a path too, are left
         as they are."""
-        if value and option.kind.name.startswith("path") and "://" not in value:
+        if value and option.kind.is_path and "://" not in value:
             return os.path.normpath(os.path.join(self.folder, os.path.expanduser(value)))
         return value
 
@@ -197,18 +152,27 @@ class Config:
             # a line that makes no sense is reported by each of them
             raise ConfigError(*dict.fromkeys(found))
 
+    def changed(self, origin: str, values: dict) -> Config:
+        """A copy with {(section, option): text} over what is set in one place."""
+        layer = {section: dict(options)
+                 for section, options in self.sources.layers[origin].items()}
+        for (section, name), text in values.items():
+            layer.setdefault(section, {})[name] = (text, origin)
+        layers = {**self.sources.layers, origin: layer}
+        return Config(self.path, self.sources._replace(layers=layers))
+
     def with_overrides(self, words: list[str], job: Job | None) -> Config:
         """A copy under `--set OPTION=VALUE` (of the job) and `--set SECTION.OPTION=VALUE`. Raises
         UsageError, and ConfigError for a value that cannot be."""
-        overrides = dict(self._overrides)
+        overrides: dict = {}
         for word in words:
             name, equals, value = word.partition("=")
             section, dot, option = name.strip().partition(".")
             if not dot:
                 section, option = job.name if job else "", section
-            known = _options_of(section, job)
+            known = options_of(section)
             if not equals or option not in known:
-                raise UsageError(_wrong_override(section, option, known, job, bool(equals)))
+                raise UsageError(_wrong_override(section, option, known))
             mask = known[option].kind.mask
             if mask and mask(value.strip()) != value.strip():
                 raise UsageError(f"--set {section}.{option}: a secret in a command line is seen by "
@@ -216,14 +180,14 @@ class Config:
                                  f"{variable_name(section, option)} in .env, or {option} in "
                                  "config.ini")
             overrides[section, option] = value.strip()
-        changed, wrong = Config(self.path, self.sources, overrides), []
-        for section, option in overrides:           # whether or not the job reads them
-            wrong += _problems(changed.value, section, option, _options_of(section, job))
+        changed = self.changed(SET, overrides)
+        wrong = [problem for section, name in overrides         # whether or not the job reads them
+                 for problem in _problems(changed.value, section, name, options_of(section))]
         if wrong:
             raise ConfigError(*wrong)
         return changed
 
-    def typed(self, section: str, known: dict) -> SimpleNamespace:
+    def _typed(self, section: str, known: dict) -> SimpleNamespace:
         """A section's values by what is `known` of its options. ConfigError lists what is wrong in
         it."""
         if section in self._sections:
@@ -232,7 +196,9 @@ class Config:
         problems = [*self.sources.problems, *self._unknown_options(section, known)]
         for name in known:
             try:
-                setattr(typed, attribute(name), self.value(section, name, known))
+                # `from` is a word of the language
+                attribute = "from_" if name == "from" else name
+                setattr(typed, attribute, self.value(section, name, known))
             except ConfigError as error:
                 problems += error.problems
         if problems:
@@ -243,38 +209,25 @@ class Config:
     def value(self, section: str, name: str, known: dict):
         """One of the section's `known` options; ConfigError when what is set makes no sense."""
         option = known[name]
-        value = self.written(section, name, option)
-        if option.argument and value.origin not in ("--set", "default"):
+        text, origin, place = self.written(section, name, option)
+        if option.argument and origin not in (SET, DEFAULT):
             raise ConfigError(f"[{section}] {name} is about one run, and no option: take it out "
-                              f"({value.place}), and give it by hand: jobs.py {section} --set "
+                              f"({place}), and give it by hand: jobs.py {section} --set "
                               f"{name}=VALUE")
         try:
-            _refuse_lines(value, option, known)
-            return self.resolved(option.kind.parse(value.text), option)
+            if "\n" in text and not option.kind.lines:
+                raise ValueError("goes on in the next line, since that begins with a space; "
+                                 "expected one line")
+            return self.resolved(option.kind.parse(text), option)
         except ValueError as error:
-            raise ConfigError(f"[{section}] {name} = {_shown(value.text, option)}: "
-                              f"{error}{_hint(value.text)} ({value.place})") from None
-
-    def default(self, section: str, name: str, known: dict):
-        """The same of an option that is known not to be set."""
-        option = known[name]
-        try:
-            return self.resolved(option.kind.parse(option.default), option)
-        except ValueError:
-            return self.value(section, name, known)         # which raises what is wrong
+            raise ConfigError(f"[{section}] {name} = {_shown(text, option)}: "
+                              f"{error}{_hint(text)} ({place})") from None
 
     def _unknown_options(self, section: str, known: dict) -> list[str]:
-        sources, start = self.sources, variable_name(section, "")
-        unknown = [(name, f"{self.path} line {line}")
-                   for name, (_, line) in sources.values.get(section, {}).items()
-                   if name not in known]
-        unknown += [(variable[len(start):].lower(), f"variable {variable}")
-                    for variable in (*sources.environ, *sources.dotenv)
-                    if variable.startswith(start) and not _of_longer_section(variable, start)
-                    and variable not in {variable_name(section, name) for name in known}]
-        near = _nearest([name for name, _ in unknown], known)
-        return [f"[{section}] {shown_name(name)}: there is no such option{near.get(name, '')} "
-                f"({place})" for name, place in unknown]
+        return [f"[{section}] {shown_name(name)}: there is no such option{_near(name, known)} "
+                f"({place})"
+                for layer in self.sources.layers.values()
+                for name, (_, place) in layer.get(section, {}).items() if name not in known]
 
 
 def for_app(path: str | None) -> Config:
@@ -294,29 +247,40 @@ def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
     named = path or environ.get(CONFIG_VARIABLE)
     path = named or os.path.join(beside, "config.ini")
     problems: list[str] = []
-    begins: dict = {}
-    values = read_ini(path, problems, begins)
-    if values is None and named:
+    text = read_text(path, problems)
+    if text is None and named:
         raise ConfigError(f"there is no file {path}: name your config.ini by --config or "
                           f"{CONFIG_VARIABLE}")
-    folder = os.path.dirname(os.path.abspath(path))
-    dotenv = read_dotenv(os.path.join(folder, ".env"), problems)
+    ini = parse_ini(text or "", path, problems)
+    dotenv = os.path.join(os.path.dirname(os.path.abspath(path)), ".env")
     known = known_sections()
-    unknown = [section for section in values or () if section not in known]
-    near = _nearest(unknown, known)
-    problems += [f"[{section}]: there is no such section{near.get(section, '')} "
-                 f"({path} line {begins[section]})" for section in unknown]
-    ours = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
-    return Config(path, Sources(values or {}, ours, dotenv, problems, values is not None))
+    problems += [f"[{section}]: there is no such section{_near(section, known)} "
+                 f"({path} line {line})"
+                 for section, line in ini.begins.items() if section not in known]
+    layers = {
+        SET: {},
+        ENVIRONMENT: _by_section(known, {
+            name: (text.strip(), f"environment variable {name}")
+            for name, text in environ.items() if name.startswith(PREFIX)}),
+        DOTENV: _by_section(known, {
+            name: (text, f"{dotenv} line {line}")
+            for name, (text, line) in read_dotenv(dotenv, problems).items()}),
+        FILE: {section: {name: (text, f"{path} line {line}")
+                         for name, (text, line) in values.items()}
+               for section, values in ini.values.items() if values}}
+    return Config(path, Sources(layers, problems, text is not None))
 
 
-def _nearest(unknown: list[str], known) -> dict:
-    """{unknown name: `; did you mean ...?`} of the first few: to compare a whole page that was
-    pasted would take minutes."""
-    if not unknown:
-        return {}
-    from jobs_lib.text import did_you_mean
-    return {name: did_you_mean(name, known) for name in unknown[:MOST_COMPARED]}
+def _by_section(known: list[str], variables: dict) -> dict:
+    """{section: {option: what it is}} of {JOBS_SECTION_OPTION: what it is}. Of two sections the
+    longer: JOBS_EXPORT_ACCOUNTS_BUDGET is none of [export]."""
+    found: dict = {}
+    for variable, written in variables.items():
+        words = variable[len(PREFIX):].lower()
+        section = max((name for name in known if words.startswith(f"{name}_")), key=len,
+                      default=STRAY)
+        found.setdefault(section, {})[words[len(section):].lstrip("_")] = written
+    return found
 
 
 def known_sections() -> list[str]:
@@ -324,21 +288,19 @@ def known_sections() -> list[str]:
     return [*settings.SECTIONS, settings.TABLES, *catalogue.names()]
 
 
+def options_of(section: str) -> dict:
+    """{option: what is known of it} of any section; {} where there is none of this name."""
+    if section == settings.TABLES:
+        from jobs_lib.database.schema import NAMES
+        return dict.fromkeys(NAMES, TABLE_NAME)
+    if section in catalogue.names():
+        return settings.job_options(catalogue.load(section))
+    return settings.SECTIONS.get(section, {})
+
+
 def variable_name(section: str, option: str) -> str:
     """`JOBS_MAIL_HOST` for `[mail] host`."""
     return f"{PREFIX}{section}_{option}".upper()
-
-
-def _of_longer_section(variable: str, start: str) -> bool:
-    """Whether it belongs to a job whose name begins with the section's:
-    JOBS_EXPORT_ACCOUNTS_BUDGET, not [export]."""
-    longer = (variable_name(name, "") for name in known_sections())
-    return any(len(other) > len(start) and variable.startswith(other) for other in longer)
-
-
-def attribute(option: str) -> str:
-    """What its value is called in Python, where `from` is a word of the language."""
-    return "from_" if option == "from" else option
 
 
 def _problems(ask, *args) -> list[str]:
@@ -349,42 +311,20 @@ def _problems(ask, *args) -> list[str]:
     return []
 
 
-def _options_of(section: str, job: Job | None) -> dict:
-    if job and section == job.name:
-        return settings.job_options(job)
-    if section in catalogue.names():
-        return settings.job_options(catalogue.load(section))
-    return settings.SECTIONS.get(section, {})
+def _near(name: str, known) -> str:
+    from jobs_lib.text import did_you_mean  # loaded only where something is wrong already
+    return did_you_mean(name, known)
 
 
-def _wrong_override(section: str, option: str, known: dict, job: Job | None, given: bool) -> str:
-    from jobs_lib.text import did_you_mean
-
-    if not section:
-        return f"--set {shown_name(option)}: expected SECTION.OPTION=VALUE, such as core.budget=2m"
-    name = ("" if job and section == job.name else f"{shown_name(section)}.") + shown_name(option)
+def _wrong_override(section: str, option: str, known: dict) -> str:
+    start = f"--set {shown_name(section)}.{shown_name(option)}"
     if not known:
-        near = did_you_mean(section, [*settings.SECTIONS, *catalogue.names()])
-        return f"--set {name}: there is no section [{shown_name(section)}]{near}"
-    if not option or not (given or option in known):
-        return (f"--set {name}: expected OPTION=VALUE of this job, or SECTION.OPTION=VALUE, such "
-                "as core.budget=2m")
-    if option not in known:
-        names = sorted(known, key=settings.JOB_OPTIONS.__contains__)    # its own first
-        near = did_you_mean(option, names)
-        return f"--set {name}: [{section}] has no such option{near} (it has {', '.join(names)})"
-    return f"--set {name}: expected {name}=VALUE"
-
-
-def _refuse_lines(value: Written, option: Option, known: dict) -> None:
-    """A line that begins with a space continues the value before it, which is rarely meant."""
-    more = value.text.split("\n")[1:]
-    if more and (not option.kind.lines or any(line.partition("=")[0].strip().lower() in known
-                                              for line in more)):
-        if value.origin != "file":
-            raise ValueError("expected one line")
-        raise ValueError("goes on in the next line, since that begins with a space; expected one "
-                         "line")
+        near = _near(section, known_sections())
+        return f"{start}: there is no section [{shown_name(section)}]{near}"
+    if not option or option in known:
+        return f"{start}: expected OPTION=VALUE of this job, or SECTION.OPTION=VALUE"
+    near = _near(option, sorted(known, key=settings.JOB_OPTIONS.__contains__))
+    return f"{start}: [{section}] has no such option{near} (it has {', '.join(known)})"
 
 
 def _shown(text: str, option: Option) -> str:
@@ -393,7 +333,7 @@ def _shown(text: str, option: Option) -> str:
     if option.kind.mask:
         return "..."
     text = text.partition("\n")[0]
-    text = option_types.hide_password(text) if "@" in text and ":" in text else text
+    text = hide_password(text) if "@" in text and ":" in text else text
     return repr(text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "...")
 
 

@@ -1,10 +1,41 @@
-"""The secrets of a configuration, so that no text that is stored or shown contains one."""
+"""The secrets of a configuration: what of them may be shown, and which texts are to be kept out of
+all that is stored or shown."""
 from __future__ import annotations
 
-from .option_types import STARS, hide_password, private_url
-
+STARS = "********"
 SHORTEST_SECRET = 6          # a shorter value is a word that occurs anywhere
 SHORTEST_KEY = 16            # in a path, among words such as `webhook`
+
+
+def hide_all(value: str) -> str:
+    """Stars, which do not show the value's length."""
+    return STARS if value else ""
+
+
+def hide_password(value: str) -> str:
+    """A URL with everything but its password; where it is no URL, too little is shown rather than
+    too much."""
+    scheme, slashes, rest = value.partition("://")
+    if not slashes:
+        scheme, rest = "", value
+    login, at, server = rest.rpartition("@")
+    address, mark, query = server.partition("?")
+    if "pass" in query.lower() or "secret" in query.lower():
+        server = f"{address}{mark}{STARS}"
+    user, colon, _ = login.partition(":")
+    host, _, port = server.partition("/")[0].rpartition(":")
+    if colon:
+        login = f"{user}:{STARS}"
+    elif host and not at and not port.isdecimal():      # the host was forgotten: user:password
+        server = f"{host}:{STARS}"
+    return f"{scheme}{slashes}{login}{at}{server}"
+
+
+def hide_path(value: str) -> str:
+    """The host of a URL, and nothing behind it: that is as good as a password."""
+    scheme, slashes, rest = value.partition("://")
+    host = rest.partition("/")[0].rpartition("@")[2]
+    return f"{scheme}{slashes}{host}/{STARS}" if slashes else hide_all(value)
 
 
 def secrets(config) -> list[str]:
@@ -28,15 +59,11 @@ def redacted(text: str, hidden: list[str]) -> str:
 def _parts(mask, text: str) -> list[str]:
     """The password in a URL; of a URL that is secret itself all of it, what is behind the host, and
     the key in that."""
-    if mask is hide_password:
-        return [_password(text)]
-    if mask is not private_url.mask:
+    rest = text.partition("://")[2]
+    if mask is hide_password:               # all before the last @, as the MySQL dialect reads it
+        return [rest.rpartition("@")[0].partition(":")[2]]
+    if mask is hide_all:
         return [text]
-    path = text.partition("://")[2].partition("/")[2]
-    keys = [path, *path.replace("?", "/").replace("=", "/").split("/")]
-    return [text, *(part for part in keys if len(part) >= SHORTEST_KEY)]
-
-
-def _password(url: str) -> str:
-    """`user:password@` is all before the last `@`, as the MySQL dialect reads it."""
-    return url.partition("://")[2].rpartition("@")[0].partition(":")[2]
+    path = rest.partition("/")[2]
+    keys = path.replace("?", "/").replace("=", "/").split("/")
+    return [text, path, *(part for part in keys if len(part) >= SHORTEST_KEY)]

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 
 from jobs_lib.errors import ConfigError
-from jobs_lib.folders import shared
+from jobs_lib.paths import HOME
 
 FOLDERS = (("spool", "dir"), ("core", "state_dir"), ("core", "log_dir"), ("archive", "store"),
            ("export", "dir"))
-ADVICE = {"archive": "archives a folder of their own", "export": "exports a folder of their own",
-          "spool": "the spool a folder of its own"}
-DATABASE = "[core] database"        # what the file of an SQLite database is called in `files`
+PROGRAM = ("the program's folder", os.path.join(HOME, "jobs_lib"))
 
 
 def misplaced(section_of, section: str, option: str, files=()) -> str | None:
@@ -21,15 +19,22 @@ def misplaced(section_of, section: str, option: str, files=()) -> str | None:
     `section_of("core")` has a section's values; `files`: (name, path) of what else must not be in
     it.
     """
-    paths = {}
-    for pair in FOLDERS:
-        try:                                # noqa: SIM105  contextlib is not loaded otherwise
-            paths[pair] = getattr(section_of(pair[0]), pair[1])
-        except ConfigError:                 # reported to the job that needs that section
-            pass
-    local = {pair: path for pair, path in paths.items() if path and "://" not in path}
-    path = local.pop((section, option), None)
-    wrong = path and shared(path, [(f"[{of}] {name}", other)
-                                   for (of, name), other in local.items()]
-                           + [(name, file) for name, file in files if os.path.isabs(file)])
-    return wrong and f"[{section}] {option} = {path}: {wrong}; give {ADVICE[section]}"
+    path = getattr(section_of(section), option)
+    if not os.path.isabs(path):
+        return None
+    others = [PROGRAM, *files]
+    for of, name in FOLDERS:
+        if (of, name) != (section, option):
+            try:
+                others.append((f"[{of}] {name}", getattr(section_of(of), name)))
+            except ConfigError:             # reported to the job that needs that section
+                continue
+    ours = os.path.realpath(path)
+    for name, folder in others:
+        other = os.path.realpath(folder)
+        both = os.path.commonpath([ours, other])
+        if os.path.isabs(folder) and both in (ours, other):
+            how = "is" if ours == other else "is in" if both == other else "holds"
+            return (f"[{section}] {option} = {path}: that {how} {name} ({folder}); give it a "
+                    "folder of its own")
+    return None

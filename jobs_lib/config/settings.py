@@ -9,9 +9,10 @@ from jobs_lib.job import CRON, MODES
 
 from . import option_types as kind
 from .option_types import Option
+from .secrets import hide_password
 
 LOCAL = "localhost"             # until the service has a domain
-_BUDGET = kind.limited(kind.duration, "1s", "1d")
+_BUDGET = kind.span("1s", "1d")
 _LIMIT = kind.optional(kind.integer(1, 10_000_000))
 
 # Quota: replies that speak of the sending account's limit and not of this recipient. Every further
@@ -40,15 +41,18 @@ def _archive_store(value: str) -> str:
     if value.strip().lower() == "off":          # as everywhere else; a folder of that name is ./off
         return ""
     if "://" not in value:
-        return kind.folder.parse(value)
+        return kind.path.parse(value)
     from jobs_lib.ports.storage.store import parse_url
     kind.check_port(value)
     parse_url(value)                # its form alone, reported with all other mistakes
     return value
 
 
-_STORE = kind.or_empty(kind.Kind("path of a folder, ftps URL, or off", _archive_store,
-                                 mask=kind.hide_password))
+_STORE = kind.or_empty(kind.Kind(_archive_store, mask=hide_password, is_path=True))
+_REDIS = kind.service("redis://host:6379/0, rediss://... or unix:///path/redis.sock",
+                      "redis://", "rediss://", "unix://")
+_BROKER = kind.service("amqp://user:password@host:5672//, amqps://..., or redis://host:6379/0",
+                       "amqp://", "amqps://", "redis://", "rediss://")
 
 SECTIONS = {
     "core": {
@@ -59,9 +63,9 @@ SECTIONS = {
             "(docs/security.md)."),
         "prefix": Option(kind.identifier, "",
                          "Put before the name of every table, for a database shared with others."),
-        "state_dir": Option(kind.folder, "var/state",
+        "state_dir": Option(kind.path, "var/state",
                             "Locks and this installation's identity; private, never emptied."),
-        "log_dir": Option(kind.folder, "var/log", "One file of JSON lines for each job."),
+        "log_dir": Option(kind.path, "var/log", "One file of JSON lines for each job."),
         "timezone": Option(kind.timezone, "UTC", "The zone that schedules are written in, e.g. "
                            "Europe/Berlin. Times in the database are always UTC."),
         "lock": Option(kind.choice("file", "database"), "file",
@@ -72,10 +76,10 @@ SECTIONS = {
                        "(docs/workers.md)."),
         "budget": Option(_BUDGET, "4m", "How long one `run-due` may work: a minute less than the "
                          "time after which your host kills a process."),
-        "grace": Option(kind.limited(kind.duration, "1s", "1h"), "30s",
+        "grace": Option(kind.span("1s", "1h"), "30s",
                         "A run that hangs this long past its budget is ended."),
         "max_clock_jump": Option(
-            kind.optional(kind.limited(kind.duration, "1h", "366d")), "1d",
+            kind.optional(kind.span("1h", "366d")), "1d",
             "After a larger jump of the clock, or so long without a run, nothing is deleted or "
             "given up by its age for three days (docs/failures.md). off: always trusted."),
         "app_url": Option(kind.or_empty(kind.url), "",
@@ -85,14 +89,14 @@ SECTIONS = {
             "Empty: made once, in state_dir/secret. Keep it when you move to another host."),
     },
     "spool": {
-        "dir": Option(kind.folder, "var/spool",
+        "dir": Option(kind.path, "var/spool",
                       "The folder with the raw messages that `raw_path` names."),
     },
     "mail": {
         "transport": Option(kind.choice("smtp", "maildir"), "smtp",
                             "smtp sends by your relay; maildir writes into a local folder, to try "
                             "things out."),
-        "maildir": Option(kind.folder, "var/maildir", "The folder for transport = maildir."),
+        "maildir": Option(kind.path, "var/maildir", "The folder for transport = maildir."),
         "host": Option(kind.host, "localhost", "The relay's name."),
         "port": Option(kind.integer(1, 65535), "587",
                        "587 is for starttls, 465 for tls, 25 for none."),
@@ -101,7 +105,7 @@ SECTIONS = {
                            "name."),
         "username": Option(kind.text, "", "Empty: no login."),
         "password": Option(kind.secret, "", "Never sent in clear, except to this machine itself."),
-        "ca_file": Option(kind.or_empty(kind.file), "", "The authority that signed the relay's "
+        "ca_file": Option(kind.or_empty(kind.path), "", "The authority that signed the relay's "
                           "certificate, if the system does not know it."),
         "from": Option(
             kind.or_empty(kind.sender), "",
@@ -139,7 +143,7 @@ SECTIONS = {
                         "an archive."),
         "keep": Option(kind.optional(kind.duration), "2555d",
                        "An archive older than this is removed from the store. off: never."),
-        "ca_file": Option(kind.or_empty(kind.file), "", "The authority that signed the FTPS "
+        "ca_file": Option(kind.or_empty(kind.path), "", "The authority that signed the FTPS "
                           "server's certificate, if the system does not know it."),
     },
     "dns": {
@@ -160,32 +164,32 @@ SECTIONS = {
                            "The public key (p=) that a TXT record may hold at that name instead."),
         "ownership_prefix": Option(kind.text, "porter-verify=", "Before a domain's token in the "
                                    "TXT record that proves whose it is."),
-        "timeout": Option(kind.limited(kind.duration, "1s", "1m"), "5s",
+        "timeout": Option(kind.span("1s", "1m"), "5s",
                           "For one question, all name servers and repeats together."),
     },
     "notifications": {
-        "templates": Option(kind.or_empty(kind.folder), "", "A folder with templates of your own: "
+        "templates": Option(kind.or_empty(kind.path), "", "A folder with templates of your own: "
                             "a file there takes the place of ours of the same name."),
     },
     "export": {
-        "dir": Option(kind.folder, "var/exports", "Where exports wait to be downloaded: a private "
+        "dir": Option(kind.path, "var/exports", "Where exports wait to be downloaded: a private "
                       "folder of their own, never below the web root."),
-        "url": Option(kind.or_empty(kind.ascii_url), "",
+        "url": Option(kind.or_empty(kind.url), "",
                       "The page of your app that gives out an export; the token follows, as ?t=... "
                       "Empty: [core] app_url and /export."),
         "keep": Option(kind.duration, "7d",
                        "How long a finished export can be downloaded; then its file is deleted."),
     },
     "webhooks": {
-        "timeout": Option(kind.limited(kind.duration, "1s", "5m"), "15s",
+        "timeout": Option(kind.span("1s", "5m"), "15s",
                           "For one request, from the look-up of the name to the end of the "
                           "answer."),
         "allow_networks": Option(
             kind.several(kind.network, least=0), "", "Networks that endpoints may be in although "
             "they are not public, e.g. 10.1.0.0/16: anyone with an endpoint can reach them."),
-        "ca_file": Option(kind.or_empty(kind.file), "", "Further authorities that sign endpoints' "
+        "ca_file": Option(kind.or_empty(kind.path), "", "Further authorities that sign endpoints' "
                           "certificates."),
-        "outbox": Option(kind.or_empty(kind.folder), "",
+        "outbox": Option(kind.or_empty(kind.path), "",
                          "To try things out: a folder that takes requests as files; nothing is "
                          "sent, and each counts as delivered."),
     },
@@ -197,7 +201,7 @@ SECTIONS = {
         "ping_url": Option(
             kind.or_empty(kind.private_url), "", "Called at the end of each `run-due`: a service "
             "such as healthchecks alerts you when the calls stop, since cron has."),
-        "timeout": Option(kind.limited(kind.duration, "1s", "1m"), "5s",
+        "timeout": Option(kind.span("1s", "1m"), "5s",
                           "How long such a call may take."),
         "after_failures": Option(kind.integer(1, 1000), "3",
                                  "Alert after this many consecutive failures of a job."),
@@ -210,14 +214,14 @@ SECTIONS = {
                          "Repeat the alert of a problem that lasts this long."),
     },
     "status": {
-        "page": Option(kind.or_empty(kind.file), "", "The status page, written after each run of "
+        "page": Option(kind.or_empty(kind.path), "", "The status page, written after each run of "
                        "check_jobs, such as ../public_html/status.html. It is safe to publish."),
     },
     "worker": {
-        "redis": Option(kind.redis, "redis://localhost:6379/0",
+        "redis": Option(_REDIS, "redis://localhost:6379/0",
                         "RQ's Redis: also redis://user:password@host:6379/0, rediss://... or "
                         "unix:///path/redis.sock."),
-        "broker": Option(kind.broker, "amqp://guest:guest@localhost:5672//",
+        "broker": Option(_BROKER, "amqp://guest:guest@localhost:5672//",
                          "Celery's broker: RabbitMQ, or redis://..."),
         "queues": Option(kind.identifier, "jobs", "What the names of the queues begin with; two "
                          "installations on one broker need two."),
@@ -227,14 +231,14 @@ MEANINGS = {
     "core": "What every job needs: where the data is, and how long a run may last.",
     "spool": "Raw messages on disk.",
     "mail": "How mail leaves.",
-    "dns": "Which DNS records a user's own domain needs, and who is asked. Empty: not checked.",
     "personas": "Who signs what the service writes to its users; else at [mail] domain.",
-    "notifications": "What is written to users: your own texts.",
     "archive": "Where audit rows go before they are deleted.",
-    "status": "Files that show the status (docs/status.md).",
-    "alerts": "When something needs you: who is alerted, and how.",
+    "dns": "Which DNS records a user's own domain needs, and who is asked. Empty: not checked.",
+    "notifications": "What is written to users: your own texts.",
     "export": "Where users download what is stored about them, and for how long.",
     "webhooks": "How requests to the endpoints of users leave.",
+    "alerts": "When something needs you: who is alerted, and how.",
+    "status": "Files that show the status (docs/status.md).",
     "worker": "Where the workers of RQ or Celery get their work from.",
     "tables": "For a database that exists already: our_table = its_table, a table or a view, a "
     "line for each that has another name there (docs/adoption.md).",

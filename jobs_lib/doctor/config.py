@@ -5,9 +5,9 @@ import re
 from contextlib import suppress
 
 from jobs_lib.config import settings
-from jobs_lib.config.loader import CONFIG_VARIABLE, Config, known_sections, variable_name
+from jobs_lib.config.loader import Config, variable_name
 from jobs_lib.config.option_types import show_duration
-from jobs_lib.config.separate_folders import DATABASE, misplaced
+from jobs_lib.config.separate_folders import misplaced
 from jobs_lib.database import dialects
 from jobs_lib.errors import ConfigError, DatabaseError
 from jobs_lib.hostnames import LOCAL, LOOPBACK
@@ -89,8 +89,8 @@ def _wrong_database(config: Config):
 
 def _shared_folders(config: Config):
     """A folder from which files are removed, and that something else uses too; each pair once."""
-    files = [(DATABASE, dialects.file_of(config.section("core").database, config.folder)),
-             ("the configuration", config.path)]
+    database = dialects.file_of(config.section("core").database, config.folder)
+    files = [("[core] database", database or ""), ("the configuration", config.path)]
     stores = [misplaced(config.section, "archive", "store", files),
               misplaced(config.section, "export", "dir", files)]
     yield from filter(None, stores if any(stores) else [misplaced(config.section, "spool", "dir",
@@ -120,22 +120,18 @@ def _set(config: Config, option: str, value: str) -> str:
 
 
 def _no_file(config: Config, _jobs):
-    if config.sources.found:
-        return
-    say = note if {*config.sources.environ, *config.sources.dotenv} - {CONFIG_VARIABLE} else warning
-    yield say(f"There is no {config.path}: the defaults hold",
-              "Most of all [mail] and [core] database have no default that fits you.",
-              "`./install.sh` makes one. Without a shell, copy config.ini.example to config.ini.")
+    if not config.sources.found:
+        yield note(f"There is no {config.path}: the defaults hold, but for the environment",
+                   "Most of all [mail] and [core] database have no default that fits you.",
+                   "`./install.sh` makes one. Without a shell, copy config.ini.example to it.")
 
 
 def _unknown_variables(config: Config, _jobs):
     """JOBS_ variables of no section. (One of a section that has no such option is a mistake.)"""
-    starts = tuple(variable_name(section, "") for section in known_sections())
     known = [variable_name(section, name) for section, name, _ in settings.shared_options()]
-    for variable in (*config.sources.environ, *config.sources.dotenv):
-        if variable != CONFIG_VARIABLE and not variable.startswith(starts):
-            yield warning(f"{variable} sets no option{did_you_mean(variable, known)}",
-                          "Nothing reads it.", "Correct its name, or remove it.")
+    for variable in config.strays():
+        yield warning(f"{variable} sets no option{did_you_mean(variable, known)}",
+                      "Nothing reads it.", "Correct its name, or remove it.")
 
 
 def _mail(config: Config, _jobs):
@@ -189,18 +185,16 @@ def _short_runs(config: Config, job, options):
     from jobs_lib.features.webhooks.deliveries import MARGIN
     from jobs_lib.ports.mail.message import MESSAGE_MINIMUM
 
-    core = config.section("core")
+    core, least = config.section("core"), 0.0
     if "mail" in job.sections:
-        item, least = "message", MESSAGE_MINIMUM
+        least = MESSAGE_MINIMUM
     elif "webhooks" in job.sections:
-        item, least = "request", config.section("webhooks").timeout.total_seconds() + MARGIN
-    else:
-        return
+        least = config.section("webhooks").timeout.total_seconds() + MARGIN
     longest = (min(options.budget, core.budget) + core.grace).total_seconds()
     if longest <= least:
         yield warning(f"[{job.name}] or [core] budget, and grace, are {longest:.0f} seconds "
                       "together: it sends nothing",
-                      f"No {item} is begun with less than {least:g} seconds left.",
+                      f"Nothing is begun with less than {least:g} seconds left.",
                       "Set a longer budget.")
 
 

@@ -37,7 +37,7 @@ def _distinct(value: str) -> tuple:
     return tuple(sorted(found))
 
 
-_LIST = several(Kind("percent, or percent:until percent of the cycle", _threshold))
+_LIST = several(Kind(_threshold))
 
 
 @declare(

@@ -14,7 +14,7 @@ Crash safety: each batch is one commit, and the next run finds what is left by i
 from __future__ import annotations
 
 from jobs_lib import clock
-from jobs_lib.config.option_types import duration, limited
+from jobs_lib.config.option_types import span
 from jobs_lib.engines.rules import Purge, Rule, keep, purge
 
 KEPT = 10               # of each job; as many good runs as history.usual_seconds() looks at
@@ -68,7 +68,7 @@ job = purge(
     options={"keep": keep("90d", "How long a run is kept in the history."),
              "keep_attempts": keep("30d", "How long the attempts at each item of a queue are kept, "
                                    "for `jobs.py queue forwards 16`; [mail] per_day is counted "
-                                   "from them.", limited(duration, "2d"))},
+                                   "from them.", span("2d"))},
     rules=(Rule("started_at", also=_not_needed),),
     sample=("id", "job", "slot", "status", "started_at", "duration_ms"),
 )

@@ -45,15 +45,20 @@ JOBS = """\
 
 def config_ini(jobs: list) -> str:
     """The text of config.ini.example."""
-    parts = [INI_HEAD]
-    for name, known in settings.SECTIONS.items():
-        parts.append(_section(name, settings.MEANINGS[name], known))
-    parts += [_names(settings.TABLES, "users = members")]
-    parts.append(JOBS + "\n".join([line for name, option in settings.JOB_OPTIONS.items()
-                                   for line in _comment(f"{name}: {option.meaning}")] + [""]))
-    parts += [_section(job.name, f"{job.summary}.", _own(job), settings.JOB_OPTIONS)
-              for job in jobs]
-    return "\n".join(parts)
+    lines = INI_HEAD.split("\n")
+    for name, meaning in settings.MEANINGS.items():
+        lines += [*_comment(meaning), f"[{name}]"]
+        for option_name, option in settings.SECTIONS.get(name, {}).items():
+            lines += _explained(option_name, option)
+        lines += ["#users = members", ""] if name == settings.TABLES else [""]
+    lines += JOBS.rstrip().split("\n")
+    for name, option in settings.JOB_OPTIONS.items():
+        lines += _comment(f"{name}: {option.meaning}")
+    for job in jobs:
+        lines += ["", *_comment(f"{job.summary}."), f"[{job.name}]"]
+        for name, option in _own(job).items():
+            lines += _explained(name, option) if name in job.options else _default(name, option)
+    return "\n".join([*lines, ""])
 
 
 def short_ini() -> str:
@@ -63,8 +68,8 @@ def short_ini() -> str:
         lines += [f"[{section}]"]
         for name in names:
             option = settings.SECTIONS[section][name]
-            lines += [*_comment(re.split(r"(?<=[.:]) (?=[A-Z])", option.meaning)[0]),
-                      *_default(name, option)]
+            sentence = re.split(r"(?<=[.:]) (?=[A-Z])", option.meaning)[0]
+            lines += _explained(name, option._replace(meaning=sentence))
         lines.append("")
     return "\n".join(lines)
 
@@ -82,7 +87,9 @@ def env(jobs: list) -> str:
 
 
 def _variable(section: str, name: str, option: Option) -> str:
-    return f"#{variable_name(section, name)}={_quoted(option.default)}"
+    value = option.default
+    quoted = f"'{value}'" if any(sign in value for sign in " #'\"") else value
+    return f"#{variable_name(section, name)}={quoted}"
 
 
 def _own(job) -> dict:
@@ -91,14 +98,8 @@ def _own(job) -> dict:
             if name not in settings.JOB_ALERTS and not option.argument}
 
 
-def _section(name: str, meaning: str, known: dict, explained=()) -> str:
-    """A section; the options `explained` before it have no comment."""
-    lines = [*_comment(meaning), f"[{name}]"]
-    for option_name, option in known.items():
-        if option_name not in explained:
-            lines += _comment(option.meaning)
-        lines += _default(option_name, option)
-    return "\n".join([*lines, ""])
+def _explained(name: str, option: Option) -> list[str]:
+    return [*_comment(option.meaning), *_default(name, option)]
 
 
 def _default(name: str, option: Option) -> list[str]:
@@ -110,13 +111,5 @@ def _default(name: str, option: Option) -> list[str]:
                             for words in wrapped(items, WIDTH, "#    ", "#    "))]
 
 
-def _names(section: str, example: str) -> str:
-    return "\n".join([*_comment(settings.MEANINGS[section]), f"[{section}]", f"#{example}", ""])
-
-
 def _comment(text: str) -> list[str]:
     return wrapped(text, WIDTH, "# ", "# ")
-
-
-def _quoted(value: str) -> str:
-    return f"'{value}'" if any(sign in value for sign in " #'\"") else value

@@ -20,7 +20,7 @@ from jobs_lib import catalogue
 from jobs_lib import commands as command_modules
 from jobs_lib.cli import arguments
 from jobs_lib.config import settings
-from jobs_lib.config.loader import CONFIG_VARIABLE, Config, Sources, load, variable_name
+from jobs_lib.config.loader import CONFIG_VARIABLE, load, variable_name
 from jobs_lib.database.schema import NAMES
 from jobs_lib.database.schema.tables import table
 from jobs_lib.errors import JobsError
@@ -100,7 +100,7 @@ def wrong_command(words: list[str]) -> str:
         args = parser_of(first).parse_args(rest)
         name = first if first in catalogue.names() else getattr(args, "job", None)
         job = catalogue.load(name) if isinstance(name, str) else None
-        Config("config.ini", Sources({}, {}, {}, [], False)).with_overrides(
+        load(beside="none", environ={}).with_overrides(
             getattr(args, "set", []), job)
     except JobsError as error:
         return str(error)

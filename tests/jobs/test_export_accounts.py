@@ -175,7 +175,7 @@ def test_a_folder_that_somebody_else_has_made_refuses_the_web_too(bench):
 def test_a_folder_that_is_not_its_own_is_refused_and_the_request_waits(bench, place):
     bench.config(core=APP, export={"dir": place})
     requested(bench)
-    assert "give exports a folder of their own" in bench.fails("export_accounts")
+    assert "give it a folder of its own" in bench.fails("export_accounts")
     assert statuses(bench) == ["queued"]
     bench.config(core=APP, export={"dir": "exports"})
     (bench.folder / "exports").mkdir()
