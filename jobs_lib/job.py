@@ -13,7 +13,7 @@ LAST = "last"
 CRON, RQ, CELERY = MODES = ("cron", "rq", "celery")         # who runs it
 
 Job = namedtuple("Job", "name summary doc schedule priority budget enabled options sections "
-                 "idempotency sample run tables", defaults=("",))
+                 "sample run tables", defaults=("",))
 Job.__doc__ = """One job.
 
 name         the module's file name: command, lock, log, config section, docs, test
@@ -23,7 +23,6 @@ priority     one of PRIORITIES; `run-due` starts the critical ones first
 budget       duration as text: how long one run may work before it stops between items
 options      {name: Option}: the job's own section in config.ini
 sections     the shared sections it reads (`mail`, `spool`): checked before it starts
-idempotency  one sentence: why running it twice, or killing it, does no harm
 sample       columns that a dry run may show
 run          function of a Context, returns counts ({"deleted": 12})
 tables       the app's tables that it works on: `users= audit_logs+ sessions-`; it changes, adds or
@@ -38,8 +37,8 @@ NAMES_FILES = "failed_emails overflow_hold spam_quarantine "
 
 
 def declare(*, schedule: str, priority: str = "normal", budget: str = "4m", enabled: bool = True,
-            options: dict | None = None, sections: tuple = (), idempotency: str, sample: tuple = (),
-            tables: str = ""):
+            options: dict | None = None, sections: tuple = (),
+            sample: tuple = (), tables: str = ""):
     """Describe the function below as a job; nothing is registered, the module's name is its
     name."""
     if priority not in PRIORITIES:
@@ -47,7 +46,7 @@ def declare(*, schedule: str, priority: str = "normal", budget: str = "4m", enab
 
     def make(run) -> Job:
         return Job(run.__module__.rpartition(".")[2], "", "", schedule, priority, budget, enabled,
-                   options or {}, sections, idempotency, sample, run, tables)
+                   options or {}, sections, sample, run, tables)
     return make
 
 

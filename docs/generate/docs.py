@@ -58,8 +58,7 @@ def _overview(jobs: list) -> list[str]:
 def _job(job) -> list[str]:
     lines = [f"## {job.name}", "", *_doc(job.doc), "",
              (f"- When: {_when(job)} (`{job.schedule}`), priority {job.priority}, at most "
-             f"{job.budget} a run."),
-             *wrapped(f"- Run twice or killed: {job.idempotency}", WIDTH, "", "  ")]
+             f"{job.budget} a run.")]
     if job.sections:
         lines.append(f"- Reads {', '.join(f'`[{name}]`' for name in job.sections)} too.")
     works = tables_of(job)

@@ -91,15 +91,14 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
 
 
 def _about(job) -> str:
-    """A job's docstring, its schedule in words, and why it may be repeated."""
+    """A job's docstring, and its schedule in words."""
     from jobs_lib.schedule import parse
     from jobs_lib.schedule_text import words
 
     when = "never, unless enabled = yes"
     if job.enabled:
         when = f"{words(parse(job.schedule))} ({job.schedule})"
-    facts = [("when", when), ("priority", job.priority), ("at most", f"{job.budget} a run"),
-             ("if repeated", job.idempotency)]
+    facts = [("when", when), ("priority", job.priority), ("at most", f"{job.budget} a run")]
     return f"{job.doc}\n\n" + "\n".join(pairs(facts, _width()))
 
 

@@ -15,11 +15,9 @@ from jobs_lib import clock, folders
 from jobs_lib.addresses import check
 from jobs_lib.config import option_types
 from jobs_lib.errors import FAILED, OK, JobsError, UsageError
-from jobs_lib.features.exports import download
+from jobs_lib.features.exports import files
 from jobs_lib.features.notifications import outbox, render
-from jobs_lib.features.notifications.kinds import KINDS
-from jobs_lib.features.notifications.mustache import TemplateError
-from jobs_lib.features.notifications.samples import SAMPLES
+from jobs_lib.features.notifications.kinds import KINDS, SAMPLES
 from jobs_lib.ports.mail.message import Envelope
 from jobs_lib.text import one_of
 
@@ -47,7 +45,7 @@ def run(args, make_session, config_path) -> int:
     for kind in [args.kind] if args.kind else SAMPLES:
         try:
             letter = _letter(session.config, kind)
-        except TemplateError as error:
+        except render.TemplateError as error:
             session.console.fail(str(error))
             code = FAILED
             continue
@@ -61,8 +59,8 @@ def run(args, make_session, config_path) -> int:
 def _letter(config, kind: str) -> render.Letter:
     values = {"name": "Jane Miller", **SAMPLES[kind]}
     if "link" in values:
-        page = download.page(config) or f"{EXAMPLE}/export"
-        values["link"] = download.link(page, "a-sample-and-no-token")
+        page = files.page(config) or f"{EXAMPLE}/export"
+        values["link"] = files.link(page, "a-sample-and-no-token")
     return render.compose(config, kind, values, config.section("notifications").templates)
 
 
@@ -76,7 +74,7 @@ def _send(session, kind: str | None, address: str) -> int:
     session.config.check([], ("core", "mail", "personas", "notifications", "export"))
     try:
         letter = _letter(session.config, kind)
-    except TemplateError as error:
+    except render.TemplateError as error:
         raise JobsError(str(error)) from None
     recipient = check(address)
     content, author = _composed(session, kind, letter, recipient)

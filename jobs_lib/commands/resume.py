@@ -99,4 +99,4 @@ def _show_first_run(session, db, job, now) -> None:
         result, words = {}, str(error)
     session.console.report(f"{job.name} would do now: {words}")
     if held := result.get("held"):
-        guard.confirm(db, job.name, held, now)
+        guard.remember(db, job.name, {}, now, confirmed=held)

@@ -5,8 +5,7 @@ ranges of the primary key delete them, which is the fastest way that both engine
 is less than a fifth of a range, or keys are text, lists of their ids delete them, oldest first.
 
 A batch is one commit. Its size follows the time that the last one took, and a pause after it lets
-the others in. How long both should be is for the dialect to say. One that had to give way to others
-is tried again with half as many rows.
+the others in: how long both should be, the dialect says.
 """
 from __future__ import annotations
 
@@ -36,30 +35,35 @@ key     the part of it about `id`: ` BETWEEN ...`
 
 
 class BatchSizer:
-    """How many rows the next batch takes, and how long to wait before it."""
+    """Batches of rows, each one commit: how many the next one takes, and how long to wait after
+    it."""
 
-    def __init__(self, batches, most: int | None = None) -> None:
-        self._batches = batches
-        self._most = min(most or batches.most, batches.most)
-        self._least = min(batches.least, self._most)
+    def __init__(self, ctx, most: int | None = None) -> None:
+        self._ctx, self._batches = ctx, ctx.db.dialect.batches
+        self._most = min(most or self._batches.most, self._batches.most)
+        self._least = min(self._batches.least, self._most)
         self.rows = min(FIRST, self._most)
 
-    def pause_after(self, rows: int, seconds: float) -> float:
-        """Learn from a batch of this many rows that held its locks this long; returns the pause
-        that it calls for, in seconds."""
-        aim = rows * self._batches.seconds / max(seconds, 1e-6)
+    def batch(self, work, width: int | None = None) -> int | None:
+        """`work()`, in one transaction, and the pause that lets others in: how many rows it has
+        changed. None where it had to give way: then fewer are to be tried again. `width`: how many
+        it has looked at."""
+        began = self._ctx.monotonic()
+        try:
+            rows = self._ctx.db.batch(work, retry_on=Lost)
+        except Conflict:
+            if self.rows <= FEWEST:
+                raise
+            self.rows = max(FEWEST, self.rows // 2)
+            self._ctx.sleep(AFTER_CONFLICT)
+            return None
+        seconds, width = self._ctx.monotonic() - began, rows if width is None else width
+        aim = width * self._batches.seconds / max(seconds, 1e-6)
         self.rows = int(min(self._most, self.rows * 2, max(self._least, self.rows / 2, aim)))
         # a few rows bar nobody for long
-        least = self._batches.pause * min(1.0, rows / self._batches.least)
-        return max(least, seconds * self._batches.share)
-
-    def pause_after_conflict(self, error: Conflict) -> float:
-        """Half as many rows after a batch that had to give way; returns the pause before them, in
-        seconds. Raises the error when they are few already."""
-        if self.rows <= FEWEST:
-            raise error
-        self.rows = max(FEWEST, self.rows // 2)
-        return AFTER_CONFLICT
+        least = self._batches.pause * min(1.0, width / self._batches.least)
+        self._ctx.sleep(max(least, seconds * self._batches.share))
+        return rows
 
 
 class BatchDeleter:
@@ -73,8 +77,7 @@ class BatchDeleter:
 
     def __init__(self, ctx, files: str | None = None, within=None) -> None:
         self.ctx, self.db, self.files, self.within, self.rows = ctx, ctx.db, files, within, 0
-        self._sizer = BatchSizer(ctx.db.dialect.batches, FILES_AT_ONCE if files else None)
-        self._next = ctx.monotonic()            # when the next batch may begin
+        self._sizer = BatchSizer(ctx, FILES_AT_ONCE if files else None)
         # since the last checkpoint; as many pages as that one found
         self._logged, self._pages_per_row = 0, float(PAGES)
         if ctx.db.dialect.before_batches:
@@ -102,7 +105,7 @@ class BatchDeleter:
 
     def delete_ids(self, chosen, ids: list) -> None:
         """Delete just these rows, as far as `chosen` still says so, in their order."""
-        while ids and self._may_go_on():
+        while ids and not self.ctx.should_stop(self.rows):
             some = ids[:self._most(LISTED)]
             if self._delete(chosen, " IN (:ids)", len(some), ids=some) is not None:
                 ids = ids[len(some):]
@@ -110,7 +113,7 @@ class BatchDeleter:
     def _delete_ranges(self, chosen, start: int) -> int:
         """Ranges of the primary key from `start` on, as long as they are worth it. Where the next
         one would begin."""
-        while self._may_go_on():
+        while not self.ctx.should_stop(self.rows):
             width = self._most(self._sizer.rows)
             rows = self._delete(chosen, " BETWEEN :low AND :high", width, low=start,
                                 high=start + width - 1)
@@ -127,18 +130,12 @@ class BatchDeleter:
         source = (f" FROM {{{chosen.table}}} WHERE id{key} "
                   f"AND CASE WHEN {chosen.sql} THEN 1 ELSE 0 END = 1")
         rows = Rows(source, key, {**chosen.values, **values})
-        began = self.ctx.monotonic()
-        try:
-            deleted = self.db.batch(partial(self._transaction, chosen.table, rows), retry_on=Lost)
-        except Conflict as error:
-            self._next = self.ctx.monotonic() + self._sizer.pause_after_conflict(error)
-            return None
-        ended = self.ctx.monotonic()
-        self._next = ended + self._sizer.pause_after(width, ended - began)
-        self.rows += deleted
-        self.ctx.progress(self.rows)
-        if self.db.dialect.after_batch:
-            self._checkpoint(deleted)
+        deleted = self._sizer.batch(partial(self._transaction, chosen.table, rows), width)
+        if deleted is not None:
+            self.rows += deleted
+            self.ctx.progress(self.rows)
+            if self.db.dialect.after_batch:
+                self._checkpoint(deleted)
         return deleted
 
     def _transaction(self, table: str, rows: Rows) -> int:
@@ -173,8 +170,3 @@ class BatchDeleter:
     def _most(self, wanted: int) -> int:
         """At most how many rows now: by the sizer and by `--limit`."""
         return self.ctx.within_limit(min(wanted, self._sizer.rows), self.rows)
-
-    def _may_go_on(self) -> bool:
-        if not self.ctx.should_stop(self.rows):
-            self.ctx.sleep(self._next - self.ctx.monotonic())
-        return not self.ctx.should_stop()

@@ -7,16 +7,12 @@ stops  mass change: so many are in that state *now*, done or not, that it may be
        of that kind is done to anybody, until the number has fallen or `JOB --yes` confirms it
 kept   changed rules: rows that would be deleted only because a retention became shorter stay
 
-No ledger and no window: the rows say it, the same on two hosts, in a dry run, after two weeks
-without cron. What has to be known of the last run is `ctx.memory`, which is
-`job_state.last_options`:
+The third rule, doubt about the clock or the database, is the runner's (runner/doubt.py). What has
+to be known of the last run is `ctx.memory`, the column `job_state.last_options`:
 
-    {"options":   {"keep": 7776000},        the retentions of the last run, in seconds
-     "confirmed": {"accounts": 200},        what was confirmed, until the number falls
-     "held":      {"accounts": {"count": 200, "of": 300, ...}}}     fields of Held
-
-The third rule, doubt about the clock or the database, is asked by the runner as a run begins
-(runner/doubt.py).
+    options     {"keep": 7776000}       its retentions, in seconds
+    confirmed   {"accounts": 200}       what was confirmed, until the number falls
+    held        {"accounts": {"count": 200, "of": 300, ...}}        fields of Held
 """
 from __future__ import annotations
 
@@ -151,7 +147,7 @@ def end_fallen(db, options_of, queues: dict, now) -> None:
                 count, known, limit, _ = _look(
                     db, _kind(name, queues.get(job)), _values(options_of(job), now),
                     _part(memory, "confirmed").get(name, 0))
-                memory = _remember(db, job, memory, now,
+                memory = remember(db, job, memory, now,
                                    held={name: None} if count - known <= limit else {},
                                    confirmed={} if name == REMEMBERED else {name: known})
 
@@ -216,20 +212,15 @@ def _confirmed(ctx, name: str) -> int:
     return max(_part(ctx.memory, "confirmed").get(name, 0), stored.number(reported.get("count")))
 
 
-def confirm(db, job: str, numbers: dict, now) -> None:
-    """Let the next run do what a dry run has held back, {name: how many}: `resume` of a job that
-    never ran, which prints it."""
-    _remember(db, job, {}, now, confirmed=numbers)
-
-
 def _note(ctx, **changes: dict) -> None:
     if not ctx.dry_run:
-        ctx.memory = _remember(ctx.db, ctx.job.name, ctx.memory, ctx.now, **changes)
+        ctx.memory = remember(ctx.db, ctx.job.name, ctx.memory, ctx.now, **changes)
 
 
-def _remember(db, job: str, memory: dict, now, **changes: dict) -> dict:
+def remember(db, job: str, memory: dict, now, **changes: dict) -> dict:
     """The memory with these names of these parts changed; what is None, or confirmed of nothing, is
-    forgotten. Stored if it is another."""
+    forgotten. Stored if it is another. What a dry run has
+    held back and is `confirmed`, the next run does."""
     new = {}
     for part in ("options", "confirmed", "held"):
         merged = {**_part(memory, part), **changes.get(part, {})}

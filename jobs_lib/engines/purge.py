@@ -1,9 +1,9 @@
 """Deleting what is old: one engine for every job that removes rows by their age.
 
-What is deleted is declared (rules.py). One filter, fixed at the start, serves for counting, showing
-and deleting. A retention that became shorter deletes no more than before until that is confirmed
-(guard.kept). Rows are deleted in short batches (batch_delete.py), each with its files in one
-transaction (spool.py).
+What is deleted is data, which the file of a job declares. One filter, fixed at the start, serves
+for counting, showing and deleting. A retention that became shorter deletes no more than before
+until that is confirmed (guard.kept). Rows are deleted in short batches (batch_delete.py), each with
+its files in one transaction (spool.py).
 
 A job that does more calls `begin`, does what it has to, and calls `delete`.
 """
@@ -12,13 +12,31 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
+from jobs_lib.config.option_types import Option, duration, optional
+from jobs_lib.job import NAMES_FILES, Job
 from jobs_lib.records import namedtuple
-from jobs_lib.text import counted
-
-from . import guard, spool
-from .batch_delete import BatchDeleter
 
 SAMPLE_ROWS = 5              # of a dry run
+
+
+class Rule(namedtuple("Rule", "age where option later also",
+                      defaults=("1 = 1", "keep", timedelta(0), None))):
+    """Which rows are deleted, and when. A row exactly at the limit stays.
+
+    age     the column that the age counts from
+    where   SQL: which rows
+    option  the option that says how long they are kept; None: `age` is when they are deleted
+    later   kept this much longer than the option says
+    also    function of (Context, how long rows are kept) -> (SQL, values): one more condition,
+            judged again in each DELETE
+    """
+
+    __slots__ = ()
+
+
+Purge = namedtuple("Purge", "table rules files", defaults=(None,))
+Purge.__doc__ = """The rows of a table that are deleted by their age. `files`: the column that names
+a file in the spool, deleted with the last row that names it."""
 
 Selection = namedtuple("Selection", "table sql age values before", defaults=(None,))
 Selection.__doc__ = """The rows of a table for which `sql`, with its `values`, is true.
@@ -27,6 +45,62 @@ age     the column that they are ordered by: one of times, or `id` for rows that
         ids that were read, and never by a range of ids
 before  the time before which they are deleted
 """
+
+
+# Declared in the file of a job, which mostly finds nothing due: what deletes is loaded later
+
+def keep(default: str, meaning: str, kind=duration) -> Option:
+    """An option that says how long rows are kept: a duration, or off."""
+    return Option(optional(kind), default, meaning)
+
+
+def purge(*, table: str, rules: tuple, schedule: str, options: dict, files: str | None = None,
+          work=None, priority: str = "low", sections: tuple = (), sample: tuple = (),
+          tables: str = "") -> Job:
+    """A job that is a Purge; the rest is as in Job.
+
+    `tables` is what it works on besides its own; `work`: function of (Context, Purge) -> counts, of
+    a job that does more.
+    """
+    declared = Purge(table, rules, files)
+    spool = ("spool",) if files else ()
+    return Job("", "", "", schedule, priority, "4m", True, options, sections + spool, sample,
+               lambda ctx: (work or run)(ctx, declared),
+               f"{table}- {NAMES_FILES if files else ''}{tables}")
+
+
+# A run
+
+def run(ctx, declared: Purge) -> dict:
+    """Delete what is past its time, or show it in a dry run. The counts."""
+    return delete(ctx, declared.table, begin(ctx, declared)[1], declared.files)
+
+
+def begin(ctx, declared: Purge, has_store: bool | None = None) -> tuple[dict, list[Selection]]:
+    """({option: how long rows are kept in this run, None for ever}, what is due now). Nothing is
+    where all rules are off, or the clock is in doubt. `has_store`: as in guard.kept."""
+    from . import guard, spool
+
+    table, rules, files = declared
+    ctx.count("deleted", 0)
+    if not ctx.may_expire():
+        return {}, []
+    if files:
+        # else rows would be deleted and their files stay
+        spool.need_folder(ctx.db, ctx.section("spool").dir)
+    # By age alone: a retention that is too short is seen also where rows wait for something else.
+    by_age = [rule._replace(also=None) for rule in rules]
+    limits = guard.kept(
+        ctx, table, {rule.option: getattr(ctx.options, rule.option)
+                     for rule in rules if rule.option},
+        lambda limits: count(ctx.db, select(ctx, table, by_age, limits)), has_store)
+    for rule in rules:
+        is_off = rule.option and limits[rule.option] is None
+        if not is_off and (invalid := ctx.db.value(
+                f"SELECT COUNT(*) FROM {{{table}}} WHERE {rule.where} AND "
+                f"{rule.age} < :earliest", earliest=clock.FIRST)):
+            ctx.count("invalid", invalid)       # they stay, and a person has to look
+    return limits, select(ctx, table, rules, limits)
 
 
 def select(ctx, table: str, rules, limits: dict) -> list[Selection]:
@@ -40,11 +114,11 @@ def select(ctx, table: str, rules, limits: dict) -> list[Selection]:
     found: list[Selection] = []
     others: list[str] = []
     for number, rule in enumerate(rules):
-        keep = limits[rule.option] if rule.option else timedelta(0)
-        if keep is None:
+        length = limits[rule.option] if rule.option else timedelta(0)
+        if length is None:
             continue
-        before = ctx.now - keep - rule.later
-        also, more = rule.also(ctx, keep) if rule.also else ("1 = 1", {})
+        before = ctx.now - length - rule.later
+        also, more = rule.also(ctx, length) if rule.also else ("1 = 1", {})
         values.update(more, **{f"before{number}": before})
         sql = (f"{rule.where} AND {rule.age} >= :earliest AND {rule.age} < :before{number} "
                f"AND ({also})")
@@ -60,44 +134,14 @@ def count(db, selections) -> int:
                for each in selections)
 
 
-# A run
-
-def run(ctx, purge) -> dict:
-    """Delete what is past its time, or show it in a dry run. The counts."""
-    return delete(ctx, purge.table, begin(ctx, purge)[1], purge.files)
-
-
-def begin(ctx, purge, has_store: bool | None = None) -> tuple[dict, list[Selection]]:
-    """({option: how long rows are kept in this run, None for ever}, what is due now). Nothing is
-    where all rules are off, or the clock is in doubt. `has_store`: as in guard.kept."""
-    ctx.count("deleted", 0)
-    if not ctx.may_expire():
-        return {}, []
-    if purge.files:
-        # else rows would be deleted and their files stay
-        spool.need_folder(ctx.db, ctx.section("spool").dir)
-    # By age alone: a retention that is too short is seen also where rows wait for something else.
-    by_age = [rule._replace(also=None) for rule in purge.rules]
-    limits = guard.kept(
-        ctx, purge.table,
-        {rule.option: getattr(ctx.options, rule.option) for rule in purge.rules if rule.option},
-        lambda limits: count(ctx.db, select(ctx, purge.table, by_age, limits)), has_store)
-    due = select(ctx, purge.table, purge.rules, limits)
-    for rule in purge.rules:
-        is_off = rule.option and limits[rule.option] is None
-        if due and not is_off and (invalid := ctx.db.value(
-                f"SELECT COUNT(*) FROM {{{purge.table}}} WHERE {rule.where} AND "
-                f"{rule.age} < :earliest", earliest=clock.FIRST)):
-            ctx.count("invalid", invalid)       # they stay, and a person has to look
-    return limits, due
-
-
 def delete(ctx, table: str, selections, files: str | None = None, within=None) -> dict:
     """Delete one Selection after the other, counted as `deleted`, or show them in a dry run. No row
     is in two of them. The counts.
 
     What ends it early is the run's reason to stop. `files`, `within`: as in BatchDeleter.
     """
+    from .batch_delete import BatchDeleter
+
     if ctx.dry_run:
         _show(ctx, table, selections)
         return ctx.counts
@@ -115,6 +159,8 @@ def _show(ctx, table: str, selections) -> None:
     """Count what would be deleted, and show the first rows of each Selection, in those columns of
     the job's sample that the table has."""
     from jobs_lib.database.schema import tables
+    from jobs_lib.text import counted
+
     names = {column.name for column in tables.table(table).columns}
     shown = ", ".join(name for name in ctx.job.sample if name in names) or "id"
     rows: list[dict] = []

@@ -1,8 +1,8 @@
-"""What is kept of message logs once their rows are deleted, and what is deleted with them: their
-totals stay in `message_stats`, their header snapshots are deleted in the same commit.
+"""What is kept of message logs once their rows are deleted: totals in `message_stats`; their header
+snapshots are deleted in the same commit.
 
-The deployment has one retention. A user may choose a shorter one (`users.log_retention_days`), but
-none below three days: a mistyped or mischievous value must not make the log useless.
+A user may choose a shorter retention (`users.log_retention_days`), but none below three days: a
+mistyped or mischievous value must not make the log useless.
 """
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from jobs_lib.database.schema.keys import or_none
 from jobs_lib.database.values import size
 from jobs_lib.engines import guard
 from jobs_lib.engines.purge import Selection, begin, count, delete
-from jobs_lib.features.usage import rollup
+from jobs_lib.features import rollup
 
 DAY, LEAST_DAYS = timedelta(days=1), 3
 OWNERS_AT_ONCE = 500
@@ -53,10 +53,9 @@ def keep_totals(db, rows) -> None:
     """Add the rows (batch_delete.Rows) that are about to be deleted to `message_stats`, and delete
     their header snapshots. Days of theirs that rollup_usage has not seen become due for it.
 
-    They are read with a lock, as when they were counted: InnoDB's INSERT ... SELECT would else read
-    without one, and may find a row that another program inserts and takes away again before the
-    DELETE comes. They are added in the order of the key, so that two runs at once do not wait for
-    each other in a circle.
+    They are read with a lock: InnoDB's INSERT ... SELECT would else find rows that another program
+    takes away again before the DELETE comes. And in the order of the key, so that two runs at once
+    do not wait for each other in a circle.
     """
     day = f"COALESCE({db.dialect.day('created_at')}, '{rollup.EARLIEST}')"     # the totals need one
     alias = or_none(db.text_keys, "aliases", "alias_id")

@@ -10,18 +10,18 @@ their ids. Without a store they are deleted right away, but not while an archive
 are not all deleted yet: then the store was lost, not given up. Archives are deleted after
 `[archive] keep`.
 
-Crash safety: each row is in the table or in exactly one archive that the table audit_archives calls
-verified. The next run discards a file that was not verified yet and writes it again; it finishes a
-verified one.
+Killed or run twice: each row is in the table or in exactly one archive that the table
+audit_archives calls verified, out of which alone it is deleted by its id. The next run discards a
+file that was not verified yet and writes it again; it finishes a verified one.
 """
 from __future__ import annotations
 
-from jobs_lib.engines.rules import Rule, keep, purge
+from jobs_lib.engines.purge import Rule, keep, purge
 
 
 def _run(ctx, declared) -> dict:
-    from jobs_lib.features.archives.run import run
-    return run(ctx, declared)
+    from jobs_lib.features.archives import archive
+    return archive(ctx, declared)
 
 
 job = purge(
@@ -35,9 +35,6 @@ job = purge(
         Rule("created_at", "severity = 'warning'"),
         Rule("created_at", "severity = 'critical'", option="keep_critical"),
     ),
-    run=_run,
-    idempotency="A row is deleted only by its id out of a verified archive, or, without a store, "
-    "by its age; a killed or repeated run discards an unverified archive, finishes a verified one, "
-    "and continues.",
+    work=_run,
     sample=("id", "event", "severity", "actor", "created_at"),
 )

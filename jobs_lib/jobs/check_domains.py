@@ -11,8 +11,9 @@ nothing, but that a new domain is given up after 30 days, its owner notified. A 
 loses its status only when it was found wrong three times over 72 hours, after a warning; one good
 check clears all of that.
 
-Crash safety: each domain's result is one commit, with its notice; what a killed run was looking at
-is due again ten minutes later.
+Killed or run twice: each domain's result is one commit, with its next date and its notice, made
+only if it is still the domain that was checked; what a killed run was looking at is due again ten
+minutes later.
 """
 from __future__ import annotations
 
@@ -31,9 +32,6 @@ from jobs_lib.job import NOTIFIES, declare
                         "it loses its status."),
         "domain": argument(text, "For --set domain=NAME: check this domain now, and no other."),
     },
-    idempotency="A look is begun by one conditional update of the domain's next date; its result, "
-    "the next date and its notice are one commit, made only if the domain is still the one that "
-    "was checked.",
     sample=("id", "name", "status", "checked_at", "next_check_at"),
     tables=NOTIFIES + "domains= destinations",
 )

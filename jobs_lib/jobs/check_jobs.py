@@ -10,7 +10,8 @@ held back by them.
 A channel that does not work is reported by the other one, and makes the run fail, which the ping of
 `run-due` reports. `jobs.py alerts test` sends a test.
 
-Crash safety: an alert is sent first and recorded then, so none is lost, and one may come twice.
+Killed or run twice: an alert is sent first and recorded then, so none is lost, and the one just
+sent may come again.
 """
 from __future__ import annotations
 
@@ -19,8 +20,6 @@ from jobs_lib.job import declare
 
 @declare(
     schedule="*/5 * * * *", priority="last", budget="1m", sections=("alerts",),
-    idempotency="What was reported of an incident is in its row, so a second run reports nothing "
-    "again; a killed one may repeat the one alert that it had just sent.",
     sample=("state", "kind", "subject", "since", "error"),
 )
 def job(ctx):

@@ -14,7 +14,8 @@ count, but without a notice.
 
 It reads the daily totals of `usage_daily`, never the logs: where those are late, so is this.
 
-Crash safety: the rows of a user and the notice about them are one commit.
+Killed or run twice: a user's rows and the notice about them are one commit, in which all is judged
+again, and each row has a unique key.
 """
 from __future__ import annotations
 
@@ -49,16 +50,13 @@ _LIST = several(Kind(_threshold))
                              "its first half only."),
         "notify": Option(switch, "yes", "Notify users. no: only usage_events is written."),
     },
-    idempotency="A user's events and their notice are one commit, judged in it again with the "
-    "user's row locked, and each event has a unique key: a killed or repeated run finds what is "
-    "left and continues.",
     sample=("user_id", "metric", "threshold", "used", "limit_value", "elapsed_percent",
             "cycle_start"),
     tables=NOTIFIES,
 )
 def job(ctx):
     """Page after page of users who have a limit."""
-    from jobs_lib.features.usage import thresholds
+    from jobs_lib.features import thresholds
 
     ctx.counts.update(users=0, events=0, notices=0)
     thresholds.check(ctx)

@@ -14,8 +14,8 @@ deleted, until `--yes` confirms it. An account whose notice could not be sent is
 `deletions.jsonl` in `state_dir` has a line for each account, by which it is deleted again after a
 backup was restored (docs/deletion.md).
 
-Crash safety: a row is deleted in the commit that counts it, a file before that commit, and the
-account's own row comes last, so the next run finds the account and continues.
+Killed or run twice: a row is deleted in the commit that counts it, a file before that commit, and
+the account's own row comes last, so the next run finds the account and continues.
 """
 from __future__ import annotations
 
@@ -32,9 +32,6 @@ NOTHING = dict.fromkeys(("revoked", "erased", "notices", "rows", "files", "bytes
                         "all it has is deleted. A notice has named the day to its owner, so a "
                         "change applies to later deletions only."),
     },
-    idempotency="What is to be done is read from the rows that are left, each batch is one commit "
-    "with its count, and the account's own row is deleted last: a killed or repeated run finds "
-    "what is left and continues.",
     sample=("id", "status", "deleted_at", "erase_after"),
     tables="users=- aliases=- alias_destinations- destinations- destination_verifications- "
     "domains- message_logs- header_snapshots- failed_emails=- overflow_hold- spam_quarantine- "
@@ -47,17 +44,17 @@ def job(ctx):
         ctx.counts.update(NOTHING)
     new, going = due.find(ctx)
     if ctx.dry_run:
-        from jobs_lib.features.accounts.erase import preview
+        from jobs_lib.features.accounts.deletion import preview
         preview(ctx, new, going)
     if not (new or going):              # most runs load nothing that deletes
         return ctx.counts
     from jobs_lib.engines import guard
     if guard.stops(ctx, "accounts") or ctx.dry_run or not ctx.may_send():
         return ctx.counts
-    from jobs_lib.features.accounts import close, erase
+    from jobs_lib.features.accounts import deletion
 
     # to close is not a matter of age: it is done also while the clock is in doubt
     new = [account for account in new if account.is_timed or ctx.may_expire()]
-    if close.close_all(ctx, new) and ctx.may_expire():
-        erase.erase_all(ctx, due.find(ctx)[1])
+    if deletion.close_all(ctx, new) and ctx.may_expire():
+        deletion.erase_all(ctx, due.find(ctx)[1])
     return ctx.counts

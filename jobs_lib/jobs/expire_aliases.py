@@ -13,8 +13,8 @@ Aliases of suspended and of deleted accounts are deactivated too, without a noti
 a fifth of the active aliases, and more than 5, would end at once, none does until an operator
 confirms it: that may be a mistake. So it is while the clock is in doubt.
 
-Crash safety: an owner's aliases are deactivated in one commit with their audit rows and the notice,
-so each has exactly one row for each time it ended, and is announced at most once.
+Killed or run twice: an owner's aliases are deactivated in one commit with their audit rows and the
+notice, so each has exactly one row for each time it ended, and is announced at most once.
 """
 from __future__ import annotations
 
@@ -29,20 +29,14 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
                               "is notified. off: not before."),
         "notify_expired": Option(switch, "yes", "Notify owners when an alias was deactivated."),
     },
-    idempotency="An alias is deactivated, recorded and announced in one commit, by a condition "
-    "that is no longer true after it: a killed or repeated run finds what is left and continues.",
     sample=("id", "user_id", "address", "expires_at"),
     tables=NOTIFIES + AUDITS + "aliases=",
 )
 def job(ctx):
     """First what has ended, then what is about to."""
-    from jobs_lib.features.expiry import aliases
-    from jobs_lib.features.notifications.reminders import remind
+    from jobs_lib.features.expiry import expire_aliases
 
     ctx.counts.update(expired=0, notices=0)
-    if not ctx.may_expire():
-        return ctx.counts
-    aliases.expire(ctx)
-    if ctx.options.warn_before is not None and not ctx.should_stop():
-        remind(ctx, aliases.EXPIRING)
+    if ctx.may_expire():
+        expire_aliases(ctx)
     return ctx.counts

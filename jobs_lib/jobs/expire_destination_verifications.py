@@ -12,8 +12,8 @@ A destination that an alias uses is never removed, nor one that a queued forward
 Where more than a fifth of all destinations, and more than 5, would be removed, none is, and nobody
 is warned, until an operator confirms it: that may be a mistake.
 
-Crash safety: a destination is marked in the commit that queues its notice, and is deleted in one
-commit with its tokens and its audit row.
+Killed or run twice: a destination is marked in the commit that queues its notice, and is deleted in
+one commit with its tokens and its audit row, if its warning was sent in time.
 """
 from __future__ import annotations
 
@@ -31,9 +31,6 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
         "warn_before": Option(duration, "3d", "How long before that the owner is warned; also how "
                               "long ago the warning was sent, at least."),
     },
-    idempotency="Tokens are deleted by their own time, notices are queued in the commit that marks "
-    "what they announce, and a destination is removed only when its warning was sent in time, "
-    "judged again in each DELETE: a killed or repeated run finds what is left and continues.",
     sample=("id", "user_id", "destination_id", "email", "created_at", "expires_at"),
     tables=NOTIFIES + AUDITS + "destinations=- alias_destinations destination_verifications- "
     "failed_emails",
@@ -41,15 +38,15 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
 def job(ctx):
     """Tokens, reminders, notices of removals, removals."""
     from jobs_lib.engines import purge
-    from jobs_lib.features.expiry import destinations
+    from jobs_lib.features import expiry
     from jobs_lib.features.notifications.reminders import remind
 
     counts = ctx.counts
-    purge.run(ctx, destinations.TOKENS)
+    purge.run(ctx, expiry.TOKENS)
     counts.update(tokens=counts.pop("deleted"), notices=0, removed=0)
     if ctx.options.remind_after is not None and ctx.may_expire() and not ctx.should_stop():
-        remind(ctx, destinations.UNVERIFIED)
+        remind(ctx, expiry.UNVERIFIED)
     if ctx.options.remove_after is not None and not ctx.should_stop():
-        destinations.remove(ctx)
+        expiry.remove_destinations(ctx)
         counts["removed"] = counts.pop("deleted")
     return counts

@@ -9,25 +9,25 @@ kept for ever.
 
 A released message is left alone, and deleted with its file 7 days later.
 
-Crash safety: a message is marked as warned of in the commit that queues its warning, so each is
-listed once and none is deleted unannounced. Rows are deleted in small commits, and their files
-just before each commit.
+Killed or run twice: a message is marked as warned of in the commit that queues its warning, so each
+is listed once; each DELETE judges again that it was sent in time. Files are deleted just before the
+commit.
 """
 from __future__ import annotations
 
 from jobs_lib.config.option_types import Option, duration
-from jobs_lib.engines.rules import Rule, keep, purge
+from jobs_lib.engines.purge import Rule, keep, purge
 from jobs_lib.job import NOTIFIES
 
 
 def _run(ctx, declared) -> dict:
-    from jobs_lib.features.expiry import overflow_hold
-    return overflow_hold.expire(ctx, declared)
+    from jobs_lib.features.expiry import expire_held
+    return expire_held(ctx, declared)
 
 
 def _is_warned(ctx, keep) -> tuple[str, dict]:
-    from jobs_lib.features.expiry import overflow_hold
-    return overflow_hold.is_warned(ctx, keep)
+    from jobs_lib.features.expiry import is_warned
+    return is_warned(ctx, keep)
 
 
 job = purge(
@@ -45,10 +45,7 @@ job = purge(
         Rule("held_at", "released_at IS NULL", also=_is_warned),
         Rule("released_at", option="keep_released"),
     ),
-    run=_run,
+    work=_run,
     tables=NOTIFIES + "aliases destinations overflow_hold=",
-    idempotency="A message is marked in the commit that queues the one warning of its owner and "
-    "day, and is deleted only when that warning was sent 24 hours ago, judged again in each "
-    "DELETE: a killed or repeated run finds what is left and continues.",
     sample=("id", "user_id", "size_bytes", "held_at", "warned_at", "released_at"),
 )

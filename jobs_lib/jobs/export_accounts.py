@@ -10,7 +10,7 @@ An account has one export at a time, and two a day; what is over that is refused
 deleted account; a suspended one waits. After three unfinished attempts a request has failed, its
 owner is notified, and the log has an error.
 
-Crash safety: nothing can be downloaded that is not whole. The next run deletes what was half
+Killed or run twice: nothing can be downloaded that is not whole. The next run deletes what was half
 written and starts again, also an export that was finished but not yet stored as `ready`.
 """
 from __future__ import annotations
@@ -25,9 +25,6 @@ from jobs_lib.job import declare
         "per_day": Option(integer(1, 100), "2", "Exports of one account within 24 hours; a request "
                           "above that is refused, and its owner notified."),
     },
-    idempotency="A request is begun by one conditional update and is `ready` only by the commit "
-    "that follows its finished file; a killed or repeated run starts an unfinished one again "
-    "and finds nothing else to do.",
     sample=("id", "status", "attempts", "requested_at", "expires_at", "file_bytes"),
     tables="users aliases destinations alias_destinations destination_verifications domains "
     "message_logs header_snapshots overflow_hold spam_quarantine failed_emails webhooks "
@@ -36,7 +33,7 @@ from jobs_lib.job import declare
 def job(ctx):
     """Expire what is over, then make what waits."""
     if ctx.dry_run:
-        from jobs_lib.features.exports.run import preview
+        from jobs_lib.features.exports.requests import preview
         return preview(ctx)
     from jobs_lib.engines.due import is_idle
 
@@ -49,6 +46,5 @@ def job(ctx):
 
     requests.expire(ctx)
     if work := work_if_due(ctx, EXPORTS, requests.Requests):
-        from jobs_lib.features.exports.run import make_all
-        make_all(work)
+        requests.make_all(work)
     return ctx.counts

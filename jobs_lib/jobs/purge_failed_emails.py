@@ -8,14 +8,14 @@ ever.
 A spool file is deleted with the last row that names it; rows of held and of quarantined mail count,
 too.
 
-Crash safety: rows are deleted in small commits, and their files just before each commit: a kill
-between the two leaves rows past their time, which the next run deletes.
+Killed or run twice: rows are deleted in small commits, and their files just before each commit: a
+kill between the two leaves rows past their time, which the next run deletes.
 """
 from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs_lib.engines.rules import Rule, keep, purge
+from jobs_lib.engines.purge import Rule, keep, purge
 
 DAY = timedelta(days=1)
 

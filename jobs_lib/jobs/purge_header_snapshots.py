@@ -7,7 +7,7 @@ that are past `[purge_message_logs] keep`, and, where its own `keep` is shorter,
 If more than a fifth of the snapshots, and more than ten, have no log row, the log is probably lost
 or another database's: then they stay until that is confirmed.
 
-Crash safety: rows are deleted in small commits, and the next run continues with what is left.
+Killed or run twice: each batch is one commit, and the next run continues with what is left.
 """
 from __future__ import annotations
 
@@ -20,8 +20,6 @@ from jobs_lib.job import declare
     options={"keep": Option(or_empty(optional(duration)), "", "How long headers are kept, counted "
                             "from their log row, if that is shorter than `[purge_message_logs] "
                             "keep`. Empty or `off`: as long as the log row.")},
-    idempotency="Which rows are deleted is decided by their log rows alone, and each batch is one "
-    "commit: a killed or repeated run finds what is left and continues.",
     sample=("id", "message_log_id", "user_id", "created_at"),
     tables="message_logs header_snapshots-",
 )

@@ -9,13 +9,13 @@ continued the last slot the last one and those that failed. The row of a slot ke
 run twice: a job of each New Year must not run again in spring, not even by a clock that is set
 back. The good runs show how long the job usually takes, the last ones how it is doing.
 
-Crash safety: each batch is one commit, and the next run finds what is left by its age.
+Killed or run twice: each batch is one commit, and the next run finds what is left by its age.
 """
 from __future__ import annotations
 
 from jobs_lib import clock
 from jobs_lib.config.option_types import span
-from jobs_lib.engines.rules import Purge, Rule, keep, purge
+from jobs_lib.engines.purge import Purge, Rule, keep, purge, run
 
 KEPT = 10               # of each job; as many good runs as history.usual_seconds() looks at
 
@@ -56,15 +56,14 @@ ATTEMPTS = Purge("attempts", (Rule("began_at", option="keep_attempts"),))
 
 
 def _both(ctx, runs: Purge) -> dict:
-    from jobs_lib.engines import purge as engine
     for each in (runs, ATTEMPTS):
         if not ctx.should_stop():
-            engine.run(ctx, each)
+            run(ctx, each)
     return ctx.counts
 
 
 job = purge(
-    table="job_runs", schedule="13 2 * * *", run=_both,
+    table="job_runs", schedule="13 2 * * *", work=_both,
     options={"keep": keep("90d", "How long a run is kept in the history."),
              "keep_attempts": keep("30d", "How long the attempts at each item of a queue are kept, "
                                    "for `jobs.py queue forwards 16`; [mail] per_day is counted "

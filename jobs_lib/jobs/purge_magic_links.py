@@ -3,11 +3,11 @@
 An expired link opens nothing, so the next run deletes it, whatever the options say. A used one is
 of no more use either, but for a day it can explain why a second click was refused.
 
-Crash safety: each batch is one commit, and the next run finds what is left by its age.
+Killed or run twice: each batch is one commit, and the next run finds what is left by its age.
 """
 from __future__ import annotations
 
-from jobs_lib.engines.rules import Rule, keep, purge
+from jobs_lib.engines.purge import Rule, keep, purge
 
 job = purge(
     table="magic_links", schedule="41 2 * * *",

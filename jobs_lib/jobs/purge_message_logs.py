@@ -7,12 +7,12 @@ row.
 
 Users may choose a shorter time of their own (`users.log_retention_days`), but not less than 3 days.
 
-Crash safety: totals, headers and rows change in one small commit, so no message is ever counted
-twice or not at all, and the next run continues with what is left.
+Killed or run twice: totals, headers and rows change in one small commit, so no message is ever
+counted twice or not at all, and the next run continues with what is left.
 """
 from __future__ import annotations
 
-from jobs_lib.engines.rules import Rule, keep, purge
+from jobs_lib.engines.purge import Rule, keep, purge
 
 
 def _run(ctx, declared) -> dict:
@@ -25,9 +25,7 @@ job = purge(
     options={"keep": keep("90d", "How long a row is kept before only its totals are left. Users "
                           "may choose a shorter time, from 3 days on. `off` keeps all rows, also "
                           "of users who chose a time.")},
-    rules=(Rule("created_at"),), run=_run,
+    rules=(Rule("created_at"),), work=_run,
     tables="users header_snapshots-",
-    idempotency="Each batch adds its rows to the totals and deletes them in one commit: a killed "
-    "or repeated run finds what is left and counts no message twice.",
     sample=("id", "direction", "status", "bytes_used", "created_at"),
 )

@@ -5,11 +5,11 @@ notice is repeated because its row was deleted: that it was sent is marked where
 alias, the destination, the held message. A warning that was deleted before its time counts as not
 sent, which only keeps what it warns of for longer.
 
-Crash safety: each batch is one commit, and the next run finds what is left by its age.
+Killed or run twice: each batch is one commit, and the next run finds what is left by its age.
 """
 from __future__ import annotations
 
-from jobs_lib.engines.rules import Rule, keep, purge
+from jobs_lib.engines.purge import Rule, keep, purge
 
 job = purge(
     table="notifications", schedule="53 2 * * *",

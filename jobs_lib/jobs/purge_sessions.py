@@ -4,11 +4,11 @@ The app sets the absolute limit in `expires_at`; past it nobody is signed in by 
 next run deletes it, whatever the options say. A browser that has not come back for 30 days has to
 sign in again: a session that nobody uses is only of use to a thief.
 
-Crash safety: each batch is one commit, and the next run finds what is left by its age.
+Killed or run twice: each batch is one commit, and the next run finds what is left by its age.
 """
 from __future__ import annotations
 
-from jobs_lib.engines.rules import Rule, keep, purge
+from jobs_lib.engines.purge import Rule, keep, purge
 
 job = purge(
     table="sessions", schedule="23 2 * * *",

@@ -7,12 +7,12 @@ that row is deleted.
 
 The run logs how many rows it deleted and how many bytes their files freed.
 
-Crash safety: rows are deleted in small commits, and their files just before each commit: a kill
-between the two leaves rows past their time, which the next run deletes.
+Killed or run twice: rows are deleted in small commits, and their files just before each commit: a
+kill between the two leaves rows past their time, which the next run deletes.
 """
 from __future__ import annotations
 
-from jobs_lib.engines.rules import Rule, keep, purge
+from jobs_lib.engines.purge import Rule, keep, purge
 
 job = purge(
     table="spam_quarantine", files="raw_path", schedule="19 3 * * *",

@@ -4,11 +4,11 @@ Finished is what was delivered, or has failed for good; the 30 days count from t
 (`created_at`), and for that long it can be looked up and replayed. What is still queued is never
 touched, however old it is, and a replayed delivery is queued again.
 
-Crash safety: each batch is one commit, and the next run finds what is left by its age.
+Killed or run twice: each batch is one commit, and the next run finds what is left by its age.
 """
 from __future__ import annotations
 
-from jobs_lib.engines.rules import Rule, keep, purge
+from jobs_lib.engines.purge import Rule, keep, purge
 
 job = purge(
     table="webhook_deliveries", schedule="7 3 * * *",

@@ -9,7 +9,8 @@ is notified once a day. The sender never gets a bounce.
 A failure of the relay itself (no connection, no login, its quota) uses up no attempt: sending is
 paused.
 
-Crash safety: nothing is lost, and at most the one message in flight is sent twice.
+Killed or run twice: a row is marked `sending`, its attempt on record, and only then sent. Nothing
+is lost, and at most the one message in flight is sent again, with the same bytes and Message-ID.
 """
 from __future__ import annotations
 
@@ -25,8 +26,6 @@ from jobs_lib.job import NOTIFIES, declare
                          "The wait before each attempt, counted from the one before. Their number "
                          "is the number of attempts."),
     },
-    idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; "
-    "a killed run repeats at most the one message in flight, with the same bytes and Message-ID.",
     sample=("id", "envelope_to", "attempts", "next_attempt_at", "last_error"),
     tables=NOTIFIES + "aliases destinations failed_emails=",
 )

@@ -14,8 +14,9 @@ Owners take turns. Of 8 requests in flight an endpoint has one, a host two, an o
 others wait, failing endpoints a quarter while working ones wait. An endpoint that did not answer,
 or answered ten errors in a row, is paused for a minute: its other deliveries lose no attempt.
 
-Crash safety: nothing is lost, and at most the requests in flight are sent twice, with the same id
-and body.
+Killed or run twice: a row is marked `sending`, its attempt on record, and only then sent. Nothing
+is lost, and at most the requests in flight are sent again, with the same id and body, by which an
+endpoint recognizes them.
 """
 from __future__ import annotations
 
@@ -30,9 +31,6 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
                          "The wait before each retry, counted from the attempt before; the first "
                          "attempt is the app's. Their number is the number of retries."),
     },
-    idempotency="A row is marked `sending`, its attempt on record, and only then sent: a killed run"
-    " repeats at most the requests in flight, once, with the same id and body, by which an endpoint"
-    " recognizes them.",
     sample=("id", "webhook_id", "event_type", "attempts", "next_attempt_at", "last_error"),
     tables=NOTIFIES + AUDITS + "webhooks= webhook_deliveries= destinations",
 )

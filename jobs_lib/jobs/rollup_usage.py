@@ -7,12 +7,12 @@ and direction.
 A day is always added up from all that is known of it, never continued: its log rows, and the totals
 that `purge_message_logs` kept of deleted ones. So it is exact before, during and after a purge, and
 may be added up again at any time. That is done for the last 48 hours, and from the day on for which
-a log row came in late. Missing and deleted users have no rows, unless the guard holds deletions.
+a log row came in late. Users who are missing have no rows.
 
 Whole weeks are deleted once they are past `keep`.
 
-Crash safety: a day and its week are one commit, with the note from which day on the others are due,
-so the next run continues there. Rows that show old numbers are corrected then, never doubled.
+Killed or run twice: a day and its week are one commit, with the note from which day on the others
+are due, so the next run continues there. A day that is added up again comes to the same.
 """
 from __future__ import annotations
 
@@ -29,13 +29,11 @@ from jobs_lib.job import declare
         "from": argument(or_empty(day), "For --set from=DAY: add up again from this "
                          "day on, whether or not anything came in."),
     },
-    idempotency="A day is written as what its log rows and their totals add up to, in one commit: "
-    "done twice or killed half-way, it is the same.",
     sample=("day",),
     tables="users message_logs",
 )
 def job(ctx):
     """Add up the days that are due, and delete what is past its time."""
-    from jobs_lib.features.usage import rollup
+    from jobs_lib.features import rollup
 
     return rollup.preview(ctx) if ctx.dry_run else rollup.run(ctx)

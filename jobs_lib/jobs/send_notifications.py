@@ -9,8 +9,8 @@ A refusal is tried again on a schedule; a second permanent one while others' mai
 the last attempt, ends it as `failed`. A failure of the relay itself uses up no attempt: sending is
 paused. Bodies are emptied once they are sent.
 
-Crash safety: nothing is lost, and at most the one notice in flight is sent twice, with the same
-Message-ID.
+Killed or run twice: a row is marked `sending`, its attempt on record, and only then sent. Nothing
+is lost, and at most the one notice in flight is sent again, with the same bytes and Message-ID.
 """
 from __future__ import annotations
 
@@ -26,8 +26,6 @@ from jobs_lib.job import declare
                          "The wait before each retry, counted from the attempt before. The first "
                          "attempt is made at once."),
     },
-    idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; "
-    "a killed run repeats at most the one notice in flight, with the same bytes and Message-ID.",
     sample=("id", "kind", "to_email", "priority", "attempts", "created_at", "last_error"),
     tables="users failed_emails=",
 )

@@ -65,7 +65,7 @@ def peaks(folder, url: str, number: int) -> dict:
     fill(db, number)
     for words in RUNS:
         process = service.start(*words, peak="yes",
-                                small="jobs_lib.features.archives.run:MOST_ROWS=1000")
+                                small="jobs_lib.features.archives:MOST_ROWS=1000")
         out, err = process.communicate(timeout=300)
         assert process.returncode == 0, out + err
         found[words] = int(err.splitlines()[-1])

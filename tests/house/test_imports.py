@@ -41,8 +41,8 @@ BESIDE = {
     "jobs_lib.features.forwards": ("jobs_lib.features.notifications",),
     "jobs_lib.features.items": tuple(f"jobs_lib.features.{name}" for name in (
         "accounts", "domains", "forwards", "notifications", "webhooks")),
-    "jobs_lib.features.message_logs": ("jobs_lib.features.usage",),
-    "jobs_lib.features.usage": ("jobs_lib.features.notifications",),
+    "jobs_lib.features.message_logs": ("jobs_lib.features.rollup",),
+    "jobs_lib.features.thresholds": ("jobs_lib.features.notifications",),
     "jobs_lib.features.webhooks": ("jobs_lib.features.notifications",),
 }
 DRIVERS = ("sqlite3", "pymysql", "smtplib", "ssl", "http.client", "urllib.request", "dns", "ftplib")

@@ -35,7 +35,7 @@ def test_killed_once_its_record_is_written(bench):
     # without it. Killed before each change: tests/every_job/test_cut_short.py
     jane, service = account(bench), Shell(bench.folder)
     service.run(JOB, code=-signal.SIGKILL,
-                kill="jobs_lib.features.accounts.erase:note_erased:after")
+                kill="jobs_lib.features.accounts.deletion:note_erased:after")
     assert bench.ids("users") == [jane.id]
     assert service.job(JOB)["status"] == "ok"
     assert (bench.ids("users"), found(bench, "jane")) == ([], [])

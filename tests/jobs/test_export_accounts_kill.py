@@ -18,13 +18,13 @@ from tests.support.shell import Shell, at_sql
 pytestmark = pytest.mark.slow
 
 JOB, ROWS = "export_accounts", 2500
-HALF_WRITTEN = f"jobs_lib.features.exports.encoding:_encode:before:{ROWS // 2}"
+HALF_WRITTEN = f"jobs_lib.features.exports.writer:_encode:before:{ROWS // 2}"
 IS_READY = at_sql("SET status = 'ready'", 2)            # the first is the rehearsal
 POINTS = {
     "in the middle of a file": HALF_WRITTEN,
     "between two pages": at_sql("FROM {message_logs} WHERE user_id = :user AND", 2),
     "before it is read back": "jobs_lib.features.exports.writer:_read_back:before:1",
-    "after it has its name": "jobs_lib.features.exports.run:publish:after:1",
+    "after it has its name": "jobs_lib.features.exports.requests:publish:after:1",
     "before it is `ready`": IS_READY,
     "before its owner is told": at_sql("INSERT INTO {notifications}"),
     "after an older file went": "jobs_lib.features.exports.files:remove:after:1",

@@ -247,15 +247,14 @@ def test_a_keep_that_is_suddenly_much_shorter_has_to_be_confirmed(usage):       
 
 # Users who are deleted
 
-def test_users_who_are_deleted_or_gone_have_no_rows(usage):
+def test_users_who_are_missing_have_no_rows(usage):
     usage.table("message_logs", [log(usage.now, user_id=id) for id in (1, 2, 3, 4, 11)])
-    usage.db.execute("UPDATE {users} SET status = 'deleted' WHERE id = 2")
     usage.db.execute("UPDATE {users} SET status = 'suspended' WHERE id = 3")
     usage.run(JOB)
-    assert users(usage) == [1, 3, 4]
+    assert users(usage) == [1, 2, 3, 4]
     usage.db.execute("DELETE FROM {users} WHERE id = 4")
     usage.run(JOB)
-    assert users(usage) == [1, 3]
+    assert users(usage) == [1, 2, 3]
 
 
 def test_users_who_are_all_marked_as_deleted_by_mistake_lose_no_day(usage):         # R79
@@ -271,20 +270,20 @@ def test_users_who_are_all_marked_as_deleted_by_mistake_lose_no_day(usage):     
 @pytest.mark.parametrize("at", ["INSERT INTO {usage_daily}", "DELETE FROM {usage_daily}",
                                 "INSERT INTO {usage_weekly}", "DELETE FROM {usage_weekly}",
                                 "COMMIT"])
-def test_an_account_that_is_deleted_meanwhile_gets_no_row_back(usage, at):
-    """Whoever deletes it first changes its status: before our check of it, or after our commit."""
+def test_an_account_that_is_erased_meanwhile_has_no_row_in_the_end(usage, at):     # R56
     usage.table("message_logs", [log(usage.now), log(usage.now, user_id=2)])
+    usage.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :then WHERE id = 2",
+                     then=usage.ago(days=40))
+    other = usage.second_host()
+    other.timeout, other.db = 0.1, connect(usage.url, timeout=0.1)
+    struck = strike(usage, at, "FROM {message_stats}", lambda: other.attempt("delete_accounts"))
     usage.run(JOB)
-    other = connect(usage.url, timeout=0.1)
-    has_struck = strike(usage, at, "INSERT INTO {usage_daily}", lambda: erase(other))
-    usage.run(JOB)
+    assert struck
     usage.on_statement = None
-    if not has_struck[0]:               # it had to wait until our commit
-        erase(other)
-    other.close()
-    assert users(usage) == [1]
-    assert has_struck == [at == "INSERT INTO {usage_daily}"
-                          and not usage.url.startswith("sqlite:")]
+    other.db.close()
+    usage.now = usage.ahead(hours=1)
+    usage.run("delete_accounts")
+    assert (users(usage), usage.db.value("SELECT COUNT(*) FROM {users} WHERE id = 2")) == ([1], 0)
 
 
 def strike(bench, at: str, after: str, act) -> list[bool]:
@@ -300,15 +299,6 @@ def strike(bench, at: str, after: str, act) -> list[bool]:
                 struck[0] = True
     bench.on_statement = hear
     return struck
-
-
-def erase(db) -> None:
-    """What the app and the deletion of an account do to the second user."""
-    for sql in ("UPDATE {users} SET status = 'deleted' WHERE id = 2",
-                "DELETE FROM {usage_weekly} WHERE user_id = 2",
-                "DELETE FROM {usage_daily} WHERE user_id = 2",
-                "DELETE FROM {message_logs} WHERE user_id = 2", "DELETE FROM {users} WHERE id = 2"):
-        db.execute(sql)
 
 
 # Purges beside it

@@ -37,17 +37,15 @@ INSIDE = {
     "engines.spool": "mark_folder",
     "errors": "Busy ConfigError Conflict DatabaseError Duplicate JobsError Lost ReadOnly "
               "Stopped UsageError",
-    "features.accounts.order": "ORDER",
+    "features.accounts.batches": "ORDER",
     "features.domains.records": ".",
-    "features.exports.columns": "KINDS",
-    "features.exports.encoding": "cell csv_writer json_line",
+    "features.exports.writer": "KINDS cell csv_writer json_line",
     "features.forwards.srs": "SrsError forward reverse",
-    "features.notifications.mustache": "TemplateError render",
-    "features.notifications.samples": "SAMPLES",
-    "features.usage.billing": "Cycle cycle elapsed_percent",
+    "features.notifications.kinds": "SAMPLES",
+    "features.notifications.render": "TemplateError render",
+    "features.thresholds": "Cycle cycle elapsed_percent .",
     "hostnames": "",
     "folders": "",
-    "features.usage.thresholds": "",
     "job": "declare tables_of",
     "monitoring.incidents": "", "monitoring.overview": "", "monitoring.publish": "",
     "output.console": "Console",
@@ -98,11 +96,11 @@ def domain_after(row: dict, verdict: str, now, options, is_warned: bool = True) 
 
 def letter(kind: str, app_url: str, changes: dict):
     """The sample notice that `preview` shows, with these of its values changed."""
-    from jobs_lib.features.notifications import render, samples
+    from jobs_lib.features.notifications import kinds, render
     sections = {"core": SimpleNamespace(app_url=app_url), "personas": SimpleNamespace(
         **dict.fromkeys(("porter", "overflow", "security", "postmaster"), "Porter <p@x.example>"))}
     return render.compose(SimpleNamespace(section=sections.get), kind,
-                          {"name": "Jane", **samples.SAMPLES[kind], **changes})
+                          {"name": "Jane", **kinds.SAMPLES[kind], **changes})
 
 
 def main(words: list[str]) -> int:

@@ -12,6 +12,5 @@ def ticking(module: str, priority: str):
         return {"ticks": 1}
     work.__module__ = module
     return declare(schedule="*/5 * * * *", priority=priority, enabled=False,
-                   idempotency="It does nothing.", options={
-                       "takes": Option(kind.integer(0, 1000), "0",
-                                       "Seconds, waited between items.")})(work)
+                   options={"takes": Option(kind.integer(0, 1000), "0",
+                                            "Seconds, waited between items.")})(work)

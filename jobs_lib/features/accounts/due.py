@@ -38,7 +38,7 @@ def user_ref(ctx, user_id) -> str:
 
 def notice_key(account) -> str:
     """The dedupe key of the one notice about its deletion."""
-    from jobs_lib.features.notifications.enqueue import dedupe_key  # an idle run needs none
+    from jobs_lib.features.notifications.notices import dedupe_key  # an idle run needs none
     return dedupe_key(f"account-deletion:{account.id}:{account.deleted_at}")
 
 

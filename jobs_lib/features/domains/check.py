@@ -1,5 +1,5 @@
-"""Looking at the domains that are due: asking for their records, and storing what came of it, one
-commit for each domain."""
+"""Looking at the domains that are due: asking for their records, storing what came of it, one commit
+for each, and notifying the owner."""
 from __future__ import annotations
 
 import json
@@ -15,20 +15,21 @@ from jobs_lib.engines.queue import EVERY_ONE, Work, work_if_due
 from jobs_lib.engines.rows import invalid
 from jobs_lib.engines.turns import Ring
 from jobs_lib.errors import JobsError
+from jobs_lib.features.notifications import notices, render
 from jobs_lib.features.notifications.reminders import alone
 from jobs_lib.features.queues import DOMAINS
-from jobs_lib.hostnames import ascii_form, forms
+from jobs_lib.hostnames import ascii_form, forms, shown
 from jobs_lib.ports.dns import UNKNOWN
 from jobs_lib.text import counted
 
-from . import notices, records, status
-from .problems import OWNERSHIP
+from . import records, status
 from .status import ACTIVE, FAIL, FAILED, VERIFIED, WARNED, due
 
 AT_ONCE = 24                     # domains that are begun in one commit, and asked about together
 SHOWN = 5                        # of them, by a dry run
 HELD_FOR = timedelta(minutes=10)     # what a killed run was looking at is due again then
 SAME = ("user_id", "name", "ownership_token", "status")     # else it is another domain by now
+KIND_OF = {VERIFIED: "domain_verified", WARNED: "domain_failing", FAILED: "domain_failed"}
 STORED = ", ".join(("id", *SAME, "dns_results", "failing_since", "failures", "warned_at",
                     "created_at"))
 
@@ -46,8 +47,8 @@ def preview(ctx) -> dict:
 
 
 def check_due(ctx) -> None:
-    """Look at every domain that is due, owners in turn; or at the one that is named, which is due
-    by that. Where `[dns]` does not say what records they need, they wait."""
+    """Look at every domain that is due, owners in turn; or at the one that is named. Where `[dns]`
+    does not say what records they need, they wait."""
     named = _named(ctx)
     if named:
         ctx.db.batch(lambda: ctx.db.execute(
@@ -101,7 +102,7 @@ class Looks(Work):
                 row["wanted"] = records.checks(ascii_form(row["name"]), row["ownership_token"], dns)
             except ValueError:
                 self.unusable[row["id"]] = "its name is not that of a domain"
-            if not row["ownership_token"] and OWNERSHIP in self.ctx.options.require:
+            if not row["ownership_token"] and records.OWNERSHIP in self.ctx.options.require:
                 self.unusable[row["id"]] = "it has no ownership_token"
         return [row for row in found if row["id"] not in self.unusable]
 
@@ -171,7 +172,7 @@ class Looks(Work):
         is_failing = verdict == FAIL and row["status"] == VERIFIED
         # `now` is fixed for the run: a slow one puts no domain off its rhythm
         values, event = status.after(row, verdict, ctx.now, ctx.options,
-                                     is_failing and notices.is_warned(ctx, row), may_act)
+                                     is_failing and _is_warned(ctx, row), may_act)
         values["checked_at"] = ctx.now
         if verdict != UNKNOWN or not row["dns_results"]:
             values["dns_results"] = json.dumps(results, ensure_ascii=False)
@@ -184,7 +185,7 @@ class Looks(Work):
         attempts.complete(db, DOMAINS.kind, seen, ctx.run_id, verdict, None, found,
                           ctx.clock())
         if event:
-            notices.queue(ctx, row, event, values.get("failing_since"), results)
+            _notify(ctx, row, event, values.get("failing_since"), results)
             ctx.count(event)
         ctx.count("checked")
         ctx.count("unknown", verdict == UNKNOWN)
@@ -200,3 +201,57 @@ class Looks(Work):
                 self.db.execute, "UPDATE {domains} SET next_check_at = :later, "
                 "recheck_requested_at = NULL WHERE id = :id", id=id,
                 later=self.ctx.now + status.DAY))
+
+
+# Notices to the owner: it works, it is about to stop, or it does not work
+
+def _notify(ctx, row: dict, event: str, since, results: dict) -> None:
+    """Queue the notice of an event, in the transaction that makes it. since: when it began to
+    fail, or None."""
+    user = ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id", id=row["user_id"])
+    notices.notify(ctx, user, KIND_OF[event], _key(event, row["id"], ctx.now),
+           _values(ctx, row, event, since, results), ctx.now)
+
+
+def _is_warned(ctx, row: dict) -> bool:
+    """Whether the owner was warned in time that this domain fails."""
+    warned, grace = status.warned_at(row, ctx.now), ctx.options.grace
+    return bool(warned) and notices.is_warned(
+        ctx, _key(WARNED, row["id"], warned), notice=min(status.WARNED_FOR, grace),
+        since=status.failing_since(row, ctx.now), limit=grace)
+
+
+def _key(event: str, id, moment) -> str:
+    """Names the occurrence by its moment."""
+    return f"{KIND_OF[event].replace('_', '-')}:{id}:{clock.text(moment)}"
+
+
+def _values(ctx, row: dict, event: str, since, results: dict) -> dict:
+    """The values that the templates show."""
+    ends = status.end(since, ctx.now, ctx.options) if event == WARNED else None
+
+    def of(state: str, is_required: bool = True) -> list[dict]:
+        return [_record(name, result) for name, result in results.items()
+                if result["state"] == state and result["required"] is is_required]
+
+    # of one that has failed since nobody answered: what could not be checked
+    wrong = of(FAIL) or of(UNKNOWN)
+    return {
+        "domain": shown(row["name"]),
+        "records": wrong,
+        "advice": of(FAIL, False),
+        "many": len(wrong) > 1,
+        "silent": not of(FAIL),
+        "was_verified": row["status"] == VERIFIED,
+        "days": status.GIVE_UP_AFTER.days,
+        "since": render.day(since) if since else "",
+        "created": render.day(clock.parse(row["created_at"])),
+        "end": render.minute(ends) if ends else "",
+        "end_day": render.day(ends) if ends else ""}
+
+
+def _record(name: str, result: dict) -> dict:
+    return {"title": records.TITLES[name], "problem": result["problem"], "fix": result["fix"],
+            "type": result["type"], "place": shown(result["name"]), "expected": result["expected"],
+            "found": [{"text": text} for text in result["found"]],
+            "is_there": result["state"] == UNKNOWN or bool(result["found"])}

@@ -1,5 +1,5 @@
-"""Requests for an export: what keeps one from being made, what becomes of it, and when its file is
-deleted.
+"""Requests for an export: what keeps one from being made, making it, what becomes of it, and when
+its file is deleted.
 
     queued -> running -> ready -> expired
                  |
@@ -11,25 +11,145 @@ opens nothing, which the next run ends.
 """
 from __future__ import annotations
 
+import os
 import secrets
+from contextlib import closing
 from datetime import timedelta
 from functools import partial
 
-from jobs_lib import clock, text
-from jobs_lib.engines.attempts import RETRY, SENT
+from jobs_lib import clock, masking, text
+from jobs_lib.config.separate_folders import misplaced
+from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT
 from jobs_lib.engines.due import UNCLAIMED
-from jobs_lib.engines.queue import Work
-from jobs_lib.features.notifications.enqueue import notify
+from jobs_lib.engines.queue import Work, until_stored
+from jobs_lib.engines.turns import Ring
+from jobs_lib.errors import Busy, JobsError, Lost
+from jobs_lib.features.notifications import render
+from jobs_lib.features.notifications.notices import notify
+from jobs_lib.features.queues import EXPORTS
+from jobs_lib.folders import new_file, publish
 
-from . import download, files
+from . import files
 
 # in which an account gets `per_day` exports; what lies further ahead is of a clock that was wrong
 DAY = timedelta(days=1)
 REFUSED = "refused"
 AT_ONCE = 200                # requests that one run ends, or a dry run looks at
+STORED_SECONDS = 2.0         # between two commits of the progress
+# of the budget: an attempt that had less time is not counted when the time is up
+FAIR_SHARE = 0.5
+SHOWN = 10
+NO_PAGE = "there is no page to download exports from: set [export] url, or [core] app_url"
 
 
-def over(ctx) -> list[dict]:
+class Unfinished(Exception):
+    """(outcome, why): it ends in the middle, and that is no error."""
+
+
+def make_all(work: Requests) -> None:
+    """Make what is due, one of each owner in turn."""
+    ctx, ring = work.ctx, Ring(work)
+    if not files.page(ctx):
+        raise JobsError(f"{NO_PAGE}. The requests wait")
+    folder = files.folder(ctx)
+    while not ctx.should_stop(ctx.counts["exported"]) and (rows := work.take(ring, AT_ONCE)):
+        for row in rows:
+            if ctx.should_stop(ctx.counts["exported"]):
+                break
+            begun = row["user_id"] not in ring.passed and work.begin(row, work.room)
+            if begun is True:
+                _make(work, row, folder)
+            elif begun != REFUSED:
+                ring.passed.add(row["user_id"])
+    work.finish()
+
+
+def _make(work: Requests, row: dict, folder: str) -> None:
+    """One export. An error in its rows concerns it alone; a full disk or a lost database concerns
+    all, and ends the run: the next one begins with the next owner."""
+    ctx, path = work.ctx, os.path.join(folder, row["file_name"])
+
+    def put_back(outcome: str, why: str) -> None:
+        until_stored(ctx, partial(work.put_back, row, outcome, why))
+    try:
+        written = _write(work, row, path + files.PART)
+        publish(path + files.PART, path)
+        if not until_stored(ctx, partial(work.store_ready, row, written)):
+            raise Unfinished(POSTPONED, "it was withdrawn, or the account is not active any more")
+        ctx.count("exported")
+        ctx.log.event("exported", id=row["id"], rows=written.rows, bytes=written.bytes)
+    except Unfinished as error:
+        put_back(*error.args)
+    except (Busy, Lost) as error:
+        put_back(POSTPONED, _words(error))
+        raise
+    except OSError as error:
+        message = f"{files.OPTION} = {folder}: {error.strerror or error}"
+        put_back(POSTPONED, message)
+        raise JobsError(f"{message}. No request has lost an attempt") from None
+    except Exception as error:      # noqa: BLE001  one account's rows must not stop the others
+        put_back(RETRY, _words(error))
+        if not isinstance(error, (JobsError, ValueError)):
+            # an error of ours, and not of the rows
+            ctx.defect(error, f"export {row['id']}")
+
+
+def _words(error: Exception) -> str:
+    """For the row and the log, without anyone's address."""
+    return masking.text(f"{type(error).__name__}: {error}")[:500]
+
+
+def _write(work: Requests, row: dict, draft: str):
+    ctx = work.ctx
+    is_fair = ctx.seconds_left() >= FAIR_SHARE * ctx.options.budget.total_seconds()
+    stored = ctx.monotonic()
+
+    def look(rows: int, total: int) -> None:
+        nonlocal stored
+        ctx.progress(rows, total)
+        if ctx.should_stop():
+            is_over = ctx.stop_reason == "budget"
+            raise Unfinished(
+                RETRY if is_fair and is_over else POSTPONED,
+                f"the run had to stop ({ctx.stop_reason}) when {rows:,} of {total:,} rows were "
+                "written" + (": let [export_accounts] budget be more" if is_over else ""))
+        if ctx.monotonic() - stored >= STORED_SECONDS:
+            stored = ctx.monotonic()
+            ctx.db.execute("UPDATE {export_requests} SET progress = :percent WHERE id = :id "
+                           "AND claim_run = :run", id=row["id"], run=ctx.run_id,
+                           percent=min(99, 100 * rows // max(1, total)))
+
+    from . import writer  # most runs only look at what is ready
+
+    with closing(ctx.reader()) as db, new_file(draft) as file:
+        return writer.write(file, db, row["user_id"], ctx.clock(), look)
+
+
+def preview(ctx) -> dict:
+    """Show what a run would do, and return the counts. How many rows an account has is not
+    counted."""
+    work = Requests(ctx, EXPORTS)
+    ring, over = Ring(work), _over(ctx)
+    made: list[dict] = []
+    refused: list[dict] = []
+    while (len(made) < ctx.within_limit(AT_ONCE) and len(refused) < AT_ONCE
+           and (rows := work.take(ring, 1))):
+        more = sum(other["user_id"] == rows[0]["user_id"] for other in made)
+        why = _refusal(ctx, _owner(ctx, rows[0]), rows[0], more)
+        (refused if why else made).extend(rows)
+    problem = misplaced(ctx.section, "export", "dir") or ("" if files.page(ctx) else NO_PAGE)
+    ctx.show(f"export {text.counted(len(made), 'account')}", made[:SHOWN],
+             f"a run would fail: {problem}" if made and problem else "")
+    ctx.show(f"refuse {text.counted(len(refused), 'request')}", refused[:SHOWN])
+    ctx.show(f"delete {text.counted(len(over), 'export')} whose time is over", over[:SHOWN])
+    work.begun = len(made)
+    work.finish()
+    return {**ctx.counts, "exported": len(made), "expired": len(over), "refused": len(refused)}
+
+
+# Those whose time is over
+
+def _over(ctx) -> list[dict]:
     """The finished exports whose time is over, or counts from a day that is to come: as many as a
     run ends."""
     return ctx.db.query(
@@ -41,7 +161,7 @@ def over(ctx) -> list[dict]:
 
 def expire(ctx) -> None:
     """Downloads end at their time, and their files are deleted."""
-    for row in over(ctx):
+    for row in _over(ctx):
         if ctx.should_stop() or not ctx.may_expire():
             return
         ctx.db.batch(partial(_expire, ctx, row))
@@ -54,14 +174,16 @@ def _expire(ctx, row: dict) -> None:
         files.remove(ctx, row["file_name"])
 
 
-def owner(ctx, row: dict, locked: str = "") -> dict | None:
+# What becomes of one
+
+def _owner(ctx, row: dict, locked: str = "") -> dict | None:
     """The account, if it is there; `locked`: nobody else may change it until the commit."""
     return ctx.db.row(
         "SELECT id, email, name, status FROM {users} WHERE id = :id" + locked,
         id=row["user_id"])
 
 
-def refusal(ctx, user: dict | None, row: dict, more: int = 0) -> str:
+def _refusal(ctx, user: dict | None, row: dict, more: int = 0) -> str:
     """Why a request is not to be made; "" for one that is. `more`: of the account that a dry run
     would make."""
     if user is None or user["status"] == "deleted":
@@ -93,8 +215,8 @@ class Requests(Work):
         """What is against making it now, asked in the commit that begins it: it is refused, which
         is stored by it; or another run makes one of the account. Else its file gets its name."""
         # While the owner's row is locked, no other run begins a request of this account.
-        user = owner(self.ctx, row, self.db.for_update)
-        if why := refusal(self.ctx, user, row):
+        user = _owner(self.ctx, row, self.db.for_update)
+        if why := _refusal(self.ctx, user, row):
             self._refuse(user, row, why)
             return REFUSED
         if self.db.value("SELECT COUNT(*) FROM {export_requests} WHERE user_id = :user "
@@ -119,7 +241,6 @@ class Requests(Work):
     def _notify(self, user: dict | None, kind: str, key: str, row: dict, **values) -> None:
         """Of an account that is deleted nobody reads it."""
         if user and user["status"] != "deleted":
-            from jobs_lib.features.notifications import render
             asked = clock.parse_any(row["requested_at"]) or self.ctx.now
             notify(self.ctx, user, kind, key, {"requested": render.day(asked), **values})
 
@@ -127,7 +248,7 @@ class Requests(Work):
         """It can be downloaded, and no older one of the account any more; its owner is notified,
         inside a transaction. False when the account is not active, or the request was withdrawn."""
         ctx, now = self.ctx, self.ctx.clock()
-        user = owner(ctx, row, ctx.db.for_update)
+        user = _owner(ctx, row, ctx.db.for_update)
         if not self.is_ours(row):
             return self._is_ready(row)      # by a COMMIT whose answer was lost
         if user is None or user["status"] != "active":
@@ -141,13 +262,11 @@ class Requests(Work):
         self.settle(
             row, SENT, None, f"{written.rows:,} rows", progress=100,
             file_bytes=written.bytes, sha256=written.sha256,
-            token_hash=download.hashed(token), expires_at=expires)
-        from jobs_lib.features.notifications import render
+            token_hash=files.hashed(token), expires_at=expires)
         self._notify(
             user, "export_ready", f"export-ready:{row['id']}", row,
             size=text.size(written.bytes, 1000),
-            expires=render.minute(expires),
-            link=download.link(download.page(ctx), token))
+            expires=render.minute(expires), link=files.link(files.page(ctx), token))
         return True
 
     def _is_ready(self, row: dict) -> bool:
@@ -173,7 +292,7 @@ class Requests(Work):
         if status == "failed":
             ctx.count("failed")
             ctx.log.error("export failed", **about)
-            self._notify(owner(ctx, row), "export_failed", f"export-failed:{row['id']}", row,
+            self._notify(_owner(ctx, row), "export_failed", f"export-failed:{row['id']}", row,
                          why="")
         else:
             ctx.count("put_off")

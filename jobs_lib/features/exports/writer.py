@@ -1,13 +1,24 @@
 """Writing the zip of an account: page by page, so that a million rows take as much memory as a
 thousand.
 
-Each page is read once and goes into two files of the zip, its JSON and its CSV. A zip takes one
-file after the other, so the CSV waits in a nameless file beside it, which is deleted with the
-process.
+Of each table about the account all columns go in but those of EXCLUDED. Each page is read once and
+goes into two files of the zip: its JSON, exact, and its CSV, harmless. A zip takes one file after
+the other, so the CSV waits in a nameless file beside it, which is deleted with the process.
+
+A spreadsheet takes a cell for a formula if it begins with one of a few signs, no matter who wrote
+it: the subject of a message can be `=HYPERLINK(...)`. Such a cell gets an apostrophe in front,
+which a spreadsheet takes for "this is text" (OWASP, CSV Injection). Who opens the file with another
+separator gets a cell wherever a text has a semicolon, a tab or the end of a line: a sign behind one
+of these gets its apostrophe, too. Numbers stay numbers. All text is in quotes.
 """
 from __future__ import annotations
 
+import base64
+import csv
+import json
+import math
 import os
+import re
 import tempfile
 import zipfile
 from contextlib import nullcontext
@@ -18,9 +29,6 @@ from jobs_lib import clock
 from jobs_lib.database.schema.tables import table
 from jobs_lib.errors import JobsError
 from jobs_lib.records import namedtuple
-
-from .columns import KINDS
-from .encoding import cell, csv_writer, json_line
 
 PAGE_ROWS = 1000             # read at once
 LONG_ROWS = 50               # the same of a table with texts of any length
@@ -47,6 +55,76 @@ csv/    the same as tables, for a spreadsheet
 
 Written = namedtuple("Written", "bytes sha256 rows")
 
+Kind = namedtuple("Kind", "name table about columns order whose")
+Kind.__doc__ = """One kind of data: a JSON and a CSV file.
+
+name     of the files
+about    what it is, in words for their reader
+columns  that are exported, in this order
+order    columns of an index that finds the account's rows: pages are read by it
+whose    SQL: of the account :user
+"""
+
+# A literal test holds, for each table, which columns these are.
+EXCLUDED = frozenset((
+    # anyone who has it, or can guess what is behind it, gets in
+    "token_hash", "secret", "previous_secret",
+    # only the app has the key; a copy outside would outlive its retention
+    "ciphertext",
+    # emptied once a notice is sent; one that waits may hold a link that signs in
+    "body_text", "body_html",
+    # where we store a file
+    "raw_path", "file_name",
+    # about the work, not about the person
+    "progress", "sha256", "dedupe_key", "claim_run", "uncertain",
+    # the account itself, which is in the profile; one that is deleted has no export
+    "user_id", "deleted_at",
+))
+
+
+def _kind(line: str) -> Kind:
+    """From `table[/name] by columns: about`; `of parent` before it: of rows that name no owner, but
+    one of the parent's in the first column."""
+    words, about = line.split(": ")
+    names, *way = words.split()
+    its_table, _, name = names.partition("/")
+    columns = tuple(column.name for column in table(its_table).columns
+                    if column.name not in EXCLUDED)
+    order = tuple(way[way.index("by") + 1:])
+    whose = "id = :user" if its_table == "users" else "user_id = :user"
+    if way[0] == "of":
+        whose = f"{order[0]} IN (SELECT id FROM {{{way[1]}}} WHERE {whose})"
+    return Kind(name or its_table, its_table, about, columns, order, whose)
+
+
+KINDS = tuple(map(_kind, """
+    users/profile by id: your account
+    aliases by id: your addresses
+    destinations by id: the mailboxes that your mail is forwarded to
+    alias_destinations of aliases by alias_id destination_id: what forwards to which of them
+    destination_verifications of destinations by destination_id id: proofs of destinations
+    domains by id: your own domains, their records and when they were looked at
+    message_logs by created_at id: one line for each message that passed or was stopped
+    message_stats by alias_id day direction status: sums of deleted lines, by alias and day
+    header_snapshots by id: of which messages the encrypted headers are kept
+    usage_daily by day: messages and bytes of each day
+    usage_weekly by week_start: messages and bytes of each week
+    usage_events by cycle_start metric threshold: limits that you came near to
+    overflow_hold/held_messages by id: messages held back since the account was over its limit
+    spam_quarantine/quarantine by id: messages judged to be spam
+    failed_emails/failed_forwards by id: messages that could not be forwarded at once
+    webhooks by id: your endpoints
+    webhook_deliveries by id: what was sent to your endpoints
+    notifications by id: notices that we wrote to you
+    notification_optouts by kind: kinds of notices that you do not want
+    audit_logs/audit_events by id: what was done in your account, by whom and from where
+    sessions by id: browsers that are signed in
+    magic_links/sign_in_links by id: links to sign in that you asked for
+    export_requests/exports by requested_at id: exports that you asked for
+""".strip().splitlines()))
+
+
+# The zip
 
 def write(file, db, user_id, now, look) -> Written:
     """Write the export of an account, as of now, into an open file, and return what is on the disk
@@ -125,3 +203,50 @@ def _pages(db, kind, user_id):
                   for column in table(kind.table).columns)
     return db.pages(f"SELECT {', '.join(kind.columns)} FROM {{{kind.table}}} WHERE {kind.whose}",
                     key=kind.order, user=user_id, size=LONG_ROWS if is_long else PAGE_ROWS)
+
+
+# A value, in the two forms
+
+SIGNS = "=+@\uff1d\uff0b\uff0d\uff20-"       # the same signs in full width among them
+# what a program may strip first
+BLANK = "\\s\0-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"
+STARTS = re.compile(f"[\t\r\n\0]|[{BLANK}]*[{SIGNS}]")
+BEHIND = re.compile(f"([\t\r\n;,|\"])(?=[{BLANK}]*[{SIGNS}])")
+NOUGHT = "\ufffd"            # in place of NUL, which ends a text for many programs
+
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(", ", ": ")).encode
+
+
+def json_line(row: dict) -> str:
+    """The row as one line of JSON. Bytes, and numbers that JSON does not know, as text."""
+    try:
+        return _encode(row)
+    except (TypeError, ValueError):
+        return _encode({name: _plain(value) for name, value in row.items()})
+
+
+def csv_writer(file):
+    """A writer of rows to a text file: RFC 4180, all text in quotes."""
+    return csv.writer(file, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
+
+
+def cell(value):
+    """A value as a cell that no spreadsheet runs."""
+    text = value if isinstance(value, str) else _plain(value)
+    if not isinstance(text, str):
+        return text
+    # In nearly all cells the first letter decides, and the rest is searched once.
+    if not text[:1].isalnum() and STARTS.match(text):
+        text = "'" + text
+    if BEHIND.search(text) or "\0" in text:
+        text = BEHIND.sub(r"\1'", text).replace("\0", NOUGHT)
+    return text
+
+
+def _plain(value):
+    """Bytes as base64, infinity as a word."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

@@ -15,7 +15,7 @@ from jobs_lib.errors import Invalid, JobsError
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
 
-from . import enqueue, warnings
+from . import notices
 from .kinds import KINDS
 
 PAGE = 500                # rows looked at together, to find the owners, and marked together
@@ -45,7 +45,7 @@ def remind(ctx, reminder: Reminder) -> None:
     """Queue the notices that are owed, one an owner, the longest due first, and count them as
     `notices`."""
     if reminder.lists and not ctx.dry_run:
-        warnings.follow_up_refused(ctx, reminder.kind, reminder.table, reminder.lists)
+        notices.follow_up_refused(ctx, reminder.kind, reminder.table, reminder.lists)
     sample: list[dict] = []
     before = ctx.counts.get("notices", 0)
     ctx.count("notices", 0)
@@ -136,7 +136,7 @@ def remind_owner(ctx, reminder: Reminder, user_id, rows: list[dict]) -> list[dic
         return []
 
     def key(row: dict) -> str:
-        return enqueue.dedupe_key(reminder.key.format(**row, day=ctx.now.date()))
+        return notices.dedupe_key(reminder.key.format(**row, day=ctx.now.date()))
 
     used = {
         row["dedupe_key"]
@@ -150,7 +150,7 @@ def remind_owner(ctx, reminder: Reminder, user_id, rows: list[dict]) -> list[dic
     user["email"] = _address(ctx, reminder, user, rows)
     # the same in the notice and in the rows, so that they can be matched
     now = ctx.clock()
-    notice = enqueue.notify(ctx, user, reminder.kind, key(rows[0]),
+    notice = notices.notify(ctx, user, reminder.kind, key(rows[0]),
                             reminder.values(ctx, user, rows), now)
     marks = {name: notice if name.endswith("_id") else now for name in reminder.marks}
     changes = ", ".join(f"{column} = :{column}" for column in marks)
@@ -166,5 +166,5 @@ def _address(ctx, reminder: Reminder, user: dict, rows: list[dict]):
     failing = {words(row[reminder.failing]).lower() for row in rows} if reminder.failing else ()
     if words(user["email"]).lower() not in failing:
         return user["email"]
-    known = enqueue.addresses(ctx.db, user["id"], user["email"])
+    known = notices.addresses(ctx.db, user["id"], user["email"])
     return next((known[each] for each in known if each not in failing), user["email"])

@@ -11,11 +11,10 @@ from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database.values import words
-from jobs_lib.engines import audit, guard
+from jobs_lib.engines import guard
 from jobs_lib.engines.attempts import SENT
 from jobs_lib.engines.rows import owners_in
-from jobs_lib.features.notifications import render, warnings
-from jobs_lib.features.notifications.enqueue import notify
+from jobs_lib.features.notifications import notices, render
 from jobs_lib.features.queues import WEBHOOKS
 from jobs_lib.ports.http.url import described
 
@@ -162,8 +161,8 @@ def _conclude(ctx, id, verdict) -> str:
             "WHERE id = :id AND active = 1 AND failing_since = :since", id=id, now=now,
             reason=reason, since=endpoint["failing_since"]):
         return ""
-    audit.record(ctx.db, now=now, user_id=endpoint["user_id"], event="webhook.disabled",
-                 severity="warning", details={"webhook_id": id, "reason": reason})
+    notices.audit(ctx, endpoint["user_id"], "webhook.disabled",
+                  {"webhook_id": id, "reason": reason}, severity="warning")
     _notify(ctx, endpoint, "webhook_disabled", now, reason=reason, disabled_at=render.minute(now))
     return reason
 
@@ -175,7 +174,7 @@ def _is_warned(ctx, endpoint: dict, began, error: str) -> bool:
     _notify(ctx, endpoint, "webhook_failing", began, reason=error, since=render.minute(began),
             end=render.minute(max(end, now + WARN_BEFORE)))
     # asked at each look: a warning that was refused goes to the next address
-    is_warned = warnings.is_warned(ctx, _key(endpoint, "webhook_failing", began),
+    is_warned = notices.is_warned(ctx, _key(endpoint, "webhook_failing", began),
                                    notice=WARN_BEFORE, since=began, limit=DISABLE_AFTER)
     return is_warned and now >= end
 
@@ -184,8 +183,8 @@ def _notify(ctx, endpoint: dict, kind: str, moment, **values) -> None:
     """Queue a notice to the owner, once for this moment."""
     if user := ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id "
                           "AND status <> 'deleted'", id=endpoint["user_id"]):
-        notify(ctx, user, kind, _key(endpoint, kind, moment),
-               {"url": endpoint["shown"], "host": endpoint["host"], **values})
+        notices.notify(ctx, user, kind, _key(endpoint, kind, moment),
+                       {"url": endpoint["shown"], "host": endpoint["host"], **values})
 
 
 def _key(endpoint: dict, kind: str, moment) -> str:

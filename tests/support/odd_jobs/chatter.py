@@ -5,7 +5,7 @@ from tests.support.product import Option, declare
 from tests.support.product import option_types as kind
 
 
-@declare(schedule="17 3 * * *", enabled=False, idempotency="It does nothing.",
+@declare(schedule="17 3 * * *", enabled=False,
          options={"lines": Option(kind.integer(0, 1000000), "100", "How many.")})
 def job(ctx):
     """Each with its number and some length."""

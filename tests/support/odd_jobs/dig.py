@@ -8,14 +8,10 @@ from tests.support.product import Option, declare
 from tests.support.product import option_types as kind
 
 
-@declare(schedule="*/5 * * * *", enabled=False, idempotency="An item is one row with a key of its "
-         "own.", options={"items": Option(kind.integer(0, 100000), "3",
-                                          "How many there are to do."),
-                          "pause": Option(kind.integer(0, 100000), "0",
-                                          "Milliseconds of work for each."),
-                          "wait": Option(kind.switch, "no",
-                                         "Work by ctx.sleep, as a job that waits between "
-                                         "batches.")})
+@declare(schedule="*/5 * * * *", enabled=False, options={
+    "items": Option(kind.integer(0, 100000), "3", "How many there are to do."),
+    "pause": Option(kind.integer(0, 100000), "0", "Milliseconds of work for each."),
+    "wait": Option(kind.switch, "no", "Work by ctx.sleep, as a job that waits between batches.")})
 def job(ctx):
     """Each item is one committed row of `usage_events`; what is done already is left out."""
     done = {row["threshold"] for row in ctx.db.query("SELECT threshold FROM {usage_events}")}

@@ -7,7 +7,7 @@ from tests.support.product import Busy, JobsError, Option, declare
 from tests.support.product import option_types as kind
 
 
-@declare(schedule="*/5 * * * *", enabled=False, idempotency="It does nothing.",
+@declare(schedule="*/5 * * * *", enabled=False,
          options={"how": Option(kind.text, "error", "error, defect, exit, busy or no.")})
 def job(ctx):
     """Two items, then the end."""

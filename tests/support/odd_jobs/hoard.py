@@ -6,7 +6,7 @@ import os
 from tests.support.product import declare
 
 
-@declare(schedule="*/5 * * * *", enabled=False, idempotency="Nothing is stored.")
+@declare(schedule="*/5 * * * *", enabled=False)
 def job(ctx):
     """A list that has no end."""
     kept = []

@@ -1,12 +1,13 @@
 """Archiving audit rows: write, read back, then delete just what was read back (docs/archives.md).
 
-An archive is gzip of JSON Lines, one audit row a line.
+An archive is gzip of JSON Lines, one audit row a line. The table `audit_archives` says how far each
+of them is:
 
-The table `audit_archives` says how far each archive is: `writing` (worth nothing yet), `verified`
-(read back from the store; its rows are being deleted), `purged` (its rows have been deleted). There
-is never more than one that is not purged, so no row can get into a second archive. As long as the
-run that writes one lives, wherever, others leave its archive alone; of a dead one they finish what
-is verified and discard the rest.
+    writing     worth nothing yet; discarded once its run is dead
+    verified    read back from the store; its rows are being deleted, by the next run too
+    purged      its rows have been deleted
+
+There is never more than one that is not purged, so no row can get into a second archive.
 """
 from __future__ import annotations
 
@@ -33,14 +34,19 @@ DISCARDED = "discarded"                             # in place of a SHA-256
 PAGE_ROWS = 200                                     # read from the table at once
 
 
-def run(ctx, purge) -> dict:
+def archive(ctx, declared) -> dict:
     """Delete what is due; with a store, by way of an archive. The counts."""
     section = ctx.section("archive")
-    _, due = begin(ctx, purge, has_store=bool(section.store))
+    _, due = begin(ctx, declared, has_store=bool(section.store))
     if not due:
         return ctx.counts
     if not section.store:
-        _refuse_lost_store(ctx)
+        waits = ctx.db.value("SELECT MIN(location) FROM {audit_archives} WHERE status = 'verified'")
+        if waits:
+            # it was lost, not given up
+            raise ConfigError(f"[archive] store is not set, but the rows of {waits} are not all "
+                              "deleted yet: set [archive] store back to where it is; nothing was "
+                              "deleted")
     elif ctx.dry_run:
         _preview(ctx, due)
     if not section.store or ctx.dry_run:
@@ -53,25 +59,13 @@ def run(ctx, purge) -> dict:
     return ctx.counts
 
 
-def _refuse_lost_store(ctx) -> None:
-    """ConfigError where no store is set, and rows still wait for one: it was lost, not given up."""
-    waits = ctx.db.value("SELECT MIN(location) FROM {audit_archives} WHERE status = 'verified'")
-    if waits:
-        raise ConfigError(f"[archive] store is not set, but the rows of {waits} are not all "
-                          "deleted yet: set [archive] store back to where it is; nothing was "
-                          "deleted")
-
-
 def _preview(ctx, due) -> None:
     """For a dry run: what is known without looking into the store."""
     place, rows = place_of(ctx.section("archive")), ctx.within_limit(count(ctx.db, due))
     files = -(-rows // MOST_ROWS)
     expired = sum(_place_and_name(row)[0] == place for row in _old(ctx))
-    if rows:
-        ctx.show(f"archive {counted(rows, 'row')} in {counted(files, 'file')} or more, in {place}",
-                 [])
-    if expired:
-        ctx.show(f"remove {counted(expired, 'old archive')} from the store", [])
+    ctx.show(f"archive {counted(rows, 'row')} in {counted(files, 'file')} or more, in {place}; "
+             f"remove {counted(expired, 'old archive')} from it", [])
     ctx.counts.update(archived=rows, archives=files, expired=expired)
 
 

@@ -1,9 +1,8 @@
 """Usage of each user by day and week: which days are due, and one of them added up in one commit.
 
 One day is remembered, from which on all days are due. Each that is added up moves it on in the same
-commit, so a killed run loses nothing and a long one continues where it was. A run that is through
-sets it to 48 hours ago: so long a day may change. Rows that come in for an earlier day set it back,
-which is seen by their ids.
+commit. A run that is through sets it to 48 hours ago: so long a day may change. Rows that come in
+for an earlier day set it back, which is seen by their ids.
 """
 from __future__ import annotations
 
@@ -166,11 +165,11 @@ def _add_up_next(ctx, first: str) -> str | None:
 
 def _write(db, table: str, column: str, detail: str, **values) -> None:
     """What the detail adds up to; rows without any become 0 and are deleted, and so are those of
-    deleted users.
+    users who are missing.
 
     InnoDB reads the users of this DELETE as they are now and locks them until the commit. So the
-    deletion of an account, whose first step is its status, either finds these rows or makes us
-    delete them.
+    end of an account's deletion, which locks its row and looks for what is left, either finds
+    these rows or makes us delete them.
     """
     db.insert_select_replacing(
         table, ("user_id", column), ("email_count", "bytes_used"),
@@ -178,19 +177,8 @@ def _write(db, table: str, column: str, detail: str, **values) -> None:
         f"UNION ALL SELECT user_id, 0, 0 FROM {{{table}}} WHERE {column} = :{column}) AS parts "
         "WHERE 1 = 1 GROUP BY user_id", **values)
     db.execute(f"DELETE FROM {{{table}}} WHERE {column} = :{column} AND (email_count = 0 "
-               f"OR NOT EXISTS (SELECT 1 FROM {{users}} WHERE {{users}}.id = {{{table}}}.user_id "
-               "AND {users}.status <> :gone))", gone=_gone(db), **values)
-
-
-def _gone(db) -> str:
-    """The status of users without rows. None has it while the guard holds deletions back: that all
-    are marked as deleted is a mistake then, and must not take days out of their totals. Locked, so
-    that what is confirmed meanwhile is deleted behind our commit.
-    """
-    memory = db.value("SELECT last_options FROM {job_state} WHERE job = 'delete_accounts'"
-                      + db.for_update)
-    is_held = any(held.name == "accounts" for held in guard.reported(memory, None))
-    return "" if is_held else "deleted"
+               f"OR NOT EXISTS (SELECT 1 FROM {{users}} WHERE {{users}}.id = {{{table}}}.user_id))",
+               **values)
 
 
 def _paced(ctx, work):

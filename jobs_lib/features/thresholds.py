@@ -1,25 +1,22 @@
 """Which users have used how much of their limits, and notifying them once.
 
-Users share at most 31 anchor days, and so 31 cycles and the few that have just ended. A page of
-users is split by cycle; one question a cycle adds up the daily totals of all of its users, by
-ranges of the primary key. Were each user's cycle taken from a joined row instead, MariaDB would
-read every day that there ever was of them.
+Users share at most 31 anchor days, and so 31 cycles and the few that have just ended. One question
+a cycle adds up the daily totals of all of its users, by ranges of the primary key: by a join,
+MariaDB would read every day that there ever was of them.
 """
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from functools import partial
 
 from jobs_lib.database.values import chunked
 from jobs_lib.errors import Invalid
 from jobs_lib.features.notifications import render
-from jobs_lib.features.notifications.enqueue import notify
+from jobs_lib.features.notifications.notices import notify
 from jobs_lib.features.notifications.reminders import alone as isolated
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted, size
-
-from . import billing
 
 # users at once: few for SQLite's page cache, enough for many in each question
 PAGE = 2000
@@ -31,6 +28,8 @@ ENDED = timedelta(hours=48)         # how long the last hours of a cycle may tak
 # {what is counted: (the column of its limit, how a notice calls that)}
 METRICS = {"bandwidth": ("bandwidth_limit_bytes", "your data allowance"),
            "emails": ("email_limit", "your email allowance")}
+DAY = timedelta(days=1)
+Cycle = namedtuple("Cycle", "start end")
 Period = namedtuple("Period", "start end elapsed counting")
 Period.__doc__ = """A billing cycle as it is now: how many whole percent of it have passed, and the
 percentages that count now, ascending."""
@@ -92,15 +91,15 @@ def _periods(ctx) -> dict:
     """{"01"-"31": the Periods of that anchor day}: the present one, and the one before if it has
     just ended."""
     days = ctx.now.date(), (ctx.now - ENDED).date()
-    return {f"{anchor:02}": [_period(ctx, cycle) for cycle in dict.fromkeys(
-        billing.cycle(anchor, day) for day in days)] for anchor in range(1, 32)}
+    return {f"{anchor:02}": [_period(ctx, found) for found in dict.fromkeys(
+        cycle(anchor, day) for day in days)] for anchor in range(1, 32)}
 
 
-def _period(ctx, cycle) -> Period:
-    elapsed = billing.elapsed_percent(cycle, ctx.now)
+def _period(ctx, found: Cycle) -> Period:
+    elapsed = elapsed_percent(found, ctx.now)
     counting = tuple(percent for percent, until in ctx.options.thresholds
                      if until is None or elapsed < until)
-    return Period(cycle.start, cycle.end, elapsed, counting)
+    return Period(found.start, found.end, elapsed, counting)
 
 
 def _crossings(ctx, period: Period, users: list[dict]) -> dict:
@@ -178,3 +177,29 @@ def _item(crossing: Crossing) -> dict:
     return {"threshold": new[-1], "all": new[-1] >= 100, "of_what": METRICS[metric][1],
             "percent": used * 100 // limit if limit > 0 else 100,
             "used": shown[0], "limit": shown[1]}
+
+
+# Billing cycles, in whole UTC days
+
+def cycle(anchor: int, day: date) -> Cycle:
+    """The cycle of this anchor day (1-31) that `day` is in; its `end` is the first day of the next.
+
+    A month without such a day ends it on its last one, and the month after goes back to the anchor:
+    31 January, 28 February, 31 March.
+    """
+    months = day.year * 12 + day.month - 1
+    if _anchored(anchor, months) > day:
+        months -= 1
+    return Cycle(_anchored(anchor, months), _anchored(anchor, months + 1))
+
+
+def elapsed_percent(found: Cycle, now: datetime) -> int:
+    """How much of the cycle has passed at an aware UTC time, in whole percent: 0-100."""
+    passed = now - datetime.combine(found.start, time(), timezone.utc)
+    return max(0, min(100, passed * 100 // (found.end - found.start)))
+
+
+def _anchored(anchor: int, months: int) -> date:
+    """The anchor day in a month, given as months since the year 0, or the month's last day."""
+    first, following = (date(number // 12, number % 12 + 1, 1) for number in (months, months + 1))
+    return min(first + (anchor - 1) * DAY, following - DAY)

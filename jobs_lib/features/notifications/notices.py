@@ -1,23 +1,84 @@
-"""Whether an owner was warned: a warning counts from when it was sent.
+"""What is written about what was done: a notice to the owner, once, and a row in the audit log; and
+whether a warning was sent.
 
-One that waits lets nothing happen yet. One that was refused goes to the owner's next verified
-address; when the last has refused it, to the first again a week later. Where it cannot be sent, or
-its owner is suspended, what it warns of happens at twice the limit: nothing is kept for ever.
+A warning counts from when it was sent. One that waits lets nothing happen yet. One that was refused
+goes to the owner's next verified address; when the last has refused it, to the first again a week
+later. Where it cannot be sent, or its owner is suspended, what it warns of happens at twice the
+limit: nothing is kept for ever.
 """
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.database.values import words
+from jobs_lib.database.values import LABEL, fitted, words
 
-from .enqueue import addresses, dedupe_key
+from . import render
+from .kinds import KINDS
 
+LONGEST_ADDRESS = 254               # RFC 5321
+MOST_DESTINATIONS = 50              # of an owner that are tried
 AGAIN = timedelta(days=7)           # after the last address has refused a warning
 COLUMNS = ", ".join(f"{{notifications}}.{name}" for name in (
     "id", "user_id", "to_email", "status", "sent_at", "finished_at", "last_error"))
 
+
+def notify(ctx, user: dict, kind: str, key: str, values: dict, now=None) -> int | None:
+    """Queue one notice to a user (`id`, `email`, `name`), in the transaction that marks what it is
+    about.
+
+    `key` names the occurrence (`alias-expiring:<id>:<expires_at>`), `values` is what the templates
+    show besides `name`. It is written whatever the address is: the app can show it. The id of the
+    notice, 0 in a dry run; None when this occurrence had one.
+    """
+    key = dedupe_key(key)
+    if ctx.db.row("SELECT id FROM {notifications} WHERE dedupe_key = :key", key=key):
+        return None
+    if ctx.dry_run:
+        return 0
+    about = KINDS[kind]
+    letter = render.write(ctx, kind, {"name": user["name"] or user["email"], **values})
+    return ctx.db.insert(
+        "notifications", user_id=user["id"], kind=kind, persona=about.persona,
+        to_email=words(user["email"])[:LONGEST_ADDRESS], subject=letter.subject,
+        body_text=letter.text, body_html=letter.html, dedupe_key=key, priority=about.priority,
+        created_at=now or ctx.clock())
+
+
+def dedupe_key(text: str) -> str:
+    """What names an occurrence, as its column takes it."""
+    return fitted(text, LABEL)
+
+
+def addresses(db, user_id, email) -> dict[str, str]:
+    """{in lower case: as it is written} of each address of an owner: of the account (`email`)
+    first, then the verified destinations."""
+    rows = db.query("SELECT email FROM {destinations} WHERE user_id = :id AND verified_at IS NOT "
+                    "NULL ORDER BY verified_at, id LIMIT :most", id=user_id, most=MOST_DESTINATIONS)
+    known: dict[str, str] = {}
+    for address in (words(email), *(words(row["email"]) for row in rows)):
+        if address:
+            known.setdefault(address.lower(), address)
+    return known
+
+
+def audit(ctx, user_id, event: str, details: dict, severity: str = "info") -> None:
+    """Add a row to the audit log, in the transaction that does it. `event` as `alias.expired`;
+    `details` without secrets or contents."""
+    db, now, key = ctx.db, ctx.clock(), {}
+    if "audit_logs" in db.text_keys:        # a number comes by itself
+        from jobs_lib.database.schema import keys
+        like = db.value("SELECT COALESCE((SELECT MAX(id) FROM {audit_logs}), (SELECT MAX(id) FROM "
+                        "{users}))")
+        key = {"id": keys.new(like, now)}
+    db.insert("audit_logs", **key, user_id=user_id, actor="jobs", event=event, severity=severity,
+              details=json.dumps(details, ensure_ascii=False, sort_keys=True, default=words),
+              created_at=now)
+
+
+# Warnings
 
 def is_warned(ctx, key: str, *, notice: timedelta, since, limit: timedelta) -> bool:
     """Whether the warning that `key` names was sent `notice` ago; or cannot be sent, and twice the

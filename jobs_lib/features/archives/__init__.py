@@ -1,1 +1,0 @@
-"""Audit rows in files of their own: written, read back, and only then deleted."""

@@ -1,0 +1,266 @@
+"""What has an end: aliases, destinations that were never verified, and mail held over a limit.
+
+An alias is switched off when its end has come; its owner is notified before and after. The others
+are deleted, never without a warning that was sent in time. A limit that was shortened by mistake
+does not count yet, so it writes no warning either.
+"""
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+from jobs_lib import clock
+from jobs_lib.database.values import INVALID, chunked, one_line
+from jobs_lib.engines import guard
+from jobs_lib.engines.purge import Purge, Rule, begin, delete
+from jobs_lib.features.notifications import notices, render
+from jobs_lib.features.notifications.reminders import (
+    SAMPLE_ROWS,
+    Reminder,
+    alone,
+    owners,
+    remind,
+    remind_owner,
+)
+from jobs_lib.text import counted, size
+
+# Aliases
+
+MOST = 500                      # aliases of one owner that are switched off in one transaction
+ALL = 2 ** 31                   # that a dry run counts
+# of an older end nobody is notified any more: it was long ago, as on a first run
+NEWS = timedelta(days=7)
+PAST = "active = 1 AND expires_at >= :first AND expires_at < :ended"
+NO_TIME = "SELECT COUNT(*) FROM {aliases} WHERE active = 1 AND expires_at < :first"
+# Bare, the condition would make SQLite read those of all owners by their time, for each of them.
+OF_OWNER = ("SELECT id, user_id, address, expires_at FROM {aliases} WHERE user_id = :user_id "
+            f"AND CASE WHEN {PAST} THEN 1 ELSE 0 END = 1 ORDER BY expires_at, id LIMIT :most")
+
+
+def expire_aliases(ctx) -> None:
+    """Switch off what is past its end, an owner at a time, each with its audit rows and its notice
+    in one commit; then announce what is about to end. A dry run shows it."""
+    if not guard.stops(ctx, "aliases"):
+        _switch_all_off(ctx)
+    if ctx.options.warn_before is not None and not ctx.should_stop():
+        remind(ctx, EXPIRING)
+
+
+def _switch_all_off(ctx) -> None:
+    if number := ctx.db.value(NO_TIME, first=clock.FIRST):
+        ctx.count(INVALID, number)
+    past = {"first": clock.FIRST, "ended": ctx.now}
+    sample: list[dict] = []
+    for user_id in owners(ctx, "aliases", "expires_at", PAST, past):
+        number = MOST
+        with alone(ctx, user_id):
+            while number == MOST:
+                rows = ctx.db.batch(partial(_switch_off, ctx, user_id, past))
+                sample += rows[:SAMPLE_ROWS - len(sample)]
+                # a dry run would find the same ones again
+                number = 0 if ctx.dry_run else len(rows)
+                ctx.sleep(0 if ctx.dry_run else ctx.db.dialect.batches.pause)
+                if ctx.should_stop(ctx.counts["expired"]):      # then `owners` ends, too
+                    break
+    if ctx.dry_run:
+        ctx.show(f"deactivate {counted(ctx.counts['expired'], 'alias', 'aliases')}, with "
+                 f"{counted(ctx.counts['notices'], 'notice')}", sample)
+
+
+def _switch_off(ctx, user_id, past: dict) -> list[dict]:
+    """The next of this owner's that are past their end, which are locked; in a dry run all of them.
+    A transaction."""
+    most = ctx.within_limit(ALL if ctx.dry_run else MOST, ctx.counts["expired"])
+    rows = ctx.db.query(OF_OWNER + ctx.db.for_update, user_id=user_id, most=most, **past)
+    if rows and not ctx.dry_run:
+        ctx.db.execute("UPDATE {aliases} SET active = 0 WHERE id IN (:ids)",
+                       ids=[row["id"] for row in rows])
+        for row in rows:
+            notices.audit(ctx, user_id, "alias.expired", {
+                "alias_id": row["id"], "address": row["address"], "expires_at": row["expires_at"]})
+    ctx.count("expired", len(rows))
+    news = [row for row in rows if ctx.options.notify_expired
+            and (end := clock.parse_any(row["expires_at"])) and end >= ctx.now - NEWS]
+    if news:
+        remind_owner(ctx, EXPIRED, user_id, news)
+    return rows
+
+
+def _due_aliases(ctx) -> tuple[str, dict]:
+    """Those that end soon, and whose owner was not notified of this end: a notice from before its
+    span was about an earlier one. What is past its end is switched off instead."""
+    span = ctx.options.warn_before
+    known = ctx.db.dialect.later("expiry_notified_at", int(span.total_seconds()))
+    sql = (f"active = 1 AND expires_at >= :ended AND expires_at < :announced AND CASE WHEN {known} "
+           ">= expires_at THEN 0 ELSE 1 END = 1")
+    return sql, {"ended": ctx.now, "announced": ctx.now + span}
+
+
+def _alias_values(ctx, user: dict, rows: list[dict]) -> dict:
+    ends = [clock.parse(row["expires_at"]) for row in rows]
+    return {
+        "count": len(rows), "many": len(rows) > 1, "first_address": rows[0]["address"],
+        "first": render.minute(ends[0]), "first_day": render.day(ends[0]),
+        "aliases": [{"address": row["address"], "ends": render.minute(end)}
+                    for row, end in zip(rows, ends)]}
+
+
+EXPIRING = Reminder("alias_expiring", "aliases", "expires_at", ("address",), _due_aliases,
+                    ("expiry_notified_at",), "alias-expiring:{id}:{expires_at}", _alias_values)
+EXPIRED = Reminder("alias_expired", "aliases", "expires_at", ("address",), due=None,
+                   key="alias-expired:{id}:{expires_at}", values=_alias_values)
+
+
+# Destinations
+
+# Values, not EXISTS: that MariaDB may answer by reading the whole of the other table.
+USE = ("(SELECT MIN({alias_destinations}.alias_id) FROM {alias_destinations}"
+       " WHERE {alias_destinations}.destination_id = {destinations}.id)")
+# By its owner too: where most forwards name no destination, an engine would rather read all of them
+# than that index.
+AWAITED = ("(SELECT MIN({failed_emails}.id) FROM {failed_emails} WHERE {failed_emails}.user_id ="
+           " {destinations}.user_id AND {failed_emails}.destination_id = {destinations}.id"
+           " AND {failed_emails}.status IN ('pending', 'sending'))")
+# The warning has the very time with which it marked its rows.
+REMOVAL_OF = ("{notifications}.user_id = {destinations}.user_id"
+              " AND {notifications}.kind = 'destination_removal'"
+              " AND {notifications}.created_at = {destinations}.removal_notified_at"
+              " AND {destinations}.verified_at IS NULL")
+MAY_GO = (f"removal_notified_at >= '{clock.FIRST}' AND {USE} IS NULL AND {AWAITED} IS NULL AND "
+          + notices.warned_sql("destinations", "{destinations}.created_at", REMOVAL_OF))
+
+
+def remove_destinations(ctx) -> None:
+    """Queue the warnings of removals, then remove what was warned of in time, counted as `notices`
+    and `deleted`."""
+    limits, due = begin(ctx, UNUSED)
+    if due and (after := limits["remove_after"]) and not guard.stops(
+            ctx, "destinations", announced=guard.announced(ctx.options, ctx.now, after)):
+        remind(ctx, _removal(after))
+        delete(ctx, "destinations", due, within=lambda _, rows: _with_them(ctx, rows))
+
+
+def _may_go(ctx, after: timedelta) -> tuple[str, dict]:
+    """Its owner was warned in time, no alias uses it, no forward waits for it; judged in the DELETE
+    itself."""
+    return MAY_GO, notices.warned_values(ctx, ctx.options.warn_before, after)
+
+
+def _with_them(ctx, rows) -> None:
+    """What is deleted with destinations, and what is recorded of them, in the same transaction."""
+    found = ctx.db.query(f"SELECT id, user_id, email, created_at{rows.source}", **rows.values)
+    for some in chunked(found, MOST):
+        ctx.db.execute("DELETE FROM {destination_verifications} WHERE destination_id IN (:gone)",
+                       gone=[row["id"] for row in some])
+    for row in found:
+        notices.audit(ctx, row["user_id"], "destination.removed", {
+            "destination_id": row["id"], "email": row["email"], "created_at": row["created_at"]})
+
+
+TOKENS = Purge("destination_verifications", (Rule("expires_at", option=None),))
+UNUSED = Purge("destinations", (
+    Rule("created_at", "verified_at IS NULL", "remove_after", also=_may_go),))
+
+
+def _removal(after: timedelta) -> Reminder:
+    """The warning of removals `after` so long."""
+    def due(ctx) -> tuple[str, dict]:
+        sql = ("verified_at IS NULL AND created_at >= :first AND created_at < :announced AND "
+               "(removal_notified_at IS NULL OR removal_notified_at < :first) AND "
+               f"{USE} IS NULL")
+        return sql, {"first": clock.FIRST,
+                     "announced": guard.announced(ctx.options, ctx.now, after)}
+
+    def values(ctx, user: dict, rows: list[dict]) -> dict:
+        """`removed` is a promise: not before that, however late the mail."""
+        soonest, shown = ctx.clock() + ctx.options.warn_before, _their_values(ctx, user, rows)
+        ends = [max(clock.parse(row["created_at"]) + after, soonest) for row in rows]
+        for item, end in zip(shown["destinations"], ends):
+            item["removed"] = render.minute(end)
+        return {**shown, "first_day": render.day(min(ends))}
+
+    return Reminder("destination_removal", "destinations", "created_at", ("email",), due,
+                    ("removal_notified_at", "reminded_at"), "destination-removal:{id}:{day}",
+                    values, REMOVAL_OF)
+
+
+def _due_destinations(ctx) -> tuple[str, dict]:
+    """Not where the removal is announced instead."""
+    sql = ("verified_at IS NULL AND created_at >= :first AND created_at < :remind_from AND "
+           f"reminded_at IS NULL AND removal_notified_at IS NULL AND (created_at >= :announced "
+           f"OR {USE} IS NOT NULL)")
+    return sql, {"first": clock.FIRST, "remind_from": ctx.now - ctx.options.remind_after,
+                 "announced": guard.announced(ctx.options, ctx.now, ctx.options.remove_after)}
+
+
+def _their_values(ctx, user: dict, rows: list[dict]) -> dict:
+    first = rows[0]["email"]
+    if str(first).lower() == str(user["email"]).lower():
+        first = "your address"          # filters score a subject that names its own reader
+    return {
+        "count": len(rows), "many": len(rows) > 1, "first_email": first,
+        "destinations": [{"email": row["email"],
+                          "added": render.day(clock.parse(row["created_at"]))} for row in rows]}
+
+
+UNVERIFIED = Reminder("destination_reminder", "destinations", "created_at", ("email",),
+                      _due_destinations, ("reminded_at",),
+                      "destination-reminder:{id}:{created_at}", _their_values)
+
+
+# Held mail
+
+NOTICE = timedelta(hours=24)        # between a sent warning and deleting: the owner's time to act
+SUBJECT_SHOWN = 200                 # signs: a line of the mail, not a page of it
+HELD_OF = "{notifications}.id = {overflow_hold}.warning_id AND {overflow_hold}.released_at IS NULL"
+IS_WARNED = ("{overflow_hold}.warned_at IS NOT NULL AND "
+             + notices.warned_sql("overflow_hold", "{overflow_hold}.held_at", HELD_OF))
+
+
+def is_warned(ctx, keep: timedelta) -> tuple[str, dict]:
+    """(SQL, values): the owner was warned in time of a message that is held for longer than
+    `keep`."""
+    return IS_WARNED, notices.warned_values(ctx, NOTICE, keep)
+
+
+def expire_held(ctx, declared) -> dict:
+    """Warn, then delete what was warned of in time. The counts."""
+    limits, due = begin(ctx, declared)
+    if not due:
+        return ctx.counts
+    ctx.count("notices", 0)
+    if keep := limits["keep"]:
+        remind(ctx, _warning(keep))
+    return delete(ctx, declared.table, due, declared.files)
+
+
+def _warning(keep: timedelta) -> Reminder:
+    """One an owner and day: what comes later waits for tomorrow's."""
+    def due(ctx) -> tuple[str, dict]:
+        sql = ("released_at IS NULL AND warned_at IS NULL AND held_at >= :first "
+               "AND held_at < :warned_from")
+        return sql, {"first": clock.FIRST, "warned_from": ctx.now - keep + ctx.options.warn_before}
+
+    return Reminder("overflow_warning", "overflow_hold", "held_at",
+                    ("alias_id", "sender", "subject", "size_bytes"), due,
+                    ("warned_at", "warning_id"), "overflow-warning:{user_id}:{day}",
+                    partial(_held_values, keep), HELD_OF)
+
+
+def _held_values(keep: timedelta, ctx, user: dict, rows: list[dict]) -> dict:
+    """What the templates show. `gone` is a promise: never before that, however late the mail."""
+    soonest, key = ctx.clock() + NOTICE, partial(ctx.db.key, "aliases")
+    gone = [max(clock.parse(row["held_at"]) + keep, soonest) for row in rows]
+    aliases = {key(row["id"]): row["address"] for row in ctx.db.query(
+        "SELECT id, address FROM {aliases} WHERE id IN (:ids)",
+        ids={row["alias_id"] for row in rows} - {None})}
+    return {
+        "count": len(rows), "many": len(rows) > 1, "kept": render.span(keep),
+        "first_day": render.day(min(gone)), "first": render.minute(min(gone)),
+        "messages": [{"sender": render.unlinked(row["sender"]) or "(no sender)",
+                      "subject": render.unlinked(one_line(row["subject"], SUBJECT_SHOWN))
+                      or "(no subject)",
+                      "alias": aliases.get(key(row["alias_id"]), "a deleted alias"),
+                      "received": render.minute(clock.parse(row["held_at"])),
+                      "size": size(row["size_bytes"], 1000),
+                      "gone": render.minute(end)} for row, end in zip(rows, gone)]}

@@ -1,1 +1,0 @@
-"""What expires with a warning: aliases, unverified destinations, mail held over a limit."""

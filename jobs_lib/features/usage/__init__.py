@@ -1,1 +1,0 @@
-"""Usage: daily totals, billing periods, thresholds."""
