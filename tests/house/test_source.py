@@ -105,7 +105,9 @@ def test_a_job_is_one_file_verb_first_that_exposes_its_job_alone_and_has_a_test(
                     for target in node.targets if isinstance(target, ast.Name)}
         assert {word for word in defined if word[0] != "_" and not word.isupper()} == {"job"}
         assert name.partition("_")[0] in VERBS
-        assert 0 < len((ast.get_docstring(module) or "").partition("\n")[0]) < 72
+        said = ast.get_docstring(module) or ""
+        assert 0 < len(said.partition("\n")[0]) < 72
+        assert "\nKilled or run twice: " in said                # BJ-27
         assert f"`{name}`" in readme
 
 

@@ -1,5 +1,5 @@
-"""Looking at the domains that are due: asking for their records, storing what came of it, one commit
-for each, and notifying the owner."""
+"""Looking at the domains that are due: asking for their records, storing what came of it, and
+notifying the owner."""
 from __future__ import annotations
 
 import json
