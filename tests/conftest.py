@@ -12,7 +12,7 @@ from tests.servers.mariadb import MariaDB
 from tests.servers.web import Web
 from tests.support.bench import Bench
 from tests.support.databases import Pool
-from tests.support.product import limits
+from tests.support.product import relay
 from tests.support.require import program
 from tests.support.shell import Shell
 
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(autouse=True)
 def usual_numbers(monkeypatch):
     """What a test sets of these holds for it alone."""
-    monkeypatch.setattr(limits, "URGENT_SHARE", limits.URGENT_SHARE)
+    monkeypatch.setattr(relay, "URGENT_SHARE", relay.URGENT_SHARE)
 
 
 def pytest_collection_finish():

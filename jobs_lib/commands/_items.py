@@ -114,7 +114,7 @@ def chosen(session, command: str, args, status: str) -> tuple:
 
 
 def report(session, args, done: list, refused: dict, what: str, verb: str, **more) -> int:
-    """Say what was done (engines/replay.py), in words or in the JSON with
+    """Say what was done (engines/items.py), in words or in the JSON with
     `verb` and `more`: the exit code, 1 if an id was refused."""
     console, kind = session.console, args.queue[:-1]
     refused = {id: text(why) for id, why in refused.items()}

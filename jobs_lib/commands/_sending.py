@@ -8,7 +8,7 @@ import time
 
 from jobs_lib import masking
 from jobs_lib.database.schema import version
-from jobs_lib.engines import attempts, limits, relay
+from jobs_lib.engines import attempts, relay
 from jobs_lib.errors import FAILED, OK
 from jobs_lib.ports.mail import open_transport
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message, Result
@@ -55,7 +55,7 @@ def send(session, envelope: Envelope, content: bytes, item: str) -> int:
     if pause := relay.paused(db, now):
         session.console.fail(f"note: all mail is paused {pause}. This message is sent all the "
                              "same: if it is accepted, the pause ends.")
-    limit = limits.Limits(db, mail, session.ports.now, attempts.BY_HAND)
+    limit = relay.Limits(db, mail, session.ports.now, attempts.BY_HAND)
     if refusal := db.batch(lambda: limit.room(urgent=True)):
         session.console.fail(f"jobs.py: {refusal.words}, and this message would count too.")
         return FAILED
@@ -68,7 +68,7 @@ def send(session, envelope: Envelope, content: bytes, item: str) -> int:
     finally:
         transport.close()
         if attempts.said(result) not in attempts.NOT_COUNTED:
-            limits.count(db, now)
+            relay.count(db, now)
     if result.outcome == SENT:
         relay.works(db, now + relay.LONGEST_PAUSE)
     if result.outcome == SENT and mail.transport == "maildir":

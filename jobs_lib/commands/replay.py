@@ -24,15 +24,15 @@ def arguments(parser) -> None:
 
 def run(args, make_session, config_path) -> int:
     """Put them back; 1 if an id was refused."""
-    from jobs_lib.engines import replay
+    from jobs_lib.engines import items as engine
 
     session = make_session(config_path)
     items, pages = _items.chosen(session, "replay", args, "failed")
-    done, refused = replay.replay(items, pages, args.all)
-    last = clock.text(replay.due_at(items, len(done) - 1)) if done else None
+    done, refused = engine.replay(items, pages, args.all)
+    last = clock.text(engine.due_at(items, len(done) - 1)) if done else None
     what = "back in the queue, due now"
-    if len(done) > replay.AT_FIRST:
-        what = f"back in the queue: {replay.AT_FIRST} due now, the last at {last} UTC"
+    if len(done) > engine.AT_FIRST:
+        what = f"back in the queue: {engine.AT_FIRST} due now, the last at {last} UTC"
     code = _items.report(session, args, done, refused, what, "replayed", last_due_at=last)
     if done and not args.json:
         for words in (f"{items.queue.job} sends what is due.", *items.holds()):

@@ -27,10 +27,10 @@ IN_HAND = ("claim_run IN (SELECT run_id FROM {job_runs} WHERE status = 'running'
 Queue = namedtuple("Queue",
                    "name kind table job done delays columns by_attempts dated priority code error"
                    " when_done when_over waits works others time added tried missing"
-                   " after_deletion",
+                   " unwanted after_deletion",
                    defaults=((), False, False, False, "last_code", "last_error", lambda now: {},
                              lambda now: {}, "pending", "sending", (), "next_attempt_at",
-                             "created_at", "last_attempt_at", "0 = 1", "0 = 1"))
+                             "created_at", "last_attempt_at", (), (), "0 = 1"))
 Queue.__doc__ = """A queue as data (features/queues.py).
 
 name, kind    on the command line; of its attempts      table, job   its rows; who works it off
@@ -46,7 +46,9 @@ dated         whether an app may give a time to a row that was never tried
 priority      whether there is that column: 0 is urgent
 code, error   columns for what the other side said, or ""
 when_done     (time): {column: value} that success stores; `when_over`: that `end` does
-missing       SQL of rows whose owner, alias or endpoint is missing
+missing       ((why nobody waits for a row, SQL of such rows), ...): its owner, alias or endpoint
+              is missing; the guard counts these
+unwanted      the same, of rows that are nobody's mistake
 after_deletion  SQL of rows that are taken of a deleted owner, too
 """
 
@@ -70,7 +72,7 @@ class Due:
     def backlog(self, most: int) -> tuple[int, str | None]:
         """(how many there are, since when the earliest is due), of `most` that are looked at. What
         is about somebody who is missing is ended by a run, or waits as many do."""
-        found = self._count(most, f" AND NOT ({self.queue.missing})")
+        found = self._count(most, f" AND NOT ({lacks(self.queue)})")
         return min(found["number"], most), found["since"] and str(found["since"])
 
     def ids(self, most: int) -> list:
@@ -134,6 +136,18 @@ def stopped(queue: Queue) -> str:
     return (f"EXISTS (SELECT 1 FROM {{users}} WHERE {{users}}.id = {{{queue.table}}}.user_id AND "
             "({users}.status = 'suspended' OR ({users}.status = 'deleted' "
             f"AND NOT ({queue.after_deletion}))))")
+
+
+def lacks(queue: Queue) -> str:
+    """What a row is about is missing."""
+    return " OR ".join(rule for _, rule in queue.missing) or "0 = 1"
+
+
+def unneeded(queue: Queue) -> str:
+    """In words why nobody waits for a row any more, or NULL."""
+    cases = "".join(f"WHEN {rule} THEN '{why}' "
+                    for why, rule in (*queue.missing, *queue.unwanted))
+    return f"CASE {cases}END" if cases else "NULL"
 
 
 def bounds(now, delays: tuple) -> dict:

@@ -24,6 +24,8 @@ from jobs_lib.database import stored
 from jobs_lib.errors import JobsError
 from jobs_lib.records import namedtuple
 
+from .due import lacks
+
 DAY = timedelta(days=1)
 NEVER = 10 ** 10                # the retention `off`, in seconds; also what is not known
 STORE = "store"                 # NEVER where rows are archived before they are deleted, else 0
@@ -87,7 +89,7 @@ def _kind(name: str, queue=None) -> Kind:
         return KINDS[name]
     waiting = f"{{{queue.table}}} WHERE status = '{queue.waits}'"
     return Kind("waiting items whose owner, alias or webhook is missing", ROWS,
-                f"{waiting} AND ({queue.missing})", waiting, 5, 0.2)
+                f"{waiting} AND ({lacks(queue)})", waiting, 5, 0.2)
 
 
 def _values(options, now) -> dict:

@@ -1,22 +1,28 @@
-"""A queue as its operator sees it: which rows there are, and each in words.
+"""A queue as its operator sees it, and acts on it: which rows there are, each in words; rows that
+are put back as if they had never been tried, or ended.
 
-How a queue differs from the others is declared in features/items/. What is due is asked of due.py,
-as a run does. Nothing here writes; what is done to rows by hand is in replay.py.
+How a queue differs from the others is declared in features/items/. What is due is asked of
+due.py, as a run does.
 """
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.database.values import chunked, keys_in, one_line, words
 
 from . import attempts, rows
-from .due import Due, Queue, due, has_status, stopped
+from .due import Due, Queue, due, has_status, stopped, unneeded
 
 CANCELLED_BY = "cancelled: "
 STOPPED = "its owner is suspended or deleted"
+BY_HAND = f"{CANCELLED_BY}by the operator"
+NO_ROW = "there is no such row (it may have been purged)"
 AT_ONCE = 500                   # rows of a page
+READ_AT_ONCE = 5_000            # by one statement
+AT_FIRST = 20                   # of many that are put back, so many are due at once
 
 
 class Items:
@@ -27,7 +33,7 @@ class Items:
     done         what its job counts as done; "": `status` does not show it
     owner        the column with the id of its user
     to           to whom it is sent, or what it is about, by its columns
-    reads        SQL: what else is read of a row
+    reads        SQL: what else is read of a row: `, this, that`
     moments      ((column, what happened then), ...), first: it came in
     purge, age   which job deletes finished rows, and from when on: by the
                  first of these columns that has a time
@@ -52,10 +58,6 @@ class Items:
     def due(self) -> Due:
         """What a run now would take."""
         return due(self, self.queue)
-
-    def reasons_to_cancel(self, found: list[dict]) -> dict:
-        """{row id: why the job's next run can only cancel it}."""
-        return {}
 
     def lost(self, row: dict) -> str:
         """Why a row cannot be sent again, or ""."""
@@ -116,13 +118,13 @@ class Items:
         """{id: row} of those that are there, in the order of the ids: these
         `columns`, or what is needed to describe, put back or end a row."""
         queue, due_now = self.queue, self.due()
-        columns = columns or f"id, user_id, status, {queue.added}, {self.reads}"
-        sql = (f"SELECT {columns}, {due_now.when} AS due_at, {stopped(queue)} AS is_stopped "
+        counted = f", attempts, claim_run, {queue.error}" if queue.works else ""
+        columns = columns or f"id, user_id, status, {queue.added}{counted}{self.reads}"
+        sql = (f"SELECT {columns}, {due_now.when} AS due_at, {stopped(queue)} AS is_stopped, "
+               f"{unneeded(queue)} AS unneeded "
                f"FROM {{{queue.table}}} WHERE id IN (:ids){lock}")
-        found: dict = {}
-        for some in chunked(ids, rows.ASKED_AT_ONCE):
-            found.update((row["id"], row)
-                         for row in self.db.query(sql, ids=some, **due_now.values))
+        found = {row["id"]: row for some in chunked(ids, READ_AT_ONCE)
+                 for row in self.db.query(sql, ids=some, **due_now.values)}
         return {id: found[id] for id in ids if id in found}
 
     def describe(self, found):
@@ -156,9 +158,6 @@ class Items:
         Their values are corrected (rows.invalid)."""
         queue = self.queue
         wrong = rows.invalid(self.db, queue.table, found)
-        waits = [row for row in found
-                 if row["status"] == queue.waits and row["id"] not in wrong]
-        cancelled = self.reasons_to_cancel(waits) if waits else {}
         for row in found:
             id, state = row["id"], one_line(row["status"])
             next_at, why = None, ""
@@ -169,8 +168,8 @@ class Items:
             elif state == queue.waits:
                 next_at = clock.parse_any(row["due_at"]) or self.now
                 state = "waiting" if next_at > self.now else "due"
-                if id in cancelled:
-                    why = f"the next run of {queue.job} cancels it: {cancelled[id]}"
+                if row["unneeded"]:
+                    why = f"the next run of {queue.job} cancels it: {row['unneeded']}"
             elif state == queue.works:
                 why = "a run has it in hand" if row["claim_run"] else (
                     "by your app: no run has claimed it")
@@ -188,3 +187,87 @@ class Items:
         if not self.options.enabled:
             found.append(f"{name} is switched off: [{name}] enabled = no.")
         return found
+
+
+# By hand
+
+def replay(items: Items, pages, failed_only: bool) -> tuple[list, dict]:
+    """Put rows back, also sent ones, unless `failed_only`. (The ids of those
+    that were, {id: why it was not})."""
+    return _in_pages(items, pages, partial(_why_not_put_back, items, failed_only), _put_back)
+
+
+def cancel(items: Items, pages) -> tuple[list, dict]:
+    """End rows that wait, without an attempt; the same. A run that has taken
+    such a row finds it over before it begins."""
+    return _in_pages(items, pages, partial(_why_not_ended, items), _end)
+
+
+def due_at(items: Items, number: int):
+    """When the row of that number is due, from 0 on, of all that are put back."""
+    return items.now + number // AT_FIRST * AT_FIRST * items.pace()
+
+
+def _in_pages(items: Items, pages, why_not, change) -> tuple[list, dict]:
+    """A page is one commit: after a kill the same again does the rest."""
+    done: list = []
+    refused: dict = {}
+
+    def work(ids: list) -> dict:
+        found = items.read(ids, lock=items.db.for_update)
+        reasons = why_not([*found.values()])
+        reasons = {id: reasons.get(id, NO_ROW) for id in ids if id in reasons or id not in found}
+        if good := [id for id in ids if id not in reasons]:
+            change(items, good, len(done))
+        return reasons
+
+    for ids in pages:
+        reasons = items.db.batch(partial(work, ids))
+        refused.update(reasons)
+        done += [id for id in ids if id not in reasons]
+    return done, refused
+
+
+def _why_not_put_back(items: Items, failed_only: bool, found: list[dict]) -> dict:
+    refused = rows.invalid(items.db, items.queue.table, found)
+    for row in found:
+        status, why = row["status"], ""
+        if status != "failed" and (failed_only or status != items.queue.done):
+            why = f"it has not failed, its status is {status}"
+        elif failed_only and row[items.queue.error] == BY_HAND:
+            why = "you have cancelled it; by its id it can be replayed"
+        elif row["is_stopped"]:
+            why = STOPPED
+        # the next run would only cancel what nobody waits for
+        if why := why or items.lost(row) or row["unneeded"]:
+            refused.setdefault(row["id"], why)
+    return refused
+
+
+def _put_back(items: Items, ids: list, before: int) -> None:
+    """`before`: how many were."""
+    queue = items.queue
+    emptied = "".join(f", {name} = NULL" for name in (
+        "finished_at", "claim_run", "last_attempt_at", queue.error, queue.code, *items.reset))
+    for number in range(0, len(ids), AT_FIRST):
+        items.db.execute(f"UPDATE {{{queue.table}}} SET status = '{queue.waits}', attempts = 0, "
+                         f"uncertain = 0, next_attempt_at = :due{emptied} WHERE id IN (:ids)",
+                         ids=ids[number:number + AT_FIRST], due=due_at(items, before + number))
+    attempts.record_act(items.db, queue, ids, items.now, attempts.REPLAYED)
+
+
+def _why_not_ended(items: Items, found: list[dict]) -> dict:
+    return {row["id"]: "it is being sent: what comes of it is stored"
+            if row["status"] == items.queue.works else f"it is over already ({row['status']})"
+            for row in found if row["status"] != items.queue.waits}
+
+
+def _end(items: Items, ids: list, before: int) -> None:
+    """Its times are those of a row that a run ends, but its text stays: it can be put back."""
+    queue = items.queue
+    over = queue.when_over(items.now).items()
+    times = "".join(f", {name} = :now" for name, value in over if value)
+    items.db.execute(f"UPDATE {{{queue.table}}} SET status = 'failed', finished_at = :now{times}, "
+                     f"next_attempt_at = NULL, {queue.error} = :why WHERE id IN (:ids)",
+                     ids=ids, now=items.now, why=BY_HAND)
+    attempts.record_act(items.db, queue, ids, items.now, attempts.CANCELLED)

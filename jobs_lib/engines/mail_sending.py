@@ -22,8 +22,8 @@ from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Result
 
 from . import attempts, relay
 from .attempts import POSTPONED, REFUSED, RETRY, SENT
-from .limits import FAILURES, MINUTE, Limits, Refusal
 from .queue import Work, until_stored
+from .relay import FAILURES, MINUTE, Limits, Refusal
 from .turns import Ring
 
 AT_ONCE = 20                    # rows that are read together
@@ -45,7 +45,6 @@ def send_due(work: Work, source, others_wait) -> JobsError | None:
 
     event, to           what a message is called in the log; the column with its recipient
     first_attempts      FIRST, where rows may not have failed before, or NONE
-    reasons_to_cancel(rows)   {row id: why nobody waits for it any more}
     prepare(row)        (Envelope, Message) of a row that has begun, or the Result of one that
                         cannot be sent; an exception is that message's alone
     why_not(row)        for a dry run: why it can only fail, or None
@@ -89,13 +88,12 @@ class MailSender:
 
     def send_rows(self, rows: list[dict]) -> None:
         """Begin, send, store; one at least before a new look, however slow the database is."""
-        cancelled = self.source.reasons_to_cancel(rows)
         waiting = iter(rows)
         for row in waiting:
             if self.ctx.should_stop():
                 return
-            if row["id"] in cancelled:
-                self._cancel(row, cancelled[row["id"]])
+            if row["unneeded"]:
+                self._cancel(row, row["unneeded"])
             elif row["turn"].ring in self.rings and self._begin(row):
                 self.ctx.progress(self.work.begun)
                 self._send(row)

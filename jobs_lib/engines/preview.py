@@ -3,70 +3,77 @@ same room, up to where the run would end."""
 from __future__ import annotations
 
 from jobs_lib.ports.mail.message import MESSAGE_MINIMUM
-from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
 
-from . import limits, relay
+from . import relay
 from .due import Queue
 from .queue import EVERY_ONE, Work
 from .turns import Ring
 
 LOOKED_AT, AT_ONCE, SHOWN = 1000, 100, 10   # rows that a dry run judges, reads at once, and shows
-
-Room = namedtuple("Room", "most why ahead also closed", defaults=(EVERY_ONE, "", 0, "", ""))
-Room.__doc__ = """What may go in a run: `most` rows in their turns, and `why` not more; `ahead`:
-urgent ones before them; `also`: SQL of rows that may go at all; `closed`: why none does."""
-OPEN = Room()
+MINUTE_LONG = 61                            # seconds, until a minute's room is there again
 
 
 def show_due_mail(ctx, queue: Queue, source, others_wait) -> None:
     """Show and count what a run now would send, fail and cancel. `source`, `others_wait`: as
     mail_sending.send_due takes them."""
     mail, waits = ctx.section("mail"), others_wait()
-    open_now = limits.Limits(ctx.db, mail, ctx.clock, queue.kind, lambda: waits)
-    open_now.count()
-    most, why = open_now.left(urgent=False, seconds=min(
-        ctx.seconds_left(), ctx.hard_limit - ctx.monotonic() - MESSAGE_MINIMUM))
-    room = Room(most, why, open_now.left(urgent=True)[0])
-    if reason := limits.failures(ctx.db, mail, ctx.now):
-        room = Room(most, reason, room.ahead, source.first_attempts)
+    noun = f"due message by {mail.transport}", f"due messages by {mail.transport}"
     if paused := relay.paused(ctx.db, ctx.now):
-        room = Room(closed=f"the relay is paused {paused}")
-    show_due(ctx, queue, (f"due message by {mail.transport}", f"due messages by {mail.transport}"),
-             source.reasons_to_cancel, source.why_not, room)
-
-
-def show_due(ctx, queue: Queue, noun: tuple, reasons_to_cancel, why_not=lambda row: None,
-             room: Room = OPEN) -> None:
-    """Show and count what a run now would do with what is due. `noun`: of one item and of many;
-    `why_not(row)`: why it can only fail."""
-    if closed := room.closed if ctx.may_send() else ctx.suspended:      # it looks at no row
-        ctx.show(f"send {counted(0, *noun)}", [], f"not now: {closed}")
+        _show_closed(ctx, noun, f"the relay is paused {paused}")
         return
-    work, going = Work(ctx, queue), []
-    work.also = room.also
-    notes = {room.why} if room.also else set()
+    limits = relay.Limits(ctx.db, mail, ctx.clock, queue.kind, lambda: waits)
+    limits.count()
+    if relay.MINUTE in limits.limits:       # its room is waited for
+        seconds = min(ctx.seconds_left(),
+                      ctx.hard_limit - ctx.monotonic() - MESSAGE_MINIMUM)
+        limits.limits[relay.MINUTE] *= 1 + max(0, int(seconds // MINUTE_LONG))
+    reason = relay.failures(ctx.db, mail, ctx.now)
+    show_due(ctx, queue, noun, source.why_not, limits,
+             also=source.first_attempts if reason else "", notes={reason} - {None})
+
+
+def show_due(ctx, queue: Queue, noun: tuple, why_not=lambda row: None, limits=None, also: str = "",
+             notes=frozenset()) -> list[dict]:
+    """Show and count what a run now would do with what is due; the rows that it would come to.
+
+    noun           of one item and of many
+    why_not(row)   why it can only fail
+    limits         of the relay, counted
+    also, notes    SQL of rows that may go at all, and why others may not
+    """
+    if not ctx.may_send():                              # it looks at no row
+        _show_closed(ctx, noun, ctx.suspended)
+        return []
+    work, notes, rest = Work(ctx, queue), {*notes}, True
+    work.also = also
+    going: list = []
     seen: dict = {}                                     # {id: row}
     cancelled: dict = {}                                # {id: why}
     failing: dict = {}
-    rings = [(Ring(work, ahead=True), room.ahead)] if queue.priority else []
-    for ring, most in (*rings, (Ring(work), room.most)):
-        for row in _in_turn(work, ring, seen, reasons_to_cancel, cancelled):
-            if most <= 0 or ctx.within_limit(1, work.begun) == 0:
-                notes.update([room.why] if most <= 0 and not ring.ahead else ())
+    for ring in ([Ring(work, ahead=True)] if queue.priority else []) + [Ring(work)]:
+        for row in _in_turn(work, ring, seen):
+            refusal = limits and limits.refusal(row["turn"].urgent, ring.ahead)
+            if row["unneeded"]:
+                cancelled[row["id"]] = row["unneeded"]
+                work.begun -= 1
+            elif refusal or ctx.within_limit(1, work.begun) == 0:
+                rest = ring.ahead                       # urgent rows take their owners' turns
+                notes.update([refusal.words] if refusal and not rest else [])
                 break
-            seen[row["id"]] = row
-            work.begun += 1
-            if why := why_not(row):
+            elif why := why_not(row):
                 failing[row["id"]] = why
             else:
                 going.append(row)
-                most -= 1
+                if limits:
+                    limits.add(queue.kind, row["turn"].urgent)
+            seen[row["id"]] = row
+            work.begun += 1
     work.finish()
     total = len(going)
-    if len(seen) >= LOOKED_AT:
-        rest = work.due.backlog(EVERY_ONE)[0] - len(seen)
-        total += int(min(ctx.within_limit(rest, work.begun), most))
+    if rest and len(seen) >= LOOKED_AT:
+        rows = work.due.backlog(EVERY_ONE)[0] - len(seen)
+        total += ctx.within_limit(rows, work.begun)
         notes.add(f"at most: of the first {len(seen):,} it is known which are left out")
     ctx.show(f"send {counted(total, *noun)}", going[:SHOWN], "; ".join(sorted(notes)))
     ctx.count(queue.done, total)
@@ -76,15 +83,14 @@ def show_due(ctx, queue: Queue, noun: tuple, reasons_to_cancel, why_not=lambda r
             ctx.counts[name] = len(reasons)
             ctx.show(f"{verb} {len(reasons):,}: {', '.join(sorted(set(reasons.values())))}",
                      [seen[id] for id in reasons if id in seen][:SHOWN])
+    return [*seen.values()]
 
 
-def _in_turn(work: Work, ring: Ring, seen: dict, reasons_to_cancel, cancelled: dict):
-    """The rows that a run would come to, LOOKED_AT at most, but those that it would only cancel."""
+def _show_closed(ctx, noun: tuple, why: str) -> None:
+    ctx.show(f"send {counted(0, *noun)}", [], f"not now: {why}")
+
+
+def _in_turn(work: Work, ring: Ring, seen: dict):
+    """The rows that a run would come to, LOOKED_AT at most."""
     while len(seen) < LOOKED_AT and (rows := work.take(ring, AT_ONCE)):
-        rows = [row for row in rows if row["id"] not in seen]
-        reasons = reasons_to_cancel(rows) if rows else {}
-        for row in rows:
-            if row["id"] in reasons:
-                seen[row["id"]], cancelled[row["id"]] = row, reasons[row["id"]]
-            else:
-                yield row
+        yield from (row for row in rows if row["id"] not in seen)

@@ -24,7 +24,7 @@ from jobs_lib.errors import Busy, DatabaseError, Duplicate, JobsError, Lost, Mis
 
 from . import attempts, guard
 from .attempts import POSTPONED, REFUSED, RETRY, SENT, UNCERTAIN, UNUSABLE
-from .due import IN_HAND, Due, Queue, due, has_status, pending, stopped
+from .due import IN_HAND, Due, Queue, due, has_status, lacks, pending, stopped, unneeded
 from .rows import invalid
 
 SURE, AGAIN, REPEATED = 0, 1, 2         # the column `uncertain`: to be repeated, was repeated
@@ -185,7 +185,7 @@ class Work:
     def _hold_missing(self) -> None:
         """The rows whose owner, alias or endpoint is missing are so many that the guard holds them
         back: none is taken from now on before it is old."""
-        rule = f" AND NOT (({self.queue.missing}) AND {self.queue.added} > :too_young)"
+        rule = f" AND NOT (({lacks(self.queue)}) AND {self.queue.added} > :too_young)"
         self.also += "" if rule in self.also else rule
         self.values["too_young"] = (clock.text(self.ctx.now - LIFETIME)
                                     if self.ctx.may_expire() else clock.FIRST)
@@ -197,7 +197,8 @@ class Work:
         columns = dict.fromkeys(("id", "user_id", *counted, queue.time, queue.added, queue.tried,
                                  *queue.columns))
         return {row["id"]: {**row, "seen": row} for row in self.db.query(
-            f"SELECT {', '.join(columns)}, CASE WHEN {queue.missing} THEN 1 ELSE 0 END AS lacks "
+            f"SELECT {', '.join(columns)}, {unneeded(queue)} AS unneeded, CASE WHEN {lacks(queue)} "
+            "THEN 1 ELSE 0 END AS lacks "
             f"FROM {self.table} WHERE id IN (:ids) AND {self.still} AND NOT {stopped(queue)}",
             ids=ids)}
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.database.values import chunked, keys_in, one_line, words
 
 LONGEST_SCHEDULE = timedelta(days=36_500)      # to be added to a time, at most
 MOST_ATTEMPTS = 1_000_000                      # more were never made
@@ -17,22 +16,6 @@ LARGEST = {"int": 2 ** 31, "flag": 2 ** 7}     # else 2 ** 63
 NUMBERS = ("id", "ref", "int", "big", "flag")
 TIMES = ("time", "now")
 SHORT_TEXTS = ("word", "hash", "label", "path", "address", "name", "line")
-ASKED_AT_ONCE = 5_000                          # keys in one statement
-
-
-def owners_in(db, found: list[dict]) -> dict:
-    """{id of a user that the rows name: its status}."""
-    ids = keys_in({row["user_id"] for row in found})
-    known = {db.key("users", row["id"]): row["status"] for some in chunked(ids, ASKED_AT_ONCE)
-             for row in db.query("SELECT id, status FROM {users} WHERE id IN (:ids)", ids=some)}
-    return {id: known[key] for id in ids if (key := db.key("users", id)) in known}
-
-
-def why_nobody_waits(owners: dict, user_id) -> str:
-    """Why an item is of no account, or ""; `owners`: as `owners_in` has them."""
-    if user_id not in owners:
-        return f"there is no account {one_line(words(user_id), 60)}"
-    return "the account is deleted" if owners[user_id] == "deleted" else ""
 
 
 def invalid(db, table: str, rows: list[dict]) -> dict:

@@ -9,20 +9,31 @@ from jobs_lib.engines import due as engine
 from jobs_lib.engines.due import Queue, is_idle
 from jobs_lib.errors import ConfigError
 
+from .notifications.kinds import REQUIRED
+
 AT_ONCE = timedelta(0)          # before a first attempt
 DAY = timedelta(days=1)
 UNREAD = {"body_text": None, "body_html": None}
 
 
-def _missing(table: str, column: str, of: str) -> str:
-    """SQL: what a row of a queue names is not there."""
+# SQL of rows that nobody waits for
+OPTED_OUT = (f"kind NOT IN {REQUIRED} AND (SELECT 1 FROM {{notification_optouts}} AS optouts WHERE "
+             "optouts.user_id = {notifications}.user_id AND optouts.kind = {notifications}.kind) "
+             "IS NOT NULL")
+DISABLED = "COALESCE((SELECT active FROM {webhooks} WHERE {webhooks}.id = webhook_id), 0) = 0"
+CLOSED = "(SELECT status FROM {users} WHERE {users}.id = {export_requests}.user_id) = 'deleted'"
+
+
+def _missing(table: str, what: str, of: str, column: str = "") -> tuple:
+    """(why nobody waits for a row, SQL): what it names is not there."""
+    column = column or f"{what}_id"
     # no EXISTS, for which MariaDB may read all of the other table
-    return (f"({column} IS NOT NULL AND (SELECT 1 FROM {{{of}}} WHERE {{{of}}}.id = "
-            f"{{{table}}}.{column}) IS NULL)")
+    found = f"(SELECT 1 FROM {{{of}}} WHERE {{{of}}}.id = {{{table}}}.{column})"
+    return f"the {what} is missing", f"({column} IS NOT NULL AND {found} IS NULL)"
 
 
-def _nobodys(table: str) -> str:
-    return _missing(table, "user_id", "users")
+def _nobodys(table: str) -> tuple:
+    return _missing(table, "account", "users", "user_id")
 
 
 FORWARDS = Queue(
@@ -30,34 +41,39 @@ FORWARDS = Queue(
     delays=lambda options: options.delays, dated=True,
     columns=("alias_id", "destination_id", "envelope_from", "envelope_to", "raw_path"),
     when_over=lambda now: {"notified_at": now},
-    missing=f"{_nobodys('failed_emails')} OR {_missing('failed_emails', 'alias_id', 'aliases')}")
+    missing=(_nobodys("failed_emails"), _missing("failed_emails", "alias", "aliases")),
+    unwanted=(_missing("failed_emails", "destination", "destinations"),))
 NOTICES = Queue(
     "notifications", "notification", "notifications", "send_notifications", "sent",
     delays=lambda options: (AT_ONCE, *options.delays), priority=True,
     dated=True, columns=("kind", "persona", "to_email", "priority"),
     when_done=lambda now: {"sent_at": now, **UNREAD}, when_over=lambda now: UNREAD,
-    missing=_nobodys("notifications"),
+    missing=(_nobodys("notifications"),),
+    unwanted=(("its owner has opted out of this kind", OPTED_OUT),),
     after_deletion="kind = 'account_deletion_scheduled'")
 WEBHOOKS = Queue(
     "webhooks", "webhook", "webhook_deliveries", "retry_webhooks", "delivered",
     # the app's own first attempt counts, and may not have been made
     delays=lambda options: (AT_ONCE, *options.delays),
     by_attempts=True, columns=("webhook_id", "event_id", "event_type"), code="response_status",
-    missing=f"{_nobodys('webhook_deliveries')} OR "
-    f"{_missing('webhook_deliveries', 'webhook_id', 'webhooks')}")
+    missing=(_nobodys("webhook_deliveries"),
+             _missing("webhook_deliveries", "endpoint", "webhooks", "webhook_id")),
+    unwanted=(("the endpoint is disabled", DISABLED),))
 EXPORTS = Queue(
     "exports", "export", "export_requests", "export_accounts", "ready",
     # what could not be made is tried again in the next run, three times in all
     delays=lambda options: (AT_ONCE, AT_ONCE, AT_ONCE),
     code="", error="error", waits="queued", works="running", others=("expired",),
-    added="requested_at", tried="started_at", missing=_nobodys("export_requests"),
+    added="requested_at", tried="started_at", missing=(_nobodys("export_requests"),),
+    unwanted=(("the account is deleted", CLOSED),),
     after_deletion="1 = 1")             # it is refused
 DOMAINS = Queue(
     "domains", "domain", "domains", "check_domains", "verified",
     delays=lambda options: (DAY,),      # between two looks at one, at most
     columns=("name", "ownership_token", "status", "recheck_requested_at", "failing_since",
              "warned_at", "failures"),
-    waits=("pending", "verified", "failed"), works="", time="next_check_at", tried="checked_at")
+    waits=("pending", "verified", "failed"), works="", time="next_check_at", tried="checked_at",
+    unwanted=(_nobodys("domains"),))
 DELETIONS = Queue("deletions", "deletion", "users", "delete_accounts", "",
                   delays=lambda options: (), waits="deleted", works="", added="deleted_at",
                   time="deleted_at")

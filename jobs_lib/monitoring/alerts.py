@@ -229,7 +229,7 @@ def delivered(ctx, rows: dict, notices: list) -> None:
 
 def _send(ctx, channel: str, alert) -> str:
     """What went wrong, or ""."""
-    from jobs_lib.engines import limits
+    from jobs_lib.engines import relay
 
     from .alert_messages import Way, send
     now, left = ctx.clock(), ctx.hard_limit - ctx.monotonic()
@@ -238,5 +238,5 @@ def _send(ctx, channel: str, alert) -> str:
     # an alert counts, and no limit delays it
     way = Way(ctx.section, ctx.mail, ctx.trusted_http,
               ctx.monotonic() + min(left, EMAIL_SECONDS), now,
-              lambda: limits.count(ctx.db, now))
+              lambda: relay.count(ctx.db, now))
     return incidents.short_error(send(channel, alert, way))

@@ -372,8 +372,7 @@ def _mail(config):
 
 
 def _sent(db, mail, now) -> dict:
-    from jobs_lib.engines import limits
-    return limits.used(db, mail, now) if mail else {}
+    return relay.used(db, mail, now) if mail else {}
 
 
 def disks(config) -> list[Disk]:

@@ -20,7 +20,7 @@ OUTCOMES = {
     attempts.CANCELLED: "cancelled by the operator",
     "pass": "checked: in order", "fail": "checked: wrong", "unknown": "checked: no answer"}
 # the next attempt and how long the row is kept are said in words
-NOT_LISTED = ("account", "claim_run", "due_at", "is_stopped")
+NOT_LISTED = ("account", "claim_run", "due_at", "is_stopped", "unneeded")
 
 
 def story(items: Items, id) -> dict | None:

@@ -40,8 +40,9 @@ BESIDE = {
     "jobs_lib.features.exports": ("jobs_lib.features.notifications",),
     "jobs_lib.features.forwards": ("jobs_lib.features.notifications",),
     "jobs_lib.features.items": tuple(f"jobs_lib.features.{name}" for name in (
-        "accounts", "domains", "forwards", "notifications", "webhooks")),
+        "accounts", "domains", "webhooks")),
     "jobs_lib.features.message_logs": ("jobs_lib.features.rollup",),
+    "jobs_lib.features.queues": ("jobs_lib.features.notifications",),
     "jobs_lib.features.thresholds": ("jobs_lib.features.notifications",),
     "jobs_lib.features.webhooks": ("jobs_lib.features.notifications",),
 }

@@ -375,7 +375,7 @@ def test_a_suspended_or_deleted_owners_mail_waits(bench, forward, status):
 
 
 @pytest.mark.parametrize("missing, why", [
-    ("users", "there is no account 1"), ("aliases", "the alias is missing"),
+    ("users", "the account is missing"), ("aliases", "the alias is missing"),
     ("destinations", "the destination is missing")])
 def test_mail_of_what_is_missing_is_cancelled_without_a_notice(bench, forward, missing, why):
     forward(1)

@@ -155,7 +155,7 @@ def test_no_mail_after_deletion_but_the_one_that_names_the_date(bench, owner):
     assert bench.run(JOB)["cancelled"] == 1
     assert sorted(mail.subject for mail in bench.outbox) == ["goodbye", "to nobody's account"]
     assert [row(bench, id)["status"] for id in (waits, gone)] == ["pending", "failed"]
-    assert row(bench, gone)["last_error"] == "cancelled: there is no account 99"
+    assert row(bench, gone)["last_error"] == "cancelled: the account is missing"
 
 
 def test_who_is_deleted_while_others_are_served_gets_nothing_any_more(bench, owner):        # R56

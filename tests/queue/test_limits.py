@@ -7,7 +7,7 @@ import pytest
 
 from tests.queue.filling import BOTH, FORWARDS, NOTICES, fill, order, owners, statuses
 from tests.servers.smtp_sink import Sink
-from tests.support.product import RETRY, SENT, Result, limits
+from tests.support.product import RETRY, SENT, Result, relay
 from tests.support.shell import Shell
 
 CROWD = range(1000, 1200)
@@ -19,7 +19,7 @@ both = pytest.mark.parametrize("job", BOTH)
 def shared(bench):
     """200 owners; nothing is reserved for urgent mail, unless a test says so."""
     owners(bench, CROWD)
-    limits.URGENT_SHARE = 0
+    relay.URGENT_SHARE = 0
     return bench
 
 
@@ -78,7 +78,7 @@ def test_a_limit_that_is_reached_ends_the_run_and_says_so(shared, job):     # R3
 
 
 def test_a_share_of_each_limit_is_kept_for_urgent_mail(shared):     # R38
-    limits.URGENT_SHARE = 20
+    relay.URGENT_SHARE = 20
     shared.config(mail={"per_hour": "10", "per_day": "100"})
     fill(shared, NOTICES, CROWD)
     assert shared.attempt(NOTICES)["stop_reason"] == (
@@ -119,7 +119,7 @@ def test_a_queue_that_waits_for_nothing_is_left_no_half(shared, why):     # R66
 
 
 def test_the_urgent_reserve_is_no_part_of_a_queues_half(shared):     # R38 R66
-    limits.URGENT_SHARE = 20
+    relay.URGENT_SHARE = 20
     shared.config(mail={"per_hour": "100"})
     fill(shared, FORWARDS, CROWD)
     fill(shared, NOTICES, CROWD, priority=0)

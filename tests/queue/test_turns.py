@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from tests.queue.filling import BOTH, NOTICES, TABLE, fill, order, owners, sent
-from tests.support.product import SENT, Result, limits
+from tests.support.product import SENT, Result, relay
 
 MANY = 100_000
 CROWD = range(1000, 1400)
@@ -19,7 +19,7 @@ both = pytest.mark.parametrize("job", BOTH)
 def shared(bench):
     """Three owners, 100 messages an hour."""
     owners(bench, (1, 2, 3))
-    limits.URGENT_SHARE = 0
+    relay.URGENT_SHARE = 0
     bench.config(mail={"per_hour": "100"})
     return bench
 
@@ -109,7 +109,7 @@ def test_a_suspended_owners_backlog_hides_nobody_and_is_not_due(shared, job, man
 
 @pytest.mark.parametrize("owner", [1, 1399])
 def test_urgent_mail_goes_ahead_of_everybody_elses_ordinary_mail(shared, owner):     # R38 R66
-    limits.URGENT_SHARE = 10
+    relay.URGENT_SHARE = 10
     owners(shared, CROWD)
     fill(shared, NOTICES, CROWD)
     fill(shared, NOTICES, owner, priority=0, created_at=shared.now)
@@ -118,7 +118,7 @@ def test_urgent_mail_goes_ahead_of_everybody_elses_ordinary_mail(shared, owner):
 
 
 def test_within_an_owner_urgent_mail_goes_first(shared):     # R38
-    limits.URGENT_SHARE = 0                             # nothing may go out of its turn
+    relay.URGENT_SHARE = 0                             # nothing may go out of its turn
     shared.config(mail={"per_hour": "9"})
     for priority in (2, 1, 0):
         fill(shared, NOTICES, 1, priority=priority, subject=str(priority))
@@ -127,7 +127,7 @@ def test_within_an_owner_urgent_mail_goes_first(shared):     # R38
 
 
 def test_an_urgent_flood_of_one_owner_takes_the_reserve_and_its_turns(shared):     # R38 R66
-    limits.URGENT_SHARE = 10
+    relay.URGENT_SHARE = 10
     shared.config(mail={"per_hour": "40"})
     owners(shared, range(1000, 1028))
     fill(shared, NOTICES, 1, 1000, priority=0)

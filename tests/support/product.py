@@ -33,7 +33,7 @@ INSIDE = {
     "database.statement": "Statement bindable scan",
     "database.transaction": "Transaction",
     "demo.service": "fill",
-    "engines.limits": "",
+    "engines.relay": "",
     "engines.spool": "mark_folder",
     "errors": "Busy ConfigError Conflict DatabaseError Duplicate JobsError Lost ReadOnly "
               "Stopped UsageError",

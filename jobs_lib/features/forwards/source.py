@@ -1,11 +1,9 @@
-"""Failed forwards as a source of mail: what a row's message is, and when nobody waits for it any
-more."""
+"""Failed forwards as a source of mail: what a row's message is."""
 from __future__ import annotations
 
 from jobs_lib.addresses import check
 from jobs_lib.engines import spool
 from jobs_lib.engines.mail_sending import NONE
-from jobs_lib.engines.rows import owners_in, why_nobody_waits
 from jobs_lib.errors import JobsError
 from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import Envelope, Message, Result
@@ -26,15 +24,10 @@ class Forwards:
         self.ctx, self.mail, self.spool = ctx, ctx.section("mail"), ctx.section("spool").dir
         self.srs_secret = self.mail.srs_secret or ctx.secret("srs").hex()
         self.loop_key = ctx.secret("loop")
-
-    def reasons_to_cancel(self, rows: list[dict]) -> dict:
-        """Its owner, alias or destination is missing. JobsError where no message that waits has
-        its file: before any of them has begun."""
-        if rows and not spool.is_there(self.spool, rows[0]["raw_path"]) and not self._has_sent():
-            wrong = spool.all_missing(self.ctx.db, self.spool)
-            if wrong:
-                raise JobsError(wrong)
-        return reasons_to_cancel(self.ctx.db, rows)
+        # before any of them has begun
+        wrong = spool.all_missing(ctx.db, self.spool)
+        if wrong and not self._has_sent():
+            raise JobsError(wrong)
 
     def _has_sent(self) -> bool:
         """Whether a message was found and sent, now or lately: then the folder and the names are
@@ -65,18 +58,3 @@ class Forwards:
 
     def sent(self, row: dict) -> None:
         """Its file is deleted with the row."""
-
-
-def reasons_to_cancel(db, rows: list[dict]) -> dict:
-    """{row id: why nobody waits for it}: its owner, alias or destination is missing."""
-    reasons: dict = {}
-    for what, table in (("destination", "destinations"), ("alias", "aliases")):
-        named = {row["id"]: row[f"{what}_id"] for row in rows if row[f"{what}_id"]}
-        found = {db.key(table, each["id"]) for each in db.query(
-            f"SELECT id FROM {{{table}}} WHERE id IN (:ids)", ids={*named.values()})}
-        reasons.update((id, f"the {what} is missing") for id, value in named.items()
-                       if db.key(table, value) not in found)
-    owners = owners_in(db, rows)
-    reasons.update((row["id"], why_nobody_waits(owners, row["user_id"])) for row in rows
-                   if row["user_id"] not in owners)
-    return reasons

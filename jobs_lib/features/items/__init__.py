@@ -5,10 +5,9 @@ from __future__ import annotations
 from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.database.values import one_line
-from jobs_lib.engines import limits
+from jobs_lib.engines import relay
 from jobs_lib.engines.due import Due
 from jobs_lib.engines.items import STOPPED, Items
-from jobs_lib.engines.rows import owners_in, why_nobody_waits
 from jobs_lib.features import queues
 
 # What is sent
@@ -21,13 +20,13 @@ class Mail(Items):
     def holds(self) -> list[str]:
         """The relay, too, by the room that a run has."""
         from jobs_lib import masking  # a relay's answer may quote an address
-        return super().holds() + [masking.text(each) for each in limits.holds(
+        return super().holds() + [masking.text(each) for each in relay.holds(
             self, self.queue.kind, queues.other_mail(self, self.queue))]
 
     def pace(self):
         """Half of what the relay's limits allow."""
         mail, found = self.section("mail"), [super().pace()]
-        for name, span in limits.WINDOWS.items():
+        for name, span in relay.WINDOWS.items():
             if (limit := getattr(mail, f"per_{name}")) is not None:
                 found.append(2 * span / limit)
         return max(found)
@@ -37,17 +36,12 @@ class Forwards(Mail):
     """Rows of `failed_emails`. One that fails again is reported to its owner again."""
 
     queue, what, to = queues.FORWARDS, "forwarded mail", "{envelope_to}"
-    reads = "attempts, claim_run, last_error, envelope_to, alias_id, destination_id, raw_path"
+    reads = ", envelope_to, raw_path"
     moments = (("created_at", "came in, after the app's own attempt had failed"),
                ("notified_at", "its owner was notified, or need not be"),
                ("finished_at", "ended"))
     purge, age = "purge_failed_emails", ("finished_at", "created_at")
     reset = ("notified_at", "notice_id")
-
-    def reasons_to_cancel(self, found: list[dict]) -> dict:
-        """Its owner, alias or destination is missing."""
-        from jobs_lib.features.forwards.source import reasons_to_cancel
-        return reasons_to_cancel(self.db, found)
 
     def lost(self, row: dict) -> str:
         """Its raw message is."""
@@ -60,14 +54,9 @@ class Notices(Mail):
     """Rows of `notifications`."""
 
     queue, what, to = queues.NOTICES, "notices", "{kind} to {to_email}"
-    reads = ("attempts, claim_run, last_error, kind, to_email, "
+    reads = (", kind, to_email, "
              "(body_text IS NOT NULL OR body_html IS NOT NULL) AS whole")
     purge = "purge_notifications"
-
-    def reasons_to_cancel(self, found: list[dict]) -> dict:
-        """Its account is missing, or its owner does not want this kind."""
-        from jobs_lib.features.notifications.outbox import unwanted
-        return unwanted(self.db, found)
 
 
 class Deliveries(Items):
@@ -75,15 +64,8 @@ class Deliveries(Items):
 
     queue, what, to = queues.WEBHOOKS, "webhook deliveries", "endpoint {webhook_id}, {event_type}"
     done = "delivered"
-    reads = ("attempts, claim_run, last_error, webhook_id, event_type, "
-             "payload IS NOT NULL AS whole")
+    reads = ", webhook_id, event_type, payload IS NOT NULL AS whole"
     purge = "purge_webhook_deliveries"
-
-    def reasons_to_cancel(self, found: list[dict]) -> dict:
-        """Its account or endpoint is deleted, or the endpoint is disabled."""
-        from jobs_lib.features.webhooks import endpoints
-        known = endpoints.current(self.db, (row["webhook_id"] for row in found))
-        return endpoints.reasons_to_cancel(self.db, found, known)
 
     def judge(self, found: list[dict]):
         """One that is due waits as long as its endpoint is paused."""
@@ -105,15 +87,8 @@ class Exports(Items):
 
     queue, what, to = queues.EXPORTS, "exports", "all of the account"
     unfinished, done = ("running", "queued"), "exported"
-    reads = "attempts, claim_run, error"
     moments = (("requested_at", "was requested"), ("finished_at", "ended"),
                ("expires_at", "its link expires, and its file is deleted"))
-
-    def reasons_to_cancel(self, found: list[dict]) -> dict:
-        """Its account is deleted."""
-        owners = owners_in(self.db, found)
-        return {row["id"]: why for row in found
-                if (why := why_nobody_waits(owners, row["user_id"]))}
 
 
 class Domains(Items):
@@ -121,7 +96,7 @@ class Domains(Items):
 
     queue, what, to = queues.DOMAINS, "domains to check", "{name}"
     unfinished, done = ("pending", "verified"), "checked"
-    reads = "name, dns_results, failures"
+    reads = ", name, dns_results, failures"
     moments = (("created_at", "was added"), ("recheck_requested_at", "a check was asked for"),
                ("failing_since", "has been found wrong since then"),
                ("warned_at", "its owner was warned"), ("verified_at", "was verified"),
@@ -148,12 +123,11 @@ class Domains(Items):
     def judge(self, found: list[dict]):
         """By the status that the last check left."""
         from jobs_lib.features.domains.status import in_words
-        owners = owners_in(self.db, found)
         for row in found:
             next_at = clock.parse_any(row["due_at"])
             if not next_at and row["due_at"] is not None:       # a time that is none: it is due
                 next_at = self.now
-            why = STOPPED if row["is_stopped"] else why_nobody_waits(owners, row["user_id"])
+            why = STOPPED if row["is_stopped"] else row["unneeded"] or ""
             if not (next_at or why):
                 why = "given up: it is checked again once its owner asks for it"
             yield {"state": one_line(row["status"]), "next_at": next_at, "why": why,

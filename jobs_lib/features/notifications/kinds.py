@@ -26,12 +26,8 @@ KINDS = {
     "export_failed": Kind("security", NORMAL, False),
     "account_deletion_scheduled": Kind("security", URGENT, False),
 }
-
-
-def required(kind: str) -> bool:
-    """Whether it is sent to who has opted out of it, too. A kind of the app's own is not: its
-    opt-out is the app's."""
-    return kind in KINDS and not KINDS[kind].optional
+# is sent to who has opted out of it, too
+REQUIRED = tuple(name for name, kind in KINDS.items() if not kind.optional)
 
 
 # Made-up values, as the jobs give them: for `jobs.py preview` and the tests

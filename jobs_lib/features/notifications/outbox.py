@@ -1,5 +1,4 @@
-"""Notices as a queue of mail: what is sent of a row, in which order, and when nobody is to get it
-any more."""
+"""Notices as a source of mail: what is sent of a row."""
 from __future__ import annotations
 
 from jobs_lib import clock
@@ -7,10 +6,9 @@ from jobs_lib.addresses import check
 from jobs_lib.database.values import words
 from jobs_lib.engines import attempts, mime
 from jobs_lib.engines.mail_sending import FIRST
-from jobs_lib.engines.rows import owners_in, why_nobody_waits
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 
-from .kinds import PORTER, required
+from .kinds import PORTER
 
 ATTEMPTS = 1000         # of a notice, among which its first is
 
@@ -23,10 +21,6 @@ class Notices:
     def __init__(self, ctx) -> None:
         self.ctx, self.mail = ctx, ctx.section("mail")
         self.personas = vars(ctx.section("personas"))
-
-    def reasons_to_cancel(self, rows: list[dict]) -> dict:
-        """Its account is missing, or its owner does not want this kind."""
-        return unwanted(self.ctx.db, rows)
 
     def prepare(self, row: dict) -> tuple[Envelope, Message]:
         """Put the message together. Its text is read now: a notice that nobody had begun to send
@@ -52,22 +46,6 @@ class Notices:
             self.ctx.db.execute("UPDATE {failed_emails} SET notified_at = :now WHERE status = "
                                 "'failed' AND notified_at IS NULL AND notice_id = :id",
                                 now=self.ctx.clock(), id=row["id"])
-
-
-def unwanted(db, rows: list[dict]) -> dict:
-    """{row id: why its owner is not to get it}: there is no such account, or it has opted out."""
-    owners = owners_in(db, rows)
-    optouts = {(db.key("users", row["user_id"]), row["kind"]) for row in db.query(
-        "SELECT user_id, kind FROM {notification_optouts} WHERE user_id IN (:ids)",
-        ids=list(owners))} if owners else set()
-    reasons: dict = {}
-    for row in rows:
-        user, kind = row["user_id"], row["kind"]
-        if user is not None and user not in owners:
-            reasons[row["id"]] = why_nobody_waits(owners, user)
-        elif (db.key("users", user), kind) in optouts and not required(kind):
-            reasons[row["id"]] = "its owner has opted out of this kind"
-    return reasons
 
 
 def compose(row: dict, recipient: str, personas: dict, domain: str, date) -> tuple[bytes, str]:

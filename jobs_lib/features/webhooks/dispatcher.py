@@ -82,12 +82,11 @@ class Dispatcher:
         if not rows:
             return None
         [row] = rows
-        known = endpoints.current(self.db, [row["webhook_id"]])
-        if reason := endpoints.reasons_to_cancel(self.db, rows, known).get(row["id"]):
-            column = "user_id" if reason == endpoints.NO_ACCOUNT else "webhook_id"
+        if reason := row["unneeded"]:
+            column = "user_id" if "account" in reason else "webhook_id"
             self._cancel(reason, column, row[column])
             return None
-        lane.endpoint.update(known[row["webhook_id"]])
+        lane.endpoint.update(endpoints.current(self.db, [row["webhook_id"]])[row["webhook_id"]])
         return row
 
     def _send(self, row: dict) -> None:

@@ -13,7 +13,6 @@ from jobs_lib import clock
 from jobs_lib.database.values import words
 from jobs_lib.engines import guard
 from jobs_lib.engines.attempts import SENT
-from jobs_lib.engines.rows import owners_in
 from jobs_lib.features.notifications import notices, render
 from jobs_lib.features.queues import WEBHOOKS
 from jobs_lib.ports.http.url import described
@@ -25,7 +24,6 @@ COLUMNS = ("id, user_id, url, secret, previous_secret, previous_secret_expires_a
 NOTHING = dict.fromkeys((*COLUMNS.split(", "), "host", "shown"))    # is known of a missing one
 DELIVERED = ("SELECT id FROM {webhook_deliveries} WHERE webhook_id = :id AND status = 'delivered' "
              "AND (finished_at > :since OR (finished_at IS NULL AND created_at > :since)) LIMIT 1")
-NO_ACCOUNT = "the account is missing"
 # an endpoint that has failed for so long without one success is switched off
 DISABLE_AFTER = timedelta(days=5)
 WARN_BEFORE = timedelta(days=2)     # how long before it is disabled its owner is warned, once
@@ -73,31 +71,13 @@ def is_long_failing(endpoint: dict, now) -> bool:
     return began is not None and now - began >= DISABLE_AFTER - WARN_BEFORE
 
 
-def reasons_to_cancel(db, rows: list[dict], known: dict) -> dict:
-    """{row id: why nobody waits for it any more}. `known`: the endpoints of all of them."""
-    owners, reasons = owners_in(db, rows), {}
-    for row in rows:
-        endpoint = known[row["webhook_id"]]
-        if row["user_id"] not in owners:
-            reasons[row["id"]] = NO_ACCOUNT
-        elif not endpoint["active"]:
-            state = "missing" if endpoint["user_id"] is None else "disabled"
-            reasons[row["id"]] = f"the endpoint is {state}"
-    return reasons
-
-
 def preview(ctx) -> None:
     """A dry run: what would be sent, and whether the guard holds endpoints that have failed for
     days, if they fail again. No name is resolved and nothing connected to."""
     from jobs_lib.engines.preview import show_due
-    failing: set = set()
-
-    def reasons(rows: list[dict]) -> dict:
-        known = current(ctx.db, (row["webhook_id"] for row in rows))
-        failing.update(id for id, each in known.items() if is_long_failing(each, ctx.now))
-        return reasons_to_cancel(ctx.db, rows, known)
-    show_due(ctx, WEBHOOKS, ("due delivery", "due deliveries"), reasons)
-    if failing:
+    seen = show_due(ctx, WEBHOOKS, ("due delivery", "due deliveries"))
+    known = current(ctx.db, (row["webhook_id"] for row in seen))
+    if any(is_long_failing(each, ctx.now) for each in known.values()):
         guard.stops(ctx, "endpoints")
 
 
