@@ -15,7 +15,7 @@ from jobs_lib.addresses import check
 from jobs_lib.engines import mime
 from jobs_lib.errors import ConfigError, JobsError
 from jobs_lib.paths import HOME
-from jobs_lib.ports.http.message import Request, refusal, trusted
+from jobs_lib.ports.http import Request, refusal, trusted
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 from jobs_lib.ports.outcomes import SENT, UNCERTAIN
 from jobs_lib.records import namedtuple

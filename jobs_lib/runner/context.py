@@ -140,7 +140,7 @@ class Context:
         """The same for URLs that the operator has chosen: they may lead to any address, this host
         included."""
         self._refuse_dry_run("opens no connection for HTTP")
-        from jobs_lib.ports.http.message import trusted
+        from jobs_lib.ports.http import trusted
         return self._ports.http(trusted(self.section("webhooks"), self.section("alerts").timeout))
 
     def dns(self):

@@ -14,7 +14,7 @@ LONGEST = 10_000                # bytes of a body
 def call(config, ports, url: str, what: str = SUCCESS, body: str = "") -> str:
     """What went wrong with the call, or ""."""
     from jobs_lib.errors import JobsError
-    from jobs_lib.ports.http.message import Request, refusal, trusted
+    from jobs_lib.ports.http import Request, refusal, trusted
 
     base, mark, query = url.partition("?")
     request = Request("ping", f"{base.rstrip('/')}{what}{mark}{query}",

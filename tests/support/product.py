@@ -51,7 +51,7 @@ INSIDE = {
     "output.console": "Console",
     "ports.deadline": "tls_context",
     "ports.dns": "Answer FOUND NODATA NXDOMAIN UNKNOWN",
-    "ports.http.message": "ANSWERED FAILED NOT_PUBLIC OURS REFUSED Request Response TIMEOUT "
+    "ports.http": "ANSWERED FAILED NOT_PUBLIC OURS REFUSED Request Response TIMEOUT "
                           "UNSENDABLE",
     "ports.http.client": "Poster is_own",
     "ports.http.public_addresses": "NETWORKS_4 is_in is_public .",

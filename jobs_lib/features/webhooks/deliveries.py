@@ -6,7 +6,7 @@ from datetime import timedelta
 from jobs_lib import clock
 from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT, UNUSABLE
 from jobs_lib.engines.queue import Work
-from jobs_lib.ports.http.message import ANSWERED, OURS, REFUSED, UNSENDABLE, Request, Response
+from jobs_lib.ports.http import ANSWERED, OURS, REFUSED, UNSENDABLE, Request, Response
 from jobs_lib.records import namedtuple
 
 MARGIN = 5.0                # seconds before the hard limit that are kept for storing what came

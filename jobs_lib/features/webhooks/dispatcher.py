@@ -18,7 +18,7 @@ from queue import SimpleQueue
 from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT
 from jobs_lib.engines.queue import Work, until_stored
 from jobs_lib.engines.turns import Turn
-from jobs_lib.ports.http.message import Response
+from jobs_lib.ports.http import Response
 
 from . import endpoints
 from .deliveries import MARGIN, OUR_ERROR, PAUSE, Verdict, judge, request

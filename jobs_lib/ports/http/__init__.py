@@ -1,1 +1,49 @@
-"""One POST to an address that somebody else has chosen."""
+"""The HTTP port: one POST to an address that somebody else has chosen, and what came of it.
+
+Whatever the other side does is a `Response`, never an exception, and comes within one hard limit in
+time. Neither `ssl` nor `socket` is loaded before the first request. Proxy variables and `.netrc`
+are never looked at, redirects never followed, and nothing but `http` and `https` is spoken.
+"""
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from jobs_lib.records import namedtuple
+
+# body: bytes, sent as they are; headers: [(name, value)], besides Host, Content-Length and
+# Connection
+Request = namedtuple("Request", "item_id url headers body")
+
+# status: of the answer, or None; retry_after: that header as it came, or ""; excerpt: the answer's
+# beginning, printable and at most EXCERPT bytes; text: what went wrong, in words for the endpoint's
+# owner, without the resolved address
+Response = namedtuple("Response", "outcome status retry_after excerpt text",
+                      defaults=(None, "", "", ""))
+
+ANSWERED = "answered"        # there is a status
+FAILED = "failed"            # no name, no connection, no TLS, or no HTTP
+TIMEOUT = "timeout"          # the limit in time was reached
+# this host has no file handle or memory left: the endpoint has nothing to do with it
+OURS = "ours"
+UNSENDABLE = "unsendable"    # this delivery cannot be written as a request, to whomever
+REFUSED = "refused"          # by us: a URL that we do not call, or an address that is not public
+
+EXCERPT = 2048               # bytes of an answer that are kept
+NOT_PUBLIC = "the address of this endpoint is not public"
+
+
+def trusted(webhooks, timeout):
+    """The `[webhooks]` section for a URL that the operator has chosen: it may lead anywhere, this
+    host included."""
+    import ipaddress
+    everywhere = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
+    return SimpleNamespace(**{**vars(webhooks), "timeout": timeout, "allow_networks": everywhere})
+
+
+def refusal(response: Response) -> str:
+    """What was wrong with an answer: anything but 2xx, or none. "" when it is well."""
+    if response.outcome != ANSWERED:
+        return response.text
+    if 200 <= response.status < 300:
+        return ""
+    return f"it answered {response.status} {response.excerpt[:100]}".rstrip()

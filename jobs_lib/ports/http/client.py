@@ -21,8 +21,19 @@ from jobs_lib.paths import VERSION
 from jobs_lib.ports import deadline
 from jobs_lib.ports.outcomes import is_exhausted
 
-from . import message, public_addresses
-from .message import Request, Response
+from . import (
+    ANSWERED,
+    EXCERPT,
+    FAILED,
+    NOT_PUBLIC,
+    OURS,
+    REFUSED,
+    TIMEOUT,
+    UNSENDABLE,
+    Request,
+    Response,
+    public_addresses,
+)
 from .url import UrlError, parse
 
 AGENT = f"jobs-webhooks/{VERSION}"
@@ -53,7 +64,7 @@ class Poster:
         except Failure as failure:
             return failure.response
         except socket.timeout:
-            return Response(message.TIMEOUT, text=f"no answer within {self.seconds:g} seconds")
+            return Response(TIMEOUT, text=f"no answer within {self.seconds:g} seconds")
 
     @cached_property
     def context(self):
@@ -84,8 +95,8 @@ def _keep(folder: str, request: Request, data: bytes) -> Response:
         write(os.path.join(folder, name), data)
     except OSError as error:
         why = error.strerror or error
-        return Response(message.OURS, text=f"[webhooks] outbox = {folder}: {why}")
-    return Response(message.ANSWERED, 200, "", "written into a file, not sent")
+        return Response(OURS, text=f"[webhooks] outbox = {folder}: {why}")
+    return Response(ANSWERED, 200, "", "written into a file, not sent")
 
 
 def _prepare(request: Request) -> tuple:
@@ -94,13 +105,13 @@ def _prepare(request: Request) -> tuple:
     try:
         target = parse(request.url)
     except UrlError as error:
-        raise Failure(message.REFUSED, str(error)) from None
+        raise Failure(REFUSED, str(error)) from None
     lines = [f"POST {target.path} HTTP/1.1", f"Host: {target.header}", f"User-Agent: {AGENT}",
              *(f"{name}: {value}" for name, value in request.headers),
              f"Content-Length: {len(request.body)}", "Accept: */*",
              "Connection: close"]
     if not all(line.isascii() and line.isprintable() for line in lines):
-        raise Failure(message.UNSENDABLE, "a header of this delivery holds a control character, or "
+        raise Failure(UNSENDABLE, "a header of this delivery holds a control character, or "
                       "one that is not ASCII")
     return target, "\r\n".join([*lines, "", ""]).encode("ascii") + request.body
 
@@ -112,23 +123,23 @@ def _answer(answer: http.client.HTTPResponse, sock) -> Response:
         if answer.status < 200 or not sock.room:        # an interim one, or a head without an end
             raise http.client.HTTPException
     except http.client.HTTPException:
-        raise Failure(message.FAILED, "there was no answer, or none that is HTTP") from None
+        raise Failure(FAILED, "there was no answer, or none that is HTTP") from None
     body = b""
     # whatever ends it: the status counts. It is read further than it is kept, so as not to cut off
     # the other side
     with contextlib.suppress(http.client.HTTPException, OSError):
         while piece := answer.read1(deadline.MOST):
             body += piece
-    return Response(message.ANSWERED, answer.status, answer.headers.get("retry-after", ""),
+    return Response(ANSWERED, answer.status, answer.headers.get("retry-after", ""),
                     excerpt(body))
 
 
 def excerpt(body: bytes) -> str:
     """The beginning of an answer as it may be stored and shown: printable, at most EXCERPT
     bytes."""
-    text = body[:2 * message.EXCERPT].decode("utf-8", "replace")
+    text = body[:2 * EXCERPT].decode("utf-8", "replace")
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return text.encode("utf-8")[:message.EXCERPT].decode("utf-8", "ignore")
+    return text.encode("utf-8")[:EXCERPT].decode("utf-8", "ignore")
 
 
 class Failure(Exception):
@@ -147,7 +158,7 @@ def failing(what: str):
     except socket.timeout:
         raise
     except (OSError, ValueError) as error:      # ValueError: a name that no certificate can be for
-        raise Failure(message.OURS if is_exhausted(error) else message.FAILED,
+        raise Failure(OURS if is_exhausted(error) else FAILED,
                       f"{what} ({deadline.in_words(error)})") from None
 
 
@@ -158,7 +169,7 @@ def connect(target, allowed, seconds: float):
     with failing(f"the name {target.host} cannot be resolved"):
         found = deadline.look_up(target.host.encode("ascii"), target.port, until)
     if not all(_may(family, address, allowed) for family, _, _, _, address in found):
-        raise Failure(message.REFUSED, message.NOT_PUBLIC)
+        raise Failure(REFUSED, NOT_PUBLIC)
     with failing("no connection"):
         return deadline.connect(found[:MOST_ADDRESSES], until)
 
