@@ -1,4 +1,4 @@
-"""What of a row a person may be shown: addresses masked, links without their query, secrets and
+"""What of a row a person may be shown: addresses masked, links without login and query, secrets and
 contents never.
 
 Two nets: a job names the columns of its sample, and what is in them goes through here all the same,
@@ -9,38 +9,23 @@ from __future__ import annotations
 import re
 
 NOT_SHOWN = "(not shown)"
+HIDDEN = "***"
 SECRET = re.compile(r"secret|token|nonce|password|hash|cipher|payload|body|excerpt|details|_key\b")
 ENDPOINT_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]{8,}")
 
 # The text may be a stranger's and as long as he likes: what is repeated below is limited, so that
 # no text takes the square of its length.
-HIDDEN = "***"
-HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]*\]|[^:\[\]]*)(?::[0-9]*)?\Z")
-QUERY = re.compile(r"[?#].*", re.DOTALL)
+LINK = r'://[^\s<>"]+'
 # the sign @ as it is, as other alphabets have it, and as links and HTML encode it
-AT = "[@\uff20\ufe6b]"
-ENCODED_AT = "(?:%(?:25){0,9}40|&#0{0,9}64;|&#[xX]0{0,9}40;|&commat;)"
-# a literal (RFC 5321 4.1.3), a name, perhaps behind a comment, or what was cut off
-DOMAIN = (r"(?:\[[^\s\[\]]{1,64}|(?:\([^\s()]{0,200}\))?[\w.\-\u0080-\U0010ffff]"
-          r"|(?=[^\s<>()\[\]\"',;:@])|\Z)")
-ENDS = r"\s<>()\[\],;:\""             # what ends a name to its left (RFC 5321 4.1.2)
-ENDS_ENCODED = ENDS + "/=&?#"         # and what would be encoded itself where the @ is
-
-
-def _name(ends: str, at: str) -> str:
-    """The pattern of a name before such an `at`: with signs that a backslash makes harmless, one
-    quote of which the other was cut off, and a comment (RFC 5322 3.2.2). Of one whose beginning is
-    not near, since names are joined by what may be in them, the end."""
-    whole = rf'(?<![^{ends}])(?:\\.|[^{ends}\\]){{1,200}}\\?"?(?:\([^()\n]{{0,200}}\))?'
-    return rf'(?:{whole}|[^{ends}]{{1,64}}"?)(?={at})'
-
-
-SIGN = f"(?:{AT}|{ENCODED_AT})"
-LOOKS = re.compile(f"{SIGN}|://|whsec_")
-IN_QUOTES = rf'"(?:[^"\\]|\\.){{0,200}}"(?={SIGN})'
-ENCODED = _name(ENDS_ENCODED, ENCODED_AT)
-IN_LINK = re.compile(f"({_name(ENDS + '/', AT)}|{ENCODED})({SIGN}{DOMAIN})")
-FOUND = re.compile(rf'://[^\s<>"]+|({IN_QUOTES}|{_name(ENDS, AT)}|{ENCODED})({SIGN}{DOMAIN})')
+AT = "(?:[@\uff20\ufe6b]|%(?:25){0,9}40|&#0{0,9}64;|&#[xX]0{0,9}40;|&commat;)"
+# in quotes, or what no sign ends that would need them; or with one quote, the other cut off
+NAME = r'"(?:[^"\\]|\\.){0,200}"|[^\s<>()\[\],;:"]{1,200}"?'
+# what a domain or an address in brackets begins with, or nothing where it was cut off
+DOMAIN = r"(?:[^\s<>()\]\"',;:@]|\Z)"
+LOOKS = re.compile(f"{AT}|://|whsec_")
+FOUND = re.compile(f"{LINK}|(?:{NAME})(?={AT}{DOMAIN})")
+IN_LINK = re.compile(rf"[^/]{{1,200}}(?={AT})")
+QUERY = re.compile("[?#][^']*")
 
 
 def sample(row: dict, columns) -> dict:
@@ -73,30 +58,16 @@ def without_secrets(words: str, hidden=()) -> str:
 
 
 def _shown(found) -> str:
-    """What may be shown of a link, from its `://` on, and of links inside it likewise; or of an
-    address."""
-    if found[1]:
-        return _hidden(found[1]) + found[2]
-    shown = "://".join(map(_from_host, found[0].split("://")))
-    shown = "'".join(QUERY.sub("?...", part) for part in shown.split("'"))
-    return IN_LINK.sub(lambda inside: _hidden(inside[1]) + inside[2], shown)
-
-
-def _from_host(link: str) -> str:
-    """The link without user and password."""
-    authority = re.split("[/?#]", link, maxsplit=1)[0]
-    host = authority.rpartition("@")[2]
-    if HOST.match(host):
-        return link[len(authority) - len(host):]
-    return link[link.rfind("@") + 1:]               # user:password, with a / or ? in the password
+    """The first letter of a name; a link from its last @ on, since a password may hold any sign."""
+    words = found[0]
+    if not words.startswith("://"):
+        return _hidden(words)
+    _, at, rest = words[3:].rpartition("@")
+    shown = IN_LINK.sub(lambda name: _hidden(name[0]), QUERY.sub("?...", rest))
+    return f"://{HIDDEN}@{shown}" if at else f"://{shown}"
 
 
 def _hidden(name: str) -> str:
-    """The first letter of a name, and the quote before it."""
-    if name.endswith('"') and name[0] == '"' and len(name) > 1:
-        return '"' + HIDDEN
-    quote = name[0] if name[0] in "'`" and len(name) > 1 else ""
-    name = name[len(quote):]
     if name.endswith(HIDDEN) and len(name) <= 1 + len(HIDDEN):          # masked before
-        return quote + name
-    return f"{quote}{name[0] if name[0].isprintable() else '?'}{HIDDEN}"
+        return name
+    return (name[0] if name[0].isprintable() else "?") + HIDDEN
