@@ -24,39 +24,21 @@ Deny from all
 
 
 def private(path: str) -> str:
-    """The folder, made 0700 with a `.htaccess` that refuses the web, if it is not there; so are
-    those above it."""
-    if not os.path.isdir(path):
-        above = os.path.dirname(path)
-        if above and not os.path.isdir(above):
-            private(above)
-        _make(path)
+    """The folder, made 0700 if it is not there, as are those above it; with a `.htaccess` that
+    refuses the web, before anything else is in it."""
+    if os.path.isdir(path) and os.listdir(path):
+        return path
+    above = os.path.dirname(path)
+    if above and not os.path.isdir(above):
+        private(above)
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    write(os.path.join(path, ".htaccess"), HTACCESS)
     return path
-
-
-def _make(path: str) -> None:
-    """The folder comes with its `.htaccess`, or not at all: a kill between the two would leave it
-    open to the web."""
-    made = f"{path}.{os.urandom(6).hex()}{DRAFT}"
-    try:
-        os.mkdir(made, mode=0o700)
-        write(os.path.join(made, ".htaccess"), HTACCESS)
-        os.rename(made, path)
-    except OSError as error:
-        for remove, name in ((os.unlink, os.path.join(made, ".htaccess")), (os.rmdir, made)):
-            try:                                # noqa: SIM105  contextlib is not loaded otherwise
-                remove(name)
-            except OSError:
-                pass
-        if not os.path.isdir(path):             # else another process was first
-            raise OSError(error.errno, error.strerror, path) from None
 
 
 def as_user(number: int, command: str) -> str:
     """The command as root gives it for another user."""
-    name = user_name(number)
-    user = f"'#{name}'" if name.isdecimal() else name
-    return f"sudo -u {user} {command}"
+    return f"sudo -u {user_name(number)} {command}"
 
 
 def sweep_drafts(folder: str, now: float) -> list[str]:
@@ -97,34 +79,28 @@ def _is_draft(name: str) -> bool:
 def owner_words(path: str) -> str:
     """Whose a file is that this user may not use, and how to get out of it, for the end of a
     sentence about it."""
-    asked = path
-    while not os.path.lexists(path) and os.path.dirname(path) not in ("", path):
-        path = os.path.dirname(path)
-    ours, owner = user_name(os.geteuid()), user_name(os.lstat(path).st_uid)
+    there = path
+    while not os.path.lexists(there) and there != os.path.dirname(there):
+        there = os.path.dirname(there)
+    ours, owner = user_name(os.geteuid()), user_name(os.lstat(there).st_uid)
     if owner == ours:
-        return f"its permissions refuse it: run `chmod u+rwX {path}`"
-    is_ours = any(os.path.exists(os.path.join(folder, ".htaccess"))
-                  for folder in (path, os.path.dirname(path)))
-    if path != asked and not is_ours:   # of the system, perhaps: it is not to be given away
-        return (f"{path} belongs to {owner}, and the jobs run as {ours}: name another folder, or "
-                f"make it as root: `install -d -m 700 -o {ours} {asked}`")
-    it = "it" if path == asked else path
-    return (f"{it} belongs to {owner}, and the jobs run as {ours}: run them always as the same "
-            f"user; if nothing else uses it, `chown -R {ours} {path}` as root")
-
-
-def cause(error: OSError) -> str:
-    """What the system refused, with its path, and what to do where another user is the reason."""
-    if isinstance(error, PermissionError) and isinstance(error.filename, str):
-        return f"{error.filename} cannot be used: {owner_words(error.filename)}"
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}"
+        return f"its permissions refuse it: run `chmod u+rwX {there}`"
+    it = "it" if there == path else there
+    words = f"{it} belongs to {owner}, and the jobs run as {ours}: run them always as the same user; "
+    if there != path:           # of the system, perhaps: it is not to be given away
+        return f"{words}or name another folder"
+    return f"{words}if nothing else uses it, `chown -R {ours} {there}` as root"
 
 
 def no_access(error: Exception) -> Exception:
     """The same error; an OSError as the one kind of error that says what keeps the jobs from their
-    files."""
-    return NoAccess(cause(error)) if isinstance(error, OSError) else error
+    files, and what to do where another user is the reason."""
+    if not isinstance(error, OSError):
+        return error
+    name = error.filename
+    if isinstance(error, PermissionError) and isinstance(name, str):
+        return NoAccess(f"{name} cannot be used: {owner_words(name)}")
+    return NoAccess(f"{name}: {error.strerror}" if name else f"{error.strerror or error}")
 
 
 def user_name(number: int) -> str:
@@ -140,16 +116,13 @@ def own(path: str) -> str:
     """`private`, for the folder that decides which run may work: NoAccess if it is another
     user's."""
     private(path)
-    owner = os.stat(path).st_uid
-    if owner != os.geteuid():
-        words = f"{path} belongs to user {owner}, and this is user {os.geteuid()}: "
-        if os.geteuid() == 0:
-            kind = WrongUser if os.access(path, os.W_OK) else NoAccess
-            raise kind(f"{words}run the jobs as that user: "
-                       f"`{as_user(owner, 'python3 jobs.py ...')}`")
-        raise NoAccess(f"{words}run the jobs always as the same user, or give the folder with all "
-                       "that is in it to this one")
-    return path
+    owner, ours = os.stat(path).st_uid, os.geteuid()
+    if owner == ours:
+        return path
+    words = f"{path} belongs to user {owner}, and this is user {ours}: run the jobs always as "
+    if ours == 0:
+        raise WrongUser(f"{words}that user: `{as_user(owner, 'python3 jobs.py ...')}`")
+    raise NoAccess(f"{words}the same user, or give the folder with all that is in it to this one")
 
 
 def open_own(path: str, flags: int) -> int:
@@ -254,8 +227,8 @@ def secret_key(state_dir: str, configured: str, make: bool = True) -> str:
         if configured or make or os.path.exists(path):
             return configured or kept(path, _key)
     except OSError as error:
-        raise NoAccess(f"the installation's key cannot be kept: {cause(error)}: put that right, or "
-                       "set [core] secret_key") from None
+        raise NoAccess(f"the installation's key cannot be kept: {no_access(error)}: put that "
+                       "right, or set [core] secret_key") from None
     return _key()
 
 

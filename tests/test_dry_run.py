@@ -154,5 +154,5 @@ def test_a_sample_never_shows_a_secret_even_if_a_job_declares_it(service):
     assert [hidden for hidden in ("c0ffee", "Dear Jane", "{}", "whsec_1", "sesame", "frag", "pass@",
                                   "jane@", "undeclared") if hidden in shown] == []
     shown, = service.samples[0]["rows"]
-    assert (shown["url"], shown["last_error"]) == ("https://hook.example/in?...",
+    assert (shown["url"], shown["last_error"]) == ("https://***@hook.example/in?...",
                                                    "550 <j***@home.example> is full")
