@@ -86,7 +86,8 @@ def owner_words(path: str) -> str:
     if owner == ours:
         return f"its permissions refuse it: run `chmod u+rwX {there}`"
     it = "it" if there == path else there
-    words = f"{it} belongs to {owner}, and the jobs run as {ours}: run them always as the same user; "
+    words = (f"{it} belongs to {owner}, and the jobs run as {ours}: run them always as the same "
+             "user; ")
     if there != path:           # of the system, perhaps: it is not to be given away
         return f"{words}or name another folder"
     return f"{words}if nothing else uses it, `chown -R {ours} {there}` as root"

@@ -30,6 +30,8 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+DAY_NAMES = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+MOST_NAMED = 4          # more times of day than these are not named one by one
 NICKNAMES = {"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *",
              "@weekly": "0 0 * * 0", "@monthly": "0 0 1 * *", "@yearly": "0 0 1 1 *",
              "@annually": "0 0 1 1 *"}
@@ -128,7 +130,7 @@ def previous(schedule: Schedule, now: datetime, zone: tzinfo = UTC) -> datetime:
     # in the second of two equal hours, the clock has shown all of the first
     shown = local.replace(tzinfo=None) + (moment - local.replace(fold=0).astimezone(UTC))
     while True:
-        shown = _at_or_before(schedule, shown)
+        shown = _nearest(schedule, shown, -1)
         if (slot := _moment(shown, zone)) <= moment:
             return slot
         shown -= MINUTE
@@ -141,7 +143,7 @@ def following(schedule: Schedule, after: datetime, zone: tzinfo = UTC) -> dateti
         return _passing(schedule, moment + MINUTE, zone, 1)
     shown = moment.astimezone(zone).replace(tzinfo=None)
     while True:
-        shown = _at_or_after(schedule, shown + MINUTE)
+        shown = _nearest(schedule, shown + MINUTE, 1)
         if (slot := _moment(shown, zone)) > moment:     # else it came in the first of equal hours
             return slot
 
@@ -162,42 +164,32 @@ def _passing(schedule: Schedule, moment: datetime, zone: tzinfo, way: int) -> da
 def _moment(local: datetime, zone: tzinfo) -> datetime:
     """When a clock first shows this local time or a later one, in UTC."""
     moment = local.replace(tzinfo=zone).astimezone(UTC)
-    if zone is UTC or moment.astimezone(zone).replace(tzinfo=None) == local:
+    if zone is UTC or _shown(moment, zone) == local:
         return moment
-    # it is skipped: the clock changes between here and what the later offset makes of it
-    low = local.replace(tzinfo=zone, fold=1).astimezone(UTC)
-    high, later = moment, moment.astimezone(zone).utcoffset()
-    while high - low > MINUTE:
-        middle = low + (high - low) // 2 // MINUTE * MINUTE
-        if middle.astimezone(zone).utcoffset() == later:
-            high = middle
-        else:
-            low = middle
-    return high
+    # it is skipped, and this is behind the gap: back to its end
+    while _shown(moment - MINUTE, zone) >= local:
+        moment -= MINUTE
+    return moment
 
 
-def _at_or_before(schedule: Schedule, local: datetime) -> datetime:
-    """The latest time that fits, by the bare clock: no zone, no changes."""
-    day, latest = local.date(), local.time()
-    while True:
-        if _fits(schedule, day):
-            for hour in reversed([hour for hour in schedule.hours if hour <= latest.hour]):
-                for minute in reversed(schedule.minutes):
-                    if time(hour, minute) <= latest:
-                        return datetime.combine(day, time(hour, minute))
-        day, latest = day - DAY, time.max
+def _shown(moment: datetime, zone: tzinfo) -> datetime:
+    return moment.astimezone(zone).replace(tzinfo=None)
 
 
-def _at_or_after(schedule: Schedule, local: datetime) -> datetime:
-    """The first time that fits, by the bare clock: no zone, no changes."""
+def _nearest(schedule: Schedule, local: datetime, way: int) -> datetime:
+    """The nearest time that fits, from `local` on (`way` 1) or back (-1), by the bare clock: no
+    zone, no changes."""
     day, first = local.date(), local.time()
     while True:
         if _fits(schedule, day):
-            for hour in [hour for hour in schedule.hours if hour >= first.hour]:
-                for minute in schedule.minutes:
-                    if time(hour, minute) >= first:
+            for hour in schedule.hours[::way]:
+                if way * (hour - first.hour) < 0:
+                    continue
+                for minute in schedule.minutes[::way]:
+                    if way * (hour - first.hour) > 0 or way * (minute - first.minute) >= 0:
                         return datetime.combine(day, time(hour, minute))
-        day, first = day + DAY, time.min
+        day += way * DAY
+        first = time.min if way > 0 else time.max
 
 
 def _fits(schedule: Schedule, day: date) -> bool:
@@ -220,11 +212,60 @@ def zone(name: str) -> tzinfo:
         return zoneinfo.ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         # not there; no name; a folder there, such as "Europe"
-        pass
-    try:
-        zoneinfo.ZoneInfo("Europe/London")
-    except (KeyError, OSError):
-        from .paths import way_to
-        raise ScheduleError("this machine has no time zone data; expected UTC, or install the "
-                            "system's package tzdata; or " + way_to("tzdata", None)) from None
-    raise ScheduleError("expected UTC or a zone such as Europe/Berlin")
+        raise ScheduleError("expected UTC or a zone such as Europe/Berlin, which the system's "
+                            "package tzdata knows") from None
+
+
+# In plain English, for lists, the crontab's comments and the docs
+
+def words(schedule: Schedule) -> str:
+    """As in "every 5 minutes", "daily at 03:17" or "Monday to Friday at 08:00"; an unusual one as
+    cron writes it."""
+    times, days = _times(schedule), _days(schedule)
+    if not (times and days):
+        return f"by the cron schedule {schedule.text}"
+    if times.startswith("at "):
+        return f"{days} {times}"
+    return times if days == "daily" else f"{times}, {days}"
+
+
+def _times(schedule: Schedule) -> str:
+    """The times of a day, or "" for what has no short name."""
+    minutes, hours = schedule.minutes, schedule.hours
+    if len(minutes) * len(hours) <= MOST_NAMED:
+        return "at " + _and([f"{hour:02}:{minute:02}" for hour in hours for minute in minutes])
+    if len(hours) < 24:
+        return ""
+    if len(minutes) == 1:
+        return f"hourly at minute {minutes[0]}"
+    step = even_step(minutes, 60)
+    if step == 1:
+        return "every minute"
+    return f"every {step} minutes" if step else f"hourly at the minutes {_and(minutes)}"
+
+
+def _days(schedule: Schedule) -> str:
+    """The days of a year, or "" for what has no short name."""
+    days, weekdays = schedule.days, schedule.weekdays
+    names = [DAY_NAMES[weekday] for weekday in weekdays]
+    if len(schedule.months) < 12 or (len(days) < 31 and len(weekdays) < 7):
+        return ""
+    if len(days) < 31:
+        return f"on day{'s' if len(days) > 1 else ''} {_and(days)} of each month"
+    if len(weekdays) == 7:
+        return "daily"
+    if len(weekdays) > 2 and weekdays[-1] - weekdays[0] == len(weekdays) - 1:
+        return f"{names[0]} to {names[-1]}"
+    return "on " + _and([f"{name}s" for name in names])
+
+
+def even_step(numbers: tuple[int, ...], whole: int) -> int:
+    """The distance when the numbers are evenly spread over the whole, otherwise 0."""
+    step = whole // len(numbers)
+    return step if [*numbers] == [*range(numbers[0], whole, step)] and whole % step == 0 else 0
+
+
+def _and(items) -> str:
+    """`1`, `1 and 2`, `1, 2 and 3`."""
+    texts = [str(item) for item in items]
+    return ", ".join(texts[:-1]) + " and " + texts[-1] if len(texts) > 1 else texts[0]

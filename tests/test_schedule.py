@@ -2,7 +2,6 @@
 changes."""
 from __future__ import annotations
 
-import zoneinfo
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -175,12 +174,3 @@ def test_clock_changes_follow_the_definition(minute, hour, days, change):
 def test_an_unknown_zone_says_what_is_expected(name):
     with pytest.raises(cron.ScheduleError, match="expected UTC or a zone such as Europe/Berlin"):
         cron.zone(name)
-
-
-def test_a_machine_without_zone_data_is_told_how_to_get_it(monkeypatch):
-    def missing(name):
-        raise zoneinfo.ZoneInfoNotFoundError(name)
-
-    monkeypatch.setattr(zoneinfo, "ZoneInfo", missing)
-    with pytest.raises(cron.ScheduleError, match="pip install tzdata"):
-        cron.zone("Europe/Berlin")

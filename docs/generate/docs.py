@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import re
 
-from jobs_lib import schedule, schedule_text
+from jobs_lib import schedule
 from jobs_lib.database.schema.app_tables import TABLES
 from jobs_lib.job import PRIORITIES, tables_of
 from jobs_lib.output.layout import wrapped
@@ -84,7 +84,7 @@ def _doc(doc: str) -> list[str]:
 
 
 def _when(job) -> str:
-    when = schedule_text.words(schedule.parse(job.schedule))
+    when = schedule.words(schedule.parse(job.schedule))
     return when if job.enabled else f"off; once enabled, {when}"
 
 

@@ -92,8 +92,7 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
 
 def _about(job) -> str:
     """A job's docstring, and its schedule in words."""
-    from jobs_lib.schedule import parse
-    from jobs_lib.schedule_text import words
+    from jobs_lib.schedule import parse, words
 
     when = "never, unless enabled = yes"
     if job.enabled:

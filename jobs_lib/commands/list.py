@@ -4,7 +4,7 @@ It works without a database too; then nothing is known of past runs. In the JSON
 """
 from __future__ import annotations
 
-from jobs_lib import catalogue, clock, schedule, schedule_text
+from jobs_lib import catalogue, clock, schedule
 from jobs_lib.database import stored
 from jobs_lib.errors import OK, ConfigError
 from jobs_lib.monitoring.overdue import past, waiting
@@ -51,7 +51,7 @@ def about(config, job, state: dict | None, last: dict | None, now, zone) -> dict
     except ConfigError as error:
         return {**found, "problems": error.problems}
     found = {**found, "schedule": options.schedule.text, "enabled": options.enabled,
-             "when": schedule_text.words(options.schedule)}
+             "when": schedule.words(options.schedule)}
     try:
         config.check([job], ("core", *job.sections))            # as a run does
     except ConfigError as error:

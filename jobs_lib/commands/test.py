@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from jobs_lib import catalogue, clock, schedule, schedule_text
+from jobs_lib import catalogue, clock, schedule
 from jobs_lib.errors import FAILED, OK
 from jobs_lib.output.console import Paint
 from jobs_lib.output.layout import wrapped
@@ -85,7 +85,7 @@ def _when(session, job) -> str:
         following = f"next: {screen.at(clock.text(at))}"
     last = f"last run {runs[0]['status']}, at {screen.at(runs[0]['started_at'])}" if runs else (
         "never ran")
-    return (f"{schedule_text.words(options.schedule)} ({screen.zone_name}); {following}; {last}")
+    return (f"{schedule.words(options.schedule)} ({screen.zone_name}); {following}; {last}")
 
 
 def _options(session, job) -> dict:

@@ -14,8 +14,7 @@ from jobs_lib import schedule as schedules
 from jobs_lib.errors import UsageError
 from jobs_lib.output.layout import wrapped
 from jobs_lib.records import namedtuple
-from jobs_lib.schedule import Schedule
-from jobs_lib.schedule_text import even_step, words
+from jobs_lib.schedule import Schedule, even_step, words
 from jobs_lib.text import counted
 
 STYLES = ("one-line", "per-job")

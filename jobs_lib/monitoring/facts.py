@@ -72,8 +72,7 @@ class JobFacts(namedtuple("JobFacts", "name priority enabled paused_at schedule 
     @property
     def when(self) -> str:
         """Its schedule in words."""
-        from jobs_lib import schedule_text
-        return schedule_text.words(self.schedule)
+        return schedule.words(self.schedule)
 
 
 View = namedtuple("View", "db config now zone alerts states pause vanished watched_at")

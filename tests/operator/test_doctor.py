@@ -298,7 +298,7 @@ def listed(upload) -> None:
 @pytest.mark.parametrize("name, spoil, words", [
     ("old.py", lambda path: path.write_text("# gone since\n"), "not of this version"),
     ("clock.py", lambda path: path.write_bytes(path.read_bytes() + b"# more\n"), "damaged"),
-    ("schedule_text.py", lambda path: path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n")),
+    ("schedule.py", lambda path: path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n")),
      ""),
     ("output/rows.py", lambda path: path.write_text(""), "not of this version"),
     ("demo/__init__.py", lambda path: path.unlink(), "missing"),
