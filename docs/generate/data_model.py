@@ -4,7 +4,7 @@ from __future__ import annotations
 from textwrap import wrap
 
 from docs.generate.docs import GENERATED
-from jobs_lib.database.schema.references import REFERENCES
+from jobs_lib.database.schema import NAMES
 from jobs_lib.database.schema.tables import NO_DEFAULT, tables
 
 HEAD = """\
@@ -62,7 +62,7 @@ def _table(table) -> list[str]:
     plain = []
     for column in table.columns:
         about = SAME_IN_ALL.get(column.name, column.about)
-        said = f"`{column.name}` {column.type}{_options(table, column)}"
+        said = f"`{column.name}` {column.type}{_options(column)}"
         if about:
             lines += _item(f"{said}: {about}")
         else:
@@ -78,12 +78,11 @@ def _table(table) -> list[str]:
     return lines
 
 
-def _options(table, column) -> str:
+def _options(column) -> str:
     given = " null" if column.null else " = now" if column.type == "now" else (
         "" if column.default is NO_DEFAULT else f" = {column.default}" if column.default != ""
         else " = ''")
-    refers = "".join(f" -> {found.target}" for found in REFERENCES
-                     if (found.table, found.column) == (table.name, column.name))
+    refers = f" -> {column.target}" if column.target in NAMES else ""
     return given + refers + (", *written*" if column.written else "")
 
 

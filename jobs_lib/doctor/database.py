@@ -5,11 +5,9 @@ from contextlib import suppress
 from datetime import timedelta
 
 from jobs_lib.database import dialects, stored
-from jobs_lib.database.schema import NAMES, app_tables, ddl, fit, version, words
-from jobs_lib.database.schema.tables import table
+from jobs_lib.database.schema import app_tables, fit, migrate, version
 from jobs_lib.engines import spool
 from jobs_lib.errors import DatabaseError, Missing, NotInstalled, Stopped
-from jobs_lib.job import tables_of
 from jobs_lib.output.findings import ok, problem, run, warning
 
 from . import Reported
@@ -18,9 +16,6 @@ from .network import unknown_name
 CREATED = ("created_at", "requested_at", "held_at", "quarantined_at")   # when a row was made
 NEWEST = 20              # rows of each table
 CLOCKS_DIFFER = timedelta(minutes=15)
-SHOWN = 10               # differences listed one by one
-TAKEN = "The jobs delete those by their age; what goes with them is neither counted nor shown."
-RUN_SQL = "Run this SQL (phpMyAdmin: the tab SQL):"
 
 
 def answers(installation):
@@ -44,45 +39,35 @@ def answers(installation):
 
 
 def tables(installation):
-    """The schema's version, each table, column and index that is missing, with its SQL, and whether
-    the spool is this database's."""
+    """The schema's version, what `migrate` would still make, what the app's tables lack, each with
+    its SQL, and whether the spool is this database's."""
     db = installation.database()
     try:
         version.check(db)
-    except Missing:                          # one of our own, reported with the others
-        pass
+        planned = migrate.plan(db)
     except DatabaseError as error:
         yield problem(str(error), "Until then no job runs.", "Make a backup, then run `jobs.py "
                       "migrate`; or, where it is newer, install the newer bundle again.")
         return
+    if planned:
+        yield problem("The database lacks tables, columns or indexes", "Jobs that use them fail, "
+                      "or are slow.", _fix("Run `jobs.py migrate`, which does this:", planned))
     on = [job for job in installation.jobs if installation.config.job(job).enabled]
-    needed = {name for job in on for name in tables_of(job)}
-    apps = [name for name in app_tables.TABLES if name in needed]
-    missing = [each for name in NAMES if name not in app_tables.TABLES
-               for each in ddl.differences(db, table(name))] + fit.indexes(db, apps)
-    for each in missing[:SHOWN]:
-        of_table = f" of {each.table.name}" if each.kind != "table" else ""
-        what = f"The {each.kind} {each.name}{of_table} is missing"
-        why = f"Without it all rows are read each time. It is for: {each.purpose}."
-        yield problem(what, why if "index" in each.kind else "Jobs that use it fail.",
-                      run(RUN_SQL, *(f"{sql};" for sql in each.statements))
-                      if each.table.owner == "app" else "Run `jobs.py migrate`.")
-    if missing[SHOWN:]:
-        yield problem(f"{len(missing) - SHOWN} more tables, columns and indexes are missing",
-                      "Jobs that use them fail.", "`jobs.py migrate --dry-run` prints their SQL.")
-    found = fit.look(db)
-    wrong = [each for each in found if any(fit.concerned(job, [each]) for job in on)]
-    notes = [(each.what, TAKEN, each.fix[0].upper() + each.fix[1:] + ".") for each in found
-             if each.act == fit.NOTE]
-    for each in wrong:
-        yield problem(each.what, "Jobs that need it refuse to run.", run(
-            each.fix, *(f"{sql};" for sql in each.statements)))
-    for each in (*words.look(db, apps), *notes):
-        yield warning(*each)
-    if not (missing or wrong):
+    found = fit.review(db, on, planned)
+    for each in found:
+        if each.act == fit.NOTE:
+            yield warning(each.what, "", _fix(each.fix))
+        else:
+            yield problem(each.what, "Jobs that need it refuse to run, or are slow.",
+                          _fix(each.fix, each.statements))
+    if not (planned or found):
         yield ok("no table, column or index is missing, and rows can be written as the jobs do")
     if lost := spool.wrong_folder(db, installation.section("spool").dir):
         yield problem(lost, "Mail that waits there is neither sent nor deleted.", f"{spool.FIX}.")
+
+
+def _fix(words: str, statements=()) -> str:
+    return run(words[0].upper() + words[1:], *(f"{sql};" for sql in statements))
 
 
 def writing(installation):

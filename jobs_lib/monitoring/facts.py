@@ -201,8 +201,8 @@ def _lacking(db, jobs) -> tuple[dict, str]:
     # a run has looked, or the next one will: no look at the status tries what can be written
     found = fit.known(db) or []
     missing = {job.name: wrong for job in jobs if (wrong := fit.concerned(job, found))}
-    return missing, fit.in_words([each for each in found if any(
-        each in wrong for wrong in missing.values())])
+    lacks = [each for each in found if any(each in wrong for wrong in missing.values())]
+    return missing, fit.in_words(lacks) if lacks else ""
 
 
 # Whether cron comes

@@ -18,7 +18,7 @@ from tests.servers.mariadb import MariaDB
 from tests.support import databases
 from tests.support.bench import Bench
 from tests.support.db import run_sql
-from tests.support.product import NAMES, REFERENCES, app_tables, connect, ddl, table
+from tests.support.product import NAMES, app_tables, connect, ddl, references, table
 from tests.test_hostile_rows import JOBS, configured, healthy
 
 Variant = namedtuple("Variant", "name settings change after tables options rights",
@@ -93,7 +93,7 @@ def foreign_keys(deleted: str) -> list[str]:
     """Between the app's tables: `CASCADE` where a row goes with another, `SET NULL` where it need
     not."""
     made = []
-    for one in REFERENCES:
+    for one in references():
         if {one.table, one.target} <= set(app_tables.TABLES):
             is_null = {column.name: column.null for column in table(one.table).columns}[one.column]
             if deleted == ("CASCADE" if one.goes == "with" else "SET NULL" if is_null else ""):

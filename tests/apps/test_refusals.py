@@ -53,7 +53,7 @@ MARIADB = {
         "when it is written, expires_at changes, too", "expire_overflow_hold"),
     "a view that cannot be written": (
         ("RENAME TABLE app_aliases TO stored; CREATE VIEW app_aliases AS SELECT DISTINCT * FROM "
-        "stored"), "expire_aliases", "app_aliases: ", "expire_overflow_hold"),
+        "stored"), "expire_aliases", "app_aliases.", "expire_overflow_hold"),
     "a NULL in a view": (
         ("RENAME TABLE app_aliases TO stored; CREATE VIEW app_aliases AS SELECT id, user_id, "
         "NULL AS domain_id, address, active, expires_at, expiry_notified_at, created_at FROM "
@@ -70,7 +70,7 @@ MARIADB = {
         ("CREATE TABLE devices (session BIGINT, CONSTRAINT of_session FOREIGN KEY (session) "
         "REFERENCES app_sessions (id))"), "purge_sessions",
         ("the foreign key of_session of devices keeps rows of app_sessions from being deleted: "
-         "give it ON DELETE SET NULL or CASCADE"), "purge_magic_links"),
+         "give it ON DELETE SET NULL"), "purge_magic_links"),
     "one behind a view": (
         ("RENAME TABLE app_sessions TO logins; CREATE VIEW inner_view AS SELECT * FROM logins; "
         "CREATE VIEW app_sessions AS SELECT * FROM inner_view; CREATE TABLE devices (session "
@@ -121,8 +121,10 @@ def refuse(tmp_path, url: str, sql: str, job: str, said: str, other: str) -> Non
     for dry_run in (False, True):
         told = bench.fails(job, dry_run=dry_run)
         assert told.startswith("nothing was done: "), told
-        assert said in told
-        assert ": " in told.partition(said)[2] or ": " in said      # and what to do
+        # a dry run cannot try what is written
+        assert said in told or (dry_run and "is not as the jobs need it" in told), told
+        # and what to do
+        assert ": " in told.partition(said)[2] or ": " in said or dry_run
     assert bench.attempt(other)["status"] == "ok", bench.result["error"]
     bench.db.close()
 
@@ -248,8 +250,8 @@ def test_an_audit_log_of_its_own_is_made_as_the_refusal_says(tmp_path, url):    
     bench.db.close()
     bench = Bench(tmp_path, url, {**adopted.TABLES, "audit_logs": "jobs_own_log"})
     printed = bench.command("migrate")
-    assert ("the database has no table jobs_own_log: correct [tables] audit_logs, or run the SQL "
-            "that `jobs.py migrate` prints") in printed
+    assert ("the database has no table jobs_own_log: name yours in [tables], or run the SQL that "
+            "`jobs.py migrate` prints") in printed
     for sql in re.findall(r"(?ms)^((?:CREATE|ALTER) .*?);$", printed):
         bench.db.execute(sql)
     assert bench.run("expire_aliases")["expired"] == 0

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.support.account import everything, found
-from tests.support.product import REFERENCES, clock
+from tests.support.product import clock, references
 from tests.support.shell import Shell
 
 JOB = "delete_accounts"
@@ -76,7 +76,7 @@ def test_beside_all_other_jobs_while_the_app_goes_on_writing(bench):
         # what a run has held is free by then
         bench.now = bench.ahead(minutes=10)
     assert bench.ids("users") == [boris.id]
-    for name in {reference.table for reference in REFERENCES if reference.target == "users"}:
+    for name in {reference.table for reference in references() if reference.target == "users"}:
         assert {row["user_id"] for row in bench.rows(name)} <= {boris.id, None}, name
     # nor in the mail that went out
     assert found(bench, "jane") == []

@@ -199,7 +199,7 @@ SITUATIONS = {
         "worker", redis=f"redis://127.0.0.1:{free_port()}/0")), "problem",
         "The workers' broker cannot be used", "mode = cron"),
     # the database
-    "no index": (sql("DROP INDEX sessions_expiry"), "problem", "index sessions_expiry",
+    "no index": (sql("DROP INDEX sessions_expiry"), "problem", "lacks tables, columns or indexes",
                  'CREATE INDEX "sessions_expiry" ON "sessions" ("expires_at");'),  # R15
     "no table": (sql("DROP TABLE usage_weekly"), "problem", "usage_weekly", "jobs.py migrate"),
     "local times": (row("message_logs", user_id=1, direction="forward", status="delivered",
@@ -208,7 +208,7 @@ SITUATIONS = {
     "a notice of the app": (row("notifications", user_id=1, kind="k", to_email="a@home.example",
                                 status="queued"), "warning",
                             "notifications.status has words that no job knows: 'queued' in 1",
-                            "let your app write the one that the jobs know"),
+                            "let your app write these"),
     # cron and runs
     "cron never came": (sql("DELETE FROM {job_runs}"), "warning", "has not come yet",
                         "crontab --install"),

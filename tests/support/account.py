@@ -6,10 +6,10 @@ from collections import namedtuple
 from datetime import timedelta
 from graphlib import TopologicalSorter
 
-from tests.support.product import REFERENCES, table, tables
+from tests.support.product import references, table, tables
 
 Account = namedtuple("Account", "id word rows")
-TARGETS = {(reference.table, reference.column): reference.target for reference in REFERENCES}
+TARGETS = {(reference.table, reference.column): reference.target for reference in references()}
 FIXED = {"direction": "forward", "severity": "info", "kind": "app_own", "persona": "porter",
          "metric": "emails", "event": "alias.created"}
 OURS = {"kind": "forward", "run_id": None, "outcome": "sent"}       # our words of an attempt

@@ -13,7 +13,7 @@ from collections import namedtuple
 from hashlib import md5
 from uuid import UUID
 
-from tests.support.product import app_tables, connect, ddl, migrate, references, table
+from tests.support.product import app_tables, connect, ddl, migrate, table
 
 from .databases import NOW
 
@@ -64,7 +64,7 @@ WITH_KEYS = [name for name in app_tables.TABLES if table(name).key == ("id",)]
 def columns(name: str) -> set[str]:
     """The columns of a table, of the app's or of ours, that hold the app's keys."""
     found = {column.name for column in table(name).columns
-             if set(references.targets(name, column.name)) & set(app_tables.TABLES)}
+             if column.target in ("*", *app_tables.TABLES)}
     return found | ({"id"} if name in WITH_KEYS else set())
 
 

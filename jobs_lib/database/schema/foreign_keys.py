@@ -13,56 +13,53 @@ TEMPTABLE = "let no row be deleted through it: CREATE ALGORITHM = TEMPTABLE VIEW
 READ = re.compile(r"(?:\bfrom|\bjoin)\s*\(*\s*`[^`]+`\.`([^`]+)`(?!\.)", re.IGNORECASE)
 
 
-def look(db, catalogue: dict) -> tuple[list[tuple], set[str], dict[str, set]]:
-    """([(our table, act, what, fix), ...], our tables that any of them refers to, {our table: the
-    tables whose rows it shows}). `catalogue`: as Database.catalogue has it."""
+def look(db, names) -> tuple[list[tuple], dict[str, set]]:
+    """([(table of ours, act, what, fix), ...], {table of ours: the tables whose rows it shows}).
+    `names`: those of ours that are there."""
     if not db.dialect.views:            # of one that leaves foreign keys alone
-        return [], set(), {}
+        return [], {}
     views = {row["name"].lower(): row for row in db.query(db.dialect.views)}
-    bases = {name: _bases(db.name(name).lower(), views) for name in catalogue}
-    ours = {base: name for name in reversed(tuple(catalogue)) for base in bases[name]}
-    # an alias with a destination in a column of its own is seen to use it
-    is_used = bases.get("aliases", set()) & bases.get("alias_destinations", set())
-    found: list[tuple] = []
-    parents = set()
+    bases = {name: _bases(db.name(name).lower(), views) for name in names}
+    ours = {base: name for name in reversed(tuple(names)) for base in bases[name]}
+    found = []
     for key in db.foreign_keys(list(ours)):
         child, parent = ours.get(key["child"].lower()), ours.get(key["parent"].lower())
-        parents |= {name for name in bases if key["parent"].lower() in bases[name]}
-        if parent and (act := _act(db, key, child, parent, bool(is_used))):
-            found.append((parent, *act))
-    return [*found, *_shared(db, views, bases)], parents, bases
+        if parent:
+            found += [(parent, *each) for each in _harm(db, key, child, parent)]
+    return [*found, *_shared(db, views, bases)], bases
 
 
-def _act(db, key: dict, child: str | None, parent: str, is_used: bool) -> tuple:
-    """(act, what, fix) of a foreign key that stands in a job's way; () of the others."""
+def _harm(db, key: dict, child: str | None, parent: str):
+    """(act, what, fix) of a foreign key that stands in a job's way. Rows of the tables that the
+    jobs know go before those that they refer to. `child`: None of a table that they do not know."""
     name, theirs = f"the foreign key {key['name']} of {key['child']}", db.name(parent)
-    # rows of the tables that the jobs know go before those that they refer to
-    if key["on_delete"] in KEEP and child in (None, "users"):
-        return ("delete", f"{name} keeps rows of {theirs} from being deleted",
-                "give it ON DELETE SET NULL" + " or CASCADE" * (child is None))
     along = f"{name} deletes its rows with those of {theirs} (ON DELETE CASCADE)"
-    if key["on_delete"] == "CASCADE" and child is None and parent not in OWNED:
-        return "note", along, "if a user made them, give it ON DELETE SET NULL"
-    if key["on_delete"] != "CASCADE" or child not in OWNED:
-        return ()
+    if key["on_delete"] in KEEP and child in (None, "users"):
+        yield ("delete", f"{name} keeps rows of {theirs} from being deleted",
+               "give it ON DELETE SET NULL")
+    if key["on_delete"] != "CASCADE":
+        return
     if child == "users":
-        return ("delete", f"{name} deletes users with rows of {theirs} (ON DELETE CASCADE)",
-                "give it ON DELETE SET NULL")
-    if parent in OWNED and (parent != "destinations" or (child == "aliases" and is_used)):
-        return ()
-    return ("purge", along, "give it ON DELETE SET NULL, or switch off the job that deletes those")
+        yield ("delete", f"{name} deletes users with rows of {theirs} (ON DELETE CASCADE)",
+               "give it ON DELETE SET NULL")
+    elif child is None and parent not in OWNED:
+        yield "note", along, "if a user made them, give it ON DELETE SET NULL"
+    elif child in OWNED and (parent not in OWNED or parent == "destinations"):
+        yield ("purge", along,
+               "give it ON DELETE SET NULL, or switch off the job that deletes those")
 
 
-def _shared(db, views: dict, bases: dict) -> list[tuple]:
+def _shared(db, views: dict, bases: dict):
     """Views of one table through which rows would be deleted that are something else to the jobs,
     too: what an owner has made."""
-    def is_deleted_through(name: str) -> bool:
-        view = views.get(db.name(name).lower())
-        return bool(view and view["is_updatable"] and len(READ.findall(view["text"] or "")) == 1)
-
-    return [(name, "delete", NOT_THROUGH.format(db.name(name), db.name(other)), TEMPTABLE)
-            for name in bases if is_deleted_through(name)
-            for other in OWNED if other != name and bases[name] & bases.get(other, set())]
+    for name, shown in bases.items():
+        view = views.get(db.name(name).lower(), {"is_updatable": False})
+        if not view["is_updatable"] or len(READ.findall(view["text"] or "")) != 1:
+            continue
+        for other in OWNED:
+            if other != name and shown & bases.get(other, set()):
+                what = NOT_THROUGH.format(db.name(name), db.name(other))
+                yield name, "delete", what, TEMPTABLE
 
 
 def _bases(name: str, views: dict, seen: tuple = ()) -> set[str]:

@@ -11,10 +11,9 @@ and collation. So two keys are equal in our own tables just where they are in th
 from __future__ import annotations
 
 import os
-from functools import partial
 
-from . import app_tables, own_tables, references
-from .tables import column_names
+from . import app_tables, own_tables
+from .tables import NO_DEFAULT, PAST, table
 from .version import KEY_TYPE, TEXT_KEYS, UUID, facts, text_keys
 
 LONGEST = 255                # characters: an index over several such columns takes no more
@@ -38,8 +37,7 @@ def forget(db) -> None:
 
 
 def note(db) -> None:
-    """Ask, and write down which keys are text, and of what type."""
-    forget(db)
+    """Write down which keys are text, and of what type."""
     found = types(db)
     db.upsert("meta", {"name": TEXT_KEYS}, {"value": " ".join(found)})
     db.upsert("meta", {"name": KEY_TYPE}, {"value": next(iter(found.values()), "")})
@@ -51,31 +49,23 @@ def known(db) -> dict[str, bool]:
     return text_keys(facts(db))
 
 
-def others(db) -> list[str]:
-    """The tables whose keys are text of another kind than those of the first such table."""
-    found = types(db)
-    return [name for name, words in found.items() if words != next(iter(found.values()))]
-
-
 def unfit(db) -> list[tuple[str, str]]:
     """(table, column) of our own columns that were made for keys of another kind."""
-    there, needed = db.catalogue(own_tables.TABLES), partial(column_type, db)
-    return [(name, column) for name, columns in there.items() for column in column_names(name)
-            if column in columns and references.targets(name, column)
-            and (name, column) not in references.PAST_KEYS
-            and is_text(columns[column]) != bool(needed(name, column))]
+    there = db.catalogue(own_tables.TABLES)
+    return [(name, column.name) for name, columns in there.items()
+            for column in table(name).columns
+            if column.target and column.goes != PAST and column.name in columns
+            and is_text(columns[column.name]) != bool(column_type(db, column))]
 
 
-def column_type(db, name: str, column: str) -> str | None:
+def column_type(db, column) -> str | None:
     """The type, in SQL, of a column that refers to text keys; None of any other column."""
-    text = [types(db)[target] for target in references.targets(name, column)
-            if target in types(db)]
-    if not text:
-        return None
-    # no row is compared with these, or not by an index
-    is_apart = (name, column) in references.PAST_KEYS or (
-        (name, column) in references.WITH_NONE and text[0] == UUID)
-    return db.dialect.types["label"] if is_apart else text[0]
+    found = types(db)
+    any_table = next(iter(found.values()), None)
+    text = any_table if column.target == "*" else found.get(column.target)
+    # no row is compared with these, or not by an index; `''` is no UUID
+    is_apart = column.goes == PAST or (column.default is not NO_DEFAULT and text == UUID)
+    return db.dialect.types["label"] if text and is_apart else text
 
 
 def or_none(text_keys, target: str, column: str) -> str:

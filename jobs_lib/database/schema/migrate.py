@@ -13,7 +13,7 @@ from contextlib import nullcontext, suppress
 from jobs_lib import catalogue
 from jobs_lib.errors import DatabaseError, Duplicate
 
-from . import NAMES, app_tables, ddl, fit, keys
+from . import app_tables, ddl, fit, keys
 from .tables import table, tables
 from .version import (
     ALL,
@@ -25,8 +25,8 @@ from .version import (
     facts,
     found,
     names_of,
-    newer,
     number,
+    refuse_newer,
 )
 
 LONGEST = 86_400.0           # seconds for one statement
@@ -46,20 +46,16 @@ def apps_own(db) -> list[str]:
 
 def plan(db) -> list[str]:
     """The statements that `migrate` would run. DatabaseError where it would refuse."""
-    version = found(db)
-    if version > SCHEMA_VERSION:
-        raise newer(version)
+    refuse_newer(found(db))
     keys.forget(db)
-    for name in strangers(db):
-        raise DatabaseError(stranger(db, name))
+    _refuse_strangers(db)
     for name, column in keys.unfit(db):
         place = db.name(name)
         raise DatabaseError(f"{place}.{column} was made for keys of another kind than the app has: "
                             f"DROP TABLE {place}, then run `jobs.py migrate`")
     own_only = (facts(db).get(SCOPE) or _scope(db)) == OWN
     return [sql for each in sorted(tables(), key=lambda each: each.name != "meta")
-            if _is_made_here(db, each, own_only)
-            for difference in ddl.differences(db, each) for sql in difference.statements]
+            if _is_made_here(db, each, own_only) for sql in ddl.missing(db, each)]
 
 
 def migrate(db, now) -> tuple[list[str], bool]:
@@ -87,12 +83,12 @@ def _make(db, now) -> tuple[list[str], bool]:
                 db.insert("meta", name=name, value=value)
     keys.note(db)
     done += _run(db, lambda: plan(db))
-    keys.note(db)
     # stored before the version is: no tick can come between
-    is_new = not number(before) or before.get(NAMED, "") != names_of(db.name)
-    if paused := is_new and _has_rows(db):
-        pause(db, now)
-    db.upsert("meta", {"name": NAMED}, {"value": names_of(db.name)})
+    is_new = not number(before) or before.get(NAMED, "") != names_of(db)
+    paused = is_new and _has_rows(db)
+    if paused:
+        _pause(db, now)
+    db.upsert("meta", {"name": NAMED}, {"value": names_of(db)})
     db.upsert("meta", {"name": SCHEMA}, {"value": str(SCHEMA_VERSION)})
     return done, paused
 
@@ -134,7 +130,7 @@ def _has_rows(db) -> bool:
                if db.name(name) in there)
 
 
-def pause(db, now) -> None:
+def _pause(db, now) -> None:
     """Pause every job that would act on rows which an app had before, until the operator has seen
     by `test JOB` what it would do."""
     for job in catalogue.names():
@@ -142,22 +138,14 @@ def pause(db, now) -> None:
             db.upsert("job_state", {"job": job}, {"paused_at": now, "due_after": now})
 
 
-def strangers(db) -> list[str]:
-    """Those of our own tables whose name somebody else's table has: before the first `migrate` it
-    lacks any column of ours, later most of them."""
-    share = 2 if found(db) else len(NAMES)
-    return [each.name for each in tables() if each.owner == "bundle"
-            and len(_lacking(db, each)) * share > len(each.columns)]
-
-
-def stranger(db, name: str) -> str:
-    """The message about one of them."""
-    theirs, lacks = db.name(name), _lacking(db, table(name))[0]
-    fix = (f"correct [tables] {name}" if name in db.name.mapped else "set [core] prefix")
-    return f"the table {theirs} is there already and is not ours (it has no {lacks}): {fix}"
-
-
-def _lacking(db, each) -> list[str]:
-    """The columns of ours that a table lacks which is there."""
-    there = db.columns(each.name)
-    return sorted({column.name for column in each.columns} - there) if there else []
+def _refuse_strangers(db) -> None:
+    """DatabaseError where somebody else's table has the name of one of ours: before the first
+    `migrate` it lacks any column of ours, later most of them."""
+    share = 2 if found(db) else 100
+    for each in tables():
+        there = db.columns(each.name) if each.owner == "bundle" else ()
+        lacks = [column.name for column in each.columns if column.name not in there]
+        if there and len(lacks) * share > len(each.columns):
+            raise DatabaseError(
+                f"the table {db.name(each.name)} is there already and is not ours (it has no "
+                f"{lacks[0]}): set [core] prefix, or correct [tables] {each.name}")

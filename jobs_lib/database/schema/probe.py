@@ -10,30 +10,24 @@ from jobs_lib import clock
 from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost, Missing, ReadOnly
 
 from . import keys
-from .references import REFERENCES
-from .tables import table, words_of
+from .tables import references, table, words_of
 
 SILENT = (Conflict, Missing)            # errors that say nothing of the table
 NOBODY = (Busy, Lost, ReadOnly)         # or of any
-LARGE = ("blob", "text", "json")    # not read, unless jobs write them
+LARGE = ("blob", "text", "json")        # not read, unless jobs write them
 TIMES = ("time", "now", "date")
 SAMPLED = 20                # rows whose values are looked at where no type says what they hold
 TIME, HEX = "2026-11-24 15:05:07", "0123456789abcdef"
-SAMPLES = {"claim_run": (HEX,), "actor": ("",), "ip": ("",),
-           "time": (TIME,), "now": (TIME,),
-           "date": (TIME[:10],), "flag": (0, 1), "int": (0, 1, 2), "big": (0, 1, 2)}
-LARGEST = {"last_code": 999, "response_status": 599, "progress": 100}
+# what the jobs write, by the column's name or its type, the largest value among it
+SAMPLES = {
+    "claim_run": (HEX,), "actor": ("",), "ip": ("",), "time": (TIME,), "date": (TIME[:10],),
+    "flag": (0, 1), "int": (0, 1, 2), "big": (0, 1, 2), "last_code": (0, 999),
+    "response_status": (0, 599), "progress": (0, 100)}
 # characters at most of a text, which an app may cut off
 LONGEST = {"token_hash": 64, "sha256": 64, "file_name": 80, "last_error": 512, "error": 512,
            "disabled_reason": 255, "response_excerpt": 2048, "dns_results": 16_000}
-# into an audit log: (what is added, what has to be read as the same)
 AUDIT = {"actor": "jobs", "event": "destination.removed", "severity": "warning", "ip": "",
          "details": '{"": "' + "x" * 990 + '"}', "created_at": TIME}
-# written by the jobs alone that delete what they refer to
-UNSET = {(each.table, each.column) for each in REFERENCES if each.goes == "unset"}
-HELD = {"numbers": (int, float), "text": (str,)}
-NEEDED = {"word": "text", "time": "text", "now": "text", "date": "text", "flag": "numbers",
-          "int": "numbers", "big": "numbers"}
 FIXES = {"write": "let the column, its triggers, and the view (in SQLite by an INSTEAD OF UPDATE "
          "trigger) take and keep that",
          "add": "give each column that the jobs do not fill a default, and in SQLite a view an "
@@ -47,28 +41,25 @@ class _Undo(Exception):
     """Ends a transaction without a trace."""
 
 
-def look(db, name: str, there, is_parent: bool, is_seen: bool = True) -> list[tuple]:
-    """(table, act, what, fix) of what does not fit. `there`: the columns that the table has;
-    `is_parent`: foreign keys refer to it, so that no row is deleted for a trial; `is_seen`: its
-    engine is known to roll back, else no row is changed. One of NOBODY where nothing can be tried
-    just now."""
+def look(db, name: str, there) -> list[tuple]:
+    """(table, act, what, fix) of what does not fit. `there`: the columns that the table has. One of
+    NOBODY where nothing can be tried just now."""
     ours = table(name)
     columns = [column for column in ours.columns
                if column.name in there and (column.written or column.type not in LARGE)]
+    names = ", ".join(column.name for column in columns)
     found: list[tuple] = []
     try:
-        rows = db.query(f"SELECT {', '.join(column.name for column in columns)} FROM {{{name}}} "
-                        f"LIMIT {SAMPLED}")
+        rows = db.query(f"SELECT {names} FROM {{{name}}} LIMIT {SAMPLED}")
     except (*SILENT, *NOBODY):
         return []
     except DatabaseError as error:
         return [(name, "read", str(error), "let the user of the jobs read it")]
     if db.dialect.any_type:
-        found += _of_values(db, ours, rows)
+        found += _of_times(db, name, columns, rows)
     try:
         with db.transaction():
-            row = rows[0] if rows and is_seen else {}
-            found += _Probe(db, ours, columns, row, is_parent, is_seen).run()
+            found += _Probe(db, ours, columns, rows[0] if rows else {}).run()
             raise _Undo
     except _Undo:
         return found
@@ -76,30 +67,23 @@ def look(db, name: str, there, is_parent: bool, is_seen: bool = True) -> list[tu
         return []
 
 
-def _of_values(db, ours, rows: list[dict]):
-    """Columns of which all rows hold numbers or text in the place of the other, where a column
-    takes any value."""
-    for column in ours.columns:
-        needed = NEEDED.get(column.type if column.type != "word" or words_of(column) else "", "")
-        values = [row[column.name] for row in rows if row.get(column.name) is not None]
-        if needed and values and not any(isinstance(value, HELD[needed]) for value in values):
-            what = (f"{db.name(ours.name)}.{column.name} holds values such as "
-                    f"{str(values[0])[:30]!r} where {_meant(column, needed)} belong")
-            yield ours.name, "read", what, "let a view show it so"
-
-
-def _meant(column, needed: str) -> str:
-    return "times in UTC" if column.type in TIMES else (
-        "words" if needed == "text" else "numbers")
+def _of_times(db, name: str, columns: list, rows: list[dict]):
+    """Columns whose times are numbers, which are older than any text, where a column takes any
+    value."""
+    for column in columns if rows else ():
+        values = {row[column.name] for row in rows} - {None}
+        is_text = any(isinstance(value, str) for value in values)
+        if column.type in TIMES and values and not is_text:
+            what = (f"{db.name(name)}.{column.name} holds values such as {values.pop()!r:.30} "
+                    "where times in UTC belong")
+            yield name, "read", what, "let a view show it so"
 
 
 class _Probe:
     """The statements about one table, in one transaction. `row`: one of its rows, or {}."""
 
-    def __init__(self, db, ours, columns: list, row: dict, is_parent: bool,
-                 is_seen: bool) -> None:
-        self.db, self.ours, self.row, self.is_parent = db, ours, row, is_parent
-        self.is_seen = is_seen
+    def __init__(self, db, ours, columns: list, row: dict) -> None:
+        self.db, self.ours, self.row = db, ours, row
         self.written = [column for column in columns if column.written]
         # a row's age, or its end, must not change with something else (ON UPDATE)
         self.untouched = [column.name for column in columns
@@ -109,27 +93,26 @@ class _Probe:
 
     def run(self):
         """(table, act, what, fix), ..."""
-        if self.written and not self.row and (wrong := self._of(self._write_none)):
-            yield self._finding("write", f": {wrong}")
-        for column in self.written if self.row else ():
-            act = "delete" if (self.ours.name, column.name) in UNSET else "write"
+        for column in self.written if self.row else self.written[-1:]:
+            # written by the jobs alone that delete what it refers to
+            act = "delete" if column.goes == "unset" else "write"
             for value in values(column):
-                if wrong := self._of(lambda column=column, value=value: self._write(column, value)):
+                if wrong := self._of(self._write, column.name, value):
                     yield self._finding(act, f".{column.name}: {wrong}", "write")
                     break
-        if self.ours.name == "audit_logs" and self.is_seen and (wrong := self._of(self._add)):
-            yield self._finding("add", f": {wrong}")
+        if self.ours.name == "audit_logs" and (wrong := self._of(self._add)):
+            yield self._finding("add", f": {wrong}", "add")
         if wrong := self._of(self._delete):
-            yield self._finding("delete", f": {wrong}")
+            yield self._finding("delete", f": {wrong}", "delete")
 
-    def _finding(self, act: str, what: str, fix: str = "") -> tuple:
-        return self.ours.name, act, f"{self.db.name(self.ours.name)}{what}", FIXES[fix or act]
+    def _finding(self, act: str, what: str, fix: str) -> tuple:
+        return self.ours.name, act, f"{self.db.name(self.ours.name)}{what}", FIXES[fix]
 
     @staticmethod
-    def _of(step) -> str:
+    def _of(step, *values) -> str:
         """What is wrong with that, or ""."""
         try:
-            return step()
+            return step(*values) or ""
         except Duplicate:
             return ""
         except (*SILENT, *NOBODY):
@@ -137,42 +120,35 @@ class _Probe:
         except DatabaseError as error:
             return str(error)
 
-    def _write_none(self) -> str:
-        same = ", ".join(f"{column.name} = {column.name}" for column in self.written)
-        self.db.execute(f"UPDATE {{{self.ours.name}}} SET {same} WHERE 1 = 0")
-        return ""
-
-    def _write(self, column, value) -> str:
-        name, shown = column.name, repr(value)[:40]
-        self.db.execute(f"UPDATE {{{self.ours.name}}} SET {name} = :value WHERE {self.where}",
+    def _write(self, name: str, value) -> str:
+        of_row = f"{{{self.ours.name}}}"
+        self.db.execute(f"UPDATE {of_row} SET {name} = :value WHERE {self.where}",
                         value=value, **self.key)
-        stored = self.db.row(f"SELECT {', '.join(self.row)} FROM {{{self.ours.name}}} "
-                             f"WHERE {self.where}", **self.key) or {}
+        if not self.row:
+            return ""
+        stored = self.db.row(f"SELECT {', '.join(self.row)} FROM {of_row} WHERE {self.where}",
+                             **self.key) or {}
         if name not in LONGEST and not is_same(value, stored.get(name)):
-            return f"the jobs write {shown}, and it reads as {stored.get(name)!r}"
+            return f"the jobs write {value!r}, and it reads as {stored.get(name)!r}"
         changed = [other for other in self.untouched
                    if not is_same(self.row[other], stored.get(other))]
         return f"when it is written, {', '.join(changed)} changes, too" if changed else ""
 
-    def _add(self) -> str:
+    def _add(self) -> None:
         row = dict(AUDIT)
         if "audit_logs" in keys.types(self.db):
             like = self.row.get("id") or self.db.value("SELECT id FROM {users} LIMIT 1")
             if like is None:
-                return ""                   # nobody knows what a key looks like
+                return                      # nobody knows what a key looks like
             row["id"] = keys.new(like, clock.now())
         if self.row.get("user_id") is not None:
             row["user_id"] = self.row["user_id"]
         self.db.insert(self.ours.name, **row)
-        # by the index over these two: through a view, no id is known
-        stored = self.db.row(f"SELECT {', '.join(AUDIT)} FROM {{{self.ours.name}}} "
-                             "WHERE severity = :severity AND created_at = :at",
-                             severity=AUDIT["severity"], at=TIME) or {}
-        wrong = [name for name in AUDIT if not is_same(AUDIT[name], stored.get(name))]
-        return f"what the jobs add is read otherwise: {', '.join(wrong)}" if wrong else ""
 
     def _delete(self) -> str:
-        where, key = ("1 = 0", {}) if self.is_parent else (self.where, self.key)
+        # of a table that others refer to none: a great deal may go with it for a trial
+        is_parent = self.ours.name in {each.target for each in references()}
+        where, key = ("1 = 0", {}) if is_parent else (self.where, self.key)
         number = self.db.execute(f"DELETE FROM {{{self.ours.name}}} WHERE {where}", **key)
         return "a row that is deleted is still there" if key and number != 1 else ""
 
@@ -180,14 +156,13 @@ class _Probe:
 def values(column) -> tuple:
     """All that jobs write into a column, or some of it, the largest and the longest among them;
     NULL where it may be written."""
-    if column.name in LONGEST:
-        found: tuple = ("x" * LONGEST[column.name],)
+    longest = LONGEST.get(column.name)
+    if longest:
+        found: tuple = ("x" * longest,)
         if column.type == "json":
-            found = ('{"": "' + "x" * (LONGEST[column.name] - 8) + '"}',)
+            found = ('{"": "' + "x" * longest + '"}',)
     else:
         found = tuple(words_of(column)) or SAMPLES.get(column.name) or SAMPLES.get(column.type, ())
-    if column.name in LARGEST:
-        found += (LARGEST[column.name],)
     return (*found, None) if column.null else found
 
 

@@ -13,18 +13,17 @@ SCHEMA_VERSION = 1
 # in `meta`: the schema that the database has, and the names of its tables then
 SCHEMA, NAMED = "schema", "names"
 SCOPE, OWN, ALL = "tables", "own", "all"        # which tables the first `migrate` was for
-# which version has looked at the app's tables; what it found is in `fit.users` and the like
+# which version has looked at the app's tables, and in which it found something wrong
 FIT = "fit"
 UUID = "uuid"                # MariaDB's type: 16 octets that are read as text
 TEXT_KEYS, KEY_TYPE = "text_keys", "key_type"   # the tables whose keys are text, and their type
+FACTS = (SCHEMA, NAMED, SCOPE, FIT, TEXT_KEYS, KEY_TYPE)
 
 
 def facts(db) -> dict[str, str]:
     """What `meta` holds of that; {} before the first `migrate`."""
     try:
-        rows = db.query("SELECT name, value FROM {meta} "
-                        "WHERE name IN (:names) OR name LIKE 'fit.%'",
-                        names=[SCHEMA, NAMED, SCOPE, FIT, TEXT_KEYS, KEY_TYPE])
+        rows = db.query("SELECT name, value FROM {meta} WHERE name IN (:names)", names=FACTS)
     except Missing:
         return {}
     # a tool may have written anything into it
@@ -49,50 +48,38 @@ def check(db) -> bool:
     else `need` of fit.py says what a job can do.
     """
     known = facts(db)
-    version = number(known)
-    if version > SCHEMA_VERSION:
-        raise newer(version)
-    if version == 0:
-        raise Unfit("the database has no tables of this bundle yet: run `jobs.py migrate`")
-    if version < SCHEMA_VERSION:
-        raise Unfit(f"the database is at schema {version}, this bundle needs {SCHEMA_VERSION}: run "
+    refuse_newer(number(known))
+    if number(known) < SCHEMA_VERSION:
+        raise Unfit("the database has no tables of this bundle yet, or those of an older one: run "
                     "`jobs.py migrate`")
-    if known.get(NAMED, "") != names_of(db.name):
+    if known.get(NAMED, "") != names_of(db):
         raise Unfit("the names in [tables] are others than at the last `jobs.py migrate`: run it "
                     "again")
     db.text_keys = text_keys(known)
-    return known.get(FIT) == VERSION and not any(name.startswith("fit.") for name in known)
+    return known.get(FIT) == VERSION
 
 
-def names_of(names) -> str:
-    """The names in [tables], as short as `meta` needs them to tell others; "" where there are
-    none."""
-    if not names.mapped:
-        return ""
-    from binascii import crc32
-    return f"{crc32(repr(sorted(names.mapped.items())).encode()):08x}"
+def refuse_newer(version: int) -> None:
+    """Raise Unfit where a newer bundle has upgraded the database."""
+    if version > SCHEMA_VERSION:
+        raise Unfit(f"the database is at schema {version}, newer than this bundle knows "
+                    f"({SCHEMA_VERSION}): install the newer bundle again", command="doctor")
+
+
+def names_of(db) -> str:
+    """The names in [tables]: `aliases=addresses users=members`."""
+    return " ".join(sorted(f"{ours}={theirs}" for ours, theirs in db.name.mapped.items()))
 
 
 def text_keys(known: dict) -> dict[str, bool]:
     """{table of the app's whose key is text: whether two keys are equal that differ in case}."""
-    return dict.fromkeys(known.get(TEXT_KEYS, "").split(), _folds(known.get(KEY_TYPE, "")))
-
-
-def _folds(words: str) -> bool:
-    """Whether keys of this type are equal that differ in case: by the name of the collation."""
-    if words == UUID:
-        return True
-    collation = words.rpartition("COLLATE ")[2] if "COLLATE" in words else "binary"
-    return not collation.lower().endswith(("_bin", "_cs", "binary"))
+    kind = known.get(KEY_TYPE, "")
+    is_exact = kind != UUID and (
+        "COLLATE" not in kind or kind.lower().endswith(("_bin", "_cs", "binary")))
+    return dict.fromkeys(known.get(TEXT_KEYS, "").split(), not is_exact)
 
 
 def writable(db, now) -> None:
     """Write a row. Raises what keeps the database from being written; SQLite would not write what
     is there already."""
     db.upsert("meta", {"name": "written_at"}, {"value": clock.text(now)})
-
-
-def newer(version: int) -> Unfit:
-    """The refusal of a database that a newer bundle has upgraded."""
-    return Unfit(f"the database is at schema {version}, newer than this bundle knows "
-                 f"({SCHEMA_VERSION}): install the newer bundle again", command="doctor")
