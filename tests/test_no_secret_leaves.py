@@ -33,7 +33,7 @@ TEXT = ("<marked.someone@mark.example> %s "
 LINK = f"https://us:{SECRETS['link']}@mark.example/?token={SECRETS['link']}"
 BUGS = (("retry_webhooks", "jobs_lib.features.queues:work_to_do"),
         ("list", "jobs_lib.catalogue:load_all"), ("run-due", "jobs_lib.runner.runner:run"),
-        ("check_jobs", "jobs_lib.monitoring.publish:page_of_status"),
+        ("check_jobs", "jobs_lib.monitoring.alerts:check"),
         ("doctor", "jobs_lib.doctor.network:unknown_name"),
         ("status", "jobs_lib.monitoring.facts:collect"))
 COMMANDS = (("status",), ("list",), ("history",), ("history", "-v"), ("doctor",), ("metrics",),

@@ -6,8 +6,14 @@ from __future__ import annotations
 
 from jobs_lib import catalogue, clock, schedule
 from jobs_lib.database import stored
-from jobs_lib.errors import OK, ConfigError
-from jobs_lib.monitoring.overdue import past, waiting
+from jobs_lib.errors import OK, ConfigError, DatabaseError
+from jobs_lib.monitoring import job_facts
+from jobs_lib.runner import dead_runs, history
+
+LOOKED_AT = 20          # runs of a job, of which one was not skipped, it is hoped
+OF_RUN = ("job", "run_id", "status", "slot", "started_at", "finished_at", "duration_ms", "counts",
+          "stop_reason", "error")
+MORE = ("trigger_type", "progress", "host", "pid")
 
 
 def arguments(parser) -> None:
@@ -18,53 +24,55 @@ def arguments(parser) -> None:
 def run(args, make_session, config_path) -> int:
     """Print the list. 0 also when a job's own section is wrong: the list says so."""
     session = make_session(config_path)
-    config, now = session.config, session.ports.now()
-    zone = schedule.zone(config.section("core").timezone)
-    broken: list[str] = []
-    jobs = catalogue.load_all(broken)
-    states, runs, unknown = past(session, jobs)
-    since = {}
-    if states:
-        since = waiting(session.ports.database(), config, jobs, states, runs, now, zone)
-    found = [{**about(config, job, states.get(job.name), runs.get(job.name), now, zone),
-              **since.get(job.name, {"due_since": None, "overdue": False})} for job in jobs]
+    notes: list[str] = []
+    try:
+        db = session.ports.database()
+        states = job_facts.states(db)
+    except DatabaseError as error:
+        notes.append(f"Nothing is known of past runs: {error}")
+        db, states = None, {}
+    found = [_about(session, job, db, states.get(job.name)) for job in catalogue.load_all(notes)]
     if args.json:
         session.console.document(found)
     else:
         from jobs_lib.output.listing import listing
         from jobs_lib.output.screen import Screen
-        session.console.answer(listing(found, [*broken, *unknown], Screen(session)))
+        session.console.answer(listing(found, notes, Screen(session)))
     return OK
 
 
-def about(config, job, state: dict | None, last: dict | None, now, zone) -> dict:
-    """One job as an object of the JSON. Times are UTC."""
-    paused = state["paused_at"] if state else None
-    if paused and not stored.time(paused):
-        paused = stored.UNKNOWN
-    found = {"name": job.name, "summary": job.summary, "schedule": job.schedule, "when": "",
-             "priority": job.priority, "enabled": job.enabled, "paused_at": paused,
-             "next": None,
-             "last_run": last and run_object(last), "problems": []}
+def _about(session, job, db, state: dict | None) -> dict:
+    """One job as an object of the JSON. `db`: None where it cannot be used."""
+    config, now = session.config, session.ports.now()
+    last = _last_run(db, job, config, now) if db else None
+    paused = state and state["paused_at"]
+    found = {**job_facts.about(job), "schedule": job.schedule, "when": "", "enabled": job.enabled,
+             "paused_at": paused and (paused if stored.time(paused) else stored.UNKNOWN),
+             "next": None, "last_run": last and run_object(last), "problems": [],
+             **job_facts.NOT_DUE}
     try:
         options = config.job(job)
-    except ConfigError as error:
-        return {**found, "problems": error.problems}
-    found = {**found, "schedule": options.schedule.text, "enabled": options.enabled,
-             "when": schedule.words(options.schedule)}
-    try:
+        found.update(schedule=options.schedule.text, enabled=options.enabled,
+                     when=schedule.words(options.schedule))
         config.check([job], ("core", *job.sections))            # as a run does
     except ConfigError as error:
         return {**found, "problems": error.problems}
-    if not options.enabled or paused:
-        return found
-    return {**found, "next": clock.text(schedule.following(options.schedule, now, zone))}
+    zone = schedule.zone(config.section("core").timezone)
+    if db:
+        found.update(job_facts.due(db, job, options, state, last, now, zone))
+    if options.enabled and not paused:
+        found["next"] = schedule.following(options.schedule, now, zone)
+    return {**found, **{name: found[name] and clock.text(found[name])
+                        for name in ("next", "due_since")}}
+
+
+def _last_run(db, job, config, now) -> dict | None:
+    """The last run that was not skipped; the last one if all were."""
+    runs = dead_runs.shown(history.last_runs(db, job.name, LOOKED_AT), config, now, db)
+    return next((run for run in runs if run["status"] != "skipped"), runs[0] if runs else None)
 
 
 def run_object(row: dict) -> dict:
     """A run of the table `job_runs`, as `jobs.py JOB --json` prints it, and a little more."""
-    names = ("job", "run_id", "status", "slot", "started_at", "finished_at", "duration_ms",
-             "counts", "stop_reason", "error")
-    more = ("trigger_type", "progress", "host", "pid")
-    return {**{name: row[name] for name in names}, "dry_run": False,
-            **{name: row[name] for name in more}}
+    return {**{name: row[name] for name in OF_RUN}, "dry_run": False,
+            **{name: row[name] for name in MORE}}

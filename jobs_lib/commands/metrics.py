@@ -5,9 +5,6 @@ file is replaced as a whole. It contains names, numbers and times only.
 """
 from __future__ import annotations
 
-from jobs_lib.database.schema import version
-from jobs_lib.errors import OK
-
 
 def arguments(parser) -> None:
     """Declares --output."""
@@ -18,13 +15,4 @@ def arguments(parser) -> None:
 def run(args, make_session, config_path) -> int:
     """Write the metrics to a file or print them."""
     from jobs_lib.monitoring import publish
-
-    session = make_session(config_path)
-    db = session.ports.database()
-    version.check(db)
-    text = publish.metrics(session.config, db, session.ports.now())
-    if args.output not in (None, "-"):
-        publish.replace("metrics", args.output, text)
-    else:
-        session.console.answer(text.rstrip("\n"))
-    return OK
+    return publish.answer(publish.metrics, args, make_session, config_path)

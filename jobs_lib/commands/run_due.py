@@ -194,7 +194,7 @@ class _Tick:
         self._report_no_access()
         if busy := self.launch.report():
             self.failures.append(self.launch.results[-1]["stop_reason"])
-        self.codes += [busy, self.launch.publish()]
+        self.codes.append(busy)
 
     def _run(self, due, seconds: float) -> None:
         from jobs_lib.runner import outcome, runner

@@ -6,7 +6,6 @@ little: run it as often as you like. Times are in `[core] timezone`, in the JSON
 """
 from __future__ import annotations
 
-from jobs_lib.database.schema import version
 from jobs_lib.errors import FAILED, OK
 
 
@@ -21,9 +20,7 @@ def run(args, make_session, config_path) -> int:
     from jobs_lib.monitoring import overview
 
     session = make_session(config_path)
-    db, now = session.ports.database(), session.ports.now()
-    version.check(db)
-    found = overview.collect(session.config, db, now)
+    found = overview.collect(session.config, session.ports.database(), session.ports.now())
     if args.json:
         session.console.document(found)
     else:

@@ -214,7 +214,7 @@ SECTIONS = {
                          "Repeat the alert of a problem that lasts this long."),
     },
     "status": {
-        "page": Option(kind.or_empty(kind.path), "", "The status page, written after each run of "
+        "page": Option(kind.or_empty(kind.path), "", "The status page, written by each run of "
                        "check_jobs, such as ../public_html/status.html. It is safe to publish."),
     },
     "worker": {

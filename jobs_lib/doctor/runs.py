@@ -10,7 +10,7 @@ from jobs_lib import clock
 from jobs_lib.config.option_types import show_duration
 from jobs_lib.crontab import installed
 from jobs_lib.database import stored
-from jobs_lib.output.findings import note, ok, problem, run, warning
+from jobs_lib.output.findings import note, of_incident, ok, problem, run, warning
 from jobs_lib.text import span
 
 BY_CRON = "trigger_type IN ('scheduled', 'continue')"
@@ -20,7 +20,7 @@ KILLED, ALIKE = 5, 0.25                  # the last runs; "at about the same tim
 SHORT, LEAST_BUDGET, STEP = 10, 20, 10   # seconds: died sooner, hardly by a limit in time
 # of monitoring: what other checks find
 FOUND_HERE = ("configuration", "disk", "installation")
-CRON, KILLED_RUNS = "late:cron", " was killed "      # of an incident's key, and of its subject
+CRON = "late:cron"                       # the key of an incident
 
 
 def cron(installation):
@@ -122,11 +122,8 @@ def incidents(installation):
 
     found = overview.collect(installation.config, installation.database(), installation.now)
     for each in found["incidents"]:
-        if (each["kind"] not in FOUND_HERE and each["key"] != CRON
-                and KILLED_RUNS not in each["subject"]):
-            yield problem(each["subject"], each["what"],
-                          run("Next:", each["command"]) if each["command"] else
-                          "`jobs.py status` shows it.")
+        if each["kind"] not in FOUND_HERE and each["key"] != CRON:
+            yield of_incident(each)
 
 
 CHECKS = (cron, two_installations, vanished, incidents)

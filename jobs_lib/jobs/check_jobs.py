@@ -1,20 +1,19 @@
 """Alert the operator by e-mail and webhook to what needs attention.
 
-It looks at every job, queue and disk and at the relay, last of all in each tick: jobs that keep
-failing, are late or were killed often, queues that stand still, mail that is paused, a disk that is
-nearly full, audit rows that cannot be archived. There is one alert for each incident, a daily
-reminder while it lasts, and a message when it is resolved. Incidents with one cause are one alert.
-Alerts are sent directly, not by the queue of notices, and count in the relay's limits without being
-held back by them.
+It looks at every job, queue and disk and at the relay, last of all in each tick. There is one
+alert for each incident, a daily reminder while it lasts, and a message when it is resolved.
+Incidents with one cause are one alert. Alerts are sent directly, not by the queue of notices, and
+count in the relay's limits without being held back by them.
 
-A channel that does not work is reported by the other one, and makes the run fail, which the ping of
-`run-due` reports. `jobs.py alerts test` sends a test.
+A channel that does not work is reported by the other one, and makes the run fail, which the ping
+of `run-due` reports. `jobs.py alerts test` sends a test. The run makes the page of [status], too.
 
 Killed or run twice: an alert is sent first and recorded then, so none is lost, and the one just
 sent may come again.
 """
 from __future__ import annotations
 
+from jobs_lib.errors import JobsError
 from jobs_lib.job import declare
 
 
@@ -28,5 +27,10 @@ def job(ctx):
 
     if ctx.dry_run:
         return alerts.preview(ctx)
-    alerts.check(ctx, ctx.counts)
+    error = alerts.check(ctx, ctx.counts)
+    if path := ctx.section("status").page:
+        from jobs_lib.monitoring import publish
+        publish.replace(path, publish.page(ctx.config, ctx.db, ctx.now))
+    if error:
+        raise JobsError(error)
     return ctx.counts

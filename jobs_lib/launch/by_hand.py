@@ -85,7 +85,7 @@ def _run(job, args, launch: Launch, by_cron: bool) -> int:
         session.console.answer(dry_run(result, session.console.samples))
     show(session.console, result, request, quiet=args.json or args.dry_run)
     busy = launch.report() if by_cron else OK
-    return busy or outcome.exit_code(result, args.fail_if_locked) or launch.publish()
+    return busy or outcome.exit_code(result, args.fail_if_locked)
 
 
 def _taken_by_workers(launch: Launch, job) -> bool:

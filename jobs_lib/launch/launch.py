@@ -1,5 +1,5 @@
 """What every way in to a run has in common: what one command line works with, the slot, the run,
-what a person sees of it, the files of [status], and what keeps all jobs from running.
+what a person sees of it, and what keeps all jobs from running.
 
 `by_hand`, `worker` and `run-due` only translate arguments and exit codes. A tick that finds nothing
 due loads no runner: keep the imports few.
@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from jobs_lib.config import loader
 from jobs_lib.database.schema import version
-from jobs_lib.errors import FAILED, OK, ConfigError
+from jobs_lib.errors import OK
 from jobs_lib.output.console import Console
 from jobs_lib.paths import HOME
 from jobs_lib.runner import incident_files, slots
 from jobs_lib.runner.resources import Ports, Session
-
-CHECK = "check_jobs"
 
 
 def open_session(config_path: str | None, level: int | None = None, overrides=(),
@@ -59,7 +57,7 @@ class Launch:
         return slots.prepare_slot(self.session.config, job, db, self.session.ports.now(), state)
 
     def run(self, job, request) -> dict:
-        """Run the job once; the outcome, which `report` and `publish` look at later."""
+        """Run the job once; the outcome, which `report` looks at later."""
         from jobs_lib.runner import runner
         self.results.append(runner.run(self.session, job, request))
         return self.results[-1]
@@ -80,28 +78,6 @@ class Launch:
         if held := next(filter(outcome.held_by_unknown_connection, self.results), None):
             self.outages().record_lock_holder(held)
         return OK
-
-    def publish(self) -> int:
-        """Make the page of [status] again after a run of check_jobs, which looks at all others.
-        The exit code."""
-        if not any(result["job"] == CHECK and result["status"] != "skipped"
-                   and not result["dry_run"] for result in self.results):
-            return OK
-        if not self._has_page():                # as mostly: there is nothing to load for it
-            return OK
-        from jobs_lib.monitoring.publish import page_of_status
-
-        problems = page_of_status(self.session.config, self.session.ports)
-        for problem in problems:
-            self.session.console.fail(problem)
-        return FAILED if problems else OK
-
-    def _has_page(self) -> bool:
-        """Whether [status] names one, or is wrong, which `publish` reports."""
-        try:
-            return bool(self.session.config.section("status").page)
-        except ConfigError:
-            return True
 
 
 def show(console, result: dict, request, quiet: bool = False) -> None:

@@ -155,8 +155,8 @@ class Outages:
             return
         try:
             zone = schedule.zone(self._config.section("core").timezone)
-            alert = alert_messages.urgent(incident, alerts.remind, zone,
-                                          program(self._config.path))
+            alert = alert_messages.alert([incidents.Notice("new", incident)], alerts.remind, zone,
+                                         program(self._config.path))
             with alert_messages.way_of(self._session, EMAIL_SECONDS) as way:
                 errors = [alert_messages.send(channel, alert, way)
                           for channel in alert_messages.configured(alerts)]

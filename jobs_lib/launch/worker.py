@@ -54,7 +54,6 @@ def perform(*asked) -> dict:
             return {}
         result = launch.run(job, runner.Request(runner.WORKER, slot))
         launch.report()
-        launch.publish()
         if result["status"] in outcome.EXIT_CODES:
             raise RunFailed(outcome.outcome_words(result))
     return outcome.as_json(result)

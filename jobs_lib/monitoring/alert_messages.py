@@ -21,7 +21,7 @@ from jobs_lib.ports.outcomes import SENT, UNCERTAIN
 from jobs_lib.records import namedtuple
 from jobs_lib.runner.history import host
 
-from .incidents import Notice, full_time
+from .incidents import short_time
 
 Alert = namedtuple("Alert", "subject text document")        # document: for a webhook, as bytes
 Way = namedtuple("Way", "section mail http deadline now counted", defaults=(None,))
@@ -32,14 +32,12 @@ CHANNELS = {"email": "e-mail", "webhook": "the webhook"}
 NO_CHANNEL = "no alert can be sent: set [alerts] email or webhook"
 WIDTH = 76
 PREFIXES = {"new": "", "once": "", "still": "still: ", "over": "resolved: "}
-START = "python3 jobs.py"
 LONGEST_CONTENT = 1900          # characters: Discord accepts 2,000
-LATER = "You will be reminded after {:g} hours, and notified when this is resolved."
 
 
 # Texts
 
-def alert(notices: list, remind, zone, start: str = START) -> Alert:
+def alert(notices: list, remind, zone, start: str) -> Alert:
     """One message of all that is to be reported.
 
     `notices`: incidents.Notice; `remind`: a timedelta, or None; `start`: what a command line of
@@ -49,55 +47,42 @@ def alert(notices: list, remind, zone, start: str = START) -> Alert:
     subject = PREFIXES[first.state] + first.incident.subject
     if more:
         subject += f" (and {more} more)"
-    text = "\n\n".join(_item(each, zone, start) for each in notices)
-    lasts = any(each.state in ("new", "still") for each in notices)
-    later = [LATER.format(remind.total_seconds() / 3600)] if remind and lasts else []
-    return _alert(subject, text, later, [_fields(each, start) for each in notices])
+    items = [_item(each, zone, start) for each in notices]
+    if remind and any(each.state in ("new", "still") for each in notices):
+        items.append(f"You will be reminded after {remind.total_seconds() / 3600:g} hours, and "
+                     "notified when this is resolved.")
+    return plain(subject, "\n\n".join(items), [_fields(each, start) for each in notices])
 
 
-def plain(subject: str, text: str) -> Alert:
-    """A message that is about no incident."""
-    return _alert(subject, textwrap.fill(text, WIDTH), [], [])
-
-
-def urgent(incident, remind, zone, start: str = START) -> Alert:
-    """One incident that has no row in `alerts`: there is no database."""
-    return alert([Notice("new", incident)], remind, zone, start)
-
-
-def _alert(subject: str, text: str, later: list, incidents: list) -> Alert:
-    subject = f"[jobs] {subject}"
-    text = "\n".join([text, "", "-- ", *later, f"{host()}, {HOME}", ""])
+def plain(subject: str, text: str, incidents=()) -> Alert:
+    """A message; its `incidents`, as a webhook gets them."""
+    subject, text = f"[jobs] {subject}", f"{text}\n\n-- \n{host()}, {HOME}\n"
     short = f"{subject}\n{text}"
     document = {"text": short, "content": short[:LONGEST_CONTENT], "title": subject,
-                "message": text, "host": host(), "folder": HOME, "incidents": incidents}
+                "message": text, "host": host(), "folder": HOME, "incidents": [*incidents]}
     return Alert(subject, text, json.dumps(document).encode("ascii"))
 
 
 def _item(notice, zone, start: str) -> str:
     state, each = notice.state, notice.incident
-    # with a capital, unless it begins with the name of a job
-    is_name = "_" in each.subject.split(" ")[0]
-    head = each.subject if is_name else each.subject[:1].upper() + each.subject[1:]
-    lines = [*textwrap.wrap(f"{PREFIXES[state].upper()}{head}.", WIDTH), ""]
-    facts = {"since": full_time(each.since, zone)}
+    subject = each.subject
+    if "_" not in subject.split(" ")[0]:        # the name of a job
+        subject = subject[:1].upper() + subject[1:]
+    lines = [*textwrap.wrap(f"{PREFIXES[state].upper()}{subject}.", WIDTH), ""]
+    facts = {"since": short_time(each.since, zone), "last error": each.error,
+             "more": f"docs/alerts.md#{each.kind}"}
     if state == "over":
-        facts["resolved"] = f"by {full_time(notice.over_at, zone)}"
+        facts["resolved"] = f"by {short_time(notice.over_at, zone)}"
     else:
         lines += [*textwrap.wrap(each.what, WIDTH), ""]
-    if each.error:
-        facts["last error"] = each.error
-    lines += [_fact(name, value) for name, value in facts.items()]
+    for name, value in facts.items():
+        lines += textwrap.wrap(value, WIDTH, initial_indent=f"  {name:<10}  ",
+                               subsequent_indent=" " * 14, break_long_words=False,
+                               break_on_hyphens=False)
     if state != "over" and each.command:
         # not folded, so that it can be copied
         lines.append(f"  {'run next':<10}  {start} {each.command}")
-    return "\n".join([*lines, _fact("more", f"docs/alerts.md#{each.kind}")])
-
-
-def _fact(name: str, value: str) -> str:
-    return textwrap.fill(value, WIDTH, initial_indent=f"  {name:<10}  ",
-                         subsequent_indent=" " * 14, break_long_words=False,
-                         break_on_hyphens=False)
+    return "\n".join(lines)
 
 
 def _fields(notice, start: str) -> dict:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs_lib import catalogue, clock
+from jobs_lib import clock
 from jobs_lib.engines import guard
-from jobs_lib.errors import JobsError
 from jobs_lib.features.queues import BY_JOB
 from jobs_lib.paths import program
 from jobs_lib.runner import incident_files
 
-from . import facts, incidents
+from . import facts, incidents, rules
 from .incidents import Notice
 
 STATES = ("new", "once", "still", "over")
@@ -29,11 +28,10 @@ EMAIL_SECONDS = 40.0                # for one recipient
 LEAST_SECONDS = 5.0
 
 
-def check(ctx, counts: dict) -> None:
-    """Look, record, notify. JobsError when a channel does not work."""
+def check(ctx, counts: dict) -> str:
+    """Look, record, notify. Which channels did not work, and why, or ""."""
     guard.end_fallen(ctx.db, ctx.options_of, BY_JOB, ctx.now)
-    looked, found = _look(ctx, counts)
-    before = _load(ctx.db)
+    looked, found, before = _look(ctx, counts)
     rows = reconcile(before, found, ctx.now)
     _store(ctx.db, before, rows)
     incident_files.forget_past_incidents(ctx.section("core"))
@@ -43,44 +41,38 @@ def check(ctx, counts: dict) -> None:
                     looked.zone)
     if not ctx.is_in_doubt:
         _purge(ctx.db, rows, ctx.now)
-    if error:
-        raise JobsError(error)
-    if looked.lacking:
+    if any(each.name == facts.TABLES for each in looked.problems):
         from jobs_lib.database.schema import fit
         fit.note(ctx.db)                    # what jobs lack may be there by now
+    return error
 
 
 def preview(ctx) -> dict:
     """A dry run: which alerts would be sent."""
-    from .alert_messages import CHANNELS, NO_CHANNEL, configured
+    from .alert_messages import configured
     counts: dict = {}
-    looked, found = _look(ctx, counts)
-    rows, channels = reconcile(_load(ctx.db), found, ctx.now), configured(looked.alerts)
+    looked, found, before = _look(ctx, counts)
+    rows, channels = reconcile(before, found, ctx.now), configured(looked.alerts)
     notices = pending(rows, found, ctx.now, looked.alerts.remind)
     counts.update(incidents=len(_open(rows)), sent=len(channels) if notices else 0)
-    if notices:
-        by = " and ".join(CHANNELS[channel] for channel in channels)
-        ctx.show(f"report {len(notices)} by {by}" if by else NO_CHANNEL,
-                 [_shown(each.state, each.incident._asdict()) for each in notices])
-    elif counts["incidents"]:
-        ctx.show(f"{counts['incidents']} incidents",
-                 [_shown("open", row) for row in _open(rows).values()], "reported before")
+    reported = {each.incident.key: each.state for each in notices}
+    if counts["incidents"] or notices:
+        ctx.show(f"report {len(notices)} by {' and '.join(channels) or 'no channel'}", [
+            {**row, "state": reported.get(key, "reported before"),
+             "since": clock.text(row["since"])}
+            for key, row in rows.items() if key in reported or key in _open(rows)])
     return counts
 
 
-def _shown(state: str, row: dict) -> dict:
-    return {**row, "state": state, "since": clock.text(row["since"])}
-
-
 def _look(ctx, counts: dict) -> tuple:
-    """(Facts, the incidents that this job reports)."""
-    broken: list[str] = []
-    looked = facts.collect(ctx.db, ctx.config, catalogue.load_all(broken), ctx.now, broken)
+    """(Facts, the incidents that this job reports, the rows as they are)."""
+    looked, rows = facts.collect(ctx.config, ctx.db, ctx.now), _load(ctx.db)
     counts.update(jobs=len(looked.jobs), queues=len(looked.queues))
-    found = [*incidents.over(ctx.section("core"), looked), *incidents.find(looked)]
+    found = [*incidents.over(ctx.section("core"), looked), *rules.find(looked)]
     # this run shows that the database can be written, and that this job is not late
     known_better = (f"installation:{incident_files.UNWRITABLE}", f"late:{ctx.job.name}")
-    return looked, [each for each in found if each.key not in known_better]
+    return looked, _under_known_keys(rows, [
+        each for each in found if each.key not in known_better]), rows
 
 
 # The rows
@@ -96,12 +88,21 @@ def _open(rows: dict) -> dict:
     return {key: row for key, row in rows.items() if row["resolved_at"] is None}
 
 
+def _under_known_keys(rows: dict, found: list) -> list:
+    """The same, each failure under the key by which it was reported: the first job that had this
+    error may have recovered."""
+    taken, is_open = {each.key for each in found}, _open(rows)
+    known = {incidents.without_digits(row["error"]): key for key, row in is_open.items()
+             if row["kind"] == "failing" and row["error"] and key not in taken}
+    return [each._replace(key=known.pop(incidents.without_digits(each.error), each.key))
+            if each.kind == "failing" and each.key not in is_open else each for each in found]
+
+
 def reconcile(rows: dict, found: list, now) -> dict:
     """The rows as they are with the incidents that are found now."""
     # a clock that was ahead has written times from which no reminder would come for long
     rows = {key: {**row, **{name: min(row[name], now) for name in TIMES if row[name]}}
             for key, row in rows.items()}
-    found = _under_known_keys(rows, found)
     for each in found:
         row, details = rows.get(each.key), {name: getattr(each, name) for name in DETAILS}
         if row is None or (row["resolved_at"] and not each.is_over):
@@ -112,21 +113,11 @@ def reconcile(rows: dict, found: list, now) -> dict:
             row.update(details, cleared_at=None)
     seen = {each.key for each in found}
     for key, row in _open(rows).items():
-        if key not in seen and row["cleared_at"] is None:
-            row["cleared_at"] = now
-        elif key not in seen and now - row["cleared_at"] >= SETTLE:
-            row["resolved_at"] = now
+        if key not in seen:
+            row["cleared_at"] = row["cleared_at"] or now
+            if now - row["cleared_at"] >= SETTLE:
+                row["resolved_at"] = now
     return rows
-
-
-def _under_known_keys(rows: dict, found: list) -> list:
-    """The same, each failure under the key by which it was reported: the first job that had this
-    error may have recovered."""
-    taken = {each.key for each in found}
-    known = {incidents.without_digits(row["error"]): key for key, row in _open(rows).items()
-             if row["kind"] == "failing" and row["error"] and key not in taken}
-    return [each if each.kind != "failing" or each.key in _open(rows) else each._replace(
-        key=known.pop(incidents.without_digits(each.error), each.key)) for each in found]
 
 
 def _store(db, before: dict, rows: dict) -> None:
@@ -164,7 +155,7 @@ def _log(ctx, before: dict, rows: dict) -> None:
 def pending(rows: dict, found: list, now, remind) -> list[Notice]:
     """What is to be reported, new incidents first. `remind`: the time between two reminders, or
     None."""
-    there, notices = {each.key: each for each in _under_known_keys(rows, found)}, []
+    there, notices = {each.key: each for each in found}, []
     for key, row in rows.items():
         if state := _state(row, now, remind):
             known = there.get(key) or incidents.Incident(
@@ -196,35 +187,26 @@ def _notify(ctx, rows: dict, notices: list, counts: dict, zone) -> str:
         return ""
     from . import alert_messages
     from .alert_messages import CHANNELS
-    channels = alert_messages.configured(ctx.section("alerts"))
-    if not channels:
-        return ""
-    start, remind = program(ctx.config.path), ctx.section("alerts").remind
-    message = alert_messages.alert(notices, remind, zone, start)
-    errors = {channel: error for channel in channels if (error := _send(ctx, channel, message))}
-    working = [channel for channel in channels if channel not in errors]
+    alerts = ctx.section("alerts")
+    message = alert_messages.alert(notices, alerts.remind, zone, program(ctx.config.path))
+    sent = {channel: _send(ctx, channel, message) for channel in alert_messages.configured(alerts)}
+    errors = {channel: error for channel, error in sent.items() if error}
+    working = [channel for channel in sent if channel not in errors]
     for channel, error in errors.items():
         ctx.log.warning("alert not sent", channel=channel, error=error)
     if working:
-        delivered(ctx, rows, notices)
+        before = {key: dict(row) for key, row in rows.items()}
+        for each in notices:
+            rows[each.incident.key]["notified_at"] = ctx.clock()
+        _store(ctx.db, before, rows)
         counts["sent"] = len(working)
         ctx.log.event("alert sent", channels=working,
                       incidents=[each.incident.key for each in notices])
-    if not errors:
-        return ""
     sentence = "; ".join(f"alerts by {CHANNELS[channel]} do not arrive: {error}"
                          for channel, error in errors.items())
-    if working:
+    if errors and working:
         _send(ctx, working[0], alert_messages.plain("alerts do not arrive", f"{sentence}."))
     return sentence
-
-
-def delivered(ctx, rows: dict, notices: list) -> None:
-    """Record that these were reported."""
-    before = {key: dict(row) for key, row in rows.items()}
-    for each in notices:
-        rows[each.incident.key]["notified_at"] = ctx.clock()
-    _store(ctx.db, before, rows)
 
 
 def _send(ctx, channel: str, alert) -> str:

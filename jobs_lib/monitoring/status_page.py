@@ -1,36 +1,28 @@
 """The status page: one HTML file without a script, fit to be published, from the document of
-`monitoring/overview.py`.
+overview.py. How it looks is in status.html and strip.html; here it gets its values.
 
-It holds nothing from a user, a sender or the host's files: only names of jobs,
-queues and tables, numbers, times and fixed texts. Its style is inline, allowed by its hash, and
-nothing else is loaded.
+It holds nothing from a user, a sender or the host's files: only names of jobs and queues, numbers,
+times and fixed texts. Its style is inline, allowed by its hash, and nothing else is loaded.
 """
 from __future__ import annotations
 
 import base64
 import hashlib
 import os
-from datetime import timedelta
-from html import escape
+from datetime import date, timedelta
 
 from jobs_lib import clock
-from jobs_lib.text import span, took
+from jobs_lib.database import stored
+from jobs_lib.engines.due import in_words
+from jobs_lib.features.notifications.render import render
+from jobs_lib.text import counted, moment, size, span, took
 
-from . import charts, incidents
-from .status_page_parts import (
-    Times,
-    badge,
-    day_name,
-    definitions,
-    host,
-    queues,
-    runs,
-    total,
-)
-
-BY_CRON = ("No shell? In your host's cron page, add a line with the command, written with the "
-           "full paths of your line with run-due. Let it run once, read the mail that cron sends "
-           "you, and remove the line.")
+BAD, NONE, WELL, PART = "\u2715", "\u2013", "\u2713", "\u25d0"
+# {outcome: (style, sign)}
+OUTCOMES = {"ok": ("ok", WELL), "partial": ("early", PART), "interrupted": ("early", PART),
+            "running": ("none", "\u25b8"), "skipped": ("none", NONE)}
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+WINDOWS = {"minute": "this minute", "hour": "in the last hour", "day": "in the last day"}
 PROBLEMS = ("misconfigured", "failing", "late")
 # {how the names of a group's jobs begin: its title}
 GROUPS = {prefix: title for title, prefixes in (
@@ -39,177 +31,223 @@ GROUPS = {prefix: title for title, prefixes in (
     ("Exports, closed accounts, expiry", ("export", "delete", "expire")),
     ("Delete or archive past the retention", ("purge", "archive"))) for prefix in prefixes}
 OTHERS = "Others"
-JOBS = """<section><h2 id="jobs">Jobs</h2>\
-<div class="card table"><table aria-labelledby="jobs"><thead><tr><th scope="col">Job</th>\
-<th scope="col">Last run</th><th scope="col">Next</th><th scope="col">Took</th>\
-<th scope="col" class="days">30 days</th></tr></thead>{rows}</table></div>{key}</section>"""
-HEAD = """\
-<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; \
-style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'">
-<meta name="robots" content="noindex">
-<meta name="referrer" content="no-referrer">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-"""
+KEY = {"ok": "a day, as tall as its runs took long, or as its items were many",
+       "early": "some runs ended early, to continue",
+       "bad": "hangs from the top: the share that failed"}
+PARTS = ("relay", "disk")       # of the page that have more of incidents of these kinds
+# what the guard says names rows by their keys
+HELD = ("So much looks wrong at once that it may be a mistake, so nothing is done to any of it. "
+        "The command shows what would be done. Correct what is wrong, and the job goes on by "
+        "itself; if all of it is meant, run the job once with --yes.")
+# of a strip, in the units of strip.html
+WIDTH, HEIGHT, LEAST = 10, 34, 3.0
 
 
 def page(found: dict, zone, zone_name: str) -> str:
     """The whole page, as HTML."""
-    times = Times(clock.parse(found["generated_at"]), zone)
-    title, made, zone_name = _verdict(found), times.made(), escape(zone_name)
-    parts = {"": _hero(found, title, times), "Queues": queues(found, times),
-             "Jobs": _jobs(found, times), "Host": host(found, times)}
-    note = escape(f". {found['note']}") if found.get("note") else ""
-    links = "".join(f'<a href="#{name.lower()}">{name}</a>' for name, part in parts.items()
-                    if name and part)
-    main = "\n".join(parts.values())
-    return (f'{_head(title)}{charts.PATTERNS}\n<header><div class="pair"><h1>Background jobs</h1>'
-            f'<span class="soft">as of {made} in {zone_name}{note}</span></div>'
-            f'<nav aria-label="Parts of this page">{links}</nav></header>\n'
-            f"<main>\n{main}\n</main>\n<footer>Made {made} ({zone_name}) by jobs.py "
-            f'{escape(found["version"])}. '
-            "If this page should be updated every few minutes and shows an older time, cron has "
-            "stopped.</footer>\n</body>\n</html>\n")
-
-
-def _head(title: str) -> str:
-    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "report.css")
-    with open(path, encoding="utf-8") as file:
-        style = file.read().strip()
+    template, view = source("status.html"), _View(found, zone)
+    style = template.partition("<style>")[2].partition("</style>")[0]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return HEAD.format(hash=digest, title=escape(title + " - background jobs"), style=style)
+    local = view.now.astimezone(zone)
+    values = {
+        "style_hash": digest, "zone": zone_name, "version": found["version"],
+        "note": found.get("note"), "made_iso": f"{view.now:%Y-%m-%dT%H:%M:%SZ}",
+        "made": f"{_day(local)} {local:%H:%M}", **view.verdict(),
+        "has_incidents": bool(found["incidents"]), "has_queues": bool(found["queues"]),
+        "incidents": [view.incident(each) for each in found["incidents"]],
+        "queues": [view.queue(each) for each in sorted(
+            found["queues"], key=lambda queue: not queue["stalled_since"])],
+        "groups": view.groups(), "mail": view.mail(),
+        "key": [{"style": style, "text": text} for style, text in KEY.items()],
+        "disks": [f"{size(disk['free'])} free of {size(disk['total'])} for "
+                  f"{', '.join(disk['holds'])}" for disk in found["disks"]]}
+    return render(template, values, html=True, name="status.html", partial=source)
 
 
-def _verdict(found: dict) -> str:
-    number = len(found["incidents"])
-    if number:
-        return "1 thing needs you" if number == 1 else f"{number} things need you"
-    states = {job["state"] for job in found["jobs"]}
-    if "paused" in states and states <= {"paused", "off"}:
-        return "Every job is paused"
-    return "All is well" if any(job["last"] for job in found["jobs"]) else "Nothing has run yet"
+def source(name: str) -> str:
+    """A template beside this module."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
-def _hero(found: dict, title: str, times: Times) -> str:
-    if found["incidents"]:
-        links = _anchors(found)
-        items = "".join(_incident(incident, links) for incident in found["incidents"])
-        style = "hero bad"
-        body = f'<ul class="incidents">{items}</ul><p class="soft">{escape(BY_CRON)}</p>'
-    else:
-        style = "hero" if any(job["last"] for job in found["jobs"]) else "hero none"
-        body = f'<p class="soft">{_all_well(found, times)}</p>'
-    return (f'<section class="card {style}"><p class="verdict">{escape(title)}</p>{body}</section>')
+def _day(of: date) -> str:
+    return f"{of.day} {MONTHS[of.month - 1]}"
 
 
-def _all_well(found: dict, times: Times) -> str:
-    last = max((job["last"]["started_at"] or "" for job in found["jobs"] if job["last"]),
-               default=None)
-    if last is None:
-        return ("No job has run so far. Cron starts them by its line with run-due; jobs.py crontab "
-                "prints it.")
-    sentences = [f"The last run began {times.at(last)}."]
-    for state, title in (("failing", "Failed the last time, not yet often enough to need you"),
-                         ("paused", "Paused"), ("off", "Switched off")):
-        names = [job["name"] for job in found["jobs"] if job["state"] == state]
-        if names:
-            sentences.append(f"{title}: {escape(', '.join(names))}.")
-    waiting = sum(queue["depth"] for queue in found["queues"])
-    items = "item waits" if waiting == 1 else "items wait"
-    return " ".join([*sentences, f"{waiting:,} {items} in the queues."])
+class _View:
+    """The values of the page's parts."""
+
+    def __init__(self, found: dict, zone) -> None:
+        self.found, self.zone, self.now = found, zone, clock.parse(found["generated_at"])
+
+    def at(self, text: str | None) -> str:
+        """A time as short as it is clear; `unknown` where the database holds none."""
+        time = stored.time(text)
+        return moment(time, self.now, self.zone) if time else stored.UNKNOWN
+
+    # What needs you
+
+    def verdict(self) -> dict:
+        """The headline; and where nothing needs you, how it all is."""
+        jobs, number = self.found["jobs"], len(self.found["incidents"])
+        states = {job["state"] for job in jobs}
+        if number:
+            verb = "needs" if number == 1 else "need"
+            return {"verdict": f"{counted(number, 'thing')} {verb} you", "hero": "hero bad",
+                    "calm": ""}
+        began = max((job["last"]["started_at"] or "" for job in jobs if job["last"]), default=None)
+        if began is None:
+            return {"verdict": "Nothing has run yet", "hero": "hero none",
+                    "calm": "No job has run so far. Cron starts them by its line with run-due; "
+                            "jobs.py crontab prints it."}
+        waiting = sum(queue["depth"] for queue in self.found["queues"])
+        is_paused = "paused" in states and states <= {"paused", "off"}
+        return {"verdict": "Every job is paused" if is_paused else "All is well", "hero": "hero",
+                "calm": f"The last run began {self.at(began)}. In the queues: "
+                        f"{counted(waiting, 'item')}."}
+
+    def incident(self, each: dict) -> dict:
+        """One, with a link to the part of this page with more."""
+        name, kind = each["key"].partition(":")[2], each["kind"]
+        anchor = kind if kind in PARTS else ""
+        for part in ("queue", "job"):
+            if name in {found["name"] for found in self.found[f"{part}s"]}:
+                anchor = f"{part}-{name}"
+        return {"subject": each["subject"], "what": HELD if kind == "guard" else each["what"],
+                # since when a setting is wrong or a disk is full is not known
+                "lasts": each["seconds"] and span(timedelta(seconds=each["seconds"])),
+                "anchor": anchor,
+                "command": each["command"].replace(self.found["program"], "python3 jobs.py")}
+
+    # The queues
+
+    def queue(self, queue: dict) -> dict:
+        """A card: how much waits, and since when, and what became of it."""
+        badge = ("bad", "! stalled") if queue["stalled_since"] else (
+            ("ok", f"{WELL} moving") if queue["depth"] else ("none", f"{WELL} empty"))
+        facts = "nothing is due"
+        if queue["due"]:
+            facts = f"the oldest due {self.at(queue['oldest_due_at'])}"
+        facts += (f"; {queue['done_last_day']:,} done and {queue['failed_last_day']:,} failed in "
+                  "24 hours")
+        if queue["uncertain_last_day"]:
+            facts += f", {queue['uncertain_last_day']:,} lost in flight and tried again"
+        days, title = queue["days"], queue["what"][:1].upper() + queue["what"][1:]
+        most = max((day["done"] + day["failed"] for day in days.values()), default=0)
+        total = {part: sum(day[part] for day in days.values()) for part in ("done", "failed")}
+        bars = {}
+        for name, day in days.items():
+            if number := day["done"] + day["failed"]:
+                bars[name] = _items(day), "ok", number / most, day["failed"] / number
+        return {"name": queue["name"], "what": title, "badges": _badges(badge), "facts": facts,
+                "depth": in_words(queue["depth"]), "due": in_words(queue["due"]),
+                **self.strip(f"{title} in 30 days: {_items(total)}", bars)}
+
+    # The jobs
+
+    def groups(self) -> list[dict]:
+        """The jobs of one purpose together, those with problems first."""
+        groups: dict[str, list] = {title: [] for title in (*GROUPS.values(), OTHERS)}
+        for job in sorted(self.found["jobs"], key=lambda job: job["state"] not in PROBLEMS):
+            groups[GROUPS.get(job["name"].partition("_")[0], OTHERS)].append(self.job(job))
+        return [{"title": title, "jobs": jobs} for title, jobs in groups.items() if jobs]
+
+    def job(self, job: dict) -> dict:
+        """A row of the table."""
+        last, notes, following = job["last"], self.notes(job), "-"
+        if job["state"] == "paused":
+            following = "paused"
+        elif job["next_at"] and job["due_since"]:
+            following = "overdue" if job["overdue"] else "due now"
+        elif job["next_at"]:
+            following = self.at(job["next_at"])
+        days = job["days"]
+        longest = max((_mean(day) for day in days.values()), default=0) or 1
+        total = {part: sum(day[part] for day in days.values()) for part in ("ok", "early", "bad")}
+        bars = {}
+        for name, day in days.items():
+            each, style = took(_mean(day)), "early" if day["early"] else "ok"
+            bars[name] = (f"{_runs(day)}, {each} each, {took(day['longest_ms'])} the longest",
+                          style, _mean(day) / longest, day["bad"] / _number(day))
+        return {"name": job["name"], "words": job["name"].replace("_", "_ ").split(),
+                "when": job["when"], "row": "problem" if notes else "", "notes": notes,
+                "badges": _badges(*_outcome(job)), "next": following,
+                "began": self.at(last["started_at"]) if last else "",
+                "took": took(last and last["duration_ms"]),
+                **self.strip(f"{job['name']} in 30 days: {_runs(total)}", bars)}
+
+    def notes(self, job: dict) -> list[str]:
+        """What is not well with it."""
+        notes = []
+        if job["failures"] > 1:
+            notes.append(f"{job['failures']:,} failed in a row")
+        if job["late_since"]:
+            notes.append(f"due since {self.at(job['late_since'])}")
+        if job["failures"]:
+            notes.append(f"last good run {self.at(job['last_ok_at'])}" if job["last_ok_at"]
+                         else "no good run yet")
+        return notes
+
+    def strip(self, label: str, days: dict) -> dict:
+        """What strip.html draws of 30 days, {day: (text, style, share of the tallest, share that
+        failed)}: a shape or a pattern repeats the meaning of each colour."""
+        marks = []
+        for number, name in enumerate(self.found["days"]):
+            text, style, share, bad = days.get(name, ("nothing", "none", 0, 0))
+            # the root: one long day does not flatten the others
+            tall = max(LEAST, share ** 0.5 * HEIGHT * 0.72) if name in days else 1
+            # the first shows the text where a mouse is over it
+            bars = [("hit", 0, HEIGHT), (style, HEIGHT - tall, tall)]
+            if bad:
+                bars.append(("bad", 0, max(LEAST + 2, bad * HEIGHT)))
+            marks.append({"day": f"{_day(date(*map(int, name.split('-'))))}: {text}", "bars": [
+                {"style": style, "x": WIDTH * number, "y": f"{y:.4g}", "height": f"{height:.4g}"}
+                for style, y, height in bars]})
+        return {"strip": label, "days": marks}
+
+    # The host
+
+    def mail(self) -> list[str]:
+        """What was sent against the limits, and whether sending is paused."""
+        mail = self.found["mail"]
+        lines = [f"{each['sent']:,} of {each['limit']:,} recipients {WINDOWS[each['name']]}"
+                 for each in mail["windows"]]
+        if mail["paused_until"]:
+            lines.insert(0, f"Paused: no mail is sent until {self.at(mail['paused_until'])}.")
+        return lines or ["No limit is set in [mail], so nothing is counted."]
 
 
-def _anchors(found: dict) -> dict[str, str]:
-    """{an incident's kind, or the end of its key: a link to the part of this page with more}."""
-    queued = {queue["name"]: (f"queue-{queue['name']}", "the queue") for queue in found["queues"]}
-    jobs = {job["name"]: (f"job-{job['name']}", "the job") for job in found["jobs"]}
-    parts = {**jobs, **queued, "relay": ("mail", "mail"), "disk": ("disk", "disk space")}
-    return {name: f' <a href="#{escape(anchor)}">See {text}</a>'
-            for name, (anchor, text) in parts.items()}
+def _badges(*badges: tuple[str, str]) -> list[dict]:
+    return [{"style": style, "text": text} for style, text in badges]
 
 
-def _incident(incident: dict, links: dict[str, str]) -> str:
-    do, no_shell = incidents.KINDS[incident["kind"]]
-    lines = f"<p>{escape(do)}</p>" if do else ""
-    if incident["command"]:
-        lines += f'<div><code>{escape(incident["command"])}</code></div>'
-    if no_shell:
-        lines += f'<p class="soft">{escape(no_shell)}</p>'
-    # since when a setting is wrong or a disk is full is not known
-    lasts = (f'<span class="soft">for {span(timedelta(seconds=incident["seconds"]))}</span>'
-             if incident["seconds"] else "")
-    link = links.get(incident["key"].partition(":")[2]) or links.get(incident["kind"], "")
-    return f'<li><strong>{escape(incident["subject"])}</strong>{lasts}{link}{lines}</li>'
+def _outcome(job: dict) -> list[tuple[str, str]]:
+    """A job's last outcome as a sign and a word, or what keeps it from running."""
+    state = job["state"]
+    if state in ("misconfigured", "off", "paused"):
+        style, sign = ("bad", BAD) if state == "misconfigured" else ("none", NONE)
+        return [(style, f"{sign} {state}")]
+    if job["last"] is None:
+        return [("none", f"{NONE} no run yet")]
+    status = job["last"]["status"]
+    style, sign = OUTCOMES.get(status, ("bad", BAD))
+    return [(style, f"{sign} {status}"), *([("bad", "! late")] if job["late_since"] else [])]
 
 
-def _jobs(found: dict, times: Times) -> str:
-    groups: dict[str, list] = {title: [] for title in (*GROUPS.values(), OTHERS)}
-    for job in found["jobs"]:
-        groups[GROUPS.get(job["name"].partition("_")[0], OTHERS)].append(job)
-    rows = "".join(_group(title, jobs, found["days"], times)
-                   for title, jobs in groups.items() if jobs)
-    return JOBS.format(rows=rows, key=definitions(
-        ("ok", "a day, as tall as its runs took long"), ("early", "some ended early, to continue"),
-        ("bad", "hangs from the top: the share of runs that failed")))
+def _number(day: dict) -> int:
+    return day["ok"] + day["early"] + day["bad"]
 
 
-def _group(title: str, jobs: list, days: list[str], times: Times) -> str:
-    """The jobs of one purpose, those with problems first."""
-    jobs = sorted(jobs, key=lambda job: job["state"] not in PROBLEMS)
-    rows = "".join(_job(job, days, times) for job in jobs)
-    return (f'<tbody><tr class="group"><th scope="rowgroup" colspan="5">{escape(title)}</th></tr>'
-            f"{rows}</tbody>")
+def _mean(day: dict) -> int:
+    return day["took_ms"] // _number(day)
 
 
-def _job(job: dict, days: list[str], times: Times) -> str:
-    last, notes = job["last"], _notes(job, times)
-    began = f' <span class="moment">{times.at(last["started_at"])}</span>' if last else ""
-    note = "".join(f"<small>{escape(text)}</small>" for text in notes)
-    following = times.at(job["next_at"]) if job["next_at"] else "-"
-    if job["state"] == "paused":
-        following = "paused"
-    elif job["due_since"] and job["next_at"]:
-        following = "overdue" if job["overdue"] else "due now"
-    style, name = ' class="problem"' if notes else "", escape(job["name"]).replace("_", "_<wbr>")
-    return (f'<tr{style} id="job-{escape(job["name"])}"><th scope="row">{name}'
-            f'<small>{escape(job["when"])}</small></th>'
-            f'<td class="last">{badge(job)}{began}{note}</td><td class="next">{following}</td>'
-            f'<td class="took">{took(last and last["duration_ms"])}</td>'
-            f'<td class="days">{_strip(job, days)}</td></tr>')
+def _runs(day: dict) -> str:
+    """A day's runs as `288 runs, 2 failed`."""
+    early = f", {day['early']:,} ended early" if day["early"] else ""
+    return f"{counted(_number(day), 'run')}{early}, {day['bad'] or 'none'} failed"
 
 
-def _notes(job: dict, times: Times) -> list[str]:
-    notes = []
-    if job["failures"] > 1:
-        notes.append(f"{job['failures']:,} failed in a row")
-    if job["late_since"]:
-        notes.append(f"due since {times.at(job['late_since'])}")
-    if job["failures"]:
-        notes.append(f"last good run {times.at(job['last_ok_at'])}" if job["last_ok_at"]
-                     else "no good run yet")
-    return notes
-
-
-def _strip(job: dict, days: list[str]) -> str:
-    longest = max((day["mean_ms"] for day in job["days"].values()), default=0) or 1
-    marks = [_mark(name, job["days"].get(name), longest) for name in days]
-    whole = runs(total(job["days"].values()))
-    return charts.strip(marks, f"{job['name']} in 30 days: {whole}")
-
-
-def _mark(name: str, day: dict | None, longest: int) -> tuple | None:
-    """What charts.strip needs of one day. `longest`: milliseconds, of the day with the tallest."""
-    if day is None:
-        return None
-    number = day["ok"] + day["early"] + day["bad"]
-    label = (f"{day_name(name)}: {runs(day)}, {took(day['mean_ms'])} each, "
-             f"{took(day['longest_ms'])} the longest")
-    return label, day["mean_ms"] / longest, day["bad"] / number, bool(day["early"])
+def _items(day: dict) -> str:
+    return f"{day['done']:,} done, {day['failed']:,} failed"

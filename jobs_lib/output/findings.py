@@ -1,8 +1,11 @@
-"""Findings: what was found, why it matters and how to fix it, each a sentence; and how `doctor` and
-`config check` print them."""
+"""Findings: what was found, why it matters and how to fix it, each a sentence; and how `doctor`,
+`config check` and `status` print them."""
 from __future__ import annotations
 
+from datetime import timedelta
+
 from jobs_lib.records import namedtuple
+from jobs_lib.text import span
 
 from .console import WIDEST, columns
 from .layout import wrapped
@@ -40,6 +43,13 @@ def warning(what: str, why: str, fix: str) -> Finding:
 def problem(what: str, why: str, fix: str) -> Finding:
     """Something does not work, or is open to others."""
     return Finding("problem", "", what, why, fix)
+
+
+def of_incident(each: dict) -> Finding:
+    """Of monitoring/overview.py."""
+    lasts = f" (for {span(timedelta(seconds=each['seconds']))})" if each["seconds"] else ""
+    error = f" Last error: {each['error']}" if each["error"] else ""
+    return problem(each["subject"] + lasts, each["what"] + error, run("", each["command"]))
 
 
 def run(words: str, *commands: str) -> str:

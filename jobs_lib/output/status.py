@@ -8,6 +8,7 @@ from jobs_lib.database import stored
 from jobs_lib.engines.due import in_words
 from jobs_lib.text import counted, size, span
 
+from .findings import in_full, of_incident
 from .layout import cut, one_line, wrapped
 from .listing import COLOURS
 from .screen import INDENT, Screen
@@ -31,19 +32,7 @@ def _incidents(found: dict, screen: Screen) -> list[str]:
     number = len(incidents)
     lines = [paint("bold", "1 thing needs you." if number == 1 else f"{number} things need you.")]
     for each in incidents:
-        lines += ["", *_incident(each, screen)]
-    return lines
-
-
-def _incident(each: dict, screen: Screen) -> list[str]:
-    """What is wrong, since when, and the command to run next."""
-    lasts = f" (for {span(timedelta(seconds=each['seconds']))})" if each["seconds"] else ""
-    head = wrapped(each["subject"] + lasts, screen.width, "! ", "  ")
-    lines = [*(screen.paint("red", line) for line in head), *screen.below(each["what"])]
-    if each["error"]:
-        lines.append(_cut_below(each["error"], screen))
-    if each["command"]:
-        lines.append(f"{INDENT}-> {each['command']}")
+        lines += ["", *in_full(of_incident(each), paint)]
     return lines
 
 

@@ -87,7 +87,8 @@ def check(bench) -> list[str]:
 # One alert for each incident
 
 def test_three_failures_in_a_row_are_reported_once(bench):        # R60
-    fails(bench, "retry_forwards", times=2)
+    for minutes, status in ((10, "timeout"), (5, "vanished")):
+        ended(bench, "retry_forwards", status, ago=timedelta(minutes=minutes))
     assert check(bench) == []
     ended(bench, "retry_forwards", ago=timedelta(0))
     assert check(bench) == [f"new {FAILS}"]
@@ -159,7 +160,7 @@ def test_a_full_disk_explains_the_jobs_that_could_not_write(bench):
     setup(bench, alerts={"disk_free": "10000GB"})
     fails(bench, "retry_forwards", error="OSError: [Errno 28] No space left on device (spool.py "
           "line 9)")
-    assert check(bench) == ["new disk:[core]"]
+    assert check(bench) == ["new disk:state"]
 
 
 def test_a_paused_relay_explains_the_jobs_and_queues_behind_it(bench):
@@ -272,14 +273,6 @@ def test_a_job_that_is_switched_off_or_paused_is_not_late(bench, options, state)
     bench.table("job_state", [{"job": "purge_sessions", "due_after": bench.ago(days=9), **state}])
     ended(bench, "purge_sessions", "ok", ago=timedelta(days=4))
     assert check(bench) == []
-
-
-def test_a_job_that_is_killed_repeatedly_is_reported(bench):
-    for hour in (9, 6, 3):
-        ended(bench, "retry_forwards", "vanished", ago=timedelta(hours=hour))
-        ended(bench, "retry_forwards", "ok", ago=timedelta(hours=hour - 1))
-    bench.run(JOB)
-    assert bench.outbox[0].subject == "[jobs] retry_forwards was killed 3 times within a day"
 
 
 def test_what_the_guard_holds_back_is_reported_at_once(bench):                              # R80
@@ -419,7 +412,7 @@ def test_an_alert_says_what_since_when_the_error_and_what_to_run(bench):        
     mail, = bench.outbox
     text = mail.text
     assert all(len(line) < 79 for line in text.splitlines() if "run next" not in line)
-    assert "since       2026-11-24 14:15:05 UTC" in text
+    assert "since       14:15 UTC on 24 Nov" in text
     assert "last error  550 <j***@home.example> is full" in text
     command = f"python3 jobs.py --config {bench.folder}/config.ini history retry_forwards"
     assert f"  run next    {command}" in text

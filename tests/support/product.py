@@ -46,7 +46,7 @@ INSIDE = {
     "hostnames": "",
     "folders": "",
     "job": "declare tables_of",
-    "monitoring.incidents": "", "monitoring.overview": "", "monitoring.publish": "",
+    "monitoring.incidents": "", "monitoring.overview": "",
     "output.console": "Console",
     "ports.deadline": "tls_context",
     "ports.dns": "Answer FOUND NODATA NXDOMAIN UNKNOWN",
