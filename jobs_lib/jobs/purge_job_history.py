@@ -3,11 +3,10 @@
 What was tried with each forward, notice, delivery, domain and export, which `jobs.py queue forwards
 16` shows, is deleted after 30 days.
 
-A row that says `running` stays: the sweep of dead runs needs it. For each job the last ten runs,
-the last ten good ones and the last ten slots stay too, however old they are, and of the runs that
-continued the last slot the last one and those that failed. The row of a slot keeps it from being
-run twice: a job of each New Year must not run again in spring, not even by a clock that is set
-back. The good runs show how long the job usually takes, the last ones how it is doing.
+A row that says `running` stays: the sweep of dead runs needs it. For each job the last ten runs and
+the last ten slots stay too, however old they are, and the last ten that continued the last slot:
+the row of a slot keeps it from being run twice, so that a job of each New Year does not run again
+in spring, not even by a clock that is set back.
 
 Killed or run twice: each batch is one commit, and the next run finds what is left by its age.
 """
@@ -17,39 +16,33 @@ from jobs_lib import clock
 from jobs_lib.config.option_types import span
 from jobs_lib.engines.purge import Purge, Rule, keep, purge, run
 
-KEPT = 10               # of each job; as many good runs as history.usual_seconds() looks at
+KEPT = 10               # of each job
 
 # What is needed of a job. Each is read from the end of an index, however long the history is. By
-# the last two, slots.reconcile() sees whether the last slot is done: how it ended at last, and how
-# often it failed.
+# the last one, slots.reconcile() sees whether the last slot is done.
 NEEDED = (
-    "slot IS NOT NULL ORDER BY slot DESC LIMIT :kept",
-    "status <> 'skipped' ORDER BY id DESC LIMIT :kept",
-    "status = 'ok' ORDER BY id DESC LIMIT :kept",
-    "id > :slot AND trigger_type = 'continue' AND status <> 'skipped' ORDER BY id DESC LIMIT 1",
-    "id > :slot AND trigger_type = 'continue' AND status = 'failed' ORDER BY id DESC LIMIT :kept",
+    "slot IS NOT NULL ORDER BY slot",
+    "status <> 'skipped' ORDER BY id",
+    "id > :slot AND trigger_type = 'continue' AND status <> 'skipped' ORDER BY id",
 )
 
 
 def _not_needed(ctx, keep) -> tuple[str, dict]:
     """The condition. What is needed when the run begins is looked up once: a newer run only makes
     it less."""
-    # NOT IN an empty list is never true
-    needed, before = {0}, clock.text(ctx.now - keep)
+    needed, before = {0}, clock.text(ctx.now - keep)     # NOT IN an empty list is never true
     job = ""
     while (job := ctx.db.value("SELECT MIN(job) AS job FROM {job_runs} WHERE job > :job",
                                job=job)) is not None:
-        needed |= {row["id"] for row in _needed(ctx.db, job) if row["started_at"] < before}
+        slot = 0
+        for which in NEEDED:
+            rows = ctx.db.query(
+                "SELECT id, started_at FROM {job_runs} WHERE job = :job "
+                f"AND {which} DESC LIMIT :kept", job=job, kept=KEPT, slot=slot)
+            needed |= {row["id"] for row in rows if row["started_at"] < before}
+            slot = slot or (rows[0]["id"] if rows else 0)
     return ("{job_runs}.status <> 'running' AND {job_runs}.id NOT IN (:needed)",
             {"needed": sorted(needed)})
-
-
-def _needed(db, job: str) -> list[dict]:
-    rows: list[dict] = []
-    for which in NEEDED:
-        rows += db.query(f"SELECT id, started_at FROM {{job_runs}} WHERE job = :job AND {which}",
-                         job=job, kept=KEPT, slot=rows[0]["id"] if rows else 0)
-    return rows
 
 
 ATTEMPTS = Purge("attempts", (Rule("began_at", option="keep_attempts"),))

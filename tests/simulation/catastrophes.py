@@ -92,9 +92,6 @@ class AllDeleted(Catastrophe):
         self.simulation.world.open()
         self.simulation.world.db.execute("UPDATE {users} SET status = 'active', deleted_at = NULL "
                                          "WHERE id IN (:these)", these=self.users)
-        # as docs/deletion.md has it: the days that were added up without them
-        self.simulation.command(self.simulation.hosts[0], "rollup_usage", "--set",
-                                f"from={self.simulation.world.text(days=60)[:10]}")
 
 
 class CutConfig(Catastrophe):

@@ -19,14 +19,14 @@ AHEAD = timedelta(days=1)           # a deletion further ahead was written by a 
 UNSENT = timedelta(days=28)         # after the deletion, it is erased although no notice was sent
 
 Account = namedtuple("Account", "id name email created_at deleted_at is_timed ref deletion "
-                     "is_closed erase_at next_at", defaults=(False, None, None))
+                     "is_closed erase_at", defaults=(False, None))
 Account.__doc__ = """A user whose status is `deleted`.
 
 deleted_at   as the next run sees it; None where it is no time: the account is left alone
 is_timed     whether that is stored in its row
 deletion     the row of account_deletions that is not complete, or None
 is_closed    whether that was done for this deletion
-erase_at     when it may be erased, next_at when its next step is due; None: it is left alone
+erase_at     when it may be erased; None: it is left alone
 """
 
 
@@ -74,8 +74,7 @@ def _account(ctx, row: dict, ref: str, deletion):
     if not (is_closed and ctx.db.row("SELECT id FROM {notifications} WHERE dedupe_key = :key "
                                      "AND status = 'sent'", key=notice_key(account))):
         day = max(day, clock.plus(begun, UNSENT))
-    return account._replace(is_closed=is_closed, erase_at=day,
-                            next_at=day if is_closed else ctx.now)
+    return account._replace(is_closed=is_closed, erase_at=day)
 
 
 def find(ctx) -> tuple[list, list]:

@@ -163,14 +163,15 @@ class Deletions(Items):
     def judge(self, found: list[dict]):
         """What comes next, and when."""
         for row in found:
-            account, why = row["account"], ""
-            if account.next_at is None:
+            state, why, next_at = "closed", "", row["account"].erase_at
+            if next_at is None:
+                state = "invalid"
                 why = "deleted_at is no time: correct it in `users`"
-            elif not account.is_closed:
-                why = "it is closed first"
-            state = "due" if account.next_at and account.next_at <= self.now else "closed"
-            yield {"state": state if account.next_at else "invalid", "next_at": account.next_at,
-                   "why": why}
+            elif not row["account"].is_closed:
+                why, next_at = "it is closed first", self.now
+            if next_at and next_at <= self.now:
+                state = "due"
+            yield {"state": state, "next_at": next_at, "why": why}
 
 
 KINDS: tuple[type[Items], ...] = (Forwards, Notices, Deliveries, Exports, Domains, Deletions)

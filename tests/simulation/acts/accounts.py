@@ -30,11 +30,6 @@ def account_restored(world, chosen) -> str:
         "UPDATE {webhooks} SET active = 1, disabled_at = NULL, disabled_reason = NULL, "
         "failing_since = NULL WHERE user_id = :id AND disabled_reason = :why",
         id=user["id"], why=CLOSED)
-    world.close()
-    for _ in range(5):                  # the days that were added up without it; again if killed
-        if world.simulation.command(world.simulation.hosts[0], "rollup_usage", "--set",
-                                    f"from={world.text(days=60)[:10]}") >= 0:
-            break
     return f"user {user['id']} is restored"
 
 
