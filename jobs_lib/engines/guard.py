@@ -28,14 +28,12 @@ from .due import lacks
 
 DAY = timedelta(days=1)
 NEVER = 10 ** 10                # the retention `off`, in seconds; also what is not known
-STORE = "store"                 # NEVER where rows are archived before they are deleted, else 0
-LEAST_ROWS, SHARE_OF_ROWS = 10, 0.2     # a changed rule may take so many rows, or this share
+STORE = "store"                 # NEVER where rows are archived first, else 0
+LEAST_ROWS, SHARE_OF_ROWS = 10, 0.2     # a changed rule may take so many, or this share
 EXAMPLES = 3
 PATIENCE = 7 * DAY
 
-OWNERS, ROWS = "COUNT(DISTINCT user_id)", "COUNT(*)"
-
-Kind = namedtuple("Kind", "what unit now all least share")
+Kind = namedtuple("Kind", "what now all least share unit", defaults=(0.2, "COUNT(*)"))
 Kind.__doc__ = """What is counted before it is done: `now` out of `all`, both in `unit`, with the
 values of `_values`. Up to `least`, or that `share` of all if it is more, it is no mass change."""
 
@@ -43,39 +41,40 @@ Held = namedtuple("Held", "name what count of since why")
 Held.__doc__ = """What is held back: the kind or the table, and the same in words; how many `of` how
 many; since when; and why, in a sentence."""
 
-
-def announced(options, now, after: timedelta | None):
-    """Of a destination created before this, the removal is announced, `after` so long."""
-    return now - max(after - options.warn_before, 0 * DAY) if after else clock.FIRST
-
-
+OWNERS = "COUNT(DISTINCT user_id)"
 # MIN(...) IS NULL, not NOT EXISTS: that MariaDB may answer by reading the whole of the other table.
 KINDS = {
-    "domains": Kind("owners of verified domains that fail", OWNERS,
-                    "{domains} WHERE status = 'verified' AND failing_since IS NOT NULL",
-                    "{domains} WHERE status = 'verified'", 2, 0.2),
-    "endpoints": Kind("owners of webhooks that fail", OWNERS,
-                      "{webhooks} WHERE active = 1 AND failing_since IS NOT NULL",
-                      "{webhooks} WHERE active = 1", 3, 0.2),
-    "aliases": Kind("aliases past their end", ROWS,
-                    "{aliases} WHERE (active = 1 AND expires_at >= :first AND expires_at < :now) "
-                    "OR (active = 0 AND expires_at > :day_ago AND expires_at < :now)",
-                    "{aliases} WHERE active = 1", 5, 0.2),
-    "accounts": Kind("accounts marked as deleted", ROWS,
-                     "{users} WHERE status = 'deleted'", "{users} WHERE 1 = 1", 5, 0.1),
-    "destinations": Kind("destinations that were never verified", ROWS,
-                         "{destinations} WHERE verified_at IS NULL AND created_at >= :first "
-                         "AND created_at < :announced AND (SELECT MIN(alias_id) FROM "
-                         "{alias_destinations} WHERE {alias_destinations}.destination_id = "
-                         "{destinations}.id) IS NULL", "{destinations} WHERE 1 = 1", 5, 0.2),
-    "header_snapshots": Kind("header snapshots without a log row", ROWS,
-                             "{header_snapshots} WHERE (SELECT MIN(id) FROM {message_logs} WHERE "
-                             "{message_logs}.id = {header_snapshots}.message_log_id) IS NULL",
-                             "{header_snapshots} WHERE 1 = 1", 10, 0.2),
-    "log_retentions": Kind("users with a log retention of their own", ROWS,
-                           # each number is: a range of the index, IS NOT NULL would be all of it
-                           "{users} WHERE log_retention_days < 1000000000", "{users} WHERE 1 = 1",
-                           3, 0.2),
+    "domains": Kind(
+        "owners of verified domains that fail",
+        "{domains} WHERE status = 'verified' AND failing_since IS NOT NULL",
+        "{domains} WHERE status = 'verified'", 2, unit=OWNERS),
+    "endpoints": Kind(
+        "owners of webhooks that fail",
+        "{webhooks} WHERE active = 1 AND failing_since IS NOT NULL",
+        "{webhooks} WHERE active = 1", 3, unit=OWNERS),
+    "aliases": Kind(
+        "aliases past their end",
+        "{aliases} WHERE (active = 1 AND expires_at >= :first AND expires_at < :now) "
+        "OR (active = 0 AND expires_at > :day_ago AND expires_at < :now)",
+        "{aliases} WHERE active = 1", 5),
+    "accounts": Kind(
+        "accounts marked as deleted",
+        "{users} WHERE status = 'deleted'", "{users} WHERE 1 = 1", 5, 0.1),
+    "destinations": Kind(
+        "destinations that were never verified",
+        "{destinations} WHERE verified_at IS NULL AND created_at >= :first "
+        "AND created_at < :announced AND (SELECT MIN(alias_id) FROM {alias_destinations} "
+        "WHERE {alias_destinations}.destination_id = {destinations}.id) IS NULL",
+        "{destinations} WHERE 1 = 1", 5),
+    "header_snapshots": Kind(
+        "header snapshots without a log row",
+        "{header_snapshots} WHERE (SELECT MIN(id) FROM {message_logs} "
+        "WHERE {message_logs}.id = {header_snapshots}.message_log_id) IS NULL",
+        "{header_snapshots} WHERE 1 = 1", 10),
+    "log_retentions": Kind(
+        "users with a log retention of their own",
+        # each number is: a range of the index, IS NOT NULL would be all of it
+        "{users} WHERE log_retention_days < 1000000000", "{users} WHERE 1 = 1", 3),
 }
 REMEMBERED = "log_retentions"   # the kind of which only what came since the last run is counted
 URGENT = "accounts"             # the kind that waits no longer than PATIENCE: then the run fails
@@ -88,14 +87,20 @@ def _kind(name: str, queue=None) -> Kind:
     if name != QUEUED:
         return KINDS[name]
     waiting = f"{{{queue.table}}} WHERE status = '{queue.waits}'"
-    return Kind("waiting items whose owner, alias or webhook is missing", ROWS,
-                f"{waiting} AND ({lacks(queue)})", waiting, 5, 0.2)
+    return Kind("waiting items whose owner, alias or webhook is missing",
+                f"{waiting} AND ({lacks(queue)})", waiting, 5)
 
 
 def _values(options, now) -> dict:
     """What the kinds count by, of a job with these options."""
+    after = getattr(options, "remove_after", None)
     return {"first": clock.FIRST, "now": now, "day_ago": now - DAY,
-            "announced": announced(options, now, getattr(options, "remove_after", None))}
+            "announced": announced(options, now, after)}
+
+
+def announced(options, now, after: timedelta | None):
+    """Of a destination created before this, the removal is announced, `after` so long."""
+    return now - max(after - options.warn_before, 0 * DAY) if after else clock.FIRST
 
 
 # Mass change
@@ -108,8 +113,8 @@ def stops(ctx, name: str, queue=None, **values) -> str | None:
     an urgent kind is held back for too long.
     """
     if name not in ctx.judged:
-        ctx.judged[name] = _judge(ctx, name, _kind(name, queue),
-                                  {**_values(ctx.options, ctx.now), **values})
+        values = {**_values(ctx.options, ctx.now), **values}
+        ctx.judged[name] = _judge(ctx, name, _kind(name, queue), values)
     return ctx.judged[name]
 
 
@@ -118,13 +123,13 @@ def _judge(ctx, name: str, kind: Kind, values: dict) -> str | None:
     done = sum(ctx.counts.get(each, 0) for each in ENDED) if name == QUEUED else 0
     count, known, limit, total = _look(ctx.db, kind, values, _confirmed(ctx, name), done)
     if count - known > limit:
-        examples = [row["id"] for row in ctx.db.query(
-            f"SELECT id FROM {kind.now} LIMIT :most", **values, most=EXAMPLES)]
+        some = ctx.db.query(f"SELECT id FROM {kind.now} LIMIT :most", **values, most=EXAMPLES)
+        examples = ", ".join(str(row["id"]) for row in some)
         return _hold(ctx, name, what=kind.what, count=count, of=total, why=(
-            f"{count:,} of {total:,} {kind.what} (such as {', '.join(map(str, examples))}): "
-            f"nothing is done to any of them until at most {limit:,} are left, or `jobs.py "
-            f"{ctx.job.name} --yes` confirms this number"))
-    if not ctx.limit:                                   # with --limit, --yes is for this run alone
+            f"{count:,} of {total:,} {kind.what} (such as {examples}): nothing is done to any of "
+            f"them until at most {limit:,} are left, or `jobs.py {ctx.job.name} --yes` confirms "
+            "this number"))
+    if not ctx.limit:               # with --limit, --yes is for this run alone
         _note(ctx, held={name: None}, confirmed={name: count if name == REMEMBERED else known})
     return None
 
@@ -133,8 +138,8 @@ def _look(db, kind: Kind, values: dict, known: int, done: int = 0) -> tuple[int,
     """(how many there are, how many of these are confirmed, up to how many more are no mass change,
     of how many). `known`: so many were confirmed; `done`: so many more there were at first."""
     count, total = db.value(f"SELECT {kind.unit} FROM {kind.now}", **values), 0
-    known = min(count, known)                           # forgotten as the number falls
-    if count - known > kind.least:                      # few are none, whatever the total
+    known = min(count, known)       # forgotten as the number falls
+    if count - known > kind.least:  # few are none, whatever the total
         total = db.value(f"SELECT {kind.unit} FROM {kind.all}") + done
     return count, known, max(kind.least, int(kind.share * total)), total
 
@@ -144,14 +149,16 @@ def end_fallen(db, options_of, queues: dict, now) -> None:
     nothing to do does not ask. `options_of(job)`: its options; queues: {job: its Queue}."""
     for row in db.query("SELECT job, last_options FROM {job_state}"):
         job, memory = row["job"], stored.document(row["last_options"])
-        for name in {*_part(memory, "held"), *_part(memory, "confirmed")}:
+        confirmed = _part(memory, "confirmed")
+        for name in {*_part(memory, "held"), *confirmed}:
             if name in KINDS or (name == QUEUED and job in queues):     # else of `kept`
                 count, known, limit, _ = _look(
                     db, _kind(name, queues.get(job)), _values(options_of(job), now),
-                    _part(memory, "confirmed").get(name, 0))
-                memory = remember(db, job, memory, now,
-                                   held={name: None} if count - known <= limit else {},
-                                   confirmed={} if name == REMEMBERED else {name: known})
+                    confirmed.get(name, 0))
+                memory = remember(
+                    db, job, memory, now,
+                    held={name: None} if count - known <= limit else {},
+                    confirmed={} if name == REMEMBERED else {name: known})
 
 
 # Changed rules
@@ -204,8 +211,9 @@ def _text(name: str, seconds: int | None) -> str:
 def _part(memory: dict, name: str) -> dict:
     """A part of what is remembered, without what cannot be read."""
     part, kind = memory.get(name), dict if name == "held" else int
-    return ({key: each for key, each in part.items() if isinstance(each, kind)}
-            if isinstance(part, dict) else {})
+    if not isinstance(part, dict):
+        return {}
+    return {key: each for key, each in part.items() if isinstance(each, kind)}
 
 
 def _confirmed(ctx, name: str) -> int:
@@ -221,8 +229,8 @@ def _note(ctx, **changes: dict) -> None:
 
 def remember(db, job: str, memory: dict, now, **changes: dict) -> dict:
     """The memory with these names of these parts changed; what is None, or confirmed of nothing, is
-    forgotten. Stored if it is another. What a dry run has
-    held back and is `confirmed`, the next run does."""
+    forgotten. Stored if it is another. What a dry run has held back and is `confirmed`, the next
+    run does."""
     new = {}
     for part in ("options", "confirmed", "held"):
         merged = {**_part(memory, part), **changes.get(part, {})}
@@ -256,7 +264,8 @@ def _hold(ctx, name: str, **found) -> str:
 
 def reported(last_options, now) -> list[Held]:
     """What is held back by that column of a row of `job_state`."""
+    held = _part(stored.document(last_options), "held")
     return [Held(name, str(each.get("what")), stored.number(each.get("count")),
                  stored.number(each.get("of")), stored.time(each.get("since")) or now,
                  str(each.get("why")))
-            for name, each in _part(stored.document(last_options), "held").items()]
+            for name, each in held.items()]
