@@ -196,7 +196,7 @@ def test_two_hosts_at_once_do_what_one_does(judged, job, number):       # R12 R2
 
 
 @of(KILLED)
-def test_killed_before_each_change_the_next_runs_do_the_rest(judged, job):      # R2 R58
+def test_killed_before_each_change_the_next_runs_do_the_rest(judged, job):      # R2 R57 R58
     bench, right = judged
     number = 1
     while killed(bench, job, number):

@@ -6,8 +6,6 @@ import gzip
 import hashlib
 import json
 import os
-import signal
-from datetime import timedelta
 
 import pytest
 
@@ -16,8 +14,6 @@ from tests.support import databases
 from tests.support.archives import check_none_is_lost, lines, named
 from tests.support.bench import Bench
 from tests.support.product import FolderStore, clock
-from tests.support.repeats import REPEATS
-from tests.support.shell import Shell, at_sql
 
 JOB = "archive_audit_logs"
 STORE = {"store": "archives"}
@@ -247,47 +243,3 @@ def test_rows_go_to_a_server_and_are_read_back_from_it(disk):
         disk.db.execute("UPDATE {audit_archives} SET created_at = :then", then=disk.ago(days=3000))
         assert disk.run(JOB)["expired"] == 1
         assert server.names() == []
-
-
-# Killed
-
-# Between its changes of the database, before each of which tests/every_job/test_cut_short.py kills.
-YOUNG, FILES = 7, "jobs_lib.ports.storage.store:FolderStore"
-POINTS = {
-    "before it is written": f"{FILES}.put:before:1",
-    "before it is read back": f"{FILES}.read:before:1",
-    "before its rows are all deleted": at_sql("DELETE FROM {audit_logs}", 2),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("point", POINTS)
-def test_killed_at_any_point_no_row_is_lost_or_doubled(tmp_path, point):   # R57, proven by kill
-    service = Shell(tmp_path, f"sqlite:///{tmp_path}/jobs.db", archive=STORE)
-    service.knows_rules(JOB)
-    for _ in REPEATS:
-        before = fill(service)
-        service.run(JOB, code=-signal.SIGKILL, kill=POINTS[point])
-        check_none_is_lost(service.db, tmp_path / "archives", before)
-        assert service.job(JOB)["status"] == "ok"
-        check_none_is_lost(service.db, tmp_path / "archives", before)
-        assert service.db.value("SELECT COUNT(*) FROM {audit_logs}") == YOUNG
-        assert set(service.statuses("audit_archives")) == {"purged"}
-        names = {row["location"].rpartition("/")[2]
-                 for row in service.db.query("SELECT location FROM {audit_archives}")}
-        assert {path.name for path in (tmp_path / "archives").iterdir()} == {*names, ".htaccess"}
-    service.close()
-
-
-def fill(service) -> list[dict]:
-    """Old rows, critical ones among them, and young ones. All of the rows."""
-    for table in ("audit_logs", "audit_archives"):
-        service.db.execute(f"DELETE FROM {{{table}}}")
-    for path in (service.folder / "archives").glob("audit-*"):
-        path.unlink()
-    now = clock.now()
-    databases.bulk(service.db, "audit_logs", ["event", "severity", "created_at"], [
-        *(("login", ("info", "warning", "critical")[number % 3],
-           now - timedelta(days=3000, seconds=number % 60)) for number in range(1500)),
-        *[("login", "info", now)] * YOUNG])
-    return service.db.query("SELECT * FROM {audit_logs} ORDER BY id")

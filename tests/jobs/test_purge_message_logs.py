@@ -126,16 +126,6 @@ def test_a_user_may_choose_a_shorter_time_but_not_below_three_days(bench, days, 
     assert totals(bench.db) == before
 
 
-def test_what_users_chose_goes_last_and_a_dry_run_counts_it(bench):
-    owner(bench, 2, 5)
-    bench.table("message_logs", [log(1, bench.ago(days=91)), log(2, bench.ago(days=8), user_id=2),
-                                 log(3, bench.ago(days=1), user_id=2)])
-    assert bench.run(JOB, dry_run=True) == {"deleted": 2}
-    for left in ([2, 3], [3]):
-        assert bench.run(JOB, limit=1) == {"deleted": 1}
-        assert bench.ids("message_logs") == left
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("comes, goes", [
     ("INSERT INTO {message_stats}", None), ("DELETE FROM {header_snapshots}", None),

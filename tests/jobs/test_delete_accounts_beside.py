@@ -1,9 +1,8 @@
-"""Killed as it is written down, and beside all other jobs and the app, an account goes with all
-that it has."""
+"""Beside all other jobs and the app an account goes with all that it has. Kills:
+tests/every_job/test_cut_short.py, tests/storm."""
 from __future__ import annotations
 
 import json
-import signal
 import time
 
 import pytest
@@ -22,35 +21,14 @@ LATE = {"message_logs": {"direction": "forward", "status": "spam",
         "notifications": {"kind": "app_own", "to_email": "jane@old.example"},
         "failed_emails": {"envelope_to": "jane@old.example", "raw_path": "jane-late"},
         "export_requests": {}}
-pytestmark = pytest.mark.slow
 
 
-def account(bench):
-    bench.now = clock.now()
-    return everything(bench, "jane", each=2, status="deleted", deleted_at=bench.ago(days=30))
-
-
-def test_killed_once_its_record_is_written(bench):
-    # R2 R56: it is on the disk before the account is gone, so a restored backup can never be
-    # without it. Killed before each change: tests/every_job/test_cut_short.py
-    jane, service = account(bench), Shell(bench.folder)
-    service.run(JOB, code=-signal.SIGKILL,
-                kill="jobs_lib.features.accounts.deletion:note_erased:after")
-    assert bench.ids("users") == [jane.id]
-    assert service.job(JOB)["status"] == "ok"
-    assert (bench.ids("users"), found(bench, "jane")) == ([], [])
-    deletion, = bench.rows("account_deletions")
-    assert json.loads(deletion["counts"]) == {
-        name: number for name, number in jane.rows.items()
-        if name not in ("sessions", "magic_links", "destination_verifications")}
-    assert [row["event"] for row in bench.rows("audit_logs")].count("account.deleted") == 1
-    lines = (bench.folder / "state" / "deletions.jsonl").read_text().splitlines()
-    assert {json.loads(line)["user_id"] for line in lines} == {jane.id}
-
-
+@pytest.mark.slow
 def test_beside_all_other_jobs_while_the_app_goes_on_writing(bench):
     # R12, R22, R56
-    jane, boris = account(bench), everything(bench, "boris", each=2)
+    bench.now = clock.now()
+    jane = everything(bench, "jane", each=2, status="deleted", deleted_at=bench.ago(days=30))
+    boris = everything(bench, "boris", each=2)
     bench.config(core={"app_url": "https://app.example"}, export={"dir": "exports"},
                  mail={"transport": "maildir", "maildir": "out", "domain": "service.example"})
     before = {name: len(bench.rows(name)) for name in STAYS}
