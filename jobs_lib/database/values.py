@@ -1,7 +1,7 @@
 """What other programs left in a row. SQLite keeps any value in any column, and old MySQL bends what
 does not fit.
 
-Each such value is judged once, where it is read: rows in engines/rows.py, times in clock.parse.
+Each such value is judged once, where it is read: rows in engines/due.py, times in clock.parse.
 What cannot be read affects that row alone; any other exception is a mistake of ours.
 """
 from __future__ import annotations

@@ -1,9 +1,15 @@
 """Which rows of a queue are due: the one answer that the run, the dry run, the check whether
-anything is to do, `status`, `queue` and the alerts ask for alike.
+anything is to do, `status`, `queue` and the alerts ask for alike; and which of them hold what they
+may.
 
 A pending row is due when its time has come. A run gives a time to rows that have none or an
 impossible one (queue.py); who only looks sees these by the same rules. Rows of suspended and of
-deleted owners wait, and are due nowhere. Nothing here writes.
+deleted owners wait, and are due nowhere.
+
+The app writes these rows, or somebody by hand, and SQLite stores whatever it is given: text where a
+number belongs, an attempt of -100, a time of year 0. Rows are judged once, where they are read, and
+nowhere after that. A bad one ends as `failed` with the reason, and the others go on. Nothing here
+writes.
 """
 from __future__ import annotations
 
@@ -16,9 +22,11 @@ LONGEST_ASKED = timedelta(days=1)       # another server may ask for such a wait
 CLOCKS_DIFFER = timedelta(hours=1)      # between hosts, at most
 NEVER = "9999-12-31 00:00:00"           # what is later is no time
 COUNTED = 10_000                        # rows that are counted; there may be more
+LONGEST_SCHEDULE = timedelta(days=36_500)       # to be added to a time, at most
+MOST_ATTEMPTS = 1_000_000               # more were never made
+LARGEST = {"id": 2 ** 63, "ref": 2 ** 63, "big": 2 ** 63, "int": 2 ** 31, "flag": 2 ** 7}
+SHORT_TEXTS = ("word", "hash", "label", "path", "address", "name", "line")
 
-# a claim without a run is none. COALESCE: by no index, as most are
-UNCLAIMED = "COALESCE(claim_run, '') = ''"
 # SQL: the run that has a row is at work `:now`, by its own word and the runner's sweep. Never by
 # what was read as its run, since octets that are no text are read as something else.
 IN_HAND = ("claim_run IN (SELECT run_id FROM {job_runs} WHERE status = 'running' "
@@ -75,10 +83,6 @@ class Due:
         found = self._count(most, f" AND NOT ({lacks(self.queue)})")
         return min(found["number"], most), found["since"] and str(found["since"])
 
-    def ids(self, most: int) -> list:
-        """Of some of them."""
-        return [row["id"] for row in self.db.query(self._union(), most=most, **self.values)][:most]
-
     def _count(self, most: int, also: str = "") -> dict:
         return self.db.row(
             # a time that is none, such as 0000-00-00, hides no other
@@ -113,6 +117,58 @@ def is_idle(db, table: str, *statuses: str) -> bool:
     return not db.query(" UNION ALL ".join(
         f"SELECT id FROM (SELECT id FROM {{{table}}} WHERE {has_status(status)} LIMIT 1) "
         f"of_{status}" for status in statuses))
+
+
+def in_words(number: int) -> str:
+    """How many are due: `12,345`, or `10,000+` where no more were counted."""
+    return f"{number:,}+" if number >= COUNTED else f"{number:,}"
+
+
+# Rows as they are read
+
+def invalid(db, table: str, rows: list[dict]) -> dict:
+    """{row id: what is wrong with it}. Corrects in the rows what can be: short text that was stored
+    as octets or as a number becomes text, an invalid time becomes NULL where the column may be
+    NULL, and NULL becomes the column's default if it has one, except in `status`. So NULL counts as
+    0 attempts, or as the empty sender."""
+    from jobs_lib.database.schema import tables  # an idle run judges no row
+    columns = {column.name: column for column in tables.table(table).columns}
+    return {row["id"]: reason for row in rows
+            if (reason := _reason(columns, row, bool(db.text_keys)))}
+
+
+def _reason(columns: dict, row: dict, has_text_keys: bool) -> str:
+    """Why a row cannot be worked on, or ""; its values are corrected. A column that is not of the
+    schema is the app's own, of a `SELECT *`."""
+    for column in (columns[name] for name in row if name in columns):
+        name, value, kind = column.name, row[column.name], column.type
+        if has_text_keys and kind in ("id", "ref") and type(value) in (str, bytes):
+            kind = "label"
+        if value is None:
+            if not column.null and (not isinstance(column.default, (int, str))
+                                    or kind == "word"):
+                return f"its {name} is missing"
+            row[name] = None if column.null else column.default
+        elif kind in LARGEST:
+            largest = LARGEST[kind]
+            if type(value) is not int:
+                return f"its {name} is not a whole number"
+            if not (0 <= value <= MOST_ATTEMPTS if name == "attempts"
+                    else -largest <= value < largest):
+                return f"its {name} is out of range"
+        elif kind in ("time", "now"):
+            try:
+                clock.parse(value) + LONGEST_SCHEDULE
+            except (ValueError, TypeError, OverflowError):
+                if not column.null:
+                    return f"its {name} is not a valid time"
+                row[name] = None        # a schedule that is none: it is due now
+        elif kind in SHORT_TEXTS:
+            try:
+                row[name] = value.decode() if isinstance(value, bytes) else str(value)
+            except UnicodeDecodeError:
+                return f"its {name} is not text"
+    return ""
 
 
 # SQL
@@ -173,8 +229,3 @@ def impossible_time(queue: Queue) -> str:
     tried = (" AND (attempts > 0 OR last_attempt_at IS NOT NULL OR next_attempt_at > :never)"
              if queue.dated else "")
     return f"next_attempt_at > :horizon{tried}"
-
-
-def in_words(number: int) -> str:
-    """How many are due: `12,345`, or `10,000+` where no more were counted."""
-    return f"{number:,}+" if number >= COUNTED else f"{number:,}"

@@ -13,8 +13,8 @@ from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.database.values import chunked, keys_in, one_line, words
 
-from . import attempts, rows
-from .due import Due, Queue, due, has_status, stopped, unneeded
+from . import attempts
+from .due import Due, Queue, due, has_status, invalid, stopped, unneeded
 
 CANCELLED_BY = "cancelled: "
 STOPPED = "its owner is suspended or deleted"
@@ -155,9 +155,9 @@ class Items:
 
     def judge(self, found: list[dict]):
         """What `describe` says of each row by its state, in the same order.
-        Their values are corrected (rows.invalid)."""
+        Their values are corrected (`invalid` in due.py)."""
         queue = self.queue
-        wrong = rows.invalid(self.db, queue.table, found)
+        wrong = invalid(self.db, queue.table, found)
         for row in found:
             id, state = row["id"], one_line(row["status"])
             next_at, why = None, ""
@@ -229,7 +229,7 @@ def _in_pages(items: Items, pages, why_not, change) -> tuple[list, dict]:
 
 
 def _why_not_put_back(items: Items, failed_only: bool, found: list[dict]) -> dict:
-    refused = rows.invalid(items.db, items.queue.table, found)
+    refused = invalid(items.db, items.queue.table, found)
     for row in found:
         status, why = row["status"], ""
         if status != "failed" and (failed_only or status != items.queue.done):

@@ -24,8 +24,7 @@ from jobs_lib.errors import Busy, DatabaseError, Duplicate, JobsError, Lost, Mis
 
 from . import attempts, guard
 from .attempts import POSTPONED, REFUSED, RETRY, SENT, UNCERTAIN, UNUSABLE
-from .due import IN_HAND, Due, Queue, due, has_status, lacks, pending, stopped, unneeded
-from .rows import invalid
+from .due import IN_HAND, Due, Queue, due, has_status, invalid, lacks, pending, stopped, unneeded
 
 SURE, AGAIN, REPEATED = 0, 1, 2         # the column `uncertain`: to be repeated, was repeated
 SOON = timedelta(minutes=5)             # after its loss was found, an uncertain row is repeated

@@ -11,8 +11,8 @@ from jobs_lib import clock
 from jobs_lib.database.values import INVALID
 from jobs_lib.engines import attempts, guard
 from jobs_lib.engines.attempts import POSTPONED, UNCERTAIN
+from jobs_lib.engines.due import invalid
 from jobs_lib.engines.queue import EVERY_ONE, Work, work_if_due
-from jobs_lib.engines.rows import invalid
 from jobs_lib.engines.turns import Ring
 from jobs_lib.errors import JobsError
 from jobs_lib.features.notifications import notices, render
@@ -39,7 +39,7 @@ def preview(ctx) -> dict:
     work, named = Looks(ctx, DOMAINS), _named(ctx)
     number = ctx.within_limit(len(named) or work.due.backlog(EVERY_ONE)[0])
     if number:
-        rows = work.read(named or work.due.ids(SHOWN)).values()
+        rows = work.read(named or [turn.id for turn in Ring(work).take(SHOWN)]).values()
         ctx.show(f"look at the records of {counted(number, 'domain')}",
                  list(rows)[:min(number, SHOWN)])
     guard.stops(ctx, "domains")

@@ -20,7 +20,6 @@ from functools import partial
 from jobs_lib import clock, masking, text
 from jobs_lib.config.separate_folders import misplaced
 from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT
-from jobs_lib.engines.due import UNCLAIMED
 from jobs_lib.engines.queue import Work, until_stored
 from jobs_lib.engines.turns import Ring
 from jobs_lib.errors import Busy, JobsError, Lost
@@ -220,7 +219,7 @@ class Requests(Work):
             self._refuse(user, row, why)
             return REFUSED
         if self.db.value("SELECT COUNT(*) FROM {export_requests} WHERE user_id = :user "
-                         f"AND status = 'running' AND NOT {UNCLAIMED}", user=row["user_id"]):
+                         "AND status = 'running' AND claim_run > ''", user=row["user_id"]):
             return "later"
         row["file_name"] = files.new_name()
         self.db.execute("UPDATE {export_requests} SET file_name = :name WHERE id = :id "
