@@ -113,13 +113,13 @@ def chosen(session, command: str, args, status: str) -> tuple:
     return items, chunked(ids, AT_ONCE)
 
 
-def report(session, args, done: list, refused: dict, what: str, verb: str, **more) -> int:
+def report(session, args, done: list, refused: dict, what: str, verb: str) -> int:
     """Say what was done (engines/items.py), in words or in the JSON with
-    `verb` and `more`: the exit code, 1 if an id was refused."""
+    `verb`: the exit code, 1 if an id was refused."""
     console, kind = session.console, args.queue[:-1]
     refused = {id: text(why) for id, why in refused.items()}
     if args.json:
-        console.document({"queue": args.queue, verb: done, **more, "refused": [
+        console.document({"queue": args.queue, verb: done, "refused": [
             {"id": id, "reason": why} for id, why in refused.items()]})
     elif args.all:
         console.report(f"{counted(len(done), kind)} {what}")

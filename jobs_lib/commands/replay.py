@@ -1,9 +1,8 @@
 """Put failed items back into their queue, to be sent again.
 
 They have all attempts ahead, as if they had never been tried; one that came in more than 7 days ago
-has one. Name items by their ids, or take --all that has failed but what you have cancelled. They
-are due in lots of 20, the first now, so that new ones have room: mail at half of the limits in
-[mail], webhooks at 100 a minute.
+has one, and all are due now. Name items by their ids, or take --all that has failed but what you
+have cancelled.
 
 Sent items can be sent again too, by their ids: a forward as long as its raw message is still in the
 spool, a webhook under the same id, by which its endpoint recognises it; of a sent notice the text
@@ -11,8 +10,6 @@ is not kept. What waits, has lost its content, belongs to a suspended account, o
 by the next run is refused.
 """
 from __future__ import annotations
-
-from jobs_lib import clock
 
 from . import _items
 
@@ -29,11 +26,7 @@ def run(args, make_session, config_path) -> int:
     session = make_session(config_path)
     items, pages = _items.chosen(session, "replay", args, "failed")
     done, refused = engine.replay(items, pages, args.all)
-    last = clock.text(engine.due_at(items, len(done) - 1)) if done else None
-    what = "back in the queue, due now"
-    if len(done) > engine.AT_FIRST:
-        what = f"back in the queue: {engine.AT_FIRST} due now, the last at {last} UTC"
-    code = _items.report(session, args, done, refused, what, "replayed", last_due_at=last)
+    code = _items.report(session, args, done, refused, "back in the queue, due now", "replayed")
     if done and not args.json:
         for words in (f"{items.queue.job} sends what is due.", *items.holds()):
             session.console.report(words)

@@ -6,7 +6,6 @@ due.py, as a run does.
 """
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import partial
 
 from jobs_lib import clock
@@ -22,7 +21,6 @@ BY_HAND = f"{CANCELLED_BY}by the operator"
 NO_ROW = "there is no such row (it may have been purged)"
 AT_ONCE = 500                   # rows of a page
 READ_AT_ONCE = 5_000            # by one statement
-AT_FIRST = 20                   # of many that are put back, so many are due at once
 
 
 class Items:
@@ -62,10 +60,6 @@ class Items:
     def lost(self, row: dict) -> str:
         """Why a row cannot be sent again, or ""."""
         return "" if row["whole"] else "its content was deleted"
-
-    def pace(self) -> timedelta:
-        """How far apart many rows are due that are sent again, so that new ones have room."""
-        return timedelta(minutes=1) / 100
 
     def named(self, word: str):
         """The id of the row that has this name, or None."""
@@ -192,82 +186,61 @@ class Items:
 # By hand
 
 def replay(items: Items, pages, failed_only: bool) -> tuple[list, dict]:
-    """Put rows back, also sent ones, unless `failed_only`. (The ids of those
-    that were, {id: why it was not})."""
-    return _in_pages(items, pages, partial(_why_not_put_back, items, failed_only), _put_back)
+    """Put rows back as if they had never been tried, also sent ones, unless `failed_only`. (The ids
+    of those that were, {id: why it was not})."""
+    queue = items.queue
+    emptied = (queue.error, queue.code, "claim_run", "last_attempt_at", *items.reset)
+    values = {"attempts": 0, "uncertain": 0, "next_attempt_at": items.now, "finished_at": None,
+              **dict.fromkeys(emptied)}
+
+    def refused(found: list[dict]) -> dict:
+        return {**{row["id"]: why for row in found if (why := _why_not(items, row, failed_only))},
+                **invalid(items.db, queue.table, found)}
+    return _change(items, pages, refused, queue.waits, values, attempts.REPLAYED)
+
+
+def _why_not(items: Items, row: dict, failed_only: bool) -> str:
+    if row["status"] != "failed" and (failed_only or row["status"] != items.queue.done):
+        return f"it has not failed, its status is {row['status']}"
+    if failed_only and row[items.queue.error] == BY_HAND:
+        return "you have cancelled it; by its id it can be replayed"
+    if row["is_stopped"]:
+        return STOPPED
+    # the next run would only cancel what nobody waits for
+    return items.lost(row) or row["unneeded"] or ""
 
 
 def cancel(items: Items, pages) -> tuple[list, dict]:
-    """End rows that wait, without an attempt; the same. A run that has taken
-    such a row finds it over before it begins."""
-    return _in_pages(items, pages, partial(_why_not_ended, items), _end)
+    """End rows that wait, without an attempt; the same. A run that has taken such a row finds it
+    over before it begins. Its text stays, so that it can be put back."""
+    queue, over = items.queue, items.queue.when_over(items.now)
+    values = {**{name: value for name, value in over.items() if value}, "finished_at": items.now,
+              "next_attempt_at": None, queue.error: BY_HAND}
+
+    def refused(found: list[dict]) -> dict:
+        return {row["id"]: "it is being sent: what comes of it is stored"
+                if row["status"] == queue.works else f"it is over already ({row['status']})"
+                for row in found if row["status"] != queue.waits}
+    return _change(items, pages, refused, "failed", values, attempts.CANCELLED)
 
 
-def due_at(items: Items, number: int):
-    """When the row of that number is due, from 0 on, of all that are put back."""
-    return items.now + number // AT_FIRST * AT_FIRST * items.pace()
-
-
-def _in_pages(items: Items, pages, why_not, change) -> tuple[list, dict]:
+def _change(items: Items, pages, refused, status: str, values: dict, act: str) -> tuple[list, dict]:
     """A page is one commit: after a kill the same again does the rest."""
-    done: list = []
-    refused: dict = {}
+    changes = "".join(f", {name} = :{name}" for name in values)
 
     def work(ids: list) -> dict:
         found = items.read(ids, lock=items.db.for_update)
-        reasons = why_not([*found.values()])
-        reasons = {id: reasons.get(id, NO_ROW) for id in ids if id in reasons or id not in found}
+        why = refused([*found.values()])
+        reasons = {id: why.get(id, NO_ROW) for id in ids if id in why or id not in found}
         if good := [id for id in ids if id not in reasons]:
-            change(items, good, len(done))
+            items.db.execute(f"UPDATE {{{items.queue.table}}} SET status = '{status}'{changes} "
+                             "WHERE id IN (:ids)", ids=good, **values)
+            attempts.record_act(items.db, items.queue, good, items.now, act)
         return reasons
 
+    done: list = []
+    why_not: dict = {}
     for ids in pages:
-        reasons = items.db.batch(partial(work, ids))
-        refused.update(reasons)
+        why_not.update(reasons := items.db.batch(partial(work, ids)))
         done += [id for id in ids if id not in reasons]
-    return done, refused
-
-
-def _why_not_put_back(items: Items, failed_only: bool, found: list[dict]) -> dict:
-    refused = invalid(items.db, items.queue.table, found)
-    for row in found:
-        status, why = row["status"], ""
-        if status != "failed" and (failed_only or status != items.queue.done):
-            why = f"it has not failed, its status is {status}"
-        elif failed_only and row[items.queue.error] == BY_HAND:
-            why = "you have cancelled it; by its id it can be replayed"
-        elif row["is_stopped"]:
-            why = STOPPED
-        # the next run would only cancel what nobody waits for
-        if why := why or items.lost(row) or row["unneeded"]:
-            refused.setdefault(row["id"], why)
-    return refused
-
-
-def _put_back(items: Items, ids: list, before: int) -> None:
-    """`before`: how many were."""
-    queue = items.queue
-    emptied = "".join(f", {name} = NULL" for name in (
-        "finished_at", "claim_run", "last_attempt_at", queue.error, queue.code, *items.reset))
-    for number in range(0, len(ids), AT_FIRST):
-        items.db.execute(f"UPDATE {{{queue.table}}} SET status = '{queue.waits}', attempts = 0, "
-                         f"uncertain = 0, next_attempt_at = :due{emptied} WHERE id IN (:ids)",
-                         ids=ids[number:number + AT_FIRST], due=due_at(items, before + number))
-    attempts.record_act(items.db, queue, ids, items.now, attempts.REPLAYED)
-
-
-def _why_not_ended(items: Items, found: list[dict]) -> dict:
-    return {row["id"]: "it is being sent: what comes of it is stored"
-            if row["status"] == items.queue.works else f"it is over already ({row['status']})"
-            for row in found if row["status"] != items.queue.waits}
-
-
-def _end(items: Items, ids: list, before: int) -> None:
-    """Its times are those of a row that a run ends, but its text stays: it can be put back."""
-    queue = items.queue
-    over = queue.when_over(items.now).items()
-    times = "".join(f", {name} = :now" for name, value in over if value)
-    items.db.execute(f"UPDATE {{{queue.table}}} SET status = 'failed', finished_at = :now{times}, "
-                     f"next_attempt_at = NULL, {queue.error} = :why WHERE id IN (:ids)",
-                     ids=ids, now=items.now, why=BY_HAND)
-    attempts.record_act(items.db, queue, ids, items.now, attempts.CANCELLED)
+    return done, why_not

@@ -32,32 +32,20 @@ LOST_AGAIN = 2                  # connections lost in a row before DATA: the rel
 LOST_DELAY = timedelta(minutes=15)
 # it may be this message that the relay cannot stand: it goes behind the others
 ITS_OWN = (outcomes.LOST, outcomes.UNREADABLE)
-# SQL: of rows that have not failed before
-FIRST, NONE = " AND COALESCE(attempts, 0) = 0", " AND 0 = 1"
 NOBODY_PAID = "No message has lost an attempt"
 
 
-def send_due(work: Work, source, others_wait) -> JobsError | None:
-    """Try every due row once, owners in turn, until all are done or the run has to stop. Returns
-    why mail could not be sent, if it could not; the messages keep their attempts.
+class MailSender:
+    """The loop over the due rows of one queue.
 
     `others_wait()`: whether mail is due in the other queue of mail. The `source` of one kind has
 
-    event, to           what a message is called in the log; the column with its recipient
-    first_attempts      FIRST, where rows may not have failed before, or NONE
-    prepare(row)        (Envelope, Message) of a row that has begun, or the Result of one that
-                        cannot be sent; an exception is that message's alone
-    why_not(row)        for a dry run: why it can only fail, or None
-    sent(row)           what else changes with one that was sent, in the same transaction
+    event, to      what a message is called in the log; the column with its recipient
+    prepare(row)   (Envelope, Message) of a row that has begun, or the Result of one that cannot be
+                   sent; an exception is that message's alone
+    why_not(row)   for a dry run: why it can only fail, or None
+    sent(row)      what else changes with one that was sent, in the same transaction
     """
-    sender = MailSender(work, source, others_wait)
-    while rows := sender.take():
-        sender.send_rows(rows)
-    return sender.finish()
-
-
-class MailSender:
-    """The loop over the due rows of one queue."""
 
     def __init__(self, work: Work, source, others_wait) -> None:
         self.work, self.source, self.ctx = work, source, work.ctx
@@ -70,6 +58,21 @@ class MailSender:
         self.failures_reached = ""              # why only first attempts go on, once they do
         self.lost_in_a_row = 0
         self.failure: JobsError | None = None   # why mail could not be sent
+
+    def send_due(self) -> JobsError | None:
+        """Try every due row once, owners in turn, until all are done or the run has to stop.
+        Returns why mail could not be sent, if it could not; the messages keep their attempts."""
+        while rows := self.take():
+            self.send_rows(rows)
+        if self.failures_reached:
+            self.ctx.stop(self.failures_reached)
+        if self.ctx.counts["sent"]:
+            relay.works(self.ctx.db, self.ctx.clock())
+        try:
+            self.work.finish()
+        except JobsError as error:
+            self.failure = self.failure or error
+        return self.failure
 
     def take(self) -> list[dict]:
         """The next rows, if there are any and the run may go on."""
@@ -103,18 +106,6 @@ class MailSender:
         for row in waiting:
             row["turn"].ring.give_back(row["turn"])
 
-    def finish(self) -> JobsError | None:
-        """End the rows that cannot be sent. Returns why mail could not be sent, or None."""
-        if self.failures_reached:
-            self.ctx.stop(self.failures_reached)
-        if self.ctx.counts["sent"]:
-            relay.works(self.ctx.db, self.ctx.clock())
-        try:
-            self.work.finish()
-        except JobsError as error:
-            self.failure = self.failure or error
-        return self.failure
-
     # Begin
 
     def _begin(self, row: dict) -> bool:
@@ -129,14 +120,14 @@ class MailSender:
         return False
 
     def _room(self, row: dict) -> Refusal | None:
-        is_first = self.source.first_attempts == FIRST and row["attempts"] == 0
-        return self.limits.room(row["turn"].urgent, row["turn"].ring.ahead, not is_first)
+        return self.limits.room(row["turn"].urgent, row["turn"].ring.ahead,
+                                row["attempts"] > 0 or bool(self.work.delays[0]))
 
     def _refused(self, turn, refusal: Refusal) -> None:
         """Wait for a minute's room; else end the run, but for what the refusal leaves alone."""
         if refusal.limit == FAILURES:
             if not self.failures_reached:
-                self.work.also += self.source.first_attempts
+                self.work.also += relay.not_failed(self.work.delays)
             self.failures_reached = refusal.words
         elif turn.ring.ahead:                   # urgent rows take their owners' turns from now on
             self.rings.remove(turn.ring)

@@ -16,7 +16,7 @@ MINUTE_LONG = 61                            # seconds, until a minute's room is 
 
 def show_due_mail(ctx, queue: Queue, source, others_wait) -> None:
     """Show and count what a run now would send, fail and cancel. `source`, `others_wait`: as
-    mail_sending.send_due takes them."""
+    mail_sending.MailSender has them."""
     mail, waits = ctx.section("mail"), others_wait()
     noun = f"due message by {mail.transport}", f"due messages by {mail.transport}"
     if paused := relay.paused(ctx.db, ctx.now):
@@ -30,7 +30,8 @@ def show_due_mail(ctx, queue: Queue, source, others_wait) -> None:
         limits.limits[relay.MINUTE] *= 1 + max(0, int(seconds // MINUTE_LONG))
     reason = relay.failures(ctx.db, mail, ctx.now)
     show_due(ctx, queue, noun, source.why_not, limits,
-             also=source.first_attempts if reason else "", notes={reason} - {None})
+             also=relay.not_failed(queue.delays(ctx.options)) if reason else "",
+             notes={reason} - {None})
 
 
 def show_due(ctx, queue: Queue, noun: tuple, why_not=lambda row: None, limits=None, also: str = "",

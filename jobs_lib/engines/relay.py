@@ -166,6 +166,12 @@ def failures(db, mail, now) -> str | None:
     return f"[mail] failures_per_hour = {limit} is reached"
 
 
+def not_failed(delays: tuple) -> str:
+    """SQL of rows that have not failed before. Where the first attempt is not made at once, an app
+    has made one."""
+    return " AND 0 = 1" if delays[0] else " AND COALESCE(attempts, 0) = 0"
+
+
 def holds(ctx, kind: str, others_wait) -> list[str]:
     """Sentences: why no message of a kind, but an urgent one, goes now."""
     found, mail = [], ctx.section("mail")

@@ -93,14 +93,14 @@ def work_to_do(ctx, queue: Queue, kind=None):
 
 def send_mail(ctx, queue: Queue, make_source):
     """Try every due row of a queue of mail once; a dry run shows which. What is wrong with the
-    relay, if it cannot be used. `make_source(ctx)`: as mail_sending.send_due takes it."""
+    relay, if it cannot be used. `make_source(ctx)`: as mail_sending.MailSender has it."""
     others_wait = other_mail(ctx, queue)
     if ctx.dry_run:
         from jobs_lib.engines.preview import show_due_mail
         show_due_mail(ctx, queue, make_source(ctx), others_wait)
     elif work := work_to_do(ctx, queue):
-        from jobs_lib.engines.mail_sending import send_due
-        return send_due(work, make_source(ctx), others_wait)
+        from jobs_lib.engines.mail_sending import MailSender
+        return MailSender(work, make_source(ctx), others_wait).send_due()
     return None
 
 

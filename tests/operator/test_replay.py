@@ -51,11 +51,6 @@ def refused(found: dict) -> dict[int, str]:
     return {each["id"]: each["reason"] for each in found["refused"]}
 
 
-def due(bench) -> list:
-    return [clock.parse(row["next_attempt_at"]) for row in bench.rows("failed_emails")
-            if row["status"] == "pending"]
-
-
 # By id
 
 @pytest.mark.parametrize("kind", TABLES)
@@ -124,7 +119,7 @@ def test_all_that_failed_is_put_back_of_one_owner_or_of_a_time(service):        
             (("--owner", "ben@home.example", "--since", at), [bens]), (("--since", at), [new]),
             (("--owner", BEN, "--before", at), [bens_old]), ((), [old])):
         found = replay(service, "forward", "--all", *words)
-        assert (found["replayed"], found["last_due_at"]) == (ids, clock.text(service.now))
+        assert found["replayed"] == ids
     assert service.run("retry_forwards")["sent"] == 5
     for kind in ("notification", "webhook"):
         failed = rows(service, kind, 2)
@@ -147,22 +142,6 @@ def test_what_a_run_could_only_cancel_and_a_hostile_row_stay_as_they_are(service
         lost: "its raw message is missing from the spool", gone: "the alias is missing",
         mine: "you have cancelled it; by its id it can be replayed"}
     assert replay(service, "forward", str(mine))["replayed"] == [mine]
-
-
-def test_many_are_due_little_by_little_and_new_mail_does_not_wait_for_them(service):  # R66, R77
-    service.config(mail={"per_hour": "120"})
-    rows(service, "forward", 80)
-    text = service.command("replay", "forward", "--all")
-    last = service.ahead(minutes=60)
-    assert text.splitlines()[0] == ("80 forwards back in the queue: 20 due now, the last at "
-                                    f"{clock.text(last)} UTC")
-    new, = rows(service, "forward", status="pending", attempts=0, finished_at=None,
-                created_at=service.ago(minutes=58))
-    service.now += timedelta(minutes=5)             # by then it is due, too
-    service.run("retry_forwards")
-    assert service.db.value("SELECT status FROM {failed_emails} WHERE id = :id", id=new) == "sent"
-    assert (len(service.outbox), due(service)[0], due(service)[-1]) == (
-        21, service.ahead(minutes=15), last)
 
 
 def test_what_another_puts_back_meanwhile_is_not_put_back_again(service):     # R77

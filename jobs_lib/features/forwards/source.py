@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from jobs_lib.addresses import check
 from jobs_lib.engines import spool
-from jobs_lib.engines.mail_sending import NONE
 from jobs_lib.errors import JobsError
 from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import Envelope, Message, Result
@@ -18,7 +17,7 @@ ATTEMPTS = 1000         # among which one that sent is looked for
 class Forwards:
     """The raw messages of the spool, byte for byte, each behind our mark."""
 
-    event, to, first_attempts = "forward", "envelope_to", NONE
+    event, to = "forward", "envelope_to"
 
     def __init__(self, ctx) -> None:
         self.ctx, self.mail, self.spool = ctx, ctx.section("mail"), ctx.section("spool").dir

@@ -23,14 +23,6 @@ class Mail(Items):
         return super().holds() + [masking.text(each) for each in relay.holds(
             self, self.queue.kind, queues.other_mail(self, self.queue))]
 
-    def pace(self):
-        """Half of what the relay's limits allow."""
-        mail, found = self.section("mail"), [super().pace()]
-        for name, span in relay.WINDOWS.items():
-            if (limit := getattr(mail, f"per_{name}")) is not None:
-                found.append(2 * span / limit)
-        return max(found)
-
 
 class Forwards(Mail):
     """Rows of `failed_emails`. One that fails again is reported to its owner again."""

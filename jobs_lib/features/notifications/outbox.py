@@ -5,7 +5,6 @@ from jobs_lib import clock
 from jobs_lib.addresses import check
 from jobs_lib.database.values import words
 from jobs_lib.engines import attempts, mime
-from jobs_lib.engines.mail_sending import FIRST
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 
 from .kinds import PORTER
@@ -16,7 +15,7 @@ ATTEMPTS = 1000         # of a notice, among which its first is
 class Notices:
     """Rows of `notifications`; the bodies were written by who queued them."""
 
-    event, to, first_attempts = "notice", "to_email", FIRST
+    event, to = "notice", "to_email"
 
     def __init__(self, ctx) -> None:
         self.ctx, self.mail = ctx, ctx.section("mail")
