@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 
 from .errors import NoAccess, WrongUser
 
@@ -11,7 +10,6 @@ LINK = (errno.ELOOP, errno.EMLINK)       # what O_NOFOLLOW says of a link: EMLIN
 # what a file system says that does this for files alone: it has done what it can
 NO_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
 DRAFT = ".part"             # at the end of the name of what is being written: NAME.<hex>.part
-DRAFT_SECONDS = 24 * 3600   # a draft that is so old was left by a killed process
 HTACCESS = """\
 <IfModule mod_authz_core.c>
 Require all denied
@@ -39,41 +37,6 @@ def private(path: str) -> str:
 def as_user(number: int, command: str) -> str:
     """The command as root gives it for another user."""
     return f"sudo -u {user_name(number)} {command}"
-
-
-def sweep_drafts(folder: str, now: float) -> list[str]:
-    """Remove what killed processes of this user have left half-written in this folder; their names.
-
-    A draft lives for as long as it takes to write it. What is a day old, has such a name and is of
-    this user is none that is still written; of a folder only drafts of its `.htaccess` go, and it
-    with them where it holds nothing else.
-    """
-    removed = []
-    for name in os.listdir(folder) if os.path.isdir(folder) else ():
-        path = os.path.join(folder, name)
-        try:
-            status = os.lstat(path)
-            if (not _is_draft(name) or stat.S_ISLNK(status.st_mode)
-                    or status.st_uid != os.geteuid() or status.st_mtime > now - DRAFT_SECONDS):
-                continue
-            if not stat.S_ISDIR(status.st_mode):
-                os.unlink(path)
-            elif all(each.startswith(".htaccess") for each in os.listdir(path)):
-                for each in os.listdir(path):
-                    os.unlink(os.path.join(path, each))
-                os.rmdir(path)
-            else:
-                continue
-        except OSError:                     # another run was first
-            continue
-        removed.append(name)
-    return removed
-
-
-def _is_draft(name: str) -> bool:
-    stem, _, mark = name[:-len(DRAFT)].rpartition(".")
-    return (name.endswith(DRAFT) and stem != "" and len(mark) in (12, 16)
-            and not mark.strip("0123456789abcdef"))
 
 
 def owner_words(path: str) -> str:

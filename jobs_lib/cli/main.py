@@ -110,16 +110,16 @@ def _unexpected(error: Exception, config_path: str | None) -> str:
     words, place = type(error).__name__, ""
     try:
         from jobs_lib.config.secrets import secrets
-        from jobs_lib.runner import defects
-        words = defects.sentence(error)
+        from jobs_lib.runner.outcome import defect, trace
+        words = defect(error)
         settings = loader.load(config_path, beside=HOME)
         core, hidden = settings.section("core"), secrets(settings)
-        words = defects.sentence(error, hidden)
-        from jobs_lib.runner.log import open_log
-        log = open_log(core, "jobs")
-        log.error("exception", traceback=defects.trace(error, hidden))
+        words = defect(error, hidden)
+        from jobs_lib.runner.log import Log
+        log = Log(core, "jobs")
+        log.error("exception", traceback=trace(error, hidden))
         log.close()
-        place = f"; {log.path} has the traceback"
+        place = "" if log.broken else f"; {log.path} has the traceback"
     except Exception:                        # noqa: BLE001  without memory or configuration
         pass
     return f"jobs.py: an unexpected error: {words}{place}. Please report it"

@@ -9,7 +9,7 @@ import sys
 
 from jobs_lib import catalogue
 from jobs_lib.errors import OK
-from jobs_lib.runner import dead_runs, history
+from jobs_lib.runner import history
 from jobs_lib.text import at_most
 
 from .list import run_object
@@ -33,8 +33,7 @@ def run(args, make_session, config_path) -> int:
     name, db = args.job, session.ports.database()
     if name is not None and not (name and name.isascii()):
         catalogue.load(name)            # no job ever had such a name
-    runs = [run_object(row) for row in dead_runs.shown(
-        history.last_runs(db, name, args.limit), session.config, session.ports.now(), db)]
+    runs = [run_object(row) for row in history.last_runs(db, session, name, args.limit)]
     if name and not runs:
         # a job that was removed may still have runs; any other name is wrong
         catalogue.load(name)

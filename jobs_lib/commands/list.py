@@ -8,7 +8,7 @@ from jobs_lib import catalogue, clock, schedule
 from jobs_lib.database import stored
 from jobs_lib.errors import OK, ConfigError, DatabaseError
 from jobs_lib.monitoring import job_facts
-from jobs_lib.runner import dead_runs, history
+from jobs_lib.runner import history
 
 LOOKED_AT = 20          # runs of a job, of which one was not skipped, it is hoped
 OF_RUN = ("job", "run_id", "status", "slot", "started_at", "finished_at", "duration_ms", "counts",
@@ -44,7 +44,7 @@ def run(args, make_session, config_path) -> int:
 def _about(session, job, db, state: dict | None) -> dict:
     """One job as an object of the JSON. `db`: None where it cannot be used."""
     config, now = session.config, session.ports.now()
-    last = _last_run(db, job, config, now) if db else None
+    last = _last_run(db, session, job) if db else None
     paused = state and state["paused_at"]
     found = {**job_facts.about(job), "schedule": job.schedule, "when": "", "enabled": job.enabled,
              "paused_at": paused and (paused if stored.time(paused) else stored.UNKNOWN),
@@ -66,9 +66,9 @@ def _about(session, job, db, state: dict | None) -> dict:
                         for name in ("next", "due_since")}}
 
 
-def _last_run(db, job, config, now) -> dict | None:
+def _last_run(db, session, job) -> dict | None:
     """The last run that was not skipped; the last one if all were."""
-    runs = dead_runs.shown(history.last_runs(db, job.name, LOOKED_AT), config, now, db)
+    runs = history.last_runs(db, session, job.name, LOOKED_AT)
     return next((run for run in runs if run["status"] != "skipped"), runs[0] if runs else None)
 
 

@@ -124,11 +124,11 @@ class _Tick:
     def outage(self, error, repeat: bool) -> int:
         """No job can be run. It is raised when it is to be printed; in between the log and the
         service outside know."""
-        from jobs_lib.runner.log import open_log
+        from jobs_lib.runner.log import Log
         error, outages = folders.no_access(error), self.launch.outages()
         recorded = outages.record_error(error)
-        log = open_log(self.config.section("core"), "run-due", now=self.ports.now, silent=True,
-                       job="run-due", run_id=None)
+        log = Log(self.config.section("core"), "run-due", now=self.ports.now, job="run-due",
+                  run_id=None)
         log.error("no job can run", error=str(error))
         log.close()
         self.launch.results, self.failures = [], [] if recorded.is_early else [str(error)]
@@ -147,15 +147,13 @@ class _Tick:
         url = self.config.written("alerts", "ping_url", option).text
         if not url:
             return
-        from jobs_lib.runner import pings
+        from jobs_lib.runner.resources import ping
 
         failures = self.failures + [
             result["error"] or result["status"] for result in self.launch.results
             if result["status"] in ("failed", "timeout")
             and catalogue.load(result["job"]).priority == LAST]
-        what = pings.FAIL if failures else pings.SUCCESS
-        problem = pings.call(self.config, self.ports, url, what, body="; ".join(failures))
-        if problem:
+        if problem := ping(self.ports, url, failures):
             self.console.say(f"{NAME}: [alerts] ping_url: {problem}")
 
     def _without_workers(self, found: list) -> tuple[list, list[str]]:
@@ -220,8 +218,8 @@ class _Tick:
         text = str(error)
         if not isinstance(error, JobsError):    # a defect: its place, too
             from jobs_lib.config.secrets import secrets
-            from jobs_lib.runner import defects
-            text = defects.sentence(error, secrets(self.config))
+            from jobs_lib.runner.outcome import defect
+            text = defect(error, secrets(self.config))
         self.failures.append(f"{job.name}: {text}")
         self.console.fail(self.failures[-1])
 

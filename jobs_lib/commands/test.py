@@ -13,7 +13,7 @@ from jobs_lib.output.console import Paint
 from jobs_lib.output.layout import wrapped
 from jobs_lib.output.screen import Screen, jobs
 from jobs_lib.output.tables import dry_lines
-from jobs_lib.runner import access, dead_runs, history, outcome, runner
+from jobs_lib.runner import access, history, outcome, runner
 from jobs_lib.text import positive
 
 WIDTH, LABEL = 80, 9            # columns: of all, of the labels
@@ -75,7 +75,7 @@ def _when(session, job) -> str:
     screen, options = Screen(session), session.config.job(job)
     db = session.ports.database(readonly=True)
     paused = db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=job.name)
-    runs = dead_runs.shown(history.last_runs(db, job.name, 1), session.config, screen.now, db)
+    runs = history.last_runs(db, session, job.name, 1)
     if not options.enabled:
         following = f"not by itself: [{job.name}] enabled = no"
     elif paused:

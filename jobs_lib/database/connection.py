@@ -41,7 +41,7 @@ class Database:
     `on_statement(sql, values)`, when set, sees each statement before it runs, in our notation.
     `left()`, when set, returns the seconds that its user has left: no call takes much longer than
     that. `journal`, when set, is called for each transaction: `begin()`, then `committed()` or
-    `rolled_back()` (runner/journal.py).
+    `rolled_back()` (runner/log.py).
     """
 
     def __init__(self, dialect, target, name: Names, readonly: bool, create: bool) -> None:

@@ -194,7 +194,8 @@ def kept(ctx, table: str, limits: dict, count, has_store: bool | None = None) ->
                 f"`jobs.py {ctx.job.name} --yes` once; if not, correct config.ini"))
             return longer
     # before the first DELETE: a kill between the two asks nothing twice. --set is for one run
-    _note(ctx, options={} if ctx.has_set else asked, held={rule: None}, confirmed={rule: None})
+    known = {} if ctx.config.is_overridden else asked
+    _note(ctx, options=known, held={rule: None}, confirmed={rule: None})
     return limits
 
 

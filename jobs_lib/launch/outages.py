@@ -32,7 +32,7 @@ from jobs_lib.runner.incident_files import (
     WORKERS,
     IncidentFile,
 )
-from jobs_lib.runner.log import open_log
+from jobs_lib.runner.log import Log
 
 EMAIL_SECONDS = 20.0
 DAY = timedelta(days=1)
@@ -243,7 +243,7 @@ class Outages:
                     os.close(open_own(os.path.join(core.log_dir, name), os.O_WRONLY | os.O_APPEND))
         except OSError:
             return False
-        log = open_log(core, "jobs", now=self._ports.now, silent=True)
+        log = Log(core, "jobs", now=self._ports.now)
         log.event("log can be written again")
         log.close()
         return not log.broken

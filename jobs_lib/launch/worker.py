@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from jobs_lib import catalogue
 from jobs_lib.errors import DatabaseError, JobsError, NoAccess
 from jobs_lib.runner import outcome, runner
-from jobs_lib.runner.log import open_log
+from jobs_lib.runner.log import Log
 from jobs_lib.workers.dispatch import Refused
 
 from .launch import Launch, open_session
@@ -94,7 +94,7 @@ def _launch():
 
 def refused(queue: str, message: str, why: Refused) -> None:
     """Report that a message was refused: in worker.log, and on stderr for the service manager."""
-    log = open_log(_session().config.section("core"), "worker")
+    log = Log(_session().config.section("core"), "worker")
     log.warning("message refused", queue=queue, message=message, why=str(why))
     log.close()
     print(f"jobs.py: refused the message {message} in the queue {queue}: {why}", file=sys.stderr)

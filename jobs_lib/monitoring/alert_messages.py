@@ -15,7 +15,7 @@ from jobs_lib.addresses import check
 from jobs_lib.engines import mime
 from jobs_lib.errors import ConfigError, JobsError
 from jobs_lib.paths import HOME
-from jobs_lib.ports.http import Request, refusal, trusted
+from jobs_lib.ports.http import Request, refusal
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 from jobs_lib.ports.outcomes import SENT, UNCERTAIN
 from jobs_lib.records import namedtuple
@@ -118,10 +118,8 @@ def way_of(session, seconds: float):
             transport = ports.mail(config.section("mail"))
             stack.callback(transport.close)
             return transport
-
-        def http():
-            return ports.http(trusted(config.section("webhooks"), config.section("alerts").timeout))
-        yield Way(config.section, mail, http, ports.monotonic() + seconds, ports.now())
+        yield Way(config.section, mail, ports.trusted_http, ports.monotonic() + seconds,
+                  ports.now())
 
 
 def _email(message: Alert, way: Way) -> str:

@@ -39,7 +39,7 @@ def check(ctx, counts: dict) -> str:
     counts["incidents"] = len(_open(rows))
     error = _notify(ctx, rows, pending(rows, found, ctx.now, looked.alerts.remind), counts,
                     looked.zone)
-    if not ctx.is_in_doubt:
+    if ctx.doubt is None:
         _purge(ctx.db, rows, ctx.now)
     if any(each.name == facts.TABLES for each in looked.problems):
         from jobs_lib.database.schema import fit

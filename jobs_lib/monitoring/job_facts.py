@@ -8,7 +8,7 @@ from jobs_lib.database import stored
 from jobs_lib.database.schema import version
 from jobs_lib.database.values import INVALID, LARGEST_KEY
 from jobs_lib.job import CRON
-from jobs_lib.runner import dead_runs, doubt, slots
+from jobs_lib.runner import doubt, history, slots
 
 from .incidents import short_error
 
@@ -214,8 +214,8 @@ class Looks:
             f"SELECT {RUN} FROM {{job_runs}} "
             "WHERE job = :job AND status <> 'skipped' "
             "ORDER BY id DESC LIMIT :most", job=name, most=LOOKED_AT)
-        return dead_runs.shown([stored.run(row) for row in rows],
-                               self.config, self.now, self.db)
+        return history.shown([stored.run(row) for row in rows],
+                             self.config, self.now, self.db)
 
     def _last_good(self, job) -> dict | None:
         rows = (self.db.row(
@@ -231,7 +231,7 @@ class Looks:
         after = good["id"] if good else 0
         # one that has just died still says `running` in its row
         bad = [row for row in rows if row["id"] > after
-               and row["status"] in (*BAD, dead_runs.VANISHED)]
+               and row["status"] in (*BAD, history.VANISHED)]
         if not bad:
             return {"failures": 0, "failing_since": None, "error": ""}
         row = self.db.row(

@@ -6,7 +6,7 @@ from datetime import timedelta
 from jobs_lib.errors import ReadOnly
 
 from . import doubt, history
-from .journal import Journal
+from .log import Journal
 
 PROGRESS_SECONDS = 2.0
 
@@ -20,46 +20,51 @@ def derived(key: str, label: str) -> bytes:
 class Context:
     """One run, as its job sees it.
 
-    now       aware UTC datetime, fixed for the run
-    clock()   the same plus the time that has passed
-    options   the job's own options                       section() a shared section's
-    db        the database                                mail()    a transport for messages
-    http()    what sends requests, likewise               dns()     a resolver
-    counts    what was done; count() adds to it            limit     at most so many items, or None
+    now       aware UTC datetime, fixed for the run; clock() is the same plus the time that passed
+    options   the job's own; options_of() another job's, section() a shared section's, config all
+    db        the database; reader() another connection to it
+    mail()    a transport for messages, http() what sends requests, dns() a resolver
+    limit     at most so many items, or None
+    counts    {name: number} of what was done, reported whether the run ends well or not
     log       events of this run; in a transaction both counts and events wait for its commit
-              (runner/journal.py)
-    dry_run   select and count, change nothing            show()    a sample of what a dry run found
-    may_expire()  whether anything may be deleted, expired or given up by its age: asked just before
-                  that is done                             may_send()  whether anything may go out
+              (runner/log.py)
+    dry_run   select and count, change nothing; show() a sample of what it found
+    confirmed `--yes` was given
+    monotonic()  seconds on a clock that nobody sets; at `hard_limit` the run is ended at the latest
+    stop()    end the run as `partial`, for a reason of the job's own; the next run goes on
+    wait()    so many seconds, whatever asks the run to stop: for what has to be stored before
+    doubt     about the clock or the database, or None (runner/doubt.py)
     memory    what earlier runs of the job remember (engines/guard.py)
     """
 
-    def __init__(self, *, job, config, ports, db, run, limits, log, request, console, installation,
-                 known: doubt.Known) -> None:
-        self.job, self.run_id, self.now = job, run["run_id"], run["started_at"]
-        self.options = config.job(job)
-        self.db, self.limit, self.dry_run = db, request.limit, request.dry_run
-        self.log = self._journal = db.journal = Journal(log)
-        self.confirmed, self.installation = request.confirmed, installation
-        self._config, self._ports, self._limits, self._console = config, ports, limits, console
-        self._transport = self._poster = None
+    def __init__(self, run, known: doubt.Known) -> None:
+        """`run`: the Run (runner.py) that the job is called in."""
+        config, request = run.config, run.request
+        self.config, self.job, self.db = config, run.job, run.db
+        self.run_id, self.now = run.result["run_id"], run.result["started_at"]
+        self.limit, self.dry_run = request.limit, request.dry_run
+        self.confirmed = request.confirmed
+        self.options = config.job(run.job)
+        self.options_of, self.section = config.job_named, config.section
+        self._ports, self._limits, self._console = run.ports, run.limits, run.console
+        self.monotonic, self.wait = run.ports.monotonic, run.ports.sleep
+        self.hard_limit, self.stop = run.limits.hard, run.limits.stop
+        self.log = self.db.journal = Journal(run.log)
+        self.counts = self.log.counts
+        self._transport = None
         self._key: str | None = None
-        # when progress was stored last; the first report is stored at once
-        self._heartbeat_at = limits.started - PROGRESS_SECONDS
-        self.defects: dict = {}                                 # {item: what it met}, in order
-        self.progressed: dict = {}                              # the last report
-        self._doubt, self.memory = known
+        # the last report, and when one was stored last: the first is stored at once
+        self.progressed: dict = {}
+        self._heartbeat_at = run.limits.started - PROGRESS_SECONDS
+        self.defects: dict = {}                 # {item: what it met}, in order
+        self.doubt, self.memory = known
+        # why, in a sentence, once something was left for a doubt
+        self.suspended: str | None = None
         # {what the guard was asked: its answer}, {what it held back: how many} in this run
         self.judged: dict = {}
         self.held: dict = {}
-        # why, in a sentence, once something was left for a doubt
-        self.suspended: str | None = None
 
-    @property
-    def counts(self) -> dict:
-        """{name: number}, reported whether the run ends well or not. A transaction that is rolled
-        back takes back what was counted in it."""
-        return self._journal.counts
+    # Counts and reports
 
     def count(self, name: str, number: int = 1) -> None:
         """Count so many more under this name."""
@@ -69,21 +74,36 @@ class Context:
         """An item met an exception that nothing here expects: it is logged with its place and
         counted, the others go on, and the run ends as `failed`. `item` names it: "forward 17". Not
         for what an item's own data may do."""
-        if item in self.defects:                    # met again, in a batch that was tried again
+        if item in self.defects:                # met again, in a batch that was tried again
             return
         from jobs_lib.config.secrets import secrets
         from jobs_lib.masking import without_secrets
 
-        from . import defects
+        from .outcome import place, trace
 
-        self.defects[item] = f"{type(error).__name__} in {defects.place(error)}"
-        hidden = secrets(self._config)
-        self._journal.at_once("defects", "exception", item=without_secrets(item, hidden),
-                              traceback=defects.trace(error, hidden))
+        self.defects[item] = f"{type(error).__name__} in {place(error)}"
+        hidden = secrets(self.config)
+        self.log.at_once("defects", "exception", item=without_secrets(item, hidden),
+                         traceback=trace(error, hidden))
 
-    def section(self, name: str):
-        """A shared section's values, such as `ctx.section("mail").host`."""
-        return self._config.section(name)
+    def progress(self, done: int, total: int | None = None, **more) -> None:
+        """Report how far the run is, into its row every few seconds. `more`: further numbers of
+        the job's own."""
+        self.progressed = {"done": done, **({} if total is None else {"total": total}), **more}
+        now = self.monotonic()
+        if not self.dry_run and now - self._heartbeat_at >= PROGRESS_SECONDS:
+            self._heartbeat_at = now
+            history.record_heartbeat(self.db, self.run_id, self.clock(), self.progressed)
+
+    def show(self, title: str, rows: list[dict], note: str = "") -> None:
+        """In a dry run: what a step would do, with a sample of rows. Only the job's declared
+        columns are shown, addresses masked, and never a secret or a content (masking.py)."""
+        from jobs_lib.masking import sample, text
+
+        self._console.sample(text(title), [sample(row, self.job.sample) for row in rows],
+                             text(note))
+
+    # The outside world
 
     def reader(self):
         """A second connection that only reads; the caller closes it."""
@@ -91,14 +111,40 @@ class Context:
         db.left = self.db.left
         return db
 
-    def options_of(self, job: str):
-        """Another job's options, for a rule that two jobs have to agree on."""
-        return self._config.job_named(job)
+    def mail(self):
+        """The mail transport, one for the run. A dry run has none: ReadOnly."""
+        self._refuse_dry_run("opens no connection for mail")
+        if self._transport is None:
+            self._transport = self._ports.mail(self.section("mail"))
+        return self._transport
 
-    @property
-    def config(self):
-        """The whole configuration, for a job that looks at everything."""
-        return self._config
+    def http(self):
+        """The client for HTTP. A dry run has none: ReadOnly."""
+        self._refuse_dry_run("opens no connection for HTTP")
+        return self._ports.http(self.section("webhooks"))
+
+    def trusted_http(self):
+        """The same for URLs that the operator has chosen."""
+        self._refuse_dry_run("opens no connection for HTTP")
+        return self._ports.trusted_http()
+
+    def dns(self):
+        """A resolver (ports/dns.py). A dry run has none: ReadOnly."""
+        self._refuse_dry_run("asks no name server")
+        return self._ports.dns(self.section("dns"))
+
+    def _refuse_dry_run(self, words: str) -> None:
+        if self.dry_run:
+            raise ReadOnly(f"a dry run {words}")
+
+    def close(self) -> None:
+        """A transaction that is still open will never be stored; the database stays open."""
+        self.log.rolled_back()
+        self.db.journal = None
+        if self._transport is not None:
+            self._transport.close()
+
+    # Keys
 
     def secret(self, label: str) -> bytes:
         """A key derived from `[core] secret_key` for one purpose, so that one never gives away
@@ -120,135 +166,54 @@ class Context:
             self._key = secret_key(core.state_dir, core.secret_key, make=not self.dry_run)
         return self._key
 
-    def mail(self):
-        """The mail transport, opened at the first call, one for the run. A dry run has none:
-        ReadOnly."""
-        self._refuse_dry_run("opens no connection for mail")
-        if self._transport is None:
-            self._transport = self._ports.mail(self.section("mail"))
-        return self._transport
-
-    def http(self):
-        """The client for HTTP, made at the first call, one for the run. A dry run has none:
-        ReadOnly."""
-        self._refuse_dry_run("opens no connection for HTTP")
-        if self._poster is None:
-            self._poster = self._ports.http(self.section("webhooks"))
-        return self._poster
-
-    def trusted_http(self):
-        """The same for URLs that the operator has chosen: they may lead to any address, this host
-        included."""
-        self._refuse_dry_run("opens no connection for HTTP")
-        from jobs_lib.ports.http import trusted
-        return self._ports.http(trusted(self.section("webhooks"), self.section("alerts").timeout))
-
-    def dns(self):
-        """A resolver (ports/dns.py). A dry run has none: ReadOnly."""
-        self._refuse_dry_run("asks no name server")
-        return self._ports.dns(self.section("dns"))
-
-    def _refuse_dry_run(self, words: str) -> None:
-        if self.dry_run:
-            raise ReadOnly(f"a dry run {words}")
+    # When to stop
 
     def clock(self):
         """The present second: attempts and limits count from here, not from the run's start."""
-        return self.now + timedelta(seconds=int(self._ports.monotonic() - self._limits.started))
-
-    def monotonic(self) -> float:
-        """Seconds on a clock that nobody sets; deadlines are given in it."""
-        return self._ports.monotonic()
-
-    @property
-    def hard_limit(self) -> float:
-        """When the run is ended at the latest, on the clock of `monotonic()`."""
-        return self._limits.hard
+        return self.now + timedelta(seconds=int(self.monotonic() - self._limits.started))
 
     def seconds_left(self) -> float:
         """Seconds until the budget is spent."""
-        return self._limits.soft - self._ports.monotonic()
-
-    def should_stop(self, done: int = 0) -> bool:
-        """Asked between items and batches: budget, memory, SIGTERM, a lost lock, or `stop()`.
-
-        `done`: so many items were handled in this step. Once that is the number of `--limit`, this
-        call stops the run.
-        """
-        if self.limit is not None and done >= self.limit:
-            self.stop("limit")
-        return self._limits.stop_reason() is not None
-
-    def within_limit(self, wanted: int, done: int = 0) -> int:
-        """As many of the wanted items as `--limit` allows in a step that has handled `done`."""
-        return wanted if self.limit is None else max(0, min(wanted, self.limit - done))
+        return self._limits.soft - self.monotonic()
 
     @property
     def stop_reason(self) -> str | None:
         """Why the run is to stop, once it is: `budget`, `SIGTERM`, what `stop()` said."""
         return self._limits.stop_reason()
 
+    def should_stop(self, done: int = 0) -> bool:
+        """Asked between items and batches: budget, SIGTERM, a lost lock, or `stop()`.
+
+        `done`: so many items were handled in this step. Once that is the number of `--limit`, this
+        call stops the run.
+        """
+        if self.limit is not None and done >= self.limit:
+            self.stop("limit")
+        return self.stop_reason is not None
+
+    def within_limit(self, wanted: int, done: int = 0) -> int:
+        """As many of the wanted items as `--limit` allows in a step that has handled `done`."""
+        return wanted if self.limit is None else max(0, min(wanted, self.limit - done))
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, in short steps, so that SIGTERM is heard, and never past the budget."""
+        until = min(self.monotonic() + seconds, self._limits.soft)
+        while not self.should_stop() and (left := until - self.monotonic()) > 0:
+            self.wait(min(left, 0.5))
+
     def may_expire(self) -> bool:
         """Whether what is past its time may be deleted, expired or given up. Not while the clock or
-        the database is in doubt (runner/doubt.py): asking then marks the run as `suspended`. What
-        does not depend on it goes on, and the run ends as `partial` and says why."""
-        return not self._is_suspended(self._doubt is not None)
+        the database is in doubt: asked just before it is done, this marks the run as `suspended`.
+        What does not depend on it goes on, and the run ends as `partial` and says why."""
+        return not self._suspended_by(self.doubt)
 
     def may_send(self) -> bool:
         """Whether anything but an alert may go out, or an account be closed: not after a backup was
         restored. Marks the run in the same way."""
-        return not self._is_suspended(self._doubt is not None
-                                      and self._doubt.what == doubt.RESTORED)
+        is_restored = self.doubt is not None and self.doubt.what == doubt.RESTORED
+        return not self._suspended_by(self.doubt if is_restored else None)
 
-    def _is_suspended(self, is_so: bool) -> bool:
-        if is_so:
-            self.suspended = doubt.sentence(self._doubt, self.now)
-        return is_so
-
-    @property
-    def is_in_doubt(self) -> bool:
-        """Whether the clock or the database is, without marking the run: for what only looks."""
-        return self._doubt is not None
-
-    @property
-    def has_set(self) -> bool:
-        """Whether options were given by `--set`, which hold for this run alone."""
-        return self._config.is_overridden
-
-    def stop(self, reason: str) -> None:
-        """End the run as `partial` for a reason of the job's own; the next run goes on."""
-        self._limits.stop(reason)
-
-    def sleep(self, seconds: float) -> None:
-        """Wait, in short steps, so that SIGTERM is heard, and never past the budget."""
-        until = min(self._ports.monotonic() + seconds, self._limits.soft)
-        while not self.should_stop() and (left := until - self._ports.monotonic()) > 0:
-            self._ports.sleep(min(left, 0.5))
-
-    def wait(self, seconds: float) -> None:
-        """Wait, whatever asks the run to stop: for what has to be stored before it may."""
-        self._ports.sleep(seconds)
-
-    def progress(self, done: int, total: int | None = None, **more) -> None:
-        """Report how far the run is, into its row every few seconds. `more`: further numbers of
-        the job's own."""
-        now = self._ports.monotonic()
-        self.progressed = {"done": done, **({"total": total} if total is not None else {}), **more}
-        if not self.dry_run and now - self._heartbeat_at >= PROGRESS_SECONDS:
-            self._heartbeat_at = now
-            history.record_heartbeat(self.db, self.run_id, self.clock(), self.progressed)
-
-    def show(self, title: str, rows: list[dict], note: str = "") -> None:
-        """In a dry run: what a step would do, with a sample of rows. Only the job's declared
-        columns are shown, addresses masked, and never a secret or a content (masking.py)."""
-        from jobs_lib.masking import sample, text
-
-        self._console.sample(text(title), [sample(row, self.job.sample) for row in rows],
-                             text(note))
-
-    def close(self) -> None:
-        """Close the journal and what mail() has opened; the database stays open."""
-        self._journal.close()
-        self.db.journal = None
-        if self._transport is not None:
-            self._transport.close()
+    def _suspended_by(self, found: doubt.Doubt | None) -> bool:
+        if found is not None:
+            self.suspended = doubt.sentence(found, self.now)
+        return found is not None

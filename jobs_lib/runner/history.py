@@ -1,19 +1,34 @@
-"""The table `job_runs`: what ran, when, how it ended."""
+"""The table `job_runs`: what ran, when, how it ended; and which runs died without a word.
+
+The row of such a run says `running` for ever. The next run of its job marks it `vanished`, and a
+tick carries its slot on; commands that only look call it `vanished?` until then.
+"""
 from __future__ import annotations
 
 import os
 from datetime import timedelta
 
 from jobs_lib.database import stored
-from jobs_lib.errors import Busy, DatabaseError, Duplicate, Lost
+from jobs_lib.errors import Busy, DatabaseError, Duplicate, JobsError, Lost
 from jobs_lib.plain_json import dumps
 
+from . import locks
+from .outcome import counts_words
+
+VANISHED = "vanished?"
+# after its hard limit, a run that cannot be asked counts as dead
+SILENCE = timedelta(minutes=10)
+LONGEST = timedelta(days=30)            # no lease reaches so far: a clock that was wrong wrote it
 # a run that has stored its outcome may have its lock a little longer
 JUST_ENDED = timedelta(minutes=1)
 ERROR_LENGTH = 2000
 # a run that is done must not end as `vanished` because of a passing error
 FINISH_TRIES, FINISH_PAUSE = 4, 1.0
+COLUMNS = ("run_id, job, slot, trigger_type, installation, lock_name, lease_until, host, pid, "
+           "status, started_at, finished_at, duration_ms, counts, progress, stop_reason, error")
 
+
+# A run writes its own row
 
 def begin(db, run: dict, *, installation: str, lock_name: str, trigger: str, lease_until) -> bool:
     """Write the run's row. False when its slot was started before, by any host: `UNIQUE(job, slot)`
@@ -22,19 +37,21 @@ def begin(db, run: dict, *, installation: str, lock_name: str, trigger: str, lea
     try:
         db.insert("job_runs", run_id=run["run_id"], job=run["job"], slot=run["slot"],
                   trigger_type=trigger, installation=installation, lock_name=lock_name,
-                  heartbeat_at=now, host=host(),
-                  pid=os.getpid(), status="running", started_at=now, lease_until=lease_until)
+                  heartbeat_at=now, host=host(), pid=os.getpid(), status="running",
+                  started_at=now, lease_until=lease_until)
     except Duplicate:
         return False
     return True
 
 
-def skipped(db, run: dict, *, installation: str, trigger: str) -> None:
-    """Record a run that found the lock held. It has no slot, so its slot stays due."""
-    db.insert("job_runs", run_id=run["run_id"], job=run["job"], trigger_type=trigger,
-              installation=installation, host=host(), pid=os.getpid(), status="skipped",
-              started_at=run["started_at"], finished_at=run["finished_at"],
-              duration_ms=run["duration_ms"], stop_reason=run["stop_reason"])
+def record_heartbeat(db, run_id: str, now, progress: dict) -> None:
+    """Store that the run lives, and how far it is: what is reported of it if it dies."""
+    try:
+        db.execute("UPDATE {job_runs} SET heartbeat_at = :now, progress = :progress "
+                   "WHERE run_id = :run_id", now=now, progress=dumps(progress), run_id=run_id)
+    except (Busy, Lost):
+        if db.current:                  # that transaction is lost
+            raise
 
 
 def finish(db, run: dict, sleep, left) -> None:
@@ -56,15 +73,89 @@ def finish(db, run: dict, sleep, left) -> None:
             sleep(FINISH_PAUSE)
 
 
-def record_heartbeat(db, run_id: str, now, progress: dict | None) -> None:
-    """Store that the run lives, and how far it is: what a sweep reports of it if it dies."""
+def skipped(db, run: dict, *, installation: str, trigger: str) -> None:
+    """Record a run that found the lock held. It has no slot, so its slot stays due."""
+    db.insert("job_runs", run_id=run["run_id"], job=run["job"], trigger_type=trigger,
+              installation=installation, host=host(), pid=os.getpid(), status="skipped",
+              started_at=run["started_at"], finished_at=run["finished_at"],
+              duration_ms=run["duration_ms"], stop_reason=run["stop_reason"])
+
+
+def host() -> str:
+    """This machine's name, as far as it fits."""
+    return os.uname().nodename.encode("ascii", "replace").decode()[:100]
+
+
+# Who is dead
+
+def is_dead(db, row: dict, core, now, held: str = "") -> bool:
+    """Whether the process behind a `running` row has ended. `held`: the name of the lock that the
+    caller holds.
+
+    The system ends a lock with its process, so a lock that is free tells. That of another host
+    with lock files of its own cannot be asked: such a run counts as dead long after its end.
+    """
+    name = str(row["lock_name"])
+    is_ours = row["installation"] == _installation(core)
+    if name == held and (is_ours or name.startswith(locks.DATABASE)):
+        return True
     try:
-        db.execute("UPDATE {job_runs} SET heartbeat_at = :now, progress = :progress "
-                   "WHERE run_id = :run_id",
-                   now=now, progress=progress and dumps(progress), run_id=run_id)
-    except (Busy, Lost):
-        if db.current:                  # that transaction is lost
-            raise
+        if name.startswith(locks.DATABASE) and db.dialect.named_locks:
+            return locks.database_holder(db, name) is None
+        if name.startswith(locks.FILE) and is_ours:
+            return locks.FileLock(core.state_dir, name[len(locks.FILE):]).is_free()
+    except (JobsError, OSError):
+        return False                    # the next run of that job says what is wrong
+    until = stored.time(row["lease_until"])
+    return until is None or not now - SILENCE <= until <= now + LONGEST
+
+
+def sweep(db, job: str, core, now, held: str) -> list[dict]:
+    """Mark this job's dead runs `vanished` and return them. The caller holds the job's lock."""
+    rows = db.query("SELECT id, run_id, progress, installation, lock_name, started_at, "
+                    "lease_until, pid, host FROM {job_runs} WHERE status = 'running' "
+                    "AND job = :job", job=job)
+    dead = [row for row in rows if is_dead(db, row, core, now, held)]
+    for row in dead:
+        words = counts_words(stored.counts(row["progress"]))
+        progress = f"last progress: {words}" if words else "no progress reported"
+        db.execute("UPDATE {job_runs} SET status = 'vanished', finished_at = :now, error = :error"
+                   " WHERE id = :id AND status = 'running'", now=now, id=row["id"],
+                   error=f"the process {row['pid']} on {row['host']} ended without a word "
+                   f"({progress})")
+    return dead
+
+
+def shown(rows: list[dict], config, now, db) -> list[dict]:
+    """The same rows of `job_runs`, those of dead processes with another status."""
+    core = config.section("core")
+    return [{**row, "status": VANISHED} if row["status"] == "running"
+            and is_dead(db, row, core, now) and _says_running(db, row) else row for row in rows]
+
+
+def _says_running(db, row: dict) -> bool:
+    """Whether the row still does: with its lock free it may have ended well since it was read."""
+    return db.value("SELECT status FROM {job_runs} WHERE run_id = :run_id",
+                    run_id=row["run_id"]) == "running"
+
+
+def _installation(core) -> str:
+    """The id of this installation, without making one."""
+    try:
+        with open(os.path.join(core.state_dir, "installation"), encoding="utf-8") as file:
+            return file.read().strip()
+    except (OSError, ValueError):
+        return ""
+
+
+# What has been
+
+def last_runs(db, session, job: str | None = None, limit: int = 20) -> list[dict]:
+    """The latest runs, newest first, with `counts` and `progress` decoded."""
+    rows = db.query(f"SELECT {COLUMNS} FROM {{job_runs}}"
+                    + (" WHERE job = :job" if job else "") + " ORDER BY id DESC LIMIT :limit",
+                    **({"job": job} if job else {}), limit=limit)
+    return shown([stored.run(row) for row in rows], session.config, session.ports.now(), db)
 
 
 def holder(db, job: str, now) -> dict | None:
@@ -77,23 +168,6 @@ def holder(db, job: str, now) -> dict | None:
         return None
     ended = stored.time(row["lease_until" if row["status"] == "running" else "finished_at"])
     return row if ended and ended > now - JUST_ENDED else None
-
-
-def host() -> str:
-    """This machine's name, as far as it fits."""
-    return os.uname().nodename.encode("ascii", "replace").decode()[:100]
-
-
-COLUMNS = ("run_id, job, slot, trigger_type, installation, lock_name, lease_until, host, pid, "
-           "status, started_at, finished_at, duration_ms, counts, progress, stop_reason, error")
-
-
-def last_runs(db, job: str | None = None, limit: int = 20) -> list[dict]:
-    """The latest runs, newest first, with `counts` and `progress` decoded."""
-    rows = db.query(f"SELECT {COLUMNS} FROM {{job_runs}}"
-                    + (" WHERE job = :job" if job else "") + " ORDER BY id DESC LIMIT :limit",
-                    **({"job": job} if job else {}), limit=limit)
-    return [stored.run(row) for row in rows]
 
 
 def usual_seconds(db, job: str) -> float | None:

@@ -1,4 +1,5 @@
-"""The log: one file of JSON Lines a job, a line an event.
+"""What a run writes down: its log, a file of JSON Lines for each job; and what it counts and logs,
+in step with its transactions.
 
 Written by our own few lines, since importing `logging` costs as much as starting Python. A line is
 one `write` to a file opened for appending, so lines of several processes never mix. A log that
@@ -18,53 +19,15 @@ from jobs_lib.plain_json import dumps
 
 from .incident_files import PRINTED
 
-SIZE, FILES = 1024 ** 2, 5       # a larger file is rotated by the next run; rotated ones kept
+# a larger file is rotated by the next run; so many rotated ones are kept
+SIZE, FILES = 1024 ** 2, 5
 
 
-class Log:
-    """Events of one job's run. `fields` are on every line (job, run_id).
-
-    incident  the IncidentFile that records that no line can be written
-    silent    nothing is printed then, and `broken` alone shows it
-    """
-
-    def __init__(self, folder: str, name: str, *, now=clock.now,
-                 incident=None, silent: bool = False, **fields) -> None:
-        self.path = os.path.join(folder, name + ".log")
-        self._now, self._fields, self._file, self.broken = now, fields, -1, False
-        self._incident, self._silent = incident, silent
+class Events:
+    """Takes events, and keeps none: the log of a dry run."""
 
     def event(self, event: str, level: str = "info", **fields) -> None:
-        """Write one line: `{"time", "level", "event", "job", "run_id", ...}`."""
-        line = dumps({"time": clock.text(self._now()), "level": level, "event": event,
-                      **self._fields, **fields}) + "\n"
-        # the rest is escaped: no control character reaches a terminal
-        data = line.encode("ascii")
-        try:
-            self._open()
-            self._write(data)
-        except OSError as error:
-            if self._silent:
-                self.broken = True
-                return
-            if not self.broken:
-                self.broken = True
-                self._silent = not self._print_once(
-                    f"the log {self.path} cannot be written ({error.strerror}): only what went "
-                    "wrong is shown here")
-            if level != "info" and not self._silent:
-                sys.stderr.write(line)
-
-    def _print_once(self, message: str) -> bool:
-        """Print it on stderr, unless an earlier run has. Whether it was printed."""
-        incident = self._incident
-        if incident is not None:
-            incident.record_error(self._now(), message)
-            if not incident.is_due(PRINTED, self._now(), None):
-                return False
-            incident.mark(PRINTED, self._now())
-        print(message, file=sys.stderr)
-        return True
+        """Something happened."""
 
     def warning(self, event: str, **fields) -> None:
         """An event that the operator should see."""
@@ -75,10 +38,56 @@ class Log:
         self.event(event, "error", **fields)
 
     def close(self) -> None:
+        """No more events for now."""
+
+
+class Log(Events):
+    """The log of this name in `[core] log_dir`. `fields` are on every line (job, run_id).
+
+    incident  the IncidentFile by which it is printed once that no line can be written; without one
+              nothing is printed, and `broken` alone shows it
+    """
+
+    def __init__(self, core, name: str, *, now=clock.now, incident=None, **fields) -> None:
+        self.path = os.path.join(core.log_dir, name + ".log")
+        self.broken = False
+        self._now, self._fields, self._incident = now, fields, incident
+        self._file, self._prints_errors = -1, False
+
+    def event(self, event: str, level: str = "info", **fields) -> None:
+        """Write one line: `{"time", "level", "event", "job", "run_id", ...}`."""
+        line = dumps({"time": clock.text(self._now()), "level": level, "event": event,
+                      **self._fields, **fields}) + "\n"
+        try:
+            if self._file < 0:
+                self._open()
+            # the rest is escaped: no control character reaches a terminal
+            self._write(line.encode("ascii"))
+        except OSError as error:
+            if not self.broken and self._incident:
+                self._prints_errors = self._print_once(
+                    f"the log {self.path} cannot be written ({error.strerror}): only what went "
+                    "wrong is shown here")
+            self.broken = True
+            if level != "info" and self._prints_errors:
+                sys.stderr.write(line)
+
+    def close(self) -> None:
         """Close the file; the next event opens it again."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+    def _open(self) -> None:
+        """Once a run. A full one is rotated before: nobody writes into it but runs under the lock
+        of this job."""
+        private(os.path.dirname(self.path))
+        if os.path.exists(self.path) and os.stat(self.path).st_size >= SIZE:
+            for number in range(FILES, 0, -1):
+                newer = f"{self.path}.{number - 1}" if number > 1 else self.path
+                if os.path.exists(newer):
+                    os.replace(newer, f"{self.path}.{number}")
+        self._file = open_own(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def _write(self, data: bytes) -> None:
         """All of it or nothing: on a full disk a part may be taken, and would spoil the line that
@@ -90,33 +99,61 @@ class Log:
                 os.ftruncate(self._file, end - written)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def _open(self) -> None:
-        """Open the file, once a run. A full one is rotated before: nobody writes into it but runs
-        under the lock of this job."""
-        if self._file >= 0:
-            return
-        try:
-            is_full = os.stat(self.path).st_size >= SIZE
-        except FileNotFoundError:
-            is_full = False
-            private(os.path.dirname(self.path))
-        if is_full:
-            for number in range(FILES - 1, 0, -1):
-                if os.path.exists(older := f"{self.path}.{number}"):
-                    os.replace(older, f"{self.path}.{number + 1}")
-            os.replace(self.path, f"{self.path}.1")
-        self._file = open_own(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    def _print_once(self, message: str) -> bool:
+        """Print it on stderr, unless an earlier run has. Whether it was printed."""
+        incident, now = self._incident, self._now()
+        incident.record_error(now, message)
+        if not incident.is_due(PRINTED, now, None):
+            return False
+        incident.mark(PRINTED, now)
+        print(message, file=sys.stderr)
+        return True
 
 
-class NoLog:
-    """A dry run leaves no line."""
+class Journal(Events):
+    """What a run counts and logs, in step with its transactions; to its job this is `ctx.log`.
 
-    def event(self, *_args, **_fields) -> None:
-        """Nothing is written."""
+    While a transaction is open, its counts and log lines are provisional: a commit makes them
+    final, a rollback takes them back, and a batch that is tried again begins from the same numbers.
+    So a job counts where it works, and no row is counted twice, or counted and not stored. The
+    database calls `begin`, `committed` and `rolled_back` (database/connection.py); each may come
+    twice, or be cut short by a signal, and the next one puts it right.
+    """
 
-    warning = error = close = event
+    def __init__(self, log: Events) -> None:
+        self.counts: dict = {}                  # of the whole run
+        self._log = log
+        # of the open transaction: the counts as it began, and its lines
+        self._before: dict | None = None
+        self._lines: list = []
 
+    def event(self, event: str, level: str = "info", **fields) -> None:
+        """Write one line, now or with the commit."""
+        if self._before is None:
+            self._log.event(event, level, **fields)
+        else:
+            self._lines.append((event, level, fields))
 
-def open_log(core, name: str, **more) -> Log:
-    """The log of this name, as `[core]` has it."""
-    return Log(core.log_dir, name, **more)
+    def at_once(self, name: str, event: str, **fields) -> None:
+        """Count one, and write it as an error, whatever becomes of an open transaction."""
+        self.counts[name] = self.counts.get(name, 0) + 1
+        if self._before is not None:
+            self._before[name] = self.counts[name]
+        self._log.error(event, **fields)
+
+    def begin(self) -> None:
+        """A transaction is open."""
+        self._before, self._lines = dict(self.counts), []
+
+    def committed(self) -> None:
+        """The transaction is stored: what was counted and logged in it is final."""
+        lines, self._lines, self._before = self._lines, [], None
+        for event, level, fields in lines:
+            self._log.event(event, level, **fields)
+
+    def rolled_back(self) -> None:
+        """Nothing of the transaction is stored. Without an open one this does nothing."""
+        if self._before is not None:
+            self.counts.clear()
+            self.counts.update(self._before)
+        self._before, self._lines = None, []

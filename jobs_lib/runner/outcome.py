@@ -1,5 +1,11 @@
 """The outcome of a run, a dict as in docs/logs.md: as JSON, as an exit code, and in words for a
-terminal, the log and cron's mail."""
+terminal, the log and cron's mail; and exceptions that nothing here expects, as text for all of
+these.
+
+What a library says may quote what it was given: a row, a password, a link with a token in it. So
+the text of such an error passes the masking of masking.py, and the values of the secret options are
+taken out of it.
+"""
 from __future__ import annotations
 
 import os
@@ -13,8 +19,9 @@ EXIT_CODES = {"failed": errors.FAILED, "timeout": errors.HARD_LIMIT,
 HELD, BUSY_BEFORE = "the lock is held by ", "the database was busy: "
 UNKNOWN_HOLDER = ", and no run of ours lives"
 
-# a count may say what became of them: `files_removed`
-THINGS = {"bytes", "files", "rows", "users"}
+# where code lies that is not ours
+OTHERS = (os.path.dirname(os.__file__) + os.sep, "<frozen", f"-packages{os.sep}",
+          f"{os.sep}vendor{os.sep}")
 WORDS = {"ok": "done in {took}{why}",
          "partial": "stopped early after {took}{why}, the next run goes on",
          "interrupted": "stopped after {took}{why}, the next run goes on",
@@ -59,31 +66,58 @@ def held_by_unknown_connection(result: dict) -> bool:
 def outcome_words(result: dict) -> str:
     """`retry_forwards: done in 1.2 s: 12 sent, 3 retried`; one line, whatever an error holds."""
     why = " ".join((result["error"] or result["stop_reason"] or "").split())
-    long = result["duration_ms"] >= 10_000
     words = WORDS[result["status"]].format(
-        took=took(result["duration_ms"]) if long else f"{result['duration_ms'] / 1000:.1f} s",
-        why=f" ({why})" if why else "", because=f": {why}" if why else "")
+        took=took(result["duration_ms"]), why=f" ({why})" if why else "",
+        because=f": {why}" if why else "")
     counts = "" if result["status"] == "failed" else counts_words(result["counts"])
     return f"{result['job']}: {words}{': ' if counts else ''}{counts}"
 
 
 def counts_words(counts: dict) -> str:
     """`12 sent, 3 retried`, or `10 of 50 done`; what is zero is left out."""
-    if counts.get("total"):
-        rest = {name: value for name, value in counts.items() if name not in ("done", "total")}
-        return ", ".join(filter(None, (f"{counts.get('done', 0):,} of {counts['total']:,} done",
-                                       counts_words(rest))))
-    return ", ".join(f"{value:,} {_counted(name, value)}" if isinstance(value, int)
-                     else f"{name} {value}"
-                     for name, value in counts.items() if value)
+    counts, words = dict(counts), []
+    if total := counts.pop("total", 0):
+        words.append(f"{counts.pop('done', 0):,} of {total:,} done")
+    for name, value in counts.items():
+        if isinstance(value, int) and value:
+            words.append(f"{value:,} {_counted(name, value)}")
+        elif value:
+            words.append(f"{name} {value}")
+    return ", ".join(words)
 
 
 def _counted(name: str, value: int) -> str:
-    """`1 file`, `2 files`, `1 file removed`; a count is named in the plural, or by what was done
-    (`sent`)."""
+    """`1 file`, `2 files`: a count is named in the plural, or by what was done (`sent`)."""
     words = name.replace("_", " ")
-    things, _, rest = words.partition(" ")
-    if value == 1 and rest and things in THINGS:
-        return f"{things[:-1]} {rest}"
     is_plural = words.endswith("s") and not words.endswith(("ss", "us"))       # 1 unknown status
     return words[:-1] if value == 1 and is_plural else words
+
+
+# Exceptions that nothing here expects
+
+def place(error: BaseException) -> str:
+    """`queue.py line 12`: the innermost line that is not Python's own or a package's, if there is
+    one."""
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if not any(part in frame.filename for part in OTHERS)]
+    frame = (ours or frames)[-1:]
+    return f"{os.path.basename(frame[0].filename)} line {frame[0].lineno}" if frame else "unknown"
+
+
+def defect(error: BaseException, hidden=()) -> str:
+    """`TypeError: no number (queue.py line 12)`, without the `hidden` secrets."""
+    from jobs_lib.masking import without_secrets
+
+    return f"{type(error).__name__}: {without_secrets(str(error), hidden)} ({place(error)})"
+
+
+def trace(error: BaseException, hidden=()) -> str:
+    """The traceback as Python prints it."""
+    import traceback
+
+    from jobs_lib.masking import without_secrets
+
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    return without_secrets("".join(lines), hidden)

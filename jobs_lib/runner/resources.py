@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 
 from jobs_lib import clock
+from jobs_lib.records import namedtuple
 
+LONGEST_PING = 10_000               # bytes of its body
 
-class Session:
-    """What one command line works with; `console` shows what a person is to see."""
-
-    def __init__(self, config, ports, console) -> None:
-        self.config, self.ports, self.console = config, ports, console
+Session = namedtuple("Session", "config ports console")
+Session.__doc__ = "What one command line works with; `console` shows what a person is to see."
 
 
 class Ports:
@@ -58,6 +57,13 @@ class Ports:
         from jobs_lib.ports.http.client import Poster
         return Poster(section)
 
+    def trusted_http(self):
+        """The same for URLs that the operator has chosen: they may lead to any address, this host
+        included."""
+        from jobs_lib.ports.http import trusted
+        section = self._config.section
+        return self.http(trusted(section("webhooks"), section("alerts").timeout))
+
     def dns(self, section):
         """A resolver as `[dns]` asks for it."""
         from jobs_lib.ports.resolver import Resolver
@@ -68,3 +74,21 @@ class Ports:
         while self._made:
             self._made.pop().close()
         self._database = None
+
+
+def ping(ports, url: str, failures: list[str]) -> str:
+    """Call a service such as healthchecks, which alerts the operator when nobody calls: `URL`, or
+    `URL/fail` with what failed. What went wrong with the call, or ""; that changes nothing else,
+    and takes no longer than `[alerts] timeout`."""
+    from jobs_lib.errors import JobsError
+    from jobs_lib.masking import text as masked
+    from jobs_lib.ports.http import Request, refusal
+
+    base, mark, query = url.partition("?")
+    request = Request("ping", f"{base.rstrip('/')}{'/fail' if failures else ''}{mark}{query}",
+                      [("Content-Type", "text/plain; charset=utf-8")],
+                      masked("; ".join(failures)).encode("utf-8", "replace")[-LONGEST_PING:])
+    try:
+        return masked(refusal(ports.trusted_http().post(request)))
+    except (JobsError, OSError) as error:       # a section that is wrong
+        return str(error)

@@ -1,5 +1,7 @@
-"""One run of one job: lock, sweep, row, call, outcome, log line. The same for cron, by hand and for
-a worker."""
+"""One run of one job: lock, sweep, row, call, outcome. The same for cron, by hand and for a worker.
+
+What only a failed run needs is imported there: most runs find nothing to do, and end in a moment.
+"""
 from __future__ import annotations
 
 import os
@@ -10,12 +12,10 @@ from jobs_lib import clock, errors, folders
 from jobs_lib.database.schema import version
 from jobs_lib.records import namedtuple
 
-from . import dead_runs, doubt, history, incident_files, locks, slots
-from .call import call, out_of_memory
+from . import doubt, history, incident_files, locks, outcome, slots
 from .context import Context
 from .limits import RunLimits
-from .log import NoLog, open_log
-from .outcome import BUSY_BEFORE, HELD, UNKNOWN_HOLDER, as_json, blank
+from .log import Events, Log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:                # `typing` is not loaded otherwise
@@ -38,6 +38,8 @@ STORE_SECONDS = 2.0          # for the outcome, past the hard limit
 STARTING_SECONDS = 0.3       # between a lock and the row of its run
 SKIP_SECONDS = 0.5           # to wait for another writer, only to record that nothing was done
 DONE_BEFORE = "this slot was started before"
+BUSY = "busy"                # the stop reason where others need the database
+NO_MEMORY = "there was not enough memory: give it more, or let fewer jobs run at once"
 WORKER = "worker"
 
 
@@ -48,37 +50,33 @@ def run(session, job, request: Request) -> dict:
     reach or has another schema. All that goes wrong inside the job ends as an outcome.
     """
     session.config.check([job], ("core", *job.sections))
-    attempt = _Attempt(session, job, request)
-    with attempt.limits:
-        attempt.run()
-    return attempt.result
+    one = Run(session, job, request)
+    with one.limits:
+        one.run()
+    return one.result
 
 
-class _Attempt:
+class Run:
     """The steps of one run and what they share."""
 
     def __init__(self, session, job, request: Request) -> None:
-        config, ports, console = session.config, session.ports, session.console
-        self.job, self.config, self.ports, self.request = job, config, ports, request
-        core = config.section("core")
-        self.console, self.core, self.result = console, core, blank(job, request, ports.now())
-        budget = config.job(job).budget.total_seconds()
+        self.config, self.ports, self.console = session
+        self.job, self.request, self.core = job, request, self.config.section("core")
+        self.result = outcome.blank(job, request, self.ports.now())
+        budget, grace = self.config.job(job).budget.total_seconds(), self.core.grace.total_seconds()
         if request.budget is not None:
             budget = min(budget, request.budget)
-        self.longest = budget + core.grace.total_seconds()
-        self.limits = RunLimits(monotonic=ports.monotonic, budget=budget,
-                                grace=core.grace.total_seconds())
+        self.longest = budget + grace
+        self.limits = RunLimits(monotonic=self.ports.monotonic, budget=budget, grace=grace)
+        # real seconds, as those of the alarm: servers and locks take no others
+        self.end = time.monotonic() + self.longest
         self.lock: Any = None
         self.db: Any = None
-        self.begun = False              # the run may have a row of its own
-        self.end = time.monotonic() + self.longest
+        self.has_row = False            # or may have one
         self.installation = ""
-        self.known = doubt.Known(None, {})
-        # as far as is known, the app's tables have all that jobs need
-        self.complete = True
-        log_incident = incident_files.IncidentFile(core, incident_files.LOG)
-        self.log = NoLog() if request.dry_run else open_log(
-            core, job.name, now=ports.now, incident=log_incident,
+        self.log = Events() if request.dry_run else Log(
+            self.core, job.name, now=self.ports.now,
+            incident=incident_files.IncidentFile(self.core, incident_files.LOG),
             job=job.name, run_id=self.result["run_id"])
 
     def run(self) -> None:
@@ -86,22 +84,21 @@ class _Attempt:
         work."""
         try:
             ended = self.limits.run(self._dry if self.request.dry_run else self._real)
-            if isinstance(ended, (errors.Stopped, KeyboardInterrupt)):
-                self._ended_by_force(str(ended) or "SIGINT")
-            elif isinstance(ended, MemoryError) and self.begun:
-                self.result.update(status="failed", error=out_of_memory(ended, self.db))
+            if isinstance(ended, errors.Stopped):
+                self._ended_by_force(str(ended))
             elif ended is not None:
                 raise ended
-            self._settle()
+            self._finish()
         finally:
             self._give_back()
+
+    # The work
 
     def _dry(self) -> None:
         """Call the job against a database that refuses to write; no lock, no row, no log, no
         outside world."""
-        self._database(readonly=True)
-        self.known = doubt.look(self.db, self.config, self.job, self.result, store=False)
-        self._call()
+        complete = self._open_database(readonly=True)
+        self._call(doubt.look(self.db, self.config, self.job, self.result, store=False), complete)
 
     def _real(self) -> None:
         """Take the lock, then do the work; a held lock is recorded and is no failure."""
@@ -112,122 +109,50 @@ class _Attempt:
         try:
             self.lock.acquire(f"process {os.getpid()} on {history.host()} since {started} UTC")
             self.limits.lock = self.lock
-            self._database()
-            if self._begin():
-                self._call()
+            complete = self._open_database()
+            if known := self._begin():
+                self._call(known, complete)
         except errors.LockHeld as held:
             self._skip(str(held))
         except errors.JobsError as error:
             self.log.error("run not started", error=str(error))
             raise
 
-    def _left(self) -> float:
-        """Seconds to the hard limit."""
-        # real ones, as those of the alarm: servers and locks take no others
-        return self.end - time.monotonic()
-
-    def _settle(self) -> None:
-        """Store and log an outcome that is known by now."""
-        self._close()
-        if self.begun:
-            self._finish()
-        elif self.result["status"] == "timeout" and not self.request.dry_run:
-            self.log.error("run ended", **as_json(self.result))
-
-    def _give_back(self) -> None:
-        if self.db is not None:
-            self.db.left = None
-            if self.request.dry_run:
-                self.db.close()
-        if self.lock is not None:
-            self.lock.release()
-        self.log.close()
-
-    def _skip(self, holder: str) -> None:
-        """Record that the lock is held, and by whom."""
-        from contextlib import closing
-        try:
-            with closing(self.ports.connect(timeout=SKIP_SECONDS)) as db:
-                db.left = self._left
-                version.check(db)
-                if not holder.startswith("process"):
-                    holder = self._holder(db, holder)
-                self._not_started(HELD + holder)
-                history.skipped(db, self.result, installation=self.installation,
-                                trigger=self.request.trigger)
-        except errors.Busy:
-            # the holder itself writes, perhaps: the log line has to do
-            if self.result["status"] == "running":
-                self._not_started(HELD + holder)
-
-    def _holder(self, db, holder: str) -> str:
-        """Who holds the lock in the database: a run of ours, by its row, or else a connection that
-        is none of ours."""
-        for wait in (STARTING_SECONDS, 0):
-            row = history.holder(db, self.job.name, self.ports.now())
-            if row and row["status"] == "running":
-                return f"process {row['pid']} on {row['host']} since {row['started_at']} UTC"
-            if row or not holder.startswith(locks.CONNECTION):
-                return holder
-            if wait:
-                self.ports.sleep(wait)          # it may be about to write its row
-        return holder + UNKNOWN_HOLDER
-
-    def _not_started(self, why: str) -> None:
-        self.result.update(status="skipped", stop_reason=why)
-        self._close()
-        self.log.event("run skipped", reason=why)
-
-    def _database(self, readonly: bool = False) -> None:
+    def _open_database(self, readonly: bool = False) -> bool:
+        """Whether the app's tables have all that jobs need, as far as is known."""
         self.db = self.limits.database = self.ports.database(readonly)
         self.db.left = self._left
-        self.complete = version.check(self.db)
+        return version.check(self.db)
 
-    def _begin(self) -> bool:
-        """Sweep, then write the run's row. False where this run is not to be: `result` says why."""
-        result, grace = self.result, self.core.grace.total_seconds()
-        if self.limits.heard:
-            result.update(status="interrupted", stop_reason=self.limits.heard)
-            return False
-        self.db.left = lambda: self._left() - grace     # to find it busy is no reason to be killed
+    def _left(self) -> float:
+        """Seconds to the hard limit."""
+        return self.end - time.monotonic()
+
+    def _begin(self) -> doubt.Known | None:
+        """Mark this job's dead runs, then write the row of this one. What it is to know; None where
+        it is not to be: `result` says why."""
+        db, result, started = self.db, self.result, self.result["started_at"]
         try:
-            self._sweep()
+            for dead in history.sweep(db, self.job.name, self.core, started, self.lock.name):
+                self.log.error("run vanished", dead_run=dead["run_id"],
+                               started_at=dead["started_at"], progress=dead["progress"])
             trigger = self._trigger()
-            self.begun = True           # before it is true, as a signal may come in between
-            self.begun = trigger is not None and self._insert_row(trigger)
-            if self.begun:
-                self.known = doubt.look(self.db, self.config, self.job, result, store=True)
+            self.has_row = True         # before it has, as a signal may come in between
+            self.has_row = trigger is not None and history.begin(
+                db, result, installation=self.installation, lock_name=self.lock.name,
+                trigger=trigger,
+                lease_until=started + timedelta(seconds=self.longest + LOCK_MARGIN))
+            if not self.has_row:
+                result.update(status="skipped", stop_reason=DONE_BEFORE)
+                return None
+            known = doubt.look(db, self.config, self.job, result, store=True)
         except errors.Busy as error:
-            self.begun = False
-            self._not_started(f"{BUSY_BEFORE}{error}")
-            return False
-        finally:
-            self.db.left = self._left
-        if self.begun:
-            slot = result["slot"] and clock.text(result["slot"])
-            self.log.event("run started", trigger=trigger, slot=slot)
-        else:
-            result.update(status="skipped", stop_reason=DONE_BEFORE)
-        return self.begun
-
-    def _sweep(self) -> None:
-        """Put right what earlier runs have left."""
-        db, now = self.db, self.result["started_at"]
-        for dead in dead_runs.sweep(db, self.job.name, self.core, now, self.lock.name):
-            self.log.error("run vanished", dead_run=dead["run_id"], started_at=dead["started_at"],
-                           progress=dead["progress"])
-        self._sweep_drafts()
-
-    def _insert_row(self, trigger: str) -> bool:
-        until = self.result["started_at"] + timedelta(seconds=self.longest + LOCK_MARGIN)
-        return history.begin(self.db, self.result, installation=self.installation,
-                             lock_name=self.lock.name, trigger=trigger, lease_until=until)
-
-    def _sweep_drafts(self) -> None:
-        """What killed runs have left half-written in our own folder."""
-        state = self.core.state_dir
-        for name in folders.sweep_drafts(state, self.result["started_at"].timestamp()):
-            self.log.event("draft removed", file=os.path.join(state, name))
+            self.has_row = False
+            self._not_started(f"{outcome.BUSY_BEFORE}{error}")
+            return None
+        self.log.event("run started", trigger=trigger,
+                       slot=result["slot"] and clock.text(result["slot"]))
+        return known
 
     def _trigger(self) -> str | None:
         """Whether this run starts its slot or carries it on; None: the slot is done. Asked under
@@ -243,39 +168,144 @@ class _Attempt:
             return "continue"
         return request.trigger if request.trigger != "continue" else "scheduled"
 
-    def _call(self) -> None:
-        ctx = Context(job=self.job, config=self.config, ports=self.ports, db=self.db,
-                      run=self.result, limits=self.limits, log=self.log, request=self.request,
-                      console=self.console, installation=self.installation,
-                      known=self.known)
-        call(self.job, ctx, self.limits, self.result, self.complete)
+    # The call
+
+    def _call(self, known: doubt.Known, complete: bool) -> None:
+        """Let the job work: whatever it returns or raises becomes the outcome."""
+        result, limits, ctx = self.result, self.limits, Context(self, known)
+        result["counts"] = ctx.counts           # from here on, however the run ends
+        try:
+            try:
+                self._work(ctx, complete)
+            finally:
+                result["counts"] = ctx.counts or ctx.progressed
+                if ctx.held:
+                    result["held"] = ctx.held          # {what the guard held back: how many}
+                ctx.close()
+            reason = limits.reason or ctx.suspended
+            stopped = "interrupted" if reason == limits.heard else "partial"
+            result.update(status=stopped if reason else "ok", stop_reason=reason)
+        except errors.Busy as error:
+            result.update(status="partial", stop_reason=BUSY, error=str(error))
+            ctx.log.warning("database busy", error=str(error))
+        except errors.JobsError as error:
+            result.update(status="failed", error=str(error))
+            # What a column does not take any more would be sent again by each run.
+            if isinstance(error, (errors.Missing, errors.NotTaken)) and not ctx.dry_run:
+                from jobs_lib.database.schema.fit import forget
+                forget(ctx.db)
+        except (Exception, SystemExit) as error:    # noqa: BLE001  a defect, whatever it is
+            from jobs_lib.config.secrets import secrets
+            hidden = secrets(self.config)
+            result.update(status="failed", error=outcome.defect(error, hidden))
+            ctx.log.error("exception", traceback=outcome.trace(error, hidden))
+        if ctx.defects:
+            self._add_defects([*ctx.defects.values()])
+
+    def _work(self, ctx: Context, complete: bool) -> None:
+        try:
+            if not complete:
+                from jobs_lib.database.schema.fit import need
+                need(ctx.db, self.job, store=not ctx.dry_run)
+            # the counts themselves; or a preview's, or those of a job with nothing to store
+            ctx.counts.update(self.job.run(ctx) or {})
+            return
+        except errors.DatabaseError:
+            if self.limits.struck:      # SQLite makes an error of its own of what strikes in it
+                raise errors.Stopped(self.limits.struck) from None
+            raise
+        except MemoryError:
+            pass
+        # by now the error, and all that the frames hold that it went through, is freed
+        self.db.invalidate()            # it may have struck within a statement
+        raise errors.JobsError(NO_MEMORY)
+
+    def _add_defects(self, met: list[str]) -> None:
+        """Some items met exceptions that nobody expects: the others were handled, and the run has
+        failed all the same."""
+        result, before = self.result, self.result["error"]
+        words = f"{len(met):,} items met an unexpected error, the first: {met[0]}"
+        if len(met) == 1:
+            words = f"1 item met an unexpected error: {met[0]}"
+        result["error"] = f"{before}. Besides, {words}" if before else f"{words}; the log has more"
+        if result["status"] in ("ok", "partial"):
+            result["status"] = "failed"
+
+    # A run that is not to be
+
+    def _skip(self, holder: str) -> None:
+        """Record that the lock is held, and by whom."""
+        from contextlib import closing
+        try:
+            with closing(self.ports.connect(timeout=SKIP_SECONDS)) as db:
+                db.left = self._left
+                version.check(db)
+                if holder.startswith(locks.CONNECTION):
+                    holder = self._holder(db, holder)
+                self._not_started(outcome.HELD + holder)
+                history.skipped(db, self.result, installation=self.installation,
+                                trigger=self.request.trigger)
+        except errors.Busy:
+            # the holder itself writes, perhaps: the log line has to do
+            if self.result["status"] == "running":
+                self._not_started(outcome.HELD + holder)
+
+    def _holder(self, db, connection: str) -> str:
+        """Who holds the lock in the database: a run of ours, by its row, or else a connection that
+        is none of ours."""
+        for wait in (STARTING_SECONDS, 0):
+            row = history.holder(db, self.job.name, self.ports.now())
+            if row and row["status"] == "running":
+                return f"process {row['pid']} on {row['host']} since {row['started_at']} UTC"
+            if row:
+                return connection               # it has just stored its outcome
+            if wait:
+                self.ports.sleep(wait)          # it may be about to write its row
+        return connection + outcome.UNKNOWN_HOLDER
+
+    def _not_started(self, why: str) -> None:
+        self.result.update(status="skipped", stop_reason=why)
+        self._close()
+        self.log.event("run skipped", reason=why)
+
+    # The end
 
     def _ended_by_force(self, why: str) -> None:
         """The hard limit, or a second Ctrl-C: what was open is rolled back with its connection."""
-        if self.limits.database is not None:
-            self.limits.database.invalidate()
+        if self.db is not None:
+            self.db.invalidate()
         if self.result["status"] != "running":          # it struck when all was done
             return
-        self.result.update(stop_reason=why)
+        self.result.update(status="interrupted", stop_reason=why)
         if why == self.limits.HARD:
             self.result.update(status="timeout", error="ended at the hard limit, "
                                f"{self.longest:.0f} seconds after its start")
-        else:
-            self.result.update(status="interrupted")
 
     def _finish(self) -> None:
         """Store the outcome, in the row and in the log."""
         result = self.result
+        self._close()
         self.end = max(self.end, time.monotonic() + STORE_SECONDS)
         try:
-            history.finish(self.db, result, self.ports.sleep, self._left)
+            if self.has_row:
+                history.finish(self.db, result, self.ports.sleep, self._left)
         except errors.DatabaseError as error:
             if result["status"] != "timeout":
                 result.update(status="failed", error=f"the outcome could not be stored: {error}")
-        self.log.event("run ended", "info" if result["status"] in ("ok", "partial") else "error",
-                       **as_json(result))
+        if self.has_row or result["status"] == "timeout":
+            is_good = result["status"] in ("ok", "partial")
+            self.log.event("run ended", "info" if is_good else "error", **outcome.as_json(result))
 
     def _close(self) -> None:
         elapsed = self.ports.monotonic() - self.limits.started
         self.result["finished_at"] = self.result["started_at"] + timedelta(seconds=int(elapsed))
         self.result["duration_ms"] = int(elapsed * 1000)
+
+    def _give_back(self) -> None:
+        if self.db is not None:
+            self.db.left = None
+            if self.request.dry_run:
+                self.db.close()
+        if self.lock is not None:
+            self.lock.release()
+        self.log.close()

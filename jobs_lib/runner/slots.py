@@ -57,8 +57,8 @@ def due_slots(config, ports, jobs, budget: float = 0.0) -> tuple[list[Due], list
             problems += error.problems
 
     def is_dead(row: dict) -> bool:
-        from . import dead_runs
-        return dead_runs.is_dead(db, row, config.section("core"), now)
+        from . import history
+        return history.is_dead(db, row, config.section("core"), now)
 
     first = first_runs(db, wanted)
     found = [due for job, slot in wanted

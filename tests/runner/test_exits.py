@@ -95,7 +95,7 @@ def test_a_job_that_uses_up_all_memory_ends_as_failed_and_the_others_run(any_sit
         assert site.outcomes("tick_low") == ["ok"]
         return
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1), done
-    assert done.err.startswith("hoard: failed: there was not enough memory (")
+    assert done.err.startswith("hoard: failed: there was not enough memory")
     run, = site.runs("hoard")
     assert (run["status"], f"hoard: failed: {run['error']}\n") == ("failed", done.err)
     assert site.dug() == 0                      # the transaction that was open is rolled back

@@ -47,7 +47,7 @@ def assert_ended_by_force(done, within: float) -> None:
 # Where it strikes
 
 @pytest.mark.parametrize("point", ["jobs_lib.runner.limits:RunLimits.end",
-                                   "jobs_lib.runner.runner:_Attempt._close",
+                                   "jobs_lib.runner.runner:Run._close",
                                    "jobs_lib.runner.history:finish"])
 def test_struck_when_the_work_is_done_no_row_is_left_running(site, point):      # R4
     done = site("dig", "--json", alarm=f"{point}:before")
@@ -56,11 +56,11 @@ def test_struck_when_the_work_is_done_no_row_is_left_running(site, point):      
     assert site.dug() == 3
 
 
-@pytest.mark.parametrize("point", ["jobs_lib.runner.runner:_Attempt._database",
-                                   "jobs_lib.runner.runner:_Attempt._begin",
+@pytest.mark.parametrize("point", ["jobs_lib.runner.runner:Run._open_database",
+                                   "jobs_lib.runner.runner:Run._begin",
                                    "jobs_lib.runner.history:begin",
                                    "jobs_lib.runner.locks:FileLock.acquire",
-                                   "jobs_lib.runner.runner:_Attempt._real"])
+                                   "jobs_lib.runner.runner:Run._real"])
 def test_struck_before_the_work_it_is_a_timeout(site, point):                   # R4
     done = site("dig", alarm=f"{point}:after" if point.endswith("begin") else f"{point}:before")
     assert (done.code, site.dug()) == (124, 0)
@@ -74,7 +74,7 @@ def test_struck_before_the_work_it_is_a_timeout(site, point):                   
 def test_a_tick_goes_on_with_the_next_job_after_it(site):                       # R4, R9
     site.enable("dig")
     site.enable("fail", how="no")
-    done = site("run-due", "--json", alarm="jobs_lib.runner.runner:_Attempt._real:before")
+    done = site("run-due", "--json", alarm="jobs_lib.runner.runner:Run._real:before")
     assert done.code == 124
     assert sorted(run["status"] for run in json.loads(done.out)) == ["ok", "timeout"]
 

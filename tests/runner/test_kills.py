@@ -12,7 +12,7 @@ import pytest
 POINTS = [
     ("jobs_lib.folders:installation:after", 0),
     ("jobs_lib.runner.locks:FileLock.acquire:after", 0),
-    ("jobs_lib.runner.dead_runs:sweep:before", 0),
+    ("jobs_lib.runner.history:sweep:before", 0),
     ("jobs_lib.runner.history:begin:before", 0),
     ("jobs_lib.runner.history:begin:after", 1),
     ("jobs_lib.runner.log:Log.event:after:1", 1),

@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import stat
 from datetime import datetime, timezone
+from types import SimpleNamespace
 
 from jobs_lib.runner import log as logs
 from jobs_lib.runner.log import Log
@@ -15,8 +16,8 @@ LIMIT = 30_000
 
 
 def log(folder, **how) -> Log:
-    return Log(str(folder), "dig", **{"now": lambda: NOW,
-                                      "job": "dig", "run_id": "abc", **how})
+    core = SimpleNamespace(log_dir=str(folder))
+    return Log(core, "dig", now=lambda: NOW, job="dig", run_id="abc", **how)
 
 
 def lines(path) -> list[dict]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from tests.support.product import Conflict, JobsError, declare
+from tests.support.product import Conflict, JobsError, Stopped, declare
 
 NAME = "purge_everything"
 
@@ -106,7 +106,7 @@ def test_what_is_rolled_back_was_not_counted_and_the_rest_stays(bench):         
 
 
 @pytest.mark.parametrize("error", [JobsError("the well is dry"), ZeroDivisionError(),
-                                   KeyboardInterrupt()], ids=lambda error: type(error).__name__)
+                                   Stopped("hard limit")], ids=lambda error: type(error).__name__)
 def test_a_run_that_fails_keeps_what_it_has_counted(bench, error):              # R73
     def job(ctx):
         ctx.counts.update(sent=3, failed=0)
