@@ -53,27 +53,24 @@ def found(config) -> list[Unusable]:
             folder = getattr(config.section(section), option)
         except ConfigError:                     # reported elsewhere
             continue
-        paths = [folder] if folder and os.path.lexists(folder) else []
-        if paths and option in OURS:
-            paths += _within(folder)
-        wrong = next((path for path in paths if not _usable(path, paths[0])), "")
-        if wrong:
-            why, _, fix = _owner_words(wrong, folder).partition(": ")
-            answer.append(Unusable(f"[{section}] {option}", wrong, why, fix))
+        for path in _paths(folder, option in OURS):
+            if not _usable(path, folder):
+                why, _, fix = _owner_words(path, folder).partition(": ")
+                answer.append(Unusable(f"[{section}] {option}", path, why, fix))
+                break
     return answer
 
 
-def _within(folder: str) -> list[str]:
-    """Its folder of locks, where it has one, and the files in both."""
-    locks = os.path.join(folder, "locks")
-    paths = [locks] if os.path.isdir(locks) else []
-    for each in (folder, *paths):
-        try:
-            names = sorted(os.listdir(each))
-        except OSError:                         # the folder itself is what is wrong
-            continue
-        paths += filter(os.path.isfile, (os.path.join(each, name) for name in names))
-    return paths
+def _paths(folder: str, is_ours: bool):
+    """The folder, if it is there; where it is ours the files in it and its locks, too. A folder
+    that cannot be used comes before those in it, and they are not asked for then."""
+    if folder and os.path.lexists(folder):
+        yield folder
+    for each in (folder, os.path.join(folder, "locks")) if is_ours else ():
+        if os.path.isdir(each):
+            yield each
+            paths = [os.path.join(each, name) for name in sorted(os.listdir(each))]
+            yield from filter(os.path.isfile, paths)
 
 
 def _usable(path: str, folder: str) -> bool:

@@ -77,8 +77,8 @@ def skipped(db, run: dict, *, installation: str, trigger: str) -> None:
     """Record a run that found the lock held. It has no slot, so its slot stays due."""
     db.insert("job_runs", run_id=run["run_id"], job=run["job"], trigger_type=trigger,
               installation=installation, host=host(), pid=os.getpid(), status="skipped",
-              started_at=run["started_at"], finished_at=run["finished_at"],
-              duration_ms=run["duration_ms"], stop_reason=run["stop_reason"])
+              started_at=run["started_at"], finished_at=run["started_at"],
+              duration_ms=0, stop_reason=run["stop_reason"])
 
 
 def host() -> str:

@@ -36,7 +36,6 @@ budget     seconds that `run-due` has left, or None
 LOCK_MARGIN = 60.0
 STORE_SECONDS = 2.0          # for the outcome, past the hard limit
 STARTING_SECONDS = 0.3       # between a lock and the row of its run
-SKIP_SECONDS = 0.5           # to wait for another writer, only to record that nothing was done
 DONE_BEFORE = "this slot was started before"
 BUSY = "busy"                # the stop reason where others need the database
 NO_MEMORY = "there was not enough memory: give it more, or let fewer jobs run at once"
@@ -60,7 +59,7 @@ class Run:
     """The steps of one run and what they share."""
 
     def __init__(self, session, job, request: Request) -> None:
-        self.config, self.ports, self.console = session
+        self.config, self.ports, self.console = session.config, session.ports, session.console
         self.job, self.request, self.core = job, request, self.config.section("core")
         self.result = outcome.blank(job, request, self.ports.now())
         budget, grace = self.config.job(job).budget.total_seconds(), self.core.grace.total_seconds()
@@ -155,25 +154,53 @@ class Run:
         return known
 
     def _trigger(self) -> str | None:
-        """Whether this run starts its slot or carries it on; None: the slot is done. Asked under
-        the lock, so that it stays true."""
-        request = self.request
-        if request.slot is None:
-            return request.trigger
-        found = slots.state_of(self.job, request.slot, self.db, self.result["started_at"])
-        if found is None:
-            return None
-        if found.trigger == "continue":
+        """What starts this run, perhaps as one that carries its slot on; None: the slot is done.
+        Asked under the lock, so that it stays true."""
+        asked, slot = self.request.trigger, self.request.slot
+        if slot is None:
+            return asked
+        due = slots.state_of(self.job, slot, self.db, self.result["started_at"])
+        if due and due.trigger == "continue":
             self.result["slot"] = None
             return "continue"
-        return request.trigger if request.trigger != "continue" else "scheduled"
+        return asked if due else None
+
+    def _skip(self, holder: str) -> None:
+        """Record that the lock is held, and by whom."""
+        try:
+            self._open_database()
+            if holder.startswith(locks.CONNECTION):
+                holder = self._holder(holder)
+            self._not_started(outcome.HELD + holder)
+            history.skipped(self.db, self.result, installation=self.installation,
+                            trigger=self.request.trigger)
+        except errors.Busy:
+            # the holder itself writes, perhaps: the log line has to do
+            self._not_started(outcome.HELD + holder)
+
+    def _holder(self, connection: str) -> str:
+        """Who holds the lock in the database: a run of ours, by its row, or else a connection that
+        is none of ours."""
+        for wait in (STARTING_SECONDS, 0):
+            row = history.holder(self.db, self.job.name, self.ports.now())
+            if row and row["status"] == "running":
+                return f"process {row['pid']} on {row['host']} since {row['started_at']} UTC"
+            if row:
+                return connection               # it has just stored its outcome
+            if wait:
+                self.ports.sleep(wait)          # it may be about to write its row
+        return connection + outcome.UNKNOWN_HOLDER
+
+    def _not_started(self, why: str) -> None:
+        if self.result["status"] == "running":
+            self.result.update(status="skipped", stop_reason=why)
+            self.log.event("run skipped", reason=why)
 
     # The call
 
     def _call(self, known: doubt.Known, complete: bool) -> None:
         """Let the job work: whatever it returns or raises becomes the outcome."""
         result, limits, ctx = self.result, self.limits, Context(self, known)
-        result["counts"] = ctx.counts           # from here on, however the run ends
         try:
             try:
                 self._work(ctx, complete)
@@ -200,7 +227,13 @@ class Run:
             result.update(status="failed", error=outcome.defect(error, hidden))
             ctx.log.error("exception", traceback=outcome.trace(error, hidden))
         if ctx.defects:
-            self._add_defects([*ctx.defects.values()])
+            # the others were handled, and the run has failed all the same
+            first, *_ = ctx.defects.values()
+            words = (f"items that met an unexpected error: {len(ctx.defects):,}, the first: "
+                     f"{first}; the log has more")
+            result["error"] = "; ".join(filter(None, (result["error"], words)))
+            if result["status"] in ("ok", "partial"):
+                result["status"] = "failed"
 
     def _work(self, ctx: Context, complete: bool) -> None:
         try:
@@ -220,54 +253,6 @@ class Run:
         self.db.invalidate()            # it may have struck within a statement
         raise errors.JobsError(NO_MEMORY)
 
-    def _add_defects(self, met: list[str]) -> None:
-        """Some items met exceptions that nobody expects: the others were handled, and the run has
-        failed all the same."""
-        result, before = self.result, self.result["error"]
-        words = f"{len(met):,} items met an unexpected error, the first: {met[0]}"
-        if len(met) == 1:
-            words = f"1 item met an unexpected error: {met[0]}"
-        result["error"] = f"{before}. Besides, {words}" if before else f"{words}; the log has more"
-        if result["status"] in ("ok", "partial"):
-            result["status"] = "failed"
-
-    # A run that is not to be
-
-    def _skip(self, holder: str) -> None:
-        """Record that the lock is held, and by whom."""
-        from contextlib import closing
-        try:
-            with closing(self.ports.connect(timeout=SKIP_SECONDS)) as db:
-                db.left = self._left
-                version.check(db)
-                if holder.startswith(locks.CONNECTION):
-                    holder = self._holder(db, holder)
-                self._not_started(outcome.HELD + holder)
-                history.skipped(db, self.result, installation=self.installation,
-                                trigger=self.request.trigger)
-        except errors.Busy:
-            # the holder itself writes, perhaps: the log line has to do
-            if self.result["status"] == "running":
-                self._not_started(outcome.HELD + holder)
-
-    def _holder(self, db, connection: str) -> str:
-        """Who holds the lock in the database: a run of ours, by its row, or else a connection that
-        is none of ours."""
-        for wait in (STARTING_SECONDS, 0):
-            row = history.holder(db, self.job.name, self.ports.now())
-            if row and row["status"] == "running":
-                return f"process {row['pid']} on {row['host']} since {row['started_at']} UTC"
-            if row:
-                return connection               # it has just stored its outcome
-            if wait:
-                self.ports.sleep(wait)          # it may be about to write its row
-        return connection + outcome.UNKNOWN_HOLDER
-
-    def _not_started(self, why: str) -> None:
-        self.result.update(status="skipped", stop_reason=why)
-        self._close()
-        self.log.event("run skipped", reason=why)
-
     # The end
 
     def _ended_by_force(self, why: str) -> None:
@@ -283,8 +268,9 @@ class Run:
 
     def _finish(self) -> None:
         """Store the outcome, in the row and in the log."""
-        result = self.result
-        self._close()
+        result, elapsed = self.result, self.ports.monotonic() - self.limits.started
+        result["finished_at"] = result["started_at"] + timedelta(seconds=int(elapsed))
+        result["duration_ms"] = int(elapsed * 1000)
         self.end = max(self.end, time.monotonic() + STORE_SECONDS)
         try:
             if self.has_row:
@@ -295,11 +281,6 @@ class Run:
         if self.has_row or result["status"] == "timeout":
             is_good = result["status"] in ("ok", "partial")
             self.log.event("run ended", "info" if is_good else "error", **outcome.as_json(result))
-
-    def _close(self) -> None:
-        elapsed = self.ports.monotonic() - self.limits.started
-        self.result["finished_at"] = self.result["started_at"] + timedelta(seconds=int(elapsed))
-        self.result["duration_ms"] = int(elapsed * 1000)
 
     def _give_back(self) -> None:
         if self.db is not None:

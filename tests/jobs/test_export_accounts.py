@@ -406,7 +406,7 @@ def test_one_that_cannot_be_made_stops_no_other(bench):
     ask(bench, 8)
     fails(bench, ZeroDivisionError())
     # R73
-    assert "1 item met an unexpected error: ZeroDivisionError in " in bench.fails("export_accounts")
+    assert "the first: ZeroDivisionError in " in bench.fails("export_accounts")
     assert bench.result["counts"]["exported"] == 1
     assert statuses(bench) == ["queued", "ready"]
 

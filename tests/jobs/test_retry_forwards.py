@@ -297,8 +297,8 @@ def test_an_exception_is_that_messages_own_and_final_after_its_attempts(bench, f
 def test_an_error_of_ours_is_no_messages_own_and_stops_no_other(bench, forward):     # R73
     forward(1), forward(2)
     to_first(bench, TypeError("a mistake"))
-    assert bench.fails("retry_forwards").startswith("1 item met an unexpected error: TypeError in "
-                                                    "test_retry_forwards")
+    assert bench.fails("retry_forwards").startswith(
+        "items that met an unexpected error: 1, the first: TypeError in test_retry_forwards")
     assert (bench.result["counts"]["sent"], bench.result["counts"]["defects"]) == (1, 1)
     assert column(bench) == ["pending", "sent"]
     assert next(line for line in bench.events("retry_forwards")

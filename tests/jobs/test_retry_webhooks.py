@@ -494,7 +494,7 @@ def test_an_error_of_our_own_fails_the_run_and_stops_nobody(bench, hook):     # 
     bench.web.answer = answer
     bad, good = delivery(bench, event_id="evt_bad"), [delivery(bench) for _ in range(3)]
     failure = bench.fails(JOB)
-    assert "1 item met an unexpected error: RuntimeError in test_retry_webhooks.py" in failure
+    assert "error: 1, the first: RuntimeError in test_retry_webhooks.py" in failure
     assert bench.result["counts"] == {**NONE, "delivered": 3, "retried": 1, "defects": 1}
     assert column(bench, good) == ["delivered"] * 3
     assert row(bench, bad)["last_error"] == "it could not be sent: an error of ours"

@@ -130,7 +130,7 @@ def test_an_unexpected_error_of_one_item_fails_the_run_after_the_others_were_wor
         ctx.count("done")
         return ctx.counts
     error = bench.fails(made(job))
-    assert error.startswith("2 items met an unexpected error, the first: TypeError")
+    assert error.startswith("items that met an unexpected error: 2, the first: TypeError")
     assert bench.result["counts"] == {"done": 2, "defects": 2}
     lines = [line for line in bench.events(NAME) if line["event"] == "exception"]
     assert [(line["level"], line["item"]) for line in lines] == [("error", "forward 7"),
