@@ -47,7 +47,7 @@ def assert_ended_by_force(done, within: float) -> None:
 # Where it strikes
 
 @pytest.mark.parametrize("point", ["jobs_lib.runner.limits:RunLimits.end",
-                                   "jobs_lib.runner.runner:Run._close",
+                                   "jobs_lib.runner.runner:Run._finish",
                                    "jobs_lib.runner.history:finish"])
 def test_struck_when_the_work_is_done_no_row_is_left_running(site, point):      # R4
     done = site("dig", "--json", alarm=f"{point}:before")
