@@ -49,6 +49,7 @@ class Context:
         self._ports, self._limits, self._console = run.ports, run.limits, run.console
         self.monotonic, self.wait = run.ports.monotonic, run.ports.sleep
         self.hard_limit, self.stop = run.limits.hard, run.limits.stop
+        self._file = run.log
         self.log = self.db.journal = Journal(run.log)
         self.counts = self.log.counts
         self._transport = None
@@ -83,7 +84,8 @@ class Context:
 
         self.defects[item] = f"{type(error).__name__} in {place(error)}"
         hidden = secrets(self.config)
-        self.log.at_once("defects", "exception", item=without_secrets(item, hidden),
+        # at once, whatever becomes of an open transaction
+        self._file.error("exception", item=without_secrets(item, hidden),
                          traceback=trace(error, hidden))
 
     def progress(self, done: int, total: int | None = None, **more) -> None:

@@ -24,21 +24,21 @@ JUST_ENDED = timedelta(minutes=1)
 ERROR_LENGTH = 2000
 # a run that is done must not end as `vanished` because of a passing error
 FINISH_TRIES, FINISH_PAUSE = 4, 1.0
+# of an outcome: what a row has from its beginning, and what it gets at its end
+BEGUN = ("run_id", "job", "slot", "status", "started_at", "stop_reason")
+ENDED = ("run_id", "status", "finished_at", "duration_ms", "stop_reason")
 COLUMNS = ("run_id, job, slot, trigger_type, installation, lock_name, lease_until, host, pid, "
            "status, started_at, finished_at, duration_ms, counts, progress, stop_reason, error")
 
 
 # A run writes its own row
 
-def begin(db, run: dict, *, installation: str, lock_name: str, trigger: str, lease_until) -> bool:
-    """Write the run's row. False when its slot was started before, by any host: `UNIQUE(job, slot)`
-    decides."""
-    now = run["started_at"]
+def begin(db, run: dict, **more) -> bool:
+    """Write the run's row, with `more` of its columns. False when its slot was started before, by
+    any host: `UNIQUE(job, slot)` decides."""
     try:
-        db.insert("job_runs", run_id=run["run_id"], job=run["job"], slot=run["slot"],
-                  trigger_type=trigger, installation=installation, lock_name=lock_name,
-                  heartbeat_at=now, host=host(), pid=os.getpid(), status="running",
-                  started_at=now, lease_until=lease_until)
+        db.insert("job_runs", **{name: run[name] for name in BEGUN}, host=host(),
+                  pid=os.getpid(), **more)
     except Duplicate:
         return False
     return True
@@ -62,23 +62,14 @@ def finish(db, run: dict, sleep, left) -> None:
             db.execute(
                 "UPDATE {job_runs} SET status = :status, finished_at = :finished_at, "
                 "duration_ms = :duration_ms, counts = :counts, stop_reason = :stop_reason, "
-                "error = :error WHERE run_id = :run_id", status=run["status"],
-                finished_at=run["finished_at"], duration_ms=run["duration_ms"],
-                counts=dumps(run["counts"]), stop_reason=run["stop_reason"],
-                error=run["error"] and run["error"][:ERROR_LENGTH], run_id=run["run_id"])
+                "error = :error WHERE run_id = :run_id",
+                **{**{name: run[name] for name in ENDED}, "counts": dumps(run["counts"]),
+                   "error": run["error"] and run["error"][:ERROR_LENGTH]})
             return
         except DatabaseError:
             if attempt == FINISH_TRIES or left() <= FINISH_PAUSE:
                 raise
             sleep(FINISH_PAUSE)
-
-
-def skipped(db, run: dict, *, installation: str, trigger: str) -> None:
-    """Record a run that found the lock held. It has no slot, so its slot stays due."""
-    db.insert("job_runs", run_id=run["run_id"], job=run["job"], trigger_type=trigger,
-              installation=installation, host=host(), pid=os.getpid(), status="skipped",
-              started_at=run["started_at"], finished_at=run["started_at"],
-              duration_ms=0, stop_reason=run["stop_reason"])
 
 
 def host() -> str:

@@ -134,13 +134,6 @@ class Journal(Events):
         else:
             self._lines.append((event, level, fields))
 
-    def at_once(self, name: str, event: str, **fields) -> None:
-        """Count one, and write it as an error, whatever becomes of an open transaction."""
-        self.counts[name] = self.counts.get(name, 0) + 1
-        if self._before is not None:
-            self._before[name] = self.counts[name]
-        self._log.error(event, **fields)
-
     def begin(self) -> None:
         """A transaction is open."""
         self._before, self._lines = dict(self.counts), []

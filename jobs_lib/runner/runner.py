@@ -138,8 +138,8 @@ class Run:
             trigger = self._trigger()
             self.has_row = True         # before it has, as a signal may come in between
             self.has_row = trigger is not None and history.begin(
-                db, result, installation=self.installation, lock_name=self.lock.name,
-                trigger=trigger,
+                db, result, installation=self.installation, trigger_type=trigger,
+                lock_name=self.lock.name, heartbeat_at=started,
                 lease_until=started + timedelta(seconds=self.longest + LOCK_MARGIN))
             if not self.has_row:
                 result.update(status="skipped", stop_reason=DONE_BEFORE)
@@ -172,8 +172,10 @@ class Run:
             if holder.startswith(locks.CONNECTION):
                 holder = self._holder(holder)
             self._not_started(outcome.HELD + holder)
-            history.skipped(self.db, self.result, installation=self.installation,
-                            trigger=self.request.trigger)
+            # without its slot, which stays due
+            history.begin(self.db, {**self.result, "slot": None}, installation=self.installation,
+                          trigger_type=self.request.trigger,
+                          finished_at=self.result["started_at"], duration_ms=0)
         except errors.Busy:
             # the holder itself writes, perhaps: the log line has to do
             self._not_started(outcome.HELD + holder)
@@ -205,6 +207,8 @@ class Run:
             try:
                 self._work(ctx, complete)
             finally:
+                if ctx.defects:
+                    ctx.counts["defects"] = len(ctx.defects)
                 result["counts"] = ctx.counts or ctx.progressed
                 if ctx.held:
                     result["held"] = ctx.held          # {what the guard held back: how many}
