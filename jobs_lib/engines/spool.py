@@ -83,14 +83,10 @@ def _named(db, raw_paths) -> set[str]:
     """Those of the names that any row of any table uses. A locking read: of two jobs that delete
     the last two rows of a file at the same moment, the later one waits for the other's COMMIT, and
     finds no row."""
-    found = set()
-    for some in chunked(sorted(raw_paths), ASKED_AT_ONCE):
-        for table in NAMING_TABLES:
-            # MySQL takes "a" and "a " for equal: spaces at the end do not count.
-            found |= {row["raw_path"].rstrip(" ") for row in db.query(
+    return {row["raw_path"] for some in chunked(sorted(raw_paths), ASKED_AT_ONCE)
+            for table in NAMING_TABLES for row in db.query(
                 f"SELECT raw_path FROM {{{table}}} WHERE raw_path IN (:some){db.for_update}",
                 some=some)}
-    return {name for name in raw_paths if name.rstrip(" ") in found}
 
 
 # The mark: a wrong path, or a disk that is not mounted, must not make every message look missing
@@ -114,24 +110,23 @@ def need_folder(db, folder: str) -> None:
 def refuse_lost(db, folder: str) -> None:
     """JobsError where `migrate` would mark a folder in which none of the forwards that wait has its
     file: on a disk that is not mounted, they would end as missing messages."""
-    if mark(folder) != database_id(db) and (wrong := all_missing(db, folder, several=1)):
+    if mark(folder) != database_id(db) and (wrong := all_missing(db, folder)):
         raise JobsError(wrong)
 
 
-def all_missing(db, folder: str, several: int = SEVERAL) -> str | None:
-    """Of `several` forwards that wait none has its file: then it is the names or the folder that is
+def all_missing(db, folder: str) -> str | None:
+    """Of several forwards that wait none has its file: then it is the names or the folder that is
     wrong, and no message may pay for it. A sentence, or None."""
     paths = {row["raw_path"] for row in db.query(
         "SELECT raw_path FROM {failed_emails} WHERE status = 'pending' LIMIT :most",
         most=LOOKED_AT)}
-    if len(paths) < several or any(is_there(folder, path) for path in paths):
+    if len(paths) < SEVERAL or any(is_there(folder, path) for path in paths):
         return None
     example = one_line(words(max(paths, key=lambda path: str(path or "")) or ""))[:80]
     return (f"none of the {len(paths):,} waiting messages looked at is in [spool] dir = {folder}, "
             f"such as {example}: its disk is not mounted, or that folder or the app's names of the "
-            "files are wrong. Nothing was tried. Correct it, so that the two together are the path "
-            "of the file; if the messages are lost, end their rows: `jobs.py cancel forwards "
-            "ID ...`")
+            "files are wrong. Nothing was tried. Correct it; if the messages are lost, end their "
+            "rows: `jobs.py cancel forwards ID ...`")
 
 
 def mark_folder(folder: str, owner: str, option: str = "[spool] dir",

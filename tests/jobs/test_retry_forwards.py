@@ -256,15 +256,6 @@ def test_where_no_waiting_row_names_a_file_no_row_is_to_blame(bench, forward, na
     assert bench.run("retry_forwards") == {"sent": 1, "retried": 0, "failed": 3, "notices": 1}
 
 
-def test_where_a_message_was_sent_what_is_missing_is_lost(bench, forward):        # R23
-    """The others would wait for ever, behind none that is there."""
-    forward(1)
-    assert bench.run("retry_forwards")["sent"] == 1
-    for id in (2, 3, 4):
-        forward(id, raw_path=f"lost{id}.eml")
-    assert bench.run("retry_forwards")["failed"] == 3
-
-
 @pytest.mark.parametrize("raw_path", ["../../etc/passwd", "/etc/passwd", "a\\b", "", ".jobs-spool"])
 def test_a_path_out_of_the_spool_is_refused_for_good(bench, forward, raw_path):     # R23
     forward(1, raw_path=raw_path), forward(2)

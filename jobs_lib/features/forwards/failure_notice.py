@@ -15,7 +15,7 @@ from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.reminders import Reminder
 from jobs_lib.ports.mail import reasons
 
-from .headers import header_text, read_headers
+from .source import header_text, read_headers
 
 LISTED = 50                       # messages that a notice shows; more are counted
 IDS_AT_ONCE = 500

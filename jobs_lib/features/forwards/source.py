@@ -1,17 +1,24 @@
-"""Failed forwards as a source of mail: what a row's message is."""
+"""Failed forwards as a source of mail: what a row's message is; and the head of a raw message: how
+often it was relayed, our own mark in it, and what a person would call it."""
 from __future__ import annotations
 
+import hmac
+
 from jobs_lib.addresses import check
+from jobs_lib.database.values import one_line
 from jobs_lib.engines import spool
 from jobs_lib.errors import JobsError
 from jobs_lib.ports.mail import reasons
+from jobs_lib.ports.mail.content import Unsendable, open_message
 from jobs_lib.ports.mail.message import Envelope, Message, Result
 from jobs_lib.ports.outcomes import FINAL
 
 from . import srs
-from .headers import loop_reason, trace_head
 
-ATTEMPTS = 1000         # among which one that sent is looked for
+HEAD_BYTES = 64 * 1024                 # more header than this is nobody's
+MAX_HOPS = 50                          # more Received lines than this are a mail loop
+# put before each message we forward; found again, it has come in a circle
+MARK = b"X-Alias-Forwarded"
 
 
 class Forwards:
@@ -24,17 +31,8 @@ class Forwards:
         self.srs_secret = self.mail.srs_secret or ctx.secret("srs").hex()
         self.loop_key = ctx.secret("loop")
         # before any of them has begun
-        wrong = spool.all_missing(ctx.db, self.spool)
-        if wrong and not self._has_sent():
+        if wrong := spool.all_missing(ctx.db, self.spool):
             raise JobsError(wrong)
-
-    def _has_sent(self) -> bool:
-        """Whether a message was found and sent, now or lately: then the folder and the names are
-        right, and what is missing is lost."""
-        return bool(self.ctx.db.query(
-            "SELECT 1 AS one FROM (SELECT outcome FROM {attempts} WHERE kind = 'forward' "
-            "ORDER BY item_id DESC LIMIT :most) latest WHERE outcome = 'sent' LIMIT 1",
-            most=ATTEMPTS))
 
     def why_not(self, row: dict) -> str | None:
         """Its file is missing."""
@@ -57,3 +55,58 @@ class Forwards:
 
     def sent(self, row: dict) -> None:
         """Its file is deleted with the row."""
+
+
+# The head of a raw message
+
+def head_of(path: str) -> bytes:
+    """The header lines, up to the empty line, with LF line ends; none where the file cannot be
+    read: that is the transport's to report."""
+    try:
+        with open_message(Message(path, b"")) as file:
+            data = file.read(HEAD_BYTES)
+    except (Unsendable, OSError):
+        return b""
+    return data.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+
+
+def loop_reason(path: str, mark: bytes) -> str:
+    """Why this message goes round in a circle, or "". `mark`: what `trace_head` puts before it."""
+    head = b"\n" + head_of(path).lower()
+    hops = head.count(b"\nreceived:")         # RFC 5321 6.3
+    if hops > MAX_HOPS:
+        return f"mail loop: the message was relayed {hops} times"
+    if mark.strip().lower() in head.split(b"\n"):
+        return "mail loop: we have forwarded this message to this address before"
+    return ""
+
+
+def trace_head(key: bytes, alias: object, recipient: str) -> bytes:
+    """Our mark for this way, from an alias (its id) to a recipient.
+
+    It depends on nothing else, so that each attempt sends the same bytes; and on both, so that it
+    does not tell that two aliases lead to the same address.
+    """
+    way = f"{alias}\0{recipient.lower()}".encode("utf-8", "surrogateescape")
+    mark = hmac.digest(key, way, "sha256").hex()[:20]
+    return MARK + b": " + mark.encode() + b"\r\n"
+
+
+def read_headers(folder: str, raw_path):
+    """The head of a row's message, parsed by the standard library, for a notice; an empty one where
+    there is no such file."""
+    from email import message_from_bytes
+    from email.policy import default
+    try:
+        head = head_of(spool.locate(folder, raw_path))
+    except spool.SpoolError:
+        head = b""
+    return message_from_bytes(head + b"\n\n", policy=default)
+
+
+def header_text(headers, name: str) -> str:
+    """A header in words, on one line, decoded, cut; "" when it is missing or cannot be decoded."""
+    try:
+        return one_line(str(headers.get(name, "")))
+    except Exception:           # noqa: BLE001  (hostile headers: the email package raises anything)
+        return ""

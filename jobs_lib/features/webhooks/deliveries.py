@@ -1,6 +1,8 @@
 """The queue of deliveries, what is sent of one, and what its answer means."""
 from __future__ import annotations
 
+import base64
+import hmac
 from datetime import timedelta
 
 from jobs_lib import clock
@@ -22,6 +24,7 @@ LONGEST_WAIT = timedelta(hours=24)          # of a Retry-After that is honoured
 # Nothing is sent for so long to an endpoint that did not answer: mostly the rest of a run. One that
 # answers an error may refuse this delivery alone: its others go on.
 PAUSE = timedelta(minutes=1)
+PREFIX = "whsec_"               # of a secret
 
 Verdict = namedtuple("Verdict", "outcome error blames wait gone",
                      defaults=("", False, None, False))
@@ -62,7 +65,6 @@ class Deliveries(Work):
 def request(row: dict, endpoint: dict, now) -> Request | Response:
     """What is sent: the same body and id at each attempt, the time and the signature of this one. A
     Response where this delivery, or this endpoint until it is corrected, is given none."""
-    from .signature import sign
     payload, event_id, secrets = row["payload"], row["event_id"], [endpoint["secret"]]
     if payload is None or not event_id:
         missing = "payload" if event_id else "event id"
@@ -78,6 +80,30 @@ def request(row: dict, endpoint: dict, now) -> Request | Response:
     return Request(f"webhook-{row['id']}", endpoint["url"], (
         ("Content-Type", "application/json"), ("webhook-id", event_id),
         ("webhook-timestamp", str(seconds)), ("webhook-signature", signature)), body)
+
+
+def sign(secrets, message_id: str, timestamp: int, body: bytes) -> str:
+    """The header `webhook-signature` (Standard Webhooks 1.0): a `v1,...` for each of the secrets,
+    parted by spaces, so an endpoint may know either while one is being changed. It is over id, time
+    and body, so nothing can be sent again later. The first secret is the one that counts: "" if it
+    is none. An older one that is none is left out."""
+    keys = list(map(_key, secrets))
+    if not keys[0]:
+        return ""
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    return " ".join("v1," + base64.b64encode(hmac.digest(each, signed, "sha256")).decode()
+                    for each in keys if each)
+
+
+def _key(secret: str) -> bytes:
+    """The bytes behind `whsec_` and base64, with or without the `=` at its end; b"" if there are
+    none."""
+    encoded = secret[len(PREFIX):] if secret.startswith(PREFIX) else secret
+    encoded = encoded.rstrip("=")
+    try:
+        return base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except ValueError:
+        return b""
 
 
 def judge(response, now) -> Verdict:
