@@ -33,8 +33,8 @@ class Items:
     to           to whom it is sent, or what it is about, by its columns
     reads        SQL: what else is read of a row: `, this, that`
     moments      ((column, what happened then), ...), first: it came in
-    purge, age   which job deletes finished rows, and from when on: by the
-                 first of these columns that has a time
+    purge, age   which job deletes finished rows, and from when on: by the first of these columns
+                 that has a time
     reset        columns that are emptied when a row is put back
     """
 
@@ -78,9 +78,8 @@ class Items:
         return (min(number, most), *self.due().backlog(most)) if number else (0, 0, None)
 
     def select(self, failed: bool, wanted: dict, most: int) -> list:
-        """The ids of rows to be listed, `most` at most: what has failed, or
-        all of an owner, the newest first; else what is not finished, by the
-        time of its next attempt."""
+        """The ids of rows to be listed, `most` at most: what has failed, or all of an owner, the
+        newest first; else what is not finished, by the time of its next attempt."""
         found, order, statuses = [], self.queue.time, self.unfinished
         if failed or "owners" in wanted:
             order, statuses = "+id DESC", ("failed",) if failed else ("",)
@@ -109,8 +108,8 @@ class Items:
     # One row in words
 
     def read(self, ids: list, columns: str = "", lock: str = "") -> dict:
-        """{id: row} of those that are there, in the order of the ids: these
-        `columns`, or what is needed to describe, put back or end a row."""
+        """{id: row} of those that are there, in the order of the ids: these `columns`, or what is
+        needed to describe, put back or end a row."""
         queue, due_now = self.queue, self.due()
         counted = f", attempts, claim_run, {queue.error}" if queue.works else ""
         columns = columns or f"id, user_id, status, {queue.added}{counted}{self.reads}"
@@ -124,32 +123,29 @@ class Items:
     def describe(self, found):
         """Rows as `--json` prints them, also those that hold nonsense.
 
-        `state`: `due`, `waiting`, `invalid`, `cancelled`, else the status;
-        `attempts` made, of `most`; `since` when it is there, `next_at` when it
-        is tried next; `why` it waits, and the last `answer`.
+        `state`: `due`, `waiting`, `invalid`, `cancelled`, else the status; `attempts` made, of
+        `most`; `since` when it is there, `next_at` when it is tried next; `why` it waits, and the
+        last `answer`.
         """
         from jobs_lib import masking  # a run that only counts does without
         queue, checked = self.queue, [dict(row) for row in found]
         for row, judged in zip(checked, self.judge(checked)):
-            item = {"id": row["id"], "owner": row["user_id"],
-                    # cut last: half an address is not recognized
-                    "to": one_line(masking.text(self.to.format_map(row)), 254),
+            item = {"id": row["id"], "owner": row["user_id"], "to": self.to.format_map(row),
                     "attempts": row.get("attempts"),
                     "most": len(queue.delays(self.options)) or None,
                     "since": stored.time(row[queue.added]),
-                    "answer": one_line(masking.text(words(row.get(queue.error))),
-                                       attempts.LONGEST_ANSWER),
-                    **judged}
+                    "answer": row.get(queue.error) or "", **judged}
             for name, value in item.items():            # whatever the app has written
                 if isinstance(value, (str, bytes)):
-                    item[name] = masking.text(words(value))
+                    # cut last: half an address is not recognized
+                    item[name] = one_line(masking.text(words(value)), attempts.LONGEST_ANSWER)
             for name in ("since", "next_at"):
                 item[name] = item[name] and clock.text(item[name])
             yield item
 
     def judge(self, found: list[dict]):
-        """What `describe` says of each row by its state, in the same order.
-        Their values are corrected (`invalid` in due.py)."""
+        """What `describe` says of each row by its state, in the same order. Their values are
+        corrected (`invalid` in due.py)."""
         queue = self.queue
         wrong = invalid(self.db, queue.table, found)
         for row in found:

@@ -59,18 +59,6 @@ class Deliveries(Items):
     reads = ", webhook_id, event_type, payload IS NOT NULL AS whole"
     purge = "purge_webhook_deliveries"
 
-    def judge(self, found: list[dict]):
-        """One that is due waits as long as its endpoint is paused."""
-        from jobs_lib.features.webhooks import endpoints
-        judged = [*super().judge(found)]
-        waits = [(row, each) for row, each in zip(found, judged) if each["next_at"]]
-        known = endpoints.current(self.db, (row["webhook_id"] for row, _ in waits))
-        for row, each in waits:
-            endpoint = known[row["webhook_id"]]
-            if not each["why"] and endpoints.is_paused(endpoint, self.now):
-                each["why"] = f"its endpoint is paused until {endpoint['paused_until']} UTC"
-        return judged
-
 
 # What is made, checked or deleted
 
