@@ -37,8 +37,7 @@ BESIDE = {
     "jobs_lib.features.expiry": ("jobs_lib.features.notifications",),
     "jobs_lib.features.exports": ("jobs_lib.features.notifications",),
     "jobs_lib.features.forwards": ("jobs_lib.features.notifications",),
-    "jobs_lib.features.items": tuple(f"jobs_lib.features.{name}" for name in (
-        "accounts", "domains", "webhooks")),
+    "jobs_lib.features.items": ("jobs_lib.features.accounts", "jobs_lib.features.domains"),
     "jobs_lib.features.message_logs": ("jobs_lib.features.rollup",),
     "jobs_lib.features.queues": ("jobs_lib.features.notifications",),
     "jobs_lib.features.thresholds": ("jobs_lib.features.notifications",),
