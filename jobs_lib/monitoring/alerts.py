@@ -25,7 +25,6 @@ KEPT = timedelta(days=30)           # rows of incidents that are over
 DETAILS = ("kind", "subject", "error")
 TIMES = ("since", "first_seen_at", "cleared_at", "resolved_at", "notified_at")
 EMAIL_SECONDS = 40.0                # for one recipient
-LEAST_SECONDS = 5.0
 
 
 def check(ctx, counts: dict) -> str:
@@ -55,12 +54,10 @@ def preview(ctx) -> dict:
     rows, channels = reconcile(before, found, ctx.now), configured(looked.alerts)
     notices = pending(rows, found, ctx.now, looked.alerts.remind)
     counts.update(incidents=len(_open(rows)), sent=len(channels) if notices else 0)
-    reported = {each.incident.key: each.state for each in notices}
-    if counts["incidents"] or notices:
-        ctx.show(f"report {len(notices)} by {' and '.join(channels) or 'no channel'}", [
-            {**row, "state": reported.get(key, "reported before"),
-             "since": clock.text(row["since"])}
-            for key, row in rows.items() if key in reported or key in _open(rows)])
+    if notices:
+        ctx.show(f"report by {' and '.join(channels) or 'no channel'}", [
+            {**each.incident._asdict(), "state": each.state,
+             "since": clock.text(each.incident.since)} for each in notices])
     return counts
 
 
@@ -214,11 +211,8 @@ def _send(ctx, channel: str, alert) -> str:
     from jobs_lib.engines import relay
 
     from .alert_messages import Way, send
-    now, left = ctx.clock(), ctx.hard_limit - ctx.monotonic()
-    if left < LEAST_SECONDS:
-        return "the run had no time left"
+    now, end = ctx.clock(), min(ctx.hard_limit, ctx.monotonic() + EMAIL_SECONDS)
     # an alert counts, and no limit delays it
-    way = Way(ctx.section, ctx.mail, ctx.trusted_http,
-              ctx.monotonic() + min(left, EMAIL_SECONDS), now,
+    way = Way(ctx.section, ctx.mail, ctx.trusted_http, end, now,
               lambda: relay.count(ctx.db, now))
     return incidents.short_error(send(channel, alert, way))

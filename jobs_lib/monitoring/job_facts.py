@@ -22,16 +22,12 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 OVERDUE = timedelta(minutes=30)
 LATE_INTERVALS = 3
 LOOKED_AT = 8                       # the latest runs of a job
-# the longest time between two ticks that can be intended
-TICKS = HOUR
-# the least time without a run before cron has stopped
-STOPPED = HOUR
+TICKS = HOUR            # the longest time between two ticks that can be intended
+STOPPED = HOUR          # the least time without a run before cron has stopped
 # runs that a tick has started, or handed to a worker
 BY_TICKS = ("scheduled", "worker")
-RUN = ("id, run_id, job, slot, trigger_type, status, "
-       "started_at, finished_at, duration_ms, "
-       "stop_reason, error, counts, "
-       "lease_until, installation, lock_name, host, pid")
+RUN = ("id, run_id, job, slot, trigger_type, status, started_at, finished_at, duration_ms, "
+       "stop_reason, error, counts, lease_until, installation, lock_name, host, pid")
 OF_RUN = ("status", "started_at", "finished_at", "duration_ms")
 NO_STATE = {"paused_at": None, "due_after": slots.OFF}
 NOT_DUE = {"due_since": None, "overdue": False}
@@ -46,21 +42,18 @@ MISCONFIGURED = {
 def states(db) -> dict[str, dict]:
     """{job: its row of `job_state`}."""
     version.check(db)
-    rows = db.query("SELECT job, paused_at, due_after, last_options "
-                    "FROM {job_state}")
-    return {row["job"]: row for row in rows}
+    return {row["job"]: row for row in db.query(
+        "SELECT job, paused_at, due_after, last_options FROM {job_state}")}
 
 
 def about(job) -> dict:
     """What it is."""
-    return {"name": job.name, "summary": job.summary,
-            "priority": job.priority}
+    return {"name": job.name, "summary": job.summary, "priority": job.priority}
 
 
-def due(db, job, options, state: dict | None, last: dict | None,
-        now, zone) -> dict:
-    """`due_since`: the first slot that was missed, where the latest one was
-    not started; and whether it is `overdue`. `last`: the job's last run."""
+def due(db, job, options, state: dict | None, last: dict | None, now, zone) -> dict:
+    """`due_since`: the first slot that was missed, where the latest one was not started; and
+    whether it is `overdue`. `last`: the job's last run."""
     if not options.enabled or not state or state["paused_at"]:
         return NOT_DUE
     when, after = options.schedule, state["due_after"]
@@ -74,8 +67,7 @@ def due(db, job, options, state: dict | None, last: dict | None,
 
 
 def past(value, now):
-    """A time of the database if it is over, else None: a wrong clock wrote
-    one in the future."""
+    """A time of the database if it is over, else None: a wrong clock wrote one in the future."""
     moment = stored.time(value)
     return moment if moment and moment <= now else None
 
@@ -90,37 +82,32 @@ class Cron:
     """By the runs of check_jobs of the last day, and the last one before.
 
     last_run    the start of the latest run of any job
-    first       the first id of the runs of the last day: an index leads
-                from it to any job's
+    first       the first id of the runs of the last day: an index leads from it to any job's
     watched_at  the start of the last run of check_jobs that has ended
     gap         (from, to) of the last time without a tick that is over
     stopped     since when nothing was started that should have been
-    is_changed  whether the latest run had another clock than this one:
-                what is late by this clock may only wait for its next tick
+    is_changed  whether the latest run had another clock than this one: what is late by this clock
+                may only wait for its next tick
     """
 
     def __init__(self, db, state: dict, now) -> None:
         self.now = now
-        self.last_run = stored.time(db.value(
-            "SELECT MAX(started_at) AS last FROM {job_runs} "
-            "WHERE started_at <= :now", now=now))
+        self.last_run = stored.time(db.value("SELECT MAX(started_at) AS last FROM {job_runs} "
+                                             "WHERE started_at <= :now", now=now))
         self.first = db.value(
             "SELECT MIN(id) AS id FROM {job_runs} "
             "WHERE started_at >= :since AND started_at <= :now",
             since=now - DAY, now=now) or LARGEST_KEY
-        newest = stored.time(db.value(
-            "SELECT started_at FROM {job_runs} "
-            "WHERE id = (SELECT MAX(id) FROM {job_runs})"))
+        newest = stored.time(db.value("SELECT started_at FROM {job_runs} WHERE id = "
+                                      "(SELECT MAX(id) FROM {job_runs})"))
         apart = newest - (self.last_run or now) if newest else HOUR * 0
         self.is_changed = abs(apart) > doubt.APART
         rows = db.query(
-            "SELECT started_at, status FROM {job_runs} "
-            "WHERE job = :job AND id >= COALESCE((SELECT MAX(id) "
-            "FROM {job_runs} WHERE job = :job AND id < :first), 0) "
-            "ORDER BY id", job=WATCHER, first=self.first)
-        self.watched_at = _latest(*(
-            past(row["started_at"], now) for row in rows
-            if row["status"] != "running"))
+            "SELECT started_at, status FROM {job_runs} WHERE job = :job AND id >= COALESCE((SELECT "
+            "MAX(id) FROM {job_runs} WHERE job = :job AND id < :first), 0) ORDER BY id",
+            job=WATCHER, first=self.first)
+        self.watched_at = _latest(*(past(row["started_at"], now) for row in rows
+                                    if row["status"] != "running"))
         starts = (stored.time(row["started_at"]) for row in rows)
         after = state["due_after"]
         self._look([*filter(None, starts)], past(after, now))
@@ -128,8 +115,8 @@ class Cron:
             self.stopped = None
 
     def _look(self, starts: list, waited_for) -> None:
-        """Find gaps. `starts`: in the order in which they were written; where
-        a wrong clock has dated others in between, there is no gap."""
+        """Find the gap. `starts`: in the order in which they were written; where a wrong clock has
+        dated others in between, there is none."""
         pairs = list(zip(starts, starts[1:]))
         steps = sorted(later - earlier for earlier, later in pairs)
         usual = steps[len(steps) // 2] if steps else STOPPED * 0
@@ -153,10 +140,8 @@ class Looks:
 
     def __init__(self, db, config, now, zone) -> None:
         self.db, self.config, self.now, self.zone = db, config, now, zone
-        self.alerts = config.section("alerts")
-        self.states = states(db)
-        state = self.states.get(WATCHER, NO_STATE)
-        self.cron = Cron(db, state, now)
+        self.alerts, self.states = config.section("alerts"), states(db)
+        self.cron = Cron(db, self.states.get(WATCHER, NO_STATE), now)
 
     def look(self, job) -> dict:
         """All of it; ConfigError where its section is wrong.
@@ -165,10 +150,8 @@ class Looks:
         interval_seconds  between two runs, as cron allows it
         last              the last run that was not skipped
         last_ok_at        start of the last run that did its work
-        failures          in a row since then, `failing_since` when, and the
-                          last `error`
-        late_since        the first slot that was missed, once there was no
-                          success for three intervals
+        failures          in a row since then, `failing_since` when, and the last `error`
+        late_since        the first slot that was missed, once none succeeded for three intervals
         due_since         the first one, where the latest was not started
         next_at           the next slot
         invalid           rows that its last run could not read
@@ -181,8 +164,7 @@ class Looks:
         last = rows[0] if rows else None
         good = next(filter(_did_its_work, rows), None) or self._last_good(job)
         ended_well = [*filter(_did_its_work, rows), *([good] if good else [])]
-        last_ok = _latest(*(past(row["started_at"], now)
-                            for row in ended_well))
+        last_ok = _latest(*(past(row["started_at"], now) for row in ended_well))
         paused, every = state["paused_at"], self._interval(when, rows)
         found = {
             **about(job), "when": schedule.words(when),
@@ -211,18 +193,15 @@ class Looks:
     def _runs(self, name: str) -> list[dict]:
         """The latest that were not skipped, the last one first."""
         rows = self.db.query(
-            f"SELECT {RUN} FROM {{job_runs}} "
-            "WHERE job = :job AND status <> 'skipped' "
+            f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status <> 'skipped' "
             "ORDER BY id DESC LIMIT :most", job=name, most=LOOKED_AT)
         return history.shown([stored.run(row) for row in rows],
                              self.config, self.now, self.db)
 
     def _last_good(self, job) -> dict | None:
         rows = (self.db.row(
-            f"SELECT {RUN} FROM {{job_runs}} "
-            "WHERE job = :job AND status = :status "
-            "AND (stop_reason IS NULL OR stop_reason <> :busy) "
-            "ORDER BY id DESC LIMIT 1",
+            f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status = :status "
+            "AND (stop_reason IS NULL OR stop_reason <> :busy) ORDER BY id DESC LIMIT 1",
             job=job.name, status=status, busy=BUSY) for status in GOOD)
         return max((stored.run(row) for row in rows if row),
                    key=lambda row: row["id"], default=None)
@@ -235,35 +214,29 @@ class Looks:
         if not bad:
             return {"failures": 0, "failing_since": None, "error": ""}
         row = self.db.row(
-            "SELECT COUNT(*) AS number, MIN(started_at) AS since "
-            "FROM {job_runs} WHERE job = :job AND id > :after "
-            "AND status IN (:bad)",
+            "SELECT COUNT(*) AS number, MIN(started_at) AS since FROM {job_runs} "
+            "WHERE job = :job AND id > :after AND status IN (:bad)",
             job=bad[0]["job"], after=after, bad=BAD)
         since = stored.time(row["since"] or bad[-1]["started_at"])
-        error = bad[0]["error"] or bad[0]["stop_reason"]
+        error = bad[0]["error"] or bad[0]["stop_reason"] or "the process ended without a result"
         return {"failures": max(row["number"], len(bad)),
-                "failing_since": since or self.now,
-                "error": short_error(
-                    error or "the process ended without a result")}
+                "failing_since": since or self.now, "error": short_error(error)}
 
     def _interval(self, when, rows: list[dict]) -> timedelta:
-        """Between two runs: the schedule's step, or the time between two
-        ticks where that is longer."""
+        """Between two runs: the schedule's step, or the time between two ticks where that is
+        longer."""
         first = schedule.following(when, self.now, self.zone)
         step = schedule.following(when, first, self.zone) - first
         starts = [stored.time(row["started_at"]) for row in rows
                   if row["trigger_type"] in BY_TICKS]
-        between = (later - earlier
-                   for later, earlier in zip(starts, starts[1:])
+        between = (later - earlier for later, earlier in zip(starts, starts[1:])
                    if later and earlier and later > earlier)
         return max(step, min(next(between, step), TICKS))
 
     def _late(self, when, after, every: timedelta, judged_at):
-        """The first slot missed `after` the last success, if there was none
-        for three intervals.
+        """The first slot missed `after` the last success, if there was none for three intervals.
 
-        Just after a time without any run no job is late yet: each is given
-        its turn first.
+        Just after a time without any run no job is late yet: each is given its turn first.
         """
         first = limit = schedule.following(when, after, self.zone)
         for _ in range(LATE_INTERVALS - 1):

@@ -26,13 +26,24 @@ ENDS = {"ok": "ok",
 def collect(config, db, now) -> dict:
     """The status now: small reads only."""
     found = facts.collect(config, db, now)
-    start = program(config.path)
+    start, incidents = program(config.path), rules.find(found)
     return _plain({
+        "verdict": _verdict(found, len(incidents)),
         "generated_at": now, "version": VERSION, "program": start,
-        "incidents": [_incident(each, now, start) for each in rules.find(found)],
+        "incidents": [_incident(each, now, start) for each in incidents],
         "jobs": [*found.jobs.values()], "queues": found.queues,
         "mail": _mail(config, db, found), "disks": found.disks,
         "last_run_at": found.last_run_at})
+
+
+def _verdict(found, number: int) -> str:
+    """How it all is, in a headline."""
+    states = {job["state"] for job in found.jobs.values()}
+    if number:
+        return "1 thing needs you" if number == 1 else f"{number} things need you"
+    if "paused" in states and states <= {"paused", "off"}:
+        return "Every job is paused"
+    return "All is well" if found.last_run_at else "No job has run yet"
 
 
 def _plain(value):

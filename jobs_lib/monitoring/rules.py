@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from jobs_lib.config.option_types import show_duration, show_size
 from jobs_lib.database import stored
+from jobs_lib.engines.due import in_words
 from jobs_lib.engines.relay import EVERYBODY
 from jobs_lib.records import namedtuple
 from jobs_lib.runner import incident_files
@@ -27,7 +28,7 @@ Found.__doc__ = "What a rule has found: `name` ends the key, `values` are for th
 FULL = ("no space left on device", "disk quota exceeded", "database or disk is full")
 MANY = 20               # attempts of a day, of which none succeeded
 RELAY_PAUSES = 2        # in a row: one of five minutes is nothing to wake anybody for
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+HOUR = timedelta(hours=1)
 MAIL_JOBS = ("retry_forwards", "send_notifications")
 
 
@@ -63,18 +64,17 @@ def _cannot_start(facts) -> bool:
     return any(name in incident_files.STOP_ALL_JOBS for name, _, _ in facts.recorded)
 
 
-def _never(facts, explained):
-    """Nothing ever ran: everything that is late or waits, waits for cron."""
-    if facts.last_run_at is None and not facts.stopped:
-        waits = [job["late_since"] for job in facts.jobs.values() if job["late_since"]]
-        waits += [each.since for each in _waiting(facts, explained)]
-        if waits:
-            yield Found("cron", min(waits), {}, jobs=tuple(facts.jobs))
-
-
 def _cron(facts, _):
-    if facts.stopped and not _cannot_start(facts):
-        yield Found("cron", facts.stopped, {"since": short_time(facts.stopped, facts.zone)})
+    """Cron never came, or comes no more: it explains whatever is late or waits."""
+    late = [job["late_since"] for job in facts.jobs.values()
+            if job["late_since"]]
+    since, subject = facts.stopped, "no job has ever started"
+    if facts.last_run_at is None:
+        since = min(late, default=None)
+    elif since:
+        subject = f"no job has started since {short_time(since, facts.zone)}"
+    if since and not _cannot_start(facts):
+        yield Found("cron", since, {"subject": subject}, jobs=tuple(facts.jobs))
 
 
 def _doubt(facts, _):
@@ -161,7 +161,7 @@ def _failing(facts, explained):
 
 
 def _late(facts, explained):
-    if facts.stopped or facts.last_run_at is None or _cannot_start(facts):
+    if facts.last_run_at is None or _cannot_start(facts):
         return
     for name, job in facts.jobs.items():
         since, good = job["late_since"], job["last_ok_at"]
@@ -180,47 +180,40 @@ def _last_problem(job: dict) -> str:
 # Queues
 
 def _waiting(facts, explained):
-    """Queues in which something waits too long, too much waits, or nothing is finished."""
-    alerts, now = facts.alerts, facts.now
-    for queue in _watched(facts, explained):
-        oldest, reasons = queue["oldest_due_at"], []
-        if oldest and alerts.queue_age is not None and now - oldest > alerts.queue_age:
-            reasons.append(f"longer than [alerts] queue_age = {show_duration(alerts.queue_age)}")
-        if alerts.queue_depth is not None and queue["due"] > alerts.queue_depth:
-            reasons.append(f"more than [alerts] queue_depth = {alerts.queue_depth:,}")
+    """Queues in which something waits too long, too much waits, or nothing is
+    finished."""
+    alerts = facts.alerts
+    for queue in facts.queues:
+        job = facts.jobs[queue["job"]]
+        if job["name"] in explained or job["paused_at"]:
+            continue
+        # too many may be due, with no time that can be read
+        since = queue["oldest_due_at"] or facts.now
+        at, reasons = short_time(since, facts.zone), []
         # a queue behind a paused relay is paused, not stalled
-        if queue["stalled_since"] and not (facts.relay and queue["job"] in MAIL_JOBS):
-            reasons.append("none was finished since then")
-        if reasons:
-            from jobs_lib.engines.due import in_words  # mostly no queue waits
-            since = oldest or now   # too many may be due, with no time that can be read
-            yield Found(queue["name"], since, {
-                **queue, "due": in_words(queue["due"]), "reasons": ", and ".join(reasons),
-                "since": short_time(since, facts.zone)},
-                _last_problem(facts.jobs[queue["job"]]), (queue["job"],))
-
-
-def _undelivered(facts, explained):
-    """Queues of which every attempt of a day has failed."""
-    for queue in _watched(facts, explained):
+        if queue["stalled_since"] and not (facts.relay and job["name"] in MAIL_JOBS):
+            reasons.append(f"none was finished since {at}")
+        if alerts.queue_age is not None and facts.now - since > alerts.queue_age:
+            reasons.append(f"the oldest is due since {at}, longer than [alerts] "
+                           f"queue_age = {show_duration(alerts.queue_age)}")
+        if alerts.queue_depth is not None and queue["due"] > alerts.queue_depth:
+            reasons.append(f"more are due than [alerts] queue_depth = {alerts.queue_depth:,}")
         if queue["tried_last_day"] >= MANY and not queue["done_last_day"]:
-            yield Found(queue["name"], facts.now - DAY, queue, jobs=(queue["job"],))
-
-
-def _watched(facts, explained) -> list:
-    return [] if facts.stopped else [
-        queue for queue in facts.queues
-        if queue["job"] not in explained and not facts.jobs[queue["job"]]["paused_at"]]
+            reasons.append(f"none of {queue['tried_last_day']:,} attempts succeeded "
+                           "in the last 24 hours")
+        if reasons:
+            yield Found(queue["name"], since, {
+                "what": queue["what"], "job": job["name"], "first": reasons[0],
+                "more": "; ".join([f"{in_words(queue['due'])} are due", *reasons])},
+                _last_problem(job), (job["name"],))
 
 
 RULES = (
     Rule("installation", _recorded, "{subject}", "{what}", "{command}"),
-    Rule("late", _never, "no job has ever started",
-         ("Cron has not started `run-due` yet, so everything waits. If its line is in your "
-          "crontab, wait for its next minute. This command prints the line."), "crontab"),
-    Rule("late", _cron, "no job has started since {since}",
-         ("Cron does not start `run-due`, or every start fails immediately. No job runs. Look at "
-          "its line in your host's cron page, and at the mail that cron sends."), "crontab"),
+    Rule("late", _cron, "{subject}",
+         ("Cron does not start `run-due`, or every start fails immediately. Everything waits. "
+          "Look at its line in your host's cron page, and at the mail that cron sends. This "
+          "command prints the line."), "crontab"),
     Rule("doubt", _doubt, "{subject}", "{why}.", "resume all"),
     Rule("disk", _disks, "the disk is nearly full: {free} left",
          ("The disk of {names} has {free} left of {total}, less than [alerts] disk_free = {least}. "
@@ -243,9 +236,7 @@ RULES = (
     Rule("late", _late, "{job} has not succeeded since {since}",
          ("It runs {when}, and has not succeeded {last}, although other jobs ran. Something keeps "
           "it from starting, or it never finishes."), "history {job}"),
-    Rule("waiting", _waiting, "{what}: {due} overdue since {since}",
-         "{due} due, the oldest since {since}: {reasons}.", "history {job}"),
-    Rule("waiting", _undelivered, "no attempt succeeded in the last 24 hours: {what}",
-         ("None of the {tried_last_day:,} attempts of {job} in the last 24 hours succeeded: your "
-          "host may be on a blocklist."), "history {job}"),
+    Rule("waiting", _waiting, "{what}: {first}",
+         ("Of these {more}. If every attempt fails, your host may be on a blocklist; if it is a "
+          "limit of [mail], your limit may be too low."), "history {job}"),
 )

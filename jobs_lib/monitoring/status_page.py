@@ -31,14 +31,6 @@ GROUPS = {prefix: title for title, prefixes in (
     ("Exports, closed accounts, expiry", ("export", "delete", "expire")),
     ("Delete or archive past the retention", ("purge", "archive"))) for prefix in prefixes}
 OTHERS = "Others"
-KEY = {"ok": "a day, as tall as its runs took long, or as its items were many",
-       "early": "some runs ended early, to continue",
-       "bad": "hangs from the top: the share that failed"}
-PARTS = ("relay", "disk")       # of the page that have more of incidents of these kinds
-# what the guard says names rows by their keys
-HELD = ("So much looks wrong at once that it may be a mistake, so nothing is done to any of it. "
-        "The command shows what would be done. Correct what is wrong, and the job goes on by "
-        "itself; if all of it is meant, run the job once with --yes.")
 # of a strip, in the units of strip.html
 WIDTH, HEIGHT, LEAST = 10, 34, 3.0
 
@@ -48,19 +40,25 @@ def page(found: dict, zone, zone_name: str) -> str:
     template, view = source("status.html"), _View(found, zone)
     style = template.partition("<style>")[2].partition("</style>")[0]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    local = view.now.astimezone(zone)
+    local, mail = view.now.astimezone(zone), found["mail"]
+    queues = sorted(found["queues"], key=lambda queue: not queue["stalled_since"])
     values = {
-        "style_hash": digest, "zone": zone_name, "version": found["version"],
-        "note": found.get("note"), "made_iso": f"{view.now:%Y-%m-%dT%H:%M:%SZ}",
-        "made": f"{_day(local)} {local:%H:%M}", **view.verdict(),
-        "has_incidents": bool(found["incidents"]), "has_queues": bool(found["queues"]),
+        "verdict": found["verdict"], "hero": "bad" if found["incidents"] else
+        "well" if found["last_run_at"] else "none",
+        "last_run": found["last_run_at"] and view.at(found["last_run_at"]),
+        "waiting": f"{sum(queue['depth'] for queue in queues):,}",
+        "style_hash": digest, "zone": zone_name,
+        "version": found["version"], "note": found.get("note"),
+        "made_iso": f"{view.now:%Y-%m-%dT%H:%M:%SZ}",
+        "made": f"{_day(local)} {local:%H:%M}",
+        "has_incidents": bool(found["incidents"]), "has_queues": bool(queues),
         "incidents": [view.incident(each) for each in found["incidents"]],
-        "queues": [view.queue(each) for each in sorted(
-            found["queues"], key=lambda queue: not queue["stalled_since"])],
-        "groups": view.groups(), "mail": view.mail(),
-        "key": [{"style": style, "text": text} for style, text in KEY.items()],
-        "disks": [f"{size(disk['free'])} free of {size(disk['total'])} for "
-                  f"{', '.join(disk['holds'])}" for disk in found["disks"]]}
+        "queues": [view.queue(each) for each in queues], "groups": view.groups(),
+        "paused": mail["paused_until"] and view.at(mail["paused_until"]),
+        "windows": [{"sent": f"{each['sent']:,}", "limit": f"{each['limit']:,}",
+                     "window": WINDOWS[each["name"]]} for each in mail["windows"]],
+        "disks": [{"free": size(disk["free"]), "size": size(disk["total"]),
+                   "holds": ", ".join(disk["holds"])} for disk in found["disks"]]}
     return render(template, values, html=True, name="status.html", partial=source)
 
 
@@ -86,53 +84,24 @@ class _View:
         time = stored.time(text)
         return moment(time, self.now, self.zone) if time else stored.UNKNOWN
 
-    # What needs you
-
-    def verdict(self) -> dict:
-        """The headline; and where nothing needs you, how it all is."""
-        jobs, number = self.found["jobs"], len(self.found["incidents"])
-        states = {job["state"] for job in jobs}
-        if number:
-            verb = "needs" if number == 1 else "need"
-            return {"verdict": f"{counted(number, 'thing')} {verb} you", "hero": "hero bad",
-                    "calm": ""}
-        began = max((job["last"]["started_at"] or "" for job in jobs if job["last"]), default=None)
-        if began is None:
-            return {"verdict": "Nothing has run yet", "hero": "hero none",
-                    "calm": "No job has run so far. Cron starts them by its line with run-due; "
-                            "jobs.py crontab prints it."}
-        waiting = sum(queue["depth"] for queue in self.found["queues"])
-        is_paused = "paused" in states and states <= {"paused", "off"}
-        return {"verdict": "Every job is paused" if is_paused else "All is well", "hero": "hero",
-                "calm": f"The last run began {self.at(began)}. In the queues: "
-                        f"{counted(waiting, 'item')}."}
-
     def incident(self, each: dict) -> dict:
-        """One, with a link to the part of this page with more."""
+        """One that needs you, with a link to the part of this page with more."""
         name, kind = each["key"].partition(":")[2], each["kind"]
-        anchor = kind if kind in PARTS else ""
-        for part in ("queue", "job"):
-            if name in {found["name"] for found in self.found[f"{part}s"]}:
-                anchor = f"{part}-{name}"
-        return {"subject": each["subject"], "what": HELD if kind == "guard" else each["what"],
+        parts = ["relay", "disk", *(f"queue-{queue['name']}" for queue in self.found["queues"]),
+                 *(f"job-{job['name']}" for job in self.found["jobs"])]
+        wanted = (kind, f"queue-{name}", f"job-{name}")
+        return {"subject": each["subject"], "what": each["what"],
+                # what the guard says names rows by their keys
+                "held": kind == "guard",
                 # since when a setting is wrong or a disk is full is not known
                 "lasts": each["seconds"] and span(timedelta(seconds=each["seconds"])),
-                "anchor": anchor,
+                "anchor": next((part for part in wanted if part in parts), ""),
                 "command": each["command"].replace(self.found["program"], "python3 jobs.py")}
-
-    # The queues
 
     def queue(self, queue: dict) -> dict:
         """A card: how much waits, and since when, and what became of it."""
         badge = ("bad", "! stalled") if queue["stalled_since"] else (
             ("ok", f"{WELL} moving") if queue["depth"] else ("none", f"{WELL} empty"))
-        facts = "nothing is due"
-        if queue["due"]:
-            facts = f"the oldest due {self.at(queue['oldest_due_at'])}"
-        facts += (f"; {queue['done_last_day']:,} done and {queue['failed_last_day']:,} failed in "
-                  "24 hours")
-        if queue["uncertain_last_day"]:
-            facts += f", {queue['uncertain_last_day']:,} lost in flight and tried again"
         days, title = queue["days"], queue["what"][:1].upper() + queue["what"][1:]
         most = max((day["done"] + day["failed"] for day in days.values()), default=0)
         total = {part: sum(day[part] for day in days.values()) for part in ("done", "failed")}
@@ -140,11 +109,12 @@ class _View:
         for name, day in days.items():
             if number := day["done"] + day["failed"]:
                 bars[name] = _items(day), "ok", number / most, day["failed"] / number
-        return {"name": queue["name"], "what": title, "badges": _badges(badge), "facts": facts,
+        return {"name": queue["name"], "what": title, "badges": _badges(badge),
+                "oldest": queue["due"] and self.at(queue["oldest_due_at"]),
+                "done": f"{queue['done_last_day']:,}", "failed": f"{queue['failed_last_day']:,}",
+                "lost": queue["uncertain_last_day"],
                 "depth": in_words(queue["depth"]), "due": in_words(queue["due"]),
                 **self.strip(f"{title} in 30 days: {_items(total)}", bars)}
-
-    # The jobs
 
     def groups(self) -> list[dict]:
         """The jobs of one purpose together, those with problems first."""
@@ -155,7 +125,7 @@ class _View:
 
     def job(self, job: dict) -> dict:
         """A row of the table."""
-        last, notes, following = job["last"], self.notes(job), "-"
+        last, following = job["last"], "-"
         if job["state"] == "paused":
             following = "paused"
         elif job["next_at"] and job["due_since"]:
@@ -171,23 +141,15 @@ class _View:
             bars[name] = (f"{_runs(day)}, {each} each, {took(day['longest_ms'])} the longest",
                           style, _mean(day) / longest, day["bad"] / _number(day))
         return {"name": job["name"], "words": job["name"].replace("_", "_ ").split(),
-                "when": job["when"], "row": "problem" if notes else "", "notes": notes,
+                "when": job["when"],
+                "row": "problem" if job["failures"] or job["late_since"] else "",
+                "failed": job["failures"], "many": job["failures"] > 1 and job["failures"],
+                "late": job["late_since"] and self.at(job["late_since"]),
+                "good": job["last_ok_at"] and self.at(job["last_ok_at"]),
                 "badges": _badges(*_outcome(job)), "next": following,
                 "began": self.at(last["started_at"]) if last else "",
                 "took": took(last and last["duration_ms"]),
                 **self.strip(f"{job['name']} in 30 days: {_runs(total)}", bars)}
-
-    def notes(self, job: dict) -> list[str]:
-        """What is not well with it."""
-        notes = []
-        if job["failures"] > 1:
-            notes.append(f"{job['failures']:,} failed in a row")
-        if job["late_since"]:
-            notes.append(f"due since {self.at(job['late_since'])}")
-        if job["failures"]:
-            notes.append(f"last good run {self.at(job['last_ok_at'])}" if job["last_ok_at"]
-                         else "no good run yet")
-        return notes
 
     def strip(self, label: str, days: dict) -> dict:
         """What strip.html draws of 30 days, {day: (text, style, share of the tallest, share that
@@ -205,17 +167,6 @@ class _View:
                 {"style": style, "x": WIDTH * number, "y": f"{y:.4g}", "height": f"{height:.4g}"}
                 for style, y, height in bars]})
         return {"strip": label, "days": marks}
-
-    # The host
-
-    def mail(self) -> list[str]:
-        """What was sent against the limits, and whether sending is paused."""
-        mail = self.found["mail"]
-        lines = [f"{each['sent']:,} of {each['limit']:,} recipients {WINDOWS[each['name']]}"
-                 for each in mail["windows"]]
-        if mail["paused_until"]:
-            lines.insert(0, f"Paused: no mail is sent until {self.at(mail['paused_until'])}.")
-        return lines or ["No limit is set in [mail], so nothing is counted."]
 
 
 def _badges(*badges: tuple[str, str]) -> list[dict]:

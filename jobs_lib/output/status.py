@@ -22,18 +22,11 @@ def status(found: dict, screen: Screen) -> str:
 
 
 def _incidents(found: dict, screen: Screen) -> list[str]:
-    incidents, paint = found["incidents"], screen.paint
-    if not incidents:
-        paused = ", ".join(job["name"] for job in found["jobs"] if job["state"] == "paused")
-        if paused and {job["state"] for job in found["jobs"]} <= {"paused", "off"}:
-            return ["Every job is paused: `jobs.py resume all` lets them run again."]
-        return [paint("green", "All is well.") if found["last_run_at"] else "No job has run yet.",
-                *(wrapped(f"Paused: {paused}.", screen.width, "", "  ") if paused else ())]
-    number = len(incidents)
-    lines = [paint("bold", "1 thing needs you." if number == 1 else f"{number} things need you.")]
-    for each in incidents:
-        lines += ["", *in_full(of_incident(each), paint)]
-    return lines
+    lines = [screen.paint("bold", f"{found['verdict']}.")]
+    for each in found["incidents"]:
+        lines += ["", *in_full(of_incident(each), screen.paint)]
+    paused = ", ".join(job["name"] for job in found["jobs"] if job["state"] == "paused")
+    return [*lines, *(wrapped(f"Paused: {paused}.", screen.width, "", "  ") if paused else ())]
 
 
 def _cut_below(text: str, screen: Screen) -> str:
@@ -70,12 +63,10 @@ def _jobs(found: dict, screen: Screen) -> list[str]:
         rows.append([job["name"], outcome, began, _next(job, screen)])
     head, *table = map(joined, padded([["JOB", "LAST", "BEGAN", "NEXT"], *rows]))
     lines = [screen.paint("bold", head)]
-    reported = " ".join(f"{each['subject']} {each['what']}" for each in found["incidents"])
-    cron_stopped = any(each["key"] == "late:cron" for each in found["incidents"])
+    reported = {name for each in found["incidents"] for name in each["jobs"]}
     for job, line in zip(found["jobs"], table):
         lines.append(screen.paint(_colour(job["last"]), line))
-        if job["name"] not in reported:
-            lines += [_cut_below(note, screen) for note in _notes(job, screen, cron_stopped)]
+        lines += [_cut_below(note, screen) for note in _notes(job, screen, reported)]
     return lines
 
 
@@ -93,22 +84,23 @@ def _colour(last: dict | None) -> str:
     return COLOURS.get(last["status"], "red") if last else ""
 
 
-def _notes(job: dict, screen: Screen, cron_stopped: bool) -> list[str]:
-    """What is not well with a job, though it is no incident. Where cron has stopped, that is why
-    jobs are late."""
+def _notes(job: dict, screen: Screen, reported: set) -> list[str]:
+    """What is not well with a job; of one that an incident has `reported`, what it leaves out."""
     notes = []
+    if job["invalid"]:
+        rows = counted(job["invalid"], "invalid row")
+        notes.append(f"{rows} in its last run: its log says which")
+    if job["name"] in reported:
+        return notes
     if job["failures"]:
         last = job["last_ok_at"]
         good = f"last good run {screen.at(last)}" if last else "no good run yet"
         notes.append(f"{job['failures']:,} failed in a row, {good}")
         if job["error"]:
             notes.append(job["error"])
-    if job["invalid"]:
-        rows = counted(job["invalid"], "invalid row")
-        notes.append(f"{rows} in its last run: its log says which")
-    if job["late_since"] and not cron_stopped:
+    if job["late_since"]:
         notes.append(f"late: due since {screen.at(job['late_since'])}")
-    elif job["overdue"] and not cron_stopped:
+    elif job["overdue"]:
         notes.append(f"overdue: due since {screen.at(job['due_since'])}")
     return notes
 

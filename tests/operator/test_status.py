@@ -124,7 +124,7 @@ def test_a_job_that_is_paused_stands_beside_all_is_well(service):        # R59
     service.run("pause", "purge_magic_links")
     assert service.run("status").startswith("All is well.\nPaused: purge_magic_links.\n")
     service.run("pause", "all")
-    assert service.run("status").startswith("Every job is paused: ")
+    assert service.run("status").startswith("Every job is paused.\nPaused: ")
 
 
 def test_every_job_shows_its_outcome_lateness_failures_and_unreadable_rows(service):   # R59, R67

@@ -24,7 +24,7 @@ REMIND = 24 * HOUR
 # domains of an account are due at once when it is active again.
 LASTS = 4 * HOUR
 # Incidents that others cause, and that may last: no endpoint works.
-OF_OTHERS = "no attempt succeeded"
+OF_OTHERS = "attempts succeeded in the last 24 hours"
 WAITS = "waiting:webhooks"      # as long as an endpoint fails, what it is to get may wait
 
 
@@ -118,7 +118,7 @@ class Alerts(Rule):
                 if row["resolved_at"] and incident in self.last and incident not in self.ended:
                     yield f"nobody was told that the incident {key} is over: {row['subject']}"
                 open_for = step.ended - seconds(row["first_seen_at"])
-                is_of_others = (row["subject"].startswith(OF_OTHERS)
+                is_of_others = (OF_OTHERS in row["subject"]
                                 or (key == WAITS and _is_an_endpoint_failing(step))
                                 or (row["kind"] == "guard" and is_held(step, key.split(":")[1])))
                 if not row["resolved_at"] and open_for > LASTS and not is_of_others:
