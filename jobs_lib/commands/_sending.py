@@ -21,77 +21,68 @@ FIX = "docs/failures.md, Mail is not going out, explains what the relay says."
 
 
 class Steps:
-    """What was answered at each step, and at which one it failed."""
+    """Prints what was answered at each step, as it comes."""
 
-    def __init__(self) -> None:
-        self.done: list[dict] = []
+    def __init__(self, console, hidden) -> None:
+        self._report, self._hidden = console.report, hidden
+        self._begun, self._refused = "content", False
 
     def step(self, name: str, answer=None) -> None:
         """As the transport calls it (ports.mail.open_transport)."""
         if answer is None:
-            self.done.append({"step": name, "ok": False, "answer": ""})
-            return
-        fine = True
-        if not isinstance(answer, str):
+            self._begun = name
+        elif isinstance(answer, str):
+            self.say(name, answer)
+        else:
             code, enhanced, text = digest(answer)
-            fine, answer = code < 400, f"{code} {enhanced} {text}".replace("  ", " ")
-        self.done[-1].update(ok=fine, answer=answer)
+            self._refused = code >= 400
+            words = " ".join(filter(None, (str(code), enhanced, text)))
+            self.say(name, f"FAILED: {words}" if self._refused else words)
 
-    def failed(self, result: Result, at: str) -> None:
-        """Say why it ended in the step that was not completed, or in the one named `at`."""
-        if not self.done or self.done[-1]["ok"]:
-            self.step(at)
-        if not self.done[-1]["answer"]:
+    def failed(self, result: Result) -> None:
+        """Say why it ended in the step that had begun, unless that was the answer to it."""
+        if not self._refused:
             reply = " ".join(str(each) for each in (result.code or "", result.enhanced) if each)
-            self.done[-1]["answer"] = f"{result.text}{f' ({reply})' if reply else ''}"
+            self.say(self._begun, f"FAILED: {result.text}{f' ({reply})' if reply else ''}")
+        self._report(f"-> {FIX}")
+
+    def say(self, name: str, words: str) -> None:
+        """Print a step."""
+        self._report(f"{name:<{STEP}}{masking.without_secrets(words, self._hidden)}")
 
 
 def send(session, envelope: Envelope, content: bytes, item: str) -> int:
     """Send it and show how: 0 when it was accepted."""
-    mail = session.config.section("mail")
-    db = session.ports.database()
+    mail, console = session.config.section("mail"), session.console
+    db, now = session.ports.database(), session.ports.now()
     version.check(db)
-    now = session.ports.now()
     if pause := relay.paused(db, now):
-        session.console.fail(f"note: all mail is paused {pause}. This message is sent all the "
-                             "same: if it is accepted, the pause ends.")
+        console.fail(f"note: all mail is paused {pause}. This message is sent all the same: if it "
+                     "is accepted, the pause ends.")
     limit = relay.Limits(db, mail, session.ports.now, attempts.BY_HAND)
     if refusal := db.batch(lambda: limit.room(urgent=True)):
-        session.console.fail(f"jobs.py: {refusal.words}, and this message would count too.")
+        console.fail(f"jobs.py: {refusal.words}, and this message would count too.")
         return FAILED
-    steps = Steps()
+    steps = Steps(console, db.hidden())
     transport = open_transport(mail, step=steps.step)
     result = Result(RELAY, None, "", "nothing was sent")
     try:
-        result = transport.send(envelope, Message(IN_MEMORY, content), time.monotonic() + SECONDS,
-                                item)
+        result = transport.send(envelope, Message(IN_MEMORY, content),
+                                time.monotonic() + SECONDS, item)
     finally:
         transport.close()
         if attempts.said(result) not in attempts.NOT_COUNTED:
             relay.count(db, now)
-    if result.outcome == SENT:
-        relay.works(db, now + relay.LONGEST_PAUSE)
-    if result.outcome == SENT and mail.transport == "maildir":
-        steps.done.append({"step": "maildir", "ok": True, "answer": f"a file in {mail.maildir}"})
-    elif result.outcome != SENT:
-        steps.failed(result, "maildir" if mail.transport == "maildir" else "content")
-    hidden = db.hidden()
-    for each in steps.done:
-        each["answer"] = masking.without_secrets(each["answer"], hidden)
-    _show(session.console, steps.done, envelope, mail.transport)
-    return OK if result.outcome == SENT else FAILED
-
-
-def _show(console, done: list[dict], envelope: Envelope, transport: str) -> None:
-    for each in done:
-        failed = "" if each["ok"] else "FAILED: "
-        console.report(f"{each['step']:<{STEP}}{failed}{each['answer']}")
-    if not done[-1]["ok"]:
-        console.report(f"-> {FIX}")
-    elif transport == "maildir":
-        console.report(f"It is for {masking.text(envelope.recipient)}, and stays in that folder: "
-                       "with [mail] transport = maildir nothing is sent to anyone.")
+    if result.outcome != SENT:
+        steps.failed(result)
+        return FAILED
+    relay.works(db, now + relay.LONGEST_PAUSE)
+    reader = masking.text(envelope.recipient)
+    if mail.transport == "maildir":
+        steps.say("maildir", f"a file in {mail.maildir}")
+        console.report(f"It is for {reader}, and stays in that folder: with [mail] transport = "
+                       "maildir nothing is sent to anyone.")
     else:
-        console.report(f"Accepted for {masking.text(envelope.recipient)}. If it does not arrive, "
-                       "look into the folder for spam; the relay's last answer helps its operator "
-                       "to find it.")
+        console.report(f"Accepted for {reader}. If it does not arrive, look into the folder for "
+                       "spam; the relay's last answer helps its operator to find it.")
+    return OK
