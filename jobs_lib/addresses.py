@@ -1,4 +1,4 @@
-"""Addresses: refused or left as they are, and shown with most of the name hidden.
+"""Addresses: refused, or left as they are.
 
 An address that passes `check` reaches the wire unchanged. The rules are narrower than RFC 5321
 where the wider form only serves injection (spaces, commas, angles, address literals), and wider
@@ -37,8 +37,8 @@ def check(address: str) -> str:
     if not (address.isprintable() and _REFUSED.isdisjoint(address)):
         sign = next(sign for sign in address if not sign.isprintable() or sign in _REFUSED)
         raise AddressError(f"the address holds {sign!a}, which no address may")
-    local, at, domain = address.rpartition("@")
-    if not (local and at and domain):
+    local, _, domain = address.rpartition("@")
+    if not (local and domain):
         raise AddressError("the address is not of the form name@domain")
     if not (_is_atom(local) or _is_quoted(local)):
         raise AddressError("the part of the address before the @ is not a valid name")
@@ -87,15 +87,3 @@ def join_local(local: str) -> str:
         return local
     import re
     return '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'
-
-
-def mask(address: str) -> str:
-    """`a***@example.org` for logs and samples; never raises, never holds a control character."""
-    if not address:
-        return "<>"
-    local, at, domain = address.rpartition("@")
-    if not at:
-        local, domain = domain, ""
-    shown = "".join(sign if sign.isprintable() else "?" for sign in domain)
-    first = local[:1] if local[:1].isprintable() else "?"
-    return f"{first}***@{shown}" if at else f"{first}***"

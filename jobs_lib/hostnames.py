@@ -67,11 +67,6 @@ def forms(name: str) -> list[str]:
     return sorted(written)
 
 
-def same(one: str, other: str) -> bool:
-    """Whether two host names are the same: case and a dot at the end do not count."""
-    return one.rstrip(".").lower() == other.rstrip(".").lower()
-
-
 def _encoded(label: str) -> str:
     if not all(unicodedata.category(sign)[0] in "LMN" or sign in "-\u00b7\u200c\u200d"
                for sign in label):

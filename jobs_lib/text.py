@@ -6,7 +6,8 @@ from datetime import datetime, timedelta, tzinfo
 from .errors import UsageError
 
 DURATIONS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-MOST_SUGGESTED, MOST_COMPARED = 3, 2000
+MOST_SUGGESTED = 3
+LONGEST = 40             # of a word that is compared
 OTHER_NAMES = {"ssl": "tls", "keep": "idle"}     # what is near in meaning, not in spelling
 
 
@@ -74,14 +75,9 @@ def did_you_mean(word: str, known) -> str:
     if len(wrong) >= 3:                                # `purge`
         near = sorted(name for name in plain if name.startswith(wrong))[:MOST_SUGGESTED]
     near = near or [name for name in plain if name == OTHER_NAMES.get(wrong)]
-    compared = list(plain)
-    if len(compared) > MOST_COMPARED:                  # each takes a fraction of a millisecond
-        compared = [name for name in plain if name[:1] == wrong[:1]][:MOST_COMPARED]
-    near = near or get_close_matches(wrong, compared, n=1, cutoff=0.65)
+    near = near or get_close_matches(wrong[:LONGEST], plain, n=1, cutoff=0.65)
     words = [f"'{plain[name]}'" for name in near]
-    if not words:
-        return ""
-    return f"; did you mean {either(words)}?"
+    return f"; did you mean {either(words)}?" if words else ""
 
 
 def _plain(word: str) -> str:
@@ -93,25 +89,13 @@ def either(words) -> str:
     return f"{', '.join(words[:-1])} or {words[-1]}" if words[1:] else words[0]
 
 
-class one_of:
+def one_of(*words: str):
     """A type for argparse: one of these `words`, or UsageError with the nearest of them."""
-
-    def __init__(self, *words: str) -> None:
-        self.words = words
-
-    def __call__(self, word: str) -> str:
-        if word in self.words:
-            return word
-        raise UsageError(f"{word!r}: expected {either(self.words)}"
-                         f"{did_you_mean(word, self.words)}")
-
-
-def positive(word: str) -> int:
-    """A whole number above 0, for argparse."""
-    if word.isascii() and word.isdecimal() and len(word) <= 40 and int(word) >= 1:
-        return int(word)
-    from argparse import ArgumentTypeError
-    raise ArgumentTypeError(f"expected a whole number above 0, not {word[:40]!r}")
+    def parse(word: str) -> str:
+        if word not in words:
+            raise UsageError(f"{word!r}: expected {either(words)}{did_you_mean(word, words)}")
+        return word
+    return parse
 
 
 def at_most(most: int):
@@ -122,3 +106,6 @@ def at_most(most: int):
         from argparse import ArgumentTypeError
         raise ArgumentTypeError(f"expected a whole number, 1-{most}, not {word[:40]!r}")
     return parse
+
+
+positive = at_most(1_000_000_000)

@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.addresses import AddressError, mask
+from jobs_lib.addresses import AddressError
 from jobs_lib.database.values import words
 from jobs_lib.errors import JobsError
 from jobs_lib.ports import outcomes
@@ -192,6 +192,8 @@ class MailSender:
 
     def _store(self, row: dict, result: Result) -> None:
         """Inside a transaction. May run again after a COMMIT whose answer was lost."""
+        from jobs_lib import masking  # only where something was tried
+
         outcome, later, again = attempts.said(result), None, False
         if outcome == REFUSED:
             again = not relay.is_final(self.ctx.db, self.work.queue.kind, row, self.ctx.clock())
@@ -209,5 +211,5 @@ class MailSender:
         self.ctx.log.event(self.source.event, "info" if outcome == SENT else "warning",
                            id=row["id"], attempt=row["attempt"], outcome=word or "ended by the app",
                            code=result.code, enhanced=result.enhanced,
-                           to=mask(row[self.source.to]),
+                           to=masking.text(row[self.source.to]),
                            next_attempt_at=row["next_attempt_at"])

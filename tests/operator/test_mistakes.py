@@ -94,7 +94,7 @@ WORDS = {
     "retry_forwards --dry": "--dry: there is no such option; did you mean '--dry-run'?",
     "history --limt=5": "history: --limt: there is no such option; did you mean '--limit'?",
     "retry_forwards now": "retry_forwards: unexpected argument 'now'",
-    "retry_forwards --limit 0": "argument --limit: expected a whole number above 0, not '0'",
+    "retry_forwards --limit 0": "argument --limit: expected a whole number, 1-1000000000, not '0'",
     "history --limit 0": "expected a whole number, 1-100000, not '0'",
     f"history --limit {'9' * 5000}": f"expected a whole number, 1-100000, not '{'9' * 40}'",
     "run-due --budget -4m": "--budget: expected a value after it, and none that begins with -",

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import re
 
-from jobs_lib.addresses import mask
+from jobs_lib import masking
 from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN
 from jobs_lib.records import namedtuple
 
@@ -50,7 +50,7 @@ def judge(reply: Reply, phase: str, sender: str, pause_patterns) -> Result:
         # up for it
         outcome = RELAY
         answer = " ".join(filter(None, (str(code), enhanced, text)))
-        text = plain(f"the relay refuses our sender <{mask(sender)}>: {answer}")
+        text = plain(f"the relay refuses our sender <{masking.text(sender)}>: {answer}")
     else:
         outcome = FINAL if code >= 500 else RETRY
     return Result(outcome, code, enhanced, text)
