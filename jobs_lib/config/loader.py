@@ -41,22 +41,6 @@ found     whether there is a config.ini
 """
 
 
-class Defaults(SimpleNamespace):
-    """A job's own options where none is set: each is typed when it is asked for, since a tick asks
-    for few of each job."""
-
-    def __init__(self, config: Config, job: Job) -> None:
-        super().__init__(_config=config, _job=job)
-
-    def __getattr__(self, name: str):               # for what has no value yet
-        known, option = settings.job_options(self._job), name.rstrip("_")      # `from_`
-        if option not in known:
-            raise AttributeError(f"[{self._job.name}] has no option {option}")
-        value = self._config.value(self._job.name, option, known)
-        setattr(self, name, value)
-        return value
-
-
 class Config:
     """What was read, and typed values of it. Sections are checked when first asked for."""
 
@@ -77,8 +61,6 @@ class Config:
 
     def job(self, job: Job) -> SimpleNamespace:
         """A job's own options, with `schedule`, `enabled` and `budget`."""
-        if job.name not in self._sections and not (self.sources.problems or self._has(job.name)):
-            self._sections[job.name] = Defaults(self, job)
         return self._typed(job.name, settings.job_options(job))
 
     def mode(self, job: Job) -> str:
@@ -91,14 +73,10 @@ class Config:
 
     def tables(self) -> dict:
         """`[tables]`: our table's name to theirs. ConfigError lists what is wrong."""
-        if not self._has(settings.TABLES):
-            return {}
+        if not any(settings.TABLES in layer for layer in self.sources.layers.values()):
+            return {}                               # a tick pays only for what is there
         typed = vars(self._typed(settings.TABLES, options_of(settings.TABLES)))
         return {ours: theirs for ours, theirs in typed.items() if theirs}
-
-    def _has(self, section: str) -> bool:
-        """Whether anything is set there: a run pays only for what is."""
-        return any(section in layer for layer in self.sources.layers.values())
 
     def written(self, section: str, name: str, option: Option) -> Written:
         """What is set for this option: `--set` over environment over `.env` over the file over the

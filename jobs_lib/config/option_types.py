@@ -5,7 +5,6 @@ was and where it is set. Durations are `timedelta`, sizes are bytes, `off` is No
 """
 from __future__ import annotations
 
-import os
 from datetime import date, timedelta
 
 from jobs_lib.records import namedtuple
@@ -42,32 +41,33 @@ def masked(mask):
 
 SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1, "w": 604800}
 BYTES = {"gb": 1024 ** 3, "mb": 1024 ** 2, "kb": 1024, "b": 1}
-LONGEST = timedelta(days=36_500)
 YES, NO = ("yes", "on", "true", "1"), ("no", "off", "false", "0")
 SHORTEST_KEY = 32            # characters of a key that signs: 128 bits, if it is in hex
-DNS_PORT = 53
+
+
+def checked(is_right, expected: str) -> Kind:
+    """Text as it is, where it is right."""
+    def parse(value: str) -> str:
+        if not is_right(value):
+            raise ValueError(f"expected {expected}")
+        return value
+    return Kind(parse)
+
+
+def read(make, expected: str) -> Kind:
+    """What a function of Python makes of the text, in our words where it raises ValueError."""
+    def parse(value: str):
+        try:
+            return make(value)
+        except ValueError:
+            raise ValueError(f"expected {expected}") from None
+    return Kind(parse)
 
 
 # Text
 
-@Kind
-def text(value: str) -> str:
-    if not value.isprintable():
-        raise ValueError("expected printable characters only")
-    return value
-
-
-def _path(value: str) -> str:
-    """As it is written: the configuration resolves it from its own folder."""
-    if not value:
-        raise ValueError("expected a path")
-    if value[0] == "~" and os.path.expanduser(value) == value:
-        raise ValueError(f"there is no user {value.partition('/')[0][1:60]!r} whose home folder "
-                         "~ could mean")
-    return text.parse(value)
-
-
-path = Kind(_path, is_path=True)
+text = checked(str.isprintable, "printable characters only")
+path = checked(lambda value: value and value.isprintable(), "a path")._replace(is_path=True)
 secret = Kind(str, hide_all)
 
 
@@ -81,11 +81,8 @@ def signing_key(value: str) -> str:
     return value
 
 
-@Kind
-def identifier(value: str) -> str:
-    if value and not (value.isascii() and f"x{value}".isidentifier()):
-        raise ValueError("expected letters, digits and _")
-    return value
+identifier = checked(lambda value: value.isascii() and f"x{value}".isidentifier(),
+                     "letters, digits and _")
 
 
 # Addresses and URLs
@@ -98,13 +95,13 @@ def database(value: str) -> str:
     return value
 
 
-@Kind
-def host(value: str) -> str:
-    name = value.rstrip(".").replace("-", "").replace("_", "")
+def _is_host(value: str) -> bool:
+    labels = value.rstrip(".").replace("-", "").replace("_", "").split(".")
     is_ipv6 = value.count(":") >= 2 and set(value) <= set("0123456789abcdefABCDEF:.")
-    if not (is_ipv6 or all(label.isalnum() for label in name.split("."))):
-        raise ValueError("expected a host name such as mail.example.org, without scheme or port")
-    return value
+    return is_ipv6 or all(map(str.isalnum, labels))
+
+
+host = checked(_is_host, "a host name such as mail.example.org, without scheme or port")
 
 
 @Kind
@@ -116,7 +113,6 @@ def url(value: str) -> str:
     if not value.isascii():
         raise ValueError("expected a URL in ASCII, a name such as grün.example as "
                          "xn--grn-ioa.example")
-    check_port(value)
     return value
 
 
@@ -124,35 +120,22 @@ def url(value: str) -> str:
 def private_url(value: str) -> str:
     """Anyone who knows it may use it."""
     from jobs_lib.ports.http.url import parse
-    try:
-        parse(url.parse(value))
-    except ValueError as error:
-        raise ValueError(str(error).replace("the URL of this endpoint", "the URL")) from None
+    parse(url.parse(value))
     return value
 
 
-def service(example: str, *schemes: str) -> Kind:
-    """The URL of a server with one of these schemes. Of several brokers, parted by `;`, Celery
-    takes the first that answers."""
+def server_url(*schemes: str) -> Kind:
+    """One with one of these schemes, or several parted by `;`: Celery takes the first that
+    answers."""
     def parse(value: str) -> str:
+        from urllib.parse import urlsplit
+
         for each in value.split(";"):
-            if not each.startswith(schemes):
-                raise ValueError(f"expected {example}")
-            check_port(each)
+            if not each.startswith(schemes) or urlsplit(each).port == 0:
+                raise ValueError
         return text.parse(value)
-    return Kind(parse, hide_password)
-
-
-def check_port(url: str) -> None:
-    """ValueError for a port that there cannot be in `scheme://login@host:port/...`; nothing of the
-    URL is quoted."""
-    from jobs_lib.database.dialects.urls import is_port
-
-    rest = url.partition("://")[2].partition("?")[0]
-    server = rest.rpartition("@")[2].partition("/")[0]
-    _, colon, port = server.rpartition("]")[2].rpartition(":")          # [::1]:6379
-    if colon and not is_port(port):
-        raise ValueError("expected a port of 1-65535 behind the host")
+    expected = f"{' or '.join(schemes)}host, with a port of 1-65535 or none"
+    return read(parse, expected)._replace(mask=hide_password)
 
 
 @Kind
@@ -182,32 +165,27 @@ def sender(value: str) -> str:
     return address.parse(value)
 
 
-@Kind
-def nameserver(value: str) -> tuple:
+def _nameserver(value: str) -> tuple:
     """(address, port) of `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1` or `[2001:db8::1]:5353`."""
     from ipaddress import ip_address
 
-    name, port = value, str(DNS_PORT)
+    name, port = value, "53"
     if value.count(":") == 1 or "]:" in value:
-        check_port(f"dns://{value}")
         name, _, port = value.rpartition(":")
-    name = name[1:-1] if name[:1] == "[" else name
-    try:
-        ip_address(name)
-    except ValueError:
-        raise ValueError("expected an address such as 192.0.2.1 or 192.0.2.1:5353, not a "
-                         "name") from None
-    return name, int(port)
+    if not 0 < int(port) < 65536:
+        raise ValueError
+    return str(ip_address(name.strip("[]"))), int(port)
 
 
-@Kind
-def network(value: str):
+nameserver = read(_nameserver, "an address such as 192.0.2.1 or 192.0.2.1:5353, not a name")
+
+
+def _network(value: str):
     import ipaddress
-    try:
-        return ipaddress.ip_network(value)
-    except ValueError:
-        raise ValueError("expected a network such as 10.1.0.0/16, without bits behind its "
-                         "length") from None
+    return ipaddress.ip_network(value)
+
+
+network = read(_network, "a network such as 10.1.0.0/16, without bits behind its length")
 
 
 # Numbers, times, switches
@@ -241,13 +219,26 @@ def show_size(value: int) -> str:
     return _with_unit(value, BYTES).upper()
 
 
-@Kind
-def duration(value: str) -> timedelta:
-    seconds = _in_units(value, SECONDS,
-                        "expected a duration with its unit, such as 90d, 36h, 15m or 30s")
-    if seconds > LONGEST.total_seconds():
-        raise ValueError(f"expected at most {show_duration(LONGEST)}")
-    return timedelta(seconds=seconds)
+def _seconds(value: str) -> int:
+    return _in_units(value, SECONDS,
+                     "expected a duration with its unit, such as 90d, 36h, 15m or 30s")
+
+
+def span(low: str, high: str = "36500d") -> Kind:
+    """A duration within both limits."""
+    least, most = _seconds(low), _seconds(high)
+
+    def parse(value: str) -> timedelta:
+        seconds = _seconds(value)
+        if seconds < least:
+            raise ValueError(f"expected at least {low}")
+        if seconds > most:
+            raise ValueError(f"expected at most {high}")
+        return timedelta(seconds=seconds)
+    return Kind(parse)
+
+
+duration = span("1s")
 
 
 @Kind
@@ -255,12 +246,7 @@ def size(value: str) -> int:
     return _in_units(value, BYTES, "expected a size with its unit, such as 500KB, 25MB or 2GB")
 
 
-@Kind
-def day(value: str) -> date:
-    try:
-        return date.fromisoformat(value)
-    except ValueError:
-        raise ValueError("expected a day such as 2026-10-31") from None
+day = read(date.fromisoformat, "a day such as 2026-10-31")
 
 
 @Kind
@@ -307,20 +293,6 @@ def choice(*words: str) -> Kind:
             return word
         from jobs_lib.text import did_you_mean, either
         raise ValueError(f"expected {either(words)}{did_you_mean(value, words)}")
-    return Kind(parse)
-
-
-def span(low: str, high: str = "36500d") -> Kind:
-    """A duration within both limits."""
-    least, most = duration.parse(low), duration.parse(high)
-
-    def parse(value: str) -> timedelta:
-        found = duration.parse(value)
-        if found < least:
-            raise ValueError(f"expected at least {low}")
-        if found > most:
-            raise ValueError(f"expected at most {high}")
-        return found
     return Kind(parse)
 
 

@@ -43,16 +43,11 @@ def _archive_store(value: str) -> str:
     if "://" not in value:
         return kind.path.parse(value)
     from jobs_lib.ports.storage.store import parse_url
-    kind.check_port(value)
     parse_url(value)                # its form alone, reported with all other mistakes
     return value
 
 
 _STORE = kind.or_empty(kind.Kind(_archive_store, mask=hide_password, is_path=True))
-_REDIS = kind.service("redis://host:6379/0, rediss://... or unix:///path/redis.sock",
-                      "redis://", "rediss://", "unix://")
-_BROKER = kind.service("amqp://user:password@host:5672//, amqps://..., or redis://host:6379/0",
-                       "amqp://", "amqps://", "redis://", "rediss://")
 
 SECTIONS = {
     "core": {
@@ -218,11 +213,14 @@ SECTIONS = {
                        "check_jobs, such as ../public_html/status.html. It is safe to publish."),
     },
     "worker": {
-        "redis": Option(_REDIS, "redis://localhost:6379/0",
-                        "RQ's Redis: also redis://user:password@host:6379/0, rediss://... or "
-                        "unix:///path/redis.sock."),
-        "broker": Option(_BROKER, "amqp://guest:guest@localhost:5672//",
-                         "Celery's broker: RabbitMQ, or redis://..."),
+        "redis": Option(
+            kind.server_url("redis://", "rediss://", "unix://"), "redis://localhost:6379/0",
+            "RQ's Redis: also redis://user:password@host:6379/0, rediss://... or "
+            "unix:///path/redis.sock."),
+        "broker": Option(
+            kind.server_url("amqp://", "amqps://", "redis://", "rediss://"),
+            "amqp://guest:guest@localhost:5672//",
+            "Celery's broker: RabbitMQ, or redis://..."),
         "queues": Option(kind.identifier, "jobs", "What the names of the queues begin with; two "
                          "installations on one broker need two."),
     },
