@@ -1,7 +1,7 @@
 """What was tried with each item of a queue, and what the other side said: a row of `attempts` each,
 written in the transaction that begins it and completed in the one that settles it.
 
-It is the history that `jobs.py queue QUEUE ID` tells, what the relay's limits count (limits.py),
+It is the history that `jobs.py queue QUEUE ID` tells, what the relay's limits count (relay.py),
 and what was in flight when a run died.
 """
 from __future__ import annotations
@@ -18,10 +18,6 @@ UNCERTAIN = "uncertain"         # the connection was lost: it may have arrived
 # nothing was handed over: through a fault of ours or the relay's; through the item's own
 POSTPONED, UNUSABLE = "postponed", "unusable"
 NOT_COUNTED = (POSTPONED, UNUSABLE)
-# the same, from what a transport calls it
-SAID = {outcomes.SENT: SENT, outcomes.RETRY: RETRY, outcomes.FINAL: REFUSED,
-        outcomes.UNCERTAIN: UNCERTAIN, outcomes.RELAY: POSTPONED, outcomes.LOST: POSTPONED,
-        outcomes.UNREADABLE: POSTPONED, outcomes.GIVEN_BACK: POSTPONED}
 BY_HAND = "mail"                # the kind of a message that is in no queue: an alert, a test
 REPLAYED, CANCELLED = "replayed", "cancelled"        # by the operator: no attempt of a run
 LOST = "the run was killed in the middle of it"
@@ -30,8 +26,9 @@ LOST = "the run was killed in the middle of it"
 def said(result) -> str:
     """What the other side said, by the Result of a message. What the relay never saw is UNUSABLE.
     """
-    outcome = SAID[result.outcome]
-    return UNUSABLE if outcome == REFUSED and not result.code else outcome
+    if result.outcome == outcomes.FINAL:
+        return REFUSED if result.code else UNUSABLE
+    return result.outcome if result.outcome in (SENT, RETRY, UNCERTAIN) else POSTPONED
 
 
 def begin(db, kind: str, row: dict, run_id: str | None) -> int:

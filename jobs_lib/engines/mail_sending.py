@@ -6,7 +6,7 @@
     store     what came of it, at once
 
 What differs between forwards and notices is their source's. The queue is in queue.py, the limits
-are in limits.py.
+are in relay.py.
 """
 from __future__ import annotations
 

@@ -28,26 +28,24 @@ def show_due_mail(ctx, queue: Queue, source, others_wait) -> None:
         seconds = min(ctx.seconds_left(),
                       ctx.hard_limit - ctx.monotonic() - MESSAGE_MINIMUM)
         limits.limits[relay.MINUTE] *= 1 + max(0, int(seconds // MINUTE_LONG))
-    reason = relay.failures(ctx.db, mail, ctx.now)
-    show_due(ctx, queue, noun, source.why_not, limits,
-             also=relay.not_failed(queue.delays(ctx.options)) if reason else "",
-             notes={reason} - {None})
+    show_due(ctx, queue, noun, source.why_not, limits, relay.failures(ctx.db, mail, ctx.now))
 
 
-def show_due(ctx, queue: Queue, noun: tuple, why_not=lambda row: None, limits=None, also: str = "",
-             notes=frozenset()) -> list[dict]:
+def show_due(ctx, queue: Queue, noun: tuple, why_not=lambda row: None, limits=None,
+             failures: str | None = None) -> list[dict]:
     """Show and count what a run now would do with what is due; the rows that it would come to.
 
     noun           of one item and of many
     why_not(row)   why it can only fail
-    limits         of the relay, counted
-    also, notes    SQL of rows that may go at all, and why others may not
+    limits         of the relay, counted; `failures`: why what has failed before has to wait
     """
     if not ctx.may_send():                              # it looks at no row
         _show_closed(ctx, noun, ctx.suspended)
         return []
-    work, notes, rest = Work(ctx, queue), {*notes}, True
-    work.also = also
+    work, notes, rest = Work(ctx, queue), set(), True
+    if failures:
+        work.also = relay.not_failed(work.delays)
+        notes.add(failures)
     going: list = []
     seen: dict = {}                                     # {id: row}
     cancelled: dict = {}                                # {id: why}

@@ -259,26 +259,24 @@ def is_final(db, kind: str, row: dict, now) -> bool:
 def of_everybody(db, now) -> list[Refusing]:
     """Who refuses everybody now: the relay, or else single domains."""
     rows = _latest(db, OF_ALL, "began_at", LATEST, since=now - RECENT, until=now, recipient="")
-    if refusing := _refusing(EVERYBODY, rows, domains=2):
-        return [refusing]
     by_domain: dict = {}
     for row in rows:
         by_domain.setdefault(row["domain"], []).append(row)
-    found = (_refusing(domain, by_domain[domain], domains=1) for domain in sorted(by_domain))
-    return [refusing for refusing in found if refusing]
+    return _refusing(EVERYBODY, rows, domains=2) or [
+        each for domain in sorted(by_domain)
+        for each in _refusing(domain, by_domain[domain], domains=1)]
 
 
-def _refusing(name: str, rows: list[dict], domains: int) -> Refusing | None:
+def _refusing(name: str, rows: list[dict], domains: int) -> list[Refusing]:
     """Whether it has accepted nothing since it has refused enough recipients, of enough owners, at
     so many domains."""
     refused = list(takewhile(lambda row: row["outcome"] == REFUSED, rows))
-    number = len({row["recipient"] for row in refused})
-    owners = len({row["user_id"] for row in refused})
-    if (number < RECIPIENTS or owners < OWNERS
-            or len({row["domain"] for row in refused}) < domains):
-        return None
+    number, owners, places = (len({row[name] for row in refused})
+                              for name in ("recipient", "user_id", "domain"))
+    if number < RECIPIENTS or owners < OWNERS or places < domains:
+        return []
     first = refused[-1]
-    return Refusing(name, clock.parse(first["began_at"]), number, first["answer"] or "")
+    return [Refusing(name, clock.parse(first["began_at"]), number, first["answer"] or "")]
 
 
 def _latest(db, rules: tuple, order: str, most: int, **values) -> list[dict]:
