@@ -26,8 +26,6 @@ aliases: The addresses that mail comes in by.
     expiry_notified_at  time     null written  # of this end; NULL it with a new expires_at
     created_at          now
     unique address: address                  # the mail hook: whose is this recipient
-    index user: user_id                      # an account's aliases: pages, export, deletion
-    index domain: domain_id                  # a domain's aliases
     index expiry: active, expires_at         # expire_aliases: active ones by their end
 
 destinations: The owners' real addresses, where mail is forwarded to.
@@ -37,21 +35,18 @@ destinations: The owners' real addresses, where mail is forwarded to.
     reminded_at         time     null written
     removal_notified_at time     null written
     created_at          now
-    index user: user_id                      # an account's destinations: export, deletion
     index verified: verified_at, created_at  # expire_destination_verifications: oldest first
 
 alias_destinations: Which alias forwards where. Before adding a row, lock its destination.
     alias_id            ref:aliases:with
     destination_id      ref:destinations:with
     key alias_id, destination_id
-    index destination: destination_id        # does any alias use this destination
 
 destination_verifications: Tokens mailed to prove that a destination is the owner's.
     destination_id      ref:destinations:with
     token_hash          hash
     expires_at          time
     created_at          now
-    index destination: destination_id        # goes with its destination
     index token: token_hash                  # the app's check
     index expiry: expires_at                 # expire_destination_verifications
 
@@ -92,8 +87,6 @@ header_snapshots: Encrypted headers of logged messages.
     user_id             ref:users:with
     ciphertext          blob     null
     created_at          now
-    index log: message_log_id                # deleted with its log row
-    index user: user_id                      # deletion
     index created: created_at                # purge_header_snapshots
 
 failed_emails: Forwards that failed at the first try: one row is one recipient.
@@ -122,9 +115,6 @@ failed_emails: Forwards that failed at the first try: one row is one recipient.
     index finished: status, finished_at, created_at  # purge_failed_emails
     index unreported: status, notified_at, notice_id # retry_forwards: failures without notice
     index notice: notice_id                  # send_notifications: the rows that a notice lists
-    index user: user_id                      # an account's queue: pages, cancelling, deletion
-    index destination: destination_id        # a destination's queue, when it is deleted
-    index alias: alias_id                    # an alias's queue, when it is deleted
 
 overflow_hold: Messages held back because the account was over its limit.
     user_id             ref:users:with
@@ -140,7 +130,6 @@ overflow_hold: Messages held back because the account was over its limit.
     index held: released_at, held_at         # expire_overflow_hold: unreleased ones by age
     index warning: warning_id                # which messages a notice listed
     index path: raw_path                     # is this spool file named by any row
-    index user: user_id                      # an account's held mail: pages, export, deletion
 
 spam_quarantine: Messages judged to be spam.
     user_id             ref:users:with
@@ -154,7 +143,6 @@ spam_quarantine: Messages judged to be spam.
     released_at         time     null
     index quarantined: quarantined_at        # purge_spam_quarantine
     index path: raw_path                     # is this spool file named by any row
-    index user: user_id                      # an account's quarantine: pages, export, deletion
 
 audit_logs: Who did what, for the operator.
     user_id             ref:users:stays  null written
@@ -165,7 +153,6 @@ audit_logs: Who did what, for the operator.
     details             json     null written
     created_at          now
     index age: severity, created_at          # archive_audit_logs: critical ones are kept longer
-    index user: user_id                      # an account's rows: pages, export, anonymising
 
 magic_links: One-time sign-in links.
     user_id             ref:users:with
@@ -176,7 +163,6 @@ magic_links: One-time sign-in links.
     index token: token_hash                  # the app's check
     index expiry: expires_at                 # purge_magic_links
     index used: used_at                      # purge_magic_links
-    index user: user_id                      # deletion
 
 sessions: Signed-in browsers.
     user_id             ref:users:with
@@ -187,7 +173,6 @@ sessions: Signed-in browsers.
     index token: token_hash                  # the app's check
     index expiry: expires_at                 # purge_sessions
     index idle: last_seen_at                 # purge_sessions
-    index user: user_id                      # revocation, deletion
 
 webhooks: Endpoints that users registered.
     user_id             ref:users:with
@@ -201,7 +186,6 @@ webhooks: Endpoints that users registered.
     failing_since       time     null written
     paused_until        time     null written  # it asked to wait, or does not answer
     created_at          now
-    index user: user_id                      # an account's endpoints: pages, export, deletion
 
 webhook_deliveries: Events to deliver to an endpoint, and what came of it.
     webhook_id          ref:webhooks:with
@@ -224,7 +208,6 @@ webhook_deliveries: Events to deliver to an endpoint, and what came of it.
     index turns: status, user_id, next_attempt_at    # retry_webhooks: owners in turn
     index hook: webhook_id, status, next_attempt_at  # an endpoint's queue; its deletion
     index age: status, created_at            # purge_webhook_deliveries: finished ones by age
-    index user: user_id                      # deletion
 
 export_requests: Accounts asked to be exported.
     user_id             ref:users:with

@@ -33,7 +33,6 @@ def _harm(db, key: dict, child: str | None, parent: str):
     """(act, what, fix) of a foreign key that stands in a job's way. Rows of the tables that the
     jobs know go before those that they refer to. `child`: None of a table that they do not know."""
     name, theirs = f"the foreign key {key['name']} of {key['child']}", db.name(parent)
-    along = f"{name} deletes its rows with those of {theirs} (ON DELETE CASCADE)"
     if key["on_delete"] in KEEP and child in (None, "users"):
         yield ("delete", f"{name} keeps rows of {theirs} from being deleted",
                "give it ON DELETE SET NULL")
@@ -42,10 +41,8 @@ def _harm(db, key: dict, child: str | None, parent: str):
     if child == "users":
         yield ("delete", f"{name} deletes users with rows of {theirs} (ON DELETE CASCADE)",
                "give it ON DELETE SET NULL")
-    elif child is None and parent not in OWNED:
-        yield "note", along, "if a user made them, give it ON DELETE SET NULL"
     elif child in OWNED and (parent not in OWNED or parent == "destinations"):
-        yield ("purge", along,
+        yield ("purge", f"{name} deletes its rows with those of {theirs} (ON DELETE CASCADE)",
                "give it ON DELETE SET NULL, or switch off the job that deletes those")
 
 

@@ -8,26 +8,13 @@ is never touched then.
 from __future__ import annotations
 
 import os
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 
 from jobs_lib import catalogue
-from jobs_lib.errors import DatabaseError, Duplicate
+from jobs_lib.errors import DatabaseError
 
-from . import app_tables, ddl, fit, keys
+from . import app_tables, ddl, fit, keys, version
 from .tables import table, tables
-from .version import (
-    ALL,
-    NAMED,
-    OWN,
-    SCHEMA,
-    SCHEMA_VERSION,
-    SCOPE,
-    facts,
-    found,
-    names_of,
-    number,
-    refuse_newer,
-)
 
 LONGEST = 86_400.0           # seconds for one statement
 AUDIT = "audit_logs"         # made also beside an app's tables: the jobs add rows to it
@@ -37,7 +24,7 @@ NEVER_PAUSED = "check_jobs"  # it touches no row of an app
 def apps_own(db) -> list[str]:
     """What the tables are called that an app has here, or that [tables] says it has, before the
     first `migrate`; none later."""
-    if SCOPE in facts(db):
+    if version.SCOPE in version.facts(db):
         return []
     there = db.tables()
     return [db.name(name) for name in app_tables.TABLES
@@ -46,14 +33,14 @@ def apps_own(db) -> list[str]:
 
 def plan(db) -> list[str]:
     """The statements that `migrate` would run. DatabaseError where it would refuse."""
-    refuse_newer(found(db))
+    version.refuse_newer(version.found(db))
     keys.forget(db)
     _refuse_strangers(db)
     for name, column in keys.unfit(db):
         place = db.name(name)
         raise DatabaseError(f"{place}.{column} was made for keys of another kind than the app has: "
                             f"DROP TABLE {place}, then run `jobs.py migrate`")
-    own_only = (facts(db).get(SCOPE) or _scope(db)) == OWN
+    own_only = _scope(db) == version.OWN
     return [sql for each in sorted(tables(), key=lambda each: each.name != "meta")
             if _is_made_here(db, each, own_only) for sql in ddl.missing(db, each)]
 
@@ -64,37 +51,39 @@ def migrate(db, now) -> tuple[list[str], bool]:
     by the first after [tables] was changed."""
     # a large table's index takes longer than any answer otherwise may
     db.left = lambda: LONGEST
-    try:
-        plan(db)                        # refuses before anything is made
-        with db.transaction() if db.dialect.transactional_ddl else nullcontext():
-            done, paused = _make(db, now)
-        fit.note(db)
-    finally:
-        db.left = None
+    plan(db)                            # refuses before anything is made
+    with db.transaction() if db.dialect.transactional_ddl else nullcontext():
+        done, paused = _make(db, now)
+    fit.note(db)
     return done, paused
 
 
 def _make(db, now) -> tuple[list[str], bool]:
-    before = facts(db)
-    done = _run(db, lambda: [] if db.columns("meta") else ddl.create_table(db, table("meta")))
-    for name, value in ((SCOPE, _scope(db)), ("database_id", os.urandom(16).hex())):
+    before, names = version.facts(db), version.names_of(db)
+    done = [] if db.columns("meta") else ddl.create_table(db, table("meta"))
+    for sql in done:
+        db.execute(sql)
+    for name, value in ((version.SCOPE, _scope(db)), ("database_id", os.urandom(16).hex())):
         if not db.row("SELECT value FROM {meta} WHERE name = :name", name=name):
-            with suppress(Duplicate):   # by another `migrate`, at the same moment
-                db.insert("meta", name=name, value=value)
+            db.insert("meta", name=name, value=value)
     keys.note(db)
-    done += _run(db, lambda: plan(db))
+    for sql in plan(db):
+        db.execute(sql)
+        done.append(sql)
     # stored before the version is: no tick can come between
-    is_new = not number(before) or before.get(NAMED, "") != names_of(db)
+    is_new = not version.number(before) or before.get(version.NAMED, "") != names
     paused = is_new and _has_rows(db)
     if paused:
         _pause(db, now)
-    db.upsert("meta", {"name": NAMED}, {"value": names_of(db)})
-    db.upsert("meta", {"name": SCHEMA}, {"value": str(SCHEMA_VERSION)})
+    db.upsert("meta", {"name": version.NAMED}, {"value": names})
+    db.upsert("meta", {"name": version.SCHEMA}, {"value": str(version.SCHEMA_VERSION)})
     return done, paused
 
 
 def _scope(db) -> str:
-    return OWN if apps_own(db) else ALL
+    """Which tables the first `migrate` was for, or will be."""
+    noted = version.facts(db).get(version.SCOPE)
+    return noted or (version.OWN if apps_own(db) else version.ALL)
 
 
 def _is_made_here(db, each, own_only: bool) -> bool:
@@ -106,24 +95,9 @@ def _is_made_here(db, each, own_only: bool) -> bool:
         each.name == AUDIT and not db.columns(AUDIT)))
 
 
-def _run(db, make) -> list[str]:
-    """Run the statements that `make` returns; it looks again where one fails."""
-    statements, done = make(), []
-    while statements:
-        sql = statements.pop(0)
-        try:
-            db.execute(sql)
-            done.append(sql)
-        except DatabaseError:
-            statements = make()
-            if sql in statements:
-                raise                    # else another `migrate` made it at the same moment
-    return done
-
-
 def _has_rows(db) -> bool:
     """Whether any table that the app has itself has a row."""
-    if facts(db).get(SCOPE) == ALL and not db.name.mapped:
+    if _scope(db) == version.ALL and not db.name.mapped:
         return False
     there = db.tables()
     return any(db.query(f"SELECT 1 AS one FROM {{{name}}} LIMIT 1") for name in app_tables.TABLES
@@ -141,7 +115,7 @@ def _pause(db, now) -> None:
 def _refuse_strangers(db) -> None:
     """DatabaseError where somebody else's table has the name of one of ours: before the first
     `migrate` it lacks any column of ours, later most of them."""
-    share = 2 if found(db) else 100
+    share = 2 if version.found(db) else 100
     for each in tables():
         there = db.columns(each.name) if each.owner == "bundle" else ()
         lacks = [column.name for column in each.columns if column.name not in there]

@@ -28,7 +28,6 @@ notifications: Mail to users and operators, waiting or sent; bodies are emptied 
     index turns: status, user_id, priority, next_attempt_at   # owners in turn
     index urgent: status, priority, user_id, next_attempt_at   # owners of urgent ones in turn
     index age: status, created_at            # purging finished ones by age
-    index user: user_id                      # deletion
 
 notification_optouts: Kinds of notices that a user does not want.
     user_id             ref:users:with
@@ -177,7 +176,6 @@ attempts: What was tried with each item of a queue: what `jobs.py queue forwards
     index item: kind, item_id                # the story of an item; what came of it
     index counted: kind, began_at, outcome, urgent   # what the relay's limits count
     index domain: domain, outcome, id        # whether others there accept mail
-    index user: user_id                      # deletion
     index age: began_at                      # purging old ones
 """
 TABLES = {block.strip().partition(":")[0]: block for block in TEXT.split("\n\n")}

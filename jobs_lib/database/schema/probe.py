@@ -28,13 +28,11 @@ LONGEST = {"token_hash": 64, "sha256": 64, "file_name": 80, "last_error": 512, "
            "disabled_reason": 255, "response_excerpt": 2048, "dns_results": 16_000}
 AUDIT = {"actor": "jobs", "event": "destination.removed", "severity": "warning", "ip": "",
          "details": '{"": "' + "x" * 990 + '"}', "created_at": TIME}
-FIXES = {"write": "let the column, its triggers, and the view (in SQLite by an INSTEAD OF UPDATE "
-         "trigger) take and keep that",
-         "add": "give each column that the jobs do not fill a default, and in SQLite a view an "
-         "INSTEAD OF INSERT trigger; or let [tables] audit_logs name a table that is not there, "
-         "and run the SQL that `jobs.py migrate` prints",
-         "delete": "let its rows be deleted (in SQLite a view needs an INSTEAD OF DELETE trigger), "
-         "or switch the job off"}
+FIXES = {
+    "write": "let the column, its triggers, and the view (in SQLite by a trigger) keep that",
+    "add": "give each column that the jobs do not fill a default; or let [tables] audit_logs name "
+           "a table that is not there, and run the SQL that `jobs.py migrate` prints",
+    "delete": "let its rows be deleted (in SQLite by a trigger of the view), or switch the job off"}
 
 
 class _Undo(Exception):

@@ -11,6 +11,7 @@ none, so this alone says which table refers to which, and what becomes of the ro
 one is deleted: "with" (deleted too), "stays" (kept and made anonymous), "unset" (kept, and the
 column becomes NULL), "later" (its own table's retention removes it; until then it names something
 that no longer exists). "past" may name what was deleted long ago; `*` is any table of a queue.
+Where its rows are looked for by it, the column begins an index, if need be one of its own.
 """
 from __future__ import annotations
 
@@ -30,6 +31,7 @@ Reference = namedtuple("Reference", "table column target goes")
 NO_DEFAULT = object()
 ID = Column("id", "id", False, NO_DEFAULT, "", False)
 PAST = "past"
+INDEXED = ("with", "stays", "unset")    # rows are looked for by it when the other one is deleted
 
 
 @cache
@@ -50,6 +52,11 @@ def table(name: str) -> Table:
             key = _names(rest)
         else:
             columns.append(_column(word, rest.strip(), about))
+    begun = {key[:1], *(index.columns[:1] for index in indexes)}
+    for column in columns:
+        if column.goes in INDEXED and (column.name,) not in begun:
+            short = column.name[:-len("_id")]
+            indexes.append(Index(f"{name}_{short}", False, (column.name,)))
     owner = "app" if name in app_tables.TABLES else "bundle"
     return Table(name, owner, first.partition(": ")[2], (*(() if key else (ID,)), *columns),
                  key or ("id",), tuple(indexes))

@@ -1,4 +1,4 @@
-"""`migrate` can be repeated, killed and run twice at once, and never touches what is not ours."""
+"""`migrate` can be repeated and killed, and never touches what is not ours."""
 from __future__ import annotations
 
 import os
@@ -10,7 +10,6 @@ from tests.support.databases import NOW, files, migrated
 from tests.support.forks import is_killed
 from tests.support.product import (
     NAMES,
-    SCHEMA_VERSION,
     DatabaseError,
     apps_own,
     check,
@@ -38,7 +37,6 @@ def test_a_statement_may_take_as_long_as_a_large_table_needs(tmp_path):
     db.on_statement = lambda sql, values: seen.append(db.left())
     migrate(db, NOW)
     assert min(seen) > 3600
-    assert db.left is None
     db.close()
 
 
@@ -157,26 +155,6 @@ def test_it_ends_although_each_try_is_killed_once_it_has_made_something(fresh, e
     check(db)
     assert shape(db) == expected
     assert tries >= (2 if is_old else len(NAMES))
-    db.close()
-
-
-def test_several_at_once_all_succeed(fresh, engine):
-    url = fresh()
-    connect(url, create=True).close()
-    children = []
-    for _ in range(4):
-        child = os.fork()
-        if child == 0:
-            try:
-                migrate(connect(url, create=True, timeout=20), NOW)
-                os._exit(0)
-            finally:
-                os._exit(1)
-        children.append(child)
-    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
-    db = connect(url)
-    check(db)
-    assert found(db) == SCHEMA_VERSION
     db.close()
 
 
