@@ -310,21 +310,6 @@ def many(bench, number: int) -> None:
         for at in range(number)])
 
 
-def test_where_all_domains_fail_none_is_warned_of_or_loses_its_status(owned):           # R79
-    # tests/guard has the limits; here, what goes on
-    owned.table("users", [{"id": 100 + at, "email": f"u{at}@home.example"} for at in range(10)])
-    for at in range(10):
-        domain(owned, user_id=100 + at, name=f"bad{at}.example", status="verified", failures=9,
-               failing_since=owned.ago(days=9))
-    domain(owned)                           # a new one
-    for _ in range(5):
-        counts = look(owned, 24)
-        assert (counts["warned"], counts["failed"], counts["held"] > 0) == (0, 0, True)
-    assert kinds(owned) == ["domain_verified"]
-    owned.db.execute("UPDATE {domains} SET name = 'example.org' WHERE user_id < 108")
-    assert look(owned, 1)["warned"] == 2    # it was put right for eight of them
-
-
 def test_with_a_dead_resolver_nothing_changes_and_the_oldest_come_first_next_time(owned):
     # R4 R51
     many(owned, 200)

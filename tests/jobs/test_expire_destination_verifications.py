@@ -97,14 +97,6 @@ def test_what_becomes_of_an_unverified_destination(bench):      # R83
     assert bench.run(JOB) == NONE
 
 
-def test_many_removals_at_once_wait_and_nobody_is_warned(owned):        # R79
-    for id in range(1, 31):
-        owned.table("destinations", [destination(owned, id, 90 if id < 8 else 1)])
-    assert owned.run(JOB) == {"tokens": 0, "notices": 0, "removed": 0, "held": 7}
-    assert owned.run(JOB, yes=True)["notices"] == 1
-    assert notices(owned) == [(1, WARNED)]
-
-
 def test_one_that_an_alias_uses_is_reminded_of_however_old_it_is_and_never_removed(owned):
     owned.table("destinations", [destination(owned, 1, 90)])
     owned.table("alias_destinations", [{"alias_id": 5, "destination_id": 1}])
