@@ -7,13 +7,13 @@ __version__ = VERSION
 
 
 def find_export(token: str, config: str | None = None, now=None):
-    """The export that a download link's token opens (features/exports/files.py), or None:
+    """The export that a download link's token opens (features/exports), or None:
     unknown, expired, replaced, deleted and misspelt are all the same.
 
     config: the path of config.ini; left out, it is found as `jobs.py` finds it. Raises
     jobs_lib.errors.JobsError where the configuration or the database is missing.
     """
-    from .features.exports.files import find
+    from .features.exports import find
     return find(token, config, now)
 
 

@@ -15,9 +15,8 @@ from jobs_lib import clock, folders
 from jobs_lib.addresses import check
 from jobs_lib.config import option_types
 from jobs_lib.errors import FAILED, OK, JobsError, UsageError
-from jobs_lib.features.exports import files
-from jobs_lib.features.notifications import outbox, render
-from jobs_lib.features.notifications.kinds import KINDS, SAMPLES
+from jobs_lib.features import exports
+from jobs_lib.features.notifications import KINDS, SAMPLES, outbox, render
 from jobs_lib.ports.mail.message import Envelope
 from jobs_lib.text import one_of
 
@@ -59,8 +58,8 @@ def run(args, make_session, config_path) -> int:
 def _letter(config, kind: str) -> render.Letter:
     values = {"name": "Jane Miller", **SAMPLES[kind]}
     if "link" in values:
-        page = files.page(config) or f"{EXAMPLE}/export"
-        values["link"] = files.link(page, "a-sample-and-no-token")
+        page = exports.page(config) or f"{EXAMPLE}/export"
+        values["link"] = exports.link(page, "a-sample-and-no-token")
     return render.compose(config, kind, values, config.section("notifications").templates)
 
 

@@ -9,7 +9,7 @@ from jobs_lib.engines import due as engine
 from jobs_lib.engines.due import Queue, is_idle
 from jobs_lib.errors import ConfigError
 
-from .notifications.kinds import REQUIRED
+from .notifications import REQUIRED
 
 AT_ONCE = timedelta(0)          # before a first attempt
 DAY = timedelta(days=1)

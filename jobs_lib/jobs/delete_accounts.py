@@ -39,10 +39,10 @@ NOTHING = dict.fromkeys(("revoked", "erased", "notices", "rows", "files", "bytes
 )
 def job(ctx):
     """Close what is new, delete what is due."""
-    from jobs_lib.features.accounts import due
+    from jobs_lib.features import accounts
     if not ctx.dry_run:
         ctx.counts.update(NOTHING)
-    new, going = due.find(ctx)
+    new, going = accounts.find(ctx)
     if ctx.dry_run:
         from jobs_lib.features.accounts.deletion import preview
         preview(ctx, new, going)
@@ -56,5 +56,5 @@ def job(ctx):
     # to close is not a matter of age: it is done also while the clock is in doubt
     new = [account for account in new if account.is_timed or ctx.may_expire()]
     if deletion.close_all(ctx, new) and ctx.may_expire():
-        deletion.erase_all(ctx, due.find(ctx)[1])
+        deletion.erase_all(ctx, accounts.find(ctx)[1])
     return ctx.counts

@@ -40,7 +40,7 @@ INSIDE = {
     "features.domains.records": ".",
     "features.exports.writer": "KINDS cell csv_writer json_line",
     "features.forwards.srs": "SrsError forward reverse",
-    "features.notifications.kinds": "SAMPLES",
+    "features.notifications": "SAMPLES",
     "features.notifications.render": "TemplateError render",
     "features.thresholds": "Cycle cycle elapsed_percent .",
     "hostnames": "",
@@ -89,17 +89,17 @@ def check_address(address: str) -> str:
 
 def domain_after(row: dict, verdict: str, now, options, is_warned: bool = True) -> tuple:
     """What becomes of a domain that was looked at: columns, and what has come to be."""
-    from jobs_lib.features.domains import status
-    return status.after(row, verdict, now, options, is_warned)
+    from jobs_lib.features import domains
+    return domains.after(row, verdict, now, options, is_warned)
 
 
 def letter(kind: str, app_url: str, changes: dict):
     """The sample notice that `preview` shows, with these of its values changed."""
-    from jobs_lib.features.notifications import kinds, render
+    from jobs_lib.features.notifications import SAMPLES, render
     sections = {"core": SimpleNamespace(app_url=app_url), "personas": SimpleNamespace(
         **dict.fromkeys(("porter", "overflow", "security", "postmaster"), "Porter <p@x.example>"))}
     return render.compose(SimpleNamespace(section=sections.get), kind,
-                          {"name": "Jane", **kinds.SAMPLES[kind], **changes})
+                          {"name": "Jane", **SAMPLES[kind], **changes})
 
 
 def main(words: list[str]) -> int:

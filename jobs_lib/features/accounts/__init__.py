@@ -1,2 +1,91 @@
-"""Deleting an account: revoked at once, erased in order, recorded; and the addresses that are never
-given out again."""
+"""Which accounts are deleted, and when the next step of each is due: to be closed at once, and to
+be erased on the day that its owner was given.
+
+A deletion has one time, `users.deleted_at`. A run gives one to those that have none; who only looks
+sees these by the same rules.
+"""
+from __future__ import annotations
+
+from datetime import timedelta
+
+from jobs_lib import clock
+from jobs_lib.database.values import INVALID, chunked
+from jobs_lib.engines.due import has_status
+from jobs_lib.records import namedtuple
+
+LABEL = "account-deletion"          # of the derived key that makes a `user_ref` of a user's id
+PAGE = 500                          # accounts whose deletions are read at once
+AHEAD = timedelta(days=1)           # a deletion further ahead was written by a clock that was wrong
+UNSENT = timedelta(days=28)         # after the deletion, it is erased although no notice was sent
+
+Account = namedtuple("Account", "id name email created_at deleted_at is_timed ref deletion "
+                     "is_closed erase_at", defaults=(False, None))
+Account.__doc__ = """A user whose status is `deleted`.
+
+deleted_at   as the next run sees it; None where it is no time: the account is left alone
+is_timed     whether that is stored in its row
+deletion     the row of account_deletions that is not complete, or None
+is_closed    whether that was done for this deletion
+erase_at     when it may be erased; None: it is left alone
+"""
+
+
+def user_ref(ctx, user_id) -> str:
+    """What replaces a user's id once it may not be known any more."""
+    import hmac  # only where an account is deleted: it would slow every idle run
+    return hmac.digest(ctx.secret(LABEL), str(user_id).encode(), "sha256").hex()
+
+
+def notice_key(account) -> str:
+    """The dedupe key of the one notice about its deletion."""
+    from jobs_lib.features.notifications.notices import dedupe_key  # an idle run needs none
+    return dedupe_key(f"account-deletion:{account.id}:{account.deleted_at}")
+
+
+def deleted(ctx, also: str = "", **values):
+    """Every Account whose user is `deleted`, the longest ago first; `also`: SQL of
+    some of them."""
+    rows = ctx.db.query(
+        "SELECT id, name, email, created_at, deleted_at FROM {users} "
+        f"WHERE status = 'deleted'{also} ORDER BY deleted_at, id", **values)
+    for some in chunked(rows, PAGE):
+        refs = [user_ref(ctx, row["id"]) for row in some]
+        known = {row["user_ref"]: row for row in ctx.db.query(
+            "SELECT id, user_ref, requested_at, erase_after, counts FROM {account_deletions} "
+            "WHERE user_ref IN (:refs) AND completed_at IS NULL AND revoked_at IS NOT NULL "
+            "ORDER BY id", refs=refs)}
+        for row, ref in zip(some, refs):
+            yield _account(ctx, row, ref, known.get(ref))
+
+
+def _account(ctx, row: dict, ref: str, deletion):
+    begun = clock.parse_any(row["deleted_at"])
+    # none, or far ahead, by which it would be kept too long: it was deleted now
+    is_timed = row["deleted_at"] is not None and not (begun and begun > ctx.now + AHEAD)
+    begun = begun if is_timed else ctx.now
+    row["deleted_at"] = begun and clock.text(begun)
+    account = Account(**row, is_timed=is_timed, ref=ref, deletion=deletion)
+    if not begun:
+        return account
+    # one that was active again meanwhile is closed again
+    is_closed = bool(deletion and deletion["requested_at"] == account.deleted_at)
+    day = clock.parse_any(deletion["erase_after"]) if is_closed else None
+    day = day or clock.plus(begun, ctx.options.grace)
+    if not (is_closed and ctx.db.row("SELECT id FROM {notifications} WHERE dedupe_key = :key "
+                                     "AND status = 'sent'", key=notice_key(account))):
+        day = max(day, clock.plus(begun, UNSENT))
+    return account._replace(is_closed=is_closed, erase_at=day)
+
+
+def find(ctx) -> tuple[list, list]:
+    """(the accounts that are to be closed now, as far as `--limit` goes; those to be erased). Those
+    whose time is none are counted."""
+    if not ctx.db.row(f"SELECT id FROM {{users}} WHERE {has_status('deleted')} LIMIT 1"):
+        return [], []                   # as mostly; for this an engine reads an index alone
+    found = list(deleted(ctx))
+    timed = [account for account in found if account.deleted_at]
+    if len(timed) < len(found):
+        ctx.counts[INVALID] = len(found) - len(timed)
+    new = [account for account in timed if not account.is_closed]
+    going = [account for account in timed if account.erase_at <= ctx.now]
+    return new[:ctx.within_limit(len(new))], going

@@ -149,8 +149,8 @@ class Batches:
         if step.table == "aliases":
             retired.retire(self.ctx, [row["address"] for row in rows])
         elif step.table == "export_requests":
-            from jobs_lib.features.exports import files
-            self.ctx.count("files", sum(files.remove(self.ctx, row["file_name"]) for row in rows))
+            from jobs_lib.features import exports
+            self.ctx.count("files", sum(exports.remove(self.ctx, row["file_name"]) for row in rows))
         elif rows:
             spool.need_folder(self.db, self.ctx.section("spool").dir)
             spool.drop(self.ctx, [row["raw_path"] for row in rows])

@@ -20,8 +20,8 @@ from jobs_lib.features.notifications import notices, render
 from jobs_lib.folders import open_own
 from jobs_lib.text import counted
 
+from . import notice_key
 from .batches import ORDER, Batches, Step, of_each
-from .due import notice_key
 
 LEDGER = "deletions.jsonl"
 NOTICE = "account_deletion_scheduled"       # all that is still sent

@@ -15,6 +15,7 @@ from jobs_lib.engines.due import invalid
 from jobs_lib.engines.queue import EVERY_ONE, Work, work_if_due
 from jobs_lib.engines.turns import Ring
 from jobs_lib.errors import JobsError
+from jobs_lib.features import domains
 from jobs_lib.features.notifications import notices, render
 from jobs_lib.features.notifications.reminders import alone
 from jobs_lib.features.queues import DOMAINS
@@ -22,8 +23,7 @@ from jobs_lib.hostnames import ascii_form, forms, shown
 from jobs_lib.ports.dns import UNKNOWN
 from jobs_lib.text import counted
 
-from . import records, status
-from .status import ACTIVE, FAIL, FAILED, VERIFIED, WARNED, due
+from . import ACTIVE, FAIL, FAILED, VERIFIED, WARNED, due, records
 
 AT_ONCE = 24                     # domains that are begun in one commit, and asked about together
 SHOWN = 5                        # of them, by a dry run
@@ -151,7 +151,7 @@ class Looks(Work):
         """Whether its owner may be warned, or it may fail, if it comes to that. Asked before the
         transaction, since the guard counts, and a resolver takes its time."""
         ctx = self.ctx
-        if status.after(row, verdict, ctx.now, ctx.options)[1] not in (WARNED, FAILED):
+        if domains.after(row, verdict, ctx.now, ctx.options)[1] not in (WARNED, FAILED):
             return True
         if row["status"] == VERIFIED and guard.stops(ctx, "domains"):
             return False
@@ -162,7 +162,7 @@ class Looks(Work):
 
     def _store(self, seen: dict, results: dict, verdict: str, may_act: bool) -> None:
         """In one transaction: judge the row as it is now, store, notify."""
-        ctx, db, found = self.ctx, self.db, status.in_words(results)
+        ctx, db, found = self.ctx, self.db, domains.in_words(results)
         row = db.row(f"SELECT {STORED} FROM {{domains}} WHERE id = :id AND next_check_at = :until"
                      f"{ACTIVE}{db.for_update}", id=seen["id"], until=seen["until"])
         if not row or invalid(db, "domains", [row]) or any(row[name] != seen[name]
@@ -171,7 +171,7 @@ class Looks(Work):
             return
         is_failing = verdict == FAIL and row["status"] == VERIFIED
         # `now` is fixed for the run: a slow one puts no domain off its rhythm
-        values, event = status.after(row, verdict, ctx.now, ctx.options,
+        values, event = domains.after(row, verdict, ctx.now, ctx.options,
                                      is_failing and _is_warned(ctx, row), may_act)
         values["checked_at"] = ctx.now
         if verdict != UNKNOWN or not row["dns_results"]:
@@ -200,7 +200,7 @@ class Looks(Work):
             self.db.batch(partial(
                 self.db.execute, "UPDATE {domains} SET next_check_at = :later, "
                 "recheck_requested_at = NULL WHERE id = :id", id=id,
-                later=self.ctx.now + status.DAY))
+                later=self.ctx.now + domains.DAY))
 
 
 # Notices to the owner: it works, it is about to stop, or it does not work
@@ -215,10 +215,10 @@ def _notify(ctx, row: dict, event: str, since, results: dict) -> None:
 
 def _is_warned(ctx, row: dict) -> bool:
     """Whether the owner was warned in time that this domain fails."""
-    warned, grace = status.warned_at(row, ctx.now), ctx.options.grace
+    warned, grace = domains.warned_at(row, ctx.now), ctx.options.grace
     return bool(warned) and notices.is_warned(
-        ctx, _key(WARNED, row["id"], warned), notice=min(status.WARNED_FOR, grace),
-        since=status.failing_since(row, ctx.now), limit=grace)
+        ctx, _key(WARNED, row["id"], warned), notice=min(domains.WARNED_FOR, grace),
+        since=domains.failing_since(row, ctx.now), limit=grace)
 
 
 def _key(event: str, id, moment) -> str:
@@ -228,7 +228,7 @@ def _key(event: str, id, moment) -> str:
 
 def _values(ctx, row: dict, event: str, since, results: dict) -> dict:
     """The values that the templates show."""
-    ends = status.end(since, ctx.now, ctx.options) if event == WARNED else None
+    ends = domains.end(since, ctx.now, ctx.options) if event == WARNED else None
 
     def of(state: str, is_required: bool = True) -> list[dict]:
         return [_record(name, result) for name, result in results.items()
@@ -243,7 +243,7 @@ def _values(ctx, row: dict, event: str, since, results: dict) -> dict:
         "many": len(wrong) > 1,
         "silent": not of(FAIL),
         "was_verified": row["status"] == VERIFIED,
-        "days": status.GIVE_UP_AFTER.days,
+        "days": domains.GIVE_UP_AFTER.days,
         "since": render.day(since) if since else "",
         "created": render.day(clock.parse(row["created_at"])),
         "end": render.minute(ends) if ends else "",

@@ -18,7 +18,7 @@ import re
 from jobs_lib.hostnames import ascii_form
 from jobs_lib.ports.dns import UNKNOWN
 
-from .status import FAIL, PASS
+from . import FAIL, PASS
 
 OWNERSHIP, MX, SPF, DKIM, DMARC = ("ownership", "mx", "spf", "dkim", "dmarc")
 

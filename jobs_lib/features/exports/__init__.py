@@ -1,1 +1,115 @@
-"""A user's own data as one file: requests, columns, writing, the link that opens it."""
+"""The files of exports: their names, their folder, the token that opens one, and deleting them.
+
+A request has the name of its file from the commit that begins it, so that another run finds what a
+dead one left; nobody can guess it. While the file is written, its name ends with `.part`. The
+download page of an app in Python asks `find`; docs/exports.md has it in PHP, too.
+"""
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from contextlib import suppress
+from hashlib import sha256
+
+from jobs_lib import clock
+from jobs_lib.config.separate_folders import misplaced
+from jobs_lib.engines.spool import database_id, mark, mark_folder
+from jobs_lib.errors import ConfigError, JobsError
+from jobs_lib.folders import HTACCESS, write
+from jobs_lib.records import namedtuple
+
+OPTION, MARKER = "[export] dir", ".jobs-exports"
+PART = ".part"
+
+Export = namedtuple("Export", "path name bytes sha256 request_id user_id expires_at")
+Export.__doc__ = """An export that may be given out now.
+
+path        of the file                    name     for the one who downloads it
+bytes       its size, sha256 its hash      expires_at   aware UTC datetime
+"""
+
+
+def new_name() -> str:
+    """A name for a file."""
+    return f"export-{secrets.token_hex(16)}.zip"
+
+
+def folder(ctx) -> str:
+    """The folder, made and marked as this database's. ConfigError, JobsError for one that is not
+    ours alone."""
+    path = ctx.section("export").dir
+    if wrong := misplaced(ctx.section, "export", "dir"):
+        raise ConfigError(wrong)
+    mark_folder(path, database_id(ctx.db), OPTION, MARKER)
+    htaccess = os.path.join(path, ".htaccess")
+    if not os.path.lexists(htaccess):           # in a folder that somebody else has made
+        write(htaccess, HTACCESS)
+    return path
+
+
+def remove(ctx, name) -> int:
+    """Delete the file of a request, by its `file_name`, whole or half written; how many there were.
+
+    Called in the transaction that takes the name out of the row, before its COMMIT: a kill in
+    between leaves a row that the next run ends again. JobsError where it cannot be deleted, or not
+    be found since the folder is not there: a disk may not be mounted.
+    """
+    path, removed = ctx.section("export").dir, 0
+    if not re.fullmatch(r"export-[0-9a-f]+\.zip", str(name)):
+        return 0                            # none, or none of ours
+    for each in (name, name + PART):
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(os.path.join(path, each))
+                removed += 1
+        except OSError as error:
+            raise JobsError(f"{path}/{each} cannot be deleted: {error.strerror}") from None
+    if not removed and mark(path, MARKER) != database_id(ctx.db):
+        raise JobsError(
+            f"{OPTION} = {path} is not there, or has no mark of this database ({MARKER}), "
+            f"and {name} in it is to be deleted: see whether its disk is mounted; if the files "
+            "are lost, set `file_name` to NULL in the rows of `export_requests`")
+    return removed
+
+
+# The link that opens one
+
+def hashed(token: str) -> str:
+    """What the column `token_hash` has."""
+    return sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def page(config) -> str:
+    """The page of the app that takes the token; "" if none is known. `config`: a Context, too."""
+    app = config.section("core").app_url.rstrip("/")
+    return config.section("export").url or (app and app + "/export")
+
+
+def link(url: str, token: str) -> str:
+    """The page with the token as its parameter `t`."""
+    return f"{url}{'&' if '?' in url else '?'}t={token}"
+
+
+def find(token: str, config_path: str | None, now) -> Export | None:
+    """What `jobs_lib.find_export` returns to an app. Nothing is changed by asking."""
+    from jobs_lib.config.loader import for_app
+    from jobs_lib.runner.resources import Ports
+
+    config = for_app(config_path)
+    db = Ports(config).connect(readonly=True)
+    try:
+        row = db.row("SELECT id, user_id, file_name, file_bytes, sha256, expires_at "
+                     "FROM {export_requests} WHERE token_hash = :hash AND status = 'ready' "
+                     "AND expires_at > :now AND EXISTS (SELECT 1"
+                     " FROM {users} WHERE {users}.id = {export_requests}.user_id "
+                     "AND {users}.status <> 'deleted')", hash=hashed(str(token)),
+                     now=now or clock.now())
+    finally:
+        db.close()
+    path = row and os.path.join(config.section("export").dir,
+                                os.path.basename(str(row["file_name"])))
+    if not path or os.path.islink(path) or not os.path.isfile(path):
+        return None
+    return Export(path, "account-export.zip", row["file_bytes"], row["sha256"], row["id"],
+                  row["user_id"], clock.parse(row["expires_at"]))

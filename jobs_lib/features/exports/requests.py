@@ -23,12 +23,11 @@ from jobs_lib.engines.attempts import POSTPONED, RETRY, SENT
 from jobs_lib.engines.queue import Work, until_stored
 from jobs_lib.engines.turns import Ring
 from jobs_lib.errors import Busy, JobsError, Lost
+from jobs_lib.features import exports
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.notices import notify
 from jobs_lib.features.queues import EXPORTS
 from jobs_lib.folders import new_file, publish
-
-from . import files
 
 # in which an account gets `per_day` exports; what lies further ahead is of a clock that was wrong
 DAY = timedelta(days=1)
@@ -48,9 +47,9 @@ class Unfinished(Exception):
 def make_all(work: Requests) -> None:
     """Make what is due, one of each owner in turn."""
     ctx, ring = work.ctx, Ring(work)
-    if not files.page(ctx):
+    if not exports.page(ctx):
         raise JobsError(f"{NO_PAGE}. The requests wait")
-    folder = files.folder(ctx)
+    folder = exports.folder(ctx)
     while not ctx.should_stop(ctx.counts["exported"]) and (rows := work.take(ring, AT_ONCE)):
         for row in rows:
             if ctx.should_stop(ctx.counts["exported"]):
@@ -71,8 +70,8 @@ def _make(work: Requests, row: dict, folder: str) -> None:
     def put_back(outcome: str, why: str) -> None:
         until_stored(ctx, partial(work.put_back, row, outcome, why))
     try:
-        written = _write(work, row, path + files.PART)
-        publish(path + files.PART, path)
+        written = _write(work, row, path + exports.PART)
+        publish(path + exports.PART, path)
         if not until_stored(ctx, partial(work.store_ready, row, written)):
             raise Unfinished(POSTPONED, "it was withdrawn, or the account is not active any more")
         ctx.count("exported")
@@ -83,7 +82,7 @@ def _make(work: Requests, row: dict, folder: str) -> None:
         put_back(POSTPONED, _words(error))
         raise
     except OSError as error:
-        message = f"{files.OPTION} = {folder}: {error.strerror or error}"
+        message = f"{exports.OPTION} = {folder}: {error.strerror or error}"
         put_back(POSTPONED, message)
         raise JobsError(f"{message}. No request has lost an attempt") from None
     except Exception as error:      # noqa: BLE001  one account's rows must not stop the others
@@ -136,7 +135,7 @@ def preview(ctx) -> dict:
         more = sum(other["user_id"] == rows[0]["user_id"] for other in made)
         why = _refusal(ctx, _owner(ctx, rows[0]), rows[0], more)
         (refused if why else made).extend(rows)
-    problem = misplaced(ctx.section, "export", "dir") or ("" if files.page(ctx) else NO_PAGE)
+    problem = misplaced(ctx.section, "export", "dir") or ("" if exports.page(ctx) else NO_PAGE)
     ctx.show(f"export {text.counted(len(made), 'account')}", made[:SHOWN],
              f"a run would fail: {problem}" if made and problem else "")
     ctx.show(f"refuse {text.counted(len(refused), 'request')}", refused[:SHOWN])
@@ -170,7 +169,7 @@ def expire(ctx) -> None:
 def _expire(ctx, row: dict) -> None:
     if ctx.db.execute("UPDATE {export_requests} SET status = 'expired', token_hash = NULL, "
                       "file_name = NULL WHERE id = :id AND status = 'ready'", id=row["id"]):
-        files.remove(ctx, row["file_name"])
+        exports.remove(ctx, row["file_name"])
 
 
 # What becomes of one
@@ -221,7 +220,7 @@ class Requests(Work):
         if self.db.value("SELECT COUNT(*) FROM {export_requests} WHERE user_id = :user "
                          "AND status = 'running' AND claim_run > ''", user=row["user_id"]):
             return "later"
-        row["file_name"] = files.new_name()
+        row["file_name"] = exports.new_name()
         self.db.execute("UPDATE {export_requests} SET file_name = :name WHERE id = :id "
                         "AND status = 'queued'", name=row["file_name"], id=row["id"])
         return None
@@ -261,11 +260,11 @@ class Requests(Work):
         self.settle(
             row, SENT, None, f"{written.rows:,} rows", progress=100,
             file_bytes=written.bytes, sha256=written.sha256,
-            token_hash=files.hashed(token), expires_at=expires)
+            token_hash=exports.hashed(token), expires_at=expires)
         self._notify(
             user, "export_ready", f"export-ready:{row['id']}", row,
             size=text.size(written.bytes, 1000),
-            expires=render.minute(expires), link=files.link(files.page(ctx), token))
+            expires=render.minute(expires), link=exports.link(exports.page(ctx), token))
         return True
 
     def _is_ready(self, row: dict) -> bool:
@@ -284,7 +283,7 @@ class Requests(Work):
         # the next run tries it again, also the one that finds that it was killed
         status = self.settle(row, outcome, None, why, dead=dead, later=ctx.now,
                              progress=0, error=why, file_name=None)
-        files.remove(ctx, row["file_name"])
+        exports.remove(ctx, row["file_name"])
         if not status:
             return                          # it was withdrawn
         about = {"id": row["id"], "attempts": row["attempt"], "error": why}

@@ -84,7 +84,7 @@ class Domains(Items):
 
     def due(self) -> Due:
         """Those that were asked for, and those whose time has come."""
-        from jobs_lib.features.domains.status import due
+        from jobs_lib.features.domains import due
         return due(self)
 
     def backlog(self, most: int) -> tuple:
@@ -102,7 +102,7 @@ class Domains(Items):
 
     def judge(self, found: list[dict]):
         """By the status that the last check left."""
-        from jobs_lib.features.domains.status import in_words
+        from jobs_lib.features.domains import in_words
         for row in found:
             next_at = clock.parse_any(row["due_at"])
             if not next_at and row["due_at"] is not None:       # a time that is none: it is due
@@ -134,7 +134,7 @@ class Deletions(Items):
 
     def read(self, ids: list, columns: str = "", lock: str = "") -> dict:
         """The accounts, with what is known of each deletion."""
-        from jobs_lib.features.accounts.due import deleted
+        from jobs_lib.features.accounts import deleted
         found = {each.id: each for each in deleted(self, " AND id IN (:ids)", ids=ids)}
         return {id: {"id": id, "user_id": id, "status": "deleted", "account": found[id],
                      "deleted_at": found[id].deleted_at if found[id].is_timed else None}

@@ -15,8 +15,7 @@ from functools import partial
 from jobs_lib import clock
 from jobs_lib.database.values import LABEL, fitted, words
 
-from . import render
-from .kinds import KINDS
+from . import KINDS, render
 
 LONGEST_ADDRESS = 254               # RFC 5321
 MOST_DESTINATIONS = 50              # of an owner that are tried

@@ -7,7 +7,7 @@ from jobs_lib.database.values import words
 from jobs_lib.engines import attempts, mime
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 
-from .kinds import PORTER
+from . import PORTER
 
 ATTEMPTS = 1000         # of a notice, among which its first is
 

@@ -15,8 +15,7 @@ from jobs_lib.errors import Invalid, JobsError
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
 
-from . import notices
-from .kinds import KINDS
+from . import KINDS, notices
 
 PAGE = 500                # rows looked at together, to find the owners, and marked together
 MOST = 2000               # rows that one notice lists: the others wait for the next
@@ -26,7 +25,7 @@ Reminder = namedtuple("Reminder", "kind table age columns due marks key values l
                       defaults=((), None, None, None, None, None))
 Reminder.__doc__ = """One kind of notice about rows that have an owner.
 
-kind       of the notice, and of its templates (kinds.py)
+kind       of the notice, and of its templates (KINDS)
 table      whose rows, with `user_id`
 age        the column that orders them, with an index: a time, or `id`
 columns    what the notice needs of a row

@@ -29,7 +29,7 @@ from jobs_lib.errors import JobsError
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted
 
-from .kinds import KINDS
+from . import KINDS
 
 OWN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates")
 WIDTH = 72                        # columns of plain text
