@@ -203,20 +203,11 @@ def _in_units(value: str, units: dict, expected: str) -> int:
     return int(number) * units[unit]
 
 
-def _with_unit(number: int, units: dict) -> str:
-    """`36h`: in the first of the units that divides it."""
-    unit = next(unit for unit, size in units.items() if number % size == 0)
-    return f"{number // units[unit]}{unit}"
-
-
 def show_duration(value: timedelta) -> str:
-    """`36h` for 36 hours; two weeks are `14d`."""
-    return _with_unit(int(value.total_seconds()), SECONDS)
-
-
-def show_size(value: int) -> str:
-    """`25MB`, in the largest unit that divides it."""
-    return _with_unit(value, BYTES).upper()
+    """`36h` for 36 hours, in the first of the units that divides it; two weeks are `14d`."""
+    number = int(value.total_seconds())
+    unit = next(unit for unit, size in SECONDS.items() if number % size == 0)
+    return f"{number // SECONDS[unit]}{unit}"
 
 
 def _seconds(value: str) -> int:

@@ -32,7 +32,7 @@ def check(ctx, counts: dict) -> str:
     guard.end_fallen(ctx.db, ctx.options_of, BY_JOB, ctx.now)
     looked, found, before = _look(ctx, counts)
     rows = reconcile(before, found, ctx.now)
-    _store(ctx.db, before, rows)
+    _store(ctx.db, [row for key, row in rows.items() if row != before.get(key)])
     incident_files.forget_past_incidents(ctx.section("core"))
     _log(ctx, before, rows)
     counts["incidents"] = len(_open(rows))
@@ -117,15 +117,13 @@ def reconcile(rows: dict, found: list, now) -> dict:
     return rows
 
 
-def _store(db, before: dict, rows: dict) -> None:
-    """Write the rows that have changed, in one commit."""
-    changed = [row for key, row in rows.items() if row != before.get(key)]
-
+def _store(db, rows: list) -> None:
+    """Write these rows, in one commit."""
     def work() -> None:
-        for row in changed:
+        for row in rows:
             db.upsert("alerts", {"alert_key": row["alert_key"]},
                       {name: row[name] for name in (*DETAILS, *TIMES)})
-    if changed:
+    if rows:
         db.batch(work)
 
 
@@ -189,16 +187,10 @@ def _notify(ctx, rows: dict, notices: list, counts: dict, zone) -> str:
     sent = {channel: _send(ctx, channel, message) for channel in alert_messages.configured(alerts)}
     errors = {channel: error for channel, error in sent.items() if error}
     working = [channel for channel in sent if channel not in errors]
-    for channel, error in errors.items():
-        ctx.log.warning("alert not sent", channel=channel, error=error)
     if working:
-        before = {key: dict(row) for key, row in rows.items()}
-        for each in notices:
-            rows[each.incident.key]["notified_at"] = ctx.clock()
-        _store(ctx.db, before, rows)
         counts["sent"] = len(working)
-        ctx.log.event("alert sent", channels=working,
-                      incidents=[each.incident.key for each in notices])
+        _store(ctx.db, [{**rows[each.incident.key], "notified_at": ctx.clock()}
+                        for each in notices])
     sentence = "; ".join(f"alerts by {CHANNELS[channel]} do not arrive: {error}"
                          for channel, error in errors.items())
     if errors and working:

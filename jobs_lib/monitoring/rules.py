@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs_lib.config.option_types import show_duration, show_size
+from jobs_lib.config.option_types import show_duration
 from jobs_lib.database import stored
 from jobs_lib.engines.due import in_words
 from jobs_lib.engines.relay import EVERYBODY
@@ -94,7 +94,7 @@ def _disks(facts, _):
             yield Found(disk["holds"][0], facts.now, {
                 "names": ", ".join(disk["holds"]), "path": disk["path"],
                 "free": size(disk["free"]), "total": size(disk["total"]),
-                "least": show_size(least)}, jobs=jobs)
+                "least": size(least)}, jobs=jobs)
 
 
 def _relay(facts, _):
@@ -216,9 +216,9 @@ RULES = (
           "command prints the line."), "crontab"),
     Rule("doubt", _doubt, "{subject}", "{why}.", "resume all"),
     Rule("disk", _disks, "the disk is nearly full: {free} left",
-         ("The disk of {names} has {free} left of {total}, less than [alerts] disk_free = {least}. "
-          "When it is full, no job can write anything. Delete what you do not need, or ask for "
-          "more space."), "doctor"),
+         ("The disk of {names} has {free} left of {total}, less than the {least} of [alerts] "
+          "disk_free. When it is full, no job can write anything. Delete what you do not need, or "
+          "ask for more space."), "doctor"),
     Rule("relay", _relay, "outgoing mail has been paused since {since}",
          ("The relay accepts no mail, so sending is paused until {until}, and then tried again. "
           "Forwards and notices wait, and none loses an attempt. Check host, user name and "
