@@ -272,6 +272,10 @@ def test_a_stalled_queue_is_noticed_within_two_intervals_and_one_that_moves_is_n
     assert check(bench) == []
     later(bench, seconds=1)
     assert check(bench) == ["new waiting:forwards"]
+    queue, = (each for each in json.loads(bench.command("status", "--json", code=1))["queues"]
+              if each["name"] == "forwards")
+    assert (queue["depth"], queue["due"]) == (1, 1)
+    assert queue["oldest_due_at"] == queue["stalled_since"] == "2026-11-24 14:20:05"
     ended(bench, "retry_forwards", "partial", ago=timedelta(0), counts='{"sent": 80}')
     assert check(bench) == []
     later(bench, minutes=30)
