@@ -195,11 +195,11 @@ class Work:
         counted = ("attempts", "uncertain") if queue.works else ()
         columns = dict.fromkeys(("id", "user_id", *counted, queue.time, queue.added, queue.tried,
                                  *queue.columns))
-        return {row["id"]: {**row, "seen": row} for row in self.db.query(
-            f"SELECT {', '.join(columns)}, {unneeded(queue)} AS unneeded, CASE WHEN {lacks(queue)} "
-            "THEN 1 ELSE 0 END AS lacks "
-            f"FROM {self.table} WHERE id IN (:ids) AND {self.still} AND NOT {stopped(queue)}",
-            ids=ids)}
+        reasons = [why for why, _ in queue.missing]
+        return {row["id"]: {**row, "seen": row, "lacks": row["unneeded"] in reasons}
+                for row in self.db.query(
+                    f"SELECT {', '.join(columns)}, {unneeded(queue)} AS unneeded FROM {self.table} "
+                    f"WHERE id IN (:ids) AND {self.still} AND NOT {stopped(queue)}", ids=ids)}
 
     def begin(self, row: dict, room=None):
         """Make a row this run's.

@@ -16,7 +16,7 @@ from jobs_lib.folders import kept, private, write
 NAMING_TABLES = ("failed_emails", "overflow_hold", "spam_quarantine")
 ASKED_AT_ONCE = 600             # names in one query: few enough for every engine
 # waiting messages without their files that are no accident, and how many are looked at
-SEVERAL, LOOKED_AT = 3, 1000
+SEVERAL, LOOKED_AT = 3, 100
 MARKER = ".jobs-spool"          # holds the id of the database whose rows name the files
 NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)     # no file can be there
 FIX = ("Correct that path, or mount its disk; if it is the right folder, `jobs.py migrate` makes "

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from tests.support.databases import bulk
-from tests.support.hooks import SECRET, delivery, endpoint, flood
+from tests.support.hooks import SECRET, flood
 from tests.support.patience import SOON
 from tests.support.plans import analyse, problems
 from tests.support.product import ANSWERED, TIMEOUT, Response, clock
@@ -133,18 +133,6 @@ def test_failing_endpoints_make_a_run_one_time_limit_longer_at_most(bench):     
     assert (len(bench.web), bench.result["status"]) == (8, "ok")
     bench.run(JOB)
     assert len({sent.url for sent in bench.web}) == 12
-
-
-# R66
-@pytest.mark.parametrize("endpoints", [1, 40])
-@pytest.mark.parametrize("due", [None, "2026-11-24 06:00:00"])
-def test_a_backlog_of_one_owner_lets_everybody_elses_go_first(bench, endpoints, due):
-    flood(bench, 8, endpoints, 4000 // endpoints, due=due)
-    bench.table("users", [{"id": 7}, {"id": 9}])
-    mine = [delivery(bench, endpoint(bench, url="https://mine.example/")) for _ in range(5)]
-    mine += [delivery(bench, endpoint(bench, user_id=9, url="https://nine.example/"), user_id=9)]
-    bench.run(JOB, limit=40)
-    assert {f"webhook-{id}" for id in mine} <= {sent.item_id for sent in bench.web[:30]}
 
 
 # R66
