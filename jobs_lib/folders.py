@@ -7,8 +7,6 @@ import os
 from .errors import NoAccess, WrongUser
 
 LINK = (errno.ELOOP, errno.EMLINK)       # what O_NOFOLLOW says of a link: EMLINK in FreeBSD
-# what a file system says that does this for files alone: it has done what it can
-NO_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
 DRAFT = ".part"             # at the end of the name of what is being written: NAME.<hex>.part
 HTACCESS = """\
 <IfModule mod_authz_core.c>
@@ -113,43 +111,35 @@ def publish(draft: str, path: str) -> None:
     handle = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
-    except OSError as error:
-        if error.errno not in NO_FOLDERS:
-            raise
+    except OSError:                         # a file system that does this for files alone
+        pass
     finally:
         os.close(handle)
 
 
-def write(path: str, text: str | bytes, mode: int = 0o600) -> None:
+def write(path: str, text: str | bytes, mode: int = 0o600, put=None) -> None:
     """Write a private file so that a reader sees all of it or nothing, also after a power cut.
-    `mode`: less private."""
-    draft = _drafted(path, text.encode() if isinstance(text, str) else text, mode)
-    try:
-        os.replace(draft, path)
-    except BaseException:
-        os.unlink(draft)
-        raise
 
-
-def _drafted(path: str, data: bytes, mode: int) -> str:
-    """A finished file beside the path. Its name cannot be guessed, so nobody can have put a link
-    there before."""
+    mode  less private
+    put   what gives the draft its name, if not `os.replace`
+    """
+    # nobody can guess its name, and so have put a link there before
     draft = f"{path}.{os.urandom(8).hex()}{DRAFT}"
-    file = new_file(draft)
     try:
-        with file:
+        with new_file(draft) as file:
             if mode != 0o600:
                 os.fchmod(file.fileno(), mode)      # whatever the umask is: a web server reads it
-            file.write(data)
+            file.write(text.encode() if isinstance(text, str) else text)
             file.flush()
             os.fsync(file.fileno())
+        (put or os.replace)(draft, path)
     except BaseException as error:
         # a full disk, the end of the time: a half file is of no use
         if isinstance(error, OSError) and error.filename is None:
             error.filename = path           # "No space left on device" alone helps nobody
-        os.unlink(draft)
+        if os.path.exists(draft):
+            os.unlink(draft)
         raise
-    return draft
 
 
 def kept(path: str, make) -> str:
@@ -159,16 +149,20 @@ def kept(path: str, make) -> str:
         return _line(path)
     except FileNotFoundError:
         private(os.path.dirname(path))
-        draft = _drafted(path, f"{make()}\n".encode(), 0o600)
-        try:
-            # fails where another process was first; a rename would replace it
-            os.link(draft, path)
-            os.unlink(draft)
-        except FileExistsError:
-            os.unlink(draft)
-        except OSError:                     # a file system without hard links
-            os.replace(draft, path)
+        write(path, f"{make()}\n", put=_put_once)
         return _line(path)
+
+
+def _put_once(draft: str, path: str) -> None:
+    """Where another process was first, its file stays: a rename would replace it."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    except OSError:                         # a file system without hard links
+        os.replace(draft, path)
+        return
+    os.unlink(draft)
 
 
 def _line(path: str) -> str:
