@@ -1,7 +1,7 @@
 """Background jobs of an e-mail alias and forwarding service on shared hosting."""
 from __future__ import annotations
 
-from .paths import VERSION
+from .folders import VERSION
 
 __version__ = VERSION
 

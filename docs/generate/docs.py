@@ -4,8 +4,8 @@ from __future__ import annotations
 import re
 
 from jobs_lib import schedule
+from jobs_lib.catalogue import PRIORITIES, tables_of
 from jobs_lib.database.schema.app_tables import TABLES
-from jobs_lib.job import PRIORITIES, tables_of
 from jobs_lib.output.layout import wrapped
 
 WIDTH = 100

@@ -64,7 +64,7 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
         print(overview(), end="")
         return OK
     if words[0] in VERSION_WORDS:
-        from jobs_lib.paths import VERSION
+        from jobs_lib.folders import VERSION
         print(f"jobs.py {VERSION}, Python {sys.version.split()[0]}")
         return OK
     name, rest = words[0], words[1:]

@@ -16,9 +16,9 @@ from jobs_lib.errors import (
     Stopped,
     UsageError,
 )
+from jobs_lib.folders import HOME
 from jobs_lib.launch.launch import open_session
 from jobs_lib.output.console import STDOUT, folded, guard
-from jobs_lib.paths import HOME
 
 TICK = "run-due"
 NO_MEMORY = b"jobs.py: there is not enough memory: give it more, or let fewer jobs run at once\n"

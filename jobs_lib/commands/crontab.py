@@ -19,7 +19,7 @@ from jobs_lib import catalogue, schedule
 from jobs_lib.config.option_types import show_duration
 from jobs_lib.crontab import installed, lines
 from jobs_lib.errors import OK, JobsError, UsageError
-from jobs_lib.paths import HOME, SCRIPT, python
+from jobs_lib.folders import HOME, SCRIPT, python
 from jobs_lib.runner.access import refuse_root
 from jobs_lib.text import one_of
 

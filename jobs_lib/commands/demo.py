@@ -18,10 +18,10 @@ from jobs_lib.config import loader
 from jobs_lib.demo import folder as demo_folder
 from jobs_lib.demo import history, service, summary
 from jobs_lib.errors import FAILED, TERMINATED, UsageError
+from jobs_lib.folders import HOME
 from jobs_lib.output.console import Console, Paint
 from jobs_lib.output.layout import pairs, wrapped
 from jobs_lib.output.screen import jobs, shown
-from jobs_lib.paths import HOME
 from jobs_lib.runner.limits import ExitOnSignal
 from jobs_lib.runner.resources import Ports
 

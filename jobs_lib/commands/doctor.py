@@ -22,8 +22,8 @@ def run(args, make_session, config_path) -> int:
     import sys
 
     from jobs_lib.doctor import Installation, examine
+    from jobs_lib.folders import SCRIPT
     from jobs_lib.output.console import Console
-    from jobs_lib.paths import SCRIPT
 
     try:
         installation = Installation(make_session(config_path).config, SCRIPT)

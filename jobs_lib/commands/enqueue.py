@@ -7,8 +7,8 @@ ends at its lock. More: docs/workers.md.
 from __future__ import annotations
 
 from jobs_lib import catalogue
+from jobs_lib.catalogue import CRON
 from jobs_lib.errors import OK, UsageError
-from jobs_lib.job import CRON
 from jobs_lib.workers import dispatch
 
 

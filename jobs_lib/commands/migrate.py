@@ -16,7 +16,7 @@ from jobs_lib.database.schema import fit, version
 from jobs_lib.database.schema import migrate as schema
 from jobs_lib.engines import spool
 from jobs_lib.errors import FAILED, OK, ConfigError
-from jobs_lib.paths import HOME
+from jobs_lib.folders import HOME
 from jobs_lib.runner import slots
 from jobs_lib.text import counted
 

@@ -7,6 +7,7 @@ on; one that failed is tried again after 15 minutes and after an hour.
 from __future__ import annotations
 
 from jobs_lib import catalogue, folders
+from jobs_lib.catalogue import CRON, LAST
 from jobs_lib.config import settings
 from jobs_lib.errors import (
     CONFIG,
@@ -20,7 +21,6 @@ from jobs_lib.errors import (
     NoAccess,
     WrongUser,
 )
-from jobs_lib.job import CRON, LAST
 from jobs_lib.launch.launch import Launch, show
 from jobs_lib.runner import locks, slots
 

@@ -8,8 +8,8 @@ supervisor.
 from __future__ import annotations
 
 from jobs_lib import catalogue
+from jobs_lib.catalogue import CRON
 from jobs_lib.errors import UsageError
-from jobs_lib.job import CRON
 from jobs_lib.launch import worker as runs
 from jobs_lib.workers import dispatch
 

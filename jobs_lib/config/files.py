@@ -64,7 +64,7 @@ def read_dotenv(path: str, problems: list[str]) -> dict:
     try:
         from dotenv.parser import parse_stream
     except ImportError:
-        from jobs_lib.paths import way_to
+        from jobs_lib.folders import way_to
         problems.append(f"{path} needs python-dotenv, which is not installed: "
                         f"{way_to('python-dotenv')}, or move its settings into config.ini")
         return {}

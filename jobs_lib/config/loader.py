@@ -11,8 +11,8 @@ import os
 from types import SimpleNamespace
 
 from jobs_lib import catalogue
+from jobs_lib.catalogue import Job
 from jobs_lib.errors import ConfigError, UsageError
-from jobs_lib.job import Job
 from jobs_lib.records import namedtuple
 
 from . import option_types, settings
@@ -211,7 +211,7 @@ class Config:
 def for_app(path: str | None) -> Config:
     """As jobs.py finds it, for an app that asks: the file at `path`, or config.ini beside the
     program."""
-    from jobs_lib.paths import HOME, add_packages
+    from jobs_lib.folders import HOME, add_packages
     add_packages()
     return load(path, beside=HOME)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from jobs_lib.errors import ConfigError
-from jobs_lib.paths import HOME
+from jobs_lib.folders import HOME
 
 FOLDERS = (("spool", "dir"), ("core", "state_dir"), ("core", "log_dir"), ("archive", "store"),
            ("export", "dir"))

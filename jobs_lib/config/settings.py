@@ -5,7 +5,7 @@ A job's own options stand in its module; those that every job has are in `JOB_OP
 """
 from __future__ import annotations
 
-from jobs_lib.job import CRON, MODES
+from jobs_lib.catalogue import CRON, MODES
 
 from . import option_types as kind
 from .option_types import Option

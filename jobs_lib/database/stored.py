@@ -47,7 +47,7 @@ def document(value) -> dict:
     """The JSON object, or {} for what is none; its numbers are not looked at."""
     if not value:
         return {}
-    from jobs_lib.plain_json import loads
+    from jobs_lib.records import loads
     try:
         found = loads(value)
     except (ValueError, TypeError, RecursionError):

@@ -4,15 +4,15 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 
+from jobs_lib.addresses import LOCAL, LOOPBACK
 from jobs_lib.config import settings
 from jobs_lib.config.loader import Config, variable_name
 from jobs_lib.config.option_types import show_duration
 from jobs_lib.config.separate_folders import misplaced
 from jobs_lib.database import dialects
 from jobs_lib.errors import ConfigError, DatabaseError
-from jobs_lib.hostnames import LOCAL, LOOPBACK
+from jobs_lib.folders import program
 from jobs_lib.output.findings import Finding, note, ok, problem, run, warning
-from jobs_lib.paths import program
 from jobs_lib.text import did_you_mean
 
 TLS_PORT, KNOWN_PORTS = 465, (25, 465, 587)

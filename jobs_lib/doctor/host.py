@@ -7,9 +7,8 @@ import os
 import sys
 
 import jobs_lib
-from jobs_lib.folders import user_name
+from jobs_lib.folders import VERSION, user_name
 from jobs_lib.output.findings import ok, problem, run, warning
-from jobs_lib.paths import VERSION
 from jobs_lib.runner.access import command_of, other_owner
 
 LIST = "modules.txt"        # in jobs_lib, by `./install.sh bundle`: `SHA-256  path`, as sha256sum

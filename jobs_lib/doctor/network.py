@@ -6,9 +6,9 @@ import os
 import time
 from urllib.parse import urlsplit
 
+from jobs_lib.addresses import LOOPBACK
+from jobs_lib.catalogue import CRON
 from jobs_lib.errors import JobsError
-from jobs_lib.hostnames import LOOPBACK
-from jobs_lib.job import CRON
 from jobs_lib.output.findings import note, ok, problem, run, warning
 from jobs_lib.ports.deadline import in_words, look_up
 from jobs_lib.ports.dns import NXDOMAIN, UNKNOWN

@@ -12,8 +12,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
+from jobs_lib.catalogue import NAMES_FILES, Job
 from jobs_lib.config.option_types import Option, duration, optional
-from jobs_lib.job import NAMES_FILES, Job
 from jobs_lib.records import namedtuple
 
 SAMPLE_ROWS = 5              # of a dry run

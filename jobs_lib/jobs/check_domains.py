@@ -17,8 +17,8 @@ minutes later.
 """
 from __future__ import annotations
 
+from jobs_lib.catalogue import NOTIFIES, declare
 from jobs_lib.config.option_types import Option, argument, choice, duration, several, text
-from jobs_lib.job import NOTIFIES, declare
 
 
 @declare(

@@ -13,8 +13,8 @@ sent may come again.
 """
 from __future__ import annotations
 
+from jobs_lib.catalogue import declare
 from jobs_lib.errors import JobsError
-from jobs_lib.job import declare
 
 
 @declare(

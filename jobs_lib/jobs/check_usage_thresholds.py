@@ -19,8 +19,8 @@ again, and each row has a unique key.
 """
 from __future__ import annotations
 
+from jobs_lib.catalogue import NOTIFIES, declare
 from jobs_lib.config.option_types import Kind, Option, integer, several, switch
-from jobs_lib.job import NOTIFIES, declare
 
 
 def _threshold(value: str) -> tuple:

@@ -19,8 +19,8 @@ the account's own row comes last, so the next run finds the account and continue
 """
 from __future__ import annotations
 
+from jobs_lib.catalogue import declare
 from jobs_lib.config.option_types import Option, duration
-from jobs_lib.job import declare
 
 NOTHING = dict.fromkeys(("revoked", "erased", "notices", "rows", "files", "bytes_freed"), 0)
 

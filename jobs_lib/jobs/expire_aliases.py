@@ -18,8 +18,8 @@ notice, so each has exactly one row for each time it ended, and is announced at 
 """
 from __future__ import annotations
 
+from jobs_lib.catalogue import AUDITS, NOTIFIES, declare
 from jobs_lib.config.option_types import Option, duration, optional, switch
-from jobs_lib.job import AUDITS, NOTIFIES, declare
 
 
 @declare(

@@ -17,8 +17,8 @@ one commit with its tokens and its audit row, if its warning was sent in time.
 """
 from __future__ import annotations
 
+from jobs_lib.catalogue import AUDITS, NOTIFIES, declare
 from jobs_lib.config.option_types import Option, duration, optional
-from jobs_lib.job import AUDITS, NOTIFIES, declare
 
 
 @declare(

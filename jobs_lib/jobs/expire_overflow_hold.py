@@ -15,9 +15,9 @@ commit.
 """
 from __future__ import annotations
 
+from jobs_lib.catalogue import NOTIFIES
 from jobs_lib.config.option_types import Option, duration
 from jobs_lib.engines.purge import Rule, keep, purge
-from jobs_lib.job import NOTIFIES
 
 
 def _run(ctx, declared) -> dict:

@@ -15,8 +15,8 @@ written and starts again, also an export that was finished but not yet stored as
 """
 from __future__ import annotations
 
+from jobs_lib.catalogue import declare
 from jobs_lib.config.option_types import Option, integer
-from jobs_lib.job import declare
 
 
 @declare(

@@ -11,8 +11,8 @@ Killed or run twice: each batch is one commit, and the next run continues with w
 """
 from __future__ import annotations
 
+from jobs_lib.catalogue import declare
 from jobs_lib.config.option_types import Option, duration, optional, or_empty
-from jobs_lib.job import declare
 
 
 @declare(

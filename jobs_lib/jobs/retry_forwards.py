@@ -14,8 +14,8 @@ is lost, and at most the one message in flight is sent again, with the same byte
 """
 from __future__ import annotations
 
+from jobs_lib.catalogue import NOTIFIES, declare
 from jobs_lib.config.option_types import Option, duration, several
-from jobs_lib.job import NOTIFIES, declare
 
 
 @declare(

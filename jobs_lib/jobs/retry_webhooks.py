@@ -20,8 +20,8 @@ endpoint recognizes them.
 """
 from __future__ import annotations
 
+from jobs_lib.catalogue import AUDITS, NOTIFIES, declare
 from jobs_lib.config.option_types import Option, duration, several
-from jobs_lib.job import AUDITS, NOTIFIES, declare
 
 
 @declare(

@@ -16,8 +16,8 @@ are due, so the next run continues there. A day that is added up again comes to 
 """
 from __future__ import annotations
 
+from jobs_lib.catalogue import declare
 from jobs_lib.config.option_types import Option, argument, day, duration, optional, or_empty
-from jobs_lib.job import declare
 
 
 @declare(

@@ -2,8 +2,8 @@
 from __future__ import annotations
 
 from jobs_lib import folders
+from jobs_lib.catalogue import CRON
 from jobs_lib.errors import OK, Busy, DatabaseError, NoAccess, WrongUser
-from jobs_lib.job import CRON
 from jobs_lib.runner import outcome, runner
 from jobs_lib.text import positive
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from jobs_lib.config import loader
 from jobs_lib.database.schema import version
 from jobs_lib.errors import OK
+from jobs_lib.folders import HOME
 from jobs_lib.output.console import Console
-from jobs_lib.paths import HOME
 from jobs_lib.runner import incident_files, slots
 from jobs_lib.runner.resources import Ports, Session
 

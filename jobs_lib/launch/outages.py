@@ -14,10 +14,10 @@ from contextlib import suppress
 from datetime import timedelta
 
 from jobs_lib import catalogue, schedule
+from jobs_lib.catalogue import CRON
 from jobs_lib.errors import FAILED, OK, Busy, ConfigError, DatabaseError, JobsError, ReadOnly, Unfit
-from jobs_lib.job import CRON
+from jobs_lib.folders import program
 from jobs_lib.monitoring import alert_messages, incidents
-from jobs_lib.paths import program
 from jobs_lib.records import namedtuple
 from jobs_lib.runner import access, history, incident_files, locks, outcome
 from jobs_lib.runner.incident_files import (

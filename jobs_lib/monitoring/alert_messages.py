@@ -14,7 +14,7 @@ from jobs_lib import clock
 from jobs_lib.addresses import check
 from jobs_lib.engines import mime
 from jobs_lib.errors import ConfigError, JobsError
-from jobs_lib.paths import HOME
+from jobs_lib.folders import HOME
 from jobs_lib.ports.http import Request, refusal
 from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
 from jobs_lib.ports.outcomes import SENT, UNCERTAIN
@@ -41,7 +41,7 @@ def alert(notices: list, remind, zone, start: str) -> Alert:
     """One message of all that is to be reported.
 
     `notices`: incidents.Notice; `remind`: a timedelta, or None; `start`: what a command line of
-    this installation begins with (paths.program).
+    this installation begins with (folders.program).
     """
     first, more = notices[0], len(notices) - 1
     subject = PREFIXES[first.state] + first.incident.subject

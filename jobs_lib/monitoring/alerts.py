@@ -13,7 +13,7 @@ from datetime import timedelta
 from jobs_lib import clock
 from jobs_lib.engines import guard
 from jobs_lib.features.queues import BY_JOB
-from jobs_lib.paths import program
+from jobs_lib.folders import program
 from jobs_lib.runner import incident_files
 
 from . import facts, incidents, rules

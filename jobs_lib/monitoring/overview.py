@@ -11,7 +11,7 @@ from jobs_lib.database import stored
 from jobs_lib.engines import relay
 from jobs_lib.errors import ConfigError
 from jobs_lib.features.items import QUEUES
-from jobs_lib.paths import VERSION, program
+from jobs_lib.folders import VERSION, program
 
 from . import facts, queues, rules
 from .incidents import short_error

@@ -9,7 +9,7 @@ import sys
 
 from jobs_lib import schedule
 from jobs_lib.database import stored
-from jobs_lib.paths import SCRIPT
+from jobs_lib.folders import SCRIPT
 from jobs_lib.text import moment
 
 from .console import WIDEST, Paint, columns

@@ -21,7 +21,7 @@ try:
     import dns.nameserver
     import dns.resolver
 except ImportError:
-    from jobs_lib.paths import way_to
+    from jobs_lib.folders import way_to
     raise JobsError("checking domains needs dnspython, which is not installed: "
                     + way_to("dnspython", "domains")) from None
 

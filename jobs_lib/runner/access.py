@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 
 from jobs_lib.errors import ConfigError, UsageError
-from jobs_lib.folders import as_user, owner_words, user_name
-from jobs_lib.paths import SCRIPT, program
+from jobs_lib.folders import SCRIPT, as_user, owner_words, program, user_name
 from jobs_lib.records import namedtuple
 
 Unusable = namedtuple("Unusable", "option path why fix")

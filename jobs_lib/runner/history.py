@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from jobs_lib.database import stored
 from jobs_lib.errors import Busy, DatabaseError, Duplicate, JobsError, Lost
-from jobs_lib.plain_json import dumps
+from jobs_lib.records import dumps
 
 from . import locks
 from .outcome import counts_words

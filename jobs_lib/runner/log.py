@@ -15,7 +15,7 @@ import sys
 
 from jobs_lib import clock
 from jobs_lib.folders import open_own, private
-from jobs_lib.plain_json import dumps
+from jobs_lib.records import dumps
 
 from .incident_files import PRINTED
 

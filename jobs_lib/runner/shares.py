@@ -7,7 +7,7 @@ it is a day late (runner/slots.py).
 """
 from __future__ import annotations
 
-from jobs_lib.job import LAST, PRIORITIES
+from jobs_lib.catalogue import LAST, PRIORITIES
 
 from . import history
 

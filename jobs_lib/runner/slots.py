@@ -15,9 +15,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock, schedule
+from jobs_lib.catalogue import LAST, PRIORITIES
 from jobs_lib.database import stored
 from jobs_lib.errors import ConfigError
-from jobs_lib.job import LAST, PRIORITIES
 from jobs_lib.records import namedtuple
 
 from . import doubt

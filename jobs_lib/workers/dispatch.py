@@ -2,9 +2,9 @@
 know."""
 from __future__ import annotations
 
+from jobs_lib.catalogue import PRIORITIES
 from jobs_lib.errors import JobsError
-from jobs_lib.job import PRIORITIES
-from jobs_lib.paths import way_to
+from jobs_lib.folders import way_to
 from jobs_lib.records import namedtuple
 
 PERFORM = "jobs.perform"        # what every message names

@@ -23,10 +23,9 @@ LAYERS = (
     ("jobs_lib.runner",),
     ("jobs_lib.config",),
     ("jobs_lib.database", "jobs_lib.ports"),
-    ("jobs_lib.addresses", "jobs_lib.catalogue", "jobs_lib.clock",
-     "jobs_lib.errors", "jobs_lib.folders", "jobs_lib.hostnames", "jobs_lib.job",
-     "jobs_lib.masking", "jobs_lib.paths", "jobs_lib.plain_json", "jobs_lib.quick_import",
-     "jobs_lib.records", "jobs_lib.schedule", "jobs_lib.text"),
+    ("jobs_lib.addresses", "jobs_lib.catalogue", "jobs_lib.clock", "jobs_lib.errors",
+     "jobs_lib.folders", "jobs_lib.masking", "jobs_lib.quick_import", "jobs_lib.records",
+     "jobs_lib.schedule", "jobs_lib.text"),
 )
 LEAVES = LAYERS[-1]
 FEATURES, QUEUES = "jobs_lib.features.", "jobs_lib.features.queues"         # all of them as data

@@ -16,8 +16,8 @@ from types import SimpleNamespace
 
 # What tests use beside the functions below: {module: its names}; a dot, or none: the module itself.
 INSIDE = {
-    "catalogue": "", "clock": "", "jobs": "", "masking": "", "schedule": "zone .",
-    "paths": "way_to", "plain_json": "dumps loads", "records": "namedtuple",
+    "catalogue": "declare tables_of .", "clock": "", "jobs": "", "masking": "",
+    "records": "dumps loads namedtuple", "schedule": "zone .",
     "cli.arguments": "dispatch", "commands.run_due": "", "config.loader": "",
     "config.option_types": "Option .",
     "config.settings": "PAUSE_PATTERNS",
@@ -43,9 +43,7 @@ INSIDE = {
     "features.notifications": "SAMPLES",
     "features.notifications.render": "TemplateError render",
     "features.thresholds": "Cycle cycle elapsed_percent .",
-    "hostnames": "",
-    "folders": "",
-    "job": "declare tables_of",
+    "addresses": "", "folders": "way_to .",
     "monitoring.incidents": "", "monitoring.overview": "",
     "output.console": "Console",
     "ports.deadline": "tls_context",

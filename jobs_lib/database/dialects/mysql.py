@@ -17,7 +17,7 @@ from jobs_lib.errors import (
     NotTaken,
     ReadOnly,
 )
-from jobs_lib.paths import way_to
+from jobs_lib.folders import way_to
 from jobs_lib.records import namedtuple
 
 from .base import Batches

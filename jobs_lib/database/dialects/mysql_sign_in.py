@@ -21,7 +21,7 @@ from pymysql.connections import Connection
 from pymysql.constants import CLIENT
 
 from jobs_lib.errors import DatabaseError, NotInstalled
-from jobs_lib.paths import way_to
+from jobs_lib.folders import way_to
 
 # bytes of the packet before TLS begins; the one with the user's name is longer
 SSL_REQUEST = 32

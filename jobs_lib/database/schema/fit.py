@@ -11,9 +11,9 @@ import re
 from contextlib import suppress
 
 from jobs_lib import masking
+from jobs_lib.catalogue import tables_of
 from jobs_lib.errors import DatabaseError, JobsError, Missing, NotGranted
-from jobs_lib.job import tables_of
-from jobs_lib.paths import VERSION
+from jobs_lib.folders import VERSION
 from jobs_lib.records import namedtuple
 
 from . import app_tables, ddl, foreign_keys, keys, probe

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from jobs_lib import clock
 from jobs_lib.errors import Missing, Unfit
-from jobs_lib.paths import VERSION
+from jobs_lib.folders import VERSION
 
 SCHEMA_VERSION = 1
 # in `meta`: the schema that the database has, and the names of its tables then

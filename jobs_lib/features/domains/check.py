@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from jobs_lib import clock
+from jobs_lib.addresses import ascii_form, forms, shown
 from jobs_lib.database.values import INVALID
 from jobs_lib.engines import attempts, guard
 from jobs_lib.engines.attempts import POSTPONED, UNCERTAIN
@@ -19,7 +20,6 @@ from jobs_lib.features import domains
 from jobs_lib.features.notifications import notices, render
 from jobs_lib.features.notifications.reminders import alone
 from jobs_lib.features.queues import DOMAINS
-from jobs_lib.hostnames import ascii_form, forms, shown
 from jobs_lib.ports.dns import UNKNOWN
 from jobs_lib.text import counted
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 
-from jobs_lib.hostnames import ascii_form
+from jobs_lib.addresses import ascii_form
 from jobs_lib.ports.dns import UNKNOWN
 
 from . import FAIL, PASS

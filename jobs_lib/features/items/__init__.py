@@ -94,7 +94,7 @@ class Domains(Items):
 
     def named(self, word: str):
         """Of several accounts that have this domain, a verified one comes first."""
-        from jobs_lib.hostnames import forms
+        from jobs_lib.addresses import forms
         found = self.db.query("SELECT id, status FROM {domains} WHERE name IN (:names) "
                               "ORDER BY id", names=forms(word))
         found.sort(key=lambda row: row["status"] != "verified")

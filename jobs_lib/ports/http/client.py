@@ -16,8 +16,7 @@ import socket
 import time
 from functools import cached_property
 
-from jobs_lib.folders import write
-from jobs_lib.paths import VERSION
+from jobs_lib.folders import VERSION, write
 from jobs_lib.ports import deadline
 from jobs_lib.ports.outcomes import is_exhausted
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from jobs_lib.hostnames import LONGEST, exact_ascii
+from jobs_lib.addresses import LONGEST, exact_ascii
 from jobs_lib.records import namedtuple
 
 # host: ASCII, lower case, no brackets and no dot at its end; header: as the Host header says it

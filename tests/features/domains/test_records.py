@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.bench import NOW
-from tests.support.product import FOUND, NODATA, Answer, clock, domain_after, hostnames, records
+from tests.support.product import FOUND, NODATA, Answer, addresses, clock, domain_after, records
 
 # What is good or not, and why, is shown with real name servers: tests/ports/test_domain_records.py
 DNS = types.SimpleNamespace(mx_hosts=(), spf_include="", dkim_selector="porter", dkim_target="",
@@ -44,9 +44,9 @@ def test_a_server_of_ours_may_be_named_as_it_is_read():
     ("sub_1.a-b.example", "sub_1.a-b.example", "sub_1.a-b.example"),
 ])
 def test_a_name_as_it_is_asked_for_and_as_it_is_read(name, made, shown):
-    assert hostnames.ascii_form(name) == made
-    assert hostnames.shown(name) == shown
-    assert made in hostnames.forms(name)
+    assert addresses.ascii_form(name) == made
+    assert addresses.shown(name) == shown
+    assert made in addresses.forms(name)
 
 
 @pytest.mark.parametrize("name", ["", ".", "example", "a..b", "-a.example", "a b.example",
@@ -54,8 +54,8 @@ def test_a_name_as_it_is_asked_for_and_as_it_is_read(name, made, shown):
                                   ".".join(["x" * 60] * 5), "a\u2028b.example", "☃.example"])
 def test_what_is_no_domain_name(name):
     with pytest.raises(ValueError, match="not a domain name"):
-        hostnames.ascii_form(name)
-    assert hostnames.shown(name) == name
+        addresses.ascii_form(name)
+    assert addresses.shown(name) == name
 
 
 # States
