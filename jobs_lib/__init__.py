@@ -25,7 +25,7 @@ def is_retired(address: str, config: str | None = None) -> bool:
     jobs_lib.errors.JobsError for what is no address, and where the configuration, the key or the
     database is missing, so that no address is taken for free by mistake.
     """
-    from .features.accounts.retired import is_retired
+    from .features.accounts import is_retired
     return is_retired(address, config)
 
 

@@ -1,19 +1,23 @@
 """Which accounts are deleted, and when the next step of each is due: to be closed at once, and to
-be erased on the day that its owner was given.
+be erased on the day that its owner was given; and the addresses that were theirs.
 
 A deletion has one time, `users.deleted_at`. A run gives one to those that have none; who only looks
-sees these by the same rules.
+sees these by the same rules. No address is given out again: docs/deletion.md has `is_retired` in
+PHP.
 """
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.database.values import INVALID, chunked
 from jobs_lib.engines.due import has_status
+from jobs_lib.errors import ConfigError
 from jobs_lib.records import namedtuple
 
-LABEL = "account-deletion"          # of the derived key that makes a `user_ref` of a user's id
+# of the derived keys that make a `user_ref` of a user's id, and the hash of an address
+LABEL, RETIRED = "account-deletion", "retired-address"
 PAGE = 500                          # accounts whose deletions are read at once
 AHEAD = timedelta(days=1)           # a deletion further ahead was written by a clock that was wrong
 UNSENT = timedelta(days=28)         # after the deletion, it is erased although no notice was sent
@@ -30,10 +34,10 @@ erase_at     when it may be erased; None: it is left alone
 """
 
 
-def user_ref(ctx, user_id) -> str:
-    """What replaces a user's id once it may not be known any more."""
+def hashed(key: bytes, text: str) -> str:
+    """What is stored of an id or an address once it may not be known any more."""
     import hmac  # only where an account is deleted: it would slow every idle run
-    return hmac.digest(ctx.secret(LABEL), str(user_id).encode(), "sha256").hex()
+    return hmac.digest(key, text.encode("utf-8", "surrogateescape"), "sha256").hex()
 
 
 def notice_key(account) -> str:
@@ -49,7 +53,7 @@ def deleted(ctx, also: str = "", **values):
         "SELECT id, name, email, created_at, deleted_at FROM {users} "
         f"WHERE status = 'deleted'{also} ORDER BY deleted_at, id", **values)
     for some in chunked(rows, PAGE):
-        refs = [user_ref(ctx, row["id"]) for row in some]
+        refs = [hashed(ctx.secret(LABEL), str(row["id"])) for row in some]
         known = {row["user_ref"]: row for row in ctx.db.query(
             "SELECT id, user_ref, requested_at, erase_after, counts FROM {account_deletions} "
             "WHERE user_ref IN (:refs) AND completed_at IS NULL AND revoked_at IS NOT NULL "
@@ -89,3 +93,37 @@ def find(ctx) -> tuple[list, list]:
     new = [account for account in timed if not account.is_closed]
     going = [account for account in timed if account.erase_at <= ctx.now]
     return new[:ctx.within_limit(len(new))], going
+
+
+# Addresses that are never given to anybody else
+
+def retire(ctx, addresses: list[str]) -> None:
+    """In the transaction that deletes their aliases."""
+    key, now = ctx.secret(RETIRED), ctx.clock()
+    for each in sorted({hashed(key, _folded(address)) for address in addresses}):
+        ctx.db.upsert("retired_addresses", {"address_hash": each}, {"created_at": now})
+
+
+def _folded(address: str) -> str:
+    return address.strip().lower()
+
+
+def is_retired(address: str, config_path: str | None = None) -> bool:
+    """What `jobs_lib.is_retired` returns to an app."""
+    from jobs_lib.config import loader
+    from jobs_lib.folders import secret_key
+    from jobs_lib.runner.context import derived
+    from jobs_lib.runner.resources import Ports
+
+    config = loader.for_app(config_path)
+    core = config.section("core")
+    if not core.secret_key and not os.path.exists(os.path.join(core.state_dir, "secret")):
+        raise ConfigError(f"there is no [core] secret_key and no {core.state_dir}/secret: without "
+                          "the key of the jobs no retired address can be recognised")
+    key = derived(secret_key(core.state_dir, core.secret_key), RETIRED)
+    db = Ports(config).connect(readonly=True)
+    try:
+        return db.row("SELECT created_at FROM {retired_addresses} WHERE address_hash = :hash",
+                      hash=hashed(key, _folded(address))) is not None
+    finally:
+        db.close()

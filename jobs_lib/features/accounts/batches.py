@@ -14,7 +14,7 @@ from jobs_lib.engines.due import IN_HAND
 from jobs_lib.features.notifications.reminders import alone
 from jobs_lib.records import namedtuple
 
-from . import retired
+from . import retire
 
 Step = namedtuple("Step", "table column of by sets only",
                   defaults=("user_id", "users", "id", "", ""))
@@ -147,7 +147,7 @@ class Batches:
         number = self.db.execute(f"DELETE FROM {table} WHERE id IN (:ids)",
                                  ids=[row["id"] for row in rows])
         if step.table == "aliases":
-            retired.retire(self.ctx, [row["address"] for row in rows])
+            retire(self.ctx, [row["address"] for row in rows])
         elif step.table == "export_requests":
             from jobs_lib.features import exports
             self.ctx.count("files", sum(exports.remove(self.ctx, row["file_name"]) for row in rows))
