@@ -7,8 +7,8 @@ link by mail. It works for 7 days, or until a newer export is ready, and then th
 What is in the zip, and what the download page has to do, is in docs/exports.md.
 
 An account has one export at a time, and two a day; what is over that is refused, and so is a
-deleted account; a suspended one waits. After three unfinished attempts a request has failed, its
-owner is notified, and the log has an error.
+deleted account; a suspended one waits. After three attempts that were killed or met an error a
+request has failed, its owner is notified, and the log has an error.
 
 Killed or run twice: nothing can be downloaded that is not whole. The next run deletes what was half
 written and starts again, also an export that was finished but not yet stored as `ready`.

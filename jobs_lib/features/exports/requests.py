@@ -34,14 +34,12 @@ DAY = timedelta(days=1)
 REFUSED = "refused"
 AT_ONCE = 200                # requests that one run ends, or a dry run looks at
 STORED_SECONDS = 2.0         # between two commits of the progress
-# of the budget: an attempt that had less time is not counted when the time is up
-FAIR_SHARE = 0.5
 SHOWN = 10
 NO_PAGE = "there is no page to download exports from: set [export] url, or [core] app_url"
 
 
 class Unfinished(Exception):
-    """(outcome, why): it ends in the middle, and that is no error."""
+    """Why it ends in the middle, where that is no error and loses no attempt."""
 
 
 def make_all(work: Requests) -> None:
@@ -73,11 +71,11 @@ def _make(work: Requests, row: dict, folder: str) -> None:
         written = _write(work, row, path + exports.PART)
         publish(path + exports.PART, path)
         if not until_stored(ctx, partial(work.store_ready, row, written)):
-            raise Unfinished(POSTPONED, "it was withdrawn, or the account is not active any more")
+            raise Unfinished("it was withdrawn, or the account is not active any more")
         ctx.count("exported")
         ctx.log.event("exported", id=row["id"], rows=written.rows, bytes=written.bytes)
     except Unfinished as error:
-        put_back(*error.args)
+        put_back(POSTPONED, str(error))
     except (Busy, Lost) as error:
         put_back(POSTPONED, _words(error))
         raise
@@ -99,18 +97,15 @@ def _words(error: Exception) -> str:
 
 def _write(work: Requests, row: dict, draft: str):
     ctx = work.ctx
-    is_fair = ctx.seconds_left() >= FAIR_SHARE * ctx.options.budget.total_seconds()
     stored = ctx.monotonic()
 
     def look(rows: int, total: int) -> None:
         nonlocal stored
         ctx.progress(rows, total)
         if ctx.should_stop():
-            is_over = ctx.stop_reason == "budget"
             raise Unfinished(
-                RETRY if is_fair and is_over else POSTPONED,
                 f"the run had to stop ({ctx.stop_reason}) when {rows:,} of {total:,} rows were "
-                "written" + (": let [export_accounts] budget be more" if is_over else ""))
+                "written: if it is the budget, let [export_accounts] budget be more")
         if ctx.monotonic() - stored >= STORED_SECONDS:
             stored = ctx.monotonic()
             ctx.db.execute("UPDATE {export_requests} SET progress = :percent WHERE id = :id "
