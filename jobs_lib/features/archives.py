@@ -111,9 +111,6 @@ class Archiver:
             return
         if place == self.store.place:
             self.store.remove(name)
-        else:
-            self.ctx.log.warning("a part of it may be left behind in another store: delete it",
-                                 location=row["location"])
         self._forget(row["id"])
         self.ctx.log.warning("unfinished archive discarded", location=row["location"])
 

@@ -121,15 +121,11 @@ def _write(work: Requests, row: dict, draft: str):
 def preview(ctx) -> dict:
     """Show what a run would do, and return the counts. How many rows an account has is not
     counted."""
-    work = Requests(ctx, EXPORTS)
-    ring, over = Ring(work), _over(ctx)
-    made: list[dict] = []
-    refused: list[dict] = []
-    while (len(made) < ctx.within_limit(AT_ONCE) and len(refused) < AT_ONCE
-           and (rows := work.take(ring, 1))):
-        more = sum(other["user_id"] == rows[0]["user_id"] for other in made)
-        why = _refusal(ctx, _owner(ctx, rows[0]), rows[0], more)
-        (refused if why else made).extend(rows)
+    work, over = Requests(ctx, EXPORTS), _over(ctx)
+    rows = work.take(Ring(work), AT_ONCE)
+    refused = [row for row in rows if _refusal(ctx, _owner(ctx, row), row)]
+    made = [row for row in rows if row not in refused]
+    made = made[:ctx.within_limit(len(made))]
     problem = misplaced(ctx.section, "export", "dir") or ("" if exports.page(ctx) else NO_PAGE)
     ctx.show(f"export {text.counted(len(made), 'account')}", made[:SHOWN],
              f"a run would fail: {problem}" if made and problem else "")
@@ -176,9 +172,8 @@ def _owner(ctx, row: dict, locked: str = "") -> dict | None:
         id=row["user_id"])
 
 
-def _refusal(ctx, user: dict | None, row: dict, more: int = 0) -> str:
-    """Why a request is not to be made; "" for one that is. `more`: of the account that a dry run
-    would make."""
+def _refusal(ctx, user: dict | None, row: dict) -> str:
+    """Why a request is not to be made; "" for one that is."""
     if user is None or user["status"] == "deleted":
         return "cancelled: the account is deleted"
     made = ctx.db.value(
@@ -186,7 +181,7 @@ def _refusal(ctx, user: dict | None, row: dict, more: int = 0) -> str:
         "'expired') AND started_at > :since AND started_at < :ahead",
         user=row["user_id"], since=ctx.now - DAY, ahead=ctx.now + DAY)
     most = ctx.options.per_day
-    return "" if made + more < most else (
+    return "" if made < most else (
         f"refused: {most} exports within a day are enough ([export_accounts] per_day)")
 
 
