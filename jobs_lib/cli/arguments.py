@@ -8,6 +8,7 @@ import sys
 from jobs_lib import catalogue, commands
 from jobs_lib.config import settings
 from jobs_lib.errors import OK, UsageError
+from jobs_lib.launch import launch
 from jobs_lib.output.console import WIDEST, columns
 from jobs_lib.output.layout import pairs, paragraphs, wrapped
 from jobs_lib.text import did_you_mean
@@ -82,12 +83,11 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
         near = did_you_mean(name, catalogue.names() + commands.names())
         raise UsageError(f"there is no job or command {name!r}{near} (`jobs.py --help` shows them)")
     job = catalogue.load(name)
-    from jobs_lib.launch import by_hand
     # a run need not fold texts that nobody reads
     asked = "-h" in rest or "--help" in rest
     parser = _parser(name, _about(job), _options(job)) if asked else _parser(name, "")
-    by_hand.arguments(parser)
-    return by_hand.run(job, parser.parse_args(rest), make_session, config_path)
+    launch.arguments(parser)
+    return launch.run_job(job, parser.parse_args(rest), make_session, config_path)
 
 
 def _about(job) -> str:

@@ -17,7 +17,7 @@ from jobs_lib.errors import (
     UsageError,
 )
 from jobs_lib.folders import HOME
-from jobs_lib.launch.launch import open_session
+from jobs_lib.launch import launch
 from jobs_lib.output.console import STDOUT, folded, guard
 
 TICK = "run-due"
@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
     sessions: list = []
 
     def make_session(*about, **more):
-        sessions.append(open_session(*about, **more))
+        sessions.append(launch.open_session(*about, **more))
         return sessions[-1]
     code = _main(argv, make_session)
     for session in sessions:
@@ -177,9 +177,8 @@ def _job(name: str, scheduled: bool, make_session, config_path: str | None) -> i
     """`JOB`, or `JOB --scheduled` as a crontab line of its own says it, past argparse too."""
     from types import SimpleNamespace
 
-    from jobs_lib.launch import by_hand
-    args = SimpleNamespace(**{**by_hand.DEFAULTS, "scheduled": scheduled})
-    return by_hand.run(catalogue.load(name), args, make_session, config_path)
+    args = SimpleNamespace(**{**launch.DEFAULTS, "scheduled": scheduled})
+    return launch.run_job(catalogue.load(name), args, make_session, config_path)
 
 
 def _listed(error: ConfigError) -> str:

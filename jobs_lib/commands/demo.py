@@ -22,7 +22,6 @@ from jobs_lib.folders import HOME
 from jobs_lib.output.console import Console, Paint
 from jobs_lib.output.layout import pairs, wrapped
 from jobs_lib.output.screen import jobs, shown
-from jobs_lib.runner.limits import ExitOnSignal
 from jobs_lib.runner.resources import Ports
 
 from . import migrate, run_due
@@ -50,12 +49,11 @@ def run(args, make_session, config_path) -> int:
     if config_path is not None:
         raise UsageError("demo: it makes a config.ini of its own, so it takes no --config")
     folder, paint = os.path.abspath(args.dir), Paint(sys.stdout)
-    with ExitOnSignal():
-        session = build(folder)
-        try:
-            return _show(session, folder, paint)
-        finally:
-            session.ports.close()
+    session = build(folder)
+    try:
+        return _show(session, folder, paint)
+    finally:
+        session.ports.close()
 
 
 def build(folder: str):

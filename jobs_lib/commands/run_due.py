@@ -16,19 +16,15 @@ from jobs_lib.errors import (
     TERMINATED,
     ConfigError,
     DatabaseError,
-    JobsError,
     LockHeld,
     NoAccess,
     WrongUser,
 )
 from jobs_lib.launch.launch import Launch, show
 from jobs_lib.runner import locks, slots
+from jobs_lib.runner.incident_files import FILES
 
 NAME = "jobs.py run-due"
-# that found the database busy, one after the other, before the tick gives up
-BUSY_JOBS = 2
-# that a job of priority `last` may take when the others have used up the budget
-LAST_SECONDS = 20.0
 
 
 def arguments(parser) -> None:
@@ -71,18 +67,18 @@ def tick(session, budget: float, repeat: bool = False) -> tuple[list[dict], int]
         # the tick before this one still works; what it leaves is due next time
         session.console.say("another run-due is still at work")
         return [], OK
-    except locks.NoLocks:
+    except locks.NoLocks as error:
         # an NFS home without them; the lock of each job is in the database
         if core.lock != "database":
-            raise
+            return ticking.outage(error, repeat)
     except WrongUser:
         raise
     except (NoAccess, OSError) as error:
-        return [], ticking.outage(error, repeat)
+        return ticking.outage(error, repeat)
     try:
         return ticking.run()
     except DatabaseError as error:
-        return [], ticking.outage(error, repeat)
+        return ticking.outage(error, repeat)
     finally:
         lock.release()
 
@@ -108,40 +104,38 @@ class _Tick:
         self.problems = broken + problems
         if not (found or self.problems):
             self.console.say("nothing is due")
-        mine, missing = self._without_workers(found)
-        self.failures += missing
-        if mine:
+        if mine := self._without_workers(found):
             self._run_all(mine)
         if self.problems:
-            self.launch.outages().record_problems(self.problems)
+            self.launch.outages().report_problems(self.problems)
             self.failures += self.problems
-        self.codes += [CONFIG] if problems else [FAILED] if broken or missing else []
+        self.codes += [CONFIG] if problems else [FAILED] if self.failures else []
         code = next(filter(None, self.codes), OK)
         if code != TERMINATED:
             self._ping()
         return self.launch.results, code
 
-    def outage(self, error, repeat: bool) -> int:
+    def outage(self, error, repeat: bool) -> tuple[list[dict], int]:
         """No job can be run. It is raised when it is to be printed; in between the log and the
         service outside know."""
         from jobs_lib.runner.log import Log
-        error, outages = folders.no_access(error), self.launch.outages()
-        recorded = outages.record_error(error)
+        error = folders.no_access(error)
+        recorded = self.launch.outages().record_error(error)
         log = Log(self.config.section("core"), "run-due", now=self.ports.now, job="run-due",
                   run_id=None)
         log.error("no job can run", error=str(error))
         log.close()
-        self.launch.results, self.failures = [], [] if recorded.is_early else [str(error)]
+        self.failures = [str(error)] if recorded.code else []
         self._ping()
-        return outages.raise_or_exit_code(error, recorded,
-                                          always=repeat or self.console.level > 0)
+        if recorded.print_now or repeat or self.console.level > 0:
+            raise error
+        return self.launch.results, recorded.code
 
     def _ping(self) -> None:
         """Tell the service outside that cron still starts us, and whether the last job could look
         at all others.
 
-        A job that fails is reported by that last one; here it would be reported twice. One that
-        could not be started, such as for its schedule, may be that last one.
+        A job that fails is reported by that last one; here it would be reported twice.
         """
         option = settings.SECTIONS["alerts"]["ping_url"]
         url = self.config.written("alerts", "ping_url", option).text
@@ -149,16 +143,12 @@ class _Tick:
             return
         from jobs_lib.runner.resources import ping
 
-        failures = self.failures + [
-            result["error"] or result["status"] for result in self.launch.results
-            if result["status"] in ("failed", "timeout")
-            and catalogue.load(result["job"]).priority == LAST]
-        if problem := ping(self.ports, url, failures):
+        if problem := ping(self.ports, url, self.failures):
             self.console.say(f"{NAME}: [alerts] ping_url: {problem}")
 
-    def _without_workers(self, found: list) -> tuple[list, list[str]]:
-        """(what is left for this process, once the workers of RQ or Celery have got what is due of
-        theirs; the packages that are missing, a sentence each).
+    def _without_workers(self, found: list) -> list:
+        """What is left for this process, once the workers of RQ or Celery have got what is due of
+        theirs.
 
         The job that looks at all others is run here in any mode: it has to say when no worker is at
         work.
@@ -166,33 +156,31 @@ class _Tick:
         theirs = [due.job for due in found
                   if self.config.mode(due.job) != CRON and due.job.priority != LAST]
         if not theirs:
-            return found, []
+            return found
         left, missing = self.launch.outages().hand_over_jobs(theirs)
-        return [due for due in found if due.job not in theirs or due.job in left], missing
+        self.failures += missing
+        return [due for due in found if due.job not in theirs or due.job in left]
 
     def _run_all(self, found: list) -> None:
+        from jobs_lib.runner import outcome
         from jobs_lib.runner.limits import Signals
-        from jobs_lib.runner.shares import Shares
 
-        end = self.ports.monotonic() + self.budget
-        grace = self.config.section("core").grace.total_seconds()
-        shares = Shares(self.ports.database(), self.budget, grace, found)
+        end, results = self.ports.monotonic() + self.budget, self.launch.results
+        shares = slots.Shares(self.ports.database(), self.budget,
+                              self.config.section("core").grace, found)
         with Signals() as signals:
             for due in found:
                 if signals.heard:               # between two jobs, or in one that was just done
                     self.codes = [TERMINATED]
                     return
-                left, last = end - self.ports.monotonic(), due.job.priority == LAST
-                if self.launch.results and not last and not shares.is_enough(due, left):
-                    continue
-                self._run(due, max(left, LAST_SECONDS) if last
-                          else max(shares.begin(due, left), 1.0))
-                if self.launch.is_database_busy(BUSY_JOBS):
-                    break
-        self._report_no_access()
-        if busy := self.launch.report():
-            self.failures.append(self.launch.results[-1]["stop_reason"])
-        self.codes.append(busy)
+                seconds = shares.begin(due, end - self.ports.monotonic(), is_first=not results)
+                if seconds is not None:
+                    self._run(due, seconds)
+                if results and outcome.found_busy(results[-1]):
+                    break                       # the next ones would find the same
+        if self.no_access:
+            self._report_no_access()
+        self.launch.report()
 
     def _run(self, due, seconds: float) -> None:
         from jobs_lib.runner import outcome, runner
@@ -202,36 +190,25 @@ class _Tick:
         except DatabaseError:
             raise                               # for all jobs: an outage
         except (NoAccess, OSError) as error:
-            self.no_access.append((due.job, folders.no_access(error)))
-        except Exception as error:              # noqa: BLE001  it stops no other job
-            self._not_started(due.job, error)
+            self.no_access.append((due.job, f"{due.job.name}: {folders.no_access(error)}"))
+        except ConfigError as error:
+            self.codes.append(CONFIG)
+            self.problems += [each for each in error.problems if each not in self.problems]
+        except Exception as error:              # noqa: BLE001  a defect: it stops no other job
+            from jobs_lib.config.secrets import secrets
+            self.failures.append(
+                f"{due.job.name}: {outcome.defect(error, secrets(self.config))}")
+            self.console.fail(self.failures[-1])
         else:
             show(self.console, result, request)
             self.codes.append(outcome.exit_code(result))
-
-    def _not_started(self, job, error: Exception) -> None:
-        """A configuration that is wrong, or a defect."""
-        self.codes.append(getattr(error, "exit_code", FAILED))
-        if isinstance(error, ConfigError):
-            self.problems += [each for each in error.problems if each not in self.problems]
-            return
-        text = str(error)
-        if not isinstance(error, JobsError):    # a defect: its place, too
-            from jobs_lib.config.secrets import secrets
-            from jobs_lib.runner.outcome import defect
-            text = defect(error, secrets(self.config))
-        self.failures.append(f"{job.name}: {text}")
-        self.console.fail(self.failures[-1])
+            if due.job.priority == LAST and result["status"] in ("failed", "timeout"):
+                self.failures.append(result["error"] or result["status"])
 
     def _report_no_access(self) -> None:
         """Files that cannot be used are one incident, whichever jobs meet it: printed once, and
         alerted from here where the job that alerts is among them."""
-        if not self.no_access:
-            return
-        alone = any(job.priority == LAST for job, _ in self.no_access)
-        recorded = self.launch.outages().record_error(self.no_access[0][1], alert=alone)
-        for job, error in self.no_access:
-            self.failures.append(f"{job.name}: {error}")
-            if recorded.print_now:
-                self.console.fail(self.failures[-1])
-        self.codes.append(FAILED)
+        is_alerting = any(job.priority == LAST for job, _ in self.no_access)
+        sentences = [sentence for _, sentence in self.no_access]
+        self.launch.outages().report(FILES, sentences, alert=is_alerting)
+        self.failures += sentences

@@ -1,18 +1,25 @@
 """What every way in to a run has in common: what one command line works with, the slot, the run,
-what a person sees of it, and what keeps all jobs from running.
+what a person sees of it, and what keeps all jobs from running. And the way in by hand, or by a
+crontab line of one job: `jobs.py JOB`.
 
-`by_hand`, `worker` and `run-due` only translate arguments and exit codes. A tick that finds nothing
-due loads no runner: keep the imports few.
+A tick that finds nothing due loads no runner: keep the imports few.
 """
 from __future__ import annotations
 
+from jobs_lib import folders
+from jobs_lib.catalogue import CRON
 from jobs_lib.config import loader
 from jobs_lib.database.schema import version
-from jobs_lib.errors import OK
+from jobs_lib.errors import OK, Busy, DatabaseError, NoAccess, WrongUser
 from jobs_lib.folders import HOME
 from jobs_lib.output.console import Console
 from jobs_lib.runner import incident_files, slots
 from jobs_lib.runner.resources import Ports, Session
+
+# What argparse makes of no options. A line of a crontab does without argparse, which costs half as
+# much as starting Python.
+DEFAULTS: dict = {"dry_run": False, "limit": None, "set": [], "json": False, "scheduled": False,
+                  "fail_if_locked": False, "yes": False, "level": None}
 
 
 def open_session(config_path: str | None, level: int | None = None, overrides=(),
@@ -33,7 +40,7 @@ class Launch:
         self.results: list[dict] = []
 
     def outages(self):
-        """What prints, alerts and ends the incidents that keep every job from running."""
+        """What prints, alerts and ends the incidents that keep jobs from running."""
         from .outages import Outages
         return Outages(self.session, self.start)
 
@@ -44,7 +51,7 @@ class Launch:
         db = ports.database()
         version.check(db)
         if lasting := incident_files.lasting_incidents(self.session.config.section("core")):
-            if incident_files.UNWRITABLE in lasting:
+            if incident_files.DATABASE in lasting:
                 version.writable(db, ports.now())       # raises what it was
             self.outages().end_incidents(lasting)
 
@@ -62,22 +69,14 @@ class Launch:
         self.results.append(runner.run(self.session, job, request))
         return self.results[-1]
 
-    def is_database_busy(self, most: int) -> bool:
-        """Whether so many runs, one after the other, found that another writer holds the database:
-        the next ones would, too."""
-        from jobs_lib.runner import outcome
-        last = self.results[-most:]
-        return len(last) == most and all(map(outcome.found_busy, last))
-
-    def report(self) -> int:
-        """Report what kept these runs from their work and keeps others from it, too. The exit code:
-        not OK when the database was busy for all of them, and has been for long."""
+    def report(self) -> None:
+        """Report what kept these runs from their work and keeps others from it, too. Busy where
+        another writer held the database for all of them."""
         from jobs_lib.runner import outcome
         if self.results and all(map(outcome.found_busy, self.results)):
-            return self.outages().record_busy(self.results[-1])
+            raise Busy(self.results[-1]["stop_reason"][len(outcome.BUSY_BEFORE):])
         if held := next(filter(outcome.held_by_unknown_connection, self.results), None):
-            self.outages().record_lock_holder(held)
-        return OK
+            self.outages().report_lock_holder(held)
 
 
 def show(console, result: dict, request, quiet: bool = False) -> None:
@@ -91,3 +90,82 @@ def show(console, result: dict, request, quiet: bool = False) -> None:
         console.say(outcome_words(result))
         if result.get("held"):
             console.say("What the guard has held back, and why: `jobs.py status`")
+
+
+# jobs.py JOB
+
+def arguments(parser) -> None:
+    """The options that every job takes."""
+    from jobs_lib.text import positive
+    parser.add_argument("--dry-run", action="store_true", help="show what would be done, and "
+                        "change nothing")
+    parser.add_argument("--limit", type=positive, metavar="N", help="handle at most N items in "
+                        "each step of this run")
+    parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE",
+                        help="use another value in this run: of an option of the job, or of "
+                        "SECTION.OPTION")
+    parser.add_argument("--json", action="store_true", help="print the outcome as one JSON "
+                        "document")
+    parser.add_argument("--scheduled", action="store_true",
+                        help="run for the latest slot of the schedule; do nothing if that slot was "
+                        "started before")
+    parser.add_argument("--fail-if-locked", action="store_true", help="exit 75 when another run "
+                        "holds the lock")
+    parser.add_argument("--yes", action="store_true", help="do what the guard holds back, "
+                        "this once")
+    loud = parser.add_mutually_exclusive_group()
+    loud.add_argument("-v", "--verbose", action="store_const", const=1, dest="level",
+                      help="print what was done")
+    loud.add_argument("-q", "--quiet", action="store_const", const=-1, dest="level",
+                      help="print nothing, not even errors")
+
+
+def run_job(job, args, make_session, config_path) -> int:
+    """Run it once as the arguments say, show the outcome, return the exit code.
+
+    What keeps every job from running is printed once for cron, and not by each line of a crontab
+    at each tick (outages.py).
+    """
+    launch = Launch(make_session(config_path, args.level, args.set, job))
+    by_cron = args.scheduled and args.level is None and not (args.json or args.dry_run)
+    try:
+        return _run_job(job, args, launch, by_cron)
+    except (BrokenPipeError, WrongUser):
+        raise
+    except (DatabaseError, NoAccess, OSError) as found:
+        error = folders.no_access(found)
+        if by_cron:
+            recorded = launch.outages().record_error(error)
+            if not recorded.print_now:
+                return recorded.code
+        raise error from None
+
+
+def _run_job(job, args, launch: Launch, by_cron: bool) -> int:
+    from jobs_lib.runner import outcome, runner
+    session, console = launch.session, launch.session.console
+    request = runner.Request("manual", None, args.limit, args.dry_run, args.yes)
+    if args.scheduled and not args.dry_run:
+        # what would be done does not depend on the slot
+        launch.check_database()
+        slot = launch.prepare_slot(job)
+        if slot is None:
+            if args.json:
+                console.document(outcome.as_json(outcome.blank(
+                    job, request, session.ports.now(), status="skipped",
+                    stop_reason="nothing is due")))
+            return OK
+        if session.config.mode(job) != CRON and not launch.outages().hand_over_jobs([job])[0]:
+            return OK                           # its workers have got it
+        request = request._replace(trigger="scheduled", slot=slot)
+    result = launch.run(job, request)
+    if args.json:
+        samples = {"samples": console.samples} if args.dry_run else {}
+        console.document({**outcome.as_json(result), **samples})
+    elif args.dry_run:
+        from jobs_lib.output.tables import dry_run
+        console.answer(dry_run(result, console.samples))
+    show(console, result, request, quiet=args.json or args.dry_run)
+    if by_cron:
+        launch.report()
+    return outcome.exit_code(result, args.fail_if_locked)

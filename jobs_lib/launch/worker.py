@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from contextlib import contextmanager
 
 from jobs_lib import catalogue
 from jobs_lib.errors import DatabaseError, JobsError, NoAccess
@@ -37,8 +36,7 @@ def serve(config) -> None:
 
 
 def perform(*asked) -> dict:
-    """Run a job, now, or if its slot is still due. Its outcome; RunFailed if it
-    failed.
+    """Run a job, now, or if its slot is still due. Its outcome; RunFailed if it failed.
 
     asked: what the message says, which is (name, whether its slot is meant); Refused if it is
     anything else.
@@ -46,16 +44,33 @@ def perform(*asked) -> dict:
     if threading.current_thread() is not threading.main_thread():
         raise JobsError("jobs need a process of their own: start the worker with processes "
                         "(prefork), not with threads")
-    with _launch() as launch:
-        job, scheduled = _asked_for(asked, launch.session.config)
-        launch.check_database()
-        slot = launch.prepare_slot(job) if scheduled else None
-        if scheduled and slot is None:
-            return {}
-        result = launch.run(job, runner.Request(runner.WORKER, slot))
-        launch.report()
-        if result["status"] in outcome.EXIT_CODES:
-            raise RunFailed(outcome.outcome_words(result))
+    launch = Launch(_session())
+    try:
+        return _run(launch, asked)
+    except Refused:
+        raise
+    except JobsError as error:
+        # what keeps every job from running is alerted from here, as in a run by cron: check_jobs
+        # cannot
+        is_outage = isinstance(error, (DatabaseError, NoAccess))
+        if is_outage and not launch.outages().record_error(error).code:
+            return {}               # another writer, for a moment: what is due stays due
+        launch.session.console.fail(f"jobs.py: {error}")
+        raise
+    finally:
+        launch.session.ports.close()
+
+
+def _run(launch: Launch, asked: tuple) -> dict:
+    job, scheduled = _asked_for(asked, launch.session.config)
+    launch.check_database()
+    slot = launch.prepare_slot(job) if scheduled else None
+    if scheduled and slot is None:
+        return {}
+    result = launch.run(job, runner.Request(runner.WORKER, slot))
+    launch.report()
+    if result["status"] in outcome.EXIT_CODES:
+        raise RunFailed(outcome.outcome_words(result))
     return outcome.as_json(result)
 
 
@@ -71,25 +86,6 @@ def _asked_for(asked: tuple, config) -> tuple:
     if not scheduled and not config.job(job).enabled:
         raise Refused(f"{name} is disabled: `jobs.py {name}` runs it here and now")
     return job, scheduled
-
-
-@contextmanager
-def _launch():
-    """A Launch with the configuration that the worker was started with. What fails is a line on
-    stderr for the service manager. What keeps every job from running is alerted from here, as in a
-    run by cron: check_jobs cannot."""
-    launch = Launch(_session())
-    try:
-        yield launch
-    except Refused:
-        raise
-    except JobsError as error:
-        if isinstance(error, (DatabaseError, NoAccess)):
-            launch.outages().record_error(error)
-        launch.session.console.fail(f"jobs.py: {error}")
-        raise
-    finally:
-        launch.session.ports.close()
 
 
 def refused(queue: str, message: str, why: Refused) -> None:

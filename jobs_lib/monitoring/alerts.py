@@ -33,7 +33,6 @@ def check(ctx, counts: dict) -> str:
     looked, found, before = _look(ctx, counts)
     rows = reconcile(before, found, ctx.now)
     _store(ctx.db, [row for key, row in rows.items() if row != before.get(key)])
-    incident_files.forget_past_incidents(ctx.section("core"))
     _log(ctx, before, rows)
     counts["incidents"] = len(_open(rows))
     error = _notify(ctx, rows, pending(rows, found, ctx.now, looked.alerts.remind), counts,
@@ -65,11 +64,17 @@ def _look(ctx, counts: dict) -> tuple:
     """(Facts, the incidents that this job reports, the rows as they are)."""
     looked, rows = facts.collect(ctx.config, ctx.db, ctx.now), _load(ctx.db)
     counts.update(jobs=len(looked.jobs), queues=len(looked.queues))
-    found = [*incidents.over(ctx.section("core"), looked), *rules.find(looked)]
+    found = [*incidents.gap(looked, rows), *rules.find(looked)]
     # this run shows that the database can be written, and that this job is not late
-    known_better = (f"installation:{incident_files.UNWRITABLE}", f"late:{ctx.job.name}")
+    known_better = (f"installation:{incident_files.DATABASE}", f"late:{ctx.job.name}")
     return looked, _under_known_keys(rows, [
         each for each in found if each.key not in known_better]), rows
+
+
+def store_past(db, incident, now) -> None:
+    """Store an incident that is over already: the next run of check_jobs reports it, once."""
+    if incident.key not in _load(db):
+        _store(db, [*reconcile({}, [incident], now).values()])
 
 
 # The rows

@@ -130,7 +130,7 @@ def _recorded(config) -> list:
     files = [incident_files.IncidentFile(core, name)
              for name in incident_files.lasting_incidents(core)]
     return [(file.name, since, file.last_error()) for file in files
-            if (since := file.began_at())]
+            if (since := file.time_of())]
 
 
 def _doubt(db, now, is_clock_changed: bool) -> tuple | None:

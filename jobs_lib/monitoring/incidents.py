@@ -35,13 +35,9 @@ over, what was impossible and is possible again."""
 OUTAGES = {
     incident_files.DATABASE: Outage(
         "the database cannot be used",
-        "No job runs until this is fixed. Due work waits, and nothing is lost.", "doctor",
-        "no job could use the database", "The database can be used again"),
-    incident_files.UNWRITABLE: Outage(
-        "the database cannot be written to",
-        ("It answers, but nothing can be stored, so no job runs. Another process has locked it, "
-         "it is read-only, or its disk is full. Nothing is lost."), "doctor",
-        "no job could write to the database", "The database can be written to again"),
+        ("No job runs until this is fixed: the database is out of reach, or another process has "
+         "locked it, it is read-only, or its disk is full. Due work waits, and nothing is lost."),
+        "doctor", "no job could use the database", "The database can be used again"),
     incident_files.FILES: Outage(
         "the jobs cannot use some of their files",
         ("Jobs that need them do not run. Usually a command was run as another user, such as root, "
@@ -78,24 +74,22 @@ def of_file(name: str, error, since) -> Incident:
                     short_error(str(error)), outage.command)
 
 
-def over(core, facts) -> list[Incident]:
-    """What is over and is reported once: the time without cron, and outages that files record.
+def past(name: str, begin, end, zone, error: str) -> Incident:
+    """What a file has recorded, once it is over."""
+    return _ended(f"installation:{name} {clock.text(begin)}", OUTAGES[name].was, begin, end, zone,
+                  short_error(error))
 
-    Asked by check_jobs, whose run shows that the database can be written.
-    """
-    begin, end = facts.gap or (facts.now, facts.now)
-    gap, found = f"late:{clock.text(begin)}", {}
-    if facts.gap:
-        found[gap] = _ended(gap, "no job was started", begin, end, facts.zone, "")
-    for name in incident_files.STOP_ALL_JOBS:
-        file = incident_files.IncidentFile(core, name)
-        if since := file.ended_since():
-            # one cause, one alert: the next run finds that the gap was reported
-            key = (gap if begin <= since <= end and facts.gap
-                   else f"installation:{name} {clock.text(since)}")
-            found[key] = _ended(key, OUTAGES[name].was, since, facts.now, facts.zone,
-                                short_error(file.last_error()))
-    return list(found.values())
+
+def gap(facts, rows: dict) -> list[Incident]:
+    """The last time without cron, once it is over. Not where an outage explains it, which is in the
+    `rows` of `alerts`: one cause, one alert."""
+    if not facts.gap:
+        return []
+    begin, end = facts.gap
+    if any(row["kind"] == "installation" and row["since"] and begin <= row["since"] <= end
+           for row in rows.values()):
+        return []
+    return [_ended(f"late:{clock.text(begin)}", "no job was started", begin, end, facts.zone, "")]
 
 
 def _ended(key: str, subject: str, begin, end, zone, error: str) -> Incident:

@@ -50,8 +50,7 @@ def find(facts) -> list[Incident]:
 def _recorded(facts, _):
     """What files record, and which of our files this user cannot use, even if no run has noticed
     it yet."""
-    known = {name: (since, error) for name, since, error in facts.recorded
-             if name in OUTAGES and name != incident_files.DATABASE}
+    known = {name: (since, error) for name, since, error in facts.recorded if name in OUTAGES}
     if facts.unusable:
         since, _ = known.get(incident_files.FILES, (facts.now, ""))
         known[incident_files.FILES] = since, f"{'; '.join(facts.unusable)}."

@@ -3,8 +3,8 @@ begins, with one SELECT.
 
 *The clock* is in doubt where the first time that this job should have run is past by more than
 `[core] max_clock_jump` and nothing ran since, or where the newest run lies that far ahead. Then
-nothing is deleted, switched off or given up by its age. It ends when the clock is back where it
-was; or 72 hours after a gap that cron may have been away for; or by `jobs.py resume all`.
+nothing is deleted, switched off or given up by its age, until the clock is back where it was, or 72
+hours after a gap that cron may have been away for, or until `jobs.py resume all`.
 
 *The database* was restored from a backup where it lacks a run that a later run had found committed:
 `state_dir/witness` names one. Then nothing is sent but alerts, nothing closed or deleted, until
@@ -22,45 +22,39 @@ from jobs_lib.database import stored
 from jobs_lib.database.values import LARGEST_KEY
 from jobs_lib.records import namedtuple
 
-IN_DOUBT = "in doubt: "                     # how the stop reason of a run begins
-DOUBT, ACCEPTED = "doubt", "accepted"       # in `meta`; `accepted`: when `resume all` ended one
+IN_DOUBT = "in doubt: "         # how the stop reason of a run begins
+DOUBT, ACCEPTED = "doubt", "accepted"   # in `meta`; `accepted`: by `resume all`
 CLOCK, RESTORED = "clock", "restored"
-STEADY = timedelta(hours=72)                # without a further jump, then cron was only away
-LONGEST_GAP = timedelta(days=60)            # that cron may have been away for
-APART = timedelta(minutes=15)               # what a clock may be set by
-# later than this after now, no time of ours can have been written rightly
-AHEAD = timedelta(days=1)
+STEADY = timedelta(hours=72)    # without a further jump, cron was only away
+LONGEST_GAP = timedelta(days=60)        # that cron may have been away for
+APART = timedelta(minutes=15)   # what a clock may be set by
+AHEAD = timedelta(days=1)       # where [core] max_clock_jump is off
 WITNESS, REFRESH = "witness", timedelta(minutes=15)
 
 Doubt = namedtuple("Doubt", "what trusted since")
 Doubt.__doc__ = """`what`: CLOCK or RESTORED. `trusted`: the last time that was right. `since`: by
 the clock of the run that found it."""
 Known = namedtuple("Known", "doubt memory")
-Known.__doc__ = """The Doubt, or None; and what earlier runs of the job remember (engines/guard.py).
-"""
+Known.__doc__ = "The Doubt, or None; and what earlier runs of the job remember (engines/guard.py)."
 Seen = namedtuple("Seen", "run_id at database")
 Seen.__doc__ = "What the witness says: a run that was in this database, and when it began."
 
 FIND = """SELECT
-    (SELECT MAX(id) FROM {job_runs}) AS last_id,
-    (SELECT id FROM {job_runs} WHERE run_id = :run) AS own_id,
-    (SELECT run_id FROM {job_runs} WHERE id < COALESCE((SELECT id FROM {job_runs} WHERE
-     run_id = :run), :most) ORDER BY id DESC LIMIT 1) AS newest_run,
-    (SELECT started_at FROM {job_runs} WHERE id < COALESCE((SELECT id FROM {job_runs} WHERE
-     run_id = :run), :most) ORDER BY id DESC LIMIT 1) AS newest,
+    (SELECT run_id FROM {job_runs} WHERE id < :own ORDER BY id DESC LIMIT 1) AS newest_run,
+    (SELECT started_at FROM {job_runs} WHERE id < :own ORDER BY id DESC LIMIT 1) AS newest,
     (SELECT MAX(started_at) FROM {job_runs} WHERE started_at < :before) AS earlier,
     (SELECT started_at FROM {job_runs} WHERE job = :job AND status <> 'skipped' AND run_id <> :run
      ORDER BY id DESC LIMIT 1) AS last_start,
+    (SELECT 1 FROM {job_runs} WHERE job = :job AND slot IS NOT NULL AND run_id <> :run LIMIT 1)
+     AS has_slots,
     (SELECT COUNT(*) FROM {job_runs} WHERE run_id = :witness) AS is_there,
     (SELECT value FROM {meta} WHERE name = 'doubt') AS doubt,
     (SELECT value FROM {meta} WHERE name = 'accepted') AS accepted,
     (SELECT value FROM {meta} WHERE name = 'database_id') AS database_id,
-    (SELECT 1 FROM {job_runs} WHERE job = :job AND slot IS NOT NULL AND run_id <> :run LIMIT 1)
-     AS has_slots,
-    (SELECT due_after FROM {job_state} WHERE job = 'check_jobs') AS cron_came,
     (SELECT due_after FROM {job_state} WHERE job = :job) AS due_after,
     (SELECT paused_at FROM {job_state} WHERE job = :job) AS paused_at,
-    (SELECT last_options FROM {job_state} WHERE job = :job) AS memory"""
+    (SELECT last_options FROM {job_state} WHERE job = :job) AS memory""".replace(
+        ":own", "COALESCE((SELECT id FROM {job_runs} WHERE run_id = :run), :most)")
 
 
 def look(db, config, job, result: dict, store: bool) -> Known:
@@ -69,26 +63,25 @@ def look(db, config, job, result: dict, store: bool) -> Known:
     core, now = config.section("core"), result["started_at"]
     path = os.path.join(core.state_dir, WITNESS)
     seen, most = _read_witness(path), core.max_clock_jump
-    row = db.row(FIND, run=result["run_id"], job=job.name, before=now - (most or AHEAD),
-                 most=LARGEST_KEY, witness=seen.run_id if seen else "")
-    memory = stored.document(row["memory"])
+    row = db.row(FIND, run=result["run_id"], job=job.name, most=LARGEST_KEY,
+                 before=now - (most or AHEAD), witness=seen.run_id if seen else "")
     newest, known = stored.time(row["newest"]), parse(row["doubt"])
-    found, is_restored = known, known is not None and known.what == RESTORED
-    if not is_restored and seen and _is_lost(seen, row, config, now):
-        found = Doubt(RESTORED, newest or seen.at, now)
-    elif row["own_id"] and row["last_id"] > row["own_id"]:
-        pass                    # a run that has begun since then looks for all of us
-    elif not is_restored and newest:
-        found = _of_clock(known, row, newest, now, most,
-                          _first_missed(config, job, row, now)) if most else None
+    found = known
+    if known is None or known.what == CLOCK:
+        if seen and _is_lost(seen, row, config, now):
+            found = Doubt(RESTORED, newest or seen.at, now)
+        elif newest:
+            missed = _first_missed(config, job, row, now)
+            found = _of_clock(known, row, newest, now, most, missed)
     if store:
         if found != known:
             _store(db, found)
         if newest and newest > now + APART:
-            _give_slots_back(db, now)
-        if newest and (found is None or found.what != RESTORED):
+            # a clock that was ahead took slots: nothing would run when they come
+            db.execute("UPDATE {job_runs} SET slot = NULL WHERE slot > :ahead", ahead=now + APART)
+        if newest and (found is None or found.what == CLOCK):
             _write_witness(path, seen, row, now)
-    return Known(found, memory)
+    return Known(found, stored.document(row["memory"]))
 
 
 def stored_doubt(db) -> Doubt | None:
@@ -107,7 +100,9 @@ def sentence(found: Doubt, now) -> str:
     if found.what == RESTORED:
         return (f"{IN_DOUBT}the database lacks a run of which this host knows, as after a restored "
                 "backup: nothing is sent, closed or deleted until `jobs.py resume all`")
-    until = f" or {found.since + STEADY:%Y-%m-%d %H:%M} UTC" if _may_be_cron(found) else ""
+    until = ""
+    if _may_be_cron(found):
+        until = f" or {found.since + STEADY:%Y-%m-%d %H:%M} UTC"
     return (f"{IN_DOUBT}the clock says {now:%Y-%m-%d %H:%M} UTC, and the last run before it "
             f"jumped began at {found.trusted:%Y-%m-%d %H:%M} UTC: nothing is deleted or given up "
             f"by its age until the clock is back,{until} or `jobs.py resume all`")
@@ -115,32 +110,35 @@ def sentence(found: Doubt, now) -> str:
 
 def parse(text) -> Doubt | None:
     """The Doubt that a row of `meta` holds; None for what is none."""
-    parts = text.split("|") if isinstance(text, str) else []
-    if len(parts) != 3 or parts[0] not in (CLOCK, RESTORED):
-        return None
-    trusted, since = stored.time(parts[1]), stored.time(parts[2])
-    return Doubt(parts[0], trusted, since) if trusted and since else None
+    what, *times = text.split("|") if isinstance(text, str) else [""]
+    known = [time for time in map(stored.time, times) if time]
+    if what in (CLOCK, RESTORED) and len(known) == len(times) == 2:
+        return Doubt(what, *known)
+    return None
 
 
 # The clock
 
-def _of_clock(known: Doubt | None, row: dict, newest, now, most, missed) -> Doubt | None:
-    is_ahead = newest - now > most
+def _of_clock(known, row: dict, newest, now, most, missed) -> Doubt | None:
+    """The doubt about the clock, `most` being the option."""
+    if most is None:
+        return None
     is_late = missed is not None and now - missed > most
-    has_jumped = is_ahead or (is_late and now - newest > most)
+    has_jumped = newest - now > most or (is_late and now - newest > most)
     if known is None:
+        if has_jumped:
+            return Doubt(CLOCK, newest, now)
         # another job, which had missed nothing, may have been the first one after a jump
         earlier = stored.time(row["earlier"])
-        is_first = is_late and earlier is not None and earlier < missed
-        if not has_jumped and not is_first:
-            return None
-        trusted = newest if has_jumped else earlier
-        return Doubt(CLOCK, trusted, now)
+        if is_late and earlier and earlier < missed:
+            return Doubt(CLOCK, earlier, now)
+        return None
     if abs(now - known.trusted) <= most:
-        return None                             # it is back where it was
+        return None                         # it is back where it was
     if has_jumped:
         return known._replace(since=now)
-    return None if _may_be_cron(known) and now - known.since >= STEADY else known
+    is_steady = now - known.since >= STEADY
+    return None if is_steady and _may_be_cron(known) else known
 
 
 def _may_be_cron(found: Doubt) -> bool:
@@ -150,8 +148,8 @@ def _may_be_cron(found: Doubt) -> bool:
 
 def _first_missed(config, job, row: dict, now):
     """The first time that this job should have run and did not, or None: it missed none, is paused
-    or disabled, or nobody but a person ever ran it."""
-    if row["paused_at"] or not (row["has_slots"] or row["cron_came"]):
+    or disabled, or only a person ever ran it."""
+    if row["paused_at"] or not row["has_slots"]:
         return None
     accepted = stored.time(row["accepted"])
     since = max(filter(None, (stored.time(row["last_start"]), stored.time(row["due_after"]),
@@ -159,15 +157,6 @@ def _first_missed(config, job, row: dict, now):
     zone = schedule.zone(config.section("core").timezone)
     first = schedule.following(config.job(job).schedule, since, zone)
     return first if first <= now else None
-
-
-def _give_slots_back(db, now) -> None:
-    """Slots that have not come yet were taken by a clock that was ahead: else nothing would run
-    when they do."""
-    ids = [row["id"] for row in db.query("SELECT id FROM {job_runs} WHERE slot > :ahead",
-                                         ahead=now + APART)]
-    if ids:
-        db.execute("UPDATE {job_runs} SET slot = NULL WHERE id IN (:ids)", ids=ids)
 
 
 # A restored backup
@@ -186,7 +175,7 @@ def _read_witness(path: str) -> Seen | None:
         with open(path, encoding="utf-8") as file:
             run_id, at, database = file.read().strip().split("|")
     except (OSError, ValueError):
-        return None                 # the first run; or of no use, and written again
+        return None         # the first run; or of no use, and written again
     moment = clock.parse_any(at)
     return Seen(run_id, moment, database) if moment else None
 
@@ -194,15 +183,16 @@ def _read_witness(path: str) -> Seen | None:
 def _write_witness(path: str, seen: Seen | None, row: dict, now) -> None:
     if seen and row["is_there"] and abs(now - seen.at) < REFRESH:
         return
-    try:                            # noqa: SIM105  few runs come here: none loads contextlib for it
-        folders.write(path, f"{row['newest_run']}|{row['newest']}|{row['database_id']}\n")
+    line = f"{row['newest_run']}|{row['newest']}|{row['database_id']}\n"
+    try:                    # noqa: SIM105  few come here: no contextlib for it
+        folders.write(path, line)
     except OSError:
-        pass                        # a full disk stops no job for this; the next run writes it
+        pass                # the next run writes it
 
 
 def _store(db, found: Doubt | None) -> None:
     if found is None:
         db.execute("DELETE FROM {meta} WHERE name = :name", name=DOUBT)
     else:
-        db.upsert("meta", {"name": DOUBT}, {"value": "|".join(
-            (found.what, clock.text(found.trusted), clock.text(found.since)))})
+        words = found.what, clock.text(found.trusted), clock.text(found.since)
+        db.upsert("meta", {"name": DOUBT}, {"value": "|".join(words)})

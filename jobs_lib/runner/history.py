@@ -92,7 +92,7 @@ def is_dead(db, row: dict, core, now, held: str = "") -> bool:
         return True
     try:
         if name.startswith(locks.DATABASE) and db.dialect.named_locks:
-            return locks.database_holder(db, name) is None
+            return not locks.database_holder(db, name)
         if name.startswith(locks.FILE) and is_ours:
             return locks.FileLock(core.state_dir, name[len(locks.FILE):]).is_free()
     except (JobsError, OSError):

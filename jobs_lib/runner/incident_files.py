@@ -7,10 +7,9 @@ say since when.
     file.mark(PRINTED, now)                 once it is printed
 
 `incident-NAME` in `[core] state_dir`: its time is the incident's beginning, its text the last
-error. Beside it `.said`: when it was printed for cron; `.told`: when it was alerted; `.over`: it is
-over, and check_jobs has not stored that yet. The times are all that counts, so empty files do: a
-full disk has room for them (docs/decisions.md). Where `state_dir` takes none, `log_dir` may; where
-nothing does, nothing is recorded, and all is printed each time.
+error. Beside it `.said`: when it was printed for cron; `.told`: when it was alerted. The times are
+all that counts, so empty files do: a full disk has room for them (docs/decisions.md). Where
+`state_dir` takes none, `log_dir` may; where nothing does, nothing is recorded.
 """
 from __future__ import annotations
 
@@ -20,14 +19,11 @@ from datetime import datetime, timedelta
 from jobs_lib import clock, folders
 
 PREFIX = "incident-"
-PRINTED, ALERTED, PAST = ".said", ".told", ".over"      # suffixes that installations have on disk
+BEGAN, PRINTED, ALERTED = "", ".said", ".told"      # suffixes of the files
 ERROR_BYTES = 1000                          # of the error that is kept
-DATABASE, UNWRITABLE, FILES, WORKERS, LOG = "database", "unwritable", "files", "workers", "log"
-LOCKS = "locks"
+DATABASE, FILES, WORKERS, LOG, LOCKS = "database", "files", "workers", "log", "locks"
 CONFIGURATION = "configuration"             # of single jobs: a section, or the job's file
-# a run that stores its outcome shows that these are over
-OF_DATABASE = (DATABASE, UNWRITABLE)
-STOP_ALL_JOBS = (*OF_DATABASE, FILES)       # while these last no run may be begun
+STOP_ALL_JOBS = (DATABASE, FILES)           # while these last no run may be begun
 
 
 def lasting_incidents(core) -> list[str]:
@@ -41,26 +37,15 @@ def lasting_incidents(core) -> list[str]:
     return [name for name in found if "." not in name]
 
 
-def forget_past_incidents(core) -> None:
-    """Remove the files of what is over: what they record is stored in `alerts` now."""
-    for name in STOP_ALL_JOBS:
-        file = IncidentFile(core, name)
-        if name in OF_DATABASE:
-            # another look decides whether FILES can be used again
-            file.end_incident()
-        file.forget_past()
-
-
 class IncidentFile:
-    """The files of one incident."""
+    """The files of one incident. What cannot be written is recorded worse; nothing fails by it."""
 
     def __init__(self, core, name: str) -> None:
         self.name, self._state_dir = name, core.state_dir
         self._paths = [os.path.join(folder, PREFIX + name) for folder in _folders(core)]
 
-    def time_of(self, suffix: str) -> datetime | None:
-        """When it was printed or alerted (PRINTED, ALERTED), or when the one began that is over now
-        (PAST)."""
+    def time_of(self, suffix: str = BEGAN) -> datetime | None:
+        """When it began, or was printed or alerted (PRINTED, ALERTED), as far as recorded."""
         for path in self._paths:
             try:
                 return datetime.fromtimestamp(int(os.lstat(path + suffix).st_mtime), clock.UTC)
@@ -68,19 +53,9 @@ class IncidentFile:
                 continue
         return None
 
-    def began_at(self) -> datetime | None:
-        """When the incident began; None when none lasts, or nothing can be recorded."""
-        return self.time_of("")
-
-    def ended_since(self) -> datetime | None:
-        """For a run that can use the database: when the incident began that is over now and is to
-        be reported, or None."""
-        lasts = self.name in OF_DATABASE and self._is_worth_reporting()
-        return self.time_of(PAST) or (self.began_at() if lasts else None)
-
     def last_error(self) -> str:
         """The incident's last error, as far as there was room for it."""
-        for path in (path + suffix for path in self._paths for suffix in ("", PAST)):
+        for path in self._paths:
             try:
                 with open(path, encoding="utf-8", errors="replace") as file:
                     return file.read(ERROR_BYTES)
@@ -91,8 +66,8 @@ class IncidentFile:
     def record_error(self, now: datetime, error: str) -> datetime:
         """Record the incident with its latest error. Since when it lasts."""
         _try(folders.private, self._state_dir)      # a worker may be the first process on its host
-        since = self.began_at() or now
-        self._write("", since, error)
+        since = self.time_of() or now
+        self._write(BEGAN, since, error)
         return since
 
     def is_due(self, suffix: str, now: datetime, again: timedelta | None) -> bool:
@@ -102,37 +77,21 @@ class IncidentFile:
 
     def mark(self, suffix: str, now: datetime) -> None:
         """Record that it was printed or alerted (PRINTED, ALERTED)."""
-        if self.began_at():
+        if self.time_of():
             self._write(suffix, now)
 
-    def end_incident(self) -> None:
-        """The incident is over. If check_jobs is to report that, it is kept until then
-        (`forget_past`)."""
-        keep = self.name in STOP_ALL_JOBS and self._is_worth_reporting()
+    def remove(self) -> None:
+        """The incident is over."""
         for path in self._paths:
-            if keep and os.path.lexists(path):
-                _try(os.replace, path, path + PAST)
-            for suffix in ("", PRINTED, ALERTED):
+            for suffix in (PRINTED, ALERTED, BEGAN):
                 _try(os.unlink, path + suffix)
-
-    def forget_past(self) -> None:
-        """That there was an incident is stored elsewhere now."""
-        for path in self._paths:
-            _try(os.unlink, path + PAST)
-
-    def _is_worth_reporting(self) -> bool:
-        """A moment in which another writer held the database is not: it was never printed."""
-        return self.name == DATABASE or self.time_of(PRINTED) is not None
 
     def _write(self, suffix: str, moment: datetime, text: str = "") -> None:
         """Make the file, in the first folder that takes it; the text only if there is room."""
         data = text.encode("utf-8", "replace")[:ERROR_BYTES]
         for path in self._paths:
             try:
-                if os.geteuid() == 0 and os.stat(os.path.dirname(path)).st_uid != 0:
-                    continue            # that user could not write what root leaves there
-                handle = os.open(path + suffix, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
-                                 | os.O_CLOEXEC, 0o600)
+                handle = folders.open_own(path + suffix, os.O_WRONLY | os.O_CREAT)
             except OSError:
                 continue
             try:
@@ -153,5 +112,4 @@ def _try(call, *arguments) -> None:
     try:                                    # noqa: SIM105  contextlib is not loaded otherwise
         call(*arguments)
     except OSError:
-        # it is recorded worse, or longer; nothing else depends on it
         pass

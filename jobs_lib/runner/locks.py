@@ -9,12 +9,11 @@ A lock has a `name`, which goes into the row of its run: for who holds the lock,
 """
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import time
 
-from jobs_lib.errors import ConfigError, DatabaseError, JobsError, LockHeld, NoAccess
+from jobs_lib.errors import ConfigError, DatabaseError, LockHeld, Missing, NoAccess
 from jobs_lib.folders import open_own, private
 
 FILE, DATABASE = "file:", "db:"
@@ -22,17 +21,9 @@ CONNECTION = "connection "
 # a tick may have the lock for an instant, to see whether it is free
 LOOK_SECONDS = 0.02
 STARTING = "another run that is just starting"
-NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
 
-class Holder:
-    """A connection that has a lock: its number, and `user NAME` or `another user`."""
-
-    def __init__(self, number: int, user: str) -> None:
-        self.number, self.user = number, user
-
-
-class NoLocks(JobsError):
+class NoLocks(NoAccess):
     """The file system of the state folder has no locks."""
 
 
@@ -48,40 +39,30 @@ class FileLock:
     def acquire(self, about: str) -> None:
         """Take the lock and write `about` (who, since when) into it; LockHeld tells what the holder
         wrote."""
-        try:
-            private(os.path.dirname(self.path))
-        except OSError as error:
-            raise NoAccess(_unusable(os.path.dirname(self.path), error)) from None
-        for _ in range(3):
-            self._file = self._open(os.O_RDWR | os.O_CREAT)
-            if not (self._lock() or self._lock(after=LOOK_SECONDS)):
-                holder = os.read(self._file, 300).decode("utf-8", "replace").strip()
-                self._close()
-                raise LockHeld(holder or STARTING)
-            if self.check():                    # else the file was removed between open and flock
-                self._note(about)
-                return
-            self._close()
-        raise JobsError(f"the lock file {self.path} vanishes again and again: something removes it")
-
-    def _note(self, about: str) -> None:
-        """Say who holds it. The lock is held without this note, too: a full disk stops no run,
-        least of all a purge."""
+        private(os.path.dirname(self.path))
+        self._file = open_own(self.path, os.O_RDWR | os.O_CREAT)
+        if not (self._lock() or self._lock(after=LOOK_SECONDS)):
+            holder = os.read(self._file, 300).decode("utf-8", "replace").strip()
+            self.release()
+            raise LockHeld(holder or STARTING)
+        if not self.check():                    # the file was removed between open and flock
+            self.release()
+            raise LockHeld(STARTING)
         try:
             os.ftruncate(self._file, 0)
             os.write(self._file, about.encode() + b"\n")
         except OSError:
-            pass
+            pass            # it is held without this note, too: a full disk stops no purge
 
     def is_free(self) -> bool:
         """Whether nobody holds it at this moment. Nothing is written."""
         try:
             # NFS gives an exclusive lock to nobody who only reads
-            self._file = self._open(os.O_RDWR)
+            self._file = open_own(self.path, os.O_RDWR)
         except FileNotFoundError:
             return True
         free = self._lock()
-        self._close()
+        self.release()
         return free
 
     def check(self) -> bool:
@@ -96,19 +77,8 @@ class FileLock:
     def release(self) -> None:
         """Give it back; the end of the process does the same."""
         if self._file >= 0:
-            try:                                # noqa: SIM105  contextlib is not loaded otherwise
-                os.ftruncate(self._file, 0)
-            except OSError:
-                pass                            # its text is read only while it is held
-            self._close()
-
-    def _open(self, flags: int) -> int:
-        try:
-            return open_own(self.path, flags)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise NoAccess(_unusable(self.path, error)) from None
+            os.close(self._file)
+            self._file = -1
 
     def _lock(self, after: float = 0) -> bool:
         if after:
@@ -118,25 +88,10 @@ class FileLock:
         except BlockingIOError:
             return False
         except OSError as error:
-            self._close()
-            if error.errno not in NO_LOCKS:
-                raise
-            raise NoLocks(f"the file system of {self.path} has no locks: move [core] state_dir to "
-                          "another, or set [core] lock = database") from None
+            self.release()
+            raise NoLocks(f"{self.path} cannot be locked ({error.strerror}): move [core] state_dir "
+                          "to another file system, or set [core] lock = database") from None
         return True
-
-    def _close(self) -> None:
-        os.close(self._file)
-        self._file = -1
-
-
-def _unusable(path: str, error: OSError) -> str:
-    """Why a lock file cannot be used, with the real cause: only what belongs to another user is
-    blamed on one."""
-    from jobs_lib.folders import owner_words
-    if isinstance(error, PermissionError):
-        return f"the lock file {path} cannot be used: {owner_words(path)}"
-    return f"the lock file {path} cannot be used: {error.strerror or error}"
 
 
 class DatabaseLock:
@@ -146,19 +101,23 @@ class DatabaseLock:
     went away. `name` is known once it is connected.
     """
 
-    def __init__(self, connect, prefix: str, name: str, seconds: float) -> None:
-        self.name, self._scoped = DATABASE, f"{prefix}/{name}"
+    def __init__(self, connect, core, job: str, seconds: float) -> None:
+        self.name, self._core, self._job = DATABASE, core, job
         self._connect, self._seconds, self._db = connect, int(seconds), None
 
     def acquire(self, about: str) -> None:
         """Take the lock; LockHeld when another connection has it: its run's row says who it is."""
-        db = self._connected()
+        db = self._connect()
         try:
+            if not db.dialect.named_locks:
+                raise ConfigError("[core] lock: this database has no locks of that kind: expected "
+                                  "lock = file, or a mysql:// database")
+            self.name = database_name(db, self._core, self._job)
             db.execute("SET SESSION wait_timeout = :seconds", seconds=self._seconds)
             got = db.row("SELECT GET_LOCK(:name, 0) AS lock_, @@SESSION.wait_timeout AS patience",
                          name=self.name)
             if got["lock_"] != 1:
-                raise LockHeld(self._holder(db))
+                raise LockHeld(database_holder(db, self.name) or STARTING)
             if got["patience"] != self._seconds:
                 # lost between the two, and connected again without it
                 raise DatabaseError("the connection of the database lock was lost as it was taken")
@@ -166,12 +125,6 @@ class DatabaseLock:
             db.close()
             raise
         self._db = db
-
-    def _holder(self, db) -> str:
-        """`connection 17 of user jobs`. Whose it is, an account without PROCESS sees of its own
-        connections alone."""
-        holder = database_holder(db, self.name)
-        return f"{CONNECTION}{holder.number} of {holder.user}" if holder else STARTING
 
     def check(self) -> bool:
         """Whether the lock is still ours: one round trip, which also keeps its connection alive."""
@@ -187,52 +140,32 @@ class DatabaseLock:
             self._db.close()
             self._db = None
 
-    def _connected(self):
-        db = self._connect()
-        if not db.dialect.named_locks:
-            db.close()
-            raise ConfigError("[core] lock: this database has no locks of that kind: expected lock "
-                              "= file, or a mysql:// database")
-        self.name = database_name(db, self._scoped)
-        return db
 
-
-def database_name(db, scoped: str) -> str:
-    """The name of a lock in the database. `scoped`: PREFIX/NAME.
+def database_name(db, core, job: str) -> str:
+    """The name of a job's lock in the database.
 
     Lock names are shared by a whole MySQL server and at most 64 characters long. Anybody who may
     sign in there could take one that can be guessed, so what only the users of this database can
     read is in it.
     """
     from hashlib import sha256
-
-    scope = f"{db.value('SELECT DATABASE()')}/{scoped}/{_database_id(db)}"
+    try:
+        own = db.value("SELECT value FROM {meta} WHERE name = 'database_id'") or ""
+    except Missing:                             # the run will say so
+        own = ""
+    scope = f"{db.value('SELECT DATABASE()')}/{core.prefix}/{job}/{own}"
     return DATABASE + sha256(scope.encode()).hexdigest()[:40]
 
 
-def database_holders(db, core, names):
-    """(name, Holder) of each of these jobs whose lock in the database a connection has."""
-    for name in names if db.dialect.named_locks else ():
-        if holder := database_holder(db, database_name(db, f"{core.prefix}/{name}")):
-            yield name, holder
-
-
-def database_holder(db, name: str) -> Holder | None:
-    """The connection that has this lock, if one has it."""
+def database_holder(db, name: str) -> str:
+    """`connection 17 of user jobs`; "" where nobody has this lock. An account without PROCESS sees
+    the user of its own connections alone."""
     number = db.value("SELECT IS_USED_LOCK(:name)", name=name)
     if number is None:
-        return None
+        return ""
     user = db.value("SELECT user FROM information_schema.processlist WHERE id = :number",
                     number=number)
-    return Holder(number, f"user {user}" if user else "another user")
-
-
-def _database_id(db) -> str:
-    from jobs_lib.errors import Missing
-    try:
-        return db.value("SELECT value FROM {meta} WHERE name = 'database_id'") or ""
-    except Missing:                             # the run will say so
-        return ""
+    return f"{CONNECTION}{number} of {f'user {user}' if user else 'another user'}"
 
 
 def lock_for(name: str, core, connect, seconds: float = 0) -> FileLock | DatabaseLock:
@@ -240,4 +173,4 @@ def lock_for(name: str, core, connect, seconds: float = 0) -> FileLock | Databas
     database."""
     if core.lock == "file":
         return FileLock(core.state_dir, name)
-    return DatabaseLock(connect, core.prefix, name, seconds)
+    return DatabaseLock(connect, core, name, seconds)

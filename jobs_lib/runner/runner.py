@@ -113,9 +113,10 @@ class Run:
                 self._call(known, complete)
         except errors.LockHeld as held:
             self._skip(str(held))
-        except errors.JobsError as error:
-            self.log.error("run not started", error=str(error))
-            raise
+        except (errors.JobsError, OSError) as error:
+            cause = folders.no_access(error)
+            self.log.error("run not started", error=str(cause))
+            raise cause from None
 
     def _open_database(self, readonly: bool = False) -> bool:
         """Whether the app's tables have all that jobs need, as far as is known."""

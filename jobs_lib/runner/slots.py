@@ -9,6 +9,7 @@ prepare_slot  does the job's latest slot count? It writes `job_state` for a job 
               just enabled or disabled
 state_of      is this one slot due, for a run that is about to begin?
 reconcile     the rule behind both: a slot against the runs that it had
+Shares        what each due job may use of a tick's time
 """
 from __future__ import annotations
 
@@ -38,6 +39,12 @@ SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # `due_after` while `enabled = no`: to be switched on again fires nothing old
 OFF = "9999-12-31 00:00:00"
+# Seconds that a job needs to get anywhere: mail begins no message with less than 60 to the hard
+# limit, which is the grace behind the budget.
+WITH_GRACE, LEAST_SECONDS = 80.0, 30.0
+UNKNOWN = 0.25                  # of the budget, to begin a job that nothing is known of
+ROOMY = 4                       # times what a job needs: two urgent ones leave enough for others
+LAST_SECONDS = 20.0             # for the job that looks at all others, whatever is left
 
 
 def due_slots(config, ports, jobs, budget: float = 0.0) -> tuple[list[Due], list[str]]:
@@ -160,9 +167,8 @@ def is_early(when, slot, due_after: str | None, now, zone) -> bool:
 
 def _ordered(config, db, now, found: list[Due], states: dict, budget: float) -> list[Due]:
     """The due jobs in the order to start them (`_rank`), each with `late` and `cut`."""
-    from . import shares
-
-    is_roomy = shares.is_roomy(budget, config.section("core").grace.total_seconds())
+    # then urgent jobs can go first in each tick without keeping the others away
+    is_roomy = budget >= ROOMY * _least(config.section("core").grace)
     ranked = []
     for due in found:
         last = db.row("SELECT status, stop_reason, started_at FROM {job_runs} WHERE job = :job "
@@ -207,3 +213,50 @@ def first_missed(when, slot, last: dict | None, due_after: str | None, zone):
 
 def _zone(config):
     return schedule.zone(config.section("core").timezone)
+
+
+def _least(grace: timedelta) -> float:
+    return max(LEAST_SECONDS, WITH_GRACE - grace.total_seconds())
+
+
+class Shares:
+    """How one tick divides its seconds among the due jobs.
+
+    While others are due, a job leaves them what they usually take, and half of the time that is
+    left at most. So one that always has more work than time, such as webhooks to deliver by the
+    hundred thousand, keeps none away for long: what the time does not suffice for goes first once
+    it is a day late.
+    """
+
+    def __init__(self, db, budget: float, grace: timedelta, found: list[Due]) -> None:
+        self._db, self._full = db, min(_least(grace), budget)
+        self._unknown = budget * UNKNOWN
+        self._waiting = [due for due in found if due.job.priority != LAST]
+        self._needed: dict = {}
+
+    def begin(self, due: Due, left: float, is_first: bool) -> float | None:
+        """The job gets its turn: seconds that it may use of what is left; None where these are too
+        few to begin it."""
+        if due.job.priority == LAST:
+            return max(left, LAST_SECONDS)
+        needed = self._needs(due)
+        if left < needed and not is_first:
+            return None
+        self._waiting.remove(due)
+        others = sum(self._full if each.job.priority == PRIORITIES[0] else self._needs(each)
+                     for each in self._waiting)
+        share = max(left - min(left / 2, others), needed) if self._waiting else left
+        return max(share, 1.0)
+
+    def _needs(self, due: Due) -> float:
+        """Seconds: what it usually takes; one that had more work than time has more now."""
+        if due.cut:
+            return self._full
+        name = due.job.name
+        if name not in self._needed:
+            # an idle tick needs none of it
+            from . import history
+
+            usual = history.usual_seconds(self._db, name)
+            self._needed[name] = self._unknown if usual is None else usual
+        return min(self._full, self._needed[name])

@@ -24,7 +24,7 @@ from jobs_lib.config.loader import CONFIG_VARIABLE, load, variable_name
 from jobs_lib.database.schema import NAMES
 from jobs_lib.database.schema.tables import table
 from jobs_lib.errors import JobsError
-from jobs_lib.launch import by_hand
+from jobs_lib.launch import launch
 from tests.house.source import ROOT, modules, remarks, tree
 from tests.support.product import forward
 
@@ -112,7 +112,7 @@ def parser_of(name: str):
     if name in command_modules.names():
         command_modules.load(name).arguments(parser)
     else:
-        by_hand.arguments(parser)
+        launch.arguments(parser)
     return parser
 
 

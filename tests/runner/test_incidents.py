@@ -156,20 +156,20 @@ def test_a_database_held_by_another_for_long_is_an_incident(request, outside, mo
         if how == "written":
             shown = hours.status()["incidents"]
             assert [(each["key"], each["seconds"]) for each in shown] == [
-                ("installation:unwritable", 90 * 60)]
+                ("installation:database", 90 * 60)]
     finally:
         release()
     # another one for some minutes is no incident
     assert answers[:3] == [(0, [], ["ping"])] * 3
     code, said, heard = answers[3]
-    assert (code, len(said), heard) == (1, 1, ["new installation:unwritable", "fail"])
+    assert (code, len(said), heard) == (1, 1, ["new installation:database", "fail"])
     assert answers[4:] == [(1, [], ["fail"])] * (len(answers) - 4)
     code, said, heard = hours.tick()
     # and nobody says that cron had stopped
-    assert (code, heard) == (0, ["once installation:unwritable", "ping"])
+    assert (code, heard) == (0, ["once installation:database", "ping"])
     assert len(said) == 1
-    assert said[0].startswith("jobs.py run-due: The database can be written to again: no job could "
-                              "write to the database from 14:35 to ")
+    assert said[0].startswith("jobs.py run-due: The database can be used again: no job could use "
+                              "the database from 14:35 to ")
     assert hours.tick() == (0, [], ["ping"])
 
 
@@ -239,7 +239,7 @@ def test_a_lock_file_of_another_user_stops_that_job_alone_and_is_said_once(site)
     strange(lock)
     first, second = (tick(site, minute, **UNPRIVILEGED) for minute in (36, 41))
     assert (first.code, first.err.count("\n"), first.out) == (1, 1, "")
-    assert first.err.startswith(f"tick_low: the lock file {lock} cannot be used: ")
+    assert first.err.startswith(f"jobs.py run-due: tick_low: {lock} cannot be used: ")
     assert (second.code, second.err, second.out) == (1, "", "")
     assert site.outcomes("tick_critical") == site.outcomes("tick_last") == ["ok"] * 3
     status = tick(site, 42, "status", "--json", **UNPRIVILEGED)

@@ -145,7 +145,7 @@ def test_a_file_system_without_locks_is_one_clear_line(site, ticks, monkeypatch,
     monkeypatch.setattr(fcntl, "flock", none)
     site.configure(lock=kind)
     if code is None:
-        with pytest.raises(JobsError, match=r"has no locks: .*\[core\] lock = database"):
+        with pytest.raises(JobsError, match=r"cannot be locked .*\[core\] lock = database"):
             ticks.at("2026-11-24 14:31")
     else:
         assert ticks.at("2026-11-24 14:31") == []

@@ -2,10 +2,8 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
@@ -113,20 +111,6 @@ def test_a_waiting_job_hears_the_signal(site):                               # R
     assert (done.code, done.seconds < SOON) == (143, True)
 
 
-@pytest.mark.parametrize("how", ["sleep", "sqlite"])
-def test_a_second_ctrl_c_does_not_wait_for_the_item(site, how):
-    worker = site.start("hang", "--set", f"how={how}")
-    site.working("hang")
-    worker.send_signal(signal.SIGINT)
-    until(lambda: not is_pending(worker, signal.SIGINT))        # or the two are one
-    time.sleep(0.2)
-    worker.send_signal(signal.SIGINT)
-    assert ended(worker, 0).code == 143
-    row, = site.runs("hang")
-    assert (row["status"], row["stop_reason"]) == ("interrupted", "SIGINT twice")
-    assert site.dug() == 0
-
-
 def test_a_signal_that_was_ignored_stays_ignored(site):
     """nohup, and a background job of a shell script."""
     worker = site.start("dig", "--set", "items=5", "--set", "pause=200", "--json",
@@ -135,13 +119,6 @@ def test_a_signal_that_was_ignored_stays_ignored(site):
     worker.send_signal(signal.SIGHUP)
     assert ended(worker, 0).code == 0
     assert site.dug() == 5
-
-
-def is_pending(process, number: int) -> bool:
-    """Whether a signal has yet to reach it (proc_pid_status(5))."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    masks = re.findall(r"^S(?:ig|hd)Pnd:\s*(\w+)$", status, re.MULTILINE)
-    return any(int(mask, 16) >> number - 1 & 1 for mask in masks)
 
 
 @pytest.mark.parametrize("point", ["jobs_lib.runner.locks:FileLock.acquire",
