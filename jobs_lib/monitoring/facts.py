@@ -10,25 +10,28 @@ nothing is written, and nothing is judged.
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 from jobs_lib import catalogue, schedule
+from jobs_lib.database import stored
 from jobs_lib.database.dialects import file_of
 from jobs_lib.database.schema import version
 from jobs_lib.engines import guard, relay, spool
+from jobs_lib.engines.due import COUNTED
 from jobs_lib.errors import ConfigError
+from jobs_lib.features.items import QUEUES
 from jobs_lib.records import namedtuple
 from jobs_lib.runner import access, doubt, incident_files
 
 from .incidents import short_error
 from .job_facts import MISCONFIGURED, Looks, about
-from .queues import queues
 
 Facts = namedtuple("Facts", "now zone alerts jobs queues relay refusing disks last_run_at stopped "
                    "gap problems recorded unusable doubt held")
 Facts.__doc__ = """Everything, at `now`. Times are aware UTC, or None.
 
 zone         `[core] timezone`, for texts       alerts  the section
-jobs         {name: dict} (job_facts.py)        queues  [dict] (queues.py)
+jobs         {name: dict} (job_facts.py)        queues  [dict], as _queues says
 relay        row of `relay_state` while it is paused, or None
 refusing     [relay.Refusing]: who refuses every message
 disks        [{holds, path, free, total}]: where we write, one for each file system, in bytes
@@ -49,6 +52,12 @@ TABLES = "your app's tables"
 FOLDERS = {("core", "state_dir"): "state", ("core", "log_dir"): "logs",
            ("spool", "dir"): "raw messages", ("export", "dir"): "exports",
            ("archive", "store"): "archive", ("core", "database"): "database"}
+
+# counts of a run, besides what its queue calls done; `invalid`: what could not be read, and so
+# failed
+FAILED, TRIED = ("failed", "invalid"), ("retried", "uncertain", "postponed", "put_off")
+STALLED_INTERVALS = 2
+DAY = timedelta(days=1)
 
 
 def collect(config, db, now) -> Facts:
@@ -74,7 +83,7 @@ def collect(config, db, now) -> Facts:
         problems.append(Problem(TABLES, lack, on, "migrate --dry-run"))
     able, cron = [job for job in usable if job.name not in missing], looks.cron
     return Facts(
-        now, zone, looks.alerts, jobs, queues(db, config, able, now, jobs, cron.first),
+        now, zone, looks.alerts, jobs, _queues(db, config, able, now, jobs, cron.first),
         relay.pause_now(db, now) if _is_right(config, "mail") else None,
         relay.of_everybody(db, now), _disks(config), cron.last_run, cron.stopped, cron.gap,
         problems, _recorded(config), access.unusable(config), _doubt(db, now, cron.is_changed),
@@ -138,6 +147,72 @@ def _doubt(db, now, is_clock_changed: bool) -> tuple | None:
     return found and (doubt.sentence(found, now),
                       now if is_clock_changed else min(found.since, now), found.what)
 
+
+# Queues
+
+def _queues(db, config, able, now, jobs: dict, day: int) -> list[dict]:
+    """The queues of the jobs that are `able` to run. `jobs`: as job_facts.py has them; `day`: the
+    first id of the runs of the last day. Numbers of the last day are those of its runs.
+
+    depth               rows that are not finished; as many are counted as of due ones
+    due                 those whose time has come; COUNTED or more are not counted to the end
+    oldest_due_at       since when the longest waiting is due; `oldest_due_seconds`: how long
+    uncertain_last_day  lost in flight
+    done_last_day       succeeded; `failed_last_day`: given up; `tried_last_day`: all attempts
+    stalled_since       oldest_due_at, if two intervals have passed since and nothing succeeded
+    holds               sentences: why those that are due wait all the same
+    """
+    names = {job.name for job in able}
+    most = max(COUNTED, (config.section("alerts").queue_depth or 0) + 1)
+    found = []
+    for name, kind in QUEUES.items():
+        job = kind.queue.job
+        # nobody waits for the next check of a domain while checks are disabled
+        if kind.done and job in names and (jobs[job]["enabled"] or name != "domains"):
+            items = kind(db, config, now)
+            depth, due, oldest = items.backlog(most)
+            since, results = stored.time(oldest), _last_day(items, day)
+            last_done = results.pop("last_done")
+            waits = int((now - since).total_seconds()) if since else 0
+            is_stalled = ((last_done is None or last_done < since)
+                          and waits > STALLED_INTERVALS * jobs[job]["interval_seconds"]
+                          if since else False)
+            found.append({"name": name, "job": job, "what": items.what, "depth": depth, "due": due,
+                          "oldest_due_at": since, "oldest_due_seconds": max(0, waits), **results,
+                          "stalled_since": since if is_stalled else None,
+                          "holds": items.holds() if due else []})
+    return found
+
+
+def _last_day(items, day: int) -> dict:
+    """What the runs of the last day have done, and `last_done`: the start of the last one that
+    succeeded with an item."""
+    totals, latest, now = dict.fromkeys(("done", "failed", "uncertain", "tried"), 0), 0, items.now
+    # grouped, since most runs have found nothing to do
+    for row in items.db.query(
+            "SELECT counts, COUNT(*) AS number, MAX(id) AS latest FROM {job_runs} WHERE job = :job "
+            "AND id >= :day AND started_at >= :since AND started_at <= :now GROUP BY counts",
+            job=items.queue.job, day=day, since=now - DAY, now=now):
+        counts = results(stored.counts(row["counts"]), items)
+        for name, number in counts.items():
+            totals[name] += number * row["number"]
+        if counts["done"]:
+            latest = max(latest, row["latest"])
+    last = latest and items.db.value("SELECT started_at FROM {job_runs} WHERE id = :id", id=latest)
+    return {"last_done": stored.time(last) if last else None,
+            **{f"{name}_last_day": number for name, number in totals.items()}}
+
+
+def results(counts: dict, kind) -> dict[str, int]:
+    """What the counts of a run say of the items of its queue. `kind`: of features/items/."""
+    done, failed, again, uncertain = (
+        sum(stored.count(counts, name) for name in names)
+        for names in ((kind.done,), FAILED, TRIED, ("uncertain",)))
+    return {"done": done, "failed": failed, "uncertain": uncertain,
+            "tried": done + failed + again}
+
+
+# The host
 
 def _disks(config) -> list[dict]:
     """A folder that is not there yet has no disk."""

@@ -13,7 +13,7 @@ from jobs_lib.errors import ConfigError
 from jobs_lib.features.items import QUEUES
 from jobs_lib.folders import VERSION, program
 
-from . import facts, queues, rules
+from . import facts, rules
 from .incidents import short_error
 
 DAYS, DAY, SECOND = 30, timedelta(days=1), timedelta(seconds=1)
@@ -104,7 +104,7 @@ def with_past(document: dict, db, now) -> dict:
             if job in jobs and end:
                 _add(jobs[job].setdefault(name, {}), row, end)
             if job in kinds:
-                found = queues.results(stored.counts(row["counts"]), kinds[job])
+                found = facts.results(stored.counts(row["counts"]), kinds[job])
                 day = queued[kinds[job].queue.name].setdefault(name, {"done": 0, "failed": 0})
                 for part in day:
                     day[part] += found[part] * int(row["runs"])
