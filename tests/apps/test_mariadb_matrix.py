@@ -34,14 +34,6 @@ OURS = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4
 DAYS = 2
 
 
-def charset(words: str):
-    """Tables and columns in another character set."""
-    def change(_name: str, sql: str) -> str:
-        sql = sql.replace(OURS, f"ENGINE=InnoDB {words}")
-        return sql.replace(" CHARACTER SET ascii COLLATE ascii_bin", "")
-    return change
-
-
 def types(**replaced: str):
     """Other types: `DATETIME="TIMESTAMP"`; a word each."""
     def change(_name: str, sql: str) -> str:
@@ -64,20 +56,9 @@ def timestamps(_name: str, sql: str) -> str:
 
 
 def odd_types(name: str, sql: str) -> str:
-    """Several of these at once."""
-    for change in (timestamps, charset("DEFAULT CHARSET=latin1"), UNSIGNED):
-        sql = change(name, sql)
-    return sql
-
-
-def partitioned(name: str, sql: str) -> str:
-    """message_logs by its time, which is then a part of its key."""
-    if name != "message_logs" or "CREATE TABLE" not in sql:
-        return sql
-    sql = sql.replace(" AUTO_INCREMENT PRIMARY KEY", " AUTO_INCREMENT")
-    sql = re.sub(r"\n\)", ",\n  PRIMARY KEY (`id`, `created_at`)\n)", sql, count=1)
-    return (f"{sql} PARTITION BY RANGE COLUMNS (created_at) (PARTITION old VALUES LESS THAN "
-            "('2026-10-01'), PARTITION young VALUES LESS THAN (MAXVALUE))")
+    """Several of these at once, and another character set."""
+    sql = timestamps(name, sql).replace(OURS, "ENGINE=InnoDB DEFAULT CHARSET=latin1")
+    return UNSIGNED(name, sql.replace(" CHARACTER SET ascii COLLATE ascii_bin", ""))
 
 
 def triggers() -> list[str]:
@@ -117,7 +98,6 @@ VARIANTS = (
     Variant("few_rights", rights="SELECT, INSERT, UPDATE, DELETE"),
     Variant("timestamp", "time_zone = '+09:30'", timestamps),
     Variant("fractions", change=types(DATETIME=r"DATETIME(6)")),
-    Variant("partitioned", change=partitioned),
     Variant("all_at_once", "sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES,NO_AUTO_VALUE_ON_ZERO'",
             odd_types, tables=RESERVED),
     Variant("triggers", after=triggers()),

@@ -190,19 +190,15 @@ def test_a_look_changes_no_row(tmp_path, blank_url):                            
     bench.db.close()
 
 
-@pytest.mark.parametrize("is_behind_a_view", (False, True))
-def test_nothing_is_tried_in_a_table_that_rolls_nothing_back(url, is_behind_a_view):   # R75
-    stored = "Logins" if is_behind_a_view else "app_sessions"
-    run_sql(url, "ALTER TABLE app_sessions ENGINE=MyISAM;\n")
-    if is_behind_a_view:
-        run_sql(url, f"RENAME TABLE app_sessions TO {stored};\n"
-                f"CREATE VIEW app_sessions AS SELECT * FROM {stored};\n")
+def test_nothing_is_tried_in_a_table_that_rolls_nothing_back(url):                     # R75
+    run_sql(url, "ALTER TABLE app_sessions ENGINE=MyISAM;\n"
+            "RENAME TABLE app_sessions TO Logins;\n"
+            "CREATE VIEW app_sessions AS SELECT * FROM Logins;\n")
     db = connect(url, tables=adopted.TABLES)
     db.insert("sessions", user_id=1, token_hash="x", expires_at="2026-01-01 00:00:00")
     migrate(db, NOW)
     found, = fit.look(db)
-    assert found.what == (f"the table {stored}{' behind app_sessions' * is_behind_a_view} is "
-                          "myisam, which has no transactions")
+    assert found.what == "the table Logins behind app_sessions is myisam, which has no transactions"
     assert db.value("SELECT COUNT(*) FROM {sessions}") == 1
     db.execute(found.statements[0])
     assert fit.look(db) == []

@@ -9,15 +9,13 @@ from datetime import timedelta
 import pytest
 
 import jobs_lib
-from tests import test_hostile_rows as hostile_rows
 from tests.support import keyed
 from tests.support.bench import Bench
 from tests.support.databases import bulk
 from tests.support.product import NAMES, UsageError, table
 from tests.support.totals import added_up
-from tests.test_hostile_rows import JOBS, MALLORY, all_run, configured, due, healthy
+from tests.test_hostile_rows import JOBS, configured, healthy
 
-expected = hostile_rows.expected            # a fixture
 # Not compared: what is random or derived from a key, how long something takes or is.
 COMPARED = ("id", "ref", "word", "int", "big", "flag", "date", "time", "address")
 APART = {"claim_run", "run_id", "file_bytes", "duration_ms", "row_count", "first_id", "last_id"}
@@ -92,33 +90,6 @@ def test_every_job_does_with_text_what_it_does_with_numbers(bench, text_bench): 
         for each in benches:
             each.now += timedelta(days=1)
             each.clock.seconds += 86_400
-
-
-HERS = (MALLORY, MALLORY * 10 + 1)
-
-
-def _odd(number: int) -> str:
-    """A UUID, but for Mallory and some rows of hers, where it is long and has an accent."""
-    return (f"j\u00f6rg.{number}.{'x' * 180}@home.example" if number in HERS
-            else keyed.UUIDS.make(number))
-
-
-ODD = keyed.Keys("odd", f"VARCHAR(255) {keyed.CI}", "VARCHAR(255)", _odd)
-# MariaDB takes the two for one, and we do not
-WITHOUT_ACCENT = ODD._replace(name="odd_without_accent",
-                              refer=lambda key: key.replace("\u00f6", "o"))
-
-
-@with_keys(*((engine, keys) for engine in ("sqlite", "mariadb") for keys in (ODD, WITHOUT_ACCENT)))
-def test_an_account_whose_keys_our_columns_do_not_take_stops_nobody(text_bench,      # R23 R75
-                                                                    expected):
-    configured(text_bench)
-    for name, rows in due(text_bench, MALLORY).items():
-        text_bench.table(name, [{**row, "id": HERS[1]} for row in rows] if name == "domains"
-                         else rows)
-    healthy(text_bench)
-    wrong = all_run(text_bench, expected)
-    assert not wrong, "\n".join(wrong)
 
 
 # One item at a time

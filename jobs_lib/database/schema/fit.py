@@ -49,10 +49,6 @@ TRANSACTIONAL = ("innodb", "rocksdb", "xtradb")
 LOOKED_AT = 2000            # rows of a table whose words are looked at
 
 
-class Incomplete(JobsError):
-    """The app's tables are not as this job needs them; nothing was done."""
-
-
 def look(db) -> list[Finding]:
     """All that is wrong. Only a connection that may write tries whether rows can be written."""
     there = db.catalogue(app_tables.TABLES)
@@ -220,8 +216,8 @@ def concerned(job, found: list[Finding]) -> list[Finding]:
 
 
 def need(db, job, store: bool = True) -> None:
-    """Raise Incomplete when something is wrong that the job needs. `store`: it is no dry run, so
-    what is found out may be written down."""
+    """JobsError when something is wrong that the job needs. `store`: it is no dry run, so what is
+    found out may be written down."""
     found = known(db)
     if found is not None and not concerned(job, found):
         return
@@ -230,7 +226,7 @@ def need(db, job, store: bool = True) -> None:
     if not store and not wrong:
         wrong = [each for each in concerned(job, found or []) if each.act in TRIED]
     if wrong:
-        raise Incomplete(f"nothing was done: {in_words(wrong)}")
+        raise JobsError(f"nothing was done: {in_words(wrong)}")
 
 
 def in_words(found: list[Finding]) -> str:

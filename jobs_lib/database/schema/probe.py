@@ -154,13 +154,12 @@ class _Probe:
 def values(column) -> tuple:
     """All that jobs write into a column, or some of it, the largest and the longest among them;
     NULL where it may be written."""
-    longest = LONGEST.get(column.name)
-    if longest:
-        found: tuple = ("x" * longest,)
-        if column.type == "json":
-            found = ('{"": "' + "x" * longest + '"}',)
-    else:
-        found = tuple(words_of(column)) or SAMPLES.get(column.name) or SAMPLES.get(column.type, ())
+    found: tuple = tuple(words_of(column))
+    if column.name in LONGEST:
+        # as JSON, too
+        found = ('"' + "x" * (LONGEST[column.name] - 2) + '"',)
+    elif not found:
+        found = SAMPLES.get(column.name) or SAMPLES.get(column.type, ())
     return (*found, None) if column.null else found
 
 

@@ -44,17 +44,6 @@ def test_numbers_change_nothing(engine_url):                                 # R
     db.close()
 
 
-def test_keys_that_the_database_keeps_apart_are_two_for_us(blank_url):     # R75
-    kind = keyed.Keys("address", f"VARCHAR(64) {keyed.CI}", "TEXT COLLATE NOCASE", str)
-    db = connect(keyed.make(blank_url, kind))
-    db.text_keys = keys.known(db)
-    for key in ("strasse", "stra\u00dfe"):
-        db.insert("users", id=key)
-    assert db.key("users", "Strasse") == db.key("users", "strasse")
-    assert db.key("users", "strasse") != db.key("users", "stra\u00dfe")
-    db.close()
-
-
 @pytest.mark.parametrize("like, length", [("01JD2P4Z6Y8X0W2V4T6R8Q0N1M", 26), ("A" * 32, 32),
                                           (None, 36), ("3f2504e0-4f89-41d3-9a0c-0305e82c3301", 36)])
 def test_a_new_key_has_the_form_of_the_apps(like, length):                   # R75
