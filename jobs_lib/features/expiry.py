@@ -97,7 +97,7 @@ def _due_aliases(ctx) -> tuple[str, dict]:
 def _alias_values(ctx, user: dict, rows: list[dict]) -> dict:
     ends = [clock.parse(row["expires_at"]) for row in rows]
     return {
-        "count": len(rows), "many": len(rows) > 1, "first_address": rows[0]["address"],
+        "first_address": rows[0]["address"],
         "first": render.minute(ends[0]), "first_day": render.day(ends[0]),
         "aliases": [{"address": row["address"], "ends": render.minute(end)}
                     for row, end in zip(rows, ends)]}
@@ -196,7 +196,7 @@ def _their_values(ctx, user: dict, rows: list[dict]) -> dict:
     if str(first).lower() == str(user["email"]).lower():
         first = "your address"          # filters score a subject that names its own reader
     return {
-        "count": len(rows), "many": len(rows) > 1, "first_email": first,
+        "first_email": first,
         "destinations": [{"email": row["email"],
                           "added": render.day(clock.parse(row["created_at"]))} for row in rows]}
 
@@ -253,7 +253,7 @@ def _held_values(keep: timedelta, ctx, user: dict, rows: list[dict]) -> dict:
         "SELECT id, address FROM {aliases} WHERE id IN (:ids)",
         ids={row["alias_id"] for row in rows} - {None})}
     return {
-        "count": len(rows), "many": len(rows) > 1, "kept": render.span(keep),
+        "kept": render.span(keep),
         "first_day": render.day(min(gone)), "first": render.minute(min(gone)),
         "messages": [{"sender": render.unlinked(row["sender"]) or "(no sender)",
                       "subject": render.unlinked(one_line(row["subject"], SUBJECT_SHOWN))

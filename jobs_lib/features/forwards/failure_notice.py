@@ -110,7 +110,7 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
     listed = [_message(ctx, row, aliases.get(key(row["alias_id"]), "an alias of yours"))
               for row in rows[:LISTED]]
     messages, more = [message for message, _ in listed], len(rows) - len(listed)
-    return {"many": len(rows) > 1, "number": f"{len(rows):,}", "messages": messages,
+    return {"number": f"{len(rows):,}", "messages": messages,
             "advice": list(dict.fromkeys(what_to_do for _, what_to_do in listed)),
             "more": f"{more:,}" if more else "", "kept": any(each["kept"] for each in messages)}
 

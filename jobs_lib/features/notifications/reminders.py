@@ -33,7 +33,7 @@ due        function of the Context -> (SQL, values): the rows that are due and n
 marks      the columns that take the time of the notice, or, as `warning_id`, its id
 key        dedupe key, with columns of a row and `{day}` to be filled in: of the first row it names
            the notice, and a row whose own key was used is listed no more
-values     function of (ctx, user, rows) -> what the templates show, besides `name`
+values     function of (ctx, user, rows) -> what the templates show, besides `name` and `count`
 lists      of a warning, SQL: a row that it still concerns is listed by a row of `notifications`
 failing    the column with an address that failed: another is notified, if there is one
 skip       function of (ctx, rows) -> whether nobody has to hear of them; it marks them
@@ -149,8 +149,8 @@ def remind_owner(ctx, reminder: Reminder, user_id, rows: list[dict]) -> list[dic
     user["email"] = _address(ctx, reminder, user, rows)
     # the same in the notice and in the rows, so that they can be matched
     now = ctx.clock()
-    notice = notices.notify(ctx, user, reminder.kind, key(rows[0]),
-                            reminder.values(ctx, user, rows), now)
+    values = {"count": len(rows), "many": len(rows) > 1, **reminder.values(ctx, user, rows)}
+    notice = notices.notify(ctx, user, reminder.kind, key(rows[0]), values, now)
     marks = {name: notice if name.endswith("_id") else now for name in reminder.marks}
     changes = ", ".join(f"{column} = :{column}" for column in marks)
     for some in chunked(rows, PAGE) if marks and not ctx.dry_run else ():
