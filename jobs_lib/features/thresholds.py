@@ -18,9 +18,7 @@ from jobs_lib.features.notifications.reminders import alone as isolated
 from jobs_lib.records import namedtuple
 from jobs_lib.text import counted, size
 
-# users at once: few for SQLite's page cache, enough for many in each question
-PAGE = 2000
-LISTED = 900                        # of them in one question: more, MariaDB turns into a join
+PAGE = 900                          # users in one question: more, MariaDB turns into a join
 AT_ONCE = 50                        # users in one commit, with their notices
 SHOWN = 5
 ENDED = timedelta(hours=48)         # how long the last hours of a cycle may take to be counted
@@ -60,9 +58,8 @@ def check(ctx) -> None:
         if not ctx.dry_run:
             ctx.sleep(ctx.db.dialect.batches.pause)         # others write too
     if ctx.dry_run and sample:
-        events, users, notices = (counted(ctx.counts[f"{noun}s"], noun)
-                                  for noun in ("event", "user", "notice"))
-        ctx.show(f"record {events} of {users}, with {notices}", sample)
+        ctx.show(f"record {counted(ctx.counts['events'], 'event')}, with "
+                 f"{counted(ctx.counts['notices'], 'notice')}", sample)
 
 
 # Who has used how much
@@ -80,9 +77,8 @@ def _suspects(ctx):
                 for period in periods[anchor]:
                     groups.setdefault(period, []).append(user)
         for period, users in groups.items():
-            for some in chunked(users, LISTED):
-                for few in chunked(_crossings(ctx, period, some), AT_ONCE):
-                    yield period, few
+            for few in chunked(_crossings(ctx, period, users), AT_ONCE):
+                yield period, few
         looked += len(page)
         ctx.progress(looked, events=ctx.counts["events"])
 

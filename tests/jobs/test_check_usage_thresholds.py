@@ -197,7 +197,6 @@ def test_a_threshold_that_is_none_is_refused(bench):
 def test_all_pages_are_looked_at(bench, monkeypatch):
     """More than one of them, and the last one is full."""
     monkeypatch.setattr(thresholds, "PAGE", 7)
-    monkeypatch.setattr(thresholds, "LISTED", 2)
     number = 28
     ids = range(1, number + 1)
     bulk(bench.db, "users", ["id", "email", "email_limit", "billing_anchor", "created_at"],

@@ -54,9 +54,7 @@ def remind(ctx, reminder: Reminder) -> None:
     status = f"(SELECT status FROM {{users}} WHERE {{users}}.id = {{{reminder.table}}}.user_id)"
     for user_id in owners(ctx, reminder.table, reminder.age, f"{sql} AND {status} IN (:statuses)",
                           {**values, "statuses": _statuses(reminder)}):
-        if ctx.within_limit(1, ctx.counts["notices"] - before) == 0:
-            if not ctx.dry_run:
-                ctx.stop("limit")
+        if ctx.should_stop(ctx.counts["notices"] - before):
             break
         with alone(ctx, user_id):
             listed = ctx.db.batch(partial(_remind_of_due, ctx, reminder, user_id))
@@ -65,8 +63,6 @@ def remind(ctx, reminder: Reminder) -> None:
             ctx.sleep(ctx.db.dialect.batches.pause)             # others write too
     number = ctx.counts["notices"] - before
     if ctx.dry_run and number:
-        for row in sample:
-            row.pop("last_error", None)         # another server's words may hold anything
         ctx.show(f"queue {counted(number, 'notice')}: {reminder.kind}", sample)
 
 
@@ -98,10 +94,8 @@ def owners(ctx, table: str, age: str, sql: str, values: dict):
             if owner not in seen:
                 seen.add(owner)
                 yield row["user_id"]
-                if ctx.should_stop():
-                    return
-        if ctx.should_stop():
-            return
+            if ctx.should_stop():
+                return
 
 
 def _statuses(reminder: Reminder) -> list[str]:
