@@ -12,9 +12,9 @@ There is never more than one that is not purged, so no row can get into a second
 from __future__ import annotations
 
 import gzip
-import hashlib
 import json
 from functools import partial
+from hashlib import sha256
 from itertools import islice
 
 from jobs_lib import clock
@@ -153,17 +153,17 @@ class Archiver:
         if not ids:
             self._forget(id)
             return False
-        sha256 = digest(data)
+        digest = sha256(data).hexdigest()
         self.store.put(name, data)
-        found = read_back(self.store, name, sha256)
+        found = read_back(self.store, name, digest)
         if not self.db.execute(
                 "UPDATE {audit_archives} SET status = 'verified', row_count = :rows, "
                 "first_id = :first, last_id = :last, sha256 = :sha256 "
                 "WHERE id = :id AND status = 'writing' AND sha256 IS NULL", id=id,
-                rows=len(ids), first=min(ids), last=max(ids), sha256=sha256):
+                rows=len(ids), first=min(ids), last=max(ids), sha256=digest):
             raise ArchiveError(f"{location} was discarded by another run, which took this one for "
                                "dead")
-        ctx.log.event("archived", location=location, rows=len(ids), sha256=sha256)
+        ctx.log.event("archived", location=location, rows=len(ids), sha256=digest)
         ctx.count("archives")
         ctx.count("archived", len(ids))
         self._delete(id, found, cutoff)
@@ -223,15 +223,10 @@ def packed(rows) -> tuple[bytes, list]:
     return gzip.compress(b"".join(lines), mtime=0), ids
 
 
-def digest(data: bytes) -> str:
-    """What `audit_archives` has of a file."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def read_back(store, name: str, sha256: str) -> list:
+def read_back(store, name: str, digest: str) -> list:
     """The ids of the rows that the store holds. ArchiveError where it is not what was written."""
     data = store.read(name)
-    if digest(data) != sha256:
+    if sha256(data).hexdigest() != digest:
         raise ArchiveError(f"{store.location(name)} is not what was written: its SHA-256 is "
                            "another. None of its rows is deleted; if it was verified before, put "
                            "a good copy in its place, or delete its row in audit_archives")
