@@ -49,17 +49,13 @@ def way_to(package: str, word: str | None = "", home: str = HOME) -> str:
 
     word: of `./install.sh --with`; "" for what that installs anyway, None for what it does not know
     """
-    own = os.path.join(home, ".venv")
-    python = os.path.join(own, "bin", "python")
-    ours = os.path.join(own, "lib", "python{}.{}".format(*sys.version_info))
-    if os.path.exists(python) and not os.path.isdir(ours):
-        return f"`.venv/bin/python jobs.py` in {home} has it: use that Python"
-    if sys.prefix not in (sys.base_prefix, own):         # a panel's environment, a worker's
+    if sys.prefix not in (sys.base_prefix, os.path.join(home, ".venv")):
+        # a panel's environment, a worker's
         return f"run `{sys.executable} -m pip install {package}`"
     if word is not None and os.path.isfile(os.path.join(home, "install.sh")):
         return f"run `./install.sh{f' --with {word}' if word else ''}` in {home}"
-    make = "" if os.path.exists(python) else "python3 -m venv .venv && "
-    return f"run `{make}.venv/bin/python -m pip install {package}` in {home}"
+    return (f"run `python3 -m venv .venv && .venv/bin/python -m pip install {package}` in "
+            f"{home}")
 
 
 def program(config_path: str) -> str:

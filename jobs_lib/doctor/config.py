@@ -24,8 +24,12 @@ def values(installation):
     wrong = mistakes(config, jobs)
     yield from wrong
     yield from rarely_meant(config, jobs)
-    if not wrong:
-        yield ok(f"{config.path} can be read" if config.sources.found else "the defaults hold")
+    if not config.sources.found:
+        yield note(f"There is no {config.path}: the defaults hold, but for the environment",
+                   "Most of all [mail] and [core] database have no default that fits you.",
+                   "`./install.sh` makes one. Without a shell, copy config.ini.example to it.")
+    elif not wrong:
+        yield ok(f"{config.path} can be read")
 
 
 def unset(installation):
@@ -103,15 +107,15 @@ def rarely_meant(config: Config, jobs: list) -> list[Finding]:
     """One finding for each value; those of a section with a mistake are looked at once it is
     correct."""
     found: list[Finding] = []
-    for check in (_no_file, _unknown_variables, _mail, _unverified_database):
+    for check in (_unknown_variables, _mail, _unverified_database):
         with suppress(ConfigError, DatabaseError):
-            found += check(config, jobs)
+            found += check(config)
     for job in jobs:
         for check_job in (_required_records, _short_runs, _both_day_fields, _no_archive):
             with suppress(ConfigError):
-                if config.job(job).enabled:
-                    found += check_job(config, job, config.job(job))
-    return list(dict.fromkeys(found))
+                if (options := config.job(job)).enabled:
+                    found += check_job(config, job, options)
+    return found
 
 
 def _set(config: Config, option: str, value: str) -> str:
@@ -119,14 +123,7 @@ def _set(config: Config, option: str, value: str) -> str:
     return run("Set it, to yours:", f"{program(config.path)} config set {option} {value}")
 
 
-def _no_file(config: Config, _jobs):
-    if not config.sources.found:
-        yield note(f"There is no {config.path}: the defaults hold, but for the environment",
-                   "Most of all [mail] and [core] database have no default that fits you.",
-                   "`./install.sh` makes one. Without a shell, copy config.ini.example to it.")
-
-
-def _unknown_variables(config: Config, _jobs):
+def _unknown_variables(config: Config):
     """JOBS_ variables of no section. (One of a section that has no such option is a mistake.)"""
     known = [variable_name(section, name) for section, name, _ in settings.shared_options()]
     for variable in config.strays():
@@ -134,7 +131,7 @@ def _unknown_variables(config: Config, _jobs):
                       "Nothing reads it.", "Correct its name, or remove it.")
 
 
-def _mail(config: Config, _jobs):
+def _mail(config: Config):
     """What a relay will hardly take."""
     mail = config.section("mail")
     if mail.transport != "smtp":
@@ -157,7 +154,7 @@ def _mail(config: Config, _jobs):
                       _set(config, "mail.security", "starttls"))
 
 
-def _unverified_database(config: Config, _jobs):
+def _unverified_database(config: Config):
     """A server elsewhere that is not verified, or reads all in clear, since the URL says so."""
     target = dialects.target(config.section("core").database, config.folder)
     host, tls = getattr(target, "host", ""), getattr(target, "tls", "verify")
@@ -202,9 +199,8 @@ def _both_day_fields(_config, job, options):
     """Cron takes either of them where both are restricted."""
     schedule = options.schedule
     if schedule.either_day:
-        day, _, weekday = schedule.text.split()[2:]
-        yield warning(f"[{job.name}] schedule = {schedule.text}: day of month ({day}) and weekday "
-                      f"({weekday}) are both restricted, and as in cron either one is enough",
+        yield warning(f"[{job.name}] schedule = {schedule.text}: day of month and weekday are "
+                      "both restricted, and as in cron either one is enough",
                       "So it comes on more days than it seems.",
                       "Set one of the two to *. If you mean either, all is well.")
 
