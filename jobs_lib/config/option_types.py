@@ -90,8 +90,8 @@ identifier = checked(lambda value: value.isascii() and f"x{value}".isidentifier(
 @masked(hide_password)
 def database(value: str) -> str:
     """Its form alone, reported with all other mistakes; the dialect reads it."""
-    from jobs_lib.database.dialects import urls
-    urls.check(value)
+    from jobs_lib.database.dialects import parse
+    parse(value)
     return value
 
 

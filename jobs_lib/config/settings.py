@@ -54,7 +54,7 @@ SECTIONS = {
         "database": Option(
             kind.database, "sqlite:///var/jobs.db",
             "Or sqlite:////absolute.db, or mysql://user:password@host:3306/name (in both % is %25, "
-            "@ %40, : %3A, / %2F), ?unix_socket=/path, ?ssl_ca=/path/ca.pem, ?tls=off or ?tls=on "
+            "@ %40, : %3A, / %2F), ?unix_socket=/path, ?ssl_ca=/path/ca.pem, ?tls=off "
             "(docs/security.md)."),
         "prefix": Option(kind.identifier, "",
                          "Put before the name of every table, for a database shared with others."),

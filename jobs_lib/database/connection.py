@@ -5,10 +5,9 @@ import time
 
 from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost
 
-from . import dialects
-from .schema import Names, is_word
+from .dialects import File, parse
+from .schema import Names
 from .statement import Statement
-from .transaction import Transaction
 
 TRIES = 3                    # of a batch that met a deadlock, a lock wait or a lost connection
 PAUSE = 0.1                  # seconds before the second try, twice as long before the third
@@ -27,12 +26,23 @@ def connect(url: str, *, prefix: str = "", tables: dict | None = None, base: str
     timeout   seconds to wait for another writer
     hidden    returns the secrets that no error may quote
     """
-    dialect = dialects.load(url)
-    database = Database(dialect, dialects.target(url, base, timeout), Names(prefix, tables),
-                        readonly, create)
+    try:
+        target = parse(url, base, timeout)
+    except ValueError as error:
+        raise DatabaseError(f"[core] database: {error}") from None
+    database = Database(dialect_of(target), target, Names(prefix, tables), readonly, create)
     database.hidden = hidden
     database.connect()
     return database
+
+
+def dialect_of(target):
+    """The dialect's module; only that one is imported."""
+    if isinstance(target, File):
+        from .dialects import sqlite
+        return sqlite
+    from .dialects import mysql
+    return mysql
 
 
 class Database:
@@ -57,17 +67,12 @@ class Database:
         self._text_keys: dict | None = None
         self.key_types: dict | None = None              # for schema/keys.py
 
-    @property
-    def file(self) -> str:
-        """The file of an SQLite database; "" for one on a server."""
-        return getattr(self._target, "path", "")
-
     # Statements
 
     def query(self, sql: str, /, **values) -> list[dict]:
         """All rows. Outside a transaction, a lost connection is reopened and the query repeated,
         once."""
-        return self._run(sql, values, self._fetch, repeatable=True)
+        return self._run(sql, values, _rows, repeatable=True)
 
     def row(self, sql: str, /, **values) -> dict | None:
         """The first row of the result, or None."""
@@ -79,91 +84,60 @@ class Database:
         rows = self.query(sql, **values)
         return next(iter(rows[0].values())) if rows else None
 
-    def pages(self, sql: str, /, *, key: str | tuple = "id", size, end: str = "", name=str,
-              **values):
+    def pages(self, sql: str, /, *, key: str | tuple = "id", size: int, **values):
         """The rows of `sql`, as lists of at most `size` rows in the order of `key`; no empty list.
 
         `sql` ends with its WHERE. `key` is a column that `sql` reads, or several that are unique
         together: each page begins behind the last row of the one before, so no page costs more
-        for those before it. `size` may be a function of the page before, [] at first.
-        `end` is put behind the LIMIT; `name(column)` is what a column of the key is called in SQL.
+        for those before it.
         """
         keys = (key,) if isinstance(key, str) else key
-        rows: list[dict] = []
         behind = ""
-        last: dict = {}
         while True:
-            most = size(rows) if callable(size) else size
-            rows = self.query(f"{sql}{behind} ORDER BY {', '.join(map(name, keys))} "
-                              f"LIMIT :page_size{end}", **values, **last, page_size=most)
-            full = len(rows) == most
-            if full:
-                last = {f"last_{each}": rows[-1][each] for each in keys}
-                behind = f" AND {rows_behind(keys, name)}"
-            if rows:
-                yield rows
-            if not full:
-                return
+            rows = self.query(f"{sql}{behind} ORDER BY {', '.join(keys)} LIMIT :page_size",
+                              **values, page_size=size)
+            if len(rows) < size:
+                break
+            behind = f" AND {rows_behind(keys)}"
+            values.update({f"last_{each}": rows[-1][each] for each in keys})
+            yield rows
+        if rows:
+            yield rows
 
     def execute(self, sql: str, /, **values) -> int:
         """Run a statement that changes something; how many rows it matched, whether or not they
         changed."""
-        return self._run(sql, values, lambda cursor: cursor.rowcount)
+        return self._run(sql, values, _count)
 
     def insert(self, table: str, /, **values) -> int:
         """Add one row and return its id; Duplicate when a unique key is taken."""
         sql = f"INSERT INTO {{{table}}} {self._row(values)}"
         return self._run(sql, values, lambda cursor: cursor.lastrowid)
 
-    def upsert(self, table: str, keys: dict, values: dict | None = None, add: dict
-               | None = None) -> None:
-        """The row with these `keys` (all columns of one unique key): `values` are set, `add` is
-        added.
+    def upsert(self, table: str, keys: dict, values: dict) -> None:
+        """The row with these `keys` (all columns of one unique key) has these `values`, whether it
+        was there or not."""
+        updates = [f"{self.dialect.quote(name)} = :{name}" for name in values]
+        row = {**keys, **values}
+        self._run(f"INSERT INTO {{{table}}} {self._row(row)} "
+                  f"{self.dialect.conflict(list(keys), updates)}", row, _count)
 
-        A row that is not there begins with both; without both, one that is there stays as it is.
-        """
-        quote = self.dialect.quote
-        updates = [f"{quote(name)} = :{name}" for name in values or ()]
-        updates += [f"{quote(name)} = {quote(name)} + :{name}" for name in add or ()]
-        row = {**keys, **(values or {}), **(add or {})}
-        conflict = self.dialect.conflict(list(keys), updates)
-        self._run(f"INSERT INTO {{{table}}} {self._row(row)} {conflict}", row, lambda cursor: None)
-
-    def insert_select_adding(self, table: str, keys: tuple, sums: tuple, select: str, /,
-                             **values) -> int:
-        """INSERT what `select` finds (columns: `keys`, then `sums`); a row that is there has its
-        `sums` added to.
+    def insert_select(self, table: str, keys: tuple, sums: tuple, select: str, /, *, add: bool,
+                      **values) -> int:
+        """INSERT what `select` finds (columns: `keys`, then `sums`). Of a row that is there the
+        `sums` are added to, or replaced.
 
         `keys` are all columns of one unique key. The SELECT needs a WHERE, without which SQLite
         misreads it.
         """
+        quote, found = self.dialect.quote, self.dialect.excluded_value
         # The table's own name, since the columns of the SELECT are in reach too.
-        added = [f"{{{table}}}.{self.dialect.quote(name)} + {self.dialect.excluded_value(name)}"
-                 for name in sums]
-        return self._insert_select(table, keys, sums, select, added, values)
-
-    def insert_select_replacing(self, table: str, keys: tuple, sums: tuple, select: str, /,
-                                **values) -> int:
-        """The same, but a row that is there gets the `sums` in place of its own."""
-        found = [self.dialect.excluded_value(name) for name in sums]
-        return self._insert_select(table, keys, sums, select, found, values)
-
-    def _insert_select(self, table: str, keys: tuple, sums: tuple, select: str, results: list,
-                       values: dict) -> int:
-        quote = self.dialect.quote
-        updates = [f"{quote(name)} = {result}" for name, result in zip(sums, results)]
-        sql = (f"INSERT INTO {{{table}}} ({', '.join(map(quote, (*keys, *sums)))}) {select} "
-               f"{self.dialect.conflict(list(keys), updates)}")
-        return self._run(sql, values, lambda cursor: cursor.rowcount)
-
-    def explain(self, sql: str, /, **values) -> list[dict]:
-        """The engine's own plan for a statement."""
-        return self.query(self.dialect.explain + sql, **values)
+        updates = [f"{quote(name)} = {f'{{{table}}}.{quote(name)} + ' if add else ''}{found(name)}"
+                   for name in sums]
+        return self._run(f"INSERT INTO {{{table}}} ({', '.join(map(quote, (*keys, *sums)))}) "
+                         f"{select} {self.dialect.conflict(list(keys), updates)}", values, _count)
 
     def _row(self, values: dict) -> str:
-        for name in values:
-            if not is_word(name):
-                raise ValueError(f"{name!r} cannot be a column")
         names = ", ".join(map(self.dialect.quote, values))
         return f"({names}) VALUES ({', '.join(':' + name for name in values)})"
 
@@ -189,8 +163,6 @@ class Database:
             self.dialect.limit(raw, self._target, self.left and self.left())
             return take(self.dialect.execute(raw, text, bound))
         except self.dialect.Error as error:
-            if self.dialect.retry_lossy(raw, error):
-                return take(self.dialect.execute(raw, text, bound))
             translated = self._translated(error)
             if isinstance(translated, Lost):
                 self._drop()
@@ -203,17 +175,12 @@ class Database:
             self._drop()
             raise
 
-    @staticmethod
-    def _fetch(cursor) -> list:
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row)) for row in cursor.fetchall()]
-
     # Transactions
 
     def transaction(self) -> Transaction:
         """`with db.transaction():` commits at its end, rolls back on any exception, cannot be
         nested."""
-        return Transaction(self)
+        return self.snapshot() if self.readonly else Transaction(self, (self.dialect.begin,))
 
     def snapshot(self) -> Transaction:
         """`with db.snapshot():` all that is read in it is as of one moment, however long it
@@ -223,7 +190,7 @@ class Database:
     def snapshot_blocks_writers(self) -> bool:
         """Whether nobody can write while a snapshot is open here: then who reads for long does
         without one."""
-        return self.dialect.snapshot_blocks_writers(self._ready())
+        return bool(self.value(self.dialect.blocks_writers))
 
     def batch(self, work, retry_on=(Conflict, Lost)):
         """`work()` in one transaction, and its result.
@@ -264,52 +231,24 @@ class Database:
             return value.lower().rstrip(" ")
         return value
 
-    def from_start(self, table: str) -> str:
-        """The condition for all rows of a table, for pages in the order of its key."""
-        return "1 = 1" if table in self.text_keys else "id > 0"
-
-    def tables(self) -> set[str]:
-        """All tables and views, by their names in the database. Ours as we spell them, where the
-        database tells no `Users` from `users`."""
-        return set(self._spelled(self.dialect.tables))
-
-    def _spelled(self, sql: str) -> dict[str, dict]:
-        """{the name of a table: its row}, of a query for all of them."""
-        ours = self.name.spellings()
-        return {ours.get(row["name"].lower(), row["name"]) if row["folds"] else row["name"]: row
-                for row in self.query(sql)}
+    def tables(self) -> dict[str, dict]:
+        """All tables and views: {name in lower case: its `name`, and `engine` on a server}."""
+        return {row["name"].lower(): row for row in self.query(self.dialect.tables)}
 
     def columns(self, table: str) -> set[str]:
         """The columns that a table of ours has in the database; none when it is not there."""
-        return self.columns_of([table]).get(table, set())
-
-    def columns_of(self, tables) -> dict[str, set[str]]:
-        """The same for several tables in one question: {our table: columns}, without those that are
-        not there."""
-        found: dict = {}
-        for table, row in self._of_tables(self.dialect.columns, tables):
-            found.setdefault(table, set()).add(row["name"].lower())
-        return found
+        return set(self.catalogue([table]).get(table, ()))
 
     def catalogue(self, tables) -> dict[str, dict]:
         """What the engine knows of the columns of these tables of ours: {our table: {column: name,
         type, whole, collation, longest, is_view}}, without tables that are not there.
         `longest`: the characters that fit, None where no number is given."""
-        found: dict = {}
-        for table, row in self._of_tables(self.dialect.catalogue, tables):
-            found.setdefault(table, {})[row["name"].lower()] = row
-        return found
-
-    def _of_tables(self, sql: str, tables):
-        """(our table, a row about it) of a statement about the tables of a database."""
         ours = {self.name(table).lower(): table for table in tables}
-        for row in self.query(sql, names=[self.name(table) for table in ours.values()]):
-            yield ours[row["table_name"].lower()], row
-
-    def foreign_keys(self, names: list[str]) -> list[dict]:
-        """Those from or to these tables, which are as the database calls them, in lower case:
-        `name`, `child`, `parent` and `on_delete`."""
-        return self.query(self.dialect.foreign_keys, names=names)
+        found: dict = {}
+        for row in self.query(self.dialect.catalogue, names=list(map(self.name, ours.values()))):
+            columns = found.setdefault(ours[row["table_name"].lower()], {})
+            columns[row["name"].lower()] = row
+        return found
 
     def indexes(self, table: str, unique: bool = False) -> dict[str, list[str]]:
         """`{index: columns}` of a table of ours in the database; with `unique`, those alone that
@@ -328,19 +267,17 @@ class Database:
         if self._closed:
             raise DatabaseError("the database connection was closed")
         if self._raw is None:
-            target = self.dialect.within(self._target, self.left()) if self.left else self._target
             try:
-                self._raw = self.dialect.connect(target, self.readonly, self._create)
+                self._raw = self.dialect.connect(self._target, self.readonly, self._create,
+                                                 self.left and self.left())
             except self.dialect.Error as error:
                 raise self._translated(error) from None
 
     def _ready(self):
-        if self.current and self.current.broken:
-            raise self.current.broken
         if self._raw is not None and self.dialect.stale(self._raw):
             self._drop()
-            if self.current:
-                raise self.current.broken
+        if self.current and self.current.broken:
+            raise self.current.broken
         self.connect()
         return self._raw
 
@@ -373,7 +310,7 @@ class Database:
         if self._raw is None:
             raise Lost("the connection to the database is gone")
         try:
-            self.dialect.alive(self._raw)
+            self.dialect.execute(self._raw, "SELECT 1", {})
         except self.dialect.Error as error:
             self._drop()
             raise self._translated(error) from None
@@ -397,7 +334,7 @@ class Database:
         if raw is not None:
             try:                            # noqa: SIM105  contextlib is not loaded otherwise
                 self.dialect.interrupt(raw, self._target)
-            except self.dialect.Error:
+            except (self.dialect.Error, DatabaseError):
                 # it was closed at this very moment, or the server is gone
                 pass
 
@@ -407,10 +344,101 @@ class Database:
         self._closed = True
 
 
-def rows_behind(keys: tuple, name=str) -> str:
+class Transaction:
+    """What `with db.transaction():` holds.
+
+    `broken` is why it is lost already (a deadlock, a dead connection): its further statements are
+    refused, as the engine would run them outside any transaction, and its end raises even if the
+    exception was swallowed.
+    """
+
+    def __init__(self, database: Database, begin: tuple) -> None:
+        self._database, self._begin = database, begin
+        self.broken: DatabaseError | None = None
+
+    def __enter__(self) -> None:
+        database = self._database
+        if database.current:
+            raise RuntimeError("a transaction is open already: they cannot be nested")
+        try:
+            try:
+                self._open()
+            except Lost:
+                # nothing was done in it yet: all of it again, on a new connection
+                self._open()
+            if database.journal:
+                database.journal.begin()
+        except DatabaseError:
+            raise
+        except BaseException:
+            database.invalidate()            # a signal, perhaps after the BEGIN
+            raise
+
+    def _open(self) -> None:
+        """All statements on one connection: what the first one sets holds for that one alone."""
+        # from here on a lost connection is an error, and not reopened
+        self._database.current, self.broken = self, None
+        try:
+            for statement in self._begin:
+                self._database.execute(statement)
+        except DatabaseError:
+            self._database.current = None
+            raise
+
+    def __exit__(self, kind, error, trace) -> None:
+        database = self._database
+        if database.current is not self:     # forgotten by `invalidate`
+            self.broken = self.broken or Lost("the connection was thrown away in a transaction")
+        stored = False
+        try:
+            if error is None and not self.broken:
+                self._commit()
+                stored = True
+            else:
+                self._roll_back()
+        finally:
+            database.current = None
+            if database.journal:
+                (database.journal.committed if stored else database.journal.rolled_back)()
+        if error is None and self.broken:
+            raise self.broken
+
+    def _commit(self) -> None:
+        try:
+            self._database.execute("COMMIT")
+        except Lost as lost:
+            if lost.sent:
+                raise DatabaseError("the connection was lost while a transaction was being stored, "
+                                    "so it may be stored or not; the next run looks and goes on "
+                                    "from there") from None
+            raise
+        except DatabaseError:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        database = self._database
+        database.current = None              # so that a broken one's ROLLBACK is not refused
+        if database._raw is not None and database.dialect.in_transaction(database._raw):
+            try:
+                database.execute("ROLLBACK")
+            except DatabaseError:
+                database.invalidate()
+
+
+def rows_behind(keys: tuple) -> str:
     """The condition for the rows behind the last one read, as an index over `keys` serves it."""
-    (first, *rest), column = keys, name(keys[0])
+    first, *rest = keys
     if not rest:
-        return f"{column} > :last_{first}"
-    return (f"{column} >= :last_{first} AND ({column} > :last_{first} "
-            f"OR {rows_behind(tuple(rest), name)})")
+        return f"{first} > :last_{first}"
+    return (f"{first} >= :last_{first} AND ({first} > :last_{first} "
+            f"OR {rows_behind(tuple(rest))})")
+
+
+def _rows(cursor) -> list[dict]:
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row)) for row in cursor.fetchall()]
+
+
+def _count(cursor) -> int:
+    return cursor.rowcount

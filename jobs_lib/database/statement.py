@@ -12,49 +12,10 @@ from datetime import date, datetime
 
 from jobs_lib import clock
 
-MOST_BOUND = 900             # values of one list: SQLite 3.26 takes 999 in a statement
 LARGEST = 2 ** 63
 # Text that means the same in quotes on each engine, and in the driver's notation.
 PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:|@+/=~-")
 LISTS = (list, tuple, set, frozenset)
-MOST_SCANNED = 1000
-# {SQL text: its pieces}, for the next connection: each export, and each run in a worker, makes its
-# own. By hand, since `functools` is not loaded otherwise.
-_scanned: dict[str, tuple] = {}
-
-
-def scan(sql: str) -> tuple:
-    """`((kind, text), ...)` with kind "text", "quoted", "table" or "value"."""
-    found = _scanned.get(sql)
-    if found is None:
-        if len(_scanned) >= MOST_SCANNED:
-            _scanned.clear()
-        found = _scanned[sql] = _scan(sql)
-    return found
-
-
-def _scan(sql: str) -> tuple:
-    pieces: list = []
-    for number, chunk in enumerate(sql.split("'")):
-        if number % 2:
-            pieces.append(("quoted", f"'{chunk}'"))
-            continue
-        text, *parts = chunk.split(":")
-        _add_tables(pieces, text)
-        for part in parts:
-            end = next((at for at, sign in enumerate(part) if not (sign.isalnum() or sign == "_")),
-                       len(part))
-            pieces.append(("value", part[:end]))
-            _add_tables(pieces, part[end:])
-    return tuple(piece for piece in pieces if piece[1])
-
-
-def _add_tables(pieces: list, text: str) -> None:
-    text, *parts = text.split("{")
-    pieces.append(("text", text))
-    for part in parts:
-        name, _, text = part.partition("}")
-        pieces += (("table", name), ("text", text))
 
 
 class Statement:
@@ -63,25 +24,27 @@ class Statement:
     __slots__ = ("names", "parts", "plain")
 
     def __init__(self, sql: str, dialect, table) -> None:
-        self.parts: list = []            # text, value name, text, value name, ..., text
+        self.parts = [""]                # text, value name, text, value name, ..., text
         self.names: list = []
-        text = ""
-        for kind, piece in scan(sql):
-            if kind == "value":
-                self.parts.append(text)
-                self.names.append(piece)
-                text = ""
-            else:
-                text += dialect.quote(table(piece)) if kind == "table" else dialect.literal(piece)
-        self.parts.append(text)
-        self.plain = self._join(dialect, [dialect.mark(name) for name in self.names])
+        for number, chunk in enumerate(sql.split("'")):
+            if number % 2:
+                self.parts[-1] += dialect.literal(f"'{chunk}'")
+                continue
+            text, *values = chunk.split(":")
+            self.parts[-1] += _with_tables(text, dialect, table)
+            for value in values:
+                end = next((at for at, sign in enumerate(value)
+                            if not (sign.isalnum() or sign == "_")), len(value))
+                self.names.append(value[:end])
+                self.parts.append(_with_tables(value[end:], dialect, table))
+        self.plain = self._join([dialect.mark(name) for name in self.names])
 
-    def _join(self, dialect, marks: list) -> str:
+    def _join(self, marks: list) -> str:
         return "".join(part + mark for part, mark in zip(self.parts, [*marks, ""]))
 
     def render(self, dialect, values: dict) -> tuple:
         """`(sql, values)` in the driver's own notation."""
-        bound = {}
+        bound: dict = {}
         lists = False
         for name in self.names:
             value = values[name]
@@ -91,20 +54,24 @@ class Statement:
                 bound[name] = bindable(value)
         if not lists:
             return self.plain, bound
-        marks = []
-        for name in self.names:
-            marks.append(dialect.mark(name) if name in bound else _expand(dialect, name,
-                                                                          values[name], bound))
-        return self._join(dialect, marks), bound
+        return self._join([dialect.mark(name) if name in bound
+                           else _expand(dialect, name, values[name], bound)
+                           for name in self.names]), bound
+
+
+def _with_tables(sql: str, dialect, table) -> str:
+    text, *parts = sql.split("{")
+    found = dialect.literal(text)
+    for part in parts:
+        name, _, text = part.partition("}")
+        found += dialect.quote(table(name)) + dialect.literal(text)
+    return found
 
 
 def _expand(dialect, name: str, items, bound: dict) -> str:
     if all(type(item) is int or (type(item) is str and PLAIN.issuperset(item)) for item in items):
         return ", ".join([str(item) if type(item) is int else f"'{item}'" for item in items]
                          ) or "NULL"
-    if len(items) > MOST_BOUND:
-        raise ValueError(f":{name} holds {len(items)} values; at most {MOST_BOUND} can be bound at "
-                         "once")
     marks = []
     for number, item in enumerate(items):
         bound[f"{name}__{number}"] = bindable(item)

@@ -15,9 +15,6 @@ from jobs_lib import clock
 FIRST, LAST = 1971, 9998
 LARGEST = 2 ** 63 - 1
 LONGEST = 10 ** 11                  # milliseconds: three years
-TIMES = ("slot", "started_at", "finished_at", "heartbeat_at", "lease_until")
-WORDS = ("job", "run_id", "trigger_type", "installation", "lock_name", "host", "status",
-         "stop_reason", "error")
 UNKNOWN = "unknown"
 STATUSES = ("running", "ok", "partial", "skipped", "failed", "timeout", "interrupted", "vanished")
 
@@ -28,7 +25,7 @@ def time(value) -> datetime | None:
     return found if found and FIRST <= found.year <= LAST else None
 
 
-def number(value, otherwise: int = 0) -> int:
+def number(value, otherwise=0):
     """The whole number, or `otherwise` for what is none."""
     try:
         found = int(value)
@@ -39,8 +36,9 @@ def number(value, otherwise: int = 0) -> int:
 
 def words(value) -> str | None:
     """The text; bytes that are none are shown with marks."""
-    return value.decode("utf-8", "replace") if isinstance(value, (bytes, bytearray)) else (
-        value if value is None or isinstance(value, str) else str(value))
+    if isinstance(value, (bytes, bytearray)):
+        return value.decode("utf-8", "replace")
+    return None if value is None else str(value)
 
 
 def document(value) -> dict:
@@ -61,12 +59,6 @@ def counts(value) -> dict:
             for name, each in document(value).items()}
 
 
-def memory(value) -> dict:
-    """The numbers that a table of our own remembers; {} for what cannot be read, as if it were the
-    first time."""
-    return {name: number for name, number in counts(value).items() if name != UNKNOWN}
-
-
 def count(row_counts: dict, name: str) -> int:
     """The count of that name; 0 when there is none."""
     return number(row_counts.get(name, 0))
@@ -80,19 +72,22 @@ def milliseconds(value) -> int:
 def run(row: dict) -> dict:
     """A row of `job_runs`, or some of its columns: times are text that can be read, or None; all
     else has its type."""
-    found = dict(row)
-    for name, value in row.items():
-        if name in TIMES:
-            moment = time(value)
-            found[name] = clock.text(moment) if moment else None
-        elif name in WORDS:
-            found[name] = words(value)
-        elif name == "duration_ms":
-            found[name] = None if value is None else milliseconds(value)
-        elif name in ("counts", "progress"):
-            found[name] = counts(value)
-        elif name == "pid":
-            found[name] = None if value is None else number(value)
-    if "status" in found and found["status"] not in STATUSES:
-        found["status"] = UNKNOWN
-    return found
+    return {name: _COLUMNS[name](value) if name in _COLUMNS else value
+            for name, value in row.items()}
+
+
+def _time_text(value) -> str | None:
+    moment = time(value)
+    return clock.text(moment) if moment else None
+
+
+_COLUMNS = {
+    **dict.fromkeys(("slot", "started_at", "finished_at", "heartbeat_at", "lease_until"),
+                    _time_text),
+    **dict.fromkeys(("job", "run_id", "trigger_type", "installation", "lock_name", "host",
+                     "stop_reason", "error"), words),
+    **dict.fromkeys(("counts", "progress"), counts),
+    "pid": lambda value: number(value, None),
+    "duration_ms": lambda value: None if value is None else milliseconds(value),
+    "status": lambda value: value if value in STATUSES else UNKNOWN,
+}

@@ -60,12 +60,8 @@ def chunked(items, size: int):
         yield chunk
 
 
-def is_size(column: str) -> str:
-    """SQL: the condition that a number of bytes can be a message's. MySQL adds up no further than
-    2 ** 63, SQLite neither, and one row that says as much must not stop the sums of all."""
-    return f"({column} BETWEEN 0 AND {LARGEST_MESSAGE} AND {column} = ROUND({column}))"
-
-
 def size(column: str) -> str:
-    """SQL: the bytes of a message; 0 where what is stored can be none."""
-    return f"CASE WHEN {is_size(column)} THEN {column} ELSE 0 END"
+    """SQL: the bytes of a message; 0 where what is stored can be none. MySQL adds up no further
+    than 2 ** 63, SQLite neither, and one row that says as much must not stop the sums of all."""
+    return (f"CASE WHEN {column} BETWEEN 0 AND {LARGEST_MESSAGE} AND {column} = ROUND({column}) "
+            f"THEN {column} ELSE 0 END")

@@ -117,10 +117,10 @@ def _usage(db, now, user_id: int) -> None:
     """A small plan of which most is used; its daily totals as the rollup writes them."""
     db.execute("UPDATE {users} SET billing_anchor = :anchor, email_limit = :limit WHERE id = :id",
                anchor=now.date() + data.CYCLE_BEGAN, limit=data.EMAIL_LIMIT, id=user_id)
-    db.insert_select_adding(
-        "usage_daily", ("user_id", "day"), ("email_count", "bytes_used"),
-        "SELECT user_id, DATE(created_at), COUNT(*), SUM(bytes_used) FROM {message_logs}"
-        " WHERE user_id = :id GROUP BY user_id, DATE(created_at)", id=user_id)
+    db.execute(
+        "INSERT INTO {usage_daily} (user_id, day, email_count, bytes_used) "
+        "SELECT user_id, DATE(created_at), COUNT(*), SUM(bytes_used) FROM {message_logs} "
+        "WHERE user_id = :id GROUP BY user_id, DATE(created_at)", id=user_id)
 
 
 def _raw(name: str, received) -> bytes:

@@ -10,6 +10,7 @@ from jobs_lib.config.loader import Config, variable_name
 from jobs_lib.config.option_types import show_duration
 from jobs_lib.config.separate_folders import misplaced
 from jobs_lib.database import dialects
+from jobs_lib.database.connection import dialect_of
 from jobs_lib.errors import ConfigError, DatabaseError
 from jobs_lib.folders import program
 from jobs_lib.output.findings import Finding, note, ok, problem, run, warning
@@ -77,11 +78,10 @@ def _fix(config: Config, text: str) -> str:
 
 
 def _wrong_database(config: Config):
-    """The URL as its dialect reads it, and whether it has such locks; nothing is connected."""
+    """Whether its driver is installed, and has such locks; nothing is connected."""
     core = config.section("core")
     try:
-        dialects.target(core.database, config.folder)
-        has_locks = dialects.load(core.database).named_locks
+        has_locks = dialect_of(dialects.parse(core.database)).named_locks
     except DatabaseError as error:
         yield str(error)
         return
@@ -155,12 +155,11 @@ def _mail(config: Config):
 
 
 def _unverified_database(config: Config):
-    """A server elsewhere that is not verified, or reads all in clear, since the URL says so."""
-    target = dialects.target(config.section("core").database, config.folder)
-    host, tls = getattr(target, "host", ""), getattr(target, "tls", "verify")
-    if tls in ("off", "on") and not target.socket and host not in LOOPBACK:
-        yield warning(f"[core] database: ?tls={tls} to {host}",
-                      "Anyone in between can read along." if tls == "on" else
+    """A server elsewhere that is sent all in clear, since the URL says so."""
+    target = dialects.parse(config.section("core").database, config.folder)
+    host = getattr(target, "host", "")
+    if host and target.tls == "off" and not target.socket and host not in LOOPBACK:
+        yield warning(f"[core] database: ?tls=off to {host}",
                       "Passwords and people's data cross the network in clear.",
                       "Put ?ssl_ca=/path/to/ca.pem in its place.")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import timedelta
 
-from jobs_lib.database import dialects, stored
+from jobs_lib.database import stored
+from jobs_lib.database.dialects import parse
 from jobs_lib.database.schema import app_tables, fit, migrate, version
 from jobs_lib.engines import spool
 from jobs_lib.errors import DatabaseError, Missing, NotInstalled, Stopped
@@ -22,7 +23,7 @@ def answers(installation):
     """It can be reached."""
     core = installation.section("core")
     try:
-        target = dialects.target(core.database, installation.config.folder)
+        target = parse(core.database, installation.config.folder)
         host = getattr(target, "host", "") if not getattr(target, "socket", None) else ""
         if unknown := host and unknown_name(host, target.port):
             raise DatabaseError(f"[core] database: {unknown}")

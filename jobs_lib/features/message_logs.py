@@ -60,11 +60,11 @@ def keep_totals(db, rows) -> None:
     day = f"COALESCE({db.dialect.day('created_at')}, '{rollup.EARLIEST}')"     # the totals need one
     alias = or_none(db.text_keys, "aliases", "alias_id")
     direction, status = db.dialect.word("direction"), db.dialect.word("status")
-    db.insert_select_adding(
+    db.insert_select(
         "message_stats", KEY, ("email_count", "bytes_used"),
         f"SELECT user_id, {alias}, {day}, {direction}, {status}, COUNT(*),"
         f" SUM({size('bytes_used')}){rows.source} GROUP BY 1, 2, 3, 4, 5 "
-        f"ORDER BY 1, 2, 3, 4, 5{db.for_update}", **rows.values)
+        f"ORDER BY 1, 2, 3, 4, 5{db.for_update}", add=True, **rows.values)
     rollup.mark_unseen(db, rows)
     # Of these rows alone: a snapshot whose log row another program is just writing is none of ours.
     db.execute(f"DELETE FROM {{header_snapshots}} WHERE message_log_id{rows.key} AND EXISTS "

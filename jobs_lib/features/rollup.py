@@ -171,11 +171,11 @@ def _write(db, table: str, column: str, detail: str, **values) -> None:
     end of an account's deletion, which locks its row and looks for what is left, either finds
     these rows or makes us delete them.
     """
-    db.insert_select_replacing(
+    db.insert_select(
         table, ("user_id", column), ("email_count", "bytes_used"),
         f"SELECT user_id, :{column}, SUM(email_count), SUM(bytes_used) FROM ({detail} "
         f"UNION ALL SELECT user_id, 0, 0 FROM {{{table}}} WHERE {column} = :{column}) AS parts "
-        "WHERE 1 = 1 GROUP BY user_id", **values)
+        "WHERE 1 = 1 GROUP BY user_id", add=False, **values)
     db.execute(f"DELETE FROM {{{table}}} WHERE {column} = :{column} AND (email_count = 0 "
                f"OR NOT EXISTS (SELECT 1 FROM {{users}} WHERE {{users}}.id = {{{table}}}.user_id))",
                **values)

@@ -104,8 +104,6 @@ def test_lists_expand_and_an_empty_one_matches_nothing(db):
     assert db.value(count + "id NOT IN (:ids)", ids=[]) == 0
     # SQLite 3.26 binds 999 values: whole numbers and plain words are written out
     assert db.value(count + "id IN (:ids)", ids=[ids[0], *range(10_000, 20_000)]) == 1
-    with pytest.raises(ValueError, match="at most 900"):
-        db.query(count + "address IN (:who)", who=[f"no {id}" for id in range(1000)])
 
 
 def test_colons_braces_and_percents_in_quotes_are_text(db):
@@ -244,7 +242,7 @@ def test_the_database_itself_refuses_to_write_in_a_dry_run(db, engine_url):     
     db.close()
     dry = connect(engine_url, readonly=True)
     for sql in WRITES:
-        with pytest.raises(ReadOnly, match=r"^the database \S+ cannot be|jobs\.db cannot be"):
+        with pytest.raises(ReadOnly, match=r"^database \S+ on .*READ ONLY|jobs\.db cannot be"):
             dry.execute(sql)
         with pytest.raises(ReadOnly), dry.transaction():
             dry.execute(sql)

@@ -1,4 +1,4 @@
-"""SQL that the oldest supported engines understand: SQLite 3.26, MariaDB 10.3, MySQL 5.7."""
+"""SQL that the oldest supported engines understand: SQLite 3.26, MariaDB 10.3, MySQL 8.0."""
 from __future__ import annotations
 
 import ast

@@ -10,7 +10,7 @@ from tests.queue.filling import BOTH, NOTICES, TABLE, owners
 from tests.queue.filling import fill as fill_mail
 from tests.support.hooks import SECRET
 from tests.support.many import fill
-from tests.support.plans import analyse
+from tests.support.plans import analyse, explain
 from tests.support.product import ANSWERED, Response
 
 pytestmark = pytest.mark.slow
@@ -55,7 +55,7 @@ def test_where_more_is_due_than_a_page_nothing_sorts_it(crowd, job, is_counted):
     crowd.on_statement = heard.setdefault
     crowd.run(job, limit=5)
     crowd.on_statement = None
-    plans = {sql: str(crowd.db.explain(sql, **values)) for sql, values in heard.items()
+    plans = {sql: str(explain(crowd.db, sql, **values)) for sql, values in heard.items()
              if f"FROM {{{table}}}" in sql and "ORDER BY" in sql and "GROUP BY" not in sql}
     assert len(plans) > 1
     assert {sql: plan for sql, plan in plans.items()

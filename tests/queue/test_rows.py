@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from tests.support.engines import on_sqlite
-from tests.support.plans import analyse
+from tests.support.plans import analyse, explain
 from tests.support.product import SENT, Busy, Result, ddl, table
 
 
@@ -162,7 +162,7 @@ def test_times_are_given_to_rows_by_their_ids(bench):
     given = [each for each in heard.items()
              if each[0].startswith("UPDATE {notifications} SET next_attempt_at")]
     assert given
-    for step in (step for sql, values in given for step in bench.db.explain(sql, **values)):
+    for step in (step for sql, values in given for step in explain(bench.db, sql, **values)):
         assert "USING INTEGER PRIMARY KEY" in step.get("detail",
                                                        "") or step.get("key") == "PRIMARY", step
 

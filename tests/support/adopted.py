@@ -4,7 +4,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from tests.support.product import app_tables, connect, ddl, scan, table, tables_of
+from tests.support.product import app_tables, connect, ddl, table, tables_of
 
 TABLES = {name: f"app_{name}" for name in app_tables.TABLES}
 
@@ -31,7 +31,7 @@ CHANGES = re.compile(r"\s*(UPDATE|INSERT INTO|DELETE FROM) \{(\w+)\}(.*)", re.DO
 
 @lru_cache(None)
 def _named(sql: str) -> frozenset[str]:
-    return frozenset(piece for kind, piece in scan(sql) if kind == "table" and piece in TABLES)
+    return frozenset(re.findall(r"\{(\w+)\}", sql)) & TABLES.keys()
 
 
 @lru_cache(None)

@@ -1,38 +1,127 @@
-"""One module for each kind of database; base.py lists what each has."""
+"""One module of words, never of rules, for each kind of database, and what a URL says.
+
+Each has `name`, `Error` (the driver's root error), and, of a target as `parse` returns it,
+
+    connect(target, readonly, create, seconds) -> raw
+                                              a driver's connection in autocommit; None: no limit
+    execute(raw, sql, values) -> cursor       sql and values in the driver's notation
+    translated(error, target) -> DatabaseError  the driver's error in our words
+    limit(raw, target, seconds)               no later call takes much longer; None: no limit
+    stale(raw), in_transaction(raw), interrupt(raw, target), close(raw)
+    mark(name), literal(text), quote(name)    the driver's notation
+    conflict(keys, updates), excluded_value(column), for_update
+    begin                                     a transaction that may write
+    snapshot                                  statements that begin one as of one moment
+    blocks_writers                            asks whether such a one makes all writers wait
+    tables, catalogue, indexes                statements that read the catalogue; foreign_keys and
+                                              views: "" where they matter to nobody
+    day(column), word(column)                 a time as a day, any text as our columns take it
+    later(column, seconds)                    so long after a time
+    types, any_type, now_default, adds_now, table_options, transactional_ddl
+                                              for database/schema
+    named_locks                               whether it has locks for runner/locks.py
+    batches, before_batches, after_batch      for engines/batch_delete.py: rows in short batches
+"""
 from __future__ import annotations
 
-from jobs_lib.errors import DatabaseError
+import os
+
+from jobs_lib.records import namedtuple
+
+Batches = namedtuple("Batches", "seconds least most pause share")
+Batches.__doc__ = """How many rows are deleted at once.
+
+seconds      how long a batch should hold its locks
+least, most  rows in a batch
+pause        seconds after it, at least
+share        of the batch's own time that the pause lasts
+"""
+
+# A column's type, by the word for it in database/schema/tables.py, as each database has it; those
+# that are missing differ.
+TYPES = {
+    "ref": "BIGINT", "int": "INTEGER", "big": "BIGINT", "flag": "TINYINT", "real": "DOUBLE",
+    "word": "VARCHAR(64)", "hash": "VARCHAR(64)", "label": "VARCHAR(190)", "path": "VARCHAR(500)",
+    "address": "VARCHAR(254)", "name": "VARCHAR(255)", "line": "VARCHAR(2000)",
+    "date": "DATE", "time": "DATETIME", "now": "DATETIME",
+}
+MEMORY = ":memory:"                  # in the place of a file
+File = namedtuple("File", "path timeout")
+File.__doc__ = "An SQLite database; `timeout`: seconds to wait for another writer."
+Server = namedtuple("Server", "user password host port socket ca tls database timeout")
+Server.__doc__ = """Where a server is and how to sign in: a URL, decoded.
+
+socket   "" for TCP
+tls      "off", "ca" (by the authority `ca`, whatever the server's name), "verify" (the name, too)
+timeout  seconds to wait for another transaction's locks
+"""
+FORM = "mysql://user:password@host:3306/name"
+PARAMETERS = {"unix_socket", "ssl_ca", "tls"}
+TLS = ("off", "ca", "verify")
+LOOPBACK = ("localhost", "127.0.0.1")
+# Where a server on this machine listens, if `localhost` is all that a URL says: as the C client, we
+# prefer the socket, since many hosts grant `user@localhost` only and listen on no port. Never one
+# in a folder where anybody may make one.
+SOCKETS = ("/var/lib/mysql/mysql.sock", "/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock")
 
 
-def load(url: str):
-    """The dialect module for a database URL; only that one is imported."""
-    scheme = url.partition("://")[0]
-    if scheme == "sqlite":
-        from . import sqlite
-        return sqlite
-    if scheme in ("mysql", "mariadb"):
-        from . import mysql
-        return mysql
-    raise DatabaseError("[core] database: expected sqlite:///file.db or "
-                        "mysql://user:password@host/name")
+def parse(url: str, base: str = ".", timeout: float = 1.0):
+    """Where the database is, as File or Server. A relative file counts from `base`.
 
-
-def target(url: str, base: str, timeout: float = 1.0):
-    """What the dialect's `connect` needs; `base` is the folder that a relative file counts from.
-    DatabaseError for a URL that makes no sense."""
-    dialect = load(url)
-    try:
-        return dialect.parse(url, base, timeout)
-    except ValueError as error:
-        raise DatabaseError(f"[core] database: {error}") from None
+    ValueError for what is no URL of a database, or one whose parts make no sense. It quotes nothing
+    of the URL, which may be half of a password. No driver is loaded.
+    """
+    scheme, separator, _ = url.partition("://")
+    if separator and scheme == "sqlite":
+        path = url[len("sqlite://"):]
+        if len(path) < 2 or path[0] != "/" or "?" in path:
+            raise ValueError("expected sqlite:///file.db or sqlite:////folder/file.db")
+        return File(path[1:] if path[1:] == MEMORY
+                    else os.path.join(os.path.abspath(base), path[1:]), timeout)
+    if separator and scheme in ("mysql", "mariadb"):
+        return _server(url)._replace(timeout=timeout)
+    raise ValueError("expected sqlite:///file.db or mysql://user:password@host/name")
 
 
 def file_of(url: str, base: str) -> str:
-    """The file of an SQLite database, whether it is there or not; "" for one on a server or in no
-    file."""
-    if url.partition(":")[0] != "sqlite":
-        return ""
-    try:
-        return target(url, base).path
-    except DatabaseError:                   # reported by whatever connects
-        return ""
+    """The file of an SQLite database, whether it is there or not; "" for one on a server."""
+    return getattr(parse(url, base), "path", "")
+
+
+def _server(url: str) -> Server:
+    """`mysql://user:password@host:3306/name`; a password may hold `@`, `/` and `:` as they are.
+
+    After it `?unix_socket=/path`, or `?ssl_ca=/path` and `?tls=`. Elsewhere than on this machine,
+    and with a CA, the server is verified unless that says otherwise.
+    """
+    from urllib.parse import parse_qsl, unquote
+
+    login, _, rest = url.partition("://")[2].rpartition("@")
+    user, _, password = login.partition(":")
+    rest, _, parameters = rest.partition("?")
+    address, _, database = rest.partition("/")
+    host, colon, port = address.partition(":")
+    if not user or not database or "/" in database:
+        raise ValueError(f"expected {FORM}, the name without a slash")
+    if colon and not is_port(port):
+        raise ValueError(f"expected a port of 1-65535 in {FORM}")
+    options = dict(parse_qsl(parameters, keep_blank_values=True))
+    path, ca = options.get("unix_socket", ""), options.get("ssl_ca", "")
+    tls = options.get("tls", "verify")
+    if not PARAMETERS >= options.keys() or tls not in TLS:
+        raise ValueError(f"expected nothing after {FORM} but ?unix_socket=/path, ?ssl_ca=/path or "
+                         f"?tls={'|'.join(TLS)}")
+    if tls == ("off" if ca else "ca"):
+        raise ValueError("expected ?ssl_ca=/path, the file with the authority that signed the "
+                         "certificate, with &tls=ca, and not with &tls=off")
+    if host in ("", "localhost") and not (path or port or ca or "tls" in options):
+        path = next((each for each in SOCKETS if os.path.exists(each)), "")
+    if path or ("tls" not in options and not ca and (host or "localhost") in LOOPBACK):
+        tls = "off"
+    return Server(unquote(user), unquote(password), host or "localhost", int(port or 3306), path,
+                  "" if path else ca, tls, unquote(database), 1.0)
+
+
+def is_port(text: str) -> bool:
+    """Whether there can be such a port: 1-65535."""
+    return text.isascii() and text.isdecimal() and len(text) < 6 and 0 < int(text) < 65536

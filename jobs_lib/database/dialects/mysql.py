@@ -1,9 +1,7 @@
-"""The words of MariaDB 10.3 and MySQL 5.7 and later, spoken by PyMySQL."""
+"""The words of MariaDB 10.3 and MySQL 8.0 and later, spoken by PyMySQL."""
 from __future__ import annotations
 
-import os
 import select
-import socket
 
 from jobs_lib.errors import (
     Busy,
@@ -18,27 +16,27 @@ from jobs_lib.errors import (
     ReadOnly,
 )
 from jobs_lib.folders import way_to
-from jobs_lib.records import namedtuple
 
-from .base import Batches
+from . import TYPES, Batches, Server
 
 try:
     import pymysql
+    if pymysql.VERSION < (1, 2):
+        # it would go on in clear where a server offers no TLS
+        raise ImportError
 except ImportError:
-    raise NotInstalled("a mysql:// database needs PyMySQL, which is not installed: "
+    raise NotInstalled("a mysql:// database needs PyMySQL 1.2 or newer, which is not installed: "
                        + way_to("PyMySQL", "mysql")) from None
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
 
 from .mysql_sign_in import sign_in
-from .urls import server as parse_server
 
 name = "mysql"
-package = "PyMySQL"
 Error = pymysql.MySQLError
 for_update = " FOR UPDATE"
-explain = "EXPLAIN "
 transactional_ddl = False
+any_type = False                     # a column takes values of its type
 adds_now = True                      # to a table with rows: a column that begins with the time
 named_locks = True                   # GET_LOCK
 table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
@@ -48,25 +46,16 @@ batches = Batches(seconds=0.030, least=500, most=20_000, pause=0.001, share=0.03
 before_batches = ""
 after_batch = ""
 
-Target = namedtuple("Target", "user password host port socket ca tls database timeout connect")
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
-
-# Where a server on the same machine listens, if `localhost` is all that the URL says: as the C
-# client, we prefer the socket, since many hosts grant `user@localhost` only and listen on no port.
-# Never one in a folder where anybody may make one.
-SOCKETS = ("/var/lib/mysql/mysql.sock", "/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock")
-
-# exact and short: fits any index, compares byte by byte
-_KEY = "CHARACTER SET ascii COLLATE ascii_bin"
 types = {
+    **TYPES, "text": "MEDIUMTEXT", "json": "MEDIUMTEXT", "blob": "MEDIUMBLOB",
     "id": "BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY",
-    "ref": "BIGINT", "int": "INT", "big": "BIGINT", "flag": "TINYINT", "real": "DOUBLE",
-    "word": f"VARCHAR(64) {_KEY}", "hash": f"VARCHAR(64) {_KEY}", "label": f"VARCHAR(190) {_KEY}",
-    "path": f"VARCHAR(500) {_KEY}",
-    "address": "VARCHAR(254)", "name": "VARCHAR(255)", "line": "VARCHAR(2000)",
-    "text": "MEDIUMTEXT", "json": "MEDIUMTEXT", "blob": "MEDIUMBLOB",
-    "date": "DATE", "time": "DATETIME", "now": "DATETIME",
+    # exact and short: fits any index, compares byte by byte
+    **{kind: f"{TYPES[kind]} CHARACTER SET ascii COLLATE ascii_bin"
+       for kind in ("word", "hash", "label", "path")},
 }
+# The present second in UTC, of a row whose writer does not give it: CURRENT_TIMESTAMP would be in
+# the writer's own time zone.
+now_default = "DEFAULT (UTC_TIMESTAMP())"
 
 MODE = ("STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
         "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,"
@@ -91,43 +80,13 @@ IDLE_SECONDS = 900
 SCHEMA_WAIT_SECONDS = 30     # for an ALTER to end, or to begin; the server's default is a day
 
 
-def now_default(db) -> str:
-    """What gives a row the present second in UTC when its writer does not.
-
-    CURRENT_TIMESTAMP would be in the writer's own time zone. MySQL before 8.0.13 takes no other:
-    there the writer must give the time, which is better than to store a wrong one.
-    """
-    version = db.value("SELECT VERSION()")
-    numbers = tuple(int(number) for number in version.partition("-")[0].split(".")[:3])
-    known = "mariadb" in version.lower() or numbers >= (8, 0, 13)
-    return "DEFAULT (UTC_TIMESTAMP())" if known else ""
-
-
 # The connection
 
-def parse(url: str, base: str, timeout: float) -> Target:
-    """`mysql://user:password@host:3306/name`; a password may hold `@`, `/` and `:` as they are.
-
-    After it `?unix_socket=/path`, or `?ssl_ca=/path` and `?tls=`: verify (the server's certificate
-    and its name, by that CA or the system's), ca (by that CA, whatever its name), on (encrypted,
-    nothing verified) or off. Elsewhere than on this machine, and with a CA, it is verify unless
-    set otherwise; here it is off.
-    """
-    found = parse_server(url)
-    host, path, ca, tls = found.host or "localhost", found.socket, found.ca, found.tls
-    if host == "localhost" and not (path or found.port or ca or tls):
-        path = next((each for each in SOCKETS if os.path.exists(each)), "")
-    if path:
-        ca, tls = "", "off"
-    elif not tls:
-        tls = "off" if host in LOOPBACK and not ca else "verify"
-    return Target(found.user, found.password, host, found.port or 3306, path or None, ca or None,
-                  tls, found.database, timeout, CONNECT_SECONDS)
-
-
-def connect(target: Target, readonly: bool, create: bool):
-    """A connection in autocommit with our settings, whatever the server's own are."""
-    raw = sign_in(target, target.connect, _CONVERT)
+def connect(target: Server, readonly: bool, create: bool, seconds: float | None = None):
+    """A connection in autocommit with our settings, whatever the server's own are; it takes no
+    longer than so many seconds to sign in."""
+    most = CONNECT_SECONDS if seconds is None else max(LEAST_SECONDS, seconds)
+    raw = sign_in(target, min(most, CONNECT_SECONDS), _CONVERT)
     wait = max(1, int(target.timeout))
     with raw.cursor() as cursor:
         cursor.execute(f"SET SESSION sql_mode = '{MODE}', innodb_lock_wait_timeout = {wait},"
@@ -140,11 +99,7 @@ def connect(target: Target, readonly: bool, create: bool):
     return raw
 
 
-def within(target: Target, seconds: float) -> Target:
-    return target._replace(connect=min(target.connect, max(LEAST_SECONDS, seconds)))
-
-
-def limit(raw, target: Target, seconds: float | None) -> None:
+def limit(raw, target: Server, seconds: float | None) -> None:
     """PyMySQL looks at these before each read and write."""
     wait = READ_SECONDS if seconds is None else max(LEAST_SECONDS, seconds + LATER_SECONDS)
     raw._read_timeout = raw._write_timeout = wait
@@ -163,17 +118,7 @@ def execute(raw, sql: str, values: dict):
 def stale(raw) -> bool:
     """Whether the server ended the idle connection: there is something to read that nobody asked
     for."""
-    if raw._sock is None or not select.select([raw._sock], [], [], 0)[0]:
-        return False
-    try:
-        raw.ping(reconnect=False)
-    except Error:
-        return True
-    return False
-
-
-def alive(raw) -> None:
-    raw.ping(reconnect=False)
+    return raw._sock is None or bool(select.select([raw._sock], [], [], 0)[0])
 
 
 def in_transaction(raw) -> bool:
@@ -207,50 +152,26 @@ _CONVERT[FIELD_TYPE.DECIMAL] = _CONVERT[FIELD_TYPE.NEWDECIMAL] = _number
 UNSENT = (0, 2006)                       # found dead before anything was sent
 # shutdown, killed, lost while waiting, ended for being idle
 LOST = (1053, 1927, 2013, 2055, 4031)
-UNREACHABLE = (2002, 2003)
 # their text quotes what was stored or sent: personal data
 WITH_VALUES = (1064, 1292, 1366, 1411, 1525)
-NO_ACCESS = (DatabaseError, ("the database server {where} refuses the user {user!r}: wrong name or "
-             "password in [core] database, or no access from this host"))
-NO_CONNECTION = (Busy, "the database server {where} has no connection left for us ({code})")
-READ_ONLY = (ReadOnly, ("the database {database} cannot be written: it is opened for reading "
-             "({code})"))
-OTHER = (DatabaseError, "database {database}: {text} ({code})")
-# code: (what is raised, what it says); `text` is the server's own
-SENTENCES = {
-    1020: (Conflict, "another transaction changed a row that we had read ({code})"),
-    1205: (Conflict, "another transaction held rows that we need for too long ({code})"),
-    1213: (Conflict, "another transaction and ours waited for each other ({code})"),
-    1317: (Conflict, "the database server ended a statement of ours ({code})"),
-    1969: (Conflict, "a statement took longer than the database server allows ({code})"),
-    3024: (Conflict, "a statement took longer than the database server allows ({code})"),
-    1062: (Duplicate, "a row with this unique key is there already: {key}"),
-    1146: (Missing, "{text}: run `jobs.py migrate`"),
-    1054: (Missing, "{text}: compare the table with docs/data-model.md"),
-    1451: (DatabaseError, ("a foreign key keeps these rows: {reference}. Nothing of this batch was "
-           "deleted: give it ON DELETE SET NULL (or CASCADE, where its own rows are to be deleted, "
-           "too), or switch this job off")),
-    1045: NO_ACCESS, 1698: NO_ACCESS,
-    1049: (DatabaseError, "the database server {where} has no database {named!r}"),
-    1044: (DatabaseError, ("the user {user!r} may not use the database {named!r}: give it "
-                           "access at the host")),
-    **dict.fromkeys((1142, 1143), (
-        NotGranted, "{text}: GRANT that to the user of [core] database ({code})")),
-    1130: (DatabaseError, "the database server {where} accepts no connection from this host"),
-    1040: NO_CONNECTION, 1203: NO_CONNECTION, 1226: NO_CONNECTION,
-    1290: READ_ONLY, 1792: READ_ONLY, 1836: READ_ONLY,
+KINDS = {
+    # a row that changed, lock waits, deadlocks, KILL, time limits
+    **dict.fromkeys((1020, 1205, 1213, 1317, 1969, 3024), Conflict),
+    **dict.fromkeys((1040, 1203, 1226), Busy),          # no connection is left
+    **dict.fromkeys((1054, 1146), Missing),
+    **dict.fromkeys((1142, 1143), NotGranted),
+    **dict.fromkeys((1290, 1792, 1836), ReadOnly),
     # NULL, a number, a time, a text, a CHECK
-    **dict.fromkeys((1048, 1264, 1265, 1292, 1364, 1366, 1406, 3819, 4025),
-                    (NotTaken, OTHER[1])),
+    **dict.fromkeys((1048, 1264, 1265, 1292, 1364, 1366, 1406, 3819, 4025), NotTaken),
 }
+ADVICE = {
+    1146: ": run `jobs.py migrate`", 1054: ": compare the table with docs/data-model.md",
+    2026: ": have TLS switched on there; in a network of your own, ?tls=off does without",
+}
+UNVERIFIED = ": ?ssl_ca=/path/to/ca.pem names its authority (docs/security.md)"
 
 
-def retry_lossy(raw, error: pymysql.MySQLError) -> bool:
-    """Nothing: text is read with marks from the start (mysql_sign_in.py)."""
-    return False
-
-
-def translated(error: pymysql.MySQLError, target: Target) -> DatabaseError:
+def translated(error: pymysql.MySQLError, target: Server) -> DatabaseError:
     """The driver's error in our words; never with a password, or with a value of a row."""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else None
     text = str(error.args[-1]) if error.args else ""
@@ -258,60 +179,30 @@ def translated(error: pymysql.MySQLError, target: Target) -> DatabaseError:
         return Lost("the connection to the database server is gone", sent=False)
     if code in LOST or code is None:     # PyMySQL gives no code when the answers are out of step
         return Lost("the connection to the database server was lost")
-    if code in UNREACHABLE:
-        return _unreachable(getattr(error, "original_exception", None), target)
+    if code == 1062:
+        return Duplicate("a row with this unique key is there already: "
+                         + text.rpartition("for key ")[2])
     if code in WITH_VALUES:
-        text = text.partition("'")[0].strip() + " ..." + _column(text)
-    kind, sentence = SENTENCES.get(code, OTHER)
-    return kind(sentence.format(
-        code=code, text=text, user=target.user, database=target.database,
-        named=text.rpartition(" database '")[2].rstrip("'") or target.database,
-        where=target.socket or f"{target.host}:{target.port}", key=text.rpartition("for key ")[2],
-        reference=text.partition("(")[2].rstrip(")")))
-
-
-def _column(text: str) -> str:
-    """The column that a text with a value names at its end; "" where it names none."""
-    import re
-    named = re.search(r" for column [`'][\w`.]+[`'] at row \d+$", text)
-    return named[0] if named else ""
-
-
-def _unreachable(cause, target: Target) -> DatabaseError:
-    if target.socket:
-        return DatabaseError(f"no database server listens on the socket {target.socket}")
-    if isinstance(cause, socket.gaierror):
-        return DatabaseError(f"unknown host {target.host!r} in [core] database")
-    why = "does not answer" if isinstance(cause, socket.timeout) else f"cannot be reached ({cause})"
-    return DatabaseError(f"the database server {target.host}:{target.port} {why}")
+        text = text.partition("'")[0] + "..."
+    where = target.socket or f"{target.host}:{target.port}"
+    advice = UNVERIFIED if "CERTIFICATE_VERIFY_FAILED" in text else ADVICE.get(code, "")
+    return KINDS.get(code, DatabaseError)(
+        f"database {target.database} on {where}: {text} ({code}){advice}")
 
 
 # SQL
 
-def begin(readonly: bool) -> str:
-    return "START TRANSACTION"
-
-
+begin = "START TRANSACTION"
 # For this one transaction: under READ COMMITTED each statement would see a moment of its own.
 snapshot = ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
             "START TRANSACTION WITH CONSISTENT SNAPSHOT")
-
-
-def snapshot_blocks_writers(raw) -> bool:
-    """InnoDB keeps what a reader still sees beside what is new."""
-    return False
-
-
-def mark(value: str) -> str:
-    return f"%({value})s"
+blocks_writers = "SELECT 0"          # InnoDB keeps what a reader still sees beside what is new
 
 
 def literal(text: str) -> str:
+    """As the driver wants what is no value."""
     return text.replace("%", "%%")
 
-
-def quote(identifier: str) -> str:
-    return f"`{identifier}`"
 
 def conflict(keys: list, updates: list) -> str:
     """What an INSERT does when its row is there already."""
@@ -319,43 +210,21 @@ def conflict(keys: list, updates: list) -> str:
                                                   or [f"{quote(keys[0])} = {quote(keys[0])}"])
 
 
-def drop_index(index: str, table: str) -> str:
-    """The statement that drops an index."""
-    return f"DROP INDEX {quote(index)} ON {quote(table)}"
+# Templates: they are called with what belongs into them.
+mark = "%({})s".format
+quote = "`{}`".format
+excluded_value = "VALUES(`{}`)".format
+# 64 characters, '' for NULL, '?' for characters of several octets. Nothing is converted here: an
+# ASCII column may hold any octet, and converting that is an error.
+word = ("CASE WHEN {0} IS NULL THEN '' WHEN LENGTH({0}) = CHAR_LENGTH({0})"
+        " THEN LEFT({0}, 64) ELSE '?' END").format
+later = "({} + INTERVAL {} SECOND)".format
+# MySQL keeps the 31st of February, or a day 0, for an app that lets it.
+day = ("COALESCE(LEAST(DATE({0}), LAST_DAY({0})), MAKEDATE(YEAR({0}), 1)"
+       " + INTERVAL GREATEST(MONTH({0}), 1) - 1 MONTH - INTERVAL 1 DAY)").format
 
-
-def excluded_value(column: str) -> str:
-    """In such an update: the value that the INSERT brought."""
-    return f"VALUES({quote(column)})"
-
-
-def word(column: str) -> str:
-    """Text as a column of type `word` takes it: 64 characters of it, '' for NULL, '?' for
-    characters of several octets. Nothing is converted here: an ASCII column may hold any octet, and
-    converting that is an error."""
-    return (f"CASE WHEN {column} IS NULL THEN '' WHEN LENGTH({column}) = CHAR_LENGTH({column})"
-            f" THEN LEFT({column}, 64) ELSE '?' END")
-
-
-def later(column: str, seconds: int) -> str:
-    """The time so many seconds after the one in a column; NULL where that is none."""
-    return f"({column} + INTERVAL {seconds} SECOND)"
-
-
-def day(column: str) -> str:
-    """The day in whose range a time lies: the last day before it where it is none, as the 31st
-    of February or a day 0 that MySQL keeps for an app that lets it; NULL for what is no time at
-    all."""
-    return (f"COALESCE(LEAST(DATE({column}), LAST_DAY({column})), MAKEDATE(YEAR({column}), 1)"
-            f" + INTERVAL GREATEST(MONTH({column}), 1) - 1 MONTH - INTERVAL 1 DAY)")
-
-
-# `folds`: the server stores the names of tables in lower case, or compares them so
-tables = ("SELECT table_name AS name, @@lower_case_table_names > 0 AS folds, engine AS engine"
+tables = ("SELECT table_name AS name, engine AS engine"
           " FROM information_schema.tables WHERE table_schema = DATABASE()")
-columns = ("SELECT table_name AS table_name, column_name AS name "
-               "FROM information_schema.columns"
-               " WHERE table_schema = DATABASE() AND table_name IN (:names)")
 catalogue = ("SELECT c.table_name AS table_name, c.column_name AS name, LOWER(c.data_type) AS type,"
              " c.column_type AS whole, c.character_maximum_length AS longest,"
              " CASE WHEN c.collation_name IS NULL THEN ''"
@@ -373,7 +242,6 @@ foreign_keys = ("SELECT constraint_name AS name, table_name AS child,"
 views = ("SELECT table_name AS name, view_definition AS text,"
          " is_updatable = 'YES' AS is_updatable FROM information_schema.views"
          " WHERE table_schema = DATABASE()")
-any_type = False                     # a column takes values of its type
 # A unique one over the beginning of a text alone (`sub_part`) also refuses what differs only after
 # it.
 indexes = ("SELECT index_name AS name, column_name AS column_name, non_unique = 0 "

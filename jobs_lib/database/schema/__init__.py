@@ -33,10 +33,6 @@ class Names:
         self._known(table)
         return self.mapped.get(table) or self.prefix + table
 
-    def spellings(self) -> dict[str, str]:
-        """{the name of a table of ours in lower case: as we spell it}."""
-        return {name.lower(): name for name in map(self, NAMES)}
-
     @staticmethod
     def _known(table: str) -> None:
         if table not in NAMES:

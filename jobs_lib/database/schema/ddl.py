@@ -85,7 +85,7 @@ def _type(db, column) -> str:
     if column.null:
         return f"{words} NULL"
     if column.type == "now":
-        return f"{words} NOT NULL {db.dialect.now_default(db)}".rstrip()
+        return f"{words} NOT NULL {db.dialect.now_default}".rstrip()
     if column.default is NO_DEFAULT:
         return f"{words} NOT NULL"
     is_number = isinstance(column.default, int) and not text

@@ -121,7 +121,7 @@ def _family(kind: str) -> str:
 def _lasting(db, bases: dict) -> tuple[list[Finding], set[str]]:
     """(tables whose engine has no transactions, those of ours of which it is not known that it has:
     what is tried there might stay)."""
-    engines = {row["name"].lower(): row for row in db.query(db.dialect.tables)} if bases else {}
+    engines = db.tables() if bases else {}
     found, unknown = [], set()
     for name, tables in bases.items():
         if not tables or tables - engines.keys():
@@ -150,7 +150,7 @@ def review(db, jobs, planned) -> list[Finding]:
             found.append(Finding(
                 name, INDEX, f"the table {db.name(name)} lacks indexes, without which jobs read "
                 "all rows each time", PRINTED, missing))
-    found += [each for name, columns in db.columns_of({*names, "notifications"}).items()
+    found += [each for name, columns in db.catalogue({*names, "notifications"}).items()
               for each in _strange_words(db, name, columns)]
     return [each for each in found
             if not each.statements or not set(planned).issuperset(each.statements)]
@@ -160,7 +160,7 @@ def _strange_words(db, name: str, there):
     """Words in a status that no job knows: for a row that has one nothing is done."""
     for column in table(name).columns:
         known = words_of(column)
-        if not known or not {"id", column.name} <= there:
+        if not known or not {"id", column.name} <= there.keys():
             continue
         with suppress(DatabaseError):           # reported as that
             rows = db.query(

@@ -22,7 +22,7 @@ def look(db, names) -> tuple[list[tuple], dict[str, set]]:
     bases = {name: _bases(db.name(name).lower(), views) for name in names}
     ours = {base: name for name in reversed(tuple(names)) for base in bases[name]}
     found = []
-    for key in db.foreign_keys(list(ours)):
+    for key in db.query(db.dialect.foreign_keys, names=list(ours)):
         child, parent = ours.get(key["child"].lower()), ours.get(key["parent"].lower())
         if parent:
             found += [(parent, *each) for each in _harm(db, key, child, parent)]

@@ -28,7 +28,7 @@ def apps_own(db) -> list[str]:
         return []
     there = db.tables()
     return [db.name(name) for name in app_tables.TABLES
-            if name in db.name.mapped or db.name(name) in there]
+            if name in db.name.mapped or db.name(name).lower() in there]
 
 
 def plan(db) -> list[str]:
@@ -101,7 +101,7 @@ def _has_rows(db) -> bool:
         return False
     there = db.tables()
     return any(db.query(f"SELECT 1 AS one FROM {{{name}}} LIMIT 1") for name in app_tables.TABLES
-               if db.name(name) in there)
+               if db.name(name).lower() in there)
 
 
 def _pause(db, now) -> None:

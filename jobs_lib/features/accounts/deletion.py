@@ -112,7 +112,7 @@ def _erase(batches: Batches) -> bool:
     if ctx.should_stop(ctx.counts["revoked"] + ctx.counts["erased"]):
         return False
     # before the first row goes; a later run finds them
-    if not stored.memory(deletion["counts"]):
+    if stored.document(deletion["counts"]).keys() <= {stored.UNKNOWN}:
         ctx.db.execute("UPDATE {account_deletions} SET counts = :counts WHERE id = :id",
                        id=deletion["id"], counts=json.dumps(
                            {**rows_of(ctx, batches.account), "users": 1}, sort_keys=True))
