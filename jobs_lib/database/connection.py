@@ -184,13 +184,8 @@ class Database:
 
     def snapshot(self) -> Transaction:
         """`with db.snapshot():` all that is read in it is as of one moment, however long it
-        takes."""
+        takes. Where it `blocks_writers`, as the dialect asks, who reads for long does without."""
         return Transaction(self, self.dialect.snapshot)
-
-    def snapshot_blocks_writers(self) -> bool:
-        """Whether nobody can write while a snapshot is open here: then who reads for long does
-        without one."""
-        return bool(self.value(self.dialect.blocks_writers))
 
     def batch(self, work, retry_on=(Conflict, Lost)):
         """`work()` in one transaction, and its result.
@@ -199,15 +194,14 @@ class Database:
         connection) all of it is done again, 3 times at most; so `work` reads by itself what it acts
         on. A connection lost in the COMMIT is no such case: that may be stored.
         """
-        for attempt in range(1, TRIES + 1):
+        for attempt in range(1, TRIES):
             try:
                 with self.transaction():
                     return work()
             except retry_on:
-                if attempt == TRIES:
-                    raise
-            time.sleep(PAUSE * attempt)
-        return None
+                time.sleep(PAUSE * attempt)
+        with self.transaction():
+            return work()
 
     # The catalogue
 
@@ -300,10 +294,7 @@ class Database:
             self.current.broken = Lost("the connection was lost in a transaction: nothing of it is "
                                        "stored")
         if raw is not None:
-            try:                            # noqa: SIM105  contextlib is not loaded otherwise
-                self.dialect.close(raw)
-            except self.dialect.Error:
-                pass                                # a dead one need not be closed politely
+            self.dialect.close(raw)
 
     def ping(self) -> None:
         """Raise DatabaseError when the connection is dead; never opens another one."""
@@ -319,10 +310,8 @@ class Database:
         """What is raised for a driver's exception. A trigger of the app may say in it whatever it
         likes."""
         translated = self.dialect.translated(error, self._target)
-        if isinstance(translated, (Busy, Conflict, Lost)) or (
-                isinstance(translated, Duplicate) and "@" not in str(translated)):
-            # our own text, and common in any run
-            return translated
+        if isinstance(translated, (Busy, Lost, Duplicate)) and "@" not in str(translated):
+            return translated               # common in any run
         from jobs_lib.masking import without_secrets
         translated.args = (without_secrets(str(translated), self.hidden()),)
         return translated

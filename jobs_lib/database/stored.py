@@ -11,6 +11,8 @@ from datetime import datetime
 
 from jobs_lib import clock
 
+from .values import words
+
 # years: others cannot be meant, and have no local time in every zone
 FIRST, LAST = 1971, 9998
 LARGEST = 2 ** 63 - 1
@@ -32,13 +34,6 @@ def number(value, otherwise=0):
     except (TypeError, ValueError, OverflowError):
         return otherwise
     return found if -LARGEST <= found <= LARGEST else otherwise
-
-
-def words(value) -> str | None:
-    """The text; bytes that are none are shown with marks."""
-    if isinstance(value, (bytes, bytearray)):
-        return value.decode("utf-8", "replace")
-    return None if value is None else str(value)
 
 
 def document(value) -> dict:
@@ -85,7 +80,8 @@ _COLUMNS = {
     **dict.fromkeys(("slot", "started_at", "finished_at", "heartbeat_at", "lease_until"),
                     _time_text),
     **dict.fromkeys(("job", "run_id", "trigger_type", "installation", "lock_name", "host",
-                     "stop_reason", "error"), words),
+                     "stop_reason", "error"), lambda value: None if value is None
+                    else words(value)),
     **dict.fromkeys(("counts", "progress"), counts),
     "pid": lambda value: number(value, None),
     "duration_ms": lambda value: None if value is None else milliseconds(value),

@@ -18,7 +18,7 @@ from hashlib import sha256
 from itertools import islice
 
 from jobs_lib import clock
-from jobs_lib.database import stored
+from jobs_lib.database.values import words
 from jobs_lib.engines.batch_delete import BatchDeleter
 from jobs_lib.engines.purge import Selection, begin, count, delete
 from jobs_lib.errors import ConfigError
@@ -205,7 +205,7 @@ def _old(ctx) -> list[dict]:
 
 def _place_and_name(row: dict) -> tuple[str, str]:
     """The store that an archive was written into, and its file there."""
-    place, _, name = (stored.words(row["location"]) or "").rpartition("/")
+    place, _, name = words(row["location"]).rpartition("/")
     return place, name
 
 

@@ -1,26 +1,20 @@
 """One module of words, never of rules, for each kind of database, and what a URL says.
 
-Each has `name`, `Error` (the driver's root error), and, of a target as `parse` returns it,
+Each has its `name`, the driver's root `Error`, and, for a connection of the driver, `raw`, to a
+target as `parse` returns it:
 
-    connect(target, readonly, create, seconds) -> raw
-                                              a driver's connection in autocommit; None: no limit
-    execute(raw, sql, values) -> cursor       sql and values in the driver's notation
+    connect(target, readonly, create, seconds) -> raw, in autocommit; None: no limit
+    limit(raw, target, seconds)                 no later call takes much longer
+    execute(raw, sql, values) -> cursor         both in the driver's notation
     translated(error, target) -> DatabaseError  the driver's error in our words
-    limit(raw, target, seconds)               no later call takes much longer; None: no limit
     stale(raw), in_transaction(raw), interrupt(raw, target), close(raw)
-    mark(name), literal(text), quote(name)    the driver's notation
-    conflict(keys, updates), excluded_value(column), for_update
-    begin                                     a transaction that may write
-    snapshot                                  statements that begin one as of one moment
-    blocks_writers                            asks whether such a one makes all writers wait
-    tables, catalogue, indexes                statements that read the catalogue; foreign_keys and
-                                              views: "" where they matter to nobody
-    day(column), word(column)                 a time as a day, any text as our columns take it
-    later(column, seconds)                    so long after a time
-    types, any_type, now_default, adds_now, table_options, transactional_ddl
-                                              for database/schema
-    named_locks                               whether it has locks for runner/locks.py
-    batches, before_batches, after_batch      for engines/batch_delete.py: rows in short batches
+
+Then words: `mark` of a value, `literal` text, `quote` of a name, `conflict` of a row with one that
+is there, whose value an INSERT brought is `excluded_value`; `begin` of a transaction that may
+write, `snapshot` of one moment, and a question whether that `blocks_writers`; `day` and `later` of
+a time, a `word` of any text. What reads the catalogue: `tables`, `catalogue`, `indexes`, and, ""
+where they matter to nobody, `foreign_keys` and `views`. The others are for database/schema, for
+runner/locks.py (`named_locks`) and for engines/batch_delete.py (`batches`).
 """
 from __future__ import annotations
 
@@ -45,6 +39,7 @@ TYPES = {
     "address": "VARCHAR(254)", "name": "VARCHAR(255)", "line": "VARCHAR(2000)",
     "date": "DATE", "time": "DATETIME", "now": "DATETIME",
 }
+MIGRATE = ": run `jobs.py migrate`"      # where a table or a column is missing
 MEMORY = ":memory:"                  # in the place of a file
 File = namedtuple("File", "path timeout")
 File.__doc__ = "An SQLite database; `timeout`: seconds to wait for another writer."

@@ -17,7 +17,7 @@ from jobs_lib.errors import (
 )
 from jobs_lib.folders import way_to
 
-from . import TYPES, Batches, Server
+from . import MIGRATE, TYPES, Batches, Server
 
 try:
     import pymysql
@@ -164,11 +164,8 @@ KINDS = {
     # NULL, a number, a time, a text, a CHECK
     **dict.fromkeys((1048, 1264, 1265, 1292, 1364, 1366, 1406, 3819, 4025), NotTaken),
 }
-ADVICE = {
-    1146: ": run `jobs.py migrate`", 1054: ": compare the table with docs/data-model.md",
-    2026: ": have TLS switched on there; in a network of your own, ?tls=off does without",
-}
-UNVERIFIED = ": ?ssl_ca=/path/to/ca.pem names its authority (docs/security.md)"
+NO_TLS = 2026
+ADVICE = ": see ?ssl_ca= and ?tls= in docs/security.md"
 
 
 def translated(error: pymysql.MySQLError, target: Server) -> DatabaseError:
@@ -185,9 +182,12 @@ def translated(error: pymysql.MySQLError, target: Server) -> DatabaseError:
     if code in WITH_VALUES:
         text = text.partition("'")[0] + "..."
     where = target.socket or f"{target.host}:{target.port}"
-    advice = UNVERIFIED if "CERTIFICATE_VERIFY_FAILED" in text else ADVICE.get(code, "")
-    return KINDS.get(code, DatabaseError)(
-        f"database {target.database} on {where}: {text} ({code}){advice}")
+    kind = KINDS.get(code, DatabaseError)
+    if code == NO_TLS or "CERTIFICATE_VERIFY_FAILED" in text:
+        text += ADVICE
+    elif kind is Missing:
+        text += MIGRATE
+    return kind(f"database {target.database} on {where}: {text} ({code})")
 
 
 # SQL

@@ -35,7 +35,7 @@ def sign_in(target, seconds: float, converters: dict):
         port=target.port, charset="utf8mb4", client_flag=CLIENT.FOUND_ROWS, conv=converters,
         autocommit=None, local_infile=False, connect_timeout=seconds, read_timeout=seconds,
         write_timeout=seconds, defer_connect=True,
-        auth_plugin_map=dict.fromkeys(REFUSED, _Refuse), **tls)
+        auth_plugin_map=dict.fromkeys(REFUSED, _refuse), **tls)
     raw.where = target.socket or f"{target.host}:{target.port}"
     raw._secure = bool(target.socket)
     try:
@@ -60,22 +60,12 @@ class _Connection(Connection):
     @server_public_key.setter
     def server_public_key(self, key) -> None:
         if key:
-            raise _asks_for_password(self)
+            _refuse(self)
 
 
-class _Refuse:
+def _refuse(connection) -> None:
     """In place of what would send the password in clear, or by a hash that can be undone."""
-
-    def __init__(self, connection) -> None:
-        self._connection = connection
-
-    def authenticate(self, _packet):
-        """Refuse: raises DatabaseError."""
-        raise _asks_for_password(self._connection)
-
-
-def _asks_for_password(connection: _Connection) -> DatabaseError:
-    return DatabaseError(
+    raise DatabaseError(
         f"the database server {connection.where} asks for the password itself, which is sent only "
         "through its own socket (?unix_socket=/path) or to a server that is verified "
         "(?ssl_ca=/path/to/ca.pem), and never in clear: docs/security.md")

@@ -7,7 +7,7 @@ from jobs_lib.errors import Busy, DatabaseError, Duplicate, Missing, NotTaken, R
 from jobs_lib.folders import new_file, owner_words
 from jobs_lib.records import namedtuple
 
-from . import MEMORY, TYPES, Batches, File
+from . import MEMORY, MIGRATE, TYPES, Batches, File
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -198,29 +198,25 @@ def interrupt(raw, target) -> None:
     raw.interrupt()
 
 
-# (a part of SQLite's text, what is raised, what it says). Python before 3.11 gives no error code.
-COMPARE = "{path}: {text}: compare the table with docs/data-model.md"
-SENTENCES = (
-    ("is locked", Busy, "{path}: another process was writing for more than {wait:g} s"),
-    ("UNIQUE constraint failed", Duplicate,
-     "a row with this unique key is there already: {detail}"),
-    ("constraint failed", NotTaken, "{path}: {text}"),
-    ("readonly database", ReadOnly, "{path} cannot be written: {cause}"),
-    ("no such table", Missing, "{path} has no table: {detail}: run `jobs.py migrate`"),
-    ("no such column", Missing, COMPARE),
-    (" has no column named ", Missing, COMPARE),
-    ("unable to open", DatabaseError, "cannot open {path}: {cause}"),
-    ("", DatabaseError, "{path}: {text}"),
-)
+# {a part of SQLite's text: what is raised}. Python before 3.11 gives no error code.
+KINDS = {
+    "is locked": Busy, "UNIQUE constraint failed": Duplicate, "constraint failed": NotTaken,
+    "readonly database": ReadOnly, "no such table": Missing, "no such column": Missing,
+    " has no column named ": Missing,
+}
 
 
 def translated(error: sqlite3.Error, target: File) -> DatabaseError:
     """The driver's error in our words."""
     text = str(error)
-    kind, sentence = next((kind, sentence) for part, kind, sentence in SENTENCES if part in text)
-    return kind(sentence.format(path=target.path, wait=target.timeout, text=text,
-                                cause=_cause(target.path) if "{cause}" in sentence else "",
-                                detail=text.partition(": ")[2]))
+    kind = next((kind for part, kind in KINDS.items() if part in text), DatabaseError)
+    if kind is Busy:
+        text = f"another process was writing for more than {target.timeout:g} s"
+    elif kind is Missing:
+        text += MIGRATE
+    elif kind is ReadOnly or "unable to open" in text:
+        text += f": {_cause(target.path)}"
+    return kind(f"{target.path}: {text}")
 
 
 def _cause(path: str) -> str:

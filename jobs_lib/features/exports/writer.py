@@ -130,7 +130,7 @@ def write(file, db, user_id, now, look) -> Written:
     """Write the export of an account, as of now, into an open file, and return what is on the disk
     then. `look(rows, of)` is called again and again meanwhile: it may raise to end this."""
     # Where a reader would make all writers wait, each page is read as of its own moment.
-    is_one_moment = not db.snapshot_blocks_writers()
+    is_one_moment = not db.value(db.dialect.blocks_writers)
     done, rows = 0, {}
 
     def working(more: int = 0) -> None:
