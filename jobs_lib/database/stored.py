@@ -54,11 +54,6 @@ def counts(value) -> dict:
             for name, each in document(value).items()}
 
 
-def count(row_counts: dict, name: str) -> int:
-    """The count of that name; 0 when there is none."""
-    return number(row_counts.get(name, 0))
-
-
 def milliseconds(value) -> int:
     """A length of time that can be one."""
     return max(0, min(number(value), LONGEST))

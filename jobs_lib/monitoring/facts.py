@@ -206,7 +206,7 @@ def _last_day(items, day: int) -> dict:
 def results(counts: dict, kind) -> dict[str, int]:
     """What the counts of a run say of the items of its queue. `kind`: of features/items/."""
     done, failed, again, uncertain = (
-        sum(stored.count(counts, name) for name in names)
+        sum(counts.get(name, 0) for name in names)
         for names in ((kind.done,), FAILED, TRIED, ("uncertain",)))
     return {"done": done, "failed": failed, "uncertain": uncertain,
             "tried": done + failed + again}

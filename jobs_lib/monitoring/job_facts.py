@@ -180,7 +180,7 @@ class Looks:
             "last_ok_at": last_ok, **self._failures(rows, good),
             "late_since": None, "next_at": None,
             **due(db, job, options, state, last, now, zone),
-            INVALID: stored.count(last["counts"], INVALID) if last else 0}
+            INVALID: last["counts"].get(INVALID, 0) if last else 0}
         if options.enabled and not paused:
             found["next_at"] = schedule.following(when, now, zone)
             after = _latest(last_ok, past(state["due_after"], now))

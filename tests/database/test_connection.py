@@ -178,15 +178,6 @@ def test_a_snapshot_sees_one_moment_while_others_write(db, other, engine_url):
     reader.close()
 
 
-def test_transactions_cannot_be_nested(db):
-    with db.transaction():
-        alias(db, "a@example.org")
-        with pytest.raises(RuntimeError), db.transaction():
-            pass
-        alias(db, "b@example.org")
-    assert addresses(db) == ["a@example.org", "b@example.org"]
-
-
 def test_a_connection_thrown_away_within_a_transaction_stores_nothing_of_it(db, other):
     with pytest.raises(Lost, match="nothing of it is stored"):
         transact(db, lambda: alias(db, "a@example.org"), db.invalidate)
