@@ -98,7 +98,7 @@ def _server(url: str) -> Server:
     host, colon, port = address.partition(":")
     if not user or not database or "/" in database:
         raise ValueError(f"expected {FORM}, the name without a slash")
-    if colon and not is_port(port):
+    if colon and not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
         raise ValueError(f"expected a port of 1-65535 in {FORM}")
     options = dict(parse_qsl(parameters, keep_blank_values=True))
     path, ca = options.get("unix_socket", ""), options.get("ssl_ca", "")
@@ -115,8 +115,3 @@ def _server(url: str) -> Server:
         tls = "off"
     return Server(unquote(user), unquote(password), host or "localhost", int(port or 3306), path,
                   "" if path else ca, tls, unquote(database), 1.0)
-
-
-def is_port(text: str) -> bool:
-    """Whether there can be such a port: 1-65535."""
-    return text.isascii() and text.isdecimal() and len(text) < 6 and 0 < int(text) < 65536
