@@ -61,7 +61,7 @@ UNUSABLE = {            # {URL: (what is there, what is told)}
     "sqlite:///jobs.db": (no_database, "jobs.db: file is not a database"),
     # R63: the advice was about permissions
     "sqlite:///folder": (lambda folder: (folder / "folder").mkdir(),
-                         "folder: Is a directory"),
+                         "unable to open database file: Is a directory"),
 }
 
 
