@@ -233,7 +233,7 @@ def test_the_database_itself_refuses_to_write_in_a_dry_run(db, engine_url):     
     db.close()
     dry = connect(engine_url, readonly=True)
     for sql in WRITES:
-        with pytest.raises(ReadOnly, match="READ ONLY|a readonly database"):
+        with pytest.raises(ReadOnly, match=r"READ ONLY|a readonly database"):
             dry.execute(sql)
         with pytest.raises(ReadOnly), dry.transaction():
             dry.execute(sql)
