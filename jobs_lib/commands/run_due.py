@@ -166,14 +166,13 @@ class _Tick:
         from jobs_lib.runner.limits import Signals
 
         end, results = self.ports.monotonic() + self.budget, self.launch.results
-        shares = slots.Shares(self.ports.database(), self.budget,
-                              self.config.section("core").grace, found)
         with Signals() as signals:
-            for due in found:
+            for place, due in enumerate(found, 1):
                 if signals.heard:               # between two jobs, or in one that was just done
                     self.codes = [TERMINATED]
                     return
-                seconds = shares.begin(due, end - self.ports.monotonic(), is_first=not results)
+                seconds = slots.share(due, found[place:], end - self.ports.monotonic(),
+                                      is_first=not results)
                 if seconds is not None:
                     self._run(due, seconds)
                 if results and outcome.found_busy(results[-1]):

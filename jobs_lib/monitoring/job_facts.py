@@ -61,7 +61,7 @@ def due(db, job, options, state: dict | None, last: dict | None, now, zone) -> d
     if (slots.is_early(when, slot, after, now, zone)
             or slots.first_runs(db, [(job, slot)])):
         return NOT_DUE
-    ran = last if last and last["status"] != "skipped" else None
+    ran = last if last and last["status"] != "skipped" else {}
     since = slots.first_missed(when, slot, ran, after, zone)
     return {"due_since": since, "overdue": now - since > OVERDUE}
 

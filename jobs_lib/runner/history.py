@@ -161,6 +161,12 @@ def holder(db, job: str, now) -> dict | None:
     return row if ended and ended > now - JUST_ENDED else None
 
 
+def last_run(db, job: str) -> dict:
+    """How the job's last run ended that was not skipped; {} if none was."""
+    return db.row("SELECT status, stop_reason, started_at FROM {job_runs} WHERE job = :job "
+                  "AND status <> 'skipped' ORDER BY id DESC LIMIT 1", job=job) or {}
+
+
 def usual_seconds(db, job: str) -> float | None:
     """The median duration of the job's last 10 `ok` runs, or None."""
     rows = db.query("SELECT duration_ms FROM {job_runs} WHERE job = :job AND status = 'ok'"

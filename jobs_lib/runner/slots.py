@@ -3,13 +3,6 @@
 Work is chosen by "due and not done", never by "now is the minute", so a cron that stalls, skips or
 ticks rarely changes nothing but the hour. A tick that finds nothing to do ends here: keep its
 imports few.
-
-due_slots     all due jobs of a tick, in the order to start them
-prepare_slot  does the job's latest slot count? It writes `job_state` for a job that is new, or was
-              just enabled or disabled
-state_of      is this one slot due, for a run that is about to begin?
-reconcile     the rule behind both: a slot against the runs that it had
-Shares        what each due job may use of a tick's time
 """
 from __future__ import annotations
 
@@ -23,13 +16,10 @@ from jobs_lib.records import namedtuple
 
 from . import doubt
 
-Due = namedtuple("Due", "job slot trigger late cut", defaults=(None, False))
+Due = namedtuple("Due", "job slot trigger needs reserved", defaults=(0.0, 0.0))
 Due.__doc__ = """A due job: its slot, and whether the run is `scheduled` or is to `continue` an
-earlier one, then without a slot of its own.
-
-late  since how long it could have run: from the first slot that it missed, so that it grows while
-      others go first
-cut   whether its last run ended before its work did: it will need all the time that it gets
+earlier one, then without a slot of its own. `needs`: seconds, to be worth a start; `reserved`: what
+those before it leave it.
 """
 
 # a slot that ended so is carried on
@@ -39,22 +29,22 @@ SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 # `due_after` while `enabled = no`: to be switched on again fires nothing old
 OFF = "9999-12-31 00:00:00"
-# Seconds that a job needs to get anywhere: mail begins no message with less than 60 to the hard
-# limit, which is the grace behind the budget.
+# Seconds that a job with much work needs to get anywhere: mail begins no message with less than 60
+# to the hard limit, which is the grace behind the budget.
 WITH_GRACE, LEAST_SECONDS = 80.0, 30.0
 UNKNOWN = 0.25                  # of the budget, to begin a job that nothing is known of
 ROOMY = 4                       # times what a job needs: two urgent ones leave enough for others
 LAST_SECONDS = 20.0             # for the job that looks at all others, whatever is left
 
 
-def due_slots(config, ports, jobs, budget: float = 0.0) -> tuple[list[Due], list[str]]:
+def due_slots(config, ports, jobs, budget: float) -> tuple[list[Due], list[str]]:
     """(the due jobs in the order to start them, what is wrong in the sections of others).
 
     `budget`: seconds for all of them.
     """
     db, now = ports.database(), ports.now()
-    states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after "
-                                                  "FROM {job_state}")}
+    states = {row["job"]: row for row in db.query(
+        "SELECT job, paused_at, due_after FROM {job_state}")}
     wanted, problems = [], []
     for job in jobs:
         try:
@@ -125,15 +115,12 @@ def reconcile(job, slot, db, now, first: dict | None, is_dead) -> Due | None:
                    and now >= (stored.time(last["finished_at"]) or now) + RETRIES[failures - 1])
     elif last["status"] == "running":
         goes_on = is_dead(last)
+    elif (last["stop_reason"] or "").startswith(doubt.IN_DOUBT):
+        # while the doubt lasts, the next tick would do the same
+        goes_on = doubt.stored_doubt(db) is None
     else:
-        goes_on = last["status"] in UNFINISHED and not _waits(last, db)
+        goes_on = last["status"] in UNFINISHED
     return Due(job, slot, "continue") if goes_on else None
-
-
-def _waits(run: dict, db) -> bool:
-    """Whether it left something for a doubt that lasts: the next tick would do the same."""
-    return ((run["stop_reason"] or "").startswith(doubt.IN_DOUBT)
-            and doubt.stored_doubt(db) is not None)
 
 
 def note_first_seen(db, job: str, now) -> None:
@@ -166,97 +153,63 @@ def is_early(when, slot, due_after: str | None, now, zone) -> bool:
 
 
 def _ordered(config, db, now, found: list[Due], states: dict, budget: float) -> list[Due]:
-    """The due jobs in the order to start them (`_rank`), each with `late` and `cut`."""
-    # then urgent jobs can go first in each tick without keeping the others away
-    is_roomy = budget >= ROOMY * _least(config.section("core").grace)
-    ranked = []
-    for due in found:
-        last = db.row("SELECT status, stop_reason, started_at FROM {job_runs} WHERE job = :job "
-                      "AND status <> 'skipped' ORDER BY id DESC LIMIT 1", job=due.job.name)
-        died = last is not None and last["status"] in ("timeout", "vanished", "running")
-        spent_budget = last is not None and last["stop_reason"] == "budget"
-        due_after = states[due.job.name]["due_after"]
-        due = due._replace(late=_lateness(config, due, now, last, due_after),
-                           cut=died or spent_budget)
-        ranked.append((_rank(due, is_roomy, died), due))
-    return [due for _, due in sorted(ranked, key=lambda pair: pair[0])]
-
-
-def _rank(due: Due, is_roomy: bool, died: bool) -> tuple:
-    """What due jobs are sorted by; the smallest starts first.
+    """The due jobs in the order to start them, each with what it needs.
 
     Urgent ones first, where the budget leaves others enough; then those that are very late: a day,
     or an hour where the budget is small; then by priority and lateness. One that hung or died goes
     behind all others until then.
     """
-    goes_first = is_roomy and due.job.priority == PRIORITIES[0]
-    is_very_late = due.late > (DAY if is_roomy else HOUR)
-    return (due.job.priority == LAST, died and not is_very_late, not (goes_first or is_very_late),
-            PRIORITIES.index(due.job.priority), -due.late, due.job.name)
+    from . import history           # an idle tick needs none of it
+
+    grace, zone = config.section("core").grace.total_seconds(), _zone(config)
+    least = max(LEAST_SECONDS, WITH_GRACE - grace)
+    full, is_roomy = min(least, budget), budget >= ROOMY * least
+    ranked = []
+    for due in found:
+        job, last = due.job, history.last_run(db, due.job.name)
+        has_died = last.get("status") in ("timeout", "vanished", "running")
+        needs = full                # where it had more work than time, it has more now
+        if not has_died and last.get("stop_reason") != "budget":
+            usual = history.usual_seconds(db, job.name)
+            needs = min(full, budget * UNKNOWN if usual is None else usual)
+        began = stored.time(last.get("started_at"))
+        if due.trigger == "scheduled":
+            began = first_missed(config.job(job).schedule, due.slot, last,
+                                 states[job.name]["due_after"], zone)
+        late = now - (began or now)
+        is_urgent, is_last = job.priority == PRIORITIES[0], job.priority == LAST
+        is_very_late = late > (DAY if is_roomy else HOUR)
+        goes_first = is_very_late or (is_roomy and is_urgent)
+        rank = (is_last, has_died and not is_very_late, not goes_first,
+                PRIORITIES.index(job.priority), -late, job.name)
+        reserved = 0.0 if is_last else full if is_urgent else needs
+        ranked.append((rank, due._replace(needs=needs, reserved=reserved)))
+    return [due for _, due in sorted(ranked, key=lambda pair: pair[0])]
 
 
-def _lateness(config, due: Due, now, last: dict | None, due_after: str | None) -> timedelta:
-    """Since how long the job could have run. The latest slot alone would never be later than the
-    schedule's step."""
-    if due.trigger == "continue" and last:
-        return now - (stored.time(last["started_at"]) or now)
-    return now - first_missed(config.job(due.job).schedule, due.slot, last, due_after,
-                              _zone(config))
+def share(due: Due, behind: list[Due], left: float, is_first: bool) -> float | None:
+    """Seconds that a due job may use of what is left to a tick; None where these are too few to
+    begin it. `behind`: those after it.
+
+    A job leaves them what they usually take, and half of the time at most. So one that always has
+    more work than time, such as webhooks to deliver by the hundred thousand, keeps none away for
+    long: what the time does not suffice for goes first once it is a day late.
+    """
+    if due.job.priority == LAST:
+        return max(left, LAST_SECONDS)
+    if left < due.needs and not is_first:
+        return None
+    others = sum(each.reserved for each in behind)
+    return max(left - min(left / 2, others), due.needs, 1.0)
 
 
-def first_missed(when, slot, last: dict | None, due_after: str | None, zone):
-    """The first slot since the last run's start that was not started; `slot` is the latest."""
-    since = max(filter(None, (stored.time(last and last["started_at"]), stored.time(due_after))),
-                default=None)
+def first_missed(when, slot, last: dict, due_after: str | None, zone):
+    """The first slot since the last run's start that was not started; `slot` is the latest, which
+    alone would never be later than the schedule's step."""
+    times = stored.time(last.get("started_at")), stored.time(due_after)
+    since = max(filter(None, times), default=None)
     return min(schedule.following(when, since, zone), slot) if since else slot
 
 
 def _zone(config):
     return schedule.zone(config.section("core").timezone)
-
-
-def _least(grace: timedelta) -> float:
-    return max(LEAST_SECONDS, WITH_GRACE - grace.total_seconds())
-
-
-class Shares:
-    """How one tick divides its seconds among the due jobs.
-
-    While others are due, a job leaves them what they usually take, and half of the time that is
-    left at most. So one that always has more work than time, such as webhooks to deliver by the
-    hundred thousand, keeps none away for long: what the time does not suffice for goes first once
-    it is a day late.
-    """
-
-    def __init__(self, db, budget: float, grace: timedelta, found: list[Due]) -> None:
-        self._db, self._full = db, min(_least(grace), budget)
-        self._unknown = budget * UNKNOWN
-        self._waiting = [due for due in found if due.job.priority != LAST]
-        self._needed: dict = {}
-
-    def begin(self, due: Due, left: float, is_first: bool) -> float | None:
-        """The job gets its turn: seconds that it may use of what is left; None where these are too
-        few to begin it."""
-        if due.job.priority == LAST:
-            return max(left, LAST_SECONDS)
-        needed = self._needs(due)
-        if left < needed and not is_first:
-            return None
-        self._waiting.remove(due)
-        others = sum(self._full if each.job.priority == PRIORITIES[0] else self._needs(each)
-                     for each in self._waiting)
-        share = max(left - min(left / 2, others), needed) if self._waiting else left
-        return max(share, 1.0)
-
-    def _needs(self, due: Due) -> float:
-        """Seconds: what it usually takes; one that had more work than time has more now."""
-        if due.cut:
-            return self._full
-        name = due.job.name
-        if name not in self._needed:
-            # an idle tick needs none of it
-            from . import history
-
-            usual = history.usual_seconds(self._db, name)
-            self._needed[name] = self._unknown if usual is None else usual
-        return min(self._full, self._needed[name])

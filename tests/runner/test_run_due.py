@@ -198,7 +198,7 @@ def test_a_job_that_dies_with_the_process_leaves_the_others_to_the_next_tick(sit
 
 def test_a_signal_between_two_jobs_ends_the_tick(site):                      # R5
     site.enable("tick_critical", "tick_high")
-    done = site("run-due", terminate="jobs_lib.runner.slots:Shares.begin:before:2")
+    done = site("run-due", terminate="jobs_lib.runner.slots:share:before:2")
     assert done.code == 143
     assert site.outcomes() == ["ok", "interrupted"]
 
