@@ -93,7 +93,6 @@ class _Tick:
         self.codes: list[int] = []      # of what went wrong, the first one is the tick's
         self.failures: list[str] = []   # what the ping reports
         self.problems: list[str] = []   # of the configuration of single jobs
-        self.no_access: list = []       # (job, why it cannot use its files)
 
     def run(self) -> tuple[list[dict], int]:
         """Run what is due; returns (outcomes, exit code)."""
@@ -157,8 +156,8 @@ class _Tick:
                   if self.config.mode(due.job) != CRON and due.job.priority != LAST]
         if not theirs:
             return found
-        left, missing = self.launch.outages().hand_over_jobs(theirs)
-        self.failures += missing
+        left, problems = self.launch.outages().hand_over_jobs(theirs)
+        self.failures += problems
         return [due for due in found if due.job not in theirs or due.job in left]
 
     def _run_all(self, found: list) -> None:
@@ -177,19 +176,20 @@ class _Tick:
                     self._run(due, seconds)
                 if results and outcome.found_busy(results[-1]):
                     break                       # the next ones would find the same
-        if self.no_access:
-            self._report_no_access()
         self.launch.report()
 
     def _run(self, due, seconds: float) -> None:
         from jobs_lib.runner import outcome, runner
+        is_last = due.job.priority == LAST      # it alerts to what the others meet
         request = runner.Request(due.trigger, due.slot, None, False, False, seconds)
         try:
             result = self.launch.run(due.job, request)
         except DatabaseError:
             raise                               # for all jobs: an outage
         except (NoAccess, OSError) as error:
-            self.no_access.append((due.job, f"{due.job.name}: {folders.no_access(error)}"))
+            self.failures.append(f"{due.job.name}: {folders.no_access(error)}")
+            # one incident, whichever jobs meet it
+            self.launch.outages().report(FILES, self.failures[-1:], alert=is_last)
         except ConfigError as error:
             self.codes.append(CONFIG)
             self.problems += [each for each in error.problems if each not in self.problems]
@@ -201,13 +201,5 @@ class _Tick:
         else:
             show(self.console, result, request)
             self.codes.append(outcome.exit_code(result))
-            if due.job.priority == LAST and result["status"] in ("failed", "timeout"):
+            if is_last and result["status"] in ("failed", "timeout"):
                 self.failures.append(result["error"] or result["status"])
-
-    def _report_no_access(self) -> None:
-        """Files that cannot be used are one incident, whichever jobs meet it: printed once, and
-        alerted from here where the job that alerts is among them."""
-        is_alerting = any(job.priority == LAST for job, _ in self.no_access)
-        sentences = [sentence for _, sentence in self.no_access]
-        self.launch.outages().report(FILES, sentences, alert=is_alerting)
-        self.failures += sentences

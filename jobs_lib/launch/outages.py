@@ -89,13 +89,21 @@ class Outages:
         self.report(f"{incident_files.CONFIGURATION}-{number:08x}", problems)
 
     def hand_over_jobs(self, jobs: list) -> tuple[list, list[str]]:
-        """Give these to their workers: (what cron is to run itself, the packages that are missing,
-        a sentence each). check_jobs alerts."""
+        """Give these to their workers: (what cron is to run itself, why: a sentence for each engine
+        that takes none). check_jobs alerts."""
         from jobs_lib.workers import dispatch
-        left, problems, package = dispatch.hand_over(self._config, jobs)
+        left, problems = [], []
+        for mode in dict.fromkeys(self._config.mode(job) for job in jobs):
+            theirs = [job for job in jobs if self._config.mode(job) == mode]
+            try:
+                dispatch.enqueue(self._config, mode, theirs, True)
+            except JobsError as error:
+                left += theirs
+                problems.append(f"{str(error).rstrip('.')}. The jobs of workers are run by cron "
+                                "meanwhile")
         if problems:
             self.report(incident_files.WORKERS, problems)
-        return left, problems if package else []
+        return left, problems
 
     def _alert(self, file: IncidentFile, incident: incidents.Incident, alerts, now) -> None:
         is_recorded = file.time_of() is not None

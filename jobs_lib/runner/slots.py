@@ -159,7 +159,7 @@ def _ordered(config, db, now, found: list[Due], states: dict, budget: float) -> 
     or an hour where the budget is small; then by priority and lateness. One that hung or died goes
     behind all others until then.
     """
-    from . import history           # an idle tick needs none of it
+    from . import history  # an idle tick needs none of it
 
     grace, zone = config.section("core").grace.total_seconds(), _zone(config)
     least = max(LEAST_SECONDS, WITH_GRACE - grace)

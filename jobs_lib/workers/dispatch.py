@@ -62,27 +62,6 @@ def enqueue(config, mode: str, jobs: list, scheduled: bool) -> None:
     engine(mode).enqueue(config, messages)
 
 
-def hand_over(config, jobs: list) -> tuple[list, list[str], bool]:
-    """Give to the workers what cron has found due: (jobs that cron is to run itself, what went
-    wrong, whether a package is missing).
-
-    An engine that cannot be reached, or whose package is missing, keeps no other from its jobs.
-    """
-    left: list = []
-    problems: list[str] = []
-    package = False
-    for mode in dict.fromkeys(config.mode(job) for job in jobs):
-        theirs = [job for job in jobs if config.mode(job) == mode]
-        try:
-            enqueue(config, mode, theirs, True)
-        except JobsError as error:
-            package = package or not isinstance(error, BrokerAway)
-            problems.append(f"{str(error).rstrip('.')}. The jobs of workers are run by cron "
-                            "meanwhile")
-            left += theirs
-    return left, problems, package
-
-
 def shown(word) -> str:
     """Something from the broker as it may be shown."""
     return ascii(word)[:SHOWN]
