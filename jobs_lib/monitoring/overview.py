@@ -89,8 +89,8 @@ def with_last_day(document: dict, db, now) -> dict:
 def with_past(document: dict, db, now) -> dict:
     """The same with 30 days of each job and queue, the oldest first.
 
-    days  of a job: how many runs ended `ok`, `early` or `bad`, how many milliseconds all of them
-          took, and the longest; of a queue: how many items were `done`, and how many `failed`
+    days  the `number` of runs, how many of them ended `early` or `bad`, and how many milliseconds
+          all of them took; of a queue: the `number` of items, and how many of them failed: `bad`
     """
     names = [str(now.date() - DAY * back) for back in reversed(range(DAYS))]
     jobs: dict = {job["name"]: {} for job in document["jobs"]}
@@ -100,29 +100,26 @@ def with_past(document: dict, db, now) -> dict:
         start = clock.parse(f"{name} 00:00:00")
         # a short statement a day, served by the index of the time; most runs have the same counts
         for row in _totals(db, start, start + DAY, "job, status, counts"):
-            job, end = row["job"], ENDS.get(row["status"])
+            job, runs, end = row["job"], int(row["runs"]), ENDS.get(row["status"])
             if job in jobs and end:
-                _add(jobs[job].setdefault(name, {}), row, end)
+                _add(jobs[job], name, runs, end, stored.milliseconds(row["total"]))
             if job in kinds:
                 found = facts.results(stored.counts(row["counts"]), kinds[job])
-                day = queued[kinds[job].queue.name].setdefault(name, {"done": 0, "failed": 0})
-                for part in day:
-                    day[part] += found[part] * int(row["runs"])
+                for part, end in (("done", "ok"), ("failed", "bad")):
+                    if number := found[part] * runs:
+                        _add(queued[kinds[job].queue.name], name, number, end)
     return {**document, "days": names,
             "jobs": [{**job, "days": jobs[job["name"]]} for job in document["jobs"]],
             "queues": [{**queue, "days": queued[queue["name"]]} for queue in document["queues"]]}
 
 
 def _totals(db, since, until, by: str) -> list[dict]:
-    return db.query(f"SELECT {by}, COUNT(*) AS runs, SUM(duration_ms) AS total, "
-                    "MAX(duration_ms) AS longest FROM {job_runs} "
+    return db.query(f"SELECT {by}, COUNT(*) AS runs, SUM(duration_ms) AS total FROM {{job_runs}} "
                     f"WHERE started_at >= :since AND started_at < :until GROUP BY {by}",
                     since=since, until=until)
 
 
-def _add(day: dict, row: dict, end: str) -> None:
-    longest = stored.milliseconds(row["longest"])
-    day.update({"ok": day.get("ok", 0), "early": day.get("early", 0), "bad": day.get("bad", 0),
-                "took_ms": day.get("took_ms", 0) + stored.milliseconds(row["total"]),
-                "longest_ms": max(day.get("longest_ms", 0), longest)})
-    day[end] += int(row["runs"])
+def _add(days: dict, name: str, number: int, end: str, took_ms: int = 0) -> None:
+    day = days.setdefault(name, {"number": 0, "ok": 0, "early": 0, "bad": 0, "took_ms": 0})
+    for part, more in (("number", number), (end, number), ("took_ms", took_ms)):
+        day[part] += more

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from datetime import date, timedelta
+from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.database import stored
@@ -69,7 +69,7 @@ def source(name: str) -> str:
         return file.read()
 
 
-def _day(of: date) -> str:
+def _day(of) -> str:
     return f"{of.day} {MONTHS[of.month - 1]}"
 
 
@@ -102,19 +102,13 @@ class _View:
         """A card: how much waits, and since when, and what became of it."""
         badge = ("bad", "! stalled") if queue["stalled_since"] else (
             ("ok", f"{WELL} moving") if queue["depth"] else ("none", f"{WELL} empty"))
-        days, title = queue["days"], queue["what"][:1].upper() + queue["what"][1:]
-        most = max((day["done"] + day["failed"] for day in days.values()), default=0)
-        total = {part: sum(day[part] for day in days.values()) for part in ("done", "failed")}
-        bars = {}
-        for name, day in days.items():
-            if number := day["done"] + day["failed"]:
-                bars[name] = _items(day), "ok", number / most, day["failed"] / number
+        title = queue["what"][:1].upper() + queue["what"][1:]
         return {"name": queue["name"], "what": title, "badges": _badges(badge),
                 "oldest": queue["due"] and self.at(queue["oldest_due_at"]),
                 "done": f"{queue['done_last_day']:,}", "failed": f"{queue['failed_last_day']:,}",
                 "lost": queue["uncertain_last_day"],
                 "depth": in_words(queue["depth"]), "due": in_words(queue["due"]),
-                **self.strip(f"{title} in 30 days: {_items(total)}", bars)}
+                **self.strip(title, queue["days"], _items, _number)}
 
     def groups(self) -> list[dict]:
         """The jobs of one purpose together, those with problems first."""
@@ -132,14 +126,6 @@ class _View:
             following = "overdue" if job["overdue"] else "due now"
         elif job["next_at"]:
             following = self.at(job["next_at"])
-        days = job["days"]
-        longest = max((_mean(day) for day in days.values()), default=0) or 1
-        total = {part: sum(day[part] for day in days.values()) for part in ("ok", "early", "bad")}
-        bars = {}
-        for name, day in days.items():
-            each, style = took(_mean(day)), "early" if day["early"] else "ok"
-            bars[name] = (f"{_runs(day)}, {each} each, {took(day['longest_ms'])} the longest",
-                          style, _mean(day) / longest, day["bad"] / _number(day))
         return {"name": job["name"], "words": job["name"].replace("_", "_ ").split(),
                 "when": job["when"],
                 "row": "problem" if job["failures"] or job["late_since"] else "",
@@ -149,24 +135,30 @@ class _View:
                 "badges": _badges(*_outcome(job)), "next": following,
                 "began": self.at(last["started_at"]) if last else "",
                 "took": took(last and last["duration_ms"]),
-                **self.strip(f"{job['name']} in 30 days: {_runs(total)}", bars)}
+                **self.strip(job["name"], job["days"], _runs, _mean)}
 
-    def strip(self, label: str, days: dict) -> dict:
-        """What strip.html draws of 30 days, {day: (text, style, share of the tallest, share that
-        failed)}: a shape or a pattern repeats the meaning of each colour."""
-        marks = []
-        for number, name in enumerate(self.found["days"]):
-            text, style, share, bad = days.get(name, ("nothing", "none", 0, 0))
-            # the root: one long day does not flatten the others
-            tall = max(LEAST, share ** 0.5 * HEIGHT * 0.72) if name in days else 1
-            # the first shows the text where a mouse is over it
-            bars = [("hit", 0, HEIGHT), (style, HEIGHT - tall, tall)]
-            if bad:
-                bars.append(("bad", 0, max(LEAST + 2, bad * HEIGHT)))
-            marks.append({"day": f"{_day(date(*map(int, name.split('-'))))}: {text}", "bars": [
+    def strip(self, name: str, days: dict, text, weight) -> dict:
+        """What strip.html draws of 30 days: bars as tall as their weight, a shape or a pattern for
+        the meaning of each colour, and a text for a mouse or a reader. `text`, `weight`: functions
+        of a day."""
+        tallest, marks = max(map(weight, days.values()), default=0) or 1, []
+        for number, date in enumerate(self.found["days"]):
+            day, words = days.get(date), "nothing"
+            bars = [("hit", 0, HEIGHT), ("none", HEIGHT - 1, 1)]
+            if day:
+                words = text(day)
+                # the root: one long day does not flatten the others
+                share = (weight(day) / tallest) ** 0.5
+                tall = max(LEAST, share * HEIGHT * 0.72)
+                bars[1] = ("early" if day["early"] else "ok", HEIGHT - tall, tall)
+                if day["bad"]:
+                    share = day["bad"] / day["number"]
+                    bars.append(("bad", 0, max(LEAST + 2, share * HEIGHT)))
+            marks.append({"day": f"{_day(clock.parse(date + ' 00:00:00'))}: {words}", "bars": [
                 {"style": style, "x": WIDTH * number, "y": f"{y:.4g}", "height": f"{height:.4g}"}
                 for style, y, height in bars]})
-        return {"strip": label, "days": marks}
+        failed = sum(day["bad"] for day in days.values())
+        return {"strip": f"{name} in 30 days: {failed:,} failed", "days": marks}
 
 
 def _badges(*badges: tuple[str, str]) -> list[dict]:
@@ -187,18 +179,19 @@ def _outcome(job: dict) -> list[tuple[str, str]]:
 
 
 def _number(day: dict) -> int:
-    return day["ok"] + day["early"] + day["bad"]
+    return day["number"]
 
 
 def _mean(day: dict) -> int:
-    return day["took_ms"] // _number(day)
+    return day["took_ms"] // day["number"]
 
 
 def _runs(day: dict) -> str:
-    """A day's runs as `288 runs, 2 failed`."""
+    """A day's runs as `288 runs, 2 failed, 40 ms each`."""
     early = f", {day['early']:,} ended early" if day["early"] else ""
-    return f"{counted(_number(day), 'run')}{early}, {day['bad'] or 'none'} failed"
+    return (f"{counted(day['number'], 'run')}{early}, {day['bad'] or 'none'} failed, "
+            f"{took(_mean(day))} each")
 
 
 def _items(day: dict) -> str:
-    return f"{day['done']:,} done, {day['failed']:,} failed"
+    return f"{day['number'] - day['bad']:,} done, {day['bad']:,} failed"
